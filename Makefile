@@ -1,0 +1,3 @@
+.PHONY: demo test check up
+demo test check up:
+	./ponte $@

@@ -1,0 +1,1 @@
+"""Every door: HTTP, MLLP, worker, scheduler, simulators, command line."""

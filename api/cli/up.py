@@ -1,0 +1,43 @@
+"""start everything on this machine: database, Valkey, all doors; Ctrl-C stops cleanly"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+
+from api.cli import output
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the data is kept and which ports are used (0: any free one)."""
+    parser.add_argument("--data", type=Path, help="data directory (default: .ponte/data beside the launcher)")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--http-port", type=int, help="port of FHIR, API and console (default 8080)")
+    parser.add_argument("--mllp-port", type=int, help="port of the MLLP door (default 2575)")
+    parser.add_argument("--json", action="store_true", help="one JSON line when ready")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the hub until it is told to stop."""
+    from api import supervisor
+    from hub.settings import from_environment
+
+    settings = from_environment(os.environ, data=given.data)
+    chosen = {n: v for n in ("host", "http_port", "mllp_port") if (v := getattr(given, n)) is not None}
+    with supervisor.running(dataclasses.replace(settings, **chosen)) as hub:
+        if given.json:
+            output.line(hub.addresses)
+        else:
+            _welcome(hub.addresses)
+        supervisor.watch(hub)
+    return 0
+
+
+def _welcome(addresses: dict[str, str]) -> None:
+    output.say("Ponte is running / Ponte está no ar")
+    for name, label in (("console", "console"), ("fhir", "FHIR R4"), ("mllp", "MLLP"), ("api", "API")):
+        output.say(f"  {label:<8} {addresses[name]}")
+    output.say(f"  token    ./ponte token --tenant {addresses['tenant']}   (or POST {addresses['token_url']})")
+    output.say("Ctrl-C stops it.")

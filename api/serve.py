@@ -1,0 +1,112 @@
+"""One door as a process: what `ponte serve` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.mllp import Listener
+from canonical.errors import Misconfigured
+from hub.exchange import worker
+from hub.exchange.channels import channels_of
+from hub.exchange.keep import Keeper
+from hub.settings import Settings
+from hub.world import World, opened
+
+log = logging.getLogger("ponte.serve")
+
+
+def run(door: str, settings: Settings) -> int:
+    """Serve `door` until SIGTERM or SIGINT."""
+    if not settings.database_url:
+        raise Misconfigured("set PONTE_DATABASE_URL, or use `ponte up` for the embedded database")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvloop.run(_serve(door, settings))
+    return 0
+
+
+async def _serve(door: str, settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(settings) as world:
+        await DOORS[door](world, stop)
+
+
+async def _doors(world: World, stop: asyncio.Event) -> None:
+    """HTTP, MLLP and scheduler in one process, so that what arrives together commits together."""
+    keeper = Keeper(world.database)
+    listeners = await _listen(world, keeper)
+    try:
+        await _http(world, keeper, stop)
+    finally:
+        for listener in listeners:
+            await listener.stop()
+
+
+async def _api(world: World, stop: asyncio.Event) -> None:
+    await _http(world, Keeper(world.database), stop)
+
+
+async def _mllp(world: World, stop: asyncio.Event) -> None:
+    listeners = await _listen(world, Keeper(world.database))
+    await stop.wait()
+    for listener in listeners:
+        await listener.stop()
+
+
+async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
+    config = uvicorn.Config(
+        create_app(world, keeper),
+        host=world.settings.host,
+        port=world.settings.http_port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours end all doors together
+    task = asyncio.create_task(server.serve())
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    waiting.cancel()
+    await task
+
+
+async def _listen(world: World, keeper: Keeper) -> list[Listener]:
+    """One listener per MLLP channel; a channel without a port of its own gets the default port."""
+    listeners: list[Listener] = []
+    for tenant in await world.tenants():
+        for channel in await channels_of(world, tenant):
+            if channel.door != "mllp":
+                continue
+            port = int(channel.settings.get("port", 0)) or world.settings.mllp_port
+            listener = Listener(channel, keeper, world.now, world.settings.max_message_bytes)
+            try:
+                await listener.start(world.settings.host, port)
+            except OSError as error:
+                raise Misconfigured(f"channel {channel.name}: port {port}: {error.strerror}") from None
+            listeners.append(listener)
+    return listeners
+
+
+async def _worker(world: World, stop: asyncio.Event) -> None:
+    await worker.run(world, stop)
+
+
+DOORS: dict[str, Callable[[World, asyncio.Event], Awaitable[None]]] = {
+    "doors": _doors,
+    "api": _api,
+    "console": _api,
+    "mllp": _mllp,
+    "worker": _worker,
+}

@@ -1,0 +1,63 @@
+"""What every HTTP request can reach: the world, the token verifier and the keeper, and who calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from canonical.errors import Denied, NotFound
+from hub.exchange.keep import Keeper
+from hub.guard.tokens import Identity, InvalidToken, Verifier
+from hub.world import Tenant, World
+
+
+@dataclass(slots=True)
+class State:
+    """Held by the application for its whole life."""
+
+    world: World
+    verifier: Verifier
+    keeper: Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated request: the tenant comes from the token, never from the client's own words."""
+
+    identity: Identity
+    tenant: Tenant
+
+    def require(self, *scopes: str) -> None:
+        """Raise Denied unless the token has one of `scopes`."""
+        if not self.identity.scopes.intersection(scopes):
+            raise Denied("the token lacks the scope for this")
+
+
+def state_of(request: Request) -> State:
+    """The application's state."""
+    found = request.app.state.ponte
+    if not isinstance(found, State):
+        raise TypeError("the application has no state")
+    return found
+
+
+async def caller_of(request: Request) -> Caller:
+    """The caller, from the bearer token; raises InvalidToken."""
+    state = state_of(request)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise InvalidToken("a bearer token is needed")
+    identity = await state.verifier.verify(token.strip())
+    try:
+        tenant = await state.world.tenant(identity.tenant)
+    except NotFound:
+        raise InvalidToken("the tenant is not active") from None
+    if tenant.id != identity.tenant_id:
+        raise InvalidToken("the token does not fit its tenant")
+    return Caller(identity, tenant)
+
+
+StateDep = Annotated[State, Depends(state_of)]
+CallerDep = Annotated[Caller, Depends(caller_of)]

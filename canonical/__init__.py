@@ -1,0 +1,1 @@
+"""What things mean: Problem, errors, identifiers, code systems, billing values, identity rules."""

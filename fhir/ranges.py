@@ -1,0 +1,72 @@
+"""The range a value of limited precision covers: `2024-01` is a month, `1.50` is 1.495 to 1.505 (R4 §3.1.1.4)."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+EARLIEST = datetime.datetime(1, 1, 2, tzinfo=datetime.UTC)
+LATEST = datetime.datetime(9999, 12, 30, tzinfo=datetime.UTC)
+_DATE = re.compile(
+    r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?\Z"
+)
+
+
+def date_range(text: str, zone: ZoneInfo) -> tuple[datetime.datetime, datetime.datetime] | None:
+    """First moment and first moment after, in UTC; a text without zone lies in `zone`. None when it is no date."""
+    match = _DATE.match(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    tz: datetime.tzinfo = _offset(offset) if offset else zone
+    try:
+        micro = int((fraction or "0")[:6].ljust(6, "0"))
+        low = datetime.datetime(
+            int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), min(int(second or 0), 59),
+            micro, tzinfo=tz,
+        )  # fmt: skip
+        high = _after(low, month, day, hour, second, fraction)
+        return max(low.astimezone(datetime.UTC), EARLIEST), min(high.astimezone(datetime.UTC), LATEST)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _after(
+    low: datetime.datetime,
+    month: str | None,
+    day: str | None,
+    hour: str | None,
+    second: str | None,
+    fraction: str | None,
+) -> datetime.datetime:
+    if month is None:
+        return low.replace(year=low.year + 1)
+    if day is None:
+        return low.replace(year=low.year + low.month // 12, month=low.month % 12 + 1)
+    if hour is None:
+        return (low.replace(tzinfo=None) + datetime.timedelta(days=1)).replace(tzinfo=low.tzinfo)
+    if second is None:
+        return low + datetime.timedelta(minutes=1)
+    if fraction is None:
+        return low + datetime.timedelta(seconds=1)
+    return low + datetime.timedelta(microseconds=10 ** max(0, 6 - len(fraction)))
+
+
+def number_range(text: str) -> tuple[float, float]:
+    """Half a unit of the last digit to both sides."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return float("nan"), float("nan")
+    exponent = value.as_tuple().exponent
+    half = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)
+    return float(value - half), float(value + half)
+
+
+def _offset(text: str) -> datetime.tzinfo:
+    if text == "Z":
+        return datetime.UTC
+    sign = -1 if text[0] == "-" else 1
+    return datetime.timezone(sign * datetime.timedelta(hours=int(text[1:3]), minutes=int(text[4:6])))

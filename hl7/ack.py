@@ -1,0 +1,134 @@
+"""Acknowledgements (2.5.1 §2.9.2): MSA and ERR, in the sender's delimiters, version and character set."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from canonical.problem import Problem
+from hl7 import charset
+from hl7.er7 import STANDARD, Delimiters, Message
+from hl7.escapes import escape
+
+Code = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
+
+# Table 0357 by the first part of a problem's code: what an ERR-3 says.
+CONDITIONS = {
+    "er7": ("100", "Segment sequence error"),
+    "structure": ("101", "Required field missing"),
+    "field": ("102", "Data type error"),
+    "charset": ("102", "Data type error"),
+    "code": ("103", "Table value not found"),
+    "version": ("203", "Unsupported version id"),
+    "type": ("200", "Unsupported message type"),
+    "event": ("201", "Unsupported event code"),
+    "processing": ("202", "Unsupported processing id"),
+    "identifier": ("204", "Unknown key identifier"),
+    "store": ("207", "Application internal error"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What an acknowledgement needs from the message it answers; also buildable for an unreadable one."""
+
+    delimiters: Delimiters = STANDARD
+    sending: tuple[str, str] = ("", "")
+    receiving: tuple[str, str] = ("", "")
+    event: str = ""
+    control_id: str = ""
+    processing: str = "P"
+    version: str = "2.5"
+    charset_field: str = ""
+    codec: str = "ascii"
+
+
+def envelope(message: Message) -> Envelope:
+    """The envelope of a readable message; application and facility keep their raw form."""
+    header = message.header
+    return Envelope(
+        delimiters=message.delimiters,
+        sending=(header.raw_field(3), header.raw_field(4)),
+        receiving=(header.raw_field(5), header.raw_field(6)),
+        event=header.text(9, 2),
+        control_id=header.raw_field(10),
+        processing=header.raw_field(11) or "P",
+        version=header.raw_field(12) or "2.5",
+        charset_field=header.raw_field(18),
+        codec=message.charset,
+    )
+
+
+def salvage(raw: bytes) -> Envelope:
+    """The envelope of a message that cannot be read: what its first line still tells, else blanks."""
+    line = raw.lstrip(b"\x0b\r\n \t\xef\xbb\xbf").split(b"\r", 1)[0].split(b"\n", 1)[0][:2000]
+    if not line.startswith(b"MSH") or len(line) < 8:
+        return Envelope()
+    fields = line.decode("ascii", "ignore").replace("\x00", "").split(chr(line[3]))
+    fields += [""] * 20
+
+    def plain(number: int) -> str:
+        text = fields[number - 1]
+        return text if text.isprintable() and len(text) <= 227 and chr(line[3]) == "|" else ""
+
+    return Envelope(
+        sending=(plain(3), plain(4)),
+        receiving=(plain(5), plain(6)),
+        control_id=plain(10),
+        processing=plain(11) or "P",
+        version=plain(12) or "2.5",
+    )
+
+
+def build(to: Envelope, code: Code, problems: Sequence[Problem], *, control_id: str, now: datetime.datetime) -> bytes:
+    """The acknowledgement as bytes, without framing: MSH, MSA and an ERR for each blocking problem."""
+    d = to.delimiters
+    kind = "ACK"
+    if _after(to.version, (2, 4)) and to.event:
+        kind = d.component.join(("ACK", escape(to.event, d), "ACK"))
+    elif to.event:
+        kind = d.component.join(("ACK", escape(to.event, d)))
+    stamp = now.strftime("%Y%m%d%H%M%S%z")
+    header = ["MSH", d.encoding_characters, *to.receiving, *to.sending, stamp, "", kind, control_id]
+    header += [to.processing, to.version, "", "", "", "", "", to.charset_field]
+    shown = [p for p in problems if p.severity == "error"] or ([] if code in ("AA", "CA") else list(problems))
+    first = escape(shown[0].text("en"), d) if shown and not _after(to.version, (2, 5)) else ""
+    lines = [d.field.join(header).rstrip(d.field), d.field.join(("MSA", code, to.control_id, first)).rstrip(d.field)]
+    lines += [_err(problem, to) for problem in shown[:20]]
+    return charset.encode("\r".join(lines) + "\r", to.codec)
+
+
+def _err(problem: Problem, to: Envelope) -> str:
+    """ERR: place as ERR-2 (ERL) and text from 2.5 on; ERR-1 (ELD) before."""
+    d = to.delimiters
+    family = problem.code.split(".", 1)[0]
+    number, meaning = CONDITIONS.get(family, ("207", "Application internal error"))
+    segment, place, component = _place(problem.where)
+    if not _after(to.version, (2, 5)):
+        condition = d.sub.join((number, meaning, "HL70357"))
+        return d.field.join(("ERR", d.component.join((segment, "1", place, condition))))
+    location = d.component.join((segment, "1", place, "1", component)).rstrip(d.component) if segment else ""
+    condition = d.component.join((number, meaning, "HL70357"))
+    severity = {"error": "E", "warning": "W"}.get(problem.severity, "I")
+    application = d.component.join((escape(problem.code, d), "", "PONTE"))
+    text = escape(problem.text("pt"), d)
+    remedy = escape(problem.remedy("pt"), d)
+    return d.field.join(("ERR", "", location, condition, severity, application, "", text, remedy)).rstrip(d.field)
+
+
+def _place(where: str) -> tuple[str, str, str]:
+    """`PID-3.1` as segment, field, component; other places give what they have."""
+    segment, _, rest = where.partition("-")
+    if not (len(segment) == 3 and segment.isalnum()):
+        return "", "", ""
+    number, _, component = rest.partition(".")
+    number = number.split("[", 1)[0]
+    return segment, number if number.isdigit() else "", component if component.isdigit() else ""
+
+
+def _after(version: str, limit: tuple[int, int]) -> bool:
+    parts = version.split("^", 1)[0].split(".")
+    numbers = tuple(int(p) for p in parts[:2] if p.isdigit())
+    return (numbers or (2, 5)) >= limit

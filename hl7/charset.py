@@ -1,0 +1,117 @@
+"""Character sets: what MSH-18 declares (table 0211), what the bytes are, and never a replacement character.
+
+Silent or lying senders are common: the bytes decide, a warning tells, and what fits nothing is refused.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+from canonical.problem import Problem
+
+# Table 0211 name -> Python codec; the names senders really write.
+NAMES = {
+    "": "ascii",
+    "ASCII": "ascii",
+    "8859/1": "latin-1",
+    "8859/15": "iso8859-15",
+    "ISO-8859-1": "latin-1",
+    "ISO8859-1": "latin-1",
+    "ISO 8859-1": "latin-1",
+    "ISO-8859-15": "iso8859-15",
+    "UNICODE": "utf-8",
+    "UNICODE UTF-8": "utf-8",
+    "UTF-8": "utf-8",
+    "UTF8": "utf-8",
+    "WINDOWS-1252": "cp1252",
+    "CP1252": "cp1252",
+}
+_REFUSED = ("UNICODE UTF-16", "UNICODE UTF-32", "UTF-16", "UTF-32")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The text of a message, the codec that gave it, and what was noticed."""
+
+    text: str
+    name: str
+    problems: tuple[Problem, ...] = ()
+
+
+def decode(raw: bytes, *, fixed: str = "", fallback: str = "cp1252") -> Decoded | Problem:
+    """`raw` as text by a fixed charset, MSH-18, strict UTF-8 or the channel's fallback, in that order."""
+    if not raw.strip(b"\x0b\x1c\r\n \t"):
+        return Problem("er7.empty", "MSH")
+    if b"\x00" in raw:
+        return Problem("charset.nul", "MSH")
+    if fixed:
+        return _strict(raw, NAMES.get(fixed.upper(), fixed)) or Problem("charset.undecodable", "MSH-18")
+    declared = declared_charset(raw)
+    if declared in _REFUSED:
+        return Problem("charset.unsupported", "MSH-18", args=(("charset", declared),))
+    codec = NAMES.get(declared)
+    if codec is None:
+        return _guess(raw, fallback, (Problem("charset.unknown", "MSH-18"),))
+    found = _strict(raw, codec)
+    if found is None:
+        code = "charset.undeclared" if not declared else "charset.lies"
+        return _guess(raw, fallback, (Problem(code, "MSH-18", args=(("charset", declared or "ASCII"),)),))
+    return found if codec in ("ascii", "utf-8") else _second_look(raw, found, declared)
+
+
+def declared_charset(raw: bytes) -> str:
+    """The first repetition of MSH-18 in upper case; empty when silent. ASCII is enough to find it."""
+    start = raw.find(b"MSH")
+    end = min((p for p in (raw.find(b"\r", start), raw.find(b"\n", start)) if p >= 0), default=len(raw))
+    header = raw[start:end] if start >= 0 else b""
+    if len(header) < 9:
+        return ""
+    fields = header.split(header[3:4])
+    value = fields[17] if len(fields) > 17 else b""
+    first = value.split(header[5:6])[0] if header[5:6] else value
+    return first.decode("ascii", "replace").strip().upper()
+
+
+def encode(text: str, codec: str) -> bytes:
+    """`text` in `codec`; what it cannot say is escaped as `\\X..\\` of its UTF-8 bytes, never replaced."""
+    return text.encode(codec, "ponte_hl7_escape")
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return f"\\X{lost.encode('utf-8').hex().upper()}\\", error.end
+
+
+codecs.register_error("ponte_hl7_escape", _escape)
+
+
+def _strict(raw: bytes, codec: str) -> Decoded | None:
+    try:
+        text = raw.decode(codec)
+    except (UnicodeDecodeError, LookupError):
+        return None
+    return None if "\ufffd" in text else Decoded(text, codec)
+
+
+def _guess(raw: bytes, fallback: str, problems: tuple[Problem, ...]) -> Decoded | Problem:
+    for codec in ("utf-8", fallback):
+        found = _strict(raw, codec)
+        if found is not None:
+            return Decoded(found.text, codec, problems)
+    return Problem("charset.undecodable", "MSH-18")
+
+
+def _second_look(raw: bytes, found: Decoded, declared: str) -> Decoded:
+    """A single-byte charset decodes anything: UTF-8 in disguise and Windows-1252 punctuation are still seen."""
+    if not raw.isascii():
+        utf8 = _strict(raw, "utf-8")
+        if utf8 is not None:
+            return Decoded(utf8.text, "utf-8", (Problem("charset.lies", "MSH-18", args=(("charset", declared),)),))
+    if any("\x80" <= c <= "\x9f" for c in found.text):
+        windows = _strict(raw, "cp1252")
+        if windows is not None:
+            return Decoded(windows.text, "cp1252", (Problem("charset.lies", "MSH-18", args=(("charset", declared),)),))
+    return found

@@ -1,0 +1,87 @@
+"""Escape sequences of ER7 (2.5.1 §2.7): delimiters, hexadecimal bytes, text markup. Unknown ones stay as they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hl7.er7 import Delimiters
+
+_MARKUP = {".br": "\n", ".sp": "\n", ".ce": "\n", ".fi": "", ".nf": "", "H": "", "N": ""}
+_COUNTED = re.compile(r"\.(sp|in|ti|sk)\s*([+-]?[0-9]*)\Z")
+
+
+def unescape(text: str, delimiters: Delimiters) -> str:
+    """`text` with its escape sequences resolved; hexadecimal bytes are read as UTF-8, else as Latin-1."""
+    mark = delimiters.escape
+    if not mark or mark not in text:
+        return text
+    parts = text.split(mark)
+    out = [parts[0]]
+    index = 1
+    while index < len(parts):
+        value = _value(parts[index], delimiters) if index + 1 < len(parts) else None
+        if value is None:
+            out.append(mark + parts[index])
+            index += 1
+            continue
+        out.append(value)
+        out.append(parts[index + 1])
+        index += 2
+    return "".join(out)
+
+
+def escape(text: str, delimiters: Delimiters) -> str:
+    """`text` with delimiters and line ends escaped, ready for a component."""
+    if not any(c in text for c in delimiters.encoding_characters + delimiters.field + "\r\n"):
+        return text
+    mark = delimiters.escape
+    table = {
+        delimiters.escape: f"{mark}E{mark}",
+        delimiters.field: f"{mark}F{mark}",
+        delimiters.component: f"{mark}S{mark}",
+        delimiters.sub: f"{mark}T{mark}",
+        delimiters.repetition: f"{mark}R{mark}",
+        "\r": f"{mark}.br{mark}",
+        "\n": f"{mark}.br{mark}",
+    }
+    return "".join(table.get(c, c) for c in text.replace("\r\n", "\n"))
+
+
+def _value(code: str, delimiters: Delimiters) -> str | None:
+    """What the sequence `code` stands for; None when it is not one we know."""
+    single = {
+        "F": delimiters.field,
+        "S": delimiters.component,
+        "T": delimiters.sub,
+        "R": delimiters.repetition,
+        "E": delimiters.escape,
+    }
+    if code in single:
+        return single[code]
+    if code in _MARKUP:
+        return _MARKUP[code]
+    if code[:1] == "X":
+        return _hexadecimal(code[1:])
+    if match := _COUNTED.match(code):
+        count = int(match.group(2) or 1)
+        return "\n" * max(1, count) if match.group(1) == "sp" else " " * max(0, count)
+    return None
+
+
+def _hexadecimal(digits: str) -> str | None:
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    if b"\x00" in raw:
+        return None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "strict") if _fits(raw) else None
+
+
+def _fits(raw: bytes) -> bool:
+    return not any(byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D) for byte in raw)

@@ -1,0 +1,82 @@
+"""MLLP release 1 framing: `<VT> payload <FS><CR>`, read from a byte stream however it is cut.
+
+```
+0x0B  MSH|…  0x0D  PID|…  0x0D  …  0x1C 0x0D
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+START = b"\x0b"
+END = b"\x1c\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame's payload. `cut` is set when a new start came before its end: it is no message, but kept."""
+
+    payload: bytes
+    cut: bool = False
+
+
+class FrameTooLarge(Exception):
+    """A frame grew over the limit; the connection cannot be read on."""
+
+
+class Framer:
+    """Turns fed bytes into frames. Bytes outside a frame are dropped and counted in `stray`."""
+
+    __slots__ = ("_buffer", "_inside", "_scanned", "limit", "stray")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.stray = 0
+        self._buffer = bytearray()
+        self._inside = False
+        self._scanned = 0
+
+    @property
+    def pending(self) -> int:
+        """Bytes of an unfinished frame."""
+        return len(self._buffer) if self._inside else 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames completed by `data`; raises FrameTooLarge."""
+        self._buffer += data
+        frames: list[Frame] = []
+        while True:
+            if not self._inside and not self._open():
+                return frames
+            end = self._buffer.find(END, max(0, self._scanned - 1))
+            start = self._buffer.find(START, self._scanned, end if end >= 0 else len(self._buffer))
+            if start >= 0:
+                frames.append(Frame(bytes(self._buffer[:start]), cut=True))
+                del self._buffer[: start + 1]
+                self._scanned = 0
+                continue
+            if end < 0:
+                self._scanned = len(self._buffer)
+                if self._scanned > self.limit:
+                    raise FrameTooLarge
+                return frames
+            frames.append(Frame(bytes(self._buffer[:end])))
+            del self._buffer[: end + 2]
+            self._inside, self._scanned = False, 0
+
+    def _open(self) -> bool:
+        start = self._buffer.find(START)
+        if start < 0:
+            self.stray += len(self._buffer)
+            self._buffer.clear()
+            return False
+        self.stray += start
+        del self._buffer[: start + 1]
+        self._inside, self._scanned = True, 0
+        return True
+
+
+def frame(payload: bytes) -> bytes:
+    """`payload` as one frame."""
+    return START + payload + END

@@ -1,0 +1,1 @@
+"""What happens to a message: pipeline, store, tenancy, lanes, schedules, audit."""

@@ -1,0 +1,165 @@
+"""Works received HL7 messages: lanes in parallel, each lane in order, one commit for a wave of messages."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from canonical.errors import Conflict
+from canonical.problem import Problem, blocking
+from hl7 import er7
+from hub.exchange import lanes
+from hub.exchange.channels import Channel, channels_of
+from hub.exchange.lanes import Lease, LeaseLost
+from hub.records.settle import settle
+from hub.records.write import Invalid, Origin, save
+from hub.store.database import Row, Transaction
+from hub.world import Tenant, World
+from mappings.engine import Translation, translate
+
+LANES_AT_ONCE = 64
+PER_LANE = 20
+
+
+@dataclass(slots=True)
+class Work:
+    """One message with its lane's lease, its translation, and what is to be recorded of it."""
+
+    lease: Lease
+    row: Row
+    translation: Translation | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def id(self) -> UUID:
+        """The message's id."""
+        return self.row["id"]  # type: ignore[no-any-return]
+
+
+async def work(world: World, tenant: Tenant) -> int:
+    """Process what waits in up to LANES_AT_ONCE lanes of a tenant; returns the number of messages finished."""
+    async with world.transaction(tenant) as tx:
+        leases = await lanes.lease(tx, "inbound", LANES_AT_ONCE)
+        waiting = await _waiting(tx, leases) if leases else {}
+    if not leases:
+        return 0
+    channels = {channel.id: channel for channel in await channels_of(world, tenant)}
+    finished = 0
+    try:
+        for position in range(PER_LANE):
+            wave = [queue[position] for queue in waiting.values() if len(queue) > position]
+            if not wave:
+                break
+            finished += await _wave(world, tenant, channels, wave)
+    except LeaseLost:
+        return finished
+    async with world.transaction(tenant) as tx:
+        await lanes.release(tx, leases)
+    return finished
+
+
+async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[Work]]:
+    rows = await tx.rows(
+        "SELECT m.id, m.lane_id, m.seq, m.channel_id, m.content, m.problems, m.type "
+        "FROM unnest($2::bigint[]) AS x(lane) CROSS JOIN LATERAL (SELECT * FROM message "
+        "WHERE tenant_id = $1 AND lane_id = x.lane AND status = 'RECEIVED' "
+        "ORDER BY seq LIMIT $3) m ORDER BY m.seq",
+        [held.lane_id for held in leases],
+        PER_LANE,
+    )
+    by_lane = {held.lane_id: held for held in leases}
+    waiting: dict[int, list[Work]] = defaultdict(list)
+    for row in rows:
+        waiting[row["lane_id"]].append(Work(by_lane[row["lane_id"]], row))
+    return waiting
+
+
+async def _wave(world: World, tenant: Tenant, channels: dict[UUID, Channel], wave: list[Work]) -> int:
+    """One message of each lane together; when the group fails each is tried alone."""
+    for number, item in enumerate(wave):
+        _translate(item, channels, f"{number}:")
+    try:
+        await _commit(world, tenant, wave)
+    except (Invalid, Conflict):
+        if len(wave) == 1:
+            raise
+        for item in wave:
+            await _alone(world, tenant, item)
+    return len(wave)
+
+
+async def _alone(world: World, tenant: Tenant, item: Work) -> None:
+    """A message by itself: what does not validate goes to the errors, what was raced is tried again."""
+    for attempt in (1, 2, 3):
+        try:
+            await _commit(world, tenant, [item])
+            return
+        except Invalid as error:
+            item.problems += [problem for found in error.findings.values() for problem in found]
+            await _fail(world, tenant, item)
+            return
+        except Conflict:
+            if attempt == 3:
+                raise
+
+
+def _translate(item: Work, channels: dict[UUID, Channel], prefix: str) -> None:
+    channel = channels.get(item.row["channel_id"])
+    if channel is None:
+        item.problems = [Problem("message.no-channel", "MSH")]
+        return
+    message = er7.read(bytes(item.row["content"]), fixed_charset=channel.charset, fallback_charset=channel.fallback)
+    if isinstance(message, Problem):
+        item.problems = [message]
+        return
+    item.translation = translate(message, zone=channel.zone, prefix=prefix)
+    for draft in item.translation.drafts:
+        draft.message_id = item.id
+    item.problems = [*message.problems, *item.translation.problems]
+
+
+async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
+    good = [item for item in wave if item.translation is not None and not blocking(item.problems)]
+    async with world.transaction(tenant) as tx:
+        drafts = [draft for item in good if item.translation for draft in item.translation.drafts]
+        settled = await settle(tx, drafts)
+        _assign(settled.problems, good)
+        origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone)
+        await save(tx, settled.writes, origin)
+        await _record(tx, wave)
+
+
+def _assign(problems: list[Problem], good: list[Work]) -> None:
+    """Findings of settling go to the message whose draft they name (`3:encounter`)."""
+    for problem in problems:
+        number, _, local = problem.where.partition(":")
+        item = good[int(number)] if number.isdigit() and int(number) < len(good) else None
+        if item is not None:
+            item.problems.append(Problem(problem.code, local, args=problem.args))
+
+
+async def _record(tx: Transaction, wave: list[Work]) -> None:
+    await lanes.acknowledge(tx, [(item.lease, 1) for item in wave])
+    await tx.run(
+        "UPDATE message SET status = x.status, problems = x.problems, segments = x.segments, finished_at = now() "
+        "FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS x(id, status, problems, segments) "
+        "WHERE message.tenant_id = $1 AND message.id = x.id AND message.status = 'RECEIVED'",
+        [item.id for item in wave],
+        ["ERROR" if item.translation is None or blocking(item.problems) else "TRANSFORMED" for item in wave],
+        [json.dumps([p.as_json() for p in item.problems], ensure_ascii=False) for item in wave],
+        [json.dumps(item.translation.account.counts()) if item.translation else "" for item in wave],
+    )
+
+
+async def _fail(world: World, tenant: Tenant, item: Work) -> None:
+    """Keep the findings and let the lane go on."""
+    async with world.transaction(tenant) as tx:
+        await lanes.acknowledge(tx, [(item.lease, 1)])
+        await tx.run(
+            "UPDATE message SET status = 'ERROR', problems = $3, finished_at = now() WHERE tenant_id = $1 AND id = $2",
+            item.id,
+            json.dumps([p.as_json() for p in item.problems], ensure_ascii=False),
+        )

@@ -1,0 +1,111 @@
+"""Keeps raw messages durably before anything answers "accepted". Messages that arrive together commit together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from uuid import UUID
+
+from canonical.errors import PonteError, TryLater
+from canonical.problem import Problem
+from hub.exchange.channels import Channel
+from hub.store.database import Database
+
+_KEEP = "SELECT * FROM ponte_keep($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+LARGEST_GROUP = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A message as a door received it. `lane` orders it; equal `control_key` and `payload_key` make it a resend."""
+
+    id: UUID
+    format: str
+    type: str
+    lane: int
+    status: str
+    control_id: str
+    control_key: int | None
+    payload_key: int
+    charset: str
+    content: bytes
+    reply: bytes | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the store says: the id under which it is kept, the first answer of a resend, and id conflicts."""
+
+    id: UUID
+    resent: bool
+    reply: bytes | None
+    conflict: bool
+
+
+class Keeper:
+    """Collects messages while a commit is under way and keeps them in the next one, in order of arrival."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: dict[tuple[UUID, UUID, str], list[tuple[Incoming, asyncio.Future[Kept]]]] = defaultdict(list)
+        self._running: set[tuple[UUID, UUID, str]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def keep(self, channel: Channel, incoming: Incoming) -> Kept:
+        """Return once the message is committed; raises TryLater when that is unknown or failed."""
+        place = (channel.tenant.id, channel.id, incoming.format)
+        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+        self._waiting[place].append((incoming, future))
+        if place not in self._running:
+            self._running.add(place)
+            task = asyncio.create_task(self._flush(place))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await future
+
+    async def _flush(self, place: tuple[UUID, UUID, str]) -> None:
+        try:
+            while group := self._waiting[place][:LARGEST_GROUP]:
+                del self._waiting[place][: len(group)]
+                await self._commit(place, group)
+        finally:
+            self._running.discard(place)
+
+    async def _commit(self, place: tuple[UUID, UUID, str], group: list[tuple[Incoming, asyncio.Future[Kept]]]) -> None:
+        tenant, channel, kind = place
+        try:
+            rows = await self._database.call(_KEEP, tenant, kind, channel, *_columns([item for item, _ in group]))
+        except Exception as error:  # whatever it was, none of these may be acknowledged
+            reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code="store.failed")
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(reason)
+            return
+        answers = {row["id"]: row for row in rows}
+        for item, future in group:
+            row = answers[item.id]
+            if not future.done():
+                resent = row["first_id"] != item.id
+                future.set_result(Kept(id=row["first_id"], resent=resent, reply=row["reply"], conflict=row["conflict"]))
+
+
+def _columns(items: list[Incoming]) -> list[list[object]]:
+    return [
+        [item.id for item in items],
+        [item.lane for item in items],
+        [item.status for item in items],
+        [item.type for item in items],
+        [item.control_id for item in items],
+        [item.control_key for item in items],
+        [item.payload_key for item in items],
+        [item.charset for item in items],
+        [item.content for item in items],
+        [item.reply for item in items],
+        [
+            json.dumps([p.as_json() for p in item.problems], ensure_ascii=False) if item.problems else "[]"
+            for item in items
+        ],
+    ]

@@ -1,0 +1,101 @@
+"""What happens when an HL7 v2 message reaches a door: read, judge the header, keep, answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from canonical.identity import bytes_number, new_id, number
+from canonical.problem import Problem, blocking
+from hl7 import ack, er7
+from hl7.er7 import Message
+from hub.clock import Clock
+from hub.exchange.channels import Channel
+from hub.exchange.keep import Incoming, Keeper
+from mappings.plan import plans
+
+_REJECTED = ("type.", "version.", "processing.")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The acknowledgement as bytes (without framing), its code, and the id the message is kept under."""
+
+    payload: bytes
+    code: str
+    message_id: UUID
+    problems: tuple[Problem, ...]
+
+
+async def receive(keeper: Keeper, channel: Channel, raw: bytes, now: Clock, *, cut: bool = False) -> Answer:
+    """Keep `raw` and return its answer; raises TryLater when it could not be kept (then nothing is acknowledged)."""
+    message, problems = judge(raw, channel, cut=cut)
+    envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(raw)
+    code = verdict(problems)
+    identity = new_id()
+    reply = ack.build(envelope, code, problems, control_id=identity.hex[:20], now=now())
+    incoming = _incoming(channel, raw, message, tuple(problems), Answer(reply, code, identity, ()))
+    kept = await keeper.keep(channel, incoming)
+    if kept.resent and kept.reply is not None:
+        reply = kept.reply
+    shown = (*problems, Problem("message.conflict", "MSH-10")) if kept.conflict else tuple(problems)
+    return Answer(payload=reply, code=code, message_id=kept.id, problems=shown)
+
+
+def judge(raw: bytes, channel: Channel, *, cut: bool = False) -> tuple[Message | None, list[Problem]]:
+    """The message, when readable, and the findings that decide its acknowledgement."""
+    if cut:
+        return None, [Problem("er7.cut", "MSH")]
+    message = er7.read(raw, fixed_charset=channel.charset, fallback_charset=channel.fallback)
+    if isinstance(message, Problem):
+        return None, [message]
+    return message, [*message.problems, *_header(message)]
+
+
+def _header(message: Message) -> list[Problem]:
+    """MSH-9 to MSH-12: what must be there for a message to be taken (2.5.1 §2.14.9)."""
+    found = [Problem("structure.required", f"MSH-{n}") for n in (9, 10) if not message.header.text(n)]
+    if message.header.text(11)[:1] not in ("P", "T", "D", ""):
+        found.append(Problem("processing.unknown", "MSH-11"))
+    if message.version and not message.version.startswith("2"):
+        found.append(Problem("version.unsupported", "MSH-12"))
+    if message.header.text(9) and message.type not in plans():
+        found.append(Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),)))
+    return found
+
+
+def verdict(problems: list[Problem]) -> ack.Code:
+    """AR for what the header rules out, AE for other blocking findings, else AA (original mode)."""
+    found = blocking(problems)
+    if not found:
+        return "AA"
+    return "AR" if any(p.code.startswith(_REJECTED) for p in found) else "AE"
+
+
+def _incoming(
+    channel: Channel, raw: bytes, message: Message | None, problems: tuple[Problem, ...], answer: Answer
+) -> Incoming:
+    control = message.control_id if message else ""
+    header = message.header if message else None
+    sender = (header.raw_field(3), header.raw_field(4)) if header else ("", "")
+    return Incoming(
+        id=answer.message_id,
+        format="hl7",
+        type=message.type[:60] if message else "",
+        lane=lane_of(channel, message),
+        status="RECEIVED" if answer.code == "AA" else "ERROR",
+        control_id=control[:199],
+        control_key=number(str(channel.id), *sender, control) if control else None,
+        payload_key=bytes_number(raw),
+        charset=message.charset if message else "",
+        content=raw,
+        reply=None if answer.code == "AA" else answer.payload,
+        problems=problems,
+    )
+
+
+def lane_of(channel: Channel, message: Message | None) -> int:
+    """One lane per patient: the first identifier of PID-3 within its channel; else the channel's own lane."""
+    patient = message.first("PID") if message else None
+    first = patient.repetitions(3)[:1] if patient else []
+    return number("inbound", str(channel.id), first[0].split("^")[0] if first else "")

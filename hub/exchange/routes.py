@@ -1,0 +1,15 @@
+"""Routes: which changed records some partner wants, and the outbox rows for them, in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hub.store.database import Transaction
+
+if TYPE_CHECKING:
+    from hub.records.write import Origin, Saved
+
+
+async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> None:
+    """Queue the deliveries that follow from `changed`."""

@@ -1,0 +1,1 @@
+"""Guard: who may do what, what was done, and the secrets that stay sealed."""

@@ -1,0 +1,103 @@
+"""The audit trail: append-only events, written in the transaction of what they tell, and sealed in a hash chain.
+
+Events carry places and counts, never values. Sealing happens a moment later, one sealer per tenant, so writers do
+not wait for each other: a seal covers the events of all transactions below the oldest one still running.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hub.store import bulk
+from hub.store.database import Row, Transaction
+from hub.store.schema import guard as tables
+
+if TYPE_CHECKING:
+    from hub.records.write import Origin, Saved
+
+_COLUMNS = ("actor", "action", "entity", "outcome", "detail")
+
+
+async def record(tx: Transaction, origin: Origin, changed: Sequence[Saved]) -> None:
+    """One event for each changed record."""
+    rows = [
+        (origin.actor, _action(saved), f"{saved.type}/{saved.id}/_history/{saved.version}", "success", _source(saved))
+        for saved in changed
+    ]
+    await bulk.insert(tx, tables.audit_event, _COLUMNS, rows)
+
+
+async def note(tx: Transaction, actor: str, action: str, entity: str, outcome: str = "success") -> None:
+    """One event that is no record write: a login, a read, a resend, a replay."""
+    await bulk.insert(tx, tables.audit_event, _COLUMNS, [(actor, action, entity, outcome, "{}")])
+
+
+def _source(saved: Saved) -> str:
+    return json.dumps({"message": str(saved.message_id)}) if saved.message_id else "{}"
+
+
+def _action(saved: Saved) -> str:
+    if saved.body is None:
+        return "delete"
+    return "create" if saved.created else "update"
+
+
+_LAST = "SELECT number, hash, until_transaction FROM audit_seal WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1"
+_HORIZON = "SELECT (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint WHERE $1::uuid IS NOT NULL"
+_FINISHED = """
+SELECT "transaction", seq, at, actor, action, entity, outcome, detail FROM audit_event
+WHERE tenant_id = $1 AND "transaction" >= $2 AND "transaction" < $3 ORDER BY "transaction", seq
+"""
+
+
+async def seal(tx: Transaction) -> int:
+    """Seal all finished transactions' events; returns how many. One sealer per tenant at a time."""
+    if not await tx.value("SELECT pg_try_advisory_xact_lock(hashtextextended('audit ' || ($1::uuid)::text, 0))"):
+        return 0
+    last = await tx.row(_LAST)
+    start = last["until_transaction"] if last else 0
+    horizon = await tx.value(_HORIZON)
+    rows = await tx.rows(_FINISHED, start, horizon)
+    if not rows:
+        return 0
+    previous = last["hash"] if last else ""
+    await tx.run(
+        "INSERT INTO audit_seal (tenant_id, number, from_transaction, until_transaction, events, previous_hash, hash) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        (last["number"] if last else 0) + 1,
+        start,
+        horizon,
+        len(rows),
+        previous,
+        chain(previous, [_words(row) for row in rows]),
+    )
+    return len(rows)
+
+
+async def broken_seal(tx: Transaction) -> int | None:
+    """The number of the first seal that does not fit its events or its predecessor; None when the chain holds."""
+    previous = ""
+    for expected, seal_row in enumerate(
+        await tx.rows("SELECT * FROM audit_seal WHERE tenant_id = $1 ORDER BY number"), 1
+    ):
+        rows = await tx.rows(_FINISHED, seal_row["from_transaction"], seal_row["until_transaction"])
+        digest = chain(previous, [_words(row) for row in rows])
+        if seal_row["number"] != expected or seal_row["previous_hash"] != previous or seal_row["hash"] != digest:
+            return expected
+        previous = digest
+    return None
+
+
+def _words(row: Row) -> tuple[str, ...]:
+    return tuple(str(value) for value in row.values())
+
+
+def chain(previous: str, events: Sequence[tuple[str, ...]]) -> str:
+    """The SHA-256 over the previous seal and the events' values."""
+    hasher = hashlib.sha256(previous.encode())
+    for event in events:
+        hasher.update(json.dumps(event, ensure_ascii=False).encode())
+    return hasher.hexdigest()

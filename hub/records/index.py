@@ -1,0 +1,51 @@
+"""The search index: entries of a record replace its former ones in the transaction that stores it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from canonical.identity import number
+from fhir.parameters import entries
+from hub.store import bulk
+from hub.store.database import Transaction
+from hub.store.schema.records import INDEX_TABLES
+
+if TYPE_CHECKING:
+    from hub.records.write import Saved
+
+COLUMNS = {
+    "token": ("system", "code"),
+    "string": ("folded", "exact"),
+    "date": ("low", "high"),
+    "number": ("low", "high"),
+    "quantity": ("low", "high", "system", "code"),
+    "reference": ("target_type", "target_id"),
+    "uri": ("value",),
+}
+
+
+@cache
+def key_of(type_name: str, code: str) -> int:
+    """The number that stands for a resource type and search parameter in the index tables."""
+    return number(type_name, code)
+
+
+async def replace(tx: Transaction, changed: Sequence[Saved], rids: dict[tuple[str, str], int], zone: str) -> None:
+    """Write the entries of `changed`, after removing those of earlier versions."""
+    outdated = [rids[(s.type, s.id)] for s in changed if s.version > 1]
+    if outdated:
+        for table in INDEX_TABLES.values():
+            await tx.run(f"DELETE FROM {table.name} WHERE tenant_id = $1 AND rid = ANY($2::bigint[])", outdated)
+    rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for saved in changed:
+        if saved.body is None:
+            continue
+        rid = rids[(saved.type, saved.id)]
+        for position, entry in enumerate(entries(saved.body, ZoneInfo(zone))):
+            rows[entry.type].append((rid, key_of(saved.type, entry.code), position, *entry.values))
+    for kind, table in INDEX_TABLES.items():
+        await bulk.insert(tx, table, ("rid", "key", "position", *COLUMNS[kind]), rows.get(kind, []))

@@ -1,0 +1,216 @@
+"""Projections: what the hub acts on, derived from each changed record by type in the transaction that stores it."""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Table
+
+from canonical import codes
+from canonical.identity import fold
+from fhir.ranges import date_range
+from hub.store import bulk
+from hub.store.database import Transaction
+from hub.store.schema import projections as tables
+
+if TYPE_CHECKING:
+    from hub.records.write import Saved
+
+Row = tuple[Table, dict[str, Any]]
+Projector = Callable[[str, dict[str, Any]], Iterator[Row]]
+_UTC = ZoneInfo("UTC")
+
+
+async def replace(tx: Transaction, changed: Sequence[Saved]) -> None:
+    """Write the projections of `changed`; a deleted record loses its rows."""
+    rows: dict[Table, list[dict[str, Any]]] = defaultdict(list)
+    for saved in changed:
+        projector = PROJECTORS.get(saved.type)
+        if projector is None:
+            continue
+        if saved.body is None:
+            await _forget(tx, saved)
+            continue
+        for table, row in projector(saved.id, saved.body):
+            rows[table].append(row)
+    patients = [s.id for s in changed if s.type == "Patient" and s.version > 1]
+    if patients:
+        await tx.run("DELETE FROM patient_identifier WHERE tenant_id = $1 AND patient_id = ANY($2::text[])", patients)
+    for table, found in rows.items():
+        columns = tuple(found[0])
+        await bulk.upsert(tx, table, columns, [tuple(row[c] for c in columns) for row in found])
+
+
+async def _forget(tx: Transaction, saved: Saved) -> None:
+    table = TABLES[saved.type]
+    await tx.run(f"DELETE FROM {table.name} WHERE tenant_id = $1 AND id = $2", saved.id)
+    if saved.type == "Patient":
+        await tx.run("DELETE FROM patient_identifier WHERE tenant_id = $1 AND patient_id = $2", saved.id)
+
+
+def _patient(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+    name = (body.get("name") or [{}])[0]
+    text = name.get("text") or " ".join([*name.get("given", []), name.get("family", "")])
+    row = {
+        "id": record_id,
+        "name_folded": fold(text)[:500] or None,
+        "mother_folded": None,
+        "birth_date": day(body.get("birthDate")),
+        "gender": body.get("gender"),
+        "active": body.get("active", True),
+        "deceased": bool(body.get("deceasedBoolean") or body.get("deceasedDateTime")),
+    }
+    yield tables.patient, row
+    for identifier in body.get("identifier", ()):
+        if identifier.get("value"):
+            system = identifier.get("system", "")
+            yield (
+                tables.patient_identifier,
+                {"system": system, "value": identifier["value"], "patient_id": record_id},
+            )
+
+
+def _encounter(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+    period = body.get("period", {})
+    numbers = [i.get("value") for i in body.get("identifier", ()) if i.get("value")]
+    row = {
+        "id": record_id,
+        "patient_id": target(body.get("subject"), "Patient"),
+        "class": body.get("class", {}).get("code", ""),
+        "status": body.get("status", ""),
+        "visit_number": numbers[0] if numbers else None,
+        "start_at": moment(period.get("start")),
+        "end_at": moment(period.get("end")),
+    }
+    yield tables.encounter, row
+
+
+def _coverage(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+    period = body.get("period", {})
+    payer = (body.get("payor") or [{}])[0]
+    plans = [c.get("name") or c.get("value") for c in body.get("class", ())]
+    row = {
+        "id": record_id,
+        "patient_id": target(body.get("beneficiary"), "Patient"),
+        "payer_code": payer.get("identifier", {}).get("value") or payer.get("display", ""),
+        "member_number": body.get("subscriberId", ""),
+        "plan_name": plans[0] if plans else None,
+        "status": body.get("status", ""),
+        "valid_from": day(period.get("start")),
+        "valid_until": day(period.get("end")),
+    }
+    yield tables.coverage, row
+
+
+def _service_request(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+    numbers = {
+        coding.get("code"): identifier.get("value")
+        for identifier in body.get("identifier", ())
+        for coding in identifier.get("type", {}).get("coding", ())
+    }
+    row = {
+        "id": record_id,
+        "patient_id": target(body.get("subject"), "Patient"),
+        "encounter_id": target(body.get("encounter"), "Encounter"),
+        "placer_number": numbers.get("PLAC"),
+        "filler_number": numbers.get("FILL"),
+        "code": first_code(body.get("code")),
+        "status": body.get("status", ""),
+        "authored_at": moment(body.get("authoredOn")),
+    }
+    yield tables.service_order, row
+
+
+def _observation(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+    row = {
+        "id": record_id,
+        "patient_id": target(body.get("subject"), "Patient"),
+        "report_id": None,
+        "code": first_code(body.get("code")),
+        "status": body.get("status", ""),
+        "issued_at": moment(body.get("issued") or body.get("effectiveDateTime")),
+    }
+    yield tables.result, row
+
+
+def _charge_item(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+    coding = (body.get("code", {}).get("coding") or [{}])[0]
+    system = coding.get("system", "")
+    price = body.get("priceOverride", {})
+    quantity = float(str(body.get("quantity", {}).get("value", 1)))
+    total = cents(price.get("value"))
+    performers = body.get("performer") or [{}]
+    row = {
+        "id": record_id,
+        "patient_id": target(body.get("subject"), "Patient"),
+        "encounter_id": target(body.get("context"), "Encounter"),
+        "tiss_table": system.removeprefix(codes.TUSS) if system.startswith(codes.TUSS) else "00",
+        "code": coding.get("code", ""),
+        "quantity": quantity,
+        "unit_cents": round(total / quantity) if total is not None and quantity else total,
+        "total_cents": total,
+        "occurred_on": day(body.get("occurrenceDateTime")),
+        "status": body.get("status", ""),
+        "performer": performers[0].get("actor", {}).get("identifier", {}).get("value"),
+    }
+    yield tables.charge, row
+
+
+PROJECTORS: dict[str, Projector] = {
+    "Patient": _patient,
+    "Encounter": _encounter,
+    "Coverage": _coverage,
+    "ServiceRequest": _service_request,
+    "Observation": _observation,
+    "ChargeItem": _charge_item,
+}
+TABLES = {
+    "Patient": tables.patient,
+    "Encounter": tables.encounter,
+    "Coverage": tables.coverage,
+    "ServiceRequest": tables.service_order,
+    "Observation": tables.result,
+    "ChargeItem": tables.charge,
+}
+
+
+def target(reference: Any, type_name: str) -> str | None:
+    """The id of a literal reference to `type_name`, else None."""
+    literal = reference.get("reference", "") if isinstance(reference, dict) else ""
+    kind, _, record_id = literal.partition("/")
+    return record_id.partition("/")[0] if kind == type_name and record_id else None
+
+
+def day(text: Any) -> datetime.date | None:
+    """The local date of a FHIR date or dateTime of day precision or better, else None."""
+    if not isinstance(text, str) or len(text) < 10:
+        return None
+    try:
+        return datetime.date.fromisoformat(text[:10])
+    except ValueError:
+        return None
+
+
+def moment(text: Any) -> datetime.datetime | None:
+    """The first moment a FHIR dateTime covers."""
+    found = date_range(text, _UTC) if isinstance(text, str) else None
+    return found[0] if found else None
+
+
+def first_code(concept: Any) -> str | None:
+    """The first code of a CodeableConcept."""
+    codings = concept.get("coding", ()) if isinstance(concept, dict) else ()
+    return next((c["code"] for c in codings if c.get("code")), None)
+
+
+def cents(amount: Any) -> int | None:
+    """A decimal amount as whole cents; None when there is none."""
+    from decimal import ROUND_HALF_UP, Decimal
+
+    if amount is None:
+        return None
+    return int((Decimal(str(amount)) * 100).quantize(Decimal(1), ROUND_HALF_UP))

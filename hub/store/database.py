@@ -1,0 +1,149 @@
+"""The pool, and the transaction that belongs to one tenant. Only this module sets the tenant context.
+
+The context is transaction-local (`set_config(…, true)`): a connection back in the pool carries nothing over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from canonical.errors import Misconfigured, TryLater
+from hub.store.schema import GLOBAL_TABLES
+
+Row = Any  # asyncpg.Record: columns by name
+
+
+class Transaction:
+    """One open transaction of one tenant. Commits at the end of its block, or not at all."""
+
+    __slots__ = ("connection", "tenant")
+
+    def __init__(self, connection: Any, tenant: UUID) -> None:
+        self.connection = connection
+        self.tenant = tenant
+
+    async def rows(self, query: str, *arguments: Any) -> list[Row]:
+        """All rows of a query; `$1` is always the tenant."""
+        return await self.connection.fetch(query, self.tenant, *arguments)  # type: ignore[no-any-return]
+
+    async def row(self, query: str, *arguments: Any) -> Row | None:
+        """The first row or None; `$1` is always the tenant."""
+        return await self.connection.fetchrow(query, self.tenant, *arguments)
+
+    async def value(self, query: str, *arguments: Any) -> Any:
+        """The first column of the first row; `$1` is always the tenant."""
+        return await self.connection.fetchval(query, self.tenant, *arguments)
+
+    async def run(self, query: str, *arguments: Any) -> str:
+        """Execute a statement and return its command tag; `$1` is always the tenant."""
+        return await self.connection.execute(query, self.tenant, *arguments)  # type: ignore[no-any-return]
+
+
+class Database:
+    """The application's connections. Every method works for exactly one tenant, or for global tables only."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str, *, size: int = 8) -> Database:
+        """Connect and refuse a role or a schema under which row-level security would not hold."""
+        try:
+            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, server_settings={"timezone": "UTC"})
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Misconfigured(f"cannot reach PostgreSQL: {type(error).__name__}") from None
+        database = cls(pool)
+        try:
+            async with pool.acquire() as connection:
+                await refuse_unsafe(connection)
+        except BaseException:
+            await pool.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        """Close all connections."""
+        with contextlib.suppress(TimeoutError):
+            async with _limit(10):
+                await self._pool.close()
+            return
+        self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, tenant: UUID) -> AsyncIterator[Transaction]:
+        """A transaction in which only rows of `tenant` exist."""
+        async with self._acquire() as connection:
+            await connection.execute(f"BEGIN; SELECT set_config('app.current_tenant', '{UUID(str(tenant))}', true)")
+            try:
+                yield Transaction(connection, tenant)
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
+
+    async def call(self, query: str, *arguments: Any) -> list[Row]:
+        """One statement in its own transaction: the functions that set the tenant themselves (`ponte_…`)."""
+        async with self._acquire() as connection:
+            return await connection.fetch(query, *arguments)  # type: ignore[no-any-return]
+
+    async def global_rows(self, query: str, *arguments: Any) -> list[Row]:
+        """Rows of the global tables; a tenant table shows nothing here."""
+        return await self.call(query, *arguments)
+
+    @contextlib.asynccontextmanager
+    async def _acquire(self) -> AsyncIterator[Any]:
+        try:
+            connection = await self._pool.acquire(timeout=30)
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+            raise TryLater(f"the database does not answer ({type(error).__name__})", code="store.down") from None
+        try:
+            yield connection
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
+            raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
+        finally:
+            await self._pool.release(connection)
+
+
+def _limit(seconds: float) -> Any:
+    import asyncio
+
+    return asyncio.timeout(seconds)
+
+
+_ROLE = """
+SELECT current_user::text AS name, r.rolsuper, r.rolbypassrls,
+       EXISTS (SELECT 1 FROM pg_class c WHERE c.relname = 'resource' AND c.relkind = 'r'
+               AND pg_has_role(current_user, c.relowner, 'MEMBER')) AS owner,
+       current_setting('server_version_num')::int AS version
+FROM pg_roles r WHERE r.rolname = current_user
+"""
+_OPEN = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+"""
+
+
+async def refuse_unsafe(connection: Any) -> None:
+    """Raise Misconfigured unless the role is held by row-level security and every tenant table enforces it."""
+    role = await connection.fetchrow(_ROLE)
+    if role["version"] < 160000:
+        raise Misconfigured("PostgreSQL 16 or newer is needed")
+    reasons = {
+        "rolsuper": "is a superuser",
+        "rolbypassrls": "has BYPASSRLS",
+        "owner": "owns the tables or is a member of their owner",
+    }
+    for flag, reason in reasons.items():
+        if role[flag]:
+            raise Misconfigured(f"the database role {role['name']} {reason}: row-level security would not hold")
+    open_tables = {row["relname"] for row in await connection.fetch(_OPEN)} - set(GLOBAL_TABLES)
+    if open_tables:
+        raise Misconfigured(f"row-level security is not forced on: {', '.join(sorted(open_tables))}")
+    if await connection.fetchval("SELECT to_regclass('resource') IS NULL"):
+        raise Misconfigured("the database is empty; run `ponte db migrate` with PONTE_OWNER_DATABASE_URL")

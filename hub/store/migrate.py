@@ -1,0 +1,79 @@
+"""Brings a database to the current schema, and makes the owner and application roles of an embedded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from hub.servers.postgres import APPLICATION, DATABASE, OWNER, Cluster
+from hub.settings import Settings, secret_file
+
+VERSIONS = Path(__file__).resolve().parent / "migrations"
+
+
+def configuration() -> Config:
+    """Alembic's configuration, without a file."""
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def head() -> str:
+    """The newest revision this code knows."""
+    return ScriptDirectory.from_config(configuration()).get_current_head() or ""
+
+
+async def current(url: str) -> str:
+    """The revision the database is at; empty for an empty database."""
+    connection = await asyncpg.connect(url)
+    try:
+        if await connection.fetchval("SELECT to_regclass('alembic_version') IS NULL"):
+            return ""
+        return str(await connection.fetchval("SELECT version_num FROM alembic_version") or "")
+    finally:
+        await connection.close()
+
+
+async def upgrade(owner_url: str, application_url: str = "") -> None:
+    """Run every missing migration as the owner role; grants go to the role of `application_url`."""
+    if await current(owner_url) == head():
+        return
+    engine = create_async_engine(owner_url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade, urlsplit(application_url).username or APPLICATION)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, role: str) -> None:
+    config = configuration()
+    config.attributes["connection"] = connection
+    config.attributes["application_role"] = role
+    command.upgrade(config, "head")
+
+
+async def make_roles(cluster: Cluster, settings: Settings) -> None:
+    """Create owner role, application role and database of an embedded cluster where they are missing."""
+    connection = await asyncpg.connect(cluster.superuser_url)
+    try:
+        for role, secret in ((OWNER, "owner.password"), (APPLICATION, "application.password")):
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+                password = secret_file(settings, secret)  # URL-safe base64: nothing to quote
+                await connection.execute(
+                    f"CREATE ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE PASSWORD '{password}'"
+                )
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+            await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+    finally:
+        await connection.close()

@@ -1,0 +1,20 @@
+"""The tables by wing. Every table leads with `tenant_id` unless `GLOBAL_TABLES` names it and why.
+
+Search columns are of leakproof types only (text, bigint, double precision, date, timestamptz, boolean, uuid): under
+row-level security no other operator may use an index. Money is whole cents in bigint.
+"""
+
+from __future__ import annotations
+
+from hub.store.schema import billing, exchange, guard, projections, records
+from hub.store.schema.columns import METADATA
+
+GLOBAL_TABLES = {
+    "tenant": "names the tenants themselves; doors read it before any tenant is known; holds no patient data",
+    "app_user": "one person may work for several tenants (membership decides which); holds no patient data",
+    "signing_key": "the hub's own token keys, private parts encrypted; the same for all tenants",
+    "terminology": "national code systems and ANS tables, the same for all tenants",
+    "alembic_version": "the migration tool's own mark",
+}
+
+__all__ = ["GLOBAL_TABLES", "METADATA", "billing", "exchange", "guard", "projections", "records"]

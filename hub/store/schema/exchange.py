@@ -1,0 +1,153 @@
+"""Exchange: messages as received or sent, the lanes they wait in, deliveries, jobs, schedules and partners."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Identity, Index, LargeBinary, UniqueConstraint, text
+
+from hub.store.schema.columns import flag, identity, moment, small, string, tenant_table, whole
+
+partner = tenant_table(
+    "partner",
+    ("id",),
+    identity("id"),
+    string("kind"),
+    string("code"),
+    string("name"),
+    string("adapter"),
+    string("settings", default="{}"),
+    flag("active", default=True),
+    UniqueConstraint("tenant_id", "kind", "code"),
+)
+
+channel = tenant_table(
+    "channel",
+    ("id",),
+    identity("id"),
+    string("name"),
+    string("door"),
+    string("settings", default="{}"),
+    whole("version", default=1),
+    flag("active", default=True),
+    UniqueConstraint("tenant_id", "name"),
+)
+
+credential = tenant_table(
+    "credential",
+    ("name",),
+    string("name"),
+    string("kind"),
+    Column("sealed", LargeBinary, nullable=False),
+    moment("expires_at", optional=True),
+    moment("updated_at", now=True),
+)
+
+lane = tenant_table(
+    "lane",
+    ("id",),
+    whole("id"),
+    string("kind"),
+    string("name"),
+    moment("next_at", now=True),
+    whole("pending", default=0),
+    moment("lease_until", optional=True),
+    whole("lease_token", default=0),
+    small("attempt", default=0),
+    flag("paused"),
+    string("last_error", optional=True),
+    Index("lane_ready_idx", "tenant_id", "next_at", postgresql_where=text("pending > 0 AND NOT paused")),
+)
+
+message = tenant_table(
+    "message",
+    ("id",),
+    identity("id"),
+    string("direction"),
+    string("format"),
+    string("type", default=""),
+    identity("channel_id", optional=True),
+    identity("partner_id", optional=True),
+    whole("lane_id", optional=True),
+    Column("seq", BigInteger, Identity(always=False), nullable=False),
+    string("status"),
+    small("attempt", default=0),
+    string("control_id", default=""),
+    whole("control_key", optional=True),
+    whole("payload_key", optional=True),
+    string("charset", default=""),
+    Column("content", LargeBinary, nullable=False),
+    Column("reply", LargeBinary),
+    string("problems", default="[]"),
+    string("segments", default=""),
+    small("receipts", default=1),
+    flag("conflict"),
+    moment("received_at", now=True),
+    moment("finished_at", optional=True),
+    Index("message_waiting_idx", "tenant_id", "lane_id", "seq", postgresql_where=text("status = 'RECEIVED'")),
+    Index(
+        "message_control_key_idx",
+        "tenant_id",
+        "control_key",
+        "payload_key",
+        unique=True,
+        postgresql_where=text("control_key IS NOT NULL"),
+    ),
+    Index("message_control_id_idx", "tenant_id", "control_id"),
+    Index("message_error_idx", "tenant_id", "received_at", postgresql_where=text("status = 'ERROR'")),
+)
+
+delivery = tenant_table(
+    "delivery",
+    ("id",),
+    identity("id"),
+    identity("message_id"),
+    identity("partner_id"),
+    whole("lane_id"),
+    Column("seq", BigInteger, Identity(always=False), nullable=False),
+    string("operation"),
+    string("status"),
+    small("attempt", default=0),
+    string("purpose", default="{}"),
+    identity("reply_id", optional=True),
+    string("last_error", optional=True),
+    moment("created_at", now=True),
+    moment("finished_at", optional=True),
+    ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"]),
+    Index("delivery_waiting_idx", "tenant_id", "lane_id", "seq", postgresql_where=text("status = 'QUEUED'")),
+    Index("delivery_status_idx", "tenant_id", "status", "created_at"),
+)
+
+schedule = tenant_table(
+    "schedule",
+    ("id",),
+    identity("id"),
+    string("name"),
+    string("job"),
+    string("cron"),
+    string("zone"),
+    string("arguments", default="{}"),
+    string("catch_up", default="once"),
+    moment("next_fire_at"),
+    flag("active", default=True),
+    UniqueConstraint("tenant_id", "name"),
+    Index("schedule_due_idx", "tenant_id", "next_fire_at", postgresql_where=text("active")),
+)
+
+job = tenant_table(
+    "job",
+    ("id",),
+    identity("id"),
+    identity("schedule_id", optional=True),
+    moment("fire_time", optional=True),
+    string("name"),
+    string("arguments", default="{}"),
+    whole("lane_id"),
+    Column("seq", BigInteger, Identity(always=False), nullable=False),
+    string("status"),
+    small("attempt", default=0),
+    string("outcome", optional=True),
+    string("last_error", optional=True),
+    moment("created_at", now=True),
+    moment("finished_at", optional=True),
+    UniqueConstraint("tenant_id", "schedule_id", "fire_time"),
+    Index("job_waiting_idx", "tenant_id", "lane_id", "seq", postgresql_where=text("status = 'QUEUED'")),
+)

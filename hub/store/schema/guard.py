@@ -1,0 +1,106 @@
+"""Guard: tenants, people, clients, keys, the audit trail and national terminology."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Date, ForeignKeyConstraint, Identity, Index, LargeBinary, Table, Uuid, text
+from sqlalchemy.dialects.postgresql import TEXT
+
+from hub.store.schema.columns import METADATA, flag, identity, moment, string, tenant_table, whole
+
+tenant = Table(
+    "tenant",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", TEXT, nullable=False, unique=True),
+    string("name"),
+    string("zone", default="America/Sao_Paulo"),
+    string("settings", default="{}"),
+    flag("active", default=True),
+    moment("created_at", now=True),
+)
+
+app_user = Table(
+    "app_user",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("email", TEXT, nullable=False, unique=True),
+    string("password_hash"),
+    flag("active", default=True),
+    moment("created_at", now=True),
+)
+
+signing_key = Table(
+    "signing_key",
+    METADATA,
+    Column("kid", TEXT, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    string("public_jwk"),
+    moment("created_at", now=True),
+    moment("retired_at", optional=True),
+)
+
+terminology = Table(
+    "terminology",
+    METADATA,
+    Column("system", TEXT, primary_key=True),
+    Column("code", TEXT, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_until", Date),
+    string("display"),
+    string("folded"),
+    Index("terminology_folded_idx", "system", "folded"),
+)
+
+membership = tenant_table(
+    "membership",
+    ("user_id",),
+    identity("user_id"),
+    string("role"),
+    ForeignKeyConstraint(["user_id"], ["app_user.id"]),
+)
+
+client = tenant_table(
+    "client",
+    ("client_id",),
+    string("client_id"),
+    string("name"),
+    string("secret_hash", optional=True),
+    string("jwks", optional=True),
+    string("roles"),
+    string("scopes"),
+    flag("active", default=True),
+    moment("created_at", now=True),
+)
+
+revoked_token = tenant_table(
+    "revoked_token",
+    ("jti",),
+    string("jti"),
+    moment("expires_at"),
+)
+
+audit_event = tenant_table(
+    "audit_event",
+    ("seq",),
+    Column("seq", BigInteger, Identity(always=False), nullable=False),
+    Column("transaction", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
+    moment("at", now=True),
+    string("actor"),
+    string("action"),
+    string("entity"),
+    string("outcome"),
+    string("detail", default="{}"),
+    Index("audit_event_entity_idx", "tenant_id", "entity", "at"),
+)
+
+audit_seal = tenant_table(
+    "audit_seal",
+    ("number",),
+    whole("number"),
+    whole("from_transaction"),
+    whole("until_transaction"),
+    whole("events"),
+    string("previous_hash"),
+    string("hash"),
+    moment("sealed_at", now=True),
+)

@@ -1,0 +1,1 @@
+"""What a field means, as tables an analyst can read."""

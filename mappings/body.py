@@ -1,0 +1,77 @@
+"""Writes converted values into a resource body by FHIR path; the R4 definitions say what is a list.
+
+`name.family` shares one list entry; `participant[attender].individual` names the entry that rows with the same
+tag share; a whole value for a repeating element is appended.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from fhir.definitions.table import Type, choice_key, type_named
+
+_STEP = re.compile(r"(\w+)(?:\[(\w*)\])?\Z")
+
+
+class Body:
+    """A body under construction; `tags` remembers which list entry each tag means."""
+
+    __slots__ = ("tags", "type", "value")
+
+    def __init__(self, type_name: str) -> None:
+        self.type = type_name
+        self.value: dict[str, Any] = {}
+        self.tags: dict[tuple[int, str, str], dict[str, Any]] = {}
+
+    def put(self, path: str, value: Any) -> bool:
+        """Set or append `value` at `path` (without the type's name); False when a single place is taken already."""
+        steps = compiled(self.type, path)
+        node = self.value
+        for name, tag, repeats in steps[:-1]:
+            node = self._descend(node, name, tag, repeats)
+        name, _, repeats = steps[-1]
+        if repeats:
+            node.setdefault(name, []).append(value)
+            return True
+        if name in node:
+            return bool(node[name] == value)
+        node[name] = value
+        return True
+
+    def _descend(self, node: dict[str, Any], name: str, tag: str, repeats: bool) -> dict[str, Any]:
+        if not repeats:
+            return node.setdefault(name, {})  # type: ignore[no-any-return]
+        key = (id(node), name, tag)
+        if key not in self.tags:
+            entry: dict[str, Any] = {}
+            node.setdefault(name, []).append(entry)
+            self.tags[key] = entry
+        return self.tags[key]
+
+
+@cache
+def compiled(type_name: str, path: str) -> tuple[tuple[str, str, bool], ...]:
+    """The steps of `path` as (name, tag, repeats); raises LookupError for a path R4 does not have."""
+    found = type_named(type_name)
+    steps: list[tuple[str, str, bool]] = []
+    for part in path.split("."):
+        match = _STEP.match(part)
+        if match is None or found is None:
+            raise LookupError(f"{type_name}.{path}")
+        name, tag = match[1], match[2] or ""
+        repeats, found = _element(found, name, f"{type_name}.{path}")
+        steps.append((name, tag, repeats))
+    return tuple(steps)
+
+
+def _element(found: Type, name: str, path: str) -> tuple[bool, Type | None]:
+    if element := found.elements.get(name):
+        return element.repeats, type_named(element.types[0])
+    for element in found.elements.values():
+        if element.choice:
+            for type_name in element.types:
+                if choice_key(element, type_name) == name:
+                    return False, type_named(type_name)
+    raise LookupError(path)

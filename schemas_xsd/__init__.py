@@ -1,0 +1,1 @@
+"""Catalogue of the official schemas and the installer that brings them."""

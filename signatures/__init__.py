@@ -1,0 +1,1 @@
+"""Who signed what: certificates, trust, XMLDSig, verdicts."""

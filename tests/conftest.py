@@ -1,0 +1,94 @@
+"""Fixtures: one real PostgreSQL and one real Valkey for the whole run, a fresh tenant for each test that asks."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from hub.servers import postgres, valkey
+from hub.settings import Settings, prepare_folders
+from hub.store import migrate
+from hub.world import Tenant, World, opened
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--accept", action="store_true", help="write the expected files of cases instead of comparing")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Iterator[Path]:
+    """A folder the database's account can enter (pytest's own folders are private to the user)."""
+    with tempfile.TemporaryDirectory(prefix="ponte-tests-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def cluster(data_root: Path) -> Iterator[tuple[Settings, postgres.Cluster]]:
+    """A running, migrated cluster with settings that point to it."""
+    settings = Settings(data=data_root / "data", http_port=0, mllp_port=0)
+    prepare_folders(settings)
+    with postgres.running(settings, shared_buffers_mb=128) as running:
+        asyncio.run(migrate.make_roles(running, settings))
+        asyncio.run(migrate.upgrade(running.owner_url, running.application_url))
+        yield dataclasses.replace(settings, database_url=running.application_url), running
+
+
+@pytest.fixture(scope="session")
+def redis_url(cluster: tuple[Settings, postgres.Cluster]) -> Iterator[str]:
+    """A running Valkey."""
+    with valkey.running(cluster[0]) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def world(cluster: tuple[Settings, postgres.Cluster]) -> AsyncIterator[World]:
+    """The application's world over the session's cluster."""
+    async with opened(cluster[0], size=8) as found:
+        yield found
+
+
+async def new_tenant(world: World, slug: str = "") -> Tenant:
+    """A fresh tenant with an MLLP and an HTTP channel."""
+    from hub.seed import demo_tenant
+
+    return await demo_tenant(world, slug or f"t{uuid.uuid4().hex[:12]}", "Hospital de Teste")
+
+
+@pytest_asyncio.fixture
+async def tenant(world: World) -> Tenant:
+    """A fresh tenant."""
+    return await new_tenant(world)
+
+
+@pytest_asyncio.fixture
+async def other_tenant(world: World) -> Tenant:
+    """A second tenant, whose rows the first must never see."""
+    return await new_tenant(world)
+
+
+def samples(folder: str) -> Path:
+    """A folder of the shared samples; skips with a reason where they do not stand."""
+    path = SHARED / "samples" / folder
+    if not path.is_dir():
+        pytest.skip(f"the samples are not here: {path}")
+    return path
+
+
+def standards(folder: str) -> Path:
+    """A folder of the shared standards; skips with a reason where they do not stand."""
+    path = SHARED / "standards" / folder
+    if not path.is_dir():
+        pytest.skip(f"the standards are not here: {path}")
+    return path

@@ -1,0 +1,1 @@
+"""ANS TISS on the wire: versions, messages, schema check, rules, hash, SOAP envelopes."""
