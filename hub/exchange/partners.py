@@ -1,0 +1,74 @@
+"""Partners: payers, labs and others a tenant exchanges with, as rows; how to reach each is in its settings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from canonical.errors import NotFound
+from hub.store.database import Row, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """One partner. `code` is its registro ANS (payer) or short name; `settings` merge the profile and the tenant's own.
+
+    `settings["transport"]` says how bytes get there: `{"kind": "soap" | "mllp", …}`.
+    """
+
+    id: UUID
+    kind: str
+    code: str
+    name: str
+    adapter: str
+    active: bool
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+_COLUMNS = "id, kind, code, name, adapter, active, settings"
+
+
+async def partners_of(tx: Transaction, kind: str) -> list[Partner]:
+    """The active partners of a kind (`payer`, `lab`), by code."""
+    rows = await tx.rows(
+        f"SELECT {_COLUMNS} FROM partner WHERE tenant_id = $1 AND kind = $2 AND active ORDER BY code", kind
+    )
+    return [_partner(row) for row in rows]
+
+
+async def partner(tx: Transaction, partner_id: UUID) -> Partner:
+    """One partner by id; raises NotFound."""
+    row = await tx.row(f"SELECT {_COLUMNS} FROM partner WHERE tenant_id = $1 AND id = $2", partner_id)
+    if row is None:
+        raise NotFound("there is no such partner")
+    return _partner(row)
+
+
+async def save_partner(tx: Transaction, found: Partner) -> None:
+    """Create or replace a partner by kind and code."""
+    await tx.run(
+        "INSERT INTO partner (tenant_id, id, kind, code, name, adapter, settings, active) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant_id, kind, code) DO UPDATE SET "
+        "name = excluded.name, adapter = excluded.adapter, settings = excluded.settings, active = excluded.active",
+        found.id,
+        found.kind,
+        found.code,
+        found.name,
+        found.adapter,
+        json.dumps(found.settings),
+        found.active,
+    )
+
+
+def _partner(row: Row) -> Partner:
+    return Partner(
+        id=row["id"],
+        kind=row["kind"],
+        code=row["code"],
+        name=row["name"],
+        adapter=row["adapter"],
+        active=row["active"],
+        settings=json.loads(row["settings"]),
+    )

@@ -1,0 +1,152 @@
+"""The shape table: what the official XSD says of each type (elements in order, occurrence, facets), read once.
+
+Drives builder and reader. It is derived from the installed schema on first use and kept beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import xmlschema
+
+from tiss import versions
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One element of a type: its name, namespace-qualified when foreign, its type and occurrence (None: unbounded)."""
+
+    name: str
+    type: str
+    minimum: int
+    maximum: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One type: `parts` in order for a complex type; facets for a simple one."""
+
+    name: str
+    parts: tuple[Part, ...]
+    base: str
+    codes: tuple[str, ...]
+    patterns: tuple[str, ...]
+    longest: int | None
+    shortest: int | None
+
+    @property
+    def simple(self) -> bool:
+        """Whether the type carries text only."""
+        return not self.parts and bool(self.base)
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """All shapes of one version and form: root elements by name, types by id."""
+
+    roots: dict[str, str]
+    types: dict[str, Shape]
+
+    def root(self, name: str) -> Shape:
+        """The shape of a root element; raises LookupError."""
+        return self.types[self.roots[name]]
+
+
+@cache
+def of(version: str, *, service: bool = False) -> Shapes:
+    """The shapes of a version; raises Misconfigured when its schema is not installed."""
+    found = versions.at(version)
+    entry = found.service_entry if service else found.entry
+    stored = found.folder / f"{Path(entry).stem}.shapes.json"
+    mark = found.files.get(entry, "")
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        document = json.loads(stored.read_text(encoding="utf-8"))
+        if document["mark"] == mark:
+            return _load(document)
+    document = {"mark": mark, **_derive(found.folder / entry)}
+    with contextlib.suppress(OSError):
+        partial = stored.with_suffix(".partial")
+        partial.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+        partial.replace(stored)
+    return _load(document)
+
+
+def _load(document: dict[str, Any]) -> Shapes:
+    types = {
+        key: Shape(
+            key,
+            tuple(Part(*part) for part in row.get("parts", ())),
+            row.get("base", ""),
+            tuple(row.get("codes", ())),
+            tuple(row.get("patterns", ())),
+            row.get("longest"),
+            row.get("shortest"),
+        )
+        for key, row in document["types"].items()
+    }
+    return Shapes(document["roots"], types)
+
+
+def _derive(entry: Path) -> dict[str, Any]:
+    schema = xmlschema.XMLSchema(str(entry), validation="lax", defuse="never", allow="sandbox")
+    types: dict[str, Any] = {}
+    roots = {element.local_name: _type(element.type, element.local_name, types) for element in schema.elements.values()}
+    return {"roots": roots, "types": types}
+
+
+def _type(found: Any, path: str, types: dict[str, Any]) -> str:
+    """Record a type and return its id: its own name, or the path of the element for an anonymous one."""
+    key = found.local_name or path
+    if key in types:
+        return str(key)
+    types[key] = row = {}
+    if found.is_simple() or found.has_simple_content():
+        row.update(_facets(found if found.is_simple() else found.content))
+        return str(key)
+    if found.target_namespace == versions.SIGNATURE:
+        return str(key)
+    row["parts"] = [
+        [_name(e), _type(e.type, f"{path}/{e.local_name}", types), *_occurrence(e)]
+        for e in found.content.iter_elements()
+        if getattr(e, "type", None) is not None
+    ]
+    return str(key)
+
+
+def _name(element: Any) -> str:
+    return str(element.local_name if element.target_namespace == versions.NAMESPACE else element.name)
+
+
+def _occurrence(element: Any) -> tuple[int, int | None]:
+    """Occurrence with that of the groups around it: an element of a choice is optional, of a repeated group many."""
+    minimum, maximum = element.min_occurs, element.max_occurs
+    group = element.parent
+    while group is not None and hasattr(group, "model"):
+        if group.model == "choice" or group.min_occurs == 0:
+            minimum = 0
+        if group.max_occurs is None or (maximum is not None and group.max_occurs > 1):
+            maximum = None if group.max_occurs is None else maximum * group.max_occurs
+        group = group.parent
+    return minimum, maximum
+
+
+def _facets(found: Any) -> dict[str, Any]:
+    base = found
+    while base.base_type is not None and base.base_type.target_namespace == versions.NAMESPACE:
+        base = base.base_type
+    root = base.root_type if hasattr(base, "root_type") else base
+    row: dict[str, Any] = {"base": str(root.local_name)}
+    if found.enumeration:
+        row["codes"] = [str(code) for code in found.enumeration]
+    if found.patterns:
+        row["patterns"] = [str(pattern) for pattern in found.patterns.regexps]
+    if found.max_length is not None:
+        row["longest"] = found.max_length
+    if found.min_length is not None:
+        row["shortest"] = found.min_length
+    return row
