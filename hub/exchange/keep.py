@@ -14,6 +14,7 @@ from hub.exchange.channels import Channel
 from hub.store.database import Database
 
 _KEEP = "SELECT * FROM ponte_keep($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+_KEEP_ONE = "SELECT * FROM ponte_keep_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 LARGEST_GROUP = 200
 
 
@@ -77,7 +78,11 @@ class Keeper:
     async def _commit(self, place: tuple[UUID, UUID, str], group: list[tuple[Incoming, asyncio.Future[Kept]]]) -> None:
         tenant, channel, kind = place
         try:
-            rows = await self._database.call(_KEEP, tenant, kind, channel, *_columns([item for item, _ in group]))
+            if len(group) == 1:
+                rows = await self._database.call(_KEEP_ONE, tenant, kind, channel, *_values(group[0][0]))
+            else:
+                columns = [list(column) for column in zip(*(_values(item) for item, _ in group), strict=True)]
+                rows = await self._database.call(_KEEP, tenant, kind, channel, *columns)
         except Exception as error:  # whatever it was, none of these may be acknowledged
             reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code="store.failed")
             for _, future in group:
@@ -92,20 +97,19 @@ class Keeper:
                 future.set_result(Kept(id=row["first_id"], resent=resent, reply=row["reply"], conflict=row["conflict"]))
 
 
-def _columns(items: list[Incoming]) -> list[list[object]]:
-    return [
-        [item.id for item in items],
-        [item.lane for item in items],
-        [item.status for item in items],
-        [item.type for item in items],
-        [item.control_id for item in items],
-        [item.control_key for item in items],
-        [item.payload_key for item in items],
-        [item.charset for item in items],
-        [item.content for item in items],
-        [item.reply for item in items],
-        [
-            json.dumps([p.as_json() for p in item.problems], ensure_ascii=False) if item.problems else "[]"
-            for item in items
-        ],
-    ]
+def _values(item: Incoming) -> tuple[object, ...]:
+    """The row of one message, in the order of the functions' parameters."""
+    found = [problem.as_json() for problem in item.problems]
+    return (
+        item.id,
+        item.lane,
+        item.status,
+        item.type,
+        item.control_id,
+        item.control_key,
+        item.payload_key,
+        item.charset,
+        item.content,
+        item.reply,
+        json.dumps(found, ensure_ascii=False) if found else "[]",
+    )

@@ -54,7 +54,9 @@ class Database:
     async def open(cls, url: str, *, size: int = 8) -> Database:
         """Connect and refuse a role or a schema under which row-level security would not hold."""
         try:
-            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, server_settings={"timezone": "UTC"})
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=size, reset=_nothing_to_reset, server_settings={"timezone": "UTC"}
+            )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Misconfigured(f"cannot reach PostgreSQL: {type(error).__name__}") from None
         database = cls(pool)
@@ -108,6 +110,10 @@ class Database:
             raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
         finally:
             await self._pool.release(connection)
+
+
+async def _nothing_to_reset(connection: Any) -> None:
+    """Every setting and lock we take ends with its transaction; the usual reset would cost one trip per use."""
 
 
 def _limit(seconds: float) -> Any:
