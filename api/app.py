@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from fastapi import FastAPI
 
 from api import failures
-from api.routes import fhir, health, hl7, oauth
+from api.console import routes as console
+from api.routes import fhir, health, hl7, oauth, tiss
 from api.state import State
 from hub.exchange.keep import Keeper
+from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Verifier
 from hub.world import World
 
 
 def create_app(world: World, keeper: Keeper) -> FastAPI:
     """The application; `keeper` is shared with the other doors of the process so that commits are shared too."""
-    app = FastAPI(title="Ponte", version="0.1.0", docs_url="/docs", redoc_url=None)
-    app.state.ponte = State(world, Verifier(world), keeper)
+    state = State(world, Verifier(world), keeper, ReadAudit(world))
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await state.reading.flush()
+
+    app = FastAPI(title="Ponte", version="0.1.0", docs_url="/docs", redoc_url=None, lifespan=life)
+    app.state.ponte = state
     failures.install(app)
-    for router in (health.router, oauth.router, hl7.router, fhir.router):
+    for router in (health.router, oauth.router, hl7.router, tiss.router, console.router):
         app.include_router(router)
+    fhir.install(app)
     return app

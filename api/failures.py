@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Sequence
 
 from fastapi import FastAPI, Request
@@ -13,8 +15,13 @@ from canonical.errors import Conflict, Denied, Gone, Misconfigured, NotFound, Po
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.outcome import outcome
+from fhir.query import BadQuery
 from hub.guard.tokens import InvalidToken
+from hub.records.entry import Failed, problems_of
+from hub.records.refusal import Refusal
 from hub.records.write import Invalid
+
+log = logging.getLogger("ponte.api")
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 _STATUS: tuple[tuple[type[PonteError], int], ...] = (
@@ -26,6 +33,15 @@ _STATUS: tuple[tuple[type[PonteError], int], ...] = (
     (Refused, 422),
     (Misconfigured, 500),
 )
+_REFUSED = {
+    "malformed": 400,
+    "forbidden": 403,
+    "not-found": 404,
+    "gone": 410,
+    "precondition": 412,
+    "unprocessable": 422,
+}
+_TOO_COSTLY = ("fhir.search.too-costly", "fhir.search.too-many-included")
 
 
 class Rejected(Exception):
@@ -43,6 +59,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Invalid, _invalid)
     app.add_exception_handler(InvalidToken, _login)
     app.add_exception_handler(Rejected, _rejected)
+    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(Failed, _failed)
+    app.add_exception_handler(BadQuery, _query)
+    app.add_exception_handler(Exception, _crash)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _request)
 
@@ -51,7 +71,7 @@ def answer(
     request: Request, status: int, problems: Sequence[Problem], headers: dict[str, str] | None = None
 ) -> Response:
     """The findings in the form of the surface that was called."""
-    if request.url.path.startswith("/fhir"):
+    if request.url.path == "/fhir" or request.url.path.startswith("/fhir/"):
         return Response(jsontext.text(outcome(problems)), status, headers, FHIR_JSON)
     first = problems[0]
     document = {
@@ -64,12 +84,19 @@ def answer(
     return Response(jsontext.text(document), status, headers, "application/problem+json")
 
 
+def status_of(error: PonteError | Refusal) -> int:
+    """The HTTP status a failure deserves."""
+    if isinstance(error, Refusal):
+        return _REFUSED[error.kind]
+    if error.code == "failure.version":
+        return 412
+    return next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+
+
 async def _failure(request: Request, error: Exception) -> Response:
     if not isinstance(error, PonteError):
         raise error
-    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-    if error.code == "failure.version":
-        status = 412
+    status = status_of(error)
     headers = {"Retry-After": "5"} if status == 503 else None
     return answer(request, status, [Problem(error.code, level="error")], headers)
 
@@ -88,6 +115,34 @@ async def _rejected(request: Request, error: Exception) -> Response:
     if not isinstance(error, Rejected):
         raise error
     return answer(request, error.status, error.problems)
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Refusal):
+        raise error
+    return answer(request, status_of(error), error.problems)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A single interaction; a Bundle's door names the entries itself."""
+    if not isinstance(error, Failed):
+        raise error
+    cause = error.causes[min(error.causes)]
+    return answer(request, status_of(cause), problems_of(cause))
+
+
+async def _query(request: Request, error: Exception) -> Response:
+    if not isinstance(error, BadQuery):
+        raise error
+    return answer(request, 422 if error.problem.code in _TOO_COSTLY else 400, [error.problem])
+
+
+async def _crash(request: Request, error: Exception) -> Response:
+    """A fault of ours: told without its text, which could carry what was sent; logged by kind and place."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+    log.error("%s %s: %s at %s", request.method, request.scope.get("root_path", ""), type(error).__name__, places)
+    return answer(request, 500, [Problem("failure", level="error")])
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -12,8 +12,9 @@ import uvloop
 
 from api.app import create_app
 from api.mllp import Listener
+from api.simulators import serve as simulators
 from canonical.errors import Misconfigured
-from hub.exchange import worker
+from hub.exchange import scheduler, worker
 from hub.exchange.channels import channels_of
 from hub.exchange.keep import Keeper
 from hub.settings import Settings
@@ -24,6 +25,8 @@ log = logging.getLogger("ponte.serve")
 
 def run(door: str, settings: Settings) -> int:
     """Serve `door` until SIGTERM or SIGINT."""
+    if door == "simulators":
+        return simulators.run()
     if not settings.database_url:
         raise Misconfigured("set PONTE_DATABASE_URL, or use `ponte up` for the embedded database")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -42,21 +45,24 @@ async def _serve(door: str, settings: Settings) -> None:
 
 async def _doors(world: World, stop: asyncio.Event) -> None:
     """HTTP, MLLP and scheduler in one process, so that what arrives together commits together."""
-    keeper = Keeper(world.database)
+    keeper = Keeper(world.database, world.bell.ring)
     listeners = await _listen(world, keeper)
+    ticking = asyncio.create_task(scheduler.run(world, stop))
     try:
         await _http(world, keeper, stop)
     finally:
+        stop.set()
+        await asyncio.gather(ticking, return_exceptions=True)
         for listener in listeners:
             await listener.stop()
 
 
 async def _api(world: World, stop: asyncio.Event) -> None:
-    await _http(world, Keeper(world.database), stop)
+    await _http(world, Keeper(world.database, world.bell.ring), stop)
 
 
 async def _mllp(world: World, stop: asyncio.Event) -> None:
-    listeners = await _listen(world, Keeper(world.database))
+    listeners = await _listen(world, Keeper(world.database, world.bell.ring))
     await stop.wait()
     for listener in listeners:
         await listener.stop()
@@ -83,13 +89,19 @@ async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
 
 
 async def _listen(world: World, keeper: Keeper) -> list[Listener]:
-    """One listener per MLLP channel; a channel without a port of its own gets the default port."""
+    """One listener per MLLP channel; the first channel without a port of its own gets the default port."""
     listeners: list[Listener] = []
+    default = world.settings.mllp_port
     for tenant in await world.tenants():
         for channel in await channels_of(world, tenant):
             if channel.door != "mllp":
                 continue
-            port = int(channel.settings.get("port", 0)) or world.settings.mllp_port
+            port = int(channel.settings.get("port", 0))
+            if not port:
+                port, default = default, 0
+            if not port:
+                log.warning("channel %s of %s has no port and is not served", channel.name, tenant.slug)
+                continue
             listener = Listener(channel, keeper, world.now, world.settings.max_message_bytes)
             try:
                 await listener.start(world.settings.host, port)
@@ -109,4 +121,5 @@ DOORS: dict[str, Callable[[World, asyncio.Event], Awaitable[None]]] = {
     "console": _api,
     "mllp": _mllp,
     "worker": _worker,
+    "scheduler": scheduler.run,
 }

@@ -7,9 +7,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from canonical.errors import Denied, NotFound
+from canonical.errors import Denied
 from hub.exchange.keep import Keeper
+from hub.guard import scopes
+from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Identity, InvalidToken, Verifier
+from hub.records.acting import Actor
 from hub.world import Tenant, World
 
 
@@ -20,6 +23,7 @@ class State:
     world: World
     verifier: Verifier
     keeper: Keeper
+    reading: ReadAudit
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,15 @@ class Caller:
 
     identity: Identity
     tenant: Tenant
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the records see it."""
+        return Actor(tenant=self.tenant, subject=self.identity.subject, permits=self.permits)
+
+    def permits(self, type_name: str, action: str) -> bool:
+        """Whether the token allows `action` (a letter of `cruds`) on records of a type."""
+        return scopes.permits(self.identity.scopes, type_name, action)
 
     def require(self, *scopes: str) -> None:
         """Raise Denied unless the token has one of `scopes`."""
@@ -45,18 +58,10 @@ def state_of(request: Request) -> State:
 
 async def caller_of(request: Request) -> Caller:
     """The caller, from the bearer token; raises InvalidToken."""
-    state = state_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise InvalidToken("a bearer token is needed")
-    identity = await state.verifier.verify(token.strip())
-    try:
-        tenant = await state.world.tenant(identity.tenant)
-    except NotFound:
-        raise InvalidToken("the tenant is not active") from None
-    if tenant.id != identity.tenant_id:
-        raise InvalidToken("the token does not fit its tenant")
-    return Caller(identity, tenant)
+    return Caller(*await state_of(request).verifier.caller(token.strip()))
 
 
 StateDep = Annotated[State, Depends(state_of)]

@@ -7,32 +7,43 @@ import contextlib
 import dataclasses
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from canonical.errors import Misconfigured
+from api import places
+from api.simulators import serve as simulated
+from canonical.errors import Misconfigured, PonteError
 from hub import runfile
-from hub.seed import seed
+from hub.seed import Simulators, seed
 from hub.servers import postgres, process, valkey
-from hub.settings import Settings, prepare_folders
+from hub.settings import Settings
 from hub.store import migrate
 
 READY_SECONDS = 60
 
 
+@dataclass(slots=True, kw_only=True)
+class Server:
+    """An embedded server: its process at this moment, and how to start it again."""
+
+    process: Callable[[], subprocess.Popen[bytes]]
+    revive: Callable[[], None]
+
+
 @dataclass(slots=True)
 class Hub:
-    """A running hub: its settings with real addresses, and its child processes by name."""
+    """A running hub: its settings with real addresses, its child processes by name, its embedded servers."""
 
     settings: Settings
     environment: Mapping[str, str]
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    servers: dict[str, Server] = field(default_factory=dict)
+    simulators: Simulators | None = None
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -51,30 +62,45 @@ class Hub:
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[Hub]:
     """A hub that is ready to serve; everything it started ends with the block. Raises Misconfigured."""
-    prepare_folders(settings)
-    settings = _with_ports(settings)
     with contextlib.ExitStack() as stack:
-        settings = _servers(settings, stack)
-        asyncio.run(seed(settings))
-        hub = Hub(settings, _environment(settings))
-        stack.callback(_stop_children, hub)
-        for name, command in _doors(settings).items():
-            _start(hub, name, command)
-        _await_ready(hub)
-        facts = {**hub.addresses, "database_url": settings.database_url, "redis_url": settings.redis_url}
-        runfile.write(settings, facts)
-        stack.callback(runfile.remove, settings)
+        try:
+            hub = _start_all(settings, stack)
+        except OSError as error:
+            raise Misconfigured(f"cannot start in {settings.data}: {error.strerror}") from None
         yield hub
 
 
+def _start_all(settings: Settings, stack: contextlib.ExitStack) -> Hub:
+    settings = places.prepared(settings)
+    settings = places.with_ports(settings)
+    servers: dict[str, Server] = {}
+    settings = _servers(settings, servers, stack)
+    simulators = places.simulators() if settings.simulators else None
+    asyncio.run(seed(settings, simulators))
+    hub = Hub(settings, _environment(settings, simulators), servers=servers, simulators=simulators)
+    stack.callback(_stop_children, hub)
+    for name, command in _doors(hub).items():
+        _start(hub, name, command)
+    _await_ready(hub)
+    facts = {**hub.addresses, "database_url": settings.database_url, "redis_url": settings.redis_url}
+    if simulators is not None:
+        facts |= {f"simulators_{name}": str(value) for name, value in dataclasses.asdict(simulators).items()}
+    runfile.write(settings, facts)
+    stack.callback(runfile.remove, settings)
+    return hub
+
+
 def watch(hub: Hub) -> None:
-    """Keep the children alive until SIGINT or SIGTERM; one that dies is started again after a pause."""
+    """Keep servers and children alive until SIGINT or SIGTERM; what dies is started again after a pause."""
     ended: list[int] = []
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _frame: ended.append(number))
-    commands = _doors(hub.settings)
+    commands = _doors(hub)
     while not ended:
         time.sleep(0.2)
+        for name, server in hub.servers.items():
+            if not ended and server.process().poll() is not None:
+                _revive(name, server)
         for name, child in list(hub.children.items()):
             if child.poll() is not None and not ended:
                 sys.stderr.write(f"ponte: {name} ended with {child.returncode}; starting it again\n")
@@ -82,29 +108,20 @@ def watch(hub: Hub) -> None:
                 _start(hub, name, commands[name])
 
 
-def _with_ports(settings: Settings) -> Settings:
-    """Port 0 means any free one; a taken port is said in one sentence."""
-    chosen = {}
-    for name in ("http_port", "mllp_port"):
-        port = getattr(settings, name)
-        if port == 0:
-            chosen[name] = process.free_port(settings.host)
-            continue
-        with contextlib.closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, port))
-            except OSError as error:
-                option = "--" + name.replace("_", "-")
-                raise Misconfigured(
-                    f"port {port} on {settings.host} cannot be used ({error.strerror}); choose another with {option}"
-                ) from None
-    return dataclasses.replace(settings, **chosen)  # type: ignore[arg-type]
+def _revive(name: str, server: Server) -> None:
+    sys.stderr.write(f"ponte: {name} ended with {server.process().returncode}; starting it again\n")
+    try:
+        server.revive()
+    except PonteError as error:
+        sys.stderr.write(f"ponte: {error.text}\n")
+        time.sleep(1)
 
 
-def _servers(settings: Settings, stack: contextlib.ExitStack) -> Settings:
+def _servers(settings: Settings, servers: dict[str, Server], stack: contextlib.ExitStack) -> Settings:
     if not settings.database_url:
         cluster = stack.enter_context(postgres.running(settings))
+        place = settings
+        servers["PostgreSQL"] = Server(process=lambda: cluster.process, revive=lambda: postgres.revive(cluster, place))
         asyncio.run(migrate.make_roles(cluster, settings))
         settings = dataclasses.replace(
             settings, database_url=cluster.application_url, owner_database_url=cluster.owner_url
@@ -112,11 +129,14 @@ def _servers(settings: Settings, stack: contextlib.ExitStack) -> Settings:
     if settings.owner_database_url:
         asyncio.run(migrate.upgrade(settings.owner_database_url, settings.database_url))
     if not settings.redis_url:
-        settings = dataclasses.replace(settings, redis_url=stack.enter_context(valkey.running(settings)))
+        cache = stack.enter_context(valkey.started(settings))
+        home = settings
+        servers["Valkey"] = Server(process=lambda: cache.process, revive=lambda: valkey.revive(cache, home))
+        settings = dataclasses.replace(settings, redis_url=cache.url)
     return settings
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def _environment(settings: Settings, simulators: Simulators | None) -> dict[str, str]:
     environment = dict(os.environ)
     environment.update(
         PONTE_DATA=str(settings.data),
@@ -128,14 +148,24 @@ def _environment(settings: Settings) -> dict[str, str]:
         PYTHONPATH=str(Path(__file__).resolve().parent.parent),
     )
     environment.pop("PONTE_OWNER_DATABASE_URL", None)
+    if simulators is not None:
+        config = simulated.Config(
+            http_port=places.port_of(simulators.http),
+            lab_port=simulators.lab_port,
+            results_host=settings.host,
+            results_port=simulators.results_port,
+        )
+        environment[simulated.VARIABLE] = config.as_json()
     return environment
 
 
-def _doors(settings: Settings) -> dict[str, list[str]]:
+def _doors(hub: Hub) -> dict[str, list[str]]:
     base = [sys.executable, "-X", "utf8", "-m", "api.cli", "serve"]
     doors = {"doors": [*base, "doors"]}
-    for number in range(1, settings.workers + 1):
+    for number in range(1, hub.settings.workers + 1):
         doors[f"worker-{number}"] = [*base, "worker"]
+    if hub.simulators is not None:
+        doors["simulators"] = [*base, "simulators"]
     return doors
 
 
@@ -153,14 +183,21 @@ def _stop_children(hub: Hub) -> None:
 
 
 def _await_ready(hub: Hub) -> None:
+    wanted = [f"http://{hub.settings.host}:{hub.settings.http_port}/health/ready"]
+    if hub.simulators is not None:
+        wanted.append(f"{hub.simulators.http}/health")
     deadline = time.monotonic() + READY_SECONDS
-    url = f"http://{hub.settings.host}:{hub.settings.http_port}/health/ready"
-    while time.monotonic() < deadline:
+    while wanted and time.monotonic() < deadline:
         for name, child in hub.children.items():
             if child.poll() is not None:
                 raise Misconfigured(f"{name} did not start; see {hub.settings.logs / (name + '.log')}")
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
-            if answer.status == 200:
-                return
-        time.sleep(0.05)
-    raise Misconfigured(f"the hub was not ready within {READY_SECONDS} seconds; see {hub.settings.logs}")
+        wanted = [url for url in wanted if not _answers(url)]
+        time.sleep(0.05 if wanted else 0)
+    if wanted:
+        raise Misconfigured(f"the hub was not ready within {READY_SECONDS} seconds; see {hub.settings.logs}")
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  (our own address)
+        return bool(answer.status == 200)
+    return False

@@ -29,10 +29,26 @@ LOINC = "http://loinc.org"
 TUSS = "https://fhir.ans.gov.br/CodeSystem/tuss-"
 CID10 = "http://hl7.org/fhir/sid/icd-10"
 UCUM = "http://unitsofmeasure.org"
+CBO = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRCBO"
 LOCAL = "urn:ponte"
+RACE_EXTENSION = "https://ips.saude.gov.br/fhir/StructureDefinition/raca-br-ips"
+MOTHER_EXTENSION = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 
-_TYPES = {"CPF": CPF, "TAX": CPF, "CNS": CNS, "HC": CNS, "SUS": CNS, "CNES": CNES, "CNPJ": CNPJ}
-_NUMERIC = frozenset((CPF, CNS, CNES))
+_TYPES = {"CPF": CPF, "CNS": CNS, "SUS": CNS, "CARTAOSUS": CNS, "CNES": CNES, "CNPJ": CNPJ, "ANS": ANS}
+_LENGTHS = {"TAX": (11, CPF), "CIC": (11, CPF), "HC": (15, CNS), "NH": (15, CNS), "FI": (7, CNES)}
+_NUMERIC = frozenset((CPF, CNS, CNES, CNPJ, ANS))
+NATIONAL = frozenset((CPF, CNS, CNPJ, CNES, ANS))
+# Councils of health professions; each register is one of council and state (BR Core).
+_COUNCIL = re.compile(
+    r"(CRM|CREMESP|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA|CREFONO|CRBM|CREF|CRESS|CRV|CRTR|CRBIO|CRMV)"
+    r"[-/ .]?(?:([A-Z]{2})|([0-9]{1,2}))?\Z"
+)
+_COUNCIL_NUMBER = re.compile(
+    r"(?:(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]?)?([A-Z]{2})?[-/ ]?([0-9][0-9.]*)[-/ ]?([A-Z]{2})?\Z"
+)
+_STATES = frozenset(
+    "AC AL AM AP BA CE DF ES GO MA MG MS MT PA PB PE PI PR RJ RN RO RR RS SC SE SP TO".split()  # noqa: SIM905
+)
 # Table 0396 names of coding systems as senders write them.
 _CODING = {
     "LN": LOINC,
@@ -47,29 +63,82 @@ _CODING = {
     "TUSS18": TUSS + "18",
     "TUSS19": TUSS + "19",
     "TUSS20": TUSS + "20",
+    "CBHPM": f"{LOCAL}:codes:cbhpm",
+    "SIGTAP": "https://terminologia.saude.gov.br/fhir/CodeSystem/BRTabelaSUS",
+    "CBO": CBO,
+    "ICD10": CID10,
+    "ICD-10": CID10,
+    "10": CID10,
+    "I9C": "http://hl7.org/fhir/sid/icd-9-cm",
+    "I9CDX": "http://hl7.org/fhir/sid/icd-9-cm",
+    "I10C": "http://hl7.org/fhir/sid/icd-10-cm",
+    "C4": "http://www.ama-assn.org/go/cpt",
+    "CPT": "http://www.ama-assn.org/go/cpt",
+    "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "SNM": "http://snomed.info/sct",
+    "SCTID": "http://snomed.info/sct",
+    "SNOMED-CT": "http://snomed.info/sct",
+    "NDC": "http://hl7.org/fhir/sid/ndc",
+    "ATC": "http://www.whocc.no/atc",
+    "ISO+": f"{LOCAL}:codes:iso-plus",
+    "ANSI+": f"{LOCAL}:codes:ansi-plus",
     "CVX": "http://hl7.org/fhir/sid/cvx",
 }
 _HL7_TABLE = re.compile(r"HL7(\d{4})\Z")
+_TUSS_TABLE = re.compile(r"TUSS[ _./-]?(\d{2})\Z")
 _SAFE = re.compile(r"[^A-Za-z0-9._\-]+")
 
 
 def identifier_system(kind: str, authority: str, universal: str, number: str) -> tuple[str, str]:
-    """The identifier system of a CX by type (CX-5) and authority (CX-4), and the number in its compact form."""
-    for name in (kind, authority.upper()):
+    """The identifier system of a CX by type (CX-5) and authority (CX-4), and the number in its compact form.
+
+    `TAX` and `HC` are the 0203 types of CPF and CNS, but also of other countries' numbers: the length decides.
+    """
+    short = compact(number)
+    if universal.startswith(("http://", "https://", "urn:")) and not any(c.isspace() for c in universal):
+        return universal, short if universal in _NUMERIC else number
+    for name in (kind, _SAFE.sub("", authority.upper())):
         if name in _TYPES:
             system = _TYPES[name]
-            return system, compact(number) if system in _NUMERIC or system == CNPJ else number
+            return system, short if system in _NUMERIC else number
+    if kind in _LENGTHS and len(short) == _LENGTHS[kind][0] and short.isascii() and short.isdigit():
+        return _LENGTHS[kind][1], short
     if universal and re.fullmatch(r"[0-2](\.\d+)+", universal):
         return f"urn:oid:{universal}", number
-    return local_system(authority, kind or "PI"), number
+    return local_system(authority or universal, kind or "PI"), number
 
 
 def professional_system(kind: str, authority: str, state: str, number: str) -> tuple[str, str]:
-    """The identifier system of a professional (XCN): CPF, CNS, or council and state such as CRM/SP."""
-    if kind.upper() in _TYPES:
-        return _TYPES[kind.upper()], compact(number)
-    council = _SAFE.sub("-", authority or kind or "local").lower().strip("-")
-    return (f"{_SID}/{council}-{state.lower()}" if state else local_system(authority, kind or "DN")), number
+    """The identifier system of a professional (XCN): CPF, CNS, or council and state such as CRM/SP.
+
+    Real senders put council and state in XCN-13 and XCN-22, in XCN-9 (`CRM-SP`), or in the number (`12345-SP`).
+    """
+    for name in (kind.upper(), authority.upper()):
+        if name in _TYPES:
+            return _TYPES[name], compact(number)
+    council, found_state = _council(kind, authority)
+    inside = _COUNCIL_NUMBER.match(number.upper())
+    if inside and (council or inside[1]) and (inside[2] or inside[4] or inside[1]):
+        council = council or inside[1]
+        found_state = found_state or next((s for s in (inside[2], inside[4]) if s in _STATES), "")
+        number = inside[3]
+    if council:
+        place = found_state or (state.upper() if state.upper() in _STATES else "")
+        short = compact(number)
+        return (f"{_SID}/{council.lower()}-{place.lower()}" if place else f"{_SID}/{council.lower()}"), short
+    return local_system(authority, kind or "DN"), number
+
+
+def _council(kind: str, authority: str) -> tuple[str, str]:
+    """Council and state named by type or authority; empty when neither names a council."""
+    council, place = "", ""
+    for name in (kind.upper(), authority.upper()):
+        if match := _COUNCIL.match(name):
+            council = council or match[1]
+            place = place or (match[2] if match[2] in _STATES else match[3] or "")
+        elif name in _STATES:
+            place = place or name
+    return council, place
 
 
 def local_system(authority: str, kind: str) -> str:
@@ -77,20 +146,34 @@ def local_system(authority: str, kind: str) -> str:
     return f"{LOCAL}:{_SAFE.sub('-', authority.strip() or 'local').lower()}:{_SAFE.sub('-', kind).lower()}"
 
 
-def coding_system(name: str) -> str:
-    """The URI of a coding system HL7 names in CE-3/CWE-3; a URN for local ones; empty for none."""
-    upper = name.strip().upper()
+def coding_system(name: str, code: str = "") -> str:
+    """The URI of a coding system HL7 names in CE-3/CWE-3; a URN for local ones; empty for none.
+
+    `TUSS` without a table number: the chapter, the first digit of an eight-digit `code`, tells the table.
+    """
+    upper = " ".join(name.upper().split())
     if not upper:
         return ""
+    if upper == "TUSS":
+        return TUSS + tuss_table(code)
     if upper in _CODING:
         return _CODING[upper]
     if match := _HL7_TABLE.match(upper):
         return f"http://terminology.hl7.org/CodeSystem/v2-{match[1]}"
-    if name.startswith(("http://", "https://", "urn:")):
+    if match := _TUSS_TABLE.match(upper):
+        return TUSS + match[1]
+    if name.startswith(("http://", "https://", "urn:")) and not any(c.isspace() for c in name):
         return name
-    if upper == "L" or upper.startswith("99"):
-        return f"{LOCAL}:codes:{_SAFE.sub('-', name).lower()}"
+    if re.fullmatch(r"[0-2](\.\d+)+", name):
+        return f"urn:oid:{name}"
     return f"{LOCAL}:codes:{_SAFE.sub('-', name).lower()}"
+
+
+def tuss_table(code: str) -> str:
+    """The TUSS table of a code by its chapter: 18 daily rates and gases, 19 materials, 20 medicines, else 22."""
+    if len(code) == 9:
+        return "19"
+    return {"6": "18", "7": "19", "9": "20"}.get(code[:1], "22") if len(code) == 8 else "22"
 
 
 def type_code(kind: str) -> str:

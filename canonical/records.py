@@ -15,28 +15,40 @@ DRAFT = "draft:"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A business identifier that finds a record again; `system` names the assigning authority or register."""
+    """A business identifier that finds a record again; `system` names the assigning authority or register.
+
+    `loose`: the sender named no authority, so `system` is a guess (an order number that a laboratory sends back).
+    """
 
     system: str
     value: str
+    loose: bool = field(default=False, compare=False)
 
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """What one message says of one record.
 
-    `body` holds stated elements only; `cleared` names elements the sender set to null (`""`); `keys` are tried in
-    order to find the stored record, and the first one makes the id of a new one. `event_at` is when it happened:
-    an older event only fills gaps. `must_exist` forbids creating a record (a cancellation of something unknown).
+    `body` holds stated elements only; `initial` holds elements that count only where the record has none yet;
+    `cleared` names elements the sender set to null (`""`), as `period.end` or `extension:<url>`. `keys` are tried in
+    order to find the stored record, and the first one makes the id of a new one; a key that several records share
+    (one accession for three panels) is told apart by `distinct`, a code. Without keys the record is the `part` of
+    the first draft of `under` that has an identity. `event_at` is when it happened: an older event only fills gaps.
+    `must_exist` forbids creating a record (a cancellation of something unknown). `merge_into` makes it the loser of a
+    patient merge.
     """
 
     local: str
     type: str
     body: dict[str, Any]
+    initial: dict[str, Any] = field(default_factory=dict)
     keys: tuple[Key, ...] = ()
+    under: tuple[str, ...] = ()
+    part: str = ""
+    distinct: str = ""
     cleared: tuple[str, ...] = ()
     event_at: datetime.datetime | None = None
     must_exist: bool = False
-    merged_from: tuple[Key, ...] = ()
-    sources: tuple[str, ...] = field(default=())
+    merge_into: str = ""
+    sources: tuple[str, ...] = ()
     message_id: uuid.UUID | None = None

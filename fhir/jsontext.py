@@ -23,14 +23,43 @@ def parse(raw: bytes) -> Any | Problem:
         if "Detected duplicate key" in str(error):
             return Problem("fhir.json.duplicate-key", "$this")
         return Problem("fhir.json.syntax", "$this")
-    if _depth(document) > _DEEPEST:
+    if raw.count(b"{") + raw.count(b"[") > _DEEPEST and _depth(document) > _DEEPEST:
         return Problem("fhir.json.too-deep", "$this", args=(("limit", str(_DEEPEST)),))
+    if b"u0000" in raw and _has_nul(document):  # PostgreSQL text cannot hold it
+        return Problem("fhir.json.nul", "$this")
     return document
 
 
-def text(document: Any) -> str:
-    """The document as compact JSON."""
-    return orjson.dumps(document, default=_number).decode("utf-8")
+def text(document: Any, *, pretty: bool = False) -> str:
+    """The document as JSON, compact or indented."""
+    option = orjson.OPT_INDENT_2 if pretty else 0
+    try:
+        return orjson.dumps(document, default=_number, option=option).decode("utf-8")
+    except TypeError:  # an integer beyond 64 bits, as a decimal may be written
+        return orjson.dumps(_big_integers_as_written(document), default=_number, option=option).decode("utf-8")
+
+
+def _big_integers_as_written(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _big_integers_as_written(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_big_integers_as_written(value) for value in node]
+    if isinstance(node, int) and not isinstance(node, bool) and not -(2**63) <= node < 2**64:
+        return orjson.Fragment(str(node))
+    return node
+
+
+def _has_nul(document: Any) -> bool:
+    stack = [document]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, str) and "\0" in node:
+            return True
+        if isinstance(node, dict):
+            stack += [*node, *node.values()]
+        elif isinstance(node, list):
+            stack += node
+    return False
 
 
 def _number(value: Any) -> Any:

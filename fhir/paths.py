@@ -1,50 +1,70 @@
 """The small part of FHIRPath that R4 search parameters use, compiled once to functions over parsed JSON.
 
-Supported: dotted paths, `|`, `as`/`ofType`, `where(a = 'b')`, `where(resolve() is T)`, `exists()`, `extension('url')`.
-Anything else raises UnsupportedExpression, so that a parameter is never half indexed.
+Supported: dotted paths, `[n]`, `|`, `as`/`ofType`, `where(a = 'b')`, `where(resolve() is T)`, `where(hasExtension(u))`,
+`exists()`, `exists() and … != false`, `extension('url')`. Anything else raises UnsupportedExpression, so that a
+parameter is never half indexed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from fhir.definitions.table import Element, Type, choice_key, type_named
 
 Typed = tuple[str, Any]  # type name, JSON value
-Step = Callable[[Iterator[Typed]], Iterator[Typed]]
-_TOKEN = re.compile(r"\s*(\w+\([^()]*(?:\([^()]*\)[^()]*)*\)|\w+)\s*(?:\.|\Z)")
+Step = Callable[[list[Typed]], list[Typed]]
+_TOKEN = re.compile(r"\s*(\w+\([^()]*(?:\([^()]*\)[^()]*)*\)|\w+(?:\[\d+\])?)\s*(?:\.|\Z)")
 _AS = re.compile(r"\(?\s*([\w.]+)\s+as\s+(\w+)\s*\)?((?:\.[\w()'=:/\s.\-]+)?)\Z")
 _IS = re.compile(r"where\(\s*resolve\(\)\s+is\s+(\w+)\s*\)\Z")
 _EQUALS = re.compile(r"where\(\s*([\w.]+)\s*=\s*'([^']*)'\s*\)\Z")
+_MARKED = re.compile(r"where\(\s*hasExtension\('([^']*)'\)\s*\)\Z")
+_NOT_FALSE = re.compile(r"([\w.]+)\.exists\(\) and \1 != false\Z")
 
 
 class UnsupportedExpression(Exception):
     """The expression needs more FHIRPath than this module knows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One alternative of an expression: its steps, and the JSON keys of which one must be there for any value."""
+
+    keys: frozenset[str]
+    steps: tuple[Step, ...]
+
+
 @cache
-def compile_for(expression: str, base: str) -> tuple[tuple[Step, ...], ...]:
-    """The alternatives of `expression` that start at resource type `base`, each as its steps."""
-    alternatives = []
+def compile_for(expression: str, base: str) -> tuple[Path, ...]:
+    """The alternatives of `expression` that start at resource type `base`."""
+    paths = []
     for part in _split(expression):
-        steps = _alternative(part, base)
-        if steps is not None:
-            alternatives.append(steps)
-    return tuple(alternatives)
+        path = _alternative(part, base)
+        if path is not None:
+            paths.append(path)
+    return tuple(paths)
 
 
 def evaluate(expression: str, base: str, resource: dict[str, Any]) -> list[Typed]:
     """All values of `expression` in `resource`, each with its type name."""
     found: list[Typed] = []
-    for steps in compile_for(expression, base):
-        stream: Iterator[Typed] = iter([(base, resource)])
-        for step in steps:
-            stream = step(stream)
-        found.extend(stream)
+    for path in compile_for(expression, base):
+        found.extend(follow(path, base, resource))
     return found
+
+
+def follow(path: Path, base: str, resource: dict[str, Any]) -> list[Typed]:
+    """The values at the end of one path."""
+    if path.keys and path.keys.isdisjoint(resource):
+        return []
+    values: list[Typed] = [(base, resource)]
+    for step in path.steps:
+        if not (values := step(values)) and path.keys:
+            return values
+    return values
 
 
 def _split(expression: str) -> list[str]:
@@ -60,9 +80,12 @@ def _split(expression: str) -> list[str]:
     return [*parts, current.strip()]
 
 
-def _alternative(part: str, base: str) -> tuple[Step, ...] | None:
-    """The steps of one part, or None when it belongs to another resource type."""
-    if match := _AS.match(part):
+def _alternative(part: str, base: str) -> Path | None:
+    """The path of one part, or None when it belongs to another resource type."""
+    truth = _NOT_FALSE.match(part)
+    if truth:
+        part = truth[1]
+    elif match := _AS.match(part):
         part = f"{match[1]}.ofType({match[2]}){match[3]}"
     elif part.startswith("(") and part.endswith(")"):
         return _alternative(part[1:-1], base)
@@ -71,22 +94,37 @@ def _alternative(part: str, base: str) -> tuple[Step, ...] | None:
         if type_named(root) is not None:
             return None
         rest = part
-    return tuple(_steps(rest))
+    tokens = _tokens(rest)
+    steps = [_step(token) for token in tokens]
+    if truth:
+        return Path(frozenset(), (*steps, _not_false))
+    decided = any(token.startswith("exists(") for token in tokens)  # `exists()` has a value for absent elements too
+    return Path(frozenset() if decided or not tokens else _first_keys(base, tokens[0]), tuple(steps))
 
 
-def _steps(text: str) -> Iterator[Step]:
-    position = 0
+def _first_keys(base: str, token: str) -> frozenset[str]:
+    found = type_named(base)
+    element = found.elements.get(token.partition("[")[0]) if found else None
+    if element is None:
+        return frozenset()
+    return frozenset(choice_key(element, t) for t in element.types) if element.choice else frozenset((element.name,))
+
+
+def _tokens(text: str) -> list[str]:
+    tokens, position = [], 0
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
             raise UnsupportedExpression(text)
-        yield _step(match[1])
+        tokens.append(match[1])
         position = match.end()
+    return tokens
 
 
 def _step(token: str) -> Step:
     if "(" not in token:
-        return _child(token)
+        name, _, index = token.partition("[")
+        return _indexed(_child(name), int(index[:-1])) if index else _child(name)
     name = token.partition("(")[0]
     argument = token[len(name) + 1 : -1].strip()
     if name in ("ofType", "as"):
@@ -95,6 +133,8 @@ def _step(token: str) -> Step:
         return _resolves_to(match[1])
     if match := _EQUALS.match(token):
         return _where_equals(match[1].split("."), match[2])
+    if match := _MARKED.match(token):
+        return _where_extended(match[1])
     if name == "extension":
         return _extension(argument.strip("'"))
     if name == "exists" and not argument:
@@ -103,37 +143,38 @@ def _step(token: str) -> Step:
 
 
 def _child(name: str) -> Step:
-    def step(stream: Iterator[Typed]) -> Iterator[Typed]:
-        for type_name, value in stream:
-            if isinstance(value, dict):
-                yield from children(type_name, value, name)
+    known: dict[str, Element | None] = {}
+
+    def step(values: list[Typed]) -> list[Typed]:
+        found: list[Typed] = []
+        for type_name, value in values:
+            if not isinstance(value, dict):
+                continue
+            if type_name not in known:
+                definition = type_named(type_name)
+                known[type_name] = definition.elements.get(name) if definition else None
+            if (element := known[type_name]) is not None:
+                _collect(element, value, found)
+        return found
 
     return step
 
 
-def children(type_name: str, value: dict[str, Any], name: str) -> Iterator[Typed]:
-    """The values of element `name`, with their types; choice elements by their bare name."""
-    found = type_named(type_name)
-    element = found.elements.get(name) if found else None
-    if element is None:
+def _collect(element: Element, value: dict[str, Any], found: list[Typed]) -> None:
+    if element.choice:
+        for choice in element.types:
+            content = value.get(choice_key(element, choice))
+            if content is not None:
+                found.append((choice, content))
         return
-    if not element.choice:
-        child_type = element.types[0]
-        content = value.get(name)
-        if content is None:
-            return
-        for item in content if isinstance(content, list) else [content]:
-            if item is not None:
-                yield _actual(child_type, item), item
+    content = value.get(element.name)
+    if content is None:
         return
-    yield from _choice(element, value)
-
-
-def _choice(element: Element, value: dict[str, Any]) -> Iterator[Typed]:
-    for choice in element.types:
-        content = value.get(choice_key(element, choice))
-        if content is not None:
-            yield choice, content
+    declared = element.types[0]
+    if isinstance(content, list):
+        found.extend((_actual(declared, item), item) for item in content if item is not None)
+    else:
+        found.append((_actual(declared, content), content))
 
 
 def _actual(declared: str, value: Any) -> str:
@@ -142,54 +183,70 @@ def _actual(declared: str, value: Any) -> str:
     return declared
 
 
-def _of_type(name: str) -> Step:
-    def step(stream: Iterator[Typed]) -> Iterator[Typed]:
-        return (item for item in stream if item[0] == name)
+def _indexed(step: Step, index: int) -> Step:
+    return lambda values: step(values)[index : index + 1]
 
-    return step
+
+def _of_type(name: str) -> Step:
+    return lambda values: [item for item in values if item[0] == name]
 
 
 def _resolves_to(name: str) -> Step:
     """`resolve() is T` decided by the reference itself: literal type, stated type, or identifier-only of that type."""
 
-    def step(stream: Iterator[Typed]) -> Iterator[Typed]:
-        for item in stream:
-            if item[0] == "canonical":
-                yield item
-                continue
-            if isinstance(item[1], dict):
-                literal = str(item[1].get("reference", "")).split("/_history/")[0].rsplit("/", 2)
-                if name in literal[-2:-1] or item[1].get("type") == name:
-                    yield item
+    def step(values: list[Typed]) -> list[Typed]:
+        return [item for item in values if item[0] == "canonical" or _names(item[1], name)]
 
     return step
+
+
+def _names(value: Any, type_name: str) -> bool:
+    if not isinstance(value, dict):
+        return False
+    literal = str(value.get("reference", "")).split("/_history/")[0].rsplit("/", 2)
+    return type_name in literal[-2:-1] or value.get("type") == type_name
 
 
 def _where_equals(path: list[str], wanted: str) -> Step:
-    def step(stream: Iterator[Typed]) -> Iterator[Typed]:
-        for item in stream:
-            values: Iterator[Typed] = iter([item])
-            for name in path:
-                values = _child(name)(values)
-            if any(value == wanted for _, value in values):
-                yield item
+    steps = [_child(name) for name in path]
+
+    def step(values: list[Typed]) -> list[Typed]:
+        found = []
+        for item in values:
+            inner = [item]
+            for child in steps:
+                inner = child(inner)
+            if any(value == wanted for _, value in inner):
+                found.append(item)
+        return found
 
     return step
+
+
+def _where_extended(url: str) -> Step:
+    inner = _extension(url)
+    return lambda values: [item for item in values if inner([item])]
 
 
 def _extension(url: str) -> Step:
-    def step(stream: Iterator[Typed]) -> Iterator[Typed]:
-        for _, value in stream:
-            if isinstance(value, dict):
-                for extension in value.get("extension", ()):
-                    if extension.get("url") == url:
-                        yield "Extension", extension
+    def step(values: list[Typed]) -> list[Typed]:
+        return [
+            ("Extension", extension)
+            for _, value in values
+            if isinstance(value, dict)
+            for extension in value.get("extension", ())
+            if extension.get("url") == url
+        ]
 
     return step
 
 
-def _exists(stream: Iterator[Typed]) -> Iterator[Typed]:
-    yield "boolean", any(True for _ in stream)
+def _exists(values: list[Typed]) -> list[Typed]:
+    return [("boolean", bool(values))]
+
+
+def _not_false(values: list[Typed]) -> list[Typed]:
+    return [("boolean", any(value is not False for _, value in values))]
 
 
 def element_type(found: Type, name: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import re
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from zoneinfo import ZoneInfo
 
 EARLIEST = datetime.datetime(1, 1, 2, tzinfo=datetime.UTC)
 LATEST = datetime.datetime(9999, 12, 30, tzinfo=datetime.UTC)
+_WIDEST = 300  # decimal exponents a double holds with room to spare
 _DATE = re.compile(
     r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?\Z"
 )
@@ -54,15 +56,26 @@ def _after(
     return low + datetime.timedelta(microseconds=10 ** max(0, 6 - len(fraction)))
 
 
-def number_range(text: str) -> tuple[float, float]:
-    """Half a unit of the last digit to both sides."""
+def number_range(text: str) -> tuple[float, float] | None:
+    """Half a unit of the last digit to both sides; None when it is no number."""
     try:
         value = Decimal(text)
-    except InvalidOperation:
-        return float("nan"), float("nan")
-    exponent = value.as_tuple().exponent
-    half = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)
-    return float(value - half), float(value + half)
+        exponent = value.as_tuple().exponent
+        if not isinstance(exponent, int) or abs(value.adjusted()) > _WIDEST or abs(exponent) > _WIDEST:
+            return None
+        half = Decimal(5).scaleb(exponent - 1)
+        return float(value - half), float(value + half)
+    except (InvalidOperation, ValueError, ArithmeticError):
+        return None
+
+
+def point(text: str) -> float | None:
+    """The number as a double; None when it is none, or beyond what a double holds."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
 
 
 def _offset(text: str) -> datetime.tzinfo:

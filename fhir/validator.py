@@ -173,7 +173,6 @@ _KINDS = {
     "empty": "empty",
     "extension": "extension",
     "binding": "code",
-    "code": "code",
     "reference-target": "reference-target",
     "resource-type": "resource-type",
     "literal_error": "resource-type",

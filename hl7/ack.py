@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -94,7 +96,7 @@ def build(to: Envelope, code: Code, problems: Sequence[Problem], *, control_id: 
     header = ["MSH", d.encoding_characters, *to.receiving, *to.sending, stamp, "", kind, control_id]
     header += [to.processing, to.version, "", "", "", "", "", to.charset_field]
     shown = [p for p in problems if p.severity == "error"] or ([] if code in ("AA", "CA") else list(problems))
-    first = escape(shown[0].text("en"), d) if shown and not _after(to.version, (2, 5)) else ""
+    first = escape(sayable(shown[0].text("en"), to.codec), d) if shown and not _after(to.version, (2, 5)) else ""
     lines = [d.field.join(header).rstrip(d.field), d.field.join(("MSA", code, to.control_id, first)).rstrip(d.field)]
     lines += [_err(problem, to) for problem in shown[:20]]
     return charset.encode("\r".join(lines) + "\r", to.codec)
@@ -105,27 +107,37 @@ def _err(problem: Problem, to: Envelope) -> str:
     d = to.delimiters
     family = problem.code.split(".", 1)[0]
     number, meaning = CONDITIONS.get(family, ("207", "Application internal error"))
-    segment, place, component = _place(problem.where)
+    segment, nth, place, component = _place(problem.where)
     if not _after(to.version, (2, 5)):
         condition = d.sub.join((number, meaning, "HL70357"))
-        return d.field.join(("ERR", d.component.join((segment, "1", place, condition))))
-    location = d.component.join((segment, "1", place, "1", component)).rstrip(d.component) if segment else ""
+        return d.field.join(("ERR", d.component.join((segment, nth, place, condition))))
+    location = (segment, nth, place, "1" if component else "", component) if segment else ()
     condition = d.component.join((number, meaning, "HL70357"))
     severity = {"error": "E", "warning": "W"}.get(problem.severity, "I")
     application = d.component.join((escape(problem.code, d), "", "PONTE"))
-    text = escape(problem.text("pt"), d)
-    remedy = escape(problem.remedy("pt"), d)
-    return d.field.join(("ERR", "", location, condition, severity, application, "", text, remedy)).rstrip(d.field)
+    text = escape(sayable(problem.text("pt"), to.codec), d)
+    remedy = escape(sayable(problem.remedy("pt"), to.codec), d)
+    place_text = d.component.join(location).rstrip(d.component)
+    return d.field.join(("ERR", "", place_text, condition, severity, application, "", text, remedy)).rstrip(d.field)
 
 
-def _place(where: str) -> tuple[str, str, str]:
-    """`PID-3.1` as segment, field, component; other places give what they have."""
-    segment, _, rest = where.partition("-")
-    if not (len(segment) == 3 and segment.isalnum()):
-        return "", "", ""
-    number, _, component = rest.partition(".")
-    number = number.split("[", 1)[0]
-    return segment, number if number.isdigit() else "", component if component.isdigit() else ""
+def sayable(text: str, codec: str) -> str:
+    """`text` as the character set can say it: letters lose their accents, anything else becomes a question mark."""
+    try:
+        text.encode(codec)
+    except UnicodeEncodeError:
+        plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        return plain.encode(codec, "replace").decode(codec)
+    return text
+
+
+_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:#\d+)?(?:-(\d+)(?:\[\d+\])?(?:\.(\d+))?)?\Z")
+
+
+def _place(where: str) -> tuple[str, str, str, str]:
+    """`PID[2]-3.1` as segment, its occurrence, field, component; other places give nothing."""
+    match = _PLACE.match(where)
+    return (match[1], match[2] or "1", match[3] or "", match[4] or "") if match else ("", "", "", "")
 
 
 def _after(version: str, limit: tuple[int, int]) -> bool:

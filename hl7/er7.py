@@ -16,6 +16,7 @@ from hl7.escapes import unescape
 NULL = '""'
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 MAXIMUM_SEGMENTS = 250_000
+_DOUBLED = "MSH|^~\\\\&"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Segment:
 
     def raw_field(self, number: int) -> str:
         """Field `number` as sent, all repetitions; empty when absent."""
-        fields = self.fields()
+        fields = self._fields or self.fields()
         return fields[number] if number < len(fields) else ""
 
     def repetitions(self, number: int) -> list[str]:
@@ -71,7 +72,8 @@ class Segment:
             return []
         if number == 2 and self.name in ("MSH", "FHS", "BHS"):
             return [raw]
-        return raw.split(self.delimiters.repetition)
+        mark = self.delimiters.repetition
+        return raw.split(mark) if mark in raw else [raw]
 
     def text(self, number: int, component: int = 1, sub: int = 1, repetition: int = 0) -> str:
         """The unescaped value at a place (1-based component and subcomponent); empty when absent.
@@ -158,10 +160,15 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
     text = decoded.text.lstrip("\ufeff\r\n \t\x0b").rstrip("\x1c\r\n \t")
     if not text.startswith("MSH"):
         return Problem("er7.no-header", "MSH")
+    doubled = text.startswith(_DOUBLED)
+    if doubled:  # the escape character written as in a source file of a programming language
+        text = text[:7] + text[8:]
     delimiters = read_delimiters(text)
     if isinstance(delimiters, Problem):
         return delimiters
     message = Message([], delimiters, decoded.name, list(decoded.problems))
+    if doubled:
+        message.problems.append(Problem("er7.doubled-escape", "MSH-2"))
     return _segments(text, message)
 
 

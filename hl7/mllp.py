@@ -42,6 +42,15 @@ class Framer:
         """Bytes of an unfinished frame."""
         return len(self._buffer) if self._inside else 0
 
+    @property
+    def inside(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._inside
+
+    def rest(self, limit: int) -> bytes:
+        """What there is of an unfinished frame, up to `limit` bytes."""
+        return bytes(self._buffer[:limit]) if self._inside else b""
+
     def feed(self, data: bytes) -> list[Frame]:
         """The frames completed by `data`; raises FrameTooLarge."""
         self._buffer += data

@@ -28,6 +28,15 @@ def remove(settings: Settings) -> None:
     (settings.data / _NAME).unlink(missing_ok=True)
 
 
+def stale(settings: Settings) -> bool:
+    """Whether a hub on this data directory ended without saying so: it was killed."""
+    try:
+        facts = json.loads((settings.data / _NAME).read_text(encoding="utf-8"))
+        return not Path(f"/proc/{facts['pid']}").exists()
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def read(settings: Settings, *, anywhere: bool) -> dict[str, Any]:
     """The facts of the hub running on this data directory (or, with `anywhere`, the last one started here)."""
     candidates = [settings.data]

@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from dataclasses import dataclass
 
-from hub.guard import tokens
+from hub.billing.trial import trial_payers
+from hub.exchange import upkeep
+from hub.exchange.partners import Partner, save_partner
+from hub.guard import clients, tokens
 from hub.settings import Settings
 from hub.world import Tenant, World, opened
 
 NAMESPACE = uuid.UUID("6f0d2c1e-52b0-5a3e-9d0a-7a1f6f3c9e10")
 
 
-async def seed(settings: Settings) -> None:
-    """Everything a first start needs: the token key and the demo tenant."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulators:
+    """Where the trial partners listen, and the port on which the trial lab's results are awaited."""
+
+    http: str
+    lab_host: str
+    lab_port: int
+    results_port: int
+
+
+async def seed(settings: Settings, simulators: Simulators | None = None) -> None:
+    """Everything a first start needs: the token key, the demo tenant, and its simulated partners' addresses."""
     async with opened(settings, size=1) as world:
         await tokens.ensure_key(world)
-        await demo_tenant(world)
+        tenant = await demo_tenant(world)
+        await clients.ensure_trial(world, tenant)
+        if simulators is not None:
+            await trial_lab(world, tenant, simulators)
+            await trial_payers(world, tenant, simulators.http)
+
+
+async def trial_lab(world: World, tenant: Tenant, simulators: Simulators) -> None:
+    """The simulated lab as a partner, and the channel its results come in by."""
+    found = Partner(
+        id=uuid.uuid5(tenant.id, "lab demo-lab"),
+        kind="lab",
+        code="demo-lab",
+        name="Laboratório Demonstração",
+        adapter="demo_lab",
+        active=True,
+        settings={
+            "transport": {"host": simulators.lab_host, "port": simulators.lab_port},
+            "allow_private": True,
+            "orders": {"categories": ["LAB", "108252007"]},  # table 0074 and SNOMED CT; images stay in the house
+        },
+    )
+    channel = {"port": simulators.results_port, "partner": found.code}
+    async with world.transaction(tenant) as tx:
+        await save_partner(tx, found)
+        await tx.run(
+            "INSERT INTO channel (tenant_id, id, name, door, settings) VALUES ($1, $2, 'lab-mllp', 'mllp', $3) "
+            "ON CONFLICT (tenant_id, name) DO UPDATE SET settings = excluded.settings",
+            uuid.uuid5(tenant.id, "lab-mllp"),
+            json.dumps(channel),
+        )
 
 
 async def demo_tenant(world: World, slug: str = "demo", name: str = "Hospital Demonstração") -> Tenant:
@@ -34,4 +79,5 @@ async def demo_tenant(world: World, slug: str = "demo", name: str = "Hospital De
                 channel,
                 door,
             )
+    await upkeep.seed_schedules(world, tenant, upkeep.SCHEDULES)
     return tenant

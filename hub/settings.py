@@ -27,6 +27,7 @@ class Settings:
     workers: int = 1
     max_message_bytes: int = 80 * 1024 * 1024
     allow_private_targets: bool = False
+    simulators: bool = True
 
     @property
     def secrets(self) -> Path:
@@ -58,6 +59,7 @@ def from_environment(environment: Mapping[str, str], *, data: Path | None = None
         if text := environment.get(f"PONTE_{name.upper()}"):
             values[name] = _number(name, text)
     values["allow_private_targets"] = environment.get("PONTE_ALLOW_PRIVATE_TARGETS", "") in ("1", "true", "yes")
+    values["simulators"] = environment.get("PONTE_SIMULATORS", "1") not in ("0", "false", "no")
     folder = data or Path(environment.get("PONTE_DATA") or default_data(environment))
     return Settings(data=folder.resolve(), **values)  # type: ignore[arg-type]
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from canonical.errors import NotFound
 from hub.clock import Clock, utc_now
+from hub.redis import Bell
 from hub.settings import Settings
 from hub.store.database import Database, Transaction
 
@@ -34,12 +35,15 @@ class World:
     settings: Settings
     database: Database
     now: Clock = utc_now
+    bell: Bell = field(default_factory=Bell)
 
     @contextlib.asynccontextmanager
     async def transaction(self, tenant: Tenant) -> AsyncIterator[Transaction]:
         """A transaction of `tenant`; commits at its end."""
         async with self.database.transaction(tenant.id) as tx:
             yield tx
+        if tx.announced:
+            self.bell.ring(tenant.id)
 
     async def tenants(self) -> list[Tenant]:
         """All active tenants."""
@@ -73,7 +77,9 @@ def _tenant(row: Any) -> Tenant:
 async def opened(settings: Settings, *, size: int = 0) -> AsyncIterator[World]:
     """A world over the database of `settings`; raises Misconfigured when the role or schema is unsafe."""
     database = await Database.open(settings.database_url, size=size or settings.pool_size)
+    bell = Bell(settings.redis_url)
     try:
-        yield World(settings=settings, database=database)
+        yield World(settings=settings, database=database, bell=bell)
     finally:
+        await bell.close()
         await database.close()

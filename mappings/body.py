@@ -1,7 +1,7 @@
 """Writes converted values into a resource body by FHIR path; the R4 definitions say what is a list.
 
-`name.family` shares one list entry; `participant[attender].individual` names the entry that rows with the same
-tag share; a whole value for a repeating element is appended.
+`name.family` shares one list entry; `collection[one].method` names the entry that rows with the same tag share;
+`contact[.].name` is one entry for each source segment; a whole value for a repeating element is appended.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 
 from fhir.definitions.table import Type, choice_key, type_named
 
-_STEP = re.compile(r"(\w+)(?:\[(\w*)\])?\Z")
+_STEP = re.compile(r"(\w+)(?:\[(\w*|\.)\])?\Z")
+_PARTS = re.compile(r"\w+(?:\[[^\]]*\])?")
 
 
 class Body:
@@ -25,15 +26,17 @@ class Body:
         self.value: dict[str, Any] = {}
         self.tags: dict[tuple[int, str, str], dict[str, Any]] = {}
 
-    def put(self, path: str, value: Any) -> bool:
+    def put(self, path: str, value: Any, segment: int = 0) -> bool:
         """Set or append `value` at `path` (without the type's name); False when a single place is taken already."""
         steps = compiled(self.type, path)
         node = self.value
         for name, tag, repeats in steps[:-1]:
-            node = self._descend(node, name, tag, repeats)
+            node = self._descend(node, name, str(segment) if tag == "." else tag, repeats)
         name, _, repeats = steps[-1]
         if repeats:
-            node.setdefault(name, []).append(value)
+            present = node.setdefault(name, [])
+            if value not in present:
+                present.append(value)
             return True
         if name in node:
             return bool(node[name] == value)
@@ -56,7 +59,10 @@ def compiled(type_name: str, path: str) -> tuple[tuple[str, str, bool], ...]:
     """The steps of `path` as (name, tag, repeats); raises LookupError for a path R4 does not have."""
     found = type_named(type_name)
     steps: list[tuple[str, str, bool]] = []
-    for part in path.split("."):
+    parts = _PARTS.findall(path)
+    if ".".join(parts) != path:
+        raise LookupError(f"{type_name}.{path}")
+    for part in parts:
         match = _STEP.match(part)
         if match is None or found is None:
             raise LookupError(f"{type_name}.{path}")
@@ -66,12 +72,27 @@ def compiled(type_name: str, path: str) -> tuple[tuple[str, str, bool], ...]:
     return tuple(steps)
 
 
+@cache
+def required(type_name: str) -> tuple[tuple[str, ...], ...]:
+    """The elements a resource of this type must have, each as the JSON names that satisfy it."""
+    found = type_named(type_name)
+    if found is None:
+        raise LookupError(type_name)
+    needed = []
+    for element in found.elements.values():
+        if element.minimum:
+            names = [choice_key(element, t) for t in element.types] if element.choice else [element.name]
+            needed.append((*names, *(f"_{name}" for name in names)))
+    return tuple(needed)
+
+
 def _element(found: Type, name: str, path: str) -> tuple[bool, Type | None]:
-    if element := found.elements.get(name):
-        return element.repeats, type_named(element.types[0])
+    bare = name.removeprefix("_")
+    if element := found.elements.get(bare):
+        return element.repeats, type_named("Element" if bare != name else element.types[0])
     for element in found.elements.values():
         if element.choice:
             for type_name in element.types:
-                if choice_key(element, type_name) == name:
+                if choice_key(element, type_name) == bare:
                     return False, type_named(type_name)
     raise LookupError(path)

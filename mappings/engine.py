@@ -6,19 +6,24 @@ Silent loss is a bug: each segment ends as mapped, ignored by declaration, or un
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from canonical.codes import MOTHER_EXTENSION, RACE_EXTENSION
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft, Key
 from hl7.er7 import NULL, Message, Segment
-from mappings.body import Body
-from mappings.convert import CONVERSIONS, Value
+from mappings.body import Body, required
+from mappings.convert import Value
 from mappings.convert.registry import Context
 from mappings.convert.text import parse_dtm
+from mappings.grouping import Grouper, Occurrence
 from mappings.plan import Plan, RecordPlan, plans
-from mappings.table import Row, table
+from mappings.program import Step, program
+
+_EXTENSIONS = {"race": RACE_EXTENSION, "mother": MOTHER_EXTENSION}
+_GROUPED = frozenset(("participant", "telecom"))
 
 
 @dataclass(slots=True)
@@ -43,16 +48,17 @@ class Translation:
 
 
 @dataclass(slots=True)
-class _Occurrence:
-    plan: RecordPlan
-    anchor: Segment
-    local: str
-    attached: list[Segment] = field(default_factory=list)
-    parents: dict[str, str] = field(default_factory=dict)
+class _Work:
+    """A draft under construction: stated and initial elements, the paths that have a value, and what to skip."""
 
-    def segments(self, name: str) -> list[Segment]:
-        own = [self.anchor] if self.anchor.name == name else []
-        return own + [segment for segment in self.attached if segment.name == name]
+    occurrence: Occurrence
+    context: Context
+    body: Body
+    initial: Body
+    draft: Draft
+    done: set[str] = field(default_factory=set)
+    skip: bool = False
+    stated: bool = False
 
 
 def translate(message: Message, *, zone: str, prefix: str = "") -> Translation:
@@ -63,170 +69,261 @@ def translate(message: Message, *, zone: str, prefix: str = "") -> Translation:
     account = Account({segment.index: "unmapped" for segment in message.segments})
     plan = plans().get(message.type)
     if plan is None:
-        kind = message.type[:20]
-        problem = Problem("type.unmapped", "MSH-9", args=(("type", kind),))
-        return Translation([], [problem], account)
-    context = Context(message, zone)
+        return Translation([], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account)
+    context = Context(message, zone, prefix)
     drafts: list[Draft] = []
-    for occurrence in _occurrences(message, plan, account, prefix):
-        draft = _draft(occurrence, message, context)
+    for occurrence in Grouper(plan, prefix).walk(message):
+        draft = _draft(occurrence, context)
         if draft is not None:
             drafts.append(draft)
+            for segment in occurrence.segments():
+                account.fate[segment.index] = "mapped"
+    _number_parts(drafts)
+    account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     _settle(message, plan, account, context.problems)
-    return Translation(drafts + context.emitted, context.problems, account)
+    return Translation([*context.emitted.values(), *drafts], context.problems, account)
 
 
-def _occurrences(message: Message, plan: Plan, account: Account, prefix: str) -> list[_Occurrence]:
-    """One occurrence for each anchor segment, with the segments that belong to it by position."""
-    found: list[_Occurrence] = []
-    leading: dict[str, list[Segment]] = {}
-    counters: dict[str, int] = {}
-    anchors = {record.anchor for record in plan.records}
-    for segment in message.segments:
-        if segment.name in plan.header:
-            account.fate[segment.index] = "mapped"
-        if segment.name not in anchors:
-            if not _attach(segment, found, plan, leading, account):
-                continue
-            continue
-        for record in (r for r in plan.records if r.anchor == segment.name):
-            account.fate[segment.index] = "mapped"
-            if _joins(segment, record, found):
-                continue
-            counters[record.name] = counters.get(record.name, 0) + 1
-            number = counters[record.name]
-            local = prefix + (record.name if number == 1 else f"{record.name}/{number}")
-            occurrence = _Occurrence(record, segment, local)
-            for name in record.lead:
-                occurrence.attached += leading.get(name, [])
-            occurrence.parents = {o.plan.name: o.local for o in found}
-            found.append(occurrence)
-        for record in (r for r in plan.records if r.anchor == segment.name):
-            for name in record.lead:
-                leading.pop(name, None)
-    return found
-
-
-def _attach(
-    segment: Segment, found: list[_Occurrence], plan: Plan, leading: dict[str, list[Segment]], account: Account
-) -> bool:
-    attached = False
-    for occurrence in reversed(found):
-        if segment.name in occurrence.plan.follow:
-            occurrence.attached.append(segment)
-            account.fate[segment.index] = "mapped"
-            attached = True
-            break
-    if any(segment.name in record.lead for record in plan.records):
-        leading.setdefault(segment.name, []).append(segment)
-        account.fate[segment.index] = "mapped"
-        attached = True
-    return attached
-
-
-def _joins(segment: Segment, record: RecordPlan, found: list[_Occurrence]) -> bool:
-    """Whether this anchor continues the previous record (several OBX of one text)."""
-    if not record.join or not found or found[-1].plan is not record:
-        return False
-    last = found[-1]
-    for place in record.join:
-        number = int(place.partition("-")[2])
-        if segment.raw_field(number) != last.anchor.raw_field(number):
-            return False
-    last.attached.append(segment)
-    return True
-
-
-def _draft(occurrence: _Occurrence, message: Message, context: Context) -> Draft | None:
-    body = Body(occurrence.plan.type)
-    draft = Draft(local=occurrence.local, type=occurrence.plan.type, body=body.value)
-    for name in occurrence.plan.tables:
-        for row in table(name):
-            _apply(row, occurrence, message, context, body, draft)
-    if not draft.keys and not draft.body:
+def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
+    plan = occurrence.plan
+    if (plan.merge_into and plan.merge_into not in occurrence.parents) or set(plan.needs) - occurrence.children.keys():
+        context.problems.append(Problem("semantic.merge-incomplete", _place(occurrence)))
         return None
-    draft.sources = tuple(f"{s.name}#{s.index}" for s in (occurrence.anchor, *occurrence.attached))
-    return draft
+    body, initial = Body(plan.type), Body(plan.type)
+    draft = Draft(local=occurrence.local, type=plan.type, body=body.value, initial=initial.value)
+    work = _Work(occurrence, context, body, initial, draft)
+    for step in program(plan):
+        _apply(step, work)
+        if work.skip:
+            context.problems.append(Problem("semantic.not-a-record", _place(occurrence), args=(("type", plan.type),)))
+            context.ignored.update(segment.index for segment in occurrence.segments())
+            return None
+    _finish(work)
+    if not work.stated and not draft.cleared and draft.type != "Patient":
+        return None
+    return draft if _complete(work) else None
 
 
-def _apply(row: Row, occurrence: _Occurrence, message: Message, context: Context, body: Body, draft: Draft) -> None:
-    path = row.target.partition(".")[2]
+def _apply(step: Step, work: _Work) -> None:
+    if step.plain:
+        for segment in _segments(step, work.occurrence):
+            raw = segment.raw_field(step.number)
+            if raw:
+                _field(step, segment, raw, work)
+        return
+    row = step.row
+    if row.reference or row.children:
+        _relate(step, work)
+    elif row.source is None:
+        if not row.when or step.path not in work.done:
+            _put(step, work, {"true": True, "false": False}.get(row.constant, row.constant), 0)
+    elif not step.late or step.path not in work.done:
+        _gather(step, _segments(step, work.occurrence), work)
+
+
+def _segments(step: Step, occurrence: Occurrence) -> Sequence[Segment]:
+    """Own segments of that name; else the nearest one above, unless the record would own such segments."""
+    own = occurrence.own.get(step.segment)
+    if own is not None:
+        return own
+    above = None if step.owned else occurrence.above.get(step.segment)
+    return () if above is None else (above,)
+
+
+def _relate(step: Step, work: _Work) -> None:
+    row, occurrence = step.row, work.occurrence
     if row.reference:
-        local = occurrence.parents.get(row.reference)
-        if local:
-            body.put(path, {"reference": DRAFT + local})
+        parent = occurrence.parents.get(row.reference)
+        if parent is not None:
+            _put(step, work, {"reference": DRAFT + parent.local}, 0)
         return
-    if row.source is None:
-        if row.when != "absent" or path.split(".")[0].split("[")[0] not in body.value:
-            body.put(path, _constant(row.constant))
-        return
-    for segment in occurrence.segments(row.source.segment) or _shared(row, message, occurrence):
-        _field(row, segment, context, body, draft, path)
+    head, _, last = step.path.rpartition(".")
+    for local in occurrence.children.get(row.children, ()):
+        reference = {"reference": DRAFT + local}
+        if head:
+            work.body.put(head, {last: reference, **({"type": row.argument} if row.argument else {})})
+        else:
+            _put(step, work, reference, 0)
 
 
-def _constant(text: str) -> Any:
-    return {"true": True, "false": False}.get(text, text)
-
-
-def _shared(row: Row, message: Message, occurrence: _Occurrence) -> Iterator[Segment]:
-    """Header segments (MSH, EVN, PID, PV1) are shared by all records of their group: the nearest one above."""
-    source = row.source
-    if source is None or source.segment == occurrence.anchor.name:
+def _field(step: Step, segment: Segment, raw: str, work: _Work) -> None:
+    if step.late and step.path in work.done:
         return
-    above = None
-    for segment in message.segments:
-        if segment.name == source.segment and (above is None or segment.index < occurrence.anchor.index):
-            above = segment
-    if above is not None:
-        yield above
-
-
-def _field(row: Row, segment: Segment, context: Context, body: Body, draft: Draft, path: str) -> None:
-    source = row.source
-    if source is None:
+    if raw == NULL:
+        _clear(step, work)
         return
-    if segment.raw_field(source.field) == NULL:
-        draft.cleared += (path.split(".", maxsplit=1)[0].split("[", maxsplit=1)[0],)
-        return
-    if row.when == "absent" and path.split(".", maxsplit=1)[0].split("[", maxsplit=1)[0] in body.value:
-        return
-    function = CONVERSIONS.get(row.convert)
-    if function is None:
-        raise LookupError(f"{row.place}: conversion {row.convert!r}")
-    for raw in segment.repetitions(source.field):
-        value = Value(raw, source, segment.delimiters, segment)
-        if row.when.startswith("equals:") and value.whole() != row.when[7:]:
+    for repetition in segment.repetitions(step.number):
+        value = Value(repetition, step.source, segment)
+        if step.equals and value.whole() != step.equals:
             continue
-        converted = function(value, context, row.argument)
-        if converted is None:
-            continue
-        _store(converted, path, value, context, body, draft)
+        converted = step.function(value, work.context, step.row.argument)
+        if converted is not None:
+            _store(step, converted, value, work)
 
 
-def _store(converted: Any, path: str, value: Value, context: Context, body: Body, draft: Draft) -> None:
-    if path == "@key" and isinstance(converted, Key):
-        draft.keys += (converted,)
-    elif path == "@from" and isinstance(converted, Key):
-        draft.merged_from += (converted,)
-    elif path == "@time":
-        moment = parse_dtm(value.whole(), context.zone)
-        if isinstance(moment, datetime.datetime) and draft.event_at is None:
-            draft.event_at = moment
-    elif path == "@must-exist":
-        draft.must_exist = draft.must_exist or converted == "true"
-    elif path.endswith("[x]"):
+def _gather(step: Step, segments: Sequence[Segment], work: _Work) -> None:
+    """A conversion that reads all repetitions of all its segments together."""
+    values = [Value(raw, step.source, s) for s in segments for raw in s.repetitions(step.number) or [""] if raw != NULL]
+    converted = step.gather(values, work.context, step.row.argument) if values else None
+    if converted is None:
+        return
+    for path, value in converted if isinstance(converted, list) else [("", converted)]:
+        if path:
+            work.body.put(path, value)
+            work.done.add(step.path)
+            work.stated = True
+        else:
+            _store(step, value, values[0], work)
+
+
+def _clear(step: Step, work: _Work) -> None:
+    if step.path.startswith("@") or step.path in ("identifier", "status") or step.row.when == "new":
+        return
+    name = step.clears
+    if step.path == "extension":
+        name = f"extension:{_EXTENSIONS.get(step.row.argument, step.row.argument)}"
+    elif step.path in _GROUPED:
+        name = f"{step.path}:{step.row.argument}"
+    if name:
+        work.draft.cleared += (name,)
+
+
+def _store(step: Step, converted: Any, value: Value, work: _Work) -> None:
+    if step.owned:
+        work.stated = True
+    if step.path.startswith("@"):
+        _SPECIAL[step.path](converted, value, work)
+    elif step.path.endswith("[x]"):
         name, chosen = converted
-        body.put(path[:-3] + name, chosen)
-    elif not body.put(path, converted):
-        context.problems.append(value.problem("structure.repetition-lost", target=path))
+        _put(step, work, chosen, value.segment.index, step.path[:-3] + name, value)
+    elif isinstance(converted, list):
+        for item in converted:
+            _put(step, work, item, value.segment.index, step.path, value)
+    else:
+        _put(step, work, converted, value.segment.index, step.path, value)
+
+
+def _put(step: Step, work: _Work, converted: Any, segment: int, path: str = "", value: Value | None = None) -> None:
+    target = work.initial if step.row.when == "new" else work.body
+    work.done.add(step.path)
+    if not target.put(path or step.path, converted, segment) and value is not None:
+        work.context.problems.append(value.problem("structure.repetition-lost", target=step.row.target))
+
+
+def _key(converted: Any, value: Value, work: _Work) -> None:
+    if isinstance(converted, Key) and converted not in work.draft.keys:
+        work.draft.keys += (converted,)
+
+
+def _part(converted: Any, value: Value, work: _Work) -> None:
+    work.draft.part += ("|" if work.draft.part else "") + str(converted)
+
+
+def _time(converted: Any, value: Value, work: _Work) -> None:
+    moment = parse_dtm(value.whole(), work.context.zone)
+    if isinstance(moment, datetime.datetime) and work.draft.event_at is None:
+        work.draft.event_at = moment
+
+
+def _must_exist(converted: Any, value: Value, work: _Work) -> None:
+    work.draft.must_exist = work.draft.must_exist or converted == "true"
+
+
+def _skip(converted: Any, value: Value, work: _Work) -> None:
+    work.skip = work.skip or converted == "true"
+
+
+def _clear_paths(converted: Any, value: Value, work: _Work) -> None:
+    work.draft.cleared += tuple(str(converted).split())
+
+
+def _distinct(converted: Any, value: Value, work: _Work) -> None:
+    work.draft.distinct = work.draft.distinct or str(converted)
+
+
+_SPECIAL = {
+    "@key": _key,
+    "@part": _part,
+    "@time": _time,
+    "@must-exist": _must_exist,
+    "@skip": _skip,
+    "@clear": _clear_paths,
+    "@distinct": _distinct,
+}
+
+
+def _finish(work: _Work) -> None:
+    """What follows from the plan: gaps only, whose part the record is, which record survives it."""
+    draft, plan, parents = work.draft, work.occurrence.plan, work.occurrence.parents
+    for path in draft.cleared:
+        first, _, last = path.partition(".")
+        if last and isinstance(draft.body.get(first), dict):
+            draft.body[first].pop(last, None)
+            if not draft.body[first]:
+                del draft.body[first]
+    if plan.fill:
+        kept = {name: value for name, value in draft.body.items() if name == "identifier"}
+        draft.initial = {**draft.initial, **{n: v for n, v in draft.body.items() if n not in kept}}
+        draft.body, draft.cleared = kept, ()
+    if not draft.keys:
+        draft.under = tuple(parents[name].local for name in plan.under if name in parents)
+    if plan.merge_into:
+        survivor = parents.get(plan.merge_into)
+        draft.merge_into = survivor.local if survivor else ""
+    draft.sources = tuple(f"{s.name}#{s.index}" for s in work.occurrence.segments())
+
+
+def _complete(work: _Work) -> bool:
+    """Whether R4's required elements are there; a record without them is reported, since it cannot be stored."""
+    draft = work.draft
+    if draft.must_exist or draft.merge_into:
+        return True
+    missing = [
+        names[0] for names in required(draft.type) if not any(n in draft.body or n in draft.initial for n in names)
+    ]
+    for name in missing:
+        problem = Problem("structure.element", _place(work.occurrence), args=(("target", f"{draft.type}.{name}"),))
+        work.context.problems.append(problem)
+    return not missing
+
+
+def _place(occurrence: Occurrence) -> str:
+    return f"{occurrence.anchor.name}#{occurrence.anchor.index}"
+
+
+def _number_parts(drafts: list[Draft]) -> None:
+    """Parts that would be the same record of one parent (a test repeated in one report) are counted apart."""
+    seen: dict[tuple[str, tuple[str, ...], str], int] = {}
+    for draft in drafts:
+        if draft.keys or not draft.part:
+            continue
+        place = (draft.type, draft.under[:1], draft.part)
+        seen[place] = seen.get(place, 0) + 1
+        if seen[place] > 1:
+            draft.part += f"|#{seen[place]}"
 
 
 def _settle(message: Message, plan: Plan, account: Account, problems: list[Problem]) -> None:
-    """Every segment left over is ignored by declaration or reported."""
+    """The header is read for every record; what else is left over is ignored by declaration or reported."""
     for segment in message.segments:
         if account.fate[segment.index] != "unmapped":
             continue
-        if segment.name in plan.ignored:
+        if segment.name in plan.header:
+            account.fate[segment.index] = "mapped"
+        elif segment.name in plan.ignored or _says_nothing(segment):
             account.fate[segment.index] = "ignored"
         else:
             problems.append(Problem("structure.segment-unmapped", f"{segment.name}#{segment.index}"))
+
+
+def _says_nothing(segment: Segment) -> bool:
+    """Whether a segment is empty but for its set id."""
+    return not any(field and field != NULL for field in segment.fields()[2:])
+
+
+def plan_of(message: Message) -> Plan | None:
+    """The plan that serves a message."""
+    return plans().get(message.type)
+
+
+__all__ = ["Account", "RecordPlan", "Translation", "plan_of", "translate"]

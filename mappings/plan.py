@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,12 +12,18 @@ from typing import Any
 from mappings.table import HERE, TableError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RecordPlan:
-    """One kind of record of a plan.
+    """One kind of record of a plan: one record for each `anchor` segment.
 
-    One record for each `anchor` segment. Segments named in `follow` attach to the nearest such record above them,
-    those in `lead` to the next one below. `join` names the field whose equality makes consecutive anchors one record.
+    `follow` names segments that attach to the nearest such record above them, `lead` those that belong to the next
+    one below; with `alone` a lead without an anchor makes a record by itself. `where` and `among` (or `unless`)
+    restrict anchors by a field. `join` names fields whose equality makes consecutive anchors one record, when the
+    first of them is one of `join_among`.
+    `within` names records whose start ends this one. `under` names the records, first found first, whose identity
+    completes that of a record without keys of its own. `fill`: the record only fills gaps of a stored one.
+    `merge_into` names the record above that survives this one. `late` names records that come below it (SIU: the
+    patient follows the appointment). `needs` names records that must come with it (a merge without its loser).
     """
 
     name: str
@@ -25,8 +32,23 @@ class RecordPlan:
     tables: tuple[str, ...]
     follow: tuple[str, ...] = ()
     lead: tuple[str, ...] = ()
+    alone: bool = False
+    where: str = ""
+    among: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
     join: tuple[str, ...] = ()
+    join_among: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
+    under: tuple[str, ...] = ()
+    fill: bool = False
+    merge_into: str = ""
+    late: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @property
+    def where_field(self) -> int:
+        """The number of the field `where` names."""
+        return int(self.where.partition("-")[2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +60,10 @@ class Plan:
     records: tuple[RecordPlan, ...]
     ignored: dict[str, str]
     header: tuple[str, ...]
+
+    def leads(self) -> frozenset[str]:
+        """All segments that some record takes as a lead."""
+        return frozenset(name for record in self.records for name in record.lead)
 
 
 @cache
@@ -57,16 +83,38 @@ def _load(path: Path) -> Plan:
     with path.open("rb") as file:
         raw = tomllib.load(file)
     try:
-        records = tuple(_record(row) for row in raw["records"])
+        shared = [_record(row) for name in raw.get("include", ()) for row in _parts()[name]]
+        records = [*(_record(row) for row in raw.get("records", ())), *shared]
         return Plan(
             name=path.stem,
             messages=tuple(raw["messages"]),
-            records=records,
-            ignored=dict(raw.get("ignored", {})),
+            records=tuple(_ordered(records, raw.get("order", ()))),
+            ignored={**_parts_ignored(), **raw.get("ignored", {})},
             header=tuple(raw.get("header", ("MSH",))),
         )
     except (KeyError, TypeError) as error:
         raise TableError(f"{path.name}: {error}") from None
+
+
+def _ordered(records: Sequence[RecordPlan], order: Sequence[str]) -> list[RecordPlan]:
+    """Records in the order a plan asks for; the others after them, as written."""
+    position = {name: number for number, name in enumerate(order)}
+    return sorted(records, key=lambda record: position.get(record.name, len(position)))
+
+
+@cache
+def _shared() -> dict[str, Any]:
+    with (HERE / "plans" / "parts.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def _parts() -> dict[str, list[dict[str, Any]]]:
+    """Records that several plans share, by part name (`plans/parts.toml`)."""
+    return _shared()["parts"]  # type: ignore[no-any-return]
+
+
+def _parts_ignored() -> dict[str, str]:
+    return _shared()["ignored"]  # type: ignore[no-any-return]
 
 
 def _record(row: dict[str, Any]) -> RecordPlan:

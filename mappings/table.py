@@ -1,7 +1,7 @@
 """Reads mapping tables and code tables strictly: an unknown column, conversion, path or code table stops the start.
 
 A table row says: this target comes from this source, by this conversion, when. A code row says: this code of that
-system becomes that, and who decided so. No conditions beyond present, absent and equals.
+system becomes that, and who decided so. No conditions beyond present, absent, new and equals.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+SPECIAL = frozenset(("@key", "@part", "@time", "@must-exist", "@clear", "@skip", "@distinct"))
 _COLUMNS = ["target", "source", "convert", "when", "note", "spec"]
 _CODE_COLUMNS = ["system", "from", "to", "note", "decided"]
 _SOURCE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?(?:\.(\d+))?\Z")
@@ -38,39 +39,52 @@ class Source:
         return f"{text}.{self.sub}" if self.sub else text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row: `constant` and `reference` are alternatives to `source`."""
+    """One row. `source`, `constant`, `reference` (`@name`, a record above) and `children` (`>name`) exclude each other.
+
+    `when`: blank or `present`; `absent`, when no earlier row gave this target a value; `new`, only where the stored
+    record has none; `equals:<value>`, when the source is that value.
+    """
 
     target: str
     source: Source | None
     constant: str
     reference: str
+    children: str
     convert: str
     argument: str
     when: str
     place: str
+
+    @property
+    def path(self) -> str:
+        """The target without the resource type."""
+        return self.target.partition(".")[2]
 
 
 @cache
 def table(path: str) -> tuple[Row, ...]:
     """The rows of `mappings/<path>.csv`, in file order."""
     file = HERE / f"{path}.csv"
-    return tuple(_row(values, f"{path}.csv:{line}") for line, values in _read(file, _COLUMNS))
+    return tuple(_row(values, f"{path}.csv:{line}") for line, values in read_rows(file, _COLUMNS))
 
 
 @cache
 def codes(name: str) -> dict[str, str]:
     """The code table `mappings/codes/<name>.csv` as from → to; an empty `to` is deliberately unmapped."""
     found: dict[str, str] = {}
-    for line, values in _read(HERE / "codes" / f"{name}.csv", _CODE_COLUMNS):
+    for line, values in read_rows(HERE / "codes" / f"{name}.csv", _CODE_COLUMNS):
         if not values["decided"]:
             raise TableError(f"codes/{name}.csv:{line}: `decided` is empty")
+        if values["from"] in found:
+            raise TableError(f"codes/{name}.csv:{line}: {values['from']} is there twice")
         found[values["from"]] = values["to"]
     return found
 
 
-def _read(file: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
+def read_rows(file: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV with exactly these columns, each with its line number; raises TableError."""
     try:
         with file.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
@@ -86,18 +100,26 @@ def _read(file: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
 
 
 def _row(values: dict[str, str], place: str) -> Row:
-    source, constant, reference = None, "", ""
     text = values["source"]
-    if text.startswith("="):
-        constant = text[1:]
-    elif text.startswith("@"):
-        reference = text[1:]
-    elif match := _SOURCE.match(text):
-        source = Source(match[1], int(match[2]), int(match[3] or 0), int(match[4] or 0))
-    else:
+    match = _SOURCE.match(text)
+    if match is None and text[:1] not in ("=", "@", ">"):
         raise TableError(f"{place}: source {text!r}")
+    source = Source(match[1], int(match[2]), int(match[3] or 0), int(match[4] or 0)) if match else None
     when = values["when"]
-    if when not in ("", "present", "absent") and not when.startswith("equals:"):
+    if when not in ("", "present", "absent", "new") and not when.startswith("equals:"):
         raise TableError(f"{place}: when {when!r}")
     convert, _, argument = values["convert"].partition(":")
-    return Row(values["target"], source, constant, reference, convert, argument, when, place)
+    path = values["target"].partition(".")[2]
+    if path.startswith("@") and path not in SPECIAL:
+        raise TableError(f"{place}: target {path!r}")
+    return Row(
+        target=values["target"],
+        source=source,
+        constant=text[1:] if text.startswith("=") else "",
+        reference=text[1:] if text.startswith("@") else "",
+        children=text[1:] if text.startswith(">") else "",
+        convert=convert,
+        argument=argument,
+        when=when,
+        place=place,
+    )

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+MARK = "UNVERIFIED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +31,22 @@ class SchemaSet:
         """Where this set stands once installed."""
         return installed_root() / "tiss" / self.version
 
+    @property
+    def present(self) -> bool:
+        """Whether all schema files are here, intact or not."""
+        return all((self.folder / name).is_file() for name in self.files if name.endswith(".xsd"))
+
+    @property
+    def verified(self) -> bool:
+        """Whether the files were hash-checked when they were installed."""
+        return not (self.folder / MARK).exists()
+
     def state(self) -> str:
         """`installed`, `altered` (a file's hash differs), `unverified` (installed so on demand) or `absent`."""
         needed = [name for name in self.files if name.endswith(".xsd")]
-        if not all((self.folder / name).is_file() for name in needed):
+        if not self.present:
             return "absent"
-        if (self.folder / "UNVERIFIED").exists():
+        if (self.folder / MARK).exists():
             return "unverified"
         intact = all(sha256(self.folder / name) == self.files[name] for name in needed)
         return "installed" if intact else "altered"

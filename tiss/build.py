@@ -7,10 +7,11 @@ that every known hash recipe agrees on it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from lxml import etree
 
+from canonical.problem import Problem
 from tiss import epilogo, shapes
 from tiss.latin1 import fit
 from tiss.shapes import Shape, Shapes
@@ -24,18 +25,25 @@ class UnknownElement(Exception):
     """The tree names an element its type does not have; the text is the path."""
 
 
-def build(root: str, tree: Tree, version: str, *, service: bool = False) -> bytes:
-    """The message `root` as bytes, with its hash computed; raises UnknownElement."""
-    element = element_of(root, tree, version, service=service)
+def build(root: str, tree: Tree, version: str, *, service: bool = False, told: list[Problem] | None = None) -> bytes:
+    """The message `root` as bytes, with its hash computed; raises UnknownElement.
+
+    `told` gathers a warning for each text that had to be transliterated to ISO-8859-1 or cut.
+    """
+    element = element_of(root, tree, version, service=service, told=told)
     seal(element)
     return serialize(element)
 
 
-def element_of(root: str, tree: Tree, version: str, *, service: bool = False) -> etree._Element:
+def element_of(
+    root: str, tree: Tree, version: str, *, service: bool = False, told: list[Problem] | None = None
+) -> etree._Element:
     """The message as an element, without computing its hash."""
     found = shapes.of(version, service=service)
+    if root not in found.roots:
+        raise UnknownElement(f"/{root}")
     element = etree.Element(f"{{{NAMESPACE}}}{root}", nsmap={"ans": NAMESPACE})
-    _fill(element, found.root(root), tree, found, f"/{root}")
+    _fill(element, found.root(root), tree, found, _Place(f"/{root}", told if told is not None else []))
     return element
 
 
@@ -54,20 +62,32 @@ def serialize(element: etree._Element) -> bytes:
     return document
 
 
-def _fill(element: etree._Element, shape: Shape, tree: Tree, found: Shapes, path: str) -> None:
+class _Place(NamedTuple):
+    """Where the builder stands, and the list its warnings go to."""
+
+    path: str
+    told: list[Problem]
+
+    def below(self, name: str, number: int, of: int) -> _Place:
+        return _Place(f"{self.path}/{name}" + (f"[{number}]" if of > 1 else ""), self.told)
+
+
+def _fill(element: etree._Element, shape: Shape, tree: Tree, found: Shapes, at: _Place) -> None:
     names = {part.name for part in shape.parts}
     strangers = [name for name in tree if name not in names]
     if strangers:
-        raise UnknownElement(f"{path}/{strangers[0]}")
+        raise UnknownElement(f"{at.path}/{strangers[0]}")
     for part in shape.parts:
         value = tree.get(part.name)
         if value is None:
             continue
         items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        for item in items:
+        for number, item in enumerate(items, start=1):
             tag = part.name if part.name.startswith("{") else f"{{{NAMESPACE}}}{part.name}"
             child = etree.SubElement(element, tag)
             if isinstance(item, Mapping):
-                _fill(child, found.types[part.type], item, found, f"{path}/{part.name}")
+                _fill(child, found.types[part.type], item, found, at.below(part.name, number, len(items)))
             else:
-                child.text = fit(str(item), found.types[part.type].longest)
+                child.text = fitted = fit(str(item), found.types[part.type].longest)
+                if fitted != str(item):
+                    at.told.append(Problem("encoding.adjusted", at.below(part.name, number, len(items)).path))

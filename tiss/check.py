@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import versions
+from tiss import shapes, versions
 from tiss.message import Tiss, place
+from tiss.shapes import Shape
 
 MOST = 200
+FEW = 12
 # libxml2's error type -> the last part of our code
 _KINDS = {
     "SCHEMAV_ELEMENT_CONTENT": "content",
@@ -27,6 +31,11 @@ _KINDS = {
     "SCHEMAV_CVC_MAXINCLUSIVE_VALID": "range",
 }
 _ECHOES = frozenset(("SCHEMAV_CVC_DATATYPE_VALID_1_2_1", "SCHEMAV_CVC_TYPE_3_1_3"))
+# the end of libxml2's sentence lists names of the schema, never content
+_EXPECTED = re.compile(r"Expected is (?:one of )?\(([^()]*)\)\.?\s*\Z")
+_QUALIFIED = re.compile(r"\{[^}]*\}")
+_STEP = re.compile(r"(?:([^:\[\]]+):)?([^:\[\]]+)(?:\[(\d+)\])?\Z")
+_POSITION = re.compile(r"\[\d+\]")
 
 
 def schema_problems(message: Tiss, version: str) -> list[Problem]:
@@ -35,25 +44,69 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
     if schema.validate(message.root):
         return []
     found: dict[tuple[str, str], Problem] = {}
+    told: set[str] = set()
     for entry in list(schema.error_log):  # type: ignore[call-overload]
         kind = _KINDS.get(entry.type_name, "invalid")
-        where = _where(entry, message.root)
-        if entry.type_name in _ECHOES and any(place_ == where for _, place_ in found):
+        where, name = _where(entry, message.root)
+        if entry.type_name in _ECHOES and where in told:
             continue  # a facet error already told of this value
-        found.setdefault((kind, where), Problem(f"xsd.{kind}", where))
+        if kind == "content" and "Missing child" in entry.message:
+            kind = "missing"
+        told.add(where)
+        found.setdefault(
+            (kind, where), Problem(f"xsd.{kind}", where, args=_args(kind, entry, name, where, message, version))
+        )
         if len(found) >= MOST:
             break
     return list(found.values())
 
 
-def _where(entry: etree._LogEntry, root: etree._Element) -> str:
-    """The element of a finding; libxml2 gives an XPath with `*` steps for namespaced elements."""
-    path = entry.path
-    if path:
-        try:
-            nodes = root.getroottree().xpath(path)
-        except etree.XPathError:
-            nodes = []
-        if isinstance(nodes, list) and nodes and isinstance(nodes[0], etree._Element):
-            return place(nodes[0])
-    return f"line {entry.line}"
+def _args(
+    kind: str, entry: etree._LogEntry, name: str, where: str, message: Tiss, version: str
+) -> tuple[tuple[str, str], ...]:
+    """What the words of a finding name: the element, what the schema expects, its codes or its length."""
+    if kind in ("content", "missing"):
+        match = _EXPECTED.search(entry.message)
+        expected = _QUALIFIED.sub("", match[1]).strip() if match else ""
+        inside = _POSITION.sub("", where).rpartition("/")[0].rpartition("/")[2]
+        return (("found", name), ("expected", expected or f"</{inside}>"))
+    if kind in ("enumeration", "max-length"):
+        shape = _shape(where, message, version)
+        codes = shape.codes if shape is not None else ()
+        few = ", ".join(codes[:FEW]) + (", …" if len(codes) > FEW else "")
+        limit = shape.longest if shape is not None else None
+        return (("allowed", few or "-"), ("limit", str(limit or "-")))
+    return ()
+
+
+def _shape(where: str, message: Tiss, version: str) -> Shape | None:
+    path = _POSITION.sub("", where).strip("/").split("/")
+    return shapes.at(shapes.of(version, service=message.service), path)
+
+
+def _where(entry: etree._LogEntry, root: etree._Element) -> tuple[str, str]:
+    """The place and name of a finding's element."""
+    node = _follow(entry.path or "", root)
+    if node is None:
+        return f"line {entry.line}", "?"
+    return place(node), etree.QName(node).localname
+
+
+def _follow(path: str, root: etree._Element) -> etree._Element | None:
+    """The element at a libxml2 node path: steps `prefix:name[n]`, or `*[n]` for elements in a default namespace."""
+    node = root
+    for step in path.split("/")[2:]:
+        match = _STEP.match(step)
+        if match is None:
+            return None
+        prefix, name, position = match[1], match[2], int(match[3] or 1)
+        children = [
+            child
+            for child in node
+            if isinstance(child.tag, str)
+            and (name == "*" or (etree.QName(child).localname == name and child.prefix == prefix))
+        ]
+        if position > len(children):
+            return None
+        node = children[position - 1]
+    return node if path else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 from lxml import etree
 
@@ -23,6 +24,27 @@ _SIGNATURES = frozenset(
         f"{{{NAMESPACE}}}assinaturaDigitalGuia",
     )
 )
+SKIPPED = _SIGNATURES | {HASH}
+_ALL_TEXTS = etree.XPath("//text()", smart_strings=False)
+_LEAF_TEXTS = etree.XPath("//text()[not(../*)]", smart_strings=False)
+
+
+def leaf_text(root: etree._Element, *, valid: bool = False) -> str:
+    """The text the hash covers: leaves in document order, hash elements and signatures left out.
+
+    `valid`: the official schema found nothing, so that only blanks can stand between elements.
+    """
+    hashes = list(root.iter(HASH))
+    signed = next(root.iter(*_SIGNATURES), None) is not None
+    if len(hashes) != 1 or signed or len(hashes[0]) or root.getparent() is not None:
+        return "".join(leaf_texts(root))
+    texts: Any = _ALL_TEXTS(root) if valid else _LEAF_TEXTS(root)
+    if valid and any(map(str.isspace, texts)):
+        texts = _LEAF_TEXTS(root)
+    stated = hashes[0].text or ""
+    if stated and (not texts or texts[-1] != stated):
+        return "".join(leaf_texts(root))  # the hash is not last: take the long way
+    return "".join(texts[:-1] if stated else texts)
 
 
 def leaf_texts(root: etree._Element) -> Iterator[str]:
@@ -36,17 +58,27 @@ def leaf_texts(root: etree._Element) -> Iterator[str]:
         if children:
             stack.extend(reversed(children))
         else:
-            yield _own_text(node)
+            yield own_text(node)
 
 
-def _own_text(node: etree._Element) -> str:
-    """Text of a leaf that holds comments or processing instructions: what stands around them."""
+def own_text(node: etree._Element) -> str:
+    """Text of a leaf, comments and processing instructions inside it left out."""
     return (node.text or "") + "".join(child.tail or "" for child in node)
 
 
 def compute(root: etree._Element, encoding: str = "iso-8859-1") -> str:
     """The hash in lower-case hexadecimal; raises UnicodeEncodeError when the text does not fit `encoding`."""
-    return hashlib.md5("".join(leaf_texts(root)).encode(encoding), usedforsecurity=False).hexdigest()
+    return digest(leaf_text(root), encoding)
+
+
+def digest(text: str, encoding: str = "iso-8859-1") -> str:
+    """MD5 of `text` in `encoding`, lower-case hexadecimal; raises UnicodeEncodeError or LookupError."""
+    return hashlib.md5(text.encode(encoding), usedforsecurity=False).hexdigest()
+
+
+def file_name(batch: str, digest: str) -> str:
+    """The standard name of a batch file: numeroLote padded to 20, and the hash in upper case."""
+    return f"{batch.strip().zfill(20)}_{digest.upper()}.xml"
 
 
 def stated(root: etree._Element) -> str:

@@ -11,8 +11,10 @@ from lxml import etree
 from canonical.problem import Problem
 from tiss.versions import NAMESPACE
 
-LARGEST = 256 * 1024 * 1024
-DEEPEST = 60
+LARGEST = 64 * 1024 * 1024
+_PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
+HUGE = 10_000_000
+DEEPEST = 256
 _DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._\-]+)[\"']")
 _SERVICE = re.compile(r"WS\Z")
 
@@ -45,38 +47,79 @@ class Tiss:
         return (found.text or "").strip() if found is not None else ""
 
 
-def parser() -> etree.XMLParser:
-    """A parser for XML from outside."""
+def declares_dtd(raw: bytes) -> bool:
+    """Whether a document type stands before the root element, the only place XML allows one."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raw = raw.decode("utf-16", "replace").encode("utf-8")
+    prolog = _PROLOG.match(raw)
+    return prolog is not None and raw.startswith(b"<!DOCTYPE", prolog.end())
+
+
+def declared_encoding(raw: bytes, otherwise: str = "utf-8") -> str:
+    """The encoding the byte order mark or the XML declaration names, lower case; `otherwise` when none does."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    match = _DECLARATION.match(raw[:512])
+    return match.group(1).decode("ascii").lower() if match else otherwise
+
+
+def parser(*, huge: bool = False) -> etree.XMLParser:
+    """A parser for XML from outside; `huge` lifts the parser's own limits (depth 256, 10 MB in one text)."""
     return etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=True, remove_pis=False
+        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=huge, remove_pis=False
     )
 
 
 def read(raw: bytes) -> Tiss | Problem:
     """The message in `raw`, or why it cannot be read. Library texts can carry content, so only the place is told."""
-    if not raw.strip():
+    if not raw or raw.isspace():
         return Problem("encoding.empty")
     if len(raw) > LARGEST:
         return Problem("encoding.too-large", args=(("limit", str(LARGEST // 1024 // 1024)),))
-    if b"<!DOCTYPE" in raw[:65536] or b"<!ENTITY" in raw:
+    if declares_dtd(raw):
         return Problem("encoding.dtd")
-    match = _DECLARATION.match(raw)
-    encoding = match.group(1).decode("ascii").lower() if match else "utf-8"
+    encoding = declared_encoding(raw)
+    huge = len(raw) > HUGE
     try:
-        root = etree.fromstring(raw, parser())
+        root = etree.fromstring(raw, parser(huge=huge))
     except etree.XMLSyntaxError as error:
-        line, column = error.position
-        return Problem("encoding.not-xml", f"line {line}, column {column}")
+        return _unreadable(error, raw, encoding)
     except (LookupError, ValueError):
-        return Problem("encoding.not-xml")
+        return Problem("encoding.unknown", args=(("encoding", encoding),))
     docinfo: Any = root.getroottree().docinfo
     if docinfo.doctype:
         return Problem("encoding.dtd")
-    if _too_deep(root):
+    if huge and _too_deep(root):  # the parser itself bounds the depth of smaller ones
         return Problem("encoding.too-deep", args=(("limit", str(DEEPEST)),))
     if etree.QName(root).namespace != NAMESPACE:
         return Problem("header.namespace", "/")
     return Tiss(root, encoding, _SERVICE.search(etree.QName(root).localname) is not None)
+
+
+def _unreadable(error: etree.XMLSyntaxError, raw: bytes, encoding: str) -> Problem:
+    """Why the parser gave up, by its own kind of error; its words can carry content and are not passed on."""
+    line, column = error.position
+    if encoding in ("utf-8", "utf8") and (wrong := _not_utf8(raw)):
+        return Problem("encoding.latin1-as-utf8", f"line {wrong}")
+    last: Any = error.error_log
+    last = last.last_error
+    kind = last.type_name if last is not None else ""
+    if kind in ("ERR_RESOURCE_LIMIT", "ERR_NAME_TOO_LONG") or "depth" in (last.message if last is not None else ""):
+        return Problem("encoding.too-deep", f"line {line}, column {column}", args=(("limit", str(DEEPEST)),))
+    if kind in ("ERR_UNSUPPORTED_ENCODING", "ERR_UNKNOWN_ENCODING"):
+        return Problem("encoding.unknown", args=(("encoding", encoding),))
+    if b"\0" in raw:
+        return Problem("encoding.nul", f"line {raw.count(bytes([10]), 0, raw.index(0)) + 1}")
+    return Problem("encoding.not-xml", f"line {line}, column {column}")
+
+
+def _not_utf8(raw: bytes) -> int:
+    """The line of the first byte that is no UTF-8; 0 when all are."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return raw.count(b"\n", 0, error.start) + 1
+    return 0
 
 
 def _too_deep(root: etree._Element) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,6 +56,19 @@ class Shapes:
     def root(self, name: str) -> Shape:
         """The shape of a root element; raises LookupError."""
         return self.types[self.roots[name]]
+
+
+def at(table: Shapes, path: Sequence[str]) -> Shape | None:
+    """The shape of the element at a path of local names from the root; None when the schema has no such place."""
+    if not path or path[0] not in table.roots:
+        return None
+    shape = table.root(path[0])
+    for name in path[1:]:
+        part = next((part for part in shape.parts if part.name == name), None)
+        if part is None:
+            return None
+        shape = table.types[part.type]
+    return shape
 
 
 @cache

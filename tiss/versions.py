@@ -8,7 +8,7 @@ from pathlib import Path
 from lxml import etree
 
 from canonical.errors import Misconfigured
-from schemas_xsd.catalogue import SchemaSet, schema_sets
+from schemas_xsd.catalogue import SchemaSet, installed_root, schema_sets
 
 NAMESPACE = "http://www.ans.gov.br/padroes/tiss/schemas"
 SIGNATURE = "http://www.w3.org/2000/09/xmldsig#"
@@ -24,21 +24,45 @@ def at(version: str) -> SchemaSet:
     found = schema_sets().get(version)
     if found is None:
         raise Misconfigured(f"TISS {version} is not known; known: {', '.join(known())}")
-    if found.state() == "absent":
+    if not found.present:
         raise Misconfigured(f"the schemas of TISS {version} are not installed; run `ponte schemas import`")
     return found
 
 
-@cache
 def schema(version: str, *, service: bool = False) -> etree.XMLSchema:
     """The compiled schema of the file form, or of the web-service form."""
     found = at(version)
     entry = found.service_entry if service else found.entry
+    return _compiled(str(found.folder), entry, _changed(found.folder))
+
+
+@cache
+def _compiled(folder: str, entry: str, _changed_at: int) -> etree.XMLSchema:
     parser = etree.XMLParser(load_dtd=False, no_network=True, resolve_entities=False)
     # one canonical base: Guias and ComplexTypes include each other, and libxml2 knows a file by its address only
-    return etree.XMLSchema(etree.parse(str(Path(found.folder, entry).resolve()), parser))
+    return etree.XMLSchema(etree.parse(str(Path(folder, entry).resolve()), parser))
 
 
 def installed() -> tuple[str, ...]:
-    """The versions whose files are here."""
-    return tuple(version for version, found in schema_sets().items() if found.state() != "absent")
+    """The versions whose files are here, newest first."""
+    folder = installed_root() / "tiss"
+    return _present(str(folder), _changed(folder))
+
+
+@cache
+def _present(_folder: str, _changed_at: int) -> tuple[str, ...]:
+    return tuple(version for version, found in schema_sets().items() if found.present)
+
+
+def unverified(version: str) -> bool:
+    """Whether the set was taken over although its files differ from the published ones."""
+    found = schema_sets().get(version)
+    return found is not None and not found.verified
+
+
+def _changed(folder: Path) -> int:
+    """When the folder last gained or lost something: what was read of it before is looked at again."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0

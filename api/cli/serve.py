@@ -1,4 +1,4 @@
-"""one door as a process: doors (all), api, mllp, worker, scheduler, console"""
+"""one door as a process: doors (all), api, mllp, worker, scheduler, console; or the simulators of partners"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The door's name."""
-    parser.add_argument("door", choices=["doors", "api", "mllp", "worker", "scheduler", "console"])
+    parser.add_argument("door", choices=["doors", "api", "mllp", "worker", "scheduler", "console", "simulators"])
 
 
 def run(given: argparse.Namespace) -> int:

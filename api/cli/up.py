@@ -22,7 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the hub until it is told to stop."""
     from api import supervisor
-    from hub.settings import from_environment
+    from hub.guard.clients import TRIAL_FILE
+    from hub.settings import from_environment, secret_file
 
     settings = from_environment(os.environ, data=given.data)
     chosen = {n: v for n in ("host", "http_port", "mllp_port") if (v := getattr(given, n)) is not None}
@@ -30,14 +31,15 @@ def run(given: argparse.Namespace) -> int:
         if given.json:
             output.line(hub.addresses)
         else:
-            _welcome(hub.addresses)
+            _welcome(hub.addresses, secret_file(hub.settings, TRIAL_FILE))
         supervisor.watch(hub)
     return 0
 
 
-def _welcome(addresses: dict[str, str]) -> None:
+def _welcome(addresses: dict[str, str], secret: str) -> None:
     output.say("Ponte is running / Ponte está no ar")
     for name, label in (("console", "console"), ("fhir", "FHIR R4"), ("mllp", "MLLP"), ("api", "API")):
         output.say(f"  {label:<8} {addresses[name]}")
     output.say(f"  token    ./ponte token --tenant {addresses['tenant']}   (or POST {addresses['token_url']})")
+    output.say(f"  client   {addresses['tenant']}.trial, secret {secret}")
     output.say("Ctrl-C stops it.")

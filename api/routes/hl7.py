@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.failures import Rejected
 from api.state import CallerDep, StateDep
 from canonical.errors import Misconfigured
+from canonical.problem import Problem
 from hub.exchange.channels import channels_of
 from hub.exchange.receive import receive
 
@@ -21,5 +23,22 @@ async def post(request: Request, state: StateDep, caller: CallerDep) -> Response
     channels = [c for c in await channels_of(state.world, caller.tenant) if c.door == "http"]
     if not channels:
         raise Misconfigured("the tenant has no HTTP channel for HL7")
-    answer = await receive(state.keeper, channels[0], await request.body(), state.world.now)
+    body = await _body(request, state.world.settings.max_message_bytes)
+    answer = await receive(state.keeper, channels[0], body, state.world.now)
     return Response(answer.payload, 200, {"X-Ponte-Message": str(answer.message_id)}, ER7)
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The body, read no further than the limit; MLLP framing that some clients keep around it is taken off."""
+    stated = request.headers.get("content-length", "")
+    parts: list[bytes] = []
+    size = 0
+    if not (stated.isascii() and stated.isdigit() and int(stated) > limit):
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                break
+            parts.append(part)
+        else:
+            return b"".join(parts).removeprefix(b"\x0b")
+    raise Rejected(413, [Problem("er7.too-large", "MSH", args=(("limit", str(limit)),))])

@@ -69,6 +69,8 @@ def _element(element: dict[str, Any], bindings: set[str]) -> dict[str, Any] | No
     entry: dict[str, Any] = {"t": _types(element)}
     if element["min"]:
         entry["min"] = element["min"]
+    if element.get("isSummary"):
+        entry["s"] = 1
     if element["max"] != "1":
         entry["max"] = 0 if element["max"] == "*" else int(element["max"])
     binding = element.get("binding", {})

@@ -14,7 +14,7 @@ VERSION = "4.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element of a type: possible types, occurrence (`maximum` 0 means unbounded), binding and targets."""
+    """One element of a type: types, occurrence (`maximum` 0: unbounded), binding, targets, if summaries have it."""
 
     name: str
     types: tuple[str, ...]
@@ -23,6 +23,7 @@ class Element:
     choice: bool
     binding: str
     targets: tuple[str, ...]
+    summary: bool = False
 
     @property
     def repeats(self) -> bool:
@@ -73,6 +74,7 @@ def type_named(name: str) -> Type | None:
             "c" in e,
             e.get("b", ""),
             tuple(e.get("r", ())),
+            "s" in e,
         )
         for key, e in raw["elements"].items()
     }

@@ -1,10 +1,13 @@
 """What follows a delivery's reply, and what a job does: registered by name, so that queues know no business.
 
-A reply handler runs in the transaction that records the delivery as done; a job runs in its own.
+A reply handler runs in the transaction that records the delivery as done; a job runs in its own. `load` imports the
+rooms that register themselves: every module of `hub.billing`, and those named in `_ROOMS`.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +17,17 @@ from hub.exchange.partners import Partner
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
+_ROOMS = ("hub.exchange.upkeep",)
+_SCANNED = ("hub.billing",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A partner's answer: the exact bytes, kept under `message_id`, and the delivery it answers with its purpose."""
+    """A partner's answer: the exact bytes, kept under `message_id`, and the delivery it answers with its purpose.
+
+    `accepted` is False when the transport itself could read a refusal in it (an HL7 AE); `reconciled` is True when
+    the answer came from asking about a delivery in doubt.
+    """
 
     content: bytes
     message_id: UUID
@@ -25,11 +35,28 @@ class Reply:
     partner: Partner
     operation: str
     purpose: dict[str, Any]
+    accepted: bool = True
+    reconciled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A delivery whose last sending ended without an answer: the partner may or may not have it."""
+
+    content: bytes
+    delivery_id: UUID
+    partner: Partner
+    operation: str
+    purpose: dict[str, Any]
+    ask: Callable[[bytes, str], Awaitable[bytes]]
+    """Sends a question (bytes, SOAP action or empty) over the same transport and returns the answer's bytes."""
 
 
 ReplyHandler = Callable[[World, Tenant, Transaction, Reply], Awaitable[None]]
+Reconcile = Callable[[World, Tenant, Doubt], Awaitable[bytes | None]]
 Job = Callable[[World, Tenant, dict[str, Any]], Awaitable[str]]
 REPLIES: dict[str, ReplyHandler] = {}
+RECONCILE: dict[str, Reconcile] = {}
 JOBS: dict[str, Job] = {}
 
 
@@ -43,6 +70,20 @@ def on_reply(operation: str) -> Callable[[ReplyHandler], ReplyHandler]:
     return register
 
 
+def reconcile(operation: str) -> Callable[[Reconcile], Reconcile]:
+    """Register what is asked before a delivery in doubt is sent again.
+
+    The function returns the answer the partner already gave (the delivery is then done with it, nothing is sent),
+    or None when the partner surely has nothing; it raises TryLater when it cannot know.
+    """
+
+    def register(function: Reconcile) -> Reconcile:
+        RECONCILE[operation] = function
+        return function
+
+    return register
+
+
 def job(name: str) -> Callable[[Job], Job]:
     """Register a job under the name schedules use; it returns one line about what it did (no patient data)."""
 
@@ -51,3 +92,13 @@ def job(name: str) -> Callable[[Job], Job]:
         return function
 
     return register
+
+
+def load() -> None:
+    """Import every room that registers handlers; a process that works lanes calls this once."""
+    for room in _ROOMS:
+        importlib.import_module(room)
+    for name in _SCANNED:
+        package = importlib.import_module(name)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{name}.{module.name}")

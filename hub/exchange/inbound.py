@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from canonical.errors import Conflict
+from canonical.errors import Conflict, TryLater
 from canonical.problem import Problem, blocking
 from hl7 import er7
 from hub.exchange import lanes
 from hub.exchange.channels import Channel, channels_of
 from hub.exchange.lanes import Lease, LeaseLost
+from hub.records import merges
 from hub.records.settle import settle
 from hub.records.write import Invalid, Origin, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.engine import Translation, translate
 
+log = logging.getLogger("ponte.inbound")
 LANES_AT_ONCE = 64
 PER_LANE = 20
 
@@ -32,6 +36,13 @@ class Work:
     row: Row
     translation: Translation | None = None
     problems: list[Problem] = field(default_factory=list)
+    prefix: str = ""
+
+    @property
+    def merges(self) -> bool:
+        """Whether the message merges patients and may go on."""
+        drafts = self.translation.drafts if self.translation is not None else []
+        return any(draft.merge_into for draft in drafts) and not blocking(self.problems)
 
     @property
     def id(self) -> UUID:
@@ -80,22 +91,42 @@ async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[W
 async def _wave(world: World, tenant: Tenant, channels: dict[UUID, Channel], wave: list[Work]) -> int:
     """One message of each lane together; when the group fails each is tried alone."""
     for number, item in enumerate(wave):
-        _translate(item, channels, f"{number}:")
-    try:
-        await _commit(world, tenant, wave)
-    except (Invalid, Conflict):
-        if len(wave) == 1:
+        try:
+            item.prefix = f"{number}:"
+            _translate(item, channels)
+        except Exception as error:  # a defect of a mapping: this message is set aside, the lane goes on
+            _set_aside(item, error)
+    together = [item for item in wave if not item.merges]
+    if together:
+        try:
+            await _commit(world, tenant, together)
+        except (LeaseLost, TryLater):
             raise
-        for item in wave:
+        except Exception:
+            for item in together:
+                await _alone(world, tenant, item)
+    for item in wave:
+        if item.merges:
             await _alone(world, tenant, item)
     return len(wave)
+
+
+def _set_aside(item: Work, error: Exception) -> None:
+    """Give a message up with a finding; the log names the defect's place, never the data."""
+    log.error("message %s: %s at %s", item.id, type(error).__name__, lanes.place_of(error))
+    item.translation = None
+    item.problems = [*item.problems, Problem("message.defect", "MSH")]
 
 
 async def _alone(world: World, tenant: Tenant, item: Work) -> None:
     """A message by itself: what does not validate goes to the errors, what was raced is tried again."""
     for attempt in (1, 2, 3):
         try:
-            await _commit(world, tenant, [item])
+            await (_merge(world, tenant, item) if item.merges else _commit(world, tenant, [item]))
+            return
+        except _Refusal as refusal:
+            item.problems += [_local(problem) for problem in refusal.problems]
+            await _fail(world, tenant, item)
             return
         except Invalid as error:
             item.problems += [problem for found in error.findings.values() for problem in found]
@@ -104,9 +135,15 @@ async def _alone(world: World, tenant: Tenant, item: Work) -> None:
         except Conflict:
             if attempt == 3:
                 raise
+        except (LeaseLost, TryLater):
+            raise
+        except Exception as error:
+            _set_aside(item, error)
+            await _fail(world, tenant, item)
+            return
 
 
-def _translate(item: Work, channels: dict[UUID, Channel], prefix: str) -> None:
+def _translate(item: Work, channels: dict[UUID, Channel]) -> None:
     channel = channels.get(item.row["channel_id"])
     if channel is None:
         item.problems = [Problem("message.no-channel", "MSH")]
@@ -115,7 +152,7 @@ def _translate(item: Work, channels: dict[UUID, Channel], prefix: str) -> None:
     if isinstance(message, Problem):
         item.problems = [message]
         return
-    item.translation = translate(message, zone=channel.zone, prefix=prefix)
+    item.translation = translate(message, zone=channel.zone, prefix=item.prefix)
     for draft in item.translation.drafts:
         draft.message_id = item.id
     item.problems = [*message.problems, *item.translation.problems]
@@ -123,33 +160,60 @@ def _translate(item: Work, channels: dict[UUID, Channel], prefix: str) -> None:
 
 async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
     good = [item for item in wave if item.translation is not None and not blocking(item.problems)]
+    found: dict[UUID, list[Problem]] = {}
     async with world.transaction(tenant) as tx:
         drafts = [draft for item in good if item.translation for draft in item.translation.drafts]
         settled = await settle(tx, drafts)
-        _assign(settled.problems, good)
+        _assign(settled.problems, good, found)
         origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone)
         await save(tx, settled.writes, origin)
-        await _record(tx, wave)
+        await _record(tx, wave, found)
 
 
-def _assign(problems: list[Problem], good: list[Work]) -> None:
+async def _merge(world: World, tenant: Tenant, item: Work) -> None:
+    """A message that merges patients, by itself: all its groups are carried out, or none."""
+    async with world.transaction(tenant) as tx:
+        origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone, message_id=item.id)
+        problems = await merges.apply(tx, item.translation.drafts if item.translation else [], origin)
+        if blocking(problems):
+            raise _Refusal(problems)
+        await _record(tx, [item], {item.id: [_local(problem) for problem in problems]})
+
+
+class _Refusal(Exception):
+    """A merge that may not be: the transaction is rolled back."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("refused")
+        self.problems = problems
+
+
+def _assign(problems: list[Problem], good: list[Work], found: dict[UUID, list[Problem]]) -> None:
     """Findings of settling go to the message whose draft they name (`3:encounter`)."""
+    by_prefix = {item.prefix: item for item in good}
     for problem in problems:
-        number, _, local = problem.where.partition(":")
-        item = good[int(number)] if number.isdigit() and int(number) < len(good) else None
+        item = by_prefix.get(problem.where.partition(":")[0] + ":")
         if item is not None:
-            item.problems.append(Problem(problem.code, local, args=problem.args))
+            found.setdefault(item.id, []).append(_local(problem))
 
 
-async def _record(tx: Transaction, wave: list[Work]) -> None:
+def _local(problem: Problem) -> Problem:
+    """A finding's place without the name of its message."""
+    return dataclasses.replace(problem, where=problem.where.partition(":")[2] or problem.where)
+
+
+async def _record(tx: Transaction, wave: list[Work], found: dict[UUID, list[Problem]]) -> None:
+    """Statuses and findings: those of reading, and of this attempt, which a retry would find again."""
     await lanes.acknowledge(tx, [(item.lease, 1) for item in wave])
+    told = [[*item.problems, *found.get(item.id, ())] for item in wave]
+    failed = [item.translation is None or bool(blocking(problems)) for item, problems in zip(wave, told, strict=True)]
     await tx.run(
         "UPDATE message SET status = x.status, problems = x.problems, segments = x.segments, finished_at = now() "
         "FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS x(id, status, problems, segments) "
         "WHERE message.tenant_id = $1 AND message.id = x.id AND message.status = 'RECEIVED'",
         [item.id for item in wave],
-        ["ERROR" if item.translation is None or blocking(item.problems) else "TRANSFORMED" for item in wave],
-        [json.dumps([p.as_json() for p in item.problems], ensure_ascii=False) for item in wave],
+        ["ERROR" if bad else "TRANSFORMED" for bad in failed],
+        [json.dumps([p.as_json() for p in problems], ensure_ascii=False) for problems in told],
         [json.dumps(item.translation.account.counts()) if item.translation else "" for item in wave],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from hub.store.database import Database
 _KEEP = "SELECT * FROM ponte_keep($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 _KEEP_ONE = "SELECT * FROM ponte_keep_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 LARGEST_GROUP = 200
+LARGEST_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,9 @@ class Kept:
 class Keeper:
     """Collects messages while a commit is under way and keeps them in the next one, in order of arrival."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ring: Callable[[UUID], None] | None = None) -> None:
         self._database = database
+        self._ring = ring
         self._waiting: dict[tuple[UUID, UUID, str], list[tuple[Incoming, asyncio.Future[Kept]]]] = defaultdict(list)
         self._running: set[tuple[UUID, UUID, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,7 +72,7 @@ class Keeper:
 
     async def _flush(self, place: tuple[UUID, UUID, str]) -> None:
         try:
-            while group := self._waiting[place][:LARGEST_GROUP]:
+            while group := _together(self._waiting[place]):
                 del self._waiting[place][: len(group)]
                 await self._commit(place, group)
         finally:
@@ -89,12 +92,30 @@ class Keeper:
                 if not future.done():
                     future.set_exception(reason)
             return
+        if self._ring is not None:
+            self._ring(tenant)
         answers = {row["id"]: row for row in rows}
         for item, future in group:
             row = answers[item.id]
             if not future.done():
                 resent = row["first_id"] != item.id
                 future.set_result(Kept(id=row["first_id"], resent=resent, reply=row["reply"], conflict=row["conflict"]))
+
+
+def _together(waiting: list[tuple[Incoming, asyncio.Future[Kept]]]) -> list[tuple[Incoming, asyncio.Future[Kept]]]:
+    """The next group: at most LARGEST_GROUP messages and LARGEST_BYTES, but always one when there is one.
+
+    Two bodies under one control id do not share a group: the second must see the first to be a conflict.
+    """
+    size, seen = 0, dict[int, int]()
+    for count, (item, _) in enumerate(waiting[:LARGEST_GROUP]):
+        size += len(item.content)
+        other = item.control_key is not None and seen.get(item.control_key, item.payload_key) != item.payload_key
+        if count and (size > LARGEST_BYTES or other):
+            return waiting[:count]
+        if item.control_key is not None:
+            seen[item.control_key] = item.payload_key
+    return waiting[:LARGEST_GROUP]
 
 
 def _values(item: Incoming) -> tuple[object, ...]:

@@ -5,14 +5,22 @@ The token rises with every lease: a worker whose lease ran out can no longer rec
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from canonical.errors import TryLater
 from hub.store.database import Transaction
+from hub.world import Tenant, World
+
+T = TypeVar("T")
 
 LEASE = datetime.timedelta(seconds=30)
+RENEWAL_SECONDS = 10.0
 MAXIMUM_ATTEMPTS = 8
 
 
@@ -45,6 +53,7 @@ async def touch(tx: Transaction, kind: str, lanes: Sequence[tuple[int, str, int]
     if kind not in ("inbound", "outbound", "job"):
         raise ValueError(kind)
     ordered = sorted(lanes)
+    tx.announced = True
     await tx.run(touch_sql(kind), [i for i, _, _ in ordered], [n for _, n, _ in ordered], [c for _, _, c in ordered])
 
 
@@ -60,6 +69,29 @@ async def lease(tx: Transaction, kind: str, limit: int) -> list[Lease]:
         limit,
     )
     return [Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]) for row in rows]
+
+
+_LEASE_SPREAD = """
+UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3
+WHERE tenant_id = $1 AND id IN (
+ SELECT id FROM lane WHERE tenant_id = $1 AND pending > 0 AND NOT paused AND next_at <= now() AND id = ANY (ARRAY(
+  SELECT id FROM (
+   SELECT id, next_at, row_number() OVER (PARTITION BY name ORDER BY next_at)
+    + coalesce((SELECT b.n FROM unnest($5::text[], $6::bigint[]) AS b(name, n) WHERE b.name = lane.name), 0) AS place
+   FROM lane WHERE tenant_id = $1 AND kind = $2 AND pending > 0 AND NOT paused AND next_at <= now()) ready
+  WHERE place <= $7 ORDER BY next_at LIMIT $4))
+ ORDER BY next_at FOR UPDATE SKIP LOCKED)
+RETURNING id, kind, lease_token, attempt, name
+"""
+
+
+async def lease_spread(
+    tx: Transaction, kind: str, limit: int, busy: Mapping[str, int], each: int
+) -> list[tuple[Lease, str]]:
+    """Lease like `lease`, but so that no name holds more than `each` lanes; `busy` counts those it holds already."""
+    counts = list(busy.values())
+    rows = await tx.rows(_LEASE_SPREAD, kind, LEASE, limit, list(busy), counts, each)
+    return [(Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]), row["name"]) for row in rows]
 
 
 async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]]) -> None:
@@ -87,6 +119,16 @@ async def release(tx: Transaction, leases: Sequence[Lease]) -> None:
     )
 
 
+async def release_working(tx: Transaction, held: Lease) -> None:
+    """Give a lane back at once, unless this lease already put it off, paused it, or lost it."""
+    await tx.run(
+        "UPDATE lane SET next_at = now(), lease_until = NULL "
+        "WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 AND lease_until IS NOT NULL",
+        held.lane_id,
+        held.token,
+    )
+
+
 async def extend(tx: Transaction, held: Lease) -> None:
     """Renew a lease before a long send; raises LeaseLost."""
     row = await tx.row(
@@ -100,7 +142,22 @@ async def extend(tx: Transaction, held: Lease) -> None:
         raise LeaseLost
 
 
-async def back_off(tx: Transaction, held: Lease, reason: str) -> int:
+async def keep(world: World, tenant: Tenant, held: Lease, work: Coroutine[Any, Any, T]) -> T:
+    """The outcome of `work`, with the lease renewed while it runs; raises LeaseLost, `work` is then cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=RENEWAL_SECONDS))[0]:
+            with contextlib.suppress(TryLater):  # the database is away: the next renewal, or the fence, decides
+                async with world.transaction(tenant) as tx:
+                    await extend(tx, held)
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def back_off(tx: Transaction, held: Lease, reason: str, wait: datetime.timedelta | None = None) -> int:
     """Delay a lane after a failure and return its number of attempts; raises LeaseLost. Only this lane waits."""
     attempt = held.attempt + 1
     row = await tx.row(
@@ -109,7 +166,7 @@ async def back_off(tx: Transaction, held: Lease, reason: str) -> int:
         held.lane_id,
         held.token,
         attempt,
-        delay(attempt),
+        delay(attempt) if wait is None else wait,
         reason,
     )
     if row is None:
@@ -117,7 +174,56 @@ async def back_off(tx: Transaction, held: Lease, reason: str) -> int:
     return attempt
 
 
-def delay(attempt: int, *, jitter: float | None = None) -> datetime.timedelta:
-    """Exponential, from one second to an hour, with up to a fifth of jitter."""
+async def pause(tx: Transaction, held: Lease, reason: str) -> None:
+    """Stop a lane until someone resumes it; raises LeaseLost."""
+    row = await tx.row(
+        "UPDATE lane SET paused = true, lease_until = NULL, last_error = $4 "
+        "WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 RETURNING id",
+        held.lane_id,
+        held.token,
+        reason,
+    )
+    if row is None:
+        raise LeaseLost
+
+
+async def resume(tx: Transaction, lane_id: int) -> None:
+    """Let a paused or delayed lane go on at once, its failures forgotten."""
+    await tx.run(
+        "UPDATE lane SET paused = false, attempt = 0, last_error = NULL, next_at = now() "
+        "WHERE tenant_id = $1 AND id = $2 AND (lease_until IS NULL OR lease_until < now())",
+        lane_id,
+    )
+
+
+async def recount(tx: Transaction, held: Lease, table: str) -> None:
+    """Set a lane's count to the rows that really wait in `table`; raises LeaseLost."""
+    if table not in ("delivery", "job"):
+        raise ValueError(table)
+    locked = await tx.row(
+        "SELECT id FROM lane WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE",
+        held.lane_id,
+        held.token,
+    )
+    if locked is None:
+        raise LeaseLost
+    await tx.run(
+        "UPDATE lane SET pending = (SELECT count(*) FROM "
+        + table
+        + " w WHERE w.tenant_id = $1 AND w.lane_id = $2 AND w.status = 'QUEUED') WHERE tenant_id = $1 AND id = $2",
+        held.lane_id,
+    )
+
+
+def delay(attempt: int, *, first: float = 1.0, most: float = 3600.0, jitter: float | None = None) -> datetime.timedelta:
+    """Exponential, from `first` seconds to `most`, with up to a fifth of jitter."""
     extra = random.random() if jitter is None else jitter  # noqa: S311  (spreads retries, guards nothing)
-    return datetime.timedelta(seconds=min(3600.0, 2.0 ** min(attempt - 1, 12)) * (1 + extra / 5))
+    return datetime.timedelta(seconds=min(most, first * 2.0 ** min(attempt - 1, 30)) * (1 + extra / 5))
+
+
+def place_of(error: BaseException) -> str:
+    """Where an unexpected exception was raised, as `module:line`; its text may carry data and is not shown."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}" if trace else "?"

@@ -20,7 +20,8 @@ from hub.store.database import Transaction
 class Outgoing:
     """What is to be sent: exact bytes, their format and type, the operation, and ids the reply's handler needs.
 
-    `purpose` holds ids and counts only, never patient data. `lane` splits a partner's traffic into ordered queues.
+    `purpose` holds ids and counts only, never patient data; its `action` is the SOAPAction. `subject` names the record
+    it is about (`ServiceRequest/1`). `lane` splits a partner's traffic into ordered queues.
     """
 
     operation: str
@@ -30,6 +31,7 @@ class Outgoing:
     control_id: str = ""
     charset: str = ""
     lane: str = ""
+    subject: str = ""
     purpose: dict[str, Any] = field(default_factory=dict)
 
 
@@ -40,29 +42,41 @@ def lane_of(partner: Partner, lane: str = "") -> int:
 
 async def enqueue(tx: Transaction, partner: Partner, outgoing: Outgoing) -> UUID:
     """Queue one delivery; returns its id."""
-    lane = lane_of(partner, outgoing.lane)
-    await lanes.touch(tx, "outbound", [(lane, partner.code, 1)])
+    await lanes.touch(tx, "outbound", [(lane_of(partner, outgoing.lane), partner.code, 1)])
+    return await _insert(tx, partner, outgoing, "QUEUED", None)
+
+
+async def refuse(tx: Transaction, partner: Partner, outgoing: Outgoing, code: str) -> UUID:
+    """Keep a delivery that cannot go out, with the reason, where an operator finds it; returns its id."""
+    return await _insert(tx, partner, outgoing, "ERROR", code)
+
+
+async def _insert(tx: Transaction, partner: Partner, outgoing: Outgoing, status: str, code: str | None) -> UUID:
     message_id, delivery_id = new_id(), new_id()
     await tx.run(
         "INSERT INTO message (tenant_id, id, direction, format, type, partner_id, status, control_id, payload_key, "
-        "charset, content) VALUES ($1, $2, 'out', $3, $4, $5, 'QUEUED', $6, $7, $8, $9)",
+        "charset, content) VALUES ($1, $2, 'out', $3, $4, $5, $6, $7, $8, $9, $10)",
         message_id,
         outgoing.format,
         outgoing.type,
         partner.id,
+        status,
         outgoing.control_id,
         bytes_number(outgoing.content),
         outgoing.charset,
         outgoing.content,
     )
     await tx.run(
-        "INSERT INTO delivery (tenant_id, id, message_id, partner_id, lane_id, operation, status, purpose) "
-        "VALUES ($1, $2, $3, $4, $5, $6, 'QUEUED', $7)",
+        "INSERT INTO delivery (tenant_id, id, message_id, partner_id, lane_id, operation, subject, status, purpose, "
+        "last_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         delivery_id,
         message_id,
         partner.id,
-        lane,
+        lane_of(partner, outgoing.lane),
         outgoing.operation,
+        outgoing.subject,
+        status,
         json.dumps(outgoing.purpose),
+        code,
     )
     return delivery_id

@@ -1,4 +1,7 @@
-"""Partners: payers, labs and others a tenant exchanges with, as rows; how to reach each is in its settings."""
+"""Partners: payers, labs and others a tenant exchanges with, as rows; how to reach each is in its settings.
+
+A read partner's settings are those of its adapter profile with the tenant's own laid over them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from canonical.errors import NotFound
+from adapters import registry
+from canonical.errors import Misconfigured, NotFound
 from hub.store.database import Row, Transaction
 
 
@@ -47,7 +51,7 @@ async def partner(tx: Transaction, partner_id: UUID) -> Partner:
 
 
 async def save_partner(tx: Transaction, found: Partner) -> None:
-    """Create or replace a partner by kind and code."""
+    """Create or replace a partner by kind and code; `settings` are its own, without the profile's."""
     await tx.run(
         "INSERT INTO partner (tenant_id, id, kind, code, name, adapter, settings, active) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant_id, kind, code) DO UPDATE SET "
@@ -62,7 +66,23 @@ async def save_partner(tx: Transaction, found: Partner) -> None:
     )
 
 
+def merged(adapter: str, own: dict[str, Any]) -> dict[str, Any]:
+    """A profile's settings with the tenant's own laid over them, tables key by key."""
+    if not adapter:
+        return own
+    settings = registry.profile(adapter).settings()
+    for key, value in own.items():
+        below = settings.get(key)
+        settings[key] = {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
+    return settings
+
+
 def _partner(row: Row) -> Partner:
+    own = json.loads(row["settings"])
+    try:
+        settings = merged(row["adapter"], own)
+    except Misconfigured:  # the profile is gone: what would be sent to this partner fails, the others go on
+        settings = own
     return Partner(
         id=row["id"],
         kind=row["kind"],
@@ -70,5 +90,5 @@ def _partner(row: Row) -> Partner:
         name=row["name"],
         adapter=row["adapter"],
         active=row["active"],
-        settings=json.loads(row["settings"]),
+        settings=settings,
     )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
 from canonical.identity import bytes_number, new_id, number
 from canonical.problem import Problem, blocking
 from hl7 import ack, er7
-from hl7.er7 import Message
+from hl7.er7 import Message, Segment
 from hub.clock import Clock
 from hub.exchange.channels import Channel
 from hub.exchange.keep import Incoming, Keeper
 from mappings.plan import plans
 
-_REJECTED = ("type.", "version.", "processing.")
+_REJECTED = ("type.", "version.", "processing.", "er7.too-large")
+_LARGE = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,15 @@ class Answer:
     problems: tuple[Problem, ...]
 
 
-async def receive(keeper: Keeper, channel: Channel, raw: bytes, now: Clock, *, cut: bool = False) -> Answer:
-    """Keep `raw` and return its answer; raises TryLater when it could not be kept (then nothing is acknowledged)."""
-    message, problems = judge(raw, channel, cut=cut)
+async def receive(keeper: Keeper, channel: Channel, raw: bytes, now: Clock, *, fault: Problem | None = None) -> Answer:
+    """Keep `raw` and return its answer; raises TryLater when it could not be kept (then nothing is acknowledged).
+
+    `fault` is what the door already knows to be wrong (a cut frame): such bytes are kept and not read.
+    """
+    if len(raw) > _LARGE:  # a large message must not hold up the other connections
+        message, problems = await asyncio.to_thread(judge, raw, channel, fault)
+    else:
+        message, problems = judge(raw, channel, fault)
     envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(raw)
     code = verdict(problems)
     identity = new_id()
@@ -42,18 +50,18 @@ async def receive(keeper: Keeper, channel: Channel, raw: bytes, now: Clock, *, c
     return Answer(payload=reply, code=code, message_id=kept.id, problems=shown)
 
 
-def judge(raw: bytes, channel: Channel, *, cut: bool = False) -> tuple[Message | None, list[Problem]]:
+def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[Message | None, list[Problem]]:
     """The message, when readable, and the findings that decide its acknowledgement."""
-    if cut:
-        return None, [Problem("er7.cut", "MSH")]
+    if fault is not None:
+        return None, [fault]
     message = er7.read(raw, fixed_charset=channel.charset, fallback_charset=channel.fallback)
     if isinstance(message, Problem):
         return None, [message]
-    return message, [*message.problems, *_header(message)]
+    return message, [*message.problems, *judge_header(message)]
 
 
-def _header(message: Message) -> list[Problem]:
-    """MSH-9 to MSH-12: what must be there for a message to be taken (2.5.1 §2.14.9)."""
+def judge_header(message: Message) -> list[Problem]:
+    """MSH-9 to MSH-12, and who the patient is: what must be there for a message to be taken (2.5.1 §2.14.9)."""
     found = [Problem("structure.required", f"MSH-{n}") for n in (9, 10) if not message.header.text(n)]
     if message.header.text(11)[:1] not in ("P", "T", "D", ""):
         found.append(Problem("processing.unknown", "MSH-11"))
@@ -61,7 +69,15 @@ def _header(message: Message) -> list[Problem]:
         found.append(Problem("version.unsupported", "MSH-12"))
     if message.header.text(9) and message.type not in plans():
         found.append(Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),)))
+    for nth, patient in enumerate(message.named("PID"), start=1):
+        if not _identified(patient):
+            found.append(Problem("structure.required", "PID-3" if nth == 1 else f"PID[{nth}]-3"))
     return found
+
+
+def _identified(patient: Segment) -> bool:
+    """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do."""
+    return any(patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
 
 
 def verdict(problems: list[Problem]) -> ack.Code:
@@ -97,5 +113,6 @@ def _incoming(
 def lane_of(channel: Channel, message: Message | None) -> int:
     """One lane per patient: the first identifier of PID-3 within its channel; else the channel's own lane."""
     patient = message.first("PID") if message else None
-    first = patient.repetitions(3)[:1] if patient else []
-    return number("inbound", str(channel.id), first[0].split("^")[0] if first else "")
+    return number(
+        "inbound", str(channel.id), (patient.text(3) or patient.text(2) or patient.text(4)) if patient else ""
+    )

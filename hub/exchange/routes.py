@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hub.exchange import orders
 from hub.store.database import Transaction
 
 if TYPE_CHECKING:
@@ -13,3 +14,6 @@ if TYPE_CHECKING:
 
 async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> None:
     """Queue the deliveries that follow from `changed`."""
+    requests = [saved for saved in changed if saved.type == "ServiceRequest" and saved.body is not None]
+    if requests:
+        await orders.enqueue(tx, requests, origin)

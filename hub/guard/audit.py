@@ -35,6 +35,11 @@ async def note(tx: Transaction, actor: str, action: str, entity: str, outcome: s
     await bulk.insert(tx, tables.audit_event, _COLUMNS, [(actor, action, entity, outcome, "{}")])
 
 
+async def note_all(tx: Transaction, events: Sequence[tuple[str, str, str, str]]) -> None:
+    """Events (actor, action, entity, outcome) that are no record writes, together."""
+    await bulk.insert(tx, tables.audit_event, _COLUMNS, [(*event, "{}") for event in events])
+
+
 def _source(saved: Saved) -> str:
     return json.dumps({"message": str(saved.message_id)}) if saved.message_id else "{}"
 

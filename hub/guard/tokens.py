@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +22,10 @@ from hub.world import Tenant, World
 ISSUER = "ponte"
 AUDIENCE = "ponte"
 LIFETIME = datetime.timedelta(minutes=15)
+RECHECK = 0.5  # seconds for which a token's standing (revoked, client, tenant) is remembered
 _PURPOSE = "signing_key"
+_MOST_KNOWN = 10_000
+_LONGEST = 8192
 
 
 class InvalidToken(Exception):
@@ -29,7 +34,7 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who calls: the tenant's id and slug, the subject, its roles and scopes, and the token's id and end."""
+    """Who calls: tenant, subject, roles and scopes, the token's id and end, and the client it was given to, if any."""
 
     tenant_id: uuid.UUID
     tenant: str
@@ -38,6 +43,7 @@ class Identity:
     scopes: frozenset[str]
     token_id: str
     expires_at: datetime.datetime
+    client_id: str = ""
 
 
 async def ensure_key(world: World) -> str:
@@ -79,7 +85,7 @@ async def issue(
     scopes: Iterable[str],
     lifetime: datetime.timedelta = LIFETIME,
 ) -> str:
-    """A signed access token."""
+    """A signed access token; a subject that is a client's id ties it to that client, so that disabling it ends this."""
     kid = await ensure_key(world)
     rows = await world.database.global_rows("SELECT sealed FROM signing_key WHERE kid = $1", kid)
     private = serialization.load_der_private_key(
@@ -98,38 +104,98 @@ async def issue(
         "iat": int(now.timestamp()),
         "exp": int((now + lifetime).timestamp()),
     }
+    if subject.startswith(tenant.slug + "."):
+        claims["client_id"] = subject
     if not isinstance(private, rsa.RSAPrivateKey):
         raise TypeError("the signing key is not RSA")
     return jwt.encode(claims, private, algorithm="RS256", headers={"kid": kid, "typ": "at+jwt"})
 
 
+async def revoke(world: World, identity: Identity) -> None:
+    """Refuse the token from now on (within RECHECK seconds in other processes)."""
+    async with world.database.transaction(identity.tenant_id) as tx:
+        await tx.run(
+            "INSERT INTO revoked_token (tenant_id, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            identity.token_id,
+            identity.expires_at,
+        )
+
+
+_STANDING = """
+SELECT t.id, t.slug, t.name, t.zone, t.active, t.settings,
+       EXISTS (SELECT 1 FROM revoked_token r WHERE r.tenant_id = c.tenant AND r.jti = $2) AS revoked,
+       coalesce((SELECT k.active FROM client k WHERE k.tenant_id = c.tenant AND k.client_id = $3), $3 = '') AS standing
+FROM tenant t WHERE t.id = c.tenant LIMIT 1
+"""
+
+
+@dataclass(slots=True)
+class _Known:
+    """A verified token, and until when (monotonic) its standing need not be asked again."""
+
+    identity: Identity
+    tenant: Tenant
+    fresh_until: float
+
+
 class Verifier:
-    """Verifies tokens; remembers good ones until they end, and asks for revocation each time."""
+    """Verifies tokens; remembers good ones, and asks again every RECHECK seconds whether they still stand."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._keys: dict[str, Any] = {}
-        self._known: dict[str, Identity] = {}
+        self._keys_until = 0.0
+        self._loading = asyncio.Lock()
+        self._known: dict[str, _Known] = {}
+
+    async def caller(self, token: str) -> tuple[Identity, Tenant]:
+        """The identity and tenant of a token that is valid, not revoked, of an active client; raises InvalidToken."""
+        known = self._known.get(token)
+        if known is None:
+            identity = _identity(await self._claims(token))
+        elif known.identity.expires_at > self._world.now() and known.fresh_until > time.monotonic():
+            return known.identity, known.tenant
+        else:
+            identity = known.identity
+        return identity, await self._standing(token, identity)
 
     async def verify(self, token: str) -> Identity:
         """The identity of a valid token; raises InvalidToken."""
-        digest = hashlib.sha256(token.encode()).hexdigest()
-        identity = self._known.get(digest)
-        now = self._world.now()
-        if identity is None:
-            identity = _identity(await self._claims(token))
-            if len(self._known) > 10_000:
-                self._known = {k: v for k, v in self._known.items() if v.expires_at > now}
-            self._known[digest] = identity
-        if identity.expires_at <= now:
-            self._known.pop(digest, None)
+        return (await self.caller(token))[0]
+
+    def forget(self, token: str) -> None:
+        """Ask anew about a token next time."""
+        self._known.pop(token, None)
+
+    async def _standing(self, token: str, identity: Identity) -> Tenant:
+        self._known.pop(token, None)
+        if identity.expires_at <= self._world.now():
             raise InvalidToken("the token has expired")
-        return identity
+        rows = await self._world.database.ask(identity.tenant_id, _STANDING, identity.token_id, identity.client_id)
+        row = rows[0] if rows else None
+        if row is None or not row["active"] or row["slug"] != identity.tenant:
+            raise InvalidToken("the tenant is not active")
+        if row["revoked"] or not row["standing"]:
+            raise InvalidToken("the token was revoked")
+        tenant = Tenant(
+            id=row["id"],
+            slug=row["slug"],
+            name=row["name"],
+            zone=row["zone"],
+            active=True,
+            settings=json.loads(row["settings"]),
+        )
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[token] = _Known(identity, tenant, time.monotonic() + RECHECK)
+        return tenant
 
     async def _claims(self, token: str) -> dict[str, Any]:
+        if len(token) > _LONGEST or not token.isascii():
+            raise InvalidToken("the token is not one of ours")
         try:
             header = jwt.get_unverified_header(token)
-            if header.get("alg") != "RS256" or header.get("typ") != "at+jwt":
+            if header.get("alg") != "RS256" or header.get("typ") != "at+jwt" or "crit" in header:
                 raise InvalidToken("the token is not one of ours")
             key = await self._key(str(header.get("kid", "")))
             claims = jwt.decode(
@@ -140,26 +206,34 @@ class Verifier:
                 issuer=ISSUER,
                 options={"require": ["exp", "iat", "jti", "sub", "tid"], "verify_exp": False, "verify_iat": False},
             )
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, TypeError):
             raise InvalidToken("the token is not valid") from None
         return dict(claims)
 
     async def _key(self, kid: str) -> Any:
+        """The public key `kid`; unknown names cause at most one look into the store a second."""
         if kid not in self._keys:
-            found = {jwk["kid"]: jwk for jwk in (await jwks(self._world))["keys"]}
-            if kid not in found:
-                raise InvalidToken("the token names an unknown key")
-            self._keys[kid] = jwt.PyJWK(found[kid]).key
+            async with self._loading:
+                if kid not in self._keys and self._keys_until <= time.monotonic():
+                    found = (await jwks(self._world))["keys"]
+                    self._keys = {jwk["kid"]: jwt.PyJWK(jwk).key for jwk in found}
+                    self._keys_until = time.monotonic() + 1
+        if kid not in self._keys:
+            raise InvalidToken("the token names an unknown key")
         return self._keys[kid]
 
 
 def _identity(claims: dict[str, Any]) -> Identity:
-    return Identity(
-        tenant_id=uuid.UUID(claims["tid"]),
-        tenant=claims["tenant"],
-        subject=claims["sub"],
-        roles=tuple(claims.get("roles", ())),
-        scopes=frozenset(claims.get("scope", "").split()),
-        token_id=claims["jti"],
-        expires_at=datetime.datetime.fromtimestamp(claims["exp"], datetime.UTC),
-    )
+    try:
+        return Identity(
+            tenant_id=uuid.UUID(claims["tid"]),
+            tenant=str(claims["tenant"]),
+            subject=str(claims["sub"]),
+            roles=tuple(claims.get("roles", ())),
+            scopes=frozenset(str(claims.get("scope", "")).split()),
+            token_id=str(claims["jti"]),
+            expires_at=datetime.datetime.fromtimestamp(claims["exp"], datetime.UTC),
+            client_id=str(claims.get("client_id", "")),
+        )
+    except (KeyError, ValueError, TypeError, OverflowError, AttributeError):
+        raise InvalidToken("the token lacks a claim") from None

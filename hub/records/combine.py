@@ -1,55 +1,161 @@
 """How a draft changes a stored body: what is stated replaces, what is silent stays, what is nulled goes.
 
-A repeating element is replaced whole, except identifiers and extensions, which different senders add to. A draft
-older than what the record tells only fills gaps.
+A repeating element is replaced whole, except where several senders or fields add to one list (`_GROUPS`): there each
+group is replaced by itself. A draft older than what the record tells only fills gaps.
 """
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 from canonical.records import Draft
 
 EVENT_TIME = "urn:ponte:event-time"
-_UNITED = ("identifier", "extension", "link")
+STATUS_TIME = "urn:ponte:status-time"
+_INNER = ("period", "hospitalization", "meta")
+_STATUS_PARTS = ("status", "period", "hospitalization")
+_CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
+_RANK = {"registered": 0, "unknown": 0, "preliminary": 1, "partial": 1, "final": 2, "cancelled": 2}
+_RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
 
 
 def combine(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> dict[str, Any]:
     """The new body (with resourceType, without id); `present` is not changed."""
     body: dict[str, Any] = dict(present) if present else {"resourceType": draft.type}
-    if not stale:
+    stale = stale or (present is not None and _falls_back(present, draft))
+    if stale and draft.type in _RESULTS:  # a late older result is history, not a patchwork of two
+        return _united_only(body, draft)
+    late_status = stale and _status_is_news(body, draft)
+    if not stale or late_status:
         for name in draft.cleared:
-            body.pop(name, None)
+            if not stale or name.partition(".")[0] in _STATUS_PARTS:
+                _remove(body, name)
     for name, value in draft.body.items():
-        if name in _UNITED and isinstance(value, list):
-            body[name] = _united(body.get(name, []), value)
-        elif isinstance(value, dict) and isinstance(body.get(name), dict) and name in ("period", "meta"):
-            body[name] = {**value, **body[name]} if stale else {**body[name], **value}
-        elif not (stale and name in body):
-            _drop_other_choices(body, name)
+        _set(body, name, value, stale=stale and not (late_status and name in _STATUS_PARTS))
+    for name, value in draft.initial.items():
+        if name not in body and not _has_choice(body, name):
             body[name] = value
-    if draft.event_at is not None and not stale:
-        _mark(body, draft.event_at)
+    _stamp(body, draft, stale=stale, late_status=late_status)
     return body
 
 
-def _united(present: list[Any], stated: list[Any]) -> list[Any]:
-    """Both lists; an entry with the same identity (system and value, or url) is replaced in place."""
-    merged = {_identity(item): item for item in present}
-    merged.update({_identity(item): item for item in stated})
-    return list(merged.values())
+def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | None:
+    """The time of the latest event a stored record tells of (a meta extension), or None."""
+    for extension in body.get("meta", {}).get("extension", ()):
+        if extension.get("url") == url:
+            return datetime.datetime.fromisoformat(extension["valueInstant"])
+    return None
 
 
-def _identity(item: Any) -> tuple[str, ...]:
-    if "url" in item:
-        return (item["url"],)
-    if "other" in item:
-        return (item["other"].get("reference", ""), item.get("type", ""))
-    return (item.get("system", ""), item.get("value", ""))
+def _set(body: dict[str, Any], name: str, value: Any, *, stale: bool) -> None:
+    group = _GROUPS.get(name)
+    if group is not None and isinstance(value, list):
+        body[name] = _united(body.get(name, []), value, group, stale=stale)
+    elif isinstance(value, dict) and isinstance(body.get(name), dict) and name in _INNER:
+        body[name] = {**value, **body[name]} if stale else {**body[name], **value}
+    elif not (stale and (name in body or _has_choice(body, name))):
+        _drop_other_choices(body, name)
+        body[name] = value
 
 
-_CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
+def _remove(body: dict[str, Any], path: str) -> None:
+    """Take out `period.end`, `extension:<url>`, `participant:ATND` or a whole element."""
+    name, _, wanted = path.partition(":")
+    if wanted:
+        group = _GROUPS[name]
+        kept = [item for item in body.get(name, ()) if group(item) != wanted]
+        body[name] = kept
+    elif path.endswith("[x]"):
+        for other in [key for key in body if key.startswith(path[:-3]) and key[len(path) - 3 :][:1].isupper()]:
+            del body[other]
+        return
+    else:
+        first, _, last = path.partition(".")
+        if not last:
+            body.pop(first, None)
+        elif isinstance(body.get(first), dict):
+            body[first] = {key: value for key, value in body[first].items() if key != last}
+        name = first
+    if name in body and not body[name]:
+        del body[name]
+
+
+def _falls_back(present: dict[str, Any], draft: Draft) -> bool:
+    """Whether a result of the same moment would go backward: preliminary after final, final after corrected."""
+    if draft.type not in _RESULTS:
+        return False
+    told = told_at(present)
+    if told is not None and draft.event_at is not None and draft.event_at > told:
+        return False
+    ours, theirs = draft.body.get("status"), present.get("status")
+    return ours is not None and _RANK.get(str(ours), 3) < _RANK.get(str(theirs), 3)
+
+
+def _status_is_news(body: dict[str, Any], draft: Draft) -> bool:
+    """Whether an older event is still the latest that speaks of the status (a cancellation behind an update)."""
+    if "status" not in draft.body or draft.event_at is None:
+        return False
+    told = told_at(body, STATUS_TIME)
+    return told is not None and draft.event_at > told
+
+
+def _united_only(body: dict[str, Any], draft: Draft) -> dict[str, Any]:
+    for name in ("identifier", "result"):
+        if name in draft.body:
+            body[name] = _united(body.get(name, []), draft.body[name], _GROUPS[name], stale=True)
+    return body
+
+
+def _united(present: list[Any], stated: list[Any], group: Callable[[Any], str], *, stale: bool) -> list[Any]:
+    """Both lists by group: a stated group replaces the stored one, or gives way to it when stale."""
+    told = {group(item) for item in present}
+    said = {group(item) for item in stated}
+    if stale:
+        return [*present, *(item for item in stated if group(item) not in told)]
+    uses = {group(item): item["use"] for item in present if isinstance(item, dict) and "use" in item}
+    merged: list[Any] = []
+    for name in dict.fromkeys((*map(group, present), *map(group, stated))):
+        if name not in said:
+            merged += [item for item in present if group(item) == name]
+        else:
+            merged += [_with_use(item, uses.get(name)) for item in stated if group(item) == name]
+    return merged
+
+
+def _with_use(item: Any, use: str | None) -> Any:
+    """An identifier keeps the use it has (`old` after a merge) when the sender states none."""
+    return {"use": use, **item} if use and "value" in item and "use" not in item else item
+
+
+def _identifier(item: Any) -> str:
+    return f"{item.get('system', '')}|{item.get('value', '')}"
+
+
+def _role(item: Any) -> str:
+    codings = (item.get("type") or [{}])[0].get("coding") or [{}]
+    return str(codings[0].get("code", ""))
+
+
+def _link(item: Any) -> str:
+    return f"{item.get('other', {}).get('reference', '')}|{item.get('type', '')}"
+
+
+_GROUPS: dict[str, Callable[[Any], str]] = {
+    "identifier": _identifier,
+    "extension": lambda item: str(item.get("url", "")),
+    "link": _link,
+    "participant": _role,
+    "telecom": lambda item: "work" if item.get("use") == "work" else "home",
+    "result": lambda item: str(item.get("reference", "")),
+    "basedOn": lambda item: str(item.get("reference", "")),
+}
+
+
+def _has_choice(body: dict[str, Any], name: str) -> bool:
+    prefix = next((c for c in _CHOICES if name.startswith(c) and name[len(c) : len(c) + 1].isupper()), "")
+    return bool(prefix) and any(k.startswith(prefix) and k[len(prefix) : len(prefix) + 1].isupper() for k in body)
 
 
 def _drop_other_choices(body: dict[str, Any], name: str) -> None:
@@ -60,9 +166,23 @@ def _drop_other_choices(body: dict[str, Any], name: str) -> None:
                 del body[other]
 
 
-def _mark(body: dict[str, Any], moment: datetime.datetime) -> None:
-    """Remember the time of the latest event in meta, so that an older message cannot undo it."""
+def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool) -> None:
+    """Remember in meta when the record and its status were last told of, so that an older message cannot undo them."""
+    moment = draft.event_at
+    if moment is None:
+        return
+    if not stale:
+        _mark(body, EVENT_TIME, moment)
+    told = told_at(body, STATUS_TIME)
+    if draft.type == "Encounter" and (late_status or (not stale and ("status" in draft.body or told is None))):
+        _mark(body, STATUS_TIME, moment if "status" in draft.body else _BEFORE_ALL)
+
+
+_BEFORE_ALL = datetime.datetime(1900, 1, 1, tzinfo=datetime.UTC)
+
+
+def _mark(body: dict[str, Any], url: str, moment: datetime.datetime) -> None:
     meta = dict(body.get("meta") or {})
-    others = [e for e in meta.get("extension", ()) if e.get("url") != EVENT_TIME]
-    meta["extension"] = [*others, {"url": EVENT_TIME, "valueInstant": moment.isoformat()}]
+    others = [e for e in meta.get("extension", ()) if e.get("url") != url]
+    meta["extension"] = [*others, {"url": url, "valueInstant": moment.isoformat()}]
     body["meta"] = meta

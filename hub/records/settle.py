@@ -1,117 +1,222 @@
 """Drafts meet stored records: which record each draft is, what it becomes, and which id references get.
 
-Matching is by business key only, never by name; a key of a merged patient leads to the survivor.
+Matching is by business key only, never by name; a key of a merged patient leads to the survivor. A draft without
+keys is a part of another one (a result of a report) and takes its identity from there.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from canonical.codes import aliases
-from canonical.identity import record_id
-from canonical.problem import Problem
-from canonical.records import DRAFT, Draft, Key
+from canonical.errors import Conflict
+from canonical.problem import Problem, Severity
+from canonical.records import Draft, Key
 from fhir import jsontext
-from hub.records.combine import EVENT_TIME, combine
+from hub.records.combine import combine, told_at
+from hub.records.identify import (
+    Places,
+    agrees,
+    linked,
+    new_id,
+    part_id,
+    parts_in_order,
+    same_person,
+    same_subject,
+    subject_of,
+)
 from hub.records.index import key_of
 from hub.records.write import Write
 from hub.store.database import Row, Transaction
 
+Place = tuple[str, str]
+
 
 @dataclass(slots=True)
 class Settled:
-    """The writes that follow from drafts, and what could not be settled."""
+    """The writes that follow from drafts, where each draft landed, and what could not be settled."""
 
     writes: list[Write]
     problems: list[Problem]
+    places: Places = field(default_factory=dict)
 
 
-async def settle(tx: Transaction, drafts: Sequence[Draft]) -> Settled:
-    """The writes of `drafts`, merged with what is stored; drafts of one record become one write."""
-    known = await _lookup(tx, drafts)
-    ids: dict[str, tuple[str, str]] = {}
-    problems: list[Problem] = []
-    kept: list[tuple[Draft, str]] = []
+@dataclass(slots=True)
+class _Known:
+    """What the store holds: candidates by key, survivors of merged patients, and the rows themselves."""
+
+    candidates: dict[tuple[str, Key], list[str]]
+    survivors: dict[str, str]
+    rows: dict[Place, dict[str, Any] | None]
+    new: dict[tuple[str, Key, str], tuple[str, str]] = field(default_factory=dict)
+
+
+async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None = None) -> Settled:
+    """The writes of `drafts`, merged with what is stored; drafts of one record become one write.
+
+    `places` are drafts that were settled elsewhere: losers of patient merges are left to `hub.records.merges`.
+    Raises Conflict when a patient was merged while we waited for its lock.
+    """
+    own = [draft for draft in drafts if not draft.merge_into]
+    candidates = await lookup(tx, own)
+    survivors = await survivors_of(tx, sorted({i for (t, _), ids in candidates.items() if t == "Patient" for i in ids}))
+    targets = {(kind, survivors.get(i, i)) for (kind, _), ids in candidates.items() for i in ids}
+    known = _Known(candidates, survivors, await stored(tx, targets))
+    settled = Settled([], [], dict(places or {}))
+    await _place(tx, own, known, settled)
+    patients = sorted({identity for kind, identity in settled.places.values() if kind == "Patient"})
+    if await survivors_of(tx, [identity for identity in patients if identity not in survivors and not places]):
+        raise Conflict("a patient was merged in between")
+    _write(own, known, settled)
+    return settled
+
+
+async def _place(tx: Transaction, drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+    """Give every draft its record: by key first, then parts of what was placed, level by level."""
+    waiting: list[Draft] = []
     for draft in drafts:
-        found = next((known[(draft.type, key)] for key in draft.keys if (draft.type, key) in known), None)
-        if found is None and not draft.keys:
-            problems.append(Problem("semantic.no-key", draft.local, args=(("type", draft.type),)))
-            continue
-        identity = found or record_id(draft.type, draft.keys[0])
-        ids[draft.local] = (draft.type, identity)
-        kept.append((draft, identity))
-    stored = await _stored(tx, [(draft.type, identity) for draft, identity in kept])
-    return Settled(_writes(kept, stored, ids, problems), problems)
+        if draft.keys:
+            settled.places[draft.local] = (draft.type, _by_key(draft, known, settled))
+        elif draft.part and draft.under:
+            waiting.append(draft)
+        else:
+            settled.problems.append(_no_key(draft))
+    fresh = {place for place in settled.places.values() if place not in known.rows}
+    for draft, parent in parts_in_order(waiting, settled.places):
+        settled.places[draft.local] = (draft.type, part_id(draft, parent))
+        fresh.add(settled.places[draft.local])
+    known.rows.update(await stored(tx, fresh))
+    settled.problems += [_no_key(draft) for draft in waiting if draft.local not in settled.places]
 
 
-def _writes(
-    kept: list[tuple[Draft, str]],
-    stored: dict[tuple[str, str], Row],
-    ids: dict[str, tuple[str, str]],
-    problems: list[Problem],
-) -> list[Write]:
-    bodies: dict[tuple[str, str], dict[str, Any]] = {}
-    sources: dict[tuple[str, str], UUID | None] = {}
-    for draft, identity in kept:
-        place = (draft.type, identity)
-        row = stored.get(place)
-        present = bodies.get(place) or (_parsed(row) if row is not None and not row["deleted"] else None)
-        if present is None and draft.must_exist:
-            problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))
-            ids.pop(draft.local, None)
+def _no_key(draft: Draft) -> Problem:
+    """A record nothing identifies is not stored; for a patient that stops the message."""
+    level: Severity = "error" if draft.type == "Patient" else "warning"
+    return Problem("semantic.no-key", draft.local, args=(("type", draft.type),), level=level)
+
+
+def _by_key(draft: Draft, known: _Known, settled: Settled) -> str:
+    """The id of the record a draft names by its keys; the first usable key makes the id of a new one."""
+    usable: list[Key] = []
+    subject = subject_of(draft, settled.places)
+    foreign = False
+    for key in draft.keys:
+        refused = False
+        for found in known.candidates.get((draft.type, key), ()):
+            identity = known.survivors.get(found, found)
+            body = known.rows.get((draft.type, identity)) or {}
+            if draft.type == "Patient" and not same_person(draft, key, body):
+                refused = True
+                settled.problems.append(Problem("semantic.identity-review", draft.local))
+            elif not same_subject(subject, body):
+                foreign = True
+            elif agrees(draft, body):
+                if identity != found:
+                    settled.problems.append(Problem("semantic.merged-patient", draft.local))
+                return identity
+        if not refused:
+            usable.append(key)
+    own = usable or [Key(f"{draft.keys[0].system}#{draft.local}", draft.keys[0].value)]
+    return _new(draft, own, known, subject, foreign=foreign)
+
+
+def _new(draft: Draft, keys: Sequence[Key], known: _Known, subject: str, *, foreign: bool) -> str:
+    """The id of a new record; drafts of one batch that share a usable key are the same new record.
+
+    `foreign`: the number is another patient's order already; numbers without authority meet by chance.
+    """
+    for key in keys:
+        met = known.new.get((draft.type, key, draft.distinct))
+        if met is not None and (not subject or met[1] in ("", subject)):
+            return met[0]
+        foreign = foreign or met is not None
+    first = Key(f"{keys[0].system}#{subject}", keys[0].value) if foreign else keys[0]
+    identity = new_id(draft, first)
+    for key in keys:
+        known.new.setdefault((draft.type, key, draft.distinct), (identity, subject))
+    return identity
+
+
+def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+    bodies: dict[Place, dict[str, Any]] = {}
+    sources: dict[Place, UUID | None] = {}
+    _refuse_unknown(drafts, known, settled)
+    for draft in drafts:
+        place = settled.places.get(draft.local)
+        if place is None:
             continue
-        bodies[place] = combine(present, draft, stale=_stale(draft, present))
+        present = bodies.get(place) or known.rows.get(place)
+        if draft.type == "ChargeItem" and draft.body.get("status") == "not-billable":
+            _credit(draft, present, settled.problems)
+        body = linked(draft.body, settled.places) or {}
+        initial = linked(draft.initial, settled.places) or {}
+        meant = _with(draft, body, initial)
+        bodies[place] = combine(present, meant, stale=_stale(draft, present))
         sources[place] = draft.message_id
-    return [
-        Write(type=place[0], id=place[1], body=_linked(body, ids), skip_unchanged=True, message_id=sources[place])
+    settled.writes = [
+        Write(type=place[0], id=place[1], body=body, skip_unchanged=True, message_id=sources[place])
         for place, body in bodies.items()
     ]
+
+
+def _refuse_unknown(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+    """The cancellation of something unknown is reported; nothing its message names is created."""
+    missing = set()
+    for draft in drafts:
+        place = settled.places.get(draft.local)
+        if draft.must_exist and place is not None and known.rows.get(place) is None:
+            settled.problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))
+            missing.add(_message(draft))
+    for draft in drafts if missing else ():
+        place = settled.places.get(draft.local)
+        if place is not None and _message(draft) in missing and known.rows.get(place) is None:
+            del settled.places[draft.local]
+
+
+def _message(draft: Draft) -> str:
+    """The part of a draft's name that tells its message among those settled together."""
+    return draft.local.partition(":")[0] if ":" in draft.local else ""
+
+
+def _credit(draft: Draft, present: dict[str, Any] | None, problems: list[Problem]) -> None:
+    """A credit takes back the charge of its number, whose own figures stay; without that charge it is reported."""
+    if present is None:
+        problems.append(Problem("semantic.credit-unmatched", draft.local))
+        return
+    draft.body = {name: value for name, value in draft.body.items() if name in ("status", "note", "identifier")}
+    draft.cleared = ()
+
+
+def _with(draft: Draft, body: dict[str, Any], initial: dict[str, Any]) -> Draft:
+    return Draft(
+        local=draft.local,
+        type=draft.type,
+        body=body,
+        initial=initial,
+        cleared=draft.cleared,
+        event_at=draft.event_at,
+    )
 
 
 def _stale(draft: Draft, present: dict[str, Any] | None) -> bool:
     """Whether the record already tells of a later event than this draft."""
     if present is None or draft.event_at is None:
         return False
-    told = event_time(present)
+    told = told_at(present)
     return told is not None and draft.event_at < told
 
 
 def event_time(body: dict[str, Any]) -> datetime.datetime | None:
-    """The time of the latest event a stored record tells of (a meta extension), or None."""
-    for extension in body.get("meta", {}).get("extension", ()):
-        if extension.get("url") == EVENT_TIME:
-            return datetime.datetime.fromisoformat(extension["valueInstant"])
-    return None
+    """The time of the latest event a stored record tells of, or None."""
+    return told_at(body)
 
 
-def _parsed(row: Row) -> dict[str, Any]:
-    body = jsontext.parse(row["body"].encode())
-    if not isinstance(body, dict):
-        raise TypeError("a stored record is no JSON object")
-    return body
-
-
-def _linked(node: Any, ids: dict[str, tuple[str, str]]) -> Any:
-    """`node` with `draft:` references replaced; a reference to a draft that was not settled is dropped."""
-    if isinstance(node, dict):
-        reference = node.get("reference")
-        if isinstance(reference, str) and reference.startswith(DRAFT):
-            target = ids.get(reference[len(DRAFT) :])
-            rest = {k: v for k, v in node.items() if k != "reference"}
-            return {"reference": f"{target[0]}/{target[1]}", **rest} if target else (rest or None)
-        linked = {key: _linked(value, ids) for key, value in node.items()}
-        return {key: value for key, value in linked.items() if value is not None}
-    if isinstance(node, list):
-        return [item for item in (_linked(child, ids) for child in node) if item is not None]
-    return node
-
-
-async def _lookup(tx: Transaction, drafts: Sequence[Draft]) -> dict[tuple[str, Key], str]:
-    """The stored record of each (type, key), following patient merges."""
+async def lookup(tx: Transaction, drafts: Sequence[Draft]) -> dict[tuple[str, Key], list[str]]:
+    """The stored records of each (type, key), oldest first; merges are not followed here."""
     wanted: dict[tuple[int, str, str], list[tuple[str, Key]]] = {}
     for draft in drafts:
         for key in draft.keys:
@@ -124,20 +229,45 @@ async def _lookup(tx: Transaction, drafts: Sequence[Draft]) -> dict[tuple[str, K
         "SELECT t.key, t.code, t.system, r.id "
         "FROM unnest($2::bigint[], $3::text[], $4::text[]) AS x(key, code, system) "
         "JOIN idx_token t ON t.tenant_id = $1 AND t.key = x.key AND t.code = x.code AND t.system = x.system "
-        "JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted ORDER BY r.rid DESC",
+        "JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted ORDER BY r.rid",
         [key for key, _, _ in wanted],
         [code for _, code, _ in wanted],
         [system for _, _, system in wanted],
     )
-    survivors = await _survivors(tx, [row["id"] for row in rows])
-    found: dict[tuple[str, Key], str] = {}
+    found: dict[tuple[str, Key], list[str]] = {}
     for row in rows:
-        for wish in wanted[(row["key"], row["code"], row["system"])]:
-            found[wish] = survivors.get(row["id"], row["id"])
+        for wish in dict.fromkeys(wanted[(row["key"], row["code"], row["system"])]):
+            ids = found.setdefault(wish, [])
+            if row["id"] not in ids:
+                ids.append(row["id"])
+    await _loose(tx, drafts, found)
     return found
 
 
-async def _survivors(tx: Transaction, ids: list[str]) -> dict[str, str]:
+async def _loose(tx: Transaction, drafts: Sequence[Draft], found: dict[tuple[str, Key], list[str]]) -> None:
+    """Order numbers sent without authority that met nothing: any authority's number of the same kind may be meant."""
+    wishes = {
+        (key_of(draft.type, "identifier"), key.value): (draft.type, key)
+        for draft in drafts
+        for key in draft.keys
+        if key.loose and draft.distinct and (draft.type, key) not in found
+    }
+    if not wishes:
+        return
+    rows = await tx.rows(
+        "SELECT t.key, t.code, t.system, r.id FROM unnest($2::bigint[], $3::text[]) AS x(key, code) "
+        "JOIN idx_token t ON t.tenant_id = $1 AND t.key = x.key AND t.code = x.code "
+        "JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted ORDER BY r.rid",
+        [key for key, _ in wishes],
+        [code for _, code in wishes],
+    )
+    for row in rows:
+        wish = wishes[(row["key"], row["code"])]
+        if (row["system"] or "").rpartition(":")[2] == wish[1].system.rpartition(":")[2]:
+            found.setdefault(wish, []).append(row["id"])
+
+
+async def survivors_of(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
     """Where merged patients lead, chains followed to their end."""
     if not ids:
         return {}
@@ -148,18 +278,30 @@ async def _survivors(tx: Transaction, ids: list[str]) -> dict[str, str]:
         " UNION ALL SELECT c.start, l.survivor_id, c.depth + 1 FROM chain c JOIN patient_link l"
         "  ON l.tenant_id = $1 AND l.loser_id = c.at WHERE c.depth < 100)"
         " SELECT DISTINCT ON (start) start, at FROM chain ORDER BY start, depth DESC",
-        ids,
+        list(ids),
     )
     return {row["start"]: row["at"] for row in rows}
 
 
-async def _stored(tx: Transaction, places: list[tuple[str, str]]) -> dict[tuple[str, str], Row]:
-    unique = sorted(set(places))
-    rows = await tx.rows(
-        "SELECT r.type, r.id, r.version, r.deleted, r.updated_at, r.body FROM resource r "
+async def stored(tx: Transaction, places: set[Place]) -> dict[Place, dict[str, Any] | None]:
+    """The bodies of records, locked in one order; None for what is not there or was deleted."""
+    unique = sorted(places)
+    if not unique:
+        return {}
+    rows: list[Row] = await tx.rows(
+        "SELECT r.type, r.id, r.deleted, r.body FROM resource r "
         "JOIN unnest($2::text[], $3::text[]) AS x(type, id) ON r.type = x.type AND r.id = x.id "
         "WHERE r.tenant_id = $1 ORDER BY r.type, r.id FOR UPDATE OF r",
         [t for t, _ in unique],
         [i for _, i in unique],
     )
-    return {(row["type"], row["id"]): row for row in rows}
+    found: dict[Place, dict[str, Any] | None] = dict.fromkeys(unique)
+    found.update({(row["type"], row["id"]): _parsed(row) for row in rows if not row["deleted"]})
+    return found
+
+
+def _parsed(row: Row) -> dict[str, Any]:
+    body = jsontext.parse(row["body"].encode())
+    if not isinstance(body, dict):
+        raise TypeError("a stored record is no JSON object")
+    return body

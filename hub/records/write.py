@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from canonical.errors import Conflict, NotFound
+from canonical.errors import Conflict
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validator import validate
@@ -70,14 +70,22 @@ class Invalid(Exception):
         self.findings = findings
 
 
+class Clash(Conflict):
+    """The write at `position` cannot be done: the record stands at another version, or exists already."""
+
+    def __init__(self, text: str, *, code: str = "") -> None:
+        super().__init__(text, code=code)
+        self.position = 0
+
+
 async def save(tx: Transaction, writes: Sequence[Write], origin: Origin) -> list[Saved]:
-    """Apply `writes`, in order, and return one Saved each; raises Invalid, Conflict, NotFound.
+    """Apply `writes`, in order, and return one Saved each; raises Invalid, Conflict.
 
     Two writes to one record must not be in one call: its version would depend on their order.
     """
     _refuse_invalid(writes)
     stored = await _lock(tx, writes)
-    saved = [_next(write, stored.get((write.type, write.id)), origin) for write in writes]
+    saved = _outcomes(writes, stored, origin)
     changed = [record for record in saved if record.changed]
     if changed:
         rids = await _store(tx, changed)
@@ -113,21 +121,30 @@ async def _lock(tx: Transaction, writes: Sequence[Write]) -> dict[tuple[str, str
     return {(row["type"], row["id"]): row for row in rows}
 
 
+def _outcomes(writes: Sequence[Write], stored: dict[tuple[str, str], Row], origin: Origin) -> list[Saved]:
+    saved = []
+    for position, write in enumerate(writes):
+        try:
+            saved.append(_next(write, stored.get((write.type, write.id)), origin))
+        except Clash as clash:
+            clash.position = position
+            raise
+    return saved
+
+
 def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
     """What the record becomes."""
     exists = row is not None and not row["deleted"]
     if write.expected is not None and (row is None or row["version"] != write.expected):
-        raise Conflict("the record is at another version", code="failure.version")
+        raise Clash("the record is at another version", code="failure.version")
     if write.create and row is not None:
-        raise Conflict("the record exists already")
+        raise Clash("the record exists already")
     if write.body is None and not exists:
-        if row is None:
-            raise NotFound("there is no such record")
-        return _unchanged(write, row)
+        return _unchanged(write, row, origin)
     version = 1 if row is None else row["version"] + 1
     body = None if write.body is None else with_meta(write.body, write.id, version, origin.now)
     if write.skip_unchanged and row is not None and exists and body is not None and _same(row["body"], body):
-        return _unchanged(write, row)
+        return _unchanged(write, row, origin)
     return Saved(
         type=write.type,
         id=write.id,
@@ -141,13 +158,14 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
     )
 
 
-def _unchanged(write: Write, row: Row) -> Saved:
+def _unchanged(write: Write, row: Row | None, origin: Origin) -> Saved:
+    """A write without effect; version 0 stands for a record that never was."""
     return Saved(
         type=write.type,
         id=write.id,
-        version=row["version"],
-        updated_at=row["updated_at"],
-        text=row["body"],
+        version=row["version"] if row is not None else 0,
+        updated_at=row["updated_at"] if row is not None else origin.now,
+        text=row["body"] if row is not None else "",
         body=write.body,
         created=False,
         changed=False,

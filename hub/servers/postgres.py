@@ -49,9 +49,12 @@ timezone = 'UTC'
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Cluster:
-    """A running embedded cluster; the URLs carry their passwords and stay inside the process."""
+    """A running embedded cluster; the URLs carry their passwords and stay inside the process.
+
+    `process` changes when the server was started again after it died (`revive`).
+    """
 
     port: int
     superuser_url: str
@@ -97,19 +100,42 @@ def running(settings: Settings, *, shared_buffers_mb: int = 256) -> Iterator[Clu
     _refuse_second_server(folder)
     port = process.free_port()
     (folder / "ponte.conf").write_text(_CONFIGURATION.format(port=port, buffers=shared_buffers_mb), encoding="ascii")
-    server = process.spawn(
-        [str(programs / "postgres"), "-D", str(folder)],
+    cluster = _cluster(settings, port, _spawn(settings, programs, account))
+    try:
+        _await_ready(cluster, settings)
+        yield cluster
+    finally:
+        process.stop(cluster.process, signal.SIGINT, 20)
+
+
+def revive(cluster: Cluster, settings: Settings) -> None:
+    """Start the server again on its port after it died; raises Misconfigured when it does not come back.
+
+    Orphaned sessions of a killed server hold its shared memory for a moment, so the start is tried for a while.
+    """
+    account = process.server_account()
+    programs = binaries(settings, account)
+    deadline = time.monotonic() + 25
+    while True:
+        cluster.process = _spawn(settings, programs, account)
+        try:
+            _await_ready(cluster, settings)
+            return
+        except Misconfigured:
+            process.stop(cluster.process, signal.SIGINT, 20)
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+
+
+def _spawn(settings: Settings, programs: Path, account: process.Account | None) -> subprocess.Popen[bytes]:
+    return process.spawn(
+        [str(programs / "postgres"), "-D", str(settings.data / "postgres")],
         account=account,
         environment=_environment(),
         log=settings.logs / "postgres.log",
         death_signal=signal.SIGINT,
     )
-    cluster = _cluster(settings, port, server)
-    try:
-        _await_ready(cluster, settings)
-        yield cluster
-    finally:
-        process.stop(server, signal.SIGINT, 20)
 
 
 def _initialise(settings: Settings, programs: Path, folder: Path, account: process.Account | None) -> None:

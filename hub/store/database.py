@@ -15,15 +15,21 @@ import asyncpg
 from canonical.errors import Misconfigured, TryLater
 from hub.store.schema import GLOBAL_TABLES
 
+# Deadlock and serialization (class 40), full disk or memory (53), shutdown (57): the same may work later.
+_PASSING = (asyncpg.TransactionRollbackError, asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError)
 Row = Any  # asyncpg.Record: columns by name
 
 
 class Transaction:
-    """One open transaction of one tenant. Commits at the end of its block, or not at all."""
+    """One open transaction of one tenant. Commits at the end of its block, or not at all.
 
-    __slots__ = ("connection", "tenant")
+    `announced` is set when it gave work to a lane, so that workers can be woken after the commit.
+    """
+
+    __slots__ = ("announced", "connection", "tenant")
 
     def __init__(self, connection: Any, tenant: UUID) -> None:
+        self.announced = False
         self.connection = connection
         self.tenant = tenant
 
@@ -94,6 +100,19 @@ class Database:
         async with self._acquire() as connection:
             return await connection.fetch(query, *arguments)  # type: ignore[no-any-return]
 
+    async def ask(self, tenant: UUID, query: str, *arguments: Any, seconds: float | None = None) -> list[Row]:
+        """One reading statement of one tenant in one trip; it names the tenant `c.tenant` and ends with a LIMIT.
+
+        The outer row sets the context for this statement only; the LIMIT keeps the planner from starting with the
+        inner side. Were it to, the policies would find no context and show nothing. Raises TryLater after `seconds`.
+        """
+        async with self._acquire() as connection:
+            try:
+                found = await connection.fetch(_ASK.format(query=query), str(tenant), *arguments, timeout=seconds)
+            except TimeoutError:
+                raise TryLater("the statement took too long", code="store.too-long") from None
+            return found  # type: ignore[no-any-return]
+
     async def global_rows(self, query: str, *arguments: Any) -> list[Row]:
         """Rows of the global tables; a tenant table shows nothing here."""
         return await self.call(query, *arguments)
@@ -108,8 +127,16 @@ class Database:
             yield connection
         except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
             raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
+        except _PASSING as error:
+            raise TryLater(f"the database cannot do it now ({type(error).__name__})", code="store.busy") from None
         finally:
             await self._pool.release(connection)
+
+
+_ASK = (
+    "SELECT s.* FROM (SELECT set_config('app.current_tenant', $1::text, true)::uuid AS tenant OFFSET 0) c "
+    "CROSS JOIN LATERAL ({query}) s"
+)
 
 
 async def _nothing_to_reset(connection: Any) -> None:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from mappings.convert import datatypes, keys, text
-from mappings.convert.registry import CONVERSIONS, Conversion, Value
+from mappings.convert import datatypes, keys, notes, observations, orders, people, small, text
+from mappings.convert.registry import CONVERSIONS, GATHERERS, Conversion, Gatherer, Value
 
-__all__ = ["CONVERSIONS", "Conversion", "Value", "datatypes", "keys", "text"]
+__all__ = [
+    "CONVERSIONS",
+    "GATHERERS",
+    "Conversion",
+    "Gatherer",
+    "Value",
+    "datatypes",
+    "keys",
+    "notes",
+    "observations",
+    "orders",
+    "people",
+    "small",
+    "text",
+]

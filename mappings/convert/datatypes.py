@@ -1,4 +1,4 @@
-"""Conversions of HL7 data types to FHIR data types: CX, XPN, XAD, XTN, CWE, XCN, PL."""
+"""Conversions of HL7 data types to FHIR data types: CX, XAD, XTN, CWE, PL, ED."""
 
 from __future__ import annotations
 
@@ -6,25 +6,9 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical import identifiers
+from mappings.convert.keys import cx_key
 from mappings.convert.registry import Context, Value, conversion
 from mappings.table import codes
-
-
-@conversion("cx")
-def cx(value: Value, context: Context, argument: str) -> Any:
-    """CX as Identifier; CPF, CNS and other Brazilian registers get their official system (2.5.1 §2.A.14)."""
-    number = value.text(1)
-    if not number:
-        return None
-    kind = value.text(5).upper()
-    system, compact = systems.identifier_system(kind, value.text(4), value.text(4, 2), number)
-    if system in _CHECKS and not _CHECKS[system](compact):
-        context.problems.append(value.problem("identifier." + systems.short_name(system)))
-    identifier: dict[str, Any] = {"system": system, "value": compact}
-    if kind:
-        identifier["type"] = {"coding": [{"system": systems.V2_0203, "code": systems.type_code(kind)}]}
-    return identifier
-
 
 _CHECKS = {
     systems.CPF: identifiers.is_cpf,
@@ -34,73 +18,75 @@ _CHECKS = {
 }
 
 
-@conversion("xpn")
-def xpn(value: Value, context: Context, argument: str) -> Any:
-    """XPN as HumanName; the use comes from XPN-7 (table 0200)."""
-    given = [name for name in (value.text(2), *value.text(3).split()) if name]
-    name: dict[str, Any] = {}
-    if use := codes("hl70200").get(value.text(7) or "L"):
-        name["use"] = use
-    if family := value.text(1):
-        name["family"] = family
-    if given:
-        name["given"] = given
-    if prefix := value.text(5):
-        name["prefix"] = [prefix]
-    if suffix := value.text(4):
-        name["suffix"] = [suffix]
-    full = " ".join([*given, *([name["family"]] if "family" in name else [])])
-    if not full:
+@conversion("cx")
+def cx(value: Value, context: Context, argument: str) -> Any:
+    """CX as Identifier; CPF, CNS and other Brazilian registers get their official system (2.5.1 §2.A.14)."""
+    key = cx_key(value, context, argument)
+    if key is None:
         return None
-    name["text"] = full
-    return name
+    if key.system in _CHECKS and not _CHECKS[key.system](key.value):
+        context.problems.append(value.problem("identifier." + systems.short_name(key.system)))
+    kind = value.text(5).upper() or argument
+    identifier: dict[str, Any] = {"system": key.system, "value": key.value}
+    if kind:
+        identifier["type"] = {"coding": [{"system": systems.V2_0203, "code": _code(systems.type_code(kind))}]}
+    return identifier
 
 
 @conversion("xad")
 def xad(value: Value, context: Context, argument: str) -> Any:
-    """XAD as Address."""
-    parts = {
-        "city": value.text(3),
-        "state": value.text(4),
-        "postalCode": value.text(5),
-        "country": value.text(6),
-        "district": value.text(9),
-    }
-    address: dict[str, Any] = {key: text for key, text in parts.items() if text}
+    """XAD as Address; an IBGE municipality in XAD-9 is no district."""
+    names = {"city": 3, "state": 4, "postalCode": 5, "country": 6, "district": 9}
+    address: dict[str, Any] = {name: text for name, number in names.items() if (text := value.text(number))}
     lines = [line for line in (value.text(1), value.text(1, 2), value.text(1, 3), value.text(2)) if line]
     if lines:
         address["line"] = lines
-    if use := codes("hl70190").get(value.text(7)):
-        address["use"] = use
-    return address or None
+    if identifiers.is_ibge_city(address.get("district", "")):
+        code = address.pop("district")
+        url = "http://hl7.org/fhir/StructureDefinition/iso21090-SC-coding"
+        system = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
+        address["_city"] = {"extension": [{"url": url, "valueCoding": {"system": system, "code": code}}]}
+    if not address:
+        return None
+    for name, table in (("use", "hl70190"), ("type", "hl70190-type")):
+        if found := codes(table).get(value.text(7)):
+            address[name] = found
+    return address
 
 
 @conversion("xtn")
 def xtn(value: Value, context: Context, argument: str) -> Any:
-    """XTN as ContactPoint: the number of XTN-1, or built from country, area and local number; XTN-4 is an e-mail."""
-    if mail := value.text(4):
-        return {"system": "email", "value": mail}
+    """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4; `argument` the use."""
+    kind, first = value.text(3), value.text(1)
+    mail = value.text(4) or (first if "@" in first else "")
     built = " ".join(part for part in (value.text(5), value.text(6), value.text(7)) if part)
-    number = value.text(1) or value.text(12) or built
-    if not number:
-        return None
-    point: dict[str, Any] = {"system": codes("hl70202").get(value.text(3)) or "phone", "value": number}
-    if use := codes("hl70201").get(value.text(2)):
-        point["use"] = use
-    return point
+    number = value.text(12) or ("" if first == mail else first) or built
+    use = codes("hl70201").get(value.text(2)) or argument
+    points: list[dict[str, Any]] = []
+    if number:
+        system = codes("hl70202").get(kind) or "phone"
+        if extension := value.text(8):
+            number += f" x{extension}"
+        mobile = codes("hl70202-use").get(kind)
+        points.append({"system": "phone" if system == "email" else system, "value": number, "use": mobile or use})
+    if mail:
+        points.append({"system": "email", "value": mail, "use": use})
+    return [{name: text for name, text in point.items() if text} for point in points] or None
 
 
 @conversion("cwe")
 def cwe(value: Value, context: Context, argument: str) -> Any:
-    """CE, CWE, CNE, CF or IS as CodeableConcept with both codings; `argument` names the table of a local code."""
+    """CE, CWE, CNE, CF or IS as CodeableConcept with all codings; `argument` names the system of a bare code."""
     codings = []
-    for first in (1, 4):
-        code, display = value.text(first), value.text(first + 1)
+    for first, version in ((1, 7), (4, 8), (10, 13)):
+        code, display = _code(value.text(first)), value.text(first + 1)
         if not code:
             continue
         coding = {"code": code}
-        if system := systems.coding_system(value.text(first + 2) or argument):
+        if system := systems.coding_system(value.text(first + 2) or argument, code):
             coding["system"] = system
+            if number := value.text(version):
+                coding["version"] = number
         if display:
             coding["display"] = display
         codings.append(coding)
@@ -127,28 +113,56 @@ def coding(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("concept")
 def concept(value: Value, context: Context, argument: str) -> Any:
-    """Like `coding`, wrapped as CodeableConcept."""
+    """Like `coding`, as CodeableConcept with the sender's own text."""
     found = coding(value, context, argument)
     return {"coding": [found]} if found else None
 
 
+@conversion("concept-or-own")
+def concept_or_own(value: Value, context: Context, argument: str) -> Any:
+    """A code through `codes/<argument>.csv` as CodeableConcept; a code the table lacks is kept as the sender's own."""
+    text = value.whole()
+    if text in codes(argument):
+        target = codes(argument)[text]
+        if target:
+            system, code, display = ([*target.split("|"), "", ""])[:3]
+            return {"coding": [{"system": system, "code": code, "display": display}]}
+    return cwe(value, context, argument.split("-", maxsplit=1)[0].upper())
+
+
+@conversion("diagnosis-code")
+def diagnosis_code(value: Value, context: Context, argument: str) -> Any:
+    """DG1-3 as CodeableConcept: CID-10 without dot where the system says so or the shape fits, text of DG1-4."""
+    found = cwe(value, context, "")
+    code = identifiers.compact(value.text(1))
+    named = value.text(3) or value.other(2)
+    if found is None:
+        text = value.other(4)
+        return {"text": text} if text else None
+    first = found.get("coding", [{}])[0]
+    if systems.coding_system(named) == systems.CID10 or (not named and identifiers.is_cid10(code)):
+        first.update(system=systems.CID10, code=code)
+        if not identifiers.is_cid10(code):
+            context.problems.append(value.problem("code.cid10"))
+    if text := value.other(4):
+        found.setdefault("text", text)
+    return found
+
+
+@conversion("location")
+def location(value: Value, context: Context, argument: str) -> Any:
+    """PL as Encounter.location entry with status `argument`."""
+    place = pl(value, context, "")
+    return {"location": place, "status": argument} if place else None
+
+
 @conversion("pl")
 def pl(value: Value, context: Context, argument: str) -> Any:
-    """PL as a logical reference to a Location: point of care, room, bed in the display."""
-    parts = [value.text(n) for n in (4, 7, 1, 2, 3)]
-    label = " / ".join(part for part in parts if part)
-    return {"display": label} if label else None
+    """PL as a logical reference to a Location: facility, building, floor, point of care, room, bed in the display."""
+    parts = [value.text(n) for n in (4, 7, 8, 1, 2, 3)]
+    label = " / ".join(part for part in parts if part) or value.text(9)
+    return {"type": "Location", "display": label} if label else None
 
 
-@conversion("xcn")
-def xcn(value: Value, context: Context, argument: str) -> Any:
-    """XCN as a logical reference to a Practitioner: council number or CPF, and the name to show."""
-    number = value.text(1)
-    name = " ".join(part for part in (value.text(6), value.text(3), value.text(4), value.text(2)) if part)
-    reference: dict[str, Any] = {}
-    if number:
-        system, compact = systems.professional_system(value.text(13), value.text(9), value.text(22), number)
-        reference["identifier"] = {"system": system, "value": compact}
-    if name:
-        reference["display"] = name
-    return {"type": "Practitioner", **reference} if reference else None
+def _code(text: str) -> str:
+    return " ".join(text.split())

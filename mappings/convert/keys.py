@@ -1,4 +1,4 @@
-"""Conversions to business keys: what finds a record again (targets `@key` and `@from`)."""
+"""Conversions to business keys: what finds a record again (targets `@key`, `@part`), and identifiers equal to them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,85 @@ from mappings.convert.registry import Context, Value, conversion
 
 @conversion("cx-key")
 def cx_key(value: Value, context: Context, argument: str) -> Any:
-    """CX as key, compared with assigning authority and type, never bare."""
+    """CX as key, compared with assigning authority and type, never bare; `argument` is the type when none is sent."""
     number = value.text(1)
     if not number:
         return None
-    system, compact = systems.identifier_system(value.text(5).upper(), value.text(4), value.text(4, 2), number)
+    authority = value.text(4) or ("" if value.text(4, 2) else context.sender)
+    kind = value.text(5).upper() or argument
+    system, compact = systems.identifier_system(kind, authority, value.text(4, 2), number)
     return Key(system, compact)
 
 
 @conversion("visit-key")
 def visit_key(value: Value, context: Context, argument: str) -> Any:
-    """The visit number of PV1-19 (PV1-50) as key; the sending facility scopes one without authority."""
+    """The visit number of PV1-19 (or PV1-50, PID-18) as key; the sending facility scopes one without authority."""
     number = value.text(1)
     if not number:
         return None
-    authority = value.text(4) or context.message.header.text(4) or "local"
-    return Key(systems.local_system(authority, "VN"), number)
+    authority = value.text(4) or value.text(4, 2) or context.sender
+    return Key(systems.local_system(authority, argument or "VN"), number)
 
 
 @conversion("visit-identifier")
 def visit_identifier(value: Value, context: Context, argument: str) -> Any:
-    """The visit number as Identifier (type VN), in the system its key has."""
-    key = visit_key(value, context, argument)
+    """The visit number as Identifier (type `argument`, VN by default), in the system its key has."""
+    return _typed(visit_key(value, context, argument), argument or "VN")
+
+
+@conversion("ei-key")
+def ei_key(value: Value, context: Context, argument: str) -> Any:
+    """EI (order, appointment or specimen number) as key; `argument` is its 0203 type: PLAC, FILL…"""
+    number = value.text(1)
+    if not number:
+        return None
+    if value.text(3).startswith(("http://", "https://", "urn:")):  # a number of ours comes back with its own system
+        return Key("".join(value.text(3).split()), number)
+    authority = value.text(2) or value.text(3)
+    return Key(systems.local_system(authority or context.sender, argument), number, loose=not authority)
+
+
+@conversion("ei-identifier")
+def ei_identifier(value: Value, context: Context, argument: str) -> Any:
+    """EI as Identifier with its type, in the system its key has."""
+    return _typed(ei_key(value, context, argument), argument)
+
+
+@conversion("ei")
+def ei(value: Value, context: Context, argument: str) -> Any:
+    """EI as plain Identifier (a group number)."""
+    key = ei_key(value, context, argument)
+    return {"system": key.system, "value": key.value} if key else None
+
+
+@conversion("transaction-key")
+def transaction_key(value: Value, context: Context, argument: str) -> Any:
+    """FT1-2, the transaction's number, as key: unique within its sender only."""
+    number = value.text(1)
+    return Key(systems.local_system(context.sender, "FT1"), number) if number else None
+
+
+@conversion("transaction-identifier")
+def transaction_identifier(value: Value, context: Context, argument: str) -> Any:
+    """FT1-2 as Identifier."""
+    key = transaction_key(value, context, argument)
+    return {"system": key.system, "value": key.value} if key else None
+
+
+@conversion("part")
+def part(value: Value, context: Context, argument: str) -> Any:
+    """The field, as sent, as one part of what tells a record from its neighbours."""
+    return (value.whole() if value.source.component else value.full()) or None
+
+
+@conversion("code-part")
+def code_part(value: Value, context: Context, argument: str) -> Any:
+    """The code of a CE, or its text when it has no code."""
+    return value.text(1) or value.text(4) or value.text(2) or None
+
+
+def _typed(key: Any, kind: str) -> Any:
     if key is None:
         return None
-    kind = {"coding": [{"system": systems.V2_0203, "code": "VN"}]}
-    return {"type": kind, "system": key.system, "value": key.value}
+    coding = {"coding": [{"system": systems.V2_0203, "code": kind}]}
+    return {"type": coding, "system": key.system, "value": key.value}

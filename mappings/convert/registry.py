@@ -3,56 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from canonical.problem import Problem
-from canonical.records import Draft
-from hl7.er7 import NULL, Delimiters, Message, component_text
+from canonical.records import Draft, Key
+from hl7.er7 import NULL, Message, Segment, component_text
+from hl7.escapes import unescape
 from mappings.table import Source
 
 
-@dataclass(slots=True)
 class Context:
-    """What conversions may know beyond their field: the message, the zone, and where findings go.
+    """What conversions may know beyond their field: the message, the zone, and where findings and side records go.
 
-    `emitted` collects side records (a Practitioner named in PV1-7); `zone` completes times sent without one.
+    `emitted` collects side records (a Practitioner named in PV1-7) by their key; `ignored` the segments that a table
+    declares to make no record; `zone` completes times without one.
     """
 
-    message: Message
-    zone: str
-    problems: list[Problem] = field(default_factory=list)
-    emitted: list[Draft] = field(default_factory=list)
+    __slots__ = ("emitted", "ignored", "message", "prefix", "problems", "sender", "zone")
+
+    def __init__(self, message: Message, zone: str, prefix: str = "") -> None:
+        self.message = message
+        self.zone = zone
+        self.prefix = prefix
+        self.problems: list[Problem] = []
+        self.emitted: dict[tuple[str, Key], Draft] = {}
+        self.ignored: set[int] = set()
+        self.sender = message.header.text(4) or message.header.text(3) or "local"
+
+    def emit(self, type_name: str, key: Key, initial: dict[str, Any]) -> str:
+        """The local name of a side record, made at its first mention."""
+        place = (type_name, key)
+        if place not in self.emitted:
+            number = sum(1 for kind, _ in self.emitted if kind == type_name) + 1
+            local = f"{self.prefix}{type_name.lower()}/{number}"
+            self.emitted[place] = Draft(local=local, type=type_name, body={}, initial=initial, keys=(key,))
+        return self.emitted[place].local
 
 
-@dataclass(frozen=True, slots=True)
 class Value:
     """One repetition of a field as a conversion sees it; `component` 0 means the whole repetition."""
 
-    raw: str
-    source: Source
-    delimiters: Delimiters
-    segment: Any
+    __slots__ = ("_parts", "delimiters", "raw", "segment", "source")
+
+    def __init__(self, raw: str, source: Source, segment: Segment) -> None:
+        self.raw = raw
+        self.source = source
+        self.segment = segment
+        self.delimiters = segment.delimiters
+        self._parts: list[str] | None = None
 
     def text(self, component: int = 1, sub: int = 1) -> str:
-        """The unescaped text of a component; `""` reads as empty here."""
-        found = component_text(self.raw, self.delimiters, component, sub)
-        return "" if found == NULL else found.strip()
+        """The unescaped text of a component, without control characters; `""` reads as empty here."""
+        parts = self._parts
+        if parts is None:
+            parts = self._parts = self.raw.split(self.delimiters.component)
+        if component > len(parts):
+            return ""
+        found = parts[component - 1]
+        if self.delimiters.sub in found or sub > 1:
+            found = component_text(self.raw, self.delimiters, component, sub)
+        elif self.delimiters.escape in found:
+            found = unescape(found, self.delimiters)
+        return "" if found == NULL else clean(found).strip()
 
     def whole(self) -> str:
         """The unescaped text of the place the row names."""
         return self.text(self.source.component or 1, self.source.sub or 1)
 
+    def full(self) -> str:
+        """The unescaped text of the whole repetition, with its component separators as sent."""
+        return clean(unescape(self.raw, self.delimiters)).strip()
+
+    def other(self, number: int, component: int = 1, sub: int = 1) -> str:
+        """The text of another field of the same segment (first repetition)."""
+        found = self.segment.text(number, component, sub)
+        return "" if found == NULL else clean(found).strip()
+
+    def sibling(self, number: int) -> Value:
+        """The first repetition of another field of the same segment, as a value."""
+        repetitions = self.segment.repetitions(number)
+        return Value(repetitions[0] if repetitions else "", Source(self.segment.name, number), self.segment)
+
     def problem(self, code: str, /, **args: str) -> Problem:
         """A finding at this place."""
-        place = f"{self.segment.name}-{self.source.field}"
+        place = f"{self.segment.name}#{self.segment.index}-{self.source.field}"
         if self.source.component:
             place += f".{self.source.component}"
         return Problem(code, place, args=tuple(args.items()))
 
 
+def clean(text: str) -> str:
+    """`text` without control characters, which no FHIR string may hold; line ends and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(c for c in text if c >= " " or c in "\t\r\n")
+
+
 Conversion = Callable[[Value, Context, str], Any]
+Gatherer = Callable[[list[Value], Context, str], Any]
 CONVERSIONS: dict[str, Conversion] = {}
+GATHERERS: dict[str, Gatherer] = {}
 
 
 def conversion(name: str) -> Callable[[Conversion], Conversion]:
@@ -60,6 +110,16 @@ def conversion(name: str) -> Callable[[Conversion], Conversion]:
 
     def register(function: Conversion) -> Conversion:
         CONVERSIONS[name] = function
+        return function
+
+    return register
+
+
+def gatherer(name: str) -> Callable[[Gatherer], Gatherer]:
+    """Register a function that reads all repetitions of a field in all its segments together."""
+
+    def register(function: Gatherer) -> Gatherer:
+        GATHERERS[name] = function
         return function
 
     return register

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import datetime
 import re
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from jiter import LosslessFloat
 
 from mappings.convert.registry import Context, Value, conversion
 from mappings.table import codes
 
+_NUMBER = re.compile(r"([+-]?)([0-9]{0,30})(?:[.,]([0-9]{1,30}))?\Z(?<=[0-9])")
 _DTM = re.compile(
-    r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.\d{1,4})?)?)?)?)?)?([+-]\d{4})?(?:\^.*)?\Z"
+    r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.[0-9]{1,6})?)?)?)?)?)?"
+    r"([+-][0-9]{4})?(?:\^.*)?\Z"
 )
 
 
@@ -60,6 +65,18 @@ def instant(value: Value, context: Context, argument: str) -> Any:
     return moment.isoformat() if moment else None
 
 
+@conversion("constant")
+def constant(value: Value, context: Context, argument: str) -> Any:
+    """`argument`, when the source has any value (a discharge time means `finished`)."""
+    return argument if value.whole() else None
+
+
+@conversion("quiet-code")
+def quiet_code(value: Value, context: Context, argument: str) -> Any:
+    """Like `code`, for a second look at a code that another row reports."""
+    return codes(argument).get(value.whole()) or None
+
+
 @conversion("integer")
 def integer(value: Value, context: Context, argument: str) -> Any:
     """A whole number."""
@@ -83,6 +100,7 @@ def boolean(value: Value, context: Context, argument: str) -> Any:
     return text in ("Y", "1", "S")
 
 
+@lru_cache(maxsize=4096)
 def parse_dtm(text: str, zone: str) -> datetime.datetime | str | None:
     """DTM (2.5.1 §2.A.22): a datetime with zone, a date text of lower precision, or None when it is no DTM."""
     match = _DTM.match(text)
@@ -97,10 +115,34 @@ def parse_dtm(text: str, zone: str) -> datetime.datetime | str | None:
         if offset:
             sign = -1 if offset[0] == "-" else 1
             tz = datetime.timezone(sign * datetime.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5])))
+            if int(offset[1:3]) > 13 or int(offset[3:5]) > 59:
+                return None
         whole = (int(year), int(month), int(day), int(hour), int(minute or 0), min(int(second or 0), 59))
-        return datetime.datetime(*whole, tzinfo=tz)
-    except ValueError:
+        return _whole_minutes(datetime.datetime(*whole, tzinfo=tz))
+    except ValueError:  # no such day or hour, or an offset of a day and more
         return None
+
+
+def _whole_minutes(moment: datetime.datetime) -> datetime.datetime:
+    """Local mean time of long ago has seconds in its offset, which FHIR cannot say."""
+    offset = moment.utcoffset()
+    if offset is None or not offset.total_seconds() % 60:
+        return moment
+    minutes = int(offset.total_seconds() / 60)
+    return moment.replace(tzinfo=datetime.timezone(datetime.timedelta(minutes=minutes)))
+
+
+def number(text: str) -> LosslessFloat | int | None:
+    """A decimal as sent, digit by digit (`1.50` stays `1.50`); a comma is read as point; None when it is no number."""
+    match = _NUMBER.match(text.strip())
+    if match is None:
+        return None
+    sign, whole, fraction = match.groups()
+    digits = (whole or "0").lstrip("0") or "0"
+    minus = "-" if sign == "-" else ""
+    if fraction is None:
+        return int(minus + digits) if len(digits) <= 15 else LosslessFloat(f"{minus}{digits}".encode())
+    return LosslessFloat(f"{minus}{digits}.{fraction}".encode())
 
 
 def _moment(value: Value, context: Context) -> datetime.datetime | str | None:
@@ -116,3 +158,14 @@ def _moment(value: Value, context: Context) -> datetime.datetime | str | None:
 def _date_text(value: Value, context: Context) -> str | None:
     moment = _moment(value, context)
     return moment.date().isoformat() if isinstance(moment, datetime.datetime) else moment
+
+
+def moment_text(text: str, value: Value, context: Context) -> str | None:
+    """A DTM text as FHIR dateTime text; one that is none is reported."""
+    if not text:
+        return None
+    moment = parse_dtm(text, context.zone)
+    if moment is None:
+        context.problems.append(value.problem("field.date"))
+        return None
+    return moment.isoformat() if isinstance(moment, datetime.datetime) else moment

@@ -16,6 +16,7 @@ partner = tenant_table(
     string("adapter"),
     string("settings", default="{}"),
     flag("active", default=True),
+    moment("since", now=True),
     UniqueConstraint("tenant_id", "kind", "code"),
 )
 
@@ -55,6 +56,7 @@ lane = tenant_table(
     flag("paused"),
     string("last_error", optional=True),
     Index("lane_ready_idx", "tenant_id", "next_at", postgresql_where=text("pending > 0 AND NOT paused")),
+    Index("lane_paused_idx", "tenant_id", postgresql_where=text("paused")),
 )
 
 message = tenant_table(
@@ -104,8 +106,10 @@ delivery = tenant_table(
     whole("lane_id"),
     Column("seq", BigInteger, Identity(always=False), nullable=False),
     string("operation"),
+    string("subject", default=""),
     string("status"),
     small("attempt", default=0),
+    flag("in_doubt"),
     string("purpose", default="{}"),
     identity("reply_id", optional=True),
     string("last_error", optional=True),
@@ -114,6 +118,7 @@ delivery = tenant_table(
     ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"]),
     Index("delivery_waiting_idx", "tenant_id", "lane_id", "seq", postgresql_where=text("status = 'QUEUED'")),
     Index("delivery_status_idx", "tenant_id", "status", "created_at"),
+    Index("delivery_subject_idx", "tenant_id", "subject", postgresql_where=text("subject <> ''")),
 )
 
 schedule = tenant_table(

@@ -6,7 +6,7 @@ resource's short number within the database, so index rows stay narrow.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Identity, Index, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Double, Identity, Index, Table, Text, UniqueConstraint
 
 from hub.store.schema.columns import flag, identity, moment, string, tenant_table, whole
 
@@ -40,6 +40,11 @@ resource_version = tenant_table(
 )
 
 
+def _by_bytes(name: str) -> Column[object]:
+    """Text ordered by its bytes, so that "starts with" is a range whatever the database's collation is."""
+    return Column(name, Text(collation="C"), nullable=False)
+
+
 def _index(kind: str, *columns: Column[object], lookups: tuple[tuple[str, ...], ...]) -> Table:
     """An index table; `lookups` are the column orders searches need, each after (tenant_id, key)."""
     name = f"idx_{kind}"
@@ -56,7 +61,7 @@ def _index(kind: str, *columns: Column[object], lookups: tuple[tuple[str, ...], 
 
 
 idx_token = _index("token", string("system"), string("code"), lookups=(("code", "system"), ("system",)))
-idx_string = _index("string", string("folded"), string("exact"), lookups=(("folded",),))
+idx_string = _index("string", _by_bytes("folded"), string("exact"), lookups=(("folded",),))
 idx_date = _index("date", moment("low"), moment("high"), lookups=(("low", "high"), ("high",)))
 idx_number = _index("number", Column("low", Double), Column("high", Double), lookups=(("low", "high"),))
 idx_quantity = _index(
@@ -68,7 +73,7 @@ idx_quantity = _index(
     lookups=(("low", "high"),),
 )
 idx_reference = _index("reference", string("target_type"), string("target_id"), lookups=(("target_id", "target_type"),))
-idx_uri = _index("uri", string("value"), lookups=(("value",),))
+idx_uri = _index("uri", _by_bytes("value"), lookups=(("value",),))
 
 INDEX_TABLES = {
     "token": idx_token,

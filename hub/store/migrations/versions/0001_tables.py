@@ -32,13 +32,20 @@ def upgrade() -> None:
     sa.Column('protocol', sa.Text(), nullable=True),
     sa.Column('claimed_cents', sa.BigInteger(), nullable=False),
     sa.Column('granted_cents', sa.BigInteger(), nullable=True),
+    sa.Column('appeal_until', sa.Date(), nullable=True),
+    sa.Column('tiss_version', sa.Text(), server_default='', nullable=False),
+    sa.Column('reason', sa.Text(), nullable=True),
+    sa.Column('problems', sa.Text(), server_default='[]', nullable=False),
     sa.Column('hash', sa.Text(), nullable=True),
     sa.Column('message_id', sa.Uuid(), nullable=True),
+    sa.Column('delivery_id', sa.Uuid(), nullable=True),
+    sa.Column('polled_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('updated_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('appeal_pk')),
     sa.UniqueConstraint('tenant_id', 'payer_id', 'number', name=op.f('appeal_tenant_id_payer_id_number_key'))
     )
+    op.create_index('appeal_status_idx', 'appeal', ['tenant_id', 'status', 'polled_at'], unique=False)
     op.create_table('audit_event',
     sa.Column('tenant_id', sa.Uuid(), nullable=False),
     sa.Column('seq', sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -75,7 +82,10 @@ def upgrade() -> None:
     sa.Column('total_cents', sa.BigInteger(), nullable=False),
     sa.Column('hash', sa.Text(), nullable=True),
     sa.Column('message_id', sa.Uuid(), nullable=True),
+    sa.Column('sequence', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.Column('rule_set', sa.Text(), nullable=True),
+    sa.Column('tables', sa.Text(), nullable=True),
+    sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('problems', sa.Text(), server_default='[]', nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('updated_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
@@ -231,7 +241,7 @@ def upgrade() -> None:
     sa.Column('rid', sa.BigInteger(), nullable=False),
     sa.Column('key', sa.BigInteger(), nullable=False),
     sa.Column('position', sa.BigInteger(), nullable=False),
-    sa.Column('folded', sa.Text(), nullable=False),
+    sa.Column('folded', sa.Text(collation='C'), nullable=False),
     sa.Column('exact', sa.Text(), nullable=False),
     sa.PrimaryKeyConstraint('tenant_id', 'rid', 'key', 'position', name=op.f('idx_string_pk'))
     )
@@ -252,7 +262,7 @@ def upgrade() -> None:
     sa.Column('rid', sa.BigInteger(), nullable=False),
     sa.Column('key', sa.BigInteger(), nullable=False),
     sa.Column('position', sa.BigInteger(), nullable=False),
-    sa.Column('value', sa.Text(), nullable=False),
+    sa.Column('value', sa.Text(collation='C'), nullable=False),
     sa.PrimaryKeyConstraint('tenant_id', 'rid', 'key', 'position', name=op.f('idx_uri_pk'))
     )
     op.create_index('idx_uri_value_idx', 'idx_uri', ['tenant_id', 'key', 'value', 'rid'], unique=False)
@@ -289,6 +299,7 @@ def upgrade() -> None:
     sa.Column('last_error', sa.Text(), nullable=True),
     sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('lane_pk'))
     )
+    op.create_index('lane_paused_idx', 'lane', ['tenant_id'], unique=False, postgresql_where=sa.text('paused'))
     op.create_index('lane_ready_idx', 'lane', ['tenant_id', 'next_at'], unique=False, postgresql_where=sa.text('pending > 0 AND NOT paused'))
     op.create_table('message',
     sa.Column('tenant_id', sa.Uuid(), nullable=False),
@@ -329,6 +340,7 @@ def upgrade() -> None:
     sa.Column('adapter', sa.Text(), nullable=False),
     sa.Column('settings', sa.Text(), server_default='{}', nullable=False),
     sa.Column('active', sa.Boolean(), server_default=sa.text('true'), nullable=False),
+    sa.Column('since', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('partner_pk')),
     sa.UniqueConstraint('tenant_id', 'kind', 'code', name=op.f('partner_tenant_id_kind_code_key'))
     )
@@ -449,27 +461,27 @@ def upgrade() -> None:
     sa.Column('retired_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('kid', name=op.f('signing_key_pk'))
     )
-    op.create_table('statement_line',
+    op.create_table('statement',
     sa.Column('tenant_id', sa.Uuid(), nullable=False),
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('payer_id', sa.Uuid(), nullable=False),
+    sa.Column('submission_id', sa.Uuid(), nullable=True),
+    sa.Column('number', sa.Text(), nullable=False),
     sa.Column('protocol', sa.Text(), nullable=False),
-    sa.Column('guide_number', sa.Text(), nullable=False),
-    sa.Column('sequence', sa.Integer(), nullable=False),
-    sa.Column('tiss_table', sa.Text(), nullable=True),
-    sa.Column('code', sa.Text(), nullable=True),
+    sa.Column('payer_status', sa.Text(), nullable=False),
+    sa.Column('issued_on', sa.Date(), nullable=True),
     sa.Column('billed_cents', sa.BigInteger(), nullable=False),
     sa.Column('processed_cents', sa.BigInteger(), nullable=False),
     sa.Column('paid_cents', sa.BigInteger(), nullable=False),
     sa.Column('denied_cents', sa.BigInteger(), nullable=False),
-    sa.Column('guide_id', sa.Uuid(), nullable=True),
+    sa.Column('digest', sa.Text(), nullable=False),
+    sa.Column('problems', sa.Text(), server_default='[]', nullable=False),
     sa.Column('message_id', sa.Uuid(), nullable=True),
     sa.Column('replaced', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
-    sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('statement_line_pk'))
+    sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('statement_pk'))
     )
-    op.create_index('statement_line_guide_idx', 'statement_line', ['tenant_id', 'guide_id', 'sequence'], unique=False)
-    op.create_index('statement_line_protocol_idx', 'statement_line', ['tenant_id', 'payer_id', 'protocol'], unique=False)
+    op.create_index('statement_protocol_idx', 'statement', ['tenant_id', 'payer_id', 'protocol'], unique=False)
     op.create_table('submission',
     sa.Column('tenant_id', sa.Uuid(), nullable=False),
     sa.Column('id', sa.Uuid(), nullable=False),
@@ -479,6 +491,7 @@ def upgrade() -> None:
     sa.Column('protocol', sa.Text(), nullable=True),
     sa.Column('status', sa.Text(), nullable=False),
     sa.Column('payer_status', sa.Text(), nullable=True),
+    sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('sent_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('polled_at', sa.DateTime(timezone=True), nullable=True),
@@ -517,8 +530,10 @@ def upgrade() -> None:
     sa.Column('lane_id', sa.BigInteger(), nullable=False),
     sa.Column('seq', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('operation', sa.Text(), nullable=False),
+    sa.Column('subject', sa.Text(), server_default='', nullable=False),
     sa.Column('status', sa.Text(), nullable=False),
     sa.Column('attempt', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('in_doubt', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('purpose', sa.Text(), server_default='{}', nullable=False),
     sa.Column('reply_id', sa.Uuid(), nullable=True),
     sa.Column('last_error', sa.Text(), nullable=True),
@@ -528,23 +543,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('delivery_pk'))
     )
     op.create_index('delivery_status_idx', 'delivery', ['tenant_id', 'status', 'created_at'], unique=False)
+    op.create_index('delivery_subject_idx', 'delivery', ['tenant_id', 'subject'], unique=False, postgresql_where=sa.text("subject <> ''"))
     op.create_index('delivery_waiting_idx', 'delivery', ['tenant_id', 'lane_id', 'seq'], unique=False, postgresql_where=sa.text("status = 'QUEUED'"))
-    op.create_table('denial',
-    sa.Column('tenant_id', sa.Uuid(), nullable=False),
-    sa.Column('id', sa.Uuid(), nullable=False),
-    sa.Column('statement_line_id', sa.Uuid(), nullable=False),
-    sa.Column('payer_id', sa.Uuid(), nullable=False),
-    sa.Column('guide_id', sa.Uuid(), nullable=True),
-    sa.Column('glosa_code', sa.Text(), nullable=False),
-    sa.Column('amount_cents', sa.BigInteger(), nullable=False),
-    sa.Column('status', sa.Text(), nullable=False),
-    sa.Column('appeal_until', sa.Date(), nullable=True),
-    sa.Column('appeal_id', sa.Uuid(), nullable=True),
-    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
-    sa.ForeignKeyConstraint(['tenant_id', 'statement_line_id'], ['statement_line.tenant_id', 'statement_line.id'], name=op.f('denial_statement_line_fk')),
-    sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('denial_pk'))
-    )
-    op.create_index('denial_status_idx', 'denial', ['tenant_id', 'status', 'appeal_until'], unique=False)
     op.create_table('guide_item',
     sa.Column('tenant_id', sa.Uuid(), nullable=False),
     sa.Column('guide_id', sa.Uuid(), nullable=False),
@@ -568,16 +568,63 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['user_id'], ['app_user.id'], name=op.f('membership_app_user_fk')),
     sa.PrimaryKeyConstraint('tenant_id', 'user_id', name=op.f('membership_pk'))
     )
+    op.create_table('statement_line',
+    sa.Column('tenant_id', sa.Uuid(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('statement_id', sa.Uuid(), nullable=False),
+    sa.Column('payer_id', sa.Uuid(), nullable=False),
+    sa.Column('protocol', sa.Text(), nullable=False),
+    sa.Column('guide_number', sa.Text(), nullable=False),
+    sa.Column('sequence', sa.Integer(), nullable=False),
+    sa.Column('tiss_table', sa.Text(), nullable=True),
+    sa.Column('code', sa.Text(), nullable=True),
+    sa.Column('billed_cents', sa.BigInteger(), nullable=False),
+    sa.Column('processed_cents', sa.BigInteger(), nullable=False),
+    sa.Column('paid_cents', sa.BigInteger(), nullable=False),
+    sa.Column('denied_cents', sa.BigInteger(), nullable=False),
+    sa.Column('guide_id', sa.Uuid(), nullable=True),
+    sa.Column('message_id', sa.Uuid(), nullable=True),
+    sa.Column('orphan', sa.Text(), server_default='', nullable=False),
+    sa.Column('replaced', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.ForeignKeyConstraint(['tenant_id', 'statement_id'], ['statement.tenant_id', 'statement.id'], name=op.f('statement_line_statement_fk')),
+    sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('statement_line_pk'))
+    )
+    op.create_index('statement_line_guide_idx', 'statement_line', ['tenant_id', 'guide_id', 'sequence'], unique=False)
+    op.create_index('statement_line_protocol_idx', 'statement_line', ['tenant_id', 'payer_id', 'protocol'], unique=False)
+    op.create_table('denial',
+    sa.Column('tenant_id', sa.Uuid(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('statement_line_id', sa.Uuid(), nullable=False),
+    sa.Column('payer_id', sa.Uuid(), nullable=False),
+    sa.Column('guide_id', sa.Uuid(), nullable=True),
+    sa.Column('glosa_code', sa.Text(), nullable=False),
+    sa.Column('description', sa.Text(), server_default='', nullable=False),
+    sa.Column('amount_cents', sa.BigInteger(), nullable=False),
+    sa.Column('status', sa.Text(), nullable=False),
+    sa.Column('appeal_until', sa.Date(), nullable=True),
+    sa.Column('appeal_id', sa.Uuid(), nullable=True),
+    sa.Column('justification', sa.Text(), server_default='', nullable=False),
+    sa.Column('granted_cents', sa.BigInteger(), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.ForeignKeyConstraint(['tenant_id', 'statement_line_id'], ['statement_line.tenant_id', 'statement_line.id'], name=op.f('denial_statement_line_fk')),
+    sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('denial_pk'))
+    )
+    op.create_index('denial_status_idx', 'denial', ['tenant_id', 'status', 'appeal_until'], unique=False)
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
-    op.drop_table('membership')
-    op.drop_table('guide_item')
     op.drop_index('denial_status_idx', table_name='denial')
     op.drop_table('denial')
+    op.drop_index('statement_line_protocol_idx', table_name='statement_line')
+    op.drop_index('statement_line_guide_idx', table_name='statement_line')
+    op.drop_table('statement_line')
+    op.drop_table('membership')
+    op.drop_table('guide_item')
     op.drop_index('delivery_waiting_idx', table_name='delivery', postgresql_where=sa.text("status = 'QUEUED'"))
+    op.drop_index('delivery_subject_idx', table_name='delivery', postgresql_where=sa.text("subject <> ''"))
     op.drop_index('delivery_status_idx', table_name='delivery')
     op.drop_table('delivery')
     op.drop_index('terminology_folded_idx', table_name='terminology')
@@ -587,9 +634,8 @@ def downgrade() -> None:
     op.drop_index('submission_open_idx', table_name='submission')
     op.drop_index('submission_batch_idx', table_name='submission')
     op.drop_table('submission')
-    op.drop_index('statement_line_protocol_idx', table_name='statement_line')
-    op.drop_index('statement_line_guide_idx', table_name='statement_line')
-    op.drop_table('statement_line')
+    op.drop_index('statement_protocol_idx', table_name='statement')
+    op.drop_table('statement')
     op.drop_table('signing_key')
     op.drop_index('service_order_placer_idx', table_name='service_order')
     op.drop_index('service_order_filler_idx', table_name='service_order')
@@ -617,6 +663,7 @@ def downgrade() -> None:
     op.drop_index('message_control_id_idx', table_name='message')
     op.drop_table('message')
     op.drop_index('lane_ready_idx', table_name='lane', postgresql_where=sa.text('pending > 0 AND NOT paused'))
+    op.drop_index('lane_paused_idx', table_name='lane', postgresql_where=sa.text('paused'))
     op.drop_table('lane')
     op.drop_index('job_waiting_idx', table_name='job', postgresql_where=sa.text("status = 'QUEUED'"))
     op.drop_table('job')
@@ -654,6 +701,7 @@ def downgrade() -> None:
     op.drop_table('audit_seal')
     op.drop_index('audit_event_entity_idx', table_name='audit_event')
     op.drop_table('audit_event')
+    op.drop_index('appeal_status_idx', table_name='appeal')
     op.drop_table('appeal')
     op.drop_table('app_user')
     # ### end Alembic commands ###

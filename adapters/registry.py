@@ -1,0 +1,131 @@
+"""The registry of partner profiles: every TOML under payers/ and labs/, found by scan, read strictly.
+
+A profile says how a kind of partner is spoken to; what differs per tenant (address, login) is in the partner's row.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from adapters.quirks import QUIRKS
+from adapters.transports import Means, Transport
+from adapters.transports.mllp import MllpTransport
+from adapters.transports.soap import SoapTransport
+from canonical.errors import Misconfigured
+
+HERE = Path(__file__).resolve().parent
+KINDS = {"payers": "payer", "labs": "lab"}
+TRANSPORTS: dict[str, Callable[[Means], Transport]] = {"mllp": MllpTransport, "soap": SoapTransport}
+TRANSPORT_SETTINGS = {
+    "mllp": {"kind", "host", "port", "timeout_s", "connect_timeout_s", "tls", "certificate"},
+    "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate"},
+}
+RETRY_SETTINGS = {"attempts": int, "first_s": (int, float), "most_s": (int, float), "then": str}
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One partner profile. `business` holds the room's own tables (`[billing]`, `[orders]`), judged there."""
+
+    name: str
+    kind: str
+    title: str
+    speaks: str
+    transport: Mapping[str, Any]
+    ans: str = ""
+    plan: str = ""
+    signature: str = ""
+    quirks: tuple[str, ...] = ()
+    retry: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    business: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """What a partner's own settings are laid over."""
+        return {
+            "transport": dict(self.transport),
+            "retry": dict(self.retry),
+            "speaks": self.speaks,
+            "plan": self.plan,
+            "signature": self.signature,
+            "quirks": list(self.quirks),
+            "secrets": dict(self.secrets),
+            **{name: dict(table) for name, table in self.business.items()},
+        }
+
+
+@cache
+def profiles() -> Mapping[str, Profile]:
+    """All profiles by name; raises ValueError naming the file and the key that is wrong."""
+    found: dict[str, Profile] = {}
+    for folder, kind in KINDS.items():
+        for path in sorted((HERE / folder).glob("*.toml")):
+            profile = load(path, kind)
+            if profile.name in found:
+                raise ValueError(f"{path.name}: the name is taken by another kind of partner")
+            found[profile.name] = profile
+    return found
+
+
+def profile(name: str) -> Profile:
+    """The profile called `name`; raises Misconfigured."""
+    found = profiles().get(name)
+    if found is None:
+        raise Misconfigured(f"there is no partner profile {name!r}")
+    return found
+
+
+def load(path: Path, kind: str) -> Profile:
+    """One profile; raises ValueError for what is missing, unknown or of the wrong type."""
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    if not _NAME.match(path.stem):
+        raise ValueError(f"{path.name}: the name must be lower-case letters, digits and underscores")
+    texts = {key: document.pop(key, "") for key in ("title", "speaks", "ans", "plan", "signature")}
+    if wrong := [key for key, value in texts.items() if not isinstance(value, str)]:
+        raise ValueError(f"{path.name}: {', '.join(wrong)} must be text")
+    if missing := [key for key in ("title", "speaks") if not texts[key]]:
+        raise ValueError(f"{path.name}: {', '.join(missing)} is missing")
+    quirks = tuple(document.pop("quirks", ()))
+    if unknown := [quirk for quirk in quirks if quirk not in QUIRKS]:
+        raise ValueError(f"{path.name}: unknown quirks {', '.join(unknown)}")
+    tables = {key: document.pop(key, {}) for key in ("transport", "retry", "secrets")}
+    if loose := [key for key, value in document.items() if not isinstance(value, dict)]:
+        raise ValueError(f"{path.name}: unknown key {', '.join(loose)}")
+    check_transport(tables["transport"], path.name)
+    check_retry(tables["retry"], path.name)
+    return Profile(name=path.stem, kind=kind, quirks=quirks, business=document, **texts, **tables)
+
+
+def check_transport(table: Mapping[str, Any], place: str) -> None:
+    """Raise ValueError for a transport that does not exist or a setting it does not have."""
+    kind = table.get("kind")
+    if kind not in TRANSPORTS:
+        raise ValueError(f"{place}: transport kind must be one of {', '.join(sorted(TRANSPORTS))}")
+    if unknown := set(table) - TRANSPORT_SETTINGS[kind]:
+        raise ValueError(f"{place}: transport {kind} knows no {', '.join(sorted(unknown))}")
+
+
+def check_retry(table: Mapping[str, Any], place: str) -> None:
+    """Raise ValueError for a retry policy that cannot be read."""
+    for key, value in table.items():
+        expected = RETRY_SETTINGS.get(key)
+        if expected is None or isinstance(value, bool) or not isinstance(value, expected):  # type: ignore[arg-type]
+            raise ValueError(f"{place}: retry {key}")
+    if table.get("then", "pause") not in ("pause", "continue"):
+        raise ValueError(f"{place}: retry then must be pause or continue")
+
+
+def transport(means: Means) -> Transport:
+    """The transport that settings describe; raises Misconfigured."""
+    try:
+        check_transport(means.settings, "partner")
+        return TRANSPORTS[means.settings["kind"]](means)
+    except (ValueError, TypeError):
+        raise Misconfigured("the partner's transport settings cannot be read", code="transport.settings") from None

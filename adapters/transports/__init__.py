@@ -1,0 +1,67 @@
+"""Transports: how bytes reach a partner and how its answer comes back. They judge the wire, not the business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from canonical.errors import TryLater
+
+
+class Unsent(TryLater):
+    """Nothing was handed over: the connection failed, or the partner said so before it took anything.
+
+    Every other TryLater of a transport leaves it open whether the partner has the message.
+    """
+
+    code = "transport.unsent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One thing to send: the exact bytes, the key that stays the same over all attempts, and how it is addressed.
+
+    `control_id` is the MSH-10 the answer must name; `operation` chooses among a partner's addresses, `action` is the
+    SOAPAction.
+    """
+
+    content: bytes
+    key: str
+    operation: str = ""
+    control_id: str = ""
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The partner's exact answer. `refused`: it understood and said no; `later`: it asks for the same again."""
+
+    content: bytes
+    format: str
+    type: str = ""
+    control_id: str = ""
+    charset: str = ""
+    verdict: Literal["accepted", "refused", "later"] = "accepted"
+    code: str = ""
+
+
+class Transport(Protocol):
+    """A way to one partner. `send` raises TryLater (Unsent when surely nothing arrived), Refused, Misconfigured."""
+
+    async def send(self, call: Call) -> Answer:
+        """Hand over the bytes and return the partner's answer."""
+        ...
+
+    async def close(self) -> None:
+        """Give up the connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a transport gets from the hub: its settings, whether private addresses are allowed, and a TLS context."""
+
+    settings: Mapping[str, Any]
+    allow_private: bool = False
+    tls: Any = None

@@ -1,0 +1,134 @@
+"""SOAP 1.1 over HTTP: exact bytes out, exact bytes back. A fault is an answer; a page or an outage is not."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from adapters.transports import Answer, Call, Means, Unsent
+from adapters.transports.targets import resolve
+from canonical.errors import Misconfigured, Refused, TryLater
+
+LARGEST_ANSWER = 64 * 1024 * 1024
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+# What an operator must mend (address, credentials), not the message.
+_OPERATOR = (300, 301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 407, 410)
+_UNSENT = (429, 503)
+_ROOT = re.compile(rb"<(?:[\w.-]+:)?Envelope[\s/>]")
+
+
+class SoapTransport:
+    """Posts envelopes to one URL. Settings: url, urls (by operation), timeout_s, connect_timeout_s, user_agent."""
+
+    def __init__(self, means: Means) -> None:
+        settings = means.settings
+        self._url = str(settings.get("url", ""))
+        self._urls: dict[str, str] = dict(settings.get("urls", {}))
+        secure = any(url.startswith("https:") for url in (self._url, *self._urls.values()))
+        self._seconds = float(settings.get("timeout_s", 60))
+        self._means = means
+        timeout = httpx.Timeout(self._seconds, connect=float(settings.get("connect_timeout_s", 10)))
+        self._client = httpx.AsyncClient(
+            verify=(means.tls or ssl.create_default_context()) if secure else False,
+            timeout=timeout,
+            trust_env=False,
+            follow_redirects=False,
+            headers={"user-agent": str(settings.get("user_agent", "Ponte"))},
+            limits=httpx.Limits(max_connections=4, keepalive_expiry=30),
+        )
+
+    async def send(self, call: Call) -> Answer:
+        """The envelope the partner answered with; raises Unsent, TryLater, Refused, Misconfigured."""
+        url, headers, extensions = await self._address(self._urls.get(call.operation) or self._url)
+        headers |= {
+            "content-type": "text/xml; charset=utf-8" if not _declares_latin1(call.content) else "text/xml",
+            "soapaction": f'"{call.action}"',
+            "idempotency-key": call.key,
+        }
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._post(url, headers, extensions, call.content)
+        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
+            raise TryLater("no answer in time", code="transport.timeout") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
+                raise Misconfigured("the partner's certificate is not trusted", code="transport.certificate") from None
+            raise Unsent("the partner does not accept the connection", code="transport.connect") from None
+        except httpx.HTTPError:
+            raise TryLater("the connection broke before the answer", code="transport.closed") from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _address(self, full: str) -> tuple[str, dict[str, str], dict[str, Any]]:
+        """The URL with the checked address in place of the name; the name stays in Host and in the TLS handshake."""
+        parts = urlsplit(full)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Misconfigured("the partner's URL is not an http or https address", code="transport.address")
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            raise Misconfigured("the partner's URL has no valid port", code="transport.address") from None
+        address = await resolve(parts.hostname, port, allow_private=self._means.allow_private)
+        shown = f"[{address}]" if ":" in address else address
+        query = f"?{parts.query}" if parts.query else ""
+        host = parts.netloc.rpartition("@")[2]
+        return (
+            f"{parts.scheme}://{shown}:{port}{parts.path or '/'}{query}",
+            {"host": host},
+            {"sni_hostname": parts.hostname},
+        )
+
+    async def _post(self, url: str, headers: dict[str, str], extensions: dict[str, Any], content: bytes) -> Answer:
+        async with self._client.stream("POST", url, content=content, headers=headers, extensions=extensions) as reply:
+            received = bytearray()
+            async for chunk in reply.aiter_bytes():
+                received += chunk
+                if len(received) > LARGEST_ANSWER:
+                    raise TryLater("the answer is too large", code="transport.too-large")
+            return judge(reply.status_code, bytes(received))
+
+
+def judge(status: int, content: bytes) -> Answer:
+    """The answer in an HTTP reply; raises what its status or shape mean.
+
+    SOAP 1.1 §6.2 sends a fault with status 500: with an envelope in it that is the partner's answer.
+    """
+    if status in _OPERATOR:
+        raise Misconfigured(f"the partner answers with HTTP {status}", code=f"transport.http-{status}")
+    if status in (200, 500) and is_envelope(content):
+        return Answer(content=content, format="soap", type="fault" if status == 500 else "")
+    if status in _UNSENT:
+        raise Unsent(f"the partner answers with HTTP {status}", code=f"transport.http-{status}")
+    if status >= 500 or status == 408:
+        raise TryLater(f"the partner answers with HTTP {status}", code=f"transport.http-{status}")
+    if status >= 400:
+        raise Refused(f"the partner answers with HTTP {status}", code=f"transport.http-{status}")
+    raise TryLater("the answer is no SOAP envelope", code="payer.not-soap")
+
+
+def is_envelope(content: bytes) -> bool:
+    """Whether the bytes begin as an XML document whose root is an Envelope; the format judges the rest."""
+    head = content[:4096]
+    for mark in _BOMS:
+        head = head.removeprefix(mark)
+    text = head.replace(b"\x00", b"").lstrip()
+    while text.startswith((b"<?", b"<!--")):
+        end = b"?>" if text.startswith(b"<?") else b"-->"
+        _, found, text = text.partition(end)
+        text = text.lstrip()
+        if not found:
+            return False
+    return _ROOT.match(text) is not None
+
+
+def _declares_latin1(content: bytes) -> bool:
+    """The declaration of the document rules, so the header does not contradict it (RFC 7303 §3)."""
+    declaration = content[:200].split(b"?>", 1)[0].lower()
+    return b"iso-8859-1" in declaration

@@ -1,0 +1,109 @@
+"""the database: `db migrate`, `db check`, `db backup FILE`, `db restore FILE`"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from api import running
+from api.cli import output
+from canonical.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from hub.operate.check import Health
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """One action with its own options."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    migrate = actions.add_parser("migrate", help="bring the database to this version's schema")
+    check = actions.add_parser("check", help="role, walls, revision, audit chain, waiting work")
+    check.add_argument("--json", action="store_true", help="one JSON object per tenant")
+    backup = actions.add_parser("backup", help="dump the running embedded database to a new file")
+    backup.add_argument("file", type=Path)
+    restore = actions.add_parser("restore", help="make a new data directory from a dump")
+    restore.add_argument("file", type=Path)
+    restore.add_argument("--secrets", type=Path, required=True, help="the secrets folder of the hub that was backed up")
+    for action in (migrate, check, backup, restore):
+        running.options(action, tenant=False)
+
+
+def run(given: argparse.Namespace) -> int:
+    """0 when all is well, 1 when `check` found something, 4 when it cannot be done."""
+    return {"migrate": _migrate, "check": _check, "backup": _backup, "restore": _restore}[given.action](given)
+
+
+def _migrate(given: argparse.Namespace) -> int:
+    """External: by PONTE_OWNER_DATABASE_URL. Embedded: the cluster is started for the migration."""
+    from hub.servers import postgres
+    from hub.settings import from_environment, prepare_folders
+    from hub.store import migrate
+
+    settings = from_environment(os.environ, data=given.data)
+    if settings.owner_database_url:
+        asyncio.run(migrate.upgrade(settings.owner_database_url, settings.database_url))
+    elif settings.database_url:
+        raise Misconfigured("set PONTE_OWNER_DATABASE_URL: the application role may not change the schema")
+    else:
+        prepare_folders(settings)
+        with postgres.running(settings) as cluster:
+            asyncio.run(migrate.make_roles(cluster, settings))
+            asyncio.run(migrate.upgrade(cluster.owner_url, cluster.application_url))
+    output.say(f"at revision {migrate.head()}")
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    return asyncio.run(_checked(given))
+
+
+async def _checked(given: argparse.Namespace) -> int:
+    from hub.operate import check
+    from hub.world import opened
+
+    settings = running.located(given.data)
+    async with opened(settings, size=1) as world:  # refuses an unsafe role and open tables
+        at, wanted = await check.revision(settings.database_url)
+        if at != wanted:
+            raise Misconfigured(f"the database is at revision {at or 'none'}, this version needs {wanted}")
+        found = [await check.health(world, tenant) for tenant in await world.tenants()]
+    if not given.json:
+        output.say(f"role and row-level security hold; revision {at}")
+    for health in found:
+        if given.json:
+            output.line(health.as_json())
+        else:
+            _show(health)
+    return 1 if any(health.broken_seal is not None for health in found) else 0
+
+
+def _show(health: Health) -> None:
+    chain = "audit chain holds" if health.broken_seal is None else f"audit chain BROKEN at seal {health.broken_seal}"
+    waiting = ", ".join(f"{count} {kind}" for kind, count in health.waiting.items()) or "nothing"
+    messages = ", ".join(f"{count} {status}" for status, count in sorted(health.messages.items())) or "no messages"
+    output.say(f"{health.tenant}: {chain}; {messages}; waiting: {waiting}")
+    if health.paused or health.dead:
+        output.say(f"    {health.paused} lanes paused, {health.dead} deliveries dead")
+
+
+def _backup(given: argparse.Namespace) -> int:
+    from hub.operate import backup
+
+    size = backup.backup(running.located(given.data), given.file)
+    output.say(f"{given.file}: {size / 1_000_000:.1f} MB; keep secrets/master.key apart from it")
+    return 0
+
+
+def _restore(given: argparse.Namespace) -> int:
+    from hub.operate import backup
+    from hub.settings import from_environment
+
+    if given.data is None:
+        raise Misconfigured("name the new data directory with --data")
+    settings = from_environment({}, data=given.data)
+    backup.restore(settings, given.file, given.secrets)
+    output.say(f"restored; start it with: ./ponte up --data {given.data}")
+    return 0

@@ -1,0 +1,70 @@
+"""read HL7 v2 files offline: as FHIR, as a tree, or their problems"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from api.cli import output
+from api.hl7_reading import ReadError, read_file
+from fhir import jsontext
+
+ZONE = "America/Sao_Paulo"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """`hl7 read FILE… [--to fhir|tree|problems] [--json]`."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    read = actions.add_parser("read", help="one result per message; batches and MLLP captures are split")
+    read.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
+    read.add_argument("--to", choices=["fhir", "tree", "problems"], default="fhir")
+    read.add_argument("--json", action="store_true", help="one JSON object per message, on one line")
+    read.add_argument("--zone", default=ZONE, help="time zone of times sent without one")
+    read.add_argument("--charset", default="", help="character set of the files, whatever MSH-18 says")
+
+
+def run(given: argparse.Namespace) -> int:
+    """0 when every message is good, 1 when data is wrong, 2 when a file cannot be read."""
+    worst = 0
+    for name in given.files:
+        try:
+            for line in _lines(name, given):
+                worst = max(worst, 0 if line["ok"] else 1)
+                if given.json:
+                    output.say(jsontext.text(line))
+                else:
+                    _show(line)
+        except ReadError as error:
+            output.complain(str(error))
+            return 2
+    return worst
+
+
+def _lines(name: str, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    try:
+        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise ReadError(f"{name}: {error.strerror}") from None
+    yield from read_file(name, raw, to=given.to, zone=given.zone, charset=given.charset)
+
+
+def _show(line: dict[str, Any]) -> None:
+    """For a person: what came, what became of it, what is wrong and how to mend it."""
+    counts = line["segments"]
+    output.say(f"{line['file']} #{line['index']}  {line['type'] or '?'}  {'ok' if line['ok'] else 'ERRO'}")
+    output.say(
+        f"  segmentos: {counts['total']} = {counts['mapped']} mapeados + {counts['ignored']} ignorados "
+        f"+ {counts['unmapped']} sem destino"
+    )
+    if "tree" in line:
+        for segment in line["tree"]:
+            output.say(f"  {segment['segment']}: {len(segment['fields'])} campos")
+    for entry in (line["bundle"] or {}).get("entry", ()):
+        output.say(f"  {entry['resource']['resourceType']}/{entry['resource']['id']}")
+    for problem in line["problems"]:
+        output.say(f"  [{problem['severity']}] {problem['code']} em {problem['where']}: {problem['text']}")
+        if problem["remedy"]:
+            output.say(f"      {problem['remedy']}")

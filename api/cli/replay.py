@@ -1,0 +1,63 @@
+"""work kept messages again: `replay MESSAGE_ID…` or `replay --status ERROR`, with `--dry-run` first"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import uuid
+from typing import TYPE_CHECKING
+
+from api import running
+from api.cli import output
+
+if TYPE_CHECKING:
+    from hub.operate.replay import Rehearsal
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which messages, and whether for real."""
+    parser.add_argument("message", nargs="*", type=uuid.UUID, help="ids as `messages find` shows them")
+    parser.add_argument("--status", default="", choices=["", "ERROR", "TRANSFORMED"], help="all of this status")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would happen")
+    parser.add_argument("--json", action="store_true", help="one JSON object per message")
+    running.options(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """0 when something was (or would be) queued, 1 when nothing matched, 2 when nothing was named."""
+    if bool(given.message) == bool(given.status):
+        output.complain("name message ids, or --status, not both")
+        return 2
+    return asyncio.run(_replay(given))
+
+
+async def _replay(given: argparse.Namespace) -> int:
+    from hub.operate import replay
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=2) as world:
+        tenant = await world.tenant(given.tenant)
+        if given.dry_run:
+            rehearsals = await replay.rehearse(world, tenant, given.message, given.status)
+            for rehearsal in rehearsals:
+                _show(rehearsal, as_json=given.json)
+            return 0 if rehearsals else 1
+        queued = await replay.replay(world, tenant, f"cli:{getpass.getuser()}", given.message, given.status)
+    for message_id in queued:
+        if given.json:
+            output.line({"id": str(message_id), "queued": True})
+    if not given.json:
+        output.say(f"{len(queued)} queued again / reenfileiradas")
+    return 0 if queued else 1
+
+
+def _show(rehearsal: Rehearsal, *, as_json: bool) -> None:
+    if as_json:
+        output.line(rehearsal.as_json())
+        return
+    verdict = "would pass" if rehearsal.would_pass else "would fail"
+    records = ", ".join(f"{count} {name}" for name, count in rehearsal.records.items()) or "no records"
+    output.say(f"{rehearsal.id}  {rehearsal.type:<9} {rehearsal.control_id:<20} {verdict}: {records}")
+    output.say(f"    before: {', '.join(rehearsal.before) or '-'}")
+    output.say(f"    now:    {', '.join(rehearsal.after) or '-'}")

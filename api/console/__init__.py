@@ -1,0 +1,1 @@
+"""The first page: what an operator sees at `/`, server-rendered, Portuguese and English, without patient data."""

@@ -1,0 +1,81 @@
+"""Renders the pages: what is alarming, the templates, and headers that let nothing foreign in."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import Response
+
+from api.console.doors import Door
+from api.console.words import HERE, Words
+from canonical.problem import Problem
+from hub.console import MOST_FAILURES, Overview
+
+OLD = datetime.timedelta(minutes=1)
+REFRESH_SECONDS = 5
+STOPPED = frozenset(("bloqueado", "rejeitado"))  # lotes that go on only when a person acts
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Vary": "Accept-Language, Cookie",
+}
+_PLACE = re.compile(r"\{[a-z_\-]+\}")
+
+
+def alarms(overview: Overview | None, doors: list[Door], words: Words) -> list[str]:
+    """What needs attention, in sentences; empty when all is well."""
+    if overview is None:
+        return [words.say("alarm.database")]
+    found = [words.say("alarm.door", name=door_name(door, words)) for door in doors if not door.open]
+    if overview.dead:
+        found.append(words.say("alarm.dead", n=words.count(overview.dead)))
+    if paused := sum(part.paused for part in overview.waiting):
+        found.append(words.say("alarm.paused", n=words.count(paused)))
+    if failing := sum(part.failing for part in overview.waiting):
+        found.append(words.say("alarm.failing", n=words.count(failing)))
+    oldest = min((p.oldest for p in overview.waiting if p.oldest and p.kind == "inbound"), default=None)
+    if oldest is not None and overview.at - oldest > OLD:
+        found.append(words.say("alarm.old", age=words.ago(oldest)))
+    return found
+
+
+def door_name(door: Door, words: Words) -> str:
+    """A door's name, with its channel."""
+    name = words.say(f"door.{door.key}")
+    return f"{name}: {door.channel}" if door.channel else name
+
+
+def cause(code: str, words: Words) -> tuple[str, str]:
+    """Text and remedy of a finding's code; what would name a value of one message is left open."""
+    problem = Problem(code)
+    text, remedy = (_PLACE.sub("…", part) for part in (problem.text(words.language), problem.remedy(words.language)))
+    return text, remedy
+
+
+def page(name: str, words: Words, *, status: int = 200, **values: object) -> Response:
+    """A rendered template as an answer."""
+    template = _environment().get_template(name)
+    given = {"refresh": 0, "stopped": STOPPED, "most_failures": MOST_FAILURES, **values}
+    text = template.render(words=words, say=words.say, cause=cause, door_name=door_name, **given)
+    headers = {**HEADERS, "Content-Language": words.tag}
+    return Response(text, status, headers, "text/html; charset=utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

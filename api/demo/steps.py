@@ -1,0 +1,20 @@
+"""The steps of the demonstration in their order; each module beside holds the functions of one part."""
+
+from __future__ import annotations
+
+from api.demo import billing, closing, reading, receiving
+from api.demo.trial import StepFunction
+
+STEPS: tuple[tuple[str, str, StepFunction], ...] = (
+    ("receive", "The day comes in over MLLP; nothing is acknowledged before it is kept", receiving.receive),
+    ("translate", "Every message is worked in its patient's lane; faults are told apart", receiving.translate),
+    ("fhir", "The day is read back over FHIR with a token", reading.read_back),
+    ("laboratory", "Orders go out to the laboratory, results come back and find their order", billing.laboratory),
+    ("bill", "Charges become guides, guides become batches for two payers on two TISS versions", billing.close),
+    ("check", "Every batch is checked against schema and rules, hashed, and signed where asked", billing.check_batches),
+    ("deliver", "The batches are delivered by SOAP and get their protocol", billing.deliver),
+    ("statement", "The payers' statements come back and reconcile to the cent", billing.statements),
+    ("appeal", "Denials are listed and appealed, and the decisions come back", billing.appeal),
+    ("exchange", "Nothing waits, nothing failed; the partners took exactly what was delivered", closing.exchange),
+    ("audit", "The audit chain is sealed and holds; no patient data in any log", closing.audit_and_logs),
+)

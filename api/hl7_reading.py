@@ -1,0 +1,85 @@
+"""HL7 v2 read offline, without a hub: the documents that `ponte hl7 read` prints, one for each message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from canonical.problem import Problem, blocking
+from hl7 import batch, er7
+from hl7.er7 import Message, Segment
+from hl7.escapes import unescape
+from hub.exchange.receive import judge_header
+from hub.records import offline
+from mappings.engine import translate
+
+_NONE = {"total": 0, "mapped": 0, "ignored": 0, "unmapped": 0}
+
+
+class ReadError(Exception):
+    """A file cannot be read at all."""
+
+
+def read_file(name: str, raw: bytes, *, to: str, zone: str, charset: str = "") -> Iterator[dict[str, Any]]:
+    """One document per message of a file; raises ReadError when it holds nothing."""
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError):
+        raise ReadError(f"{zone}: no such time zone") from None
+    contents = batch.split(raw)
+    if not contents.messages:
+        raise ReadError(f"{name}: the file holds no message")
+    for index, content in enumerate(contents.messages, start=1):
+        document = {"file": name, "index": index, **_one(content, zone, charset, to)}
+        if index == len(contents.messages) and contents.problems:
+            document["problems"] += [problem.as_json() for problem in contents.problems]
+            document["ok"] = False
+        yield document
+
+
+def _one(content: bytes, zone: str, charset: str, to: str) -> dict[str, Any]:
+    message = er7.read(content, fixed_charset=charset)
+    if isinstance(message, Problem):
+        return _document(None, [message], None, _NONE, to)
+    problems = [*message.problems, *judge_header(message)]
+    translation = translate(message, zone=zone)
+    seed = "|".join((message.header.text(3), message.header.text(4), message.control_id))
+    found, wrong = offline.bundle(translation.drafts, seed)
+    known = {problem.code for problem in problems}
+    problems += [p for p in translation.problems if p.code not in known or not p.code.startswith("type.")]
+    return _document(message, [*problems, *wrong], found, translation.account.counts(), to)
+
+
+def _document(
+    message: Message | None, problems: list[Problem], found: dict[str, Any] | None, counts: dict[str, int], to: str
+) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "type": message.type if message else "",
+        "control_id": message.control_id if message else "",
+        "ok": not blocking(problems),
+        "bundle": found if to == "fhir" else None,
+        "problems": [problem.as_json() for problem in problems],
+        "segments": counts,
+    }
+    if to == "tree" and message is not None:
+        document["tree"] = [_tree(segment) for segment in message.segments]
+    return document
+
+
+def _tree(segment: Segment) -> dict[str, Any]:
+    """A segment as JSON: fields by number, each a list of repetitions, each a list of components' subcomponents."""
+    fields: dict[str, Any] = {}
+    for number in range(1, len(segment.fields())):
+        if not segment.raw_field(number):
+            continue
+        if segment.name == "MSH" and number in (1, 2):
+            fields[str(number)] = [[[segment.raw_field(number)]]]
+        else:
+            fields[str(number)] = [_components(raw, segment) for raw in segment.repetitions(number)]
+    return {"segment": segment.name, "index": segment.index, "fields": fields}
+
+
+def _components(raw: str, segment: Segment) -> list[list[str]]:
+    marks = segment.delimiters
+    return [[unescape(sub, marks) for sub in part.split(marks.sub)] for part in raw.split(marks.component)]

@@ -1,0 +1,60 @@
+"""FHIR R4 at /fhir: one module an interaction; the routes come from `registry`.
+
+Plain routes and no framework dependencies: a read should cost its trip to the database and little else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.routes.fhir import metadata
+from api.routes.fhir.exchange import opened
+from api.routes.fhir.registry import INTERACTIONS, Handler
+
+PREFIX = "/fhir"
+
+
+class _TypeConvertor(StringConvertor):
+    """What may be the name of a type."""
+
+    regex = "[A-Z][A-Za-z]{1,63}"
+
+
+class _IdConvertor(StringConvertor):
+    """What may be a logical id."""
+
+    regex = r"[A-Za-z0-9\-.]{1,64}"
+
+
+register_url_convertor("fhir_type", _TypeConvertor())
+register_url_convertor("fhir_id", _IdConvertor())
+
+
+def _endpoint(handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await handlers[method](await opened(request))
+
+    return endpoint
+
+
+def routes() -> list[Route]:
+    """The routes of the FHIR door."""
+    smart = f"{PREFIX}/.well-known/smart-configuration"
+    found = [Route(f"{PREFIX}/metadata", metadata.metadata), Route(smart, metadata.smart_configuration)]
+    paths: dict[str, dict[str, Handler]] = defaultdict(dict)
+    for item in INTERACTIONS:
+        paths[item.path][item.method] = item.handler
+    return [Route(PREFIX + path, _endpoint(h), methods=list(h)) for path, h in paths.items()] + found
+
+
+def install(app: FastAPI) -> None:
+    """Put the routes first: the framework tries routes in order, and these are the busy ones."""
+    app.router.routes[:0] = routes()

@@ -1,0 +1,113 @@
+"""transaction and batch (R4 §3.1.0.11): POST of a Bundle to the base address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from api import failures
+from api.failures import Rejected
+from api.routes.fhir.bundles import bundle_text, entry_text
+from api.routes.fhir.exchange import Exchange, outcome_text
+from api.routes.fhir.search import page_text
+from api.routes.fhir.write import described
+from canonical.errors import Conflict
+from canonical.problem import Problem
+from fhir import jsontext
+from fhir.validator import validate
+from hub.records.bundle import transact
+from hub.records.entry import Done, Failed, entries_of, problems_of, within
+from hub.records.refusal import Refusal
+from hub.records.write import instant
+
+_REASONS = {200: "200 OK", 201: "201 Created", 204: "204 No Content"}
+
+
+async def bundle(exchange: Exchange) -> Response:
+    """A transaction is done as a whole or not at all; each entry of a batch by itself."""
+    document = await exchange.resource()
+    kind = document.get("type")
+    if document.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
+        raise Rejected(400, [Problem("fhir.bundle.type", "Bundle.type")])
+    _check_frame(document)
+    if kind == "batch":
+        return exchange.answer(bundle_text("batch-response", await _batch(exchange, document), [], None))
+    try:
+        done = await transact(exchange.state.world, exchange.actor, entries_of(document, exchange.base))
+    except Failed as failed:
+        first = failed.causes[min(failed.causes)]
+        problems = [p for n, cause in sorted(failed.causes.items()) for p in within(n, problems_of(cause))]
+        raise Rejected(failures.status_of(first), problems[:100]) from None
+    await _note_reads(exchange, done)
+    return exchange.answer(bundle_text("transaction-response", [_entry_text(exchange, d) for d in done], [], None))
+
+
+def _check_frame(document: dict[str, Any]) -> None:
+    """The Bundle without its resources, which are judged one by one when they are stored."""
+    entries = document.get("entry")
+    frame = dict(document)
+    if isinstance(entries, list):
+        frame["entry"] = [
+            {k: v for k, v in item.items() if k != "resource"} or {"fullUrl": "urn:x"}
+            if isinstance(item, dict) else item
+            for item in entries
+        ]  # fmt: skip
+        if not entries:
+            frame.pop("entry")
+    if problems := [p for p in validate(frame) if p.blocks]:
+        raise Rejected(400, problems)
+
+
+async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
+    texts = []
+    for position, item in enumerate(document.get("entry", ())):
+        try:
+            (entry,) = entries_of({"entry": [item]}, exchange.base)
+            (done,) = await transact(exchange.state.world, exchange.actor, [entry])
+            await _note_reads(exchange, [done])
+            texts.append(_entry_text(exchange, done))
+        except Failed as failed:
+            texts.append(_failed_text(position, failed.causes[0]))
+        except Conflict as conflict:
+            texts.append(_failed_text(position, conflict))
+    return texts
+
+
+def _failed_text(position: int, cause: Refusal | Conflict) -> str:
+    outcome = outcome_text(within(position, problems_of(cause)))
+    return f'{{"response":{{"status":"{failures.status_of(cause)}","outcome":{outcome}}}}}'
+
+
+async def _note_reads(exchange: Exchange, done: Sequence[Done]) -> None:
+    """Reads and searches of a Bundle are audited like those outside of one."""
+    for item in done:
+        if item.entry.method == "GET":
+            action = "read" if item.entry.id else "search"
+            entity = f"{item.entry.type_name}/{item.entry.id}" if item.entry.id else f"{item.entry.type_name}?"
+            await exchange.state.reading.note(exchange.caller.tenant, exchange.caller.identity.subject, action, entity)
+
+
+def _entry_text(exchange: Exchange, done: Done) -> str:
+    if done.page is not None and done.query is not None:
+        return entry_text("", page_text(exchange.base, done.query, done.page), '"response":{"status":"200 OK"}')
+    if done.saved is None and done.row is None:  # a conditional delete that found nothing
+        return '{"response":{"status":"204 No Content"}}'
+    place, version, moment, text, status = described(done)
+    response = {"status": _REASONS[status]}
+    if version and done.entry.method != "DELETE":
+        response["location"] = f"{exchange.base}/{place}/_history/{version}"
+    if version:
+        response |= {"etag": f'W/"{version}"', "lastModified": instant(moment)}
+    wanted = done.entry.method == "GET" or exchange.wanted_return == "representation"
+    shown = text if wanted and done.entry.method != "DELETE" else ""
+    full_url = f"{exchange.base}/{place}" if shown else ""
+    return entry_text(full_url, shown, f'"response":{_response(exchange, response, done)}')
+
+
+def _response(exchange: Exchange, response: dict[str, str], done: Done) -> str:
+    text = jsontext.text(response)
+    if exchange.wanted_return == "OperationOutcome" and done.entry.method != "GET":
+        return f'{text[:-1]},"outcome":{outcome_text([])}}}'
+    return text

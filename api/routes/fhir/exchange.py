@@ -1,0 +1,175 @@
+"""What every FHIR interaction shares: content negotiation, the caller, the body, preferences, and the answer's form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from api.failures import FHIR_JSON, Rejected
+from api.state import Caller, State, caller_of, state_of
+from canonical.problem import Problem
+from fhir import jsontext, subset
+from fhir.definitions.table import resource_types
+from fhir.outcome import outcome
+from hub.records.acting import Actor
+from hub.records.entry import is_id
+
+MOST_BODY = 20 * 1024 * 1024
+_JSON = frozenset(("application/fhir+json", "application/json", "text/json", "json"))
+_ANY = frozenset(("*/*", "application/*"))
+_TYPES = frozenset(resource_types())
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request under way."""
+
+    request: Request
+    state: State
+    caller: Caller
+    query: list[tuple[str, str]]
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the records see it."""
+        return self.caller.actor
+
+    @property
+    def base(self) -> str:
+        """Our FHIR base address."""
+        return f"{self.state.world.settings.base_url}/fhir"
+
+    @property
+    def strict(self) -> bool:
+        """`Prefer: handling=strict`: an unknown search parameter is an error (R4 §3.1.1.4.10)."""
+        return "handling=strict" in self._preferences()
+
+    @property
+    def wanted_return(self) -> str:
+        """`minimal`, `representation` or `OperationOutcome` of Prefer; empty when not stated."""
+        stated = [p.removeprefix("return=") for p in self._preferences() if p.startswith("return=")]
+        return stated[-1] if stated else ""
+
+    def _preferences(self) -> list[str]:
+        header = ",".join(self.request.headers.getlist("prefer"))
+        return [part.strip().replace('"', "") for part in header.replace(";", ",").split(",")]
+
+    @property
+    def type_name(self) -> str:
+        """The resource type of the address; raises Rejected (404)."""
+        name = str(self.request.path_params["type_name"])
+        if name not in _TYPES:
+            raise Rejected(404, [Problem("fhir.not-supported.type", args=(("type", name[:64]),))])
+        return name
+
+    @property
+    def record_id(self) -> str:
+        """The id of the address; what cannot be an id names no record (404)."""
+        text = str(self.request.path_params["record_id"])
+        if not is_id(text):
+            raise Rejected(404, [Problem("failure.not-found")])
+        return text
+
+    def parameter(self, name: str) -> str:
+        """The last value of a query parameter, or the empty text."""
+        return next((value for key, value in reversed(self.query) if key == name), "")
+
+    async def resource(self) -> dict[str, Any]:
+        """The JSON object in the body; raises Rejected (400, 413, 415)."""
+        check_content_type(self.request)
+        document = jsontext.parse(await body_of(self.request))
+        if isinstance(document, Problem):
+            raise Rejected(400, [document])
+        if not isinstance(document, dict):
+            raise Rejected(400, [Problem("fhir.structure.not-an-object", "$this")])
+        return document
+
+    def answer(self, text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+        """A FHIR JSON answer, indented when `_pretty` asks for it."""
+        if self.query and self.parameter("_pretty") == "true" and text:
+            text = jsontext.text(jsontext.parse(text.encode()), pretty=True)
+        return Response(text, status, headers, FHIR_JSON)
+
+    def shown(self, text: str) -> str:
+        """A stored record as `_elements` and `_summary` want it."""
+        summary, elements = self.parameter("_summary"), self.parameter("_elements")
+        names = tuple(part for part in elements.split(",") if part)
+        return subset.text(text, summary, names) if names or summary in subset.SUMMARIES else text
+
+
+async def opened(request: Request) -> Exchange:
+    """The exchange of a request whose caller is known and who accepts JSON; raises Rejected, InvalidToken."""
+    raw = request.scope["query_string"]
+    query = pairs_of(raw.decode("latin-1")) if raw else []
+    check_accept(request, query)
+    return Exchange(request, state_of(request), await caller_of(request), query)
+
+
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """The decoded parameters of a query string or form; raises Rejected."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=200)
+    except ValueError:
+        raise Rejected(400, [Problem("failure.request", level="error")]) from None
+
+
+def check_accept(request: Request, query: list[tuple[str, str]]) -> None:
+    """Raise Rejected (406) unless JSON is acceptable; `_format` overrides Accept (R4 §3.1.0.1.11)."""
+    stated = next((value for key, value in query if key == "_format"), "")
+    if stated:
+        if stated.replace(" ", "+").partition(";")[0].strip().lower() not in _JSON:
+            raise Rejected(406, [Problem("fhir.format.accept")])
+        return
+    header = request.headers.get("accept")
+    if not header or header in _JSON or header in _ANY:
+        return
+    kinds = {part.partition(";")[0].strip().lower() for part in header.split(",")}
+    if not kinds & (_JSON | _ANY):
+        raise Rejected(406, [Problem("fhir.format.accept")])
+
+
+def check_content_type(request: Request, allowed: frozenset[str] = _JSON) -> None:
+    """Raise Rejected (415) unless the body is declared JSON in UTF-8; none declared counts as JSON."""
+    header = request.headers.get("content-type", "")
+    kind, _, rest = header.partition(";")
+    charset = rest.lower().partition("charset=")[2].split(";")[0].strip(' "')
+    if (header and kind.strip().lower() not in allowed) or charset not in ("", "utf-8", "utf8", "us-ascii"):
+        raise Rejected(415, [Problem("fhir.format.content-type")])
+
+
+async def body_of(request: Request, most: int = MOST_BODY) -> bytes:
+    """The body; raises Rejected (413) as soon as it is known to exceed `most`."""
+    too_large = Rejected(413, [Problem("failure.too-large", args=(("limit", f"{most // 1024 // 1024} MB"),))])
+    stated = request.headers.get("content-length", "")
+    if stated.isascii() and stated.isdigit() and int(stated[:18]) > most:
+        raise too_large
+    parts, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise too_large
+            parts.append(chunk)
+    except ClientDisconnect:
+        raise Rejected(400, [Problem("failure.request", level="error")]) from None
+    return b"".join(parts)
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def http_date(moment: datetime) -> str:
+    """RFC 9110 date of a moment in UTC."""
+    day = f"{_DAYS[moment.weekday()]}, {moment.day:02d} {_MONTHS[moment.month]} {moment.year:04d}"
+    return f"{day} {moment.hour:02d}:{moment.minute:02d}:{moment.second:02d} GMT"
+
+
+def outcome_text(problems: list[Problem]) -> str:
+    """An OperationOutcome as JSON text."""
+    return jsontext.text(outcome(problems))

@@ -1,0 +1,82 @@
+"""The one list of what the FHIR door offers: routes, CapabilityStatement and API description all come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.responses import Response
+
+from api.routes.fhir import bundle, read, search, validate, write
+from api.routes.fhir.exchange import Exchange
+
+Handler = Callable[[Exchange], Awaitable[Response]]
+# Shapes instead of any text: no address can match two of the paths, so the busiest may stand first.
+TYPE = "/{type_name:fhir_type}"
+INSTANCE = TYPE + "/{record_id:fhir_id}"
+RELEASED = "2026-11-22"  # of what is offered here; change it with the list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """One method at one address; `codes` are its R4 interaction codes, `conditional` the form it adds to one."""
+
+    method: str
+    path: str
+    handler: Handler
+    level: Literal["system", "type", "instance"]
+    codes: tuple[str, ...] = ()
+    conditional: str = ""
+    operation: str = ""
+
+
+def _type(method: str, handler: Handler, *codes: str, path: str = "", conditional: str = "") -> Interaction:
+    return Interaction(
+        method=method, path=TYPE + path, handler=handler, level="type", codes=codes, conditional=conditional
+    )
+
+
+def _instance(method: str, handler: Handler, *codes: str, path: str = "", conditional: str = "") -> Interaction:
+    whole = INSTANCE + path
+    return Interaction(
+        method=method, path=whole, handler=handler, level="instance", codes=codes, conditional=conditional
+    )
+
+
+INTERACTIONS: tuple[Interaction, ...] = (
+    _instance("GET", read.read, "read", conditional="read"),
+    _instance("PUT", write.update, "update"),
+    _instance("DELETE", write.delete, "delete"),
+    Interaction(method="POST", path="", handler=bundle.bundle, level="system", codes=("transaction", "batch")),
+    Interaction(method="POST", path="/$validate", handler=validate.validate_any, level="system", operation="validate"),
+    Interaction(
+        method="POST",
+        path=TYPE + "/$validate",
+        handler=validate.validate_type,
+        level="type",
+        operation="validate",
+    ),
+    _type("POST", search.search_by_post, "search-type", path="/_search"),
+    _type("GET", search.search, "search-type"),
+    _type("POST", write.create, "create", conditional="create"),
+    _type("PUT", write.update_conditional, conditional="update"),
+    _type("DELETE", write.delete_conditional, conditional="delete"),
+    _instance("GET", read.vread, "vread", path="/_history/{version}"),
+    _instance("GET", read.history, "history-instance", path="/_history"),
+)
+
+
+def codes(*levels: str) -> list[str]:
+    """The interaction codes offered on `levels`, each once."""
+    return list(dict.fromkeys(code for item in INTERACTIONS if item.level in levels for code in item.codes))
+
+
+def conditional() -> list[str]:
+    """The interactions that have a conditional form."""
+    return [item.conditional for item in INTERACTIONS if item.conditional]
+
+
+def operations() -> list[tuple[str, str]]:
+    """The operations with the names of their definitions."""
+    return [(name, f"Resource-{name}") for name in dict.fromkeys(i.operation for i in INTERACTIONS if i.operation)]

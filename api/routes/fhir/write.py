@@ -1,0 +1,106 @@
+"""create, update and delete with their conditional forms (R4 §3.1.0.4-§3.1.0.8): each a transaction of one entry."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from starlette.responses import Response
+
+from api.failures import Rejected
+from api.routes.fhir.exchange import Exchange, http_date, outcome_text
+from canonical.problem import Problem
+from hub.records.bundle import transact
+from hub.records.entry import Done, Entry, version_of
+
+
+async def create(exchange: Exchange) -> Response:
+    """create: 201; with If-None-Exist 200 when the record is there already. A body id is ignored."""
+    entry = await _entry(exchange, "POST")
+    entry.if_none_exist = exchange.request.headers.get("if-none-exist", "")
+    return _written(exchange, await _done(exchange, entry))
+
+
+async def update(exchange: Exchange) -> Response:
+    """update: 200, or 201 for an id not used before; If-Match decides against lost updates."""
+    entry = await _entry(exchange, "PUT")
+    entry.id = exchange.record_id
+    return _written(exchange, await _done(exchange, entry))
+
+
+async def update_conditional(exchange: Exchange) -> Response:
+    """Conditional update: the one record that meets the query, or a new one."""
+    entry = await _entry(exchange, "PUT")
+    entry.query = _query(exchange)
+    return _written(exchange, await _done(exchange, entry))
+
+
+async def delete(exchange: Exchange) -> Response:
+    """delete: 204, also for what is deleted already or never was."""
+    entry = Entry(method="DELETE", type_name=exchange.type_name, id=exchange.record_id)
+    _match(exchange, entry)
+    return _written(exchange, await _done(exchange, entry))
+
+
+async def delete_conditional(exchange: Exchange) -> Response:
+    """Conditional delete of at most one record."""
+    entry = Entry(method="DELETE", type_name=exchange.type_name, query=_query(exchange))
+    return _written(exchange, await _done(exchange, entry))
+
+
+async def _entry(exchange: Exchange, method: str) -> Entry:
+    type_name = exchange.type_name
+    exchange.actor.require(type_name, "c" if method == "POST" else "u")
+    resource = await exchange.resource()
+    if resource.get("resourceType") != type_name:
+        raise Rejected(400, [Problem("fhir.structure.resource-type", f"{type_name}.resourceType")])
+    entry = Entry(method=method, type_name=type_name, resource=resource)
+    _match(exchange, entry)
+    return entry
+
+
+def _match(exchange: Exchange, entry: Entry) -> None:
+    if tag := exchange.request.headers.get("if-match"):
+        entry.expected = version_of(tag)
+
+
+def _query(exchange: Exchange) -> str:
+    text: str = exchange.request.scope["query_string"].decode("latin-1")
+    return "&".join(part for part in text.split("&") if not part.startswith(("_format=", "_pretty=")))
+
+
+async def _done(exchange: Exchange, entry: Entry) -> Done:
+    return (await transact(exchange.state.world, exchange.actor, [entry]))[0]
+
+
+def _written(exchange: Exchange, done: Done) -> Response:
+    """The answer to a write, as Prefer: return wants it (R4 §3.1.0.1.10)."""
+    if done.entry.method == "DELETE":
+        headers = {"ETag": f'W/"{done.saved.version}"'} if done.saved and done.saved.version else {}
+        return Response(status_code=204, headers=headers)
+    found = done.saved or done.row
+    if found is None:
+        raise LookupError("a write without a record")
+    place, version, moment, text, status = described(done)
+    headers = {
+        "ETag": f'W/"{version}"',
+        "Last-Modified": http_date(moment),
+        "Location": f"{exchange.base}/{place}/_history/{version}",
+    }
+    match exchange.wanted_return:
+        case "minimal":
+            return Response(status_code=status, headers=headers)
+        case "OperationOutcome":
+            return exchange.answer(outcome_text([]), status, headers)
+    return exchange.answer(text, status, headers)
+
+
+def described(done: Done) -> tuple[str, int, datetime, str, int]:
+    """`Type/id`, version, time, text and HTTP status of a written, found or read record."""
+    if done.saved is not None:
+        saved = done.saved
+        status = 204 if done.entry.method == "DELETE" else 201 if saved.created else 200
+        return f"{saved.type}/{saved.id}", saved.version, saved.updated_at, saved.text, status
+    row = done.row
+    if row is None:
+        raise LookupError("no record")
+    return f"{row['type']}/{row['id']}", row["version"], row["updated_at"], row["body"], 200

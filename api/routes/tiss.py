@@ -1,0 +1,282 @@
+"""/api/v1/tiss: check files of any system, follow guides to their money, close and send batches, appeal denials."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Body, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from api.failures import Rejected
+from api.state import Caller, CallerDep, State, StateDep
+from canonical.problem import Problem
+from fhir import jsontext
+from hub.billing import appeals, batches, checking, guides, intake, listing, submissions
+from hub.billing.profiles import payers
+from tiss import files, report
+
+router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
+LARGEST_UPLOAD = 64 * 1024 * 1024
+_RESERVED = frozenset(("after", "limit"))
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CloseWish(_Strict):
+    """Which payer's guides to close now; none means all payers."""
+
+    payer: str | None = Field(default=None, pattern=r"^[0-9]{6}$", examples=["999806"])
+
+
+class ProtocolWish(_Strict):
+    """The protocol a person learned from the payer."""
+
+    protocol: str = Field(pattern=r"^[0-9A-Za-z]{1,12}$", examples=["9806000001"])
+
+
+class AppealWish(_Strict):
+    """An appeal over denials of one protocol; `texts` maps a denial's id or a glosa code to its justification."""
+
+    payer: str = Field(pattern=r"^[0-9]{6}$", examples=["999806"])
+    protocol: str = Field(pattern=r"^[0-9A-Za-z]{1,12}$", examples=["9806000001"])
+    denials: list[UUID] = Field(default_factory=list, max_length=1000)
+    texts: dict[str, str] = Field(default_factory=dict, examples=[{"1705": "Valor conforme tabela contratada."}])
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(jsontext.text(document), status, media_type="application/json")
+
+
+def _example(document: Any) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of an answer with its example."""
+    return {200: {"content": {"application/json": {"example": document}}}}
+
+
+def _reader(caller: Caller) -> None:
+    caller.require("tiss/read", "tiss/write")
+
+
+def _writer(caller: Caller) -> None:
+    caller.require("tiss/write")
+
+
+async def _bounded(request: Request) -> bytes:
+    """The body, given up beyond LARGEST_UPLOAD."""
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > LARGEST_UPLOAD:
+            limit = f"{LARGEST_UPLOAD // 1024 // 1024} MB"
+            raise Rejected(413, [Problem("failure.too-large", args=(("limit", limit),))])
+    return bytes(received)
+
+
+_REPORT = {
+    "files": [
+        {
+            "file": "lote.xml",
+            "version": "4.03.00",
+            "transaction": "ENVIO_LOTE_GUIAS",
+            "ok": False,
+            "guides": 1,
+            "total": "25.41",
+            "hash": {"stated": "…", "computed": "…", "encoding": "iso-8859-1"},
+            "problems": [{"code": "sum.total", "severity": "error", "where": "/…", "text": "…", "remedy": "…"}],
+        }
+    ]
+}
+
+
+@router.post("/files", responses=_example(_REPORT))
+async def check_file(request: Request, state: StateDep, caller: CallerDep, name: str = "lote.xml") -> Response:
+    """Findings of a TISS file (or each XML of a ZIP) made by any system. Nothing is stored or sent."""
+    _reader(caller)
+    raw = await _bounded(request)
+    today = state.world.now().astimezone(ZoneInfo(caller.tenant.zone)).date()
+    async with state.world.transaction(caller.tenant) as tx:
+        agreed = {profile.ans: profile for profile in await payers(tx)}
+
+    def work() -> list[dict[str, Any]]:
+        shown = name[:120]
+        zipped = raw.startswith(b"PK\x03\x04")
+        members = files.members(shown, raw) if zipped else iter([(shown, raw)])
+        return [
+            (
+                report.Report(readable=False, problems=(content,))
+                if isinstance(content, Problem)
+                else checking.report_of(content, agreed, today)
+            ).as_json(member)
+            for member, content in members
+        ]
+
+    return _json({"files": await asyncio.to_thread(work)})
+
+
+@router.post("/statements", status_code=201)
+async def take_statement(request: Request, state: StateDep, caller: CallerDep) -> Response:
+    """Take in a demonstrativo de análise as a file, of either form; the same content again changes nothing."""
+    _writer(caller)
+    taken = await intake.take_file(state.world, caller.tenant, await _bounded(request), caller.identity.subject)
+    if taken.problems:
+        raise Rejected(422, taken.problems)
+    return _json({"message": str(taken.message_id), "protocols": taken.protocols, "new": taken.fresh}, 201)
+
+
+@router.get("/payers", responses=_example({"items": [{"ans": "999806", "name": "…", "version": "4.02.00"}]}))
+async def list_payers(state: StateDep, caller: CallerDep) -> Response:
+    """The tenant's payers and what each expects."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        found = await payers(tx)
+    items = [
+        {
+            "ans": profile.ans,
+            "name": profile.partner.name,
+            "version": profile.version,
+            "provider_key": profile.provider_key,
+            "signature": profile.signature,
+            "appeal_days": profile.appeal_days,
+        }
+        for profile in found
+    ]
+    return _json({"items": items})
+
+
+@router.get("/reconciliation/{payer}/{protocol}")
+async def reconciliation(payer: str, protocol: str, state: StateDep, caller: CallerDep) -> Response:
+    """Billed = paid + glosa + open for each item, each guide and the whole protocol, in cents; and the orphans."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        identity = await listing.payer_id(tx, payer)
+        return _json(await listing.reconciliation(tx, protocol, identity))
+
+
+@router.get("/guides/{guide_id}")
+async def read_guide(guide_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """One guide: its tree as the payer gets it, its items and its findings. The reading is audited."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        return _json(await listing.guide(tx, guide_id, caller.identity.subject))
+
+
+@router.get("/batches/{batch_id}/document", responses={200: {"content": {"application/xml": {}}}})
+async def batch_document(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """The exact message of a batch as it was sent."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        return Response(await batches.document(tx, batch_id), media_type="application/xml")
+
+
+_PAGE = {"items": [{"id": "…", "payer": "999806", "status": "recebido", "total_cents": 2540}], "next": "019a…"}
+
+
+@router.get("/{kind}", responses=_example(_PAGE))
+async def listed(
+    kind: str,
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+    after: str = "",
+    limit: Annotated[int, Query(ge=1, le=listing.MOST)] = 50,
+) -> Response:
+    """guides, batches, submissions, statements, statement-lines, denials or appeals; `next` continues with `after`.
+
+    Filters are query parameters: `payer` (registro ANS) everywhere, `status`, `protocol` and others by list.
+    """
+    _reader(caller)
+    filters = {name: value for name, value in request.query_params.items() if name not in _RESERVED}
+    async with state.world.transaction(caller.tenant) as tx:
+        page = await listing.page(tx, kind, filters, after, limit)
+    return _json({"items": page.rows, "next": page.next})
+
+
+@router.post("/guides/build", responses=_example({"ready": 12, "pending": 1}))
+async def build_guides(state: StateDep, caller: CallerDep) -> Response:
+    """Build guides of all open charges now, and try the waiting ones again."""
+    _writer(caller)
+    built = await guides.build_guides(state.world, caller.tenant)
+    return _json({"ready": built.ready, "pending": built.pending})
+
+
+@router.post("/batches/close", responses=_example({"items": [{"id": "…", "number": 1, "guides": 100}]}))
+async def close_batches(
+    state: StateDep, caller: CallerDep, wish: Annotated[CloseWish | None, Body()] = None
+) -> Response:
+    """Close what is ready now: batches are checked, numbered, signed and queued, or blocked with their findings."""
+    _writer(caller)
+    payer = None
+    if wish is not None and wish.payer:
+        async with state.world.transaction(caller.tenant) as tx:
+            payer = await listing.payer_id(tx, wish.payer)
+    await guides.build_guides(state.world, caller.tenant)
+    closed = await batches.close_batches(state.world, caller.tenant, payer)
+    items = [{"id": str(one.id), "number": one.number, "guides": one.guides, "status": one.status} for one in closed]
+    return _json({"items": items})
+
+
+@router.post("/batches/{batch_id}/resend", status_code=202)
+async def resend(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Send a batch's same bytes again; 409 while it waits to be sent or has a protocol."""
+    _writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        submission = await batches.resend(tx, batch_id, caller.identity.subject)
+    return _json({"submission": str(submission)}, 202)
+
+
+@router.post("/batches/{batch_id}/reopen", responses=_example({"guides": 3}))
+async def reopen(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Give the guides of a blocked or refused batch back for repair; its number stays used."""
+    _writer(caller)
+    today = state.world.now().astimezone(ZoneInfo(caller.tenant.zone)).date()
+    async with state.world.transaction(caller.tenant) as tx:
+        count = await batches.reopen(tx, batch_id, caller.identity.subject, today)
+    return _json({"guides": count})
+
+
+@router.post("/submissions/{submission_id}/protocol")
+async def enter_protocol(submission_id: UUID, wish: ProtocolWish, state: StateDep, caller: CallerDep) -> Response:
+    """Enter the protocol of a batch whose reply was lost."""
+    _writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        await submissions.enter_protocol(state.world, tx, submission_id, wish.protocol, caller.identity.subject)
+    return _json({"protocol": wish.protocol})
+
+
+@router.post("/appeals", status_code=201)
+async def draft_appeal(wish: AppealWish, state: StateDep, caller: CallerDep) -> Response:
+    """Draft an appeal over the open denials of a protocol; texts not given come from the template of the glosa."""
+    _writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        payer = await listing.payer_id(tx, wish.payer)
+        wanted = appeals.Wish(payer_id=payer, protocol=wish.protocol, denials=tuple(wish.denials), texts=wish.texts)
+        appeal = await appeals.draft(tx, wanted, caller.identity.subject)
+    return _json(await _appeal(state, caller, appeal), 201)
+
+
+@router.post("/appeals/{appeal_id}/send", status_code=202)
+async def send_appeal(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Check, sign and queue an appeal; `bloqueado` with findings when it may not go out."""
+    _writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        await appeals.send(state.world, caller.tenant, tx, appeal_id, caller.identity.subject)
+    return _json(await _appeal(state, caller, appeal_id), 202)
+
+
+@router.delete("/appeals/{appeal_id}", status_code=204)
+async def discard_appeal(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Drop a draft; its denials are open again."""
+    _writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        await appeals.discard(tx, appeal_id, caller.identity.subject)
+    return Response(status_code=204)
+
+
+async def _appeal(state: State, caller: Caller, appeal_id: UUID) -> dict[str, Any]:
+    async with state.world.transaction(caller.tenant) as tx:
+        return await listing.one(tx, "appeals", appeal_id)

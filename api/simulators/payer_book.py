@@ -1,0 +1,297 @@
+"""The simulated payer's books: what it received, which items it denies and why, and what it decides on appeals.
+
+Deterministic: every nth item is denied, with the glosas of a fixed row, so a trial can be checked to the cent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lxml import etree
+
+from canonical.billing import cents
+from tiss.versions import NAMESPACE
+
+_NS = f"{{{NAMESPACE}}}"
+_KINDS = ("guiaConsulta", "guiaSP-SADT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One simulated operator: who it is, what it speaks, whom it knows, and how it judges.
+
+    `password` is compared as it stands in the message. `glosas` are used in turn: (code, share denied in percent).
+    """
+
+    ans: str
+    version: str
+    name: str
+    cnpj: str
+    logins: tuple[tuple[str, str], ...] = ()
+    signed: bool = False
+    delay_s: float = 1.0
+    deny_every: int = 7
+    glosas: tuple[tuple[str, int], ...] = (("1705", 40), ("1801", 100), ("2001", 100))
+    already: str = "5053"
+    unknown: str = "1101"
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """One billed item with the payer's judgement; all amounts in cents."""
+
+    sequence: int
+    on: str
+    table: str
+    code: str
+    description: str
+    quantity: str
+    billed: int
+    glosa: str = ""
+    denied: int = 0
+
+    @property
+    def paid(self) -> int:
+        """What is released."""
+        return self.billed - self.denied
+
+
+@dataclass(slots=True, kw_only=True)
+class Guide:
+    """One received guide."""
+
+    number: str
+    card: str
+    on: str
+    items: list[Item]
+
+    def total(self, name: str) -> int:
+        """The sum of `billed`, `paid` or `denied` over its items."""
+        return sum(int(getattr(item, name)) for item in self.items)
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """One received lote."""
+
+    number: str
+    protocol: str
+    digest: str
+    kind: str
+    guides: list[Guide]
+    sequence: str
+    signed: bool
+    at: float
+    resent: int = 0
+    shown: int = 0
+
+    def total(self, name: str) -> int:
+        """The sum over its guides."""
+        return sum(guide.total(name) for guide in self.guides)
+
+
+@dataclass(slots=True, kw_only=True)
+class Appeal:
+    """One received recurso; `lines` are (guide, sequence, glosa, claimed, granted, code row, justification)."""
+
+    number: str
+    protocol: str
+    batch_protocol: str
+    batch_number: str
+    digest: str
+    lines: list[dict[str, Any]]
+    at: float
+    resent: int = 0
+
+
+@dataclass(slots=True)
+class Book:
+    """All a simulated operator knows. State lives in memory only."""
+
+    side: Side
+    clock: Callable[[], float] = time.monotonic
+    batches: dict[str, Batch] = field(default_factory=dict)
+    appeals: dict[str, Appeal] = field(default_factory=dict)
+    requests: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    items: int = 0
+    protocols: int = 0
+    foreign: bool = False
+    strange_glosa: str = ""
+
+    def next_protocol(self) -> str:
+        """A fresh protocol number."""
+        self.protocols += 1
+        return f"{self.side.ans[-4:]}{self.protocols:06d}"
+
+    def take(self, root: etree._Element, raw: bytes, *, signed: bool) -> Batch:
+        """Enter a lote that is not known yet."""
+        lote = root.find(f"{_NS}loteGuias")
+        number = text(lote, "numeroLote")
+        guides = [self._guide(node) for node in _guides(lote)]
+        kind = next((etree.QName(node).localname for node in _guides(lote)), "")
+        batch = Batch(
+            number=number,
+            protocol=self.next_protocol(),
+            digest=hashlib.sha256(raw).hexdigest(),
+            kind=kind,
+            guides=guides,
+            sequence=text(root, "cabecalho/identificacaoTransacao/sequencialTransacao"),
+            signed=signed,
+            at=self.clock(),
+        )
+        self.batches[number] = batch
+        return batch
+
+    def _guide(self, node: etree._Element) -> Guide:
+        items = list(_items(node))
+        for item in items:
+            self.items += 1
+            if self.side.deny_every and self.items % self.side.deny_every == 0:
+                turn = self.items // self.side.deny_every - 1
+                item.glosa, share = self.side.glosas[turn % len(self.side.glosas)]
+                item.denied = max(1, item.billed * share // 100)
+        header = "cabecalhoConsulta" if node.find(f"{_NS}cabecalhoConsulta") is not None else "cabecalhoGuia"
+        return Guide(
+            number=text(node, f"{header}/numeroGuiaPrestador"),
+            card=text(node, "dadosBeneficiario/numeroCarteira"),
+            on=items[0].on if items else "",
+            items=items,
+        )
+
+    def by_protocol(self, protocol: str) -> Batch | None:
+        """The lote a protocol was given for."""
+        return next((batch for batch in self.batches.values() if batch.protocol == protocol), None)
+
+    def status(self, batch: Batch) -> str:
+        """statusProtocolo by age: 2 in analysis, 3 released, 6 paid."""
+        age = self.clock() - batch.at
+        if age < self.side.delay_s:
+            return "2"
+        return "3" if age < 2 * self.side.delay_s else "6"
+
+    def revise(self, protocol: str) -> bool:
+        """Lift every denial of a protocol, as a corrected statement would; False for an unknown protocol."""
+        batch = self.by_protocol(protocol)
+        for guide in batch.guides if batch else ():
+            for item in guide.items:
+                item.denied, item.glosa = 0, ""
+        return batch is not None
+
+    def appeal(self, root: etree._Element, raw: bytes) -> Appeal:
+        """Enter a recurso: every second line is granted in full."""
+        node = root.find(f"{_NS}loteRecurso/{_NS}guiaRecursoGlosa")
+        lines: list[dict[str, Any]] = []
+        for guide in [] if node is None else node.findall(f"{_NS}opcaoRecurso/{_NS}recursoGuia"):
+            for item in guide.findall(f"{_NS}opcaoRecursoGuia/{_NS}itensGuia"):
+                claimed = cents(text(item, "valorRecursado"))
+                lines.append(
+                    {
+                        "guide": text(guide, "numeroGuiaOrigem"),
+                        "sequence": text(item, "sequencialItem"),
+                        "on": text(item, "dataInicio"),
+                        "table": text(item, "procRecurso/codigoTabela"),
+                        "code": text(item, "procRecurso/codigoProcedimento"),
+                        "description": text(item, "procRecurso/descricaoProcedimento"),
+                        "glosa": text(item, "codGlosaItem"),
+                        "why": text(item, "justificativaItem"),
+                        "claimed": claimed,
+                        "granted": claimed if len(lines) % 2 == 0 else 0,
+                    }
+                )
+        number = text(node, "numeroGuiaRecGlosaPrestador")
+        found = Appeal(
+            number=number,
+            protocol=self.next_protocol(),
+            batch_protocol=text(node, "numeroProtocolo"),
+            batch_number=text(node, "numeroLote"),
+            digest=hashlib.sha256(raw).hexdigest(),
+            lines=lines,
+            at=self.clock(),
+        )
+        self.appeals[number] = found
+        return found
+
+    def report(self) -> dict[str, Any]:
+        """What was really received and judged; numbers and totals only."""
+        batches = list(self.batches.values())
+        return {
+            "ans": self.side.ans,
+            "version": self.side.version,
+            "requests": dict(self.requests),
+            "refused": dict(self.refused),
+            "guides": sum(len(batch.guides) for batch in batches),
+            "items": self.items,
+            **{f"{name}_cents": sum(batch.total(name) for batch in batches) for name in ("billed", "paid", "denied")},
+            "batches": [
+                {
+                    "number": batch.number,
+                    "protocol": batch.protocol,
+                    "kind": batch.kind,
+                    "guides": len(batch.guides),
+                    "billed_cents": batch.total("billed"),
+                    "paid_cents": batch.total("paid"),
+                    "denied_cents": batch.total("denied"),
+                    "sha256": batch.digest,
+                    "signed": batch.signed,
+                    "resent": batch.resent,
+                    "status": self.status(batch),
+                }
+                for batch in batches
+            ],
+            "appeals": [
+                {
+                    "number": appeal.number,
+                    "protocol": appeal.protocol,
+                    "batch_protocol": appeal.batch_protocol,
+                    "lines": len(appeal.lines),
+                    "claimed_cents": sum(line["claimed"] for line in appeal.lines),
+                    "granted_cents": sum(line["granted"] for line in appeal.lines),
+                    "resent": appeal.resent,
+                }
+                for appeal in self.appeals.values()
+            ],
+        }
+
+
+def text(node: etree._Element | None, path: str) -> str:
+    """The text at a path of local names; empty when absent."""
+    found = None if node is None else node.find("/".join(_NS + step for step in path.split("/")))
+    return "" if found is None else (found.text or "").strip()
+
+
+def _guides(lote: etree._Element | None) -> Iterator[etree._Element]:
+    for kind in _KINDS:
+        yield from [] if lote is None else lote.findall(f"{_NS}guiasTISS/{_NS}{kind}")
+
+
+def _items(guide: etree._Element) -> Iterator[Item]:
+    if etree.QName(guide).localname == "guiaConsulta":
+        attendance = guide.find(f"{_NS}dadosAtendimento")
+        yield _item(attendance, "1", "procedimento", ("dataAtendimento", "procedimento/valorProcedimento"), "Consulta")
+        return
+    for node in guide.findall(f"{_NS}procedimentosExecutados/{_NS}procedimentoExecutado"):
+        yield _item(node, text(node, "sequencialItem"), "procedimento", ("dataExecucao", "valorTotal"))
+    for node in guide.findall(f"{_NS}outrasDespesas/{_NS}despesa"):
+        inner = node.find(f"{_NS}servicosExecutados")
+        yield _item(inner, text(node, "sequencialItem"), "", ("dataExecucao", "valorTotal"))
+
+
+def _item(
+    node: etree._Element | None, sequence: str, procedure: str, names: tuple[str, str], description: str = ""
+) -> Item:
+    base = f"{procedure}/" if procedure else ""
+    return Item(
+        sequence=int(sequence),
+        on=text(node, names[0]),
+        table=text(node, f"{base}codigoTabela"),
+        code=text(node, f"{base}codigoProcedimento"),
+        description=text(node, f"{base}descricaoProcedimento") or description,
+        quantity=text(node, "quantidadeExecutada") or "1",
+        billed=cents(text(node, names[1])),
+    )

@@ -1,0 +1,300 @@
+"""What the simulated payer answers: trees of the reply messages, built and hashed in its version."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+from api.simulators.payer_book import Appeal, Batch, Book, Guide, Item, text
+from canonical.billing import money
+from tiss import build
+
+Tree = dict[str, Any]
+_CONTRACTED = {"CNPJ": "cnpjContratado", "CPF": "cpfContratado"}
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """Builds replies of one operator to one request."""
+
+    book: Book
+    request: etree._Element
+
+    def protocol(self, batch: Batch) -> bytes:
+        """protocoloRecebimento of a lote."""
+        body = {
+            "protocoloRecebimento": {
+                "registroANS": self.book.side.ans,
+                "dadosPrestador": self._contracted(),
+                "numeroLote": batch.number,
+                "dataEnvioLote": _today(),
+                "detalheProtocolo": {
+                    "numeroProtocolo": batch.protocol,
+                    "valorTotalProtocolo": money(batch.total("billed")),
+                    "dadosGuiasProtocolo": {"dadosGuias": [_state(guide) for guide in batch.guides]},
+                },
+            }
+        }
+        return self._message("protocoloRecebimentoWS", "PROTOCOLO_RECEBIMENTO", "recebimentoLote", body)
+
+    def error(self, root: str, transaction: str, child: str, code: str) -> bytes:
+        """mensagemErro in the body of any reply."""
+        body = {"mensagemErro": {"codigoGlosa": code, "descricaoGlosa": f"Recusado pela simulação ({code})"}}
+        return self._message(root, transaction, child, body)
+
+    def status(self, batch: Batch) -> bytes:
+        """situacaoProtocolo of a lote."""
+        judged = self.book.status(batch) in ("3", "6")
+        body = {
+            "situacaoDoProtocolo": {
+                "identificacaoOperadora": self.book.side.ans,
+                "dadosPrestador": self._contracted(),
+                "lote": {
+                    "detalheLote": {
+                        "statusProtocolo": self.book.status(batch),
+                        "numeroProtocolo": batch.protocol,
+                        "numeroLote": batch.number,
+                        "dataEnvioLote": _today(),
+                        "valorTotalLote": {
+                            "valorProcessado": money(batch.total("billed") if judged else 0),
+                            "valorGlosa": money(batch.total("denied") if judged else 0),
+                            "valorLiberado": money(batch.total("paid") if judged else 0),
+                        },
+                        "guiasTISS": {"guiasMedicas": [{"guias": _state(guide)} for guide in batch.guides]},
+                    }
+                },
+            }
+        }
+        return self._message("situacaoProtocoloWS", "SITUACAO_PROTOCOLO", "situacaoProtocolo", body)
+
+    def statement(self, batches: list[Batch]) -> bytes:
+        """demonstrativoAnaliseConta over judged lotes; sums are exact."""
+        protocols = [self._judged(batch) for batch in batches]
+        totals = {name: sum(batch.total(name) for batch in batches) for name in ("billed", "paid", "denied")}
+        body = {
+            "demonstrativoAnaliseConta": [
+                {
+                    "cabecalhoDemonstrativo": {
+                        "registroANS": self.book.side.ans,
+                        "numeroDemonstrativo": str(sum(batch.shown for batch in batches)),
+                        "nomeOperadora": self.book.side.name,
+                        "numeroCNPJ": self.book.side.cnpj,
+                        "dataEmissao": _today(),
+                    },
+                    "dadosPrestador": {"dadosContratado": self._contracted(), "CNES": "9999999"},
+                    "dadosConta": {"dadosProtocolo": protocols},
+                    **_sums(totals, "Geral"),
+                }
+            ]
+        }
+        return self._message("demonstrativoRetornoWS", "DEMONSTRATIVO_ANALISE_CONTA", "demonstrativoRetorno", body)
+
+    def pending(self, protocol: str, status: str) -> bytes:
+        """situacaoDemonstrativoRetorno: the statement is not ready."""
+        body = {
+            "situacaoDemonstrativoRetorno": {
+                "identificacaoOperadora": self.book.side.ans,
+                "dadosPrestador": self._contracted(),
+                "numeroProtocolo": protocol,
+                "protocoloSolicitacaoDemonstrativo": protocol,
+                "tipoDemonstrativo": "2",
+                "dataSituacaoDemonstrativo": _today(),
+                "situacaoDemonstrativo": status,
+            }
+        }
+        return self._message("demonstrativoRetornoWS", "DEMONSTRATIVO_ANALISE_CONTA", "demonstrativoRetorno", body)
+
+    def appeal_protocol(self, appeal: Appeal) -> bytes:
+        """protocoloRecebimento of a recurso."""
+        body = {
+            "protocoloRecebimento": {
+                "nrProtocoloRecursoGlosa": appeal.protocol,
+                "dataEnvioRecurso": _today(),
+                "dataRecebimentoRecurso": _today(),
+                "numeroLote": appeal.batch_number,
+                "registroANS": self.book.side.ans,
+                "dadosPrestador": self._contracted(),
+                "nrProtocoloRecursado": appeal.batch_protocol,
+                "valorTotalRecursado": money(sum(line["claimed"] for line in appeal.lines)),
+            }
+        }
+        root = "protocoloRecebimentoRecursoWS"
+        return self._message(root, "RECEBIMENTO_RECURSO_GLOSA", "recebimentoRecurso", body)
+
+    def appeal_answer(self, appeal: Appeal) -> bytes:
+        """reciboGlosa: every line with what was granted."""
+        body = {
+            "reciboGlosa": {
+                "registroANS": self.book.side.ans,
+                "numeroGuiaRecGlosaPrestador": appeal.number,
+                "nomeOperadora": self.book.side.name,
+                "objetoRecurso": "2",
+                "codigoPrestador": next(iter(self._contracted().values())),
+                "numeroLote": appeal.batch_number,
+                "numeroProtocolo": appeal.batch_protocol,
+                "opcaoRecurso": {"recursoGuia": [{"respostaGuiaItens": _decided(line)} for line in appeal.lines]},
+                "dataRecurso": _today(),
+                "valorTotalRecursado": money(sum(line["claimed"] for line in appeal.lines)),
+                "valorTotalAcatado": money(sum(line["granted"] for line in appeal.lines)),
+            }
+        }
+        root = "situacaoProtocoloRecursoWS"
+        return self._message(root, "RESPOSTA_RECURSO_GLOSA", "situacaoProtocoloRecurso", body)
+
+    def appeal_pending(self, appeal: Appeal) -> bytes:
+        """reciboGlosaStatus: in analysis."""
+        body = {
+            "reciboGlosaStatus": {
+                "nrProtocoloRecursoGlosa": appeal.protocol,
+                "dataEnvioRecurso": _today(),
+                "dataRecebimentoRecurso": _today(),
+                "numeroLote": appeal.batch_number,
+                "registroANS": self.book.side.ans,
+                "dadosPrestador": self._contracted(),
+                "nrProtocoloSituacaoRecursoGlosa": appeal.protocol,
+                "dataSituacao": _today(),
+                "situacaoProtocolo": "2",
+            }
+        }
+        root = "situacaoProtocoloRecursoWS"
+        return self._message(root, "RESPOSTA_RECURSO_GLOSA", "situacaoProtocoloRecurso", body)
+
+    def eligibility(self, card: str) -> bytes:
+        """reciboElegibilidade: a card that ends in four zeros is not covered (1001)."""
+        covered = not card.endswith("0000")
+        receipt: Tree = {
+            "registroANS": self.book.side.ans,
+            "numeroCarteira": card,
+            "nomeBeneficiario": "Beneficiário da Simulação",
+            "respostaSolicitacao": "S" if covered else "N",
+        }
+        if not covered:
+            receipt["motivosNegativa"] = {"motivoNegativa": [{"codigoGlosa": "1001"}]}
+        body = {"reciboElegibilidade": receipt}
+        return self._message("respostaElegibilidadeWS", "SITUACAO_ELEGIBILIDADE", "respostaElegibilidade", body)
+
+    def _judged(self, batch: Batch) -> Tree:
+        guides = [_judged_guide(guide, self.book.strange_glosa) for guide in batch.guides]
+        extra = 0
+        if self.book.foreign:
+            guides.append(_judged_guide(_stranger(), ""))
+            extra = 1000
+        totals = {name: batch.total(name) for name in ("billed", "paid", "denied")}
+        totals["billed"] += extra
+        totals["paid"] += extra
+        return {
+            "numeroLotePrestador": batch.number,
+            "numeroProtocolo": batch.protocol,
+            "dataProtocolo": _today(),
+            "situacaoProtocolo": self.book.status(batch),
+            "relacaoGuias": guides,
+            **_sums(totals, "Protocolo"),
+        }
+
+    def _contracted(self) -> Tree:
+        """The provider as it called itself in the request."""
+        node = self.request.find("{*}cabecalho/{*}origem/{*}identificacaoPrestador")
+        for child in () if node is None else node:
+            name = etree.QName(child).localname
+            return {_CONTRACTED.get(name, name): (child.text or "").strip()}
+        return {"codigoPrestadorNaOperadora": "0"}
+
+    def _message(self, root: str, transaction: str, child: str, body: Tree) -> bytes:
+        node = self.request.find("{*}cabecalho/{*}origem/{*}identificacaoPrestador")
+        provider = {etree.QName(n).localname: (n.text or "").strip() for n in (() if node is None else node)}
+        now = datetime.datetime.now(datetime.UTC).astimezone()
+        tree = {
+            "cabecalho": {
+                "identificacaoTransacao": {
+                    "tipoTransacao": transaction,
+                    "sequencialTransacao": text(self.request, "cabecalho/identificacaoTransacao/sequencialTransacao"),
+                    "dataRegistroTransacao": now.date().isoformat(),
+                    "horaRegistroTransacao": now.strftime("%H:%M:%S"),
+                },
+                "origem": {"registroANS": self.book.side.ans},
+                "destino": {"identificacaoPrestador": provider},
+                "Padrao": self.book.side.version,
+            },
+            child: body,
+            "hash": "",
+        }
+        return build.build(root, tree, self.book.side.version, service=True)
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).astimezone().date().isoformat()
+
+
+def _state(guide: Guide) -> Tree:
+    return {
+        "numeroGuiaPrestador": guide.number,
+        "dadosBeneficiario": {"numeroCarteira": guide.card, "atendimentoRN": "N"},
+        "dataRealizacao": guide.on,
+    }
+
+
+def _sums(totals: dict[str, int], level: str) -> Tree:
+    return {
+        f"valorInformado{level}": money(totals["billed"]),
+        f"valorProcessado{level}": money(totals["billed"]),
+        f"valorLiberado{level}": money(totals["paid"]),
+        f"valorGlosa{level}": money(totals["denied"]),
+    }
+
+
+def _judged_guide(guide: Guide, strange: str) -> Tree:
+    return {
+        "numeroGuiaPrestador": guide.number,
+        "numeroCarteira": guide.card,
+        "dataInicioFat": guide.on,
+        "situacaoGuia": "3",
+        "detalhesGuia": [_judged_item(item, strange) for item in guide.items],
+        **_sums({name: guide.total(name) for name in ("billed", "paid", "denied")}, "Guia"),
+    }
+
+
+def _judged_item(item: Item, strange: str) -> Tree:
+    tree: Tree = {
+        "sequencialItem": str(item.sequence),
+        "dataRealizacao": item.on,
+        "procedimento": {
+            "codigoTabela": item.table,
+            "codigoProcedimento": item.code,
+            "descricaoProcedimento": item.description,
+        },
+        "valorInformado": money(item.billed),
+        "qtdExecutada": item.quantity,
+        "valorProcessado": money(item.billed),
+        "valorLiberado": money(item.paid),
+    }
+    if item.denied:
+        tree["relacaoGlosa"] = [{"valorGlosa": money(item.denied), "tipoGlosa": strange or item.glosa}]
+    return tree
+
+
+def _stranger() -> Guide:
+    item = Item(sequence=1, on=_today(), table="22", code="10101012", description="Consulta", quantity="1", billed=1000)
+    return Guide(number="GUIA-DE-OUTRO", card="0000", on=_today(), items=[item])
+
+
+def _decided(line: dict[str, Any]) -> Tree:
+    tree: Tree = {
+        "numeroGuiaPrestador": line["guide"],
+        "dataRealizacao": line["on"],
+        "sequencialItem": line["sequence"],
+        "procRecurso": {
+            "codigoTabela": line["table"],
+            "codigoProcedimento": line["code"],
+            "descricaoProcedimento": line["description"],
+        },
+        "codGlosa": line["glosa"],
+        "valorRecursado": money(line["claimed"]),
+        "justificativaPrestador": line["why"],
+        "valorAcatadado": money(line["granted"]),
+    }
+    if not line["granted"]:
+        tree["justificativaOperadora"] = "Glosa mantida pela simulação"
+    return tree

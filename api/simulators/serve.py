@@ -1,0 +1,122 @@
+"""The simulators as one process: the lab on its MLLP port, the payers and all controls on one loopback HTTP port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from api.simulators import lab
+from api.simulators.lab import Lab
+from canonical.errors import Misconfigured
+
+VARIABLE = "PONTE_SIMULATOR_CONFIG"
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Ports of the simulators, and where the lab sends its results."""
+
+    http_port: int
+    lab_port: int
+    results_host: str
+    results_port: int
+    lab_delay_s: float = 0.3
+
+    def as_json(self) -> str:
+        """The value of the variable that hands this to the process."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__})
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Config:
+        """The configuration of this process; raises Misconfigured."""
+        try:
+            return cls(**json.loads(environment[VARIABLE]))
+        except (KeyError, ValueError, TypeError):
+            raise Misconfigured(f"{VARIABLE} must hold the simulators' ports as JSON") from None
+
+
+def run() -> int:
+    """Serve the simulators until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(_serve(Config.read(os.environ)))
+    return 0
+
+
+async def _serve(config: Config) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    wanted = lab.Config(
+        port=config.lab_port,
+        results_host=config.results_host,
+        results_port=config.results_port,
+        delay_s=config.lab_delay_s,
+    )
+    simulated = Lab(wanted)
+    await simulated.start()
+    try:
+        await _http(create_app(simulated), config.http_port, stop)
+    finally:
+        await simulated.stop()
+
+
+async def _http(app: Any, port: int, stop: asyncio.Event) -> None:
+    settings = uvicorn.Config(
+        app, host=HOST, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    )
+    server = uvicorn.Server(settings)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours end both servers together
+    task = asyncio.create_task(server.serve())
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    waiting.cancel()
+    await task
+
+
+def create_app(simulated: Lab) -> Starlette:
+    """The HTTP side: the payers at their own paths, the lab's control under `/lab`."""
+    return Starlette(routes=[Route("/health", _health), Mount("/lab", control(simulated)), *_payers()])
+
+
+def _payers() -> list[Mount]:
+    import importlib.util
+
+    if importlib.util.find_spec("api.simulators.payer") is None:
+        return []
+    payer = importlib.import_module("api.simulators.payer")
+    return [Mount("/", payer.create_app())]
+
+
+def control(simulated: Lab) -> Starlette:
+    """The lab's control: GET tells what it received and sent, POST /fault switches a fault."""
+
+    async def report(request: Request) -> Response:
+        return JSONResponse(simulated.report())
+
+    async def fault(request: Request) -> Response:
+        try:
+            wanted = await request.json()
+            simulated.set_fault(str(wanted["fault"]), int(wanted.get("times", -1)))
+        except (ValueError, KeyError, TypeError):
+            return JSONResponse({"error": f"fault must be one of {', '.join(lab.FAULTS)}"}, status_code=422)
+        return JSONResponse(simulated.report())
+
+    return Starlette(routes=[Route("/control", report), Route("/control/fault", fault, methods=["POST"])])
+
+
+async def _health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})

@@ -1,0 +1,60 @@
+"""FHIR search by each kind of indexed parameter, over HTTP, beside a bare route that reads one row by primary key."""
+
+from __future__ import annotations
+
+from bench import http_load
+from bench.fhir_data import body, load
+from bench.fhir_read import middle
+from bench.fhir_server import add_floor_rows, serving
+from bench.measure import Measure
+from hub.guard import tokens
+from hub.world import Tenant, World
+
+PATIENTS = 2000
+OBSERVATIONS = 8000
+SECONDS = 2.0
+ROUNDS = 3
+CONNECTIONS = 16
+SEARCHES = {
+    "token": "/fhir/Patient?identifier=urn:ponte:bench:mr|{n:08d}",
+    "string": "/fhir/Patient?family=brandao{n}&_count=5",
+    "date": "/fhir/Patient?birthdate=1950-03-{d:02d}&_count=5",
+    "number": "/fhir/Observation?value-quantity={n}&_count=5",
+    "reference": "/fhir/Observation?patient=p{n}&_count=5",
+    "two": "/fhir/Observation?patient=p{n}&code=http://loinc.org|{c}&_count=5",
+    "chain": "/fhir/Observation?patient.identifier=urn:ponte:bench:mr|{n:08d}&_count=5",
+    "include": "/fhir/Observation?patient=p{n}&_include=Observation:patient&_count=5",
+    "sorted": "/fhir/Observation?_sort=-_lastUpdated&_count=5",
+}
+
+
+async def measure(world: World, tenant: Tenant) -> list[Measure]:
+    """Searches per second of one worker; each kind takes turns with the floor."""
+    await load(world, tenant, PATIENTS, OBSERVATIONS)
+    await add_floor_rows(world, 1000, body())
+    token = await tokens.issue(world, tenant, "bench", roles=[], scopes=["system/*.read"])
+    bare = [http_load.get(f"/floor/{n}", token) for n in range(1, 1000)]
+    found = []
+    async with serving(world) as port:
+        await http_load.run(port, bare, seconds=0.5)
+        for kind, path in SEARCHES.items():
+            requests = [http_load.get(_filled(path, n), token) for n in range(500)]
+            await http_load.run(port, requests, seconds=0.5)
+            rates = []
+            for _ in range(ROUNDS):
+                floor = await http_load.run(port, bare, connections=CONNECTIONS, seconds=SECONDS / 2)
+                load_ = await http_load.run(port, requests, connections=CONNECTIONS, seconds=SECONDS)
+                rates.append((load_.rate, floor.rate))
+            value, floor_rate = middle(rates)
+            found.append(_measure(kind, value, floor_rate))
+    return found
+
+
+def _measure(kind: str, value: float, floor: float) -> Measure:
+    name = "a bare route of the same server that reads 3 KB by primary key with asyncpg"
+    return Measure(name=f"fhir-search-{kind}", value=value, unit="searches/s", floor=floor, floor_name=name)
+
+
+def _filled(path: str, number: int) -> str:
+    code = f"{1000 + number % 200}-{number % 9}"
+    return path.format(n=number, d=1 + number % 28, c=code).replace("|", "%7C")

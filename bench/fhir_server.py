@@ -1,0 +1,83 @@
+"""The HTTP doors as one process with a floor beside them: a bare route that reads one row by primary key.
+
+The floor answers bytes of the same size through the same server, pool and driver, without row-level security, token,
+audit or FHIR. Rows of the floor stand in `terminology`, a table without tenants, under the system FLOOR.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.app import create_app
+from hub.exchange.keep import Keeper
+from hub.settings import from_environment
+from hub.world import World, opened
+
+FLOOR = "urn:ponte:bench"
+FLOOR_DAY = datetime.date(2024, 1, 1)
+FLOOR_SQL = "SELECT display FROM terminology WHERE system = $1 AND code = $2 AND valid_from = $3"
+
+
+async def add_floor_rows(world: World, count: int, body: str) -> None:
+    """Rows for the floor, as many and as large as the records read."""
+    await world.database.global_rows(
+        "INSERT INTO terminology (system, code, valid_from, display, folded) "
+        "SELECT $1, n::text, $2, $3, '' FROM generate_series(1, $4::int) n ON CONFLICT DO NOTHING",
+        FLOOR,
+        FLOOR_DAY,
+        body,
+        count,
+    )
+
+
+async def _serve() -> None:
+    settings = from_environment(os.environ)
+    async with opened(settings) as world:
+        app = create_app(world, Keeper(world.database))
+
+        async def floor(request: Request) -> Response:
+            rows = await world.database.call(FLOOR_SQL, FLOOR, request.path_params["code"], FLOOR_DAY)
+            return Response(rows[0]["display"], 200, None, "application/fhir+json")
+
+        app.router.routes.insert(0, Route("/floor/{code}", floor))
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            sys.stdout.write(f"{listening.getsockname()[1]}\n")
+            sys.stdout.flush()
+            config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+            await uvicorn.Server(config).serve(sockets=[listening])
+
+
+@contextlib.asynccontextmanager
+async def serving(world: World) -> AsyncIterator[int]:
+    """The port of a server process over the database of `world`."""
+    environment = {
+        **os.environ,
+        "PONTE_DATA": str(world.settings.data),
+        "PONTE_DATABASE_URL": world.settings.database_url,
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+    }
+    command = [sys.executable, "-X", "utf8", "-m", "bench.fhir_server"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    try:
+        line = await process.stdout.readline() if process.stdout else b""
+        yield int(line)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve())

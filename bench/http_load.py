@@ -1,0 +1,52 @@
+"""A small HTTP/1.1 load generator over keep-alive connections: requests are ready bytes, answers only counted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Answers per second, and how long single ones took (milliseconds)."""
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+
+
+def get(path: str, token: str) -> bytes:
+    """A GET request."""
+    lines = (f"GET {path} HTTP/1.1", "Host: hub", f"Authorization: Bearer {token}", "Accept: application/fhir+json")
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+async def run(port: int, requests: list[bytes], *, connections: int = 16, seconds: float = 3.0) -> Load:
+    """Send `requests` in turn over `connections` for `seconds`; raises ValueError for an answer that is not 200."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    start = time.perf_counter()
+    await asyncio.gather(*(_connection(port, requests[n:] + requests[:n], end, times) for n in range(connections)))
+    took = time.perf_counter() - start
+    times.sort()
+    at = [times[min(len(times) - 1, int(len(times) * part))] * 1000 for part in (0.5, 0.95, 0.99)]
+    return Load(rate=len(times) / took, p50=at[0], p95=at[1], p99=at[2])
+
+
+async def _connection(port: int, requests: list[bytes], end: float, times: list[float]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    turn = 0
+    try:
+        while (began := time.perf_counter()) < end:
+            writer.write(requests[turn % len(requests)])
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise ValueError(head.split(b"\r\n", 1)[0].decode("latin-1"))
+            length = head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]
+            await reader.readexactly(int(length))
+            times.append(time.perf_counter() - began)
+            turn += 1
+    finally:
+        writer.close()

@@ -1,0 +1,137 @@
+"""MLLP messages kept durably and acknowledged per second, at 1, 8 and 64 connections that wait for each answer.
+
+The floor is pgbench, at the same concurrency over TCP on the same server with the same durability: one insert of a
+row of the same size for each transaction. Client, hub and server are processes of their own on the same cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from bench import traffic
+from bench.measure import Measure
+from canonical.errors import Misconfigured
+from hub.servers import postgres, process
+from hub.settings import Settings
+from hub.world import Tenant, World
+
+CONNECTIONS = (1, 8, 64)
+SECONDS = 4.0
+FLOOR_SECONDS = 3
+ROOT = Path(__file__).resolve().parent.parent
+
+
+async def measure(world: World, tenant: Tenant) -> list[Measure]:
+    """The hub between two runs of the floor, for each number of connections."""
+    size = len(traffic.admission("0" * 13, "0" * 5))
+    await _prepare(world.settings)
+    found = []
+    with _door(world.settings) as port:
+        await _client(port, 8, 2.0)  # the first messages warm caches and statements
+        for connections in CONNECTIONS:
+            before = _pgbench(world.settings, connections, size)
+            sent = await _client(port, connections, SECONDS)
+            floor = (before + _pgbench(world.settings, connections, size)) / 2
+            await _check(world, tenant, connections, sent)
+            name = f"ingest {connections} connection{'s' if connections > 1 else ''}"
+            rate = sent["acked"] / sent["seconds"]
+            found.append(
+                Measure(name=name, value=rate, unit="messages/s", floor=floor, floor_name=f"pgbench insert {size} B")
+            )
+    return found
+
+
+@contextlib.contextmanager
+def _door(settings: Settings) -> Iterator[int]:
+    """The MLLP door as the product runs it, in a process of its own."""
+    port = process.free_port()
+    environment = dict(os.environ)
+    environment.update(
+        PONTE_DATA=str(settings.data),
+        PONTE_DATABASE_URL=settings.database_url,
+        PONTE_MLLP_PORT=str(port),
+        PYTHONPATH=str(ROOT),
+    )
+    command = [sys.executable, "-X", "utf8", "-m", "api.cli", "serve", "mllp"]
+    door = process.spawn(command, environment=environment, log=settings.logs / "mllp.log")
+    try:
+        _await_port(port, door)
+        yield port
+    finally:
+        process.stop(door, signal.SIGTERM, 10)
+
+
+def _await_port(port: int, door: subprocess.Popen[bytes]) -> None:
+    import socket
+
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and door.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise Misconfigured("the MLLP door did not start")
+
+
+async def _client(port: int, connections: int, seconds: float) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.traffic", "127.0.0.1", str(port), str(connections), str(seconds)]
+    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    output, _ = await asyncio.wait_for(child.communicate(), seconds + 60)
+    return dict(json.loads(output))
+
+
+async def _check(world: World, tenant: Tenant, connections: int, sent: dict[str, float]) -> None:
+    """Everything acknowledged is stored, every answer named its message, and each connection's order was kept."""
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows(
+            "SELECT control_id FROM message WHERE tenant_id = $1 AND control_id >= $2 AND control_id < $3 ORDER BY seq",
+            f"{connections:02d}",
+            f"{connections:02d}:",
+        )
+    last: dict[str, int] = {}
+    for row in rows:
+        name, _, count = row["control_id"].partition("-")
+        if int(count) != last.get(name, -1) + 1:
+            raise AssertionError(f"order lost on connection {name}")
+        last[name] = int(count)
+    if sent["wrong"] or len(rows) != sent["acked"]:
+        raise AssertionError(f"{sent['wrong']} wrong answers; {len(rows)} stored, {sent['acked']} acknowledged")
+
+
+async def _prepare(settings: Settings) -> None:
+    """The floor's table, outside the hub's schema: a key and the bytes, nothing else."""
+    connection = await asyncpg.connect(settings.owner_database_url)
+    try:
+        await connection.execute("CREATE SCHEMA floor CREATE TABLE row (id uuid PRIMARY KEY, content bytea)")
+    finally:
+        await connection.close()
+
+
+def _pgbench(settings: Settings, connections: int, size: int) -> float:
+    """Transactions per second of single inserts of `size` random bytes, sent as a parameter each time."""
+    programs = postgres.binaries(settings, process.server_account())
+    script = settings.data / "floor.sql"
+    script.write_text("INSERT INTO floor.row VALUES (gen_random_uuid(), decode(:content, 'hex'));\n")
+    place = urlsplit(settings.owner_database_url)
+    command = [str(programs / "pgbench"), "-n", "-M", "prepared", "-c", str(connections), "-j", "1"]
+    command += ["-T", str(FLOOR_SECONDS), "-f", str(script), "-D", f"content={secrets.token_hex(size)}"]
+    command += ["-h", str(place.hostname), "-p", str(place.port), "-U", str(place.username), place.path.lstrip("/")]
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "PGPASSWORD": str(place.password)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    found = re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE)
+    if done.returncode != 0 or found is None:
+        raise Misconfigured(f"pgbench failed: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+    return float(found[1])

@@ -1,0 +1,109 @@
+"""CapabilityStatement (R4 §3.1.0.12) from what is registered: nothing is claimed that the registry does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir.definitions.table import VERSION, resource_types
+from fhir.parameters import parameters_of, reference_types
+
+_DEFINITION = "http://hl7.org/fhir/SearchParameter/"
+_OPERATION = "http://hl7.org/fhir/OperationDefinition/"
+_SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What is registered: interaction codes of types and of the system, operations, conditional forms."""
+
+    base: str
+    root: str
+    software: str
+    released: str
+    type_interactions: Sequence[str]
+    system_interactions: Sequence[str]
+    operations: Sequence[tuple[str, str]]
+    conditional: Sequence[str]
+
+
+def statement(offer: Offer) -> dict[str, Any]:
+    """The statement of `offer` for all R4 types."""
+    incoming = _incoming()
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": offer.released,
+        "publisher": "Ponte",
+        "kind": "instance",
+        "software": {"name": "Ponte", "version": offer.software},
+        "implementation": {"description": "Ponte FHIR R4", "url": offer.base},
+        "fhirVersion": VERSION,
+        "format": ["application/fhir+json", "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": (
+                    "Unknown search parameters are ignored and named in an OperationOutcome entry of the result; "
+                    "Prefer: handling=strict refuses them. Dates without a zone lie in the tenant's time zone."
+                ),
+                "security": _security(offer.root),
+                "resource": [_resource(name, offer, incoming.get(name, [])) for name in resource_types()],
+                "interaction": [{"code": code} for code in offer.system_interactions],
+                "operation": [{"name": n, "definition": _OPERATION + d} for n, d in offer.operations],
+            }
+        ],
+    }
+
+
+def _security(root: str) -> dict[str, Any]:
+    return {
+        "cors": False,
+        "service": [{"coding": [{"system": _SECURITY, "code": "OAuth"}], "text": "OAuth 2.0 client credentials"}],
+        "extension": [
+            {
+                "url": _OAUTH,
+                "extension": [
+                    {"url": "token", "valueUri": f"{root}/oauth/token"},
+                    {"url": "revoke", "valueUri": f"{root}/oauth/revoke"},
+                ],
+            }
+        ],
+    }
+
+
+def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
+    parameters = parameters_of(name)
+    references = [code for code, p in parameters.items() if p.type == "reference"]
+    found: dict[str, Any] = {
+        "type": name,
+        "interaction": [{"code": code} for code in offer.type_interactions],
+        "versioning": "versioned-update",
+        "readHistory": "vread" in offer.type_interactions,
+        "updateCreate": "update" in offer.type_interactions,
+        "conditionalCreate": "create" in offer.conditional,
+        "conditionalRead": "full-support" if "read" in offer.conditional else "not-supported",
+        "conditionalUpdate": "update" in offer.conditional,
+        "conditionalDelete": "single" if "delete" in offer.conditional else "not-supported",
+        "referencePolicy": ["literal", "logical"],
+        "searchInclude": ["*", *(f"{name}:{code}" for code in references)] if references else [],
+        "searchRevInclude": incoming,
+        "searchParam": [
+            {"name": code, "definition": _DEFINITION + p.url, "type": p.type} for code, p in sorted(parameters.items())
+        ],
+        "operation": [{"name": n, "definition": _OPERATION + d} for n, d in offer.operations],
+    }
+    return {key: value for key, value in found.items() if value != []}
+
+
+def _incoming() -> dict[str, list[str]]:
+    """Per type, the reference parameters that may point to it."""
+    found: dict[str, list[str]] = {}
+    for source in resource_types():
+        for code, parameter in parameters_of(source).items():
+            if parameter.type == "reference":
+                for target in reference_types(source, code):
+                    found.setdefault(target, []).append(f"{source}:{code}")
+    return found

@@ -1,0 +1,60 @@
+"""Links between the entries of a Bundle (R4 §3.1.0.11.2): found and replaced by type, never by spelling alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from fhir.definitions.table import choice_key, type_named
+
+_URIS = frozenset(("uri", "url", "canonical", "oid", "uuid"))
+_ANCHOR = re.compile(r"""\b(href|src)=(["'])([^"']+)\2""")
+
+
+@cache
+def _keys(type_name: str) -> dict[str, str]:
+    """The JSON keys of a type and the type of what stands there."""
+    found = type_named(type_name)
+    keys: dict[str, str] = {}
+    for element in found.elements.values() if found else ():
+        for name in element.types:
+            keys[choice_key(element, name) if element.choice else element.name] = name
+    return keys
+
+
+def references(node: Any, type_name: str) -> Iterator[str]:
+    """The literal text of every Reference within `node`, contained resources included."""
+    if isinstance(node, list):
+        for item in node:
+            yield from references(item, type_name)
+    elif isinstance(node, dict):
+        literal = node.get("reference")
+        if type_name == "Reference" and isinstance(literal, str):
+            yield literal
+        keys = _keys(_actual(node, type_name))
+        for key, value in node.items():
+            if isinstance(value, (dict, list)) and key in keys:
+                yield from references(value, keys[key])
+
+
+def replaced(node: Any, type_name: str, targets: Mapping[str, str]) -> Any:
+    """`node` with every reference, URI and narrative link that names a key of `targets` naming its value."""
+    if isinstance(node, list):
+        return [replaced(item, type_name, targets) for item in node]
+    if isinstance(node, str):
+        if type_name == "xhtml":
+            return _ANCHOR.sub(lambda m: f"{m[1]}={m[2]}{targets.get(m[3], m[3])}{m[2]}", node)
+        return targets.get(node, node) if type_name in _URIS else node
+    if not isinstance(node, dict):
+        return node
+    keys = _keys(_actual(node, type_name))
+    copy = {key: replaced(value, keys[key], targets) if key in keys else value for key, value in node.items()}
+    if type_name == "Reference" and isinstance(node.get("reference"), str):
+        copy["reference"] = targets.get(node["reference"], node["reference"])
+    return copy
+
+
+def _actual(node: dict[str, Any], declared: str) -> str:
+    return str(node.get("resourceType", declared)) if declared == "Resource" else declared

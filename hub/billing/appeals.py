@@ -1,0 +1,344 @@
+"""Appeals (recurso de glosa): a draft from a protocol's denials, its justifications, its sending and its answer."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from canonical.billing import money
+from canonical.errors import Conflict, Misconfigured, NotFound, TryLater
+from canonical.identity import new_id
+from canonical.problem import blocking
+from hub.billing import batches, checking, guides, messages, numbers, signing
+from hub.billing.profiles import PayerProfile, payer, profile_of
+from hub.billing.replies import hear
+from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
+from hub.exchange.outbox import Outgoing, enqueue
+from hub.guard import audit
+from hub.store.database import Row, Transaction
+from hub.world import Tenant, World
+from mappings.table import HERE
+from tiss import answers, latin1, soap, transactions
+
+TRANSACTION = "RECURSO_GLOSA"
+STATUS = "SOLIC_STATUS_RECURSO_GLOSA"
+OPERATION = transactions.of(TRANSACTION).service
+STATUS_OPERATION = transactions.of(STATUS).service
+DRAFT, SENDING, RECEIVED, REFUSED, ANSWERED = "rascunho", "enviando", "recebido", "rejeitado", "respondido"
+LONGEST_JUSTIFICATION = 500
+MOST_GUIDES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a person wants appealed: a payer's protocol, some of its denials (empty: all open ones), and why.
+
+    `texts` maps a denial's id or a glosa code to the justification; others get the template of their code.
+    """
+
+    payer_id: UUID
+    protocol: str
+    denials: tuple[UUID, ...] = ()
+    texts: Mapping[str, str] | None = None
+
+
+@cache
+def _templates() -> dict[str, str]:
+    with (HERE / "tiss" / "justificativas.csv").open(encoding="utf-8", newline="") as file:
+        return {row["glosa"]: row["text"] for row in csv.DictReader(file)}
+
+
+def template(glosa: str) -> str:
+    """The justification proposed for a glosa code: its own, its group's (two digits), or the general one."""
+    found = _templates()
+    return found.get(glosa) or found.get(glosa[:2]) or found["default"]
+
+
+async def draft(tx: Transaction, wish: Wish, actor: str) -> UUID:
+    """An appeal in draft over open denials of one protocol; raises NotFound when there is none to appeal."""
+    profile = await payer(tx, wish.payer_id)
+    rows = await tx.rows(
+        "SELECT d.id, d.glosa_code, d.amount_cents, d.appeal_until, l.guide_number FROM denial d "
+        "JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id "
+        "WHERE d.tenant_id = $1 AND d.payer_id = $2 AND l.protocol = $3 AND NOT l.replaced AND d.status = 'aberta' "
+        "AND (d.guide_id IS NOT NULL OR l.guide_number = '') AND d.amount_cents > 0 "
+        "AND (cardinality($4::uuid[]) = 0 OR d.id = ANY($4::uuid[])) ORDER BY l.guide_number, l.sequence "
+        "FOR UPDATE OF d",
+        wish.payer_id,
+        wish.protocol,
+        list(wish.denials),
+    )
+    numbers_of = sorted({row["guide_number"] for row in rows})
+    allowed = set(numbers_of[:1] if "" in numbers_of else numbers_of[:MOST_GUIDES])
+    chosen = [row for row in rows if row["guide_number"] in allowed]
+    if not chosen:
+        raise NotFound("there is no open denial to appeal")
+    identity = await _insert(tx, wish, profile, chosen)
+    await tx.run(
+        "UPDATE denial SET appeal_id = $2, status = 'em recurso', justification = x.why "
+        "FROM unnest($3::uuid[], $4::text[]) AS x(id, why) WHERE denial.tenant_id = $1 AND denial.id = x.id",
+        identity,
+        [row["id"] for row in chosen],
+        [_why(row, wish.texts or {}) for row in chosen],
+    )
+    await audit.note(tx, actor, "draft-appeal", f"appeal/{identity}")
+    return identity
+
+
+async def _insert(tx: Transaction, wish: Wish, profile: PayerProfile, chosen: Sequence[Row]) -> UUID:
+    identity = new_id()
+    await tx.run(
+        "INSERT INTO appeal (tenant_id, id, payer_id, batch_id, batch_protocol, number, status, claimed_cents, "
+        "appeal_until, tiss_version) VALUES ($1, $2, $3, (SELECT batch_id FROM submission WHERE tenant_id = $1 "
+        "AND payer_id = $3 AND protocol = $4 LIMIT 1), $4, $5, $6, $7, $8, $9)",
+        identity,
+        wish.payer_id,
+        wish.protocol,
+        await numbers.take(tx, wish.payer_id, "recurso"),
+        DRAFT,
+        sum(row["amount_cents"] for row in chosen),
+        min(row["appeal_until"] for row in chosen),
+        profile.version,
+    )
+    return identity
+
+
+def _why(row: Row, texts: Mapping[str, str]) -> str:
+    own = texts.get(str(row["id"])) or texts.get(row["glosa_code"]) or template(row["glosa_code"])
+    return latin1.fit(" ".join(own.split()), LONGEST_JUSTIFICATION)
+
+
+async def discard(tx: Transaction, appeal_id: UUID, actor: str) -> None:
+    """Drop a draft; its denials are open again. Raises NotFound, Conflict."""
+    row = await _appeal(tx, appeal_id)
+    if row["status"] != DRAFT:
+        raise Conflict("only a draft can be dropped")
+    await _release(tx, appeal_id)
+    await _set(tx, appeal_id, "descartado")
+    await audit.note(tx, actor, "discard-appeal", f"appeal/{appeal_id}")
+
+
+async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, actor: str) -> str:
+    """Build, check, sign and queue an appeal; returns its status (`bloqueado` keeps the findings in its row)."""
+    row = await _appeal(tx, appeal_id)
+    if row["status"] not in (DRAFT, batches.BLOCKED):
+        raise Conflict("the appeal has been sent already")
+    today = world.now().astimezone(ZoneInfo(tenant.zone)).date()
+    if deadline_passed(row, today):
+        raise Conflict("the payer's deadline for this appeal is over")
+    profile = await payer(tx, row["payer_id"])
+    mark = await messages.stamp(world, tenant, tx, profile)
+    body = {"guiaRecursoGlosa": {**await _tree(tx, profile, row), "dataRecurso": today.isoformat()}}
+    raw = messages.request(profile, TRANSACTION, body, mark)
+    problems = checking.findings(raw, profile, today)
+    await tx.run(
+        "UPDATE appeal SET problems = $3, hash = $4, tiss_version = $5 WHERE tenant_id = $1 AND id = $2",
+        appeal_id,
+        guides.told(problems),
+        batches.hash_of(raw),
+        profile.version,
+    )
+    if blocking(problems):
+        await _set(tx, appeal_id, batches.BLOCKED)
+        return batches.BLOCKED
+    await queue(tx, profile, row, soap.envelope(await signing.signed(world, tx, profile, raw)))
+    await audit.note(tx, actor, "send-appeal", f"appeal/{appeal_id}")
+    return SENDING
+
+
+async def queue(tx: Transaction, profile: PayerProfile, row: Row, content: bytes) -> None:
+    """Put an appeal's exact bytes into the outbox (`row`: its id and number)."""
+    delivery = await enqueue(
+        tx,
+        profile.partner,
+        Outgoing(
+            operation=OPERATION,
+            format="tiss",
+            type=TRANSACTION,
+            content=content,
+            control_id=str(row["number"]),
+            charset="iso-8859-1",
+            purpose={"appeal": str(row["id"])},
+        ),
+    )
+    await tx.run(
+        "UPDATE appeal SET status = $3, delivery_id = $4, message_id = (SELECT message_id FROM delivery "
+        "WHERE tenant_id = $1 AND id = $4), updated_at = now() WHERE tenant_id = $1 AND id = $2",
+        row["id"],
+        SENDING,
+        delivery,
+    )
+
+
+async def _tree(tx: Transaction, profile: PayerProfile, row: Row) -> dict[str, Any]:
+    """guiaRecursoGlosa: items by guide; a guide judged as a whole is appealed as a whole."""
+    rows = await tx.rows(
+        "SELECT d.glosa_code, d.amount_cents, d.justification, l.guide_number, l.sequence, i.tiss_table, i.code, "
+        "i.description, i.executed_on FROM denial d "
+        "JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id "
+        "LEFT JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.sequence = l.sequence "
+        "WHERE d.tenant_id = $1 AND d.appeal_id = $2 ORDER BY l.guide_number, l.sequence, d.glosa_code",
+        row["id"],
+    )
+    by_guide: dict[str, list[Row]] = defaultdict(list)
+    for found in rows:
+        by_guide[found["guide_number"]].append(found)
+    number = await tx.value("SELECT number FROM batch WHERE tenant_id = $1 AND id = $2", row["batch_id"])
+    if number is None or not row["batch_protocol"].isdigit():
+        raise Misconfigured("an appeal needs the batch it is about, and a numeric protocol")
+    whole = by_guide.pop("", [])
+    return {
+        "registroANS": profile.ans,
+        "numeroGuiaRecGlosaPrestador": str(row["number"]),
+        "nomeOperadora": profile.partner.name,
+        "objetoRecurso": "1" if whole else "2",
+        "dadosContratado": profile.contracted,
+        "numeroLote": str(number),
+        "numeroProtocolo": row["batch_protocol"],
+        "opcaoRecurso": _protocol(whole) if whole else {"recursoGuia": [_guide(n, of) for n, of in by_guide.items()]},
+        "valorTotalRecursado": money(sum(found["amount_cents"] for found in rows)),
+    }
+
+
+def _protocol(rows: Sequence[Row]) -> dict[str, Any]:
+    """The protocol as a whole: one glosa code and its justification."""
+    first = rows[0]
+    return {
+        "recursoProtocolo": {
+            "codigoGlosaProtocolo": first["glosa_code"],
+            "justificativaProtocolo": first["justification"],
+        }
+    }
+
+
+def _guide(number: str, rows: Sequence[Row]) -> dict[str, Any]:
+    whole = [row for row in rows if row["code"] is None]
+    if whole:
+        option: dict[str, Any] = {
+            "recursoGuiaCompleta": [
+                {"codGlosaGuia": row["glosa_code"], "justificativaGuia": row["justification"]} for row in whole
+            ]
+        }
+    else:
+        option = {"itensGuia": [_item(row) for row in rows]}
+    return {"numeroGuiaOrigem": number, "opcaoRecursoGuia": option}
+
+
+def _item(row: Row) -> dict[str, Any]:
+    return {
+        "sequencialItem": str(row["sequence"]),
+        "dataInicio": row["executed_on"].isoformat(),
+        "procRecurso": {
+            "codigoTabela": row["tiss_table"],
+            "codigoProcedimento": row["code"],
+            "descricaoProcedimento": row["description"],
+        },
+        "codGlosaItem": row["glosa_code"],
+        "valorRecursado": money(row["amount_cents"]),
+        "justificativaItem": row["justification"],
+    }
+
+
+@on_reply(OPERATION)
+async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
+    """The answer to an appeal: its protocol, or a refusal kept verbatim (its denials are then open again)."""
+    appeal_id = UUID(reply.purpose["appeal"])
+    heard = hear(reply.content)
+    protocol = heard.first(answers.AppealProtocol)
+    if isinstance(protocol, answers.AppealProtocol):
+        await tx.run(
+            "UPDATE appeal SET protocol = $3, status = $4, reason = NULL, updated_at = now() "
+            "WHERE tenant_id = $1 AND id = $2",
+            appeal_id,
+            protocol.number,
+            RECEIVED,
+        )
+        await tx.run(
+            "UPDATE batch SET status = 'recurso', updated_at = now() FROM appeal a WHERE batch.tenant_id = $1 "
+            "AND a.tenant_id = $1 AND a.id = $2 AND batch.id = a.batch_id",
+            appeal_id,
+        )
+    elif heard.refusal is not None and heard.refusal.action != "retry":
+        await _set(tx, appeal_id, REFUSED, heard.refusal.reason)
+        await _release(tx, appeal_id)
+    else:
+        await _set(tx, appeal_id, "incerto", heard.refusal.reason if heard.refusal else heard.unreadable)
+
+
+@reconcile(OPERATION)
+async def lost_reply(world: World, tenant: Tenant, doubt: Doubt) -> bytes | None:
+    """An appeal in doubt goes out again only to a payer that recognises a repeated one; else a person must look."""
+    async with world.transaction(tenant) as tx:
+        await _set(tx, UUID(doubt.purpose["appeal"]), "incerto", "transport.no-answer")
+    if profile_of(doubt.partner).resend == "same-bytes":
+        return None
+    raise TryLater("the payer may have the appeal already; a person must look", code="appeal.in-doubt")
+
+
+@on_reply(STATUS_OPERATION)
+async def answered(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
+    """The decision on an appeal: what was granted, by item, and the batch's end when nothing is open any more."""
+    appeal_id = UUID(reply.purpose["appeal"])
+    found = hear(reply.content).first(answers.AppealAnswer)
+    if not isinstance(found, answers.AppealAnswer):
+        return
+    await tx.run(
+        "UPDATE appeal SET status = $3, granted_cents = $4, updated_at = now() WHERE tenant_id = $1 AND id = $2",
+        appeal_id,
+        ANSWERED,
+        found.granted_cents,
+    )
+    for line in found.lines:
+        await tx.run(
+            "UPDATE denial SET granted_cents = $5, status = CASE WHEN $5 >= amount_cents THEN 'revertida' "
+            "WHEN $5 > 0 THEN 'revertida parcial' ELSE 'mantida' END FROM statement_line l "
+            "WHERE denial.tenant_id = $1 AND denial.appeal_id = $2 AND l.tenant_id = $1 "
+            "AND l.id = denial.statement_line_id AND l.guide_number = $3 AND l.sequence = $4 "
+            "AND denial.glosa_code = $6",
+            appeal_id,
+            line.provider_number,
+            line.sequence or 0,
+            line.granted_cents,
+            line.glosa,
+        )
+    await tx.run(
+        "UPDATE batch SET status = 'encerrado', updated_at = now() FROM appeal a WHERE batch.tenant_id = $1 "
+        "AND a.tenant_id = $1 AND a.id = $2 AND batch.id = a.batch_id AND NOT EXISTS ("
+        " SELECT 1 FROM denial d JOIN guide g ON g.tenant_id = $1 AND g.id = d.guide_id WHERE d.tenant_id = $1 "
+        " AND g.batch_id = batch.id AND d.status IN ('aberta', 'em recurso') AND d.amount_cents > 0)",
+        appeal_id,
+    )
+
+
+def deadline_passed(row: Row, today: datetime.date) -> bool:
+    """Whether the payer's time for an appeal is over."""
+    return row["appeal_until"] is not None and row["appeal_until"] < today
+
+
+async def _release(tx: Transaction, appeal_id: UUID) -> None:
+    await tx.run(
+        "UPDATE denial SET appeal_id = NULL, status = 'aberta' WHERE tenant_id = $1 AND appeal_id = $2", appeal_id
+    )
+
+
+async def _set(tx: Transaction, appeal_id: UUID, status: str, reason: str | None = None) -> None:
+    await tx.run(
+        "UPDATE appeal SET status = $3, reason = $4, updated_at = now() WHERE tenant_id = $1 AND id = $2",
+        appeal_id,
+        status,
+        reason,
+    )
+
+
+async def _appeal(tx: Transaction, appeal_id: UUID) -> Row:
+    row = await tx.row("SELECT * FROM appeal WHERE tenant_id = $1 AND id = $2 FOR UPDATE", appeal_id)
+    if row is None:
+        raise NotFound("there is no such appeal")
+    return row

@@ -1,0 +1,264 @@
+"""Batches (lotes): ready guides of one kind and payer, checked, hashed, signed and put into the outbox, or blocked."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from canonical.errors import Conflict, Misconfigured, NotFound
+from canonical.identity import new_id
+from canonical.problem import Problem, blocking
+from hub.billing import checking, guides, messages, numbers, signing
+from hub.billing.profiles import PayerProfile, payer, payers
+from hub.exchange.outbox import Outgoing, enqueue
+from hub.guard import audit
+from hub.store.database import Row, Transaction
+from hub.world import Tenant, World
+from mappings.guides import plan
+from tiss import epilogo, soap, transactions
+from tiss import message as tiss_message
+from tiss.build import UnknownElement
+
+SENDING, BLOCKED, REFUSED, ENDED = "enviando", "bloqueado", "rejeitado", "encerrado"
+TRANSACTION = "ENVIO_LOTE_GUIAS"
+OPERATION = transactions.of(TRANSACTION).service
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """One closed batch: its id and number, how many guides, and whether it is on its way."""
+
+    id: UUID
+    number: int
+    guides: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """A batch as it goes out: the exact bytes (None when blocked), their hash, and the findings."""
+
+    content: bytes | None
+    hash: str
+    problems: tuple[Problem, ...]
+
+
+async def close_batches(world: World, tenant: Tenant, payer_id: UUID | None = None) -> list[Closed]:
+    """Close what is ready, payer by payer (or for one), each payer in its own transaction."""
+    async with world.transaction(tenant) as tx:
+        wanted = [profile.partner.id for profile in await payers(tx)]
+    closed: list[Closed] = []
+    for identity in wanted:
+        if payer_id in (None, identity):
+            while made := await _close_payer(world, tenant, identity):
+                closed += made
+    return closed
+
+
+async def _close_payer(world: World, tenant: Tenant, payer_id: UUID) -> list[Closed]:
+    async with world.transaction(tenant) as tx:
+        profile = await payer(tx, payer_id)
+        rows = await tx.rows(
+            "SELECT id, kind, competence, number, total_cents, tree FROM guide WHERE tenant_id = $1 AND payer_id = $2 "
+            "AND status = 'pronta' AND batch_id IS NULL AND tiss_version = $3 "
+            "ORDER BY kind, competence, length(number), number LIMIT $4 FOR UPDATE SKIP LOCKED",
+            payer_id,
+            profile.version,
+            _AT_ONCE,
+        )
+        return [await _close(world, tenant, tx, profile, part) for part in parts(rows, profile.guides_per_batch)]
+
+
+def parts(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
+    """Groups of one kind and competência with at most `most` guides each, in order."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[(row["kind"], row["competence"])].append(row)
+    for group in groups.values():
+        for start in range(0, len(group), most):
+            yield group[start : start + most]
+
+
+async def _close(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, rows: Sequence[Row]) -> Closed:
+    number = await numbers.take(tx, profile.partner.id, "lote")
+    sealed, sequence = await _seal(world, tenant, tx, profile, (number, rows))
+    batch_id = new_id()
+    status = BLOCKED if sealed.content is None else SENDING
+    await tx.run(
+        "INSERT INTO batch (tenant_id, id, payer_id, number, kind, status, tiss_version, guides, total_cents, hash, "
+        "sequence, rule_set, tables, problems) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        batch_id,
+        profile.partner.id,
+        number,
+        rows[0]["kind"],
+        status,
+        profile.version,
+        len(rows),
+        sum(row["total_cents"] for row in rows),
+        sealed.hash or None,
+        sequence,
+        checking.rule_set(),
+        checking.table_versions(),
+        guides.told(sealed.problems),
+    )
+    await tx.run(
+        "UPDATE guide SET batch_id = $2, status = $3, updated_at = now() WHERE tenant_id = $1 AND id = ANY($4::uuid[])",
+        batch_id,
+        "bloqueada" if sealed.content is None else "enviada",
+        [row["id"] for row in rows],
+    )
+    await _tell_guides(tx, rows, sealed.problems)
+    if sealed.content is not None:
+        await send(tx, profile, batch_id, number, sealed.content)
+    await audit.note(tx, "billing", "close-batch", f"batch/{batch_id}", "success" if sealed.content else "failure")
+    return Closed(id=batch_id, number=number, guides=len(rows), status=status)
+
+
+async def _seal(
+    world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, made: tuple[int, Sequence[Row]]
+) -> tuple[Sealed, int]:
+    """The batch message, checked; blocked by any blocking finding, a missing login or a missing certificate."""
+    number, rows = made
+    sequence = 0
+    try:
+        mark = await messages.stamp(world, tenant, tx, profile)
+        sequence = mark.sequence
+        element = plan(rows[0]["kind"]).guide
+        body = {"numeroLote": str(number), "guiasTISS": {element: [json.loads(row["tree"]) for row in rows]}}
+        raw = await asyncio.to_thread(messages.request, profile, TRANSACTION, body, mark)
+        problems = await asyncio.to_thread(checking.findings, raw, profile, _today(world, tenant))
+        stated = hash_of(raw)
+        if blocking(problems):
+            return Sealed(content=None, hash=stated, problems=tuple(problems)), sequence
+        return Sealed(
+            content=await signing.signed(world, tx, profile, raw), hash=stated, problems=tuple(problems)
+        ), sequence
+    except UnknownElement as error:
+        return Sealed(content=None, hash="", problems=(Problem("guide.mapping", str(error)),)), sequence
+    except Misconfigured as error:
+        code = error.code if error.code.startswith("batch.") else "batch.no-login"
+        return Sealed(content=None, hash="", problems=(Problem(code),)), sequence
+
+
+def hash_of(raw: bytes) -> str:
+    """The hash a message carries."""
+    found = tiss_message.read(raw)
+    return "" if isinstance(found, Problem) else epilogo.stated(found.root)
+
+
+async def send(tx: Transaction, profile: PayerProfile, batch_id: UUID, number: int, content: bytes) -> UUID:
+    """Put a batch's exact bytes into the outbox under a new submission; returns the submission's id."""
+    submission = new_id()
+    delivery = await enqueue(
+        tx,
+        profile.partner,
+        Outgoing(
+            operation=OPERATION,
+            format="tiss",
+            type=TRANSACTION,
+            content=soap.envelope(content),
+            control_id=str(number),
+            charset="iso-8859-1",
+            purpose={"submission": str(submission), "batch": str(batch_id)},
+        ),
+    )
+    await tx.run(
+        "UPDATE batch SET message_id = (SELECT message_id FROM delivery WHERE tenant_id = $1 AND id = $3), "
+        "status = $4, reason = NULL, updated_at = now() WHERE tenant_id = $1 AND id = $2",
+        batch_id,
+        delivery,
+        SENDING,
+    )
+    await tx.run(
+        "INSERT INTO submission (tenant_id, id, payer_id, batch_id, delivery_id, status) "
+        "VALUES ($1, $2, $3, $4, $5, $6)",
+        submission,
+        profile.partner.id,
+        batch_id,
+        delivery,
+        SENDING,
+    )
+    return submission
+
+
+async def resend(tx: Transaction, batch_id: UUID, actor: str) -> UUID:
+    """Send a batch's same bytes again (lost, refused, or unknown outcome); raises NotFound, Conflict."""
+    row = await _batch(tx, batch_id)
+    if row["message_id"] is None or row["status"] == BLOCKED:
+        raise Conflict("a blocked batch has nothing to send; repair its guides and close a new one")
+    waiting = await tx.value(
+        "SELECT count(*) FROM submission s JOIN delivery d ON d.tenant_id = $1 AND d.id = s.delivery_id "
+        "WHERE s.tenant_id = $1 AND s.batch_id = $2 AND d.status IN ('QUEUED', 'DEAD')",
+        batch_id,
+    )
+    if waiting or row["protocol"]:
+        raise Conflict("the batch is still waiting to be sent, or the payer has given a protocol for it already")
+    kept = await tx.value("SELECT content FROM message WHERE tenant_id = $1 AND id = $2", row["message_id"])
+    await audit.note(tx, actor, "resend-batch", f"batch/{batch_id}")
+    return await send(tx, await payer(tx, row["payer_id"]), batch_id, row["number"], content_of(bytes(kept)))
+
+
+async def reopen(tx: Transaction, batch_id: UUID, actor: str, today: datetime.date) -> int:
+    """Give the guides of a blocked or refused batch back for repair; returns how many. Its number stays used."""
+    row = await _batch(tx, batch_id)
+    if row["status"] not in (BLOCKED, REFUSED):
+        raise Conflict("only a blocked or refused batch gives its guides back")
+    found = await tx.rows(
+        "UPDATE guide SET batch_id = NULL, status = 'pendente', updated_at = now() "
+        "WHERE tenant_id = $1 AND batch_id = $2 RETURNING id",
+        batch_id,
+    )
+    await tx.run("UPDATE batch SET status = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2", batch_id, ENDED)
+    await audit.note(tx, actor, "reopen-batch", f"batch/{batch_id}")
+    await guides.rebuild(tx, today, [guide["id"] for guide in found])
+    return len(found)
+
+
+async def document(tx: Transaction, batch_id: UUID) -> bytes:
+    """The exact TISS message of a batch as it was sent; raises NotFound."""
+    row = await _batch(tx, batch_id)
+    raw = await tx.value("SELECT content FROM message WHERE tenant_id = $1 AND id = $2", row["message_id"])
+    if raw is None:
+        raise NotFound("the batch was blocked; nothing was sent")
+    return content_of(bytes(raw))
+
+
+def content_of(enveloped: bytes) -> bytes:
+    """The message inside an envelope of ours."""
+    found = soap.read(enveloped)
+    if not isinstance(found, soap.Body):
+        raise TypeError("a kept batch is no envelope")
+    return found.content
+
+
+async def _batch(tx: Transaction, batch_id: UUID) -> Row:
+    row = await tx.row(
+        "SELECT b.*, (SELECT max(protocol) FROM submission s WHERE s.tenant_id = $1 AND s.batch_id = b.id) AS protocol "
+        "FROM batch b WHERE b.tenant_id = $1 AND b.id = $2 FOR UPDATE OF b",
+        batch_id,
+    )
+    if row is None:
+        raise NotFound("there is no such batch")
+    return row
+
+
+async def _tell_guides(tx: Transaction, rows: Sequence[Row], problems: Sequence[Problem]) -> None:
+    """Each finding that lies in a guide is kept with that guide too."""
+    by_guide: dict[UUID, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        position = checking.guide_of(problem)
+        if position is not None and position <= len(rows):
+            by_guide[rows[position - 1]["id"]].append(problem)
+    for guide_id, found in by_guide.items():
+        await tx.run("UPDATE guide SET problems = $3 WHERE tenant_id = $1 AND id = $2", guide_id, guides.told(found))
+
+
+def _today(world: World, tenant: Tenant) -> datetime.date:
+    return world.now().astimezone(ZoneInfo(tenant.zone)).date()

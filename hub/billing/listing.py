@@ -1,0 +1,260 @@
+"""Lists of billing rows with a cursor that stays right while rows are added: newest last, keyset by id."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from canonical.errors import NotFound, Refused
+from hub.guard import audit
+from hub.store.database import Row, Transaction
+
+MOST = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What can be listed: its table, the columns shown, those a caller may filter by, and JSON columns."""
+
+    table: str
+    columns: tuple[str, ...]
+    filters: tuple[str, ...]
+    documents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page and the cursor of the next (None: this is the last)."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+
+
+KINDS = {
+    "guides": Kind(
+        table="guide",
+        columns=(
+            "id", "payer_id", "kind", "number", "status", "tiss_version", "patient_id", "encounter_id", "competence",
+            "executed_on", "total_cents", "batch_id", "version", "problems", "created_at", "updated_at",
+        ),
+        filters=("status", "kind", "competence", "batch_id", "encounter_id", "patient_id", "number"),
+        documents=("problems",),
+    ),
+    "batches": Kind(
+        table="batch",
+        columns=(
+            "id", "payer_id", "number", "sequence", "kind", "status", "tiss_version", "guides", "total_cents", "hash",
+            "rule_set", "tables", "reason", "problems", "created_at", "updated_at",
+        ),
+        filters=("status", "kind"),
+        documents=("problems",),
+    ),
+    "submissions": Kind(
+        table="submission",
+        columns=(
+            "id", "payer_id", "batch_id", "protocol", "status", "payer_status", "reason", "sent_at", "received_at",
+            "polled_at", "settled",
+        ),
+        filters=("status", "protocol", "batch_id"),
+    ),
+    "statements": Kind(
+        table="statement",
+        columns=(
+            "id", "payer_id", "submission_id", "number", "protocol", "payer_status", "issued_on", "billed_cents",
+            "processed_cents", "paid_cents", "denied_cents", "problems", "replaced", "created_at",
+        ),
+        filters=("protocol", "submission_id"),
+        documents=("problems",),
+    ),
+    "statement-lines": Kind(
+        table="statement_line",
+        columns=(
+            "id", "payer_id", "statement_id", "protocol", "guide_number", "sequence", "tiss_table", "code",
+            "billed_cents", "processed_cents", "paid_cents", "denied_cents", "guide_id", "orphan", "replaced",
+        ),
+        filters=("protocol", "guide_number", "statement_id", "guide_id"),
+    ),
+    "denials": Kind(
+        table="denial",
+        columns=(
+            "id", "payer_id", "statement_line_id", "guide_id", "glosa_code", "description", "amount_cents", "status",
+            "appeal_until", "appeal_id", "justification", "granted_cents", "created_at",
+        ),
+        filters=("status", "glosa_code", "guide_id", "appeal_id"),
+    ),
+    "appeals": Kind(
+        table="appeal",
+        columns=(
+            "id", "payer_id", "batch_id", "batch_protocol", "number", "status", "protocol", "claimed_cents",
+            "granted_cents", "appeal_until", "hash", "reason", "problems", "created_at", "updated_at",
+        ),
+        filters=("status", "batch_protocol", "protocol"),
+        documents=("problems",),
+    ),
+}  # fmt: skip
+
+
+async def page(tx: Transaction, name: str, filters: dict[str, str], after: str = "", limit: int = 50) -> Page:
+    """One page of a kind; `payer` in the filters is a registro ANS. Raises NotFound for an unknown kind or cursor."""
+    kind = KINDS.get(name)
+    if kind is None:
+        raise NotFound("there is no such list")
+    clauses: list[str] = ["t.tenant_id = $1"]
+    values: list[Any] = []
+    if after:
+        values.append(_identity(after))
+        clauses.append(f"t.id > ${len(values) + 1}")
+    for column, value in filters.items():
+        values.append(plain_text(value))
+        if column == "payer":
+            clauses.append(f"p.code = ${len(values) + 1}")
+        elif column in kind.filters:
+            clauses.append(f"t.{column}::text = ${len(values) + 1}")
+        else:
+            raise Refused("this list has no such filter", code="failure.request")
+    size = max(1, min(limit, MOST))
+    shown = ", ".join(f"t.{column}" for column in kind.columns)
+    rows = await tx.rows(
+        f"SELECT {shown}, p.code AS payer FROM {kind.table} t JOIN partner p ON p.tenant_id = $1 AND p.id = t.payer_id "
+        f"WHERE {' AND '.join(clauses)} ORDER BY t.id LIMIT {size + 1}",
+        *values,
+    )
+    found = [_shown(row, kind) for row in rows[:size]]
+    return Page(rows=found, next=found[-1]["id"] if len(rows) > size else None)
+
+
+async def one(tx: Transaction, name: str, identity: UUID) -> dict[str, Any]:
+    """One row of a kind; raises NotFound."""
+    kind = KINDS[name]
+    shown = ", ".join(f"t.{column}" for column in kind.columns)
+    row = await tx.row(
+        f"SELECT {shown}, p.code AS payer FROM {kind.table} t JOIN partner p ON p.tenant_id = $1 AND p.id = t.payer_id "
+        "WHERE t.tenant_id = $1 AND t.id = $2",
+        identity,
+    )
+    if row is None:
+        raise NotFound("there is no such record")
+    return _shown(row, kind)
+
+
+async def guide(tx: Transaction, guide_id: UUID, actor: str) -> dict[str, Any]:
+    """One guide with its tree, items and findings; the reading is audited. Raises NotFound."""
+    kind = KINDS["guides"]
+    row = await tx.row(
+        f"SELECT {', '.join(f't.{column}' for column in kind.columns)}, t.tree, p.code AS payer FROM guide t "
+        "JOIN partner p ON p.tenant_id = $1 AND p.id = t.payer_id WHERE t.tenant_id = $1 AND t.id = $2",
+        guide_id,
+    )
+    if row is None:
+        raise NotFound("there is no such guide")
+    items = await tx.rows(
+        "SELECT sequence, section, tiss_table, code, description, executed_on, quantity, unit_cents, total_cents, "
+        "charge_id FROM guide_item WHERE tenant_id = $1 AND guide_id = $2 ORDER BY sequence",
+        guide_id,
+    )
+    await audit.note(tx, actor, "read", f"guide/{guide_id}")
+    return {**_shown(row, kind), "tree": json.loads(row["tree"]), "items": [_plain(dict(item)) for item in items]}
+
+
+def plain_text(value: str) -> str:
+    """`value`, which the store must be able to hold; raises Refused for NUL characters."""
+    if "\x00" in value:
+        raise Refused("a value holds a NUL character", code="failure.request")
+    return value
+
+
+async def payer_id(tx: Transaction, ans: str) -> UUID:
+    """The id of the payer with a registro ANS; raises NotFound."""
+    found = await tx.value(
+        "SELECT id FROM partner WHERE tenant_id = $1 AND kind = 'payer' AND code = $2", plain_text(ans)
+    )
+    if found is None:
+        raise NotFound("there is no such payer")
+    return UUID(str(found))
+
+
+_ITEMS = """
+SELECT g.id, g.number, i.sequence, i.code, i.total_cents AS billed, coalesce(l.paid, 0) AS paid,
+       coalesce(l.denied, 0) AS denied
+FROM submission s
+JOIN guide g ON g.tenant_id = $1 AND g.batch_id = s.batch_id
+JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = g.id
+LEFT JOIN (
+    SELECT guide_id, sequence, sum(paid_cents) AS paid, sum(denied_cents) AS denied FROM statement_line
+    WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_id IS NOT NULL
+    GROUP BY guide_id, sequence
+) l ON l.guide_id = g.id AND l.sequence = i.sequence
+WHERE s.tenant_id = $1 AND s.payer_id = $2 AND s.protocol = $3 AND s.status <> 'substituido'
+ORDER BY length(g.number), g.number, i.sequence
+"""
+_WHOLE = """
+SELECT guide_id, sum(paid_cents) AS paid, sum(denied_cents) AS denied FROM statement_line
+WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_id IS NOT NULL AND sequence = 0
+GROUP BY guide_id
+"""
+
+
+_PROTOCOL = """
+SELECT coalesce(sum(paid_cents), 0) AS paid, coalesce(sum(denied_cents), 0) AS denied FROM statement_line
+WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_number = '' AND sequence = 0
+"""
+
+
+async def reconciliation(tx: Transaction, protocol: str, payer: UUID) -> dict[str, Any]:
+    """Billed = paid + glosa + open for every item, guide and the protocol, and the lines that are not ours."""
+    rows = await tx.rows(_ITEMS, payer, plain_text(protocol))
+    if not rows:
+        raise NotFound("there is no such protocol")
+    whole = await tx.rows(_WHOLE, payer, protocol)
+    orphans = await tx.rows(
+        "SELECT guide_number, sequence, code, billed_cents, paid_cents, denied_cents FROM statement_line "
+        "WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND orphan <> '' ORDER BY id",
+        payer,
+        protocol,
+    )
+    guides = _guides(rows, {row["guide_id"]: row for row in whole})
+    total = {name: sum(guide[name] for guide in guides) for name in ("billed", "paid", "denied")}
+    above = await tx.row(_PROTOCOL, payer, protocol)
+    total["paid"] += int(above["paid"]) if above else 0
+    total["denied"] += int(above["denied"]) if above else 0
+    total["open"] = total["billed"] - total["paid"] - total["denied"]
+    return {"protocol": protocol, **total, "guides": guides, "orphans": [_plain(dict(row)) for row in orphans]}
+
+
+def _guides(rows: list[Row], whole: dict[UUID, Row]) -> list[dict[str, Any]]:
+    found: dict[UUID, dict[str, Any]] = {}
+    for row in rows:
+        extra = whole.get(row["id"])
+        start = {"paid": int(extra["paid"]) if extra else 0, "denied": int(extra["denied"]) if extra else 0}
+        guide = found.setdefault(row["id"], {"number": row["number"], "billed": 0, **start, "items": []})
+        item = {name: int(row[name]) for name in ("sequence", "billed", "paid", "denied")}
+        guide["items"].append({**item, "code": row["code"], "open": item["billed"] - item["paid"] - item["denied"]})
+        for name in ("billed", "paid", "denied"):
+            guide[name] += item[name]
+    for guide in found.values():
+        guide["open"] = guide["billed"] - guide["paid"] - guide["denied"]
+    return list(found.values())
+
+
+def _shown(row: Row, kind: Kind) -> dict[str, Any]:
+    found = {column: row[column] for column in ("payer", *kind.columns) if column != "payer_id"}
+    for column in kind.documents:
+        found[column] = json.loads(found[column])
+    return _plain(found)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """UUIDs and times as texts."""
+    return {
+        name: value.isoformat() if hasattr(value, "isoformat") else str(value) if isinstance(value, UUID) else value
+        for name, value in row.items()
+    }
+
+
+def _identity(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("the cursor is not one of ours") from None

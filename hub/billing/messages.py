@@ -1,0 +1,65 @@
+"""TISS requests to a payer: header, login, body and hash in the web-service form, and the envelope around them."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hub.billing import numbers, vault
+from hub.billing.profiles import PayerProfile
+from hub.store.database import Transaction
+from hub.world import Tenant, World
+from tiss import build, transactions
+
+Tree = dict[str, Any]
+_MODULUS = 10**12  # sequencialTransacao and numeroLote have at most 12 digits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What makes one message this message: its number, its local time, and the login the payer wants."""
+
+    sequence: int
+    at: datetime.datetime
+    login: dict[str, str] | None
+
+
+async def stamp(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile) -> Stamp:
+    """A fresh transaction number with the tenant's local time."""
+    return Stamp(
+        sequence=await numbers.take(tx, profile.partner.id, "transacao"),
+        at=world.now().astimezone(ZoneInfo(tenant.zone)),
+        login=await vault.login(tx, world.settings, profile),
+    )
+
+
+def trial_stamp(today: datetime.date) -> Stamp:
+    """A stamp for checking a guide before it has a message."""
+    return Stamp(sequence=1, at=datetime.datetime.combine(today, datetime.time.max, datetime.UTC), login=None)
+
+
+def request(profile: PayerProfile, transaction: str, body: Tree, mark: Stamp) -> bytes:
+    """The exact bytes of a request in the web-service form, hash included; raises tiss.build.UnknownElement."""
+    row = transactions.of(transaction)
+    tree = {"cabecalho": header(profile, transaction, mark), row.child: body, "hash": ""}
+    return build.build(row.root, tree, profile.version, service=True)
+
+
+def header(profile: PayerProfile, transaction: str, mark: Stamp) -> Tree:
+    """cabecalho of a message from the provider to the operator."""
+    tree: Tree = {
+        "identificacaoTransacao": {
+            "tipoTransacao": transaction,
+            "sequencialTransacao": str(mark.sequence % _MODULUS),
+            "dataRegistroTransacao": mark.at.date().isoformat(),
+            "horaRegistroTransacao": mark.at.strftime("%H:%M:%S"),
+        },
+        "origem": {"identificacaoPrestador": profile.identification},
+        "destino": {"registroANS": profile.ans},
+        "Padrao": profile.version,
+    }
+    if mark.login is not None:
+        tree["loginSenhaPrestador"] = mark.login
+    return tree

@@ -1,0 +1,107 @@
+"""What a payer expects of a tenant, read from the partner's settings (its profile under the tenant's own)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from canonical.errors import Misconfigured
+from hub.exchange.partners import Partner, partner, partners_of
+from hub.store.database import Transaction
+
+PROVIDER_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "CPF", "cnpj": "CNPJ"}
+CONTRACTED_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "cpfContratado", "cnpj": "cnpjContratado"}
+_PAYER = "payer"
+log = logging.getLogger("ponte.billing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayerProfile:
+    """One payer of one tenant.
+
+    `provider` is the tenant as this payer knows it (code, cpf, cnpj, cnes, name, state, cbo); `provider_key` says which
+    of code, cpf and cnpj identifies it. `hashed_password`: the payer wants the MD5 of it. `resend` is `same-bytes` when
+    the payer recognises a repeated batch, `hold` when a person must look after an unknown outcome.
+    """
+
+    partner: Partner
+    version: str
+    signature: str
+    provider_key: str
+    provider: Mapping[str, str]
+    hashed_password: bool
+    guides_per_batch: int
+    appeal_days: int
+    poll_minutes: float
+    already_received: tuple[str, ...]
+    resend: str
+    absence: str
+    secrets: Mapping[str, str]
+
+    @property
+    def ans(self) -> str:
+        """The registro ANS."""
+        return self.partner.code
+
+    @property
+    def provider_number(self) -> str:
+        """What identifies the provider at this payer; raises Misconfigured when it is not set."""
+        value = str(self.provider.get(self.provider_key, ""))
+        if not value:
+            raise Misconfigured(f"the provider's {self.provider_key} at payer {self.ans} is not set")
+        return value
+
+    @property
+    def identification(self) -> dict[str, str]:
+        """identificacaoPrestador: exactly one of CNPJ, CPF and the code."""
+        return {PROVIDER_KEYS[self.provider_key]: self.provider_number}
+
+    @property
+    def contracted(self) -> dict[str, str]:
+        """ct_contratadoDados: the same under the names of the body."""
+        return {CONTRACTED_KEYS[self.provider_key]: self.provider_number}
+
+
+def profile_of(found: Partner) -> PayerProfile:
+    """The profile of a payer; raises Misconfigured for settings that cannot be used."""
+    settings = found.settings
+    billing = settings.get("billing", {})
+    kind, _, version = str(settings.get("speaks", "")).partition(" ")
+    if kind != "tiss" or not version:
+        raise Misconfigured(f"payer {found.code} does not say which TISS version it speaks")
+    key = str(billing.get("provider_key", "code"))
+    if key not in PROVIDER_KEYS:
+        raise Misconfigured(f"payer {found.code}: provider_key must be code, cpf or cnpj")
+    return PayerProfile(
+        partner=found,
+        version=version,
+        signature=str(settings.get("signature", "")),
+        provider_key=key,
+        provider={name: str(value) for name, value in settings.get("provider", {}).items()},
+        hashed_password=billing.get("password", "md5") == "md5",
+        guides_per_batch=max(1, min(100, int(billing.get("guides_per_batch", 100)))),
+        appeal_days=int(billing.get("appeal_days", 30)),
+        poll_minutes=float(billing.get("poll_minutes", 60)),
+        already_received=tuple(str(code) for code in billing.get("already_received", ())),
+        resend=str(billing.get("resend", "hold")),
+        absence=str(billing.get("absence", "")),
+        secrets={name: str(value) for name, value in settings.get("secrets", {}).items()},
+    )
+
+
+async def payer(tx: Transaction, payer_id: Any) -> PayerProfile:
+    """The profile of one payer; raises NotFound."""
+    return profile_of(await partner(tx, payer_id))
+
+
+async def payers(tx: Transaction) -> list[PayerProfile]:
+    """The active payers of the tenant, by registro ANS; one that is set up wrongly is left out and logged."""
+    profiles = []
+    for found in await partners_of(tx, _PAYER):
+        try:
+            profiles.append(profile_of(found))
+        except Misconfigured as error:
+            log.warning("payer %s is left out: %s", found.code, error.text)
+    return profiles

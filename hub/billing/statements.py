@@ -1,0 +1,370 @@
+"""Statements (demonstrativos de análise): every line kept as sent, matched to its guide item, summed to the cent.
+
+A later statement of the same protocol replaces the earlier one; what belongs to none of our guides is an orphan.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from canonical.billing import money
+from canonical.errors import Refused
+from canonical.identity import new_id
+from canonical.problem import Problem
+from hub.billing import guides
+from hub.billing.profiles import PayerProfile, profile_of
+from hub.billing.replies import hear
+from hub.billing.submissions import ENDED, STATEMENT_OPERATION
+from hub.exchange.handlers import Reply, on_reply
+from hub.store import bulk
+from hub.store.database import Transaction
+from hub.store.schema import billing as schema
+from hub.world import Tenant, World
+from tiss import answers
+
+OPEN = "aberta"
+_LARGEST_SEQUENCE = 1_000_000
+_LARGEST_CENTS = 10**14
+_LONGEST_NUMBER = 100
+_LINE = (
+    "id", "statement_id", "payer_id", "protocol", "guide_number", "sequence", "tiss_table", "code", "billed_cents",
+    "processed_cents", "paid_cents", "denied_cents", "guide_id", "message_id", "orphan",
+)  # fmt: skip
+_DENIAL = (
+    "id", "statement_line_id", "payer_id", "guide_id", "glosa_code", "description", "amount_cents", "status",
+    "appeal_until",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a statement came from: the payer, the message that holds it, and the day it was received."""
+
+    profile: PayerProfile
+    message_id: UUID | None
+    on: datetime.date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One judged item, or a guide judged as a whole (sequence 0)."""
+
+    guide_number: str
+    sequence: int
+    table: str
+    code: str
+    billed: int
+    processed: int
+    paid: int
+    glosas: tuple[answers.Glosa, ...]
+
+    @property
+    def denied(self) -> int:
+        """The sum of the glosas that name an amount."""
+        return sum(glosa.cents or 0 for glosa in self.glosas)
+
+
+@on_reply(STATEMENT_OPERATION)
+async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
+    """Read the statements of a reply; a submission ends when the payer says its protocol has ended."""
+    source = Source(profile=profile_of(reply.partner), message_id=reply.message_id, on=world.now().date())
+    for statement in hear(reply.content).answers:
+        if isinstance(statement, answers.Statement):
+            await take_in(tx, source, statement)
+
+
+async def take_in(tx: Transaction, source: Source, statement: answers.Statement) -> int:
+    """Store a statement's protocols; returns how many were new. The same content again changes nothing."""
+    return sum([await _protocol(tx, source, statement, protocol) for protocol in statement.protocols])
+
+
+async def _protocol(
+    tx: Transaction, source: Source, statement: answers.Statement, protocol: answers.StatementProtocol
+) -> bool:
+    lines = [line for guide in protocol.guides for line in lines_of(guide)]
+    lines += whole_protocol(protocol, sum(line.denied for line in lines))
+    refuse_unbelievable(protocol.number, lines)
+    payer_id = source.profile.partner.id
+    digest = hashlib.sha256(repr((protocol.number, lines)).encode()).hexdigest()
+    # one statement of a payer at a time: two replies must not both replace the former
+    await tx.run("SELECT 1 FROM partner WHERE tenant_id = $1 AND id = $2 FOR UPDATE", payer_id)
+    former = await tx.row(
+        "SELECT id, digest FROM statement WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced",
+        payer_id,
+        protocol.number,
+    )
+    submission = await _submission(tx, payer_id, protocol)
+    if former is not None and former["digest"] == digest:
+        await _follow(tx, payer_id, submission, protocol)
+        return False
+    if former is not None:
+        await _replace(tx, former["id"])
+    items = await _items(tx, payer_id, [guide.provider_number for guide in protocol.guides])
+    known, problems = _judge(protocol, lines, items)
+    head = (submission, statement.number, protocol.number, protocol.status, _day(statement.issued_on) or source.on)
+    statement_id = await _insert(tx, source, head, lines, (digest, guides.told(problems)))
+    await _store(tx, source, (statement_id, protocol.number), lines, known)
+    if former is not None:
+        await _carry_over(tx, former["id"], statement_id)
+    await _follow(tx, payer_id, submission, protocol)
+    return True
+
+
+async def _insert(
+    tx: Transaction, source: Source, head: tuple[Any, ...], lines: Sequence[Line], marks: tuple[str, str]
+) -> UUID:
+    """The statement's own row: head (submission, number, protocol, status, day), sums, digest and findings."""
+    statement_id = new_id()
+    await tx.run(
+        "INSERT INTO statement (tenant_id, id, payer_id, submission_id, number, protocol, payer_status, issued_on, "
+        "billed_cents, processed_cents, paid_cents, denied_cents, digest, problems, message_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        statement_id,
+        source.profile.partner.id,
+        *head,
+        sum(line.billed for line in lines),
+        sum(line.processed for line in lines),
+        sum(line.paid for line in lines),
+        sum(line.denied for line in lines),
+        *marks,
+        source.message_id,
+    )
+    return statement_id
+
+
+def refuse_unbelievable(protocol: str, lines: Sequence[Line]) -> None:
+    """Raise Refused for numbers no statement can mean: amounts have ten digits, sequences four, protocols twelve."""
+    if max(len(protocol), *(len(line.guide_number) for line in lines), 0) > _LONGEST_NUMBER:
+        raise Refused("the statement holds a number out of range", code="statement.range")
+    for line in lines:
+        amounts = (line.billed, line.processed, line.paid, line.denied)
+        if line.sequence > _LARGEST_SEQUENCE or any(abs(amount) > _LARGEST_CENTS for amount in amounts):
+            raise Refused("the statement holds a number out of range", code="statement.range")
+
+
+def lines_of(guide: answers.StatementGuide) -> list[Line]:
+    """The lines of a guide: its items, and one for the whole guide where only that was judged."""
+    found = [
+        Line(
+            guide_number=guide.provider_number,
+            sequence=item.sequence,
+            table=item.table,
+            code=item.code,
+            billed=item.billed_cents,
+            processed=item.processed_cents,
+            paid=item.paid_cents,
+            glosas=item.glosas,
+        )
+        for item in guide.items
+    ]
+    if found and not guide.glosas:
+        return found
+    whole = Line(
+        guide_number=guide.provider_number,
+        sequence=0,
+        table="",
+        code="",
+        billed=guide.billed_cents if not found else 0,
+        processed=guide.processed_cents if not found else 0,
+        paid=guide.paid_cents if not found else 0,
+        glosas=_whole_glosas(guide, sum(line.denied for line in found)),
+    )
+    return [*found, whole]
+
+
+def whole_protocol(protocol: answers.StatementProtocol, told_by_guides: int) -> list[Line]:
+    """A line for glosas on the protocol itself: what it denies beyond its guides, on the first code."""
+    if not protocol.glosas:
+        return []
+    stated = protocol.glosa_cents if protocol.glosa_cents is not None else protocol.billed_cents - protocol.paid_cents
+    rest = max(0, stated - told_by_guides)
+    glosas = tuple(
+        answers.Glosa(code=glosa.code, text=glosa.text, cents=rest if position == 0 else 0, where=glosa.where)
+        for position, glosa in enumerate(protocol.glosas)
+    )
+    billed = protocol.billed_cents if not protocol.guides else 0
+    paid = protocol.paid_cents if not protocol.guides else 0
+    return [
+        Line(guide_number="", sequence=0, table="", code="", billed=billed, processed=billed, paid=paid, glosas=glosas)
+    ]
+
+
+def _whole_glosas(guide: answers.StatementGuide, told_by_items: int) -> tuple[answers.Glosa, ...]:
+    """The guide's own glosas; the first carries what the guide's total denies beyond its items."""
+    stated = guide.glosa_cents if guide.glosa_cents is not None else guide.billed_cents - guide.paid_cents
+    rest = max(0, stated - told_by_items)
+    return tuple(
+        answers.Glosa(code=glosa.code, text=glosa.text, cents=rest if position == 0 else 0, where=glosa.where)
+        for position, glosa in enumerate(guide.glosas)
+    )
+
+
+def _judge(
+    protocol: answers.StatementProtocol, lines: Sequence[Line], items: dict[tuple[str, int], dict[str, Any]]
+) -> tuple[dict[int, dict[str, Any]], list[Problem]]:
+    """Which line is which of our items (by position), and what does not fit."""
+    known: dict[int, dict[str, Any]] = {}
+    seen: Counter[tuple[str, int]] = Counter()
+    wrong_billed = 0
+    for position, line in enumerate(lines):
+        place = (line.guide_number, line.sequence)
+        item = items.get(place)
+        seen[place] += 1
+        if item is None or seen[place] > 1 or (line.code and item["code"] not in ("", line.code)):
+            continue
+        known[position] = item
+        wrong_billed += bool(item["code"]) and item["total_cents"] != line.billed
+    problems = sums(protocol, lines)
+    orphans = len(lines) - len(known)
+    if orphans:
+        problems.append(Problem("statement.orphan", protocol.where, args=(("count", str(orphans)),)))
+    if wrong_billed:
+        problems.append(Problem("statement.billed", protocol.where, args=(("count", str(wrong_billed)),)))
+    return known, problems
+
+
+def sums(protocol: answers.StatementProtocol, lines: Sequence[Line]) -> list[Problem]:
+    """Where the statement's own amounts disagree: informado = liberado + glosa (+ open), parts = totals."""
+    found: list[str] = []
+    for name, stated, counted in (
+        ("informado", protocol.billed_cents, sum(line.billed for line in lines)),
+        ("liberado", protocol.paid_cents, sum(line.paid for line in lines)),
+    ):
+        if stated != counted:
+            found.append(f"{name} {money(stated)}, soma dos itens {money(counted)}")
+    over = sum(line.sequence > 0 and line.paid + line.denied > line.billed for line in lines)
+    if over:
+        found.append(f"liberado + glosa acima do informado em {over} item(ns)")
+    return [Problem("statement.sum", protocol.where, args=(("what", what),)) for what in found]
+
+
+async def _items(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Our items by guide number and sequence; sequence 0 stands for the guide itself."""
+    rows = await tx.rows(
+        "SELECT g.id, g.number, g.total_cents AS whole, i.sequence, i.code, i.total_cents FROM guide g "
+        "LEFT JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = g.id "
+        "WHERE g.tenant_id = $1 AND g.payer_id = $2 AND g.number = ANY($3::text[])",
+        payer_id,
+        list(numbers),
+    )
+    found: dict[tuple[str, int], dict[str, Any]] = {("", 0): {"guide_id": None, "code": "", "total_cents": 0}}
+    for row in rows:
+        found[(row["number"], 0)] = {"guide_id": row["id"], "code": "", "total_cents": row["whole"]}
+        if row["sequence"] is not None:
+            item = {"guide_id": row["id"], "code": row["code"], "total_cents": row["total_cents"]}
+            found[(row["number"], row["sequence"])] = item
+    return found
+
+
+async def _store(
+    tx: Transaction,
+    source: Source,
+    place: tuple[UUID, str],
+    lines: Sequence[Line],
+    known: dict[int, dict[str, Any]],
+) -> None:
+    statement_id, protocol = place
+    until = source.on + datetime.timedelta(days=source.profile.appeal_days)
+    payer_id = source.profile.partner.id
+    rows, denials = [], []
+    for position, line in enumerate(lines):
+        identity, item = new_id(), known.get(position)
+        guide_id = item["guide_id"] if item else None
+        rows.append(
+            (identity, statement_id, payer_id, protocol, line.guide_number, line.sequence, line.table or None,
+             line.code or None, line.billed, line.processed, line.paid, line.denied, guide_id, source.message_id,
+             "" if item else "sem item correspondente")
+        )  # fmt: skip
+        denials += [
+            (new_id(), identity, payer_id, guide_id, glosa.code, glosa.text, glosa.cents or 0, OPEN, until)
+            for glosa in line.glosas
+        ]
+    await bulk.insert(tx, schema.statement_line, _LINE, rows)
+    await bulk.insert(tx, schema.denial, _DENIAL, denials)
+
+
+async def _replace(tx: Transaction, statement_id: UUID) -> None:
+    """Mark a statement and its lines replaced; its denials that nobody appealed are void."""
+    await tx.run("UPDATE statement SET replaced = true WHERE tenant_id = $1 AND id = $2", statement_id)
+    await tx.run("UPDATE statement_line SET replaced = true WHERE tenant_id = $1 AND statement_id = $2", statement_id)
+    await tx.run(
+        "UPDATE denial SET status = 'substituida' FROM statement_line l WHERE denial.tenant_id = $1 "
+        "AND l.tenant_id = $1 AND l.id = denial.statement_line_id AND l.statement_id = $2 AND denial.status = 'aberta'",
+        statement_id,
+    )
+
+
+async def _carry_over(tx: Transaction, former: UUID, statement_id: UUID) -> None:
+    """An appealed denial that the new statement repeats stays appealed there; the old row is void."""
+    await tx.run(
+        "WITH pairs AS (SELECT o.id AS old, n.id AS new FROM denial o "
+        " JOIN statement_line ol ON ol.tenant_id = $1 AND ol.id = o.statement_line_id AND ol.statement_id = $2 "
+        " JOIN statement_line nl ON nl.tenant_id = $1 AND nl.statement_id = $3 "
+        "  AND nl.guide_number = ol.guide_number AND nl.sequence = ol.sequence "
+        " JOIN denial n ON n.tenant_id = $1 AND n.statement_line_id = nl.id AND n.glosa_code = o.glosa_code "
+        " WHERE o.tenant_id = $1 AND o.appeal_id IS NOT NULL), "
+        "kept AS (UPDATE denial SET appeal_id = o.appeal_id, status = o.status, justification = o.justification, "
+        " granted_cents = o.granted_cents FROM pairs, denial o WHERE denial.tenant_id = $1 AND denial.id = pairs.new "
+        " AND o.tenant_id = $1 AND o.id = pairs.old RETURNING pairs.old) "
+        "UPDATE denial SET status = 'substituida', appeal_id = NULL FROM kept "
+        "WHERE denial.tenant_id = $1 AND denial.id = kept.old",
+        former,
+        statement_id,
+    )
+
+
+async def _submission(tx: Transaction, payer_id: UUID, protocol: answers.StatementProtocol) -> UUID | None:
+    found = await tx.value(
+        "SELECT id FROM submission WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 ORDER BY settled LIMIT 1",
+        payer_id,
+        protocol.number,
+    )
+    return UUID(str(found)) if found else None
+
+
+async def _follow(
+    tx: Transaction, payer_id: UUID, submission: UUID | None, protocol: answers.StatementProtocol
+) -> None:
+    """Guides, batch and submission take the state the statement tells."""
+    await tx.run(
+        "UPDATE guide SET status = CASE WHEN x.denied = 0 AND x.paid >= guide.total_cents THEN 'paga' "
+        "WHEN x.denied > 0 AND x.paid = 0 THEN 'glosada' WHEN x.denied > 0 THEN 'glosada parcial' "
+        "ELSE 'em analise' END, updated_at = now() FROM ("
+        " SELECT guide_id, sum(paid_cents) AS paid, sum(denied_cents) AS denied FROM statement_line "
+        " WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_id IS NOT NULL "
+        " GROUP BY guide_id) x WHERE guide.tenant_id = $1 AND guide.id = x.guide_id",
+        payer_id,
+        protocol.number,
+    )
+    if submission is None:
+        return
+    await tx.run(
+        "UPDATE batch SET status = CASE WHEN x.denied > 0 THEN 'glosa' WHEN x.paid >= batch.total_cents THEN 'pago' "
+        "ELSE 'demonstrativo' END, updated_at = now() FROM submission s, ("
+        " SELECT coalesce(sum(paid_cents), 0) AS paid, coalesce(sum(denied_cents), 0) AS denied FROM statement_line "
+        " WHERE tenant_id = $1 AND payer_id = $3 AND protocol = $4 AND NOT replaced AND guide_id IS NOT NULL) x "
+        "WHERE batch.tenant_id = $1 AND s.tenant_id = $1 AND s.id = $2 AND batch.id = s.batch_id "
+        "AND batch.status NOT IN ('recurso', 'encerrado')",
+        submission,
+        payer_id,
+        protocol.number,
+    )
+    await tx.run(
+        "UPDATE submission SET payer_status = $3, settled = settled OR $4 WHERE tenant_id = $1 AND id = $2",
+        submission,
+        protocol.status,
+        protocol.status in ENDED,
+    )
+
+
+def _day(text: str) -> datetime.date | None:
+    try:
+        return datetime.date.fromisoformat(text[:10])
+    except ValueError:
+        return None

@@ -1,0 +1,128 @@
+"""Clients: programs of partners that get tokens by client credentials. Secrets are kept as Argon2id hashes only.
+
+A `client_id` is `<tenant-slug>.<name>`, so the tenant is known before anything of it is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from canonical.errors import Conflict, NotFound, Refused
+from hub.guard import audit
+from hub.settings import secret_file
+from hub.world import Tenant, World
+
+TRIAL_FILE = "demo-client.secret"  # where its secret is kept
+TRIAL_SCOPES = ("system/*.*", "hl7/write", "tiss/*", "admin/*")
+_HASHER = PasswordHasher()
+_NAME = re.compile(r"[a-z0-9][a-z0-9\-]{0,62}\Z")
+# Verified against when the client is unknown, so that the time of the answer does not tell.
+_NOBODY = _HASHER.hash(secrets.token_urlsafe(32))
+
+
+class InvalidClient(Exception):
+    """The client is unknown, disabled, or its secret is wrong; which of them is not told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A client that has proved who it is."""
+
+    tenant: Tenant
+    client_id: str
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...]
+
+
+async def create(
+    world: World,
+    tenant: Tenant,
+    name: str,
+    *,
+    scopes: Iterable[str],
+    roles: Iterable[str] = (),
+    secret: str = "",
+) -> tuple[str, str]:
+    """A new client; returns its id and its secret, which is shown only now. Raises Conflict, Refused."""
+    if not _NAME.match(name):
+        raise Refused("a client's name is lower-case letters, digits and hyphens")
+    client_id, secret = f"{tenant.slug}.{name}", secret or secrets.token_urlsafe(32)
+    hashed = await asyncio.to_thread(_HASHER.hash, secret)
+    async with world.transaction(tenant) as tx:
+        tag = await tx.run(
+            "INSERT INTO client (tenant_id, client_id, name, secret_hash, roles, scopes) "
+            "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, client_id) DO NOTHING",
+            client_id,
+            name,
+            hashed,
+            " ".join(sorted(roles)),
+            " ".join(sorted(scopes)),
+        )
+        if tag.endswith(" 0"):
+            raise Conflict("the client exists already")
+        await audit.note(tx, "operator", "client-create", f"client/{client_id}")
+    return client_id, secret
+
+
+async def ensure_trial(world: World, tenant: Tenant) -> tuple[str, str]:
+    """The client `<tenant>.trial` for first steps; its secret is the one kept in the secrets folder."""
+    secret = secret_file(world.settings, TRIAL_FILE)
+    client_id = f"{tenant.slug}.trial"
+    async with world.transaction(tenant) as tx:
+        query = "SELECT secret_hash FROM client WHERE tenant_id = $1 AND client_id = $2"
+        stored = await tx.value(query, client_id)
+    if stored is None:
+        await create(world, tenant, "trial", scopes=TRIAL_SCOPES, roles=("ADMIN",), secret=secret)
+    elif not await asyncio.to_thread(_verify, stored, secret):  # another secrets folder than at first
+        async with world.transaction(tenant) as tx:
+            update = "UPDATE client SET secret_hash = $3 WHERE tenant_id = $1 AND client_id = $2"
+            await tx.run(update, client_id, await asyncio.to_thread(_HASHER.hash, secret))
+    return client_id, secret
+
+
+async def disable(world: World, tenant: Tenant, client_id: str) -> None:
+    """Refuse the client and all its tokens from now on (within a second)."""
+    async with world.transaction(tenant) as tx:
+        await tx.run("UPDATE client SET active = false WHERE tenant_id = $1 AND client_id = $2", client_id)
+        await audit.note(tx, "operator", "client-disable", f"client/{client_id}")
+
+
+async def authenticate(world: World, client_id: str, secret: str) -> Client:
+    """The client; raises InvalidClient. Failed attempts at existing clients are audited."""
+    if not client_id or not secret or len(client_id) > 200 or len(secret) > 500 or "\0" in client_id:
+        raise InvalidClient
+    try:
+        tenant = await world.tenant(client_id.partition(".")[0])
+    except NotFound:
+        tenant = None
+    row = None
+    if tenant is not None:
+        async with world.transaction(tenant) as tx:
+            query = "SELECT secret_hash, roles, scopes, active FROM client WHERE tenant_id = $1 AND client_id = $2"
+            row = await tx.row(query, client_id)
+    hashed = row["secret_hash"] if row is not None and row["secret_hash"] else _NOBODY
+    right = await asyncio.to_thread(_verify, hashed, secret)
+    if tenant is None or row is None:
+        raise InvalidClient
+    good = right and bool(row["active"])
+    async with world.transaction(tenant) as tx:
+        await audit.note(tx, client_id, "login", f"client/{client_id}", "success" if good else "failure")
+    if not good:
+        raise InvalidClient
+    return Client(
+        tenant=tenant, client_id=client_id, roles=tuple(row["roles"].split()), scopes=tuple(row["scopes"].split())
+    )
+
+
+def _verify(hashed: str, secret: str) -> bool:
+    try:
+        return bool(_HASHER.verify(hashed, secret))
+    except (Argon2Error, InvalidHashError):
+        return False

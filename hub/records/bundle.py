@@ -1,0 +1,253 @@
+"""Interactions on records, one or many in one transaction (R4 §3.1.0.11): decide, link, save once, then read.
+
+A single create, update or delete is a transaction of one entry, so every rule (permission, conditions, If-Match)
+stands in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+
+from canonical.errors import Conflict
+from canonical.identity import new_id
+from canonical.problem import Problem
+from fhir import links
+from fhir.definitions.table import resource_types
+from fhir.query import BadQuery, Query
+from hub.records import conditional
+from hub.records.acting import Action, Actor
+from hub.records.entry import METHODS, Done, Entry, Failed, is_id
+from hub.records.refusal import Refusal, refused
+from hub.records.search import Within, search
+from hub.records.write import Clash, Invalid, Saved, Write, save
+from hub.store.database import Row, Transaction
+from hub.world import World
+
+T = TypeVar("T")
+_ATTEMPTS = 4
+_ACTIONS: dict[str, Action] = {"POST": "c", "PUT": "u", "DELETE": "d"}
+
+
+async def transact(world: World, actor: Actor, entries: Sequence[Entry]) -> list[Done]:
+    """Do all `entries` or none; results in the order given. Raises Failed."""
+    causes: dict[int, Refusal | Conflict] = {}
+    for entry in entries:
+        try:
+            actor.require(entry.type_name, _action(entry))
+        except Refusal as refusal:
+            causes[entry.position] = refusal
+    if causes:
+        raise Failed(causes)
+    return await _again(lambda: _attempt(world, actor, entries))
+
+
+def _action(entry: Entry) -> Action:
+    if entry.method == "GET":
+        return "r" if entry.id else "s"
+    return _ACTIONS[entry.method]
+
+
+async def _again(work: Callable[[], Awaitable[T]]) -> T:
+    """`work`, repeated when another transaction came in between; what is wrong by itself is not repeated."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await work()
+        except Clash:
+            raise
+        except (Conflict, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            continue
+    try:
+        return await work()
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        raise Conflict("other writers hold these records") from None
+
+
+async def _attempt(world: World, actor: Actor, entries: Sequence[Entry]) -> list[Done]:
+    async with world.transaction(actor.tenant) as tx:
+        job = _Job(world, actor, tx, sorted(entries, key=lambda e: METHODS.index(e.method)))
+        done = await job.run()
+    return [done[entry.position] for entry in entries]
+
+
+class _Job:
+    """One transaction at work."""
+
+    def __init__(self, world: World, actor: Actor, tx: Transaction, entries: Sequence[Entry]) -> None:
+        self.world = world
+        self.actor = actor
+        self.tx = tx
+        self.entries = entries
+        self.setting = actor.setting(world)
+        self.done: dict[int, Done] = {}
+        self.same: dict[int, Entry] = {}  # entries that create what an earlier one creates (same ifNoneExist)
+        self.ids: dict[int, str] = {}
+
+    async def run(self) -> dict[int, Done]:
+        """Decide which record each entry means, link them, save once, then read."""
+        await self._decide()
+        targets = self._targets()
+        targets |= await self._conditional_references(targets)
+        settled = {*self.done, *self.same}
+        writers = [e for e in self.entries if e.position in self.ids and e.position not in settled]
+        self._refuse_doubles(writers)
+        writes = [self._write(entry, targets) for entry in writers]
+        for entry, saved in zip(writers, await self._save(writers, writes), strict=True):
+            self.done[entry.position] = Done(entry=entry, kind="saved", saved=saved)
+        for position, other in self.same.items():
+            self.done[position] = self.done[other.position]
+        for entry in self.entries:
+            if entry.method == "GET":
+                self.done[entry.position] = await self._read(entry)
+        return self.done
+
+    async def _decide(self) -> None:
+        queries = {e.position: self._conditions(e) for e in self.entries}
+        await conditional.lock(self.tx, [query for query in queries.values() if query])
+        creators: dict[Any, Entry] = {}
+        for entry in self.entries:
+            query = queries[entry.position]
+            found = await self._found(entry, query) if query else None
+            if entry.method == "POST":
+                self._decide_create(entry, query, found, creators)
+            elif entry.method == "PUT":
+                self.ids[entry.position] = self._decide_update(entry, found)
+            elif entry.method == "DELETE":
+                self._decide_delete(entry, found)
+
+    def _conditions(self, entry: Entry) -> Query | None:
+        text = entry.if_none_exist if entry.method == "POST" else entry.query
+        if entry.method == "GET" or entry.id or (entry.method == "POST" and not text):
+            return None
+        try:
+            return conditional.conditions_of(entry.type_name, text, self.setting)
+        except Refusal as refusal:
+            raise Failed({entry.position: refusal}) from None
+
+    async def _found(self, entry: Entry, query: Query) -> Row | None:
+        try:
+            return await conditional.resolve(self.tx, query)
+        except Refusal as refusal:
+            raise Failed({entry.position: refusal}) from None
+
+    def _decide_create(self, entry: Entry, query: Query | None, found: Row | None, creators: dict[Any, Entry]) -> None:
+        if found is not None:
+            self.ids[entry.position] = found["id"]
+            self.done[entry.position] = Done(entry=entry, kind="row", row=found)
+            return
+        key = (query.type_name, query.conditions) if query else None
+        if key is not None and key in creators:
+            self.same[entry.position] = creators[key]
+            self.ids[entry.position] = self.ids[creators[key].position]
+            return
+        if key is not None:
+            creators[key] = entry
+        self.ids[entry.position] = str(new_id())
+
+    def _decide_update(self, entry: Entry, found: Row | None) -> str:
+        """The id of the address, which the body must repeat; of a conditional update: the one found, else a new one."""
+        stated = (entry.resource or {}).get("id")
+        wanted = entry.id or (str(found["id"]) if found is not None else "")
+        if stated != wanted and (entry.id or (found is not None and stated is not None)):
+            raise Failed({entry.position: refused("malformed", "fhir.id-mismatch", f"{entry.type_name}.id")})
+        if wanted:
+            return wanted
+        return stated if isinstance(stated, str) and is_id(stated) else str(new_id())
+
+    def _decide_delete(self, entry: Entry, found: Row | None) -> None:
+        if entry.id or found is not None:
+            self.ids[entry.position] = entry.id or str(found["id"] if found is not None else "")
+        else:
+            self.done[entry.position] = Done(entry=entry, kind="row")
+
+    def _targets(self) -> dict[str, str]:
+        """What the entries call each other, and what they are called from now on."""
+        targets = {}
+        for entry in self.entries:
+            if entry.method in ("POST", "PUT") and entry.full_url:
+                name = f"{entry.type_name}/{self.ids[entry.position]}"
+                targets[entry.full_url] = name
+                tail = "/".join(entry.full_url.rsplit("/", 2)[-2:])
+                if entry.method == "POST" and "://" in entry.full_url and tail.startswith(entry.type_name + "/"):
+                    targets[tail] = name
+        return targets
+
+    async def _conditional_references(self, targets: dict[str, str]) -> dict[str, str]:
+        """`Patient?identifier=…` inside a resource means the one record that meets it (R4 §3.1.0.11.3)."""
+        found: dict[str, str] = {}
+        for entry in self.entries:
+            if entry.resource is None or entry.position in self.done:
+                continue
+            for literal in links.references(entry.resource, entry.type_name):
+                kind, mark, text = literal.partition("?")
+                if literal.startswith(("urn:uuid:", "urn:oid:")) and literal not in targets:
+                    raise Failed({entry.position: refused("malformed", "fhir.bundle.unresolved", "resource")})
+                if mark and kind in resource_types() and literal not in found:
+                    found[literal] = await self._only(entry, kind, text)
+        return found
+
+    async def _only(self, entry: Entry, kind: str, text: str) -> str:
+        try:
+            self.actor.require(kind, "s")
+            row = await conditional.resolve(self.tx, conditional.conditions_of(kind, text, self.setting))
+        except Refusal as refusal:
+            raise Failed({entry.position: refusal}) from None
+        if row is None:
+            raise Failed({entry.position: refused("precondition", "fhir.conditional.none", "resource", type=kind[:64])})
+        return f"{kind}/{row['id']}"
+
+    def _refuse_doubles(self, writers: Sequence[Entry]) -> None:
+        seen: set[tuple[str, str]] = set()
+        for entry in writers:
+            place = (entry.type_name, self.ids[entry.position])
+            if place in seen:
+                raise Failed({entry.position: refused("malformed", "fhir.bundle.twice", "request.url")})
+            seen.add(place)
+
+    def _write(self, entry: Entry, targets: dict[str, str]) -> Write:
+        body = entry.resource
+        if body is not None:
+            body = {key: value for key, value in body.items() if key != "id"}
+            if targets:
+                body = links.replaced(body, entry.type_name, targets)
+        return Write(
+            type=entry.type_name,
+            id=self.ids[entry.position],
+            body=body,
+            expected=entry.expected,
+            create=entry.method == "POST",
+        )
+
+    async def _save(self, writers: Sequence[Entry], writes: Sequence[Write]) -> list[Saved]:
+        try:
+            return await save(self.tx, writes, self.actor.origin(self.world)) if writes else []
+        except Invalid as error:
+            causes = {writers[n].position: Refusal("unprocessable", found) for n, found in error.findings.items()}
+            raise Failed(causes) from None
+        except Clash as clash:
+            raise Failed({writers[clash.position].position: clash}) from None
+
+    async def _read(self, entry: Entry) -> Done:
+        if entry.id:
+            return Done(entry=entry, kind="row", row=await self._row(entry))
+        try:
+            query = conditional.parsed(entry.type_name, entry.query, self.setting)
+            page = await search(Within(self.tx), query, lambda kind: self.actor.permits(kind, "r"))
+        except BadQuery as error:
+            raise Failed({entry.position: Refusal("malformed", [error.problem])}) from None
+        return Done(entry=entry, kind="page", page=page, query=query)
+
+    async def _row(self, entry: Entry) -> Row:
+        table, extra = ("resource", "") if entry.version is None else ("resource_version", " AND version = $4")
+        arguments = [entry.type_name, entry.id, *([entry.version] if entry.version is not None else [])]
+        row = await self.tx.row(
+            f"SELECT type, id, version, updated_at, deleted, body FROM {table} "
+            f"WHERE tenant_id = $1 AND type = $2 AND id = $3{extra}",
+            *arguments,
+        )
+        if row is None or row["deleted"]:
+            kind, code = ("not-found", "failure.not-found") if row is None else ("gone", "failure.gone")
+            raise Failed({entry.position: Refusal(kind, [Problem(code)])})  # type: ignore[arg-type]
+        return row

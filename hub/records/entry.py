@@ -1,0 +1,157 @@
+"""One requested interaction on records, alone or as an entry of a Bundle, and what became of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from canonical.errors import Conflict
+from canonical.problem import Problem
+from fhir.definitions.table import resource_types
+from fhir.query import Query
+from hub.records.refusal import Refusal, refused
+from hub.records.search import Page
+from hub.records.write import Saved
+from hub.store.database import Row
+
+MOST_ENTRIES = 10_000
+METHODS = ("DELETE", "POST", "PUT", "GET")  # the order of processing (R4 §3.1.0.11.2)
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"\Z')
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """An interaction: `id` empty means a create, a search or a conditional one by `query`."""
+
+    position: int = 0
+    method: str
+    type_name: str
+    id: str = ""
+    query: str = ""
+    version: int | None = None
+    resource: dict[str, Any] | None = None
+    full_url: str = ""
+    if_none_exist: str = ""
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The result of an entry: a write, a record read or found instead of created, or a page of a search."""
+
+    entry: Entry
+    kind: Literal["saved", "row", "page"]
+    saved: Saved | None = None
+    row: Row | None = None
+    page: Page | None = None
+    query: Query | None = None
+
+
+class Failed(Exception):
+    """Nothing was written; why, by position of the entry."""
+
+    def __init__(self, causes: Mapping[int, Refusal | Conflict]) -> None:
+        super().__init__("refused")
+        self.causes = causes
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may be a logical id."""
+    return _ID.match(text) is not None
+
+
+def version_of(tag: str) -> int:
+    """The version an ETag names; raises Refusal."""
+    match = _TAG.match(tag.strip())
+    if match is None:
+        raise refused("malformed", "fhir.if-match")
+    return int(match[1])
+
+
+def entries_of(bundle: dict[str, Any], base: str) -> list[Entry]:
+    """The entries of a transaction or batch whose structure is valid; raises Failed with all that are wrong."""
+    entries: list[Entry] = []
+    wrong: dict[int, Refusal | Conflict] = {}
+    listed: Sequence[dict[str, Any]] = bundle.get("entry", ())
+    if len(listed) > MOST_ENTRIES:
+        raise refused("malformed", "fhir.bundle.too-long", "Bundle.entry", limit=str(MOST_ENTRIES))
+    for position, item in enumerate(listed):
+        try:
+            entries.append(_entry(position, item, base))
+        except Refusal as refusal:
+            wrong[position] = refusal
+    if wrong:
+        raise Failed(wrong)
+    return entries
+
+
+def _entry(position: int, item: dict[str, Any], base: str) -> Entry:
+    request = item.get("request")
+    if not isinstance(request, dict) or not isinstance(request.get("url"), str):
+        raise refused("malformed", "fhir.bundle.request", "request")
+    method = request.get("method")
+    if method == "HEAD":
+        method = "GET"
+    if method not in METHODS:
+        raise refused("malformed", "fhir.bundle.method", "request.method")
+    found = address(str(method), request["url"].removeprefix(base + "/"))
+    found.position = position
+    found.full_url = str(item.get("fullUrl", ""))
+    found.if_none_exist = str(request.get("ifNoneExist", "")) if method == "POST" else ""
+    if isinstance(request.get("ifMatch"), str):
+        found.expected = version_of(request["ifMatch"])
+    if method in ("POST", "PUT"):
+        found.resource = _resource(item, found)
+    return found
+
+
+def _resource(item: dict[str, Any], found: Entry) -> dict[str, Any]:
+    resource = item.get("resource")
+    if not isinstance(resource, dict):
+        raise refused("malformed", "fhir.bundle.resource", "resource")
+    if resource.get("resourceType") != found.type_name:
+        raise refused("malformed", "fhir.structure.resource-type", "resource.resourceType")
+    return resource
+
+
+def address(method: str, url: str) -> Entry:
+    """The interaction that a method and an address relative to the base mean; raises Refusal."""
+    path, _, query = url.lstrip("/").partition("?")
+    parts = path.split("/")
+    type_name = parts[0]
+    if type_name not in resource_types():
+        raise refused("malformed", "fhir.bundle.url", "request.url")
+    entry = Entry(method=method, type_name=type_name, query=query)
+    rest = parts[1:]
+    if rest and rest[-1] == "":
+        rest.pop()
+    if len(rest) == 3 and rest[1] == "_history" and method == "GET" and rest[2].isdigit() and len(rest[2]) < 18:
+        entry.version = int(rest[2])
+        rest = rest[:1]
+    if len(rest) == 1 and is_id(rest[0]) and method != "POST":
+        entry.id = rest[0]
+    elif rest or (method in ("PUT", "DELETE") and not query):
+        raise refused("malformed", "fhir.bundle.url", "request.url")
+    return entry
+
+
+def problems_of(cause: Refusal | Conflict) -> list[Problem]:
+    """The findings of a cause."""
+    return cause.problems if isinstance(cause, Refusal) else [Problem(cause.code, level="error")]
+
+
+def within(position: int, problems: Sequence[Problem]) -> list[Problem]:
+    """`problems` of an entry with their place in its Bundle: `Observation.status` → `….resource.status`."""
+    placed = []
+    for problem in problems:
+        head, _, rest = problem.where.partition(".")
+        place = f"Bundle.entry[{position}]"
+        if head in resource_types():
+            place += ".resource" + (f".{rest}" if rest else "")
+        elif head in ("request", "resource"):
+            place += f".{problem.where}"
+        placed.append(Problem(problem.code, place, spec=problem.spec, level=problem.level, args=problem.args))
+    return placed

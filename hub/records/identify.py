@@ -1,0 +1,109 @@
+"""Which record a draft is, as far as the draft itself says: pure rules shared by the store and by offline reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from canonical.codes import NATIONAL
+from canonical.identity import fold, record_id
+from canonical.records import DRAFT, Draft, Key
+
+Places = dict[str, tuple[str, str]]
+
+
+def new_id(draft: Draft, key: Key) -> str:
+    """The id of a record first met under `key`; records that share a number are told apart by their code."""
+    value = f"{key.value}|{draft.distinct}" if draft.distinct else key.value
+    return record_id(draft.type, Key(key.system, value))
+
+
+def part_id(draft: Draft, parent: tuple[str, str]) -> str:
+    """The id of a record that is a part of another one and has no number of its own."""
+    return record_id(draft.type, Key("/".join(parent), draft.part or draft.type))
+
+
+def parts_in_order(waiting: Sequence[Draft], places: Places) -> Iterator[tuple[Draft, tuple[str, str]]]:
+    """Each part with its parent's place, parents first; the caller notes each part's own place before the next.
+
+    A part whose nearest parent has no identity belongs to the next one of `under`.
+    """
+    rest = list(waiting)
+    while rest:
+        open_locals = {draft.local for draft in rest}
+        progress = False
+        for draft in list(rest):
+            known = [local for local in draft.under if local in places or local in open_locals]
+            if known and known[0] in places:
+                rest.remove(draft)
+                progress = True
+                yield draft, places[known[0]]
+        if not progress:
+            return
+
+
+def linked(node: Any, places: Places) -> Any:
+    """`node` with `draft:` references replaced; a reference to a draft that was not settled is dropped."""
+    if isinstance(node, dict):
+        reference = node.get("reference")
+        if isinstance(reference, str) and reference.startswith(DRAFT):
+            target = places.get(reference[len(DRAFT) :])
+            rest = {key: value for key, value in node.items() if key != "reference"}
+            if target:
+                return {"reference": f"{target[0]}/{target[1]}", **rest}
+            return rest if rest.keys() - {"type"} else None
+        children = {key: linked(value, places) for key, value in node.items()}
+        return {key: value for key, value in children.items() if value not in (None, [], {})} or None
+    if isinstance(node, list):
+        return [item for item in (linked(child, places) for child in node) if item is not None]
+    return node
+
+
+def agrees(draft: Draft, stored: dict[str, Any]) -> bool:
+    """Whether a record found by a shared number is this draft's: one code in common, or one side has none."""
+    if not draft.distinct:
+        return True
+    coded = {coding.get("code") for coding in stored.get("code", {}).get("coding", ())}
+    coded |= {stored.get("code", {}).get("text")} - {None}
+    return not coded or draft.distinct in coded
+
+
+def subject_of(draft: Draft, places: Places) -> str:
+    """The patient a draft speaks of, as `Patient/id`; empty when that is not settled or not said."""
+    stated = draft.body.get("subject") or draft.initial.get("subject") or {}
+    reference = str(stated.get("reference", "")) if isinstance(stated, dict) else ""
+    target = places.get(reference[len(DRAFT) :]) if reference.startswith(DRAFT) else None
+    return "/".join(target) if target else ""
+
+
+def same_subject(subject: str, stored: dict[str, Any]) -> bool:
+    """Whether a record found by number is of the same patient; unsaid on either side is no contradiction."""
+    theirs = stored.get("subject", {}).get("reference", "")
+    return not subject or not theirs or subject == theirs
+
+
+def same_person(draft: Draft, key: Key, stored: dict[str, Any]) -> bool:
+    """Whether a patient found by a national number can be the one meant (a newborn often carries the mother's CPF).
+
+    A number the hospital itself gave needs no second look. A national one is refused when the first names differ
+    and sex or birth date differ too, and always when the two were born eleven years or more apart.
+    """
+    if key.system not in NATIONAL:
+        return True
+    stated = {**draft.initial, **draft.body}
+    born, other = str(stated.get("birthDate", ""))[:10], str(stored.get("birthDate", ""))[:10]
+    if not born or not other or born == other[: len(born)] or other == born[: len(other)]:
+        return stated.get("gender") in (None, "unknown", stored.get("gender")) or _same_given(stated, stored)
+    if abs(int(born[:4]) - int(other[:4])) >= 11:
+        return False
+    return _same_given(stated, stored)
+
+
+def _same_given(stated: dict[str, Any], stored: dict[str, Any]) -> bool:
+    """Whether any first given name is shared; unnamed sides do not disagree."""
+    ours, theirs = (_first_names(body) for body in (stated, stored))
+    return not ours or not theirs or bool(ours & theirs)
+
+
+def _first_names(body: dict[str, Any]) -> set[str]:
+    return {fold(name["given"][0]) for name in body.get("name", ()) if name.get("given")}

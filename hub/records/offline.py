@@ -1,0 +1,65 @@
+"""Drafts of one message as a FHIR Bundle, without a store: what `ponte hl7 read` shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from canonical.identity import record_id
+from canonical.problem import Problem
+from canonical.records import Draft, Key
+from fhir.validator import validate
+from hub.records.combine import combine
+from hub.records.identify import Places, linked, new_id, part_id, parts_in_order
+
+BASE = "http://ponte.invalid/fhir/"
+
+
+def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Problem]]:
+    """A collection Bundle with deterministic ids and resolved references, and what R4 finds wrong in it.
+
+    `seed` (sender and control id) gives ids to records without any key.
+    """
+    known = [draft for draft in drafts if not draft.must_exist or draft.keys]
+    places = _places(known, seed)
+    bodies: dict[tuple[str, str], dict[str, Any]] = {}
+    for draft in known:
+        place = places[draft.local]
+        said = dataclasses.replace(
+            draft, body=linked(draft.body, places) or {}, initial=linked(draft.initial, places) or {}, event_at=None
+        )
+        bodies[place] = combine(bodies.get(place), said, stale=False)
+    entries, problems = [], []
+    for (kind, identity), body in bodies.items():
+        resource = {"resourceType": kind, "id": identity, **{k: v for k, v in body.items() if k != "resourceType"}}
+        problems += [problem for problem in validate(resource) if problem.blocks]
+        entries.append({"fullUrl": f"{BASE}{kind}/{identity}", "resource": resource})
+    found: dict[str, Any] = {
+        "resourceType": "Bundle",
+        "id": record_id("Bundle", Key("seed", seed)),
+        "type": "collection",
+    }
+    if entries:
+        found["entry"] = entries
+    return found, problems
+
+
+def _places(drafts: Sequence[Draft], seed: str) -> Places:
+    places: Places = {}
+    seen: dict[tuple[str, Key, str], str] = {}
+    for draft in drafts:
+        if draft.keys:
+            names = [(draft.type, key, draft.distinct) for key in draft.keys]
+            identity = next((seen[name] for name in names if name in seen), "") or new_id(draft, draft.keys[0])
+            places[draft.local] = (draft.type, identity)
+            seen.update(dict.fromkeys(names, identity))
+    for draft in drafts:
+        if draft.local not in places and not (draft.under and draft.part):
+            places[draft.local] = (draft.type, record_id(draft.type, Key(seed, f"{draft.local}|{draft.part}")))
+    waiting = [draft for draft in drafts if draft.local not in places]
+    for draft, parent in parts_in_order(waiting, places):
+        places[draft.local] = (draft.type, part_id(draft, parent))
+    for draft in waiting:
+        places.setdefault(draft.local, (draft.type, record_id(draft.type, Key(seed, f"{draft.local}|{draft.part}"))))
+    return places

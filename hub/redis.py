@@ -1,0 +1,97 @@
+"""The bell: workers are woken over Redis the moment work is committed. Without Redis they look by themselves.
+
+Nothing of worth passes here: a message is a tenant's id, a lost one costs the moment until the next look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import redis.asyncio as client
+from redis.exceptions import RedisError
+
+log = logging.getLogger("ponte.bell")
+CHANNEL = "ponte:work"
+GATHER_SECONDS = 0.002
+RECONNECT_SECONDS = 1.0
+_DOWN = (RedisError, OSError, TimeoutError)
+
+
+class Bell:
+    """Rings for a tenant, and listens for rings. Without an address it is silent."""
+
+    def __init__(self, url: str = "") -> None:
+        self._url = url
+        self._client: Any = None
+        self._waiting: set[UUID] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._down_until = 0.0
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is no Redis to ring over."""
+        return not self._url
+
+    def ring(self, tenant: UUID) -> None:
+        """Say that `tenant` has work. Returns at once, never fails; rings that come together go out together."""
+        if not self._url:
+            return
+        self._waiting.add(tenant)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._flush())
+
+    async def listen(self, woken: Callable[[UUID], None], connected: Callable[[bool], None]) -> None:
+        """Call `woken` for each ring until cancelled; `connected` is told whether rings can be heard."""
+        while self._url:
+            try:
+                async with self._connect() as connection, connection.pubsub() as pubsub:
+                    await pubsub.subscribe(CHANNEL)
+                    connected(True)
+                    async for message in pubsub.listen():
+                        if message["type"] == "message":
+                            with contextlib.suppress(ValueError):
+                                woken(UUID(bytes=message["data"]))
+            except _DOWN as error:
+                log.warning("cannot hear wake-ups (%s); looking for work instead", type(error).__name__)
+            finally:
+                connected(False)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def close(self) -> None:
+        """Send what still waits and close the connection."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._client is not None:
+            with contextlib.suppress(*_DOWN):
+                await self._client.aclose()
+            self._client = None
+
+    def _connect(self) -> Any:
+        return client.from_url(self._url, protocol=2, socket_connect_timeout=2, health_check_interval=15)
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
+        while self._waiting:
+            tenants, self._waiting = self._waiting, set()
+            now = asyncio.get_running_loop().time()
+            if now < self._down_until:
+                return
+            try:
+                async with asyncio.timeout(2):
+                    await self._publish(tenants)
+            except _DOWN as error:
+                self._down_until = now + RECONNECT_SECONDS
+                log.warning("cannot wake workers (%s); they look by themselves", type(error).__name__)
+
+    async def _publish(self, tenants: set[UUID]) -> None:
+        if self._client is None:
+            self._client = self._connect()
+        async with self._client.pipeline(transaction=False) as pipe:
+            for tenant in tenants:
+                pipe.publish(CHANNEL, tenant.bytes)
+            await pipe.execute()

@@ -1,0 +1,261 @@
+"""Conversions of OBX: values by their type in OBX-2, reference ranges, interpretation, embedded documents.
+
+R4 Observation.value[x] has no Attachment, so ED and RP become a DocumentReference of their own (plan `document`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+from canonical import codes as systems
+from mappings.convert.datatypes import cwe
+from mappings.convert.registry import Context, Value, clean, conversion, gatherer
+from mappings.convert.text import moment_text, number
+from mappings.table import codes
+
+_CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
+_TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
+_COMPARED = re.compile(r"(<=|>=|<|>)\s*([+-]?[0-9]*[.,]?[0-9]+)\Z")
+_RANGE = re.compile(r"\s*([+-]?[0-9]*[.,]?[0-9]+)\s*(?:-|a|até|to)\s*([+-]?[0-9]*[.,]?[0-9]+)\s*\Z")
+_TIME = re.compile(r"([0-9]{2})([0-9]{2})?([0-9]{2})?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")
+_UNITS = frozenset(("UCUM", "http://unitsofmeasure.org"))
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+Pair = tuple[str, Any]
+
+
+@gatherer("obx-value")
+def obx_value(values: list[Value], context: Context, argument: str) -> Any:
+    """OBX-5 of a record as `value[x]`: text lines joined in order; several values of another type as components."""
+    first = values[0]
+    kind = first.other(2)
+    if not kind and any(value.raw for value in values):
+        context.problems.append(first.problem("structure.value-type"))
+    if kind in _TEXTS or not kind or kind not in _VALUES:
+        if kind and kind not in _TEXTS and any(v.raw for v in values):
+            context.problems.append(first.problem("structure.value-kind", type=kind[:10]))
+        text = "\n".join(value.full() for value in values).strip()
+        return [("valueString", text)] if text else None
+    found = [pair for value in values if (pair := _VALUES[kind](value, context))]
+    if len(found) <= 1:
+        return found or None
+    code = cwe(first.sibling(3), context, "") or {"text": "?"}
+    return [("component", {"code": code, name: value}) for name, value in found]
+
+
+@conversion("interpretation")
+def interpretation(value: Value, context: Context, argument: str) -> Any:
+    """OBX-8 as interpretation; a code table 0078 lacks is kept as the sender's own and reported."""
+    text = value.text(1)
+    if not text:
+        return None
+    target = codes("hl70078").get(text)
+    if target:
+        system, code, display = target.split("|")
+        return {"coding": [{"system": system, "code": code, "display": display}]}
+    if target is None and not value.text(2):
+        context.problems.append(value.problem("code.unmapped", table="hl70078", code=text[:20]))
+    return cwe(value, context, "HL70078")
+
+
+@conversion("reference-range")
+def reference_range(value: Value, context: Context, argument: str) -> Any:
+    """OBX-7 as referenceRange: the text always, low and high where it is `a-b`, `<b` or `>a`."""
+    text = value.full()
+    if not text:
+        return None
+    found: dict[str, Any] = {"text": text}
+    if match := _RANGE.match(text):
+        found["low"], found["high"] = _quantity(match[1], value), _quantity(match[2], value)
+    elif match := _COMPARED.match(text):
+        found["high" if "<" in match[1] else "low"] = _quantity(match[2], value)
+    return found
+
+
+@conversion("cancelled-status")
+def cancelled_status(value: Value, context: Context, argument: str) -> Any:
+    """OBX-11 X kept beside the status, since `cancelled` alone does not say that no result can be had."""
+    if value.text(1) != "X":
+        return None
+    concept = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0085", "code": "X"}]}
+    url = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
+    return {"extension": [{"url": url, "valueCodeableConcept": concept}]}
+
+
+@conversion("sub-id")
+def sub_id(value: Value, context: Context, argument: str) -> Any:
+    """OBX-4, which groups related observations, as the published extension."""
+    text = value.text(1)
+    if not text:
+        return None
+    inner = {"url": "original-sub-identifier", "valueString": text}
+    return {"url": "http://hl7.org/fhir/StructureDefinition/observation-v2-subid", "extension": [inner]}
+
+
+@conversion("attachment")
+def attachment(value: Value, context: Context, argument: str) -> Any:
+    """ED (data, Base64 or hexadecimal) or RP (a pointer) as Attachment; data that cannot be read is reported."""
+    kind = value.other(2)
+    found: dict[str, Any] = {}
+    if media := _media_type(value, kind):
+        found["contentType"] = media
+    if kind == "RP":
+        pointer = "".join(value.text(1).split())
+        return {**found, "url": pointer} if pointer else None
+    data = _bytes(value)
+    if title := value.other(3, 2) or value.other(3):
+        found["title"] = title
+    if data is None:  # the results beside it must not wait for a mended document
+        context.problems.append(value.problem("structure.embedded-data"))
+        return {**found, "_data": {"extension": [{"url": _ABSENT, "valueCode": "error"}]}}
+    found["data"] = base64.b64encode(data).decode("ascii")
+    found["size"] = len(data)
+    found["hash"] = base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii")
+    return found
+
+
+def _bytes(value: Value) -> bytes | None:
+    encoding, text = value.text(4).lower(), value.text(5)
+    try:
+        if encoding == "hex":
+            return bytes.fromhex(text) or None
+        if encoding == "a":
+            return text.encode() or None
+        return base64.b64decode("".join(text.split()), validate=True) or None
+    except (ValueError, binascii.Error):
+        return None
+
+
+def _media_type(value: Value, kind: str) -> str:
+    """From type and subtype (ED-2, ED-3; RP-3, RP-4); a bare `PDF` or `application/pdf` in one of them also tells."""
+    major, minor = (value.text(3), value.text(4)) if kind == "RP" else (value.text(2), value.text(3))
+    for text in (major, minor):
+        if re.fullmatch(r"[A-Za-z]+/[A-Za-z0-9.+-]+", text):
+            return text.lower()
+    known = {"PDF": "application/pdf", "RTF": "application/rtf", "HTML": "text/html", "JPEG": "image/jpeg"}
+    for text in (minor, major):
+        if text.upper() in known:
+            return known[text.upper()]
+    major = {"TX": "text", "TEXT": "text", "IM": "image", "AP": "application", "AU": "audio"}.get(major.upper(), major)
+    whole = f"{major}/{minor}".lower()
+    return whole if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", whole) else ""
+
+
+def _nm(value: Value, context: Context) -> Pair | None:
+    text = value.text(1)
+    if not text:
+        return None
+    if number(text) is not None:
+        return "valueQuantity", _quantity(text, value)
+    context.problems.append(value.problem("field.number"))
+    if match := _COMPARED.match(text):
+        return "valueQuantity", {"comparator": match[1], **_quantity(match[2], value)}
+    return "valueString", value.full()
+
+
+def _sn(value: Value, context: Context) -> Pair | None:
+    """SN: `<>` or `+` is text, `:` and `/` a ratio, `-` a range, else a quantity with comparator."""
+    comparator, low, mark, high = (value.text(n) for n in (1, 2, 3, 4))
+    if comparator in ("<>",) or mark == "+" or (low and number(low) is None) or (high and number(high) is None):
+        words = " ".join(part for part in (comparator, low, mark, high, value.other(6)) if part)
+        return ("valueString", words) if words else None
+    if mark in (":", "/") and low and high:
+        return "valueRatio", {"numerator": _quantity(low, value, comparator), "denominator": _quantity(high, value)}
+    if mark == "-" and low and high:
+        return "valueRange", {"low": _quantity(low, value), "high": _quantity(high, value)}
+    return ("valueQuantity", _quantity(low, value, comparator)) if low else None
+
+
+def _coded(value: Value, context: Context) -> Pair | None:
+    concept = cwe(value, context, "")
+    return ("valueCodeableConcept", concept) if concept else None
+
+
+def _moment(value: Value, context: Context) -> Pair | None:
+    text = moment_text(value.text(1), value, context)
+    if text:
+        return "valueDateTime", text
+    return ("valueString", value.full()) if value.full() else None
+
+
+def _time(value: Value, context: Context) -> Pair | None:
+    match = _TIME.match(value.text(1))
+    if match and int(match[1]) < 24 and int(match[2] or 0) < 60 and int(match[3] or 0) < 60:
+        return "valueTime", f"{match[1]}:{match[2] or '00'}:{match[3] or '00'}"
+    if value.raw:
+        context.problems.append(value.problem("field.date"))
+    return ("valueString", value.full()) if value.full() else None
+
+
+def _period(value: Value, context: Context) -> Pair | None:
+    ends = {name: moment_text(value.text(n), value, context) for name, n in (("start", 1), ("end", 2)) if value.text(n)}
+    period = {name: text for name, text in ends.items() if text}
+    return ("valuePeriod", period) if period else None
+
+
+def _number_range(value: Value, context: Context) -> Pair | None:
+    ends = {
+        name: _quantity(value.text(n), value)
+        for name, n in (("low", 1), ("high", 2))
+        if number(value.text(n)) is not None
+    }
+    if ends:
+        return "valueRange", ends
+    return ("valueString", value.full()) if value.full() else None
+
+
+def _series(value: Value, context: Context) -> Pair | None:
+    """NA: numbers of one channel as sampled data with unknown period."""
+    samples = [part for part in value.raw.split(value.delimiters.component) if part]
+    if samples and all(number(part) is not None for part in samples):
+        origin = {"value": 0, **_unit(value)}
+        return "valueSampledData", {"origin": origin, "period": 0, "dimensions": 1, "data": " ".join(samples)}
+    return ("valueString", value.full()) if value.full() else None
+
+
+def _described(value: Value, context: Context) -> Pair | None:
+    """Types R4 has no value for (VR, EI, CX, HD, XPN, XTN…): their components as text."""
+    parts = [clean(part) for part in value.full().split(value.delimiters.component) if part.strip()]
+    separator = "-" if value.other(2) == "VR" else " "
+    return ("valueString", separator.join(parts)) if parts else None
+
+
+_VALUES: dict[str, Callable[[Value, Context], Pair | None]] = {
+    "NM": _nm,
+    "SN": _sn,
+    "DT": _moment,
+    "DTM": _moment,
+    "TS": _moment,
+    "TM": _time,
+    "DR": _period,
+    "NR": _number_range,
+    "NA": _series,
+    "MA": _series,
+    **dict.fromkeys(_CODED, _coded),
+    **dict.fromkeys(
+        ("VR", "EI", "CX", "CK", "HD", "XPN", "XCN", "XON", "XAD", "XTN", "CP", "MO", "CQ", "PL"), _described
+    ),
+}
+
+
+def _quantity(text: str, value: Value, comparator: str = "") -> dict[str, Any]:
+    """A number of OBX-5 or OBX-7 as Quantity with the unit of OBX-6."""
+    found: dict[str, Any] = {"value": number(text)}
+    if comparator in ("<", "<=", ">=", ">"):
+        found["comparator"] = comparator
+    return {**found, **_unit(value)}
+
+
+def _unit(value: Value) -> dict[str, Any]:
+    code, text, system = value.other(6), value.other(6, 2), value.other(6, 3)
+    if not code and not text:
+        return {}
+    unit: dict[str, Any] = {"unit": text or code}
+    if code and system:
+        uri = systems.coding_system(system, code)
+        unit.update(system=uri, code=" ".join(code.split()))
+    return unit

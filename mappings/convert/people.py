@@ -1,0 +1,192 @@
+"""Conversions of people and organizations: XPN, XCN, XON, and the roles they play."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canonical import codes as systems
+from canonical import identifiers
+from canonical.records import DRAFT, Key
+from mappings.convert.registry import Context, Value, conversion
+from mappings.table import codes
+
+_PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+_ROLES = {"ATND": "attender", "REF": "referrer", "CON": "consultant", "ADM": "admitter", "PPRF": "primary performer"}
+
+
+@conversion("xpn")
+def xpn(value: Value, context: Context, argument: str) -> Any:
+    """XPN as HumanName; the use comes from XPN-7 (table 0200), `argument` is the use when none is sent."""
+    given = [name for name in (value.text(2), *value.text(3).split()) if name]
+    kind = value.text(7)
+    use = codes("hl70200").get(kind, "") if kind else argument or "official"
+    name: dict[str, Any] = {"use": use} if use else {}
+    own = value.text(1, 2)
+    family = value.text(1) if not own or value.text(1).upper().startswith(own.upper()) else f"{own} {value.text(1)}"
+    if family:
+        name["family"] = family
+    if given:
+        name["given"] = given
+    for key, component in (("prefix", 5), ("suffix", 4)):
+        if text := value.text(component):
+            name[key] = [text]
+    full = " ".join([*given, *([family] if family else [])])
+    if not full:
+        return None
+    name["text"] = full
+    return name
+
+
+@conversion("name-text")
+def name_text(value: Value, context: Context, argument: str) -> Any:
+    """XPN as one text, in the order it is said."""
+    parts = (value.text(5), value.text(2), value.text(3), value.text(1), value.text(4))
+    return " ".join(part for part in parts if part) or None
+
+
+@conversion("mother")
+def mother(value: Value, context: Context, argument: str) -> Any:
+    """PID-6, in Brazil the mother's full name, as extension."""
+    text = name_text(value, context, argument)
+    return {"url": systems.MOTHER_EXTENSION, "valueString": text} if text else None
+
+
+@conversion("race")
+def race(value: Value, context: Context, argument: str) -> Any:
+    """PID-10 as raça/cor of the IBGE (BR Core extension raca-br-ips); other countries' races are not guessed."""
+    text = value.text(1)
+    if not text:
+        return None
+    target = codes("br-raca").get(text.upper())
+    if target is None:
+        context.problems.append(value.problem("code.unmapped", table="br-raca", code=text[:20]))
+    if not target:
+        return None
+    system, code, display = target.split("|")
+    concept = {"coding": [{"system": system, "code": code, "display": display}]}
+    return {"url": systems.RACE_EXTENSION, "valueCodeableConcept": concept}
+
+
+@conversion("xcn")
+def xcn(value: Value, context: Context, argument: str) -> Any:
+    """XCN as reference to a Practitioner: a record of its own when numbered, with number and name shown here too."""
+    key = _professional(value, context)
+    name = _professional_name(value)
+    reference: dict[str, Any] = {}
+    if key is not None:
+        reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, key, name))
+        reference["identifier"] = {"system": key.system, "value": key.value}
+    if name:
+        reference["display"] = name
+    return {**reference, "type": "Practitioner"} if reference else None
+
+
+@conversion("participant")
+def participant(value: Value, context: Context, argument: str) -> Any:
+    """XCN as Encounter.participant with the role `argument` (v3 ParticipationType)."""
+    individual = xcn(value, context, "")
+    if individual is None:
+        return None
+    coding = {"system": _PARTICIPATION, "code": argument, "display": _ROLES[argument]}
+    return {"type": [{"coding": [coding]}], "individual": individual}
+
+
+@conversion("actor")
+def actor(value: Value, context: Context, argument: str) -> Any:
+    """XCN as the `actor` of a performer; a six-digit XCN-7 is its CBO occupation."""
+    found = xcn(value, context, "")
+    if found is None:
+        return None
+    occupation = value.text(7)
+    if not identifiers.is_cbo(occupation):
+        return {"actor": found}
+    return {"function": {"coding": [{"system": systems.CBO, "code": occupation}]}, "actor": found}
+
+
+@conversion("appointment-actor")
+def appointment_actor(value: Value, context: Context, argument: str) -> Any:
+    """XCN (AIP-3, SCH-12, SCH-16…) as participant of an appointment; `argument` is its role."""
+    found = xcn(value, context, "")
+    if found is None:
+        return None
+    entry: dict[str, Any] = {"actor": found, "status": "accepted"}
+    if argument:
+        entry["type"] = [{"coding": [{"system": _PARTICIPATION, "code": argument, "display": _ROLES[argument]}]}]
+    return entry
+
+
+@conversion("xon")
+def xon(value: Value, context: Context, argument: str) -> Any:
+    """XON (or a CE that names an organization) as logical reference; CNES and CNPJ get their official system."""
+    name, number = value.text(1), value.text(10) or value.text(3)
+    reference: dict[str, Any] = {"type": "Organization"}
+    if number:
+        kind = value.text(7).upper()
+        system, compact = systems.identifier_system(kind, value.text(6) or context.sender, value.text(6, 2), number)
+        reference["identifier"] = {"system": system, "value": compact}
+    if name:
+        reference["display"] = name
+    return reference if len(reference) > 1 else None
+
+
+@conversion("producer")
+def producer(value: Value, context: Context, argument: str) -> Any:
+    """OBX-15 or DG1/OBR codes of a laboratory (CE) as logical reference to an Organization."""
+    code, name = value.text(1), value.text(2)
+    reference: dict[str, Any] = {"type": "Organization"}
+    if code:
+        reference["identifier"] = {"system": systems.local_system(value.text(3) or context.sender, "XX"), "value": code}
+    if name or code:
+        reference["display"] = name or code
+    return reference if len(reference) > 1 else None
+
+
+@conversion("payor")
+def payor(value: Value, context: Context, argument: str) -> Any:
+    """IN1-3 with the name of IN1-4: the payer as Organization, by its registro ANS where that is what was sent."""
+    number, name = value.text(1), value.other(4)
+    kind, authority = value.text(5).upper(), value.text(4)
+    if not number:
+        return {"type": "Organization", "display": name} if name else None
+    system, compact = systems.identifier_system(kind, authority or context.sender, value.text(4, 2), number)
+    if system == systems.ANS and not identifiers.is_registro_ans(compact):
+        context.problems.append(value.problem("identifier.ans-registro-operadora"))
+    elif kind in ("", "NIIP", "XX", "PI") and identifiers.is_registro_ans(identifiers.compact(number)):
+        system, compact = systems.ANS, identifiers.compact(number)
+    key = Key(system, compact)
+    identifier = {"system": system, "value": compact}
+    initial = {"identifier": [identifier], **({"name": name} if name else {})}
+    reference = {"reference": DRAFT + context.emit("Organization", key, initial), "type": "Organization"}
+    return {**reference, "identifier": identifier, **({"display": name} if name else {})}
+
+
+def _professional(value: Value, context: Context) -> Key | None:
+    number = value.text(1)
+    if not number:
+        return None
+    authority = value.text(9)
+    system, compact = systems.professional_system(value.text(13).upper(), authority, value.text(22), number)
+    if system.startswith(f"{systems.LOCAL}:local:"):
+        system = systems.local_system(context.sender, value.text(13) or "DN")
+    return Key(system, compact)
+
+
+def _professional_name(value: Value) -> str:
+    parts = (value.text(6), value.text(3), value.text(4), value.text(2))
+    return " ".join(part for part in parts if part)
+
+
+def _practitioner(value: Value, key: Key, text: str) -> dict[str, Any]:
+    initial: dict[str, Any] = {"identifier": [{"system": key.system, "value": key.value}]}
+    if text:
+        given = [part for part in (value.text(3), value.text(4)) if part]
+        name: dict[str, Any] = {"text": text}
+        if family := value.text(2):
+            name["family"] = family
+        if given:
+            name["given"] = given
+        initial["name"] = [name]
+    if identifiers.is_cbo(value.text(7)):
+        occupation = {"coding": [{"system": systems.CBO, "code": value.text(7)}]}
+        initial["qualification"] = [{"code": occupation}]
+    return initial

@@ -1,0 +1,181 @@
+"""Conversions that serve one or two rows each: what the standard puts in an unusual place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canonical import codes as systems
+from canonical.records import Key
+from mappings.convert.datatypes import cwe
+from mappings.convert.keys import ei_key
+from mappings.convert.people import name_text, payor, xcn
+from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import boolean, moment_text, number
+from mappings.table import Source
+
+_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+
+
+@conversion("deceased")
+def deceased(value: Value, context: Context, argument: str) -> Any:
+    """PID-30, only when PID-29 gives no date: R4 takes one of the two."""
+    return None if value.other(29) else boolean(value, context, argument)
+
+
+@conversion("place")
+def place(value: Value, context: Context, argument: str) -> Any:
+    """A coded place (PV1-37) as logical reference."""
+    label = value.text(1, 2) or value.text(2) or value.text(1)
+    return {"type": "Location", "display": label} if label else None
+
+
+@conversion("days")
+def days(value: Value, context: Context, argument: str) -> Any:
+    """A number of days as Duration."""
+    found = number(value.whole())
+    return {"value": found, "unit": "d", "system": systems.UCUM, "code": "d"} if found is not None else None
+
+
+@conversion("privacy")
+def privacy(value: Value, context: Context, argument: str) -> Any:
+    """PV2-22 (visit protection) as special courtesy text."""
+    return {"text": "sigilo do atendimento"} if boolean(value, context, argument) else None
+
+
+@conversion("text-concept")
+def text_concept(value: Value, context: Context, argument: str) -> Any:
+    """A description as CodeableConcept with text only."""
+    text = value.whole()
+    return {"text": text} if text else None
+
+
+@conversion("with")
+def with_field(value: Value, context: Context, argument: str) -> Any:
+    """The text, when field `argument` of the segment has a value too."""
+    return value.whole() or None if value.other(int(argument)) else None
+
+
+@conversion("card-identifier")
+def card_identifier(value: Value, context: Context, argument: str) -> Any:
+    """A health plan card number (IN1-36, IN1-49) as member number, in the namespace of the payer it belongs to."""
+    found = value.text(1)
+    if not found:
+        return None
+    payer = value.other(3) or value.other(4) or context.sender
+    kind = {"coding": [{"system": systems.V2_0203, "code": "MB"}]}
+    return {"type": kind, "system": systems.local_system(payer, "MB"), "value": found}
+
+
+@conversion("positive")
+def positive(value: Value, context: Context, argument: str) -> Any:
+    """A whole number above zero (IN1-22); anything else is no priority."""
+    found = number(value.whole())
+    return found if isinstance(found, int) and 0 < found < 2**31 else None
+
+
+@conversion("payor-name")
+def payor_name(value: Value, context: Context, argument: str) -> Any:
+    """IN1-4 where IN1-3 is silent: the payer by its name, or by the number XON-10 has."""
+    label = value.text(1)
+    if not value.text(10) and not value.text(3):
+        return {"type": "Organization", "display": label} if label else None
+    number_value = Value(value.text(10) or value.text(3), Source("IN1", 4), value.segment)
+    return payor(number_value, context, "")
+
+
+@conversion("named-person")
+def named_person(value: Value, context: Context, argument: str) -> Any:
+    """An XPN as a reference by display (the subscriber, who may be no patient here)."""
+    text = name_text(value, context, argument)
+    return {"display": text} if text else None
+
+
+@conversion("site")
+def site(value: Value, context: Context, argument: str) -> Any:
+    """A body site: a CE, or the CE in the subcomponents of SPS-4 (OBR-15.4)."""
+    component = value.source.component
+    if not component:
+        return cwe(value, context, argument)
+    code, text, system = (value.text(component, n) for n in (1, 2, 3))
+    if not code and not text:
+        return None
+    coding = {"code": " ".join(code.split()), "system": systems.coding_system(system or "HL70163")} if code else None
+    return {**({"coding": [coding]} if coding else {}), **({"text": text} if text else {})}
+
+
+@conversion("annotation")
+def annotation(value: Value, context: Context, argument: str) -> Any:
+    """A text or CE as Annotation."""
+    text = value.text(2) or value.full()
+    return {"text": text} if text else None
+
+
+@conversion("absent-reason")
+def absent_reason(value: Value, context: Context, argument: str) -> Any:
+    """OBX-11 `N`: the observation was not asked for."""
+    if value.text(1) != "N":
+        return None
+    return {"coding": [{"system": _ABSENT, "code": "not-asked", "display": "Not Asked"}]}
+
+
+@conversion("device")
+def device(value: Value, context: Context, argument: str) -> Any:
+    """EI of an equipment (OBX-18) as logical reference."""
+    label = value.text(1)
+    return {"type": "Device", "display": label} if label else None
+
+
+@conversion("ndl")
+def ndl(value: Value, context: Context, argument: str) -> Any:
+    """NDL (OBR-32): its first component is a CNN, number and name of a professional in subcomponents."""
+    delimiters = value.delimiters
+    parts = value.raw.split(delimiters.component)[0].split(delimiters.sub)
+    if len(parts) == 1:
+        return xcn(value, context, "")
+    authority = parts[7:8] or [""]
+    raw = delimiters.component.join([*parts[:7], "", authority[0]])
+    return xcn(Value(raw, value.source, value.segment), context, "")
+
+
+@conversion("collected")
+def collected(value: Value, context: Context, argument: str) -> Any:
+    """DR (SPM-17) as dateTime, or as Period when start and end differ."""
+    start, end = (moment_text(value.text(n), value, context) for n in (1, 2))
+    if start and end and start != end:
+        return ("Period", {"start": start, "end": end})
+    return ("DateTime", start) if start else None
+
+
+@conversion("cq")
+def cq(value: Value, context: Context, argument: str) -> Any:
+    """CQ as Quantity."""
+    found = number(value.text(1))
+    if found is None:
+        return None
+    unit = value.text(2, 2) or value.text(2)
+    return {"value": found, **({"unit": unit} if unit else {})}
+
+
+@conversion("specimen-key")
+def specimen_key(value: Value, context: Context, argument: str) -> Any:
+    """One EI in the subcomponents of SPM-2 (EIP) as key."""
+    component = value.source.component
+    text = value.text(component)
+    if not text:
+        return None
+    authority = value.text(component, 2) or value.text(component, 3) or context.sender
+    return Key(systems.local_system(authority, "SPM"), text)
+
+
+@conversion("specimen-identifier")
+def specimen_identifier(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier."""
+    key = specimen_key(value, context, argument)
+    return {"system": key.system, "value": key.value} if key else None
+
+
+@conversion("order-reference")
+def order_reference(value: Value, context: Context, argument: str) -> Any:
+    """SCH-26, SCH-27: the order an appointment is for, by its number."""
+    key = ei_key(value, context, argument)
+    return {"type": "ServiceRequest", "identifier": {"system": key.system, "value": key.value}} if key else None

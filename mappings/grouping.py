@@ -1,0 +1,166 @@
+"""Groups the segments of a message into record occurrences by position, as a plan tells (facts: OBX belongs to the
+nearest OBR or SPM above). Segments that belong nowhere are left over, never dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hl7.er7 import Message, Segment
+from mappings.plan import Plan, RecordPlan
+
+_STAY = frozenset(("MSH", "EVN", "SFT"))
+
+
+@dataclass(slots=True)
+class Occurrence:
+    """One record to be: its own segments by name, the segments above it, and its relatives by record name."""
+
+    plan: RecordPlan
+    anchor: Segment
+    local: str
+    own: dict[str, list[Segment]]
+    above: dict[str, Segment]
+    parents: dict[str, Occurrence]
+    children: dict[str, list[str]] = field(default_factory=dict)
+
+    def attach(self, segment: Segment) -> None:
+        """Add a segment that belongs to this record."""
+        self.own.setdefault(segment.name, []).append(segment)
+
+    def segments(self) -> list[Segment]:
+        """All own segments in message order."""
+        found = [segment for group in self.own.values() for segment in group]
+        return sorted(found, key=lambda segment: segment.index)
+
+
+class Grouper:
+    """Walks a message once and collects occurrences."""
+
+    def __init__(self, plan: Plan, prefix: str) -> None:
+        self.found: list[Occurrence] = []
+        self._plan = plan
+        self._prefix = prefix
+        self._leads = plan.leads()
+        self._anchored: dict[str, list[RecordPlan]] = {}
+        for record in plan.records:
+            self._anchored.setdefault(record.anchor, []).append(record)
+        self._follow = frozenset(name for record in plan.records for name in record.follow)
+        self._pending: list[Segment] = []
+        self._above: dict[str, Segment] = {}
+        self._current: dict[str, Occurrence] = {}
+        self._counters: dict[str, int] = {}
+        self._last: Segment | None = None
+
+    def walk(self, message: Message) -> list[Occurrence]:
+        """All occurrences of `message` in order."""
+        for segment in message.segments:
+            if segment.name == "PID":
+                self._flush()
+                self._above = {name: held for name, held in self._above.items() if name in _STAY}
+            self._above[segment.name] = segment
+            records = [r for r in self._anchored.get(segment.name, ()) if _admits(r, segment)]
+            if records:
+                self._anchor(segment, records)
+            elif segment.name in self._leads and (self._pending or segment.name not in self._follow):
+                self._lead(segment)
+            elif not (self._pending and segment.name in self._follow and self._joins_pending(segment)):
+                self._attach(segment)
+            self._last = segment
+        self._flush()
+        self._meet_late()
+        return self.found
+
+    def _meet_late(self) -> None:
+        """Relatives that come below the record: the first of that name after it."""
+        for occurrence in self.found:
+            for name in occurrence.plan.late:
+                after = (o for o in self.found if o.plan.name == name and o.anchor.index > occurrence.anchor.index)
+                met = next(after, None)
+                if met is not None:
+                    occurrence.parents.setdefault(name, met)
+
+    def _anchor(self, segment: Segment, records: list[RecordPlan]) -> None:
+        taken = [held for held in self._pending if any(held.name in r.lead for r in records)]
+        waiting = self._pending
+        if taken:
+            self._pending = []
+        for record in records:
+            if not taken and self._continues(segment, record):
+                continue
+            leading = [s for s in waiting if taken and (s.name in record.lead or s.name in record.follow)]
+            self._open(record, segment, leading)
+
+    def _open(self, record: RecordPlan, anchor: Segment, leading: list[Segment]) -> None:
+        number = self._counters.get(record.name, 0) + 1
+        self._counters[record.name] = number
+        local = self._prefix + (record.name if number == 1 else f"{record.name}/{number}")
+        parents = {name: held for name, held in self._current.items() if name != record.name}
+        above = dict(self._above)
+        occurrence = Occurrence(record, anchor, local, {}, above, parents)
+        for segment in (*leading, anchor):
+            occurrence.attach(segment)
+        for parent in parents.values():
+            parent.children.setdefault(record.name, []).append(local)
+        for other in self._plan.records:
+            if record.name in other.within:
+                self._current.pop(other.name, None)
+        self._current[record.name] = occurrence
+        self.found.append(occurrence)
+
+    def _continues(self, segment: Segment, record: RecordPlan) -> bool:
+        """Whether this anchor continues the record just before it (several OBX of one text)."""
+        last = self.found[-1] if self.found else None
+        if not record.join or last is None or last.plan is not record or self._last is None:
+            return False
+        if self._last.name != segment.name or last.own[segment.name][-1] is not self._last:
+            return False
+        if segment.text(int(record.join[0].partition("-")[2])) not in record.join_among:
+            return False
+        for place in record.join:
+            number = int(place.partition("-")[2])
+            if segment.raw_field(number) != last.anchor.raw_field(number):
+                return False
+        last.attach(segment)
+        return True
+
+    def _lead(self, segment: Segment) -> None:
+        if any(held.name == segment.name and self._alone(held.name) for held in self._pending):
+            self._flush()
+        self._pending.append(segment)
+
+    def _joins_pending(self, segment: Segment) -> bool:
+        first = self._pending[0].name
+        if any(first in r.lead and segment.name in r.follow for r in self._plan.records):
+            self._pending.append(segment)
+            return True
+        return False
+
+    def _alone(self, name: str) -> bool:
+        return any(record.alone and record.lead[:1] == (name,) for record in self._plan.records)
+
+    def _flush(self) -> None:
+        """Leads without an anchor become a record by themselves where the plan says so."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        for record in self._plan.records:
+            if record.alone and record.lead[:1] == (pending[0].name,):
+                self._open(record, pending[0], pending[1:])
+
+    def _attach(self, segment: Segment) -> None:
+        for occurrence in reversed(self.found):
+            if segment.name in occurrence.plan.follow:
+                for other in self.found:
+                    if other.anchor is occurrence.anchor and segment.name in other.plan.follow:
+                        other.attach(segment)
+                return
+
+
+def _admits(record: RecordPlan, segment: Segment) -> bool:
+    if not record.where:
+        return True
+    value = segment.text(record.where_field)
+    if record.among:
+        return value in record.among
+    return value not in record.unless

@@ -1,0 +1,111 @@
+"""The closed list of conversions to guide texts: money, decimals, dates, codes. Each takes a value and an argument."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+
+from canonical.billing import money as money_text
+from mappings.table import codes
+
+
+class Unmapped(Exception):
+    """The value has no form in the guide; `code` is the finding's code. The value itself is not told."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+GuideConversion = Callable[[Any, str], str]
+CONVERSIONS: dict[str, GuideConversion] = {}
+
+
+def guide_conversion(name: str) -> Callable[[GuideConversion], GuideConversion]:
+    """Register a function under the name tables use."""
+
+    def register(function: GuideConversion) -> GuideConversion:
+        CONVERSIONS[name] = function
+        return function
+
+    return register
+
+
+@guide_conversion("text")
+def text(value: Any, argument: str) -> str:
+    """The text without blanks around it."""
+    return " ".join(str(value).split())
+
+
+@guide_conversion("date")
+def date(value: Any, argument: str) -> str:
+    """AAAA-MM-DD of a date, a datetime or a text that begins with one."""
+    try:
+        return datetime.date.fromisoformat(str(value)[:10]).isoformat()
+    except ValueError:
+        raise Unmapped("guide.date") from None
+
+
+@guide_conversion("time")
+def time(value: Any, argument: str) -> str:
+    """HH:MM:SS without zone or fractions."""
+    try:
+        return datetime.time.fromisoformat(str(value)[:8]).strftime("%H:%M:%S")
+    except ValueError:
+        raise Unmapped("guide.date") from None
+
+
+@guide_conversion("money")
+def money(value: Any, argument: str) -> str:
+    """Whole cents as `123.45`."""
+    return money_text(int(value))
+
+
+@guide_conversion("decimal")
+def decimal(value: Any, argument: str) -> str:
+    """A decimal with `argument` places; one that needs more places has no form."""
+    try:
+        exact = Decimal(str(value))
+        shown = exact.quantize(Decimal(1).scaleb(-int(argument or 2)), ROUND_HALF_UP)
+    except InvalidOperation:
+        raise Unmapped("guide.number") from None
+    if shown != exact:
+        raise Unmapped("guide.number")
+    return f"{shown:f}"
+
+
+@guide_conversion("integer")
+def integer(value: Any, argument: str) -> str:
+    """A whole number; fractions have no form."""
+    return decimal(value, "0")
+
+
+@guide_conversion("code")
+def code(value: Any, argument: str) -> str:
+    """A code through `codes/<argument>.csv`."""
+    found = codes(argument).get(str(value))
+    if not found:
+        raise Unmapped("guide.code")
+    return found
+
+
+@guide_conversion("prefix")
+def prefix(value: Any, argument: str) -> str:
+    """The code of the longest prefix `codes/<argument>.csv` lists."""
+    table = codes(argument)
+    whole = str(value)
+    for length in range(len(whole), 0, -1):
+        if found := table.get(whole[:length]):
+            return found
+    raise Unmapped("guide.code")
+
+
+def in_range(table: str, value: str) -> str:
+    """What `codes/<table>.csv` says of a value by its ranges `from-until` (same length, inclusive); empty if none."""
+    for key, found in codes(table).items():
+        low, _, high = key.partition("-")
+        if len(low) == len(value) and low <= value <= (high or low):
+            return found
+    return ""

@@ -1,0 +1,155 @@
+"""Maps canonical billing records to guide trees by tables: target a guide path, source a record path.
+
+Same columns and rules as the HL7 tables. A blank `when` means the guide needs the value; rows of `tiss/<version>/`
+replace rows of the same target, so a version is only the rows that moved.
+"""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from canonical.problem import Problem
+from mappings.guide_values import CONVERSIONS, Unmapped
+from mappings.table import HERE, TableError
+
+Record = Mapping[str, Any]
+Tree = dict[str, Any]
+_COLUMNS = ["target", "source", "convert", "when", "note", "spec"]
+
+
+@dataclass(frozen=True, slots=True)
+class GuideRow:
+    """One row: `source` is a dotted record path, or a constant; `label` is how a biller calls the field."""
+
+    target: str
+    source: str
+    constant: str | None
+    convert: str
+    argument: str
+    when: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A repeating part of a guide: the record list it comes from, its path in the tree and its table."""
+
+    name: str
+    path: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidePlan:
+    """A kind of guide: the element it becomes, its table and its repeating parts."""
+
+    kind: str
+    guide: str
+    table: str
+    parts: tuple[Part, ...]
+
+
+@cache
+def plan(kind: str) -> GuidePlan:
+    """The plan of a kind (`consulta`, `sp-sadt`); raises TableError."""
+    try:
+        with (HERE / "plans" / "tiss" / f"{kind}.toml").open("rb") as file:
+            raw = tomllib.load(file)
+        parts = tuple(Part(**row) for row in raw.get("parts", ()))
+        return GuidePlan(kind=raw["kind"], guide=raw["guide"], table=raw["table"], parts=parts)
+    except (OSError, KeyError, TypeError) as error:
+        raise TableError(f"plans/tiss/{kind}.toml: {error}") from None
+
+
+@cache
+def rows(table: str, version: str) -> tuple[GuideRow, ...]:
+    """The rows of `mappings/tiss/<table>.csv` with those of the version laid over; raises TableError."""
+    found = {row.target: row for row in _read(f"tiss/{table}")}
+    if (HERE / "tiss" / version / f"{table}.csv").is_file():
+        found.update({row.target: row for row in _read(f"tiss/{version}/{table}")})
+    return tuple(row for row in found.values() if row.source or row.constant is not None)
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of guide that have a plan."""
+    return tuple(sorted(path.stem for path in (HERE / "plans" / "tiss").glob("*.toml")))
+
+
+def guide_tree(found: GuidePlan, record: Record, version: str) -> tuple[Tree, list[Problem]]:
+    """The guide of a record as a tree of texts, and what the record lacks for it."""
+    problems: list[Problem] = []
+    tree = _fill(rows(found.table, version), record, f"{found.guide}", problems)
+    for part in found.parts:
+        items = []
+        for number, item in enumerate(value_at(record, part.name) or (), start=1):
+            place = f"{found.guide}/{part.path}[{number}]"
+            items.append(_fill(rows(part.table, version), {**record, "item": item}, place, problems))
+        if items:
+            _put(tree, part.path, items)
+    return tree, problems
+
+
+def value_at(record: Record, path: str) -> Any:
+    """The value at a dotted path; None when any step is absent."""
+    node: Any = record
+    for step in path.split("."):
+        node = node.get(step) if isinstance(node, Mapping) else None
+    return node
+
+
+def _fill(table: tuple[GuideRow, ...], record: Record, place: str, problems: list[Problem]) -> Tree:
+    tree: Tree = {}
+    for row in table:
+        value = row.constant if row.constant is not None else value_at(record, row.source)
+        if row.when.startswith("equals:") and str(value) != row.when.removeprefix("equals:"):
+            continue
+        where = f"{place}/{row.target}"
+        if value in (None, ""):
+            if not row.when:
+                problems.append(Problem("guide.missing", where, args=(("field", row.label), ("source", row.source))))
+            continue
+        try:
+            _put(tree, row.target, CONVERSIONS[row.convert](value, row.argument))
+        except Unmapped as error:
+            problems.append(Problem(error.code, where, args=(("field", row.label), ("table", row.argument))))
+    return tree
+
+
+def _put(tree: Tree, path: str, value: Any) -> None:
+    *steps, last = path.split("/")
+    for step in steps:
+        tree = tree.setdefault(step, {})
+    tree[last] = value
+
+
+def _read(name: str) -> list[GuideRow]:
+    try:
+        with (HERE / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            if reader.fieldnames != _COLUMNS:
+                raise TableError(f"{name}.csv:1: columns must be {','.join(_COLUMNS)}")
+            return [_row(values, f"{name}.csv:{line}") for line, values in enumerate(reader, start=2)]
+    except FileNotFoundError:
+        raise TableError(f"{name}.csv does not exist") from None
+
+
+def _row(values: dict[str, str], place: str) -> GuideRow:
+    if None in values or None in values.values():
+        raise TableError(f"{place}: wrong number of columns")
+    convert, _, argument = values["convert"].partition(":")
+    if (convert or "text") not in CONVERSIONS:
+        raise TableError(f"{place}: convert {convert!r}")
+    when = values["when"]
+    if when not in ("", "present") and not when.startswith("equals:"):
+        raise TableError(f"{place}: when {when!r}")
+    source = values["source"]
+    constant = source[1:] if source.startswith("=") else None
+    label = values["note"] or values["target"]
+    return GuideRow(
+        values["target"], "" if constant is not None else source, constant, convert or "text", argument, when, label
+    )

@@ -1,0 +1,98 @@
+"""A record plan's rows made ready to run: functions looked up, paths and places checked, once for each plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mappings.body import compiled
+from mappings.convert import CONVERSIONS, GATHERERS, Conversion, Gatherer
+from mappings.plan import RecordPlan
+from mappings.table import Row, Source, TableError, table
+
+_NOWHERE = Source("", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One row, ready to run.
+
+    `owned`: the record has such segments of its own and looks at none above it. `plain`: it reads a field, one
+    repetition at a time. `late`: it counts only when no earlier row gave its target a value.
+    """
+
+    row: Row
+    path: str
+    source: Source
+    segment: str
+    number: int
+    owned: bool
+    plain: bool
+    late: bool
+    function: Conversion
+    gather: Gatherer
+    gathers: bool
+    equals: str
+    clears: str
+
+
+@cache
+def program(plan: RecordPlan) -> tuple[Step, ...]:
+    """The steps of a record plan in table order; raises TableError for a row that cannot work."""
+    return tuple(_step(row, plan) for name in plan.tables for row in table(name))
+
+
+def _step(row: Row, plan: RecordPlan) -> Step:
+    path = row.path
+    if row.target.partition(".")[0] != plan.type:
+        raise TableError(f"{row.place}: {row.target} is not of {plan.type}")
+    _check_path(row, path, plan)
+    source = row.source or _NOWHERE
+    gathers = row.convert in GATHERERS
+    if not gathers and row.convert not in CONVERSIONS and not (row.children and row.convert == "link"):
+        raise TableError(f"{row.place}: conversion {row.convert!r}")
+    if (row.constant or row.reference) and row.convert:
+        raise TableError(f"{row.place}: a constant or reference takes no conversion")
+    return Step(
+        row=row,
+        path=path,
+        source=source,
+        segment=source.segment,
+        number=source.field,
+        owned=source.segment == plan.anchor or source.segment in plan.follow or source.segment in plan.lead,
+        plain=row.source is not None and not gathers,
+        late=row.when in ("absent", "new"),
+        function=CONVERSIONS.get(row.convert, _none),
+        gather=GATHERERS.get(row.convert, _nothing),
+        gathers=gathers,
+        equals=row.when[7:] if row.when.startswith("equals:") else "",
+        clears=_clears(path),
+    )
+
+
+def _check_path(row: Row, path: str, plan: RecordPlan) -> None:
+    if path.startswith("@") or path.endswith("[x]"):
+        return
+    try:
+        compiled(plan.type, path)
+    except LookupError:
+        raise TableError(f"{row.place}: R4 has no {row.target}") from None
+
+
+def _clears(path: str) -> str:
+    """What an explicit null removes: a plain path whole, a place inside a list with its list, a choice by its name."""
+    if path.startswith("@"):
+        return ""
+    parts = path.split(".")
+    if path.endswith("[x]"):
+        return path
+    return path if "[" not in path and len(parts) <= 2 else parts[0].split("[")[0]
+
+
+def _none(value: Any, context: Any, argument: str) -> Any:
+    return None
+
+
+def _nothing(values: Any, context: Any, argument: str) -> Any:
+    return None

@@ -1,0 +1,155 @@
+"""The MLLP client against peers that lie, stall, cut and chatter: only the right acknowledgement counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import peers
+import pytest
+
+from adapters.transports import Answer, Call, Means, Unsent
+from adapters.transports.mllp import MllpTransport
+from canonical.errors import Misconfigured, PonteError, TryLater
+
+MESSAGE = b"MSH|^~\\&|P|H|L|L|20261122||OML^O21|c1|P|2.5\r"
+
+
+def client(port: int, **settings: Any) -> MllpTransport:
+    values = {"kind": "mllp", "host": "127.0.0.1", "port": port, "timeout_s": 0.5, "connect_timeout_s": 0.5, **settings}
+    return MllpTransport(Means(settings=values, allow_private=True))
+
+
+async def exchange(script: Callable[[int, bytes], object], **settings: Any) -> Answer:
+    async with peers.mllp(script) as peer:
+        transport = client(peer.port, **settings)
+        try:
+            return await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+        finally:
+            await transport.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "condition", "verdict"),
+    [
+        ("AA", "", "accepted"), ("CA", "", "accepted"), ("AE", "", "refused"), ("CE", "", "refused"),
+        ("AR", "", "later"), ("CR", "207", "later"), ("AR", "200", "refused"), ("AR", "203", "refused"),
+    ],
+)  # fmt: skip
+async def test_codes(code: str, condition: str, verdict: str) -> None:
+    answer = await exchange(lambda n, m: peers.framed(peers.ack(m, code, condition=condition)))
+    assert (answer.verdict, answer.code, answer.format) == (verdict, f"ack.{code.lower()}", "hl7")
+    assert answer.content == peers.ack(MESSAGE, code, condition=condition)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (lambda m: None, "transport.timeout"),
+        (lambda m: peers.framed(peers.ack(m, answered="other")), "transport.timeout"),
+        (lambda m: peers.framed(b"hello"), "transport.not-hl7"),
+        (lambda m: peers.framed(peers.ack(m, "ZZ")), "transport.ack-unknown"),
+        (lambda m: peers.framed(b"MSH|^~\\&|L|L|P|H|20261122||ACK|A|P|2.5\r"), "transport.timeout"),
+        (lambda m: peers.framed(peers.ack(m))[:-20], "transport.timeout"),
+        (lambda m: b"garbage without any frame", "transport.timeout"),
+        (lambda m: b"\x0b" + b"x" * 5_000_000, "transport.too-large"),
+    ],
+    ids=["silence", "wrong id", "no hl7", "unknown code", "no msa", "truncated", "garbage", "endless"],
+)
+async def test_what_is_no_answer(answer: Callable[[bytes], object], code: str) -> None:
+    with pytest.raises(TryLater) as caught:
+        await exchange(lambda n, m: answer(m))
+    assert caught.value.code == code and not isinstance(caught.value, Unsent)
+
+
+async def test_a_byte_at_a_time_is_bounded_by_the_deadline() -> None:
+    async def drip(number: int, message: bytes) -> bytes:
+        await asyncio.sleep(0)
+        return b"\x0b"
+
+    start = asyncio.get_running_loop().time()
+    with pytest.raises(TryLater):
+        await exchange(drip, timeout_s=0.3)
+    assert asyncio.get_running_loop().time() - start < 1.5
+
+
+async def test_closed_before_the_answer_leaves_it_open_whether_it_arrived() -> None:
+    def close(number: int, message: bytes) -> object:
+        raise ConnectionError
+
+    with pytest.raises(TryLater) as caught:
+        await exchange(close)
+    assert caught.value.code == "transport.closed" and not isinstance(caught.value, Unsent)
+
+
+async def test_a_late_answer_is_not_taken_for_the_next_message() -> None:
+    async def late(number: int, message: bytes) -> bytes:
+        if number == 1:
+            await asyncio.sleep(0.7)
+        return peers.framed(peers.ack(message))
+
+    async with peers.mllp(late) as peer:
+        transport = client(peer.port)
+        with pytest.raises(TryLater):
+            await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+        second = MESSAGE.replace(b"c1", b"c2")
+        answer = await transport.send(Call(content=second, key="k2", control_id="c2"))
+        assert answer.content == peers.ack(second) and peer.connections == 2
+        await transport.close()
+
+
+async def test_an_answer_to_another_message_before_ours_is_dropped() -> None:
+    def chatter(number: int, message: bytes) -> bytes:
+        return peers.framed(peers.ack(message, answered="old")) + peers.framed(peers.ack(message))
+
+    async with peers.mllp(chatter) as peer:
+        transport = client(peer.port)
+        answer = await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+        assert answer.verdict == "accepted" and transport.strays == 1
+        await transport.close()
+
+
+async def test_nobody_listens_and_no_name() -> None:
+    for transport in (client(peers.dead_port()), client(1, host="no-such-host.invalid")):
+        with pytest.raises(Unsent):
+            await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+
+
+async def test_the_connection_is_used_again_and_made_again_when_it_was_closed() -> None:
+    def polite(number: int, message: bytes) -> bytes:
+        return peers.framed(peers.ack(message))
+
+    async with peers.mllp(polite) as peer:
+        transport = client(peer.port)
+        for _ in range(3):
+            await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+        assert peer.connections == 1
+        await transport.close()
+        await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+        assert peer.connections == 2
+        await transport.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "169.254.169.254",
+        "::1",
+        "0.0.0.0",
+        "::ffff:10.0.0.1",
+        "localhost",
+        "",
+        "192.168.0.9",
+        "[::]",
+    ],
+)
+async def test_private_targets_are_refused(address: str) -> None:
+    transport = MllpTransport(Means(settings={"host": address, "port": 2575}, allow_private=False))
+    with pytest.raises(PonteError) as caught:
+        await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+    assert isinstance(caught.value, Misconfigured | Unsent) and caught.value.code in (
+        "transport.private", "transport.address", "transport.name",
+    )  # fmt: skip

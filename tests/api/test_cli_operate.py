@@ -1,0 +1,118 @@
+"""The operating commands as an operator types them: output, exit codes, and a backup that really restores."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.cli.main import main
+from canonical.errors import Misconfigured
+from hub.exchange import inbound
+from hub.exchange.channels import channels_of
+from hub.exchange.keep import Keeper
+from hub.exchange.receive import receive
+from hub.operate import backup
+from hub.seed import demo_tenant
+from hub.servers import postgres
+from hub.settings import Settings, secret_file
+from hub.world import opened
+
+GOOD = (
+    "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122080000||ADT^A01^ADT_A01|{control}|P|2.5||||||UNICODE UTF-8\r"
+    "EVN|A01|20261122080000\rPID|1||{mrn}^^^HOSP^MR||Conceição^Ana||19800229|F\r"
+)
+Cluster = tuple[Settings, postgres.Cluster]
+
+
+@pytest.fixture
+def slug(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A tenant with one sound and one unreadable message, reachable by PONTE_DATABASE_URL."""
+    name = f"cli{uuid.uuid4().hex[:10]}"
+    monkeypatch.setenv("PONTE_DATABASE_URL", cluster[0].database_url)
+    asyncio.run(_fill(cluster[0], name))
+    yield name
+
+
+async def _fill(settings: Settings, slug: str) -> None:
+    async with opened(settings, size=2) as world:
+        tenant = await demo_tenant(world, slug, "Hospital de Teste")
+        keeper = Keeper(world.database)
+        channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
+        await receive(keeper, channel, GOOD.format(control="cli-1", mrn="9001").encode(), world.now)
+        await receive(keeper, channel, b"MSH nothing to read", world.now)
+        while await inbound.work(world, tenant):
+            pass
+
+
+async def _patient(settings: Settings, slug: str) -> str:
+    async with opened(settings, size=1) as world, world.transaction(await world.tenant(slug)) as tx:
+        return str(await tx.value("SELECT id FROM patient WHERE tenant_id = $1"))
+
+
+def test_messages_find(slug: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "find", "--tenant", slug, "--control-id", "cli-1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["status"], found["type"], found["place"]) == ("TRANSFORMED", "ADT^A01", "his-mllp")
+    assert "Concei" not in json.dumps(found)
+    assert main(["messages", "find", "--tenant", slug, "--status", "ERROR"]) == 0
+    assert "er7." in capsys.readouterr().out
+    assert main(["messages", "find", "--tenant", slug, "--control-id", "unknown"]) == 1
+    assert main(["messages", "find", "--tenant", "no-such-tenant"]) == 1
+
+
+def test_replay(slug: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "--tenant", slug]) == 2
+    assert main(["replay", "--tenant", slug, "--status", "ERROR", "--dry-run", "--json"]) == 0
+    rehearsal = json.loads(capsys.readouterr().out)
+    assert rehearsal["would_pass"] is False and rehearsal["before"] == rehearsal["after"]
+    assert main(["replay", "--tenant", slug, rehearsal["id"]]) == 0
+    assert "1 queued again" in capsys.readouterr().out
+    assert main(["replay", "--tenant", slug, str(uuid.uuid4())]) == 1
+
+
+def test_explain(slug: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    patient = asyncio.run(_patient(cluster[0], slug))
+    assert main(["explain", "--tenant", slug, f"Patient/{patient}", "--json"]) == 0
+    cause = json.loads(capsys.readouterr().out)
+    assert (cause["version"], cause["control_id"], cause["actor"]) == (1, "cli-1", "hl7")
+    assert main(["explain", "--tenant", slug, "Patient/nobody"]) == 1
+    assert main(["explain", "--tenant", slug, "Patient"]) == 2
+
+
+def test_db_check(slug: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["db", "check", "--json"]) == 0
+    lines = {line["tenant"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert lines[slug]["messages"] == {"TRANSFORMED": 1, "ERROR": 1} and lines[slug]["broken_seal"] is None
+
+
+def test_no_hub_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PONTE_DATABASE_URL", raising=False)
+    monkeypatch.setenv("PONTE_HOME", str(tmp_path))
+    assert main(["messages", "find", "--data", str(tmp_path / "none")]) == 4
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_backup_restores_into_a_new_folder(slug: str, cluster: Cluster, data_root: Path) -> None:
+    settings, _ = cluster
+    target = data_root / f"{slug}.dump"
+    size = backup.backup(settings, target)
+    assert size > 10_000 and target.stat().st_mode & 0o077 == 0
+    with pytest.raises(Misconfigured, match="never overwrites"):
+        backup.backup(settings, target)
+    secret_file(settings, "master.key")
+    fresh = Settings(data=data_root / f"restored-{slug}", http_port=0, mllp_port=0)
+    with pytest.raises(Misconfigured, match="master"):
+        backup.restore(fresh, target, data_root)
+    backup.restore(fresh, target, settings.secrets)
+    with pytest.raises(Misconfigured, match="holds a database already"):
+        backup.restore(fresh, target, settings.secrets)
+    with postgres.running(fresh, shared_buffers_mb=32) as again:
+        restored = Settings(data=fresh.data, database_url=again.application_url)
+        assert asyncio.run(_patient(restored, slug)) == asyncio.run(_patient(settings, slug))

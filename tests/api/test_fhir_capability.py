@@ -1,0 +1,127 @@
+"""The CapabilityStatement tells the truth both ways: what it claims works, and what it does not claim is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest_asyncio
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from api.routes.fhir.registry import INTERACTIONS
+from fhir.definitions.table import parameters, resource_types
+from fhir.options import SORTS
+from fhir.validator import validate
+from hub.records.search import _SORTS
+
+
+@pytest_asyncio.fixture
+async def statement(fhir: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await fhir.get("/fhir/metadata", headers={"authorization": ""})
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_it_is_valid_and_names_all_types(statement: dict[str, Any]) -> None:
+    assert validate(statement) == []
+    assert statement["fhirVersion"] == "4.0.1"
+    assert tuple(r["type"] for r in statement["rest"][0]["resource"]) == resource_types()
+
+
+async def test_claimed_interactions_answer(statement: dict[str, Any], fhir: httpx.AsyncClient) -> None:
+    calls = {
+        "read": ("GET", "/{type}/none", {404}),
+        "vread": ("GET", "/{type}/none/_history/1", {404}),
+        "history-instance": ("GET", "/{type}/none/_history", {404}),
+        "search-type": ("GET", "/{type}?_count=1", {200}),
+        "create": ("POST", "/{type}", {400}),
+        "update": ("PUT", "/{type}/none", {400}),
+        "delete": ("DELETE", "/{type}/none", {204}),
+    }
+    for resource in statement["rest"][0]["resource"]:
+        claimed = {i["code"] for i in resource["interaction"]}
+        assert claimed == set(calls)
+        for code in claimed:
+            method, path, expected = calls[code]
+            content = b"{" if method in ("POST", "PUT") else None
+            answer = await fhir.request(method, "/fhir" + path.replace("{type}", resource["type"]), content=content)
+            assert answer.status_code in expected, (resource["type"], code, answer.status_code)
+    assert {i["code"] for i in statement["rest"][0]["interaction"]} == {"transaction", "batch"}
+
+
+async def test_unclaimed_interactions_are_refused(fhir: httpx.AsyncClient) -> None:
+    for method, path in (
+        ("PATCH", "/fhir/Patient/1"), ("GET", "/fhir/Patient/_history"), ("GET", "/fhir/_history"), ("GET", "/fhir"),
+        ("POST", "/fhir/Patient/1"), ("PUT", "/fhir"), ("GET", "/fhir/Patient/1/$everything"), ("POST", "/fhir/Patient/1/$validate"),
+        ("GET", "/fhir/Patient/1/Observation"), ("OPTIONS", "/fhir/Patient"),
+    ):  # fmt: skip
+        answer = await fhir.request(method, path, json={} if method != "GET" else None)
+        assert answer.status_code in (404, 405), (method, path, answer.status_code)
+        assert answer.json()["resourceType"] == "OperationOutcome"
+        if answer.status_code == 405:
+            assert method not in answer.headers["allow"]
+
+
+async def test_registered_routes_are_claimed(statement: dict[str, Any], app: FastAPI) -> None:
+    served = {
+        (method, route.path.removeprefix("/fhir"))
+        for route in app.routes
+        if isinstance(route, Route) and (route.path + "/").startswith("/fhir/")
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    registered = {(i.method, i.path) for i in INTERACTIONS}
+    assert served - registered == {("GET", "/metadata"), ("GET", "/.well-known/smart-configuration")}
+    rest = statement["rest"][0]
+    claimed = {i["code"] for i in rest["interaction"]} | {i["code"] for i in rest["resource"][0]["interaction"]}
+    claimed |= {o["name"] for o in rest["operation"]}
+    for item in INTERACTIONS:
+        assert set(item.codes) <= claimed and (not item.operation or item.operation in claimed)
+        assert item.codes or item.operation or item.conditional, f"{item.method} {item.path} is not in the statement"
+    patient = next(r for r in rest["resource"] if r["type"] == "Patient")
+    for flag in ("conditionalCreate", "conditionalUpdate", "updateCreate", "readHistory"):
+        assert patient[flag] is True
+    assert patient["conditionalDelete"] == "single" and patient["conditionalRead"] == "full-support"
+
+
+EXAMPLES = {
+    "token": "x", "string": "x", "date": "2024", "number": "1", "quantity": "1", "reference": "x", "uri": "urn:x",
+}  # fmt: skip
+
+
+async def test_claimed_parameters_work_and_others_are_refused(
+    statement: dict[str, Any], fhir: httpx.AsyncClient
+) -> None:
+    """Every claimed parameter of every type, all of a type in few requests; one unclaimed one of each type."""
+    strict = {"prefer": "handling=strict"}
+    for resource in statement["rest"][0]["resource"]:
+        pairs = [(p["name"], EXAMPLES[p["type"]]) for p in resource["searchParam"]]
+        for start in range(0, len(pairs), 25):
+            answer = await fhir.get(f"/fhir/{resource['type']}", params=pairs[start : start + 25], headers=strict)
+            assert answer.status_code == 200, answer.text
+    published = {(base, p.code) for p in parameters() for base in p.bases}
+    for resource in statement["rest"][0]["resource"]:
+        claimed = {p["name"] for p in resource["searchParam"]}
+        for code in {c for base, c in published if base == resource["type"]} - claimed:
+            answer = await fhir.get(f"/fhir/{resource['type']}", params={code: "1"}, headers=strict)
+            assert answer.status_code == 400, (resource["type"], code)
+
+
+async def test_includes_claimed_work(statement: dict[str, Any], fhir: httpx.AsyncClient) -> None:
+    for resource in statement["rest"][0]["resource"][::7]:
+        pairs = [("_include", value) for value in resource.get("searchInclude", ())]
+        pairs += [("_revinclude", value) for value in resource.get("searchRevInclude", ())]
+        for start in range(0, len(pairs), 50):
+            answer = await fhir.get(f"/fhir/{resource['type']}", params=pairs[start : start + 50])
+            assert answer.status_code == 200, answer.text
+    assert set(SORTS) == set(_SORTS)
+
+
+async def test_smart_configuration(fhir: httpx.AsyncClient) -> None:
+    document = (await fhir.get("/fhir/.well-known/smart-configuration", headers={"authorization": ""})).json()
+    assert document["grant_types_supported"] == ["client_credentials"]
+    for name in ("jwks_uri", "token_endpoint", "revocation_endpoint"):
+        path = "/" + document[name].split("/", 3)[3]
+        answer = await fhir.request("GET" if name == "jwks_uri" else "POST", path)
+        assert answer.status_code in (200, 400, 401), (name, answer.status_code)

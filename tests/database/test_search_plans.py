@@ -1,0 +1,150 @@
+"""Every kind of search reaches its b-tree under row-level security, as the application role, with and without knowing
+the values (PostgreSQL may plan a prepared statement either way), among rows of two tenants."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest_asyncio
+
+from fhir.query import Setting, parse
+from hub.records.criteria import Statement
+from hub.records.index import key_of
+from hub.records.search import page_sql
+from hub.servers.postgres import Cluster
+from hub.settings import Settings
+from hub.store.database import _ASK
+from hub.store.schema.records import INDEX_TABLES
+from hub.world import Tenant, World
+
+ROWS = 8_000
+SETTING = Setting(
+    zone=ZoneInfo("America/Sao_Paulo"), now=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), base="http://hub/fhir"
+)
+# Per index table: key parameters and the values of row n.
+FILL = {
+    "token": (("identifier", "'urn:x', 'v' || n"), ("gender", "'', CASE n % 2 WHEN 0 THEN 'male' ELSE 'female' END")),
+    "string": (("family", "'silva' || n, 'Silva' || n"),),
+    "date": (("birthdate", "timestamptz '1920-01-01' + n * interval '1 day', timestamptz '1920-01-02' + n * interval '1 day'"),),
+    "reference": (("organization", "'Organization', 'o' || n % 500"),),
+    "uri": (("_profile", "'http://example.org/p/' || n"),),
+    "number": (("probability", "n, n"),),
+    "quantity": (("value-quantity", "n, n, 'u', 'mg'"),),
+}  # fmt: skip
+COLUMNS = {
+    "token": "system, code", "string": "folded, exact", "date": "low, high", "reference": "target_type, target_id", "uri": "value",
+    "number": "low, high", "quantity": "low, high, system, code",
+}  # fmt: skip
+TYPES = {"number": "RiskAssessment", "quantity": "Observation"}
+
+
+async def fill(world: World, tenant: Tenant) -> None:
+    async with world.transaction(tenant) as tx:
+        for kind in ("Patient", "RiskAssessment", "Observation"):
+            await tx.run(
+                "INSERT INTO resource (tenant_id, type, id, version, updated_at, body) "
+                f"SELECT $1, '{kind}', 'i' || n, 1, timestamptz '2024-01-01' + n * interval '1 minute', '{{}}' FROM generate_series(1, {ROWS}) n"
+            )
+        for table, parameters in FILL.items():
+            kind = TYPES.get(table, "Patient")
+            for code, values in parameters:
+                await tx.run(
+                    f"INSERT INTO idx_{table} (tenant_id, rid, key, position, {COLUMNS[table]}) SELECT $1, r.rid, {key_of(kind, code)}, 0, v.* "
+                    f"FROM (SELECT rid, substr(id, 2)::int AS n FROM resource WHERE tenant_id = $1 AND type = '{kind}') r "
+                    f"CROSS JOIN LATERAL (SELECT {values}) v"
+                )
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def filled(world: World, tenant: Tenant, other_tenant: Tenant, cluster: tuple[Settings, Cluster]) -> World:
+    for each in (tenant, other_tenant):
+        await fill(world, each)
+    owner = await asyncpg.connect(cluster[1].owner_url)
+    try:
+        await owner.execute("ANALYZE resource; " + "; ".join(f"ANALYZE {t.name}" for t in INDEX_TABLES.values()))
+    finally:
+        await owner.close()
+    return world
+
+
+QUERIES = {
+    "Patient?identifier=urn:x|v77": {"idx_token_code_system_idx"},
+    "Patient?identifier=v77": {"idx_token_code_system_idx"},
+    "Patient?identifier=urn:x|v77,urn:x|v78": {"idx_token_code_system_idx"},
+    "Patient?family=silva77": {"idx_string_folded_idx"},
+    "Patient?family:exact=Silva77": {"idx_string_folded_idx"},
+    "Patient?birthdate=1950-02-03": {"idx_date_low_high_idx"},
+    "Patient?birthdate=lt1920-02": {"idx_date_low_high_idx"},
+    "Patient?birthdate=gt1974-09-01": {"idx_date_high_idx"},
+    "RiskAssessment?probability=77": {"idx_number_low_high_idx"},
+    "Observation?value-quantity=77||mg": {"idx_quantity_low_high_idx"},
+    "Patient?organization=Organization/o7": {"idx_reference_target_id_target_type_idx"},
+    "Patient?_profile=http://example.org/p/7": {"idx_uri_value_idx"},
+    "Patient?_profile:below=http://example.org/p/7": {"idx_uri_value_idx"},
+    "Patient?_id=i7": {"resource_pk"},
+    "Patient?_sort=-_lastUpdated": {"resource_updated_idx"},
+    "Patient?_sort=_id": {"resource_pk"},
+    "Patient": {"resource_type_idx"},
+    "Patient?organization=Organization/o7&gender=male": {"idx_reference_target_id_target_type_idx"},
+    "Patient?identifier=urn:x|v77&gender:not=male": {"idx_token_code_system_idx"},
+}
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+async def plan_of(world: World, tenant: Tenant, url: str, *, generic: bool) -> dict[str, Any]:
+    kind, _, text = url.partition("?")
+    statement = Statement("c.tenant")
+    pairs = [tuple(part.split("=", 1)) for part in text.split("&") if part]
+    sql = _ASK.format(query=page_sql(statement, parse(kind, pairs, SETTING)))  # type: ignore[arg-type]
+    async with world.transaction(tenant) as tx:
+        if generic:
+            rows = await simple(tx.connection, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}")
+        else:
+            rows = await tx.connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", str(tenant.id), *statement.arguments)
+    return json.loads(rows)[0]["Plan"]  # type: ignore[no-any-return]
+
+
+async def simple(connection: Any, sql: str) -> str:
+    """The plan by way of a function that takes text, since parameters stay open in a generic plan."""
+    name = "pg_temp.plan_of"
+    await connection.execute(
+        f"CREATE OR REPLACE FUNCTION {name}(q text) RETURNS text LANGUAGE plpgsql AS $$ DECLARE r text; BEGIN EXECUTE q INTO r; RETURN r; END $$"
+    )
+    return await connection.fetchval(f"SELECT {name}($1)", sql)  # type: ignore[no-any-return]
+
+
+async def test_plans(filled: World, tenant: Tenant) -> None:
+    wrong = {}
+    for url, expected in QUERIES.items():
+        for generic in (False, True):
+            plan = await plan_of(filled, tenant, url, generic=generic)
+            used = {node.get("Index Name") for node in nodes(plan)}
+            scanned = [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+            if scanned or not expected <= used:
+                wrong[url, generic] = (scanned, used)
+    assert not wrong
+
+
+async def test_results_stay_right_at_this_size(filled: World, tenant: Tenant) -> None:
+    """The same statements, run: the one trip finds the tenant's rows and only them."""
+    for url, expected in (
+        ("Patient?identifier=urn:x|v77", {"i77"}),
+        ("Patient?family=silva1999", {"i1999", *(f"i1999{n}" for n in range(10))}),
+    ):
+        kind, _, text = url.partition("?")
+        statement = Statement("c.tenant")
+        query = parse(kind, [tuple(text.split("=", 1))], SETTING)  # type: ignore[list-item]
+        for _ in range(8):  # from the sixth on PostgreSQL may use the generic plan
+            rows = await filled.database.ask(tenant.id, page_sql(statement, query), *statement.arguments)
+            statement = Statement("c.tenant")
+            assert {row["id"] for row in rows} == expected

@@ -1,0 +1,137 @@
+"""The documentation says what really happens: blocks marked `sh run` are executed, page by page, on a hub of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from schemas_xsd.install import missing
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)(#[^)]*)?\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    info: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    found = []
+    for match in _BLOCK.finditer(page.read_text(encoding="utf-8")):
+        indent = len(match["indent"])
+        text = "".join(line[indent:] for line in match["text"].splitlines(keepends=True))
+        found.append(Block(match["info"].strip(), text))
+    return found
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+RUNNABLE = [page for page in PAGES if any(block.info == "sh run" for block in blocks(page))]
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[dict[str, str]]:
+    """A hub on a scratch folder, and the environment in which the pages' commands find it."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    if missing():
+        pytest.skip(f"official schemas or tables are not installed: {missing()}")
+    with tempfile.TemporaryDirectory(prefix="ponte-docs-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        environment = {**os.environ, "PONTE_HOME": name, "PONTE_DATA": f"{name}/data", "PYTHONPATH": str(ROOT)}
+        command = [
+            sys.executable,
+            "-X",
+            "utf8",
+            "-m",
+            "api.cli",
+            "up",
+            "--json",
+            "--http-port",
+            "0",
+            "--mllp-port",
+            "0",
+        ]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            addresses = json.loads(process.stdout.readline() or "{}")
+            assert addresses, "the hub did not start"
+            yield {**environment, "HUB": addresses["fhir"].removesuffix("/fhir")}
+        finally:
+            process.terminate()
+            process.wait(30)
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
+def test_the_page_runs(page: Path, hub: dict[str, str]) -> None:
+    script = "set -euo pipefail\n" + "\n".join(block.text for block in blocks(page) if block.info == "sh run")
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=hub, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"{name_of(page)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    if page.name == "ten-minutes.md":
+        assert "MSA|AA|TUTORIAL-1" in done.stdout and "Conceição" in done.stdout
+        assert "structure.required" in done.stdout and "queued again" in done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    dead = [
+        target
+        for target, _ in _LINK.findall(text)
+        if "://" not in target and not (page.parent / target).resolve().exists()
+    ]
+    assert not dead, f"{name_of(page)}: {dead}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_named_in_blocks_exist(page: Path) -> None:
+    from api.cli.main import commands
+
+    named = {m for block in blocks(page) for m in re.findall(r"\./ponte ([a-z0-9]+)", block.text)}
+    assert named <= set(commands()), f"{name_of(page)}: {sorted(named - set(commands()))}"
+
+
+def test_what_ci_runs_is_what_the_readme_tells() -> None:
+    told = [
+        line.split("#")[0].strip()
+        for b in blocks(ROOT / "README.md")
+        if b.info == "sh run-by-ci"
+        for line in b.text.splitlines()
+    ]
+    assert told == ["./ponte demo", "./ponte test"]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert all(re.search(rf"^{re.escape(command)}", script, re.MULTILINE) for command in told)
+
+
+def test_decisions_are_numbered_and_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    pages = sorted(folder.glob("0*.md"))
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    for number, page in enumerate(pages, start=1):
+        text = page.read_text(encoding="utf-8")
+        assert page.name.startswith(f"{number:04d}-") and text.startswith(f"# {number}. ") and page.name in index
+        for part in ("**Context.**", "**Decision.**", "**Consequences.**", "**Alternatives.**", "**Enforced by**"):
+            assert part in text, f"{page.name}: {part}"
+        assert len(text.splitlines()) <= 60, f"{page.name}: one page"

@@ -1,0 +1,91 @@
+"""From HL7 v2 to a guide: ADT with IN1 and DFT with charges come in; a credit takes its charge out again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from billing_day import IPE, partner_row, register
+from hl7_feed import feed, msh
+
+from hub.billing import guides
+from hub.world import Tenant, World
+
+PID = "PID|1||55^^^HOSP^MR||Inventada^Rosa||19800229|F"
+PV1 = "PV1|1|O|AMB^1||||123456^Médico^José^^^^^^CRM^^^^CRM^^^^^^^^^SP||||||||||||V55^^^HOSP|||||||||||||||||||||||||20261120080000"
+IN1 = f"IN1|1|P1^Plano|{IPE}^^^ANS|Ipê|||||||| 20200101|20301231".replace(" ", "")
+FT1 = "FT1|{n}|T{n}||20261120103000|20261120103000|{kind}|{code}^Item^{table}|||{quantity}|{total}|||||||||123456^Médico^José^^^^^^CRM^^^^CRM^^^^^^^^^SP|654321^Pedinte^Ana^^^^^^CRM^^^^CRM^^^^^^^^^SP"
+
+
+def ft1(n: int, code: str, quantity: str, total: str, kind: str = "CG", table: str = "TUSS") -> str:
+    return FT1.format(n=n, code=code, quantity=quantity, total=total, kind=kind, table=table)
+
+
+def message(kind: str, at: str, *segments: str) -> str:
+    return "\r".join([msh(kind, at), f"EVN|{kind[-3:]}|{at}", PID, PV1, *segments]) + "\r"
+
+
+async def rows(world: World, tenant: Tenant, query: str) -> list[Any]:
+    async with world.transaction(tenant) as tx:
+        return await tx.rows(query)
+
+
+async def test_an_admission_and_its_charges_become_guides(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE)])
+    card = IN1 + "|" * 23 + "00123456789012345"
+    told = await feed(
+        world, tenant,
+        message("ADT^A04", "20261120080000", card),
+        message(
+            "DFT^P03", "20261120110000",
+            ft1(1, "10101012", "1", "180.00"), ft1(2, "40304361", "2", "25.40"), ft1(3, "40302040", "1", "9.99"),
+            card,
+        ),
+    )  # fmt: skip
+    assert [t["status"] for t in told] == ["TRANSFORMED", "TRANSFORMED"], told
+    built = await guides.build_guides(world, tenant)
+    found = await rows(world, tenant, "SELECT * FROM guide WHERE tenant_id = $1 ORDER BY kind")
+    assert [(g["kind"], g["status"], g["total_cents"]) for g in found] == [
+        ("consulta", "pronta", 18000),
+        ("sp-sadt", "pronta", 3539),
+    ], [json.loads(g["problems"]) for g in found]
+    assert (built.ready, built.pending) == (2, 0)
+    tree = json.loads(found[1]["tree"])
+    asked = tree["dadosSolicitante"]["profissionalSolicitante"]
+    assert (asked["numeroConselhoProfissional"], asked["conselhoProfissional"], asked["UF"]) == ("654321", "06", "35")
+    consultation = json.loads(found[0]["tree"])
+    assert consultation["profissionalExecutante"]["numeroConselhoProfissional"] == "123456"
+
+
+async def test_a_credited_charge_is_not_billed(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE)])
+    card = IN1 + "|" * 23 + "00123456789012345"
+    await feed(
+        world, tenant,
+        message("ADT^A04", "20261120080000", card),
+        message("DFT^P03", "20261120110000", ft1(1, "40304361", "2", "25.40"), ft1(2, "40302040", "1", "9.99"), card),
+        message("DFT^P03", "20261120120000", ft1(2, "40302040", "1", "9.99", "CD"), card),
+    )  # fmt: skip
+    await guides.build_guides(world, tenant)
+    found = await rows(world, tenant, "SELECT * FROM guide WHERE tenant_id = $1")
+    assert [(g["status"], g["total_cents"]) for g in found] == [("pronta", 2540)], [g["problems"] for g in found]
+
+
+async def test_a_late_credit_changes_a_guide_that_is_not_sent_yet(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE)])
+    card = IN1 + "|" * 23 + "00123456789012345"
+    await feed(
+        world, tenant,
+        message("ADT^A04", "20261120080000", card),
+        message("DFT^P03", "20261120110000", ft1(1, "40304361", "2", "25.40"), ft1(2, "40302040", "1", "9.99"), card),
+    )  # fmt: skip
+    await guides.build_guides(world, tenant)
+    await feed(world, tenant, message("DFT^P03", "20261120120000", ft1(2, "40302040", "1", "9.99", "CD"), card))
+    await guides.build_guides(world, tenant)
+    (found,) = await rows(world, tenant, "SELECT * FROM guide WHERE tenant_id = $1")
+    assert (found["status"], found["total_cents"], found["version"]) == ("pronta", 2540, 2), found["problems"]
+    await feed(world, tenant, message("DFT^P03", "20261120130000", ft1(1, "40304361", "2", "25.40", "CD"), card))
+    await guides.build_guides(world, tenant)
+    (found,) = await rows(world, tenant, "SELECT * FROM guide WHERE tenant_id = $1")
+    assert found["status"] == "cancelada"
+    assert await rows(world, tenant, "SELECT id FROM charge WHERE tenant_id = $1 AND guide_id IS NOT NULL") == []

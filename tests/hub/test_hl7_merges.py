@@ -1,0 +1,167 @@
+"""Patient merges on a real database: chained, out of order, repeated, cyclic, and messages that come later."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hl7_feed import a40, adt, by_number, feed, oru, records
+
+from hub.world import Tenant, World
+
+T = "202611221000{:02d}"
+
+
+async def final(world: World, tenant: Tenant, *numbers: str) -> dict[str, str]:
+    """Where each number leads now."""
+    async with world.transaction(tenant) as tx:
+        links = {
+            r["loser_id"]: r["survivor_id"] for r in await tx.rows("SELECT * FROM patient_link WHERE tenant_id = $1")
+        }
+    patients = await records(world, tenant, "Patient")
+    own = {n: by_number(patients, n)["id"] for n in numbers}
+    names = {identity: n for n, identity in own.items()}
+    return {n: names[links.get(own[n], own[n])] for n in numbers}
+
+
+async def test_merge_moves_what_is_said_of_the_loser(world: World, tenant: Tenant) -> None:
+    allergy = "AL1|1|DA|PEN^Penicilina^L|SV|urticária"
+    await feed(
+        world,
+        tenant,
+        adt("A01", "A", "VA", T.format(1), allergy),
+        adt("A01", "B", "VB", T.format(2)),
+        oru("A", "1", "F", "90", T.format(3)),
+    )
+    (merged,) = await feed(world, tenant, a40(T.format(4), ("B", "A")))
+    assert (merged["code"], merged["status"]) == ("AA", "TRANSFORMED")
+    patients = await records(world, tenant, "Patient")
+    loser, survivor = by_number(patients, "A"), by_number(patients, "B")
+    assert loser["active"] is False and survivor["active"] is True
+    assert loser["link"] == [{"other": {"reference": f"Patient/{survivor['id']}"}, "type": "replaced-by"}]
+    assert survivor["link"] == [{"other": {"reference": f"Patient/{loser['id']}"}, "type": "replaces"}]
+    assert {(i["value"], i.get("use")) for i in survivor["identifier"]} == {("B", None), ("A", "old")}
+    for kind, element in (
+        ("Encounter", "subject"),
+        ("Observation", "subject"),
+        ("AllergyIntolerance", "patient"),
+        ("DiagnosticReport", "subject"),
+        ("ServiceRequest", "subject"),
+    ):
+        assert {r[element]["reference"] for r in await records(world, tenant, kind)} == {f"Patient/{survivor['id']}"}, (
+            kind
+        )
+    async with world.transaction(tenant) as tx:
+        assert await tx.value("SELECT count(DISTINCT patient_id) FROM encounter WHERE tenant_id = $1") == 1
+
+
+async def test_later_messages_to_the_loser_land_on_the_survivor(world: World, tenant: Tenant) -> None:
+    await feed(
+        world,
+        tenant,
+        adt("A01", "A", "VA", T.format(1)),
+        adt("A01", "B", "VB", T.format(2)),
+        a40(T.format(3), ("B", "A")),
+    )
+    late = await feed(
+        world,
+        tenant,
+        oru("A", "9", "F", "101", T.format(5)),
+        adt("A08", "A", "VA", T.format(6), pid="Souza^Ana Maria||19800229|F"),
+    )
+    assert all("semantic.merged-patient" in outcome["problems"] for outcome in late)
+    survivor = by_number(await records(world, tenant, "Patient"), "B")
+    assert survivor["name"][0]["given"] == ["Ana", "Maria"] or survivor["name"][0]["text"] == "Ana Maria Souza"
+    assert {i["value"]: i.get("use") for i in survivor["identifier"]}["A"] == "old"
+    (observation,) = await records(world, tenant, "Observation")
+    assert observation["subject"]["reference"] == f"Patient/{survivor['id']}"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+async def test_chain_in_any_order_ends_the_same(world: World, tenant: Tenant, order: tuple[int, ...]) -> None:
+    steps = [a40(T.format(1), ("B", "A")), a40(T.format(2), ("C", "B")), oru("A", "7", "F", "88", T.format(3))]
+    outcomes = await feed(world, tenant, *(steps[i] for i in order))
+    assert [o["status"] for o in outcomes] == ["TRANSFORMED"] * 3, outcomes
+    assert await final(world, tenant, "A", "B", "C") == {"A": "C", "B": "C", "C": "C"}
+    patients = await records(world, tenant, "Patient")
+    survivor = by_number(patients, "C")
+    (observation,) = await records(world, tenant, "Observation")
+    assert observation["subject"]["reference"] == f"Patient/{survivor['id']}"
+    for name in "AB":
+        links = by_number(patients, name)["link"]
+        assert [i["other"]["reference"] for i in links if i["type"] == "replaced-by"] == [f"Patient/{survivor['id']}"]
+        assert by_number(patients, name)["active"] is False
+
+
+async def test_one_message_with_many_merges_one_of_them_chained(world: World, tenant: Tenant) -> None:
+    (outcome,) = await feed(world, tenant, a40(T.format(1), ("B", "A"), ("C", "B"), ("E", "D")))
+    assert outcome["status"] == "TRANSFORMED"
+    assert outcome["segments"] == {"total": 8, "mapped": 8, "ignored": 0, "unmapped": 0}
+    assert await final(world, tenant, "A", "B", "C", "D", "E") == {"A": "C", "B": "C", "C": "C", "D": "E", "E": "E"}
+
+
+async def test_repeated_merge_changes_nothing(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, adt("A01", "A", "VA", T.format(1)), a40(T.format(2), ("B", "A")))
+    before = [(p["id"], p["meta"]["versionId"], p.get("link")) for p in await records(world, tenant, "Patient")]
+    (again,) = await feed(world, tenant, a40(T.format(2), ("B", "A")))
+    assert again["status"] == "TRANSFORMED"
+    assert [(p["id"], p["meta"]["versionId"], p.get("link")) for p in await records(world, tenant, "Patient")] == before
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        (("A", "B"), "semantic.merge-cycle"),
+        (("C", "A"), "semantic.merge-conflict"),
+        (("A", "A"), "semantic.merge-self"),
+    ],
+)
+async def test_contradictions_are_refused(world: World, tenant: Tenant, second: tuple[str, str], code: str) -> None:
+    await feed(world, tenant, a40(T.format(1), ("B", "A")))
+    before = await records(world, tenant, "Patient")
+    (outcome,) = await feed(world, tenant, a40(T.format(2), second))
+    assert outcome["status"] == "ERROR" and code in outcome["problems"]
+    assert await records(world, tenant, "Patient") == before
+
+
+async def test_long_cycle_is_refused_and_good_groups_beside_it_too(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, a40(T.format(1), ("B", "A")), a40(T.format(2), ("C", "B")))
+    (outcome,) = await feed(world, tenant, a40(T.format(3), ("F", "E"), ("A", "C")))
+    assert outcome["status"] == "ERROR" and "semantic.merge-cycle" in outcome["problems"]
+    assert len(await records(world, tenant, "Patient")) == 3
+
+
+async def test_unknown_loser_is_an_alias_for_a_late_admission(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, a40(T.format(5), ("B", "A")), adt("A01", "A", "VA", T.format(1)))
+    patients = await records(world, tenant, "Patient")
+    (encounter,) = await records(world, tenant, "Encounter")
+    assert encounter["subject"]["reference"] == f"Patient/{by_number(patients, 'B')['id']}"
+    assert by_number(patients, "A")["active"] is False
+
+
+async def test_merge_among_a_wave_of_messages(world: World, tenant: Tenant) -> None:
+    messages = [adt("A01", f"P{n}", f"V{n}", T.format(n)) for n in range(10)]
+    messages += [a40(T.format(20), ("P1", "P0"), ("P3", "P2")), oru("P0", "3", "F", "91", T.format(21))]
+    outcomes = await feed(world, tenant, *messages, wave=True)
+    assert {o["status"] for o in outcomes} == {"TRANSFORMED"}
+    assert await final(world, tenant, "P0", "P1", "P2", "P3") == {"P0": "P1", "P1": "P1", "P2": "P3", "P3": "P3"}
+    (observation,) = await records(world, tenant, "Observation")
+    survivor = by_number(await records(world, tenant, "Patient"), "P1")
+    assert observation["subject"]["reference"] == f"Patient/{survivor['id']}"
+
+
+async def test_other_tenant_keeps_its_patients_apart(world: World, tenant: Tenant, other_tenant: Tenant) -> None:
+    await feed(world, other_tenant, adt("A01", "A", "VA", T.format(1)))
+    await feed(world, tenant, a40(T.format(2), ("B", "A")))
+    (theirs,) = await records(world, other_tenant, "Patient")
+    assert theirs["active"] is True and "link" not in theirs
+
+
+async def test_merge_without_its_other_half_is_refused(world: World, tenant: Tenant) -> None:
+    whole = a40(T.format(1), ("B", "A"))
+    no_loser = "\r".join(line for line in whole.split("\r") if not line.startswith("MRG")).replace("|T", "|U")
+    no_survivor = "\r".join(line for line in whole.split("\r") if not line.startswith("PID")).replace("|T", "|W")
+    for message in (no_loser, no_survivor):
+        (outcome,) = await feed(world, tenant, message)
+        assert outcome["status"] == "ERROR" and "semantic.merge-incomplete" in outcome["problems"]
+    assert await records(world, tenant, "Patient") == []

@@ -1,0 +1,112 @@
+"""What an operator asks: find, rehearse, replay, explain, health; other tenants' rows are never among the answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from canonical.errors import NotFound
+from hub.exchange import inbound
+from hub.exchange.channels import channels_of
+from hub.exchange.keep import Keeper
+from hub.exchange.receive import receive
+from hub.operate import check, explain, figures, find, replay
+from hub.operate.find import Query
+from hub.world import Tenant, World
+
+GOOD = (
+    "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122080000||ADT^A01^ADT_A01|{control}|P|2.5||||||UNICODE UTF-8\r"
+    "EVN|A01|20261122080000\r"
+    "PID|1||{mrn}^^^HOSP^MR||Conceição^Ana||19800229|F\r"
+    "PV1|1|I|||||||||||||||||V{mrn}^^^HOSP\r"
+)
+
+
+async def put(world: World, tenant: Tenant, text: str) -> None:
+    channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
+    await receive(Keeper(world.database), channel, text.encode(), world.now)
+
+
+async def work(world: World, tenant: Tenant) -> None:
+    while await inbound.work(world, tenant):
+        pass
+
+
+async def found(world: World, tenant: Tenant, **query: object) -> list[find.Found]:
+    async with world.transaction(tenant) as tx:
+        return await find.messages(tx, Query(**query))  # type: ignore[arg-type]
+
+
+async def test_find_by_control_id_status_and_type(world: World, tenant: Tenant, other_tenant: Tenant) -> None:
+    await put(world, tenant, GOOD.format(control="find-1", mrn="1"))
+    await put(world, tenant, "MSH|nothing")
+    await work(world, tenant)
+    assert [m.type for m in await found(world, tenant, control_id="find-1")] == ["ADT^A01"]
+    assert [m.status for m in await found(world, tenant, type="ADT^A01")] == ["TRANSFORMED"]
+    errors = await found(world, tenant, status="ERROR")
+    assert len(errors) == 1 and errors[0].problems[0]["remedy"] and errors[0].place == "his-mllp"
+    assert len(await found(world, tenant)) == 2 and len(await found(world, tenant, limit=1)) == 1
+    assert await found(world, tenant, direction="out") == []
+    assert await found(world, other_tenant, control_id="find-1") == []
+    assert set(errors[0].as_json()) >= {"id", "control_id", "status", "problems", "segments"}
+
+
+async def test_replay_of_a_sound_message_changes_no_record(world: World, tenant: Tenant) -> None:
+    await put(world, tenant, GOOD.format(control="again", mrn="2"))
+    await work(world, tenant)
+    message = (await found(world, tenant, control_id="again"))[0]
+    assert await replay.replay(world, tenant, "test", [message.id]) == [message.id]
+    assert await replay.replay(world, tenant, "test", [message.id]) == []  # it waits already
+    await work(world, tenant)
+    async with world.transaction(tenant) as tx:
+        assert (await find.message(tx, message.id)).status == "TRANSFORMED"  # type: ignore[union-attr]
+        assert await tx.value("SELECT max(version) FROM resource WHERE tenant_id = $1") == 1
+        assert (await figures.waiting(tx)).get("inbound", 0) == 0
+        entity = f"Message/{message.id}"
+        assert await tx.value("SELECT count(*) FROM audit_event WHERE tenant_id = $1 AND entity = $2", entity) == 1
+
+
+async def test_replay_of_errors_after_a_repair(world: World, tenant: Tenant) -> None:
+    """The channel read the wrong character set; once it is set right, the kept bytes pass."""
+    async with world.transaction(tenant) as tx:
+        await tx.run('UPDATE channel SET settings = \'{"charset": "ASCII"}\' WHERE tenant_id = $1')
+    await put(world, tenant, GOOD.format(control="charset", mrn="3"))
+    assert [m.status for m in await found(world, tenant)] == ["ERROR"]
+    async with world.transaction(tenant) as tx:
+        await tx.run("UPDATE channel SET settings = '{}' WHERE tenant_id = $1")
+    rehearsal = await replay.rehearse(world, tenant, [], "ERROR")
+    assert [r.would_pass for r in rehearsal] == [True] and rehearsal[0].records["Patient"] == 1
+    assert rehearsal[0].before == ["charset.undecodable"] and "charset.undecodable" not in rehearsal[0].after
+    assert [m.status for m in await found(world, tenant)] == ["ERROR"]  # a rehearsal changes nothing
+    assert len(await replay.replay(world, tenant, "test", [], "ERROR")) == 1
+    await work(world, tenant)
+    assert [m.status for m in await found(world, tenant)] == ["TRANSFORMED"]
+
+
+async def test_explain_names_the_message_of_each_version(world: World, tenant: Tenant, other_tenant: Tenant) -> None:
+    await put(world, tenant, GOOD.format(control="first", mrn="4"))
+    await work(world, tenant)
+    changed = (
+        GOOD.format(control="second", mrn="4")
+        .replace("Conceição", "Falcão")
+        .replace("20261122080000", "20261122090000")
+    )
+    await put(world, tenant, changed)
+    await work(world, tenant)
+    async with world.transaction(tenant) as tx:
+        patient = await tx.value("SELECT id FROM patient WHERE tenant_id = $1")
+        causes = await explain.record(tx, "Patient", patient)
+        with pytest.raises(NotFound):
+            await explain.record(tx, "Patient", "unknown")
+    assert [cause.control_id for cause in causes] == ["first", "second"]
+    assert [cause.version for cause in causes] == [1, 2] and causes[0].actor == "hl7"
+    async with world.transaction(other_tenant) as tx:
+        with pytest.raises(NotFound):
+            await explain.record(tx, "Patient", patient)
+
+
+async def test_health_tells_what_waits_and_whether_the_chain_holds(world: World, tenant: Tenant) -> None:
+    await put(world, tenant, GOOD.format(control="waits", mrn="5"))
+    health = await check.health(world, tenant)
+    assert health.broken_seal is None and health.waiting == {"inbound": 1} and health.messages == {"RECEIVED": 1}
+    at, wanted = await check.revision(world.settings.database_url)
+    assert at == wanted

@@ -1,0 +1,131 @@
+"""Wake-ups over Valkey: a worker wakes at once, works without Valkey too, and looks rarely when nothing is due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import signal
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import peers
+import pytest
+from test_lanes import ADT, counts, keep, lab, queue
+
+from hub.exchange import worker
+from hub.exchange.channels import channels_of
+from hub.servers import valkey
+from hub.settings import Settings, prepare_folders
+from hub.world import Tenant, World, opened
+
+
+@contextlib.asynccontextmanager
+async def running(world: World) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run(world, stop))
+    await asyncio.sleep(0.3)
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+@contextlib.asynccontextmanager
+async def with_valkey(cluster: Any, tmp_path: Any) -> AsyncIterator[tuple[World, valkey.Valkey, Settings]]:
+    own = Settings(data=tmp_path / "v")
+    prepare_folders(own)
+    with valkey.started(own) as server:
+        settings = dataclasses.replace(cluster[0], redis_url=server.url)
+        async with opened(settings, size=6) as found:
+            yield found, server, own
+
+
+async def sent(world: World, tenant: Tenant, wanted: int, seconds: float) -> float:
+    start = time.monotonic()
+    async with asyncio.timeout(seconds):
+        while (await counts(world, tenant))[0] < wanted:
+            await asyncio.sleep(0.005)
+    return time.monotonic() - start
+
+
+async def test_a_worker_wakes_at_once(
+    cluster: Any, tenant: Tenant, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOOK_HEARING_SECONDS", 60.0)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
+    async with with_valkey(cluster, tmp_path) as (world, _, _), peers.mllp() as peer, running(world):
+        found = lab(peer.port)
+        for number in range(1, 6):
+            await queue(world, tenant, found, [f"m{number}"])
+            assert await sent(world, tenant, number, 3) < 1.5
+
+
+async def test_a_received_message_wakes_too(
+    cluster: Any, tenant: Tenant, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hub.exchange.keep import Keeper
+
+    monkeypatch.setattr(worker, "LOOK_HEARING_SECONDS", 60.0)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("test_lanes.Keeper", lambda database: Keeper(database, world.bell.ring))
+    async with with_valkey(cluster, tmp_path) as (world, _, _), running(world):
+        channel = (await channels_of(world, tenant))[0]
+        await keep(world, channel, ADT.format("w").encode(), 3)
+        async with asyncio.timeout(3):
+            while not await _transformed(world, tenant):
+                await asyncio.sleep(0.01)
+
+
+async def _transformed(world: World, tenant: Tenant) -> bool:
+    async with world.transaction(tenant) as tx:
+        return bool(await tx.value("SELECT 1 FROM message WHERE tenant_id = $1 AND status = 'TRANSFORMED'"))
+
+
+async def test_work_goes_on_while_valkey_is_dead_and_wakes_again_after(
+    cluster: Any, tenant: Tenant, tmp_path: Any
+) -> None:
+    async with with_valkey(cluster, tmp_path) as (world, server, own), peers.mllp() as peer, running(world):
+        found = lab(peer.port)
+        await queue(world, tenant, found, ["a"])
+        await sent(world, tenant, 1, 5)
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+        await asyncio.sleep(0.2)
+        await queue(world, tenant, found, ["b", "c"])
+        assert await sent(world, tenant, 3, 5) < 2
+        valkey.revive(server, own)
+        await asyncio.sleep(worker.LOOK_SECONDS + 1.5)
+        await queue(world, tenant, found, ["d"])
+        assert await sent(world, tenant, 4, 5) < 1.5
+
+
+async def test_looking_costs_one_question_however_many_tenants(world: World, tenant: Tenant) -> None:
+    asked: list[str] = []
+    real = world.database.call
+
+    async def counted(query: str, *arguments: Any) -> Any:
+        asked.append(query)
+        return await real(query, *arguments)
+
+    world.database.call = counted  # type: ignore[method-assign]
+    watch = worker.Watch(world)
+    await watch.due()
+    await watch.due()
+    assert len(await world.tenants()) >= 1
+    assert sum("ponte_due(" in query for query in asked) == 2
+    assert len(asked) == 4, "the tenants once, the due work each time (and the tenants asked by this test)"
+
+
+async def test_a_delayed_lane_is_awaited_exactly(world: World, tenant: Tenant) -> None:
+    watch = worker.Watch(world)
+    async with world.transaction(tenant) as tx:
+        await tx.run(
+            "INSERT INTO lane (tenant_id, id, kind, name, pending, next_at) "
+            "VALUES ($1, 1, 'outbound', 'x', 1, now() + interval '150 milliseconds')"
+        )
+    due = await watch.due()
+    assert not [item for item in due if item.tenant.id == tenant.id and item.kind == "outbound"]
+    assert 0.01 <= watch.patience() <= 0.16

@@ -1,0 +1,162 @@
+"""No segment is lost in silence, and nothing that comes in makes a record R4 would refuse, whatever its order."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from conftest import samples
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.hl7_reading import read_file
+from canonical.problem import blocking
+from hl7 import er7
+from hl7.er7 import Message
+from hub.records import offline
+from mappings.engine import Translation, translate
+from mappings.plan import plans
+
+CASES = sorted((Path(__file__).resolve().parent.parent / "cases" / "hl7").glob("*/in.hl7"))
+RAW = {path.parent.name: path.read_bytes().replace(b"\n", b"\r") for path in CASES}
+MAPPED = sorted(name for name in RAW if isinstance(found := er7.read(RAW[name]), Message) and found.type in plans())
+ZONE = "America/Sao_Paulo"
+
+
+def check(message: Message) -> Translation:
+    """The account adds up, every left-over segment is reported, every reference resolves, every record is valid."""
+    translation = translate(message, zone=ZONE)
+    counts = translation.account.counts()
+    assert counts["total"] == len(message.segments) == sum(counts[k] for k in ("mapped", "ignored", "unmapped"))
+    reported = {p.where for p in translation.problems if p.code in ("structure.segment-unmapped", "type.unmapped")}
+    for segment in message.segments:
+        if translation.account.fate[segment.index] == "unmapped" and message.type in plans():
+            assert f"{segment.name}#{segment.index}" in reported
+    found, wrong = offline.bundle(translation.drafts, "seed")
+    missing = {p.where for p in translation.problems if p.code == "structure.element"}
+    assert not wrong or missing, [(p.code, p.where) for p in wrong]
+    ids = {f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in found.get("entry", ())}
+    assert len(ids) == len(found.get("entry", ()))
+    assert set(references(found)) <= ids
+    return translation
+
+
+def references(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["reference"]] if isinstance(node.get("reference"), str) else []
+        return own + [r for child in node.values() for r in references(child)]
+    return [r for child in node for r in references(child)] if isinstance(node, list) else []
+
+
+def rebuilt(lines: list[str]) -> Message:
+    message = er7.read("\r".join(lines).encode(), fixed_charset="UTF-8")
+    assert isinstance(message, Message)
+    return message
+
+
+def lines_of(name: str) -> list[str]:
+    message = er7.read(RAW[name])
+    assert isinstance(message, Message)
+    return [segment.raw for segment in message.segments]
+
+
+COMMON = [name for name in MAPPED if RAW[name].startswith(b"MSH|^~\\&|")]
+POOL = [line for name in COMMON for line in lines_of(name)[1:]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(COMMON), st.randoms(use_true_random=False), st.integers(0, 8))
+def test_shuffled_injected_repeated(name: str, chance: random.Random, extra: int) -> None:
+    head, *rest = lines_of(name)
+    rest += [chance.choice([*POOL, "ZXX|1|x", "OBX|", "PID", 'PID|""', "ORC|NW", "NTE|1||n"]) for _ in range(extra)]
+    chance.shuffle(rest)
+    check(rebuilt([head, *rest]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(MAPPED), st.data())
+def test_any_field_may_hold_anything(name: str, data: st.DataObject) -> None:
+    head, *rest = lines_of(name)
+    texts = st.one_of(
+        st.sampled_from(
+            ['""', "^^^", "~", "&&&", "^^^&&", "a~b^c&d", "-", "99999999999999999999", "20261301", "\\", "\\X00\\"]
+        ),
+        st.text(st.characters(exclude_characters="\r\n\x00", exclude_categories=("Cs",)), max_size=20),
+    )
+    for _ in range(data.draw(st.integers(1, 6))):
+        if not rest:
+            break
+        place = data.draw(st.integers(0, len(rest) - 1))
+        fields = rest[place].split(head[3])
+        if len(fields) > 1:
+            fields[data.draw(st.integers(1, len(fields) - 1))] = data.draw(texts)
+            rest[place] = head[3].join(fields)
+    check(rebuilt([head, *rest]))
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_every_null_clears_or_is_silent_and_is_never_stored(name: str) -> None:
+    head, *rest = lines_of(name)
+    for place, line in enumerate(rest):
+        fields = line.split(head[3])
+        for number in range(1, len(fields)):
+            changed = [*fields]
+            changed[number] = '""'
+            translation = check(rebuilt([head, *rest[:place], head[3].join(changed), *rest[place + 1 :]]))
+            assert not any("'\"\"'" in repr((draft.body, draft.initial, draft.part)) for draft in translation.drafts)
+
+
+@pytest.mark.parametrize(
+    "name", ["br-adt-a01-internacao", "oru-every-value-type", "br-uniao-de-cadastros", "br-agenda-consulta"]
+)
+def test_truncated_at_every_byte(name: str) -> None:
+    raw = RAW[name]
+    for length in range(len(raw)):
+        message = er7.read(raw[:length])
+        if isinstance(message, Message):
+            check(message)
+
+
+def test_random_byte_flips() -> None:
+    chance = random.Random(20261122)
+    for _ in range(1500):
+        raw = bytearray(RAW[chance.choice(MAPPED)])
+        for _ in range(chance.randint(1, 6)):
+            raw[chance.randrange(len(raw))] = chance.randrange(256)
+        message = er7.read(bytes(raw))
+        if isinstance(message, Message):
+            check(message)
+
+
+def test_one_segment_a_hundred_thousand_times() -> None:
+    head, *rest = lines_of("oru-result-repeated-in-one-report")
+    translation = translate(rebuilt([head, *rest, *["ZZZ|1|x"] * 100_000]), zone=ZONE)
+    assert translation.account.counts()["unmapped"] == 100_000
+
+
+def test_same_message_gives_the_same_bundle() -> None:
+    for name in MAPPED:
+        message = er7.read(RAW[name])
+        assert isinstance(message, Message)
+        one, two = (offline.bundle(translate(message, zone=ZONE).drafts, "s")[0] for _ in range(2))
+        assert repr(one) == repr(two)
+
+
+def test_every_sample_reads_is_accounted_for_and_validates() -> None:
+    files = sorted(samples("hl7").rglob("*.hl7"))
+    assert len(files) > 100
+    for path in files:
+        for document in read_file(path.name, path.read_bytes(), to="fhir", zone=ZONE):
+            counts = document["segments"]
+            assert counts["total"] == counts["mapped"] + counts["ignored"] + counts["unmapped"]
+            refused = [p for p in document["problems"] if p["code"].startswith("fhir.")]
+            assert not refused, f"{path.name}: {refused}"
+
+
+def test_nothing_is_blocked_but_by_a_known_finding() -> None:
+    known = ("structure.element", "type.unmapped", "semantic.merge-incomplete")
+    for name in MAPPED:
+        message = er7.read(RAW[name])
+        assert isinstance(message, Message)
+        assert {p.code for p in blocking(translate(message, zone=ZONE).problems)} <= set(known), name

@@ -1,0 +1,185 @@
+"""Hostile and broken files: a clear finding in bounded time and memory, never an exception."""
+
+from __future__ import annotations
+
+import io
+import resource
+import time
+import zipfile
+
+import clean
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_clean import report
+
+from tiss import files, message, replies, soap
+from tiss.rules import case
+
+NS = b'xmlns="http://www.ans.gov.br/padroes/tiss/schemas"'
+BOMB = (
+    b"<!DOCTYPE a [<!ENTITY x0 'lol'>"
+    + b"".join(
+        b"<!ENTITY x%d '&x%d;&x%d;&x%d;&x%d;&x%d;&x%d;&x%d;&x%d;&x%d;&x%d;'>" % (n, *([n - 1] * 10))
+        for n in range(1, 10)
+    )
+    + b"]><a>&x9;</a>"
+)
+HOSTILE = {
+    "external entity": b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+    "external DTD": b'<!DOCTYPE a SYSTEM "http://127.0.0.1:1/a.dtd"><a/>',
+    "parameter entity": b'<!DOCTYPE a [<!ENTITY % p SYSTEM "http://127.0.0.1:1/p">%p;]><a/>',
+    "billion laughs": BOMB,
+    "late DTD": b"<?xml version='1.0'?>" + b"<!--" + b" " * 70_000 + b"-->" + BOMB,
+    "DTD in UTF-16": ("<?xml version='1.0' encoding='UTF-16'?>" + BOMB.decode()).encode("utf-16"),
+    "depth 10000": b"<a " + NS + b">" + b"<b>" * 10_000,
+    "depth 10000, closed": b"<mensagemTISS " + NS + b">" + b"<b>" * 10_000 + b"</b>" * 10_000 + b"</mensagemTISS>",
+    "NUL": b"<mensagemTISS " + NS + b"><a>\x00</a></mensagemTISS>",
+    "20000 attributes": b"<a " + b" ".join(b"a%d='1'" % n for n in range(20_000)) + b"/>",
+    "unknown encoding": b"<?xml version='1.0' encoding='X-NOPE'?><mensagemTISS " + NS + b"/>",
+    "UTF-16 under Latin-1": "<?xml version='1.0' encoding='ISO-8859-1'?><a/>".encode("utf-16"),
+    "binary": bytes(range(256)) * 40,
+    "PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+    "HTML": b"<!doctype html><html><body>erro</body></html>",
+    "JSON": b'{"a": 1}',
+    "empty": b"",
+    "blank": b" \n\t ",
+    "BOM only": b"\xef\xbb\xbf",
+    "other namespace": b"<a xmlns='urn:x'/>",
+    "no namespace": b"<mensagemTISS/>",
+    "undeclared reference": b"<mensagemTISS " + NS + b">&nope;</mensagemTISS>",
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile(raw: bytes) -> None:
+    begun = time.perf_counter()
+    found = report(raw)
+    assert time.perf_counter() - begun < 0.2
+    assert not found.readable
+    assert not found.ok
+    assert len(found.problems) == 1
+    problem = found.problems[0]
+    assert problem.code.startswith(("encoding.", "header."))
+    assert problem.text() and problem.remedy() and "{" not in problem.text() + problem.remedy("en")
+    for read in (replies.read, soap.read):
+        assert not isinstance(read(raw), replies.Reply)
+
+
+def test_what_is_said_of_them() -> None:
+    said = {name: report(raw).problems[0].code for name, raw in HOSTILE.items()}
+    assert {said[name] for name in ("external entity", "external DTD", "billion laughs", "late DTD")} == {
+        "encoding.dtd"
+    }
+    assert said["DTD in UTF-16"] == "encoding.dtd"
+    assert said["depth 10000, closed"] == "encoding.too-deep"
+    assert said["NUL"] == "encoding.nul"
+    assert said["unknown encoding"] == "encoding.unknown"
+    assert said["empty"] == said["blank"] == "encoding.empty"
+    assert said["other namespace"] == said["no namespace"] == "header.namespace"
+
+
+def test_latin1_under_a_utf8_header() -> None:
+    raw = clean.sadt_batch(1).replace(b"ISO-8859-1", b"UTF-8")
+    found = report(raw)
+    assert [problem.code for problem in found.problems] == ["encoding.latin1-as-utf8"]
+    assert found.problems[0].where == "line 2"
+
+
+@pytest.mark.parametrize("cut", [1, 20, 300, 5000, 7000])
+def test_truncated(cut: int) -> None:
+    found = report(clean.sadt_batch(2)[:cut])
+    assert not found.readable
+    assert found.problems[0].code == "encoding.not-xml"
+    assert found.problems[0].where.startswith("line ")
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_bytes_changed_at_random_never_raise(data: st.DataObject) -> None:
+    raw = bytearray(clean.sadt_batch(1))
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    found = report(bytes(raw))
+    found.as_json("x")
+    replies.read(bytes(raw))
+    soap.read(bytes(raw))
+
+
+@settings(max_examples=40, deadline=None)
+@given(index=st.integers(1, 100), text=st.text(max_size=30))
+def test_any_text_in_any_leaf_never_raises(index: int, text: str) -> None:
+    parsed = message.read(clean.sadt_batch(1))
+    assert isinstance(parsed, message.Tiss)
+    leaves = [node for node in parsed.root.iter() if not len(node)]
+    try:
+        leaves[index % len(leaves)].text = text
+    except ValueError:
+        return  # XML cannot carry it
+    from lxml import etree
+
+    raw = etree.tostring(parsed.root, xml_declaration=True, encoding="ISO-8859-1")
+    assert isinstance(raw, bytes)
+    report(raw).as_json("x")
+
+
+def test_a_large_file_is_checked_in_bounded_memory_and_time() -> None:
+    one = clean.sadt_batch(100, items=20, expenses=10)
+    start, end = one.index(b"<ans:guiaSP-SADT>"), one.rindex(b"</ans:guiasTISS>")
+    raw = one[:start] + one[start:end] * (24 * 1024 * 1024 // (end - start)) + one[end:]
+    begun = time.perf_counter()
+    found = report(raw)
+    assert time.perf_counter() - begun < 20
+    assert found.readable
+    assert "table.too-many-guides" in {problem.code for problem in found.problems}
+    assert max(_counts(found.problems).values()) <= case.MOST
+    assert any(problem.code == "more" for problem in found.problems)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 1024 * 1024  # KiB
+
+
+def _counts(problems: tuple[object, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for problem in problems:
+        counts[problem.code] = counts.get(problem.code, 0) + 1  # type: ignore[attr-defined]
+    return counts
+
+
+def test_a_file_beyond_the_limit_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message, "LARGEST", 1000)
+    assert report(clean.sadt_batch(1)).problems[0].code == "encoding.too-large"
+
+
+def zipped(**members: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_", "."), content)
+    return made.getvalue()
+
+
+def test_zip_members() -> None:
+    raw = clean.consulta_batch(1)
+    read = dict(files.members("a.zip", zipped(one_xml=raw, two_XML=raw, note_txt=b"x")))
+    assert read == {"a.zip/one.xml": raw, "a.zip/two.XML": raw}
+    assert [found.code for _, found in files.members("a", zipped(note_txt=b"x")) if not isinstance(found, bytes)] == [
+        "encoding.zip-empty"
+    ]
+
+
+def test_zip_bomb_and_broken_zip(monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = zipped(big_xml=b"0" * 30_000_000)
+    assert len(bomb) < 100_000
+    monkeypatch.setattr(files, "MOST_BYTES", 10_000_000)
+    begun = time.perf_counter()
+    assert [found.code for _, found in files.members("a", bomb) if not isinstance(found, bytes)] == [
+        "encoding.zip-bomb"
+    ]
+    assert time.perf_counter() - begun < 0.2
+    whole = zipped(one_xml=clean.consulta_batch(1))
+    for cut in (10, len(whole) // 2, len(whole) - 5):
+        assert all(not isinstance(found, bytes) for _, found in files.members("a", whole[:cut]))
+    lied = whole.replace(clean.consulta_batch(1)[:0] or b"PK\x01\x02", b"PK\x01\x02")
+    damaged = bytearray(lied)
+    damaged[60] ^= 0xFF
+    for _, found in files.members("a", bytes(damaged)):
+        assert not isinstance(found, bytes) or found != clean.consulta_batch(1)

@@ -1,0 +1,54 @@
+"""Each row of the transaction table exists in every installed schema, and the table is complete."""
+
+from __future__ import annotations
+
+import pytest
+
+from tiss import shapes, transactions, versions
+
+ROWS = list(transactions.table().values())
+
+
+@pytest.mark.parametrize("version", versions.installed())
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_row_and_schema_agree(version: str, row: transactions.Transaction) -> None:
+    form = shapes.of(version)
+    body = shapes.at(form, ("mensagemTISS", row.wrapper, row.body))
+    assert body is not None
+    service = shapes.of(version, service=True)
+    child = shapes.at(service, (row.root, row.child))
+    assert child is not None
+    for shape in (body, child):
+        inner = {part.name for part in shape.parts}
+        assert set(row.branch) <= inner or shape is child
+    if row.requests:
+        assert row.reply in service.roots
+        assert row.operation.endswith("_Operation") and row.service.startswith("tiss")
+        assert transactions.by_service(row.service) is row
+    else:
+        assert not row.reply and not row.service
+
+
+@pytest.mark.parametrize("version", versions.installed())
+def test_the_table_is_complete(version: str) -> None:
+    service = shapes.of(version, service=True)
+    names = set(service.types["dm_tipoTransacao"].codes)
+    assert {row.name for row in ROWS} == names
+    assert {row.root for row in ROWS} == set(service.roots) - {"tissFaultWS", "mensagemTISS"}
+    for wrapper in (transactions.REQUESTS, transactions.REPLIES):
+        shape = shapes.at(shapes.of(version), ("mensagemTISS", wrapper))
+        assert shape is not None
+        assert {part.name for part in shape.parts} == {row.body for row in ROWS if row.wrapper == wrapper}
+
+
+def test_replies_answer_their_requests() -> None:
+    roots = {row.root for row in ROWS if not row.requests}
+    assert {row.reply for row in ROWS if row.requests} == roots
+
+
+def test_lookups_refuse_what_is_unknown() -> None:
+    with pytest.raises(LookupError):
+        transactions.of("NADA")
+    with pytest.raises(LookupError):
+        transactions.by_service("")
+    assert transactions.by_root("nada") == transactions.by_body("nada") == ()

@@ -1,0 +1,237 @@
+"""The values operators' answers are read into: protocol, error, status, statement, appeal. Amounts are whole cents.
+
+Glosa codes and texts are kept as the operator sent them, known or not; `where` is the element's place in the message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from canonical.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glosa:
+    """A glosa code with the operator's words, verbatim, and what it takes off (None: not said)."""
+
+    code: str
+    text: str = ""
+    cents: int | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error:
+    """mensagemErro, or falhaNegocio of the header: the operator refused the message as a whole."""
+
+    code: str
+    text: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """protocoloRecebimento: the batch was taken in under this number."""
+
+    number: str
+    batch: str
+    sent_on: str
+    operator: str
+    total_cents: int
+    glosa_cents: int
+    glosas: tuple[Glosa, ...]
+    guides: tuple[GuideState, ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuideState:
+    """One guide as a protocol or status answer lists it."""
+
+    provider_number: str
+    operator_number: str
+    processed_cents: int
+    glosa_cents: int
+    released_cents: int
+    glosas: tuple[Glosa, ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """situacaoDoProtocolo (or that of an annex batch): statusProtocolo 1-10 with the batch's totals."""
+
+    status: str
+    number: str
+    batch: str
+    sent_on: str
+    processed_cents: int
+    glosa_cents: int
+    released_cents: int
+    guides: tuple[GuideState, ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementItem:
+    """detalhesGuia: one item with billed (informado), processed and paid (liberado) amounts."""
+
+    sequence: int
+    on: str
+    table: str
+    code: str
+    quantity: str
+    participation: str
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    glosas: tuple[Glosa, ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementGuide:
+    """relacaoGuias: one guide with its items, glosas and totals as stated."""
+
+    provider_number: str
+    operator_number: str
+    authorization: str
+    status: str
+    items: tuple[StatementItem, ...]
+    glosas: tuple[Glosa, ...]
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    glosa_cents: int | None
+    note: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementProtocol:
+    """dadosProtocolo: one protocol of a statement."""
+
+    number: str
+    batch: str
+    on: str
+    status: str
+    guides: tuple[StatementGuide, ...]
+    glosas: tuple[Glosa, ...]
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    glosa_cents: int | None
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """demonstrativoAnaliseConta: how each item of one or more protocols was judged."""
+
+    number: str
+    operator: str
+    operator_cnpj: str
+    issued_on: str
+    protocols: tuple[StatementProtocol, ...]
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    glosa_cents: int | None
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementPending:
+    """situacaoDemonstrativoRetorno: the statement asked for is not ready."""
+
+    protocol: str
+    request: str
+    kind: str
+    status: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppealProtocol:
+    """The protocol of a recurso de glosa."""
+
+    number: str
+    batch: str
+    appealed_protocol: str
+    sent_on: str
+    received_on: str
+    total_cents: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppealStatus:
+    """reciboGlosaStatus: an appeal that is not decided yet."""
+
+    number: str
+    batch: str
+    status: str
+    on: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppealLine:
+    """The answer to one appealed protocol, guide (sequence None) or item."""
+
+    provider_number: str
+    operator_number: str
+    sequence: int | None
+    glosa: str
+    appealed_cents: int
+    granted_cents: int
+    granted: bool
+    reason: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppealAnswer:
+    """reciboGlosa: the decision on an appeal."""
+
+    protocol: str
+    batch: str
+    on: str
+    lines: tuple[AppealLine, ...]
+    appealed_cents: int
+    granted_cents: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eligibility:
+    """reciboElegibilidade: whether the beneficiary is covered, and why not."""
+
+    covered: bool
+    valid_until: str
+    glosas: tuple[Glosa, ...]
+    where: str
+
+
+Answer = (
+    Error
+    | Protocol
+    | Status
+    | Statement
+    | StatementPending
+    | AppealProtocol
+    | AppealStatus
+    | AppealAnswer
+    | Eligibility
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One answer message: the transaction it states, those its body allows, and its contents in order."""
+
+    version: str
+    stated: str
+    transactions: tuple[str, ...]
+    answers: tuple[Answer, ...]
+    problems: tuple[Problem, ...]

@@ -1,0 +1,125 @@
+"""The full check of a file: reading, official schema, every rule; facts and findings in one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from lxml import etree
+
+from canonical.problem import Problem
+from tiss import soap, versions
+from tiss.check import schema_problems
+from tiss.contract import Contract
+from tiss.message import Tiss
+from tiss.message import read as read_message
+from tiss.rules.case import Given
+from tiss.rules.hashes import Hash
+from tiss.rules.message import check
+from tiss.tables import Tables
+
+__all__ = ["Contract", "Hash", "Report", "validate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Facts and findings of one file; `total` is a decimal text; `readable` is False when there is no TISS message."""
+
+    readable: bool
+    version: str = ""
+    transaction: str = ""
+    form: str = ""
+    guides: int = 0
+    total: str = "0.00"
+    hash: Hash = field(default_factory=Hash)
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing found stops the message."""
+        return self.readable and not any(problem.blocks for problem in self.problems)
+
+    def as_json(self, file: str, language: str = "pt") -> dict[str, Any]:
+        """The keys of the command-line contract."""
+        return {
+            "file": file,
+            "version": self.version,
+            "transaction": self.transaction,
+            "ok": self.ok,
+            "guides": self.guides,
+            "total": self.total,
+            "hash": {
+                "stated": self.hash.stated,
+                "computed": self.hash.computed,
+                "encoding": self.hash.encoding,
+            },
+            "problems": [problem.as_json(language) for problem in self.problems],
+        }
+
+
+def validate(
+    raw: bytes, *, tables: Tables | None, today: date | None = None, contract: Contract | None = None
+) -> Report:
+    """The report on `raw`; without `tables` what needs them is left out, without `today` what needs the day is.
+
+    Raises Misconfigured only when a table file of the installation is damaged.
+    """
+    message = read_message(raw)
+    if isinstance(message, Problem) and message.code == "header.namespace":
+        body = soap.read(raw)  # a message saved together with its envelope
+        if isinstance(body, soap.Body) and body.content is not raw:
+            raw = body.content
+            message = read_message(raw)
+    if isinstance(message, Problem):
+        return Report(readable=False, problems=(message,))
+    return examine(message, raw, tables=tables, today=today, contract=contract)
+
+
+def examine(
+    message: Tiss, raw: bytes, *, tables: Tables | None, today: date | None = None, contract: Contract | None = None
+) -> Report:
+    """The report on a message that is parsed already; `raw` are the bytes it came from."""
+    agreed = contract or Contract()
+    version, problems = _version(message, agreed)
+    if version:
+        problems += schema_problems(message, version)
+    given = Given(version=version or _newest(), tables=tables, today=today, contract=agreed)
+    valid = bool(version) and not any(problem.code.startswith("xsd.") for problem in problems)
+    facts = check(message, raw, given, {problem.where for problem in problems}, valid=valid)
+    problems += facts.problems
+    return Report(
+        readable=True,
+        version=message.version,
+        transaction=message.transaction,
+        form="service" if message.service else "file",
+        guides=facts.guides,
+        total=facts.total,
+        hash=facts.hash,
+        problems=tuple(_leveled(problem, agreed) for problem in problems),
+    )
+
+
+def _newest() -> str:
+    return next(iter(versions.installed()), "")
+
+
+def _version(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
+    """The version whose schema judges the message (empty: none is here), and what is wrong with the stated one."""
+    stated = message.version
+    if stated in versions.installed():
+        marked = (
+            [Problem("header.version-unverified", args=(("stated", stated),))] if versions.unverified(stated) else []
+        )
+        return stated, marked
+    where = "/" + etree.QName(message.root).localname + "/cabecalho/Padrao"
+    if stated in versions.known():
+        return "", [Problem("header.version-absent", where, args=(("stated", stated),))]
+    instead = agreed.version if agreed.version in versions.installed() else _newest()
+    known = ", ".join(versions.known())
+    return instead, [Problem("header.version", where, args=(("known", known), ("used", instead)))]
+
+
+def _leveled(problem: Problem, agreed: Contract) -> Problem:
+    level = agreed.levels.get(problem.code)
+    return problem if level is None else replace(problem, level=level)

@@ -1,0 +1,106 @@
+"""header.*, table.operator, date.registration: the header against body, direction, register, day and contract."""
+
+from __future__ import annotations
+
+import re
+
+from lxml import etree
+
+from canonical.identifiers import is_registro_ans
+from tiss import transactions
+from tiss.message import Tiss, place
+from tiss.rules.case import Findings, Given
+from tiss.rules.lines import day
+
+_TIME = re.compile(r"\d\d:\d\d:\d\d\Z", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,12}\Z")
+_CODE = re.compile(r"[0-9A-Za-z]{1,12}\Z")
+
+
+def check(message: Tiss, given: Given, found: Findings) -> None:
+    """Record what the header has wrong."""
+    told = transactions.told_by(message)
+    body = transactions.body_of(message)
+    if body is None and not _fault(message):
+        found.add("header.empty", place(message.root))
+    elif told and message.transaction not in {row.name for row in told}:
+        code = "header.transaction" if told[0].requests else "header.transaction-reply"
+        right = ", ".join(row.name for row in told)
+        found.add(code, _at(message, "cabecalho/identificacaoTransacao/tipoTransacao"), right=right)
+    if told:
+        _direction(message, told[0].requests, found)
+    _operator(message, given, found)
+    _registration(message, given, found)
+    _numbers(message, body, found)
+
+
+def _fault(message: Tiss) -> bool:
+    return etree.QName(message.root).localname == "tissFaultWS" or bool(message.text("cabecalho/falhaNegocio"))
+
+
+def _at(message: Tiss, path: str) -> str:
+    """The place of a header element, or of its nearest present parent."""
+    steps = path
+    while steps:
+        node = message.find(steps)
+        if node is not None:
+            return place(node)
+        steps = steps.rpartition("/")[0]
+    return place(message.root)
+
+
+def _direction(message: Tiss, request: bool, found: Findings) -> None:
+    sender = "identificacaoPrestador" if request else "registroANS"
+    receiver = "registroANS" if request else "identificacaoPrestador"
+    if message.find("cabecalho/origem") is not None and message.find(f"cabecalho/origem/{sender}") is None:
+        found.add("header.sender", _at(message, f"cabecalho/origem/{sender}"), right=sender)
+    if message.find("cabecalho/destino") is not None and message.find(f"cabecalho/destino/{receiver}") is None:
+        found.add("header.receiver", _at(message, f"cabecalho/destino/{receiver}"), right=receiver)
+
+
+def operator_of(message: Tiss) -> str:
+    """The registro ANS of the operator: destino of a request, origem of a reply."""
+    return message.text("cabecalho/destino/registroANS") or message.text("cabecalho/origem/registroANS")
+
+
+def _operator(message: Tiss, given: Given, found: Findings) -> None:
+    ans = operator_of(message)
+    if not ans:
+        return
+    end = "destino" if message.text("cabecalho/destino/registroANS") else "origem"
+    where = _at(message, f"cabecalho/{end}/registroANS")
+    if given.contract.operator and ans != given.contract.operator:
+        found.add("header.operator-contract", where, right=given.contract.operator, stated=ans)
+    if not is_registro_ans(ans):
+        return  # the check digit is told of already
+    known = given.contract.known_operator or given.tables is None or given.tables.operator(ans) is not None
+    if not known:
+        found.add("table.operator", where, stated=ans)
+
+
+def _registration(message: Tiss, given: Given, found: Findings) -> None:
+    top = "cabecalho/identificacaoTransacao"
+    on = day(message.text(f"{top}/dataRegistroTransacao"))
+    if on and given.today and on > given.today.isoformat():
+        found.add("date.registration", _at(message, f"{top}/dataRegistroTransacao"))
+    hour = message.text(f"{top}/horaRegistroTransacao")
+    if hour and not _TIME.match(hour):
+        found.add("date.time-form", _at(message, f"{top}/horaRegistroTransacao"))
+
+
+def _numbers(message: Tiss, body: etree._Element | None, found: Findings) -> None:
+    sequence = message.text("cabecalho/identificacaoTransacao/sequencialTransacao")
+    if sequence and not _DIGITS.match(sequence):
+        found.add("header.sequence", _at(message, "cabecalho/identificacaoTransacao/sequencialTransacao"))
+    if body is None or etree.QName(body).localname != "loteGuias":
+        return
+    number = body.find(f"{{{etree.QName(body).namespace}}}numeroLote")
+    if number is not None and not _CODE.match((number.text or "").strip()):
+        found.add("header.batch-number", place(number))
+
+
+def version(message: Tiss, given: Given, found: Findings) -> None:
+    """header.version, header.version-absent, header.version-contract."""
+    stated, where = message.version, _at(message, "cabecalho/Padrao")
+    if given.contract.version and stated != given.contract.version:
+        found.add("header.version-contract", where, stated=stated or "-", right=given.contract.version)

@@ -1,0 +1,92 @@
+"""encoding.*: declared and real encoding, characters beyond ISO-8859-1, control characters, blank texts.
+
+The leaf text as a whole is looked at first; elements are visited only when it holds something to find.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from lxml import etree
+
+from tiss import epilogo
+from tiss.message import Tiss, place
+from tiss.rules.case import Findings
+
+_ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\xff]")
+_GOOD = bytes(range(0x20, 0x7F)) + bytes(range(0xA0, 0x100))
+_UTF8 = re.compile(rb"(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})+")
+_HIGH = re.compile(rb"[\x80-\xff]+")
+_LATIN = frozenset(("iso-8859-1", "latin1", "latin-1", "iso8859-1", "iso_8859-1", "l1"))
+
+
+def check(message: Tiss, raw: bytes, text: str, found: Findings) -> None:
+    """Record what encoding and characters have wrong; `text` is the leaf text."""
+    if message.encoding not in _LATIN:
+        found.add("encoding.declared", "", encoding=message.encoding)
+    elif lies_utf8(raw):
+        found.add("encoding.utf8-as-latin1", _line_of_high(raw))
+        return  # every accent would be a finding of its own
+    if _is_odd(text):
+        _odd_texts(message.root, found)
+
+
+def _is_odd(text: str) -> bool:
+    """Whether `text` holds anything but printable ISO-8859-1."""
+    try:
+        return bool(text.encode("iso-8859-1").translate(None, _GOOD))
+    except UnicodeEncodeError:
+        return True
+
+
+def lies_utf8(raw: bytes) -> bool:
+    """Whether bytes declared as ISO-8859-1 are UTF-8: every run of high bytes is well-formed UTF-8."""
+    runs = 0
+    for match in _HIGH.finditer(raw):
+        if _UTF8.fullmatch(match.group()) is None:
+            return False
+        runs += 1
+    return runs > 0
+
+
+def _line_of_high(raw: bytes) -> str:
+    match = _HIGH.search(raw)
+    return f"line {raw.count(bytes([10]), 0, match.start()) + 1}" if match else ""
+
+
+def _leaves(root: etree._Element) -> Iterator[etree._Element]:
+    """Elements without child elements; hash and signatures left out."""
+    for node in root.iter(etree.Element):
+        inner = any(isinstance(child.tag, str) for child in node)
+        if not inner and node.tag not in epilogo.SKIPPED and not _signed(node):
+            yield node
+
+
+def _signed(node: etree._Element) -> bool:
+    return any(parent.tag in epilogo.SKIPPED for parent in node.iterancestors())
+
+
+def _odd_texts(root: etree._Element, found: Findings) -> None:
+    for node in _leaves(root):
+        text = epilogo.own_text(node)
+        for match in _ODD.finditer(text):
+            char = match.group()
+            code = "encoding.not-latin1"
+            if char < "\x80":
+                code = "encoding.control"
+            elif char < "\xa0":
+                code = "encoding.cp1252"
+            found.add(code, place(node), character=f"U+{ord(char):04X}", position=match.start() + 1)
+            break
+
+
+def blanks(elements: Iterable[etree._Element], known: set[str], found: Findings) -> None:
+    """encoding.blank for every leaf among `elements` that is empty, outside signatures and the hash."""
+    # one pass over all elements on every message: kept to what is cheapest to ask of a node
+    blank = [node for node in elements if (not (text := node.text) or text.isspace()) and not len(node)]
+    for node in blank:
+        if isinstance(node.tag, str) and node.tag not in epilogo.SKIPPED and not _signed(node):
+            where = place(node)
+            if where not in known:
+                found.add("encoding.blank", where)
