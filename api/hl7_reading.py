@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,21 +21,30 @@ class ReadError(Exception):
     """A file cannot be read at all."""
 
 
-def read_file(name: str, raw: bytes, *, to: str, zone: str, charset: str = "") -> Iterator[dict[str, Any]]:
-    """One document per message of a file; raises ReadError when it holds nothing."""
+def read_file(name: str, chunks: Iterable[bytes], *, to: str, zone: str, charset: str = "") -> Iterator[dict[str, Any]]:
+    """One document per message of a file that comes in pieces; raises ReadError when it holds none.
+
+    What is wrong with the file itself (a batch count) is said with its last message.
+    """
     try:
         ZoneInfo(zone)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ReadError(f"{zone}: no such time zone") from None
-    contents = batch.split(raw)
-    if not contents.messages:
+    held: dict[str, Any] | None = None
+    index, problems = 0, []
+    for item in batch.messages(chunks):
+        if isinstance(item, Problem):
+            problems.append(item.as_json())
+            continue
+        if held is not None:
+            yield held
+        index += 1
+        held = {"file": name, "index": index, **_one(item, zone, charset, to)}
+    if held is None:
         raise ReadError(f"{name}: the file holds no message")
-    for index, content in enumerate(contents.messages, start=1):
-        document = {"file": name, "index": index, **_one(content, zone, charset, to)}
-        if index == len(contents.messages) and contents.problems:
-            document["problems"] += [problem.as_json() for problem in contents.problems]
-            document["ok"] = False
-        yield document
+    held["problems"] += problems
+    held["ok"] = held["ok"] and not problems
+    yield held
 
 
 def _one(content: bytes, zone: str, charset: str, to: str) -> dict[str, Any]:

@@ -7,12 +7,9 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 
-import uvicorn
 import uvloop
 
-from api.app import create_app
 from api.mllp import Listener
-from api.simulators import serve as simulators
 from canonical.errors import Misconfigured
 from hub.exchange import scheduler, worker
 from hub.exchange.channels import channels_of
@@ -26,6 +23,8 @@ log = logging.getLogger("ponte.serve")
 def run(door: str, settings: Settings) -> int:
     """Serve `door` until SIGTERM or SIGINT."""
     if door == "simulators":
+        from api.simulators import serve as simulators
+
         return simulators.run()
     if not settings.database_url:
         raise Misconfigured("set PONTE_DATABASE_URL, or use `ponte up` for the embedded database")
@@ -69,6 +68,10 @@ async def _mllp(world: World, stop: asyncio.Event) -> None:
 
 
 async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
+    import uvicorn  # here, so that doors without HTTP start without it
+
+    from api.app import create_app
+
     config = uvicorn.Config(
         create_app(world, keeper),
         host=world.settings.host,

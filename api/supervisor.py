@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api import places
-from api.simulators import serve as simulated
+from api.simulators import config as simulated
 from canonical.errors import Misconfigured, PonteError
 from hub import runfile
 from hub.seed import Simulators, seed

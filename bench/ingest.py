@@ -41,12 +41,13 @@ async def measure(world: World, tenant: Tenant) -> list[Measure]:
     await _prepare(world.settings)
     found = []
     with _door(world.settings) as port:
-        await _client(port, 8, 2.0)  # the first messages warm caches and statements
+        await _client(port, 8, 2.0, "W")  # the first messages warm caches and statements
         for connections in CONNECTIONS:
             before = _pgbench(world.settings, connections, size)
-            sent = await _client(port, connections, SECONDS)
+            tag = f"{connections:02d}T"
+            sent = await _client(port, connections, SECONDS, tag)
             floor = (before + _pgbench(world.settings, connections, size)) / 2
-            await _check(world, tenant, connections, sent)
+            await _check(world, tenant, tag, sent)
             name = f"ingest {connections} connection{'s' if connections > 1 else ''}"
             rate = sent["acked"] / sent["seconds"]
             found.append(
@@ -86,20 +87,20 @@ def _await_port(port: int, door: subprocess.Popen[bytes]) -> None:
     raise Misconfigured("the MLLP door did not start")
 
 
-async def _client(port: int, connections: int, seconds: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.traffic", "127.0.0.1", str(port), str(connections), str(seconds)]
+async def _client(port: int, connections: int, seconds: float, tag: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.traffic", "127.0.0.1", str(port), str(connections), str(seconds), tag]
     child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     output, _ = await asyncio.wait_for(child.communicate(), seconds + 60)
     return dict(json.loads(output))
 
 
-async def _check(world: World, tenant: Tenant, connections: int, sent: dict[str, float]) -> None:
+async def _check(world: World, tenant: Tenant, tag: str, sent: dict[str, float]) -> None:
     """Everything acknowledged is stored, every answer named its message, and each connection's order was kept."""
     async with world.transaction(tenant) as tx:
         rows = await tx.rows(
             "SELECT control_id FROM message WHERE tenant_id = $1 AND control_id >= $2 AND control_id < $3 ORDER BY seq",
-            f"{connections:02d}",
-            f"{connections:02d}:",
+            tag,
+            tag + "\uffff",
         )
     last: dict[str, int] = {}
     for row in rows:

@@ -1,6 +1,6 @@
 """The messages benchmarks send, and the client that sends them from a process of its own.
 
-Run as `python -m bench.traffic HOST PORT CONNECTIONS SECONDS`: each connection waits for every answer; one JSON
+Run as `python -m bench.traffic HOST PORT CONNECTIONS SECONDS TAG`: each connection waits for every answer; one JSON
 object with what was acknowledged, and whether every answer named the message before it, is printed.
 """
 
@@ -100,11 +100,11 @@ class _Talker(asyncio.Protocol):
         self._transport.write(b"\x0b" + self._head + control + self._tail + b"\x1c\r")
 
 
-async def _talk(host: str, port: int, connections: int, seconds: float) -> dict[str, float]:
+async def _talk(place: tuple[str, int], connections: int, seconds: float, tag: str) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
-    talkers = [_Talker(f"{connections:02d}{n:03d}", start + seconds, loop.create_future()) for n in range(connections)]
-    await asyncio.gather(*(loop.create_connection(lambda t=t: t, host, port) for t in talkers))  # type: ignore[misc]
+    talkers = [_Talker(f"{tag}{n:03d}", start + seconds, loop.create_future()) for n in range(connections)]
+    await asyncio.gather(*(loop.create_connection(lambda t=t: t, *place) for t in talkers))  # type: ignore[misc]
     await asyncio.gather(*(talker.done for talker in talkers))
     took = time.perf_counter() - start
     return {"acked": sum(t.count for t in talkers), "wrong": sum(t.wrong for t in talkers), "seconds": took}
@@ -112,4 +112,4 @@ async def _talk(host: str, port: int, connections: int, seconds: float) -> dict[
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    print(json.dumps(uvloop.run(_talk(given[0], int(given[1]), int(given[2]), float(given[3])))))
+    print(json.dumps(uvloop.run(_talk((given[0], int(given[1])), int(given[2]), float(given[3]), given[4]))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from canonical.identifiers import compact
+from canonical.identifiers import compact, is_cpf
 
 _SID = "https://saude.gov.br/fhir/sid"
 CPF = f"{_SID}/cpf"
@@ -101,6 +101,8 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
         if name in _TYPES:
             system = _TYPES[name]
             return system, short if system in _NUMERIC else number
+    if kind == "SS" and is_cpf(short):
+        return CPF, short
     if kind in _LENGTHS and len(short) == _LENGTHS[kind][0] and short.isascii() and short.isdigit():
         return _LENGTHS[kind][1], short
     if universal and re.fullmatch(r"[0-2](\.\d+)+", universal):

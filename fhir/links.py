@@ -15,10 +15,12 @@ _ANCHOR = re.compile(r"""\b(href|src)=(["'])([^"']+)\2""")
 
 @cache
 def _keys(type_name: str) -> dict[str, str]:
-    """The JSON keys of a type and the type of what stands there."""
+    """The JSON keys of a type and the type of what stands there. A Bundle's entries link among themselves only."""
     found = type_named(type_name)
     keys: dict[str, str] = {}
     for element in found.elements.values() if found else ():
+        if (type_name, element.name) == ("Bundle", "entry"):
+            continue
         for name in element.types:
             keys[choice_key(element, name) if element.choice else element.name] = name
     return keys

@@ -38,6 +38,7 @@ ISSUE_TYPES = {
     "failure.login": "login",
     "failure.try-later": "transient",
     "store": "transient",
+    "store.value": "value",
     "failure.too-large": "too-long",
     "failure.throttled": "throttled",
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from fhir.definitions.table import Element, Type, choice_key, type_named
+from fhir.definitions.table import Type, choice_key, type_named
 
 Typed = tuple[str, Any]  # type name, JSON value
 Step = Callable[[list[Typed]], list[Typed]]
@@ -22,6 +22,7 @@ _AS = re.compile(r"\(?\s*([\w.]+)\s+as\s+(\w+)\s*\)?((?:\.[\w()'=:/\s.\-]+)?)\Z"
 _IS = re.compile(r"where\(\s*resolve\(\)\s+is\s+(\w+)\s*\)\Z")
 _EQUALS = re.compile(r"where\(\s*([\w.]+)\s*=\s*'([^']*)'\s*\)\Z")
 _MARKED = re.compile(r"where\(\s*hasExtension\('([^']*)'\)\s*\)\Z")
+_NARROWED = re.compile(r"(?:ofType|as)\((\w+)\)\Z")
 _NOT_FALSE = re.compile(r"([\w.]+)\.exists\(\) and \1 != false\Z")
 
 
@@ -99,15 +100,20 @@ def _alternative(part: str, base: str) -> Path | None:
     if truth:
         return Path(frozenset(), (*steps, _not_false))
     decided = any(token.startswith("exists(") for token in tokens)  # `exists()` has a value for absent elements too
-    return Path(frozenset() if decided or not tokens else _first_keys(base, tokens[0]), tuple(steps))
+    return Path(frozenset() if decided or not tokens else _first_keys(base, tokens), tuple(steps))
 
 
-def _first_keys(base: str, token: str) -> frozenset[str]:
+def _first_keys(base: str, tokens: list[str]) -> frozenset[str]:
+    """The JSON keys by which a path may begin; of a choice narrowed at once by `ofType`, only the one of that type."""
     found = type_named(base)
-    element = found.elements.get(token.partition("[")[0]) if found else None
+    element = found.elements.get(tokens[0].partition("[")[0]) if found else None
     if element is None:
         return frozenset()
-    return frozenset(choice_key(element, t) for t in element.types) if element.choice else frozenset((element.name,))
+    if not element.choice:
+        return frozenset((element.name,))
+    narrowed = _NARROWED.match(tokens[1]) if len(tokens) > 1 else None
+    types = (narrowed[1],) if narrowed and narrowed[1] in element.types else element.types
+    return frozenset(choice_key(element, name) for name in types)
 
 
 def _tokens(text: str) -> list[str]:
@@ -143,7 +149,7 @@ def _step(token: str) -> Step:
 
 
 def _child(name: str) -> Step:
-    known: dict[str, Element | None] = {}
+    known: dict[str, tuple[tuple[str, str], ...]] = {}  # by type: the JSON keys of the element, each with its type
 
     def step(values: list[Typed]) -> list[Typed]:
         found: list[Typed] = []
@@ -151,30 +157,28 @@ def _child(name: str) -> Step:
             if not isinstance(value, dict):
                 continue
             if type_name not in known:
-                definition = type_named(type_name)
-                known[type_name] = definition.elements.get(name) if definition else None
-            if (element := known[type_name]) is not None:
-                _collect(element, value, found)
+                known[type_name] = _keys(type_name, name)
+            for key, declared in known[type_name]:
+                content = value.get(key)
+                if content is None:
+                    continue
+                if isinstance(content, list):
+                    found.extend([(_actual(declared, item), item) for item in content if item is not None])
+                else:
+                    found.append((_actual(declared, content), content))
         return found
 
     return step
 
 
-def _collect(element: Element, value: dict[str, Any], found: list[Typed]) -> None:
+def _keys(type_name: str, name: str) -> tuple[tuple[str, str], ...]:
+    definition = type_named(type_name)
+    element = definition.elements.get(name) if definition else None
+    if element is None:
+        return ()
     if element.choice:
-        for choice in element.types:
-            content = value.get(choice_key(element, choice))
-            if content is not None:
-                found.append((choice, content))
-        return
-    content = value.get(element.name)
-    if content is None:
-        return
-    declared = element.types[0]
-    if isinstance(content, list):
-        found.extend((_actual(declared, item), item) for item in content if item is not None)
-    else:
-        found.append((_actual(declared, content), content))
+        return tuple((choice_key(element, choice), choice) for choice in element.types)
+    return ((element.name, element.types[0]),)
 
 
 def _actual(declared: str, value: Any) -> str:

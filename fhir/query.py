@@ -127,6 +127,8 @@ def parse(type_name: str, pairs: Sequence[tuple[str, str]], setting: Setting) ->
         used.append((name, text))
     if len(conditions) > MOST_CONDITIONS:
         raise BadQuery(_problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
+    if options.sort is None:
+        used = [pair for pair in used if pair[0] != "_sort"]
     unknown += [_problem("unsupported-sort", name) for name in options.ignored_sort]
     return Query(
         type_name=type_name, conditions=tuple(conditions), options=options, used=tuple(used), unknown=tuple(unknown)

@@ -1,18 +1,21 @@
 """Files of HL7 v2: single messages, MLLP frames, loose sequences, and batches (2.5.1 §2.10.3).
 
 FHS? (BHS messages BTS)* FTS?; BTS-1 counts messages, FTS-1 counts batches. A wrong count is an error of the batch.
+A file is read piece by piece, so that its size does not matter; only one message is held at a time.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from canonical.problem import Problem
 from hl7.mllp import END, START
 
-_LINES = re.compile(rb"[^\r\n]+")
+_ENDS = re.compile(rb"[\r\n]")
 _ENVELOPE = frozenset((b"FHS", b"BHS", b"BTS", b"FTS"))
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -23,80 +26,108 @@ class Contents:
     problems: list[Problem] = field(default_factory=list)
 
 
+def split(raw: bytes) -> Contents:
+    """The messages in `raw`, however they are put together, and the findings about the file."""
+    contents = Contents()
+    for item in messages((raw,)):
+        if isinstance(item, Problem):
+            contents.problems.append(item)
+        else:
+            contents.messages.append(item)
+    return contents
+
+
+def messages(chunks: Iterable[bytes]) -> Iterator[bytes | Problem]:
+    """Each message of a file that comes in pieces, and each finding about the file, in order."""
+    pieces = iter(chunks)
+    head = next(pieces, b"")
+    reader = _frames if START in head or END in head else _lines
+    yield from reader(_after(head, pieces))
+
+
+def _after(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    yield head.removeprefix(_BOM)
+    yield from pieces
+
+
+def _frames(pieces: Iterator[bytes]) -> Iterator[bytes | Problem]:
+    """MLLP frames of a capture; what stands outside frames is reported."""
+    buffer = b""
+    for piece in pieces:
+        *whole, buffer = (buffer + piece).split(START)
+        for chunk in whole:
+            yield from _frame(chunk)
+    yield from _frame(buffer)
+
+
+def _frame(chunk: bytes) -> Iterator[bytes | Problem]:
+    payload, mark, rest = chunk.partition(END[:1])
+    if payload.strip():
+        yield payload
+    if mark and rest.strip():
+        yield Problem("er7.outside", "MSH")
+
+
 @dataclass(slots=True)
-class _State:
-    contents: Contents
+class _Batch:
+    """Where a file of lines stands: the lines of the open message, and what the open envelopes have counted."""
+
     current: list[bytes] = field(default_factory=list)
     in_batch: int = 0
     batches: int = 0
     open_batch: bool = False
     open_file: bool = False
 
+    def close(self) -> Iterator[bytes]:
+        """The open message, if any."""
+        if self.current:
+            yield b"\r".join(self.current) + b"\r"
+            self.current = []
+            self.in_batch += 1
 
-def split(raw: bytes) -> Contents:
-    """The messages in `raw`, however they are put together; unreadable content is one message that says so."""
-    contents = Contents()
-    if START in raw or END in raw:
-        _frames(raw, contents)
-        return contents
-    if not raw.strip():
-        return contents
-    state = _State(contents)
-    for match in _LINES.finditer(raw.removeprefix(b"\xef\xbb\xbf")):
-        _line(match[0], state)
-    _close_message(state)
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes | Problem]:
+    state = _Batch()
+    rest = b""
+    for piece in pieces:
+        first, *others = _ENDS.split(piece)  # `rest` holds no line end: a long line is not searched again
+        *whole, rest = rest + first, *others
+        for line in whole:
+            yield from _line(line, state)
+    yield from _line(rest, state)
+    yield from state.close()
     if state.open_batch or state.open_file:
-        contents.problems.append(Problem("structure.batch-trailer", "BTS" if state.open_batch else "FTS"))
-    return contents
+        yield Problem("structure.batch-trailer", "BTS" if state.open_batch else "FTS")
 
 
-def _frames(raw: bytes, contents: Contents) -> None:
-    """MLLP frames of a capture; what stands outside frames is reported."""
-    for chunk in raw.split(START):
-        payload, mark, rest = chunk.partition(b"\x1c")
-        if payload.strip():
-            contents.messages.append(payload)
-        if mark and rest.strip():
-            contents.problems.append(Problem("er7.outside", "MSH"))
-
-
-def _line(line: bytes, state: _State) -> None:
+def _line(line: bytes, state: _Batch) -> Iterator[bytes | Problem]:
     name = line.lstrip()[:3]
     if name == b"MSH":
-        _close_message(state)
+        yield from state.close()
         state.current = [line]
     elif name in _ENVELOPE:
-        _close_message(state)
-        _envelope(name, line, state)
+        yield from state.close()
+        yield from _envelope(name, line, state)
     elif line.strip() and not line.startswith(b"#"):  # `#` begins no segment: a comment of a collected file
         state.current.append(line)
 
 
-def _envelope(name: bytes, line: bytes, state: _State) -> None:
+def _envelope(name: bytes, line: bytes, state: _Batch) -> Iterator[Problem]:
     if name == b"FHS":
         state.open_file = True
     elif name == b"BHS":
         state.open_batch, state.in_batch = True, 0
     elif name == b"BTS":
-        _count(line, state.in_batch, "BTS-1", state.contents)
+        yield from _count(line, state.in_batch, "BTS-1")
         state.open_batch, state.batches = False, state.batches + 1
     else:
-        _count(line, state.batches, "FTS-1", state.contents)
+        yield from _count(line, state.batches, "FTS-1")
         state.open_file = False
 
 
-def _count(line: bytes, found: int, where: str, contents: Contents) -> None:
+def _count(line: bytes, found: int, where: str) -> Iterator[Problem]:
     """BTS-1 and FTS-1, where sent, must be what was found."""
     stated = line[4:].split(line[3:4])[0].strip() if len(line) > 4 else b""
     if stated and stated != str(found).encode():
         shown = stated.decode("ascii", "replace")[:10]
-        contents.problems.append(
-            Problem("structure.batch-count", where, args=(("stated", shown), ("found", str(found))))
-        )
-
-
-def _close_message(state: _State) -> None:
-    if state.current:
-        state.contents.messages.append(b"\r".join(state.current) + b"\r")
-        state.current = []
-        state.in_batch += 1
+        yield Problem("structure.batch-count", where, args=(("stated", shown), ("found", str(found))))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from canonical.problem import Problem
 from hl7 import charset
-from hl7.escapes import unescape
+from hl7.escapes import has_unknown, unescape
 
 NULL = '""'
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
@@ -157,7 +157,7 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
     decoded = charset.decode(raw, fixed=fixed_charset, fallback=fallback_charset)
     if isinstance(decoded, Problem):
         return decoded
-    text = decoded.text.lstrip("\ufeff\r\n \t\x0b").rstrip("\x1c\r\n \t")
+    text = decoded.text.lstrip("\ufeff\r\n \t\x0b").rstrip("\x1c\r\n")
     if not text.startswith("MSH"):
         return Problem("er7.no-header", "MSH")
     doubled = text.startswith(_DOUBLED)
@@ -201,4 +201,8 @@ def _segments(text: str, message: Message) -> Message | Problem:
         if not _NAME.match(line[:3]) or (len(line) > 3 and line[3] != message.delimiters.field):
             return Problem("er7.segment", f"#{index}")
         message.segments.append(Segment(line, index, message.delimiters))
+    for segment in message.segments[1:]:
+        if message.delimiters.escape in segment.raw and has_unknown(segment.raw, message.delimiters):
+            message.problems.append(Problem("field.escape", f"{segment.name}#{segment.index}"))
+            break
     return message

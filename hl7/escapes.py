@@ -32,6 +32,20 @@ def unescape(text: str, delimiters: Delimiters) -> str:
     return "".join(out)
 
 
+def has_unknown(text: str, delimiters: Delimiters) -> bool:
+    """Whether `text` holds an escape sequence we do not know; it stays as it is, and the reader reports it."""
+    mark = delimiters.escape
+    if not mark or mark not in text:
+        return False
+    parts = text.split(mark)
+    index = 1
+    while index + 1 < len(parts):
+        if _value(parts[index], delimiters) is None:
+            return True
+        index += 2
+    return index < len(parts)
+
+
 def escape(text: str, delimiters: Delimiters) -> str:
     """`text` with delimiters and line ends escaped, ready for a component."""
     if not any(c in text for c in delimiters.encoding_characters + delimiters.field + "\r\n"):

@@ -192,6 +192,7 @@ def _store(step: Step, converted: Any, value: Value, work: _Work) -> None:
     if step.owned:
         work.stated = True
     if step.path.startswith("@"):
+        work.done.add(step.path)
         _SPECIAL[step.path](converted, value, work)
     elif step.path.endswith("[x]"):
         name, chosen = converted

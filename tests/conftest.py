@@ -18,7 +18,6 @@ from hub.store import migrate
 from hub.world import Tenant, World, opened
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,19 +75,3 @@ async def tenant(world: World) -> Tenant:
 async def other_tenant(world: World) -> Tenant:
     """A second tenant, whose rows the first must never see."""
     return await new_tenant(world)
-
-
-def samples(folder: str) -> Path:
-    """A folder of the shared samples; skips with a reason where they do not stand."""
-    path = SHARED / "samples" / folder
-    if not path.is_dir():
-        pytest.skip(f"the samples are not here: {path}")
-    return path
-
-
-def standards(folder: str) -> Path:
-    """A folder of the shared standards; skips with a reason where they do not stand."""
-    path = SHARED / "standards" / folder
-    if not path.is_dir():
-        pytest.skip(f"the standards are not here: {path}")
-    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from threading import Lock
 
 from lxml import etree
 
@@ -12,6 +13,7 @@ from tiss.message import Tiss, place
 from tiss.shapes import Shape
 
 MOST = 200
+_ONE_AT_A_TIME = Lock()  # a compiled schema keeps the log of its last validation
 FEW = 12
 # libxml2's error type -> the last part of our code
 _KINDS = {
@@ -41,11 +43,13 @@ _POSITION = re.compile(r"\[\d+\]")
 def schema_problems(message: Tiss, version: str) -> list[Problem]:
     """The schema findings of a message against `version`; at most MOST."""
     schema = versions.schema(version, service=message.service)
-    if schema.validate(message.root):
-        return []
+    with _ONE_AT_A_TIME:
+        if schema.validate(message.root):
+            return []
+        log = list(schema.error_log)  # type: ignore[call-overload]
     found: dict[tuple[str, str], Problem] = {}
     told: set[str] = set()
-    for entry in list(schema.error_log):  # type: ignore[call-overload]
+    for entry in log:
         kind = _KINDS.get(entry.type_name, "invalid")
         where, name = _where(entry, message.root)
         if entry.type_name in _ECHOES and where in told:

@@ -29,22 +29,29 @@ _ALL_TEXTS = etree.XPath("//text()", smart_strings=False)
 _LEAF_TEXTS = etree.XPath("//text()[not(../*)]", smart_strings=False)
 
 
-def leaf_text(root: etree._Element, *, valid: bool = False) -> str:
-    """The text the hash covers: leaves in document order, hash elements and signatures left out.
+def leaf_text(root: etree._Element) -> str:
+    """The text the hash covers: leaves in document order, hash elements and signatures left out."""
+    return "".join(leaf_parts(root))
+
+
+def leaf_parts(root: etree._Element, *, valid: bool = False) -> list[str]:
+    """The same in pieces, one or more for each leaf that is not empty.
 
     `valid`: the official schema found nothing, so that only blanks can stand between elements.
     """
     hashes = list(root.iter(HASH))
     signed = next(root.iter(*_SIGNATURES), None) is not None
     if len(hashes) != 1 or signed or len(hashes[0]) or root.getparent() is not None:
-        return "".join(leaf_texts(root))
+        return [text for text in leaf_texts(root) if text]
     texts: Any = _ALL_TEXTS(root) if valid else _LEAF_TEXTS(root)
     if valid and any(map(str.isspace, texts)):
         texts = _LEAF_TEXTS(root)
     stated = hashes[0].text or ""
-    if stated and (not texts or texts[-1] != stated):
-        return "".join(leaf_texts(root))  # the hash is not last: take the long way
-    return "".join(texts[:-1] if stated else texts)
+    if not stated:
+        return list(texts)
+    if texts and texts[-1] == stated:
+        return list(texts[:-1])
+    return [text for text in leaf_texts(root) if text]  # the hash is not last: the long way
 
 
 def leaf_texts(root: etree._Element) -> Iterator[str]:

@@ -166,7 +166,7 @@ def _open(sources: dict[str, Path]) -> sqlite3.Connection:
         if found.execute("SELECT value FROM stamp").fetchall() == [(stamp,)]:
             return found
         found.close()
-    partial = target.with_name(f"tables.sqlite.{os.getpid()}.partial")
+    partial = target.with_name(f"tables.sqlite.{os.getpid()}.{threading.get_ident()}.partial")
     try:
         with contextlib.closing(sqlite3.connect(partial)) as made:
             _fill(made, sources, stamp)

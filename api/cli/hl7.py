@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from api.hl7_reading import ReadError, read_file
 from fhir import jsontext
 
 ZONE = "America/Sao_Paulo"
+PIECE = 1024 * 1024
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +47,12 @@ def run(given: argparse.Namespace) -> int:
 
 def _lines(name: str, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     try:
-        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        with contextlib.ExitStack() as stack:
+            file = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
+            pieces = iter(lambda: file.read(PIECE), b"")
+            yield from read_file(name, pieces, to=given.to, zone=given.zone, charset=given.charset)
     except OSError as error:
         raise ReadError(f"{name}: {error.strerror}") from None
-    yield from read_file(name, raw, to=given.to, zone=given.zone, charset=given.charset)
 
 
 def _show(line: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""work kept messages again: `replay MESSAGE_ID…` or `replay --status ERROR`, with `--dry-run` first"""
+"""work kept messages again (`--status ERROR`), or send dead deliveries again (`--status DEAD`); `--dry-run` first"""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from api.cli import output
 
 if TYPE_CHECKING:
     from hub.operate.replay import Rehearsal
+    from hub.world import Tenant, World
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which messages, and whether for real."""
     parser.add_argument("message", nargs="*", type=uuid.UUID, help="ids as `messages find` shows them")
-    parser.add_argument("--status", default="", choices=["", "ERROR", "TRANSFORMED"], help="all of this status")
+    parser.add_argument("--status", default="", choices=["", "ERROR", "TRANSFORMED", "DEAD"], help="all of this status")
     parser.add_argument("--dry-run", action="store_true", help="only show what would happen")
     parser.add_argument("--json", action="store_true", help="one JSON object per message")
     running.options(parser)
@@ -38,6 +39,8 @@ async def _replay(given: argparse.Namespace) -> int:
 
     async with opened(running.located(given.data), size=2) as world:
         tenant = await world.tenant(given.tenant)
+        if given.status == "DEAD":
+            return await _redeliver(given, world, tenant)
         if given.dry_run:
             rehearsals = await replay.rehearse(world, tenant, given.message, given.status)
             for rehearsal in rehearsals:
@@ -50,6 +53,24 @@ async def _replay(given: argparse.Namespace) -> int:
     if not given.json:
         output.say(f"{len(queued)} queued again / reenfileiradas")
     return 0 if queued else 1
+
+
+async def _redeliver(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.operate import redeliver
+
+    if given.dry_run:
+        async with world.transaction(tenant) as tx:
+            found = await redeliver.dead(tx)
+    else:
+        found = await redeliver.redeliver(world, tenant, f"cli:{getpass.getuser()}")
+    for one in found:
+        if given.json:
+            output.line({**one.as_json(), "queued": not given.dry_run})
+        else:
+            output.say(f"{one.id}  {one.partner:<12} {one.operation:<28} {one.attempt} attempts: {one.last_error}")
+    if not given.json and not given.dry_run:
+        output.say(f"{len(found)} queued again / reenfileiradas")
+    return 0 if found else 1
 
 
 def _show(rehearsal: Rehearsal, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The last steps: nothing waits or failed, the audit chain holds, and no log file names a patient."""
+"""The last steps: nothing waits or failed, the audit chain holds, and neither log nor page names a patient."""
 
 from __future__ import annotations
 
@@ -52,6 +52,9 @@ async def audit_and_logs(trial: Trial, step: Step) -> None:
         text = path.read_text(encoding="utf-8", errors="replace")
         hits += sum(canary in text for canary in canaries)
     step.same("patients named in a log", 0, hits)
+    shown = [await trial.client.get("/", params={"lang": language}) for language in ("pt", "en")]
+    step.same("first page, in two languages", [200, 200], [page.status_code for page in shown])
+    step.same("patients named on it", 0, sum(canary in page.text for page in shown for canary in canaries))
     step.figures["names and numbers looked for"] = len(canaries)
 
 

@@ -16,5 +16,9 @@ STEPS: tuple[tuple[str, str, StepFunction], ...] = (
     ("statement", "The payers' statements come back and reconcile to the cent", billing.statements),
     ("appeal", "Denials are listed and appealed, and the decisions come back", billing.appeal),
     ("exchange", "Nothing waits, nothing failed; the partners took exactly what was delivered", closing.exchange),
-    ("audit", "The audit chain is sealed and holds; no patient data in any log", closing.audit_and_logs),
+    (
+        "audit",
+        "The audit chain is sealed and holds; no patient data in a log or on the first page",
+        closing.audit_and_logs,
+    ),
 )

@@ -15,7 +15,7 @@ from api.failures import Rejected
 from api.state import Caller, CallerDep, State, StateDep
 from canonical.problem import Problem
 from fhir import jsontext
-from hub.billing import appeals, batches, checking, guides, intake, listing, submissions
+from hub.billing import appeals, batches, charges, checking, guides, intake, listing, submissions
 from hub.billing.profiles import payers
 from tiss import files, report
 
@@ -196,12 +196,17 @@ async def listed(
     return _json({"items": page.rows, "next": page.next})
 
 
-@router.post("/guides/build", responses=_example({"ready": 12, "pending": 1}))
+@router.post("/guides/build", responses=_example({"ready": 12, "pending": 1, "without_payer": 4}))
 async def build_guides(state: StateDep, caller: CallerDep) -> Response:
-    """Build guides of all open charges now, and try the waiting ones again."""
+    """Build guides of all open charges now, and try the waiting ones again.
+
+    `without_payer` counts charges of patients without a coverage of a known payer; no guide can be made of them.
+    """
     _writer(caller)
     built = await guides.build_guides(state.world, caller.tenant)
-    return _json({"ready": built.ready, "pending": built.pending})
+    async with state.world.transaction(caller.tenant) as tx:
+        left = await charges.without_payer(tx, [profile.ans for profile in await payers(tx)])
+    return _json({"ready": built.ready, "pending": built.pending, "without_payer": left})
 
 
 @router.post("/batches/close", responses=_example({"items": [{"id": "…", "number": 1, "guides": 100}]}))

@@ -125,7 +125,7 @@ def create_app(config: Config | None = None) -> Starlette:
 
 
 async def _switch(payers: Payers, request: Request) -> Response:
-    """Switch a fault ({ans, kind, times, seconds, root}) or what a statement shows ({ans, revise | foreign | glosa})."""
+    """Switch a fault (ans, kind, times, seconds, root) or what a statement shows (ans; revise, foreign or glosa)."""
     try:
         wanted = json.loads(await request.body())
         ans, kind = str(wanted["ans"]), str(wanted.get("kind", ""))

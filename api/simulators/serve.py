@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -17,35 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from api.simulators import lab
+from api.simulators import lab, payer
+from api.simulators.config import Config
 from api.simulators.lab import Lab
-from canonical.errors import Misconfigured
 
-VARIABLE = "PONTE_SIMULATOR_CONFIG"
 HOST = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """Ports of the simulators, and where the lab sends its results."""
-
-    http_port: int
-    lab_port: int
-    results_host: str
-    results_port: int
-    lab_delay_s: float = 0.3
-
-    def as_json(self) -> str:
-        """The value of the variable that hands this to the process."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__})
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Config:
-        """The configuration of this process; raises Misconfigured."""
-        try:
-            return cls(**json.loads(environment[VARIABLE]))
-        except (KeyError, ValueError, TypeError):
-            raise Misconfigured(f"{VARIABLE} must hold the simulators' ports as JSON") from None
 
 
 def run() -> int:
@@ -89,16 +62,9 @@ async def _http(app: Any, port: int, stop: asyncio.Event) -> None:
 
 def create_app(simulated: Lab) -> Starlette:
     """The HTTP side: the payers at their own paths, the lab's control under `/lab`."""
-    return Starlette(routes=[Route("/health", _health), Mount("/lab", control(simulated)), *_payers()])
-
-
-def _payers() -> list[Mount]:
-    import importlib.util
-
-    if importlib.util.find_spec("api.simulators.payer") is None:
-        return []
-    payer = importlib.import_module("api.simulators.payer")
-    return [Mount("/", payer.create_app())]
+    return Starlette(
+        routes=[Route("/health", _health), Mount("/lab", control(simulated)), Mount("/", payer.create_app())]
+    )
 
 
 def control(simulated: Lab) -> Starlette:

@@ -13,12 +13,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from canonical.billing import money
-from canonical.errors import Conflict, Misconfigured, NotFound, TryLater
+from canonical.errors import Conflict, NotFound, TryLater
 from canonical.identity import new_id
-from canonical.problem import blocking
-from hub.billing import batches, checking, guides, messages, numbers, signing
+from hub.billing import batches, guides, numbers
 from hub.billing.profiles import PayerProfile, payer, profile_of
 from hub.billing.replies import hear
+from hub.billing.sealing import seal
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
@@ -134,21 +134,19 @@ async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, a
     if deadline_passed(row, today):
         raise Conflict("the payer's deadline for this appeal is over")
     profile = await payer(tx, row["payer_id"])
-    mark = await messages.stamp(world, tenant, tx, profile)
     body = {"guiaRecursoGlosa": {**await _tree(tx, profile, row), "dataRecurso": today.isoformat()}}
-    raw = messages.request(profile, TRANSACTION, body, mark)
-    problems = checking.findings(raw, profile, today)
+    sealed = await seal(world, tenant, tx, profile, (TRANSACTION, body))
     await tx.run(
         "UPDATE appeal SET problems = $3, hash = $4, tiss_version = $5 WHERE tenant_id = $1 AND id = $2",
         appeal_id,
-        guides.told(problems),
-        batches.hash_of(raw),
+        guides.told(sealed.problems),
+        sealed.hash,
         profile.version,
     )
-    if blocking(problems):
+    if sealed.content is None:
         await _set(tx, appeal_id, batches.BLOCKED)
         return batches.BLOCKED
-    await queue(tx, profile, row, soap.envelope(await signing.signed(world, tx, profile, raw)))
+    await queue(tx, profile, row, soap.envelope(sealed.content))
     await audit.note(tx, actor, "send-appeal", f"appeal/{appeal_id}")
     return SENDING
 
@@ -192,7 +190,7 @@ async def _tree(tx: Transaction, profile: PayerProfile, row: Row) -> dict[str, A
         by_guide[found["guide_number"]].append(found)
     number = await tx.value("SELECT number FROM batch WHERE tenant_id = $1 AND id = $2", row["batch_id"])
     if number is None or not row["batch_protocol"].isdigit():
-        raise Misconfigured("an appeal needs the batch it is about, and a numeric protocol")
+        raise Conflict("an appeal needs the batch it is about, and a numeric protocol")
     whole = by_guide.pop("", [])
     return {
         "registroANS": profile.ans,

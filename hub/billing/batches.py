@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from canonical.errors import Conflict, Misconfigured, NotFound
+from canonical.errors import Conflict, NotFound
 from canonical.identity import new_id
-from canonical.problem import Problem, blocking
-from hub.billing import checking, guides, messages, numbers, signing
+from canonical.problem import Problem
+from hub.billing import checking, guides, numbers
 from hub.billing.profiles import PayerProfile, payer, payers
+from hub.billing.sealing import seal
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.guides import plan
-from tiss import epilogo, soap, transactions
-from tiss import message as tiss_message
-from tiss.build import UnknownElement
+from tiss import soap, transactions
 
 SENDING, BLOCKED, REFUSED, ENDED = "enviando", "bloqueado", "rejeitado", "encerrado"
 TRANSACTION = "ENVIO_LOTE_GUIAS"
@@ -39,15 +36,6 @@ class Closed:
     number: int
     guides: int
     status: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealed:
-    """A batch as it goes out: the exact bytes (None when blocked), their hash, and the findings."""
-
-    content: bytes | None
-    hash: str
-    problems: tuple[Problem, ...]
 
 
 async def close_batches(world: World, tenant: Tenant, payer_id: UUID | None = None) -> list[Closed]:
@@ -88,7 +76,9 @@ def parts(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
 
 async def _close(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, rows: Sequence[Row]) -> Closed:
     number = await numbers.take(tx, profile.partner.id, "lote")
-    sealed, sequence = await _seal(world, tenant, tx, profile, (number, rows))
+    element = plan(rows[0]["kind"]).guide
+    body = {"numeroLote": str(number), "guiasTISS": {element: [json.loads(row["tree"]) for row in rows]}}
+    sealed = await seal(world, tenant, tx, profile, (TRANSACTION, body))
     batch_id = new_id()
     status = BLOCKED if sealed.content is None else SENDING
     await tx.run(
@@ -103,7 +93,7 @@ async def _close(world: World, tenant: Tenant, tx: Transaction, profile: PayerPr
         len(rows),
         sum(row["total_cents"] for row in rows),
         sealed.hash or None,
-        sequence,
+        sealed.sequence,
         checking.rule_set(),
         checking.table_versions(),
         guides.told(sealed.problems),
@@ -119,38 +109,6 @@ async def _close(world: World, tenant: Tenant, tx: Transaction, profile: PayerPr
         await send(tx, profile, batch_id, number, sealed.content)
     await audit.note(tx, "billing", "close-batch", f"batch/{batch_id}", "success" if sealed.content else "failure")
     return Closed(id=batch_id, number=number, guides=len(rows), status=status)
-
-
-async def _seal(
-    world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, made: tuple[int, Sequence[Row]]
-) -> tuple[Sealed, int]:
-    """The batch message, checked; blocked by any blocking finding, a missing login or a missing certificate."""
-    number, rows = made
-    sequence = 0
-    try:
-        mark = await messages.stamp(world, tenant, tx, profile)
-        sequence = mark.sequence
-        element = plan(rows[0]["kind"]).guide
-        body = {"numeroLote": str(number), "guiasTISS": {element: [json.loads(row["tree"]) for row in rows]}}
-        raw = await asyncio.to_thread(messages.request, profile, TRANSACTION, body, mark)
-        problems = await asyncio.to_thread(checking.findings, raw, profile, _today(world, tenant))
-        stated = hash_of(raw)
-        if blocking(problems):
-            return Sealed(content=None, hash=stated, problems=tuple(problems)), sequence
-        return Sealed(
-            content=await signing.signed(world, tx, profile, raw), hash=stated, problems=tuple(problems)
-        ), sequence
-    except UnknownElement as error:
-        return Sealed(content=None, hash="", problems=(Problem("guide.mapping", str(error)),)), sequence
-    except Misconfigured as error:
-        code = error.code if error.code.startswith("batch.") else "batch.no-login"
-        return Sealed(content=None, hash="", problems=(Problem(code),)), sequence
-
-
-def hash_of(raw: bytes) -> str:
-    """The hash a message carries."""
-    found = tiss_message.read(raw)
-    return "" if isinstance(found, Problem) else epilogo.stated(found.root)
 
 
 async def send(tx: Transaction, profile: PayerProfile, batch_id: UUID, number: int, content: bytes) -> UUID:
@@ -258,7 +216,3 @@ async def _tell_guides(tx: Transaction, rows: Sequence[Row], problems: Sequence[
             by_guide[rows[position - 1]["id"]].append(problem)
     for guide_id, found in by_guide.items():
         await tx.run("UPDATE guide SET problems = $3 WHERE tenant_id = $1 AND id = $2", guide_id, guides.told(found))
-
-
-def _today(world: World, tenant: Tenant) -> datetime.date:
-    return world.now().astimezone(ZoneInfo(tenant.zone)).date()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.billing import batches, guides, listing, polling, statements
+from hub.billing import batches, guides, listing, polling
 from hub.exchange.handlers import job
 from hub.world import Tenant, World
-
-__all__ = ["close_batches", "poll_protocols", "statements"]  # importing statements registers its reply handler
 
 
 @job("close-batches")

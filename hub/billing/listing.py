@@ -16,12 +16,28 @@ MOST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What can be listed: its table, the columns shown, those a caller may filter by, and JSON columns."""
+    """What can be listed: its table, the columns shown, those a caller may filter by, and JSON columns.
+
+    `joined` adds columns of another table, reached by `join`; they can be filtered by as well.
+    """
 
     table: str
     columns: tuple[str, ...]
     filters: tuple[str, ...]
     documents: tuple[str, ...] = ()
+    join: str = ""
+    joined: tuple[str, ...] = ()
+
+    @property
+    def selected(self) -> str:
+        """The columns of a SELECT, the payer's registro ANS included."""
+        own = [f"t.{column}" for column in self.columns]
+        return ", ".join([*own, *(f"j.{column}" for column in self.joined), "p.code AS payer"])
+
+    @property
+    def source(self) -> str:
+        """The FROM of a SELECT."""
+        return f"{self.table} t JOIN partner p ON p.tenant_id = $1 AND p.id = t.payer_id {self.join}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +99,8 @@ KINDS = {
             "appeal_until", "appeal_id", "justification", "granted_cents", "created_at",
         ),
         filters=("status", "glosa_code", "guide_id", "appeal_id"),
+        join="JOIN statement_line j ON j.tenant_id = $1 AND j.id = t.statement_line_id",
+        joined=("protocol", "guide_number", "sequence", "tiss_table", "code", "billed_cents", "paid_cents"),
     ),
     "appeals": Kind(
         table="appeal",
@@ -112,13 +130,13 @@ async def page(tx: Transaction, name: str, filters: dict[str, str], after: str =
             clauses.append(f"p.code = ${len(values) + 1}")
         elif column in kind.filters:
             clauses.append(f"t.{column}::text = ${len(values) + 1}")
+        elif column in kind.joined:
+            clauses.append(f"j.{column}::text = ${len(values) + 1}")
         else:
             raise Refused("this list has no such filter", code="failure.request")
     size = max(1, min(limit, MOST))
-    shown = ", ".join(f"t.{column}" for column in kind.columns)
     rows = await tx.rows(
-        f"SELECT {shown}, p.code AS payer FROM {kind.table} t JOIN partner p ON p.tenant_id = $1 AND p.id = t.payer_id "
-        f"WHERE {' AND '.join(clauses)} ORDER BY t.id LIMIT {size + 1}",
+        f"SELECT {kind.selected} FROM {kind.source} WHERE {' AND '.join(clauses)} ORDER BY t.id LIMIT {size + 1}",
         *values,
     )
     found = [_shown(row, kind) for row in rows[:size]]
@@ -128,12 +146,8 @@ async def page(tx: Transaction, name: str, filters: dict[str, str], after: str =
 async def one(tx: Transaction, name: str, identity: UUID) -> dict[str, Any]:
     """One row of a kind; raises NotFound."""
     kind = KINDS[name]
-    shown = ", ".join(f"t.{column}" for column in kind.columns)
-    row = await tx.row(
-        f"SELECT {shown}, p.code AS payer FROM {kind.table} t JOIN partner p ON p.tenant_id = $1 AND p.id = t.payer_id "
-        "WHERE t.tenant_id = $1 AND t.id = $2",
-        identity,
-    )
+    query = f"SELECT {kind.selected} FROM {kind.source} WHERE t.tenant_id = $1 AND t.id = $2"
+    row = await tx.row(query, identity)
     if row is None:
         raise NotFound("there is no such record")
     return _shown(row, kind)
@@ -239,7 +253,7 @@ def _guides(rows: list[Row], whole: dict[UUID, Row]) -> list[dict[str, Any]]:
 
 
 def _shown(row: Row, kind: Kind) -> dict[str, Any]:
-    found = {column: row[column] for column in ("payer", *kind.columns) if column != "payer_id"}
+    found = {column: row[column] for column in ("payer", *kind.columns, *kind.joined) if column != "payer_id"}
     for column in kind.documents:
         found[column] = json.loads(found[column])
     return _plain(found)

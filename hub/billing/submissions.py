@@ -41,6 +41,8 @@ async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     submission, batch = UUID(reply.purpose["submission"]), UUID(reply.purpose["batch"])
     heard = hear(reply.content)
     profile = profile_of(reply.partner)
+    if await tx.value("SELECT protocol FROM submission WHERE tenant_id = $1 AND id = $2 FOR UPDATE", submission):
+        return  # the payer has it, whatever it says to a repetition
     if heard.refusal is not None and heard.refusal.code in profile.already_received:
         await _set(tx, submission, batch, SENT, heard.refusal.reason)
     elif heard.refusal is not None and heard.refusal.action != "retry":

@@ -210,7 +210,7 @@ async def _record(tx: Transaction, wave: list[Work], found: dict[UUID, list[Prob
     await tx.run(
         "UPDATE message SET status = x.status, problems = x.problems, segments = x.segments, finished_at = now() "
         "FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS x(id, status, problems, segments) "
-        "WHERE message.tenant_id = $1 AND message.id = x.id AND message.status = 'RECEIVED'",
+        "WHERE message.tenant_id = $1 AND message.id = x.id AND coalesce(message.status, '') = 'RECEIVED'",
         [item.id for item in wave],
         ["ERROR" if bad else "TRANSFORMED" for bad in failed],
         [json.dumps([p.as_json() for p in problems], ensure_ascii=False) for problems in told],

@@ -126,7 +126,7 @@ async def _close(world: World, tenant: Tenant, held: Lease, row: Row, end: tuple
         await lanes.acknowledge(tx, [(held, 1)])
         closed = await tx.row(
             "UPDATE job SET status = $3, outcome = $4, last_error = $5, finished_at = now() "
-            "WHERE tenant_id = $1 AND id = $2 AND status = 'QUEUED' RETURNING id",
+            "WHERE tenant_id = $1 AND id = $2 AND coalesce(status, '') = 'QUEUED' RETURNING id",
             row["id"],
             status,
             outcome,

@@ -114,10 +114,13 @@ async def keep(tx: Transaction, partner_id: UUID, answer: Answer, status: str) -
 async def close(
     tx: Transaction, delivery_id: UUID, message_id: UUID, status: str, code: str | None, reply_id: UUID | None = None
 ) -> None:
-    """End a delivery and its message; raises LeaseLost when it was ended already."""
+    """End a delivery and its message; raises LeaseLost when it was ended already.
+
+    `coalesce` keeps the partial index of waiting rows out of the plan: on stale statistics it reads the whole backlog.
+    """
     row = await tx.row(
         "UPDATE delivery SET status = $3, last_error = $4, reply_id = $5, in_doubt = false, finished_at = now() "
-        "WHERE tenant_id = $1 AND id = $2 AND status = 'QUEUED' RETURNING id",
+        "WHERE tenant_id = $1 AND id = $2 AND coalesce(status, '') = 'QUEUED' RETURNING id",
         delivery_id,
         status,
         code,

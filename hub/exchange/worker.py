@@ -193,7 +193,9 @@ async def _look(watch: Watch, crew: Crew) -> int:
         return await crew.start(await watch.due())
     except PonteError as error:
         log.warning("cannot look for work: %s", error.code)
-        return 0
+    except Exception as error:  # a worker never ends by itself
+        log.error("looking for work failed: %s at %s", type(error).__name__, lanes.place_of(error))
+    return 0
 
 
 async def _wait(woken: asyncio.Event, stopping: asyncio.Task[bool], seconds: float) -> None:

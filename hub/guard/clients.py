@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -23,8 +24,12 @@ TRIAL_FILE = "demo-client.secret"  # where its secret is kept
 TRIAL_SCOPES = ("system/*.*", "hl7/write", "tiss/*", "admin/*")
 _HASHER = PasswordHasher()
 _NAME = re.compile(r"[a-z0-9][a-z0-9\-]{0,62}\Z")
-# Verified against when the client is unknown, so that the time of the answer does not tell.
-_NOBODY = _HASHER.hash(secrets.token_urlsafe(32))
+
+
+@cache
+def _nobody() -> str:
+    """What is verified against when the client is unknown, so that the time of the answer does not tell."""
+    return _HASHER.hash(secrets.token_urlsafe(32))
 
 
 class InvalidClient(Exception):
@@ -107,7 +112,7 @@ async def authenticate(world: World, client_id: str, secret: str) -> Client:
         async with world.transaction(tenant) as tx:
             query = "SELECT secret_hash, roles, scopes, active FROM client WHERE tenant_id = $1 AND client_id = $2"
             row = await tx.row(query, client_id)
-    hashed = row["secret_hash"] if row is not None and row["secret_hash"] else _NOBODY
+    hashed = row["secret_hash"] if row is not None and row["secret_hash"] else _nobody()
     right = await asyncio.to_thread(_verify, hashed, secret)
     if tenant is None or row is None:
         raise InvalidClient

@@ -1,4 +1,7 @@
-"""Finds messages by what an operator knows: control id, status, type. Places and codes only, never content."""
+"""Finds messages by what an operator knows: control id, status, type. Places and codes only, never content.
+
+Newest first follows the primary key: message ids are made in the order of time (UUID version 7).
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ async def messages(tx: Transaction, query: Query) -> list[Found]:
             values.append(value)
             conditions.append(f"m.{column} = ${len(values) + 1}")
     where = " AND ".join(conditions)
-    sql = f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.received_at DESC, m.seq DESC LIMIT {int(query.limit)}"
+    sql = f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.id DESC LIMIT {int(query.limit)}"
     return [_found(row) for row in await tx.rows(sql, *values)]
 
 

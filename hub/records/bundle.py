@@ -61,7 +61,9 @@ async def _again(work: Callable[[], Awaitable[T]]) -> T:
             continue
     try:
         return await work()
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+    except Clash:
+        raise
+    except (Conflict, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
         raise Conflict("other writers hold these records") from None
 
 
@@ -182,7 +184,7 @@ class _Job:
                 continue
             for literal in links.references(entry.resource, entry.type_name):
                 kind, mark, text = literal.partition("?")
-                if literal.startswith(("urn:uuid:", "urn:oid:")) and literal not in targets:
+                if literal.startswith(("urn:uuid:", "urn:oid:")) and literal not in targets and not entry.alone:
                     raise Failed({entry.position: refused("malformed", "fhir.bundle.unresolved", "resource")})
                 if mark and kind in resource_types() and literal not in found:
                     found[literal] = await self._only(entry, kind, text)

@@ -18,13 +18,17 @@ _LAST = "\U0010ffff"  # above any character, so that `>= x` and `< x + last` is 
 
 
 class Statement:
-    """The arguments of one statement; `$1` is the tenant. `tenant` is how the statement names it."""
+    """The arguments of one statement; `$1` is the tenant. `tenant` is how the statement names it.
 
-    __slots__ = ("arguments", "tenant")
+    `planned`: its best plan depends on the values, so a plan kept for any values would not do.
+    """
 
-    def __init__(self, tenant: str = "$1") -> None:
+    __slots__ = ("arguments", "planned", "tenant")
+
+    def __init__(self, tenant: str = "$1", *, planned: bool = False) -> None:
         self.arguments: list[Any] = []
         self.tenant = tenant
+        self.planned = planned
 
     def argument(self, value: Any) -> str:
         """The placeholder of a new argument."""
@@ -139,8 +143,9 @@ def _filled(statement: Statement, template: str, **values: Any) -> str:
     return template.format(**{name: place(value) for name, value in named.items()})
 
 
+# Equality is a narrow range of `low`; IS TRUE keeps a plan made for any values from starting at `high`, which is not.
 _MOMENTS = {
-    "eq": "(t.low >= {low} AND t.low < {high} AND t.high <= {high})",
+    "eq": "(t.low >= {low} AND t.low < {high} AND (t.high <= {high}) IS TRUE)",
     "ne": "(t.low < {low} OR t.high > {high})",
     "gt": "t.high > {high}",
     "lt": "t.low < {low}",
@@ -151,7 +156,7 @@ _MOMENTS = {
     "ap": "(t.low < {high} AND t.high > {low})",
 }
 _NUMBERS = {
-    "eq": "(t.low >= {low} AND t.low <= {high} AND t.high <= {high})",
+    "eq": "(t.low >= {low} AND t.low <= {high} AND (t.high <= {high}) IS TRUE)",
     "ap": "(t.low >= {low} AND t.low <= {high} AND t.high <= {high})",
     "ne": "(t.low < {low} OR t.high > {high})",
     "gt": "t.high > {point}",

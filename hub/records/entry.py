@@ -24,7 +24,7 @@ _TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"\Z')
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """An interaction: `id` empty means a create, a search or a conditional one by `query`."""
+    """An interaction: `id` empty means a create, a search or a conditional one by `query`; `alone`: not of a Bundle."""
 
     position: int = 0
     method: str
@@ -36,6 +36,7 @@ class Entry:
     full_url: str = ""
     if_none_exist: str = ""
     expected: int | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

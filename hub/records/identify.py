@@ -42,21 +42,33 @@ def parts_in_order(waiting: Sequence[Draft], places: Places) -> Iterator[tuple[D
             return
 
 
-def linked(node: Any, places: Places) -> Any:
-    """`node` with `draft:` references replaced; a reference to a draft that was not settled is dropped."""
-    if isinstance(node, dict):
-        reference = node.get("reference")
-        if isinstance(reference, str) and reference.startswith(DRAFT):
-            target = places.get(reference[len(DRAFT) :])
-            rest = {key: value for key, value in node.items() if key != "reference"}
-            if target:
-                return {"reference": f"{target[0]}/{target[1]}", **rest}
-            return rest if rest.keys() - {"type"} else None
-        children = {key: linked(value, places) for key, value in node.items()}
-        return {key: value for key, value in children.items() if value not in (None, [], {})} or None
-    if isinstance(node, list):
-        return [item for item in (linked(child, places) for child in node) if item is not None]
-    return node
+def linked(node: dict[str, Any], places: Places) -> dict[str, Any] | None:
+    """`node` with `draft:` references replaced; a reference to a draft that was not settled is dropped.
+
+    None when nothing is left of it.
+    """
+    reference = node.get("reference")
+    if isinstance(reference, str) and reference.startswith(DRAFT):
+        target = places.get(reference[len(DRAFT) :])
+        rest = {key: value for key, value in node.items() if key != "reference"}
+        if target:
+            return {"reference": f"{target[0]}/{target[1]}", **rest}
+        return rest if rest.keys() - {"type"} else None
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        kept = value
+        if isinstance(value, dict):
+            kept = linked(value, places)
+        elif isinstance(value, list):
+            kept = _linked_list(value, places) or None
+        if kept is not None:
+            found[key] = kept
+    return found or None
+
+
+def _linked_list(items: list[Any], places: Places) -> list[Any]:
+    found = (linked(item, places) if isinstance(item, dict) else item for item in items)
+    return [item for item in found if item is not None]
 
 
 def agrees(draft: Draft, stored: dict[str, Any]) -> bool:

@@ -58,7 +58,7 @@ def _patient(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
     row = {
         "id": record_id,
         "name_folded": fold(text)[:500] or None,
-        "mother_folded": None,
+        "mother_folded": fold(_mother(body))[:500] or None,
         "birth_date": day(body.get("birthDate")),
         "gender": body.get("gender"),
         "active": body.get("active", True),
@@ -72,6 +72,12 @@ def _patient(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
                 tables.patient_identifier,
                 {"system": system, "value": identifier["value"], "patient_id": record_id},
             )
+
+
+def _mother(body: dict[str, Any]) -> str:
+    """The mother's full name, which Brazil keeps in an extension."""
+    found = (e.get("valueString", "") for e in body.get("extension", ()) if e.get("url") == codes.MOTHER_EXTENSION)
+    return str(next(found, ""))
 
 
 def _encounter(record_id: str, body: dict[str, Any]) -> Iterator[Row]:

@@ -15,7 +15,8 @@ from canonical.errors import TryLater
 from canonical.problem import Problem
 from fhir.options import Include, cursor_text
 from fhir.parameters import parameters_of
-from fhir.query import BadQuery, Clause, Condition, Query
+from fhir.query import BadQuery, Chain, Clause, Condition, Query
+from fhir.values import Moment, Number
 from hub.records.criteria import Statement, is_negative, rids
 from hub.records.index import key_of
 from hub.store.database import Row, Transaction
@@ -25,6 +26,8 @@ SECONDS = 10.0
 MOST_INCLUDED = 1000
 _ESTIMATE_FROM = 10_000
 _COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
+_WIDE_FROM = 5000
+Wide = frozenset[Condition]
 _SORTS = {"_id": "r.id", "_lastUpdated": "r.updated_at"}
 
 
@@ -41,7 +44,7 @@ class Page:
 class Source(Protocol):
     """Where a search runs: by itself in one trip, or inside a transaction."""
 
-    def statement(self) -> Statement:
+    def statement(self, *, planned: bool = False) -> Statement:
         """A new statement that names the tenant as this source needs it."""
 
     async def rows(self, statement: Statement, sql: str) -> list[Row]:
@@ -55,14 +58,16 @@ class OneTrip:
     world: World
     tenant: Tenant
 
-    def statement(self) -> Statement:
+    def statement(self, *, planned: bool = False) -> Statement:
         """The tenant comes from the wrapping row."""
-        return Statement("c.tenant")
+        return Statement("c.tenant", planned=planned)
 
     async def rows(self, statement: Statement, sql: str) -> list[Row]:
         """Its rows; raises BadQuery when it takes too long."""
         try:
-            return await self.world.database.ask(self.tenant.id, sql, *statement.arguments, seconds=SECONDS)
+            return await self.world.database.ask(
+                self.tenant.id, sql, *statement.arguments, seconds=SECONDS, planned=statement.planned
+            )
         except TryLater as error:
             if error.code == "store.too-long":
                 raise BadQuery(Problem("fhir.search.too-costly")) from None
@@ -75,9 +80,9 @@ class Within:
 
     tx: Transaction
 
-    def statement(self) -> Statement:
+    def statement(self, *, planned: bool = False) -> Statement:
         """The tenant is `$1`."""
-        return Statement()
+        return Statement(planned=planned)
 
     async def rows(self, statement: Statement, sql: str) -> list[Row]:
         """Its rows."""
@@ -88,8 +93,9 @@ async def search(source: Source, query: Query, allowed: Callable[[str], bool]) -
     """The page of `query`; types that `allowed` denies are not included. Raises BadQuery."""
     if query.options.counts_only:
         return Page(rows=(), total=await _total(source, query))
-    statement = source.statement()
-    rows = await source.rows(statement, page_sql(statement, query))
+    wide = await _wide(source, query)
+    statement = source.statement(planned=needs_plan(query))
+    rows = await source.rows(statement, page_sql(statement, query, wide))
     count = query.options.count
     cursor = _cursor(query, rows[count - 1]) if len(rows) > count else ""
     rows = rows[:count]
@@ -100,6 +106,37 @@ async def search(source: Source, query: Query, allowed: Callable[[str], bool]) -
     return Page(rows=rows, included=included, total=total, cursor=cursor)
 
 
+def needs_plan(query: Query) -> bool:
+    """Whether the best plan depends on the values: not when an equality leads that names a record or its kind."""
+    if query.options.sort is not None:
+        return bool(query.conditions)
+    lead = min(query.conditions, key=_cost, default=None)
+    if lead is None:
+        return False
+    others = [c for c in query.conditions if c is not lead]
+    if not others:
+        return not (_names_one(lead) or _is_equality(lead))
+    return not (_names_one(lead) and all(isinstance(c, Clause) and _is_equality(c) for c in others))
+
+
+def _is_equality(condition: Condition) -> bool:
+    """Whether a condition compares for equality only."""
+    if not isinstance(condition, Clause) or condition.form != "match":
+        return False
+    ranges = [v for v in condition.values if isinstance(v, (Moment, Number))]
+    return condition.kind != "updated" and all(value.prefix == "eq" for value in ranges)
+
+
+def _names_one(condition: Condition) -> bool:
+    """Whether a condition finds few records whatever its value is: an id, a reference, an identifier, or a chain."""
+    if isinstance(condition, Chain):
+        far = [inner for _, inner in condition.targets]
+        return all(_names_one(inner) and getattr(inner, "kind", "") != "reference" for inner in far)
+    if not isinstance(condition, Clause) or condition.form != "match":
+        return False
+    return condition.kind in ("id", "reference") or "identifier" in condition.code
+
+
 async def matching(tx: Transaction, query: Query, most: int) -> list[Row]:
     """Up to `most` records that meet the conditions of `query`, within a transaction."""
     statement = Statement()
@@ -107,16 +144,31 @@ async def matching(tx: Transaction, query: Query, most: int) -> list[Row]:
     return await tx.rows(sql, *statement.arguments)
 
 
-def page_sql(statement: Statement, query: Query) -> str:
+async def _wide(source: Source, query: Query) -> Wide:
+    """The chains whose far side finds many records: for them walking this side in order is the better way."""
+    found = []
+    for condition in query.conditions:
+        if isinstance(condition, Clause) or _names_one(condition):
+            continue
+        statement = source.statement(planned=True)
+        inner = [c for _, c in condition.targets] if isinstance(condition, Chain) else [condition.condition]
+        union = " UNION ALL ".join(rids(statement, each) for each in inner)
+        sql = f"SELECT count(*) AS total FROM (SELECT 1 FROM ({union}) i LIMIT {_WIDE_FROM}) w LIMIT 1"
+        if (await source.rows(statement, sql))[0]["total"] >= _WIDE_FROM or any(is_negative(each) for each in inner):
+            found.append(condition)
+    return frozenset(found)
+
+
+def page_sql(statement: Statement, query: Query, wide: Wide = frozenset()) -> str:
     """The statement of a page, with one row more than asked to know whether another page follows."""
     limit = query.options.count + 1
     if query.options.sort is None:
-        found = _found(statement, query)
+        found = _found(statement, query, wide=wide)
         return f"SELECT {_COLUMNS} FROM ({found} LIMIT {limit}) m {_joined(statement)} ORDER BY r.rid LIMIT {limit}"
     field, down = query.options.sort
     column, way = _SORTS[field], "DESC" if down else "ASC"
     where = [statement.of_tenant("r"), f"r.type = {statement.argument(query.type_name)}", "NOT r.deleted"]
-    where += _tests(statement, query.conditions, "r.rid")
+    where += _tests(statement, query.conditions, "r.rid", wide)
     if query.options.cursor is not None:
         mark = "<" if down else ">"
         value, rid = _place(query)
@@ -131,17 +183,16 @@ def _joined(statement: Statement) -> str:
     return f"JOIN resource r ON {statement.of_tenant('r')} AND r.rid = m.rid"
 
 
-def _found(statement: Statement, query: Query, *, ordered: bool = True) -> str:
-    """The rids of a query: the first positive condition leads, the planner arranges the others around it."""
-    positive = [c for c in query.conditions if not is_negative(c)]
-    lead = min(positive, key=_cost, default=None)
+def _found(statement: Statement, query: Query, *, ordered: bool = True, wide: Wide = frozenset()) -> str:
+    """The rids of a query: the most telling condition leads, the planner arranges the others around it."""
+    lead = min((c for c in query.conditions if not is_negative(c) and c not in wide), key=_cost, default=None)
     rest = [c for c in query.conditions if c is not lead]
     if lead is None:
         kind = statement.argument(query.type_name)
         source = f"SELECT t.rid FROM resource t WHERE {statement.of_tenant('t')} AND t.type = {kind} AND NOT t.deleted"
     else:
         source = rids(statement, lead)
-    tests = _tests(statement, rest, "d.rid")
+    tests = _tests(statement, rest, "d.rid", wide)
     if ordered and query.options.cursor is not None and query.options.sort is None:
         tests.append(f"d.rid > {statement.argument(query.options.cursor[1])}")
     where = f" WHERE {' AND '.join(tests)}" if tests else ""
@@ -149,19 +200,21 @@ def _found(statement: Statement, query: Query, *, ordered: bool = True) -> str:
 
 
 def _cost(condition: Condition) -> int:
-    """Which condition should lead: what names one record first, ranges and chains last."""
-    order = ("id", "reference", "token", "uri", "string", "quantity", "number", "date", "updated")
+    """Which condition should lead: what names one record first, ranges and mere presence last."""
+    order = ("id", "reference", "token", "uri", "string", "chain", "quantity", "number", "date", "updated")
     if not isinstance(condition, Clause):
-        return len(order)
+        return order.index("chain")
     return order.index(condition.kind) + (len(order) if condition.form == "present" else 0)
 
 
-def _tests(statement: Statement, conditions: Sequence[Condition], rid: str) -> list[str]:
+def _tests(statement: Statement, conditions: Sequence[Condition], rid: str, wide: Wide) -> list[str]:
+    """Conditions as tests of a rid. OFFSET 0 keeps PostgreSQL from turning a wide one into a join over all it finds."""
     tests = []
     for condition in conditions:
         found = rids(statement, condition)
         word = "NOT EXISTS" if is_negative(condition) else "EXISTS"
-        tests.append(f"{word} (SELECT 1 FROM ({found}) n WHERE n.rid = {rid})")
+        fence = " OFFSET 0" if condition in wide else ""
+        tests.append(f"{word} (SELECT 1 FROM ({found}) n WHERE n.rid = {rid}{fence})")
     return tests
 
 
@@ -189,7 +242,7 @@ def _cursor(query: Query, row: Row) -> str:
 
 async def _total(source: Source, query: Query, most: int = 0) -> int:
     """The number of matches; exact, or up to `most` for an estimate (R4 §3.1.1.5.6 leaves its precision open)."""
-    statement = source.statement()
+    statement = source.statement(planned=needs_plan(query))
     found = _found(statement, query, ordered=False) + (f" LIMIT {most}" if most else "")
     rows = await source.rows(statement, f"SELECT count(*) AS total FROM ({found}) m LIMIT 1")
     return int(rows[0]["total"])

@@ -17,6 +17,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir import jsontext
+from hub.records import reversals
 from hub.records.combine import combine, told_at
 from hub.records.identify import (
     Places,
@@ -30,6 +31,7 @@ from hub.records.identify import (
     subject_of,
 )
 from hub.records.index import key_of
+from hub.records.reversals import is_credit
 from hub.records.write import Write
 from hub.store.database import Row, Transaction
 
@@ -68,6 +70,10 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     known = _Known(candidates, survivors, await stored(tx, targets))
     settled = Settled([], [], dict(places or {}))
     await _place(tx, own, known, settled)
+    if any(is_credit(draft) for draft in own):
+        await reversals.place(tx, own, settled.places, known.rows)
+        fresh = {settled.places[d.local] for d in own if is_credit(d) and d.local in settled.places}
+        known.rows.update(await stored(tx, fresh - known.rows.keys()))
     patients = sorted({identity for kind, identity in settled.places.values() if kind == "Patient"})
     if await survivors_of(tx, [identity for identity in patients if identity not in survivors and not places]):
         raise Conflict("a patient was merged in between")
@@ -150,7 +156,7 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
         if place is None:
             continue
         present = bodies.get(place) or known.rows.get(place)
-        if draft.type == "ChargeItem" and draft.body.get("status") == "not-billable":
+        if is_credit(draft):
             _credit(draft, present, settled.problems)
         body = linked(draft.body, settled.places) or {}
         initial = linked(draft.initial, settled.places) or {}

@@ -182,7 +182,7 @@ def with_meta(body: dict[str, Any], record_id: str, version: int, now: datetime.
 
 def instant(moment: datetime.datetime) -> str:
     """A FHIR instant in UTC with milliseconds."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _same(stored: str, body: dict[str, Any]) -> bool:

@@ -100,32 +100,39 @@ def running(settings: Settings, *, shared_buffers_mb: int = 256) -> Iterator[Clu
     _refuse_second_server(folder)
     port = process.free_port()
     (folder / "ponte.conf").write_text(_CONFIGURATION.format(port=port, buffers=shared_buffers_mb), encoding="ascii")
+    killed = (folder / "postmaster.pid").exists()
     cluster = _cluster(settings, port, _spawn(settings, programs, account))
     try:
-        _await_ready(cluster, settings)
+        _await_start(cluster, settings, 25 if killed else 0)
         yield cluster
     finally:
         process.stop(cluster.process, signal.SIGINT, 20)
 
 
 def revive(cluster: Cluster, settings: Settings) -> None:
-    """Start the server again on its port after it died; raises Misconfigured when it does not come back.
-
-    Orphaned sessions of a killed server hold its shared memory for a moment, so the start is tried for a while.
-    """
+    """Start the server again on its port after it died; raises Misconfigured when it does not come back."""
     account = process.server_account()
-    programs = binaries(settings, account)
-    deadline = time.monotonic() + 25
+    cluster.process = _spawn(settings, binaries(settings, account), account)
+    _await_start(cluster, settings, 25)
+
+
+def _await_start(cluster: Cluster, settings: Settings, seconds: float) -> None:
+    """Wait until the server is ready, starting it again for `seconds` when it ends.
+
+    Orphaned sessions of a killed server hold its shared memory for a moment, and a start fails until they are gone.
+    """
+    deadline = time.monotonic() + seconds
     while True:
-        cluster.process = _spawn(settings, programs, account)
         try:
             _await_ready(cluster, settings)
             return
         except Misconfigured:
             process.stop(cluster.process, signal.SIGINT, 20)
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 raise
-            time.sleep(0.3)
+        time.sleep(0.3)
+        account = process.server_account()
+        cluster.process = _spawn(settings, binaries(settings, account), account)
 
 
 def _spawn(settings: Settings, programs: Path, account: process.Account | None) -> subprocess.Popen[bytes]:

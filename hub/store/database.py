@@ -12,11 +12,13 @@ from uuid import UUID
 
 import asyncpg
 
-from canonical.errors import Misconfigured, TryLater
+from canonical.errors import Misconfigured, Refused, TryLater
 from hub.store.schema import GLOBAL_TABLES
 
 # Deadlock and serialization (class 40), full disk or memory (53), shutdown (57): the same may work later.
 _PASSING = (asyncpg.TransactionRollbackError, asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError)
+# A value out of range or of the wrong kind (class 22), found by the server or by the driver: repeating is useless.
+_VALUES = (asyncpg.DataError, UnicodeEncodeError)
 Row = Any  # asyncpg.Record: columns by name
 
 
@@ -100,15 +102,24 @@ class Database:
         async with self._acquire() as connection:
             return await connection.fetch(query, *arguments)  # type: ignore[no-any-return]
 
-    async def ask(self, tenant: UUID, query: str, *arguments: Any, seconds: float | None = None) -> list[Row]:
+    async def ask(
+        self, tenant: UUID, query: str, *arguments: Any, seconds: float | None = None, planned: bool = False
+    ) -> list[Row]:
         """One reading statement of one tenant in one trip; it names the tenant `c.tenant` and ends with a LIMIT.
+
+        `planned` asks for a plan made for these very values, at the price of a second trip.
 
         The outer row sets the context for this statement only; the LIMIT keeps the planner from starting with the
         inner side. Were it to, the policies would find no context and show nothing. Raises TryLater after `seconds`.
         """
         async with self._acquire() as connection:
             try:
-                found = await connection.fetch(_ASK.format(query=query), str(tenant), *arguments, timeout=seconds)
+                whole = _ASK.format(query=query)
+                if planned:
+                    statement = await connection.prepare(whole)
+                    found = await statement.fetch(str(tenant), *arguments, timeout=seconds)
+                else:
+                    found = await connection.fetch(whole, str(tenant), *arguments, timeout=seconds)
             except TimeoutError:
                 raise TryLater("the statement took too long", code="store.too-long") from None
             return found  # type: ignore[no-any-return]
@@ -125,6 +136,8 @@ class Database:
             raise TryLater(f"the database does not answer ({type(error).__name__})", code="store.down") from None
         try:
             yield connection
+        except _VALUES as error:
+            raise Refused(f"a value cannot be stored ({type(error).__name__})", code="store.value") from None
         except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
             raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
         except _PASSING as error:

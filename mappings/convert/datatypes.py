@@ -156,7 +156,6 @@ def location(value: Value, context: Context, argument: str) -> Any:
     return {"location": place, "status": argument} if place else None
 
 
-@conversion("pl")
 def pl(value: Value, context: Context, argument: str) -> Any:
     """PL as a logical reference to a Location: facility, building, floor, point of care, room, bed in the display."""
     parts = [value.text(n) for n in (4, 7, 8, 1, 2, 3)]

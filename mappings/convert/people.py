@@ -37,7 +37,6 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
     return name
 
 
-@conversion("name-text")
 def name_text(value: Value, context: Context, argument: str) -> Any:
     """XPN as one text, in the order it is said."""
     parts = (value.text(5), value.text(2), value.text(3), value.text(1), value.text(4))

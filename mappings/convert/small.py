@@ -112,8 +112,8 @@ def annotation(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("absent-reason")
 def absent_reason(value: Value, context: Context, argument: str) -> Any:
-    """OBX-11 `N`: the observation was not asked for."""
-    if value.text(1) != "N":
+    """OBX-11 `N`: the observation was not asked for; a value beside it says otherwise (R4 obs-6)."""
+    if value.text(1) != "N" or value.other(5):
         return None
     return {"coding": [{"system": _ABSENT, "code": "not-asked", "display": "Not Asked"}]}
 

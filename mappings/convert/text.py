@@ -89,7 +89,6 @@ def integer(value: Value, context: Context, argument: str) -> Any:
     return None
 
 
-@conversion("boolean")
 def boolean(value: Value, context: Context, argument: str) -> Any:
     """Table 0136: Y or N."""
     text = value.whole().upper()

@@ -169,3 +169,17 @@ async def test_frames(fhir: httpx.AsyncClient) -> None:
         assert answer.status_code == 400, (document, answer.text)
     empty = await send(fhir, {"resourceType": "Bundle", "type": "transaction"})
     assert empty.status_code == 200 and empty.json() == {"resourceType": "Bundle", "type": "transaction-response"}
+
+
+async def test_a_stored_bundle_keeps_its_own_links(fhir: httpx.AsyncClient) -> None:
+    inner = {"resourceType": "Bundle", "type": "collection", "entry": [
+        {"fullUrl": URN, "resource": patient("1")}, {"fullUrl": "urn:uuid:transient-2", "resource": observation_of(URN)}]}  # fmt: skip
+    assert (await fhir.post("/fhir/Bundle", json=inner)).status_code == 201
+    done = await send(
+        fhir, bundle(post("Bundle", inner), post("Patient", patient("2"), fullUrl=URN)), prefer="return=representation"
+    )
+    assert done.json()["entry"][0]["resource"]["entry"] == inner["entry"]
+    dangling = await fhir.post(
+        "/fhir/Observation", json=observation_of("urn:uuid:6b0a0f67-0000-4000-8000-000000000000")
+    )
+    assert dangling.status_code == 201

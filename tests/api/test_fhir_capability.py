@@ -125,3 +125,10 @@ async def test_smart_configuration(fhir: httpx.AsyncClient) -> None:
         path = "/" + document[name].split("/", 3)[3]
         answer = await fhir.request("GET" if name == "jwks_uri" else "POST", path)
         assert answer.status_code in (200, 400, 401), (name, answer.status_code)
+
+
+async def test_the_api_description_has_every_interaction(app: FastAPI, fhir: httpx.AsyncClient) -> None:
+    described = (await fhir.get("/openapi.json")).json()["paths"]
+    for item in INTERACTIONS:
+        path = "/fhir" + item.path.replace(":fhir_type", "").replace(":fhir_id", "")
+        assert described[path][item.method.lower()]["summary"], path

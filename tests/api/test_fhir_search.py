@@ -147,6 +147,9 @@ SEARCHES = {
     "Patient?organization.name=hospital%20sao": "p4",
     "Patient?_has:Observation:patient:code=718-7": "p1",
     "Patient?_has:Observation:patient:value-quantity=gt200": "p2",
+    "Patient?_has:Observation:patient:status:not=final": "p2",
+    "Patient?_has:Observation:patient:code=718-7&_has:Observation:patient:status=final": "p1",
+    "Patient?gender=female&_has:Observation:patient:code=2345-7": "p1",
     "Patient?_sort=-_id": "p4 p3 p2 p1",
     "Patient?_sort=_lastUpdated&gender=male": "p2",
 }
@@ -218,7 +221,7 @@ async def test_unknown_parameters(ward: httpx.AsyncClient) -> None:
     assert [(i["severity"], i["code"]) for i in issues] == [("warning", "not-supported")] * 2
     assert "favourite-colour" in issues[0]["diagnostics"]
     self_link = lenient["link"][0]["url"]
-    assert "gender=male" in self_link and "favourite" not in self_link
+    assert "gender=male" in self_link and "favourite" not in self_link and "_sort" not in self_link
     strict = await ward.get("/fhir/Patient?gender=male&favourite-colour=red", headers={"prefer": "handling=strict"})
     assert strict.status_code == 400 and "favourite-colour" in strict.json()["issue"][0]["diagnostics"]
 
@@ -245,3 +248,35 @@ async def test_subset_of_results(ward: httpx.AsyncClient) -> None:
     assert set(page["entry"][0]["resource"]) == {"resourceType", "id", "meta", "gender"}
     text = (await ward.get("/fhir/Observation?_id=b1&_summary=text")).json()["entry"][0]["resource"]
     assert set(text) == {"resourceType", "id", "meta", "status", "code"}
+
+
+async def test_a_search_that_takes_too_long_is_stopped(
+    ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.records.search.SECONDS", 0.000001)
+    answer = await ward.get("/fhir/Patient?gender=male")
+    assert answer.status_code == 422 and answer.json()["issue"][0]["code"] == "too-costly"
+    monkeypatch.undo()
+    assert (await ward.get("/fhir/Patient?gender=male")).status_code == 200
+
+
+async def test_too_many_included_are_refused(ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.records.search.MOST_INCLUDED", 1)
+    answer = await ward.get("/fhir/Patient?_revinclude=Observation:patient")
+    assert answer.status_code == 422 and answer.json()["issue"][0]["code"] == "too-costly"
+
+
+async def test_chains_walk_when_their_far_side_is_wide(
+    ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.records.search._WIDE_FROM", 1)
+    wrong = {}
+    for url, expected in SEARCHES.items():
+        if "_has" in url or "." in url.partition("=")[0]:
+            found = await ids(ward, url)
+            if found != expected.split():
+                wrong[url] = (found, expected)
+    assert not wrong
+    page = (await ward.get("/fhir/Observation?patient.gender=female,male&_count=3")).json()
+    following = next(link["url"] for link in page["link"] if link["relation"] == "next")
+    assert [e["resource"]["id"] for e in (await ward.get(following)).json()["entry"]] == ["b4"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -63,13 +64,22 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/health/ready"): "no tenant",
     ("POST", "/hl7"): [{"path": "/hl7", "content": b"MSH|^~\\&|A|A|B|B|20260101||ADT^A01|1|P|2.5\r", "compare": False}],
 }  # fmt: skip
-HEAD_LIKE_GET = "HEAD answers like GET, which has a case"
-# Routes of other surfaces prove their isolation in the test named here.
+ROOT = Path(__file__).resolve().parents[2]
+# Routes of other surfaces prove their isolation where their records are made: the file must name a second tenant.
 ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/console", "tests/api/test_console.py"),
-    ("/api/v1", "tests/api/test_billing_routes.py"),
+    ("/api/v1/tiss", "tests/api/test_tiss_routes.py"),
 )
 DOCUMENTS = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+# Routes that answer without a token, and why that shows nothing of a tenant.
+OPEN = {
+    **dict.fromkeys(DOCUMENTS, "the description of the API"),
+    "/": "leads to the form",
+    "/console/{name}": "files of the product", "/console/login": "the form", "/console/logout": "ends a session",
+    "/health/live": "states", "/health/ready": "states", "/.well-known/jwks.json": "public keys",
+    "/oauth/token": "asks for the client's secret itself", "/oauth/revoke": "asks for the client's secret itself",
+    "/fhir/metadata": "R4 wants it open", "/fhir/.well-known/smart-configuration": "SMART wants it open",
+}  # fmt: skip
 
 
 def routes_of(routes: Any) -> Iterator[tuple[str, str]]:
@@ -92,6 +102,26 @@ def test_every_route_has_a_case(app: FastAPI) -> None:
     assert not open_routes, f"add a case to CASES for {open_routes}"
     served = set(routes_of(app.routes))
     assert not [place for place in CASES if place not in served], "these cases have no route any more"
+
+
+@pytest.mark.parametrize(("prefix", "file"), ELSEWHERE)
+def test_other_surfaces_have_their_own_wall_tests(app: FastAPI, prefix: str, file: str) -> None:
+    if any(path.startswith(prefix) for _, path in routes_of(app.routes)):
+        assert "other_tenant" in (ROOT / file).read_text(encoding="utf-8"), f"{file}: ask with another tenant's ids"
+
+
+async def test_no_other_route_answers_without_a_token(app: FastAPI, fhir: httpx.AsyncClient) -> None:
+    answered = {}
+    for method, path in sorted(routes_of(app.routes)):
+        if path in OPEN:
+            continue
+        address = re.sub(r"{type_name[^}]*}", "Patient", path)
+        address = re.sub(r"{[^}]*}", "3f0d2c1e-52b0-4a3e-9d0a-7a1f6f3c9e10", address)
+        for token in ("", "Bearer nonsense"):
+            answer = await fhir.request(method, address, headers={"authorization": token})
+            if answer.status_code != 401:
+                answered[method, path] = answer.status_code
+    assert not answered
 
 
 def filled(value: Any, identity: str) -> Any:
@@ -172,7 +202,7 @@ async def test_alternating_tenants_on_one_connection(world: World, tenant: Tenan
                         async with narrow.transaction(one):
                             raise ZeroDivisionError
                 rows = await narrow.database.ask(
-                    one.id, "SELECT tenant_id FROM channel WHERE tenant_id <> $2 OR true LIMIT 10", other.id
+                    one.id, "SELECT tenant_id FROM channel WHERE tenant_id IN (c.tenant, $2) LIMIT 10", other.id
                 )
                 assert {row["tenant_id"] for row in rows} == {one.id}
                 assert await narrow.database.call("SELECT 1 FROM channel") == []

@@ -57,6 +57,9 @@ async def test_the_cycle_by_buttons(world: World, tenant: Tenant, other_tenant: 
         assert checked.json()["files"][0]["ok"] and checked.json()["files"][0]["guides"] == 5
         denials = await items(client, "denials", status="aberta")
         assert denials and all(d["amount_cents"] > 0 and d["appeal_until"] for d in denials)
+        assert {d["protocol"] for d in denials} == {submission["protocol"]}
+        assert await items(client, "denials", protocol=submission["protocol"], code=denials[0]["code"])
+        assert await items(client, "denials", protocol="1") == []
         wish = {
             "payer": JACARANDA,
             "protocol": submission["protocol"],
@@ -92,8 +95,9 @@ async def _foreign(world: World, other: Tenant, batch: Any, appeal: Any, submiss
 async def test_pages_follow_a_cursor(world: World, tenant: Tenant) -> None:
     await register(world, tenant, [partner_row(IPE)])
     await happen(world, tenant, many(Visit(payer=IPE, charges=(EXAM,)), 7))
+    await happen(world, tenant, [Visit(payer="000001", charges=(EXAM, GLUCOSE))])
     async with calling(world, tenant) as client:
-        assert (await client.post(f"{BASE}/guides/build")).json() == {"ready": 7, "pending": 0}
+        assert (await client.post(f"{BASE}/guides/build")).json() == {"ready": 7, "pending": 0, "without_payer": 2}
         seen: list[str] = []
         after = ""
         while True:

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest_asyncio
 
-from fhir.query import Setting, parse
+from fhir.query import Query, Setting, parse
 from hub.records.criteria import Statement
 from hub.records.index import key_of
-from hub.records.search import page_sql
+from hub.records.search import needs_plan, page_sql
 from hub.servers.postgres import Cluster
 from hub.settings import Settings
 from hub.store.database import _ASK
@@ -90,9 +90,19 @@ QUERIES = {
     "Patient?_sort=-_lastUpdated": {"resource_updated_idx"},
     "Patient?_sort=_id": {"resource_pk"},
     "Patient": {"resource_type_idx"},
-    "Patient?organization=Organization/o7&gender=male": {"idx_reference_target_id_target_type_idx"},
+    "Patient?organization=Organization/o7&gender=male": set(),  # which of two indexes leads is the planner's choice
     "Patient?identifier=urn:x|v77&gender:not=male": {"idx_token_code_system_idx"},
 }
+
+
+def query_of(url: str) -> Query:
+    kind, _, text = url.partition("?")
+    return parse(kind, [tuple(part.split("=", 1)) for part in text.split("&") if part], SETTING)  # type: ignore[misc]
+
+
+def keeps_its_plan(url: str) -> bool:
+    """Whether the statement may run with a plan kept for any values; ranges and mixtures are planned each time."""
+    return not needs_plan(query_of(url))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -102,10 +112,8 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def plan_of(world: World, tenant: Tenant, url: str, *, generic: bool) -> dict[str, Any]:
-    kind, _, text = url.partition("?")
     statement = Statement("c.tenant")
-    pairs = [tuple(part.split("=", 1)) for part in text.split("&") if part]
-    sql = _ASK.format(query=page_sql(statement, parse(kind, pairs, SETTING)))  # type: ignore[arg-type]
+    sql = _ASK.format(query=page_sql(statement, query_of(url)))
     async with world.transaction(tenant) as tx:
         if generic:
             rows = await simple(tx.connection, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}")
@@ -126,7 +134,7 @@ async def simple(connection: Any, sql: str) -> str:
 async def test_plans(filled: World, tenant: Tenant) -> None:
     wrong = {}
     for url, expected in QUERIES.items():
-        for generic in (False, True):
+        for generic in (False, True) if keeps_its_plan(url) else (False,):
             plan = await plan_of(filled, tenant, url, generic=generic)
             used = {node.get("Index Name") for node in nodes(plan)}
             scanned = [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
@@ -139,11 +147,10 @@ async def test_results_stay_right_at_this_size(filled: World, tenant: Tenant) ->
     """The same statements, run: the one trip finds the tenant's rows and only them."""
     for url, expected in (
         ("Patient?identifier=urn:x|v77", {"i77"}),
-        ("Patient?family=silva1999", {"i1999", *(f"i1999{n}" for n in range(10))}),
+        ("Patient?family=silva799", {"i799", *(f"i799{n}" for n in range(10))}),
     ):
-        kind, _, text = url.partition("?")
+        query = query_of(url)
         statement = Statement("c.tenant")
-        query = parse(kind, [tuple(text.split("=", 1))], SETTING)  # type: ignore[list-item]
         for _ in range(8):  # from the sixth on PostgreSQL may use the generic plan
             rows = await filled.database.ask(tenant.id, page_sql(statement, query), *statement.arguments)
             statement = Statement("c.tenant")

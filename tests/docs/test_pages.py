@@ -135,3 +135,14 @@ def test_decisions_are_numbered_and_listed() -> None:
         for part in ("**Context.**", "**Decision.**", "**Consequences.**", "**Alternatives.**", "**Enforced by**"):
             assert part in text, f"{page.name}: {part}"
         assert len(text.splitlines()) <= 60, f"{page.name}: one page"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "decisions" in p.parts], ids=name_of)
+def test_places_named_by_decisions_exist(page: Path) -> None:
+    """A decision names where it is enforced; a place that moved makes the page wrong."""
+    rooms = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    named = [
+        n for n in re.findall(r"`([\w./*-]+/[\w./*-]*)`", page.read_text(encoding="utf-8")) if n.split("/")[0] in rooms
+    ]
+    gone = [name for name in named if not any(True for _ in ROOT.glob(name.rstrip("/")))]
+    assert not gone, f"{name_of(page)}: {gone}"

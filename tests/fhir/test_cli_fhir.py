@@ -20,13 +20,18 @@ BAD = '{"resourceType":"Patient","birthDate":"yesterday"}'
         (f"{GOOD}\n{{\n", 2, [True, False]), (json.dumps({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": json.loads(BAD)}]}, indent=1), 1, [False]),
     ],
 )  # fmt: skip
-def test_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, exit_code: int, oks: list[bool]) -> None:
+def test_validate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, exit_code: int, oks: list[bool]
+) -> None:
     path = tmp_path / "São Paulo.json"
     path.write_text(text, encoding="utf-8")
     assert main(["fhir", "validate", str(path), "--json"]) == exit_code
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["ok"] for line in lines] == oks
-    assert all(set(line) == {"file", "ok", "outcome"} and line["outcome"]["resourceType"] == "OperationOutcome" for line in lines)
+    assert all(
+        set(line) == {"file", "ok", "outcome"} and line["outcome"]["resourceType"] == "OperationOutcome"
+        for line in lines
+    )
     assert main(["fhir", "validate", str(path)]) == exit_code
     assert "yesterday" not in capsys.readouterr().out
 

@@ -26,7 +26,7 @@ CHANNEL = Channel(id=UUID(int=2), tenant=TENANT, name="case", door="mllp", zone=
 
 def results(raw: bytes) -> dict[str, str]:
     """The files a case expects, by name."""
-    (document,) = read_file("in.hl7", raw, to="fhir", zone="America/Sao_Paulo")
+    (document,) = read_file("in.hl7", [raw], to="fhir", zone="America/Sao_Paulo")
     problems = [{k: p[k] for k in ("code", "severity", "where")} for p in document["problems"]]
     account = {"type": document["type"], "ok": document["ok"], "segments": document["segments"], "problems": problems}
     message, found = judge(raw, CHANNEL)

@@ -145,6 +145,9 @@ def test_line_ends(end: str) -> None:
 MESSAGE = HEAD + b"PID|1||9\r"
 
 
+GOOD_BATCH = b"FHS|^~\\&\rBHS|^~\\&\r" + MESSAGE * 2 + b"BTS|2\rBHS|^~\\&\r" + MESSAGE + b"BTS|1\rFTS|2\r"
+
+
 def test_batch_counts() -> None:
     good = b"FHS|^~\\&\rBHS|^~\\&\r" + MESSAGE * 2 + b"BTS|2\rBHS|^~\\&\r" + MESSAGE + b"BTS|1\rFTS|2\r"
     contents = batch.split(good)
@@ -156,6 +159,14 @@ def test_batch_counts() -> None:
     ]
     cut = batch.split(good[: good.rindex(b"BTS")])
     assert [p.code for p in cut.problems] == ["structure.batch-trailer"]
+
+
+@given(st.integers(1, 60))
+def test_pieces_make_no_difference(size: int) -> None:
+    for raw in (GOOD_BATCH, frame(MESSAGE) * 3, b"\n".join([MESSAGE, MESSAGE])):
+        pieces = [raw[i : i + size] for i in range(0, len(raw), size)]
+        if raw.startswith(b"\x0b") or size > 1:
+            assert list(batch.messages(pieces)) == list(batch.messages([raw]))
 
 
 def test_files_of_frames_and_of_lines() -> None:

@@ -13,6 +13,7 @@ from canonical.errors import Conflict
 from hub.billing import batches, guides, jobs, submissions, vault
 from hub.exchange import delivery
 from hub.world import Tenant, World
+from signatures import demo_pki, keys
 
 
 async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Any]:
@@ -111,6 +112,10 @@ async def test_a_refusal_is_kept_in_the_payers_words(world: World, tenant: Tenan
         await settle(world, tenant)
         found = await rows(world, tenant, "SELECT status FROM submission WHERE tenant_id = $1 ORDER BY id")
         assert [row["status"] for row in found] == ["substituido", "recebido"]
+        sent = await rows(
+            world, tenant, "SELECT content FROM message WHERE tenant_id = $1 AND type = 'ENVIO_LOTE_GUIAS' AND direction = 'out'"
+        )  # fmt: skip
+        assert len(sent) == 2 and sent[0]["content"] == sent[1]["content"]
         async with world.transaction(tenant) as tx:
             with pytest.raises(Conflict):
                 await batches.resend(tx, batch["id"], "test")
@@ -154,6 +159,20 @@ async def test_a_missing_certificate_or_login_blocks_before_sending(world: World
         assert closed.status == "bloqueado"
         assert [p["code"] for p in json.loads(batch["problems"])] == ["batch.no-certificate"]
         assert (await server.received())[IPE]["requests"] == {}
+
+
+async def test_an_expired_certificate_blocks_and_says_so(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE)])
+    subject = demo_pki.Subject(name="Hospital de Teste", cpf="12345678062", cnpj="HTESTE01000159", responsible="Ana")
+    signer = demo_pki.make(world.now()).issue(subject, demo_pki.Use(starts=-9, ends=-1))
+    content = {"pkcs12": keys.to_pkcs12(signer, "demo").hex(), "password": "demo"}
+    async with world.transaction(tenant) as tx:
+        await vault.keep(tx, world.settings, "payer-999806-certificate", content, kind="pkcs12")
+    await happen(world, tenant, [Visit(payer=IPE, charges=(EXAM,))])
+    await guides.build_guides(world, tenant)
+    (closed,) = await batches.close_batches(world, tenant)
+    problems = json.loads((await one(world, tenant, "batch"))["problems"])
+    assert closed.status == "bloqueado" and problems[0]["code"] == "signature.key.expired" and problems[0]["remedy"]
 
 
 async def test_another_content_under_a_used_number_is_refused_as_known(world: World, tenant: Tenant) -> None:

@@ -211,6 +211,11 @@ async def test_a_deadline_and_a_draft_hold(world: World, tenant: Tenant) -> None
             await tx.run("UPDATE appeal SET appeal_until = '2020-01-01' WHERE tenant_id = $1 AND id = $2", again_)
             with pytest.raises(Conflict, match="deadline"):
                 await appeals.send(world, tenant, tx, again_, "test")
+            await tx.run("UPDATE appeal SET appeal_until = '2100-01-01' WHERE tenant_id = $1")
+            await tx.run("DELETE FROM credential WHERE tenant_id = $1 AND kind = 'login'")
+            assert await appeals.send(world, tenant, tx, again_, "test") == "bloqueado"
+            told = await tx.value("SELECT problems FROM appeal WHERE tenant_id = $1 AND id = $2", again_)
+            assert [p["code"] for p in json.loads(told)] == ["batch.no-login"]
 
 
 @pytest.mark.parametrize(("resend", "status"), [("same-bytes", "recebido"), ("hold", "incerto")])

@@ -10,7 +10,7 @@ from typing import Any
 import peers
 import pytest
 
-from canonical.errors import Refused, TryLater
+from canonical.errors import Conflict, NotFound, Refused, TryLater
 from hub.exchange import delivery, handlers, lanes, outbox, partners, replies
 from hub.exchange.handlers import Doubt, Reply
 from hub.exchange.outbox import Outgoing
@@ -309,3 +309,32 @@ async def test_a_wrong_count_in_the_lane_is_put_right(world: World, tenant: Tena
         assert await delivery.work(world, tenant) == 1
     assert (await lane(world, tenant))["pending"] == 0
     assert lanes.MAXIMUM_ATTEMPTS > 1
+
+
+async def test_only_dead_or_refused_deliveries_can_be_sent_again(world: World, tenant: Tenant) -> None:
+    async with peers.mllp() as peer:
+        await queue(world, tenant, partner_on(peer.port), "a")
+        assert await delivery.work(world, tenant) == 1
+    async with world.transaction(tenant) as tx:
+        sent = await tx.value("SELECT id FROM delivery WHERE tenant_id = $1")
+    for wanted, failure in ((sent, Conflict), (uuid.uuid4(), NotFound)):
+        with pytest.raises(failure):
+            async with world.transaction(tenant) as tx:
+                await delivery.requeue(tx, wanted)
+    assert (await lane(world, tenant))["pending"] == 0, "nothing of a refused request stays"
+
+
+async def test_a_defect_in_reconciling_delays_only_its_lane(world: World, tenant: Tenant) -> None:
+    @handlers.reconcile("test")
+    async def ask(world: World, tenant: Tenant, doubt: Doubt) -> bytes | None:
+        raise ZeroDivisionError
+
+    async with peers.http(lambda number, body: None) as peer, peers.mllp() as good:
+        await queue(world, tenant, partner_on(peer.port, kind="soap", code="bad"), "x")
+        await queue(world, tenant, partner_on(good.port, code="good"), "y")
+        for _ in range(3):
+            await delivery.work(world, tenant)
+            await asyncio.sleep(0.12)
+        assert len(peer.received) == 1, "in doubt and unable to ask: not sent again"
+    found = {name: (status, code) for name, status, code in await states(world, tenant)}
+    assert found == {"x": ("DEAD", "delivery.failed"), "y": ("SENT", None)}

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
+import random
 
 import pytest
-from hl7_feed import a40, adt, by_number, feed, oru, records
+from hl7_feed import a40, adt, by_number, feed, oru, records, work_all
 
+from canonical.errors import PonteError
+from hub.exchange import inbound
+from hub.exchange.channels import channels_of
+from hub.exchange.keep import Keeper
+from hub.exchange.receive import receive
 from hub.world import Tenant, World
 
 T = "202611221000{:02d}"
@@ -165,3 +173,41 @@ async def test_merge_without_its_other_half_is_refused(world: World, tenant: Ten
         (outcome,) = await feed(world, tenant, message)
         assert outcome["status"] == "ERROR" and "semantic.merge-incomplete" in outcome["problems"]
     assert await records(world, tenant, "Patient") == []
+
+
+async def test_two_workers_race_over_merges_and_results(world: World, tenant: Tenant) -> None:
+    """Whatever the interleaving, nothing is left that speaks of a merged patient, and every message is finished."""
+    chance = random.Random(7)
+    messages = []
+    for n in range(12):
+        messages += [adt("A01", f"L{n}", f"VL{n}", T.format(n)), adt("A01", f"S{n}", f"VS{n}", T.format(n))]
+        messages += [oru(f"L{n}", f"{n}a", "F", "90", T.format(n)), a40(T.format(n + 20), (f"S{n}", f"L{n}"))]
+        messages += [
+            oru(f"L{n}", f"{n}b", "F", "91", T.format(n + 21)),
+            oru(f"S{n}", f"{n}c", "F", "92", T.format(n + 22)),
+        ]
+    chance.shuffle(messages)
+    channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
+    keeper = Keeper(world.database)
+
+    async def send() -> None:
+        for message in messages:
+            await receive(keeper, channel, message.encode(), world.now)
+
+    async def work() -> None:
+        for _ in range(200):
+            with contextlib.suppress(PonteError):
+                await inbound.work(world, tenant)
+            await asyncio.sleep(0.005)
+
+    await asyncio.gather(send(), work(), work())
+    await work_all(world, tenant)
+    async with world.transaction(tenant) as tx:
+        status = await tx.rows("SELECT status, count(*) AS n FROM message WHERE tenant_id = $1 GROUP BY 1")
+        links = await tx.rows("SELECT loser_id FROM patient_link WHERE tenant_id = $1")
+    assert {row["status"]: row["n"] for row in status} == {"TRANSFORMED": 72}
+    losers = {f"Patient/{row['loser_id']}" for row in links}
+    assert len(losers) == 12
+    for kind in ("Encounter", "Observation", "DiagnosticReport", "ServiceRequest"):
+        assert not [r for r in await records(world, tenant, kind) if r["subject"]["reference"] in losers], kind
+    assert len(await records(world, tenant, "Observation")) == 36

@@ -152,7 +152,11 @@ async def test_pdf_becomes_a_document_of_its_report(world: World, tenant: Tenant
 
 async def test_laboratory_sends_a_bare_number_back(world: World, tenant: Tenant) -> None:
     order = orm("NW", "P1", T.format(1)).replace("|P1|", "|P1^HSR|")
-    bare = oru("A", "1", "F", "90", T.format(2)).replace("LIS|HOSP", "LIS|LAB").replace("GLI^Glicose^L|||", "GLI^Exame^L|||")
+    bare = (
+        oru("A", "1", "F", "90", T.format(2))
+        .replace("LIS|HOSP", "LIS|LAB")
+        .replace("GLI^Glicose^L|||", "GLI^Exame^L|||")
+    )
     await feed(world, tenant, order, bare)
     assert len(await records(world, tenant, "ServiceRequest")) == 1
 
@@ -161,3 +165,14 @@ async def test_same_number_of_another_patient_is_another_order(world: World, ten
     await feed(world, tenant, oru("A", "1", "F", "90", T.format(1)), oru("B", "1", "F", "91", T.format(2)))
     for kind in ("ServiceRequest", "DiagnosticReport", "Observation"):
         assert len({r["subject"]["reference"] for r in await records(world, tenant, kind)}) == 2, kind
+
+
+async def test_credit_with_its_own_number_takes_back_one_like_charge(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, dft("T1", T.format(1)), dft("T2", T.format(2)), dft("T3", T.format(3), price="10.00"))
+    (credit,) = await feed(world, tenant, dft("C1", T.format(4), "CD"))
+    (again,) = await feed(world, tenant, dft("C1", T.format(5), "CD"))
+    assert credit["problems"] == again["problems"] == []
+    charges = await records(world, tenant, "ChargeItem")
+    assert sorted(c["status"] for c in charges) == ["billable", "billable", "not-billable"]
+    taken = next(c for c in charges if c["status"] == "not-billable")
+    assert {i["value"] for i in taken["identifier"]} >= {"C1"} and taken["priceOverride"]["value"] == 61.5

@@ -136,3 +136,17 @@ async def test_orders_never_overwrite_the_registration(world: World, tenant: Ten
 async def test_every_change_has_its_version(world: World, tenant: Tenant) -> None:
     await feed(world, tenant, adt("A01", "A", "V1", T.format(1)), adt("A03", "A", "V1", T.format(2), pv1=OUT))
     assert [v["status"] for v in await versions(world, tenant, "Encounter")] == ["in-progress", "finished"]
+
+
+async def test_renewed_card_updates_the_same_coverage(world: World, tenant: Tenant) -> None:
+    def insured(card: str, until: str, at: str) -> str:
+        return adt(
+            "A08", "A", "V1", at, f"IN1|1|PLANO|326305^^^ANS|Saúde Exemplo||||||||20250101|{until}" + "|" * 23 + card
+        )
+
+    await feed(world, tenant, insured("111", "20251231", T.format(1)), insured("222", "20271231", T.format(2)))
+    (coverage,) = await records(world, tenant, "Coverage")
+    assert (coverage["subscriberId"], coverage["period"]["end"]) == ("222", "2027-12-31")
+    async with world.transaction(tenant) as tx:
+        row = await tx.row("SELECT payer_code, member_number, valid_until FROM coverage WHERE tenant_id = $1")
+    assert row is not None and (row["payer_code"], row["member_number"]) == ("326305", "222")

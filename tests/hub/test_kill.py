@@ -60,16 +60,24 @@ def kill(hub: Hub, victim: str) -> None:
         pid = int((hub.data / "postgres" / "postmaster.pid").read_text().split("\n")[0])
         os.kill(pid, signal.SIGKILL)
         return
-    pids = [hub.process.pid] if victim == "everything" else []
-    for pid in processes_of(hub.data):
-        with contextlib.suppress(OSError):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-            if victim in ("everything", *words[-2:-1]):
-                pids.append(pid)
-    assert pids, f"no process to kill for {victim}"
+    deadline = time.monotonic() + 15
+    while not (pids := _pids(hub, victim)):  # the supervisor may just be starting it again
+        assert time.monotonic() < deadline, f"no process to kill for {victim}"
+        time.sleep(0.1)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _pids(hub: Hub, victim: str) -> list[int]:
+    if victim == "everything":
+        return [hub.process.pid, *processes_of(hub.data)]
+    found = []
+    for pid in processes_of(hub.data):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[-2:-1] == [victim]:
+                found.append(pid)
+    return found
 
 
 async def round_of(hub: Hub, victim: str, ledger: Ledger, chance: random.Random, label: str) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
+
 import pytest
 
 from canonical.errors import NotFound
 from hub.exchange import inbound
 from hub.exchange.channels import channels_of
 from hub.exchange.keep import Keeper
+from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.partners import Partner, save_partner
 from hub.exchange.receive import receive
-from hub.operate import check, explain, figures, find, replay
+from hub.operate import check, explain, figures, find, redeliver, replay
 from hub.operate.find import Query
 from hub.world import Tenant, World
 
@@ -110,3 +115,32 @@ async def test_health_tells_what_waits_and_whether_the_chain_holds(world: World,
     assert health.broken_seal is None and health.waiting == {"inbound": 1} and health.messages == {"RECEIVED": 1}
     at, wanted = await check.revision(world.settings.database_url)
     assert at == wanted
+
+
+async def test_dead_deliveries_go_back_into_their_lane(world: World, tenant: Tenant) -> None:
+    partner = Partner(id=uuid.uuid4(), kind="lab", code="lab-x", name="Lab", adapter="", active=True, settings={})
+    async with world.transaction(tenant) as tx:
+        await save_partner(tx, partner)
+        wanted = Outgoing(operation="test", format="hl7", type="OML^O21", content=b"MSH|...")
+        identity = await enqueue(tx, partner, wanted)
+        await tx.run("UPDATE delivery SET status = 'DEAD', attempt = 8 WHERE tenant_id = $1 AND id = $2", identity)
+        await tx.run("UPDATE lane SET pending = 0, paused = true WHERE tenant_id = $1 AND kind = 'outbound'")
+    assert [one.id for one in await redeliver.redeliver(world, tenant, "test")] == [identity]
+    async with world.transaction(tenant) as tx:
+        assert await redeliver.dead(tx) == []
+        assert (await figures.waiting(tx))["outbound"] == 1
+        assert not await tx.value("SELECT paused FROM lane WHERE tenant_id = $1 AND kind = 'outbound'")
+        assert await tx.value("SELECT count(*) FROM audit_event WHERE tenant_id = $1 AND action = 'redeliver'") == 1
+
+
+async def test_the_newest_messages_are_found_by_the_primary_key(world: World, tenant: Tenant) -> None:
+    """A list of the newest may not sort all messages of a tenant."""
+    for number in range(3):
+        await put(world, tenant, GOOD.format(control=f"order-{number}", mrn="6"))
+        await asyncio.sleep(0.002)  # ids are ordered to the millisecond
+    assert [m.control_id for m in await found(world, tenant)] == ["order-2", "order-1", "order-0"]
+    async with world.transaction(tenant) as tx:
+        await tx.connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        plan = await tx.rows("EXPLAIN SELECT m.id FROM message m WHERE m.tenant_id = $1 ORDER BY m.id DESC LIMIT 5")
+    text = "\n".join(row[0] for row in plan)
+    assert "Backward" in text and "message_pk" in text and "Sort" not in text, text

@@ -194,3 +194,13 @@ def test_bad_cron_is_one_clear_failure(expression: str) -> None:
         cron.check(expression, "America/Sao_Paulo")
     with pytest.raises(Misconfigured):
         cron.check("0 0 * * *", "America/Nowhere")
+
+
+async def test_every_seeded_schedule_names_a_job_that_exists(world: World, tenant: Tenant) -> None:
+    handlers.load()
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows("SELECT name, job, cron, zone, next_fire_at FROM schedule WHERE tenant_id = $1")
+    assert {"seal-audit"} <= {row["name"] for row in rows}
+    for row in rows:
+        assert row["job"] in handlers.JOBS and row["zone"] == tenant.zone
+        assert row["next_fire_at"] <= world.now() + datetime.timedelta(days=366)

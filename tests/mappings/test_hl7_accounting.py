@@ -6,9 +6,9 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_files import samples
 
 from api.hl7_reading import read_file
 from canonical.problem import blocking
@@ -147,7 +147,7 @@ def test_every_sample_reads_is_accounted_for_and_validates() -> None:
     files = sorted(samples("hl7").rglob("*.hl7"))
     assert len(files) > 100
     for path in files:
-        for document in read_file(path.name, path.read_bytes(), to="fhir", zone=ZONE):
+        for document in read_file(path.name, [path.read_bytes()], to="fhir", zone=ZONE):
             counts = document["segments"]
             assert counts["total"] == counts["mapped"] + counts["ignored"] + counts["unmapped"]
             refused = [p for p in document["problems"] if p["code"].startswith("fhir.")]

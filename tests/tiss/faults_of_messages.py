@@ -123,6 +123,12 @@ FAULTS = [
         more=True,
     ),
     Fault(
+        "blank optional tag",
+        "encoding.blank-optional",
+        f"{SADT}/observacao",
+        guide=at("observacao", " "),
+    ),
+    Fault(
         "contract of another version", "header.version-contract", f"{HEAD}/Padrao", contract=Contract(version="4.02.00")
     ),
     Fault("version nobody knows", "header.version", f"{HEAD}/Padrao", head=at("Padrao", "9.99.00"), more=True),

@@ -6,11 +6,12 @@ import datetime
 import hashlib
 import random
 import re
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
 import clean
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiss import soap
@@ -33,7 +34,7 @@ def independent_hash(raw: bytes) -> str:
     return hashlib.md5(joined.encode("iso-8859-1")).hexdigest()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     count=st.integers(1, 6),
     items=st.integers(1, 6),
@@ -50,7 +51,7 @@ def test_sadt(count: int, items: int, expenses: int, seed: int, version: str, se
     assert found.hash.stated == found.hash.computed == independent_hash(raw)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(count=st.integers(1, 8), seed=st.integers(0, 10_000), version=st.sampled_from(VERSIONS), service=st.booleans())
 def test_consulta(count: int, seed: int, version: str, service: bool) -> None:
     raw = clean.consulta_batch(count, version, service=service, seed=seed)
@@ -145,3 +146,14 @@ def test_a_message_saved_with_its_envelope() -> None:
     assert found.problems == ()
     assert (found.form, found.guides, found.hash.computed) == ("service", 2, independent_hash(raw))
     assert [problem.code for problem in report(soap.fault("HashInvalido", "x")).problems] == ["header.namespace"]
+
+
+def test_threads_do_not_mix_their_findings() -> None:
+    good = clean.sadt_batch(3)
+    bad = good.replace(b"<ans:CNES>2077485</ans:CNES>", b"", 1)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(report, [good, bad] * 10))
+    for index, one in enumerate(found):
+        assert ("xsd.content" in {p.code for p in one.problems} or "xsd.missing" in {p.code for p in one.problems}) == (
+            index % 2 == 1
+        )

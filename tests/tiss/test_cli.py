@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -175,13 +175,15 @@ def test_usage() -> None:
 
 
 def test_a_small_file_takes_less_than_a_second(good: Path) -> None:
+    """Processor time, Python's start included: a busy machine must not fail the test."""
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-X", "utf8", "-m", "api.cli", "tiss", "validate", "--json", str(good)]
     took = []
     for _ in range(3):
-        begun = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, cwd=root, env=dict(os.environ), capture_output=True, check=False)
-        took.append(time.perf_counter() - begun)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.returncode == 0
         assert json.loads(done.stdout)["ok"]
     assert min(took) < 1.0

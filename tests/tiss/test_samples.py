@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import samples
 from lxml import etree
+from shared_files import samples
 from test_clean import independent_hash, report
 
 from tiss import build, message, replies, transactions, versions

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import samples, standards
+from shared_files import samples, standards
 
 from api.cli.main import main
 from schemas_xsd import catalogue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import clean
 import pytest
-from conftest import samples
+from shared_files import samples
 
 from canonical.problem import Problem
 from tiss import message, soap

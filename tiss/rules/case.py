@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +17,7 @@ from tiss.tables import Tables
 
 FOLDER = Path(__file__).resolve().parent
 MOST = 200
+_CODE = re.compile(r"[0-9A-Za-z.]{1,10}\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,11 @@ class Guide:
         """The place of a role in a line."""
         path = row.layout.paths.get(role)
         return f"{row.place}/{path}" if path else row.place
+
+
+def shown(text: str) -> str:
+    """A code or number of the message as words may show it; `?` for anything that could be more than that."""
+    return text if _CODE.match(text) else "?"
 
 
 class Findings:

@@ -9,7 +9,7 @@ from lxml import etree
 from canonical.identifiers import is_registro_ans
 from tiss import transactions
 from tiss.message import Tiss, place
-from tiss.rules.case import Findings, Given
+from tiss.rules.case import Findings, Given, shown
 from tiss.rules.lines import day
 
 _TIME = re.compile(r"\d\d:\d\d:\d\d\Z", re.ASCII)
@@ -70,12 +70,12 @@ def _operator(message: Tiss, given: Given, found: Findings) -> None:
     end = "destino" if message.text("cabecalho/destino/registroANS") else "origem"
     where = _at(message, f"cabecalho/{end}/registroANS")
     if given.contract.operator and ans != given.contract.operator:
-        found.add("header.operator-contract", where, right=given.contract.operator, stated=ans)
+        found.add("header.operator-contract", where, right=given.contract.operator, stated=shown(ans))
     if not is_registro_ans(ans):
         return  # the check digit is told of already
     known = given.contract.known_operator or given.tables is None or given.tables.operator(ans) is not None
     if not known:
-        found.add("table.operator", where, stated=ans)
+        found.add("table.operator", where, stated=shown(ans))
 
 
 def _registration(message: Tiss, given: Given, found: Findings) -> None:
@@ -103,4 +103,4 @@ def version(message: Tiss, given: Given, found: Findings) -> None:
     """header.version, header.version-absent, header.version-contract."""
     stated, where = message.version, _at(message, "cabecalho/Padrao")
     if given.contract.version and stated != given.contract.version:
-        found.add("header.version-contract", where, stated=stated or "-", right=given.contract.version)
+        found.add("header.version-contract", where, stated=shown(stated), right=given.contract.version)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from tiss.amounts import text as money
-from tiss.rules.case import FOLDER, Findings, Given, Guide, Row, rules
+from tiss.rules.case import FOLDER, Findings, Given, Guide, Row, rules, shown
 from tiss.tables import Tables
 
 Function = Callable[[Guide, Given, Findings], None]
@@ -220,10 +220,12 @@ def codes(guide: Guide, given: Given, found: Findings) -> None:
             verdict = _judge(tables, table, code, day(texts.get("date")))
             if verdict is not None:
                 name, args = verdict
-                found.add(name, guide.in_row(row, "code"), **_named(guide, row), code=code, table=table, **args)
+                found.add(
+                    name, guide.in_row(row, "code"), **_named(guide, row), code=shown(code), table=shown(table), **args
+                )
         part = known.get(kind)
         if part is not None and table and table not in part.tables:
-            found.add("table.expense-kind", guide.in_row(row, "expense"), **_named(guide, row), table=table)
+            found.add("table.expense-kind", guide.in_row(row, "expense"), **_named(guide, row), table=shown(table))
         measure = texts.get("measure")
         if measure and tables is not None and tables.domain("60", measure.strip()) is None:
             found.add("table.measure", guide.in_row(row, "measure"), **_named(guide, row))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import epilogo, transactions
+from tiss import epilogo, shapes, transactions
 from tiss.amounts import cents
 from tiss.amounts import text as money
 from tiss.message import Tiss, place
@@ -42,11 +42,17 @@ class Facts:
 def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bool) -> Facts:
     """Facts and findings of a message; `known` are the places the schema told of, `valid` whether it found nothing."""
     found = Findings()
-    text = epilogo.leaf_text(message.root, valid=valid)
+    parts = epilogo.leaf_parts(message.root, valid=valid)
+    text = "".join(parts)
     # while these are held, lxml need not make each element's proxy again for every walk over a message of usual size
     elements = list(message.root.iter()) if len(raw) <= KEPT else message.root.iter()
     texts.check(message, raw, text, found)
-    texts.blanks(elements, known, found)
+    table = shapes.of(given.version, service=message.service) if given.version else None
+    if valid and not any(map(str.isspace, parts)):  # then only what the schema lets be empty can be
+        suspects = message.root.iter(*texts.may_be_empty(given.version, service=message.service))
+        texts.blanks(suspects, known, table, found)
+    else:
+        texts.blanks(elements, known, table, found)
     stamp = hashes.check(message, raw, text, given, found)
     header.version(message, given, found)
     header.check(message, given, found)

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from lxml import etree
 
-from tiss import epilogo
+from tiss import epilogo, shapes
 from tiss.message import Tiss, place
 from tiss.rules.case import Findings
+from tiss.shapes import Shape, Shapes
+from tiss.versions import NAMESPACE
 
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\xff]")
+_POSITION = re.compile(r"\[\d+\]")
 _GOOD = bytes(range(0x20, 0x7F)) + bytes(range(0xA0, 0x100))
 _UTF8 = re.compile(rb"(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})+")
 _HIGH = re.compile(rb"[\x80-\xff]+")
@@ -81,12 +85,36 @@ def _odd_texts(root: etree._Element, found: Findings) -> None:
             break
 
 
-def blanks(elements: Iterable[etree._Element], known: set[str], found: Findings) -> None:
-    """encoding.blank for every leaf among `elements` that is empty, outside signatures and the hash."""
+def blanks(elements: Iterable[etree._Element], known: set[str], table: Shapes | None, found: Findings) -> None:
+    """encoding.blank, encoding.blank-optional for every empty leaf among `elements`, signatures and hash left out.
+
+    `known` are places the schema already told of, `table` the shapes that say what is required.
+    """
     # one pass over all elements on every message: kept to what is cheapest to ask of a node
     blank = [node for node in elements if (not (text := node.text) or text.isspace()) and not len(node)]
     for node in blank:
         if isinstance(node.tag, str) and node.tag not in epilogo.SKIPPED and not _signed(node):
             where = place(node)
             if where not in known:
-                found.add("encoding.blank", where)
+                found.add("encoding.blank" if _required(where, table) else "encoding.blank-optional", where)
+
+
+@cache
+def may_be_empty(version: str, *, service: bool) -> tuple[str, ...]:
+    """The tags of the leaves that the schema accepts without any text: no list, pattern or least length guards them."""
+    table = shapes.of(version, service=service)
+    parts = (part for shape in table.types.values() for part in shape.parts)
+    names = {part.name for part in parts if _open(table.types[part.type]) and not part.name.startswith("{")}
+    return tuple(sorted(f"{{{NAMESPACE}}}{name}" for name in names))
+
+
+def _open(shape: Shape) -> bool:
+    guarded = shape.codes or shape.patterns or shape.shortest
+    return shape.simple and shape.base in ("string", "base64Binary") and not guarded
+
+
+def _required(where: str, table: Shapes | None) -> bool:
+    """Whether the element at a place must stand there; also when no shape is known."""
+    *path, name = _POSITION.sub("", where).strip("/").split("/")
+    shape = shapes.at(table, path) if table is not None else None
+    return shape is None or any(part.name == name and part.minimum > 0 for part in shape.parts)

@@ -134,11 +134,13 @@ def check_accept(request: Request, query: list[tuple[str, str]]) -> None:
 
 
 def check_content_type(request: Request, allowed: frozenset[str] = _JSON) -> None:
-    """Raise Rejected (415) unless the body is declared JSON in UTF-8; none declared counts as JSON."""
+    """Raise Rejected (415) unless the body is declared as `allowed`, UTF-8 and not compressed; undeclared passes."""
     header = request.headers.get("content-type", "")
     kind, _, rest = header.partition(";")
     charset = rest.lower().partition("charset=")[2].split(";")[0].strip(' "')
-    if (header and kind.strip().lower() not in allowed) or charset not in ("", "utf-8", "utf8", "us-ascii"):
+    plain = request.headers.get("content-encoding", "identity").lower() == "identity"
+    known = not header or kind.strip().lower() in allowed
+    if not plain or not known or charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise Rejected(415, [Problem("fhir.format.content-type")])
 
 

@@ -53,7 +53,7 @@ async def _entry(exchange: Exchange, method: str) -> Entry:
     resource = await exchange.resource()
     if resource.get("resourceType") != type_name:
         raise Rejected(400, [Problem("fhir.structure.resource-type", f"{type_name}.resourceType")])
-    entry = Entry(method=method, type_name=type_name, resource=resource)
+    entry = Entry(method=method, type_name=type_name, resource=resource, alone=True)
     _match(exchange, entry)
     return entry
 

@@ -117,7 +117,8 @@ delivery = tenant_table(
     moment("finished_at", optional=True),
     ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"]),
     Index("delivery_waiting_idx", "tenant_id", "lane_id", "seq", postgresql_where=text("status = 'QUEUED'")),
-    Index("delivery_status_idx", "tenant_id", "status", "created_at"),
+    # Not for waiting ones: on stale statistics it would be taken instead of delivery_waiting_idx and read them all.
+    Index("delivery_status_idx", "tenant_id", "status", "created_at", postgresql_where=text("status <> 'QUEUED'")),
     Index("delivery_subject_idx", "tenant_id", "subject", postgresql_where=text("subject <> ''")),
 )
 

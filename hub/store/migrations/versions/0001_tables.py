@@ -542,7 +542,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['tenant_id', 'message_id'], ['message.tenant_id', 'message.id'], name=op.f('delivery_message_fk')),
     sa.PrimaryKeyConstraint('tenant_id', 'id', name=op.f('delivery_pk'))
     )
-    op.create_index('delivery_status_idx', 'delivery', ['tenant_id', 'status', 'created_at'], unique=False)
+    op.create_index('delivery_status_idx', 'delivery', ['tenant_id', 'status', 'created_at'], unique=False, postgresql_where=sa.text("status <> 'QUEUED'"))
     op.create_index('delivery_subject_idx', 'delivery', ['tenant_id', 'subject'], unique=False, postgresql_where=sa.text("subject <> ''"))
     op.create_index('delivery_waiting_idx', 'delivery', ['tenant_id', 'lane_id', 'seq'], unique=False, postgresql_where=sa.text("status = 'QUEUED'"))
     op.create_table('guide_item',
@@ -625,7 +625,7 @@ def downgrade() -> None:
     op.drop_table('guide_item')
     op.drop_index('delivery_waiting_idx', table_name='delivery', postgresql_where=sa.text("status = 'QUEUED'"))
     op.drop_index('delivery_subject_idx', table_name='delivery', postgresql_where=sa.text("subject <> ''"))
-    op.drop_index('delivery_status_idx', table_name='delivery')
+    op.drop_index('delivery_status_idx', table_name='delivery', postgresql_where=sa.text("status <> 'QUEUED'"))
     op.drop_table('delivery')
     op.drop_index('terminology_folded_idx', table_name='terminology')
     op.drop_table('terminology')

@@ -14,7 +14,6 @@ from tiss.rules.identifiers import Checker, elements
 from tiss.shapes import Shape, Shapes
 
 GUIDES = ("mensagemTISS", "prestadorParaOperadora", "loteGuias", "guiasTISS")
-FROM_LATER = {"centroConsumo"}
 
 
 def shape_of(table: Shapes, *path: str) -> Shape | None:

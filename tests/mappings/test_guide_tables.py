@@ -1,0 +1,97 @@
+"""Guide tables are read strictly, and each conversion says what has no form instead of bending it."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mappings import guides
+from mappings.guide_values import CONVERSIONS, Unmapped
+from mappings.table import TableError
+
+HEADER = "target,source,convert,when,note,spec\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "expected"),
+    [
+        ("text", "", "  a  b ", "a b"),
+        ("date", "", datetime.date(2026, 2, 28), "2026-02-28"),
+        ("date", "", "2026-02-28T10:00:00-03:00", "2026-02-28"),
+        ("time", "", "10:30:00.5", "10:30:00"),
+        ("money", "", 5, "0.05"),
+        ("decimal", "2", Decimal("1.5"), "1.50"),
+        ("decimal", "4", "0.3333", "0.3333"),
+        ("integer", "", "3.0", "3"),
+        ("code", "tiss-uf", "SP", "35"),
+        ("prefix", "tiss-tipo-atendimento", "10101012", "04"),
+        ("prefix", "tiss-tipo-atendimento", "40304361", "23"),
+    ],
+)
+def test_values(name: str, argument: str, value: Any, expected: str) -> None:
+    assert CONVERSIONS[name](value, argument) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "code"),
+    [
+        ("date", "", "28/02/2026", "guide.date"),
+        ("time", "", "25:00:00", "guide.date"),
+        ("decimal", "2", "1.005", "guide.number"),
+        ("decimal", "2", "NaN", "guide.number"),
+        ("integer", "", "0.5", "guide.number"),
+        ("code", "tiss-uf", "XX", "guide.code"),
+        ("prefix", "tiss-tipo-atendimento", "x", "guide.code"),
+    ],
+)
+def test_what_has_no_form_is_told(name: str, argument: str, value: Any, code: str) -> None:
+    with pytest.raises(Unmapped) as caught:
+        CONVERSIONS[name](value, argument)
+    assert caught.value.code == code and str(value) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("target,source\n", "columns must be"),
+        (HEADER + "a,b,shout,,,\n", "convert 'shout'"),
+        (HEADER + "a,b,text,sometimes,,\n", "when 'sometimes'"),
+        (HEADER + "a,b,text\n", "wrong number of columns"),
+    ],
+)
+def test_a_wrong_table_names_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    monkeypatch.setattr(guides, "HERE", tmp_path)
+    (tmp_path / "tiss").mkdir()
+    (tmp_path / "tiss" / "wrong.csv").write_text(text, encoding="utf-8")
+    guides.rows.cache_clear()
+    with pytest.raises(TableError, match=f"tiss/wrong.csv:.*{says}"):
+        guides.rows("wrong", "4.03.00")
+    with pytest.raises(TableError, match="does not exist"):
+        guides.rows("absent", "4.03.00")
+    guides.rows.cache_clear()
+
+
+def test_a_version_replaces_and_removes_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guides, "HERE", tmp_path)
+    (tmp_path / "tiss" / "9.00.00").mkdir(parents=True)
+    (tmp_path / "tiss" / "t.csv").write_text(HEADER + "a,x,text,,A,\nb,=1,text,,B,\nc,y,text,present,C,\n")
+    (tmp_path / "tiss" / "9.00.00" / "t.csv").write_text(HEADER + "a,z,text,,A,\nb,,text,,B,\nd,w,text,,D,\n")
+    guides.rows.cache_clear()
+    assert [(row.target, row.source) for row in guides.rows("t", "9.00.00")] == [("a", "z"), ("c", "y"), ("d", "w")]
+    assert [row.target for row in guides.rows("t", "1.00.00")] == ["a", "b", "c"]
+    guides.rows.cache_clear()
+
+
+def test_missing_values_are_told_with_their_label_and_never_with_data() -> None:
+    plan = guides.plan("consulta")
+    tree, problems = guides.guide_tree(plan, {"coverage": {"member_number": "123456789"}}, "4.03.00")
+    assert tree["dadosBeneficiario"]["numeroCarteira"] == "123456789"
+    assert {p.code for p in problems} == {"guide.missing"}
+    assert any("CNES" in p.text() for p in problems)
+    assert not any("123456789" in p.text() + p.remedy() + p.where for p in problems)
