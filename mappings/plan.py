@@ -53,13 +53,17 @@ class RecordPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A plan: the message types it serves, its records, and the segments it knowingly ignores with the reason."""
+    """A plan: the message types it serves, its records, and the segments it knowingly ignores with the reason.
+
+    `requires` names the segments without which a message says nothing, or was cut: it is not taken then.
+    """
 
     name: str
     messages: tuple[str, ...]
     records: tuple[RecordPlan, ...]
     ignored: dict[str, str]
     header: tuple[str, ...]
+    requires: tuple[str, ...] = ()
 
     def leads(self) -> frozenset[str]:
         """All segments that some record takes as a lead."""
@@ -91,6 +95,7 @@ def _load(path: Path) -> Plan:
             records=tuple(_ordered(records, raw.get("order", ()))),
             ignored={**_parts_ignored(), **raw.get("ignored", {})},
             header=tuple(raw.get("header", ("MSH",))),
+            requires=tuple(raw.get("requires", ())),
         )
     except (KeyError, TypeError) as error:
         raise TableError(f"{path.name}: {error}") from None

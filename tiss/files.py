@@ -18,9 +18,10 @@ _CHUNK = 1024 * 1024
 
 
 def contents(path: Path) -> Iterator[tuple[str, bytes | Problem]]:
-    """Name and content of a file, or of each XML in a ZIP; a Problem where it cannot be read."""
+    """Name and content of a file (`-`: standard input), or of each XML in a ZIP; a Problem where it cannot be read."""
+    source = Path("/dev/stdin") if str(path) == "-" else path
     try:
-        with path.open("rb") as file:
+        with source.open("rb") as file:
             large = os.fstat(file.fileno()).st_size > LARGEST
             raw = b"" if large else file.read(LARGEST + 1)
     except (OSError, ValueError):

@@ -69,6 +69,12 @@ def judge_header(message: Message) -> list[Problem]:
         found.append(Problem("version.unsupported", "MSH-12"))
     if message.header.text(9) and message.type not in plans():
         found.append(Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),)))
+    plan = plans().get(message.type)
+    found += [
+        Problem("structure.segment-required", name)
+        for name in (plan.requires if plan else ())
+        if not message.first(name)
+    ]
     for nth, patient in enumerate(message.named("PID"), start=1):
         if not _identified(patient):
             found.append(Problem("structure.required", "PID-3" if nth == 1 else f"PID[{nth}]-3"))
