@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import time
 import unicodedata
 import uuid
 
@@ -40,9 +42,6 @@ def fold(text: str) -> str:
 
 def new_id() -> uuid.UUID:
     """A time-ordered UUID (RFC 9562 version 7): rows made together stay together in the index."""
-    import os
-    import time
-
     stamp = time.time_ns() // 1_000_000
     value = (stamp & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76

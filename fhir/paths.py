@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from fhir.definitions.table import Type, choice_key, type_named
+from fhir.definitions.table import choice_key, type_named
 
 Typed = tuple[str, Any]  # type name, JSON value
 Step = Callable[[list[Typed]], list[Typed]]
@@ -251,8 +251,3 @@ def _exists(values: list[Typed]) -> list[Typed]:
 
 def _not_false(values: list[Typed]) -> list[Typed]:
     return [("boolean", any(value is not False for _, value in values))]
-
-
-def element_type(found: Type, name: str) -> str:
-    """The first type of an element; for tests of completeness."""
-    return found.elements[name].types[0]

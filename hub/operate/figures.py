@@ -48,12 +48,6 @@ async def record_counts(tx: Transaction) -> dict[str, int]:
     return {row["type"]: row["n"] for row in rows}
 
 
-async def encounter_counts(tx: Transaction) -> dict[str, int]:
-    """Encounters by status."""
-    rows = await tx.rows("SELECT status, count(*) AS n FROM encounter WHERE tenant_id = $1 GROUP BY status")
-    return {row["status"]: row["n"] for row in rows}
-
-
 async def charged(tx: Transaction) -> tuple[int, int]:
     """Number of billable charges and their sum in cents."""
     row = await tx.row(

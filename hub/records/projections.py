@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table
 
-from canonical import codes
+from canonical import billing, codes
+from canonical.errors import Refused
 from canonical.identity import fold
 from fhir.ranges import date_range
 from hub.store import bulk
@@ -147,7 +148,7 @@ def _charge_item(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
     coding = (body.get("code", {}).get("coding") or [{}])[0]
     system = coding.get("system", "")
     price = body.get("priceOverride", {})
-    quantity = float(str(body.get("quantity", {}).get("value", 1)))
+    quantity = _held(float(str(body.get("quantity", {}).get("value", 1))))
     total = cents(price.get("value"))
     performers = body.get("performer") or [{}]
     row = {
@@ -157,7 +158,7 @@ def _charge_item(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
         "tiss_table": system.removeprefix(codes.TUSS) if system.startswith(codes.TUSS) else "00",
         "code": coding.get("code", ""),
         "quantity": quantity,
-        "unit_cents": round(total / quantity) if total is not None and quantity else total,
+        "unit_cents": _unit_cents(total, quantity),
         "total_cents": total,
         "occurred_on": day(body.get("occurrenceDateTime")),
         "status": body.get("status", ""),
@@ -214,9 +215,30 @@ def first_code(concept: Any) -> str | None:
 
 
 def cents(amount: Any) -> int | None:
-    """A decimal amount as whole cents; None when there is none."""
-    from decimal import ROUND_HALF_UP, Decimal
-
+    """A decimal amount as whole cents; None when there is none. Raises Refused for one no column can hold."""
     if amount is None:
         return None
-    return int((Decimal(str(amount)) * 100).quantize(Decimal(1), ROUND_HALF_UP))
+    try:
+        return _held(billing.cents(str(amount)))
+    except ValueError:
+        raise _beyond() from None
+
+
+def _unit_cents(total: int | None, quantity: float) -> int | None:
+    if total is None or not quantity:
+        return total
+    return round(_held(total / quantity))
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _held(number: Number) -> Number:
+    """`number` when it is finite and fits a bigint; raises Refused."""
+    if not abs(number) < 2**63:
+        raise _beyond()
+    return number
+
+
+def _beyond() -> Refused:
+    return Refused("an amount or quantity is beyond what can be billed", code="store.value")

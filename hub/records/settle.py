@@ -6,7 +6,6 @@ keys is a part of another one (a result of a report) and takes its identity from
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -214,11 +213,6 @@ def _stale(draft: Draft, present: dict[str, Any] | None) -> bool:
         return False
     told = told_at(present)
     return told is not None and draft.event_at < told
-
-
-def event_time(body: dict[str, Any]) -> datetime.datetime | None:
-    """The time of the latest event a stored record tells of, or None."""
-    return told_at(body)
 
 
 async def lookup(tx: Transaction, drafts: Sequence[Draft]) -> dict[tuple[str, Key], list[str]]:

@@ -5,6 +5,7 @@ The context is transaction-local (`set_config(…, true)`): a connection back in
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,7 +19,7 @@ from hub.store.schema import GLOBAL_TABLES
 # Deadlock and serialization (class 40), full disk or memory (53), shutdown (57): the same may work later.
 _PASSING = (asyncpg.TransactionRollbackError, asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError)
 # A value out of range or of the wrong kind (class 22), found by the server or by the driver: repeating is useless.
-_VALUES = (asyncpg.DataError, UnicodeEncodeError)
+_VALUES = (asyncpg.DataError,)
 Row = Any  # asyncpg.Record: columns by name
 
 
@@ -79,7 +80,7 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         with contextlib.suppress(TimeoutError):
-            async with _limit(10):
+            async with asyncio.timeout(10):
                 await self._pool.close()
             return
         self._pool.terminate()
@@ -154,12 +155,6 @@ _ASK = (
 
 async def _nothing_to_reset(connection: Any) -> None:
     """Every setting and lock we take ends with its transaction; the usual reset would cost one trip per use."""
-
-
-def _limit(seconds: float) -> Any:
-    import asyncio
-
-    return asyncio.timeout(seconds)
 
 
 _ROLE = """

@@ -106,6 +106,18 @@ async def test_numbers_are_kept_or_refused(fhir: httpx.AsyncClient) -> None:
             assert f'"value":{number},' in (await fhir.get(f"/fhir/Observation/{answer.json()['id']}")).text
 
 
+@pytest.mark.parametrize(
+    ("quantity", "price"), [("1", "1e40"), ("1e-300", "10.00"), ("1e400", "10.00"), ("1", "92233720368547758.08")]
+)
+async def test_amounts_no_column_can_hold(fhir: httpx.AsyncClient, quantity: str, price: str) -> None:
+    body = (
+        '{"resourceType":"ChargeItem","status":"billable","code":{"text":"x"},"subject":{"reference":"Patient/1"},'
+        f'"quantity":{{"value":{quantity}}},"priceOverride":{{"value":{price},"currency":"BRL"}}}}'
+    )
+    answer = await fhir.post("/fhir/ChargeItem", content=body, headers={"content-type": "application/fhir+json"})
+    assert answer.status_code == 422 and answer.json()["resourceType"] == "OperationOutcome"
+
+
 async def test_hostile_json(fhir: httpx.AsyncClient) -> None:
     deep = '{"resourceType":"Patient","extension":' + '[{"url":"x","extension":' * 5000 + "[]" + "}]" * 5000 + "}"
     nested = (

@@ -42,9 +42,9 @@ def test_a_wrong_digit_of_a_cpf_is_seen(base: str, place: int, shift: int) -> No
     cpf = base + ids.cpf_digits(base)
     assert ids.is_cpf(cpf)
     wrong = cpf[:place] + str((int(cpf[place]) + shift) % 10) + cpf[place + 1 :]
-    # the first digit's tenfold weight makes 0 and 1 of the remainder meet: such pairs are known and rare
-    if ids.is_cpf(wrong):
-        assert len(set(wrong)) > 1
+    # Only the first digit can err unseen: the second check digit gives it the weight 11, and remainders 0 and 1 both
+    # make the first check digit 0.
+    assert not ids.is_cpf(wrong) or (place == 0 and cpf[9] == "0")
 
 
 @given(st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=12, max_size=12).filter(lambda t: len(set(t)) > 1))

@@ -13,6 +13,7 @@ from hub.world import Tenant, World
     [
         ("SELECT $2::bigint WHERE $1::uuid IS NOT NULL", 2**70),
         ("SELECT $2::text WHERE $1::uuid IS NOT NULL", "a\x00b"),
+        ("SELECT $2::text WHERE $1::uuid IS NOT NULL", "\ud800"),
         ("SELECT $2::text::date WHERE $1::uuid IS NOT NULL", "2026-02-30"),
     ],
 )
