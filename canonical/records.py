@@ -34,8 +34,9 @@ class Draft:
     order to find the stored record, and the first one makes the id of a new one; a key that several records share
     (one accession for three panels) is told apart by `distinct`, a code. Without keys the record is the `part` of
     the first draft of `under` that has an identity. `event_at` is when it happened: an older event only fills gaps.
-    `must_exist` forbids creating a record (a cancellation of something unknown). `merge_into` makes it the loser of a
-    patient merge.
+    `must_exist` forbids creating a record, and with it what its message names (a cancellation of something unknown);
+    `partial` lacks elements R4 requires, so that it changes a known record and makes no new one. `merge_into` makes it
+    the loser of a patient merge.
     """
 
     local: str
@@ -49,6 +50,7 @@ class Draft:
     cleared: tuple[str, ...] = ()
     event_at: datetime.datetime | None = None
     must_exist: bool = False
+    partial: bool = False
     merge_into: str = ""
     sources: tuple[str, ...] = ()
     message_id: uuid.UUID | None = None

@@ -5,6 +5,7 @@ Silent loss is a bug: each segment ends as mapped, ignored by declaration, or un
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -71,13 +72,15 @@ def translate(message: Message, *, zone: str, prefix: str = "") -> Translation:
     if plan is None:
         return Translation([], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account)
     context = Context(message, zone, prefix)
+    context.occurrences = occurrences = Grouper(plan, prefix).walk(message)
     drafts: list[Draft] = []
-    for occurrence in Grouper(plan, prefix).walk(message):
+    for occurrence in occurrences:
         draft = _draft(occurrence, context)
         if draft is not None:
             drafts.append(draft)
             for segment in occurrence.segments():
                 account.fate[segment.index] = "mapped"
+    _weigh(drafts, occurrences, context)
     _number_parts(drafts)
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     _settle(message, plan, account, context.problems)
@@ -134,7 +137,7 @@ def _relate(step: Step, work: _Work) -> None:
     row, occurrence = step.row, work.occurrence
     if row.reference:
         parent = occurrence.parents.get(row.reference)
-        if parent is not None:
+        if parent is not None and (not row.nearness or (row.nearness == "!") == occurrence.nearest(parent)):
             _put(step, work, {"reference": DRAFT + parent.local}, 0)
         return
     head, _, last = step.path.rpartition(".")
@@ -184,7 +187,7 @@ def _clear(step: Step, work: _Work) -> None:
         name = f"extension:{_EXTENSIONS.get(step.row.argument, step.row.argument)}"
     elif step.path in _GROUPED:
         name = f"{step.path}:{step.row.argument}"
-    if name:
+    if name and not any(name in names for names in required(work.draft.type)):  # R4 would refuse the rest
         work.draft.cleared += (name,)
 
 
@@ -275,17 +278,34 @@ def _finish(work: _Work) -> None:
 
 
 def _complete(work: _Work) -> bool:
-    """Whether R4's required elements are there; a record without them is reported, since it cannot be stored."""
+    """Whether R4's required elements are there. Without them a numbered record can change what is known of it, but
+    make nothing new; any other is reported, since it cannot be stored."""
     draft = work.draft
     if draft.must_exist or draft.merge_into:
         return True
     missing = [
         names[0] for names in required(draft.type) if not any(n in draft.body or n in draft.initial for n in names)
     ]
+    draft.partial = bool(missing and draft.keys)
+    code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:
-        problem = Problem("structure.element", _place(work.occurrence), args=(("target", f"{draft.type}.{name}"),))
+        problem = Problem(code, _place(work.occurrence), args=(("target", f"{draft.type}.{name}"),))
         work.context.problems.append(problem)
-    return not missing
+    return draft.partial or not missing
+
+
+def _weigh(drafts: Sequence[Draft], occurrences: Sequence[Occurrence], context: Context) -> None:
+    """A lost part does not hold up the rest of its message; a message that says nothing else is an error."""
+    told = {occurrence.local for occurrence in occurrences if not occurrence.plan.fill}
+    if not any(draft.local in told for draft in drafts):
+        return
+    essential = {_place(o) for o in occurrences if o.plan.essential}
+    context.problems[:] = [
+        dataclasses.replace(problem, level="warning")
+        if problem.code == "structure.element" and problem.where not in essential
+        else problem
+        for problem in context.problems
+    ]
 
 
 def _place(occurrence: Occurrence) -> str:

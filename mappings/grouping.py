@@ -28,6 +28,11 @@ class Occurrence:
         """Add a segment that belongs to this record."""
         self.own.setdefault(segment.name, []).append(segment)
 
+    def nearest(self, parent: Occurrence) -> bool:
+        """Whether no other record above stands between `parent` and this one."""
+        above = [held.anchor.index for held in self.parents.values() if held.anchor.index < self.anchor.index]
+        return bool(above) and parent.anchor.index == max(above)
+
     def segments(self) -> list[Segment]:
         """All own segments in message order."""
         found = [segment for group in self.own.values() for segment in group]
@@ -62,7 +67,7 @@ class Grouper:
             records = [r for r in self._anchored.get(segment.name, ()) if _admits(r, segment)]
             if records:
                 self._anchor(segment, records)
-            elif segment.name in self._leads and (self._pending or segment.name not in self._follow):
+            elif segment.name in self._leads and self._starts(segment):
                 self._lead(segment)
             elif not (self._pending and segment.name in self._follow and self._joins_pending(segment)):
                 self._attach(segment)
@@ -73,11 +78,10 @@ class Grouper:
 
     def _meet_late(self) -> None:
         """Relatives that come below the record: the first of that name after it."""
-        for occurrence in self.found:
+        for place, occurrence in enumerate(self.found):
             for name in occurrence.plan.late:
-                after = (o for o in self.found if o.plan.name == name and o.anchor.index > occurrence.anchor.index)
-                met = next(after, None)
-                if met is not None:
+                met = next((o for o in self.found[place + 1 :] if o.plan.name == name), None)
+                if met is not None and met.parents.get("report") is occurrence.parents.get("report"):
                     occurrence.parents.setdefault(name, met)
 
     def _anchor(self, segment: Segment, records: list[RecordPlan]) -> None:
@@ -123,6 +127,16 @@ class Grouper:
                 return False
         last.attach(segment)
         return True
+
+    def _starts(self, segment: Segment) -> bool:
+        """Whether a lead belongs to the record below it: always, unless it also follows and nothing is open.
+
+        OUL puts ORC behind its OBR, other senders before it: just behind an anchor it belongs to that one.
+        """
+        if self._pending or segment.name not in self._follow:
+            return True
+        first = any(record.lead[:1] == (segment.name,) for record in self._plan.records)
+        return first and not (self._last is not None and self._last.name in self._anchored)
 
     def _lead(self, segment: Segment) -> None:
         if any(held.name == segment.name and self._alone(held.name) for held in self._pending):

@@ -24,6 +24,8 @@ class RecordPlan:
     completes that of a record without keys of its own. `fill`: the record only fills gaps of a stored one.
     `merge_into` names the record above that survives this one. `late` names records that come below it (SIU: the
     patient follows the appointment). `needs` names records that must come with it (a merge without its loser).
+    `essential`: the message is not taken without it (a charge is money); any other part that cannot be stored is
+    reported, and the rest goes on.
     """
 
     name: str
@@ -44,6 +46,7 @@ class RecordPlan:
     merge_into: str = ""
     late: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    essential: bool = False
 
     @property
     def where_field(self) -> int:

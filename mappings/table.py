@@ -43,6 +43,7 @@ class Source:
 class Row:
     """One row. `source`, `constant`, `reference` (`@name`, a record above) and `children` (`>name`) exclude each other.
 
+    `nearness`: `@name!` counts only when that record is the nearest above, `@name~` only when it is not.
     `when`: blank or `present`; `absent`, when no earlier row gave this target a value; `new`, only where the stored
     record has none; `equals:<value>`, when the source is that value.
     """
@@ -51,6 +52,7 @@ class Row:
     source: Source | None
     constant: str
     reference: str
+    nearness: str
     children: str
     convert: str
     argument: str
@@ -116,7 +118,8 @@ def _row(values: dict[str, str], place: str) -> Row:
         target=values["target"],
         source=source,
         constant=text[1:] if text.startswith("=") else "",
-        reference=text[1:] if text.startswith("@") else "",
+        reference=text[1:].rstrip("!~") if text.startswith("@") else "",
+        nearness=text[-1] if text.startswith("@") and text[-1] in "!~" else "",
         children=text[1:] if text.startswith(">") else "",
         convert=convert,
         argument=argument,

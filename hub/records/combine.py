@@ -19,14 +19,17 @@ _STATUS_PARTS = ("status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
 _RANK = {"registered": 0, "unknown": 0, "preliminary": 1, "partial": 1, "final": 2, "cancelled": 2}
 _RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
+_DONE = frozenset(("final", "amended", "corrected"))
+_CONTENT = ("value", "component", "dataAbsentReason", "interpretation", "conclusion", "presentedForm")
+LATE = {"system": "urn:ponte:history", "code": "late"}
 
 
 def combine(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> dict[str, Any]:
     """The new body (with resourceType, without id); `present` is not changed."""
     body: dict[str, Any] = dict(present) if present else {"resourceType": draft.type}
-    stale = stale or (present is not None and _falls_back(present, draft))
-    if stale and draft.type in _RESULTS:  # a late older result is history, not a patchwork of two
+    if lags(present, draft, stale=stale):  # a late older result is history, not a patchwork of two
         return _united_only(body, draft)
+    status = _changed_after_final(present, draft)
     late_status = stale and _status_is_news(body, draft)
     if not stale or late_status:
         for name in draft.cleared:
@@ -37,8 +40,38 @@ def combine(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> dic
     for name, value in draft.initial.items():
         if name not in body and not _has_choice(body, name):
             body[name] = value
+    if "status" in draft.body and "_status" not in draft.body:
+        body.pop("_status", None)
+    if status:
+        body["status"] = status
     _stamp(body, draft, stale=stale, late_status=late_status)
     return body
+
+
+def lags(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> bool:
+    """Whether a result tells of something older than the stored record: that is history, and leaves the view alone."""
+    return present is not None and draft.type in _RESULTS and (stale or _falls_back(present, draft))
+
+
+def late_version(present: dict[str, Any], draft: Draft) -> dict[str, Any]:
+    """The record as a late, older result tells it: a version for the history, marked `late` in meta.tag."""
+    body = combine(None, draft, stale=False)
+    if "identifier" in present:
+        body["identifier"] = present["identifier"]
+    body["meta"] = {**body.get("meta", {}), "tag": [LATE]}
+    return body
+
+
+def _changed_after_final(present: dict[str, Any] | None, draft: Draft) -> str:
+    """What a result that was final becomes when its sender says `final` again: `amended` when its content changed,
+    else what it was (R4 observation-status: modified subsequent to being final). Empty when nothing is to be said."""
+    told = str(present.get("status")) if present else ""
+    if draft.type not in _RESULTS or told not in _DONE or draft.body.get("status") != "final":
+        return ""
+    said = {name: value for name, value in draft.body.items() if name.startswith(_CONTENT)}
+    if any((present or {}).get(name) != value for name, value in said.items()):
+        return "amended"
+    return told if told != "final" else ""
 
 
 def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | None:

@@ -18,6 +18,16 @@ def new_id(draft: Draft, key: Key) -> str:
     return record_id(draft.type, Key(key.system, value))
 
 
+def known_under(draft: Draft) -> tuple[str, str]:
+    """The names by which later drafts with the same number meet this one: its code, and that it has or lacks one."""
+    return draft.distinct, "*coded" if draft.distinct else "*uncoded"
+
+
+def met_under(draft: Draft) -> tuple[str, str]:
+    """The names by which this draft meets earlier ones: its code, or one of the two that is silent about the code."""
+    return draft.distinct, "*uncoded" if draft.distinct else "*coded"
+
+
 def part_id(draft: Draft, parent: tuple[str, str]) -> str:
     """The id of a record that is a part of another one and has no number of its own."""
     return record_id(draft.type, Key("/".join(parent), draft.part or draft.type))

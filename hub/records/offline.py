@@ -11,7 +11,7 @@ from canonical.problem import Problem
 from canonical.records import Draft, Key
 from fhir.validator import validate
 from hub.records.combine import combine
-from hub.records.identify import Places, linked, new_id, part_id, parts_in_order
+from hub.records.identify import Places, known_under, linked, met_under, new_id, part_id, parts_in_order
 
 BASE = "http://ponte.invalid/fhir/"
 
@@ -23,8 +23,10 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
     """
     known = [draft for draft in drafts if not draft.must_exist or draft.keys]
     places = _places(known, seed)
+    made = {places[draft.local] for draft in known if not draft.partial}
+    places = {local: place for local, place in places.items() if place in made}
     bodies: dict[tuple[str, str], dict[str, Any]] = {}
-    for draft in known:
+    for draft in (draft for draft in known if draft.local in places):
         place = places[draft.local]
         said = dataclasses.replace(
             draft, body=linked(draft.body, places) or {}, initial=linked(draft.initial, places) or {}, event_at=None
@@ -50,10 +52,11 @@ def _places(drafts: Sequence[Draft], seed: str) -> Places:
     seen: dict[tuple[str, Key, str], str] = {}
     for draft in drafts:
         if draft.keys:
-            names = [(draft.type, key, draft.distinct) for key in draft.keys]
-            identity = next((seen[name] for name in names if name in seen), "") or new_id(draft, draft.keys[0])
+            met = [(draft.type, key, name) for key in draft.keys for name in met_under(draft)]
+            identity = next((seen[name] for name in met if name in seen), "") or new_id(draft, draft.keys[0])
             places[draft.local] = (draft.type, identity)
-            seen.update(dict.fromkeys(names, identity))
+            for name in [(draft.type, key, name) for key in draft.keys for name in known_under(draft)]:
+                seen.setdefault(name, identity)
     for draft in drafts:
         if draft.local not in places and not (draft.under and draft.part):
             places[draft.local] = (draft.type, record_id(draft.type, Key(seed, f"{draft.local}|{draft.part}")))

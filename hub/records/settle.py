@@ -17,11 +17,13 @@ from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir import jsontext
 from hub.records import reversals
-from hub.records.combine import combine, told_at
+from hub.records.combine import combine, lags, late_version, told_at
 from hub.records.identify import (
     Places,
     agrees,
+    known_under,
     linked,
+    met_under,
     new_id,
     part_id,
     parts_in_order,
@@ -135,20 +137,23 @@ def _new(draft: Draft, keys: Sequence[Key], known: _Known, subject: str, *, fore
     `foreign`: the number is another patient's order already; numbers without authority meet by chance.
     """
     for key in keys:
-        met = known.new.get((draft.type, key, draft.distinct))
-        if met is not None and (not subject or met[1] in ("", subject)):
-            return met[0]
-        foreign = foreign or met is not None
+        for name in met_under(draft):
+            met = known.new.get((draft.type, key, name))
+            if met is not None and (not subject or met[1] in ("", subject)):
+                return met[0]
+            foreign = foreign or met is not None
     first = Key(f"{keys[0].system}#{subject}", keys[0].value) if foreign else keys[0]
     identity = new_id(draft, first)
     for key in keys:
-        known.new.setdefault((draft.type, key, draft.distinct), (identity, subject))
+        for name in known_under(draft):
+            known.new.setdefault((draft.type, key, name), (identity, subject))
     return identity
 
 
 def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
     bodies: dict[Place, dict[str, Any]] = {}
     sources: dict[Place, UUID | None] = {}
+    earlier: dict[Place, list[dict[str, Any]]] = {}
     _refuse_unknown(drafts, known, settled)
     for draft in drafts:
         place = settled.places.get(draft.local)
@@ -160,22 +165,41 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
         body = linked(draft.body, settled.places) or {}
         initial = linked(draft.initial, settled.places) or {}
         meant = _with(draft, body, initial)
-        bodies[place] = combine(present, meant, stale=_stale(draft, present))
+        stale = _stale(draft, present)
+        bodies[place] = combine(present, meant, stale=stale)
         sources[place] = draft.message_id
+        stored = known.rows.get(place)
+        if stored is not None and not draft.partial and lags(stored, meant, stale=_stale(draft, stored)):
+            earlier.setdefault(place, []).append(late_version(stored, meant))
     settled.writes = [
-        Write(type=place[0], id=place[1], body=body, skip_unchanged=True, message_id=sources[place])
+        Write(
+            type=place[0],
+            id=place[1],
+            body=body,
+            skip_unchanged=True,
+            message_id=sources[place],
+            earlier=tuple(earlier.get(place, ())),
+        )
         for place, body in bodies.items()
     ]
 
 
 def _refuse_unknown(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
-    """The cancellation of something unknown is reported; nothing its message names is created."""
+    """The cancellation of something unknown is reported; nothing its message names is created. Nor is a record made
+    of what only a known one can take, unless another draft of the same record makes it."""
     missing = set()
+    made = {settled.places.get(draft.local) for draft in drafts if not draft.partial and not draft.must_exist}
     for draft in drafts:
         place = settled.places.get(draft.local)
-        if draft.must_exist and place is not None and known.rows.get(place) is None:
-            settled.problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))
+        if place is None or known.rows.get(place) is not None or not (draft.must_exist or draft.partial):
+            continue
+        if draft.partial and not draft.must_exist and place in made:
+            continue
+        settled.problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))
+        if draft.must_exist:
             missing.add(_message(draft))
+        else:
+            del settled.places[draft.local]
     for draft in drafts if missing else ():
         place = settled.places.get(draft.local)
         if place is not None and _message(draft) in missing and known.rows.get(place) is None:

@@ -6,6 +6,7 @@ statements, so that messages processed together cost one commit.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ from hub.store.schema import records as tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One intended write: `body` None deletes; `expected` is the version of If-Match; `create` forbids an update."""
+    """One intended write: `body` None deletes; `expected` is the version of If-Match; `create` forbids an update.
+
+    `earlier` are bodies that came late and tell of something older: versions for the history, below the current one.
+    """
 
     type: str
     id: str
@@ -35,6 +39,7 @@ class Write:
     create: bool = False
     skip_unchanged: bool = False
     message_id: UUID | None = None
+    earlier: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,7 @@ class Saved:
     created: bool
     changed: bool
     message_id: UUID | None = None
+    earlier: tuple[dict[str, Any], ...] = ()
 
 
 class Invalid(Exception):
@@ -85,6 +91,8 @@ async def save(tx: Transaction, writes: Sequence[Write], origin: Origin) -> list
     """
     _refuse_invalid(writes)
     stored = await _lock(tx, writes)
+    if any(write.earlier for write in writes):
+        writes = [await _unheard(tx, write) if write.earlier else write for write in writes]
     saved = _outcomes(writes, stored, origin)
     changed = [record for record in saved if record.changed]
     if changed:
@@ -99,7 +107,8 @@ async def save(tx: Transaction, writes: Sequence[Write], origin: Origin) -> list
 def _refuse_invalid(writes: Sequence[Write]) -> None:
     findings: dict[int, list[Problem]] = {}
     for position, write in enumerate(writes):
-        problems = [p for p in validate(write.body) if p.blocks] if write.body is not None else []
+        bodies = [*write.earlier, *([write.body] if write.body is not None else [])]
+        problems = [p for body in bodies for p in validate(body) if p.blocks]
         if problems:
             findings[position] = problems
     if findings:
@@ -119,6 +128,22 @@ async def _lock(tx: Transaction, writes: Sequence[Write]) -> dict[tuple[str, str
         [i for _, i in targets],
     )
     return {(row["type"], row["id"]): row for row in rows}
+
+
+async def _unheard(tx: Transaction, write: Write) -> Write:
+    """`write` without those late bodies that are in the record's history already."""
+    rows = await tx.rows(
+        "SELECT body FROM resource_version WHERE tenant_id = $1 AND type = $2 AND id = $3 AND NOT deleted",
+        write.type,
+        write.id,
+    )
+    told = {_content(jsontext.parse(row["body"].encode())) for row in rows}
+    return dataclasses.replace(write, earlier=tuple(body for body in write.earlier if _content(body) not in told))
+
+
+def _content(body: Any) -> str:
+    """What a version says, whatever its meta and the identifiers it got since."""
+    return jsontext.text({k: body[k] for k in sorted(body) if k not in ("resourceType", "id", "meta", "identifier")})
 
 
 def _outcomes(writes: Sequence[Write], stored: dict[tuple[str, str], Row], origin: Origin) -> list[Saved]:
@@ -141,9 +166,10 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
         raise Clash("the record exists already")
     if write.body is None and not exists:
         return _unchanged(write, row, origin)
-    version = 1 if row is None else row["version"] + 1
+    version = 1 if row is None else row["version"] + 1 + len(write.earlier)
     body = None if write.body is None else with_meta(write.body, write.id, version, origin.now)
-    if write.skip_unchanged and row is not None and exists and body is not None and _same(row["body"], body):
+    same = write.skip_unchanged and row is not None and exists and body is not None and _same(row["body"], body)
+    if same and not write.earlier:
         return _unchanged(write, row, origin)
     return Saved(
         type=write.type,
@@ -155,6 +181,7 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
         created=not exists,
         changed=True,
         message_id=write.message_id or origin.message_id,
+        earlier=write.earlier,
     )
 
 
@@ -202,7 +229,7 @@ _RESOURCE = ("type", "id", "version", "updated_at", "deleted", "body", "message_
 _RESOURCE_SUFFIX = (
     "ON CONFLICT (tenant_id, type, id) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at, "
     "deleted = excluded.deleted, body = excluded.body, message_id = excluded.message_id "
-    "WHERE resource.version = excluded.version - 1 RETURNING rid, type, id"
+    "WHERE resource.version < excluded.version RETURNING rid, type, id"
 )
 _VERSION = ("type", "id", "version", "updated_at", "deleted", "method", "body", "message_id")
 
@@ -212,11 +239,22 @@ async def _store(tx: Transaction, changed: Sequence[Saved]) -> dict[tuple[str, s
     rows = await bulk.insert(tx, tables.resource, _RESOURCE, current, _RESOURCE_SUFFIX)
     if len(rows) != len(changed):  # another transaction created one of them between our look and our insert
         raise Conflict("the record changed in between", code="failure.version")
-    history = [
-        (s.type, s.id, s.version, s.updated_at, s.body is None, _method(s), s.text, s.message_id) for s in changed
-    ]
+    history = [row for s in changed for row in (*_late(s), _row(s))]
     await bulk.insert(tx, tables.resource_version, _VERSION, history)
     return {(row["type"], row["id"]): row["rid"] for row in rows}
+
+
+def _row(s: Saved) -> tuple[Any, ...]:
+    return (s.type, s.id, s.version, s.updated_at, s.body is None, _method(s), s.text, s.message_id)
+
+
+def _late(s: Saved) -> list[tuple[Any, ...]]:
+    first = s.version - len(s.earlier)
+    bodies = [with_meta(body, s.id, first + nth, s.updated_at) for nth, body in enumerate(s.earlier)]
+    return [
+        (s.type, s.id, first + nth, s.updated_at, False, "PUT", jsontext.text(body), s.message_id)
+        for nth, body in enumerate(bodies)
+    ]
 
 
 def _method(saved: Saved) -> str:

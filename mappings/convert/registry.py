@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from canonical.problem import Problem
 from canonical.records import Draft, Key
 from hl7.er7 import NULL, Message, Segment, component_text
 from hl7.escapes import unescape
 from mappings.table import Source
+
+
+class Kind(Protocol):
+    """The plan of a record, as far as conversions look at it."""
+
+    @property
+    def type(self) -> str:
+        """The resource type."""
+
+
+class Group(Protocol):
+    """One record to be, as far as conversions look at it (`mappings.grouping.Occurrence`)."""
+
+    local: str
+    own: dict[str, list[Segment]]
+
+    @property
+    def plan(self) -> Kind:
+        """Its plan."""
 
 
 class Context:
@@ -19,7 +38,7 @@ class Context:
     declares to make no record; `zone` completes times without one.
     """
 
-    __slots__ = ("emitted", "ignored", "message", "prefix", "problems", "sender", "zone")
+    __slots__ = ("emitted", "ignored", "message", "occurrences", "prefix", "problems", "sender", "zone")
 
     def __init__(self, message: Message, zone: str, prefix: str = "") -> None:
         self.message = message
@@ -28,7 +47,15 @@ class Context:
         self.problems: list[Problem] = []
         self.emitted: dict[tuple[str, Key], Draft] = {}
         self.ignored: set[int] = set()
+        self.occurrences: Sequence[Group] = ()
         self.sender = message.header.text(4) or message.header.text(3) or "local"
+
+    def local_of(self, type_name: str, segment: Segment) -> str:
+        """The local name of the record of this type that `segment` belongs to; empty when there is none."""
+        for group in self.occurrences:
+            if group.plan.type == type_name and any(own is segment for own in group.own.get(segment.name, ())):
+                return group.local
+        return ""
 
     def emit(self, type_name: str, key: Key, initial: dict[str, Any]) -> str:
         """The local name of a side record, made at its first mention."""

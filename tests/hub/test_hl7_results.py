@@ -38,10 +38,20 @@ async def test_correction_stays_when_an_old_final_comes_late(world: World, tenan
         await records(world, tenant, "DiagnosticReport"),
     )
     assert (observation["status"], observation["valueQuantity"]["value"]) == ("corrected", 95)
-    assert report["status"] == "corrected" and [v["status"] for v in await versions(world, tenant, "Observation")] == [
-        "preliminary",
-        "corrected",
-    ]
+    told = await versions(world, tenant, "Observation")
+    assert report["status"] == "corrected"
+    assert [v["status"] for v in told] == ["preliminary", "corrected", "final", "corrected"]
+    assert told[2]["valueQuantity"]["value"] == 90 and told[2]["meta"]["tag"][0]["code"] == "late"
+    assert [v["meta"]["versionId"] for v in told] == ["1", "2", "3", "4"]
+    await feed(world, tenant, oru("A", "1", "F", "90", T.format(3)))
+    assert len(await versions(world, tenant, "Observation")) == 4, "the same late result is told once"
+
+
+async def test_a_final_result_sent_again_with_another_value_is_amended(world: World, tenant: Tenant) -> None:
+    values = ("90", "90", "91", "91")
+    await feed(world, tenant, *(oru("A", "1", "F", value, T.format(n)) for n, value in enumerate(values, start=1)))
+    statuses = [v["status"] for v in await versions(world, tenant, "Observation")]
+    assert statuses[0] == "final" and statuses[-1] == "amended" and "final" not in statuses[2:]
 
 
 async def test_same_time_never_goes_backward(world: World, tenant: Tenant) -> None:
