@@ -99,7 +99,7 @@ async def _listen(world: World, keeper: Keeper) -> list[Listener]:
         for channel in await channels_of(world, tenant):
             if channel.door != "mllp":
                 continue
-            port = int(channel.settings.get("port", 0))
+            port = channel.document.port
             if not port:
                 port, default = default, 0
             if not port:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 
 from hub.billing.trial import trial_payers
+from hub.channels import versions
+from hub.channels.document import Document
 from hub.exchange import upkeep
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import clients, tokens
@@ -52,15 +53,10 @@ async def trial_lab(world: World, tenant: Tenant, simulators: Simulators) -> Non
             "orders": {"categories": ["LAB", "108252007"]},  # table 0074 and SNOMED CT; images stay in the house
         },
     )
-    channel = {"port": simulators.results_port, "partner": found.code}
+    channel = Document(name="lab-mllp", door="mllp", port=simulators.results_port, partner=found.code)
     async with world.transaction(tenant) as tx:
         await save_partner(tx, found)
-        await tx.run(
-            "INSERT INTO channel (tenant_id, id, name, door, settings) VALUES ($1, $2, 'lab-mllp', 'mllp', $3) "
-            "ON CONFLICT (tenant_id, name) DO UPDATE SET settings = excluded.settings",
-            uuid.uuid5(tenant.id, "lab-mllp"),
-            json.dumps(channel),
-        )
+        await versions.put(tx, tenant, channel, actor="seed")
 
 
 async def demo_tenant(world: World, slug: str = "demo", name: str = "Hospital Demonstração") -> Tenant:
@@ -71,13 +67,9 @@ async def demo_tenant(world: World, slug: str = "demo", name: str = "Hospital De
     )
     tenant = await world.tenant(slug)
     async with world.transaction(tenant) as tx:
-        for channel, door in (("his-mllp", "mllp"), ("his-http", "http")):
-            await tx.run(
-                "INSERT INTO channel (tenant_id, id, name, door) VALUES ($1, $2, $3, $4) "
-                "ON CONFLICT (tenant_id, name) DO NOTHING",
-                uuid.uuid5(identity, channel),
-                channel,
-                door,
-            )
+        present = {channel.channel for channel in await versions.listed(tx)}
+        for channel in (Document(name="his-mllp", door="mllp"), Document(name="his-http", door="http")):
+            if channel.name not in present:
+                await versions.put(tx, tenant, channel, actor="seed")
     await upkeep.seed_schedules(world, tenant, upkeep.SCHEDULES)
     return tenant

@@ -20,8 +20,9 @@ from mappings.convert import Value
 from mappings.convert.registry import Context
 from mappings.convert.text import parse_dtm
 from mappings.grouping import Grouper, Occurrence
-from mappings.plan import Plan, RecordPlan, plans
+from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, program
+from mappings.site import PLAIN, Site
 
 _EXTENSIONS = {"race": RACE_EXTENSION, "mother": MOTHER_EXTENSION}
 _GROUPED = frozenset(("participant", "telecom"))
@@ -62,16 +63,17 @@ class _Work:
     stated: bool = False
 
 
-def translate(message: Message, *, zone: str, prefix: str = "") -> Translation:
+def translate(message: Message, *, zone: str, prefix: str = "", site: Site = PLAIN) -> Translation:
     """Map `message` by its plan; a type without a plan maps nothing and says so.
 
-    `prefix` starts the local name of every draft, so that drafts of several messages can be settled together.
+    `prefix` starts the local name of every draft, so that drafts of several messages can be settled together; `site`
+    is what the sender's channel changes: overlay, plans, modes of repeating segments.
     """
     account = Account({segment.index: "unmapped" for segment in message.segments})
-    plan = plans().get(message.type)
+    plan = plan_for(message.type, site)
     if plan is None:
         return Translation([], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account)
-    context = Context(message, zone, prefix)
+    context = Context(message, zone, prefix, site)
     context.occurrences = occurrences = Grouper(plan, prefix).walk(message)
     drafts: list[Draft] = []
     for occurrence in occurrences:
@@ -344,7 +346,7 @@ def _says_nothing(segment: Segment) -> bool:
 
 def plan_of(message: Message) -> Plan | None:
     """The plan that serves a message."""
-    return plans().get(message.type)
+    return plan_for(message.type)
 
 
 __all__ = ["Account", "RecordPlan", "Translation", "plan_of", "translate"]

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mappings.site import PLAIN, Site
 from mappings.table import HERE, TableError
 
 
@@ -26,6 +27,7 @@ class RecordPlan:
     patient follows the appointment). `needs` names records that must come with it (a merge without its loser).
     `essential`: the message is not taken without it (a charge is money); any other part that cannot be stored is
     reported, and the rest goes on.
+    `overlay` names the overlay its tables are read under.
     """
 
     name: str
@@ -47,6 +49,7 @@ class RecordPlan:
     late: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     essential: bool = False
+    overlay: str = ""
 
     @property
     def where_field(self) -> int:
@@ -74,11 +77,15 @@ class Plan:
 
 
 @cache
-def plans() -> dict[str, Plan]:
-    """All HL7 plans by message type (`ADT^A01`)."""
+def plans(overlay: str = "") -> dict[str, Plan]:
+    """All HL7 plans by message type (`ADT^A01`), with what an overlay adds; raises TableError."""
+    if overlay:
+        from mappings.overlay import laid_over
+
+        return laid_over(plans(), overlay)
     found: dict[str, Plan] = {}
     for path in sorted((HERE / "plans" / "hl7").glob("*.toml")):
-        plan = _load(path)
+        plan = load_plan(path)
         for message in plan.messages:
             if message in found:
                 raise TableError(f"{path.name}: {message} is already served by {found[message].name}")
@@ -86,7 +93,21 @@ def plans() -> dict[str, Plan]:
     return found
 
 
-def _load(path: Path) -> Plan:
+@cache
+def plan_for(message_type: str, site: Site = PLAIN) -> Plan | None:
+    """The plan that serves a message type at a site; None when there is none. Raises TableError."""
+    known = plans(site.overlay)
+    wanted = dict(site.plans).get(message_type)
+    if wanted is None:
+        return known.get(message_type)
+    named = next((plan for plan in known.values() if plan.name == wanted), None)
+    if named is None:
+        raise TableError(f"there is no plan {wanted!r} for {message_type}")
+    return named
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan of one file; raises TableError."""
     with path.open("rb") as file:
         raw = tomllib.load(file)
     try:

@@ -40,7 +40,7 @@ class Step:
 @cache
 def program(plan: RecordPlan) -> tuple[Step, ...]:
     """The steps of a record plan in table order; raises TableError for a row that cannot work."""
-    return tuple(_step(row, plan) for name in plan.tables for row in table(name))
+    return tuple(_step(row, plan) for name in plan.tables for row in table(name, plan.overlay))
 
 
 def _step(row: Row, plan: RecordPlan) -> Step:

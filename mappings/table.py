@@ -14,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SPECIAL = frozenset(("@key", "@part", "@time", "@must-exist", "@clear", "@skip", "@distinct"))
+REMOVED = "-"  # the source of an overlay's row that takes its target away
 _COLUMNS = ["target", "source", "convert", "when", "note", "spec"]
 _CODE_COLUMNS = ["system", "from", "to", "note", "decided"]
 _SOURCE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?(?:\.(\d+))?\Z")
@@ -45,7 +46,8 @@ class Row:
 
     `nearness`: `@name!` counts only when that record is the nearest above, `@name~` only when it is not.
     `when`: blank or `present`; `absent`, when no earlier row gave this target a value; `new`, only where the stored
-    record has none; `equals:<value>`, when the source is that value.
+    record has none; `equals:<value>`, when the source is that value. `removed`: an overlay's row that takes its target
+    away.
     """
 
     target: str
@@ -58,6 +60,7 @@ class Row:
     argument: str
     when: str
     place: str
+    removed: bool = False
 
     @property
     def path(self) -> str:
@@ -66,21 +69,69 @@ class Row:
 
 
 @cache
-def table(path: str) -> tuple[Row, ...]:
-    """The rows of `mappings/<path>.csv`, in file order."""
-    file = HERE / f"{path}.csv"
-    return tuple(_row(values, f"{path}.csv:{line}") for line, values in read_rows(file, _COLUMNS))
+def table(path: str, overlay: str = "") -> tuple[Row, ...]:
+    """The rows of `mappings/<path>.csv`, in file order; of a target that an overlay names, only the overlay's rows.
+
+    A row of an overlay with the source `-` takes the target away.
+    """
+    own = _overlaid(f"{path}.csv", overlay)
+    if own is None:
+        rows = _rows(HERE / f"{path}.csv", f"{path}.csv")
+        for row in rows:
+            if row.removed:
+                raise TableError(f"{row.place}: only an overlay takes a target away")
+        return rows
+    below = _rows(HERE / f"{path}.csv", f"{path}.csv") if (HERE / f"{path}.csv").exists() else ()
+    above = _rows(own, shown(own))
+    replaced = {row.target for row in above}
+    return (*(row for row in below if row.target not in replaced), *(row for row in above if not row.removed))
 
 
 @cache
-def codes(name: str) -> dict[str, str]:
-    """The code table `mappings/codes/<name>.csv` as from → to; an empty `to` is deliberately unmapped."""
+def codes(name: str, overlay: str = "") -> dict[str, str]:
+    """The code table `mappings/codes/<name>.csv` as from → to; an empty `to` is deliberately unmapped.
+
+    The codes an overlay names are laid over it.
+    """
+    own = _overlaid(f"codes/{name}.csv", overlay)
+    if own is None:
+        return _codes(HERE / "codes" / f"{name}.csv")
+    below = codes(name) if (HERE / "codes" / f"{name}.csv").exists() else {}
+    return {**below, **_codes(own)}
+
+
+def overlay_folder(overlay: str) -> Path:
+    """The folder of an overlay: under `mappings/partners`, or a path where a candidate is tried out."""
+    return Path(overlay) if "/" in overlay else HERE / "partners" / overlay
+
+
+def _overlaid(path: str, overlay: str) -> Path | None:
+    """The file an overlay lays over `path`, when it has one; raises TableError for an overlay that is not there."""
+    if not overlay:
+        return None
+    folder = overlay_folder(overlay)
+    if not folder.is_dir():
+        raise TableError(f"there is no overlay {overlay!r} in mappings/partners")
+    return folder / path if (folder / path).exists() else None
+
+
+def shown(file: Path) -> str:
+    """A file as findings name it: from `mappings` on, or by its whole path."""
+    return file.relative_to(HERE).as_posix() if file.is_relative_to(HERE) else file.as_posix()
+
+
+def _rows(file: Path, place: str) -> tuple[Row, ...]:
+    return tuple(_row(values, f"{place}:{line}") for line, values in read_rows(file, _COLUMNS))
+
+
+def _codes(file: Path) -> dict[str, str]:
+    name = shown(file)
     found: dict[str, str] = {}
-    for line, values in read_rows(HERE / "codes" / f"{name}.csv", _CODE_COLUMNS):
+    for line, values in read_rows(file, _CODE_COLUMNS):
         if not values["decided"]:
-            raise TableError(f"codes/{name}.csv:{line}: `decided` is empty")
+            raise TableError(f"{name}:{line}: `decided` is empty")
         if values["from"] in found:
-            raise TableError(f"codes/{name}.csv:{line}: {values['from']} is there twice")
+            raise TableError(f"{name}:{line}: {values['from']} is there twice")
         found[values["from"]] = values["to"]
     return found
 
@@ -91,20 +142,20 @@ def read_rows(file: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]
         with file.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
             if reader.fieldnames != columns:
-                raise TableError(f"{file.name}:1: columns must be {','.join(columns)}")
+                raise TableError(f"{shown(file)}:1: columns must be {','.join(columns)}")
             rows = list(enumerate(reader, start=2))
     except FileNotFoundError:
-        raise TableError(f"{file.relative_to(HERE)} does not exist") from None
+        raise TableError(f"{shown(file)} does not exist") from None
     for line, values in rows:
         if None in values or None in values.values():
-            raise TableError(f"{file.name}:{line}: wrong number of columns")
+            raise TableError(f"{shown(file)}:{line}: wrong number of columns")
     return rows
 
 
 def _row(values: dict[str, str], place: str) -> Row:
     text = values["source"]
     match = _SOURCE.match(text)
-    if match is None and text[:1] not in ("=", "@", ">"):
+    if match is None and text[:1] not in ("=", "@", ">") and text != REMOVED:
         raise TableError(f"{place}: source {text!r}")
     source = Source(match[1], int(match[2]), int(match[3] or 0), int(match[4] or 0)) if match else None
     when = values["when"]
@@ -125,4 +176,5 @@ def _row(values: dict[str, str], place: str) -> Row:
         argument=argument,
         when=when,
         place=place,
+        removed=text == REMOVED,
     )

@@ -36,7 +36,7 @@ async def doors(world: World, tenant: Tenant | None, *, database: bool) -> list[
 
 
 def _port(world: World, channel: Channel) -> int:
-    return int(channel.settings.get("port", 0)) or world.settings.mllp_port
+    return channel.document.port or world.settings.mllp_port
 
 
 async def _knock(world: World, port: int) -> bool:

@@ -1,18 +1,33 @@
-"""Channels: the doors of a tenant's senders, as rows. A channel says how its messages are read and answered."""
+"""Channels: the doors of a tenant's senders. A channel says how its messages are read, answered and passed on.
+
+A message belongs to the version of its channel it was received under, whatever is activated while it waits.
+"""
 
 from __future__ import annotations
 
-import json
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from hub.channels import reading
+from hub.channels.document import Document
+from hub.channels.reading import Faulty
+from hub.store.database import Row
 from hub.world import Tenant, World
+from mappings.site import Site
+
+log = logging.getLogger("ponte.channels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """One channel: `charset` fixes the character set, `fallback` serves where MSH-18 is silent."""
+    """One version of a channel, ready for use; every setting is in `document`.
+
+    `charset` fixes the character set, `fallback` serves where MSH-18 is silent, `zone` is never empty for a stored one.
+    """
 
     id: UUID
     tenant: Tenant
@@ -21,27 +36,87 @@ class Channel:
     charset: str = ""
     fallback: str = "cp1252"
     zone: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
+    document: Document = field(default=Document(name="channel", door="mllp"))
+
+    @property
+    def site(self) -> Site:
+        """What the channel changes in the mapping."""
+        return _site(self.document.overlay, tuple(self.document.plans.items()), tuple(self.document.segments.items()))
+
+
+_COLUMNS = "c.id, c.name, c.door, c.version, c.settings"
 
 
 async def channels_of(world: World, tenant: Tenant) -> list[Channel]:
-    """The active channels of a tenant."""
+    """The active channels of a tenant, each in its active version, by name."""
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows(f"SELECT {_COLUMNS} FROM channel c WHERE c.tenant_id = $1 AND c.active ORDER BY c.name")
+    return _readable(rows, tenant)
+
+
+async def channels_at(
+    world: World, tenant: Tenant, wanted: Iterable[tuple[UUID, int | None]]
+) -> dict[tuple[UUID, int | None], Channel]:
+    """Channels at the versions messages were received under (None: the active one), active or not."""
+    pairs = {(identity, version) for identity, version in wanted if identity is not None}
+    if not pairs:
+        return {}
     async with world.transaction(tenant) as tx:
         rows = await tx.rows(
-            "SELECT id, name, door, settings FROM channel WHERE tenant_id = $1 AND active ORDER BY name"
+            f"SELECT {_COLUMNS} FROM channel c WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[])",
+            [identity for identity, _ in pairs],
         )
-    return [_channel(row, tenant) for row in rows]
+        now = {channel.id: channel for channel in _readable(rows, tenant)}
+        old = [(i, v) for i, v in pairs if i in now and v not in (None, now[i].version)]
+        rows = await tx.rows(
+            "SELECT v.channel_id AS id, c.name, v.door, v.version, v.settings FROM channel_version v "
+            "JOIN channel c ON c.tenant_id = $1 AND c.id = v.channel_id "
+            "JOIN unnest($2::uuid[], $3::bigint[]) AS x(id, version) ON x.id = v.channel_id AND x.version = v.version "
+            "WHERE v.tenant_id = $1",
+            [identity for identity, _ in old],
+            [version for _, version in old],
+        )
+    then = {(channel.id, channel.version): channel for channel in _readable(rows, tenant)}
+    found: dict[tuple[UUID, int | None], Channel] = {}
+    for identity, version in pairs:
+        if identity in now:
+            found[identity, version] = then.get((identity, version or 0), now[identity])
+    return found
 
 
-def _channel(row: Any, tenant: Tenant) -> Channel:
-    settings = json.loads(row["settings"])
+def _readable(rows: Iterable[Row], tenant: Tenant) -> list[Channel]:
+    """The channels of rows; one whose document no longer reads is left out and told, the others go on."""
+    found = []
+    for row in rows:
+        try:
+            found.append(channel_from(row, tenant))
+        except Faulty as error:
+            log.error("channel %s, version %s: %s", row["name"], row["version"], error.faults[0].key)
+    return found
+
+
+def channel_from(row: Row | dict[str, Any], tenant: Tenant) -> Channel:
+    """The channel of a row with id, name, door, version and settings."""
+    document = _document(row["name"], row["door"], row["settings"])
     return Channel(
         id=row["id"],
         tenant=tenant,
         name=row["name"],
         door=row["door"],
-        charset=settings.get("charset", ""),
-        fallback=settings.get("fallback", "cp1252"),
-        zone=settings.get("zone", "") or tenant.zone,
-        settings=settings,
+        charset=document.charset,
+        fallback=document.fallback,
+        zone=document.zone or tenant.zone,
+        version=row["version"],
+        document=document,
     )
+
+
+@lru_cache(maxsize=4096)
+def _document(name: str, door: str, settings: str) -> Document:
+    return reading.stored(name, door, settings)
+
+
+@lru_cache(maxsize=4096)
+def _site(overlay: str, plans: tuple[tuple[str, str], ...], modes: tuple[tuple[str, str], ...]) -> Site:
+    return Site(overlay=overlay, plans=plans, modes=modes)

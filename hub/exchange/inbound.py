@@ -14,7 +14,7 @@ from canonical.errors import Conflict, TryLater
 from canonical.problem import Problem, blocking
 from hl7 import er7
 from hub.exchange import lanes
-from hub.exchange.channels import Channel, channels_of
+from hub.exchange.channels import Channel, channels_at
 from hub.exchange.lanes import Lease, LeaseLost
 from hub.records import merges
 from hub.records.settle import settle
@@ -26,6 +26,7 @@ from mappings.engine import Translation, translate
 log = logging.getLogger("ponte.inbound")
 LANES_AT_ONCE = 64
 PER_LANE = 20
+Channels = dict[tuple[UUID, int | None], Channel]
 
 
 @dataclass(slots=True)
@@ -45,6 +46,11 @@ class Work:
         return any(draft.merge_into for draft in drafts) and not blocking(self.problems)
 
     @property
+    def under(self) -> tuple[UUID, int | None]:
+        """The channel and its version that the message was received under."""
+        return self.row["channel_id"], self.row["channel_version"]
+
+    @property
     def id(self) -> UUID:
         """The message's id."""
         return self.row["id"]  # type: ignore[no-any-return]
@@ -57,7 +63,7 @@ async def work(world: World, tenant: Tenant) -> int:
         waiting = await _waiting(tx, leases) if leases else {}
     if not leases:
         return 0
-    channels = {channel.id: channel for channel in await channels_of(world, tenant)}
+    channels = await channels_at(world, tenant, {item.under for queue in waiting.values() for item in queue})
     finished = 0
     try:
         for position in range(PER_LANE):
@@ -74,7 +80,7 @@ async def work(world: World, tenant: Tenant) -> int:
 
 async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[Work]]:
     rows = await tx.rows(
-        "SELECT m.id, m.lane_id, m.seq, m.channel_id, m.content, m.problems, m.type "
+        "SELECT m.id, m.lane_id, m.seq, m.channel_id, m.channel_version, m.content, m.problems, m.type "
         "FROM unnest($2::bigint[]) AS x(lane) CROSS JOIN LATERAL (SELECT * FROM message "
         "WHERE tenant_id = $1 AND lane_id = x.lane AND status = 'RECEIVED' "
         "ORDER BY seq LIMIT $3) m ORDER BY m.seq",
@@ -88,7 +94,7 @@ async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[W
     return waiting
 
 
-async def _wave(world: World, tenant: Tenant, channels: dict[UUID, Channel], wave: list[Work]) -> int:
+async def _wave(world: World, tenant: Tenant, channels: Channels, wave: list[Work]) -> int:
     """One message of each lane together; when the group fails each is tried alone."""
     for number, item in enumerate(wave):
         try:
@@ -143,8 +149,8 @@ async def _alone(world: World, tenant: Tenant, item: Work) -> None:
             return
 
 
-def _translate(item: Work, channels: dict[UUID, Channel]) -> None:
-    channel = channels.get(item.row["channel_id"])
+def _translate(item: Work, channels: Channels) -> None:
+    channel = channels.get(item.under)
     if channel is None:
         item.problems = [Problem("message.no-channel", "MSH")]
         return
@@ -152,7 +158,7 @@ def _translate(item: Work, channels: dict[UUID, Channel]) -> None:
     if isinstance(message, Problem):
         item.problems = [message]
         return
-    item.translation = translate(message, zone=channel.zone, prefix=item.prefix)
+    item.translation = translate(message, zone=channel.zone, prefix=item.prefix, site=channel.site)
     for draft in item.translation.drafts:
         draft.message_id = item.id
     item.problems = [*message.problems, *item.translation.problems]

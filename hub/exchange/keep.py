@@ -14,8 +14,9 @@ from canonical.problem import Problem
 from hub.exchange.channels import Channel
 from hub.store.database import Database
 
-_KEEP = "SELECT * FROM ponte_keep($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
-_KEEP_ONE = "SELECT * FROM ponte_keep_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+_KEEP = "SELECT * FROM ponte_keep($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+_KEEP_ONE = "SELECT * FROM ponte_keep_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+_Place = tuple[UUID, UUID, int, str]  # tenant, channel, its version, format
 LARGEST_GROUP = 200
 LARGEST_BYTES = 32 * 1024 * 1024
 
@@ -54,13 +55,13 @@ class Keeper:
     def __init__(self, database: Database, ring: Callable[[UUID], None] | None = None) -> None:
         self._database = database
         self._ring = ring
-        self._waiting: dict[tuple[UUID, UUID, str], list[tuple[Incoming, asyncio.Future[Kept]]]] = defaultdict(list)
-        self._running: set[tuple[UUID, UUID, str]] = set()
+        self._waiting: dict[_Place, list[tuple[Incoming, asyncio.Future[Kept]]]] = defaultdict(list)
+        self._running: set[_Place] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def keep(self, channel: Channel, incoming: Incoming) -> Kept:
         """Return once the message is committed; raises TryLater when that is unknown or failed."""
-        place = (channel.tenant.id, channel.id, incoming.format)
+        place = (channel.tenant.id, channel.id, channel.version, incoming.format)
         future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._waiting[place].append((incoming, future))
         if place not in self._running:
@@ -70,7 +71,7 @@ class Keeper:
             task.add_done_callback(self._tasks.discard)
         return await future
 
-    async def _flush(self, place: tuple[UUID, UUID, str]) -> None:
+    async def _flush(self, place: _Place) -> None:
         try:
             while group := _together(self._waiting[place]):
                 del self._waiting[place][: len(group)]
@@ -78,14 +79,14 @@ class Keeper:
         finally:
             self._running.discard(place)
 
-    async def _commit(self, place: tuple[UUID, UUID, str], group: list[tuple[Incoming, asyncio.Future[Kept]]]) -> None:
-        tenant, channel, kind = place
+    async def _commit(self, place: _Place, group: list[tuple[Incoming, asyncio.Future[Kept]]]) -> None:
+        tenant, channel, version, kind = place
         try:
             if len(group) == 1:
-                rows = await self._database.call(_KEEP_ONE, tenant, kind, channel, *_values(group[0][0]))
+                rows = await self._database.call(_KEEP_ONE, tenant, kind, channel, version, *_values(group[0][0]))
             else:
                 columns = [list(column) for column in zip(*(_values(item) for item, _ in group), strict=True)]
-                rows = await self._database.call(_KEEP, tenant, kind, channel, *columns)
+                rows = await self._database.call(_KEEP, tenant, kind, channel, version, *columns)
         except Exception as error:  # whatever it was, none of these may be acknowledged
             reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code="store.failed")
             for _, future in group:

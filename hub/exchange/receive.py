@@ -10,12 +10,15 @@ from canonical.identity import bytes_number, new_id, number
 from canonical.problem import Problem, blocking
 from hl7 import ack, er7
 from hl7.er7 import Message, Segment
+from hub.channels import matching
+from hub.channels.matching import stranger
 from hub.clock import Clock
 from hub.exchange.channels import Channel
 from hub.exchange.keep import Incoming, Keeper
-from mappings.plan import plans
+from mappings.plan import plan_for
+from mappings.site import PLAIN, Site
 
-_REJECTED = ("type.", "version.", "processing.", "er7.too-large")
+_REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large")
 _LARGE = 512 * 1024
 
 
@@ -40,9 +43,13 @@ async def receive(keeper: Keeper, channel: Channel, raw: bytes, now: Clock, *, f
         message, problems = judge(raw, channel, fault)
     envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(raw)
     code = verdict(problems)
+    skipped = code == "AA" and isinstance(message, Message) and matching.decision(channel.document, message) == "skip"
+    if skipped:
+        code = channel.document.acknowledge.filtered
     identity = new_id()
     reply = ack.build(envelope, code, problems, control_id=identity.hex[:20], now=now())
-    incoming = _incoming(channel, raw, message, tuple(problems), Answer(reply, code, identity, ()))
+    status = "FILTERED" if skipped else "RECEIVED" if code == "AA" else "ERROR"
+    incoming = _incoming(channel, raw, message, Answer(reply, code, identity, tuple(problems)), status)
     kept = await keeper.keep(channel, incoming)
     if kept.resent and kept.reply is not None:
         reply = kept.reply
@@ -57,19 +64,29 @@ def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[M
     message = er7.read(raw, fixed_charset=channel.charset, fallback_charset=channel.fallback)
     if isinstance(message, Problem):
         return None, [message]
-    return message, [*message.problems, *judge_header(message)]
+    strange = stranger(channel.document, message)
+    if strange is not None:
+        return message, [*message.problems, strange]
+    judged = judge_header(message, channel.site) if channel.document.records else judge_envelope(message)
+    return message, [*message.problems, *judged]
 
 
-def judge_header(message: Message) -> list[Problem]:
-    """MSH-9 to MSH-12, and who the patient is: what must be there for a message to be taken (2.5.1 §2.14.9)."""
+def judge_envelope(message: Message) -> list[Problem]:
+    """MSH-9 to MSH-12 (2.5.1 §2.14.9): what every message must have, also one that is only passed on."""
     found = [Problem("structure.required", f"MSH-{n}") for n in (9, 10) if not message.header.text(n)]
     if message.header.text(11)[:1] not in ("P", "T", "D", ""):
         found.append(Problem("processing.unknown", "MSH-11"))
     if message.version and not message.version.startswith("2"):
         found.append(Problem("version.unsupported", "MSH-12"))
-    if message.header.text(9) and message.type not in plans():
+    return found
+
+
+def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
+    """The envelope, and who the patient is: what must be there for a message to be taken into records."""
+    found = judge_envelope(message)
+    plan = plan_for(message.type, site)
+    if message.header.text(9) and plan is None:
         found.append(Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),)))
-    plan = plans().get(message.type)
     found += [
         Problem("structure.segment-required", name)
         for name in (plan.requires if plan else ())
@@ -94,9 +111,7 @@ def verdict(problems: list[Problem]) -> ack.Code:
     return "AR" if any(p.code.startswith(_REJECTED) for p in found) else "AE"
 
 
-def _incoming(
-    channel: Channel, raw: bytes, message: Message | None, problems: tuple[Problem, ...], answer: Answer
-) -> Incoming:
+def _incoming(channel: Channel, raw: bytes, message: Message | None, answer: Answer, status: str) -> Incoming:
     control = message.control_id if message else ""
     header = message.header if message else None
     sender = (header.raw_field(3), header.raw_field(4)) if header else ("", "")
@@ -105,20 +120,17 @@ def _incoming(
         format="hl7",
         type=message.type[:60] if message else "",
         lane=lane_of(channel, message),
-        status="RECEIVED" if answer.code == "AA" else "ERROR",
+        status=status,
         control_id=control[:199],
         control_key=number(str(channel.id), *sender, control) if control else None,
         payload_key=bytes_number(raw),
         charset=message.charset if message else "",
         content=raw,
         reply=None if answer.code == "AA" else answer.payload,
-        problems=problems,
+        problems=answer.problems,
     )
 
 
 def lane_of(channel: Channel, message: Message | None) -> int:
-    """One lane per patient: the first identifier of PID-3 within its channel; else the channel's own lane."""
-    patient = message.first("PID") if message else None
-    return number(
-        "inbound", str(channel.id), (patient.text(3) or patient.text(2) or patient.text(4)) if patient else ""
-    )
+    """The lane of a message: by default one per patient within its channel; else the channel's own lane."""
+    return matching.lane_of(str(channel.id), channel.document, message)

@@ -1,6 +1,7 @@
 """Replays received messages: the kept raw bytes go through their lane again, in order, and the replay is audited.
 
-A replay without a cause changes nothing: a record that stays equal gets no new version.
+They are worked as the channel says today. A replay without a cause changes nothing: a record that stays equal gets
+no new version.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ async def replay(world: World, tenant: Tenant, actor: str, ids: Sequence[UUID], 
         if counts:
             await lanes.touch(tx, "inbound", [(lane, "hl7", count) for lane, count in counts.items()])
         queued = await tx.rows(
-            "UPDATE message SET status = 'RECEIVED', finished_at = NULL, attempt = 0 "
+            "UPDATE message SET status = 'RECEIVED', finished_at = NULL, attempt = 0, channel_version = coalesce("
+            "(SELECT c.version FROM channel c WHERE c.tenant_id = $1 AND c.id = message.channel_id), channel_version) "
             "WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = ANY($3::text[]) RETURNING id",
             [row["id"] for row in rows],
             list(_FINISHED),
@@ -94,7 +96,7 @@ def _translated(raw: bytes, channel: Channel) -> tuple[list[Problem], Counter[st
     message, problems = judge(raw, channel)
     if message is None:
         return problems, Counter()
-    translation = translate(message, zone=channel.zone)
+    translation = translate(message, zone=channel.zone, site=channel.site)
     return [*problems, *translation.problems], Counter(draft.type for draft in translation.drafts)
 
 

@@ -8,7 +8,6 @@ from canonical import codes as systems
 from canonical import identifiers
 from mappings.convert.keys import cx_key
 from mappings.convert.registry import Context, Value, conversion
-from mappings.table import codes
 
 _CHECKS = {
     systems.CPF: identifiers.is_cpf,
@@ -49,7 +48,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if not address:
         return None
     for name, table in (("use", "hl70190"), ("type", "hl70190-type")):
-        if found := codes(table).get(value.text(7)):
+        if found := context.codes(table).get(value.text(7)):
             address[name] = found
     return address
 
@@ -61,13 +60,13 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     mail = value.text(4) or (first if "@" in first else "")
     built = " ".join(part for part in (value.text(5), value.text(6), value.text(7)) if part)
     number = value.text(12) or ("" if first == mail else first) or built
-    use = codes("hl70201").get(value.text(2)) or argument
+    use = context.codes("hl70201").get(value.text(2)) or argument
     points: list[dict[str, Any]] = []
     if number:
-        system = codes("hl70202").get(kind) or "phone"
+        system = context.codes("hl70202").get(kind) or "phone"
         if extension := value.text(8):
             number += f" x{extension}"
-        mobile = codes("hl70202-use").get(kind)
+        mobile = context.codes("hl70202-use").get(kind)
         points.append({"system": "phone" if system == "email" else system, "value": number, "use": mobile or use})
     if mail:
         points.append({"system": "email", "value": mail, "use": use})
@@ -102,7 +101,7 @@ def coding(value: Value, context: Context, argument: str) -> Any:
     text = value.whole()
     if not text:
         return None
-    target = codes(argument).get(text)
+    target = context.codes(argument).get(text)
     if not target:
         if target is None:
             context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
@@ -122,8 +121,8 @@ def concept(value: Value, context: Context, argument: str) -> Any:
 def concept_or_own(value: Value, context: Context, argument: str) -> Any:
     """A code through `codes/<argument>.csv` as CodeableConcept; a code the table lacks is kept as the sender's own."""
     text = value.whole()
-    if text in codes(argument):
-        target = codes(argument)[text]
+    if text in context.codes(argument):
+        target = context.codes(argument)[text]
         if target:
             system, code, display = ([*target.split("|"), "", ""])[:3]
             return {"coding": [{"system": system, "code": code, "display": display}]}

@@ -16,7 +16,6 @@ from canonical import codes as systems
 from mappings.convert.datatypes import cwe
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
 from mappings.convert.text import moment_text, number
-from mappings.table import codes
 
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
@@ -53,7 +52,7 @@ def interpretation(value: Value, context: Context, argument: str) -> Any:
     text = value.text(1)
     if not text:
         return None
-    target = codes("hl70078").get(text)
+    target = context.codes("hl70078").get(text)
     if target:
         system, code, display = target.split("|")
         return {"coding": [{"system": system, "code": code, "display": display}]}

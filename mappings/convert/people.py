@@ -8,7 +8,6 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.records import DRAFT, Key
 from mappings.convert.registry import Context, Value, conversion
-from mappings.table import codes
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ROLES = {"ATND": "attender", "REF": "referrer", "CON": "consultant", "ADM": "admitter", "PPRF": "primary performer"}
@@ -19,7 +18,7 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
     """XPN as HumanName; the use comes from XPN-7 (table 0200), `argument` is the use when none is sent."""
     given = [name for name in (value.text(2), *value.text(3).split()) if name]
     kind = value.text(7)
-    use = codes("hl70200").get(kind, "") if kind else argument or "official"
+    use = context.codes("hl70200").get(kind, "") if kind else argument or "official"
     name: dict[str, Any] = {"use": use} if use else {}
     own = value.text(1, 2)
     family = value.text(1) if not own or value.text(1).upper().startswith(own.upper()) else f"{own} {value.text(1)}"
@@ -56,7 +55,7 @@ def race(value: Value, context: Context, argument: str) -> Any:
     text = value.text(1)
     if not text:
         return None
-    target = codes("br-raca").get(text.upper())
+    target = context.codes("br-raca").get(text.upper())
     if target is None:
         context.problems.append(value.problem("code.unmapped", table="br-raca", code=text[:20]))
     if not target:

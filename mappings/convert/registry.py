@@ -9,7 +9,8 @@ from canonical.problem import Problem
 from canonical.records import Draft, Key
 from hl7.er7 import NULL, Message, Segment, component_text
 from hl7.escapes import unescape
-from mappings.table import Source
+from mappings.site import PLAIN, Site
+from mappings.table import Source, codes
 
 
 class Kind(Protocol):
@@ -35,15 +36,16 @@ class Context:
     """What conversions may know beyond their field: the message, the zone, and where findings and side records go.
 
     `emitted` collects side records (a Practitioner named in PV1-7) by their key; `ignored` the segments that a table
-    declares to make no record; `zone` completes times without one.
+    declares to make no record; `zone` completes times without one; `site` is what the sender's channel changes.
     """
 
-    __slots__ = ("emitted", "ignored", "message", "occurrences", "prefix", "problems", "sender", "zone")
+    __slots__ = ("emitted", "ignored", "message", "occurrences", "prefix", "problems", "sender", "site", "zone")
 
-    def __init__(self, message: Message, zone: str, prefix: str = "") -> None:
+    def __init__(self, message: Message, zone: str, prefix: str = "", site: Site = PLAIN) -> None:
         self.message = message
         self.zone = zone
         self.prefix = prefix
+        self.site = site
         self.problems: list[Problem] = []
         self.emitted: dict[tuple[str, Key], Draft] = {}
         self.ignored: set[int] = set()
@@ -56,6 +58,10 @@ class Context:
             if group.plan.type == type_name and any(own is segment for own in group.own.get(segment.name, ())):
                 return group.local
         return ""
+
+    def codes(self, name: str) -> dict[str, str]:
+        """The code table called `name`, with the rows of the site's overlay."""
+        return codes(name, self.site.overlay)
 
     def emit(self, type_name: str, key: Key, initial: dict[str, Any]) -> str:
         """The local name of a side record, made at its first mention."""

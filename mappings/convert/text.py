@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from jiter import LosslessFloat
 
 from mappings.convert.registry import Context, Value, conversion
-from mappings.table import codes
 
 _NUMBER = re.compile(r"([+-]?)([0-9]{0,30})(?:[.,]([0-9]{1,30}))?\Z(?<=[0-9])")
 _DTM = re.compile(
@@ -33,7 +32,7 @@ def code(value: Value, context: Context, argument: str) -> Any:
     text = value.whole()
     if not text:
         return None
-    table = codes(argument)
+    table = context.codes(argument)
     if text in table:
         return table[text] or None
     context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
@@ -74,7 +73,7 @@ def constant(value: Value, context: Context, argument: str) -> Any:
 @conversion("quiet-code")
 def quiet_code(value: Value, context: Context, argument: str) -> Any:
     """Like `code`, for a second look at a code that another row reports."""
-    return codes(argument).get(value.whole()) or None
+    return context.codes(argument).get(value.whole()) or None
 
 
 @conversion("integer")

@@ -221,7 +221,7 @@ async def test_results_wait_for_a_hub_that_is_away(world: World, tenant: Tenant)
         own.lab.config = lab.Config(results_port=own.ports["lab-mllp"], delay_s=0.05, retry_s=0.05)
         async with world.transaction(tenant) as tx:
             await tx.run("UPDATE channel SET settings = settings WHERE tenant_id = $1")
-        assert channel.settings["partner"] == "demo-lab"
+        assert channel.document.partner == "demo-lab"
         for number in range(5):
             await own.send(f"c{number}", f"P{number}")
         await own.until(RESULTS, [(30,)], 20)

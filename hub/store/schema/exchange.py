@@ -32,6 +32,20 @@ channel = tenant_table(
     UniqueConstraint("tenant_id", "name"),
 )
 
+# Append-only: what a channel said at each version, who said so and why. `channel` holds the active one.
+channel_version = tenant_table(
+    "channel_version",
+    ("channel_id", "version"),
+    identity("channel_id"),
+    whole("version"),
+    string("door"),
+    string("settings", default="{}"),
+    string("note", default=""),
+    string("actor", default=""),
+    moment("created_at", now=True),
+    ForeignKeyConstraint(["tenant_id", "channel_id"], ["channel.tenant_id", "channel.id"]),
+)
+
 credential = tenant_table(
     "credential",
     ("name",),
@@ -67,6 +81,7 @@ message = tenant_table(
     string("format"),
     string("type", default=""),
     identity("channel_id", optional=True),
+    whole("channel_version", optional=True),
     identity("partner_id", optional=True),
     whole("lane_id", optional=True),
     Column("seq", BigInteger, Identity(always=False), nullable=False),

@@ -1,0 +1,100 @@
+"""What a channel decides about a message: whose it is, whether a filter leaves it out, which lane it waits in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from canonical.identity import number
+from canonical.problem import Problem
+from hl7.er7 import Message
+from hub.channels.document import Condition, Document
+
+_LANES = {
+    "patient": ("PID-3", "PID-2", "PID-4"),
+    "visit": ("PV1-19", "PID-18", "PV1-50"),
+    "order": ("ORC-3", "OBR-3", "ORC-2", "OBR-2"),
+    "channel": (),
+}
+
+
+def stranger(document: Document, message: Message) -> Problem | None:
+    """A finding when the message does not come from whom the channel expects (MSH-3, MSH-4)."""
+    expected = document.sender
+    for place, patterns in ((3, expected.applications), (4, expected.facilities)):
+        if patterns and not _like(_names(message, place), patterns):
+            return Problem("sender.unknown", f"MSH-{place}")
+    return None
+
+
+def decision(document: Document, message: Message) -> Literal["take", "skip"]:
+    """Whether the filters take the message; the first that applies decides."""
+    for one in document.filters:
+        if applies(one, message):
+            return one.action
+    return "skip" if any(one.action == "take" for one in document.filters) else "take"
+
+
+def applies(condition: Condition, message: Message) -> bool:
+    """Whether everything the condition says holds."""
+    if condition.types and not _of_type(message.type, condition.types):
+        return False
+    if condition.applications and not _like(_names(message, 3), condition.applications):
+        return False
+    if condition.facilities and not _like(_names(message, 4), condition.facilities):
+        return False
+    return not condition.field or _holds(condition, list(values(message, condition.field)))
+
+
+def _holds(condition: Condition, found: list[str]) -> bool:
+    """One operator on all values of the place; `differs` wants none of them equal."""
+    if condition.present is not None:
+        return any(found) is condition.present
+    if condition.differs:
+        return condition.differs not in found
+    if condition.begins:
+        return any(value.startswith(condition.begins) for value in found)
+    return any(value in (condition.among or (condition.equals,)) for value in found)
+
+
+def values(message: Message, place: str) -> Iterator[str]:
+    """Every value at a place (`PV1-3.4`): all segments of that name, all repetitions of the field."""
+    segment_name, _, rest = place.partition("-")
+    field, _, component = rest.partition(".")
+    for segment in message.named(segment_name):
+        for repetition in range(len(segment.repetitions(int(field)))):
+            if text := segment.text(int(field), int(component or 1), repetition=repetition):
+                yield text
+
+
+def lane_value(document: Document, message: Message | None) -> str:
+    """What keeps the message in order with others; empty for the channel's own lane."""
+    if message is None:
+        return ""
+    kind, _, place = document.lane.partition(":")
+    for one in (place,) if place else _LANES[kind]:
+        segment, _, rest = one.partition("-")
+        field, _, component = rest.partition(".")
+        found = message.text(segment, int(field), int(component or 1))
+        if found and found != '""':
+            return found
+    return ""
+
+
+def lane_of(channel: str, document: Document, message: Message | None) -> int:
+    """The lane a message of a channel (its id) waits in."""
+    return number("inbound", channel, lane_value(document, message))
+
+
+def _of_type(found: str, wanted: Iterable[str]) -> bool:
+    return any(found == one or fnmatchcase(found, one) or found.partition("^")[0] == one for one in wanted)
+
+
+def _names(message: Message, place: int) -> list[str]:
+    """The components of an HD field: namespace and universal id both name the sender."""
+    return [message.header.text(place, component) for component in (1, 2)]
+
+
+def _like(found: Iterable[str], patterns: Iterable[str]) -> bool:
+    return any(name and fnmatchcase(name, pattern) for name in found for pattern in patterns)
