@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from canonical.errors import Conflict, Denied, Gone, Misconfigured, NotFound, PonteError, Refused, TryLater
 from canonical.problem import Problem
-from fhir import jsontext
+from fhir import forms, jsontext
 from fhir.outcome import outcome
 from fhir.query import BadQuery
 from hub.guard.tokens import InvalidToken
@@ -23,7 +23,6 @@ from hub.records.write import Invalid
 
 log = logging.getLogger("ponte.api")
 
-FHIR_JSON = "application/fhir+json; charset=utf-8"
 _STATUS: tuple[tuple[type[PonteError], int], ...] = (
     (NotFound, 404),
     (Gone, 410),
@@ -38,6 +37,7 @@ _REFUSED = {
     "forbidden": 403,
     "not-found": 404,
     "gone": 410,
+    "not-allowed": 405,
     "precondition": 412,
     "unprocessable": 422,
 }
@@ -72,7 +72,10 @@ def answer(
 ) -> Response:
     """The findings in the form of the surface that was called."""
     if request.url.path == "/fhir" or request.url.path.startswith("/fhir/"):
-        return Response(jsontext.text(outcome(problems)), status, headers, FHIR_JSON)
+        accept = ",".join(request.headers.getlist("accept"))
+        form = forms.wanted(accept, request.query_params.get("_format", "")) or "json"
+        text = forms.rendered(jsontext.text(outcome(problems)), form)
+        return Response(text, status, headers, forms.MEDIA[form])
     first = problems[0]
     document = {
         "type": f"urn:ponte:problem:{first.code}",

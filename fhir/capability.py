@@ -41,7 +41,8 @@ def statement(offer: Offer) -> dict[str, Any]:
         "software": {"name": "Ponte", "version": offer.software},
         "implementation": {"description": "Ponte FHIR R4", "url": offer.base},
         "fhirVersion": VERSION,
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
         "rest": [
             {
                 "mode": "server",

@@ -113,14 +113,19 @@ def cursor_text(value: Any, rid: int) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([value, rid])).decode("ascii").rstrip("=")
 
 
-def _cursor(text: str) -> dict[str, Any]:
+def cursor_parts(text: str) -> tuple[str | None, int]:
+    """The place that `cursor_text` wrote; raises BadValue."""
     try:
         value, rid = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, TypeError, binascii.Error):
         raise BadValue from None
     if not isinstance(rid, int) or abs(rid) > 2**62 or not (value is None or isinstance(value, str)):
         raise BadValue
-    return {"cursor": (value, rid)}
+    return value, rid
+
+
+def _cursor(text: str) -> dict[str, Any]:
+    return {"cursor": cursor_parts(text)}
 
 
 def _nothing(text: str) -> dict[str, Any]:

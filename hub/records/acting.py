@@ -12,7 +12,31 @@ from hub.records.refusal import refused
 from hub.records.write import Origin
 from hub.world import Tenant, World
 
+MOST_DELETED = 1000
 Action = Literal["c", "r", "u", "d", "s"]  # the letters of SMART v2 scopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a tenant allows beyond the standard's least (`fhir` of its settings).
+
+    `update_create`: PUT to an id not used before creates the record. `delete_most`: how many records one conditional
+    delete may remove; more than one is R4's "multiple".
+    """
+
+    update_create: bool = True
+    delete_most: int = 1
+
+
+def policy_of(tenant: Tenant) -> Policy:
+    """The policy of a tenant; what its settings do not say has its default."""
+    stated = tenant.settings.get("fhir")
+    stated = stated if isinstance(stated, dict) else {}
+    most = stated.get("delete_most", 1)
+    return Policy(
+        update_create=stated.get("update_create") is not False,
+        delete_most=min(max(most, 1), MOST_DELETED) if isinstance(most, int) else 1,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

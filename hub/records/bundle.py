@@ -6,6 +6,7 @@ stands in one place.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -14,21 +15,22 @@ import asyncpg
 from canonical.errors import Conflict
 from canonical.identity import new_id
 from canonical.problem import Problem
-from fhir import links
+from fhir import jsontext, links, pathpatch
+from fhir import patch as jsonpatch
 from fhir.definitions.table import resource_types
 from fhir.query import BadQuery, Query
 from hub.records import conditional
-from hub.records.acting import Action, Actor
+from hub.records.acting import Action, Actor, policy_of
 from hub.records.entry import METHODS, Done, Entry, Failed, is_id
-from hub.records.refusal import Refusal, refused
-from hub.records.search import Within, search
+from hub.records.refusal import Kind, Refusal, refused
+from hub.records.search import Within, matching, search
 from hub.records.write import Clash, Invalid, Saved, Write, save
 from hub.store.database import Row, Transaction
 from hub.world import World
 
 T = TypeVar("T")
 _ATTEMPTS = 4
-_ACTIONS: dict[str, Action] = {"POST": "c", "PUT": "u", "DELETE": "d"}
+_ACTIONS: dict[str, Action] = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
 
 async def transact(world: World, actor: Actor, entries: Sequence[Entry]) -> list[Done]:
@@ -86,6 +88,8 @@ class _Job:
         self.done: dict[int, Done] = {}
         self.same: dict[int, Entry] = {}  # entries that create what an earlier one creates (same ifNoneExist)
         self.ids: dict[int, str] = {}
+        self.others: dict[int, list[str]] = {}  # further records of a conditional delete of several
+        self.policy = policy_of(actor.tenant)
 
     async def run(self) -> dict[int, Done]:
         """Decide which record each entry means, link them, save once, then read."""
@@ -94,9 +98,12 @@ class _Job:
         targets |= await self._conditional_references(targets)
         settled = {*self.done, *self.same}
         writers = [e for e in self.entries if e.position in self.ids and e.position not in settled]
+        writers += [dataclasses.replace(e, id=i) for e in self.entries for i in self.others.get(e.position, ())]
         self._refuse_doubles(writers)
+        await self._patch(writers)
+        await self._check_existence(writers)
         writes = [self._write(entry, targets) for entry in writers]
-        for entry, saved in zip(writers, await self._save(writers, writes), strict=True):
+        for entry, saved in reversed(list(zip(writers, await self._save(writers, writes), strict=True))):
             self.done[entry.position] = Done(entry=entry, kind="saved", saved=saved)
         for position, other in self.same.items():
             self.done[position] = self.done[other.position]
@@ -111,13 +118,18 @@ class _Job:
         creators: dict[Any, Entry] = {}
         for entry in self.entries:
             query = queries[entry.position]
-            found = await self._found(entry, query) if query else None
+            several = entry.method == "DELETE" and self.policy.delete_most > 1
+            found = await self._found(entry, query) if query and not several else None
             if entry.method == "POST":
                 self._decide_create(entry, query, found, creators)
             elif entry.method == "PUT":
                 self.ids[entry.position] = self._decide_update(entry, found)
-            elif entry.method == "DELETE":
+            elif entry.method == "PATCH":
+                self.ids[entry.position] = self._decide_patch(entry, found)
+            elif entry.method == "DELETE" and (entry.id or self.policy.delete_most == 1):
                 self._decide_delete(entry, found)
+            elif entry.method == "DELETE" and query:
+                await self._decide_deletes(entry, query)
 
     def _conditions(self, entry: Entry) -> Query | None:
         text = entry.if_none_exist if entry.method == "POST" else entry.query
@@ -164,6 +176,47 @@ class _Job:
         else:
             self.done[entry.position] = Done(entry=entry, kind="row")
 
+    async def _decide_deletes(self, entry: Entry, query: Query) -> None:
+        """All that meet the condition, up to what the tenant allows."""
+        rows = await matching(self.tx, query, self.policy.delete_most + 1)
+        if len(rows) > self.policy.delete_most:
+            cause = refused("precondition", "fhir.conditional.too-many", limit=str(self.policy.delete_most))
+            raise Failed({entry.position: cause})
+        self._decide_delete(entry, rows[0] if rows else None)
+        self.others[entry.position] = [row["id"] for row in rows[1:]]
+
+    def _decide_patch(self, entry: Entry, found: Row | None) -> str:
+        if not entry.id and found is None:
+            raise Failed({entry.position: refused("not-found", "failure.not-found")})
+        return entry.id or str(found["id"] if found is not None else "")
+
+    async def _patch(self, writers: Sequence[Entry]) -> None:
+        """The records that patches change, locked in one order, become what they will be."""
+        patches = sorted((e for e in writers if e.method == "PATCH"), key=lambda e: (e.type_name, self._id(e)))
+        for entry in patches:
+            row = await self._row(dataclasses.replace(entry, id=self._id(entry)), " FOR UPDATE")
+            try:
+                entry.resource = patched(row["body"], entry.patch)
+            except Refusal as refusal:
+                raise Failed({entry.position: refusal}) from None
+
+    def _id(self, entry: Entry) -> str:
+        return entry.id or self.ids[entry.position]
+
+    async def _check_existence(self, writers: Sequence[Entry]) -> None:
+        """Refuse updates that would create where the tenant does not allow it, and those that must but would not."""
+        asked = [e for e in writers if e.method == "PUT" and (e.absent or (e.id and not self.policy.update_create))]
+        for entry in asked:
+            known = await self.tx.value(
+                "SELECT NOT deleted FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3",
+                entry.type_name,
+                self._id(entry),
+            )
+            if entry.absent and known:
+                raise Failed({entry.position: refused("precondition", "fhir.if-none-match")})
+            if known is None and entry.id and not self.policy.update_create:
+                raise Failed({entry.position: refused("not-allowed", "fhir.update-create", f"{entry.type_name}.id")})
+
     def _targets(self) -> dict[str, str]:
         """What the entries call each other, and what they are called from now on."""
         targets = {}
@@ -203,7 +256,7 @@ class _Job:
     def _refuse_doubles(self, writers: Sequence[Entry]) -> None:
         seen: set[tuple[str, str]] = set()
         for entry in writers:
-            place = (entry.type_name, self.ids[entry.position])
+            place = (entry.type_name, self._id(entry))
             if place in seen:
                 raise Failed({entry.position: refused("malformed", "fhir.bundle.twice", "request.url")})
             seen.add(place)
@@ -216,7 +269,7 @@ class _Job:
                 body = links.replaced(body, entry.type_name, targets)
         return Write(
             type=entry.type_name,
-            id=self.ids[entry.position],
+            id=self._id(entry),
             body=body,
             expected=entry.expected,
             create=entry.method == "POST",
@@ -241,15 +294,29 @@ class _Job:
             raise Failed({entry.position: Refusal("malformed", [error.problem])}) from None
         return Done(entry=entry, kind="page", page=page, query=query)
 
-    async def _row(self, entry: Entry) -> Row:
+    async def _row(self, entry: Entry, lock: str = "") -> Row:
         table, extra = ("resource", "") if entry.version is None else ("resource_version", " AND version = $4")
         arguments = [entry.type_name, entry.id, *([entry.version] if entry.version is not None else [])]
         row = await self.tx.row(
             f"SELECT type, id, version, updated_at, deleted, body FROM {table} "
-            f"WHERE tenant_id = $1 AND type = $2 AND id = $3{extra}",
+            f"WHERE tenant_id = $1 AND type = $2 AND id = $3{extra}{lock}",
             *arguments,
         )
         if row is None or row["deleted"]:
             kind, code = ("not-found", "failure.not-found") if row is None else ("gone", "failure.gone")
             raise Failed({entry.position: Refusal(kind, [Problem(code)])})  # type: ignore[arg-type]
         return row
+
+
+def patched(stored: str, patch: Any) -> dict[str, Any]:
+    """The stored text changed by a JSON Patch (a list) or FHIRPath Patch (Parameters); raises Refusal."""
+    before: Any = jsontext.parse(stored.encode())
+    try:
+        after: Any = jsonpatch.apply(before, patch) if isinstance(patch, list) else pathpatch.apply(before, patch)
+    except jsonpatch.Unpatched as error:
+        kind: Kind = "unprocessable" if error.problem.code == "fhir.patch.test" else "malformed"
+        raise Refusal(kind, [error.problem]) from None
+    identity = ("resourceType", "id")
+    if not isinstance(after, dict) or any(after.get(key) != before.get(key) for key in identity):
+        raise refused("unprocessable", "fhir.patch.identity")
+    return after

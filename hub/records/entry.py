@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Any, Literal
 
 from canonical.errors import Conflict
 from canonical.problem import Problem
+from fhir import jsontext
 from fhir.definitions.table import resource_types
 from fhir.query import Query
 from hub.records.refusal import Refusal, refused
@@ -17,14 +20,18 @@ from hub.records.write import Saved
 from hub.store.database import Row
 
 MOST_ENTRIES = 10_000
-METHODS = ("DELETE", "POST", "PUT", "GET")  # the order of processing (R4 §3.1.0.11.2)
+METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET")  # the order of processing (R4 §3.1.0.11.2)
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"\Z')
 
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """An interaction: `id` empty means a create, a search or a conditional one by `query`; `alone`: not of a Bundle."""
+    """An interaction: `id` empty means a create, a search or a conditional one by `query`; `alone`: not of a Bundle.
+
+    `patch` is a list (JSON Patch) or a Parameters resource; `expected` the version of If-Match; `absent` asks that the
+    record be new (If-None-Match: *); `known` is the version the caller has already (If-None-Match of a read).
+    """
 
     position: int = 0
     method: str
@@ -35,7 +42,10 @@ class Entry:
     resource: dict[str, Any] | None = None
     full_url: str = ""
     if_none_exist: str = ""
+    patch: Any = None
     expected: int | None = None
+    absent: bool = False
+    known: str = ""
     alone: bool = False
 
 
@@ -104,8 +114,29 @@ def _entry(position: int, item: dict[str, Any], base: str) -> Entry:
     found.if_none_exist = str(request.get("ifNoneExist", "")) if method == "POST" else ""
     if isinstance(request.get("ifMatch"), str):
         found.expected = version_of(request["ifMatch"])
+    known = str(request.get("ifNoneMatch", ""))
+    found.known, found.absent = (known, False) if method == "GET" else ("", method == "PUT" and known == "*")
     if method in ("POST", "PUT"):
         found.resource = _resource(item, found)
+    elif method == "PATCH":
+        found.patch = _patch(item)
+    return found
+
+
+def _patch(item: dict[str, Any]) -> Any:
+    """The patch of an entry: a Parameters resource, or a Binary that carries a JSON Patch (R4 §3.1.0.11.1)."""
+    resource = item.get("resource")
+    if not isinstance(resource, dict):
+        raise refused("malformed", "fhir.bundle.resource", "resource")
+    if resource.get("resourceType") != "Binary":
+        return resource
+    try:
+        raw = base64.b64decode("".join(str(resource.get("data", "")).split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise refused("malformed", "fhir.patch.form", "resource.data") from None
+    found = jsontext.parse(raw)
+    if isinstance(found, Problem) or resource.get("contentType") != "application/json-patch+json":
+        raise refused("malformed", "fhir.patch.form", "resource")
     return found
 
 
@@ -134,7 +165,7 @@ def address(method: str, url: str) -> Entry:
         rest = rest[:1]
     if len(rest) == 1 and is_id(rest[0]) and method != "POST":
         entry.id = rest[0]
-    elif rest or (method in ("PUT", "DELETE") and not query):
+    elif rest or (method in ("PUT", "PATCH", "DELETE") and not query):
         raise refused("malformed", "fhir.bundle.url", "request.url")
     return entry
 

@@ -1,9 +1,6 @@
-"""Reading one record: its current text in one trip, one version, or its history newest first."""
+"""Reading one record: its current text in one trip, or one version."""
 
 from __future__ import annotations
-
-import datetime
-from collections.abc import Sequence
 
 from hub.store.database import Row
 from hub.world import Tenant, World
@@ -13,13 +10,6 @@ _VERSION = (
     "SELECT version, updated_at, deleted, method, body FROM resource_version "
     "WHERE tenant_id = c.tenant AND type = $2 AND id = $3 AND version = $4 LIMIT 1"
 )
-_HISTORY = (
-    "SELECT version, updated_at, deleted, method, body FROM resource_version "
-    "WHERE tenant_id = c.tenant AND type = $2 AND id = $3 AND version < $4 AND updated_at >= $5 "
-    "ORDER BY version DESC LIMIT $6"
-)
-_EVER = datetime.datetime(1, 1, 2, tzinfo=datetime.UTC)
-NEWEST = 2**62
 
 
 async def current(world: World, tenant: Tenant, type_name: str, record_id: str) -> Row | None:
@@ -32,16 +22,3 @@ async def version(world: World, tenant: Tenant, place: tuple[str, str], number: 
     """One version of a record, or None."""
     rows = await world.database.ask(tenant.id, _VERSION, *place, number)
     return rows[0] if rows else None
-
-
-async def history(
-    world: World,
-    tenant: Tenant,
-    place: tuple[str, str],
-    *,
-    most: int,
-    below: int = NEWEST,
-    since: datetime.datetime | None = None,
-) -> Sequence[Row]:
-    """Up to `most` versions under version `below`, newest first, none older than `since`."""
-    return await world.database.ask(tenant.id, _HISTORY, *place, below, since or _EVER, most)

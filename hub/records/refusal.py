@@ -7,7 +7,7 @@ from typing import Literal
 
 from canonical.problem import Problem
 
-Kind = Literal["malformed", "not-found", "gone", "precondition", "forbidden", "unprocessable"]
+Kind = Literal["malformed", "not-found", "gone", "precondition", "forbidden", "unprocessable", "not-allowed"]
 
 
 class Refusal(Exception):

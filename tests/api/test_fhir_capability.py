@@ -39,21 +39,23 @@ async def test_claimed_interactions_answer(statement: dict[str, Any], fhir: http
         "create": ("POST", "/{type}", {400}),
         "update": ("PUT", "/{type}/none", {400}),
         "delete": ("DELETE", "/{type}/none", {204}),
+        "patch": ("PATCH", "/{type}/none", {400}),
+        "history-type": ("GET", "/{type}/_history", {200}),
     }
     for resource in statement["rest"][0]["resource"]:
         claimed = {i["code"] for i in resource["interaction"]}
         assert claimed == set(calls)
         for code in claimed:
             method, path, expected = calls[code]
-            content = b"{" if method in ("POST", "PUT") else None
+            content = b"{" if method in ("POST", "PUT", "PATCH") else None
             answer = await fhir.request(method, "/fhir" + path.replace("{type}", resource["type"]), content=content)
             assert answer.status_code in expected, (resource["type"], code, answer.status_code)
-    assert {i["code"] for i in statement["rest"][0]["interaction"]} == {"transaction", "batch"}
+    assert {i["code"] for i in statement["rest"][0]["interaction"]} == {"transaction", "batch", "history-system"}
 
 
 async def test_unclaimed_interactions_are_refused(fhir: httpx.AsyncClient) -> None:
     for method, path in (
-        ("PATCH", "/fhir/Patient/1"), ("GET", "/fhir/Patient/_history"), ("GET", "/fhir/_history"), ("GET", "/fhir"),
+        ("PATCH", "/fhir"), ("POST", "/fhir/Patient/_history"), ("DELETE", "/fhir/_history"), ("GET", "/fhir"),
         ("POST", "/fhir/Patient/1"), ("PUT", "/fhir"), ("GET", "/fhir/Patient/1/$everything"), ("POST", "/fhir/Patient/1/$validate"),
         ("GET", "/fhir/Patient/1/Observation"), ("OPTIONS", "/fhir/Patient"),
     ):  # fmt: skip

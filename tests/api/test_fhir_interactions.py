@@ -98,12 +98,12 @@ async def test_formats(fhir: httpx.AsyncClient) -> None:
     path = f"/fhir/Patient/{made.json()['id']}"
     for accept in ("application/fhir+json", "application/json", "text/html,*/*;q=0.8", "application/fhir+json;q=0.9"):
         assert (await fhir.get(path, headers={"accept": accept})).status_code == 200
-    for accept in ("application/fhir+xml", "text/html"):
+    for accept in ("text/turtle", "text/html", "application/fhir+json; fhirVersion=5.0"):
         assert (await fhir.get(path, headers={"accept": accept})).status_code == 406
     assert (await fhir.get(path, params={"_format": "json"}, headers={"accept": "text/html"})).status_code == 200
     assert (await fhir.get(path, params={"_format": "application/fhir+json"})).status_code == 200
-    assert (await fhir.get(path, params={"_format": "xml"})).status_code == 406
-    for kind in ("application/fhir+xml", "text/plain", "application/json; charset=iso-8859-1"):
+    assert (await fhir.get(path, params={"_format": "ttl"})).status_code == 406
+    for kind in ("application/json-patch+json", "text/plain", "application/json; charset=iso-8859-1"):
         refused = await fhir.post("/fhir/Patient", content=b"{}", headers={"content-type": kind})
         assert refused.status_code == 415 and refused.json()["resourceType"] == "OperationOutcome"
 

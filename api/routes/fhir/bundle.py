@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api import failures
 from api.failures import Rejected
 from api.routes.fhir.bundles import bundle_text, entry_text
-from api.routes.fhir.exchange import Exchange, outcome_text
+from api.routes.fhir.exchange import Exchange, outcome_text, same_version
 from api.routes.fhir.search import page_text
 from api.routes.fhir.write import described
 from canonical.errors import Conflict
@@ -23,6 +23,7 @@ from hub.records.refusal import Refusal
 from hub.records.write import instant
 
 _REASONS = {200: "200 OK", 201: "201 Created", 204: "204 No Content"}
+_UNCHANGED = "304 Not Modified"
 
 
 async def bundle(exchange: Exchange) -> Response:
@@ -100,7 +101,12 @@ def _entry_text(exchange: Exchange, done: Done) -> str:
         response["location"] = f"{exchange.base}/{place}/_history/{version}"
     if version:
         response |= {"etag": f'W/"{version}"', "lastModified": instant(moment)}
-    wanted = done.entry.method == "GET" or exchange.wanted_return == "representation"
+    known = bool(version) and same_version(done.entry.known, version)
+    if known:
+        response["status"] = _UNCHANGED
+    wanted = (done.entry.method == "GET" and not known) or (
+        done.entry.method != "GET" and exchange.wanted_return == "representation"
+    )
     shown = text if wanted and done.entry.method != "DELETE" else ""
     full_url = f"{exchange.base}/{place}" if shown else ""
     return entry_text(full_url, shown, f'"response":{_response(exchange, response, done)}')

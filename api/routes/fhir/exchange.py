@@ -10,18 +10,18 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.failures import FHIR_JSON, Rejected
+from api.failures import Rejected
 from api.state import Caller, State, caller_of, state_of
 from canonical.problem import Problem
-from fhir import jsontext, subset
+from fhir import forms, jsontext, subset, xmltext
 from fhir.definitions.table import resource_types
+from fhir.forms import Form
 from fhir.outcome import outcome
 from hub.records.acting import Actor
 from hub.records.entry import is_id
 
 MOST_BODY = 20 * 1024 * 1024
-_JSON = frozenset(("application/fhir+json", "application/json", "text/json", "json"))
-_ANY = frozenset(("*/*", "application/*"))
+_BODIES = forms.JSON | forms.XML
 _TYPES = frozenset(resource_types())
 
 
@@ -33,6 +33,7 @@ class Exchange:
     state: State
     caller: Caller
     query: list[tuple[str, str]]
+    form: Form = "json"
 
     @property
     def actor(self) -> Actor:
@@ -80,20 +81,27 @@ class Exchange:
         return next((value for key, value in reversed(self.query) if key == name), "")
 
     async def resource(self) -> dict[str, Any]:
-        """The JSON object in the body; raises Rejected (400, 413, 415)."""
-        check_content_type(self.request)
-        document = jsontext.parse(await body_of(self.request))
-        if isinstance(document, Problem):
-            raise Rejected(400, [document])
+        """The object in the body, JSON or XML; raises Rejected (400, 413, 415)."""
+        document = await self.document(_BODIES)
         if not isinstance(document, dict):
             raise Rejected(400, [Problem("fhir.structure.not-an-object", "$this")])
         return document
 
+    async def document(self, allowed: frozenset[str]) -> Any:
+        """The parsed body, which is declared as one of `allowed`; raises Rejected (400, 413, 415)."""
+        kind = check_content_type(self.request, allowed)
+        raw = await body_of(self.request)
+        document = xmltext.parse(raw) if kind in forms.XML else jsontext.parse(raw)
+        if isinstance(document, Problem):
+            raise Rejected(400, [document])
+        return document
+
     def answer(self, text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        """A FHIR JSON answer, indented when `_pretty` asks for it."""
-        if self.query and self.parameter("_pretty") == "true" and text:
-            text = jsontext.text(jsontext.parse(text.encode()), pretty=True)
-        return Response(text, status, headers, FHIR_JSON)
+        """A FHIR answer in the form asked for, indented when `_pretty` asks for it."""
+        pretty = bool(self.query) and self.parameter("_pretty") == "true"
+        if text and (pretty or self.form == "xml"):
+            text = forms.rendered(text, self.form, pretty=pretty)
+        return Response(text, status, headers, forms.MEDIA[self.form])
 
     def shown(self, text: str) -> str:
         """A stored record as `_elements` and `_summary` want it."""
@@ -103,11 +111,11 @@ class Exchange:
 
 
 async def opened(request: Request) -> Exchange:
-    """The exchange of a request whose caller is known and who accepts JSON; raises Rejected, InvalidToken."""
+    """The exchange of a request whose caller is known and who accepts JSON or XML; raises Rejected, InvalidToken."""
     raw = request.scope["query_string"]
     query = pairs_of(raw.decode("latin-1")) if raw else []
-    check_accept(request, query)
-    return Exchange(request, state_of(request), await caller_of(request), query)
+    form = check_accept(request, query)
+    return Exchange(request, state_of(request), await caller_of(request), query, form)
 
 
 def pairs_of(text: str) -> list[tuple[str, str]]:
@@ -118,30 +126,29 @@ def pairs_of(text: str) -> list[tuple[str, str]]:
         raise Rejected(400, [Problem("failure.request", level="error")]) from None
 
 
-def check_accept(request: Request, query: list[tuple[str, str]]) -> None:
-    """Raise Rejected (406) unless JSON is acceptable; `_format` overrides Accept (R4 §3.1.0.1.11)."""
-    stated = next((value for key, value in query if key == "_format"), "")
-    if stated:
-        if stated.replace(" ", "+").partition(";")[0].strip().lower() not in _JSON:
-            raise Rejected(406, [Problem("fhir.format.accept")])
-        return
-    header = request.headers.get("accept")
-    if not header or header in _JSON or header in _ANY:
-        return
-    kinds = {part.partition(";")[0].strip().lower() for part in header.split(",")}
-    if not kinds & (_JSON | _ANY):
+def check_accept(request: Request, query: list[tuple[str, str]]) -> Form:
+    """The form of the answer; raises Rejected (406) when neither JSON nor XML is acceptable."""
+    accept = ",".join(request.headers.getlist("accept"))
+    form = forms.wanted(accept, forms.stated_in(query) if query else "")
+    if form is None:
         raise Rejected(406, [Problem("fhir.format.accept")])
+    return form
 
 
-def check_content_type(request: Request, allowed: frozenset[str] = _JSON) -> None:
-    """Raise Rejected (415) unless the body is declared as `allowed`, UTF-8 and not compressed; undeclared passes."""
+def check_content_type(request: Request, allowed: frozenset[str]) -> str:
+    """The media type of the body; raises Rejected (415) unless it is of `allowed`, in UTF-8 and not compressed.
+
+    A body without a declared type is taken for JSON.
+    """
     header = request.headers.get("content-type", "")
     kind, _, rest = header.partition(";")
+    kind = kind.strip().lower()
     charset = rest.lower().partition("charset=")[2].split(";")[0].strip(' "')
     plain = request.headers.get("content-encoding", "identity").lower() == "identity"
-    known = not header or kind.strip().lower() in allowed
+    known = not header or kind in allowed
     if not plain or not known or charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise Rejected(415, [Problem("fhir.format.content-type")])
+    return kind
 
 
 async def body_of(request: Request, most: int = MOST_BODY) -> bytes:
@@ -170,6 +177,12 @@ def http_date(moment: datetime) -> str:
     """RFC 9110 date of a moment in UTC."""
     day = f"{_DAYS[moment.weekday()]}, {moment.day:02d} {_MONTHS[moment.month]} {moment.year:04d}"
     return f"{day} {moment.hour:02d}:{moment.minute:02d}:{moment.second:02d} GMT"
+
+
+def same_version(tags: str, version: int) -> bool:
+    """Whether If-None-Match names the version."""
+    current = f'"{version}"'
+    return bool(tags) and any(tag.strip().removeprefix("W/") in (current, "*") for tag in tags.split(","))
 
 
 def outcome_text(problems: list[Problem]) -> str:

@@ -8,24 +8,22 @@ from functools import lru_cache
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.failures import FHIR_JSON
 from api.routes.fhir import registry
 from api.routes.fhir.exchange import check_accept, pairs_of
 from api.state import state_of
-from fhir import capability, jsontext
+from fhir import capability, forms, jsontext
 
 
 async def metadata(request: Request) -> Response:
     """The CapabilityStatement of this server."""
     query = pairs_of(request.scope["query_string"].decode("latin-1"))
-    check_accept(request, query)
+    form = check_accept(request, query)
     text, tag = _statement(state_of(request).world.settings.base_url)
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    if ("_pretty", "true") in query:
-        text = jsontext.text(jsontext.parse(text.encode()), pretty=True)
-    return Response(text, 200, headers, FHIR_JSON)
+    pretty = ("_pretty", "true") in query
+    return Response(forms.rendered(text, form, pretty=pretty), 200, headers, forms.MEDIA[form])
 
 
 @lru_cache(maxsize=4)

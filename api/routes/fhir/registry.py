@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from api.routes.fhir import bundle, read, search, validate, write
+from api.routes.fhir import bundle, history, read, search, validate, write
 from api.routes.fhir.exchange import Exchange
 
 Handler = Callable[[Exchange], Awaitable[Response]]
@@ -47,6 +47,7 @@ def _instance(method: str, handler: Handler, *codes: str, path: str = "", condit
 INTERACTIONS: tuple[Interaction, ...] = (
     _instance("GET", read.read, "read", conditional="read"),
     _instance("PUT", write.update, "update"),
+    _instance("PATCH", write.patch, "patch"),
     _instance("DELETE", write.delete, "delete"),
     Interaction(method="POST", path="", handler=bundle.bundle, level="system", codes=("transaction", "batch")),
     Interaction(method="POST", path="/$validate", handler=validate.validate_any, level="system", operation="validate"),
@@ -61,9 +62,14 @@ INTERACTIONS: tuple[Interaction, ...] = (
     _type("GET", search.search, "search-type"),
     _type("POST", write.create, "create", conditional="create"),
     _type("PUT", write.update_conditional, conditional="update"),
+    _type("PATCH", write.patch_conditional, conditional="patch"),
     _type("DELETE", write.delete_conditional, conditional="delete"),
     _instance("GET", read.vread, "vread", path="/_history/{version}"),
-    _instance("GET", read.history, "history-instance", path="/_history"),
+    _instance("GET", history.history, "history-instance", path="/_history"),
+    _type("GET", history.history_type, "history-type", path="/_history"),
+    Interaction(
+        method="GET", path="/_history", handler=history.history_system, level="system", codes=("history-system",)
+    ),
 )
 
 

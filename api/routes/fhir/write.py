@@ -1,4 +1,4 @@
-"""create, update and delete with their conditional forms (R4 §3.1.0.4-§3.1.0.8): each a transaction of one entry."""
+"""create, update, patch, delete and their conditional forms (R4 §3.1.0.4-§3.1.0.8): transactions of one entry."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from starlette.responses import Response
 from api.failures import Rejected
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
 from canonical.problem import Problem
+from fhir import forms
 from hub.records.bundle import transact
 from hub.records.entry import Done, Entry, version_of
+from hub.records.refusal import refused
 
 
 async def create(exchange: Exchange) -> Response:
@@ -34,6 +36,31 @@ async def update_conditional(exchange: Exchange) -> Response:
     return _written(exchange, await _done(exchange, entry))
 
 
+async def patch(exchange: Exchange) -> Response:
+    """patch: JSON Patch (RFC 6902) or a FHIRPath Patch as Parameters; 404 for what is not there."""
+    entry = await _patch_entry(exchange)
+    entry.id = exchange.record_id
+    return _written(exchange, await _done(exchange, entry))
+
+
+async def patch_conditional(exchange: Exchange) -> Response:
+    """Conditional patch: the one record that meets the query."""
+    entry = await _patch_entry(exchange)
+    entry.query = _query(exchange)
+    if not entry.query:
+        raise refused("precondition", "fhir.conditional.empty")
+    return _written(exchange, await _done(exchange, entry))
+
+
+async def _patch_entry(exchange: Exchange) -> Entry:
+    type_name = exchange.type_name
+    exchange.actor.require(type_name, "u")
+    document = await exchange.document(forms.JSON | forms.XML | forms.PATCHES)
+    entry = Entry(method="PATCH", type_name=type_name, patch=document, alone=True)
+    _match(exchange, entry)
+    return entry
+
+
 async def delete(exchange: Exchange) -> Response:
     """delete: 204, also for what is deleted already or never was."""
     entry = Entry(method="DELETE", type_name=exchange.type_name, id=exchange.record_id)
@@ -42,8 +69,9 @@ async def delete(exchange: Exchange) -> Response:
 
 
 async def delete_conditional(exchange: Exchange) -> Response:
-    """Conditional delete of at most one record."""
+    """Conditional delete: of one record, or of as many as the tenant allows."""
     entry = Entry(method="DELETE", type_name=exchange.type_name, query=_query(exchange))
+    _match(exchange, entry)
     return _written(exchange, await _done(exchange, entry))
 
 
@@ -61,6 +89,7 @@ async def _entry(exchange: Exchange, method: str) -> Entry:
 def _match(exchange: Exchange, entry: Entry) -> None:
     if tag := exchange.request.headers.get("if-match"):
         entry.expected = version_of(tag)
+    entry.absent = entry.method == "PUT" and exchange.request.headers.get("if-none-match", "").strip() == "*"
 
 
 def _query(exchange: Exchange) -> str:

@@ -37,6 +37,7 @@ resource_version = tenant_table(
     string("method"),
     string("body"),
     identity("message_id", optional=True),
+    Index("resource_version_updated_idx", "tenant_id", "type", "updated_at", "id", "version"),
 )
 
 

@@ -1,0 +1,125 @@
+"""history of a record, of a type and of the system (R4 §3.1.0.9), with `_since`, `_at`, `_count` and pages."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from api.failures import Rejected
+from api.routes.fhir.bundles import bundle_text, entry_text, link_text
+from api.routes.fhir.exchange import Exchange
+from canonical.errors import NotFound
+from canonical.problem import Problem
+from fhir.definitions.table import resource_types
+from fhir.options import DEFAULT_COUNT, MOST_COUNT, cursor_parts, cursor_text
+from fhir.ranges import date_range
+from fhir.values import BadValue
+from hub.records import history as store
+from hub.records import read
+from hub.records.write import instant
+
+_STATUS = {"POST": "201", "PUT": "200", "PATCH": "200", "DELETE": "204"}
+
+
+async def history(exchange: Exchange) -> Response:
+    """Instance history, newest first."""
+    type_name, record_id = exchange.type_name, exchange.record_id
+    exchange.actor.require(type_name, "r")
+    world, tenant = exchange.state.world, exchange.caller.tenant
+    period, place = _period(exchange), _place(exchange)
+    below = place.version if place is not store.FIRST else store.NEWEST
+    rows = await store.of_record(world, tenant, type_name, record_id, period, below)
+    if not rows and await read.current(world, tenant, type_name, record_id) is None:
+        raise NotFound("there is no such record")
+    return await _answer(exchange, f"{type_name}/{record_id}", rows, period)
+
+
+async def history_type(exchange: Exchange) -> Response:
+    """History of all records of a type, newest first."""
+    type_name = exchange.type_name
+    exchange.actor.require(type_name, "r")
+    return await _many(exchange, type_name, [type_name])
+
+
+async def history_system(exchange: Exchange) -> Response:
+    """History of all records of the types the token may read, newest first."""
+    types = [name for name in resource_types() if exchange.caller.permits(name, "r")]
+    if not types:
+        exchange.actor.require("*", "r")
+    return await _many(exchange, "", types)
+
+
+async def _many(exchange: Exchange, address: str, types: Sequence[str]) -> Response:
+    period = _period(exchange)
+    rows = await store.of_types(exchange.state.world, exchange.caller.tenant, types, period, _place(exchange))
+    return await _answer(exchange, address, rows, period)
+
+
+async def _answer(exchange: Exchange, address: str, rows: Sequence[Any], period: store.Period) -> Response:
+    subject = exchange.caller.identity.subject
+    await exchange.state.reading.note(exchange.caller.tenant, subject, "history", address or "system")
+    count = period.most - 1
+    own = f"{exchange.base}/{address}/_history" if address else f"{exchange.base}/_history"
+    links = [("self", link_text(own, exchange.query))]
+    if len(rows) > count and count:
+        last = rows[count - 1]
+        kept = [(k, v) for k, v in exchange.query if k != "_cursor"]
+        place = cursor_text(f"{last['type']}/{last['id']}/{last['updated_at'].isoformat()}", last["version"])
+        links.append(("next", f"{own}?{urlencode([*kept, ('_cursor', place)])}"))
+    entries = [_version_text(exchange, row) for row in rows[:count]]
+    whole = len(links) == 1 and not exchange.parameter("_cursor")
+    return exchange.answer(bundle_text("history", entries, links, len(rows) if whole and count else None))
+
+
+def _version_text(exchange: Exchange, row: Any) -> str:
+    method = row["method"]
+    url = row["type"] if method == "POST" else f"{row['type']}/{row['id']}"
+    status = "201" if row["version"] == 1 else _STATUS[method]
+    rest = (
+        f'"request":{{"method":"{method}","url":"{url}"}},'
+        f'"response":{{"status":"{status}","etag":"W/\\"{row["version"]}\\"","lastModified":"{instant(row["updated_at"])}"}}'
+    )
+    body = "" if row["deleted"] else exchange.shown(row["body"])
+    return entry_text(f"{exchange.base}/{row['type']}/{row['id']}", body, rest)
+
+
+def _bad(name: str) -> Rejected:
+    return Rejected(400, [Problem("fhir.search.value", name, args=(("name", name),))])
+
+
+def _period(exchange: Exchange) -> store.Period:
+    """What is wanted, with one version more than asked to know whether another page follows."""
+    text = exchange.parameter("_count") or str(DEFAULT_COUNT)
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise _bad("_count")
+    since, at = _span(exchange, "_since"), _span(exchange, "_at")
+    return store.Period(most=min(int(text), MOST_COUNT) + 1, since=since[0] if since else None, at=at)
+
+
+def _span(exchange: Exchange, name: str) -> tuple[datetime.datetime, datetime.datetime] | None:
+    text = exchange.parameter(name)
+    if not text:
+        return None
+    span = date_range(text.replace(" ", "+"), exchange.actor.setting(exchange.state.world).zone)
+    if span is None:
+        raise _bad(name)
+    return span
+
+
+def _place(exchange: Exchange) -> store.Place:
+    text = exchange.parameter("_cursor")
+    if not text:
+        return store.FIRST
+    try:
+        value, version = cursor_parts(text)
+        type_name, record_id, moment = str(value).split("/", 2)
+        found = datetime.datetime.fromisoformat(moment)
+        if found.tzinfo is None or "\0" in type_name + record_id:
+            raise ValueError
+    except (BadValue, ValueError):
+        raise _bad("_cursor") from None
+    return store.Place(updated_at=found, id=record_id, version=version, type=type_name)

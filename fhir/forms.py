@@ -1,0 +1,72 @@
+"""Which of the two forms, JSON or XML, a client asks for (R4 §3.1.0.1.11): `_format` first, then Accept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from fhir import jsontext, xmltext
+
+Form = Literal["json", "xml"]
+MEDIA: dict[Form, str] = {
+    "json": "application/fhir+json; charset=utf-8",
+    "xml": "application/fhir+xml; charset=utf-8",
+}
+JSON = frozenset(("application/fhir+json", "application/json", "text/json", "json"))
+XML = frozenset(("application/fhir+xml", "application/xml", "text/xml", "xml"))
+PATCHES = frozenset(("application/json-patch+json",))
+_ANY = frozenset(("*/*", "application/*"))
+_VERSIONS = ("", "4.0", "4.0.1")
+
+
+def wanted(accept: str, stated: str) -> Form | None:
+    """The form that Accept, or `_format` (`stated`), asks for; None when neither form would do."""
+    if stated:
+        return _named(stated.replace(" ", "+"))
+    if not accept or accept in JSON or accept in _ANY:
+        return "json"
+    best: tuple[float, Form] | None = None
+    for part in accept.split(","):
+        form = _named(part)
+        weight = _weight(part)
+        if form is not None and weight > 0 and (best is None or weight > best[0]):
+            best = weight, form
+    return best[1] if best else None
+
+
+def stated_in(query: Iterable[tuple[str, str]]) -> str:
+    """The `_format` of a query; the first one counts."""
+    return next((value for name, value in query if name == "_format"), "")
+
+
+def _named(part: str) -> Form | None:
+    kind, _, rest = part.partition(";")
+    name = kind.strip().lower()
+    version = _parameter(rest, "fhirversion")
+    if version not in _VERSIONS:
+        return None
+    if name in JSON or name in _ANY:
+        return "json"
+    return "xml" if name in XML else None
+
+
+def _parameter(rest: str, name: str) -> str:
+    for item in rest.split(";"):
+        key, _, value = item.partition("=")
+        if key.strip().lower() == name:
+            return value.strip().strip('"')
+    return ""
+
+
+def _weight(part: str) -> float:
+    try:
+        return float(_parameter(part.partition(";")[2], "q") or 1)
+    except ValueError:
+        return 0.0
+
+
+def rendered(text: str, form: Form, *, pretty: bool = False) -> str:
+    """A FHIR document, given as JSON text, in `form`."""
+    if form == "xml":
+        return xmltext.text(jsontext.parse(text.encode()), pretty=pretty)
+    return jsontext.text(jsontext.parse(text.encode()), pretty=True) if pretty else text

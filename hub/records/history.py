@@ -1,0 +1,88 @@
+"""History of one record, of a type or of all types (R4 §3.1.0.9): versions, newest first, in pages by key.
+
+A page goes on below the last version shown, so versions written meanwhile move nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hub.store.database import Row
+from hub.world import Tenant, World
+
+SECONDS = 10.0
+EVER = datetime.datetime(1, 1, 2, tzinfo=datetime.UTC)
+NEVER = datetime.datetime(9999, 12, 30, tzinfo=datetime.UTC)
+NEWEST = 2**62
+_COLUMNS = "v.type, v.id, v.version, v.updated_at, v.deleted, v.method, v.body"
+# `$4` and `$5` bound `_at`: a version counts when it began before the end and none replaced it before the start.
+_PERIOD = (
+    "v.updated_at >= $3 AND v.updated_at < $5 AND ($4::timestamptz IS NULL OR NOT EXISTS (SELECT 1 FROM "
+    "resource_version n WHERE n.tenant_id = c.tenant AND n.type = v.type AND n.id = v.id "
+    "AND n.version = v.version + 1 AND n.updated_at <= $4))"
+)
+_INSTANCE = (
+    f"SELECT {_COLUMNS} FROM resource_version v WHERE v.tenant_id = c.tenant AND v.type = $2 AND {_PERIOD} "
+    "AND v.id = $7 AND v.version < $8 ORDER BY v.version DESC LIMIT $6"
+)
+_MANY = (
+    "SELECT h.* FROM unnest($2::text[]) AS k(type) CROSS JOIN LATERAL ("
+    f"SELECT {_COLUMNS} FROM resource_version v WHERE v.tenant_id = c.tenant AND v.type = k.type AND {_PERIOD} "
+    "AND (v.updated_at, v.id, v.version, v.type) < ($7, $8, $9, $10) "
+    "ORDER BY v.updated_at DESC, v.id DESC, v.version DESC LIMIT $6) h "
+    "ORDER BY h.updated_at DESC, h.id DESC, h.version DESC, h.type DESC LIMIT $6"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """What of a history is wanted: `since` by time of storing, `at` a span in which a version was the current one."""
+
+    most: int
+    since: datetime.datetime | None = None
+    at: tuple[datetime.datetime, datetime.datetime] | None = None
+
+    def arguments(self) -> tuple[datetime.datetime, datetime.datetime | None, datetime.datetime, int]:
+        """`$3` to `$6` of the statements."""
+        low, high = self.at or (None, NEVER)
+        return self.since or EVER, low, high, self.most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The last version of a page."""
+
+    updated_at: datetime.datetime
+    id: str
+    version: int
+    type: str
+
+
+FIRST = Place(updated_at=NEVER, id="", version=0, type="")
+
+
+async def of_record(
+    world: World, tenant: Tenant, type_name: str, record_id: str, period: Period, below: int
+) -> list[Row]:
+    """Versions of one record under version `below`."""
+    return await world.database.ask(
+        tenant.id, _INSTANCE, type_name, *period.arguments(), record_id, below, seconds=SECONDS
+    )
+
+
+async def of_types(world: World, tenant: Tenant, types: Sequence[str], period: Period, after: Place) -> list[Row]:
+    """Versions of all records of `types` that come after `after`; raises TryLater when it takes too long."""
+    return await world.database.ask(
+        tenant.id,
+        _MANY,
+        list(types),
+        *period.arguments(),
+        after.updated_at,
+        after.id,
+        after.version,
+        after.type,
+        seconds=SECONDS,
+        planned=True,
+    )

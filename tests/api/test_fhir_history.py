@@ -1,0 +1,86 @@
+"""history of a type and of the system (R4 §3.1.0.9): order, `_since`, `_at`, `_count`, pages, and what scopes show."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from hub.world import Tenant
+from tests.api.conftest import NewClient
+
+
+async def put(client: httpx.AsyncClient, type_name: str, identity: str, **rest: Any) -> str:
+    """Store a record; the moment just after."""
+    body = {"resourceType": type_name, "id": identity, **rest}
+    assert (await client.put(f"/fhir/{type_name}/{identity}", json=body)).status_code in (200, 201)
+    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+
+
+def versions(page: dict[str, Any]) -> list[str]:
+    assert page["type"] == "history"
+    return [
+        f"{e['fullUrl'].split('/fhir/')[1]}/{e['response']['etag'][3:-1]}{'-' if 'resource' not in e else ''}"
+        for e in page.get("entry", ())
+    ]
+
+
+@pytest.mark.parametrize("path", ["Patient/_history", "_history"])
+async def test_pages(fhir: httpx.AsyncClient, path: str) -> None:
+    for n in range(7):
+        await put(fhir, "Patient", f"p{n % 3}")
+    await fhir.delete("/fhir/Patient/p0")
+    seen: list[str] = []
+    url = f"/fhir/{path}?_count=3"
+    while url:
+        page = (await fhir.get(url)).json()
+        assert len(page["entry"]) <= 3
+        seen += versions(page)
+        await put(fhir, "Patient", f"later{len(seen)}")
+        url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert seen == ["Patient/p0/4-", *(f"Patient/p{n % 3}/{n // 3 + 1}" for n in range(6, -1, -1))]
+
+
+async def test_methods_and_status(fhir: httpx.AsyncClient) -> None:
+    made = (await fhir.post("/fhir/Patient", json={"resourceType": "Patient"})).json()["id"]
+    await put(fhir, "Patient", made)
+    await fhir.delete(f"/fhir/Patient/{made}")
+    page = (await fhir.get("/fhir/Patient/_history")).json()
+    assert [(e["request"]["method"], e["response"]["status"]) for e in page["entry"]] == [
+        ("DELETE", "204"), ("PUT", "200"), ("POST", "201")]  # fmt: skip
+    assert page["total"] == 3
+
+
+async def test_since_and_at(fhir: httpx.AsyncClient) -> None:
+    first = await put(fhir, "Patient", "a")
+    second = await put(fhir, "Patient", "a", gender="male")
+    await put(fhir, "Organization", "o", name="x")
+    for path in ("Patient/_history", "Patient/a/_history"):
+        assert versions((await fhir.get(f"/fhir/{path}?_since={first}")).json()) == ["Patient/a/2"]
+        assert versions((await fhir.get(f"/fhir/{path}?_at={first}")).json()) == ["Patient/a/1"]
+        assert versions((await fhir.get(f"/fhir/{path}?_at={second}")).json()) == ["Patient/a/2"]
+        assert versions((await fhir.get(f"/fhir/{path}?_at=2001")).json()) == []
+    assert versions((await fhir.get(f"/fhir/_history?_since={second}")).json()) == ["Organization/o/1"]
+    for wrong in ("_since=x", "_at=x", "_count=x", "_cursor=x", "_cursor=W251bGwsMV0"):
+        assert (await fhir.get(f"/fhir/Patient/_history?{wrong}")).status_code == 400, wrong
+
+
+async def test_only_what_may_be_read(fhir: httpx.AsyncClient, client_for: NewClient, tenant: Tenant) -> None:
+    await put(fhir, "Patient", "a")
+    await put(fhir, "Organization", "o", name="x")
+    partner = await client_for(tenant, ["system/Organization.r"])
+    assert versions((await partner.get("/fhir/_history")).json()) == ["Organization/o/1"]
+    assert (await partner.get("/fhir/Patient/_history")).status_code == 403
+    nobody = await client_for(tenant, ["hl7"])
+    assert (await nobody.get("/fhir/_history")).status_code == 403
+
+
+async def test_other_tenants_are_not_there(
+    fhir: httpx.AsyncClient, client_for: NewClient, other_tenant: Tenant
+) -> None:
+    await put(fhir, "Patient", "a")
+    stranger = await client_for(other_tenant)
+    assert versions((await stranger.get("/fhir/Patient/_history")).json()) == []
+    assert versions((await stranger.get("/fhir/_history")).json()) == []
