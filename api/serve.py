@@ -11,7 +11,7 @@ import uvloop
 
 from api.mllp import Listener
 from canonical.errors import Misconfigured
-from hub.exchange import scheduler, worker
+from hub.exchange import memory, scheduler, worker
 from hub.exchange.channels import channels_of
 from hub.exchange.keep import Keeper
 from hub.settings import Settings
@@ -115,6 +115,7 @@ async def _listen(world: World, keeper: Keeper) -> list[Listener]:
 
 
 async def _worker(world: World, stop: asyncio.Event) -> None:
+    memory.settle_in()
     await worker.run(world, stop)
 
 

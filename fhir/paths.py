@@ -32,10 +32,14 @@ class UnsupportedExpression(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One alternative of an expression: its steps, and the JSON keys of which one must be there for any value."""
+    """One alternative of an expression: its steps, and the JSON keys of which one must be there for any value.
+
+    `tokens` are the steps as written; none when the path is more than steps one after the other.
+    """
 
     keys: frozenset[str]
     steps: tuple[Step, ...]
+    tokens: tuple[str, ...] = ()
 
 
 @cache
@@ -100,7 +104,9 @@ def _alternative(part: str, base: str) -> Path | None:
     if truth:
         return Path(frozenset(), (*steps, _not_false))
     decided = any(token.startswith("exists(") for token in tokens)  # `exists()` has a value for absent elements too
-    return Path(frozenset() if decided or not tokens else _first_keys(base, tokens), tuple(steps))
+    if decided or not tokens:
+        return Path(frozenset(), tuple(steps))
+    return Path(_first_keys(base, tokens), tuple(steps), tuple(tokens))
 
 
 def _first_keys(base: str, tokens: list[str]) -> frozenset[str]:
@@ -146,6 +152,27 @@ def _step(token: str) -> Step:
     if name == "exists" and not argument:
         return _exists
     raise UnsupportedExpression(token)
+
+
+def keeps(token: str) -> Callable[[Any], bool] | None:
+    """Whether one JSON value passes the filter a step is; None when the step is no filter of single values.
+
+    Of `extension('url')` the values are the extensions themselves; `resolve() is T` holds for canonicals untested.
+    """
+    if match := _IS.match(token):
+        wanted = match[1]
+        return lambda value: _names(value, wanted)
+    if match := _EQUALS.match(token):
+        name, text = match[1], match[2]
+        return None if "." in name else lambda value: isinstance(value, dict) and _holds(value.get(name), text)
+    if token.startswith("extension("):
+        url = token[len("extension(") : -1].strip().strip("'")
+        return lambda value: isinstance(value, dict) and value.get("url") == url
+    return None
+
+
+def _holds(content: Any, text: str) -> bool:
+    return text in content if isinstance(content, list) else bool(content == text)
 
 
 def _child(name: str) -> Step:

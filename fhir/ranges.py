@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from math import isfinite
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ _DATE = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def date_range(text: str, zone: ZoneInfo) -> tuple[datetime.datetime, datetime.datetime] | None:
     """First moment and first moment after, in UTC; a text without zone lies in `zone`. None when it is no date."""
     match = _DATE.match(text)

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 
 from canonical.problem import Problem
-from fhir import primitives
-from fhir.definitions.table import Element, Type, choice_key, codes, resource_types, type_named
+from fhir import primitives, quick
+from fhir.definitions.table import Element, Type, codes, resource_types, type_named
+from fhir.quick import keys
 
 MAXIMUM_FINDINGS = 100
 _MISSING = "missing"
@@ -25,8 +26,13 @@ def validate(resource: Any) -> list[Problem]:
     if not isinstance(resource, dict):
         return [Problem("fhir.structure.not-an-object", "$this")]
     name = resource.get("resourceType")
-    if not isinstance(name, str) or name not in resource_types():
+    if not isinstance(name, str) or not quick.is_resource(name):
         return [Problem("fhir.structure.resource-type", "$this.resourceType")]
+    return [] if quick.accepts(resource) else findings(name, resource)
+
+
+def findings(name: str, resource: dict[str, Any]) -> list[Problem]:
+    """What the full validator of resource type `name` finds."""
     try:
         validator_of(name).validate_python(resource)
     except ValidationError as error:
@@ -57,16 +63,10 @@ def _define(name: str, definitions: dict[str, core_schema.CoreSchema]) -> None:
         fields["resourceType"] = core_schema.typed_dict_field(core_schema.literal_schema([name]), required=True)
         # `json` sibling of resourceType is not defined: an extra field is refused like any other
     for element in found.elements.values():
-        for key, type_name in _keys(element):
+        for key, type_name in keys(element):
             fields.update(_fields(element, key, type_name, definitions))
     body = core_schema.typed_dict_schema(fields, total=False, extra_behavior="forbid", strict=True)
     definitions[name] = core_schema.no_info_after_validator_function(_rules(found), body, ref=name)
-
-
-def _keys(element: Element) -> list[tuple[str, str]]:
-    if not element.choice:
-        return [(element.name, element.types[0])]
-    return [(choice_key(element, type_name), type_name) for type_name in element.types]
 
 
 def _fields(
@@ -140,7 +140,7 @@ def _rules(found: Type) -> Callable[[Any], Any]:
     """What holds between the fields of one object: something is there, what is required is, one choice only."""
     required = [e for e in found.elements.values() if e.minimum and not e.choice]
     choices = [
-        (e, [key for key, _ in _keys(e)], [k for key, _ in _keys(e) for k in (key, "_" + key)])
+        (e, [key for key, _ in keys(e)], [k for key, _ in keys(e) for k in (key, "_" + key)])
         for e in found.elements.values()
         if e.choice
     ]
@@ -153,8 +153,8 @@ def _rules(found: Type) -> Callable[[Any], Any]:
         for element in required:
             if element.name not in value and "_" + element.name not in value:
                 raise PydanticCustomError(_MISSING, "missing", {"name": element.name})
-        for element, keys, siblings in choices:
-            stated = sum(1 for key in keys if key in value or "_" + key in value)
+        for element, names, siblings in choices:
+            stated = sum(1 for key in names if key in value or "_" + key in value)
             if stated > 1:
                 raise PydanticCustomError("choice", "choice", {"name": element.name})
             if element.minimum and not any(key in value for key in siblings):
@@ -222,7 +222,7 @@ def _step(current: Type | None, key: str) -> tuple[str, Type | None]:
         return bare, nested
     for element in current.elements.values():
         if element.choice:
-            for json_key, type_name in _keys(element):
+            for json_key, type_name in keys(element):
                 if json_key == bare:
                     return f"{element.name}.ofType({type_name})", type_named(type_name)
     return key, None

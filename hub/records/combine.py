@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from canonical.records import Draft
@@ -85,7 +86,8 @@ def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | 
 def _set(body: dict[str, Any], name: str, value: Any, *, stale: bool) -> None:
     group = _GROUPS.get(name)
     if group is not None and isinstance(value, list):
-        body[name] = _united(body.get(name, []), value, group, stale=stale)
+        present = body.get(name, [])
+        body[name] = _united(present, value, group, stale=stale) if present or len(value) > 1 else value
     elif isinstance(value, dict) and isinstance(body.get(name), dict) and name in _INNER:
         body[name] = {**value, **body[name]} if stale else {**body[name], **value}
     elif not (stale and (name in body or _has_choice(body, name))):
@@ -186,17 +188,22 @@ _GROUPS: dict[str, Callable[[Any], str]] = {
 }
 
 
+@cache
+def _choice(name: str) -> str:
+    """The choice element that a JSON name is one form of (`value` of `valueString`); empty when it is none."""
+    return next((c for c in _CHOICES if name.startswith(c) and name[len(c) : len(c) + 1].isupper()), "")
+
+
 def _has_choice(body: dict[str, Any], name: str) -> bool:
-    prefix = next((c for c in _CHOICES if name.startswith(c) and name[len(c) : len(c) + 1].isupper()), "")
-    return bool(prefix) and any(k.startswith(prefix) and k[len(prefix) : len(prefix) + 1].isupper() for k in body)
+    choice = _choice(name)
+    return bool(choice) and any(_choice(key) == choice for key in body)
 
 
 def _drop_other_choices(body: dict[str, Any], name: str) -> None:
     """A new `valueQuantity` ends an old `valueString`."""
-    for choice in _CHOICES:
-        if name.startswith(choice) and name[len(choice) : len(choice) + 1].isupper():
-            for other in [k for k in body if k.startswith(choice) and k[len(choice) : len(choice) + 1].isupper()]:
-                del body[other]
+    if choice := _choice(name):
+        for other in [key for key in body if _choice(key) == choice]:
+            del body[other]
 
 
 def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool) -> None:

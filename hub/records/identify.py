@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -55,29 +56,38 @@ def parts_in_order(waiting: Sequence[Draft], places: Places) -> Iterator[tuple[D
 def linked(node: dict[str, Any], places: Places) -> dict[str, Any] | None:
     """`node` with `draft:` references replaced; a reference to a draft that was not settled is dropped.
 
-    None when nothing is left of it.
+    None when nothing is left of it. What holds no such reference is returned itself, not as a copy.
     """
     reference = node.get("reference")
-    if isinstance(reference, str) and reference.startswith(DRAFT):
+    if type(reference) is str and reference.startswith(DRAFT):
         target = places.get(reference[len(DRAFT) :])
         rest = {key: value for key, value in node.items() if key != "reference"}
         if target:
             return {"reference": f"{target[0]}/{target[1]}", **rest}
         return rest if rest.keys() - {"type"} else None
-    found: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     for key, value in node.items():
-        kept = value
-        if isinstance(value, dict):
-            kept = linked(value, places)
-        elif isinstance(value, list):
+        if type(value) is dict:
+            kept: Any = linked(value, places)
+        elif type(value) is list:
             kept = _linked_list(value, places) or None
-        if kept is not None:
-            found[key] = kept
-    return found or None
+        elif value is None:
+            changed[key] = None
+            continue
+        else:
+            continue
+        if kept is not value:
+            changed[key] = kept
+    if not changed:
+        return node or None
+    return {k: v for k, v in {**node, **changed}.items() if v is not None} or None
 
 
 def _linked_list(items: list[Any], places: Places) -> list[Any]:
-    found = (linked(item, places) if isinstance(item, dict) else item for item in items)
+    """The list itself when nothing in it changed."""
+    found = [linked(item, places) if type(item) is dict else item for item in items]
+    if all(map(operator.is_, found, items)) and None not in found:
+        return items
     return [item for item in found if item is not None]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from canonical.identity import number
-from fhir.parameters import entries
+from fhir.entries import extracted
 from hub.store import bulk
 from hub.store.database import Transaction
 from hub.store.schema.records import INDEX_TABLES
@@ -41,11 +41,12 @@ async def replace(tx: Transaction, changed: Sequence[Saved], rids: dict[tuple[st
         for table in INDEX_TABLES.values():
             await tx.run(f"DELETE FROM {table.name} WHERE tenant_id = $1 AND rid = ANY($2::bigint[])", outdated)
     rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    place = ZoneInfo(zone)
     for saved in changed:
         if saved.body is None:
             continue
-        rid = rids[(saved.type, saved.id)]
-        for position, entry in enumerate(entries(saved.body, ZoneInfo(zone))):
-            rows[entry.type].append((rid, key_of(saved.type, entry.code), position, *entry.values))
+        rid, type_name = rids[(saved.type, saved.id)], saved.type
+        for position, (code, kind, values) in enumerate(extracted(saved.body, place)):
+            rows[kind].append((rid, key_of(type_name, code), position, *values))
     for kind, table in INDEX_TABLES.items():
         await bulk.insert(tx, table, ("rid", "key", "position", *COLUMNS[kind]), rows.get(kind, []))

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhir import jsontext
-from fhir.parameters import entries
+from fhir.entries import entries
 from fhir.validator import validate
 
 PATIENT: dict[str, Any] = {"resourceType": "Patient"}

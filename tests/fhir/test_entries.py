@@ -1,0 +1,65 @@
+"""The index entries that probes find are those that following each expression as FHIRPath finds."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from made import resource
+
+from canonical.codes import MOTHER_EXTENSION
+from fhir.definitions.table import resource_types
+from fhir.entries import entries
+from fhir.parameters import IDENTIFIER, parameters_of
+from fhir.paths import compile_for, follow
+from fhir.readings import READINGS, tokens
+
+ZONE = ZoneInfo("America/Sao_Paulo")
+
+
+@pytest.mark.parametrize("start", range(0, len(resource_types()), 37))
+def test_probes_find_what_paths_find(start: int) -> None:
+    random = Random(start)
+    count = 0
+    for name in resource_types()[start : start + 37]:
+        for _ in range(6):
+            document = resource(name, random, fill=0.8)
+            found = [tuple(entry) for entry in entries(document, ZONE)]
+            assert len(found) == len(set(found)), name
+            assert set(found) == _followed(document), name
+            count += len(found)
+    assert count > 500
+
+
+def test_filters_extensions_and_choices() -> None:
+    """What the made resources do not hold: telecom by system, a named extension, patients among subjects."""
+    patient = {
+        "resourceType": "Patient",
+        "telecom": [{"system": "email", "value": "a@b.invalid"}, {"system": "phone", "value": "1"}],
+        "extension": [{"url": MOTHER_EXTENSION, "valueString": "Maria"}],
+        "deceasedBoolean": False,
+    }
+    device = {"resourceType": "Observation", "subject": {"reference": "Device/1"}, "valueString": "a"}
+    for document in (patient, device, {**device, "subject": {"reference": "Patient/1"}, "valueQuantity": {"value": 1}}):
+        assert {tuple(entry) for entry in entries(document, ZONE)} == _followed(document)
+    codes = {(entry.code, entry.values) for entry in entries(patient, ZONE)}
+    assert ("email", ("email", "a@b.invalid")) in codes
+    assert ("phone", ("phone", "1")) in codes
+    assert ("email", ("phone", "1")) not in codes
+    assert ("deceased", ("", "false")) in codes
+
+
+def _followed(document: dict[str, Any]) -> set[tuple[Any, ...]]:
+    name = document["resourceType"]
+    found: set[tuple[Any, ...]] = set()
+    for code, parameter in parameters_of(name).items():
+        if code in ("_id", "_lastUpdated"):
+            continue
+        for path in compile_for(parameter.expression, name):
+            for kind, value in follow(path, name, document):
+                found |= {(code, parameter.type, c) for c in READINGS[parameter.type](kind, value, ZONE)}
+                if parameter.type == "reference" and isinstance(value, dict) and value.get("identifier"):
+                    found |= {(code + IDENTIFIER, "token", c) for c in tokens("Identifier", value["identifier"], ZONE)}
+    return found
