@@ -34,9 +34,10 @@ class Draft:
     order to find the stored record, and the first one makes the id of a new one; a key that several records share
     (one accession for three panels) is told apart by `distinct`, a code. Without keys the record is the `part` of
     the first draft of `under` that has an identity. `event_at` is when it happened: an older event only fills gaps.
-    `must_exist` forbids creating a record, and with it what its message names (a cancellation of something unknown);
-    `partial` lacks elements R4 requires, so that it changes a known record and makes no new one. `merge_into` makes it
-    the loser of a patient merge.
+    `occurred_at` is when it took effect, where that differs. `must_exist` forbids creating a record, and with it what
+    its message names (a cancellation of something unknown); `partial` lacks elements R4 requires, so that it changes a
+    known record and makes no new one. `action` names what the event does beyond stating values (a transfer taken back,
+    a merge of two records, an identifier changed); `merge_into` names the draft it is done to, the survivor of a merge.
     """
 
     local: str
@@ -49,8 +50,10 @@ class Draft:
     distinct: str = ""
     cleared: tuple[str, ...] = ()
     event_at: datetime.datetime | None = None
+    occurred_at: datetime.datetime | None = None
     must_exist: bool = False
     partial: bool = False
+    action: str = ""
     merge_into: str = ""
     sources: tuple[str, ...] = ()
     message_id: uuid.UUID | None = None

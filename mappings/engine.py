@@ -11,21 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from canonical.codes import MOTHER_EXTENSION, RACE_EXTENSION
+from canonical.extensions import EXTENSIONS
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft, Key
 from hl7.er7 import NULL, Message, Segment
 from mappings.body import Body, required
 from mappings.convert import Value
-from mappings.convert.registry import Context
+from mappings.convert.registry import LINKS, Context
 from mappings.convert.text import parse_dtm
 from mappings.grouping import Grouper, Occurrence
 from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, program
 from mappings.site import PLAIN, Site
 
-_EXTENSIONS = {"race": RACE_EXTENSION, "mother": MOTHER_EXTENSION}
-_GROUPED = frozenset(("participant", "telecom"))
+_GROUPED = frozenset(("participant", "telecom", "location"))
 
 
 @dataclass(slots=True)
@@ -143,10 +142,10 @@ def _relate(step: Step, work: _Work) -> None:
             _put(step, work, {"reference": DRAFT + parent.local}, 0)
         return
     head, _, last = step.path.rpartition(".")
-    for local in occurrence.children.get(row.children, ()):
-        reference = {"reference": DRAFT + local}
+    for child in occurrence.children.get(row.children, ()):
+        reference = {"reference": DRAFT + child.local}
         if head:
-            work.body.put(head, {last: reference, **({"type": row.argument} if row.argument else {})})
+            work.body.put(head, {last: reference, **LINKS[row.convert](child.anchor, work.context, row.argument)})
         else:
             _put(step, work, reference, 0)
 
@@ -186,7 +185,7 @@ def _clear(step: Step, work: _Work) -> None:
         return
     name = step.clears
     if step.path == "extension":
-        name = f"extension:{_EXTENSIONS.get(step.row.argument, step.row.argument)}"
+        name = f"extension:{EXTENSIONS.get(step.row.argument, step.row.argument)}"
     elif step.path in _GROUPED:
         name = f"{step.path}:{step.row.argument}"
     if name and not any(name in names for names in required(work.draft.type)):  # R4 would refuse the rest
@@ -231,6 +230,16 @@ def _time(converted: Any, value: Value, work: _Work) -> None:
         work.draft.event_at = moment
 
 
+def _occurred(converted: Any, value: Value, work: _Work) -> None:
+    moment = parse_dtm(value.whole(), work.context.zone)
+    if isinstance(moment, datetime.datetime) and work.draft.occurred_at is None:
+        work.draft.occurred_at = moment
+
+
+def _action(converted: Any, value: Value, work: _Work) -> None:
+    work.draft.action = work.draft.action or str(converted)
+
+
 def _must_exist(converted: Any, value: Value, work: _Work) -> None:
     work.draft.must_exist = work.draft.must_exist or converted == "true"
 
@@ -251,6 +260,8 @@ _SPECIAL = {
     "@key": _key,
     "@part": _part,
     "@time": _time,
+    "@occurred": _occurred,
+    "@action": _action,
     "@must-exist": _must_exist,
     "@skip": _skip,
     "@clear": _clear_paths,

@@ -22,7 +22,7 @@ class Occurrence:
     own: dict[str, list[Segment]]
     above: dict[str, Segment]
     parents: dict[str, Occurrence]
-    children: dict[str, list[str]] = field(default_factory=dict)
+    children: dict[str, list[Occurrence]] = field(default_factory=dict)
 
     def attach(self, segment: Segment) -> None:
         """Add a segment that belongs to this record."""
@@ -105,7 +105,7 @@ class Grouper:
         for segment in (*leading, anchor):
             occurrence.attach(segment)
         for parent in parents.values():
-            parent.children.setdefault(record.name, []).append(local)
+            parent.children.setdefault(record.name, []).append(occurrence)
         for other in self._plan.records:
             if record.name in other.within:
                 self._current.pop(other.name, None)

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from mappings.body import compiled
-from mappings.convert import CONVERSIONS, GATHERERS, Conversion, Gatherer
+from mappings.convert import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer
 from mappings.plan import RecordPlan
 from mappings.table import Row, Source, TableError, table
 
@@ -50,7 +50,7 @@ def _step(row: Row, plan: RecordPlan) -> Step:
     _check_path(row, path, plan)
     source = row.source or _NOWHERE
     gathers = row.convert in GATHERERS
-    if not gathers and row.convert not in CONVERSIONS and not (row.children and row.convert == "link"):
+    if not gathers and row.convert not in CONVERSIONS and not (row.children and row.convert in LINKS):
         raise TableError(f"{row.place}: conversion {row.convert!r}")
     if (row.constant or row.reference) and row.convert:
         raise TableError(f"{row.place}: a constant or reference takes no conversion")

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SPECIAL = frozenset(("@key", "@part", "@time", "@must-exist", "@clear", "@skip", "@distinct"))
+SPECIAL = frozenset(("@key", "@part", "@time", "@must-exist", "@clear", "@skip", "@distinct", "@occurred", "@action"))
 REMOVED = "-"  # the source of an overlay's row that takes its target away
 _COLUMNS = ["target", "source", "convert", "when", "note", "spec"]
 _CODE_COLUMNS = ["system", "from", "to", "note", "decided"]

@@ -7,11 +7,12 @@ group is replaced by itself. A draft older than what the record tells only fills
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from canonical.records import Draft
+from hub.records import visits
 
 EVENT_TIME = "urn:ponte:event-time"
 STATUS_TIME = "urn:ponte:status-time"
@@ -22,6 +23,7 @@ _RANK = {"registered": 0, "unknown": 0, "preliminary": 1, "partial": 1, "final":
 _RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
 _DONE = frozenset(("final", "amended", "corrected"))
 _CONTENT = ("value", "component", "dataAbsentReason", "interpretation", "conclusion", "presentedForm")
+_WITH_SIBLINGS = ("status", "birthDate")
 LATE = {"system": "urn:ponte:history", "code": "late"}
 
 
@@ -36,17 +38,33 @@ def combine(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> dic
         for name in draft.cleared:
             if not stale or name.partition(".")[0] in _STATUS_PARTS:
                 _remove(body, name)
-    for name, value in draft.body.items():
+    for name, value in _plain(draft):
         _set(body, name, value, stale=stale and not (late_status and name in _STATUS_PARTS))
     for name, value in draft.initial.items():
         if name not in body and not _has_choice(body, name):
             body[name] = value
-    if "status" in draft.body and "_status" not in draft.body:
-        body.pop("_status", None)
+    _drop_stale_siblings(present, body, draft)
     if status:
         body["status"] = status
+    if draft.type == "Encounter":
+        visits.follow(present, body, draft, stale=stale)
     _stamp(body, draft, stale=stale, late_status=late_status)
     return body
+
+
+def _plain(draft: Draft) -> Iterator[tuple[str, Any]]:
+    """What is stated, but for the places of a visit, which keeps those it was in."""
+    for name, value in draft.body.items():
+        if name != "location" or draft.type != "Encounter":
+            yield name, value
+
+
+def _drop_stale_siblings(present: dict[str, Any] | None, body: dict[str, Any], draft: Draft) -> None:
+    """What an extension of a primitive said of the old value is not said of the new one (`_status`, `_birthDate`)."""
+    for name in _WITH_SIBLINGS:
+        if f"_{name}" in body and name in draft.body and f"_{name}" not in draft.body:
+            if name == "status" or (present or {}).get(name) != body.get(name):
+                del body[f"_{name}"]
 
 
 def lags(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> bool:
@@ -182,6 +200,7 @@ _GROUPS: dict[str, Callable[[Any], str]] = {
     "extension": lambda item: str(item.get("url", "")),
     "link": _link,
     "participant": _role,
+    "location": visits.group_of,
     "telecom": lambda item: "work" if item.get("use") == "work" else "home",
     "result": lambda item: str(item.get("reference", "")),
     "basedOn": lambda item: str(item.get("reference", "")),

@@ -228,6 +228,8 @@ def _with(draft: Draft, body: dict[str, Any], initial: dict[str, Any]) -> Draft:
         initial=initial,
         cleared=draft.cleared,
         event_at=draft.event_at,
+        occurred_at=draft.occurred_at,
+        action=draft.action,
     )
 
 

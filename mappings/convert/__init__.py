@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from mappings.convert import datatypes, keys, notes, observations, orders, people, small, text
-from mappings.convert.registry import CONVERSIONS, GATHERERS, Conversion, Gatherer, Value
+from mappings.convert import (
+    administration,
+    clinical,
+    datatypes,
+    keys,
+    masters,
+    notes,
+    observations,
+    orders,
+    people,
+    places,
+    small,
+    text,
+)
+from mappings.convert.registry import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer, Value
 
 __all__ = [
     "CONVERSIONS",
     "GATHERERS",
+    "LINKS",
     "Conversion",
     "Gatherer",
     "Value",
+    "administration",
+    "clinical",
     "datatypes",
     "keys",
+    "masters",
     "notes",
     "observations",
     "orders",
     "people",
+    "places",
     "small",
     "text",
 ]

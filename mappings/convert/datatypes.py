@@ -1,13 +1,18 @@
-"""Conversions of HL7 data types to FHIR data types: CX, XAD, XTN, CWE, PL, ED."""
+"""Conversions of HL7 data types to FHIR data types: CX, XAD, XTN, CWE."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from canonical import codes as systems
 from canonical import identifiers
+from canonical.extensions import EXTENSIONS
 from mappings.convert.keys import cx_key
 from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import moment_text
+
+CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 
 _CHECKS = {
     systems.CPF: identifiers.is_cpf,
@@ -29,28 +34,55 @@ def cx(value: Value, context: Context, argument: str) -> Any:
     identifier: dict[str, Any] = {"system": key.system, "value": key.value}
     if kind:
         identifier["type"] = {"coding": [{"system": systems.V2_0203, "code": _code(systems.type_code(kind))}]}
+    if period := period_of(value, context, (7, 8), 0):
+        identifier["period"] = period
     return identifier
+
+
+def period_of(value: Value, context: Context, bounds: tuple[int, int], span: int) -> dict[str, str]:
+    """A Period of two DTM components, else of the DR in component `span`."""
+    texts = [value.text(number) for number in bounds]
+    if not any(texts) and span:
+        texts = [value.text(span), value.text(span, 2)]
+    if not any(texts):
+        return {}
+    start, end = (moment_text(text, value, context) for text in texts)
+    if start and end and start[: len(end)][:10] > end[:10]:  # R4 per-1: what is sent cannot be a period
+        context.problems.append(value.problem("field.period"))
+        return {}
+    return {name: text for name, text in (("start", start), ("end", end)) if text}
 
 
 @conversion("xad")
 def xad(value: Value, context: Context, argument: str) -> Any:
-    """XAD as Address; an IBGE municipality in XAD-9 is no district."""
+    """XAD as Address; an IBGE municipality in XAD-9 is no district. `county`: PID-12 stands in for XAD-9."""
     names = {"city": 3, "state": 4, "postalCode": 5, "country": 6, "district": 9}
     address: dict[str, Any] = {name: text for name, number in names.items() if (text := value.text(number))}
-    lines = [line for line in (value.text(1), value.text(1, 2), value.text(1, 3), value.text(2)) if line]
+    if argument == "county" and len(value.segment.repetitions(11)) == 1 and "district" not in address:
+        address.update({"district": county} if (county := value.other(12)) else {})
+    places = ((1, 1), (1, 2), (1, 3), (2, 1), (19, 1))
+    lines = [line for component, sub in places if (line := value.text(component, sub))]
     if lines:
         address["line"] = lines
     if identifiers.is_ibge_city(address.get("district", "")):
         code = address.pop("district")
-        url = "http://hl7.org/fhir/StructureDefinition/iso21090-SC-coding"
-        system = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
-        address["_city"] = {"extension": [{"url": url, "valueCoding": {"system": system, "code": code}}]}
+        coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": code}}
+        address["_city"] = {"extension": [coded]}
     if not address:
         return None
     for name, table in (("use", "hl70190"), ("type", "hl70190-type")):
         if found := context.codes(table).get(value.text(7)):
             address[name] = found
+    if period := period_of(value, context, (13, 14), 12):
+        address["period"] = period
     return address
+
+
+@conversion("district")
+def district(value: Value, context: Context, argument: str) -> Any:
+    """PID-12 where there is no PID-11: an address with its district, or its IBGE municipality."""
+    text = value.text(1)
+    return xad(Value("^^^^^^^^" + value.raw, value.source, value.segment), context, "") if text else None
 
 
 @conversion("xtn")
@@ -58,8 +90,9 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4; `argument` the use."""
     kind, first = value.text(3), value.text(1)
     mail = value.text(4) or (first if "@" in first else "")
-    built = " ".join(part for part in (value.text(5), value.text(6), value.text(7)) if part)
-    number = value.text(12) or ("" if first == mail else first) or built
+    country = value.text(5).lstrip("+")
+    built = " ".join(part for part in (f"+{country}" if country else "", value.text(6), value.text(7)) if part)
+    number = (built if value.text(7) else "") or value.text(12) or ("" if first == mail else first) or built
     use = context.codes("hl70201").get(value.text(2)) or argument
     points: list[dict[str, Any]] = []
     if number:
@@ -70,7 +103,10 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
         points.append({"system": "phone" if system == "email" else system, "value": number, "use": mobile or use})
     if mail:
         points.append({"system": "email", "value": mail, "use": use})
-    return [{name: text for name, text in point.items() if text} for point in points] or None
+    more: dict[str, Any] = {"period": period_of(value, context, (13, 14), 0)}
+    if re.fullmatch("[1-9][0-9]{0,8}", value.text(18)):
+        more["rank"] = int(value.text(18))
+    return [{name: text for name, text in {**point, **more}.items() if text} for point in points] or None
 
 
 @conversion("cwe")
@@ -146,20 +182,6 @@ def diagnosis_code(value: Value, context: Context, argument: str) -> Any:
     if text := value.other(4):
         found.setdefault("text", text)
     return found
-
-
-@conversion("location")
-def location(value: Value, context: Context, argument: str) -> Any:
-    """PL as Encounter.location entry with status `argument`."""
-    place = pl(value, context, "")
-    return {"location": place, "status": argument} if place else None
-
-
-def pl(value: Value, context: Context, argument: str) -> Any:
-    """PL as a logical reference to a Location: facility, building, floor, point of care, room, bed in the display."""
-    parts = [value.text(n) for n in (4, 7, 8, 1, 2, 3)]
-    label = " / ".join(part for part in parts if part) or value.text(9)
-    return {"type": "Location", "display": label} if label else None
 
 
 def _code(text: str) -> str:

@@ -7,10 +7,18 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.records import DRAFT, Key
+from mappings.convert.datatypes import period_of
 from mappings.convert.registry import Context, Value, conversion
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-_ROLES = {"ATND": "attender", "REF": "referrer", "CON": "consultant", "ADM": "admitter", "PPRF": "primary performer"}
+_ROLES = {
+    "ATND": "attender",
+    "REF": "referrer",
+    "CON": "consultant",
+    "ADM": "admitter",
+    "PPRF": "primary performer",
+    "PART": "Participation",
+}
 
 
 @conversion("xpn")
@@ -26,13 +34,18 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
         name["family"] = family
     if given:
         name["given"] = given
-    for key, component in (("prefix", 5), ("suffix", 4)):
-        if text := value.text(component):
-            name[key] = [text]
+    if text := value.text(5):
+        name["prefix"] = [text]
+    if suffixes := [text for n in (4, 6, 14) if (text := value.text(n))]:
+        name["suffix"] = suffixes
+    if period := period_of(value, context, (12, 13), 10):
+        name["period"] = period
     full = " ".join([*given, *([family] if family else [])])
     if not full:
         return None
     name["text"] = full
+    if called := value.text(15):
+        return [name, {"use": "nickname", "given": [called], "text": called}]
     return name
 
 
@@ -77,6 +90,12 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     if name:
         reference["display"] = name
     return {**reference, "type": "Practitioner"} if reference else None
+
+
+def practitioner_reference(value: Value, context: Context) -> dict[str, Any] | None:
+    """XCN as reference, for other conversions."""
+    found = xcn(value, context, "")
+    return found if isinstance(found, dict) else None
 
 
 @conversion("participant")
@@ -125,6 +144,24 @@ def xon(value: Value, context: Context, argument: str) -> Any:
     if name:
         reference["display"] = name
     return reference if len(reference) > 1 else None
+
+
+@conversion("facility")
+def facility(value: Value, context: Context, argument: str) -> Any:
+    """PV1-39, the servicing facility, as Organization; seven digits are its CNES."""
+    text = value.text(1)
+    if not text:
+        return None
+    system = systems.CNES if identifiers.is_cnes(text) else systems.local_system(context.sender, "FI")
+    reference = {"type": "Organization", "identifier": {"system": system, "value": text}}
+    return {**reference, "display": value.text(2) or text}
+
+
+@conversion("organization-name")
+def organization_name(value: Value, context: Context, argument: str) -> Any:
+    """XON where R4 wants a HumanName (an organization as guarantor): its name as text."""
+    text = value.text(1)
+    return {"text": text} if text else None
 
 
 @conversion("producer")
@@ -179,6 +216,9 @@ def _practitioner(value: Value, key: Key, text: str) -> dict[str, Any]:
     if text:
         given = [part for part in (value.text(3), value.text(4)) if part]
         name: dict[str, Any] = {"text": text}
+        for element, component in (("prefix", 6), ("suffix", 5)):
+            if part := value.text(component):
+                name[element] = [part]
         if family := value.text(2):
             name["family"] = family
         if given:
@@ -187,4 +227,8 @@ def _practitioner(value: Value, key: Key, text: str) -> dict[str, Any]:
     if identifiers.is_cbo(value.text(7)):
         occupation = {"coding": [{"system": systems.CBO, "code": value.text(7)}]}
         initial["qualification"] = [{"code": occupation}]
+    elif degree := value.text(7):
+        initial["qualification"] = [
+            {"code": {"coding": [{"system": systems.coding_system("HL70360"), "code": degree}]}}
+        ]
     return initial

@@ -39,7 +39,18 @@ class Context:
     declares to make no record; `zone` completes times without one; `site` is what the sender's channel changes.
     """
 
-    __slots__ = ("emitted", "ignored", "message", "occurrences", "prefix", "problems", "sender", "site", "zone")
+    __slots__ = (
+        "emitted",
+        "event",
+        "ignored",
+        "message",
+        "occurrences",
+        "prefix",
+        "problems",
+        "sender",
+        "site",
+        "zone",
+    )
 
     def __init__(self, message: Message, zone: str, prefix: str = "", site: Site = PLAIN) -> None:
         self.message = message
@@ -50,6 +61,7 @@ class Context:
         self.emitted: dict[tuple[str, Key], Draft] = {}
         self.ignored: set[int] = set()
         self.occurrences: Sequence[Group] = ()
+        self.event = message.type.partition("^")[2]
         self.sender = message.header.text(4) or message.header.text(3) or "local"
 
     def local_of(self, type_name: str, segment: Segment) -> str:
@@ -134,8 +146,10 @@ def clean(text: str) -> str:
 
 Conversion = Callable[[Value, Context, str], Any]
 Gatherer = Callable[[list[Value], Context, str], Any]
+Link = Callable[[Segment, Context, str], dict[str, Any]]
 CONVERSIONS: dict[str, Conversion] = {}
 GATHERERS: dict[str, Gatherer] = {}
+LINKS: dict[str, Link] = {}
 
 
 def conversion(name: str) -> Callable[[Conversion], Conversion]:
@@ -153,6 +167,16 @@ def gatherer(name: str) -> Callable[[Gatherer], Gatherer]:
 
     def register(function: Gatherer) -> Gatherer:
         GATHERERS[name] = function
+        return function
+
+    return register
+
+
+def link(name: str) -> Callable[[Link], Link]:
+    """Register a function that says what stands beside a reference to a record below (`>condition`)."""
+
+    def register(function: Link) -> Link:
+        LINKS[name] = function
         return function
 
     return register

@@ -7,7 +7,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.datatypes import cwe
-from mappings.convert.keys import ei_key
+from mappings.convert.keys import ei_key, visit_key
 from mappings.convert.people import name_text, payor, xcn
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, moment_text, number
@@ -36,12 +36,6 @@ def days(value: Value, context: Context, argument: str) -> Any:
     return {"value": found, "unit": "d", "system": systems.UCUM, "code": "d"} if found is not None else None
 
 
-@conversion("privacy")
-def privacy(value: Value, context: Context, argument: str) -> Any:
-    """PV2-22 (visit protection) as special courtesy text."""
-    return {"text": "sigilo do atendimento"} if boolean(value, context, argument) else None
-
-
 @conversion("text-concept")
 def text_concept(value: Value, context: Context, argument: str) -> Any:
     """A description as CodeableConcept with text only."""
@@ -64,6 +58,28 @@ def card_identifier(value: Value, context: Context, argument: str) -> Any:
     payer = value.other(3) or value.other(4) or context.sender
     kind = {"coding": [{"system": systems.V2_0203, "code": "MB"}]}
     return {"type": kind, "system": systems.local_system(payer, "MB"), "value": found}
+
+
+@conversion("member-identifier")
+def member_identifier(value: Value, context: Context, argument: str) -> Any:
+    """CX of a member number (IN2-61, IN2-1…) as Identifier of type MB."""
+    found = value.text(1)
+    if not found:
+        return None
+    kind = {"coding": [{"system": systems.V2_0203, "code": "MB"}]}
+    authority = value.text(4) or value.text(4, 2) or context.sender
+    return {"type": kind, "system": systems.local_system(authority, "MB"), "value": found}
+
+
+@conversion("episode")
+def episode(value: Value, context: Context, argument: str) -> Any:
+    """PV1-54 with PV1-53: the episode of care by its number."""
+    key = visit_key(value, context, "EPISODE")
+    if key is None:
+        return None
+    label = value.other(53)
+    reference = {"type": "EpisodeOfCare", "identifier": {"system": key.system, "value": key.value}}
+    return {**reference, **({"display": label} if label else {})}
 
 
 @conversion("positive")

@@ -76,6 +76,24 @@ def quiet_code(value: Value, context: Context, argument: str) -> Any:
     return context.codes(argument).get(value.whole()) or None
 
 
+@conversion("event")
+def event(value: Value, context: Context, argument: str) -> Any:
+    """What `codes/<argument>.csv` says of the event: MSH-9.2, or EVN-1 where old senders say it only there."""
+    return context.codes(argument).get(context.event) or None
+
+
+@conversion("event-boolean")
+def event_boolean(value: Value, context: Context, argument: str) -> Any:
+    """Like `event`, for a table of `true` and `false`."""
+    return {"true": True, "false": False}.get(context.codes(argument).get(context.event, ""))
+
+
+@conversion("ends")
+def ends(value: Value, context: Context, argument: str) -> Any:
+    """The moment of an event that finishes the visit; nothing for other events."""
+    return date_time(value, context, "") if context.codes(argument).get(context.event) == "finished" else None
+
+
 @conversion("integer")
 def integer(value: Value, context: Context, argument: str) -> Any:
     """A whole number."""

@@ -56,7 +56,7 @@ async def test_one_message_through_every_room(world: World, tenant: Tenant, othe
         message = await tx.row("SELECT status, receipts, segments FROM message WHERE tenant_id = $1")
         patient = await tx.value("SELECT id FROM patient WHERE tenant_id = $1 AND birth_date = '1980-02-29'")
         assert message is not None and (message["status"], message["receipts"]) == ("TRANSFORMED", 2)
-        assert await audit.seal(tx) == 5, "two channels made, and what the message wrote"
+        assert await audit.seal(tx) == 6, "two channels made, and what the message wrote"
         assert await audit.seal(tx) == 0
         assert await audit.broken_seal(tx) is None
     await _read_back(world, tenant, other_tenant, keeper, patient)

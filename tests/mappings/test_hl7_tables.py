@@ -67,6 +67,9 @@ def test_relatives_exist(place: tuple[str, str]) -> None:
         "procedure",
         "encounter",
         "loser",
+        "account",
+        "subscriber",
+        "guarantor",
         "patient",
     }
     wanted = {row.reference or row.children for name in record.tables for row in table(name)} - {""}

@@ -1,0 +1,27 @@
+"""The addresses of the FHIR extensions that records carry, by the short names mapping tables use."""
+
+from __future__ import annotations
+
+from canonical.codes import MOTHER_EXTENSION, RACE_EXTENSION
+
+_CORE = "http://hl7.org/fhir/StructureDefinition"
+_R5 = "http://hl7.org/fhir/5.0/StructureDefinition"
+EXTENSIONS = {
+    "race": RACE_EXTENSION,
+    "mother": MOTHER_EXTENSION,
+    "birth-place": f"{_CORE}/patient-birthPlace",
+    "birth-time": f"{_CORE}/patient-birthTime",
+    "citizenship": f"{_CORE}/patient-citizenship",
+    "congregation": f"{_CORE}/patient-congregation",
+    "disability": f"{_CORE}/patient-disability",
+    "nationality": f"{_CORE}/patient-nationality",
+    "religion": f"{_CORE}/patient-religion",
+    "animal": f"{_CORE}/patient-animal",
+    "mode-of-arrival": f"{_CORE}/encounter-modeOfArrival",
+    "planned-start": f"{_R5}/extension-Encounter.plannedStartDate",
+    "planned-end": f"{_R5}/extension-Encounter.plannedEndDate",
+    "temporary-location": f"{_CORE}/subject-locationClassification",
+    "alternate-codes": f"{_CORE}/alternate-codes",
+    "city-code": f"{_CORE}/iso21090-SC-coding",
+    "due-to": f"{_CORE}/condition-dueTo",
+}

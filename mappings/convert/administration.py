@@ -1,0 +1,231 @@
+"""Conversions of patient administration: what PID, PD1, PV1, PV2, ROL, PRT, ARV and PDA say in places of their own."""
+
+from __future__ import annotations
+
+import datetime
+from html import escape
+from typing import Any
+
+from canonical import codes as systems
+from canonical import identifiers
+from canonical.extensions import EXTENSIONS
+from canonical.records import DRAFT
+from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe
+from mappings.convert.people import practitioner_reference
+from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import boolean, moment_text, number, parse_dtm
+
+_CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+_PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+_TABLES = {"religion": "HL70006", "disability": "HL70295", "citizenship": "HL70171", "nationality": "HL70212"}
+_ROLE_PLACES = {"ROL": (2, 3, 5, 6), "PRT": (2, 4, 11, 12)}
+_FUNCTIONS = {"anesthetist": ("88189002", "Anesthesiologist"), "surgeon": ("304292004", "Surgeon")}
+
+
+@conversion("extension-concept")
+def extension_concept(value: Value, context: Context, argument: str) -> Any:
+    """CWE as the extension `argument` with a CodeableConcept."""
+    concept = cwe(value, context, _TABLES.get(argument, ""))
+    return {"url": EXTENSIONS[argument], "valueCodeableConcept": concept} if concept else None
+
+
+@conversion("extension-coded")
+def extension_coded(value: Value, context: Context, argument: str) -> Any:
+    """CWE as the extension `argument` that holds its concept in a part called `code` (citizenship, nationality)."""
+    concept = cwe(value, context, _TABLES.get(argument, ""))
+    inner = {"url": "code", "valueCodeableConcept": concept}
+    return {"url": EXTENSIONS[argument], "extension": [inner]} if concept else None
+
+
+@conversion("extension-text")
+def extension_text(value: Value, context: Context, argument: str) -> Any:
+    """The text as the extension `argument`."""
+    text = value.text(1) or value.text(2)
+    return {"url": EXTENSIONS[argument], "valueString": text} if text else None
+
+
+@conversion("extension-moment")
+def extension_moment(value: Value, context: Context, argument: str) -> Any:
+    """DTM as the extension `argument` with a dateTime."""
+    text = moment_text(value.text(1), value, context)
+    return {"url": EXTENSIONS[argument], "valueDateTime": text} if text else None
+
+
+@conversion("mode-of-arrival")
+def mode_of_arrival(value: Value, context: Context, argument: str) -> Any:
+    """PV2-38 as the extension of R4, a Coding of table 0430; a code of the sender's own stays as it is."""
+    code = " ".join(value.text(1).split())
+    if not code:
+        return None
+    system = systems.coding_system(value.text(3) or "HL70430", code)
+    display = value.text(2) or context.codes("hl70430").get(code, "")
+    found = {"system": system, "code": code, **({"display": display} if display else {})}
+    return {"url": EXTENSIONS[argument], "valueCoding": found}
+
+
+@conversion("animal")
+def animal(value: Value, context: Context, argument: str) -> Any:
+    """PID-35 and PID-36 (species, breed) as the extension of R4 for a patient that is an animal."""
+    parts = []
+    for url, concept in (("species", cwe(value, context, "")), ("breed", cwe(value.sibling(36), context, ""))):
+        if concept:
+            parts.append({"url": url, "valueCodeableConcept": concept})
+    return {"url": EXTENSIONS["animal"], "extension": parts} if parts else None
+
+
+@conversion("birth-place")
+def birth_place(value: Value, context: Context, argument: str) -> Any:
+    """PID-23, naturalidade: a municipality of the IBGE by its code, else the text."""
+    text = value.text(1)
+    if not text:
+        return None
+    if len(text) == 7 and identifiers.is_ibge_city(text):
+        coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": text}}
+        return {"url": EXTENSIONS[argument], "valueAddress": {"_city": {"extension": [coded]}}}
+    return {"url": EXTENSIONS[argument], "valueAddress": {"text": text}}
+
+
+@conversion("birth-time")
+def birth_time(value: Value, context: Context, argument: str) -> Any:
+    """PID-7 with a time of day, as extension beside the date (v2-to-fhir PID-7)."""
+    found = parse_dtm(value.whole(), context.zone)
+    if not isinstance(found, datetime.datetime):
+        return None
+    return {"extension": [{"url": EXTENSIONS["birth-time"], "valueDateTime": found.isoformat()}]}
+
+
+@conversion("dln")
+def dln(value: Value, context: Context, argument: str) -> Any:
+    """DLN (PID-20) as Identifier of type DL, in the namespace of the state that issued it."""
+    text = value.text(1)
+    if not text:
+        return None
+    kind = {"coding": [{"system": systems.V2_0203, "code": "DL"}]}
+    identifier: dict[str, Any] = {
+        "type": kind,
+        "system": systems.local_system(value.text(2) or context.sender, "DL"),
+        "value": text,
+    }
+    if end := moment_text(value.text(3), value, context):
+        identifier["period"] = {"end": end}
+    return identifier
+
+
+@conversion("multiple-birth")
+def multiple_birth(value: Value, context: Context, argument: str) -> Any:
+    """PID-24, only when PID-25 gives no order of birth: R4 takes one of the two."""
+    return None if value.other(25) else boolean(value, context, argument)
+
+
+@conversion("confidential")
+def confidential(value: Value, context: Context, argument: str) -> Any:
+    """A protection indicator (PD1-12, PV2-22): Y is the security label `restricted`."""
+    if not boolean(value, context, argument):
+        return None
+    return {"system": _CONFIDENTIALITY, "code": "R", "display": "restricted"}
+
+
+@conversion("restriction")
+def restriction(value: Value, context: Context, argument: str) -> Any:
+    """ARV-3 as security label through table 0717, unless ARV-2 takes the restriction away."""
+    if value.other(2) in ("D", "X"):
+        return None
+    return coding(value, context, argument)
+
+
+@conversion("narrative")
+def narrative(value: Value, context: Context, argument: str) -> Any:
+    """A description as XHTML narrative."""
+    text = value.full()
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml">{escape(text, quote=False)}</div>'
+    return {"status": "additional", "div": div} if text else None
+
+
+@conversion("role-participant")
+def role_participant(value: Value, context: Context, argument: str) -> Any:
+    """ROL-4 or PRT-5 beside a visit as Encounter.participant: role by table 0443 or 0912, and its period."""
+    action, role, start, end = _ROLE_PLACES[value.source.segment]
+    individual = practitioner_reference(value, context)
+    if individual is None or value.other(action) in ("DE", "UN", "D"):
+        return None
+    entry: dict[str, Any] = {}
+    if (kind := _role(value.sibling(role), context, argument)) is not None:
+        entry["type"] = [kind]
+    if period := _period(value, context, start, end):
+        entry["period"] = period
+    return {**entry, "individual": individual}
+
+
+@conversion("role-general-practitioner")
+def role_general_practitioner(value: Value, context: Context, argument: str) -> Any:
+    """ROL-4 or PRT-5 beside a patient: the primary care provider; another role there has no place in R4 Patient."""
+    action, role, _, _ = _ROLE_PLACES[value.source.segment]
+    if value.other(action) in ("DE", "UN", "D"):
+        return None
+    if value.other(role) not in ("PP", "FHCP", "PCP"):
+        context.problems.append(
+            value.problem("code.unmapped", table="general-practitioner", code=value.other(role)[:20])
+        )
+        return None
+    return practitioner_reference(value, context)
+
+
+@conversion("role-performer")
+def role_performer(value: Value, context: Context, argument: str) -> Any:
+    """ROL-4 or PRT-5 beside a procedure as its performer, with the role as function."""
+    _, role, _, _ = _ROLE_PLACES[value.source.segment]
+    actor = practitioner_reference(value, context)
+    if actor is None:
+        return None
+    function = _role(value.sibling(role), context, argument)
+    return {**({"function": function} if function else {}), "actor": actor}
+
+
+@conversion("performer-of")
+def performer_of(value: Value, context: Context, argument: str) -> Any:
+    """PR1-8 and PR1-11 as performer with the SNOMED CT function of the guide: anesthetist or surgeon."""
+    actor = practitioner_reference(value, context)
+    if actor is None:
+        return None
+    code, display = _FUNCTIONS[argument]
+    function: dict[str, Any] = {"coding": [{"system": "http://snomed.info/sct", "code": code, "display": display}]}
+    if identifiers.is_cbo(value.text(7)):
+        function["coding"].append({"system": systems.CBO, "code": value.text(7)})
+    return {"function": function, "actor": actor}
+
+
+@conversion("performed")
+def performed(value: Value, context: Context, argument: str) -> Any:
+    """PR1-5, as Period when PR1-7 tells how many minutes it took and PR1-5 has a time of day."""
+    start = moment_text(value.text(1), value, context)
+    if start is None:
+        return None
+    minutes, begun = number(value.other(7)), parse_dtm(value.text(1), context.zone)
+    if not isinstance(minutes, int) or not 0 < minutes < 100_000 or not isinstance(begun, datetime.datetime):
+        return ("DateTime", start)
+    return ("Period", {"start": start, "end": (begun + datetime.timedelta(minutes=minutes)).isoformat()})
+
+
+@conversion("self-or-name")
+def self_or_name(value: Value, context: Context, argument: str) -> Any:
+    """IN1-16 of a card holder who is the patient (IN1-17 SEL): a reference to the patient of the message."""
+    if value.other(17) != "SEL" or sum(1 for _ in context.message.named("PID")) != 1:
+        return None
+    return {"reference": f"{DRAFT}{context.prefix}patient", "type": "Patient"}
+
+
+def _role(value: Value, context: Context, table: str) -> dict[str, Any] | None:
+    found = context.codes(table).get(value.text(1))
+    if found:
+        system, code, display = found.split("|")
+        return {"coding": [{"system": system, "code": code, "display": display}]}
+    concept = cwe(value, context, table.split("-", maxsplit=1)[0].upper())
+    return concept if isinstance(concept, dict) else None
+
+
+def _period(value: Value, context: Context, start: int, end: int) -> dict[str, str]:
+    found = {
+        "start": moment_text(value.other(start), value, context),
+        "end": moment_text(value.other(end), value, context),
+    }
+    return {name: text for name, text in found.items() if text}

@@ -1,0 +1,71 @@
+"""Conversions of allergies, diagnoses and procedures that come with patient administration: AL1, IAM, DG1, PR1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hl7.er7 import Segment
+from mappings.convert.datatypes import cwe
+from mappings.convert.keys import ei_key
+from mappings.convert.registry import Context, Value, conversion, link
+from mappings.convert.text import number
+
+_CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+_DUE_TO = "http://hl7.org/fhir/StructureDefinition/condition-dueTo"
+
+
+@link("link")
+def plain_link(segment: Segment, context: Context, argument: str) -> dict[str, Any]:
+    """Nothing, or the type of the link."""
+    return {"type": argument} if argument else {}
+
+
+@link("diagnosis")
+def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[str, Any]:
+    """DG1-6 and DG1-15 as use and rank of a diagnosis in its visit (table 0052, v2-to-fhir DG1[Encounter])."""
+    entry: dict[str, Any] = {}
+    if found := context.codes(argument).get(segment.text(6)):
+        system, code, display = found.split("|")
+        entry["use"] = {"coding": [{"system": system, "code": code, "display": display}]}
+    rank = number(segment.text(15))
+    if isinstance(rank, int) and 0 < rank < 2**31:
+        entry["rank"] = rank
+    return entry
+
+
+@conversion("severity")
+def severity(value: Value, context: Context, argument: str) -> Any:
+    """Table 0128 as severity of a reaction; R4 wants a manifestation beside it (field `argument`)."""
+    return context.codes("hl70128-severity").get(value.whole()) or None if value.other(int(argument)) else None
+
+
+@conversion("reaction")
+def reaction(value: Value, context: Context, argument: str) -> Any:
+    """IAM-5: a CWE since 2.5, or text, as manifestation."""
+    return cwe(value, context, "")
+
+
+@conversion("allergy-clinical")
+def allergy_clinical(value: Value, context: Context, argument: str) -> Any:
+    """IAM-17 and IAM-6: active, or inactive (I); none for what was recorded in error (R4 ait-2)."""
+    if value.other(6) == "D" or value.other(17) == "E":
+        return None
+    code = "inactive" if value.other(17) == "I" else "active"
+    return {"coding": [{"system": _CLINICAL, "code": code, "display": code.capitalize()}]}
+
+
+@conversion("due-to")
+def due_to(value: Value, context: Context, argument: str) -> Any:
+    """DG1-22, the parent diagnosis by its number, as the extension of R4."""
+    key = ei_key(value, context, "DG")
+    if key is None:
+        return None
+    reference = {"type": "Condition", "identifier": {"system": key.system, "value": key.value}}
+    return {"url": _DUE_TO, "valueReference": reference}
+
+
+@conversion("part-of")
+def part_of(value: Value, context: Context, argument: str) -> Any:
+    """PR1-25, the parent procedure by its number."""
+    key = ei_key(value, context, "PR")
+    return {"type": "Procedure", "identifier": {"system": key.system, "value": key.value}} if key else None

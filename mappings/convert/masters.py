@@ -1,0 +1,100 @@
+"""Conversions of master files (2.5.1 chapter 8): staff, their licences, and the codes of catalogues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canonical import codes as systems
+from canonical.records import Key
+from mappings.convert.registry import Context, Value, conversion
+
+
+@conversion("staff-key")
+def staff_key(value: Value, context: Context, argument: str) -> Any:
+    """CX of STF-2 as the key a professional has elsewhere too (XCN): CPF, CNS, council and state, or local."""
+    number = value.text(1)
+    if not number:
+        return None
+    kind, authority = value.text(5).upper(), value.text(4)
+    system, compact = systems.professional_system(kind, authority, "", number)
+    if system.startswith(f"{systems.LOCAL}:local:"):
+        system = systems.local_system(context.sender, kind or "DN")
+    return Key(system, compact)
+
+
+@conversion("staff-identifier")
+def staff_identifier(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier."""
+    return _identifier(staff_key(value, context, argument))
+
+
+@conversion("license-key")
+def license_key(value: Value, context: Context, argument: str) -> Any:
+    """PLN of PRA-6: number, register (CRM, COREN…) and state."""
+    number = value.text(1)
+    if not number:
+        return None
+    system, compact = systems.professional_system(value.text(2).upper(), "", value.text(3), number)
+    if system.startswith(f"{systems.LOCAL}:local:"):
+        system = systems.local_system(value.text(3) or context.sender, value.text(2) or "LN")
+    return Key(system, compact)
+
+
+@conversion("license-identifier")
+def license_identifier(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier."""
+    return _identifier(license_key(value, context, argument))
+
+
+@conversion("primary-key")
+def primary_key(value: Value, context: Context, argument: str) -> Any:
+    """The primary key of a master file (CWE), in the namespace of its system or sender; `argument` is the kind."""
+    code = value.text(1)
+    return Key(systems.local_system(value.text(3) or context.sender, argument), code) if code else None
+
+
+@conversion("primary-identifier")
+def primary_identifier(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier."""
+    return _identifier(primary_key(value, context, argument))
+
+
+@conversion("catalogue-key")
+def catalogue_key(value: Value, context: Context, argument: str) -> Any:
+    """A code of a catalogue as key: in the namespace of the sender, whose catalogue it is."""
+    code = value.text(1)
+    return Key(systems.local_system(context.sender, argument), code) if code else None
+
+
+@conversion("catalogue-identifier")
+def catalogue_identifier(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier."""
+    return _identifier(catalogue_key(value, context, argument))
+
+
+@conversion("catalogue-url")
+def catalogue_url(value: Value, context: Context, argument: str) -> Any:
+    """A canonical address made of the same: R4 asks every ChargeItemDefinition for one."""
+    key = catalogue_key(value, context, argument)
+    return f"{key.system}:{systems.local_system(key.value, 'x').split(':')[2]}" if key else None
+
+
+@conversion("boolean-code")
+def boolean_code(value: Value, context: Context, argument: str) -> Any:
+    """A code through a table of `true` and `false`; a code it lacks is a finding."""
+    text = value.whole()
+    found = context.codes(argument).get(text)
+    if found is None and text:
+        context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
+    return {"true": True, "false": False}.get(found or "")
+
+
+@conversion("email")
+def email(value: Value, context: Context, argument: str) -> Any:
+    """A text as e-mail address."""
+    text = value.text(1)
+    return {"system": "email", "value": text} if text else None
+
+
+def _identifier(key: Key | None) -> dict[str, str] | None:
+    return {"system": key.system, "value": key.value} if key is not None else None

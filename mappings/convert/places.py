@@ -1,0 +1,119 @@
+"""Conversions of PL: where a patient is, was or will be (2.5.1 §2.A.53), as Location records of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canonical import codes as systems
+from canonical.extensions import EXTENSIONS
+from canonical.records import DRAFT, Key
+from mappings.convert.registry import Context, Value, conversion
+
+_PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
+_KINDS = (
+    (3, "bd", "Bed"),
+    (2, "ro", "Room"),
+    (1, "wa", "Ward"),
+    (8, "lvl", "Level"),
+    (7, "bu", "Building"),
+    (4, "si", "Site"),
+)
+_STATUS = {"assigned": "active", "prior": "completed", "temporary": "active", "prior-temporary": "completed"}
+_CLASSIFICATION = "http://hl7.org/fhir/ValueSet/subject-location"
+
+
+@conversion("location")
+def location(value: Value, context: Context, argument: str) -> Any:
+    """PL as Encounter.location entry; `argument`: assigned, prior, temporary, prior-temporary, reserved or planned.
+
+    The assigned place of a visit that is only announced (PV1-2 P, or an event that plans it) is planned.
+    """
+    place = location_reference(value, context, "")
+    if place is None:
+        return None
+    entry: dict[str, Any] = {"location": place, "status": _STATUS.get(argument, argument)}
+    if argument == "assigned" and _announced(value, context):
+        entry["status"] = "planned"
+    if argument.endswith("temporary"):
+        concept = {"coding": [{"system": _CLASSIFICATION, "code": "temporary"}]}
+        entry["extension"] = [{"url": EXTENSIONS["temporary-location"], "valueCodeableConcept": concept}]
+    return entry
+
+
+@conversion("location-reference")
+def location_reference(value: Value, context: Context, argument: str) -> Any:
+    """PL as reference to a Location, found again by facility, building, floor, point of care, room and bed."""
+    label = location_label(value)
+    if not label:
+        return None
+    key = location_key(value, context, argument)
+    local = context.emit("Location", key, location_body(value, key, label))
+    return {
+        "reference": DRAFT + local,
+        "type": "Location",
+        "identifier": {"system": key.system, "value": key.value},
+        "display": label,
+    }
+
+
+@conversion("location-key")
+def location_key(value: Value, context: Context, argument: str) -> Any:
+    """The key of a PL: its parts in order, scoped by authority (PL-11), facility (PL-4) or sender."""
+    label = location_label(value)
+    authority = value.text(11) or value.text(4) or context.sender
+    return Key(systems.local_system(authority, "PL"), label) if label else None
+
+
+@conversion("location-name")
+def location_name(value: Value, context: Context, argument: str) -> Any:
+    """PL as the text people read."""
+    return location_label(value) or None
+
+
+@conversion("location-type")
+def location_type(value: Value, context: Context, argument: str) -> Any:
+    """What the most detailed part of a PL is: bed, room, ward, level, building or site."""
+    return _physical(value)
+
+
+@conversion("location-identifier")
+def location_identifier(value: Value, context: Context, argument: str) -> Any:
+    """The key of a PL as Identifier."""
+    key = location_key(value, context, argument)
+    return {"system": key.system, "value": key.value} if key else None
+
+
+def location_label(value: Value) -> str:
+    """Facility, building, floor, point of care, room, bed; else the description of PL-9."""
+    return " / ".join(part for n in (4, 7, 8, 1, 2, 3) if (part := value.text(n))) or value.text(9)
+
+
+def location_body(value: Value, key: Key, label: str) -> dict[str, Any]:
+    """The gaps of a Location that a PL can fill."""
+    body: dict[str, Any] = {
+        "identifier": [{"system": key.system, "value": key.value}],
+        "name": label,
+        "mode": "instance",
+    }
+    if (kind := _physical(value)) is not None:
+        body["physicalType"] = kind
+    if (text := value.text(9)) and text != label:
+        body["description"] = text
+    return body
+
+
+def pl(value: Value, context: Context, argument: str) -> Any:
+    """PL as a logical reference to a Location: facility, building, floor, point of care, room, bed in the display."""
+    label = location_label(value)
+    return {"type": "Location", "display": label} if label else None
+
+
+def _physical(value: Value) -> dict[str, Any] | None:
+    for number, code, display in _KINDS:
+        if value.text(number):
+            return {"coding": [{"system": _PHYSICAL, "code": code, "display": display}]}
+    return None
+
+
+def _announced(value: Value, context: Context) -> bool:
+    return value.other(2) == "P" or context.codes("adt-event-status").get(context.event) == "planned"
