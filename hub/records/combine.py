@@ -62,9 +62,9 @@ def _plain(draft: Draft) -> Iterator[tuple[str, Any]]:
 def _drop_stale_siblings(present: dict[str, Any] | None, body: dict[str, Any], draft: Draft) -> None:
     """What an extension of a primitive said of the old value is not said of the new one (`_status`, `_birthDate`)."""
     for name in _WITH_SIBLINGS:
-        if f"_{name}" in body and name in draft.body and f"_{name}" not in draft.body:
-            if name == "status" or (present or {}).get(name) != body.get(name):
-                del body[f"_{name}"]
+        changed = name == "status" or (present or {}).get(name) != body.get(name)
+        if changed and f"_{name}" in body and name in draft.body and f"_{name}" not in draft.body:
+            del body[f"_{name}"]
 
 
 def lags(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> bool:
