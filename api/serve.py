@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from api.mllp import Listener
+from api.board import Board
 from canonical.errors import Misconfigured
 from hub.exchange import memory, scheduler, worker
-from hub.exchange.channels import channels_of
 from hub.exchange.keep import Keeper
 from hub.settings import Settings
 from hub.world import World, opened
@@ -45,15 +44,15 @@ async def _serve(door: str, settings: Settings) -> None:
 async def _doors(world: World, stop: asyncio.Event) -> None:
     """HTTP, MLLP and scheduler in one process, so that what arrives together commits together."""
     keeper = Keeper(world.database, world.bell.ring)
-    listeners = await _listen(world, keeper)
-    ticking = asyncio.create_task(scheduler.run(world, stop))
+    board = Board(world, keeper)
+    await board.start()
+    aside = [asyncio.create_task(board.follow(stop)), asyncio.create_task(scheduler.run(world, stop))]
     try:
         await _http(world, keeper, stop)
     finally:
         stop.set()
-        await asyncio.gather(ticking, return_exceptions=True)
-        for listener in listeners:
-            await listener.stop()
+        await asyncio.gather(*aside, return_exceptions=True)
+        await board.close()
 
 
 async def _api(world: World, stop: asyncio.Event) -> None:
@@ -61,10 +60,10 @@ async def _api(world: World, stop: asyncio.Event) -> None:
 
 
 async def _mllp(world: World, stop: asyncio.Event) -> None:
-    listeners = await _listen(world, Keeper(world.database, world.bell.ring))
-    await stop.wait()
-    for listener in listeners:
-        await listener.stop()
+    board = Board(world, Keeper(world.database, world.bell.ring))
+    await board.start()
+    await board.follow(stop)
+    await board.close()
 
 
 async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
@@ -89,29 +88,6 @@ async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
     server.should_exit = True
     waiting.cancel()
     await task
-
-
-async def _listen(world: World, keeper: Keeper) -> list[Listener]:
-    """One listener per MLLP channel; the first channel without a port of its own gets the default port."""
-    listeners: list[Listener] = []
-    default = world.settings.mllp_port
-    for tenant in await world.tenants():
-        for channel in await channels_of(world, tenant):
-            if channel.door != "mllp":
-                continue
-            port = channel.document.port
-            if not port:
-                port, default = default, 0
-            if not port:
-                log.warning("channel %s of %s has no port and is not served", channel.name, tenant.slug)
-                continue
-            listener = Listener(channel, keeper, world.now, world.settings.max_message_bytes)
-            try:
-                await listener.start(world.settings.host, port)
-            except OSError as error:
-                raise Misconfigured(f"channel {channel.name}: port {port}: {error.strerror}") from None
-            listeners.append(listener)
-    return listeners
 
 
 async def _worker(world: World, stop: asyncio.Event) -> None:

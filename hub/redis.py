@@ -16,7 +16,7 @@ import redis.asyncio as client
 from redis.exceptions import RedisError
 
 log = logging.getLogger("ponte.bell")
-CHANNEL = "ponte:work"
+WORK, CHANNELS = "ponte:work", "ponte:channels"
 GATHER_SECONDS = 0.002
 RECONNECT_SECONDS = 1.0
 _DOWN = (RedisError, OSError, TimeoutError)
@@ -28,7 +28,7 @@ class Bell:
     def __init__(self, url: str = "") -> None:
         self._url = url
         self._client: Any = None
-        self._waiting: set[UUID] = set()
+        self._waiting: set[tuple[str, UUID]] = set()
         self._task: asyncio.Task[None] | None = None
         self._down_until = 0.0
 
@@ -37,20 +37,23 @@ class Bell:
         """Whether there is no Redis to ring over."""
         return not self._url
 
-    def ring(self, tenant: UUID) -> None:
-        """Say that `tenant` has work. Returns at once, never fails; rings that come together go out together."""
+    def ring(self, tenant: UUID, topic: str = WORK) -> None:
+        """Say that `tenant` has work, or that its channels changed.
+
+        Returns at once, never fails; rings that come together go out together.
+        """
         if not self._url:
             return
-        self._waiting.add(tenant)
+        self._waiting.add((topic, tenant))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._flush())
 
-    async def listen(self, woken: Callable[[UUID], None], connected: Callable[[bool], None]) -> None:
-        """Call `woken` for each ring until cancelled; `connected` is told whether rings can be heard."""
+    async def listen(self, woken: Callable[[UUID], None], connected: Callable[[bool], None], topic: str = WORK) -> None:
+        """Call `woken` for each ring of a topic until cancelled; `connected` is told whether rings can be heard."""
         while self._url:
             try:
                 async with self._connect() as connection, connection.pubsub() as pubsub:
-                    await pubsub.subscribe(CHANNEL)
+                    await pubsub.subscribe(topic)
                     connected(True)
                     async for message in pubsub.listen():
                         if message["type"] == "message":
@@ -77,21 +80,21 @@ class Bell:
     async def _flush(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)
         while self._waiting:
-            tenants, self._waiting = self._waiting, set()
+            rings, self._waiting = self._waiting, set()
             now = asyncio.get_running_loop().time()
             if now < self._down_until:
                 return
             try:
                 async with asyncio.timeout(2):
-                    await self._publish(tenants)
+                    await self._publish(rings)
             except _DOWN as error:
                 self._down_until = now + RECONNECT_SECONDS
                 log.warning("cannot wake workers (%s); they look by themselves", type(error).__name__)
 
-    async def _publish(self, tenants: set[UUID]) -> None:
+    async def _publish(self, rings: set[tuple[str, UUID]]) -> None:
         if self._client is None:
             self._client = self._connect()
         async with self._client.pipeline(transaction=False) as pipe:
-            for tenant in tenants:
-                pipe.publish(CHANNEL, tenant.bytes)
+            for topic, tenant in rings:
+                pipe.publish(topic, tenant.bytes)
             await pipe.execute()

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from canonical.errors import NotFound
 from hub.clock import Clock, utc_now
-from hub.redis import Bell
+from hub.redis import CHANNELS, Bell
 from hub.settings import Settings
 from hub.store.database import Database, Transaction
 
@@ -44,6 +44,8 @@ class World:
             yield tx
         if tx.announced:
             self.bell.ring(tenant.id)
+        if tx.rearranged:
+            self.bell.ring(tenant.id, CHANNELS)
 
     async def tenants(self) -> list[Tenant]:
         """All active tenants."""

@@ -88,6 +88,11 @@ def translate(message: Message, *, zone: str, prefix: str = "", site: Site = PLA
     return Translation([*context.emitted.values(), *drafts], context.problems, account)
 
 
+def untouched(message: Message) -> Translation:
+    """The translation of a message that is only passed on: nothing stated, every segment ignored by declaration."""
+    return Translation([], [], Account({segment.index: "ignored" for segment in message.segments}))
+
+
 def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
     plan = occurrence.plan
     if (plan.merge_into and plan.merge_into not in occurrence.parents) or set(plan.needs) - occurrence.children.keys():
@@ -360,4 +365,4 @@ def plan_of(message: Message) -> Plan | None:
     return plan_for(message.type)
 
 
-__all__ = ["Account", "RecordPlan", "Translation", "plan_of", "translate"]
+__all__ = ["Account", "RecordPlan", "Translation", "plan_of", "translate", "untouched"]

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.failures import Rejected
 from api.state import CallerDep, StateDep
-from canonical.errors import Misconfigured
+from canonical.errors import Misconfigured, NotFound
 from canonical.problem import Problem
 from hub.exchange.channels import channels_of
 from hub.exchange.receive import receive
@@ -17,10 +17,18 @@ ER7 = "application/hl7-v2"
 
 
 @router.post("/hl7")
-async def post(request: Request, state: StateDep, caller: CallerDep) -> Response:
-    """Keep the message in the body and return its acknowledgement (200 also for AE and AR: the ACK tells)."""
+@router.post("/hl7/{channel}")
+async def post(request: Request, state: StateDep, caller: CallerDep, channel: str = "") -> Response:
+    """Keep the message in the body and return its acknowledgement (200 also for AE and AR: the ACK tells).
+
+    Without a channel's name the tenant's first HTTP channel serves.
+    """
     caller.require("hl7/write", "system/*.write", "system/*.*")
     channels = [c for c in await channels_of(state.world, caller.tenant) if c.door == "http"]
+    if channel:
+        channels = [c for c in channels if c.name == channel]
+        if not channels:
+            raise NotFound("there is no such HTTP channel")
     if not channels:
         raise Misconfigured("the tenant has no HTTP channel for HL7")
     body = await _body(request, state.world.settings.max_message_bytes)

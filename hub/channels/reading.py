@@ -12,31 +12,42 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from canonical.errors import Refused
+from canonical.problem import Problem
 from hl7 import charset
 from hub.channels.document import Destination, Document, Filter
 from mappings.toml_lines import line_of, lines_of
 
-_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-_DELIVERED = ("equals", "among", "differs", "begins", "present")
+_WORDS = {str: "string", int: "integer", float: "float", bool: "boolean"}
+_OPERATORS = ("equals", "among", "differs", "begins", "present")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that is wrong: the key (`filters[1].field`), the line of the file (0: unknown), and what to do."""
+    """One thing that is wrong: a finding at a key (`filters[1].field`), and the line of the file (0: unknown)."""
 
-    key: str
-    line: int
-    text: str
+    problem: Problem
+    line: int = 0
+
+    @property
+    def key(self) -> str:
+        """The key it is about."""
+        return self.problem.where
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.key}: {self.text}" if self.line else f"{self.key}: {self.text}"
+        line = f"line {self.line}: " if self.line else ""
+        return f"{line}{self.key}: {self.problem.text('en')}"
+
+
+def fault(key: str, code: str, line: int = 0, **said: str) -> Fault:
+    """The fault `channel.<code>` at a key."""
+    return Fault(problem=Problem(f"channel.{code}", key, args=tuple(said.items())), line=line)
 
 
 class Faulty(Refused):
@@ -56,7 +67,8 @@ def from_toml(text: str) -> Document:
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else 0
-        raise Faulty([Fault(key="(file)", line=line, text=re.sub(r" \(at .*", "", str(error)))]) from None
+        reason = re.sub(r" \(at .*", "", str(error))
+        raise Faulty([fault("(file)", "toml", line, reason=reason)]) from None
     return _document(table, lines_of(text))
 
 
@@ -73,32 +85,36 @@ def stored(name: str, door: str, settings: str) -> Document:
 def _document(table: Any, lines: Mapping[str, int]) -> Document:
     faults: list[Fault] = []
 
-    def wrong(key: str, text: str) -> None:
-        faults.append(Fault(key=key or "(document)", line=line_of(key, lines), text=text))
+    def wrong(key: str, code: str, **said: str) -> None:
+        faults.append(fault(key or "(document)", code, line_of(key, lines), **said))
 
     found = _read(Document, table, "", wrong)
     if isinstance(found, Document):
-        for key, text in _together(found):
-            wrong(key, text)
+        for key, code, said in _together(found):
+            wrong(key, code, **said)
     if faults or not isinstance(found, Document):
         raise Faulty(sorted(faults, key=lambda fault: fault.line))
     return found
 
 
-Wrong = Callable[[str, str], None]
+class Wrong(Protocol):
+    """Notes that the value of a key is wrong."""
+
+    def __call__(self, key: str, code: str, **said: str) -> None:
+        """`code` is the last part of the finding's code; `said` fills its text."""
 
 
 def _read(cls: type, table: Any, place: str, wrong: Wrong) -> Any:
     """An instance of the dataclass `cls`, or None when something was wrong (and told)."""
     if not isinstance(table, dict):
-        wrong(place, "must be a table")
+        wrong(place, "type", wanted="table")
         return None
     known = {item.name: item for item in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
     good = True
     for key, value in table.items():
         if key not in known:
-            wrong(_join(place, key), f"there is no such key; known are {', '.join(sorted(known))}")
+            wrong(_join(place, key), "unknown-key", known=", ".join(sorted(known)))
             good = False
             continue
         read = _value(_hints(cls)[key], value, _join(place, key), known[key].metadata, wrong)
@@ -107,7 +123,7 @@ def _read(cls: type, table: Any, place: str, wrong: Wrong) -> Any:
     for name, item in known.items():
         required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
         if required and name not in values and name not in table:
-            wrong(_join(place, name), "is missing")
+            wrong(_join(place, name), "missing")
             good = False
     return cls(**values) if good else None
 
@@ -131,13 +147,13 @@ def _value(kind: Any, value: Any, place: str, rules: Mapping[str, Any], wrong: W
 def _one_of(value: Any, allowed: tuple[Any, ...], place: str, wrong: Wrong) -> Any:
     if value in allowed:
         return value
-    wrong(place, f"must be one of {', '.join(allowed)}")
+    wrong(place, "one-of", allowed=", ".join(allowed))
     return None
 
 
 def _list(kind: Any, value: Any, place: str, rules: Mapping[str, Any], wrong: Wrong) -> Any:
     if not isinstance(value, list):
-        wrong(place, "must be a list")
+        wrong(place, "type", wanted="list")
         return None
     read = [_value(kind, item, f"{place}[{n}]", rules, wrong) for n, item in enumerate(value, start=1)]
     return None if None in read else tuple(read)
@@ -146,76 +162,76 @@ def _list(kind: Any, value: Any, place: str, rules: Mapping[str, Any], wrong: Wr
 def _plain(kind: type, value: Any, place: str, rules: Mapping[str, Any], wrong: Wrong) -> Any:
     right = isinstance(value, int | float if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     if not right:
-        wrong(place, f"must be {_WORDS[kind]}")
+        wrong(place, "type", wanted=_WORDS[kind])
         return None
     if isinstance(value, str) and ("\0" in value or len(value) > 4000):
-        wrong(place, "is no text this can hold")
+        wrong(place, "form")
         return None
     if isinstance(value, str) and value and "pattern" in rules and not re.fullmatch(rules["pattern"], value):
-        wrong(place, "has not the form it must have")
+        wrong(place, "form")
         return None
     if not isinstance(value, str) and not rules.get("least", value) <= value <= rules.get("most", value):
-        wrong(place, f"must lie between {rules.get('least', '-')} and {rules.get('most', '-')}")
+        wrong(place, "range", least=str(rules.get("least", "-")), most=str(rules.get("most", "-")))
         return None
     return value
 
 
 def _mapping(value: Any, place: str, rules: Mapping[str, Any], wrong: Wrong) -> Any:
     if not isinstance(value, dict):
-        wrong(place, "must be a table")
+        wrong(place, "type", wanted="table")
         return None
     good = True
     for key, said in value.items():
         if not re.fullmatch(rules["keys"], key):
-            wrong(_join(place, key), "is no key that may stand here")
+            wrong(_join(place, key), "unknown-key", known=rules["keys"])
             good = False
         elif not isinstance(said, str) or said not in rules.get("values", (said,)):
-            wrong(_join(place, key), f"must be {' or '.join(rules.get('values', ('text',)))}")
+            wrong(_join(place, key), "one-of", allowed=", ".join(rules.get("values", ("string",))))
             good = False
     return dict(value) if good else None
 
 
-def _together(found: Document) -> list[tuple[str, str]]:
+Together = list[tuple[str, str, dict[str, str]]]
+
+
+def _together(found: Document) -> Together:
     """What cannot be seen in one key alone."""
     faults = [*_settings(found), *_pickup(found)]
     parts: list[tuple[str, Filter | Destination]] = [(f"filters[{n}]", f) for n, f in enumerate(found.filters, start=1)]
     parts += [(f"destinations[{n}]", d) for n, d in enumerate(found.destinations, start=1)]
     for place, part in parts:
-        said = [name for name in _DELIVERED if getattr(part, name) not in ("", (), None)]
+        said = [name for name in _OPERATORS if getattr(part, name) not in ("", (), None)]
         if part.field and len(said) != 1:
-            faults.append((f"{place}.field", f"needs exactly one of {', '.join(_DELIVERED)}"))
+            faults.append((f"{place}.field", "operator", {"operators": ", ".join(_OPERATORS)}))
         if said and not part.field:
-            faults.append((f"{place}.{said[0]}", "needs `field`, the place it is about"))
+            faults.append((f"{place}.{said[0]}", "needs", {"other": "field"}))
     names = [destination.name for destination in found.destinations]
-    faults += [
-        (f"destinations[{n}].name", "is there twice") for n, name in enumerate(names, 1) if names.count(name) > 1
-    ]
-    return faults
+    twice = [n for n, name in enumerate(names, start=1) if names.count(name) > 1]
+    return faults + [(f"destinations[{n}].name", "twice", {}) for n in twice]
 
 
-def _settings(found: Document) -> list[tuple[str, str]]:
-    faults = []
+def _settings(found: Document) -> Together:
+    faults: Together = []
     for key, name in (("charset", found.charset), ("fallback", found.fallback)):
         if name and not _charset(name):
-            faults.append((key, "is no character set this hub reads"))
+            faults.append((key, "charset", {}))
     try:
         ZoneInfo(found.zone or "UTC")
     except (KeyError, ValueError, OSError):
-        faults.append(("zone", "is no time zone"))
+        faults.append(("zone", "zone", {}))
     if found.tls.clients != "none" and not found.tls.trust:
-        faults.append(("tls.trust", "is needed to judge client certificates"))
+        faults.append(("tls.clients", "needs", {"other": "tls.trust"}))
     if found.tls.clients != "none" and not found.tls.certificate:
-        faults.append(("tls.certificate", "is needed for TLS"))
+        faults.append(("tls.clients", "needs", {"other": "tls.certificate"}))
     if found.sender.certificates and found.tls.clients == "none":
-        faults.append(("sender.certificates", "needs tls.clients"))
+        faults.append(("sender.certificates", "needs", {"other": "tls.clients"}))
     return faults
 
 
-def _pickup(found: Document) -> list[tuple[str, str]]:
+def _pickup(found: Document) -> Together:
     needed = {"folder": ("path",), "sftp": ("path", "host", "user", "secret", "host_key")}.get(found.door, ())
-    return [
-        (f"pickup.{name}", f"is needed for door {found.door}") for name in needed if not getattr(found.pickup, name)
-    ]
+    missing = [name for name in needed if not getattr(found.pickup, name)]
+    return [(f"pickup.{name}", "missing", {}) for name in missing]
 
 
 def _charset(name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical.errors import Conflict, NotFound
 from hub.channels.document import Document, as_json
-from hub.channels.reading import Fault, Faulty, stored
+from hub.channels.reading import Faulty, fault, stored
 from hub.guard import audit
 from hub.store.database import Row, Transaction
 from hub.world import Tenant
@@ -108,7 +108,7 @@ async def deactivate(tx: Transaction, name: str, *, actor: str) -> None:
     row = await _channel(tx, name)
     await tx.run("UPDATE channel SET active = false WHERE tenant_id = $1 AND id = $2", row["id"])
     await audit.note(tx, actor, "channel-deactivate", f"channel/{name}")
-    tx.announced = True
+    tx.rearranged = True
 
 
 async def version(tx: Transaction, name: str, number: int | None = None) -> Version:
@@ -170,12 +170,12 @@ def refuse_unusable(document: Document) -> None:
         if document.overlay:
             overlay.check(document.overlay)
     except TableError as error:
-        faults.append(Fault(key="overlay", line=0, text=str(error)))
+        faults.append(fault("overlay", "overlay", reason=str(error)))
     for message, name in document.plans.items():
         try:
             plan_for(message, Site(overlay="" if faults else document.overlay, plans=((message, name),)))
         except TableError as error:
-            faults.append(Fault(key=f"plans.{message}", line=0, text=str(error)))
+            faults.append(fault(f"plans.{message}", "overlay", reason=str(error)))
     if faults:
         raise Faulty(faults)
 
@@ -206,7 +206,7 @@ async def _add(tx: Transaction, identity: uuid.UUID, number: int, document: Docu
         actor,
     )
     await audit.note(tx, actor, "channel-put", f"channel/{document.name}/{number}")
-    tx.announced = True
+    tx.rearranged = True
     return await version(tx, document.name, number)
 
 
@@ -218,7 +218,7 @@ async def _activate(tx: Transaction, identity: uuid.UUID, number: int, door: str
         door,
         settings,
     )
-    tx.announced = True
+    tx.rearranged = True
 
 
 async def _channel(tx: Transaction, name: str) -> Row:

@@ -55,6 +55,16 @@ async def channels_of(world: World, tenant: Tenant) -> list[Channel]:
     return _readable(rows, tenant)
 
 
+async def all_channels(world: World) -> list[Channel]:
+    """The active channels of all active tenants in one trip, by tenant and name."""
+    tenants = {tenant.id: tenant for tenant in await world.tenants()}
+    rows = await world.database.call("SELECT * FROM ponte_channels($1) WHERE active", list(tenants))
+    by_tenant: dict[UUID, list[Row]] = {identity: [] for identity in tenants}
+    for row in rows:
+        by_tenant[row["tenant"]].append(row)
+    return [channel for identity, own in by_tenant.items() for channel in _readable(own, tenants[identity])]
+
+
 async def channels_at(
     world: World, tenant: Tenant, wanted: Iterable[tuple[UUID, int | None]]
 ) -> dict[tuple[UUID, int | None], Channel]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import logging
 from collections import defaultdict
@@ -13,15 +14,16 @@ from uuid import UUID
 from canonical.errors import Conflict, TryLater
 from canonical.problem import Problem, blocking
 from hl7 import er7
-from hub.exchange import lanes
+from hub.exchange import forward, lanes
 from hub.exchange.channels import Channel, channels_at
+from hub.exchange.forward import Arrived
 from hub.exchange.lanes import Lease, LeaseLost
 from hub.records import merges
 from hub.records.settle import settle
 from hub.records.write import Invalid, Origin, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.engine import Translation, translate
+from mappings.engine import Translation, translate, untouched
 
 log = logging.getLogger("ponte.inbound")
 LANES_AT_ONCE = 64
@@ -38,6 +40,8 @@ class Work:
     translation: Translation | None = None
     problems: list[Problem] = field(default_factory=list)
     prefix: str = ""
+    channel: Channel | None = None
+    message: er7.Message | None = None
 
     @property
     def merges(self) -> bool:
@@ -54,6 +58,14 @@ class Work:
     def id(self) -> UUID:
         """The message's id."""
         return self.row["id"]  # type: ignore[no-any-return]
+
+
+def arrived(item: Work, failed: bool) -> Arrived:
+    """A message whose fate is decided, for the destinations of its channel."""
+    if item.channel is None or item.message is None:
+        raise ValueError("not read")
+    content = bytes(item.row["content"])
+    return Arrived(id=item.id, channel=item.channel, message=item.message, content=content, failed=failed)
 
 
 async def work(world: World, tenant: Tenant) -> int:
@@ -158,6 +170,10 @@ def _translate(item: Work, channels: Channels) -> None:
     if isinstance(message, Problem):
         item.problems = [message]
         return
+    item.channel, item.message = channel, message
+    if not channel.document.records:  # a channel that only passes on
+        item.translation, item.problems = untouched(message), list(message.problems)
+        return
     item.translation = translate(message, zone=channel.zone, prefix=item.prefix, site=channel.site)
     for draft in item.translation.drafts:
         draft.message_id = item.id
@@ -173,7 +189,7 @@ async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
         _assign(settled.problems, good, found)
         origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone)
         await save(tx, settled.writes, origin)
-        await _record(tx, wave, found)
+        await _record(tx, wave, found, world.now())
 
 
 async def _merge(world: World, tenant: Tenant, item: Work) -> None:
@@ -183,7 +199,7 @@ async def _merge(world: World, tenant: Tenant, item: Work) -> None:
         problems = await merges.apply(tx, item.translation.drafts if item.translation else [], origin)
         if blocking(problems):
             raise _Refusal(problems)
-        await _record(tx, [item], {item.id: [_local(problem) for problem in problems]})
+        await _record(tx, [item], {item.id: [_local(problem) for problem in problems]}, world.now())
 
 
 class _Refusal(Exception):
@@ -208,11 +224,13 @@ def _local(problem: Problem) -> Problem:
     return dataclasses.replace(problem, where=problem.where.partition(":")[2] or problem.where)
 
 
-async def _record(tx: Transaction, wave: list[Work], found: dict[UUID, list[Problem]]) -> None:
-    """Statuses and findings: those of reading, and of this attempt, which a retry would find again."""
+async def _record(tx: Transaction, wave: list[Work], found: dict[UUID, list[Problem]], now: datetime.datetime) -> None:
+    """Statuses and findings: those of reading, and of this attempt, which a retry would find again; what goes on."""
     await lanes.acknowledge(tx, [(item.lease, 1) for item in wave])
     told = [[*item.problems, *found.get(item.id, ())] for item in wave]
     failed = [item.translation is None or bool(blocking(problems)) for item, problems in zip(wave, told, strict=True)]
+    lost = await forward.enqueue(tx, [arrived(i, bad) for i, bad in zip(wave, failed, strict=True) if i.message], now)
+    told = [[*problems, *lost.get(item.id, ())] for item, problems in zip(wave, told, strict=True)]
     await tx.run(
         "UPDATE message SET status = x.status, problems = x.problems, segments = x.segments, finished_at = now() "
         "FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS x(id, status, problems, segments) "
@@ -228,6 +246,9 @@ async def _fail(world: World, tenant: Tenant, item: Work) -> None:
     """Keep the findings and let the lane go on."""
     async with world.transaction(tenant) as tx:
         await lanes.acknowledge(tx, [(item.lease, 1)])
+        if item.message is not None:
+            lost = await forward.enqueue(tx, [arrived(item, True)], world.now())
+            item.problems += lost.get(item.id, ())
         await tx.run(
             "UPDATE message SET status = 'ERROR', problems = $3, finished_at = now() WHERE tenant_id = $1 AND id = $2",
             item.id,

@@ -39,7 +39,7 @@ async def enqueue(tx: Transaction, requests: Sequence[Saved], origin: Origin) ->
         for lab in labs:
             operation = _operation(saved, known.get((_subject(saved), lab.id), set()))
             fresh = saved.created or await _born_after(tx, saved, lab)
-            if operation and fresh and senders.get(saved.message_id) != lab.code and _wants(lab, saved.body or {}):
+            if operation and fresh and senders.get(saved.message_id) != lab.code and wants(lab, saved.body or {}):
                 await _queue(tx, lab, saved, operation, origin)
 
 
@@ -57,7 +57,7 @@ def _operation(saved: Saved, told: set[str]) -> str:
     return ""
 
 
-def _wants(lab: Partner, body: dict[str, Any]) -> bool:
+def wants(lab: Partner, body: dict[str, Any]) -> bool:
     """Whether the order's categories are among those the lab takes; a lab that names none takes all."""
     wanted = set((lab.settings.get("orders") or {}).get("categories") or ())
     found = {c.get("code") for category in body.get("category", ()) for c in category.get("coding", ())}

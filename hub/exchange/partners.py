@@ -6,6 +6,7 @@ A read partner's settings are those of its adapter profile with the tenant's own
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -40,6 +41,19 @@ async def partners_of(tx: Transaction, kind: str) -> list[Partner]:
         f"SELECT {_COLUMNS} FROM partner WHERE tenant_id = $1 AND kind = $2 AND active ORDER BY code", kind
     )
     return [_partner(row) for row in rows]
+
+
+async def partners_called(tx: Transaction, names: Collection[str]) -> dict[str, Partner]:
+    """Partners by the names destinations use: `kind/code`, or a code alone; of two kinds the first by name is meant.
+
+    A partner that is switched off is among them: what goes to it waits.
+    """
+    rows = await tx.rows(
+        f"SELECT {_COLUMNS} FROM partner WHERE tenant_id = $1 AND code = ANY($2::text[]) ORDER BY kind DESC",
+        [name.rpartition("/")[2] for name in names],
+    )
+    found = [_partner(row) for row in rows]
+    return {name: one for name in names for one in found if name in (one.code, f"{one.kind}/{one.code}")}
 
 
 async def partner(tx: Transaction, partner_id: UUID) -> Partner:

@@ -26,13 +26,15 @@ Row = Any  # asyncpg.Record: columns by name
 class Transaction:
     """One open transaction of one tenant. Commits at the end of its block, or not at all.
 
-    `announced` is set when it gave work to a lane, so that workers can be woken after the commit.
+    `announced` is set when it gave work to a lane, so that workers can be woken after the commit; `rearranged` when it
+    changed channels, so that doors hear of it.
     """
 
-    __slots__ = ("announced", "connection", "tenant")
+    __slots__ = ("announced", "connection", "rearranged", "tenant")
 
     def __init__(self, connection: Any, tenant: UUID) -> None:
         self.announced = False
+        self.rearranged = False
         self.connection = connection
         self.tenant = tenant
 

@@ -75,7 +75,7 @@ WRONG = [
     ('name = "a"\ndoor = "mllp"\ncharset = "utf-16"\n', 3, "charset"),
     ('name = "a"\ndoor = "mllp"\nlane = "name"\n', 3, "lane"),
     ('name = "a"\ndoor = "folder"\n', 1, "pickup.path"),
-    ('name = "a"\ndoor = "mllp"\n[tls]\nclients = "required"\n', 3, "tls.trust"),
+    ('name = "a"\ndoor = "mllp"\n[tls]\nclients = "required"\n', 4, "tls.clients"),
     ('name = "a"\ndoor = "mllp"\n[[destinations]]\nname = "x"\npartner = "p"\n[[destinations]]\nname = "x"\npartner = "q"\n', 4, "destinations[1].name"),
     ('name = "a"\ndoor = "mllp\n', 2, "(file)"),
     ('name = "a"\ndoor = "mllp"\nport = 1\nport = 2\n', 4, "(file)"),

@@ -1,0 +1,125 @@
+"""The board of MLLP doors: ports open, change and close as the channels say, while the hub runs.
+
+A change is heard over the bell; without it the board looks by itself. A port that cannot be opened is tried again at
+every look and holds up no other door. Connections of a channel whose settings changed go on under the new version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from api.mllp import Listener
+from canonical.errors import Misconfigured, PonteError
+from hub.exchange.channels import Channel, all_channels
+from hub.exchange.keep import Keeper
+from hub.redis import CHANNELS
+from hub.world import World
+
+log = logging.getLogger("ponte.board")
+LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a door opens, and how: a change of any of these closes it and opens it anew."""
+
+    host: str
+    port: int
+    tls: str
+
+
+class Board:
+    """The open MLLP doors of one process."""
+
+    def __init__(self, world: World, keeper: Keeper) -> None:
+        self._world = world
+        self._keeper = keeper
+        self._open: dict[UUID, tuple[_Place, Listener]] = {}
+        self._refused: set[_Place] = set()
+        self._changed = asyncio.Event()
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The open doors."""
+        return [listener for _, listener in self._open.values()]
+
+    async def start(self) -> None:
+        """Open what the channels say now; raises Misconfigured when a port cannot be opened."""
+        await self._look(strict=True)
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Keep the doors as the channels say until `stop`."""
+        hearing = asyncio.create_task(
+            self._world.bell.listen(lambda _: self._changed.set(), lambda _: None, topic=CHANNELS)
+        )
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._changed.clear()
+                try:
+                    await self._look(strict=False)
+                except PonteError as error:
+                    log.warning("cannot look at the channels: %s", error.code)
+                changed = asyncio.create_task(self._changed.wait())
+                await asyncio.wait((changed, stopping), timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+        finally:
+            for task in (hearing, stopping):
+                task.cancel()
+            await asyncio.gather(hearing, stopping, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Close all doors; what was not acknowledged the senders will send again."""
+        while self._open:
+            _, (_, listener) = self._open.popitem()
+            await listener.stop()
+
+    async def _look(self, *, strict: bool) -> None:
+        wanted = _placed(await all_channels(self._world), self._world)
+        for identity, (place, listener) in list(self._open.items()):
+            if identity not in wanted or wanted[identity][0] != place:
+                del self._open[identity]
+                await listener.stop()
+                log.info("channel %s: port %s is closed", listener.channel.name, place.port)
+        for identity, (place, channel) in wanted.items():
+            if identity in self._open:
+                self._open[identity][1].channel = channel
+            else:
+                await self._start(place, channel, strict=strict)
+
+    async def _start(self, place: _Place, channel: Channel, *, strict: bool) -> None:
+        listener = Listener(channel, self._keeper, self._world.now, self._world.settings.max_message_bytes)
+        try:
+            await listener.start(place.host, place.port)
+        except OSError as error:
+            if strict:
+                raise Misconfigured(f"channel {channel.name}: port {place.port}: {error.strerror}") from None
+            if place not in self._refused:
+                self._refused.add(place)
+                log.warning("channel %s: port %s cannot be opened: %s", channel.name, place.port, error.strerror)
+            return
+        self._refused.discard(place)
+        self._open[channel.id] = (place, listener)
+        log.info("channel %s, version %s: port %s is open", channel.name, channel.version, place.port)
+
+
+def _placed(channels: list[Channel], world: World) -> dict[UUID, tuple[_Place, Channel]]:
+    """Each MLLP channel with its place; the first one without a port of its own gets the hub's."""
+    default = world.settings.mllp_port
+    found: dict[UUID, tuple[_Place, Channel]] = {}
+    for channel in channels:
+        if channel.door != "mllp":
+            continue
+        port = channel.document.port
+        if not port:
+            port, default = default, 0
+        if port:
+            tls = channel.document.tls
+            place = _Place(
+                channel.document.host or world.settings.host, port, f"{tls.certificate}|{tls.clients}|{tls.trust}"
+            )
+            found[channel.id] = (place, channel)
+    return found

@@ -1,0 +1,190 @@
+"""Channels over the API and the live doors: a new version takes effect without a restart, each change is audited."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from api import board
+from api.board import Board
+from hub.exchange.keep import Keeper
+from hub.world import Tenant, World, opened
+
+ADMIN = ["admin/*", "hl7/write"]
+MESSAGE = "MSH|^~\\&|{app}|HOSP|P|H|20261122080000||ADT^A04^ADT_A01|{id}|P|2.5\rEVN|A04|20261122080000\rPID|1||1^^^HOSP^MR||Silva^Ana\r"
+
+
+def free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def ask(port: int, control: str, app: str = "HIS") -> str:
+    """The MSA-1 of one message; empty when nobody listens or the connection was closed."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return ""
+    writer.write(b"\x0b" + MESSAGE.format(app=app, id=control).encode() + b"\x1c\r")
+    answer = await asyncio.wait_for(reader.read(65536), 5)
+    writer.close()
+    return answer.partition(b"MSA|")[2][:2].decode()
+
+
+async def until(wanted: str, port: int, app: str = "HIS") -> None:
+    async with asyncio.timeout(8):
+        number = 0
+        while await ask(port, f"{wanted}{port}{number}", app) != wanted:
+            number += 1
+            await asyncio.sleep(0.03)
+
+
+@contextlib.asynccontextmanager
+async def doors(world: World) -> AsyncIterator[Board]:
+    stop = asyncio.Event()
+    found = Board(world, Keeper(world.database))
+    await found.start()
+    task = asyncio.create_task(found.follow(stop))
+    try:
+        yield found
+    finally:
+        stop.set()
+        await task
+        await found.close()
+
+
+async def test_put_read_diff_and_roll_back(client_for: Any, tenant: Tenant) -> None:
+    client = await client_for(tenant, ADMIN)
+    first = await client.put("/api/v1/channels/lis", json={"document": {"door": "http"}, "note": "novo"})
+    assert first.status_code == 200 and (first.json()["version"], first.json()["note"]) == (1, "novo")
+    wanted = {"door": "http", "filters": [{"action": "skip", "types": ["ADT^*"]}]}
+    assert (await client.put("/api/v1/channels/lis", json={"document": wanted})).json()["version"] == 2
+    diff = await client.get("/api/v1/channels/lis/diff", params={"old": 1, "new": 2})
+    assert diff.json()["changes"] == [
+        {"key": "filters[1].action", "old": None, "new": "skip"},
+        {"key": "filters[1].types", "old": None, "new": ["ADT^*"]},
+    ]
+    back = await client.post("/api/v1/channels/lis/activate", json={"version": 1})
+    assert back.json()["version"] == 1 and back.json()["active"]
+    history = (await client.get("/api/v1/channels/lis/versions")).json()["versions"]
+    assert [(v["version"], v["active"]) for v in history] == [(2, False), (1, True)]
+    assert (await client.get("/api/v1/channels/lis/versions/2")).json()["document"]["filters"]
+    assert (await client.post("/api/v1/channels/lis/deactivate")).json()["active"] is False
+    names = [c["channel"] for c in (await client.get("/api/v1/channels")).json()["channels"]]
+    assert names == ["his-http", "his-mllp", "lis"]
+
+
+async def test_every_fault_is_told_with_its_key(client_for: Any, tenant: Tenant) -> None:
+    client = await client_for(tenant, ADMIN)
+    wrong = {"door": "mllp", "port": "x", "colour": 1, "filters": [{"action": "maybe"}]}
+    answer = await client.put("/api/v1/channels/lis", json={"document": wrong})
+    assert answer.status_code == 422
+    problems = {(p["code"], p["where"]) for p in answer.json()["problems"]}
+    assert problems == {
+        ("channel.type", "port"),
+        ("channel.unknown-key", "colour"),
+        ("channel.one-of", "filters[1].action"),
+    }
+    for name, body in (
+        ("lis", {"document": {"name": "other", "door": "http"}}),
+        ("A B", {"document": {"door": "http"}}),
+    ):
+        assert (await client.put(f"/api/v1/channels/{name}", json=body)).status_code == 422
+    assert (await client.get("/api/v1/channels/lis")).status_code == 404
+
+
+@pytest.mark.parametrize("scopes", [["system/*.*"], ["hl7/write"], ["channels/read"]])
+async def test_a_change_needs_its_scope(client_for: Any, tenant: Tenant, scopes: list[str]) -> None:
+    client = await client_for(tenant, scopes)
+    assert (await client.put("/api/v1/channels/x", json={"document": {"door": "http"}})).status_code == 403
+    assert (await client.post("/api/v1/channels/his-http/deactivate")).status_code == 403
+    assert (await client.get("/api/v1/channels")).status_code == (200 if scopes == ["channels/read"] else 403)
+
+
+async def test_another_tenants_channel_is_not_there(client_for: Any, tenant: Tenant, other_tenant: Tenant) -> None:
+    mine, other = await client_for(tenant, ADMIN), await client_for(other_tenant, ADMIN)
+    assert (await mine.put("/api/v1/channels/mine", json={"document": {"door": "http"}})).status_code == 200
+    for call in (other.get("/api/v1/channels/mine"), other.post("/api/v1/channels/mine/activate", json={"version": 1})):
+        assert (await call).status_code == 404
+
+
+async def test_messages_by_http_go_to_the_channel_named(client_for: Any, tenant: Tenant) -> None:
+    client = await client_for(tenant, ADMIN)
+    document = {"door": "http", "filters": [{"action": "skip"}], "acknowledge": {"filtered": "AR"}}
+    await client.put("/api/v1/channels/lis", json={"document": document})
+    body = MESSAGE.format(app="HIS", id="h1").encode()
+    assert b"MSA|AA" in (await client.post("/hl7", content=body)).content
+    assert b"MSA|AR" in (await client.post("/hl7/lis", content=body)).content
+    assert (await client.post("/hl7/nobody", content=body)).status_code == 404
+
+
+async def test_ports_open_change_and_close_while_the_hub_runs(
+    client_for: Any, world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "LOOK_SECONDS", 0.05)
+    client: httpx.AsyncClient = await client_for(tenant, ADMIN)
+    one, two = free_port(), free_port()
+    async with doors(world):
+        assert await ask(one, "x0") == ""
+        await client.put("/api/v1/channels/lis", json={"document": {"door": "mllp", "port": one}})
+        await until("AA", one)
+        only = {"door": "mllp", "port": one, "sender": {"applications": ["LIS"]}}
+        reader, writer = await asyncio.open_connection("127.0.0.1", one)
+        await client.put("/api/v1/channels/lis", json={"document": only})
+        await until("AR", one)
+        writer.write(b"\x0b" + MESSAGE.format(app="LIS", id="same-connection").encode() + b"\x1c\r")
+        assert b"MSA|AA" in await asyncio.wait_for(reader.read(65536), 5), "an open connection goes on"
+        writer.close()
+        await client.put("/api/v1/channels/lis", json={"document": {**only, "port": two}})
+        await until("AA", two, "LIS")
+        async with asyncio.timeout(5):
+            while await ask(one, "x1") != "":
+                await asyncio.sleep(0.03)
+        await client.post("/api/v1/channels/lis/deactivate")
+        await until("", two)
+    async with world.transaction(tenant) as tx:
+        versions = await tx.rows(
+            "SELECT DISTINCT m.channel_version FROM message m JOIN channel c ON c.tenant_id = $1 AND c.id = m.channel_id "
+            "WHERE m.tenant_id = $1 AND c.name = 'lis' ORDER BY 1"
+        )
+    assert [row[0] for row in versions] == [1, 2, 3], "each message remembers the version it was received under"
+
+
+async def test_a_taken_port_delays_no_other_door(world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    from channel_feed import put
+
+    monkeypatch.setattr(board, "LOOK_SECONDS", 0.05)
+    good = free_port()
+    with contextlib.closing(socket.socket()) as taken:
+        async with doors(world):
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            held = taken.getsockname()[1]
+            await put(world, tenant, f'name = "a"\ndoor = "mllp"\nport = {held}\n')
+            await put(world, tenant, f'name = "b"\ndoor = "mllp"\nport = {good}\n')
+            await until("AA", good)
+            taken.close()
+            await until("AA", held)
+
+
+async def test_a_change_is_heard_at_once(
+    cluster: Any, redis_url: str, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Valkey no look is waited for."""
+    import dataclasses
+
+    from channel_feed import put
+
+    monkeypatch.setattr(board, "LOOK_SECONDS", 3600.0)
+    port = free_port()
+    async with opened(dataclasses.replace(cluster[0], redis_url=redis_url), size=4) as world, doors(world):
+        await asyncio.sleep(0.3)
+        await put(world, tenant, f'name = "a"\ndoor = "mllp"\nport = {port}\n')
+        await until("AA", port)

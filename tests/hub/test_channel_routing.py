@@ -1,0 +1,240 @@
+"""What a channel decides: whose messages it takes, what it leaves out, which lane, and where messages go on to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import peers
+import pytest
+from channel_feed import channel, deliver, partner, put, queued, send
+from hl7_feed import adt, msh, oru, outcome, records, work_all
+
+from hl7 import er7
+from hub.channels import matching, reading
+from hub.channels.document import Document
+from hub.exchange import delivery, worker
+from hub.operate import replay
+from hub.world import Tenant, World
+
+A01 = adt("A01", "M1", "V1", "20261122080000")
+
+
+def document(text: str) -> Document:
+    return reading.from_toml(f'name = "x"\ndoor = "mllp"\n{text}')
+
+
+def read(text: str) -> er7.Message:
+    found = er7.read(text.encode())
+    assert isinstance(found, er7.Message)
+    return found
+
+
+FILTERS = [
+    ('[[filters]]\naction = "skip"\ntypes = ["ADT^A01"]', "skip"),
+    ('[[filters]]\naction = "skip"\ntypes = ["ADT^*"]', "skip"),
+    ('[[filters]]\naction = "skip"\ntypes = ["ADT"]', "skip"),
+    ('[[filters]]\naction = "skip"\ntypes = ["ADT^A0"]'.replace("A0", "A08"), "take"),
+    ('[[filters]]\naction = "take"\ntypes = ["ORU^R01"]', "skip"),
+    ('[[filters]]\naction = "take"\ntypes = ["ADT^A01"]', "take"),
+    ('[[filters]]\naction = "take"\nfacilities = ["HO*"]', "take"),
+    ('[[filters]]\naction = "take"\nfacilities = ["ho*"]', "skip"),
+    ('[[filters]]\naction = "take"\napplications = ["LIS"]', "skip"),
+    ('[[filters]]\naction = "skip"\nfield = "PV1-2"\nequals = "I"', "skip"),
+    ('[[filters]]\naction = "skip"\nfield = "PV1-2"\nequals = "O"', "take"),
+    ('[[filters]]\naction = "skip"\nfield = "PV1-3.1"\namong = ["UTI", "CC"]', "skip"),
+    ('[[filters]]\naction = "skip"\nfield = "PV1-2"\ndiffers = "I"', "take"),
+    ('[[filters]]\naction = "skip"\nfield = "PV1-2"\ndiffers = "O"', "skip"),
+    ('[[filters]]\naction = "skip"\nfield = "PID-3"\nbegins = "M"', "skip"),
+    ('[[filters]]\naction = "skip"\nfield = "PV1-44"\npresent = true', "skip"),
+    ('[[filters]]\naction = "skip"\nfield = "ZZZ-1"\npresent = false', "skip"),
+    ('[[filters]]\naction = "take"\ntypes = ["ADT^A01"]\n\n[[filters]]\naction = "skip"', "take"),
+    ('[[filters]]\naction = "skip"\ntypes = ["ADT^A01"]\nfield = "PV1-2"\nequals = "O"', "take"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), FILTERS, ids=[str(n) for n in range(len(FILTERS))])
+def test_filters(text: str, expected: str) -> None:
+    assert matching.decision(document(text), read(A01)) == expected
+
+
+def test_any_repetition_and_any_segment_counts() -> None:
+    found = read(msh("ADT^A01", "20261122") + "\rPID|1||1^^^A^MR~2^^^B^MR\rNK1|1|A^B|MTH\rNK1|2|C^D|FTH\r")
+    assert list(matching.values(found, "PID-3.4")) == ["A", "B"]
+    assert list(matching.values(found, "NK1-3")) == ["MTH", "FTH"]
+
+
+LANES = [
+    ("patient", "M1"),
+    ("visit", "V1"),
+    ("channel", ""),
+    ("order", ""),
+    ("field:PV1-3.3", "2"),
+    ("field:ZZZ-1", ""),
+]
+
+
+@pytest.mark.parametrize(("lane", "expected"), LANES)
+def test_lane_keys(lane: str, expected: str) -> None:
+    assert matching.lane_value(document(f'lane = "{lane}"'), read(A01)) == expected
+
+
+async def test_a_stranger_is_rejected_and_kept(world: World, tenant: Tenant) -> None:
+    own = await put(world, tenant, 'name = "lis"\ndoor = "mllp"\n[sender]\napplications = ["LIS*"]\n')
+    refused, taken = await send(world, tenant, own, A01, oru("M1", "1", "F", "90", "20261122100000"))
+    assert (refused.code, taken.code) == ("AR", "AA")
+    assert (await outcome(world, tenant, refused.message_id))["problems"] == ["sender.unknown"]
+
+
+async def test_a_filtered_message_is_answered_kept_and_not_mapped(world: World, tenant: Tenant) -> None:
+    own = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n[[filters]]\naction = "skip"\ntypes = ["ADT^*"]\n')
+    (answer,) = await send(world, tenant, own, A01)
+    assert answer.code == "AA" and (await outcome(world, tenant, answer.message_id))["status"] == "FILTERED"
+    assert await records(world, tenant, "Patient") == []
+
+
+async def test_raw_forward_is_byte_equal_and_an_envelope_changes_the_header_only(world: World, tenant: Tenant) -> None:
+    text = (
+        'name = "x"\ndoor = "mllp"\n'
+        '[[destinations]]\nname = "copy"\npartner = "raw"\n'
+        '[[destinations]]\nname = "ours"\npartner = "subscriber/env"\nsend = "envelope"\napplication = "BI|1"\nfacility = "DW"\n'
+        '[[destinations]]\nname = "lab"\npartner = "raw"\ntypes = ["ORU^*"]\n'
+    )
+    for code in ("raw", "env"):
+        await partner(world, tenant, code, 1)
+    own = await put(world, tenant, text)
+    latin = A01.replace("UNICODE UTF-8", "8859/1").replace("Souza^Ana", "São^José").encode("latin-1") + b"ZZZ|1|\xe7\r"
+    await send(world, tenant, own, latin)
+    copy, ours = await queued(world, tenant)
+    assert (copy["code"], copy["content"]) == ("raw", latin)
+    head, _, body = ours["content"].partition(b"\r")
+    fields = head.split(b"|")
+    assert body == latin.partition(b"\r")[2] and ours["code"] == "env"
+    assert fields[2:6] == [b"PONTE", tenant.slug.encode(), b"BI\\F\\1", b"DW"]
+    assert fields[9].decode() == ours["control_id"] != copy["control_id"]
+    assert (
+        fields[6:9] == latin.split(b"\r")[0].split(b"|")[6:9] and fields[10:] == latin.split(b"\r")[0].split(b"|")[10:]
+    )
+
+
+async def test_a_destination_added_later_gets_no_old_messages_unless_replayed(world: World, tenant: Tenant) -> None:
+    """Check 10: messages that wait when the destination is added were received before it."""
+    for code in ("old", "new"):
+        await partner(world, tenant, code, 1)
+    start = 'name = "x"\ndoor = "mllp"\n[[destinations]]\nname = "old"\npartner = "old"\n'
+    own = await put(world, tenant, start)
+    waiting = await send(world, tenant, own, A01, work=False)
+    later = await put(world, tenant, start + '[[destinations]]\nname = "new"\npartner = "new"\n')
+    await work_all(world, tenant)
+    assert [row["code"] for row in await queued(world, tenant)] == ["old"]
+    await send(world, tenant, later, adt("A08", "M1", "V1", "20261122090000"))
+    assert [row["code"] for row in await queued(world, tenant)] == ["old", "old", "new"]
+    await replay.replay(world, tenant, "ana", [waiting[0].message_id])
+    await work_all(world, tenant)
+    found = await queued(world, tenant)
+    assert [row["code"] for row in found] == ["old", "old", "new", "new"], "who had it does not get it twice"
+    assert found[3]["content"] == A01.encode()
+
+
+async def test_a_message_is_worked_as_it_was_received(world: World, tenant: Tenant) -> None:
+    """A change of charset while messages wait does not touch them."""
+    own = await put(world, tenant, 'name = "x"\ndoor = "mllp"\ncharset = "8859/1"\n')
+    raw = A01.replace("UNICODE UTF-8", "").replace("Souza", "Brandão").encode("latin-1")
+    (answer,) = await send(world, tenant, own, raw, work=False)
+    await put(world, tenant, 'name = "x"\ndoor = "mllp"\ncharset = "UNICODE UTF-8"\n')
+    await work_all(world, tenant)
+    assert (await outcome(world, tenant, answer.message_id))["status"] == "TRANSFORMED"
+    assert (await records(world, tenant, "Patient"))[0]["name"][0]["family"] == "Brandão"
+
+
+async def test_a_channel_without_records_only_passes_on(world: World, tenant: Tenant) -> None:
+    await partner(world, tenant, "far", 1)
+    own = await put(
+        world, tenant, 'name = "x"\ndoor = "mllp"\nrecords = false\n[[destinations]]\nname = "far"\npartner = "far"\n'
+    )
+    raw = msh("ZZZ^Z01", "20261122") + "\rZAB|1|x\r"
+    (answer,) = await send(world, tenant, own, raw)
+    found = await outcome(world, tenant, answer.message_id)
+    assert (answer.code, found["status"], found["segments"]["ignored"]) == ("AA", "TRANSFORMED", 2)
+    assert [row["content"] for row in await queued(world, tenant)] == [raw.encode()]
+    assert await records(world, tenant, "Patient") == []
+
+
+async def test_errors_go_on_only_where_asked_and_a_missing_partner_is_told(world: World, tenant: Tenant) -> None:
+    for code in ("all", "good"):
+        await partner(world, tenant, code, 1)
+    own = await put(
+        world,
+        tenant,
+        'name = "x"\ndoor = "mllp"\n'
+        '[[destinations]]\nname = "all"\npartner = "all"\nfailed = true\n'
+        '[[destinations]]\nname = "good"\npartner = "good"\n'
+        '[[destinations]]\nname = "lost"\npartner = "nobody"\ntypes = ["ADT^A01"]\n',
+    )
+    merge = msh("ADT^A40^ADT_A39", "20261122") + "\rEVN|A40|20261122\rPID|1||S^^^HOSP^MR\rMRG|S^^^HOSP^MR\r"
+    good, bad = await send(world, tenant, own, A01, merge)
+    assert (await outcome(world, tenant, bad.message_id))["status"] == "ERROR"
+    assert [row["code"] for row in await queued(world, tenant)] == ["all", "good", "all"]
+    assert "route.no-partner" in (await outcome(world, tenant, good.message_id))["problems"]
+
+
+async def test_what_a_partner_sent_does_not_come_back_to_it(world: World, tenant: Tenant) -> None:
+    await partner(world, tenant, "his", 1)
+    own = await put(
+        world, tenant, 'name = "x"\ndoor = "mllp"\npartner = "his"\n[[destinations]]\nname = "his"\npartner = "his"\n'
+    )
+    await send(world, tenant, own, A01)
+    assert await queued(world, tenant) == []
+
+
+async def test_one_dead_destination_does_not_delay_the_others(world: World, tenant: Tenant) -> None:
+    """Check 7, small: five destinations, one silent; the others finish at their own pace, the queue drains in order."""
+    names = [f"d{n}" for n in range(5)]
+    silent = [True]
+
+    def dumb(number: int, message: bytes) -> object:
+        return None if silent[0] else peers.framed(peers.ack(message))
+
+    async with peers.mllp(dumb) as dead, peers.mllp() as alive:
+        for name in names:
+            await partner(world, tenant, name, dead.port if name == "d0" else alive.port)
+        text = "".join(f'[[destinations]]\nname = "{name}"\npartner = "{name}"\n' for name in names)
+        own = await put(world, tenant, f'name = "x"\ndoor = "mllp"\n{text}')
+        stop = asyncio.Event()
+        task = asyncio.create_task(worker.run(world, stop))
+        start = time.monotonic()
+        sent = [adt("A08", f"M{n}", f"V{n}", "20261122090000") for n in range(10)]
+        await send(world, tenant, own, *sent, work=False)
+        async with asyncio.timeout(10):
+            while len(alive.received) < 40:
+                await asyncio.sleep(0.02)
+        others = time.monotonic() - start
+        silent[0] = False
+        done = dead.received.copy()
+        async with asyncio.timeout(15):
+            while len(set(dead.received)) < 10 or len(dead.received) < len(done) + 9:
+                await asyncio.sleep(0.02)
+        stop.set()
+        await task
+    assert others < 3, f"the others took {others:.1f} s beside a partner whose deadline is 1 s"
+    order = list(dict.fromkeys(peers.control_id(message) for message in dead.received))
+    assert order == [peers.control_id(message.encode()) for message in sent]
+
+
+async def test_a_patients_messages_keep_their_order_on_parallel_lanes(world: World, tenant: Tenant) -> None:
+    async with peers.mllp() as peer:
+        await partner(world, tenant, "far", peer.port)
+        own = await put(
+            world,
+            tenant,
+            'name = "x"\ndoor = "mllp"\n[[destinations]]\nname = "far"\npartner = "far"\norder = "patient"\n',
+        )
+        sent = [adt("A08", f"M{n % 4}", f"V{n % 4}", f"202611220900{n:02}") for n in range(24)]
+        await send(world, tenant, own, *sent)
+        assert await deliver(world, tenant) == 24
+        assert peer.connections > 1, "patients side by side"
+    ids = [peers.control_id(message) for message in peer.received]
+    for patient in range(4):
+        own_ids = [peers.control_id(m.encode()) for m in sent[patient::4]]
+        assert [one for one in ids if one in own_ids] == own_ids
+    assert (await channel(world, tenant, "x")).version == 1 and delivery.PER_LEASE
