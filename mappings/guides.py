@@ -67,12 +67,17 @@ def plan(kind: str) -> GuidePlan:
 
 
 @cache
-def rows(table: str, version: str) -> tuple[GuideRow, ...]:
-    """The rows of `mappings/tiss/<table>.csv` with those of the version laid over; raises TableError."""
-    found = {row.target: row for row in _read(f"tiss/{table}")}
+def rows(table: str, version: str, known: frozenset[str] = frozenset(CONVERSIONS)) -> tuple[GuideRow, ...]:
+    """The rows of `mappings/tiss/<table>.csv` with those of the version laid over, by target; raises TableError.
+
+    `known` names the conversions its rows may use.
+    """
+    found = _read(f"tiss/{table}", known)
     if (HERE / "tiss" / version / f"{table}.csv").is_file():
-        found.update({row.target: row for row in _read(f"tiss/{version}/{table}")})
-    return tuple(row for row in found.values() if row.source or row.constant is not None)
+        moved = _read(f"tiss/{version}/{table}", known)
+        targets = {row.target for row in moved}
+        found = sorted([*(row for row in found if row.target not in targets), *moved], key=lambda row: row.target)
+    return tuple(row for row in found if row.source or row.constant is not None)
 
 
 def kinds() -> tuple[str, ...]:
@@ -95,10 +100,13 @@ def guide_tree(found: GuidePlan, record: Record, version: str) -> tuple[Tree, li
 
 
 def value_at(record: Record, path: str) -> Any:
-    """The value at a dotted path; None when any step is absent."""
+    """The value at a dotted path, list entries by their number from 0; None when any step is absent."""
     node: Any = record
     for step in path.split("."):
-        node = node.get(step) if isinstance(node, Mapping) else None
+        if isinstance(node, list):
+            node = node[int(step)] if step.isdigit() and int(step) < len(node) else None
+        else:
+            node = node.get(step) if isinstance(node, Mapping) else None
     return node
 
 
@@ -107,6 +115,8 @@ def _fill(table: tuple[GuideRow, ...], record: Record, place: str, problems: lis
     for row in table:
         value = row.constant if row.constant is not None else value_at(record, row.source)
         if row.when.startswith("equals:") and str(value) != row.when.removeprefix("equals:"):
+            continue
+        if row.when == "absent" and value_at(tree, row.target.replace("/", ".")) is not None:
             continue
         where = f"{place}/{row.target}"
         if value in (None, ""):
@@ -127,25 +137,25 @@ def _put(tree: Tree, path: str, value: Any) -> None:
     tree[last] = value
 
 
-def _read(name: str) -> list[GuideRow]:
+def _read(name: str, known: frozenset[str]) -> list[GuideRow]:
     try:
         with (HERE / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
             if reader.fieldnames != _COLUMNS:
                 raise TableError(f"{name}.csv:1: columns must be {','.join(_COLUMNS)}")
-            return [_row(values, f"{name}.csv:{line}") for line, values in enumerate(reader, start=2)]
+            return [_row(values, f"{name}.csv:{line}", known) for line, values in enumerate(reader, start=2)]
     except FileNotFoundError:
         raise TableError(f"{name}.csv does not exist") from None
 
 
-def _row(values: dict[str, str], place: str) -> GuideRow:
+def _row(values: dict[str, str], place: str, known: frozenset[str]) -> GuideRow:
     if None in values or None in values.values():
         raise TableError(f"{place}: wrong number of columns")
     convert, _, argument = values["convert"].partition(":")
-    if (convert or "text") not in CONVERSIONS:
+    if (convert or "text") not in known:
         raise TableError(f"{place}: convert {convert!r}")
     when = values["when"]
-    if when not in ("", "present") and not when.startswith("equals:"):
+    if when not in ("", "present", "absent") and not when.startswith("equals:"):
         raise TableError(f"{place}: when {when!r}")
     source = values["source"]
     constant = source[1:] if source.startswith("=") else None

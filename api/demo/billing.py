@@ -10,7 +10,7 @@ from api.demo import day
 from api.demo.step import Step
 from api.demo.trial import Trial
 from api.demo.waiting import control, job, payer_books, until
-from hub.billing import appeals, batches, listing
+from hub.billing import appeals, batches, listing, writing
 from hub.billing.appeals import Wish
 from hub.exchange.partners import partners_of
 from hub.operate import billed
@@ -197,7 +197,8 @@ async def _send_appeals(trial: Trial, payer: str) -> None:
         sums = [await listing.reconciliation(tx, protocol, identity) for protocol in given]
     for protocol in (one["protocol"] for one in sums if one["denied"]):
         async with trial.world.transaction(trial.tenant) as tx:
-            drafted = await appeals.draft(tx, Wish(payer_id=identity, protocol=protocol), "demo")
+            by = writing.origin(trial.world, trial.tenant, "demo")
+            drafted = await appeals.draft(tx, Wish(payer_id=identity, protocol=protocol), by)
             await appeals.send(trial.world, trial.tenant, tx, drafted, "demo")
 
 

@@ -15,8 +15,9 @@ from api.failures import Rejected
 from api.state import Caller, CallerDep, State, StateDep
 from canonical.problem import Problem
 from fhir import jsontext
-from hub.billing import appeals, batches, charges, checking, guides, intake, listing, submissions
+from hub.billing import appeals, batches, charges, checking, guides, intake, listing, submissions, writing
 from hub.billing.profiles import payers
+from hub.records.write import Origin
 from tiss import files, report
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
@@ -64,6 +65,10 @@ def _reader(caller: Caller) -> None:
 
 def _writer(caller: Caller) -> None:
     caller.require("tiss/write")
+
+
+def _by(state: State, caller: Caller) -> Origin:
+    return writing.origin(state.world, caller.tenant, caller.identity.subject)
 
 
 async def _bounded(request: Request) -> bytes:
@@ -238,9 +243,8 @@ async def resend(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response
 async def reopen(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response:
     """Give the guides of a blocked or refused batch back for repair; its number stays used."""
     _writer(caller)
-    today = state.world.now().astimezone(ZoneInfo(caller.tenant.zone)).date()
     async with state.world.transaction(caller.tenant) as tx:
-        count = await batches.reopen(tx, batch_id, caller.identity.subject, today)
+        count = await batches.reopen(tx, batch_id, _by(state, caller))
     return _json({"guides": count})
 
 
@@ -249,7 +253,7 @@ async def enter_protocol(submission_id: UUID, wish: ProtocolWish, state: StateDe
     """Enter the protocol of a batch whose reply was lost."""
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        await submissions.enter_protocol(state.world, tx, submission_id, wish.protocol, caller.identity.subject)
+        await submissions.enter_protocol(tx, submission_id, wish.protocol, _by(state, caller))
     return _json({"protocol": wish.protocol})
 
 
@@ -260,7 +264,7 @@ async def draft_appeal(wish: AppealWish, state: StateDep, caller: CallerDep) -> 
     async with state.world.transaction(caller.tenant) as tx:
         payer = await listing.payer_id(tx, wish.payer)
         wanted = appeals.Wish(payer_id=payer, protocol=wish.protocol, denials=tuple(wish.denials), texts=wish.texts)
-        appeal = await appeals.draft(tx, wanted, caller.identity.subject)
+        appeal = await appeals.draft(tx, wanted, _by(state, caller))
     return _json(await _appeal(state, caller, appeal), 201)
 
 
@@ -278,7 +282,7 @@ async def discard_appeal(appeal_id: UUID, state: StateDep, caller: CallerDep) ->
     """Drop a draft; its denials are open again."""
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        await appeals.discard(tx, appeal_id, caller.identity.subject)
+        await appeals.discard(tx, appeal_id, _by(state, caller))
     return Response(status_code=204)
 
 

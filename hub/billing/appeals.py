@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import csv
 import datetime
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from canonical.billing import money
 from canonical.errors import Conflict, NotFound, TryLater
 from canonical.identity import new_id
-from hub.billing import batches, guides, numbers
+from hub.billing import appeal_records, batches, guides, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, profile_of
-from hub.billing.replies import hear
+from hub.billing.replies import Refusal, hear
+from hub.billing.responses import REFUSED as NOT_TAKEN
+from hub.billing.responses import Said
 from hub.billing.sealing import seal
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
+from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.table import HERE
@@ -32,6 +33,8 @@ STATUS = "SOLIC_STATUS_RECURSO_GLOSA"
 OPERATION = transactions.of(TRANSACTION).service
 STATUS_OPERATION = transactions.of(STATUS).service
 DRAFT, SENDING, RECEIVED, REFUSED, ANSWERED = "rascunho", "enviando", "recebido", "rejeitado", "respondido"
+DISCARDED = "descartado"
+DECIDED = "3"  # statusProtocolo of what has been analysed
 LONGEST_JUSTIFICATION = 500
 MOST_GUIDES = 100
 
@@ -61,7 +64,7 @@ def template(glosa: str) -> str:
     return found.get(glosa) or found.get(glosa[:2]) or found["default"]
 
 
-async def draft(tx: Transaction, wish: Wish, actor: str) -> UUID:
+async def draft(tx: Transaction, wish: Wish, by: Origin) -> UUID:
     """An appeal in draft over open denials of one protocol; raises NotFound when there is none to appeal."""
     profile = await payer(tx, wish.payer_id)
     rows = await tx.rows(
@@ -88,7 +91,8 @@ async def draft(tx: Transaction, wish: Wish, actor: str) -> UUID:
         [row["id"] for row in chosen],
         [_why(row, wish.texts or {}) for row in chosen],
     )
-    await audit.note(tx, actor, "draft-appeal", f"appeal/{identity}")
+    await appeal_records.save_claims(tx, identity, by)
+    await audit.note(tx, by.actor, "draft-appeal", f"appeal/{identity}")
     return identity
 
 
@@ -115,14 +119,15 @@ def _why(row: Row, texts: Mapping[str, str]) -> str:
     return latin1.fit(" ".join(own.split()), LONGEST_JUSTIFICATION)
 
 
-async def discard(tx: Transaction, appeal_id: UUID, actor: str) -> None:
+async def discard(tx: Transaction, appeal_id: UUID, by: Origin) -> None:
     """Drop a draft; its denials are open again. Raises NotFound, Conflict."""
     row = await _appeal(tx, appeal_id)
     if row["status"] != DRAFT:
         raise Conflict("only a draft can be dropped")
+    await appeal_records.discarded(tx, appeal_id, DISCARDED, by)
     await _release(tx, appeal_id)
-    await _set(tx, appeal_id, "descartado")
-    await audit.note(tx, actor, "discard-appeal", f"appeal/{appeal_id}")
+    await _set(tx, appeal_id, DISCARDED)
+    await audit.note(tx, by.actor, "discard-appeal", f"appeal/{appeal_id}")
 
 
 async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, actor: str) -> str:
@@ -130,7 +135,8 @@ async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, a
     row = await _appeal(tx, appeal_id)
     if row["status"] not in (DRAFT, batches.BLOCKED):
         raise Conflict("the appeal has been sent already")
-    today = world.now().astimezone(ZoneInfo(tenant.zone)).date()
+    by = writing.origin(world, tenant, actor)
+    today = writing.today(by)
     if deadline_passed(row, today):
         raise Conflict("the payer's deadline for this appeal is over")
     profile = await payer(tx, row["payer_id"])
@@ -145,8 +151,10 @@ async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, a
     )
     if sealed.content is None:
         await _set(tx, appeal_id, batches.BLOCKED)
+        await appeal_records.save_claims(tx, appeal_id, by)
         return batches.BLOCKED
     await queue(tx, profile, row, soap.envelope(sealed.content))
+    await appeal_records.save_claims(tx, appeal_id, by)
     await audit.note(tx, actor, "send-appeal", f"appeal/{appeal_id}")
     return SENDING
 
@@ -177,17 +185,8 @@ async def queue(tx: Transaction, profile: PayerProfile, row: Row, content: bytes
 
 async def _tree(tx: Transaction, profile: PayerProfile, row: Row) -> dict[str, Any]:
     """guiaRecursoGlosa: items by guide; a guide judged as a whole is appealed as a whole."""
-    rows = await tx.rows(
-        "SELECT d.glosa_code, d.amount_cents, d.justification, l.guide_number, l.sequence, i.tiss_table, i.code, "
-        "i.description, i.executed_on FROM denial d "
-        "JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id "
-        "LEFT JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.sequence = l.sequence "
-        "WHERE d.tenant_id = $1 AND d.appeal_id = $2 ORDER BY l.guide_number, l.sequence, d.glosa_code",
-        row["id"],
-    )
-    by_guide: dict[str, list[Row]] = defaultdict(list)
-    for found in rows:
-        by_guide[found["guide_number"]].append(found)
+    by_guide = await appeal_records.denials_of(tx, row["id"])
+    claimed = sum(found["amount_cents"] for group in by_guide.values() for found in group)
     number = await tx.value("SELECT number FROM batch WHERE tenant_id = $1 AND id = $2", row["batch_id"])
     if number is None or not row["batch_protocol"].isdigit():
         raise Conflict("an appeal needs the batch it is about, and a numeric protocol")
@@ -201,7 +200,7 @@ async def _tree(tx: Transaction, profile: PayerProfile, row: Row) -> dict[str, A
         "numeroLote": str(number),
         "numeroProtocolo": row["batch_protocol"],
         "opcaoRecurso": _protocol(whole) if whole else {"recursoGuia": [_guide(n, of) for n, of in by_guide.items()]},
-        "valorTotalRecursado": money(sum(found["amount_cents"] for found in rows)),
+        "valorTotalRecursado": money(claimed),
     }
 
 
@@ -249,25 +248,37 @@ async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     """The answer to an appeal: its protocol, or a refusal kept verbatim (its denials are then open again)."""
     appeal_id = UUID(reply.purpose["appeal"])
     heard = hear(reply.content)
+    by = writing.origin(world, tenant, message_id=reply.message_id)
     protocol = heard.first(answers.AppealProtocol)
     if isinstance(protocol, answers.AppealProtocol):
-        await tx.run(
-            "UPDATE appeal SET protocol = $3, status = $4, reason = NULL, updated_at = now() "
-            "WHERE tenant_id = $1 AND id = $2",
-            appeal_id,
-            protocol.number,
-            RECEIVED,
-        )
-        await tx.run(
-            "UPDATE batch SET status = 'recurso', updated_at = now() FROM appeal a WHERE batch.tenant_id = $1 "
-            "AND a.tenant_id = $1 AND a.id = $2 AND batch.id = a.batch_id",
-            appeal_id,
-        )
+        await _taken(tx, appeal_id, protocol.number, by)
     elif heard.refusal is not None and heard.refusal.action != "retry":
-        await _set(tx, appeal_id, REFUSED, heard.refusal.reason)
-        await _release(tx, appeal_id)
+        await _refused(tx, appeal_id, heard.refusal, by)
     else:
         await _set(tx, appeal_id, "incerto", heard.refusal.reason if heard.refusal else heard.unreadable)
+
+
+async def _taken(tx: Transaction, appeal_id: UUID, protocol: str, by: Origin) -> None:
+    await tx.run(
+        "UPDATE appeal SET protocol = $3, status = $4, reason = NULL, updated_at = now() "
+        "WHERE tenant_id = $1 AND id = $2",
+        appeal_id,
+        protocol,
+        RECEIVED,
+    )
+    await tx.run(
+        "UPDATE batch SET status = 'recurso', updated_at = now() FROM appeal a WHERE batch.tenant_id = $1 "
+        "AND a.tenant_id = $1 AND a.id = $2 AND batch.id = a.batch_id",
+        appeal_id,
+    )
+    await appeal_records.answered(tx, appeal_id, Said(protocol=protocol, status="1"), by)
+
+
+async def _refused(tx: Transaction, appeal_id: UUID, why: Refusal, by: Origin) -> None:
+    error = answers.Glosa(code=why.code, text=why.text)
+    await appeal_records.answered(tx, appeal_id, Said(status=NOT_TAKEN, text=why.reason, errors=(error,)), by)
+    await _set(tx, appeal_id, REFUSED, why.reason)
+    await _release(tx, appeal_id)
 
 
 @reconcile(OPERATION)
@@ -293,6 +304,9 @@ async def answered(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
         ANSWERED,
         found.granted_cents,
     )
+    by = writing.origin(world, tenant, message_id=reply.message_id)
+    said = Said(protocol=found.protocol, status=DECIDED)
+    await appeal_records.answered(tx, appeal_id, said, by, found.lines)
     for line in found.lines:
         await tx.run(
             "UPDATE denial SET granted_cents = $5, status = CASE WHEN $5 >= amount_cents THEN 'revertida' "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,11 +11,12 @@ from uuid import UUID
 from canonical.errors import Conflict, NotFound
 from canonical.identity import new_id
 from canonical.problem import Problem
-from hub.billing import checking, guides, numbers
+from hub.billing import checking, claims, guides, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, payers
 from hub.billing.sealing import seal
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
+from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.guides import plan
@@ -98,15 +98,20 @@ async def _close(world: World, tenant: Tenant, tx: Transaction, profile: PayerPr
         checking.table_versions(),
         guides.told(sealed.problems),
     )
+    guide_status = "bloqueada" if sealed.content is None else "enviada"
+    identities = [row["id"] for row in rows]
     await tx.run(
         "UPDATE guide SET batch_id = $2, status = $3, updated_at = now() WHERE tenant_id = $1 AND id = ANY($4::uuid[])",
         batch_id,
-        "bloqueada" if sealed.content is None else "enviada",
-        [row["id"] for row in rows],
+        guide_status,
+        identities,
     )
     await _tell_guides(tx, rows, sealed.problems)
+    sent = {"number": number, "status": guide_status, "message": None}
     if sealed.content is not None:
         await send(tx, profile, batch_id, number, sealed.content)
+        sent["message"] = await tx.value("SELECT message_id FROM batch WHERE tenant_id = $1 AND id = $2", batch_id)
+    await claims.batched(tx, profile, identities, sent, writing.origin(world, tenant))
     await audit.note(tx, "billing", "close-batch", f"batch/{batch_id}", "success" if sealed.content else "failure")
     return Closed(id=batch_id, number=number, guides=len(rows), status=status)
 
@@ -163,7 +168,7 @@ async def resend(tx: Transaction, batch_id: UUID, actor: str) -> UUID:
     return await send(tx, await payer(tx, row["payer_id"]), batch_id, row["number"], content_of(bytes(kept)))
 
 
-async def reopen(tx: Transaction, batch_id: UUID, actor: str, today: datetime.date) -> int:
+async def reopen(tx: Transaction, batch_id: UUID, by: Origin) -> int:
     """Give the guides of a blocked or refused batch back for repair; returns how many. Its number stays used."""
     row = await _batch(tx, batch_id)
     if row["status"] not in (BLOCKED, REFUSED):
@@ -174,8 +179,8 @@ async def reopen(tx: Transaction, batch_id: UUID, actor: str, today: datetime.da
         batch_id,
     )
     await tx.run("UPDATE batch SET status = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2", batch_id, ENDED)
-    await audit.note(tx, actor, "reopen-batch", f"batch/{batch_id}")
-    await guides.rebuild(tx, today, [guide["id"] for guide in found])
+    await audit.note(tx, by.actor, "reopen-batch", f"batch/{batch_id}")
+    await guides.rebuild(tx, by, [guide["id"] for guide in found])
     return len(found)
 
 

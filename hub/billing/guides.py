@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from canonical.errors import Misconfigured
 from canonical.identity import new_id
 from canonical.problem import Problem, blocking
 from hub.billing import charges as open_charges
-from hub.billing import checking, messages, numbers
+from hub.billing import checking, claims, messages, numbers, writing
 from hub.billing.cases import Case, cases
 from hub.billing.profiles import PayerProfile, payers
+from hub.records.write import Origin, Write
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema
@@ -31,14 +31,8 @@ from tiss import tables
 from tiss.build import UnknownElement
 
 READY, PENDING = "pronta", "pendente"
-_GUIDE = (
-    "id", "payer_id", "kind", "number", "status", "tiss_version", "patient_id", "encounter_id", "coverage_id",
-    "competence", "executed_on", "total_cents", "tree", "problems",
-)  # fmt: skip
-_ITEM = (
-    "guide_id", "sequence", "section", "tiss_table", "code", "description", "executed_on", "quantity", "unit_cents",
-    "total_cents", "charge_id",
-)  # fmt: skip
+_GUIDE = ("id", "payer_id", "created_at", "status", "tree", "problems", *claims.COLUMNS)
+_ITEM = ("guide_id", *claims.ITEM_COLUMNS)
 
 
 # one builder per tenant at a time, so that no visit is cut in two
@@ -59,10 +53,12 @@ class Built:
 
 async def build_guides(world: World, tenant: Tenant) -> Built:
     """Build the guides of all open charges and try those that wait again."""
-    today = world.now().astimezone(ZoneInfo(tenant.zone)).date()
+    by = writing.origin(world, tenant)
     async with world.transaction(tenant) as tx:
         await tx.value(_ONE_BUILDER)
-        total = await _rebuild(tx, await payers(tx), today)
+        profiles = await payers(tx)
+        await writing.keep_parties(tx, profiles, by)
+        total = await _rebuild(tx, profiles, by)
     while True:
         async with world.transaction(tenant) as tx:
             await tx.value(_ONE_BUILDER)
@@ -72,18 +68,17 @@ async def build_guides(world: World, tenant: Tenant) -> Built:
                 return total
             around = await open_charges.surroundings(tx, found)
             made = list(cases(found, around, profiles, tables.installed()))
-            total = total.plus(await _store(tx, made, today))
+            total = total.plus(await _store(tx, made, by))
             if not made:
                 return total
 
 
-async def rebuild(tx: Transaction, today: datetime.date, guide_ids: Sequence[UUID] = ()) -> Built:
+async def rebuild(tx: Transaction, by: Origin, guide_ids: Sequence[UUID] = ()) -> Built:
     """Build waiting guides again from their charges; with `guide_ids`, only those."""
-    return await _rebuild(tx, await payers(tx), today, guide_ids)
+    return await _rebuild(tx, await payers(tx), by, guide_ids)
 
 
-async def _store(tx: Transaction, made: Sequence[Case], today: datetime.date) -> Built:
-    guides, items, links = [], [], []
+async def _store(tx: Transaction, made: Sequence[Case], by: Origin) -> Built:
     counted = Counter(case.profile.partner.id for case in made)
     free = {payer_id: await numbers.take(tx, payer_id, "guia", count) for payer_id, count in counted.items()}
     numbered = []
@@ -91,48 +86,70 @@ async def _store(tx: Transaction, made: Sequence[Case], today: datetime.date) ->
         numbered.append((case, str(free[case.profile.partner.id])))
         free[case.profile.partner.id] += 1
     # off the event loop: a thousand guides are seconds of work
-    finished = await asyncio.to_thread(lambda: [finish(case, number, today) for case, number in numbered])
-    for case, values in zip(made, finished, strict=True):
-        identity = new_id()
-        guides.append((identity, case.profile.partner.id, *values))
-        items += item_rows(identity, case)
-        links += [(identity, charge.id) for charge in case.charges]
-    await bulk.insert(tx, schema.guide, _GUIDE, guides)
+    finished = await asyncio.to_thread(lambda: [finish(case, number, by.now, by) for case, number in numbered])
+    identities = [new_id() for _ in made]
+    await _write_claims(tx, identities, finished, by)
+    rows = list(zip(identities, made, finished, strict=True))
+    await bulk.insert(tx, schema.guide, _GUIDE, [_row(identity, case, one) for identity, case, one in rows])
+    items = [(identity, *item) for identity, _, one in rows for item in claims.items_of(one.claim)]
     await bulk.insert(tx, schema.guide_item, _ITEM, items)
+    links = [(identity, charge.id) for identity, case, _ in rows for charge in case.charges]
     await tx.run(
         "UPDATE charge SET guide_id = x.guide FROM unnest($2::uuid[], $3::text[]) AS x(guide, charge) "
         "WHERE charge.tenant_id = $1 AND charge.id = x.charge",
         [guide for guide, _ in links],
         [charge for _, charge in links],
     )
-    ready = sum(row[4] == READY for row in guides)
-    return Built(ready=ready, pending=len(guides) - ready)
+    ready = sum(one.ready for one in finished)
+    return Built(ready=ready, pending=len(finished) - ready)
 
 
-def finish(case: Case, number: str, today: datetime.date) -> tuple[Any, ...]:
-    """The guide's columns from `kind` on: its tree from the tables, its status from every check."""
+async def _write_claims(tx: Transaction, identities: Sequence[UUID], finished: Sequence[Finished], by: Origin) -> None:
+    writes = [
+        Write(type="Claim", id=str(identity), body=one.claim, skip_unchanged=True)
+        for identity, one in zip(identities, finished, strict=True)
+    ]
+    await writing.write(tx, writes, by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A guide as it will be stored: its tree, its Claim, its findings, and whether it may go out."""
+
+    tree: dict[str, Any]
+    claim: dict[str, Any]
+    problems: list[Problem]
+    created_at: datetime.datetime
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing blocks it."""
+        return not blocking(self.problems)
+
+    @property
+    def status(self) -> str:
+        """The guide's status that follows."""
+        return READY if self.ready else PENDING
+
+
+def _row(identity: UUID, case: Case, one: Finished) -> tuple[Any, ...]:
+    """The guide's row (_GUIDE): what its Claim says, and what only the hub needs."""
+    tree = json.dumps(one.tree, ensure_ascii=False)
+    own = (identity, case.profile.partner.id, one.created_at, one.status, tree, told(one.problems))
+    return (*own, *claims.columns_of(one.claim))
+
+
+def finish(case: Case, number: str, created_at: datetime.datetime, by: Origin) -> Finished:
+    """The guide of a case: its tree and its Claim from the tables, its findings from every check."""
     case.record["guide"] = {"number": number}
     found = plan(case.kind)
     tree, problems = guide_tree(found, case.record, case.profile.version)
     problems = [*case.problems, *problems]
     if not blocking(problems):
-        problems += check_guide(case.profile, found.guide, tree, today)
-    first = case.charges[0]
-    day = case.executed_on
-    return (
-        case.kind,
-        number,
-        PENDING if blocking(problems) else READY,
-        case.profile.version,
-        first.patient_id,
-        first.encounter_id,
-        case.coverage.id if case.coverage else None,
-        f"{day:%Y%m}" if day else "",
-        day,
-        case.total_cents,
-        json.dumps(tree, ensure_ascii=False),
-        told(problems),
-    )
+        problems += check_guide(case.profile, found.guide, tree, writing.today(by))
+    status = PENDING if blocking(problems) else READY
+    claim = claims.body_of(case, tree, {"number": number, "status": status, "created_at": created_at})
+    return Finished(tree=tree, claim=claim, problems=problems, created_at=created_at)
 
 
 def check_guide(profile: PayerProfile, element: str, tree: dict[str, Any], today: datetime.date) -> list[Problem]:
@@ -152,28 +169,8 @@ def told(problems: Sequence[Problem]) -> str:
     return json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
 
 
-def item_rows(guide_id: UUID, case: Case) -> list[tuple[Any, ...]]:
-    """The guide_item rows of a case."""
-    return [
-        (
-            guide_id,
-            item["sequence"],
-            "outrasDespesas" if item["expense"] else "procedimentos",
-            item["table"],
-            item["code"],
-            item["description"],
-            item["date"],
-            float(item["quantity"] or 0),
-            item["unit_cents"] or 0,
-            item["total_cents"] or 0,
-            item["charge_id"],
-        )
-        for item in case.items
-    ]
-
-
 async def _rebuild(
-    tx: Transaction, profiles: Sequence[PayerProfile], today: datetime.date, guide_ids: Sequence[UUID] = ()
+    tx: Transaction, profiles: Sequence[PayerProfile], by: Origin, guide_ids: Sequence[UUID] = ()
 ) -> Built:
     """Waiting guides, and ready ones whose charges or version changed meanwhile, from their charges as they are."""
     speaks = {profile.partner.id: profile.version for profile in profiles}
@@ -187,19 +184,21 @@ async def _rebuild(
     by_guide = await open_charges.charges_of(tx, [row["id"] for row in rows])
     found = [charge for group in by_guide.values() for charge in group]
     around = await open_charges.surroundings(tx, found)
-    done = Built()
+    again: list[tuple[Row, Case]] = []
+    gone: list[UUID] = []
     for row in rows:
         own = [profile for profile in profiles if profile.partner.id == row["payer_id"]]
-        again = list(cases(by_guide.get(row["id"], []), around, own, tables.installed()))
-        if len(again) == 1 and again[0].kind == row["kind"]:
-            done = done.plus(await _replace(tx, row, again[0], today))
+        found_cases = list(cases(by_guide.get(row["id"], []), around, own, tables.installed()))
+        if len(found_cases) == 1 and found_cases[0].kind == row["kind"]:
+            again.append((row, found_cases[0]))
         else:
-            await _cancel(tx, row["id"])
-    return done
+            gone.append(row["id"])
+    await _cancel(tx, gone, by)
+    return await _replace(tx, again, by)
 
 
 _STALE = """
-SELECT g.id, g.number, g.kind, g.payer_id FROM guide g
+SELECT g.id, g.number, g.kind, g.payer_id, g.created_at FROM guide g
 JOIN unnest($2::uuid[], $3::text[]) AS x(payer, version) ON x.payer = g.payer_id
 WHERE g.tenant_id = $1 AND g.batch_id IS NULL AND (cardinality($4::uuid[]) = 0 OR g.id = ANY($4::uuid[]))
 AND (g.status = 'pendente' OR (g.status = 'pronta' AND (g.tiss_version <> x.version OR EXISTS (
@@ -210,27 +209,42 @@ ORDER BY g.id LIMIT 2000 FOR UPDATE OF g SKIP LOCKED
 """
 
 
-async def _cancel(tx: Transaction, guide_id: UUID) -> None:
-    """A guide that no longer stands for its charges: they are open again, its number stays used."""
-    await tx.run("UPDATE charge SET guide_id = NULL WHERE tenant_id = $1 AND guide_id = $2", guide_id)
-    await tx.run("UPDATE guide SET status = 'cancelada', updated_at = now() WHERE tenant_id = $1 AND id = $2", guide_id)
+async def _cancel(tx: Transaction, guide_ids: Sequence[UUID], by: Origin) -> None:
+    """Guides that no longer stand for their charges: they are open again, the numbers stay used."""
+    if not guide_ids:
+        return
+    await claims.change_status(tx, [str(one) for one in guide_ids], "cancelada", by)
+    await tx.run("UPDATE charge SET guide_id = NULL WHERE tenant_id = $1 AND guide_id = ANY($2::uuid[])", guide_ids)
+    await tx.run(
+        "UPDATE guide SET status = 'cancelada', updated_at = now() WHERE tenant_id = $1 AND id = ANY($2::uuid[])",
+        guide_ids,
+    )
 
 
-async def _replace(tx: Transaction, row: Row, case: Case, today: datetime.date) -> Built:
-    values = finish(case, row["number"], today)
-    columns = ("id", "payer_id", *_GUIDE[2:])
-    changed = ", ".join(f"{name} = ${n}" for n, name in enumerate(columns[2:], start=3))
+async def _replace(tx: Transaction, again: Sequence[tuple[Row, Case]], by: Origin) -> Built:
+    """Guides built again from their charges, as new versions of themselves."""
+    finished = await asyncio.to_thread(
+        lambda: [finish(case, row["number"], row["created_at"], by) for row, case in again]
+    )
+    await _write_claims(tx, [row["id"] for row, _ in again], finished, by)
+    for (row, case), one in zip(again, finished, strict=True):
+        await _replace_row(tx, row["id"], case, one)
+    ready = sum(one.ready for one in finished)
+    return Built(ready=ready, pending=len(finished) - ready)
+
+
+async def _replace_row(tx: Transaction, identity: UUID, case: Case, one: Finished) -> None:
+    changed = ", ".join(f"{name} = ${n}" for n, name in enumerate(_GUIDE[3:], start=3))
     await tx.run(
         f"UPDATE guide SET {changed}, version = version + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2",
-        row["id"],
-        *values,
+        identity,
+        *_row(identity, case, one)[3:],
     )
-    await tx.run("DELETE FROM guide_item WHERE tenant_id = $1 AND guide_id = $2", row["id"])
-    await bulk.insert(tx, schema.guide_item, _ITEM, item_rows(row["id"], case))
+    await tx.run("DELETE FROM guide_item WHERE tenant_id = $1 AND guide_id = $2", identity)
+    items = [(identity, *item) for item in claims.items_of(one.claim)]
+    await bulk.insert(tx, schema.guide_item, _ITEM, items)
     await tx.run(
         "UPDATE charge SET guide_id = NULL WHERE tenant_id = $1 AND guide_id = $2 AND NOT id = ANY($3::text[])",
-        row["id"],
+        identity,
         [charge.id for charge in case.charges],
     )
-    ready = values[2] == READY
-    return Built(ready=int(ready), pending=int(not ready))

@@ -9,9 +9,10 @@ from uuid import UUID
 from canonical.errors import NotFound
 from canonical.identity import bytes_number, new_id
 from canonical.problem import Problem
-from hub.billing import listing, statements
+from hub.billing import listing, statements, writing
 from hub.billing.profiles import payer
 from hub.guard import audit
+from hub.records.write import Origin
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 from tiss import answers, replies, soap
@@ -41,7 +42,7 @@ async def take_file(world: World, tenant: Tenant, raw: bytes, actor: str) -> Tak
         await audit.note(tx, actor, "upload-statement", f"message/{message_id}")
     found = _read(raw)
     async with world.transaction(tenant) as tx:
-        taken = await _store(world, tx, message_id, found)
+        taken = await _store(tx, writing.origin(world, tenant, actor, message_id), message_id, found)
         await tx.run(
             "UPDATE message SET status = $3, problems = $4, finished_at = now() WHERE tenant_id = $1 AND id = $2",
             message_id,
@@ -64,7 +65,7 @@ def _read(raw: bytes) -> list[answers.Statement] | Problem:
     return found or Problem("statement.none")
 
 
-async def _store(world: World, tx: Transaction, message_id: UUID, found: list[answers.Statement] | Problem) -> Taken:
+async def _store(tx: Transaction, by: Origin, message_id: UUID, found: list[answers.Statement] | Problem) -> Taken:
     if isinstance(found, Problem):
         return Taken(message_id=message_id, protocols=0, fresh=0, problems=(found,))
     problems: list[Problem] = []
@@ -75,7 +76,7 @@ async def _store(world: World, tx: Transaction, message_id: UUID, found: list[an
         except NotFound:
             problems.append(Problem("statement.unknown-payer", statement.where))
             continue
-        source = statements.Source(profile=profile, message_id=message_id, on=world.now().date())
+        source = statements.Source(profile=profile, by=by)
         fresh += await statements.take_in(tx, source, statement)
     protocols = sum(len(statement.protocols) for statement in found)
     return Taken(message_id=message_id, protocols=protocols, fresh=fresh, problems=tuple(problems))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from canonical.errors import Misconfigured
-from hub.billing import appeals, batches, submissions
+from hub.billing import appeals, batches, submissions, writing
 from hub.billing.profiles import PayerProfile, payer, payers
+from hub.billing.replies import Refusal
 from hub.billing.submissions import Question
 from hub.exchange.outbox import Outgoing, enqueue
+from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
@@ -61,7 +63,7 @@ async def poll(world: World, tenant: Tenant) -> Polled:
             async with world.transaction(tenant) as tx:
                 profile = await payer(tx, payer_id)
                 found = Polled()
-                await _turned_away(tx, profile)
+                await _turned_away(tx, profile, writing.origin(world, tenant))
                 await _protocols(world, tenant, tx, profile, found)
                 await _appeals(world, tenant, tx, profile, found)
         except Misconfigured as error:
@@ -79,9 +81,10 @@ def due(world: World, polled_at: datetime.datetime | None, profile: PayerProfile
     return polled_at is None or (world.now() - polled_at).total_seconds() >= profile.poll_minutes * 60
 
 
-async def _turned_away(tx: Transaction, profile: PayerProfile) -> None:
+async def _turned_away(tx: Transaction, profile: PayerProfile, by: Origin) -> None:
     for row in await tx.rows(_TURNED_AWAY, profile.partner.id):
-        await submissions.refuse(tx, row["id"], row["batch_id"], row["last_error"] or "transport")
+        why = Refusal(code="", text=row["last_error"] or "transport", action="refused")
+        await submissions.refuse(tx, (row["id"], row["batch_id"]), why, by)
 
 
 async def _protocols(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, done: Polled) -> None:

@@ -13,25 +13,22 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from canonical.billing import money
-from canonical.errors import Refused
 from canonical.identity import new_id
 from canonical.problem import Problem
-from hub.billing import guides
+from hub.billing import benefits, guides, writing
+from hub.billing.judgement import Line, lines_of, refuse_unbelievable, sums, whole_protocol
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.replies import hear
 from hub.billing.submissions import ENDED, STATEMENT_OPERATION
 from hub.exchange.handlers import Reply, on_reply
+from hub.records.write import Origin
 from hub.store import bulk
-from hub.store.database import Transaction
+from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema
 from hub.world import Tenant, World
 from tiss import answers
 
 OPEN = "aberta"
-_LARGEST_SEQUENCE = 1_000_000
-_LARGEST_CENTS = 10**14
-_LONGEST_NUMBER = 100
 _LINE = (
     "id", "statement_id", "payer_id", "protocol", "guide_number", "sequence", "tiss_table", "code", "billed_cents",
     "processed_cents", "paid_cents", "denied_cents", "guide_id", "message_id", "orphan",
@@ -44,36 +41,22 @@ _DENIAL = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a statement came from: the payer, the message that holds it, and the day it was received."""
+    """Where a statement came from: the payer, and who takes it in, when and out of which message."""
 
     profile: PayerProfile
-    message_id: UUID | None
-    on: datetime.date
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One judged item, or a guide judged as a whole (sequence 0)."""
-
-    guide_number: str
-    sequence: int
-    table: str
-    code: str
-    billed: int
-    processed: int
-    paid: int
-    glosas: tuple[answers.Glosa, ...]
+    by: Origin
 
     @property
-    def denied(self) -> int:
-        """The sum of the glosas that name an amount."""
-        return sum(glosa.cents or 0 for glosa in self.glosas)
+    def on(self) -> datetime.date:
+        """The tenant's day of its receipt."""
+        return writing.today(self.by)
 
 
 @on_reply(STATEMENT_OPERATION)
 async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """Read the statements of a reply; a submission ends when the payer says its protocol has ended."""
-    source = Source(profile=profile_of(reply.partner), message_id=reply.message_id, on=world.now().date())
+    by = writing.origin(world, tenant, message_id=reply.message_id)
+    source = Source(profile=profile_of(reply.partner), by=by)
     for statement in hear(reply.content).answers:
         if isinstance(statement, answers.Statement):
             await take_in(tx, source, statement)
@@ -87,11 +70,11 @@ async def take_in(tx: Transaction, source: Source, statement: answers.Statement)
 async def _protocol(
     tx: Transaction, source: Source, statement: answers.Statement, protocol: answers.StatementProtocol
 ) -> bool:
-    lines = [line for guide in protocol.guides for line in lines_of(guide)]
-    lines += whole_protocol(protocol, sum(line.denied for line in lines))
-    refuse_unbelievable(protocol.number, lines)
+    told = [line for guide in protocol.guides for line in lines_of(guide)]
+    told += whole_protocol(protocol, sum(line.denied for line in told))
+    refuse_unbelievable(protocol.number, told)
     payer_id = source.profile.partner.id
-    digest = hashlib.sha256(repr((protocol.number, lines)).encode()).hexdigest()
+    digest = hashlib.sha256(repr((protocol.number, told)).encode()).hexdigest()
     # one statement of a payer at a time: two replies must not both replace the former
     await tx.run("SELECT 1 FROM partner WHERE tenant_id = $1 AND id = $2 FOR UPDATE", payer_id)
     former = await tx.row(
@@ -103,17 +86,39 @@ async def _protocol(
     if former is not None and former["digest"] == digest:
         await _follow(tx, payer_id, submission, protocol)
         return False
+    on = _day(statement.issued_on) or source.on
+    items = await _items(tx, payer_id, [guide.provider_number for guide in protocol.guides])
+    place = benefits.Told(profile=source.profile, protocol=protocol, number=statement.number, on=on, by=source.by)
+    lines = await benefits.save_lines(tx, place, told, _ours(items), await _listed(tx, former))
     if former is not None:
         await _replace(tx, former["id"])
-    items = await _items(tx, payer_id, [guide.provider_number for guide in protocol.guides])
     known, problems = _judge(protocol, lines, items)
-    head = (submission, statement.number, protocol.number, protocol.status, _day(statement.issued_on) or source.on)
+    head = (submission, statement.number, protocol.number, protocol.status, on)
     statement_id = await _insert(tx, source, head, lines, (digest, guides.told(problems)))
     await _store(tx, source, (statement_id, protocol.number), lines, known)
     if former is not None:
         await _carry_over(tx, former["id"], statement_id)
     await _follow(tx, payer_id, submission, protocol)
     return True
+
+
+def _ours(items: dict[tuple[str, int], dict[str, Any]]) -> dict[str, benefits.Guide]:
+    """Our guides that a statement names, by number."""
+    return {
+        number: benefits.Guide(id=item["guide_id"], batch_id=item["batch_id"])
+        for (number, sequence), item in items.items()
+        if sequence == 0 and item["guide_id"] is not None
+    }
+
+
+async def _listed(tx: Transaction, former: Row | None) -> list[str]:
+    """The guide numbers of the statement that is replaced."""
+    if former is None:
+        return []
+    rows = await tx.rows(
+        "SELECT DISTINCT guide_number FROM statement_line WHERE tenant_id = $1 AND statement_id = $2", former["id"]
+    )
+    return [row["guide_number"] for row in rows]
 
 
 async def _insert(
@@ -133,76 +138,9 @@ async def _insert(
         sum(line.paid for line in lines),
         sum(line.denied for line in lines),
         *marks,
-        source.message_id,
+        source.by.message_id,
     )
     return statement_id
-
-
-def refuse_unbelievable(protocol: str, lines: Sequence[Line]) -> None:
-    """Raise Refused for numbers no statement can mean: amounts have ten digits, sequences four, protocols twelve."""
-    if max(len(protocol), *(len(line.guide_number) for line in lines), 0) > _LONGEST_NUMBER:
-        raise Refused("the statement holds a number out of range", code="statement.range")
-    for line in lines:
-        amounts = (line.billed, line.processed, line.paid, line.denied)
-        if line.sequence > _LARGEST_SEQUENCE or any(abs(amount) > _LARGEST_CENTS for amount in amounts):
-            raise Refused("the statement holds a number out of range", code="statement.range")
-
-
-def lines_of(guide: answers.StatementGuide) -> list[Line]:
-    """The lines of a guide: its items, and one for the whole guide where only that was judged."""
-    found = [
-        Line(
-            guide_number=guide.provider_number,
-            sequence=item.sequence,
-            table=item.table,
-            code=item.code,
-            billed=item.billed_cents,
-            processed=item.processed_cents,
-            paid=item.paid_cents,
-            glosas=item.glosas,
-        )
-        for item in guide.items
-    ]
-    if found and not guide.glosas:
-        return found
-    whole = Line(
-        guide_number=guide.provider_number,
-        sequence=0,
-        table="",
-        code="",
-        billed=guide.billed_cents if not found else 0,
-        processed=guide.processed_cents if not found else 0,
-        paid=guide.paid_cents if not found else 0,
-        glosas=_whole_glosas(guide, sum(line.denied for line in found)),
-    )
-    return [*found, whole]
-
-
-def whole_protocol(protocol: answers.StatementProtocol, told_by_guides: int) -> list[Line]:
-    """A line for glosas on the protocol itself: what it denies beyond its guides, on the first code."""
-    if not protocol.glosas:
-        return []
-    stated = protocol.glosa_cents if protocol.glosa_cents is not None else protocol.billed_cents - protocol.paid_cents
-    rest = max(0, stated - told_by_guides)
-    glosas = tuple(
-        answers.Glosa(code=glosa.code, text=glosa.text, cents=rest if position == 0 else 0, where=glosa.where)
-        for position, glosa in enumerate(protocol.glosas)
-    )
-    billed = protocol.billed_cents if not protocol.guides else 0
-    paid = protocol.paid_cents if not protocol.guides else 0
-    return [
-        Line(guide_number="", sequence=0, table="", code="", billed=billed, processed=billed, paid=paid, glosas=glosas)
-    ]
-
-
-def _whole_glosas(guide: answers.StatementGuide, told_by_items: int) -> tuple[answers.Glosa, ...]:
-    """The guide's own glosas; the first carries what the guide's total denies beyond its items."""
-    stated = guide.glosa_cents if guide.glosa_cents is not None else guide.billed_cents - guide.paid_cents
-    rest = max(0, stated - told_by_items)
-    return tuple(
-        answers.Glosa(code=glosa.code, text=glosa.text, cents=rest if position == 0 else 0, where=glosa.where)
-        for position, glosa in enumerate(guide.glosas)
-    )
 
 
 def _judge(
@@ -229,25 +167,10 @@ def _judge(
     return known, problems
 
 
-def sums(protocol: answers.StatementProtocol, lines: Sequence[Line]) -> list[Problem]:
-    """Where the statement's own amounts disagree: informado = liberado + glosa (+ open), parts = totals."""
-    found: list[str] = []
-    for name, stated, counted in (
-        ("informado", protocol.billed_cents, sum(line.billed for line in lines)),
-        ("liberado", protocol.paid_cents, sum(line.paid for line in lines)),
-    ):
-        if stated != counted:
-            found.append(f"{name} {money(stated)}, soma dos itens {money(counted)}")
-    over = sum(line.sequence > 0 and line.paid + line.denied > line.billed for line in lines)
-    if over:
-        found.append(f"liberado + glosa acima do informado em {over} item(ns)")
-    return [Problem("statement.sum", protocol.where, args=(("what", what),)) for what in found]
-
-
 async def _items(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dict[tuple[str, int], dict[str, Any]]:
     """Our items by guide number and sequence; sequence 0 stands for the guide itself."""
     rows = await tx.rows(
-        "SELECT g.id, g.number, g.total_cents AS whole, i.sequence, i.code, i.total_cents FROM guide g "
+        "SELECT g.id, g.batch_id, g.number, g.total_cents AS whole, i.sequence, i.code, i.total_cents FROM guide g "
         "LEFT JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = g.id "
         "WHERE g.tenant_id = $1 AND g.payer_id = $2 AND g.number = ANY($3::text[])",
         payer_id,
@@ -255,7 +178,8 @@ async def _items(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dic
     )
     found: dict[tuple[str, int], dict[str, Any]] = {("", 0): {"guide_id": None, "code": "", "total_cents": 0}}
     for row in rows:
-        found[(row["number"], 0)] = {"guide_id": row["id"], "code": "", "total_cents": row["whole"]}
+        whole = {"guide_id": row["id"], "batch_id": row["batch_id"], "code": "", "total_cents": row["whole"]}
+        found[(row["number"], 0)] = whole
         if row["sequence"] is not None:
             item = {"guide_id": row["id"], "code": row["code"], "total_cents": row["total_cents"]}
             found[(row["number"], row["sequence"])] = item
@@ -278,7 +202,7 @@ async def _store(
         guide_id = item["guide_id"] if item else None
         rows.append(
             (identity, statement_id, payer_id, protocol, line.guide_number, line.sequence, line.table or None,
-             line.code or None, line.billed, line.processed, line.paid, line.denied, guide_id, source.message_id,
+             line.code or None, line.billed, line.processed, line.paid, line.denied, guide_id, source.by.message_id,
              "" if item else "sem item correspondente")
         )  # fmt: skip
         denials += [

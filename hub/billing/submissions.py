@@ -5,7 +5,6 @@ A batch whose reply was lost goes out again with the same bytes under the same n
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,14 +12,16 @@ from zoneinfo import ZoneInfo
 
 from canonical.errors import Conflict, Misconfigured, NotFound, TryLater
 from canonical.problem import blocking
-from hub.billing import batches, checking, messages
+from hub.billing import batches, checking, messages, responses, writing
 from hub.billing.profiles import PayerProfile, profile_of
-from hub.billing.replies import Heard, hear
+from hub.billing.replies import Heard, Refusal, hear
+from hub.billing.responses import Said
 from hub.exchange import lanes
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
-from hub.store.database import Transaction
+from hub.records.write import Origin
+from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from tiss import answers, soap, transactions
 
@@ -41,17 +42,32 @@ async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     submission, batch = UUID(reply.purpose["submission"]), UUID(reply.purpose["batch"])
     heard = hear(reply.content)
     profile = profile_of(reply.partner)
+    by = writing.origin(world, tenant, message_id=reply.message_id)
     if await tx.value("SELECT protocol FROM submission WHERE tenant_id = $1 AND id = $2 FOR UPDATE", submission):
         return  # the payer has it, whatever it says to a repetition
     if heard.refusal is not None and heard.refusal.code in profile.already_received:
         await _set(tx, submission, batch, SENT, heard.refusal.reason)
     elif heard.refusal is not None and heard.refusal.action != "retry":
-        await refuse(tx, submission, batch, heard.refusal.reason)
+        await refuse(tx, (submission, batch), heard.refusal, by)
     elif protocol := protocol_of(heard):
-        await set_protocol(tx, submission, batch, protocol, world.now())
+        await set_protocol(tx, (submission, batch), said_by(heard, protocol), by)
     else:
         reason = heard.refusal.reason if heard.refusal else heard.unreadable
         await _set(tx, submission, batch, UNKNOWN, reason)
+
+
+def said_by(heard: Heard, protocol: str) -> Said:
+    """What an answer with a protocol says of the batch and of single guides in it."""
+    found = heard.first(answers.Protocol, answers.Status)
+    if isinstance(found, answers.Status):
+        return Said(protocol=protocol, status=found.status, guides=_by_guide(found.guides))
+    if isinstance(found, answers.Protocol):
+        return Said(protocol=protocol, status="1", errors=found.glosas, guides=_by_guide(found.guides))
+    return Said(protocol=protocol, status="1")
+
+
+def _by_guide(states: tuple[answers.GuideState, ...]) -> dict[str, tuple[answers.Glosa, ...]]:
+    return {state.provider_number: state.glosas for state in states if state.glosas}
 
 
 def protocol_of(heard: Heard) -> str:
@@ -60,17 +76,16 @@ def protocol_of(heard: Heard) -> str:
     return found.number if isinstance(found, answers.Protocol | answers.Status) else ""
 
 
-async def set_protocol(
-    tx: Transaction, submission: UUID, batch: UUID | None, protocol: str, at: datetime.datetime
-) -> None:
-    """Record that the payer has the batch under `protocol`."""
+async def set_protocol(tx: Transaction, place: tuple[UUID, UUID | None], said: Said, by: Origin) -> None:
+    """Record that the payer has the batch of `place` (submission, batch) under the protocol it said."""
+    submission, batch = place
     await tx.run(
         "UPDATE submission SET protocol = $3, status = $4, reason = NULL, received_at = $5, "
         "sent_at = coalesce(sent_at, $5) WHERE tenant_id = $1 AND id = $2",
         submission,
-        protocol,
+        said.protocol,
         RECEIVED,
-        at,
+        by.now,
     )
     # an earlier sending of the same batch was this one: its reply was lost, its bytes were the same
     await tx.run(
@@ -78,7 +93,7 @@ async def set_protocol(
         "AND id <> $3 AND (protocol IS NULL OR protocol = $4)",
         batch,
         submission,
-        protocol,
+        said.protocol,
     )
     await tx.run(
         "UPDATE batch SET status = 'recebido', reason = NULL, updated_at = now() WHERE tenant_id = $1 AND id = $2",
@@ -87,14 +102,19 @@ async def set_protocol(
     await tx.run(
         "UPDATE guide SET status = 'recebida', updated_at = now() WHERE tenant_id = $1 AND batch_id = $2", batch
     )
+    await responses.answered(tx, batch, said, by)
 
 
-async def refuse(tx: Transaction, submission: UUID, batch: UUID, reason: str) -> None:
-    """Record that the payer will not take a batch; its guides wait to be given back."""
-    await _set(tx, submission, batch, REFUSED, reason)
+async def refuse(tx: Transaction, place: tuple[UUID, UUID], why: Refusal, by: Origin) -> None:
+    """Record that the payer will not take the batch of `place`; its guides wait to be given back."""
+    submission, batch = place
+    await _set(tx, submission, batch, REFUSED, why.reason)
     await tx.run(
         "UPDATE guide SET status = 'rejeitada', updated_at = now() WHERE tenant_id = $1 AND batch_id = $2", batch
     )
+    error = answers.Glosa(code=why.code, text=why.text)
+    said = Said(status=responses.REFUSED, text=why.reason, errors=(error,))
+    await responses.answered(tx, batch, said, by)
 
 
 async def _set(tx: Transaction, submission: UUID, batch: UUID, status: str, reason: str) -> None:
@@ -187,12 +207,13 @@ async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Repl
     if not isinstance(status, answers.Status):
         return  # an error or nothing readable: the reply is kept, the next poll asks again
     row = await tx.row(
-        "UPDATE submission SET payer_status = $3 WHERE tenant_id = $1 AND id = $2 RETURNING batch_id, protocol",
+        "SELECT batch_id, protocol, payer_status FROM submission WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
         submission,
-        status.status,
     )
     if row is None:
         return
+    if status.status != row["payer_status"]:
+        await _new_status(tx, submission, row, status, writing.origin(world, tenant, message_id=reply.message_id))
     if status.status in BATCH_STATUS:
         await tx.run(
             "UPDATE batch SET status = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2 "
@@ -215,7 +236,13 @@ async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Repl
         await tx.run("UPDATE submission SET settled = true WHERE tenant_id = $1 AND id = $2", submission)
 
 
-async def enter_protocol(world: World, tx: Transaction, submission: UUID, protocol: str, actor: str) -> None:
+async def _new_status(tx: Transaction, submission: UUID, row: Row, status: answers.Status, by: Origin) -> None:
+    await tx.run("UPDATE submission SET payer_status = $3 WHERE tenant_id = $1 AND id = $2", submission, status.status)
+    said = Said(protocol=row["protocol"] or "", status=status.status, guides=_by_guide(status.guides))
+    await responses.answered(tx, row["batch_id"], said, by)
+
+
+async def enter_protocol(tx: Transaction, submission: UUID, protocol: str, by: Origin) -> None:
     """A person learned the protocol of a batch whose reply was lost; raises NotFound, Conflict."""
     row = await tx.row(
         "SELECT batch_id, protocol, delivery_id FROM submission WHERE tenant_id = $1 AND id = $2 FOR UPDATE", submission
@@ -224,7 +251,7 @@ async def enter_protocol(world: World, tx: Transaction, submission: UUID, protoc
         raise NotFound("there is no such submission")
     if row["protocol"]:
         raise Conflict("the payer has given a protocol already")
-    await set_protocol(tx, submission, row["batch_id"], protocol, world.now())
+    await set_protocol(tx, (submission, row["batch_id"]), Said(protocol=protocol, status="1"), by)
     dead = await tx.row(
         "UPDATE delivery SET status = 'SENT', last_error = NULL WHERE tenant_id = $1 AND id = $2 AND status = 'DEAD' "
         "RETURNING lane_id",
@@ -232,4 +259,4 @@ async def enter_protocol(world: World, tx: Transaction, submission: UUID, protoc
     )
     if dead is not None:  # its outcome is known now; what waits behind it may go on
         await lanes.resume(tx, dead["lane_id"])
-    await audit.note(tx, actor, "enter-protocol", f"submission/{submission}")
+    await audit.note(tx, by.actor, "enter-protocol", f"submission/{submission}")

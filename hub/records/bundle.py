@@ -19,7 +19,7 @@ from fhir import jsontext, links, pathpatch
 from fhir import patch as jsonpatch
 from fhir.definitions.table import resource_types
 from fhir.query import BadQuery, Query
-from hub.records import conditional
+from hub.records import conditional, owned
 from hub.records.acting import Action, Actor, policy_of
 from hub.records.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.refusal import Kind, Refusal, refused
@@ -276,8 +276,11 @@ class _Job:
         )
 
     async def _save(self, writers: Sequence[Entry], writes: Sequence[Write]) -> list[Saved]:
+        if not writes:
+            return []
         try:
-            return await save(self.tx, writes, self.actor.origin(self.world)) if writes else []
+            await owned.refuse(self.tx, writes)
+            return await save(self.tx, writes, self.actor.origin(self.world))
         except Invalid as error:
             causes = {writers[n].position: Refusal("unprocessable", found) for n, found in error.findings.items()}
             raise Failed(causes) from None

@@ -25,6 +25,7 @@ from hub.billing.cases import cases
 from hub.billing.charges import Charge, Coverage, Surroundings
 from hub.billing.profiles import profile_of
 from hub.billing.replies import hear
+from hub.records.write import Origin
 from mappings import guides as mapped
 from mappings.table import HERE, codes
 from tiss import shapes, soap, tables, versions
@@ -46,9 +47,9 @@ def lotes(folder: Path) -> list[bytes]:
     found = [charge(body) for body in given["charges"]]
     made = []
     for number, case in enumerate(cases(found, around, [profile], tables.installed()), start=1):
-        values = guides.finish(case, str(number), AT.date())
-        assert values[2] == guides.READY, values[-1]
-        body = {"numeroLote": str(number), "guiasTISS": {mapped.plan(case.kind).guide: [json.loads(values[-2])]}}
+        done = guides.finish(case, str(number), AT, Origin(actor="test", now=AT, zone="America/Sao_Paulo"))
+        assert done.status == guides.READY, done.problems
+        body = {"numeroLote": str(number), "guiasTISS": {mapped.plan(case.kind).guide: [done.tree]}}
         mark = messages.Stamp(sequence=number, at=AT, login={"loginPrestador": "h", "senhaPrestador": "s"})
         raw = messages.request(profile, "ENVIO_LOTE_GUIAS", body, mark)
         assert [p for p in checking.findings(raw, profile, AT.date()) if p.blocks] == []

@@ -23,6 +23,7 @@ from billing_day import (
 from payer_server import payer_server, settle
 
 from hub.billing import appeals, batches, guides, jobs
+from hub.billing.writing import origin
 from hub.world import Tenant, World
 
 
@@ -98,7 +99,7 @@ async def _appealed(world: World, tenant: Tenant, server: Any, code: str) -> Non
     for protocol in sorted({d["protocol"] for d in denials}):
         async with world.transaction(tenant) as tx:
             wish = appeals.Wish(payer_id=denials[0]["payer_id"], protocol=protocol, texts={"1705": "Tabela contratada"})
-            appeal = await appeals.draft(tx, wish, "test")
+            appeal = await appeals.draft(tx, wish, origin(world, tenant, "test"))
         async with world.transaction(tenant) as tx:
             assert await appeals.send(world, tenant, tx, appeal, "test") == "enviando"
     await settle(world, tenant)
@@ -145,7 +146,7 @@ async def test_a_bad_guide_blocks_its_batch_before_sending(world: World, tenant:
         assert (await server.received())[JACARANDA]["requests"] == {}
         assert await rows(world, tenant, "SELECT id FROM delivery WHERE tenant_id = $1") == []
         async with world.transaction(tenant) as tx:
-            assert await batches.reopen(tx, batch["id"], "test", world.now().date()) == 3
+            assert await batches.reopen(tx, batch["id"], origin(world, tenant, "test")) == 3
         (again,) = await batches.close_batches(world, tenant)
         assert (again.status, again.guides, again.number) == ("enviando", 3, batch["number"] + 1)
 

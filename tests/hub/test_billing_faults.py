@@ -11,6 +11,7 @@ from payer_server import Server, payer_server, settle
 
 from canonical.errors import Conflict
 from hub.billing import batches, guides, jobs, submissions, vault
+from hub.billing.writing import origin
 from hub.exchange import delivery
 from hub.world import Tenant, World
 from signatures import demo_pki, keys
@@ -90,7 +91,9 @@ async def test_a_lost_reply_with_a_payer_that_does_not_recognise_batches_waits_f
         submission = await one(world, tenant, "submission")
         assert submission["status"] == "incerto"
         async with world.transaction(tenant) as tx:
-            await submissions.enter_protocol(world, tx, submission["id"], book["batches"][0]["protocol"], "test")
+            await submissions.enter_protocol(
+                tx, submission["id"], book["batches"][0]["protocol"], origin(world, tenant, "test")
+            )
         await jobs.poll_protocols(world, tenant, {})
         await settle(world, tenant)
         book = (await server.received())[IPE]
@@ -140,7 +143,7 @@ async def test_a_wrong_login_and_a_missing_signature_are_told_apart(world: World
         assert (await one(world, tenant, "batch"))["reason"].startswith("3168 ")
         async with world.transaction(tenant) as tx:
             await vault.keep(tx, world.settings, "payer-999806-login", {"login": "hospital", "password": "errada"})
-            await batches.reopen(tx, (await one(world, tenant, "batch"))["id"], "test", world.now().date())
+            await batches.reopen(tx, (await one(world, tenant, "batch"))["id"], origin(world, tenant, "test"))
         await batches.close_batches(world, tenant)
         await settle(world, tenant)
         last = await rows(world, tenant, "SELECT reason FROM batch WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1")

@@ -12,6 +12,7 @@ from payer_server import Server, payer_server, settle
 from canonical.errors import Conflict, NotFound
 from hub.billing import appeals, batches, guides, jobs, listing, statements
 from hub.billing.profiles import payer
+from hub.billing.writing import origin
 from hub.world import Tenant, World
 from tiss import answers
 
@@ -94,7 +95,7 @@ async def test_an_appealed_denial_survives_a_new_statement(world: World, tenant:
         submission = await judged(world, tenant, server)
         async with world.transaction(tenant) as tx:
             wish = appeals.Wish(payer_id=submission["payer_id"], protocol=submission["protocol"])
-            appeal = await appeals.draft(tx, wish, "test")
+            appeal = await appeals.draft(tx, wish, origin(world, tenant, "test"))
             await appeals.send(world, tenant, tx, appeal, "test")
         await settle(world, tenant)
         await server.control(ans=IPE, foreign=True)  # the same judgement with one more line
@@ -145,7 +146,7 @@ async def test_partial_open_mismatch_and_whole_guide_denials(world: World, tenan
     async with world.transaction(tenant) as tx:
         payer_id = await listing.payer_id(tx, IPE)
         await tx.run("UPDATE submission SET protocol = '777' WHERE tenant_id = $1")
-        source = statements.Source(profile=await payer(tx, payer_id), message_id=None, on=world.now().date())
+        source = statements.Source(profile=await payer(tx, payer_id), by=origin(world, tenant, "test"))
         await statements.take_in(tx, source, statement("777", "1", (item(1, 2540, 1000, ("1705", 540)),)))
     async with world.transaction(tenant) as tx:
         figures = await listing.reconciliation(tx, "777", payer_id)
@@ -162,7 +163,7 @@ async def test_partial_open_mismatch_and_whole_guide_denials(world: World, tenan
     async with world.transaction(tenant) as tx:
         figures = await listing.reconciliation(tx, "777", payer_id)
         assert (figures["guides"][1]["denied"], figures["guides"][1]["open"]) == (2540, 0)
-        appeal = await appeals.draft(tx, appeals.Wish(payer_id=payer_id, protocol="777"), "test")
+        appeal = await appeals.draft(tx, appeals.Wish(payer_id=payer_id, protocol="777"), origin(world, tenant, "test"))
         assert await appeals.send(world, tenant, tx, appeal, "test") == "enviando"
         row = await tx.row("SELECT claimed_cents, message_id FROM appeal WHERE tenant_id = $1 AND id = $2", appeal)
         sent = bytes(await tx.value("SELECT content FROM message WHERE tenant_id = $1 AND id = $2", row["message_id"]))
@@ -185,12 +186,12 @@ async def test_a_protocol_denied_as_a_whole_is_appealed_as_a_whole(world: World,
     async with world.transaction(tenant) as tx:
         payer_id = await listing.payer_id(tx, IPE)
         await tx.run("UPDATE submission SET protocol = '778' WHERE tenant_id = $1")
-        source = statements.Source(profile=await payer(tx, payer_id), message_id=None, on=world.now().date())
+        source = statements.Source(profile=await payer(tx, payer_id), by=origin(world, tenant, "test"))
         assert await statements.take_in(tx, source, told) == 1
     async with world.transaction(tenant) as tx:
         figures = await listing.reconciliation(tx, "778", payer_id)
         assert (figures["billed"], figures["denied"], figures["open"], figures["orphans"]) == (5080, 5080, 0, [])
-        appeal = await appeals.draft(tx, appeals.Wish(payer_id=payer_id, protocol="778"), "test")
+        appeal = await appeals.draft(tx, appeals.Wish(payer_id=payer_id, protocol="778"), origin(world, tenant, "test"))
         assert await appeals.send(world, tenant, tx, appeal, "test") == "enviando"
         sent = await tx.value(
             "SELECT m.content FROM appeal a JOIN message m ON m.tenant_id = $1 AND m.id = a.message_id WHERE a.tenant_id = $1"
@@ -203,11 +204,11 @@ async def test_a_deadline_and_a_draft_hold(world: World, tenant: Tenant) -> None
         submission = await judged(world, tenant, server)
         wish = appeals.Wish(payer_id=submission["payer_id"], protocol=submission["protocol"])
         async with world.transaction(tenant) as tx:
-            appeal = await appeals.draft(tx, wish, "test")
+            appeal = await appeals.draft(tx, wish, origin(world, tenant, "test"))
             with pytest.raises(NotFound):
-                await appeals.draft(tx, wish, "test")
-            await appeals.discard(tx, appeal, "test")
-            again_ = await appeals.draft(tx, wish, "test")
+                await appeals.draft(tx, wish, origin(world, tenant, "test"))
+            await appeals.discard(tx, appeal, origin(world, tenant, "test"))
+            again_ = await appeals.draft(tx, wish, origin(world, tenant, "test"))
             await tx.run("UPDATE appeal SET appeal_until = '2020-01-01' WHERE tenant_id = $1 AND id = $2", again_)
             with pytest.raises(Conflict, match="deadline"):
                 await appeals.send(world, tenant, tx, again_, "test")
@@ -226,7 +227,7 @@ async def test_an_appeal_whose_reply_is_lost(world: World, tenant: Tenant, resen
         await server.control(ans=IPE, kind="lost", times=1, root="loteRecursoGlosaWS")
         async with world.transaction(tenant) as tx:
             wish = appeals.Wish(payer_id=submission["payer_id"], protocol=submission["protocol"])
-            await appeals.send(world, tenant, tx, await appeals.draft(tx, wish, "test"), "test")
+            await appeals.send(world, tenant, tx, await appeals.draft(tx, wish, origin(world, tenant, "test")), "test")
         await settle(world, tenant)
         (appeal,) = await rows(world, tenant, "SELECT * FROM appeal WHERE tenant_id = $1")
         book = (await server.received())[IPE]

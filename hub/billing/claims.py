@@ -1,0 +1,174 @@
+"""Guides as FHIR Claim: the body comes from the guide's tree by tables, the guide's typed columns come from the body.
+
+The Claim's id is the guide's. It says what the provider bills; what the payer says stands in ClaimResponse and
+ExplanationOfBenefit.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from canonical.billing import cents
+from hub.billing.cases import Case
+from hub.billing.profiles import PayerProfile
+from hub.billing.writing import Body, laid_over, payer_party, provider_party, stored, write
+from hub.records.projections import day, target
+from hub.records.write import Origin, Write
+from hub.store.database import Transaction
+from mappings.guides import plan, value_at
+from mappings.records import describe, record_plan
+
+CHARGE = "urn:ponte:extension:charge-item"
+VERSION = "urn:ponte:extension:versao-tiss"
+_PROCEDURES = "procedimentos"
+COLUMNS = (
+    "kind", "number", "tiss_version", "patient_id", "encounter_id", "coverage_id", "competence", "executed_on",
+    "total_cents",
+)  # fmt: skip
+ITEM_COLUMNS = (
+    "sequence", "section", "tiss_table", "code", "description", "executed_on", "quantity", "unit_cents",
+    "total_cents", "charge_id",
+)  # fmt: skip
+
+
+def body_of(case: Case, tree: Mapping[str, Any], guide: Mapping[str, Any]) -> Body:
+    """The Claim of a case's tree; `guide` gives number, status and created_at."""
+    first = case.charges[0]
+    record: dict[str, Any] = {
+        "tree": tree,
+        "payer": payer_party(case.profile),
+        "provider": provider_party(case.profile),
+        "guide": {
+            **guide,
+            "kind": case.kind,
+            "tiss_version": case.profile.version,
+            "patient_id": first.patient_id,
+            "encounter_id": first.encounter_id,
+            "coverage_id": case.coverage.id if case.coverage else None,
+            "executed_on": case.executed_on,
+        },
+        **_items(case, tree),
+    }
+    return describe(record_plan(f"claim-{case.kind}"), record, case.profile.version)[0]
+
+
+def _items(case: Case, tree: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The tree's items beside the charges they came from, by the names of the plan's parts."""
+    found = plan(case.kind)
+    if not found.parts:
+        return {"items": [_item(value_at(tree, "dadosAtendimento.procedimento") or {}, case.record["item"])]}
+    return {
+        part.name: [
+            _item(node, item)
+            for node, item in zip(
+                value_at(tree, part.path.replace("/", ".")) or (), case.record[part.name], strict=True
+            )
+        ]
+        for part in found.parts
+    }
+
+
+def _item(node: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "node": node,
+        "charge": item["charge_id"],
+        "category": item["expense"] or _PROCEDURES,
+        "description": item["description"],
+    }
+
+
+def columns_of(claim: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The guide's typed columns (COLUMNS) as its Claim says them."""
+    executed = day(claim.get("billablePeriod", {}).get("start"))
+    encounters = [reference for item in claim.get("item", ()) for reference in item.get("encounter", ())]
+    return (
+        claim["type"]["coding"][0]["code"],
+        next(i["value"] for i in claim["identifier"] if i.get("use") == "official"),
+        next(e["valueString"] for e in claim["extension"] if e["url"] == VERSION),
+        target(claim.get("patient"), "Patient"),
+        target(encounters[0], "Encounter") if encounters else None,
+        target(claim["insurance"][0].get("coverage"), "Coverage"),
+        f"{executed:%Y%m}" if executed else "",
+        executed,
+        _cents(claim.get("total")),
+    )
+
+
+def items_of(claim: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The guide's items (ITEM_COLUMNS) as its Claim says them."""
+    return [_columns(item) for item in claim.get("item", ())]
+
+
+def _columns(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    coding = (item["productOrService"].get("coding") or [{}])[0]
+    expense = item["category"]["coding"][0]["code"] != _PROCEDURES
+    charges = [e["valueReference"] for e in item.get("extension", ()) if e["url"] == CHARGE]
+    return (
+        item["sequence"],
+        "outrasDespesas" if expense else "procedimentos",
+        table_of(coding.get("system", "")),
+        coding.get("code", ""),
+        coding.get("display", ""),
+        day(item.get("servicedDate")),
+        float(str(item.get("quantity", {}).get("value", 0))),
+        _cents(item.get("unitPrice")),
+        _cents(item.get("net")),
+        target(charges[0], "ChargeItem") if charges else None,
+    )
+
+
+def table_of(system: str) -> str:
+    """The table (dm_tabela) a code system of ours stands for; empty for none."""
+    return system.rpartition("-")[2] if system else ""
+
+
+def _cents(amount: Any) -> int:
+    return cents(str(amount["value"])) if isinstance(amount, Mapping) and "value" in amount else 0
+
+
+async def batched(
+    tx: Transaction, profile: PayerProfile, guide_ids: Sequence[UUID], batch: Mapping[str, Any], by: Origin
+) -> None:
+    """Say in the Claims of guides which batch they are in (`number`), with which `status`, sent as which `message`."""
+    record = {"payer": payer_party(profile), "batch": batch, "guide": {"status": batch["status"]}}
+    await _lay_over(tx, "claim-lote", [str(one) for one in guide_ids], record, by, batch.get("message"))
+
+
+async def change_status(tx: Transaction, claim_ids: Sequence[str], status: str, by: Origin) -> None:
+    """Give Claims the FHIR status that a status of their guide or appeal stands for."""
+    await _lay_over(tx, "claim-situacao", claim_ids, {"guide": {"status": status}}, by)
+
+
+async def _lay_over(
+    tx: Transaction,
+    plan_name: str,
+    ids: Sequence[str],
+    record: Mapping[str, Any],
+    by: Origin,
+    message_id: UUID | None = None,
+) -> None:
+    found = await stored(tx, "Claim", ids)
+    writes = [
+        Write(
+            type="Claim",
+            id=identity,
+            body=laid_over(plan_name, body, record),
+            message_id=message_id,
+            skip_unchanged=True,
+        )
+        for identity, body in found.items()
+    ]
+    await write(tx, writes, by)
+
+
+async def of_guides(tx: Transaction, guide_ids: Sequence[UUID]) -> dict[str, Body]:
+    """The Claims of guides, by id."""
+    return await stored(tx, "Claim", [str(one) for one in guide_ids])
+
+
+def created_at(claim: Mapping[str, Any]) -> datetime.datetime:
+    """When the guide was built."""
+    return datetime.datetime.fromisoformat(str(claim["created"]))

@@ -1,0 +1,35 @@
+"""Records that a room of the hub writes by itself (guides, answers and statements of billing): others only read them.
+
+Such a record names its room in `meta.source`. Merges of patients still move its references: they are the hub's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hub.records.write import Clash, Write
+from hub.store.database import Transaction
+
+BILLING = "urn:ponte:billing"
+TYPES = frozenset(("Claim", "ClaimResponse", "ExplanationOfBenefit"))
+_CODE = "failure.conflict.billing"
+_MARKED = (
+    "SELECT r.type, r.id FROM resource r JOIN unnest($2::text[], $3::text[]) AS x(type, id) "
+    "ON r.type = x.type AND r.id = x.id WHERE r.tenant_id = $1 AND NOT r.deleted AND strpos(r.body, $4) > 0"
+)
+_MARK = f'"source":"{BILLING}"'  # as the store writes it; within a string the quotes would be escaped
+
+
+async def refuse(tx: Transaction, writes: Sequence[Write]) -> None:
+    """Raise Clash for the first write of a client that would change a record of billing, or make one that looks so."""
+    asked = [(position, write) for position, write in enumerate(writes) if write.type in TYPES]
+    if not asked:
+        return
+    rows = await tx.rows(_MARKED, [write.type for _, write in asked], [write.id for _, write in asked], _MARK)
+    owned = {(row["type"], row["id"]) for row in rows}
+    for position, write in asked:
+        claimed = write.body is not None and (write.body.get("meta") or {}).get("source") == BILLING
+        if claimed or (write.type, write.id) in owned:
+            clash = Clash("the record belongs to billing", code=_CODE)
+            clash.position = position
+            raise clash

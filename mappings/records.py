@@ -1,0 +1,172 @@
+"""FHIR records of billing by tables: a guide's tree, a payer's answer, a statement as Claim, ClaimResponse and EOB.
+
+Same columns and rules as the guide tables: `target` is a FHIR path, `source` a dotted path of the record described or a
+constant (`=…`), a blank `when` needs the value, `absent` fills a place no earlier row filled.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from canonical.problem import Problem
+from fhir.definitions.table import type_named
+from mappings.body import Body, compiled
+from mappings.guide_values import Unmapped
+from mappings.guides import GuideRow, Record, rows, value_at
+from mappings.record_values import RECORD_CONVERSIONS
+from mappings.table import HERE, TableError
+
+_KNOWN = frozenset(RECORD_CONVERSIONS)
+_ROOM = "billing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPart:
+    """A repeating element: the list it comes from, the name an entry has as a source, its element and tables."""
+
+    source: str
+    each: str
+    element: str
+    tables: tuple[str, ...]
+    parts: tuple[RecordPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPlan:
+    """A record: its type, its tables and its repeating elements."""
+
+    name: str
+    type: str
+    tables: tuple[str, ...]
+    parts: tuple[RecordPart, ...]
+
+
+@cache
+def record_plan(name: str) -> RecordPlan:
+    """The plan `mappings/plans/billing/<name>.toml`; raises TableError."""
+    try:
+        with (HERE / "plans" / _ROOM / f"{name}.toml").open("rb") as file:
+            raw = tomllib.load(file)
+        return RecordPlan(name=name, type=raw["type"], tables=tuple(raw["tables"]), parts=_parts(raw))
+    except (OSError, KeyError, TypeError) as error:
+        raise TableError(f"plans/{_ROOM}/{name}.toml: {error}") from None
+
+
+def record_plans() -> tuple[str, ...]:
+    """The names of all plans."""
+    return tuple(sorted(path.stem for path in (HERE / "plans" / _ROOM).glob("*.toml")))
+
+
+def _parts(raw: Mapping[str, Any]) -> tuple[RecordPart, ...]:
+    return tuple(
+        RecordPart(
+            source=row["source"],
+            each=row["each"],
+            element=row["element"],
+            tables=tuple(row["tables"]),
+            parts=_parts(row),
+        )
+        for row in raw.get("parts", ())
+    )
+
+
+def describe(
+    plan: RecordPlan, record: Record, version: str, onto: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The body a record becomes, and what it lacks for it; with `onto`, that body with the plan's elements over it."""
+    problems: list[Problem] = []
+    body = _filled(_Place(plan.type, plan.type), (plan.tables, plan.parts), record, version, problems)
+    if onto is not None:
+        return _laid_over(dict(onto), body), problems
+    return {"resourceType": plan.type, **body}, problems
+
+
+def _laid_over(onto: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """Lists grow, single elements are replaced."""
+    for name, value in body.items():
+        kept = onto.get(name)
+        onto[name] = [*kept, *value] if isinstance(kept, list) and isinstance(value, list) else value
+    return onto
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where rows write: the type of the element, and its path in the record type."""
+
+    type: str
+    path: str
+
+
+def _filled(
+    place: _Place,
+    content: tuple[Sequence[str], Sequence[RecordPart]],
+    record: Record,
+    version: str,
+    problems: list[Problem],
+) -> dict[str, Any]:
+    body = Body(place.type)
+    for row, path in _rows(tuple(content[0]), version, place):
+        _fill(body, row, path, record, problems)
+    for part in content[1]:
+        inner = _inner(place, part.element)
+        for entry in value_at(record, part.source) or ():
+            found = _filled(inner, (part.tables, part.parts), {**record, part.each: entry}, version, problems)
+            if found:
+                body.value.setdefault(part.element, []).append(found)
+    return body.value
+
+
+def _fill(body: Body, row: GuideRow, path: str, record: Record, problems: list[Problem]) -> None:
+    value = row.constant if row.constant is not None else value_at(record, row.source)
+    if row.when.startswith("equals:") and str(value) != row.when.removeprefix("equals:"):
+        return
+    if row.when == "absent" and _is_there(body, path):
+        return
+    if value in (None, "", []):
+        if not row.when:
+            problems.append(Problem("guide.missing", row.target, args=(("field", row.label), ("source", row.source))))
+        return
+    try:
+        for one in value if isinstance(value, list) else (value,):
+            body.put(path, RECORD_CONVERSIONS[row.convert](one, row.argument))
+    except Unmapped as error:
+        problems.append(Problem(error.code, row.target, args=(("field", row.label), ("table", row.argument))))
+
+
+def _is_there(body: Body, path: str) -> bool:
+    """Whether the place of a path without tags has a value."""
+    node: Any = body.value
+    for name, tag, repeats in compiled(body.type, path):
+        here = node.get(name) if isinstance(node, dict) else None
+        node = body.tags.get((id(node), name, tag), here) if repeats and tag else here
+        if isinstance(node, list):
+            node = node[-1]
+    return node is not None
+
+
+@cache
+def _rows(tables: tuple[str, ...], version: str, place: _Place) -> tuple[tuple[GuideRow, str], ...]:
+    """The rows of tables with their paths below the place, `absent` ones last; raises TableError for a wrong path."""
+    found = []
+    for table in tables:
+        for row in rows(f"records/{table}", version, _KNOWN):
+            path = row.target.removeprefix(f"{place.path}.")
+            try:
+                compiled(place.type, path)
+            except LookupError:
+                text = f"tiss/records/{table}.csv: target {row.target!r} is not below {place.path}"
+                raise TableError(text) from None
+            found.append((row, path))
+    return tuple(sorted(found, key=lambda pair: pair[0].when == "absent"))
+
+
+@cache
+def _inner(place: _Place, element: str) -> _Place:
+    found = type_named(place.type)
+    if found is None or element not in found.elements or not found.elements[element].repeats:
+        raise TableError(f"{place.path} has no repeating element {element!r}")
+    return _Place(found.elements[element].types[0], f"{place.path}.{element}")
