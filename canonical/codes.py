@@ -24,6 +24,7 @@ ALIASES: tuple[frozenset[str], ...] = (
         (CNES, f"{_RNDS}/cnes", "http://www.saude.gov.br/fhir/r4/StructureDefinition/BREstabelecimentoSaude-1.0")
     ),
 )
+V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 LOINC = "http://loinc.org"
 TUSS = "https://fhir.ans.gov.br/CodeSystem/tuss-"
@@ -32,6 +33,7 @@ UCUM = "http://unitsofmeasure.org"
 CBO = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRCBO"
 LOCAL = "urn:ponte"
 RACE_EXTENSION = "https://ips.saude.gov.br/fhir/StructureDefinition/raca-br-ips"
+ORDER_EVENT = "http://hl7.org/fhir/StructureDefinition/businessEvent"
 MOTHER_EXTENSION = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 
 _TYPES = {"CPF": CPF, "CNS": CNS, "SUS": CNS, "CARTAOSUS": CNS, "CNES": CNES, "CNPJ": CNPJ, "ANS": ANS}

@@ -102,6 +102,9 @@ def component_text(raw: str, delimiters: Delimiters, component: int = 1, sub: in
     return unescape(subs[sub - 1], delimiters)
 
 
+_ONLY_EVENT = {"ORU": "R01", "ORM": "O01", "ORR": "O02", "DFT": "P03", "VXU": "V04"}
+
+
 @dataclass(slots=True)
 class Message:
     """A message: segments in order, its delimiters, and the character set it was read in."""
@@ -141,10 +144,10 @@ class Message:
 
     @property
     def type(self) -> str:
-        """MSH-9 as `ADT^A01`; the event falls back to EVN-1 for old senders."""
+        """MSH-9 as `ADT^A01`; for old senders the event falls back to EVN-1, or to the only one the code had (2.1)."""
         code, event = self.header.text(9), self.header.text(9, 2)
         if not event and code not in ("ACK", ""):
-            event = self.text("EVN", 1)
+            event = self.text("EVN", 1) or _ONLY_EVENT.get(code, "")
         return f"{code}^{event}" if event else code
 
 

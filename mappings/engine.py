@@ -15,6 +15,7 @@ from canonical.extensions import EXTENSIONS
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft, Key
 from hl7.er7 import NULL, Message, Segment
+from mappings import kinship
 from mappings.body import Body, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context
@@ -73,7 +74,7 @@ def translate(message: Message, *, zone: str, prefix: str = "", site: Site = PLA
     if plan is None:
         return Translation([], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account)
     context = Context(message, zone, prefix, site)
-    context.occurrences = occurrences = Grouper(plan, prefix).walk(message)
+    occurrences = Grouper(plan, prefix).walk(message)
     drafts: list[Draft] = []
     for occurrence in occurrences:
         draft = _draft(occurrence, context)
@@ -82,10 +83,14 @@ def translate(message: Message, *, zone: str, prefix: str = "", site: Site = PLA
             for segment in occurrence.segments():
                 account.fate[segment.index] = "mapped"
     _weigh(drafts, occurrences, context)
+    if plan.kin:
+        drafts += kinship.join(occurrences, drafts, context)
     _number_parts(drafts)
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     _settle(message, plan, account, context.problems)
-    return Translation([*context.emitted.values(), *drafts], context.problems, account)
+    named = list(context.emitted.values())  # what is only mentioned comes last: it must not tell its number's code
+    drafts = [*(d for d in named if not d.partial), *drafts, *(d for d in named if d.partial)]
+    return Translation(drafts, context.problems, account)
 
 
 def untouched(message: Message) -> Translation:

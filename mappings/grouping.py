@@ -164,7 +164,7 @@ class Grouper:
 
     def _attach(self, segment: Segment) -> None:
         for occurrence in reversed(self.found):
-            if segment.name in occurrence.plan.follow:
+            if segment.name in occurrence.plan.follow and self._current.get(occurrence.plan.name) is occurrence:
                 for other in self.found:
                     if other.anchor is occurrence.anchor and segment.name in other.plan.follow:
                         other.attach(segment)

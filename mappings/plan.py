@@ -61,7 +61,8 @@ class RecordPlan:
 class Plan:
     """A plan: the message types it serves, its records, and the segments it knowingly ignores with the reason.
 
-    `requires` names the segments without which a message says nothing, or was cut: it is not taken then.
+    `requires` names the segments without which a message says nothing, or was cut: it is not taken then. `kin`: its
+    orders and results are parents, children and replacements of one another (`mappings.kinship`).
     """
 
     name: str
@@ -70,6 +71,7 @@ class Plan:
     ignored: dict[str, str]
     header: tuple[str, ...]
     requires: tuple[str, ...] = ()
+    kin: bool = False
 
     def leads(self) -> frozenset[str]:
         """All segments that some record takes as a lead."""
@@ -120,6 +122,7 @@ def load_plan(path: Path) -> Plan:
             ignored={**_parts_ignored(), **raw.get("ignored", {})},
             header=tuple(raw.get("header", ("MSH",))),
             requires=tuple(raw.get("requires", ())),
+            kin=raw.get("kin", False),
         )
     except (KeyError, TypeError) as error:
         raise TableError(f"{path.name}: {error}") from None

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from canonical.codes import ORDER_EVENT
 from canonical.identity import new_id
 from fhir import jsontext
 from hl7.writer import write
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ORDER, CANCEL = "lab-order", "lab-order-cancel"
 _CONTROLS = {ORDER: "NW", CANCEL: "CA"}
 _CANCELLING = ("revoked", "entered-in-error")
+_ASKING = ("CA", "DC")
 
 
 async def enqueue(tx: Transaction, requests: Sequence[Saved], origin: Origin) -> None:
@@ -48,12 +50,26 @@ def _subject(saved: Saved) -> str:
 
 
 def _operation(saved: Saved, told: set[str]) -> str:
-    """What the lab should be told now, given what it was told before; empty for nothing."""
-    status = (saved.body or {}).get("status")
-    if status == "active" and ORDER not in told:
+    """What the lab should be told now, given what it was told before; empty for nothing.
+
+    The placer's CA or DC is a request: the order stays as it is until the lab confirms, but the lab must hear of it.
+    """
+    body = saved.body or {}
+    status, asked = body.get("status"), last_control(body) in _ASKING
+    if status == "active" and ORDER not in told and not asked:
         return ORDER
-    if status in _CANCELLING and ORDER in told and CANCEL not in told:
+    if (status in _CANCELLING or asked) and ORDER in told and CANCEL not in told:
         return CANCEL
+    return ""
+
+
+def last_control(body: dict[str, Any]) -> str:
+    """The order control code (table 0119) that was last said of an order; empty when none was."""
+    for extension in body.get("extension", ()):
+        if extension.get("url") == ORDER_EVENT:
+            for part in extension.get("extension", ()):
+                if part.get("url") == "value":
+                    return str(part["valueCodeableConcept"]["coding"][0]["code"])
     return ""
 
 

@@ -195,6 +195,10 @@ def _link(item: Any) -> str:
     return f"{item.get('other', {}).get('reference', '')}|{item.get('type', '')}"
 
 
+def _reference(item: Any) -> str:
+    return str(item.get("reference") or _identifier(item.get("identifier") or {}))
+
+
 _GROUPS: dict[str, Callable[[Any], str]] = {
     "identifier": _identifier,
     "extension": lambda item: str(item.get("url", "")),
@@ -202,8 +206,11 @@ _GROUPS: dict[str, Callable[[Any], str]] = {
     "participant": _role,
     "location": visits.group_of,
     "telecom": lambda item: "work" if item.get("use") == "work" else "home",
-    "result": lambda item: str(item.get("reference", "")),
-    "basedOn": lambda item: str(item.get("reference", "")),
+    "result": _reference,
+    "basedOn": _reference,
+    "hasMember": _reference,
+    "derivedFrom": _reference,
+    "replaces": _reference,
 }
 
 

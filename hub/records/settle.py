@@ -195,7 +195,8 @@ def _refuse_unknown(drafts: Sequence[Draft], known: _Known, settled: Settled) ->
             continue
         if draft.partial and not draft.must_exist and place in made:
             continue
-        settled.problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))
+        if draft.must_exist or draft.body:  # a record only named (an order's parent) may be unknown
+            settled.problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))
         if draft.must_exist:
             missing.add(_message(draft))
         else:

@@ -5,9 +5,6 @@ R4 Observation.value[x] has no Attachment, so ED and RP become a DocumentReferen
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,8 +19,6 @@ _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
 _COMPARED = re.compile(r"(<=|>=|<|>)\s*([+-]?[0-9]*[.,]?[0-9]+)\Z")
 _RANGE = re.compile(r"\s*([+-]?[0-9]*[.,]?[0-9]+)\s*(?:-|a|até|to)\s*([+-]?[0-9]*[.,]?[0-9]+)\s*\Z")
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})?([0-9]{2})?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")
-_UNITS = frozenset(("UCUM", "http://unitsofmeasure.org"))
-_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 Pair = tuple[str, Any]
 
 
@@ -75,14 +70,33 @@ def reference_range(value: Value, context: Context, argument: str) -> Any:
     return found
 
 
-@conversion("cancelled-status")
-def cancelled_status(value: Value, context: Context, argument: str) -> Any:
-    """OBX-11 X kept beside the status, since `cancelled` alone does not say that no result can be had."""
-    if value.text(1) != "X":
-        return None
-    concept = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0085", "code": "X"}]}
+@conversion("original")
+def original(value: Value, context: Context, argument: str) -> Any:
+    """The sender's own code beside the status it became, as alternate-codes; `argument` is the HL7 table."""
+    return alternate(value.text(1), argument) if value.text(1) else None
+
+
+@conversion("original-if-unmapped")
+def original_if_unmapped(value: Value, context: Context, argument: str) -> Any:
+    """The same, only for a code that `codes/<argument>.csv` does not map: the required element says less than it."""
+    code = value.text(1)
+    return alternate(code, argument[3:7]) if code and not context.codes(argument).get(code) else None
+
+
+def alternate(code: str, table: str) -> dict[str, Any]:
+    """A primitive's extension that keeps the code it stands for."""
+    coding = {"system": f"{systems.V2}{table}", "code": " ".join(code.split())}
     url = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
-    return {"extension": [{"url": url, "valueCodeableConcept": concept}]}
+    return {"extension": [{"url": url, "valueCodeableConcept": {"coding": [coding]}}]}
+
+
+@conversion("abnormality")
+def abnormality(value: Value, context: Context, argument: str) -> Any:
+    """OBX-10, the nature of the abnormal test (table 0080), as the published extension."""
+    code = value.text(1)
+    url = "http://hl7.org/fhir/StructureDefinition/observation-nature-of-abnormal-test"
+    coding = {"system": f"{systems.V2}0080", "code": " ".join(code.split())}
+    return {"url": url, "valueCodeableConcept": {"coding": [coding]}} if code else None
 
 
 @conversion("sub-id")
@@ -93,55 +107,6 @@ def sub_id(value: Value, context: Context, argument: str) -> Any:
         return None
     inner = {"url": "original-sub-identifier", "valueString": text}
     return {"url": "http://hl7.org/fhir/StructureDefinition/observation-v2-subid", "extension": [inner]}
-
-
-@conversion("attachment")
-def attachment(value: Value, context: Context, argument: str) -> Any:
-    """ED (data, Base64 or hexadecimal) or RP (a pointer) as Attachment; data that cannot be read is reported."""
-    kind = value.other(2)
-    found: dict[str, Any] = {}
-    if media := _media_type(value, kind):
-        found["contentType"] = media
-    if kind == "RP":
-        pointer = "".join(value.text(1).split())
-        return {**found, "url": pointer} if pointer else None
-    data = _bytes(value)
-    if title := value.other(3, 2) or value.other(3):
-        found["title"] = title
-    if data is None:  # the results beside it must not wait for a mended document
-        context.problems.append(value.problem("structure.embedded-data"))
-        return {**found, "_data": {"extension": [{"url": _ABSENT, "valueCode": "error"}]}}
-    found["data"] = base64.b64encode(data).decode("ascii")
-    found["size"] = len(data)
-    found["hash"] = base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii")
-    return found
-
-
-def _bytes(value: Value) -> bytes | None:
-    encoding, text = value.text(4).lower(), value.text(5)
-    try:
-        if encoding == "hex":
-            return bytes.fromhex(text) or None
-        if encoding == "a":
-            return text.encode() or None
-        return base64.b64decode("".join(text.split()), validate=True) or None
-    except (ValueError, binascii.Error):
-        return None
-
-
-def _media_type(value: Value, kind: str) -> str:
-    """From type and subtype (ED-2, ED-3; RP-3, RP-4); a bare `PDF` or `application/pdf` in one of them also tells."""
-    major, minor = (value.text(3), value.text(4)) if kind == "RP" else (value.text(2), value.text(3))
-    for text in (major, minor):
-        if re.fullmatch(r"[A-Za-z]+/[A-Za-z0-9.+-]+", text):
-            return text.lower()
-    known = {"PDF": "application/pdf", "RTF": "application/rtf", "HTML": "text/html", "JPEG": "image/jpeg"}
-    for text in (minor, major):
-        if text.upper() in known:
-            return known[text.upper()]
-    major = {"TX": "text", "TEXT": "text", "IM": "image", "AP": "application", "AU": "audio"}.get(major.upper(), major)
-    whole = f"{major}/{minor}".lower()
-    return whole if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", whole) else ""
 
 
 def _nm(value: Value, context: Context) -> Pair | None:
@@ -250,11 +215,19 @@ def _quantity(text: str, value: Value, comparator: str = "") -> dict[str, Any]:
 
 
 def _unit(value: Value) -> dict[str, Any]:
-    code, text, system = value.other(6), value.other(6, 2), value.other(6, 3)
+    """OBX-6: the UCUM coding where one of the two is UCUM; a local unit keeps its own system, a bare one is text."""
+    units = value.sibling(6)
+    first, second = _unit_of(units, 1), _unit_of(units, 4)
+    if second.get("system") == systems.UCUM and first.get("system") != systems.UCUM:
+        return {**second, "unit": first.get("unit") or second["unit"]}
+    return first or second
+
+
+def _unit_of(units: Value, start: int) -> dict[str, Any]:
+    code, text, system = (units.text(start + n) for n in range(3))
     if not code and not text:
         return {}
     unit: dict[str, Any] = {"unit": text or code}
     if code and system:
-        uri = systems.coding_system(system, code)
-        unit.update(system=uri, code=" ".join(code.split()))
+        unit.update(system=systems.coding_system(system, code), code=" ".join(code.split()))
     return unit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -11,12 +10,11 @@ from jiter import LosslessFloat
 
 from canonical import codes as systems
 from canonical import identifiers
-from mappings.convert.datatypes import cwe
-from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import moment_text, number, parse_dtm
+from mappings.convert.datatypes import cwe, xtn
+from mappings.convert.keys import ei, ei_identifier
+from mappings.convert.registry import Context, Value, conversion, gatherer
+from mappings.convert.text import moment_text, number
 
-_MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN", "MINS", ""))
-_HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
 
 
@@ -53,64 +51,117 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
     return {**found, **({"text": label} if label else {})} or None
 
 
-@conversion("minutes")
-def minutes(value: Value, context: Context, argument: str) -> Any:
-    """SCH-9 (or AIS-7) as minutes; it counts only when the next field says minutes or hours (facts: SIU)."""
-    text = value.whole()
-    unit = value.other(value.source.field + 1).upper()
-    found = number(text)
-    if isinstance(found, int) and found > 0 and unit in _MINUTES | _HOURS:
-        return found * 60 if unit in _HOURS else found
-    if text:
-        context.problems.append(value.problem("field.duration"))
-    return None
-
-
-@conversion("start-instant")
-def start_instant(value: Value, context: Context, argument: str) -> Any:
-    """A start as instant; a bare date is not one."""
-    moment = parse_dtm(value.whole(), context.zone)
-    if isinstance(moment, datetime.datetime):
-        return moment.isoformat()
-    if value.whole():
-        context.problems.append(value.problem("field.date"))
-    return None
-
-
-@conversion("end-instant")
-def end_instant(value: Value, context: Context, argument: str) -> Any:
-    """The end that follows from this start and the duration in field `argument` (unit in the field after it)."""
-    moment = parse_dtm(value.whole(), context.zone)
-    length = number(value.other(int(argument)))
-    unit = value.other(int(argument) + 1).upper()
-    if not isinstance(moment, datetime.datetime) or not isinstance(length, int) or unit not in _MINUTES | _HOURS:
-        return None
-    return (moment + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))).isoformat()
-
-
-@conversion("resource-actor")
-def resource_actor(value: Value, context: Context, argument: str) -> Any:
-    """AIG-3 or AIL-3 as participant: a room or a device by its name."""
-    parts = [value.text(n) for n in (2, 1)] if argument == "Device" else [value.text(n) for n in (4, 1, 2, 3)]
-    label = " / ".join(part for part in parts if part)
-    return {"actor": {"type": argument, "display": label}, "status": "accepted"} if label else None
-
-
 @conversion("charge-code")
 def charge_code(value: Value, context: Context, argument: str) -> Any:
-    """FT1-7 (or FT1-25) as CodeableConcept; a bare code with a TUSS check digit is TUSS of its chapter's table."""
+    """A CE as CodeableConcept; a bare code with a TUSS check digit is TUSS of its chapter's table.
+
+    `argument` is the field with the description (FT1-8); then FT1-25, the procedure, is a further coding.
+    """
     concept = cwe(value, context, "")
     if concept is None:
         return None
+    if argument and value.source.field == 7 and (also := cwe(value.sibling(25), context, "")):
+        known = [coding["code"] for coding in concept.get("coding", ())]
+        more = [coding for coding in also.get("coding", ()) if coding["code"] not in known]
+        concept["coding"] = [*concept.get("coding", ()), *more]
     for coding in concept.get("coding", ()):
         code = coding["code"]
         if "system" not in coding and identifiers.is_tuss(code):
             coding["system"] = systems.TUSS + systems.tuss_table(code)
         if coding.get("system", "").startswith(systems.TUSS) and not identifiers.is_tuss(code):
             context.problems.append(value.problem("code.tuss"))
-    if text := value.other(8):
+    if argument and (text := value.other(int(argument))):
         concept.setdefault("text", text)
     return concept
+
+
+@conversion("single-moment")
+def single_moment(value: Value, context: Context, argument: str) -> Any:
+    """A DTM as the dateTime of a choice (`occurrence[x]`)."""
+    found = moment_text(value.whole(), value, context)
+    return ("DateTime", found) if found else None
+
+
+@conversion("group-number")
+def group_number(value: Value, context: Context, argument: str) -> Any:
+    """ORC-4 as Identifier: an EI, or from 2.8.2 an EIP with the placer's EI in subcomponents."""
+    return ei(_first_of_pair(value), context, argument)
+
+
+@conversion("group-identifier")
+def group_identifier(value: Value, context: Context, argument: str) -> Any:
+    """The same among the identifiers of a report, with its type PGN."""
+    return ei_identifier(_first_of_pair(value), context, "PGN")
+
+
+def _first_of_pair(value: Value) -> Value:
+    delimiters = value.delimiters
+    first = value.raw.split(delimiters.component)[0]
+    if delimiters.sub not in first:
+        return value
+    return Value(first.replace(delimiters.sub, delimiters.component), value.source, value.segment)
+
+
+@conversion("alternate-number")
+def alternate_number(value: Value, context: Context, argument: str) -> Any:
+    """ORC-33, OBR-53 (CX) as Identifier of type `argument`, in the system its authority has."""
+    number_text = value.text(1)
+    if not number_text:
+        return None
+    authority = value.text(4) or value.text(4, 2) or context.sender
+    kind = {"coding": [{"system": systems.V2_0203, "code": argument}]}
+    return {"type": kind, "system": systems.local_system(authority, f"{argument}-alt"), "value": number_text}
+
+
+@conversion("status-reason")
+def status_reason(value: Value, context: Context, argument: str) -> Any:
+    """ORC-16, why the order event happened, as the published extension; ORC-5 beside it says the state itself."""
+    concept = cwe(value, context, "")
+    url = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
+    return {"url": url, "valueCodeableConcept": concept} if concept else None
+
+
+@conversion("business-event")
+def business_event(value: Value, context: Context, argument: str) -> Any:
+    """ORC-1, the last that was said of the order, with ORC-9: a request (CA, HD) shows here before it is confirmed."""
+    code = value.text(1)
+    if not code:
+        return None
+    concept = {"coding": [{"system": f"{systems.V2}0119", "code": " ".join(code.split())}]}
+    parts: list[dict[str, Any]] = [{"url": "value", "valueCodeableConcept": concept}]
+    if moment := moment_text(value.other(9), value, context):
+        parts.append({"url": "date", "valueDateTime": moment})
+    return {"url": systems.ORDER_EVENT, "extension": parts}
+
+
+@conversion("control-reason")
+def control_reason(value: Value, context: Context, argument: str) -> Any:
+    """ORC-16 as statusReason of a prescription that is cancelled, stopped or held by this event."""
+    stopping = ("CA", "OC", "CR", "DC", "OD", "DR", "HD", "OH", "HR")
+    return cwe(value, context, "") if value.other(1) in stopping else None
+
+
+@conversion("callback")
+def callback(value: Value, context: Context, argument: str) -> Any:
+    """OBR-17, ORC-14: whom to call about the order, as the published extension."""
+    points = xtn(value, context, "")
+    url = "http://hl7.org/fhir/StructureDefinition/servicerequest-order-callback-phone-number"
+    return {"url": url, "valueContactPoint": points[0]} if points else None
+
+
+@conversion("security")
+def security(value: Value, context: Context, argument: str) -> Any:
+    """ORC-28, the confidentiality code (table 0177), as a security label."""
+    code = value.text(1)
+    if not code:
+        return None
+    target = context.codes("hl70177").get(code)
+    if target is None and not value.text(3):
+        context.problems.append(value.problem("code.unmapped", table="hl70177", code=code[:20]))
+    if target:
+        system, own, display = target.split("|")
+        return {"system": system, "code": own, "display": display}
+    return {"system": systems.coding_system(value.text(3) or "HL70177"), "code": " ".join(code.split())}
 
 
 @conversion("quantity")
@@ -161,14 +212,12 @@ def _money(price: Decimal | None, value: Value, context: Context) -> Any:
     return {"value": LosslessFloat(format(price, "f").encode()), "currency": code}
 
 
-@conversion("end-of-schedule")
-def end_of_schedule(value: Value, context: Context, argument: str) -> Any:
-    """The start in TQ1-7 plus the duration in SCH-9 and SCH-10."""
-    schedule = context.message.first("SCH")
-    moment = parse_dtm(value.whole(), context.zone)
-    if schedule is None or not isinstance(moment, datetime.datetime):
+@gatherer("unknown-code")
+def unknown_code(values: list[Value], context: Context, argument: str) -> Any:
+    """An OBR without OBR-4 that says something: its results are kept under a code that says it is unknown."""
+    obr = values[0].segment
+    if values[0].text(1) or values[0].text(2) or not any(obr.fields()[2:]):
         return None
-    length, unit = number(schedule.text(9)), schedule.text(10).upper()
-    if not isinstance(length, int) or unit not in _MINUTES | _HOURS:
-        return None
-    return (moment + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))).isoformat()
+    context.problems.append(values[0].problem("structure.no-code"))
+    absent = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+    return {"extension": [{"url": absent, "valueCode": "unknown"}]}

@@ -16,7 +16,6 @@ _ROLES = {
     "REF": "referrer",
     "CON": "consultant",
     "ADM": "admitter",
-    "PPRF": "primary performer",
     "PART": "Participation",
 }
 
@@ -120,16 +119,30 @@ def actor(value: Value, context: Context, argument: str) -> Any:
     return {"function": {"coding": [{"system": systems.CBO, "code": occupation}]}, "actor": found}
 
 
-@conversion("appointment-actor")
-def appointment_actor(value: Value, context: Context, argument: str) -> Any:
-    """XCN (AIP-3, SCH-12, SCH-16…) as participant of an appointment; `argument` is its role."""
-    found = xcn(value, context, "")
+@conversion("taking-part")
+def taking_part(value: Value, context: Context, argument: str) -> Any:
+    """PRT-5 as a person; `argument` asks for one role of PRT-4 (table 0912), none for all but the one who ordered."""
+    role = value.other(4)
+    if value.other(2) in ("DE", "D") or (role != argument if argument else role == "OP"):
+        return None
+    return xcn(value, context, "")
+
+
+@conversion("taking-part-actor")
+def taking_part_actor(value: Value, context: Context, argument: str) -> Any:
+    """PRT-5 as the `actor` of a performer, with its role of table 0912; who ordered performs nothing."""
+    found = taking_part(value, context, "")
+    role, text = value.other(4), value.other(4, 2)
     if found is None:
         return None
-    entry: dict[str, Any] = {"actor": found, "status": "accepted"}
-    if argument:
-        entry["type"] = [{"coding": [{"system": _PARTICIPATION, "code": argument, "display": _ROLES[argument]}]}]
-    return entry
+    coding = {"system": f"{systems.V2}0912", "code": role, **({"display": text} if text else {})}
+    return {**({"function": {"coding": [coding]}} if role else {}), "actor": found}
+
+
+@conversion("taking-part-organization")
+def taking_part_organization(value: Value, context: Context, argument: str) -> Any:
+    """PRT-8 as an organization, unless the segment ends the participation."""
+    return None if value.other(2) in ("DE", "D") else xon(value, context, "")
 
 
 @conversion("xon")

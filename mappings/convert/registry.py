@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft, Key
@@ -11,25 +11,6 @@ from hl7.er7 import NULL, Message, Segment, component_text
 from hl7.escapes import unescape
 from mappings.site import PLAIN, Site
 from mappings.table import Source, codes
-
-
-class Kind(Protocol):
-    """The plan of a record, as far as conversions look at it."""
-
-    @property
-    def type(self) -> str:
-        """The resource type."""
-
-
-class Group(Protocol):
-    """One record to be, as far as conversions look at it (`mappings.grouping.Occurrence`)."""
-
-    local: str
-    own: dict[str, list[Segment]]
-
-    @property
-    def plan(self) -> Kind:
-        """Its plan."""
 
 
 class Context:
@@ -44,7 +25,6 @@ class Context:
         "event",
         "ignored",
         "message",
-        "occurrences",
         "prefix",
         "problems",
         "sender",
@@ -60,16 +40,8 @@ class Context:
         self.problems: list[Problem] = []
         self.emitted: dict[tuple[str, Key], Draft] = {}
         self.ignored: set[int] = set()
-        self.occurrences: Sequence[Group] = ()
         self.event = message.type.partition("^")[2]
         self.sender = message.header.text(4) or message.header.text(3) or "local"
-
-    def local_of(self, type_name: str, segment: Segment) -> str:
-        """The local name of the record of this type that `segment` belongs to; empty when there is none."""
-        for group in self.occurrences:
-            if group.plan.type == type_name and any(own is segment for own in group.own.get(segment.name, ())):
-                return group.local
-        return ""
 
     def codes(self, name: str) -> dict[str, str]:
         """The code table called `name`, with the rows of the site's overlay."""
@@ -83,6 +55,17 @@ class Context:
             local = f"{self.prefix}{type_name.lower()}/{number}"
             self.emitted[place] = Draft(local=local, type=type_name, body={}, initial=initial, keys=(key,))
         return self.emitted[place].local
+
+    def mention(self, type_name: str, key: Key, body: dict[str, Any] | None = None) -> str:
+        """The local name of a record told elsewhere: linked when it is known, named by its number when it is not.
+
+        `body` is what this message changes of it.
+        """
+        local = self.emit(type_name, key, {})
+        draft = self.emitted[(type_name, key)]
+        draft.partial = True
+        draft.body.update(body or {})
+        return local
 
 
 class Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from canonical import codes as systems
-from canonical.records import Key
+from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_key, visit_key
 from mappings.convert.people import name_text, payor, xcn
@@ -195,3 +195,26 @@ def order_reference(value: Value, context: Context, argument: str) -> Any:
     """SCH-26, SCH-27: the order an appointment is for, by its number."""
     key = ei_key(value, context, argument)
     return {"type": "ServiceRequest", "identifier": {"system": key.system, "value": key.value}} if key else None
+
+
+@conversion("specimen-parent")
+def specimen_parent(value: Value, context: Context, argument: str) -> Any:
+    """SPM-3 (EIP): the specimen this one was taken from, linked when it is known."""
+    key = specimen_key(value, context, argument)
+    if not isinstance(key, Key):
+        return None
+    identifier = {"system": key.system, "value": key.value}
+    return {"reference": DRAFT + context.mention("Specimen", key), "type": "Specimen", "identifier": identifier}
+
+
+@conversion("file-identifier")
+def file_identifier(value: Value, context: Context, argument: str) -> Any:
+    """TXA-16, the unique file name, as Identifier within its sender."""
+    text = value.text(1)
+    return {"system": systems.local_system(context.sender, "file"), "value": text} if text else None
+
+
+@conversion("labelled-text")
+def labelled_text(value: Value, context: Context, argument: str) -> Any:
+    """A CE by its words: text, or code."""
+    return value.text(2) or value.text(1) or None

@@ -47,7 +47,7 @@ def test_attached_segments_are_read_and_read_segments_can_be_there(place: tuple[
     record = RECORDS[place]
     read = {row.source.segment for name in record.tables for row in table(name) if row.source}
     assert set(record.follow) <= read, "a segment that attaches must have a row, else it would be lost in silence"
-    shared = {"MSH", "EVN", "PID", "PV1", "ORC", "OBR", "NTE"}
+    shared = {"MSH", "EVN", "PID", "PV1", "ORC", "OBR", "NTE", "PRT"}
     assert read <= {record.anchor, *record.follow, *record.lead, *shared}, "a row reads a segment that never comes"
 
 
@@ -65,7 +65,10 @@ def test_relatives_exist(place: tuple[str, str]) -> None:
         "request",
         "report",
         "procedure",
+        "administration",
+        "document",
         "encounter",
+        "immunization",
         "loser",
         "account",
         "subscriber",
@@ -136,8 +139,33 @@ def test_every_code_of_the_hl7_table_is_there(name: str) -> None:
 
 
 def test_order_control_codes_as_decided() -> None:
-    assert sum(1 for to in codes("hl70119").values() if to) == 19
-    assert codes("hl70119")["CA"] == codes("hl70119")["HD"] == "active", "requests: nothing is cancelled or held yet"
+    table = codes("hl70119")
+    guide = [
+        "NW",
+        "OK",
+        "AF",
+        "PR",
+        "PY",
+        "RL",
+        "RO",
+        "RQ",
+        "HD",
+        "CA",
+        "HR",
+        "OH",
+        "CR",
+        "OC",
+        "DC",
+        "DR",
+        "OD",
+        "DF",
+        "FU",
+    ]
+    requests = ("CA", "DC", "HD", "RL", "RP", "XO", "RF")
+    assert not any(table[code] for code in requests), "requests change nothing yet"
+    assert table["RQ"] == table["RU"] == "revoked", "the order that was replaced no longer counts"
+    others = [code for code in guide if code not in ("CA", "DC", "HD", "RL", "RQ")]
+    assert {code for code, to in table.items() if to} == {*others, "RQ", "RU", "OE", "OR"}
 
 
 def test_every_asked_message_has_a_plan() -> None:

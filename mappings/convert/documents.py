@@ -1,0 +1,186 @@
+"""Conversions of documents: ED and RP values (2.5.1 §2.A.24, §2.A.64), TXA (§9.6), the content an MDM message carries.
+
+R4 Observation.value[x] has no Attachment, so ED and RP become a DocumentReference of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from typing import Any
+
+from canonical import codes as systems
+from canonical.records import DRAFT
+from mappings.convert.keys import ei_key
+from mappings.convert.people import xcn
+from mappings.convert.registry import Context, Value, conversion, gatherer
+from mappings.convert.text import moment_text
+
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_MARKS = ("JVBER", "/9j/", "iVBOR", "UEsDB", "e1xyd", "SUkq", "TU0A", "R0lGO")
+
+
+@gatherer("attachments")
+def attachments(values: list[Value], context: Context, argument: str) -> Any:
+    """ED and RP of one document as its contents: pages sent apart stay apart, data cut over several OBX is joined."""
+    found: list[Any] = []
+    for group in _documents([value for value in values if value.raw]):
+        attachment = _attachment(group, context)
+        if attachment is not None:
+            found.append(("content", {"attachment": attachment}))
+    return found or None
+
+
+def _documents(values: list[Value]) -> list[list[Value]]:
+    """Values that are one file together: a piece follows when the file before it was cut and it starts no file."""
+    groups: list[list[Value]] = []
+    for value in values:
+        piece = groups and value.other(2) == "ED" and groups[-1][0].other(2) == "ED"
+        if piece and _started(groups[-1][0].text(5)) and not _started(value.text(5)):
+            groups[-1].append(value)
+        else:
+            groups.append([value])
+    return groups
+
+
+def _started(text: str) -> bool:
+    return text.lstrip().startswith(_MARKS)
+
+
+def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
+    value = group[0]
+    kind = value.other(2)
+    found: dict[str, Any] = {}
+    if media := media_type(value, kind):
+        found["contentType"] = media
+    if kind == "RP":
+        pointer = "".join(value.text(1).split())
+        return {**found, "url": pointer} if pointer else None
+    data = _bytes(value, "".join(part.text(5) for part in group))
+    if title := value.other(3, 2) or value.other(3):
+        found["title"] = title
+    if data is None:  # the results beside it must not wait for a mended document
+        context.problems.append(value.problem("structure.embedded-data"))
+        return {**found, **missing("error")}
+    if "contentType" not in found and data.startswith(b"%PDF"):
+        found["contentType"] = "application/pdf"
+    return {**found, **stored(data)}
+
+
+def stored(data: bytes) -> dict[str, Any]:
+    """Data, size and hash of an Attachment."""
+    digest = hashlib.sha1(data, usedforsecurity=False).digest()
+    return {
+        "data": base64.b64encode(data).decode("ascii"),
+        "size": len(data),
+        "hash": base64.b64encode(digest).decode("ascii"),
+    }
+
+
+def missing(reason: str) -> dict[str, Any]:
+    """An Attachment's data that is not there, and why."""
+    return {"_data": {"extension": [{"url": _ABSENT, "valueCode": reason}]}}
+
+
+def _bytes(value: Value, text: str) -> bytes | None:
+    """The data of an ED; None when it cannot be read whole."""
+    encoding = value.text(4).lower()
+    try:
+        if encoding == "hex":
+            return bytes.fromhex(text) or None
+        if encoding == "a":
+            return text.encode() or None
+        return base64.b64decode("".join(text.split()), validate=True) or None
+    except (ValueError, binascii.Error):
+        return None
+
+
+def media_type(value: Value, kind: str) -> str:
+    """From type and subtype (ED-2, ED-3; RP-3, RP-4); a bare `PDF` or `application/pdf` in one of them also tells."""
+    major, minor = (value.text(3), value.text(4)) if kind == "RP" else (value.text(2), value.text(3))
+    for text in (major, minor):
+        if re.fullmatch(r"[A-Za-z]+/[A-Za-z0-9.+-]+", text):
+            return text.lower()
+    known = {"PDF": "application/pdf", "RTF": "application/rtf", "HTML": "text/html", "JPEG": "image/jpeg"}
+    for text in (minor, major):
+        if text.upper() in known:
+            return known[text.upper()]
+    major = {"TX": "text", "TEXT": "text", "IM": "image", "AP": "application", "AU": "audio"}.get(major.upper(), major)
+    whole = f"{major}/{minor}".lower()
+    return whole if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", whole) else ""
+
+
+@gatherer("document-content")
+def document_content(values: list[Value], context: Context, argument: str) -> Any:
+    """The OBX of an MDM message as contents, in order: texts joined as lines of one, each file by itself."""
+    found: list[Any] = []
+    lines: list[str] = []
+    files: list[Value] = []
+    for value in values:
+        if value.other(2) in ("ED", "RP"):
+            files.append(value)
+        elif value.raw:
+            lines.append(_line(value))
+    if lines:
+        text = "\n".join(lines).strip().encode()
+        found.append(("content", {"attachment": {"contentType": "text/plain; charset=utf-8", **stored(text)}}))
+    return [*found, *(attachments(files, context, argument) or ())] or None
+
+
+def _line(value: Value) -> str:
+    """A text as it is; another value with what it is and its unit."""
+    if value.other(2) in ("TX", "FT", "ST", ""):
+        return value.full()
+    label = value.other(3, 2) or value.other(3)
+    shown = value.text(2) if value.other(2) in ("CE", "CWE", "CNE", "CF") and value.text(2) else value.full()
+    unit = value.other(6, 2) or value.other(6)
+    return " ".join(part for part in (f"{label}:" if label else "", shown, unit) if part)
+
+
+@gatherer("no-content")
+def no_content(values: list[Value], context: Context, argument: str) -> Any:
+    """A notice of a document whose content was not sent (T01, T03…): R4 asks for an attachment."""
+    return {"attachment": missing("unknown")}
+
+
+@conversion("document-relation")
+def document_relation(value: Value, context: Context, argument: str) -> Any:
+    """TXA-13 as relatesTo, by the event: an addendum appends, a replacement retires the parent."""
+    relation = context.codes("mdm-relation").get(context.message.type.partition("^")[2], "")
+    key = ei_key(value, context, argument)
+    own = ei_key(value.sibling(12), context, argument)
+    if key is None or not relation or key == own:
+        return None
+    retired = {"status": "superseded"} if relation == "replaces" else None
+    local = context.mention("DocumentReference", key, retired)
+    identifier = {"system": key.system, "value": key.value}
+    return {
+        "code": relation,
+        "target": {"reference": DRAFT + local, "type": "DocumentReference", "identifier": identifier},
+    }
+
+
+@conversion("availability-kept")
+def availability_kept(value: Value, context: Context, argument: str) -> Any:
+    """TXA-19 CA, OB and UN kept beside the status, whose code says less (v2-to-fhir TXA[DocumentReference])."""
+    code = value.text(1)
+    if code not in ("CA", "OB", "UN"):
+        return None
+    coding = {"system": f"{systems.V2}0273", "code": code}
+    url = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
+    return {"extension": [{"url": url, "valueCodeableConcept": {"coding": [coding]}}]}
+
+
+@conversion("presentation")
+def presentation(value: Value, context: Context, argument: str) -> Any:
+    """TXA-22 as authenticator: a PPN is an XCN with the moment in its fifteenth component."""
+    return xcn(value, context, "")
+
+
+@conversion("whole-instant")
+def whole_instant(value: Value, context: Context, argument: str) -> Any:
+    """TXA-6 as instant, only when it has a time (a date alone would claim midnight)."""
+    found = moment_text(value.whole(), value, context)
+    return found if found and "T" in found else None

@@ -1,0 +1,290 @@
+"""Conversions of medicines and vaccines: RXO, RXE, RXD, RXG, RXA, RXC (2.5.1 §4.13, §4.14), the OBX of a vaccine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canonical import codes as systems
+from canonical.records import DRAFT, Key
+from mappings.convert.datatypes import cwe
+from mappings.convert.keys import ei_key
+from mappings.convert.orders import charge_code
+from mappings.convert.people import xcn
+from mappings.convert.registry import Context, Value, conversion, gatherer
+from mappings.convert.text import moment_text, number
+from mappings.convert.timing import unit_of_time
+from mappings.table import Source
+
+_FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
+_ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"
+_NOTHING_KNOWN = frozenset(("999", "0", ""))
+# LOINC codes of the observations that a vaccination message puts below RXA, and the element they are (CDC guide 2.5.1).
+_VIS_TYPE, _VIS_DATE, _VIS_GIVEN = ("30956-7", "69764-9"), "29768-9", "29769-7"
+
+
+@conversion("medication")
+def medication(value: Value, context: Context, argument: str) -> Any:
+    """The code of a medicine as `medication[x]`."""
+    concept = charge_code(value, context, "")
+    return ("CodeableConcept", concept) if concept else None
+
+
+@gatherer("mixture")
+def mixture(values: list[Value], context: Context, argument: str) -> Any:
+    """RXC components as a contained Medication with ingredients; `argument` is the place of the mixture's own code."""
+    ingredients = [found for value in values if (found := _ingredient(value, context))]
+    if not ingredients:
+        return None
+    medicine: dict[str, Any] = {"resourceType": "Medication", "id": "mixture"}
+    segment, _, place = argument.partition("-")
+    above = [s for s in context.message.named(segment) if s.index < values[0].segment.index]
+    if above and above[-1].raw_field(int(place)):
+        head = above[-1]
+        found = charge_code(Value(head.repetitions(int(place))[0], Source(segment, int(place)), head), context, "")
+        medicine.update({"code": found} if found else {})
+    medicine["ingredient"] = ingredients
+    return [("contained", medicine), ("medicationReference", {"reference": "#mixture"})]
+
+
+def _ingredient(value: Value, context: Context) -> dict[str, Any] | None:
+    concept = charge_code(value, context, "")
+    if concept is None:
+        return None
+    found: dict[str, Any] = {"itemCodeableConcept": concept}
+    if value.other(1):
+        found["isActive"] = value.other(1) == "A"
+    amount = quantity(value.other(3), value, 4)
+    if amount is not None:
+        found["strength"] = {"numerator": amount, "denominator": {"value": 1}}
+    return found
+
+
+@conversion("dose")
+def dose(value: Value, context: Context, argument: str) -> Any:
+    """Minimum, maximum and unit of a dose in three fields in a row (RXO-2, RXE-3, RXG-5) as `dose[x]`."""
+    first = value.source.field
+    low, high = quantity(value.whole(), value, first + 2), quantity(value.other(first + 1), value, first + 2)
+    if value.whole() and low is None:
+        context.problems.append(value.problem("field.number"))
+    if low and high and low != high:
+        return ("Range", {"low": low, "high": high})
+    return ("Quantity", low) if low else None
+
+
+@conversion("amount")
+def amount(value: Value, context: Context, argument: str) -> Any:
+    """A number with the unit of field `argument` as Quantity; 999 of RXA-6 says that the amount is not known."""
+    if value.source.segment == "RXA" and value.whole() in _NOTHING_KNOWN:
+        return None
+    found = quantity(value.whole(), value, int(argument))
+    if value.whole() and found is None:
+        context.problems.append(value.problem("field.number"))
+    return found
+
+
+@conversion("daily-dose")
+def daily_dose(value: Value, context: Context, argument: str) -> Any:
+    """RXE-19, the total daily dose (CQ), as Ratio per day."""
+    found = number(value.text(1))
+    if found is None:
+        return None
+    unit = value.text(2, 2) or value.text(2) or value.other(5, 2) or value.other(5)
+    day = {"value": 1, "unit": "d", "system": systems.UCUM, "code": "d"}
+    return {"numerator": {"value": found, **({"unit": unit} if unit else {})}, "denominator": day}
+
+
+@conversion("rate")
+def rate(value: Value, context: Context, argument: str) -> Any:
+    """A rate (RXE-23, RXG-15) with its unit in the next field as `rate[x]`."""
+    found = quantity(value.whole(), value, value.source.field + 1)
+    return ("Quantity", found) if found else None
+
+
+def quantity(text: str, value: Value, unit_field: int) -> dict[str, Any] | None:
+    """A number and the CE that names its unit; None when the text is no number."""
+    found = number(text)
+    if found is None:
+        return None
+    code, label, system = (value.other(unit_field, n) for n in (1, 2, 3))
+    quantity: dict[str, Any] = {"value": found}
+    if label or code:
+        quantity["unit"] = label or code
+    if code and system:
+        quantity.update(system=systems.coding_system(system, code), code=" ".join(code.split()))
+    return quantity
+
+
+@conversion("labelled")
+def labelled(value: Value, context: Context, argument: str) -> Any:
+    """A field R4 has no place for, as Annotation in words: `argument`, then its value (a CE by its text)."""
+    text = value.text(2) or value.text(1) or value.text(5)
+    return {"text": f"{argument}: {text}"} if text else None
+
+
+@conversion("substitution")
+def substitution(value: Value, context: Context, argument: str) -> Any:
+    """RXO-9, RXE-9 (table 0161) as `allowed[x]`: a code tells more than yes or no."""
+    code = value.text(1)
+    if not code:
+        return None
+    coding: dict[str, Any] = {"system": f"{systems.V2}0161", "code": " ".join(code.split())}
+    if display := {"N": "Substitutions are NOT authorized.", "G": "Allow generic substitutions.",
+                   "T": "Allow therapeutic substitutions"}.get(code):  # fmt: skip
+        coding["display"] = display
+    return ("CodeableConcept", {"coding": [coding]})
+
+
+@conversion("order-named")
+def order_named(value: Value, context: Context, argument: str) -> Any:
+    """An EI (ORC-2, ORC-3) as reference to an order told before; `argument` is `Type:PLAC` or `Type:FILL`."""
+    kind, _, number_type = argument.partition(":")
+    key = ei_key(value, context, number_type)
+    if key is None:
+        return None
+    local = context.mention(kind, key)
+    return {"reference": DRAFT + local, "type": kind, "identifier": {"system": key.system, "value": key.value}}
+
+
+@conversion("immunization-key")
+def immunization_key(value: Value, context: Context, argument: str) -> Any:
+    """ORC-3 of a vaccination as key; 9999 says that there is no order (CDC guide, history and refusal)."""
+    key = ei_key(value, context, argument)
+    return None if key is None or key.value == "9999" else key
+
+
+@conversion("immunization-identifier")
+def immunization_identifier(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier."""
+    key = immunization_key(value, context, argument)
+    if not isinstance(key, Key):
+        return None
+    kind = {"coding": [{"system": systems.V2_0203, "code": argument}]}
+    return {"type": kind, "system": key.system, "value": key.value}
+
+
+@conversion("vaccinator")
+def vaccinator(value: Value, context: Context, argument: str) -> Any:
+    """XCN as performer of a vaccination with the function `argument` of table 0443 (AP gave it, OP ordered it)."""
+    found = xcn(value, context, "")
+    if found is None:
+        return None
+    return {"function": {"coding": [{"system": _FUNCTION, "code": argument}]}, "actor": found}
+
+
+@conversion("primary-source")
+def primary_source(value: Value, context: Context, argument: str) -> Any:
+    """RXA-9 of NIP001: 00 is a new record of who gave it, 01 to 08 tell history."""
+    code = value.text(1)
+    return None if not code.isdigit() or value.text(3) not in ("NIP001", "") else code == "00"
+
+
+@conversion("report-origin")
+def report_origin(value: Value, context: Context, argument: str) -> Any:
+    """RXA-9 of a historical record as reportOrigin."""
+    return None if primary_source(value, context, "") in (True, None) else cwe(value, context, "NIP001")
+
+
+@conversion("administration-note")
+def administration_note(value: Value, context: Context, argument: str) -> Any:
+    """RXA-9 as note, when it is a text and no code of NIP001."""
+    text = value.text(2) if not value.text(1) else value.text(1) if not value.text(1).isdigit() else ""
+    return {"text": text} if text else None
+
+
+@conversion("place-of-care")
+def place_of_care(value: Value, context: Context, argument: str) -> Any:
+    """LA2 or PL (RXA-11, RXA-27, RXD-13) as logical reference to a Location: facility, point of care, room, bed."""
+    parts = [value.text(n) for n in (4, 1, 2, 3)]
+    label = " / ".join(part for part in parts if part)
+    return {"type": "Location", "display": label} if label else None
+
+
+@conversion("subpotent")
+def subpotent(value: Value, context: Context, argument: str) -> Any:
+    """RXA-20 PA, partially administered: a dose that does not count in full."""
+    return True if value.text(1) == "PA" else None
+
+
+@conversion("given")
+def given(value: Value, context: Context, argument: str) -> Any:
+    """RXA-3 with RXA-4 as `effective[x]`: a moment, or a period when they differ."""
+    start, end = (moment_text(text, value, context) for text in (value.whole(), value.other(4)))
+    if start and end and start != end:
+        return ("Period", {"start": start, "end": end})
+    return ("DateTime", start) if start else None
+
+
+@gatherer("vis")
+def vis(values: list[Value], context: Context, argument: str) -> Any:
+    """Vaccine information statements: type, date of publication and of presentation of each OBX-4 group."""
+    groups: dict[str, dict[str, Any]] = {}
+    for value in values:
+        code, group = value.other(3), value.other(4)
+        if code in _VIS_TYPE:
+            text = value.text(2) or value.text(1)
+            groups.setdefault(group, {}).update({"documentType": text} if text else {})
+        elif code in (_VIS_DATE, _VIS_GIVEN):
+            name = "publicationDate" if code == _VIS_DATE else "presentationDate"
+            moment = moment_text(value.text(1), value, context)
+            groups.setdefault(group, {}).update({name: moment} if moment else {})
+    return [("education", found) for found in groups.values() if found] or None
+
+
+@gatherer("vaccine-fact")
+def vaccine_fact(values: list[Value], context: Context, argument: str) -> Any:
+    """The coded values of those OBX whose OBX-3 is `argument`, as CodeableConcepts."""
+    found = [cwe(value, context, "") for value in values if value.other(3) == argument]
+    return [("programEligibility" if argument == "64994-7" else "fundingSource", c) for c in found if c][:1] or None
+
+
+@gatherer("dose-number")
+def dose_number(values: list[Value], context: Context, argument: str) -> Any:
+    """30973-2, the number of the dose in its series."""
+    for value in values:
+        if value.other(3) == "30973-2" and value.text(1):
+            found = number(value.text(1))
+            name = "doseNumberPositiveInt" if isinstance(found, int) and found > 0 else "doseNumberString"
+            return [("protocolApplied", {name: found if name.endswith("Int") else value.text(1)})]
+    return None
+
+
+@conversion("strength")
+def strength(value: Value, context: Context, argument: str) -> Any:
+    """A strength with its unit in the next field, as Annotation in words (R4 has it only inside a Medication)."""
+    text = value.whole()
+    unit = value.other(value.source.field + 1, 2) or value.other(value.source.field + 1)
+    return {"text": f"{argument}: {text} {unit}".strip()} if text else None
+
+
+@conversion("prescription-number")
+def prescription_number(value: Value, context: Context, argument: str) -> Any:
+    """RXE-15, RXD-7: the number of the prescription, in the namespace of its sender."""
+    text = value.text(1)
+    return {"system": systems.local_system(context.sender, "RX"), "value": text} if text else None
+
+
+@conversion("dispensed-dose")
+def dispensed_dose(value: Value, context: Context, argument: str) -> Any:
+    """RXD-12, the total daily dose (CQ), as dose of one day."""
+    found = number(value.text(1))
+    unit = value.text(2, 2) or value.text(2)
+    return ("Quantity", {"value": found, **({"unit": unit} if unit else {})}) if found is not None else None
+
+
+@conversion("administered-rate")
+def administered_rate(value: Value, context: Context, argument: str) -> Any:
+    """RXA-12, administered per time unit (`h`, `1 h`), with the dose of RXA-6 and RXA-7 as Ratio."""
+    unit = unit_of_time(value.whole().lstrip("0123456789. "))
+    amount_given = quantity(value.other(6), value, 7)
+    if amount_given is None or not unit:
+        return None
+    return (
+        "Ratio",
+        {"numerator": amount_given, "denominator": {"value": 1, "unit": unit, "system": systems.UCUM, "code": unit}},
+    )
+
+
+@conversion("quiet-boolean")
+def quiet_boolean(value: Value, context: Context, argument: str) -> Any:
+    """A code through `codes/<argument>.csv` to `true` or `false`; any other says neither."""
+    return {"true": True, "false": False}.get(context.codes(argument).get(value.text(1), ""))

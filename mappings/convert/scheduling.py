@@ -1,0 +1,113 @@
+"""Conversions of appointments: SCH, ARQ, and the resources AIS, AIG, AIL, AIP (2.5.1 §10.6)."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from mappings.convert.people import xcn
+from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import moment_text, number, parse_dtm
+
+_MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN", "MINS", ""))
+_HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
+_PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+# Where each resource segment has its start and duration (offset and units between and behind) and its filler status.
+_TIMES = {"AIP": (6, 9, 12), "AIL": (6, 9, 12), "AIG": (8, 11, 14)}
+
+
+@conversion("minutes")
+def minutes(value: Value, context: Context, argument: str) -> Any:
+    """SCH-9 (or AIS-7) as minutes; it counts only when the next field says minutes or hours (facts: SIU)."""
+    text = value.whole()
+    unit = value.other(value.source.field + 1).upper()
+    found = number(text)
+    if isinstance(found, int) and found > 0 and unit in _MINUTES | _HOURS:
+        return found * 60 if unit in _HOURS else found
+    if text:
+        context.problems.append(value.problem("field.duration"))
+    return None
+
+
+@conversion("start-instant")
+def start_instant(value: Value, context: Context, argument: str) -> Any:
+    """A start as instant; a bare date is not one."""
+    moment = parse_dtm(value.whole(), context.zone)
+    if isinstance(moment, datetime.datetime):
+        return moment.isoformat()
+    if value.whole():
+        context.problems.append(value.problem("field.date"))
+    return None
+
+
+@conversion("end-instant")
+def end_instant(value: Value, context: Context, argument: str) -> Any:
+    """The end that follows from this start and the duration in field `argument` (unit in the field after it)."""
+    moment = parse_dtm(value.whole(), context.zone)
+    length = number(value.other(int(argument)))
+    unit = value.other(int(argument) + 1).upper()
+    if not isinstance(moment, datetime.datetime) or not isinstance(length, int) or unit not in _MINUTES | _HOURS:
+        return None
+    return (moment + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))).isoformat()
+
+
+@conversion("end-of-schedule")
+def end_of_schedule(value: Value, context: Context, argument: str) -> Any:
+    """The start in TQ1-7 plus the duration in SCH-9 and SCH-10."""
+    schedule = context.message.first("SCH")
+    moment = parse_dtm(value.whole(), context.zone)
+    if schedule is None or not isinstance(moment, datetime.datetime):
+        return None
+    length, unit = number(schedule.text(9)), schedule.text(10).upper()
+    if not isinstance(length, int) or unit not in _MINUTES | _HOURS:
+        return None
+    return (moment + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))).isoformat()
+
+
+@conversion("appointment-actor")
+def appointment_actor(value: Value, context: Context, argument: str) -> Any:
+    """XCN (AIP-3, SCH-12, SCH-16…) as participant of an appointment; `argument` is its role."""
+    found = xcn(value, context, "")
+    if found is None:
+        return None
+    entry: dict[str, Any] = {"actor": found, **_state(value, context)}
+    if argument:
+        coding = {"system": _PARTICIPATION, "code": argument, "display": "primary performer"}
+        entry["type"] = [{"coding": [coding]}]
+    return entry
+
+
+@conversion("resource-actor")
+def resource_actor(value: Value, context: Context, argument: str) -> Any:
+    """AIG-3 or AIL-3 as participant: a room or a device by its name."""
+    parts = [value.text(n) for n in (2, 1)] if argument == "Device" else [value.text(n) for n in (4, 1, 2, 3)]
+    label = " / ".join(part for part in parts if part)
+    return {"actor": {"type": argument, "display": label}, **_state(value, context)} if label else None
+
+
+@conversion("period")
+def period(value: Value, context: Context, argument: str) -> Any:
+    """A DR as Period."""
+    ends = {name: moment_text(value.text(n), value, context) for name, n in (("start", 1), ("end", 2))}
+    return {name: text for name, text in ends.items() if text} or None
+
+
+def _state(value: Value, context: Context) -> dict[str, Any]:
+    """Status and period of a resource: `declined` when its segment is deleted (table 0206 D) or the filler says so."""
+    places = _TIMES.get(value.segment.name)
+    if places is None:
+        return {"status": "accepted"}
+    start_field, length_field, status_field = places
+    told = value.other(status_field)
+    status = context.codes("hl70278-participant").get(told) if told else "accepted"
+    if told and status is None:
+        context.problems.append(value.sibling(status_field).problem("code.unmapped", table="hl70278", code=told[:20]))
+    state: dict[str, Any] = {"status": "declined" if value.other(2) == "D" else status or "accepted"}
+    start = parse_dtm(value.other(start_field), context.zone)
+    if isinstance(start, datetime.datetime):
+        state["period"] = {"start": start.isoformat()}
+        length, unit = number(value.other(length_field)), value.other(length_field + 1).upper()
+        if isinstance(length, int) and unit in _MINUTES | _HOURS:
+            end = start + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))
+            state["period"]["end"] = end.isoformat()
+    return state

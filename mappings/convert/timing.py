@@ -1,0 +1,185 @@
+"""When something is to be done: TQ1 (2.5 on), and the TQ of ORC-7, OBR-27 and RXE-1 (up to 2.4), as Timing.
+
+Table 0335 gives frequency and period; a pattern it does not list stays as the code it is, in `Timing.code`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from canonical import codes as systems
+from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import moment_text, number
+
+_EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
+_TIMES = re.compile(r"([0-9]{1,2})ID\Z")
+_WEEKDAYS = re.compile(r"Q([0-9]{0,2})J([1-7]+)\Z")
+_UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CLOCK = re.compile(r"([0-2][0-9]):?([0-5][0-9])")
+_UCUM_TIMES = frozenset(("s", "min", "h", "d", "wk", "mo", "a"))
+_SPELLED = {
+    "sec": "s", "second": "s", "seconds": "s", "m": "min", "minute": "min", "minutes": "min", "minuto": "min",
+    "minutos": "min", "hr": "h", "hour": "h", "hours": "h", "hora": "h", "horas": "h", "day": "d", "days": "d",
+    "dia": "d", "dias": "d", "w": "wk", "week": "wk", "weeks": "wk", "semana": "wk", "semanas": "wk", "l": "mo",
+    "month": "mo", "months": "mo", "mês": "mo", "meses": "mo", "y": "a", "year": "a", "years": "a",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What TQ1 or TQ says of time: pattern, clock times, duration, start, end, total, condition, text, quantity."""
+
+    pattern: str
+    pattern_text: str
+    times: str
+    duration: str
+    start: str
+    end: str
+    total: str
+    condition: str
+    text: str
+
+
+def told(value: Value) -> Told:
+    """The parts of a timing, wherever the version puts them."""
+    if value.segment.name == "TQ1":
+        return _of_tq1(value)
+    return Told(
+        pattern=value.text(2, 1) or value.text(2),
+        pattern_text="",
+        times=value.text(2, 2),
+        duration=value.text(3),
+        start=value.text(4),
+        end=value.text(5),
+        total=value.text(12),
+        condition=value.text(7),
+        text=value.text(8),
+    )
+
+
+def _of_tq1(value: Value) -> Told:
+    span = value.other(6)
+    return Told(
+        pattern=value.other(3),
+        pattern_text=value.other(3, 1, 2),
+        times=" ".join(value.segment.text(4, repetition=n) for n in range(len(value.segment.repetitions(4)))),
+        duration=f"{span}{value.other(6, 2)}" if span else "",
+        start=value.other(7),
+        end=value.other(8),
+        total=value.other(14),
+        condition=value.other(10),
+        text=value.other(11),
+    )
+
+
+@conversion("timing")
+def timing(value: Value, context: Context, argument: str) -> Any:
+    """TQ1-3 or a TQ as Timing: how often, from when to when, how many times."""
+    parts = told(value)
+    repeat = {**_pattern(parts.pattern, context), **_bounds(parts, value, context)}
+    if times := [f"{hour}:{minute}:00" for hour, minute in _CLOCK.findall(parts.times)]:
+        repeat = {**{k: v for k, v in repeat.items() if k != "when"}, "timeOfDay": times}
+    total = number(parts.total)
+    if isinstance(total, int) and total > 0:
+        repeat["count"] = total
+    found: dict[str, Any] = {"repeat": repeat} if repeat else {}
+    if parts.pattern:
+        text = parts.pattern_text or parts.pattern
+        coding = {"system": f"{systems.V2}0335", "code": " ".join(parts.pattern.split())}
+        found["code"] = {"coding": [coding], "text": text}
+    return found or None
+
+
+@conversion("order-timing")
+def order_timing(value: Value, context: Context, argument: str) -> Any:
+    """The same as `occurrence[x]` of an order, only where something repeats: a single moment is a dateTime."""
+    parts = told(value)
+    if not parts.pattern and not _CLOCK.search(parts.times):
+        return None
+    found = timing(value, context, argument)
+    return ("Timing", found) if found else None
+
+
+@conversion("start-or-period")
+def start_or_period(value: Value, context: Context, argument: str) -> Any:
+    """TQ1-7 with TQ1-8, or the start and end of a TQ, as dateTime or Period."""
+    parts = told(value)
+    start, end = (moment_text(text, value, context) for text in (parts.start, parts.end))
+    if start and end and start != end:
+        return ("Period", {"start": start, "end": end})
+    return ("DateTime", start) if start else None
+
+
+@conversion("as-needed")
+def as_needed(value: Value, context: Context, argument: str) -> Any:
+    """PRN as pattern or priority, or a condition (TQ1-10): to be taken when needed."""
+    parts = told(value)
+    if parts.condition:
+        return ("CodeableConcept", {"text": parts.condition})
+    priority = value.other(9) if value.segment.name == "TQ1" else value.text(6)
+    return ("Boolean", True) if parts.pattern.upper().startswith("PRN") or priority == "PRN" else None
+
+
+@conversion("timing-text")
+def timing_text(value: Value, context: Context, argument: str) -> Any:
+    """The instruction in words: TQ1-11, or the eighth component of a TQ."""
+    return told(value).text or None
+
+
+@conversion("timing-note")
+def timing_note(value: Value, context: Context, argument: str) -> Any:
+    """TQ1-11 as Annotation, where the record has no dosage."""
+    text = told(value).text
+    return {"text": text} if text else None
+
+
+def _pattern(pattern: str, context: Context) -> dict[str, Any]:
+    """Table 0335 as `Timing.repeat`: `Q6H` every six hours, `BID` twice a day, `Q1J135` on days 1, 3, 5 of a week."""
+    upper = pattern.upper().strip()
+    if match := _EVERY.match(upper):
+        return {"frequency": 1, "period": max(1, int(match[1])), "periodUnit": _UNITS[match[2]]}
+    if match := _WEEKDAYS.match(upper):
+        days = sorted(set(match[2]))
+        weeks = int(match[1] or 1) or 1
+        named = [_DAYS[int(day) - 1] for day in days]
+        return {"frequency": len(days), "period": weeks, "periodUnit": "wk", "dayOfWeek": named}
+    if match := _TIMES.match(upper):
+        return {"frequency": int(match[1]), "period": 1, "periodUnit": "d"} if int(match[1]) else {}
+    target = context.codes("hl70335").get(upper)
+    if not target:
+        return {}
+    frequency, period, unit, when = ([*target.split("|"), "", "", ""])[:4]
+    found: dict[str, Any] = {}
+    if frequency and period:
+        found = {"frequency": int(frequency), "period": int(period), "periodUnit": unit}
+    elif frequency:
+        found = {"count": int(frequency)}
+    return {**found, "when": [when]} if when else found
+
+
+def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
+    start, end = (moment_text(text, value, context) for text in (parts.start, parts.end))
+    if start or end:
+        ends = {"start": start, "end": end}
+        return {"boundsPeriod": {name: text for name, text in ends.items() if text}}
+    length = duration(parts.duration)
+    return {"boundsDuration": length} if length else {}
+
+
+def duration(text: str) -> dict[str, Any] | None:
+    """`D5`, `H8`, `5 dias`, `30min` as Duration in UCUM; None for indefinite or unreadable ones."""
+    match = re.match(r"\s*([A-Za-zê]*)\s*([0-9]{1,4})\s*([A-Za-zê]*)\s*\Z", text)
+    if match is None:
+        return None
+    prefix, count, suffix = match.groups()
+    unit = _UNITS.get(prefix.upper(), "") if prefix and not suffix else unit_of_time(suffix)
+    return {"value": int(count), "unit": unit, "system": systems.UCUM, "code": unit} if unit else None
+
+
+def unit_of_time(text: str) -> str:
+    """The UCUM unit of time a sender's word means; empty when it is none."""
+    low = text.strip().lower()
+    return low if low in _UCUM_TIMES else _SPELLED.get(low, "")

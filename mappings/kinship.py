@@ -1,0 +1,190 @@
+"""How the orders and results of a message hang together, and with those of earlier messages (2.5.1 §4.2, §7.1.2).
+
+An order replaces others (RP, RO), is the child of one (PA, CH, ORC-8, OBR-29); a susceptibility belongs to the organism
+that OBR-26 and OBR-29 name. A parent that this message does not tell is named by its number: known records are linked
+at once, an organism that is still to come gets a record that its own message will complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from canonical.codes import coding_system
+from canonical.records import DRAFT, Draft, Key
+from hl7.er7 import Segment
+from mappings.convert import Value
+from mappings.convert.keys import ei_key
+from mappings.convert.registry import Context
+from mappings.grouping import Occurrence
+from mappings.table import Source
+
+_ORDERS = ("ServiceRequest", "MedicationRequest")
+_REPLACED = ("RP", "RQ", "RU")
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+UNKNOWN_CODE = {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
+
+
+def join(occurrences: Sequence[Occurrence], drafts: Sequence[Draft], context: Context) -> list[Draft]:
+    """Link `drafts` with their kin; returns drafts of records this message only names."""
+    kin = _Kin(occurrences, {draft.local: draft for draft in drafts}, context)
+    orders = [o for o in occurrences if o.plan.type in _ORDERS and o.local in kin.drafts and not o.plan.fill]
+    kin.replacements(orders)
+    for order in orders:
+        kin.parent_order(order, orders)
+    for report in (o for o in occurrences if o.plan.type == "DiagnosticReport" and o.local in kin.drafts):
+        kin.parent_result(report)
+    return kin.named
+
+
+class _Kin:
+    """The drafts of one message by local name, and those named besides."""
+
+    def __init__(self, occurrences: Sequence[Occurrence], drafts: dict[str, Draft], context: Context) -> None:
+        self.occurrences = occurrences
+        self.drafts = drafts
+        self.context = context
+        self.named: list[Draft] = []
+
+    def replacements(self, orders: Sequence[Occurrence]) -> None:
+        """RO replaces the orders that the RP, RQ or RU before it name."""
+        replaced: list[Occurrence] = []
+        told = False
+        for order in orders:
+            control = _orc(order, 1)
+            if control in _REPLACED:
+                replaced = [order] if told else [*replaced, order]
+                told = False
+            elif control == "RO" and replaced:
+                told = True
+                for old in replaced:
+                    self._link(order, "replaces", "priorPrescription", self._reference(old))
+            else:
+                replaced, told = [], False
+
+    def parent_order(self, order: Occurrence, orders: Sequence[Occurrence]) -> None:
+        """ORC-8 or OBR-29 names the parent; a CH without them follows its PA."""
+        segment, number = next(_parents_named(order), (None, 0))
+        if segment is not None:
+            keys = self._numbers(segment, number)
+            own = set(self.drafts[order.local].keys)
+            if keys and not own & set(keys):
+                self._link(order, "basedOn", "basedOn", self._named_order(keys, order, orders))
+        elif _orc(order, 1) == "CH":
+            before = [o for o in orders if o.anchor.index < order.anchor.index and _orc(o, 1) == "PA"]
+            if before:
+                self._link(order, "basedOn", "basedOn", self._reference(before[-1]))
+
+    def parent_result(self, report: Occurrence) -> None:
+        """OBR-26 (with OBR-29) names the result this report examines further: an organism and its susceptibilities."""
+        obr = report.anchor
+        raw = (obr.repetitions(26) or [""])[0]
+        code, sub = Value(raw, Source("OBR", 26), obr).text(1), obr.text(26, 2)
+        children = [c.local for c in report.children.get("observation", ()) if c.local in self.drafts]
+        if not code or not children:
+            return
+        keys = self._numbers(obr, 29)
+        parent = self._told_here(report, code, sub, set(keys)) or self._told_elsewhere(report, keys, f"{code}|{sub}")
+        if parent is None:
+            return
+        parent.body.setdefault("hasMember", [])
+        for child in children:
+            parent.body["hasMember"].append({"reference": DRAFT + child})
+            self.drafts[child].body["derivedFrom"] = [{"reference": DRAFT + parent.local}]
+
+    def _told_here(self, report: Occurrence, code: str, sub: str, keys: set[Key]) -> Draft | None:
+        """The result of this message with that code and sub-id, in the report of those numbers if any is named."""
+        for other in self.occurrences:
+            above = other.parents.get("report")
+            if other.plan.type != "Observation" or above is None or above is report or other.local not in self.drafts:
+                continue
+            held = self.drafts.get(above.local)
+            if held is None or (keys and not keys & set(held.keys)):
+                continue
+            if other.anchor.text(3) == code and (not sub or other.anchor.text(4) == sub):
+                return self.drafts[other.local]
+        return None
+
+    def _told_elsewhere(self, report: Occurrence, keys: tuple[Key, ...], part: str) -> Draft | None:
+        """A result of another message; its own message, earlier or later, tells the rest."""
+        child = self.drafts[report.local]
+        if not keys or set(keys) & set(child.keys):  # a shared accession does not tell which of its panels is meant
+            return None
+        shared: dict[str, Any] = {name: child.body[name] for name in ("subject", "encounter") if name in child.body}
+        number = len(self.named) + 1
+        above = Draft(
+            local=f"{self.context.prefix}parent-report/{number}",
+            type="DiagnosticReport",
+            body={},
+            initial={"status": "registered", "code": UNKNOWN_CODE, **shared, "identifier": _identifiers(keys)},
+            keys=keys,
+        )
+        found = Draft(
+            local=f"{self.context.prefix}parent-result/{number}",
+            type="Observation",
+            body={},
+            initial={"status": "registered", "code": _parent_code(report.anchor), **shared},
+            under=(above.local,),
+            part=part.rstrip("|"),
+        )
+        if text := report.anchor.text(26, 3):
+            found.initial["valueString"] = text
+        self.named += [above, found]
+        return found
+
+    def _named_order(self, keys: tuple[Key, ...], order: Occurrence, orders: Sequence[Occurrence]) -> dict[str, Any]:
+        """A reference to the order with one of these numbers, told here or elsewhere."""
+        for other in orders:
+            if other is not order and set(self.drafts[other.local].keys) & set(keys):
+                return self._reference(other)
+        local = f"{self.context.prefix}named-order/{len(self.named) + 1}"
+        kind = order.plan.type
+        self.named.append(Draft(local=local, type=kind, body={}, keys=keys, partial=True))
+        return {"reference": DRAFT + local, "type": kind, "identifier": _identifiers(keys)[0]}
+
+    def _reference(self, order: Occurrence) -> dict[str, Any]:
+        draft = self.drafts[order.local]
+        found: dict[str, Any] = {"reference": DRAFT + draft.local, "type": draft.type}
+        return {**found, "identifier": _identifiers(draft.keys)[0]} if draft.keys else found
+
+    def _link(self, order: Occurrence, name: str, drug: str, reference: dict[str, Any]) -> None:
+        body = self.drafts[order.local].body
+        if order.plan.type == "MedicationRequest" and drug == "priorPrescription":
+            body.setdefault(drug, reference)
+        elif reference not in body.setdefault(name, []):
+            body[name].append(reference)
+
+    def _numbers(self, segment: Segment, number: int) -> tuple[Key, ...]:
+        """The keys of an EIP: placer's number, filler's number, each an EI in subcomponents."""
+        raw = (segment.repetitions(number) or [""])[0]
+        return tuple(key for key in self._keys_of(raw, segment, number) if key is not None)
+
+    def _keys_of(self, raw: str, segment: Segment, number: int) -> Iterator[Key | None]:
+        delimiters = segment.delimiters
+        parts = raw.split(delimiters.component)
+        for part, kind in ((parts[1:2], "FILL"), (parts[0:1], "PLAC")):
+            text = part[0].replace(delimiters.sub, delimiters.component) if part else ""
+            yield ei_key(Value(text, Source(segment.name, number), segment), self.context, kind)
+
+
+def _parents_named(order: Occurrence) -> Iterator[tuple[Segment, int]]:
+    """The places of an order that name its parent."""
+    for name, number in (("ORC", 8), ("OBR", 29)):
+        for segment in order.own.get(name, ()):
+            if segment.text(number, 1) or segment.text(number, 2):
+                yield segment, number
+
+
+def _orc(order: Occurrence, number: int) -> str:
+    return next((segment.text(number) for segment in order.own.get("ORC", ())), "")
+
+
+def _identifiers(keys: Sequence[Key]) -> list[dict[str, Any]]:
+    return [{"system": key.system, "value": key.value} for key in keys]
+
+
+def _parent_code(obr: Segment) -> dict[str, Any]:
+    """OBR-26.1, the observation identifier of the parent, in subcomponents."""
+    code, text, system = (obr.text(26, 1, n) for n in (1, 2, 3))
+    coding = {"code": " ".join(code.split()), "system": coding_system(system, code), "display": text}
+    return {"coding": [{name: value for name, value in coding.items() if value}]}
