@@ -91,7 +91,7 @@ class Board:
                 await self._start(place, channel, strict=strict)
 
     async def _start(self, place: _Place, channel: Channel, *, strict: bool) -> None:
-        listener = Listener(channel, self._keeper, self._world.now, self._world.settings.max_message_bytes)
+        listener = Listener(channel, self._keeper, self._world.settings.max_message_bytes)
         try:
             await listener.start(place.host, place.port)
         except OSError as error:

@@ -56,7 +56,7 @@ async def _work(world: World, tenant: Tenant, template: Template, count: int) ->
     keeper = Keeper(world.database)
     channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
     for number in range(count):
-        await receive(keeper, channel, template(f"C{number:07d}", f"{number:08d}"), world.now)
+        await receive(keeper, channel, template(f"C{number:07d}", f"{number:08d}"))
     start = time.perf_counter()
     while await inbound.work(world, tenant):
         pass

@@ -6,6 +6,7 @@ Ids are deterministic within a tenant, so two senders, or two attempts, that nam
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import os
 import time
@@ -46,3 +47,8 @@ def new_id() -> uuid.UUID:
     value = (stamp & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     return uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def moment_of(identity: uuid.UUID) -> datetime.datetime:
+    """When a version 7 UUID was made, in UTC, to the millisecond."""
+    return datetime.datetime.fromtimestamp((identity.int >> 80) / 1000, datetime.UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,27 @@ from hl7.er7 import STANDARD, Delimiters, Message
 from hl7.escapes import escape
 
 Code = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
+Mode = Literal["auto", "original", "enhanced", "none"]
+Condition = Literal["", "AL", "ER", "SU"]
+_CONDITIONS: Mapping[str, Condition] = {"AL": "AL", "ER": "ER", "SU": "SU"}  # table 0155; NE and unknown ones: never
+ACCEPT: Mapping[Code, Code] = {"AA": "CA", "AE": "CE", "AR": "CR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which answers a sender wants (MSH-15, MSH-16). `original` is the one answer of original mode: AA, AE or AR.
+
+    Else `accept` is the condition of the immediate CA, CE or CR, and `application` that of the AA, AE or AR which
+    follows when the message has been worked; empty means never.
+    """
+
+    original: bool
+    accept: Condition = ""
+    application: Condition = ""
+
+
+ORIGINAL = Wanted(True)
+
 
 # Table 0357 by the first part of a problem's code: what an ERR-3 says.
 CONDITIONS = {
@@ -43,8 +64,32 @@ class Envelope:
     control_id: str = ""
     processing: str = "P"
     version: str = "2.5"
+    accept: str = ""
+    application: str = ""
     charset_field: str = ""
     codec: str = "ascii"
+
+
+def wanted(to: Envelope, mode: Mode) -> Wanted:
+    """What MSH-15 and MSH-16 ask for, under the mode of the channel (2.5.1 §2.9.3, table 0155).
+
+    `auto` obeys the header: both empty is original mode, and so is NE with AL, whose only answer is AA, AE or AR.
+    `enhanced` always gives the accept acknowledgement and obeys MSH-16; `original` and `none` look at neither.
+    """
+    if mode == "none":
+        return Wanted(False)
+    accept, application = to.accept, to.application
+    if mode == "enhanced":
+        return Wanted(False, "AL", _CONDITIONS.get(application, ""))
+    if mode == "original" or not (accept or application):
+        return ORIGINAL
+    found = Wanted(False, _CONDITIONS.get(accept, ""), _CONDITIONS.get(application, ""))
+    return ORIGINAL if not found.accept and found.application == "AL" else found
+
+
+def due(condition: str, good: bool) -> bool:
+    """Whether an answer under this condition of table 0155 is given."""
+    return condition in ("AL", "SU" if good else "ER")
 
 
 def envelope(message: Message) -> Envelope:
@@ -58,6 +103,8 @@ def envelope(message: Message) -> Envelope:
         control_id=header.raw_field(10),
         processing=header.raw_field(11) or "P",
         version=header.raw_field(12) or "2.5",
+        accept=header.raw_field(15),
+        application=header.raw_field(16),
         charset_field=header.raw_field(18),
         codec=message.charset,
     )
@@ -81,10 +128,25 @@ def salvage(raw: bytes) -> Envelope:
         control_id=plain(10),
         processing=plain(11) or "P",
         version=plain(12) or "2.5",
+        accept=plain(15),
+        application=plain(16),
     )
 
 
-def build(to: Envelope, code: Code, problems: Sequence[Problem], *, control_id: str, now: datetime.datetime) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What an acknowledgement has of its own: MSH-10, MSH-7, and what it says beyond code and findings.
+
+    `expected` is MSA-4, the sequence number expected next. `asks` makes it ask for an accept acknowledgement itself.
+    """
+
+    control_id: str
+    now: datetime.datetime
+    expected: str = ""
+    asks: bool = False
+
+
+def build(to: Envelope, code: Code, problems: Sequence[Problem], stamp: Stamp) -> bytes:
     """The acknowledgement as bytes, without framing: MSH, MSA and an ERR for each blocking problem."""
     d = to.delimiters
     kind = "ACK"
@@ -92,12 +154,13 @@ def build(to: Envelope, code: Code, problems: Sequence[Problem], *, control_id: 
         kind = d.component.join(("ACK", escape(to.event, d), "ACK"))
     elif to.event:
         kind = d.component.join(("ACK", escape(to.event, d)))
-    stamp = now.strftime("%Y%m%d%H%M%S%z")
-    header = ["MSH", d.encoding_characters, *to.receiving, *to.sending, stamp, "", kind, control_id]
-    header += [to.processing, to.version, "", "", "", "", "", to.charset_field]
+    moment = stamp.now.strftime("%Y%m%d%H%M%S%z")
+    header = ["MSH", d.encoding_characters, *to.receiving, *to.sending, moment, "", kind, stamp.control_id]
+    header += [to.processing, to.version, "", "", *(("AL", "NE") if stamp.asks else ("", "")), "", to.charset_field]
     shown = [p for p in problems if p.severity == "error"] or ([] if code in ("AA", "CA") else list(problems))
     first = escape(sayable(shown[0].text("en"), to.codec), d) if shown and not _after(to.version, (2, 5)) else ""
-    lines = [d.field.join(header).rstrip(d.field), d.field.join(("MSA", code, to.control_id, first)).rstrip(d.field)]
+    answer = ("MSA", code, to.control_id, first, stamp.expected)
+    lines = [d.field.join(header).rstrip(d.field), d.field.join(answer).rstrip(d.field)]
     lines += [_err(problem, to) for problem in shown[:20]]
     return charset.encode("\r".join(lines) + "\r", to.codec)
 

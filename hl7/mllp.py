@@ -22,7 +22,11 @@ class Frame:
 
 
 class FrameTooLarge(Exception):
-    """A frame grew over the limit; the connection cannot be read on."""
+    """A frame grew over the limit; the connection cannot be read on. `frames` are those completed before it."""
+
+    def __init__(self, frames: list[Frame]) -> None:
+        super().__init__("frame too large")
+        self.frames = frames
 
 
 class Framer:
@@ -49,10 +53,12 @@ class Framer:
 
     def rest(self, limit: int) -> bytes:
         """What there is of an unfinished frame, up to `limit` bytes."""
-        return bytes(self._buffer[:limit]) if self._inside else b""
+        return self._taken(min(limit, len(self._buffer))) if self._inside else b""
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames completed by `data`; raises FrameTooLarge."""
+        if not self._buffer and not self._inside and _alone(data) and len(data) <= self.limit:
+            return [Frame(data[1:-2])]
         self._buffer += data
         frames: list[Frame] = []
         while True:
@@ -61,18 +67,24 @@ class Framer:
             end = self._buffer.find(END, max(0, self._scanned - 1))
             start = self._buffer.find(START, self._scanned, end if end >= 0 else len(self._buffer))
             if start >= 0:
-                frames.append(Frame(bytes(self._buffer[:start]), cut=True))
+                frames.append(Frame(self._taken(start), cut=True))
                 del self._buffer[: start + 1]
                 self._scanned = 0
                 continue
             if end < 0:
                 self._scanned = len(self._buffer)
                 if self._scanned > self.limit:
-                    raise FrameTooLarge
+                    raise FrameTooLarge(frames)
                 return frames
-            frames.append(Frame(bytes(self._buffer[:end])))
+            if end > self.limit:
+                raise FrameTooLarge(frames)
+            frames.append(Frame(self._taken(end)))
             del self._buffer[: end + 2]
             self._inside, self._scanned = False, 0
+
+    def _taken(self, end: int) -> bytes:
+        with memoryview(self._buffer) as view:
+            return bytes(view[:end])
 
     def _open(self) -> bool:
         start = self._buffer.find(START)
@@ -84,6 +96,11 @@ class Framer:
         del self._buffer[: start + 1]
         self._inside, self._scanned = True, 0
         return True
+
+
+def _alone(data: bytes) -> bool:
+    """Whether `data` is exactly one whole frame: what a sender that waits for each answer sends."""
+    return data[:1] == START and data.find(END) == len(data) - 2 > 0 and data.find(START, 1) < 0
 
 
 def frame(payload: bytes) -> bytes:

@@ -122,7 +122,7 @@ _RECEIVED = "SELECT received_at FROM message WHERE tenant_id = $1 AND direction 
 _LANES = """
 SELECT kind, sum(pending)::bigint AS pending, count(*) FILTER (WHERE paused) AS paused,
        count(*) FILTER (WHERE attempt > 0) AS failing
-FROM (SELECT kind, pending, paused, attempt FROM lane WHERE tenant_id = $1 AND pending > 0 AND NOT paused
+FROM (SELECT kind, pending, paused, attempt FROM lane WHERE tenant_id = $1 AND ready
       UNION ALL SELECT kind, pending, paused, attempt FROM lane WHERE tenant_id = $1 AND paused) l
 GROUP BY kind
 """

@@ -53,7 +53,7 @@ async def partner(
 async def send(world: World, tenant: Tenant, to: Channel, *messages: str | bytes, work: bool = True) -> list[Answer]:
     keeper = Keeper(world.database)
     raws = [m if isinstance(m, bytes) else m.encode() for m in messages]
-    answers = [await receive(keeper, to, raw, world.now) for raw in raws]
+    answers = [await receive(keeper, to, raw) for raw in raws]
     if work:
         await work_all(world, tenant)
     return answers

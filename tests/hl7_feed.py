@@ -58,7 +58,7 @@ async def feed(world: World, tenant: Tenant, *messages: str, wave: bool = False)
     channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
     keeper, answers = Keeper(world.database), []
     for message in messages:
-        answers.append(await receive(keeper, channel, message.encode(), world.now))
+        answers.append(await receive(keeper, channel, message.encode()))
         if not wave:
             await work_all(world, tenant)
     await work_all(world, tenant)

@@ -32,7 +32,7 @@ async def post(request: Request, state: StateDep, caller: CallerDep, channel: st
     if not channels:
         raise Misconfigured("the tenant has no HTTP channel for HL7")
     body = await _body(request, state.world.settings.max_message_bytes)
-    answer = await receive(state.keeper, channels[0], body, state.world.now)
+    answer = await receive(state.keeper, channels[0], body)
     return Response(answer.payload, 200, {"X-Ponte-Message": str(answer.message_id)}, ER7)
 
 

@@ -159,7 +159,7 @@ class Lab:
 
     def _acknowledge(self, envelope: ack.Envelope, code: ack.Code, problems: list[Problem]) -> bytes:
         now = datetime.datetime.now(datetime.UTC)
-        return ack.build(envelope, code, problems, control_id=results.new_control_id(), now=now)
+        return ack.build(envelope, code, problems, ack.Stamp(control_id=results.new_control_id(), now=now))
 
     def _take(self, message: er7.Message) -> None:
         """Each OBR under an ORC is an order; a resent one gives no second result, a cancelled one none."""

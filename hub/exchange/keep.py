@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from canonical.errors import PonteError, TryLater
 from canonical.problem import Problem
 from hub.exchange.channels import Channel
 from hub.store.database import Database
+from hub.store.standing import Standing
 
-_KEEP = "SELECT * FROM ponte_keep($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
-_KEEP_ONE = "SELECT * FROM ponte_keep_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+_PARAMETERS = ", ".join(f"${n}" for n in range(1, 18))
+_KEEP = f"SELECT * FROM ponte_keep({_PARAMETERS})"
+_KEEP_ONE = f"SELECT * FROM ponte_keep_one({_PARAMETERS})"
 _Place = tuple[UUID, UUID, int, str]  # tenant, channel, its version, format
 LARGEST_GROUP = 200
 LARGEST_BYTES = 32 * 1024 * 1024
 
+COMMITTERS = 8
+"""Commits of one channel under way at a time: while the database writes one group, the next is read and sent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A message as a door received it. `lane` orders it; equal `control_key` and `payload_key` make it a resend."""
+    """A message as a door received it.
+
+    `lane` orders it. `control_key` stands for its channel and bytes: with the same `control_id` it is a resend. Other
+    bytes under the same id of the same sender (`sender_key`) are a conflict. `owes` is the condition (AL, ER, SU) of an
+    application acknowledgement that follows. `reply` is kept when it cannot be made again from the message.
+    """
 
     id: UUID
     format: str
@@ -32,95 +43,146 @@ class Incoming:
     status: str
     control_id: str
     control_key: int | None
+    sender_key: int | None = None
     payload_key: int
     charset: str
     content: bytes
     reply: bytes | None
     problems: tuple[Problem, ...]
+    owes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What the store says: the id under which it is kept, the first answer of a resend, and id conflicts."""
+    """What the store says: the id under which it is kept, the first answer and status of a resend, and id conflicts."""
 
     id: UUID
     resent: bool
     reply: bytes | None
     conflict: bool
+    status: str | None = None
+
+
+Done = Callable[[Kept | PonteError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    incoming: Incoming
+    done: Done
+    source: Hashable
 
 
 class Keeper:
-    """Collects messages while a commit is under way and keeps them in the next one, in order of arrival."""
+    """Collects messages while commits are under way and keeps them in the next ones.
+
+    What comes from one source is kept in the order it came: its messages never stand in two commits at a time.
+    """
 
     def __init__(self, database: Database, ring: Callable[[UUID], None] | None = None) -> None:
-        self._database = database
+        self.database = database
         self._ring = ring
-        self._waiting: dict[_Place, list[tuple[Incoming, asyncio.Future[Kept]]]] = defaultdict(list)
-        self._running: set[_Place] = set()
+        self._waiting: dict[_Place, list[_Waiting]] = defaultdict(list)
+        self._running: Counter[_Place] = Counter()
+        self._busy: set[Hashable] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def keep(self, channel: Channel, incoming: Incoming) -> Kept:
         """Return once the message is committed; raises TryLater when that is unknown or failed."""
-        place = (channel.tenant.id, channel.id, channel.version, incoming.format)
         future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
-        self._waiting[place].append((incoming, future))
-        if place not in self._running:
-            self._running.add(place)
-            task = asyncio.create_task(self._flush(place))
+
+        def done(outcome: Kept | PonteError) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, Kept):
+                future.set_result(outcome)
+            else:
+                future.set_exception(outcome)
+
+        self.submit(channel, incoming, done)
+        return await future
+
+    def submit(self, channel: Channel, incoming: Incoming, done: Done, source: Hashable = None) -> None:
+        """Call `done` once the message is committed, or with the reason why it may not be acknowledged.
+
+        Returns at once. What one `source` (a connection) submits is committed and reported in that order.
+        """
+        place = (channel.tenant.id, channel.id, channel.version, incoming.format)
+        self._waiting[place].append(_Waiting(incoming, done, source))
+        if self._running[place] < COMMITTERS and source not in self._busy:
+            self._running[place] += 1
+            task = asyncio.get_running_loop().create_task(self._flush(place))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await future
 
     async def _flush(self, place: _Place) -> None:
         try:
-            while group := _together(self._waiting[place]):
-                del self._waiting[place][: len(group)]
-                await self._commit(place, group)
+            with self.database.standing() as standing:
+                while group := self._together(place):
+                    sources = {item.source for item in group if item.source is not None}
+                    self._busy |= sources
+                    try:
+                        await self._commit(standing, place, group)
+                    finally:
+                        self._busy -= sources
         finally:
-            self._running.discard(place)
+            self._running[place] -= 1
 
-    async def _commit(self, place: _Place, group: list[tuple[Incoming, asyncio.Future[Kept]]]) -> None:
-        tenant, channel, version, kind = place
+    def _together(self, place: _Place) -> list[_Waiting]:
+        """The next group: at most LARGEST_GROUP messages and LARGEST_BYTES, but always one when one may go.
+
+        Two bodies under one control id do not share a group: the second must see the first to be a conflict. Nor does
+        anything join whose source has a message in the other commit.
+        """
+        waiting = self._waiting[place]
+        size, count, seen = 0, 0, dict[tuple[str, int | None], int | None]()
+        for item in waiting[:LARGEST_GROUP]:
+            incoming = item.incoming
+            size += len(incoming.content)
+            key = (incoming.control_id, incoming.sender_key)
+            if item.source in self._busy or (count and size > LARGEST_BYTES):
+                break
+            if seen.setdefault(key, incoming.control_key) != incoming.control_key:
+                break
+            count += 1
+        group = waiting[:count]
+        del waiting[:count]
+        if not waiting:
+            del self._waiting[place]
+        return group
+
+    async def _commit(self, standing: Standing, place: _Place, group: Sequence[_Waiting]) -> None:
         try:
             if len(group) == 1:
-                rows = await self._database.call(_KEEP_ONE, tenant, kind, channel, version, *_values(group[0][0]))
+                rows = await standing.fetch(_KEEP_ONE, *_head(place), *values(group[0].incoming))
             else:
-                columns = [list(column) for column in zip(*(_values(item) for item, _ in group), strict=True)]
-                rows = await self._database.call(_KEEP, tenant, kind, channel, version, *columns)
+                columns = [list(column) for column in zip(*(values(item.incoming) for item in group), strict=True)]
+                rows = await standing.fetch(_KEEP, *_head(place), *columns)
         except Exception as error:  # whatever it was, none of these may be acknowledged
             reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code="store.failed")
-            for _, future in group:
-                if not future.done():
-                    future.set_exception(reason)
+            for item in group:
+                item.done(reason)
             return
-        if self._ring is not None:
-            self._ring(tenant)
         answers = {row["id"]: row for row in rows}
-        for item, future in group:
-            row = answers[item.id]
-            if not future.done():
-                resent = row["first_id"] != item.id
-                future.set_result(Kept(id=row["first_id"], resent=resent, reply=row["reply"], conflict=row["conflict"]))
+        for item in group:
+            item.done(kept_of(answers[item.incoming.id]))
+        if self._ring is not None:
+            self._ring(place[0])
 
 
-def _together(waiting: list[tuple[Incoming, asyncio.Future[Kept]]]) -> list[tuple[Incoming, asyncio.Future[Kept]]]:
-    """The next group: at most LARGEST_GROUP messages and LARGEST_BYTES, but always one when there is one.
-
-    Two bodies under one control id do not share a group: the second must see the first to be a conflict.
-    """
-    size, seen = 0, dict[int, int]()
-    for count, (item, _) in enumerate(waiting[:LARGEST_GROUP]):
-        size += len(item.content)
-        other = item.control_key is not None and seen.get(item.control_key, item.payload_key) != item.payload_key
-        if count and (size > LARGEST_BYTES or other):
-            return waiting[:count]
-        if item.control_key is not None:
-            seen[item.control_key] = item.payload_key
-    return waiting[:LARGEST_GROUP]
+def kept_of(row: Any) -> Kept:
+    """The outcome in a row of `ponte_keep` or `ponte_keep_one`."""
+    resent = row["first_id"] != row["id"]
+    return Kept(id=row["first_id"], resent=resent, reply=row["reply"], conflict=row["conflict"], status=row["status"])
 
 
-def _values(item: Incoming) -> tuple[object, ...]:
-    """The row of one message, in the order of the functions' parameters."""
+def _head(place: _Place) -> tuple[UUID, str, UUID, int]:
+    tenant, channel, version, kind = place
+    return tenant, kind, channel, version
+
+
+def values(item: Incoming) -> tuple[object, ...]:
+    """The row of one message, in the order of the functions' parameters after the channel's."""
     found = [problem.as_json() for problem in item.problems]
     return (
         item.id,
@@ -129,9 +191,11 @@ def _values(item: Incoming) -> tuple[object, ...]:
         item.type,
         item.control_id,
         item.control_key,
+        item.sender_key,
         item.payload_key,
         item.charset,
         item.content,
         item.reply,
         json.dumps(found, ensure_ascii=False) if found else "[]",
+        item.owes,
     )

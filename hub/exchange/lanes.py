@@ -62,7 +62,7 @@ async def lease(tx: Transaction, kind: str, limit: int) -> list[Lease]:
     rows = await tx.rows(
         "UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3 "
         "WHERE tenant_id = $1 AND id IN ("
-        " SELECT id FROM lane WHERE tenant_id = $1 AND kind = $2 AND pending > 0 AND NOT paused AND next_at <= now()"
+        " SELECT id FROM lane WHERE tenant_id = $1 AND kind = $2 AND ready AND next_at <= now()"
         " ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING id, kind, lease_token, attempt",
         kind,
         LEASE,
@@ -74,11 +74,11 @@ async def lease(tx: Transaction, kind: str, limit: int) -> list[Lease]:
 _LEASE_SPREAD = """
 UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3
 WHERE tenant_id = $1 AND id IN (
- SELECT id FROM lane WHERE tenant_id = $1 AND pending > 0 AND NOT paused AND next_at <= now() AND id = ANY (ARRAY(
+ SELECT id FROM lane WHERE tenant_id = $1 AND ready AND next_at <= now() AND id = ANY (ARRAY(
   SELECT id FROM (
    SELECT id, next_at, row_number() OVER (PARTITION BY name ORDER BY next_at)
     + coalesce((SELECT b.n FROM unnest($5::text[], $6::bigint[]) AS b(name, n) WHERE b.name = lane.name), 0) AS place
-   FROM lane WHERE tenant_id = $1 AND kind = $2 AND pending > 0 AND NOT paused AND next_at <= now()) ready
+   FROM lane WHERE tenant_id = $1 AND kind = $2 AND ready AND next_at <= now()) ready
   WHERE place <= $7 ORDER BY next_at LIMIT $4))
  ORDER BY next_at FOR UPDATE SKIP LOCKED)
 RETURNING id, kind, lease_token, attempt, name

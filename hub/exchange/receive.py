@@ -3,58 +3,115 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
-from canonical.identity import bytes_number, new_id, number
+from canonical.identity import bytes_number, moment_of, new_id, number
 from canonical.problem import Problem, blocking
 from hl7 import ack, er7
 from hl7.er7 import Message, Segment
 from hub.channels import matching
 from hub.channels.matching import stranger
-from hub.clock import Clock
 from hub.exchange.channels import Channel
-from hub.exchange.keep import Incoming, Keeper
+from hub.exchange.keep import Incoming, Keeper, Kept
 from mappings.plan import plan_for
 from mappings.site import PLAIN, Site
 
 _REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large")
-_LARGE = 512 * 1024
+LARGE = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The acknowledgement as bytes (without framing), its code, and the id the message is kept under."""
+    """What goes back to the sender at once (empty: nothing), its code, and the id the message is kept under.
+
+    `owes` is the condition of the application acknowledgement that follows when the message has been worked.
+    """
 
     payload: bytes
     code: str
     message_id: UUID
     problems: tuple[Problem, ...]
+    owes: str = ""
 
 
-async def receive(keeper: Keeper, channel: Channel, raw: bytes, now: Clock, *, fault: Problem | None = None) -> Answer:
+@dataclass(slots=True)
+class Taken:
+    """A message as read and judged, before it is kept."""
+
+    incoming: Incoming
+    envelope: ack.Envelope
+    code: ack.Code
+    """What is said at once: AA, AE, AR, or in enhanced mode CA, CE, CR; whether it is said, `silent` tells."""
+    silent: bool
+    _prepared: bytes | None = None
+
+    def prepare(self) -> None:
+        """Make the answer ahead of its time."""
+        if self._prepared is None:
+            self._prepared = self.reply(self.incoming.id)
+
+    def reply(self, made: UUID) -> bytes:
+        """The immediate answer. The same message kept as `made` gets the very same bytes each time."""
+        if self.silent:
+            return b""
+        if self._prepared is not None and made == self.incoming.id:
+            return self._prepared
+        stamp = ack.Stamp(control_id=made.hex[:20], now=moment_of(made))
+        return ack.build(self.envelope, self.code, self.incoming.problems, stamp)
+
+
+async def receive(keeper: Keeper, channel: Channel, raw: bytes, *, fault: Problem | None = None) -> Answer:
     """Keep `raw` and return its answer; raises TryLater when it could not be kept (then nothing is acknowledged).
 
     `fault` is what the door already knows to be wrong (a cut frame): such bytes are kept and not read.
     """
-    if len(raw) > _LARGE:  # a large message must not hold up the other connections
-        message, problems = await asyncio.to_thread(judge, raw, channel, fault)
-    else:
-        message, problems = judge(raw, channel, fault)
-    envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(raw)
+    taken = await read(channel, raw, fault=fault)
+    kept = await keeper.keep(channel, taken.incoming)
+    return answer(taken, kept)
+
+
+async def read(channel: Channel, raw: bytes, *, fault: Problem | None = None) -> Taken:
+    """The same as `take`; a large message is read aside, so that it holds up no other connection."""
+    if len(raw) > LARGE:
+        return await asyncio.to_thread(take, channel, raw, fault)
+    return take(channel, raw, fault)
+
+
+def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
+    """The message read and judged, with its answer decided and nothing kept yet."""
+    message, problems = judge(raw, channel, fault)
+    envelope = ack.envelope(message) if message is not None else ack.salvage(raw)
+    settings = channel.document.acknowledge
     code = verdict(problems)
-    skipped = code == "AA" and isinstance(message, Message) and matching.decision(channel.document, message) == "skip"
-    if skipped:
-        code = channel.document.acknowledge.filtered
-    identity = new_id()
-    reply = ack.build(envelope, code, problems, control_id=identity.hex[:20], now=now())
-    status = "FILTERED" if skipped else "RECEIVED" if code == "AA" else "ERROR"
-    incoming = _incoming(channel, raw, message, Answer(reply, code, identity, tuple(problems)), status)
-    kept = await keeper.keep(channel, incoming)
-    if kept.resent and kept.reply is not None:
-        reply = kept.reply
-    shown = (*problems, Problem("message.conflict", "MSH-10")) if kept.conflict else tuple(problems)
-    return Answer(payload=reply, code=code, message_id=kept.id, problems=shown)
+    status = "RECEIVED" if code == "AA" else "ERROR"
+    if code == "AA" and message is not None and matching.decision(channel.document, message) == "skip":
+        code, status = settings.filtered, "FILTERED"
+    wanted = ack.wanted(envelope, settings.mode)
+    silent = not wanted.original and not ack.due(wanted.accept or wanted.application, code == "AA")
+    owes = "" if wanted.original or status != "RECEIVED" else wanted.application
+    if wanted.accept:
+        code = ack.ACCEPT[code]
+    elif owes:  # no accept acknowledgement is wanted: the one answer comes when the message has been worked
+        silent = True
+    incoming = _incoming(channel, raw, message, problems, status)
+    taken = Taken(incoming, envelope, code, silent or settings.mode == "none")
+    if owes:
+        taken.incoming = dataclasses.replace(incoming, owes=owes)
+    if code not in ("AA", "CA") and not taken.silent:
+        taken.incoming = dataclasses.replace(taken.incoming, reply=taken.reply(incoming.id))
+    return taken
+
+
+def answer(taken: Taken, kept: Kept) -> Answer:
+    """What the sender is told once the message is kept; a resend is told what the first one was told."""
+    incoming = taken.incoming
+    payload = kept.reply if kept.resent and kept.reply is not None else taken.reply(kept.id)
+    shown = (*incoming.problems, Problem("message.conflict", "MSH-10")) if kept.conflict else incoming.problems
+    return Answer(payload, taken.code, kept.id, shown, incoming.owes)
 
 
 def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[Message | None, list[Problem]]:
@@ -111,24 +168,39 @@ def verdict(problems: list[Problem]) -> ack.Code:
     return "AR" if any(p.code.startswith(_REJECTED) for p in found) else "AE"
 
 
-def _incoming(channel: Channel, raw: bytes, message: Message | None, answer: Answer, status: str) -> Incoming:
-    control = message.control_id if message else ""
-    header = message.header if message else None
-    sender = (header.raw_field(3), header.raw_field(4)) if header else ("", "")
+def _incoming(
+    channel: Channel, raw: bytes, message: Message | None, problems: Sequence[Problem], status: str
+) -> Incoming:
+    control = message.control_id[:199] if message else ""
+    payload = bytes_number(raw)
+    place = channel_number(channel.id)
+    sender = bytes_number(_sender(message).encode()) if message and control else 0
     return Incoming(
-        id=answer.message_id,
+        id=new_id(),
         format="hl7",
         type=message.type[:60] if message else "",
         lane=lane_of(channel, message),
         status=status,
-        control_id=control[:199],
-        control_key=number(str(channel.id), *sender, control) if control else None,
-        payload_key=bytes_number(raw),
+        control_id=control,
+        control_key=payload ^ place if control else None,
+        sender_key=sender ^ place if control else None,
+        payload_key=payload,
         charset=message.charset if message else "",
         content=raw,
-        reply=None if answer.code == "AA" else answer.payload,
-        problems=answer.problems,
+        reply=None,
+        problems=tuple(problems),
     )
+
+
+def _sender(message: Message) -> str:
+    """MSH-3 and MSH-4 as sent."""
+    return f"{message.header.raw_field(3)}\x1f{message.header.raw_field(4)}"
+
+
+@lru_cache(maxsize=4096)
+def channel_number(channel: UUID) -> int:
+    """A signed 64-bit number of a channel, mixed into the keys of its messages."""
+    return number("channel", str(channel))
 
 
 def lane_of(channel: Channel, message: Message | None) -> int:

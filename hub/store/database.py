@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from canonical.errors import Misconfigured, Refused, TryLater
+from canonical.errors import Misconfigured, TryLater
+from hub.store.failures import reaching, translated
 from hub.store.schema import GLOBAL_TABLES
+from hub.store.standing import Standing
 
-# Deadlock and serialization (class 40), full disk or memory (53), shutdown (57): the same may work later.
-_PASSING = (asyncpg.TransactionRollbackError, asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError)
-# A value out of range or of the wrong kind (class 22), found by the server or by the driver: repeating is useless.
-_VALUES = (asyncpg.DataError,)
+_SERVER_SETTINGS = {"timezone": "UTC"}
 Row = Any  # asyncpg.Record: columns by name
 
 
@@ -58,19 +57,21 @@ class Transaction:
 class Database:
     """The application's connections. Every method works for exactly one tenant, or for global tables only."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, url: str) -> None:
         self._pool = pool
+        self._url = url
+        self._standing: list[Standing] = []
 
     @classmethod
     async def open(cls, url: str, *, size: int = 8) -> Database:
         """Connect and refuse a role or a schema under which row-level security would not hold."""
         try:
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=size, reset=_nothing_to_reset, server_settings={"timezone": "UTC"}
+                url, min_size=1, max_size=size, reset=_nothing_to_reset, server_settings=_SERVER_SETTINGS
             )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Misconfigured(f"cannot reach PostgreSQL: {type(error).__name__}") from None
-        database = cls(pool)
+        database = cls(pool, url)
         try:
             async with pool.acquire() as connection:
                 await refuse_unsafe(connection)
@@ -81,11 +82,32 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        for standing in self._standing:
+            await standing.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(10):
                 await self._pool.close()
             return
         self._pool.terminate()
+
+    @contextlib.contextmanager
+    def standing(self) -> Iterator[Standing]:
+        """A connection outside the pool for one caller of a hot path, kept open for the next one."""
+        lent = self._standing.pop() if self._standing else Standing(self._connect)
+        try:
+            yield lent
+        finally:
+            self._standing.append(lent)
+
+    async def _connect(self) -> Any:
+        with reaching():
+            connection = await asyncpg.connect(self._url, timeout=30, server_settings=_SERVER_SETTINGS)
+        try:
+            await refuse_unsafe(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     @contextlib.asynccontextmanager
     async def transaction(self, tenant: UUID) -> AsyncIterator[Transaction]:
@@ -133,18 +155,11 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _acquire(self) -> AsyncIterator[Any]:
-        try:
+        with reaching():
             connection = await self._pool.acquire(timeout=30)
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-            raise TryLater(f"the database does not answer ({type(error).__name__})", code="store.down") from None
         try:
-            yield connection
-        except _VALUES as error:
-            raise Refused(f"a value cannot be stored ({type(error).__name__})", code="store.value") from None
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
-            raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
-        except _PASSING as error:
-            raise TryLater(f"the database cannot do it now ({type(error).__name__})", code="store.busy") from None
+            with translated():
+                yield connection
         finally:
             await self._pool.release(connection)
 

@@ -43,8 +43,8 @@ async def _fill(settings: Settings, slug: str) -> None:
         tenant = await demo_tenant(world, slug, "Hospital de Teste")
         keeper = Keeper(world.database)
         channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
-        await receive(keeper, channel, GOOD.format(control="cli-1", mrn="9001").encode(), world.now)
-        await receive(keeper, channel, b"MSH nothing to read", world.now)
+        await receive(keeper, channel, GOOD.format(control="cli-1", mrn="9001").encode())
+        await receive(keeper, channel, b"MSH nothing to read")
         while await inbound.work(world, tenant):
             pass
 

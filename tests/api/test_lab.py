@@ -70,7 +70,7 @@ async def house(world: World, tenant: Tenant, **config: Any) -> AsyncIterator[Ho
     ports: dict[str, int] = {}
     for channel in await channels_of(world, tenant):
         if channel.door == "mllp":
-            listeners[channel.name] = Listener(channel, keeper, world.now, 10_000_000)
+            listeners[channel.name] = Listener(channel, keeper, 10_000_000)
             ports[channel.name] = await listeners[channel.name].start("127.0.0.1", 0)
     values = {"delay_s": 0.05, "retry_s": 0.1, **config}
     simulated = Lab(lab.Config(results_port=ports["lab-mllp"], **values))

@@ -31,7 +31,7 @@ def results(raw: bytes) -> dict[str, str]:
     account = {"type": document["type"], "ok": document["ok"], "segments": document["segments"], "problems": problems}
     message, found = judge(raw, CHANNEL)
     envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(raw)
-    answer = ack.build(envelope, verdict(found), found, control_id="CASE", now=NOW)
+    answer = ack.build(envelope, verdict(found), found, ack.Stamp(control_id="CASE", now=NOW))
     return {
         "bundle.json": _json(document["bundle"]),
         "problems.json": _json(account),

@@ -88,7 +88,7 @@ def test_reading_never_crashes(raw: bytes) -> None:
         message = er7.read(content)
         envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(content)
         problems = [message] if isinstance(message, Problem) else message.problems
-        answer = ack.build(envelope, "AE", problems, control_id="1", now=_now())
+        answer = ack.build(envelope, "AE", problems, ack.Stamp(control_id="1", now=_now()))
         assert answer.startswith(b"MSH") and b"\rMSA" in answer
         assert isinstance(er7.read(answer), Message), "an answer can always be read"
         batch.split(content)
@@ -185,7 +185,7 @@ def test_answer_header_by_version(version: str, event: str, expected: str) -> No
     raw = f"MSH|^~\\&|A^1|B|C|D|2026||{kind}|x\\F\\1|T|{version}\r".encode()
     message = er7.read(raw)
     assert isinstance(message, Message)
-    answer = er7.read(ack.build(ack.envelope(message), "AA", [], control_id="R1", now=_now()))
+    answer = er7.read(ack.build(ack.envelope(message), "AA", [], ack.Stamp(control_id="R1", now=_now())))
     assert isinstance(answer, Message)
     header = answer.header
     assert [header.raw_field(n) for n in (3, 4, 5, 6)] == ["C", "D", "A^1", "B"]

@@ -28,7 +28,7 @@ GOOD = adt("A01", "A", "V1", AT)
 @contextlib.asynccontextmanager
 async def listening(world: World, tenant: Tenant) -> AsyncIterator[int]:
     channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
-    listener = Listener(channel, Keeper(world.database), world.now, LIMIT)
+    listener = Listener(channel, Keeper(world.database), LIMIT)
     try:
         yield await listener.start("127.0.0.1", 0)
     finally:
@@ -161,7 +161,7 @@ async def test_two_hundred_slow_connections_do_not_delay_a_good_one(world: World
 
 
 async def test_slow_frame_has_a_deadline(world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.mllp.HALF_FRAME_SECONDS", 0.3)
+    monkeypatch.setattr("api.conversation.HALF_FRAME_SECONDS", 0.3)
     async with listening(world, tenant) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         start = time.perf_counter()

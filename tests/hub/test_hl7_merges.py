@@ -192,7 +192,7 @@ async def test_two_workers_race_over_merges_and_results(world: World, tenant: Te
 
     async def send() -> None:
         for message in messages:
-            await receive(keeper, channel, message.encode(), world.now)
+            await receive(keeper, channel, message.encode())
 
     async def work() -> None:
         for _ in range(200):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hub.clock import utc_now
 from hub.exchange.channels import channels_of
 from hub.exchange.keep import Keeper
 from hub.exchange.receive import receive
@@ -28,7 +27,7 @@ async def test_a_message_without_its_meaning_is_not_taken(
 ) -> None:
     channel = (await channels_of(world, tenant))[0]
     raw = HEAD.format(type=kind, n=number).encode()
-    answer = await receive(Keeper(world.database), channel, raw, utc_now)
+    answer = await receive(Keeper(world.database), channel, raw)
     assert answer.code == "AE"
     assert [(p.code, p.where) for p in answer.problems] == [("structure.segment-required", missing)]
     assert f"MSA|AE|q{number}".encode() in answer.payload and f"ERR||{missing}".encode() in answer.payload

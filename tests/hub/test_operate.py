@@ -28,7 +28,7 @@ GOOD = (
 
 async def put(world: World, tenant: Tenant, text: str) -> None:
     channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
-    await receive(Keeper(world.database), channel, text.encode(), world.now)
+    await receive(Keeper(world.database), channel, text.encode())
 
 
 async def work(world: World, tenant: Tenant) -> None:

@@ -44,7 +44,7 @@ async def work_all(world: World, tenant: Tenant) -> int:
 async def test_one_message_through_every_room(world: World, tenant: Tenant, other_tenant: Tenant) -> None:
     keeper = Keeper(world.database)
     channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
-    listener = Listener(channel, keeper, world.now, 1_000_000)
+    listener = Listener(channel, keeper, 1_000_000)
     port = await listener.start("127.0.0.1", 0)
     try:
         answers = await send(port, ADT.format(control="c1", mrn="77"), ADT.format(control="c1", mrn="77"))

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Identity, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Computed,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
 
 from hub.store.schema.columns import flag, identity, moment, small, string, tenant_table, whole
 
@@ -69,7 +80,9 @@ lane = tenant_table(
     small("attempt", default=0),
     flag("paused"),
     string("last_error", optional=True),
-    Index("lane_ready_idx", "tenant_id", "next_at", postgresql_where=text("pending > 0 AND NOT paused")),
+    # A column, not a condition of the index: a change of `pending` alone must not touch any index.
+    Column("ready", Boolean, Computed("pending > 0 AND NOT paused", persisted=True), nullable=False),
+    Index("lane_ready_idx", "tenant_id", "next_at", postgresql_where=text("ready")),
     Index("lane_paused_idx", "tenant_id", postgresql_where=text("paused")),
 )
 
@@ -89,6 +102,7 @@ message = tenant_table(
     small("attempt", default=0),
     string("control_id", default=""),
     whole("control_key", optional=True),
+    whole("sender_key", optional=True),
     whole("payload_key", optional=True),
     string("charset", default=""),
     Column("content", LargeBinary, nullable=False),
@@ -97,19 +111,34 @@ message = tenant_table(
     string("segments", default=""),
     small("receipts", default=1),
     flag("conflict"),
+    string("owes", default=""),
+    identity("answers", optional=True),
     moment("received_at", now=True),
     moment("finished_at", optional=True),
     Index("message_waiting_idx", "tenant_id", "lane_id", "seq", postgresql_where=text("status = 'RECEIVED'")),
-    Index(
-        "message_control_key_idx",
-        "tenant_id",
-        "control_key",
-        "payload_key",
-        unique=True,
-        postgresql_where=text("control_key IS NOT NULL"),
-    ),
-    Index("message_control_id_idx", "tenant_id", "control_id"),
+    # One index finds a message by its MSH-10 and tells a resend: same id, same `control_key` (channel and bytes).
+    Index("message_control_idx", "tenant_id", "control_id", "control_key", unique=True),
+    Index("message_owes_idx", "tenant_id", "id", postgresql_where=text("owes <> ''")),
+    Index("message_conflict_idx", "tenant_id", "received_at", postgresql_where=text("conflict")),
     Index("message_error_idx", "tenant_id", "received_at", postgresql_where=text("status = 'ERROR'")),
+)
+
+receipt = tenant_table(
+    "receipt",
+    ("message_id", "id"),
+    identity("message_id"),
+    identity("id"),
+    moment("at", now=True),
+    ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"]),
+)
+
+sender_sequence = tenant_table(
+    "sender_sequence",
+    ("channel_id", "sender_key"),
+    identity("channel_id"),
+    whole("sender_key"),
+    whole("expected", default=-1),
+    moment("updated_at", now=True),
 )
 
 delivery = tenant_table(
