@@ -41,7 +41,7 @@ _REFUSED = {
     "precondition": 412,
     "unprocessable": 422,
 }
-_TOO_COSTLY = ("fhir.search.too-costly", "fhir.search.too-many-included")
+_TOO_COSTLY = ("fhir.search.too-costly", "fhir.search.too-many-included", "fhir.search.too-many-codes")
 
 
 class Rejected(Exception):

@@ -12,11 +12,9 @@ from hl7.er7 import Message, Segment
 from hl7.escapes import unescape
 from hub.exchange.receive import judge_header
 from hub.records import offline
-from mappings import trace
-from mappings.account import Account
 from mappings.engine import translate
 
-_NOTHING = Account()
+_NONE = {"total": 0, "mapped": 0, "ignored": 0, "unmapped": 0}
 
 
 class ReadError(Exception):
@@ -52,34 +50,30 @@ def read_file(name: str, chunks: Iterable[bytes], *, to: str, zone: str, charset
 def _one(content: bytes, zone: str, charset: str, to: str) -> dict[str, Any]:
     message = er7.read(content, fixed_charset=charset)
     if isinstance(message, Problem):
-        return _document(None, [message], None, _NOTHING)
+        return _document(None, [message], None, _NONE, to)
     problems = [*message.problems, *judge_header(message)]
     translation = translate(message, zone=zone)
     seed = "|".join((message.header.text(3), message.header.text(4), message.control_id))
     found, wrong = offline.bundle(translation.drafts, seed)
     known = {problem.code for problem in problems}
     problems += [p for p in translation.problems if p.code not in known or not p.code.startswith("type.")]
-    bundle = found if to == "fhir" else None
-    document = _document(message, [*problems, *wrong], bundle, translation.account)
-    if to == "tree":
-        document["tree"] = [_tree(segment) for segment in message.segments]
-    elif to == "problems":
-        document["accounting"] = trace.fields(message, zone=zone)
-    return document
+    return _document(message, [*problems, *wrong], found, translation.account.counts(), to)
 
 
 def _document(
-    message: Message | None, problems: list[Problem], bundle: dict[str, Any] | None, account: Account
+    message: Message | None, problems: list[Problem], found: dict[str, Any] | None, counts: dict[str, int], to: str
 ) -> dict[str, Any]:
-    return {
+    document: dict[str, Any] = {
         "type": message.type if message else "",
         "control_id": message.control_id if message else "",
         "ok": not blocking(problems),
-        "bundle": bundle,
+        "bundle": found if to == "fhir" else None,
         "problems": [problem.as_json() for problem in problems],
-        "segments": account.counts(),
-        "fields": account.field_counts(),
+        "segments": counts,
     }
+    if to == "tree" and message is not None:
+        document["tree"] = [_tree(segment) for segment in message.segments]
+    return document
 
 
 def _tree(segment: Segment) -> dict[str, Any]:

@@ -16,21 +16,42 @@ CNS = f"{_SID}/cns"
 CNES = f"{_SID}/cnes"
 CNPJ = f"{_SID}/cnpj"
 ANS = f"{_SID}/ans-registro-operadora"
-_RNDS = "http://rnds.saude.gov.br/fhir/r4/NamingSystem"
+_RNDS = "http://rnds.saude.gov.br/fhir/r4"
+_DOCUMENTS = "http://www.saude.gov.br/fhir/r4"
+_TERMS = "https://terminologia.saude.gov.br/fhir/CodeSystem"
+LOINC = "http://loinc.org"
+CID10 = "http://hl7.org/fhir/sid/icd-10"
+CBO = f"{_TERMS}/BRCBO"
+# One register or code list under the names of BR Core, of the RNDS read side and of RNDS documents.
 ALIASES: tuple[frozenset[str], ...] = (
-    frozenset((CPF, f"{_RNDS}/cpf")),
-    frozenset((CNS, f"{_RNDS}/cns", "http://www.saude.gov.br/fhir/r4/StructureDefinition/BRIndividuo-1.0")),
+    frozenset((CPF, f"{_RNDS}/NamingSystem/cpf")),
     frozenset(
-        (CNES, f"{_RNDS}/cnes", "http://www.saude.gov.br/fhir/r4/StructureDefinition/BREstabelecimentoSaude-1.0")
+        (
+            CNS,
+            f"{_RNDS}/NamingSystem/cns",
+            f"{_DOCUMENTS}/StructureDefinition/BRIndividuo-1.0",
+            f"{_DOCUMENTS}/StructureDefinition/BRProfissional-1.0",
+        )
     ),
-)
+    frozenset(
+        (CNES, f"{_RNDS}/NamingSystem/cnes", f"{_DOCUMENTS}/StructureDefinition/BREstabelecimentoSaude-1.0")
+    ),
+    frozenset((CNPJ, f"{_DOCUMENTS}/StructureDefinition/BRPessoaJuridicaProfissionalLiberal-1.0")),
+    frozenset((CBO, f"{_RNDS}/CodeSystem/rnds-cbo-1.0", f"{_DOCUMENTS}/CodeSystem/BRCBO")),
+    frozenset((CID10, f"{_TERMS}/BRCID10", f"{_DOCUMENTS}/CodeSystem/BRCID10")),
+    frozenset((LOINC, "https://loinc.org", "https://loinc.org/", f"{_DOCUMENTS}/CodeSystem/BRNomeExameLOINC")),
+    *(
+        frozenset((f"{_TERMS}/{name}", f"{_DOCUMENTS}/CodeSystem/{name}"))
+        for name in (
+            "BRCIAP2", "BRTabelaSUS", "BRRacaCor", "BRImunobiologico", "BREstrategiaVacinacao", "BRMedicamento",
+            "BRAlergenosCBARA", "BRMedDRA", "BRModalidadeAssistencial",
+        )
+    ),
+)  # fmt: skip
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
-LOINC = "http://loinc.org"
 TUSS = "https://fhir.ans.gov.br/CodeSystem/tuss-"
-CID10 = "http://hl7.org/fhir/sid/icd-10"
 UCUM = "http://unitsofmeasure.org"
-CBO = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRCBO"
 LOCAL = "urn:ponte"
 RACE_EXTENSION = "https://ips.saude.gov.br/fhir/StructureDefinition/raca-br-ips"
 ORDER_EVENT = "http://hl7.org/fhir/StructureDefinition/businessEvent"
@@ -88,6 +109,8 @@ _CODING = {
 }
 _HL7_TABLE = re.compile(r"HL7(\d{4})\Z")
 _TUSS_TABLE = re.compile(r"TUSS[ _./-]?(\d{2})\Z")
+_CID10_CODE = re.compile(r"[A-Z][0-9]{2}(\.[0-9]|[0-9])\Z")
+_CID10_NAMES = next(names for names in ALIASES if CID10 in names)
 _SAFE = re.compile(r"[^A-Za-z0-9._\-]+")
 
 
@@ -188,6 +211,13 @@ def type_code(kind: str) -> str:
 def short_name(system: str) -> str:
     """`cpf`, `cns`, `cnpj` or `cnes` of a Brazilian register's system."""
     return system.rsplit("/", 1)[-1]
+
+
+def spellings(system: str, code: str) -> tuple[str, ...]:
+    """Other ways to write `code`: CID-10 stands with a dot (`A00.0`) and, in RNDS, without (`A000`)."""
+    if system not in _CID10_NAMES or _CID10_CODE.match(code) is None:
+        return ()
+    return (code.replace(".", ""),) if "." in code else (f"{code[:3]}.{code[3:]}",)
 
 
 def aliases(system: str) -> frozenset[str]:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fhir.definitions.table import VERSION, resource_types
+from fhir import composites
+from fhir.definitions.table import VERSION, compartments, resource_types
 from fhir.parameters import parameters_of, reference_types
 
 _DEFINITION = "http://hl7.org/fhir/SearchParameter/"
 _OPERATION = "http://hl7.org/fhir/OperationDefinition/"
+_COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 _SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
@@ -54,6 +56,7 @@ def statement(offer: Offer) -> dict[str, Any]:
                 "resource": [_resource(name, offer, incoming.get(name, [])) for name in resource_types()],
                 "interaction": [{"code": code} for code in offer.system_interactions],
                 "operation": [{"name": n, "definition": _OPERATION + d} for n, d in offer.operations],
+                "compartment": [_COMPARTMENT + name[0].lower() + name[1:] for name in compartments()],
             }
         ],
     }
@@ -76,7 +79,7 @@ def _security(root: str) -> dict[str, Any]:
 
 
 def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
-    parameters = parameters_of(name)
+    parameters = {**parameters_of(name), **composites.of(name)}
     references = [code for code, p in parameters.items() if p.type == "reference"]
     found: dict[str, Any] = {
         "type": name,

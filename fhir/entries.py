@@ -12,10 +12,13 @@ from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from fhir import composites
+from fhir.composites import stored_as
 from fhir.definitions.table import choice_key, type_named
-from fhir.parameters import IDENTIFIER, parameters_of
+from fhir.parameters import IDENTIFIER, SHAPE, parameters_of
 from fhir.paths import Path, compile_for, follow, keeps
-from fhir.readings import READINGS, Reading, tokens
+from fhir.readings import BESIDE, READINGS, Reading, tokens
+from fhir.shapes import shape
 
 Found = tuple[str, str, tuple[Any, ...]]
 Hop = str | Callable[[Any], bool]
@@ -46,6 +49,7 @@ class Probe(NamedTuple):
     kind: str
     reading: Reading
     codes: tuple[str, ...]
+    beside: tuple[tuple[str, str, Reading], ...] = ()
 
 
 class _Plan(NamedTuple):
@@ -73,11 +77,14 @@ def extracted(resource: dict[str, Any], zone: ZoneInfo) -> Iterable[Found]:
                 found[code, kind, values] = None
             if kind == "reference":
                 _identified((code,), typed[1], zone, found)
+    for entry in composites.entries(resource, zone, READINGS):
+        found[entry] = None
+    found[SHAPE, "token", ("", shape(type_name, (code for code, _, _ in found)))] = None
     return found
 
 
 def _probe(probe: Probe, content: Any, zone: ZoneInfo, found: dict[Found, None]) -> None:
-    hops, type_name, kind, reading, codes = probe
+    hops, type_name, kind, reading, codes, beside = probe
     values = content if type(content) is list else (content,)
     for hop in hops:
         values = _hop(hop, values)
@@ -87,8 +94,18 @@ def _probe(probe: Probe, content: Any, zone: ZoneInfo, found: dict[Found, None])
         for columns in reading(type_name, value, zone):
             for code in codes:
                 found[code, kind, columns] = None
-        if kind == "reference" and type(value) is dict and "identifier" in value:
+        if beside and type(value) is dict:
+            _beside(probe, value, zone, found)
+        elif kind == "reference" and type(value) is dict and "identifier" in value:
             _identified(codes, value, zone, found)
+
+
+def _beside(probe: Probe, value: dict[str, Any], zone: ZoneInfo, found: dict[Found, None]) -> None:
+    """What the element says besides: to modifiers, and in base units."""
+    for suffix, kind, reading in probe.beside:
+        for columns in reading(probe.type, value, zone):
+            for code in probe.codes:
+                found[code + suffix, kind, columns] = None
 
 
 def _hop(hop: Hop, values: Sequence[Any]) -> list[Any]:
@@ -118,7 +135,7 @@ def _plan(type_name: str) -> _Plan:
     shared: dict[tuple[tuple[Hop, ...], str, str], list[str]] = {}
     followed: list[tuple[str, str, Path]] = []
     for code, parameter in parameters_of(type_name).items():
-        if code in ("_id", "_lastUpdated"):
+        if code in ("_id", "_lastUpdated") or stored_as(code) != (code,):
             continue
         for path in compile_for(parameter.expression, type_name):
             lines = straight(path, type_name)
@@ -128,7 +145,8 @@ def _plan(type_name: str) -> _Plan:
                 shared.setdefault((line.hops, line.type, parameter.type), []).append(code)
     by_key: dict[str, list[Probe]] = {}
     for (hops, ends, kind), codes in shared.items():
-        probe = Probe(hops[1:], ends, kind, READINGS[kind], tuple(dict.fromkeys(codes)))
+        beside = BESIDE.get((kind, ends), ()) if hops[0] != "meta" else ()
+        probe = Probe(hops[1:], ends, kind, READINGS[kind], tuple(dict.fromkeys(codes)), beside)
         by_key.setdefault(str(hops[0]), []).append(probe)
     return _Plan({key: tuple(probes) for key, probes in by_key.items()}, tuple(followed))
 

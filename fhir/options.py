@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,30 +16,48 @@ from fhir.values import BadValue, is_type
 
 DEFAULT_COUNT = 50
 MOST_COUNT = 1000
-SORTS = ("_id", "_lastUpdated")
+MOST_SORTS = 5
+COLUMNS = ("_id", "_lastUpdated")
 _GENERAL = ("_format", "_pretty")  # read by the door for every interaction
 
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """`_include=Type:parameter[:target]` or, reversed, `_revinclude`; `code` and `type_name` `*` mean any."""
+    """`_include=Type:parameter[:target]` or, reversed, `_revinclude`; `code` and `type_name` `*` mean any.
+
+    `iterate` looks at what was included as well, not only at the matches.
+    """
 
     type_name: str
     code: str
     target: str
     reverse: bool
+    iterate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One field of `_sort`; `kind` is the parameter type, or `column`."""
+
+    code: str
+    down: bool
+    kind: str = ""
+
+    @property
+    def is_column(self) -> bool:
+        """Whether it is a column of the records themselves."""
+        return self.code in COLUMNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The result parameters with their defaults; `sort` is a field and whether it runs downwards."""
+    """The result parameters with their defaults."""
 
     count: int = DEFAULT_COUNT
     total: str = ""
     summary: str = ""
     elements: tuple[str, ...] = ()
-    sort: tuple[str, bool] | None = None
-    ignored_sort: tuple[str, ...] = ()
+    sort: tuple[Sort, ...] = ()
     cursor: tuple[Any, int] | None = None
     includes: tuple[Include, ...] = ()
 
@@ -49,20 +67,27 @@ class Options:
         return self.summary == "count" or self.count == 0
 
 
-def read_option(options: Options, type_name: str, name: str, text: str) -> Options | None:
+def read_option(options: Options, types: Sequence[str], name: str, text: str) -> Options | None:
     """`options` with the result parameter `name` set; None when it is no result parameter. Raises BadValue."""
-    if name in ("_include", "_revinclude"):
-        found = _include(type_name, text, reverse=name == "_revinclude")
-        return dataclasses.replace(options, includes=(*options.includes, found))
+    kind, _, modifier = name.partition(":")
+    if kind in ("_include", "_revinclude"):
+        if modifier not in ("", "iterate", "recurse"):
+            raise BadValue
+        found = _include(types, text, reverse=kind == "_revinclude", iterate=bool(modifier))
+        return dataclasses.replace(options, includes=(*options.includes, *found))
     reader = _READERS.get(name)
     return dataclasses.replace(options, **reader(text)) if reader else None
 
 
-def _include(type_name: str, text: str, *, reverse: bool) -> Include:
+def _include(types: Sequence[str], text: str, *, reverse: bool, iterate: bool) -> list[Include]:
     if text == "*" and not reverse:
-        return Include(type_name, "*", "", reverse)
+        return [
+            Include("*" if iterate else name, "*", "", reverse, iterate) for name in (types[:1] if iterate else types)
+        ]
     parts = text.split(":")
-    if len(parts) not in (2, 3) or not is_type(parts[0]) or (not reverse and parts[0] != type_name):
+    if len(parts) not in (2, 3) or not is_type(parts[0]):
+        raise BadValue
+    if not reverse and not iterate and parts[0] not in types:
         raise BadValue
     source, code = parts[0], parts[1]
     target = parts[2] if len(parts) == 3 else ""
@@ -71,7 +96,7 @@ def _include(type_name: str, text: str, *, reverse: bool) -> Include:
     parameter = parameters_of(source).get(code)
     if code != "*" and (parameter is None or parameter.type != "reference"):
         raise BadValue
-    return Include(source, code, target, reverse)
+    return [Include(source, code, target, reverse, iterate)]
 
 
 def _count(text: str) -> dict[str, Any]:
@@ -100,12 +125,11 @@ def _elements(text: str) -> dict[str, Any]:
 
 
 def _sort(text: str) -> dict[str, Any]:
-    """The first field this hub can sort by; others are named in `ignored_sort`."""
-    fields = [part for part in text.split(",") if part]
-    known = [field for field in fields if field.removeprefix("-") in SORTS]
-    chosen = known[0] if known else ""
-    sort = (chosen.removeprefix("-"), chosen.startswith("-")) if chosen else None
-    return {"sort": sort, "ignored_sort": tuple(field for field in fields if field != chosen)}
+    """The fields in order; whether they can be sorted by, the query decides."""
+    fields = [part for part in text.split(",") if part.strip("-")]
+    if len(fields) > MOST_SORTS:
+        raise BadValue
+    return {"sort": tuple(Sort(field.removeprefix("-"), field.startswith("-")) for field in fields)}
 
 
 def cursor_text(value: Any, rid: int) -> str:

@@ -12,6 +12,11 @@ from fhir.paths import UnsupportedExpression, compile_for
 
 INDEXED = ("token", "string", "date", "number", "quantity", "reference", "uri")
 IDENTIFIER = ":identifier"  # the token entries of a reference's identifier stand under `code:identifier`
+TEXT = ":text"  # the string entries of a token's words stand under `code:text`
+OF_TYPE = ":of-type"  # the token entries `type system|type code`, value of identifiers
+BASE = ":base"  # the quantity entries in base units
+LEAD = "\x1f"  # parts the code of a composite from its first value
+SHAPE = ":shape"  # the one token entry of a record that tells which parameters have values
 LONGEST = 240  # characters of an indexed value: with its fold it must fit a b-tree entry at four bytes each
 _TYPE_TEST = re.compile(r"resolve\(\) is (\w+)")
 _PLAIN_PATH = re.compile(r"\w+(?:\.\w+)+\Z")

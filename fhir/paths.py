@@ -72,6 +72,24 @@ def follow(path: Path, base: str, resource: dict[str, Any]) -> list[Typed]:
     return values
 
 
+@cache
+def compile_within(expression: str, base: str) -> tuple[Path, ...]:
+    """The alternatives of an expression that starts at an element of type `base`, as components of composites do."""
+    paths = []
+    for part in _split(expression):
+        tokens = _tokens(part)
+        paths.append(Path(frozenset(), tuple(_step(token) for token in tokens)))
+    return tuple(paths)
+
+
+def follow_from(path: Path, start: Typed) -> list[Typed]:
+    """The values at the end of a path that starts at an element."""
+    values = [start]
+    for step in path.steps:
+        values = step(values)
+    return values
+
+
 def _split(expression: str) -> list[str]:
     """The parts between `|` that stand outside parentheses."""
     parts, depth, current = [], 0, ""

@@ -7,40 +7,58 @@ Unknown parameters are listed in `unknown`: the caller ignores them with a warni
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from canonical.problem import Problem
-from fhir import values
+from fhir import composites, values
+from fhir.definitions.table import Parameter, resource_types
 from fhir.options import Include, Options, read_option
-from fhir.parameters import IDENTIFIER, parameters_of, reference_types
+from fhir.parameters import IDENTIFIER, OF_TYPE, TEXT, parameters_of, reference_types
 from fhir.values import BadValue, Value
 
 MOST_CONDITIONS = 50
 MOST_ALTERNATIVES = 200
+MOST_LEAVES = 400
+MOST_STEPS = 8
 Form = Literal["match", "not", "missing", "present"]
 _MODIFIERS = {
-    "token": ("not", "missing"),
-    "string": ("exact", "missing"),
+    "token": ("not", "missing", "text", "in", "not-in", "above", "below", "of-type"),
+    "string": ("exact", "contains", "missing"),
     "reference": ("identifier", "missing"),
-    "uri": ("below", "missing"),
+    "uri": ("above", "below", "missing"),
     "date": ("missing",),
     "number": ("missing",),
     "quantity": ("missing",),
+    "composite": ("missing",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One occurrence of a parameter: any of `values` suffices. `kind` is the parameter type, or `id`, `updated`."""
+    """One occurrence of a parameter: any of `values` suffices. `kind` is the parameter type, or `id`, `updated`.
+
+    `suffix` tells the entries that only a modifier asks for from those of the parameter itself.
+    """
 
     type_name: str
     code: str
     kind: str
     values: tuple[Value, ...]
     form: Form = "match"
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A record within the compartment of another: one of `codes` refers to it."""
+
+    type_name: str
+    compartment: str
+    id: str
+    codes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +80,33 @@ class Has:
     condition: Condition
 
 
-Condition = Clause | Chain | Has
+Condition = Clause | Chain | Has | Inside
+Branch = tuple[str, tuple[Condition, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A search of one type; `used` are the parameters that took effect, for the self link."""
+    """A search; `used` are the parameters that took effect, for the self link.
 
-    type_name: str
-    conditions: tuple[Condition, ...]
+    A search of one type has one branch. A search of several (system level, `_type`) has one for each; `address` is
+    where it was asked, relative to the base.
+    """
+
+    branches: tuple[Branch, ...]
     options: Options
     used: tuple[tuple[str, str], ...]
     unknown: tuple[Problem, ...]
+    address: str
+
+    @property
+    def type_name(self) -> str:
+        """The type of a search of one type."""
+        return self.branches[0][0]
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions of a search of one type."""
+        return self.branches[0][1]
 
     @property
     def includes(self) -> tuple[Include, ...]:
@@ -83,11 +116,24 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a value may depend on: the tenant's zone, the time, and our own base address."""
+    """What a value may depend on: the tenant's zone and own parameters, the time, and our own base address."""
 
     zone: ZoneInfo
     now: datetime.datetime
     base: str
+    custom: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
+
+    def parameter(self, type_name: str, code: str) -> Parameter | None:
+        """The parameter `code` of a type, published or the tenant's own."""
+        found = parameters_of(type_name).get(code) or composites.of(type_name).get(code)
+        return found or self.custom.get(type_name, {}).get(code)
+
+    def targets(self, type_name: str, code: str) -> tuple[str, ...]:
+        """The types a reference parameter may point to."""
+        if code in parameters_of(type_name):
+            return reference_types(type_name, code)
+        parameter = self.parameter(type_name, code)
+        return (parameter.targets if parameter else ()) or resource_types()
 
 
 class BadQuery(Exception):
@@ -102,98 +148,226 @@ class _Unknown(Exception):
     """The parameter is not one of this type."""
 
 
-def parse(type_name: str, pairs: Sequence[tuple[str, str]], setting: Setting) -> Query:
-    """The search that `pairs` (decoded names and values) ask for; raises BadQuery."""
-    conditions: list[Condition] = []
+def parse(type_name: str, pairs: Sequence[tuple[str, str]], setting: Setting, inside: Inside | None = None) -> Query:
+    """The search of one type that `pairs` (decoded names and values) ask for; raises BadQuery."""
+    address = f"{inside.compartment}/{inside.id}/{type_name}" if inside else type_name
+    return parse_many([type_name], pairs, setting, {type_name: inside} if inside else {}, address=address)
+
+
+def parse_many(
+    types: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    setting: Setting,
+    inside: Mapping[str, Inside],
+    *,
+    address: str,
+) -> Query:
+    """The search of all `types` together; raises BadQuery. A parameter must be one of every type to take effect."""
+    options = Options()
     used: list[tuple[str, str]] = []
     unknown: list[Problem] = []
-    options = Options()
+    found: list[list[Condition]] = [[inside[name]] if name in inside else [] for name in types]
     for name, text in pairs:
         if "\0" in text or "\0" in name:
             raise BadQuery(_problem("value", name))
         if not text:
             continue
         try:
-            changed = read_option(options, type_name, name, text)
+            changed = read_option(options, types, name, text)
             if changed is not None:
                 options = changed
             else:
-                conditions.append(condition(type_name, name, text, setting))
+                reader = _Reader(setting)
+                read = [reader.condition(kind, name, text) for kind in types]
+                for conditions, condition in zip(found, read, strict=True):
+                    conditions.append(condition)
         except _Unknown:
             unknown.append(_problem("unknown-parameter", name))
             continue
         except (BadValue, LookupError):
             raise BadQuery(_problem("value", name)) from None
         used.append((name, text))
-    if len(conditions) > MOST_CONDITIONS:
+    if any(len(conditions) > MOST_CONDITIONS for conditions in found):
         raise BadQuery(_problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
-    if options.sort is None:
-        used = [pair for pair in used if pair[0] != "_sort"]
-    unknown += [_problem("unsupported-sort", name) for name in options.ignored_sort]
+    options, used, wrong = _sorted(options, used, types, setting)
     return Query(
-        type_name=type_name, conditions=tuple(conditions), options=options, used=tuple(used), unknown=tuple(unknown)
+        branches=tuple((kind, tuple(conditions)) for kind, conditions in zip(types, found, strict=True)),
+        options=options,
+        used=tuple(used),
+        unknown=tuple(unknown + wrong),
+        address=address,
     )
+
+
+def _sorted(
+    options: Options, used: list[tuple[str, str]], types: Sequence[str], setting: Setting
+) -> tuple[Options, list[tuple[str, str]], list[Problem]]:
+    """The options with only those sort fields that every type has."""
+    kept, wrong = [], []
+    for field_ in options.sort:
+        kinds = {_sort_kind(kind, field_.code, setting) for kind in types}
+        if None in kinds or len(kinds) > 1 or (len(types) > 1 and not field_.is_column):
+            wrong.append(_problem("unsupported-sort", field_.code))
+        else:
+            kept.append(replace(field_, kind=str(kinds.pop())))
+    if wrong:
+        used = [pair for pair in used if pair[0] != "_sort"]
+        if kept:
+            used.append(("_sort", ",".join(("-" if f.down else "") + f.code for f in kept)))
+    return replace(options, sort=tuple(kept)), used, wrong
+
+
+def _sort_kind(type_name: str, code: str, setting: Setting) -> str | None:
+    if code in ("_id", "_lastUpdated"):
+        return "column"
+    parameter = setting.parameter(type_name, code)
+    return parameter.type if parameter is not None and parameter.type != "composite" else None
 
 
 def _problem(code: str, name: str, *, limit: str = "") -> Problem:
     return Problem(f"fhir.search.{code}", name[:64], args=(("name", name[:64]), ("limit", limit)))
 
 
-def condition(type_name: str, name: str, text: str, setting: Setting) -> Condition:
-    """One parameter as a condition; raises BadQuery, BadValue."""
-    if name.startswith("_has:"):
-        return _has(type_name, name, text, setting)
-    head, dot, rest = name.partition(".")
-    code, _, modifier = head.partition(":")
-    parameter = parameters_of(type_name).get(code)
-    if parameter is None:
-        raise _Unknown
-    if dot:
-        return _chain(type_name, (code, modifier), (rest, text), setting)
-    kind = {"_id": "id", "_lastUpdated": "updated"}.get(code, parameter.type)
-    if modifier == "missing" and kind not in ("id", "updated"):
-        if text not in ("true", "false"):
+class _Reader:
+    """Reads one parameter as a condition; `leaves` bounds what chains over many types may grow to."""
+
+    __slots__ = ("leaves", "setting")
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.leaves = 0
+
+    def condition(self, type_name: str, name: str, text: str, depth: int = 0) -> Condition:
+        """One parameter as a condition; raises BadQuery, BadValue, _Unknown."""
+        self.leaves += 1
+        if self.leaves > MOST_LEAVES or depth > MOST_STEPS:
+            raise BadQuery(_problem("chain", name))
+        if name.startswith("_has:"):
+            return self._has(type_name, name, text, depth)
+        if name == "_list":
+            return _listed(type_name, text)
+        head, dot, rest = name.partition(".")
+        code, _, modifier = head.partition(":")
+        parameter = self.setting.parameter(type_name, code)
+        if parameter is None:
+            raise _Unknown
+        if dot:
+            return self._chain(type_name, (code, modifier), (rest, text), depth)
+        return self._plain(type_name, parameter, modifier, text)
+
+    def _plain(self, type_name: str, parameter: Parameter, modifier: str, text: str) -> Condition:
+        code = parameter.code
+        kind = {"_id": "id", "_lastUpdated": "updated"}.get(code, parameter.type)
+        if modifier == "missing" and kind not in ("id", "updated"):
+            if text not in ("true", "false"):
+                raise BadValue
+            return Clause(type_name, code, kind, (), "missing" if text == "true" else "present")
+        if kind == "reference" and values.is_type(modifier):
+            return self._reference(type_name, code, text, (modifier,))
+        if modifier and (modifier not in _MODIFIERS[parameter.type] or kind in ("id", "updated")):
+            raise BadQuery(_problem("modifier", f"{code}:{modifier}"))
+        if kind == "composite":
+            return Clause(type_name, code, kind, _each(text, lambda part: self._composite(type_name, parameter, part)))
+        return self._matching(type_name, (code, kind), modifier, text)
+
+    def _matching(self, type_name: str, named: tuple[str, str], modifier: str, text: str) -> Clause:
+        code, kind = named
+        if modifier == "identifier":
+            return Clause(type_name, code, "token", _each(text, values.token), suffix=IDENTIFIER)
+        if kind == "token":
+            return _token_clause(type_name, code, modifier, text)
+        if kind == "reference":
+            return self._reference(type_name, code, text, self.setting.targets(type_name, code))
+        return Clause(type_name, code, kind, _each(text, self._reader(type_name, kind, modifier)))
+
+    def _reader(self, type_name: str, kind: str, modifier: str) -> values.Reader:
+        match kind:
+            case "string":
+                return lambda part: values.string(part, exact=modifier == "exact", inside=modifier == "contains")
+            case "date" | "updated":
+                return lambda part: values.date(part, self.setting.zone, self.setting.now)
+            case "number":
+                return values.number
+            case "quantity":
+                return values.quantity
+            case "uri":
+                return lambda part: values.uri(part, modifier)
+            case _:
+                return lambda part: values.Target((type_name,), values.plain(part))
+
+    def _reference(self, type_name: str, code: str, text: str, types: tuple[str, ...]) -> Clause:
+        found = _each(text, lambda part: values.reference(part, types, self.setting.base))
+        return Clause(type_name, code, "reference", found)
+
+    def _composite(self, type_name: str, parameter: Parameter, text: str) -> values.Composite:
+        """`first$second`: the first part becomes part of the key, the others are compared like any value."""
+        kinds = composites.kinds_of(type_name, parameter)
+        parts = values.split(text, "$")
+        if len(parts) != len(kinds):
             raise BadValue
-        return Clause(type_name, code, kind, (), "missing" if text == "true" else "present")
-    if kind == "reference" and values.is_type(modifier):
-        return _clause(type_name, code, _targets(text, (modifier,), setting))
-    if modifier and (modifier not in _MODIFIERS[parameter.type] or kind in ("id", "updated")):
-        raise BadQuery(_problem("modifier", name))
-    return _matching(type_name, (code, kind), modifier, text, setting)
+        if kinds[0] == "reference":
+            target = values.reference(parts[0], resource_types(), self.setting.base)
+            lead = tuple(f"{kind}/{target.id}" if kind else target.id for kind in target.types)
+        else:
+            lead = composites.leads(values.token(parts[0]))
+        rest = (
+            values.token(part) if kind == "token" else self._reader(type_name, kind, "")(part)
+            for kind, part in zip(kinds[1:], parts[1:], strict=True)
+        )
+        return values.Composite(lead, tuple(rest))
+
+    def _chain(self, type_name: str, head: tuple[str, str], rest: tuple[str, str], depth: int) -> Chain:
+        """A chain of one or more steps, over every target type that has the next parameter."""
+        code, wanted = head
+        parameter = self.setting.parameter(type_name, code)
+        named = f"{code}:{wanted}.{rest[0]}" if wanted else f"{code}.{rest[0]}"
+        allowed = self.setting.targets(type_name, code)
+        if parameter is None or parameter.type != "reference" or (wanted and wanted not in allowed):
+            raise BadQuery(_problem("chain", named))
+        targets = []
+        for target in (wanted,) if wanted else allowed:
+            try:
+                targets.append((target, self.condition(target, rest[0], rest[1], depth + 1)))
+            except (_Unknown, BadValue):
+                continue
+        if not targets:
+            raise BadQuery(_problem("chain", named))
+        return Chain(type_name, code, tuple(targets))
+
+    def _has(self, type_name: str, name: str, text: str, depth: int) -> Has:
+        """`_has:Type:reference:parameter`, which may itself be a `_has`."""
+        parts = name.split(":", 3)
+        if len(parts) < 4 or not values.is_type(parts[1]):
+            raise BadQuery(_problem("has", name))
+        _, source, code, rest = parts
+        parameter = self.setting.parameter(source, code)
+        if parameter is None or parameter.type != "reference" or type_name not in self.setting.targets(source, code):
+            raise BadQuery(_problem("has", name))
+        try:
+            return Has(type_name, source, code, self.condition(source, rest, text, depth + 1))
+        except _Unknown:
+            raise BadQuery(_problem("has", name)) from None
 
 
-def _matching(type_name: str, named: tuple[str, str], modifier: str, text: str, setting: Setting) -> Clause:
-    code, kind = named
-    if modifier == "identifier":
-        return Clause(type_name, code + IDENTIFIER, "token", _each(text, values.token))
-    form: Form = "not" if modifier == "not" else "match"
-    found: tuple[Value, ...]
-    match kind:
-        case "token":
-            found = _each(text, values.token)
-        case "string":
-            found = _each(text, lambda part: values.string(part, exact=modifier == "exact"))
-        case "date" | "updated":
-            found = _each(text, lambda part: values.date(part, setting.zone, setting.now))
-        case "number":
-            found = _each(text, values.number)
-        case "quantity":
-            found = _each(text, values.quantity)
-        case "uri":
-            found = _each(text, lambda part: values.uri(part, below=modifier == "below"))
-        case "id":
-            found = _each(text, lambda part: values.Target((type_name,), values.plain(part)))
+def _token_clause(type_name: str, code: str, modifier: str, text: str) -> Clause:
+    form: Form = "not" if modifier in ("not", "not-in") else "match"
+    match modifier:
+        case "text":
+            return Clause(type_name, code, "string", _each(text, values.string), suffix=TEXT)
+        case "of-type":
+            return Clause(type_name, code, "token", _each(text, values.of_type), suffix=OF_TYPE)
+        case "in" | "not-in":
+            return Clause(type_name, code, "token", (values.concepts(text, "in"),), form)
+        case "above" | "below":
+            return Clause(type_name, code, "token", _each(text, lambda part: values.concepts(part, modifier)))
         case _:
-            return _clause(type_name, code, _targets(text, reference_types(type_name, code), setting))
-    return Clause(type_name, code, kind, found, form)
+            return Clause(type_name, code, "token", _each(text, values.token), form)
 
 
-def _clause(type_name: str, code: str, found: tuple[Value, ...]) -> Clause:
-    return Clause(type_name, code, "reference", found)
-
-
-def _targets(text: str, types: tuple[str, ...], setting: Setting) -> tuple[Value, ...]:
-    return _each(text, lambda part: values.reference(part, types, setting.base))
+def _listed(type_name: str, text: str) -> Has:
+    """`_list`: what the items of a List refer to."""
+    lists = _each(text, lambda part: values.Target(("List",), values.plain(part).removeprefix("List/")))
+    return Has(type_name, "List", "item", Clause("List", "_id", "id", lists))
 
 
 def _each(text: str, read: values.Reader) -> tuple[Value, ...]:
@@ -203,37 +377,3 @@ def _each(text: str, read: values.Reader) -> tuple[Value, ...]:
     if len(parts) > MOST_ALTERNATIVES:
         raise BadQuery(_problem("too-many-values", "", limit=str(MOST_ALTERNATIVES)))
     return tuple(dict.fromkeys(read(part) for part in parts))
-
-
-def _chain(type_name: str, head: tuple[str, str], rest: tuple[str, str], setting: Setting) -> Chain:
-    """A chain of one or more steps, over every target type that has the next parameter."""
-    code, wanted = head
-    if parameters_of(type_name)[code].type != "reference":
-        raise BadQuery(_problem("chain", f"{code}.{rest[0]}"))
-    allowed = reference_types(type_name, code)
-    if rest[0].count(".") > 2 or (wanted and wanted not in allowed):
-        raise BadQuery(_problem("chain", f"{code}:{wanted}.{rest[0]}"))
-    targets = []
-    for target in (wanted,) if wanted else allowed:
-        try:
-            targets.append((target, condition(target, rest[0], rest[1], setting)))
-        except (_Unknown, BadValue):
-            continue
-    if not targets:
-        raise BadQuery(_problem("chain", f"{code}.{rest[0]}"))
-    return Chain(type_name, code, tuple(targets))
-
-
-def _has(type_name: str, name: str, text: str, setting: Setting) -> Has:
-    """`_has:Type:reference:parameter`, which may itself be a `_has`."""
-    parts = name.split(":", 3)
-    if len(parts) < 4 or not values.is_type(parts[1]) or name.count("_has:") > 2:
-        raise BadQuery(_problem("has", name))
-    _, source, code, rest = parts
-    parameter = parameters_of(source).get(code)
-    if parameter is None or parameter.type != "reference" or type_name not in reference_types(source, code):
-        raise BadQuery(_problem("has", name))
-    try:
-        return Has(type_name, source, code, condition(source, rest, text, setting))
-    except _Unknown:
-        raise BadQuery(_problem("has", name)) from None

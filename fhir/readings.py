@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir import ranges
-from fhir.parameters import LONGEST, bounded, folded, split_reference
+from canonical.codes import UCUM
+from fhir import ranges, units
+from fhir.parameters import BASE, LONGEST, OF_TYPE, TEXT, bounded, folded, split_reference
 
 Columns = tuple[Any, ...]
 Reading = Callable[[str, Any, ZoneInfo], Sequence[Columns]]
@@ -125,6 +126,46 @@ def _compared(point: float, comparator: str) -> tuple[float, float]:
     return (point, float("inf")) if comparator in (">", ">=") else (point, point)
 
 
+def words(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
+    """What `:text` of a token looks at: the text of a concept, its displays, the text of an identifier's type."""
+    if type_name == "Identifier":
+        value = value.get("type")
+    if not isinstance(value, dict):
+        return ()
+    texts = [value.get("text"), value.get("display"), *(coding.get("display") for coding in value.get("coding", ()))]
+    return [(folded(text), text[:LONGEST]) for text in dict.fromkeys(texts) if text]
+
+
+def typed_identifiers(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
+    """What `:of-type` looks at: the codings of an identifier's type, with its value."""
+    number, kind = value.get("value"), value.get("type")
+    if not number or not isinstance(kind, dict):
+        return ()
+    codings = [coding for coding in kind.get("coding", ()) if coding.get("code")]
+    return [(bounded(f"{coding.get('system', '')}|{coding['code']}"), bounded(number)) for coding in codings]
+
+
+def based(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
+    """A quantity of a known UCUM unit in its base unit."""
+    known = units.known(value.get("code", "")) if value.get("system") == UCUM else None
+    point = ranges.point(str(value.get("value"))) if known is not None else None
+    if known is None or point is None:
+        return ()
+    low, high = _compared(known.of(point), value.get("comparator", ""))
+    return ((low, high, "", known.base),)
+
+
+# What else an element says, to modifiers and to other units: by parameter and element type, under which suffix of the
+# parameter's code and in which index.
+BESIDE: dict[tuple[str, str], tuple[tuple[str, str, Reading], ...]] = {
+    ("token", "CodeableConcept"): ((TEXT, "string", words),),
+    ("token", "Coding"): ((TEXT, "string", words),),
+    ("token", "Identifier"): ((TEXT, "string", words), (OF_TYPE, "token", typed_identifiers)),
+    **{
+        ("quantity", name): ((BASE, "quantity", based),)
+        for name in ("Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration")
+    },
+}
 READINGS: dict[str, Reading] = {
     "token": tokens,
     "string": strings,

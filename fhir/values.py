@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from canonical.codes import aliases
-from fhir import ranges
+from canonical.codes import UCUM, aliases, spellings
+from fhir import ranges, units
 from fhir.definitions.table import resource_types
-from fhir.parameters import bounded, folded, split_reference
+from fhir.parameters import LONGEST, bounded, folded, split_reference
 
+MOST_ABOVE = 30
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?\Z")
 
@@ -23,18 +24,29 @@ class BadValue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`systems` None: any, `("",)`: none stated; `code` None: any of the system."""
+    """`systems` None: any, `("",)`: none stated; `code` None: any of the system; `spellings`: other forms."""
 
     systems: tuple[str, ...] | None
     code: str | None
+    spellings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Concepts:
+    """Codes that terminology names: those of a value set (`in`), or `below` or `above` one code of a system."""
+
+    relation: str
+    system: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string by its folded start, or exactly when `exact` is set."""
+    """A string by its folded start, exactly when `exact` is set, or anywhere within when `inside`."""
 
     folded: str
     exact: str | None = None
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,17 @@ class Number:
     high: float
     system: str | None = None
     unit: str | None = None
+    base: Base | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The same number in the base unit of its UCUM unit."""
+
+    unit: str
+    point: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +91,22 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A URI, exactly, or with all below it."""
+    """A URI, exactly, with all below it, or (`above`) with all it lies below."""
 
     uri: str
     below: bool = False
+    above: tuple[str, ...] = ()
 
 
-Value = Token | Text | Moment | Number | Target | Link
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """Values that must hold in one place: the first as it is written into the key (any of `lead`), then the others."""
+
+    lead: tuple[str, ...]
+    rest: tuple[Value, ...]
+
+
+Value = Token | Text | Moment | Number | Target | Link | Concepts | Composite
 Reader = Callable[[str], Value]
 
 
@@ -112,18 +144,37 @@ def token(text: str) -> Token:
         return Token(None, bounded(parts[0]))
     system, code = parts
     systems = tuple(sorted(bounded(name) for name in aliases(system))) if system else ("",)
-    return Token(systems, bounded(code) if code else None)
+    others = tuple(bounded(other) for other in spellings(system, code)) if code else ()
+    return Token(systems, bounded(code) if code else None, others)
 
 
-def string(text: str, *, exact: bool) -> Text:
+def of_type(text: str) -> Token:
+    """`system|code|value` of `:of-type`: the identifier's type, then its value."""
+    parts = [plain(part) for part in split(text, "|")]
+    if len(parts) != 3 or not parts[1] or not parts[2]:
+        raise BadValue
+    return Token((bounded(f"{parts[0]}|{parts[1]}"),), bounded(parts[2]))
+
+
+def concepts(text: str, relation: str) -> Concepts:
+    """`:in` and `:not-in` name a value set, `:below` and `:above` a code as `system|code`."""
+    if relation == "in":
+        return Concepts(relation, plain(text))
+    parts = [plain(part) for part in split(text, "|")]
+    if len(parts) != 2 or not all(parts):
+        raise BadValue
+    return Concepts(relation, *parts)
+
+
+def string(text: str, *, exact: bool = False, inside: bool = False) -> Text:
     """A string; exact ones are compared with accents and case."""
     words = plain(text)
     if exact:
-        return Text(folded(words), words)
+        return Text(folded(words), words[:LONGEST])
     found = folded(words)
     if not found:
         raise BadValue
-    return Text(found)
+    return Text(found, inside=inside)
 
 
 def date(text: str, zone: ZoneInfo, now: datetime.datetime) -> Moment:
@@ -167,7 +218,11 @@ def quantity(text: str) -> Number:
     if len(parts) == 1:
         return found
     system, unit = (bounded(part) if part else None for part in parts[1:])
-    return Number(found.prefix, found.point, found.low, found.high, system, unit)
+    known = units.known(parts[2]) if parts[1] == UCUM else None
+    base = None
+    if known is not None:
+        base = Base(known.base, known.of(found.point), known.of(found.low), known.of(found.high))
+    return Number(found.prefix, found.point, found.low, found.high, system, unit, base)
 
 
 def reference(text: str, types: tuple[str, ...], base: str) -> Target:
@@ -181,9 +236,17 @@ def reference(text: str, types: tuple[str, ...], base: str) -> Target:
     return Target(types, identity)
 
 
-def uri(text: str, *, below: bool) -> Link:
-    """A URI."""
-    return Link(bounded(plain(text).partition("|")[0]), below)
+def uri(text: str, modifier: str = "") -> Link:
+    """A URI; `above` lists what it lies below, path step by path step."""
+    found = plain(text).partition("|")[0]
+    if modifier != "above":
+        return Link(bounded(found), modifier == "below")
+    steps = found.split("/")
+    first = 3 if "://" in found else 1
+    above = tuple(bounded("/".join(steps[:n])) for n in range(first, len(steps) + 1))
+    if not above or len(above) > MOST_ABOVE:
+        raise BadValue
+    return Link(bounded(found), above=above)
 
 
 def is_type(name: str) -> bool:

@@ -18,7 +18,7 @@ _FHIR_TYPE = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-t
 
 
 def generate(examples: Path, expansions: Path) -> dict[str, Any]:
-    """The table: `types` (elements by type), `codes` (required bindings) and `search` (parameters)."""
+    """The table: `types` (elements), `codes` (required bindings), `search` (parameters) and `compartments`."""
     types: dict[str, Any] = {}
     bindings: set[str] = set()
     for path in sorted(examples.glob("StructureDefinition-*.json")):
@@ -30,7 +30,8 @@ def generate(examples: Path, expansions: Path) -> dict[str, Any]:
         for element in elements["elements"].values():
             if element.get("b") not in codes:
                 element.pop("b", None)
-    return {"version": "4.0.1", "types": types, "codes": codes, "search": _search(examples)}
+    table = {"version": "4.0.1", "types": types, "codes": codes, "search": _search(examples)}
+    return {**table, "compartments": _compartments(examples)}
 
 
 def _is_base_type(definition: dict[str, Any]) -> bool:
@@ -148,13 +149,24 @@ def _search(examples: Path) -> list[dict[str, Any]]:
     return [rows[url] for url in sorted(rows)]
 
 
+def _compartments(examples: Path) -> dict[str, dict[str, list[str]]]:
+    """Per compartment and type the parameters that put a record into it."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for path in sorted(examples.glob("CompartmentDefinition-*.json")):
+        definition = json.loads(path.read_text(encoding="utf-8"))
+        if definition["id"] != "example":
+            rows = {item["code"]: item["param"] for item in definition["resource"] if item.get("param")}
+            found[definition["code"]] = rows
+    return found
+
+
 def main(arguments: list[str]) -> None:
     """Write `_r4.json` beside this module."""
     table = generate(Path(arguments[0]), Path(arguments[1]))
     target = Path(__file__).with_name("_r4.json")
     lines = [
         f'"version":{json.dumps(table["version"])}',
-        *(f"{json.dumps(part)}:{_block(table[part])}" for part in ("types", "codes", "search")),
+        *(f"{json.dumps(part)}:{_block(table[part])}" for part in ("types", "codes", "search", "compartments")),
     ]
     target.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
 

@@ -110,6 +110,12 @@ def parameters() -> tuple[Parameter, ...]:
     )
 
 
+@cache
+def compartments() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Per compartment (`Patient`, `Encounter`, …) and type the parameters that put a record into it."""
+    return {name: {kind: tuple(codes) for kind, codes in rows.items()} for name, rows in _raw()["compartments"].items()}
+
+
 def choice_key(element: Element, type_name: str) -> str:
     """The JSON key of a choice element for one of its types: `value` + `Quantity` gives `valueQuantity`."""
     return element.name + type_name[0].upper() + type_name[1:]

@@ -19,11 +19,12 @@ from fhir import jsontext, links, pathpatch
 from fhir import patch as jsonpatch
 from fhir.definitions.table import resource_types
 from fhir.query import BadQuery, Query
+from hub.find.search import matching, search
+from hub.find.statement import Within
 from hub.records import conditional, owned
 from hub.records.acting import Action, Actor, policy_of
 from hub.records.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.refusal import Kind, Refusal, refused
-from hub.records.search import Within, matching, search
 from hub.records.write import Clash, Invalid, Saved, Write, save
 from hub.store.database import Row, Transaction
 from hub.world import World

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl
 from canonical.identity import number
 from canonical.problem import Problem
 from fhir.query import BadQuery, Query, Setting, parse
+from hub.find.search import matching
 from hub.records.refusal import Refusal, refused
-from hub.records.search import matching
 from hub.store.database import Row, Transaction
 
 _LOCK = "SELECT pg_advisory_xact_lock(x.key) FROM (SELECT unnest($2::bigint[]) AS key WHERE $1::uuid IS NOT NULL) x"

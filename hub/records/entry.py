@@ -14,8 +14,8 @@ from canonical.problem import Problem
 from fhir import jsontext
 from fhir.definitions.table import resource_types
 from fhir.query import Query
+from hub.find.search import Page
 from hub.records.refusal import Refusal, refused
-from hub.records.search import Page
 from hub.records.write import Saved
 from hub.store.database import Row
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -28,7 +28,7 @@ COLUMNS = {
 }
 
 
-@cache
+@lru_cache(maxsize=65536)  # codes of composites hold values: more than there are parameters
 def key_of(type_name: str, code: str) -> int:
     """The number that stands for a resource type and search parameter in the index tables."""
     return number(type_name, code)

@@ -13,9 +13,10 @@ import asyncpg
 import pytest_asyncio
 
 from fhir.query import Query, Setting, parse
-from hub.records.criteria import Statement
+from hub.find.narrow import Narrowed, narrowed
+from hub.find.search import needs_plan, page_sql
+from hub.find.statement import OneTrip, Statement
 from hub.records.index import key_of
-from hub.records.search import needs_plan, page_sql
 from hub.servers.postgres import Cluster
 from hub.settings import Settings
 from hub.store.database import _ASK
@@ -102,7 +103,8 @@ def query_of(url: str) -> Query:
 
 def keeps_its_plan(url: str) -> bool:
     """Whether the statement may run with a plan kept for any values; ranges and mixtures are planned each time."""
-    return not needs_plan(query_of(url))
+    query = query_of(url)
+    return not needs_plan(Narrowed(query.type_name, query.conditions), query.options.sort)
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -112,8 +114,9 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def plan_of(world: World, tenant: Tenant, url: str, *, generic: bool) -> dict[str, Any]:
-    statement = Statement("c.tenant")
-    sql = _ASK.format(query=page_sql(statement, query_of(url)))
+    statement, query = Statement("c.tenant"), query_of(url)
+    branch = await narrowed(OneTrip(world, tenant), query.type_name, query.conditions)
+    sql = _ASK.format(query=page_sql(statement, query, [branch]))
     async with world.transaction(tenant) as tx:
         if generic:
             rows = await simple(tx.connection, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}")
@@ -152,6 +155,7 @@ async def test_results_stay_right_at_this_size(filled: World, tenant: Tenant) ->
         query = query_of(url)
         statement = Statement("c.tenant")
         for _ in range(8):  # from the sixth on PostgreSQL may use the generic plan
-            rows = await filled.database.ask(tenant.id, page_sql(statement, query), *statement.arguments)
+            branch = Narrowed(query.type_name, query.conditions)
+            rows = await filled.database.ask(tenant.id, page_sql(statement, query, [branch]), *statement.arguments)
             statement = Statement("c.tenant")
             assert {row["id"] for row in rows} == expected

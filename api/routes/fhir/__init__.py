@@ -56,6 +56,7 @@ def routes() -> list[Route]:
     paths: dict[str, dict[str, Handler]] = defaultdict(dict)
     for item in INTERACTIONS:
         paths[item.path][item.method] = item.handler
+    paths["/"] = paths[""]  # clients write the base address either way
     return [Route(PREFIX + path, _endpoint(h), methods=list(h)) for path, h in paths.items()] + found
 
 

@@ -7,6 +7,8 @@ Dates without a zone lie in the tenant's zone. The self link lists only what too
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -16,42 +18,141 @@ from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange, body_of, check_content_type, outcome_text, pairs_of
 from canonical.problem import Problem
 from fhir import subset
-from fhir.query import Query, parse
-from hub.records.search import OneTrip, Page
-from hub.records.search import search as find
+from fhir.definitions.table import compartments, resource_types
+from fhir.parameters import parameters_of
+from fhir.query import Inside, Query, parse, parse_many
+from hub.find.search import Page
+from hub.find.search import search as find
+from hub.find.statement import OneTrip
 
 _FORM = frozenset(("application/x-www-form-urlencoded",))
 _MOST_FORM = 1024 * 1024
 
 
 async def search(exchange: Exchange) -> Response:
-    """search by GET."""
-    return await _answer(exchange, exchange.query)
+    """search of a type by GET."""
+    return await _of_type(exchange, exchange.query)
 
 
 async def search_by_post(exchange: Exchange) -> Response:
-    """search by POST: parameters from the address and the form together."""
+    """search of a type by POST: parameters from the address and the form together."""
+    return await _of_type(exchange, await _with_form(exchange))
+
+
+async def search_system(exchange: Exchange) -> Response:
+    """search of several types (`_type`), or of all the token may search, by GET."""
+    return await _of_system(exchange, exchange.query)
+
+
+async def search_system_by_post(exchange: Exchange) -> Response:
+    """search of several types by POST."""
+    return await _of_system(exchange, await _with_form(exchange))
+
+
+async def search_compartment(exchange: Exchange) -> Response:
+    """search of one type within a compartment, such as `Patient/1/Observation`."""
+    return await _of_compartment(exchange, exchange.query)
+
+
+async def search_compartment_by_post(exchange: Exchange) -> Response:
+    """search of one type within a compartment by POST."""
+    return await _of_compartment(exchange, await _with_form(exchange))
+
+
+async def search_compartment_all(exchange: Exchange) -> Response:
+    """search of all types within a compartment: `Patient/1/*`, or those of `_type`."""
+    compartment, record_id = exchange.type_name, exchange.record_id
+    members = _members(compartment)
+    pairs = exchange.query
+    types = _types(exchange, pairs, tuple(members))
+    if wrong := [name for name in types if name not in members]:
+        raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", f"{compartment}/{wrong[0]}"[:64]),))])
+    inside = {name: Inside(name, compartment, record_id, members[name]) for name in types}
+    return await _many(exchange, types, pairs, inside, f"{compartment}/{record_id}/*")
+
+
+async def _with_form(exchange: Exchange) -> list[tuple[str, str]]:
     check_content_type(exchange.request, _FORM)
     form = (await body_of(exchange.request, _MOST_FORM)).decode("utf-8", "replace")
-    return await _answer(exchange, [*exchange.query, *pairs_of(form)])
+    return [*exchange.query, *pairs_of(form)]
 
 
-async def _answer(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
+async def _of_type(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
     type_name = exchange.type_name
     exchange.actor.require(type_name, "s")
+    return await _answer(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world)))
+
+
+async def _of_system(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
+    return await _many(exchange, _types(exchange, pairs, resource_types()), pairs, {}, "")
+
+
+async def _of_compartment(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
+    compartment, record_id = exchange.type_name, exchange.record_id
+    type_name = str(exchange.request.path_params["member"])
+    exchange.actor.require(type_name, "s")
+    members = _members(compartment)
+    if type_name not in members:
+        raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", f"{compartment}/{type_name}"[:64]),))])
+    inside = Inside(type_name, compartment, record_id, members[type_name])
+    return await _answer(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world), inside))
+
+
+def _members(compartment: str) -> dict[str, tuple[str, ...]]:
+    """The types of a compartment with the reference parameters that put a record into it; raises Rejected (404)."""
+    found = {
+        name: kept
+        for name, codes in compartments().get(compartment, {}).items()
+        if (kept := tuple(code for code in codes if code in parameters_of(name)))
+    }
+    if not found:
+        raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", compartment),))])
+    return found
+
+
+def _types(exchange: Exchange, pairs: list[tuple[str, str]], default: tuple[str, ...]) -> list[str]:
+    """The types of `_type`, each of which must be permitted; without it those of `default` that are."""
+    stated = [part for name, text in pairs if name == "_type" for part in text.split(",") if part]
+    if not stated:
+        types = [name for name in default if exchange.caller.permits(name, "s")]
+        if not types:
+            exchange.actor.require("*", "s")
+        return types
+    for name in stated:
+        if name not in resource_types():
+            raise Rejected(400, [Problem("fhir.search.value", "_type", args=(("name", "_type"),))])
+        exchange.actor.require(name, "s")
+    return list(dict.fromkeys(stated))
+
+
+async def _many(
+    exchange: Exchange,
+    types: list[str],
+    pairs: list[tuple[str, str]],
+    inside: Mapping[str, Inside],
+    address: str,
+) -> Response:
+    setting = exchange.actor.setting(exchange.state.world)
+    rest = [(name, text) for name, text in pairs if name != "_type"]
+    query = parse_many(types, rest, setting, inside, address=address)
+    stated = [(name, text) for name, text in pairs if name == "_type"]
+    return await _answer(exchange, replace(query, used=(*stated, *query.used)))
+
+
+async def _answer(exchange: Exchange, query: Query) -> Response:
     world, tenant = exchange.state.world, exchange.caller.tenant
-    query = parse(type_name, pairs, exchange.actor.setting(world))
     if query.unknown and exchange.strict:
         raise Rejected(400, [Problem(p.code, p.where, args=p.args, level="error") for p in query.unknown])
     page = await find(OneTrip(world, tenant), query, lambda kind: exchange.caller.permits(kind, "r"))
     names = "&".join(sorted({name.partition(":")[0] for name, _ in query.used if not name.startswith("_has:")}))
-    await exchange.state.reading.note(tenant, exchange.caller.identity.subject, "search", f"{type_name}?{names}")
+    address = query.address.rpartition("/")[2] if "/" in query.address else query.address
+    await exchange.state.reading.note(tenant, exchange.caller.identity.subject, "search", f"{address}?{names}")
     return exchange.answer(page_text(exchange.base, query, page))
 
 
 def page_text(base: str, query: Query, page: Page) -> str:
     """The searchset Bundle of a page."""
-    address = f"{base}/{query.type_name}"
+    address = f"{base}/{query.address}" if query.address else base
     kept = [(name, value) for name, value in query.used if name != "_cursor"]
     links = [("self", link_text(address, query.used))]
     if page.cursor:

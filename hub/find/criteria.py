@@ -6,78 +6,161 @@ other operator reaches an index.
 
 from __future__ import annotations
 
-import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from fhir.parameters import has_bare_codes, parameters_of
-from fhir.query import Chain, Clause, Condition, Has
-from fhir.values import Link, Moment, Number, Target, Text, Token, Value
+from fhir.composites import stored_as
+from fhir.parameters import BASE, LEAD, SHAPE, has_bare_codes, parameters_of
+from fhir.query import Chain, Clause, Condition, Has, Inside
+from fhir.values import Composite, Link, Moment, Number, Target, Text, Token, Value
+from hub.find.statement import Statement
 from hub.records.index import key_of
 
 _LAST = "\U0010ffff"  # above any character, so that `>= x` and `< x + last` is "starts with x"
 
 
-class Statement:
-    """The arguments of one statement; `$1` is the tenant. `tenant` is how the statement names it.
+@dataclass(frozen=True, slots=True)
+class Among:
+    """One of these records: what a look before has found."""
 
-    `planned`: its best plan depends on the values, so a plan kept for any values would not do.
-    """
-
-    __slots__ = ("arguments", "planned", "tenant")
-
-    def __init__(self, tenant: str = "$1", *, planned: bool = False) -> None:
-        self.arguments: list[Any] = []
-        self.tenant = tenant
-        self.planned = planned
-
-    def argument(self, value: Any) -> str:
-        """The placeholder of a new argument."""
-        self.arguments.append(value)
-        return f"${len(self.arguments) + 1}"
-
-    @staticmethod
-    def literal(value: int | float | datetime.datetime) -> str:
-        """A value written into the statement, so that a prepared plan knows it: keys, and ends of open ranges.
-
-        How much an open range finds decides the plan; a plan made without the value would walk all rows in order.
-        """
-        if isinstance(value, datetime.datetime):
-            return f"timestamptz '{value.astimezone(datetime.UTC).isoformat()}'"
-        return f"float8 '{value!r}'" if isinstance(value, float) else f"{int(value)}::bigint"
-
-    def of_tenant(self, alias: str) -> str:
-        """The tenant condition of a table."""
-        return f"{alias}.tenant_id = {self.tenant}"
+    rids: tuple[int, ...]
 
 
-def rids(statement: Statement, condition: Condition) -> str:
+@dataclass(frozen=True, slots=True)
+class Pointing:
+    """A record whose reference names one of those found before: ids by type."""
+
+    type_name: str
+    code: str
+    targets: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """A record of one of these shapes (`fhir.shapes`)."""
+
+    type_name: str
+    shapes: tuple[str, ...]
+
+
+Found = Condition | Among | Pointing | Shaped
+
+
+def rids(statement: Statement, condition: Found) -> str:
     """A subquery that yields the `rid` of every record that meets `condition` (without its negation)."""
     match condition:
+        case Among():
+            return f"SELECT t.rid FROM unnest({statement.argument(list(condition.rids))}::bigint[]) AS t(rid)"
         case Chain():
             return _chain(statement, condition)
         case Has():
             return _has(statement, condition)
+        case Inside():
+            return _inside(statement, condition)
+        case Pointing():
+            return _pointing(statement, condition)
+        case Shaped():
+            return _shaped(statement, condition)
         case Clause(kind="id" | "updated"):
             return _columns(statement, condition)
+        case Clause(kind="composite"):
+            return _composites(statement, condition)
         case _:
             return _entries(statement, condition)
 
 
-def is_negative(condition: Condition) -> bool:
+def is_negative(condition: Found) -> bool:
     """Whether records outside `rids` are meant."""
     return isinstance(condition, Clause) and condition.form in ("not", "missing")
 
 
-def table_of(clause: Clause) -> str:
-    """The index table that holds the entries of a clause's parameter."""
-    return f"idx_{clause.kind}"
+def _keys(statement: Statement, type_name: str, codes: Iterable[str]) -> str:
+    keys = [statement.literal(key_of(type_name, code)) for code in codes]
+    return f"t.key = {keys[0]}" if len(keys) == 1 else f"t.key IN ({', '.join(keys)})"
 
 
 def _entries(statement: Statement, clause: Clause) -> str:
-    where = [statement.of_tenant("t"), f"t.key = {statement.literal(key_of(clause.type_name, clause.code))}"]
+    codes = [code + clause.suffix for code in stored_as(clause.code)]
+    where = [statement.of_tenant("t"), _keys(statement, clause.type_name, codes)]
     if clause.values:
         where.append(_any(_comparison(statement, clause, value) for value in clause.values))
-    return f"SELECT t.rid FROM {table_of(clause)} t WHERE {' AND '.join(where)}"
+    found = f"SELECT t.rid FROM idx_{clause.kind} t WHERE {' AND '.join(where)}"
+    based = [value for value in clause.values if isinstance(value, Number) and value.base is not None]
+    return f"{found} UNION ALL {_based(statement, clause, based)}" if based else found
+
+
+def _based(statement: Statement, clause: Clause, numbers: Iterable[Number]) -> str:
+    """The same quantities in their base units."""
+    parts = []
+    for value in numbers:
+        if value.base is None:
+            continue
+        base = value.base
+        test = _filled(statement, _NUMBERS[value.prefix], low=base.low, high=base.high, point=base.point)
+        parts.append(f"({test} AND t.code = {statement.argument(base.unit)})")
+    keys = _keys(statement, clause.type_name, [code + BASE for code in stored_as(clause.code)])
+    return f"SELECT t.rid FROM idx_quantity t WHERE {statement.of_tenant('t')} AND {keys} AND {_any(parts)}"
+
+
+def _composites(statement: Statement, clause: Clause) -> str:
+    """Each value has its own key; without values (`:missing=false`) the shapes of records tell."""
+    parts = []
+    for value in clause.values:
+        if not isinstance(value, Composite):
+            continue
+        kind = _KINDS[type(value.rest[-1])] if len(value.rest) == 1 else "number"
+        codes = [code + LEAD + lead for code in stored_as(clause.code) for lead in value.lead]
+        where = [statement.of_tenant("t"), _keys(statement, clause.type_name, codes)]
+        if len(value.rest) == 1:
+            where.append(_comparison(statement, clause, value.rest[0]))
+        else:
+            where += _ends(statement, value.rest)
+        parts.append(f"SELECT t.rid FROM idx_{kind} t WHERE {' AND '.join(where)}")
+    return " UNION ALL ".join(parts)
+
+
+def _ends(statement: Statement, rest: tuple[Value, ...]) -> list[str]:
+    """A start and an end: the low and the high column of one entry."""
+    tests = []
+    for value, column in zip(rest, ("low", "high"), strict=True):
+        if isinstance(value, Number):
+            template = _NUMBERS[value.prefix].replace("t.low", f"t.{column}").replace("t.high", f"t.{column}")
+            tests.append(_filled(statement, template, low=value.low, high=value.high, point=value.point))
+    return tests
+
+
+_KINDS = {Token: "token", Text: "string", Moment: "date", Number: "quantity"}
+
+
+def _inside(statement: Statement, inside: Inside) -> str:
+    where = [
+        statement.of_tenant("t"),
+        _keys(statement, inside.type_name, inside.codes),
+        f"t.target_id = {statement.argument(inside.id)}",
+        f"t.target_type = {statement.argument(inside.compartment)}",
+    ]
+    return f"SELECT t.rid FROM idx_reference t WHERE {' AND '.join(where)}"
+
+
+def _pointing(statement: Statement, pointing: Pointing) -> str:
+    key = _keys(statement, pointing.type_name, [pointing.code])
+    parts = [
+        f"SELECT t.rid FROM idx_reference t WHERE {statement.of_tenant('t')} AND {key} "
+        f"AND t.target_type = {statement.argument(kind)} AND t.target_id = ANY({statement.argument(list(ids))}::text[])"
+        for kind, ids in pointing.targets
+    ]
+    return " UNION ALL ".join(parts)
+
+
+def _shaped(statement: Statement, shaped: Shaped) -> str:
+    where = [
+        statement.of_tenant("t"),
+        _keys(statement, shaped.type_name, [SHAPE]),
+        f"t.code = ANY({statement.argument(list(shaped.shapes))}::text[])",
+        "t.system = ''",
+    ]
+    return f"SELECT t.rid FROM idx_token t WHERE {' AND '.join(where)}"
 
 
 def _any(parts: Any) -> str:
@@ -99,15 +182,17 @@ def _comparison(statement: Statement, clause: Clause, value: Value) -> str:
             return _target(statement, value)
         case Link():
             return _link(statement, value)
+        case _:
+            raise LookupError("a value that was to be resolved before")
 
 
 def _token(statement: Statement, clause: Clause, value: Token) -> str:
     systems = value.systems
-    if systems is None and clause.code in parameters_of(clause.type_name):
+    if systems is None and not clause.suffix and clause.code in parameters_of(clause.type_name):
         systems = ("",) if has_bare_codes(clause.type_name, clause.code) else None  # keeps the index order by rid
     parts = []
     if value.code is not None:
-        parts.append(f"t.code = {statement.argument(value.code)}")
+        parts.append(_any(f"t.code = {statement.argument(code)}" for code in (value.code, *value.spellings)))
     if systems is not None:
         parts.append(_any(f"t.system = {statement.argument(system)}" for system in systems))
     return f"({' AND '.join(parts)})" if len(parts) > 1 else parts[0]
@@ -117,6 +202,8 @@ def _text(statement: Statement, value: Text) -> str:
     if value.exact is not None:
         start = statement.argument(value.folded)
         return f"(t.folded = {start} AND t.exact = {statement.argument(value.exact)})"
+    if value.inside:
+        return f"strpos(t.folded, {statement.argument(value.folded)}) > 0"
     low, high = statement.argument(value.folded), statement.argument(value.folded + _LAST)
     return f"(t.folded >= {low} AND t.folded < {high})"
 
@@ -188,6 +275,8 @@ def _target(statement: Statement, value: Target) -> str:
 
 
 def _link(statement: Statement, value: Link) -> str:
+    if value.above:
+        return f"t.value = ANY({statement.argument(list(value.above))}::text[])"
     if not value.below:
         return f"t.value = {statement.argument(value.uri)}"
     exact = statement.argument(value.uri)

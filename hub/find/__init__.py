@@ -1,0 +1,1 @@
+"""How records are found: conditions as SQL over b-trees, pages, sorting, includes, and what terminology adds."""

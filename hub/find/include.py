@@ -1,0 +1,100 @@
+"""`_include` and `_revinclude` (R4 §3.1.1.5.4): what the page refers to and what refers to it, also in turns."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from canonical.problem import Problem
+from fhir.options import Include
+from fhir.parameters import parameters_of
+from fhir.query import BadQuery, Query
+from hub.find.statement import Source, Statement
+from hub.records.index import key_of
+from hub.store.database import Row
+
+MOST_INCLUDED = 1000
+_MOST_TURNS = 8
+_COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
+_ByType = dict[str, list[Row]]
+
+
+async def included(source: Source, query: Query, rows: Sequence[Row], allowed: Callable[[str], bool]) -> list[Row]:
+    """The records added to a page, each once, without those of the page itself; raises BadQuery when too many."""
+    known = {row["rid"] for row in rows}
+    found: list[Row] = []
+    includes: Sequence[Include] = query.includes
+    front = rows
+    for _ in range(_MOST_TURNS):
+        new = [row for row in await _turn(source, includes, front, sorted(known)) if allowed(row["type"])]
+        if not new:
+            break
+        found += new
+        if len(found) > MOST_INCLUDED:
+            raise BadQuery(Problem("fhir.search.too-many-included", args=(("limit", str(MOST_INCLUDED)),)))
+        known.update(row["rid"] for row in new)
+        includes = [each for each in includes if each.iterate]
+        if not includes:
+            break
+        front = new
+    return found
+
+
+async def _turn(source: Source, includes: Sequence[Include], rows: Sequence[Row], known: Sequence[int]) -> list[Row]:
+    """What `rows` lead to by one step of each include."""
+    by_type: _ByType = defaultdict(list)
+    for row in rows:
+        by_type[row["type"]].append(row)
+    statement = source.statement()
+    parts = [part for each in includes for part in _parts(statement, each, by_type)]
+    if not parts:
+        return []
+    union = " UNION ALL ".join(parts)
+    return await source.rows(
+        statement,
+        f"SELECT {_COLUMNS} FROM (SELECT DISTINCT u.rid FROM ({union}) u) m JOIN resource r "
+        f"ON {statement.of_tenant('r')} AND r.rid = m.rid AND NOT r.deleted "
+        f"WHERE NOT r.rid = ANY({statement.argument(list(known))}::bigint[]) ORDER BY r.rid LIMIT {MOST_INCLUDED + 1}",
+    )
+
+
+def _parts(statement: Statement, include: Include, by_type: _ByType) -> list[str]:
+    """The rids one include adds: references of the rows, or references to them."""
+    if include.reverse:
+        kinds = [kind for kind in by_type if include.target in ("", kind)]
+        return [_pointing_here(statement, include, kind, by_type[kind]) for kind in kinds]
+    kinds = [kind for kind in by_type if include.type_name in ("*", kind)]
+    return [_pointed_to(statement, include, kind, by_type[kind]) for kind in kinds]
+
+
+def _keys(statement: Statement, type_name: str, code: str) -> str:
+    codes = [code] if code != "*" else _reference_codes(type_name)
+    return statement.argument([key_of(type_name, each) for each in codes])
+
+
+def _pointing_here(statement: Statement, include: Include, kind: str, rows: Sequence[Row]) -> str:
+    where = [
+        statement.of_tenant("t"),
+        f"t.key = ANY({_keys(statement, include.type_name, include.code)}::bigint[])",
+        f"t.target_id = ANY({statement.argument([row['id'] for row in rows])}::text[])",
+        f"t.target_type = {statement.argument(kind)}",
+    ]
+    return f"(SELECT t.rid FROM idx_reference t WHERE {' AND '.join(where)} LIMIT {10 * MOST_INCLUDED})"
+
+
+def _pointed_to(statement: Statement, include: Include, kind: str, rows: Sequence[Row]) -> str:
+    where = [
+        statement.of_tenant("t"),
+        f"t.key = ANY({_keys(statement, kind, include.code)}::bigint[])",
+        f"t.rid = ANY({statement.argument([row['rid'] for row in rows])}::bigint[])",
+    ]
+    if include.target:
+        where.append(f"t.target_type = {statement.argument(include.target)}")
+    return (
+        f"SELECT x.rid FROM idx_reference t JOIN resource x ON {statement.of_tenant('x')} "
+        f"AND x.type = t.target_type AND x.id = t.target_id WHERE {' AND '.join(where)}"
+    )
+
+
+def _reference_codes(type_name: str) -> list[str]:
+    return [code for code, parameter in parameters_of(type_name).items() if parameter.type == "reference"]

@@ -1,0 +1,242 @@
+"""Conditions looked up ahead of a search, so that its cost follows what it finds and not what is stored.
+
+A chain whose far side finds few records becomes plain references to them; a reverse chain becomes the records
+pointed to; "has no value" becomes the shapes of such records; "is not" that few records meet becomes those records.
+What finds many stays as it is: then walking the records in order soon fills a page.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from canonical.problem import Problem
+from fhir import shapes
+from fhir.parameters import SHAPE
+from fhir.query import BadQuery, Chain, Clause, Condition, Has
+from fhir.values import Concepts, Token, Value
+from hub.find import terms
+from hub.find.criteria import Among, Found, Pointing, Shaped, is_negative, rids
+from hub.find.statement import Source, Statement
+from hub.records.index import key_of
+
+WIDE_FROM = 5000
+_MOST_SHAPES = 2000
+_NO_CODE = Token(("",), "\x1f")
+Wide = frozenset[Found]
+_ORDER = (
+    "among", "id", "reference", "composite", "token", "uri", "string", "chain", "quantity", "number", "date",
+    "updated",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Narrowed:
+    """The conditions of one type after looking ahead; `wide` are those that find many records."""
+
+    type_name: str
+    conditions: tuple[Found, ...]
+    wide: Wide = frozenset()
+
+
+async def narrowed(source: Source, type_name: str, conditions: Sequence[Condition]) -> Narrowed:
+    """The conditions of a search of one type, each as simple as one look ahead can make it."""
+    found: list[Found] = []
+    wide: list[Found] = []
+    for condition in conditions:
+        simple = await _one(source, condition)
+        found.append(simple)
+        if isinstance(simple, Chain | Has) and not names_one(simple):
+            wide.append(simple)
+    if found and all(is_negative(each) for each in found):
+        found += await _others(source, type_name, found[0])
+    return Narrowed(type_name, tuple(found), frozenset(wide))
+
+
+async def _one(source: Source, condition: Condition) -> Found:
+    match condition:
+        case Chain() if not names_one(condition):
+            return await _chain(source, condition)
+        case Has():
+            return await _has(source, condition)
+        case Clause(form="missing" | "present") if shapes.is_known(condition.type_name, condition.code):
+            return await missing(source, condition)
+        case Clause() if any(isinstance(value, Concepts) for value in condition.values):
+            return await _with_concepts(source, condition)
+    return condition
+
+
+def names_one(condition: Found) -> bool:
+    """Whether a condition finds few records whatever its value is: an id, a reference, an identifier, or a chain."""
+    if isinstance(condition, Chain):
+        far = [inner for _, inner in condition.targets]
+        return len(far) <= 2 and all(names_one(inner) and getattr(inner, "kind", "") != "reference" for inner in far)
+    if isinstance(condition, Among):
+        return True
+    if not isinstance(condition, Clause) or condition.form != "match":
+        return False
+    if any(isinstance(value, Concepts) for value in condition.values):
+        return False
+    return condition.kind in ("id", "reference") or "identifier" in condition.code
+
+
+async def _chain(source: Source, chain: Chain) -> Found:
+    """Plain references to what the far side finds, unless that is many."""
+    targets = []
+    total = 0
+    for kind, inner in chain.targets:
+        ids = await _ahead(source, kind, inner, "x.id")
+        total += len(ids)
+        if total > WIDE_FROM:
+            return await _resolved(source, chain)
+        if ids:
+            targets.append((kind, tuple(ids)))
+    return Pointing(chain.type_name, chain.code, tuple(targets)) if targets else Among(())
+
+
+async def _resolved(source: Source, chain: Chain) -> Chain:
+    """The chain with its inner conditions free of what only a look ahead can tell."""
+    targets = [(kind, await _plain(source, inner)) for kind, inner in chain.targets]
+    return dataclasses.replace(chain, targets=tuple(targets))  # type: ignore[arg-type]  # simple ones are conditions too
+
+
+async def _plain(source: Source, condition: Condition) -> Found:
+    if isinstance(condition, Clause) and any(isinstance(value, Concepts) for value in condition.values):
+        return await _with_concepts(source, condition)
+    return condition
+
+
+async def _has(source: Source, has: Has) -> Found:
+    """The records that what the far side finds points to, unless that is many."""
+    found = await _ahead(source, has.source, has.condition, "x.rid")
+    if len(found) > WIDE_FROM:
+        return dataclasses.replace(has, condition=await _plain(source, has.condition))  # type: ignore[arg-type]
+    if not found:
+        return Among(())
+    statement = source.statement()
+    kind = statement.argument(has.type_name)
+    sql = (
+        f"SELECT DISTINCT x.rid FROM idx_reference t JOIN resource x ON {statement.of_tenant('x')} AND x.type = {kind} "
+        f"AND x.id = t.target_id AND NOT x.deleted WHERE {statement.of_tenant('t')} "
+        f"AND t.rid = ANY({statement.argument(list(found))}::bigint[]) "
+        f"AND t.key = {statement.literal(key_of(has.source, has.code))} AND t.target_type = {kind} LIMIT 1000000"
+    )
+    return Among(tuple(row["rid"] for row in await source.rows(statement, sql)))
+
+
+async def _ahead(source: Source, kind: str, condition: Condition, column: str) -> list[Any]:
+    """Ids or rids of the records of a type that meet a condition, up to one more than counts as few."""
+    inner = await narrowed(source, kind, [condition])
+    statement = source.statement(planned=True)
+    sql = (
+        f"SELECT {column} AS found FROM ({found_sql(statement, inner)} LIMIT {WIDE_FROM + 1}) m "
+        f"JOIN resource x ON {statement.of_tenant('x')} AND x.rid = m.rid LIMIT {WIDE_FROM + 1}"
+    )
+    return [row["found"] for row in await source.rows(statement, sql)]
+
+
+async def missing(source: Source, clause: Clause) -> Found:
+    """The shapes of the records without a value, or with one."""
+    statement = source.statement()
+    key = statement.literal(key_of(clause.type_name, SHAPE))
+    where = f"t.tenant_id = {statement.tenant} AND t.key = {key}"
+    sql = (
+        f"WITH RECURSIVE s(code) AS ((SELECT t.code FROM idx_token t WHERE {where} ORDER BY t.code LIMIT 1) UNION ALL "
+        f"SELECT (SELECT t.code FROM idx_token t WHERE {where} AND t.code > s.code ORDER BY t.code LIMIT 1) FROM s "
+        f"WHERE s.code IS NOT NULL) SELECT s.code FROM s WHERE s.code IS NOT NULL LIMIT {_MOST_SHAPES + 1}"
+    )
+    known = [row["code"] for row in await source.rows(statement, sql)]
+    if len(known) > _MOST_SHAPES:
+        return clause
+    lacking = shapes.lacking(clause.type_name, clause.code, known)
+    if clause.form == "missing":
+        return Shaped(clause.type_name, tuple(lacking))
+    return clause if clause.kind != "composite" else Shaped(clause.type_name, tuple(sorted({*known} - {*lacking})))
+
+
+async def _with_concepts(source: Source, clause: Clause) -> Found:
+    """The clause with the codes that value sets and hierarchies stand for; no code at all is met by no record."""
+    tokens: list[Value] = []
+    for value in clause.values:
+        tokens += await terms.tokens(source, value) if isinstance(value, Concepts) else [value]
+    if not tokens:
+        return Among(()) if clause.form == "match" else dataclasses.replace(clause, values=(_NO_CODE,))
+    return dataclasses.replace(clause, values=tuple(tokens))
+
+
+async def _others(source: Source, type_name: str, condition: Found) -> list[Found]:
+    """The records that may meet a sole `:not`, when they are few: those with another value, and those with none."""
+    if not isinstance(condition, Clause) or condition.form != "not" or condition.kind != "token":
+        return []
+    tokens = [value for value in condition.values if isinstance(value, Token) and value.code is not None]
+    if len(tokens) != len(condition.values) or not shapes.is_known(type_name, condition.code):
+        return []
+    absent = await missing(source, dataclasses.replace(condition, values=(), form="missing"))
+    statement = source.statement(planned=True)
+    if not isinstance(absent, Shaped):
+        return []
+    parts = [rids(statement, absent), *_other_values(statement, condition, tokens)]
+    union = " UNION ALL ".join(f"(SELECT o.rid FROM ({part}) o LIMIT {WIDE_FROM + 1})" for part in parts)
+    rows = await source.rows(statement, f"SELECT DISTINCT u.rid FROM ({union}) u LIMIT {WIDE_FROM + 1}")
+    return [] if len(rows) > WIDE_FROM else [Among(tuple(sorted(row["rid"] for row in rows)))]
+
+
+def _other_values(statement: Statement, clause: Clause, tokens: Sequence[Token]) -> list[str]:
+    """The ranges between the codes that are not meant, and other systems of those codes."""
+    key = statement.literal(key_of(clause.type_name, clause.code))
+    start = f"SELECT t.rid FROM idx_token t WHERE {statement.of_tenant('t')} AND t.key = {key}"
+    codes = sorted({code for token in tokens for code in (token.code, *token.spellings) if code is not None})
+    if len(codes) > 50:
+        raise BadQuery(Problem("fhir.search.too-costly"))
+    places = [statement.argument(code) for code in codes]
+    lows, highs = [None, *places], [*places, None]
+    ranges = [
+        " AND ".join(test for test in (low and f"t.code > {low}", high and f"t.code < {high}") if test)
+        for low, high in zip(lows, highs, strict=True)
+    ]
+    parts = [f"{start} AND {test}" for test in ranges]
+    for token in tokens:
+        if token.systems is not None:
+            same = statement.argument(token.code)
+            systems = statement.argument(list(token.systems))
+            parts.append(f"{start} AND t.code = {same} AND NOT t.system = ANY({systems}::text[])")
+    return parts
+
+
+def found_sql(statement: Statement, each: Narrowed, *, after: int | None = None, ordered: bool = True) -> str:
+    """The rids of a search of one type: the most telling condition leads, the planner arranges the others around it."""
+    positive = [c for c in each.conditions if not is_negative(c) and c not in each.wide]
+    lead = min(positive, key=cost, default=None)
+    rest = [c for c in each.conditions if c is not lead]
+    if lead is None:
+        kind = statement.argument(each.type_name)
+        source = f"SELECT t.rid FROM resource t WHERE {statement.of_tenant('t')} AND t.type = {kind} AND NOT t.deleted"
+    else:
+        source = rids(statement, lead)
+    tests = tests_sql(statement, rest, "d.rid", each.wide)
+    if after is not None:
+        tests.append(f"d.rid > {statement.argument(after)}")
+    where = f" WHERE {' AND '.join(tests)}" if tests else ""
+    return f"SELECT DISTINCT d.rid FROM ({source}) d{where}" + (" ORDER BY d.rid" if ordered else "")
+
+
+def cost(condition: Found) -> int:
+    """Which condition should lead: what names one record first, ranges and mere presence last."""
+    if isinstance(condition, Among):
+        return 0
+    if not isinstance(condition, Clause):
+        return _ORDER.index("chain" if isinstance(condition, Chain | Has | Shaped) else "reference")
+    inside = any(getattr(value, "inside", False) for value in condition.values)
+    return _ORDER.index(condition.kind) + (len(_ORDER) if condition.form == "present" or inside else 0)
+
+
+def tests_sql(statement: Statement, conditions: Sequence[Found], rid: str, wide: Wide) -> list[str]:
+    """Conditions as tests of a rid. OFFSET 0 keeps PostgreSQL from turning a wide one into a join over all it finds."""
+    tests = []
+    for condition in conditions:
+        found = rids(statement, condition)
+        word = "NOT EXISTS" if is_negative(condition) else "EXISTS"
+        fence = " OFFSET 0" if condition in wide else ""
+        tests.append(f"{word} (SELECT 1 FROM ({found}) n WHERE n.rid = {rid}{fence})")
+    return tests

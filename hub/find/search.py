@@ -1,0 +1,159 @@
+"""Search: a query becomes one statement per page over b-trees only, after looks ahead where those decide its cost.
+
+Without `_sort` the order is that of first storage (`rid`); pages go on from the last row's key, so rows written
+meanwhile neither repeat nor hide others. Totals are counted only when asked for.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from canonical.problem import Problem
+from fhir.options import Sort, cursor_text
+from fhir.query import BadQuery, Clause, Query
+from fhir.values import Moment, Number
+from hub.find import include, sorting
+from hub.find.criteria import Found
+from hub.find.narrow import Narrowed, cost, found_sql, names_one, narrowed, tests_sql
+from hub.find.statement import Source, Statement, Within
+from hub.store.database import Row, Transaction
+
+COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
+_ESTIMATE_FROM = 10_000
+_SORTED = {"_id": "r.id", "_lastUpdated": "r.updated_at"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page: the records found, those included with them, the total when known, and where the next page starts."""
+
+    rows: Sequence[Row]
+    included: Sequence[Row] = ()
+    total: int | None = None
+    cursor: str = ""
+
+
+async def search(source: Source, query: Query, allowed: Callable[[str], bool]) -> Page:
+    """The page of `query`; types that `allowed` denies are not included. Raises BadQuery."""
+    branches = [await narrowed(source, kind, conditions) for kind, conditions in query.branches]
+    if query.options.counts_only:
+        return Page(rows=(), total=await _total(source, branches))
+    rows, cursor = await _rows(source, query, branches)
+    total = len(rows) if not cursor and query.options.cursor is None else None
+    if query.options.total in ("accurate", "estimate") and total is None:
+        total = await _total(source, branches, 0 if query.options.total == "accurate" else _ESTIMATE_FROM)
+    included = await include.included(source, query, rows, allowed) if query.includes and rows else []
+    return Page(rows=rows, included=included, total=total, cursor=cursor)
+
+
+async def _rows(source: Source, query: Query, branches: Sequence[Narrowed]) -> tuple[list[Row], str]:
+    """The rows of the page and the cursor of the next one."""
+    sort, count = query.options.sort, query.options.count
+    if sort and not (len(sort) == 1 and sort[0].is_column):
+        return await sorting.page(source, query, branches[0])
+    statement = source.statement(planned=any(needs_plan(each, sort) for each in branches))
+    rows = await source.rows(statement, page_sql(statement, query, branches))
+    return rows[:count], _cursor(query, rows[count - 1]) if len(rows) > count else ""
+
+
+def needs_plan(each: Narrowed, sort: Sequence[Sort] = ()) -> bool:
+    """Whether the best plan depends on the values: not when an equality leads that names a record or its kind."""
+    if sort:
+        return bool(each.conditions)
+    lead = min(each.conditions, key=cost, default=None)
+    if lead is None:
+        return False
+    others = [c for c in each.conditions if c is not lead]
+    if not others:
+        return not (names_one(lead) or _is_equality(lead))
+    return not (names_one(lead) and all(isinstance(c, Clause) and _is_equality(c) for c in others))
+
+
+def _is_equality(condition: Found) -> bool:
+    """Whether a condition compares for equality only."""
+    if not isinstance(condition, Clause) or condition.form != "match":
+        return False
+    ranges = [v for v in condition.values if isinstance(v, (Moment, Number))]
+    return condition.kind not in ("updated", "composite") and all(value.prefix == "eq" for value in ranges)
+
+
+async def matching(tx: Transaction, query: Query, most: int) -> list[Row]:
+    """Up to `most` records that meet the conditions of `query`, within a transaction."""
+    branch = await narrowed(Within(tx), query.type_name, query.conditions)
+    statement = Statement()
+    sql = f"SELECT {COLUMNS} FROM ({found_sql(statement, branch)} LIMIT {most}) m {joined(statement)} ORDER BY r.rid"
+    return await tx.rows(sql, *statement.arguments)
+
+
+def page_sql(statement: Statement, query: Query, branches: Sequence[Narrowed]) -> str:
+    """The statement of a page, with one row more than asked to know whether another page follows."""
+    limit = query.options.count + 1
+    if not query.options.sort:
+        after = query.options.cursor[1] if query.options.cursor is not None else None
+        parts = [f"({found_sql(statement, each, after=after)} LIMIT {limit})" for each in branches]
+        found = parts[0] if len(parts) == 1 else f"({' UNION ALL '.join(parts)} ORDER BY 1 LIMIT {limit})"
+        return f"SELECT {COLUMNS} FROM {found} m {joined(statement)} ORDER BY r.rid LIMIT {limit}"
+    field = query.options.sort[0]
+    column, way = _SORTED[field.code], "DESC" if field.down else "ASC"
+    parts = [_walk(statement, query, each, limit) for each in branches]
+    if len(parts) == 1:
+        return parts[0]
+    union = " UNION ALL ".join(f"({part})" for part in parts)
+    order = f"{column} {way}, r.rid {way}"
+    return f"SELECT {COLUMNS} FROM ({union}) r ORDER BY {order} LIMIT {limit}"
+
+
+def _walk(statement: Statement, query: Query, each: Narrowed, limit: int) -> str:
+    """Records in the order of a column of their own."""
+    field = query.options.sort[0]
+    column, way = _SORTED[field.code], "DESC" if field.down else "ASC"
+    where = [statement.of_tenant("r"), f"r.type = {statement.argument(each.type_name)}", "NOT r.deleted"]
+    where += tests_sql(statement, each.conditions, "r.rid", each.wide)
+    if query.options.cursor is not None:
+        value, rid = _place(query)
+        mark = "<" if field.down else ">"
+        where.append(f"({column}, r.rid) {mark} ({statement.argument(value)}, {statement.argument(rid)})")
+    return (
+        f"SELECT {COLUMNS} FROM resource r WHERE {' AND '.join(where)} "
+        f"ORDER BY {column} {way}, r.rid {way} LIMIT {limit}"
+    )
+
+
+def joined(statement: Statement) -> str:
+    """The join from found rids (`m`) to their records (`r`)."""
+    return f"JOIN resource r ON {statement.of_tenant('r')} AND r.rid = m.rid"
+
+
+def _place(query: Query) -> tuple[Any, int]:
+    """The key after which the next page starts, in the type of the sort column."""
+    value, rid = query.options.cursor or (None, 0)
+    bad = BadQuery(Problem("fhir.search.value", "_cursor", args=(("name", "_cursor"),)))
+    if not isinstance(value, str) or "\0" in value:
+        raise bad
+    if query.options.sort[0].code == "_id":
+        return value, rid
+    try:
+        moment = datetime.datetime.fromisoformat(value)
+    except ValueError:
+        raise bad from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)), rid
+
+
+def _cursor(query: Query, row: Row) -> str:
+    if not query.options.sort:
+        return cursor_text(None, row["rid"])
+    value = row["id"] if query.options.sort[0].code == "_id" else row["updated_at"].isoformat()
+    return cursor_text(value, row["rid"])
+
+
+async def _total(source: Source, branches: Sequence[Narrowed], most: int = 0) -> int:
+    """The number of matches; exact, or up to `most` for an estimate (R4 §3.1.1.5.6 leaves its precision open)."""
+    statement = source.statement(planned=any(needs_plan(each) for each in branches))
+    limit = f" LIMIT {most}" if most else ""
+    parts = [f"({found_sql(statement, each, ordered=False)}{limit})" for each in branches]
+    found = " UNION ALL ".join(parts)
+    rows = await source.rows(statement, f"SELECT count(*) AS total FROM ({found}) m LIMIT 1")
+    return int(rows[0]["total"])

@@ -1,0 +1,247 @@
+"""Search by composites, units, terminology, shapes, compartments, lists and several types (R4 §3.1.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+UCUM = "http://unitsofmeasure.org"
+LOINC = "http://loinc.org"
+V2 = "http://terminology.hl7.org/CodeSystem/v2-0203"
+CID = "http://www.saude.gov.br/fhir/r4/CodeSystem/BRCID10"
+
+
+def coded(code: str, display: str = "", system: str = LOINC) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code, **({"display": display} if display else {})}]}
+
+
+def measured(value: float, unit: str) -> dict[str, Any]:
+    return {"value": value, "unit": unit, "code": unit, "system": UCUM}
+
+
+WARD: list[dict[str, Any]] = [
+    {"resourceType": "Organization", "id": "o1", "name": "Hospital São João", "partOf": {"reference": "Organization/o2"}},
+    {"resourceType": "Organization", "id": "o2", "name": "Rede Norte"},
+    {"resourceType": "Practitioner", "id": "d1", "name": [{"family": "Lima"}]},
+    {"resourceType": "Patient", "id": "p1", "gender": "male", "birthDate": "1980-01-01", "managingOrganization": {"reference": "Organization/o1"},
+     "name": [{"family": "Araújo"}, {"family": "Zanin"}], "generalPractitioner": [{"reference": "Practitioner/d1"}],
+     "identifier": [{"type": coded("MR", "Prontuário", V2), "system": "urn:a", "value": "77"}]},
+    {"resourceType": "Patient", "id": "p2", "gender": "female", "birthDate": "1990-05-05", "name": [{"family": "Mendes"}],
+     "identifier": [{"type": coded("SS", system=V2), "value": "77"}]},
+    {"resourceType": "Patient", "id": "p3", "gender": "female"},
+    {"resourceType": "Encounter", "id": "e1", "status": "finished", "class": {"code": "IMP"}, "subject": {"reference": "Patient/p1"}},
+    {"resourceType": "Observation", "id": "b1", "status": "final", "code": coded("8480-6", "Pressão sistólica"), "subject": {"reference": "Patient/p1"},
+     "encounter": {"reference": "Encounter/e1"}, "valueQuantity": measured(120, "mm[Hg]"), "effectiveDateTime": "2024-03-01"},
+    {"resourceType": "Observation", "id": "b2", "status": "final", "code": coded("718-7", "Hemoglobina"), "subject": {"reference": "Patient/p1"},
+     "valueQuantity": measured(13.5, "g/dL"), "effectiveDateTime": "2024-01-01"},
+    {"resourceType": "Observation", "id": "b3", "status": "amended", "code": coded("718-7"), "subject": {"reference": "Patient/p2"},
+     "valueQuantity": measured(90, "g/L"), "effectiveDateTime": "2024-02-01"},
+    {"resourceType": "Observation", "id": "b4", "status": "final", "code": coded("85354-9"), "subject": {"reference": "Patient/p2"},
+     "component": [{"code": coded("8480-6"), "valueQuantity": measured(150, "mm[Hg]")}, {"code": coded("8462-4"), "valueQuantity": measured(95, "mm[Hg]")}]},
+    {"resourceType": "Observation", "id": "b5", "status": "final", "code": coded("600-7"), "valueCodeableConcept": coded("112283007", system="http://snomed.info/sct")},
+    {"resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/p1"}, "code": coded("A000", system=CID), "asserter": {"reference": "Practitioner/d1"}},
+    {"resourceType": "List", "id": "l1", "status": "current", "mode": "working", "entry": [{"item": {"reference": "Patient/p2"}}, {"item": {"reference": "Patient/p3"}}]},
+    {"resourceType": "ValueSet", "id": "vs", "status": "active", "url": "urn:vs:blood",
+     "compose": {"include": [{"system": LOINC, "concept": [{"code": "718-7"}]}, {"valueSet": ["urn:vs:more"]}]}},
+    {"resourceType": "ValueSet", "id": "vm", "status": "active", "url": "urn:vs:more", "expansion": {"timestamp": "2024-01-01", "contains": [{"system": LOINC, "code": "600-7"}]}},
+    {"resourceType": "ValueSet", "id": "vf", "status": "active", "url": "urn:vs:filter", "compose": {"include": [{"system": LOINC, "filter": [{"property": "x", "op": "=", "value": "y"}]}]}},
+    {"resourceType": "CodeSystem", "id": "cs", "status": "active", "content": "complete", "url": LOINC,
+     "concept": [{"code": "85354-9", "concept": [{"code": "8480-6", "concept": [{"code": "x"}]}, {"code": "8462-4"}]}]},
+    {"resourceType": "MolecularSequence", "id": "m1", "coordinateSystem": 0, "referenceSeq": {"chromosome": coded("1"), "windowStart": 100, "windowEnd": 200}},
+    {"resourceType": "DocumentReference", "id": "r1", "status": "current", "content": [{"attachment": {"title": "x"}}],
+     "relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/r0"}}]},
+    {"resourceType": "Questionnaire", "id": "q1", "status": "draft", "url": "http://example.org/q/one",
+     "useContext": [{"code": {"code": "age"}, "valueQuantity": measured(5, "a")}]},
+]  # fmt: skip
+
+
+@pytest_asyncio.fixture
+async def ward(fhir: httpx.AsyncClient) -> httpx.AsyncClient:
+    entries = [{"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}} for r in WARD]
+    done = await fhir.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert done.status_code == 200, done.text
+    return fhir
+
+
+async def ids(client: httpx.AsyncClient, url: str, mode: str = "match") -> list[str]:
+    answer = await client.get(f"/fhir/{url}", headers={"prefer": "handling=strict"})
+    assert answer.status_code == 200, (url, answer.text)
+    return [e["resource"]["id"] for e in answer.json().get("entry", ()) if e["search"]["mode"] == mode]
+
+
+SEARCHES = {
+    # composites: both halves in one place
+    f"Observation?code-value-quantity={LOINC}|718-7$gt100": "",
+    f"Observation?code-value-quantity={LOINC}|718-7$lt20": "b2",
+    "Observation?code-value-quantity=718-7$90||g/L": "b3",
+    "Observation?code-value-quantity=718-7$90,8480-6$120": "b1 b3",
+    "Observation?component-code-value-quantity=8480-6$ge140": "b4",
+    "Observation?component-code-value-quantity=8480-6$95": "",
+    "Observation?combo-code-value-quantity=8480-6$ge100": "b1 b4",
+    "Observation?combo-code=8480-6": "b1 b4",
+    "Observation?combo-value-quantity=ge100": "b1 b4",
+    "Observation?code-value-concept=600-7$112283007": "b5",
+    "Observation?code-value-quantity:missing=true": "b4 b5",
+    "Observation?code-value-quantity:missing=false": "b1 b2 b3",
+    "MolecularSequence?chromosome-window-coordinate=1$ge50$le300": "m1",
+    "MolecularSequence?chromosome-window-coordinate=1$gt100$le300": "",
+    "DocumentReference?relationship=DocumentReference/r0$replaces": "r1",
+    "DocumentReference?relationship=DocumentReference/r0$signs": "",
+    "Questionnaire?context-type-quantity=age$5": "q1",
+    # quantities in other units of the same kind
+    f"Observation?value-quantity=135|{UCUM}|g/L": "b2",
+    f"Observation?value-quantity=9.0|{UCUM}|g/dL": "b3",
+    f"Observation?value-quantity=gt100|{UCUM}|g/L": "b2",
+    f"Observation?value-quantity=16.0|{UCUM}|kPa": "b1",
+    f"Observation?value-quantity=le13.5|{UCUM}|g/dL": "b2 b3",
+    "Observation?value-quantity=13.5||g/dL": "b2",
+    # strings anywhere, words of codes, types of identifiers
+    "Patient?family:contains=RAU": "p1",
+    "Patient?family:contains=x": "",
+    "Observation?code:text=hemo": "b2",
+    "Observation?combo-code:text=pressao": "b1",
+    "Patient?identifier:text=prontu": "p1",
+    f"Patient?identifier:of-type={V2}|MR|77": "p1",
+    f"Patient?identifier:of-type={V2}|MR|78": "",
+    # terminology
+    "Observation?code:in=urn:vs:blood": "b2 b3 b5",
+    "Observation?code:not-in=urn:vs:blood": "b1 b4",
+    "Patient?gender:in=http://hl7.org/fhir/ValueSet/administrative-gender": "p1 p2 p3",
+    f"Observation?code:below={LOINC}|85354-9": "b1 b4",
+    f"Observation?code:above={LOINC}|8480-6": "b1 b4",
+    "Condition?code=http://hl7.org/fhir/sid/icd-10|A00.0": "c1",
+    "Condition?code=https://terminologia.saude.gov.br/fhir/CodeSystem/BRCID10|A000": "c1",
+    # not, missing: alone and together
+    "Observation?status:not=final": "b3",
+    "Observation?status:not=final,amended": "",
+    "Patient?gender:not=male": "p2 p3",
+    "Patient?birthdate:missing=true": "p3",
+    "Patient?birthdate:missing=false&gender=female": "p2",
+    "Patient?organization:missing=true&gender:not=male": "p2 p3",
+    "Patient?telecom:missing=false": "",
+    # uri
+    "Questionnaire?url:above=http://example.org/q/one/two/three": "q1",
+    "Questionnaire?url:below=http://example.org/q": "q1",
+    # chains and reverse chains of several steps
+    "Observation?patient.organization.partof.name=rede": "b1 b2",
+    "Observation?patient.organization:Organization.partof:Organization.name=hospital": "",
+    "Patient?_has:Observation:patient:_has:List:item:_id=x": "",
+    "Organization?_has:Patient:organization:_has:Observation:patient:code=718-7": "o1",
+    "Patient?_has:Condition:subject:asserter.name=lima": "p1",
+    "Observation?subject.name=mendes": "b3 b4",
+    "Observation?subject:Patient.gender:not=male": "b3 b4",
+    "Observation?patient.birthdate:missing=true": "",
+    "Patient?_list=l1": "p2 p3",
+    "Patient?_list=List/l1&gender=female&birthdate=1990": "p2",
+    # compartments
+    "Patient/p1/Observation": "b1 b2",
+    "Patient/p1/Observation?code=718-7": "b2",
+    "Encounter/e1/Observation": "b1",
+    "Practitioner/d1/Condition": "c1",
+    "Patient/p2/Condition": "",
+    # several types
+    "?_type=Patient,Organization&_id=p1,o2": "o2 p1",
+    "?_type=Encounter": "e1",
+    "?_id=p1": "p1",
+    "Patient/p1/*?_type=Observation,Condition": "b1 b2 c1",
+    "Patient/p1/*": "b1 b2 c1 e1",
+}
+
+
+async def test_searches(ward: httpx.AsyncClient) -> None:
+    wrong = {}
+    for url, expected in SEARCHES.items():
+        found = sorted(await ids(ward, url))
+        if found != expected.split():
+            wrong[url] = (found, expected)
+    assert not wrong
+
+
+SORTS = {
+    "Observation?_sort=date": "b2 b3 b1 b4 b5",
+    "Observation?_sort=-date": "b1 b3 b2 b5 b4",
+    "Observation?_sort=status,-date": "b3 b1 b2 b4 b5",
+    "Observation?_sort=-value-quantity": "b1 b3 b2 b5 b4",
+    "Patient?_sort=family": "p1 p2 p3",
+    "Patient?_sort=-family": "p1 p2 p3",
+    "Patient?_sort=gender,-birthdate": "p2 p3 p1",
+    "Patient?_sort=organization": "p1 p2 p3",
+    "Patient?_sort=-gender,-_id": "p1 p3 p2",
+    "Observation?status=final&_sort=-date": "b1 b2 b5 b4",
+    "?_type=Patient,Organization&_sort=-_id": "p3 p2 p1 o2 o1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("few", [True, False])
+async def test_sorting_in_pages(ward: httpx.AsyncClient, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether few matches are sorted as a whole or many walked by index, the order and the pages are the same."""
+    if not few:
+        monkeypatch.setattr("hub.find.sorting.WIDE_FROM", 0)
+    for url, expected in SORTS.items():
+        seen: list[str] = []
+        next_url = f"/fhir/{url}&_count=2"
+        while next_url:
+            page = (await ward.get(next_url)).json()
+            seen += [e["resource"]["id"] for e in page.get("entry", ())]
+            next_url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+        assert seen == expected.split(), url
+
+
+async def test_wide_looks_find_the_same(ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.find.narrow.WIDE_FROM", 0)
+    await test_searches(ward)
+
+
+async def test_pages_over_several_types(ward: httpx.AsyncClient) -> None:
+    seen: list[str] = []
+    url = "/fhir?_type=Patient,Observation&_count=3"
+    while url:
+        page = (await ward.get(url)).json()
+        seen += [e["resource"]["id"] for e in page["entry"]]
+        url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert seen == ["p1", "p2", "p3", "b1", "b2", "b3", "b4", "b5"]
+    assert (await ward.get("/fhir?_type=Patient,Observation&_summary=count")).json()["total"] == 8
+    posted = await ward.post("/fhir/_search", data={"_type": "Patient", "gender": "male"})
+    assert [e["resource"]["id"] for e in posted.json()["entry"]] == ["p1"]
+    inside = await ward.post("/fhir/Patient/p1/Observation/_search", data={"code": "718-7"})
+    assert [e["resource"]["id"] for e in inside.json()["entry"]] == ["b2"]
+
+
+INCLUDES = {
+    "Observation?_id=b1&_include=Observation:patient&_include:iterate=Patient:organization&_include:iterate=Organization:partof": "o1 o2 p1",
+    "Observation?_id=b1&_include=Observation:patient&_include=Patient:organization": None,
+    "Observation?_id=b1&_include=*": "e1 p1",
+    "Observation?_id=b1&_include=*&_include:iterate=*": "d1 e1 o1 o2 p1",
+    "Organization?_id=o2&_revinclude=Organization:partof&_revinclude:iterate=Patient:organization&_revinclude:iterate=Observation:patient": "b1 b2 o1 p1",
+    "Patient?_id=p1&_revinclude=Observation:*": "b1 b2",
+    "?_type=Patient,Condition&_id=p1,c1&_include=Condition:asserter&_include=Patient:organization": "d1 o1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("url", INCLUDES)
+async def test_includes_in_turns(ward: httpx.AsyncClient, url: str) -> None:
+    expected = INCLUDES[url]
+    if expected is None:
+        assert (await ward.get(f"/fhir/{url}")).status_code == 400
+    else:
+        assert sorted(await ids(ward, url, "include")) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("status", "url"),
+    [
+        (400, "Observation?code:in=urn:vs:filter"), (400, "Observation?code:in=urn:vs:nowhere"), (400, "Condition?code:below=urn:nowhere|A"), (400, "Condition?code:below=A"),
+        (400, "Observation?code-value-quantity=718-7"), (400, "Observation?code-value-quantity=718-7$x"), (400, "Observation?code-value-quantity=a$1$2"),
+        (400, "Patient?identifier:of-type=MR|77"), (404, "Organization/o1/Patient"), (404, "Patient/p1/Practitioner"), (400, "?_type=Nothing"),
+        (400, "?_type=Patient,Observation&gender=male"), (400, "Patient?_sort=near"), (400, "Patient?_has:Observation:patient:_has:Observation:patient:x=1"),
+        (400, "Observation?subject" + ".organization.partof" * 12 + "=x"), (400, "Patient?_sort=family&_cursor=WyJbXSIsMV0"), (400, "Patient?_sort=birthdate&_cursor=WyJbW1wieFwiLFwieVwiXV0iLDFd"),
+        (400, "Patient?_list="  "%00"), (400, "Patient?birthdate:not=1"), (400, "Patient?_include=Patient:birthdate"),
+    ],
+)  # fmt: skip
+async def test_what_is_refused(ward: httpx.AsyncClient, status: int, url: str) -> None:
+    answer = await ward.get(f"/fhir/{url}", headers={"prefer": "handling=strict"})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["resourceType"] == "OperationOutcome"
