@@ -15,6 +15,7 @@ from api.mllp import Listener
 from canonical.errors import Misconfigured, PonteError
 from hub.exchange.channels import Channel, all_channels
 from hub.exchange.keep import Keeper
+from hub.exchange.owed import Debts
 from hub.redis import CHANNELS
 from hub.world import World
 
@@ -37,6 +38,7 @@ class Board:
     def __init__(self, world: World, keeper: Keeper) -> None:
         self._world = world
         self._keeper = keeper
+        self._debts = Debts(world)
         self._open: dict[UUID, tuple[_Place, Listener]] = {}
         self._refused: set[_Place] = set()
         self._changed = asyncio.Event()
@@ -56,6 +58,7 @@ class Board:
             self._world.bell.listen(lambda _: self._changed.set(), lambda _: None, topic=CHANNELS)
         )
         stopping = asyncio.create_task(stop.wait())
+        paying = asyncio.create_task(self._debts.run(stop))
         try:
             while not stop.is_set():
                 self._changed.clear()
@@ -67,9 +70,9 @@ class Board:
                 await asyncio.wait((changed, stopping), timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
         finally:
-            for task in (hearing, stopping):
+            for task in (hearing, stopping, paying):
                 task.cancel()
-            await asyncio.gather(hearing, stopping, return_exceptions=True)
+            await asyncio.gather(hearing, stopping, paying, return_exceptions=True)
 
     async def close(self) -> None:
         """Close all doors; what was not acknowledged the senders will send again."""
@@ -91,7 +94,7 @@ class Board:
                 await self._start(place, channel, strict=strict)
 
     async def _start(self, place: _Place, channel: Channel, *, strict: bool) -> None:
-        listener = Listener(channel, self._keeper, self._world.settings.max_message_bytes)
+        listener = Listener(channel, self._keeper, self._world.settings.max_message_bytes, self._debts)
         try:
             await listener.start(place.host, place.port)
         except OSError as error:

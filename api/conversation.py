@@ -6,16 +6,15 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol, cast
-from uuid import UUID
 
 from canonical.errors import PonteError
 from canonical.problem import Problem
 from hl7.mllp import Frame, Framer, FrameTooLarge, frame
 from hub.exchange.channels import Channel
-from hub.exchange.keep import Keeper, Kept
+from hub.exchange.keep import AFTERWARDS, Keeper, Kept
 from hub.exchange.receive import LARGE, Answer, Taken, answer, receive, take
 
 log = logging.getLogger("ponte.mllp")
@@ -52,8 +51,8 @@ class Door(Protocol):
     def aside(self, raw: bytes) -> Coroutine[Any, Any, list[Answer]] | None:
         """The work that answers what is no plain message (a batch, a sequence), or None for a plain one."""
 
-    def follow(self, message: UUID, conversation: Conversation) -> None:
-        """An application acknowledgement is owed to this connection."""
+    def follow(self, said: Answer, say: Callable[[bytes], bool]) -> None:
+        """More is owed to this connection than was said; it is given to `say` when it is due."""
 
 
 class Conversation(asyncio.Protocol):
@@ -137,6 +136,15 @@ class Conversation(asyncio.Protocol):
         self._transport.write(frame(payload))
         return True
 
+    def _say_at_last(self, payload: bytes) -> bool:
+        """The one answer of original mode, after the processing: whoever waits for it may have said everything."""
+        self._in_flight -= 1
+        open_still = self._transport is not None and not self._transport.is_closing()
+        if open_still and payload:
+            self._transport.write(frame(payload))  # type: ignore[union-attr]  # just looked
+        self._pump()
+        return open_still
+
     async def close(self, seconds: float) -> None:
         """Read no more, let what is under way be answered, and close."""
         self._end()
@@ -191,7 +199,8 @@ class Conversation(asyncio.Protocol):
 
     def _pump(self) -> None:
         """Hand on what has come, in order; what must be read aside lets the rest wait."""
-        while self._frames and not self._busy and not self._full and self._in_flight < MOST_IN_FLIGHT:
+        most = 1 if self._door.channel.document.acknowledge.when == "processed" else MOST_IN_FLIGHT
+        while self._frames and not self._busy and not self._full and self._in_flight < most:
             item = self._frames.popleft()
             work = None if item.cut else self._door.aside(item.payload)
             if work is not None:
@@ -222,8 +231,11 @@ class Conversation(asyncio.Protocol):
     def _tell(self, said: Answer) -> None:
         if said.payload and self._transport is not None and not self._transport.is_closing():
             self._transport.write(frame(said.payload))
-        if said.owes:
-            self._door.follow(said.message_id, self)
+        if said.owes == AFTERWARDS:
+            self._in_flight += 1
+            self._door.follow(said, self._say_at_last)
+        elif said.owes:
+            self._door.follow(said, self.say)
 
     def _break_off(self, error: PonteError) -> None:
         """What could not be kept is not answered: the connection ends, and the sender sends it again."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
-from uuid import UUID
 
 from api.conversation import Conversation
 from hub.exchange.channels import Channel
-from hub.exchange.keep import Keeper
+from hub.exchange.keep import AFTERWARDS, Keeper
+from hub.exchange.owed import Debt, Debts
 from hub.exchange.receive import Answer
 
 CLOSING_SECONDS = 10.0
@@ -22,10 +22,11 @@ PLACES = 3
 class Listener:
     """Serves one channel on one port."""
 
-    def __init__(self, channel: Channel, keeper: Keeper, limit: int) -> None:
+    def __init__(self, channel: Channel, keeper: Keeper, limit: int, debts: Debts | None = None) -> None:
         self.channel = channel
         self.keeper = keeper
         self.limit = limit
+        self._debts = debts
         self._server: asyncio.Server | None = None
         self._conversations: set[Conversation] = set()
         self._placed: set[Conversation] = set()
@@ -79,5 +80,13 @@ class Listener:
         """Plain messages only."""
         return None
 
-    def follow(self, message: UUID, conversation: Conversation) -> None:
-        """An application acknowledgement is owed to this connection."""
+    def follow(self, said: Answer, say: Callable[[bytes], bool]) -> None:
+        """More is owed than was said: it is given to `say` when the message has been worked."""
+        if self._debts is None:
+            return
+        until = None
+        if said.owes == AFTERWARDS:
+            until = asyncio.get_running_loop().time() + self.channel.document.acknowledge.wait_s
+        tenant = self.channel.tenant
+        debt = Debt(tenant=tenant, say=say, until=until, instead=said.instead, resent=said.resent)
+        self._debts.follow(said.message_id, debt)

@@ -7,9 +7,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from canonical.problem import Problem
 from hl7 import charset
 from hl7.er7 import STANDARD, Delimiters, Message
 from hl7.escapes import escape
@@ -133,6 +132,28 @@ def salvage(raw: bytes) -> Envelope:
     )
 
 
+class Finding(Protocol):
+    """What an ERR needs of a finding; `Problem` is one."""
+
+    @property
+    def code(self) -> str:
+        """Dotted."""
+
+    @property
+    def where(self) -> str:
+        """A place: `PID-3.1`."""
+
+    @property
+    def severity(self) -> str:
+        """`error`, `warning` or `information`."""
+
+    def text(self, language: str = "pt") -> str:
+        """What is wrong."""
+
+    def remedy(self, language: str = "pt") -> str:
+        """How to repair it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
     """What an acknowledgement has of its own: MSH-10, MSH-7, and what it says beyond code and findings.
@@ -146,7 +167,7 @@ class Stamp:
     asks: bool = False
 
 
-def build(to: Envelope, code: Code, problems: Sequence[Problem], stamp: Stamp) -> bytes:
+def build(to: Envelope, code: Code, problems: Sequence[Finding], stamp: Stamp) -> bytes:
     """The acknowledgement as bytes, without framing: MSH, MSA and an ERR for each blocking problem."""
     d = to.delimiters
     kind = "ACK"
@@ -165,7 +186,7 @@ def build(to: Envelope, code: Code, problems: Sequence[Problem], stamp: Stamp) -
     return charset.encode("\r".join(lines) + "\r", to.codec)
 
 
-def _err(problem: Problem, to: Envelope) -> str:
+def _err(problem: Finding, to: Envelope) -> str:
     """ERR: place as ERR-2 (ERL) and text from 2.5 on; ERR-1 (ELD) before."""
     d = to.delimiters
     family = problem.code.split(".", 1)[0]

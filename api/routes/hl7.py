@@ -9,7 +9,9 @@ from api.failures import Rejected
 from api.state import CallerDep, StateDep
 from canonical.errors import Misconfigured, NotFound
 from canonical.problem import Problem
+from hub.exchange import owed
 from hub.exchange.channels import channels_of
+from hub.exchange.keep import AFTERWARDS
 from hub.exchange.receive import receive
 
 router = APIRouter()
@@ -32,8 +34,26 @@ async def post(request: Request, state: StateDep, caller: CallerDep, channel: st
     if not channels:
         raise Misconfigured("the tenant has no HTTP channel for HL7")
     body = await _body(request, state.world.settings.max_message_bytes)
-    answer = await receive(state.keeper, channels[0], body)
-    return Response(answer.payload, 200, {"X-Ponte-Message": str(answer.message_id)}, ER7)
+    found = channels[0]
+    said = await receive(state.keeper, found, body)
+    payload = said.payload
+    if said.owes == AFTERWARDS:
+        seconds = found.document.acknowledge.wait_s
+        payload = await owed.wait(state.world, caller.tenant, said.message_id, seconds, said.instead)
+    return Response(payload, 200 if payload else 202, {"X-Ponte-Message": str(said.message_id)}, ER7)
+
+
+@router.get("/hl7/{channel}/answers")
+async def answers(state: StateDep, caller: CallerDep, channel: str) -> Response:
+    """The oldest application acknowledgement that waits to be picked up (200), or 204 when there is none."""
+    caller.require("hl7/write", "system/*.write", "system/*.*")
+    channels = [c for c in await channels_of(state.world, caller.tenant) if c.name == channel]
+    if not channels:
+        raise NotFound("there is no such channel")
+    found = await owed.pick_up(state.world, channels[0])
+    if found is None:
+        return Response(status_code=204)
+    return Response(found[1], 200, {"X-Ponte-Message": str(found[0])}, ER7)
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -47,13 +47,19 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledge:
-    """How messages are answered: `auto` obeys MSH-15/16, `original` and `enhanced` ignore them, `none` is silent.
+    """How messages are answered: `auto` obeys MSH-15/16, `original` ignores them, `none` is silent.
 
-    `filtered` is the code for a message a filter leaves out.
+    `enhanced` always gives the accept acknowledgement (CA, CE, CR) and obeys MSH-16 for the application's. `filtered`
+    is the code for a message a filter leaves out. `when`: the one answer of original mode comes once the message is
+    `kept`, or once it has been `processed`, for at most `wait_s` seconds (then it says that it is kept). `return_to` is
+    the partner that gets application acknowledgements whose connection is gone; without it they wait to be picked up.
     """
 
     mode: Literal["auto", "original", "enhanced", "none"] = "auto"
     filtered: Literal["AA", "AE", "AR"] = "AA"
+    when: Literal["kept", "processed"] = "kept"
+    wait_s: float = field(default=20, metadata={"least": 0.1, "most": 300})
+    return_to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ _PARAMETERS = ", ".join(f"${n}" for n in range(1, 18))
 _KEEP = f"SELECT * FROM ponte_keep({_PARAMETERS})"
 _KEEP_ONE = f"SELECT * FROM ponte_keep_one({_PARAMETERS})"
 _Place = tuple[UUID, UUID, int, str]  # tenant, channel, its version, format
+AFTERWARDS = "OR"
+"""What a message owes whose one answer of original mode waits for the processing."""
 LARGEST_GROUP = 200
 LARGEST_BYTES = 32 * 1024 * 1024
 

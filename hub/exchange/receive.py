@@ -16,7 +16,7 @@ from hl7.er7 import Message, Segment
 from hub.channels import matching
 from hub.channels.matching import stranger
 from hub.exchange.channels import Channel
-from hub.exchange.keep import Incoming, Keeper, Kept
+from hub.exchange.keep import AFTERWARDS, Incoming, Keeper, Kept
 from mappings.plan import plan_for
 from mappings.site import PLAIN, Site
 
@@ -24,11 +24,12 @@ _REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large")
 LARGE = 512 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What goes back to the sender at once (empty: nothing), its code, and the id the message is kept under.
 
-    `owes` is the condition of the application acknowledgement that follows when the message has been worked.
+    `owes` says what else is due: an application acknowledgement (AL, ER, SU) when the message has been worked, or
+    (AFTERWARDS) the one answer of original mode, for which `instead` is said when that takes too long.
     """
 
     payload: bytes
@@ -36,32 +37,39 @@ class Answer:
     message_id: UUID
     problems: tuple[Problem, ...]
     owes: str = ""
+    instead: bytes = b""
+    resent: bool = False
 
 
 @dataclass(slots=True)
 class Taken:
-    """A message as read and judged, before it is kept."""
+    """A message as read and judged, before it is kept.
+
+    `code` is what is said at once: AA, AE, AR, or in enhanced mode CA, CE, CR; `silent` when nothing is.
+    """
 
     incoming: Incoming
     envelope: ack.Envelope
     code: ack.Code
-    """What is said at once: AA, AE, AR, or in enhanced mode CA, CE, CR; whether it is said, `silent` tells."""
     silent: bool
+    expected: str = ""
     _prepared: bytes | None = None
 
     def prepare(self) -> None:
         """Make the answer ahead of its time."""
-        if self._prepared is None:
-            self._prepared = self.reply(self.incoming.id)
+        if self._prepared is None and not self.silent:
+            self._prepared = self.spoken(self.incoming.id)
 
-    def reply(self, made: UUID) -> bytes:
+    def spoken(self, made: UUID) -> bytes:
         """The immediate answer. The same message kept as `made` gets the very same bytes each time."""
-        if self.silent:
-            return b""
         if self._prepared is not None and made == self.incoming.id:
             return self._prepared
-        stamp = ack.Stamp(control_id=made.hex[:20], now=moment_of(made))
+        stamp = ack.Stamp(control_id=made.hex[:20], now=moment_of(made), expected=self.expected)
         return ack.build(self.envelope, self.code, self.incoming.problems, stamp)
+
+    def reply(self, made: UUID) -> bytes:
+        """The same, or nothing where nothing is to be said."""
+        return b"" if self.silent else self.spoken(made)
 
 
 async def receive(keeper: Keeper, channel: Channel, raw: bytes, *, fault: Problem | None = None) -> Answer:
@@ -91,27 +99,49 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
     if code == "AA" and message is not None and matching.decision(channel.document, message) == "skip":
         code, status = settings.filtered, "FILTERED"
     wanted = ack.wanted(envelope, settings.mode)
-    silent = not wanted.original and not ack.due(wanted.accept or wanted.application, code == "AA")
-    owes = "" if wanted.original or status != "RECEIVED" else wanted.application
+    owes = _owes(wanted, status, settings.when)
+    if wanted.original:
+        silent = owes == AFTERWARDS
+    else:
+        silent = (bool(owes) and not wanted.accept) or not ack.due(wanted.accept or wanted.application, code == "AA")
     if wanted.accept:
         code = ack.ACCEPT[code]
-    elif owes:  # no accept acknowledgement is wanted: the one answer comes when the message has been worked
-        silent = True
     incoming = _incoming(channel, raw, message, problems, status)
-    taken = Taken(incoming, envelope, code, silent or settings.mode == "none")
-    if owes:
-        taken.incoming = dataclasses.replace(incoming, owes=owes)
-    if code not in ("AA", "CA") and not taken.silent:
-        taken.incoming = dataclasses.replace(taken.incoming, reply=taken.reply(incoming.id))
+    taken = Taken(dataclasses.replace(incoming, owes=owes) if owes else incoming, envelope, code, silent)
+    return with_reply(taken)
+
+
+def with_reply(taken: Taken) -> Taken:
+    """`taken` with its answer kept beside the message, unless the answer can be made again from the message alone."""
+    if not taken.silent and (taken.code not in ("AA", "CA") or taken.expected):
+        taken.incoming = dataclasses.replace(taken.incoming, reply=taken.spoken(taken.incoming.id))
     return taken
+
+
+def _owes(wanted: ack.Wanted, status: str, when: str) -> str:
+    """What is owed after the immediate answer of a message that was taken."""
+    if wanted.original:
+        return AFTERWARDS if status == "RECEIVED" and when == "processed" else ""
+    return wanted.application if status in ("RECEIVED", "FILTERED") else ""
 
 
 def answer(taken: Taken, kept: Kept) -> Answer:
     """What the sender is told once the message is kept; a resend is told what the first one was told."""
     incoming = taken.incoming
-    payload = kept.reply if kept.resent and kept.reply is not None else taken.reply(kept.id)
+    owes = incoming.owes
+    payload = taken.reply(kept.id)
+    if kept.resent and kept.reply is not None:
+        payload, owes = kept.reply, "" if owes == AFTERWARDS else owes
     shown = (*incoming.problems, Problem("message.conflict", "MSH-10")) if kept.conflict else incoming.problems
-    return Answer(payload, taken.code, kept.id, shown, incoming.owes)
+    return Answer(
+        payload=payload,
+        code=taken.code,
+        message_id=kept.id,
+        problems=shown,
+        owes=owes,
+        instead=taken.spoken(kept.id) if owes == AFTERWARDS else b"",
+        resent=kept.resent,
+    )
 
 
 def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[Message | None, list[Problem]]:

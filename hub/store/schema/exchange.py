@@ -119,6 +119,7 @@ message = tenant_table(
     # One index finds a message by its MSH-10 and tells a resend: same id, same `control_key` (channel and bytes).
     Index("message_control_idx", "tenant_id", "control_id", "control_key", unique=True),
     Index("message_owes_idx", "tenant_id", "id", postgresql_where=text("owes <> ''")),
+    Index("message_answers_idx", "tenant_id", "answers", postgresql_where=text("answers IS NOT NULL")),
     Index("message_conflict_idx", "tenant_id", "received_at", postgresql_where=text("conflict")),
     Index("message_error_idx", "tenant_id", "received_at", postgresql_where=text("status = 'ERROR'")),
 )
