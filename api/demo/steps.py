@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.demo import billing, closing, reading, receiving
+from api.demo import billing, closing, money, reading, receiving
 from api.demo.trial import StepFunction
 
 STEPS: tuple[tuple[str, str, StepFunction], ...] = (
@@ -15,6 +15,7 @@ STEPS: tuple[tuple[str, str, StepFunction], ...] = (
     ("deliver", "The batches are delivered by SOAP and get their protocol", billing.deliver),
     ("statement", "The payers' statements come back and reconcile to the cent", billing.statements),
     ("appeal", "Denials are listed and appealed, and the decisions come back", billing.appeal),
+    ("claims", "Guides, answers and statements are read back over FHIR and agree to the cent", money.read_back),
     ("exchange", "Nothing waits, nothing failed; the partners took exactly what was delivered", closing.exchange),
     (
         "audit",
