@@ -106,6 +106,10 @@ _CODING = {
     "ISO+": f"{LOCAL}:codes:iso-plus",
     "ANSI+": f"{LOCAL}:codes:ansi-plus",
     "CVX": "http://hl7.org/fhir/sid/cvx",
+    "MVX": "http://terminology.hl7.org/CodeSystem/MVX",
+    "NCIT": "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl",
+    "UNII": "http://fdasis.nlm.nih.gov",
+    "CDCPHINVS": "urn:oid:2.16.840.1.114222.4.5.274",
 }
 _HL7_TABLE = re.compile(r"HL7(\d{4})\Z")
 _TUSS_TABLE = re.compile(r"TUSS[ _./-]?(\d{2})\Z")

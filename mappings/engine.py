@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from canonical.extensions import EXTENSIONS
@@ -198,8 +199,16 @@ def _clear(step: Step, work: _Work) -> None:
         name = f"extension:{EXTENSIONS.get(step.row.argument, step.row.argument)}"
     elif step.path in _GROUPED:
         name = f"{step.path}:{step.row.argument}"
-    if name and not any(name in names for names in required(work.draft.type)):  # R4 would refuse the rest
+    if name and not _needed(name, work.draft.type):  # R4 would refuse the rest
         work.draft.cleared += (name,)
+
+
+@cache
+def _needed(name: str, type_name: str) -> bool:
+    """Whether a resource of this type must have the element, or one of the choice."""
+    if name.endswith("[x]"):
+        return any(other.startswith(name[:-3]) for names in required(type_name) for other in names)
+    return any(name in names for names in required(type_name))
 
 
 def _store(step: Step, converted: Any, value: Value, work: _Work) -> None:

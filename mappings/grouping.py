@@ -99,6 +99,9 @@ class Grouper:
         number = self._counters.get(record.name, 0) + 1
         self._counters[record.name] = number
         local = self._prefix + (record.name if number == 1 else f"{record.name}/{number}")
+        for other in self._plan.records:
+            if record.name in other.within:
+                self._current.pop(other.name, None)
         parents = {name: held for name, held in self._current.items() if name != record.name}
         above = dict(self._above)
         occurrence = Occurrence(record, anchor, local, {}, above, parents)
@@ -106,9 +109,6 @@ class Grouper:
             occurrence.attach(segment)
         for parent in parents.values():
             parent.children.setdefault(record.name, []).append(occurrence)
-        for other in self._plan.records:
-            if record.name in other.within:
-                self._current.pop(other.name, None)
         self._current[record.name] = occurrence
         self.found.append(occurrence)
 

@@ -66,9 +66,9 @@ class _Kin:
         """ORC-8 or OBR-29 names the parent; a CH without them follows its PA."""
         segment, number = next(_parents_named(order), (None, 0))
         if segment is not None:
-            keys = self._numbers(segment, number)
-            own = set(self.drafts[order.local].keys)
-            if keys and not own & set(keys):
+            own = self.drafts[order.local].keys
+            keys = tuple(key for key in self._numbers(segment, number) if key not in own)  # a child shares its placer's
+            if keys:
                 self._link(order, "basedOn", "basedOn", self._named_order(keys, order, orders))
         elif _orc(order, 1) == "CH":
             before = [o for o in orders if o.anchor.index < order.anchor.index and _orc(o, 1) == "PA"]
@@ -108,7 +108,8 @@ class _Kin:
     def _told_elsewhere(self, report: Occurrence, keys: tuple[Key, ...], part: str) -> Draft | None:
         """A result of another message; its own message, earlier or later, tells the rest."""
         child = self.drafts[report.local]
-        if not keys or set(keys) & set(child.keys):  # a shared accession does not tell which of its panels is meant
+        keys = tuple(key for key in keys if key not in child.keys)
+        if not keys:  # a shared accession does not tell which of its panels is meant
             return None
         shared: dict[str, Any] = {name: child.body[name] for name in ("subject", "encounter") if name in child.body}
         number = len(self.named) + 1

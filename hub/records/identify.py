@@ -10,6 +10,8 @@ from canonical.codes import NATIONAL
 from canonical.identity import fold, record_id
 from canonical.records import DRAFT, Draft, Key
 
+_FILLER = ":fill"
+_CODED = ("code", "medicationCodeableConcept", "vaccineCode")
 Places = dict[str, tuple[str, str]]
 
 
@@ -92,12 +94,34 @@ def _linked_list(items: list[Any], places: Places) -> list[Any]:
 
 
 def agrees(draft: Draft, stored: dict[str, Any]) -> bool:
-    """Whether a record found by a shared number is this draft's: one code in common, or one side has none."""
+    """Whether a record found by a shared number is this draft's: one code in common, or one side has none.
+
+    Two reports of one order stay two where their filler numbers differ (the susceptibilities of two isolates).
+    """
+    fillers = {(key.system, key.value) for key in numbers(draft) if key.system.endswith(_FILLER)}
+    if draft.type == "DiagnosticReport" and fillers:
+        theirs = {(i.get("system", ""), i.get("value")) for i in stored.get("identifier", ())}
+        told = {system for system, _ in theirs}
+        if not fillers & theirs and any(system in told for system, _ in fillers):
+            return False
     if not draft.distinct:
         return True
-    coded = {coding.get("code") for coding in stored.get("code", {}).get("coding", ())}
-    coded |= {stored.get("code", {}).get("text")} - {None}
+    coded = _codes_of(stored)
     return not coded or draft.distinct in coded
+
+
+def numbers(draft: Draft) -> tuple[Key, ...]:
+    """The keys by which drafts of one message are one record: a report is told by its filler number, if it has one."""
+    fillers = tuple(key for key in draft.keys if key.system.endswith(_FILLER))
+    return fillers if fillers and draft.type == "DiagnosticReport" else draft.keys
+
+
+def _codes_of(stored: dict[str, Any]) -> set[str]:
+    """The codes and texts that say what an order, a report, a prescription or a vaccination is of."""
+    concepts = [stored[name] for name in _CODED if name in stored]
+    concepts += [held.get("code", {}) for held in stored.get("contained", ())]
+    found = {str(coding["code"]) for concept in concepts for coding in concept.get("coding", ()) if "code" in coding}
+    return found | {str(concept["text"]) for concept in concepts if "text" in concept}
 
 
 def subject_of(draft: Draft, places: Places) -> str:

@@ -11,7 +11,7 @@ from canonical.problem import Problem
 from canonical.records import Draft, Key
 from fhir.validator import validate
 from hub.records.combine import combine
-from hub.records.identify import Places, known_under, linked, met_under, new_id, part_id, parts_in_order
+from hub.records.identify import Places, known_under, linked, met_under, new_id, numbers, part_id, parts_in_order
 
 BASE = "http://ponte.invalid/fhir/"
 
@@ -52,10 +52,10 @@ def _places(drafts: Sequence[Draft], seed: str) -> Places:
     seen: dict[tuple[str, Key, str], str] = {}
     for draft in drafts:
         if draft.keys:
-            met = [(draft.type, key, name) for key in draft.keys for name in met_under(draft)]
+            met = [(draft.type, key, name) for key in numbers(draft) for name in met_under(draft)]
             identity = next((seen[name] for name in met if name in seen), "") or new_id(draft, draft.keys[0])
             places[draft.local] = (draft.type, identity)
-            for name in [(draft.type, key, name) for key in draft.keys for name in known_under(draft)]:
+            for name in [(draft.type, key, name) for key in numbers(draft) for name in known_under(draft)]:
                 seen.setdefault(name, identity)
     for draft in drafts:
         if draft.local not in places and not (draft.under and draft.part):

@@ -25,6 +25,7 @@ from hub.records.identify import (
     linked,
     met_under,
     new_id,
+    numbers,
     part_id,
     parts_in_order,
     same_person,
@@ -136,7 +137,8 @@ def _new(draft: Draft, keys: Sequence[Key], known: _Known, subject: str, *, fore
 
     `foreign`: the number is another patient's order already; numbers without authority meet by chance.
     """
-    for key in keys:
+    told = [key for key in keys if key in numbers(draft)] or keys
+    for key in told:
         for name in met_under(draft):
             met = known.new.get((draft.type, key, name))
             if met is not None and (not subject or met[1] in ("", subject)):
@@ -144,7 +146,7 @@ def _new(draft: Draft, keys: Sequence[Key], known: _Known, subject: str, *, fore
             foreign = foreign or met is not None
     first = Key(f"{keys[0].system}#{subject}", keys[0].value) if foreign else keys[0]
     identity = new_id(draft, first)
-    for key in keys:
+    for key in told:
         for name in known_under(draft):
             known.new.setdefault((draft.type, key, name), (identity, subject))
     return identity

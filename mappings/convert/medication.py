@@ -284,7 +284,13 @@ def administered_rate(value: Value, context: Context, argument: str) -> Any:
     )
 
 
-@conversion("quiet-boolean")
-def quiet_boolean(value: Value, context: Context, argument: str) -> Any:
-    """A code through `codes/<argument>.csv` to `true` or `false`; any other says neither."""
-    return {"true": True, "false": False}.get(context.codes(argument).get(value.text(1), ""))
+@conversion("substituted")
+def substituted(value: Value, context: Context, argument: str) -> Any:
+    """RXD-11 as substitution, where `codes/<argument>.csv` says whether there was one; R4 asks for that."""
+    code = value.text(1)
+    was = {"true": True, "false": False}.get(context.codes(argument).get(code, ""))
+    if was is None:
+        if code and code not in context.codes(argument):
+            context.problems.append(value.problem("code.unmapped", table=argument, code=code[:20]))
+        return None
+    return {"wasSubstituted": was, "type": cwe(value, context, "HL70167")}

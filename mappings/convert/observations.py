@@ -17,7 +17,15 @@ from mappings.convert.text import moment_text, number
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
 _COMPARED = re.compile(r"(<=|>=|<|>)\s*([+-]?[0-9]*[.,]?[0-9]+)\Z")
-_RANGE = re.compile(r"\s*([+-]?[0-9]*[.,]?[0-9]+)\s*(?:-|a|até|to)\s*([+-]?[0-9]*[.,]?[0-9]+)\s*\Z")
+_RANGE = re.compile(r"\s*([+-]?[0-9]*[.,]?[0-9]+)\s*(?:-|–|a|até|ate|to)\s*([+-]?[0-9]*[.,]?[0-9]+)\s*\Z", re.I)
+_ABOVE = re.compile(
+    r"(?:maior|superior|acima|greater|above)(?: ou igual)?(?: do)?(?: que| a| de| than)?\s+([0-9]*[.,]?[0-9]+)\Z", re.I
+)
+_BELOW = re.compile(
+    r"(?:(?:menor|inferior|abaixo|less|below)(?: ou igual)?(?: do)?(?: que| a| de| than)?|até|ate|up to)"
+    r"\s+([0-9]*[.,]?[0-9]+)\Z",
+    re.I,
+)
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})?([0-9]{2})?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")
 Pair = tuple[str, Any]
 
@@ -58,15 +66,21 @@ def interpretation(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("reference-range")
 def reference_range(value: Value, context: Context, argument: str) -> Any:
-    """OBX-7 as referenceRange: the text always, low and high where it is `a-b`, `<b` or `>a`."""
+    """OBX-7 as referenceRange: the text always, low and high where it is `a-b`, `<b`, `>a` or says so in words."""
     text = value.full()
     if not text:
         return None
     found: dict[str, Any] = {"text": text}
-    if match := _RANGE.match(text):
+    unit = value.other(6)
+    bare = text.removesuffix(unit).strip() if unit else text
+    if match := _RANGE.match(bare):
         found["low"], found["high"] = _quantity(match[1], value), _quantity(match[2], value)
-    elif match := _COMPARED.match(text):
+    elif match := _COMPARED.match(bare):
         found["high" if "<" in match[1] else "low"] = _quantity(match[2], value)
+    elif match := _ABOVE.match(bare):
+        found["low"] = _quantity(match[1], value)
+    elif match := _BELOW.match(bare):
+        found["high"] = _quantity(match[1], value)
     return found
 
 

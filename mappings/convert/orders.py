@@ -15,6 +15,7 @@ from mappings.convert.keys import ei, ei_identifier
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
 
+_WITH_CHECK_DIGIT = frozenset(("18", "19", "20", "22"))  # 00, 90 and 98 are the payer's or the provider's own
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
 
 
@@ -68,7 +69,8 @@ def charge_code(value: Value, context: Context, argument: str) -> Any:
         code = coding["code"]
         if "system" not in coding and identifiers.is_tuss(code):
             coding["system"] = systems.TUSS + systems.tuss_table(code)
-        if coding.get("system", "").startswith(systems.TUSS) and not identifiers.is_tuss(code):
+        table = coding.get("system", "").removeprefix(systems.TUSS)
+        if table in _WITH_CHECK_DIGIT and not identifiers.is_tuss(code):
             context.problems.append(value.problem("code.tuss"))
     if argument and (text := value.other(int(argument))):
         concept.setdefault("text", text)
@@ -139,6 +141,13 @@ def control_reason(value: Value, context: Context, argument: str) -> Any:
     """ORC-16 as statusReason of a prescription that is cancelled, stopped or held by this event."""
     stopping = ("CA", "OC", "CR", "DC", "OD", "DR", "HD", "OH", "HR")
     return cwe(value, context, "") if value.other(1) in stopping else None
+
+
+@conversion("study-uid")
+def study_uid(value: Value, context: Context, argument: str) -> Any:
+    """IPC-3, the DICOM study instance UID, as Identifier."""
+    uid = value.text(1)
+    return {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"} if re.fullmatch(r"[0-2](\.\d+)+", uid) else None
 
 
 @conversion("callback")

@@ -179,11 +179,20 @@ def organization_name(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("producer")
 def producer(value: Value, context: Context, argument: str) -> Any:
-    """OBX-15 or DG1/OBR codes of a laboratory (CE) as logical reference to an Organization."""
+    """A laboratory's or department's code (CE) as logical reference to an Organization; a CNES or CNPJ as such.
+
+    `argument` is a field that says the same better (OBX-23): with it, this one says nothing.
+    """
     code, name = value.text(1), value.text(2)
+    if argument and value.other(int(argument)):
+        return None
     reference: dict[str, Any] = {"type": "Organization"}
     if code:
-        reference["identifier"] = {"system": systems.local_system(value.text(3) or context.sender, "XX"), "value": code}
+        kind = value.text(3).upper()
+        system = systems.local_system(value.text(3) or context.sender, "XX")
+        if kind in ("CNES", "CNPJ"):
+            system, code = systems.identifier_system(kind, kind, "", code)
+        reference["identifier"] = {"system": system, "value": code}
     if name or code:
         reference["display"] = name or code
     return reference if len(reference) > 1 else None

@@ -148,7 +148,7 @@ def ndl(value: Value, context: Context, argument: str) -> Any:
     parts = value.raw.split(delimiters.component)[0].split(delimiters.sub)
     if len(parts) == 1:
         return xcn(value, context, "")
-    authority = parts[7:8] or [""]
+    authority = parts[8:9] or parts[7:8] or [""]
     raw = delimiters.component.join([*parts[:7], "", authority[0]])
     return xcn(Value(raw, value.source, value.segment), context, "")
 

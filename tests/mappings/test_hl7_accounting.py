@@ -45,6 +45,7 @@ def check(message: Message) -> Translation:
 def references(node: object) -> list[str]:
     if isinstance(node, dict):
         own = [node["reference"]] if isinstance(node.get("reference"), str) else []
+        own = [reference for reference in own if not reference.startswith("#")]  # contained in the record itself
         return own + [r for child in node.values() for r in references(child)]
     return [r for child in node for r in references(child)] if isinstance(node, list) else []
 
