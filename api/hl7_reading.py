@@ -12,9 +12,11 @@ from hl7.er7 import Message, Segment
 from hl7.escapes import unescape
 from hub.exchange.receive import judge_header
 from hub.records import offline
+from mappings import trace
+from mappings.account import Account
 from mappings.engine import translate
 
-_NONE = {"total": 0, "mapped": 0, "ignored": 0, "unmapped": 0}
+_NOTHING = Account()
 
 
 class ReadError(Exception):
@@ -50,30 +52,34 @@ def read_file(name: str, chunks: Iterable[bytes], *, to: str, zone: str, charset
 def _one(content: bytes, zone: str, charset: str, to: str) -> dict[str, Any]:
     message = er7.read(content, fixed_charset=charset)
     if isinstance(message, Problem):
-        return _document(None, [message], None, _NONE, to)
+        return _document(None, [message], None, _NOTHING)
     problems = [*message.problems, *judge_header(message)]
     translation = translate(message, zone=zone)
     seed = "|".join((message.header.text(3), message.header.text(4), message.control_id))
     found, wrong = offline.bundle(translation.drafts, seed)
     known = {problem.code for problem in problems}
     problems += [p for p in translation.problems if p.code not in known or not p.code.startswith("type.")]
-    return _document(message, [*problems, *wrong], found, translation.account.counts(), to)
+    bundle = found if to == "fhir" else None
+    document = _document(message, [*problems, *wrong], bundle, translation.account)
+    if to == "tree":
+        document["tree"] = [_tree(segment) for segment in message.segments]
+    elif to == "problems":
+        document["accounting"] = trace.fields(message, zone=zone)
+    return document
 
 
 def _document(
-    message: Message | None, problems: list[Problem], found: dict[str, Any] | None, counts: dict[str, int], to: str
+    message: Message | None, problems: list[Problem], bundle: dict[str, Any] | None, account: Account
 ) -> dict[str, Any]:
-    document: dict[str, Any] = {
+    return {
         "type": message.type if message else "",
         "control_id": message.control_id if message else "",
         "ok": not blocking(problems),
-        "bundle": found if to == "fhir" else None,
+        "bundle": bundle,
         "problems": [problem.as_json() for problem in problems],
-        "segments": counts,
+        "segments": account.counts(),
+        "fields": account.field_counts(),
     }
-    if to == "tree" and message is not None:
-        document["tree"] = [_tree(segment) for segment in message.segments]
-    return document
 
 
 def _tree(segment: Segment) -> dict[str, Any]:

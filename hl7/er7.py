@@ -40,13 +40,17 @@ STANDARD = Delimiters()
 
 
 class Segment:
-    """One segment: its name, its 1-based place in the message, and its fields on demand."""
+    """One segment: its name, its 1-based place in the message, and its fields on demand.
 
-    __slots__ = ("_fields", "delimiters", "index", "name", "raw")
+    `asked` is for whoever accounts for fields: bit n is set when something asked for field n beside its own.
+    """
+
+    __slots__ = ("_fields", "asked", "delimiters", "index", "name", "raw")
 
     def __init__(self, raw: str, index: int, delimiters: Delimiters) -> None:
         self.raw = raw
         self.index = index
+        self.asked = 0
         self.delimiters = delimiters
         self.name = raw[:3]
         self._fields: list[str] | None = None
@@ -68,8 +72,10 @@ class Segment:
     def repetitions(self, number: int) -> list[str]:
         """The raw repetitions of a field; an empty field has none."""
         raw = self.raw_field(number)
-        if not raw:
-            return []
+        return self.split(raw, number) if raw else []
+
+    def split(self, raw: str, number: int) -> list[str]:
+        """The repetitions of `raw`, the content of field `number`."""
         if number == 2 and self.name in ("MSH", "FHS", "BHS"):
             return [raw]
         mark = self.delimiters.repetition
@@ -85,6 +91,11 @@ class Segment:
         if repetition >= len(repetitions):
             return ""
         return component_text(repetitions[repetition], self.delimiters, component, sub)
+
+    def ask(self, number: int, component: int = 1, sub: int = 1) -> str:
+        """The same, noted in `asked`: a conversion looks at a field beside the one its row names."""
+        self.asked |= 1 << number
+        return self.text(number, component, sub)
 
     def __repr__(self) -> str:
         """The name and place only: a segment's content is patient data."""

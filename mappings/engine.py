@@ -17,9 +17,10 @@ from canonical.problem import Problem
 from canonical.records import DRAFT, Draft, Key
 from hl7.er7 import NULL, Message, Segment
 from mappings import kinship
+from mappings.account import Account, close, close_whole
 from mappings.body import Body, required
 from mappings.convert import Value
-from mappings.convert.registry import LINKS, Context
+from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.convert.text import parse_dtm
 from mappings.grouping import Grouper, Occurrence
 from mappings.plan import Plan, RecordPlan, plan_for
@@ -27,18 +28,6 @@ from mappings.program import Step, program
 from mappings.site import PLAIN, Site
 
 _GROUPED = frozenset(("participant", "telecom", "location"))
-
-
-@dataclass(slots=True)
-class Account:
-    """What became of each segment: index → mapped, ignored or unmapped."""
-
-    fate: dict[int, str] = field(default_factory=dict)
-
-    def counts(self) -> dict[str, int]:
-        """`total`, `mapped`, `ignored`, `unmapped`; the last three add up to the first."""
-        fates = list(self.fate.values())
-        return {"total": len(fates), **{name: fates.count(name) for name in ("mapped", "ignored", "unmapped")}}
 
 
 @dataclass(slots=True)
@@ -64,31 +53,35 @@ class _Work:
     stated: bool = False
 
 
-def translate(message: Message, *, zone: str, prefix: str = "", site: Site = PLAIN) -> Translation:
+def translate(
+    message: Message, *, zone: str, prefix: str = "", site: Site = PLAIN, trace: Tracer | None = None
+) -> Translation:
     """Map `message` by its plan; a type without a plan maps nothing and says so.
 
     `prefix` starts the local name of every draft, so that drafts of several messages can be settled together; `site`
-    is what the sender's channel changes: overlay, plans, modes of repeating segments.
+    is what the sender's channel changes: overlay, plans, modes of repeating segments. `trace` is told of every value
+    and of the row that made it.
     """
     account = Account({segment.index: "unmapped" for segment in message.segments})
     plan = plan_for(message.type, site)
     if plan is None:
+        close_whole(message, account, "unmapped")
         return Translation([], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account)
     context = Context(message, zone, prefix, site)
+    context.trace = trace
     occurrences = Grouper(plan, prefix).walk(message)
     drafts: list[Draft] = []
     for occurrence in occurrences:
         draft = _draft(occurrence, context)
         if draft is not None:
             drafts.append(draft)
-            for segment in occurrence.segments():
-                account.fate[segment.index] = "mapped"
+            account.take(occurrence)
     _weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
     _number_parts(drafts)
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
-    _settle(message, plan, account, context.problems)
+    close(message, plan, account, context.problems)
     named = list(context.emitted.values())  # what is only mentioned comes last: it must not tell its number's code
     drafts = [*(d for d in named if not d.partial), *drafts, *(d for d in named if d.partial)]
     return Translation(drafts, context.problems, account)
@@ -96,7 +89,9 @@ def translate(message: Message, *, zone: str, prefix: str = "", site: Site = PLA
 
 def untouched(message: Message) -> Translation:
     """The translation of a message that is only passed on: nothing stated, every segment ignored by declaration."""
-    return Translation([], [], Account({segment.index: "ignored" for segment in message.segments}))
+    account = Account()
+    close_whole(message, account, "ignored")
+    return Translation([], [], account)
 
 
 def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
@@ -121,10 +116,11 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
 
 def _apply(step: Step, work: _Work) -> None:
     if step.plain:
+        number = step.number
         for segment in _segments(step, work.occurrence):
-            raw = segment.raw_field(step.number)
-            if raw:
-                _field(step, segment, raw, work)
+            fields = segment.fields()
+            if number < len(fields) and fields[number]:
+                _field(step, segment, fields[number], work)
         return
     row = step.row
     if row.reference or row.children:
@@ -156,7 +152,9 @@ def _relate(step: Step, work: _Work) -> None:
     for child in occurrence.children.get(row.children, ()):
         reference = {"reference": DRAFT + child.local}
         if head:
-            work.body.put(head, {last: reference, **LINKS[row.convert](child.anchor, work.context, row.argument)})
+            linked = {last: reference, **LINKS[row.convert](child.anchor, work.context, row.argument)}
+            work.body.put(head, linked)
+            _tell(step, work, head, linked, None)
         else:
             _put(step, work, reference, 0)
 
@@ -167,7 +165,7 @@ def _field(step: Step, segment: Segment, raw: str, work: _Work) -> None:
     if raw == NULL:
         _clear(step, work)
         return
-    for repetition in segment.repetitions(step.number):
+    for repetition in segment.split(raw, step.number):
         value = Value(repetition, step.source, segment)
         if step.equals and value.whole() != step.equals:
             continue
@@ -187,6 +185,7 @@ def _gather(step: Step, segments: Sequence[Segment], work: _Work) -> None:
             work.body.put(path, value)
             work.done.add(step.path)
             work.stated = True
+            _tell(step, work, path, value, values[0])
         else:
             _store(step, value, values[0], work)
 
@@ -217,6 +216,7 @@ def _store(step: Step, converted: Any, value: Value, work: _Work) -> None:
     if step.path.startswith("@"):
         work.done.add(step.path)
         _SPECIAL[step.path](converted, value, work)
+        _tell(step, work, step.path, converted, value)
     elif step.path.endswith("[x]"):
         name, chosen = converted
         _put(step, work, chosen, value.segment.index, step.path[:-3] + name, value)
@@ -232,6 +232,14 @@ def _put(step: Step, work: _Work, converted: Any, segment: int, path: str = "", 
     work.done.add(step.path)
     if not target.put(path or step.path, converted, segment) and value is not None:
         work.context.problems.append(value.problem("structure.repetition-lost", target=step.row.target))
+    elif work.context.trace is not None:
+        _tell(step, work, path or step.path, converted, value)
+
+
+def _tell(step: Step, work: _Work, path: str, made: Any, value: Value | None) -> None:
+    """Tell the trace, when there is one, what a row made and from where."""
+    if work.context.trace is not None:
+        work.context.trace.note(work.draft.local, path, step.row, made, value)
 
 
 def _key(converted: Any, value: Value, work: _Work) -> None:
@@ -354,24 +362,6 @@ def _number_parts(drafts: list[Draft]) -> None:
         seen[place] = seen.get(place, 0) + 1
         if seen[place] > 1:
             draft.part += f"|#{seen[place]}"
-
-
-def _settle(message: Message, plan: Plan, account: Account, problems: list[Problem]) -> None:
-    """The header is read for every record; what else is left over is ignored by declaration or reported."""
-    for segment in message.segments:
-        if account.fate[segment.index] != "unmapped":
-            continue
-        if segment.name in plan.header:
-            account.fate[segment.index] = "mapped"
-        elif segment.name in plan.ignored or _says_nothing(segment):
-            account.fate[segment.index] = "ignored"
-        else:
-            problems.append(Problem("structure.segment-unmapped", f"{segment.name}#{segment.index}"))
-
-
-def _says_nothing(segment: Segment) -> bool:
-    """Whether a segment is empty but for its set id."""
-    return not any(field and field != NULL for field in segment.fields()[2:])
 
 
 def plan_of(message: Message) -> Plan | None:

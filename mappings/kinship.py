@@ -79,7 +79,7 @@ class _Kin:
         """OBR-26 (with OBR-29) names the result this report examines further: an organism and its susceptibilities."""
         obr = report.anchor
         raw = (obr.repetitions(26) or [""])[0]
-        code, sub = Value(raw, Source("OBR", 26), obr).text(1), obr.text(26, 2)
+        code, sub = Value(raw, Source("OBR", 26), obr).text(1), obr.ask(26, 2)
         children = [c.local for c in report.children.get("observation", ()) if c.local in self.drafts]
         if not code or not children:
             return
@@ -101,7 +101,7 @@ class _Kin:
             held = self.drafts.get(above.local)
             if held is None or (keys and not keys & set(held.keys)):
                 continue
-            if other.anchor.text(3) == code and (not sub or other.anchor.text(4) == sub):
+            if other.anchor.ask(3) == code and (not sub or other.anchor.ask(4) == sub):
                 return self.drafts[other.local]
         return None
 
@@ -128,7 +128,7 @@ class _Kin:
             under=(above.local,),
             part=part.rstrip("|"),
         )
-        if text := report.anchor.text(26, 3):
+        if text := report.anchor.ask(26, 3):
             found.initial["valueString"] = text
         self.named += [above, found]
         return found
@@ -172,12 +172,12 @@ def _parents_named(order: Occurrence) -> Iterator[tuple[Segment, int]]:
     """The places of an order that name its parent."""
     for name, number in (("ORC", 8), ("OBR", 29)):
         for segment in order.own.get(name, ()):
-            if segment.text(number, 1) or segment.text(number, 2):
+            if segment.ask(number, 1) or segment.ask(number, 2):
                 yield segment, number
 
 
 def _orc(order: Occurrence, number: int) -> str:
-    return next((segment.text(number) for segment in order.own.get("ORC", ())), "")
+    return next((segment.ask(number) for segment in order.own.get("ORC", ())), "")
 
 
 def _identifiers(keys: Sequence[Key]) -> list[dict[str, Any]]:
@@ -186,6 +186,6 @@ def _identifiers(keys: Sequence[Key]) -> list[dict[str, Any]]:
 
 def _parent_code(obr: Segment) -> dict[str, Any]:
     """OBR-26.1, the observation identifier of the parent, in subcomponents."""
-    code, text, system = (obr.text(26, 1, n) for n in (1, 2, 3))
+    code, text, system = (obr.ask(26, 1, n) for n in (1, 2, 3))
     coding = {"code": " ".join(code.split()), "system": coding_system(system, code), "display": text}
     return {"coding": [{name: value for name, value in coding.items() if value}]}

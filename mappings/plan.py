@@ -51,6 +51,10 @@ class RecordPlan:
     essential: bool = False
     overlay: str = ""
 
+    def owns(self, segment: str) -> bool:
+        """Whether segments of that name belong to the record itself and are never looked up above it."""
+        return segment == self.anchor or segment in self.follow or segment in self.lead
+
     @property
     def where_field(self) -> int:
         """The number of the field `where` names."""

@@ -43,6 +43,20 @@ def program(plan: RecordPlan) -> tuple[Step, ...]:
     return tuple(_step(row, plan) for name in plan.tables for row in table(name, plan.overlay))
 
 
+@cache
+def reads(plan: RecordPlan) -> dict[str, int]:
+    """The fields that the rows of a record plan read, by segment, as bits: bit n stands for field n."""
+    found: dict[str, int] = {}
+    for step in program(plan):
+        if step.row.source is not None:
+            found[step.segment] = found.get(step.segment, 0) | 1 << step.number
+    for name in (plan.where, *plan.join):
+        segment, _, number = name.partition("-")
+        if number:
+            found[segment] = found.get(segment, 0) | 1 << int(number)
+    return found
+
+
 def _step(row: Row, plan: RecordPlan) -> Step:
     path = row.path
     if row.target.partition(".")[0] != plan.type:
@@ -60,7 +74,7 @@ def _step(row: Row, plan: RecordPlan) -> Step:
         source=source,
         segment=source.segment,
         number=source.field,
-        owned=source.segment == plan.anchor or source.segment in plan.follow or source.segment in plan.lead,
+        owned=plan.owns(source.segment),
         plain=row.source is not None and not gathers,
         late=row.when in ("absent", "new"),
         function=CONVERSIONS.get(row.convert, _none),

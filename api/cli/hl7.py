@@ -57,18 +57,29 @@ def _lines(name: str, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def _show(line: dict[str, Any]) -> None:
     """For a person: what came, what became of it, what is wrong and how to mend it."""
-    counts = line["segments"]
     output.say(f"{line['file']} #{line['index']}  {line['type'] or '?'}  {'ok' if line['ok'] else 'ERRO'}")
-    output.say(
-        f"  segmentos: {counts['total']} = {counts['mapped']} mapeados + {counts['ignored']} ignorados "
-        f"+ {counts['unmapped']} sem destino"
-    )
+    for name, counts in (("segmentos", line["segments"]), ("campos", line["fields"])):
+        output.say(
+            f"  {name}: {counts['total']} = {counts['mapped']} mapeados + {counts['ignored']} ignorados "
+            f"+ {counts['unmapped']} sem destino"
+        )
     if "tree" in line:
         for segment in line["tree"]:
             output.say(f"  {segment['segment']}: {len(segment['fields'])} campos")
     for entry in (line["bundle"] or {}).get("entry", ()):
         output.say(f"  {entry['resource']['resourceType']}/{entry['resource']['id']}")
+    for field in line.get("accounting", ()):
+        output.say(f"  {field['segment']}#{field['index']}-{field['field']}: {_became(field)}")
     for problem in line["problems"]:
         output.say(f"  [{problem['severity']}] {problem['code']} em {problem['where']}: {problem['text']}")
         if problem["remedy"]:
             output.say(f"      {problem['remedy']}")
+
+
+def _became(field: dict[str, Any]) -> str:
+    """What became of one field: the places it went to and by which rows, or why it did not."""
+    if field["fate"] == "mapped":
+        return f"{', '.join(field['paths']) or 'lido'}  ({', '.join(field['rows'])})"
+    if field["fate"] == "ignored":
+        return f"ignorado: {field['reason']}" + (f"  ({field['row']})" if field["row"] else "")
+    return "sem destino"

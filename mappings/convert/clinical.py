@@ -24,10 +24,10 @@ def plain_link(segment: Segment, context: Context, argument: str) -> dict[str, A
 def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[str, Any]:
     """DG1-6 and DG1-15 as use and rank of a diagnosis in its visit (table 0052, v2-to-fhir DG1[Encounter])."""
     entry: dict[str, Any] = {}
-    if found := context.codes(argument).get(segment.text(6)):
+    if found := context.codes(argument).get(segment.ask(6)):
         system, code, display = found.split("|")
         entry["use"] = {"coding": [{"system": system, "code": code, "display": display}]}
-    rank = number(segment.text(15))
+    rank = number(segment.ask(15))
     if isinstance(rank, int) and 0 < rank < 2**31:
         entry["rank"] = rank
     return entry

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from canonical.problem import Problem
 from canonical.records import Draft, Key
 from hl7.er7 import NULL, Message, Segment, component_text
 from hl7.escapes import unescape
 from mappings.site import PLAIN, Site
-from mappings.table import Source, codes
+from mappings.table import Row, Source, codes
+
+
+class Tracer(Protocol):
+    """Who is told what rows made (`mappings.trace`); there is none while a feed is worked."""
+
+    def note(self, local: str, path: str, row: Row, made: Any, value: Value | None) -> None:
+        """The row put `made` at `path` of draft `local`, reading `value` (None: it reads no field)."""
+
+    def emitted(self, local: str) -> None:
+        """The conversion that runs now named a side record."""
+
+    def codes(self, name: str, table: dict[str, str]) -> dict[str, str]:
+        """The code table `name` as the conversion that runs now sees it."""
 
 
 class Context:
@@ -29,6 +42,7 @@ class Context:
         "problems",
         "sender",
         "site",
+        "trace",
         "zone",
     )
 
@@ -40,12 +54,14 @@ class Context:
         self.problems: list[Problem] = []
         self.emitted: dict[tuple[str, Key], Draft] = {}
         self.ignored: set[int] = set()
+        self.trace: Tracer | None = None
         self.event = message.type.partition("^")[2]
         self.sender = message.header.text(4) or message.header.text(3) or "local"
 
     def codes(self, name: str) -> dict[str, str]:
         """The code table called `name`, with the rows of the site's overlay."""
-        return codes(name, self.site.overlay)
+        found = codes(name, self.site.overlay)
+        return found if self.trace is None else self.trace.codes(name, found)
 
     def emit(self, type_name: str, key: Key, initial: dict[str, Any]) -> str:
         """The local name of a side record, made at its first mention."""
@@ -54,6 +70,8 @@ class Context:
             number = sum(1 for kind, _ in self.emitted if kind == type_name) + 1
             local = f"{self.prefix}{type_name.lower()}/{number}"
             self.emitted[place] = Draft(local=local, type=type_name, body={}, initial=initial, keys=(key,))
+        if self.trace is not None:
+            self.trace.emitted(self.emitted[place].local)
         return self.emitted[place].local
 
     def mention(self, type_name: str, key: Key, body: dict[str, Any] | None = None) -> str:
@@ -104,11 +122,12 @@ class Value:
 
     def other(self, number: int, component: int = 1, sub: int = 1) -> str:
         """The text of another field of the same segment (first repetition)."""
-        found = self.segment.text(number, component, sub)
+        found = self.segment.ask(number, component, sub)
         return "" if found == NULL else clean(found).strip()
 
     def sibling(self, number: int) -> Value:
         """The first repetition of another field of the same segment, as a value."""
+        self.segment.asked |= 1 << number
         repetitions = self.segment.repetitions(number)
         return Value(repetitions[0] if repetitions else "", Source(self.segment.name, number), self.segment)
 

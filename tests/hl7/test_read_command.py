@@ -14,7 +14,7 @@ from api.cli.main import main
 from hl7.mllp import frame
 
 CASES = Path(__file__).resolve().parent.parent / "cases" / "hl7"
-KEYS = ["file", "index", "type", "control_id", "ok", "bundle", "problems", "segments"]
+KEYS = ["file", "index", "type", "control_id", "ok", "bundle", "problems", "segments", "fields"]
 GOOD = (CASES / "br-adt-a01-internacao" / "in.hl7").read_bytes()
 WRONG = (CASES / "bad-no-patient-number" / "in.hl7").read_bytes()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from canonical.problem import blocking
 from hl7 import er7
 from hl7.er7 import Message
 from hub.records import offline
+from mappings import trace
+from mappings.account import FATES, ignored, numbers
 from mappings.engine import Translation, translate
 from mappings.plan import plans
+from mappings.program import reads
 
 CASES = sorted((Path(__file__).resolve().parent.parent / "cases" / "hl7").glob("*/in.hl7"))
 RAW = {path.parent.name: path.read_bytes().replace(b"\n", b"\r") for path in CASES}
@@ -33,6 +37,7 @@ def check(message: Message) -> Translation:
     for segment in message.segments:
         if translation.account.fate[segment.index] == "unmapped" and message.type in plans():
             assert f"{segment.name}#{segment.index}" in reported
+    check_fields(message, translation)
     found, wrong = offline.bundle(translation.drafts, "seed")
     missing = {p.where for p in translation.problems if p.code == "structure.element"}
     assert not wrong or missing, [(p.code, p.where) for p in wrong]
@@ -40,6 +45,31 @@ def check(message: Message) -> Translation:
     assert len(ids) == len(found.get("entry", ()))
     assert set(references(found)) <= ids
     return translation
+
+
+def check_fields(message: Message, translation: Translation) -> None:
+    """The fields add up, their report says the same of each, and what is unmapped is a finding."""
+    counts = translation.account.field_counts()
+    populated = [
+        (segment.index, number)
+        for segment in message.segments
+        for number in range(1, len(segment.fields()))
+        if segment.raw_field(number) not in ("", '""')
+    ]
+    assert counts["total"] == len(populated) == sum(counts[k] for k in ("mapped", "ignored", "unmapped"))
+    told = trace.fields(message, zone=ZONE)
+    assert [(entry["index"], entry["field"]) for entry in told] == populated
+    assert {fate: sum(entry["fate"] == fate for entry in told) for fate in FATES} == translation.account.fields
+    places = {p.where for p in translation.problems if p.code == "field.unmapped"}
+    for entry in told:
+        asked = message.segments[entry["index"] - 1].asked >> entry["field"] & 1
+        header = entry["segment"] in ("MSH", "EVN")
+        assert entry["fate"] != "mapped" or entry["rows"] or entry["paths"] or asked or header, entry
+        assert entry["fate"] != "ignored" or entry["reason"]
+    for index, bits in translation.account.left.items():
+        segment = message.segments[index - 1]
+        for number in numbers(bits):
+            assert any(re.fullmatch(rf"{segment.name}#\d+-{number}", place) for place in places)
 
 
 def references(node: object) -> list[str]:
@@ -161,3 +191,19 @@ def test_nothing_is_blocked_but_by_a_known_finding() -> None:
         message = er7.read(RAW[name])
         assert isinstance(message, Message)
         assert {p.code for p in blocking(translate(message, zone=ZONE).problems)} <= set(known), name
+
+
+def test_every_declaration_says_why_and_no_table_reads_the_field() -> None:
+    """A declared field that a row reads after all would be told wrongly: take the declaration out."""
+    masks = [reads(record) for plan in plans().values() for record in plan.records]
+    for (segment, number), declared in ignored().items():
+        assert len(declared.reason) > 10 and declared.spec
+        if segment not in ("MSH", "EVN") and number > 1:  # a set id tells parts apart, a header serves whom it may
+            assert not any(mask.get(segment, 0) >> number & 1 for mask in masks), declared.place
+
+
+def test_one_finding_for_a_field_that_many_segments_have() -> None:
+    head, *rest = lines_of("oru-result-repeated-in-one-report")
+    message = rebuilt([head, *rest, *(f"OBX|{n}|NM|1^A^L||{n}||||||F" + "|" * 22 + "x" for n in range(2, 40))])
+    told = [p for p in translate(message, zone=ZONE).problems if p.code == "field.unmapped" and p.where.endswith("-33")]
+    assert [dict(p.args)["count"] for p in told] == ["38"]

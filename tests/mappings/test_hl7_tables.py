@@ -14,7 +14,7 @@ from mappings.plan import plans
 from mappings.program import program
 from mappings.table import HERE, TableError, codes, table
 
-TABLES = sorted(path.stem for path in (HERE / "hl7").glob("*.csv"))
+TABLES = sorted(path.stem for path in (HERE / "hl7").glob("*.csv") if path.stem != "ignored")
 CODES = sorted(path.stem for path in (HERE / "codes").glob("*.csv"))
 RECORDS = {(plan.name, record.name): record for plan in plans().values() for record in plan.records}
 CODE_CONVERSIONS = ("code", "quiet-code", "coding", "concept", "concept-or-own")

@@ -1,0 +1,202 @@
+"""A translation that tells where everything came from: for each value the field, the table row and the code rows.
+
+It is made again from the kept message when someone asks; a feed that is worked makes none.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hl7.er7 import Message, Segment
+from mappings.account import Account, ignored, numbers, populated_bits
+from mappings.convert import Value
+from mappings.engine import Translation, translate
+from mappings.plan import Plan, plan_for
+from mappings.program import program
+from mappings.site import PLAIN, Site
+from mappings.table import HERE, Row, overlay_folder, shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One value: in which draft and path it landed, from which place of the message, by which row and code rows.
+
+    `segment` is empty for a constant or a link between records; `made` is the value itself and is never shown.
+    """
+
+    local: str
+    path: str
+    segment: str
+    index: int
+    field: int
+    component: int
+    row: Row
+    codes: tuple[str, ...]
+    made: Any
+
+    @property
+    def source(self) -> str:
+        """The place in the message: `PID#3-5.1`."""
+        if not self.segment:
+            return ""
+        place = f"{self.segment}#{self.index}-{self.field}"
+        return f"{place}.{self.component}" if self.component else place
+
+
+@dataclass(slots=True)
+class Trace:
+    """Collects notes; `also` tells which rows' conversions asked for a field beside their own."""
+
+    overlay: str = ""
+    notes: list[Note] = field(default_factory=list)
+    also: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    _codes: list[str] = field(default_factory=list)
+    _named: list[str] = field(default_factory=list)
+    _asked: dict[int, int] = field(default_factory=dict)
+    _last: Value | None = None
+
+    def note(self, local: str, path: str, row: Row, made: Any, value: Value | None) -> None:
+        """One value of a row; the code rows looked up since the last conversion are its own."""
+        if value is None or value is not self._last:
+            codes, self._codes = tuple(dict.fromkeys(self._codes)), []
+        else:
+            codes = self.notes[-1].codes if self.notes else ()
+        self._last = value
+        target = f"{row.target.partition('.')[0]}.{path}"
+        for name in self._named:
+            self.notes.append(_note(name, "", row, value, codes, None))
+        self._named.clear()
+        self.notes.append(_note(local, path, row, value, codes, made))
+        if value is not None:
+            segment = value.segment
+            for number in numbers(segment.asked & ~self._asked.get(segment.index, 0)):
+                self.also.setdefault((segment.index, number), []).append(target)
+            self._asked[segment.index] = segment.asked
+
+    def emitted(self, local: str) -> None:
+        """A side record was named; the note that follows says by what."""
+        self._named.append(local)
+
+    def codes(self, name: str, table: dict[str, str]) -> dict[str, str]:
+        """The table, in a form that remembers what is looked up."""
+        return _Watched(table, name, self)
+
+    def looked_up(self, name: str, code: str) -> None:
+        """The row of a code table that answered."""
+        place = code_row(name, code, self.overlay)
+        if place:
+            self._codes.append(place)
+
+
+class _Watched(dict[str, str]):
+    """A code table that tells the trace which rows were asked for."""
+
+    def __init__(self, table: dict[str, str], name: str, trace: Trace) -> None:
+        super().__init__(table)
+        self._name = name
+        self._trace = trace
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._trace.looked_up(self._name, key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> str:
+        self._trace.looked_up(self._name, key)
+        return super().__getitem__(key)
+
+
+def _note(local: str, path: str, row: Row, value: Value | None, codes: tuple[str, ...], made: Any) -> Note:
+    return Note(
+        local=local,
+        path=path,
+        segment=value.segment.name if value else "",
+        index=value.segment.index if value else 0,
+        field=value.source.field if value else 0,
+        component=value.source.component if value else 0,
+        row=row,
+        codes=codes,
+        made=made,
+    )
+
+
+def traced(message: Message, *, zone: str, site: Site = PLAIN) -> tuple[Translation, Trace]:
+    """The translation of `message`, and where everything in it came from."""
+    trace = Trace(site.overlay)
+    for segment in message.segments:
+        segment.asked = 0
+    return translate(message, zone=zone, site=site, trace=trace), trace
+
+
+def code_row(name: str, code: str, overlay: str = "") -> str:
+    """The file and line of a code in a code table, an overlay's first; empty when the table does not list it."""
+    for folder in (overlay_folder(overlay), HERE) if overlay else (HERE,):
+        file = folder / "codes" / f"{name}.csv"
+        line = _lines(str(file)).get(code) if file.exists() else None
+        if line:
+            return f"{shown(file)}:{line}"
+    return ""
+
+
+@cache
+def _lines(path: str) -> dict[str, int]:
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        return {row["from"]: line for line, row in enumerate(csv.DictReader(stream), start=2)}
+
+
+def fields(message: Message, *, zone: str, site: Site = PLAIN) -> list[dict[str, Any]]:
+    """What became of each populated field: segment, index, field, fate, and paths and rows, or the reason and row."""
+    translation, trace = traced(message, zone=zone, site=site)
+    plan, known, made = plan_for(message.type, site), _static(message, site), _made(trace)
+    told = []
+    for segment in message.segments:
+        for number in numbers(populated_bits(segment)):
+            entry: dict[str, Any] = {"segment": segment.name, "index": segment.index, "field": number}
+            entry.update(_fate(segment, number, translation.account, plan))
+            if entry["fate"] == "mapped":
+                place = (segment.index, number)
+                ways = made.get(place, [])
+                entry["paths"] = sorted({*(path for _, path in ways), *trace.also.get(place, ())})
+                entry["rows"] = sorted({row for row, _ in ways}) or known.get((segment.name, number), [])
+            told.append(entry)
+    return told
+
+
+def _made(trace: Trace) -> dict[tuple[int, int], list[tuple[str, str]]]:
+    """By segment index and field number: the rows that made something of it, each with the path."""
+    found: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for note in trace.notes:
+        path = f"{note.row.target.partition('.')[0]}.{note.path}".rstrip(".")
+        found.setdefault((note.index, note.field), []).append((note.row.place, path))
+    return found
+
+
+def _fate(segment: Segment, number: int, account: Account, plan: Plan | None) -> dict[str, str]:
+    fate = account.fate[segment.index]
+    if fate == "ignored":
+        reason = plan.ignored.get(segment.name, "") if plan else ""
+        return {"fate": "ignored", "reason": reason or "the segment makes no record", "row": ""}
+    if fate == "unmapped" or account.left.get(segment.index, 0) >> number & 1:
+        return {"fate": "unmapped"}
+    declared = ignored().get((segment.name, number))
+    if declared is None or (account.read.get(segment.index, 0) | segment.asked) >> number & 1:
+        return {"fate": "mapped"}
+    return {"fate": "ignored", "reason": declared.reason, "row": declared.place}
+
+
+def _static(message: Message, site: Site) -> dict[tuple[str, int], list[str]]:
+    """The rows that read a field, whatever came of it, and the plan where it decides what record there is."""
+    plan = plan_for(message.type, site)
+    found: dict[tuple[str, int], list[str]] = {}
+    for record in plan.records if plan else ():
+        for step in program(record):
+            if step.row.source is not None:
+                found.setdefault((step.segment, step.number), []).append(step.row.place)
+        for name in (record.where, *record.join):
+            segment, _, number = name.partition("-")
+            if plan and number:
+                found.setdefault((segment, int(number)), []).append(f"plans/hl7/{plan.name}.toml")
+    return {key: sorted(set(places)) for key, places in found.items()}
