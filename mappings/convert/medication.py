@@ -40,6 +40,7 @@ def mixture(values: list[Value], context: Context, argument: str) -> Any:
     above = [s for s in context.message.named(segment) if s.index < values[0].segment.index]
     if above and above[-1].raw_field(int(place)):
         head = above[-1]
+        head.ask(int(place))
         found = charge_code(Value(head.repetitions(int(place))[0], Source(segment, int(place)), head), context, "")
         medicine.update({"code": found} if found else {})
     medicine["ingredient"] = ingredients

@@ -58,7 +58,7 @@ def end_of_schedule(value: Value, context: Context, argument: str) -> Any:
     moment = parse_dtm(value.whole(), context.zone)
     if schedule is None or not isinstance(moment, datetime.datetime):
         return None
-    length, unit = number(schedule.text(9)), schedule.text(10).upper()
+    length, unit = number(schedule.ask(9)), schedule.ask(10).upper()
     if not isinstance(length, int) or unit not in _MINUTES | _HOURS:
         return None
     return (moment + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))).isoformat()

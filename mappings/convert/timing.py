@@ -62,6 +62,7 @@ def told(value: Value) -> Told:
 
 def _of_tq1(value: Value) -> Told:
     span = value.other(6)
+    value.segment.ask(4)
     return Told(
         pattern=value.other(3),
         pattern_text=value.other(3, 1, 2),
