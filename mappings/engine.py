@@ -321,7 +321,10 @@ def _complete(work: _Work) -> bool:
     """Whether R4's required elements are there. Without them a numbered record can change what is known of it, but
     make nothing new; any other is reported, since it cannot be stored."""
     draft = work.draft
-    if draft.must_exist or draft.merge_into:
+    if draft.merge_into or draft.action == "move":  # names a record by its number, to do something to it
+        draft.partial = draft.type != "Patient" or draft.action not in ("", "merge")
+        return True
+    if draft.must_exist:
         return True
     missing = [
         names[0] for names in required(draft.type) if not any(n in draft.body or n in draft.initial for n in names)

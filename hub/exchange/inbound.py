@@ -45,9 +45,11 @@ class Work:
 
     @property
     def merges(self) -> bool:
-        """Whether the message merges patients and may go on."""
+        """Whether the message changes who a record is (a merge, a move, another number) and may go on."""
         drafts = self.translation.drafts if self.translation is not None else []
-        return any(draft.merge_into for draft in drafts) and not blocking(self.problems)
+        return any(draft.merge_into or draft.action in merges.ACTIONS for draft in drafts) and not blocking(
+            self.problems
+        )
 
     @property
     def under(self) -> tuple[UUID, int | None]:
@@ -193,7 +195,7 @@ async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
 
 
 async def _merge(world: World, tenant: Tenant, item: Work) -> None:
-    """A message that merges patients, by itself: all its groups are carried out, or none."""
+    """A message that merges or moves records, by itself: all its groups are carried out, or none."""
     async with world.transaction(tenant) as tx:
         origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone, message_id=item.id)
         problems = await merges.apply(tx, item.translation.drafts if item.translation else [], origin)

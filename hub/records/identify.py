@@ -126,25 +126,31 @@ def _codes_of(stored: dict[str, Any]) -> set[str]:
 
 def subject_of(draft: Draft, places: Places) -> str:
     """The patient a draft speaks of, as `Patient/id`; empty when that is not settled or not said."""
-    stated = draft.body.get("subject") or draft.initial.get("subject") or {}
-    reference = str(stated.get("reference", "")) if isinstance(stated, dict) else ""
+    reference = _reference(draft.body.get("subject") or draft.initial.get("subject"))
     target = places.get(reference[len(DRAFT) :]) if reference.startswith(DRAFT) else None
     return "/".join(target) if target else ""
 
 
+def _reference(subject: Any) -> str:
+    """The reference of a subject; the first one where R4 allows several (Account)."""
+    first = subject[0] if isinstance(subject, list) and subject else subject
+    return str(first.get("reference", "")) if isinstance(first, dict) else ""
+
+
 def same_subject(subject: str, stored: dict[str, Any]) -> bool:
     """Whether a record found by number is of the same patient; unsaid on either side is no contradiction."""
-    theirs = stored.get("subject", {}).get("reference", "")
+    theirs = _reference(stored.get("subject"))
     return not subject or not theirs or subject == theirs
 
 
-def same_person(draft: Draft, key: Key, stored: dict[str, Any]) -> bool:
+def same_person(draft: Draft, key: Key, stored: dict[str, Any], *, merged: bool = False) -> bool:
     """Whether a patient found by a national number can be the one meant (a newborn often carries the mother's CPF).
 
-    A number the hospital itself gave needs no second look. A national one is refused when the first names differ
-    and sex or birth date differ too, and always when the two were born eleven years or more apart.
+    A number the hospital itself gave needs no second look, unless it is one it took back (`old`) and may have given to
+    somebody else since. The others are refused when the first names differ and sex or birth date differ too, and
+    always when the two were born eleven years or more apart. `merged`: the number came to this patient by a merge.
     """
-    if key.system not in NATIONAL:
+    if key.system not in NATIONAL and (merged or not _given_up(key, stored)):
         return True
     stated = {**draft.initial, **draft.body}
     born, other = str(stated.get("birthDate", ""))[:10], str(stored.get("birthDate", ""))[:10]
@@ -153,6 +159,13 @@ def same_person(draft: Draft, key: Key, stored: dict[str, Any]) -> bool:
     if abs(int(born[:4]) - int(other[:4])) >= 11:
         return False
     return _same_given(stated, stored)
+
+
+def _given_up(key: Key, stored: dict[str, Any]) -> bool:
+    return any(
+        item.get("use") == "old" and item.get("value") == key.value and item.get("system") == key.system
+        for item in stored.get("identifier", ())
+    )
 
 
 def _same_given(stated: dict[str, Any], stored: dict[str, Any]) -> bool:

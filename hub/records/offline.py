@@ -12,6 +12,7 @@ from canonical.records import Draft, Key
 from fhir.validator import validate
 from hub.records.combine import combine
 from hub.records.identify import Places, known_under, linked, met_under, new_id, numbers, part_id, parts_in_order
+from hub.records.merges.renames import as_old
 
 BASE = "http://ponte.invalid/fhir/"
 
@@ -21,7 +22,7 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
 
     `seed` (sender and control id) gives ids to records without any key.
     """
-    known = [draft for draft in drafts if not draft.must_exist or draft.keys]
+    known = _with_old_numbers([draft for draft in drafts if not draft.must_exist or draft.keys])
     places = _places(known, seed)
     made = {places[draft.local] for draft in known if not draft.partial}
     places = {local: place for local, place in places.items() if place in made}
@@ -45,6 +46,20 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
     if entries:
         found["entry"] = entries
     return found, problems
+
+
+def _with_old_numbers(drafts: list[Draft]) -> list[Draft]:
+    """Records whose number changed, or that another one was merged into, with the former number marked as old."""
+    former: dict[str, list[dict[str, Any]]] = {}
+    for draft in drafts:
+        if draft.merge_into and draft.partial:
+            former.setdefault(draft.merge_into, []).extend(draft.body.get("identifier", ()))
+    found = []
+    for draft in drafts:
+        now = draft.body.get("identifier", [])
+        numbers = [*now, *as_old(former.get(draft.local, []), now)]
+        found.append(dataclasses.replace(draft, body={**draft.body, "identifier": numbers}) if numbers else draft)
+    return found
 
 
 def _places(drafts: Sequence[Draft], seed: str) -> Places:

@@ -117,7 +117,8 @@ def _by_key(draft: Draft, known: _Known, settled: Settled) -> str:
         for found in known.candidates.get((draft.type, key), ()):
             identity = known.survivors.get(found, found)
             body = known.rows.get((draft.type, identity)) or {}
-            if draft.type == "Patient" and not same_person(draft, key, body):
+            merged = identity != found or found in known.survivors.values()
+            if draft.type == "Patient" and not same_person(draft, key, body, merged=merged):
                 refused = True
                 settled.problems.append(Problem("semantic.identity-review", draft.local))
             elif not same_subject(subject, body):

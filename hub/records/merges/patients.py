@@ -6,15 +6,14 @@ survivor. `patient_link` and the versions of the records keep what an unmerge ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from canonical.problem import Problem, blocking
+from canonical.problem import Problem
 from canonical.records import Draft
-from fhir import jsontext
 from hub.records.combine import combine
-from hub.records.identify import new_id
+from hub.records.identify import Places, new_id
+from hub.records.merges.references import turned
 from hub.records.settle import Place, Settled, lookup, settle, stored, survivors_of
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
@@ -24,11 +23,6 @@ _REPOINT = "UPDATE patient_link SET survivor_id = $3 WHERE tenant_id = $1 AND su
 _LINK = (
     "INSERT INTO patient_link (tenant_id, loser_id, survivor_id, linked_at, message_id) VALUES ($1, $2, $3, $4, $5) "
     "ON CONFLICT (tenant_id, loser_id) DO NOTHING"
-)
-_POINTING = (
-    "SELECT DISTINCT r.type, r.id, r.body FROM idx_reference i "
-    "JOIN resource r ON r.tenant_id = $1 AND r.rid = i.rid AND NOT r.deleted AND r.type <> 'Patient' "
-    "WHERE i.tenant_id = $1 AND i.target_type = 'Patient' AND i.target_id = $2 ORDER BY r.type, r.id"
 )
 
 
@@ -41,38 +35,26 @@ class _Pair:
     done: bool
 
 
-async def apply(tx: Transaction, drafts: Sequence[Draft], origin: Origin) -> list[Problem]:
-    """Carry out the merges among `drafts` (one message), group by group, through the one write path.
-
-    Returns findings; when one of them blocks, the caller must roll the transaction back.
-    """
-    problems: list[Problem] = []
-    survivors = {draft.local: draft for draft in drafts if not draft.merge_into}
-    for loser in (draft for draft in drafts if draft.merge_into):
-        survivor = survivors.get(loser.merge_into)
-        if survivor is None or not loser.keys or not survivor.keys:
-            problems.append(Problem("semantic.merge-incomplete", loser.local))
-            continue
-        problems += await _group(tx, survivor, loser, origin)
-        if blocking(problems):
-            return problems
-    return problems
-
-
-async def _group(tx: Transaction, survivor: Draft, loser: Draft, origin: Origin) -> list[Problem]:
+async def merge(
+    tx: Transaction, loser: Draft, named: dict[str, Draft], origin: Origin, places: Places
+) -> list[Problem]:
+    """Merge the patient `loser` names into the one of `loser.merge_into`; notes in `places` where both are."""
+    survivor = named[loser.merge_into]
+    if not loser.keys or not survivor.keys:
+        return [Problem("semantic.merge-incomplete", loser.local)]
     pair = await _pair(tx, survivor, loser)
     if isinstance(pair, Problem):
         return [pair]
     settled = await settle(tx, [survivor], {loser.local: ("Patient", pair.loser)})
+    places.update(settled.places)
     place: Place = settled.places[survivor.local]
     if pair.done:
         await save(tx, settled.writes, origin)
         return settled.problems
     writes = {(write.type, write.id): write for write in settled.writes}
     bodies = await _bodies(tx, pair, loser, writes[place], settled)
-    pointing = await _pointing(tx, pair)
     moved = [Write(type=t, id=i, body=body, message_id=origin.message_id) for (t, i), body in bodies.items()]
-    await save(tx, [*moved, *pointing], origin)
+    await save(tx, [*moved, *await turned(tx, "Patient", pair.loser, pair.survivor)], origin)
     await tx.run(_REPOINT, pair.loser, pair.survivor)
     await tx.run(_LINK, pair.loser, pair.survivor, origin.now, origin.message_id)
     return settled.problems
@@ -81,9 +63,9 @@ async def _group(tx: Transaction, survivor: Draft, loser: Draft, origin: Origin)
 async def _pair(tx: Transaction, survivor: Draft, loser: Draft) -> _Pair | Problem:
     """Which records a merge names, earlier merges followed; a Problem when it contradicts them."""
     candidates = await lookup(tx, [survivor, loser])
-    names = {draft.local: _candidates(draft, candidates) for draft in (survivor, loser)}
+    names = {draft.local: held_by(draft, candidates) for draft in (survivor, loser)}
     chain = await survivors_of(tx, sorted({i for ids in names.values() for i in ids}))
-    kept, lost = (_named(draft, names[draft.local], chain) for draft in (survivor, loser))
+    kept, lost = (named_by(draft, names[draft.local], chain) for draft in (survivor, loser))
     end, start = chain.get(kept, kept), chain.get(lost, lost)
     if kept == lost:
         return Problem("semantic.merge-self", loser.local)
@@ -94,12 +76,13 @@ async def _pair(tx: Transaction, survivor: Draft, loser: Draft) -> _Pair | Probl
     return _Pair(lost, end, done=False)
 
 
-def _candidates(draft: Draft, found: dict[tuple[str, Any], list[str]]) -> list[str]:
+def held_by(draft: Draft, found: dict[tuple[str, Any], list[str]]) -> list[str]:
+    """The ids of the records that carry a number of the draft, in the order of its numbers."""
     ids = [identity for key in draft.keys for identity in found.get((draft.type, key), ())]
     return list(dict.fromkeys(ids))
 
 
-def _named(draft: Draft, ids: list[str], chain: dict[str, str]) -> str:
+def named_by(draft: Draft, ids: list[str], chain: dict[str, str]) -> str:
     """The record a draft's own number names: after a merge the loser's, though the survivor carries it too."""
     linked = [identity for identity in ids if identity in chain]
     return (linked or ids or [new_id(draft, draft.keys[0])])[0]
@@ -145,23 +128,3 @@ def _adopts(survivor: dict[str, Any], loser: str, body: dict[str, Any]) -> dict[
     ]
     identifiers = [*survivor.get("identifier", ()), *news]
     return {**survivor, "link": [*links, link], **({"identifier": identifiers} if identifiers else {})}
-
-
-async def _pointing(tx: Transaction, pair: _Pair) -> list[Write]:
-    """The loser's records, with their references moved; the survivor's lock is held, so none is added meanwhile."""
-    rows = await tx.rows(_POINTING, pair.loser)
-    old, new = f"Patient/{pair.loser}", f"Patient/{pair.survivor}"
-    return [
-        Write(type=row["type"], id=row["id"], body=_moved(jsontext.parse(row["body"].encode()), old, new))
-        for row in rows
-    ]
-
-
-def _moved(node: Any, old: str, new: str) -> Any:
-    if isinstance(node, dict):
-        return {
-            key: new if key == "reference" and value == old else _moved(value, old, new) for key, value in node.items()
-        }
-    if isinstance(node, list):
-        return [_moved(item, old, new) for item in node]
-    return node

@@ -1,0 +1,52 @@
+"""Whose a record was when it came: what the message that brought it said in PID."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from hl7 import er7
+from hl7.er7 import Message
+from hub.store.database import Transaction
+from mappings.engine import translate
+
+Place = tuple[str, str]
+Name = tuple[str, str]
+
+_FIRST = (
+    "SELECT v.type, v.id, v.updated_at, v.message_id FROM resource_version v "
+    "JOIN unnest($2::text[], $3::text[]) AS x(type, id) ON v.type = x.type AND v.id = x.id "
+    "WHERE v.tenant_id = $1 AND v.version = 1 AND v.message_id IS NOT NULL"
+)
+_CONTENTS = "SELECT id, content FROM message WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND format = 'hl7'"
+
+
+async def named_in_messages(
+    tx: Transaction, places: Iterable[Place], *, wanted: set[Name], besides: set[Name], since: Any = None
+) -> set[Place]:
+    """Those of `places` whose first message names a patient by a number of `wanted` and by none of `besides`.
+
+    `since` leaves out records made before that moment. A record no HL7 message made cannot be told.
+    """
+    unique = sorted(places)
+    rows = await tx.rows(_FIRST, [kind for kind, _ in unique], [identity for _, identity in unique])
+    made = {(r["type"], r["id"]): r["message_id"] for r in rows if since is None or r["updated_at"] >= since}
+    told = await _patients_of(tx, sorted(set(made.values()), key=str))
+    return {
+        place
+        for place, message in made.items()
+        if told.get(message, frozenset()) & wanted and not told.get(message, frozenset()) & besides
+    }
+
+
+async def _patients_of(tx: Transaction, messages: list[UUID]) -> dict[UUID, frozenset[Name]]:
+    """The numbers by which each message names patients."""
+    found: dict[UUID, frozenset[Name]] = {}
+    for row in await tx.rows(_CONTENTS, messages) if messages else ():
+        message = er7.read(bytes(row["content"]))
+        if isinstance(message, Message):
+            drafts = translate(message, zone="UTC").drafts
+            keys = (key for draft in drafts if draft.type == "Patient" for key in draft.keys)
+            found[row["id"]] = frozenset((key.system, key.value) for key in keys)
+    return found
