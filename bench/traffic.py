@@ -22,6 +22,12 @@ def admission(control: str, patient: str) -> bytes:
     return _ADT.replace(_ID, control).replace(_PATIENT, patient).encode("utf-8")
 
 
+def moved(control: str, patient: str, bed: int) -> bytes:
+    """The same admission told again with another bed (A08)."""
+    text = _ADT.replace(_ID, control).replace(_PATIENT, patient).replace("^201^A^", f"^201^{bed}^")
+    return text.replace("ADT^A01^", "ADT^A08^").replace("EVN|A01", "EVN|A08").encode("utf-8")
+
+
 def laboratory(control: str, patient: str) -> bytes:
     """An ORU^R01 of about 5.8 kB with 40 numeric results."""
     head = _ORU.replace(_ID, control).replace(_PATIENT, patient)

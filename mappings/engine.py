@@ -152,7 +152,8 @@ def _relate(step: Step, work: _Work) -> None:
     for child in occurrence.children.get(row.children, ()):
         reference = {"reference": DRAFT + child.local}
         if head:
-            linked = {last: reference, **LINKS[row.convert](child.anchor, work.context, row.argument)}
+            more = LINKS[row.convert](child.anchor, work.context, row.argument) if row.convert else {}
+            linked = {last: reference, **more}
             work.body.put(head, linked)
             _tell(step, work, head, linked, None)
         else:

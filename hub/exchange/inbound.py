@@ -28,6 +28,7 @@ from mappings.engine import Translation, translate, untouched
 log = logging.getLogger("ponte.inbound")
 LANES_AT_ONCE = 64
 PER_LANE = 20
+GROUP_ATTEMPTS = 3
 Channels = dict[tuple[UUID, int | None], Channel]
 
 
@@ -117,18 +118,28 @@ async def _wave(world: World, tenant: Tenant, channels: Channels, wave: list[Wor
         except Exception as error:  # a defect of a mapping: this message is set aside, the lane goes on
             _set_aside(item, error)
     together = [item for item in wave if not item.merges]
-    if together:
-        try:
-            await _commit(world, tenant, together)
-        except (LeaseLost, TryLater):
-            raise
-        except Exception:
-            for item in together:
-                await _alone(world, tenant, item)
+    if together and not await _group(world, tenant, together):
+        for item in together:
+            await _alone(world, tenant, item)
     for item in wave:
         if item.merges:
             await _alone(world, tenant, item)
     return len(wave)
+
+
+async def _group(world: World, tenant: Tenant, together: list[Work]) -> bool:
+    """Commit messages together; False when they must be tried one by one. A race with another worker is run again."""
+    for _ in range(GROUP_ATTEMPTS):
+        try:
+            await _commit(world, tenant, together)
+            return True
+        except (LeaseLost, TryLater):
+            raise
+        except Conflict:
+            continue
+        except Exception:
+            return False
+    return False
 
 
 def _set_aside(item: Work, error: Exception) -> None:

@@ -68,8 +68,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     own = [draft for draft in drafts if not draft.merge_into]
     candidates = await lookup(tx, own)
     survivors = await survivors_of(tx, sorted({i for (t, _), ids in candidates.items() if t == "Patient" for i in ids}))
-    targets = {(kind, survivors.get(i, i)) for (kind, _), ids in candidates.items() for i in ids}
-    known = _Known(candidates, survivors, await stored(tx, targets))
+    known = _Known(candidates, survivors, await _met(tx, own, candidates, survivors))
     settled = Settled([], [], dict(places or {}))
     await _place(tx, own, known, settled)
     if any(is_credit(draft) for draft in own):
@@ -81,6 +80,23 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
         raise Conflict("a patient was merged in between")
     _write(own, known, settled)
     return settled
+
+
+def _named(draft: Draft) -> bool:
+    """Whether a draft only names a record that many messages name (a professional, a payer), and states nothing."""
+    return not draft.body and not draft.cleared and not draft.partial and not draft.must_exist
+
+
+async def _met(
+    tx: Transaction, drafts: Sequence[Draft], candidates: dict[tuple[str, Key], list[str]], survivors: dict[str, str]
+) -> dict[Place, dict[str, Any] | None]:
+    """The records found by key. Those that are only named are not locked: every worker names the same ones."""
+    stating = {(draft.type, key) for draft in drafts if not _named(draft) for key in draft.keys}
+    told: set[Place] = set()
+    named: set[Place] = set()
+    for wish, ids in candidates.items():
+        (told if wish in stating else named).update((wish[0], survivors.get(i, i)) for i in ids)
+    return {**await stored(tx, told), **await stored(tx, named - told, lock=False)}
 
 
 async def _place(tx: Transaction, drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
@@ -174,17 +190,26 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
         stored = known.rows.get(place)
         if stored is not None and not draft.partial and lags(stored, meant, stale=_stale(draft, stored)):
             earlier.setdefault(place, []).append(late_version(stored, meant))
-    settled.writes = [
-        Write(
+    stating = {settled.places.get(draft.local) for draft in drafts if not _named(draft)}
+    for place, body in bodies.items():
+        known_as = known.rows.get(place)
+        if place not in stating and body == known_as:
+            continue  # only named, and known: nothing to write, nothing to lock
+        write = Write(
             type=place[0],
             id=place[1],
             body=body,
             skip_unchanged=True,
             message_id=sources[place],
             earlier=tuple(earlier.get(place, ())),
+            expected=None if place in stating else _version(known_as),
         )
-        for place, body in bodies.items()
-    ]
+        settled.writes.append(write)
+
+
+def _version(body: dict[str, Any] | None) -> int | None:
+    """The version a stored body says it is: what was read without a lock must still stand when it is written."""
+    return int(body["meta"]["versionId"]) if body is not None else None
 
 
 def _refuse_unknown(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
@@ -313,15 +338,15 @@ async def survivors_of(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
     return {row["start"]: row["at"] for row in rows}
 
 
-async def stored(tx: Transaction, places: set[Place]) -> dict[Place, dict[str, Any] | None]:
-    """The bodies of records, locked in one order; None for what is not there or was deleted."""
+async def stored(tx: Transaction, places: set[Place], *, lock: bool = True) -> dict[Place, dict[str, Any] | None]:
+    """The bodies of records, locked in one order unless told otherwise; None for what is not there or was deleted."""
     unique = sorted(places)
     if not unique:
         return {}
     rows: list[Row] = await tx.rows(
         "SELECT r.type, r.id, r.deleted, r.body FROM resource r "
         "JOIN unnest($2::text[], $3::text[]) AS x(type, id) ON r.type = x.type AND r.id = x.id "
-        "WHERE r.tenant_id = $1 ORDER BY r.type, r.id FOR UPDATE OF r",
+        "WHERE r.tenant_id = $1 ORDER BY r.type, r.id" + (" FOR UPDATE OF r" if lock else ""),
         [t for t, _ in unique],
         [i for _, i in unique],
     )
