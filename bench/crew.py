@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 300
 
 
-_ENDED = "SELECT status, problems, count(*) AS n FROM message WHERE tenant_id = $1 GROUP BY 1, 2 ORDER BY n DESC LIMIT 5"
+_ENDED = (
+    "SELECT status, problems, count(*) AS n FROM message WHERE tenant_id = $1 GROUP BY 1, 2 ORDER BY n DESC LIMIT 5"
+)
 _WAITS = "SELECT 1 FROM lane WHERE tenant_id = $1 AND kind = 'inbound' AND pending > 0 LIMIT 1"
 
 
