@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from canonical import codes as systems
+from canonical import identifiers
 from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_key
@@ -14,6 +16,7 @@ _CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _DUE_TO = "http://hl7.org/fhir/StructureDefinition/condition-dueTo"
 
 
+@link("")
 @link("link")
 def plain_link(segment: Segment, context: Context, argument: str) -> dict[str, Any]:
     """Nothing, or the type of the link."""
@@ -24,6 +27,7 @@ def plain_link(segment: Segment, context: Context, argument: str) -> dict[str, A
 def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[str, Any]:
     """DG1-6 and DG1-15 as use and rank of a diagnosis in its visit (table 0052, v2-to-fhir DG1[Encounter])."""
     entry: dict[str, Any] = {}
+    segment.asked |= (1 << 6) | (1 << 15)
     if found := context.codes(argument).get(segment.ask(6)):
         system, code, display = found.split("|")
         entry["use"] = {"coding": [{"system": system, "code": code, "display": display}]}
@@ -52,6 +56,16 @@ def allergy_clinical(value: Value, context: Context, argument: str) -> Any:
         return None
     code = "inactive" if value.other(17) == "I" else "active"
     return {"coding": [{"system": _CLINICAL, "code": code, "display": code.capitalize()}]}
+
+
+@conversion("problem-code")
+def problem_code(value: Value, context: Context, argument: str) -> Any:
+    """PRB-3 as CodeableConcept, CID-10 recognised by its system."""
+    found = cwe(value, context, "")
+    first = found.get("coding", [{}])[0] if found else {}
+    if first.get("system") == systems.CID10:
+        first["code"] = identifiers.compact(value.text(1))
+    return found
 
 
 @conversion("due-to")
