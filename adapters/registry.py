@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.quirks import QUIRKS
-from adapters.transports import Means, Transport
+from adapters.transports import Means, Transport, acknowledging
 from adapters.transports.mllp import MllpTransport
 from adapters.transports.soap import SoapTransport
 from canonical.errors import Misconfigured
@@ -23,8 +23,8 @@ HERE = Path(__file__).resolve().parent
 KINDS = {"payers": "payer", "labs": "lab"}
 TRANSPORTS: dict[str, Callable[[Means], Transport]] = {"mllp": MllpTransport, "soap": SoapTransport}
 TRANSPORT_SETTINGS = {
-    "mllp": {"kind", "host", "port", "timeout_s", "connect_timeout_s", "tls", "certificate"},
-    "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate"},
+    "mllp": {"kind", "host", "port", "timeout_s", "connect_timeout_s", "tls", "certificate", "trust"},
+    "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate", "trust"},
 }
 RETRY_SETTINGS = {"attempts": int, "first_s": (int, float), "most_s": (int, float), "then": str}
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -44,6 +44,7 @@ class Profile:
     signature: str = ""
     quirks: tuple[str, ...] = ()
     retry: Mapping[str, Any] = field(default_factory=dict)
+    acknowledge: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     business: Mapping[str, Any] = field(default_factory=dict)
 
@@ -52,6 +53,7 @@ class Profile:
         return {
             "transport": dict(self.transport),
             "retry": dict(self.retry),
+            "acknowledge": dict(self.acknowledge),
             "speaks": self.speaks,
             "plan": self.plan,
             "signature": self.signature,
@@ -95,11 +97,12 @@ def load(path: Path, kind: str) -> Profile:
     quirks = tuple(document.pop("quirks", ()))
     if unknown := [quirk for quirk in quirks if quirk not in QUIRKS]:
         raise ValueError(f"{path.name}: unknown quirks {', '.join(unknown)}")
-    tables = {key: document.pop(key, {}) for key in ("transport", "retry", "secrets")}
+    tables = {key: document.pop(key, {}) for key in ("transport", "retry", "acknowledge", "secrets")}
     if loose := [key for key, value in document.items() if not isinstance(value, dict)]:
         raise ValueError(f"{path.name}: unknown key {', '.join(loose)}")
     check_transport(tables["transport"], path.name)
     check_retry(tables["retry"], path.name)
+    acknowledging.check(tables["acknowledge"], path.name)
     return Profile(name=path.stem, kind=kind, quirks=quirks, business=document, **texts, **tables)
 
 

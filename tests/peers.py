@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 END = b"\x1c\r"
 
@@ -57,7 +58,7 @@ class MllpPeer:
 
 
 @contextlib.asynccontextmanager
-async def mllp(script: Callable[[int, bytes], object] | None = None) -> AsyncIterator[MllpPeer]:
+async def mllp(script: Callable[[int, bytes], object] | None = None, tls: Any = None) -> AsyncIterator[MllpPeer]:
     peer = MllpPeer() if script is None else MllpPeer(script)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -67,7 +68,7 @@ async def mllp(script: Callable[[int, bytes], object] | None = None) -> AsyncIte
             tasks.add(task)
         await peer.serve(reader, writer)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=2**26)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=2**26, ssl=tls)
     peer.port = server.sockets[0].getsockname()[1]
     try:
         yield peer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from canonical.errors import TryLater
@@ -35,7 +35,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The partner's exact answer. `refused`: it understood and said no; `later`: it asks for the same again."""
+    """The partner's exact answer. `refused`: it understood and said no; `later`: it asks for the same again.
+
+    `awaits`: it has the message safe (CA), and what its application says of it is still to come (2.5.1 §2.9.3).
+    """
 
     content: bytes
     format: str
@@ -44,6 +47,7 @@ class Answer:
     charset: str = ""
     verdict: Literal["accepted", "refused", "later"] = "accepted"
     code: str = ""
+    awaits: bool = False
 
 
 class Transport(Protocol):
@@ -60,8 +64,15 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What a transport gets from the hub: its settings, whether private addresses are allowed, and a TLS context."""
+    """What a transport gets from the hub: its settings, whether private addresses are allowed, and a TLS context.
+
+    `acknowledge` is how the partner answers (`adapters.transports.acknowledging`); `stray` takes what comes unasked and
+    returns what is said to it; `secret` opens what the transport logs in with.
+    """
 
     settings: Mapping[str, Any]
     allow_private: bool = False
     tls: Any = None
+    acknowledge: Mapping[str, Any] = field(default_factory=dict)
+    stray: Callable[[bytes], Awaitable[bytes]] | None = None
+    secret: Mapping[str, str] = field(default_factory=dict)

@@ -22,8 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 from adapters import registry
 from adapters.transports import Means, Transport
 from canonical.errors import Misconfigured
+from hub.exchange import late
 from hub.exchange.partners import Partner
 from hub.guard import secrets
+from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 MOST = 256
@@ -45,7 +47,8 @@ class Connections:
     async def transport(self, tenant: Tenant, partner: Partner, lane_id: int) -> Transport:
         """The lane's transport; a new one when the partner's settings changed. Raises Misconfigured."""
         key = (tenant.id, lane_id)
-        settings = json.dumps(partner.settings.get("transport") or {}, sort_keys=True)
+        said = [partner.settings.get(name) or {} for name in ("transport", "acknowledge")]
+        settings = json.dumps(said, sort_keys=True)
         found = self._open.pop(key, None)
         if found is not None and found.settings != settings:
             await found.transport.close()
@@ -67,20 +70,61 @@ class Connections:
     async def _make(self, tenant: Tenant, partner: Partner) -> Transport:
         settings: dict[str, Any] = partner.settings.get("transport") or {}
         allowed = self._world.settings.allow_private_targets or bool(partner.settings.get("allow_private"))
-        tls = await self._tls(tenant, settings["certificate"]) if settings.get("certificate") else None
-        return registry.transport(Means(settings=settings, allow_private=allowed, tls=tls))
 
-    async def _tls(self, tenant: Tenant, name: str) -> ssl.SSLContext:
+        async def stray(payload: bytes) -> bytes:
+            return await late.stray(self._world, tenant, partner, payload)
+
+        means = Means(
+            settings=settings,
+            allow_private=allowed,
+            tls=await self._tls(tenant, settings),
+            acknowledge=partner.settings.get("acknowledge") or {},
+            stray=stray,
+            secret=await self._opened(tenant, settings["secret"]) if settings.get("secret") else {},
+        )
+        return registry.transport(means)
+
+    async def _tls(self, tenant: Tenant, settings: dict[str, Any]) -> ssl.SSLContext | None:
+        """The TLS context that settings ask for: our certificate (`certificate`), whom we trust (`trust`)."""
+        if not (settings.get("certificate") or settings.get("trust")):
+            return None
+        context = ssl.create_default_context()
+        if settings.get("trust"):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            trusted = (await self._opened(tenant, settings["trust"])).get("pem", "")
+            try:
+                context.load_verify_locations(cadata=trusted)
+            except (ssl.SSLError, ValueError):
+                raise Misconfigured("the trusted certificates cannot be read", code="transport.certificate") from None
+        if settings.get("certificate"):
+            document = await self._opened(tenant, settings["certificate"])
+            load_certificate(context, bytes.fromhex(document.get("pkcs12", "")), document.get("password", ""))
+        return context
+
+    async def _opened(self, tenant: Tenant, name: str) -> dict[str, str]:
+        """A vault entry; raises Misconfigured when it is not there."""
         async with self._world.transaction(tenant) as tx:
-            row = await tx.row("SELECT sealed FROM credential WHERE tenant_id = $1 AND name = $2", name)
-        if row is None:
-            raise Misconfigured("the partner's client certificate is not in the vault", code="transport.certificate")
-        document = json.loads(secrets.unseal(self._world.settings, bytes(row["sealed"]), f"credential/{name}"))
-        return client_context(bytes.fromhex(document["pkcs12"]), document.get("password", ""))
+            return await vault_entry(self._world, tx, name)
+
+
+async def vault_entry(world: World, tx: Transaction, name: str) -> dict[str, str]:
+    """What the tenant's vault holds under a name; raises Misconfigured."""
+    row = await tx.row("SELECT sealed FROM credential WHERE tenant_id = $1 AND name = $2", name)
+    if row is None:
+        raise Misconfigured("a certificate or secret is not in the vault", code="transport.certificate")
+    found = json.loads(secrets.unseal(world.settings, bytes(row["sealed"]), f"credential/{name}"))
+    return {str(key): str(value) for key, value in found.items()}
 
 
 def client_context(content: bytes, password: str) -> ssl.SSLContext:
     """A TLS context with the certificate of a PKCS#12; raises Misconfigured when it cannot be read."""
+    context = ssl.create_default_context()
+    load_certificate(context, content, password)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, content: bytes, password: str) -> None:
+    """Give a TLS context the certificate and key of a PKCS#12; raises Misconfigured when it cannot be read."""
     try:
         key, certificate, others = pkcs12.load_key_and_certificates(content, password.encode() or None)
     except ValueError:
@@ -91,11 +135,9 @@ def client_context(content: bytes, password: str) -> ssl.SSLContext:
     once = os.urandom(24).hex()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(once.encode()))
     pem += b"".join(item.public_bytes(Encoding.PEM) for item in (certificate, *others))
-    context = ssl.create_default_context()
     memory = os.memfd_create("certificate")
     try:
         os.write(memory, pem)
         context.load_cert_chain(f"/proc/self/fd/{memory}", password=once)
     finally:
         os.close(memory)
-    return context

@@ -16,8 +16,9 @@ from typing import Any
 from uuid import UUID
 
 from adapters.transports import Answer, Call, Unsent
+from adapters.transports.acknowledging import Acknowledging, judge
 from canonical.errors import Conflict, Misconfigured, NotFound, PonteError, Refused
-from hub.exchange import handlers, lanes, partners, replies
+from hub.exchange import handlers, lanes, late, partners, replies
 from hub.exchange.connections import Connections
 from hub.exchange.handlers import Doubt
 from hub.exchange.lanes import Lease, LeaseLost
@@ -188,6 +189,9 @@ class Courier:
         """The partner's answer, and whether it came from asking instead of sending."""
         if not item.partner.active:
             raise Misconfigured("the partner is switched off", code="partner.inactive")
+        kind = {"mllp": "hl7"}.get(item.partner.settings["transport"]["kind"], "soap")
+        if item.doubtful and kind == "hl7" and (told := await self._late(tenant, item)) is not None:
+            return told, True
         transport = await self._connections.transport(tenant, item.partner, item.lane_id)
         ask = handlers.RECONCILE.get(item.operation)
         if item.doubtful and ask is not None:
@@ -208,9 +212,15 @@ class Courier:
                 ),
             )
             if known is not None:
-                kind = {"mllp": "hl7"}.get(item.partner.settings["transport"]["kind"], "soap")
                 return Answer(content=known, format=kind), True
         return await transport.send(_call(item, item.content, str(item.id), item.purpose.get("action", ""))), False
+
+    async def _late(self, tenant: Tenant, item: Item) -> Answer | None:
+        """The acknowledgement that came after its deadline, by another way."""
+        async with self._world.transaction(tenant) as tx:
+            content = await late.answered(tx, item.id)
+        how = Acknowledging.of(item.partner.settings.get("acknowledge") or {})
+        return judge(content, item.control_id, how) if content is not None else None
 
     async def _put_off(self, tenant: Tenant, held: Lease, item: Item, code: str, *, in_doubt: bool) -> bool:
         """Wait and try again, or give the delivery up; True when the lane may go on."""

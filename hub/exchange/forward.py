@@ -18,11 +18,12 @@ from hl7.envelope import readdressed
 from hl7.er7 import Message
 from hub.channels import matching
 from hub.channels.document import Destination, Document
-from hub.exchange import outbox
+from hub.exchange import late, outbox
 from hub.exchange.channels import Channel
 from hub.exchange.outbox import Outgoing
 from hub.exchange.partners import Partner, partners_called
 from hub.store.database import Transaction
+from hub.world import Tenant, World
 
 OPERATION = "forward"
 APPLICATION = "PONTE"
@@ -42,6 +43,21 @@ class Arrived:
 def destinations(document: Document, message: Message, *, failed: bool) -> list[Destination]:
     """The destinations of a channel that want the message, in the order of the document."""
     return [one for one in document.destinations if (one.failed or not failed) and matching.applies(one, message)]
+
+
+async def follow(
+    world: World, tenant: Tenant, tx: Transaction, arrived: Sequence[Arrived]
+) -> dict[UUID, list[Problem]]:
+    """What follows from messages whose fate is decided: acknowledgements go to their deliveries, others to their
+    destinations. Returns what could not, by message."""
+    problems: dict[UUID, list[Problem]] = {}
+    for one in arrived:
+        if late.is_acknowledgement(one.message):
+            heard = late.Heard(message=one.message, content=one.content, message_id=one.id)
+            code = one.channel.document.partner
+            sender = (await partners_called(tx, {code})).get(code) if code else None
+            problems[one.id] = await late.take(world, tenant, tx, heard, sender.id if sender else None)
+    return problems | await enqueue(tx, [one for one in arrived if one.id not in problems], world.now())
 
 
 async def enqueue(tx: Transaction, arrived: Sequence[Arrived], now: datetime.datetime) -> dict[UUID, list[Problem]]:
@@ -85,6 +101,8 @@ async def _queue(tx: Transaction, partner: Partner, one: Arrived, place: Destina
     if place.send == "envelope":
         control_id = new_id().hex[:20].upper()
         fields = {3: APPLICATION, 4: str(one.channel.tenant.slug), 10: control_id}
+        accept, application = late.conditions(partner.settings).values()
+        fields |= {15: accept, 16: application} if accept or application else {}
         fields |= {number: text for number, text in ((5, place.application), (6, place.facility)) if text}
         content = readdressed(content, one.message, fields)
     lane = place.name

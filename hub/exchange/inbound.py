@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import logging
 from collections import defaultdict
@@ -14,7 +13,7 @@ from uuid import UUID
 from canonical.errors import Conflict, TryLater
 from canonical.problem import Problem, blocking
 from hl7 import er7
-from hub.exchange import forward, lanes
+from hub.exchange import forward, lanes, late
 from hub.exchange.channels import Channel, channels_at
 from hub.exchange.forward import Arrived
 from hub.exchange.lanes import Lease, LeaseLost
@@ -184,7 +183,7 @@ def _translate(item: Work, channels: Channels) -> None:
         item.problems = [message]
         return
     item.channel, item.message = channel, message
-    if not channel.document.records:  # a channel that only passes on
+    if not channel.document.records or late.is_acknowledgement(message):  # a channel that only passes on
         item.translation, item.problems = untouched(message), list(message.problems)
         return
     item.translation = translate(message, zone=channel.zone, prefix=item.prefix, site=channel.site)
@@ -202,7 +201,7 @@ async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
         _assign(settled.problems, good, found)
         origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone)
         await save(tx, settled.writes, origin)
-        await _record(tx, wave, found, world.now())
+        await _record(world, tenant, tx, wave, found)
 
 
 async def _merge(world: World, tenant: Tenant, item: Work) -> None:
@@ -212,7 +211,7 @@ async def _merge(world: World, tenant: Tenant, item: Work) -> None:
         problems = await merges.apply(tx, item.translation.drafts if item.translation else [], origin)
         if blocking(problems):
             raise _Refusal(problems)
-        await _record(tx, [item], {item.id: [_local(problem) for problem in problems]}, world.now())
+        await _record(world, tenant, tx, [item], {item.id: [_local(problem) for problem in problems]})
 
 
 class _Refusal(Exception):
@@ -237,12 +236,15 @@ def _local(problem: Problem) -> Problem:
     return dataclasses.replace(problem, where=problem.where.partition(":")[2] or problem.where)
 
 
-async def _record(tx: Transaction, wave: list[Work], found: dict[UUID, list[Problem]], now: datetime.datetime) -> None:
+async def _record(
+    world: World, tenant: Tenant, tx: Transaction, wave: list[Work], found: dict[UUID, list[Problem]]
+) -> None:
     """Statuses and findings: those of reading, and of this attempt, which a retry would find again; what goes on."""
     await lanes.acknowledge(tx, [(item.lease, 1) for item in wave])
     told = [[*item.problems, *found.get(item.id, ())] for item in wave]
     failed = [item.translation is None or bool(blocking(problems)) for item, problems in zip(wave, told, strict=True)]
-    lost = await forward.enqueue(tx, [arrived(i, bad) for i, bad in zip(wave, failed, strict=True) if i.message], now)
+    ended = [arrived(item, bad) for item, bad in zip(wave, failed, strict=True) if item.message]
+    lost = await forward.follow(world, tenant, tx, ended)
     told = [[*problems, *lost.get(item.id, ())] for item, problems in zip(wave, told, strict=True)]
     await tx.run(
         "UPDATE message SET status = x.status, problems = x.problems, segments = x.segments, finished_at = now() "
@@ -260,7 +262,7 @@ async def _fail(world: World, tenant: Tenant, item: Work) -> None:
     async with world.transaction(tenant) as tx:
         await lanes.acknowledge(tx, [(item.lease, 1)])
         if item.message is not None:
-            lost = await forward.enqueue(tx, [arrived(item, True)], world.now())
+            lost = await forward.follow(world, tenant, tx, [arrived(item, True)])
             item.problems += lost.get(item.id, ())
         await tx.run(
             "UPDATE message SET status = 'ERROR', problems = $3, finished_at = now() WHERE tenant_id = $1 AND id = $2",

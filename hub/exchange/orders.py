@@ -14,7 +14,7 @@ from canonical.codes import ORDER_EVENT
 from canonical.identity import new_id
 from fhir import jsontext
 from hl7.writer import write
-from hub.exchange import outbox
+from hub.exchange import late, outbox
 from hub.exchange.outbox import Outgoing
 from hub.exchange.partners import Partner, partners_of
 from hub.records.projections import target
@@ -124,7 +124,11 @@ async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, or
         "order": body,
         "patient": patient,
         "encounter": await _record(tx, body.get("encounter"), "Encounter"),
-        "partner": {**settings, "version": str(lab.settings.get("speaks", "hl7 2.5.1")).partition(" ")[2]},
+        "partner": {
+            **settings,
+            **late.conditions(lab.settings),
+            "version": str(lab.settings.get("speaks", "hl7 2.5.1")).partition(" ")[2],
+        },
         "message": {
             "control_id": control_id,
             "time": origin.now.isoformat(timespec="seconds"),

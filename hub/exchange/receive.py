@@ -15,6 +15,7 @@ from hl7 import ack, er7
 from hl7.er7 import Message, Segment
 from hub.channels import matching
 from hub.channels.matching import stranger
+from hub.exchange import late
 from hub.exchange.channels import Channel
 from hub.exchange.keep import AFTERWARDS, Incoming, Keeper, Kept
 from mappings.plan import plan_for
@@ -171,6 +172,8 @@ def judge_envelope(message: Message) -> list[Problem]:
 def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
     """The envelope, and who the patient is: what must be there for a message to be taken into records."""
     found = judge_envelope(message)
+    if late.is_acknowledgement(message):
+        return found
     plan = plan_for(message.type, site)
     if message.header.text(9) and plan is None:
         found.append(Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),)))

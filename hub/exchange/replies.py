@@ -14,7 +14,7 @@ from adapters.transports import Answer
 from canonical.errors import Conflict, NotFound, PonteError, TryLater
 from canonical.identity import bytes_number, new_id
 from canonical.problem import Problem
-from hub.exchange import handlers, lanes, partners
+from hub.exchange import handlers, lanes, late, partners
 from hub.exchange.handlers import Reply
 from hub.exchange.lanes import Lease, LeaseLost
 from hub.store.database import Transaction
@@ -62,6 +62,10 @@ async def _record(world: World, tenant: Tenant, tx: Transaction, item: Item, out
     reply_id = await keep(tx, item.partner.id, answer, "TRANSFORMED")
     status, code = ("SENT", None) if accepted else ("ERROR", answer.code)
     await close(tx, item.id, item.message_id, status, code, reply_id)
+    if answer.awaits:  # the handler is called with what the application says
+        waits = "UPDATE delivery SET application = $3 WHERE tenant_id = $1 AND id = $2"
+        await tx.run(waits, item.id, late.WAITING)
+        return
     reply = Reply(
         content=answer.content,
         message_id=reply_id,

@@ -157,6 +157,7 @@ delivery = tenant_table(
     flag("in_doubt"),
     string("purpose", default="{}"),
     identity("reply_id", optional=True),
+    string("application", default=""),
     string("last_error", optional=True),
     moment("created_at", now=True),
     moment("finished_at", optional=True),

@@ -1,0 +1,75 @@
+"""A certificate authority for one test, with server and client certificates; nothing of it is trusted elsewhere."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+class Authority:
+    def __init__(self, title: str = "Autoridade de Teste") -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = name(title)
+        builder = self._builder(self.name, self.key.public_key())
+        self.certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
+            self.key, hashes.SHA256()
+        )
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW)
+            .not_valid_after(NOW + datetime.timedelta(days=3650))
+        )
+
+    def issue(self, subject: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(subject)]
+        builder = self._builder(name(subject), key.public_key())
+        return key, builder.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(
+            self.key, hashes.SHA256()
+        )
+
+    def p12(self, subject: str, password: str = "x") -> bytes:
+        key, certificate = self.issue(subject)
+        return pkcs12.serialize_key_and_certificates(
+            b"x", key, certificate, [self.certificate], serialization.BestAvailableEncryption(password.encode())
+        )
+
+    def server(self, folder: Path, *, clients: bool) -> ssl.SSLContext:
+        key, certificate = self.issue("servidor.teste")
+        file = folder / "server.pem"
+        file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        if clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=self.pem)
+        return context
