@@ -15,14 +15,22 @@ from typing import Any
 
 from adapters.quirks import QUIRKS
 from adapters.transports import Means, Transport, acknowledging
+from adapters.transports.drop import DropTransport
 from adapters.transports.mllp import MllpTransport
 from adapters.transports.soap import SoapTransport
 from canonical.errors import Misconfigured
 
 HERE = Path(__file__).resolve().parent
 KINDS = {"payers": "payer", "labs": "lab"}
-TRANSPORTS: dict[str, Callable[[Means], Transport]] = {"mllp": MllpTransport, "soap": SoapTransport}
+TRANSPORTS: dict[str, Callable[[Means], Transport]] = {
+    "folder": DropTransport,
+    "mllp": MllpTransport,
+    "sftp": DropTransport,
+    "soap": SoapTransport,
+}
 TRANSPORT_SETTINGS = {
+    "folder": {"kind", "path", "suffix"},
+    "sftp": {"kind", "path", "suffix", "host", "port", "user", "secret", "host_key", "timeout_s"},
     "mllp": {"kind", "host", "port", "timeout_s", "connect_timeout_s", "tls", "certificate", "trust"},
     "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate", "trust"},
 }

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from api.board import Board
+from api.collector import Collector
 from canonical.errors import Misconfigured
 from hub.exchange import memory, scheduler, worker
 from hub.exchange.keep import Keeper
@@ -46,7 +47,11 @@ async def _doors(world: World, stop: asyncio.Event) -> None:
     keeper = Keeper(world.database, world.bell.ring)
     board = Board(world, keeper)
     await board.start()
-    aside = [asyncio.create_task(board.follow(stop)), asyncio.create_task(scheduler.run(world, stop))]
+    aside = [
+        asyncio.create_task(Collector(world, keeper).follow(stop)),
+        asyncio.create_task(board.follow(stop)),
+        asyncio.create_task(scheduler.run(world, stop)),
+    ]
     try:
         await _http(world, keeper, stop)
     finally:
@@ -60,9 +65,10 @@ async def _api(world: World, stop: asyncio.Event) -> None:
 
 
 async def _mllp(world: World, stop: asyncio.Event) -> None:
-    board = Board(world, Keeper(world.database, world.bell.ring))
+    keeper = Keeper(world.database, world.bell.ring)
+    board = Board(world, keeper)
     await board.start()
-    await board.follow(stop)
+    await asyncio.gather(board.follow(stop), Collector(world, keeper).follow(stop))
     await board.close()
 
 

@@ -23,6 +23,7 @@ class Settings:
     http_port: int = 8080
     mllp_port: int = 2575
     public_url: str = ""
+    exchange_root: str = ""
     pool_size: int = 8
     workers: int = 1
     max_message_bytes: int = 80 * 1024 * 1024
@@ -40,13 +41,18 @@ class Settings:
         return self.data / "logs"
 
     @property
+    def folders(self) -> Path:
+        """Where the folders lie that tenants pick up from and drop into, one subfolder for each tenant."""
+        return Path(self.exchange_root).resolve() if self.exchange_root else self.data / "exchange"
+
+    @property
     def base_url(self) -> str:
         """Where partners reach the HTTP doors."""
         return self.public_url or f"http://{self.host}:{self.http_port}"
 
 
 _NUMBERS = {"http_port", "mllp_port", "pool_size", "workers", "max_message_bytes"}
-_TEXTS = {"database_url", "owner_database_url", "redis_url", "host", "public_url"}
+_TEXTS = {"database_url", "owner_database_url", "redis_url", "host", "public_url", "exchange_root"}
 
 
 def from_environment(environment: Mapping[str, str], *, data: Path | None = None) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from canonical.errors import TryLater
@@ -23,7 +24,7 @@ class Call:
     """One thing to send: the exact bytes, the key that stays the same over all attempts, and how it is addressed.
 
     `control_id` is the MSH-10 the answer must name; `operation` chooses among a partner's addresses, `action` is the
-    SOAPAction.
+    SOAPAction, `name` the name of the file it becomes.
     """
 
     content: bytes
@@ -31,6 +32,7 @@ class Call:
     operation: str = ""
     control_id: str = ""
     action: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,8 @@ class Means:
     """What a transport gets from the hub: its settings, whether private addresses are allowed, and a TLS context.
 
     `acknowledge` is how the partner answers (`adapters.transports.acknowledging`); `stray` takes what comes unasked and
-    returns what is said to it; `secret` opens what the transport logs in with.
+    returns what is said to it; `secret` opens what the transport logs in with; `root` is the folder that a tenant's
+    folders lie in.
     """
 
     settings: Mapping[str, Any]
@@ -76,3 +79,4 @@ class Means:
     acknowledge: Mapping[str, Any] = field(default_factory=dict)
     stray: Callable[[bytes], Awaitable[bytes]] | None = None
     secret: Mapping[str, str] = field(default_factory=dict)
+    root: Path | None = None

@@ -18,10 +18,11 @@ from functools import cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from canonical.errors import Refused
+from canonical.errors import Misconfigured, Refused
 from canonical.problem import Problem
 from hl7 import charset
 from hub.channels.document import Destination, Document, Filter
+from hub.exchange import cron
 from mappings.toml_lines import line_of, lines_of
 
 _WORDS = {str: "string", int: "integer", float: "float", bool: "boolean"}
@@ -231,7 +232,21 @@ def _settings(found: Document) -> Together:
 def _pickup(found: Document) -> Together:
     needed = {"folder": ("path",), "sftp": ("path", "host", "user", "secret", "host_key")}.get(found.door, ())
     missing = [name for name in needed if not getattr(found.pickup, name)]
-    return [(f"pickup.{name}", "missing", {}) for name in missing]
+    faults: Together = [(f"pickup.{name}", "missing", {}) for name in missing]
+    if found.pickup.cron:
+        try:
+            cron.check(found.pickup.cron, found.zone or "UTC")
+        except Misconfigured:
+            faults.append(("pickup.cron", "form", {}))
+    for name in ("path", "processed", "failed"):
+        if found.door == "folder" and _leads_out(getattr(found.pickup, name)):
+            faults.append((f"pickup.{name}", "form", {}))
+    return faults
+
+
+def _leads_out(path: str) -> bool:
+    """Whether a folder of the tenant's own is named by more than a way down into it."""
+    return path.startswith(("/", "~", "\\")) or ".." in path.replace("\\", "/").split("/")
 
 
 def _charset(name: str) -> bool:

@@ -13,7 +13,7 @@ from hub.channels import matching
 from hub.exchange import forward, orders
 from hub.exchange.channels import Channel
 from hub.exchange.partners import Partner, partners_of
-from hub.exchange.receive import judge, verdict
+from hub.exchange.receive import judge, take
 from hub.records import offline
 from hub.store.database import Transaction
 from mappings.engine import translate
@@ -30,7 +30,7 @@ class Trial:
     channel: str = ""
     version: int = 0
     status: str = "ERROR"
-    acknowledgement: str = "AE"
+    acknowledgement: str = ""
     lane: str = ""
     bundle: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -87,20 +87,19 @@ def matched(channels: Sequence[Channel], raw: bytes) -> Channel | None:
 def tried(raw: bytes, channel: Channel, labs: Sequence[Partner] = ()) -> Trial:
     """The fate of `raw` at `channel`."""
     message, problems = judge(raw, channel)
-    found = Trial(channel=channel.name, version=channel.version, problems=problems)
+    taken, document = take(channel, raw), channel.document
+    found = Trial(
+        channel=channel.name,
+        version=channel.version,
+        status=taken.incoming.status,
+        acknowledgement="" if taken.silent else taken.code,
+        problems=problems,
+    )
     if message is None:
-        found.acknowledgement = verdict(problems)
         return found
-    document = channel.document
-    found.type, found.control_id = message.type, message.control_id
-    found.acknowledgement = verdict(problems)
-    found.lane = document.lane
-    if found.acknowledgement != "AA":
+    found.type, found.control_id, found.lane = message.type, message.control_id, document.lane
+    if found.status != "RECEIVED":
         return found
-    if matching.decision(document, message) == "skip":
-        found.status, found.acknowledgement = "FILTERED", document.acknowledge.filtered
-        return found
-    found.status = "RECEIVED"
     if document.records:
         _map(found, message, channel)
     failed = bool(blocking(found.problems))

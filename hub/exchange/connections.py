@@ -81,6 +81,7 @@ class Connections:
             acknowledge=partner.settings.get("acknowledge") or {},
             stray=stray,
             secret=await self._opened(tenant, settings["secret"]) if settings.get("secret") else {},
+            root=self._world.settings.folders / tenant.slug,
         )
         return registry.transport(means)
 

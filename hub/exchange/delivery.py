@@ -189,7 +189,7 @@ class Courier:
         """The partner's answer, and whether it came from asking instead of sending."""
         if not item.partner.active:
             raise Misconfigured("the partner is switched off", code="partner.inactive")
-        kind = {"mllp": "hl7"}.get(item.partner.settings["transport"]["kind"], "soap")
+        kind = {"mllp": "hl7"}.get(item.partner.settings.get("transport", {}).get("kind", ""), "soap")
         if item.doubtful and kind == "hl7" and (told := await self._late(tenant, item)) is not None:
             return told, True
         transport = await self._connections.transport(tenant, item.partner, item.lane_id)
@@ -255,4 +255,11 @@ class Courier:
 
 
 def _call(item: Item, content: bytes, key: str, action: str) -> Call:
-    return Call(content=content, key=key, operation=item.operation, control_id=item.control_id, action=action)
+    return Call(
+        content=content,
+        key=key,
+        operation=item.operation,
+        control_id=item.control_id,
+        action=action,
+        name=item.purpose.get("file", ""),
+    )

@@ -107,6 +107,8 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
         silent = (bool(owes) and not wanted.accept) or not ack.due(wanted.accept or wanted.application, code == "AA")
     if wanted.accept:
         code = ack.ACCEPT[code]
+    if message is not None and late.is_acknowledgement(message) and not wanted.accept:
+        silent, owes = True, ""  # an answer is never answered, or two systems would answer each other for ever
     incoming = _incoming(channel, raw, message, problems, status)
     taken = Taken(dataclasses.replace(incoming, owes=owes) if owes else incoming, envelope, code, silent)
     return with_reply(taken)

@@ -59,9 +59,11 @@ async def record(world: World, tenant: Tenant, held: Lease, item: Item, outcome:
 async def _record(world: World, tenant: Tenant, tx: Transaction, item: Item, outcome: Outcome) -> None:
     answer = outcome.answer
     accepted = answer.verdict == "accepted"
-    reply_id = await keep(tx, item.partner.id, answer, "TRANSFORMED")
+    reply_id = await keep(tx, item.partner.id, answer, "TRANSFORMED") if answer.content else None
     status, code = ("SENT", None) if accepted else ("ERROR", answer.code)
     await close(tx, item.id, item.message_id, status, code, reply_id)
+    if reply_id is None:  # a file was written: nobody answers
+        return
     if answer.awaits:  # the handler is called with what the application says
         waits = "UPDATE delivery SET application = $3 WHERE tenant_id = $1 AND id = $2"
         await tx.run(waits, item.id, late.WAITING)

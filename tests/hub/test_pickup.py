@@ -1,0 +1,219 @@
+"""Files that are picked up: whole ones only, kept before they move, taken once, findings without values."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from channel_feed import partner, put, send
+from hl7_feed import adt, records, work_all
+
+from api import collector
+from api.collector import Collector
+from canonical.errors import Misconfigured, TryLater
+from hub.exchange import delivery, pickup
+from hub.exchange.keep import Keeper
+from hub.exchange.partners import save_partner
+from hub.exchange.pickup import Pickup
+from hub.world import Tenant, World, opened
+
+QUICK = "every_s = 0.1\nstable_s = 0.0\n"
+
+
+@pytest_asyncio.fixture
+async def world(cluster: Any, tmp_path: Path) -> AsyncIterator[World]:
+    """A world whose exchange folders lie in the test's own folder."""
+    settings = dataclasses.replace(cluster[0], exchange_root=str(tmp_path / "exchange"), allow_private_targets=True)
+    async with opened(settings, size=6) as found:
+        yield found
+
+
+def folder(world: World, tenant: Tenant) -> Path:
+    found = world.settings.folders / tenant.slug / "in"
+    found.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+async def taker(world: World, tenant: Tenant, more: str = QUICK) -> Pickup:
+    channel = await put(world, tenant, f'name = "files"\ndoor = "folder"\n[pickup]\npath = "in"\n{more}')
+    return Pickup(world, Keeper(world.database), channel)
+
+
+def names(place: Path, *under: str) -> list[str]:
+    target = place.joinpath(*under)
+    return sorted(p.name for p in target.iterdir() if p.is_file()) if target.exists() else []
+
+
+async def received(world: World, tenant: Tenant) -> list[tuple[str, int]]:
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows("SELECT control_id, receipts FROM message WHERE tenant_id = $1 ORDER BY id")
+    return [(row["control_id"], row["receipts"]) for row in rows]
+
+
+def a01(n: int) -> bytes:
+    return adt("A01", f"M{n}", f"V{n}", "20261122080000").encode()
+
+
+async def test_a_file_is_kept_worked_and_moved(world: World, tenant: Tenant) -> None:
+    place = folder(world, tenant)
+    (place / "a.hl7").write_bytes(a01(1) + a01(2))
+    (place / "notes.txt").write_bytes(b"not ours")
+    (place / ".b.hl7").write_bytes(a01(3))
+    own = await taker(world, tenant)
+    assert await own.look() == 1 and await own.look() == 0
+    assert (names(place), names(place, "processed"), names(place, "processing")) == (
+        [".b.hl7", "notes.txt"],
+        ["a.hl7"],
+        [],
+    )
+    await work_all(world, tenant)
+    assert len(await records(world, tenant, "Patient")) == 2
+
+
+async def test_a_batch_with_a_wrong_count_and_a_bad_message_goes_to_the_failed(world: World, tenant: Tenant) -> None:
+    place = folder(world, tenant)
+    bad = a01(2).replace(b"ADT^A01", b"XXX^X01")
+    (place / "b.hl7").write_bytes(b"FHS|^~\\&\rBHS|^~\\&\r" + a01(1) + bad + b"BTS|3\rFTS|1\r")
+    await (await taker(world, tenant)).look()
+    assert names(place, "failed") == ["b.hl7", "b.hl7.findings.jsonl"] and names(place, "processed") == []
+    text = (place / "failed" / "b.hl7.findings.jsonl").read_text(encoding="utf-8")
+    summary, *lines = [json.loads(line) for line in text.splitlines()]
+    assert (summary["messages"], summary["failed"]) == (2, 2)
+    codes = {(line["message"], finding["code"]) for line in lines for finding in line["findings"]}
+    assert {(2, "type.unmapped"), (0, "structure.batch-count")} <= codes
+    assert "Souza" not in text and "M2" not in text, "places and codes, never values"
+    assert len(await received(world, tenant)) == 2, "what is good in it is kept all the same"
+
+
+async def test_an_empty_and_a_foreign_file_fail(world: World, tenant: Tenant) -> None:
+    place = folder(world, tenant)
+    (place / "empty.hl7").write_bytes(b"")
+    (place / "photo.hl7").write_bytes(os.urandom(2000))
+    await (await taker(world, tenant)).look()
+    assert [n for n in names(place, "failed") if not n.endswith("jsonl")] == ["empty.hl7", "photo.hl7"]
+
+
+async def test_a_growing_file_is_left_until_it_is_whole(world: World, tenant: Tenant) -> None:
+    place, whole = folder(world, tenant), a01(1) + a01(2)
+    own = await taker(world, tenant, "every_s = 0.1\nstable_s = 0.15\n")
+    for part in (whole[:100], whole[100:500], whole[500:]):
+        with (place / "a.hl7").open("ab") as file:
+            file.write(part)
+        assert await own.look() == 0
+        await asyncio.sleep(0.08)
+    await asyncio.sleep(0.2)
+    assert await own.look() == 1 and len(await received(world, tenant)) == 2
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+async def test_a_crash_loses_and_doubles_nothing(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """The process ends after some messages of a file: the next one takes it up, resends are recognised."""
+    place = folder(world, tenant)
+    (place / "a.hl7").write_bytes(a01(1) + a01(2) + a01(3))
+    real, calls = pickup.receive, [0]
+
+    async def failing(*given: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] > after:
+            raise TryLater("the power went off")
+        return await real(*given, **named)
+
+    monkeypatch.setattr(pickup, "receive", failing)
+    own = await taker(world, tenant)
+    with pytest.raises(TryLater):
+        await own.look()
+    assert names(place, "processing") == ["a.hl7"]
+    monkeypatch.setattr(pickup, "receive", real)
+    assert await (await taker(world, tenant)).look() == 1
+    assert [receipts for _, receipts in await received(world, tenant)] == [2] * after + [1] * (3 - after)
+    assert names(place, "processed") == ["a.hl7"]
+
+
+async def test_the_same_file_again_changes_nothing_and_overwrites_nothing(world: World, tenant: Tenant) -> None:
+    place, content = folder(world, tenant), a01(1)
+    own = await taker(world, tenant)
+    for _ in range(3):
+        (place / "a.hl7").write_bytes(content)
+        await own.look()
+    assert names(place, "processed") == ["a.hl7", "a.hl7.2", "a.hl7.3"]
+    assert [receipts for _, receipts in await received(world, tenant)] == [3]
+
+
+async def test_two_processes_take_a_file_once(world: World, tenant: Tenant) -> None:
+    place = folder(world, tenant)
+    for n in range(20):
+        (place / f"{n:02}.hl7").write_bytes(a01(n))
+    one, two = await taker(world, tenant), await taker(world, tenant)
+    for _ in range(3):
+        await asyncio.gather(one.look(), two.look())
+    assert len(names(place, "processed")) == 20
+    assert [receipts for _, receipts in await received(world, tenant)] == [1] * 20
+
+
+async def test_delete_instead_of_move_and_a_limit_of_size(world: World, tenant: Tenant) -> None:
+    place = folder(world, tenant)
+    (place / "a.hl7").write_bytes(a01(1))
+    (place / "big.hl7").write_bytes(a01(2) + b"ZZZ|" + b"x" * 5000 + b"\r")
+    await (await taker(world, tenant, QUICK + 'then = "delete"\nmost_bytes = 3000\n')).look()
+    assert names(place, "processed") == [] and names(place) == []
+    assert names(place, "failed") == ["big.hl7", "big.hl7.findings.jsonl"]
+
+
+async def test_a_link_out_of_the_folder_is_not_followed(world: World, tenant: Tenant, tmp_path: Path) -> None:
+    place, secret = folder(world, tenant), tmp_path / "secret.hl7"
+    secret.write_bytes(a01(9))
+    (place / "a.hl7").symlink_to(secret)
+    own = await taker(world, tenant)
+    assert await own.look() == 0 and await received(world, tenant) == []
+    (place / "processing").rmdir()
+    (place / "processing").symlink_to(tmp_path)
+    with pytest.raises(Misconfigured):
+        await own.look()
+
+
+@pytest.mark.parametrize("path", ["../other/in", "/etc", "~", "a/../../b"])
+async def test_a_folder_outside_of_the_tenants_own_is_refused(world: World, tenant: Tenant, path: str) -> None:
+    from hub.channels.reading import Faulty
+
+    with pytest.raises(Faulty):
+        await put(world, tenant, f'name = "files"\ndoor = "folder"\n[pickup]\npath = "{path}"\n')
+
+
+async def test_the_collector_follows_the_channels(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(collector, "TICK_SECONDS", 0.02)
+    place, stop = folder(world, tenant), asyncio.Event()
+    task = asyncio.create_task(Collector(world, Keeper(world.database)).follow(stop))
+    await put(world, tenant, f'name = "files"\ndoor = "folder"\n[pickup]\npath = "in"\n{QUICK}')
+    (place / "a.hl7").write_bytes(a01(1))
+    async with asyncio.timeout(10):
+        while names(place, "processed") != ["a.hl7"]:
+            await asyncio.sleep(0.02)
+    stop.set()
+    await task
+
+
+async def test_a_folder_as_destination_gets_whole_files(world: World, tenant: Tenant) -> None:
+    to = await partner(world, tenant, "dw", 1)
+    to.settings["transport"] = {"kind": "folder", "path": "out"}
+    async with world.transaction(tenant) as tx:
+        await save_partner(tx, to)
+    place = world.settings.folders / tenant.slug / "out"
+    place.mkdir(parents=True)
+    text = 'name = "x"\ndoor = "mllp"\n[[destinations]]\nname = "dw"\npartner = "dw"\n'
+    sent = [a01(n) for n in range(3)]
+    await send(world, tenant, await put(world, tenant, text), *sent)
+    assert await delivery.work(world, tenant) == 3
+    files = sorted(place.iterdir())
+    assert sorted(file.read_bytes() for file in files) == sorted(sent) and all(f.suffix == ".hl7" for f in files)
