@@ -10,9 +10,11 @@ from canonical.problem import Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """Empty fields ask for nothing. `hash_encoding` is `declared`, `iso-8859-1` or `utf-8`; `known_operator` accepts
-    a registro ANS the register does not list; `tolerance_cents` lets an item total differ by rounding; `levels`
-    overrides the severity of a finding by its code.
+    """Empty fields and zeros ask for nothing. `hash_encoding` is `declared`, `iso-8859-1` or `utf-8`; `known_operator`
+    accepts a registro ANS the register does not list; `tolerance_cents` lets an item total differ by rounding;
+    `levels` overrides the severity of a finding by its code, and switches on those that are off by default;
+    `until` tells to which day (ISO) the operator takes a version; `days` how old an item may be when it is sent;
+    `largest_bytes` how large a file.
     """
 
     version: str = ""
@@ -20,4 +22,7 @@ class Contract:
     hash_encoding: str = "declared"
     known_operator: bool = False
     tolerance_cents: int = 0
+    days: int = 0
+    largest_bytes: int = 0
+    until: Mapping[str, str] = field(default_factory=dict)
     levels: Mapping[str, Severity] = field(default_factory=dict)

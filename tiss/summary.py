@@ -1,78 +1,78 @@
-"""A readable summary of a message, for a person at a screen: header, guides with their lines, or the answer."""
+"""A readable summary of a message, for a person at a screen: header, then guides with their lines, or the body."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import epilogo, replies, transactions
-from tiss.amounts import text as money
-from tiss.message import Tiss, place
+from tiss import epilogo, transactions
+from tiss.message import Tiss
 from tiss.message import read as read_message
-from tiss.rules import extract
-from tiss.rules.case import Findings, Guide
-from tiss.rules.identifiers import Checker
-from tiss.versions import installed
+from tiss.rules.layout import Unit
+from tiss.rules.message import extract
 
-_QUIET = frozenset(("where", "problems"))
+LONGEST = 120
+MOST = 5000
+_LINE = ("sequence", "expense", "date", "table", "code", "tooth", "face", "quantity", "unit", "total")
 
 
 def of(raw: bytes) -> list[str] | Problem:
     """The lines of a summary, or why the message cannot be read."""
     message = read_message(raw)
-    return message if isinstance(message, Problem) else list(_lines(message))
+    return message if isinstance(message, Problem) else list(_lines(message, raw))
 
 
-def _lines(message: Tiss) -> Iterator[str]:
+def _lines(message: Tiss, raw: bytes) -> Iterator[str]:
     top = "cabecalho/identificacaoTransacao"
-    yield f"  TISS {message.version or '?'}  {message.transaction or '?'}  ({message.encoding})"
+    form = "web service" if message.service else "arquivo"
+    yield f"  TISS {message.version or '?'}  {message.transaction or '?'}  ({message.encoding}, {form})"
     registered = f"{message.text(f'{top}/dataRegistroTransacao')} {message.text(f'{top}/horaRegistroTransacao')}"
     yield f"  sequencial {message.text(f'{top}/sequencialTransacao')}  em {registered}"
     for end in ("origem", "destino"):
         node = message.find(f"cabecalho/{end}")
         texts = [str(text).strip() for text in node.itertext() if str(text).strip()] if node is not None else []
         yield f"  {end}: {' '.join(texts) or '-'}"
+    if failure := message.text("cabecalho/falhaNegocio"):
+        yield f"  falhaNegocio {failure}"
     yield f"  hash {epilogo.stated(message.root) or '-'}"
     body = transactions.body_of(message)
-    container = body.find(extract.BATCH) if body is not None else None
-    if body is not None and container is not None:
-        yield from _batch(body, container, message)
-        return
-    for answer in replies.of(message).answers:
-        yield from _value(answer, 1)
+    if body is None:
+        yield "  (sem corpo)"
+    elif body.find("{*}guiasTISS") is not None:
+        yield f"  lote {body.findtext('{*}numeroLote', '-')}"
+        for guide in extract(message, raw).whole.rows:
+            yield from _guide(guide)
+    else:
+        yield from _bounded(_tree(body, 1))
 
 
-def _batch(body: etree._Element, container: etree._Element, message: Tiss) -> Iterator[str]:
-    version = message.version if message.version in installed() else next(iter(installed()), "")
-    yield f"  lote {body.findtext('{*}numeroLote', '-')}"
-    for guide in extract.guides(container, place(container), version, Checker(version, Findings())):
-        yield from _guide(guide)
-
-
-def _guide(guide: Guide) -> Iterator[str]:
+def _guide(guide: Unit) -> Iterator[str]:
     texts = guide.texts
-    yield f"  guia {guide.position} {guide.kind} nº {texts.get('number', '-')}  total {texts.get('total', '-')}"
+    total = f"  total {texts['total']}" if "total" in texts else ""
+    yield f"  guia {guide.position} {guide.kind} nº {texts.get('number', '-')}{total}"
     for row in guide.rows:
-        told = [row.texts.get(role, "") for role in ("sequence", "date", "table", "code", "quantity", "unit", "total")]
-        yield "    " + "  ".join(text for text in told if text)
+        told = [row.texts.get(role, "") for role in _LINE]
+        if any(told):
+            yield "    " + "  ".join(text for text in told if text)
 
 
-def _value(value: Any, depth: int) -> Iterator[str]:
-    """A dataclass as indented lines; cents as decimal texts."""
-    pad = "  " * depth
-    yield f"{pad}{type(value).__name__}"
-    for field in dataclasses.fields(value):
-        found = getattr(value, field.name)
-        if field.name in _QUIET or found in ("", None, ()):
-            continue
-        if isinstance(found, tuple):
-            for item in found:
-                yield from _value(item, depth + 1)
-        elif field.name.endswith("cents"):
-            yield f"{pad}  {field.name.removesuffix('_cents')}: {money(found)}"
-        else:
-            yield f"{pad}  {field.name}: {found}"
+def _bounded(lines: Iterator[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        if number == MOST:
+            yield "  …"
+            return
+        yield line
+
+
+def _tree(node: etree._Element, depth: int) -> Iterator[str]:
+    """An element as indented lines `name: text`; long texts, such as documents, by their length."""
+    name = etree.QName(node).localname
+    inner = [child for child in node if isinstance(child.tag, str)]
+    text = "" if inner else epilogo.own_text(node).strip()
+    if len(text) > LONGEST:
+        text = f"({len(text)} caracteres)"
+    yield "  " * depth + (f"{name}: {text}" if text else name)
+    for child in inner:
+        yield from _tree(child, depth + 1)

@@ -99,6 +99,7 @@ FAULTS = [
         "table.not-in-force",
         f"{SADT}/{ITEM}[2]/procedimento/codigoProcedimento",
         guide=several((f"{ITEM}/1/dataExecucao", "2008-01-05"), ("dadosAutorizacao/dataAutorizacao", "2008-01-01")),
+        more=True,
     ),
     Fault(
         "expense of another kind",

@@ -14,7 +14,7 @@ from canonical.identifiers import is_registro_ans
 from schemas_xsd import catalogue
 from tiss import tables
 from tiss.rules.case import rules
-from tiss.rules.lines import parts
+from tiss.rules.sums import parts
 from tiss.tables import installed
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal
 
 from canonical.problem import Problem, Severity
 from tiss.contract import Contract
+from tiss.rules.layout import Unit
 from tiss.tables import Tables
 
 FOLDER = Path(__file__).resolve().parent
 MOST = 200
+OFF = "off"
 _CODE = re.compile(r"[0-9A-Za-z.]{1,10}\Z", re.ASCII)
 
 
@@ -46,48 +49,9 @@ class Rule:
     code: str
     rule: str
     kinds: tuple[str, ...]
-    severity: Severity
+    severity: Severity | Literal["off"]
     glosa: str
     source: str
-
-
-class Row(NamedTuple):
-    """One repeated line of a guide: its section's path, position and length of that section, texts by role."""
-
-    layout: Section
-    position: int
-    place: str
-    texts: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """Lines of one kind: where they stand in the guide and where each role stands in a line."""
-
-    role: str
-    path: str
-    paths: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guide:
-    """A guide reduced to what the rules ask: texts by role, and its lines."""
-
-    kind: str
-    position: int
-    place: str
-    paths: dict[str, str]
-    texts: dict[str, str]
-    rows: tuple[Row, ...]
-
-    def at(self, role: str) -> str:
-        """The place of a role in this guide, present or not."""
-        return f"{self.place}/{self.paths[role]}" if role in self.paths else self.place
-
-    def in_row(self, row: Row, role: str) -> str:
-        """The place of a role in a line."""
-        path = row.layout.paths.get(role)
-        return f"{row.place}/{path}" if path else row.place
 
 
 def shown(text: str) -> str:
@@ -95,25 +59,49 @@ def shown(text: str) -> str:
     return text if _CODE.match(text) else "?"
 
 
+def _outermost(unit: Unit) -> Unit:
+    while unit.parent is not None and unit.parent.parent is not None:
+        unit = unit.parent
+    return unit
+
+
 class Findings:
     """Collects findings by code; at most MOST of one code, so that a broken export stays readable."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels: Mapping[str, Severity] | None = None) -> None:
         self.problems: list[Problem] = []
+        self._levels = levels or {}
         self._count: Counter[str] = Counter()
 
     def add(self, code: str, where: str, /, **args: str | int) -> None:
-        """Record a finding with the severity and glosa its row says."""
+        """Record a finding with the severity and glosa its row says; one that is off must be asked for by contract."""
+        if self._silent(code):
+            return
+        row = rules().get(code) or rules().get(code.rpartition(".")[0])  # hash.wrong.utf-8 follows hash.wrong
         self._count[code] += 1
         if self._count[code] > MOST:
             return
-        row = rules().get(code) or rules().get(code.rpartition(".")[0])  # hash.wrong.utf-8 follows hash.wrong
         told = tuple((name, str(value)) for name, value in args.items())
         if row is None:
             self.problems.append(Problem(code, where, args=told))
         else:
             told += (("glosa", row.glosa),)
-            self.problems.append(Problem(code, where, level=row.severity, spec=row.source, args=told))
+            usual: Severity | None = None if row.severity == "off" else row.severity
+            level = self._levels.get(code) or usual
+            self.problems.append(Problem(code, where, level=level, spec=row.source, args=told))
+
+    def _silent(self, code: str) -> bool:
+        """Whether it is off and no contract asks for it, or was told of often enough."""
+        if self._count[code] > MOST:
+            self._count[code] += 1
+            return True
+        return code in off() and code not in self._levels
+
+    def at(self, code: str, unit: Unit, role: str, /, **args: str | int) -> None:
+        """Record a finding at a role of a unit, naming the unit as a person finds it."""
+        if self._silent(code):
+            return
+        self.add(code, unit.at(role), at=unit.label, guide=_outermost(unit).position, item=unit.number, **args)
 
     def close(self) -> list[Problem]:
         """All findings, with a note for each code that was cut off."""
@@ -122,6 +110,12 @@ class Findings:
                 args = (("code", code), ("count", str(count)), ("most", str(MOST)))
                 self.problems.append(Problem("more", "", args=args))
         return self.problems
+
+
+@cache
+def off() -> frozenset[str]:
+    """The codes nobody is told of unless a contract asks."""
+    return frozenset(code for code, rule in rules().items() if rule.severity == OFF)
 
 
 @cache

@@ -7,10 +7,11 @@ import re
 from lxml import etree
 
 from canonical.identifiers import is_registro_ans
+from schemas_xsd.catalogue import schema_sets
 from tiss import transactions
 from tiss.message import Tiss, place
 from tiss.rules.case import Findings, Given, shown
-from tiss.rules.lines import day
+from tiss.rules.items import day
 
 _TIME = re.compile(r"\d\d:\d\d:\d\d\Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,12}\Z")
@@ -100,7 +101,12 @@ def _numbers(message: Tiss, body: etree._Element | None, found: Findings) -> Non
 
 
 def version(message: Tiss, given: Given, found: Findings) -> None:
-    """header.version, header.version-absent, header.version-contract."""
+    """header.version-contract, header.version-expired."""
     stated, where = message.version, _at(message, "cabecalho/Padrao")
     if given.contract.version and stated != given.contract.version:
         found.add("header.version-contract", where, stated=shown(stated), right=given.contract.version)
+    known = schema_sets().get(stated)
+    until = given.contract.until.get(stated) or (known.accepted_until if known is not None else "")
+    on = given.today.isoformat() if given.today else ""
+    if until and on > until:
+        found.add("header.version-expired", where, stated=shown(stated), until=until)

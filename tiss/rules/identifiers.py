@@ -9,12 +9,10 @@ from functools import cache
 
 from lxml import etree
 
-from canonical.identifiers import is_cbo, is_cid10, is_cnes, is_cnpj, is_cpf, is_registro_ans
+from canonical.identifiers import is_cbo, is_cid10, is_cnes, is_cnpj, is_cns, is_cpf, is_registro_ans
 from tiss.message import place
 from tiss.rules.case import FOLDER, Findings
-from tiss.versions import NAMESPACE
 
-_NS = f"{{{NAMESPACE}}}"
 LETTERS_FROM = "4.03.00"
 _STATES = frozenset(re.findall("..", "11121314151617212223242526272829313233354142435051525398"))
 
@@ -27,32 +25,33 @@ def elements() -> dict[str, str]:
 
 
 class Checker:
-    """Judges identifiers of one message; `good` holds the (check, text) pairs that passed."""
+    """Judges identifiers of one message, each distinct value once."""
 
     def __init__(self, version: str, found: Findings) -> None:
-        self.good: set[tuple[str, str]] = set()
         self._letters = _ordered(version) >= _ordered(LETTERS_FROM)
         self._found = found
 
-    def judge(self, check: str, text: str, node: etree._Element) -> None:
-        """Record a finding for a wrong identifier; blanks are another rule's business."""
+    def all(self, identifiers: list[tuple[str, str, int]], leaves: Callable[[], list[etree._Element]]) -> None:
+        """Record a finding for each wrong one; `identifiers` are (check, text, position of its element), `leaves`
+        gives the elements by position.
+        """
+        wrong = {
+            pair: code for pair in {(check, text) for check, text, _ in identifiers} if (code := self.judge(*pair))
+        }
+        if not wrong:
+            return
+        elements = leaves()
+        for check, text, position in identifiers:
+            if (check, text) in wrong:
+                self._found.add(wrong[check, text], place(elements[position]))
+
+    def judge(self, check: str, text: str) -> str:
+        """The code of what is wrong with an identifier; empty for a good one and for a blank."""
         value = text.strip()
         code = "" if not value else _CODES[check](value)
         if not code and check == "cnpj" and not self._letters and not value.isdigit():
             code = "identifier.cnpj-letters"
-        if code:
-            self._found.add(code, place(node))
-        else:
-            self.good.add((check, text))
-
-    def everywhere(self, root: etree._Element) -> None:
-        """Judge every identifier below `root`."""
-        known = {_NS + name: check for name, check in elements().items()}
-        for node in root.iter(*known):
-            text = node.text or ""
-            check = known[str(node.tag)]
-            if (check, text) not in self.good:
-                self.judge(check, text, node)
+        return code
 
 
 def _ordered(version: str) -> tuple[int, ...]:
@@ -73,5 +72,6 @@ _CODES: dict[str, Callable[[str], str]] = {
     "cbo": lambda value: "" if is_cbo(value) else "identifier.cbo",
     "uf": lambda value: "" if value in _STATES else "identifier.uf",
     "cid": _cid,
+    "cns": lambda value: "" if is_cns(value) else "identifier.cns-digits",
     "registro-ans": lambda value: "" if is_registro_ans(value) else "identifier.registro-ans",
 }

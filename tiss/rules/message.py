@@ -1,32 +1,60 @@
-"""Runs every rule over a parsed message: texts, hash, header, each guide, the batch; gives facts and findings."""
+"""Runs every rule over a parsed message: texts, hash, header, each unit of the body; gives facts and findings."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import epilogo, shapes, transactions
+from tiss import shapes, transactions
 from tiss.amounts import cents
 from tiss.amounts import text as money
 from tiss.message import Tiss, place
 from tiss.reading import value
-from tiss.rules import extract, hashes, header, lines, texts
-from tiss.rules.case import Findings, Given, Guide
+from tiss.rules import checks, fragments, hashes, header, items, marked, papers, payer, people, sums, texts
+from tiss.rules.case import Findings, Given, off, rules
+from tiss.rules.fragments import Extract
 from tiss.rules.hashes import Hash
 from tiss.rules.identifiers import Checker
+from tiss.rules.layout import Unit, sections
 from tiss.versions import NAMESPACE
 
 LARGEST_BATCH = 100
-KEPT = 4 * 1024 * 1024
+Function = Callable[[Unit, Given, Findings], None]
+Plan = tuple[tuple[Function, ...], checks.Checks | None, tuple[sums.Total, ...]]
 # where a body that is no batch states its total
 _TOTALS = (
     "protocoloRecebimento/detalheProtocolo/valorTotalProtocolo",
     "protocoloRecebimento/valorTotalRecursado",
     "demonstrativoAnaliseConta/valorInformadoGeral",
+    "demonstrativoPagamento/totaisDemonstrativo/totaisLiquidosDemonstrativo/valorLiberadoDemonstrativo",
+    "demonstrativoPagamentoOdonto/valorRecebidoDemonstrativo",
     "guiaRecursoGlosa/valorTotalRecursado",
+    "guiaRecursoGlosaOdonto/valorTotalRecursado",
+    "reciboGlosa/valorTotalAcatado",
+    "reciboGlosaOdonto/valorTotalAcatado",
+    "solicitacaoOdontologia/valorTotalProc",
 )
+FUNCTIONS: dict[str, Function] = {
+    "sums": sums.sums,
+    "dental": sums.dental,
+    "sequence": items.sequence,
+    "dates": items.dates,
+    "duplicates": items.duplicates,
+    "codes": items.codes,
+    "opme": items.opme,
+    "team": items.team,
+    "patient": people.patient,
+    "mixed": people.mixed,
+    "teeth": people.teeth,
+    "document": papers.document,
+    "appeal": papers.appeal,
+    "denied": papers.denied,
+    "late": payer.late,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,76 +67,126 @@ class Facts:
     problems: tuple[Problem, ...]
 
 
+@cache
+def functions(section: str) -> tuple[Function, ...]:
+    """What runs on a unit of this section: rules with a function, then its rows of `checks.csv` and `totals.csv`."""
+    asked = {row.rule for row in rules().values() if section in row.kinds}
+    return tuple(function for name, function in FUNCTIONS.items() if name in asked)
+
+
 def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bool) -> Facts:
     """Facts and findings of a message; `known` are the places the schema told of, `valid` whether it found nothing."""
-    found = Findings()
-    parts = epilogo.leaf_parts(message.root, valid=valid)
-    text = "".join(parts)
-    # while these are held, lxml need not make each element's proxy again for every walk over a message of usual size
-    elements = list(message.root.iter()) if len(raw) <= KEPT else message.root.iter()
+    found = Findings(given.contract.levels)
+    read = extract(message, raw)
+    text = "".join(read.parts)
     texts.check(message, raw, text, found)
-    table = shapes.of(given.version, service=message.service) if given.version else None
-    if valid and not any(map(str.isspace, parts)):  # then only what the schema lets be empty can be
-        suspects = message.root.iter(*texts.may_be_empty(given.version, service=message.service))
-        texts.blanks(suspects, known, table, found)
-    else:
-        texts.blanks(elements, known, table, found)
+    if read.blank or any(map(str.isspace, read.parts)):
+        table = shapes.of(given.version, service=message.service) if given.version else None
+        texts.blanks(message.root.iter(), known, table, found)
     stamp = hashes.check(message, raw, text, given, found)
     header.version(message, given, found)
     header.check(message, given, found)
-    checker = Checker(given.version or message.version, found)
-    body = transactions.body_of(message)
-    container = body.find(extract.BATCH) if body is not None else None
-    if container is None:
-        checker.everywhere(message.root)
-        return Facts(guides=0, total=_total(body), hash=stamp, problems=tuple(found.close()))
-    checker.everywhere(message.root[0])
-    registered = lines.day(message.text("cabecalho/identificacaoTransacao/dataRegistroTransacao"))
-    guides, total = _batch(container, message, replace(given, registered=registered), checker, found)
+    payer.size(raw, given, found)
+    registered = items.day(message.text("cabecalho/identificacaoTransacao/dataRegistroTransacao"))
+    given = replace(given, registered=registered)
+    Checker(given.version or message.version, found).all(read.identifiers, partial(marked.leaves, message.root))
+    guides, total = body(read.whole, header.operator_of(message), given, {}, found)
+    inner = transactions.body_of(message)
+    batch = inner.find(f"{{{NAMESPACE}}}guiasTISS") if inner is not None else None
+    if batch is None:
+        return Facts(guides=0, total=_total(inner), hash=stamp, problems=tuple(found.close()))
+    if guides > LARGEST_BATCH:
+        found.add("table.too-many-guides", place(batch), count=guides)
     if not valid:
-        _one_procedure(container, found)
+        one_procedure(batch, found)
     return Facts(guides=guides, total=money(total), hash=stamp, problems=tuple(found.close()))
 
 
-def _total(body: etree._Element | None) -> str:
-    if body is None:
+def extract(message: Tiss, raw: bytes) -> Extract:
+    """The units, leaf texts and identifiers of a message."""
+    try:
+        return fragments.extract(marked.of(message, raw), message.root)
+    except fragments.Unmatched:
+        return fragments.extract(marked.spelled(message.root), message.root)
+
+
+def _total(inner: etree._Element | None) -> str:
+    if inner is None:
         return money(0)
-    stated = (cents(text) for path in _TOTALS if (text := value(body, path)))
+    stated = (cents(text) for path in _TOTALS if (text := value(inner, path)))
     return money(next((amount for amount in stated if amount is not None), 0))
 
 
-def _batch(
-    container: etree._Element, message: Tiss, given: Given, checker: Checker, found: Findings
+def body(
+    whole: Unit, operator: str, given: Given, seen: dict[tuple[str, ...], int], found: Findings
 ) -> tuple[int, int]:
-    operator = header.operator_of(message)
-    numbers: dict[str, int] = {}
+    """Run the rules over all units; how many guides there are and what they amount to, in cents.
+
+    `seen` holds the keys of guides that were read before, when a message comes in pieces.
+    """
     count = total = 0
-    for guide in extract.guides(container, place(container), given.version, checker):
-        count += 1
-        for function in lines.functions(guide.kind):
-            function(guide, given, found)
-        stated = guide.texts.get("operator", "").strip()
+    plans = _plans(off().intersection(given.contract.levels))
+    for unit in whole.rows:
+        if "guiasTISS" in unit.path:
+            count += 1
+            total += _stated(unit)
+        stated = unit.texts.get("operator", "").strip()
         if stated and operator and stated != operator:
-            found.add("header.guide-operator", guide.at("operator"), guide=guide.position, right=operator)
-        number = guide.texts.get("number", "").strip()
-        if number and number in numbers:
-            found.add("duplicate.guide", guide.at("number"), guide=guide.position, first=numbers[number])
-        numbers.setdefault(number, guide.position)
-        total += _stated(guide)
-    if count > LARGEST_BATCH:
-        found.add("table.too-many-guides", place(container), count=count)
+            code = "header.guide-operator" if "guiasTISS" in unit.path else "header.body-operator"
+            found.at(code, unit, "operator", right=operator)
+        _unit(unit, given, found, plans)
+    checks.same(whole, seen, found)
     return count, total
 
 
-def _one_procedure(container: etree._Element, found: Findings) -> None:
+def _unit(unit: Unit, given: Given, found: Findings, plans: dict[str, Plan]) -> None:
+    name = unit.section.name
+    known = plans.get(name)
+    if known is not None:
+        asked, table, totals = known
+        for function in asked:
+            function(unit, given, found)
+        if table is not None:
+            for check in table.called(unit):
+                check.run(unit, given, found)
+        for total in totals:
+            total.check(unit, found)
+    if unit.rows:
+        if name in _with_twins():
+            checks.same(unit, {}, found)
+        for row in unit.rows:
+            _unit(row, given, found, plans)
+
+
+@cache
+def _plans(wanted: frozenset[str]) -> dict[str, Plan]:
+    """What runs on the units of each section; sections with nothing to run are left out."""
+    found: dict[str, Plan] = {}
+    for name in sections():
+        plan = (functions(name), checks.checks(wanted).get(name), sums.totals().get(name, ()))
+        if any(plan):
+            found[name] = plan
+    return found
+
+
+@cache
+def _with_twins() -> frozenset[str]:
+    """The sections that hold units which may not be alike."""
+    twins = checks.twins()
+    return frozenset(
+        name for name, section in sections().items() if any(child.name in twins for child in section.children.values())
+    )
+
+
+def one_procedure(batch: etree._Element, found: Findings) -> None:
     """table.one-procedure: what the schema refuses as unexpected, said in words (5057)."""
-    for position, visit in enumerate(container.findall(f"{{{NAMESPACE}}}guiaConsulta"), start=1):
+    for position, visit in enumerate(batch.findall(f"{{{NAMESPACE}}}guiaConsulta"), start=1):
         inner = visit.find(f"{{{NAMESPACE}}}dadosAtendimento")
         if inner is not None and len(inner.findall(f"{{{NAMESPACE}}}procedimento")) > 1:
-            found.add("table.one-procedure", place(inner), guide=position)
+            found.add("table.one-procedure", place(inner), guide=position, at=f"Guia {position}")
 
 
-def _stated(guide: Guide) -> int:
+def _stated(guide: Unit) -> int:
     """The guide's total as stated; that of a consulta stands in its only line."""
     if "total" in guide.texts:
         return cents(guide.texts["total"]) or 0

@@ -1,0 +1,122 @@
+"""Reading by markup: the quick way from bytes and the long way over the tree find the same, whatever the message."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import clean
+import made
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from shared_files import samples
+
+from tiss import epilogo, message, transactions
+from tiss.rules import fragments, marked
+from tiss.rules.layout import Unit
+
+
+def both(raw: bytes) -> tuple[fragments.Extract, fragments.Extract, bool]:
+    """The quick reading and the long one, and whether the quick way could be gone."""
+    parsed = message.read(raw)
+    assert isinstance(parsed, message.Tiss)
+    quick = marked._quickly(parsed, raw)
+    long = fragments.extract(marked.spelled(parsed.root), parsed.root)
+    assert "".join(long.parts) == epilogo.leaf_text(parsed.root)
+    return fragments.extract(quick or marked.spelled(parsed.root), parsed.root), long, quick is not None
+
+
+def facts(unit: Unit) -> list[tuple[str, str, dict[str, str]]]:
+    return [(inner.place, inner.label, inner.texts) for inner in unit.below()]
+
+
+def same(raw: bytes) -> bool:
+    one, two, quick = both(raw)
+    assert facts(one.whole) == facts(two.whole)
+    assert (one.parts, one.identifiers, one.blank) == (two.parts, two.identifiers, two.blank)
+    return quick
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(count=st.integers(1, 4), items=st.integers(1, 4), expenses=st.integers(0, 4), seed=st.integers(0, 99))
+def test_batches(count: int, items: int, expenses: int, seed: int) -> None:
+    assert same(clean.sadt_batch(count, items=items, expenses=expenses, seed=seed))
+
+
+@pytest.mark.parametrize("version", ["4.02.00", "4.03.00"])
+def test_every_sample(version: str) -> None:
+    for path in sorted((samples("tiss") / version).glob("*.xml")):
+        assert same(path.read_bytes()), path.name
+
+
+def test_places_are_those_of_the_tree() -> None:
+    raw = clean.sadt_batch(3)
+    parsed = message.read(raw)
+    assert isinstance(parsed, message.Tiss)
+    known = {message.place(node) for node in parsed.root.iter()}
+    one, _, _ = both(raw)
+    for unit in one.whole.below():
+        assert unit.place in known
+        assert all(unit.at(role) in known for role in unit.texts)
+
+
+VARIANTS = {
+    "comments": lambda raw: raw.replace(b"<ans:guiasTISS>", b"<!-- a --><ans:guiasTISS><?x y?>"),
+    "comment in a text": lambda raw: raw.replace(b"S2<", b"S<!-- x -->2<"),
+    "CDATA": lambda raw: raw.replace(b">S2<", b"><![CDATA[S2]]><"),
+    "no prefix": lambda raw: re.sub(rb"<(/?)ans:", rb"<\1", raw).replace(b"xmlns:ans", b"xmlns"),
+    "another prefix": lambda raw: raw.replace(b"ans:", b"t-4.x:").replace(b"xmlns:ans=", b"xmlns:t-4.x="),
+    "two prefixes": lambda raw: raw.replace(
+        b"<ans:CNES>2077485</ans:CNES>",
+        b'<b:CNES xmlns:b="http://www.ans.gov.br/padroes/tiss/schemas">2077485</b:CNES>',
+        1,
+    ),
+    "indented": lambda raw: re.sub(rb">(?=<ans:)", b">\r\n\t", raw),
+    "a tag in an attribute": lambda raw: raw.replace(b"<ans:numeroLote>", b"<ans:numeroLote x='a>b/>'>"),
+    "greater-than in a text": lambda raw: raw.replace(b">S2<", b">S>2<"),
+    "references": lambda raw: raw.replace(b">S2<", b">&#83;&amp;2<"),
+    "empty elements": lambda raw: raw.replace(b">S2<", b"><").replace(b"<ans:senha>A1</ans:senha>", b"<ans:senha/>"),
+    "UTF-16": lambda raw: raw.decode("latin-1").replace("ISO-8859-1", "UTF-16").encode("utf-16"),
+    "blank before the root": lambda raw: raw.replace(b"?>", b"?>\n\n  ", 1).replace(b"\n\n  \n", b"\n\n"),
+    "after the root": lambda raw: raw + b"\n<!-- end -->\n",
+    "signature": lambda raw: raw.replace(
+        b"</ans:mensagemTISS>",
+        b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignatureValue>abc</ds:SignatureValue>'
+        b"</ds:Signature></ans:mensagemTISS>",
+    ),
+    "strange elements": lambda raw: raw.replace(b"<ans:guiasTISS>", b"<ans:guiasTISS><x><ans:CNPJ>1</ans:CNPJ></x>"),
+}
+
+
+@pytest.mark.parametrize("change", VARIANTS.values(), ids=VARIANTS.keys())
+def test_variants(change: object) -> None:
+    raw = clean.sadt_batch(3)
+    changed = change(raw)  # type: ignore[operator]
+    assert changed != raw
+    same(changed)
+
+
+def test_every_transaction_in_both_forms() -> None:
+    for name in transactions.table():
+        for service in (False, True):
+            assert same(made.message(name, "4.03.00", service=service))
+
+
+def test_what_was_seen_before_is_read_the_same() -> None:
+    dice = random.Random(3)
+    first = clean.sadt_batch(5, seed=8)
+    before = facts(both(first)[0].whole)
+    for _ in range(20):
+        both(clean.sadt_batch(2, items=dice.randint(1, 9), expenses=dice.randint(0, 9)))
+    assert facts(both(first)[0].whole) == before
+
+
+def test_texts_of_other_markup_are_not_mixed() -> None:
+    parsed = etree.fromstring(clean.consulta_batch(1))
+    for node in list(parsed.iter("{*}numeroGuiaPrestador")):
+        node.getparent().remove(node)  # type: ignore[union-attr]
+    raw = etree.tostring(parsed, xml_declaration=True, encoding="ISO-8859-1")
+    assert isinstance(raw, bytes)
+    assert "number" not in both(raw)[0].whole.rows[0].texts

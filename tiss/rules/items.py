@@ -1,0 +1,156 @@
+"""Rules on the lines of a guide, request, annex or appeal: numbering, days, TUSS codes, repeated lines."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from tiss.rules.case import Findings, Given, shown
+from tiss.rules.layout import Unit
+from tiss.rules.sums import ITEMS, parts
+from tiss.tables import Tables
+
+FREE_TABLES = frozenset(("00", "90", "98"))
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
+
+
+@lru_cache(maxsize=4096)
+def day(text: str | None) -> str:
+    """The ISO day of an xs:date without zone; empty when it is none."""
+    return text.strip()[:10] if text and _DAY.match(text.strip()) else ""
+
+
+def sequence(guide: Unit, _given: Given, found: Findings) -> None:
+    """sum.sequence, duplicate.sequence, sum.linked: sequencialItem runs 1, 2, 3 … over all lines, each once."""
+    rows = [row for row in guide.rows if row.section.name in ITEMS]
+    texts = [row.texts.get("sequence", "") for row in rows]
+    seen: dict[int, Unit] = {}
+    if texts != [str(number) for number in range(1, len(rows) + 1)]:
+        for row, text in zip(rows, texts, strict=True):
+            if not text.strip().isdigit():
+                return
+            number = int(text)
+            if number in seen:
+                found.at("duplicate.sequence", row, "sequence")
+            seen.setdefault(number, row)
+        _hole(seen, found)
+    for row in rows:
+        linked = row.texts.get("linked")
+        if linked and (linked := linked.strip()).isdigit() and int(linked) not in (seen or range(1, len(rows) + 1)):
+            found.at("sum.linked", row, "linked")
+
+
+def _hole(seen: dict[int, Unit], found: Findings) -> None:
+    missing = next((n for n in range(1, len(seen) + 1) if n not in seen), 0)
+    if missing:
+        row = seen[min((n for n in seen if n > missing), default=max(seen))]
+        found.at("sum.sequence", row, "sequence", missing=missing)
+
+
+def dates(guide: Unit, given: Given, found: Findings) -> None:
+    """date.*: nothing done in the future or outside the stay, begin before end, authorisation before execution."""
+    texts = guide.texts
+    limit = given.last_day
+    first, last = day(texts.get("from")), day(texts.get("until"))
+    authorised, expires = day(texts.get("authorised")), day(texts.get("password-until"))
+    if first and last and (first, texts.get("from-time", "")) > (last, texts.get("until-time", "~")):
+        found.at("date.order", guide, "until")
+    for row in guide.rows:
+        get = row.texts.get
+        on = day(get("date"))
+        if on:
+            if limit and on > limit:
+                found.at("date.future", row, "date")
+            if (first and on < first) or (last and on > last):
+                found.at("date.stay", row, "date")
+            if expires and on > expires:
+                found.at("date.password", row, "date")
+            if on < authorised:
+                found.at("date.authorisation", row, "date")
+        begin, end = get("begin", ""), get("end", "")
+        if begin > end and _TIME.match(begin) and _TIME.match(end) and begin[8:] == end[8:]:
+            found.at("date.hours", row, "end")
+
+
+def duplicates(guide: Unit, _given: Given, found: Findings) -> None:
+    """duplicate.item: two lines with the same table, code, day and hour."""
+    seen: set[tuple[str | None, ...]] = set()
+    key: tuple[str | None, ...]
+    for row in guide.rows:
+        get = row.texts.get
+        code = get("code")
+        if not code:
+            continue
+        key = (get("table"), code, get("date"), get("begin"), get("end"), get("tooth"), get("region"), get("face"))
+        if get("begin") is None:
+            key += (get("quantity"), get("total"))
+        if key in seen:
+            found.at("duplicate.item", row, "")
+        seen.add(key)
+
+
+def codes(unit: Unit, given: Given, found: Findings) -> None:
+    """table.code, table.wrong-table, table.not-in-force, table.expense-kind, table.section, table.measure."""
+    tables, known = given.tables, parts()
+    for row in unit.rows:
+        get = row.texts.get
+        table, code = get("table"), get("code")
+        if not table or not code:
+            continue
+        if tables is not None and table not in FREE_TABLES:
+            verdict = _judge(tables, table.strip(), code.strip(), _day_of(row, unit, given))
+            if verdict is not None:
+                name, args = verdict
+                found.at(name, row, "code", code=shown(code.strip()), table=shown(table.strip()), **args)
+                continue
+        kind = get("expense")
+        if kind is None:
+            if table in ("19", "20") and row.section.name in ("item-sadt", "item-stay"):
+                found.at("table.section", row, "table", table=shown(table))
+        elif kind in known and table not in known[kind].tables:
+            found.at("table.expense-kind", row, "expense", table=shown(table.strip()))
+        measure = get("measure")
+        if measure and tables is not None and tables.domain("60", measure.strip()) is None:
+            found.at("table.measure", row, "measure")
+
+
+def _day_of(row: Unit, unit: Unit, given: Given) -> str:
+    """The day a line was done; of a request the day of asking, else the day of the message."""
+    own = row.texts.get("date") or row.texts.get("begin") or unit.texts.get("requested")
+    return day(own) or given.registered
+
+
+def _judge(tables: Tables, table: str, code: str, on: str) -> tuple[str, dict[str, str]] | None:
+    term = tables.tuss(table, code)
+    if term is None:
+        others = tables.tables_of(code)
+        return ("table.wrong-table", {"right": others[0]}) if others else ("table.code", {})
+    if on and not term.on_day(on):
+        return "table.not-in-force", {"since": term.since or "-", "until": term.until or "-"}
+    return None
+
+
+def opme(guide: Unit, _given: Given, found: Findings) -> None:
+    """table.anvisa: OPME carries registroANVISA, codigoRefFabricante and autorizacaoFuncionamento."""
+    for row in guide.rows:
+        kind = row.texts.get("expense")
+        if kind is None or (part := parts().get(kind)) is None or not part.anvisa:
+            continue
+        for role in ("anvisa", "reference", "licence"):
+            if not row.texts.get(role, "").strip():
+                found.at("table.anvisa", row, role, field=row.section.paths[role].rpartition("/")[2])
+
+
+def team(guide: Unit, _given: Given, found: Findings) -> None:
+    """table.route-several: of several surgical procedures at one sitting each names its via de acesso."""
+    surgery = [row for row in guide.rows if row.texts.get("table") == "22" and row.texts.get("code", "")[:1] == "3"]
+    if len(surgery) < 2:
+        return
+    sittings: dict[str, list[Unit]] = {}
+    for row in surgery:
+        sittings.setdefault(row.texts.get("date", ""), []).append(row)
+    for rows in sittings.values():
+        for row in rows if len(rows) > 1 else ():
+            if not row.texts.get("route", "").strip():
+                found.at("table.route-several", row, "route")

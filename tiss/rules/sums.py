@@ -1,0 +1,159 @@
+"""sum.*: items, parts and totals of a guide to the cent; `totals.csv` for every other message that states a sum."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+
+from tiss.amounts import text as money
+from tiss.rules.amounts import in_cents, item_cents, scaled
+from tiss.rules.case import FOLDER, Findings, Given
+from tiss.rules.layout import Unit
+
+ITEMS = frozenset(("visit", "item-sadt", "item-stay", "item-fee", "expense", "tooth"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One codigoDespesa: the total it adds to, the TUSS tables its items come from, whether ANVISA fields are asked."""
+
+    element: str
+    tables: frozenset[str]
+    anvisa: bool
+
+
+@cache
+def parts() -> dict[str, Part]:
+    """The parts of a guide's total by codigoDespesa (`parts.csv`)."""
+    with (FOLDER / "parts.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["expense"]: Part(
+                element=row["part"], tables=frozenset(row["tables"].split()), anvisa=row["anvisa"] == "required"
+            )
+            for row in csv.DictReader(file)
+        }
+
+
+def sums(guide: Unit, given: Given, found: Findings) -> None:
+    """sum.item, sum.quantity, sum.factor, sum.procedures, sum.part, sum.parts, sum.total."""
+    totals: dict[str, int] = {}
+    for row in guide.rows:
+        if row.section.name not in ITEMS:
+            continue
+        total = _item(row, given, found)
+        if total is None:
+            return  # the schema tells of a value that is missing or no number; sums over it would mislead
+        part = row.texts.get("expense", "") if row.section.name == "expense" else "procedures"
+        totals[part] = totals.get(part, 0) + total
+    if "procedures" in guide.section.paths:
+        _parts(guide, totals, found)
+    elif (stated := in_cents(guide.texts.get("total"))) is not None and stated != sum(totals.values()):
+        found.at("sum.total", guide, "total", stated=money(stated), right=money(sum(totals.values())))
+
+
+def _item(row: Unit, given: Given, found: Findings) -> int | None:
+    """The stated total of a line in cents, after comparing it with the product."""
+    get = row.texts.get
+    quantity, factor = scaled(get("quantity", "")), scaled(get("factor", ""))
+    unit, total = scaled(get("unit", "")), scaled(get("total", ""))
+    if quantity is None or factor is None or unit is None or total is None:
+        return None
+    stated = (total + 50) // 100
+    if quantity > 0 and factor > 0:
+        right = item_cents(quantity, unit, factor)
+        if right != stated and abs(right - stated) > given.contract.tolerance_cents:
+            found.at("sum.item", row, "total", stated=money(stated), right=money(right))
+        return stated
+    if quantity <= 0:
+        found.at("sum.quantity", row, "quantity")
+    if factor <= 0:
+        found.at("sum.factor", row, "factor")
+    return stated
+
+
+def _parts(guide: Unit, totals: dict[str, int], found: Findings) -> None:
+    stated_sum = 0
+    for role, key, name in _part_roles():
+        text = guide.texts.get(role)
+        stated = (in_cents(text) or 0) if text else 0
+        right = totals.get(key, 0)
+        stated_sum += stated
+        if stated != right:
+            code = "sum.procedures" if key == "procedures" else "sum.part"
+            found.at(code, guide, role, part=name, stated=money(stated), right=money(right))
+    total = in_cents(guide.texts.get("total"))
+    if total is None:
+        return
+    right = sum(totals.values())
+    if total != right:
+        found.at("sum.total", guide, "total", stated=money(total), right=money(right))
+    elif total != stated_sum:
+        found.at("sum.parts", guide, "total", stated=money(total), right=money(stated_sum))
+
+
+@cache
+def _part_roles() -> tuple[tuple[str, str, str], ...]:
+    rest = tuple((f"part-{code}", code, part.element) for code, part in parts().items())
+    return (("procedures", "procedures", "valorProcedimentos"), *rest)
+
+
+def dental(guide: Unit, _given: Given, found: Findings) -> None:
+    """sum.dental: the totals of a dental guide are the sums of its lines, counted once or times their quantity."""
+    rows = list(guide.every("tooth", "request-tooth"))
+    for role in ("total", "units", "franchise"):
+        stated = in_cents(guide.texts.get(role))
+        values = [in_cents(row.texts.get(role) or "0") for row in rows]
+        if stated is None or None in values or not any(row.texts.get(role) for row in rows):
+            continue
+        once = sum(value or 0 for value in values)
+        times = sum((value or 0) * _whole(row.texts.get("quantity")) for value, row in zip(values, rows, strict=True))
+        if stated not in (once, times):
+            found.at(
+                "sum.dental", guide, role, element=guide.section.paths[role], stated=money(stated), right=money(once)
+            )
+
+
+def _whole(text: str | None) -> int:
+    value = scaled(text or "")
+    return value // 10_000 if value else 1
+
+
+class Total:
+    """One row of `totals.csv`: `role` of a unit is the sum of `plus` less `minus` over the units of `of` inside it,
+    or, with `of` empty, of its own roles.
+    """
+
+    __slots__ = ("code", "minus", "of", "plus", "role")
+
+    def __init__(self, row: dict[str, str]) -> None:
+        self.code, self.role, self.of = row["code"], row["role"], frozenset(row["of"].split())
+        self.plus, self.minus = tuple(row["plus"].split()), tuple(row["minus"].split())
+
+    def check(self, unit: Unit, found: Findings) -> None:
+        """Record a finding when the stated value differs; silent where a value is missing or no number."""
+        stated = in_cents(unit.texts.get(self.role))
+        inside = [row for row in unit.below() if row.section.name in self.of] if self.of else [unit]
+        if stated is None or not inside:
+            return
+        right = 0
+        for row in inside:
+            for sign, roles in ((1, self.plus), (-1, self.minus)):
+                for role in roles:
+                    value = in_cents(row.texts.get(role))
+                    if value is None:
+                        return
+                    right += sign * value
+        if stated != right:
+            name = unit.section.paths[self.role].rpartition("/")[2]
+            found.at(self.code, unit, self.role, element=name, stated=money(stated), right=money(right))
+
+
+@cache
+def totals() -> dict[str, tuple[Total, ...]]:
+    """The rows of `totals.csv` by section."""
+    found: dict[str, tuple[Total, ...]] = {}
+    with (FOLDER / "totals.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found[row["section"]] = (*found.get(row["section"], ()), Total(row))
+    return found
