@@ -17,18 +17,23 @@ MOST_BYTES = 512 * 1024 * 1024
 _CHUNK = 1024 * 1024
 
 
-def contents(path: Path) -> Iterator[tuple[str, bytes | Problem]]:
-    """Name and content of a file (`-`: standard input), or of each XML in a ZIP; a Problem where it cannot be read."""
+def contents(path: Path) -> Iterator[tuple[str, bytes | Path | Problem]]:
+    """Name and content of a file (`-`: standard input), or of each XML in a ZIP; a Problem where it cannot be read.
+
+    A file too large to be held is given as its own Path, to be read as a stream.
+    """
     source = Path("/dev/stdin") if str(path) == "-" else path
     try:
         with source.open("rb") as file:
             large = os.fstat(file.fileno()).st_size > LARGEST
-            raw = b"" if large else file.read(LARGEST + 1)
+            raw = file.read(4 if large else LARGEST + 1)
     except (OSError, ValueError):
         yield str(path), Problem("encoding.unreadable")
         return
     start = raw[:4]
-    if large or len(raw) > LARGEST:  # a pipe tells no size
+    if large and start != b"PK\x03\x04":
+        yield str(path), path
+    elif large or len(raw) > LARGEST:  # a pipe tells no size
         yield str(path), Problem("encoding.too-large", args=(("limit", str(LARGEST // _CHUNK)),))
     elif start == b"PK\x03\x04":
         yield from members(str(path), raw)

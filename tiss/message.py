@@ -83,7 +83,7 @@ def read(raw: bytes) -> Tiss | Problem:
     try:
         root = etree.fromstring(raw, parser(huge=huge))
     except etree.XMLSyntaxError as error:
-        return _unreadable(error, raw, encoding)
+        return unreadable(error, raw, encoding)
     except (LookupError, ValueError):
         return Problem("encoding.unknown", args=(("encoding", encoding),))
     docinfo: Any = root.getroottree().docinfo
@@ -93,10 +93,15 @@ def read(raw: bytes) -> Tiss | Problem:
         return Problem("encoding.too-deep", args=(("limit", str(DEEPEST)),))
     if etree.QName(root).namespace != NAMESPACE:
         return Problem("header.namespace", "/")
-    return Tiss(root, encoding, _SERVICE.search(etree.QName(root).localname) is not None)
+    return Tiss(root, encoding, is_service(root))
 
 
-def _unreadable(error: etree.XMLSyntaxError, raw: bytes, encoding: str) -> Problem:
+def is_service(root: etree._Element) -> bool:
+    """Whether a root element is of the web-service form."""
+    return _SERVICE.search(etree.QName(root).localname) is not None
+
+
+def unreadable(error: etree.XMLSyntaxError, raw: bytes, encoding: str) -> Problem:
     """Why the parser gave up, by its own kind of error; its words can carry content and are not passed on."""
     line, column = error.position
     if encoding in ("utf-8", "utf8") and (wrong := _not_utf8(raw)):

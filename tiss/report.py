@@ -81,7 +81,7 @@ def examine(
 ) -> Report:
     """The report on a message that is parsed already; `raw` are the bytes it came from."""
     agreed = contract or Contract()
-    version, problems = _version(message, agreed)
+    version, problems = judged_by(message, agreed)
     if version:
         problems += schema_problems(message, version)
     given = Given(version=version or _newest(), tables=tables, today=today, contract=agreed)
@@ -96,7 +96,7 @@ def examine(
         guides=facts.guides,
         total=facts.total,
         hash=facts.hash,
-        problems=tuple(_leveled(problem, agreed) for problem in problems),
+        problems=tuple(leveled(problem, agreed) for problem in problems),
     )
 
 
@@ -104,7 +104,7 @@ def _newest() -> str:
     return next(iter(versions.installed()), "")
 
 
-def _version(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
+def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
     """The version whose schema judges the message (empty: none is here), and what is wrong with the stated one."""
     stated = message.version
     if stated in versions.installed():
@@ -120,6 +120,7 @@ def _version(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
     return instead, [Problem("header.version", where, args=(("known", known), ("used", instead)))]
 
 
-def _leveled(problem: Problem, agreed: Contract) -> Problem:
+def leveled(problem: Problem, agreed: Contract) -> Problem:
+    """A finding with the severity the operator's contract gives it."""
     level = agreed.levels.get(problem.code)
     return problem if level is None else replace(problem, level=level)

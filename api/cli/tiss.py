@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from api.cli import output
 from canonical.problem import Problem
-from tiss import files, spec
+from tiss import files, spec, stream
+from tiss.message import LARGEST
 from tiss.report import Contract, Report, validate
 from tiss.tables import installed
 
@@ -63,9 +64,12 @@ def _validate(given: argparse.Namespace) -> int:
     return worst
 
 
-def _report(content: bytes | Problem, contract: Contract) -> Report:
+def _report(content: bytes | Path | Problem, contract: Contract) -> Report:
     if isinstance(content, Problem):
         return Report(readable=False, problems=(content,))
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            return stream.validate(file, tables=installed(), today=_today(), contract=contract)
     return validate(content, tables=installed(), today=_today(), contract=contract)
 
 
@@ -137,11 +141,16 @@ def _build(given: argparse.Namespace) -> int:
     return _code(report)
 
 
+def _too_large(content: Path | Problem) -> Problem:
+    limit = (("limit", str(LARGEST // 1024 // 1024)),)
+    return content if isinstance(content, Problem) else Problem("encoding.too-large", args=limit)
+
+
 def _show(given: argparse.Namespace) -> int:
     from tiss import summary
 
     for name, content in files.contents(given.file):
-        told = content if isinstance(content, Problem) else summary.of(content)
+        told = summary.of(content) if isinstance(content, bytes) else _too_large(content)
         if isinstance(told, Problem):
             output.complain(f"{name}: {told.text()}")
             return 2

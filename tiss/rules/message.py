@@ -86,7 +86,7 @@ def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bo
     stamp = hashes.check(message, raw, text, given, found)
     header.version(message, given, found)
     header.check(message, given, found)
-    payer.size(raw, given, found)
+    payer.size(len(raw), given, found)
     registered = items.day(message.text("cabecalho/identificacaoTransacao/dataRegistroTransacao"))
     given = replace(given, registered=registered)
     Checker(given.version or message.version, found).all(read.identifiers, partial(marked.leaves, message.root))

@@ -9,11 +9,11 @@ from tiss.rules.items import day
 from tiss.rules.layout import Unit
 
 
-def size(raw: bytes, given: Given, found: Findings) -> None:
-    """payer.size: the largest file the operator takes (5015)."""
+def size(stated: int, given: Given, found: Findings) -> None:
+    """payer.size: the largest file in bytes that the operator takes (5015)."""
     most = given.contract.largest_bytes
-    if most and len(raw) > most:
-        found.add("payer.size", "", limit=most, stated=len(raw))
+    if most and stated > most:
+        found.add("payer.size", "", limit=most, stated=stated)
 
 
 def late(guide: Unit, given: Given, found: Findings) -> None:

@@ -22,18 +22,23 @@ _POSITION = re.compile(r"\[\d+\]")
 _GOOD = bytes(range(0x20, 0x7F)) + bytes(range(0xA0, 0x100))
 _UTF8 = re.compile(rb"(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})+")
 _HIGH = re.compile(rb"[\x80-\xff]+")
-_LATIN = frozenset(("iso-8859-1", "latin1", "latin-1", "iso8859-1", "iso_8859-1", "l1"))
+LATIN = frozenset(("iso-8859-1", "latin1", "latin-1", "iso8859-1", "iso_8859-1", "l1"))
 
 
 def check(message: Tiss, raw: bytes, text: str, found: Findings) -> None:
     """Record what encoding and characters have wrong; `text` is the leaf text."""
-    if message.encoding not in _LATIN:
+    if message.encoding not in LATIN:
         found.add("encoding.declared", "", encoding=message.encoding)
     elif lies_utf8(raw):
         found.add("encoding.utf8-as-latin1", _line_of_high(raw))
         return  # every accent would be a finding of its own
+    odd(message.root, text, found)
+
+
+def odd(root: etree._Element, text: str, found: Findings) -> None:
+    """encoding.not-latin1, encoding.cp1252, encoding.control in any text below `root`; `text` is all of it."""
     if _is_odd(text):
-        _odd_texts(message.root, found)
+        _odd_texts(root, found)
 
 
 def _is_odd(text: str) -> bool:
