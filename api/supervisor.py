@@ -162,7 +162,7 @@ def _environment(settings: Settings, simulators: Simulators | None) -> dict[str,
 def _doors(hub: Hub) -> dict[str, list[str]]:
     base = [sys.executable, "-X", "utf8", "-m", "api.cli", "serve"]
     doors = {"doors": [*base, "doors"]}
-    for number in range(1, hub.settings.workers + 1):
+    for number in range(1, hub.settings.worker_count + 1):
         doors[f"worker-{number}"] = [*base, "worker"]
     if hub.simulators is not None:
         doors["simulators"] = [*base, "simulators"]

@@ -19,7 +19,7 @@ from hub.settings import Settings
 from hub.world import Tenant, World
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 120
 
 
 _ENDED = (

@@ -10,10 +10,16 @@ from pathlib import Path
 
 from canonical.errors import Misconfigured
 
+MOST_WORKERS = 8
+"""Beyond this one PostgreSQL on the same machine is the limit; an operator who knows better sets PONTE_WORKERS."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Settings of one running hub. An empty URL means: the embedded server in `data` is used."""
+    """Settings of one running hub. An empty URL means: the embedded server in `data` is used.
+
+    `workers` 0: as many as the machine has cores for, at most MOST_WORKERS.
+    """
 
     data: Path
     database_url: str = ""
@@ -25,10 +31,16 @@ class Settings:
     public_url: str = ""
     exchange_root: str = ""
     pool_size: int = 8
-    workers: int = 1
+    workers: int = 0
     max_message_bytes: int = 80 * 1024 * 1024
     allow_private_targets: bool = False
     simulators: bool = True
+
+    @property
+    def worker_count(self) -> int:
+        """How many worker processes `ponte up` runs: translation is their time, so one for each core."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.workers or min(cores, MOST_WORKERS)
 
     @property
     def secrets(self) -> Path:
