@@ -36,8 +36,9 @@ class Draft:
     the first draft of `under` that has an identity. `event_at` is when it happened: an older event only fills gaps.
     `occurred_at` is when it took effect, where that differs. `must_exist` forbids creating a record, and with it what
     its message names (a cancellation of something unknown); `partial` lacks elements R4 requires, so that it changes a
-    known record and makes no new one. `action` names what the event does beyond stating values (a transfer taken back,
-    a merge of two records, an identifier changed); `merge_into` names the draft it is done to, the survivor of a merge.
+    known record and makes no new one; `known_only` has them, but says what only a known record can suffer (an order
+    cancelled). `action` names what the event does beyond stating values (a transfer taken back, a merge of two records,
+    an identifier changed); `merge_into` names the draft it is done to, the survivor of a merge.
     """
 
     local: str
@@ -53,6 +54,7 @@ class Draft:
     occurred_at: datetime.datetime | None = None
     must_exist: bool = False
     partial: bool = False
+    known_only: bool = False
     action: str = ""
     merge_into: str = ""
     sources: tuple[str, ...] = ()

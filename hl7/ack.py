@@ -159,12 +159,15 @@ class Stamp:
     """What an acknowledgement has of its own: MSH-10, MSH-7, and what it says beyond code and findings.
 
     `expected` is MSA-4, the sequence number expected next. `asks` makes it ask for an accept acknowledgement itself.
+    `kind` is MSH-9 where the answer has a type of its own, `more` its segments behind MSA and ERR.
     """
 
     control_id: str
     now: datetime.datetime
     expected: str = ""
     asks: bool = False
+    kind: str = ""
+    more: tuple[str, ...] = ()
 
 
 def build(to: Envelope, code: Code, problems: Sequence[Finding], stamp: Stamp) -> bytes:
@@ -175,6 +178,7 @@ def build(to: Envelope, code: Code, problems: Sequence[Finding], stamp: Stamp) -
         kind = d.component.join(("ACK", escape(to.event, d), "ACK"))
     elif to.event:
         kind = d.component.join(("ACK", escape(to.event, d)))
+    kind = stamp.kind or kind
     moment = stamp.now.strftime("%Y%m%d%H%M%S%z")
     header = ["MSH", d.encoding_characters, *to.receiving, *to.sending, moment, "", kind, stamp.control_id]
     header += [to.processing, to.version, "", "", *(("AL", "NE") if stamp.asks else ("", "")), "", to.charset_field]
@@ -182,7 +186,7 @@ def build(to: Envelope, code: Code, problems: Sequence[Finding], stamp: Stamp) -
     first = escape(sayable(shown[0].text("en"), to.codec), d) if shown and not _after(to.version, (2, 5)) else ""
     answer = ("MSA", code, to.control_id, first, stamp.expected)
     lines = [d.field.join(header).rstrip(d.field), d.field.join(answer).rstrip(d.field)]
-    lines += [_err(problem, to) for problem in shown[:20]]
+    lines += [*(_err(problem, to) for problem in shown[:20]), *stamp.more]
     return charset.encode("\r".join(lines) + "\r", to.codec)
 
 

@@ -272,6 +272,10 @@ def _must_exist(converted: Any, value: Value, work: _Work) -> None:
     work.draft.must_exist = work.draft.must_exist or converted == "true"
 
 
+def _known_only(converted: Any, value: Value, work: _Work) -> None:
+    work.draft.known_only = work.draft.known_only or converted == "true"
+
+
 def _skip(converted: Any, value: Value, work: _Work) -> None:
     work.skip = work.skip or converted == "true"
 
@@ -291,6 +295,7 @@ _SPECIAL = {
     "@occurred": _occurred,
     "@action": _action,
     "@must-exist": _must_exist,
+    "@known-only": _known_only,
     "@skip": _skip,
     "@clear": _clear_paths,
     "@distinct": _distinct,

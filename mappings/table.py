@@ -13,7 +13,9 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SPECIAL = frozenset(("@key", "@part", "@time", "@must-exist", "@clear", "@skip", "@distinct", "@occurred", "@action"))
+SPECIAL = frozenset(
+    ("@key", "@part", "@time", "@must-exist", "@clear", "@skip", "@distinct", "@occurred", "@action", "@known-only")
+)
 REMOVED = "-"  # the source of an overlay's row that takes its target away
 _COLUMNS = ["target", "source", "convert", "when", "note", "spec"]
 _CODE_COLUMNS = ["system", "from", "to", "note", "decided"]

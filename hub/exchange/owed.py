@@ -18,7 +18,7 @@ from canonical.errors import PonteError
 from canonical.identity import bytes_number, moment_of, new_id
 from hl7 import ack, er7
 from hl7.er7 import Message
-from hub.exchange import outbox, partners
+from hub.exchange import order_answers, outbox, partners
 from hub.exchange.channels import Channel, channels_at
 from hub.exchange.keep import AFTERWARDS
 from hub.exchange.outbox import Outgoing
@@ -216,7 +216,7 @@ async def _pay(tx: Transaction, row: Row) -> bytes:
         await tx.run("UPDATE message SET owes = '' WHERE tenant_id = $1 AND id = $2", row["id"])
         return b""
     made = row["id"] if afterwards else new_id()
-    payload = _built(row, good, made, asks=False)
+    payload = await _built(tx, row, made, asks=False)
     await tx.run(
         "UPDATE message SET owes = '', reply = coalesce($3, reply) WHERE tenant_id = $1 AND id = $2",
         row["id"],
@@ -238,10 +238,13 @@ async def _pay(tx: Transaction, row: Row) -> bytes:
     return payload
 
 
-def _built(row: Row, good: bool, made: UUID, *, asks: bool) -> bytes:
+async def _built(tx: Transaction, row: Row, made: UUID, *, asks: bool) -> bytes:
+    """The answer: an acknowledgement, or to an order that was worked the answer orders have (ORR, ORL…)."""
+    good = row["status"] != "ERROR"
     message = er7.read(bytes(row["content"]), fixed_charset=row["charset"])
+    kind, more = await order_answers.answer(tx, message) if good and isinstance(message, Message) else ("", [])
     envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(bytes(row["content"]))
-    stamp = ack.Stamp(control_id=made.hex[:20], now=moment_of(made), asks=asks)
+    stamp = ack.Stamp(control_id=made.hex[:20], now=moment_of(made), asks=asks, kind=kind, more=tuple(more))
     return ack.build(envelope, "AA" if good else "AE", list(_told(row["problems"])), stamp)
 
 
@@ -280,7 +283,7 @@ async def _redirect(world: World, tenant: Tenant, message: UUID, channel: Channe
         if origin is None:
             return
         made = new_id()
-        content = _built(origin, origin["status"] != "ERROR", made, asks=True)
+        content = await _built(tx, origin, made, asks=True)
         outgoing = Outgoing(
             operation="acknowledge",
             format="hl7",

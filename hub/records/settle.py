@@ -216,12 +216,14 @@ def _refuse_unknown(drafts: Sequence[Draft], known: _Known, settled: Settled) ->
     """The cancellation of something unknown is reported; nothing its message names is created. Nor is a record made
     of what only a known one can take, unless another draft of the same record makes it."""
     missing = set()
-    made = {settled.places.get(draft.local) for draft in drafts if not draft.partial and not draft.must_exist}
+    makers = (draft for draft in drafts if not (draft.partial or draft.known_only or draft.must_exist))
+    made = {settled.places.get(draft.local) for draft in makers}
     for draft in drafts:
         place = settled.places.get(draft.local)
-        if place is None or known.rows.get(place) is not None or not (draft.must_exist or draft.partial):
+        bound = draft.must_exist or draft.partial or draft.known_only
+        if place is None or known.rows.get(place) is not None or not bound:
             continue
-        if draft.partial and not draft.must_exist and place in made:
+        if place in made and not draft.must_exist:
             continue
         if draft.must_exist or draft.body:  # a record only named (an order's parent) may be unknown
             settled.problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from channel_feed import channel, partner, put, queued
-from hl7_feed import adt, work_all
+from hl7_feed import adt, msh, work_all
 
 from api.mllp import Listener
 from hl7 import er7
@@ -125,6 +125,20 @@ async def test_application_acknowledgement_tells_the_outcome(world: World, tenan
         said = caller.answers[1]
         assert said.first("ERR") is not None and said.text("ERR", 4) == "E"
         assert said.text("MSA", 2) == caller.answers[0].text("MSA", 2)
+
+
+async def test_an_order_is_answered_as_orders_are(world: World, tenant: Tenant) -> None:
+    lines = ("PID|1||A^^^HOSP^MR||Souza^Ana", "ORC|NW|P1", "OBR|1|P1||GLI^Glicose^L", "ORC|CA|P9", "OBR|2|P9||K^K^L")
+    text = "\r".join((msh("ORM^O01", AT), *lines)) + "\r"
+    async with calling(world, await his(world, tenant)) as (caller, debts):
+        caller.send(asking(text, "AL", "AL"))
+        assert await caller.hear(1) == ["CA"]
+        await work_all(world, tenant)
+        await debts.pay()
+        assert await caller.hear(2) == ["CA", "AA"]
+        said = caller.answers[1]
+        assert said.type == "ORR^O02"
+        assert [(orc.text(1), orc.text(2)) for orc in said.named("ORC")] == [("OK", "P1"), ("UC", "P9")]
 
 
 def failing() -> str:

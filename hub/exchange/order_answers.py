@@ -1,0 +1,131 @@
+"""What the hub answers to an order in the order's own answer message (2.5.1 §4.4: ORR, ORL, ORG, RRE…).
+
+It says only what it knows: that an order was taken (OK), that a request was received and waits for the filler (RR),
+what state the order is in (SR), or that there is no such order (UC, UH…). What the filler does is the filler's to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from canonical.records import Draft, Key
+from fhir import jsontext
+from hl7.er7 import Message, Segment
+from hl7.writer import SegmentWriter
+from hub.records.identify import agrees
+from hub.records.settle import lookup
+from hub.store.database import Transaction
+from mappings.convert import Value
+from mappings.convert.keys import ei_key
+from mappings.convert.registry import Context
+from mappings.outward import ei
+from mappings.table import Source, codes
+
+_DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "RQD": 4}
+_PLACES = ((3, "FILL"), (2, "PLAC"))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One ORC with the segment that says what was ordered."""
+
+    orc: Segment
+    detail: Segment | None
+
+    @property
+    def type(self) -> str:
+        """The type of record it is about."""
+        return (
+            "MedicationRequest" if self.detail is not None and self.detail.name.startswith("RX") else "ServiceRequest"
+        )
+
+    @property
+    def code(self) -> str:
+        """What was ordered; empty when the message does not say."""
+        return self.detail.text(_DETAILS[self.detail.name]) if self.detail is not None else ""
+
+
+async def answer(tx: Transaction, message: Message) -> tuple[str, list[str]]:
+    """The type of the answer (`ORL^O22^ORL_O22`) and its order segments, in the sender's delimiters.
+
+    Empty when the message is no order, or none of its order control codes asks for an answer.
+    """
+    kind = codes("order-answer-type").get(message.type, "")
+    asked = _asked(message) if kind else []
+    if not any(codes("hl70119-answer").get(item.orc.text(1)) for item in asked):
+        return "", []
+    context = Context(message, "UTC")
+    lines: list[str] = []
+    for item in asked:
+        lines += _lines(item, await _known(tx, item, context), message)
+    return message.delimiters.component.join(kind.split("^")), lines
+
+
+def _asked(message: Message) -> list[Asked]:
+    found: list[Asked] = []
+    for segment in message.segments:
+        if segment.name == "ORC":
+            found.append(Asked(segment, None))
+        elif segment.name in _DETAILS and found and found[-1].detail is None:
+            found[-1] = Asked(found[-1].orc, segment)
+    return found
+
+
+async def _known(tx: Transaction, item: Asked, context: Context) -> dict[str, Any] | None:
+    """The stored order that an ORC means by its numbers and by what was ordered; None when there is none."""
+    keys = [_key(item.orc, number, kind, context) for number, kind in _PLACES]
+    draft = Draft(
+        local="asked",
+        type=item.type,
+        body={},
+        keys=tuple(key for key in keys if key is not None),
+        distinct=item.code,
+    )
+    for ids in (await lookup(tx, [draft])).values():
+        for identity in ids:
+            text = await tx.value(
+                "SELECT body FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3 AND NOT deleted",
+                item.type,
+                identity,
+            )
+            body = jsontext.parse(text.encode()) if text else None
+            if isinstance(body, dict) and agrees(draft, body):
+                return body
+    return None
+
+
+def _key(orc: Segment, number: int, kind: str, context: Context) -> Key | None:
+    value = Value((orc.repetitions(number) or [""])[0], Source("ORC", number), orc)
+    found = ei_key(value, context, kind)
+    return found if isinstance(found, Key) else None
+
+
+def _lines(item: Asked, known: dict[str, Any] | None, message: Message) -> list[str]:
+    d = message.delimiters
+    yes, _, no = codes("hl70119-answer").get(item.orc.text(1), "").partition("|")
+    said = (yes if known is not None else no) or "OK"
+    status = codes("out-order-status").get(str((known or {}).get("status")), "")
+    numbers = [
+        item.orc.raw_field(number) or _number(known, kind, message) for number, kind in ((2, "PLAC"), (3, "FILL"))
+    ]
+    if said == "NA" and not numbers[0]:
+        said = "UA"
+    lines = [d.field.join(("ORC", said, *numbers, item.orc.raw_field(4), status)).rstrip(d.field)]
+    if item.detail is not None and item.detail.name == "OBR":
+        lines.append(
+            d.field.join(("OBR", item.detail.raw_field(1), *numbers, item.detail.raw_field(4))).rstrip(d.field)
+        )
+    return lines
+
+
+def _number(known: dict[str, Any] | None, kind: str, message: Message) -> str:
+    """The order's number of that kind as the record has it, as a field."""
+    for identifier in (known or {}).get("identifier", ()):
+        typed = [c.get("code") for c in identifier.get("type", {}).get("coding", ())]
+        for repetition in ei(identifier, kind) if kind in typed else ():
+            writer = SegmentWriter("ORC")
+            for (component, sub), text in repetition.items():
+                writer.put(1, text, component, sub)
+            return writer.text(message.delimiters).partition(message.delimiters.field)[2]
+    return ""

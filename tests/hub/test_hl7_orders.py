@@ -1,0 +1,163 @@
+"""Orders on a real database: requests and confirmations, replacements, parents, the filler's and the hub's answers."""
+
+from __future__ import annotations
+
+import pytest
+from hl7_feed import feed, msh, records
+
+from hl7 import er7
+from hl7.er7 import Message
+from hub.exchange import order_answers
+from hub.world import Tenant, World
+
+T = "202611231000{:02d}"
+PID = "PID|1||A^^^HOSP^MR||Souza^Ana"
+
+
+def order(*lines: str, kind: str = "ORM^O01", at: int = 1, patient: str = PID, sender: str = "HIS|HOSP") -> str:
+    head = [msh(kind, T.format(at), sender=sender)]
+    return "\r".join([*head, *([patient] if patient else []), *lines]) + "\r"
+
+
+def orc(control: str, placer: str, filler: str = "", *, status: str = "", code: str = "GLI") -> str:
+    return f"ORC|{control}|{placer}|{filler}||{status}\rOBR|1|{placer}|{filler}|{code}^Exame^L"
+
+
+def answer(*lines: str, kind: str = "ORL^O22", at: int = 5) -> str:
+    return order("MSA|AA|1", *lines, kind=kind, at=at, patient="", sender="LIS|LAB")
+
+
+async def statuses(world: World, tenant: Tenant, kind: str = "ServiceRequest") -> dict[str, str]:
+    """The status of each order by its first number."""
+    return {o["identifier"][0]["value"]: o["status"] for o in await records(world, tenant, kind)}
+
+
+@pytest.mark.parametrize(
+    ("request_code", "confirmation", "refusal", "confirmed"),
+    [("CA", "CR", "UC", "revoked"), ("DC", "DR", "UD", "revoked"), ("HD", "HR", "UH", "on-hold")],
+)
+async def test_a_request_waits_for_its_confirmation(
+    world: World, tenant: Tenant, request_code: str, confirmation: str, refusal: str, confirmed: str
+) -> None:
+    await feed(world, tenant, order(orc("NW", "P1"), orc("NW", "P2")))
+    await feed(world, tenant, order(orc(request_code, "P1"), orc(request_code, "P2"), at=2))
+    assert await statuses(world, tenant) == {"P1": "active", "P2": "active"}
+    await feed(world, tenant, answer(orc(confirmation, "P1^HOSP"), orc(refusal, "P2^HOSP"), at=3))
+    assert await statuses(world, tenant) == {"P1": confirmed, "P2": "active"}
+
+
+async def test_a_release_is_asked_for_and_confirmed(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, order(orc("NW", "P1")), order(orc("OH", "P1"), at=2), order(orc("RL", "P1"), at=3))
+    assert await statuses(world, tenant) == {"P1": "on-hold"}, "the release is only asked for"
+    await feed(world, tenant, order(orc("OR", "P1"), at=4))
+    assert await statuses(world, tenant) == {"P1": "active"}
+
+
+async def test_what_only_a_known_order_can_suffer_makes_none(world: World, tenant: Tenant) -> None:
+    (outcome,) = await feed(world, tenant, order(orc("CA", "P9"), orc("NW", "P1")))
+    assert "semantic.unknown-record" in outcome["problems"] and outcome["status"] == "TRANSFORMED"
+    assert await statuses(world, tenant) == {"P1": "active"}, "the rest of the message counts"
+
+
+async def test_late_cancellation_does_not_reopen_a_completed_order(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, order(orc("NW", "P1")), order(orc("SC", "P1", status="CM"), at=2))
+    await feed(world, tenant, order(orc("CA", "P1"), at=3), order(orc("XO", "P1"), at=4))
+    assert await statuses(world, tenant) == {"P1": "completed"}
+
+
+async def test_answers_number_and_confirm_without_a_patient(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, order(orc("NW", "P1^HOSP")))
+    await feed(world, tenant, answer(orc("NA", "P1^HOSP", "F1^LAB")))
+    (placed,) = await records(world, tenant, "ServiceRequest")
+    assert {i["value"] for i in placed["identifier"]} == {"P1", "F1"} and placed["status"] == "active"
+    await feed(world, tenant, answer("ORC|SC||F1^LAB||CM", at=6))
+    assert await statuses(world, tenant) == {"P1": "completed"}, "found by the filler's number alone"
+    (unknown,) = await feed(world, tenant, answer(orc("OK", "P7^HOSP", "F7^LAB"), at=7))
+    assert "semantic.unknown-record" in unknown["problems"] and len(await records(world, tenant, "ServiceRequest")) == 1
+
+
+async def test_replacement_links_and_retires_when_it_is_confirmed(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, order(orc("NW", "P1")))
+    await feed(world, tenant, order(orc("RP", "P1"), orc("RO", "P2", code="K"), at=2))
+    old, new = await records(world, tenant, "ServiceRequest")
+    assert (old["status"], new["status"]) == ("active", "active")
+    assert new["replaces"][0]["reference"] == f"ServiceRequest/{old['id']}"
+    await feed(world, tenant, answer(orc("RQ", "P1^HOSP"), orc("RO", "P2^HOSP", "F2^LAB", code="K")))
+    assert await statuses(world, tenant) == {"P1": "revoked", "P2": "active"}
+
+
+async def test_parent_is_linked_once_it_is_known(world: World, tenant: Tenant) -> None:
+    child = "ORC|CH|C1|||||||P1&HOSP\rOBR|1|C1||GLI60^Exame^L".replace("|||||||P1", "||||||P1")
+    await feed(world, tenant, order(child))
+    (alone,) = await records(world, tenant, "ServiceRequest")
+    assert alone["basedOn"] == [
+        {"type": "ServiceRequest", "identifier": {"system": "urn:ponte:hosp:plac", "value": "P1"}}
+    ]
+    await feed(world, tenant, order(orc("PA", "P1^HOSP"), at=2), order(child, at=3))
+    linked = next(o for o in await records(world, tenant, "ServiceRequest") if o["identifier"][0]["value"] == "C1")
+    assert any("reference" in reference for reference in linked["basedOn"])
+
+
+async def test_items_of_one_prescription_number_stay_apart(world: World, tenant: Tenant) -> None:
+    items = [f"ORC|NW|RX1\rRXO|{code}^{code}^L|1||mg" for code in ("DIP", "TRA")]
+    await feed(world, tenant, order(*items, kind="OMP^O09"))
+    await feed(
+        world,
+        tenant,
+        order("ORC|OK|RX1|PH1\rRXE||TRA^TRA^L|1||mg", kind="RRE^O12", at=2).replace("ORC", "MSA|AA|1\rORC", 1),
+    )
+    stored = {r["medicationCodeableConcept"]["text"]: r for r in await records(world, tenant, "MedicationRequest")}
+    assert len(stored) == 2 and {i["value"] for i in stored["TRA"]["identifier"]} == {"RX1", "PH1"}
+    assert {i["value"] for i in stored["DIP"]["identifier"]} == {"RX1"}
+
+
+async def test_dispense_and_administration_meet_their_prescription(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, order("ORC|NW|RX1\rRXO|DIP^Dipirona^L|500||mg", kind="OMP^O09"))
+    await feed(
+        world,
+        tenant,
+        order("ORC|RE|RX1\rRXD|1|DIP^Dipirona^L|20261123110000|2|CP", kind="RDS^O13", at=2),
+        order("ORC|RE|RX1\rRXA|0|1|20261123120000||DIP^Dipirona^L|500|mg", kind="RAS^O17", at=3),
+        order("ORC|RE|RX1\rRXA|0|1|20261123120000||DIP^Dipirona^L|500|mg||||||||||||||D", kind="RAS^O17", at=4),
+    )
+    (prescription,) = await records(world, tenant, "MedicationRequest")
+    (dispense,) = await records(world, tenant, "MedicationDispense")
+    (given,) = await records(world, tenant, "MedicationAdministration")
+    reference = f"MedicationRequest/{prescription['id']}"
+    assert dispense["authorizingPrescription"][0]["reference"] == given["request"]["reference"] == reference
+    assert (dispense["status"], given["status"]) == ("completed", "entered-in-error"), "RXA-21 D takes it back"
+
+
+def read(text: str) -> Message:
+    found = er7.read(text.encode())
+    assert isinstance(found, Message)
+    return found
+
+
+async def said(world: World, tenant: Tenant, text: str) -> tuple[str, list[str]]:
+    async with world.transaction(tenant) as tx:
+        return await order_answers.answer(tx, read(text))
+
+
+ANSWERS = [
+    ("NW", "OK"), ("CA", "RR"), ("DC", "RR"), ("HD", "RR"), ("RL", "RR"), ("XO", "XR"), ("RF", "RR"), ("SS", "SR"),
+    ("SN", "NA"),
+]  # fmt: skip
+UNKNOWN = [("CA", "UC"), ("DC", "UD"), ("HD", "UH"), ("RL", "UR"), ("XO", "UX"), ("SS", "DE"), ("SN", "UA")]
+
+
+async def test_the_hub_answers_orders_with_what_it_knows(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, order(orc("NW", "P1", "F1")))
+    for asked, expected in ANSWERS:
+        kind, (first, second) = await said(world, tenant, order(orc(asked, "P1"), kind="OML^O21^OML_O21"))
+        assert (kind, first) == ("ORL^O22^ORL_O22", f"ORC|{expected}|P1|F1^hosp||IP"), asked
+        assert second == "OBR|1|P1|F1^hosp|GLI^Exame^L"
+    for asked, expected in UNKNOWN:
+        kind, lines = await said(world, tenant, order(orc(asked, "P8")))
+        assert (kind, lines[0].rstrip("|")) == ("ORR^O02^ORR_O02", f"ORC|{expected}|P8"), asked
+
+
+@pytest.mark.parametrize("control", ["SC", "OK", "CR", "RE", "NA"])
+async def test_news_of_an_order_gets_a_plain_acknowledgement(world: World, tenant: Tenant, control: str) -> None:
+    assert await said(world, tenant, order(orc(control, "P1"))) == ("", [])
+    assert await said(world, tenant, order("OBR|1|P1||X", kind="ORU^R01")) == ("", [])
