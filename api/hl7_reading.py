@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,9 @@ from hub.records import offline
 from mappings import trace
 from mappings.account import Account
 from mappings.engine import translate
+from mappings.plan import plan_for
+from mappings.site import PLAIN, Site
+from mappings.table import TableError
 
 _NOTHING = Account()
 
@@ -23,7 +27,9 @@ class ReadError(Exception):
     """A file cannot be read at all."""
 
 
-def read_file(name: str, chunks: Iterable[bytes], *, to: str, zone: str, charset: str = "") -> Iterator[dict[str, Any]]:
+def read_file(
+    name: str, chunks: Iterable[bytes], *, to: str, zone: str, charset: str = "", site: Site = PLAIN
+) -> Iterator[dict[str, Any]]:
     """One document per message of a file that comes in pieces; raises ReadError when it holds none.
 
     What is wrong with the file itself (a batch count) is said with its last message.
@@ -32,6 +38,10 @@ def read_file(name: str, chunks: Iterable[bytes], *, to: str, zone: str, charset
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
         raise ReadError(f"{zone}: no such time zone") from None
+    try:
+        plan_for("", site)
+    except TableError as error:
+        raise ReadError(str(error)) from None
     held: dict[str, Any] | None = None
     index, problems = 0, []
     for item in batch.messages(chunks):
@@ -41,7 +51,7 @@ def read_file(name: str, chunks: Iterable[bytes], *, to: str, zone: str, charset
         if held is not None:
             yield held
         index += 1
-        held = {"file": name, "index": index, **_one(item, zone, charset, to)}
+        held = {"file": name, "index": index, **_one(item, _Way(to, zone, charset, site))}
     if held is None:
         raise ReadError(f"{name}: the file holds no message")
     held["problems"] += problems
@@ -49,22 +59,32 @@ def read_file(name: str, chunks: Iterable[bytes], *, to: str, zone: str, charset
     yield held
 
 
-def _one(content: bytes, zone: str, charset: str, to: str) -> dict[str, Any]:
-    message = er7.read(content, fixed_charset=charset)
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How messages are read, and what is shown of them."""
+
+    to: str
+    zone: str
+    charset: str
+    site: Site
+
+
+def _one(content: bytes, way: _Way) -> dict[str, Any]:
+    message = er7.read(content, fixed_charset=way.charset)
     if isinstance(message, Problem):
         return _document(None, [message], None, _NOTHING)
-    problems = [*message.problems, *judge_header(message)]
-    translation = translate(message, zone=zone)
+    problems = [*message.problems, *judge_header(message, way.site)]
+    translation = translate(message, zone=way.zone, site=way.site)
     seed = "|".join((message.header.text(3), message.header.text(4), message.control_id))
     found, wrong = offline.bundle(translation.drafts, seed)
     known = {problem.code for problem in problems}
     problems += [p for p in translation.problems if p.code not in known or not p.code.startswith("type.")]
-    bundle = found if to == "fhir" else None
+    bundle = found if way.to == "fhir" else None
     document = _document(message, [*problems, *wrong], bundle, translation.account)
-    if to == "tree":
+    if way.to == "tree":
         document["tree"] = [_tree(segment) for segment in message.segments]
-    elif to == "problems":
-        document["accounting"] = trace.fields(message, zone=zone)
+    elif way.to == "problems":
+        document["accounting"] = trace.fields(message, zone=way.zone, site=way.site)
     return document
 
 

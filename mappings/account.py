@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 from canonical.problem import Problem
 from hl7.er7 import NULL, Message, Segment
 from mappings.grouping import Occurrence
 from mappings.plan import Plan
 from mappings.program import reads
-from mappings.table import HERE, TableError, read_rows
+from mappings.table import HERE, TableError, overlaid, read_rows, shown
 
 FATES = ("mapped", "ignored", "unmapped")
 _COLUMNS = ["segment", "field", "reason", "spec"]
@@ -79,7 +80,7 @@ def close(message: Message, plan: Plan, account: Account, problems: list[Problem
             account.fields[fate] += populated.bit_count()
             continue
         unread = populated & ~(account.read.get(segment.index, 0) | segment.asked)
-        unmapped = unread & ~ignored_bits(segment.name) if unread else 0
+        unmapped = unread & ~ignored_bits(segment.name, plan.overlay) if unread else 0
         account.fields["mapped"] += (populated & ~unread).bit_count()
         account.fields["ignored"] += (unread & ~unmapped).bit_count()
         if unmapped:
@@ -125,17 +126,24 @@ def numbers(bits: int) -> list[int]:
 
 
 @cache
-def ignored_bits(segment: str) -> int:
+def ignored_bits(segment: str, overlay: str = "") -> int:
     """The fields of a segment that are ignored by declaration, as bits."""
-    return sum(1 << number for name, number in ignored() if name == segment)
+    return sum(1 << number for name, number in ignored(overlay) if name == segment)
 
 
 @cache
-def ignored() -> dict[tuple[str, int], Declared]:
-    """The declarations by segment and field number; raises TableError."""
+def ignored(overlay: str = "") -> dict[tuple[str, int], Declared]:
+    """The declarations by segment and field number, with those of an overlay; raises TableError."""
+    own = overlaid("hl7/ignored.csv", overlay)
+    if own is not None:
+        return {**ignored(), **_declared(own)}
+    return _declared(HERE / "hl7" / "ignored.csv")
+
+
+def _declared(file: Path) -> dict[tuple[str, int], Declared]:
     found: dict[tuple[str, int], Declared] = {}
-    for line, values in read_rows(HERE / "hl7" / "ignored.csv", _COLUMNS):
-        place = f"hl7/ignored.csv:{line}"
+    for line, values in read_rows(file, _COLUMNS):
+        place = f"{shown(file)}:{line}"
         if not values["field"].isdigit() or not values["reason"] or not values["spec"]:
             raise TableError(f"{place}: a field number, a reason and a source are needed")
         key = (values["segment"], int(values["field"]))

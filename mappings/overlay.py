@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from mappings.account import ignored
 from mappings.plan import Plan, RecordPlan, load_plan, plans
 from mappings.program import program
 from mappings.table import HERE, TableError, codes, overlay_folder, shown, table
@@ -65,6 +66,8 @@ def check(name: str) -> None:
             continue
         if place.match("codes/*.csv"):
             codes(place.stem, name)
+        elif place.as_posix() == "hl7/ignored.csv":
+            ignored(name)
         elif place.match("hl7/*.csv"):
             if place.with_suffix("").as_posix() not in used:
                 raise TableError(f"{shown(path)}:1: no record uses this table")
@@ -86,7 +89,8 @@ def _plans_of(path: Path) -> list[tuple[str, Plan]]:
 def _laid(plan: Plan, message: str, found: _Overlay) -> Plan:
     records = [_extended(record, message, found) for record in plan.records]
     added = [record for messages, record in found.records if _serves(messages, message)]
-    return dataclasses.replace(plan, records=(*records, *added), ignored={**plan.ignored, **found.ignored})
+    laid = {**plan.ignored, **found.ignored}
+    return dataclasses.replace(plan, records=(*records, *added), ignored=laid, overlay=found.name)
 
 
 def _extended(record: RecordPlan, message: str, found: _Overlay) -> RecordPlan:

@@ -66,7 +66,8 @@ class Plan:
     """A plan: the message types it serves, its records, and the segments it knowingly ignores with the reason.
 
     `requires` names the segments without which a message says nothing, or was cut: it is not taken then. `kin`: its
-    orders and results are parents, children and replacements of one another (`mappings.kinship`).
+    orders and results are parents, children and replacements of one another (`mappings.kinship`). `overlay` names the
+    overlay that was laid over it.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Plan:
     header: tuple[str, ...]
     requires: tuple[str, ...] = ()
     kin: bool = False
+    overlay: str = ""
 
     def leads(self) -> frozenset[str]:
         """All segments that some record takes as a lead."""

@@ -76,7 +76,7 @@ def table(path: str, overlay: str = "") -> tuple[Row, ...]:
 
     A row of an overlay with the source `-` takes the target away.
     """
-    own = _overlaid(f"{path}.csv", overlay)
+    own = overlaid(f"{path}.csv", overlay)
     if own is None:
         rows = _rows(HERE / f"{path}.csv", f"{path}.csv")
         for row in rows:
@@ -95,7 +95,7 @@ def codes(name: str, overlay: str = "") -> dict[str, str]:
 
     The codes an overlay names are laid over it.
     """
-    own = _overlaid(f"codes/{name}.csv", overlay)
+    own = overlaid(f"codes/{name}.csv", overlay)
     if own is None:
         return _codes(HERE / "codes" / f"{name}.csv")
     below = codes(name) if (HERE / "codes" / f"{name}.csv").exists() else {}
@@ -107,7 +107,7 @@ def overlay_folder(overlay: str) -> Path:
     return Path(overlay) if "/" in overlay else HERE / "partners" / overlay
 
 
-def _overlaid(path: str, overlay: str) -> Path | None:
+def overlaid(path: str, overlay: str) -> Path | None:
     """The file an overlay lays over `path`, when it has one; raises TableError for an overlay that is not there."""
     if not overlay:
         return None

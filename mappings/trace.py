@@ -181,7 +181,7 @@ def _fate(segment: Segment, number: int, account: Account, plan: Plan | None) ->
         return {"fate": "ignored", "reason": reason or "the segment makes no record", "row": ""}
     if fate == "unmapped" or account.left.get(segment.index, 0) >> number & 1:
         return {"fate": "unmapped"}
-    declared = ignored().get((segment.name, number))
+    declared = ignored(plan.overlay if plan else "").get((segment.name, number))
     if declared is None or (account.read.get(segment.index, 0) | segment.asked) >> number & 1:
         return {"fate": "mapped"}
     return {"fate": "ignored", "reason": declared.reason, "row": declared.place}

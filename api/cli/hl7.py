@@ -12,6 +12,7 @@ from typing import Any
 from api.cli import output
 from api.hl7_reading import ReadError, read_file
 from fhir import jsontext
+from mappings.site import Site
 
 ZONE = "America/Sao_Paulo"
 PIECE = 1024 * 1024
@@ -25,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     read.add_argument("--to", choices=["fhir", "tree", "problems"], default="fhir")
     read.add_argument("--json", action="store_true", help="one JSON object per message, on one line")
     read.add_argument("--zone", default=ZONE, help="time zone of times sent without one")
+    read.add_argument("--overlay", default="", help="read as a channel with this overlay (mappings/partners) does")
     read.add_argument("--charset", default="", help="character set of the files, whatever MSH-18 says")
 
 
@@ -50,7 +52,9 @@ def _lines(name: str, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
         with contextlib.ExitStack() as stack:
             file = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
             pieces = iter(lambda: file.read(PIECE), b"")
-            yield from read_file(name, pieces, to=given.to, zone=given.zone, charset=given.charset)
+            yield from read_file(
+                name, pieces, to=given.to, zone=given.zone, charset=given.charset, site=Site(overlay=given.overlay)
+            )
     except OSError as error:
         raise ReadError(f"{name}: {error.strerror}") from None
 

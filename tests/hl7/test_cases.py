@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from api.hl7_reading import read_file
 from hl7 import ack
 from hl7.er7 import Message
+from hub.channels.reading import from_toml
 from hub.exchange.channels import Channel
 from hub.exchange.receive import judge, verdict
 from hub.world import Tenant
@@ -24,12 +26,21 @@ _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 CHANNEL = Channel(id=UUID(int=2), tenant=TENANT, name="case", door="mllp", zone="America/Sao_Paulo")
 
 
-def results(raw: bytes) -> dict[str, str]:
+def channel_of(case: Path) -> Channel:
+    """The case's channel: as its `channel.toml` says, else without any setting of its own."""
+    path = case / "channel.toml"
+    if not path.exists():
+        return CHANNEL
+    document = from_toml(path.read_text(encoding="utf-8"))
+    return dataclasses.replace(CHANNEL, document=document, zone=document.zone or CHANNEL.zone)
+
+
+def results(raw: bytes, channel: Channel = CHANNEL) -> dict[str, str]:
     """The files a case expects, by name."""
-    (document,) = read_file("in.hl7", [raw], to="fhir", zone="America/Sao_Paulo")
+    (document,) = read_file("in.hl7", [raw], to="fhir", zone=channel.zone, site=channel.site)
     problems = [{k: p[k] for k in ("code", "severity", "where")} for p in document["problems"]]
     account = {"type": document["type"], "ok": document["ok"], "segments": document["segments"], "problems": problems}
-    message, found = judge(raw, CHANNEL)
+    message, found = judge(raw, channel)
     envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(raw)
     answer = ack.build(envelope, verdict(found), found, ack.Stamp(control_id="CASE", now=NOW))
     return {
@@ -47,7 +58,7 @@ def _json(document: Any) -> str:
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_case(case: Path, request: pytest.FixtureRequest) -> None:
     raw = (case / "in.hl7").read_bytes().replace(b"\n", b"\r")
-    for name, text in results(raw).items():
+    for name, text in results(raw, channel_of(case)).items():
         path = case / name
         if request.config.getoption("--accept"):
             path.write_text(text, encoding="utf-8")
