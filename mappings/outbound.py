@@ -66,7 +66,7 @@ def out_table(name: str) -> tuple[OutRow, ...]:
 
 def _row(values: dict[str, str], place: str, name: str) -> OutRow:
     match = _TARGET.match(values["target"])
-    if match is None or match[1] != name.upper():
+    if match is None or match[1] != name.partition("-")[0].upper():
         raise TableError(f"{place}: target {values['target']!r}")
     convert, _, argument = values["convert"].partition(":")
     if (convert or "text") not in CONVERSIONS:

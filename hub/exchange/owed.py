@@ -18,7 +18,7 @@ from canonical.errors import PonteError
 from canonical.identity import bytes_number, moment_of, new_id
 from hl7 import ack, er7
 from hl7.er7 import Message
-from hub.exchange import order_answers, outbox, partners
+from hub.exchange import answers, order_answers, outbox, partners
 from hub.exchange.channels import Channel, channels_at
 from hub.exchange.keep import AFTERWARDS
 from hub.exchange.outbox import Outgoing
@@ -242,6 +242,8 @@ async def _built(tx: Transaction, row: Row, made: UUID, *, asks: bool) -> bytes:
     """The answer: an acknowledgement, or to an order that was worked the answer orders have (ORR, ORL…)."""
     good = row["status"] != "ERROR"
     message = er7.read(bytes(row["content"]), fixed_charset=row["charset"])
+    if good and isinstance(message, Message) and answers.more_than_acknowledged(message.type):
+        return await answers.build(tx, message, ack.Stamp(control_id=made.hex[:20], now=moment_of(made), asks=asks))
     kind, more = await order_answers.answer(tx, message) if good and isinstance(message, Message) else ("", [])
     envelope = ack.envelope(message) if isinstance(message, Message) else ack.salvage(bytes(row["content"]))
     stamp = ack.Stamp(control_id=made.hex[:20], now=moment_of(made), asks=asks, kind=kind, more=tuple(more))

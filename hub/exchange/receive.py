@@ -15,7 +15,7 @@ from hl7 import ack, er7
 from hl7.er7 import Message, Segment
 from hub.channels import matching
 from hub.channels.matching import stranger
-from hub.exchange import late
+from hub.exchange import answers, late
 from hub.exchange.channels import Channel
 from hub.exchange.keep import AFTERWARDS, Incoming, Keeper, Kept
 from mappings.plan import plan_for
@@ -100,7 +100,8 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
     if code == "AA" and message is not None and matching.decision(channel.document, message) == "skip":
         code, status = settings.filtered, "FILTERED"
     wanted = ack.wanted(envelope, settings.mode)
-    owes = _owes(wanted, status, settings.when)
+    asks = message is not None and answers.more_than_acknowledged(message.type)
+    owes = _owes(wanted, status, "processed" if asks else settings.when)
     if wanted.original:
         silent = owes == AFTERWARDS
     else:
