@@ -13,6 +13,7 @@ from uuid import UUID
 
 from api.mllp import Listener
 from canonical.errors import Misconfigured, PonteError
+from hub.exchange import tls
 from hub.exchange.channels import Channel, all_channels
 from hub.exchange.keep import Keeper
 from hub.exchange.owed import Debts
@@ -29,7 +30,6 @@ class _Place:
 
     host: str
     port: int
-    tls: str
 
 
 class Board:
@@ -40,6 +40,7 @@ class Board:
         self._keeper = keeper
         self._debts = Debts(world)
         self._open: dict[UUID, tuple[_Place, Listener]] = {}
+        self._marks: dict[UUID, str] = {}
         self._refused: set[_Place] = set()
         self._changed = asyncio.Event()
 
@@ -89,14 +90,34 @@ class Board:
                 log.info("channel %s: port %s is closed", listener.channel.name, place.port)
         for identity, (place, channel) in wanted.items():
             if identity in self._open:
-                self._open[identity][1].channel = channel
+                await self._renew(place, self._open[identity][1], channel)
             else:
                 await self._start(place, channel, strict=strict)
+
+    async def _renew(self, place: _Place, listener: Listener, channel: Channel) -> None:
+        """The door goes on under the new version; a new certificate serves new connections."""
+        listener.channel = channel
+        mark = await tls.mark_of(self._world, channel)
+        if mark == self._marks.get(channel.id, ""):
+            return
+        self._marks[channel.id] = mark
+        try:
+            found = await tls.door_tls(self._world, channel)
+            await listener.start(place.host, place.port, found.context if found else None)
+            log.info("channel %s: port %s has a new certificate or new rules for clients", channel.name, place.port)
+        except (Misconfigured, OSError) as error:
+            log.error("channel %s: TLS stays as it was: %s", channel.name, error)
 
     async def _start(self, place: _Place, channel: Channel, *, strict: bool) -> None:
         listener = Listener(channel, self._keeper, self._world.settings.max_message_bytes, self._debts)
         try:
-            await listener.start(place.host, place.port)
+            found = await tls.door_tls(self._world, channel)
+            await listener.start(place.host, place.port, found.context if found else None)
+        except Misconfigured as error:
+            if place not in self._refused:
+                self._refused.add(place)
+                log.error("channel %s: port %s stays closed: %s", channel.name, place.port, error.text)
+            return
         except OSError as error:
             if strict:
                 raise Misconfigured(f"channel {channel.name}: port {place.port}: {error.strerror}") from None
@@ -106,6 +127,7 @@ class Board:
             return
         self._refused.discard(place)
         self._open[channel.id] = (place, listener)
+        self._marks[channel.id] = found.mark if found else ""
         log.info("channel %s, version %s: port %s is open", channel.name, channel.version, place.port)
 
 
@@ -120,9 +142,5 @@ def _placed(channels: list[Channel], world: World) -> dict[UUID, tuple[_Place, C
         if not port:
             port, default = default, 0
         if port:
-            tls = channel.document.tls
-            place = _Place(
-                channel.document.host or world.settings.host, port, f"{tls.certificate}|{tls.clients}|{tls.trust}"
-            )
-            found[channel.id] = (place, channel)
+            found[channel.id] = (_Place(channel.document.host or world.settings.host, port), channel)
     return found

@@ -16,6 +16,7 @@ from hl7.mllp import Frame, Framer, FrameTooLarge, frame
 from hub.exchange.channels import Channel
 from hub.exchange.keep import AFTERWARDS, Keeper, Kept
 from hub.exchange.receive import LARGE, Answer, Taken, answer, receive, take
+from hub.exchange.tls import admitted
 
 log = logging.getLogger("ponte.mllp")
 IDLE_SECONDS = 3600.0
@@ -77,8 +78,17 @@ class Conversation(asyncio.Protocol):
         """Called by the loop."""
         self._transport = cast("asyncio.Transport", transport)
         self._sealed = transport.get_extra_info("sslcontext") is not None
+        if self._sealed and not self._admitted():
+            log.warning("channel %s: a client certificate that is not expected here", self._door.channel.name)
+            self._ending = True
+            self._transport.abort()
         self._door.arrived(self)
         self._timer = self._loop.call_later(IDLE_SECONDS, self._tick)
+
+    def _admitted(self) -> bool:
+        wanted = self._door.channel.document.sender.certificates
+        found = self._transport.get_extra_info("ssl_object") if self._transport is not None and wanted else None
+        return not wanted or (found is not None and admitted(wanted, found.getpeercert(), found.getpeercert(True)))
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""

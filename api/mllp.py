@@ -15,6 +15,8 @@ from hub.exchange.owed import Debt, Debts
 from hub.exchange.receive import Answer
 
 CLOSING_SECONDS = 10.0
+HANDSHAKE_SECONDS = 15.0
+FAREWELL_SECONDS = 5.0
 PLACES = 3
 """How many bulky frames are read at a time; the senders of others wait. This bounds the memory of a door."""
 
@@ -33,9 +35,22 @@ class Listener:
         self._queue: deque[Conversation] = deque()
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen and return the port; raises OSError when it is taken."""
+        """Listen and return the port; raises OSError when it is taken.
+
+        Called again it listens anew, for instance with a new certificate; the connections there are go on.
+        """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Conversation(self), host, port, backlog=512, ssl=tls)
+        if self._server is not None:
+            self._server.close()
+        self._server = await loop.create_server(
+            lambda: Conversation(self),
+            host,
+            port,
+            backlog=512,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
+            ssl_shutdown_timeout=FAREWELL_SECONDS if tls else None,
+        )
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:

@@ -1,0 +1,71 @@
+"""the tenant's vault: `secret list | put NAME (--p12 FILE --password-env V | --pem FILE) | remove NAME`"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from api import running
+from api.cli import output
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """One action; each reaches the running hub's database."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    _action(actions, "list", "names, kinds and dates; never a secret")
+    put = _action(actions, "put", "seal a certificate with its key, or the certificates of trusted issuers")
+    put.add_argument("name")
+    source = put.add_mutually_exclusive_group(required=True)
+    source.add_argument("--p12", type=Path, metavar="FILE", help="PKCS#12 with certificate and key")
+    source.add_argument("--pem", type=Path, metavar="FILE", help="certificates of trusted issuers")
+    put.add_argument("--password-env", metavar="NAME", help="environment variable with the PKCS#12's password")
+    remove = _action(actions, "remove", "take a secret out of the vault")
+    remove.add_argument("name")
+
+
+def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    running.options(parser)
+    return parser
+
+
+def run(given: argparse.Namespace) -> int:
+    """0 done; 2 a file or the password cannot be read."""
+    if given.action == "put" and given.password_env and given.password_env not in os.environ:
+        output.complain(f"a variável {given.password_env} não existe / the environment variable is not set")
+        return 2
+    try:
+        return asyncio.run(_run(given))
+    except OSError as error:
+        output.complain(f"{error.filename}: {error.strerror}")
+        return 2
+
+
+async def _run(given: argparse.Namespace) -> int:
+    from hub.guard import vault
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=2) as world:
+        tenant = await world.tenant(given.tenant)
+        async with world.transaction(tenant) as tx:
+            if given.action == "put" and given.p12 is not None:
+                password = os.environ.get(given.password_env or "", "")
+                await vault.put_certificate(tx, world.settings, given.name, given.p12.read_bytes(), password)
+            elif given.action == "put":
+                await vault.put_issuers(tx, world.settings, given.name, given.pem.read_bytes())
+            elif given.action == "remove":
+                await vault.remove(tx, given.name)
+            found = await vault.entries(tx)
+    for entry in found:
+        if given.action != "list" and entry.name != given.name:
+            continue
+        if given.json:
+            output.line(entry.as_json())
+        else:
+            until = f"  until {entry.expires_at:%Y-%m-%d}" if entry.expires_at else ""
+            output.say(f"{entry.name}  {entry.kind}{until}")
+    return 0

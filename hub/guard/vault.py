@@ -1,0 +1,93 @@
+"""The tenant's vault: named secrets, sealed under the key outside the database; only names and dates are ever shown."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from canonical.errors import NotFound, Refused
+from hub.guard import secrets
+from hub.settings import Settings
+from hub.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What may be shown of a secret."""
+
+    name: str
+    kind: str
+    expires_at: datetime.datetime | None
+    updated_at: datetime.datetime
+
+    def as_json(self) -> dict[str, str | None]:
+        """One JSON object."""
+        expires = self.expires_at.isoformat() if self.expires_at else None
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "expires_at": expires,
+            "updated_at": self.updated_at.isoformat(),
+        }
+
+
+async def put(
+    tx: Transaction,
+    settings: Settings,
+    name: str,
+    content: Mapping[str, str],
+    *,
+    kind: str,
+    expires_at: datetime.datetime | None = None,
+) -> None:
+    """Seal and store a secret under `name`, replacing an earlier one."""
+    sealed = secrets.seal(settings, json.dumps(dict(content)).encode(), f"credential/{name}")
+    await tx.run(
+        "INSERT INTO credential (tenant_id, name, kind, sealed, expires_at) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (tenant_id, name) DO UPDATE SET kind = excluded.kind, sealed = excluded.sealed, "
+        "expires_at = excluded.expires_at, updated_at = now()",
+        name,
+        kind,
+        sealed,
+        expires_at,
+    )
+
+
+async def put_certificate(tx: Transaction, settings: Settings, name: str, content: bytes, password: str) -> None:
+    """Store a PKCS#12 with its password; raises Refused when it cannot be opened or holds no key."""
+    try:
+        key, certificate, _ = pkcs12.load_key_and_certificates(content, password.encode() or None)
+    except ValueError:
+        key = certificate = None
+    if key is None or certificate is None:
+        raise Refused("the PKCS#12 cannot be opened with this password, or holds no key", code="tls.certificate")
+    document = {"pkcs12": content.hex(), "password": password}
+    await put(tx, settings, name, document, kind="pkcs12", expires_at=certificate.not_valid_after_utc)
+
+
+async def put_issuers(tx: Transaction, settings: Settings, name: str, pem: bytes) -> None:
+    """Store the certificates of trusted issuers; raises Refused when the PEM holds none."""
+    try:
+        found = x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise Refused("the file holds no certificate in PEM form", code="tls.trust") from None
+    expires = min(item.not_valid_after_utc for item in found)
+    await put(tx, settings, name, {"pem": pem.decode("ascii", "ignore")}, kind="issuers", expires_at=expires)
+
+
+async def entries(tx: Transaction) -> list[Entry]:
+    """The names in the vault, with kind and dates."""
+    rows = await tx.rows("SELECT name, kind, expires_at, updated_at FROM credential WHERE tenant_id = $1 ORDER BY name")
+    return [Entry(**dict(row)) for row in rows]
+
+
+async def remove(tx: Transaction, name: str) -> None:
+    """Remove a secret; raises NotFound."""
+    row = await tx.row("DELETE FROM credential WHERE tenant_id = $1 AND name = $2 RETURNING name", name)
+    if row is None:
+        raise NotFound("the vault has no such entry")
