@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from api.conversation import Conversation
+from hl7 import batch
+from hub.exchange import batches, strict
 from hub.exchange.channels import Channel
 from hub.exchange.keep import AFTERWARDS, Keeper
 from hub.exchange.owed import Debt, Debts
@@ -92,8 +94,13 @@ class Listener:
                 return
 
     def aside(self, raw: bytes) -> Coroutine[Any, Any, list[Answer]] | None:
-        """Plain messages only."""
-        return None
+        """The work that answers a batch, or a message of a channel that looks twice; None for a plain message."""
+        if batch.is_batch(raw):
+            return batches.receive(self.keeper, self.channel, raw)
+        return self._strictly(raw) if strict.strict(self.channel) else None
+
+    async def _strictly(self, raw: bytes) -> list[Answer]:
+        return [await strict.receive(self.keeper, self.channel, raw)]
 
     def follow(self, said: Answer, say: Callable[[bytes], bool]) -> None:
         """More is owed than was said: it is given to `say` when the message has been worked."""

@@ -18,27 +18,53 @@ _ENVELOPE = frozenset((b"FHS", b"BHS", b"BTS", b"FTS"))
 _BOM = b"\xef\xbb\xbf"
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A segment that holds a batch together: FHS, BHS, BTS or FTS, as sent."""
+
+    name: str
+    line: bytes
+
+    def field(self, number: int) -> bytes:
+        """Field `number` of FHS or BHS as sent, at most 200 bytes (2.5.1 §2.15.2, §2.15.7); empty when absent."""
+        parts = self.line.split(self.line[3:4]) if len(self.line) > 3 else []
+        return parts[number - 1][:200] if 2 <= number <= len(parts) else b""
+
+
 @dataclass(slots=True)
 class Contents:
     """The messages of a file as bytes, and what is wrong with the file itself."""
 
     messages: list[bytes] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    parts: list[Head | bytes] = field(default_factory=list)
+    """The messages between the segments that hold them together, in order."""
 
 
 def split(raw: bytes) -> Contents:
     """The messages in `raw`, however they are put together, and the findings about the file."""
     contents = Contents()
-    for item in messages((raw,)):
+    for item in _read((raw,)):
         if isinstance(item, Problem):
             contents.problems.append(item)
-        else:
+            continue
+        contents.parts.append(item)
+        if isinstance(item, bytes):
             contents.messages.append(item)
     return contents
 
 
+def is_batch(raw: bytes) -> bool:
+    """Whether `raw` begins like a batch."""
+    return raw[:3] in (b"FHS", b"BHS") or raw[:64].lstrip()[:3] in (b"FHS", b"BHS")
+
+
 def messages(chunks: Iterable[bytes]) -> Iterator[bytes | Problem]:
     """Each message of a file that comes in pieces, and each finding about the file, in order."""
+    return (item for item in _read(chunks) if not isinstance(item, Head))
+
+
+def _read(chunks: Iterable[bytes]) -> Iterator[bytes | Problem | Head]:
     pieces = iter(chunks)
     head = next(pieces, b"")
     reader = _frames if START in head or END in head else _lines
@@ -86,7 +112,7 @@ class _Batch:
             self.in_batch += 1
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes | Problem]:
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes | Problem | Head]:
     state = _Batch()
     rest = b""
     for piece in pieces:
@@ -100,7 +126,7 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes | Problem]:
         yield Problem("structure.batch-trailer", "BTS" if state.open_batch else "FTS")
 
 
-def _line(line: bytes, state: _Batch) -> Iterator[bytes | Problem]:
+def _line(line: bytes, state: _Batch) -> Iterator[bytes | Problem | Head]:
     name = line.lstrip()[:3]
     if name == b"MSH":
         yield from state.close()
@@ -112,7 +138,8 @@ def _line(line: bytes, state: _Batch) -> Iterator[bytes | Problem]:
         state.current.append(line)
 
 
-def _envelope(name: bytes, line: bytes, state: _Batch) -> Iterator[Problem]:
+def _envelope(name: bytes, line: bytes, state: _Batch) -> Iterator[Problem | Head]:
+    yield Head(name.decode(), line.strip())
     if name == b"FHS":
         state.open_file = True
     elif name == b"BHS":
@@ -131,3 +158,45 @@ def _count(line: bytes, found: int, where: str) -> Iterator[Problem]:
     if stated and stated != str(found).encode():
         shown = stated.decode("ascii", "replace")[:10]
         yield Problem("structure.batch-count", where, args=(("stated", shown), ("found", str(found))))
+
+
+def answer(parts: Iterable[Head | bytes], identity: str, moment: str) -> bytes:
+    """The answers of a batch as a batch (2.5.1 §2.10.3.3): its heads turned round, its trailers with our counts.
+
+    `identity` becomes FHS-11 and BHS-11, `moment` FHS-7 and BHS-7; the sender's own ids go into FHS-12 and BHS-12.
+    Answers are bytes that end with CR; empty ones are left out.
+    """
+    lines: list[bytes] = []
+    counts = {"BTS": 0, "FTS": 0}
+    closing: list[tuple[str, bytes]] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            if part:
+                lines.append(part)
+                counts["BTS"] += 1
+        elif part.name in ("FHS", "BHS"):
+            lines.append(_turned(part, identity, moment))
+            closing.append(("BTS" if part.name == "BHS" else "FTS", part.line[3:4]))
+            if part.name == "BHS":
+                counts["BTS"] = 0
+        elif closing and closing[-1][0] == part.name:
+            lines.append(_trailer(closing.pop(), counts))
+    while closing:
+        lines.append(_trailer(closing.pop(), counts))
+    return b"".join(lines)
+
+
+def _turned(head: Head, identity: str, moment: str) -> bytes:
+    separator = head.line[3:4]
+    names = [head.field(number) for number in (5, 6, 3, 4)]
+    fields = [head.name.encode(), head.field(2), *names, moment.encode(), b"", b"", b"", identity.encode()]
+    return separator.join([*fields, head.field(11)]).rstrip(separator) + b"\r"
+
+
+def _trailer(open_part: tuple[str, bytes], counts: dict[str, int]) -> bytes:
+    name, separator = open_part
+    line = name.encode() + separator + str(counts[name]).encode() + b"\r"
+    counts[name] = 0
+    if name == "BTS":
+        counts["FTS"] += 1
+    return line

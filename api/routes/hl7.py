@@ -9,7 +9,8 @@ from api.failures import Rejected
 from api.state import CallerDep, StateDep
 from canonical.errors import Misconfigured, NotFound
 from canonical.problem import Problem
-from hub.exchange import owed
+from hl7 import batch
+from hub.exchange import batches, owed, strict
 from hub.exchange.channels import channels_of
 from hub.exchange.keep import AFTERWARDS
 from hub.exchange.receive import receive
@@ -35,7 +36,12 @@ async def post(request: Request, state: StateDep, caller: CallerDep, channel: st
         raise Misconfigured("the tenant has no HTTP channel for HL7")
     body = await _body(request, state.world.settings.max_message_bytes)
     found = channels[0]
-    said = await receive(state.keeper, found, body)
+    if batch.is_batch(body):
+        said = (await batches.receive(state.keeper, found, body))[0]
+    elif strict.strict(found):
+        said = await strict.receive(state.keeper, found, body)
+    else:
+        said = await receive(state.keeper, found, body)
     payload = said.payload
     if said.owes == AFTERWARDS:
         seconds = found.document.acknowledge.wait_s

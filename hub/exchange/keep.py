@@ -16,9 +16,9 @@ from hub.exchange.channels import Channel
 from hub.store.database import Database
 from hub.store.standing import Standing
 
-_PARAMETERS = ", ".join(f"${n}" for n in range(1, 18))
-_KEEP = f"SELECT * FROM ponte_keep({_PARAMETERS})"
-_KEEP_ONE = f"SELECT * FROM ponte_keep_one({_PARAMETERS})"
+PARAMETERS = ", ".join(f"${n}" for n in range(1, 18))
+_KEEP = f"SELECT * FROM ponte_keep({PARAMETERS})"
+_KEEP_ONE = f"SELECT * FROM ponte_keep_one({PARAMETERS})"
 _Place = tuple[UUID, UUID, int, str]  # tenant, channel, its version, format
 AFTERWARDS = "OR"
 """What a message owes whose one answer of original mode waits for the processing."""
@@ -89,7 +89,12 @@ class Keeper:
         self._busy: set[Hashable] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def keep(self, channel: Channel, incoming: Incoming) -> Kept:
+    def ring(self, tenant: UUID) -> None:
+        """Wake the workers of a tenant."""
+        if self._ring is not None:
+            self._ring(tenant)
+
+    async def keep(self, channel: Channel, incoming: Incoming, source: Hashable = None) -> Kept:
         """Return once the message is committed; raises TryLater when that is unknown or failed."""
         future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
 
@@ -101,7 +106,7 @@ class Keeper:
             else:
                 future.set_exception(outcome)
 
-        self.submit(channel, incoming, done)
+        self.submit(channel, incoming, done, source)
         return await future
 
     def submit(self, channel: Channel, incoming: Incoming, done: Done, source: Hashable = None) -> None:
@@ -168,8 +173,7 @@ class Keeper:
         answers = {row["id"]: row for row in rows}
         for item in group:
             item.done(kept_of(answers[item.incoming.id]))
-        if self._ring is not None:
-            self._ring(place[0])
+        self.ring(place[0])
 
 
 def kept_of(row: Any) -> Kept:

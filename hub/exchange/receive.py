@@ -61,6 +61,10 @@ class Taken:
         if self._prepared is None and not self.silent:
             self._prepared = self.spoken(self.incoming.id)
 
+    def forget(self) -> None:
+        """Drop an answer made ahead: it would no longer be the right one."""
+        self._prepared = None
+
     def spoken(self, made: UUID) -> bytes:
         """The immediate answer. The same message kept as `made` gets the very same bytes each time."""
         if self._prepared is not None and made == self.incoming.id:
