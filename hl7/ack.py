@@ -73,7 +73,8 @@ class Envelope:
 def wanted(to: Envelope, mode: Mode) -> Wanted:
     """What MSH-15 and MSH-16 ask for, under the mode of the channel (2.5.1 §2.9.3, table 0155).
 
-    `auto` obeys the header: both empty is original mode, and so is NE with AL, whose only answer is AA, AE or AR.
+    `auto` obeys the header. Original mode is: both empty, or nothing of the table in either; and NE with AL, whose only
+    answer is AA, AE or AR.
     `enhanced` always gives the accept acknowledgement and obeys MSH-16; `original` and `none` look at neither.
     """
     if mode == "none":
@@ -81,7 +82,7 @@ def wanted(to: Envelope, mode: Mode) -> Wanted:
     accept, application = to.accept, to.application
     if mode == "enhanced":
         return Wanted(False, "AL", _CONDITIONS.get(application, ""))
-    if mode == "original" or not (accept or application):
+    if mode == "original" or not {accept, application} & {"NE", *_CONDITIONS}:
         return ORIGINAL
     found = Wanted(False, _CONDITIONS.get(accept, ""), _CONDITIONS.get(application, ""))
     return ORIGINAL if not found.accept and found.application == "AL" else found

@@ -6,6 +6,7 @@ Silent or lying senders are common: the bytes decide, a warning tells, and what 
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 
 from canonical.problem import Problem
@@ -27,6 +28,11 @@ NAMES = {
     "WINDOWS-1252": "cp1252",
     "CP1252": "cp1252",
 }
+# A UTF-8 lead byte read as Windows-1252 or Mac Roman, and what may follow it.
+_DOUBLED = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]|[\u221a\u00ac\u201a][\u0080-\uffff]")
+# A replacement character, as it is and as it looks after it was taken for Windows-1252 or Mac Roman once more.
+_LOST = re.compile("\ufffd|\u00ef\u00bf\u00bd|\u00d4\u00f8\u03a9|\u221a\\?".encode())
+_ISO_2022 = re.compile(rb"\x1b[$(),\-./]")  # an escape of ISO 2022 that switches the character set
 _REFUSED = ("UNICODE UTF-16", "UNICODE UTF-32", "UTF-16", "UTF-32")
 
 
@@ -45,6 +51,13 @@ def decode(raw: bytes, *, fixed: str = "", fallback: str = "cp1252") -> Decoded 
         return Problem("er7.empty", "MSH")
     if b"\x00" in raw:
         return Problem("charset.nul", "MSH")
+    if _ISO_2022.search(raw):
+        return Problem("charset.switching", "MSH-18")
+    found = _decode(raw, fixed, fallback)
+    return found if isinstance(found, Problem) or found.text.isascii() else _mended(raw, found)
+
+
+def _decode(raw: bytes, fixed: str, fallback: str) -> Decoded | Problem:
     if fixed:
         return _strict(raw, NAMES.get(fixed.upper(), fixed)) or Problem("charset.undecodable", "MSH-18")
     declared = declared_charset(raw)
@@ -58,6 +71,36 @@ def decode(raw: bytes, *, fixed: str = "", fallback: str = "cp1252") -> Decoded 
         code = "charset.undeclared" if not declared else "charset.lies"
         return _guess(raw, fallback, (Problem(code, "MSH-18", args=(("charset", declared or "ASCII"),)),))
     return found if codec in ("ascii", "utf-8") else _second_look(raw, found, declared)
+
+
+def _mended(raw: bytes, found: Decoded) -> Decoded | Problem:
+    """Text that was UTF-8 once more than it says: mended where nothing was lost, refused where something was.
+
+    A sender read its own UTF-8 as Windows-1252 (`Ã§` for ç) or as Mac Roman (`√ß`) and encoded that. All of the text
+    must tell so: a single place that does not fit leaves it as it came.
+    """
+    if _LOST.search(raw):
+        return Problem("charset.lossy", "MSH-18")
+    if found.name != "utf-8" or not _DOUBLED.search(found.text):
+        return found
+    for back in (_windows, _mac_roman):
+        try:
+            text = back(found.text).decode("utf-8")
+        except (UnicodeEncodeError, UnicodeDecodeError):
+            continue
+        if "\ufffd" in text:
+            return Problem("charset.lossy", "MSH-18")
+        return Decoded(text, found.name, (*found.problems, Problem("charset.double", "MSH-18")))
+    return found
+
+
+def _windows(text: str) -> bytes:
+    """The bytes of a text that was read as Windows-1252, its five unused bytes as the controls most readers make."""
+    return text.encode("cp1252", "ponte_hl7_controls")
+
+
+def _mac_roman(text: str) -> bytes:
+    return text.encode("mac_roman")
 
 
 def declared_charset(raw: bytes) -> str:
@@ -85,7 +128,14 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
     return f"\\X{lost.encode('utf-8').hex().upper()}\\", error.end
 
 
+def _controls(error: UnicodeError) -> tuple[bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return error.object[error.start : error.end].encode("latin-1"), error.end
+
+
 codecs.register_error("ponte_hl7_escape", _escape)
+codecs.register_error("ponte_hl7_controls", _controls)
 
 
 def _strict(raw: bytes, codec: str) -> Decoded | None:

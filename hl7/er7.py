@@ -5,13 +5,14 @@ A message is its segments in order; nothing is dropped, nothing guessed. Delimit
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from canonical.problem import Problem
 from hl7 import charset
-from hl7.escapes import has_unknown, unescape
+from hl7.escapes import has_unknown, switches, unescape
 
 NULL = '""'
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
@@ -29,6 +30,8 @@ class Delimiters:
     escape: str = "\\"
     sub: str = "&"
     truncation: str = ""
+    codec: str = dataclasses.field(default="", compare=False)
+    """The character set of the message, which its hexadecimal escapes are written in."""
 
     @property
     def encoding_characters(self) -> str:
@@ -180,6 +183,7 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
     delimiters = read_delimiters(text)
     if isinstance(delimiters, Problem):
         return delimiters
+    delimiters = dataclasses.replace(delimiters, codec=decoded.name)
     message = Message([], delimiters, decoded.name, list(decoded.problems))
     if doubled:
         message.problems.append(Problem("er7.doubled-escape", "MSH-2"))
@@ -215,8 +219,17 @@ def _segments(text: str, message: Message) -> Message | Problem:
         if not _NAME.match(line[:3]) or (len(line) > 3 and line[3] != message.delimiters.field):
             return Problem("er7.segment", f"#{index}")
         message.segments.append(Segment(line, index, message.delimiters))
+    if (switch := switches(text, message.delimiters)) is not None:
+        return Problem("charset.switching", _place_of(text, switch, message))
     for segment in message.segments[1:]:
         if message.delimiters.escape in segment.raw and has_unknown(segment.raw, message.delimiters):
             message.problems.append(Problem("field.escape", f"{segment.name}#{segment.index}"))
             break
     return message
+
+
+def _place_of(text: str, position: int, message: Message) -> str:
+    """The segment at a position of the text."""
+    index = sum(1 for line in text[:position].split("\r") if line.strip())
+    segment = message.segments[max(0, min(index, len(message.segments)) - 1)]
+    return f"{segment.name}#{segment.index}"

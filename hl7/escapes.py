@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hl7.er7 import Delimiters
 
 _MARKUP = {".br": "\n", ".sp": "\n", ".ce": "\n", ".fi": "", ".nf": "", "H": "", "N": ""}
+_SWITCH = re.compile(r"(?:C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4}(?:[0-9A-Fa-f]{2})?)")
 _COUNTED = re.compile(r"\.(sp|in|ti|sk)\s*([+-]?[0-9]*)\Z")
 
 
@@ -46,6 +47,19 @@ def has_unknown(text: str, delimiters: Delimiters) -> bool:
     return index < len(parts)
 
 
+def switches(text: str, delimiters: Delimiters) -> int | None:
+    """Where `text` switches to another character set (C and M escapes, 2.5.1 §2.7.2); None when it does not."""
+    mark = delimiters.escape
+    if not mark or (mark + "C" not in text and mark + "M" not in text):
+        return None
+    position = 0
+    for number, part in enumerate(text.split(mark)):
+        if number and _SWITCH.fullmatch(part):
+            return position
+        position += len(part) + len(mark)
+    return None
+
+
 def escape(text: str, delimiters: Delimiters) -> str:
     """`text` with delimiters and line ends escaped, ready for a component."""
     if not any(c in text for c in delimiters.encoding_characters + delimiters.field + "\r\n"):
@@ -77,25 +91,26 @@ def _value(code: str, delimiters: Delimiters) -> str | None:
     if code in _MARKUP:
         return _MARKUP[code]
     if code[:1] == "X":
-        return _hexadecimal(code[1:])
+        return _hexadecimal(code[1:], delimiters.codec)
     if match := _COUNTED.match(code):
         count = int(match.group(2) or 1)
         return "\n" * max(1, count) if match.group(1) == "sp" else " " * max(0, count)
     return None
 
 
-def _hexadecimal(digits: str) -> str | None:
+def _hexadecimal(digits: str, codec: str) -> str | None:
+    """Bytes in the message's character set; those that are UTF-8 are read so, whatever the message says it is."""
     try:
         raw = bytes.fromhex(digits)
     except ValueError:
         return None
     if b"\x00" in raw:
         return None
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "strict") if _fits(raw) else None
-
-
-def _fits(raw: bytes) -> bool:
-    return not any(byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D) for byte in raw)
+    single = "cp1252" if codec in ("", "ascii", "utf-8", "latin-1") else codec
+    for name in ("utf-8", single):
+        try:
+            text = raw.decode(name)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        return None if "\ufffd" in text else text
+    return None

@@ -78,7 +78,7 @@ def test_declared_charset_round_trip(text: str, name: str) -> None:
 @given(st.binary(max_size=300))
 def test_decoding_never_replaces(raw: bytes) -> None:
     decoded = charset.decode(HEAD + raw)
-    if not isinstance(decoded, Problem):
+    if not isinstance(decoded, Problem) and all(p.code != "charset.double" for p in decoded.problems):
         assert decoded.text.encode(decoded.name) == HEAD + raw
 
 

@@ -1,0 +1,185 @@
+"""Bad input without end: cut, flipped, huge, hostile. Never a crash, never silence, never a wrong AA, bytes kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import resource
+import time
+from pathlib import Path
+
+import pytest
+from channel_feed import put, send
+from hl7_feed import adt, work_all
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_hl7_door import GOOD, kept, listening, talk
+
+from hl7 import er7
+from hl7.er7 import Message
+from hl7.mllp import frame
+from hub.exchange.channels import Channel
+from hub.exchange.receive import take
+from hub.world import Tenant, World
+from mappings.engine import translate
+
+AT = "20261122100001"
+CASES = sorted(Path(__file__).resolve().parents[1].joinpath("cases", "hl7").glob("*/in.hl7"))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Channel:
+    import uuid
+
+    tenant = Tenant(id=uuid.uuid4(), slug="t", name="T", zone="America/Sao_Paulo", active=True)
+    return Channel(id=uuid.uuid4(), tenant=tenant, name="c", door="mllp", zone=tenant.zone)
+
+
+def answered(channel: Channel, raw: bytes) -> str:
+    """The code a message gets; its answer can always be read and names the message as far as that could be read."""
+    taken = take(channel, raw)
+    said = er7.read(taken.spoken(taken.incoming.id))
+    assert isinstance(said, Message) and taken.incoming.content == raw
+    assert said.text("MSA", 1) == taken.code
+    assert taken.code == "AA" or said.first("ERR") is not None, "a refusal says why"
+    return taken.code
+
+
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_own_cases_cut_at_every_byte(plain: Channel, step: int) -> None:
+    for path in CASES:
+        raw = path.read_bytes()
+        whole = take(plain, raw).incoming
+        meaning = max(raw.find(b"\rPID"), raw.find(b"\nPID"))
+        for end in range(0, len(raw), step):
+            if answered(plain, raw[:end]) == "AA":
+                assert end > raw.find(b"|") + 20 and whole.control_id, path.parent.name
+                assert not whole.type.startswith(("ADT", "ORU")) or end > meaning, "taken before it names a patient"
+
+
+@pytest.mark.slow
+def test_own_cases_cut_anywhere_can_be_worked(plain: Channel) -> None:
+    for number, path in enumerate(CASES):
+        raw = path.read_bytes()
+        for end in range(20 + number % 23, len(raw), 23):
+            message = er7.read(raw[:end])
+            if isinstance(message, Message):
+                translate(message, zone="America/Sao_Paulo")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(CASES), st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=8))
+def test_flipped_bytes(plain: Channel, path: Path, flips: list[tuple[int, int]]) -> None:
+    raw = bytearray(path.read_bytes())
+    for place, value in flips:
+        raw[place % len(raw)] = value
+    answered(plain, bytes(raw))
+    message = er7.read(bytes(raw))
+    if isinstance(message, Message):
+        translate(message, zone="America/Sao_Paulo")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300))
+def test_anything_at_all(plain: Channel, raw: bytes) -> None:
+    answered(plain, raw)
+    answered(plain, b"MSH|^~\\&|" + raw)
+    answered(plain, raw.join([b"MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5\rPID|1||", b"|", b"\rPV1|1|I\r"]))
+
+
+UGLY = {
+    "control": "a\x01\x07\x1f\x7fb",
+    "bidi": "abc\u202edcba\u2066x\u2069",
+    "zero-width": "a\u200b\u200d\ufeffb",
+    "four-byte": "😀𝒜\U0010fffd",
+    "quotes": "'\"; DROP TABLE message; --",
+    "long": "x" * 70_000,
+    "format": "%s{0}${x}\\n",
+    "c1": "a\x85\x9bb",
+    "null-word": '""',
+    "noncharacter": "\ufdd0\uffff",
+}
+
+
+@pytest.mark.parametrize("name", UGLY)
+async def test_ugly_text_in_every_field(world: World, tenant: Tenant, name: str) -> None:
+    """Each message has the text in one field of MSH, EVN, PID, PV1; all are answered, kept, and worked or told why."""
+    to = await put(world, tenant, 'name = "his"\ndoor = "mllp"')
+    messages, base = [], [line.split("|") for line in adt("A01", "A", "V1", AT).rstrip("\r").split("\r")]
+    for segment, fields in enumerate(base):
+        for place in range(2 if segment == 0 else 1, min(len(fields) + 4, 52)):
+            lines = [[*line] for line in base]
+            lines[segment] += [""] * 5
+            lines[segment][place] = UGLY[name]
+            if (segment, place) != (0, 9):
+                lines[0][9] = f"{name}{segment}.{place}"
+            messages.append("\r".join("|".join(line) for line in lines).encode())
+    said = await send(world, tenant, to, *messages)
+    assert all(item.payload.startswith(b"MSH") for item in said)
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows("SELECT status, content, problems FROM message WHERE tenant_id = $1 ORDER BY seq")
+    assert sorted(bytes(row["content"]) for row in rows) == sorted(messages), "byte for byte"
+    for row in rows:
+        assert row["status"] != "RECEIVED"
+        assert "message.defect" not in [p["code"] for p in json.loads(row["problems"])]
+
+
+async def test_a_segment_a_hundred_thousand_times(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("test_hl7_door.LIMIT", 10_000_000)
+    raw = (GOOD + "NTE|1||Observação repetida\r" * 100_000).encode()
+    async with listening(world, tenant) as port:
+        busy = asyncio.create_task(talk(port, frame(raw)))
+        start = time.perf_counter()
+        other = await talk(port, frame(GOOD.replace("|T", "|U").encode()))
+        assert b"MSA|AA" in other and time.perf_counter() - start < 5, "others are not held up"
+        assert b"MSA|AA" in await busy
+    assert sorted(len(content) for _, content in await kept(world, tenant))[-1] == len(raw)
+
+
+@pytest.mark.slow
+async def test_sixty_four_megabytes(world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken under the usual limit, with bounded memory; at 100 MB over the limit refused; others go on meanwhile."""
+    monkeypatch.setattr("test_hl7_door.LIMIT", 80 * 1024 * 1024)
+    document = "A" * (64 * 1024 * 1024)
+    raw = (GOOD + f"OBX|1|ED|PDF||^application^pdf^Base64^{document}\r").encode()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async with listening(world, tenant) as port:
+        first, second = await asyncio.gather(talk(port, frame(raw)), talk(port, frame(GOOD.encode())))
+        assert b"MSA|AA" in first and b"MSA|AA" in second
+        over = await talk(port, b"\x0b" + raw + b"B" * (36 * 1024 * 1024))
+        assert over == b"" or b"er7.too-large" in over
+        assert b"MSA|AA" in await talk(port, frame(GOOD.encode()))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < 12 * 64, f"{grown:.0f} MB for one frame of 64 MB (client and server in one process)"
+    found = await kept(world, tenant)
+    assert ("RECEIVED", raw) in [(status, content) for status, content in found]
+
+
+async def test_bulky_frames_wait_for_a_place(world: World, tenant: Tenant) -> None:
+    big = [frame((adt("A01", f"B{n}", f"V{n}", AT) + "NTE|1||" + "x" * 1_500_000).encode()) for n in range(8)]
+    async with listening(world, tenant) as port:
+        streams = [await asyncio.open_connection("127.0.0.1", port) for _ in big]
+        for (_, writer), raw in zip(streams, big, strict=True):
+            writer.write(raw[:700_000])
+        await asyncio.sleep(0.2)
+        assert b"MSA|AA" in await talk(port, frame(GOOD.encode())), "small ones pass by"
+        for (_, writer), raw in zip(streams, big, strict=True):
+            writer.write(raw[700_000:])
+        answers = await asyncio.gather(*(asyncio.wait_for(reader.readuntil(b"\x1c\r"), 20) for reader, _ in streams))
+        assert all(b"MSA|AA" in answer for answer in answers)
+        for _, writer in streams:
+            writer.close()
+
+
+async def test_pipelined_frames_keep_their_order(world: World, tenant: Tenant) -> None:
+    chance = random.Random(7)
+    messages = [adt("A01", f"P{chance.randrange(5)}", f"V{n}", AT) for n in range(300)]
+    async with listening(world, tenant) as port:
+        answer = await talk(port, *(frame(m.encode()) for m in messages))
+    said = [part.split(b"|")[2].split(b"\r")[0].decode() for part in answer.split(b"\rMSA")[1:]]
+    assert said == [m.split("|")[9] for m in messages]
+    assert [content for _, content in await kept(world, tenant)] == [m.encode() for m in messages]
+    await work_all(world, tenant)
