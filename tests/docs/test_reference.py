@@ -14,6 +14,7 @@ import pytest
 from adapters import registry
 from api.cli.main import commands
 from hub.settings import Settings
+from mappings.table import codes
 from schemas_xsd.catalogue import schema_sets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +63,61 @@ def told(parser: argparse.ArgumentParser, prefix: str = "") -> list[str]:
             shown = ", ".join(f"`{option}`" for option in action.option_strings) or f"`{action.dest.upper()}`"
             lines.append(f"{prefix}* {shown}" + (f": {action.help}" if action.help else ""))
     return lines
+
+
+def test_orders_and_results(accept: bool) -> None:
+    """The statuses as the code tables have them; `-` is a code that says nothing about the state, on purpose."""
+    lines = [
+        "# Orders and results",
+        "",
+        "What HL7 codes become, from `mappings/codes`. `-`: the state stays as it is.",
+        "",
+    ]
+    for title, columns in _STATUSES.items():
+        tables = [codes(name) for name in columns.values()]
+        lines += [f"## {title}", "", "| code | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
+        for code in sorted({code for table in tables for code in table}):
+            shown = [table.get(code, "").replace("|", " / ") or "-" for table in tables]
+            lines.append(f"| `{code}` | " + " | ".join(shown) + " |")
+        lines.append("")
+    lines += [
+        "The hub's answer is for an order it knows / does not know. A request (CA, DC, HD, RL, RP, XO, RF) changes no"
+    ]
+    lines += ["status until the filler confirms it; codes marked `true` change known orders and create none.", ""]
+    compare("orders-and-results.md", "\n".join(lines).rstrip() + "\n", accept)
+
+
+_STATUSES = {
+    "Order control (ORC-1, table 0119)": {
+        "ServiceRequest": "hl70119",
+        "MedicationRequest": "hl70119-medication",
+        "MedicationDispense": "hl70119-dispense",
+        "the hub answers": "hl70119-answer",
+        "known orders only": "hl70119-known",
+    },
+    "Order status (ORC-5, table 0038), which wins over ORC-1": {
+        "ServiceRequest": "hl70038",
+        "MedicationRequest": "hl70038-medication",
+        "MedicationDispense": "hl70038-dispense",
+    },
+    "Report status (OBR-25, table 0123)": {
+        "DiagnosticReport": "hl70123",
+        "Observation without OBX-11": "hl70123-observation",
+        "ServiceRequest without ORC-5": "hl70123-order",
+    },
+    "Result status (OBX-11, table 0085)": {
+        "Observation": "hl70085",
+        "DocumentReference.docStatus": "hl70085-document",
+        "DocumentReference.status": "hl70085-reference",
+    },
+    "Completion (RXA-20, table 0322)": {
+        "Immunization": "hl70322",
+        "MedicationAdministration": "hl70322-administration",
+    },
+    "Documents (TXA-17 table 0271, TXA-19 table 0273)": {"docStatus": "hl70271", "status": "hl70273"},
+    "Appointments (SCH-25, table 0278)": {"Appointment": "hl70278", "participant": "hl70278-participant"},
+    "Charges (FT1-6, table 0017)": {"ChargeItem": "hl70017"},
+}
 
 
 def test_problem_codes(accept: bool) -> None:
