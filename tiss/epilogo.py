@@ -16,7 +16,7 @@ from lxml import etree
 from tiss.versions import NAMESPACE, SIGNATURE
 
 HASH = f"{{{NAMESPACE}}}hash"
-_SIGNATURES = frozenset(
+SIGNATURES = frozenset(
     (
         f"{{{SIGNATURE}}}Signature",
         f"{{{NAMESPACE}}}Signature",
@@ -24,7 +24,7 @@ _SIGNATURES = frozenset(
         f"{{{NAMESPACE}}}assinaturaDigitalGuia",
     )
 )
-SKIPPED = _SIGNATURES | {HASH}
+SKIPPED = SIGNATURES | {HASH}
 _ALL_TEXTS = etree.XPath("//text()", smart_strings=False)
 _LEAF_TEXTS = etree.XPath("//text()[not(../*)]", smart_strings=False)
 
@@ -40,7 +40,7 @@ def leaf_parts(root: etree._Element, *, valid: bool = False) -> list[str]:
     `valid`: the official schema found nothing, so that only blanks can stand between elements.
     """
     hashes = list(root.iter(HASH))
-    signed = next(root.iter(*_SIGNATURES), None) is not None
+    signed = next(root.iter(*SIGNATURES), None) is not None
     if len(hashes) != 1 or signed or len(hashes[0]) or root.getparent() is not None:
         return [text for text in leaf_texts(root) if text]
     texts: Any = _ALL_TEXTS(root) if valid else _LEAF_TEXTS(root)
@@ -59,7 +59,7 @@ def leaf_texts(root: etree._Element) -> Iterator[str]:
     stack = [root]
     while stack:
         node = stack.pop()
-        if not isinstance(node.tag, str) or node.tag == HASH or node.tag in _SIGNATURES:
+        if not isinstance(node.tag, str) or node.tag == HASH or node.tag in SIGNATURES:
             continue
         children = [child for child in node if isinstance(child.tag, str)]
         if children:

@@ -14,6 +14,7 @@ from tiss.check import schema_problems
 from tiss.contract import Contract
 from tiss.message import Tiss
 from tiss.message import read as read_message
+from tiss.offers import offered
 from tiss.rules.case import Given
 from tiss.rules.hashes import Hash
 from tiss.rules.message import check
@@ -54,8 +55,14 @@ class Report:
                 "computed": self.hash.computed,
                 "encoding": self.hash.encoding,
             },
-            "problems": [problem.as_json(language) for problem in self.problems],
+            "problems": [_told(problem, language) for problem in self.problems],
         }
+
+
+def _told(problem: Problem, language: str) -> dict[str, Any]:
+    """The keys of a finding, and `repair` where one is safe."""
+    repair = offered(problem)
+    return problem.as_json(language) | ({"repair": repair} if repair is not None else {})
 
 
 def validate(

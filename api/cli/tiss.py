@@ -1,4 +1,4 @@
-"""TISS files offline: validate FILE…, hash FILE, build SPEC.json, show FILE"""
+"""TISS files offline: validate FILE…, repair FILE, hash FILE, build SPEC.json, show FILE, tables find|import"""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from api.cli import output
 from canonical.problem import Problem
-from tiss import files, spec, stream
+from tiss import files, message, repair, spec, stream, tree
 from tiss.message import LARGEST
 from tiss.report import Contract, Report, validate
 from tiss.tables import installed
@@ -29,7 +30,7 @@ _ENDINGS = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The four verbs."""
+    """The verbs."""
     verbs = parser.add_subparsers(dest="verb", required=True)
     check = verbs.add_parser("validate", help="findings per file: schema, hash, every rule")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="XML files, or ZIP files of them")
@@ -43,13 +44,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--out", type=Path, help="write here and report on standard output")
     build.add_argument("--json", action="store_true", help="report as JSON")
     build.add_argument("--lang", choices=("pt", "en"), default="pt")
+    mend = verbs.add_parser("repair", help="apply the safe repairs and list what changed")
+    mend.add_argument("file", type=Path)
+    mend.add_argument("--out", type=Path, required=True, help="where the repaired message goes")
+    mend.add_argument("--json", action="store_true", help="one JSON object: changes, and the report on the result")
+    mend.add_argument("--lang", choices=("pt", "en"), default="pt")
     show = verbs.add_parser("show", help="a readable summary of a file")
     show.add_argument("file", type=Path)
+    show.add_argument("--json", action="store_true", help="the description `tiss build` takes, one line per message")
 
 
 def run(given: argparse.Namespace) -> int:
     """0 clean, 1 findings that block, 2 unreadable."""
-    verbs = {"validate": _validate, "hash": _hash, "build": _build, "show": _show}
+    verbs = {"validate": _validate, "hash": _hash, "build": _build, "show": _show, "repair": _repair}
     return verbs[given.verb](given)
 
 
@@ -141,20 +148,55 @@ def _build(given: argparse.Namespace) -> int:
     return _code(report)
 
 
+def _repair(given: argparse.Namespace) -> int:
+    worst = 0
+    for name, content in files.contents(given.file):
+        done: repair.Repaired | Problem
+        if isinstance(content, bytes):
+            done = repair.repair(content, tables=installed(), today=_today())
+        else:
+            done = _too_large(content)
+        if isinstance(done, Problem):
+            output.complain(f"{name}: {done.text(given.lang)} {done.remedy(given.lang)}")
+            return 2
+        given.out.write_bytes(done.content)
+        worst = max(worst, _code(done.report))
+        if given.json:
+            changes = [change.as_json() for change in done.changes]
+            output.line({"changes": changes} | done.report.as_json(str(given.out), given.lang))
+            continue
+        for change in done.changes:
+            output.say(f"  {change.title}  [{change.code}]  {change.where}")
+        for text in _lines(str(given.out), done.report, given.lang):
+            output.say(text)
+    return worst
+
+
 def _too_large(content: Path | Problem) -> Problem:
     limit = (("limit", str(LARGEST // 1024 // 1024)),)
     return content if isinstance(content, Problem) else Problem("encoding.too-large", args=limit)
 
 
 def _show(given: argparse.Namespace) -> int:
-    from tiss import summary
-
     for name, content in files.contents(given.file):
-        told = summary.of(content) if isinstance(content, bytes) else _too_large(content)
+        told = _told(content, given.json) if isinstance(content, bytes) else _too_large(content)
         if isinstance(told, Problem):
             output.complain(f"{name}: {told.text()}")
             return 2
+        if isinstance(told, dict):
+            output.line(told)
+            continue
         output.say(name)
         for text in told:
             output.say(text)
     return 0
+
+
+def _told(content: bytes, as_json: bool) -> list[str] | dict[str, Any] | Problem:
+    """A summary, or the description of a message; a Problem when it cannot be read."""
+    from tiss import summary
+
+    if not as_json:
+        return summary.of(content)
+    found = message.read(content)
+    return found if isinstance(found, Problem) else tree.description(found)

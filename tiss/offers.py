@@ -1,0 +1,33 @@
+"""Which findings have a safe repair, and what it would be (`repairs.csv`); `tiss.repair` makes them."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+from canonical.problem import Problem
+
+_TABLE = Path(__file__).with_name("repairs.csv")
+_FREE_TEXT = 100  # a limit this long is that of a free text, which may be cut
+
+
+@cache
+def kinds() -> dict[str, tuple[str, str]]:
+    """Kind and words of the repair of each code."""
+    with _TABLE.open(encoding="utf-8", newline="") as file:
+        return {row["code"]: (row["kind"], row["title"]) for row in csv.DictReader(file)}
+
+
+def offered(problem: Problem) -> dict[str, str] | None:
+    """The repair of a finding: `kind`, `title` and, for totals and hashes, the right `value`; None: a person's."""
+    known = kinds().get(problem.code) or kinds().get(problem.code.rpartition(".")[0])
+    args = dict(problem.args)
+    if known is None or (known[0] == "cut" and not _free(args.get("limit", ""))):
+        return None
+    value = args.get("right") or args.get("computed") if known[0] in ("total", "hash") else None
+    return {"kind": known[0], "title": known[1]} | ({"value": value} if value else {})
+
+
+def _free(limit: str) -> bool:
+    return limit.isdigit() and int(limit) >= _FREE_TEXT
