@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import soap, versions
+from tiss import epilogo, soap, versions
 from tiss.check import schema_problems
 from tiss.contract import Contract
 from tiss.message import Tiss
@@ -21,6 +22,9 @@ from tiss.rules.message import check
 from tiss.tables import Tables
 
 __all__ = ["Contract", "Hash", "Report", "validate"]
+
+
+_STANDARD = re.compile(r"[0-9A-Za-z]{20}_[0-9A-Fa-f]{32}\.xml\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +70,12 @@ def _told(problem: Problem, language: str) -> dict[str, Any]:
 
 
 def validate(
-    raw: bytes, *, tables: Tables | None, today: date | None = None, contract: Contract | None = None
+    raw: bytes, *, tables: Tables | None, today: date | None = None, contract: Contract | None = None, name: str = ""
 ) -> Report:
     """The report on `raw`; without `tables` what needs them is left out, without `today` what needs the day is.
 
-    Raises Misconfigured only when a table file of the installation is damaged.
+    `name` is the file's, where it has one: one in the standard form must fit the content. Raises Misconfigured only
+    when a table file of the installation is damaged.
     """
     message = read_message(raw)
     if isinstance(message, Problem) and message.code == "header.namespace":
@@ -80,7 +85,9 @@ def validate(
             message = read_message(raw)
     if isinstance(message, Problem):
         return Report(readable=False, problems=(message,))
-    return examine(message, raw, tables=tables, today=today, contract=contract)
+    found = examine(message, raw, tables=tables, today=today, contract=contract)
+    misnamed = file_name(name, message, found.hash)
+    return replace(found, problems=(*found.problems, *misnamed)) if misnamed else found
 
 
 def examine(
@@ -105,6 +112,17 @@ def examine(
         hash=facts.hash,
         problems=tuple(leveled(problem, agreed) for problem in problems),
     )
+
+
+def file_name(name: str, message: Tiss, stamp: Hash) -> list[Problem]:
+    """header.file-name: a name in the standard form (facts of batch and hash) that is another message's."""
+    if not _STANDARD.match(name) or not stamp.computed:
+        return []
+    number = message.text("prestadorParaOperadora/loteGuias/numeroLote")
+    right = epilogo.file_name(number, stamp.computed)
+    if not number or name.lower() == right.lower():
+        return []
+    return [Problem("header.file-name", "", args=(("right", right if number.isalnum() else "?"),))]
 
 
 def _newest() -> str:

@@ -21,8 +21,10 @@ from typing import Any, Protocol
 
 from canonical.errors import Misconfigured
 from schemas_xsd import catalogue
+from tiss import table_files
 
-FORMAT = "1"
+FORMAT = "2"
+TUSS = ("18", "19", "20", "22")
 _SCHEMA = """
 CREATE TABLE stamp (value TEXT NOT NULL);
 CREATE TABLE term (kind TEXT, code TEXT, name TEXT, since TEXT, until TEXT, folded TEXT,
@@ -31,6 +33,7 @@ CREATE INDEX term_code ON term (code);
 CREATE TABLE operator (ans TEXT PRIMARY KEY, name TEXT, cnpj TEXT) WITHOUT ROWID;
 """
 GLOSAS = "38"
+IMPORTED = "import:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +87,17 @@ class Tables(Protocol):
         """The active operator with this registro ANS."""
 
     def search(self, words: str, *, table: str = "", on: date | None = None, most: int = 20) -> list[Term]:
-        """TUSS terms whose code begins with, or whose name contains, all words (case and accents do not count)."""
+        """Terms whose code begins with, or whose name contains, all words (case and accents do not count).
+
+        Without `table` the TUSS is searched; `38` gives glosas, another number a domain.
+        """
 
 
 @cache
 def installed() -> Tables:
     """The installed tables; raises Misconfigured when they are not here."""
     sources = {name: table.path for name, table in catalogue.tables().items()}
+    sources |= {IMPORTED + path.stem: path for path in sorted(table_files.folder().glob("*.json"))}
     absent = [name for name, path in sources.items() if not path.is_file()]
     if absent:
         raise Misconfigured(f"the ANS tables are not installed ({', '.join(absent)}); run `ponte schemas install`")
@@ -108,8 +115,9 @@ class _Stored:
 
     @property
     def version(self) -> str:
-        """The first 12 hexadecimal digits of each source's published SHA-256."""
-        return " ".join(f"{name}:{table.sha256[:12]}" for name, table in sorted(catalogue.tables().items()))
+        """The first 12 hexadecimal digits of each source's SHA-256, published and imported."""
+        published = [f"{name}:{table.sha256[:12]}" for name, table in sorted(catalogue.tables().items())]
+        return " ".join([*published, *(IMPORTED + path.stem for path in sorted(table_files.folder().glob("*.json")))])
 
     def tuss(self, table: str, code: str, on: date | None = None) -> Term | None:
         found = self._term(f"tuss-{table}", code)
@@ -132,7 +140,8 @@ class _Stored:
         wanted = [word.replace("%", "").replace("_", "") for word in fold(words).split()]
         clause = " AND ".join("(folded LIKE ? OR code LIKE ?)" for _ in wanted) or "1"
         sql = f"SELECT kind, code, name, since, until FROM term WHERE kind LIKE ? AND {clause} ORDER BY code"
-        given = [f"tuss-{table or '%'}", *(part for word in wanted for part in (f"%{word}%", f"{word}%"))]
+        kind = f"tuss-{table or '%'}" if not table or table in TUSS else table
+        given = [kind, *(part for word in wanted for part in (f"%{word}%", f"{word}%"))]
         terms = (_term(row) for row in self._rows(sql, *given))
         return [term for term in terms if on is None or term.in_force(on)][:most]
 
@@ -211,9 +220,14 @@ def _terms(documents: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for row in documents["tuss"]["records"]:
         yield (f"tuss-{row['tabela']}", *_words(row), fold(row["termo"]))
     for row in documents["domains"]["records"]:
-        yield (row["tabela"], *_words(row), "")
+        yield (row["tabela"], *_words(row), fold(row["termo"]))
     for row in documents["glosas"]["records"]:
-        yield (GLOSAS, row["codigo"], row["descricao"], "", "", "")
+        yield (GLOSAS, row["codigo"], row["descricao"], "", "", fold(row["descricao"]))
+    for name in sorted(documents):
+        if name.startswith(IMPORTED):  # what an operator imported comes last and replaces
+            for row in documents[name]["records"]:
+                kind = f"tuss-{row['tabela']}" if row["tabela"] in TUSS else row["tabela"]
+                yield (kind, *_words(row), fold(row["termo"]))
 
 
 def _words(row: dict[str, str]) -> tuple[str, str, str, str]:

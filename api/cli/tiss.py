@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from api import tables
 from api.cli import output
 from canonical.problem import Problem
 from tiss import files, message, repair, spec, stream, tree
@@ -49,6 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     mend.add_argument("--out", type=Path, required=True, help="where the repaired message goes")
     mend.add_argument("--json", action="store_true", help="one JSON object: changes, and the report on the result")
     mend.add_argument("--lang", choices=("pt", "en"), default="pt")
+    tables.arguments(verbs.add_parser("tables", help="search and import the ANS tables"))
     show = verbs.add_parser("show", help="a readable summary of a file")
     show.add_argument("file", type=Path)
     show.add_argument("--json", action="store_true", help="the description `tiss build` takes, one line per message")
@@ -56,7 +58,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """0 clean, 1 findings that block, 2 unreadable."""
-    verbs = {"validate": _validate, "hash": _hash, "build": _build, "show": _show, "repair": _repair}
+    verbs = {
+        "validate": _validate,
+        "hash": _hash,
+        "build": _build,
+        "show": _show,
+        "repair": _repair,
+        "tables": tables.run,
+    }
     return verbs[given.verb](given)
 
 
@@ -65,19 +74,19 @@ def _validate(given: argparse.Namespace) -> int:
     contract = Contract(version=given.version)
     for path in given.files:
         for name, content in files.contents(path):
-            report = _report(content, contract)
+            report = _report(content, contract, name.rpartition("/")[2])
             worst = max(worst, _code(report))
             _print(name, report, given)
     return worst
 
 
-def _report(content: bytes | Path | Problem, contract: Contract) -> Report:
+def _report(content: bytes | Path | Problem, contract: Contract, name: str = "") -> Report:
     if isinstance(content, Problem):
         return Report(readable=False, problems=(content,))
     if isinstance(content, Path):
         with content.open("rb") as file:
             return stream.validate(file, tables=installed(), today=_today(), contract=contract)
-    return validate(content, tables=installed(), today=_today(), contract=contract)
+    return validate(content, tables=installed(), today=_today(), contract=contract, name=name)
 
 
 def _today() -> date:

@@ -106,6 +106,16 @@ def test_zip(good: Path, bad: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
 
 
+def test_a_standard_name_must_fit(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tiss", "validate", "--json", str(good)]) == 0
+    digest = lines(capsys)[0]["hash"]["computed"].upper()
+    for number, codes in (("4711".zfill(20), []), ("4712".zfill(20), ["header.file-name"])):
+        path = tmp_path / f"{number}_{digest}.xml"
+        path.write_bytes(good.read_bytes())
+        assert main(["tiss", "validate", "--json", str(path)]) == 0
+        assert [problem["code"] for problem in lines(capsys)[0]["problems"]] == codes
+
+
 def test_hash(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tiss", "hash", str(good)]) == 0
     assert capsys.readouterr().out.strip() in good.read_text("latin-1")
