@@ -5,7 +5,6 @@ Ids are deterministic within a tenant, so two senders, or two attempts, that nam
 
 from __future__ import annotations
 
-import base64
 import datetime
 import hashlib
 import os
@@ -15,11 +14,15 @@ import uuid
 
 from canonical.records import Key
 
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 §6, lower case
+_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
+
 
 def record_id(type_name: str, key: Key) -> str:
     """The FHIR id (26 characters, lower-case base32) of a record first met under `key`."""
     digest = hashlib.blake2b(f"{type_name}|{key.system}|{key.value}".encode(), digest_size=16).digest()
-    return base64.b32encode(digest).decode("ascii").rstrip("=").lower()
+    number = int.from_bytes(digest, "big") << 2  # 128 bits and two of padding are 26 digits of five bits
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def number(*parts: str) -> int:

@@ -81,9 +81,15 @@ def entries(
 
 
 def _of_spot(plan: _Plan, spot: Typed, resource: dict[str, Any], zone: ZoneInfo, readings: Any) -> Iterator[Any]:
-    found = []
+    found: list[list[tuple[Any, ...]]] = []
+    root = (resource["resourceType"], resource)
+    for whole, expression in plan.parts:  # most places lack one of the two: that is seen by their keys
+        name, held = root if whole else spot
+        paths = compile_within(expression, name)
+        if isinstance(held, dict) and all(path.keys and path.keys.isdisjoint(held) for path in paths):
+            return
     for kind, (whole, expression) in zip(plan.kinds, plan.parts, strict=True):
-        start = (resource["resourceType"], resource) if whole else spot
+        start = root if whole else spot
         items = [item for path in compile_within(expression, start[0]) for item in follow_from(path, start)]
         found.append([values for item in items for values in readings[kind](*item, zone)])
         if not found[-1]:

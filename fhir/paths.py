@@ -78,7 +78,8 @@ def compile_within(expression: str, base: str) -> tuple[Path, ...]:
     paths = []
     for part in _split(expression):
         tokens = _tokens(part)
-        paths.append(Path(frozenset(), tuple(_step(token) for token in tokens)))
+        decided = any(token.startswith("exists(") for token in tokens)
+        paths.append(Path(frozenset() if decided else _first_keys(base, tokens), tuple(map(_step, tokens))))
     return tuple(paths)
 
 

@@ -103,7 +103,10 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
     draft = Draft(local=occurrence.local, type=plan.type, body=body.value, initial=initial.value)
     work = _Work(occurrence, context, body, initial, draft)
     for step in program(plan):
-        _apply(step, work)
+        if step.plain:
+            _read(step, work)
+        else:
+            _apply(step, work)
         if work.skip:
             context.problems.append(Problem("semantic.not-a-record", _place(occurrence), args=(("type", plan.type),)))
             context.ignored.update(segment.index for segment in occurrence.segments())
@@ -114,14 +117,23 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
     return draft if _complete(work) else None
 
 
+def _read(step: Step, work: _Work) -> None:
+    """A row that reads a field, one repetition at a time; most fields are empty."""
+    occurrence, number = work.occurrence, step.number
+    segments: Sequence[Segment] | None = occurrence.own.get(step.segment)
+    if segments is None:
+        above = None if step.owned else occurrence.above.get(step.segment)
+        if above is None:
+            return
+        segments = (above,)
+    for segment in segments:
+        fields = segment.fields()
+        if number < len(fields) and fields[number]:
+            _field(step, segment, fields[number], work)
+
+
 def _apply(step: Step, work: _Work) -> None:
-    if step.plain:
-        number = step.number
-        for segment in _segments(step, work.occurrence):
-            fields = segment.fields()
-            if number < len(fields) and fields[number]:
-                _field(step, segment, fields[number], work)
-        return
+    """A row that reads no field, or all of them together."""
     row = step.row
     if row.reference or row.children:
         _relate(step, work)

@@ -163,18 +163,26 @@ def _united_only(body: dict[str, Any], draft: Draft) -> dict[str, Any]:
 
 def _united(present: list[Any], stated: list[Any], group: Callable[[Any], str], *, stale: bool) -> list[Any]:
     """Both lists by group: a stated group replaces the stored one, or gives way to it when stale."""
-    told = {group(item) for item in present}
-    said = {group(item) for item in stated}
+    told, said = _grouped(present, group), _grouped(stated, group)
     if stale:
-        return [*present, *(item for item in stated if group(item) not in told)]
-    uses = {group(item): item["use"] for item in present if isinstance(item, dict) and "use" in item}
+        return [*present, *(item for name, items in said.items() if name not in told for item in items)]
+    if not present:
+        return [item for items in said.values() for item in items]
     merged: list[Any] = []
-    for name in dict.fromkeys((*map(group, present), *map(group, stated))):
+    for name in {**told, **said}:
         if name not in said:
-            merged += [item for item in present if group(item) == name]
+            merged += told[name]
         else:
-            merged += [_with_use(item, uses.get(name)) for item in stated if group(item) == name]
+            uses = [item["use"] for item in told.get(name, ()) if isinstance(item, dict) and "use" in item]
+            merged += [_with_use(item, uses[-1] if uses else None) for item in said[name]]
     return merged
+
+
+def _grouped(items: list[Any], group: Callable[[Any], str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        found.setdefault(group(item), []).append(item)
+    return found
 
 
 def _with_use(item: Any, use: str | None) -> Any:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
+from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import moment_text
+from mappings.table import Source
 
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 
+LONGEST_KEPT = 256  # characters of a coded field whose reading is remembered
 _CHECKS = {
     systems.CPF: identifiers.is_cpf,
     systems.CNS: identifiers.is_cns,
@@ -112,6 +116,16 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
 @conversion("cwe")
 def cwe(value: Value, context: Context, argument: str) -> Any:
     """CE, CWE, CNE, CF or IS as CodeableConcept with all codings; `argument` names the system of a bare code."""
+    reader = _cwe_read if len(value.raw) <= LONGEST_KEPT else _cwe_read.__wrapped__
+    read = reader(value.raw, value.delimiters, argument)
+    if read is None:
+        return None
+    return {n: [{**item} for item in part] if isinstance(part, list) else part for n, part in read.items()}
+
+
+@lru_cache(maxsize=8192)  # a feed says the same few thousand codes again and again; each caller gets a copy
+def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> dict[str, Any] | None:
+    value = Value(raw, Source("OBX", 3), Segment("OBX", 0, delimiters))
     codings = []
     for first, version in ((1, 7), (4, 8), (10, 13)):
         code, display = _code(value.text(first)), value.text(first + 1)

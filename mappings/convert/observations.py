@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from canonical import codes as systems
-from mappings.convert.datatypes import cwe
+from hl7.er7 import Delimiters, Segment
+from mappings.convert.datatypes import LONGEST_KEPT, cwe
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
 from mappings.convert.text import moment_text, number
+from mappings.table import Source
 
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
@@ -231,6 +234,13 @@ def _quantity(text: str, value: Value, comparator: str = "") -> dict[str, Any]:
 def _unit(value: Value) -> dict[str, Any]:
     """OBX-6: the UCUM coding where one of the two is UCUM; a local unit keeps its own system, a bare one is text."""
     units = value.sibling(6)
+    reader = _unit_read if len(units.raw) <= LONGEST_KEPT else _unit_read.__wrapped__
+    return reader(units.raw, units.delimiters) if units.raw else {}
+
+
+@lru_cache(maxsize=2048)  # a feed has few units, and asks for each three times; callers copy what they get
+def _unit_read(raw: str, delimiters: Delimiters) -> dict[str, Any]:
+    units = Value(raw, Source("OBX", 6), Segment("OBX", 0, delimiters))
     first, second = _unit_of(units, 1), _unit_of(units, 4)
     if second.get("system") == systems.UCUM and first.get("system") != systems.UCUM:
         return {**second, "unit": first.get("unit") or second["unit"]}

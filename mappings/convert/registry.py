@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol
 
 from canonical.problem import Problem
@@ -110,7 +111,9 @@ class Value:
             found = component_text(self.raw, self.delimiters, component, sub)
         elif self.delimiters.escape in found:
             found = unescape(found, self.delimiters)
-        return "" if found == NULL else clean(found).strip()
+        if found.isprintable():
+            return "" if found == NULL else found.strip()
+        return clean(found).strip()
 
     def whole(self) -> str:
         """The unescaped text of the place the row names."""
@@ -129,7 +132,7 @@ class Value:
         """The first repetition of another field of the same segment, as a value."""
         self.segment.asked |= 1 << number
         repetitions = self.segment.repetitions(number)
-        return Value(repetitions[0] if repetitions else "", Source(self.segment.name, number), self.segment)
+        return Value(repetitions[0] if repetitions else "", place(self.segment.name, number), self.segment)
 
     def problem(self, code: str, /, **args: str) -> Problem:
         """A finding at this place."""
@@ -137,6 +140,12 @@ class Value:
         if self.source.component:
             place += f".{self.source.component}"
         return Problem(code, place, args=tuple(args.items()))
+
+
+@cache
+def place(segment: str, number: int) -> Source:
+    """The whole of a field."""
+    return Source(segment, number)
 
 
 def clean(text: str) -> str:
