@@ -26,6 +26,7 @@ class _Plan(NamedTuple):
     kinds: tuple[str, ...]
     places: tuple[Path, ...]
     parts: tuple[tuple[bool, str], ...]
+    keys: tuple[frozenset[str], ...]
 
 
 @cache
@@ -75,6 +76,8 @@ def entries(
     """The entries (code with its first part, type, values) of a resource; `readings` are those of `fhir.readings`."""
     type_name = resource["resourceType"]
     for plan in _plans(type_name):
+        if any(keys.isdisjoint(resource) for keys in plan.keys):
+            continue
         for place in plan.places:
             for spot in follow(place, type_name, resource):
                 yield from _of_spot(plan, spot, resource, zone, readings)
@@ -83,11 +86,6 @@ def entries(
 def _of_spot(plan: _Plan, spot: Typed, resource: dict[str, Any], zone: ZoneInfo, readings: Any) -> Iterator[Any]:
     found: list[list[tuple[Any, ...]]] = []
     root = (resource["resourceType"], resource)
-    for whole, expression in plan.parts:  # most places lack one of the two: that is seen by their keys
-        name, held = root if whole else spot
-        paths = compile_within(expression, name)
-        if isinstance(held, dict) and all(path.keys and path.keys.isdisjoint(held) for path in paths):
-            return
     for kind, (whole, expression) in zip(plan.kinds, plan.parts, strict=True):
         start = root if whole else spot
         items = [item for path in compile_within(expression, start[0]) for item in follow_from(path, start)]
@@ -115,16 +113,23 @@ def _plans(type_name: str) -> tuple[_Plan, ...]:
     for code, parameter in of(type_name).items():
         if stored_as(code) != (code,):
             continue
-        parts = _parts(parameter)
-        plans.append(
-            _Plan(
-                code,
-                tuple(kind for kind, _ in parts),
-                compile_for(parameter.expression, type_name),
-                tuple((text.startswith(_ROOT), _mended(text.removeprefix(_ROOT))) for _, text in parts),
-            )
-        )
+        kinds = tuple(kind for kind, _ in _parts(parameter))
+        places = compile_for(parameter.expression, type_name)
+        parts = tuple((text.startswith(_ROOT), _mended(text.removeprefix(_ROOT))) for _, text in _parts(parameter))
+        plans.append(_Plan(code, kinds, places, parts, _needed(type_name, places, parts)))
     return tuple(plans)
+
+
+def _needed(
+    type_name: str, places: tuple[Path, ...], parts: tuple[tuple[bool, str], ...]
+) -> tuple[frozenset[str], ...]:
+    """Sets of JSON keys of which a record has one each, or it has no such pair: most records are passed over so."""
+    if all(place.keys for place in places):
+        return (frozenset().union(*(place.keys for place in places)),)
+    if any(place.tokens for place in places):
+        return ()
+    paths = [compile_within(expression, type_name) for _, expression in parts]
+    return tuple(frozenset().union(*(path.keys for path in part)) for part in paths if all(path.keys for path in part))
 
 
 def _mended(expression: str) -> str:

@@ -91,6 +91,7 @@ def folded(text: str) -> str:
     return fold(text[:LONGEST])[:LONGEST]
 
 
+@lru_cache(maxsize=8192)
 def split_reference(literal: str) -> tuple[str, str]:
     """`Patient/1` as type and id; anything else under the empty type, without version."""
     kind, mark, identity = literal.partition("/_history/")[0].partition("/")

@@ -23,8 +23,8 @@ def shape(type_name: str, codes: Iterable[str]) -> str:
     """The shape of a record whose entries stand under `codes`."""
     bits = _bits(type_name)
     found = 0
-    for code in {code.partition(LEAD)[0] for code in codes}:
-        found |= bits.get(code, 0)
+    for code in codes:
+        found |= bits.get(code, 0) or bits.get(code.partition(LEAD)[0], 0)
     return f"{found:x}"
 
 
