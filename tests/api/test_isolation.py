@@ -40,6 +40,7 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
         {"path": "/fhir/Patient?_id={id}&_total=accurate"}, {"path": "/fhir/Patient?identifier=urn:secret|B"}, {"path": "/fhir/Patient?_summary=count&_id={id}"},
         {"path": "/fhir/Observation?patient={id}"}, {"path": "/fhir/Observation?patient.identifier=urn:secret|B"},
         {"path": "/fhir/Patient?_has:Observation:patient:code=secret"}, {"path": "/fhir/Patient?gender:missing=true&_id={id}"},
+        {"path": "/fhir/Patient?_sort=family&family=segredo"}, {"path": "/fhir/Patient?family:contains=egred"}, {"path": "/fhir/Patient?gender:not=male"},
         {"path": "/fhir/Observation?_include=*&_revinclude=Observation:has-member&subject=Patient/{id}"}, {"path": "/fhir/Patient?family=segredo&_sort=-_lastUpdated"},
     ],
     ("POST", "/fhir/{type_name:fhir_type}/_search"): [{"path": "/fhir/Patient/_search", "data": {"identifier": "urn:secret|B", "_id": "{id}"}}],
@@ -56,6 +57,17 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("DELETE", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}"): [{"path": "/fhir/Patient/{id}"}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/_history"): [{"path": "/fhir/Patient/{id}/_history"}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/_history/{version}"): [{"path": "/fhir/Patient/{id}/_history/1"}],
+    ("PATCH", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}"): [{"path": "/fhir/Patient/{id}", "json": {"resourceType": "Parameters"}}],
+    ("PATCH", "/fhir/{type_name:fhir_type}"): [{"path": "/fhir/Patient?identifier=urn:secret|B", "json": {"resourceType": "Parameters"}}],
+    ("GET", "/fhir/{type_name:fhir_type}/_history"): [{"path": "/fhir/Patient/_history"}],
+    ("GET", "/fhir/_history"): [{"path": "/fhir/_history"}],
+    ("GET", "/fhir"): [{"path": "/fhir?_type=Patient&_id={id}"}, {"path": "/fhir?_id={id}"}],
+    ("GET", "/fhir/"): "the same as without the slash",
+    ("POST", "/fhir/"): "the same as without the slash",
+    ("POST", "/fhir/_search"): [{"path": "/fhir/_search", "data": {"_type": "Patient", "_id": "{id}"}}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/{member:fhir_type}"): [{"path": "/fhir/Patient/{id}/Observation"}],
+    ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/{member:fhir_type}/_search"): [{"path": "/fhir/Patient/{id}/Observation/_search", "data": {}}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/*"): [{"path": "/fhir/Patient/{id}/*"}],
     ("GET", "/.well-known/jwks.json"): "public keys of the hub itself",
     ("POST", "/oauth/token"): "acts by the client's own secret; tests/api/test_tokens.py",
     ("POST", "/oauth/revoke"): [{"path": "/oauth/revoke", "data": {"token": "{id}"}}],
@@ -115,7 +127,7 @@ async def test_no_other_route_answers_without_a_token(app: FastAPI, fhir: httpx.
     for method, path in sorted(routes_of(app.routes)):
         if path in OPEN:
             continue
-        address = re.sub(r"{type_name[^}]*}", "Patient", path)
+        address = re.sub(r"{member[^}]*}", "Observation", re.sub(r"{type_name[^}]*}", "Patient", path))
         address = re.sub(r"{[^}]*}", "3f0d2c1e-52b0-4a3e-9d0a-7a1f6f3c9e10", address)
         for token in ("", "Bearer nonsense"):
             answer = await fhir.request(method, address, headers={"authorization": token})
