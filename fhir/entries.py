@@ -16,7 +16,7 @@ from fhir import composites
 from fhir.composites import stored_as
 from fhir.definitions.table import choice_key, type_named
 from fhir.parameters import IDENTIFIER, SHAPE, parameters_of
-from fhir.paths import Path, compile_for, follow, keeps
+from fhir.paths import Path, compile_for, follow, is_a, keeps
 from fhir.readings import BESIDE, READINGS, Reading, tokens
 from fhir.shapes import shape
 
@@ -165,7 +165,7 @@ def straight(path: Path, base: str) -> list[Straight] | None:
 
 def _stepped(lines: list[Straight], token: str) -> list[Straight] | None:
     if narrowed := _NARROW.match(token):
-        return [line for line in lines if line.type == narrowed[1]]
+        return [line for line in lines if is_a(line.type, narrowed[1])]
     if _NAME.match(token):
         return [below for line in lines for below in _below(line, token)]
     if token.startswith("extension("):

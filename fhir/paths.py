@@ -137,7 +137,8 @@ def _first_keys(base: str, tokens: list[str]) -> frozenset[str]:
     if not element.choice:
         return frozenset((element.name,))
     narrowed = _NARROWED.match(tokens[1]) if len(tokens) > 1 else None
-    types = (narrowed[1],) if narrowed and narrowed[1] in element.types else element.types
+    kept = tuple(name for name in element.types if narrowed and is_a(name, narrowed[1]))
+    types = kept or element.types
     return frozenset(choice_key(element, name) for name in types)
 
 
@@ -237,8 +238,21 @@ def _indexed(step: Step, index: int) -> Step:
     return lambda values: step(values)[index : index + 1]
 
 
+_KINDS_OF = {
+    "uri": frozenset(("uri", "url", "canonical", "oid", "uuid")),
+    "string": frozenset(("string", "code", "id", "markdown")),
+    "integer": frozenset(("integer", "positiveInt", "unsignedInt")),
+    "Quantity": frozenset(("Quantity", "Age", "Count", "Distance", "Duration", "SimpleQuantity", "MoneyQuantity")),
+}
+
+
+def is_a(kind: str, name: str) -> bool:
+    """Whether type `kind` is `name` or one of its kinds, as `ofType` asks."""
+    return kind == name or kind in _KINDS_OF.get(name, ())
+
+
 def _of_type(name: str) -> Step:
-    return lambda values: [item for item in values if item[0] == name]
+    return lambda values: [item for item in values if is_a(item[0], name)]
 
 
 def _resolves_to(name: str) -> Step:
