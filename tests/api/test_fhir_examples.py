@@ -121,7 +121,7 @@ def _tokens(value: Any) -> Iterator[str]:
             code = coding.get("code") or (coding.get("value") if "coding" not in value else None)
             if isinstance(code, str):
                 system = coding.get("system")
-                named = system and coding.get("code") or str(system).startswith(("http", "urn:"))
+                named = (system and coding.get("code")) or str(system).startswith(("http", "urn:"))
                 yield f"{escaped(system)}|{escaped(code)}" if named and system else escaped(code)
 
 
@@ -166,7 +166,7 @@ async def test_examples(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -
     folder = r4_examples.folder()
     stored, refused = await store(fhir, folder)
     assert refused <= set(KNOWN_WRONG), refused
-    print(f"accepted and stored: {len(stored)}, refused: {sorted(refused)}")  # noqa: T201
+    print(f"accepted and stored: {len(stored)}, refused: {sorted(refused)}")
     await returned(fhir, stored)
     wanted = expected(r4_examples.evaluated(folder, STEP), stored)
     setting = Actor(tenant=tenant, subject="test", permits=lambda *_: True).setting(world)
@@ -184,7 +184,7 @@ async def test_examples(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -
             count += 1
             if not good:
                 wrong[kind_of, code, text] = (len(values[text] - ids), len(ids - values[text]))
-    print(f"searches compared: {count}, parameters: {len(wanted)}, different: {len(wrong)}")  # noqa: T201
+    print(f"searches compared: {count}, parameters: {len(wanted)}, different: {len(wrong)}")
     assert not wrong, list(wrong.items())[:20]
 
 
