@@ -11,7 +11,6 @@ from fhir.definitions.table import VERSION, compartments, resource_types
 from fhir.parameters import parameters_of, reference_types
 
 _DEFINITION = "http://hl7.org/fhir/SearchParameter/"
-_OPERATION = "http://hl7.org/fhir/OperationDefinition/"
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 _SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -27,7 +26,8 @@ class Offer:
     released: str
     type_interactions: Sequence[str]
     system_interactions: Sequence[str]
-    operations: Sequence[tuple[str, str]]
+    operations: Sequence[tuple[str, tuple[str, ...], str]]
+    system_operations: Sequence[tuple[str, tuple[str, ...], str]]
     conditional: Sequence[str]
 
 
@@ -55,7 +55,7 @@ def statement(offer: Offer) -> dict[str, Any]:
                 "security": _security(offer.root),
                 "resource": [_resource(name, offer, incoming.get(name, [])) for name in resource_types()],
                 "interaction": [{"code": code} for code in offer.system_interactions],
-                "operation": [{"name": n, "definition": _OPERATION + d} for n, d in offer.operations],
+                "operation": [{"name": n, "definition": d} for n, _, d in offer.system_operations],
                 "compartment": [_COMPARTMENT + name[0].lower() + name[1:] for name in compartments()],
             }
         ],
@@ -97,7 +97,11 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
         "searchParam": [
             {"name": code, "definition": _DEFINITION + p.url, "type": p.type} for code, p in sorted(parameters.items())
         ],
-        "operation": [{"name": n, "definition": _OPERATION + d} for n, d in offer.operations],
+        "operation": [
+            {"name": n, "definition": d.replace("{type}", name)}
+            for n, types, d in offer.operations
+            if not types or name in types
+        ],
     }
     return {key: value for key, value in found.items() if value != []}
 

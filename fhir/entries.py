@@ -7,14 +7,14 @@ parameters whose element is absent cost nothing. Paths that are more than steps 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fhir import composites
 from fhir.composites import stored_as
-from fhir.definitions.table import choice_key, type_named
+from fhir.definitions.table import Parameter, choice_key, type_named
 from fhir.parameters import IDENTIFIER, SHAPE, parameters_of
 from fhir.paths import Path, compile_for, follow, is_a, keeps
 from fhir.readings import BESIDE, READINGS, Reading, tokens
@@ -81,6 +81,16 @@ def extracted(resource: dict[str, Any], zone: ZoneInfo) -> Iterable[Found]:
         found[entry] = None
     found[SHAPE, "token", ("", shape(type_name, (code for code, _, _ in found)))] = None
     return found
+
+
+def further(resource: dict[str, Any], zone: ZoneInfo, parameters: Iterable[Parameter]) -> Iterator[Found]:
+    """The entries of parameters that are not published: a tenant's own."""
+    type_name = resource["resourceType"]
+    for parameter in parameters:
+        for path in compile_for(parameter.expression, type_name):
+            for kind, value in follow(path, type_name, resource):
+                for columns in READINGS[parameter.type](kind, value, zone):
+                    yield parameter.code, parameter.type, columns
 
 
 def _probe(probe: Probe, content: Any, zone: ZoneInfo, found: dict[Found, None]) -> None:

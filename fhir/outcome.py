@@ -30,6 +30,7 @@ ISSUE_TYPES = {
     "fhir.conditional.none": "not-found",
     "fhir.conditional.too-many": "multiple-matches",
     "fhir.if-none-match": "duplicate",
+    "fhir.parameter": "not-supported",
     "fhir.patch": "invalid",
     "fhir.update-create": "not-supported",
     "fhir.xml": "structure",

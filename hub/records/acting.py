@@ -8,6 +8,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from fhir.query import Setting
+from hub.records import custom
 from hub.records.refusal import refused
 from hub.records.write import Origin
 from hub.world import Tenant, World
@@ -58,4 +59,9 @@ class Actor:
 
     def setting(self, world: World) -> Setting:
         """What search values may depend on."""
-        return Setting(zone=ZoneInfo(self.tenant.zone), now=world.now(), base=f"{world.settings.base_url}/fhir")
+        return Setting(
+            zone=ZoneInfo(self.tenant.zone),
+            now=world.now(),
+            base=f"{world.settings.base_url}/fhir",
+            custom=custom.remembered(self.tenant.id),
+        )

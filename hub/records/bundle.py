@@ -313,10 +313,13 @@ class _Job:
 
 
 def patched(stored: str, patch: Any) -> dict[str, Any]:
-    """The stored text changed by a JSON Patch (a list) or FHIRPath Patch (Parameters); raises Refusal."""
+    """The stored text changed by a JSON Patch (a list), a FHIRPath Patch (Parameters) or a function; raises Refusal."""
     before: Any = jsontext.parse(stored.encode())
     try:
-        after: Any = jsonpatch.apply(before, patch) if isinstance(patch, list) else pathpatch.apply(before, patch)
+        if callable(patch):
+            after: Any = patch(before)
+        else:
+            after = jsonpatch.apply(before, patch) if isinstance(patch, list) else pathpatch.apply(before, patch)
     except jsonpatch.Unpatched as error:
         kind: Kind = "unprocessable" if error.problem.code == "fhir.patch.test" else "malformed"
         raise Refusal(kind, [error.problem]) from None

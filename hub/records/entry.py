@@ -29,8 +29,9 @@ _TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"\Z')
 class Entry:
     """An interaction: `id` empty means a create, a search or a conditional one by `query`; `alone`: not of a Bundle.
 
-    `patch` is a list (JSON Patch) or a Parameters resource; `expected` the version of If-Match; `absent` asks that the
-    record be new (If-None-Match: *); `known` is the version the caller has already (If-None-Match of a read).
+    `patch` is a list (JSON Patch), a Parameters resource or a function of the body; `expected` the version of
+    If-Match; `absent` asks that the record be new (If-None-Match: *); `known` is the version the caller has already
+    (If-None-Match of a read).
     """
 
     position: int = 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from canonical.identity import number
-from fhir.entries import extracted
+from fhir.entries import Found, extracted, further
+from hub.records import custom
 from hub.store import bulk
 from hub.store.database import Transaction
 from hub.store.schema.records import INDEX_TABLES
@@ -34,6 +35,12 @@ def key_of(type_name: str, code: str) -> int:
     return number(type_name, code)
 
 
+def _entries(body: dict[str, Any], zone: ZoneInfo, customs: custom.Customs) -> Iterable[Found]:
+    found = extracted(body, zone)
+    own = customs.get(body["resourceType"])
+    return dict.fromkeys([*found, *further(body, zone, own.values())]) if own else found
+
+
 async def replace(tx: Transaction, changed: Sequence[Saved], rids: dict[tuple[str, str], int], zone: str) -> None:
     """Write the entries of `changed`, after removing those of earlier versions."""
     outdated = [rids[(s.type, s.id)] for s in changed if s.version > 1]
@@ -42,11 +49,12 @@ async def replace(tx: Transaction, changed: Sequence[Saved], rids: dict[tuple[st
             await tx.run(f"DELETE FROM {table.name} WHERE tenant_id = $1 AND rid = ANY($2::bigint[])", outdated)
     rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     place = ZoneInfo(zone)
+    customs = await custom.within(tx)
     for saved in changed:
         if saved.body is None:
             continue
         rid, type_name = rids[(saved.type, saved.id)], saved.type
-        for position, (code, kind, values) in enumerate(extracted(saved.body, place)):
+        for position, (code, kind, values) in enumerate(_entries(saved.body, place, customs)):
             rows[kind].append((rid, key_of(type_name, code), position, *values))
     for kind, table in INDEX_TABLES.items():
         await bulk.insert(tx, table, ("rid", "key", "position", *COLUMNS[kind]), rows.get(kind, []))

@@ -60,7 +60,7 @@ async def test_claimed_interactions_answer(statement: dict[str, Any], fhir: http
 async def test_unclaimed_interactions_are_refused(fhir: httpx.AsyncClient) -> None:
     for method, path in (
         ("PATCH", "/fhir"), ("POST", "/fhir/Patient/_history"), ("DELETE", "/fhir/_history"), ("DELETE", "/fhir"),
-        ("POST", "/fhir/Patient/1"), ("PUT", "/fhir"), ("GET", "/fhir/Patient/1/$everything"), ("POST", "/fhir/Patient/1/$validate"),
+        ("POST", "/fhir/Patient/1"), ("PUT", "/fhir"), ("GET", "/fhir/Patient/1/$purge"), ("POST", "/fhir/Patient/1/$everything"), ("GET", "/fhir/Patient/$lastn"),
         ("PUT", "/fhir/Patient/1/Observation"), ("OPTIONS", "/fhir/Patient"),
     ):  # fmt: skip
         answer = await fhir.request(method, path, json={} if method != "GET" else None)
@@ -68,6 +68,18 @@ async def test_unclaimed_interactions_are_refused(fhir: httpx.AsyncClient) -> No
         assert answer.json()["resourceType"] == "OperationOutcome"
         if answer.status_code == 405:
             assert method not in answer.headers["allow"]
+
+
+async def test_operations_are_offered_where_claimed(statement: dict[str, Any], fhir: httpx.AsyncClient) -> None:
+    rest = statement["rest"][0]
+    named = {r["type"]: {o["name"] for o in r["operation"]} for r in rest["resource"]}
+    assert {kind for kind, names in named.items() if "everything" in names} == {"Patient", "Encounter"}
+    assert {kind for kind, names in named.items() if "lastn" in names} == {"Observation"}
+    assert {o["name"] for o in rest["operation"]} == {"validate", "reindex"}
+    for kind in ("Device", "Practitioner", "Location"):
+        await fhir.put(f"/fhir/{kind}/x", json={"resourceType": kind, "id": "x"})
+        assert (await fhir.get(f"/fhir/{kind}/x/$everything")).status_code == 404
+    assert (await fhir.get("/fhir/Condition/$lastn")).status_code == 404
 
 
 async def test_registered_routes_are_claimed(statement: dict[str, Any], app: FastAPI) -> None:
@@ -83,6 +95,7 @@ async def test_registered_routes_are_claimed(statement: dict[str, Any], app: Fas
     rest = statement["rest"][0]
     claimed = {i["code"] for i in rest["interaction"]} | {i["code"] for i in rest["resource"][0]["interaction"]}
     claimed |= {o["name"] for o in rest["operation"]}
+    claimed |= {o["name"] for resource in rest["resource"] for o in resource.get("operation", ())}
     for item in INTERACTIONS:
         assert set(item.codes) <= claimed and (not item.operation or item.operation in claimed)
         assert item.codes or item.operation or item.conditional, f"{item.method} {item.path} is not in the statement"

@@ -28,6 +28,7 @@ from tests.fhir.test_validator import KNOWN_WRONG
 pytestmark = pytest.mark.slow
 STEP = 1 if r4_examples.ALL else 20
 VALUES = 30 if r4_examples.ALL else 6  # searches per parameter
+LARGEST = 15_000_000  # bytes of an example with blanks; the door takes 20 MB
 # Where the other engine and the standard part: it finds no value in …, or more than the expression says.
 APART: dict[tuple[str, str], str] = {}
 Expected = dict[tuple[str, str, str], dict[str, set[str]]]
@@ -52,9 +53,11 @@ async def store(fhir: httpx.AsyncClient, folder: Path) -> tuple[dict[tuple[str, 
     refused: set[str] = set()
     chunk: list[tuple[Path, dict[str, Any]]] = []
     for item in [*examples(folder), None]:
-        if item is not None:
+        if item is not None and item[0].stat().st_size > LARGEST:
+            refused.add(item[0].name)
+        elif item is not None:
             chunk.append(item)
-        if chunk and (item is None or len(chunk) == 100):
+        if chunk and (item is None or len(chunk) == 100 or sum(p.stat().st_size for p, _ in chunk) > LARGEST // 2):
             entries = [
                 {"resource": d, "request": {"method": "PUT", "url": f"{d['resourceType']}/{d['id']}"}} for _, d in chunk
             ]
@@ -100,7 +103,7 @@ def queries(kind: str, value: Any) -> Iterator[tuple[str, bool]]:
     elif kind == "string":
         yield from ((escaped(text[:60]), False) for text in _texts(value) if text.strip() and text[:60].strip())
     elif kind == "date":
-        if isinstance(value, str) and len(value) >= 4:
+        if isinstance(value, str) and value[:4].isdigit():  # a choice may also be a text such as "daily"
             yield value, False
         elif isinstance(value, dict) and isinstance(value.get("start"), str):
             yield "ge" + value["start"], False
@@ -165,7 +168,8 @@ def expected(lines: list[str], stored: dict[tuple[str, str], dict[str, Any]]) ->
 async def test_examples(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
     folder = r4_examples.folder()
     stored, refused = await store(fhir, folder)
-    assert refused <= set(KNOWN_WRONG), refused
+    large = {path.name for path in folder.glob("*.json") if path.stat().st_size > LARGEST}
+    assert refused <= set(KNOWN_WRONG) | large, refused
     print(f"accepted and stored: {len(stored)}, refused: {sorted(refused)}")
     await returned(fhir, stored)
     wanted = expected(r4_examples.evaluated(folder, STEP), stored)

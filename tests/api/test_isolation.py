@@ -24,6 +24,14 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/fhir/.well-known/smart-configuration"): "the same for all tenants",
     ("POST", "/fhir/$validate"): "stores and reads nothing",
     ("POST", "/fhir/{type_name:fhir_type}/$validate"): "stores and reads nothing",
+    ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$validate"): [{"path": "/fhir/Patient/{id}/$validate", "json": {"resourceType": "Patient", "id": "{id}"}}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$validate"): [{"path": "/fhir/Patient/{id}/$validate"}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$everything"): [{"path": "/fhir/Patient/{id}/$everything"}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta"): [{"path": "/fhir/Patient/{id}/$meta"}],
+    ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-add"): [{"path": "/fhir/Patient/{id}/$meta-add", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
+    ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-delete"): [{"path": "/fhir/Patient/{id}/$meta-delete", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
+    ("GET", "/fhir/{type_name:fhir_type}/$lastn"): [{"path": "/fhir/Observation/$lastn?patient={id}"}],
+    ("POST", "/fhir/$reindex"): "works on the token's own tenant; tests/api/test_fhir_operations.py asks another",
     ("POST", "/fhir"): [
         {"path": "/fhir", "json": {"resourceType": "Bundle", "type": "batch", "entry": [
             {"request": {"method": "GET", "url": "Patient/{id}"}},

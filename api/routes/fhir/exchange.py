@@ -17,6 +17,7 @@ from fhir import forms, jsontext, subset, xmltext
 from fhir.definitions.table import resource_types
 from fhir.forms import Form
 from fhir.outcome import outcome
+from hub.records import custom
 from hub.records.acting import Actor
 from hub.records.entry import is_id
 
@@ -115,7 +116,9 @@ async def opened(request: Request) -> Exchange:
     raw = request.scope["query_string"]
     query = pairs_of(raw.decode("latin-1")) if raw else []
     form = check_accept(request, query)
-    return Exchange(request, state_of(request), await caller_of(request), query, form)
+    state, caller = state_of(request), await caller_of(request)
+    await custom.known(state.world, caller.tenant)
+    return Exchange(request, state, caller, query, form)
 
 
 def pairs_of(text: str) -> list[tuple[str, str]]:

@@ -35,7 +35,8 @@ def _statement(root: str) -> tuple[str, str]:
         released=registry.RELEASED,
         type_interactions=registry.codes("type", "instance"),
         system_interactions=registry.codes("system"),
-        operations=registry.operations(),
+        operations=registry.operations("type", "instance"),
+        system_operations=registry.operations("system"),
         conditional=registry.conditional(),
     )
     text = jsontext.text(capability.statement(offer))

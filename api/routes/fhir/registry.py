@@ -8,9 +8,11 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from api.routes.fhir import bundle, history, read, search, validate, write
+from api.routes.fhir import bundle, everything, history, read, search, validate, write
+from api.routes.fhir import operations as records
 from api.routes.fhir.exchange import Exchange
 
+Level = Literal["system", "type", "instance"]
 Handler = Callable[[Exchange], Awaitable[Response]]
 # Shapes instead of any text: no address can match two of the paths, so the busiest may stand first.
 TYPE = "/{type_name:fhir_type}"
@@ -25,7 +27,7 @@ class Interaction:
     method: str
     path: str
     handler: Handler
-    level: Literal["system", "type", "instance"]
+    level: Level
     codes: tuple[str, ...] = ()
     conditional: str = ""
     operation: str = ""
@@ -44,6 +46,21 @@ def _instance(method: str, handler: Handler, *codes: str, path: str = "", condit
     )
 
 
+def _operation(method: str, handler: Handler, name: str, *, path: str) -> Interaction:
+    level: Level = "instance" if path == INSTANCE else "type" if path == TYPE else "system"
+    return Interaction(method=method, path=f"{path}/${name}", handler=handler, level=level, operation=name)
+
+
+# The types an operation works on and the definition it follows; the others work on all types.
+DEFINITIONS = {
+    "validate": ((), "http://hl7.org/fhir/OperationDefinition/Resource-validate"),
+    "meta": ((), "http://hl7.org/fhir/OperationDefinition/Resource-meta"),
+    "meta-add": ((), "http://hl7.org/fhir/OperationDefinition/Resource-meta-add"),
+    "meta-delete": ((), "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete"),
+    "everything": (("Patient", "Encounter"), "http://hl7.org/fhir/OperationDefinition/{type}-everything"),
+    "lastn": (("Observation",), "http://hl7.org/fhir/OperationDefinition/Observation-lastn"),
+    "reindex": ((), "urn:ponte:OperationDefinition:reindex"),
+}
 INTERACTIONS: tuple[Interaction, ...] = (
     _instance("GET", read.read, "read", conditional="read"),
     _instance("PUT", write.update, "update"),
@@ -69,6 +86,14 @@ INTERACTIONS: tuple[Interaction, ...] = (
     _instance("GET", search.search_compartment, "search-type", path="/{member:fhir_type}"),
     _instance("POST", search.search_compartment_by_post, "search-type", path="/{member:fhir_type}/_search"),
     _instance("GET", search.search_compartment_all, "search-type", path="/*"),
+    _operation("GET", validate.validate_stored, "validate", path=INSTANCE),
+    _operation("POST", validate.validate_instance, "validate", path=INSTANCE),
+    _operation("GET", everything.everything, "everything", path=INSTANCE),
+    _operation("GET", records.meta, "meta", path=INSTANCE),
+    _operation("POST", records.meta_add, "meta-add", path=INSTANCE),
+    _operation("POST", records.meta_delete, "meta-delete", path=INSTANCE),
+    _operation("GET", records.lastn, "lastn", path=TYPE),
+    _operation("POST", records.reindex, "reindex", path=""),
     _type("POST", search.search_by_post, "search-type", path="/_search"),
     _type("GET", search.search, "search-type"),
     _type("POST", write.create, "create", conditional="create"),
@@ -94,6 +119,7 @@ def conditional() -> list[str]:
     return [item.conditional for item in INTERACTIONS if item.conditional]
 
 
-def operations() -> list[tuple[str, str]]:
-    """The operations with the names of their definitions."""
-    return [(name, f"Resource-{name}") for name in dict.fromkeys(i.operation for i in INTERACTIONS if i.operation)]
+def operations(*levels: str) -> list[tuple[str, tuple[str, ...], str]]:
+    """The operations of `levels`: name, the types it works on (none: all), and its definition."""
+    names = dict.fromkeys(i.operation for i in INTERACTIONS if i.operation and i.level in levels)
+    return [(name, *DEFINITIONS[name]) for name in names]

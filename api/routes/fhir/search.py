@@ -62,9 +62,9 @@ async def search_compartment_by_post(exchange: Exchange) -> Response:
 async def search_compartment_all(exchange: Exchange) -> Response:
     """search of all types within a compartment: `Patient/1/*`, or those of `_type`."""
     compartment, record_id = exchange.type_name, exchange.record_id
-    members = _members(compartment)
+    members = members_of(compartment)
     pairs = exchange.query
-    types = _types(exchange, pairs, tuple(members))
+    types = types_of(exchange, pairs, tuple(members))
     if wrong := [name for name in types if name not in members]:
         raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", f"{compartment}/{wrong[0]}"[:64]),))])
     inside = {name: Inside(name, compartment, record_id, members[name]) for name in types}
@@ -84,21 +84,21 @@ async def _of_type(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response
 
 
 async def _of_system(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
-    return await _many(exchange, _types(exchange, pairs, resource_types()), pairs, {}, "")
+    return await _many(exchange, types_of(exchange, pairs, resource_types()), pairs, {}, "")
 
 
 async def _of_compartment(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
     compartment, record_id = exchange.type_name, exchange.record_id
     type_name = str(exchange.request.path_params["member"])
     exchange.actor.require(type_name, "s")
-    members = _members(compartment)
+    members = members_of(compartment)
     if type_name not in members:
         raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", f"{compartment}/{type_name}"[:64]),))])
     inside = Inside(type_name, compartment, record_id, members[type_name])
     return await _answer(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world), inside))
 
 
-def _members(compartment: str) -> dict[str, tuple[str, ...]]:
+def members_of(compartment: str) -> dict[str, tuple[str, ...]]:
     """The types of a compartment with the reference parameters that put a record into it; raises Rejected (404)."""
     found = {
         name: kept
@@ -110,7 +110,7 @@ def _members(compartment: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _types(exchange: Exchange, pairs: list[tuple[str, str]], default: tuple[str, ...]) -> list[str]:
+def types_of(exchange: Exchange, pairs: list[tuple[str, str]], default: tuple[str, ...]) -> list[str]:
     """The types of `_type`, each of which must be permitted; without it those of `default` that are."""
     stated = [part for name, text in pairs if name == "_type" for part in text.split(",") if part]
     if not stated:

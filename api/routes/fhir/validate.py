@@ -1,4 +1,4 @@
-"""$validate on type and system level (R4 operation Resource-validate): findings without storing anything."""
+"""$validate on system, type and instance level (R4 operation Resource-validate): findings without storing anything."""
 
 from __future__ import annotations
 
@@ -6,33 +6,74 @@ from typing import Any
 
 from starlette.responses import Response
 
+from api.failures import Rejected
 from api.routes.fhir.exchange import Exchange, outcome_text
 from canonical.problem import Problem
+from fhir import jsontext
 from fhir.validator import validate
+from hub.records import read as store
+
+_MODES = ("", "create", "update", "delete", "profile")
 
 
 async def validate_any(exchange: Exchange) -> Response:
     """POST /fhir/$validate: any resource, or Parameters that carry it."""
-    return _answer(exchange, await exchange.resource(), "")
+    return _answer(exchange, await exchange.resource(), "", "")
 
 
 async def validate_type(exchange: Exchange) -> Response:
     """POST /fhir/{type}/$validate: a resource of the type of the address."""
     type_name = exchange.type_name
-    return _answer(exchange, await exchange.resource(), type_name)
+    return _answer(exchange, await exchange.resource(), type_name, "")
 
 
-def _answer(exchange: Exchange, document: dict[str, Any], type_name: str) -> Response:
-    profile = exchange.parameter("profile")
+async def validate_instance(exchange: Exchange) -> Response:
+    """POST /fhir/{type}/{id}/$validate: whether the body may replace the record."""
+    type_name, record_id = exchange.type_name, exchange.record_id
+    exchange.actor.require(type_name, "r")
+    return _answer(exchange, await exchange.resource(), type_name, record_id)
+
+
+async def validate_stored(exchange: Exchange) -> Response:
+    """GET /fhir/{type}/{id}/$validate: the record as it stands."""
+    type_name, record_id = exchange.type_name, exchange.record_id
+    exchange.actor.require(type_name, "r")
+    row = await store.current(exchange.state.world, exchange.caller.tenant, type_name, record_id)
+    if row is None or row["deleted"]:
+        raise Rejected(404, [Problem("failure.not-found")])
+    return exchange.answer(outcome_text(_findings(jsontext.parse(row["body"].encode()), exchange.parameter("profile"))))
+
+
+def _answer(exchange: Exchange, document: dict[str, Any], type_name: str, record_id: str) -> Response:
+    profile, mode = exchange.parameter("profile"), exchange.parameter("mode")
     resource: Any = document
     if document.get("resourceType") == "Parameters" and type_name != "Parameters":
         named = {p.get("name"): p for p in document.get("parameter", ()) if isinstance(p, dict)}
-        if "resource" in named:
-            resource = named["resource"].get("resource")
-            profile = profile or str(named.get("profile", {}).get("valueUri", ""))
-    problems = validate(resource)
+        if named.keys() & {"resource", "mode", "profile"}:
+            resource = named.get("resource", {}).get("resource")
+            profile = profile or _text(named.get("profile"))
+            mode = mode or _text(named.get("mode"))
+    if mode not in _MODES:
+        raise Rejected(400, [Problem("fhir.search.value", "mode", args=(("name", "mode"),))])
+    if mode == "delete" and resource is None:
+        return exchange.answer(outcome_text([]))
+    problems = _findings(resource, profile)
     if type_name and isinstance(resource, dict) and resource.get("resourceType") != type_name:
         problems.insert(0, Problem("fhir.structure.resource-type", f"{type_name}.resourceType"))
+    stated = resource.get("id") if isinstance(resource, dict) else None
+    if (record_id and stated != record_id) or (mode == "update" and not stated):
+        problems.insert(0, Problem("fhir.id-mismatch", f"{type_name or '$this'}.id"))
+    return exchange.answer(outcome_text(problems))
+
+
+def _text(part: Any) -> str:
+    """The value of a parameter, whichever string type it has."""
+    found = next((v for k, v in part.items() if k.startswith("value")), "") if isinstance(part, dict) else ""
+    return found if isinstance(found, str) else ""
+
+
+def _findings(resource: Any, profile: str) -> list[Problem]:
+    problems = validate(resource)
     if profile:
         problems.append(Problem("fhir.profile.not-installed", level="warning"))
-    return exchange.answer(outcome_text(problems))
+    return problems

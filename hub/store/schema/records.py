@@ -41,6 +41,18 @@ resource_version = tenant_table(
 )
 
 
+search_parameter = tenant_table(
+    "search_parameter",
+    ("type", "code"),
+    string("type"),
+    string("code"),
+    string("kind"),
+    string("expression"),
+    string("targets"),
+    string("url"),
+)
+
+
 def _by_bytes(name: str) -> Column[object]:
     """Text ordered by its bytes, so that "starts with" is a range whatever the database's collation is."""
     return Column(name, Text(collation="C"), nullable=False)

@@ -1,0 +1,158 @@
+"""$everything, $meta, $lastn, $validate on every level, and a tenant's own search parameters with their re-indexing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from hub.exchange import handlers, jobs
+from hub.records import custom
+from hub.records.reindex import reindex
+from hub.world import Tenant, World
+from tests.api.conftest import NewClient
+
+
+async def put(client: httpx.AsyncClient, kind: str, identity: str, **rest: Any) -> None:
+    answer = await client.put(f"/fhir/{kind}/{identity}", json={"resourceType": kind, "id": identity, **rest})
+    assert answer.status_code in (200, 201), answer.text
+
+
+async def ward(client: httpx.AsyncClient) -> None:
+    await put(client, "Organization", "o", name="Hospital")
+    await put(client, "Practitioner", "d")
+    for patient in ("p", "q"):
+        await put(client, "Patient", patient, managingOrganization={"reference": "Organization/o"})
+    await put(client, "Encounter", "e", status="finished", **{"class": {"code": "IMP"}}, subject={"reference": "Patient/p"},
+              participant=[{"individual": {"reference": "Practitioner/d"}}])  # fmt: skip
+    for number, (code, day) in enumerate(
+        [("a", "2024-01-01"), ("a", "2024-03-01"), ("b", "2024-02-01"), ("a", "2024-02-01")]
+    ):
+        await put(client, "Observation", f"b{number}", status="final", code={"coding": [{"code": code}]}, subject={"reference": "Patient/p"},
+                  encounter={"reference": "Encounter/e"}, effectiveDateTime=day)  # fmt: skip
+    await put(client, "Observation", "other", status="final", code={"text": "x"}, subject={"reference": "Patient/q"})
+
+
+def found(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in answer.json().get("entry", ())]
+
+
+async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant: Tenant) -> None:
+    await ward(fhir)
+    records = [f"Observation/b{n}" for n in range(4)]
+    whole = await fhir.get("/fhir/Patient/p/$everything")
+    assert set(found(whole)) == {"Patient/p", "Encounter/e", *records, "Practitioner/d"}
+    assert found(whole)[0] == "Patient/p" and whole.json()["total"] == 6
+    seen: list[str] = []
+    url = "/fhir/Patient/p/$everything?_count=2"
+    while url:
+        page = await fhir.get(url)
+        seen += found(page)
+        url = next((link["url"] for link in page.json()["link"] if link["relation"] == "next"), "")
+    assert set(records) <= set(seen) and "Observation/other" not in seen
+    typed = await fhir.get("/fhir/Patient/p/$everything?_type=Observation&start=2024-02-01&end=2024-02-28")
+    assert [r for r in found(typed) if r.startswith("Observation")] == ["Observation/b2", "Observation/b3"]
+    assert set(found(await fhir.get("/fhir/Encounter/e/$everything"))) == {"Encounter/e", *records, "Patient/p"}
+    assert (await fhir.get("/fhir/Patient/none/$everything")).status_code == 404
+    narrow = await client_for(tenant, ["system/Patient.rs", "system/Encounter.rs"])
+    assert set(found(await narrow.get("/fhir/Patient/p/$everything"))) == {"Patient/p", "Encounter/e"}
+
+
+async def test_lastn(fhir: httpx.AsyncClient) -> None:
+    await ward(fhir)
+    assert found(await fhir.get("/fhir/Observation/$lastn?patient=p")) == ["Observation/b1", "Observation/b2"]
+    two = await fhir.get("/fhir/Observation/$lastn?patient=p&max=2")
+    assert found(two) == ["Observation/b1", "Observation/b3", "Observation/b2"]
+    assert (await fhir.get("/fhir/Observation/$lastn?max=x")).status_code == 400
+
+
+async def test_meta(fhir: httpx.AsyncClient) -> None:
+    await put(fhir, "Patient", "p", meta={"tag": [{"system": "urn:t", "code": "one"}]})
+    more = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "meta", "valueMeta": {"tag": [{"system": "urn:t", "code": "two"}], "profile": ["urn:p"]}}
+        ],
+    }
+    assert (await fhir.post("/fhir/Patient/p/$meta-add", json=more)).status_code == 200
+    shown = (await fhir.get("/fhir/Patient/p/$meta")).json()["parameter"][0]["valueMeta"]
+    assert (
+        [tag["code"] for tag in shown["tag"]] == ["one", "two"]
+        and shown["profile"] == ["urn:p"]
+        and shown["versionId"] == "2"
+    )
+    assert found(await fhir.get("/fhir/Patient?_tag=urn:t|two&_profile=urn:p")) == ["Patient/p"]
+    await fhir.post("/fhir/Patient/p/$meta-delete", json=more)
+    assert [tag["code"] for tag in (await fhir.get("/fhir/Patient/p")).json()["meta"]["tag"]] == ["one"]
+    for wrong in (
+        {"resourceType": "Parameters"},
+        {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": 1}}]},
+    ):
+        assert (await fhir.post("/fhir/Patient/p/$meta-add", json=wrong)).status_code == 400
+
+
+async def test_validate_on_every_level(fhir: httpx.AsyncClient) -> None:
+    await put(fhir, "Patient", "p")
+    good, bad = {"resourceType": "Patient", "id": "p"}, {"resourceType": "Patient", "id": "p", "gender": "x"}
+    assert (await fhir.get("/fhir/Patient/p/$validate")).json()["issue"][0]["severity"] == "information"
+    assert (await fhir.get("/fhir/Patient/none/$validate")).status_code == 404
+    for path, body, severity in (
+        ("Patient/p/$validate", good, "information"), ("Patient/p/$validate", bad, "error"), ("Patient/q/$validate", good, "error"),
+        ("Patient/$validate?mode=create", good, "information"), ("Patient/$validate?mode=update", {"resourceType": "Patient"}, "error"),
+        ("$validate", {"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": "create"}, {"name": "resource", "resource": bad}]}, "error"),
+        ("Patient/$validate", {"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": "delete"}]}, "information"),
+    ):  # fmt: skip
+        answer = await fhir.post(f"/fhir/{path}", json=body)
+        assert answer.status_code == 200 and answer.json()["issue"][0]["severity"] == severity, (path, answer.text)
+    assert (await fhir.post("/fhir/Patient/$validate?mode=colour", json=good)).status_code == 400
+
+
+PARAMETER: dict[str, Any] = {
+    "resourceType": "SearchParameter", "id": "race", "url": "urn:sp:race", "name": "race", "status": "active", "description": "x",
+    "code": "race", "base": ["Patient"], "type": "token", "expression": "Patient.extension('urn:race').value.as(CodeableConcept)",
+}  # fmt: skip
+
+
+async def test_own_parameters(
+    fhir: httpx.AsyncClient, client_for: NewClient, world: World, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    race = {"extension": [{"url": "urn:race", "valueCodeableConcept": {"coding": [{"system": "urn:r", "code": "03"}]}}]}
+    await put(fhir, "Patient", "before", **race)
+    strict = {"prefer": "handling=strict"}
+    assert (await fhir.get("/fhir/Patient?race=03", headers=strict)).status_code == 400
+    await put(
+        fhir, "SearchParameter", "race", **{k: v for k, v in PARAMETER.items() if k not in ("resourceType", "id")}
+    )
+    clever = {**PARAMETER, "id": "clever", "code": "clever", "expression": "Patient.name.select(given & family)"}
+    await put(fhir, "SearchParameter", "clever", **{k: v for k, v in clever.items() if k not in ("resourceType", "id")})
+    adopted = await fhir.post("/fhir/$reindex")
+    values = {p["name"]: p for p in adopted.json()["parameter"]}
+    assert adopted.status_code == 200 and values["types"]["valueString"] == "Patient"
+    assert "clever" in values["outcome"]["resource"]["issue"][0]["diagnostics"]
+    handlers.load()
+    assert await jobs.work(world, tenant) == 1
+    await put(fhir, "Patient", "after", **race)
+    await put(fhir, "Patient", "without")
+    for url, wanted in (
+        ("Patient?race=urn:r|03", ["before", "after"]), ("Patient?race:not=03", ["without"]), ("Patient?race:missing=true", ["without"]),
+        ("Patient?_sort=race&race:missing=false", ["before", "after"]),
+    ):  # fmt: skip
+        answer = await fhir.get(f"/fhir/{url}", headers=strict)
+        assert [r.split("/")[1] for r in found(answer)] == wanted, url
+    stranger = await client_for(other_tenant)
+    assert (await stranger.get("/fhir/Patient?race=03", headers=strict)).status_code == 400
+    await fhir.delete("/fhir/SearchParameter/race")
+    assert (await fhir.post("/fhir/$reindex")).status_code == 200
+    custom.forget(tenant.id)
+    assert (await fhir.get("/fhir/Patient?race=03", headers=strict)).status_code == 400
+
+
+async def test_indexing_anew_changes_nothing(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
+    await ward(fhir)
+    async with world.transaction(tenant) as tx:
+        before = await tx.rows("SELECT rid, key, code FROM idx_token WHERE tenant_id = $1 ORDER BY 1, 2, 3")
+        await tx.run("DELETE FROM idx_token WHERE tenant_id = $1")
+    assert await reindex(world, tenant, ["Patient", "Observation", "Organization", "Practitioner", "Encounter"]) == 10
+    async with world.transaction(tenant) as tx:
+        assert before == await tx.rows("SELECT rid, key, code FROM idx_token WHERE tenant_id = $1 ORDER BY 1, 2, 3")
