@@ -19,7 +19,7 @@ class Unmapped(Exception):
         self.code = code
 
 
-GuideConversion = Callable[[Any, str], str]
+GuideConversion = Callable[[Any, str], Any]
 CONVERSIONS: dict[str, GuideConversion] = {}
 
 
@@ -37,6 +37,12 @@ def guide_conversion(name: str) -> Callable[[GuideConversion], GuideConversion]:
 def text(value: Any, argument: str) -> str:
     """The text without blanks around it."""
     return " ".join(str(value).split())
+
+
+@guide_conversion("each")
+def each(value: Any, argument: str) -> list[str]:
+    """A list of texts as repeated elements."""
+    return [text(one, argument) for one in value]
 
 
 @guide_conversion("date")
@@ -79,7 +85,8 @@ def decimal(value: Any, argument: str) -> str:
 @guide_conversion("integer")
 def integer(value: Any, argument: str) -> str:
     """A whole number; fractions have no form."""
-    return decimal(value, "0")
+    found: str = decimal(value, "0")
+    return found
 
 
 @guide_conversion("code")

@@ -56,7 +56,7 @@ class GuidePlan:
 
 @cache
 def plan(kind: str) -> GuidePlan:
-    """The plan of a kind (`consulta`, `sp-sadt`); raises TableError."""
+    """The plan of a kind (`consulta`, `sp-sadt`, `internacao`); raises TableError."""
     try:
         with (HERE / "plans" / "tiss" / f"{kind}.toml").open("rb") as file:
             raw = tomllib.load(file)
@@ -119,7 +119,7 @@ def _fill(table: tuple[GuideRow, ...], record: Record, place: str, problems: lis
         if row.when == "absent" and value_at(tree, row.target.replace("/", ".")) is not None:
             continue
         where = f"{place}/{row.target}"
-        if value in (None, ""):
+        if value in (None, "", []):
             if not row.when:
                 problems.append(Problem("guide.missing", where, args=(("field", row.label), ("source", row.source))))
             continue

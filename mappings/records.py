@@ -26,7 +26,10 @@ _ROOM = "billing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPart:
-    """A repeating element: the list it comes from, the name an entry has as a source, its element and tables."""
+    """A repeating element: the list it comes from, the name an entry has as a source, its element and tables.
+
+    `<each>_position` is the entry's number from 1.
+    """
 
     source: str
     each: str
@@ -113,8 +116,9 @@ def _filled(
         _fill(body, row, path, record, problems)
     for part in content[1]:
         inner = _inner(place, part.element)
-        for entry in value_at(record, part.source) or ():
-            found = _filled(inner, (part.tables, part.parts), {**record, part.each: entry}, version, problems)
+        for position, entry in enumerate(value_at(record, part.source) or (), start=1):
+            scope = {**record, part.each: entry, f"{part.each}_position": position}
+            found = _filled(inner, (part.tables, part.parts), scope, version, problems)
             if found:
                 body.value.setdefault(part.element, []).append(found)
     return body.value

@@ -201,17 +201,20 @@ async def listed(
     return _json({"items": page.rows, "next": page.next})
 
 
-@router.post("/guides/build", responses=_example({"ready": 12, "pending": 1, "without_payer": 4}))
+@router.post("/guides/build", responses=_example({"ready": 12, "pending": 1, "without_payer": 4, "in_stay": 7}))
 async def build_guides(state: StateDep, caller: CallerDep) -> Response:
     """Build guides of all open charges now, and try the waiting ones again.
 
     `without_payer` counts charges of patients without a coverage of a known payer; no guide can be made of them.
+    `in_stay` counts those that wait for an inpatient's discharge.
     """
     _writer(caller)
     built = await guides.build_guides(state.world, caller.tenant)
     async with state.world.transaction(caller.tenant) as tx:
         left = await charges.without_payer(tx, [profile.ans for profile in await payers(tx)])
-    return _json({"ready": built.ready, "pending": built.pending, "without_payer": left})
+        staying = await charges.in_stay(tx)
+    counts = {"ready": built.ready, "pending": built.pending, "without_payer": left, "in_stay": staying}
+    return _json(counts)
 
 
 @router.post("/batches/close", responses=_example({"items": [{"id": "…", "number": 1, "guides": 100}]}))

@@ -18,7 +18,7 @@ from canonical.billing import cents
 from tiss.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
-_KINDS = ("guiaConsulta", "guiaSP-SADT")
+_KINDS = ("guiaConsulta", "guiaSP-SADT", "guiaResumoInternacao")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

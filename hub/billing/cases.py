@@ -11,14 +11,17 @@ from typing import Any
 
 from canonical.billing import Item
 from canonical.problem import Problem
+from hub.billing.authorisations import best
 from hub.billing.charges import Charge, Coverage, Surroundings
 from hub.billing.professionals import UNKNOWN_CBO, leading, occupation, professional
 from hub.billing.profiles import PayerProfile
+from hub.billing.stays import is_inpatient, stay
 from mappings.guide_values import in_range
 from mappings.table import codes
 from tiss.tables import Tables
 
 PROCEDURES = ("22", "00", "90", "98")
+_NEWBORN_DAYS = 30
 _COST_CENTRES = frozenset(str(number) for number in range(1, 11))
 
 
@@ -79,6 +82,9 @@ def _coverage(charge: Charge, around: Surroundings, payers: Mapping[str, PayerPr
 
 def _split(group: Sequence[Charge], around: Surroundings) -> Iterator[tuple[str, list[Charge]]]:
     rest: list[Charge] = []
+    if is_inpatient(visit_class(group[0], around)):
+        yield "internacao", list(group)
+        return
     elective = visit_class(group[0], around) in codes("tiss-consulta-regime")
     for charge in group:
         if elective and is_consultation(charge):
@@ -112,13 +118,36 @@ def describe(case: Case, around: Surroundings, tables: Tables) -> None:
         "coverage": {"member_number": case.coverage.member_number if case.coverage else ""},
         "encounter": {"class": visit_class(first, around)},
         "order": {"authored_on": order.get("authoredOn"), "reason": _reason(order)},
-        "authorisation": {"absence": case.profile.absence},
+        "newborn": "S" if _newborn(case, around) else "N",
     }
     _people(case, around, encounter, order)
     _items(case, tables)
+    _stay(case, around, encounter)
     _consultation(case, around)
     if case.coverage is not None and not case.coverage.covers(case.executed_on):
         case.problems.append(Problem("guide.coverage-period", "Coverage.period"))
+
+
+def _newborn(case: Case, around: Surroundings) -> bool:
+    """Whether the patient is a newborn who is treated on the mother's card (up to 30 days)."""
+    born, day = around.sharing.get(case.charges[0].patient_id or ""), case.executed_on
+    return born is not None and day is not None and 0 <= (day - born).days <= _NEWBORN_DAYS
+
+
+def _stay(case: Case, around: Surroundings, encounter: Mapping[str, Any]) -> None:
+    """The stay of an inpatient, and the authorisation the guide stands on (a consultation needs none)."""
+    billed = [item["code"] for item in case.record["procedures"]]
+    days = sorted(charge.on for charge in case.charges if charge.on)
+    authorised = None
+    if case.kind == "internacao":
+        case.record["stay"] = stay(encounter, around.conditions, billed)
+    if case.kind != "consulta":
+        found = around.authorisations.get(case.charges[0].patient_id or "", ())
+        authorised = best(found, case.profile, days, [charge.code for charge in case.charges])
+    case.record["authorisation"] = {
+        "absence": case.profile.absence,
+        **(authorised.record() if authorised else {}),
+    }
 
 
 def _provider(profile: PayerProfile) -> dict[str, str]:

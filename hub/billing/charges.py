@@ -9,8 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from fhir import jsontext
+from hub.billing import authorisations
+from hub.billing.authorisations import Authorisation
+from hub.billing.stays import conditions_of
 from hub.records.projections import target
 from hub.store.database import Row, Transaction
+from mappings.table import codes
 
 Body = dict[str, Any]
 BILLABLE = ("billable",)
@@ -59,13 +63,20 @@ class Coverage:
 
 @dataclass(slots=True, kw_only=True)
 class Surroundings:
-    """What stands around a set of charges, by id; `seen_before` names patients with an earlier consultation."""
+    """What stands around a set of charges, by id.
+
+    `seen_before` names patients with an earlier consultation, `sharing` those whose card another patient has as well,
+    with their day of birth (None: not known).
+    """
 
     coverages: dict[str, list[Coverage]] = field(default_factory=dict)
     encounters: dict[str, Body] = field(default_factory=dict)
     orders: dict[str, Body] = field(default_factory=dict)
     practitioners: dict[str, Body] = field(default_factory=dict)
+    conditions: dict[str, Body] = field(default_factory=dict)
+    authorisations: dict[str, list[Authorisation]] = field(default_factory=dict)
     seen_before: set[str] = field(default_factory=set)
+    sharing: dict[str, datetime.date | None] = field(default_factory=dict)
 
 
 _CHARGE = (
@@ -78,17 +89,19 @@ _CHARGE = (
 async def open_charges(tx: Transaction, payer_codes: Sequence[str]) -> list[Charge]:
     """Up to AT_ONCE charges not in a guide yet, of patients with a coverage of one of the payers, locked.
 
-    Whole visits: one that the limit would cut waits for the next call.
+    Whole visits: one that the limit would cut waits for the next call, a stay waits for its end.
     """
     rows = await tx.rows(
         _CHARGE + "AND c.guide_id IS NULL AND c.status = ANY($2::text[]) "
-        "AND coalesce(e.status, '') = ANY($3::text[]) AND c.patient_id IN ("
+        "AND coalesce(e.status, '') = ANY($3::text[]) AND (e.status = 'finished' OR NOT coalesce(e.class, '') "
+        "= ANY($6::text[])) AND c.patient_id IN ("
         " SELECT v.patient_id FROM coverage v WHERE v.tenant_id = $1 AND v.payer_code = ANY($4::text[])) "
         "ORDER BY coalesce(c.encounter_id, c.patient_id), c.occurred_on, c.id LIMIT $5 FOR UPDATE OF c",
         list(BILLABLE),
         list(OPEN_ENCOUNTERS),
         list(payer_codes),
         AT_ONCE,
+        sorted(codes("tiss-internacao")),
     )
     found = [_charge(row) for row in rows]
     if len(found) == AT_ONCE and found[0].visit != found[-1].visit:
@@ -123,6 +136,19 @@ async def without_payer(tx: Transaction, payer_codes: Sequence[str]) -> int:
     )
 
 
+async def in_stay(tx: Transaction) -> int:
+    """How many billable charges wait for the end of an inpatient's stay."""
+    return int(
+        await tx.value(
+            "SELECT count(*) FROM charge c JOIN encounter e ON e.tenant_id = $1 AND e.id = c.encounter_id "
+            "WHERE c.tenant_id = $1 AND c.guide_id IS NULL AND c.status = ANY($2::text[]) AND e.status <> 'finished' "
+            "AND e.class = ANY($3::text[])",
+            list(BILLABLE),
+            sorted(codes("tiss-internacao")),
+        )
+    )
+
+
 async def surroundings(tx: Transaction, charges: Sequence[Charge]) -> Surroundings:
     """Coverages, encounters, orders and professionals of charges."""
     patients = sorted({charge.patient_id for charge in charges if charge.patient_id})
@@ -144,8 +170,25 @@ async def surroundings(tx: Transaction, charges: Sequence[Charge]) -> Surroundin
         found.orders[row["encounter_id"]] = _parsed(row["body"])
     people = _practitioners([*(c.body for c in charges), *found.encounters.values(), *found.orders.values()])
     found.practitioners = await _bodies(tx, "Practitioner", people)
+    diagnosed = [i for body in found.encounters.values() for i in conditions_of(body)]
+    found.conditions = await _bodies(tx, "Condition", sorted(set(diagnosed)))
+    found.authorisations = await authorisations.of_patients(tx, patients)
     found.seen_before = await _seen_before(tx, patients)
+    found.sharing = await _sharing(tx, patients)
     return found
+
+
+async def _sharing(tx: Transaction, patients: list[str]) -> dict[str, datetime.date | None]:
+    """Patients whose membership another patient has too: a newborn on the mother's card, or a dependant."""
+    rows = await tx.rows(
+        "SELECT DISTINCT v.patient_id, p.birth_date FROM coverage v "
+        "JOIN patient p ON p.tenant_id = $1 AND p.id = v.patient_id "
+        "JOIN coverage o ON o.tenant_id = $1 AND o.payer_code = v.payer_code AND o.member_number = v.member_number "
+        "AND o.patient_id <> v.patient_id "
+        "WHERE v.tenant_id = $1 AND v.patient_id = ANY($2::text[]) AND v.member_number <> ''",
+        patients,
+    )
+    return {row["patient_id"]: row["birth_date"] for row in rows}
 
 
 async def _seen_before(tx: Transaction, patients: list[str]) -> set[str]:

@@ -82,7 +82,9 @@ def _item(node: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
 
 def columns_of(claim: Mapping[str, Any]) -> tuple[Any, ...]:
     """The guide's typed columns (COLUMNS) as its Claim says them."""
-    executed = day(claim.get("billablePeriod", {}).get("start"))
+    period = claim.get("billablePeriod", {})
+    executed = day(period.get("start"))
+    ended = day(period.get("end")) or executed  # a stay counts in the month of its end
     encounters = [reference for item in claim.get("item", ()) for reference in item.get("encounter", ())]
     return (
         claim["type"]["coding"][0]["code"],
@@ -91,7 +93,7 @@ def columns_of(claim: Mapping[str, Any]) -> tuple[Any, ...]:
         target(claim.get("patient"), "Patient"),
         target(encounters[0], "Encounter") if encounters else None,
         target(claim["insurance"][0].get("coverage"), "Coverage"),
-        f"{executed:%Y%m}" if executed else "",
+        f"{ended:%Y%m}" if ended else "",
         executed,
         _cents(claim.get("total")),
     )

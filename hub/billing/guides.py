@@ -18,7 +18,7 @@ from canonical.errors import Misconfigured
 from canonical.identity import new_id
 from canonical.problem import Problem, blocking
 from hub.billing import charges as open_charges
-from hub.billing import checking, claims, messages, numbers, writing
+from hub.billing import checking, claims, messages, numbers, repeats, writing
 from hub.billing.cases import Case, cases
 from hub.billing.profiles import PayerProfile, payers
 from hub.records.write import Origin, Write
@@ -85,6 +85,7 @@ async def _store(tx: Transaction, made: Sequence[Case], by: Origin) -> Built:
     for case in made:
         numbered.append((case, str(free[case.profile.partner.id])))
         free[case.profile.partner.id] += 1
+    await repeats.note(tx, numbered)
     # off the event loop: a thousand guides are seconds of work
     finished = await asyncio.to_thread(lambda: [finish(case, number, by.now, by) for case, number in numbered])
     identities = [new_id() for _ in made]
@@ -223,6 +224,7 @@ async def _cancel(tx: Transaction, guide_ids: Sequence[UUID], by: Origin) -> Non
 
 async def _replace(tx: Transaction, again: Sequence[tuple[Row, Case]], by: Origin) -> Built:
     """Guides built again from their charges, as new versions of themselves."""
+    await repeats.note(tx, [(case, row["number"]) for row, case in again], [row["id"] for row, _ in again])
     finished = await asyncio.to_thread(
         lambda: [finish(case, row["number"], row["created_at"], by) for row, case in again]
     )

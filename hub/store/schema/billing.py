@@ -29,6 +29,7 @@ guide = tenant_table(
     moment("updated_at", now=True),
     UniqueConstraint("tenant_id", "payer_id", "number"),
     Index("guide_batch_idx", "tenant_id", "batch_id"),
+    Index("guide_patient_idx", "tenant_id", "patient_id"),
     Index("guide_open_idx", "tenant_id", "payer_id", "status", "kind", "competence"),
 )
 

@@ -1,0 +1,100 @@
+"""Authorisations a payer gave (R4: ClaimResponse with use preauthorization), and which of them a guide stands on."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from canonical.codes import ANS
+from hub.billing.profiles import PayerProfile
+from hub.billing.writing import parsed, payer_id, stored
+from hub.records.index import key_of
+from hub.records.projections import day, target
+from hub.store.database import Transaction
+
+_FOUND = """
+SELECT r.body FROM idx_reference i
+JOIN resource r ON r.tenant_id = $1 AND r.rid = i.rid AND NOT r.deleted
+JOIN idx_token t ON t.tenant_id = $1 AND t.rid = i.rid AND t.key = $3 AND t.code = 'preauthorization'
+WHERE i.tenant_id = $1 AND i.key = $2 AND i.target_type = 'Patient' AND i.target_id = ANY($4::text[]) ORDER BY r.rid
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorisation:
+    """What a payer authorised: senha, its days, the numbers of request and guide, and the codes where they are told.
+
+    `payer` is the registro ANS or the id of the payer's Organization.
+    """
+
+    patient_id: str
+    payer: frozenset[str]
+    password: str
+    number: str
+    request: str
+    given_on: datetime.date | None
+    valid_until: datetime.date | None
+    codes: frozenset[str]
+
+    def fits(self, profile: PayerProfile, days: Sequence[datetime.date], codes: Iterable[str]) -> bool:
+        """Whether it is of this payer, valid on one of the days, and for one of the codes if it names any."""
+        if not self.payer & {profile.ans, payer_id(profile)}:
+            return False
+        if days and not ((self.given_on or days[-1]) <= days[-1] and days[0] <= (self.valid_until or days[0])):
+            return False
+        return not self.codes or not self.codes.isdisjoint(codes)
+
+    def record(self) -> dict[str, Any]:
+        """As the guide tables read it."""
+        return {
+            "password": self.password,
+            "number": self.number,
+            "request": self.request,
+            "date": self.given_on,
+            "valid_until": self.valid_until,
+        }
+
+
+async def of_patients(tx: Transaction, patients: Sequence[str]) -> dict[str, list[Authorisation]]:
+    """The granted authorisations of patients, newest last."""
+    keys = (key_of("ClaimResponse", "patient"), key_of("ClaimResponse", "use"))
+    bodies = [parsed(row["body"]) for row in await tx.rows(_FOUND, *keys, list(patients))]
+    granted = [body for body in bodies if body["status"] == "active" and body["outcome"] in ("complete", "partial")]
+    asked = {i for body in granted if (i := target(body.get("request"), "Claim"))}
+    requests = await stored(tx, "Claim", sorted(asked))
+    found: dict[str, list[Authorisation]] = {}
+    for body in sorted(granted, key=lambda body: str(body["created"])):
+        request = requests.get(target(body.get("request"), "Claim") or "", {})
+        one = _authorisation(body, request)
+        found.setdefault(one.patient_id, []).append(one)
+    return found
+
+
+def _authorisation(body: Mapping[str, Any], request: Mapping[str, Any]) -> Authorisation:
+    insurer = body["insurer"]
+    identifier = insurer.get("identifier", {})
+    payer = {target(insurer, "Organization"), identifier.get("value") if identifier.get("system") == ANS else None}
+    period = body.get("preAuthPeriod", {})
+    asked = (request.get("identifier") or [body.get("request", {}).get("identifier") or {}])[0]
+    codings = [c for item in request.get("item", ()) for c in item["productOrService"].get("coding", ())]
+    return Authorisation(
+        patient_id=target(body["patient"], "Patient") or "",
+        payer=frozenset(str(one) for one in payer if one),
+        password=str(body.get("preAuthRef", "")),
+        number=str((body.get("identifier") or [{}])[0].get("value", "")),
+        request=str(asked.get("value", "")),
+        given_on=day(period.get("start")) or day(body["created"]),
+        valid_until=day(period.get("end")),
+        codes=frozenset(str(coding["code"]) for coding in codings if coding.get("code")),
+    )
+
+
+def best(
+    found: Sequence[Authorisation], profile: PayerProfile, days: Sequence[datetime.date], codes: Sequence[str]
+) -> Authorisation | None:
+    """What a guide of these days (in order) and codes stands on: one that names its codes first, then the newest."""
+    fitting = [one for one in found if one.fits(profile, days, codes)]
+    named = [one for one in fitting if one.codes]
+    return next(reversed(named or fitting), None)
