@@ -20,9 +20,10 @@ Entry = dict[str, Any]
 
 def group_of(entry: Entry) -> str:
     """What an explicit null of a location field takes away: the bed, the temporary place, or a plan; stays remain."""
-    if entry.get("status") == "active":
-        return "temporary" if _is_temporary(entry) else "active"
-    return str(entry.get("status", "")) if entry.get("status") in _PLANNED else ""
+    status = entry.get("status")
+    if status == "active":
+        return "temporary" if _is_temporary(entry) else "assigned"
+    return {"reserved": "reserved", "planned": "assigned"}.get(str(status), "")
 
 
 def follow(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> None:
@@ -79,23 +80,35 @@ def _stays(held: list[Entry], stated: list[Entry], at: str, first: str, *, tempo
 
 def _moved(held: list[Entry], entry: Entry, at: str, *, stale: bool) -> list[Entry]:
     """A stay that begins at `at` among those held, which stay in order of time."""
+    known = _begun_unknown(held, entry, at)
+    if known is not None:
+        held = [*held[:known], _with_period(held[known], start=at), *held[known + 1 :]]
+        return [_closed(item, at) if place == known - 1 else item for place, item in enumerate(held)]
     position = _position(held, at)
     before = held[position - 1] if position else None
     after = held[position] if position < len(held) else None
-    if before is not None and _place(before) == _place(entry) and (after is not None or "start" in _period(before)):
+    if before is not None and _place(before) == _place(entry):
         return held
     if after is not None and _place(after) == _place(entry):
         closed = [*held[: position - 1], _closed(before, at)] if before is not None else []
         return [*closed, _with_period(after, start=at), *held[position + 1 :]]
-    if after is not None or stale:
-        last = held.pop() if after is None else None
-        position = min(position, len(held))
-        between = _with_period({**entry, "status": "completed"}, start=at, end=_period(after or {}).get("start", ""))
-        closed = [_closed(item, at) if item is before and after is not None else item for item in held[:position]]
-        return [*closed, between, *held[position:], *([last] if last is not None else [])]
-    if before is not None and _place(before) == _place(entry):
-        return held
-    return [*(_closed(item, at) for item in held), _with_period(entry, start=at)]
+    if after is None and not stale:
+        earlier = [_closed(item, at if item is before else "") for item in held]
+        return [*earlier, _with_period(entry, start=at)]
+    if after is None:  # where the patient was told to be later than `at` stays last
+        position, before = max(position - 1, 0), None
+    between = _with_period({**entry, "status": "completed"}, start=at, end=_period(after or {}).get("start", ""))
+    return [*(_closed(item, at) if item is before else item for item in held[:position]), between, *held[position:]]
+
+
+def _begun_unknown(held: list[Entry], entry: Entry, at: str) -> int | None:
+    """The position of a stay in the same place that ended after `at` and whose beginning nobody told yet."""
+    for position, item in enumerate(held):
+        if _place(item) == _place(entry) and at and "start" not in _period(item):
+            end = _period(item).get("end", "")
+            if end and _moment(end) > _moment(at):
+                return position
+    return None
 
 
 def _taken_back(held: list[Entry], stated: Entry | None) -> list[Entry]:
@@ -153,12 +166,13 @@ def _inserted(held: list[Entry], entry: Entry, at: str) -> list[Entry]:
 
 
 def _position(held: list[Entry], at: str) -> int:
-    """Where a stay that begins at `at` belongs: before the first that began later."""
+    """Where a stay that begins at `at` belongs: before the first that began later, or that ended later if that is all
+    that is known of it."""
     if not at:
         return len(held)
     for position, entry in enumerate(held):
-        start = _period(entry).get("start", "")
-        if start and _moment(start) > _moment(at):
+        known = _period(entry).get("start", "") or _period(entry).get("end", "")
+        if known and _moment(known) > _moment(at):
             return position
     return len(held)
 

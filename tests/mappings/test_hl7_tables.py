@@ -19,7 +19,9 @@ CODES = sorted(path.stem for path in (HERE / "codes").glob("*.csv"))
 RECORDS = {(plan.name, record.name): record for plan in plans().values() for record in plan.records}
 CODE_CONVERSIONS = ("code", "quiet-code", "coding", "concept", "concept-or-own")
 ASKED = [
-    *(f"ADT^{event}" for event in ("A01", "A03", "A04", "A08", "A11", "A13", "A40")),
+    *(f"ADT^A{n:02}" for n in (*range(1, 18), 18, *range(21, 63)) if n not in (19, 20, *range(56, 60))),
+    *(f"BAR^P{n}" for n in ("01", "02", "05", "06", "10", "12")), *(f"MFN^M{n}" for n in ("01", "02", "05", "08", "12")),
+    "PPR^PC1", "QBP^Q22", "QBP^Q23",
     "ORM^O01", "OML^O21", "ORU^R01", "SIU^S12", "DFT^P03",
 ]  # fmt: skip
 
@@ -119,6 +121,22 @@ STANDARD = {
     "hl70001-gender": "A F M N O U",
     "hl70004-class": "E I O P R B C N U",
     "hl70004-status": "E I O P R B C N U",
+    "hl70009": "A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 B1 B2 B3 B4 B5 B6",
+    "hl70127-type": "AA DA EA FA LA MA MC PA",
+    "hl70128-severity": "MI MO SV U",
+    "hl70206-allergy": "A D U X",
+    "hl70206-condition": "A D U X",
+    "hl70206-procedure": "A D U X",
+    "hl70217": "1 2 3",
+    "hl70287-condition": "AD CO DE LI UC UN UP",
+    "hl70430": "A C F H O P U",
+    "hl70436": "AD AL CT IN SE",
+    "hl70438": "C D E I P S U",
+    "hl70443-participation": "AD AI AP AT CLP CP DP EP FHCP IP MDIR OP PH PI PP RO RP RT TN TR VP VPS VTS",
+    "hl70717": "ALL DEM DRG HIV LOC NO OI OO PID-17 PID-7 PSY SMD STD",
+    "mfe-active": "MAC MAD MDC MDL MUP",
+    "mfe-location": "MAC MAD MDC MDL MUP",
+    "mfe-publication": "MAC MAD MDC MDL MUP",
     "hl70038": "A CA CM DC ER HD IP RP SC",
     "hl70119": "AF CA CH CN CP CR DC DE DF DR FU HD HR LI MC NA NW OC OD OE OF OH OK OP OR PA PR PY RE RF RL RO RP RQ RR RU "
     "SC SN SR SS UA UC UD UF UH UM UN UR UX XO XR XX",
@@ -180,7 +198,14 @@ def test_every_event_of_a_plan_is_in_its_tables() -> None:
     for message in plans():
         kind, _, event = message.partition("^")
         if plans()[message].name == "adt":
-            assert all(event in codes(f"adt-event-{part}") for part in ("status", "must-exist", "clear")), message
+            parts = ("status", "must-exist", "clear", "action")
+            assert all(event in codes(f"adt-event-{part}") for part in parts), message
+        if plans()[message].name == "adt_person":
+            assert event in codes("adt-person-active") and event in codes("adt-event-must-exist"), message
+        if kind == "BAR":
+            assert event in codes("bar-event-status") and event in codes("bar-event-must-exist"), message
+        if plans()[message].name.startswith(("adt_merge", "adt_account", "adt_visit", "adt_identifier", "adt_link")):
+            assert any(codes(f"identity-{part}")[event] for part in ("patient", "account", "visit")), message
         if kind == "SIU":
             assert event in codes("siu-event-status"), message
 
