@@ -63,7 +63,7 @@ def test_every_row_says_who_decided(name: str) -> None:
 def test_a_status_row_keeps_the_code_it_cannot_say() -> None:
     """A code a required binding has no place for stays beside it: a `_status` row reads what a `status` row reads."""
     checked = 0
-    for file in (HERE / "hl7").glob("*.csv"):
+    for file in (path for path in (HERE / "hl7").glob("*.csv") if path.stem != "ignored"):
         read = {}
         for row in table(f"hl7/{file.stem}"):
             if row.path in ("status", "docStatus") and row.convert == "code" and row.source:
