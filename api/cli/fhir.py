@@ -1,12 +1,15 @@
-"""FHIR offline: validate files (one resource, a Bundle, or NDJSON)"""
+"""FHIR: `fhir validate FILE…` offline, `fhir package import PATH`, `fhir reindex`"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api import running
 from api.cli import output
 
 _LARGEST = 512 * 1024 * 1024
@@ -14,27 +17,102 @@ GOOD, FINDINGS, UNREADABLE = 0, 1, 2
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The one action so far, `validate`, with its files."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="validate")
+    """`validate` with files, `package import` into a tenant, `reindex` of its records."""
+    actions = parser.add_subparsers(dest="action", required=True)
     validate = actions.add_parser(
         "validate", help="an OperationOutcome per resource; exit 0 clean, 1 findings, 2 unreadable"
     )
     validate.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    validate.add_argument("--profile", help="canonical address of a profile (none is installed yet)")
+    validate.add_argument("--profile", help="canonical address of a profile found in the packages")
+    validate.add_argument("--package", action="append", type=Path, default=[], help="package (.tgz, .zip) or folder")
     validate.add_argument("--json", action="store_true", help="one JSON object per resource: file, ok, outcome")
+    package = actions.add_parser(
+        "package", help="`package import PATH`: profiles and terminology as records of a tenant"
+    )
+    package.add_argument("what", choices=["import"])
+    package.add_argument("path", type=Path)
+    reindex = actions.add_parser("reindex", help="index the records of a tenant anew, while the hub runs")
+    for action in (package, reindex):
+        running.options(action)
 
 
 def run(given: argparse.Namespace) -> int:
-    """The worst of the files' exit codes."""
-    if given.profile:
-        output.complain(f"profile not installed: {given.profile[:200]}")
+    """The worst of the files' exit codes; for a package 1 when something was not taken."""
+    if given.action == "package":
+        return asyncio.run(_import(given))
+    if given.action == "reindex":
+        return asyncio.run(_reindex(given))
+    rules = Rules.of(given.package, given.profile or "")
+    if given.profile and given.profile.partition("|")[0] not in rules.definitions:
+        output.complain(f"profile not installed, name its package with --package: {given.profile[:200]}")
         return UNREADABLE
-    return max(_file(path, as_json=given.json) for path in given.files)
+    return max(_file(path, rules, as_json=given.json) for path in given.files)
 
 
-def _file(path: Path, *, as_json: bool) -> int:
+async def _import(given: argparse.Namespace) -> int:
+    from hub.operate import packages
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=1) as world:
+        tenant = await world.tenant(given.tenant)
+        taken, refused = await packages.take_in(world, tenant, given.path, "operator")
+    for name, problem in refused:
+        output.say(f"not taken: {name}: {problem.where} {problem.text('pt')}")
+    output.say(f"{taken} resources taken, {len(refused)} not")
+    return FINDINGS if refused else GOOD
+
+
+async def _reindex(given: argparse.Namespace) -> int:
+    from fhir.definitions.table import resource_types
+    from hub.records.reindex import reindex
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=1) as world:
+        tenant = await world.tenant(given.tenant)
+        output.say(f"{await reindex(world, tenant, resource_types())} records indexed")
+    return GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a file is checked against beyond R4: definitions and code lists of packages, the profile asked for."""
+
+    profile: str
+    definitions: dict[str, dict[str, Any]]
+    sets: dict[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], profile: str) -> Rules:
+        """The rules of packages; those without an address cannot be named and are left out."""
+        from fhir.profiles import listed_codes
+        from hub.operate import packages
+
+        found = [body for path in paths for body in packages.resources(path)]
+        named = {str(body["url"]): body for body in found if isinstance(body.get("url"), str)}
+        definitions = {url: body for url, body in named.items() if body["resourceType"] == "StructureDefinition"}
+        sets = {url: codes for url, body in named.items() if (codes := listed_codes(body, named))}
+        return cls(profile, definitions, sets)
+
+    def check(self, document: Any) -> list[Any]:
+        """The findings of a document: R4 first, then the profile asked for and those it names, when they are known."""
+        from fhir import profiles
+        from fhir.definitions.table import codes
+        from fhir.validator import validate
+
+        problems = validate(document)
+        if not isinstance(document, dict) or any(problem.blocks for problem in problems):
+            return problems
+        for resource, where, urls in profiles.claims(document, self.profile):
+            for url in urls:
+                if self.definitions:
+                    problems += profiles.check(
+                        resource, url, self.definitions, lambda name: self.sets.get(name) or codes(name) or None, where
+                    )
+        return problems
+
+
+def _file(path: Path, rules: Rules, *, as_json: bool) -> int:
     from canonical.problem import Problem
-    from fhir.validator import validate
 
     try:
         documents = list(_documents(path))
@@ -44,7 +122,7 @@ def _file(path: Path, *, as_json: bool) -> int:
     worst = GOOD
     for number, document in documents:
         unreadable = isinstance(document, Problem)
-        problems = [document] if isinstance(document, Problem) else validate(document)
+        problems = [document] if isinstance(document, Problem) else rules.check(document)
         _show(path, problems, as_json=as_json, line=number)
         worst = max(worst, UNREADABLE if unreadable else FINDINGS if any(p.blocks for p in problems) else GOOD)
     return worst

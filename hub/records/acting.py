@@ -22,11 +22,12 @@ class Policy:
     """What a tenant allows beyond the standard's least (`fhir` of its settings).
 
     `update_create`: PUT to an id not used before creates the record. `delete_most`: how many records one conditional
-    delete may remove; more than one is R4's "multiple".
+    delete may remove; more than one is R4's "multiple". `profiles`: `enforce` refuses what breaks a profile it names.
     """
 
     update_create: bool = True
     delete_most: int = 1
+    enforce_profiles: bool = False
 
 
 def policy_of(tenant: Tenant) -> Policy:
@@ -36,6 +37,7 @@ def policy_of(tenant: Tenant) -> Policy:
     most = stated.get("delete_most", 1)
     return Policy(
         update_create=stated.get("update_create") is not False,
+        enforce_profiles=stated.get("profiles") == "enforce",
         delete_most=min(max(most, 1), MOST_DELETED) if isinstance(most, int) else 1,
     )
 

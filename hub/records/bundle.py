@@ -21,7 +21,7 @@ from fhir.definitions.table import resource_types
 from fhir.query import BadQuery, Query
 from hub.find.search import matching, search
 from hub.find.statement import Within
-from hub.records import conditional, owned
+from hub.records import conditional, owned, profiled
 from hub.records.acting import Action, Actor, policy_of
 from hub.records.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.refusal import Kind, Refusal, refused
@@ -104,6 +104,8 @@ class _Job:
         await self._patch(writers)
         await self._check_existence(writers)
         writes = [self._write(entry, targets) for entry in writers]
+        if self.policy.enforce_profiles:
+            await self._check_profiles(writers, writes)
         for entry, saved in reversed(list(zip(writers, await self._save(writers, writes), strict=True))):
             self.done[entry.position] = Done(entry=entry, kind="saved", saved=saved)
         for position, other in self.same.items():
@@ -275,6 +277,16 @@ class _Job:
             expected=entry.expected,
             create=entry.method == "POST",
         )
+
+    async def _check_profiles(self, writers: Sequence[Entry], writes: Sequence[Write]) -> None:
+        """Refuse records that break a profile they name themselves."""
+        causes: dict[int, Refusal | Conflict] = {}
+        for entry, write in zip(writers, writes, strict=True):
+            found = await profiled.check(Within(self.tx), write.body) if write.body is not None else []
+            if blocking := [problem for problem in found if problem.blocks]:
+                causes[entry.position] = Refusal("unprocessable", blocking)
+        if causes:
+            raise Failed(causes)
 
     async def _save(self, writers: Sequence[Entry], writes: Sequence[Write]) -> list[Saved]:
         if not writes:

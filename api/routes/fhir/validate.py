@@ -11,6 +11,8 @@ from api.routes.fhir.exchange import Exchange, outcome_text
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validator import validate
+from hub.find.statement import OneTrip
+from hub.records import profiled
 from hub.records import read as store
 
 _MODES = ("", "create", "update", "delete", "profile")
@@ -18,20 +20,20 @@ _MODES = ("", "create", "update", "delete", "profile")
 
 async def validate_any(exchange: Exchange) -> Response:
     """POST /fhir/$validate: any resource, or Parameters that carry it."""
-    return _answer(exchange, await exchange.resource(), "", "")
+    return await _answer(exchange, await exchange.resource(), "", "")
 
 
 async def validate_type(exchange: Exchange) -> Response:
     """POST /fhir/{type}/$validate: a resource of the type of the address."""
     type_name = exchange.type_name
-    return _answer(exchange, await exchange.resource(), type_name, "")
+    return await _answer(exchange, await exchange.resource(), type_name, "")
 
 
 async def validate_instance(exchange: Exchange) -> Response:
     """POST /fhir/{type}/{id}/$validate: whether the body may replace the record."""
     type_name, record_id = exchange.type_name, exchange.record_id
     exchange.actor.require(type_name, "r")
-    return _answer(exchange, await exchange.resource(), type_name, record_id)
+    return await _answer(exchange, await exchange.resource(), type_name, record_id)
 
 
 async def validate_stored(exchange: Exchange) -> Response:
@@ -41,10 +43,11 @@ async def validate_stored(exchange: Exchange) -> Response:
     row = await store.current(exchange.state.world, exchange.caller.tenant, type_name, record_id)
     if row is None or row["deleted"]:
         raise Rejected(404, [Problem("failure.not-found")])
-    return exchange.answer(outcome_text(_findings(jsontext.parse(row["body"].encode()), exchange.parameter("profile"))))
+    body = jsontext.parse(row["body"].encode())
+    return exchange.answer(outcome_text(await _findings(exchange, body, exchange.parameter("profile"))))
 
 
-def _answer(exchange: Exchange, document: dict[str, Any], type_name: str, record_id: str) -> Response:
+async def _answer(exchange: Exchange, document: dict[str, Any], type_name: str, record_id: str) -> Response:
     profile, mode = exchange.parameter("profile"), exchange.parameter("mode")
     resource: Any = document
     if document.get("resourceType") == "Parameters" and type_name != "Parameters":
@@ -57,7 +60,7 @@ def _answer(exchange: Exchange, document: dict[str, Any], type_name: str, record
         raise Rejected(400, [Problem("fhir.search.value", "mode", args=(("name", "mode"),))])
     if mode == "delete" and resource is None:
         return exchange.answer(outcome_text([]))
-    problems = _findings(resource, profile)
+    problems = await _findings(exchange, resource, profile)
     if type_name and isinstance(resource, dict) and resource.get("resourceType") != type_name:
         problems.insert(0, Problem("fhir.structure.resource-type", f"{type_name}.resourceType"))
     stated = resource.get("id") if isinstance(resource, dict) else None
@@ -72,8 +75,9 @@ def _text(part: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _findings(resource: Any, profile: str) -> list[Problem]:
+async def _findings(exchange: Exchange, resource: Any, profile: str) -> list[Problem]:
+    """The rules of R4, then those of the profile asked for and of the profiles the resource names."""
     problems = validate(resource)
-    if profile:
-        problems.append(Problem("fhir.profile.not-installed", level="warning"))
-    return problems
+    if not isinstance(resource, dict) or any(problem.blocks for problem in problems):
+        return problems
+    return problems + await profiled.check(OneTrip(exchange.state.world, exchange.caller.tenant), resource, profile)
