@@ -1,11 +1,13 @@
-"""Workers as processes of their own, as `ponte up` runs them: held while work is laid before them, then let go."""
+"""Doors and workers as processes of their own, as `ponte up` runs them; workers can be held still and let go."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,3 +94,40 @@ async def finished(world: World, tenant: Tenant, count: int) -> None:
                 return
         await asyncio.sleep(0.03)
     raise Misconfigured("the workers did not finish")
+
+
+@contextlib.contextmanager
+def door(settings: Settings) -> Iterator[tuple[int, int]]:
+    """The MLLP door as the product runs it: its port and the id of its process."""
+    port = process.free_port()
+    environment = dict(os.environ)
+    environment.update(
+        PONTE_DATA=str(settings.data),
+        PONTE_DATABASE_URL=settings.database_url,
+        PONTE_MLLP_PORT=str(port),
+        PYTHONPATH=str(ROOT),
+    )
+    command = [sys.executable, "-X", "utf8", "-m", "api.cli", "serve", "mllp"]
+    child = process.spawn(command, environment=environment, log=settings.logs / "mllp.log")
+    try:
+        _await_port(port, child)
+        yield port, child.pid
+    finally:
+        process.stop(child, signal.SIGTERM, 10)
+
+
+def _await_port(port: int, door: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and door.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise Misconfigured("the MLLP door did not start")
+
+
+async def client(port: int, connections: int, seconds: float, tag: str) -> dict[str, float]:
+    """What a client process on `connections` connections got acknowledged within `seconds`."""
+    command = [sys.executable, "-m", "bench.traffic", "127.0.0.1", str(port), str(connections), str(seconds), tag]
+    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    output, _ = await asyncio.wait_for(child.communicate(), seconds + 60)
+    return dict(json.loads(output))

@@ -6,23 +6,17 @@ row of the same size for each transaction. Client, hub and server are processes 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import os
 import re
 import secrets
-import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 
 from bench import traffic
+from bench.crew import client, door
 from bench.measure import Measure
 from canonical.errors import Misconfigured
 from hub.servers import postgres, process
@@ -40,12 +34,12 @@ async def measure(world: World, tenant: Tenant) -> list[Measure]:
     size = len(traffic.admission("0" * 13, "0" * 5))
     await _prepare(world.settings)
     found = []
-    with _door(world.settings) as port:
-        await _client(port, 8, 2.0, "W")  # the first messages warm caches and statements
+    with door(world.settings) as (port, _):
+        await client(port, 8, 2.0, "W")  # the first messages warm caches and statements
         for connections in CONNECTIONS:
             before = _pgbench(world.settings, connections, size)
             tag = f"{connections:02d}T"
-            sent = await _client(port, connections, SECONDS, tag)
+            sent = await client(port, connections, SECONDS, tag)
             floor = (before + _pgbench(world.settings, connections, size)) / 2
             await _check(world, tenant, tag, sent)
             name = f"ingest {connections} connection{'s' if connections > 1 else ''}"
@@ -54,44 +48,6 @@ async def measure(world: World, tenant: Tenant) -> list[Measure]:
                 Measure(name=name, value=rate, unit="messages/s", floor=floor, floor_name=f"pgbench insert {size} B")
             )
     return found
-
-
-@contextlib.contextmanager
-def _door(settings: Settings) -> Iterator[int]:
-    """The MLLP door as the product runs it, in a process of its own."""
-    port = process.free_port()
-    environment = dict(os.environ)
-    environment.update(
-        PONTE_DATA=str(settings.data),
-        PONTE_DATABASE_URL=settings.database_url,
-        PONTE_MLLP_PORT=str(port),
-        PYTHONPATH=str(ROOT),
-    )
-    command = [sys.executable, "-X", "utf8", "-m", "api.cli", "serve", "mllp"]
-    door = process.spawn(command, environment=environment, log=settings.logs / "mllp.log")
-    try:
-        _await_port(port, door)
-        yield port
-    finally:
-        process.stop(door, signal.SIGTERM, 10)
-
-
-def _await_port(port: int, door: subprocess.Popen[bytes]) -> None:
-    import socket
-
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and door.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise Misconfigured("the MLLP door did not start")
-
-
-async def _client(port: int, connections: int, seconds: float, tag: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.traffic", "127.0.0.1", str(port), str(connections), str(seconds), tag]
-    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    output, _ = await asyncio.wait_for(child.communicate(), seconds + 60)
-    return dict(json.loads(output))
 
 
 async def _check(world: World, tenant: Tenant, tag: str, sent: dict[str, float]) -> None:

@@ -31,17 +31,20 @@ def names() -> list[str]:
     return sorted(path.stem.replace("_", "-") for path in HERE.glob("*.py") if _MARK.search(path.read_text("utf-8")))
 
 
-def run(name: str) -> list[Measure]:
-    """Run one benchmark and return its figures; raises Misconfigured for an unknown name."""
+def run(name: str, messages: int = 0) -> list[Measure]:
+    """Run one benchmark and return its figures; raises Misconfigured for an unknown name.
+
+    `messages` is how many pass, for a benchmark that lets it be chosen; 0 means its own number.
+    """
     if name not in names():
         raise Misconfigured(f"there is no benchmark {name!r}; known: {', '.join(names())}")
     module = importlib.import_module(f"bench.{name.replace('-', '_')}")
     if hasattr(module, "measure_offline"):
         return list(module.measure_offline())
-    return _on_scratch(module)
+    return _on_scratch(module, messages)
 
 
-def _on_scratch(module: ModuleType) -> list[Measure]:
+def _on_scratch(module: ModuleType, messages: int = 0) -> list[Measure]:
     """A cluster with the product's own settings (fsync and synchronous commit on), removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="ponte-bench-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
@@ -51,10 +54,11 @@ def _on_scratch(module: ModuleType) -> list[Measure]:
             asyncio.run(migrate.make_roles(cluster, settings))
             asyncio.run(migrate.upgrade(cluster.owner_url, cluster.application_url))
             urls = {"database_url": cluster.application_url, "owner_database_url": cluster.owner_url}
-            return asyncio.run(_measure(module, dataclasses.replace(settings, **urls)))  # type: ignore[arg-type]
+            return asyncio.run(_measure(module, dataclasses.replace(settings, **urls), messages))  # type: ignore[arg-type]
 
 
-async def _measure(module: ModuleType, settings: Settings) -> list[Measure]:
+async def _measure(module: ModuleType, settings: Settings, messages: int) -> list[Measure]:
     async with opened(settings) as world:
         tenant = await seed.demo_tenant(world, "bench", "Hospital de Medida")
-        return list(await module.measure(world, tenant))
+        chosen = (messages,) if messages and hasattr(module, "MESSAGES") else ()
+        return list(await module.measure(world, tenant, *chosen))

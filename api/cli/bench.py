@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which one (default: all) and how the figures are printed."""
     parser.add_argument("name", nargs="*", help="ingest, process, fhir-read, fhir-search, tiss-validate, sign …")
+    parser.add_argument("--messages", type=int, default=0, help="how many messages pass (`memory`)")
     parser.add_argument("--json", action="store_true", help="one JSON object per figure")
 
 
@@ -24,7 +25,7 @@ def run(given: argparse.Namespace) -> int:
     for name in given.name or runner.names():
         if not given.json:
             output.say(name)
-        for measure in runner.run(name):
+        for measure in runner.run(name, given.messages):
             _print(measure, as_json=given.json)
     return 0
 
