@@ -16,7 +16,8 @@ from hub.store.database import Row
 MOST_INCLUDED = 1000
 _MOST_TURNS = 8
 _COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
-_ByType = dict[str, list[Row]]
+_Sql = Callable[[], str]
+_ByType = dict[str, tuple[_Sql, _Sql]]  # by type: the SQL of the rids and of the ids that includes start from
 
 
 async def included(source: Source, query: Query, rows: Sequence[Row], allowed: Callable[[str], bool]) -> list[Row]:
@@ -40,21 +41,59 @@ async def included(source: Source, query: Query, rows: Sequence[Row], allowed: C
     return found
 
 
+def attached(statement: Statement, query: Query, page: str) -> str:
+    """One statement that gives the page `page` (rows marked `own`) and what it includes, in one trip; empty where
+    includes must go in turns, or the page holds several types."""
+    if len(query.branches) != 1 or not query.includes or any(each.iterate for each in query.includes):
+        return ""
+    rids, ids = "ARRAY(SELECT h.rid FROM head h)", "ARRAY(SELECT h.id FROM head h)"
+    start: _ByType = {query.branches[0][0]: (lambda: rids, lambda: ids)}
+    parts = [part for each in query.includes for part in _parts(statement, each, start)]
+    if not parts:
+        return ""
+    return (
+        f"WITH page AS MATERIALIZED ({page}), "
+        f"head AS MATERIALIZED (SELECT p.rid, p.id FROM page p ORDER BY p.rid LIMIT {query.options.count}) "
+        f"SELECT true AS own, p.* FROM page p UNION ALL SELECT false, i.* FROM ({_records(statement, parts, rids)}) i "
+        f"LIMIT {query.options.count + MOST_INCLUDED + 2}"
+    )
+
+
+def sorted_out(rows: Sequence[Row], allowed: Callable[[str], bool]) -> tuple[list[Row], list[Row]]:
+    """The rows of such a statement: the page's own, and those included; raises BadQuery when these are too many."""
+    own = sorted((row for row in rows if row["own"]), key=lambda row: row["rid"])
+    found = sorted((row for row in rows if not row["own"] and allowed(row["type"])), key=lambda row: row["rid"])
+    if len(found) > MOST_INCLUDED:
+        raise BadQuery(Problem("fhir.search.too-many-included", args=(("limit", str(MOST_INCLUDED)),)))
+    return own, found
+
+
 async def _turn(source: Source, includes: Sequence[Include], rows: Sequence[Row], known: Sequence[int]) -> list[Row]:
     """What `rows` lead to by one step of each include."""
-    by_type: _ByType = defaultdict(list)
+    held: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        by_type[row["type"]].append(row)
+        held[row["type"]].append(row)
     statement = source.statement()
+    by_type = {kind: _of_rows(statement, group) for kind, group in held.items()}
     parts = [part for each in includes for part in _parts(statement, each, by_type)]
     if not parts:
         return []
-    union = " UNION ALL ".join(parts)
-    return await source.rows(
-        statement,
-        f"SELECT {_COLUMNS} FROM (SELECT DISTINCT u.rid FROM ({union}) u) m JOIN resource r "
+    return await source.rows(statement, _records(statement, parts, f"{statement.argument(list(known))}::bigint[]"))
+
+
+def _of_rows(statement: Statement, rows: Sequence[Row]) -> tuple[_Sql, _Sql]:
+    return (
+        lambda: f"{statement.argument([row['rid'] for row in rows])}::bigint[]",
+        lambda: f"{statement.argument([row['id'] for row in rows])}::text[]",
+    )
+
+
+def _records(statement: Statement, parts: Sequence[str], known: str) -> str:
+    """The records of the rids that `parts` find, but for those of `known`."""
+    return (
+        f"SELECT {_COLUMNS} FROM (SELECT DISTINCT u.rid FROM ({' UNION ALL '.join(parts)}) u) m JOIN resource r "
         f"ON {statement.of_tenant('r')} AND r.rid = m.rid AND NOT r.deleted "
-        f"WHERE NOT r.rid = ANY({statement.argument(list(known))}::bigint[]) ORDER BY r.rid LIMIT {MOST_INCLUDED + 1}",
+        f"WHERE NOT r.rid = ANY({known}) ORDER BY r.rid LIMIT {MOST_INCLUDED + 1}"
     )
 
 
@@ -62,9 +101,9 @@ def _parts(statement: Statement, include: Include, by_type: _ByType) -> list[str
     """The rids one include adds: references of the rows, or references to them."""
     if include.reverse:
         kinds = [kind for kind in by_type if include.target in ("", kind)]
-        return [_pointing_here(statement, include, kind, by_type[kind]) for kind in kinds]
+        return [_pointing_here(statement, include, kind, by_type[kind][1]()) for kind in kinds]
     kinds = [kind for kind in by_type if include.type_name in ("*", kind)]
-    return [_pointed_to(statement, include, kind, by_type[kind]) for kind in kinds]
+    return [_pointed_to(statement, include, kind, by_type[kind][0]()) for kind in kinds]
 
 
 def _keys(statement: Statement, type_name: str, code: str) -> str:
@@ -72,21 +111,21 @@ def _keys(statement: Statement, type_name: str, code: str) -> str:
     return statement.argument([key_of(type_name, each) for each in codes])
 
 
-def _pointing_here(statement: Statement, include: Include, kind: str, rows: Sequence[Row]) -> str:
+def _pointing_here(statement: Statement, include: Include, kind: str, from_: str) -> str:
     where = [
         statement.of_tenant("t"),
         f"t.key = ANY({_keys(statement, include.type_name, include.code)}::bigint[])",
-        f"t.target_id = ANY({statement.argument([row['id'] for row in rows])}::text[])",
+        f"t.target_id = ANY({from_})",
         f"t.target_type = {statement.argument(kind)}",
     ]
     return f"(SELECT t.rid FROM idx_reference t WHERE {' AND '.join(where)} LIMIT {10 * MOST_INCLUDED})"
 
 
-def _pointed_to(statement: Statement, include: Include, kind: str, rows: Sequence[Row]) -> str:
+def _pointed_to(statement: Statement, include: Include, kind: str, from_: str) -> str:
     where = [
         statement.of_tenant("t"),
         f"t.key = ANY({_keys(statement, kind, include.code)}::bigint[])",
-        f"t.rid = ANY({statement.argument([row['rid'] for row in rows])}::bigint[])",
+        f"t.rid = ANY({from_})",
     ]
     if include.target:
         where.append(f"t.target_type = {statement.argument(include.target)}")

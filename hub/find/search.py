@@ -41,12 +41,26 @@ async def search(source: Source, query: Query, allowed: Callable[[str], bool]) -
     branches = [await narrowed(source, kind, conditions) for kind, conditions in query.branches]
     if query.options.counts_only:
         return Page(rows=(), total=await _total(source, branches))
-    rows, cursor = await _rows(source, query, branches)
+    rows, cursor, included = await _with_included(source, query, branches, allowed)
     total = len(rows) if not cursor and query.options.cursor is None else None
     if query.options.total in ("accurate", "estimate") and total is None:
         total = await _total(source, branches, 0 if query.options.total == "accurate" else _ESTIMATE_FROM)
-    included = await include.included(source, query, rows, allowed) if query.includes and rows else []
     return Page(rows=rows, included=included, total=total, cursor=cursor)
+
+
+async def _with_included(
+    source: Source, query: Query, branches: Sequence[Narrowed], allowed: Callable[[str], bool]
+) -> tuple[list[Row], str, list[Row]]:
+    """The rows of the page, the cursor of the next one, and what is included: in one trip where that can be."""
+    if query.includes and not query.options.sort:
+        statement = source.statement(planned=any(needs_plan(each) for each in branches))
+        whole = include.attached(statement, query, page_sql(statement, query, branches))
+        if whole:
+            own, found = include.sorted_out(await source.rows(statement, whole), allowed)
+            count = query.options.count
+            return own[:count], _cursor(query, own[count - 1]) if len(own) > count else "", found
+    rows, cursor = await _rows(source, query, branches)
+    return rows, cursor, await include.included(source, query, rows, allowed) if query.includes and rows else []
 
 
 async def _rows(source: Source, query: Query, branches: Sequence[Narrowed]) -> tuple[list[Row], str]:
