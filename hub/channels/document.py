@@ -85,9 +85,9 @@ class Duplicates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poison:
-    """A message that keeps failing for reasons outside it: how often it is tried, and what its lane does then."""
+    """A message that fails for a defect of a table or the hub: how often it is tried, and what its lane does then."""
 
-    attempts: int = field(default=8, metadata={"least": 1, "most": 1000})
+    attempts: int = field(default=1, metadata={"least": 1, "most": 1000})
     then: Literal["skip", "pause"] = "skip"
 
 
@@ -166,7 +166,8 @@ class Document:
     `lane` is what keeps order: `patient`, `visit`, `order`, `channel`, or `field:PV1-19`. `partner` is the code of the
     partner that sends here: what it sent is not sent back to it. `records` false only routes: nothing is mapped.
     `plans` names the plan of a message type; `overlay` a folder of `mappings/partners`. `segments` says how repeating
-    segments change a record: `snapshot` (the set replaces) or `action` (their action codes).
+    segments change records: `snapshot` (the set of a message replaces the old set: what left it is withdrawn, as
+    `mappings/snapshot.toml` says) or `action` (only their action codes, DG1-21 and PR1-20, withdraw).
     """
 
     name: str = field(metadata=_pattern(_NAME))
@@ -190,7 +191,7 @@ class Document:
     poison: Poison = Poison()
     plans: Mapping[str, str] = field(default_factory=dict, metadata={"keys": _TYPE})
     segments: Mapping[str, Mode] = field(
-        default_factory=dict, metadata={"keys": "NK1|AL1|DG1|PR1|GT1|IN1", "values": ("snapshot", "action")}
+        default_factory=dict, metadata={"keys": "NK1|AL1|DG1|PR1|IN1", "values": ("snapshot", "action")}
     )
     filters: tuple[Filter, ...] = ()
     destinations: tuple[Destination, ...] = ()

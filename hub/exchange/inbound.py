@@ -13,12 +13,14 @@ from uuid import UUID
 from canonical.errors import Conflict, TryLater
 from canonical.problem import Problem, blocking
 from hl7 import er7
-from hub.exchange import forward, lanes, late
+from hub.channels.document import Poison
+from hub.exchange import forward, lanes, late, poison
 from hub.exchange.channels import Channel, channels_at
 from hub.exchange.forward import Arrived
 from hub.exchange.lanes import Lease, LeaseLost
 from hub.records import merges
 from hub.records.settle import settle
+from hub.records.snapshot import Stated, withdrawn
 from hub.records.write import Invalid, Origin, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
@@ -42,6 +44,7 @@ class Work:
     prefix: str = ""
     channel: Channel | None = None
     message: er7.Message | None = None
+    stopped: bool = False
 
     @property
     def merges(self) -> bool:
@@ -79,16 +82,18 @@ async def work(world: World, tenant: Tenant) -> int:
         return 0
     channels = await channels_at(world, tenant, {item.under for queue in waiting.values() for item in queue})
     finished = 0
+    stopped: set[int] = set()
     try:
         for position in range(PER_LANE):
-            wave = [queue[position] for queue in waiting.values() if len(queue) > position]
+            wave = [q[position] for lane, q in waiting.items() if len(q) > position and lane not in stopped]
             if not wave:
                 break
             finished += await _wave(world, tenant, channels, wave)
+            stopped.update(item.lease.lane_id for item in wave if item.stopped)
     except LeaseLost:
         return finished
     async with world.transaction(tenant) as tx:
-        await lanes.release(tx, leases)
+        await lanes.release(tx, [held for held in leases if held.lane_id not in stopped])
     return finished
 
 
@@ -110,17 +115,20 @@ async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[W
 
 async def _wave(world: World, tenant: Tenant, channels: Channels, wave: list[Work]) -> int:
     """One message of each lane together; when the group fails each is tried alone."""
+    sound = []
     for number, item in enumerate(wave):
         try:
             item.prefix = f"{number}:"
             _translate(item, channels)
-        except Exception as error:  # a defect of a mapping: this message is set aside, the lane goes on
+            sound.append(item)
+        except Exception as error:  # a defect of a mapping: this message is set aside, the others go on
             _set_aside(item, error)
-    together = [item for item in wave if not item.merges]
+            await _give_up(world, tenant, item)
+    together = [item for item in sound if not item.merges]
     if together and not await _group(world, tenant, together):
         for item in together:
             await _alone(world, tenant, item)
-    for item in wave:
+    for item in sound:
         if item.merges:
             await _alone(world, tenant, item)
     return len(wave)
@@ -148,6 +156,16 @@ def _set_aside(item: Work, error: Exception) -> None:
     item.problems = [*item.problems, Problem("message.defect", "MSH")]
 
 
+async def _give_up(world: World, tenant: Tenant, item: Work) -> None:
+    """Try a message with a defect again later, or leave it among the errors, as its channel says."""
+    policy = item.channel.document.poison if item.channel else Poison()
+    async with world.transaction(tenant) as tx:
+        outcome = await poison.met(tx, item.lease, item.id, policy, item.problems)
+        item.stopped = outcome != "goes-on"
+        if outcome != "again" and item.message is not None:
+            await forward.follow(world, tenant, tx, [arrived(item, True)])
+
+
 async def _alone(world: World, tenant: Tenant, item: Work) -> None:
     """A message by itself: what does not validate goes to the errors, what was raced is tried again."""
     for attempt in (1, 2, 3):
@@ -169,7 +187,7 @@ async def _alone(world: World, tenant: Tenant, item: Work) -> None:
             raise
         except Exception as error:
             _set_aside(item, error)
-            await _fail(world, tenant, item)
+            await _give_up(world, tenant, item)
             return
 
 
@@ -200,8 +218,17 @@ async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
         settled = await settle(tx, drafts)
         _assign(settled.problems, good, found)
         origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone)
-        await save(tx, settled.writes, origin)
+        gone = await withdrawn(tx, [stated for item in good if (stated := _stated(item))], settled)
+        await save(tx, [*settled.writes, *gone], origin)
         await _record(world, tenant, tx, wave, found)
+
+
+def _stated(item: Work) -> Stated | None:
+    """What a message of a channel with snapshots states; None for all others."""
+    if item.channel is None or item.translation is None or not item.channel.site.modes:
+        return None
+    drafts = item.translation.drafts
+    return Stated(drafts=drafts, channel=item.channel.id, site=item.channel.site, message=item.id)
 
 
 async def _merge(world: World, tenant: Tenant, item: Work) -> None:
