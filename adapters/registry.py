@@ -21,7 +21,7 @@ from adapters.transports.soap import SoapTransport
 from canonical.errors import Misconfigured
 
 HERE = Path(__file__).resolve().parent
-KINDS = {"payers": "payer", "labs": "lab"}
+KINDS = {"payers": "payer", "labs": "lab", "his": "subscriber"}
 TRANSPORTS: dict[str, Callable[[Means], Transport]] = {
     "folder": DropTransport,
     "mllp": MllpTransport,

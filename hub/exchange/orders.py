@@ -36,7 +36,7 @@ async def enqueue(tx: Transaction, requests: Sequence[Saved], origin: Origin) ->
     if not labs:
         return
     known = await _known(tx, requests)
-    senders = await _senders(tx, requests)
+    senders = await senders_of(tx, requests)
     for saved in requests:
         for lab in labs:
             operation = _operation(saved, known.get((_subject(saved), lab.id), set()))
@@ -93,7 +93,7 @@ async def _known(tx: Transaction, requests: Sequence[Saved]) -> dict[tuple[str, 
     return known
 
 
-async def _senders(tx: Transaction, requests: Sequence[Saved]) -> dict[Any, str]:
+async def senders_of(tx: Transaction, requests: Sequence[Saved]) -> dict[Any, str]:
     """The partner whose channel each record's message came in by."""
     rows = await tx.rows(
         "SELECT m.id, c.settings FROM message m JOIN channel c ON c.tenant_id = $1 AND c.id = m.channel_id "
@@ -119,11 +119,11 @@ async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, or
     body = saved.body or {}
     settings = lab.settings.get("orders") or {}
     control_id = new_id().hex[:20].upper()
-    patient = await _record(tx, body.get("subject"), "Patient")
+    patient = await record_of(tx, body.get("subject"), "Patient")
     sources = {
         "order": body,
         "patient": patient,
-        "encounter": await _record(tx, body.get("encounter"), "Encounter"),
+        "encounter": await record_of(tx, body.get("encounter"), "Encounter"),
         "partner": {
             **settings,
             **late.conditions(lab.settings),
@@ -152,7 +152,7 @@ async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, or
         await outbox.enqueue(tx, lab, outgoing)
 
 
-async def _record(tx: Transaction, reference: Any, type_name: str) -> dict[str, Any]:
+async def record_of(tx: Transaction, reference: Any, type_name: str) -> dict[str, Any]:
     """The body a literal reference leads to; empty when there is none."""
     identity = target(reference, type_name)
     row: Row | None = None

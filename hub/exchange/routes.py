@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hub.exchange import orders
+from hub.exchange import announce, orders
 from hub.store.database import Transaction
 
 if TYPE_CHECKING:
@@ -17,3 +17,6 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> 
     requests = [saved for saved in changed if saved.type == "ServiceRequest" and saved.body is not None]
     if requests:
         await orders.enqueue(tx, requests, origin)
+    people = [saved for saved in changed if saved.type in announce.TYPES and saved.body is not None]
+    if people:
+        await announce.enqueue(tx, people, origin)

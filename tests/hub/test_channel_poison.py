@@ -89,7 +89,9 @@ async def active(world: World, tenant: Tenant, kind: str = "AllergyIntolerance")
     found = {}
     for body in await records(world, tenant, kind):
         code = body["code"]["coding"][0]["code"]
-        found[code] = body["clinicalStatus"]["coding"][0]["code"] if "clinicalStatus" in body else body.get("status", "active")
+        found[code] = (
+            body["clinicalStatus"]["coding"][0]["code"] if "clinicalStatus" in body else body.get("status", "active")
+        )
     return found
 
 
