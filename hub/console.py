@@ -18,6 +18,8 @@ from uuid import UUID
 import asyncpg
 
 from canonical.errors import TryLater
+from hub.channels.figures import ChannelLine
+from hub.channels.figures import lines as channel_lines
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.plan import plans
@@ -107,6 +109,7 @@ class Overview:
     dead: int = 0
     causes: tuple[Cause, ...] = ()
     batches: tuple[BatchLine, ...] = ()
+    channels: tuple[ChannelLine, ...] = ()
     seal: Seal | None = None
 
 
@@ -210,6 +213,7 @@ async def _overview(tx: Transaction, now: datetime.datetime) -> Overview:
         dead=await tx.value(_DEAD),
         causes=_causes(await tx.rows(_CAUSES, now - WEEK, MOST_FAILURES)),
         batches=tuple(_batch(row) for row in await tx.rows(_BATCHES, MOST_BATCHES)),
+        channels=await channel_lines(tx, _first_id(now - HOUR)),
         seal=Seal(number=seal["number"], sealed_at=seal["sealed_at"]) if seal else None,
     )
 

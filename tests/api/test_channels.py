@@ -188,3 +188,23 @@ async def test_a_change_is_heard_at_once(
         await asyncio.sleep(0.3)
         await put(world, tenant, f'name = "a"\ndoor = "mllp"\nport = {port}\n')
         await until("AA", port)
+
+
+async def test_the_first_page_tells_of_each_channel(app: Any, world: World, tenant: Tenant) -> None:
+    from channel_feed import channel, put, send
+    from hl7_feed import adt
+
+    from hub.guard import tokens
+
+    await put(world, tenant, 'name = "novo"\ndoor = "mllp"\n')
+    own = await put(world, tenant, 'name = "novo"\ndoor = "mllp"\ncharset = "8859/1"\n')
+    await send(world, tenant, own, adt("A01", "M1", "V1", "20261122080000"), "MSH|^~\\&|nothing\r", work=False)
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as browser:
+        token = await tokens.issue(world, tenant, "operator", roles=["ADMIN"], scopes=["admin/*"])
+        await browser.post("/console/login", data={"token": token})
+        text = (await browser.get("/?lang=en")).text
+    row = text.partition('<th scope="row">novo</th>')[2].partition("</tr>")[0]
+    cells = [part.partition("</td>")[0].partition(">")[2].strip() for part in row.split("<td")[1:]]
+    assert cells[:5] == ["mllp", "2", "on", "2", "1"] and "structure.required" in cells[7]
+    assert "Souza" not in text and (await channel(world, tenant, "novo")).version == 2
