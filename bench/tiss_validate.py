@@ -1,15 +1,22 @@
 """The full check of a TISS file (reading, schema, hash, every rule) beside libxml2 validating the parsed tree.
 
-Rounds of ours and of the floor alternate, and the best round of each counts. Two sizes; and the check of a message
-that was read before, as the hub has it after building one.
+Rounds of ours and of the floor alternate, and the best round of each counts. Two sizes; the check of a message that was
+read before, as the hub has it after building one; and, where a package index can be reached, the public library
+`tiss` 0.4.0 on the same files, in an environment of its own.
 """
 
 from __future__ import annotations
 
 import datetime
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from bench.measure import Measure
@@ -50,10 +57,43 @@ def _figures(guides: int, version: str, tables: Tables) -> list[Measure]:
     def floor() -> object:
         return schema.validate(parsed.root)
 
+    ours, bare = _best(whole, floor)
+    theirs = _peer(raw)
     return [
-        _figure(f"full check of {size}", *_best(whole, floor)),
+        _figure(f"full check of {size}", ours, bare),
         _figure(f"full check of {size}, read before", *_best(without_reading, floor)),
+        *([_figure(f"the same by PyPI tiss 0.4.0, {size}", theirs, bare)] if theirs else []),
     ]
+
+
+_PEER_PROGRAM = """
+import pathlib, sys, time
+import tiss
+raw = pathlib.Path(sys.argv[1]).read_bytes()
+best = float("inf")
+for _ in range(5):
+    begun = time.thread_time()
+    tiss.validate(raw)
+    best = min(best, time.thread_time() - begun)
+print(best)
+"""
+
+
+def _peer(raw: bytes) -> float:
+    """Seconds the public library needs for the same file; 0.0 where it cannot be brought."""
+    uv = os.environ.get("PONTE_UV") or shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    with tempfile.TemporaryDirectory(prefix="ponte-peer-") as name:
+        path = Path(name) / "lote.xml"
+        path.write_bytes(raw)
+        command = [uv, "run", "--isolated", "--no-project", "--with", "tiss==0.4.0", "python", "-c", _PEER_PROGRAM]
+        try:
+            done = subprocess.run(
+                [*command, str(path)], cwd=name, capture_output=True, text=True, check=True, timeout=120
+            )
+            return float(done.stdout.split()[-1])
+        except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+            sys.stderr.write("tiss-validate: PyPI tiss 0.4.0 cannot be brought here and is left out\n")
+            return 0.0
 
 
 def _figure(name: str, ours: float, floor: float) -> Measure:

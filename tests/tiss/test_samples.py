@@ -17,7 +17,7 @@ from tiss import build, message, replies, transactions, versions
 from tiss.message import place
 
 Change = Callable[[etree._Element, etree._Element], str]
-VERSIONS = ("4.02.00", "4.03.00")
+VERSIONS = ("3.05.00", "4.01.00", "4.02.00", "4.03.00")
 
 
 def files(version: str) -> list[Path]:
@@ -27,6 +27,7 @@ def files(version: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.usefixtures("every_version")
 def test_every_sample(version: str) -> None:
     for path in files(version):
         raw = path.read_bytes()
@@ -40,7 +41,7 @@ def test_every_sample(version: str) -> None:
         assert found.form == ("service" if path.name.endswith("ws.xml") else "file")
 
 
-@pytest.mark.parametrize("version", ("3.05.00", "4.01.00", *VERSIONS))
+@pytest.mark.parametrize("version", VERSIONS)
 def test_the_body_tells_the_transaction(version: str) -> None:
     for path in files(version):
         parsed = message.read(path.read_bytes())
@@ -50,7 +51,7 @@ def test_the_body_tells_the_transaction(version: str) -> None:
 
 def test_replies_are_read_from_every_version() -> None:
     kinds = set()
-    for version in ("3.05.00", "4.01.00", *VERSIONS):
+    for version in VERSIONS:
         for path in files(version):
             read = replies.read(path.read_bytes())
             assert isinstance(read, replies.Reply)
@@ -86,6 +87,7 @@ def rename(node: etree._Element, _: etree._Element) -> str:
 
 @pytest.mark.parametrize("change", [remove, move, empty, rename], ids=lambda change: change.__name__)
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.usefixtures("every_version")
 def test_a_broken_sample_names_the_place(version: str, change: Change) -> None:
     dice = random.Random(11)
     tried = 0

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 
 from tiss.rules.amounts import scaled
 from tiss.rules.case import FOLDER, Findings, Given, off
 from tiss.rules.layout import Unit
 
-Test = Callable[[str, str], bool]
+_MOST_KNOWN = 10_000
+_OF_A_TEXT = frozenset(("positive", "at-most", "at-least", "shape"))  # silent where the text is absent
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SHAPES = {
     "digits": re.compile(r"[0-9]{1,10}\Z", re.ASCII),
@@ -75,6 +76,8 @@ def _other(unit: Unit, role: str) -> str:
 
 def _compared(text: str, other: str) -> int:
     """-1, 0 or 1 as `text` is below, equal or above `other`; 0 where they cannot be compared."""
+    if not text or not other:
+        return 0
     if _DAY.match(text) and _DAY.match(other):
         return (text[:10] > other[:10]) - (text[:10] < other[:10])
     one, two = scaled(text), scaled(other)
@@ -115,25 +118,30 @@ class Checks:
     """The checks of one section, by the role and text that call for them."""
 
     def __init__(self, rows: list[Check]) -> None:
-        self._always = [row for row in rows if not row.when]
+        always = [row for row in rows if not row.when]
+        self._given = [(row.role, row) for row in always if row.must in _OF_A_TEXT]
+        self._always = [row for row in always if row.must not in _OF_A_TEXT]
         self._by_role: list[tuple[str, list[Check], dict[str, tuple[Check, ...]]]] = [
             (role, [row for row in rows if row.when == role], {}) for role in sorted({row.when for row in rows} - {""})
         ]
 
-    def called(self, unit: Unit) -> Iterator[Check]:
-        """The checks to run on a unit."""
+    def run(self, unit: Unit, given: Given, found: Findings) -> None:
+        """Run the checks a unit calls for; most units call for none."""
         texts = unit.texts
+        for role, check in self._given:
+            if role in texts:
+                check.run(unit, given, found)
         for check in self._always:
-            if check.role in texts or check.must not in ("positive", "at-most", "at-least", "shape"):
-                yield check
+            check.run(unit, given, found)
         for role, checks, known in self._by_role:
             text = texts.get(role, "")
             chosen = known.get(text)
             if chosen is None:
                 chosen = tuple(check for check in checks if check.applies(text.strip()))
-                if len(known) < 10_000:
+                if len(known) < _MOST_KNOWN:
                     known[text] = chosen
-            yield from chosen
+            for check in chosen:
+                check.run(unit, given, found)
 
 
 @cache

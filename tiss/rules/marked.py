@@ -48,8 +48,8 @@ def _quickly(message: Tiss, raw: bytes) -> Marked | None:
     if sum(map(raw.count, _DECLARED)) != 1 or message.root.getparent() is not None:
         return None
     texts: Any = _TEXTS(message.root)
-    markup = _TEXT.sub(b">" + MARK + b"<", raw)
-    if markup.count(MARK) != len(texts) + _before(markup, raw):
+    markup, marks = _TEXT.subn(b">" + MARK + b"<", raw)
+    if marks != len(texts) + _before(markup, raw):
         return None
     prefix = message.root.prefix
     begin = markup.index(b"<", 1 if markup[:2] == b"<?" else 0)

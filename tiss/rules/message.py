@@ -147,8 +147,7 @@ def _unit(unit: Unit, given: Given, found: Findings, plans: dict[str, Plan]) -> 
         for function in asked:
             function(unit, given, found)
         if table is not None:
-            for check in table.called(unit):
-                check.run(unit, given, found)
+            table.run(unit, given, found)
         for total in totals:
             total.check(unit, found)
     if unit.rows:

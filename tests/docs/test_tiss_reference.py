@@ -1,0 +1,109 @@
+"""The pages on TISS transactions and rules are written from their tables (`--accept` writes them anew)."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from test_reference import compare
+
+from canonical.problem import catalogue
+from tiss import offers, transactions
+from tiss.rules.case import FOLDER, rules
+from tiss.rules.layout import sections
+
+
+@pytest.fixture
+def accept(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--accept"))
+
+
+def test_transactions(accept: bool) -> None:
+    lines = [
+        "# TISS transactions",
+        "",
+        "All 27, read and written in the file form (`mensagemTISS`) and in the web-service form, in every installed version",
+        "that has them. From `tiss/transactions.csv`.",
+        "",
+    ]
+    for direction, title in (("request", "From the provider"), ("reply", "From the operator")):
+        head = "| tipoTransacao | body in the file | told apart by | root in the web service | body there | operation | reply |"
+        lines += [f"## {title}", "", head, "| --- | --- | --- | --- | --- | --- | --- |"]
+        for row in transactions.table().values():
+            if row.direction == direction:
+                cells = (row.name, row.body, " ".join(row.branch), row.root, row.child, row.operation, row.reply)
+                lines.append("| " + " | ".join(f"`{cell}`" if cell else "" for cell in cells) + " |")
+        lines.append("")
+    lines += [
+        "The operator's monthly monitoring file to the ANS is not the hub's business and is neither read nor written.",
+        "",
+        "## As JSON",
+        "",
+        "`ponte tiss show --json FILE` gives a message as the description that `ponte tiss build` takes: `version`, `form`",
+        "(`file` or `service`), `root` and `message`, a tree of element name to text, tree, or list of either. The builder",
+        "puts the elements into the standard's order, writes ISO-8859-1 and computes the hash; signatures are left out.",
+        "",
+    ]
+    compare("tiss-transactions.md", "\n".join(lines), accept)
+
+
+def test_rules(accept: bool) -> None:
+    lines = [
+        "# TISS rules",
+        "",
+        "What is checked beyond the official schema, from `tiss/rules/*.csv`. Severity `off` waits for a payer's contract; any",
+        "severity can be changed for a payer. The glosa is the code of table 38 the finding would become. What the schema",
+        "itself says has codes that begin with `xsd.`; words and remedies stand in [problem codes](problems.md).",
+        "",
+        "| code | where | severity | glosa | repair | rule |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    where = _where()
+    for code, rule in sorted(rules().items()):
+        kind = offers.kinds().get(code, ("", ""))[0]
+        places = ", ".join(sorted(where.get(code, set()) | set(rule.kinds))) or "the message"
+        lines.append(f"| `{code}` | {places} | {rule.severity} | {rule.glosa} | {kind} | {rule.source} |")
+    lines += [
+        "",
+        "## Sections",
+        "",
+        "| section | stands in |",
+        "| --- | --- |",
+    ]
+    parents: dict[str, list[str]] = {}
+    with (FOLDER / "sections.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            parents.setdefault(row["section"], []).append(f"`{row['parent']}/{row['path']}`")
+    lines += [f"| {name} | {', '.join(places)} |" for name, places in sorted(parents.items())]
+    lines += [
+        "",
+        "## How a wrong hash is explained",
+        "",
+        "The stated value is tried against every recipe known to be in use, and named: another encoding (UTF-8, UTF-16,",
+        "Windows-1252, ISO-8859-1 under another declaration), all text with the blanks between tags, trimmed texts, no blanks,",
+        "upper or lower case, no accents, a line end, without login, without header, with the hash itself, the XML text, SHA-1",
+        "or SHA-2. Files beyond 8 MB, and those read as a stream, are told the right value only.",
+        "",
+        "## Large files",
+        "",
+        "A batch file beyond 64 MB is read as a stream, a few guides at a time, in flat memory. It is checked by the same schema",
+        "and rules; what cannot be told is the recipe behind a wrong hash. Other messages beyond 64 MB are refused, since",
+        "nothing bounds what would have to be held at once.",
+        "",
+    ]
+    compare("tiss-rules.md", "\n".join(lines), accept)
+
+
+def _where() -> dict[str, set[str]]:
+    """The sections each code of a rule table applies to."""
+    found: dict[str, set[str]] = {}
+    for name in ("checks.csv", "totals.csv", "twins.csv"):
+        with (FOLDER / name).open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                assert row["section"] in sections()
+                found.setdefault(row["code"], set()).add(row["section"])
+    return found
+
+
+def test_every_rule_has_words_and_a_page() -> None:
+    assert set(rules()) <= set(catalogue())
