@@ -87,6 +87,35 @@ def test_orders_and_results(accept: bool) -> None:
     compare("orders-and-results.md", "\n".join(lines).rstrip() + "\n", accept)
 
 
+def test_administration(accept: bool) -> None:
+    """What each event does, from the tables; an empty place says nothing of it."""
+    lines = [
+        "# Patient administration",
+        "",
+        "What each event does, from `mappings/codes/adt-event-*.csv` and `identity-*.csv`.",
+        "",
+    ]
+    visits = {"status": "adt-event-status", "must be known": "adt-event-must-exist", "places": "adt-event-action"}
+    lines += [
+        "## Visits and persons",
+        "",
+        "| event | " + " | ".join(visits) + " | takes away |",
+        "| --- |" + " --- |" * 4,
+    ]
+    for event in sorted(codes("adt-event-must-exist")):
+        shown = [codes(name).get(event, "") for name in visits.values()]
+        cleared = codes("adt-event-clear").get(event, "").replace("extension:", "").replace(" ", ", ")
+        lines.append(f"| {event} | " + " | ".join([*shown, cleared.rpartition("/")[2]]) + " |")
+    kinds = {"patient": "identity-patient", "account": "identity-account", "visit": "identity-visit"}
+    lines += ["", "## Who a record is", "", "| event | " + " | ".join(kinds) + " |", "| --- |" + " --- |" * 3]
+    for event in sorted(codes("identity-patient")):
+        lines.append(f"| {event} | " + " | ".join(codes(name).get(event, "") for name in kinds.values()) + " |")
+    lines += ["", "## Accounts (BAR)", "", "| event | status | must be known |", "| --- | --- | --- |"]
+    for event in sorted(codes("bar-event-status")):
+        lines.append(f"| {event} | {codes('bar-event-status')[event]} | {codes('bar-event-must-exist')[event]} |")
+    compare("administration.md", "\n".join(lines) + "\n", accept)
+
+
 _STATUSES = {
     "Order control (ORC-1, table 0119)": {
         "ServiceRequest": "hl70119",
