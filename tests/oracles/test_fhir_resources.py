@@ -29,8 +29,9 @@ for line in sys.stdin:
         get_fhir_model_class(resource["resourceType"]).model_validate(resource)
     except Exception as error:
         wrong += 1
-        told = [f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors()] if hasattr(error, "errors") else [type(error).__name__]
-        print(resource["resourceType"], sorted(set(told))[:5])
+        found = error.errors() if hasattr(error, "errors") else [{"loc": [type(error).__name__], "type": ""}]
+        told = {f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in found}
+        print(resource["resourceType"], sorted(told)[:5])
 print("read", wrong)
 """
 
