@@ -53,7 +53,7 @@ def test_another_reader_takes_every_resource() -> None:
         pytest.skip("uv is not here to run the other reader in an environment of its own")
     command = [uv, "run", "--isolated", "--no-project", "--quiet", "--with", "fhir.resources==8.*", "python"]
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    probe = subprocess.run(  # noqa: S603
+    probe = subprocess.run(
         [*command, "-c", "import fhir.resources.R4B"],
         capture_output=True,
         cwd="/",
@@ -64,7 +64,7 @@ def test_another_reader_takes_every_resource() -> None:
     if probe.returncode:
         pytest.skip("fhir.resources cannot be installed here")
     made = resources()
-    read = subprocess.run(  # noqa: S603
+    read = subprocess.run(
         [*command, "-c", _READER],
         input="\n".join(made),
         capture_output=True,
