@@ -31,7 +31,8 @@ NAMES = {
 # A UTF-8 lead byte read as Windows-1252 or Mac Roman, and what may follow it.
 _DOUBLED = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]|[\u221a\u00ac\u201a][\u0080-\uffff]")
 # A replacement character, as it is and as it looks after it was taken for Windows-1252 or Mac Roman once more.
-_LOST = re.compile("\ufffd|\u00ef\u00bf\u00bd|\u00d4\u00f8\u03a9|\u221a\\?".encode())
+_LOST = tuple(text.encode() for text in ("\ufffd", "\u00ef\u00bf\u00bd", "\u00d4\u00f8\u03a9", "\u221a?"))
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _ISO_2022 = re.compile(rb"\x1b[$(),\-./]")  # an escape of ISO 2022 that switches the character set
 _REFUSED = ("UNICODE UTF-16", "UNICODE UTF-32", "UTF-16", "UTF-32")
 
@@ -46,15 +47,18 @@ class Decoded:
 
 
 def decode(raw: bytes, *, fixed: str = "", fallback: str = "cp1252") -> Decoded | Problem:
-    """`raw` as text by a fixed charset, MSH-18, strict UTF-8 or the channel's fallback, in that order."""
+    """`raw` as text by a fixed charset, MSH-18, strict UTF-8 or the channel's fallback, in that order.
+
+    A fixed charset is the operator's word: nothing is guessed or mended then.
+    """
     if not raw.strip(b"\x0b\x1c\r\n \t"):
         return Problem("er7.empty", "MSH")
     if b"\x00" in raw:
         return Problem("charset.nul", "MSH")
-    if _ISO_2022.search(raw):
+    if b"\x1b" in raw and _ISO_2022.search(raw):
         return Problem("charset.switching", "MSH-18")
     found = _decode(raw, fixed, fallback)
-    return found if isinstance(found, Problem) or found.text.isascii() else _mended(raw, found)
+    return found if isinstance(found, Problem) or fixed or raw.isascii() else _mended(raw, found)
 
 
 def _decode(raw: bytes, fixed: str, fallback: str) -> Decoded | Problem:
@@ -79,10 +83,11 @@ def _mended(raw: bytes, found: Decoded) -> Decoded | Problem:
     A sender read its own UTF-8 as Windows-1252 (`Ã§` for ç) or as Mac Roman (`√ß`) and encoded that. All of the text
     must tell so: a single place that does not fit leaves it as it came.
     """
-    if _LOST.search(raw):
+    if any(mark in raw for mark in _LOST):
         return Problem("charset.lossy", "MSH-18")
-    if found.name != "utf-8" or not _DOUBLED.search(found.text):
-        return found
+    first = _BEYOND_ASCII.search(found.text) if found.name == "utf-8" else None
+    if first is None or not _DOUBLED.match(found.text, first.start()):
+        return found  # the first letter beyond ASCII would have to be one of a pair
     for back in (_windows, _mac_roman):
         try:
             text = back(found.text).decode("utf-8")

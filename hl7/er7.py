@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from canonical.problem import Problem
 from hl7 import charset
@@ -90,10 +91,18 @@ class Segment:
         A component that was sent where the receiver asks for a subcomponent answers for its first one, and the
         reverse: HL7 lets a type grow that way (2.5.1 §2.5.3).
         """
-        repetitions = self.repetitions(number)
-        if repetition >= len(repetitions):
+        raw = self.raw_field(number)
+        if not raw:
             return ""
-        return component_text(repetitions[repetition], self.delimiters, component, sub)
+        delimiters = self.delimiters
+        if delimiters.repetition in raw:
+            repetitions = self.repetitions(number)
+            if repetition >= len(repetitions):
+                return ""
+            raw = repetitions[repetition]
+        elif repetition:
+            return ""
+        return component_text(raw, delimiters, component, sub)
 
     def ask(self, number: int, component: int = 1, sub: int = 1) -> str:
         """The same, noted in `asked`: a conversion looks at a field beside the one its row names."""
@@ -107,13 +116,21 @@ class Segment:
 
 def component_text(raw: str, delimiters: Delimiters, component: int = 1, sub: int = 1) -> str:
     """The unescaped value of a component of one raw repetition."""
-    components = raw.split(delimiters.component)
-    if component > len(components):
+    if delimiters.component in raw:
+        components = raw.split(delimiters.component)
+        if component > len(components):
+            return ""
+        raw = components[component - 1]
+    elif component > 1:
         return ""
-    subs = components[component - 1].split(delimiters.sub)
-    if sub > len(subs):
+    if delimiters.sub in raw:
+        subs = raw.split(delimiters.sub)
+        if sub > len(subs):
+            return ""
+        raw = subs[sub - 1]
+    elif sub > 1:
         return ""
-    return unescape(subs[sub - 1], delimiters)
+    return unescape(raw, delimiters) if delimiters.escape in raw else raw
 
 
 _ONLY_EVENT = {"ORU": "R01", "ORM": "O01", "ORR": "O02", "DFT": "P03", "VXU": "V04"}
@@ -127,6 +144,7 @@ class Message:
     delimiters: Delimiters
     charset: str = "ascii"
     problems: list[Problem] = field(default_factory=list)
+    _type: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def header(self) -> Segment:
@@ -159,10 +177,12 @@ class Message:
     @property
     def type(self) -> str:
         """MSH-9 as `ADT^A01`; for old senders the event falls back to EVN-1, or to the only one the code had (2.1)."""
-        code, event = self.header.text(9), self.header.text(9, 2)
-        if not event and code not in ("ACK", ""):
-            event = self.text("EVN", 1) or _ONLY_EVENT.get(code, "")
-        return f"{code}^{event}" if event else code
+        if self._type is None:
+            code, event = self.header.text(9), self.header.text(9, 2)
+            if not event and code not in ("ACK", ""):
+                event = self.text("EVN", 1)
+            self._type = f"{code}^{event}" if event else code
+        return self._type
 
 
 def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252") -> Message | Problem:
@@ -203,6 +223,11 @@ def read_delimiters(text: str) -> Delimiters | Problem:
     return Delimiters(separator, padded[0], padded[1], padded[2], padded[3], padded[4:5])
 
 
+@lru_cache(maxsize=4096)
+def _is_name(text: str) -> bool:
+    return _NAME.match(text) is not None
+
+
 def _segments(text: str, message: Message) -> Message | Problem:
     if "\n" in text:
         message.problems.append(Problem("er7.line-feed", "MSH"))
@@ -216,7 +241,7 @@ def _segments(text: str, message: Message) -> Message | Problem:
         if line[:3] == "MSH" and message.segments:
             return Problem("er7.second-header", f"#{len(message.segments) + 1}")
         index = len(message.segments) + 1
-        if not _NAME.match(line[:3]) or (len(line) > 3 and line[3] != message.delimiters.field):
+        if not _is_name(line[:3]) or (len(line) > 3 and line[3] != message.delimiters.field):
             return Problem("er7.segment", f"#{index}")
         message.segments.append(Segment(line, index, message.delimiters))
     if (switch := switches(text, message.delimiters)) is not None:

@@ -245,4 +245,7 @@ def channel_number(channel: UUID) -> int:
 
 def lane_of(channel: Channel, message: Message | None) -> int:
     """The lane of a message: by default one per patient within its channel; else the channel's own lane."""
-    return matching.lane_of(str(channel.id), channel.document, message)
+    return matching.lane_of(_text(channel.id), channel.document, message)
+
+
+_text = lru_cache(maxsize=4096)(str)
