@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 
 from adapters.transports import Answer, Call, Means, Unsent
 from adapters.transports.acknowledging import Acknowledging, confirmation, judge
 from adapters.transports.session import Closed, Session
 from adapters.transports.targets import resolve
 from canonical.errors import Misconfigured, TryLater
+from hl7 import batch
 
 
 class MllpTransport:
@@ -58,6 +60,39 @@ class MllpTransport:
             except BaseException:
                 await self._drop()
                 raise
+
+    async def send_batch(self, calls: Sequence[Call], batch_id: str) -> dict[str, Answer]:
+        """Send messages as one batch (BHS … BTS, 2.5.1 §2.10.3); the answers that came in time, by MSH-10.
+
+        An answer to the batch as a whole (MSA-2 is BHS-11) counts for every message. Raises Unsent, Misconfigured.
+        """
+        async with self._lock:
+            session = await self._connected()
+            answers: dict[str, Answer] = {}
+            try:
+                with session.listening():
+                    async with asyncio.timeout(self._seconds):
+                        await session.say(wrapped([call.content for call in calls], batch_id))
+                        while len(answers) < len(calls):
+                            await self._collect(session, calls, batch_id, answers)
+            except (TimeoutError, OSError, Closed):  # what was answered before counts, the rest is in doubt
+                await self._drop()
+            except BaseException:
+                await self._drop()
+                raise
+            return answers
+
+    async def _collect(
+        self, session: Session, calls: Sequence[Call], batch_id: str, answers: dict[str, Answer]
+    ) -> None:
+        """The answers in the next frame: one, or a batch of them."""
+        for payload in batch.split(await session.hear()).messages:
+            found = {call.control_id: judge(payload, call.control_id, self._how) for call in calls}
+            whole = judge(payload, batch_id, self._how)
+            said = {name: answer for name, answer in found.items() if answer is not None}
+            if not said and whole is None:
+                await session.stray(payload)
+            answers.update(said or (dict.fromkeys(found, whole) if whole is not None else {}))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -125,3 +160,13 @@ class MllpTransport:
             session, self._session = self._session, None
             self._strays += session.strays
             await session.close()
+
+
+def wrapped(messages: Sequence[bytes], batch_id: str) -> bytes:
+    """Messages of one way of delimiting as a batch: BHS takes sender and receiver from the first one."""
+    head = messages[0].split(b"\r", 1)[0]
+    separator = head[3:4]
+    fields = (head.split(separator) + [b""] * 7)[1:7]
+    start = separator.join((b"BHS", *fields, b"", b"", b"", batch_id.encode("ascii")))
+    body = b"".join(message.rstrip(b"\r") + b"\r" for message in messages)
+    return start + b"\r" + body + separator.join((b"BTS", str(len(messages)).encode())) + b"\r"

@@ -17,13 +17,15 @@ from uuid import UUID
 
 from adapters.transports import Answer, Call, Unsent
 from adapters.transports.acknowledging import Acknowledging, judge
+from adapters.transports.mllp import MllpTransport
 from canonical.errors import Conflict, Misconfigured, NotFound, PonteError, Refused
+from canonical.identity import new_id
 from hub.exchange import handlers, lanes, late, partners, replies
 from hub.exchange.connections import Connections
 from hub.exchange.handlers import Doubt
 from hub.exchange.lanes import Lease, LeaseLost
 from hub.exchange.partners import Partner
-from hub.store.database import Transaction
+from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
 log = logging.getLogger("ponte.delivery")
@@ -34,7 +36,7 @@ LANES_PER_PARTNER = 4
 # Three plain statements, each by one index: joined in one, stale statistics made it read the whole backlog.
 _FIRST = (
     "SELECT id, message_id, partner_id, operation, purpose, attempt, in_doubt FROM delivery "
-    "WHERE tenant_id = $1 AND lane_id = $2 AND status = 'QUEUED' ORDER BY seq LIMIT 1"
+    "WHERE tenant_id = $1 AND lane_id = $2 AND status = 'QUEUED' ORDER BY seq LIMIT $3"
 )
 _MARK = "UPDATE delivery SET attempt = attempt + 1, in_doubt = true WHERE tenant_id = $1 AND id = $2"
 _CONTENT = "SELECT content, control_id FROM message WHERE tenant_id = $1 AND id = $2"
@@ -122,11 +124,14 @@ class Courier:
         known: dict[UUID, Partner] = {}
         try:
             while done < PER_LEASE:
-                item = await self._next(tenant, held, known)
-                if item is None or not await self._deliver(tenant, held, item):
+                items = await self._next(tenant, held, known)
+                one = len(items) == 1
+                if not items or not await (
+                    self._deliver(tenant, held, items[0]) if one else self._deliver_batch(tenant, held, items)
+                ):
                     break
                 held = dataclasses.replace(held, attempt=0)
-                done += 1
+                done += len(items)
             async with self._world.transaction(tenant) as tx:
                 await lanes.release_working(tx, held)
         except LeaseLost:
@@ -135,18 +140,25 @@ class Courier:
             log.warning("lane %s: delivery stopped: %s", held.lane_id, error.code)
         return done
 
-    async def _next(self, tenant: Tenant, held: Lease, known: dict[UUID, Partner]) -> Item | None:
-        """The lane's first delivery, marked as in doubt before anything is sent; raises LeaseLost."""
+    async def _next(self, tenant: Tenant, held: Lease, known: dict[UUID, Partner]) -> list[Item]:
+        """The lane's first delivery, marked as in doubt before anything is sent; raises LeaseLost.
+
+        For a partner that takes batches, as many as its batch holds; one in doubt always goes alone.
+        """
+        most = max((_batch_of(one) for one in known.values()), default=1)
         async with self._world.transaction(tenant) as tx:
             await lanes.extend(tx, held)
-            row = await tx.row(_FIRST, held.lane_id)
-            if row is None:
+            rows = await tx.rows(_FIRST, held.lane_id, most)
+            if not rows:
                 await lanes.recount(tx, held, "delivery")
-                return None
-            if row["partner_id"] not in known:
-                known[row["partner_id"]] = await partners.partner(tx, row["partner_id"])
-            await tx.run(_MARK, row["id"])
-            message = await tx.row(_CONTENT, row["message_id"])
+            sound = [row for row in rows if not row["in_doubt"]] if rows and not rows[0]["in_doubt"] else rows[:1]
+            return [await self._marked(tx, held, row, known) for row in sound]
+
+    async def _marked(self, tx: Transaction, held: Lease, row: Row, known: dict[UUID, Partner]) -> Item:
+        if row["partner_id"] not in known:
+            known[row["partner_id"]] = await partners.partner(tx, row["partner_id"])
+        await tx.run(_MARK, row["id"])
+        message = await tx.row(_CONTENT, row["message_id"])
         if message is None:
             raise NotFound("the delivery's message is gone")
         return Item(
@@ -177,12 +189,50 @@ class Courier:
         except Exception as error:  # a defect of ours or of an adapter: this lane waits, the others go on
             log.error("partner %s: %s at %s", item.partner.code, type(error).__name__, lanes.place_of(error))
             return await self._put_off(tenant, held, item, "delivery.failed", in_doubt=True)
+        return await self._take(tenant, held, item, replies.Outcome(answer=answer, reconciled=reconciled))
+
+    async def _deliver_batch(self, tenant: Tenant, held: Lease, items: list[Item]) -> bool:
+        """Send deliveries as one batch: each is recorded by its own answer, the first without makes the lane wait."""
+        try:
+            transport = await self._connections.transport(tenant, items[0].partner, items[0].lane_id)
+            if not isinstance(transport, MllpTransport):
+                raise Misconfigured("only MLLP partners take batches", code="transport.settings")
+            calls = [_call(item, item.content, str(item.id), "") for item in items]
+            sending = transport.send_batch(calls, new_id().hex[:20].upper())
+            answers = await lanes.keep(self._world, tenant, held, sending)
+        except PonteError as error:
+            unsent = isinstance(error, Unsent | Misconfigured)
+            if unsent:
+                await self._undoubt(tenant, items)
+            return await self._put_off(tenant, held, items[0], error.code, in_doubt=not unsent)
+        waiting = [item for item in items if item.control_id not in answers]
+        for item in items:
+            answer = answers.get(item.control_id)
+            if answer is not None and answer.verdict == "later":
+                waiting.append(item)
+            elif answer is not None:
+                await self._take(tenant, held, item, replies.Outcome(answer=answer))
+        if not waiting:
+            return True
+        first = min(waiting, key=items.index)
+        return await self._put_off(tenant, held, first, "transport.timeout", in_doubt=first.control_id not in answers)
+
+    async def _undoubt(self, tenant: Tenant, items: list[Item]) -> None:
+        """Nothing was handed over: none of these is in doubt."""
+        async with self._world.transaction(tenant) as tx:
+            await tx.run(
+                "UPDATE delivery SET in_doubt = false WHERE tenant_id = $1 AND id = ANY($2::uuid[])",
+                [item.id for item in items],
+            )
+
+    async def _take(self, tenant: Tenant, held: Lease, item: Item, outcome: replies.Outcome) -> bool:
+        """Record an answer; True when the lane may go on."""
+        answer = outcome.answer
         if answer.verdict == "later":
             async with self._world.transaction(tenant) as tx:
                 await replies.keep(tx, item.partner.id, answer, "TRANSFORMED")
             return await self._put_off(tenant, held, item, answer.code, in_doubt=False)
-        found = replies.Outcome(answer=answer, reconciled=reconciled)
-        await replies.record(self._world, tenant, held, item, found)
+        await replies.record(self._world, tenant, held, item, outcome)
         return True
 
     async def _exchange(self, tenant: Tenant, item: Item) -> tuple[Answer, bool]:
@@ -252,6 +302,13 @@ class Courier:
             if pause:
                 await lanes.pause(tx, held, code)
         log.warning("partner %s: delivery %s is %s: %s", item.partner.code, item.id, status, code)
+
+
+def _batch_of(partner: Partner) -> int:
+    """How many messages a partner takes in one batch; 1 when it takes none."""
+    most = partner.settings.get("batch", {}).get("most", 1) if isinstance(partner.settings.get("batch"), dict) else 1
+    enhanced = (partner.settings.get("acknowledge") or {}).get("mode") == "enhanced"
+    return 1 if enhanced or isinstance(most, bool) or not isinstance(most, int) else max(1, min(most, PER_LEASE))
 
 
 def _call(item: Item, content: bytes, key: str, action: str) -> Call:

@@ -58,6 +58,12 @@ TAIL = """
 `later`, `none`), and for `ae`, `ar`, `ce`, `cr` what follows: `auto`, `refuse` or `retry`. An answer counts only when its MSA-2 is
 the MSH-10 in flight; what comes later, on the same connection or by a channel that names the partner, finds its delivery.
 
+`[batch] most = 50` sends up to so many waiting messages in one frame (BHS … BTS; original mode, MLLP); each is recorded by its own
+answer, or all by an answer to the batch; what stays without one is sent again alone.
+
+A partner with `[adt]` (kind `subscriber`; `events`, `application`, `facility`) is told of changed patients and visits as ADT, mapped
+from the records by the tables `out-adt-event` and `out-adt-structure`, whether the change came by HL7 v2 or FHIR.
+
 Transports of partners: `mllp` (host, port, timeout_s, connect_timeout_s, tls, certificate, trust), `soap`, `folder` (path,
 suffix), `sftp` (host, port, user, secret, host_key, path, suffix, timeout_s).
 """
