@@ -144,21 +144,31 @@ def same_subject(subject: str, stored: dict[str, Any]) -> bool:
 
 
 def same_person(draft: Draft, key: Key, stored: dict[str, Any], *, merged: bool = False) -> bool:
-    """Whether a patient found by a national number can be the one meant (a newborn often carries the mother's CPF).
+    """Whether a patient found by a number can be the one meant (a newborn often carries the mother's CPF).
 
     A number the hospital itself gave needs no second look, unless it is one it took back (`old`) and may have given to
-    somebody else since. The others are refused when the first names differ and sex or birth date differ too, and
-    always when the two were born eleven years or more apart. `merged`: the number came to this patient by a merge.
+    somebody else since. A national one joins only where birth date and sex agree, or are not known. `merged`: the
+    number leads here by a merge, where the names decide, and eleven years between the births are too much.
     """
-    if key.system not in NATIONAL and (merged or not _given_up(key, stored)):
+    national = key.system in NATIONAL
+    if not national and (merged or not _given_up(key, stored)):
         return True
     stated = {**draft.initial, **draft.body}
     born, other = str(stated.get("birthDate", ""))[:10], str(stored.get("birthDate", ""))[:10]
-    if not born or not other or born == other[: len(born)] or other == born[: len(other)]:
-        return stated.get("gender") in (None, "unknown", stored.get("gender")) or _same_given(stated, stored)
-    if abs(int(born[:4]) - int(other[:4])) >= 11:
+    same_sex = _same_sex(stated, stored)
+    if not born or not other:
+        return same_sex or _same_given(stated, stored)
+    if born == other[: len(born)] or other == born[: len(other)]:
+        return same_sex or (not national and _same_given(stated, stored))
+    if (national and not merged) or abs(int(born[:4]) - int(other[:4])) >= 11:
         return False
     return _same_given(stated, stored)
+
+
+def _same_sex(stated: dict[str, Any], stored: dict[str, Any]) -> bool:
+    """Whether the sexes agree; one that is not known does not disagree."""
+    ours, theirs = stated.get("gender"), stored.get("gender")
+    return ours == theirs or ours in (None, "unknown") or theirs in (None, "unknown")
 
 
 def _given_up(key: Key, stored: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from canonical.codes import aliases
+from canonical.codes import NATIONAL, aliases
 from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
@@ -124,29 +124,54 @@ def _no_key(draft: Draft) -> Problem:
 
 
 def _by_key(draft: Draft, known: _Known, settled: Settled) -> str:
-    """The id of the record a draft names by its keys; the first usable key makes the id of a new one."""
-    usable: list[Key] = []
+    """The id of the record a draft names by its keys; the first usable key makes the id of a new one.
+
+    A patient is looked for by the hospital's own numbers first: a national one may be somebody else's.
+    """
+    refused: set[Key] = set()
     subject = subject_of(draft, settled.places)
     foreign = False
-    for key in draft.keys:
-        refused = False
+    for key in sorted(draft.keys, key=_is_national) if draft.type == "Patient" else draft.keys:
         for found in known.candidates.get((draft.type, key), ()):
             identity = known.survivors.get(found, found)
             body = known.rows.get((draft.type, identity)) or {}
-            merged = identity != found or found in known.survivors.values()
-            if draft.type == "Patient" and not same_person(draft, key, body, merged=merged):
-                refused = True
+            if draft.type == "Patient" and not _is_meant(draft, key, found, known):
+                refused.add(key)
                 settled.problems.append(Problem("semantic.identity-review", draft.local))
             elif not same_subject(subject, body):
                 foreign = True
             elif agrees(draft, body):
                 if identity != found:
                     settled.problems.append(Problem("semantic.merged-patient", draft.local))
+                settled.problems += _shared(draft, identity, known)
                 return identity
-        if not refused:
-            usable.append(key)
+    usable = [key for key in draft.keys if key not in refused]
     own = usable or [Key(f"{draft.keys[0].system}#{draft.local}", draft.keys[0].value)]
     return _new(draft, own, known, subject, foreign=foreign)
+
+
+def _is_national(key: Key) -> bool:
+    return key.system in NATIONAL
+
+
+def _is_meant(draft: Draft, key: Key, found: str, known: _Known) -> bool:
+    """Whether the patient found by a key can be the one a draft means."""
+    identity = known.survivors.get(found, found)
+    merged = identity != found or (not _is_national(key) and found in known.survivors.values())
+    return same_person(draft, key, known.rows.get(("Patient", identity)) or {}, merged=merged)
+
+
+def _shared(draft: Draft, identity: str, known: _Known) -> list[Problem]:
+    """A finding when a national number of this patient is also another one's: one person twice, or a wrong number."""
+    if draft.type != "Patient":
+        return []
+    bearers = {
+        known.survivors.get(found, found)
+        for key in draft.keys
+        if _is_national(key)
+        for found in known.candidates.get(("Patient", key), ())
+    }
+    return [Problem("semantic.identity-review", draft.local)] if bearers - {identity} else []
 
 
 def _new(draft: Draft, keys: Sequence[Key], known: _Known, subject: str, *, foreign: bool) -> str:

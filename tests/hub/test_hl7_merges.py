@@ -171,7 +171,8 @@ async def test_merge_without_its_other_half_is_refused(world: World, tenant: Ten
     no_survivor = "\r".join(line for line in whole.split("\r") if not line.startswith("PID")).replace("|T", "|W")
     for message in (no_loser, no_survivor):
         (outcome,) = await feed(world, tenant, message)
-        assert outcome["status"] == "ERROR" and "semantic.merge-incomplete" in outcome["problems"]
+        assert (outcome["code"], outcome["status"]) == ("AE", "ERROR")
+        assert "structure.segment-required" in outcome["problems"]
     assert await records(world, tenant, "Patient") == []
 
 
