@@ -118,6 +118,7 @@ class Checks:
     """The checks of one section, by the role and text that call for them."""
 
     def __init__(self, rows: list[Check]) -> None:
+        self.rows = tuple(rows)
         always = [row for row in rows if not row.when]
         self._given = [(row.role, row) for row in always if row.must in _OF_A_TEXT]
         self._always = [row for row in always if row.must not in _OF_A_TEXT]

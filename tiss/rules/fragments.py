@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ class Group(NamedTuple):
     roles: tuple[str, ...]
     texts: Getter
     empty: tuple[str, ...]
+    indexes: tuple[int, ...]
 
 
 class Context:
@@ -63,7 +65,7 @@ class Context:
 
 class Fragment(NamedTuple):
     """A piece understood: `drops` are texts that are no leaf's or not hashed, `checks` (check, text, element) to judge,
-    `blank` whether a leaf without text is in it.
+    `blank` whether a leaf without text is in it; `screens` is for those who keep notes on it.
     """
 
     texts: int
@@ -73,6 +75,10 @@ class Fragment(NamedTuple):
     checks: tuple[tuple[str, int, int], ...]
     blank: bool
     after: Context
+    screens: dict[frozenset[str], object]
+
+
+Screener = Callable[[Fragment, list[str]], tuple[Section, str, dict[str, str]] | None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -241,12 +247,14 @@ class _Piece:
         if self._ends:
             self._groups.append((self._ends, None, "", {}, []))
         groups = [
-            Group(ends, section, path, tuple(roles), _getter(tuple(roles.values())), tuple(empty))
+            Group(
+                ends, section, path, tuple(roles), _getter(tuple(roles.values())), tuple(empty), tuple(roles.values())
+            )
             for ends, section, path, roles, empty in self._groups
             if ends or section is not None or roles or empty
         ]
         return Fragment(
-            self._texts, self._elements, tuple(groups), tuple(self._drops), tuple(self._checks), self._blank, after
+            self._texts, self._elements, tuple(groups), tuple(self._drops), tuple(self._checks), self._blank, after, {}
         )
 
 
@@ -261,18 +269,24 @@ def _reader(root: str, prefix: bytes) -> _Reader:
     return _Reader(root, prefix)
 
 
-def extract(marked: Marked, root: etree._Element) -> Extract:
-    """Everything the rules ask of the message with this root element; raises Unmatched."""
+def extract(marked: Marked, root: etree._Element, screen: Screener | None = None) -> Extract:
+    """Everything the rules ask of the message with this root element; raises Unmatched.
+
+    `screen` is asked first about each outermost section: what it answers for is not taken apart.
+    """
     name = etree.QName(root).localname
     found = Extract(whole=Unit(layout.top(name), None, f"/{name}", {}), parts=marked.texts)
     unit, at, element, drops = found.whole, 0, 0, list[int]()
     texts = marked.texts
-    for count, size, groups, dropped, checks, blank, _ in _reader(name, marked.prefix).fragments(
-        marked.markup, *_beginnings(name, root)
-    ):
+    for fragment in _reader(name, marked.prefix).fragments(marked.markup, *_beginnings(name, root)):
+        count, size, groups, dropped, checks, blank, _, _ = fragment
         held = texts[at : at + count]
-        for group in groups:
-            unit = _turn(group, unit, held)
+        known = screen(fragment, held) if screen is not None and unit is found.whole else None
+        if known is not None:
+            _passed(known, unit)
+        else:
+            for group in groups:
+                unit = _turn(group, unit, held)
         if dropped:
             drops += [at + index for index in dropped]
         if checks:
@@ -287,9 +301,17 @@ def extract(marked: Marked, root: etree._Element) -> Extract:
     return found
 
 
+def _passed(known: tuple[Section, str, dict[str, str]], whole: Unit) -> None:
+    """A unit nothing is wrong with: its own few texts are enough."""
+    section, path, texts = known
+    unit = Unit(section, whole, path, texts)
+    unit.passed = True
+    whole.rows.append(unit)
+
+
 def _turn(group: Group, unit: Unit, held: list[str]) -> Unit:
     """The unit that stands after a group of texts: the same, one around it, or a new one inside."""
-    ends, section, path, roles, get, empty = group
+    ends, section, path, roles, get, empty, _ = group
     for _ in range(ends):
         unit = unit.parent or unit
     if section is not None:
@@ -305,13 +327,24 @@ def _turn(group: Group, unit: Unit, held: list[str]) -> Unit:
 
 def _beginnings(name: str, root: etree._Element) -> tuple[frozenset[str], frozenset[str]]:
     """The names of elements that begin an outermost section in this very message, and any section."""
-    here = [(path.rpartition("}")[2], inner) for path, inner in layout.outermost(name).items() if _has(root, path)]
+    bodies = tuple(_bodies(root))
+    here = [
+        (path.rpartition("}")[2], inner)
+        for path, inner in layout.outermost(name).items()
+        if path.startswith(bodies) and root.find(path) is not None
+    ]
     outer = frozenset(element for element, _ in here)
     return outer, outer.union(*(inner for _, inner in here))
 
 
-def _has(root: etree._Element, path: str) -> bool:
-    return root.find(path) is not None
+def _bodies(root: etree._Element) -> Iterator[str]:
+    """The search paths of what stands one and two levels below the root."""
+    for child in root:
+        if isinstance(child.tag, str):
+            inner = [below.tag for below in islice(child, 2) if isinstance(below.tag, str)]
+            yield from (f"{child.tag}/{tag}" for tag in inner)
+            if not inner:
+                yield child.tag
 
 
 __all__ = ["MARK", "Extract", "Unmatched", "extract"]

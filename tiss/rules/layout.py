@@ -34,10 +34,11 @@ class Section:
 class Unit:
     """One section of a message: texts by role, the units inside it, and its place.
 
-    `skipped` of a whole message counts the outermost units that were read before, when it comes in pieces.
+    `skipped` of a whole message counts the outermost units that were read before, when it comes in pieces; `passed`
+    tells that a screen found nothing to look at, and nothing but a few texts was kept.
     """
 
-    __slots__ = ("parent", "path", "rows", "section", "skipped", "texts")
+    __slots__ = ("parent", "passed", "path", "rows", "section", "skipped", "texts")
 
     def __init__(self, section: Section, parent: Unit | None, path: str, texts: dict[str, str]) -> None:
         self.section = section
@@ -46,6 +47,7 @@ class Unit:
         self.texts = texts
         self.rows: list[Unit] = []
         self.skipped = 0
+        self.passed = False
 
     @property
     def position(self) -> int:

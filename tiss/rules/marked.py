@@ -23,7 +23,8 @@ MARK = b"\x01"
 _TEXT = re.compile(rb">[^<]+<")
 _TEXTS = etree.XPath("//text()", smart_strings=False)
 _NS = f"{{{NAMESPACE}}}"
-_DECLARED = tuple(f"={quote}{NAMESPACE}{quote}".encode() for quote in "\"'")
+_DECLARED = re.compile(rb"=[\"']" + re.escape(NAMESPACE.encode()) + rb"[\"']")
+_ADDRESS = NAMESPACE.encode()
 _BYTEWISE = frozenset(("iso-8859-1", "latin1", "latin-1", "utf-8", "utf8", "us-ascii", "ascii", "windows-1252"))
 
 
@@ -45,7 +46,7 @@ def _quickly(message: Tiss, raw: bytes) -> Marked | None:
     """From the bytes themselves; None where comments, CDATA or several prefixes make them hard to read."""
     if message.encoding not in _BYTEWISE or _holds_more(raw):
         return None
-    if sum(map(raw.count, _DECLARED)) != 1 or message.root.getparent() is not None:
+    if (raw.count(_ADDRESS) != 1 and len(_DECLARED.findall(raw)) != 1) or message.root.getparent() is not None:
         return None
     texts: Any = _TEXTS(message.root)
     markup, marks = _TEXT.subn(b">" + MARK + b"<", raw)

@@ -74,7 +74,7 @@ def _item(row: Unit, given: Given, found: Findings) -> int | None:
 
 def _parts(guide: Unit, totals: dict[str, int], found: Findings) -> None:
     stated_sum = 0
-    for role, key, name in _part_roles():
+    for role, key, name in part_roles():
         text = guide.texts.get(role)
         stated = (in_cents(text) or 0) if text else 0
         right = totals.get(key, 0)
@@ -93,7 +93,8 @@ def _parts(guide: Unit, totals: dict[str, int], found: Findings) -> None:
 
 
 @cache
-def _part_roles() -> tuple[tuple[str, str, str], ...]:
+def part_roles() -> tuple[tuple[str, str, str], ...]:
+    """Role, key and element of each part of a total: procedures, and every codigoDespesa."""
     rest = tuple((f"part-{code}", code, part.element) for code, part in parts().items())
     return (("procedures", "procedures", "valorProcedimentos"), *rest)
 
