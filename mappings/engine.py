@@ -347,7 +347,7 @@ def _complete(work: _Work) -> bool:
     missing = [
         names[0] for names in required(draft.type) if not any(n in draft.body or n in draft.initial for n in names)
     ]
-    draft.partial = bool(missing and draft.keys)
+    draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential
     code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:
         problem = Problem(code, _place(work.occurrence), args=(("target", f"{draft.type}.{name}"),))

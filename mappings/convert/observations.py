@@ -116,6 +116,24 @@ def abnormality(value: Value, context: Context, argument: str) -> Any:
     return {"url": url, "valueCodeableConcept": {"coding": [coding]}} if code else None
 
 
+@conversion("observation-code")
+def observation_code(value: Value, context: Context, argument: str) -> Any:
+    """OBX-3 as CodeableConcept; the suffix of its first component (`71046&IMP`, 2.5.1 §7.1.4) is said in the text."""
+    concept = cwe(value, context, "")
+    suffix = value.text(1, 2)
+    label = context.codes(argument).get(suffix) or suffix
+    if concept is None or not label:
+        return concept
+    text = concept.get("text", "")
+    return {**concept, "text": f"{text}: {label}" if text else label}
+
+
+@conversion("suffix-part")
+def suffix_part(value: Value, context: Context, argument: str) -> Any:
+    """The suffix of OBX-3 as part: the impression and the description of one examination are two results."""
+    return value.text(1, 2) or None
+
+
 @conversion("sub-id")
 def sub_id(value: Value, context: Context, argument: str) -> Any:
     """OBX-4, which groups related observations, as the published extension."""

@@ -186,3 +186,9 @@ async def test_credit_with_its_own_number_takes_back_one_like_charge(world: Worl
     assert sorted(c["status"] for c in charges) == ["billable", "billable", "not-billable"]
     taken = next(c for c in charges if c["status"] == "not-billable")
     assert {i["value"] for i in taken["identifier"]} >= {"C1"} and taken["priceOverride"]["value"] == 61.5
+
+
+async def test_a_charge_without_a_code_stops_its_message(world: World, tenant: Tenant) -> None:
+    lost = dft("T1", T.format(1)) + "FT1|2|T2||20261122||CG||||1|10.00\r"
+    (outcome,) = await feed(world, tenant, lost)
+    assert outcome["status"] == "ERROR" and await records(world, tenant, "ChargeItem") == [], "a lost charge is money"
