@@ -15,6 +15,10 @@ def control_id(message: bytes) -> str:
     return message.split(b"\r", 1)[0].split(b"|")[9].decode()
 
 
+def ids_of(messages: list[bytes]) -> list[str]:
+    return [control_id(message) for message in messages]
+
+
 def ack(message: bytes, code: str = "AA", answered: str = "", condition: str = "") -> bytes:
     error = f"ERR|||{condition}|E\r" if condition else ""
     text = f"MSH|^~\\&|LAB|L|PONTE|HUB|20261122||ACK^O21^ACK|A1|P|2.5\rMSA|{code}|{answered or control_id(message)}\r{error}"

@@ -13,6 +13,7 @@ from uuid import UUID
 from canonical.errors import Conflict, TryLater
 from canonical.problem import Problem, blocking
 from hl7 import er7
+from hub.channels import matching
 from hub.channels.document import Poison
 from hub.exchange import forward, lanes, late, poison
 from hub.exchange.channels import Channel, channels_at
@@ -45,6 +46,7 @@ class Work:
     channel: Channel | None = None
     message: er7.Message | None = None
     stopped: bool = False
+    filtered: bool = False
 
     @property
     def merges(self) -> bool:
@@ -201,6 +203,9 @@ def _translate(item: Work, channels: Channels) -> None:
         item.problems = [message]
         return
     item.channel, item.message = channel, message
+    if matching.decision(channel.document, message) == "skip":  # replayed, and left out as the channel says today
+        item.translation, item.problems, item.filtered = untouched(message), list(message.problems), True
+        return
     if not channel.document.records or late.is_acknowledgement(message):  # a channel that only passes on
         item.translation, item.problems = untouched(message), list(message.problems)
         return
@@ -270,7 +275,7 @@ async def _record(
     await lanes.acknowledge(tx, [(item.lease, 1) for item in wave])
     told = [[*item.problems, *found.get(item.id, ())] for item in wave]
     failed = [item.translation is None or bool(blocking(problems)) for item, problems in zip(wave, told, strict=True)]
-    ended = [arrived(item, bad) for item, bad in zip(wave, failed, strict=True) if item.message]
+    ended = [arrived(i, bad) for i, bad in zip(wave, failed, strict=True) if i.message and not i.filtered]
     lost = await forward.follow(world, tenant, tx, ended)
     told = [[*problems, *lost.get(item.id, ())] for item, problems in zip(wave, told, strict=True)]
     await tx.run(
@@ -278,7 +283,7 @@ async def _record(
         "FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS x(id, status, problems, segments) "
         "WHERE message.tenant_id = $1 AND message.id = x.id AND coalesce(message.status, '') = 'RECEIVED'",
         [item.id for item in wave],
-        ["ERROR" if bad else "TRANSFORMED" for bad in failed],
+        ["ERROR" if bad else "FILTERED" if i.filtered else "TRANSFORMED" for i, bad in zip(wave, failed, strict=True)],
         [json.dumps([p.as_json() for p in problems], ensure_ascii=False) for problems in told],
         [json.dumps(item.translation.account.counts()) if item.translation else "" for item in wave],
     )

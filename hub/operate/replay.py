@@ -24,7 +24,7 @@ from hub.world import Tenant, World
 from mappings.engine import translate
 
 AT_MOST = 10_000
-_FINISHED = ("ERROR", "TRANSFORMED")
+_FINISHED = ("ERROR", "TRANSFORMED", "FILTERED")
 _WHICH = (
     "SELECT m.id, m.lane_id, m.type, m.control_id, m.status, m.problems, m.channel_id, m.content "
     "FROM message m WHERE m.tenant_id = $1 AND m.direction = 'in' AND m.format = 'hl7' AND m.lane_id IS NOT NULL "
