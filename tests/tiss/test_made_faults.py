@@ -90,3 +90,12 @@ def test_rules_of_a_contract() -> None:
     bare = made.message("ENVIO_LOTE_GUIAS", "4.03.00", "guiasTISS/guiaSP-SADT/valorTotal/valorTotalGeral=0")
     assert {"payer.password", "payer.validation"} <= {problem.code for problem in report(bare, wanted).problems}
     assert not {problem.code for problem in report(bare).problems}
+
+
+def test_an_anaesthetist_has_neither_route_nor_technique() -> None:
+    row = "guiasTISS/guiaSP-SADT/procedimentosExecutados/procedimentoExecutado"
+    for code, told in (("31602010", False), ("31005497", True)):
+        found = report(made.message("ENVIO_LOTE_GUIAS", "4.03.00", f"{row}/procedimento/codigoProcedimento={code}"))
+        codes = {problem.code for problem in found.problems}
+        assert ({"table.technique", "table.route", "table.degree"} <= codes) == told, code
+        assert bool(codes & {"table.technique", "table.route", "table.degree"}) == told

@@ -144,7 +144,7 @@ def opme(guide: Unit, _given: Given, found: Findings) -> None:
 
 def team(guide: Unit, _given: Given, found: Findings) -> None:
     """table.route-several: of several surgical procedures at one sitting each names its via de acesso."""
-    surgery = [row for row in guide.rows if row.texts.get("table") == "22" and row.texts.get("code", "")[:1] == "3"]
+    surgery = [row for row in guide.rows if row.texts.get("table") == "22" and _surgical(row.texts.get("code", ""))]
     if len(surgery) < 2:
         return
     sittings: dict[str, list[Unit]] = {}
@@ -154,3 +154,8 @@ def team(guide: Unit, _given: Given, found: Findings) -> None:
         for row in rows if len(rows) > 1 else ():
             if not row.texts.get("route", "").strip():
                 found.at("table.route-several", row, "route")
+
+
+def _surgical(code: str) -> bool:
+    """Chapter 3 of TUSS 22, less the acts of the anaesthetist (3.16), which have neither route nor technique."""
+    return code[:1] == "3" and code[:3] != "316"
