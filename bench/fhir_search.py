@@ -25,6 +25,14 @@ SEARCHES = {
     "chain": "/fhir/Observation?patient.identifier=urn:ponte:bench:mr|{n:08d}&_count=5",
     "include": "/fhir/Observation?patient=p{n}&_include=Observation:patient&_count=5",
     "sorted": "/fhir/Observation?_sort=-_lastUpdated&_count=5",
+    "sorted-by-parameter": "/fhir/Observation?_sort=-date&_count=5",
+    "composite": "/fhir/Observation?code-value-quantity=http://loinc.org|{c}${n}&_count=5",
+    "unit": "/fhir/Observation?value-quantity={n}|http://unitsofmeasure.org|mg/dL&_count=5",
+    "chain-to-few": "/fhir/Observation?patient.family=brandao{n}&_count=5",
+    "has": "/fhir/Patient?_has:Observation:patient:code-value-quantity={c}${n}&_count=5",
+    "not": "/fhir/Patient?gender:not=male,female&_count=5",
+    "missing": "/fhir/Patient?birthdate:missing=true&_count=5",
+    "compartment": "/fhir/Patient/p{n}/Observation?_count=5",
 }
 
 
@@ -57,4 +65,4 @@ def _measure(kind: str, value: float, floor: float) -> Measure:
 
 def _filled(path: str, number: int) -> str:
     code = f"{1000 + number % 200}-{number % 9}"
-    return path.format(n=number, d=1 + number % 28, c=code).replace("|", "%7C")
+    return path.format(n=number, d=1 + number % 28, c=code).replace("|", "%7C").replace("$", "%24")
