@@ -75,6 +75,16 @@ async def his(world: World, tenant: Tenant, text: str = "") -> Channel:
     return await put(world, tenant, f'name = "his"\ndoor = "mllp"\n[acknowledge]\n{text}\n')
 
 
+async def arrived(world: World, tenant: Tenant, count: int) -> None:
+    """Wait until so many messages are kept: a silent answer does not tell."""
+    async with asyncio.timeout(20):
+        while True:
+            async with world.transaction(tenant) as tx:
+                if await tx.value("SELECT count(*) FROM message WHERE tenant_id = $1 AND direction = 'in'") >= count:
+                    return
+            await asyncio.sleep(0.02)
+
+
 TABLE = [
     # MSH-15, MSH-16, answers to a good message at once, after the work; to a refused one
     ("", "", ["AA"], ["AA"], ["AR"]),
@@ -105,6 +115,7 @@ async def test_table_of_modes(
     async with calling(world, await his(world, tenant)) as (caller, debts):
         caller.send(asking(GOOD, accept, application))
         assert await caller.hear(len(at_once)) == at_once
+        await arrived(world, tenant, 1)
         await work_all(world, tenant)
         await debts.pay()
         assert await caller.hear(len(worked)) == worked
@@ -161,10 +172,12 @@ async def test_answer_after_the_processing(world: World, tenant: Tenant) -> None
         caller.send(failing().encode())
         caller.send(GOOD.encode())
         assert await caller.hear(0) == []
+        await arrived(world, tenant, 1)
         await work_all(world, tenant)
         await debts.pay()
         assert await caller.hear(1) == ["AE"], "one after the other"
-        await asyncio.sleep(0.4)
+        await arrived(world, tenant, 2)
+        await asyncio.sleep(0.6)
         await debts.pay()
         assert await caller.hear(2) == ["AE", "AA"], "a bounded wait"
         caller.send(GOOD.encode())
@@ -194,6 +207,7 @@ async def test_kept_for_pick_up(world: World, tenant: Tenant, monkeypatch: pytes
     async with calling(world, await his(world, tenant)) as (caller, _):
         caller.send(asking(GOOD, "NE", "SU"))
         assert await caller.hear(0) == []
+        await arrived(world, tenant, 1)
     await work_all(world, tenant)
     await owed.sweep(world, ())
     to = await channel(world, tenant, "his")
