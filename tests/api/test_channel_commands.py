@@ -19,7 +19,7 @@ from hub.exchange.channels import channels_of
 from hub.seed import demo_tenant
 from hub.world import opened
 
-TOML = 'name = "his"\ndoor = "mllp"\nport = 4711\n'
+TOML = 'name = "his"\ndoor = "mllp"\n'
 Run = Any
 
 
@@ -38,7 +38,7 @@ async def fill(settings: Any, slug: str) -> None:
         own = await put(world, tenant, TOML)
         await partner(world, tenant, "dw", 1)
         sent = [adt("A01", "M1", "V1", "20261122080000"), adt("A08", "M2", "V2", "20261122080100")]
-        await send(world, tenant, own, *sent, oru("M1", "1", "F", "90", "20261122100000"))
+        await send(world, tenant, own, *sent, oru("M1", "1", "F", "90.4321", "20261122100000"))
 
 
 @pytest.fixture
@@ -121,7 +121,9 @@ def test_comparing_a_version_over_what_was_received(run: Run, slug: str, cluster
     places = {(x["what"], x["path"], x["kind"]): x for x in lines}
     assert places["message", "status", "changed"]["count"] == 1
     assert places["Observation", "", "removed"]["count"] == 1
-    assert "90" not in json.dumps([x["examples"] for x in lines if x["what"] == "Observation"]), "values are masked"
+    assert "90.4321" not in json.dumps([x["examples"] for x in lines if x["what"] == "Observation"]), (
+        "values are masked"
+    )
     shown = run("compare", "his", "--against", str(file), "--since", "1d", "--limit", "1", "--show-values")[1]
     assert "RECEIVED → FILTERED" in shown
     assert run("compare", "his", "--against", "1", "--since", "2099-01-01")[0] == 0

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from channel_feed import put
 from fastapi import FastAPI
 
 from hub.world import Tenant, World
@@ -83,12 +84,15 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/health/live"): "no tenant",
     ("GET", "/health/ready"): "no tenant",
     ("POST", "/hl7"): [{"path": "/hl7", "content": b"MSH|^~\\&|A|A|B|B|20260101||ADT^A01|1|P|2.5\r", "compare": False}],
+    ("POST", "/hl7/{channel}"): [{"path": "/hl7/{id}", "content": b"MSH|^~\\&|A|A|B|B|20260101||ADT^A01|1|P|2.5\r"}],
+    ("GET", "/hl7/{channel}/answers"): [{"path": "/hl7/{id}/answers"}],
 }  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 # Routes of other surfaces prove their isolation where their records are made: the file must name a second tenant.
 ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/console", "tests/api/test_console.py"),
     ("/api/v1/tiss", "tests/api/test_tiss_routes.py"),
+    ("/api/v1/channels", "tests/api/test_channels.py"),
 )
 DOCUMENTS = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
 # Routes that answer without a token, and why that shows nothing of a tenant.
@@ -174,6 +178,7 @@ async def test_the_other_tenants_record_is_as_if_it_never_was(
         "subject": {"reference": "Patient/secret-b"},
     }
     await theirs.post("/fhir/Observation", json=observation)
+    await put(world, other_tenant, 'name = "secret-b"\ndoor = "http"\n')
     answers = []
     for identity in ("secret-b", "never-was"):
         given = filled({k: v for k, v in case.items() if k not in ("status", "compare")}, identity)
