@@ -31,7 +31,19 @@ log = logging.getLogger("ponte.inbound")
 LANES_AT_ONCE = 64
 PER_LANE = 20
 GROUP_ATTEMPTS = 3
+MOST_BYTES = 64 * 1024 * 1024
+"""How much of waiting messages a worker takes into memory at once."""
 Channels = dict[tuple[UUID, int | None], Channel]
+
+
+_WAITING = """
+SELECT * FROM (
+ SELECT m.id, m.lane_id, m.seq, m.channel_id, m.channel_version, m.content, m.problems, m.type,
+  sum(octet_length(m.content)) OVER (ORDER BY m.seq) AS bytes, row_number() OVER (ORDER BY m.seq) AS place
+ FROM unnest($2::bigint[]) AS x(lane) CROSS JOIN LATERAL (SELECT * FROM message
+  WHERE tenant_id = $1 AND lane_id = x.lane AND status = 'RECEIVED' ORDER BY seq LIMIT $3) m) w
+WHERE w.bytes <= $4 OR w.place = 1 ORDER BY w.seq
+"""
 
 
 @dataclass(slots=True)
@@ -100,14 +112,8 @@ async def work(world: World, tenant: Tenant) -> int:
 
 
 async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[Work]]:
-    rows = await tx.rows(
-        "SELECT m.id, m.lane_id, m.seq, m.channel_id, m.channel_version, m.content, m.problems, m.type "
-        "FROM unnest($2::bigint[]) AS x(lane) CROSS JOIN LATERAL (SELECT * FROM message "
-        "WHERE tenant_id = $1 AND lane_id = x.lane AND status = 'RECEIVED' "
-        "ORDER BY seq LIMIT $3) m ORDER BY m.seq",
-        [held.lane_id for held in leases],
-        PER_LANE,
-    )
+    """The messages of each lane, as many as MOST_BYTES hold; one at least, so that the largest has its turn."""
+    rows = await tx.rows(_WAITING, [held.lane_id for held in leases], PER_LANE, MOST_BYTES)
     by_lane = {held.lane_id: held for held in leases}
     waiting: dict[int, list[Work]] = defaultdict(list)
     for row in rows:
