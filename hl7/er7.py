@@ -180,7 +180,7 @@ class Message:
         if self._type is None:
             code, event = self.header.text(9), self.header.text(9, 2)
             if not event and code not in ("ACK", ""):
-                event = self.text("EVN", 1)
+                event = self.text("EVN", 1) or _ONLY_EVENT.get(code, "")
             self._type = f"{code}^{event}" if event else code
         return self._type
 
