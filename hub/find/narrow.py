@@ -14,7 +14,7 @@ from typing import Any
 from canonical.problem import Problem
 from fhir import shapes
 from fhir.parameters import SHAPE
-from fhir.query import BadQuery, Chain, Clause, Condition, Has
+from fhir.query import BadQuery, Chain, Clause, Condition, Has, Inside
 from fhir.values import Concepts, Token, Value
 from hub.find import terms
 from hub.find.criteria import Among, Found, Pointing, Shaped, is_negative, rids
@@ -72,7 +72,7 @@ def names_one(condition: Found) -> bool:
     if isinstance(condition, Chain):
         far = [inner for _, inner in condition.targets]
         return len(far) <= 2 and all(names_one(inner) and getattr(inner, "kind", "") != "reference" for inner in far)
-    if isinstance(condition, Among):
+    if isinstance(condition, Among | Inside):
         return True
     if not isinstance(condition, Clause) or condition.form != "match":
         return False
