@@ -203,7 +203,7 @@ def _walk(statement: Statement, query: Query, each: Narrowed, place: tuple[list[
         f"AND {_keys(statement, each.type_name, field.code, 'o')} "
         f"AND ({others}, o.key, o.position) {before} ({own}, t.key, t.position))"
     )
-    where += tests_sql(statement, each.conditions, "t.rid", each.wide)
+    where += tests_sql(statement, each.conditions, "t.rid", frozenset(each.conditions))
     if place is not None:
         values = ", ".join(statement.argument(value) for value in place[0][0])
         where.append(f"({own}, t.rid) {mark} ({values}, {statement.argument(place[1])})")
