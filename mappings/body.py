@@ -86,6 +86,14 @@ def required(type_name: str) -> tuple[tuple[str, ...], ...]:
     return tuple(needed)
 
 
+def element_type(found: Type, name: str) -> Type | None:
+    """The type of the element `name` of `found`, also of one type of a choice; None for what R4 does not have."""
+    try:
+        return _element(found, name, name)[1]
+    except LookupError:
+        return None
+
+
 def _element(found: Type, name: str, path: str) -> tuple[bool, Type | None]:
     bare = name.removeprefix("_")
     if element := found.elements.get(bare):

@@ -23,6 +23,7 @@ from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.convert.text import parse_dtm
 from mappings.grouping import Grouper, Occurrence
+from mappings.nested import drop_incomplete
 from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, program
 from mappings.site import PLAIN, Site
@@ -333,6 +334,9 @@ def _finish(work: _Work) -> None:
         survivor = parents.get(plan.merge_into)
         draft.merge_into = survivor.local if survivor else ""
     draft.sources = tuple(f"{s.name}#{s.index}" for s in work.occurrence.segments())
+    for path in drop_incomplete(draft.body, draft.initial, plan):
+        problem = Problem("structure.part", _place(work.occurrence), args=(("target", f"{draft.type}.{path}"),))
+        work.context.problems.append(problem)
 
 
 def _complete(work: _Work) -> bool:
