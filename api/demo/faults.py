@@ -201,7 +201,7 @@ FAULTS: tuple[Fault, ...] = (
         "PV1", lambda s: s + "\rZHD|1|uso interno", _noted("structure.segment-unmapped"), "a segment nobody knows"
     ),
     _segment_fault("PID", _field(3, ""), _bad("structure.required"), "no patient number"),
-    _header_fault(9, "BAR^P01^BAR_P01", _rejected("type.unmapped"), "a type without mapping"),
+    _header_fault(9, "CRM^C01^CRM_C01", _rejected("type.unmapped"), "a type without mapping"),
     _header_fault(10, "", _bad("structure.required"), "no control id"),
     _header_fault(12, "3.0", _rejected("version.unsupported"), "version 3.0"),
     _header_fault(11, "X", _rejected("processing.unknown"), "unknown processing id"),
