@@ -9,7 +9,7 @@ from typing import Any
 
 from canonical.errors import Misconfigured
 from hub.billing.profiles import PayerProfile
-from hub.guard import secrets
+from hub.guard import secrets, vault
 from hub.settings import Settings
 from hub.store.database import Transaction
 
@@ -24,16 +24,7 @@ async def keep(
     expires_at: datetime.datetime | None = None,
 ) -> None:
     """Seal and store a secret under `name`, replacing an earlier one."""
-    sealed = secrets.seal(settings, json.dumps(content).encode(), f"credential/{name}")
-    await tx.run(
-        "INSERT INTO credential (tenant_id, name, kind, sealed, expires_at) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (tenant_id, name) DO UPDATE SET kind = excluded.kind, sealed = excluded.sealed, "
-        "expires_at = excluded.expires_at, updated_at = now()",
-        name,
-        kind,
-        sealed,
-        expires_at,
-    )
+    await vault.put(tx, settings, name, content, kind=kind, expires_at=expires_at)
 
 
 async def reveal(tx: Transaction, settings: Settings, name: str) -> dict[str, Any] | None:
