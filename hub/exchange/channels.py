@@ -6,7 +6,7 @@ A message belongs to the version of its channel it was received under, whatever 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,7 @@ from uuid import UUID
 from hub.channels import reading
 from hub.channels.document import Document
 from hub.channels.reading import Faulty
-from hub.store.database import Row
+from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.site import Site
 
@@ -42,9 +42,10 @@ class Channel:
     @property
     def site(self) -> Site:
         """What the channel changes in the mapping."""
-        return _site(self.document.overlay, tuple(self.document.plans.items()), tuple(self.document.segments.items()))
+        return site_of(self.document)
 
 
+At = tuple[UUID, int | None]
 _COLUMNS = "c.id, c.name, c.door, c.version, c.settings"
 
 
@@ -65,34 +66,42 @@ async def all_channels(world: World) -> list[Channel]:
     return [channel for identity, own in by_tenant.items() for channel in _readable(own, tenants[identity])]
 
 
-async def channels_at(
-    world: World, tenant: Tenant, wanted: Iterable[tuple[UUID, int | None]]
-) -> dict[tuple[UUID, int | None], Channel]:
+async def channels_at(world: World, tenant: Tenant, wanted: Iterable[At]) -> dict[At, Channel]:
     """Channels at the versions messages were received under (None: the active one), active or not."""
+    async with world.transaction(tenant) as tx:
+        rows = await _rows_at(tx, wanted)
+    return {at: found[0] for at, own in rows.items() if (found := _readable(own, tenant))}
+
+
+async def documents_at(tx: Transaction, wanted: Iterable[At]) -> dict[At, Document]:
+    """The documents of channels at the versions messages were received under, for work inside a transaction."""
+    rows = await _rows_at(tx, wanted)
+    return {at: found[0] for at, own in rows.items() if (found := list(_documents(own)))}
+
+
+async def _rows_at(tx: Transaction, wanted: Iterable[At]) -> dict[At, list[Row]]:
+    """For each channel and version its row, and after it the present one, which serves where no other is kept."""
     pairs = {(identity, version) for identity, version in wanted if identity is not None}
     if not pairs:
         return {}
-    async with world.transaction(tenant) as tx:
-        rows = await tx.rows(
-            f"SELECT {_COLUMNS} FROM channel c WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[])",
-            [identity for identity, _ in pairs],
-        )
-        now = {channel.id: channel for channel in _readable(rows, tenant)}
-        old = [(i, v) for i, v in pairs if i in now and v not in (None, now[i].version)]
-        rows = await tx.rows(
-            "SELECT v.channel_id AS id, c.name, v.door, v.version, v.settings FROM channel_version v "
-            "JOIN channel c ON c.tenant_id = $1 AND c.id = v.channel_id "
-            "JOIN unnest($2::uuid[], $3::bigint[]) AS x(id, version) ON x.id = v.channel_id AND x.version = v.version "
-            "WHERE v.tenant_id = $1",
-            [identity for identity, _ in old],
-            [version for _, version in old],
-        )
-    then = {(channel.id, channel.version): channel for channel in _readable(rows, tenant)}
-    found: dict[tuple[UUID, int | None], Channel] = {}
-    for identity, version in pairs:
-        if identity in now:
-            found[identity, version] = then.get((identity, version or 0), now[identity])
-    return found
+    rows = await tx.rows(
+        f"SELECT {_COLUMNS} FROM channel c WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[])",
+        [identity for identity, _ in pairs],
+    )
+    now = {row["id"]: row for row in rows}
+    old = [(i, v) for i, v in pairs if i in now and v not in (None, now[i]["version"])]
+    rows = await tx.rows(
+        "SELECT v.channel_id AS id, c.name, v.door, v.version, v.settings FROM channel_version v "
+        "JOIN channel c ON c.tenant_id = $1 AND c.id = v.channel_id "
+        "JOIN unnest($2::uuid[], $3::bigint[]) AS x(id, version) ON x.id = v.channel_id AND x.version = v.version "
+        "WHERE v.tenant_id = $1",
+        [identity for identity, _ in old],
+        [version for _, version in old],
+    )
+    then = {(row["id"], row["version"]): row for row in rows}
+    return {
+        (i, v): [then[i, v], now[i]] if v is not None and (i, v) in then else [now[i]] for i, v in pairs if i in now
+    }
 
 
 def _readable(rows: Iterable[Row], tenant: Tenant) -> list[Channel]:
@@ -104,6 +113,15 @@ def _readable(rows: Iterable[Row], tenant: Tenant) -> list[Channel]:
         except Faulty as error:
             log.error("channel %s, version %s: %s", row["name"], row["version"], error.faults[0].key)
     return found
+
+
+def _documents(rows: Iterable[Row]) -> Iterator[Document]:
+    """The documents of rows, but for those that no longer read."""
+    for row in rows:
+        try:
+            yield _document(row["name"], row["door"], row["settings"])
+        except Faulty as error:
+            log.error("channel %s, version %s: %s", row["name"], row["version"], error.faults[0].key)
 
 
 def channel_from(row: Row | dict[str, Any], tenant: Tenant) -> Channel:
@@ -125,6 +143,11 @@ def channel_from(row: Row | dict[str, Any], tenant: Tenant) -> Channel:
 @lru_cache(maxsize=4096)
 def _document(name: str, door: str, settings: str) -> Document:
     return reading.stored(name, door, settings)
+
+
+def site_of(document: Document) -> Site:
+    """What a channel's document changes in the mapping."""
+    return _site(document.overlay, tuple(document.plans.items()), tuple(document.segments.items()))
 
 
 @lru_cache(maxsize=4096)

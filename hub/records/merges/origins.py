@@ -8,6 +8,8 @@ from uuid import UUID
 
 from hl7 import er7
 from hl7.er7 import Message
+from hub.channels.document import Document
+from hub.exchange.channels import documents_at, site_of
 from hub.store.database import Transaction
 from mappings.engine import translate
 
@@ -19,7 +21,11 @@ _FIRST = (
     "JOIN unnest($2::text[], $3::text[]) AS x(type, id) ON v.type = x.type AND v.id = x.id "
     "WHERE v.tenant_id = $1 AND v.version = 1 AND v.message_id IS NOT NULL"
 )
-_CONTENTS = "SELECT id, content FROM message WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND format = 'hl7'"
+_CONTENTS = (
+    "SELECT id, content, channel_id, channel_version FROM message "
+    "WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND format = 'hl7'"
+)
+_PLAIN = Document(name="none", door="mllp")
 
 
 async def named_in_messages(
@@ -41,12 +47,15 @@ async def named_in_messages(
 
 
 async def _patients_of(tx: Transaction, messages: list[UUID]) -> dict[UUID, frozenset[Name]]:
-    """The numbers by which each message names patients."""
+    """The numbers by which each message names patients, read as the channel it came by said then."""
     found: dict[UUID, frozenset[Name]] = {}
-    for row in await tx.rows(_CONTENTS, messages) if messages else ():
-        message = er7.read(bytes(row["content"]))
+    rows = await tx.rows(_CONTENTS, messages) if messages else []
+    documents = await documents_at(tx, {(row["channel_id"], row["channel_version"]) for row in rows})
+    for row in rows:
+        said = documents.get((row["channel_id"], row["channel_version"]), _PLAIN)
+        message = er7.read(bytes(row["content"]), fixed_charset=said.charset, fallback_charset=said.fallback)
         if isinstance(message, Message):
-            drafts = translate(message, zone="UTC").drafts
+            drafts = translate(message, zone="UTC", site=site_of(said)).drafts
             keys = (key for draft in drafts if draft.type == "Patient" for key in draft.keys)
             found[row["id"]] = frozenset((key.system, key.value) for key in keys)
     return found
