@@ -50,7 +50,10 @@ class Board:
         return [listener for _, listener in self._open.values()]
 
     async def start(self) -> None:
-        """Open what the channels say now; raises Misconfigured when a port cannot be opened."""
+        """Open what the channels say now; raises Misconfigured when the hub's own port cannot be opened.
+
+        A port that one channel names keeps nobody else's doors closed: it is told, and tried again at every look.
+        """
         await self._look(strict=True)
 
     async def follow(self, stop: asyncio.Event) -> None:
@@ -119,7 +122,7 @@ class Board:
                 log.error("channel %s: port %s stays closed: %s", channel.name, place.port, error.text)
             return
         except OSError as error:
-            if strict:
+            if strict and place.port == self._world.settings.mllp_port:
                 raise Misconfigured(f"channel {channel.name}: port {place.port}: {error.strerror}") from None
             if place not in self._refused:
                 self._refused.add(place)

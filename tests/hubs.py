@@ -60,7 +60,7 @@ def command(data: Path | None, *options: str) -> list[str]:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PONTE_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "PONTE_HOME": str(home), **more}
+    return {**kept, "PYTHONPATH": str(ROOT), "PONTE_HOME": str(home), "PONTE_WORKERS": "1", **more}
 
 
 @contextlib.contextmanager

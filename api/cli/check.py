@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from api.cli import output
+from api.cli.test import side_by_side
 
 _BIN = Path(sys.executable).parent
 
@@ -31,7 +32,7 @@ def run(given: argparse.Namespace) -> int:
         "contracts": ["lint-imports", "--no-cache"],
     }
     failed = [name for name, command in steps.items() if not _step(name, command)]
-    if not given.quick and not _step("tests", ["pytest", "-q"]):
+    if not given.quick and not _step("tests", ["pytest", "-q", *side_by_side(())]):
         failed.append("tests")
     output.say("check: " + (f"failed: {', '.join(failed)}" if failed else "all green"))
     return 1 if failed else 0

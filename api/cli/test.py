@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,4 +17,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """pytest's own exit code."""
-    return subprocess.run([sys.executable, "-X", "utf8", "-m", "pytest", *given.rest], check=False).returncode
+    command = [sys.executable, "-X", "utf8", "-m", "pytest", *side_by_side(given.rest), *given.rest]
+    return subprocess.run(command, check=False).returncode
+
+
+def side_by_side(words: Sequence[str]) -> list[str]:
+    """Options that run the whole suite in two processes, file by file, where there are two cores.
+
+    Each has a database and a Valkey of its own. A choice of tests, or any say of the user's in this, runs in one.
+    """
+    chosen = any(
+        not word.startswith("-") or word.startswith(("-n", "-k", "-p", "-x", "-s", "--accept")) for word in words
+    )
+    return [] if chosen or (os.cpu_count() or 1) < 2 else ["-n", "2", "--dist", "loadfile"]

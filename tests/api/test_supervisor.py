@@ -106,7 +106,7 @@ def test_kill_9_of_postgresql_resumes_alone(folder: Path) -> None:
 
 def test_kill_9_of_a_door_a_worker_and_valkey(folder: Path) -> None:
     data = folder / "hub"
-    with hubs.up(data) as hub:
+    with hubs.up(data, PONTE_WORKERS="2") as hub:
         before = set(hubs.processes_of(data))
         kinds = {
             word: [pid for pid in before if word in _arguments(pid)] for word in ("doors", "worker", "valkey.conf")
