@@ -128,6 +128,9 @@ async def test_scopes_decide(world: World, tenant: Tenant) -> None:
         assert (await client.get(f"{BASE}/guides")).status_code == 401
 
 
+NOBODY = "3f0d2c1e-52b0-4a3e-9d0a-7a1f6f3c9e10"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -137,14 +140,14 @@ async def test_scopes_decide(world: World, tenant: Tenant) -> None:
         ("GET", "/guides?after=abc", None, 404),
         ("GET", "/guides?limit=0", None, 400),
         ("GET", "/guides/not-an-id", None, 400),
-        ("GET", f"/guides/{uuid.uuid4()}", None, 404),
+        ("GET", f"/guides/{NOBODY}", None, 404),
         ("GET", "/reconciliation/999806/%00", None, 404),
         ("POST", "/batches/close", {"payer": "abc"}, 400),
         ("POST", "/batches/close", {"other": 1}, 400),
         ("POST", "/appeals", {"payer": "999806", "protocol": "1\x00"}, 400),
         ("POST", "/appeals", {"payer": "999806", "protocol": "1"}, 404),
-        ("POST", f"/submissions/{uuid.uuid4()}/protocol", {"protocol": "1"}, 404),
-        ("DELETE", f"/appeals/{uuid.uuid4()}", None, 404),
+        ("POST", f"/submissions/{NOBODY}/protocol", {"protocol": "1"}, 404),
+        ("DELETE", f"/appeals/{NOBODY}", None, 404),
     ],
 )
 async def test_bad_requests_get_clear_answers(
