@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import clusters
 import pytest
 import pytest_asyncio
 
 from hub.servers import postgres, valkey
-from hub.settings import Settings, prepare_folders
-from hub.store import migrate
+from hub.settings import Settings
 from hub.world import Tenant, World, opened
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,12 +34,8 @@ def data_root() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def cluster(data_root: Path) -> Iterator[tuple[Settings, postgres.Cluster]]:
     """A running, migrated cluster with settings that point to it."""
-    settings = Settings(data=data_root / "data", http_port=0, mllp_port=0)
-    prepare_folders(settings)
-    with postgres.running(settings, shared_buffers_mb=128) as running:
-        asyncio.run(migrate.make_roles(running, settings))
-        asyncio.run(migrate.upgrade(running.owner_url, running.application_url))
-        yield dataclasses.replace(settings, database_url=running.application_url), running
+    with clusters.own(data_root / "data") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ class _Work:
         parsed = message.read(raw)
         if isinstance(parsed, Problem):
             return parsed
-        if next(parsed.root.iter(f"{{{SIGNATURE}}}Signature"), None) is not None:
+        if next(parsed.root.iter(f"{{{SIGNATURE}}}*"), None) is not None:  # a service wraps it in a name of its own
             return Problem("repair.signed")
         return cls(parsed, parsed.version if parsed.version in installed() else "")
 

@@ -3,8 +3,6 @@ the values (PostgreSQL may plan a prepared statement either way), among rows of 
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import datetime
 import json
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import clusters
 import pytest
 import pytest_asyncio
 
@@ -21,10 +20,8 @@ from hub.find.narrow import Narrowed, narrowed
 from hub.find.search import needs_plan, page_sql
 from hub.find.statement import OneTrip, Statement
 from hub.records.index import key_of
-from hub.servers import postgres
 from hub.servers.postgres import Cluster
-from hub.settings import Settings, prepare_folders
-from hub.store import migrate
+from hub.settings import Settings
 from hub.store.database import _ASK
 from hub.store.schema.records import INDEX_TABLES
 from hub.world import Tenant, World
@@ -69,13 +66,9 @@ async def fill(world: World, tenant: Tenant) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(data_root: Path) -> Iterator[tuple[Settings, Cluster]]:
-    """A cluster of its own: plans follow the statistics, and hundreds of tiny tenants of other tests would bend them."""
-    settings = Settings(data=data_root / "plans", http_port=0, mllp_port=0)
-    prepare_folders(settings)
-    with postgres.running(settings, shared_buffers_mb=128) as running:
-        asyncio.run(migrate.make_roles(running, settings))
-        asyncio.run(migrate.upgrade(running.owner_url, running.application_url))
-        yield dataclasses.replace(settings, database_url=running.application_url), running
+    """Of its own: plans follow the statistics, and hundreds of tiny tenants of other tests would bend them."""
+    with clusters.own(data_root / "plans") as found:
+        yield found
 
 
 @pytest_asyncio.fixture(loop_scope="function")

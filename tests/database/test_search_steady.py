@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+import clusters
 import pytest
 
 from hub.find import narrow
@@ -32,6 +35,13 @@ SEARCHES = (
     "Observation?patient.family=rare", "Patient?_sort=family", "Patient?_sort=-birthdate", "Patient?family=rare&_sort=-birthdate",
     "Observation?value-quantity=7.5", "Patient?_list=l1", "Patient?gender:not=female", "Patient?telecom:missing=true&_sort=family",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cluster(data_root: Path) -> Iterator[tuple[Settings, Cluster]]:
+    """Of its own: pages read follow the statistics of all tenants together."""
+    with clusters.own(data_root / "steady") as found:
+        yield found
 
 
 def patient(number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from made import resource
+from made_records import resource
 
 from canonical.codes import MOTHER_EXTENSION
 from fhir.composites import stored_as

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from made import broken, resource
+from made_records import broken, resource
 
 from fhir import quick
 from fhir.definitions.table import resource_types

@@ -6,14 +6,18 @@ import asyncio
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import clusters
 import peers
 import pytest
 from test_lanes import lab, queue, start_worker
 
 from hub.exchange import lanes, outbox, partners
+from hub.servers.postgres import Cluster
+from hub.settings import Settings
 from hub.world import Tenant, World
 
 WAITING, LANES = 3000, 4
@@ -43,6 +47,13 @@ async def fill(world: World, tenant: Tenant) -> None:
             LANES,
             WAITING,
         )
+
+
+@pytest.fixture(scope="module")
+def cluster(data_root: Path) -> Iterator[tuple[Settings, Cluster]]:
+    """Of its own: a worker serves every tenant, and takes up what other tests left waiting."""
+    with clusters.own(data_root / "backlog") as found:
+        yield found
 
 
 def memory(process: subprocess.Popen[bytes]) -> int:

@@ -114,12 +114,12 @@ def test_links_follow_their_items() -> None:
     assert [node.text for node in parsed.root.iter("{*}itemVinculado")] == ["4"]
 
 
-def test_a_signed_message_is_not_touched() -> None:
+@pytest.mark.parametrize("signature", [b"<ds:Signature %s/>", b"<ans:Signature><ds:SignedInfo %s/></ans:Signature>"])
+def test_a_signed_message_is_not_touched(signature: bytes) -> None:
+    """Also one of a web service, where the wrapper of a signature has a name in the namespace of the ANS."""
     raw = clean.sadt_batch(1).replace(b"4711", b"4712")
-    signed = raw.replace(
-        b"</ans:mensagemTISS>",
-        b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"/></ans:mensagemTISS>',
-    )
+    made = signature % b'xmlns:ds="http://www.w3.org/2000/09/xmldsig#"'
+    signed = raw.replace(b"</ans:mensagemTISS>", made + b"</ans:mensagemTISS>")
     done = repair.repair(signed, tables=installed(), today=TODAY)
     assert isinstance(done, Problem) and done.code == "repair.signed"
     unreadable = repair.repair(b"<a", tables=installed())
