@@ -19,6 +19,8 @@ from adapters.transports.drop import DropTransport
 from adapters.transports.mllp import MllpTransport
 from adapters.transports.soap import SoapTransport
 from canonical.errors import Misconfigured
+from canonical.toml_lines import line_of, lines_of
+from tiss import agreed
 
 HERE = Path(__file__).resolve().parent
 KINDS = {"payers": "payer", "labs": "lab", "his": "subscriber"}
@@ -35,12 +37,14 @@ TRANSPORT_SETTINGS = {
     "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate", "trust"},
 }
 RETRY_SETTINGS = {"attempts": int, "first_s": (int, float), "most_s": (int, float), "then": str}
+PAYER_TABLES = ("billing", "provider", *agreed.TABLES)
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One partner profile. `business` holds the room's own tables (`[billing]`, `[orders]`), judged there."""
+    """One partner profile. `business` holds the room's own tables (`[billing]`, `[orders]`), judged there; a payer's
+    contract (`[contract]`, `[levels]`, `[until]`) is read strictly here."""
 
     name: str
     kind: str
@@ -94,7 +98,8 @@ def profile(name: str) -> Profile:
 
 def load(path: Path, kind: str) -> Profile:
     """One profile; raises ValueError for what is missing, unknown or of the wrong type."""
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    document = tomllib.loads(text)
     if not _NAME.match(path.stem):
         raise ValueError(f"{path.name}: the name must be lower-case letters, digits and underscores")
     texts = {key: document.pop(key, "") for key in ("title", "speaks", "ans", "plan", "signature")}
@@ -108,10 +113,20 @@ def load(path: Path, kind: str) -> Profile:
     tables = {key: document.pop(key, {}) for key in ("transport", "retry", "acknowledge", "secrets")}
     if loose := [key for key, value in document.items() if not isinstance(value, dict)]:
         raise ValueError(f"{path.name}: unknown key {', '.join(loose)}")
+    if kind == "payer":
+        check_payer(document, path.name, text)
     check_transport(tables["transport"], path.name)
     check_retry(tables["retry"], path.name)
     acknowledging.check(tables["acknowledge"], path.name)
     return Profile(name=path.stem, kind=kind, quirks=quirks, business=document, **texts, **tables)
+
+
+def check_payer(tables: Mapping[str, Any], place: str, text: str) -> None:
+    """Raise ValueError, with the line, for an unknown table or a key of the contract that cannot be read."""
+    lines = lines_of(text)
+    unknown = [(name, "is unknown") for name in tables if name not in PAYER_TABLES]
+    for key, wrong in (*unknown, *agreed.faults(tables)):
+        raise ValueError(f"{place}:{line_of(key, lines)}: {key} {wrong}")
 
 
 def check_transport(table: Mapping[str, Any], place: str) -> None:

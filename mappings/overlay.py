@@ -14,11 +14,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from canonical.toml_lines import line_of, lines_of
 from mappings.account import ignored
 from mappings.plan import Plan, RecordPlan, load_plan, plans
 from mappings.program import program
 from mappings.table import HERE, TableError, codes, overlay_folder, shown, table
-from mappings.toml_lines import line_of, lines_of
 
 FILE = "overlay.toml"
 _KNOWN = {"title": str, "ignored": dict, "records": list, "extend": list}

@@ -13,6 +13,7 @@ class Contract:
     """Empty fields and zeros ask for nothing. `hash_encoding` is `declared`, `iso-8859-1` or `utf-8`; `known_operator`
     accepts a registro ANS the register does not list; `tolerance_cents` lets an item total differ by rounding;
     `levels` overrides the severity of a finding by its code, and switches on those that are off by default;
+    `silent` are the codes nobody is told of;
     `until` tells to which day (ISO) the operator takes a version; `days` how old an item may be when it is sent;
     `largest_bytes` how large a file.
     """
@@ -26,3 +27,4 @@ class Contract:
     largest_bytes: int = 0
     until: Mapping[str, str] = field(default_factory=dict)
     levels: Mapping[str, Severity] = field(default_factory=dict)
+    silent: frozenset[str] = frozenset()

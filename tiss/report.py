@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -110,7 +111,7 @@ def examine(
         guides=facts.guides,
         total=facts.total,
         hash=facts.hash,
-        problems=tuple(leveled(problem, agreed) for problem in problems),
+        problems=told(problems, agreed),
     )
 
 
@@ -145,7 +146,7 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
     return instead, [Problem("header.version", where, args=(("known", known), ("used", instead)))]
 
 
-def leveled(problem: Problem, agreed: Contract) -> Problem:
-    """A finding with the severity the operator's contract gives it."""
-    level = agreed.levels.get(problem.code)
-    return problem if level is None else replace(problem, level=level)
+def told(problems: Iterable[Problem], agreed: Contract) -> tuple[Problem, ...]:
+    """Findings with the severities the operator's contract gives, without those it has switched off."""
+    heard = (p for p in problems if (dict(p.args).get("code") if p.code == "more" else p.code) not in agreed.silent)
+    return tuple(replace(p, level=agreed.levels[p.code]) if p.code in agreed.levels else p for p in heard)

@@ -23,7 +23,7 @@ from tiss.amounts import text as money
 from tiss.check import schema_problems
 from tiss.contract import Contract
 from tiss.message import LARGEST, Tiss, declared_encoding, declares_dtd, unreadable
-from tiss.report import Report, judged_by, leveled
+from tiss.report import Report, judged_by, told
 from tiss.rules import header, items, marked, payer, texts
 from tiss.rules.case import MOST, Findings, Given
 from tiss.rules.hashes import Hash
@@ -268,7 +268,7 @@ def _end(run: _Run, root: etree._Element, tap: _Tap) -> Report:
         guides=run.guides,
         total=money(run.cents),
         hash=Hash(stated=stated, computed=computed, encoding=run.encoding),
-        problems=tuple(leveled(problem, run.given.contract) for problem in run.all()),
+        problems=told(run.all(), run.given.contract),
     )
 
 

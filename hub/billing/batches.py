@@ -13,7 +13,7 @@ from canonical.identity import new_id
 from canonical.problem import Problem
 from hub.billing import checking, claims, guides, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, payers
-from hub.billing.sealing import seal
+from hub.billing.sealing import Sealed, seal
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.records.write import Origin
@@ -61,7 +61,10 @@ async def _close_payer(world: World, tenant: Tenant, payer_id: UUID) -> list[Clo
             profile.version,
             _AT_ONCE,
         )
-        return [await _close(world, tenant, tx, profile, part) for part in parts(rows, profile.guides_per_batch)]
+        closed: list[Closed] = []
+        for part in parts(rows, profile.guides_per_batch):
+            closed += await _close(world, tenant, tx, profile, part)
+        return closed
 
 
 def parts(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
@@ -74,11 +77,26 @@ def parts(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
             yield group[start : start + most]
 
 
-async def _close(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, rows: Sequence[Row]) -> Closed:
+async def _close(
+    world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, rows: Sequence[Row]
+) -> list[Closed]:
+    """One batch of these guides; halves of them where the payer takes no file as large (the number stays unused)."""
     number = await numbers.take(tx, profile.partner.id, "lote")
     element = plan(rows[0]["kind"]).guide
     body = {"numeroLote": str(number), "guiasTISS": {element: [json.loads(row["tree"]) for row in rows]}}
     sealed = await seal(world, tenant, tx, profile, (TRANSACTION, body))
+    if len(rows) > 1 and any(problem.code == "payer.size" and problem.blocks for problem in sealed.problems):
+        half = len(rows) // 2
+        first = await _close(world, tenant, tx, profile, rows[:half])
+        return [*first, *await _close(world, tenant, tx, profile, rows[half:])]
+    return [await _keep(world, tenant, tx, (profile, number, sealed), rows)]
+
+
+async def _keep(
+    world: World, tenant: Tenant, tx: Transaction, made: tuple[PayerProfile, int, Sealed], rows: Sequence[Row]
+) -> Closed:
+    """The batch as it was sealed, put into the outbox or kept as blocked."""
+    profile, number, sealed = made
     batch_id = new_id()
     status = BLOCKED if sealed.content is None else SENDING
     await tx.run(

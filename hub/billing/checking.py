@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from canonical.identity import bytes_number
@@ -13,22 +14,30 @@ from hub.billing.profiles import PayerProfile
 from schemas_xsd.catalogue import HERE
 from tiss import message, report, tables
 from tiss.contract import Contract
+from tiss.rules.case import Findings, Given
 from tiss.rules.header import operator_of
+from tiss.rules.payer import size
 
 _GUIDE = re.compile(r"/guiasTISS/[A-Za-z-]+(?:\[(\d+)\])?")
 
 
 def findings(raw: bytes, profile: PayerProfile, today: datetime.date) -> list[Problem]:
     """What is wrong with a message against schema, rules and what this payer agreed with the tenant."""
-    contract = Contract(version=profile.version, operator=profile.ans, known_operator=True)
-    return list(report.validate(raw, tables=tables.installed(), today=today, contract=contract).problems)
+    return list(report.validate(raw, tables=tables.installed(), today=today, contract=profile.contract).problems)
+
+
+def too_large(content: bytes, profile: PayerProfile) -> list[Problem]:
+    """What this payer says of the size of a file as it would go out, signature included."""
+    found = Findings(profile.contract.levels)
+    size(len(content), Given(version=profile.version, tables=None, today=None, contract=profile.contract), found)
+    return list(report.told(found.close(), profile.contract))
 
 
 def report_of(raw: bytes, profiles: Mapping[str, PayerProfile], today: datetime.date) -> report.Report:
     """The report on a file of any system; what its operator agreed with the tenant counts where it is one of ours."""
     found = message.read(raw)
     profile = None if isinstance(found, Problem) else profiles.get(operator_of(found))
-    contract = Contract(version=profile.version, known_operator=True) if profile else Contract()
+    contract = replace(profile.contract, operator="") if profile else Contract()
     return report.validate(raw, tables=tables.installed(), today=today, contract=contract)
 
 

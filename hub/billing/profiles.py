@@ -10,6 +10,8 @@ from typing import Any
 from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner, partner, partners_of
 from hub.store.database import Transaction
+from tiss import agreed
+from tiss.contract import Contract
 
 PROVIDER_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "CPF", "cnpj": "CNPJ"}
 CONTRACTED_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "cpfContratado", "cnpj": "cnpjContratado"}
@@ -24,6 +26,7 @@ class PayerProfile:
     `provider` is the tenant as this payer knows it (code, cpf, cnpj, cnes, name, state, cbo); `provider_key` says which
     of code, cpf and cnpj identifies it. `hashed_password`: the payer wants the MD5 of it. `resend` is `same-bytes` when
     the payer recognises a repeated batch, `hold` when a person must look after an unknown outcome.
+    `contract` is what this payer agreed beyond the standard.
     """
 
     partner: Partner
@@ -39,6 +42,7 @@ class PayerProfile:
     resend: str
     absence: str
     secrets: Mapping[str, str]
+    contract: Contract
 
     @property
     def ans(self) -> str:
@@ -74,6 +78,10 @@ def profile_of(found: Partner) -> PayerProfile:
     key = str(billing.get("provider_key", "code"))
     if key not in PROVIDER_KEYS:
         raise Misconfigured(f"payer {found.code}: provider_key must be code, cpf or cnpj")
+    try:
+        contract = agreed.contract(settings, version=version, operator=found.code)
+    except ValueError as error:
+        raise Misconfigured(f"payer {found.code}: {error}") from None
     return PayerProfile(
         partner=found,
         version=version,
@@ -88,6 +96,7 @@ def profile_of(found: Partner) -> PayerProfile:
         resend=str(billing.get("resend", "hold")),
         absence=str(billing.get("absence", "")),
         secrets={name: str(value) for name, value in settings.get("secrets", {}).items()},
+        contract=contract,
     )
 
 

@@ -42,6 +42,9 @@ async def seal(
         stated = hash_of(raw)
         problems = await asyncio.to_thread(checking.findings, raw, profile, mark.at.date())
         content = None if blocking(problems) else await signing.signed(world, tx, profile, raw)
+        if content is not None and content != raw and (grown := checking.too_large(content, profile)):
+            problems = [*(problem for problem in problems if problem.code != grown[0].code), *grown]
+            content = None if blocking(grown) else content
     except UnknownElement as error:
         content, problems = None, [Problem("guide.mapping", str(error))]
     except Misconfigured as error:

@@ -20,10 +20,10 @@ from zoneinfo import ZoneInfo
 
 from canonical.errors import Misconfigured, Refused
 from canonical.problem import Problem
+from canonical.toml_lines import line_of, lines_of
 from hl7 import charset
 from hub.channels.document import Destination, Document, Filter
 from hub.exchange import cron
-from mappings.toml_lines import line_of, lines_of
 
 _WORDS = {str: "string", int: "integer", float: "float", bool: "boolean"}
 _OPERATORS = ("equals", "among", "differs", "begins", "present")

@@ -50,6 +50,26 @@ def test_a_wrong_profile_names_file_and_key(tmp_path: Path, text: str, says: str
         registry.load(path, "lab")
 
 
+PAYER = 'title = "X"\nspeaks = "tiss 4.03.00"\n[transport]\nkind = "soap"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[levels]\n"sum.total" = "warning"\n"sum.nothing" = "error"\n', ":7: levels.sum.nothing is no code"),
+        ('[levels]\n"sum.total" = "loud"\n', ":6: levels.sum.total must be one of"),
+        ("[contract]\ndays = 60\nlargest = 1\n", ":7: contract.largest is unknown"),
+        ('[until]\n"4.02.00" = "soon"\n', ":6: until.4.02.00 must be a day"),
+        ("[contrato]\ndays = 60\n", ":5: contrato is unknown"),
+    ],
+)
+def test_a_wrong_contract_of_a_payer_names_file_line_and_key(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "exemplo.toml"
+    path.write_text(PAYER + text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"exemplo.toml{says}"):
+        registry.load(path, "payer")
+
+
 def test_own_settings_lie_over_the_profile() -> None:
     settings = merged("demo_lab", {"transport": {"port": 99}, "allow_private": True})
     assert settings["transport"]["port"] == 99 and settings["transport"]["kind"] == "mllp"

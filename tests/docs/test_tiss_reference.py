@@ -9,6 +9,7 @@ from test_reference import compare
 
 from canonical.problem import catalogue
 from tiss import offers, transactions
+from tiss.agreed import ENCODINGS
 from tiss.rules.case import FOLDER, rules
 from tiss.rules.layout import sections
 
@@ -64,6 +65,23 @@ def test_rules(accept: bool) -> None:
         places = ", ".join(sorted(where.get(code, set()) | set(rule.kinds))) or "the message"
         lines.append(f"| `{code}` | {places} | {rule.severity} | {rule.glosa} | {kind} | {rule.source} |")
     lines += [
+        "",
+        "## Per payer",
+        "",
+        "Tables of a payer's profile (`adapters/payers/*.toml`); a tenant's own partner settings lie over them key by key. A key,",
+        "code or version that does not exist is an error: in a profile at the start, with its line; in a tenant's settings that",
+        "payer is left out until it is mended, and the log names the key.",
+        "",
+        "| key | value | effect |",
+        "| --- | --- | --- |",
+        "| `contract.days` | days | an item done longer ago than this when it is sent: `payer.late` |",
+        "| `contract.largest_bytes` | bytes | the largest file, signature included: a larger batch is closed as halves; one guide"
+        " beyond it: `payer.size` |",
+        "| `contract.tolerance_cents` | cents | how far an item's total may be off by rounding |",
+        f"| `contract.hash_encoding` | {', '.join(f'`{name}`' for name in ENCODINGS)} | the encoding this payer hashes in |",
+        '| `levels."code"` | `error`, `warning`, `information`, `off` | what a rule above is for this payer: `error` blocks,'
+        " `off` is not told |",
+        '| `until."version"` | day, as text `YYYY-MM-DD` | the last day this payer takes the version: `header.version-expired` |',
         "",
         "## Sections",
         "",
