@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from api import failures
 from api.console import routes as console
-from api.routes import channels, fhir, health, hl7, oauth, tiss
+from api.routes import channels, fhir, health, hl7, oauth, tiss, tiss_files
 from api.state import State
 from hub.exchange.keep import Keeper
 from hub.guard.reading import ReadAudit
@@ -29,7 +29,15 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
     app = FastAPI(title="Ponte", version="0.1.0", docs_url="/docs", redoc_url=None, lifespan=life)
     app.state.ponte = state
     failures.install(app)
-    for router in (health.router, oauth.router, hl7.router, channels.router, tiss.router, console.router):
+    for router in (
+        health.router,
+        oauth.router,
+        hl7.router,
+        channels.router,
+        tiss_files.router,
+        tiss.router,
+        console.router,
+    ):
         app.include_router(router)
     fhir.install(app)
     return app

@@ -11,9 +11,10 @@ import copy
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import IO
+from typing import Protocol
 
 from lxml import etree
 
@@ -41,6 +42,16 @@ _GUIDE = re.compile(r"(/guiasTISS/[A-Za-z-]+)(?:\[(\d+)\])?")
 _HEAD = 1024 * 1024
 
 
+class Readable(Protocol):
+    """What is needed of a file: to read on, and to go back to the start once."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes; none at the end."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a place."""
+
+
 class _TooLarge(Exception):
     """More was read without the end of a guide than may be held at once."""
 
@@ -48,7 +59,7 @@ class _TooLarge(Exception):
 class _Tap:
     """Reads a file for the parser; looks at every byte on the way and stops what cannot be let go."""
 
-    def __init__(self, file: IO[bytes], latin: bool) -> None:
+    def __init__(self, file: Readable, latin: bool) -> None:
         self._file, self._latin = file, latin
         self.held = self.size = 0
         self.lies = self._high = False
@@ -121,10 +132,17 @@ class _Run:
 
 
 def validate(
-    file: IO[bytes], *, tables: Tables | None, today: date | None = None, contract: Contract | None = None
+    file: Readable,
+    *,
+    tables: Tables | None,
+    today: date | None = None,
+    contract_of: Callable[[Tiss], Contract] = lambda envelope: Contract(),
 ) -> Report:
-    """The report on a large batch file; raises Misconfigured as `report.validate` does."""
-    agreed = contract or Contract()
+    """The report on a large batch file; raises Misconfigured as `report.validate` does.
+
+    `file` is read once from its start to its end after a look at the first MB. `contract_of` is asked once, with what
+    stands around the guides.
+    """
     head = file.read(_HEAD)
     file.seek(0)
     if declares_dtd(head):
@@ -138,7 +156,9 @@ def validate(
         for _, guide in parser:
             tap.held = 0
             if run is None:
-                run = _begin(guide, encoding, Given(version="", tables=tables, today=today, contract=agreed))
+                run = _begin(
+                    guide, encoding, Given(version="", tables=tables, today=today, contract=Contract()), contract_of
+                )
             guides.append(guide)
             if len(guides) > AT_ONCE:
                 _some(run, guides[:-1])
@@ -154,7 +174,7 @@ def validate(
     return _end(run, parser.root, tap)
 
 
-def _begin(guide: etree._Element, encoding: str, given: Given) -> _Run:
+def _begin(guide: etree._Element, encoding: str, given: Given, contract_of: Callable[[Tiss], Contract]) -> _Run:
     """The envelope of a message whose first guide has just been read: all that stands around the guides."""
     root = copy.deepcopy(guide.getroottree().getroot())
     box = next(root.iter(f"{_NS}guiasTISS"))
@@ -165,6 +185,7 @@ def _begin(guide: etree._Element, encoding: str, given: Given) -> _Run:
     holder = root if service else etree.SubElement(root, f"{_NS}epilogo")
     etree.SubElement(holder, epilogo.HASH).text = "0" * 32
     envelope = Tiss(root, encoding, service)
+    given = replace(given, contract=contract_of(envelope))
     version, problems = judged_by(envelope, given.contract)
     registered = items.day(envelope.text("cabecalho/identificacaoTransacao/dataRegistroTransacao"))
     before = epilogo.leaf_text(root)

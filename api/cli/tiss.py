@@ -85,7 +85,7 @@ def _report(content: bytes | Path | Problem, contract: Contract, name: str = "")
         return Report(readable=False, problems=(content,))
     if isinstance(content, Path):
         with content.open("rb") as file:
-            return stream.validate(file, tables=installed(), today=_today(), contract=contract)
+            return stream.validate(file, tables=installed(), today=_today(), contract_of=lambda _: contract)
     return validate(content, tables=installed(), today=_today(), contract=contract, name=name)
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api.failures import Rejected
+from api.routes.tiss_files import bounded
 from api.state import Caller, CallerDep, State, StateDep
-from canonical.problem import Problem
 from fhir import jsontext
-from hub.billing import appeals, batches, charges, checking, guides, intake, listing, submissions, writing
+from hub.billing import appeals, batches, charges, guides, intake, listing, submissions, writing
 from hub.billing.profiles import payers
 from hub.records.write import Origin
-from tiss import files, report
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
-LARGEST_UPLOAD = 64 * 1024 * 1024
 _RESERVED = frozenset(("after", "limit"))
 
 
@@ -71,63 +67,11 @@ def _by(state: State, caller: Caller) -> Origin:
     return writing.origin(state.world, caller.tenant, caller.identity.subject)
 
 
-async def _bounded(request: Request) -> bytes:
-    """The body, given up beyond LARGEST_UPLOAD."""
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > LARGEST_UPLOAD:
-            limit = f"{LARGEST_UPLOAD // 1024 // 1024} MB"
-            raise Rejected(413, [Problem("failure.too-large", args=(("limit", limit),))])
-    return bytes(received)
-
-
-_REPORT = {
-    "files": [
-        {
-            "file": "lote.xml",
-            "version": "4.03.00",
-            "transaction": "ENVIO_LOTE_GUIAS",
-            "ok": False,
-            "guides": 1,
-            "total": "25.41",
-            "hash": {"stated": "…", "computed": "…", "encoding": "iso-8859-1"},
-            "problems": [{"code": "sum.total", "severity": "error", "where": "/…", "text": "…", "remedy": "…"}],
-        }
-    ]
-}
-
-
-@router.post("/files", responses=_example(_REPORT))
-async def check_file(request: Request, state: StateDep, caller: CallerDep, name: str = "lote.xml") -> Response:
-    """Findings of a TISS file (or each XML of a ZIP) made by any system. Nothing is stored or sent."""
-    _reader(caller)
-    raw = await _bounded(request)
-    today = state.world.now().astimezone(ZoneInfo(caller.tenant.zone)).date()
-    async with state.world.transaction(caller.tenant) as tx:
-        agreed = {profile.ans: profile for profile in await payers(tx)}
-
-    def work() -> list[dict[str, Any]]:
-        shown = name[:120]
-        zipped = raw.startswith(b"PK\x03\x04")
-        members = files.members(shown, raw) if zipped else iter([(shown, raw)])
-        return [
-            (
-                report.Report(readable=False, problems=(content,))
-                if isinstance(content, Problem)
-                else checking.report_of(content, agreed, today)
-            ).as_json(member)
-            for member, content in members
-        ]
-
-    return _json({"files": await asyncio.to_thread(work)})
-
-
 @router.post("/statements", status_code=201)
 async def take_statement(request: Request, state: StateDep, caller: CallerDep) -> Response:
     """Take in a demonstrativo de análise as a file, of either form; the same content again changes nothing."""
     _writer(caller)
-    taken = await intake.take_file(state.world, caller.tenant, await _bounded(request), caller.identity.subject)
+    taken = await intake.take_file(state.world, caller.tenant, await bounded(request), caller.identity.subject)
     if taken.problems:
         raise Rejected(422, taken.problems)
     return _json({"message": str(taken.message_id), "protocols": taken.protocols, "new": taken.fresh}, 201)

@@ -12,12 +12,13 @@ from canonical.identity import bytes_number
 from canonical.problem import Problem
 from hub.billing.profiles import PayerProfile
 from schemas_xsd.catalogue import HERE
-from tiss import message, report, tables
+from tiss import message, repair, report, stream, tables
 from tiss.contract import Contract
 from tiss.rules.case import Findings, Given
 from tiss.rules.header import operator_of
 from tiss.rules.payer import size
 
+Profiles = Mapping[str, PayerProfile]
 _GUIDE = re.compile(r"/guiasTISS/[A-Za-z-]+(?:\[(\d+)\])?")
 
 
@@ -33,12 +34,33 @@ def too_large(content: bytes, profile: PayerProfile) -> list[Problem]:
     return list(report.told(found.close(), profile.contract))
 
 
-def report_of(raw: bytes, profiles: Mapping[str, PayerProfile], today: datetime.date) -> report.Report:
+def report_of(raw: bytes, profiles: Profiles, today: datetime.date) -> report.Report:
     """The report on a file of any system; what its operator agreed with the tenant counts where it is one of ours."""
+    return report.validate(raw, tables=tables.installed(), today=today, contract=_agreed(raw, profiles))
+
+
+def report_of_large(file: stream.Readable, profiles: Profiles, today: datetime.date) -> report.Report:
+    """The same of a batch file too large to be held, read once from start to end."""
+    return stream.validate(
+        file,
+        tables=tables.installed(),
+        today=today,
+        contract_of=lambda envelope: _contract(profiles.get(operator_of(envelope))),
+    )
+
+
+def repaired(raw: bytes, profiles: Profiles, today: datetime.date) -> repair.Repaired | Problem:
+    """A file of any system with every safe repair; a Problem when it cannot be read, or is signed."""
+    return repair.repair(raw, tables=tables.installed(), today=today, contract=_agreed(raw, profiles))
+
+
+def _agreed(raw: bytes, profiles: Profiles) -> Contract:
     found = message.read(raw)
-    profile = None if isinstance(found, Problem) else profiles.get(operator_of(found))
-    contract = replace(profile.contract, operator="") if profile else Contract()
-    return report.validate(raw, tables=tables.installed(), today=today, contract=contract)
+    return _contract(None if isinstance(found, Problem) else profiles.get(operator_of(found)))
+
+
+def _contract(profile: PayerProfile | None) -> Contract:
+    return replace(profile.contract, operator="") if profile else Contract()
 
 
 def guide_of(problem: Problem) -> int | None:
