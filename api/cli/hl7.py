@@ -1,4 +1,4 @@
-"""read HL7 v2 files offline: as FHIR, as a tree, or their problems"""
+"""read HL7 v2 files offline: as FHIR, as a tree, their problems; or judge them by their version"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from api.cli import output
+from api.hl7_conform import conform_file
 from api.hl7_reading import ReadError, read_file
 from fhir import jsontext
 from mappings.site import Site
@@ -19,7 +20,7 @@ PIECE = 1024 * 1024
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """`hl7 read FILE… [--to fhir|tree|problems] [--json]`."""
+    """`hl7 read FILE… [--to fhir|tree|problems] [--json]`, `hl7 conform FILE… [--version V] [--json]`."""
     actions = parser.add_subparsers(dest="action", required=True)
     read = actions.add_parser("read", help="one result per message; batches and MLLP captures are split")
     read.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
@@ -28,17 +29,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     read.add_argument("--zone", default=ZONE, help="time zone of times sent without one")
     read.add_argument("--overlay", default="", help="read as a channel with this overlay (mappings/partners) does")
     read.add_argument("--charset", default="", help="character set of the files, whatever MSH-18 says")
+    judge = actions.add_parser("conform", help="each message against the structure and fields of its HL7 version")
+    judge.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
+    judge.add_argument("--version", default="", help="judge as this version (2.1 to 2.8.2), whatever MSH-12 says")
+    judge.add_argument("--json", action="store_true", help="one JSON object per message, on one line")
 
 
 def run(given: argparse.Namespace) -> int:
-    """0 when every message is good, 1 when data is wrong, 2 when a file cannot be read."""
+    """0 when every message is good, 1 when data is wrong, 2 when a file (or a message to judge) cannot be read."""
     worst = 0
     for name in given.files:
         try:
             for line in _lines(name, given):
-                worst = max(worst, 0 if line["ok"] else 1)
+                worst = max(worst, _mark(line))
                 if given.json:
                     output.say(jsontext.text(line))
+                elif given.action == "conform":
+                    _show_conformance(line)
                 else:
                     _show(line)
         except ReadError as error:
@@ -47,11 +54,20 @@ def run(given: argparse.Namespace) -> int:
     return worst
 
 
+def _mark(line: dict[str, Any]) -> int:
+    if not line.get("readable", True):
+        return 2
+    return 0 if line["ok"] else 1
+
+
 def _lines(name: str, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     try:
         with contextlib.ExitStack() as stack:
             file = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
             pieces = iter(lambda: file.read(PIECE), b"")
+            if given.action == "conform":
+                yield from conform_file(name, pieces, version=given.version)
+                return
             yield from read_file(
                 name, pieces, to=given.to, zone=given.zone, charset=given.charset, site=Site(overlay=given.overlay)
             )
@@ -74,7 +90,24 @@ def _show(line: dict[str, Any]) -> None:
         output.say(f"  {entry['resource']['resourceType']}/{entry['resource']['id']}")
     for field in line.get("accounting", ()):
         output.say(f"  {field['segment']}#{field['index']}-{field['field']}: {_became(field)}")
-    for problem in line["problems"]:
+    _show_problems(line["problems"])
+
+
+def _show_conformance(line: dict[str, Any]) -> None:
+    """For a person: what was judged as which version, our findings, and those of hl7apy beside them."""
+    verdict = "conforme" if line["ok"] else "NÃO CONFORME"
+    output.say(
+        f"{line['file']} #{line['index']}  {line['type'] or '?'} {line['structure']} {line['version']}  {verdict}"
+    )
+    _show_problems(line["problems"])
+    theirs = line["hl7apy"]
+    output.say(f"  hl7apy: {'conforme' if theirs['ok'] else 'não conforme'}")
+    for finding in theirs["findings"]:
+        output.say(f"    [{finding['severity']}] {finding['code']} em {finding['where'] or '?'}: {finding['text']}")
+
+
+def _show_problems(problems: list[dict[str, str]]) -> None:
+    for problem in problems:
         output.say(f"  [{problem['severity']}] {problem['code']} em {problem['where']}: {problem['text']}")
         if problem["remedy"]:
             output.say(f"      {problem['remedy']}")

@@ -1,0 +1,66 @@
+"""A message against its HL7 version, offline: the documents that `ponte hl7 conform` prints, one for each message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from api.hl7_reading import ReadError
+from canonical.problem import Problem
+from hl7 import batch, er7
+from hl7.grammar import conform, structure_name
+from hl7.second_opinion import second_opinion
+from hl7.versions.table import VERSIONS
+
+
+def conform_file(name: str, chunks: Iterable[bytes], *, version: str = "") -> Iterator[dict[str, Any]]:
+    """One document per message of a file that comes in pieces, judged as `version` (default: each one's MSH-12).
+
+    A message that cannot be read has `readable` false and says why; the others are judged all the same.
+    Raises ReadError when the file holds no message, or `version` is none of HL7 v2.
+    """
+    if version and version not in VERSIONS:
+        raise ReadError(f"{version}: no version of HL7 v2; known are {', '.join(VERSIONS)}")
+    index = 0
+    for item in batch.messages(chunks):
+        if isinstance(item, Problem):
+            yield _document(name, index, [item])
+            continue
+        index += 1
+        message = er7.read(item)
+        if isinstance(message, Problem):
+            yield _document(name, index, [message], readable=False)
+        else:
+            yield _judged(name, index, message, version)
+    if not index:
+        raise ReadError(f"{name}: the file holds no message")
+
+
+def _judged(name: str, index: int, message: er7.Message, version: str) -> dict[str, Any]:
+    judged_as = version or message.version
+    structure = structure_name(message, judged_as)
+    problems = [*message.problems, *conform(message, judged_as)]
+    theirs = second_opinion(message, judged_as, structure) if judged_as in VERSIONS else []
+    document = _document(name, index, problems)
+    document |= {"type": message.type, "structure": structure, "version": judged_as}
+    document["hl7apy"] = {"ok": _fits(theirs), "findings": [problem.as_json() for problem in theirs]}
+    return document
+
+
+def _document(name: str, index: int, problems: list[Problem], *, readable: bool = True) -> dict[str, Any]:
+    return {
+        "file": name,
+        "index": index,
+        "readable": readable,
+        "type": "",
+        "structure": "",
+        "version": "",
+        "ok": _fits(problems),
+        "problems": [problem.as_json() for problem in problems],
+        "hl7apy": {"ok": True, "findings": []},
+    }
+
+
+def _fits(problems: Iterable[Problem]) -> bool:
+    """Whether nothing but information was found."""
+    return all(problem.severity == "information" for problem in problems)
