@@ -11,8 +11,8 @@ from typing import Any
 from adapters import registry
 from canonical.codes import ANS, TUSS
 from fhir import jsontext
-from hub.billing import vault
 from hub.exchange.partners import Partner, save_partner
+from hub.guard import vault
 from hub.records.write import Origin, Write, save
 from hub.world import Tenant, World
 from signatures import demo_pki, keys
@@ -67,9 +67,9 @@ async def register(world: World, tenant: Tenant, payers: Sequence[Partner]) -> N
         for partner in payers:
             await save_partner(tx, partner)
             login = {"login": LOGIN, "password": PASSWORD}
-            await vault.keep(tx, world.settings, partner.settings["secrets"]["login"], login)
+            await vault.put(tx, world.settings, partner.settings["secrets"]["login"], login, kind="login")
             if name := partner.settings["secrets"].get("certificate"):
-                await vault.keep(tx, world.settings, name, certificate(world.now()), kind="pkcs12")
+                await vault.put(tx, world.settings, name, certificate(world.now()), kind="pkcs12")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -64,31 +66,48 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
+def turn() -> Iterator[None]:
+    """Hubs of tests that run side by side start one after the other: a start takes both cores, and some are timed."""
+    with (Path(tempfile.gettempdir()) / f"ponte-tests-turn-{os.getuid()}").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def up(data: Path, *options: str, home: Path | None = None, default: bool = False, **more: str) -> Iterator[Hub]:
     """A hub on `data`, ready; whatever is left of it at the end is killed."""
     ports = () if options else ("--http-port", "0", "--mllp-port", "0")
-    start = time.monotonic()
-    process = subprocess.Popen(
-        command(None if default else data, *ports, *options),
-        env=environment(home or data.parent, **more), cwd="/", text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None and process.stderr is not None
-        line = process.stdout.readline()
-        if not line:
-            raise AssertionError(f"no start: {process.wait(10)}: {process.stderr.read()}")
-        yield Hub(process, data, json.loads(line), time.monotonic() - start)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+    with contextlib.ExitStack() as waiting:
+        waiting.enter_context(turn())
+        start = time.monotonic()
+        process = subprocess.Popen(
+            command(None if default else data, *ports, *options),
+            env=environment(home or data.parent, **more), cwd="/", text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            line = process.stdout.readline()
+            if not line:
+                raise AssertionError(f"no start: {process.wait(10)}: {process.stderr.read()}")
+            seconds = time.monotonic() - start
+            waiting.close()
+            yield Hub(process, data, json.loads(line), seconds)
+        finally:
+            end(process)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Nothing of `process` is left, and none of its streams is open."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+    process.kill()
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def refusal(data: Path, *options: str, **more: str) -> tuple[int, str]:

@@ -13,8 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import xmlschema
-
 from tiss import versions
 
 
@@ -107,6 +105,8 @@ def _load(document: dict[str, Any]) -> Shapes:
 
 
 def _derive(entry: Path) -> dict[str, Any]:
+    import xmlschema  # needed once for each schema; every start of a process would pay for it
+
     schema = xmlschema.XMLSchema(str(entry), validation="lax", defuse="never", allow="sandbox")
     types: dict[str, Any] = {}
     roots = {element.local_name: _type(element.type, element.local_name, types) for element in schema.elements.values()}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from canonical.errors import Misconfigured
-from hub.billing import vault
 from hub.billing.profiles import PayerProfile
+from hub.guard import vault
 from hub.store.database import Transaction
 from hub.world import World
 from signatures import keys, xmldsig

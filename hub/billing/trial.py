@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 
 from canonical import identifiers
-from hub.billing import vault
 from hub.exchange import upkeep
 from hub.exchange.partners import Partner, save_partner
+from hub.guard import vault
 from hub.world import Tenant, World
 from signatures import demo_pki, keys
 
@@ -45,7 +45,7 @@ async def trial_payers(world: World, tenant: Tenant, base_url: str) -> None:
         )
         async with world.transaction(tenant) as tx:
             await save_partner(tx, found)
-            await vault.keep(tx, world.settings, f"payer-{code}-login", LOGIN)
+            await vault.put(tx, world.settings, f"payer-{code}-login", LOGIN, kind="login")
     await _certificate(world, tenant, "payer-999806-certificate")
     await upkeep.seed_schedules(world, tenant, SCHEDULES)
 
@@ -64,4 +64,4 @@ async def _certificate(world: World, tenant: Tenant, name: str) -> None:
     content = {"pkcs12": keys.to_pkcs12(signer, "demo").hex(), "password": "demo"}
     async with world.transaction(tenant) as tx:
         expires = signer.certificate.not_valid_after_utc
-        await vault.keep(tx, world.settings, name, content, kind="pkcs12", expires_at=expires)
+        await vault.put(tx, world.settings, name, content, kind="pkcs12", expires_at=expires)

@@ -24,7 +24,7 @@ from adapters.transports import Means, Transport
 from canonical.errors import Misconfigured
 from hub.exchange import late
 from hub.exchange.partners import Partner
-from hub.guard import secrets
+from hub.guard import vault
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
@@ -110,18 +110,10 @@ class Connections:
 
 async def vault_entry(world: World, tx: Transaction, name: str) -> dict[str, str]:
     """What the tenant's vault holds under a name; raises Misconfigured."""
-    row = await tx.row("SELECT sealed FROM credential WHERE tenant_id = $1 AND name = $2", name)
-    if row is None:
+    found = await vault.reveal(tx, world.settings, name)
+    if found is None:
         raise Misconfigured("a certificate or secret is not in the vault", code="transport.certificate")
-    found = json.loads(secrets.unseal(world.settings, bytes(row["sealed"]), f"credential/{name}"))
-    return {str(key): str(value) for key, value in found.items()}
-
-
-def client_context(content: bytes, password: str) -> ssl.SSLContext:
-    """A TLS context with the certificate of a PKCS#12; raises Misconfigured when it cannot be read."""
-    context = ssl.create_default_context()
-    load_certificate(context, content, password)
-    return context
+    return found
 
 
 def load_certificate(context: ssl.SSLContext, content: bytes, password: str) -> None:

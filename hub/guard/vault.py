@@ -58,6 +58,15 @@ async def put(
     )
 
 
+async def reveal(tx: Transaction, settings: Settings, name: str) -> dict[str, str] | None:
+    """The content of a secret; None when the tenant has none of that name."""
+    sealed = await tx.value("SELECT sealed FROM credential WHERE tenant_id = $1 AND name = $2", name)
+    if sealed is None:
+        return None
+    found = json.loads(secrets.unseal(settings, bytes(sealed), f"credential/{name}"))
+    return {str(key): str(value) for key, value in found.items()}
+
+
 async def put_certificate(tx: Transaction, settings: Settings, name: str, content: bytes, password: str) -> None:
     """Store a PKCS#12 with its password; raises Refused when it cannot be opened or holds no key."""
     try:

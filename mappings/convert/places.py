@@ -102,12 +102,6 @@ def location_body(value: Value, key: Key, label: str) -> dict[str, Any]:
     return body
 
 
-def pl(value: Value, context: Context, argument: str) -> Any:
-    """PL as a logical reference to a Location: facility, building, floor, point of care, room, bed in the display."""
-    label = location_label(value)
-    return {"type": "Location", "display": label} if label else None
-
-
 def _physical(value: Value) -> dict[str, Any] | None:
     for number, code, display in _KINDS:
         if value.text(number):

@@ -67,14 +67,10 @@ def test_blanks_and_accents_second_start_and_ctrl_c(folder: Path) -> None:
         assert hub.stop() == 0
     assert hubs.gone(data, 1) and not (data / "running.json").exists()
     with hubs.up(data) as hub:
-        took = hub.seconds
+        assert hub.seconds < 15, "5 s on an idle machine; this one may be busy"
         assert b"MSA|AA|one" in hub.send("one"), "the first message is known: a resend gets its first answer"
         assert hub.stop(signal.SIGTERM) == 0
     assert hubs.gone(data, 1)
-    if took >= 15:  # other tests run beside this one: the better of two starts says more of the hub
-        with hubs.up(data) as hub:
-            took = hub.seconds
-    assert took < 15, "5 s on an idle machine; this one may be busy"
 
 
 def test_kill_9_of_the_supervisor_leaves_nothing_and_the_next_start_recovers(folder: Path) -> None:

@@ -10,9 +10,10 @@ from billing_day import EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, part
 from payer_server import Server, payer_server, settle
 
 from canonical.errors import Conflict
-from hub.billing import batches, guides, jobs, submissions, vault
+from hub.billing import batches, guides, jobs, submissions
 from hub.billing.writing import origin
 from hub.exchange import delivery
+from hub.guard import vault
 from hub.world import Tenant, World
 from signatures import demo_pki, keys
 
@@ -142,7 +143,9 @@ async def test_a_wrong_login_and_a_missing_signature_are_told_apart(world: World
         await settle(world, tenant)
         assert (await one(world, tenant, "batch"))["reason"].startswith("3168 ")
         async with world.transaction(tenant) as tx:
-            await vault.keep(tx, world.settings, "payer-999806-login", {"login": "hospital", "password": "errada"})
+            await vault.put(
+                tx, world.settings, "payer-999806-login", {"login": "hospital", "password": "errada"}, kind="login"
+            )
             await batches.reopen(tx, (await one(world, tenant, "batch"))["id"], origin(world, tenant, "test"))
         await batches.close_batches(world, tenant)
         await settle(world, tenant)
@@ -170,7 +173,7 @@ async def test_an_expired_certificate_blocks_and_says_so(world: World, tenant: T
     signer = demo_pki.make(world.now()).issue(subject, demo_pki.Use(starts=-9, ends=-1))
     content = {"pkcs12": keys.to_pkcs12(signer, "demo").hex(), "password": "demo"}
     async with world.transaction(tenant) as tx:
-        await vault.keep(tx, world.settings, "payer-999806-certificate", content, kind="pkcs12")
+        await vault.put(tx, world.settings, "payer-999806-certificate", content, kind="pkcs12")
     await happen(world, tenant, [Visit(payer=IPE, charges=(EXAM,))])
     await guides.build_guides(world, tenant)
     (closed,) = await batches.close_batches(world, tenant)

@@ -19,11 +19,11 @@ from test_pickup import names, received
 from adapters.transports import Means
 from adapters.transports.sftp import SftpFolder
 from canonical.errors import Misconfigured, TryLater
-from hub.billing import vault
 from hub.exchange import delivery
 from hub.exchange.keep import Keeper
 from hub.exchange.partners import save_partner
 from hub.exchange.pickup import Pickup
+from hub.guard import vault
 from hub.world import Tenant, World, opened
 
 pytestmark = pytest.mark.skipif(not sftp_server.SSHD, reason="no sshd here: install openssh-server")
@@ -44,7 +44,7 @@ async def world(cluster: Any) -> AsyncIterator[World]:
 @pytest_asyncio.fixture
 async def key(world: World, tenant: Tenant, server: Server) -> str:
     async with world.transaction(tenant) as tx:
-        await vault.keep(tx, world.settings, "partner-key", {"key": server.key}, kind="ssh")
+        await vault.put(tx, world.settings, "partner-key", {"key": server.key}, kind="ssh")
     return "partner-key"
 
 

@@ -11,9 +11,9 @@ from channel_feed import partner, queued
 from test_enhanced_sender import queue
 from tls_keys import Authority
 
-from hub.billing import vault
 from hub.exchange import delivery
 from hub.exchange.partners import save_partner
+from hub.guard import vault
 from hub.world import Tenant, World
 
 
@@ -25,7 +25,7 @@ async def outcome(
     async with world.transaction(tenant) as tx:
         await save_partner(tx, to)
         for name, content in entries.items():
-            await vault.keep(tx, world.settings, name, content, kind="pkcs12" if "pkcs12" in content else "pem")
+            await vault.put(tx, world.settings, name, content, kind="pkcs12" if "pkcs12" in content else "pem")
     await queue(world, tenant, to, "a")
     await delivery.work(world, tenant)
     async with world.transaction(tenant) as tx:

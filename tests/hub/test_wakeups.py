@@ -7,9 +7,11 @@ import contextlib
 import dataclasses
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
+import clusters
 import peers
 import pytest
 from test_lanes import ADT, counts, keep, lab, queue
@@ -17,8 +19,16 @@ from test_lanes import ADT, counts, keep, lab, queue
 from hub.exchange import worker
 from hub.exchange.channels import channels_of
 from hub.servers import valkey
+from hub.servers.postgres import Cluster
 from hub.settings import Settings, prepare_folders
 from hub.world import Tenant, World, opened
+
+
+@pytest.fixture(scope="module")
+def cluster(data_root: Path) -> Iterator[tuple[Settings, Cluster]]:
+    """Of its own: how fast a worker wakes is told of one that has nothing else to do."""
+    with clusters.own(data_root / "wakeups") as found:
+        yield found
 
 
 @contextlib.asynccontextmanager
