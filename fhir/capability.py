@@ -98,7 +98,7 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
             {"name": code, "definition": _DEFINITION + p.url, "type": p.type} for code, p in sorted(parameters.items())
         ],
         "operation": [
-            {"name": n, "definition": d.replace("{type}", name)}
+            {"name": n, "definition": d.replace("{type}", name).replace("{lower}", name.lower())}
             for n, types, d in offer.operations
             if not types or name in types
         ],

@@ -1,7 +1,7 @@
 """What follows a delivery's reply, and what a job does: registered by name, so that queues know no business.
 
 A reply handler runs in the transaction that records the delivery as done; a job runs in its own. `load` imports the
-rooms that register themselves: every module of `hub.billing`, and those named in `_ROOMS`.
+rooms that register themselves: every module of the packages in `_SCANNED`, and those named in `_ROOMS`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 _ROOMS = ("hub.exchange.upkeep", "hub.records.reindex")
-_SCANNED = ("hub.billing",)
+_SCANNED = ("hub.billing", "hub.bulk")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,10 @@ from hub.exchange.scheduler import Schedule
 from hub.guard import audit
 from hub.world import Tenant, World
 
-SCHEDULES = (("seal-audit", "seal-audit", "* * * * *", "once"),)
+SCHEDULES = (
+    ("seal-audit", "seal-audit", "* * * * *", "once"),
+    ("bulk-cleanup", "bulk.cleanup", "17 * * * *", "once"),
+)
 
 
 @job("seal-audit")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from hub.store import bulk
 from hub.store.database import Row, Transaction
@@ -30,9 +30,17 @@ async def record(tx: Transaction, origin: Origin, changed: Sequence[Saved]) -> N
     await bulk.insert(tx, tables.audit_event, _COLUMNS, rows)
 
 
-async def note(tx: Transaction, actor: str, action: str, entity: str, outcome: str = "success") -> None:
-    """One event that is no record write: a login, a read, a resend, a replay."""
-    await bulk.insert(tx, tables.audit_event, _COLUMNS, [(actor, action, entity, outcome, "{}")])
+async def note(
+    tx: Transaction,
+    actor: str,
+    action: str,
+    entity: str,
+    outcome: str = "success",
+    *,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """One event that is no record write: a login, a read, a resend, a replay; `detail` holds counts and names only."""
+    await bulk.insert(tx, tables.audit_event, _COLUMNS, [(actor, action, entity, outcome, json.dumps(detail or {}))])
 
 
 async def note_all(tx: Transaction, events: Sequence[tuple[str, str, str, str]]) -> None:

@@ -75,7 +75,14 @@ async def test_operations_are_offered_where_claimed(statement: dict[str, Any], f
     named = {r["type"]: {o["name"] for o in r["operation"]} for r in rest["resource"]}
     assert {kind for kind, names in named.items() if "everything" in names} == {"Patient", "Encounter"}
     assert {kind for kind, names in named.items() if "lastn" in names} == {"Observation"}
-    assert {o["name"] for o in rest["operation"]} == {"validate", "reindex"}
+    assert {kind for kind, names in named.items() if "export" in names} == {"Patient", "Group"}
+    defined = {r["type"]: o["definition"] for r in rest["resource"] for o in r["operation"] if o["name"] == "export"}
+    bulk = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+    assert defined == {"Patient": bulk + "patient-export", "Group": bulk + "group-export"}
+    assert {o["name"]: o["definition"] for o in rest["operation"]}["export"] == bulk + "export"
+    for path in ("Device/$export", "Patient/p/$export", "Group/$export"):
+        assert (await fhir.get(f"/fhir/{path}", headers={"prefer": "respond-async"})).status_code == 404
+    assert {o["name"] for o in rest["operation"]} == {"validate", "reindex", "export"}
     for kind in ("Device", "Practitioner", "Location"):
         await fhir.put(f"/fhir/{kind}/x", json={"resourceType": kind, "id": "x"})
         assert (await fhir.get(f"/fhir/{kind}/x/$everything")).status_code == 404

@@ -32,6 +32,15 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-add"): [{"path": "/fhir/Patient/{id}/$meta-add", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-delete"): [{"path": "/fhir/Patient/{id}/$meta-delete", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
     ("GET", "/fhir/{type_name:fhir_type}/$lastn"): [{"path": "/fhir/Observation/$lastn?patient={id}"}],
+    ("GET", "/fhir/$export"): "holds the token's own tenant; tests/api/test_bulk_export.py asks another's job and files",
+    ("POST", "/fhir/$export"): "the same by POST",
+    ("GET", "/fhir/{type_name:fhir_type}/$export"): "the same for patients",
+    ("POST", "/fhir/{type_name:fhir_type}/$export"): "the same for patients, by POST",
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$export"): [{"path": "/fhir/Group/{id}/$export", "headers": {"prefer": "respond-async"}}],
+    ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$export"): [{"path": "/fhir/Group/{id}/$export", "json": {"resourceType": "Parameters"}, "headers": {"prefer": "respond-async"}}],
+    ("GET", "/fhir/bulk/{job}"): [{"path": "/fhir/bulk/{id}"}],
+    ("DELETE", "/fhir/bulk/{job}"): [{"path": "/fhir/bulk/{id}"}],
+    ("GET", "/fhir/bulk/{job}/{file}"): [{"path": "/fhir/bulk/{id}/1.ndjson"}],
     ("POST", "/fhir/$reindex"): "works on the token's own tenant; tests/api/test_fhir_operations.py asks another",
     ("POST", "/fhir"): [
         {"path": "/fhir", "json": {"resourceType": "Bundle", "type": "batch", "entry": [

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from api.routes.fhir import metadata
 from api.routes.fhir.exchange import opened
-from api.routes.fhir.registry import INTERACTIONS, Handler
+from api.routes.fhir.registry import INTERACTIONS, Interaction
 
 PREFIX = "/fhir"
 _SHAPE = re.compile(r":\w+(?=})")
@@ -41,10 +41,10 @@ register_url_convertor("fhir_type", _TypeConvertor())
 register_url_convertor("fhir_id", _IdConvertor())
 
 
-def _endpoint(handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(offered: dict[str, Interaction]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        return await handlers[method](await opened(request))
+        item = offered["GET" if request.method == "HEAD" else request.method]
+        return await item.handler(await opened(request, any_form=item.any_form))
 
     return endpoint
 
@@ -53,9 +53,9 @@ def routes() -> list[Route]:
     """The routes of the FHIR door."""
     smart = f"{PREFIX}/.well-known/smart-configuration"
     found = [Route(f"{PREFIX}/metadata", metadata.metadata), Route(smart, metadata.smart_configuration)]
-    paths: dict[str, dict[str, Handler]] = defaultdict(dict)
+    paths: dict[str, dict[str, Interaction]] = defaultdict(dict)
     for item in INTERACTIONS:
-        paths[item.path][item.method] = item.handler
+        paths[item.path][item.method] = item
     paths["/"] = paths[""]  # clients write the base address either way
     return [Route(PREFIX + path, _endpoint(h), methods=list(h)) for path, h in paths.items()] + found
 

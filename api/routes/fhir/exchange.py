@@ -49,15 +49,22 @@ class Exchange:
     @property
     def strict(self) -> bool:
         """`Prefer: handling=strict`: an unknown search parameter is an error (R4 §3.1.1.4.10)."""
-        return "handling=strict" in self._preferences()
+        return "handling=strict" in self.preferences
+
+    @property
+    def wants_async(self) -> bool:
+        """`Prefer: respond-async`: the answer may come later (R4 §3.1.6)."""
+        return "respond-async" in self.preferences
 
     @property
     def wanted_return(self) -> str:
         """`minimal`, `representation` or `OperationOutcome` of Prefer; empty when not stated."""
-        stated = [p.removeprefix("return=") for p in self._preferences() if p.startswith("return=")]
+        stated = [p.removeprefix("return=") for p in self.preferences if p.startswith("return=")]
         return stated[-1] if stated else ""
 
-    def _preferences(self) -> list[str]:
+    @property
+    def preferences(self) -> list[str]:
+        """What Prefer states, part by part."""
         header = ",".join(self.request.headers.getlist("prefer"))
         return [part.strip().replace('"', "") for part in header.replace(";", ",").split(",")]
 
@@ -111,11 +118,14 @@ class Exchange:
         return subset.text(text, summary, names) if names or summary in subset.SUMMARIES else text
 
 
-async def opened(request: Request) -> Exchange:
-    """The exchange of a request whose caller is known and who accepts JSON or XML; raises Rejected, InvalidToken."""
+async def opened(request: Request, *, any_form: bool = False) -> Exchange:
+    """The exchange of a request whose caller is known and who accepts JSON or XML; raises Rejected, InvalidToken.
+
+    `any_form`: what is answered has a form of its own.
+    """
     raw = request.scope["query_string"]
     query = pairs_of(raw.decode("latin-1")) if raw else []
-    form = check_accept(request, query)
+    form = "json" if any_form else check_accept(request, query)
     state, caller = state_of(request), await caller_of(request)
     await custom.known(state.world, caller.tenant)
     return Exchange(request, state, caller, query, form)

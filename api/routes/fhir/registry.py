@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from api.routes.fhir import bundle, everything, history, read, search, validate, write
+from api.routes.fhir import bulk, bundle, everything, history, read, search, validate, write
 from api.routes.fhir import operations as records
 from api.routes.fhir.exchange import Exchange
 
@@ -22,7 +22,10 @@ RELEASED = "2026-11-22"  # of what is offered here; change it with the list
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
-    """One method at one address; `codes` are its R4 interaction codes, `conditional` the form it adds to one."""
+    """One method at one address; `codes` are its R4 interaction codes, `conditional` the form it adds to one.
+
+    `any_form`: its answer is neither a resource in JSON nor in XML, whatever Accept says.
+    """
 
     method: str
     path: str
@@ -31,6 +34,7 @@ class Interaction:
     codes: tuple[str, ...] = ()
     conditional: str = ""
     operation: str = ""
+    any_form: bool = False
 
 
 def _type(method: str, handler: Handler, *codes: str, path: str = "", conditional: str = "") -> Interaction:
@@ -60,7 +64,11 @@ DEFINITIONS = {
     "everything": (("Patient", "Encounter"), "http://hl7.org/fhir/OperationDefinition/{type}-everything"),
     "lastn": (("Observation",), "http://hl7.org/fhir/OperationDefinition/Observation-lastn"),
     "reindex": ((), "urn:ponte:OperationDefinition:reindex"),
+    "export": (("Patient", "Group"), "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{lower}-export"),
 }
+# Where an operation of the system follows another definition than the one of types.
+OF_SYSTEM = {"export": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}
+JOB = "/bulk/{job}"
 INTERACTIONS: tuple[Interaction, ...] = (
     _instance("GET", read.read, "read", conditional="read"),
     _instance("PUT", write.update, "update"),
@@ -94,6 +102,14 @@ INTERACTIONS: tuple[Interaction, ...] = (
     _operation("POST", records.meta_delete, "meta-delete", path=INSTANCE),
     _operation("GET", records.lastn, "lastn", path=TYPE),
     _operation("POST", records.reindex, "reindex", path=""),
+    *(_operation(method, bulk.export_system, "export", path="") for method in ("GET", "POST")),
+    *(_operation(method, bulk.export_patients, "export", path=TYPE) for method in ("GET", "POST")),
+    *(_operation(method, bulk.export_group, "export", path=INSTANCE) for method in ("GET", "POST")),
+    Interaction(method="GET", path=JOB, handler=bulk.status, level="system", operation="export", any_form=True),
+    Interaction(method="DELETE", path=JOB, handler=bulk.cancel, level="system", operation="export", any_form=True),
+    Interaction(
+        method="GET", path=JOB + "/{file}", handler=bulk.file, level="system", operation="export", any_form=True
+    ),
     _type("POST", search.search_by_post, "search-type", path="/_search"),
     _type("GET", search.search, "search-type"),
     _type("POST", write.create, "create", conditional="create"),
@@ -122,4 +138,5 @@ def conditional() -> list[str]:
 def operations(*levels: str) -> list[tuple[str, tuple[str, ...], str]]:
     """The operations of `levels`: name, the types it works on (none: all), and its definition."""
     names = dict.fromkeys(i.operation for i in INTERACTIONS if i.operation and i.level in levels)
-    return [(name, *DEFINITIONS[name]) for name in names]
+    own = OF_SYSTEM if levels == ("system",) else {}
+    return [(name, DEFINITIONS[name][0], own.get(name, DEFINITIONS[name][1])) for name in names]

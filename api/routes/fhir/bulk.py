@@ -1,0 +1,284 @@
+"""$export (FHIR Bulk Data Access 2.0): kick-off on three levels, status with manifest, files, and cancelling."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from starlette.responses import Response, StreamingResponse
+
+from api.failures import Rejected
+from api.routes.fhir.exchange import Exchange, http_date, outcome_text
+from canonical.errors import Gone, NotFound
+from canonical.problem import Problem
+from fhir import jsontext
+from fhir.definitions.table import resource_types
+from fhir.ranges import date_range
+from hub.bulk import desk, pieces, wanted
+from hub.bulk.desk import Job
+from hub.bulk.pieces import File
+from hub.bulk.wanted import Level, Wanted
+from hub.guard import audit
+from hub.records import read as store
+from hub.records.conditional import conditions_of
+from hub.records.entry import is_id
+from hub.records.write import instant
+
+NDJSON = "application/fhir+ndjson"
+_FORMATS = (NDJSON, "application/ndjson", "ndjson")
+_OWN = ("_outputFormat", "_since", "_until", "_type", "_typeFilter", "_elements", "patient")
+_GENERAL = ("_format", "_pretty")
+_NEXT_FILTER = re.compile(r",(?=[A-Z][A-Za-z]+\?)")
+_MOST_FILTERS = 50
+_FILE = re.compile(r"([0-9]{1,6})\.ndjson\Z")
+Pairs = list[tuple[str, str]]
+
+
+async def export_system(exchange: Exchange) -> Response:
+    """$export of all records the token may read."""
+    return await _begun(exchange, "system", [name for name in resource_types() if _may(exchange, name)])
+
+
+async def export_patients(exchange: Exchange) -> Response:
+    """$export of all patients with their records, or of those named by `patient`."""
+    if exchange.type_name != "Patient":
+        raise Rejected(404, [Problem("fhir.not-supported")])
+    exchange.actor.require("Patient", "r")
+    return await _begun(exchange, "Patient", [name for name in wanted.types_of_patients() if _may(exchange, name)])
+
+
+async def export_group(exchange: Exchange) -> Response:
+    """$export of the patients of a group with their records."""
+    if exchange.type_name != "Group":
+        raise Rejected(404, [Problem("fhir.not-supported")])
+    exchange.actor.require("Group", "r")
+    exchange.actor.require("Patient", "r")
+    row = await store.current(exchange.state.world, exchange.caller.tenant, "Group", exchange.record_id)
+    if row is None:
+        raise NotFound("there is no such record")
+    if row["deleted"]:
+        raise Gone("the record was deleted")
+    return await _begun(exchange, "Group", [name for name in wanted.types_of_patients() if _may(exchange, name)])
+
+
+def _may(exchange: Exchange, type_name: str) -> bool:
+    return exchange.caller.permits(type_name, "r") and exchange.caller.permits(type_name, "s")
+
+
+async def _begun(exchange: Exchange, level: Level, types: list[str]) -> Response:
+    require_async(exchange)
+    pairs = await _pairs(exchange)
+    what = _wanted(exchange, level, pairs, types)
+    world, tenant, subject = exchange.state.world, exchange.caller.tenant, exchange.caller.identity.subject
+    entity = {"system": "", "Patient": "Patient/", "Group": f"Group/{what.group}/"}[level] + "$export"
+    async with world.transaction(tenant) as tx:
+        if not await desk.has_room(tx, tenant, desk.EXPORT):
+            return too_many(exchange, tenant)
+        job = await desk.begin(tx, world.settings, desk.EXPORT, subject, what.as_json(), now=world.now())
+        await desk.start(tx, desk.EXPORT, job)
+        detail = {"job": str(job), "types": len(what.types), "filtered": bool(what.filters)}
+        await audit.note(tx, subject, "export", entity, detail=detail)
+    return Response(status_code=202, headers={"Content-Location": f"{exchange.base}/bulk/{job}"})
+
+
+def require_async(exchange: Exchange) -> None:
+    """Raise Rejected unless the request asks for an asynchronous answer (R4 §3.1.6.1)."""
+    if not exchange.wants_async:
+        raise Rejected(400, [Problem("fhir.bulk.prefer", "Prefer")])
+
+
+def too_many(exchange: Exchange, tenant: Any) -> Response:
+    """429: the tenant has as many jobs under way as it may."""
+    problem = Problem("fhir.bulk.too-many", args=(("limit", str(desk.most_open(tenant))),))
+    return exchange.answer(outcome_text([problem]), 429, {"Retry-After": "60"})
+
+
+async def _pairs(exchange: Exchange) -> Pairs:
+    """The parameters of the address and, by POST, of a Parameters body."""
+    pairs = [pair for pair in exchange.query if pair[0] not in _GENERAL]
+    if exchange.request.method != "POST":
+        return pairs
+    document = await exchange.resource()
+    if document.get("resourceType") != "Parameters" or not isinstance(document.get("parameter", []), list):
+        raise Rejected(400, [Problem("fhir.structure.resource-type", "Parameters")])
+    for item in document.get("parameter", ()):
+        value = next((v for k, v in item.items() if k.startswith("value")), "") if isinstance(item, dict) else ""
+        text = value.get("reference", "") if isinstance(value, dict) else value
+        if not isinstance(item, dict) or not isinstance(text, str):
+            raise _bad(str(item.get("name"))[:64] if isinstance(item, dict) else "parameter")
+        pairs.append((str(item.get("name")), text))
+    return pairs
+
+
+def _bad(name: str) -> Rejected:
+    return Rejected(400, [Problem("fhir.search.value", name, args=(("name", name),))])
+
+
+def _wanted(exchange: Exchange, level: Level, pairs: Pairs, permitted: list[str]) -> Wanted:
+    """The export that is asked for; raises Rejected, Refusal."""
+    ignored = sorted({name[:64] for name, _ in pairs if name not in _OWN})
+    if ignored and "handling=lenient" not in exchange.preferences:
+        raise Rejected(400, [Problem("fhir.bulk.parameter", name, args=(("name", name),)) for name in ignored])
+    if any(value not in _FORMATS for name, value in pairs if name == "_outputFormat"):
+        raise _bad("_outputFormat")
+    types = _types(exchange, level, _listed(pairs, "_type"), permitted)
+    return Wanted(
+        address=asked(exchange),
+        level=level,
+        types=types,
+        since=_moment(exchange, pairs, "_since"),
+        until=_moment(exchange, pairs, "_until"),
+        filters=_filters(exchange, pairs, types),
+        elements=tuple(_listed(pairs, "_elements")),
+        patients=_patients(level, pairs),
+        group=exchange.record_id if level == "Group" else "",
+        ignored=tuple(ignored),
+    )
+
+
+def asked(exchange: Exchange) -> str:
+    """The request as the client knows it: our public address, its path and query."""
+    url = exchange.request.url
+    return exchange.base.removesuffix("/fhir") + url.path + (f"?{url.query}" if url.query else "")
+
+
+def _listed(pairs: Pairs, name: str) -> list[str]:
+    return [part.strip() for key, text in pairs if key == name for part in text.split(",") if part.strip()]
+
+
+def _types(exchange: Exchange, level: Level, stated: list[str], permitted: list[str]) -> tuple[str, ...]:
+    """The types in the order they are gathered; those that are named must be permitted."""
+    known = resource_types() if level == "system" else wanted.types_of_patients()
+    for name in stated:
+        if name not in known:
+            raise _bad("_type")
+        exchange.actor.require(name, "r")
+        exchange.actor.require(name, "s")
+    if not stated and not permitted:
+        exchange.actor.require("*", "r")
+    return tuple(name for name in permitted if not stated or name in stated)
+
+
+def _moment(exchange: Exchange, pairs: Pairs, name: str) -> datetime.datetime | None:
+    text = next((value for key, value in reversed(pairs) if key == name), "")
+    if not text:
+        return None
+    span = date_range(text.replace(" ", "+"), exchange.actor.setting(exchange.state.world).zone)
+    if span is None:
+        raise _bad(name)
+    return span[0]
+
+
+def _filters(exchange: Exchange, pairs: Pairs, types: Sequence[str]) -> tuple[str, ...]:
+    """The searches of `_typeFilter`, each checked now, so that a wrong one is told at once."""
+    found = [part for name, text in pairs if name == "_typeFilter" for part in _NEXT_FILTER.split(text) if part]
+    if len(found) > _MOST_FILTERS:
+        raise _bad("_typeFilter")
+    for text in found:
+        kind, _, query = text.partition("?")
+        if kind not in types:
+            raise _bad("_typeFilter")
+        conditions_of(kind, query, exchange.actor.setting(exchange.state.world))
+    return tuple(found)
+
+
+def _patients(level: Level, pairs: Pairs) -> tuple[str, ...]:
+    found = [text.removeprefix("Patient/") for name, text in pairs if name == "patient"]
+    if found and (level == "system" or not all(is_id(identity) for identity in found)):
+        raise _bad("patient")
+    return tuple(dict.fromkeys(found))
+
+
+async def status(exchange: Exchange) -> Response:
+    """The state of a bulk job: 202 with its progress, or its manifest."""
+    job = await job_of(exchange)
+    if job.is_open:
+        return _under_way(job)
+    if job.status == "FAILED":
+        return exchange.answer(outcome_text([Problem(job.problem or "bulk.failed", level="error")]), 500)
+    async with exchange.state.world.transaction(exchange.caller.tenant) as tx:
+        files = await pieces.files(tx, job.id)
+    headers = {"Expires": http_date(job.expires_at.astimezone(datetime.UTC))}
+    return Response(jsontext.text(_manifest(exchange, job, files)), 200, headers, "application/json")
+
+
+def _under_way(job: Job) -> Response:
+    types = job.request.get("types", ())
+    done = int(job.progress.get("type", 0))
+    place = f"{types[done]}, {done} of {len(types)} types" if done < len(types) and job.progress else "waiting"
+    waiting = "2" if job.records < 100_000 else "10"
+    return Response(status_code=202, headers={"X-Progress": f"{job.records} records, {place}", "Retry-After": waiting})
+
+
+def _manifest(exchange: Exchange, job: Job, files: Sequence[File]) -> dict[str, Any]:
+    def listed(kind: str) -> list[dict[str, Any]]:
+        return [
+            {"type": f.type, "url": f"{exchange.base}/bulk/{job.id}/{f.number}.ndjson", "count": f.records}
+            for f in files
+            if f.kind == kind
+        ]
+
+    return {
+        "transactionTime": instant(job.bound_at) if job.bound_at else None,
+        "request": job.request["address"],
+        "requiresAccessToken": True,
+        "output": listed("output"),
+        "deleted": listed("deleted"),
+        "error": listed("error"),
+    }
+
+
+async def cancel(exchange: Exchange) -> Response:
+    """Cancels a bulk job, or gives up the files of one that has ended."""
+    job = await job_of(exchange)
+    world = exchange.state.world
+    async with world.transaction(exchange.caller.tenant) as tx:
+        await desk.cancel(tx, job, exchange.caller.identity.subject, world.now())
+    return Response(status_code=202)
+
+
+async def job_of(exchange: Exchange) -> Job:
+    """The job of the address; raises NotFound unless the caller began it and it has not expired."""
+    world = exchange.state.world
+    try:
+        identity = UUID(str(exchange.request.path_params["job"]))
+    except ValueError:
+        raise NotFound("there is no such job") from None
+    async with world.transaction(exchange.caller.tenant) as tx:
+        job = await desk.find(tx, world.settings, identity, exchange.caller.identity.subject)
+    if job is None or job.expires_at <= world.now():
+        raise NotFound("there is no such job")
+    return job
+
+
+async def file(exchange: Exchange) -> Response:
+    """A file of a finished job: NDJSON, as gzip where the client takes it."""
+    job = await job_of(exchange)
+    match = _FILE.match(str(exchange.request.path_params["file"]))
+    world, tenant = exchange.state.world, exchange.caller.tenant
+    async with world.transaction(tenant) as tx:
+        found = await pieces.file(tx, job.id, int(match[1])) if match else None
+    if found is None or job.is_open or found.kind == "input":
+        raise NotFound("there is no such file")
+    if found.kind == "output":
+        exchange.actor.require(found.type, "r")
+    subject = exchange.caller.identity.subject
+    await exchange.state.reading.note(tenant, subject, "read", f"bulk/{job.id}/{found.number}")
+    headers = {"Vary": "Accept-Encoding", "Cache-Control": "no-store"}
+    if _takes_gzip(exchange.request.headers.get("accept-encoding", "")):
+        headers |= {"Content-Encoding": "gzip", "Content-Length": str(found.gzip_bytes)}
+        return StreamingResponse(pieces.packed(world, tenant, job.id, found), 200, headers, NDJSON)
+    headers["Content-Length"] = str(found.plain_bytes)
+    return StreamingResponse(pieces.plain(world, tenant, job.id, found), 200, headers, NDJSON)
+
+
+def _takes_gzip(header: str) -> bool:
+    """Whether Accept-Encoding names gzip and does not refuse it (RFC 9110 §12.5.3)."""
+    for part in header.lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() in ("gzip", "x-gzip", "*"):
+            return not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight)
+    return False
