@@ -1,4 +1,4 @@
-"""The values operators' answers are read into: protocol, error, status, statement, appeal. Amounts are whole cents.
+"""The values operators' answers are read into: protocol, error, status, statement, payment, appeal; whole cents.
 
 Glosa codes and texts are kept as the operator sent them, known or not; `where` is the element's place in the message.
 """
@@ -74,7 +74,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementItem:
-    """detalhesGuia: one item with billed (informado), processed and paid (liberado) amounts."""
+    """detalhesGuia: one item with billed (informado), processed and paid (liberado) amounts.
+
+    `copay_cents` (valorFranquia, dental statements) is what the patient owes the provider.
+    """
 
     sequence: int
     on: str
@@ -87,6 +90,7 @@ class StatementItem:
     paid_cents: int
     glosas: tuple[Glosa, ...]
     where: str
+    copay_cents: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +141,92 @@ class Statement:
     processed_cents: int
     paid_cents: int
     glosa_cents: int | None
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """ct_descontos: a debit (indicator 1) or credit (2) beside the guides: taxes, discounts, adjustments."""
+
+    indicator: str
+    kind: str
+    text: str
+    cents: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidGuide:
+    """One guide of a payment; `kind` is dm_tipoPagamento (1 first, 2 after an appeal), `items` those of dentistry."""
+
+    provider_number: str
+    operator_number: str
+    authorization: str
+    kind: str
+    items: tuple[StatementItem, ...]
+    billed_cents: int | None
+    processed_cents: int
+    paid_cents: int
+    denied_cents: int
+    copay_cents: int
+    note: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidProtocol:
+    """One protocol of a payment day."""
+
+    number: str
+    batch: str
+    on: str
+    guides: tuple[PaidGuide, ...]
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    denied_cents: int
+    copay_cents: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidDay:
+    """What was paid on one day: gross by protocol, debits and credits, net. `form` is dm_formaPagamento."""
+
+    on: str
+    form: str
+    protocols: tuple[PaidProtocol, ...]
+    entries: tuple[Entry, ...]
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    denied_cents: int
+    copay_cents: int
+    debit_cents: int
+    credit_cents: int
+    net_cents: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remittance:
+    """demonstrativoPagamento or demonstrativoPagamentoOdonto (`dental`): days, debits and credits of the whole, net."""
+
+    number: str
+    operator: str
+    issued_on: str
+    dental: bool
+    days: tuple[PaidDay, ...]
+    entries: tuple[Entry, ...]
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    denied_cents: int
+    copay_cents: int
+    debit_cents: int
+    credit_cents: int
+    net_cents: int
+    note: str
     where: str
 
 
@@ -218,6 +308,7 @@ Answer = (
     | Protocol
     | Status
     | Statement
+    | Remittance
     | StatementPending
     | AppealProtocol
     | AppealStatus

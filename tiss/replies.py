@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import transactions
+from tiss import payments, transactions
 from tiss.answers import (
     Answer,
     AppealAnswer,
@@ -23,6 +23,7 @@ from tiss.answers import (
     Glosa,
     GuideState,
     Protocol,
+    Remittance,
     Reply,
     Statement,
     StatementGuide,
@@ -46,6 +47,7 @@ __all__ = [
     "Glosa",
     "GuideState",
     "Protocol",
+    "Remittance",
     "Reply",
     "Statement",
     "StatementGuide",
@@ -327,6 +329,8 @@ _READERS: dict[str, Callable[[etree._Element, Reader], Answer | None]] = {
     "situacaoDoProtocolo": _status,
     "situacaoProtocoloAnexo": _status,
     "demonstrativoAnaliseConta": _statement,
+    "demonstrativoPagamento": payments.medical,
+    "demonstrativoPagamentoOdonto": payments.dental,
     "situacaoDemonstrativoRetorno": _pending,
     "reciboGlosaStatus": _appeal_status,
     "reciboGlosa": _appeal_answer,

@@ -12,6 +12,7 @@ from api.demo.trial import Trial
 from api.demo.waiting import control, job, payer_books, until
 from hub.billing import appeals, batches, listing, writing
 from hub.billing.appeals import Wish
+from hub.billing.returns import reconciliation
 from hub.exchange.partners import partners_of
 from hub.operate import billed
 from hub.operate.billed import SentBatch
@@ -142,7 +143,7 @@ async def _reconciled(trial: Trial, step: Step, payer: str) -> None:
     async with trial.world.transaction(trial.tenant) as tx:
         identity = await listing.payer_id(tx, payer)
         sums = [
-            await listing.reconciliation(tx, one.protocol, identity)
+            await reconciliation.of_protocol(tx, one.protocol, identity)
             for one in await billed.batches(tx)
             if one.payer == payer
         ]
@@ -194,7 +195,7 @@ async def _send_appeals(trial: Trial, payer: str) -> None:
     async with trial.world.transaction(trial.tenant) as tx:
         identity = await listing.payer_id(tx, payer)
         given = [one.protocol for one in await billed.batches(tx) if one.payer == payer]
-        sums = [await listing.reconciliation(tx, protocol, identity) for protocol in given]
+        sums = [await reconciliation.of_protocol(tx, protocol, identity) for protocol in given]
     for protocol in (one["protocol"] for one in sums if one["denied"]):
         async with trial.world.transaction(trial.tenant) as tx:
             by = writing.origin(trial.world, trial.tenant, "demo")

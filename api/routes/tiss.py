@@ -12,9 +12,11 @@ from starlette.responses import Response
 from api.failures import Rejected
 from api.routes.tiss_files import bounded
 from api.state import Caller, CallerDep, State, StateDep
+from canonical.problem import blocking
 from fhir import jsontext
 from hub.billing import appeals, batches, charges, guides, intake, listing, submissions, writing
 from hub.billing.profiles import payers
+from hub.billing.returns import reconciliation
 from hub.records.write import Origin
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
@@ -69,12 +71,16 @@ def _by(state: State, caller: Caller) -> Origin:
 
 @router.post("/statements", status_code=201)
 async def take_statement(request: Request, state: StateDep, caller: CallerDep) -> Response:
-    """Take in a demonstrativo de análise as a file, of either form; the same content again changes nothing."""
+    """Take in a demonstrativo de análise or de pagamento as a file; the same content again changes nothing."""
     _writer(caller)
     taken = await intake.take_file(state.world, caller.tenant, await bounded(request), caller.identity.subject)
-    if taken.problems:
+    if blocking(taken.problems):
         raise Rejected(422, taken.problems)
-    return _json({"message": str(taken.message_id), "protocols": taken.protocols, "new": taken.fresh}, 201)
+    found = taken.found
+    counts = {"protocols": found.protocols, "new": found.fresh}
+    paid = {"payments": found.payments, "new_payments": found.fresh_payments}
+    told = [problem.as_json() for problem in taken.problems]
+    return _json({"message": str(taken.message_id), **counts, **paid, "problems": told}, 201)
 
 
 @router.get("/payers", responses=_example({"items": [{"ans": "999806", "name": "…", "version": "4.02.00"}]}))
@@ -98,12 +104,15 @@ async def list_payers(state: StateDep, caller: CallerDep) -> Response:
 
 
 @router.get("/reconciliation/{payer}/{protocol}")
-async def reconciliation(payer: str, protocol: str, state: StateDep, caller: CallerDep) -> Response:
-    """Billed = paid + glosa + open for each item, each guide and the whole protocol, in cents; and the orphans."""
+async def reconciled(payer: str, protocol: str, state: StateDep, caller: CallerDep) -> Response:
+    """Billed = paid + glosa + copay + open for each item, each guide and the whole protocol, in cents; the orphans.
+
+    `received` is what payment statements say was transferred, `granted` what appeals won, `to_receive` the rest due.
+    """
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
         identity = await listing.payer_id(tx, payer)
-        return _json(await listing.reconciliation(tx, protocol, identity))
+        return _json(await reconciliation.of_protocol(tx, protocol, identity))
 
 
 @router.get("/guides/{guide_id}")
@@ -134,9 +143,11 @@ async def listed(
     after: str = "",
     limit: Annotated[int, Query(ge=1, le=listing.MOST)] = 50,
 ) -> Response:
-    """guides, batches, submissions, statements, statement-lines, denials or appeals; `next` continues with `after`.
+    """One page of a list; `next` continues with `after`.
 
-    Filters are query parameters: `payer` (registro ANS) everywhere, `status`, `protocol` and others by list.
+    guides, batches, submissions, statements, statement-lines, denials and appeals; remittances, payments and
+    payment-entries of payment statements. Filters are query parameters: `payer` (registro ANS) everywhere, `status`,
+    `protocol` and others by list.
     """
     _reader(caller)
     filters = {name: value for name, value in request.query_params.items() if name not in _RESERVED}

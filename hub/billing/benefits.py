@@ -28,18 +28,22 @@ from tiss import answers
 TYPE = "ExplanationOfBenefit"
 STATED = "urn:ponte:extension:sequencial-item"
 _GUIDE_NUMBER = "numero-guia-prestador"
-_AMOUNTS = {"submitted": "billed", "eligible": "processed", "benefit": "paid"}
+_AMOUNTS = {"submitted": "billed", "eligible": "processed", "benefit": "paid", "copay": "copay"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One protocol of a statement: the payer, the protocol, the statement's number and day, and who takes it in."""
+    """One protocol of a statement: the payer, the protocol, the statement's number and day, and who takes it in.
+
+    `scope` tells statements apart that judge parts of one protocol and do not replace each other (dental ones).
+    """
 
     profile: PayerProfile
     protocol: answers.StatementProtocol
     number: str
     on: datetime.date
     by: Origin
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +54,10 @@ class Guide:
     batch_id: UUID | None
 
 
-def identity_of(ans: str, protocol: str, guide_number: str) -> str:
+def identity_of(ans: str, protocol: str, guide_number: str, scope: str = "") -> str:
     """The id of the record of a guide in a protocol; an empty number stands for the protocol as a whole."""
-    return record_id(TYPE, Key(local_system(ans, "demonstrativo"), f"{protocol}/{guide_number}"))
+    apart = f"/{scope}" if scope else ""
+    return record_id(TYPE, Key(local_system(ans, "demonstrativo"), f"{protocol}/{guide_number}{apart}"))
 
 
 async def save_lines(
@@ -74,11 +79,14 @@ async def save_lines(
         if guide is not None and (response := responses.identity_of(guide.batch_id, guide.id)) in known:
             links["response"] = response
         bodies[number] = _body(told, number, group, links)
-    ans = told.profile.ans
-    writes = [_write(identity_of(ans, told.protocol.number, number), body) for number, body in bodies.items()]
+    writes = [_write(_identity(told, number), body) for number, body in bodies.items()]
     writes += await _cancelled(tx, told, [number for number in former if number not in bodies])
     await write(tx, writes, told.by)
     return [line for body in bodies.values() for line in lines_of(body)]
+
+
+def _identity(told: Told, number: str) -> str:
+    return identity_of(told.profile.ans, told.protocol.number, number, told.scope)
 
 
 def _write(identity: str, body: Body) -> Write:
@@ -87,7 +95,7 @@ def _write(identity: str, body: Body) -> Write:
 
 async def _cancelled(tx: Transaction, told: Told, numbers: Sequence[str]) -> list[Write]:
     """The records of guides that the new statement does not list any more."""
-    ids = [identity_of(told.profile.ans, told.protocol.number, number) for number in numbers]
+    ids = [_identity(told, number) for number in numbers]
     found = await stored(tx, TYPE, ids)
     return [_write(identity, laid_over("demonstrativo-cancelado", body, {})) for identity, body in found.items()]
 
@@ -133,8 +141,14 @@ def _is_item(line: Line) -> bool:
     return bool(line.sequence or line.code or line.table)
 
 
-def _sums(lines: Sequence[Line]) -> dict[str, int]:
-    return {name: sum(getattr(line, name) for line in lines) for name in ("billed", "processed", "paid", "denied")}
+def _sums(lines: Sequence[Line]) -> dict[str, int | None]:
+    """The sums of lines; no copay rather than one of zero."""
+    names = ("billed", "processed", "paid", "denied")
+    return {**{name: sum(getattr(line, name) for line in lines) for name in names}, "copay": _copay(lines)}
+
+
+def _copay(lines: Sequence[Line]) -> int | None:
+    return sum(line.copay for line in lines) or None
 
 
 def _items(lines: Sequence[Line]) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from canonical.errors import NotFound
@@ -20,22 +20,26 @@ from tiss import answers, replies, soap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a file: the id it is kept under, how many protocols were new, and what was wrong."""
+    """What became of a file: the id it is kept under, what it told and how much was new, and what was wrong."""
 
     message_id: UUID
-    protocols: int
-    fresh: int
+    found: statements.Taken
     problems: tuple[Problem, ...]
 
 
+_Told = answers.Statement | answers.Remittance
+_Read = tuple[list[_Told], list[Problem]]
+
+
 async def take_file(world: World, tenant: Tenant, raw: bytes, actor: str) -> Taken:
-    """Keep a file durably, then read its statements into lines and denials. Never raises for the file's content."""
+    """Keep a file durably, then read its statements into lines, denials and payments. Never raises for its content."""
     message_id = new_id()
     async with world.transaction(tenant) as tx:
         await tx.run(
             "INSERT INTO message (tenant_id, id, direction, format, type, status, payload_key, content) "
-            "VALUES ($1, $2, 'in', 'tiss', 'DEMONSTRATIVO_ANALISE_CONTA', 'KEPT', $3, $4)",
+            "VALUES ($1, $2, 'in', 'tiss', $3, 'KEPT', $4, $5)",
             message_id,
+            "DEMONSTRATIVO_ANALISE_CONTA",
             bytes_number(raw),
             raw,
         )
@@ -44,15 +48,17 @@ async def take_file(world: World, tenant: Tenant, raw: bytes, actor: str) -> Tak
     async with world.transaction(tenant) as tx:
         taken = await _store(tx, writing.origin(world, tenant, actor, message_id), message_id, found)
         await tx.run(
-            "UPDATE message SET status = $3, problems = $4, finished_at = now() WHERE tenant_id = $1 AND id = $2",
+            "UPDATE message SET status = $3, type = $4, problems = $5, finished_at = now() "
+            "WHERE tenant_id = $1 AND id = $2",
             message_id,
             "ERROR" if any(problem.blocks for problem in taken.problems) else "TRANSFORMED",
+            _transaction(found),
             json.dumps([problem.as_json() for problem in taken.problems], ensure_ascii=False),
         )
     return taken
 
 
-def _read(raw: bytes) -> list[answers.Statement] | Problem:
+def _read(raw: bytes) -> _Read | Problem:
     body = soap.read(raw)
     if isinstance(body, Problem):
         return body
@@ -61,22 +67,37 @@ def _read(raw: bytes) -> list[answers.Statement] | Problem:
     reply = replies.read(body.content)
     if isinstance(reply, Problem):
         return reply
-    found = [answer for answer in reply.answers if isinstance(answer, answers.Statement)]
-    return found or Problem("statement.none")
+    found = [answer for answer in reply.answers if isinstance(answer, _Told)]
+    # an amount that is none counts as zero: told, but no reason to refuse the rest
+    unread = [replace(problem, level="warning") for problem in reply.problems]
+    return (found, unread) if found else Problem("statement.none")
 
 
-async def _store(tx: Transaction, by: Origin, message_id: UUID, found: list[answers.Statement] | Problem) -> Taken:
+def _transaction(found: _Read | Problem) -> str:
+    """The transaction the file turned out to be."""
+    first = None if isinstance(found, Problem) else found[0][0]
+    if not isinstance(first, answers.Remittance):
+        return "DEMONSTRATIVO_ANALISE_CONTA"
+    return "DEMONSTRATIVO_ODONTOLOGIA" if first.dental else "DEMONSTRATIVO_PAGAMENTO"
+
+
+async def _store(tx: Transaction, by: Origin, message_id: UUID, found: _Read | Problem) -> Taken:
     if isinstance(found, Problem):
-        return Taken(message_id=message_id, protocols=0, fresh=0, problems=(found,))
-    problems: list[Problem] = []
-    fresh = 0
-    for statement in found:
+        return Taken(message_id=message_id, found=statements.Taken(), problems=(found,))
+    read, problems = found
+    total = statements.Taken()
+    for operator, told in _by_operator(read).items():
         try:
-            profile = await payer(tx, await listing.payer_id(tx, statement.operator))
+            profile = await payer(tx, await listing.payer_id(tx, operator))
         except NotFound:
-            problems.append(Problem("statement.unknown-payer", statement.where))
+            problems += [Problem("statement.unknown-payer", one.where) for one in told]
             continue
-        source = statements.Source(profile=profile, by=by)
-        fresh += await statements.take_in(tx, source, statement)
-    protocols = sum(len(statement.protocols) for statement in found)
-    return Taken(message_id=message_id, protocols=protocols, fresh=fresh, problems=tuple(problems))
+        total = total.plus(await statements.take_all(tx, statements.Source(profile=profile, by=by), told))
+    return Taken(message_id=message_id, found=total, problems=tuple(problems))
+
+
+def _by_operator(found: list[_Told]) -> dict[str, list[_Told]]:
+    grouped: dict[str, list[_Told]] = {}
+    for one in found:
+        grouped.setdefault(one.operator, []).append(one)
+    return grouped

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from canonical.billing import money
 from canonical.errors import Refused
@@ -27,6 +27,7 @@ class Line:
     processed: int
     paid: int
     glosas: tuple[answers.Glosa, ...]
+    copay: int = 0
     on: str = ""
     quantity: str = ""
     participation: str = ""
@@ -42,9 +43,53 @@ def refuse_unbelievable(protocol: str, lines: Sequence[Line]) -> None:
     if max(len(protocol), *(len(line.guide_number) for line in lines), 0) > _LONGEST_NUMBER:
         raise Refused("the statement holds a number out of range", code="statement.range")
     for line in lines:
-        amounts = (line.billed, line.processed, line.paid, line.denied)
+        amounts = (line.billed, line.processed, line.paid, line.denied, line.copay)
         if line.sequence > _LARGEST_SEQUENCE or any(abs(amount) > _LARGEST_CENTS for amount in amounts):
             raise Refused("the statement holds a number out of range", code="statement.range")
+
+
+def merged(found: Sequence[answers.Statement]) -> list[answers.Statement]:
+    """Statements of one message in which each protocol stands once, whole: parts of it do not replace each other."""
+    parts: dict[str, list[answers.StatementProtocol]] = {}
+    for statement in found:
+        for protocol in statement.protocols:
+            others = parts.setdefault(protocol.number, [])
+            if protocol.number == "" or not any(_same(protocol, other) for other in others):
+                others.append(protocol)
+    result = []
+    for statement in found:
+        numbers = dict.fromkeys(protocol.number for protocol in statement.protocols)
+        own = tuple(_joined(parts.pop(number)) for number in numbers if number in parts)
+        result.append(replace(statement, protocols=own))
+    return [statement for statement in result if statement.protocols]
+
+
+def _same(one: answers.StatementProtocol, other: answers.StatementProtocol) -> bool:
+    """Whether two parts say the same, wherever they stand in the message."""
+    return _told(one) == _told(other)
+
+
+def _told(protocol: answers.StatementProtocol) -> tuple[object, ...]:
+    lines = [line for guide in protocol.guides for line in lines_of(guide)]
+    plain = [replace(line, glosas=tuple(replace(glosa, where="") for glosa in line.glosas)) for line in lines]
+    return (protocol.number, protocol.status, protocol.billed_cents, protocol.paid_cents, plain)
+
+
+def _joined(parts: Sequence[answers.StatementProtocol]) -> answers.StatementProtocol:
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    stated = [part.glosa_cents for part in parts if part.glosa_cents is not None]
+    return replace(
+        first,
+        status=parts[-1].status or first.status,
+        guides=tuple(guide for part in parts for guide in part.guides),
+        glosas=tuple(glosa for part in parts for glosa in part.glosas),
+        billed_cents=sum(part.billed_cents for part in parts),
+        processed_cents=sum(part.processed_cents for part in parts),
+        paid_cents=sum(part.paid_cents for part in parts),
+        glosa_cents=sum(stated) if stated else None,
+    )
 
 
 def lines_of(guide: answers.StatementGuide) -> list[Line]:
@@ -58,6 +103,7 @@ def lines_of(guide: answers.StatementGuide) -> list[Line]:
             billed=item.billed_cents,
             processed=item.processed_cents,
             paid=item.paid_cents,
+            copay=item.copay_cents,
             glosas=item.glosas,
             on=item.on,
             quantity=item.quantity,
@@ -116,7 +162,7 @@ def sums(protocol: answers.StatementProtocol, lines: Sequence[Line]) -> list[Pro
     ):
         if stated != counted:
             found.append(f"{name} {money(stated)}, soma dos itens {money(counted)}")
-    over = sum(line.sequence > 0 and line.paid + line.denied > line.billed for line in lines)
+    over = sum(line.sequence > 0 and line.paid + line.denied + line.copay > line.billed for line in lines)
     if over:
-        found.append(f"liberado + glosa acima do informado em {over} item(ns)")
+        found.append(f"liberado + glosa + franquia acima do informado em {over} item(ns)")
     return [Problem("statement.sum", protocol.where, args=(("what", what),)) for what in found]

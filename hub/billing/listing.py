@@ -79,18 +79,47 @@ KINDS = {
         table="statement",
         columns=(
             "id", "payer_id", "submission_id", "number", "protocol", "payer_status", "issued_on", "billed_cents",
-            "processed_cents", "paid_cents", "denied_cents", "problems", "replaced", "created_at",
+            "processed_cents", "paid_cents", "denied_cents", "copay_cents", "problems", "replaced", "message_id",
+            "created_at",
         ),
-        filters=("protocol", "submission_id"),
+        filters=("protocol", "submission_id", "number", "replaced"),
         documents=("problems",),
     ),
     "statement-lines": Kind(
         table="statement_line",
         columns=(
             "id", "payer_id", "statement_id", "protocol", "guide_number", "sequence", "tiss_table", "code",
-            "billed_cents", "processed_cents", "paid_cents", "denied_cents", "guide_id", "orphan", "replaced",
+            "billed_cents", "processed_cents", "paid_cents", "denied_cents", "copay_cents", "guide_id", "orphan",
+            "replaced",
         ),
-        filters=("protocol", "guide_number", "statement_id", "guide_id"),
+        filters=("protocol", "guide_number", "statement_id", "guide_id", "orphan", "replaced"),
+    ),
+    "remittances": Kind(
+        table="remittance",
+        columns=(
+            "id", "payer_id", "number", "dental", "issued_on", "billed_cents", "processed_cents", "paid_cents",
+            "denied_cents", "copay_cents", "debit_cents", "credit_cents", "net_cents", "problems", "replaced",
+            "message_id", "created_at",
+        ),
+        filters=("number", "dental", "issued_on", "replaced"),
+        documents=("problems",),
+    ),
+    "payments": Kind(
+        table="payment",
+        columns=(
+            "id", "payer_id", "remittance_id", "paid_on", "kind", "protocol", "batch_number", "guide_number",
+            "operator_number", "processed_cents", "paid_cents", "denied_cents", "copay_cents", "guide_id", "orphan",
+            "replaced",
+        ),
+        filters=("remittance_id", "paid_on", "kind", "protocol", "guide_number", "guide_id", "orphan", "replaced"),
+    ),
+    "payment-entries": Kind(
+        table="payment_entry",
+        columns=(
+            "id", "payer_id", "remittance_id", "paid_on", "indicator", "kind", "description", "amount_cents",
+            "replaced",
+        ),
+        filters=("remittance_id", "paid_on", "indicator", "kind", "replaced"),
     ),
     "denials": Kind(
         table="denial",
@@ -169,7 +198,7 @@ async def guide(tx: Transaction, guide_id: UUID, actor: str) -> dict[str, Any]:
         guide_id,
     )
     await audit.note(tx, actor, "read", f"guide/{guide_id}")
-    return {**_shown(row, kind), "tree": json.loads(row["tree"]), "items": [_plain(dict(item)) for item in items]}
+    return {**_shown(row, kind), "tree": json.loads(row["tree"]), "items": [plain(dict(item)) for item in items]}
 
 
 def plain_text(value: str) -> str:
@@ -189,77 +218,14 @@ async def payer_id(tx: Transaction, ans: str) -> UUID:
     return UUID(str(found))
 
 
-_ITEMS = """
-SELECT g.id, g.number, i.sequence, i.code, i.total_cents AS billed, coalesce(l.paid, 0) AS paid,
-       coalesce(l.denied, 0) AS denied
-FROM submission s
-JOIN guide g ON g.tenant_id = $1 AND g.batch_id = s.batch_id
-JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = g.id
-LEFT JOIN (
-    SELECT guide_id, sequence, sum(paid_cents) AS paid, sum(denied_cents) AS denied FROM statement_line
-    WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_id IS NOT NULL
-    GROUP BY guide_id, sequence
-) l ON l.guide_id = g.id AND l.sequence = i.sequence
-WHERE s.tenant_id = $1 AND s.payer_id = $2 AND s.protocol = $3 AND s.status <> 'substituido'
-ORDER BY length(g.number), g.number, i.sequence
-"""
-_WHOLE = """
-SELECT guide_id, sum(paid_cents) AS paid, sum(denied_cents) AS denied FROM statement_line
-WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_id IS NOT NULL AND sequence = 0
-GROUP BY guide_id
-"""
-
-
-_PROTOCOL = """
-SELECT coalesce(sum(paid_cents), 0) AS paid, coalesce(sum(denied_cents), 0) AS denied FROM statement_line
-WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_number = '' AND sequence = 0
-"""
-
-
-async def reconciliation(tx: Transaction, protocol: str, payer: UUID) -> dict[str, Any]:
-    """Billed = paid + glosa + open for every item, guide and the protocol, and the lines that are not ours."""
-    rows = await tx.rows(_ITEMS, payer, plain_text(protocol))
-    if not rows:
-        raise NotFound("there is no such protocol")
-    whole = await tx.rows(_WHOLE, payer, protocol)
-    orphans = await tx.rows(
-        "SELECT guide_number, sequence, code, billed_cents, paid_cents, denied_cents FROM statement_line "
-        "WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND orphan <> '' ORDER BY id",
-        payer,
-        protocol,
-    )
-    guides = _guides(rows, {row["guide_id"]: row for row in whole})
-    total = {name: sum(guide[name] for guide in guides) for name in ("billed", "paid", "denied")}
-    above = await tx.row(_PROTOCOL, payer, protocol)
-    total["paid"] += int(above["paid"]) if above else 0
-    total["denied"] += int(above["denied"]) if above else 0
-    total["open"] = total["billed"] - total["paid"] - total["denied"]
-    return {"protocol": protocol, **total, "guides": guides, "orphans": [_plain(dict(row)) for row in orphans]}
-
-
-def _guides(rows: list[Row], whole: dict[UUID, Row]) -> list[dict[str, Any]]:
-    found: dict[UUID, dict[str, Any]] = {}
-    for row in rows:
-        extra = whole.get(row["id"])
-        start = {"paid": int(extra["paid"]) if extra else 0, "denied": int(extra["denied"]) if extra else 0}
-        guide = found.setdefault(row["id"], {"number": row["number"], "billed": 0, **start, "items": []})
-        item = {name: int(row[name]) for name in ("sequence", "billed", "paid", "denied")}
-        guide["items"].append({**item, "code": row["code"], "open": item["billed"] - item["paid"] - item["denied"]})
-        for name in ("billed", "paid", "denied"):
-            guide[name] += item[name]
-    for guide in found.values():
-        guide["open"] = guide["billed"] - guide["paid"] - guide["denied"]
-    return list(found.values())
-
-
 def _shown(row: Row, kind: Kind) -> dict[str, Any]:
     found = {column: row[column] for column in ("payer", *kind.columns, *kind.joined) if column != "payer_id"}
     for column in kind.documents:
         found[column] = json.loads(found[column])
-    return _plain(found)
+    return plain(found)
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def plain(row: dict[str, Any]) -> dict[str, Any]:
     """UUIDs and times as texts."""
     return {
         name: value.isoformat() if hasattr(value, "isoformat") else str(value) if isinstance(value, UUID) else value

@@ -16,10 +16,13 @@ from uuid import UUID
 from canonical.identity import new_id
 from canonical.problem import Problem
 from hub.billing import benefits, guides, writing
-from hub.billing.judgement import Line, lines_of, refuse_unbelievable, sums, whole_protocol
+from hub.billing.judgement import Line, lines_of, merged, refuse_unbelievable, sums, whole_protocol
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.replies import hear
-from hub.billing.submissions import ENDED, STATEMENT_OPERATION
+from hub.billing.responses import Said
+from hub.billing.returns import payments
+from hub.billing.returns.following import follow
+from hub.billing.submissions import SENT, STATEMENT_OPERATION, UNKNOWN, set_protocol
 from hub.exchange.handlers import Reply, on_reply
 from hub.records.write import Origin
 from hub.store import bulk
@@ -27,11 +30,12 @@ from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema
 from hub.world import Tenant, World
 from tiss import answers
+from tiss.payments import judged
 
 OPEN = "aberta"
 _LINE = (
     "id", "statement_id", "payer_id", "protocol", "guide_number", "sequence", "tiss_table", "code", "billed_cents",
-    "processed_cents", "paid_cents", "denied_cents", "guide_id", "message_id", "orphan",
+    "processed_cents", "paid_cents", "denied_cents", "copay_cents", "guide_id", "message_id", "orphan",
 )  # fmt: skip
 _DENIAL = (
     "id", "statement_line_id", "payer_id", "guide_id", "glosa_code", "description", "amount_cents", "status",
@@ -52,24 +56,66 @@ class Source:
         return writing.today(self.by)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """How many protocols and payment statements were told, and how many of each were new."""
+
+    protocols: int = 0
+    fresh: int = 0
+    payments: int = 0
+    fresh_payments: int = 0
+
+    def plus(self, other: Taken) -> Taken:
+        """Both together."""
+        return Taken(
+            protocols=self.protocols + other.protocols,
+            fresh=self.fresh + other.fresh,
+            payments=self.payments + other.payments,
+            fresh_payments=self.fresh_payments + other.fresh_payments,
+        )
+
+
 @on_reply(STATEMENT_OPERATION)
 async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """Read the statements of a reply; a submission ends when the payer says its protocol has ended."""
     by = writing.origin(world, tenant, message_id=reply.message_id)
-    source = Source(profile=profile_of(reply.partner), by=by)
-    for statement in hear(reply.content).answers:
-        if isinstance(statement, answers.Statement):
-            await take_in(tx, source, statement)
+    await take_all(tx, Source(profile=profile_of(reply.partner), by=by), hear(reply.content).answers)
 
 
-async def take_in(tx: Transaction, source: Source, statement: answers.Statement) -> int:
-    """Store a statement's protocols; returns how many were new. The same content again changes nothing."""
-    return sum([await _protocol(tx, source, statement, protocol) for protocol in statement.protocols])
+async def take_all(tx: Transaction, source: Source, found: Sequence[answers.Answer]) -> Taken:
+    """Store the statements and payments among a payer's answers; the same content again changes nothing."""
+    taken = Taken()
+    for statement in merged([one for one in found if isinstance(one, answers.Statement)]):
+        taken = taken.plus(Taken(protocols=len(statement.protocols), fresh=await take_in(tx, source, statement)))
+    for told in found:
+        if isinstance(told, answers.Remittance):
+            taken = taken.plus(await _payment(tx, source, told))
+    return taken
+
+
+async def _payment(tx: Transaction, source: Source, told: answers.Remittance) -> Taken:
+    """A payment statement; a dental one judges items as well, and those of another number stay valid beside it."""
+    statement, fresh = judged(told), 0
+    if statement is not None:
+        (joined,) = merged([statement])
+        fresh = await take_in(tx, source, joined, scope=f"odonto {told.number}")
+    new = await payments.take_in(tx, source.profile, told, source.by)
+    protocols = len(statement.protocols) if statement else 0
+    return Taken(protocols=protocols, fresh=fresh, payments=1, fresh_payments=int(new))
+
+
+async def take_in(tx: Transaction, source: Source, statement: answers.Statement, scope: str = "") -> int:
+    """Store a statement's protocols; returns how many were new. The same content again changes nothing.
+
+    It replaces what was said of the same protocol in the same `scope` (the number of a dental statement, else empty).
+    """
+    return sum([await _protocol(tx, source, (statement, scope), protocol) for protocol in statement.protocols])
 
 
 async def _protocol(
-    tx: Transaction, source: Source, statement: answers.Statement, protocol: answers.StatementProtocol
+    tx: Transaction, source: Source, told_in: tuple[answers.Statement, str], protocol: answers.StatementProtocol
 ) -> bool:
+    statement, scope = told_in
     told = [line for guide in protocol.guides for line in lines_of(guide)]
     told += whole_protocol(protocol, sum(line.denied for line in told))
     refuse_unbelievable(protocol.number, told)
@@ -78,27 +124,31 @@ async def _protocol(
     # one statement of a payer at a time: two replies must not both replace the former
     await tx.run("SELECT 1 FROM partner WHERE tenant_id = $1 AND id = $2 FOR UPDATE", payer_id)
     former = await tx.row(
-        "SELECT id, digest FROM statement WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced",
+        "SELECT id, digest FROM statement WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND scope = $4 "
+        "AND NOT replaced",
         payer_id,
         protocol.number,
+        scope,
     )
-    submission = await _submission(tx, payer_id, protocol)
+    submission = await _submission(tx, payer_id, protocol, source.by)
     if former is not None and former["digest"] == digest:
-        await _follow(tx, payer_id, submission, protocol)
+        await follow(tx, payer_id, submission, protocol.number, protocol.status)
         return False
     on = _day(statement.issued_on) or source.on
     items = await _items(tx, payer_id, [guide.provider_number for guide in protocol.guides])
-    place = benefits.Told(profile=source.profile, protocol=protocol, number=statement.number, on=on, by=source.by)
+    place = benefits.Told(
+        profile=source.profile, protocol=protocol, number=statement.number, on=on, by=source.by, scope=scope
+    )
     lines = await benefits.save_lines(tx, place, told, _ours(items), await _listed(tx, former))
     if former is not None:
         await _replace(tx, former["id"])
     known, problems = _judge(protocol, lines, items)
-    head = (submission, statement.number, protocol.number, protocol.status, on)
+    head = (submission, statement.number, protocol.number, scope, protocol.status, on)
     statement_id = await _insert(tx, source, head, lines, (digest, guides.told(problems)))
     await _store(tx, source, (statement_id, protocol.number), lines, known)
     if former is not None:
         await _carry_over(tx, former["id"], statement_id)
-    await _follow(tx, payer_id, submission, protocol)
+    await follow(tx, payer_id, submission, protocol.number, protocol.status)
     return True
 
 
@@ -124,12 +174,12 @@ async def _listed(tx: Transaction, former: Row | None) -> list[str]:
 async def _insert(
     tx: Transaction, source: Source, head: tuple[Any, ...], lines: Sequence[Line], marks: tuple[str, str]
 ) -> UUID:
-    """The statement's own row: head (submission, number, protocol, status, day), sums, digest and findings."""
+    """The statement's own row: head (submission, number, protocol, scope, status, day), sums, digest and findings."""
     statement_id = new_id()
     await tx.run(
-        "INSERT INTO statement (tenant_id, id, payer_id, submission_id, number, protocol, payer_status, issued_on, "
-        "billed_cents, processed_cents, paid_cents, denied_cents, digest, problems, message_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        "INSERT INTO statement (tenant_id, id, payer_id, submission_id, number, protocol, scope, payer_status, "
+        "issued_on, billed_cents, processed_cents, paid_cents, denied_cents, copay_cents, digest, problems, "
+        "message_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         statement_id,
         source.profile.partner.id,
         *head,
@@ -137,6 +187,7 @@ async def _insert(
         sum(line.processed for line in lines),
         sum(line.paid for line in lines),
         sum(line.denied for line in lines),
+        sum(line.copay for line in lines),
         *marks,
         source.by.message_id,
     )
@@ -202,8 +253,8 @@ async def _store(
         guide_id = item["guide_id"] if item else None
         rows.append(
             (identity, statement_id, payer_id, protocol, line.guide_number, line.sequence, line.table or None,
-             line.code or None, line.billed, line.processed, line.paid, line.denied, guide_id, source.by.message_id,
-             "" if item else "sem item correspondente")
+             line.code or None, line.billed, line.processed, line.paid, line.denied, line.copay, guide_id,
+             source.by.message_id, "" if item else "sem item correspondente")
         )  # fmt: skip
         denials += [
             (new_id(), identity, payer_id, guide_id, glosa.code, glosa.text, glosa.cents or 0, OPEN, until)
@@ -243,48 +294,32 @@ async def _carry_over(tx: Transaction, former: UUID, statement_id: UUID) -> None
     )
 
 
-async def _submission(tx: Transaction, payer_id: UUID, protocol: answers.StatementProtocol) -> UUID | None:
+async def _submission(tx: Transaction, payer_id: UUID, protocol: answers.StatementProtocol, by: Origin) -> UUID | None:
+    """The submission a protocol was given for; one whose reply was lost is found by its lote and its guides."""
     found = await tx.value(
         "SELECT id FROM submission WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 ORDER BY settled LIMIT 1",
         payer_id,
         protocol.number,
     )
-    return UUID(str(found)) if found else None
+    if found is not None:
+        return UUID(str(found))
+    lost = await tx.row(
+        _LOST, payer_id, protocol.batch, [guide.provider_number for guide in protocol.guides], [UNKNOWN, SENT]
+    )
+    if lost is None or not protocol.number:
+        return None
+    said = Said(protocol=protocol.number, status=protocol.status or "1")
+    await set_protocol(tx, (lost["id"], lost["batch_id"]), said, by)
+    return UUID(str(lost["id"]))
 
 
-async def _follow(
-    tx: Transaction, payer_id: UUID, submission: UUID | None, protocol: answers.StatementProtocol
-) -> None:
-    """Guides, batch and submission take the state the statement tells."""
-    await tx.run(
-        "UPDATE guide SET status = CASE WHEN x.denied = 0 AND x.paid >= guide.total_cents THEN 'paga' "
-        "WHEN x.denied > 0 AND x.paid = 0 THEN 'glosada' WHEN x.denied > 0 THEN 'glosada parcial' "
-        "ELSE 'em analise' END, updated_at = now() FROM ("
-        " SELECT guide_id, sum(paid_cents) AS paid, sum(denied_cents) AS denied FROM statement_line "
-        " WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_id IS NOT NULL "
-        " GROUP BY guide_id) x WHERE guide.tenant_id = $1 AND guide.id = x.guide_id",
-        payer_id,
-        protocol.number,
-    )
-    if submission is None:
-        return
-    await tx.run(
-        "UPDATE batch SET status = CASE WHEN x.denied > 0 THEN 'glosa' WHEN x.paid >= batch.total_cents THEN 'pago' "
-        "ELSE 'demonstrativo' END, updated_at = now() FROM submission s, ("
-        " SELECT coalesce(sum(paid_cents), 0) AS paid, coalesce(sum(denied_cents), 0) AS denied FROM statement_line "
-        " WHERE tenant_id = $1 AND payer_id = $3 AND protocol = $4 AND NOT replaced AND guide_id IS NOT NULL) x "
-        "WHERE batch.tenant_id = $1 AND s.tenant_id = $1 AND s.id = $2 AND batch.id = s.batch_id "
-        "AND batch.status NOT IN ('recurso', 'encerrado')",
-        submission,
-        payer_id,
-        protocol.number,
-    )
-    await tx.run(
-        "UPDATE submission SET payer_status = $3, settled = settled OR $4 WHERE tenant_id = $1 AND id = $2",
-        submission,
-        protocol.status,
-        protocol.status in ENDED,
-    )
+_LOST = """
+SELECT s.id, s.batch_id FROM submission s JOIN batch b ON b.tenant_id = $1 AND b.id = s.batch_id
+WHERE s.tenant_id = $1 AND s.payer_id = $2 AND b.number::text = $3 AND s.protocol IS NULL AND NOT s.settled
+AND s.status = ANY($5::text[]) AND EXISTS (
+    SELECT 1 FROM guide g WHERE g.tenant_id = $1 AND g.batch_id = b.id AND g.number = ANY($4::text[]))
+ORDER BY s.id DESC LIMIT 1 FOR UPDATE OF s
+"""
 
 
 def _day(text: str) -> datetime.date | None:

@@ -16,6 +16,7 @@ from hub.billing import batches, checking, messages, responses, writing
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.replies import Heard, Refusal, hear
 from hub.billing.responses import Said
+from hub.billing.returns.following import ENDED, catch_up
 from hub.exchange import lanes
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.exchange.outbox import Outgoing, enqueue
@@ -30,9 +31,8 @@ STATEMENT = "SOLIC_DEMONSTRATIVO_RETORNO"
 STATUS_OPERATION = transactions.of(STATUS).service
 STATEMENT_OPERATION = transactions.of(STATEMENT).service
 RECEIVED, UNKNOWN, REFUSED, SENT = "recebido", "incerto", "rejeitado", "enviado"
-# statusProtocolo (facts: dm_statusProtocolo): analysed ones have a statement; ended ones change no more
+# statusProtocolo (dm_statusProtocolo): analysed ones have a statement
 ANALYSED = frozenset(("3", "4", "5", "6"))
-ENDED = frozenset(("4", "6", "9"))
 BATCH_STATUS = {"1": "recebido", "2": "em analise", "3": "demonstrativo", "5": "demonstrativo", "8": "em analise"}
 
 
@@ -103,6 +103,7 @@ async def set_protocol(tx: Transaction, place: tuple[UUID, UUID | None], said: S
         "UPDATE guide SET status = 'recebida', updated_at = now() WHERE tenant_id = $1 AND batch_id = $2", batch
     )
     await responses.answered(tx, batch, said, by)
+    await catch_up(tx, submission, said.protocol)
 
 
 async def refuse(tx: Transaction, place: tuple[UUID, UUID], why: Refusal, by: Origin) -> None:

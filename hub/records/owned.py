@@ -11,7 +11,7 @@ from hub.records.write import Clash, Write
 from hub.store.database import Transaction
 
 BILLING = "urn:ponte:billing"
-TYPES = frozenset(("Claim", "ClaimResponse", "ExplanationOfBenefit"))
+TYPES = frozenset(("Claim", "ClaimResponse", "ExplanationOfBenefit", "PaymentReconciliation"))
 _CODE = "failure.conflict.billing"
 _MARKED = (
     "SELECT r.type, r.id FROM resource r JOIN unnest($2::text[], $3::text[]) AS x(type, id) "

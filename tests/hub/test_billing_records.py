@@ -23,7 +23,8 @@ from billing_day import (
 from payer_server import Server, payer_server, settle
 
 from fhir.validator import validate
-from hub.billing import appeals, batches, benefits, claims, guides, jobs, listing, responses
+from hub.billing import appeals, batches, benefits, claims, guides, jobs, responses
+from hub.billing.returns import reconciliation
 from hub.billing.writing import origin, parsed
 from hub.operate import explain
 from hub.store.database import Row
@@ -263,5 +264,5 @@ async def test_an_appeal_is_a_claim_related_to_the_guide_and_its_decision_answer
         )  # fmt: skip
         assert granted * 100 == row["granted_cents"]
         async with world.transaction(tenant) as tx:
-            figures = await listing.reconciliation(tx, submission["protocol"], submission["payer_id"])
+            figures = await reconciliation.of_protocol(tx, submission["protocol"], submission["payer_id"])
         assert figures["open"] == 0

@@ -12,6 +12,7 @@ from payer_server import Server, payer_server, settle
 from canonical.errors import Conflict, NotFound
 from hub.billing import appeals, batches, guides, jobs, listing, statements
 from hub.billing.profiles import payer
+from hub.billing.returns import reconciliation
 from hub.billing.writing import origin
 from hub.world import Tenant, World
 from tiss import answers
@@ -64,7 +65,7 @@ async def test_the_same_statement_twice_changes_nothing_and_a_new_one_replaces(w
         }
         assert (await rows(world, tenant, "SELECT status FROM batch WHERE tenant_id = $1"))[0]["status"] == "pago"
         async with world.transaction(tenant) as tx:
-            figures = await listing.reconciliation(tx, submission["protocol"], submission["payer_id"])
+            figures = await reconciliation.of_protocol(tx, submission["protocol"], submission["payer_id"])
         assert (figures["billed"], figures["denied"], figures["open"]) == (figures["paid"], 0, 0)
 
 
@@ -80,7 +81,7 @@ async def test_a_strangers_item_is_an_orphan_and_unknown_glosas_stay_verbatim(wo
         (statement,) = await rows(world, tenant, "SELECT * FROM statement WHERE tenant_id = $1")
         assert [p["code"] for p in json.loads(statement["problems"])] == ["statement.orphan"]
         async with world.transaction(tenant) as tx:
-            figures = await listing.reconciliation(tx, submission["protocol"], submission["payer_id"])
+            figures = await reconciliation.of_protocol(tx, submission["protocol"], submission["payer_id"])
         book = (await server.received())[IPE]
         assert (figures["billed"], figures["paid"], figures["denied"], figures["open"]) == (
             book["billed_cents"], book["paid_cents"], book["denied_cents"], 0,
@@ -149,7 +150,7 @@ async def test_partial_open_mismatch_and_whole_guide_denials(world: World, tenan
         source = statements.Source(profile=await payer(tx, payer_id), by=origin(world, tenant, "test"))
         await statements.take_in(tx, source, statement("777", "1", (item(1, 2540, 1000, ("1705", 540)),)))
     async with world.transaction(tenant) as tx:
-        figures = await listing.reconciliation(tx, "777", payer_id)
+        figures = await reconciliation.of_protocol(tx, "777", payer_id)
         first = figures["guides"][0]
         assert (first["paid"], first["denied"], first["open"]) == (1000, 540, 1000)
         await statements.take_in(tx, source, statement("777", "1", (item(1, 2500, 2600),)))
@@ -161,7 +162,7 @@ async def test_partial_open_mismatch_and_whole_guide_denials(world: World, tenan
         )
         await statements.take_in(tx, source, whole)
     async with world.transaction(tenant) as tx:
-        figures = await listing.reconciliation(tx, "777", payer_id)
+        figures = await reconciliation.of_protocol(tx, "777", payer_id)
         assert (figures["guides"][1]["denied"], figures["guides"][1]["open"]) == (2540, 0)
         appeal = await appeals.draft(tx, appeals.Wish(payer_id=payer_id, protocol="777"), origin(world, tenant, "test"))
         assert await appeals.send(world, tenant, tx, appeal, "test") == "enviando"
@@ -189,7 +190,7 @@ async def test_a_protocol_denied_as_a_whole_is_appealed_as_a_whole(world: World,
         source = statements.Source(profile=await payer(tx, payer_id), by=origin(world, tenant, "test"))
         assert await statements.take_in(tx, source, told) == 1
     async with world.transaction(tenant) as tx:
-        figures = await listing.reconciliation(tx, "778", payer_id)
+        figures = await reconciliation.of_protocol(tx, "778", payer_id)
         assert (figures["billed"], figures["denied"], figures["open"], figures["orphans"]) == (5080, 5080, 0, [])
         appeal = await appeals.draft(tx, appeals.Wish(payer_id=payer_id, protocol="778"), origin(world, tenant, "test"))
         assert await appeals.send(world, tenant, tx, appeal, "test") == "enviando"

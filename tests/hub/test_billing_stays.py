@@ -14,7 +14,8 @@ from payer_server import payer_server, settle
 from canonical.codes import ANS, CID10
 from fhir import jsontext
 from fhir.validator import validate
-from hub.billing import batches, charges, guides, jobs, listing
+from hub.billing import batches, charges, guides, jobs
+from hub.billing.returns import reconciliation
 from hub.billing.writing import origin, parsed, stored
 from hub.records.write import Write, save
 from hub.store.database import Row
@@ -117,7 +118,7 @@ async def test_a_stay_becomes_one_resumo_that_is_paid(world: World, tenant: Tena
         await settle(world, tenant)
         (submission,) = await rows(world, tenant, "SELECT * FROM submission WHERE tenant_id = $1")
         async with world.transaction(tenant) as tx:
-            figures = await listing.reconciliation(tx, submission["protocol"], submission["payer_id"])
+            figures = await reconciliation.of_protocol(tx, submission["protocol"], submission["payer_id"])
         book = (await server.received())[payer]
         assert (figures["billed"], figures["paid"], figures["denied"], figures["open"]) == (
             177990, book["paid_cents"], book["denied_cents"], 0,

@@ -1,0 +1,1 @@
+"""What comes back for a guide: payments, their reconciliation, statements as sheets, the history of denials."""
