@@ -13,13 +13,13 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir import shapes
-from fhir.parameters import SHAPE
+from fhir.parameters import SHAPE, has_bare_codes, parameters_of
 from fhir.query import BadQuery, Chain, Clause, Condition, Has, Inside
 from fhir.values import Concepts, Token, Value
-from hub.find import terms
 from hub.find.criteria import Among, Found, Pointing, Shaped, is_negative, rids
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of
+from hub.terms.tokens import tokens as tokens_of
 
 WIDE_FROM = 5000
 _MOST_SHAPES = 2000
@@ -158,8 +158,10 @@ async def missing(source: Source, clause: Clause) -> Found:
 async def _with_concepts(source: Source, clause: Clause) -> Found:
     """The clause with the codes that value sets and hierarchies stand for; no code at all is met by no record."""
     tokens: list[Value] = []
+    published = clause.code in parameters_of(clause.type_name)
+    bare = published and has_bare_codes(clause.type_name, clause.code)
     for value in clause.values:
-        tokens += await terms.tokens(source, value) if isinstance(value, Concepts) else [value]
+        tokens += await tokens_of(source, value, bare=bare) if isinstance(value, Concepts) else [value]
     if not tokens:
         return Among(()) if clause.form == "match" else dataclasses.replace(clause, values=(_NO_CODE,))
     return dataclasses.replace(clause, values=tuple(tokens))

@@ -15,9 +15,9 @@ from fhir.definitions.table import codes
 from fhir.parameters import bounded
 from fhir.query import BadQuery
 from fhir.values import Concepts
-from hub.find import terms
 from hub.find.statement import Source
 from hub.records.index import key_of
+from hub.terms import tokens as terms
 
 MOST_DEFINITIONS = 200
 MOST_CLAIMS = 1000

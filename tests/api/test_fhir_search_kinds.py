@@ -47,7 +47,8 @@ WARD: list[dict[str, Any]] = [
     {"resourceType": "ValueSet", "id": "vs", "status": "active", "url": "urn:vs:blood",
      "compose": {"include": [{"system": LOINC, "concept": [{"code": "718-7"}]}, {"valueSet": ["urn:vs:more"]}]}},
     {"resourceType": "ValueSet", "id": "vm", "status": "active", "url": "urn:vs:more", "expansion": {"timestamp": "2024-01-01", "contains": [{"system": LOINC, "code": "600-7"}]}},
-    {"resourceType": "ValueSet", "id": "vf", "status": "active", "url": "urn:vs:filter", "compose": {"include": [{"system": LOINC, "filter": [{"property": "x", "op": "=", "value": "y"}]}]}},
+    {"resourceType": "ValueSet", "id": "vf", "status": "active", "url": "urn:vs:filter", "compose": {"include": [{"system": "urn:elsewhere", "filter": [{"property": "x", "op": "=", "value": "y"}]}]}},
+    {"resourceType": "ValueSet", "id": "vu", "status": "active", "url": "urn:vs:under", "compose": {"include": [{"system": LOINC, "filter": [{"property": "concept", "op": "descendent-of", "value": "85354-9"}]}]}},
     {"resourceType": "CodeSystem", "id": "cs", "status": "active", "content": "complete", "url": LOINC,
      "concept": [{"code": "85354-9", "concept": [{"code": "8480-6", "concept": [{"code": "x"}]}, {"code": "8462-4"}]}]},
     {"resourceType": "MolecularSequence", "id": "m1", "coordinateSystem": 0, "referenceSeq": {"chromosome": coded("1"), "windowStart": 100, "windowEnd": 200}},
@@ -109,6 +110,8 @@ SEARCHES = {
     # terminology
     "Observation?code:in=urn:vs:blood": "b2 b3 b5",
     "Observation?code:not-in=urn:vs:blood": "b1 b4",
+    "Observation?component-code:in=urn:vs:under": "b4",
+    "Observation?code:in=urn:vs:under": "b1",
     "Patient?gender:in=http://hl7.org/fhir/ValueSet/administrative-gender": "p1 p2 p3",
     f"Observation?code:below={LOINC}|85354-9": "b1 b4",
     f"Observation?code:above={LOINC}|8480-6": "b1 b4",

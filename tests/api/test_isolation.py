@@ -42,6 +42,11 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("DELETE", "/fhir/bulk/{job}"): [{"path": "/fhir/bulk/{id}"}],
     ("GET", "/fhir/bulk/{job}/{file}"): [{"path": "/fhir/bulk/{id}/1.ndjson"}],
     ("POST", "/fhir/$reindex"): "works on the token's own tenant; tests/api/test_fhir_operations.py asks another",
+    **{
+        (method, f"/fhir/{{type_name:fhir_type}}{one}/${name}"): "two tenants with one address: tests/api/test_fhir_terminology.py"
+        for method in ("GET", "POST") for one in ("", "/{record_id:fhir_id}")
+        for name in ("lookup", "subsumes", "validate-code", "expand", "translate")
+    },
     ("POST", "/fhir"): [
         {"path": "/fhir", "json": {"resourceType": "Bundle", "type": "batch", "entry": [
             {"request": {"method": "GET", "url": "Patient/{id}"}},

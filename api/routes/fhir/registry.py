@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api.routes.fhir import bulk, bundle, everything, history, read, search, validate, write
 from api.routes.fhir import operations as records
+from api.routes.fhir import terminology as terms
 from api.routes.fhir.exchange import Exchange
 
 Level = Literal["system", "type", "instance"]
@@ -65,10 +66,22 @@ DEFINITIONS = {
     "lastn": (("Observation",), "http://hl7.org/fhir/OperationDefinition/Observation-lastn"),
     "reindex": ((), "urn:ponte:OperationDefinition:reindex"),
     "export": (("Patient", "Group"), "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{lower}-export"),
+    "lookup": (("CodeSystem",), "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup"),
+    "subsumes": (("CodeSystem",), "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes"),
+    "validate-code": (("CodeSystem", "ValueSet"), "http://hl7.org/fhir/OperationDefinition/{type}-validate-code"),
+    "expand": (("ValueSet",), "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"),
+    "translate": (("ConceptMap",), "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
 }
 # Where an operation of the system follows another definition than the one of types.
 OF_SYSTEM = {"export": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}
 JOB = "/bulk/{job}"
+TERMS: tuple[tuple[str, Handler], ...] = (
+    ("lookup", terms.lookup),
+    ("subsumes", terms.subsumes),
+    ("validate-code", terms.validate_code),
+    ("expand", terms.expand),
+    ("translate", terms.translate),
+)
 INTERACTIONS: tuple[Interaction, ...] = (
     _instance("GET", read.read, "read", conditional="read"),
     _instance("PUT", write.update, "update"),
@@ -109,6 +122,12 @@ INTERACTIONS: tuple[Interaction, ...] = (
     Interaction(method="DELETE", path=JOB, handler=bulk.cancel, level="system", operation="export", any_form=True),
     Interaction(
         method="GET", path=JOB + "/{file}", handler=bulk.file, level="system", operation="export", any_form=True
+    ),
+    *(
+        _operation(method, handler, name, path=path)
+        for name, handler in TERMS
+        for path in (TYPE, INSTANCE)
+        for method in ("GET", "POST")
     ),
     _type("POST", search.search_by_post, "search-type", path="/_search"),
     _type("GET", search.search, "search-type"),

@@ -1,0 +1,293 @@
+"""Value sets (R4 §4.9): whether a code is in one, and its members in order; without a store.
+
+Include parts add, exclude parts take away; within a part a system, its filters and every imported set must all agree.
+Sets that import each other are refused. What is not here is named by Unanswered, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from canonical.codes import aliases, spellings
+from fhir.terminology.filters import Test, start_of, test_of
+from fhir.terminology.systems import Concept, System, Unanswered, designations
+
+DEEPEST = 30
+MOST_STEPS = 500_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One concept of a value set with the system it is of."""
+
+    system: str
+    version: str
+    concept: Concept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One include or exclude; `codes` are those listed by name, in order (none: all that pass the filters)."""
+
+    system: str
+    version: str
+    codes: Mapping[str, Concept]
+    filters: tuple[dict[str, Any], ...]
+    sets: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it names a code system and nothing that narrows it."""
+        return bool(self.system) and not (self.codes or self.filters or self.sets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Set:
+    """A value set as its record states it; `listed` is a stored expansion, which counts when nothing is composed."""
+
+    url: str
+    version: str
+    name: str
+    includes: tuple[Part, ...]
+    excludes: tuple[Part, ...]
+    listed: Mapping[tuple[str, str], Member] = field(default_factory=dict)
+
+    @property
+    def imports(self) -> Iterable[str]:
+        """The addresses of the value sets it names."""
+        return (url for part in (*self.includes, *self.excludes) for url in part.sets)
+
+    @property
+    def systems(self) -> Iterable[str]:
+        """The addresses of the code systems it names, with the version where one is stated."""
+        parts = (part for part in (*self.includes, *self.excludes) if part.system)
+        return (f"{part.system}|{part.version}" if part.version else part.system for part in parts)
+
+
+class Library(Protocol):
+    """Where systems and sets are found by canonical address; `version` empty: the current one."""
+
+    def system(self, url: str, version: str = "") -> System | None:
+        """The code system, or None."""
+
+    def value_set(self, url: str) -> Set | None:
+        """The value set of an address, with or without `|version`, or None."""
+
+
+def of_body(body: dict[str, Any]) -> Set:
+    """The value set of a ValueSet record."""
+    compose = body.get("compose") or {}
+    expansion = body.get("expansion") or {}
+    return Set(
+        url=str(body.get("url", "")),
+        version=str(body.get("version", "")),
+        name=str(body.get("name", "")),
+        includes=tuple(_part(part) for part in compose.get("include", ())),
+        excludes=tuple(_part(part) for part in compose.get("exclude", ())),
+        listed={} if compose.get("include") else dict(_listed(expansion.get("contains", ()))),
+    )
+
+
+def _part(part: dict[str, Any]) -> Part:
+    concepts = (
+        Concept(
+            code=str(each.get("code", "")),
+            display=str(each.get("display", "")),
+            designations=designations(each.get("designation", ())),
+        )
+        for each in part.get("concept", ())
+    )
+    return Part(
+        system=str(part.get("system", "")),
+        version=str(part.get("version", "")),
+        codes={concept.code: concept for concept in concepts},
+        filters=tuple(part.get("filter", ())),
+        sets=tuple(map(str, part.get("valueSet", ()))),
+    )
+
+
+def _listed(contains: Iterable[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], Member]]:
+    stack = list(reversed(list(contains)))
+    while stack:
+        item = stack.pop()
+        system, code = str(item.get("system", "")), str(item.get("code", ""))
+        if code:
+            concept = Concept(
+                code=code,
+                display=str(item.get("display", "")),
+                designations=designations(item.get("designation", ())),
+                abstract=item.get("abstract") is True,
+                inactive=item.get("inactive") is True,
+            )
+            yield (system, code), Member(system=system, version=str(item.get("version", "")), concept=concept)
+        stack += reversed(item.get("contains", ()))
+
+
+class Reader:
+    """Answers about value sets from a library; keeps what it has worked out for as long as it lives.
+
+    Each concept looked at and each set asked costs a step; `steps` of them are too costly (Unanswered).
+    """
+
+    def __init__(self, library: Library, steps: int = MOST_STEPS) -> None:
+        self.library = library
+        self._left = steps
+        self._tests: dict[int, list[Test]] = {}
+        self._parts: list[Part] = []  # keeps the parts alive whose identity is a key
+
+    def _step(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise Unanswered("too-costly", "fhir.terminology.too-costly")
+
+    def holds(self, found: Set, system: str, code: str, above: tuple[str, ...] = ()) -> bool:
+        """Whether a code is in the set; `system` empty: whichever system. Raises Unanswered when that is not known."""
+        self._step()
+        above = _deeper(found, above)
+        if found.listed:
+            return any(c in _written(system, code) and (not system or s in aliases(system)) for s, c in found.listed)
+        if any(self._of_part(part, system, code, above) for part in found.excludes):
+            return False
+        unknown: Unanswered | None = None
+        for part in found.includes:
+            try:
+                if self._of_part(part, system, code, above):
+                    return True
+            except Unanswered as error:
+                unknown = unknown or error
+        if unknown is not None:
+            raise unknown
+        return False
+
+    def _of_part(self, part: Part, system: str, code: str, above: tuple[str, ...]) -> bool:
+        if part.system:
+            if system and system not in aliases(part.system):
+                return False
+            if not self._of_system(part, code):
+                return False
+        return bool(part.system or part.sets) and all(
+            self.holds(self.imported(url), system or part.system, code, above) for url in part.sets
+        )
+
+    def _of_system(self, part: Part, code: str) -> bool:
+        written = _written(part.system, code)
+        if part.codes:
+            return any(each in part.codes for each in written)
+        system = self.system(part)
+        concept = next((found for each in written if (found := system.find(each)) is not None), None)
+        if concept is None:
+            if not system.complete:
+                raise Unanswered("not-found", "fhir.terminology.incomplete", name=part.system)
+            return False
+        return all(test(concept) for test in self._filters(part, system))
+
+    def _filters(self, part: Part, system: System) -> list[Test]:
+        if id(part) not in self._tests:
+            self._tests[id(part)] = [test_of(system, stated) for stated in part.filters]
+            self._parts.append(part)
+        return self._tests[id(part)]
+
+    def member(self, found: Set, system: str, code: str) -> Concept | None:
+        """What is known of a code that is in the set, the name the set gives first; None: nothing."""
+        for part in found.includes:
+            if part.system and (not system or system in aliases(part.system)):
+                source = self.library.system(part.system, part.version)
+                for each in _written(part.system, code):
+                    if each in part.codes:
+                        return _named(part.codes[each], source)
+                    if (concept := source.find(each) if source is not None else None) is not None:
+                        return concept
+        listed = (m.concept for (s, c), m in found.listed.items() if c == code and (not system or s == system))
+        source = self.library.system(system) if system else None
+        return next(listed, None) or (source.find(code) if source is not None else None)
+
+    def imported(self, url: str) -> Set:
+        """A value set by its address; raises Unanswered."""
+        found = self.library.value_set(url)
+        if found is None:
+            raise Unanswered("not-found", "fhir.terminology.value-set", name=url)
+        return found
+
+    def system(self, part: Part) -> System:
+        """The code system of a part; raises Unanswered."""
+        found = self.library.system(part.system, part.version)
+        if found is None:
+            raise Unanswered("not-found", "fhir.terminology.system", name=part.system)
+        return found
+
+    def members(self, found: Set, words: tuple[str, ...] = (), above: tuple[str, ...] = ()) -> Iterator[Member]:
+        """The members in order, each once; only those with all of the folded `words` in code or name."""
+        above = _deeper(found, above)
+        if found.listed:
+            yield from (m for m in found.listed.values() if m.concept.named(words))
+            return
+        seen: set[tuple[str, str]] = set()
+        for part in found.includes:
+            for member in self._enumerated(part, words, above):
+                place = (member.system, member.concept.code)
+                if place not in seen:
+                    seen.add(place)
+                    if not any(self._of_part(each, *place, above) for each in found.excludes):
+                        yield member
+
+    def _enumerated(self, part: Part, words: tuple[str, ...], above: tuple[str, ...]) -> Iterator[Member]:
+        sets = [self.imported(url) for url in part.sets]
+        if part.system:
+            system = self.library.system(part.system, part.version)
+            for concept in self._concepts(part, system, words):
+                self._step()
+                if all(self.holds(each, part.system, concept.code, above) for each in sets):
+                    version = part.version or (system.version if system is not None else "")
+                    yield Member(system=part.system, version=version, concept=concept)
+        elif sets:
+            for member in self.members(sets[0], words, above):
+                self._step()
+                if all(self.holds(each, member.system, member.concept.code, above) for each in sets[1:]):
+                    yield member
+
+    def _concepts(self, part: Part, system: System | None, words: tuple[str, ...]) -> Iterator[Concept]:
+        if part.codes:
+            concepts = (_named(stated, system) for stated in part.codes.values())
+            yield from (concept for concept in concepts if concept.named(words))
+            return
+        system = self.system(part)
+        if not system.complete and not any(True for _ in system.concepts()):
+            raise Unanswered("not-found", "fhir.terminology.incomplete", name=part.system)
+        tests = self._filters(part, system)
+        start = start_of(system, part.filters)
+        if start is None:
+            found: Iterable[Concept] = system.concepts(words)
+        else:
+            found = (c for code in start if (c := system.find(code)) is not None and c.named(words))
+        for concept in found:
+            if all(test(concept) for test in tests):
+                yield concept
+
+
+def _written(system: str, code: str) -> tuple[str, ...]:
+    """The code and its other spellings in that system (CID-10 with and without dot)."""
+    return (code, *spellings(system, code)) if system else (code,)
+
+
+def _named(stated: Concept, system: System | None) -> Concept:
+    """A listed code with what its system knows of it; the name the value set gives stands first."""
+    known = system.find(stated.code) if system is not None else None
+    if known is None:
+        return stated
+    return Concept(
+        code=stated.code,
+        display=stated.display or known.display,
+        definition=known.definition,
+        designations=(*stated.designations, *known.designations),
+        properties=known.properties,
+        abstract=known.abstract,
+        inactive=known.inactive,
+    )
+
+
+def _deeper(found: Set, above: tuple[str, ...]) -> tuple[str, ...]:
+    if (found.url and found.url in above) or len(above) >= DEEPEST:
+        raise Unanswered("unsupported", "fhir.terminology.circle", name=found.url)
+    return (*above, found.url)

@@ -1,0 +1,165 @@
+"""The questions of the terminology operations: what is asked about is found with all it rests on, then answered."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from canonical.codes import aliases
+from fhir.terminology import answers, expansion, known, maps
+from fhir.terminology.answers import Coding, Verdict
+from fhir.terminology.maps import Map, Match, Wanted
+from fhir.terminology.sets import Reader, Set
+from fhir.terminology.systems import System, Unanswered
+from hub.find.statement import Source
+from hub.terms import stored
+from hub.terms.shelf import Shelf, Versions, concept_maps
+
+
+@dataclass(slots=True, kw_only=True)
+class Subject:
+    """What a question is about: a kind of record, one of it (`record`, by id), one that came along (`given`), a day."""
+
+    source: Source
+    kind: str
+    record: str
+    on: str
+    given: dict[str, Any] | None = None
+    versions: Versions = field(default_factory=Versions)
+
+    def shelf(self) -> Shelf:
+        """An empty library for the day and versions asked for."""
+        return Shelf(self.on, self.versions)
+
+    async def own(self) -> stored.Read | None:
+        """The record of the address or the one that came along; None when only a canonical address names it."""
+        if self.record:
+            found = await stored.by_id(self.source, self.kind, self.record)
+            if found is None:
+                raise Unanswered("not-found", "failure.not-found")
+            return found
+        return await asyncio.to_thread(stored.read_form, self.given) if self.given is not None else None
+
+
+async def system(subject: Subject, url: str, version: str) -> System:
+    """The code system of an instance, or of an address; raises Unanswered."""
+    own = await subject.own()
+    if own is not None:
+        if url and url not in aliases(own.form.url):
+            raise Unanswered("unsupported", "fhir.terminology.two-systems")
+        return own.form  # type: ignore[no-any-return]
+    if not url:
+        raise Unanswered("malformed", "fhir.terminology.parameter-missing", name="system")
+    shelf = await subject.shelf().gather(subject.source, systems=[url])
+    name, _, stated = url.partition("|")
+    found = shelf.system(name, version or stated)
+    if found is None:
+        raise Unanswered("not-found", "fhir.terminology.system", name=url)
+    return found
+
+
+async def in_system(subject: Subject, codings: Sequence[Coding], *, abstract: bool, dated: bool) -> Verdict:
+    """Whether one of the codings is of its code system, or of the one that is asked."""
+    systems: dict[str, System] = {}
+    own = await subject.own()
+    for coding in codings:
+        if own is None and coding.system not in systems:
+            systems[coding.system] = await system(subject, coding.system, coding.version)
+
+    def judge(coding: Coding) -> Verdict:
+        asked = own.form if own is not None else systems[coding.system]
+        if own is not None and coding.system and coding.system not in aliases(own.form.url):
+            return answers.not_in_set(coding, own.form.url)
+        return answers.of_system(asked, coding, abstract=abstract, strict_date=dated)
+
+    return await asyncio.to_thread(answers.best, codings, judge)
+
+
+async def _set(subject: Subject, url: str) -> tuple[Set, Shelf, dict[str, Any]]:
+    """The value set asked about, with all it rests on, and its heading."""
+    own = await subject.own()
+    shelf = subject.shelf()
+    if own is not None:
+        form: Set = own.form
+        if form.url:
+            shelf.given_sets[form.url] = form
+        return form, await shelf.gather(subject.source, sets=[form]), dict(own.heading)
+    if not url:
+        raise Unanswered("malformed", "fhir.terminology.parameter-missing", name="url")
+    await shelf.gather(subject.source, sets=[url])
+    found = shelf.value_set(url)
+    if found is None:
+        raise Unanswered("not-found", "fhir.terminology.value-set", name=url)
+    await shelf.gather(subject.source, sets=[found])
+    return found, shelf, dict(shelf.heading(found))
+
+
+async def in_set(subject: Subject, url: str, codings: Sequence[Coding], *, abstract: bool, dated: bool) -> Verdict:
+    """Whether one of the codings is in the value set."""
+    found, shelf, _ = await _set(subject, url)
+    await shelf.gather(subject.source, systems=[coding.system for coding in codings if coding.system])
+    reader = Reader(shelf)
+
+    def judge(coding: Coding) -> Verdict:
+        if not reader.holds(found, coding.system, coding.code):
+            return answers.not_in_set(coding, found.url or found.name)
+        member = reader.member(found, coding.system, coding.code)
+        if member is None:
+            return Verdict(result=True, coding=coding)
+        return answers.judged(member, coding, abstract=abstract, strict_date=dated)
+
+    return await asyncio.to_thread(answers.best, codings, judge)
+
+
+async def expanded(
+    subject: Subject, url: str, asked: expansion.Asked, *, whole: bool, now: datetime.datetime
+) -> dict[str, Any]:
+    """The page of an expansion; `whole`: with what the set is composed of."""
+    found, shelf, heading = await _set(subject, url)
+    if not whole:
+        heading.pop("compose", None)
+    return await asyncio.to_thread(expansion.expand, Reader(shelf), found, asked, heading, now)
+
+
+async def translated(subject: Subject, url: str, wanted: Sequence[Wanted], ends: tuple[str, str]) -> list[Match]:
+    """The translations by the map asked for, else by all maps from the codes' systems (narrowed by their `ends`)."""
+    own = await subject.own()
+    if own is not None:
+        named = await _stand_ins(subject.source, own.form)
+        return [match for each in wanted for match in maps.translated(own.form, each, named)]
+    if url:
+        found, named = await concept_maps(subject.source, url)
+        if found is None:
+            raise Unanswered("not-found", "fhir.terminology.concept-map", name=url)
+        return [match for each in wanted for match in maps.translated(found, each, named)]
+    matches: list[Match] = []
+    for each in wanted:
+        if not each.system:
+            raise Unanswered("malformed", "fhir.terminology.parameter-missing", name="system")
+        for one in await _maps_of(subject.source, each):
+            if _fits(one, ends):
+                matches += maps.translated(one, each, await _stand_ins(subject.source, one))
+    return matches
+
+
+def _fits(found: Map, ends: tuple[str, str]) -> bool:
+    """Whether a map is meant for the value sets asked for; what it does not state fits."""
+    pairs = zip((found.source, found.target), ends, strict=True)
+    return all(not wanted or not stated or stated.partition("|")[0] == wanted for stated, wanted in pairs)
+
+
+async def _maps_of(source: Source, wanted: Wanted) -> list[Map]:
+    forms = [read.form for read in await stored.maps_from(source, wanted.system) if not read.retired]
+    own = {form.url for form in forms}
+    brought = known.maps_from(wanted.system) if not wanted.reverse else known.maps_into(wanted.system)
+    return [*forms, *(each for each in brought if each.url not in own)]
+
+
+async def _stand_ins(source: Source, found: Map) -> dict[str, Map]:
+    named: dict[str, Map] = {}
+    for url in found.others:
+        named |= (await concept_maps(source, url))[1]
+    return named

@@ -1,0 +1,131 @@
+"""What one question about terminology needs, gathered ahead, so that the answer itself is plain computation.
+
+Found in this order: what came with the question, the tenant's records, the ANS tables, what R4 brings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from canonical.codes import aliases
+from fhir.terminology import known
+from fhir.terminology.maps import Map
+from fhir.terminology.sets import Set
+from fhir.terminology.systems import System, Unanswered
+from hub.find.statement import Source
+from hub.terms import ans, stored
+from hub.terms.stored import Read
+
+MOST_SETS = 300
+ALL_CODES = "?fhir_vs"
+
+
+@dataclass(slots=True, kw_only=True)
+class Versions:
+    """Which versions of code systems a question wants: as default, instead of what is stated, or else a refusal."""
+
+    default: Mapping[str, str] = field(default_factory=dict)
+    forced: Mapping[str, str] = field(default_factory=dict)
+    checked: Mapping[str, str] = field(default_factory=dict)
+
+
+class Shelf:
+    """A library (`fhir.terminology.sets.Library`) of what was gathered, on a day (`on`, an ISO date)."""
+
+    def __init__(self, on: str, versions: Versions | None = None) -> None:
+        self.on = on
+        self.versions = versions or Versions()
+        self.given_sets: dict[str, Set] = {}
+        self._stored: dict[tuple[str, str], list[Read]] = {}
+
+    def system(self, url: str, version: str = "") -> System | None:
+        """The code system of an address in a version, or None; raises Unanswered for a version that is ruled out."""
+        version = self.versions.forced.get(url) or version or self.versions.default.get(url, "")
+        found = next((s for s in self._systems(url) if not version or s.version == version), None)
+        wanted = self.versions.checked.get(url)
+        if found is not None and wanted and found.version != wanted:
+            raise Unanswered("unsupported", "fhir.terminology.version", name=f"{url}|{wanted}")
+        return found
+
+    def _systems(self, url: str) -> Iterable[System]:
+        names = [url, *sorted(aliases(url) - {url})]
+        for name in names:
+            yield from (read.form for read in _newest(self._stored.get(("CodeSystem", name), ())))
+        for name in names:
+            if (table := ans.system(name, self.on)) is not None:
+                yield table
+            if (own := known.system(name)) is not None:
+                yield own
+
+    def value_set(self, url: str) -> Set | None:
+        """The value set of an address, with or without version; `SYSTEM?fhir_vs` are all codes of a system."""
+        name, _, version = url.partition("|")
+        if name in self.given_sets:
+            return self.given_sets[name]
+        for read in _newest(self._stored.get(("ValueSet", name), ())):
+            if not version or read.form.version == version:
+                return read.form  # type: ignore[no-any-return]
+        own = known.value_set(name)
+        if own is None and name.endswith(ALL_CODES):
+            return _all_of(name)
+        return own if own is None or not version or own.version == version else None
+
+    def heading(self, found: Set) -> dict[str, object]:
+        """The elements an answer repeats of a value set."""
+        for read in self._stored.get(("ValueSet", found.url), ()):
+            if read.form is found:
+                return dict(read.heading)
+        stated = {"url": found.url, "version": found.version, "name": found.name}
+        return {**{key: value for key, value in stated.items() if value}, "status": "active"}
+
+    async def gather(self, source: Source, *, sets: Iterable[Set | str] = (), systems: Iterable[str] = ()) -> Shelf:
+        """Bring all that `sets` and `systems` rest on; raises Unanswered when that is too much."""
+        wanted_systems = {url.partition("|")[0] for url in systems}
+        waiting: list[Set | str] = list(sets)
+        looked: set[str] = set()
+        while waiting or wanted_systems - looked:
+            forms = [each for each in waiting if isinstance(each, Set)]
+            urls = {str(each).partition("|")[0] for each in waiting if isinstance(each, str)} - looked
+            for form in forms:
+                wanted_systems |= {url.partition("|")[0] for url in form.systems}
+                urls |= {url.partition("|")[0] for url in form.imports} - looked
+            fresh = wanted_systems - looked
+            looked |= urls | fresh
+            if len(looked) > MOST_SETS:
+                raise Unanswered("too-costly", "fhir.terminology.too-many-sets", limit=str(MOST_SETS))
+            for key, reads in (await stored.by_address(source, ("ValueSet", "CodeSystem"), urls | fresh)).items():
+                self._stored.setdefault(key, reads)
+            waiting = [found for url in urls if (found := self.value_set(url)) is not None]
+        return self
+
+
+def _newest(reads: Iterable[Read]) -> list[Read]:
+    """The newest first, retired ones last."""
+    return sorted(reads, key=lambda read: read.retired)
+
+
+def _all_of(name: str) -> Set:
+    from fhir.terminology.sets import of_body
+
+    system = name.removesuffix(ALL_CODES)
+    return of_body({"url": name, "compose": {"include": [{"system": system}]}})
+
+
+async def concept_maps(source: Source, url: str) -> tuple[Map | None, dict[str, Map]]:
+    """The map of an address, and those that may stand in for it, by address."""
+    named: dict[str, Map] = {}
+    waiting = [url.partition("|")[0]]
+    version = url.partition("|")[2]
+    while waiting and len(named) < MOST_SETS:
+        found = await stored.by_address(source, ("ConceptMap",), waiting)
+        fresh: list[Map] = []
+        for name in waiting:
+            reads = [r.form for r in _newest(found.get(("ConceptMap", name), ()))]
+            fitting = [form for form in reads if not version or not named or form.version == version]
+            form = next(iter(fitting), None) or known.concept_map(name)
+            if form is not None:
+                named[name] = form
+                fresh.append(form)
+        waiting = [o for form in fresh for o in (each.partition("|")[0] for each in form.others) if o not in named]
+    return named.get(url.partition("|")[0]), named
