@@ -11,11 +11,12 @@ from canonical.problem import Problem, blocking
 from hl7 import batch, er7
 from hl7.er7 import Message, Segment
 from hl7.escapes import unescape
+from hub.exchange import late
 from hub.exchange.receive import judge_header
 from hub.records import offline
 from mappings import trace
 from mappings.account import Account
-from mappings.engine import translate
+from mappings.engine import translate, untouched
 from mappings.plan import plan_for
 from mappings.site import PLAIN, Site
 from mappings.table import TableError
@@ -74,7 +75,8 @@ def _one(content: bytes, way: _Way) -> dict[str, Any]:
     if isinstance(message, Problem):
         return _document(None, [message], None, _NOTHING)
     problems = [*message.problems, *judge_header(message, way.site)]
-    translation = translate(message, zone=way.zone, site=way.site)
+    answers = late.is_acknowledgement(message)
+    translation = untouched(message) if answers else translate(message, zone=way.zone, site=way.site)
     seed = "|".join((message.header.text(3), message.header.text(4), message.control_id))
     found, wrong = offline.bundle(translation.drafts, seed)
     known = {problem.code for problem in problems}

@@ -176,7 +176,7 @@ def build(to: Envelope, code: Code, problems: Sequence[Finding], stamp: Stamp) -
     """The acknowledgement as bytes, without framing: MSH, MSA and an ERR for each blocking problem."""
     d = to.delimiters
     kind = "ACK"
-    if _after(to.version, (2, 4)) and to.event:
+    if since(to.version, (2, 4)) and to.event:
         kind = d.component.join(("ACK", escape(to.event, d), "ACK"))
     elif to.event:
         kind = d.component.join(("ACK", escape(to.event, d)))
@@ -185,7 +185,7 @@ def build(to: Envelope, code: Code, problems: Sequence[Finding], stamp: Stamp) -
     header = ["MSH", d.encoding_characters, *to.receiving, *to.sending, moment, "", kind, stamp.control_id]
     header += [to.processing, to.version, "", "", *(("AL", "NE") if stamp.asks else ("", "")), "", to.charset_field]
     shown = [p for p in problems if p.severity == "error"] or ([] if code in ("AA", "CA") else list(problems))
-    first = escape(sayable(shown[0].text("en"), to.codec), d) if shown and not _after(to.version, (2, 5)) else ""
+    first = escape(sayable(shown[0].text("en"), to.codec), d) if shown and not since(to.version, (2, 5)) else ""
     answer = ("MSA", code, to.control_id, first, stamp.expected)
     lines = [d.field.join(header).rstrip(d.field), d.field.join(answer).rstrip(d.field)]
     lines += [*(_err(problem, to) for problem in shown[:20]), *stamp.more]
@@ -198,7 +198,7 @@ def _err(problem: Finding, to: Envelope) -> str:
     family = problem.code.split(".", 1)[0]
     number, meaning = CONDITIONS.get(family, ("207", "Application internal error"))
     segment, nth, place, component = _place(problem.where)
-    if not _after(to.version, (2, 5)):
+    if not since(to.version, (2, 5)):
         condition = d.sub.join((number, meaning, "HL70357"))
         return d.field.join(("ERR", d.component.join((segment, nth, place, condition))))
     location = (segment, nth, place, "1" if component else "", component) if segment else ()
@@ -230,7 +230,8 @@ def _place(where: str) -> tuple[str, str, str, str]:
     return (match[1], match[2] or "1", match[3] or "", match[4] or "") if match else ("", "", "", "")
 
 
-def _after(version: str, limit: tuple[int, int]) -> bool:
+def since(version: str, limit: tuple[int, int]) -> bool:
+    """Whether MSH-12 states `limit` or a later version; what cannot be told counts as 2.5."""
     parts = version.split("^", 1)[0].split(".")
     numbers = tuple(int(p) for p in parts[:2] if p.isdigit())
     return (numbers or (2, 5)) >= limit

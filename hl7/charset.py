@@ -11,30 +11,49 @@ from dataclasses import dataclass
 
 from canonical.problem import Problem
 
+_LATIN = {n: f"iso8859-{n}" for n in (*range(2, 10), 13, 15)} | {1: "latin-1"}
 # Table 0211 name -> Python codec; the names senders really write.
 NAMES = {
     "": "ascii",
     "ASCII": "ascii",
-    "8859/1": "latin-1",
-    "8859/15": "iso8859-15",
-    "ISO-8859-1": "latin-1",
-    "ISO8859-1": "latin-1",
-    "ISO 8859-1": "latin-1",
-    "ISO-8859-15": "iso8859-15",
+    "US-ASCII": "ascii",
+    **{
+        f"{prefix}8859{mark}{n}": c
+        for n, c in _LATIN.items()
+        for prefix in ("", "ISO-", "ISO", "ISO ")
+        for mark in "/-"
+    },
+    **{f"{prefix}{n}": f"cp{n}" for n in range(1250, 1259) for prefix in ("WINDOWS-", "CP")},
     "UNICODE": "utf-8",
     "UNICODE UTF-8": "utf-8",
     "UTF-8": "utf-8",
     "UTF8": "utf-8",
-    "WINDOWS-1252": "cp1252",
-    "CP1252": "cp1252",
+    "BIG-5": "big5",
+    "BIG5": "big5",
+    "GB 18030-2000": "gb18030",
+    "GB18030": "gb18030",
+    "GBK": "gbk",
+    "KS X 1001": "euc_kr",
 }
 # A UTF-8 lead byte read as Windows-1252 or Mac Roman, and what may follow it.
 _DOUBLED = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]|[\u221a\u00ac\u201a][\u0080-\uffff]")
 # A replacement character, as it is and as it looks after it was taken for Windows-1252 or Mac Roman once more.
 _LOST = tuple(text.encode() for text in ("\ufffd", "\u00ef\u00bf\u00bd", "\u00d4\u00f8\u03a9", "\u221a?"))
+_DOUBLE_BYTE = frozenset(("big5", "gb18030", "gbk", "euc_kr"))
+_BEYOND_TWO = re.compile("[\u0800-\U0010ffff]")  # letters that UTF-8 writes in three bytes or four
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _ISO_2022 = re.compile(rb"\x1b[$(),\-./]")  # an escape of ISO 2022 that switches the character set
-_REFUSED = ("UNICODE UTF-16", "UNICODE UTF-32", "UTF-16", "UTF-32")
+# Not possible in MLLP, or sets that switch within the text.
+_REFUSED = (
+    "UNICODE UTF-16",
+    "UNICODE UTF-32",
+    "UTF-16",
+    "UTF-32",
+    "ISO IR14",
+    "ISO IR87",
+    "ISO IR159",
+    "CNS 11643-1992",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +179,15 @@ def _guess(raw: bytes, fallback: str, problems: tuple[Problem, ...]) -> Decoded 
 
 
 def _second_look(raw: bytes, found: Decoded, declared: str) -> Decoded:
-    """A single-byte charset decodes anything: UTF-8 in disguise and Windows-1252 punctuation are still seen."""
+    """A single-byte charset decodes anything: UTF-8 in disguise and Windows-1252 punctuation are still seen.
+
+    Two bytes of a double-byte set may be a letter of UTF-8 by chance; three bytes for each are none.
+    """
     if not raw.isascii():
         utf8 = _strict(raw, "utf-8")
-        if utf8 is not None:
+        if utf8 is not None and (found.name not in _DOUBLE_BYTE or _BEYOND_TWO.search(utf8.text)):
             return Decoded(utf8.text, "utf-8", (Problem("charset.lies", "MSH-18", args=(("charset", declared),)),))
-    if any("\x80" <= c <= "\x9f" for c in found.text):
+    if found.name in ("latin-1", "iso8859-15") and any("\x80" <= c <= "\x9f" for c in found.text):
         windows = _strict(raw, "cp1252")
         if windows is not None:
             return Decoded(windows.text, "cp1252", (Problem("charset.lies", "MSH-18", args=(("charset", declared),)),))

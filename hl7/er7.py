@@ -109,13 +109,21 @@ class Segment:
         self.asked |= 1 << number
         return self.text(number, component, sub)
 
+    def extend(self, text: str) -> None:
+        """Add what belongs to the end of this segment and came behind it."""
+        self.raw += text
+        self._fields = None
+
     def __repr__(self) -> str:
         """The name and place only: a segment's content is patient data."""
         return f"<{self.name} #{self.index}>"
 
 
 def component_text(raw: str, delimiters: Delimiters, component: int = 1, sub: int = 1) -> str:
-    """The unescaped value of a component of one raw repetition."""
+    """The unescaped value of a component of one raw repetition.
+
+    A subcomponent separator between blanks (`Silva & Filhos`) is text that was not escaped, and divides nothing.
+    """
     if delimiters.component in raw:
         components = raw.split(delimiters.component)
         if component > len(components):
@@ -124,7 +132,7 @@ def component_text(raw: str, delimiters: Delimiters, component: int = 1, sub: in
     elif component > 1:
         return ""
     if delimiters.sub in raw:
-        subs = raw.split(delimiters.sub)
+        subs = [raw] if f" {delimiters.sub} " in raw else raw.split(delimiters.sub)
         if sub > len(subs):
             return ""
         raw = subs[sub - 1]
@@ -176,11 +184,15 @@ class Message:
 
     @property
     def type(self) -> str:
-        """MSH-9 as `ADT^A01`; for old senders the event falls back to EVN-1, or to the only one the code had (2.1)."""
+        """MSH-9 as `ADT^A01`; for old senders the event falls back to EVN-1, or to the only one the code had (2.1).
+
+        Lower case is read as upper case; a structure in the place of the code (`ADT_A01`) as its code and event.
+        """
         if self._type is None:
-            code, event = self.header.text(9), self.header.text(9, 2)
+            code, event = self.header.text(9).upper(), self.header.text(9, 2).upper()
             if not event and code not in ("ACK", ""):
-                event = self.text("EVN", 1) or _ONLY_EVENT.get(code, "")
+                code, _, named = code.partition("_")
+                event = self.text("EVN", 1).upper() or named or _ONLY_EVENT.get(code, "")
             self._type = f"{code}^{event}" if event else code
         return self._type
 
@@ -236,14 +248,9 @@ def _segments(text: str, message: Message) -> Message | Problem:
     if len(lines) > MAXIMUM_SEGMENTS:
         return Problem("er7.too-many-segments", "MSH", args=(("limit", str(MAXIMUM_SEGMENTS)),))
     for line in lines:
-        if not line.strip():
-            continue
-        if line[:3] == "MSH" and message.segments:
-            return Problem("er7.second-header", f"#{len(message.segments) + 1}")
-        index = len(message.segments) + 1
-        if not _is_name(line[:3]) or (len(line) > 3 and line[3] != message.delimiters.field):
-            return Problem("er7.segment", f"#{index}")
-        message.segments.append(Segment(line, index, message.delimiters))
+        problem = _line(line, message) if line.strip() else None
+        if problem is not None:
+            return problem
     if (switch := switches(text, message.delimiters)) is not None:
         return Problem("charset.switching", _place_of(text, switch, message))
     for segment in message.segments[1:]:
@@ -251,6 +258,57 @@ def _segments(text: str, message: Message) -> Message | Problem:
             message.problems.append(Problem("field.escape", f"{segment.name}#{segment.index}"))
             break
     return message
+
+
+def _line(line: str, message: Message) -> Problem | None:
+    """Take one line of the message; the Problem that makes all of it unreadable, if there is one."""
+    name, segments = line[:3], message.segments
+    if name == "MSH" and segments:
+        return Problem("er7.second-header", f"#{len(segments) + 1}")
+    if not _is_name(name) or (len(line) > 3 and line[3] != message.delimiters.field):
+        return _mended(line, message)
+    if name == "ADD" and segments:  # 2.5.1 §2.10.2: what was too long for the segment before
+        segments[-1].extend(line[4:])
+    else:
+        segments.append(Segment(line, len(segments) + 1, message.delimiters))
+    return None
+
+
+def _mended(line: str, message: Message) -> Problem | None:
+    """Take a line that is no segment as it stands; a Problem when it cannot be one.
+
+    A name in lower case or behind blanks is read as the segment it names. A line without the shape of a segment, behind
+    a text that is still open (OBX-5 of a text type, NTE-3), is the next line of that text: its sender wrote line ends
+    into it.
+    """
+    index, separator = len(message.segments) + 1, message.delimiters.field
+    bare = line.lstrip(" \t")
+    name = bare[:3].upper()
+    if bare[3:4] == separator and _is_name(name) and name != "MSH" and message.segments:
+        message.segments.append(Segment(name + bare[3:], index, message.delimiters))
+        _note(message, Problem("er7.segment-form", f"{name}#{index}"))
+        return None
+    last = message.segments[-1] if message.segments else None
+    if last is None or line[3:4] == separator or not _is_open_text(last):
+        return Problem("er7.segment", f"#{index}")
+    mark = message.delimiters.escape
+    last.extend(f"{mark}.br{mark}{line}")
+    _note(message, Problem("er7.line-in-text", f"{last.name}#{last.index}"))
+    return None
+
+
+def _is_open_text(segment: Segment) -> bool:
+    """Whether a segment ends in the middle of a text: in OBX-5 of a text type, or in NTE-3."""
+    last = len(segment.fields()) - 1
+    if segment.name == "OBX":
+        return last == 5 and segment.text(2) in ("TX", "FT", "ST", "")
+    return segment.name == "NTE" and last == 3
+
+
+def _note(message: Message, problem: Problem) -> None:
+    """Tell a finding of its kind once: a report of a thousand lines would tell it as often."""
+    if all(known.code != problem.code for known in message.problems):
+        message.problems.append(problem)
 
 
 def _place_of(text: str, position: int, message: Message) -> str:

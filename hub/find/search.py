@@ -94,11 +94,12 @@ def _is_equality(condition: Found) -> bool:
     return condition.kind not in ("updated", "composite") and all(value.prefix == "eq" for value in ranges)
 
 
-async def matching(tx: Transaction, query: Query, most: int) -> list[Row]:
-    """Up to `most` records that meet the conditions of `query`, within a transaction."""
+async def matching(tx: Transaction, query: Query, most: int, after: int | None = None) -> list[Row]:
+    """Up to `most` records that meet the conditions of `query`, of those stored after rid `after`, in a transaction."""
     branch = await narrowed(Within(tx), query.type_name, query.conditions)
     statement = Statement()
-    sql = f"SELECT {COLUMNS} FROM ({found_sql(statement, branch)} LIMIT {most}) m {joined(statement)} ORDER BY r.rid"
+    found = found_sql(statement, branch, after=after)
+    sql = f"SELECT {COLUMNS} FROM ({found} LIMIT {most}) m {joined(statement)} ORDER BY r.rid"
     return await tx.rows(sql, *statement.arguments)
 
 

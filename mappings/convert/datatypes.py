@@ -128,7 +128,7 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> dict[str, Any]
     value = Value(raw, Source("OBX", 3), Segment("OBX", 0, delimiters))
     codings = []
     for first, version in ((1, 7), (4, 8), (10, 13)):
-        code, display = _code(value.text(first)), value.text(first + 1)
+        code, display = _code(value.text(first)), value.said(first + 1)
         if not code:
             continue
         coding = {"code": code}
@@ -140,7 +140,7 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> dict[str, Any]
             coding["display"] = display
         codings.append(coding)
     concept: dict[str, Any] = {"coding": codings} if codings else {}
-    if text := value.text(9) or value.text(2) or ("" if codings else value.text(5)):
+    if text := value.said(9) or value.said(2) or ("" if codings else value.said(5)):
         concept["text"] = text
     return concept or None
 

@@ -56,7 +56,7 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
     if media := media_type(value, kind):
         found["contentType"] = media
     if kind == "RP":
-        pointer = "".join(value.text(1).split())
+        pointer = "".join(value.said(1).split())
         return {**found, "url": pointer} if pointer else None
     data = _bytes(value, "".join(part.text(5) for part in group))
     if title := value.other(3, 2) or value.other(3):

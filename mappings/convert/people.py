@@ -148,7 +148,7 @@ def taking_part_organization(value: Value, context: Context, argument: str) -> A
 @conversion("xon")
 def xon(value: Value, context: Context, argument: str) -> Any:
     """XON (or a CE that names an organization) as logical reference; CNES and CNPJ get their official system."""
-    name, number = value.text(1), value.text(10) or value.text(3)
+    name, number = value.said(1), value.text(10) or value.text(3)
     reference: dict[str, Any] = {"type": "Organization"}
     if number:
         kind = value.text(7).upper()
@@ -173,7 +173,7 @@ def facility(value: Value, context: Context, argument: str) -> Any:
 @conversion("organization-name")
 def organization_name(value: Value, context: Context, argument: str) -> Any:
     """XON where R4 wants a HumanName (an organization as guarantor): its name as text."""
-    text = value.text(1)
+    text = value.said(1)
     return {"text": text} if text else None
 
 

@@ -115,6 +115,15 @@ class Value:
             return "" if found == NULL else found.strip()
         return clean(found).strip()
 
+    def said(self, component: int = 1) -> str:
+        """The unescaped text of a component that has no subcomponents: a separator left in it (`H&E`) is text."""
+        parts = self._parts
+        if parts is None:
+            parts = self._parts = self.raw.split(self.delimiters.component)
+        if component > len(parts) or self.delimiters.sub not in parts[component - 1]:
+            return self.text(component)
+        return clean(unescape(parts[component - 1], self.delimiters)).strip()
+
     def whole(self) -> str:
         """The unescaped text of the place the row names."""
         return self.text(self.source.component or 1, self.source.sub or 1)

@@ -12,11 +12,16 @@ from jiter import LosslessFloat
 
 from mappings.convert.registry import Context, Value, conversion
 
-_NUMBER = re.compile(r"([+-]?)([0-9]{0,30})(?:[.,]([0-9]{1,30}))?\Z(?<=[0-9])")
+_NUMBER = re.compile(r"([+-]?)(?=[.,]?[0-9])([0-9]{0,30})(?:[.,]([0-9]{0,30}))?\Z")
 _DTM = re.compile(
     r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.[0-9]{1,6})?)?)?)?)?)?"
     r"([+-][0-9]{4})?(?:\^.*)?\Z"
 )
+_ISO_8601 = re.compile(
+    r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?\Z"
+)
+_OPEN_END = 9999  # the year of a date that means "no end"
 
 
 @conversion("")
@@ -33,8 +38,9 @@ def code(value: Value, context: Context, argument: str) -> Any:
     if not text:
         return None
     table = context.codes(argument)
-    if text in table:
-        return table[text] or None
+    for written in (text, text.upper(), text.capitalize()):  # senders are careless of case
+        if written in table:
+            return table[written] or None
     context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
     return None
 
@@ -119,24 +125,28 @@ def boolean(value: Value, context: Context, argument: str) -> Any:
 @lru_cache(maxsize=4096)
 def parse_dtm(text: str, zone: str) -> datetime.datetime | str | None:
     """DTM (2.5.1 §2.A.22): a datetime with zone, a date text of lower precision, or None when it is no DTM."""
-    match = _DTM.match(text)
-    if match is None:
-        return None
+    match = _DTM.match(text) or _ISO_8601.match(text)
+    if match is None or not (1800 <= int(match[1]) < 2300 or int(match[1]) == _OPEN_END):
+        return None  # `700112`, a day of an old system, would be a month of the year 7001
     year, month, day, hour, minute, second, offset = match.groups()
     try:
         datetime.date(int(year), int(month or 1), int(day or 1))
         if hour is None:
             return "-".join(part for part in (year, month, day) if part)
-        tz: datetime.tzinfo = ZoneInfo(zone)
-        if offset:
-            sign = -1 if offset[0] == "-" else 1
-            tz = datetime.timezone(sign * datetime.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5])))
-            if int(offset[1:3]) > 13 or int(offset[3:5]) > 59:
-                return None
+        tz = _offset(offset) if offset else ZoneInfo(zone)
         whole = (int(year), int(month), int(day), int(hour), int(minute or 0), min(int(second or 0), 59))
         return _whole_minutes(datetime.datetime(*whole, tzinfo=tz))
     except ValueError:  # no such day or hour, or an offset of a day and more
         return None
+
+
+def _offset(text: str) -> datetime.tzinfo:
+    """The zone of `-0300`, `-03:00` or `Z`; raises ValueError for one that is none."""
+    digits = text[1:].replace(":", "") or "0000"
+    hours, minutes = int(digits[:2]), int(digits[2:])
+    if (hours, minutes) > (14, 0) or minutes > 59:
+        raise ValueError("no such zone")
+    return datetime.timezone((-1 if text[0] == "-" else 1) * datetime.timedelta(hours=hours, minutes=minutes))
 
 
 def _whole_minutes(moment: datetime.datetime) -> datetime.datetime:
@@ -156,7 +166,7 @@ def number(text: str) -> LosslessFloat | int | None:
     sign, whole, fraction = match.groups()
     digits = (whole or "0").lstrip("0") or "0"
     minus = "-" if sign == "-" else ""
-    if fraction is None:
+    if not fraction:
         return int(minus + digits) if len(digits) <= 15 else LosslessFloat(f"{minus}{digits}".encode())
     return LosslessFloat(f"{minus}{digits}.{fraction}".encode())
 
@@ -165,9 +175,16 @@ def _moment(value: Value, context: Context) -> datetime.datetime | str | None:
     text = value.whole()
     if not text:
         return None
+    return _told(text, value, context)
+
+
+def _told(text: str, value: Value, context: Context) -> datetime.datetime | str | None:
+    """A DTM text as moment; what is none, or is written as ISO 8601 writes it, is a finding."""
     moment = parse_dtm(text, context.zone)
     if moment is None:
         context.problems.append(value.problem("field.date"))
+    elif text[4:5] == "-" and text[7:8] in ("-", ""):
+        context.problems.append(value.problem("field.date-form"))
     return moment
 
 
@@ -180,8 +197,5 @@ def moment_text(text: str, value: Value, context: Context) -> str | None:
     """A DTM text as FHIR dateTime text; one that is none is reported."""
     if not text:
         return None
-    moment = parse_dtm(text, context.zone)
-    if moment is None:
-        context.problems.append(value.problem("field.date"))
-        return None
+    moment = _told(text, value, context)
     return moment.isoformat() if isinstance(moment, datetime.datetime) else moment

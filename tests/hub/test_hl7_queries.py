@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hl7_feed import a40, adt, feed, msh, records, work_all
 
-from hub.exchange import owed
+from hl7 import er7
+from hl7.grammar import conform
+from hub.exchange import lookups, owed
 from hub.exchange.channels import channels_of
 from hub.exchange.keep import Keeper
 from hub.exchange.receive import receive
@@ -118,3 +121,93 @@ async def test_master_file_is_answered_entry_by_entry(world: World, tenant: Tena
         "HSR / UTI / 1 / 2": "active",
         "HSR / UTI / 1 / 3": "inactive",
     }
+
+
+def persons(answer: list[str]) -> list[str]:
+    return [line.split("|")[3].partition("^")[0] for line in answer if line.startswith("PID|")]
+
+
+async def test_a_look_up_goes_on_where_dsc_points(world: World, tenant: Tenant) -> None:
+    await feed(
+        world,
+        tenant,
+        *(adt("A28", f"C{n}", "", T.format(n), pid=f"Prado^N{n}||19800229|F") for n in range(7)),
+        wave=True,
+    )
+    seen: list[str] = []
+    pointer, counts = "", []
+    for _ in range(4):
+        answer = await ask(
+            world, tenant, qbp("@PID.5.1^PRADO", rcp="I|3^RD") + (f"DSC|{pointer}|I\r" if pointer else "")
+        )
+        seen += persons(answer)
+        counts.append(answer[2].split("|")[4:7])
+        pointer = next((line.split("|")[1] for line in answer if line.startswith("DSC|")), "")
+        if not pointer:
+            break
+    assert sorted(seen) == [f"C{n}" for n in range(7)] and len(set(seen)) == 7
+    assert counts == [["7", "3", "4"], ["7", "3", "1"], ["7", "1", "0"]]
+
+
+async def test_a_pointer_of_another_query_is_refused(world: World, tenant: Tenant) -> None:
+    await people(world, tenant)
+    first = await ask(world, tenant, qbp("@PID.11.4^PE", rcp="I|1^RD"))
+    pointer = next(line for line in first if line.startswith("DSC|"))
+    for said in (pointer, "DSC|page-2|I", "DSC|99999999999999999999.1.0|I"):
+        answer = await ask(world, tenant, qbp("@PID.5.1^LIMA", rcp="I|1^RD") + said + "\r")
+        assert answer[1].startswith("MSA|AE|") and "query.continuation" in answer[2] and not persons(answer)
+
+
+async def test_restricted_records_do_not_end_a_page(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "_COUNTED", 2)
+    hidden = [
+        f"{msh('ADT^A31', T.format(n))}\rPID|1||H{n}^^^HOSP^MR||Prado^H{n}\rPD1||||||||||||Y\r" for n in range(1, 6)
+    ]
+    await feed(world, tenant, *hidden, adt("A28", "SHOWN", "", T.format(9), pid="Prado^Iva||19800229|F"))
+    assert persons(await ask(world, tenant, qbp("@PID.5.1^PRADO"))) == ["SHOWN"]
+
+
+def qry(who: str, *, version: str = "2.5.1", what: str = "DEM", most: str = "10^RD") -> str:
+    header = msh("QRY^A19", T.format(40)).replace("|2.5.1|", f"|{version}|")
+    return f"{header}\rQRD|{T.format(40)}|R|I|TAG9|||{most}|{who}|{what}|HIS\r"
+
+
+@pytest.mark.parametrize("version", ["2.2", "2.3.1", "2.5.1"])
+async def test_a19_tells_the_person_and_the_visit(world: World, tenant: Tenant, version: str) -> None:
+    await feed(world, tenant, adt("A01", "A1", "V9", T.format(1), pid="Conceição^Ana||19800229|F"))
+    answer = await ask(world, tenant, qry("A1", version=version))
+    assert answer[0].split("|")[8] == "ADR^A19^ADR_A19" and answer[1].startswith("MSA|AA|")
+    assert [line[:3] for line in answer[2:]] == [*(["QAK"] if version == "2.5.1" else []), "QRD", "PID", "PV1"]
+    assert "A1^^^" in answer[-2] and "Conceição^Ana" in answer[-2] and answer[-1].split("|")[2] == "I"
+    assert answer[-1].split("|")[19].startswith("V9^^^")
+    message = er7.read(("\r".join(answer) + "\r").encode())
+    found = conform(message) if isinstance(message, er7.Message) and version != "2.3.1" else []
+    assert [p for p in found if p.code.startswith("structure.segment")] == []
+
+
+async def test_a19_by_several_numbers_by_name_and_by_parts(world: World, tenant: Tenant) -> None:
+    await people(world, tenant)
+    assert sorted(persons(await ask(world, tenant, qry("A1~A3")))) == ["A1", "A3"]
+    assert persons(await ask(world, tenant, qry("^LIMA^ANA"))) == ["A3"]
+    assert persons(await ask(world, tenant, qry("A1^^^^^^^^HOSP^^^^MR"))) == ["A1"]
+    assert persons(await ask(world, tenant, qry("A1^^^^^^^^OUTRO^^^^MR"))) == []
+    first = await ask(world, tenant, qry("A1~A2~A3", most="2^RD"))
+    dsc = next(line for line in first if line.startswith("DSC|"))
+    rest = await ask(world, tenant, qry("A1~A2~A3", most="2^RD") + dsc + "\r")
+    assert sorted(persons(first) + persons(rest)) == ["A1", "A2", "A3"] and not any(x.startswith("DSC") for x in rest)
+    assert first[-2].startswith("PV1|2|N"), "in no visit"
+
+
+async def test_a19_asks_for_demographics_of_somebody(world: World, tenant: Tenant) -> None:
+    for who, what, code in (("A1", "RES", "query.subject"), ("", "DEM", "query.who")):
+        answer = await ask(world, tenant, qry(who, what=what))
+        assert answer[1].startswith("MSA|AE|") and code in answer[2]
+
+
+async def test_giving_up_a_query_is_acknowledged(world: World, tenant: Tenant) -> None:
+    (outcome,) = await feed(
+        world, tenant, f"{msh('QCN^J01^QCN_J01', T.format(50))}\rQID|TAG1|Q22^Find Candidates^HL7\r"
+    )
+    assert (outcome["code"], outcome["status"], outcome["problems"]) == ("AA", "TRANSFORMED", [])

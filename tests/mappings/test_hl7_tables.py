@@ -19,10 +19,13 @@ CODES = sorted(path.stem for path in (HERE / "codes").glob("*.csv"))
 RECORDS = {(plan.name, record.name): record for plan in plans().values() for record in plan.records}
 CODE_CONVERSIONS = ("code", "quiet-code", "coding", "concept", "concept-or-own")
 ASKED = [
-    *(f"ADT^A{n:02}" for n in (*range(1, 18), 18, *range(21, 63)) if n not in (19, 20, *range(56, 60))),
+    *(f"ADT^A{n:02}" for n in range(1, 63) if n not in (19, *range(56, 60))), "QRY^A19",
     *(f"BAR^P{n}" for n in ("01", "02", "05", "06", "10", "12")), *(f"MFN^M{n}" for n in ("01", "02", "05", "08", "12")),
-    "PPR^PC1", "QBP^Q22", "QBP^Q23",
-    "ORM^O01", "OML^O21", "ORU^R01", "SIU^S12", "DFT^P03",
+    *(f"PPR^PC{n}" for n in (1, 2, 3)), *(f"PGL^PC{n}" for n in (6, 7, 8)), *(f"PPP^PC{n}" for n in "BCD"),
+    *(f"PPG^PC{n}" for n in "GHJ"), "QBP^Q22", "QBP^Q23", "RSP^K22", "QCN^J01", "ADR^A19",
+    "ORM^O01", "OMG^O19", "OML^O21", "OML^O33", "OML^O35", "OMI^O23", "ORR^O02", "ORL^O22", "ORL^O34", "ORL^O36",
+    "ORU^R01", "ORU^R30", "ORU^R32", "OUL^R22", *(f"SIU^S{n}" for n in range(12, 27) if n != 25),  # S25 is a query
+    *(f"MDM^T{n:02}" for n in range(1, 12)), "DFT^P03", "DFT^P11", "RDE^O11", "RDS^O13", "RAS^O17", "VXU^V04",
 ]  # fmt: skip
 
 

@@ -1,0 +1,124 @@
+"""What senders do against the letter of the standard: read where it cannot be mistaken, with a warning, else refused."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from hl7 import er7
+from hl7.er7 import STANDARD, Message, Segment
+from mappings.convert.registry import Value
+from mappings.convert.text import number, parse_dtm
+from mappings.table import Source
+
+HEAD = "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5\r"
+OBX = HEAD.format(kind="ORU^R01") + "OBX|1|{type}|T||{text}"
+
+
+def read(text: str) -> Message:
+    message = er7.read(text.encode())
+    assert isinstance(message, Message)
+    return message
+
+
+@pytest.mark.parametrize("kind", ["TX", "FT", "ST", ""])
+def test_line_ends_within_a_text_are_its_lines(kind: str) -> None:
+    message = read(OBX.format(type=kind, text="um\rdois|||||||F\rNTE|1|L|tres\rquatro"))
+    assert message.text("OBX", 5) == "um\ndois" and message.text("NTE", 3) == "tres\nquatro"
+    assert [p.code for p in message.problems] == ["er7.line-in-text"] and len(message.segments) == 3
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["OBX|1|NM|T||1\rdois", "OBX|1|TX|T||um|\rdois", "OBX|1|TX|T|\rdois", "PV1|1|I\rdois", "OBX|1|TX|T||um\rxy*|1|I"],
+    ids=["number", "behind-the-text", "before-the-text", "no-text", "a-broken-segment"],
+)
+def test_any_other_line_makes_the_message_unreadable(rest: str) -> None:
+    found = er7.read((HEAD.format(kind="ORU^R01") + rest).encode())
+    assert not isinstance(found, Message) and found.code == "er7.segment"
+
+
+def test_names_of_segments_in_lower_case_or_behind_blanks() -> None:
+    message = read(HEAD.format(kind="ADT^A01") + "pid|1||7\r \tPv1|1|I\r")
+    assert [s.name for s in message.segments] == ["MSH", "PID", "PV1"] and message.text("PID", 3) == "7"
+    assert [p.code for p in message.problems] == ["er7.segment-form"]
+
+
+def test_add_continues_the_segment_before_it() -> None:
+    message = read(OBX.format(type="FT", text="one sen") + "\rADD|tence|mg\rADD||||F\rNTE|1\r")
+    assert message.text("OBX", 5) == "one sentence" and message.text("OBX", 6) == "mg"
+    assert message.text("OBX", 9) == "F" and [s.index for s in message.segments] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("sent", "read_as"),
+    [
+        ("adt^a08", "ADT^A08"),
+        ("ADT_A01", "ADT^A01"),
+        ("ORU", "ORU^R01"),
+        ("ACK", "ACK"),
+        ("ADT^A04^ADT_A01", "ADT^A04"),
+    ],
+)
+def test_message_types(sent: str, read_as: str) -> None:
+    assert read(HEAD.format(kind=sent)).type == read_as
+
+
+def test_the_event_of_evn_beats_the_structure() -> None:
+    assert read(HEAD.format(kind="ADT_A01") + "EVN|A08\r").type == "ADT^A08"
+
+
+@pytest.mark.parametrize(
+    ("raw", "whole", "sub"),
+    [("Silva & Filhos", "Silva & Filhos", ""), ("88304&MDT", "88304", "MDT"), ("A&B & C", "A&B & C", "")],
+)
+def test_a_separator_between_blanks_is_text(raw: str, whole: str, sub: str) -> None:
+    segment = Segment(f"OBX|1|ST|{raw}", 1, STANDARD)
+    value = Value(raw, Source("OBX", 3), segment)
+    assert (value.text(1), value.text(1, 2)) == (whole, sub) == (segment.text(3), segment.text(3, 1, 2))
+    assert value.said() == raw
+
+
+MOMENTS = {
+    "2026-11-22": "2026-11-22",
+    "2026-11": "2026-11",
+    "2026-11-22T10:15:30Z": datetime.datetime(2026, 11, 22, 10, 15, 30, tzinfo=datetime.UTC),
+    "2026-11-22 10:15": datetime.datetime(2026, 11, 22, 13, 15, tzinfo=datetime.UTC),
+    "2026-11-22T10:15:30.123-03:00": datetime.datetime(2026, 11, 22, 13, 15, 30, tzinfo=datetime.UTC),
+    "2026-0300": "2026",
+    "99991231": "9999-12-31",
+}
+
+
+@pytest.mark.parametrize("text", MOMENTS)
+def test_moments(text: str) -> None:
+    assert parse_dtm(text, "America/Sao_Paulo") == MOMENTS[text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "700112",
+        "00010101",
+        "00000000",
+        "25000101",
+        "2026-11-22T10",
+        "2026-13-01",
+        "2026-11-22T10:15+15:00",
+        "22/11/2026",
+    ],
+)
+def test_no_moments(text: str) -> None:
+    assert parse_dtm(text, "America/Sao_Paulo") is None
+
+
+@pytest.mark.parametrize(("text", "value"), [("5.", "5"), ("+2", "2"), (".5", "0.5"), ("1,5", "1.5"), ("-07", "-7")])
+def test_numbers(text: str, value: str) -> None:
+    found = number(text)
+    assert (found is not None and str(found) == value) or bytes(found).decode() == value  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [".", "+", "", "1e5", "1 000", "5.5.5", "-"])
+def test_no_numbers(text: str) -> None:
+    assert number(text) is None
