@@ -80,6 +80,10 @@ async def test_operations_are_offered_where_claimed(statement: dict[str, Any], f
     bulk = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
     assert defined == {"Patient": bulk + "patient-export", "Group": bulk + "group-export"}
     assert {o["name"]: o["definition"] for o in rest["operation"]}["export"] == bulk + "export"
+    assert {kind for kind, names in named.items() if "match" in names} == {"Patient"}
+    assert {kind for kind, names in named.items() if "document" in names} == {"Composition"}
+    for method, path in (("POST", "Device/$match"), ("GET", "Patient/p/$document"), ("POST", "Patient/$document?id=p")):
+        assert (await fhir.request(method, f"/fhir/{path}")).status_code == 404
     for path in ("Device/$export", "Patient/p/$export", "Group/$export"):
         assert (await fhir.get(f"/fhir/{path}", headers={"prefer": "respond-async"})).status_code == 404
     assert {o["name"] for o in rest["operation"]} == {"validate", "reindex", "export"}

@@ -41,6 +41,11 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/fhir/bulk/{job}"): [{"path": "/fhir/bulk/{id}"}],
     ("DELETE", "/fhir/bulk/{job}"): [{"path": "/fhir/bulk/{id}"}],
     ("GET", "/fhir/bulk/{job}/{file}"): [{"path": "/fhir/bulk/{id}/1.ndjson"}],
+    ("POST", "/fhir/{type_name:fhir_type}/$match"): [{"path": "/fhir/Patient/$match", "json": {"resourceType": "Patient", "identifier": [{"system": "urn:secret", "value": "B"}], "name": [{"family": "Segredo"}]}}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$document"): [{"path": "/fhir/Composition/{id}/$document"}],
+    ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$document"): [{"path": "/fhir/Composition/{id}/$document?persist=true"}],
+    ("GET", "/fhir/{type_name:fhir_type}/$document"): [{"path": "/fhir/Composition/$document?id={id}"}],
+    ("POST", "/fhir/{type_name:fhir_type}/$document"): [{"path": "/fhir/Composition/$document?id={id}"}],
     ("POST", "/fhir/$reindex"): "works on the token's own tenant; tests/api/test_fhir_operations.py asks another",
     **{
         (method, f"/fhir/{{type_name:fhir_type}}{one}/${name}"): "two tenants with one address: tests/api/test_fhir_terminology.py"
