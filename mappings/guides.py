@@ -55,15 +55,15 @@ class GuidePlan:
 
 
 @cache
-def plan(kind: str) -> GuidePlan:
-    """The plan of a kind (`consulta`, `sp-sadt`, `internacao`); raises TableError."""
+def plan(kind: str, room: str = "tiss") -> GuidePlan:
+    """The plan of a kind (`consulta`, `sp-sadt`, …), or of a request in room `requests`; raises TableError."""
     try:
-        with (HERE / "plans" / "tiss" / f"{kind}.toml").open("rb") as file:
+        with (HERE / "plans" / room / f"{kind}.toml").open("rb") as file:
             raw = tomllib.load(file)
         parts = tuple(Part(**row) for row in raw.get("parts", ()))
         return GuidePlan(kind=raw["kind"], guide=raw["guide"], table=raw["table"], parts=parts)
     except (OSError, KeyError, TypeError) as error:
-        raise TableError(f"plans/tiss/{kind}.toml: {error}") from None
+        raise TableError(f"plans/{room}/{kind}.toml: {error}") from None
 
 
 @cache
@@ -80,9 +80,9 @@ def rows(table: str, version: str, known: frozenset[str] = frozenset(CONVERSIONS
     return tuple(row for row in found if row.source or row.constant is not None)
 
 
-def kinds() -> tuple[str, ...]:
-    """The kinds of guide that have a plan."""
-    return tuple(sorted(path.stem for path in (HERE / "plans" / "tiss").glob("*.toml")))
+def kinds(room: str = "tiss") -> tuple[str, ...]:
+    """The kinds of guide (or of requests to payers, room `requests`) that have a plan."""
+    return tuple(sorted(path.stem for path in (HERE / "plans" / room).glob("*.toml")))
 
 
 def guide_tree(found: GuidePlan, record: Record, version: str) -> tuple[Tree, list[Problem]]:

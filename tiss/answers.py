@@ -1,4 +1,6 @@
-"""The values operators' answers are read into: protocol, error, status, statement, payment, appeal; whole cents.
+"""The values operators' answers are read into: protocol, error, status, statement, payment, appeal, authorisation.
+
+Amounts are whole cents.
 
 Glosa codes and texts are kept as the operator sent them, known or not; `where` is the element's place in the message.
 """
@@ -8,16 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canonical.problem import Problem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glosa:
-    """A glosa code with the operator's words, verbatim, and what it takes off (None: not said)."""
-
-    code: str
-    text: str = ""
-    cents: int | None = None
-    where: str = ""
+from tiss.receipts import AnnexProtocol as AnnexProtocol
+from tiss.receipts import Authorisation as Authorisation
+from tiss.receipts import CancelReceipt as CancelReceipt
+from tiss.receipts import DocumentReceipt as DocumentReceipt
+from tiss.receipts import Glosa as Glosa
+from tiss.receipts import StayReceipt as StayReceipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +312,11 @@ Answer = (
     | AppealStatus
     | AppealAnswer
     | Eligibility
+    | Authorisation
+    | StayReceipt
+    | CancelReceipt
+    | DocumentReceipt
+    | AnnexProtocol
 )
 
 

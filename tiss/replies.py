@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import payments, transactions
+from tiss import decisions, payments, transactions
 from tiss.answers import (
     Answer,
     AppealAnswer,
@@ -94,12 +94,13 @@ def _answers(parent: etree._Element, reader: Reader) -> Iterator[Answer]:
         if name == "mensagemErro":
             yield Error(code=value(child, "codigoGlosa"), text=value(child, "descricaoGlosa"), where=place(child))
         elif name == "codigoGlosa" and local(parent) == "respostaElegibilidade":
-            yield Error(code=(child.text or "").strip(), text="", where=place(child))
+            code = value(child, "codigoGlosa") or (child.text or "").strip()
+            yield Error(code=code, text=value(child, "descricaoGlosa"), where=place(child))
         elif name in _READERS:
             answer = _READERS[name](child, reader)
             if answer is not None:
                 yield answer
-            else:
+            if answer is None or name == _WITH_DECISIONS:
                 yield from _answers(child, reader)
         elif name:
             yield from _answers(child, reader)
@@ -324,6 +325,7 @@ def _eligibility(node: etree._Element, reader: Reader) -> Eligibility:
     )
 
 
+_WITH_DECISIONS = "situacaoProtocoloAnexo"  # a status and, inside it, what was decided
 _READERS: dict[str, Callable[[etree._Element, Reader], Answer | None]] = {
     "protocoloRecebimento": _protocol,
     "situacaoDoProtocolo": _status,
@@ -336,4 +338,5 @@ _READERS: dict[str, Callable[[etree._Element, Reader], Answer | None]] = {
     "reciboGlosa": _appeal_answer,
     "reciboGlosaOdonto": _appeal_answer,
     "reciboElegibilidade": _eligibility,
+    **decisions.READERS,
 }

@@ -1,9 +1,7 @@
 """The simulated payers: a real SOAP server for trials, one operator per path, that checks what it gets and judges it.
 
-`POST /payer/<registro ANS>` takes a lote, a status or statement request, an appeal, an appeal's status, or an
-eligibility request. Faults can be
-switched on, and what was really received can be asked for, under `/control`. It never trusts the hub's own checks: the
-hash is computed by code of its own.
+`POST /payer/<registro ANS>` takes each of the twelve operations. Faults can be switched on, and what was really
+received can be asked for, under `/control`. It never trusts the hub's own checks: the hash is computed by own code.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from api.simulators import payer_decisions
 from api.simulators.payer_book import Appeal, Batch, Book, Side, text
 from api.simulators.payer_replies import Replies
 from canonical.problem import Problem
@@ -33,9 +32,10 @@ from tiss.check import schema_problems
 from tiss.message import Tiss
 from tiss.versions import NAMESPACE
 
-FAULTS = ("", "slow", "503", "html", "lost", "fault", "garbage", "refuse")
+FAULTS = ("", "slow", "503", "html", "lost", "fault", "garbage", "refuse", "error", "duplicate")
 LARGEST = 64 * 1024 * 1024
 XML = "text/xml; charset=ISO-8859-1"
+_SAID_NO = ("error", "duplicate")
 # password `demo` in MD5, as operator Ipê wants it, and in clear, as Jacarandá does
 DEMO = (
     Side(
@@ -165,7 +165,7 @@ async def _serve(payers: Payers, request: Request) -> Response:
     if early := await _early(book, kind, switch.seconds):
         return early
     async with payers.turns[book.side.ans]:  # the book knows no concurrency
-        reply = await asyncio.to_thread(_answer, payers.config, book, body.content)
+        reply = await asyncio.to_thread(_answer, payers.config, book, body.content, kind)
     return _Lost() if kind == "lost" else reply
 
 
@@ -206,8 +206,8 @@ def _root_name(raw: bytes) -> str:
     return "" if isinstance(found, Problem) else str(found.root.tag).rpartition("}")[2]
 
 
-def _answer(config: Config, book: Book, raw: bytes) -> Response:
-    """Check a request as a strict operator does, then answer it."""
+def _answer(config: Config, book: Book, raw: bytes, kind: str = "") -> Response:
+    """Check a request as a strict operator does, then answer it; `kind` may be a switched refusal of the business."""
     found = message.read(raw)
     if isinstance(found, Problem):
         return _fault(book, "SchemaInvalido", found.code)
@@ -220,7 +220,10 @@ def _answer(config: Config, book: Book, raw: bytes) -> Response:
         return _fault(book, "SchemaInvalido", root)
     signed, code = _signature(config, book.side, raw)
     replies = Replies(book, found.root)
-    if code and root in ("loteGuiasWS", "loteRecursoGlosaWS"):
+    if kind in _SAID_NO:
+        book.refused[kind] += 1
+        answer = replies.refusal(root, book.side.already if kind == "duplicate" else payer_decisions.DENIED)
+    elif code and root in ("loteGuiasWS", "loteRecursoGlosaWS"):
         book.refused[code] += 1
         answer = replies.error("protocoloRecebimentoWS", "PROTOCOLO_RECEBIMENTO", "recebimentoLote", code)
     else:
@@ -284,7 +287,10 @@ def _lote(book: Book, replies: Replies, raw: bytes, signed: bool) -> bytes:
 
 
 def _status(book: Book, replies: Replies, raw: bytes, signed: bool) -> bytes:
-    batch = book.by_protocol(text(replies.request, "solicitacaoStatusProtocolo/numeroProtocolo"))
+    wanted = text(replies.request, "solicitacaoStatusProtocolo/numeroProtocolo")
+    batch = book.by_protocol(wanted)
+    if batch is None and (annex := payer_decisions.annex_status(book, replies, wanted)):
+        return annex
     if batch is None:
         return replies.error("situacaoProtocoloWS", "SITUACAO_PROTOCOLO", "situacaoProtocolo", book.side.unknown)
     return replies.status(batch)
@@ -329,15 +335,11 @@ def _appeal_status(book: Book, replies: Replies, raw: bytes, signed: bool) -> by
     return replies.appeal_answer(found) if ready else replies.appeal_pending(found)
 
 
-def _eligibility(book: Book, replies: Replies, raw: bytes, signed: bool) -> bytes:
-    return replies.eligibility(text(replies.request, "pedidoElegibilidade/numeroCarteira"))
-
-
 HANDLERS: dict[str, Callable[[Book, Replies, bytes, bool], bytes]] = {
     "loteGuiasWS": _lote,
     "solicitacaoStatusProtocoloWS": _status,
     "solicitacaoDemonstrativoRetornoWS": _statement,
     "loteRecursoGlosaWS": _appeal,
     "solicitacaoStatusRecursoGlosaWS": _appeal_status,
-    "pedidoElegibilidadeWS": _eligibility,
+    **payer_decisions.HANDLERS,
 }

@@ -26,6 +26,7 @@ class Side:
     """One simulated operator: who it is, what it speaks, whom it knows, and how it judges.
 
     `password` is compared as it stands in the message. `glosas` are used in turn: (code, share denied in percent).
+    Of what is asked, codes in `never` are not authorised, and no more than `most` of any.
     """
 
     ans: str
@@ -39,6 +40,8 @@ class Side:
     glosas: tuple[tuple[str, int], ...] = (("1705", 40), ("1801", 100), ("2001", 100))
     already: str = "5053"
     unknown: str = "1101"
+    never: tuple[str, ...] = ()
+    most: int = 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,10 +92,66 @@ class Batch:
     at: float
     resent: int = 0
     shown: int = 0
+    cancelled: bool = False
 
     def total(self, name: str) -> int:
         """The sum over its guides."""
         return sum(guide.total(name) for guide in self.guides)
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """One received request for authorisation; `items` are (table, code, description, asked, granted) as texts."""
+
+    number: str
+    kind: str
+    card: str
+    digest: str
+    items: list[dict[str, str]]
+    operator_number: str
+    password: str
+    days: str
+    annexes: list[str]
+    at: float
+    resent: int = 0
+    cancelled: bool = False
+    echo: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What an operator was asked and told beside the bill, by number."""
+
+    requests: dict[str, Request] = field(default_factory=dict)
+    annexes: dict[str, Request] = field(default_factory=dict)
+    stays: list[dict[str, str]] = field(default_factory=list)
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    checked: int = 0
+
+    def report(self) -> dict[str, Any]:
+        """Numbers, kinds and counts; no card and no name."""
+        return {
+            "authorisations": [
+                {
+                    "number": one.number,
+                    "kind": one.kind,
+                    "password": one.password,
+                    "items": [{name: item[name] for name in ("code", "asked", "granted")} for item in one.items],
+                    "annexes": one.annexes,
+                    "resent": one.resent,
+                    "cancelled": one.cancelled,
+                }
+                for one in (*self.requests.values(), *self.annexes.values())
+            ],
+            "stays": [{"event": one["event"], "on": one["on"]} for one in self.stays],
+            "documents": [
+                {"number": number, "protocol": one["protocol"], "sha256": one["sha256"]}
+                for number, one in self.documents.items()
+            ],
+            "cancelled": list(self.cancelled),
+            "checked": self.checked,
+        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +178,7 @@ class Book:
     appeals: dict[str, Appeal] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    decided: Decisions = field(default_factory=Decisions)
     items: int = 0
     protocols: int = 0
     foreign: bool = False
@@ -169,7 +229,9 @@ class Book:
         return next((batch for batch in self.batches.values() if batch.protocol == protocol), None)
 
     def status(self, batch: Batch) -> str:
-        """statusProtocolo by age: 2 in analysis, 3 released, 6 paid."""
+        """statusProtocolo by age: 2 in analysis, 3 released, 6 paid; 9 cancelled."""
+        if batch.cancelled:
+            return "9"
         age = self.clock() - batch.at
         if age < self.side.delay_s:
             return "2"
@@ -244,6 +306,7 @@ class Book:
                 }
                 for batch in batches
             ],
+            **self.decided.report(),
             "appeals": [
                 {
                     "number": appeal.number,

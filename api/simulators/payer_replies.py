@@ -10,7 +10,7 @@ from lxml import etree
 
 from api.simulators.payer_book import Appeal, Batch, Book, Guide, Item, text
 from canonical.billing import money
-from tiss import build
+from tiss import build, transactions
 
 Tree = dict[str, Any]
 _CONTRACTED = {"CNPJ": "cnpjContratado", "CPF": "cpfContratado"}
@@ -28,9 +28,9 @@ class Replies:
         body = {
             "protocoloRecebimento": {
                 "registroANS": self.book.side.ans,
-                "dadosPrestador": self._contracted(),
+                "dadosPrestador": self.contracted(),
                 "numeroLote": batch.number,
-                "dataEnvioLote": _today(),
+                "dataEnvioLote": today(),
                 "detalheProtocolo": {
                     "numeroProtocolo": batch.protocol,
                     "valorTotalProtocolo": money(batch.total("billed")),
@@ -38,12 +38,20 @@ class Replies:
                 },
             }
         }
-        return self._message("protocoloRecebimentoWS", "PROTOCOLO_RECEBIMENTO", "recebimentoLote", body)
+        return self.message("protocoloRecebimentoWS", "PROTOCOLO_RECEBIMENTO", "recebimentoLote", body)
 
     def error(self, root: str, transaction: str, child: str, code: str) -> bytes:
         """mensagemErro in the body of any reply."""
         body = {"mensagemErro": {"codigoGlosa": code, "descricaoGlosa": f"Recusado pela simulação ({code})"}}
-        return self._message(root, transaction, child, body)
+        return self.message(root, transaction, child, body)
+
+    def refusal(self, request: str, code: str) -> bytes:
+        """The no to a request by its root; eligibility has an element of its own for it."""
+        asked = next(row for row in transactions.by_root(request) if row.requests)
+        told = transactions.by_root(asked.reply)[0]
+        if told.name == "SITUACAO_ELEGIBILIDADE":
+            return self.message(asked.reply, told.name, told.child, {"codigoGlosa": {"codigoGlosa": code}})
+        return self.error(asked.reply, told.name, told.child, code)
 
     def status(self, batch: Batch) -> bytes:
         """situacaoProtocolo of a lote."""
@@ -51,13 +59,13 @@ class Replies:
         body = {
             "situacaoDoProtocolo": {
                 "identificacaoOperadora": self.book.side.ans,
-                "dadosPrestador": self._contracted(),
+                "dadosPrestador": self.contracted(),
                 "lote": {
                     "detalheLote": {
                         "statusProtocolo": self.book.status(batch),
                         "numeroProtocolo": batch.protocol,
                         "numeroLote": batch.number,
-                        "dataEnvioLote": _today(),
+                        "dataEnvioLote": today(),
                         "valorTotalLote": {
                             "valorProcessado": money(batch.total("billed") if judged else 0),
                             "valorGlosa": money(batch.total("denied") if judged else 0),
@@ -68,7 +76,7 @@ class Replies:
                 },
             }
         }
-        return self._message("situacaoProtocoloWS", "SITUACAO_PROTOCOLO", "situacaoProtocolo", body)
+        return self.message("situacaoProtocoloWS", "SITUACAO_PROTOCOLO", "situacaoProtocolo", body)
 
     def statement(self, batches: list[Batch]) -> bytes:
         """demonstrativoAnaliseConta over judged lotes; sums are exact."""
@@ -82,47 +90,47 @@ class Replies:
                         "numeroDemonstrativo": str(sum(batch.shown for batch in batches)),
                         "nomeOperadora": self.book.side.name,
                         "numeroCNPJ": self.book.side.cnpj,
-                        "dataEmissao": _today(),
+                        "dataEmissao": today(),
                     },
-                    "dadosPrestador": {"dadosContratado": self._contracted(), "CNES": "9999999"},
+                    "dadosPrestador": {"dadosContratado": self.contracted(), "CNES": "9999999"},
                     "dadosConta": {"dadosProtocolo": protocols},
                     **_sums(totals, "Geral"),
                 }
             ]
         }
-        return self._message("demonstrativoRetornoWS", "DEMONSTRATIVO_ANALISE_CONTA", "demonstrativoRetorno", body)
+        return self.message("demonstrativoRetornoWS", "DEMONSTRATIVO_ANALISE_CONTA", "demonstrativoRetorno", body)
 
     def pending(self, protocol: str, status: str) -> bytes:
         """situacaoDemonstrativoRetorno: the statement is not ready."""
         body = {
             "situacaoDemonstrativoRetorno": {
                 "identificacaoOperadora": self.book.side.ans,
-                "dadosPrestador": self._contracted(),
+                "dadosPrestador": self.contracted(),
                 "numeroProtocolo": protocol,
                 "protocoloSolicitacaoDemonstrativo": protocol,
                 "tipoDemonstrativo": "2",
-                "dataSituacaoDemonstrativo": _today(),
+                "dataSituacaoDemonstrativo": today(),
                 "situacaoDemonstrativo": status,
             }
         }
-        return self._message("demonstrativoRetornoWS", "DEMONSTRATIVO_ANALISE_CONTA", "demonstrativoRetorno", body)
+        return self.message("demonstrativoRetornoWS", "DEMONSTRATIVO_ANALISE_CONTA", "demonstrativoRetorno", body)
 
     def appeal_protocol(self, appeal: Appeal) -> bytes:
         """protocoloRecebimento of a recurso."""
         body = {
             "protocoloRecebimento": {
                 "nrProtocoloRecursoGlosa": appeal.protocol,
-                "dataEnvioRecurso": _today(),
-                "dataRecebimentoRecurso": _today(),
+                "dataEnvioRecurso": today(),
+                "dataRecebimentoRecurso": today(),
                 "numeroLote": appeal.batch_number,
                 "registroANS": self.book.side.ans,
-                "dadosPrestador": self._contracted(),
+                "dadosPrestador": self.contracted(),
                 "nrProtocoloRecursado": appeal.batch_protocol,
                 "valorTotalRecursado": money(sum(line["claimed"] for line in appeal.lines)),
             }
         }
         root = "protocoloRecebimentoRecursoWS"
-        return self._message(root, "RECEBIMENTO_RECURSO_GLOSA", "recebimentoRecurso", body)
+        return self.message(root, "RECEBIMENTO_RECURSO_GLOSA", "recebimentoRecurso", body)
 
     def appeal_answer(self, appeal: Appeal) -> bytes:
         """reciboGlosa: every line with what was granted."""
@@ -132,49 +140,35 @@ class Replies:
                 "numeroGuiaRecGlosaPrestador": appeal.number,
                 "nomeOperadora": self.book.side.name,
                 "objetoRecurso": "2",
-                "codigoPrestador": next(iter(self._contracted().values())),
+                "codigoPrestador": next(iter(self.contracted().values())),
                 "numeroLote": appeal.batch_number,
                 "numeroProtocolo": appeal.batch_protocol,
                 "opcaoRecurso": {"recursoGuia": [{"respostaGuiaItens": _decided(line)} for line in appeal.lines]},
-                "dataRecurso": _today(),
+                "dataRecurso": today(),
                 "valorTotalRecursado": money(sum(line["claimed"] for line in appeal.lines)),
                 "valorTotalAcatado": money(sum(line["granted"] for line in appeal.lines)),
             }
         }
         root = "situacaoProtocoloRecursoWS"
-        return self._message(root, "RESPOSTA_RECURSO_GLOSA", "situacaoProtocoloRecurso", body)
+        return self.message(root, "RESPOSTA_RECURSO_GLOSA", "situacaoProtocoloRecurso", body)
 
     def appeal_pending(self, appeal: Appeal) -> bytes:
         """reciboGlosaStatus: in analysis."""
         body = {
             "reciboGlosaStatus": {
                 "nrProtocoloRecursoGlosa": appeal.protocol,
-                "dataEnvioRecurso": _today(),
-                "dataRecebimentoRecurso": _today(),
+                "dataEnvioRecurso": today(),
+                "dataRecebimentoRecurso": today(),
                 "numeroLote": appeal.batch_number,
                 "registroANS": self.book.side.ans,
-                "dadosPrestador": self._contracted(),
+                "dadosPrestador": self.contracted(),
                 "nrProtocoloSituacaoRecursoGlosa": appeal.protocol,
-                "dataSituacao": _today(),
+                "dataSituacao": today(),
                 "situacaoProtocolo": "2",
             }
         }
         root = "situacaoProtocoloRecursoWS"
-        return self._message(root, "RESPOSTA_RECURSO_GLOSA", "situacaoProtocoloRecurso", body)
-
-    def eligibility(self, card: str) -> bytes:
-        """reciboElegibilidade: a card that ends in four zeros is not covered (1001)."""
-        covered = not card.endswith("0000")
-        receipt: Tree = {
-            "registroANS": self.book.side.ans,
-            "numeroCarteira": card,
-            "nomeBeneficiario": "Beneficiário da Simulação",
-            "respostaSolicitacao": "S" if covered else "N",
-        }
-        if not covered:
-            receipt["motivosNegativa"] = {"motivoNegativa": [{"codigoGlosa": "1001"}]}
-        body = {"reciboElegibilidade": receipt}
-        return self._message("respostaElegibilidadeWS", "SITUACAO_ELEGIBILIDADE", "respostaElegibilidade", body)
+        return self.message(root, "RESPOSTA_RECURSO_GLOSA", "situacaoProtocoloRecurso", body)
 
     def _judged(self, batch: Batch) -> Tree:
         guides = [_judged_guide(guide, self.book.strange_glosa) for guide in batch.guides]
@@ -188,13 +182,13 @@ class Replies:
         return {
             "numeroLotePrestador": batch.number,
             "numeroProtocolo": batch.protocol,
-            "dataProtocolo": _today(),
+            "dataProtocolo": today(),
             "situacaoProtocolo": self.book.status(batch),
             "relacaoGuias": guides,
             **_sums(totals, "Protocolo"),
         }
 
-    def _contracted(self) -> Tree:
+    def contracted(self) -> Tree:
         """The provider as it called itself in the request."""
         node = self.request.find("{*}cabecalho/{*}origem/{*}identificacaoPrestador")
         for child in () if node is None else node:
@@ -202,7 +196,8 @@ class Replies:
             return {_CONTRACTED.get(name, name): (child.text or "").strip()}
         return {"codigoPrestadorNaOperadora": "0"}
 
-    def _message(self, root: str, transaction: str, child: str, body: Tree) -> bytes:
+    def message(self, root: str, transaction: str, child: str, body: Tree) -> bytes:
+        """A reply with its header and hash."""
         node = self.request.find("{*}cabecalho/{*}origem/{*}identificacaoPrestador")
         provider = {etree.QName(n).localname: (n.text or "").strip() for n in (() if node is None else node)}
         now = datetime.datetime.now(datetime.UTC).astimezone()
@@ -224,7 +219,8 @@ class Replies:
         return build.build(root, tree, self.book.side.version, service=True)
 
 
-def _today() -> str:
+def today() -> str:
+    """The operator's day."""
     return datetime.datetime.now(datetime.UTC).astimezone().date().isoformat()
 
 
@@ -276,8 +272,8 @@ def _judged_item(item: Item, strange: str) -> Tree:
 
 
 def _stranger() -> Guide:
-    item = Item(sequence=1, on=_today(), table="22", code="10101012", description="Consulta", quantity="1", billed=1000)
-    return Guide(number="GUIA-DE-OUTRO", card="0000", on=_today(), items=[item])
+    item = Item(sequence=1, on=today(), table="22", code="10101012", description="Consulta", quantity="1", billed=1000)
+    return Guide(number="GUIA-DE-OUTRO", card="0000", on=today(), items=[item])
 
 
 def _decided(line: dict[str, Any]) -> Tree:

@@ -174,11 +174,11 @@ async def surroundings(tx: Transaction, charges: Sequence[Charge]) -> Surroundin
     found.conditions = await _bodies(tx, "Condition", sorted(set(diagnosed)))
     found.authorisations = await authorisations.of_patients(tx, patients)
     found.seen_before = await _seen_before(tx, patients)
-    found.sharing = await _sharing(tx, patients)
+    found.sharing = await sharing(tx, patients)
     return found
 
 
-async def _sharing(tx: Transaction, patients: list[str]) -> dict[str, datetime.date | None]:
+async def sharing(tx: Transaction, patients: list[str]) -> dict[str, datetime.date | None]:
     """Patients whose membership another patient has too: a newborn on the mother's card, or a dependant."""
     rows = await tx.rows(
         "SELECT DISTINCT v.patient_id, p.birth_date FROM coverage v "

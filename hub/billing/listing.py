@@ -67,6 +67,15 @@ KINDS = {
         filters=("status", "kind"),
         documents=("problems",),
     ),
+    "requests": Kind(
+        table="payer_request",
+        columns=(
+            "id", "payer_id", "kind", "detail", "number", "status", "payer_status", "protocol", "reason", "patient_id",
+            "encounter_id", "coverage_id", "tiss_version", "hash", "problems", "created_at", "answered_at", "settled",
+        ),
+        filters=("kind", "detail", "status", "number", "patient_id", "encounter_id", "coverage_id"),
+        documents=("problems",),
+    ),
     "submissions": Kind(
         table="submission",
         columns=(

@@ -11,7 +11,7 @@ from hub.billing import numbers, vault
 from hub.billing.profiles import PayerProfile
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from tiss import build, transactions
+from tiss import build, soap, transactions
 
 Tree = dict[str, Any]
 _MODULUS = 10**12  # sequencialTransacao and numeroLote have at most 12 digits
@@ -41,10 +41,21 @@ def trial_stamp(today: datetime.date) -> Stamp:
 
 
 def request(profile: PayerProfile, transaction: str, body: Tree, mark: Stamp) -> bytes:
-    """The exact bytes of a request in the web-service form, hash included; raises tiss.build.UnknownElement."""
+    """The exact bytes of a request, hash included, in the form the payer takes; raises tiss.build.UnknownElement.
+
+    A payer with a web service gets the web-service form, one that takes files the file form.
+    """
     row = transactions.of(transaction)
-    tree = {"cabecalho": header(profile, transaction, mark), row.child: body, "hash": ""}
-    return build.build(row.root, tree, profile.version, service=True)
+    head = header(profile, transaction, mark)
+    if profile.by_file:
+        tree = {"cabecalho": head, row.wrapper: {row.body: body}, "epilogo": {"hash": ""}}
+        return build.build("mensagemTISS", tree, profile.version)
+    return build.build(row.root, {"cabecalho": head, row.child: body, "hash": ""}, profile.version, service=True)
+
+
+def wrapped(content: bytes, profile: PayerProfile) -> bytes:
+    """A message as it travels: within an envelope, or bare where the payer takes files."""
+    return content if profile.by_file else soap.envelope(content)
 
 
 def header(profile: PayerProfile, transaction: str, mark: Stamp) -> Tree:

@@ -1,4 +1,4 @@
-"""Numbers a payer must never see twice: guides, batches, transactions and appeals, counted per payer.
+"""Numbers a payer must never see twice: guides, batches, transactions, appeals and documents, counted per payer.
 
 The counter row is locked until the transaction ends, so a number is either used or, when nothing was written, free.
 """
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from hub.store.database import Transaction
 
-Name = Literal["guia", "lote", "transacao", "recurso"]
+Name = Literal["guia", "lote", "transacao", "recurso", "documento"]
 
 
 async def take(tx: Transaction, payer_id: UUID, name: Name, count: int = 1) -> int:

@@ -50,6 +50,11 @@ class PayerProfile:
         return self.partner.code
 
     @property
+    def by_file(self) -> bool:
+        """Whether the payer has no web service and takes files from a folder or an SFTP server."""
+        return (self.partner.settings.get("transport") or {}).get("kind") in ("folder", "sftp")
+
+    @property
     def provider_number(self) -> str:
         """What identifies the provider at this payer; raises Misconfigured when it is not set."""
         value = str(self.provider.get(self.provider_key, ""))

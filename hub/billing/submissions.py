@@ -159,7 +159,7 @@ async def lost_reply(world: World, tenant: Tenant, doubt: Doubt) -> bytes | None
             mark = await messages.stamp(world, tenant, tx, profile)
             question = messages.request(profile, STATUS, status_body(profile, protocol), mark)
     if question is not None:
-        return await doubt.ask(soap.envelope(question), "")
+        return await doubt.ask(soap.envelope(question), operation=STATUS_OPERATION)
     if profile.resend == "same-bytes":
         return None
     raise TryLater("the payer may have the batch already; a person must look", code="batch.in-doubt")

@@ -243,11 +243,12 @@ class Courier:
         if item.doubtful and kind == "hl7" and (told := await self._late(tenant, item)) is not None:
             return told, True
         transport = await self._connections.transport(tenant, item.partner, item.lane_id)
-        ask = handlers.RECONCILE.get(item.operation)
+        ask = handlers.RECONCILE.get(handlers.topic(item.operation, item.purpose))
         if item.doubtful and ask is not None:
 
-            async def question(content: bytes, action: str = "") -> bytes:
-                return (await transport.send(_call(item, content, f"{item.id}-ask", action))).content
+            async def question(content: bytes, action: str = "", operation: str = "") -> bytes:
+                call = _call(item, content, f"{item.id}-ask", action)
+                return (await transport.send(dataclasses.replace(call, operation=operation or call.operation))).content
 
             known = await ask(
                 self._world,

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from hub.exchange.partners import Partner
@@ -18,7 +18,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 _ROOMS = ("hub.exchange.upkeep", "hub.records.reindex")
-_SCANNED = ("hub.billing", "hub.bulk")
+_SCANNED = ("hub.billing", "hub.bulk", "hub.requests")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,14 @@ class Reply:
     reconciled: bool = False
 
 
+class Ask(Protocol):
+    """Sends a question over the delivery's transport, to the address of `operation`, and returns the answer's bytes."""
+
+    async def __call__(self, content: bytes, action: str = "", operation: str = "") -> bytes:
+        """`action` is the SOAPAction; without an operation the question goes where the delivery goes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
     """A delivery whose last sending ended without an answer: the partner may or may not have it."""
@@ -48,8 +56,7 @@ class Doubt:
     partner: Partner
     operation: str
     purpose: dict[str, Any]
-    ask: Callable[[bytes, str], Awaitable[bytes]]
-    """Sends a question (bytes, SOAP action or empty) over the same transport and returns the answer's bytes."""
+    ask: Ask
 
 
 ReplyHandler = Callable[[World, Tenant, Transaction, Reply], Awaitable[None]]
@@ -61,7 +68,11 @@ JOBS: dict[str, Job] = {}
 
 
 def on_reply(operation: str) -> Callable[[ReplyHandler], ReplyHandler]:
-    """Register the handler of an operation's replies."""
+    """Register the handler of an operation's replies, or of a topic's.
+
+    A delivery whose purpose names a `topic` is answered to the handler of that topic: one operation of a partner may
+    serve several rooms of the hub.
+    """
 
     def register(function: ReplyHandler) -> ReplyHandler:
         REPLIES[operation] = function
@@ -70,8 +81,13 @@ def on_reply(operation: str) -> Callable[[ReplyHandler], ReplyHandler]:
     return register
 
 
+def topic(operation: str, purpose: dict[str, Any]) -> str:
+    """The name under which a delivery's replies are handled."""
+    return str(purpose.get("topic") or operation)
+
+
 def reconcile(operation: str) -> Callable[[Reconcile], Reconcile]:
-    """Register what is asked before a delivery in doubt is sent again.
+    """Register what is asked before a delivery (by operation or topic) in doubt is sent again.
 
     The function returns the answer the partner already gave (the delivery is then done with it, nothing is sent),
     or None when the partner surely has nothing; it raises TryLater when it cannot know.

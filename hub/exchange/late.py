@@ -98,7 +98,7 @@ async def take(
             accepted=answer.verdict == "accepted",
         )
         await _close(tx, row, reply, answer.code)
-        if handler := handlers.REPLIES.get(reply.operation):
+        if handler := handlers.REPLIES.get(handlers.topic(reply.operation, reply.purpose)):
             await handler(world, tenant, tx, reply)
         return []
     if row["status"] == "QUEUED" and row["in_doubt"]:

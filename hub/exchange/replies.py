@@ -83,7 +83,7 @@ async def _record(world: World, tenant: Tenant, tx: Transaction, item: Item, out
 
 async def _handle(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """Call the operation's handler in a savepoint; what may pass on repetition is raised, the rest is noted."""
-    handler = handlers.REPLIES.get(reply.operation)
+    handler = handlers.REPLIES.get(handlers.topic(reply.operation, reply.purpose))
     if handler is None:
         return
     await tx.connection.execute("SAVEPOINT reply")
@@ -165,7 +165,9 @@ async def replay(world: World, tenant: Tenant, delivery_id: UUID) -> None:
             "JOIN message m ON m.tenant_id = $1 AND m.id = d.reply_id WHERE d.tenant_id = $1 AND d.id = $2 FOR UPDATE",
             delivery_id,
         )
-        if row is None or row["operation"] not in handlers.REPLIES:
+        purpose = json.loads(row["purpose"]) if row is not None else {}
+        name = handlers.topic(row["operation"], purpose) if row is not None else ""
+        if row is None or name not in handlers.REPLIES:
             raise NotFound("there is no kept reply with a handler for this delivery")
         reply = Reply(
             content=bytes(row["content"]),
@@ -173,10 +175,10 @@ async def replay(world: World, tenant: Tenant, delivery_id: UUID) -> None:
             delivery_id=delivery_id,
             partner=await partners.partner(tx, row["partner_id"]),
             operation=row["operation"],
-            purpose=json.loads(row["purpose"]),
+            purpose=purpose,
             accepted=row["status"] == "SENT",
         )
-        await handlers.REPLIES[reply.operation](world, tenant, tx, reply)
+        await handlers.REPLIES[name](world, tenant, tx, reply)
         await tx.run(
             "UPDATE message SET status = 'TRANSFORMED', problems = '[]' WHERE tenant_id = $1 AND id = $2", row["id"]
         )

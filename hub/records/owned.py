@@ -11,7 +11,18 @@ from hub.records.write import Clash, Write
 from hub.store.database import Transaction
 
 BILLING = "urn:ponte:billing"
-TYPES = frozenset(("Claim", "ClaimResponse", "ExplanationOfBenefit", "PaymentReconciliation"))
+TYPES = frozenset(
+    (
+        "Claim",
+        "ClaimResponse",
+        "ExplanationOfBenefit",
+        "PaymentReconciliation",
+        "CoverageEligibilityRequest",
+        "CoverageEligibilityResponse",
+        "Communication",
+        "Task",
+    )
+)
 _CODE = "failure.conflict.billing"
 _MARKED = (
     "SELECT r.type, r.id FROM resource r JOIN unnest($2::text[], $3::text[]) AS x(type, id) "

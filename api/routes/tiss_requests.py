@@ -1,0 +1,189 @@
+"""/api/v1/tiss: what is asked of payers beside the bill: eligibility, authorisations, stays, cancellations, documents.
+
+A request is queued, never sent from inside the call; `wait` lets a reception desk wait for the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from api.state import Caller, CallerDep, State, StateDep
+from canonical.errors import NotFound
+from fhir import jsontext
+from hub.billing import listing
+from hub.requests import eligibility, sending
+from hub.requests.matter import Named
+from hub.requests.sending import Kind, Put
+
+router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
+COLLECTIONS: dict[str, Kind] = {"eligibility": "elegibilidade"}
+_RESERVED = frozenset(("after", "limit"))
+_LOOK_SECONDS = 0.1
+RecordId = Annotated[str, Field(pattern=r"^([A-Za-z0-9.\-]{1,64})?$")]
+Wait = Annotated[float, Query(ge=0, le=30, description="seconds to wait for the payer's answer")]
+
+
+class Strict(BaseModel):
+    """A body without unknown members."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Whom(Strict):
+    """Whom a request is about: patient, encounter or coverage lead to the others; `payer` chooses one."""
+
+    patient: RecordId = Field(default="", examples=["p-001"])
+    encounter: RecordId = ""
+    coverage: RecordId = ""
+    payer: str = Field(default="", pattern=r"^([0-9]{6})?$", examples=["999806"])
+
+    @property
+    def named(self) -> Named:
+        """As the hub takes it."""
+        return Named(patient=self.patient, encounter=self.encounter, coverage=self.coverage, payer=self.payer)
+
+
+class EligibilityWish(Whom):
+    """Whose membership is asked about; `token` is the patient's código de validação, `absence` why there is none."""
+
+    token: str = Field(default="", max_length=10)
+    absence: str = Field(default="", pattern=r"^(0[1-7])?$")
+
+
+REQUEST: dict[str, Any] = {
+    "payer": "999806",
+    "id": "019ab3c4-7d00-7c1e-9f5e-0a1b2c3d4e5f",
+    "kind": "elegibilidade",
+    "detail": "",
+    "number": "",
+    "status": "elegivel",
+    "payer_status": "S",
+    "protocol": None,
+    "reason": None,
+    "patient_id": "p-001",
+    "encounter_id": None,
+    "coverage_id": "c-001",
+    "tiss_version": "4.02.00",
+    "hash": "5d41402abc4b2a76b9719d911017c592",
+    "problems": [],
+    "created_at": "2026-11-26T10:00:00+00:00",
+    "answered_at": "2026-11-26T10:00:01+00:00",
+    "settled": True,
+}
+FINDING = {"code": "guide.missing", "severity": "error", "where": "…", "text": "Falta na guia: …", "remedy": "…"}
+
+
+def example(document: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of an answer with its example."""
+    return {status: {"content": {"application/json": {"example": document}}}}
+
+
+def as_json(document: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(jsontext.text(document), status, media_type="application/json")
+
+
+def writer(caller: Caller) -> None:
+    """Refuse a caller who may not write; raises Denied."""
+    caller.require("tiss/write")
+
+
+def reader(caller: Caller) -> None:
+    """Refuse a caller who may not read; raises Denied."""
+    caller.require("tiss/read", "tiss/write")
+
+
+async def answer(state: State, caller: Caller, put: Put, wait: float) -> Response:
+    """The request as it stands, at the latest after `wait` seconds: 202 while it is under way, 201 when it is not."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait
+    while True:
+        async with state.world.transaction(caller.tenant) as tx:
+            row = await listing.one(tx, "requests", put.id)
+        if row["status"] != sending.SENDING or loop.time() >= until:
+            return as_json(row, 202 if row["status"] == sending.SENDING else 201)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+_ASKED = {**example({**REQUEST, "status": "enviando"}, 202), **example(REQUEST, 201)}
+
+
+@router.post("/eligibility", status_code=202, responses=_ASKED)
+async def ask_eligibility(wish: EligibilityWish, state: StateDep, caller: CallerDep, wait: Wait = 0) -> Response:
+    """Ask a payer whether it covers a membership (VERIFICA_ELEGIBILIDADE).
+
+    The answer is also CoverageEligibilityRequest and CoverageEligibilityResponse with the request's id.
+    """
+    writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        wanted = eligibility.Wish(named=wish.named, token=wish.token, absence=wish.absence)
+        put = await eligibility.ask(state.world, caller.tenant, tx, wanted, caller.identity.subject)
+    return await answer(state, caller, put, wait)
+
+
+def _lister(kind: Kind) -> Callable[..., Awaitable[Response]]:
+    async def listed(
+        request: Request,
+        state: StateDep,
+        caller: CallerDep,
+        after: str = "",
+        limit: Annotated[int, Query(ge=1, le=listing.MOST)] = 50,
+    ) -> Response:
+        """The requests of this kind, oldest first; filters: payer, status, detail, number, patient_id, encounter_id."""
+        reader(caller)
+        filters = {name: value for name, value in request.query_params.items() if name not in _RESERVED}
+        async with state.world.transaction(caller.tenant) as tx:
+            page = await listing.page(tx, "requests", {**filters, "kind": kind}, after, limit)
+        return as_json({"items": page.rows, "next": page.next})
+
+    return listed
+
+
+def _one(kind: Kind) -> Callable[..., Awaitable[Response]]:
+    async def read(request_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+        """One request as it stands."""
+        reader(caller)
+        async with state.world.transaction(caller.tenant) as tx:
+            row = await listing.one(tx, "requests", request_id)
+        if row["kind"] != kind:
+            raise NotFound("there is no such request")
+        return as_json(row)
+
+    return read
+
+
+def _resender(kind: Kind) -> Callable[..., Awaitable[Response]]:
+    async def resend(request_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+        """Send the same bytes again: of a request that was refused, or whose outcome nobody knows."""
+        writer(caller)
+        async with state.world.transaction(caller.tenant) as tx:
+            row = await sending.row_of(tx, request_id)
+            if row["kind"] != kind:
+                raise NotFound("there is no such request")
+            await sending.resend(tx, request_id, caller.identity.subject)
+            return as_json(await listing.one(tx, "requests", request_id), 202)
+
+    return resend
+
+
+for _name, _kind in COLLECTIONS.items():
+    _page = example({"items": [REQUEST], "next": None})
+    router.add_api_route(f"/{_name}", _lister(_kind), methods=["GET"], name=f"list {_name}", responses=_page)
+    router.add_api_route(
+        f"/{_name}/{{request_id}}", _one(_kind), methods=["GET"], name=f"read {_name}", responses=example(REQUEST)
+    )
+    router.add_api_route(
+        f"/{_name}/{{request_id}}/resend",
+        _resender(_kind),
+        methods=["POST"],
+        name=f"resend {_name}",
+        status_code=202,
+        responses=example({**REQUEST, "status": "enviando"}, 202),
+    )

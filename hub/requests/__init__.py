@@ -1,0 +1,1 @@
+"""What is asked of payers beside the bill: elegibilidade, autorização, comunicação, cancelamento, documentos."""

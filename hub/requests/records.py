@@ -1,0 +1,55 @@
+"""Requests and their answers as FHIR records, by the tables of `mappings/tiss/records`; ids are the request's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hub.billing import writing
+from hub.billing.profiles import PayerProfile
+from hub.billing.replies import Refusal
+from hub.records.write import Origin, Write
+from hub.store.database import Row, Transaction
+from mappings.records import describe, record_plan
+from tiss import answers
+
+
+def parties(profile: PayerProfile) -> dict[str, dict[str, str]]:
+    """Payer and provider as the record tables read them."""
+    return {"payer": writing.payer_party(profile), "provider": writing.provider_party(profile)}
+
+
+async def save(
+    tx: Transaction, plan: str, identity: str, record: Mapping[str, Any], profile: PayerProfile, by: Origin
+) -> None:
+    """Save one record by its plan through the one write path; what did not change makes no version."""
+    found = record_plan(plan)
+    body = describe(found, {**parties(profile), **record}, profile.version)[0]
+    message_id = record.get("message")
+    write = Write(type=found.type, id=identity, body=body, message_id=message_id, skip_unchanged=True)
+    await writing.write(tx, [write], by)
+
+
+def asked(row: Row | Mapping[str, Any], by: Origin) -> dict[str, Any]:
+    """A request's row as the tables read it: who, when, about what."""
+    return {
+        "id": str(row["id"]),
+        "at": row["created_at"] or by.now,
+        "number": row["number"],
+        "detail": row["detail"],
+        "status": row["status"],
+        "tiss_version": row["tiss_version"],
+        "patient_id": row["patient_id"],
+        "encounter_id": row["encounter_id"],
+        "coverage_id": row["coverage_id"],
+    }
+
+
+def errors(glosas: Iterable[answers.Glosa]) -> list[dict[str, str]]:
+    """Reasons with the term of table 38, codes and words verbatim."""
+    return [{"code": g.code, "text": g.text, "name": writing.glosa_name(g.code)} for g in glosas]
+
+
+def refusal(why: Refusal) -> list[dict[str, str]]:
+    """A refusal of the message as a whole, as one reason."""
+    return errors((answers.Glosa(code=why.code, text=why.text),)) if why.code else []
