@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters import registry
-from canonical.codes import ANS, TUSS
+from canonical.codes import ANS, CID10, TUSS
 from fhir import jsontext
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import vault
@@ -36,6 +36,7 @@ def partner_row(code: str, url: str = "", **settings: Any) -> Partner:
     merged["retry"] = {"attempts": 3, "first_s": 0.01, "most_s": 0.02, "then": "pause"}
     merged["provider"] = {
         "code": "HOSP0001", "cnpj": CNPJ, "cnes": "9999999", "name": "Hospital de Teste", "state": "SP", "cbo": "225125",
+        "phone": "1133334444",
     }  # fmt: skip
     merged["billing"] = {**merged["billing"], "poll_minutes": 0, **settings.pop("billing", {})}
     merged.update(settings)
@@ -154,3 +155,31 @@ def _visit(patient: str, visit: Visit) -> list[Write]:
 def many(visit: Visit, count: int) -> list[Visit]:
     """The same kind of visit of `count` different patients."""
     return [replace(visit, member=f"{i:017d}") for i in range(1, count + 1)]
+
+
+def order(patient: str, code: str, *, quantity: str = "1", encounter: str = "", **more: Any) -> Write:
+    """A ServiceRequest with a TUSS code, as the feed of orders makes them."""
+    body: dict[str, Any] = {
+        "resourceType": "ServiceRequest",
+        "status": "active",
+        "intent": "order",
+        "code": {"coding": [{"system": f"{TUSS}22", "code": code, "display": "Item inventado"}]},
+        "subject": {"reference": f"Patient/{patient}"},
+        "authoredOn": f"{DAY}T09:00:00-03:00",
+        "quantityQuantity": {"value": jsontext.parse(quantity.encode())},
+        "requester": {
+            "identifier": {"system": "https://saude.gov.br/fhir/sid/crm-sp", "value": "123456"},
+            "display": "José Médico",
+        },
+        "reasonCode": [{"coding": [{"system": CID10, "code": "K35.8"}], "text": "Dor abdominal"}],
+        **({"encounter": {"reference": f"Encounter/{encounter}"}} if encounter else {}),
+        **more,
+    }
+    return Write(type="ServiceRequest", id=uuid.uuid4().hex, body=body)
+
+
+async def put_records(world: World, tenant: Tenant, *writes: Write) -> list[str]:
+    """Save records through the one write path; returns their ids."""
+    async with world.transaction(tenant) as tx:
+        await save(tx, writes, Origin(actor="test", now=world.now(), zone=tenant.zone))
+    return [write.id for write in writes]

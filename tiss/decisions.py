@@ -101,8 +101,8 @@ def _stay(node: etree._Element, reader: Reader) -> StayReceipt | None:
 
 
 def _cancelled(node: etree._Element, reader: Reader) -> CancelReceipt | None:
-    """reciboCancelaGuia is the body and the receipt inside it; the inner one tells."""
-    if find(node, "retornoStatus") is None:
+    """reciboCancelaGuia is the body and the receipt inside it; the inner one tells (3.05.00 lists guides directly)."""
+    if find(node, "registroANS") is None:
         return None
     entries = [
         Cancelled(
@@ -124,7 +124,8 @@ def _cancelled(node: etree._Element, reader: Reader) -> CancelReceipt | None:
             status=value(guide, "statusCancelamento"),
             where=place(guide),
         )
-        for guide in every(node, "retornoStatus/guiasCanceladas/dadosGuia")
+        for path in ("retornoStatus/guiasCanceladas/dadosGuia", "guiasCanceladas/dadosGuia")
+        for guide in every(node, path)
     ]
     return CancelReceipt(entries=tuple(entries), where=place(node))
 

@@ -11,50 +11,25 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from api.routes.tiss_wishes import AnnexWish, AuthorisationWish, EligibilityWish, annex
 from api.state import Caller, CallerDep, State, StateDep
 from canonical.errors import NotFound
 from fhir import jsontext
 from hub.billing import listing
-from hub.requests import eligibility, sending
-from hub.requests.matter import Named
+from hub.requests import annexes, authorisation, decision, eligibility, sending
 from hub.requests.sending import Kind, Put
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
-COLLECTIONS: dict[str, Kind] = {"eligibility": "elegibilidade"}
+COLLECTIONS: dict[str, Kind] = {
+    "eligibility": "elegibilidade",
+    "authorisations": "autorizacao",
+    "annexes": "anexo",
+}
 _RESERVED = frozenset(("after", "limit"))
 _LOOK_SECONDS = 0.1
-RecordId = Annotated[str, Field(pattern=r"^([A-Za-z0-9.\-]{1,64})?$")]
 Wait = Annotated[float, Query(ge=0, le=30, description="seconds to wait for the payer's answer")]
-
-
-class Strict(BaseModel):
-    """A body without unknown members."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Whom(Strict):
-    """Whom a request is about: patient, encounter or coverage lead to the others; `payer` chooses one."""
-
-    patient: RecordId = Field(default="", examples=["p-001"])
-    encounter: RecordId = ""
-    coverage: RecordId = ""
-    payer: str = Field(default="", pattern=r"^([0-9]{6})?$", examples=["999806"])
-
-    @property
-    def named(self) -> Named:
-        """As the hub takes it."""
-        return Named(patient=self.patient, encounter=self.encounter, coverage=self.coverage, payer=self.payer)
-
-
-class EligibilityWish(Whom):
-    """Whose membership is asked about; `token` is the patient's código de validação, `absence` why there is none."""
-
-    token: str = Field(default="", max_length=10)
-    absence: str = Field(default="", pattern=r"^(0[1-7])?$")
 
 
 REQUEST: dict[str, Any] = {
@@ -125,6 +100,69 @@ async def ask_eligibility(wish: EligibilityWish, state: StateDep, caller: Caller
     async with state.world.transaction(caller.tenant) as tx:
         wanted = eligibility.Wish(named=wish.named, token=wish.token, absence=wish.absence)
         put = await eligibility.ask(state.world, caller.tenant, tx, wanted, caller.identity.subject)
+    return await answer(state, caller, put, wait)
+
+
+_AUTHORISED = {
+    **REQUEST,
+    "kind": "autorizacao",
+    "detail": "sp-sadt",
+    "number": "1024",
+    "status": "autorizado",
+    "payer_status": "1",
+    "protocol": "S806000001",
+}
+
+
+@router.post(
+    "/authorisations",
+    status_code=202,
+    responses={**example({**_AUTHORISED, "status": "enviando"}, 202), **example(_AUTHORISED, 201)},
+)
+async def ask_authorisation(wish: AuthorisationWish, state: StateDep, caller: CallerDep, wait: Wait = 0) -> Response:
+    """Ask a payer to authorise procedures, a stay, more days or dental treatment (SOLICITACAO_PROCEDIMENTOS).
+
+    `protocol` of the answer is the senha. The request is also Claim and ClaimResponse (use preauthorization) with its
+    id; guides built afterwards stand on it. 409 for an order that is asked for or authorised already.
+    """
+    writer(caller)
+    wanted = authorisation.Wish(
+        named=wish.named,
+        detail=wish.detail,
+        orders=tuple(wish.orders),
+        items=tuple(one.item for one in wish.items),
+        annexes=tuple(annex(one) for one in wish.annexes),
+        values=wish.values,
+    )
+    async with state.world.transaction(caller.tenant) as tx:
+        put = await authorisation.ask(state.world, caller.tenant, tx, wanted, caller.identity.subject)
+    return await answer(state, caller, put, wait)
+
+
+@router.post("/authorisations/{request_id}/status", status_code=202, responses=example(_AUTHORISED, 202))
+async def ask_authorisation_status(request_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Ask now where a request stands (SOLICITA_STATUS_AUTORIZACAO); open ones are asked about by schedule as well."""
+    writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        row = await sending.row_of(tx, request_id)
+        if row["kind"] != authorisation.KIND or row["message_id"] is None:
+            raise NotFound("there is no such request")
+        await decision.ask_status(state.world, caller.tenant, tx, request_id)
+        return as_json(await listing.one(tx, "requests", request_id), 202)
+
+
+@router.post(
+    "/annexes",
+    status_code=202,
+    responses={**example({**_AUTHORISED, "kind": "anexo", "detail": "opme", "status": "enviando"}, 202)},
+)
+async def send_annex(wish: AnnexWish, state: StateDep, caller: CallerDep, wait: Wait = 0) -> Response:
+    """Send an annex (OPME, quimioterapia, radioterapia, situação inicial) to a request sent before (ENVIO_ANEXO)."""
+    writer(caller)
+    values = {"phone": wish.phone, "email": wish.email}
+    wanted = annexes.Wish(request=wish.request, annex=annex(wish.annex), values=values)
+    async with state.world.transaction(caller.tenant) as tx:
+        put = await annexes.ask(state.world, caller.tenant, tx, wanted, caller.identity.subject)
     return await answer(state, caller, put, wait)
 
 

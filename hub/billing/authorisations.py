@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from canonical.codes import ANS
+from canonical.problem import Problem
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import parsed, payer_id, stored
 from hub.records.index import key_of
 from hub.records.projections import day, target
 from hub.store.database import Transaction
 
+_QUANTITY = "quantidadeAutorizada"
 _FOUND = """
 SELECT r.body FROM idx_reference i
 JOIN resource r ON r.tenant_id = $1 AND r.rid = i.rid AND NOT r.deleted
@@ -26,7 +29,7 @@ WHERE i.tenant_id = $1 AND i.key = $2 AND i.target_type = 'Patient' AND i.target
 class Authorisation:
     """What a payer authorised: senha, its days, the numbers of request and guide, and the codes where they are told.
 
-    `payer` is the registro ANS or the id of the payer's Organization.
+    `payer` is the registro ANS or the id of the payer's Organization; `granted` are the quantities decided, by code.
     """
 
     patient_id: str
@@ -37,6 +40,7 @@ class Authorisation:
     given_on: datetime.date | None
     valid_until: datetime.date | None
     codes: frozenset[str]
+    granted: Mapping[str, Decimal] = field(default_factory=dict)
 
     def fits(self, profile: PayerProfile, days: Sequence[datetime.date], codes: Iterable[str]) -> bool:
         """Whether it is of this payer, valid on one of the days, and for one of the codes if it names any."""
@@ -45,6 +49,18 @@ class Authorisation:
         if days and not ((self.given_on or days[-1]) <= days[-1] and days[0] <= (self.valid_until or days[0])):
             return False
         return not self.codes or not self.codes.isdisjoint(codes)
+
+    def beyond(self, billed: Mapping[str, Decimal]) -> list[Problem]:
+        """What is billed, by code, in more than the quantity this authorisation grants."""
+        return [
+            Problem(
+                "guide.beyond-authorised",
+                "ChargeItem",
+                args=(("code", code), ("billed", f"{quantity:f}"), ("granted", f"{self.granted[code]:f}")),
+            )
+            for code, quantity in billed.items()
+            if code in self.granted and quantity > self.granted[code]
+        ]
 
     def record(self) -> dict[str, Any]:
         """As the guide tables read it."""
@@ -79,6 +95,8 @@ def _authorisation(body: Mapping[str, Any], request: Mapping[str, Any]) -> Autho
     period = body.get("preAuthPeriod", {})
     asked = (request.get("identifier") or [body.get("request", {}).get("identifier") or {}])[0]
     codings = [c for item in request.get("item", ()) for c in item["productOrService"].get("coding", ())]
+    granted = _granted(body, request)
+    asked_for = {str(coding["code"]) for coding in codings if coding.get("code")}
     return Authorisation(
         patient_id=target(body["patient"], "Patient") or "",
         payer=frozenset(str(one) for one in payer if one),
@@ -87,8 +105,25 @@ def _authorisation(body: Mapping[str, Any], request: Mapping[str, Any]) -> Autho
         request=str(asked.get("value", "")),
         given_on=day(period.get("start")) or day(body["created"]),
         valid_until=day(period.get("end")),
-        codes=frozenset(str(coding["code"]) for coding in codings if coding.get("code")),
+        codes=frozenset(code for code in asked_for if granted.get(code, 1)),
+        granted=granted,
     )
+
+
+def _granted(body: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Decimal]:
+    """The quantities a payer decided, by the code of the request's item."""
+    codes: dict[int, str] = {}
+    for item in request.get("item", ()):
+        coding: Mapping[str, Any] = next(iter(item["productOrService"].get("coding", ())), {})
+        codes[item["sequence"]] = str(coding.get("code", ""))
+    found: dict[str, Decimal] = {}
+    for item in body.get("item", ()):
+        code = codes.get(item["itemSequence"], "")
+        for part in item["adjudication"]:
+            names = [coding.get("code") for coding in part["category"].get("coding", ())]
+            if code and _QUANTITY in names and "value" in part:
+                found[code] = found.get(code, Decimal(0)) + Decimal(str(part["value"]))
+    return found
 
 
 def best(

@@ -144,6 +144,11 @@ def _stay(case: Case, around: Surroundings, encounter: Mapping[str, Any]) -> Non
     if case.kind != "consulta":
         found = around.authorisations.get(case.charges[0].patient_id or "", ())
         authorised = best(found, case.profile, days, [charge.code for charge in case.charges])
+    if authorised is not None:
+        quantities: dict[str, Decimal] = defaultdict(Decimal)
+        for item in case.record["procedures"]:
+            quantities[item["code"]] += item["quantity"] or 0
+        case.problems += authorised.beyond(quantities)
     case.record["authorisation"] = {
         "absence": case.profile.absence,
         **(authorised.record() if authorised else {}),

@@ -33,13 +33,13 @@ def stay(
         "until_date": end[:10],
         "until_time": end[11:19],
         "leading_code": leading,
-        "ending": _ending(encounter.get("hospitalization", {}).get("dischargeDisposition", {})),
-        "diagnoses": _diagnoses(encounter, conditions),
+        "ending": ending_of(encounter.get("hospitalization", {}).get("dischargeDisposition", {})),
+        "diagnoses": diagnoses_of(encounter, conditions),
         "billing": _WHOLE,
     }
 
 
-def _ending(disposition: Mapping[str, Any]) -> str:
+def ending_of(disposition: Mapping[str, Any]) -> str:
     """motivoEncerramento: the code of table 39 where that was sent, else through the table of dispositions."""
     known = codes("tiss-motivo-encerramento")
     for coding in disposition.get("coding", ()):
@@ -51,7 +51,7 @@ def _ending(disposition: Mapping[str, Any]) -> str:
     return ""
 
 
-def _diagnoses(encounter: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def diagnoses_of(encounter: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """CID-10 without dot (the form the guide wants), in the order of the visit's diagnoses."""
     found: dict[str, None] = {}
     for named in encounter.get("diagnosis", ()):

@@ -18,6 +18,7 @@ PAYERS = (
 SCHEDULES = (
     ("close-batches", "close-batches", "0 20 * * *", "once"),
     ("poll-protocols", "poll-protocols", "*/10 * * * *", "once"),
+    ("poll-requests", "poll-requests", "*/5 * * * *", "once"),
 )
 CNPJ = "H0SP1DEM000100"
 LOGIN = {"login": "hospital", "password": "demo"}
@@ -28,6 +29,7 @@ _CPF_BASE = "123456780"
 async def trial_payers(world: World, tenant: Tenant, base_url: str) -> None:
     """The two simulated payers as partners of a tenant, their logins, a demo certificate and the schedules."""
     provider = {"code": "H0001", "cnpj": CNPJ, "cnes": _NO_CNES, "name": tenant.name, "state": "SP", "cbo": "225125"}
+    provider["phone"] = "1133330000"
     for code, adapter, name in PAYERS:
         found = Partner(
             id=uuid.uuid5(tenant.id, f"payer {code}"),

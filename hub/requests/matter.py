@@ -72,6 +72,7 @@ async def matter(tx: Transaction, named: Named, today: datetime.date) -> Matter:
         },
         "patient": _patient(patient, today),
         "encounter": {"class": str(encounter.get("class", {}).get("code", "")) or "AMB"},
+        "patient_id": patient_id,
         "newborn": "S" if await _shares_as_newborn(tx, patient_id, patient, today) else "N",
     }
     return Matter(

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from canonical.errors import Conflict, NotFound
+from canonical.errors import Conflict, Misconfigured, NotFound
 from canonical.identity import new_id
 from canonical.problem import Problem, blocking
-from hub.billing import guides, messages
+from hub.billing import checking, guides, messages
 from hub.billing.profiles import PayerProfile, payer
 from hub.billing.sealing import seal
 from hub.exchange.outbox import Outgoing, enqueue
@@ -69,6 +69,11 @@ def body_of(name: str, record: Mapping[str, Any], profile: PayerProfile) -> tupl
     return guide_tree(plan(name, ROOM), record, profile.version)
 
 
+def element_of(name: str) -> str:
+    """The element a request's plan becomes."""
+    return plan(name, ROOM).guide
+
+
 async def put(world: World, tenant: Tenant, tx: Transaction, asked: Asked) -> Put:
     """Keep a request and queue it; one with a blocking finding is kept and not sent."""
     problems, content, stated = list(asked.problems), None, ""
@@ -87,6 +92,17 @@ async def put(world: World, tenant: Tenant, tx: Transaction, asked: Asked) -> Pu
     await audit.note(tx, asked.actor, f"ask-{asked.kind}", f"payer_request/{identity}", outcome)
     status = BLOCKED if content is None else SENDING
     return Put(id=identity, status=status, message_id=message_id, problems=tuple(problems))
+
+
+async def question(
+    world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, made: tuple[str, Mapping[str, Any]]
+) -> bytes:
+    """A question (transaction, body) as it travels; raises Misconfigured when it would not be valid."""
+    mark = await messages.stamp(world, tenant, tx, profile)
+    raw = messages.request(profile, made[0], dict(made[1]), mark)
+    if wrong := blocking(checking.findings(raw, profile, mark.at.date())):
+        raise Misconfigured(f"the question to the payer is not valid TISS: {wrong[0].code} at {wrong[0].where}")
+    return messages.wrapped(raw, profile)
 
 
 async def queue(tx: Transaction, profile: PayerProfile, identity: UUID, transaction: str, content: bytes) -> UUID:

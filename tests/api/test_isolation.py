@@ -112,6 +112,8 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/console", "tests/api/test_console.py"),
     ("/api/v1/tiss", "tests/api/test_tiss_routes.py"),
     ("/api/v1/tiss/eligibility", "tests/api/test_tiss_requests_routes.py"),
+    ("/api/v1/tiss/authorisations", "tests/api/test_tiss_requests_routes.py"),
+    ("/api/v1/tiss/annexes", "tests/api/test_tiss_requests_routes.py"),
     ("/api/v1/channels", "tests/api/test_channels.py"),
 )
 DOCUMENTS = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}

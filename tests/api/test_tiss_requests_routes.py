@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from billing_day import IPE, JACARANDA, Visit, happen, partner_row, register
+from billing_day import EXAM, IPE, JACARANDA, Visit, happen, order, partner_row, put_records, register
 from payer_server import payer_server, settle
 
 from api.app import create_app
@@ -45,6 +45,57 @@ async def test_eligibility_is_asked_and_read(world: World, tenant: Tenant, other
         fhir = await client.get(f"/fhir/CoverageEligibilityResponse/{found['id']}")
         assert fhir.status_code == 403  # another scope
         await _walled(world, other_tenant, "eligibility", found["id"], {"patient": patient})
+
+
+OPME = {
+    "kind": "opme",
+    "justification": "Fixação de fratura",
+    "items": [{"code": "100587585", "quantity": 4, "cents": 12000, "anvisa": "80001234567"}],
+}
+
+
+@pytest.mark.parametrize("payer", [IPE, JACARANDA])
+async def test_orders_are_authorised_with_their_annex(
+    world: World, tenant: Tenant, other_tenant: Tenant, payer: str
+) -> None:
+    async with payer_server() as server, calling(world, tenant) as client:
+        await register(world, tenant, [partner_row(payer, server.url(payer))])
+        (patient,) = await happen(world, tenant, [Visit(payer=payer, charges=())])
+        ids = await put_records(world, tenant, order(patient, EXAM[1]))
+        wish = {"orders": ids, "indication": "Dor “forte”", "annexes": [OPME]}
+        asked = await client.post(f"{BASE}/authorisations", json=wish)
+        assert (asked.status_code, asked.json()["status"]) == (202, "enviando"), asked.text
+        await settle(world, tenant)
+        found = (await client.get(f"{BASE}/authorisations/{asked.json()['id']}")).json()
+        assert (found["status"], found["detail"], found["protocol"][0]) == ("autorizado", "sp-sadt", "S")
+        assert {p["code"] for p in found["problems"]} == {"encoding.adjusted"} or found["problems"] == []
+        again = await client.post(f"{BASE}/authorisations", json=wish)
+        assert (again.status_code, again.json()["problems"][0]["code"]) == (409, "request.already-asked")
+        status = await client.post(f"{BASE}/authorisations/{found['id']}/status")
+        assert status.status_code == 202
+        sent = await client.post(f"{BASE}/annexes", json={"request": found["id"], "annex": OPME})
+        assert (sent.status_code, sent.json()["problems"]) == (202, []), sent.text
+        await settle(world, tenant)
+        one = (await client.get(f"{BASE}/annexes/{sent.json()['id']}")).json()
+        assert (one["status"], one["detail"], one["settled"]) == ("recebido", "opme", True)
+        assert (await client.get(f"{BASE}/annexes/{found['id']}")).status_code == 404
+        assert (await client.post(f"{BASE}/annexes", json={"request": one["id"], "annex": OPME})).status_code == 404
+        await _walled(world, other_tenant, "authorisations", found["id"], {"orders": ids})
+        await _walled(world, other_tenant, "annexes", one["id"], {"request": found["id"], "annex": OPME})
+        async with calling(world, other_tenant) as stranger:
+            assert (await stranger.post(f"{BASE}/authorisations/{found['id']}/status")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"annexes": [{"kind": "opme"}]}, {"annexes": [{"kind": "other"}]}, {"items": [{"table": "22", "code": ""}]}, {"days": 0},
+        {"items": [{"table": "22", "code": "1", "quantity": 0}]}, {"from_date": "26/11/2026"}, {"detail": "x"}, {"orders": ["a b"]},
+    ],
+)  # fmt: skip
+async def test_bad_authorisations_are_told(world: World, tenant: Tenant, wish: Any) -> None:
+    async with calling(world, tenant) as client:
+        assert (await client.post(f"{BASE}/authorisations", json=wish)).status_code == 400
 
 
 async def _walled(world: World, other: Tenant, collection: str, identity: str, wish: dict[str, Any]) -> None:
