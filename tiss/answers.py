@@ -10,12 +10,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canonical.problem import Problem
-from tiss.receipts import AnnexProtocol as AnnexProtocol
-from tiss.receipts import Authorisation as Authorisation
-from tiss.receipts import CancelReceipt as CancelReceipt
-from tiss.receipts import DocumentReceipt as DocumentReceipt
-from tiss.receipts import Glosa as Glosa
-from tiss.receipts import StayReceipt as StayReceipt
+from tiss.receipts import AnnexProtocol, Authorisation, CancelReceipt, DocumentReceipt, Glosa, StayReceipt
+
+__all__ = [
+    "AnnexProtocol",
+    "Answer",
+    "AppealAnswer",
+    "AppealLine",
+    "AppealProtocol",
+    "AppealStatus",
+    "Authorisation",
+    "CancelReceipt",
+    "DocumentReceipt",
+    "Eligibility",
+    "Entry",
+    "Error",
+    "Glosa",
+    "GuideState",
+    "PaidDay",
+    "PaidGuide",
+    "PaidProtocol",
+    "Protocol",
+    "Remittance",
+    "Reply",
+    "Statement",
+    "StatementGuide",
+    "StatementItem",
+    "StatementPending",
+    "StatementProtocol",
+    "Status",
+    "StayReceipt",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

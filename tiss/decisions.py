@@ -1,4 +1,4 @@
-"""What operators decide and acknowledge, read into `tiss.receipts`: authorisations, and receipts of what they were told.
+"""What operators decide and acknowledge, read into `tiss.receipts`: authorisations, receipts of what they were told.
 
 Every version's way to give reasons is read: motivoNegativa with its words (3.x), the bare codigoGlosa (4.x).
 """

@@ -24,6 +24,7 @@ from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.table import codes
 from tiss import answers, transactions
+from tiss.receipts import Decided
 
 STATUS = "SOLICITA_STATUS_AUTORIZACAO"
 STATUS_PLAN = "status-autorizacao"
@@ -81,7 +82,7 @@ async def refuse(tx: Transaction, found: Answered, why: Refusal) -> None:
     await _save(tx, found, answer, ())
 
 
-async def _save(tx: Transaction, found: Answered, answer: Mapping[str, Any], items: Sequence[answers.Decided]) -> None:
+async def _save(tx: Transaction, found: Answered, answer: Mapping[str, Any], items: Sequence[Decided]) -> None:
     identity = str(found.row["id"])
     claim = (await writing.stored(tx, "Claim", [identity])).get(identity, {})
     record = {
@@ -94,7 +95,7 @@ async def _save(tx: Transaction, found: Answered, answer: Mapping[str, Any], ite
     await records.save(tx, ANSWER, identity, record, found.profile, found.by)
 
 
-def _item(claim: Mapping[str, Any], item: answers.Decided) -> dict[str, Any]:
+def _item(claim: Mapping[str, Any], item: Decided) -> dict[str, Any]:
     """A decided item at the position it has in the request: by code, else by the payer's own sequence."""
     asked = claim.get("item", ())
     same = [one["sequence"] for one in asked if item.code in _codes(one)]
