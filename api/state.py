@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from canonical.errors import Denied
 from hub.exchange.keep import Keeper
+from hub.find.sight import Alternatives, alternative
 from hub.guard import scopes
+from hub.guard.keys import Published
 from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Identity, InvalidToken, Verifier
-from hub.records.acting import Actor
+from hub.records.acting import Actor, setting_of
 from hub.world import Tenant, World
 
 
@@ -24,6 +26,7 @@ class State:
     verifier: Verifier
     keeper: Keeper
     reading: ReadAudit
+    published: Published = field(default_factory=Published)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,33 @@ class Caller:
 
     identity: Identity
     tenant: Tenant
+    world: World
+    _narrow: dict[tuple[str, str], Alternatives] = field(default_factory=dict)
 
     @property
     def actor(self) -> Actor:
         """The caller as the records see it."""
-        return Actor(tenant=self.tenant, subject=self.identity.subject, permits=self.permits)
+        return Actor(tenant=self.tenant, subject=self.identity.subject, permits=self.permits, narrow=self.narrow)
 
     def permits(self, type_name: str, action: str) -> bool:
-        """Whether the token allows `action` (a letter of `cruds`) on records of a type."""
+        """Whether the token allows `action` (a letter of `cruds`) on all records of a type."""
         return scopes.permits(self.identity.scopes, type_name, action)
+
+    def narrow(self, type_name: str, action: str) -> Alternatives:
+        """The records of a type on which scopes for a patient, or with a query, allow `action`."""
+        key = (type_name, action)
+        if key not in self._narrow:
+            grants = scopes.narrowing(self.identity.scopes, type_name, action)
+            setting = setting_of(self.world, self.tenant) if grants else None
+            found = [
+                alternative(grant, type_name, self.identity.patient, setting) for grant in grants if setting is not None
+            ]
+            self._narrow[key] = tuple(each for each in found if each is not None)
+        return self._narrow[key]
+
+    def reads_some(self, type_name: str, action: str) -> bool:
+        """Whether the token allows `action` on any record of a type."""
+        return self.permits(type_name, action) or bool(self.narrow(type_name, action))
 
     def require(self, *scopes: str) -> None:
         """Raise Denied unless the token has one of `scopes`."""
@@ -61,7 +82,8 @@ async def caller_of(request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise InvalidToken("a bearer token is needed")
-    return Caller(*await state_of(request).verifier.caller(token.strip()))
+    state = state_of(request)
+    return Caller(*await state.verifier.caller(token.strip()), state.world)
 
 
 StateDep = Annotated[State, Depends(state_of)]

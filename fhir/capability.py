@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from fhir import composites
-from fhir.definitions.table import VERSION, compartments, resource_types
+from fhir.definitions.table import VERSION, Parameter, compartments, resource_types
 from fhir.parameters import parameters_of, reference_types
 
 _DEFINITION = "http://hl7.org/fhir/SearchParameter/"
@@ -18,7 +18,10 @@ _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What is registered: interaction codes of types and of the system, operations, conditional forms."""
+    """What is registered: interaction codes of types and of the system, operations, conditional forms.
+
+    The rest is one tenant's: whether PUT creates, whether a conditional delete removes several, its own parameters.
+    """
 
     base: str
     root: str
@@ -29,6 +32,10 @@ class Offer:
     operations: Sequence[tuple[str, tuple[str, ...], str]]
     system_operations: Sequence[tuple[str, tuple[str, ...], str]]
     conditional: Sequence[str]
+    description: str = "Ponte FHIR R4"
+    update_creates: bool = True
+    deletes_several: bool = False
+    own: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
 
 
 def statement(offer: Offer) -> dict[str, Any]:
@@ -41,7 +48,7 @@ def statement(offer: Offer) -> dict[str, Any]:
         "publisher": "Ponte",
         "kind": "instance",
         "software": {"name": "Ponte", "version": offer.software},
-        "implementation": {"description": "Ponte FHIR R4", "url": offer.base},
+        "implementation": {"description": offer.description, "url": offer.base},
         "fhirVersion": VERSION,
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
         "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
@@ -65,7 +72,12 @@ def statement(offer: Offer) -> dict[str, Any]:
 def _security(root: str) -> dict[str, Any]:
     return {
         "cors": False,
-        "service": [{"coding": [{"system": _SECURITY, "code": "OAuth"}], "text": "OAuth 2.0 client credentials"}],
+        "service": [
+            {
+                "coding": [{"system": _SECURITY, "code": "SMART-on-FHIR"}],
+                "text": "OAuth 2.0 client credentials, SMART Backend Services",
+            }
+        ],
         "extension": [
             {
                 "url": _OAUTH,
@@ -79,23 +91,25 @@ def _security(root: str) -> dict[str, Any]:
 
 
 def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
-    parameters = {**parameters_of(name), **composites.of(name)}
+    own = offer.own.get(name, {})
+    parameters = {**parameters_of(name), **composites.of(name), **own}
     references = [code for code, p in parameters.items() if p.type == "reference"]
     found: dict[str, Any] = {
         "type": name,
         "interaction": [{"code": code} for code in offer.type_interactions],
         "versioning": "versioned-update",
         "readHistory": "vread" in offer.type_interactions,
-        "updateCreate": "update" in offer.type_interactions,
+        "updateCreate": "update" in offer.type_interactions and offer.update_creates,
         "conditionalCreate": "create" in offer.conditional,
         "conditionalRead": "full-support" if "read" in offer.conditional else "not-supported",
         "conditionalUpdate": "update" in offer.conditional,
-        "conditionalDelete": "single" if "delete" in offer.conditional else "not-supported",
+        "conditionalDelete": _deletes(offer),
         "referencePolicy": ["literal", "logical"],
         "searchInclude": ["*", *(f"{name}:{code}" for code in references)] if references else [],
         "searchRevInclude": incoming,
         "searchParam": [
-            {"name": code, "definition": _DEFINITION + p.url, "type": p.type} for code, p in sorted(parameters.items())
+            {"name": code, "definition": p.url if code in own else _DEFINITION + p.url, "type": p.type}
+            for code, p in sorted(parameters.items())
         ],
         "operation": [
             {"name": n, "definition": d.replace("{type}", name).replace("{lower}", name.lower())}
@@ -104,6 +118,12 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
         ],
     }
     return {key: value for key, value in found.items() if value != []}
+
+
+def _deletes(offer: Offer) -> str:
+    if "delete" not in offer.conditional:
+        return "not-supported"
+    return "multiple" if offer.deletes_several else "single"
 
 
 def _incoming() -> dict[str, list[str]]:

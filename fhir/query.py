@@ -80,7 +80,15 @@ class Has:
     condition: Condition
 
 
-Condition = Clause | Chain | Has | Inside
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A record that meets all conditions of one of `alternatives`: what a token narrowed to some records may see."""
+
+    type_name: str
+    alternatives: tuple[tuple[Condition, ...], ...]
+
+
+Condition = Clause | Chain | Has | Inside | Either
 Branch = tuple[str, tuple[Condition, ...]]
 
 

@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tenant", required=True)
     parser.add_argument("--scope", action="append", nargs="+", help="scopes (default: all)")
     parser.add_argument("--role", action="append", default=[])
+    parser.add_argument("--patient", default="", help="id of the Patient that patient/… scopes mean")
     parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--data", type=Path)
 
@@ -41,6 +42,7 @@ async def _issue(given: argparse.Namespace, scopes: list[str]) -> str:
     async with opened(settings, size=1) as world:
         tenant = await world.tenant(given.tenant)
         lifetime = datetime.timedelta(minutes=given.minutes)
-        return await tokens.issue(
+        claims = tokens.claims(
             world, tenant, "operator", roles=given.role or ["ADMIN"], scopes=scopes, lifetime=lifetime
         )
+        return await tokens.signed(world, {**claims, **({"patient": given.patient} if given.patient else {})})

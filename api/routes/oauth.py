@@ -1,4 +1,5 @@
-"""Keys and tokens for partners: client credentials (RFC 6749 §4.4), revocation (RFC 7009), public keys (RFC 7517)."""
+"""Keys and tokens for partners: client credentials (RFC 6749 §4.4) by secret or by signed assertion (RFC 7523 §2.2,
+SMART Backend Services), revocation (RFC 7009), public keys (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -13,14 +14,28 @@ from api.failures import Rejected
 from api.routes.fhir.exchange import body_of, check_content_type, pairs_of
 from api.state import StateDep, state_of
 from fhir import jsontext
-from hub.guard import clients, scopes, tokens
+from hub.guard import assertions, clients, scopes, tokens
 from hub.guard.clients import Client, InvalidClient
 from hub.guard.tokens import InvalidToken
+from hub.records.entry import is_id
 
 router = APIRouter()
 _FORM = frozenset(("application/x-www-form-urlencoded",))
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _MOST_FORM = 64 * 1024
+PATH = "/oauth/token"
+_FORM_TEXT = "a form with UTF-8 text and one way to prove the client is expected; see docs/reference/access.md"
+_REASONS = {
+    "form": "the assertion is not a JWT of at most 8192 characters",
+    "subject": "iss and sub must both be the client's id",
+    "algorithm": "the signature algorithm is not offered; RS384 and ES384 always are",
+    "key": "the client is unknown, or none of its keys made this signature",
+    "claims": "exp, jti and aud are needed",
+    "audience": "aud must be the token address as the SMART configuration states it",
+    "expired": "the assertion has expired or is not valid yet; check the clock",
+    "lifetime": "exp may lie at most five minutes ahead",
+    "replayed": "the jti was used before; every assertion needs a new one",
+}
 
 
 @router.get("/.well-known/jwks.json")
@@ -29,29 +44,39 @@ async def jwks(state: StateDep) -> Response:
     return Response(jsontext.text(await tokens.jwks(state.world)), media_type="application/json")
 
 
-@router.post("/oauth/token")
+@router.post(PATH)
 async def token(request: Request) -> Response:
-    """An access token for a client that proves its secret, in the form or by HTTP Basic."""
+    """An access token for a client that proves itself: by a signed assertion, or by its secret in the form or by HTTP
+    Basic. `patient`, the id of a Patient record, narrows the token to that patient for its `patient/…` scopes."""
     try:
         form = await _form(request)
         client = await _client(request, form)
     except Rejected as rejected:
-        return _error(rejected.status, "invalid_request", "a form with UTF-8 text is expected")
-    except InvalidClient:
-        return _invalid_client(request)
+        return _error(rejected.status, "invalid_request", _FORM_TEXT)
+    except InvalidClient as invalid:
+        return _invalid_client(request, invalid)
     if form.get("grant_type") != "client_credentials":
         return _error(400, "unsupported_grant_type", "grant_type must be client_credentials")
+    return await _issued(request, form, client)
+
+
+async def _issued(request: Request, form: dict[str, str], client: Client) -> Response:
     wanted = form.get("scope", "").split() or list(client.scopes)
     if refused := [scope for scope in wanted if not scopes.covers(client.scopes, scope)]:
         return _error(400, "invalid_scope", f"{len(refused)} of the scopes asked for are not granted to this client")
-    issued = await tokens.issue(
-        state_of(request).world, client.tenant, client.client_id, roles=client.roles, scopes=wanted
-    )
+    patient = form.get("patient", "")
+    if patient and not is_id(patient):
+        return _error(400, "invalid_request", "patient must be the id of a Patient record")
+    if not patient and scopes.needs_patient(wanted):
+        return _error(400, "invalid_request", "these scopes need the parameter patient: the id of a Patient record")
+    world = state_of(request).world
+    claims = tokens.claims(world, client.tenant, client.client_id, roles=client.roles, scopes=wanted)
     answer = {
-        "access_token": issued,
+        "access_token": await tokens.signed(world, {**claims, **({"patient": patient} if patient else {})}),
         "token_type": "Bearer",
         "expires_in": int(tokens.LIFETIME.total_seconds()),
         "scope": " ".join(wanted),
+        **({"patient": patient} if patient else {}),
     }
     return Response(jsontext.text(answer), 200, _NO_STORE, "application/json")
 
@@ -64,9 +89,9 @@ async def revoke(request: Request) -> Response:
         form = await _form(request)
         client = await _client(request, form)
     except Rejected as rejected:
-        return _error(rejected.status, "invalid_request", "a form with UTF-8 text is expected")
-    except InvalidClient:
-        return _invalid_client(request)
+        return _error(rejected.status, "invalid_request", _FORM_TEXT)
+    except InvalidClient as invalid:
+        return _invalid_client(request, invalid)
     text = form.get("token", "")
     if not text:
         return _error(400, "invalid_request", "token is missing")
@@ -92,9 +117,11 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 async def _client(request: Request, form: dict[str, str]) -> Client:
-    """The client that proves its secret; raises InvalidClient."""
+    """The client that proves itself, in one way only (RFC 6749 §2.3); raises InvalidClient, Rejected."""
     identity, secret = form.get("client_id", ""), form.get("client_secret", "")
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if "client_assertion" in form or "client_assertion_type" in form:
+        return await _by_assertion(request, form, alone=not secret and scheme.lower() != "basic")
     if scheme.lower() == "basic":
         try:
             name, _, password = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
@@ -104,9 +131,21 @@ async def _client(request: Request, form: dict[str, str]) -> Client:
     return await clients.authenticate(state_of(request).world, identity, secret)
 
 
-def _invalid_client(request: Request) -> Response:
+async def _by_assertion(request: Request, form: dict[str, str], *, alone: bool) -> Client:
+    if not alone or form.get("client_assertion_type") != assertions.TYPE:
+        raise Rejected(400, [])
+    state = state_of(request)
+    audience = f"{state.world.settings.base_url}{PATH}"
+    client = await assertions.authenticate(state.world, state.published, form.get("client_assertion", ""), audience)
+    if form.get("client_id", client.client_id) != client.client_id:
+        raise InvalidClient("subject")
+    return client
+
+
+def _invalid_client(request: Request, error: InvalidClient) -> Response:
     headers = {"WWW-Authenticate": 'Basic realm="ponte"'} if "authorization" in request.headers else {}
-    return _error(401, "invalid_client", "the client is unknown or its secret is wrong", headers)
+    text = _REASONS.get(error.reason, "the client is unknown or its secret is wrong")
+    return _error(401, "invalid_client", text, headers)
 
 
 def _error(status: int, code: str, text: str, headers: dict[str, str] | None = None) -> Response:

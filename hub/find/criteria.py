@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir.composites import stored_as
 from fhir.parameters import BASE, LEAD, SHAPE, has_bare_codes, parameters_of
-from fhir.query import Chain, Clause, Condition, Has, Inside
+from fhir.query import Chain, Clause, Condition, Either, Has, Inside
 from fhir.values import Composite, Link, Moment, Number, Target, Text, Token, Value
 from hub.find.statement import Statement
 from hub.records.index import key_of
@@ -62,6 +62,8 @@ def rids(statement: Statement, condition: Found) -> str:
             return _pointing(statement, condition)
         case Shaped():
             return _shaped(statement, condition)
+        case Either():
+            return _either(statement, condition)
         case Clause(kind="id" | "updated"):
             return _columns(statement, condition)
         case Clause(kind="composite"):
@@ -141,6 +143,28 @@ def _inside(statement: Statement, inside: Inside) -> str:
         f"t.target_type = {statement.argument(inside.compartment)}",
     ]
     return f"SELECT t.rid FROM idx_reference t WHERE {' AND '.join(where)}"
+
+
+def _either(statement: Statement, either: Either) -> str:
+    """All conditions of one alternative: the first that names records leads, the others test them."""
+    parts = []
+    for conditions in either.alternatives:
+        lead = next((each for each in conditions if not is_negative(each)), None)
+        kind = statement.argument(either.type_name) if lead is None else ""
+        start = (
+            rids(statement, lead)
+            if lead is not None
+            else f"SELECT t.rid FROM resource t WHERE {statement.of_tenant('t')} AND t.type = {kind} AND NOT t.deleted"
+        )
+        tests = [
+            f"{'NOT EXISTS' if is_negative(each) else 'EXISTS'} "
+            f"(SELECT 1 FROM ({rids(statement, each)}) f WHERE f.rid = e.rid)"
+            for each in conditions
+            if each is not lead
+        ]
+        where = f" WHERE {' AND '.join(tests)}" if tests else ""
+        parts.append(f"SELECT e.rid FROM ({start}) e{where}")
+    return " UNION ALL ".join(parts) if parts else rids(statement, Among(()))
 
 
 def _pointing(statement: Statement, pointing: Pointing) -> str:

@@ -9,6 +9,7 @@ from canonical.problem import Problem
 from fhir.options import Include
 from fhir.parameters import parameters_of
 from fhir.query import BadQuery, Query
+from hub.find.sight import Sight, visible_sql
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of
 from hub.store.database import Row
@@ -20,14 +21,14 @@ _Sql = Callable[[], str]
 _ByType = dict[str, tuple[_Sql, _Sql]]  # by type: the SQL of the rids and of the ids that includes start from
 
 
-async def included(source: Source, query: Query, rows: Sequence[Row], allowed: Callable[[str], bool]) -> list[Row]:
+async def included(source: Source, query: Query, rows: Sequence[Row], sight: Sight) -> list[Row]:
     """The records added to a page, each once, without those of the page itself; raises BadQuery when too many."""
     known = {row["rid"] for row in rows}
     found: list[Row] = []
     includes: Sequence[Include] = query.includes
     front = rows
     for _ in range(_MOST_TURNS):
-        new = [row for row in await _turn(source, includes, front, sorted(known)) if allowed(row["type"])]
+        new = await _turn(source, includes, front, sorted(known), sight)
         if not new:
             break
         found += new
@@ -41,7 +42,7 @@ async def included(source: Source, query: Query, rows: Sequence[Row], allowed: C
     return found
 
 
-def attached(statement: Statement, query: Query, page: str) -> str:
+def attached(statement: Statement, query: Query, page: str, sight: Sight) -> str:
     """One statement that gives the page `page` (rows marked `own`) and what it includes, in one trip; empty where
     includes must go in turns, or the page holds several types."""
     if len(query.branches) != 1 or not query.includes or any(each.iterate for each in query.includes):
@@ -51,24 +52,27 @@ def attached(statement: Statement, query: Query, page: str) -> str:
     parts = [part for each in query.includes for part in _parts(statement, each, start)]
     if not parts:
         return ""
+    added = _records(statement, parts, rids, sight)
     return (
         f"WITH page AS MATERIALIZED ({page}), "
         f"head AS MATERIALIZED (SELECT p.rid, p.id FROM page p ORDER BY p.rid LIMIT {query.options.count}) "
-        f"SELECT true AS own, p.* FROM page p UNION ALL SELECT false, i.* FROM ({_records(statement, parts, rids)}) i "
+        f"SELECT true AS own, p.* FROM page p UNION ALL SELECT false, i.* FROM ({added}) i "
         f"LIMIT {query.options.count + MOST_INCLUDED + 2}"
     )
 
 
-def sorted_out(rows: Sequence[Row], allowed: Callable[[str], bool]) -> tuple[list[Row], list[Row]]:
+def sorted_out(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     """The rows of such a statement: the page's own, and those included; raises BadQuery when these are too many."""
     own = sorted((row for row in rows if row["own"]), key=lambda row: row["rid"])
-    found = sorted((row for row in rows if not row["own"] and allowed(row["type"])), key=lambda row: row["rid"])
+    found = sorted((row for row in rows if not row["own"]), key=lambda row: row["rid"])
     if len(found) > MOST_INCLUDED:
         raise BadQuery(Problem("fhir.search.too-many-included", args=(("limit", str(MOST_INCLUDED)),)))
     return own, found
 
 
-async def _turn(source: Source, includes: Sequence[Include], rows: Sequence[Row], known: Sequence[int]) -> list[Row]:
+async def _turn(
+    source: Source, includes: Sequence[Include], rows: Sequence[Row], known: Sequence[int], sight: Sight
+) -> list[Row]:
     """What `rows` lead to by one step of each include."""
     held: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -78,7 +82,8 @@ async def _turn(source: Source, includes: Sequence[Include], rows: Sequence[Row]
     parts = [part for each in includes for part in _parts(statement, each, by_type)]
     if not parts:
         return []
-    return await source.rows(statement, _records(statement, parts, f"{statement.argument(list(known))}::bigint[]"))
+    seen = f"{statement.argument(list(known))}::bigint[]"
+    return await source.rows(statement, _records(statement, parts, seen, sight))
 
 
 def _of_rows(statement: Statement, rows: Sequence[Row]) -> tuple[_Sql, _Sql]:
@@ -88,12 +93,14 @@ def _of_rows(statement: Statement, rows: Sequence[Row]) -> tuple[_Sql, _Sql]:
     )
 
 
-def _records(statement: Statement, parts: Sequence[str], known: str) -> str:
-    """The records of the rids that `parts` find, but for those of `known`."""
+def _records(statement: Statement, parts: Sequence[str], known: str, sight: Sight) -> str:
+    """The records of the rids that `parts` find and that may be seen, but for those of `known`."""
+    visible = visible_sql(statement, sight)
+    test = f" AND {visible}" if visible else ""
     return (
         f"SELECT {_COLUMNS} FROM (SELECT DISTINCT u.rid FROM ({' UNION ALL '.join(parts)}) u) m JOIN resource r "
         f"ON {statement.of_tenant('r')} AND r.rid = m.rid AND NOT r.deleted "
-        f"WHERE NOT r.rid = ANY({known}) ORDER BY r.rid LIMIT {MOST_INCLUDED + 1}"
+        f"WHERE NOT r.rid = ANY({known}){test} ORDER BY r.rid LIMIT {MOST_INCLUDED + 1}"
     )
 
 

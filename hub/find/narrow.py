@@ -14,7 +14,7 @@ from typing import Any
 from canonical.problem import Problem
 from fhir import shapes
 from fhir.parameters import SHAPE, has_bare_codes, parameters_of
-from fhir.query import BadQuery, Chain, Clause, Condition, Has, Inside
+from fhir.query import BadQuery, Chain, Clause, Condition, Either, Has, Inside
 from fhir.values import Concepts, Token, Value
 from hub.find.criteria import Among, Found, Pointing, Shaped, is_negative, rids
 from hub.find.statement import Source, Statement
@@ -60,11 +60,19 @@ async def _one(source: Source, condition: Condition) -> Found:
             return await _chain(source, condition)
         case Has():
             return await _has(source, condition)
+        case Either():
+            return await _either(source, condition)
         case Clause(form="missing" | "present") if shapes.is_known(condition.type_name, condition.code):
             return await missing(source, condition)
         case Clause() if any(isinstance(value, Concepts) for value in condition.values):
             return await _with_concepts(source, condition)
     return condition
+
+
+async def _either(source: Source, either: Either) -> Either:
+    """The same with each condition of each alternative looked up ahead."""
+    alternatives = [tuple([await _one(source, each) for each in conditions]) for conditions in either.alternatives]
+    return dataclasses.replace(either, alternatives=tuple(alternatives))  # type: ignore[arg-type]  # as found
 
 
 def names_one(condition: Found) -> bool:

@@ -15,6 +15,7 @@ from fhir import jsontext
 from fhir.query import BadQuery, Setting, parse
 from hub.find.likeness import POSSIBLE, Likeness, likeness, names_of
 from hub.find.search import Page, search
+from hub.find.sight import everything
 from hub.find.statement import OneTrip
 from hub.store.database import Row
 from hub.world import Tenant, World
@@ -69,7 +70,7 @@ async def _asked(world: World, tenant: Tenant, pairs: Pairs, setting: Setting) -
         query = parse("Patient", [*pairs, ("_count", _PER_QUESTION)], setting)
     except BadQuery:  # a value that no search can have finds nothing
         return Page(rows=())
-    return await search(OneTrip(world, tenant), query, lambda kind: True)
+    return await search(OneTrip(world, tenant), query, everything)
 
 
 async def _successors(world: World, tenant: Tenant, ids: list[str]) -> dict[str, Any]:

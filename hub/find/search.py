@@ -7,7 +7,7 @@ meanwhile neither repeat nor hide others. Totals are counted only when asked for
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from fhir.values import Moment, Number
 from hub.find import include, sorting
 from hub.find.criteria import Found
 from hub.find.narrow import Narrowed, cost, found_sql, names_one, narrowed, tests_sql
+from hub.find.sight import Sight, guarded
 from hub.find.statement import Source, Statement, Within
 from hub.store.database import Row, Transaction
 
@@ -36,12 +37,13 @@ class Page:
     cursor: str = ""
 
 
-async def search(source: Source, query: Query, allowed: Callable[[str], bool]) -> Page:
-    """The page of `query`; types that `allowed` denies are not included. Raises BadQuery."""
+async def search(source: Source, query: Query, sight: Sight) -> Page:
+    """The page of `query` over what `sight` shows; raises BadQuery, and Refusal for a type it shows nothing of."""
+    query = guarded(query, sight)
     branches = [await narrowed(source, kind, conditions) for kind, conditions in query.branches]
     if query.options.counts_only:
         return Page(rows=(), total=await _total(source, branches))
-    rows, cursor, included = await _with_included(source, query, branches, allowed)
+    rows, cursor, included = await _with_included(source, query, branches, sight)
     total = len(rows) if not cursor and query.options.cursor is None else None
     if query.options.total in ("accurate", "estimate") and total is None:
         total = await _total(source, branches, 0 if query.options.total == "accurate" else _ESTIMATE_FROM)
@@ -49,18 +51,18 @@ async def search(source: Source, query: Query, allowed: Callable[[str], bool]) -
 
 
 async def _with_included(
-    source: Source, query: Query, branches: Sequence[Narrowed], allowed: Callable[[str], bool]
+    source: Source, query: Query, branches: Sequence[Narrowed], sight: Sight
 ) -> tuple[list[Row], str, list[Row]]:
     """The rows of the page, the cursor of the next one, and what is included: in one trip where that can be."""
     if query.includes and not query.options.sort:
         statement = source.statement(planned=any(needs_plan(each) for each in branches))
-        whole = include.attached(statement, query, page_sql(statement, query, branches))
+        whole = include.attached(statement, query, page_sql(statement, query, branches), sight)
         if whole:
-            own, found = include.sorted_out(await source.rows(statement, whole), allowed)
+            own, found = include.sorted_out(await source.rows(statement, whole))
             count = query.options.count
             return own[:count], _cursor(query, own[count - 1]) if len(own) > count else "", found
     rows, cursor = await _rows(source, query, branches)
-    return rows, cursor, await include.included(source, query, rows, allowed) if query.includes and rows else []
+    return rows, cursor, await include.included(source, query, rows, sight) if query.includes and rows else []
 
 
 async def _rows(source: Source, query: Query, branches: Sequence[Narrowed]) -> tuple[list[Row], str]:

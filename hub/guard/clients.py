@@ -33,7 +33,12 @@ def _nobody() -> str:
 
 
 class InvalidClient(Exception):
-    """The client is unknown, disabled, or its secret is wrong; which of them is not told."""
+    """The client is unknown, disabled, or has not proved itself. `reason` names a rule that its own assertion breaks;
+    whether a client exists is not told."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +60,53 @@ async def create(
     roles: Iterable[str] = (),
     secret: str = "",
 ) -> tuple[str, str]:
-    """A new client; returns its id and its secret, which is shown only now. Raises Conflict, Refused."""
+    """A new client with a secret; returns its id and its secret, which is shown only now. Raises Conflict, Refused."""
+    secret = secret or secrets.token_urlsafe(32)
+    wanted = Registration(scopes=tuple(scopes), roles=tuple(roles), secret=secret)
+    return await register(world, tenant, name, wanted, actor="operator"), secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What a client is registered with. It proves itself by `secret`, by keys (`jwks`, a JWK Set as text) or by keys
+    it publishes (`jwks_url`). `rate`: its own limit of requests a minute; None leaves the tenant's."""
+
+    scopes: tuple[str, ...]
+    roles: tuple[str, ...] = ()
+    secret: str = ""
+    jwks: str = ""
+    jwks_url: str = ""
+    rate: int | None = None
+
+
+async def register(world: World, tenant: Tenant, name: str, wanted: Registration, *, actor: str) -> str:
+    """The id of a new client; raises Conflict, Refused."""
     if not _NAME.match(name):
-        raise Refused("a client's name is lower-case letters, digits and hyphens")
-    client_id, secret = f"{tenant.slug}.{name}", secret or secrets.token_urlsafe(32)
-    hashed = await asyncio.to_thread(_HASHER.hash, secret)
+        raise Refused("a client's name is lower-case letters, digits and hyphens", code="client.name")
+    client_id = f"{tenant.slug}.{name}"
+    hashed = await asyncio.to_thread(hash_of, wanted.secret) if wanted.secret else None
     async with world.transaction(tenant) as tx:
         tag = await tx.run(
-            "INSERT INTO client (tenant_id, client_id, name, secret_hash, roles, scopes) "
-            "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, client_id) DO NOTHING",
+            "INSERT INTO client (tenant_id, client_id, name, secret_hash, roles, scopes, jwks, jwks_url, rate) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant_id, client_id) DO NOTHING",
             client_id,
             name,
             hashed,
-            " ".join(sorted(roles)),
-            " ".join(sorted(scopes)),
+            " ".join(sorted(wanted.roles)),
+            " ".join(sorted(wanted.scopes)),
+            wanted.jwks or None,
+            wanted.jwks_url,
+            wanted.rate,
         )
         if tag.endswith(" 0"):
-            raise Conflict("the client exists already")
-        await audit.note(tx, "operator", "client-create", f"client/{client_id}")
-    return client_id, secret
+            raise Conflict("the client exists already", code="client.exists")
+        await audit.note(tx, actor, "client-create", f"client/{client_id}")
+    return client_id
+
+
+def hash_of(secret: str) -> str:
+    """The Argon2id hash of a secret; takes a while on purpose."""
+    return _HASHER.hash(secret)
 
 
 async def ensure_trial(world: World, tenant: Tenant) -> tuple[str, str]:
@@ -95,7 +128,8 @@ async def ensure_trial(world: World, tenant: Tenant) -> tuple[str, str]:
 async def disable(world: World, tenant: Tenant, client_id: str) -> None:
     """Refuse the client and all its tokens from now on (within a second)."""
     async with world.transaction(tenant) as tx:
-        await tx.run("UPDATE client SET active = false WHERE tenant_id = $1 AND client_id = $2", client_id)
+        update = "UPDATE client SET active = false, changed_at = now() WHERE tenant_id = $1 AND client_id = $2"
+        await tx.run(update, client_id)
         await audit.note(tx, "operator", "client-disable", f"client/{client_id}")
 
 

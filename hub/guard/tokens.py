@@ -34,7 +34,8 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who calls: tenant, subject, roles and scopes, the token's id and end, and the client it was given to, if any."""
+    """Who calls: tenant, subject, roles and scopes, the token's id and end, the client it was given to and the patient
+    it is for, if any."""
 
     tenant_id: uuid.UUID
     tenant: str
@@ -44,6 +45,7 @@ class Identity:
     token_id: str
     expires_at: datetime.datetime
     client_id: str = ""
+    patient: str = ""
 
 
 async def ensure_key(world: World) -> str:
@@ -86,13 +88,21 @@ async def issue(
     lifetime: datetime.timedelta = LIFETIME,
 ) -> str:
     """A signed access token; a subject that is a client's id ties it to that client, so that disabling it ends this."""
-    kid = await ensure_key(world)
-    rows = await world.database.global_rows("SELECT sealed FROM signing_key WHERE kid = $1", kid)
-    private = serialization.load_der_private_key(
-        secrets.unseal(world.settings, bytes(rows[0]["sealed"]), _PURPOSE), password=None
-    )
+    return await signed(world, claims(world, tenant, subject, roles=roles, scopes=scopes, lifetime=lifetime))
+
+
+def claims(
+    world: World,
+    tenant: Tenant,
+    subject: str,
+    *,
+    roles: Iterable[str],
+    scopes: Iterable[str],
+    lifetime: datetime.timedelta = LIFETIME,
+) -> dict[str, Any]:
+    """What a token says; `patient`, the id of the record that `patient/…` scopes mean, may be added."""
     now = world.now()
-    claims = {
+    stated = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": subject,
@@ -104,11 +114,19 @@ async def issue(
         "iat": int(now.timestamp()),
         "exp": int((now + lifetime).timestamp()),
     }
-    if subject.startswith(tenant.slug + "."):
-        claims["client_id"] = subject
+    return {**stated, "client_id": subject} if subject.startswith(tenant.slug + ".") else stated
+
+
+async def signed(world: World, stated: dict[str, Any]) -> str:
+    """The token that says `stated`, under the current key."""
+    kid = await ensure_key(world)
+    rows = await world.database.global_rows("SELECT sealed FROM signing_key WHERE kid = $1", kid)
+    private = serialization.load_der_private_key(
+        secrets.unseal(world.settings, bytes(rows[0]["sealed"]), _PURPOSE), password=None
+    )
     if not isinstance(private, rsa.RSAPrivateKey):
         raise TypeError("the signing key is not RSA")
-    return jwt.encode(claims, private, algorithm="RS256", headers={"kid": kid, "typ": "at+jwt"})
+    return jwt.encode(stated, private, algorithm="RS256", headers={"kid": kid, "typ": "at+jwt"})
 
 
 async def revoke(world: World, identity: Identity) -> None:
@@ -162,6 +180,11 @@ class Verifier:
     async def verify(self, token: str) -> Identity:
         """The identity of a valid token; raises InvalidToken."""
         return (await self.caller(token))[0]
+
+    def forget_client(self, client_id: str) -> None:
+        """Ask anew about all tokens of a client next time."""
+        for token in [token for token, known in self._known.items() if known.identity.client_id == client_id]:
+            self.forget(token)
 
     def forget(self, token: str) -> None:
         """Ask anew about a token next time."""
@@ -234,6 +257,7 @@ def _identity(claims: dict[str, Any]) -> Identity:
             token_id=str(claims["jti"]),
             expires_at=datetime.datetime.fromtimestamp(claims["exp"], datetime.UTC),
             client_id=str(claims.get("client_id", "")),
+            patient=str(claims.get("patient", "")),
         )
     except (KeyError, ValueError, TypeError, OverflowError, AttributeError):
         raise InvalidToken("the token lacks a claim") from None

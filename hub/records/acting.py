@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from fhir.matching import meets
 from fhir.query import Setting
+from hub.find.sight import WHOLE, Alternatives, Sight
 from hub.records import custom
 from hub.records.refusal import refused
 from hub.records.write import Origin
@@ -44,16 +46,42 @@ def policy_of(tenant: Tenant) -> Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """The caller as the records see it."""
+    """The caller as the records see it.
+
+    `permits` tells what the token allows on all records of a type, `narrow` what it allows on some of them only.
+    """
 
     tenant: Tenant
     subject: str
     permits: Callable[[str, Action], bool]
+    narrow: Sight | None = None
+
+    def sight(self, type_name: str, action: str) -> Alternatives:
+        """The records of a type on which `action` is allowed: all, none, or those of some alternatives."""
+        if self.permits(type_name, action):  # type: ignore[arg-type]  # one of the letters
+            return WHOLE
+        return self.narrow(type_name, action) if self.narrow is not None else ()
 
     def require(self, type_name: str, action: Action) -> None:
-        """Raise a Refusal that names the scope needed, unless it was granted."""
+        """Raise a Refusal that names the scope needed, unless it was granted on all records of the type."""
         if not self.permits(type_name, action):
             raise refused("forbidden", "failure.denied.scope", scope=f"system/{type_name}.{action}")
+
+    def reach(self, type_name: str, action: Action) -> Alternatives:
+        """The records of a type on which `action` is allowed; raises a Refusal when there can be none."""
+        found = self.sight(type_name, action)
+        if not found:
+            raise refused("forbidden", "failure.denied.scope", scope=f"system/{type_name}.{action}")
+        return found
+
+    def may(self, body: dict[str, Any], action: Action) -> bool:
+        """Whether `action` is allowed on the record `body`."""
+        type_name = str(body["resourceType"])
+        found = self.sight(type_name, action)
+        if not found or () in found:
+            return bool(found)
+        own = custom.remembered(self.tenant.id).get(type_name, {})
+        return meets(body, found, ZoneInfo(self.tenant.zone), own.values())
 
     def origin(self, world: World) -> Origin:
         """What the write path wants to know."""
@@ -61,9 +89,14 @@ class Actor:
 
     def setting(self, world: World) -> Setting:
         """What search values may depend on."""
-        return Setting(
-            zone=ZoneInfo(self.tenant.zone),
-            now=world.now(),
-            base=f"{world.settings.base_url}/fhir",
-            custom=custom.remembered(self.tenant.id),
-        )
+        return setting_of(world, self.tenant)
+
+
+def setting_of(world: World, tenant: Tenant) -> Setting:
+    """What search values of a tenant may depend on."""
+    return Setting(
+        zone=ZoneInfo(tenant.zone),
+        now=world.now(),
+        base=f"{world.settings.base_url}/fhir",
+        custom=custom.remembered(tenant.id),
+    )

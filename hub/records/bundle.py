@@ -20,8 +20,9 @@ from fhir import patch as jsonpatch
 from fhir.definitions.table import resource_types
 from fhir.query import BadQuery, Query
 from hub.find.search import matching, search
+from hub.find.sight import Alternatives, guarded
 from hub.find.statement import Within
-from hub.records import conditional, owned, profiled
+from hub.records import conditional, owned, profiled, visible
 from hub.records.acting import Action, Actor, policy_of
 from hub.records.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.refusal import Kind, Refusal, refused
@@ -39,7 +40,7 @@ async def transact(world: World, actor: Actor, entries: Sequence[Entry]) -> list
     causes: dict[int, Refusal | Conflict] = {}
     for entry in entries:
         try:
-            actor.require(entry.type_name, _action(entry))
+            actor.reach(entry.type_name, _action(entry))
         except Refusal as refusal:
             causes[entry.position] = refusal
     if causes:
@@ -101,12 +102,16 @@ class _Job:
         writers = [e for e in self.entries if e.position in self.ids and e.position not in settled]
         writers += [dataclasses.replace(e, id=i) for e in self.entries for i in self.others.get(e.position, ())]
         self._refuse_doubles(writers)
+        places = [(e.position, e.type_name, self._id(e), _action(e)) for e in writers if e.method != "POST"]
+        await visible.refuse_foreign(self.tx, self.actor, places)
         await self._patch(writers)
         await self._check_existence(writers)
         writes = [self._write(entry, targets) for entry in writers]
         if self.policy.enforce_profiles:
             await self._check_profiles(writers, writes)
-        for entry, saved in reversed(list(zip(writers, await self._save(writers, writes), strict=True))):
+        stored = list(zip(writers, await self._save(writers, writes), strict=True))
+        visible.refuse_outside(self.actor, [(e.position, saved, _action(e)) for e, saved in stored])
+        for entry, saved in reversed(stored):
             self.done[entry.position] = Done(entry=entry, kind="saved", saved=saved)
         for position, other in self.same.items():
             self.done[position] = self.done[other.position]
@@ -145,9 +150,18 @@ class _Job:
 
     async def _found(self, entry: Entry, query: Query) -> Row | None:
         try:
-            return await conditional.resolve(self.tx, query)
+            return await conditional.resolve(self.tx, self._within_reach(entry, query))
         except Refusal as refusal:
             raise Failed({entry.position: refusal}) from None
+
+    def _within_reach(self, entry: Entry, query: Query) -> Query:
+        """A condition finds what the caller may act on so; what it says of other records, only what it may search."""
+
+        def sight(kind: str, action: str) -> Alternatives:
+            own = kind == entry.type_name and action == _action(entry)
+            return self.actor.sight(kind, _action(entry) if own else "s")
+
+        return guarded(query, sight, _action(entry))
 
     def _decide_create(self, entry: Entry, query: Query | None, found: Row | None, creators: dict[Any, Entry]) -> None:
         if found is not None:
@@ -181,7 +195,7 @@ class _Job:
 
     async def _decide_deletes(self, entry: Entry, query: Query) -> None:
         """All that meet the condition, up to what the tenant allows."""
-        rows = await matching(self.tx, query, self.policy.delete_most + 1)
+        rows = await matching(self.tx, self._within_reach(entry, query), self.policy.delete_most + 1)
         if len(rows) > self.policy.delete_most:
             cause = refused("precondition", "fhir.conditional.too-many", limit=str(self.policy.delete_most))
             raise Failed({entry.position: cause})
@@ -248,8 +262,8 @@ class _Job:
 
     async def _only(self, entry: Entry, kind: str, text: str) -> str:
         try:
-            self.actor.require(kind, "s")
-            row = await conditional.resolve(self.tx, conditional.conditions_of(kind, text, self.setting))
+            query = guarded(conditional.conditions_of(kind, text, self.setting), self.actor.sight)
+            row = await conditional.resolve(self.tx, query)
         except Refusal as refusal:
             raise Failed({entry.position: refusal}) from None
         if row is None:
@@ -302,12 +316,17 @@ class _Job:
 
     async def _read(self, entry: Entry) -> Done:
         if entry.id:
-            return Done(entry=entry, kind="row", row=await self._row(entry))
+            row = await self._row(entry)
+            if not visible.may(self.actor, entry.type_name, row["body"], "r"):
+                raise Failed({entry.position: refused("not-found", "failure.not-found")})
+            return Done(entry=entry, kind="row", row=row)
         try:
             query = conditional.parsed(entry.type_name, entry.query, self.setting)
-            page = await search(Within(self.tx), query, lambda kind: self.actor.permits(kind, "r"))
+            page = await search(Within(self.tx), query, self.actor.sight)
         except BadQuery as error:
             raise Failed({entry.position: Refusal("malformed", [error.problem])}) from None
+        except Refusal as refusal:
+            raise Failed({entry.position: refusal}) from None
         return Done(entry=entry, kind="page", page=page, query=query)
 
     async def _row(self, entry: Entry, lock: str = "") -> Row:

@@ -63,6 +63,11 @@ class Place:
 FIRST = Place(updated_at=NEVER, id="", version=0, type="")
 
 
+def place_of(row: Row) -> Place:
+    """Where a version stands."""
+    return Place(updated_at=row["updated_at"], id=row["id"], version=row["version"], type=row["type"])
+
+
 async def of_record(
     world: World, tenant: Tenant, type_name: str, record_id: str, period: Period, below: int
 ) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ from api.routes.fhir.registry import INTERACTIONS
 from fhir import composites
 from fhir.definitions.table import parameters, resource_types
 from fhir.validator import validate
+from hub.guard import registration, scopes
+from hub.world import Tenant, World
 
 
 @pytest_asyncio.fixture
@@ -156,9 +159,50 @@ async def test_includes_claimed_work(statement: dict[str, Any], fhir: httpx.Asyn
             assert answer.status_code == 200, answer.text
 
 
+async def test_a_tenant_is_told_what_it_offers(
+    world: World, tenant: Tenant, other_tenant: Tenant, client_for: Any, statement: dict[str, Any]
+) -> None:
+    """Policies and own search parameters stand in the statement of who has them, and only there; and they are true."""
+    settings = json.dumps({"fhir": {"update_create": False, "delete_most": 5}})
+    await world.database.global_rows("UPDATE tenant SET settings = $2 WHERE id = $1", tenant.id, settings)
+    ours, theirs = await client_for(tenant), await client_for(other_tenant)
+    parameter = {
+        "resourceType": "SearchParameter", "url": "https://hospital.example/SearchParameter/nick", "name": "nick",
+        "status": "active", "description": "x", "code": "nick", "base": ["Patient"], "type": "string", "expression": "Patient.name.text",
+    }  # fmt: skip
+    assert (await ours.post("/fhir/SearchParameter", json=parameter)).status_code == 201
+    assert (await ours.post("/fhir/$reindex")).status_code == 200
+
+    async def patient(client: httpx.AsyncClient) -> tuple[dict[str, Any], set[str]]:
+        document = (await client.get("/fhir/metadata")).json()
+        assert validate(document) == []
+        found = next(r for r in document["rest"][0]["resource"] if r["type"] == "Patient")
+        return found, {p["name"] for p in found["searchParam"]}
+
+    strict = {"prefer": "handling=strict"}
+    own, names = await patient(ours)
+    assert "nick" in names and own["updateCreate"] is False and own["conditionalDelete"] == "multiple"
+    assert (await ours.get("/fhir/Patient?nick=x", headers=strict)).status_code == 200
+    assert (await ours.put("/fhir/Patient/new", json={"resourceType": "Patient", "id": "new"})).status_code == 405
+    other, names = await patient(theirs)
+    assert "nick" not in names and other["updateCreate"] is True and other["conditionalDelete"] == "single"
+    assert (await theirs.get("/fhir/Patient?nick=x", headers=strict)).status_code == 400
+    general = next(r for r in statement["rest"][0]["resource"] if r["type"] == "Patient")
+    assert "nick" not in {p["name"] for p in general["searchParam"]}
+    bad = await ours.get("/fhir/metadata", headers={"authorization": "Bearer nonsense"})
+    assert bad.status_code == 200 and "Hospital" not in bad.text
+
+
 async def test_smart_configuration(fhir: httpx.AsyncClient) -> None:
     document = (await fhir.get("/fhir/.well-known/smart-configuration", headers={"authorization": ""})).json()
-    assert document["grant_types_supported"] == ["client_credentials"]
+    assert document["grant_types_supported"] == ["client_credentials"] and "authorization_endpoint" not in document
+    assert document["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
+    assert "private_key_jwt" in document["token_endpoint_auth_methods_supported"]
+    assert {"client-confidential-asymmetric", "permission-v1", "permission-v2"} <= set(document["capabilities"])
+    assert all(
+        scopes.grant_of(s) or s in registration.OWN_SCOPES or s == "launch/patient"
+        for s in document["scopes_supported"]
+    )
     for name in ("jwks_uri", "token_endpoint", "revocation_endpoint"):
         path = "/" + document[name].split("/", 3)[3]
         answer = await fhir.request("GET" if name == "jwks_uri" else "POST", path)

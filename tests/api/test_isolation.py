@@ -16,6 +16,7 @@ import pytest
 from channel_feed import put
 from fastapi import FastAPI
 
+from hub.guard import clients
 from hub.world import Tenant, World
 
 # Per route and method: the request A makes with B's ids. `{id}` is B's patient, `{never}` an id nobody has.
@@ -99,6 +100,12 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/.well-known/jwks.json"): "public keys of the hub itself",
     ("POST", "/oauth/token"): "acts by the client's own secret; tests/api/test_tokens.py",
     ("POST", "/oauth/revoke"): [{"path": "/oauth/revoke", "data": {"token": "{id}"}}],
+    ("GET", "/api/v1/clients"): [{"path": "/api/v1/clients"}],
+    ("POST", "/api/v1/clients"): "the name of another tenant's client is free here; tests/api/test_clients.py",
+    ("GET", "/api/v1/clients/{name}"): [{"path": "/api/v1/clients/{id}"}],
+    ("PATCH", "/api/v1/clients/{name}"): [{"path": "/api/v1/clients/{id}", "json": {"rate": 5}}],
+    ("PUT", "/api/v1/clients/{name}/keys"): [{"path": "/api/v1/clients/{id}/keys", "json": {"secret": True}}],
+    ("DELETE", "/api/v1/clients/{name}"): [{"path": "/api/v1/clients/{id}"}],
     ("GET", "/"): "the first page; its own tests are tests/api/test_console*.py",
     ("GET", "/health/live"): "no tenant",
     ("GET", "/health/ready"): "no tenant",
@@ -106,6 +113,7 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("POST", "/hl7/{channel}"): [{"path": "/hl7/{id}", "content": b"MSH|^~\\&|A|A|B|B|20260101||ADT^A01|1|P|2.5\r"}],
     ("GET", "/hl7/{channel}/answers"): [{"path": "/hl7/{id}/answers"}],
 }  # fmt: skip
+SCOPES = ("system/*.*", "clients/write")
 ROOT = Path(__file__).resolve().parents[2]
 # Routes of other surfaces prove their isolation where their records are made: the file must name a second tenant.
 ELSEWHERE: tuple[tuple[str, str], ...] = (
@@ -185,7 +193,7 @@ REQUESTS = [(place, case) for place, cases in CASES.items() if not isinstance(ca
 async def test_the_other_tenants_record_is_as_if_it_never_was(
     world: World, tenant: Tenant, other_tenant: Tenant, client_for: Any, place: tuple[str, str], case: dict[str, Any]
 ) -> None:
-    ours, theirs = await client_for(tenant), await client_for(other_tenant)
+    ours, theirs = await client_for(tenant, SCOPES), await client_for(other_tenant)
     body = {
         "resourceType": "Patient",
         "id": "secret-b",
@@ -201,6 +209,7 @@ async def test_the_other_tenants_record_is_as_if_it_never_was(
     }
     await theirs.post("/fhir/Observation", json=observation)
     await put(world, other_tenant, 'name = "secret-b"\ndoor = "http"\n')
+    await clients.create(world, other_tenant, "secret-b", scopes=["system/*.read"])
     answers = []
     for identity in ("secret-b", "never-was"):
         given = filled({k: v for k, v in case.items() if k not in ("status", "compare")}, identity)

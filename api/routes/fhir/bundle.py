@@ -17,6 +17,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validator import validate
+from hub.records import visible
 from hub.records.bundle import transact
 from hub.records.entry import Done, Failed, entries_of, problems_of, within
 from hub.records.refusal import Refusal
@@ -107,7 +108,8 @@ def _entry_text(exchange: Exchange, done: Done) -> str:
     wanted = (done.entry.method == "GET" and not known) or (
         done.entry.method != "GET" and exchange.wanted_return == "representation"
     )
-    shown = text if wanted and done.entry.method != "DELETE" else ""
+    wanted = wanted and done.entry.method != "DELETE"
+    shown = text if wanted and visible.shows(exchange.actor, done, done.entry.type_name, text) else ""
     full_url = f"{exchange.base}/{place}" if shown else ""
     return entry_text(full_url, shown, f'"response":{_response(exchange, response, done)}')
 

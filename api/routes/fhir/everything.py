@@ -14,7 +14,7 @@ from canonical.problem import Problem
 from fhir.query import Condition, Inside, Setting, parse_many
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
-from hub.records import read as store
+from hub.records import visible
 
 TYPES = ("Patient", "Encounter")
 _OWN = ("_since", "_type", "start", "end", "_format", "_pretty")
@@ -25,9 +25,8 @@ async def everything(exchange: Exchange) -> Response:
     compartment, record_id = exchange.type_name, exchange.record_id
     if compartment not in TYPES:
         raise Rejected(404, [Problem("fhir.not-supported")])
-    exchange.actor.require(compartment, "r")
     world, tenant = exchange.state.world, exchange.caller.tenant
-    row = await store.current(world, tenant, compartment, record_id)
+    row = await visible.current(world, exchange.actor, compartment, record_id)
     if row is None:
         raise NotFound("there is no such record")
     if row["deleted"]:
@@ -42,7 +41,7 @@ async def everything(exchange: Exchange) -> Response:
     query = dataclasses.replace(
         query, branches=tuple((kind, (*c, *_dated(exchange, kind, setting))) for kind, c in query.branches)
     )
-    page = await find(OneTrip(world, tenant), query, lambda kind: exchange.caller.permits(kind, "r"))
+    page = await find(OneTrip(world, tenant), query, exchange.actor.sight)
     if query.options.cursor is None and not exchange.parameter("_type"):
         own = {"type": compartment, "id": record_id, "body": row["body"], "rid": 0}
         rest = [each for each in page.included if (each["type"], each["id"]) != (compartment, record_id)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,21 +20,28 @@ from fhir.options import DEFAULT_COUNT, MOST_COUNT, cursor_parts, cursor_text
 from fhir.ranges import date_range
 from fhir.values import BadValue
 from hub.records import history as store
-from hub.records import read
+from hub.records import visible
 from hub.records.write import instant
 
+Row = Any
+MOST_LOOKS = 20  # a narrow token may see few of many versions
 _STATUS = {"POST": "201", "PUT": "200", "PATCH": "200", "DELETE": "204"}
 
 
 async def history(exchange: Exchange) -> Response:
     """Instance history, newest first."""
     type_name, record_id = exchange.type_name, exchange.record_id
-    exchange.actor.require(type_name, "r")
+    exchange.actor.reach(type_name, "r")
     world, tenant = exchange.state.world, exchange.caller.tenant
     period, place = _period(exchange), _place(exchange)
-    below = place.version if place is not store.FIRST else store.NEWEST
-    rows = await store.of_record(world, tenant, type_name, record_id, period, below)
-    if not rows and await read.current(world, tenant, type_name, record_id) is None:
+    if place is store.FIRST:
+        place = dataclasses.replace(place, version=store.NEWEST)
+
+    async def after(place: store.Place) -> list[Row]:
+        return await store.of_record(world, tenant, type_name, record_id, period, place.version)
+
+    rows = await _shown(exchange, after, period.most, place)
+    if not rows and await visible.current(world, exchange.actor, type_name, record_id) is None:
         raise NotFound("there is no such record")
     return await _answer(exchange, f"{type_name}/{record_id}", rows, period)
 
@@ -41,22 +49,39 @@ async def history(exchange: Exchange) -> Response:
 async def history_type(exchange: Exchange) -> Response:
     """History of all records of a type, newest first."""
     type_name = exchange.type_name
-    exchange.actor.require(type_name, "r")
+    exchange.actor.reach(type_name, "r")
     return await _many(exchange, type_name, [type_name])
 
 
 async def history_system(exchange: Exchange) -> Response:
     """History of all records of the types the token may read, newest first."""
-    types = [name for name in resource_types() if exchange.caller.permits(name, "r")]
+    types = [name for name in resource_types() if exchange.actor.sight(name, "r")]
     if not types:
-        exchange.actor.require("*", "r")
+        exchange.actor.reach("*", "r")
     return await _many(exchange, "", types)
 
 
 async def _many(exchange: Exchange, address: str, types: Sequence[str]) -> Response:
     period = _period(exchange)
-    rows = await store.of_types(exchange.state.world, exchange.caller.tenant, types, period, _place(exchange))
-    return await _answer(exchange, address, rows, period)
+
+    async def after(place: store.Place) -> list[Row]:
+        return await store.of_types(exchange.state.world, exchange.caller.tenant, types, period, place)
+
+    return await _answer(exchange, address, await _shown(exchange, after, period.most, _place(exchange)), period)
+
+
+async def _shown(
+    exchange: Exchange, after: Callable[[store.Place], Awaitable[list[Row]]], most: int, place: store.Place
+) -> list[Row]:
+    """The next `most` versions that the caller may see; a page is filled from as many looks as MOST_LOOKS."""
+    shown: list[Row] = []
+    for _ in range(MOST_LOOKS):
+        rows = await after(place)
+        shown += await visible.versions(exchange.state.world, exchange.actor, rows)
+        if len(rows) < most or len(shown) >= most:
+            return shown[:most]
+        place = store.place_of(rows[-1])
+    raise Rejected(422, [Problem("fhir.search.too-costly")])
 
 
 async def _answer(exchange: Exchange, address: str, rows: Sequence[Any], period: store.Period) -> Response:

@@ -1,4 +1,7 @@
-"""capabilities and SMART configuration: generated from the registry, readable without a token."""
+"""capabilities and SMART configuration: generated from the registry, readable without a token.
+
+Whoever comes with a token is told what its tenant offers: its policies, its own search parameters, its algorithms.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,48 @@ from starlette.responses import Response
 
 from api.routes.fhir import registry
 from api.routes.fhir.exchange import check_accept, pairs_of
-from api.state import state_of
+from api.state import caller_of, state_of
 from fhir import capability, forms, jsontext
+from fhir.definitions.table import Parameter
+from hub.guard import assertions, keys, registration
+from hub.guard.tokens import InvalidToken
+from hub.records import custom
+from hub.records.acting import Policy, policy_of
+from hub.world import Tenant
+
+_Own = tuple[tuple[str, tuple[Parameter, ...]], ...]
 
 
 async def metadata(request: Request) -> Response:
-    """The CapabilityStatement of this server."""
+    """The CapabilityStatement of this server, or of the tenant whose token comes with the request."""
     query = pairs_of(request.scope["query_string"].decode("latin-1"))
     form = check_accept(request, query)
-    text, tag = _statement(state_of(request).world.settings.base_url)
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    world, tenant = state_of(request).world, await _tenant(request)
+    if tenant is None:
+        text, tag = _statement(world.settings.base_url, "", Policy(), ())
+    else:
+        known = await custom.known(world, tenant)
+        own = tuple((kind, tuple(found[code] for code in sorted(found))) for kind, found in sorted(known.items()))
+        text, tag = _statement(world.settings.base_url, tenant.name, policy_of(tenant), own)
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept, Authorization"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     pretty = ("_pretty", "true") in query
     return Response(forms.rendered(text, form, pretty=pretty), 200, headers, forms.MEDIA[form])
 
 
-@lru_cache(maxsize=4)
-def _statement(root: str) -> tuple[str, str]:
+async def _tenant(request: Request) -> Tenant | None:
+    """The tenant of a good token; a bad one is as none here, since nothing of a tenant is asked for."""
+    if "authorization" not in request.headers:
+        return None
+    try:
+        return (await caller_of(request)).tenant
+    except InvalidToken:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _statement(root: str, name: str, policy: Policy, own: _Own) -> tuple[str, str]:
     offer = capability.Offer(
         base=f"{root}/fhir",
         root=root,
@@ -38,22 +65,38 @@ def _statement(root: str) -> tuple[str, str]:
         operations=registry.operations("type", "instance"),
         system_operations=registry.operations("system"),
         conditional=registry.conditional(),
+        description=f"Ponte FHIR R4: {name}" if name else "Ponte FHIR R4",
+        update_creates=policy.update_create,
+        deletes_several=policy.delete_most > 1,
+        own={kind: {parameter.code: parameter for parameter in found} for kind, found in own},
     )
     text = jsontext.text(capability.statement(offer))
     return text, f'W/"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
 async def smart_configuration(request: Request) -> Response:
-    """What SMART clients need to know (SMART App Launch 2.2 §4): only what is offered."""
+    """What SMART clients need to know (SMART App Launch 2.2 §9): only what is offered, so no authorization address."""
     root = state_of(request).world.settings.base_url
+    tenant = await _tenant(request)
+    methods = ["private_key_jwt", "client_secret_basic", "client_secret_post"]
+    taken = list(assertions.algorithms(tenant)) if tenant is not None else list(keys.ALGORITHMS)
     document = {
         "issuer": root,
         "jwks_uri": f"{root}/.well-known/jwks.json",
         "token_endpoint": f"{root}/oauth/token",
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": taken,
         "revocation_endpoint": f"{root}/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": methods,
         "grant_types_supported": ["client_credentials"],
-        "scopes_supported": ["system/*.cruds", "system/*.read", "system/*.write", "system/*.*"],
-        "capabilities": ["permission-v1", "permission-v2"],
+        "scopes_supported": list(registration.SUPPORTED),
+        "capabilities": [
+            "client-confidential-asymmetric",
+            "client-confidential-symmetric",
+            "permission-patient",
+            "permission-user",
+            "permission-v1",
+            "permission-v2",
+        ],
     }
-    return Response(jsontext.text(document), 200, None, "application/json")
+    return Response(jsontext.text(document), 200, {"Vary": "Authorization"}, "application/json")

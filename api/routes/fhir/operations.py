@@ -20,8 +20,7 @@ from hub.exchange import jobs
 from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
-from hub.records import custom
-from hub.records import read as store
+from hub.records import custom, visible
 from hub.records.bundle import transact
 from hub.records.entry import Entry
 from hub.records.reindex import NAME
@@ -38,8 +37,7 @@ def _parameters(**values: Any) -> str:
 async def meta(exchange: Exchange) -> Response:
     """$meta: the meta of one record."""
     type_name, record_id = exchange.type_name, exchange.record_id
-    exchange.actor.require(type_name, "r")
-    row = await store.current(exchange.state.world, exchange.caller.tenant, type_name, record_id)
+    row = await visible.current(exchange.state.world, exchange.actor, type_name, record_id)
     if row is None:
         raise NotFound("there is no such record")
     if row["deleted"]:
@@ -67,7 +65,7 @@ def _holds(listed: list[Any], item: Any) -> bool:
 
 async def _changed(exchange: Exchange, combine: Callable[[list[Any], list[Any]], list[Any]]) -> Response:
     type_name, record_id = exchange.type_name, exchange.record_id
-    exchange.actor.require(type_name, "u")
+    exchange.actor.reach(type_name, "u")
     document = await exchange.resource()
     listed = document.get("parameter", ())
     given = next((p["valueMeta"] for p in listed if isinstance(p, dict) and isinstance(p.get("valueMeta"), dict)), None)
@@ -92,7 +90,7 @@ async def lastn(exchange: Exchange) -> Response:
     type_name = exchange.type_name
     if type_name != "Observation":
         raise Rejected(404, [Problem("fhir.not-supported")])
-    exchange.actor.require(type_name, "s")
+    exchange.actor.reach(type_name, "s")
     text = exchange.parameter("max") or "1"
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) <= 100:
         raise Rejected(400, [Problem("fhir.search.value", "max", args=(("name", "max"),))])
@@ -104,7 +102,7 @@ async def lastn(exchange: Exchange) -> Response:
     while True:
         pairs = [*asked, ("_sort", "-date"), ("_count", "1000"), ("_cursor", cursor)]
         query = parse(type_name, pairs, setting)
-        page = await find(OneTrip(world, tenant), query, lambda kind: exchange.caller.permits(kind, "r"))
+        page = await find(OneTrip(world, tenant), query, exchange.actor.sight)
         rows += page.rows
         cursor = page.cursor
         if not cursor:

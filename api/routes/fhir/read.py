@@ -10,26 +10,24 @@ from starlette.responses import Response
 
 from api.routes.fhir.exchange import Exchange, http_date, same_version
 from canonical.errors import Gone, NotFound
-from hub.records import read as store
+from hub.records import visible
 
 
 async def read(exchange: Exchange) -> Response:
     """read: 200, 304, 404, or 410 after a delete."""
     type_name, record_id = exchange.type_name, exchange.record_id
-    exchange.actor.require(type_name, "r")
-    row = await store.current(exchange.state.world, exchange.caller.tenant, type_name, record_id)
+    row = await visible.current(exchange.state.world, exchange.actor, type_name, record_id)
     return await _found(exchange, row, f"{type_name}/{record_id}")
 
 
 async def vread(exchange: Exchange) -> Response:
     """vread: one version, or 410 for the version that deleted."""
     type_name, record_id = exchange.type_name, exchange.record_id
-    exchange.actor.require(type_name, "r")
+    exchange.actor.reach(type_name, "r")
     number = str(exchange.request.path_params["version"])
     if not number.isascii() or not number.isdigit() or len(number) > 17:
         raise NotFound("there is no such version")
-    world, tenant = exchange.state.world, exchange.caller.tenant
-    row = await store.version(world, tenant, (type_name, record_id), int(number))
+    row = await visible.version(exchange.state.world, exchange.actor, (type_name, record_id), int(number))
     return await _found(exchange, row, f"{type_name}/{record_id}/_history/{number}")
 
 

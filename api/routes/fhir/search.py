@@ -18,11 +18,11 @@ from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange, body_of, check_content_type, outcome_text, pairs_of
 from canonical.problem import Problem
 from fhir import subset
-from fhir.definitions.table import compartments, resource_types
-from fhir.parameters import parameters_of
+from fhir.definitions.table import resource_types
 from fhir.query import Inside, Query, parse, parse_many
 from hub.find.search import Page
 from hub.find.search import search as find
+from hub.find.sight import members
 from hub.find.statement import OneTrip
 
 _FORM = frozenset(("application/x-www-form-urlencoded",))
@@ -79,7 +79,7 @@ async def _with_form(exchange: Exchange) -> list[tuple[str, str]]:
 
 async def _of_type(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
     type_name = exchange.type_name
-    exchange.actor.require(type_name, "s")
+    exchange.actor.reach(type_name, "s")
     return await _answer(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world)))
 
 
@@ -90,7 +90,7 @@ async def _of_system(exchange: Exchange, pairs: list[tuple[str, str]]) -> Respon
 async def _of_compartment(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
     compartment, record_id = exchange.type_name, exchange.record_id
     type_name = str(exchange.request.path_params["member"])
-    exchange.actor.require(type_name, "s")
+    exchange.actor.reach(type_name, "s")
     members = members_of(compartment)
     if type_name not in members:
         raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", f"{compartment}/{type_name}"[:64]),))])
@@ -100,11 +100,7 @@ async def _of_compartment(exchange: Exchange, pairs: list[tuple[str, str]]) -> R
 
 def members_of(compartment: str) -> dict[str, tuple[str, ...]]:
     """The types of a compartment with the reference parameters that put a record into it; raises Rejected (404)."""
-    found = {
-        name: kept
-        for name, codes in compartments().get(compartment, {}).items()
-        if (kept := tuple(code for code in codes if code in parameters_of(name)))
-    }
+    found = members(compartment)
     if not found:
         raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", compartment),))])
     return found
@@ -114,14 +110,14 @@ def types_of(exchange: Exchange, pairs: list[tuple[str, str]], default: tuple[st
     """The types of `_type`, each of which must be permitted; without it those of `default` that are."""
     stated = [part for name, text in pairs if name == "_type" for part in text.split(",") if part]
     if not stated:
-        types = [name for name in default if exchange.caller.permits(name, "s")]
+        types = [name for name in default if exchange.actor.sight(name, "s")]
         if not types:
-            exchange.actor.require("*", "s")
+            exchange.actor.reach("*", "s")
         return types
     for name in stated:
         if name not in resource_types():
             raise Rejected(400, [Problem("fhir.search.value", "_type", args=(("name", "_type"),))])
-        exchange.actor.require(name, "s")
+        exchange.actor.reach(name, "s")
     return list(dict.fromkeys(stated))
 
 
@@ -143,7 +139,7 @@ async def _answer(exchange: Exchange, query: Query) -> Response:
     world, tenant = exchange.state.world, exchange.caller.tenant
     if query.unknown and exchange.strict:
         raise Rejected(400, [Problem(p.code, p.where, args=p.args, level="error") for p in query.unknown])
-    page = await find(OneTrip(world, tenant), query, lambda kind: exchange.caller.permits(kind, "r"))
+    page = await find(OneTrip(world, tenant), query, exchange.actor.sight)
     names = "&".join(sorted({name.partition(":")[0] for name, _ in query.used if not name.startswith("_has:")}))
     address = query.address.rpartition("/")[2] if "/" in query.address else query.address
     await exchange.state.reading.note(tenant, exchange.caller.identity.subject, "search", f"{address}?{names}")

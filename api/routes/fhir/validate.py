@@ -12,8 +12,7 @@ from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validator import validate
 from hub.find.statement import OneTrip
-from hub.records import profiled
-from hub.records import read as store
+from hub.records import profiled, visible
 
 _MODES = ("", "create", "update", "delete", "profile")
 
@@ -32,15 +31,14 @@ async def validate_type(exchange: Exchange) -> Response:
 async def validate_instance(exchange: Exchange) -> Response:
     """POST /fhir/{type}/{id}/$validate: whether the body may replace the record."""
     type_name, record_id = exchange.type_name, exchange.record_id
-    exchange.actor.require(type_name, "r")
+    exchange.actor.reach(type_name, "r")
     return await _answer(exchange, await exchange.resource(), type_name, record_id)
 
 
 async def validate_stored(exchange: Exchange) -> Response:
     """GET /fhir/{type}/{id}/$validate: the record as it stands."""
     type_name, record_id = exchange.type_name, exchange.record_id
-    exchange.actor.require(type_name, "r")
-    row = await store.current(exchange.state.world, exchange.caller.tenant, type_name, record_id)
+    row = await visible.current(exchange.state.world, exchange.actor, type_name, record_id)
     if row is None or row["deleted"]:
         raise Rejected(404, [Problem("failure.not-found")])
     body = jsontext.parse(row["body"].encode())

@@ -10,6 +10,7 @@ from api.failures import Rejected
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
 from canonical.problem import Problem
 from fhir import forms
+from hub.records import visible
 from hub.records.bundle import transact
 from hub.records.entry import Done, Entry, version_of
 from hub.records.refusal import refused
@@ -54,7 +55,7 @@ async def patch_conditional(exchange: Exchange) -> Response:
 
 async def _patch_entry(exchange: Exchange) -> Entry:
     type_name = exchange.type_name
-    exchange.actor.require(type_name, "u")
+    exchange.actor.reach(type_name, "u")
     document = await exchange.document(forms.JSON | forms.XML | forms.PATCHES)
     entry = Entry(method="PATCH", type_name=type_name, patch=document, alone=True)
     _match(exchange, entry)
@@ -77,7 +78,7 @@ async def delete_conditional(exchange: Exchange) -> Response:
 
 async def _entry(exchange: Exchange, method: str) -> Entry:
     type_name = exchange.type_name
-    exchange.actor.require(type_name, "c" if method == "POST" else "u")
+    exchange.actor.reach(type_name, "c" if method == "POST" else "u")
     resource = await exchange.resource()
     if resource.get("resourceType") != type_name:
         raise Rejected(400, [Problem("fhir.structure.resource-type", f"{type_name}.resourceType")])
@@ -117,6 +118,8 @@ def _written(exchange: Exchange, done: Done) -> Response:
     }
     match exchange.wanted_return:
         case "minimal":
+            return Response(status_code=status, headers=headers)
+        case _ if not visible.shows(exchange.actor, done, place.partition("/")[0], text):
             return Response(status_code=status, headers=headers)
         case "OperationOutcome":
             return exchange.answer(outcome_text([]), status, headers)

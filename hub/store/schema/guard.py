@@ -70,6 +70,17 @@ client = tenant_table(
     string("scopes"),
     flag("active", default=True),
     moment("created_at", now=True),
+    string("jwks_url", default=""),
+    whole("rate", optional=True),
+    moment("changed_at", now=True),
+)
+
+used_assertion = tenant_table(
+    "used_assertion",
+    ("client_id", "digest"),
+    string("client_id"),
+    string("digest"),
+    moment("expires_at"),
 )
 
 revoked_token = tenant_table(

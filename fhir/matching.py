@@ -1,0 +1,117 @@
+"""Whether one record meets conditions, judged by its own content: what `hub.find.criteria` asks of the index.
+
+Only conditions whose values are fixed and that lie in the record itself: tokens, strings, dates, references, URIs,
+`_id`, compartments. A test compares the answers with those of the index over all official examples.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fhir.composites import stored_as
+from fhir.definitions.table import Parameter
+from fhir.entries import extracted, further
+from fhir.query import Clause, Condition, Inside
+from fhir.values import Concepts, Link, Moment, Target, Text, Token, Value
+
+KINDS = frozenset(("token", "string", "date", "reference", "uri", "id"))
+Columns = Sequence[Any]
+_Entries = Mapping[tuple[str, str], Sequence[Columns]]
+
+
+def is_fixed(condition: Condition) -> bool:
+    """Whether `meets` can judge a condition."""
+    if isinstance(condition, Inside):
+        return True
+    if not isinstance(condition, Clause) or condition.kind not in KINDS:
+        return False
+    return not any(isinstance(value, Concepts) for value in condition.values)
+
+
+def meets(
+    record: Mapping[str, Any],
+    alternatives: Iterable[Sequence[Condition]],
+    zone: ZoneInfo,
+    own: Iterable[Parameter] = (),
+) -> bool:
+    """Whether `record` meets all conditions of one of `alternatives`; `own` are a tenant's parameters of its type."""
+    found: dict[tuple[str, str], list[Columns]] = defaultdict(list)
+    body = dict(record)
+    for code, kind, columns in [*extracted(body, zone), *further(body, zone, own)]:
+        found[code, kind].append(columns)
+    return any(all(_holds(body, found, condition) for condition in conditions) for conditions in alternatives)
+
+
+def _holds(body: Mapping[str, Any], found: _Entries, condition: Condition) -> bool:
+    if isinstance(condition, Inside):
+        return any(
+            (condition.compartment, condition.id) == tuple(columns)
+            for code in condition.codes
+            for columns in found.get((code, "reference"), ())
+        )
+    if not isinstance(condition, Clause) or not is_fixed(condition):
+        raise LookupError("a condition that only the index can judge")
+    if condition.type_name != body.get("resourceType"):
+        return False
+    if condition.kind == "id":
+        return any(isinstance(value, Target) and value.id == body.get("id") for value in condition.values)
+    codes = [code + condition.suffix for code in stored_as(condition.code)]
+    entries = [columns for code in codes for columns in found.get((code, condition.kind), ())]
+    match condition.form:
+        case "missing":
+            return not entries
+        case "present":
+            return bool(entries)
+        case "not":
+            return not _any(condition.values, entries)
+        case _:
+            return _any(condition.values, entries)
+
+
+def _any(values: Iterable[Value], entries: Sequence[Columns]) -> bool:
+    return any(_equals(value, columns) for value in values for columns in entries)
+
+
+def _equals(value: Value, columns: Columns) -> bool:
+    match value:
+        case Token(systems, code, spellings):
+            system, found = columns
+            return (code is None or found in (code, *spellings)) and (systems is None or system in systems)
+        case Text(folded, exact, inside):
+            start, whole = columns
+            if exact is not None:
+                return bool(start == folded and whole == exact)
+            return folded in start if inside else bool(start.startswith(folded))
+        case Moment(prefix, low, high):
+            return _MOMENTS[prefix](columns[0], columns[1], low, high)
+        case Target(types, identity):
+            return columns[0] in types and columns[1] == identity
+        case Link(uri, below, above):
+            return _is_link(columns[0], uri, below, above)
+        case _:
+            raise LookupError("a value that only the index can judge")
+
+
+def _is_link(found: str, uri: str, below: bool, above: Sequence[str]) -> bool:
+    if above:
+        return found in above
+    return found == uri or (below and found.startswith(uri.rstrip("/") + "/"))
+
+
+_Test = Callable[[datetime.datetime, datetime.datetime, datetime.datetime, datetime.datetime], bool]
+# R4 §3.1.1.4.5, as in hub.find.criteria: the record's span [a, b) beside the value's [low, high).
+_MOMENTS: dict[str, _Test] = {
+    "eq": lambda a, b, low, high: low <= a < high and b <= high,
+    "ne": lambda a, b, low, high: a < low or b > high,
+    "gt": lambda a, b, low, high: b > high,
+    "lt": lambda a, b, low, high: a < low,
+    "ge": lambda a, b, low, high: a >= low or b > high,
+    "le": lambda a, b, low, high: a < low or b <= high,
+    "sa": lambda a, b, low, high: a >= high,
+    "eb": lambda a, b, low, high: b <= low,
+    "ap": lambda a, b, low, high: a < high and b > low,
+}
