@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from schemas_xsd.install import missing
 
@@ -92,6 +95,45 @@ def test_the_page_runs(page: Path, hub: dict[str, str]) -> None:
     if page.name == "ten-minutes.md":
         assert "MSA|AA|TUTORIAL-1" in done.stdout and "Conceição" in done.stdout
         assert "structure.required" in done.stdout and "queued again" in done.stdout
+
+
+# Other people's clients in environments of their own: the language of the block, what is installed, what runs it.
+_PARTNERS = {
+    "python": ("partner.py", ["{uv}", "venv", "-q", "env"], ["{uv}", "pip", "install", "-q", "--python", "env", "fhirpy==2.3.1", "pyjwt[crypto]"], ["env/bin/python", "partner.py"]),
+    "js": ("partner.mjs", ["npm", "init", "-y"], ["npm", "install", "--no-audit", "--no-fund", "fhir-kit-client@2.0.3"], ["node", "partner.mjs"]),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", _PARTNERS)
+def test_a_partners_program_runs(language: str, hub: dict[str, str], tmp_path: Path) -> None:
+    """The programs of the tutorial, with fhirpy and fhir-kit-client, against a hub that knows nothing of them."""
+    name, *steps = _PARTNERS[language]
+    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
+    needed = {"python": [uv], "js": ["node", "npm"]}[language]
+    if absent := [each for each in needed if shutil.which(each) is None]:
+        pytest.skip(f"not installed: {absent}")
+    (text,) = [
+        block.text for block in blocks(ROOT / "docs/tutorial/first-call.md") if block.info == f"{language} partner"
+    ]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    jwk = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": "partner-1"}
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
+    create = ["client", "create", f"program-{language}", "--scope", "system/Patient.cruds", "system/Observation.cruds"]
+    command = [sys.executable, "-X", "utf8", "-m", "api.cli", *create, "--jwks", str(tmp_path / "jwks.json")]
+    subprocess.run(command, env=hub, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    own = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")}
+    own |= {"FHIR": f"{hub['HUB']}/fhir", "CLIENT_ID": f"demo.program-{language}", "KEY": str(tmp_path / "key.pem")}
+    for number, step in enumerate(steps):
+        words = [word.replace("{uv}", uv) for word in step]
+        done = subprocess.run(words, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=180, check=False)
+        if done.returncode and number < len(steps) - 1:
+            pytest.skip(f"{words[-1]} cannot be installed here")
+        assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    assert re.search(r"^done [0-9a-f-]{36}$", done.stdout, re.MULTILINE), done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -17,9 +17,12 @@ from hub.records.refusal import refused
 
 
 async def create(exchange: Exchange) -> Response:
-    """create: 201; with If-None-Exist 200 when the record is there already. A body id is ignored."""
+    """create: 201; with If-None-Exist 200 when the record is there already. A body id is ignored.
+
+    Some clients (fhirpy's get_or_create) put the condition into the address; ignoring it would make doubles.
+    """
     entry = await _entry(exchange, "POST")
-    entry.if_none_exist = exchange.request.headers.get("if-none-exist", "")
+    entry.if_none_exist = exchange.request.headers.get("if-none-exist", "") or _query(exchange)
     return _written(exchange, await _done(exchange, entry))
 
 
