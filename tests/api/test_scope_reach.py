@@ -246,6 +246,14 @@ async def test_conditions_are_no_way_to_look(world: World, tenant: Tenant, hub: 
     assert (await ask(world, tenant, hub, (NARROW, ""), "POST", "/Observation", json=observation("", "p1", LAB), headers=chained)).status_code == 403  # fmt: skip
 
 
+async def test_the_condition_of_a_create_may_stand_in_the_address(hub: httpx.AsyncClient) -> None:
+    """Otherwise clients that write it there (fhirpy's get_or_create) make doubles."""
+    found = await hub.post("/fhir/Patient?family=Um&_format=json", json={"resourceType": "Patient"})
+    assert (found.status_code, found.json()["id"]) == (200, "p1")
+    assert (await hub.post("/fhir/Patient?family=Nova", json={"resourceType": "Patient"})).status_code == 201
+    assert (await hub.post("/fhir/Patient?nonsense=1", json={"resourceType": "Patient"})).status_code == 400
+
+
 COVERING: list[tuple[str, str, bool]] = [
     ("system/*.rs", "patient/Observation.rs", True), ("system/*.rs", "user/*.rs", True), ("patient/*.rs", "system/*.rs", False),
     ("system/*.rs", "system/Observation.rs?category=laboratory", True), ("system/Observation.rs?category=laboratory", "system/Observation.rs", False),
