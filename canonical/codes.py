@@ -10,12 +10,12 @@ import re
 
 from canonical.identifiers import compact, is_cpf
 
-_SID = "https://saude.gov.br/fhir/sid"
-CPF = f"{_SID}/cpf"
-CNS = f"{_SID}/cns"
-CNES = f"{_SID}/cnes"
-CNPJ = f"{_SID}/cnpj"
-ANS = f"{_SID}/ans-registro-operadora"
+SID = "https://saude.gov.br/fhir/sid"
+CPF = f"{SID}/cpf"
+CNS = f"{SID}/cns"
+CNES = f"{SID}/cnes"
+CNPJ = f"{SID}/cnpj"
+ANS = f"{SID}/ans-registro-operadora"
 _RNDS = "http://rnds.saude.gov.br/fhir/r4"
 _DOCUMENTS = "http://www.saude.gov.br/fhir/r4"
 _TERMS = "https://terminologia.saude.gov.br/fhir/CodeSystem"
@@ -156,7 +156,7 @@ def professional_system(kind: str, authority: str, state: str, number: str) -> t
     if council:
         place = found_state or (state.upper() if state.upper() in _STATES else "")
         short = compact(number)
-        return (f"{_SID}/{council.lower()}-{place.lower()}" if place else f"{_SID}/{council.lower()}"), short
+        return (f"{SID}/{council.lower()}-{place.lower()}" if place else f"{SID}/{council.lower()}"), short
     return local_system(authority, kind or "DN"), number
 
 

@@ -82,6 +82,12 @@ def decimal(value: Any, argument: str) -> str:
     return f"{shown:f}"
 
 
+@guide_conversion("logic")
+def logic(value: Any, argument: str) -> str:
+    """xs:boolean of a truth."""
+    return "true" if value else "false"
+
+
 @guide_conversion("integer")
 def integer(value: Any, argument: str) -> str:
     """A whole number; fractions have no form."""
@@ -101,12 +107,18 @@ def code(value: Any, argument: str) -> str:
 @guide_conversion("prefix")
 def prefix(value: Any, argument: str) -> str:
     """The code of the longest prefix `codes/<argument>.csv` lists."""
-    table = codes(argument)
-    whole = str(value)
-    for length in range(len(whole), 0, -1):
-        if found := table.get(whole[:length]):
-            return found
+    if found := longest(argument, str(value)):
+        return found
     raise Unmapped("guide.code")
+
+
+def longest(table: str, value: str) -> str:
+    """What `codes/<table>.csv` says of the longest prefix of a value it lists; empty if it lists none."""
+    known = codes(table)
+    for length in range(len(value), 0, -1):
+        if found := known.get(value[:length]):
+            return found
+    return ""
 
 
 def in_range(table: str, value: str) -> str:

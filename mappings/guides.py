@@ -37,11 +37,17 @@ class GuideRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A repeating part of a guide: the record list it comes from, its path in the tree and its table."""
+    """A repeating part of a guide: the record list it comes from, its path in the tree and its table.
+
+    `each` is the name an entry has as a source; `items`: the entries are what the guide bills. `parts` repeat inside.
+    """
 
     name: str
     path: str
     table: str
+    each: str = "item"
+    items: bool = True
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +66,15 @@ def plan(kind: str, room: str = "tiss") -> GuidePlan:
     try:
         with (HERE / "plans" / room / f"{kind}.toml").open("rb") as file:
             raw = tomllib.load(file)
-        parts = tuple(Part(**row) for row in raw.get("parts", ()))
+        parts = tuple(_part(row) for row in raw.get("parts", ()))
         return GuidePlan(kind=raw["kind"], guide=raw["guide"], table=raw["table"], parts=parts)
     except (OSError, KeyError, TypeError) as error:
         raise TableError(f"plans/{room}/{kind}.toml: {error}") from None
+
+
+def _part(raw: dict[str, Any]) -> Part:
+    inner = tuple(_part(row) for row in raw.get("parts", ()))
+    return Part(**{**raw, "parts": inner})
 
 
 @cache
@@ -88,15 +99,25 @@ def kinds(room: str = "tiss") -> tuple[str, ...]:
 def guide_tree(found: GuidePlan, record: Record, version: str) -> tuple[Tree, list[Problem]]:
     """The guide of a record as a tree of texts, and what the record lacks for it."""
     problems: list[Problem] = []
-    tree = _fill(rows(found.table, version), record, f"{found.guide}", problems)
-    for part in found.parts:
-        items = []
-        for number, item in enumerate(value_at(record, part.name) or (), start=1):
-            place = f"{found.guide}/{part.path}[{number}]"
-            items.append(_fill(rows(part.table, version), {**record, "item": item}, place, problems))
-        if items:
-            _put(tree, part.path, items)
+    tree = _fill(rows(found.table, version), record, found.guide, problems)
+    _fill_parts(tree, found.parts, record, (version, found.guide), problems)
     return tree, problems
+
+
+def _fill_parts(
+    tree: Tree, parts: tuple[Part, ...], record: Record, place: tuple[str, str], problems: list[Problem]
+) -> None:
+    """The repeating parts into a tree at a place (version and path)."""
+    version, path = place
+    for part in parts:
+        entries = []
+        for number, entry in enumerate(value_at(record, part.name) or (), start=1):
+            scope, where = {**record, part.each: entry}, f"{path}/{part.path}[{number}]"
+            inner = _fill(rows(part.table, version), scope, where, problems)
+            _fill_parts(inner, part.parts, scope, (version, where), problems)
+            entries.append(inner)
+        if entries:
+            _put(tree, part.path, entries)
 
 
 def value_at(record: Record, path: str) -> Any:

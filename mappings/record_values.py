@@ -169,6 +169,13 @@ def system(value: Any, argument: str) -> str:
     return systems.local_system(str(value), argument)
 
 
+@record_conversion("council")
+def council(value: Any, argument: str) -> str:
+    """The register of the council `argument` in a state (`value`, dm_UF)."""
+    state = _backwards("tiss-uf").get(str(value), "")
+    return f"{systems.SID}/{argument}-{state.lower()}" if state else f"{systems.SID}/{argument}"
+
+
 @record_conversion("tuss")
 def tuss(value: Any, argument: str) -> str:
     """The code system of a table (dm_tabela): those of the TUSS, and own ones (00, 90, 98)."""

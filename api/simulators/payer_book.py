@@ -18,7 +18,12 @@ from canonical.billing import cents
 from tiss.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
-_KINDS = ("guiaConsulta", "guiaSP-SADT", "guiaResumoInternacao")
+_KINDS = ("guiaConsulta", "guiaSP-SADT", "guiaResumoInternacao", "guiaHonorarios", "guiaOdonto")
+
+_PROCEDURES = (
+    ("procedimentosExecutados", "procedimentoExecutado"),
+    ("procedimentosRealizados", "procedimentoRealizado"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,10 +221,10 @@ class Book:
                 turn = self.items // self.side.deny_every - 1
                 item.glosa, share = self.side.glosas[turn % len(self.side.glosas)]
                 item.denied = max(1, item.billed * share // 100)
-        header = "cabecalhoConsulta" if node.find(f"{_NS}cabecalhoConsulta") is not None else "cabecalhoGuia"
+        headers = ("cabecalhoConsulta/", "cabecalhoGuia/", "")
         return Guide(
-            number=text(node, f"{header}/numeroGuiaPrestador"),
-            card=text(node, "dadosBeneficiario/numeroCarteira"),
+            number=_first(node, *(f"{header}numeroGuiaPrestador" for header in headers)),
+            card=_first(node, "dadosBeneficiario/numeroCarteira", "beneficiario/numeroCarteira"),
             on=items[0].on if items else "",
             items=items,
         )
@@ -328,6 +333,11 @@ def text(node: etree._Element | None, path: str) -> str:
     return "" if found is None else (found.text or "").strip()
 
 
+def _first(node: etree._Element, *paths: str) -> str:
+    """The text at the first of the paths that is there."""
+    return next((found for path in paths if (found := text(node, path))), "")
+
+
 def _guides(lote: etree._Element | None) -> Iterator[etree._Element]:
     for kind in _KINDS:
         yield from [] if lote is None else lote.findall(f"{_NS}guiasTISS/{_NS}{kind}")
@@ -338,8 +348,13 @@ def _items(guide: etree._Element) -> Iterator[Item]:
         attendance = guide.find(f"{_NS}dadosAtendimento")
         yield _item(attendance, "1", "procedimento", ("dataAtendimento", "procedimento/valorProcedimento"), "Consulta")
         return
-    for node in guide.findall(f"{_NS}procedimentosExecutados/{_NS}procedimentoExecutado"):
-        yield _item(node, text(node, "sequencialItem"), "procedimento", ("dataExecucao", "valorTotal"))
+    if etree.QName(guide).localname == "guiaOdonto":
+        for node in guide.findall(f"{_NS}procedimentosExecutados"):
+            yield _item(node, text(node, "sequencialItem"), "procSolic", ("dataRealizacao", "valorProc"))
+        return
+    for parent, row in _PROCEDURES:
+        for node in guide.findall(f"{_NS}{parent}/{_NS}{row}"):
+            yield _item(node, text(node, "sequencialItem"), "procedimento", ("dataExecucao", "valorTotal"))
     for node in guide.findall(f"{_NS}outrasDespesas/{_NS}despesa"):
         inner = node.find(f"{_NS}servicosExecutados")
         yield _item(inner, text(node, "sequencialItem"), "", ("dataExecucao", "valorTotal"))
@@ -355,6 +370,6 @@ def _item(
         table=text(node, f"{base}codigoTabela"),
         code=text(node, f"{base}codigoProcedimento"),
         description=text(node, f"{base}descricaoProcedimento") or description,
-        quantity=text(node, "quantidadeExecutada") or "1",
+        quantity=text(node, "quantidadeExecutada") or text(node, "qtdProc") or "1",
         billed=cents(text(node, names[1])),
     )

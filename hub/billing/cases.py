@@ -6,23 +6,24 @@ import datetime
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-from canonical.billing import Item
 from canonical.problem import Problem
+from hub.billing import accidents, items, teams
 from hub.billing.authorisations import best
-from hub.billing.charges import Charge, Coverage, Surroundings
+from hub.billing.charges import Charge, Coverage
+from hub.billing.executors import executor
 from hub.billing.professionals import UNKNOWN_CBO, leading, occupation, professional
 from hub.billing.profiles import PayerProfile
-from hub.billing.stays import is_inpatient, stay
-from mappings.guide_values import in_range
-from mappings.table import codes
+from hub.billing.splitting import Again, Share, shares, visit_class
+from hub.billing.stays import diagnoses_of, stay
+from hub.billing.surroundings import Surroundings
+from mappings.guide_values import longest
 from tiss.tables import Tables
 
-PROCEDURES = ("22", "00", "90", "98")
 _NEWBORN_DAYS = 30
-_COST_CENTRES = frozenset(str(number) for number in range(1, 11))
+_DENTAL_ORDER = "43152"  # table 51: an urgency, orthodontics or a treatment goes before the exams made for it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,9 +56,13 @@ class Case:
 
 
 def cases(
-    charges: Sequence[Charge], around: Surroundings, profiles: Sequence[PayerProfile], tables: Tables
+    charges: Sequence[Charge],
+    around: Surroundings,
+    profiles: Sequence[PayerProfile],
+    tables: Tables,
+    again: Again | None = None,
 ) -> Iterator[Case]:
-    """The guides that charges become: by visit and payer; a consultation outside the emergency room has its own."""
+    """The guides that charges become, by visit and payer; `again` says which standing guide they are built for."""
     by_code = {profile.ans: profile for profile in profiles}
     groups: dict[tuple[str, str], list[Charge]] = defaultdict(list)
     chosen: dict[tuple[str, str], Coverage] = {}
@@ -68,9 +73,10 @@ def cases(
             groups[place].append(charge)
             chosen.setdefault(place, coverage)
     for place, group in groups.items():
-        for kind, part in _split(group, around):
-            case = Case(kind=kind, profile=by_code[place[1]], coverage=chosen[place], charges=part)
-            describe(case, around, tables)
+        profile = by_code[place[1]]
+        for share in shares(group, around, profile, again):
+            case = Case(kind=share.kind, profile=profile, coverage=chosen[place], charges=share.charges)
+            describe(case, share, around, tables)
             yield case
 
 
@@ -80,49 +86,36 @@ def _coverage(charge: Charge, around: Surroundings, payers: Mapping[str, PayerPr
     return next((c for c in found if c.covers(charge.on)), found[0] if found else None)
 
 
-def _split(group: Sequence[Charge], around: Surroundings) -> Iterator[tuple[str, list[Charge]]]:
-    rest: list[Charge] = []
-    if is_inpatient(visit_class(group[0], around)):
-        yield "internacao", list(group)
-        return
-    elective = visit_class(group[0], around) in codes("tiss-consulta-regime")
-    for charge in group:
-        if elective and is_consultation(charge):
-            yield "consulta", [charge]
-        else:
-            rest.append(charge)
-    if rest:
-        yield "sp-sadt", rest
-
-
-def is_consultation(charge: Charge) -> bool:
-    """Whether a charge is a medical consultation (TUSS 22, group 1.01.01.01)."""
-    return charge.table == "22" and charge.code in codes("tiss-consulta")
-
-
-def visit_class(charge: Charge, around: Surroundings) -> str:
-    """The encounter's class (v3 ActCode); a charge without encounter counts as ambulatory."""
-    body = around.encounters.get(charge.encounter_id or "", {})
-    return str(body.get("class", {}).get("code", "")) or "AMB"
-
-
-def describe(case: Case, around: Surroundings, tables: Tables) -> None:
+def describe(case: Case, share: Share, around: Surroundings, tables: Tables) -> None:
     """Fill the record of a case and note what is wrong with its charges."""
     first = case.charges[0]
     encounter = around.encounters.get(first.encounter_id or "", {})
     order = around.orders.get(first.encounter_id or "", {})
+    diagnosed = diagnoses_of(encounter, around.conditions)
+    reasons = [concept for charge in case.charges for concept in charge.body.get("reason", ())]
+    coverage = case.coverage
     case.record = {
         "payer": {"ans": case.profile.ans},
         "provider": _provider(case.profile),
         "requesting_provider": _provider(case.profile),
-        "coverage": {"member_number": case.coverage.member_number if case.coverage else ""},
+        "coverage": {
+            "member_number": coverage.member_number if coverage else "",
+            "plan": coverage.plan_name if coverage else "",
+        },
         "encounter": {"class": visit_class(first, around)},
         "order": {"authored_on": order.get("authoredOn"), "reason": _reason(order)},
+        "accident": accidents.indicator(encounter, diagnosed, reasons),
         "newborn": "S" if _newborn(case, around) else "N",
+        "today": around.today,
     }
-    _people(case, around, encounter, order)
-    _items(case, tables)
-    _stay(case, around, encounter)
+    known = teams.Known(
+        practitioners=around.practitioners,
+        state=case.profile.provider.get("state", ""),
+        code_system=case.profile.code_system,
+    )
+    _people(case, known, encounter, order)
+    _items(case, items.items(case.kind, case.charges, around, known, tables))
+    _stay(case, share, around, encounter)
     _consultation(case, around)
     if case.coverage is not None and not case.coverage.covers(case.executed_on):
         case.problems.append(Problem("guide.coverage-period", "Coverage.period"))
@@ -134,13 +127,15 @@ def _newborn(case: Case, around: Surroundings) -> bool:
     return born is not None and day is not None and 0 <= (day - born).days <= _NEWBORN_DAYS
 
 
-def _stay(case: Case, around: Surroundings, encounter: Mapping[str, Any]) -> None:
+def _stay(case: Case, share: Share, around: Surroundings, encounter: Mapping[str, Any]) -> None:
     """The stay of an inpatient, and the authorisation the guide stands on (a consultation needs none)."""
-    billed = [item["code"] for item in case.record["procedures"]]
     days = sorted(charge.on for charge in case.charges if charge.on)
     authorised = None
+    if share.portion is not None:
+        case.record["stay"] = stay(encounter, around.conditions, share.done, share.portion)
+        case.record["executor"] = share.executor
     if case.kind == "internacao":
-        case.record["stay"] = stay(encounter, around.conditions, billed)
+        case.record["declarations"] = around.papers.get(case.charges[0].encounter_id or "", [])
     if case.kind != "consulta":
         found = around.authorisations.get(case.charges[0].patient_id or "", ())
         authorised = best(found, case.profile, days, [charge.code for charge in case.charges])
@@ -165,102 +160,39 @@ def _reason(order: Mapping[str, Any]) -> str:
     return str(reasons[0].get("text", ""))
 
 
-def _people(case: Case, around: Surroundings, encounter: Mapping[str, Any], order: Mapping[str, Any]) -> None:
+def _people(case: Case, known: teams.Known, encounter: Mapping[str, Any], order: Mapping[str, Any]) -> None:
     """Performer (of the charge, else who attends); requester (of the order or charge, else who attends)."""
-    state = case.profile.provider.get("state", "")
-    attender = professional(leading(encounter.get("participant", ())), around.practitioners, state)
+
+    def person(reference: Any) -> dict[str, str]:
+        return professional(reference, known.practitioners, known.state, known.code_system)
+
+    attender = person(leading(encounter.get("participant", ())))
     performers = case.charges[0].body.get("performer") or [{}]
-    performer = professional(performers[0].get("actor"), around.practitioners, state)
+    performer = person(performers[0].get("actor"))
     if cbo := occupation(performers[0]):
         performer["cbo"] = cbo
     performer = performer if "number" in performer else {**attender, **performer}
     performer.setdefault("cbo", case.profile.provider.get("cbo", ""))
     asked = [order.get("requester"), *(r for c in case.charges for r in c.body.get("supportingInformation", ()))]
-    people = [professional(reference, around.practitioners, state) for reference in asked]
-    requester = next((found for found in people if "number" in found), {})
-    requester = requester if "number" in requester else dict(attender or performer)
+    named = next((found for found in map(person, asked) if "number" in found), {})
+    requester = named or dict(attender or performer)
     requester["cbo"] = requester.get("cbo") or UNKNOWN_CBO
     case.record["performer"] = performer
+    case.record["performer_code"] = executor(case.charges[0], case.profile, performer)
     case.record["requester"] = requester
+    case.record["requested_by"] = {name: value for name, value in named.items() if named}
 
 
-def _items(case: Case, tables: Tables) -> None:
-    procedures: list[dict[str, Any]] = []
-    expenses: list[dict[str, Any]] = []
-    totals: dict[str, int] = defaultdict(int)
-    charges = sorted(case.charges, key=lambda c: c.table not in PROCEDURES)
-    for sequence, charge in enumerate(charges, start=1):
-        item = item_of(charge, sequence, tables)
-        case.problems += item.pop("problems")
-        (procedures if not item["expense"] else expenses).append(item)
-        totals[item["expense"] or "procedures"] += item["total_cents"] or 0
-    totals["all"] = sum(totals.values())
-    case.record |= {"procedures": procedures, "expenses": expenses, "total": dict(totals)}
+def _items(case: Case, found: items.Described) -> None:
+    case.problems += found.problems
+    case.record |= {"procedures": found.procedures, "expenses": found.expenses, "total": found.total}
     if case.kind == "consulta":
-        case.record["item"] = [*procedures, *expenses][0]
-    case.record["encounter"]["leading_code"] = (procedures or expenses)[0]["code"]
-
-
-def item_of(charge: Charge, sequence: int, tables: Tables) -> dict[str, Any]:
-    """A charge as a guide item with exact amounts; `problems` holds what is wrong with them."""
-    body, place, problems = charge.body, f"ChargeItem[{sequence}]", []
-    quantity = _decimal(body.get("quantity", {}).get("value", 1))
-    factor = _decimal(body.get("factorOverride", 1))
-    total = _decimal(body.get("priceOverride", {}).get("value"))
-    unit: int | None = None
-    total_cents: int | None = None
-    if total is None or quantity is None or factor is None or total <= 0 or quantity <= 0 or factor <= 0:
-        problems.append(Problem("guide.amount", place))
-    else:
-        total_cents = int((total * 100).to_integral_value())
-        unit = int((total * 100 / (quantity * factor)).to_integral_value())
-        if (
-            total_cents != total * 100
-            or Item(quantity=quantity, unit_cents=unit, factor=factor).total_cents != total_cents
-        ):
-            problems.append(Problem("guide.unit-price", place))
-    time = str(body.get("occurrenceDateTime", ""))
-    return {
-        "charge_id": charge.id,
-        "sequence": sequence,
-        "date": charge.on,
-        "time": time[11:19] if len(time) >= 19 else "",
-        "table": charge.table,
-        "code": charge.code,
-        "description": _description(charge, tables),
-        "quantity": quantity,
-        "unit": str(body.get("quantity", {}).get("code") or body.get("quantity", {}).get("unit") or "1"),
-        "factor": factor,
-        "unit_cents": unit,
-        "total_cents": total_cents,
-        "expense": _expense(charge),
-        "cost_centre": _cost_centre(body),
-        "problems": problems,
-    }
-
-
-def _description(charge: Charge, tables: Tables) -> str:
-    """The term of the TUSS table, which the payer knows; the sender's words for codes the table does not hold."""
-    term = tables.tuss(charge.table, charge.code)
-    if term is not None:
-        return term.name
-    code = charge.body.get("code", {})
-    shown = [coding.get("display") for coding in code.get("coding", ()) if coding.get("display")]
-    return str((shown or [code.get("text", "")])[0])
-
-
-def _expense(charge: Charge) -> str:
-    """codigoDespesa of a charge; empty for a procedure."""
-    if charge.table in PROCEDURES:
-        return ""
-    kinds = codes("tiss-despesa")
-    within = in_range(f"tiss-despesa-{charge.table}", charge.code) if charge.table == "18" else ""
-    return within or kinds.get(charge.table, "")
-
-
-def _cost_centre(body: Mapping[str, Any]) -> str:
-    value = str(body.get("costCenter", {}).get("identifier", {}).get("value", ""))
-    return value if value in _COST_CENTRES else ""
+        case.record["item"] = [*found.procedures, *found.expenses][0]
+    leads = [item["code"] for item in found.procedures or found.expenses]
+    if case.kind == "odonto":
+        leads.sort(key=lambda code: _DENTAL_ORDER.find(longest("tiss-odonto", code)))
+    case.record["encounter"]["leading_code"] = leads[0]
+    case.record["last_day"] = max((charge.on for charge in case.charges if charge.on), default=None)
 
 
 def _consultation(case: Case, around: Surroundings) -> None:
@@ -268,12 +200,3 @@ def _consultation(case: Case, around: Surroundings) -> None:
     if case.kind == "consulta" or str(case.record["encounter"]["leading_code"]).startswith("101"):
         seen = case.charges[0].patient_id in around.seen_before
         case.record["encounter"]["consultation"] = "2" if seen else "1"
-
-
-def _decimal(value: Any) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None

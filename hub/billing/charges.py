@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from fhir import jsontext
-from hub.billing import authorisations
-from hub.billing.authorisations import Authorisation
-from hub.billing.stays import conditions_of
-from hub.records.projections import target
+from hub.billing.profiles import PayerProfile
+from hub.billing.writing import Body, parsed
 from hub.store.database import Row, Transaction
 from mappings.table import codes
 
-Body = dict[str, Any]
 BILLABLE = ("billable",)
 OPEN_ENCOUNTERS = ("finished", "in-progress", "arrived", "triaged", "onleave", "")
 AT_ONCE = 1000
@@ -48,6 +43,7 @@ class Coverage:
     patient_id: str
     payer_code: str
     member_number: str
+    plan_name: str
     active: bool
     valid_from: datetime.date | None
     valid_until: datetime.date | None
@@ -61,24 +57,6 @@ class Coverage:
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class Surroundings:
-    """What stands around a set of charges, by id.
-
-    `seen_before` names patients with an earlier consultation, `sharing` those whose card another patient has as well,
-    with their day of birth (None: not known).
-    """
-
-    coverages: dict[str, list[Coverage]] = field(default_factory=dict)
-    encounters: dict[str, Body] = field(default_factory=dict)
-    orders: dict[str, Body] = field(default_factory=dict)
-    practitioners: dict[str, Body] = field(default_factory=dict)
-    conditions: dict[str, Body] = field(default_factory=dict)
-    authorisations: dict[str, list[Authorisation]] = field(default_factory=dict)
-    seen_before: set[str] = field(default_factory=set)
-    sharing: dict[str, datetime.date | None] = field(default_factory=dict)
-
-
 _CHARGE = (
     "SELECT c.id, c.patient_id, c.encounter_id, c.tiss_table, c.code, c.occurred_on, r.body FROM charge c "
     "JOIN resource r ON r.tenant_id = $1 AND r.type = 'ChargeItem' AND r.id = c.id "
@@ -86,22 +64,37 @@ _CHARGE = (
 )
 
 
-async def open_charges(tx: Transaction, payer_codes: Sequence[str]) -> list[Charge]:
+_DUE = """
+EXISTS (SELECT 1 FROM coverage v JOIN unnest($7::text[], $8::int[]) AS x(payer, days) ON v.payer_code = x.payer
+ WHERE v.tenant_id = $1 AND v.patient_id = c.patient_id AND x.days > 0
+ AND c.occurred_on < (e.start_at AT TIME ZONE $9)::date
+ + x.days * (greatest(0, $10::date - (e.start_at AT TIME ZONE $9)::date) / x.days))
+"""
+
+
+async def open_charges(
+    tx: Transaction, profiles: Sequence[PayerProfile], today: datetime.date, zone: str
+) -> list[Charge]:
     """Up to AT_ONCE charges not in a guide yet, of patients with a coverage of one of the payers, locked.
 
-    Whole visits: one that the limit would cut waits for the next call, a stay waits for its end.
+    Whole visits: one that the limit would cut waits for the next call. A stay waits for its end, or for the day its
+    payer takes a part of it.
     """
     rows = await tx.rows(
         _CHARGE + "AND c.guide_id IS NULL AND c.status = ANY($2::text[]) "
         "AND coalesce(e.status, '') = ANY($3::text[]) AND (e.status = 'finished' OR NOT coalesce(e.class, '') "
-        "= ANY($6::text[])) AND c.patient_id IN ("
+        f"= ANY($6::text[]) OR {_DUE}) AND c.patient_id IN ("
         " SELECT v.patient_id FROM coverage v WHERE v.tenant_id = $1 AND v.payer_code = ANY($4::text[])) "
         "ORDER BY coalesce(c.encounter_id, c.patient_id), c.occurred_on, c.id LIMIT $5 FOR UPDATE OF c",
         list(BILLABLE),
         list(OPEN_ENCOUNTERS),
-        list(payer_codes),
+        [profile.ans for profile in profiles],
         AT_ONCE,
         sorted(codes("tiss-internacao")),
+        [profile.ans for profile in profiles],
+        [profile.part_days for profile in profiles],
+        zone,
+        today,
     )
     found = [_charge(row) for row in rows]
     if len(found) == AT_ONCE and found[0].visit != found[-1].visit:
@@ -149,79 +142,6 @@ async def in_stay(tx: Transaction) -> int:
     )
 
 
-async def surroundings(tx: Transaction, charges: Sequence[Charge]) -> Surroundings:
-    """Coverages, encounters, orders and professionals of charges."""
-    patients = sorted({charge.patient_id for charge in charges if charge.patient_id})
-    visits = sorted({charge.encounter_id for charge in charges if charge.encounter_id})
-    found = Surroundings()
-    for row in await tx.rows(
-        "SELECT id, patient_id, payer_code, member_number, status, valid_from, valid_until FROM coverage "
-        "WHERE tenant_id = $1 AND patient_id = ANY($2::text[]) ORDER BY valid_from DESC NULLS LAST, id",
-        patients,
-    ):
-        found.coverages.setdefault(row["patient_id"], []).append(_coverage(row))
-    found.encounters = await _bodies(tx, "Encounter", visits)
-    for row in await tx.rows(
-        "SELECT o.encounter_id, r.body FROM service_order o JOIN resource r ON r.tenant_id = $1 "
-        "AND r.type = 'ServiceRequest' AND r.id = o.id WHERE o.tenant_id = $1 AND o.encounter_id = ANY($2::text[]) "
-        "AND o.status NOT IN ('revoked', 'entered-in-error') ORDER BY o.authored_at NULLS FIRST, o.id",
-        visits,
-    ):
-        found.orders[row["encounter_id"]] = _parsed(row["body"])
-    people = _practitioners([*(c.body for c in charges), *found.encounters.values(), *found.orders.values()])
-    found.practitioners = await _bodies(tx, "Practitioner", people)
-    diagnosed = [i for body in found.encounters.values() for i in conditions_of(body)]
-    found.conditions = await _bodies(tx, "Condition", sorted(set(diagnosed)))
-    found.authorisations = await authorisations.of_patients(tx, patients)
-    found.seen_before = await _seen_before(tx, patients)
-    found.sharing = await sharing(tx, patients)
-    return found
-
-
-async def sharing(tx: Transaction, patients: list[str]) -> dict[str, datetime.date | None]:
-    """Patients whose membership another patient has too: a newborn on the mother's card, or a dependant."""
-    rows = await tx.rows(
-        "SELECT DISTINCT v.patient_id, p.birth_date FROM coverage v "
-        "JOIN patient p ON p.tenant_id = $1 AND p.id = v.patient_id "
-        "JOIN coverage o ON o.tenant_id = $1 AND o.payer_code = v.payer_code AND o.member_number = v.member_number "
-        "AND o.patient_id <> v.patient_id "
-        "WHERE v.tenant_id = $1 AND v.patient_id = ANY($2::text[]) AND v.member_number <> ''",
-        patients,
-    )
-    return {row["patient_id"]: row["birth_date"] for row in rows}
-
-
-async def _seen_before(tx: Transaction, patients: list[str]) -> set[str]:
-    rows = await tx.rows(
-        "SELECT DISTINCT patient_id FROM guide WHERE tenant_id = $1 AND kind = 'consulta' "
-        "AND patient_id = ANY($2::text[])",
-        patients,
-    )
-    return {row["patient_id"] for row in rows}
-
-
-async def _bodies(tx: Transaction, type_name: str, ids: Sequence[str]) -> dict[str, Body]:
-    if not ids:
-        return {}
-    rows = await tx.rows(
-        "SELECT id, body FROM resource WHERE tenant_id = $1 AND type = $2 AND id = ANY($3::text[]) AND NOT deleted",
-        type_name,
-        list(ids),
-    )
-    return {row["id"]: _parsed(row["body"]) for row in rows}
-
-
-def _practitioners(bodies: Iterable[Body]) -> list[str]:
-    """The ids of all practitioners the bodies refer to literally."""
-    found: set[str] = set()
-    for body in bodies:
-        references = [body.get("requester"), *(p.get("actor") for p in body.get("performer", ()) if "actor" in p)]
-        references += [p.get("individual") for p in body.get("participant", ())]
-        references += body.get("supportingInformation", ())
-        found.update(i for r in references if (i := target(r, "Practitioner")))
-    return sorted(found)
-
-
 def _charge(row: Row) -> Charge:
     return Charge(
         id=row["id"],
@@ -230,24 +150,5 @@ def _charge(row: Row) -> Charge:
         table=row["tiss_table"],
         code=row["code"],
         on=row["occurred_on"],
-        body=_parsed(row["body"]),
+        body=parsed(row["body"]),
     )
-
-
-def _coverage(row: Row) -> Coverage:
-    return Coverage(
-        id=row["id"],
-        patient_id=row["patient_id"],
-        payer_code=row["payer_code"],
-        member_number=row["member_number"],
-        active=row["status"] == "active",
-        valid_from=row["valid_from"],
-        valid_until=row["valid_until"],
-    )
-
-
-def _parsed(text: str) -> Body:
-    body = jsontext.parse(text.encode())
-    if not isinstance(body, dict):
-        raise TypeError("a stored record is no JSON object")
-    return body

@@ -24,6 +24,7 @@ from mappings.records import describe, record_plan
 CHARGE = "urn:ponte:extension:charge-item"
 VERSION = "urn:ponte:extension:versao-tiss"
 _PROCEDURES = "procedimentos"
+_PAPERS = 20  # supportingInfo of declarations is numbered after what the tables say
 COLUMNS = (
     "kind", "number", "tiss_version", "patient_id", "encounter_id", "coverage_id", "competence", "executed_on",
     "total_cents",
@@ -37,6 +38,7 @@ ITEM_COLUMNS = (
 def body_of(case: Case, tree: Mapping[str, Any], guide: Mapping[str, Any]) -> Body:
     """The Claim of a case's tree; `guide` gives number, status and created_at."""
     first = case.charges[0]
+    team: dict[str, dict[str, Any]] = {}
     record: dict[str, Any] = {
         "tree": tree,
         "payer": payer_party(case.profile),
@@ -50,34 +52,62 @@ def body_of(case: Case, tree: Mapping[str, Any], guide: Mapping[str, Any]) -> Bo
             "coverage_id": case.coverage.id if case.coverage else None,
             "executed_on": case.executed_on,
         },
-        **_items(case, tree),
+        **_items(case, tree, team),
+        "declarations": _declarations(value_at(tree, "dadosInternacao.declaracoes") or ()),
     }
+    record["team"] = list(team.values())
     return describe(record_plan(f"claim-{case.kind}"), record, case.profile.version)[0]
 
 
-def _items(case: Case, tree: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The tree's items beside the charges they came from, by the names of the plan's parts."""
+def _items(case: Case, tree: Mapping[str, Any], team: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The tree's items beside the charges they came from, by the names of the plan's parts; `team` takes who acted."""
     found = plan(case.kind)
     if not found.parts:
-        return {"items": [_item(value_at(tree, "dadosAtendimento.procedimento") or {}, case.record["item"])]}
+        return {"items": [_item(value_at(tree, "dadosAtendimento.procedimento") or {}, case.record["item"], team)]}
     return {
         part.name: [
-            _item(node, item)
+            _item(node, item, team)
             for node, item in zip(
                 value_at(tree, part.path.replace("/", ".")) or (), case.record[part.name], strict=True
             )
         ]
         for part in found.parts
+        if part.items
     }
 
 
-def _item(node: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+def _item(node: Mapping[str, Any], item: Mapping[str, Any], team: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         "node": node,
         "charge": item["charge_id"],
         "category": item["expense"] or _PROCEDURES,
         "description": item["description"],
+        "team": [_member(member, team) for member in team_of(node)],
     }
+
+
+_TEAMS = ("equipeSadt", "identEquipe", "profissionais")
+
+
+def team_of(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Who took part in an item of a guide's tree, whatever the guide calls it."""
+    return [member.get("identificacaoEquipe", member) for name in _TEAMS for member in node.get(name, ())]
+
+
+def _member(node: Mapping[str, Any], team: dict[str, dict[str, Any]]) -> int:
+    """The sequence of a member in the Claim's care team, in which each person and degree stands once."""
+    member = {
+        "person": {**node, "conselhoProfissional": node.get("conselhoProfissional") or node.get("conselho", "")},
+        "degree": node.get("grauParticipacao") or node.get("grauPart"),
+        "cbo": node.get("CBO") or node.get("CBOS"),
+        "sequence": len(team) + 2,  # 1 is who requested
+    }
+    key = "/".join(str(node.get(name, "")) for name in ("UF", "numeroConselhoProfissional")) + f"/{member['degree']}"
+    return int(team.setdefault(key, member)["sequence"])
+
+
+def _declarations(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"node": node, "sequence": _PAPERS + position} for position, node in enumerate(nodes)]
 
 
 def columns_of(claim: Mapping[str, Any]) -> tuple[Any, ...]:

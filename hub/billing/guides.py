@@ -21,6 +21,8 @@ from hub.billing import charges as open_charges
 from hub.billing import checking, claims, messages, numbers, repeats, writing
 from hub.billing.cases import Case, cases
 from hub.billing.profiles import PayerProfile, payers
+from hub.billing.splitting import Again
+from hub.billing.surroundings import surroundings
 from hub.records.write import Origin, Write
 from hub.store import bulk
 from hub.store.database import Row, Transaction
@@ -63,10 +65,11 @@ async def build_guides(world: World, tenant: Tenant) -> Built:
         async with world.transaction(tenant) as tx:
             await tx.value(_ONE_BUILDER)
             profiles = await payers(tx)
-            found = await open_charges.open_charges(tx, [profile.ans for profile in profiles])
+            today = writing.today(by)
+            found = await open_charges.open_charges(tx, profiles, today, by.zone)
             if not found:
                 return total
-            around = await open_charges.surroundings(tx, found)
+            around = await surroundings(tx, found, today)
             made = list(cases(found, around, profiles, tables.installed()))
             total = total.plus(await _store(tx, made, by))
             if not made:
@@ -184,12 +187,13 @@ async def _rebuild(
     )
     by_guide = await open_charges.charges_of(tx, [row["id"] for row in rows])
     found = [charge for group in by_guide.values() for charge in group]
-    around = await open_charges.surroundings(tx, found)
+    around = await surroundings(tx, found, writing.today(by))
     again: list[tuple[Row, Case]] = []
     gone: list[UUID] = []
     for row in rows:
         own = [profile for profile in profiles if profile.partner.id == row["payer_id"]]
-        found_cases = list(cases(by_guide.get(row["id"], []), around, own, tables.installed()))
+        own_charges = by_guide.get(row["id"], [])
+        found_cases = list(cases(own_charges, around, own, tables.installed(), Again(guide_id=row["id"])))
         if len(found_cases) == 1 and found_cases[0].kind == row["kind"]:
             again.append((row, found_cases[0]))
         else:

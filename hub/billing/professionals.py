@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from canonical.codes import CPF, aliases
 from hub.records.projections import target
 from mappings.table import codes
 
@@ -16,13 +17,22 @@ _STATED = re.compile(r"([A-Za-z]{2})[-/ ]?(\d+)\Z|(\d+)[-/ ]?([A-Za-z]{2})\Z")
 _CBO = re.compile(r"(cbo|brocupacao)", re.I)
 
 
-def professional(reference: Any, known: Mapping[str, Mapping[str, Any]], state: str) -> dict[str, str]:
-    """The professional a reference means; `state` stands in where the council's state is not told. Empty if unknown."""
+def professional(
+    reference: Any, known: Mapping[str, Mapping[str, Any]], state: str, code_system: str = ""
+) -> dict[str, str]:
+    """The professional a reference means; `state` stands in where the council's state is not told. Empty if unknown.
+
+    `code_system` is the system of codes at one payer: the professional's own code there is told too.
+    """
     if not isinstance(reference, Mapping):
         return {}
     body = known.get(target(reference, "Practitioner") or "", {})
     identifiers = [*body.get("identifier", ()), reference.get("identifier") or {}]
     found = _council(identifiers, state)
+    for system, place in ((CPF, "cpf"), (code_system, "code")):
+        number = next((i.get("value") for i in identifiers if system and i.get("system") in aliases(system)), None)
+        if number:
+            found[place] = str(number)
     name = reference.get("display") or _name(body)
     if name:
         found["name"] = name

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from canonical.codes import local_system
 from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner, partner, partners_of
 from hub.store.database import Transaction
@@ -16,6 +17,8 @@ from tiss.contract import Contract
 PROVIDER_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "CPF", "cnpj": "CNPJ"}
 CONTRACTED_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "cpfContratado", "cnpj": "cnpjContratado"}
 _PAYER = "payer"
+Fees = Literal["resumo", "honorarios"]
+_FEES: dict[str, Fees] = {"resumo": "resumo", "honorarios": "honorarios"}
 log = logging.getLogger("ponte.billing")
 
 
@@ -26,7 +29,9 @@ class PayerProfile:
     `provider` is the tenant as this payer knows it (code, cpf, cnpj, cnes, name, state, cbo); `provider_key` says which
     of code, cpf and cnpj identifies it. `hashed_password`: the payer wants the MD5 of it. `resend` is `same-bytes` when
     the payer recognises a repeated batch, `hold` when a person must look after an unknown outcome.
-    `contract` is what this payer agreed beyond the standard.
+    `part_days`: a stay is billed in parts every so many days (0: once, after its end). `fees`: whether professionals of
+    a stay are on the resumo, or on guias de honorários of their own. `contract` is what this payer agreed beyond the
+    standard.
     """
 
     partner: Partner
@@ -41,6 +46,8 @@ class PayerProfile:
     already_received: tuple[str, ...]
     resend: str
     absence: str
+    part_days: int
+    fees: Fees
     secrets: Mapping[str, str]
     contract: Contract
 
@@ -68,6 +75,11 @@ class PayerProfile:
         return {PROVIDER_KEYS[self.provider_key]: self.provider_number}
 
     @property
+    def code_system(self) -> str:
+        """The system of the codes this payer gives to those who provide for it."""
+        return local_system(self.ans, "codigo-prestador")
+
+    @property
     def contracted(self) -> dict[str, str]:
         """ct_contratadoDados: the same under the names of the body."""
         return {CONTRACTED_KEYS[self.provider_key]: self.provider_number}
@@ -83,6 +95,9 @@ def profile_of(found: Partner) -> PayerProfile:
     key = str(billing.get("provider_key", "code"))
     if key not in PROVIDER_KEYS:
         raise Misconfigured(f"payer {found.code}: provider_key must be code, cpf or cnpj")
+    fees = _FEES.get(str(billing.get("fees", "resumo")))
+    if fees is None:
+        raise Misconfigured(f"payer {found.code}: fees must be resumo or honorarios")
     try:
         contract = agreed.contract(settings, version=version, operator=found.code)
     except ValueError as error:
@@ -100,6 +115,8 @@ def profile_of(found: Partner) -> PayerProfile:
         already_received=tuple(str(code) for code in billing.get("already_received", ())),
         resend=str(billing.get("resend", "hold")),
         absence=str(billing.get("absence", "")),
+        part_days=max(0, int(billing.get("part_days", 0))),
+        fees=fees,
         secrets={name: str(value) for name, value in settings.get("secrets", {}).items()},
         contract=contract,
     )

@@ -9,17 +9,20 @@ from uuid import UUID
 
 from canonical.problem import Problem
 from hub.billing.cases import Case
+from hub.billing.charges import Charge
+from hub.records.projections import performer_of
 from hub.store.database import Transaction
 
 _FOUND = """
 SELECT g.payer_id, g.patient_id, g.id, g.number, coalesce(b.number::text, '-') AS batch, i.tiss_table, i.code,
-       i.executed_on FROM guide g
+       i.executed_on, CASE g.kind WHEN 'honorarios' THEN c.performer END AS performer FROM guide g
 JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = g.id
+LEFT JOIN charge c ON c.tenant_id = $1 AND c.id = i.charge_id
 LEFT JOIN batch b ON b.tenant_id = $1 AND b.id = g.batch_id
 WHERE g.tenant_id = $1 AND g.patient_id = ANY($2::text[]) AND i.executed_on = ANY($3::date[])
 AND g.status <> 'cancelada' AND NOT g.id = ANY($4::uuid[]) ORDER BY g.id, i.sequence
 """
-Place = tuple[UUID, str, str, str, datetime.date]
+Place = tuple[UUID, str, str, str, datetime.date, str]
 
 
 async def note(tx: Transaction, made: Sequence[tuple[Case, str]], own: Sequence[UUID] = ()) -> None:
@@ -31,7 +34,8 @@ async def note(tx: Transaction, made: Sequence[tuple[Case, str]], own: Sequence[
     days = sorted({charge.on for case, _ in made for charge in case.charges if charge.on})
     known: dict[Place, dict[str, str]] = defaultdict(dict)
     for row in await tx.rows(_FOUND, patients, days, list(own)):
-        place = (row["payer_id"], row["patient_id"], row["tiss_table"], row["code"], row["executed_on"])
+        act = (row["payer_id"], row["patient_id"], row["tiss_table"], row["code"], row["executed_on"])
+        place = (*act, row["performer"] or "")
         known[place][row["number"]] = row["batch"]
     for case, number in made:
         for place in _places(case):
@@ -48,7 +52,12 @@ async def note(tx: Transaction, made: Sequence[tuple[Case, str]], own: Sequence[
 def _places(case: Case) -> set[Place]:
     payer = case.profile.partner.id
     return {
-        (payer, charge.patient_id, charge.table, charge.code, charge.on)
+        (payer, charge.patient_id, charge.table, charge.code, charge.on, _performer(case, charge))
         for charge in case.charges
         if charge.patient_id and charge.on
     }
+
+
+def _performer(case: Case, charge: Charge) -> str:
+    """Fees of one act are billed by each who took part: only those of the same person repeat each other."""
+    return (performer_of(charge.body) or "") if case.kind == "honorarios" else ""

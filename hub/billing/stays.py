@@ -1,18 +1,58 @@
-"""A stay of an inpatient as the tables of the resumo de internação read it: days, kind, end, diagnoses."""
+"""A stay of an inpatient as the guides of internação and honorários read it: what is billed of it, its end, diagnoses.
+
+tipoFaturamento (table 55): a stay is billed once (4 total), or in parts (1 parcial … 2 final); what is charged for days
+that are billed already is complementary (3).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from canonical.codes import CID10, TUSS
-from hub.records.projections import target
+from canonical.codes import CID10, TUSS, aliases
+from hub.records.projections import day, target
 from mappings.table import codes
 
 _ENDINGS = f"{TUSS}39"
 _MOST_DIAGNOSES = 4
 _SURGICAL = "3"
-_WHOLE = "4"  # tipoFaturamento: the whole stay, billed once
+PART, LAST, LATE, WHOLE = "1", "2", "3", "4"
+_STAYS_ON = "28"  # motivoEncerramento of a part, when nothing tells why the patient stays
+_MIDNIGHT, _DAYS_END = "00:00:00", "23:59:59"
+_ONE_DAY = datetime.timedelta(days=1)
+
+
+class Moment(NamedTuple):
+    """A local day and hour as texts, empty where not told."""
+
+    date: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """What one guide bills of a stay: its tipoFaturamento, from when until when."""
+
+    billing: str
+    begin: Moment
+    end: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billed:
+    """A resumo de internação of a stay that stands: its guide, its payer, and what it bills."""
+
+    guide_id: UUID
+    payer_id: UUID
+    portion: Portion
+
+    @property
+    def last_day(self) -> datetime.date | None:
+        """The last day it bills."""
+        return day(self.portion.end.date)
 
 
 def is_inpatient(encounter_class: str) -> bool:
@@ -20,22 +60,68 @@ def is_inpatient(encounter_class: str) -> bool:
     return encounter_class in codes("tiss-internacao")
 
 
-def stay(
-    encounter: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]], billed: Sequence[str]
-) -> dict[str, Any]:
-    """The record of a stay; `billed` are the procedure codes, of which the first surgical one leads."""
+def portion_of(
+    encounter: Mapping[str, Any], earlier: Sequence[Billed], on: datetime.date | None, due: Due
+) -> Portion | None:
+    """What a charge of that day belongs to, after the guides that stand already; None while it has to wait."""
     period = encounter.get("period", {})
-    start, end = str(period.get("start", "")), str(period.get("end", ""))
-    leading = next((code for code in billed if code.startswith(_SURGICAL)), next(iter(billed), ""))
+    begin, end = _moment(period.get("start")), _moment(period.get("end"))
+    ended = encounter.get("status") == "finished"
+    until = max((one.last_day for one in earlier if one.last_day), default=None)
+    if ended and any(one.portion.billing in (LAST, WHOLE) for one in earlier):
+        return Portion(billing=LATE, begin=begin, end=end)
+    if until is not None and on is not None and on <= until:
+        return Portion(billing=LATE, begin=begin, end=Moment(until.isoformat(), _DAYS_END))
+    if until is not None:
+        begin = Moment((until + _ONE_DAY).isoformat(), _MIDNIGHT)
+    if ended:
+        return Portion(billing=WHOLE if until is None else LAST, begin=begin, end=end)
+    cut = due.cut(day(period.get("start")))
+    if cut is None or on is None or on >= cut:
+        return None
+    return Portion(billing=PART, begin=begin, end=Moment((cut - _ONE_DAY).isoformat(), _DAYS_END))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """How a payer wants long stays: a part every so many days (0: only at the end), as of `today`."""
+
+    every: int
+    today: datetime.date
+
+    def cut(self, start: datetime.date | None) -> datetime.date | None:
+        """The first day that is not billed yet when the parts due until today are; None when none is due."""
+        if not self.every or start is None or self.today < start:
+            return None
+        parts = (self.today - start).days // self.every
+        return start + datetime.timedelta(days=parts * self.every) if parts else None
+
+
+def _moment(text: Any) -> Moment:
+    told = str(text or "")
+    return Moment(told[:10], told[11:19])
+
+
+def stay(
+    encounter: Mapping[str, Any],
+    conditions: Mapping[str, Mapping[str, Any]],
+    done: Sequence[str],
+    portion: Portion,
+) -> dict[str, Any]:
+    """The record of a stay; `done` are codes of what was done, of which the first surgical one leads."""
+    leading = next((code for code in done if code.startswith(_SURGICAL)), next(iter(done), ""))
+    ending = ending_of(encounter.get("hospitalization", {}).get("dischargeDisposition", {}))
+    if portion.billing == PART or encounter.get("status") != "finished":
+        ending = ending if ending.startswith("2") else _STAYS_ON
     return {
-        "from_date": start[:10],
-        "from_time": start[11:19],
-        "until_date": end[:10],
-        "until_time": end[11:19],
+        "from_date": portion.begin.date,
+        "from_time": portion.begin.time,
+        "until_date": portion.end.date,
+        "until_time": portion.end.time,
         "leading_code": leading,
-        "ending": ending_of(encounter.get("hospitalization", {}).get("dischargeDisposition", {})),
-        "diagnoses": diagnoses_of(encounter, conditions),
-        "billing": _WHOLE,
+        "ending": ending,
+        "diagnoses": diagnoses_of(encounter, conditions)[:_MOST_DIAGNOSES],
+        "billing": portion.billing,
     }
 
 
@@ -52,14 +138,16 @@ def ending_of(disposition: Mapping[str, Any]) -> str:
 
 
 def diagnoses_of(encounter: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """CID-10 without dot (the form the guide wants), in the order of the visit's diagnoses."""
-    found: dict[str, None] = {}
-    for named in encounter.get("diagnosis", ()):
-        body = conditions.get(target(named.get("condition"), "Condition") or "", {})
-        for coding in body.get("code", {}).get("coding", ()):
-            if coding.get("system") == CID10 and coding.get("code"):
-                found[str(coding["code"]).replace(".", "")] = None
-    return list(found)[:_MOST_DIAGNOSES]
+    """CID-10 without dot (the form the guide wants), by rank where one is told, else in the order of the visit's."""
+    named = sorted(encounter.get("diagnosis", ()), key=lambda one: int(str(one.get("rank", 99))))
+    bodies = (conditions.get(target(one.get("condition"), "Condition") or "", {}) for one in named)
+    return list(dict.fromkeys(code for body in bodies for code in cids(body.get("code", {}).get("coding", ()))))
+
+
+def cids(codings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The CID-10 codes among codings, without dot."""
+    family = aliases(CID10)
+    return [str(c["code"]).replace(".", "") for c in codings if c.get("system") in family and c.get("code")]
 
 
 def conditions_of(encounter: Mapping[str, Any]) -> list[str]:

@@ -150,7 +150,6 @@ def _charge_item(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
     price = body.get("priceOverride", {})
     quantity = _held(float(str(body.get("quantity", {}).get("value", 1))))
     total = cents(price.get("value"))
-    performers = body.get("performer") or [{}]
     row = {
         "id": record_id,
         "patient_id": target(body.get("subject"), "Patient"),
@@ -160,11 +159,17 @@ def _charge_item(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
         "quantity": quantity,
         "unit_cents": _unit_cents(total, quantity),
         "total_cents": total,
-        "occurred_on": day(body.get("occurrenceDateTime")),
+        "occurred_on": day(body.get("occurrenceDateTime") or body.get("occurrencePeriod", {}).get("start")),
         "status": body.get("status", ""),
-        "performer": performers[0].get("actor", {}).get("identifier", {}).get("value"),
+        "performer": performer_of(body),
     }
     yield tables.charge, row
+
+
+def performer_of(body: dict[str, Any]) -> str | None:
+    """Who performed what a ChargeItem bills: the number it is told by, else the Practitioner's id."""
+    actor = (body.get("performer") or [{}])[0].get("actor", {})
+    return actor.get("identifier", {}).get("value") or target(actor, "Practitioner")
 
 
 PROJECTORS: dict[str, Projector] = {

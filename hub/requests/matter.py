@@ -9,7 +9,7 @@ from typing import Any
 
 from canonical.codes import CNS
 from canonical.errors import NotFound, Refused
-from hub.billing import charges
+from hub.billing import surroundings
 from hub.billing.professionals import UNKNOWN_CBO, leading, professional
 from hub.billing.profiles import PayerProfile, payers
 from hub.billing.writing import Body, stored
@@ -158,4 +158,4 @@ async def _shares_as_newborn(tx: Transaction, patient_id: str, body: Body, today
     born = day(body.get("birthDate"))
     if born is None or not 0 <= (today - born).days <= _NEWBORN_DAYS:
         return False
-    return patient_id in await charges.sharing(tx, [patient_id])
+    return patient_id in await surroundings.sharing(tx, [patient_id])

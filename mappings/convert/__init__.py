@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mappings.convert import (
     administration,
+    charges,
     clinical,
     datatypes,
     documents,
@@ -30,6 +31,7 @@ __all__ = [
     "Gatherer",
     "Value",
     "administration",
+    "charges",
     "clinical",
     "datatypes",
     "documents",

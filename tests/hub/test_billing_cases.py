@@ -22,9 +22,10 @@ from api.simulators.payer_book import Book
 from api.simulators.payer_replies import Replies
 from hub.billing import checking, guides, messages
 from hub.billing.cases import cases
-from hub.billing.charges import Charge, Coverage, Surroundings
+from hub.billing.charges import Charge, Coverage
 from hub.billing.profiles import profile_of
 from hub.billing.replies import hear
+from hub.billing.surroundings import Surroundings
 from hub.records.write import Origin
 from mappings import guides as mapped
 from mappings.table import HERE, codes
@@ -40,10 +41,10 @@ def lotes(folder: Path) -> list[bytes]:
     given = json.loads((folder / "in.json").read_text(encoding="utf-8"))
     profile = profile_of(partner_row(given["coverage"]["payer"]))
     coverage = Coverage(
-        id="v1", patient_id="p1", payer_code=profile.ans, member_number=given["coverage"]["member"], active=True,
+        id="v1", patient_id="p1", payer_code=profile.ans, member_number=given["coverage"]["member"], plan_name="Plano", active=True,
         valid_from=None, valid_until=None,
     )  # fmt: skip
-    around = Surroundings(coverages={"p1": [coverage]}, encounters={"e1": given["encounter"]})
+    around = Surroundings(today=AT.date(), coverages={"p1": [coverage]}, encounters={"e1": given["encounter"]})
     found = [charge(body) for body in given["charges"]]
     made = []
     for number, case in enumerate(cases(found, around, [profile], tables.installed()), start=1):
@@ -102,10 +103,15 @@ def test_every_mapped_path_exists_in_the_guide_of_each_version(version: str, kin
     guide = _type(found, found.roots["loteGuiasWS"], ["loteGuias", "guiasTISS", plan.guide])
     for row in mapped.rows(plan.table, version):
         _type(found, guide, row.target.split("/"))
-    for part in plan.parts:
-        inner = _type(found, guide, part.path.split("/"))
+    _parts_exist(found, guide, plan.parts, version)
+
+
+def _parts_exist(found: shapes.Shapes, outer: str, parts: tuple[mapped.Part, ...], version: str) -> None:
+    for part in parts:
+        inner = _type(found, outer, part.path.split("/"))
         for row in mapped.rows(part.table, version):
             _type(found, inner, row.target.split("/"))
+        _parts_exist(found, inner, part.parts, version)
 
 
 def _type(found: shapes.Shapes, start: str, steps: list[str]) -> str:
@@ -124,7 +130,7 @@ def test_tables_are_sorted_and_their_codes_exist() -> None:
         targets = [line.split(",")[0] for line in lines]
         assert targets == sorted(targets), f"{path.name} is not sorted"
     for version in versions.installed():
-        for table in ("consulta", "sp-sadt", "procedimento", "despesa"):
+        for table in sorted(path.stem for path in (HERE / "tiss").glob("*.csv") if path.stem != "justificativas"):
             for row in mapped.rows(table, version):
                 if row.convert in ("code", "prefix"):
                     assert codes(row.argument)

@@ -39,7 +39,14 @@ def test_a_practitioner_record_is_read_through_its_reference() -> None:
         "qualification": [{"code": {"coding": [{"system": CBO, "code": "225125"}]}}],
     }
     found = professional({"reference": "Practitioner/p"}, {"p": body}, "")
-    assert found == {"council": "crm", "state": "SP", "number": "9", "name": "Rui Lima", "cbo": "225125"}
+    assert found == {
+        "council": "crm",
+        "state": "SP",
+        "number": "9",
+        "name": "Rui Lima",
+        "cbo": "225125",
+        "cpf": "12345678062",
+    }
     assert professional({"reference": "Practitioner/other"}, {"p": body}, "") == {}
     assert professional(None, {}, "SP") == {}
 

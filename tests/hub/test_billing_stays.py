@@ -4,76 +4,25 @@ from __future__ import annotations
 
 import datetime
 import json
-import uuid
 from typing import Any
 
 import pytest
 from billing_day import DAY, DIPYRONE, EXAM, IPE, JACARANDA, Visit, happen, partner_row, register
+from billing_stay import authorise, built, discharge, put, rows
 from payer_server import payer_server, settle
 
-from canonical.codes import ANS, CID10
+from canonical.codes import ANS
 from fhir import jsontext
 from fhir.validator import validate
-from hub.billing import batches, charges, guides, jobs
+from hub.billing import batches, charges, jobs
 from hub.billing.returns import reconciliation
-from hub.billing.writing import origin, parsed, stored
-from hub.records.write import Write, save
-from hub.store.database import Row
+from hub.billing.writing import stored
+from hub.records.write import Write
 from hub.world import Tenant, World
 
 DAILY = ("18", "60000775", "2", "800.00")
 CAESAREAN = ("22", "31309054", "1", "950.00")
 VISIT = {"charges": (EXAM, CAESAREAN, DAILY, DIPYRONE), "kind": "IMP"}
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Row]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
-
-
-async def put(world: World, tenant: Tenant, *writes: Write) -> None:
-    async with world.transaction(tenant) as tx:
-        await save(tx, writes, origin(world, tenant, "test"))
-
-
-async def discharge(world: World, tenant: Tenant, patient: str, **changed: Any) -> None:
-    """The patient's stay ends, with a diagnosis and a reason."""
-    (row,) = await rows(
-        world, tenant, "SELECT r.id, r.body FROM resource r JOIN encounter e ON e.tenant_id = $1 AND e.id = r.id "
-        "WHERE r.tenant_id = $1 AND r.type = 'Encounter' AND e.patient_id = $2", patient,
-    )  # fmt: skip
-    condition = uuid.uuid4().hex
-    code = {"coding": [{"system": CID10, "code": "O82.0"}]}
-    subject = {"reference": f"Patient/{patient}"}
-    body = {
-        **parsed(row["body"]),
-        "status": "finished",
-        "period": {"start": f"{DAY - datetime.timedelta(2)}T08:15:00-03:00", "end": f"{DAY}T16:40:00-03:00"},
-        "hospitalization": {"dischargeDisposition": {"coding": [{"code": "01"}]}},
-        "diagnosis": [{"condition": {"reference": f"Condition/{condition}"}}],
-        **changed,
-    }
-    await put(
-        world, tenant,
-        Write(type="Condition", id=condition, body={"resourceType": "Condition", "code": code, "subject": subject}),
-        Write(type="Encounter", id=row["id"], body=body),
-    )  # fmt: skip
-
-
-async def authorise(world: World, tenant: Tenant, patient: str, payer: str = IPE, **changed: Any) -> None:
-    body = {
-        "resourceType": "ClaimResponse", "status": "active", "use": "preauthorization", "outcome": "complete",
-        "type": {"text": "internação"}, "patient": {"reference": f"Patient/{patient}"}, "created": f"{DAY}",
-        "insurer": {"identifier": {"system": ANS, "value": payer}}, "preAuthRef": "SENHA123",
-        "identifier": [{"value": "OP900"}], "request": {"identifier": {"value": "SOL77"}},
-        "preAuthPeriod": {"start": f"{DAY - datetime.timedelta(1)}", "end": f"{DAY + datetime.timedelta(30)}"}, **changed,
-    }  # fmt: skip
-    await put(world, tenant, Write(type="ClaimResponse", id=uuid.uuid4().hex, body=body))
-
-
-async def built(world: World, tenant: Tenant) -> list[Row]:
-    await guides.build_guides(world, tenant)
-    return await rows(world, tenant, "SELECT * FROM guide WHERE tenant_id = $1 ORDER BY length(number), number")
 
 
 @pytest.mark.parametrize("payer", [IPE, JACARANDA])

@@ -25,7 +25,10 @@ LEFT = {
     "cabecalhoConsulta/registroANS": "the payer",
     "cabecalhoGuia/numeroGuiaPrestador": "the guide's row",
     "cabecalhoGuia/registroANS": "the payer",
+    "numeroGuiaPrestador": "the guide's row",
+    "registroANS": "the payer",
     "procedimento/descricaoProcedimento": "the same words as display",
+    "procSolic/descricaoProcedimento": "the same words as display",
     "servicosExecutados/descricaoProcedimento": "the same words as display",
     "codigoDespesa": "the item's category",
     "dadosSolicitante/contratadoSolicitante": "the contractor itself; its name stands in supportingInfo",
@@ -77,6 +80,7 @@ def test_what_a_guide_says_its_claim_says(kind: str) -> None:
             path = target.replace("/", ".")
             whole = path.rpartition(".")[0]
             places = {f"tree.{path}", f"item.node.{path}", f"tree.{whole}", f"item.node.{path.rpartition('.')[2]}"}
+            places.add(f"paper.node.{path}")
             assert places & read or any(target.startswith(left) for left in LEFT), (
                 f"{kind}: {target} is not in its Claim"
             )

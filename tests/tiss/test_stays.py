@@ -79,3 +79,14 @@ def test_101_guides_are_explained() -> None:
     assert "table.too-many-guides" in codes
     assert not found.ok
     assert found.guides == 101
+
+
+@pytest.mark.parametrize(("degree", "found"), [("12", ["duplicate.item"]), ("06", [])])
+def test_the_fees_of_a_team_are_no_double_charge(degree: str, found: list[str]) -> None:
+    guide = clean.fees(1, random.Random(2))
+    rows = guide["procedimentosRealizados"]["procedimentoRealizado"]
+    rows[1] = rows[0] | {"sequencialItem": "2"}
+    rows[1]["profissionais"] = [rows[0]["profissionais"][0] | {"grauParticipacao": degree}]
+    guide["valorTotalHonorarios"] = clean.product("2", rows[0]["valorTotal"], "1")
+    told = report(clean.batch("guiaHonorarios", [guide], "4.03.00")).problems
+    assert [problem.code for problem in told] == found

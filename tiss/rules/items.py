@@ -12,6 +12,8 @@ from tiss.tables import Tables
 
 FREE_TABLES = frozenset(("00", "90", "98"))
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TEAMS = ("team-sadt", "team-fee", "team-stay")
+_MEMBER = ("degree", "council-number", "cpf", "provider")
 _TIME = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
 
 
@@ -74,8 +76,8 @@ def dates(guide: Unit, given: Given, found: Findings) -> None:
 
 
 def duplicates(guide: Unit, _given: Given, found: Findings) -> None:
-    """duplicate.item: two lines with the same table, code, day and hour."""
-    seen: set[tuple[str | None, ...]] = set()
+    """duplicate.item: two lines with the same table, code, day and hour, and nobody else who acted."""
+    seen: dict[tuple[str | None, ...], list[Unit]] = {}
     key: tuple[str | None, ...]
     for row in guide.rows:
         get = row.texts.get
@@ -85,9 +87,14 @@ def duplicates(guide: Unit, _given: Given, found: Findings) -> None:
         key = (get("table"), code, get("date"), get("begin"), get("end"), get("tooth"), get("region"), get("face"))
         if get("begin") is None:
             key += (get("quantity"), get("total"))
-        if key in seen:
+        if key in seen and _acted(row) in [_acted(other) for other in seen[key]]:
             found.at("duplicate.item", row, "")
-        seen.add(key)
+        seen.setdefault(key, []).append(row)
+
+
+def _acted(row: Unit) -> frozenset[tuple[str | None, ...]]:
+    """Who acted in a line: degree and numbers of each member of its team."""
+    return frozenset(tuple(member.texts.get(name) for name in _MEMBER) for member in row.every(*_TEAMS))
 
 
 def codes(unit: Unit, given: Given, found: Findings) -> None:
