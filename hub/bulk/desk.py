@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from canonical.errors import NotFound
 from canonical.identity import new_id
 from hub.exchange import jobs
 from hub.guard import audit, secrets
@@ -21,6 +22,7 @@ from hub.world import Tenant
 EXPORT, IMPORT, CLEANUP = "fhir.export", "fhir.import", "bulk.cleanup"
 KEPT = datetime.timedelta(hours=24)  # how long a finished job's files stay
 LONGEST = datetime.timedelta(days=7)  # after this an unfinished job is given up
+STANDSTILL = datetime.timedelta(hours=1)  # how long an upload may wait for more
 MOST_OPEN = 3
 _OPEN = ("UPLOADING", "QUEUED", "RUNNING")
 
@@ -99,15 +101,29 @@ async def begin(
         owner,
         secrets.seal(settings, json.dumps(request).encode(), _purpose(identity)),
         now,
-        now + LONGEST,
+        now + STANDSTILL,
     )
     return identity
+
+
+async def still_uploading(tx: Transaction, identity: UUID, now: datetime.datetime) -> None:
+    """Say that input still comes in: an upload that stands still is given up. Raises NotFound when it was."""
+    row = await tx.row(
+        "UPDATE bulk_job SET expires_at = $3 WHERE tenant_id = $1 AND id = $2 AND status = 'UPLOADING' RETURNING id",
+        identity,
+        now + STANDSTILL,
+    )
+    if row is None:
+        raise NotFound("there is no such job")
 
 
 async def start(tx: Transaction, kind: str, identity: UUID) -> None:
     """Have a worker run a job."""
     await tx.run(
-        "UPDATE bulk_job SET status = 'QUEUED' WHERE tenant_id = $1 AND id = $2 AND status = 'UPLOADING'", identity
+        "UPDATE bulk_job SET status = 'QUEUED', expires_at = created_at + $3 "
+        "WHERE tenant_id = $1 AND id = $2 AND status = 'UPLOADING'",
+        identity,
+        LONGEST,
     )
     await jobs.enqueue(tx, kind, {"id": str(identity)})
 

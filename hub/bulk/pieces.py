@@ -134,7 +134,12 @@ async def packed(world: World, tenant: Tenant, job: UUID, found: File) -> AsyncI
 async def plain(world: World, tenant: Tenant, job: UUID, found: File) -> AsyncIterator[bytes]:
     """The file as it is, a piece at a time; raises NotFound when it expires meanwhile."""
     for position in range(found.pieces):
-        yield zlib.decompress(await _opened(world, tenant, job, (found.number, position)) + _END, -zlib.MAX_WBITS)
+        yield await piece(world, tenant, job, (found.number, position))
+
+
+async def piece(world: World, tenant: Tenant, job: UUID, place: tuple[int, int]) -> bytes:
+    """One piece as it is, by file and position; raises NotFound."""
+    return zlib.decompress(await _opened(world, tenant, job, place) + _END, -zlib.MAX_WBITS)
 
 
 async def _opened(world: World, tenant: Tenant, job: UUID, place: tuple[int, int]) -> bytes:

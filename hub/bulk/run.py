@@ -140,11 +140,11 @@ async def _failed(run: Run, code: str) -> str:
     return f"failed: {code}"
 
 
-async def settled(run: Run, seconds: float = 60.0) -> datetime.datetime:
+async def settled(run: Run, seconds: float = 60.0, *, wait: bool = True) -> datetime.datetime:
     """The moment the job speaks of, once everything stored until then can be seen; raises TryLater.
 
     Records bear the time their writer began to store them, so those still being stored by older transactions are
-    waited for.
+    waited for, unless `wait` is False.
     """
     if run.job.bound_at is None:
         now = run.world.now()
@@ -155,7 +155,7 @@ async def settled(run: Run, seconds: float = 60.0) -> datetime.datetime:
     if bound is None:
         raise LookupError("a job without a moment")
     end = asyncio.get_running_loop().time() + seconds
-    while await _busy(run, bound):
+    while wait and await _busy(run, bound):
         if asyncio.get_running_loop().time() > end:
             raise TryLater("older transactions are still open", code="bulk.busy")
         await asyncio.sleep(0.05)

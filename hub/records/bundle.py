@@ -290,6 +290,7 @@ class _Job:
             body=body,
             expected=entry.expected,
             create=entry.method == "POST",
+            skip_unchanged=entry.skip_unchanged,
         )
 
     async def _check_profiles(self, writers: Sequence[Entry], writes: Sequence[Write]) -> None:

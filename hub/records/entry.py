@@ -31,7 +31,7 @@ class Entry:
 
     `patch` is a list (JSON Patch), a Parameters resource or a function of the body; `expected` the version of
     If-Match; `absent` asks that the record be new (If-None-Match: *); `known` is the version the caller has already
-    (If-None-Match of a read).
+    (If-None-Match of a read); `skip_unchanged`: a body that says what is stored makes no new version.
     """
 
     position: int = 0
@@ -48,6 +48,7 @@ class Entry:
     absent: bool = False
     known: str = ""
     alone: bool = False
+    skip_unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

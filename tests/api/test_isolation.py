@@ -42,6 +42,7 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/fhir/bulk/{job}"): [{"path": "/fhir/bulk/{id}"}],
     ("DELETE", "/fhir/bulk/{job}"): [{"path": "/fhir/bulk/{id}"}],
     ("GET", "/fhir/bulk/{job}/{file}"): [{"path": "/fhir/bulk/{id}/1.ndjson"}],
+    ("POST", "/fhir/$import"): [{"path": "/fhir/$import", "content": b'{"resourceType":"Patient","id":"secret-b","gender":"male"}', "headers": {"prefer": "respond-async", "content-type": "application/fhir+ndjson"}}],
     ("POST", "/fhir/{type_name:fhir_type}/$match"): [{"path": "/fhir/Patient/$match", "json": {"resourceType": "Patient", "identifier": [{"system": "urn:secret", "value": "B"}], "name": [{"family": "Segredo"}]}}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$document"): [{"path": "/fhir/Composition/{id}/$document"}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$document"): [{"path": "/fhir/Composition/{id}/$document?persist=true"}],

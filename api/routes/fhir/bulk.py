@@ -208,7 +208,9 @@ async def status(exchange: Exchange) -> Response:
 def _under_way(job: Job) -> Response:
     types = job.request.get("types", ())
     done = int(job.progress.get("type", 0))
-    place = f"{types[done]}, {done} of {len(types)} types" if done < len(types) and job.progress else "waiting"
+    place = "under way" if job.progress else "waiting"
+    if done < len(types) and job.progress:
+        place = f"{types[done]}, {done} of {len(types)} types"
     waiting = "2" if job.records < 100_000 else "10"
     return Response(status_code=202, headers={"X-Progress": f"{job.records} records, {place}", "Retry-After": waiting})
 
@@ -221,7 +223,12 @@ def _manifest(exchange: Exchange, job: Job, files: Sequence[File]) -> dict[str, 
             if f.kind == kind
         ]
 
+    told: dict[str, Any] = {}
+    if job.kind == desk.IMPORT:
+        refused = sum(f.records for f in files if f.kind == "error")
+        told = {"extension": {"urn:ponte:import": {"written": job.records, "refused": refused}}}
     return {
+        **told,
         "transactionTime": instant(job.bound_at) if job.bound_at else None,
         "request": job.request["address"],
         "requiresAccessToken": True,

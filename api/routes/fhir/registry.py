@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from api.routes.fhir import bulk, bundle, document, everything, history, match, read, search, validate, write
+from api.routes.fhir import bulk, bundle, document, everything, history, imports, match, read, search, validate, write
 from api.routes.fhir import operations as records
 from api.routes.fhir import terminology as terms
 from api.routes.fhir.exchange import Exchange
@@ -71,6 +71,7 @@ DEFINITIONS = {
     "validate-code": (("CodeSystem", "ValueSet"), "http://hl7.org/fhir/OperationDefinition/{type}-validate-code"),
     "expand": (("ValueSet",), "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"),
     "translate": (("ConceptMap",), "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
+    "import": ((), "urn:ponte:OperationDefinition:import"),
     "match": (("Patient",), "http://hl7.org/fhir/OperationDefinition/Patient-match"),
     "document": (("Composition",), "http://hl7.org/fhir/OperationDefinition/Composition-document"),
 }
@@ -120,6 +121,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
     *(_operation(method, bulk.export_system, "export", path="") for method in ("GET", "POST")),
     *(_operation(method, bulk.export_patients, "export", path=TYPE) for method in ("GET", "POST")),
     *(_operation(method, bulk.export_group, "export", path=INSTANCE) for method in ("GET", "POST")),
+    _operation("POST", imports.import_, "import", path=""),
     _operation("POST", match.match, "match", path=TYPE),
     *(_operation(method, document.document, "document", path=INSTANCE) for method in ("GET", "POST")),
     *(_operation(method, document.document_named, "document", path=TYPE) for method in ("GET", "POST")),
