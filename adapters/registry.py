@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from adapters import payer_terms
 from adapters.quirks import QUIRKS
 from adapters.transports import Means, Transport, acknowledging
 from adapters.transports.drop import DropTransport
@@ -37,7 +38,7 @@ TRANSPORT_SETTINGS = {
     "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate", "trust"},
 }
 RETRY_SETTINGS = {"attempts": int, "first_s": (int, float), "most_s": (int, float), "then": str}
-PAYER_TABLES = ("billing", "provider", *agreed.TABLES)
+PAYER_TABLES = ("billing", "provider", *agreed.TABLES, *payer_terms.TABLES)
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -125,7 +126,7 @@ def check_payer(tables: Mapping[str, Any], place: str, text: str) -> None:
     """Raise ValueError, with the line, for an unknown table or a key of the contract that cannot be read."""
     lines = lines_of(text)
     unknown = [(name, "is unknown") for name in tables if name not in PAYER_TABLES]
-    for key, wrong in (*unknown, *agreed.faults(tables)):
+    for key, wrong in (*unknown, *agreed.faults(tables), *payer_terms.faults(tables)):
         raise ValueError(f"{place}:{line_of(key, lines)}: {key} {wrong}")
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from api import failures
 from api.console import routes as console
-from api.routes import channels, clients, fhir, health, hl7, oauth, tiss, tiss_files, tiss_requests
+from api.routes import channels, clients, fhir, health, hl7, oauth, tiss, tiss_files, tiss_requests, tiss_returns
 from api.state import State
 from hub.exchange.keep import Keeper
 from hub.guard.reading import ReadAudit
@@ -37,6 +37,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         clients.router,
         tiss_files.router,
         tiss_requests.router,  # before the lists, whose last route takes any name
+        tiss_returns.router,
         tiss.router,
         console.router,
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -20,7 +21,9 @@ from canonical.problem import Problem
 from fhir import jsontext
 from hub.billing import checking
 from hub.billing.profiles import payers
-from tiss import files, report
+from hub.billing.returns import history
+from tiss import files, message, report
+from tiss.rules.header import operator_of
 
 router = APIRouter(prefix="/api/v1/tiss/files", tags=["TISS"])
 LARGEST_UPLOAD = 64 * 1024 * 1024
@@ -105,7 +108,8 @@ async def check_file(request: Request, state: StateDep, caller: CallerDep, name:
     coming = request.stream()
     received = await _first(coming)
     if len(received) <= LARGEST_UPLOAD:
-        return _json({"files": await asyncio.to_thread(_checked, shown, received, agreed, today)})
+        checked = await asyncio.to_thread(_checked, shown, received, agreed, today)
+        return _json({"files": [await _with_history(state, caller, one, (agreed, today)) for one in checked]})
     if received.startswith(_ZIP):
         raise _too_large(LARGEST_UPLOAD)
     body = Inflow(received, coming, LARGEST_STREAM)
@@ -118,17 +122,32 @@ async def check_file(request: Request, state: StateDep, caller: CallerDep, name:
     return _json({"files": [found.as_json(shown)]})
 
 
-def _checked(name: str, raw: bytes, agreed: checking.Profiles, today: date) -> list[dict[str, Any]]:
-    """The reports on a file or the members of a ZIP."""
+def _checked(
+    name: str, raw: bytes, agreed: checking.Profiles, today: date
+) -> list[tuple[str, bytes | None, report.Report]]:
+    """Name, content and report of a file or of the members of a ZIP."""
     members = files.members(name, raw) if raw.startswith(_ZIP) else iter([(name, raw)])
     return [
-        (
-            report.Report(readable=False, problems=(content,))
-            if isinstance(content, Problem)
-            else checking.report_of(content, agreed, today)
-        ).as_json(member)
+        (member, None, report.Report(readable=False, problems=(content,)))
+        if isinstance(content, Problem)
+        else (member, content, checking.report_of(content, agreed, today))
         for member, content in members
     ]
+
+
+async def _with_history(
+    state: State, caller: Caller, one: tuple[str, bytes | None, report.Report], around: tuple[checking.Profiles, date]
+) -> dict[str, Any]:
+    """The report of a file, with what the tenant's statements say of its items where its operator is one of ours."""
+    name, content, found = one
+    agreed, today = around
+    read = message.read(content) if content is not None and found.readable else None
+    profile = agreed.get(operator_of(read)) if isinstance(read, message.Tiss) else None
+    if profile is None or not isinstance(read, message.Tiss):
+        return found.as_json(name)
+    async with state.world.transaction(caller.tenant) as tx:
+        told = await history.of_file(tx, profile, read, found.problems, today)
+    return dataclasses.replace(found, problems=(*found.problems, *told)).as_json(name)
 
 
 @router.post("/repair", responses=_REPAIRED, openapi_extra=_BODY)

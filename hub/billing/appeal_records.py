@@ -20,11 +20,12 @@ from tiss import answers
 
 _SYSTEM = "urn:ponte:recurso"
 _DENIALS = """
-SELECT d.guide_id, d.glosa_code, d.amount_cents, d.justification, l.guide_number, l.sequence, i.tiss_table, i.code,
+SELECT d.guide_id, d.glosa_code, d.amount_cents, d.justification, l.guide_number,
+       coalesce(l.item_sequence, l.sequence) AS sequence, i.tiss_table, i.code,
        i.description, i.executed_on FROM denial d
 JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id
-LEFT JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.sequence = l.sequence
-WHERE d.tenant_id = $1 AND d.appeal_id = $2 ORDER BY l.guide_number, l.sequence, d.glosa_code, d.id
+LEFT JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.sequence = l.item_sequence
+WHERE d.tenant_id = $1 AND d.appeal_id = $2 ORDER BY l.guide_number, 6, d.glosa_code, d.id
 """
 Groups = dict[str, list[Row]]
 

@@ -13,6 +13,7 @@ from canonical.identity import new_id
 from canonical.problem import Problem
 from hub.billing import checking, claims, guides, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, payers
+from hub.billing.returns import history
 from hub.billing.sealing import Sealed, seal
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
@@ -114,7 +115,7 @@ async def _keep(
         sealed.sequence,
         checking.rule_set(),
         checking.table_versions(),
-        guides.told(sealed.problems),
+        guides.told([*sealed.problems, *await _history(tx, profile, rows, writing.origin(world, tenant))]),
     )
     guide_status = "bloqueada" if sealed.content is None else "enviada"
     identities = [row["id"] for row in rows]
@@ -132,6 +133,10 @@ async def _keep(
     await claims.batched(tx, profile, identities, sent, writing.origin(world, tenant))
     await audit.note(tx, "billing", "close-batch", f"batch/{batch_id}", "success" if sealed.content else "failure")
     return Closed(id=batch_id, number=number, guides=len(rows), status=status)
+
+
+async def _history(tx: Transaction, profile: PayerProfile, rows: Sequence[Row], by: Origin) -> list[Problem]:
+    return await history.of_guides(tx, profile, [row["id"] for row in rows], writing.today(by))
 
 
 async def send(tx: Transaction, profile: PayerProfile, batch_id: UUID, number: int, content: bytes) -> UUID:
@@ -230,6 +235,14 @@ async def _batch(tx: Transaction, batch_id: UUID) -> Row:
     return row
 
 
+# what the batch's own check cannot find again stays told
+_TOLD = """
+UPDATE guide SET problems = (coalesce((SELECT jsonb_agg(p) FROM jsonb_array_elements(problems::jsonb) p
+    WHERE p ->> 'code' LIKE ANY ($4::text[])), '[]'::jsonb) || $3::text::jsonb)::text
+WHERE tenant_id = $1 AND id = $2
+"""
+
+
 async def _tell_guides(tx: Transaction, rows: Sequence[Row], problems: Sequence[Problem]) -> None:
     """Each finding that lies in a guide is kept with that guide too."""
     by_guide: dict[UUID, list[Problem]] = defaultdict(list)
@@ -238,4 +251,4 @@ async def _tell_guides(tx: Transaction, rows: Sequence[Row], problems: Sequence[
         if position is not None and position <= len(rows):
             by_guide[rows[position - 1]["id"]].append(problem)
     for guide_id, found in by_guide.items():
-        await tx.run("UPDATE guide SET problems = $3 WHERE tenant_id = $1 AND id = $2", guide_id, guides.told(found))
+        await tx.run(_TOLD, guide_id, guides.told(found), ["guide.repeated", "history.%"])

@@ -202,6 +202,8 @@ def _line(number: str, item: Mapping[str, Any]) -> Line:
         sequence=stated[0] if stated else item["sequence"],
         table=claims.table_of(coding.get("system", "")),
         code=coding.get("code", ""),
+        on=item.get("servicedDate", ""),
+        quantity=str(item.get("quantity", {}).get("value", "")),
         **_judgement(item.get("adjudication", ())),
     )
 

@@ -27,7 +27,7 @@ _PROCEDURES = "procedimentos"
 _PAPERS = 20  # supportingInfo of declarations is numbered after what the tables say
 COLUMNS = (
     "kind", "number", "tiss_version", "patient_id", "encounter_id", "coverage_id", "competence", "executed_on",
-    "total_cents",
+    "total_cents", "professional",
 )  # fmt: skip
 ITEM_COLUMNS = (
     "sequence", "section", "tiss_table", "code", "description", "executed_on", "quantity", "unit_cents",
@@ -126,7 +126,25 @@ def columns_of(claim: Mapping[str, Any]) -> tuple[Any, ...]:
         f"{ended:%Y%m}" if ended else "",
         executed,
         _cents(claim.get("total")),
+        professional_of(claim),
     )
+
+
+def professional_of(claim: Mapping[str, Any]) -> str:
+    """Council and number of who performed, else of who requested (`crm-sp 123456`); empty when nobody is told."""
+    team = claim.get("careTeam", ())
+    ordered = sorted(team, key=lambda one: one.get("role", {}).get("coding", [{}])[0].get("code") != "primary")
+    for one in ordered:
+        if name := professional_name(one.get("provider", {})):
+            return name
+    return ""
+
+
+def professional_name(reference: Mapping[str, Any]) -> str:
+    """Council and number of a reference to a professional; empty when it does not say them."""
+    known = reference.get("identifier", {})
+    council = str(known.get("system", "")).rpartition("/")[2].rpartition(":")[2]
+    return f"{council} {known['value']}".strip() if known.get("value") else ""
 
 
 def items_of(claim: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -21,6 +21,7 @@ from hub.billing import charges as open_charges
 from hub.billing import checking, claims, messages, numbers, repeats, writing
 from hub.billing.cases import Case, cases
 from hub.billing.profiles import PayerProfile, payers
+from hub.billing.returns import history
 from hub.billing.splitting import Again
 from hub.billing.surroundings import surroundings
 from hub.records.write import Origin, Write
@@ -91,6 +92,7 @@ async def _store(tx: Transaction, made: Sequence[Case], by: Origin) -> Built:
     await repeats.note(tx, numbered)
     # off the event loop: a thousand guides are seconds of work
     finished = await asyncio.to_thread(lambda: [finish(case, number, by.now, by) for case, number in numbered])
+    await _note_history(tx, [(case, one) for (case, _), one in zip(numbered, finished, strict=True)], by)
     identities = [new_id() for _ in made]
     await _write_claims(tx, identities, finished, by)
     rows = list(zip(identities, made, finished, strict=True))
@@ -106,6 +108,25 @@ async def _store(tx: Transaction, made: Sequence[Case], by: Origin) -> Built:
     )
     ready = sum(one.ready for one in finished)
     return Built(ready=ready, pending=len(finished) - ready)
+
+
+async def _note_history(tx: Transaction, made: Sequence[tuple[Case, Finished]], by: Origin) -> None:
+    """Add to each guide's findings how often items like its own were denied, payer by payer."""
+    for profile in {case.profile.partner.id: case.profile for case, _ in made}.values():
+        own = [(one, _places(one)) for case, one in made if case.profile.partner.id == profile.partner.id]
+        items = [item for _, places in own for _, item in places]
+        known = await history.seen(tx, profile, items, writing.today(by))
+        for one, places in own:
+            one.problems.extend(history.findings(profile, places, known, one.problems))
+
+
+def _places(one: Finished) -> list[tuple[str, history.Item]]:
+    """The items of a guide as history knows them, with their places."""
+    doctor = claims.professional_of(one.claim)
+    return [
+        (f"item[{sequence}]", history.Item(table=table, code=code, professional=doctor))
+        for sequence, _, table, code, *_ in claims.items_of(one.claim)
+    ]
 
 
 async def _write_claims(tx: Transaction, identities: Sequence[UUID], finished: Sequence[Finished], by: Origin) -> None:
@@ -232,6 +253,7 @@ async def _replace(tx: Transaction, again: Sequence[tuple[Row, Case]], by: Origi
     finished = await asyncio.to_thread(
         lambda: [finish(case, row["number"], row["created_at"], by) for row, case in again]
     )
+    await _note_history(tx, [(case, one) for (_, case), one in zip(again, finished, strict=True)], by)
     await _write_claims(tx, [row["id"] for row, _ in again], finished, by)
     for (row, case), one in zip(again, finished, strict=True):
         await _replace_row(tx, row["id"], case, one)

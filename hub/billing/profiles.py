@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from adapters.payer_terms import Terms, terms
 from canonical.codes import local_system
 from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner, partner, partners_of
@@ -31,7 +32,7 @@ class PayerProfile:
     the payer recognises a repeated batch, `hold` when a person must look after an unknown outcome.
     `part_days`: a stay is billed in parts every so many days (0: once, after its end). `fees`: whether professionals of
     a stay are on the resumo, or on guias de honorários of their own. `contract` is what this payer agreed beyond the
-    standard.
+    standard, `terms` what its returns follow.
     """
 
     partner: Partner
@@ -50,6 +51,7 @@ class PayerProfile:
     fees: Fees
     secrets: Mapping[str, str]
     contract: Contract
+    terms: Terms
 
     @property
     def ans(self) -> str:
@@ -100,6 +102,7 @@ def profile_of(found: Partner) -> PayerProfile:
         raise Misconfigured(f"payer {found.code}: fees must be resumo or honorarios")
     try:
         contract = agreed.contract(settings, version=version, operator=found.code)
+        returned = terms(settings)
     except ValueError as error:
         raise Misconfigured(f"payer {found.code}: {error}") from None
     return PayerProfile(
@@ -119,6 +122,7 @@ def profile_of(found: Partner) -> PayerProfile:
         fees=fees,
         secrets={name: str(value) for name, value in settings.get("secrets", {}).items()},
         contract=contract,
+        terms=returned,
     )
 
 

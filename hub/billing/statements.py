@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from hub.billing.replies import hear
 from hub.billing.responses import Said
 from hub.billing.returns import payments
 from hub.billing.returns.following import follow
+from hub.billing.returns.matching import Guide, Item, Matched, match
 from hub.billing.submissions import SENT, STATEMENT_OPERATION, UNKNOWN, set_protocol
 from hub.exchange.handlers import Reply, on_reply
 from hub.records.write import Origin
@@ -35,7 +36,8 @@ from tiss.payments import judged
 OPEN = "aberta"
 _LINE = (
     "id", "statement_id", "payer_id", "protocol", "guide_number", "sequence", "tiss_table", "code", "billed_cents",
-    "processed_cents", "paid_cents", "denied_cents", "copay_cents", "guide_id", "message_id", "orphan",
+    "processed_cents", "paid_cents", "denied_cents", "copay_cents", "guide_id", "item_sequence",
+    "professional", "judged_on", "message_id", "orphan",
 )  # fmt: skip
 _DENIAL = (
     "id", "statement_line_id", "payer_id", "guide_id", "glosa_code", "description", "amount_cents", "status",
@@ -135,30 +137,27 @@ async def _protocol(
         await follow(tx, payer_id, submission, protocol.number, protocol.status)
         return False
     on = _day(statement.issued_on) or source.on
-    items = await _items(tx, payer_id, [guide.provider_number for guide in protocol.guides])
+    ours = await _guides(tx, payer_id, [guide.provider_number for guide in protocol.guides])
     place = benefits.Told(
         profile=source.profile, protocol=protocol, number=statement.number, on=on, by=source.by, scope=scope
     )
-    lines = await benefits.save_lines(tx, place, told, _ours(items), await _listed(tx, former))
+    lines = await benefits.save_lines(tx, place, told, _named(ours), await _listed(tx, former))
     if former is not None:
         await _replace(tx, former["id"])
-    known, problems = _judge(protocol, lines, items)
+    found = match(lines, ours)
+    problems = _problems(protocol, lines, found)
     head = (submission, statement.number, protocol.number, scope, protocol.status, on)
     statement_id = await _insert(tx, source, head, lines, (digest, guides.told(problems)))
-    await _store(tx, source, (statement_id, protocol.number), lines, known)
+    await _store(tx, source, (statement_id, protocol.number, on), lines, found)
     if former is not None:
         await _carry_over(tx, former["id"], statement_id)
     await follow(tx, payer_id, submission, protocol.number, protocol.status)
     return True
 
 
-def _ours(items: dict[tuple[str, int], dict[str, Any]]) -> dict[str, benefits.Guide]:
-    """Our guides that a statement names, by number."""
-    return {
-        number: benefits.Guide(id=item["guide_id"], batch_id=item["batch_id"])
-        for (number, sequence), item in items.items()
-        if sequence == 0 and item["guide_id"] is not None
-    }
+def _named(ours: dict[str, Guide]) -> dict[str, benefits.Guide]:
+    """Our guides that a statement names, by number, as the records link them."""
+    return {number: benefits.Guide(id=guide.id, batch_id=guide.batch_id) for number, guide in ours.items()}
 
 
 async def _listed(tx: Transaction, former: Row | None) -> list[str]:
@@ -194,67 +193,61 @@ async def _insert(
     return statement_id
 
 
-def _judge(
-    protocol: answers.StatementProtocol, lines: Sequence[Line], items: dict[tuple[str, int], dict[str, Any]]
-) -> tuple[dict[int, dict[str, Any]], list[Problem]]:
-    """Which line is which of our items (by position), and what does not fit."""
-    known: dict[int, dict[str, Any]] = {}
-    seen: Counter[tuple[str, int]] = Counter()
-    wrong_billed = 0
-    for position, line in enumerate(lines):
-        place = (line.guide_number, line.sequence)
-        item = items.get(place)
-        seen[place] += 1
-        if item is None or seen[place] > 1 or (line.code and item["code"] not in ("", line.code)):
-            continue
-        known[position] = item
-        wrong_billed += bool(item["code"]) and item["total_cents"] != line.billed
+def _problems(protocol: answers.StatementProtocol, lines: Sequence[Line], found: Matched) -> list[Problem]:
+    """What does not fit: in the statement itself, and to our items."""
     problems = sums(protocol, lines)
-    orphans = len(lines) - len(known)
-    if orphans:
-        problems.append(Problem("statement.orphan", protocol.where, args=(("count", str(orphans)),)))
-    if wrong_billed:
-        problems.append(Problem("statement.billed", protocol.where, args=(("count", str(wrong_billed)),)))
-    return known, problems
+    for code, count in (("statement.orphan", len(found.orphans)), ("statement.billed", found.differing)):
+        if count:
+            problems.append(Problem(code, protocol.where, args=(("count", str(count)),)))
+    return problems
 
 
-async def _items(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dict[tuple[str, int], dict[str, Any]]:
-    """Our items by guide number and sequence; sequence 0 stands for the guide itself."""
+async def _guides(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dict[str, Guide]:
+    """Our guides of these numbers with their items, nothing of them accounted for yet."""
     rows = await tx.rows(
-        "SELECT g.id, g.batch_id, g.number, g.total_cents AS whole, i.sequence, i.code, i.total_cents FROM guide g "
+        "SELECT g.id, g.batch_id, g.number, g.total_cents AS whole, g.professional, i.sequence, i.code, "
+        "i.executed_on, i.quantity, i.total_cents FROM guide g "
         "LEFT JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = g.id "
-        "WHERE g.tenant_id = $1 AND g.payer_id = $2 AND g.number = ANY($3::text[])",
+        "WHERE g.tenant_id = $1 AND g.payer_id = $2 AND g.number = ANY($3::text[]) ORDER BY i.sequence",
         payer_id,
-        list(numbers),
+        sorted(set(numbers) - {""}),
     )
-    found: dict[tuple[str, int], dict[str, Any]] = {("", 0): {"guide_id": None, "code": "", "total_cents": 0}}
+    found: dict[str, Guide] = {}
     for row in rows:
-        whole = {"guide_id": row["id"], "batch_id": row["batch_id"], "code": "", "total_cents": row["whole"]}
-        found[(row["number"], 0)] = whole
+        new = Guide(id=row["id"], batch_id=row["batch_id"], total=row["whole"], professional=row["professional"])
+        guide = found.setdefault(row["number"], new)
         if row["sequence"] is not None:
-            item = {"guide_id": row["id"], "code": row["code"], "total_cents": row["total_cents"]}
-            found[(row["number"], row["sequence"])] = item
+            guide.items[row["sequence"]] = Item(
+                sequence=row["sequence"],
+                code=row["code"],
+                on=row["executed_on"],
+                quantity=Decimal(str(row["quantity"])),
+                total=row["total_cents"],
+            )
     return found
 
 
 async def _store(
     tx: Transaction,
     source: Source,
-    place: tuple[UUID, str],
+    place: tuple[UUID, str, datetime.date],
     lines: Sequence[Line],
-    known: dict[int, dict[str, Any]],
+    found: Matched,
 ) -> None:
-    statement_id, protocol = place
+    """The rows of a statement's lines and their denials; place is (statement, protocol, day)."""
+    statement_id, protocol, on = place
     until = source.on + datetime.timedelta(days=source.profile.appeal_days)
     payer_id = source.profile.partner.id
     rows, denials = [], []
     for position, line in enumerate(lines):
-        identity, item = new_id(), known.get(position)
-        guide_id = item["guide_id"] if item else None
+        identity, one = new_id(), found.known.get(position)
+        guide = one.guide if one else None
+        guide_id = guide.id if guide else None
         rows.append(
             (identity, statement_id, payer_id, protocol, line.guide_number, line.sequence, line.table or None,
              line.code or None, line.billed, line.processed, line.paid, line.denied, line.copay, guide_id,
-             source.by.message_id, "" if item else "sem item correspondente")
+             one.sequence if one and guide else None, guide.professional if guide else "", on, source.by.message_id,
+             found.orphans.get(position, ""))
         )  # fmt: skip
         denials += [
             (new_id(), identity, payer_id, guide_id, glosa.code, glosa.text, glosa.cents or 0, OPEN, until)

@@ -21,19 +21,19 @@ FROM submission s
 JOIN guide g ON g.tenant_id = $1 AND g.batch_id = s.batch_id
 JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = g.id
 LEFT JOIN (
-    SELECT guide_id, sequence, sum(paid_cents) AS paid, sum(denied_cents) AS denied, sum(copay_cents) AS copay
+    SELECT guide_id, item_sequence, sum(paid_cents) AS paid, sum(denied_cents) AS denied, sum(copay_cents) AS copay
     FROM statement_line
     WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_id IS NOT NULL
-    GROUP BY guide_id, sequence
-) l ON l.guide_id = g.id AND l.sequence = i.sequence
+    GROUP BY guide_id, item_sequence
+) l ON l.guide_id = g.id AND l.item_sequence = i.sequence
 WHERE s.tenant_id = $1 AND s.payer_id = $2 AND s.protocol = $3 AND s.status <> 'substituido'
 ORDER BY length(g.number), g.number, i.sequence
 """
 # what was judged of guides as wholes, and whether anything of them was judged at all
 _WHOLE = """
-SELECT guide_id, coalesce(sum(paid_cents) FILTER (WHERE sequence = 0), 0) AS paid,
-       coalesce(sum(denied_cents) FILTER (WHERE sequence = 0), 0) AS denied,
-       coalesce(sum(copay_cents) FILTER (WHERE sequence = 0), 0) AS copay
+SELECT guide_id, coalesce(sum(paid_cents) FILTER (WHERE item_sequence = 0), 0) AS paid,
+       coalesce(sum(denied_cents) FILTER (WHERE item_sequence = 0), 0) AS denied,
+       coalesce(sum(copay_cents) FILTER (WHERE item_sequence = 0), 0) AS copay
 FROM statement_line
 WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND NOT replaced AND guide_id IS NOT NULL
 GROUP BY guide_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Date, Double, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import Column, Date, Double, ForeignKeyConstraint, Index, UniqueConstraint, text
 
 from hub.store.schema.columns import flag, identity, moment, small, string, tenant_table, whole
 
@@ -21,6 +21,7 @@ guide = tenant_table(
     string("competence"),
     Column("executed_on", Date),
     whole("total_cents"),
+    string("professional", default=""),
     identity("batch_id", optional=True),
     string("tree"),
     string("problems", default="[]"),
@@ -135,11 +136,26 @@ statement_line = tenant_table(
     whole("denied_cents"),
     whole("copay_cents", default=0),
     identity("guide_id", optional=True),
+    small("item_sequence", optional=True),
+    string("professional", default=""),
+    Column("judged_on", Date),
     identity("message_id", optional=True),
     string("orphan", default=""),
     flag("replaced"),
     moment("created_at", now=True),
     ForeignKeyConstraint(["tenant_id", "statement_id"], ["statement.tenant_id", "statement.id"]),
+    Index("statement_line_statement_idx", "tenant_id", "statement_id"),
+    Index(
+        "statement_line_history_idx",
+        "tenant_id",
+        "payer_id",
+        "code",
+        "tiss_table",
+        "judged_on",
+        postgresql_include=["denied_cents", "professional"],
+        postgresql_where=text("NOT replaced"),
+    ),
+    Index("statement_line_judged_idx", "tenant_id", "judged_on", postgresql_where=text("NOT replaced")),
     Index("statement_line_guide_idx", "tenant_id", "guide_id", "sequence"),
     Index("statement_line_protocol_idx", "tenant_id", "payer_id", "protocol"),
 )
@@ -233,6 +249,8 @@ denial = tenant_table(
     moment("created_at", now=True),
     ForeignKeyConstraint(["tenant_id", "statement_line_id"], ["statement_line.tenant_id", "statement_line.id"]),
     Index("denial_status_idx", "tenant_id", "status", "appeal_until"),
+    Index("denial_line_idx", "tenant_id", "statement_line_id"),
+    Index("denial_appeal_idx", "tenant_id", "appeal_id"),
 )
 
 appeal = tenant_table(

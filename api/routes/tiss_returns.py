@@ -1,0 +1,69 @@
+"""/api/v1/tiss, what comes back: how often items were denied, the board of denials, deadlines, sheets of payers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.state import Caller, CallerDep, StateDep
+from fhir import jsontext
+from hub.billing import listing, writing
+from hub.billing.profiles import payer as profile_by_id
+from hub.billing.returns import history
+
+router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(jsontext.text(document), status, media_type="application/json")
+
+
+def _example(document: Any) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of an answer with its example."""
+    return {200: {"content": {"application/json": {"example": document}}}}
+
+
+def _reader(caller: Caller) -> None:
+    caller.require("tiss/read", "tiss/write")
+
+
+_GLOSA = {"code": "1705", "name": "…", "times": 12, "cents": 30480, "granted_cents": 2540}
+_HISTORY = {
+    "payer": "999806",
+    "table": "22",
+    "code": "40304361",
+    "professional": "crm-sp 123456",
+    "since": "2025-11-26",
+    "cases": 118,
+    "denied": 14,
+    "denied_cents": 35560,
+    "professional_cases": 40,
+    "professional_denied": 9,
+    "glosas": [_GLOSA],
+    "findings": [{"code": "history.item", "severity": "warning", "where": "item", "text": "…", "remedy": "…"}],
+}
+
+
+@router.get("/history/{payer}", responses=_example(_HISTORY))
+async def denied_before(
+    payer: str,
+    state: StateDep,
+    caller: CallerDep,
+    table: Annotated[str, Query(max_length=10, examples=["22"])],
+    code: Annotated[str, Query(max_length=20, examples=["40304361"])],
+    professional: Annotated[str, Query(max_length=60, examples=["crm-sp 123456"])] = "",
+) -> Response:
+    """How often this payer denied such an item in its months, counted from the tenant's own statements.
+
+    `findings` is what the check says of it: empty below the payer's minimum of cases (`[history]` of its profile).
+    """
+    _reader(caller)
+    item = history.Item(
+        table=listing.plain_text(table), code=listing.plain_text(code), professional=listing.plain_text(professional)
+    )
+    async with state.world.transaction(caller.tenant) as tx:
+        profile = await profile_by_id(tx, await listing.payer_id(tx, payer))
+        told = await history.tell(tx, profile, item, writing.today(writing.origin(state.world, caller.tenant)))
+    return _json(told)
