@@ -9,7 +9,19 @@ from fastapi import FastAPI
 
 from api import failures
 from api.console import routes as console
-from api.routes import channels, clients, fhir, health, hl7, oauth, tiss, tiss_files, tiss_requests, tiss_returns
+from api.routes import (
+    channels,
+    clients,
+    fhir,
+    health,
+    hl7,
+    oauth,
+    tiss,
+    tiss_acts,
+    tiss_files,
+    tiss_requests,
+    tiss_returns,
+)
 from api.state import State
 from hub.exchange.keep import Keeper
 from hub.guard.reading import ReadAudit
@@ -38,6 +50,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         tiss_files.router,
         tiss_requests.router,  # before the lists, whose last route takes any name
         tiss_returns.router,
+        tiss_acts.router,
         tiss.router,
         console.router,
     ):

@@ -5,88 +5,32 @@ A request is queued, never sent from inside the call; `wait` lets a reception de
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from api.routes.tiss_calls import REQUEST, Wait, answer, as_json, example, reader, writer
 from api.routes.tiss_wishes import AnnexWish, AuthorisationWish, EligibilityWish, annex
-from api.state import Caller, CallerDep, State, StateDep
+from api.state import CallerDep, StateDep
 from canonical.errors import NotFound
-from fhir import jsontext
 from hub.billing import listing
 from hub.requests import annexes, authorisation, decision, eligibility, sending
-from hub.requests.sending import Kind, Put
+from hub.requests.sending import Kind
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
 COLLECTIONS: dict[str, Kind] = {
     "eligibility": "elegibilidade",
     "authorisations": "autorizacao",
     "annexes": "anexo",
+    "stays": "comunicacao",
+    "cancellations": "cancelamento",
+    "documents": "documento",
+    "statement-requests": "demonstrativo",
 }
 _RESERVED = frozenset(("after", "limit"))
-_LOOK_SECONDS = 0.1
-Wait = Annotated[float, Query(ge=0, le=30, description="seconds to wait for the payer's answer")]
-
-
-REQUEST: dict[str, Any] = {
-    "payer": "999806",
-    "id": "019ab3c4-7d00-7c1e-9f5e-0a1b2c3d4e5f",
-    "kind": "elegibilidade",
-    "detail": "",
-    "number": "",
-    "status": "elegivel",
-    "payer_status": "S",
-    "protocol": None,
-    "reason": None,
-    "patient_id": "p-001",
-    "encounter_id": None,
-    "coverage_id": "c-001",
-    "tiss_version": "4.02.00",
-    "hash": "5d41402abc4b2a76b9719d911017c592",
-    "problems": [],
-    "created_at": "2026-11-26T10:00:00+00:00",
-    "answered_at": "2026-11-26T10:00:01+00:00",
-    "settled": True,
-}
-FINDING = {"code": "guide.missing", "severity": "error", "where": "…", "text": "Falta na guia: …", "remedy": "…"}
-
-
-def example(document: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of an answer with its example."""
-    return {status: {"content": {"application/json": {"example": document}}}}
-
-
-def as_json(document: Any, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(jsontext.text(document), status, media_type="application/json")
-
-
-def writer(caller: Caller) -> None:
-    """Refuse a caller who may not write; raises Denied."""
-    caller.require("tiss/write")
-
-
-def reader(caller: Caller) -> None:
-    """Refuse a caller who may not read; raises Denied."""
-    caller.require("tiss/read", "tiss/write")
-
-
-async def answer(state: State, caller: Caller, put: Put, wait: float) -> Response:
-    """The request as it stands, at the latest after `wait` seconds: 202 while it is under way, 201 when it is not."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + wait
-    while True:
-        async with state.world.transaction(caller.tenant) as tx:
-            row = await listing.one(tx, "requests", put.id)
-        if row["status"] != sending.SENDING or loop.time() >= until:
-            return as_json(row, 202 if row["status"] == sending.SENDING else 201)
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
 _ASKED = {**example({**REQUEST, "status": "enviando"}, 202), **example(REQUEST, 201)}
 
 

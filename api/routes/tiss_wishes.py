@@ -223,6 +223,52 @@ class AuthorisationWish(Whom):
         return {name: str(value) for name, value in told.items() if value != ""}
 
 
+class StayWish(Strict):
+    """The visit whose admission (I) or discharge (A) is told; without `event` a finished visit tells its discharge."""
+
+    encounter: RecordId = Field(min_length=1, examples=["v-001"])
+    payer: str = Field(default="", pattern=r"^([0-9]{6})?$")
+    event: Literal["", "I", "A"] = ""
+    stay_kind: str = Field(default="", pattern=r"^[1-5]?$")
+    ending: str = Field(default="", pattern=r"^([1-6][0-9])?$")
+
+
+class CancelWish(Strict):
+    """What the payer is to cancel: sent guides, requests for authorisation, or one batch; `note` is kept here."""
+
+    guides: list[UUID] = Field(default_factory=list, max_length=100)
+    requests: list[UUID] = Field(default_factory=list, max_length=100)
+    batch: UUID | None = None
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class DocumentWish(Strict):
+    """A document of a guide or of a request: a stored DocumentReference, or its content in Base64 (up to 20 MB).
+
+    `kind` is tipoDocumento (01 to 17), `format` formatoDocumento (01 to 09; else by the content's type).
+    """
+
+    guide: UUID | None = None
+    request: UUID | None = None
+    document: RecordId = Field(default="", examples=["laudo-001"])
+    content: str = Field(default="", max_length=28 * 1024 * 1024, pattern=r"^[A-Za-z0-9+/=]*$")
+    content_type: str = Field(default="", max_length=100, examples=["application/pdf"])
+    kind: str = Field(pattern=r"^(0[1-9]|1[0-7])$", examples=["02"])
+    format: str = Field(default="", pattern=r"^(0[1-9])?$")
+    item: int | None = Field(default=None, ge=1, le=9999)
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class StatementWish(Strict):
+    """Which statement a payer is asked for: `analise` of protocols, `pagamento` or `odonto` of a day or a month."""
+
+    payer: str = Field(pattern=r"^[0-9]{6}$", examples=["999806"])
+    kind: Literal["analise", "pagamento", "odonto"] = "analise"
+    protocols: list[Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,12}$")]] = Field(default_factory=list, max_length=600)
+    paid_on: datetime.date | None = None
+    competence: str = Field(default="", pattern=r"^([0-9]{4}(0[1-9]|1[0-2]))?$", examples=["202611"])
+
+
 class AnnexWish(Strict):
     """An annex to a request for authorisation that was sent before."""
 

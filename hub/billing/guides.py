@@ -219,7 +219,7 @@ async def _rebuild(
             again.append((row, found_cases[0]))
         else:
             gone.append(row["id"])
-    await _cancel(tx, gone, by)
+    await cancel(tx, gone, by)
     return await _replace(tx, again, by)
 
 
@@ -235,7 +235,7 @@ ORDER BY g.id LIMIT 2000 FOR UPDATE OF g SKIP LOCKED
 """
 
 
-async def _cancel(tx: Transaction, guide_ids: Sequence[UUID], by: Origin) -> None:
+async def cancel(tx: Transaction, guide_ids: Sequence[UUID], by: Origin) -> None:
     """Guides that no longer stand for their charges: they are open again, the numbers stay used."""
     if not guide_ids:
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from canonical.errors import Misconfigured
 from hub.billing.polling import due
 from hub.billing.profiles import PayerProfile, payer, payers
-from hub.requests import annexes, decision, sending
+from hub.requests import annexes, authorisation, decision, sending, statements
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
@@ -66,9 +66,12 @@ async def _one(world: World, tenant: Tenant, tx: Transaction, profile: PayerProf
         if profile.resend == "same-bytes":
             await sending.again(tx, profile, row)
             done.resent += 1
-    elif row["status"] in decision.WAITING:
+    elif row["kind"] == statements.KIND and row["status"] == statements.NOT_READY:
+        await statements.ask_again(world, tenant, tx, profile, row)
+        done.asked += 1
+    elif row["kind"] == authorisation.KIND and row["status"] in decision.WAITING:
         await decision.ask_status(world, tenant, tx, row["id"])
         done.asked += 1
-    elif row["status"] == annexes.RECEIVED:
+    elif row["kind"] == annexes.KIND and row["status"] == annexes.RECEIVED:
         await annexes.ask_status(world, tenant, tx, row["id"])
         done.asked += 1

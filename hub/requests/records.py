@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from canonical.codes import local_system
 from hub.billing import writing
 from hub.billing.profiles import PayerProfile
 from hub.billing.replies import Refusal
@@ -43,6 +44,21 @@ def asked(row: Row | Mapping[str, Any], by: Origin) -> dict[str, Any]:
         "encounter_id": row["encounter_id"],
         "coverage_id": row["coverage_id"],
     }
+
+
+def protocol_system(profile: PayerProfile) -> str:
+    """The system of the protocols a payer gives."""
+    return local_system(profile.ans, "protocolo")
+
+
+async def withdraw(tx: Transaction, identity: str, by: Origin) -> None:
+    """A request for authorisation was cancelled: neither it nor the decision on it counts any more."""
+    writes = []
+    for kind in ("Claim", "ClaimResponse"):
+        for body in (await writing.stored(tx, kind, [identity])).values():
+            cancelled = {**body, "status": "cancelled"}
+            writes.append(Write(type=kind, id=identity, body=cancelled, message_id=by.message_id, skip_unchanged=True))
+    await writing.write(tx, writes, by)
 
 
 def errors(glosas: Iterable[answers.Glosa]) -> list[dict[str, str]]:

@@ -123,6 +123,10 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/api/v1/tiss/eligibility", "tests/api/test_tiss_requests_routes.py"),
     ("/api/v1/tiss/authorisations", "tests/api/test_tiss_requests_routes.py"),
     ("/api/v1/tiss/annexes", "tests/api/test_tiss_requests_routes.py"),
+    ("/api/v1/tiss/stays", "tests/api/test_tiss_requests_routes.py"),
+    ("/api/v1/tiss/cancellations", "tests/api/test_tiss_requests_routes.py"),
+    ("/api/v1/tiss/documents", "tests/api/test_tiss_requests_routes.py"),
+    ("/api/v1/tiss/statement-requests", "tests/api/test_tiss_requests_routes.py"),
     ("/api/v1/channels", "tests/api/test_channels.py"),
 )
 DOCUMENTS = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}

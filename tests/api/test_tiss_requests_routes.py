@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
@@ -107,6 +108,59 @@ async def _walled(world: World, other: Tenant, collection: str, identity: str, w
             assert (await client.get(f"{BASE}/{collection}/{one}")).status_code == 404
             assert (await client.post(f"{BASE}/{collection}/{one}/resend")).status_code == 404
         assert (await client.post(f"{BASE}/{collection}", json=wish)).status_code in (404, 422)
+
+
+async def test_the_rest_of_what_is_asked(world: World, tenant: Tenant, other_tenant: Tenant) -> None:
+    async with payer_server(delay_s=1000.0) as server, calling(world, tenant) as client:
+        await register(world, tenant, [partner_row(JACARANDA, server.url(JACARANDA))])
+        await happen(world, tenant, [Visit(payer=JACARANDA, charges=(EXAM,))])
+        (patient,) = await happen(world, tenant, [Visit(payer=JACARANDA, charges=(), kind="IMP", member="2" * 17)])
+        await client.post(f"{BASE}/batches/close", json={})
+        await settle(world, tenant)
+        (batch,) = (await client.get(f"{BASE}/batches")).json()["items"]
+        (guide,) = (await client.get(f"{BASE}/guides")).json()["items"]
+        (submission,) = (await client.get(f"{BASE}/submissions")).json()["items"]
+        async with world.transaction(tenant) as tx:
+            visit = await tx.value("SELECT id FROM encounter WHERE tenant_id = $1 AND patient_id = $2", patient)
+        content = base64.b64encode(b"%PDF-1.4").decode()
+        wishes: dict[str, Any] = {
+            "stays": {"encounter": visit, "stay_kind": "1", "event": "I"},
+            "documents": {"guide": guide["id"], "content": content, "content_type": "application/pdf", "kind": "02"},
+            "statement-requests": {"payer": JACARANDA, "protocols": [submission["protocol"]]},
+            "cancellations": {"batch": batch["id"]},
+        }
+        for collection, wish in wishes.items():
+            asked = await client.post(f"{BASE}/{collection}", json=wish)
+            assert asked.status_code in (201, 202), asked.text
+            one = asked.json()["items"][0] if collection == "statement-requests" else asked.json()
+            if collection == "stays":  # the visit has no day of admission yet
+                assert one["status"] == "bloqueado" and "data da internação" in one["problems"][0]["text"]
+            await settle(world, tenant)
+            found = (await client.get(f"{BASE}/{collection}/{one['id']}")).json()
+            assert found["status"] in ("bloqueado", "recebido", "em analise", "cancelado")
+            await _walled(world, other_tenant, collection, one["id"], wish)
+
+
+@pytest.mark.parametrize(
+    ("collection", "wish", "status"),
+    [
+        ("stays", {"encounter": "never"}, 404), ("stays", {}, 400), ("cancellations", {}, 422),
+        ("cancellations", {"batch": str(uuid.UUID(int=7))}, 404), ("cancellations", {"guides": [str(uuid.UUID(int=7))]}, 404),
+        ("cancellations", {"requests": [str(uuid.UUID(int=7))]}, 404), ("documents", {"kind": "02"}, 422), ("documents", {"kind": "99"}, 400),
+        ("documents", {"kind": "02", "guide": str(uuid.UUID(int=7)), "content": "YQ=="}, 404),
+        ("documents", {"kind": "02", "guide": str(uuid.UUID(int=7)), "content": "Y"}, 422),
+        ("documents", {"kind": "02", "request": str(uuid.UUID(int=7)), "document": "never"}, 404),
+        ("statement-requests", {"payer": IPE}, 422), ("statement-requests", {"payer": "000000", "protocols": ["1"]}, 404),
+        ("statement-requests", {"payer": IPE, "kind": "pagamento", "competence": "202613"}, 400),
+        ("statement-requests", {"payer": IPE, "kind": "odonto", "competence": "202611", "paid_on": "2026-11-01"}, 422),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_asked_is_told(
+    world: World, tenant: Tenant, collection: str, wish: Any, status: int
+) -> None:
+    async with calling(world, tenant) as client:
+        answer = await client.post(f"{BASE}/{collection}", json=wish)
+        assert answer.status_code == status and answer.json()["problems"][0]["text"], answer.text
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)

@@ -15,7 +15,8 @@ STATEMENT = "solicitacaoDemonstrativoRetornoWS/solicitacaoDemonstrativoRetorno"
 PLACES = {
     "elegibilidade": "pedidoElegibilidadeWS/pedidoElegibilidade",
     "status-autorizacao": "solicitacaoStatusAutorizacaoWS/solicitacaoStatusAutorizacao",
-    "comunicacao": "comunicacaoBeneficiarioWS/comunicacaoBeneficiario",
+    "comunicacao-internacao": "comunicacaoBeneficiarioWS/comunicacaoBeneficiario",
+    "comunicacao-alta": "comunicacaoBeneficiarioWS/comunicacaoBeneficiario",
     "cancelamento-guia": "cancelaGuiaWS/cancelaGuia",
     "cancelamento-lote": "cancelaGuiaWS/cancelaGuia",
     "documento": "envioDocumentoWS/envioDOcumento",
