@@ -38,9 +38,9 @@ class World:
     bell: Bell = field(default_factory=Bell)
 
     @contextlib.asynccontextmanager
-    async def transaction(self, tenant: Tenant) -> AsyncIterator[Transaction]:
-        """A transaction of `tenant`; commits at its end."""
-        async with self.database.transaction(tenant.id) as tx:
+    async def transaction(self, tenant: Tenant, *, wide: bool = False) -> AsyncIterator[Transaction]:
+        """A transaction of `tenant`; commits at its end. `wide` when its statements are over hundreds of rows."""
+        async with self.database.transaction(tenant.id, wide=wide) as tx:
             yield tx
         if tx.announced:
             self.bell.ring(tenant.id)

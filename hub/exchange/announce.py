@@ -56,9 +56,9 @@ async def _before(tx: Transaction, changed: Sequence[Saved]) -> dict[tuple[str, 
     """What changed records said one version before."""
     older = [saved for saved in changed if saved.version > 1]
     rows = await tx.rows(
-        "SELECT v.type, v.id, v.body FROM resource_version v "
-        "JOIN unnest($2::text[], $3::text[], $4::bigint[]) AS x(type, id, version) "
-        "ON x.type = v.type AND x.id = v.id AND x.version = v.version WHERE v.tenant_id = $1 AND NOT v.deleted",
+        "SELECT v.* FROM unnest($2::text[], $3::text[], $4::bigint[]) AS x(type, id, version) CROSS JOIN LATERAL ("
+        "SELECT type, id, body FROM resource_version WHERE tenant_id = $1 AND type = x.type AND id = x.id "
+        "AND version = x.version AND NOT deleted OFFSET 0) v",
         [saved.type for saved in older],
         [saved.id for saved in older],
         [saved.version - 1 for saved in older],

@@ -89,7 +89,7 @@ def arrived(item: Work, failed: bool) -> Arrived:
 
 async def work(world: World, tenant: Tenant) -> int:
     """Process what waits in up to LANES_AT_ONCE lanes of a tenant; returns the number of messages finished."""
-    async with world.transaction(tenant) as tx:
+    async with world.transaction(tenant, wide=True) as tx:
         leases = await lanes.lease(tx, "inbound", LANES_AT_ONCE)
         waiting = await _waiting(tx, leases) if leases else {}
     if not leases:
@@ -224,7 +224,7 @@ def _translate(item: Work, channels: Channels) -> None:
 async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
     good = [item for item in wave if item.translation is not None and not blocking(item.problems)]
     found: dict[UUID, list[Problem]] = {}
-    async with world.transaction(tenant) as tx:
+    async with world.transaction(tenant, wide=True) as tx:
         drafts = [draft for item in good if item.translation for draft in item.translation.drafts]
         settled = await settle(tx, drafts)
         _assign(settled.problems, good, found)

@@ -25,8 +25,8 @@ TYPES = frozenset(
 )
 _CODE = "failure.conflict.billing"
 _MARKED = (
-    "SELECT r.type, r.id FROM resource r JOIN unnest($2::text[], $3::text[]) AS x(type, id) "
-    "ON r.type = x.type AND r.id = x.id WHERE r.tenant_id = $1 AND NOT r.deleted AND strpos(r.body, $4) > 0"
+    "SELECT r.* FROM unnest($2::text[], $3::text[]) AS x(type, id) CROSS JOIN LATERAL (SELECT type, id FROM resource "
+    "WHERE tenant_id = $1 AND type = x.type AND id = x.id AND NOT deleted AND strpos(body, $4) > 0 OFFSET 0) r"
 )
 _MARK = f'"source":"{BILLING}"'  # as the store writes it; within a string the quotes would be escaped
 

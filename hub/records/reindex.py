@@ -42,7 +42,7 @@ async def reindex(world: World, tenant: Tenant, types: Sequence[str]) -> int:
 
 
 async def _batch(world: World, tenant: Tenant, kind: str, after: int) -> tuple[int, int]:
-    async with world.transaction(tenant) as tx:
+    async with world.transaction(tenant, wide=True) as tx:
         rows = await tx.rows(
             "SELECT rid, id, updated_at, body, version FROM resource WHERE tenant_id = $1 AND type = $2 AND rid > $3 "
             "AND NOT deleted ORDER BY rid LIMIT $4 FOR UPDATE",

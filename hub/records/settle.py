@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from canonical.codes import NATIONAL, aliases
+from canonical.codes import NATIONAL
 from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
-from fhir import jsontext
 from hub.records import reversals
 from hub.records.combine import combine, lags, late_version, told_at
 from hub.records.identify import (
@@ -32,12 +31,10 @@ from hub.records.identify import (
     same_subject,
     subject_of,
 )
-from hub.records.index import key_of
+from hub.records.lookup import Place, lookup, stored, survivors_of
 from hub.records.reversals import is_credit
 from hub.records.write import Write
-from hub.store.database import Row, Transaction
-
-Place = tuple[str, str]
+from hub.store.database import Transaction
 
 
 @dataclass(slots=True)
@@ -295,95 +292,3 @@ def _stale(draft: Draft, present: dict[str, Any] | None) -> bool:
         return False
     told = told_at(present)
     return told is not None and draft.event_at < told
-
-
-async def lookup(tx: Transaction, drafts: Sequence[Draft]) -> dict[tuple[str, Key], list[str]]:
-    """The stored records of each (type, key), oldest first; merges are not followed here."""
-    wanted: dict[tuple[int, str, str], list[tuple[str, Key]]] = {}
-    for draft in drafts:
-        for key in draft.keys:
-            for system in aliases(key.system):
-                place = (key_of(draft.type, "identifier"), key.value, system)
-                wanted.setdefault(place, []).append((draft.type, key))
-    if not wanted:
-        return {}
-    rows = await tx.rows(
-        "SELECT t.key, t.code, t.system, r.id "
-        "FROM unnest($2::bigint[], $3::text[], $4::text[]) AS x(key, code, system) "
-        "JOIN idx_token t ON t.tenant_id = $1 AND t.key = x.key AND t.code = x.code AND t.system = x.system "
-        "JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted ORDER BY r.rid",
-        [key for key, _, _ in wanted],
-        [code for _, code, _ in wanted],
-        [system for _, _, system in wanted],
-    )
-    found: dict[tuple[str, Key], list[str]] = {}
-    for row in rows:
-        for wish in dict.fromkeys(wanted[(row["key"], row["code"], row["system"])]):
-            ids = found.setdefault(wish, [])
-            if row["id"] not in ids:
-                ids.append(row["id"])
-    await _loose(tx, drafts, found)
-    return found
-
-
-async def _loose(tx: Transaction, drafts: Sequence[Draft], found: dict[tuple[str, Key], list[str]]) -> None:
-    """Order numbers sent without authority that met nothing: any authority's number of the same kind may be meant."""
-    wishes = {
-        (key_of(draft.type, "identifier"), key.value): (draft.type, key)
-        for draft in drafts
-        for key in draft.keys
-        if key.loose and draft.distinct and (draft.type, key) not in found
-    }
-    if not wishes:
-        return
-    rows = await tx.rows(
-        "SELECT t.key, t.code, t.system, r.id FROM unnest($2::bigint[], $3::text[]) AS x(key, code) "
-        "JOIN idx_token t ON t.tenant_id = $1 AND t.key = x.key AND t.code = x.code "
-        "JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted ORDER BY r.rid",
-        [key for key, _ in wishes],
-        [code for _, code in wishes],
-    )
-    for row in rows:
-        wish = wishes[(row["key"], row["code"])]
-        if (row["system"] or "").rpartition(":")[2] == wish[1].system.rpartition(":")[2]:
-            found.setdefault(wish, []).append(row["id"])
-
-
-async def survivors_of(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
-    """Where merged patients lead, chains followed to their end."""
-    if not ids:
-        return {}
-    rows = await tx.rows(
-        "WITH RECURSIVE chain(start, at, depth) AS ("
-        " SELECT l.loser_id, l.survivor_id, 1 FROM patient_link l"
-        " WHERE l.tenant_id = $1 AND l.loser_id = ANY($2::text[])"
-        " UNION ALL SELECT c.start, l.survivor_id, c.depth + 1 FROM chain c JOIN patient_link l"
-        "  ON l.tenant_id = $1 AND l.loser_id = c.at WHERE c.depth < 100)"
-        " SELECT DISTINCT ON (start) start, at FROM chain ORDER BY start, depth DESC",
-        list(ids),
-    )
-    return {row["start"]: row["at"] for row in rows}
-
-
-async def stored(tx: Transaction, places: set[Place], *, lock: bool = True) -> dict[Place, dict[str, Any] | None]:
-    """The bodies of records, locked in one order unless told otherwise; None for what is not there or was deleted."""
-    unique = sorted(places)
-    if not unique:
-        return {}
-    rows: list[Row] = await tx.rows(
-        "SELECT r.type, r.id, r.deleted, r.body FROM resource r "
-        "JOIN unnest($2::text[], $3::text[]) AS x(type, id) ON r.type = x.type AND r.id = x.id "
-        "WHERE r.tenant_id = $1 ORDER BY r.type, r.id" + (" FOR UPDATE OF r" if lock else ""),
-        [t for t, _ in unique],
-        [i for _, i in unique],
-    )
-    found: dict[Place, dict[str, Any] | None] = dict.fromkeys(unique)
-    found.update({(row["type"], row["id"]): _parsed(row) for row in rows if not row["deleted"]})
-    return found
-
-
-def _parsed(row: Row) -> dict[str, Any]:
-    body = jsontext.parse(row["body"].encode())
-    if not isinstance(body, dict):
-        raise TypeError("a stored record is no JSON object")
-    return body

@@ -116,14 +116,17 @@ def _refuse_invalid(writes: Sequence[Write]) -> None:
 
 
 async def _lock(tx: Transaction, writes: Sequence[Write]) -> dict[tuple[str, str], Row]:
-    """The stored rows of all targets, locked in one order so that two writers never wait for each other."""
+    """The stored rows of all targets, locked in one order so that two writers never wait for each other.
+
+    Each is a look-up of its own, as in `hub.records.lookup`.
+    """
     targets = sorted({(write.type, write.id) for write in writes})
     if len(targets) != len(writes):
         raise Conflict("two writes to the same record in one transaction")
     rows = await tx.rows(
-        "SELECT r.type, r.id, r.rid, r.version, r.deleted, r.updated_at, r.body FROM resource r "
-        "JOIN unnest($2::text[], $3::text[]) AS x(type, id) ON r.type = x.type AND r.id = x.id "
-        "WHERE r.tenant_id = $1 ORDER BY r.type, r.id FOR UPDATE OF r",
+        "SELECT r.* FROM unnest($2::text[], $3::text[]) AS x(type, id) CROSS JOIN LATERAL ("
+        "SELECT type, id, rid, version, deleted, updated_at, body FROM resource "
+        "WHERE tenant_id = (SELECT $1::uuid) AND id = x.id AND (type || '') = x.type FOR UPDATE) r",
         [t for t, _ in targets],
         [i for _, i in targets],
     )

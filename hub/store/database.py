@@ -110,10 +110,15 @@ class Database:
         return connection
 
     @contextlib.asynccontextmanager
-    async def transaction(self, tenant: UUID) -> AsyncIterator[Transaction]:
-        """A transaction in which only rows of `tenant` exist."""
+    async def transaction(self, tenant: UUID, *, wide: bool = False) -> AsyncIterator[Transaction]:
+        """A transaction in which only rows of `tenant` exist.
+
+        `wide` is for statements over hundreds of rows: each is planned when it runs. A plan kept from the time when the
+        tables were small may read all records of a tenant for each row.
+        """
+        begin = f"BEGIN; SELECT set_config('app.current_tenant', '{UUID(str(tenant))}', true)"
         async with self._acquire() as connection:
-            await connection.execute(f"BEGIN; SELECT set_config('app.current_tenant', '{UUID(str(tenant))}', true)")
+            await connection.execute(begin + (_PLANNED if wide else ""))
             try:
                 yield Transaction(connection, tenant)
             except BaseException:
@@ -164,6 +169,7 @@ class Database:
             await self._pool.release(connection)
 
 
+_PLANNED = "; SET LOCAL plan_cache_mode = force_custom_plan"
 _ASK = (
     "SELECT s.* FROM (SELECT set_config('app.current_tenant', $1::text, true)::uuid AS tenant OFFSET 0) c "
     "CROSS JOIN LATERAL ({query}) s"

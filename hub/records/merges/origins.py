@@ -17,9 +17,9 @@ Place = tuple[str, str]
 Name = tuple[str, str]
 
 _FIRST = (
-    "SELECT v.type, v.id, v.updated_at, v.message_id FROM resource_version v "
-    "JOIN unnest($2::text[], $3::text[]) AS x(type, id) ON v.type = x.type AND v.id = x.id "
-    "WHERE v.tenant_id = $1 AND v.version = 1 AND v.message_id IS NOT NULL"
+    "SELECT v.* FROM unnest($2::text[], $3::text[]) AS x(type, id) CROSS JOIN LATERAL ("
+    "SELECT type, id, updated_at, message_id FROM resource_version "
+    "WHERE tenant_id = $1 AND type = x.type AND id = x.id AND version = 1 AND message_id IS NOT NULL OFFSET 0) v"
 )
 _CONTENTS = (
     "SELECT id, content, channel_id, channel_version FROM message "

@@ -13,8 +13,9 @@ from canonical.problem import Problem
 from canonical.records import Draft
 from hub.records.combine import combine
 from hub.records.identify import Places, new_id
+from hub.records.lookup import Place, lookup, stored, survivors_of
 from hub.records.merges.references import turned
-from hub.records.settle import Place, Settled, lookup, settle, stored, survivors_of
+from hub.records.settle import Settled, settle
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
 

@@ -7,10 +7,11 @@ from typing import Any
 from canonical.problem import Problem
 from canonical.records import Draft, Key
 from hub.records.identify import Places
+from hub.records.lookup import lookup, stored
 from hub.records.merges.patients import held_by
 from hub.records.merges.references import turned
 from hub.records.merges.renames import as_old, name, united
-from hub.records.settle import lookup, settle, stored
+from hub.records.settle import settle
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
 

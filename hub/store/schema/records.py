@@ -12,7 +12,7 @@ from hub.store.schema.columns import flag, identity, moment, string, tenant_tabl
 
 resource = tenant_table(
     "resource",
-    ("type", "id"),
+    ("id", "type"),
     string("type"),
     string("id"),
     Column("rid", BigInteger, Identity(always=False), nullable=False),
@@ -28,7 +28,7 @@ resource = tenant_table(
 
 resource_version = tenant_table(
     "resource_version",
-    ("type", "id", "version"),
+    ("id", "type", "version"),
     string("type"),
     string("id"),
     whole("version"),

@@ -1,0 +1,84 @@
+"""A wave of messages looks its records up one by one, whatever the planner believes of a tenant that has just grown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import clusters
+import pytest
+
+from canonical.records import Draft, Key
+from hub.records.settle import settle
+from hub.records.write import Origin, save
+from hub.servers.postgres import Cluster
+from hub.settings import Settings
+from hub.store.database import Transaction
+from hub.world import Tenant, World
+
+pytestmark = pytest.mark.slow
+SYSTEM = "urn:ponte:HOSPITAL:MR"
+GROWN, WAVE = 4000, 100
+TABLES = ("resource", "resource_version", "idx_token", "idx_reference")
+
+
+@pytest.fixture(scope="module")
+def cluster(data_root: Path) -> Iterator[tuple[Settings, Cluster]]:
+    """Of its own: what the planner knows is the test's subject."""
+    with clusters.own(data_root / "lookups") as found:
+        yield found
+
+
+def drafts(first: int, count: int) -> list[Draft]:
+    return [
+        Draft(
+            local=f"{n}:patient",
+            type="Patient",
+            body={"identifier": [{"system": SYSTEM, "value": f"{n}"}], "name": [{"family": f"Silva {n}"}]},
+            keys=(Key(SYSTEM, f"{n}"),),
+        )
+        for n in range(first, first + count)
+    ]
+
+
+async def work(world: World, tenant: Tenant, found: list[Draft]) -> int:
+    """Settle and save as a wave does; returns how many rows its statements read."""
+    async with world.transaction(tenant, wide=True) as tx:
+        settled = await settle(tx, found)
+        assert not settled.problems and len(settled.writes) == len(found)
+        await save(tx, settled.writes, Origin(actor="hl7", now=world.now(), zone=tenant.zone))
+        return await read(tx)
+
+
+async def read(tx: Transaction) -> int:
+    return int(
+        await tx.value(
+            "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables "
+            "WHERE relname = ANY($2::text[]) AND $1::uuid IS NOT NULL",
+            list(TABLES),
+        )
+    )
+
+
+async def frozen(cluster: Cluster) -> None:
+    """Statistics of now, and no others later: as a planner sees a hospital that has just begun to send."""
+    url = cluster.superuser_url.rpartition("/")[0] + "/ponte"
+    connection = await asyncpg.connect(url)
+    try:
+        for table in TABLES:
+            await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
+
+
+async def test_a_wave_reads_what_it_names(world: World, tenant: Tenant, cluster: tuple[Settings, Cluster]) -> None:
+    await work(world, tenant, drafts(0, 5))
+    await frozen(cluster[1])
+    for first in range(5, GROWN, 500):
+        await work(world, tenant, drafts(first, 500))
+    fresh = await work(world, tenant, drafts(GROWN + 500, WAVE))
+    known = await work(world, tenant, [*drafts(7, WAVE)])
+    assert fresh < 5 * WAVE, f"{fresh} rows read for {WAVE} new patients"
+    assert known < 40 * WAVE, f"{known} rows read for {WAVE} known patients"
