@@ -19,6 +19,7 @@ from api.routes import (
     tiss,
     tiss_acts,
     tiss_files,
+    tiss_prices,
     tiss_requests,
     tiss_returns,
 )
@@ -48,6 +49,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         channels.router,
         clients.router,
         tiss_files.router,
+        tiss_prices.router,
         tiss_requests.router,  # before the lists, whose last route takes any name
         tiss_returns.router,
         tiss_acts.router,

@@ -86,6 +86,8 @@ _CODING = {
     "TUSS18": TUSS + "18",
     "TUSS19": TUSS + "19",
     "TUSS20": TUSS + "20",
+    "BRASINDICE": TUSS + "05",
+    "SIMPRO": TUSS + "12",
     "CBHPM": f"{LOCAL}:codes:cbhpm",
     "SIGTAP": "https://terminologia.saude.gov.br/fhir/CodeSystem/BRTabelaSUS",
     "CBO": CBO,

@@ -97,7 +97,7 @@ def modifier(table: str, code: str) -> dict[str, Any]:
     }
 
 
-async def change(world: World, tenant: Tenant, patient: str, code: str, **changed: Any) -> None:
+async def change(world: World, tenant: Tenant, patient: str, code: str, /, **changed: Any) -> None:
     """Change the patient's charges of a code."""
     for row in await rows(
         world, tenant, "SELECT r.id, r.body FROM resource r JOIN charge c ON c.tenant_id = $1 AND c.id = r.id "

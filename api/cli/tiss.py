@@ -1,4 +1,4 @@
-"""TISS files offline: validate FILE…, repair FILE, hash FILE, build SPEC.json, show FILE, tables find|import"""
+"""TISS files: validate FILE…, repair, hash, build SPEC.json, show; ANS tables and contract prices: tables, prices"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from api import tables
+from api import prices, tables
 from api.cli import output
 from canonical.problem import Problem
 from tiss import files, message, repair, spec, stream, tree
@@ -51,6 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     mend.add_argument("--json", action="store_true", help="one JSON object: changes, and the report on the result")
     mend.add_argument("--lang", choices=("pt", "en"), default="pt")
     tables.arguments(verbs.add_parser("tables", help="search and import the ANS tables"))
+    prices.arguments(verbs.add_parser("prices", help="listas de preços dos contratos: importar, procurar"))
     show = verbs.add_parser("show", help="a readable summary of a file")
     show.add_argument("file", type=Path)
     show.add_argument("--json", action="store_true", help="the description `tiss build` takes, one line per message")
@@ -65,6 +66,7 @@ def run(given: argparse.Namespace) -> int:
         "show": _show,
         "repair": _repair,
         "tables": tables.run,
+        "prices": prices.run,
     }
     return verbs[given.verb](given)
 

@@ -114,7 +114,7 @@ def describe(case: Case, share: Share, around: Surroundings, tables: Tables) -> 
         code_system=case.profile.code_system,
     )
     _people(case, known, encounter, order)
-    _items(case, items.items(case.kind, case.charges, around, known, tables))
+    _items(case, items.items((case.kind, case.profile.partner.id), case.charges, around, known, tables))
     _stay(case, share, around, encounter)
     _consultation(case, around)
     if case.coverage is not None and not case.coverage.covers(case.executed_on):

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID
 
-from canonical.billing import Item
+from canonical.billing import Item, money
 from canonical.problem import Problem
 from hub.billing import modifiers, teams
 from hub.billing.charges import Charge
+from hub.billing.prices import Price, in_force
 from hub.billing.surroundings import Surroundings
 from mappings.guide_values import in_range
 from mappings.table import codes
@@ -20,6 +22,7 @@ from tiss.tables import Tables
 PROCEDURES = ("22", "00", "90", "98")
 _WITH_TEAM = ("sp-sadt", "internacao", "honorarios")
 _OPME = "08"
+_PUBLISHERS = ("05", "12")  # dm_tabelaGeral: Brasíndice and Simpro, which no guide may name
 _MATERIALS = "03"
 _COST_CENTRES = frozenset(str(number) for number in range(1, 11))
 Record = dict[str, Any]
@@ -35,13 +38,16 @@ class Described:
     problems: list[Problem]
 
 
-def items(kind: str, charges: Sequence[Charge], around: Surroundings, known: teams.Known, tables: Tables) -> Described:
-    """The items of a guide's charges, procedures first, numbered through."""
+def items(
+    of: tuple[str, UUID], charges: Sequence[Charge], around: Surroundings, known: teams.Known, tables: Tables
+) -> Described:
+    """The items of a guide's charges, procedures first, numbered through; `of` is the guide's kind and payer."""
+    kind, payer_id = of
     found = Described(procedures=[], expenses=[], total={}, problems=[])
     totals: dict[str, int] = defaultdict(int)
     ordered = sorted(charges, key=lambda charge: charge.table not in PROCEDURES)
     for sequence, charge in enumerate(ordered, start=1):
-        item = item_of(charge, sequence, tables)
+        item = item_of(charge, sequence, tables, around.prices.get((payer_id, charge.table, charge.code), ()))
         found.problems.extend(item.pop("problems"))
         _qualify(item, charge, around)
         if not item["expense"] and kind in _WITH_TEAM:
@@ -66,24 +72,20 @@ def _qualify(item: Record, charge: Charge, around: Surroundings) -> None:
         item["expense"] = _OPME
 
 
-def item_of(charge: Charge, sequence: int, tables: Tables) -> Record:
-    """A charge as a guide item with exact amounts; `problems` holds what is wrong with them."""
-    body, place, problems = charge.body, f"ChargeItem[{sequence}]", []
+def item_of(charge: Charge, sequence: int, tables: Tables, prices: Sequence[Price] = ()) -> Record:
+    """A charge as a guide item with exact amounts; `problems` holds what is wrong with them.
+
+    `prices` are those of the payer's contract for the item: they give the price a charge does not have, and the table
+    and code a guide names it by.
+    """
+    body, place = charge.body, f"ChargeItem[{sequence}]"
+    agreed = in_force(prices, charge.on)
+    table, code = (agreed.billed_table, agreed.billed_code) if agreed else (charge.table, charge.code)
     quantity = _decimal(body.get("quantity", {}).get("value", 1))
     factor = _decimal(body.get("factorOverride", 1))
-    total = _decimal(body.get("priceOverride", {}).get("value"))
-    unit: int | None = None
-    total_cents: int | None = None
-    if total is None or quantity is None or factor is None or total <= 0 or quantity <= 0 or factor <= 0:
-        problems.append(Problem("guide.amount", place))
-    else:
-        total_cents = int((total * 100).to_integral_value())
-        unit = int((total * 100 / (quantity * factor)).to_integral_value())
-        if (
-            total_cents != total * 100
-            or Item(quantity=quantity, unit_cents=unit, factor=factor).total_cents != total_cents
-        ):
-            problems.append(Problem("guide.unit-price", place))
+    unit, total, problems = _amounts(charge, (quantity, factor), agreed, place)
+    if table in _PUBLISHERS:
+        problems.append(Problem("guide.no-billed-code", place, args=(("code", charge.code), ("table", table))))
     begin, end = _hours(body)
     return {
         "charge_id": charge.id,
@@ -91,18 +93,50 @@ def item_of(charge: Charge, sequence: int, tables: Tables) -> Record:
         "date": charge.on,
         "time": begin,
         "end_time": end,
-        "table": charge.table,
-        "code": charge.code,
-        "description": _description(charge, tables),
+        "table": table,
+        "code": code,
+        "description": _description(charge, (table, code), tables) or (agreed.description if agreed else ""),
         "quantity": quantity,
-        "unit": str(body.get("quantity", {}).get("code") or body.get("quantity", {}).get("unit") or "1"),
+        "unit": _unit(body, agreed),
         "factor": factor,
         "unit_cents": unit,
-        "total_cents": total_cents,
-        "expense": _expense(charge),
+        "total_cents": total,
+        "expense": _expense(charge, table, code),
         "cost_centre": _cost_centre(body),
         "problems": problems,
     }
+
+
+def _amounts(
+    charge: Charge, measures: tuple[Decimal | None, Decimal | None], agreed: Price | None, place: str
+) -> tuple[int | None, int | None, list[Problem]]:
+    """Unit price and total in cents, and what is wrong with them; of a charge without price, the contract's."""
+    quantity, factor = measures
+    total = _decimal(charge.body.get("priceOverride", {}).get("value"))
+    if quantity is None or factor is None or quantity <= 0 or factor <= 0:
+        return None, None, [Problem("guide.amount", place)]
+    if total is None and agreed is not None and agreed.unit_cents > 0:
+        item = Item(quantity=quantity, unit_cents=agreed.unit_cents, factor=factor)
+        return agreed.unit_cents, item.total_cents, []
+    if total is None:
+        told = (("code", charge.code), ("table", charge.table), ("day", f"{charge.on:%d/%m/%Y}" if charge.on else "-"))
+        return None, None, [Problem("guide.no-price", place, args=told)]
+    if total <= 0:
+        return None, None, [Problem("guide.amount", place)]
+    cents = int((total * 100).to_integral_value())
+    unit = int((total * 100 / (quantity * factor)).to_integral_value())
+    problems: list[Problem] = []
+    if cents != total * 100 or Item(quantity=quantity, unit_cents=unit, factor=factor).total_cents != cents:
+        problems.append(Problem("guide.unit-price", place))
+    if agreed is not None and agreed.unit_cents != unit:
+        both = (("stated", money(unit)), ("agreed", money(agreed.unit_cents)), ("code", charge.code))
+        problems.append(Problem("guide.price-differs", place, args=both))
+    return unit, cents, problems
+
+
+def _unit(body: Mapping[str, Any], agreed: Price | None) -> str:
+    quantity = body.get("quantity", {})
+    return str(quantity.get("code") or quantity.get("unit") or (agreed.unit if agreed else "") or "1")
 
 
 def _hours(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -114,9 +148,9 @@ def _hours(body: Mapping[str, Any]) -> tuple[str, str]:
     return begin, end[11:19] if begin and len(end) >= 19 and end[:10] == start[:10] and end[11:19] > begin else ""
 
 
-def _description(charge: Charge, tables: Tables) -> str:
+def _description(charge: Charge, billed: tuple[str, str], tables: Tables) -> str:
     """The term of the TUSS table, which the payer knows; the sender's words for codes the table does not hold."""
-    term = tables.tuss(charge.table, charge.code)
+    term = tables.tuss(*billed)
     if term is not None:
         return term.name
     code = charge.body.get("code", {})
@@ -124,13 +158,13 @@ def _description(charge: Charge, tables: Tables) -> str:
     return str((shown or [code.get("text", "")])[0])
 
 
-def _expense(charge: Charge) -> str:
-    """codigoDespesa of a charge; empty for a procedure."""
+def _expense(charge: Charge, table: str, code: str) -> str:
+    """codigoDespesa of a charge that a guide names by table and code; empty for a procedure."""
     if charge.table in PROCEDURES:
         return ""
     kinds = codes("tiss-despesa")
-    within = in_range(f"tiss-despesa-{charge.table}", charge.code) if charge.table == "18" else ""
-    return within or kinds.get(charge.table, "")
+    within = in_range("tiss-despesa-18", code) if table == "18" else ""
+    return within or kinds.get(table, "") or kinds.get(charge.table, "")
 
 
 def _cost_centre(body: Mapping[str, Any]) -> str:

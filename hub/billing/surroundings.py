@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.billing import authorisations, births
+from hub.billing import authorisations, births, prices
 from hub.billing.authorisations import Authorisation
 from hub.billing.births import Papers
 from hub.billing.charges import Charge, Coverage
+from hub.billing.prices import Prices
+from hub.billing.profiles import PayerProfile
 from hub.billing.stays import Billed, Moment, Portion, conditions_of, is_inpatient
 from hub.billing.writing import Body, parsed, stored
 from hub.records.index import key_of
@@ -42,6 +44,7 @@ class Surroundings:
     devices: dict[str, Body] = field(default_factory=dict)
     billed: dict[str, list[Billed]] = field(default_factory=dict)
     papers: Papers = field(default_factory=dict)
+    prices: Prices = field(default_factory=dict)
 
     def acts(self, charge: Charge) -> list[Body]:
         """The Procedures a charge bills: those it names, else those of its visit with its code and day."""
@@ -51,8 +54,10 @@ class Surroundings:
         return [body for body in self.acts_of.get(charge.encounter_id or "", ()) if _same_act(body, charge)]
 
 
-async def surroundings(tx: Transaction, charges: Sequence[Charge], today: datetime.date) -> Surroundings:
-    """What stands around charges, as of a day."""
+async def surroundings(
+    tx: Transaction, charges: Sequence[Charge], profiles: Sequence[PayerProfile], today: datetime.date
+) -> Surroundings:
+    """What stands around charges at payers, as of a day."""
     patients = sorted({charge.patient_id for charge in charges if charge.patient_id})
     visits = sorted({charge.encounter_id for charge in charges if charge.encounter_id})
     found = Surroundings(today=today)
@@ -66,6 +71,7 @@ async def surroundings(tx: Transaction, charges: Sequence[Charge], today: dateti
     diagnosed = [i for body in found.encounters.values() for i in conditions_of(body)]
     found.conditions = await stored(tx, "Condition", sorted(set(diagnosed)))
     found.authorisations = await authorisations.of_patients(tx, patients)
+    found.prices = await prices.of_charges(tx, charges, [profile.partner.id for profile in profiles])
     found.seen_before = await _seen_before(tx, patients)
     found.sharing = await sharing(tx, patients)
     stays = {i: body for i, body in found.encounters.items() if is_inpatient(body.get("class", {}).get("code", ""))}

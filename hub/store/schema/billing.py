@@ -286,3 +286,20 @@ payer_sequence = tenant_table(
     string("name"),
     whole("last"),
 )
+
+price = tenant_table(
+    "price",
+    ("payer_id", "item_table", "item_code", "valid_from"),
+    identity("payer_id"),
+    string("item_table"),
+    string("item_code"),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_until", Date),
+    string("billed_table"),
+    string("billed_code"),
+    whole("unit_cents"),
+    string("unit", default=""),
+    string("description", default=""),
+    string("price_list", default=""),
+    moment("imported_at", now=True),
+)
