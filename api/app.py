@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from api import failures
+from api import description, failures
 from api.console import routes as console
 from api.routes import (
     channels,
@@ -58,4 +58,6 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
     ):
         app.include_router(router)
     fhir.install(app)
+    generated = app.openapi
+    app.openapi = lambda: description.described(generated())  # type: ignore[method-assign]  # the framework's own way
     return app

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.failures import Rejected
 from api.state import CallerDep, StateDep
-from canonical.errors import Misconfigured, NotFound
+from canonical.errors import NotFound
 from canonical.problem import Problem
 from hl7 import batch
 from hub.exchange import batches, owed, strict
@@ -33,7 +33,7 @@ async def post(request: Request, state: StateDep, caller: CallerDep, channel: st
         if not channels:
             raise NotFound("there is no such HTTP channel")
     if not channels:
-        raise Misconfigured("the tenant has no HTTP channel for HL7")
+        raise NotFound("the tenant has no HTTP channel for HL7")
     body = await _body(request, state.world.settings.max_message_bytes)
     found = channels[0]
     if batch.is_batch(body):

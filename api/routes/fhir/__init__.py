@@ -5,10 +5,8 @@ Plain routes and no framework dependencies: a read should cost its trip to the d
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -21,8 +19,6 @@ from api.routes.fhir.exchange import opened
 from api.routes.fhir.registry import INTERACTIONS, Interaction
 
 PREFIX = "/fhir"
-_SHAPE = re.compile(r":\w+(?=})")
-_NAME = re.compile(r"{(\w+)}")
 
 
 class _TypeConvertor(StringConvertor):
@@ -61,36 +57,5 @@ def routes() -> list[Route]:
 
 
 def install(app: FastAPI) -> None:
-    """Put the routes first, since the framework tries them in order, and tell the API description of them."""
+    """Put the routes first, since the framework tries them in order."""
     app.router.routes[:0] = routes()
-    generated = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generated()
-        document.setdefault("paths", {}).update(paths())
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # the framework's own way to extend it
-
-
-def paths() -> dict[str, dict[str, Any]]:
-    """The registry as paths of the API description (OpenAPI 3.1)."""
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
-    for item in INTERACTIONS:
-        path = PREFIX + _SHAPE.sub("", item.path)
-        summary = (item.handler.__doc__ or "").strip().splitlines()[0]
-        body = {"content": {"application/fhir+json": {"schema": {"type": "object"}}}}
-        found[path][item.method.lower()] = {
-            "tags": ["FHIR R4"],
-            "summary": summary,
-            "parameters": [
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-                for name in _NAME.findall(path)
-            ],
-            **({"requestBody": body} if item.method in ("POST", "PUT") else {}),
-            "responses": {
-                "2XX": {"description": "done"},
-                "4XX": {"description": "OperationOutcome", **body},
-            },
-        }
-    return dict(found)
