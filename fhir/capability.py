@@ -36,6 +36,7 @@ class Offer:
     update_creates: bool = True
     deletes_several: bool = False
     own: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def statement(offer: Offer) -> dict[str, Any]:
@@ -96,6 +97,7 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
     references = [code for code, p in parameters.items() if p.type == "reference"]
     found: dict[str, Any] = {
         "type": name,
+        **({"documentation": offer.notes[name]} if name in offer.notes else {}),
         "interaction": [{"code": code} for code in offer.type_interactions],
         "versioning": "versioned-update",
         "readHistory": "vread" in offer.type_interactions,

@@ -80,8 +80,12 @@ class Actor:
         found = self.sight(type_name, action)
         if not found or () in found:
             return bool(found)
-        own = custom.remembered(self.tenant.id).get(type_name, {})
-        return meets(body, found, ZoneInfo(self.tenant.zone), own.values())
+        return self.meets(body, found)
+
+    def meets(self, body: dict[str, Any], alternatives: Alternatives) -> bool:
+        """Whether the record `body` meets all conditions of one of `alternatives`, in the tenant's zone."""
+        own = custom.remembered(self.tenant.id).get(str(body["resourceType"]), {})
+        return meets(body, alternatives, ZoneInfo(self.tenant.zone), own.values())
 
     def origin(self, world: World) -> Origin:
         """What the write path wants to know."""

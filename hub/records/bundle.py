@@ -19,10 +19,10 @@ from fhir import jsontext, links, pathpatch
 from fhir import patch as jsonpatch
 from fhir.definitions.table import resource_types
 from fhir.query import BadQuery, Query
-from hub.find.search import matching, search
+from hub.find.search import matching
 from hub.find.sight import Alternatives, guarded
 from hub.find.statement import Within
-from hub.records import conditional, owned, profiled, visible
+from hub.records import conditional, owned, profiled, trail, visible
 from hub.records.acting import Action, Actor, policy_of
 from hub.records.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.refusal import Kind, Refusal, refused
@@ -317,18 +317,26 @@ class _Job:
 
     async def _read(self, entry: Entry) -> Done:
         if entry.id:
+            if trail.is_ours(entry.type_name, entry.id):
+                return await self._event(entry)
             row = await self._row(entry)
             if not visible.may(self.actor, entry.type_name, row["body"], "r"):
                 raise Failed({entry.position: refused("not-found", "failure.not-found")})
             return Done(entry=entry, kind="row", row=row)
         try:
             query = conditional.parsed(entry.type_name, entry.query, self.setting)
-            page = await search(Within(self.tx), query, self.actor.sight)
+            page = await trail.search(Within(self.tx), query, self.actor)
         except BadQuery as error:
             raise Failed({entry.position: Refusal("malformed", [error.problem])}) from None
         except Refusal as refusal:
             raise Failed({entry.position: refusal}) from None
         return Done(entry=entry, kind="page", page=page, query=query)
+
+    async def _event(self, entry: Entry) -> Done:
+        event = await trail.one(Within(self.tx), self.actor, entry.type_name, entry.id)
+        if event is None or entry.version not in (None, 1):
+            raise Failed({entry.position: refused("not-found", "failure.not-found")})
+        return Done(entry=entry, kind="row", row=event)
 
     async def _row(self, entry: Entry, lock: str = "") -> Row:
         table, extra = ("resource", "") if entry.version is None else ("resource_version", " AND version = $4")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hub.records import trail
 from hub.records.write import Clash, Write
 from hub.store.database import Transaction
 
@@ -32,7 +33,11 @@ _MARK = f'"source":"{BILLING}"'  # as the store writes it; within a string the q
 
 
 async def refuse(tx: Transaction, writes: Sequence[Write]) -> None:
-    """Raise Clash for the first write of a client that would change a record of billing, or make one that looks so."""
+    """Raise Clash for the first write of a client that would change a record of billing or an event of the trail, or
+    make one that looks so."""
+    for position, write in enumerate(writes):
+        if trail.is_ours(write.type, write.id):
+            raise _clash(position, "failure.conflict.trail")
     asked = [(position, write) for position, write in enumerate(writes) if write.type in TYPES]
     if not asked:
         return
@@ -41,6 +46,10 @@ async def refuse(tx: Transaction, writes: Sequence[Write]) -> None:
     for position, write in asked:
         claimed = write.body is not None and (write.body.get("meta") or {}).get("source") == BILLING
         if claimed or (write.type, write.id) in owned:
-            clash = Clash("the record belongs to billing", code=_CODE)
-            clash.position = position
-            raise clash
+            raise _clash(position, _CODE)
+
+
+def _clash(position: int, code: str) -> Clash:
+    clash = Clash("the record belongs to the hub", code=code)
+    clash.position = position
+    return clash

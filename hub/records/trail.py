@@ -139,11 +139,12 @@ def _with(query: Query, **changed: Any) -> Query:
 
 def _walk(source: Source, query: Query, actor: Actor) -> _Walk | None:
     """The walk that finds the events of a query; None when a condition is one that no event can meet."""
-    if not all(is_fixed(condition) for condition in query.conditions):
+    conditions = [_dated(condition) for condition in query.conditions]
+    if not all(is_fixed(condition) for condition in conditions):
         return None
     tests: list[Callable[[Statement], str]] = []
     rest: list[Condition] = []
-    for condition in query.conditions:
+    for condition in conditions:
         test, whole = _test(query.type_name, condition)
         tests += [test] if test is not None else []
         rest += [] if whole else [condition]
@@ -155,6 +156,13 @@ def _walk(source: Source, query: Query, actor: Actor) -> _Walk | None:
     sort = query.options.sort[:1]
     upwards = bool(sort and sort[0].code in ("date", "recorded", "_lastUpdated", "_id") and not sort[0].down)
     return _Walk(source, actor, query, where, tuple(rest), upwards)
+
+
+def _dated(condition: Condition) -> Condition:
+    """An event was last updated when it was recorded."""
+    if isinstance(condition, Clause) and condition.kind == "updated":
+        return replace(condition, code="date" if condition.type_name == "AuditEvent" else "recorded", kind="date")
+    return condition
 
 
 def _kind(type_name: str) -> list[str]:
@@ -174,7 +182,7 @@ def _test(type_name: str, condition: Condition) -> _Test:
         return None, False
     values = condition.values
     match condition.code:
-        case "date" | "recorded" | "_lastUpdated" if all(isinstance(value, Moment) for value in values):
+        case "date" | "recorded" if all(isinstance(value, Moment) for value in values):
             return (lambda s: _any(_at(s, value) for value in values)), False
         case "_id":
             return (lambda s: f"a.seq = ANY({s.argument(_numbers(type_name, values))}::bigint[])"), True
@@ -271,10 +279,10 @@ async def _patients(source: Source, rows: Sequence[Row]) -> dict[str, list[str]]
         f"AND r.type = k.type AND r.id = k.id JOIN idx_reference t ON {statement.of_tenant('t')} AND t.rid = r.rid "
         f"AND t.target_type = 'Patient' AND t.key = ANY({statement.argument(_keys())}::bigint[]) LIMIT {_MOST_RECORDS}"
     )
-    found: dict[str, list[str]] = {}
+    touched: dict[str, list[str]] = {}
     for row in await source.rows(statement, sql):
-        found.setdefault(row["entity"], []).append(row["target_id"])
-    return {entity: sorted(ids) for entity, ids in found.items()}
+        touched.setdefault(row["entity"], []).append(row["target_id"])
+    return {entity: sorted(ids) for entity, ids in touched.items()}
 
 
 async def _messages(source: Source, rows: Sequence[Row]) -> dict[str, Row]:
@@ -284,8 +292,8 @@ async def _messages(source: Source, rows: Sequence[Row]) -> dict[str, Row]:
         return {}
     statement = source.statement()
     sql = (
-        "SELECT m.id, m.type, m.control_id, m.received_at, c.name AS channel FROM message m "
-        f"LEFT JOIN channel c ON {statement.of_tenant('c')} AND c.id = m.channel_id "
+        "SELECT m.id, m.type, m.control_id, m.received_at, ch.name AS channel FROM message m "
+        f"LEFT JOIN channel ch ON {statement.of_tenant('ch')} AND ch.id = m.channel_id "
         f"WHERE {statement.of_tenant('m')} AND m.id = ANY({statement.argument(ids)}::uuid[]) LIMIT {len(ids)}"
     )
     return {str(row["id"]): row for row in await source.rows(statement, sql)}

@@ -11,7 +11,8 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir import jsontext
-from hub.records import read
+from hub.find.statement import OneTrip
+from hub.records import read, trail
 from hub.records.acting import Action, Actor
 from hub.records.entry import Done, Failed
 from hub.records.refusal import Refusal
@@ -30,6 +31,8 @@ async def current(world: World, actor: Actor, type_name: str, record_id: str) ->
     """The stored record (version, updated_at, deleted, body) when the caller may read it; raises a Refusal when it
     may read none of the type."""
     reach = actor.reach(type_name, "r")
+    if trail.is_ours(type_name, record_id):
+        return await trail.one(OneTrip(world, actor.tenant), actor, type_name, record_id)
     row = await read.current(world, actor.tenant, type_name, record_id)
     if row is None or () in reach:
         return row
@@ -39,6 +42,8 @@ async def current(world: World, actor: Actor, type_name: str, record_id: str) ->
 async def version(world: World, actor: Actor, place: tuple[str, str], number: int) -> Row | None:
     """One version of a record when the caller may read it; raises a Refusal when it may read none of the type."""
     reach = actor.reach(place[0], "r")
+    if trail.is_ours(*place):
+        return await trail.one(OneTrip(world, actor.tenant), actor, *place) if number == 1 else None
     row = await read.version(world, actor.tenant, place, number)
     if row is None or () in reach:
         return row

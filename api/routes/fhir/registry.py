@@ -21,6 +21,12 @@ INSTANCE = TYPE + "/{record_id:fhir_id}"
 RELEASED = "2026-11-22"  # of what is offered here; change it with the list
 
 
+NOTES = {
+    "AuditEvent": "The hub's own audit trail is here as audit-…, read-only, before the records that clients store.",
+    "Provenance": "Who and what message made each version is here as lineage-…, read-only, before stored records.",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
     """One method at one address; `codes` are its R4 interaction codes, `conditional` the form it adds to one.
