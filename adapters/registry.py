@@ -1,4 +1,4 @@
-"""The registry of partner profiles: every TOML under payers/ and labs/, found by scan, read strictly.
+"""The registry of partner profiles: every TOML under payers/, labs/, his/ and rnds/, found by scan, read strictly.
 
 A profile says how a kind of partner is spoken to; what differs per tenant (address, login) is in the partner's row.
 """
@@ -18,16 +18,18 @@ from adapters.quirks import QUIRKS
 from adapters.transports import Means, Transport, acknowledging
 from adapters.transports.drop import DropTransport
 from adapters.transports.mllp import MllpTransport
+from adapters.transports.national import NationalTransport
 from adapters.transports.soap import SoapTransport
 from canonical.errors import Misconfigured
 from canonical.toml_lines import line_of, lines_of
 from tiss import agreed
 
 HERE = Path(__file__).resolve().parent
-KINDS = {"payers": "payer", "labs": "lab", "his": "subscriber"}
+KINDS = {"payers": "payer", "labs": "lab", "his": "subscriber", "rnds": "network"}
 TRANSPORTS: dict[str, Callable[[Means], Transport]] = {
     "folder": DropTransport,
     "mllp": MllpTransport,
+    "rnds": NationalTransport,
     "sftp": DropTransport,
     "soap": SoapTransport,
 }
@@ -35,6 +37,7 @@ TRANSPORT_SETTINGS = {
     "folder": {"kind", "path", "suffix"},
     "sftp": {"kind", "path", "suffix", "host", "port", "user", "secret", "host_key", "timeout_s"},
     "mllp": {"kind", "host", "port", "timeout_s", "connect_timeout_s", "tls", "certificate", "trust"},
+    "rnds": {"kind", "auth_url", "url", "timeout_s", "connect_timeout_s", "certificate", "trust"},
     "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate", "trust"},
 }
 RETRY_SETTINGS = {"attempts": int, "first_s": (int, float), "most_s": (int, float), "then": str}

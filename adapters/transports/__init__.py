@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from canonical.errors import TryLater
+
+if TYPE_CHECKING:
+    from adapters.transports.tokens import Tokens
 
 
 class Unsent(TryLater):
@@ -24,7 +27,8 @@ class Call:
     """One thing to send: the exact bytes, the key that stays the same over all attempts, and how it is addressed.
 
     `control_id` is the MSH-10 the answer must name; `operation` chooses among a partner's addresses, `action` is the
-    SOAPAction, `name` the name of the file it becomes.
+    SOAPAction, or method and path of a FHIR call; `name` the name of the file it becomes. `professional` is in whose
+    name it is done (a CNS), `repeated` whether an earlier sending may have arrived.
     """
 
     content: bytes
@@ -33,13 +37,16 @@ class Call:
     control_id: str = ""
     action: str = ""
     name: str = ""
+    professional: str = ""
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The partner's exact answer. `refused`: it understood and said no; `later`: it asks for the same again.
 
-    `awaits`: it has the message safe (CA), and what its application says of it is still to come (2.5.1 §2.9.3).
+    `doubt`: an answer that says `later` leaves it open whether the partner took what was sent. `awaits`: it has the
+    message safe (CA), and what its application says of it is still to come (2.5.1 §2.9.3).
     """
 
     content: bytes
@@ -50,6 +57,7 @@ class Answer:
     verdict: Literal["accepted", "refused", "later"] = "accepted"
     code: str = ""
     awaits: bool = False
+    doubt: bool = False
 
 
 class Transport(Protocol):
@@ -70,7 +78,7 @@ class Means:
 
     `acknowledge` is how the partner answers (`adapters.transports.acknowledging`); `stray` takes what comes unasked and
     returns what is said to it; `secret` opens what the transport logs in with; `root` is the folder that a tenant's
-    folders lie in.
+    folders lie in; `tokens` are the access tokens that all transports of the tenant share.
     """
 
     settings: Mapping[str, Any]
@@ -80,3 +88,4 @@ class Means:
     stray: Callable[[bytes], Awaitable[bytes]] | None = None
     secret: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
+    tokens: Tokens | None = None

@@ -6,12 +6,11 @@ import asyncio
 import re
 import ssl
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from adapters.transports import Answer, Call, Means, Unsent
-from adapters.transports.targets import resolve
+from adapters.transports.http import checked, failure
 from canonical.errors import Misconfigured, Refused, TryLater
 
 LARGEST_ANSWER = 64 * 1024 * 1024
@@ -44,7 +43,8 @@ class SoapTransport:
 
     async def send(self, call: Call) -> Answer:
         """The envelope the partner answered with; raises Unsent, TryLater, Refused, Misconfigured."""
-        url, headers, extensions = await self._address(self._urls.get(call.operation) or self._url)
+        place = self._urls.get(call.operation) or self._url
+        url, headers, extensions = await checked(place, allow_private=self._means.allow_private)
         headers |= {
             "content-type": "text/xml; charset=utf-8" if not _declares_latin1(call.content) else "text/xml",
             "soapaction": f'"{call.action}"',
@@ -53,37 +53,12 @@ class SoapTransport:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._post(url, headers, extensions, call.content)
-        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
-            raise TryLater("no answer in time", code="transport.timeout") from None
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
-                raise Misconfigured("the partner's certificate is not trusted", code="transport.certificate") from None
-            raise Unsent("the partner does not accept the connection", code="transport.connect") from None
-        except httpx.HTTPError:
-            raise TryLater("the connection broke before the answer", code="transport.closed") from None
+        except (TimeoutError, httpx.HTTPError) as error:
+            raise failure(error) from None
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
-
-    async def _address(self, full: str) -> tuple[str, dict[str, str], dict[str, Any]]:
-        """The URL with the checked address in place of the name; the name stays in Host and in the TLS handshake."""
-        parts = urlsplit(full)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Misconfigured("the partner's URL is not an http or https address", code="transport.address")
-        try:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError:
-            raise Misconfigured("the partner's URL has no valid port", code="transport.address") from None
-        address = await resolve(parts.hostname, port, allow_private=self._means.allow_private)
-        shown = f"[{address}]" if ":" in address else address
-        query = f"?{parts.query}" if parts.query else ""
-        host = parts.netloc.rpartition("@")[2]
-        return (
-            f"{parts.scheme}://{shown}:{port}{parts.path or '/'}{query}",
-            {"host": host},
-            {"sni_hostname": parts.hostname},
-        )
 
     async def _post(self, url: str, headers: dict[str, str], extensions: dict[str, Any], content: bytes) -> Answer:
         async with self._client.stream("POST", url, content=content, headers=headers, extensions=extensions) as reply:

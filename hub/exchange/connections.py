@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from adapters import registry
 from adapters.transports import Means, Transport
+from adapters.transports.tokens import Tokens
 from canonical.errors import Misconfigured
 from hub.exchange import late
 from hub.exchange.partners import Partner
@@ -43,6 +44,7 @@ class Connections:
     def __init__(self, world: World) -> None:
         self._world = world
         self._open: dict[tuple[UUID, int], _Open] = {}
+        self._tokens: dict[UUID, Tokens] = {}
 
     async def transport(self, tenant: Tenant, partner: Partner, lane_id: int) -> Transport:
         """The lane's transport; a new one when the partner's settings changed. Raises Misconfigured."""
@@ -82,6 +84,7 @@ class Connections:
             stray=stray,
             secret=await self._opened(tenant, settings["secret"]) if settings.get("secret") else {},
             root=self._world.settings.folders / tenant.slug,
+            tokens=self._tokens.setdefault(tenant.id, Tokens()),
         )
         return registry.transport(means)
 

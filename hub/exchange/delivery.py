@@ -231,7 +231,7 @@ class Courier:
         if answer.verdict == "later":
             async with self._world.transaction(tenant) as tx:
                 await replies.keep(tx, item.partner.id, answer, "TRANSFORMED")
-            return await self._put_off(tenant, held, item, answer.code, in_doubt=False)
+            return await self._put_off(tenant, held, item, answer.code, in_doubt=answer.doubt)
         await replies.record(self._world, tenant, held, item, outcome)
         return True
 
@@ -239,7 +239,7 @@ class Courier:
         """The partner's answer, and whether it came from asking instead of sending."""
         if not item.partner.active:
             raise Misconfigured("the partner is switched off", code="partner.inactive")
-        kind = {"mllp": "hl7"}.get(item.partner.settings.get("transport", {}).get("kind", ""), "soap")
+        kind = {"mllp": "hl7", "rnds": "http"}.get(item.partner.settings.get("transport", {}).get("kind", ""), "soap")
         if item.doubtful and kind == "hl7" and (told := await self._late(tenant, item)) is not None:
             return told, True
         transport = await self._connections.transport(tenant, item.partner, item.lane_id)
@@ -320,4 +320,6 @@ def _call(item: Item, content: bytes, key: str, action: str) -> Call:
         control_id=item.control_id,
         action=action,
         name=item.purpose.get("file", ""),
+        professional=item.purpose.get("professional", ""),
+        repeated=item.doubtful,
     )

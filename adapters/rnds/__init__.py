@@ -1,0 +1,1 @@
+"""The national network (RNDS): its addresses, what its errors ask for, and how its answers are kept."""
