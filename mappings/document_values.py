@@ -10,25 +10,15 @@ import datetime
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from canonical import codes as systems
 from canonical import identifiers
-from canonical.identity import fold
-from mappings.table import HERE, TableError, codes, read_rows
+from mappings.document_codes import LIST, NATIONAL, address, national
 
-NATIONAL = "http://www.saude.gov.br/fhir/r4"
 PROFILE = f"{NATIONAL}/StructureDefinition/"
-LIST = f"{NATIONAL}/CodeSystem/"
-TERMS = "https://terminologia.saude.gov.br/fhir/CodeSystem/"
 REQUESTER = f"{NATIONAL}/NamingSystem/BRRNDS-"
 _NUMBERS = {"cns": (systems.CNS, identifiers.is_cns), "cpf": (systems.CPF, identifiers.is_cpf)}
-_SYSTEM_COLUMNS = ["list", "system", "spelling", "note", "spec"]
-_SPELLINGS: dict[str, Callable[[str], str]] = {
-    "": str.strip,
-    "compact": identifiers.compact,  # CID-10 without dot, SIGTAP without dots and dashes
-}
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})\Z")
 
 
@@ -227,8 +217,8 @@ def coding(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[st
     """A coding of the first national list of `argument` (`A,B`) that has the concept, without display."""
     for value in values:
         for name in argument.split(","):
-            if code := _national(value, name, view):
-                return [{"system": _address(name), "code": code}]
+            if code := national(value, name, view.codes):
+                return [{"system": address(name), "code": code}]
     raise Lacking("rnds.code", ("list", argument.replace(",", ", ")))
 
 
@@ -342,68 +332,3 @@ def note(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[str,
     """Annotations or texts as one Annotation without author and time."""
     texts = [str(value.get("text", "")) if isinstance(value, Mapping) else str(value) for value in values]
     return [{"text": "\n".join(one for one in texts if one)}]
-
-
-def _address(name: str) -> str:
-    """The system of a national list; lists RNDS takes from HL7 have their own."""
-    return next((row[1] for row in _rows() if row[0] == name and row[2] == "own"), f"{LIST}{name}")
-
-
-def _national(value: Any, name: str, view: View) -> str:
-    """The code of a concept, coding, code or text in a national list; empty when it has none."""
-    own, table = view.codes.get(name, {}), _table(name)
-    for system, said in _codings(value):
-        key = f"{system}|{said}" if system else said
-        if said and (found := own.get(key) or table.get(key)):
-            return found
-        if said and system in _accepted(name):
-            return _SPELLINGS[_accepted(name)[system]](said)
-    for words in _texts(value):
-        if found := own.get(f"text|{fold(words)}") or table.get(f"text|{fold(words)}"):
-            return found
-    return ""
-
-
-def _codings(value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for one in value.get("coding") or [value]:
-            yield str(one.get("system", "")), str(one.get("code") or one.get("value") or "")
-    else:
-        yield "", str(value)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for one in (value, *(value.get("coding") or ())):
-            yield from (str(one[name]) for name in ("text", "display") if one.get(name))
-    else:
-        yield str(value)
-
-
-@cache
-def _accepted(name: str) -> dict[str, str]:
-    """The systems whose codes a national list takes as they are, with their spelling."""
-    found = dict.fromkeys((*systems.aliases(f"{LIST}{name}"), f"{TERMS}{name}"), "")
-    for row in _rows():
-        if row[0] == name and row[2] != "own":
-            found |= dict.fromkeys(systems.aliases(row[1]), row[2])
-    return found
-
-
-@cache
-def _rows() -> tuple[tuple[str, str, str], ...]:
-    """`rnds/systems.csv`: list, system, spelling (`own`: the list is that system)."""
-    file = HERE / "rnds" / "systems.csv"
-    found = []
-    for line, values in read_rows(file, _SYSTEM_COLUMNS):
-        if values["spelling"] not in (*_SPELLINGS, "own"):
-            raise TableError(f"rnds/systems.csv:{line}: spelling")
-        found.append((values["list"], values["system"], values["spelling"]))
-    return tuple(found)
-
-
-@cache
-def _table(name: str) -> dict[str, str]:
-    """The translations of `codes/rnds-<list>.csv`, where there is one."""
-    file = f"rnds-{name.lower()}"
-    return {k: v for k, v in codes(file).items() if v} if (HERE / "codes" / f"{file}.csv").exists() else {}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hub.exchange import announce, orders
+from hub.rnds import changes as rnds
 from hub.store.database import Transaction
 
 if TYPE_CHECKING:
@@ -20,3 +21,6 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> 
     people = [saved for saved in changed if saved.type in announce.TYPES and saved.body is not None]
     if people:
         await announce.enqueue(tx, people, origin)
+    national = [saved for saved in changed if saved.type in rnds.types()]
+    if national:
+        await rnds.enqueue(tx, national, origin)

@@ -17,15 +17,15 @@ GOOD = 'title = "X"\nspeaks = "hl7 2.5.1"\n[transport]\nkind = "mllp"\n'
 
 @pytest.mark.parametrize("name", sorted(registry.profiles()))
 def test_every_profile_has_a_case(name: str) -> None:
-    folder = CASES / {"payer": "payers", "lab": "labs"}[registry.profile(name).kind] / name
+    folder = CASES / {"payer": "payers", "lab": "labs", "network": "networks"}[registry.profile(name).kind] / name
     assert folder.is_dir() and any(path.is_dir() for path in folder.iterdir()), (
         f"add {folder.relative_to(CASES.parent)}/<what-it-shows>/ with a captured exchange, every person invented"
     )
 
 
-def test_the_scan_finds_both_kinds() -> None:
+def test_the_scan_finds_every_kind() -> None:
     kinds = {profile.kind for profile in registry.profiles().values()}
-    assert kinds == {"payer", "lab"}
+    assert kinds == {"payer", "lab", "network"}
     with pytest.raises(Misconfigured):
         registry.profile("nobody")
 

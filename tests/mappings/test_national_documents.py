@@ -7,6 +7,7 @@ import datetime
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,11 +21,13 @@ from fhir.document import document
 from fhir.validator import validate
 from mappings import documents
 from mappings.body import compiled
-from mappings.document_values import CONVERSIONS, NATIONAL, PROFILE, valued
+from mappings.document_codes import NATIONAL
+from mappings.document_values import CONVERSIONS, PROFILE, valued
 from mappings.documents import DocumentPlan, Part
 from mappings.table import HERE, codes
 from tests.shared_files import standards
 
+CASES = Path(__file__).resolve().parents[1] / "cases" / "networks" / "rnds"
 DAY = records.NOW.date()
 KINDS = documents.kinds()
 TABLES = sorted(path.stem for path in (HERE / "rnds").glob("*.csv") if path.stem != "systems")
@@ -111,6 +114,17 @@ def test_whole_records_make_a_whole_document(kind: str) -> None:
     linked = {r for body in bodies for r in _literals(body)}
     assert {url for url in linked if url.startswith("urn:")} <= {url for url, _ in entries}
     assert {url for url, _ in entries[1:]} <= linked, "every entry is referred to"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_documents_are_the_expected_ones(kind: str, request: pytest.FixtureRequest) -> None:
+    """`--accept` writes them anew; an analyst reads the difference."""
+    file = CASES / f"{kind.lower()}-whole" / "document.json"
+    text = orjson.dumps(made(kind)[0], option=orjson.OPT_INDENT_2).decode() + "\n"
+    if request.config.getoption("--accept"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == text
 
 
 def _literals(node: Any) -> Iterator[str]:

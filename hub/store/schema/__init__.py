@@ -6,7 +6,7 @@ row-level security no other operator may use an index. Money is whole cents in b
 
 from __future__ import annotations
 
-from hub.store.schema import billing, bulk, exchange, guard, projections, records, requests
+from hub.store.schema import billing, bulk, exchange, guard, network, projections, records, requests
 from hub.store.schema.columns import METADATA
 
 GLOBAL_TABLES = {
@@ -17,4 +17,15 @@ GLOBAL_TABLES = {
     "alembic_version": "the migration tool's own mark",
 }
 
-__all__ = ["GLOBAL_TABLES", "METADATA", "billing", "bulk", "exchange", "guard", "projections", "records", "requests"]
+__all__ = [
+    "GLOBAL_TABLES",
+    "METADATA",
+    "billing",
+    "bulk",
+    "exchange",
+    "guard",
+    "network",
+    "projections",
+    "records",
+    "requests",
+]

@@ -1,0 +1,27 @@
+"""What doors ask for about the settings: store them with their schedule, and show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hub.exchange import upkeep
+from hub.guard import audit, vault
+from hub.rnds import flow, settings
+from hub.rnds.settings import Faulty, Settings
+from hub.world import Tenant, World
+
+
+async def configure(world: World, tenant: Tenant, document: Mapping[str, Any], actor: str) -> Settings:
+    """Store a tenant's RNDS settings; raises Faulty. The vault must hold the certificate they name."""
+    async with world.transaction(tenant) as tx:
+        found = settings.read(document)
+        held = {entry.name for entry in await vault.entries(tx)}
+        wanted = {"certificate": found.certificate, **({"trust": found.trust} if found.trust else {})}
+        missing = [settings.fault(key, "vault", name=name) for key, name in wanted.items() if name not in held]
+        if missing:
+            raise Faulty(missing)
+        await settings.put(tx, tenant, document)
+        await audit.note(tx, actor, "rnds-settings", "partner/network/rnds")
+    await upkeep.seed_schedules(world, tenant, flow.SCHEDULES)
+    return found
