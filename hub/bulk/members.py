@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 
 from canonical.errors import NotFound
 from fhir import jsontext
-from fhir.query import Setting
+from fhir.query import Query, Setting
 from hub.bulk.run import Run
 from hub.bulk.wanted import SUPPORTING, Wanted, codes_of
 from hub.find.narrow import found_sql, narrowed
+from hub.find.sight import WHOLE, Alternatives, guarded
 from hub.find.statement import Statement, Within
-from hub.records import custom
-from hub.records.conditional import conditions_of
+from hub.guard.scopes import permits
+from hub.records import conditional, custom
 from hub.records.index import key_of
 from hub.store.database import Transaction
 
@@ -95,6 +96,16 @@ def _entities(group: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
+def conditions_of(type_name: str, text: str, setting: Setting, scopes: Sequence[str]) -> Query:
+    """The search of a filter, over what the token may see of the types it asks; raises BadQuery, Refusal."""
+    held = frozenset(scopes)
+
+    def sight(kind: str, action: str) -> Alternatives:
+        return WHOLE if permits(held, kind, action) else ()
+
+    return guarded(conditional.conditions_of(type_name, text, setting), sight)
+
+
 async def gather(run: Run, tx: Transaction, wanted: Wanted, type_name: str) -> None:
     """Gather the records of a type; doing it twice changes nothing. Raises BadQuery, Refusal."""
     filters = wanted.filters_of(type_name)
@@ -110,7 +121,7 @@ async def gather(run: Run, tx: Transaction, wanted: Wanted, type_name: str) -> N
         custom=custom.remembered(run.tenant.id),
     )
     for text in filters:
-        query = conditions_of(type_name, text, setting)
+        query = conditions_of(type_name, text, setting, wanted.scopes)
         branch = await narrowed(Within(tx), type_name, query.conditions)
         statement = Statement()
         found = f"SELECT d.rid FROM ({found_sql(statement, branch, ordered=False)}) d"

@@ -24,7 +24,8 @@ class Wanted:
 
     `address` is the request as it was made; `since` and `until` bound when a record was last stored; `filters` are
     searches (`Observation?code=…`), those of one type together as "or"; `elements` as `_elements` names them;
-    `patients` are ids, `group` the id of a Group; `ignored` are parameters that had no effect. An empty `patients`
+    `patients` are ids, `group` the id of a Group; `ignored` are parameters that had no effect;
+    `scopes` are the token's. An empty `patients`
     without a group means all.
     """
 
@@ -38,6 +39,7 @@ class Wanted:
     patients: tuple[str, ...] = ()
     group: str = ""
     ignored: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
 
     @property
     def of_some(self) -> bool:

@@ -218,16 +218,20 @@ async def test_who_may(
 ) -> None:
     await ward(fhir)
     narrow = await client_for(tenant, ["system/Patient.rs", "system/Observation.r"])
+    narrower = await client_for(tenant, ["system/Patient.rs"])
     _, records = await exported(world, tenant, narrow, "/fhir/$export")
     assert sorted(records) == ["Patient/p", "Patient/q"]
     assert (await narrow.get("/fhir/$export?_type=Observation", headers=ASYNC)).status_code == 403
     assert (await narrow.get("/fhir/Group/g/$export", headers=ASYNC)).status_code == 403
+    chained = "/fhir/$export?_type=Patient&_typeFilter=Patient%3F_has:Observation:patient:status%3Dfinal"
+    assert (await narrower.get(chained, headers=ASYNC)).status_code == 403 and len(
+        (await exported(world, tenant, fhir, chained))[1]
+    ) == 2
     nothing = await client_for(tenant, ["billing"])
     assert (await nothing.get("/fhir/$export", headers=ASYNC)).status_code == 403
     status = await began(fhir, "/fhir/$export?_type=Observation")
     await worked(world, tenant)
     url = "/" + (await manifest(fhir, status))["output"][0]["url"].split("/", 3)[3]
-    narrower = await client_for(tenant, ["system/Patient.rs"])
     assert (await narrower.get(url)).status_code == 403
     theirs = await client_for(other_tenant)
     for path in (status, url):

@@ -17,13 +17,12 @@ from canonical.problem import Problem
 from fhir import jsontext
 from fhir.definitions.table import resource_types
 from fhir.ranges import date_range
-from hub.bulk import desk, pieces, wanted
+from hub.bulk import desk, members, pieces, wanted
 from hub.bulk.desk import Job
 from hub.bulk.pieces import File
 from hub.bulk.wanted import Level, Wanted
 from hub.guard import audit
 from hub.records import read as store
-from hub.records.conditional import conditions_of
 from hub.records.entry import is_id
 from hub.records.write import instant
 
@@ -136,6 +135,7 @@ def _wanted(exchange: Exchange, level: Level, pairs: Pairs, permitted: list[str]
         patients=_patients(level, pairs),
         group=exchange.record_id if level == "Group" else "",
         ignored=tuple(ignored),
+        scopes=_scopes(exchange),
     )
 
 
@@ -143,6 +143,10 @@ def asked(exchange: Exchange) -> str:
     """The request as the client knows it: our public address, its path and query."""
     url = exchange.request.url
     return exchange.base.removesuffix("/fhir") + url.path + (f"?{url.query}" if url.query else "")
+
+
+def _scopes(exchange: Exchange) -> tuple[str, ...]:
+    return tuple(sorted(exchange.caller.identity.scopes))
 
 
 def _listed(pairs: Pairs, name: str) -> list[str]:
@@ -181,7 +185,7 @@ def _filters(exchange: Exchange, pairs: Pairs, types: Sequence[str]) -> tuple[st
         kind, _, query = text.partition("?")
         if kind not in types:
             raise _bad("_typeFilter")
-        conditions_of(kind, query, exchange.actor.setting(exchange.state.world))
+        members.conditions_of(kind, query, exchange.actor.setting(exchange.state.world), _scopes(exchange))
     return tuple(found)
 
 

@@ -8,7 +8,20 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from api.routes.fhir import bulk, bundle, document, everything, history, imports, match, read, search, validate, write
+from api.routes.fhir import (
+    bulk,
+    bundle,
+    document,
+    everything,
+    graph,
+    history,
+    imports,
+    match,
+    read,
+    search,
+    validate,
+    write,
+)
 from api.routes.fhir import operations as records
 from api.routes.fhir import terminology as terms
 from api.routes.fhir.exchange import Exchange
@@ -78,6 +91,7 @@ DEFINITIONS = {
     "expand": (("ValueSet",), "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"),
     "translate": (("ConceptMap",), "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
     "import": ((), "urn:ponte:OperationDefinition:import"),
+    "graphql": ((), "http://hl7.org/fhir/OperationDefinition/Resource-graphql"),
     "match": (("Patient",), "http://hl7.org/fhir/OperationDefinition/Patient-match"),
     "document": (("Composition",), "http://hl7.org/fhir/OperationDefinition/Composition-document"),
 }
@@ -90,6 +104,10 @@ TERMS: tuple[tuple[str, Handler], ...] = (
     ("validate-code", terms.validate_code),
     ("expand", terms.expand),
     ("translate", terms.translate),
+)
+_GRAPHS: tuple[tuple[str, Handler, Level], ...] = (
+    ("", graph.of_system, "system"),
+    (INSTANCE, graph.of_record, "instance"),
 )
 INTERACTIONS: tuple[Interaction, ...] = (
     _instance("GET", read.read, "read", conditional="read"),
@@ -128,6 +146,13 @@ INTERACTIONS: tuple[Interaction, ...] = (
     *(_operation(method, bulk.export_patients, "export", path=TYPE) for method in ("GET", "POST")),
     *(_operation(method, bulk.export_group, "export", path=INSTANCE) for method in ("GET", "POST")),
     _operation("POST", imports.import_, "import", path=""),
+    *(
+        Interaction(
+            method=method, path=f"{path}/$graphql", handler=handler, level=level, operation="graphql", any_form=True
+        )
+        for path, handler, level in _GRAPHS
+        for method in ("GET", "POST")
+    ),
     _operation("POST", match.match, "match", path=TYPE),
     *(_operation(method, document.document, "document", path=INSTANCE) for method in ("GET", "POST")),
     *(_operation(method, document.document_named, "document", path=TYPE) for method in ("GET", "POST")),
