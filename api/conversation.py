@@ -100,7 +100,7 @@ class Conversation(asyncio.Protocol):
         except FrameTooLarge as error:
             self._frames.extend(error.frames)
             self._pump()
-            self._start(self._too_large())
+            self._start(self._give_up(Problem("er7.too-large", "MSH", args=(("limit", str(self._door.limit)),))))
             return
         self._measure()
         if self._frames:
@@ -203,6 +203,9 @@ class Conversation(asyncio.Protocol):
             return
         if self._stalled or not self._idle or self._loop.time() < self._deadline():
             self._timer = self._loop.call_at(max(self._deadline(), self._loop.time() + 1), self._tick)
+        elif self._framer.inside and not self._ending:
+            seconds = round(self._loop.time() - (self._began or self._seen))
+            self._start(self._give_up(Problem("er7.too-slow", "MSH", args=(("seconds", str(seconds)),))))
         else:
             self._ours = True
             self._end()
@@ -267,14 +270,13 @@ class Conversation(asyncio.Protocol):
         for said in await work:
             self._tell(said)
 
-    async def _too_large(self) -> None:
-        """AR for a frame over the limit; its beginning is kept, the rest is not read."""
-        log.warning("channel %s: a frame over the limit; the connection is closed", self._door.channel.name)
+    async def _give_up(self, problem: Problem) -> None:
+        """AR for a frame over the limit or behind its time; what came of it is kept, the rest is not read."""
+        log.warning("channel %s: %s; the connection is closed", self._door.channel.name, problem.code)
         self._ending = self._ours = True
         self._flow()
         head = self._framer.rest(KEPT_OF_BROKEN)
         self._framer = Framer(self._door.limit)
-        problem = Problem("er7.too-large", "MSH", args=(("limit", str(self._door.limit)),))
         self._tell(await receive(self._door.keeper, self._door.channel, head, fault=problem))
 
     async def _unfinished(self) -> None:

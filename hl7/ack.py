@@ -113,10 +113,13 @@ def envelope(message: Message) -> Envelope:
 
 def salvage(raw: bytes) -> Envelope:
     """The envelope of a message that cannot be read: what its first line still tells, else blanks."""
-    line = raw.lstrip(b"\x0b\r\n \t\xef\xbb\xbf").split(b"\r", 1)[0].split(b"\n", 1)[0][:2000]
+    start = raw[:4000].lstrip(b"\x0b\r\n \t\xef\xbb\xbf")
+    line = start.split(b"\r", 1)[0].split(b"\n", 1)[0][:2000]
     if not line.startswith(b"MSH") or len(line) < 8:
         return Envelope()
     fields = line.decode("ascii", "ignore").replace("\x00", "").split(chr(line[3]))
+    if len(line) == len(start):  # the last field of a line that has no end may have been cut
+        fields.pop()
     fields += [""] * 20
 
     def plain(number: int) -> str:

@@ -42,6 +42,7 @@ _LOST = tuple(text.encode() for text in ("\ufffd", "\u00ef\u00bf\u00bd", "\u00d4
 _DOUBLE_BYTE = frozenset(("big5", "gb18030", "gbk", "euc_kr"))
 _BEYOND_TWO = re.compile("[\u0800-\U0010ffff]")  # letters that UTF-8 writes in three bytes or four
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+_SAID = re.compile(rb"[^\x0b\x1c\r\n \t]")
 _ISO_2022 = re.compile(rb"\x1b[$(),\-./]")  # an escape of ISO 2022 that switches the character set
 # Not possible in MLLP, or sets that switch within the text.
 _REFUSED = (
@@ -70,7 +71,7 @@ def decode(raw: bytes, *, fixed: str = "", fallback: str = "cp1252") -> Decoded 
 
     A fixed charset is the operator's word: nothing is guessed or mended then.
     """
-    if not raw.strip(b"\x0b\x1c\r\n \t"):
+    if _SAID.search(raw) is None:
         return Problem("er7.empty", "MSH")
     if b"\x00" in raw:
         return Problem("charset.nul", "MSH")

@@ -18,6 +18,8 @@ from hl7.escapes import has_unknown, switches, unescape
 NULL = '""'
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 MAXIMUM_SEGMENTS = 250_000
+_EDGE = 64
+"""How many characters at the ends of a message are looked at for its separators and for what frames it."""
 _DOUBLED = "MSH|^~\\\\&"
 
 
@@ -206,20 +208,25 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
     decoded = charset.decode(raw, fixed=fixed_charset, fallback=fallback_charset)
     if isinstance(decoded, Problem):
         return decoded
-    text = decoded.text.lstrip("\ufeff\r\n \t\x0b").rstrip("\x1c\r\n")
+    text = decoded.text
+    if not text.startswith("MSH"):
+        text = text.lstrip("\ufeff\r\n \t\x0b")
+    if text.endswith("\n") or "\x1c" in text[-_EDGE:]:
+        text = text.rstrip("\x1c\r\n")
     if not text.startswith("MSH"):
         return Problem("er7.no-header", "MSH")
     doubled = text.startswith(_DOUBLED)
     if doubled:  # the escape character written as in a source file of a programming language
         text = text[:7] + text[8:]
-    delimiters = read_delimiters(text)
+    delimiters = read_delimiters(text[:_EDGE])
     if isinstance(delimiters, Problem):
         return delimiters
-    delimiters = dataclasses.replace(delimiters, codec=decoded.name)
-    message = Message([], delimiters, decoded.name, list(decoded.problems))
+    message = Message([], dataclasses.replace(delimiters, codec=decoded.name), decoded.name, list(decoded.problems))
     if doubled:
         message.problems.append(Problem("er7.doubled-escape", "MSH-2"))
-    return _segments(text, message)
+    once = [text]
+    del text, decoded  # a message may be large: each copy goes as soon as the next one is made
+    return _segments(once, message)
 
 
 def read_delimiters(text: str) -> Delimiters | Problem:
@@ -240,19 +247,25 @@ def _is_name(text: str) -> bool:
     return _NAME.match(text) is not None
 
 
-def _segments(text: str, message: Message) -> Message | Problem:
+def _segments(once: list[str], message: Message) -> Message | Problem:
+    """The message with the segments of the one text in `once`, which is taken out and not held longer than needed."""
+    text = once.pop()
     if "\n" in text:
         message.problems.append(Problem("er7.line-feed", "MSH"))
         text = text.replace("\r\n", "\r").replace("\n", "\r")
+    switch = switches(text, message.delimiters)
     lines = text.split("\r")
+    text = text[:switch] if switch is not None else ""
     if len(lines) > MAXIMUM_SEGMENTS:
         return Problem("er7.too-many-segments", "MSH", args=(("limit", str(MAXIMUM_SEGMENTS)),))
+    reader = _Lines(message)
     for line in lines:
-        problem = _line(line, message) if line.strip() else None
+        problem = reader.take(line) if line.strip() else None
         if problem is not None:
             return problem
-    if (switch := switches(text, message.delimiters)) is not None:
-        return Problem("charset.switching", _place_of(text, switch, message))
+    reader.close()
+    if switch is not None:
+        return Problem("charset.switching", _place_of(text, message))
     for segment in message.segments[1:]:
         if message.delimiters.escape in segment.raw and has_unknown(segment.raw, message.delimiters):
             message.problems.append(Problem("field.escape", f"{segment.name}#{segment.index}"))
@@ -260,41 +273,67 @@ def _segments(text: str, message: Message) -> Message | Problem:
     return message
 
 
-def _line(line: str, message: Message) -> Problem | None:
-    """Take one line of the message; the Problem that makes all of it unreadable, if there is one."""
-    name, segments = line[:3], message.segments
-    if name == "MSH" and segments:
-        return Problem("er7.second-header", f"#{len(segments) + 1}")
-    if not _is_name(name) or (len(line) > 3 and line[3] != message.delimiters.field):
-        return _mended(line, message)
-    if name == "ADD" and segments:  # 2.5.1 §2.10.2: what was too long for the segment before
-        segments[-1].extend(line[4:])
-    else:
-        segments.append(Segment(line, len(segments) + 1, message.delimiters))
-    return None
+class _Lines:
+    """Makes the segments of a message from its lines; what belongs to the end of a segment and came behind it is held
+    until the next one begins."""
 
+    __slots__ = ("_later", "_message", "_open", "_told")
 
-def _mended(line: str, message: Message) -> Problem | None:
-    """Take a line that is no segment as it stands; a Problem when it cannot be one.
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self._later: list[str] = []
+        self._open = False
+        self._told: set[str] = set()
 
-    A name in lower case or behind blanks is read as the segment it names. A line without the shape of a segment, behind
-    a text that is still open (OBX-5 of a text type, NTE-3), is the next line of that text: its sender wrote line ends
-    into it.
-    """
-    index, separator = len(message.segments) + 1, message.delimiters.field
-    bare = line.lstrip(" \t")
-    name = bare[:3].upper()
-    if bare[3:4] == separator and _is_name(name) and name != "MSH" and message.segments:
-        message.segments.append(Segment(name + bare[3:], index, message.delimiters))
-        _note(message, Problem("er7.segment-form", f"{name}#{index}"))
+    def take(self, line: str) -> Problem | None:
+        """Take one line; the Problem that makes all of the message unreadable, if there is one."""
+        name, segments, d = line[:3], self._message.segments, self._message.delimiters
+        if name == "MSH" and segments:
+            return Problem("er7.second-header", f"#{len(segments) + 1}")
+        if not _is_name(name) or (len(line) > 3 and line[3] != d.field):
+            return self._mended(line)
+        if name == "ADD" and segments:  # 2.5.1 §2.10.2: what was too long for the segment before
+            self._later.append(line[4:])
+            return None
+        if self._later:
+            self.close()
+        segments.append(Segment(line, len(segments) + 1, d))
         return None
-    last = message.segments[-1] if message.segments else None
-    if last is None or line[3:4] == separator or not _is_open_text(last):
-        return Problem("er7.segment", f"#{index}")
-    mark = message.delimiters.escape
-    last.extend(f"{mark}.br{mark}{line}")
-    _note(message, Problem("er7.line-in-text", f"{last.name}#{last.index}"))
-    return None
+
+    def close(self) -> None:
+        """The last segment is complete."""
+        if self._later:
+            self._message.segments[-1].extend("".join(self._later))
+            self._later, self._open = [], False
+
+    def _mended(self, line: str) -> Problem | None:
+        """Take a line that is no segment as it stands; a Problem when it cannot be one.
+
+        A name in lower case or behind blanks is read as the segment it names. A line without the shape of a segment,
+        behind a text that is still open (OBX-5 of a text type, NTE-3), is the next line of that text: its sender wrote
+        line ends into it.
+        """
+        segments, d = self._message.segments, self._message.delimiters
+        bare = line.lstrip(" \t")
+        name = bare[:3].upper()
+        if bare[3:4] == d.field and _is_name(name) and name != "MSH" and segments:
+            self.close()
+            segments.append(Segment(name + bare[3:], len(segments) + 1, d))
+            self._tell("er7.segment-form", segments[-1])
+            return None
+        still_open = self._open if self._later else bool(segments) and _is_open_text(segments[-1])
+        if line[3:4] == d.field or not still_open:
+            return Problem("er7.segment", f"#{len(segments) + 1}")
+        self._later.append(f"{d.escape}.br{d.escape}{line}")
+        self._open = d.field not in line
+        self._tell("er7.line-in-text", segments[-1])
+        return None
+
+    def _tell(self, code: str, segment: Segment) -> None:
+        """Tell a finding of its kind once: a report of a thousand lines would tell it as often."""
+        if code not in self._told:
+            self._told.add(code)
+            self._message.problems.append(Problem(code, f"{segment.name}#{segment.index}"))
 
 
 def _is_open_text(segment: Segment) -> bool:
@@ -305,14 +344,8 @@ def _is_open_text(segment: Segment) -> bool:
     return segment.name == "NTE" and last == 3
 
 
-def _note(message: Message, problem: Problem) -> None:
-    """Tell a finding of its kind once: a report of a thousand lines would tell it as often."""
-    if all(known.code != problem.code for known in message.problems):
-        message.problems.append(problem)
-
-
-def _place_of(text: str, position: int, message: Message) -> str:
-    """The segment at a position of the text."""
-    index = sum(1 for line in text[:position].split("\r") if line.strip())
+def _place_of(text: str, message: Message) -> str:
+    """The segment in which `text`, the beginning of the message, ends."""
+    index = sum(1 for line in text.split("\r") if line.strip())
     segment = message.segments[max(0, min(index, len(message.segments)) - 1)]
     return f"{segment.name}#{segment.index}"

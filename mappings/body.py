@@ -13,18 +13,20 @@ from typing import Any
 from fhir.definitions.table import Type, choice_key, type_named
 
 _STEP = re.compile(r"(\w+)(?:\[(\w*|\.)\])?\Z")
+_LONG = 64
 _PARTS = re.compile(r"\w+(?:\[[^\]]*\])?")
 
 
 class Body:
-    """A body under construction; `tags` remembers which list entry each tag means."""
+    """A body under construction; `tags` remembers which list entry each tag means, `_held` what long lists hold."""
 
-    __slots__ = ("tags", "type", "value")
+    __slots__ = ("_held", "tags", "type", "value")
 
     def __init__(self, type_name: str) -> None:
         self.type = type_name
         self.value: dict[str, Any] = {}
         self.tags: dict[tuple[int, str, str], dict[str, Any]] = {}
+        self._held: dict[int, set[str]] = {}
 
     def put(self, path: str, value: Any, segment: int = 0) -> bool:
         """Set or append `value` at `path` (without the type's name); False when a single place is taken already."""
@@ -34,14 +36,25 @@ class Body:
             node = self._descend(node, name, str(segment) if tag == "." else tag, repeats)
         name, _, repeats = steps[-1]
         if repeats:
-            present = node.setdefault(name, [])
-            if value not in present:
-                present.append(value)
+            self._append(node.setdefault(name, []), value)
             return True
         if name in node:
             return bool(node[name] == value)
         node[name] = value
         return True
+
+    def _append(self, present: list[Any], value: Any) -> None:
+        """Add what the list does not hold yet; a long one is not searched from its beginning each time."""
+        if len(present) < _LONG:
+            if value not in present:
+                present.append(value)
+            return
+        held = self._held.get(id(present))
+        if held is None:
+            held = self._held[id(present)] = {repr(item) for item in present}
+        if (name := repr(value)) not in held:
+            held.add(name)
+            present.append(value)
 
     def _descend(self, node: dict[str, Any], name: str, tag: str, repeats: bool) -> dict[str, Any]:
         if not repeats:

@@ -53,7 +53,8 @@ class Grouper:
         self._follow = frozenset(name for record in plan.records for name in record.follow)
         self._pending: list[Segment] = []
         self._above: dict[str, Segment] = {}
-        self._current: dict[str, Occurrence] = {}
+        self._current: dict[str, Occurrence] = {}  # the latest opened last
+        self._at: dict[int, list[Occurrence]] = {}
         self._counters: dict[str, int] = {}
         self._last: Segment | None = None
 
@@ -78,11 +79,13 @@ class Grouper:
 
     def _meet_late(self) -> None:
         """Relatives that come below the record: the first of that name after it."""
-        for place, occurrence in enumerate(self.found):
+        following: dict[str, Occurrence] = {}
+        for occurrence in reversed(self.found):
             for name in occurrence.plan.late:
-                met = next((o for o in self.found[place + 1 :] if o.plan.name == name), None)
+                met = following.get(name)
                 if met is not None and met.parents.get("report") is occurrence.parents.get("report"):
                     occurrence.parents.setdefault(name, met)
+            following[occurrence.plan.name] = occurrence
 
     def _anchor(self, segment: Segment, records: list[RecordPlan]) -> None:
         taken = [held for held in self._pending if any(held.name in r.lead for r in records)]
@@ -109,7 +112,9 @@ class Grouper:
             occurrence.attach(segment)
         for parent in parents.values():
             parent.children.setdefault(record.name, []).append(occurrence)
+        self._current.pop(record.name, None)
         self._current[record.name] = occurrence
+        self._at.setdefault(anchor.index, []).append(occurrence)
         self.found.append(occurrence)
 
     def _continues(self, segment: Segment, record: RecordPlan) -> bool:
@@ -163,10 +168,10 @@ class Grouper:
                 self._open(record, pending[0], pending[1:])
 
     def _attach(self, segment: Segment) -> None:
-        for occurrence in reversed(self.found):
-            if segment.name in occurrence.plan.follow and self._current.get(occurrence.plan.name) is occurrence:
-                for other in self.found:
-                    if other.anchor is occurrence.anchor and segment.name in other.plan.follow:
+        for occurrence in reversed(self._current.values()):
+            if segment.name in occurrence.plan.follow:
+                for other in self._at[occurrence.anchor.index]:
+                    if segment.name in other.plan.follow:
                         other.attach(segment)
                 return
 

@@ -31,7 +31,7 @@ def join(occurrences: Sequence[Occurrence], drafts: Sequence[Draft], context: Co
     orders = [o for o in occurrences if o.plan.type in _ORDERS and o.local in kin.drafts and not o.plan.fill]
     kin.replacements(orders)
     for order in orders:
-        kin.parent_order(order, orders)
+        kin.parent_order(order)
     for report in (o for o in occurrences if o.plan.type == "DiagnosticReport" and o.local in kin.drafts):
         kin.parent_result(report)
     return kin.named
@@ -41,10 +41,20 @@ class _Kin:
     """The drafts of one message by local name, and those named besides."""
 
     def __init__(self, occurrences: Sequence[Occurrence], drafts: dict[str, Draft], context: Context) -> None:
-        self.occurrences = occurrences
         self.drafts = drafts
         self.context = context
         self.named: list[Draft] = []
+        self._group: Occurrence | None = None
+        self._bearers: dict[Key, list[Occurrence]] = {}
+        self._results: dict[str, list[Occurrence]] = {}
+        for occurrence in occurrences:
+            if occurrence.local not in drafts:
+                continue
+            if occurrence.plan.type in _ORDERS and not occurrence.plan.fill:
+                for key in drafts[occurrence.local].keys:
+                    self._bearers.setdefault(key, []).append(occurrence)
+            elif occurrence.plan.type == "Observation":
+                self._results.setdefault(occurrence.anchor.text(3), []).append(occurrence)
 
     def replacements(self, orders: Sequence[Occurrence]) -> None:
         """RO replaces the orders that the RP, RQ or RU before it name."""
@@ -62,18 +72,18 @@ class _Kin:
             else:
                 replaced, told = [], False
 
-    def parent_order(self, order: Occurrence, orders: Sequence[Occurrence]) -> None:
-        """ORC-8 or OBR-29 names the parent; a CH without them follows its PA."""
+    def parent_order(self, order: Occurrence) -> None:
+        """ORC-8 or OBR-29 names the parent; a CH without them follows its PA. To be called in the message's order."""
+        if _orc(order, 1) == "PA":
+            self._group = order
         segment, number = next(_parents_named(order), (None, 0))
         if segment is not None:
             own = self.drafts[order.local].keys
             keys = tuple(key for key in self._numbers(segment, number) if key not in own)  # a child shares its placer's
             if keys:
-                self._link(order, "basedOn", "basedOn", self._named_order(keys, order, orders))
-        elif _orc(order, 1) == "CH":
-            before = [o for o in orders if o.anchor.index < order.anchor.index and _orc(o, 1) == "PA"]
-            if before:
-                self._link(order, "basedOn", "basedOn", self._reference(before[-1]))
+                self._link(order, "basedOn", "basedOn", self._named_order(keys, order))
+        elif _orc(order, 1) == "CH" and self._group is not None:
+            self._link(order, "basedOn", "basedOn", self._reference(self._group))
 
     def parent_result(self, report: Occurrence) -> None:
         """OBR-26 (with OBR-29) names the result this report examines further: an organism and its susceptibilities."""
@@ -94,14 +104,14 @@ class _Kin:
 
     def _told_here(self, report: Occurrence, code: str, sub: str, keys: set[Key]) -> Draft | None:
         """The result of this message with that code and sub-id, in the report of those numbers if any is named."""
-        for other in self.occurrences:
+        for other in self._results.get(code, ()):
             above = other.parents.get("report")
-            if other.plan.type != "Observation" or above is None or above is report or other.local not in self.drafts:
+            if above is None or above is report:
                 continue
             held = self.drafts.get(above.local)
             if held is None or (keys and not keys & set(held.keys)):
                 continue
-            if other.anchor.ask(3) == code and (not sub or other.anchor.ask(4) == sub):
+            if not sub or other.anchor.ask(4) == sub:
                 return self.drafts[other.local]
         return None
 
@@ -133,11 +143,11 @@ class _Kin:
         self.named += [above, found]
         return found
 
-    def _named_order(self, keys: tuple[Key, ...], order: Occurrence, orders: Sequence[Occurrence]) -> dict[str, Any]:
+    def _named_order(self, keys: tuple[Key, ...], order: Occurrence) -> dict[str, Any]:
         """A reference to the order with one of these numbers, told here or elsewhere."""
-        for other in orders:
-            if other is not order and set(self.drafts[other.local].keys) & set(keys):
-                return self._reference(other)
+        others = [other for key in keys for other in self._bearers.get(key, ())[:2] if other is not order]
+        if others:
+            return self._reference(min(others, key=lambda other: other.anchor.index))
         local = f"{self.context.prefix}named-order/{len(self.named) + 1}"
         kind = order.plan.type
         self.named.append(Draft(local=local, type=kind, body={}, keys=keys, partial=True))

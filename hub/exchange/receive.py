@@ -21,7 +21,7 @@ from hub.exchange.keep import AFTERWARDS, Incoming, Keeper, Kept
 from mappings.plan import plan_for
 from mappings.site import PLAIN, Site
 
-_REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large")
+_REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large", "er7.too-slow")
 LARGE = 512 * 1024
 
 

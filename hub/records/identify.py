@@ -44,15 +44,16 @@ def parts_in_order(waiting: Sequence[Draft], places: Places) -> Iterator[tuple[D
     rest = list(waiting)
     while rest:
         open_locals = {draft.local for draft in rest}
-        progress = False
-        for draft in list(rest):
+        later = []
+        for draft in rest:
             known = [local for local in draft.under if local in places or local in open_locals]
             if known and known[0] in places:
-                rest.remove(draft)
-                progress = True
                 yield draft, places[known[0]]
-        if not progress:
+            else:
+                later.append(draft)
+        if len(later) == len(rest):
             return
+        rest = later
 
 
 def linked(node: dict[str, Any], places: Places) -> dict[str, Any] | None:

@@ -35,6 +35,7 @@ class Context:
     """
 
     __slots__ = (
+        "_counts",
         "emitted",
         "event",
         "ignored",
@@ -54,6 +55,7 @@ class Context:
         self.site = site
         self.problems: list[Problem] = []
         self.emitted: dict[tuple[str, Key], Draft] = {}
+        self._counts: dict[str, int] = {}
         self.ignored: set[int] = set()
         self.trace: Tracer | None = None
         self.event = message.type.partition("^")[2]
@@ -68,7 +70,7 @@ class Context:
         """The local name of a side record, made at its first mention."""
         place = (type_name, key)
         if place not in self.emitted:
-            number = sum(1 for kind, _ in self.emitted if kind == type_name) + 1
+            number = self._counts[type_name] = self._counts.get(type_name, 0) + 1
             local = f"{self.prefix}{type_name.lower()}/{number}"
             self.emitted[place] = Draft(local=local, type=type_name, body={}, initial=initial, keys=(key,))
         if self.trace is not None:

@@ -167,6 +167,15 @@ def test_what_ci_runs_is_what_the_readme_tells() -> None:
     assert all(re.search(rf"^{re.escape(command)}", script, re.MULTILINE) for command in told)
 
 
+def test_tests_named_by_the_reference_exist() -> None:
+    page = (ROOT / "docs" / "reference" / "bad-input.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
+    assert len(named) >= 30
+    for file, test in named:
+        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert re.search(rf"^(?:async )?def {test}\(", text, re.MULTILINE), f"{file}::{test} is not there"
+
+
 def test_decisions_are_numbered_and_listed() -> None:
     folder = ROOT / "docs" / "decisions"
     pages = sorted(folder.glob("0*.md"))

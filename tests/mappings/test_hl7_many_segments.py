@@ -1,0 +1,64 @@
+"""A message of very many segments takes time in proportion to them, whatever they are."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import pytest
+
+from hl7 import er7
+from hl7.er7 import Message
+from mappings.engine import translate
+
+HEAD = "MSH|^~\\&|A|B|C|D|20261122||{}|1|P|2.5.1\rPID|1||7^^^H^MR||A^B\r"
+ORU = HEAD.format("ORU^R01") + "OBR|1|P|F|X^x^L|||20261122|||||||||||||||20261122|||F\r"
+ADT = HEAD.format("ADT^A01") + "PV1|1|I\r"
+ORM = HEAD.format("ORM^O01")
+KINDS = {
+    "results": (ORU, "OBX|{n}|NM|A{n}^a^L||1|mg|||||F\r"),
+    "same-result": (ORU, "OBX|1|NM|A^a^L||1|mg|||||F\r"),
+    "lines": (ORU, "OBX|1|TX|A^a^L||line||||||F\r"),
+    "line-ends": (ORU + "OBX|1|TX|A^a^L||line\r", "line of text\r"),
+    "addenda": (ORU + "OBX|1|TX|A^a^L||line\r", "ADD|line of text\r"),
+    "reports": (ORU, "OBR|1|P{n}|F{n}|X^x^L|||20261122|||||||||||||||20261122|||F\r"),
+    "susceptibilities": (
+        ORU + "OBX|1|CWE|O^o^L|1|E^e||||||F\r",
+        "OBR|1||S{n}|S^s^L|||||||||||||||||||||F|O^1|||P^F\rOBX|1|ST|A^a^L||S||||||F\r",
+    ),
+    "foreign": (ORU + "OBX|1|NM|A^a^L||1||||||F\r", "ZZZ|1|x\r"),
+    "results-and-foreign": (ORU, "OBX|{n}|NM|A{n}^a^L||1||||||F\rZZZ|1|x\r"),
+    "diagnoses": (ADT, "DG1|{n}||I{n}\r"),
+    "people": (ADT, "ROL|1|AD|AT|{n}^L^R\r"),
+    "orders-of-a-group": (
+        ORM + "ORC|PA|G\rOBR|1|G||X^x^L\r",
+        "ORC|CH|P{n}\rOBR|1|P{n}||X^x^L|||||||||||||||||||||||||G\r",
+    ),
+    "patients": (ORU, "PID|1||{n}^^^H^MR||A^B\r"),
+}
+
+
+def seconds(kind: str, count: int) -> float:
+    """Processor time for reading and translating a message with `count` of these segments."""
+    head, line = KINDS[kind]
+    raw = (head + "".join(line.format(n=n) for n in range(count))).encode()
+    gc.collect()
+    gc.disable()  # as good as in a worker; the collector's own time grows faster
+    start = time.process_time()
+    message = er7.read(raw)
+    assert isinstance(message, Message)
+    translation = translate(message, zone="UTC")
+    took = time.process_time() - start
+    gc.enable()
+    counts = translation.account.counts()
+    assert counts["total"] == len(message.segments) == sum(counts[n] for n in ("mapped", "ignored", "unmapped"))
+    return took
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_time_grows_with_the_segments(kind: str) -> None:
+    """Six times the segments may take twelve times as long; what looks at all of them for each takes thirty-six."""
+    seconds(kind, 100)
+    few, many = seconds(kind, 2000), seconds(kind, 12_000)
+    assert many < 12 * max(few, 0.02), f"{few:.2f} s and {many:.2f} s"
