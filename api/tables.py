@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     find.add_argument("--on", type=date.fromisoformat, default=None, metavar="AAAA-MM-DD", help="in force on that day")
     find.add_argument("--most", type=int, default=20)
     find.add_argument("--json", action="store_true", help="one JSON object per term and line")
-    take = verbs.add_parser("import", help="take over a table published as CSV")
+    take = verbs.add_parser("import", help="take over a table published as CSV or XLSX")
     take.add_argument("file", type=Path)
     take.add_argument("--table", default="", help="the table's number, where no column tells it")
     take.add_argument("--json", action="store_true")

@@ -1,23 +1,26 @@
-"""Reads a published table (TUSS, glosas, a domain) from CSV, as the ANS gives it out, into rows with ISO dates.
+"""Reads a published table (TUSS, glosas, a domain) from CSV or XLSX, as the ANS gives it out, into rows with ISO dates.
 
 Columns are known by their names without accents and case: code, term, begin and end of validity, and the table's
-number where the file holds several. Separator and encoding are found out.
+number where the file holds several; lines above the one with the names are passed over. Separator and encoding of a CSV
+are found out.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from canonical.problem import Problem
 from schemas_xsd import catalogue
+from tiss import sheets
 
-_LARGEST = 128 * 1024 * 1024
+_LARGEST = sheets.LARGEST
+_DEEPEST_HEADER = 30
 _NAMES = {
     "codigo": ("codigo", "codigo do termo", "code", "codigo tuss"),
     "termo": ("termo", "descricao", "nome", "term", "descricao do termo", "nome comercial"),
@@ -48,7 +51,7 @@ def folder() -> Path:
 
 
 def take(source: Path, table: str = "") -> Taken:
-    """Import a CSV file; `table` is its number where no column tells. Raises UnreadableTable, OSError."""
+    """Import a CSV or XLSX file; `table` is its number where no column tells. Raises UnreadableTable, OSError."""
     if source.stat().st_size > _LARGEST:
         raise UnreadableTable(f"{source.name} is larger than {_LARGEST // 1024 // 1024} MB")
     raw = source.read_bytes()
@@ -65,24 +68,26 @@ def take(source: Path, table: str = "") -> Taken:
 
 
 def read(raw: bytes, table: str = "") -> list[dict[str, str]]:
-    """The rows of a CSV; raises UnreadableTable."""
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    head = text.splitlines()[0] if text.strip() else ""
-    separator = max(";,\t", key=head.count)
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
-    places = _places(next(reader, []))
-    for needed in ("codigo", "termo"):
-        if needed not in places:
-            raise UnreadableTable(f"the first line names no column {needed!r}")
+    """The rows of a CSV or XLSX; raises UnreadableTable."""
+    opened = sheets.read(raw)
+    if isinstance(opened, Problem) and opened.code == "sheet.empty":
+        opened = []
+    if isinstance(opened, Problem):
+        raise UnreadableTable(opened.text("en"))
+    missing = "codigo"
+    for sheet in opened:
+        for position, row in enumerate(sheet.rows[:_DEEPEST_HEADER]):
+            places = _places([sheets.text_of(cell) for cell in row.cells])
+            if {"codigo", "termo"} <= set(places):
+                return _below(sheet.rows[position + 1 :], places, table)
+            missing = "termo" if "codigo" in places else missing
+    raise UnreadableTable(f"no line of the first {_DEEPEST_HEADER} names a column {missing!r}")
+
+
+def _below(rows: Sequence[sheets.Row], places: dict[str, int], table: str) -> list[dict[str, str]]:
     if "tabela" not in places and not _TABLE.match(table):
         raise UnreadableTable("no column names the table; say which with --table, such as 22")
-    try:
-        return [_row(cells, places, table, reader.line_num) for cells in reader if any(cells)]
-    except csv.Error:
-        raise UnreadableTable(f"line {reader.line_num} is no CSV") from None
+    return [_row([sheets.text_of(cell) for cell in row.cells], places, table, row.number) for row in rows]
 
 
 def _places(names: list[str]) -> dict[str, int]:

@@ -1,9 +1,11 @@
-"""what comes back from payers: history --payer ANS --table T --code C"""
+"""what comes back: load FILE… (XML, CSV, XLSX), read FILE --plan P, history --payer ANS --table T --code C"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 from api import running
@@ -20,10 +22,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     told.add_argument("--professional", default="", help="council and number, such as 'crm-sp 123456'")
     told.add_argument("--json", action="store_true", help="one JSON object")
     running.options(told)
+    load = verbs.add_parser("load", help="take in statements of analysis and payment: XML, or CSV and XLSX by a plan")
+    load.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    load.add_argument("--payer", default="", help="registro ANS; needed for sheets")
+    load.add_argument("--plan", default="", help="column plan (default: the payer's own)")
+    load.add_argument("--number", default="", help="number of the statement where the sheet does not tell it")
+    load.add_argument("--json", action="store_true", help="one JSON object per file and line")
+    running.options(load)
+    read = verbs.add_parser("read", help="offline: what a column plan makes of a sheet; nothing is stored")
+    read.add_argument("file", type=Path)
+    read.add_argument("--plan", required=True, help="a file of mappings/statements, without .toml")
+    read.add_argument("--json", action="store_true", help="one JSON object: the statements, and the findings")
 
 
 def run(given: argparse.Namespace) -> int:
-    """0 good, 1 when nothing was judged yet."""
+    """0 good, 1 when the data is wrong or nothing was found, 2 unreadable."""
+    return {"history": _told, "load": _load, "read": _read}[given.verb](given)
+
+
+def _told(given: argparse.Namespace) -> int:
     found = asyncio.run(_history(given))
     if given.json:
         output.line(found)
@@ -58,3 +75,69 @@ async def _history(given: argparse.Namespace) -> dict[str, Any]:
 def _money(cents: int) -> str:
     """Cents as reais in Portuguese writing."""
     return f"{cents / 100:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+def _load(given: argparse.Namespace) -> int:
+    worst = 0
+    for path in given.files:
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            output.complain(f"{path}: {error.strerror}")
+            return 2
+        found = asyncio.run(_take(given, path, raw))
+        wrong = any(problem["severity"] == "error" for problem in found["problems"])
+        worst = max(worst, int(wrong))
+        if given.json:
+            output.line({"file": path.name, **found})
+            continue
+        counts = f"{found['protocols']} protocolos ({found['new']} novos)"
+        paid = f"{found['payments']} demonstrativos de pagamento ({found['new_payments']} novos)"
+        output.say(f"{path.name}: " + ("nada foi lido" if wrong else f"{counts}, {paid}"))
+        _say(found["problems"])
+    return worst
+
+
+async def _take(given: argparse.Namespace, path: Path, raw: bytes) -> dict[str, Any]:
+    from hub.billing import intake
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=1) as world:
+        tenant = await world.tenant(given.tenant)
+        if path.suffix.lower() == ".xml":
+            return (await intake.take_file(world, tenant, raw, "cli")).as_json()
+        sheet = intake.Sheet(raw=raw, payer=given.payer, plan=given.plan, number=given.number)
+        return (await intake.take_sheet(world, tenant, sheet, "cli")).as_json()
+
+
+def _read(given: argparse.Namespace) -> int:
+    from canonical.problem import Problem
+    from hub.billing import intake
+    from mappings import sheet_plan
+    from mappings.table import TableError
+
+    try:
+        plan = sheet_plan.plan(given.plan)
+        raw = given.file.read_bytes()
+    except (TableError, OSError) as error:
+        output.complain(str(error))
+        return 2
+    found = intake.read_sheet(intake.Sheet(raw=raw, payer=""), plan)
+    if isinstance(found, Problem):
+        output.complain(f"{given.file.name}: {found.text()} {found.remedy()}")
+        return 2
+    told, problems = found
+    if given.json:
+        shown = [dataclasses.asdict(one) for one in told]
+        output.line({"statements": shown, "problems": [problem.as_json() for problem in problems]})
+        return 0
+    for one in told:
+        sums = f"informado {_money(one.billed_cents)}, liberado {_money(one.paid_cents)}"
+        output.say(f"demonstrativo {one.number or 'sem número'} de {one.issued_on or 'data não dita'}: {sums}")
+    _say([problem.as_json() for problem in problems])
+    return 0
+
+
+def _say(problems: list[dict[str, str]]) -> None:
+    for problem in problems:
+        output.say(f"  {problem['where']}: {problem['text']} {problem['remedy']}")

@@ -76,11 +76,7 @@ async def take_statement(request: Request, state: StateDep, caller: CallerDep) -
     taken = await intake.take_file(state.world, caller.tenant, await bounded(request), caller.identity.subject)
     if blocking(taken.problems):
         raise Rejected(422, taken.problems)
-    found = taken.found
-    counts = {"protocols": found.protocols, "new": found.fresh}
-    paid = {"payments": found.payments, "new_payments": found.fresh_payments}
-    told = [problem.as_json() for problem in taken.problems]
-    return _json({"message": str(taken.message_id), **counts, **paid, "problems": told}, 201)
+    return _json(taken.as_json(), 201)
 
 
 @router.get("/payers", responses=_example({"items": [{"ans": "999806", "name": "…", "version": "4.02.00"}]}))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from api.failures import Rejected
+from api.routes.tiss_files import bounded
 from api.state import Caller, CallerDep, StateDep
+from canonical.problem import blocking
 from fhir import jsontext
-from hub.billing import listing, writing
+from hub.billing import intake, listing, writing
 from hub.billing.profiles import payer as profile_by_id
 from hub.billing.returns import history
 
@@ -67,3 +70,31 @@ async def denied_before(
         profile = await profile_by_id(tx, await listing.payer_id(tx, payer))
         told = await history.tell(tx, profile, item, writing.today(writing.origin(state.world, caller.tenant)))
     return _json(told)
+
+
+_SHEET: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_SHEETS = {"requestBody": {"required": True, "content": {"text/csv": _SHEET, _XLSX: _SHEET}}}
+_TAKEN = {"message": "019a…", "protocols": 3, "new": 3, "payments": 0, "new_payments": 0, "problems": []}
+
+
+@router.post("/statements/sheet", status_code=201, openapi_extra=_SHEETS, responses={201: _example(_TAKEN)[200]})
+async def take_sheet(
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+    payer: Annotated[str, Query(pattern=r"^[0-9]{6}$", examples=["999806"])],
+    plan: Annotated[str, Query(max_length=60, examples=["exemplo"])] = "",
+    number: Annotated[str, Query(max_length=40)] = "",
+) -> Response:
+    """Take in a statement of analysis or payment as CSV or XLSX, by the payer's column plan.
+
+    `plan` names another than the payer's, `number` the statement's number where the sheet does not tell it. Cells that
+    could not be read are warnings with row and column; 422 when nothing could be read.
+    """
+    caller.require("tiss/write")
+    sheet = intake.Sheet(raw=await bounded(request), payer=payer, plan=plan, number=listing.plain_text(number))
+    taken = await intake.take_sheet(state.world, caller.tenant, sheet, caller.identity.subject)
+    if blocking(taken.problems):
+        raise Rejected(422, taken.problems)
+    return _json(taken.as_json(), 201)

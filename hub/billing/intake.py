@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
-from canonical.errors import NotFound
+from canonical.errors import NotFound, Refused
 from canonical.identity import bytes_number, new_id
 from canonical.problem import Problem
 from hub.billing import listing, statements, writing
@@ -15,7 +17,9 @@ from hub.guard import audit
 from hub.records.write import Origin
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from tiss import answers, replies, soap
+from mappings import sheet_plan, sheet_statements
+from mappings.table import TableError
+from tiss import answers, replies, sheets, soap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,17 @@ class Taken:
     found: statements.Taken
     problems: tuple[Problem, ...]
 
+    def as_json(self) -> dict[str, Any]:
+        """The answer to who sent the file."""
+        return {
+            "message": str(self.message_id),
+            "protocols": self.found.protocols,
+            "new": self.found.fresh,
+            "payments": self.found.payments,
+            "new_payments": self.found.fresh_payments,
+            "problems": [problem.as_json() for problem in self.problems],
+        }
+
 
 _Told = answers.Statement | answers.Remittance
 _Read = tuple[list[_Told], list[Problem]]
@@ -33,18 +48,68 @@ _Read = tuple[list[_Told], list[Problem]]
 
 async def take_file(world: World, tenant: Tenant, raw: bytes, actor: str) -> Taken:
     """Keep a file durably, then read its statements into lines, denials and payments. Never raises for its content."""
+    message_id = await _keep(world, tenant, raw, ("DEMONSTRATIVO_ANALISE_CONTA", "tiss"), actor)
+    return await _take(world, tenant, message_id, _read(raw), actor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A CSV or XLSX statement: its bytes, the payer's registro ANS, and its plan and number where they must be told."""
+
+    raw: bytes
+    payer: str
+    plan: str = ""
+    number: str = ""
+
+
+async def take_sheet(world: World, tenant: Tenant, sheet: Sheet, actor: str) -> Taken:
+    """Keep a sheet durably, then read it by the payer's column plan, through the same reconciliation as XML.
+
+    Raises NotFound for an unknown payer, Refused for one without a plan or with one that does not exist.
+    """
+    async with world.transaction(tenant) as tx:
+        profile = await payer(tx, await listing.payer_id(tx, sheet.payer))
+    try:
+        chosen = sheet_plan.plan(sheet.plan or profile.terms.plan)
+    except TableError:
+        raise Refused("there is no such column plan", code="sheet.plan") from None
+    message_id = await _keep(world, tenant, sheet.raw, (_SHEETS[chosen.kind], "sheet"), actor)
+    found = await asyncio.to_thread(read_sheet, sheet, chosen)
+    return await _take(world, tenant, message_id, found, actor)
+
+
+_SHEETS = {"analysis": "DEMONSTRATIVO_ANALISE_CONTA", "payment": "DEMONSTRATIVO_PAGAMENTO"}
+
+
+def read_sheet(sheet: Sheet, plan: sheet_plan.SheetPlan) -> _Read | Problem:
+    """The statements of a sheet with its findings, or why there are none."""
+    opened = sheets.read(sheet.raw, encoding=plan.encoding, separator=plan.separator)
+    if isinstance(opened, Problem):
+        return opened
+    read = sheet_statements.statements(plan, opened, sheet.payer, sheet.number)
+    if not read.told:
+        return next((problem for problem in read.problems if problem.blocks), Problem("sheet.empty"))
+    return list(read.told), list(read.problems)
+
+
+async def _keep(world: World, tenant: Tenant, raw: bytes, kind: tuple[str, str], actor: str) -> UUID:
+    """The id under which the bytes are kept; `kind` is (transaction, format)."""
     message_id = new_id()
     async with world.transaction(tenant) as tx:
         await tx.run(
             "INSERT INTO message (tenant_id, id, direction, format, type, status, payload_key, content) "
-            "VALUES ($1, $2, 'in', 'tiss', $3, 'KEPT', $4, $5)",
+            "VALUES ($1, $2, 'in', $3, $4, 'KEPT', $5, $6)",
             message_id,
-            "DEMONSTRATIVO_ANALISE_CONTA",
+            kind[1],
+            kind[0],
             bytes_number(raw),
             raw,
         )
         await audit.note(tx, actor, "upload-statement", f"message/{message_id}")
-    found = _read(raw)
+    return message_id
+
+
+async def _take(world: World, tenant: Tenant, message_id: UUID, found: _Read | Problem, actor: str) -> Taken:
     async with world.transaction(tenant) as tx:
         taken = await _store(tx, writing.origin(world, tenant, actor, message_id), message_id, found)
         await tx.run(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sheets_made import as_xlsx
 
 from api.cli.main import main
 from schemas_xsd import catalogue
@@ -65,6 +66,16 @@ def test_import(place: Path, tmp_path: Path, encoding: str, capsys: pytest.Captu
     assert tables.installed().tuss("22", "10101012", date(2027, 1, 1)) is None
     assert found(capsys, "termo", "proprio", "acao", "--table", "22")[0]["since"] == "2026-02-01"
     assert tables.installed().version != before and "import:22-" in tables.installed().version
+
+
+def test_a_workbook_with_lines_above_its_names(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "TUSS 38.xlsx"
+    names = ["Código do Termo", "Termo", "Data de início de vigência", "Data de fim de vigência"]
+    source.write_bytes(as_xlsx([["Tabela 38"], [], names, [9998, "Glosa nova", datetime(2026, 1, 1), "-"]]))
+    assert main(["tiss", "tables", "import", str(source), "--table", "38", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tables"] == {"38": 1}
+    glosa = tables.installed().glosa("9998")
+    assert glosa is not None and (glosa.name, glosa.since) == ("Glosa nova", "2026-01-01")
 
 
 def test_several_tables_in_one_file(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
