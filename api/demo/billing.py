@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from typing import Any
 
 from api.demo import day
@@ -13,6 +14,7 @@ from api.demo.waiting import control, job, payer_books, until
 from hub.billing import appeals, batches, listing, writing
 from hub.billing.appeals import Wish
 from hub.billing.returns import reconciliation
+from hub.billing.trial import FEES_APART
 from hub.exchange.partners import partners_of
 from hub.operate import billed
 from hub.operate.billed import SentBatch
@@ -36,10 +38,11 @@ async def close(trial: Trial, step: Step) -> None:
         made = await billed.batches(tx)
         left = await billed.unbilled(tx)
     payers = _payers(trial)
-    consultations = sum(n for (_, kind, _), (n, _) in found.items() if kind == "consulta")
-    examinations = sum(n for (_, kind, _), (n, _) in found.items() if kind == "sp-sadt")
-    step.same("guias de consulta", day.CONSULTATIONS, consultations)
-    step.same("guias SP/SADT", day.EXAMINATIONS + day.EMERGENCIES, examinations)
+    counted: Counter[str] = Counter()
+    for (_, kind, _), (count, _) in found.items():
+        counted[kind] += count
+    for kind, (title, expected) in _expected(trial).items():
+        step.same(title, expected, counted[kind])
     step.same("guides that wait for a repair", 0, sum(n for (*_, s), (n, _) in found.items() if s == "pendente"))
     for payer in payers:
         total = sum(cents for (code, _, _), (_, cents) in found.items() if code == payer)
@@ -50,7 +53,21 @@ async def close(trial: Trial, step: Step) -> None:
     step.at_least("TISS versions", 2, len({one.version for one in made}))
     step.same("batches blocked", 0, sum(one.status == batches.BLOCKED for one in made))
     step.figures["batches"] = len(made)
-    step.same("guides in batches", consultations + examinations, sum(one.guides for one in made))
+    step.same("kinds of guia in batches", len(_expected(trial)), len({one.kind for one in made}))
+    step.same("guides in batches", counted.total(), sum(one.guides for one in made))
+
+
+def _expected(trial: Trial) -> dict[str, tuple[str, int]]:
+    """How many guides of each kind the day makes: fees of a stay are apart where the payer wants them so."""
+    payers = {visit.number: visit.card.payer.ans for visit in trial.day.visits if visit.card}
+    apart = [number for number in trial.day.operated if payers[number] in FEES_APART]
+    return {
+        "consulta": ("guias de consulta", day.CONSULTATIONS),
+        "sp-sadt": ("guias SP/SADT", day.EXAMINATIONS + day.EMERGENCIES),
+        "internacao": ("resumos de internação", day.OPERATIONS),
+        "honorarios": ("guias de honorários", 2 * len(apart)),
+        "odonto": ("guias de tratamento odontológico", day.TREATMENTS),
+    }
 
 
 def _payers(trial: Trial) -> list[str]:

@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from api.demo.parts import Card, Charge, Payer, Visit
 from api.demo.people import Person, doctors, people, rows
@@ -17,6 +18,7 @@ from api.demo.wire import Expected, Message, body, header
 
 PATIENTS, SELF_PAYING = 54, 8
 CONSULTATIONS, EXAMINATIONS, EMERGENCIES, ADMISSIONS, CANCELLED, DUPLICATES, BOOKED = 32, 22, 10, 8, 3, 3, 22
+OPERATIONS, TREATMENTS = 6, 8
 CONTROL_PREFIX = "HD"
 MARGIN = datetime.timedelta(minutes=7)
 
@@ -36,6 +38,7 @@ class Day:
     values: dict[str, str] = field(default_factory=dict)
     documents: int = 0
     booked: int = 0
+    operated: list[str] = field(default_factory=list)
 
     def billed(self, payer: str) -> int:
         """What the day's charges for one payer (registro ANS) add up to, in cents."""
@@ -113,8 +116,8 @@ class Writer:
             until=datetime.date(self.today.year + 1, 12, 31),
         )
 
-    def charge(self, visit: Visit, price: Price, quantity: int = 1) -> None:
-        """One more item on the visit's bill."""
+    def charge(self, visit: Visit, price: Price, quantity: int = 1, **more: Any) -> None:
+        """One more item on the visit's bill; `more` may name by, modifiers and team."""
         item = Charge(
             number=self.number("charge", 8_800_000),
             table=price.table,
@@ -123,13 +126,14 @@ class Writer:
             quantity=quantity,
             cents=price.cents,
             on=visit.start + MARGIN,
+            **more,
         )
         self.day.charges.setdefault(visit.number, []).append(item)
 
 
 def make(seed: int, today: datetime.date, payers: Sequence[Payer]) -> Day:
     """The day of `today`; messages of one patient keep their order, patients are mixed as on a real line."""
-    from api.demo import stories
+    from api.demo import acts, stories
 
     writer = Writer(seed, today, payers)
     plan: list[tuple[Callable[[Writer], None], int]] = [
@@ -140,6 +144,9 @@ def make(seed: int, today: datetime.date, payers: Sequence[Payer]) -> Day:
         (stories.cancelled, CANCELLED),
         (stories.duplicate, DUPLICATES),
         (stories.booked, BOOKED),
+        (acts.staff, 1),
+        (acts.operation, OPERATIONS),
+        (acts.treatment, TREATMENTS),
     ]
     for story, times in plan:
         for _ in range(times):

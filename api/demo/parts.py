@@ -46,7 +46,11 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """One billed item: TUSS table and code with its term, quantity, and the unit price in cents."""
+    """One billed item: TUSS table and code with its term, quantity, and the unit price in cents.
+
+    `by` performed it (None: the visit's doctor), `modifiers` are TISS domains and codes (61 via, 48 técnica, 28 dente),
+    `team` who else took part, by degree.
+    """
 
     number: str
     table: str
@@ -55,6 +59,9 @@ class Charge:
     quantity: int
     cents: int
     on: datetime.datetime
+    by: Doctor | None = None
+    modifiers: tuple[tuple[str, str], ...] = ()
+    team: tuple[tuple[str, Doctor], ...] = ()
 
     @property
     def total(self) -> int:
@@ -91,19 +98,34 @@ def pid(person: Person, record: str = "") -> str:
 
 
 def xcn(doctor: Doctor) -> str:
-    """A professional: council number, name, council, and the state in XCN-22."""
-    head = (doctor.number, doctor.family, doctor.given, "", "", "Dr.", "", "", "CRM", "L", "", "", "LN")
+    """A professional: council number, name, occupation, council, and the state in XCN-22."""
+    head = (
+        doctor.number,
+        doctor.family,
+        doctor.given,
+        "",
+        "",
+        "Dr.",
+        doctor.cbo,
+        "",
+        doctor.council,
+        "L",
+        "",
+        "",
+        "LN",
+    )
     return parts(*head, "", "", "", "", "", "", "", "", doctor.state)
 
 
 def pv1(visit: Visit, *, left: bool = False) -> str:
-    """PV1; `left` adds the time of discharge."""
+    """PV1; `left` adds the time and kind of discharge."""
     fields = {
         1: "1",
         2: visit.kind,
         3: parts(*visit.ward, FACILITY),
         7: xcn(visit.doctor),
         19: parts(visit.number, "", "", FACILITY, "VN"),
+        36: "01" if left and visit.kind == "I" else "",
         44: stamp(visit.start),
         45: stamp(visit.end) if left else "",
     }
@@ -146,10 +168,43 @@ def ft1(position: int, charge: Charge, visit: Visit) -> str:
         10: str(charge.quantity),
         11: f"{reais(charge.total)}&BRL",
         12: f"{reais(charge.cents)}&BRL",
-        20: xcn(visit.doctor),
-        21: xcn(visit.doctor),
+        20: xcn(charge.by or visit.doctor),
+        21: xcn(charge.by or visit.doctor),
+        26: modifiers(charge),
     }
     return segment("FT1", fields)
+
+
+def modifiers(charge: Charge) -> str:
+    """FT1-26: what qualifies the item, each by its TISS table."""
+    return "~".join(parts(code, "", f"TUSS{table}") for table, code in charge.modifiers)
+
+
+def act(charge: Charge, visit: Visit) -> list[str]:
+    """PR1 and ROL below the FT1 of an act with a team: who operated, and each member with the degree (table 35)."""
+    if not charge.team:
+        return []
+    fields = {
+        1: "1",
+        3: parts(charge.code, charge.term, "TUSS22"),
+        5: stamp(charge.on),
+        11: "" if charge.by in [member for _, member in charge.team] else xcn(charge.by or visit.doctor),
+        19: parts(charge.number, FACILITY),
+    }
+    roles = [
+        segment("ROL", {1: str(n), 2: "AD", 3: parts(degree, "", "TUSS35"), 4: xcn(member)})
+        for n, (degree, member) in enumerate(charge.team, start=1)
+    ]
+    return [segment("PR1", fields), *roles]
+
+
+def staff(position: int, one: Doctor, at: datetime.datetime) -> list[str]:
+    """MFE, STF and PRA of a professional: council number, CPF and name."""
+    key = parts(one.number, "", one.council)
+    entry = segment("MFE", {1: "MAD", 2: str(position), 3: stamp(at), 4: key, 5: "CWE"})
+    person = {1: key, 2: parts(one.cpf, "", "", "RFB", "CPF"), 3: parts(one.family, one.given), 7: "A"}
+    licence = {1: key, 6: parts(one.number, one.council, one.state)}
+    return [entry, segment("STF", person), segment("PRA", licence)]
 
 
 def reais(cents: int) -> str:

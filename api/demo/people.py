@@ -14,6 +14,7 @@ from random import Random
 
 from canonical.identifiers import cnpj_digits, cns_from_pis, cpf_digits
 
+ANAESTHETIST, DENTIST = "225151", "223208"  # CBO
 _DATA = Path(__file__).resolve().parent / "data"
 
 
@@ -39,13 +40,20 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doctor:
-    """One professional with council number and state (CRM)."""
+    """One professional: number and state of the council (CRM, CRO), and the occupation (CBO)."""
 
     number: str
     state: str
     family: str
     given: str
     cbo: str
+    council: str
+
+    @property
+    def cpf(self) -> str:
+        """An invented CPF of this professional."""
+        base = f"{self.number:0>6}{self.cbo[-3:]}"
+        return base + cpf_digits(base)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +78,15 @@ def hospital() -> Hospital:
     return Hospital(name="HOSPITAL DEMONSTRAÇÃO", cnes="9990017", cnpj=base + cnpj_digits(base))
 
 
-def doctors() -> list[Doctor]:
-    """The doctors of the demonstration."""
-    names = ("number", "state", "family", "given", "cbo")
+def professionals() -> list[Doctor]:
+    """All professionals of the demonstration."""
+    names = ("number", "state", "family", "given", "cbo", "council")
     return [Doctor(**{name: row[name] for name in names}) for row in rows("doctors")]
+
+
+def doctors() -> list[Doctor]:
+    """The physicians who see patients."""
+    return [one for one in professionals() if one.council == "CRM" and one.cbo != ANAESTHETIST]
 
 
 def people(chance: Random, count: int, today: datetime.date) -> list[Person]:

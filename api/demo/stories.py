@@ -18,64 +18,64 @@ _HOUR = datetime.timedelta(hours=1)
 def consultation(w: Writer) -> None:
     """Arrives, is seen, is billed one consultation, leaves."""
     visit = w.visit("O")
-    _arrive(w, visit)
-    w.charge(visit, _price(w, "10101012"))
+    arrive(w, visit)
+    w.charge(visit, priced(w, "10101012"))
     if w.chance.random() < 0.3:
-        _update(w, visit, visit.start + MARGIN)
-    _bill(w, visit)
-    _leave(w, visit)
+        update(w, visit, visit.start + MARGIN)
+    bill(w, visit)
+    leave(w, visit)
 
 
 def examination(w: Writer) -> None:
     """Blood is ordered from the laboratory; an image is made in the house and reported."""
     visit = w.visit("O")
-    _arrive(w, visit)
+    arrive(w, visit)
     _order_blood(w, visit, w.chance.randrange(1, 4))
     picture = w.chance.choice(rows("images"))
     asked = _order_image(w, visit, picture)
     _report_image(w, visit, asked, picture, document=w.chance.random() < 0.5)
-    w.charge(visit, _price(w, picture["tuss"]))
-    _bill(w, visit)
-    _leave(w, visit)
+    w.charge(visit, priced(w, picture["tuss"]))
+    bill(w, visit)
+    leave(w, visit)
 
 
 def emergency(w: Writer) -> None:
     """Comes in by ambulance: changed data, laboratory at the bedside, medicines and a room to rest."""
     visit = w.visit("E")
-    _arrive(w, visit)
-    _update(w, visit, visit.start + MARGIN)
+    arrive(w, visit)
+    update(w, visit, visit.start + MARGIN)
     _order_blood(w, visit, 2)
     _bedside(w, visit, visit.start + _HOUR, 3)
-    w.charge(visit, _price(w, "10101039"))
-    w.charge(visit, _price(w, "60033681"))
+    w.charge(visit, priced(w, "10101039"))
+    w.charge(visit, priced(w, "60033681"))
     for code in ("90055888", "90007760"):
-        w.charge(visit, _price(w, code), w.chance.randrange(1, 4))
-    _bill(w, visit)
-    _leave(w, visit)
+        w.charge(visit, priced(w, code), w.chance.randrange(1, 4))
+    bill(w, visit)
+    leave(w, visit)
 
 
 def admission(w: Writer) -> None:
     """Stays some days at own expense; now and then a discharge is taken back and given again."""
     visit = w.visit("I", insured=False, days_ago=w.chance.randrange(1, 4))
-    _arrive(w, visit)
+    arrive(w, visit)
     for step in range(2):
         at = visit.start + _HOUR * (3 + 5 * step)
-        _update(w, visit, at)
+        update(w, visit, at)
         _bedside(w, visit, at + MARGIN, 4)
         _culture(w, visit, at + 2 * MARGIN)
-    w.charge(visit, _price(w, "10102019"), 2)
-    w.charge(visit, _price(w, "90018516"), 4)
-    _bill(w, visit)
+    w.charge(visit, priced(w, "10102019"), 2)
+    w.charge(visit, priced(w, "90018516"), 4)
+    bill(w, visit)
     if w.chance.random() < 0.5:
-        _leave(w, visit, at=visit.end - _HOUR)
+        leave(w, visit, at=visit.end - _HOUR)
         _say(w, visit, "A13", visit.end - _HOUR / 2)
-    _leave(w, visit)
+    leave(w, visit)
 
 
 def cancelled(w: Writer) -> None:
     """Was registered by mistake."""
     visit = w.visit("O")
-    _arrive(w, visit)
+    arrive(w, visit)
     _say(w, visit, "A11", visit.start + MARGIN)
     w.day.cancelled.add(visit.number)
 
@@ -84,14 +84,14 @@ def duplicate(w: Writer) -> None:
     """Was registered under a second number without documents; the two are merged later."""
     visit = w.visit("O")
     second = w.number("record", 790_000)
-    _arrive(w, visit)
+    arrive(w, visit)
     at = visit.start + MARGIN
     wrong = p.pid(visit.person, second)
     w.send(visit.person.record, "ADT^A04^ADT_A01", at, [p.evn("A04", at), wrong, _other_visit(w, visit)])
     at = visit.end + MARGIN
     w.send(visit.person.record, "ADT^A40^ADT_A39", at, [p.evn("A40", at), p.pid(visit.person), p.mrg(second)])
     w.day.merged[second] = visit.person.record
-    _leave(w, visit)
+    leave(w, visit)
 
 
 def booked(w: Writer) -> None:
@@ -120,11 +120,13 @@ def booked(w: Writer) -> None:
     w.day.booked += 1
 
 
-def _price(w: Writer, code: str) -> Price:
+def priced(w: Writer, code: str) -> Price:
+    """The hospital's price of a code."""
     return next(price for price in w.prices if price.code == code)
 
 
-def _arrive(w: Writer, visit: Visit) -> None:
+def arrive(w: Writer, visit: Visit) -> None:
+    """The visit begins: A01 or A04 with diagnosis and card."""
     event = "A01" if visit.kind == "I" else "A04"
     segments = [p.evn(event, visit.start), p.pid(visit.person), p.pv1(visit), p.dg1(visit)]
     if visit.card is not None:
@@ -132,12 +134,14 @@ def _arrive(w: Writer, visit: Visit) -> None:
     w.send(visit.person.record, f"ADT^{event}^ADT_A01", visit.start, segments)
 
 
-def _update(w: Writer, visit: Visit, at: datetime.datetime) -> None:
+def update(w: Writer, visit: Visit, at: datetime.datetime) -> None:
+    """Changed data of the patient (A08)."""
     segments = [p.evn("A08", at), p.pid(visit.person), p.pv1(visit), p.dg1(visit)]
     w.send(visit.person.record, "ADT^A08^ADT_A01", at, segments)
 
 
-def _leave(w: Writer, visit: Visit, at: datetime.datetime | None = None) -> None:
+def leave(w: Writer, visit: Visit, at: datetime.datetime | None = None) -> None:
+    """The visit ends (A03)."""
     moment = at or visit.end
     segments = [p.evn("A03", moment), p.pid(visit.person), p.pv1(visit, left=True)]
     w.send(visit.person.record, "ADT^A03^ADT_A03", moment, segments)
@@ -156,11 +160,13 @@ def _other_visit(w: Writer, visit: Visit) -> str:
     return segment("PV1", {1: "1", 2: "O", 19: parts(number, "", "", "HD", "VN"), 44: stamp(visit.start)})
 
 
-def _bill(w: Writer, visit: Visit) -> None:
+def bill(w: Writer, visit: Visit) -> None:
+    """The visit's charges (DFT^P03)."""
     charges = w.day.charges[visit.number]
     at = visit.end - MARGIN
     segments = [p.evn("P03", at), p.pid(visit.person), p.pv1(visit)]
-    segments += [p.ft1(position, charge, visit) for position, charge in enumerate(charges, start=1)]
+    for position, charge in enumerate(charges, start=1):
+        segments += [p.ft1(position, charge, visit), *p.act(charge, visit)]
     if visit.card is not None:
         segments.append(p.in1(visit, visit.card))
     w.send(visit.person.record, "DFT^P03^DFT_P03", at, segments)
@@ -175,7 +181,7 @@ def _order_blood(w: Writer, visit: Visit, count: int) -> None:
         asked = Asked(placer=placer, filler="", code=exam["tuss"], name=exam["name"], service="LAB")
         segments += [p.orc("NW", placer, "", visit, at), p.obr(position, asked, visit, at), p.spm(1, ("BLD", "Sangue"))]
         w.day.orders.append(placer)
-        w.charge(visit, _price(w, exam["tuss"]))
+        w.charge(visit, priced(w, exam["tuss"]))
     w.send(visit.person.record, "OML^O21^OML_O21", at, segments)
 
 

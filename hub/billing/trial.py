@@ -15,6 +15,7 @@ PAYERS = (
     ("999806", "demo_ipe", "Operadora Demonstração Ipê"),
     ("999814", "demo_jacaranda", "Operadora Demonstração Jacarandá"),
 )
+FEES_APART = ("999814",)  # this one wants the fees of a stay on guias de honorários
 SCHEDULES = (
     ("close-batches", "close-batches", "0 20 * * *", "once"),
     ("poll-protocols", "poll-protocols", "*/10 * * * *", "once"),
@@ -42,7 +43,7 @@ async def trial_payers(world: World, tenant: Tenant, base_url: str) -> None:
                 "transport": {"url": f"{base_url}/payer/{code}"},
                 "allow_private": True,
                 "provider": provider,
-                "billing": {"poll_minutes": 0},
+                "billing": {"poll_minutes": 0, "fees": "honorarios" if code in FEES_APART else "resumo"},
             },
         )
         async with world.transaction(tenant) as tx:

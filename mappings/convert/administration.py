@@ -172,12 +172,14 @@ def role_general_practitioner(value: Value, context: Context, argument: str) -> 
 
 @conversion("role-performer")
 def role_performer(value: Value, context: Context, argument: str) -> Any:
-    """ROL-4 or PRT-5 beside a procedure as its performer, with the role as function."""
+    """ROL-4 or PRT-5 beside a procedure as its performer, with the role and a six-digit XCN-7 (CBO) as function."""
     _, role, _, _ = _ROLE_PLACES[value.source.segment]
     actor = practitioner_reference(value, context)
     if actor is None:
         return None
-    function = _role(value.sibling(role), context, argument)
+    function = _role(value.sibling(role), context, argument) or {}
+    if identifiers.is_cbo(value.text(7)):
+        function["coding"] = [*function.get("coding", ()), {"system": systems.CBO, "code": value.text(7)}]
     return {**({"function": function} if function else {}), "actor": actor}
 
 

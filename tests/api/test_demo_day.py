@@ -10,7 +10,7 @@ import pytest
 
 from api.demo import day, faults, pdf
 from api.demo.parts import Payer
-from api.demo.people import doctors, hospital, people, rows
+from api.demo.people import hospital, people, professionals, rows
 from api.demo.prices import price_list
 from canonical import identifiers
 from hl7 import er7
@@ -41,7 +41,7 @@ def test_hospital_has_a_cnpj_with_letters() -> None:
     found = hospital()
     assert identifiers.is_cnpj(found.cnpj) and not found.cnpj.isdigit()
     assert identifiers.is_cnes(found.cnes)
-    assert all(identifiers.is_cbo(doctor.cbo) for doctor in doctors())
+    assert all(identifiers.is_cbo(one.cbo) and identifiers.is_cpf(one.cpf) for one in professionals())
 
 
 def test_diagnoses_have_the_shape_of_cid10() -> None:
@@ -59,7 +59,10 @@ def test_the_day_is_large_enough_and_every_type_is_in_it(written: day.Day) -> No
     assert len(written.people) >= 40 and len(written.visits) >= 60 and len(written.messages) >= 400
     wanted = {"A01", "A03", "A04", "A08", "A11", "A13", "A40"}
     assert {f"ADT^{event}" for event in wanted} <= set(types)
-    assert {"ORM^O01", "OML^O21", "ORU^R01", "SIU^S12", "DFT^P03"} <= set(types)
+    assert {"ORM^O01", "OML^O21", "ORU^R01", "SIU^S12", "DFT^P03", "MFN^M02"} <= set(types)
+    assert len(written.operated) == day.OPERATIONS
+    modified = {table for found in written.charges.values() for one in found for table, _ in one.modifiers}
+    assert modified == {"28", "32", "48", "61"}
     assert all(written.billed(payer.ans) > 0 for payer in PAYERS)
 
 
