@@ -16,6 +16,7 @@ from api.routes import (
     health,
     hl7,
     oauth,
+    rnds,
     tiss,
     tiss_acts,
     tiss_files,
@@ -48,6 +49,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         hl7.router,
         channels.router,
         clients.router,
+        rnds.router,
         tiss_files.router,
         tiss_prices.router,
         tiss_requests.router,  # before the lists, whose last route takes any name

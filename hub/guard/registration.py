@@ -27,7 +27,7 @@ from hub.world import Tenant, World
 # Scopes of the hub's own doors beside FHIR's.
 OWN_SCOPES = (
     "admin/*", "channels/read", "channels/write", "clients/read", "clients/write", "console/read", "hl7/write",
-    "tiss/*", "tiss/read", "tiss/write",
+    "tiss/*", "tiss/read", "tiss/write", "rnds/read", "rnds/write",
 )  # fmt: skip
 SUPPORTED = (
     "system/*.cruds", "user/*.cruds", "patient/*.cruds", "system/*.*", "system/*.read", "system/*.write",

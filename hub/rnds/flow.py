@@ -110,6 +110,22 @@ async def delete(world: World, tenant: Tenant, document_id: UUID, actor: str) ->
         return await rows.one(tx, document_id)
 
 
+async def answer(world: World, tenant: Tenant, document_id: UUID, actor: str) -> bytes:
+    """The last answer of RNDS about a document, exactly as kept; the look is audited. Raises NotFound."""
+    async with world.transaction(tenant) as tx:
+        await rows.one(tx, document_id)
+        content = await tx.value(
+            "SELECT m.content FROM delivery d JOIN message m ON m.tenant_id = $1 AND m.id = d.reply_id "
+            "WHERE d.tenant_id = $1 AND d.id = "
+            "(SELECT delivery_id FROM rnds_document WHERE tenant_id = $1 AND id = $2)",
+            document_id,
+        )
+        if content is None:
+            raise NotFound("RNDS has not answered")
+        await audit.note(tx, actor, "rnds-answer", f"rnds/{document_id}")
+    return bytes(content)
+
+
 async def _due(tx: Transaction, ids: Sequence[UUID], at: datetime.datetime, *, wanted: str = "send") -> None:
     """A person asks: what was refused before goes again although nothing changed."""
     await tx.run(

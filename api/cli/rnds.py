@@ -1,0 +1,229 @@
+"""documents to RNDS: `rnds settings | status | failures | preview | send | resend | delete | answer`"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import tomllib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from api import running
+from api.cli import output
+from canonical.errors import NotFound
+
+if TYPE_CHECKING:
+    from hub.rnds.rows import Document
+    from hub.world import Tenant, World
+
+Action = Callable[[argparse.Namespace, "World", "Tenant"], Awaitable[int]]
+_FAILED = ("pendente", "recusado", "parado")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """One action; each reaches the running hub's database."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    own = _action(actions, "settings", "show the tenant's settings, or store those of a TOML or JSON file")
+    own.add_argument("file", type=Path, nargs="?")
+    status = _action(actions, "status", "how many documents stand where; with a record, its documents")
+    status.add_argument("subject", nargs="?", default="", help="DiagnosticReport/1")
+    failures = _action(actions, "failures", "documents that wait for a person, with what is to be done")
+    failures.add_argument("--kind", default="", help="REL, RIA, RAC, SA or RIRA")
+    for name, text in (("preview", "the document of a record as it would be sent"), ("send", "make it and queue it")):
+        made = _action(actions, name, text)
+        made.add_argument("kind", help="REL, RIA, RAC, SA or RIRA")
+        made.add_argument("subject", help="the record it is made from: DiagnosticReport/1")
+    again = _action(actions, "resend", "make documents again and send them")
+    again.add_argument("id", nargs="?", help="the document's id")
+    again.add_argument(
+        "--code", default="", help="all that were refused or wait with this code (rnds.configure.ERR881)"
+    )
+    for name, text in (
+        ("delete", "ask RNDS to delete a document"),
+        ("answer", "the last answer of RNDS as it was kept"),
+    ):
+        _action(actions, name, text).add_argument("id", help="the document's id")
+
+
+def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    running.options(parser)
+    return parser
+
+
+def run(given: argparse.Namespace) -> int:
+    """0 good; 1 the data is wrong or documents failed; 2 a file or an id cannot be read."""
+    try:
+        if getattr(given, "id", None):
+            UUID(given.id)
+        return asyncio.run(_with_hub(given))
+    except OSError as error:
+        output.complain(f"{error.filename}: {error.strerror}")
+    except ValueError as error:
+        output.complain(f"{getattr(given, 'file', None) or given.id}: {error}")
+    return 2
+
+
+async def _with_hub(given: argparse.Namespace) -> int:
+    from hub.rnds.settings import Faulty
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=2) as world:
+        try:
+            return await _ACTIONS[given.action](given, world, await world.tenant(given.tenant))
+        except Faulty as error:
+            for problem in error.problems:
+                output.complain(f"{problem.text('pt')} {problem.remedy('pt')}")
+            return 1
+
+
+async def _settings(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import desk, settings
+
+    if given.file is None:
+        async with world.transaction(tenant) as tx:
+            found = await settings.show(tx)
+    else:
+        found = await desk.configure(world, tenant, _document(given.file), _actor())
+    output.say(json.dumps(found.as_json(), ensure_ascii=False, indent=None if given.json else 2))
+    return 0
+
+
+def _document(file: Path) -> dict[str, Any]:
+    text = file.read_text(encoding="utf-8")
+    document = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("not one document")
+    return document
+
+
+async def _status(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import rows
+
+    async with world.transaction(tenant) as tx:
+        if given.subject:
+            for document in await rows.listed(tx, subject=given.subject):
+                _line(document, given.json)
+            return 0
+        found = await rows.counts(tx)
+    for one in found:
+        if given.json:
+            output.line(one)
+        else:
+            output.say(f"{one['kind']:<5} {one['status']:<12} {one['count']:>8}  {one['code']}")
+    return 0
+
+
+async def _failures(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import rows
+
+    found = 0
+    for status in _FAILED:
+        after: UUID | None = None
+        while True:
+            async with world.transaction(tenant) as tx:
+                page = await rows.listed(tx, status=status, kind=given.kind, after=after, limit=200)
+            for document in page:
+                _line(document, given.json)
+            found += len(page)
+            if len(page) < 200:
+                break
+            after = page[-1].id
+    return 1 if found else 0
+
+
+async def _preview(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from fhir import jsontext
+    from hub.rnds import flow
+
+    found = await flow.preview(world, tenant, given.kind, given.subject, _actor())
+    said = found.as_json()
+    if given.json:
+        output.say(jsontext.text(said))
+    else:
+        output.say(jsontext.text(said["bundle"], pretty=True))
+        for problem in said["problems"]:
+            output.complain(f"{problem['where']}: {problem['text']} {problem['remedy']}")
+    return 0 if said["complete"] else 1
+
+
+async def _send(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import flow
+
+    return _told(await flow.send(world, tenant, given.kind, given.subject, _actor()), given.json)
+
+
+async def _resend(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import flow, rows
+
+    if given.id:
+        return _told(await flow.resend(world, tenant, UUID(given.id), _actor()), given.json)
+    if not given.code:
+        raise NotFound("name a document or --code")
+    worst, after = 0, None
+    while True:
+        async with world.transaction(tenant) as tx:
+            page = await rows.listed(tx, after=after, limit=200)
+        for one in page:
+            if (
+                given.code in (one.code, *(problem.code for problem in one.problems))
+                and one.delivery_status != "QUEUED"
+            ):
+                worst = max(worst, _told(await flow.resend(world, tenant, one.id, _actor()), given.json))
+        if len(page) < 200:
+            return worst
+        after = page[-1].id
+
+
+async def _delete(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import flow
+
+    return _told(await flow.delete(world, tenant, UUID(given.id), _actor()), given.json)
+
+
+async def _answer(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import flow
+
+    content = await flow.answer(world, tenant, UUID(given.id), _actor())
+    text = content.decode("utf-8", "replace")
+    if given.json:
+        output.line({"answer": text})
+    else:
+        output.say(text)
+    return 0
+
+
+_ACTIONS: dict[str, Action] = {
+    "settings": _settings,
+    "status": _status,
+    "failures": _failures,
+    "preview": _preview,
+    "send": _send,
+    "resend": _resend,
+    "delete": _delete,
+    "answer": _answer,
+}
+
+
+def _actor() -> str:
+    return f"cli:{getpass.getuser()}"
+
+
+def _told(document: Document, as_json: bool) -> int:
+    _line(document, as_json)
+    return 1 if document.status in _FAILED else 0
+
+
+def _line(document: Document, as_json: bool) -> None:
+    said = document.as_json()
+    if as_json:
+        output.line(said)
+        return
+    output.say(f"{said['id']}  {said['kind']:<5} {said['status']:<12} {said['subject']}  {said['rnds_id']}".rstrip())
+    for problem in said["problems"]:
+        output.say(f"    {problem['where']}: {problem['text']} {problem['remedy']}")

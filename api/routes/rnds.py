@@ -1,0 +1,157 @@
+"""/api/v1/rnds: documents to the national network: settings, preview, send, state, resend, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+from starlette.responses import Response
+
+from api.failures import Rejected
+from api.state import Caller, CallerDep, StateDep
+from fhir import jsontext
+from hub.rnds import desk, flow, rows, settings
+from hub.rnds.settings import Faulty
+
+router = APIRouter(prefix="/api/v1/rnds", tags=["RNDS"])
+_EXAMPLE: JsonDict = {
+    "environment": "homologacao",
+    "uf": "SP",
+    "requester": "1234",
+    "cnes": "2337991",
+    "certificate": "rnds",
+    "professional": {"cns": "204567890120002", "cbo": "225125"},
+    "documents": {"REL": {"active": True, "wait_minutes": 10, "settings": {"method": "não informado"}}},
+}
+
+
+class Wish(BaseModel):
+    """A document of a record: its kind (REL, RIA, RAC, SA, RIRA) and the record it is made from."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: str = Field(pattern=r"^[A-Z]{2,8}$", examples=["REL"])
+    subject: str = Field(pattern=r"^[A-Za-z]{1,64}/[A-Za-z0-9.\-]{1,64}$", examples=["DiagnosticReport/laudo-1"])
+
+
+class Filter(BaseModel):
+    """Which documents to list."""
+
+    model_config = ConfigDict(extra="forbid")
+    status: str = Field(default="", max_length=20, examples=["recusado"])
+    kind: str = Field(default="", max_length=8, examples=["REL"])
+    subject: str = Field(default="", max_length=130, examples=["DiagnosticReport/laudo-1"])
+    after: UUID | None = None
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class SettingsWish(BaseModel):
+    """The whole settings; their keys are in the reference of RNDS."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_EXAMPLE]})
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(jsontext.text(document), status, media_type="application/json")
+
+
+def _reader(caller: Caller) -> None:
+    caller.require("rnds/read", "rnds/write", "admin/*")
+
+
+def _writer(caller: Caller) -> None:
+    caller.require("rnds/write", "admin/*")
+
+
+@router.get("/settings")
+async def read_settings(state: StateDep, caller: CallerDep) -> Response:
+    """The tenant's settings; certificates are named, never shown."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        return _json((await settings.show(tx)).as_json())
+
+
+@router.put("/settings")
+async def put_settings(wish: SettingsWish, state: StateDep, caller: CallerDep) -> Response:
+    """Store the settings; every fault is told at once (422)."""
+    _writer(caller)
+    try:
+        found = await desk.configure(state.world, caller.tenant, wish.model_extra or {}, caller.identity.subject)
+    except Faulty as error:
+        raise Rejected(422, error.problems) from None
+    return _json(found.as_json())
+
+
+@router.post("/preview")
+async def preview(wish: Wish, state: StateDep, caller: CallerDep) -> Response:
+    """The document as it would be sent now, with what it lacks; nothing is stored or sent."""
+    _reader(caller)
+    found = await flow.preview(state.world, caller.tenant, wish.kind, wish.subject, caller.identity.subject)
+    return _json(found.as_json())
+
+
+@router.post("/send", status_code=202)
+async def send(wish: Wish, state: StateDep, caller: CallerDep) -> Response:
+    """Make the document now and queue it; what it lacks is told in it."""
+    _writer(caller)
+    found = await flow.send(state.world, caller.tenant, wish.kind, wish.subject, caller.identity.subject)
+    return _json(found.as_json(), 202)
+
+
+@router.get("/summary")
+async def summary(state: StateDep, caller: CallerDep) -> Response:
+    """How many documents stand where, by kind, state and reason."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        return _json({"items": await rows.counts(tx)})
+
+
+@router.get("/documents")
+async def listed(state: StateDep, caller: CallerDep, wanted: Annotated[Filter, Query()]) -> Response:
+    """Documents, oldest first; `next` is the `after` of the next page."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        found = await rows.listed(
+            tx,
+            status=wanted.status,
+            kind=wanted.kind,
+            subject=wanted.subject,
+            after=wanted.after,
+            limit=wanted.limit,
+        )
+    following = str(found[-1].id) if len(found) == wanted.limit else None
+    return _json({"items": [one.as_json() for one in found], "next": following})
+
+
+@router.get("/documents/{document_id}")
+async def one(document_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Where a document stands, and why."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        return _json((await rows.one(tx, document_id)).as_json())
+
+
+@router.get("/documents/{document_id}/answer")
+async def answer(document_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """The last answer of RNDS as it was kept, headers and all. It may name the patient; the look is audited."""
+    _reader(caller)
+    found = await flow.answer(state.world, caller.tenant, document_id, caller.identity.subject)
+    return Response(found, media_type="text/plain; charset=utf-8")
+
+
+@router.post("/documents/{document_id}/resend", status_code=202)
+async def resend(document_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Make the document again and send it; one that was given up goes on with the same bytes."""
+    _writer(caller)
+    found = await flow.resend(state.world, caller.tenant, document_id, caller.identity.subject)
+    return _json(found.as_json(), 202)
+
+
+@router.delete("/documents/{document_id}", status_code=202)
+async def delete(document_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Ask RNDS to delete the document."""
+    _writer(caller)
+    found = await flow.delete(state.world, caller.tenant, document_id, caller.identity.subject)
+    return _json(found.as_json(), 202)
