@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api import description, failures
 from api.console import routes as console
+from api.rates import RateHeaders
 from api.routes import (
     channels,
     clients,
@@ -26,6 +27,7 @@ from api.routes import (
 )
 from api.state import State
 from hub.exchange.keep import Keeper
+from hub.guard.limits import Limits
 from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Verifier
 from hub.world import World
@@ -33,15 +35,17 @@ from hub.world import World
 
 def create_app(world: World, keeper: Keeper) -> FastAPI:
     """The application; `keeper` is shared with the other doors of the process so that commits are shared too."""
-    state = State(world, Verifier(world), keeper, ReadAudit(world))
+    state = State(world, Verifier(world), keeper, ReadAudit(world), limits=Limits(world.settings.redis_url))
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
         await state.reading.flush()
+        await state.limits.close()
 
     app = FastAPI(title="Ponte", version="0.1.0", docs_url="/docs", redoc_url=None, lifespan=life)
     app.state.ponte = state
+    app.add_middleware(RateHeaders)
     failures.install(app)
     for router in (
         health.router,

@@ -26,13 +26,14 @@ _TEXTS = {
     404: "not there, or not for this token", 405: "not offered, or not allowed by the tenant's policy",
     406: "neither JSON nor XML is acceptable", 409: "another writer was quicker", 410: "deleted",
     412: "a condition or the version does not hold", 413: "too large", 415: "another media type is needed",
+    428: "the tenant asks for If-Match",
     422: "understood, and wrong or too costly", 429: "too many requests; see Retry-After",
     503: "not now; see Retry-After",
 }  # fmt: skip
 _ALWAYS = (400, 401, 403, 404, 429, 503)
 _BODIES = (409, 413, 415, 422)
 _FHIR_READS = (304, 400, 401, 403, 404, 406, 410, 422, 429, 503)
-_FHIR_WRITES = (400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 429, 503)
+_FHIR_WRITES = (400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 428, 429, 503)
 _FHIR_MEDIA = ("application/fhir+json", "application/fhir+xml")
 _FORM = "application/x-www-form-urlencoded"
 _HL7 = "application/hl7-v2"

@@ -16,6 +16,7 @@ from canonical.problem import Problem
 from fhir import forms, jsontext
 from fhir.outcome import outcome
 from fhir.query import BadQuery
+from hub.guard.limits import Throttled
 from hub.guard.tokens import InvalidToken
 from hub.records.entry import Failed, problems_of
 from hub.records.refusal import Refusal
@@ -40,6 +41,7 @@ _REFUSED = {
     "not-allowed": 405,
     "precondition": 412,
     "unprocessable": 422,
+    "unconditional": 428,
 }
 _TOO_COSTLY = ("fhir.search.too-costly", "fhir.search.too-many-included", "fhir.search.too-many-codes")
 
@@ -58,6 +60,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PonteError, _failure)
     app.add_exception_handler(Invalid, _invalid)
     app.add_exception_handler(InvalidToken, _login)
+    app.add_exception_handler(Throttled, _throttled)
     app.add_exception_handler(Rejected, _rejected)
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(Failed, _failed)
@@ -112,6 +115,14 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _login(request: Request, error: Exception) -> Response:
     return answer(request, 401, [Problem("failure.login")], {"WWW-Authenticate": 'Bearer realm="ponte"'})
+
+
+async def _throttled(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Throttled):
+        raise error
+    return answer(
+        request, 429, [Problem("failure.throttled", args=(("seconds", error.headers["Retry-After"]),))], error.headers
+    )
 
 
 async def _rejected(request: Request, error: Exception) -> Response:

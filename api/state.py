@@ -12,10 +12,13 @@ from hub.exchange.keep import Keeper
 from hub.find.sight import Alternatives, alternative
 from hub.guard import scopes
 from hub.guard.keys import Published
+from hub.guard.limits import Limits, limits_of
 from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Identity, InvalidToken, Verifier
 from hub.records.acting import Actor, setting_of
 from hub.world import Tenant, World
+
+RATE = "ponte.rate"  # where a request keeps the headers that tell of its limits
 
 
 @dataclass(slots=True)
@@ -27,6 +30,7 @@ class State:
     keeper: Keeper
     reading: ReadAudit
     published: Published = field(default_factory=Published)
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,15 @@ def state_of(request: Request) -> State:
 
 
 async def caller_of(request: Request) -> Caller:
-    """The caller, from the bearer token; raises InvalidToken."""
+    """The caller, from the bearer token; raises InvalidToken, and Throttled when it calls too often."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise InvalidToken("a bearer token is needed")
     state = state_of(request)
-    return Caller(*await state.verifier.caller(token.strip()), state.world)
+    identity, tenant = await state.verifier.caller(token.strip())
+    if limits := limits_of(identity, tenant):
+        request.scope[RATE] = await state.limits.take(limits)
+    return Caller(identity, tenant, state.world)
 
 
 StateDep = Annotated[State, Depends(state_of)]

@@ -35,6 +35,7 @@ class Offer:
     description: str = "Ponte FHIR R4"
     update_creates: bool = True
     deletes_several: bool = False
+    requires_match: bool = False
     own: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -99,7 +100,7 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
         "type": name,
         **({"documentation": offer.notes[name]} if name in offer.notes else {}),
         "interaction": [{"code": code} for code in offer.type_interactions],
-        "versioning": "versioned-update",
+        "versioning": "versioned-update" if offer.requires_match else "versioned",
         "readHistory": "vread" in offer.type_interactions,
         "updateCreate": "update" in offer.type_interactions and offer.update_creates,
         "conditionalCreate": "create" in offer.conditional,

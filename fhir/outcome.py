@@ -59,6 +59,7 @@ ISSUE_TYPES = {
     "failure.gone": "deleted",
     "failure.conflict": "conflict",
     "failure.version": "conflict",
+    "failure.if-match": "required",
     "failure.denied": "forbidden",
     "failure.login": "login",
     "failure.try-later": "transient",

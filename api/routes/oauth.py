@@ -12,10 +12,12 @@ from starlette.responses import Response
 
 from api.failures import Rejected
 from api.routes.fhir.exchange import body_of, check_content_type, pairs_of
-from api.state import StateDep, state_of
+from api.state import RATE, StateDep, state_of
+from canonical.errors import NotFound
 from fhir import jsontext
 from hub.guard import assertions, clients, scopes, tokens
 from hub.guard.clients import Client, InvalidClient
+from hub.guard.limits import Throttled, token_limits
 from hub.guard.tokens import InvalidToken
 from hub.records.entry import is_id
 
@@ -50,11 +52,14 @@ async def token(request: Request) -> Response:
     Basic. `patient`, the id of a Patient record, narrows the token to that patient for its `patient/…` scopes."""
     try:
         form = await _form(request)
+        await _counted(request, form)
         client = await _client(request, form)
     except Rejected as rejected:
         return _error(rejected.status, "invalid_request", _FORM_TEXT)
     except InvalidClient as invalid:
         return _invalid_client(request, invalid)
+    except Throttled as throttled:
+        return _error(429, "slow_down", "too many requests for tokens; a token lives 15 minutes", throttled.headers)
     if form.get("grant_type") != "client_credentials":
         return _error(400, "unsupported_grant_type", "grant_type must be client_credentials")
     return await _issued(request, form, client)
@@ -105,6 +110,18 @@ async def revoke(request: Request) -> Response:
     return Response(status_code=200, headers=_NO_STORE)
 
 
+async def _counted(request: Request, form: dict[str, str]) -> None:
+    """Count the request by its address and by the client it says it is; raises Throttled."""
+    state = state_of(request)
+    claimed = _stated(request, form)[0] or assertions.claimed(form.get("client_assertion", ""))
+    try:
+        tenant = await state.world.tenant(claimed.partition(".")[0].replace("\0", ""))
+    except NotFound:
+        tenant = None
+    address = request.client.host if request.client is not None else ""
+    request.scope[RATE] = await state.limits.take(token_limits(tenant, claimed, address))
+
+
 async def _form(request: Request) -> dict[str, str]:
     """The form; a repeated parameter is an error (RFC 6749 §3.1). Raises Rejected."""
     check_content_type(request, _FORM)
@@ -118,17 +135,23 @@ async def _form(request: Request) -> dict[str, str]:
 
 async def _client(request: Request, form: dict[str, str]) -> Client:
     """The client that proves itself, in one way only (RFC 6749 §2.3); raises InvalidClient, Rejected."""
-    identity, secret = form.get("client_id", ""), form.get("client_secret", "")
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    stated = _stated(request, form)
+    scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
     if "client_assertion" in form or "client_assertion_type" in form:
-        return await _by_assertion(request, form, alone=not secret and scheme.lower() != "basic")
-    if scheme.lower() == "basic":
-        try:
-            name, _, password = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, ValueError):
-            raise InvalidClient from None
-        identity, secret = unquote_plus(name), unquote_plus(password)
-    return await clients.authenticate(state_of(request).world, identity, secret)
+        return await _by_assertion(request, form, alone=not form.get("client_secret") and scheme != "basic")
+    return await clients.authenticate(state_of(request).world, *stated)
+
+
+def _stated(request: Request, form: dict[str, str]) -> tuple[str, str]:
+    """The client's id and secret, by HTTP Basic or in the form; raises InvalidClient for what cannot be read."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return form.get("client_id", ""), form.get("client_secret", "")
+    try:
+        name, _, password = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        raise InvalidClient from None
+    return unquote_plus(name), unquote_plus(password)
 
 
 async def _by_assertion(request: Request, form: dict[str, str], *, alone: bool) -> Client:

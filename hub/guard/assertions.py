@@ -47,6 +47,14 @@ def algorithms(tenant: Tenant) -> tuple[str, ...]:
     return found or keys.ALGORITHMS
 
 
+def claimed(assertion: str) -> str:
+    """Whom an assertion says it is of, unproved; empty when it says nothing that can be read."""
+    try:
+        return _stated(assertion).client_id
+    except InvalidClient:
+        return ""
+
+
 async def authenticate(world: World, published: keys.Published, assertion: str, audience: str) -> Client:
     """The client that signed `assertion` for `audience`; raises InvalidClient. Attempts at existing clients are
     audited."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -35,7 +36,7 @@ class InvalidToken(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who calls: tenant, subject, roles and scopes, the token's id and end, the client it was given to and the patient
-    it is for, if any."""
+    it is for, if any; `rate` is the client's own limit of requests a minute."""
 
     tenant_id: uuid.UUID
     tenant: str
@@ -46,6 +47,7 @@ class Identity:
     expires_at: datetime.datetime
     client_id: str = ""
     patient: str = ""
+    rate: int | None = None
 
 
 async def ensure_key(world: World) -> str:
@@ -142,7 +144,8 @@ async def revoke(world: World, identity: Identity) -> None:
 _STANDING = """
 SELECT t.id, t.slug, t.name, t.zone, t.active, t.settings,
        EXISTS (SELECT 1 FROM revoked_token r WHERE r.tenant_id = c.tenant AND r.jti = $2) AS revoked,
-       coalesce((SELECT k.active FROM client k WHERE k.tenant_id = c.tenant AND k.client_id = $3), $3 = '') AS standing
+       coalesce((SELECT k.active FROM client k WHERE k.tenant_id = c.tenant AND k.client_id = $3), $3 = '') AS standing,
+       (SELECT k.rate FROM client k WHERE k.tenant_id = c.tenant AND k.client_id = $3) AS rate
 FROM tenant t WHERE t.id = c.tenant LIMIT 1
 """
 
@@ -175,7 +178,7 @@ class Verifier:
             return known.identity, known.tenant
         else:
             identity = known.identity
-        return identity, await self._standing(token, identity)
+        return await self._standing(token, identity)
 
     async def verify(self, token: str) -> Identity:
         """The identity of a valid token; raises InvalidToken."""
@@ -190,7 +193,7 @@ class Verifier:
         """Ask anew about a token next time."""
         self._known.pop(token, None)
 
-    async def _standing(self, token: str, identity: Identity) -> Tenant:
+    async def _standing(self, token: str, identity: Identity) -> tuple[Identity, Tenant]:
         self._known.pop(token, None)
         if identity.expires_at <= self._world.now():
             raise InvalidToken("the token has expired")
@@ -210,8 +213,9 @@ class Verifier:
         )
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
+        identity = dataclasses.replace(identity, rate=row["rate"])
         self._known[token] = _Known(identity, tenant, time.monotonic() + RECHECK)
-        return tenant
+        return identity, tenant
 
     async def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > _LONGEST or not token.isascii():

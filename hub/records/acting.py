@@ -25,11 +25,13 @@ class Policy:
 
     `update_create`: PUT to an id not used before creates the record. `delete_most`: how many records one conditional
     delete may remove; more than one is R4's "multiple". `profiles`: `enforce` refuses what breaks a profile it names.
+    `if_match`: `required` refuses to change a record by its id unless the version the caller saw is stated (428).
     """
 
     update_create: bool = True
     delete_most: int = 1
     enforce_profiles: bool = False
+    require_match: bool = False
 
 
 def policy_of(tenant: Tenant) -> Policy:
@@ -39,6 +41,7 @@ def policy_of(tenant: Tenant) -> Policy:
     most = stated.get("delete_most", 1)
     return Policy(
         update_create=stated.get("update_create") is not False,
+        require_match=stated.get("if_match") == "required",
         enforce_profiles=stated.get("profiles") == "enforce",
         delete_most=min(max(most, 1), MOST_DELETED) if isinstance(most, int) else 1,
     )

@@ -221,7 +221,10 @@ class _Job:
         return entry.id or self.ids[entry.position]
 
     async def _check_existence(self, writers: Sequence[Entry]) -> None:
-        """Refuse updates that would create where the tenant does not allow it, and those that must but would not."""
+        """Refuse updates that would create where the tenant does not allow it, those that must but would not, and
+        changes of what the caller may not have seen where the tenant asks for If-Match."""
+        if self.policy.require_match:
+            await self._check_seen(writers)
         asked = [e for e in writers if e.method == "PUT" and (e.absent or (e.id and not self.policy.update_create))]
         for entry in asked:
             known = await self.tx.value(
@@ -233,6 +236,14 @@ class _Job:
                 raise Failed({entry.position: refused("precondition", "fhir.if-none-match")})
             if known is None and entry.id and not self.policy.update_create:
                 raise Failed({entry.position: refused("not-allowed", "fhir.update-create", f"{entry.type_name}.id")})
+
+    async def _check_seen(self, writers: Sequence[Entry]) -> None:
+        for entry in writers:
+            if entry.method == "POST" or not entry.id or entry.expected is not None or entry.absent:
+                continue
+            known = "SELECT NOT deleted FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3"
+            if await self.tx.value(known, entry.type_name, entry.id):
+                raise Failed({entry.position: refused("unconditional", "failure.if-match", entry.type_name)})
 
     def _targets(self) -> dict[str, str]:
         """What the entries call each other, and what they are called from now on."""

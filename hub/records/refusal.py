@@ -7,7 +7,9 @@ from typing import Literal
 
 from canonical.problem import Problem
 
-Kind = Literal["malformed", "not-found", "gone", "precondition", "forbidden", "unprocessable", "not-allowed"]
+Kind = Literal[
+    "malformed", "not-found", "gone", "precondition", "forbidden", "unprocessable", "not-allowed", "unconditional"
+]
 
 
 class Refusal(Exception):

@@ -163,7 +163,7 @@ async def test_a_tenant_is_told_what_it_offers(
     world: World, tenant: Tenant, other_tenant: Tenant, client_for: Any, statement: dict[str, Any]
 ) -> None:
     """Policies and own search parameters stand in the statement of who has them, and only there; and they are true."""
-    settings = json.dumps({"fhir": {"update_create": False, "delete_most": 5}})
+    settings = json.dumps({"fhir": {"update_create": False, "delete_most": 5, "if_match": "required"}})
     await world.database.global_rows("UPDATE tenant SET settings = $2 WHERE id = $1", tenant.id, settings)
     ours, theirs = await client_for(tenant), await client_for(other_tenant)
     parameter = {
@@ -182,10 +182,12 @@ async def test_a_tenant_is_told_what_it_offers(
     strict = {"prefer": "handling=strict"}
     own, names = await patient(ours)
     assert "nick" in names and own["updateCreate"] is False and own["conditionalDelete"] == "multiple"
+    assert own["versioning"] == "versioned-update"
     assert (await ours.get("/fhir/Patient?nick=x", headers=strict)).status_code == 200
     assert (await ours.put("/fhir/Patient/new", json={"resourceType": "Patient", "id": "new"})).status_code == 405
     other, names = await patient(theirs)
     assert "nick" not in names and other["updateCreate"] is True and other["conditionalDelete"] == "single"
+    assert other["versioning"] == "versioned"
     assert (await theirs.get("/fhir/Patient?nick=x", headers=strict)).status_code == 400
     general = next(r for r in statement["rest"][0]["resource"] if r["type"] == "Patient")
     assert "nick" not in {p["name"] for p in general["searchParam"]}

@@ -67,6 +67,7 @@ def _statement(root: str, name: str, policy: Policy, own: _Own) -> tuple[str, st
         conditional=registry.conditional(),
         description=f"Ponte FHIR R4: {name}" if name else "Ponte FHIR R4",
         update_creates=policy.update_create,
+        requires_match=policy.require_match,
         deletes_several=policy.delete_most > 1,
         notes=registry.NOTES,
         own={kind: {parameter.code: parameter for parameter in found} for kind, found in own},
