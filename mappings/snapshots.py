@@ -13,12 +13,14 @@ from mappings.table import HERE, TableError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """`within` names the references that bound a set, `gone` the elements a record gets when it left the set."""
+    """`within` names the references that bound a set, `gone` the elements a record gets when it left the set, `back`
+    those it gets when it is told again (what only `gone` names is taken away then)."""
 
     segment: str
     type: str
     within: tuple[str, ...]
     gone: dict[str, Any]
+    back: dict[str, Any]
 
 
 @cache
@@ -29,9 +31,9 @@ def snapshots() -> dict[str, Snapshot]:
     found = {}
     for segment, row in rows.items():
         kind = type_named(str(row.get("type")))
-        named = [*row.get("within", ()), *row.get("gone", {})]
-        if set(row) != {"type", "within", "gone"} or kind is None or not set(named) <= set(kind.elements):
+        named = [*row.get("within", ()), *row.get("gone", {}), *row.get("back", {})]
+        if set(row) != {"type", "within", "gone", "back"} or kind is None or not set(named) <= set(kind.elements):
             raise TableError(f"snapshot.toml: {segment}")
         within = tuple(row["within"])
-        found[segment] = Snapshot(segment=segment, type=row["type"], within=within, gone=row["gone"])
+        found[segment] = Snapshot(segment=segment, type=row["type"], within=within, gone=row["gone"], back=row["back"])
     return found

@@ -191,7 +191,7 @@ class Document:
     poison: Poison = Poison()
     plans: Mapping[str, str] = field(default_factory=dict, metadata={"keys": _TYPE})
     segments: Mapping[str, Mode] = field(
-        default_factory=dict, metadata={"keys": "NK1|AL1|DG1|PR1|IN1", "values": ("snapshot", "action")}
+        default_factory=dict, metadata={"keys": "NK1|AL1|DG1|PR1|GT1|IN1", "values": ("snapshot", "action")}
     )
     filters: tuple[Filter, ...] = ()
     destinations: tuple[Destination, ...] = ()

@@ -16,6 +16,8 @@ from hub.records import visits
 
 EVENT_TIME = "urn:ponte:event-time"
 STATUS_TIME = "urn:ponte:status-time"
+TOLD_BY = "urn:ponte:told-by"
+_PERSONS = frozenset(("RelatedPerson",))  # NK1, GT1, IN1 and PID make them, each a set of its own
 _INNER = ("period", "hospitalization", "meta")
 _STATUS_PARTS = ("status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
@@ -242,21 +244,38 @@ def _drop_other_choices(body: dict[str, Any], name: str) -> None:
 
 def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool) -> None:
     """Remember in meta when the record and its status were last told of, so that an older message cannot undo them."""
+    if draft.type in _PERSONS and draft.sources:
+        names = {source.partition("#")[0] for source in draft.sources}
+        mark(body, TOLD_BY, {"valueString": " ".join(sorted(names | told_by(body)))})
     moment = draft.event_at
     if moment is None:
         return
     if not stale:
-        _mark(body, EVENT_TIME, moment)
+        mark_time(body, moment)
     told = told_at(body, STATUS_TIME)
     if draft.type == "Encounter" and (late_status or (not stale and ("status" in draft.body or told is None))):
-        _mark(body, STATUS_TIME, moment if "status" in draft.body else _BEFORE_ALL)
+        mark_time(body, moment if "status" in draft.body else _BEFORE_ALL, STATUS_TIME)
 
 
 _BEFORE_ALL = datetime.datetime(1900, 1, 1, tzinfo=datetime.UTC)
 
 
-def _mark(body: dict[str, Any], url: str, moment: datetime.datetime) -> None:
+def mark_time(body: dict[str, Any], moment: datetime.datetime, url: str = EVENT_TIME) -> None:
+    """Note in meta the time of the latest event the record tells of."""
+    mark(body, url, {"valueInstant": moment.isoformat()})
+
+
+def mark(body: dict[str, Any], url: str, value: dict[str, str]) -> None:
+    """Note a value in meta, in the place of what was noted under that address."""
     meta = dict(body.get("meta") or {})
     others = [e for e in meta.get("extension", ()) if e.get("url") != url]
-    meta["extension"] = [*others, {"url": url, "valueInstant": moment.isoformat()}]
+    meta["extension"] = [*others, {"url": url, **value}]
     body["meta"] = meta
+
+
+def told_by(body: dict[str, Any]) -> set[str]:
+    """The segments that told of a person; empty for records that say nothing of it."""
+    for extension in body.get("meta", {}).get("extension", ()):
+        if extension.get("url") == TOLD_BY:
+            return set(str(extension["valueString"]).split())
+    return set()

@@ -30,7 +30,11 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
     for draft in (draft for draft in known if draft.local in places):
         place = places[draft.local]
         said = dataclasses.replace(
-            draft, body=linked(draft.body, places) or {}, initial=linked(draft.initial, places) or {}, event_at=None
+            draft,
+            body=linked(draft.body, places) or {},
+            initial=linked(draft.initial, places) or {},
+            event_at=None,
+            sources=(),
         )
         bodies[place] = combine(bodies.get(place), said, stale=False)
     entries, problems = [], []

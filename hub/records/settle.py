@@ -283,6 +283,7 @@ def _with(draft: Draft, body: dict[str, Any], initial: dict[str, Any]) -> Draft:
         event_at=draft.event_at,
         occurred_at=draft.occurred_at,
         action=draft.action,
+        sources=draft.sources,
     )
 
 
