@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+FILLER = ":fill"  # how the system of a filler's number ends
 DRAFT = "draft:"
 
 
@@ -38,7 +39,8 @@ class Draft:
     its message names (a cancellation of something unknown); `partial` lacks elements R4 requires, so that it changes a
     known record and makes no new one; `known_only` has them, but says what only a known record can suffer (an order
     cancelled). `action` names what the event does beyond stating values (a transfer taken back, a merge of two records,
-    an identifier changed); `merge_into` names the draft it is done to, the survivor of a merge.
+    an identifier changed); `merge_into` names the draft it is done to, the survivor of a merge. `beside` names a
+    report: the record is the `part` of another report that shares its number, whichever holds it.
     """
 
     local: str
@@ -47,6 +49,7 @@ class Draft:
     initial: dict[str, Any] = field(default_factory=dict)
     keys: tuple[Key, ...] = ()
     under: tuple[str, ...] = ()
+    beside: str = ""
     part: str = ""
     distinct: str = ""
     cleared: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canonical.codes import coding_system
-from canonical.records import DRAFT, Draft, Key
+from canonical.records import DRAFT, FILLER, Draft, Key
 from hl7.er7 import Segment
 from mappings.convert import Value
 from mappings.convert.keys import ei_key
@@ -100,7 +100,7 @@ class _Kin:
         parent.body.setdefault("hasMember", [])
         for child in children:
             parent.body["hasMember"].append({"reference": DRAFT + child})
-            self.drafts[child].body["derivedFrom"] = [{"reference": DRAFT + parent.local}]
+            self.drafts[child].body["derivedFrom"] = [{"reference": DRAFT + parent.local, **self._awaited(parent)}]
 
     def _told_here(self, report: Occurrence, code: str, sub: str, keys: set[Key]) -> Draft | None:
         """The result of this message with that code and sub-id, in the report of those numbers if any is named."""
@@ -119,8 +119,8 @@ class _Kin:
         """A result of another message; its own message, earlier or later, tells the rest."""
         child = self.drafts[report.local]
         keys = tuple(key for key in keys if key not in child.keys)
-        if not keys:  # a shared accession does not tell which of its panels is meant
-            return None
+        if not keys:
+            return self._told_beside(report, part)
         shared: dict[str, Any] = {name: child.body[name] for name in ("subject", "encounter") if name in child.body}
         number = len(self.named) + 1
         above = Draft(
@@ -142,6 +142,34 @@ class _Kin:
             found.initial["valueString"] = text
         self.named += [above, found]
         return found
+
+    def _told_beside(self, report: Occurrence, part: str) -> Draft | None:
+        """A result of another panel of the same accession, which the number does not tell: whichever panel holds it.
+
+        Until one does, the child names it by that number and by what it is.
+        """
+        child = self.drafts[report.local]
+        numbered = any(key.system.endswith(FILLER) for key in child.keys)
+        if not numbered or part.endswith("|"):  # without OBR-26.2 any result of that test might be meant
+            return None
+        found = Draft(
+            local=f"{self.context.prefix}parent-beside/{len(self.named) + 1}",
+            type="Observation",
+            body={},
+            beside=child.local,
+            part=part,
+            partial=True,
+        )
+        self.named.append(found)
+        return found
+
+    def _awaited(self, parent: Draft) -> dict[str, Any]:
+        """What a child says of a parent that may still be to come."""
+        child = self.drafts.get(parent.beside)
+        if child is None:
+            return {}
+        key = next(key for key in child.keys if key.system.endswith(FILLER))
+        return {"type": "Observation", "identifier": {"system": key.system, "value": f"{key.value}|{parent.part}"}}
 
     def _named_order(self, keys: tuple[Key, ...], order: Occurrence) -> dict[str, Any]:
         """A reference to the order with one of these numbers, told here or elsewhere."""

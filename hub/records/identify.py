@@ -8,9 +8,8 @@ from typing import Any
 
 from canonical.codes import NATIONAL
 from canonical.identity import fold, record_id
-from canonical.records import DRAFT, Draft, Key
+from canonical.records import DRAFT, FILLER, Draft, Key
 
-_FILLER = ":fill"
 _CODED = ("code", "medicationCodeableConcept", "vaccineCode")
 Places = dict[str, tuple[str, str]]
 
@@ -99,7 +98,7 @@ def agrees(draft: Draft, stored: dict[str, Any]) -> bool:
 
     Two reports of one order stay two where their filler numbers differ (the susceptibilities of two isolates).
     """
-    fillers = {(key.system, key.value) for key in numbers(draft) if key.system.endswith(_FILLER)}
+    fillers = {(key.system, key.value) for key in numbers(draft) if key.system.endswith(FILLER)}
     if draft.type == "DiagnosticReport" and fillers:
         theirs = {(i.get("system", ""), i.get("value")) for i in stored.get("identifier", ())}
         told = {system for system, _ in theirs}
@@ -113,7 +112,7 @@ def agrees(draft: Draft, stored: dict[str, Any]) -> bool:
 
 def numbers(draft: Draft) -> tuple[Key, ...]:
     """The keys by which drafts of one message are one record: a report is told by its filler number, if it has one."""
-    fillers = tuple(key for key in draft.keys if key.system.endswith(_FILLER))
+    fillers = tuple(key for key in draft.keys if key.system.endswith(FILLER))
     return fillers if fillers and draft.type == "DiagnosticReport" else draft.keys
 
 

@@ -15,7 +15,7 @@ from canonical.codes import NATIONAL
 from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
-from hub.records import reversals
+from hub.records import kindred, reversals
 from hub.records.combine import combine, lags, late_version, told_at
 from hub.records.identify import (
     Places,
@@ -68,6 +68,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     known = _Known(candidates, survivors, await _met(tx, own, candidates, survivors))
     settled = Settled([], [], dict(places or {}))
     await _place(tx, own, known, settled)
+    known.rows.update(await kindred.place(tx, own, candidates, settled.places))
     if any(is_credit(draft) for draft in own):
         await reversals.place(tx, own, settled.places, known.rows)
         fresh = {settled.places[d.local] for d in own if is_credit(d) and d.local in settled.places}
@@ -76,6 +77,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     if await survivors_of(tx, [identity for identity in patients if identity not in survivors and not places]):
         raise Conflict("a patient was merged in between")
     _write(own, known, settled)
+    await kindred.meet(tx, own, settled.places, settled.writes)
     return settled
 
 
@@ -104,7 +106,7 @@ async def _place(tx: Transaction, drafts: Sequence[Draft], known: _Known, settle
             settled.places[draft.local] = (draft.type, _by_key(draft, known, settled))
         elif draft.part and draft.under:
             waiting.append(draft)
-        else:
+        elif not draft.beside:
             settled.problems.append(_no_key(draft))
     fresh = {place for place in settled.places.values() if place not in known.rows}
     for draft, parent in parts_in_order(waiting, settled.places):
