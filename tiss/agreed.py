@@ -17,6 +17,7 @@ from tiss.rules.case import OFF, rules
 
 TABLES = ("contract", "levels", "until")
 ENCODINGS = ("declared", "iso-8859-1", "utf-8")
+_NO_CNES = "9999999"
 _NUMBERS = ("days", "largest_bytes", "tolerance_cents")
 _LEVELS: dict[str, Severity] = {"error": "error", "warning": "warning", "information": "information"}
 
@@ -45,8 +46,15 @@ def contract(settings: Mapping[str, Any], *, version: str, operator: str = "") -
         levels={code: _LEVELS[level] for code, level in levels.items() if level != OFF},
         silent=frozenset(code for code, level in levels.items() if level == OFF),
         until=dict(settings.get("until", {})),
+        places=_places(settings.get("provider", {})),
         **settings.get("contract", {}),
     )
+
+
+def _places(provider: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """The CNES of the provider's CNPJ, where it has one."""
+    cnpj, cnes = str(provider.get("cnpj", "")), str(provider.get("cnes", ""))
+    return {cnpj: frozenset((cnes,))} if cnpj and cnes not in ("", _NO_CNES) else {}
 
 
 def _term(key: str, value: Any) -> str:

@@ -5,6 +5,7 @@ the place.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,28 +86,48 @@ def rename(node: etree._Element, _: etree._Element) -> str:
     return place(node)
 
 
-@pytest.mark.parametrize("change", [remove, move, empty, rename], ids=lambda change: change.__name__)
+CHANGES: tuple[Change, ...] = (remove, move, empty, rename)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.usefixtures("every_version")
 def test_a_broken_sample_names_the_place(version: str, change: Change) -> None:
     dice = random.Random(11)
-    tried = 0
-    for path in files(version):
-        clean_raw = path.read_bytes()
-        known = {(found.code, found.where) for found in report(clean_raw).problems}
-        count = sum(1 for _ in etree.fromstring(clean_raw).iter())
-        for index in dice.sample(range(1, count), min(6, count - 1)):
-            broken = break_at(clean_raw, index, change)
-            if broken is None:
-                continue
-            where, raw, valid = broken
-            fresh = [found for found in report(raw).problems if (found.code, found.where) not in known]
-            if valid and not fresh:
-                continue  # an optional element is gone or blank where blanks may stand: still a good message
-            tried += 1
-            places = [found.where for found in fresh]
-            assert any(near(found, where) for found in places), (path.name, where, fresh)
-    assert tried > 60
+    assert sum(broken_ones(path, change, dice, 6) for path in files(version)) > 60
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("every_version")
+def test_many_more_broken_samples() -> None:
+    """Elements of all samples in a fixed random order, for ten seconds of processor time."""
+    dice = random.Random(17)
+    work = [(path, change) for version in VERSIONS for path in files(version) for change in CHANGES]
+    dice.shuffle(work)
+    begun, tried = time.process_time(), 0
+    for path, change in work:
+        tried += broken_ones(path, change, dice, 30)
+        if time.process_time() - begun > 10:
+            break
+    assert tried > 300
+
+
+def broken_ones(path: Path, change: Change, dice: random.Random, most: int) -> int:
+    """How many elements of a sample, at most `most`, were changed so that a finding had to name the place."""
+    clean_raw, tried = path.read_bytes(), 0
+    known = {(found.code, found.where) for found in report(clean_raw).problems}
+    count = sum(1 for _ in etree.fromstring(clean_raw).iter())
+    for index in dice.sample(range(1, count), min(most, count - 1)):
+        broken = break_at(clean_raw, index, change)
+        if broken is None:
+            continue
+        where, raw, valid = broken
+        fresh = [found for found in report(raw).problems if (found.code, found.where) not in known]
+        if valid and not fresh:
+            continue  # an optional element is gone or blank where blanks may stand: still a good message
+        tried += 1
+        assert any(near(found.where, where) for found in fresh), (path.name, where, fresh)
+    return tried
 
 
 def break_at(raw: bytes, index: int, change: Change) -> tuple[str, bytes, bool] | None:

@@ -55,6 +55,7 @@ FUNCTIONS: dict[str, Function] = {
     "appeal": papers.appeal,
     "denied": papers.denied,
     "late": payer.late,
+    "place": payer.place,
 }
 
 

@@ -28,6 +28,14 @@ def late(guide: Unit, given: Given, found: Findings) -> None:
             found.at("payer.late", row, "date", limit=days)
 
 
+def place(guide: Unit, given: Given, found: Findings) -> None:
+    """payer.place: the CNES beside a CNPJ is one of that establishment, as far as the contract knows it (5063)."""
+    known = given.contract.places.get(guide.texts.get("provider-cnpj", "").strip())
+    stated = guide.texts.get("provider-cnes", "").strip()
+    if known and stated and stated not in known:
+        found.at("payer.place", guide, "provider-cnes", right=" ou ".join(sorted(known)))
+
+
 def _date(text: str, otherwise: date) -> date:
     try:
         return date.fromisoformat(text)

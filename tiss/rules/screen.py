@@ -112,6 +112,7 @@ class Screen:
                 return False
         return (
             self._in_time(held, env.given.last_day)
+            and self._placed(held, env)
             and self._distinct(held)
             and (self._seen(held, env) if self._visit else self._billed(held, env))
         )
@@ -127,6 +128,12 @@ class Screen:
         if (authorised >= 0 and first < held[authorised]) or (expires >= 0 and last > held[expires]):
             return False
         return all(held[begin] <= held[end] for begin, end in self._hours)
+
+    def _placed(self, held: Held, env: Env) -> bool:
+        """The CNES is one of the CNPJ beside it, where the contract knows it."""
+        cnpj, cnes = self._guide.get("provider-cnpj", -1), self._guide.get("provider-cnes", -1)
+        known = env.given.contract.places.get(held[cnpj]) if cnpj >= 0 <= cnes else None
+        return known is None or held[cnes] in known
 
     def _distinct(self, held: Held) -> bool:
         """No two lines with one code on one day at one hour."""
