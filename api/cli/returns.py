@@ -29,6 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     load.add_argument("--number", default="", help="number of the statement where the sheet does not tell it")
     load.add_argument("--json", action="store_true", help="one JSON object per file and line")
     running.options(load)
+    late = verbs.add_parser("deadlines", help="denials whose time for an appeal ends soon")
+    late.add_argument("--days", type=int, default=0, help="within so many days (default: each payer's own warning)")
+    late.add_argument("--json", action="store_true", help="one JSON object per protocol and day")
+    running.options(late)
     read = verbs.add_parser("read", help="offline: what a column plan makes of a sheet; nothing is stored")
     read.add_argument("file", type=Path)
     read.add_argument("--plan", required=True, help="a file of mappings/statements, without .toml")
@@ -37,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """0 good, 1 when the data is wrong or nothing was found, 2 unreadable."""
-    return {"history": _told, "load": _load, "read": _read}[given.verb](given)
+    return {"history": _told, "load": _load, "read": _read, "deadlines": _late}[given.verb](given)
 
 
 def _told(given: argparse.Namespace) -> int:
@@ -141,3 +145,27 @@ def _read(given: argparse.Namespace) -> int:
 def _say(problems: list[dict[str, str]]) -> None:
     for problem in problems:
         output.say(f"  {problem['where']}: {problem['text']} {problem['remedy']}")
+
+
+def _late(given: argparse.Namespace) -> int:
+    found = asyncio.run(_deadlines(given))
+    for row in found:
+        if given.json:
+            output.line(row)
+            continue
+        what = f"{row['denials']} glosas ({row['drafted']} em rascunho), R$ {_money(row['cents'])}"
+        output.say(f"{row['appeal_until']} (em {row['days_left']} d)  {row['payer']}  {row['protocol']}: {what}")
+    if not found and not given.json:
+        output.say("nenhum prazo de recurso próximo")
+    return 1 if found else 0
+
+
+async def _deadlines(given: argparse.Namespace) -> list[dict[str, Any]]:
+    from hub.billing import writing
+    from hub.billing.returns import deadlines
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=1) as world:
+        tenant = await world.tenant(given.tenant)
+        async with world.transaction(tenant) as tx:
+            return await deadlines.upcoming(tx, writing.today(writing.origin(world, tenant)), given.days)

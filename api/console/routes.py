@@ -7,7 +7,7 @@ from functools import cache
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.console import pages, session
+from api.console import denial_board, pages, session
 from api.console.doors import doors
 from api.console.words import HERE, Words, language_of
 from api.failures import Rejected
@@ -86,6 +86,21 @@ async def logout(request: Request) -> Response:
     response = _to_first(words)
     session.set_cookie(response, None, secure=session.is_secure(request, state))
     return response
+
+
+@router.get("/console/denials")
+async def denials(request: Request) -> Response:
+    """The board of denials of the session's tenant; the way in without one."""
+    state = state_of(request)
+    try:
+        tenant = await session.tenant_of(request, state)
+    except TryLater:
+        tenant = None
+    words = _words(request, state, tenant)
+    if tenant is None:
+        return pages.page("login.html", words, status=401, error="")
+    shown = await denial_board.shown(state.world, tenant)
+    return pages.page("denials.html", words, tenant=tenant, board=shown)
 
 
 @router.get("/console/{name}", response_class=Response)

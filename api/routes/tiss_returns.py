@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api.failures import Rejected
@@ -14,7 +17,7 @@ from canonical.problem import blocking
 from fhir import jsontext
 from hub.billing import intake, listing, writing
 from hub.billing.profiles import payer as profile_by_id
-from hub.billing.returns import history
+from hub.billing.returns import board, deadlines, evidence, history
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
 
@@ -98,3 +101,84 @@ async def take_sheet(
     if blocking(taken.problems):
         raise Rejected(422, taken.problems)
     return _json(taken.as_json(), 201)
+
+
+_NEXT = {"payer": "999806", "protocol": "9806000001", "appeal_until": "2026-12-04", "denials": 2, "cents": 5400}
+
+
+@router.get("/deadlines", responses=_example({"items": [_NEXT], "summary": "…"}))
+async def next_deadlines(
+    state: StateDep,
+    caller: CallerDep,
+    payer: Annotated[str, Query(pattern=r"^([0-9]{6})?$")] = "",
+    days: Annotated[int, Query(ge=0, le=3650)] = 0,
+) -> Response:
+    """Denials whose time for an appeal ends within `days` (0: each payer's own warning days), soonest first.
+
+    Those nobody appealed, and those whose appeal is still a draft (`drafted`); `cents` is what could still be won.
+    """
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        one = await listing.payer_id(tx, payer) if payer else None
+        today = writing.today(writing.origin(state.world, caller.tenant))
+        found = await deadlines.upcoming(tx, today, days, one)
+    return _json({"items": found, "summary": deadlines.summary(found)})
+
+
+_SUPPORT = {"number": 7, "denials": [{"glosa": "1705", "evidence": {"claim": "/fhir/Claim/…"}}]}
+
+
+@router.get("/appeals/{appeal_id}/evidence", responses=_example(_SUPPORT))
+async def appeal_evidence(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """What supports an appeal: for each denial its guide, claim, judgement, charge, messages, senha and findings.
+
+    The reading is audited.
+    """
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        return _json(await evidence.of_appeal(tx, appeal_id, caller.identity.subject))
+
+
+_GROUP = {
+    "key": "1705", "name": "…", "denials": 12, "guides": 9, "denied_cents": 30480, "granted_cents": 2540,
+    "open_cents": 20000, "expired_cents": 0, "in_appeal_cents": 5400, "lost_cents": 2540, "judged_cents": None,
+}  # fmt: skip
+_CSV = {"content": {"text/csv": {}, "application/json": {"example": {"items": [_GROUP], "next": None}}}}
+
+
+class BoardQuery(BaseModel):
+    """What is asked of the board; `format=csv` exports all groups."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: Literal["payer", "glosa", "month", "professional", "procedure"] = "glosa"
+    payer: str = Field(default="", pattern=r"^([0-9]{6})?$", examples=["999806"])
+    since: datetime.date | None = None
+    until: datetime.date | None = None
+    after: str = Field(default="", max_length=400)
+    limit: int = Field(default=50, ge=1, le=board.MOST)
+    format: Literal["json", "csv"] = "json"
+
+
+@router.get("/board", responses={200: _CSV})
+async def denial_board(state: StateDep, caller: CallerDep, wish: Annotated[BoardQuery, Query()]) -> Response:
+    """Denials by payer, glosa, month, professional or procedure, largest first; `next` continues with `after`.
+
+    Of statements issued in the last twelve months unless `since` and `until` say otherwise. `granted` was won back by
+    appeals, `open` may still be appealed, `expired` may not, `lost` was kept by the payer.
+    """
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        today = writing.today(writing.origin(state.world, caller.tenant))
+        asked = board.Asked(
+            by=wish.by,
+            since=wish.since or today - datetime.timedelta(days=365),
+            until=wish.until or today,
+            today=today,
+            payer=await listing.payer_id(tx, wish.payer) if wish.payer else None,
+        )
+        if wish.format == "csv":
+            name = {"content-disposition": f'attachment; filename="glosas-{wish.by}.csv"'}
+            return Response(board.as_csv(await board.everything(tx, asked)), 200, name, "text/csv; charset=utf-8")
+        found = await board.page(tx, asked, wish.after, wish.limit)
+        aged = await board.ageing(tx, today, asked.payer)
+    return _json({"items": found.rows, "next": found.next, "ageing": aged})

@@ -12,6 +12,7 @@ from canonical.records import Key
 from hub.billing import claims, responses
 from hub.billing.profiles import PayerProfile, payer
 from hub.billing.responses import Said
+from hub.billing.returns.decisions import allocated
 from hub.billing.writing import Body, glosa_name, payer_party, provider_party, stored, write
 from hub.records.write import Origin, Write
 from hub.store.database import Row, Transaction
@@ -20,7 +21,8 @@ from tiss import answers
 
 _SYSTEM = "urn:ponte:recurso"
 _DENIALS = """
-SELECT d.guide_id, d.glosa_code, d.amount_cents, d.justification, l.guide_number,
+SELECT d.guide_id, d.glosa_code, d.amount_cents - coalesce(d.granted_cents, 0) AS amount_cents, d.justification,
+       l.guide_number,
        coalesce(l.item_sequence, l.sequence) AS sequence, i.tiss_table, i.code,
        i.description, i.executed_on FROM denial d
 JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id
@@ -121,20 +123,25 @@ async def answered(
 
 def _decisions(denials: Sequence[Row], lines: Sequence[answers.AppealLine]) -> list[Mapping[str, Any]]:
     """The decision on each item of the appeal's Claim that the payer spoke of."""
-    told = {(line.sequence or 0, line.glosa): line for line in lines}
-    found: list[Mapping[str, Any]] = []
-    for position, row in enumerate(denials, start=1):
-        line = told.get((row["sequence"], row["glosa_code"]))
-        if line is not None:
-            found.append(
-                {
-                    "position": position,
-                    "claimed": row["amount_cents"],
-                    "granted": line.granted_cents,
-                    "reason": line.reason,
-                }
-            )
-    return found
+    asked = [
+        {"id": position, "claimed": row["amount_cents"], **{name: row[name] for name in _NAMED}}
+        for position, row in enumerate(denials, start=1)
+    ]
+    granted, _ = allocated(asked, lines)
+    reasons = {(line.sequence or 0, line.glosa): line.reason for line in lines}
+    return [
+        {
+            "position": one["id"],
+            "claimed": one["claimed"],
+            "granted": granted[one["id"]],
+            "reason": reasons.get((one["sequence"], one["glosa_code"]), ""),
+        }
+        for one in asked
+        if one["id"] in granted
+    ]
+
+
+_NAMED = ("guide_number", "sequence", "glosa_code")
 
 
 async def _appeal(tx: Transaction, appeal_id: UUID) -> Row:

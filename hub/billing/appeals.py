@@ -18,6 +18,7 @@ from hub.billing.profiles import PayerProfile, payer, profile_of
 from hub.billing.replies import Refusal, hear
 from hub.billing.responses import REFUSED as NOT_TAKEN
 from hub.billing.responses import Said
+from hub.billing.returns.decisions import decide
 from hub.billing.sealing import seal
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.exchange.outbox import Outgoing, enqueue
@@ -64,19 +65,26 @@ def template(glosa: str) -> str:
     return found.get(glosa) or found.get(glosa[:2]) or found["default"]
 
 
+# what was not appealed yet, and what of a decided denial the payer hears again: as much as was not granted
+_OPEN = """
+SELECT d.id, d.glosa_code, d.amount_cents - coalesce(d.granted_cents, 0) AS amount_cents, d.appeal_until, l.guide_number
+FROM denial d JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id
+WHERE d.tenant_id = $1 AND d.payer_id = $2 AND l.protocol = $3 AND NOT l.replaced
+AND (d.status = 'aberta' OR (d.status IN ('mantida', 'revertida parcial') AND d.level < $5))
+AND (d.guide_id IS NOT NULL OR l.guide_number = '') AND d.amount_cents > coalesce(d.granted_cents, 0)
+AND (cardinality($4::uuid[]) = 0 OR d.id = ANY($4::uuid[])) ORDER BY l.guide_number, l.sequence FOR UPDATE OF d
+"""
+
+
 async def draft(tx: Transaction, wish: Wish, by: Origin) -> UUID:
     """An appeal in draft over open denials of one protocol; raises NotFound when there is none to appeal."""
     profile = await payer(tx, wish.payer_id)
     rows = await tx.rows(
-        "SELECT d.id, d.glosa_code, d.amount_cents, d.appeal_until, l.guide_number FROM denial d "
-        "JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id "
-        "WHERE d.tenant_id = $1 AND d.payer_id = $2 AND l.protocol = $3 AND NOT l.replaced AND d.status = 'aberta' "
-        "AND (d.guide_id IS NOT NULL OR l.guide_number = '') AND d.amount_cents > 0 "
-        "AND (cardinality($4::uuid[]) = 0 OR d.id = ANY($4::uuid[])) ORDER BY l.guide_number, l.sequence "
-        "FOR UPDATE OF d",
+        _OPEN,
         wish.payer_id,
         wish.protocol,
         list(wish.denials),
+        profile.terms.levels,
     )
     numbers_of = sorted({row["guide_number"] for row in rows})
     allowed = set(numbers_of[:1] if "" in numbers_of else numbers_of[:MOST_GUIDES])
@@ -298,28 +306,21 @@ async def answered(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     found = hear(reply.content).first(answers.AppealAnswer)
     if not isinstance(found, answers.AppealAnswer):
         return
-    await tx.run(
-        "UPDATE appeal SET status = $3, granted_cents = $4, updated_at = now() WHERE tenant_id = $1 AND id = $2",
-        appeal_id,
-        ANSWERED,
-        found.granted_cents,
-    )
+    row = await _appeal(tx, appeal_id)
+    if row["status"] == ANSWERED:
+        return  # decided already: a second answer to the same question grants nothing twice
     by = writing.origin(world, tenant, message_id=reply.message_id)
     said = Said(protocol=found.protocol, status=DECIDED)
     await appeal_records.answered(tx, appeal_id, said, by, found.lines)
-    for line in found.lines:
-        await tx.run(
-            "UPDATE denial SET granted_cents = $5, status = CASE WHEN $5 >= amount_cents THEN 'revertida' "
-            "WHEN $5 > 0 THEN 'revertida parcial' ELSE 'mantida' END FROM statement_line l "
-            "WHERE denial.tenant_id = $1 AND denial.appeal_id = $2 AND l.tenant_id = $1 "
-            "AND l.id = denial.statement_line_id AND l.guide_number = $3 AND l.sequence = $4 "
-            "AND denial.glosa_code = $6",
-            appeal_id,
-            line.provider_number,
-            line.sequence or 0,
-            line.granted_cents,
-            line.glosa,
-        )
+    problems = await decide(tx, profile_of(reply.partner), appeal_id, found, writing.today(by))
+    await tx.run(
+        "UPDATE appeal SET status = $3, granted_cents = $4, problems = $5, updated_at = now() "
+        "WHERE tenant_id = $1 AND id = $2",
+        appeal_id,
+        ANSWERED,
+        found.granted_cents,
+        guides.told(problems),
+    )
     await tx.run(
         "UPDATE batch SET status = 'encerrado', updated_at = now() FROM appeal a WHERE batch.tenant_id = $1 "
         "AND a.tenant_id = $1 AND a.id = $2 AND batch.id = a.batch_id AND NOT EXISTS ("
@@ -336,7 +337,10 @@ def deadline_passed(row: Row, today: datetime.date) -> bool:
 
 async def _release(tx: Transaction, appeal_id: UUID) -> None:
     await tx.run(
-        "UPDATE denial SET appeal_id = NULL, status = 'aberta' WHERE tenant_id = $1 AND appeal_id = $2", appeal_id
+        "UPDATE denial SET appeal_id = NULL, status = CASE WHEN level = 0 THEN 'aberta' "
+        "WHEN coalesce(granted_cents, 0) > 0 THEN 'revertida parcial' ELSE 'mantida' END "
+        "WHERE tenant_id = $1 AND appeal_id = $2",
+        appeal_id,
     )
 
 

@@ -134,7 +134,7 @@ KINDS = {
         table="denial",
         columns=(
             "id", "payer_id", "statement_line_id", "guide_id", "glosa_code", "description", "amount_cents", "status",
-            "appeal_until", "appeal_id", "justification", "granted_cents", "created_at",
+            "appeal_until", "appeal_id", "justification", "granted_cents", "level", "created_at",
         ),
         filters=("status", "glosa_code", "guide_id", "appeal_id"),
         join="JOIN statement_line j ON j.tenant_id = $1 AND j.id = t.statement_line_id",

@@ -20,7 +20,7 @@ from hub.billing.judgement import Line, lines_of, merged, refuse_unbelievable, s
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.replies import hear
 from hub.billing.responses import Said
-from hub.billing.returns import payments
+from hub.billing.returns import deadlines, payments
 from hub.billing.returns.following import follow
 from hub.billing.returns.matching import Guide, Item, Matched, match
 from hub.billing.submissions import SENT, STATEMENT_OPERATION, UNKNOWN, set_protocol
@@ -236,7 +236,7 @@ async def _store(
 ) -> None:
     """The rows of a statement's lines and their denials; place is (statement, protocol, day)."""
     statement_id, protocol, on = place
-    until = source.on + datetime.timedelta(days=source.profile.appeal_days)
+    until = deadlines.last_day(source.profile, source.on, on)
     payer_id = source.profile.partner.id
     rows, denials = [], []
     for position, line in enumerate(lines):
@@ -268,23 +268,28 @@ async def _replace(tx: Transaction, statement_id: UUID) -> None:
     )
 
 
+_CARRIED = """
+WITH told AS (
+    SELECT d.id, d.appeal_id, l.statement_id, l.guide_number, l.sequence, d.glosa_code, row_number() OVER (
+        PARTITION BY l.statement_id, l.guide_number, l.sequence, d.glosa_code ORDER BY d.amount_cents, d.id) AS turn
+    FROM denial d JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id
+    WHERE d.tenant_id = $1 AND l.statement_id IN ($2, $3)),
+pairs AS (
+    SELECT o.id AS old, n.id AS new FROM told o JOIN told n USING (guide_number, sequence, glosa_code, turn)
+    WHERE o.statement_id = $2 AND n.statement_id = $3 AND o.appeal_id IS NOT NULL),
+kept AS (
+    UPDATE denial SET appeal_id = o.appeal_id, status = o.status, justification = o.justification,
+        granted_cents = o.granted_cents, level = o.level, appeal_until = o.appeal_until
+    FROM pairs, denial o WHERE denial.tenant_id = $1 AND denial.id = pairs.new AND o.tenant_id = $1 AND o.id = pairs.old
+    RETURNING pairs.old)
+UPDATE denial SET status = 'substituida', appeal_id = NULL FROM kept
+WHERE denial.tenant_id = $1 AND denial.id = kept.old
+"""
+
+
 async def _carry_over(tx: Transaction, former: UUID, statement_id: UUID) -> None:
     """An appealed denial that the new statement repeats stays appealed there; the old row is void."""
-    await tx.run(
-        "WITH pairs AS (SELECT o.id AS old, n.id AS new FROM denial o "
-        " JOIN statement_line ol ON ol.tenant_id = $1 AND ol.id = o.statement_line_id AND ol.statement_id = $2 "
-        " JOIN statement_line nl ON nl.tenant_id = $1 AND nl.statement_id = $3 "
-        "  AND nl.guide_number = ol.guide_number AND nl.sequence = ol.sequence "
-        " JOIN denial n ON n.tenant_id = $1 AND n.statement_line_id = nl.id AND n.glosa_code = o.glosa_code "
-        " WHERE o.tenant_id = $1 AND o.appeal_id IS NOT NULL), "
-        "kept AS (UPDATE denial SET appeal_id = o.appeal_id, status = o.status, justification = o.justification, "
-        " granted_cents = o.granted_cents FROM pairs, denial o WHERE denial.tenant_id = $1 AND denial.id = pairs.new "
-        " AND o.tenant_id = $1 AND o.id = pairs.old RETURNING pairs.old) "
-        "UPDATE denial SET status = 'substituida', appeal_id = NULL FROM kept "
-        "WHERE denial.tenant_id = $1 AND denial.id = kept.old",
-        former,
-        statement_id,
-    )
+    await tx.run(_CARRIED, former, statement_id)
 
 
 async def _submission(tx: Transaction, payer_id: UUID, protocol: answers.StatementProtocol, by: Origin) -> UUID | None:

@@ -19,6 +19,7 @@ FEES_APART = ("999814",)  # this one wants the fees of a stay on guias de honor√
 SCHEDULES = (
     ("close-batches", "close-batches", "0 20 * * *", "once"),
     ("poll-protocols", "poll-protocols", "*/10 * * * *", "once"),
+    ("appeal-deadlines", "appeal-deadlines", "0 7 * * *", "once"),
     ("poll-requests", "poll-requests", "*/5 * * * *", "once"),
 )
 CNPJ = "H0SP1DEM000100"

@@ -116,5 +116,5 @@ def load() -> None:
         importlib.import_module(room)
     for name in _SCANNED:
         package = importlib.import_module(name)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{name}.{module.name}")
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)

@@ -246,6 +246,7 @@ denial = tenant_table(
     identity("appeal_id", optional=True),
     string("justification", default=""),
     whole("granted_cents", optional=True),
+    small("level", default=0),
     moment("created_at", now=True),
     ForeignKeyConstraint(["tenant_id", "statement_line_id"], ["statement_line.tenant_id", "statement_line.id"]),
     Index("denial_status_idx", "tenant_id", "status", "appeal_until"),
