@@ -12,9 +12,11 @@ import datetime
 import os
 import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import uvicorn
 import uvloop
 from starlette.requests import Request
@@ -27,6 +29,11 @@ from hub.settings import from_environment
 from hub.world import World, opened
 
 FLOOR = "urn:ponte:bench"
+FLOOR_STORE = "urn:ponte:bench:stored"
+INSERT_SQL = (
+    "INSERT INTO terminology (system, code, valid_from, display, folded) "
+    "SELECT $1, x.code, $3, x.body, '' FROM unnest($2::text[], $4::text[]) AS x(code, body)"
+)
 FLOOR_DAY = datetime.date(2024, 1, 1)
 FLOOR_SQL = "SELECT display FROM terminology WHERE system = $1 AND code = $2 AND valid_from = $3"
 
@@ -52,7 +59,16 @@ async def _serve() -> None:
             rows = await world.database.call(FLOOR_SQL, FLOOR, request.path_params["code"], FLOOR_DAY)
             return Response(rows[0]["display"], 200, None, "application/fhir+json")
 
+        async def insert(request: Request) -> Response:
+            """Parses the body and stores it, or each entry of a Bundle, in one statement and one transaction."""
+            body = orjson.loads(await request.body())
+            texts = [orjson.dumps(entry["resource"]).decode() for entry in body.get("entry", [{"resource": body}])]
+            codes = [uuid.uuid4().hex for _ in texts]
+            await world.database.call(INSERT_SQL, FLOOR_STORE, codes, FLOOR_DAY, texts)
+            return Response(status_code=201)
+
         app.router.routes.insert(0, Route("/floor/{code}", floor))
+        app.router.routes.insert(0, Route("/floor", insert, methods=["POST"]))
         with socket.create_server(("127.0.0.1", 0)) as listening:
             sys.stdout.write(f"{listening.getsockname()[1]}\n")
             sys.stdout.flush()

@@ -23,8 +23,17 @@ def get(path: str, token: str) -> bytes:
     return "\r\n".join((*lines, "", "")).encode()
 
 
+def post(path: str, token: str, body: bytes) -> bytes:
+    """A POST request with a JSON body."""
+    lines = (
+        f"POST {path} HTTP/1.1", "Host: hub", f"Authorization: Bearer {token}", "Accept: application/fhir+json",
+        "Content-Type: application/fhir+json", "Prefer: return=minimal", f"Content-Length: {len(body)}",
+    )  # fmt: skip
+    return "\r\n".join((*lines, "", "")).encode() + body
+
+
 async def run(port: int, requests: list[bytes], *, connections: int = 16, seconds: float = 3.0) -> Load:
-    """Send `requests` in turn over `connections` for `seconds`; raises ValueError for an answer that is not 200."""
+    """Send `requests` in turn over `connections` for `seconds`; raises ValueError for an answer that is no success."""
     times: list[float] = []
     end = time.perf_counter() + seconds
     start = time.perf_counter()
@@ -42,7 +51,7 @@ async def _connection(port: int, requests: list[bytes], end: float, times: list[
         while (began := time.perf_counter()) < end:
             writer.write(requests[turn % len(requests)])
             head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 200"):
+            if not head.startswith(b"HTTP/1.1 20"):
                 raise ValueError(head.split(b"\r\n", 1)[0].decode("latin-1"))
             length = head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]
             await reader.readexactly(int(length))

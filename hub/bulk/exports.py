@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from typing import Any
 
@@ -53,12 +54,23 @@ async def _type(at: Run, what: Wanted, bound: datetime.datetime) -> None:
     walk = Walk(run=at, wanted=what, type_name=what.types[at.progress["type"]], bound=bound)
     if not at.progress["gathered"] and not await _gathered(at, what, walk.type_name):
         return
-    while True:
-        async with at.world.transaction(at.tenant) as tx:
-            found = await page(tx, walk, at.progress["after"])
-        await _write(at, walk, found)
-        if found.after is None:
-            return
+    following = asyncio.create_task(_read(at, walk, at.progress["after"]))
+    try:
+        while True:
+            found = await following
+            if found.after is None:
+                await _write(at, walk, found)
+                return
+            following = asyncio.create_task(_read(at, walk, found.after))  # while this one is packed and stored
+            await _write(at, walk, found)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def _read(at: Run, walk: Walk, after: list[Any] | None) -> Page:
+    async with at.world.transaction(at.tenant) as tx:
+        return await page(tx, walk, after)
 
 
 async def _gathered(at: Run, what: Wanted, type_name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from canonical.errors import Conflict, NotFound
+from canonical.errors import Conflict, NotFound, Refused
 from canonical.identity import record_id
 from canonical.problem import Problem
 from canonical.records import Key
@@ -25,7 +25,6 @@ from hub.records import custom
 from hub.records.acting import Actor
 from hub.records.bundle import transact
 from hub.records.entry import Entry, Failed, is_id, problems_of
-from hub.records.refusal import Refusal
 from hub.world import Tenant, World
 
 LINE = "urn:ponte:import:line"
@@ -154,24 +153,24 @@ class _Batch:
             if causes is None:
                 left = []
                 break
-            for line, cause in causes.items():
-                self._note(line, problems_of(cause))
+            for line, problems in causes.items():
+                self._note(line, problems)
             left = [entry for entry in left if entry.position not in causes]
             if not causes:
                 break
         for entry in left:  # a batch that meets one trouble after the other goes line by line
-            for line, cause in (await self._tried([entry]) or {}).items():
-                self._note(line, problems_of(cause))
+            for line, problems in (await self._tried([entry]) or {}).items():
+                self._note(line, problems)
         self.entries = {}
 
-    async def _tried(self, entries: Sequence[Entry]) -> dict[int, Refusal | Conflict] | None:
-        """None when all are written; else why not, by line: nothing when it is nobody's fault."""
+    async def _tried(self, entries: Sequence[Entry]) -> dict[int, list[Problem]] | None:
+        """None when all are written; else what is wrong, by line: nothing when it does not show which is meant."""
         try:
             done = await transact(self.at.world, self.actor, entries)
         except Failed as failed:
-            return dict(failed.causes)
-        except Conflict as conflict:
-            return {entries[0].position: conflict} if len(entries) == 1 else {}
+            return {line: problems_of(cause) for line, cause in failed.causes.items()}
+        except (Conflict, Refused) as error:
+            return {entries[0].position: [Problem(error.code, level="error")]} if len(entries) == 1 else {}
         self.written += len(done)
         return None
 

@@ -33,9 +33,9 @@ def sql_type(table: Table, column: str) -> str:
 
 
 @cache
-def statement(table: Table, columns: tuple[str, ...], suffix: str) -> str:
-    """The statement that inserts arrays of `columns`; parameter 1 is the tenant."""
-    arrays = ", ".join(f"${n}::{sql_type(table, c)}[]" for n, c in enumerate(columns, start=2))
+def statement(table: Table, columns: tuple[str, ...], suffix: str, first: int = 2) -> str:
+    """The statement that inserts arrays of `columns`; parameter 1 is the tenant, `first` that of the first column."""
+    arrays = ", ".join(f"${n}::{sql_type(table, c)}[]" for n, c in enumerate(columns, start=first))
     names = ", ".join(columns)
     return f"INSERT INTO {table.name} (tenant_id, {names}) SELECT $1, x.* FROM unnest({arrays}) AS x({names}) {suffix}"
 

@@ -42,7 +42,7 @@ def _asked(document: dict[str, Any]) -> tuple[dict[str, Any], bool, int]:
     listed = [document]
     if document.get("resourceType") == "Parameters":
         listed = document.get("parameter", [])
-        if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        if not isinstance(listed, list) or not all(_is_parameter(item) for item in listed):
             raise Rejected(400, [Problem("fhir.structure.required", "Parameters.parameter")])
         named = {item.get("name"): item for item in listed}
     else:
@@ -57,6 +57,10 @@ def _asked(document: dict[str, Any]) -> tuple[dict[str, Any], bool, int]:
     if count < 1:
         raise _bad("count")
     return wanted, only, count
+
+
+def _is_parameter(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("name"), str)
 
 
 def _value(named: dict[Any, dict[str, Any]], name: str, form: str, default: Any) -> Any:
