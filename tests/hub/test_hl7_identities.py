@@ -113,6 +113,23 @@ async def test_link_and_unlink(world: World, tenant: Tenant) -> None:
     assert all("link" not in p for p in await records(world, tenant, "Patient"))
 
 
+async def test_an_unmerge_that_comes_before_its_merge(world: World, tenant: Tenant) -> None:
+    """What A37 told apart an older merge or link does not join, known or not, sent once or again; a newer one does."""
+    await feed(world, tenant, adt("A01", "A", "VA", T.format(1)))
+    (early,) = await feed(world, tenant, event("A37", T.format(5), pid("B"), pid("A")))
+    assert early["status"] == "TRANSFORMED" and "semantic.not-linked" in early["problems"]
+    merge, link = a40(T.format(3), ("B", "A")), event("A24", T.format(4), pid("A"), pid("B"))
+    for outcome in await feed(world, tenant, merge, link, a40(T.format(3), ("A", "B"))):
+        assert outcome["status"] == "TRANSFORMED" and "semantic.merge-undone" in outcome["problems"]
+    people = await records(world, tenant, "Patient")
+    assert [p["active"] for p in people] == [True, True] and not any("link" in p for p in people)
+    await feed(world, tenant, a40(T.format(8), ("B", "A")))
+    assert (await one(world, tenant, "Patient", "A"))["active"] is False
+    await feed(world, tenant, event("A37", T.format(9), pid("B"), pid("A")))
+    (again,) = await feed(world, tenant, a40(T.format(8), ("B", "A")))
+    assert "semantic.merge-undone" in again["problems"] and (await one(world, tenant, "Patient", "A"))["active"]
+
+
 async def test_link_with_itself_is_refused(world: World, tenant: Tenant) -> None:
     (outcome,) = await feed(world, tenant, event("A24", T.format(1), pid("A"), pid("A")))
     assert outcome["status"] == "ERROR" and "semantic.merge-self" in outcome["problems"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
 from hub.records.identify import Places
 from hub.records.lookup import lookup, stored, survivors_of
+from hub.records.merges.apart import are_apart, noted
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import held_by, named_by
 from hub.records.merges.references import moved, parsed, pointing
@@ -39,6 +41,9 @@ async def link(tx: Transaction, draft: Draft, named: dict[str, Draft], origin: O
     if one == two:
         return [Problem("semantic.merge-self", draft.local)]
     places.update(settled.places)
+    if are_apart(await stored(tx, {("Patient", one), ("Patient", two)}), one, two, draft):
+        await save(tx, settled.writes, origin)
+        return [*settled.problems, Problem("semantic.merge-undone", draft.local)]
     bodies = {write.id: write.body or {} for write in settled.writes}
     writes = [
         Write(type="Patient", id=own, body=_with_link(bodies[own], other, "seealso"))
@@ -61,12 +66,12 @@ async def unlink(
     chain = await survivors_of(tx, sorted({i for held in ids.values() for i in held}))
     one, two = (named_by(item, ids[item.local], chain) for item in pair)
     if chain.get(one, one) != chain.get(two, two):
-        return await _see_also_no_more(tx, (one, two), draft, origin)
+        return await _tell_apart(tx, pair, (one, two), places, origin)
     rows = {row["loser_id"]: row for row in await tx.rows(_LINK_OF + "AND loser_id = ANY($2::text[])", [one, two])}
     loser = "" if one == two else await _loser(tx, one, two, rows)
     if not loser:
         return [Problem("semantic.not-linked", draft.local)]
-    await _undo(tx, rows[loser], origin)
+    await _undo(tx, rows[loser], draft, origin)
     return []
 
 
@@ -80,7 +85,7 @@ async def _loser(tx: Transaction, one: str, two: str, rows: dict[str, Row]) -> s
     return ""
 
 
-async def _undo(tx: Transaction, row: Row, origin: Origin) -> None:
+async def _undo(tx: Transaction, row: Row, draft: Draft, origin: Origin) -> None:
     """Bring a merged patient back, with those that were merged into it before and the records of all of them."""
     loser, survivor = row["loser_id"], row["survivor_id"]
     family = await _family(tx, row)
@@ -93,6 +98,8 @@ async def _undo(tx: Transaction, row: Row, origin: Origin) -> None:
     bodies[loser] = _revived(bodies[loser], survivor)
     for other in family:
         bodies[other] = moved(bodies[other], f"Patient/{survivor}", f"Patient/{loser}")
+    bodies[survivor] = noted(bodies[survivor], loser, draft)
+    bodies[loser] = noted(bodies[loser], survivor, draft)
     records = await pointing(tx, "Patient", survivor)
     back = await _told_by_merge(tx, row) | await named_in_messages(
         tx, records, wanted=theirs, besides=own, since=row["linked_at"]
@@ -137,17 +144,24 @@ async def _told_by_merge(tx: Transaction, row: Row) -> set[tuple[str, str]]:
     return {(item["type"], item["id"]) for item in changed if wanted in item["body"]}
 
 
-async def _see_also_no_more(tx: Transaction, ids: tuple[str, str], draft: Draft, origin: Origin) -> list[Problem]:
+async def _tell_apart(
+    tx: Transaction, pair: tuple[Draft, Draft], ids: tuple[str, str], places: Places, origin: Origin
+) -> list[Problem]:
+    """Take back a link of A24, and note on both that they are two: a merge or link of before may still come."""
     rows = await stored(tx, {("Patient", identity) for identity in ids})
-    writes = []
+    linked = any(_leads_to(item, ids[1]) for item in (rows["Patient", ids[0]] or {}).get("link", ()))
+    settled = await settle(tx, list(pair), places)
+    places.update(settled.places)
+    writes = {write.id: write for write in settled.writes}
     for own, other in (ids, ids[::-1]):
-        body = rows[("Patient", own)]
-        if body is not None and any(_leads_to(item, other) for item in body.get("link", ())):
-            rest = [item for item in body["link"] if not _leads_to(item, other)]
-            bare = {key: value for key, value in body.items() if key != "link"}
-            writes.append(Write(type="Patient", id=own, body={**bare, **({"link": rest} if rest else {})}))
-    await save(tx, writes, origin)
-    return [] if writes else [Problem("semantic.not-linked", draft.local)]
+        known = writes.get(own) or Write(type="Patient", id=own, body=rows["Patient", own])
+        body = known.body or {}
+        rest = [item for item in body.get("link", ()) if not _leads_to(item, other)]
+        bare = {key: value for key, value in body.items() if key != "link"}
+        told = noted({**bare, **({"link": rest} if rest else {})}, other, pair[0])
+        writes[own] = dataclasses.replace(known, body=told)
+    await save(tx, list(writes.values()), origin)
+    return [*settled.problems, *([] if linked else [Problem("semantic.not-linked", pair[0].local)])]
 
 
 def _leads_to(item: Body, other: str) -> bool:

@@ -14,6 +14,7 @@ from canonical.records import Draft
 from hub.records.combine import combine
 from hub.records.identify import Places, new_id
 from hub.records.lookup import Place, lookup, stored, survivors_of
+from hub.records.merges.apart import are_apart
 from hub.records.merges.references import turned
 from hub.records.settle import Settled, settle
 from hub.records.write import Origin, Write, save
@@ -46,12 +47,16 @@ async def merge(
     pair = await _pair(tx, survivor, loser)
     if isinstance(pair, Problem):
         return [pair]
+    rows = {} if pair.done else await stored(tx, {("Patient", pair.loser), ("Patient", pair.survivor)})
+    undone = are_apart(rows, pair.loser, pair.survivor, loser)
+    if undone:
+        survivor.body.pop("link", None)
     settled = await settle(tx, [survivor], {loser.local: ("Patient", pair.loser)})
     places.update(settled.places)
     place: Place = settled.places[survivor.local]
-    if pair.done:
+    if pair.done or undone:
         await save(tx, settled.writes, origin)
-        return settled.problems
+        return [*settled.problems, *([Problem("semantic.merge-undone", loser.local)] if undone else ())]
     writes = {(write.type, write.id): write for write in settled.writes}
     bodies = await _bodies(tx, pair, loser, writes[place], settled)
     moved = [Write(type=t, id=i, body=body, message_id=origin.message_id) for (t, i), body in bodies.items()]
