@@ -20,6 +20,7 @@ from adapters.transports.drop import DropTransport
 from adapters.transports.mllp import MllpTransport
 from adapters.transports.national import NationalTransport
 from adapters.transports.soap import SoapTransport
+from adapters.transports.webhook import WebhookTransport
 from canonical.errors import Misconfigured
 from canonical.toml_lines import line_of, lines_of
 from tiss import agreed
@@ -32,6 +33,7 @@ TRANSPORTS: dict[str, Callable[[Means], Transport]] = {
     "rnds": NationalTransport,
     "sftp": DropTransport,
     "soap": SoapTransport,
+    "webhook": WebhookTransport,
 }
 TRANSPORT_SETTINGS = {
     "folder": {"kind", "path", "suffix"},
@@ -39,6 +41,7 @@ TRANSPORT_SETTINGS = {
     "mllp": {"kind", "host", "port", "timeout_s", "connect_timeout_s", "tls", "certificate", "trust"},
     "rnds": {"kind", "auth_url", "url", "timeout_s", "connect_timeout_s", "certificate", "trust"},
     "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate", "trust"},
+    "webhook": {"kind", "url", "secret", "timeout_s", "connect_timeout_s"},
 }
 RETRY_SETTINGS = {"attempts": int, "first_s": (int, float), "most_s": (int, float), "then": str}
 PAYER_TABLES = ("billing", "provider", *agreed.TABLES, *payer_terms.TABLES)

@@ -13,6 +13,9 @@ from fhir.parameters import parameters_of, reference_types
 _DEFINITION = "http://hl7.org/fhir/SearchParameter/"
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 _SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_TOPIC = (
+    "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
+)
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
@@ -20,7 +23,8 @@ _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 class Offer:
     """What is registered: interaction codes of types and of the system, operations, conditional forms.
 
-    The rest is one tenant's: whether PUT creates, whether a conditional delete removes several, its own parameters.
+    `topics` are those a Subscription may name. The rest is one tenant's: whether PUT creates, whether a conditional
+    delete removes several, its own parameters.
     """
 
     base: str
@@ -38,6 +42,7 @@ class Offer:
     requires_match: bool = False
     own: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    topics: Sequence[str] = ()
 
 
 def statement(offer: Offer) -> dict[str, Any]:
@@ -71,6 +76,10 @@ def statement(offer: Offer) -> dict[str, Any]:
     }
 
 
+def _topics(offer: Offer) -> list[dict[str, str]]:
+    return [{"url": _TOPIC, "valueCanonical": topic} for topic in offer.topics]
+
+
 def _security(root: str) -> dict[str, Any]:
     return {
         "cors": False,
@@ -99,6 +108,7 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": name,
         **({"documentation": offer.notes[name]} if name in offer.notes else {}),
+        **({"extension": _topics(offer)} if name == "Subscription" and offer.topics else {}),
         "interaction": [{"code": code} for code in offer.type_interactions],
         "versioning": "versioned-update" if offer.requires_match else "versioned",
         "readHistory": "vread" in offer.type_interactions,

@@ -100,7 +100,8 @@ class HttpPeer:
                 if name
             }
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            self.received.append((headers | {":path": head.split(" ")[1]}, body))
+            method, path, _ = head.split(" ", 2)
+            self.received.append((headers | {":method": method, ":path": path}, body))
             answer = self.script(len(self.received), body)
             if asyncio.iscoroutine(answer):
                 answer = await answer

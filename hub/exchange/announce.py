@@ -8,15 +8,15 @@ is not sent back to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canonical.identity import new_id
-from fhir import jsontext
 from hl7.writer import write
 from hub.exchange import late, outbox
 from hub.exchange.orders import record_of, senders_of
 from hub.exchange.outbox import Outgoing
 from hub.exchange.partners import Partner, partners_of
+from hub.records.earlier import earlier
 from hub.store.database import Transaction
 from mappings import events
 from mappings.outbound import out_plan, render
@@ -33,7 +33,7 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> 
     subscribers = [one for one in await partners_of(tx, "subscriber") if isinstance(one.settings.get("adt"), dict)]
     if not subscribers:
         return
-    before = await _before(tx, changed)
+    before = await earlier(tx, changed)
     senders = await senders_of(tx, changed)
     told = {_patient(saved) for saved in changed if saved.type == "Encounter"}
     for saved in changed:
@@ -50,25 +50,6 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> 
 
 def _patient(saved: Saved) -> str:
     return str((saved.body or {}).get("subject", {}).get("reference", ""))
-
-
-async def _before(tx: Transaction, changed: Sequence[Saved]) -> dict[tuple[str, str], dict[str, Any]]:
-    """What changed records said one version before."""
-    older = [saved for saved in changed if saved.version > 1]
-    rows = await tx.rows(
-        "SELECT v.* FROM unnest($2::text[], $3::text[], $4::bigint[]) AS x(type, id, version) CROSS JOIN LATERAL ("
-        "SELECT type, id, body FROM resource_version WHERE tenant_id = $1 AND type = x.type AND id = x.id "
-        "AND version = x.version AND NOT deleted OFFSET 0) v",
-        [saved.type for saved in older],
-        [saved.id for saved in older],
-        [saved.version - 1 for saved in older],
-    )
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows:
-        body = jsontext.parse(row["body"].encode())
-        if isinstance(body, dict):
-            found[row["type"], row["id"]] = body
-    return found
 
 
 async def _queue(tx: Transaction, partner: Partner, saved: Saved, event: str, origin: Origin) -> None:

@@ -18,7 +18,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 _ROOMS = ("hub.exchange.upkeep", "hub.records.reindex")
-_SCANNED = ("hub.billing", "hub.bulk", "hub.requests", "hub.rnds")
+_SCANNED = ("hub.billing", "hub.bulk", "hub.requests", "hub.rnds", "hub.subscriptions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hub.exchange import announce, orders
 from hub.rnds import changes as rnds
 from hub.store.database import Transaction
+from hub.subscriptions import events
 
 if TYPE_CHECKING:
     from hub.records.write import Origin, Saved
@@ -18,6 +19,7 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> 
     requests = [saved for saved in changed if saved.type == "ServiceRequest" and saved.body is not None]
     if requests:
         await orders.enqueue(tx, requests, origin)
+    await events.enqueue(tx, changed, origin)
     people = [saved for saved in changed if saved.type in announce.TYPES and saved.body is not None]
     if people:
         await announce.enqueue(tx, people, origin)

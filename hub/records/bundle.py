@@ -28,6 +28,7 @@ from hub.records.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.refusal import Kind, Refusal, refused
 from hub.records.write import Clash, Invalid, Saved, Write, save
 from hub.store.database import Row, Transaction
+from hub.subscriptions import admission
 from hub.world import World
 
 T = TypeVar("T")
@@ -319,7 +320,12 @@ class _Job:
             return []
         try:
             await owned.refuse(self.tx, writes)
-            return await save(self.tx, writes, self.actor.origin(self.world))
+            ready, admitted = await admission.prepared(self.tx, self.world, self.actor, writes)
+            saved = await save(self.tx, ready, self.actor.origin(self.world))
+            await admission.carried_out(self.tx, self.world, admitted, saved)
+            return saved
+        except admission.Unfit as unfit:
+            raise Failed({writers[unfit.position].position: unfit.refusal}) from None
         except Invalid as error:
             causes = {writers[n].position: Refusal("unprocessable", found) for n, found in error.findings.items()}
             raise Failed(causes) from None

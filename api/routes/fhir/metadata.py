@@ -20,6 +20,7 @@ from hub.guard import assertions, keys, registration
 from hub.guard.tokens import InvalidToken
 from hub.records import custom
 from hub.records.acting import Policy, policy_of
+from hub.subscriptions.topics import topics
 from hub.world import Tenant
 
 _Own = tuple[tuple[str, tuple[Parameter, ...]], ...]
@@ -57,6 +58,7 @@ async def _tenant(request: Request) -> Tenant | None:
 def _statement(root: str, name: str, policy: Policy, own: _Own) -> tuple[str, str]:
     offer = capability.Offer(
         base=f"{root}/fhir",
+        topics=tuple(topics()),
         root=root,
         software="0.1.0",
         released=registry.RELEASED,

@@ -19,6 +19,7 @@ from api.routes.fhir import (
     match,
     read,
     search,
+    subscriptions,
     validate,
     write,
 )
@@ -75,6 +76,7 @@ def _operation(method: str, handler: Handler, name: str, *, path: str) -> Intera
     return Interaction(method=method, path=f"{path}/${name}", handler=handler, level=level, operation=name)
 
 
+_BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
 # The types an operation works on and the definition it follows; the others work on all types.
 DEFINITIONS = {
     "validate": ((), "http://hl7.org/fhir/OperationDefinition/Resource-validate"),
@@ -93,6 +95,8 @@ DEFINITIONS = {
     "import": ((), "urn:ponte:OperationDefinition:import"),
     "graphql": ((), "http://hl7.org/fhir/OperationDefinition/Resource-graphql"),
     "match": (("Patient",), "http://hl7.org/fhir/OperationDefinition/Patient-match"),
+    "status": (("Subscription",), f"{_BACKPORT}/backport-subscription-status"),
+    "events": (("Subscription",), f"{_BACKPORT}/backport-subscription-events"),
     "document": (("Composition",), "http://hl7.org/fhir/OperationDefinition/Composition-document"),
 }
 # Where an operation of the system follows another definition than the one of types.
@@ -154,6 +158,8 @@ INTERACTIONS: tuple[Interaction, ...] = (
         for method in ("GET", "POST")
     ),
     _operation("POST", match.match, "match", path=TYPE),
+    _operation("GET", subscriptions.status, "status", path=INSTANCE),
+    _operation("GET", subscriptions.events, "events", path=INSTANCE),
     *(_operation(method, document.document, "document", path=INSTANCE) for method in ("GET", "POST")),
     *(_operation(method, document.document_named, "document", path=TYPE) for method in ("GET", "POST")),
     Interaction(method="GET", path=JOB, handler=bulk.status, level="system", operation="export", any_form=True),

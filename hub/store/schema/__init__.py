@@ -6,7 +6,7 @@ row-level security no other operator may use an index. Money is whole cents in b
 
 from __future__ import annotations
 
-from hub.store.schema import billing, bulk, exchange, guard, network, projections, records, requests
+from hub.store.schema import billing, bulk, exchange, guard, network, projections, records, requests, subscriptions
 from hub.store.schema.columns import METADATA
 
 GLOBAL_TABLES = {
@@ -28,4 +28,5 @@ __all__ = [
     "projections",
     "records",
     "requests",
+    "subscriptions",
 ]

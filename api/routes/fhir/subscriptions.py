@@ -1,0 +1,74 @@
+"""Subscription/$status and $events (R5 Subscriptions Backport for R4): how one stands, and its events again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from api.failures import Rejected
+from api.routes.fhir.exchange import Exchange
+from canonical.errors import Gone, NotFound
+from canonical.problem import Problem
+from fhir import jsontext
+from hub.records import visible
+from hub.subscriptions import past
+from hub.subscriptions.declared import CONTENTS, content_of
+from hub.subscriptions.events import Status, bundle, status_of
+
+LARGEST = 2**63 - 1
+
+
+async def status(exchange: Exchange) -> Response:
+    """$status: state, number of events, and what keeps the next one back."""
+    body = await _record(exchange)
+    async with exchange.state.world.transaction(exchange.caller.tenant) as tx:
+        found = await past.past(tx, exchange.record_id)
+    told = _told(exchange, body, "query-status", found.events)
+    return exchange.answer(jsontext.text(status_of(told, (), exchange.state.world.now(), found.failure)))
+
+
+async def events(exchange: Exchange) -> Response:
+    """$events: those numbered `eventsSinceNumber` to `eventsUntilNumber`, a hundred at most, as one notification."""
+    body = await _record(exchange)
+    first, last = _number(exchange, "eventsSinceNumber"), _number(exchange, "eventsUntilNumber")
+    content = exchange.parameter("content") or content_of(body.get("channel") or {}) or "id-only"
+    if content not in CONTENTS:
+        raise Rejected(400, [Problem("fhir.subscription.payload", "content")])
+    exchange.actor.require(str(body.get("criteria", "")).partition("?")[0], "r")
+    async with exchange.state.world.transaction(exchange.caller.tenant) as tx:
+        found = await past.told_again(tx, exchange.record_id, first or 0, last, content)
+        so_far = (await past.past(tx, exchange.record_id)).events
+    await exchange.state.reading.note(
+        exchange.caller.tenant, exchange.caller.identity.subject, "read", f"Subscription/{exchange.record_id}/$events"
+    )
+    told = _told(exchange, body, "query-event", so_far)
+    return exchange.answer(jsontext.text(bundle(told, found, exchange.state.world.now())))
+
+
+async def _record(exchange: Exchange) -> dict[str, Any]:
+    if exchange.type_name != "Subscription":
+        raise Rejected(404, [Problem("fhir.not-supported")])
+    row = await visible.current(exchange.state.world, exchange.actor, "Subscription", exchange.record_id)
+    if row is None:
+        raise NotFound("there is no such record")
+    if row["deleted"]:
+        raise Gone("the record was deleted")
+    body: Any = jsontext.parse(row["body"].encode())
+    return dict(body)
+
+
+def _told(exchange: Exchange, body: dict[str, Any], kind: str, so_far: int) -> Status:
+    base = exchange.state.world.settings.base_url
+    return Status(
+        subscription=exchange.record_id, state=str(body.get("status", "")), kind=kind, events=so_far, base=base
+    )
+
+
+def _number(exchange: Exchange, name: str) -> int | None:
+    text = exchange.parameter(name)
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) > LARGEST:
+        raise Rejected(400, [Problem("fhir.value", name, args=(("expected", "integer64"),))])
+    return int(text)

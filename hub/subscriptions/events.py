@@ -1,0 +1,222 @@
+"""Events of subscriptions: changed records that meet the criteria, numbered, put into the outbox at once.
+
+R4's own notifications are an empty POST to the endpoint, or the record itself by PUT to `endpoint/Type/id` when a
+payload was asked for. Those of the R5 backport are a Bundle of type `history` whose first entry tells number and focus.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from canonical.identity import new_id
+from fhir import jsontext
+from fhir.matching import meets
+from fhir.query import Condition, Setting
+from hub.exchange import outbox
+from hub.exchange.outbox import Outgoing
+from hub.exchange.partners import Partner, partners_of
+from hub.records import custom
+from hub.records.earlier import earlier
+from hub.store import bulk
+from hub.store.database import Transaction
+from hub.store.schema import subscriptions as tables
+from hub.subscriptions.declared import criteria_of
+
+if TYPE_CHECKING:
+    from hub.records.write import Origin, Saved
+
+OPERATION = "subscription"
+HANDSHAKE = "subscription-handshake"
+PROFILE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription-status-r4"
+_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What the first entry of a notification says: the record's state, what kind of notification, how many events."""
+
+    subscription: str
+    state: str
+    kind: str
+    events: int
+    base: str
+
+
+async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> None:
+    """Queue a notification for each subscription that one of `changed` meets, in their order."""
+    subscribers = await partners_of(tx, "webhook")
+    if not subscribers:
+        return
+    customs = await custom.within(tx)
+    for partner in subscribers:
+        wanted = _of(partner, origin)
+        if wanted is None:
+            continue
+        kind, conditions = wanted
+        own = customs.get(kind, {}).values()
+        met = [
+            saved
+            for saved in changed
+            if saved.type == kind and saved.body is not None and _meets(saved.body, conditions, origin.zone, own)
+        ]
+        if partner.settings["subscription"].get("begins"):
+            before = await earlier(tx, met)
+            met = [s for s in met if not _met(before.get((s.type, s.id)), conditions, origin.zone, own)]
+        if met:
+            first = await _count(tx, partner.code, len(met)) - len(met) + 1
+            await _note(tx, partner.code, first, met, origin.now)
+            for number, saved in enumerate(met, start=first):
+                await outbox.enqueue(tx, partner, _outgoing(partner, saved, number, origin.now))
+
+
+def _meets(body: dict[str, Any], conditions: tuple[Condition, ...], zone: str, own: Any) -> bool:
+    return not conditions or meets(body, (conditions,), ZoneInfo(zone), own)
+
+
+def _met(body: dict[str, Any] | None, conditions: tuple[Condition, ...], zone: str, own: Any) -> bool:
+    return body is not None and _meets(body, conditions, zone, own)
+
+
+def _of(partner: Partner, origin: Origin) -> tuple[str, tuple[Condition, ...]] | None:
+    """What a subscriber wants, unless it still has to answer its handshake or has ended."""
+    asked = partner.settings.get("subscription") or {}
+    end = asked.get("end")
+    if asked.get("awaits") or (end and datetime.datetime.fromisoformat(end) <= origin.now):
+        return None
+    return _read(str(asked.get("criteria", "")), origin.zone)
+
+
+@lru_cache(maxsize=1024)
+def _read(criteria: str, zone: str) -> tuple[str, tuple[Condition, ...]] | None:
+    return criteria_of(criteria, Setting(zone=ZoneInfo(zone), now=_EPOCH, base=""))
+
+
+async def _count(tx: Transaction, subscription: str, more: int) -> int:
+    """The number of events of a subscription so far, with these."""
+    return int(
+        await tx.value(
+            "INSERT INTO subscription AS s (tenant_id, id, events) VALUES ($1, $2, $3) "
+            "ON CONFLICT (tenant_id, id) DO UPDATE SET events = s.events + excluded.events RETURNING events",
+            subscription,
+            more,
+        )
+    )
+
+
+async def _note(tx: Transaction, subscription: str, first: int, met: Sequence[Saved], now: datetime.datetime) -> None:
+    columns = ("subscription_id", "number", "type", "record_id", "version", "at")
+    rows = [(subscription, number, s.type, s.id, s.version, now) for number, s in enumerate(met, start=first)]
+    await bulk.insert(tx, tables.subscription_event, columns, rows)
+
+
+async def count(tx: Transaction, subscription: str) -> int:
+    """How many events a subscription has had."""
+    return int(await tx.value("SELECT events FROM subscription WHERE tenant_id = $1 AND id = $2", subscription) or 0)
+
+
+async def handshake(tx: Transaction, subscription: str, base: str, now: datetime.datetime) -> None:
+    """Ask the endpoint whether it is there; its answer makes the subscription active."""
+    partner = next(one for one in await partners_of(tx, "webhook") if one.code == subscription)
+    told = Status(
+        subscription=subscription, state="requested", kind="handshake", events=await count(tx, subscription), base=base
+    )
+    content = jsontext.text(bundle(told, [], now)).encode()
+    await outbox.enqueue(tx, partner, _message(HANDSHAKE, content, subscription, {"event": 0}))
+
+
+def _outgoing(partner: Partner, saved: Saved, number: int, now: datetime.datetime) -> Outgoing:
+    asked = partner.settings["subscription"]
+    name = f"{saved.type}/{saved.id}"
+    purpose: dict[str, Any] = {"record": name, "version": saved.version, "event": number}
+    if asked["content"]:
+        told = Status(
+            subscription=partner.code, state="active", kind="event-notification", events=number, base=asked["base"]
+        )
+        content = jsontext.text(bundle(told, [_event(saved, number, asked["content"])], now)).encode()
+    elif asked["payload"]:
+        content, purpose["action"] = saved.text.encode(), f"PUT {name}"
+    else:
+        content = b""
+    return _message(OPERATION, content, name, purpose)
+
+
+def _message(operation: str, content: bytes, subject: str, purpose: dict[str, Any]) -> Outgoing:
+    return Outgoing(
+        operation=operation,
+        format="fhir",
+        type="Notification",
+        content=content,
+        charset="utf-8",
+        subject=subject,
+        purpose=purpose,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event: its number, and of the record what the subscription may be told."""
+
+    number: int
+    focus: str = ""
+    body: dict[str, Any] | None = None
+    created: bool = False
+    at: datetime.datetime | None = None
+
+
+def _event(saved: Saved, number: int, content: str) -> Event:
+    focus = "" if content == "empty" else f"{saved.type}/{saved.id}"
+    body = saved.body if content == "full-resource" else None
+    return Event(number=number, focus=focus, body=body, created=saved.version == 1)
+
+
+def bundle(told: Status, found: Sequence[Event], now: datetime.datetime) -> dict[str, Any]:
+    """A notification of the backport for R4: the status as Parameters, then the records it may hold."""
+    base = f"{told.base}/fhir/" if told.base else ""
+    entries: list[dict[str, Any]] = [
+        {
+            "fullUrl": f"urn:uuid:{new_id()}",
+            "resource": status_of(told, found, now),
+            "request": {"method": "GET", "url": f"{base}Subscription/{told.subscription}/$status"},
+            "response": {"status": "200"},
+        }
+    ]
+    for event in found:
+        if event.body is not None:
+            method, code = ("POST", "201") if event.created else ("PUT", "200")
+            address = event.focus.partition("/")[0] if event.created else event.focus
+            entries.append(
+                {
+                    "fullUrl": base + event.focus,
+                    "resource": event.body,
+                    "request": {"method": method, "url": address},
+                    "response": {"status": code},
+                }
+            )
+    stamp = now.isoformat(timespec="milliseconds")
+    return {"resourceType": "Bundle", "id": str(new_id()), "type": "history", "timestamp": stamp, "entry": entries}
+
+
+def status_of(told: Status, found: Sequence[Event], now: datetime.datetime, error: str = "") -> dict[str, Any]:
+    """The status of a subscription as the backport's Parameters."""
+    parameters: list[dict[str, Any]] = [
+        {"name": "subscription", "valueReference": {"reference": f"Subscription/{told.subscription}"}},
+        {"name": "status", "valueCode": told.state},
+        {"name": "type", "valueCode": told.kind},
+        {"name": "events-since-subscription-start", "valueString": str(told.events)},
+    ]
+    for event in found:
+        part: list[dict[str, Any]] = [
+            {"name": "event-number", "valueString": str(event.number)},
+            {"name": "timestamp", "valueInstant": (event.at or now).isoformat(timespec="milliseconds")},
+        ]
+        if event.focus:
+            part.append({"name": "focus", "valueReference": {"reference": event.focus}})
+        parameters.append({"name": "notification-event", "part": part})
+    if error:
+        parameters.append({"name": "error", "valueCodeableConcept": {"text": error}})
+    return {"resourceType": "Parameters", "meta": {"profile": [PROFILE]}, "parameter": parameters}

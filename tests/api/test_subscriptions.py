@@ -1,0 +1,257 @@
+"""Subscriptions: who is told of changed records, in which form, signed and once; and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import peers
+import pytest
+import pytest_asyncio
+
+from fhir.validator import validate
+from hub.exchange import delivery, handlers
+from hub.subscriptions.topics import FILTER
+from hub.world import Tenant, World
+from tests.api.conftest import NewClient
+
+KEY = "uma-chave-de-assinatura"
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-payload-content"
+
+
+@pytest_asyncio.fixture
+async def open_world(world: World) -> AsyncIterator[World]:
+    """One that may send to this machine."""
+    handlers.load()
+    yield dataclasses.replace(world, settings=dataclasses.replace(world.settings, allow_private_targets=True))
+
+
+def taken(_number: int, _body: bytes) -> tuple[int, str, bytes]:
+    return 200, "text/plain", b"ok"
+
+
+def subscription(port: int, criteria: str, **channel: Any) -> dict[str, Any]:
+    given = {"type": "rest-hook", "endpoint": f"http://127.0.0.1:{port}/avisos", **channel}
+    return {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "teste",
+        "criteria": criteria,
+        "channel": given,
+    }
+
+
+def backport(content: str) -> dict[str, Any]:
+    return {
+        "payload": "application/fhir+json",
+        "_payload": {"extension": [{"url": BACKPORT, "valueCode": content}]},
+    }
+
+
+async def subscribe(fhir: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await fhir.post("/fhir/Subscription", json=body)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+async def observed(fhir: httpx.AsyncClient, identity: str, code: str, status: str = "final") -> None:
+    body = {
+        "resourceType": "Observation",
+        "id": identity,
+        "status": status,
+        "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+    }
+    answer = await fhir.put(f"/fhir/Observation/{identity}", json=body)
+    assert answer.status_code in (200, 201), answer.text
+
+
+async def sent(world: World, tenant: Tenant) -> None:
+    while await delivery.work(world, tenant):
+        pass
+
+
+async def test_an_empty_notification(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    async with peers.http(taken) as peer:
+        header = ["Authorization: Bearer segredo", f"Ponte-Signing-Key: {KEY}"]
+        made = await subscribe(fhir, subscription(peer.port, "Observation?code=http://loinc.org|2345-7", header=header))
+        assert made["status"] == "active" and "segredo" not in json.dumps(made) and KEY not in json.dumps(made)
+        await observed(fhir, "a", "2345-7")
+        await observed(fhir, "b", "718-7")
+        await observed(fhir, "a", "2345-7", "amended")
+        await sent(open_world, tenant)
+        assert [(h[":method"], h[":path"], body) for h, body in peer.received] == [("POST", "/avisos", b"")] * 2
+        headers = peer.received[0][0]
+        assert headers["authorization"] == "Bearer segredo" and "ponte-signing-key" not in headers
+        seal = hmac.new(KEY.encode(), headers["ponte-timestamp"].encode() + b".", hashlib.sha256).hexdigest()
+        assert headers["ponte-signature"] == f"sha256={seal}"
+        assert len({h["ponte-delivery"] for h, _ in peer.received}) == 2
+
+
+async def test_the_record_itself(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    async with peers.http(taken) as peer:
+        await subscribe(fhir, subscription(peer.port, "Observation", payload="application/fhir+json"))
+        await observed(fhir, "a", "2345-7")
+        await sent(open_world, tenant)
+        ((headers, body),) = peer.received
+        assert (headers[":method"], headers[":path"]) == ("PUT", "/avisos/Observation/a")
+        assert headers["content-type"].startswith("application/fhir+json")
+        assert json.loads(body) == (await fhir.get("/fhir/Observation/a")).json()
+
+
+@pytest.mark.parametrize("content", ["empty", "id-only", "full-resource"])
+async def test_the_backport(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant, content: str) -> None:
+    async with peers.http(taken) as peer:
+        made = await subscribe(fhir, subscription(peer.port, "Observation?status=final", **backport(content)))
+        assert made["status"] == "requested"
+        await observed(fhir, "before", "1")
+        await sent(open_world, tenant)
+        address = f"/fhir/Subscription/{made['id']}"
+        assert (await fhir.get(address)).json()["status"] == "active"
+        await observed(fhir, "a", "2345-7")
+        await observed(fhir, "b", "2345-7")
+        await sent(open_world, tenant)
+        found = [json.loads(body) for _, body in peer.received]
+        assert [kind(one) for one in found] == ["handshake", "event-notification", "event-notification"]
+        for number, (one, name) in enumerate(zip(found[1:], ("a", "b"), strict=True), start=1):
+            assert validate(one) == []
+            event = next(p for p in one["entry"][0]["resource"]["parameter"] if p["name"] == "notification-event")
+            parts = {part["name"]: part for part in event["part"]}
+            assert parts["event-number"]["valueString"] == str(number)
+            focus = parts.get("focus", {}).get("valueReference", {}).get("reference")
+            assert focus == (None if content == "empty" else f"Observation/{name}")
+            records = [entry["resource"]["id"] for entry in one["entry"][1:]]
+            assert records == ([name] if content == "full-resource" else [])
+        again = (await fhir.get(address + "/$events?eventsSinceNumber=2&content=full-resource")).json()
+        assert kind(again) == "query-event" and [e["resource"]["id"] for e in again["entry"][1:]] == ["b"]
+        told = (await fhir.get(address + "/$status")).json()
+        said = {p["name"]: next(v for k, v in p.items() if k != "name") for p in told["parameter"]}
+        assert (said["status"], said["type"], said["events-since-subscription-start"]) == (
+            "active",
+            "query-status",
+            "2",
+        )
+
+
+async def test_a_topic_is_told_when_it_begins(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    async def visit(identity: str, status: str, kind: str) -> None:
+        coding = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": kind}
+        body = {"resourceType": "Encounter", "id": identity, "status": status, "class": coding}
+        assert (await fhir.put(f"/fhir/Encounter/{identity}", json=body)).status_code in (200, 201)
+
+    stated = (await fhir.get("/fhir/metadata")).json()["rest"][0]["resource"]
+    listed = next(one for one in stated if one["type"] == "Subscription")["extension"]
+    topic = "urn:ponte:SubscriptionTopic:encounter-start"
+    assert topic in [one["valueCanonical"] for one in listed]
+    async with peers.http(taken) as peer:
+        extension = {"url": FILTER, "valueString": "Encounter?class=IMP"}
+        asked = subscription(peer.port, topic, **backport("id-only")) | {"_criteria": {"extension": [extension]}}
+        await subscribe(fhir, asked)
+        await sent(open_world, tenant)
+        for status, kind_of in (
+            ("planned", "IMP"),
+            ("in-progress", "IMP"),
+            ("in-progress", "IMP"),
+            ("finished", "IMP"),
+        ):
+            await visit("v", status, kind_of)
+        await visit("w", "in-progress", "AMB")
+        await visit("v", "in-progress", "IMP")
+        await sent(open_world, tenant)
+        assert [kind(json.loads(body)) for _, body in peer.received] == ["handshake", *["event-notification"] * 2]
+        wrong = {"url": FILTER, "valueString": "Patient?gender=male"}
+        answer = await fhir.post("/fhir/Subscription", json=asked | {"_criteria": {"extension": [wrong]}})
+        assert answer.status_code == 422
+
+
+def kind(bundle: dict[str, Any]) -> str:
+    assert bundle["type"] == "history"
+    status = bundle["entry"][0]["resource"]
+    return str(next(p["valueCode"] for p in status["parameter"] if p["name"] == "type"))
+
+
+async def test_tried_again_under_the_same_key(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    def second(number: int, _body: bytes) -> tuple[int, str, bytes]:
+        return (500 if number == 1 else 200), "text/plain", b""
+
+    async with peers.http(second) as peer:
+        made = await subscribe(fhir, subscription(peer.port, "Observation"))
+        await observed(fhir, "a", "1")
+        await sent(open_world, tenant)
+        status = (await fhir.get(f"/fhir/Subscription/{made['id']}/$status")).json()
+        assert "transport.http-500" in json.dumps(status)
+        async with open_world.transaction(tenant) as tx:
+            await tx.run(
+                "UPDATE lane SET next_at = now(), lease_until = NULL WHERE tenant_id = $1 AND kind = 'outbound'"
+            )
+        await sent(open_world, tenant)
+        keys = [headers["ponte-delivery"] for headers, _ in peer.received]
+        assert len(keys) == 2 and len(set(keys)) == 1
+
+
+async def test_switched_off_it_is_told_nothing(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    async with peers.http(taken) as peer:
+        made = await subscribe(fhir, subscription(peer.port, "Observation"))
+        await fhir.put(f"/fhir/Subscription/{made['id']}", json={**made, "status": "off"})
+        await observed(fhir, "a", "1")
+        await sent(open_world, tenant)
+        await fhir.put(f"/fhir/Subscription/{made['id']}", json={**made, "status": "requested"})
+        await observed(fhir, "b", "1")
+        await fhir.delete(f"/fhir/Subscription/{made['id']}")
+        await observed(fhir, "c", "1")
+        await sent(open_world, tenant)
+        assert peer.received == []  # what was queued for b waits: the subscriber is switched off
+
+
+async def test_a_private_address_gets_nothing(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
+    async with peers.http(taken) as peer:
+        made = await subscribe(fhir, subscription(peer.port, "Observation"))
+        await observed(fhir, "a", "1")
+        await sent(world, tenant)
+        assert peer.received == []
+        status = (await fhir.get(f"/fhir/Subscription/{made['id']}/$status")).json()
+        assert "transport.private" in json.dumps(status)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"criteria": "Nothing?x=1"}, "fhir.subscription.criteria"),
+        ({"criteria": "Observation?subject.name=x"}, "fhir.subscription.criteria"),
+        ({"criteria": "Observation?_has:Provenance:target:agent=x"}, "fhir.subscription.criteria"),
+        ({"channel": {"type": "email", "endpoint": "mailto:a@example.org"}}, "fhir.subscription.channel"),
+        ({"channel": {"type": "rest-hook"}}, "fhir.subscription.endpoint"),
+        ({"channel": {"type": "rest-hook", "endpoint": "https://a:b@example.org/"}}, "fhir.subscription.endpoint"),
+        ({"channel": {"type": "rest-hook", "endpoint": "https://example.org/", "payload": "text/html"}}, "payload"),
+        ({"channel": {"type": "rest-hook", "endpoint": "https://example.org/", "header": ["Host: x"]}}, "header"),
+        ({"channel": {"type": "rest-hook", "endpoint": "https://example.org/", "header": ["no colon"]}}, "header"),
+        (
+            {"channel": {"type": "rest-hook", "endpoint": "https://example.org/", "header": ["Ponte-Signing-Key: x"]}},
+            "header",
+        ),
+    ],
+)
+async def test_what_cannot_be_is_refused(fhir: httpx.AsyncClient, change: dict[str, Any], code: str) -> None:
+    answer = await fhir.post("/fhir/Subscription", json={**subscription(1, "Observation"), **change})
+    assert answer.status_code == 422 and code in answer.text
+
+
+async def test_only_what_the_caller_may_read(client_for: NewClient, tenant: Tenant) -> None:
+    client = await client_for(tenant, ["system/Subscription.cruds", "system/Patient.rs"])
+    answer = await client.post("/fhir/Subscription", json=subscription(1, "Observation"))
+    assert answer.status_code == 403
+    answer = await client.post("/fhir/Subscription", json=subscription(1, "Patient?gender=female"))
+    assert answer.status_code == 201
+
+
+async def test_a_kept_header_stays(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    async with peers.http(taken) as peer:
+        made = await subscribe(fhir, subscription(peer.port, "Observation", header=["Authorization: Bearer segredo"]))
+        assert (await fhir.put(f"/fhir/Subscription/{made['id']}", json=made)).status_code == 200
+        await observed(fhir, "a", "1")
+        await sent(open_world, tenant)
+        assert peer.received[0][0]["authorization"] == "Bearer segredo"
