@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from api import description, failures
+from api.console import access
 from api.console import routes as console
 from api.rates import RateHeaders
 from api.routes import (
@@ -60,6 +61,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         tiss_returns.router,
         tiss_acts.router,
         tiss.router,
+        access.router,
         console.router,
     ):
         app.include_router(router)

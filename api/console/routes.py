@@ -33,9 +33,9 @@ async def first(request: Request) -> Response:
     except TryLater:
         tenant = None
     if tenant is None and not session.is_local(request):
-        return pages.page("login.html", _words(request, state, None), status=401, error="")
+        return pages.page("login.html", words_of(request, state, None), status=401, error="")
     overview = await _overview(request, state, tenant)
-    words = _words(request, state, tenant)
+    words = words_of(request, state, tenant)
     found = await doors(state.world, tenant, database=overview is not None)
     paused = request.query_params.get("pause", "") == "1"
     return pages.page(
@@ -54,18 +54,18 @@ async def first(request: Request) -> Response:
 @router.get("/console/login")
 async def login_form(request: Request) -> Response:
     """The way in."""
-    return pages.page("login.html", _words(request, state_of(request), None), error="")
+    return pages.page("login.html", words_of(request, state_of(request), None), error="")
 
 
 @router.post("/console/login")
 async def login(request: Request) -> Response:
     """Begin a session and show the page; a wrong secret or token gives the form again (401, 403)."""
     state = state_of(request)
-    words = _words(request, state, None)
+    words = words_of(request, state, None)
     if not session.is_same_site(request):
         return pages.page("login.html", words, status=403, error="login.failed")
     try:
-        begun = await session.login(state, await _form(request))
+        begun = await session.login(state, await form_of(request))
     except (InvalidClient, InvalidToken):
         return pages.page("login.html", words, status=401, error="login.failed")
     except Denied:
@@ -79,7 +79,7 @@ async def login(request: Request) -> Response:
 async def logout(request: Request) -> Response:
     """End the session."""
     state = state_of(request)
-    words = _words(request, state, None)
+    words = words_of(request, state, None)
     if not session.is_same_site(request):
         return pages.page("login.html", words, status=403, error="login.failed")
     await session.logout(request, state)
@@ -124,7 +124,7 @@ async def _overview(request: Request, state: State, tenant: Tenant | None) -> Ov
         return None
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
     """The form's fields; what is too long or no form is an empty one."""
     try:
         body = await body_of(request, _MOST_FORM)
@@ -133,7 +133,8 @@ async def _form(request: Request) -> dict[str, str]:
         return {}
 
 
-def _words(request: Request, state: State, tenant: Tenant | None) -> Words:
+def words_of(request: Request, state: State, tenant: Tenant | None) -> Words:
+    """The words of the page in the language asked for, in the tenant's zone."""
     language = language_of(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
     zone = tenant.zone if tenant is not None else "America/Sao_Paulo"
     return Words(language=language, zone=zone, at=state.world.now())

@@ -1,6 +1,7 @@
 """Who looks: an operator with a session of one tenant, somebody at this machine, or nobody we know.
 
-A session is a cookie no script can read and no other site can send; its token may see this page and nothing else.
+A session is a cookie no script can read and no other site can send. Its token sees the console's pages and nothing
+else; an administrator's may change clients and policies there.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from starlette.responses import Response
 from api.state import State
 from canonical.errors import Denied
 from hub.guard import audit, clients, tokens
-from hub.guard.tokens import InvalidToken
+from hub.guard.tokens import Identity, InvalidToken
 from hub.world import Tenant
 
 COOKIE = "ponte_console"
 SCOPE = "console/read"
+ADMIN = "console/admin"  # of sessions only: to change clients and policies on the page
 LIFETIME = datetime.timedelta(hours=8)
 _ENTRY = frozenset((SCOPE, "admin/*"))
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -38,8 +40,8 @@ class Session:
     lifetime: datetime.timedelta
 
 
-async def tenant_of(request: Request, state: State) -> Tenant | None:
-    """The tenant of a valid session; None without one."""
+async def who(request: Request, state: State) -> tuple[Identity, Tenant] | None:
+    """Who has a valid session, and of which tenant; None without one."""
     token = request.cookies.get(COOKIE, "")
     if not token:
         return None
@@ -47,7 +49,13 @@ async def tenant_of(request: Request, state: State) -> Tenant | None:
         identity, tenant = await state.verifier.caller(token)
     except InvalidToken:
         return None
-    return tenant if SCOPE in identity.scopes else None
+    return (identity, tenant) if SCOPE in identity.scopes else None
+
+
+async def tenant_of(request: Request, state: State) -> Tenant | None:
+    """The tenant of a valid session; None without one."""
+    found = await who(request, state)
+    return found[1] if found is not None else None
 
 
 def is_local(request: Request) -> bool:
@@ -85,7 +93,8 @@ async def login(state: State, form: Mapping[str, str]) -> Session:
         tenant, subject, held, lifetime = client.tenant, client.client_id, frozenset(client.scopes), LIFETIME
     if not held & _ENTRY:
         raise Denied("the token lacks the scope for the console")
-    issued = await tokens.issue(world, tenant, subject, roles=(), scopes=(SCOPE,), lifetime=lifetime)
+    scopes = (SCOPE, ADMIN) if "admin/*" in held else (SCOPE,)
+    issued = await tokens.issue(world, tenant, subject, roles=(), scopes=scopes, lifetime=lifetime)
     async with world.transaction(tenant) as tx:
         await audit.note(tx, subject, "console-login", "console")
     return Session(token=issued, lifetime=lifetime)
