@@ -96,7 +96,7 @@ async def denials(request: Request) -> Response:
         tenant = await session.tenant_of(request, state)
     except TryLater:
         tenant = None
-    words = _words(request, state, tenant)
+    words = words_of(request, state, tenant)
     if tenant is None:
         return pages.page("login.html", words, status=401, error="")
     shown = await denial_board.shown(state.world, tenant)
