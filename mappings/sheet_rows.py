@@ -91,13 +91,15 @@ def _read(plan: SheetPlan, rows: Sequence[Row], header: tuple[int, dict[str, int
     for row in rows[position + 1 :]:
         if [fold(text_of(cell)) for cell in row.cells] == titles:
             continue  # the header again, at the top of a printed page
-        record = _record(plan, row, places, found.problems)
+        cells: list[Problem] = []
+        record = _record(plan, row, places, cells)
         if _is_total(plan, row, record):
             found.problems += sums.compared(record)
             continue
         if _is_remark(plan, record):
             found.problems.append(_problem("sheet.outside", row.number))
             continue
+        found.problems += cells
         for key, column in plan.columns.items():
             if column.fill:
                 record.texts[key] = above[key] = record.text(key) or above.get(key, "")

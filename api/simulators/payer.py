@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from api.simulators import payer_decisions
+from api.simulators import payer_decisions, payer_payments
 from api.simulators.payer_book import Appeal, Batch, Book, Side, text
 from api.simulators.payer_replies import Replies
 from canonical.problem import Problem
@@ -113,7 +113,16 @@ def create_app(config: Config | None = None) -> Starlette:
     async def fault(request: Request) -> Response:
         return await _switch(payers, request)
 
+    async def paid(request: Request) -> Response:
+        book = payers.books.get(request.path_params["ans"])
+        if book is None:
+            return Response("no such operator", 404)
+        if request.query_params.get("form") == "csv":
+            return Response(payer_payments.sheet(book), media_type="text/csv; charset=windows-1252")
+        return Response(payer_payments.document(book), media_type=XML)
+
     routes = [
+        Route("/control/payment/{ans}", paid),
         Route("/payer/{ans}", service, methods=["POST"]),
         Route("/payer/{ans}/{service:path}", service, methods=["POST"]),
         Route("/control/received", received),
