@@ -35,9 +35,10 @@ TRANSPORTS: dict[str, Callable[[Means], Transport]] = {
     "soap": SoapTransport,
     "webhook": WebhookTransport,
 }
+_FILES = ("path", "suffix", "returns", "stable_s")
 TRANSPORT_SETTINGS = {
-    "folder": {"kind", "path", "suffix"},
-    "sftp": {"kind", "path", "suffix", "host", "port", "user", "secret", "host_key", "timeout_s"},
+    "folder": {"kind", *_FILES},
+    "sftp": {"kind", *_FILES, "host", "port", "user", "secret", "host_key", "timeout_s"},
     "mllp": {"kind", "host", "port", "timeout_s", "connect_timeout_s", "tls", "certificate", "trust"},
     "rnds": {"kind", "auth_url", "url", "timeout_s", "connect_timeout_s", "certificate", "trust"},
     "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate", "trust"},

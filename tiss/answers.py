@@ -321,6 +321,7 @@ class Eligibility:
     """reciboElegibilidade: whether the beneficiary is covered, and why not."""
 
     covered: bool
+    card: str
     valid_until: str
     glosas: tuple[Glosa, ...]
     where: str

@@ -319,6 +319,7 @@ def _either(node: etree._Element, *names: str) -> str:
 def _eligibility(node: etree._Element, reader: Reader) -> Eligibility:
     return Eligibility(
         covered=value(node, "respostaSolicitacao") == "S",
+        card=value(node, "numeroCarteira"),
         valid_until=value(node, "validadeCarteira"),
         glosas=_glosas(node, "motivosNegativa/motivoNegativa"),
         where=place(node),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.demo import parts as p
 from api.demo.day import MARGIN, Writer
 from api.demo.people import ANAESTHETIST, DENTIST, Doctor, professionals
-from api.demo.stories import arrive, bill, leave, priced, update
+from api.demo.stories import arrive, bill, leave, order_surgery, priced, update
 from api.demo.wire import parts, segment
 
 _KEYHOLE = (("61", "1"), ("48", "2"))
@@ -28,6 +28,7 @@ def operation(w: Writer) -> None:
     anaesthetist = _one(ANAESTHETIST)
     assistant = next(one for one in w.doctors if one != visit.doctor)
     surgery = priced(w, "31005497")
+    order_surgery(w, visit, surgery)
     w.charge(visit, surgery, by=visit.doctor, modifiers=_KEYHOLE, team=(("01", assistant),))
     w.charge(visit, surgery, by=anaesthetist, modifiers=_KEYHOLE, team=(("06", anaesthetist),))
     w.charge(visit, priced(w, "60000775"), 2)

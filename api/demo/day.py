@@ -18,7 +18,7 @@ from api.demo.wire import Expected, Message, body, header
 
 PATIENTS, SELF_PAYING = 54, 8
 CONSULTATIONS, EXAMINATIONS, EMERGENCIES, ADMISSIONS, CANCELLED, DUPLICATES, BOOKED = 32, 22, 10, 8, 3, 3, 22
-OPERATIONS, TREATMENTS = 6, 8
+OPERATIONS, TREATMENTS, REFERRALS = 6, 8, 6
 CONTROL_PREFIX = "HD"
 MARGIN = datetime.timedelta(minutes=7)
 
@@ -39,6 +39,7 @@ class Day:
     documents: int = 0
     booked: int = 0
     operated: list[str] = field(default_factory=list)
+    referred: list[str] = field(default_factory=list)
 
     def billed(self, payer: str) -> int:
         """What the day's charges for one payer (registro ANS) add up to, in cents."""
@@ -147,6 +148,7 @@ def make(seed: int, today: datetime.date, payers: Sequence[Payer]) -> Day:
         (acts.staff, 1),
         (acts.operation, OPERATIONS),
         (acts.treatment, TREATMENTS),
+        (stories.referral, REFERRALS),
     ]
     for story, times in plan:
         for _ in range(times):

@@ -20,8 +20,8 @@ _APPEAL = "recurso-glosa"
 async def read_back(trial: Trial, step: Step) -> None:
     """Every guide, answer, judged guide and appeal is there, and each sum is the payer's own, to the cent."""
     bills = await everything(trial, "Claim")
-    guides = {one["id"]: one for one in bills if _kind(one) != _APPEAL}
-    answers = await everything(trial, "ClaimResponse")
+    guides = {one["id"]: one for one in bills if _kind(one) != _APPEAL and one["use"] == "claim"}
+    answers = [one for one in await everything(trial, "ClaimResponse") if one["use"] == "claim"]
     benefits = await everything(trial, "ExplanationOfBenefit")
     async with trial.world.transaction(trial.tenant) as tx:
         counted = sum(n for n, _ in (await billed.guides(tx)).values())

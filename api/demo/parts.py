@@ -235,8 +235,16 @@ class Asked:
     service: str
 
 
-def obr(position: int, asked: Asked, visit: Visit, at: datetime.datetime, status: str = "") -> str:
-    """OBR of an order, or of a report when `status` (OBR-25) is given."""
+def obr(
+    position: int,
+    asked: Asked,
+    visit: Visit,
+    at: datetime.datetime,
+    status: str = "",
+    *,
+    reason: tuple[str, str] | None = None,
+) -> str:
+    """OBR of an order, or of a report when `status` (OBR-25) is given; `reason` is the CID-10 it is ordered for."""
     fields = {
         1: str(position),
         2: parts(asked.placer, FACILITY) if asked.placer else "",
@@ -247,6 +255,7 @@ def obr(position: int, asked: Asked, visit: Visit, at: datetime.datetime, status
         22: stamp(at) if status else "",
         24: asked.service,
         25: status,
+        31: parts(*reason, "I10") if reason else "",
     }
     return segment("OBR", fields)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.demo import authorising, billing, closing, money, reading, receiving
+from api.demo import asking, billing, closing, money, reading, receiving
 from api.demo.trial import StepFunction
 
 STEPS: tuple[tuple[str, str, StepFunction], ...] = (
@@ -10,14 +10,12 @@ STEPS: tuple[tuple[str, str, StepFunction], ...] = (
     ("translate", "Every message is worked in its patient's lane; faults are told apart", receiving.translate),
     ("fhir", "The day is read back over FHIR with a token", reading.read_back),
     ("laboratory", "Orders go out to the laboratory, results come back and find their order", billing.laboratory),
-    (
-        "authorise",
-        "The stays' authorisations are taken over, as a clerk does from a payer's portal",
-        authorising.authorise,
-    ),
+    ("eligibility", "The payers are asked whether they cover the day's patients", asking.eligibility),
+    ("authorise", "Images and stays are authorised; admissions and discharges are told", asking.authorise),
     ("bill", "Charges become guides of all five kinds, guides become batches for two payers", billing.close),
     ("check", "Every batch is checked against schema and rules, hashed, and signed where asked", billing.check_batches),
     ("deliver", "The batches are delivered by SOAP and get their protocol", billing.deliver),
+    ("beside", "A document goes to its guide, a request is taken back, senhas stand on the guides", asking.beside),
     ("statement", "The payers' statements come back and reconcile to the cent", billing.statements),
     ("appeal", "Denials are listed and appealed, and the decisions come back", billing.appeal),
     ("claims", "Guides, answers and statements are read back over FHIR and agree to the cent", money.read_back),

@@ -13,6 +13,8 @@ from api.demo.prices import Price
 from api.demo.wire import parts, segment, stamp, text
 
 _HOUR = datetime.timedelta(hours=1)
+REFERRED = "41001079"
+"""An image that the payers of the trial want authorised before it is made."""
 
 
 def consultation(w: Writer) -> None:
@@ -69,6 +71,15 @@ def admission(w: Writer) -> None:
     if w.chance.random() < 0.5:
         leave(w, visit, at=visit.end - _HOUR)
         _say(w, visit, "A13", visit.end - _HOUR / 2)
+    leave(w, visit)
+
+
+def referral(w: Writer) -> None:
+    """Comes in for a costly image, which waits for its payer: it is ordered, not made."""
+    visit = w.visit("O")
+    arrive(w, visit)
+    picture = next(row for row in rows("images") if row["tuss"] == REFERRED)
+    w.day.referred.append(_order_image(w, visit, picture).placer)
     leave(w, visit)
 
 
@@ -183,6 +194,15 @@ def _order_blood(w: Writer, visit: Visit, count: int) -> None:
         w.day.orders.append(placer)
         w.charge(visit, priced(w, exam["tuss"]))
     w.send(visit.person.record, "OML^O21^OML_O21", at, segments)
+
+
+def order_surgery(w: Writer, visit: Visit, surgery: Price) -> None:
+    """ORM^O01: the operation is ordered for the visit's diagnosis; its payer is asked on the strength of it."""
+    at = visit.start + MARGIN
+    asked = Asked(placer=w.number("placer", 310_000), filler="", code=surgery.code, name=surgery.term, service="OTH")
+    segments = [p.pid(visit.person), p.pv1(visit), p.orc("NW", asked.placer, "", visit, at)]
+    segments.append(p.obr(1, asked, visit, at, reason=visit.diagnosis))
+    w.send(visit.person.record, "ORM^O01^ORM_O01", at, segments)
 
 
 def _order_image(w: Writer, visit: Visit, picture: dict[str, str]) -> Asked:

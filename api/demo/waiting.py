@@ -25,10 +25,10 @@ async def until(question: Callable[[], Awaitable[bool]], seconds: float) -> bool
     return True
 
 
-async def job(trial: Trial, name: str, seconds: float = 60) -> str:
+async def job(trial: Trial, name: str, seconds: float = 60, **arguments: Any) -> str:
     """Queue a job as a schedule would, and return what the worker that ran it said; raises TryLater."""
     async with trial.world.transaction(trial.tenant) as tx:
-        identity = await jobs.enqueue(tx, name, {})
+        identity = await jobs.enqueue(tx, name, arguments)
     status, said = "", ""
 
     async def ended() -> bool:

@@ -118,6 +118,7 @@ class Request:
     days: str
     annexes: list[str]
     at: float
+    asked_on: str
     resent: int = 0
     cancelled: bool = False
     echo: dict[str, Any] = field(default_factory=dict)

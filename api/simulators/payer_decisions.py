@@ -98,6 +98,7 @@ def _request(book: Book, asked: etree._Element, digest: str) -> Request:
         days=next((found for path in stay if (found := text(asked, path))), ""),
         annexes=[etree.QName(inner).localname for node in clinical for inner in node],
         at=book.clock(),
+        asked_on=text(asked, "dataSolicitacao") or today(),
     )
 
 
@@ -154,7 +155,7 @@ def _decision(book: Book, replies: Replies, one: Request) -> Tree:
 def _numbers(one: Request, status: str) -> Tree:
     found: Tree = {"numeroGuiaPrestador": one.number, "numeroGuiaOperadora": one.operator_number}
     if status in (_GRANTED, _PARTLY):
-        found |= {"dataAutorizacao": today(), "senha": one.password, "dataValidadeSenha": _in_days(_VALID_DAYS)}
+        found |= {"dataAutorizacao": one.asked_on, "senha": one.password, "dataValidadeSenha": _in_days(_VALID_DAYS)}
     return found
 
 
@@ -328,6 +329,7 @@ def _annexed(book: Book, lote: etree._Element | None, number: str, digest: str) 
         days="",
         annexes=[etree.QName(node).localname for node in nodes],
         at=book.clock(),
+        asked_on=today(),
         echo=trees.tree(first),
     )
 

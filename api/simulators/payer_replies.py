@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from lxml import etree
 
@@ -13,6 +14,7 @@ from canonical.billing import money
 from tiss import build, transactions
 
 Tree = dict[str, Any]
+_ZONE = ZoneInfo("America/Sao_Paulo")
 _CONTRACTED = {"CNPJ": "cnpjContratado", "CPF": "cpfContratado"}
 
 
@@ -221,7 +223,7 @@ class Replies:
 
 def today() -> str:
     """The operator's day."""
-    return datetime.datetime.now(datetime.UTC).astimezone().date().isoformat()
+    return datetime.datetime.now(_ZONE).date().isoformat()
 
 
 def _state(guide: Guide) -> Tree:

@@ -13,13 +13,13 @@ from uuid import UUID
 from canonical.billing import money
 from canonical.errors import Conflict, NotFound, TryLater
 from canonical.identity import new_id
-from hub.billing import appeal_records, batches, guides, numbers, writing
+from hub.billing import appeal_records, batches, guides, messages, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, profile_of
 from hub.billing.replies import Refusal, hear
 from hub.billing.responses import REFUSED as NOT_TAKEN
 from hub.billing.responses import Said
 from hub.billing.returns.decisions import decide
-from hub.billing.sealing import seal
+from hub.billing.sealing import seal, stated_in
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
@@ -27,7 +27,7 @@ from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.table import HERE
-from tiss import answers, latin1, soap, transactions
+from tiss import answers, latin1, transactions
 
 TRANSACTION = "RECURSO_GLOSA"
 STATUS = "SOLIC_STATUS_RECURSO_GLOSA"
@@ -161,7 +161,7 @@ async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, a
         await _set(tx, appeal_id, batches.BLOCKED)
         await appeal_records.save_claims(tx, appeal_id, by)
         return batches.BLOCKED
-    await queue(tx, profile, row, soap.envelope(sealed.content))
+    await queue(tx, profile, row, messages.wrapped(sealed.content, profile))
     await appeal_records.save_claims(tx, appeal_id, by)
     await audit.note(tx, actor, "send-appeal", f"appeal/{appeal_id}")
     return SENDING
@@ -179,7 +179,7 @@ async def queue(tx: Transaction, profile: PayerProfile, row: Row, content: bytes
             content=content,
             control_id=str(row["number"]),
             charset="iso-8859-1",
-            purpose={"appeal": str(row["id"])},
+            purpose={"appeal": str(row["id"]), **messages.named(profile, str(row["number"]), stated_in(content))},
         ),
     )
     await tx.run(
@@ -259,14 +259,15 @@ async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     by = writing.origin(world, tenant, message_id=reply.message_id)
     protocol = heard.first(answers.AppealProtocol)
     if isinstance(protocol, answers.AppealProtocol):
-        await _taken(tx, appeal_id, protocol.number, by)
+        await taken(tx, appeal_id, protocol.number, by)
     elif heard.refusal is not None and heard.refusal.action != "retry":
         await _refused(tx, appeal_id, heard.refusal, by)
     else:
         await _set(tx, appeal_id, "incerto", heard.refusal.reason if heard.refusal else heard.unreadable)
 
 
-async def _taken(tx: Transaction, appeal_id: UUID, protocol: str, by: Origin) -> None:
+async def taken(tx: Transaction, appeal_id: UUID, protocol: str, by: Origin) -> None:
+    """Record that the payer has an appeal under a protocol."""
     await tx.run(
         "UPDATE appeal SET protocol = $3, status = $4, reason = NULL, updated_at = now() "
         "WHERE tenant_id = $1 AND id = $2",
@@ -304,15 +305,21 @@ async def answered(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     """The decision on an appeal: what was granted, by item, and the batch's end when nothing is open any more."""
     appeal_id = UUID(reply.purpose["appeal"])
     found = hear(reply.content).first(answers.AppealAnswer)
-    if not isinstance(found, answers.AppealAnswer):
-        return
+    if isinstance(found, answers.AppealAnswer):
+        by = writing.origin(world, tenant, message_id=reply.message_id)
+        await decided(tx, profile_of(reply.partner), appeal_id, found, by)
+
+
+async def decided(
+    tx: Transaction, profile: PayerProfile, appeal_id: UUID, found: answers.AppealAnswer, by: Origin
+) -> None:
+    """Record the decision on an appeal; one that is decided already is granted nothing twice."""
     row = await _appeal(tx, appeal_id)
     if row["status"] == ANSWERED:
-        return  # decided already: a second answer to the same question grants nothing twice
-    by = writing.origin(world, tenant, message_id=reply.message_id)
+        return
     said = Said(protocol=found.protocol, status=DECIDED)
     await appeal_records.answered(tx, appeal_id, said, by, found.lines)
-    problems = await decide(tx, profile_of(reply.partner), appeal_id, found, writing.today(by))
+    problems = await decide(tx, profile, appeal_id, found, writing.today(by))
     await tx.run(
         "UPDATE appeal SET status = $3, granted_cents = $4, problems = $5, updated_at = now() "
         "WHERE tenant_id = $1 AND id = $2",

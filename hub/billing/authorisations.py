@@ -17,6 +17,9 @@ from hub.records.projections import day, target
 from hub.store.database import Transaction
 
 _QUANTITY = "quantidadeAutorizada"
+_KINDS = "urn:ponte:codes:solicitacao"
+_STAY = "internacao"
+_ADDED = ("prorrogacao", "opme", "quimio", "radio", "situacao-inicial")
 _FOUND = """
 SELECT r.body FROM idx_reference i
 JOIN resource r ON r.tenant_id = $1 AND r.rid = i.rid AND NOT r.deleted
@@ -29,7 +32,8 @@ WHERE i.tenant_id = $1 AND i.key = $2 AND i.target_type = 'Patient' AND i.target
 class Authorisation:
     """What a payer authorised: senha, its days, the numbers of request and guide, and the codes where they are told.
 
-    `payer` is the registro ANS or the id of the payer's Organization; `granted` are the quantities decided, by code.
+    `payer` is the registro ANS or the id of the payer's Organization; `granted` are the quantities decided, by code;
+    `detail` is the kind of the hub's own request (`internacao`, `prorrogacao`, …).
     """
 
     patient_id: str
@@ -41,14 +45,20 @@ class Authorisation:
     valid_until: datetime.date | None
     codes: frozenset[str]
     granted: Mapping[str, Decimal] = field(default_factory=dict)
+    detail: str = ""
 
-    def fits(self, profile: PayerProfile, days: Sequence[datetime.date], codes: Iterable[str]) -> bool:
-        """Whether it is of this payer, valid on one of the days, and for one of the codes if it names any."""
+    def fits(self, profile: PayerProfile, days: Sequence[datetime.date], codes: Iterable[str], stay: bool) -> bool:
+        """Whether it is of this payer, valid on one of the days, and for one of the codes if it names any.
+
+        One of a stay is for all that is done in it; more days and annexes are for what they name only.
+        """
         if not self.payer & {profile.ans, payer_id(profile)}:
             return False
         if days and not ((self.given_on or days[-1]) <= days[-1] and days[0] <= (self.valid_until or days[0])):
             return False
-        return not self.codes or not self.codes.isdisjoint(codes)
+        if stay and self.detail == _STAY:
+            return True
+        return not self.codes.isdisjoint(codes) if self.codes else self.detail not in _ADDED
 
     def beyond(self, billed: Mapping[str, Decimal]) -> list[Problem]:
         """What is billed, by code, in more than the quantity this authorisation grants."""
@@ -107,7 +117,14 @@ def _authorisation(body: Mapping[str, Any], request: Mapping[str, Any]) -> Autho
         valid_until=day(period.get("end")),
         codes=frozenset(code for code in asked_for if granted.get(code, 1)),
         granted=granted,
+        detail=_detail(request),
     )
+
+
+def _detail(request: Mapping[str, Any]) -> str:
+    """The kind of a request of the hub's own."""
+    codings = request.get("type", {}).get("coding", ())
+    return str(next((one.get("code", "") for one in codings if one.get("system") == _KINDS), ""))
 
 
 def _granted(body: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Decimal]:
@@ -127,9 +144,18 @@ def _granted(body: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, D
 
 
 def best(
-    found: Sequence[Authorisation], profile: PayerProfile, days: Sequence[datetime.date], codes: Sequence[str]
+    found: Sequence[Authorisation],
+    profile: PayerProfile,
+    days: Sequence[datetime.date],
+    codes: Sequence[str],
+    *,
+    stay: bool = False,
 ) -> Authorisation | None:
-    """What a guide of these days (in order) and codes stands on: one that names its codes first, then the newest."""
-    fitting = [one for one in found if one.fits(profile, days, codes)]
+    """What a guide of these days (in order) and codes stands on: one that names its codes first, then the newest.
+
+    The guides of a stay stand on that of the stay before any other.
+    """
+    fitting = [one for one in found if one.fits(profile, days, codes, stay)]
+    whole = [one for one in fitting if stay and one.detail == _STAY]
     named = [one for one in fitting if one.codes]
-    return next(reversed(named or fitting), None)
+    return next(reversed(whole or named or fitting), None)

@@ -11,10 +11,10 @@ from uuid import UUID
 from canonical.errors import Conflict, NotFound
 from canonical.identity import new_id
 from canonical.problem import Problem
-from hub.billing import checking, claims, guides, numbers, writing
+from hub.billing import checking, claims, guides, messages, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, payers
 from hub.billing.returns import history
-from hub.billing.sealing import Sealed, seal
+from hub.billing.sealing import Sealed, hash_of, seal
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.records.write import Origin
@@ -149,10 +149,14 @@ async def send(tx: Transaction, profile: PayerProfile, batch_id: UUID, number: i
             operation=OPERATION,
             format="tiss",
             type=TRANSACTION,
-            content=soap.envelope(content),
+            content=messages.wrapped(content, profile),
             control_id=str(number),
             charset="iso-8859-1",
-            purpose={"submission": str(submission), "batch": str(batch_id)},
+            purpose={
+                "submission": str(submission),
+                "batch": str(batch_id),
+                **messages.named(profile, str(number), hash_of(content)),
+            },
         ),
     )
     await tx.run(

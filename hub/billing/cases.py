@@ -138,7 +138,8 @@ def _stay(case: Case, share: Share, around: Surroundings, encounter: Mapping[str
         case.record["declarations"] = around.papers.get(case.charges[0].encounter_id or "", [])
     if case.kind != "consulta":
         found = around.authorisations.get(case.charges[0].patient_id or "", ())
-        authorised = best(found, case.profile, days, [charge.code for charge in case.charges])
+        billed = [charge.code for charge in case.charges]
+        authorised = best(found, case.profile, days, billed, stay=share.portion is not None)
     if authorised is not None:
         quantities: dict[str, Decimal] = defaultdict(Decimal)
         for item in case.record["procedures"]:

@@ -58,6 +58,11 @@ def wrapped(content: bytes, profile: PayerProfile) -> bytes:
     return content if profile.by_file else soap.envelope(content)
 
 
+def named(profile: PayerProfile, number: str, stated: str) -> dict[str, str]:
+    """The standard's name of a message's file, in the purpose of its delivery; nothing for a payer with web service."""
+    return {"file": f"{number:0>20}_{stated.upper()}.xml"} if profile.by_file else {}
+
+
 def header(profile: PayerProfile, transaction: str, mark: Stamp) -> Tree:
     """cabecalho of a message from the provider to the operator."""
     tree: Tree = {

@@ -12,7 +12,7 @@ from hub.billing import checking, messages, signing
 from hub.billing.profiles import PayerProfile
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from tiss import epilogo
+from tiss import epilogo, soap
 from tiss import message as tiss_message
 from tiss.build import UnknownElement
 
@@ -50,6 +50,12 @@ async def seal(
     except Misconfigured as error:
         content, problems = None, [Problem(error.code if error.code.startswith(_TOLD) else "batch.no-login")]
     return Sealed(content=content, hash=stated, sequence=sequence, problems=tuple(problems))
+
+
+def stated_in(travelling: bytes) -> str:
+    """The hash of a message as it travels, within an envelope or bare."""
+    found = soap.read(travelling)
+    return hash_of(found.content) if isinstance(found, soap.Body) else ""
 
 
 def hash_of(raw: bytes) -> str:

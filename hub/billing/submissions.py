@@ -33,6 +33,7 @@ STATEMENT_OPERATION = transactions.of(STATEMENT).service
 RECEIVED, UNKNOWN, REFUSED, SENT = "recebido", "incerto", "rejeitado", "enviado"
 # statusProtocolo (dm_statusProtocolo): analysed ones have a statement
 ANALYSED = frozenset(("3", "4", "5", "6"))
+CANCELLED = "9"
 BATCH_STATUS = {"1": "recebido", "2": "em analise", "3": "demonstrativo", "5": "demonstrativo", "8": "em analise"}
 
 
@@ -192,7 +193,7 @@ async def ask(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfi
             operation=transactions.of(question.transaction).service,
             format="tiss",
             type=question.transaction,
-            content=soap.envelope(raw),
+            content=messages.wrapped(raw, profile),
             control_id=str(mark.sequence),
             charset="iso-8859-1",
             purpose=question.purpose,
@@ -215,13 +216,7 @@ async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Repl
         return
     if status.status != row["payer_status"]:
         await _new_status(tx, submission, row, status, writing.origin(world, tenant, message_id=reply.message_id))
-    if status.status in BATCH_STATUS:
-        await tx.run(
-            "UPDATE batch SET status = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2 "
-            "AND status IN ('recebido', 'em analise', 'enviado')",
-            row["batch_id"],
-            BATCH_STATUS[status.status],
-        )
+    await _follow(tx, row["batch_id"], status.status)
     if status.status in ANALYSED:
         profile = profile_of(reply.partner)
         body = {
@@ -235,6 +230,32 @@ async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Repl
         await ask(world, tenant, tx, profile, Question(transaction=STATEMENT, body=body, purpose=purpose))
     elif status.status in ENDED:
         await tx.run("UPDATE submission SET settled = true WHERE tenant_id = $1 AND id = $2", submission)
+
+
+async def returned(tx: Transaction, row: Row, told: answers.Protocol | answers.Status, by: Origin) -> None:
+    """A protocol or a state that came unasked, for the submission of `row` (id, batch_id, protocol)."""
+    if not row["protocol"] and told.number:
+        said = said_by(Heard(answers=(told,)), told.number)
+        await set_protocol(tx, (row["id"], row["batch_id"]), said, by)
+    if not isinstance(told, answers.Status):
+        return
+    again = await tx.row("SELECT * FROM submission WHERE tenant_id = $1 AND id = $2 FOR UPDATE", row["id"])
+    if again is not None and again["payer_status"] != told.status:
+        await _new_status(tx, row["id"], again, told, by)
+    await _follow(tx, row["batch_id"], told.status)
+    if told.status == CANCELLED:
+        await tx.run("UPDATE submission SET settled = true WHERE tenant_id = $1 AND id = $2", row["id"])
+
+
+async def _follow(tx: Transaction, batch_id: UUID | None, status: str) -> None:
+    """The batch takes the state that a protocol's status stands for."""
+    if status in BATCH_STATUS:
+        await tx.run(
+            "UPDATE batch SET status = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2 "
+            "AND status IN ('recebido', 'em analise', 'enviado')",
+            batch_id,
+            BATCH_STATUS[status],
+        )
 
 
 async def _new_status(tx: Transaction, submission: UUID, row: Row, status: answers.Status, by: Origin) -> None:

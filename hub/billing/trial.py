@@ -21,6 +21,10 @@ SCHEDULES = (
     ("poll-protocols", "poll-protocols", "*/10 * * * *", "once"),
     ("appeal-deadlines", "appeal-deadlines", "0 7 * * *", "once"),
     ("poll-requests", "poll-requests", "*/5 * * * *", "once"),
+    ("check-eligibility", "check-eligibility", "*/15 * * * *", "once"),
+    ("request-authorisations", "request-authorisations", "*/15 * * * *", "once"),
+    ("collect-returns", "collect-returns", "*/5 * * * *", "once"),
+    ("announce-stays", "announce-stays", "*/30 * * * *", "once"),
 )
 CNPJ = "H0SP1DEM000100"
 LOGIN = {"login": "hospital", "password": "demo"}

@@ -87,8 +87,17 @@ def merged(adapter: str, own: dict[str, Any]) -> dict[str, Any]:
     settings = registry.profile(adapter).settings()
     for key, value in own.items():
         below = settings.get(key)
+        if key == "transport" and _another_way(below, value):
+            below = None  # what the profile says of one kind of transport is nothing to another
         settings[key] = {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
     return settings
+
+
+def _another_way(profile: Any, own: Any) -> bool:
+    """Whether the tenant reaches a partner by another kind of transport than its profile does."""
+    if not isinstance(profile, dict) or not isinstance(own, dict):
+        return False
+    return bool(own.get("kind")) and own["kind"] != profile.get("kind")
 
 
 def _partner(row: Row) -> Partner:

@@ -94,7 +94,8 @@ async def _orders(tx: Transaction, request: UUID) -> list[dict[str, Any]]:
     return list((await writing.stored(tx, "ServiceRequest", [row["record_id"] for row in rows])).values())
 
 
-async def _take(tx: Transaction, found: Answered) -> bool:
+async def take(tx: Transaction, found: Answered) -> bool:
+    """Record the payer's answer; False when there is none of this kind."""
     protocol = found.heard.first(answers.AnnexProtocol)
     if not isinstance(protocol, answers.AnnexProtocol):
         return False
@@ -145,5 +146,5 @@ async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Repl
         await sending.answered(tx, row["id"], told)
 
 
-hearing.answers_to(TRANSACTION, _take, decision.refuse)
+hearing.answers_to(TRANSACTION, take, decision.refuse)
 hearing.same_bytes_only(TRANSACTION)

@@ -151,7 +151,8 @@ def _item(row: Row, nature: str) -> dict[str, Any]:
     }
 
 
-async def _take(tx: Transaction, found: Answered) -> bool:
+async def take(tx: Transaction, found: Answered) -> bool:
+    """Record the payer's answer; False when there is none of this kind."""
     told = found.heard.first(answers.CancelReceipt)
     if not isinstance(told, answers.CancelReceipt) or not told.entries:
         return False
@@ -219,5 +220,5 @@ async def _save(
     await records.save(tx, PLAN, identity, {**record, "message": found.by.message_id}, found.profile, found.by)
 
 
-hearing.answers_to(TRANSACTION, _take, _refuse)
+hearing.answers_to(TRANSACTION, take, _refuse)
 hearing.safe_again(TRANSACTION)

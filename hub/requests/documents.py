@@ -168,7 +168,8 @@ async def _stored_file(tx: Transaction, identity: str, body: Mapping[str, Any]) 
     raise Refused("the document has no content the hub holds", code="request.no-document")
 
 
-async def _take(tx: Transaction, found: Answered) -> bool:
+async def take(tx: Transaction, found: Answered) -> bool:
+    """Record the payer's answer; False when there is none of this kind."""
     told = found.heard.first(answers.DocumentReceipt)
     if not isinstance(told, answers.DocumentReceipt):
         return False
@@ -204,5 +205,5 @@ async def _save(tx: Transaction, profile: PayerProfile, row: Row, answer: dict[s
     await records.save(tx, PLAN, str(row["id"]), record, profile, by)
 
 
-hearing.answers_to(TRANSACTION, _take, _refuse)
+hearing.answers_to(TRANSACTION, take, _refuse)
 hearing.same_bytes_only(TRANSACTION)

@@ -56,7 +56,8 @@ async def ask(world: World, tenant: Tenant, tx: Transaction, wish: Wish, actor: 
     return put
 
 
-async def _take(tx: Transaction, found: Answered) -> bool:
+async def take(tx: Transaction, found: Answered) -> bool:
+    """Record the payer's answer; False when there is none of this kind."""
     told = found.heard.first(answers.Eligibility)
     if not isinstance(told, answers.Eligibility):
         return False
@@ -85,5 +86,5 @@ async def _save(tx: Transaction, found: Answered, answer: dict[str, object]) -> 
     await records.save(tx, ANSWER, str(found.row["id"]), record, found.profile, found.by)
 
 
-hearing.answers_to(TRANSACTION, _take, _refuse)
+hearing.answers_to(TRANSACTION, take, _refuse)
 hearing.safe_again(TRANSACTION)

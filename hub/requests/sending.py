@@ -16,7 +16,7 @@ from canonical.identity import new_id
 from canonical.problem import Problem, blocking
 from hub.billing import checking, guides, messages
 from hub.billing.profiles import PayerProfile, payer
-from hub.billing.sealing import seal
+from hub.billing.sealing import seal, stated_in
 from hub.exchange.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.store.database import Row, Transaction
@@ -119,7 +119,11 @@ async def queue(tx: Transaction, profile: PayerProfile, identity: UUID, transact
             control_id=str(identity),
             charset="iso-8859-1",
             lane=row.service,
-            purpose={"request": str(identity), "topic": f"request/{transaction}"},
+            purpose={
+                "request": str(identity),
+                "topic": f"request/{transaction}",
+                **messages.named(profile, str(identity.int % 10**12), stated_in(content)),
+            },
         ),
     )
     message_id: UUID = await tx.value("SELECT message_id FROM delivery WHERE tenant_id = $1 AND id = $2", delivery)

@@ -123,7 +123,8 @@ async def _authorised_kind(tx: Transaction, encounter: str) -> str:
     return str(found or "")
 
 
-async def _take(tx: Transaction, found: Answered) -> bool:
+async def take(tx: Transaction, found: Answered) -> bool:
+    """Record the payer's answer; False when there is none of this kind."""
     told = found.heard.first(answers.StayReceipt)
     if not isinstance(told, answers.StayReceipt):
         return False
@@ -146,5 +147,5 @@ async def _save(tx: Transaction, found: Answered, status: str, answer: dict[str,
     await records.save(tx, PLAN, str(found.row["id"]), record, found.profile, found.by)
 
 
-hearing.answers_to(TRANSACTION, _take, _refuse)
+hearing.answers_to(TRANSACTION, take, _refuse)
 hearing.same_bytes_only(TRANSACTION)

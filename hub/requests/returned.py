@@ -1,0 +1,196 @@
+"""What a payer hands over unasked: a file in the return folder, or a message at our own SOAP door. Kept, then matched.
+
+Each answer finds what it answers by the payer's own numbers (lote, protocolo, guia); what belongs to nothing of ours is
+kept and said so. Nothing is taken twice: the same answer again changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from uuid import UUID
+
+from canonical.identity import bytes_number, new_id
+from canonical.problem import Problem
+from hub.billing import appeals, statements, submissions, writing
+from hub.billing.profiles import PayerProfile
+from hub.billing.replies import Heard, hear
+from hub.guard import audit
+from hub.records.write import Origin
+from hub.requests import annexes, cancellation, decision, documents, eligibility, stays
+from hub.requests.hearing import Answered, Take
+from hub.store.database import Row, Transaction
+from hub.world import Tenant, World
+from tiss import answers, message, soap
+
+_TAKES: dict[str, Take] = {
+    "autorizacao": decision.take,
+    "anexo": annexes.take,
+    "elegibilidade": eligibility.take,
+    "comunicacao": stays.take,
+    "cancelamento": cancellation.take,
+    "documento": documents.take,
+}
+_BY_NUMBER = (
+    "SELECT * FROM payer_request WHERE tenant_id = $1 AND payer_id = $2 AND kind = $3 AND number = $4 "
+    "AND number <> '' AND status <> 'bloqueado' ORDER BY id DESC LIMIT 1 FOR UPDATE"
+)
+_BATCH = """
+SELECT s.id, s.batch_id, s.protocol FROM batch b JOIN submission s ON s.tenant_id = $1 AND s.batch_id = b.id
+WHERE b.tenant_id = $1 AND b.payer_id = $2 AND (b.number::text = $3 OR s.protocol = $4) AND s.status <> 'substituido'
+ORDER BY s.id DESC LIMIT 1 FOR UPDATE OF s
+"""
+_APPEAL = """
+SELECT id FROM appeal WHERE tenant_id = $1 AND payer_id = $2 AND batch_protocol = $3
+AND CASE WHEN $4 THEN status = 'recebido' ELSE status IN ('enviando', 'incerto') END
+ORDER BY id LIMIT 1 FOR UPDATE
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of something returned: the id it is kept under, how many answers found their place, what is wrong."""
+
+    message_id: UUID
+    matched: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether something was told and all of it found its place."""
+        return self.matched > 0 and not any(problem.blocks for problem in self.problems)
+
+
+async def take(world: World, tenant: Tenant, profile: PayerProfile, raw: bytes, actor: str) -> Taken:
+    """Keep what a payer handed over, then work on it; never raises for its content."""
+    message_id = new_id()
+    async with world.transaction(tenant) as tx:
+        await tx.run(
+            "INSERT INTO message (tenant_id, id, direction, format, type, partner_id, status, payload_key, content) "
+            "VALUES ($1, $2, 'in', 'tiss', $3, $4, 'KEPT', $5, $6)",
+            message_id,
+            kind_of(raw),
+            profile.partner.id,
+            bytes_number(raw),
+            raw,
+        )
+        await audit.note(tx, actor, "take-returned", f"message/{message_id}")
+    async with world.transaction(tenant) as tx:
+        by = writing.origin(world, tenant, actor, message_id)
+        matched, problems = await _work(world, tenant, tx, profile, hear(raw), by)
+        bad = not matched or any(problem.blocks for problem in problems)
+        await tx.run(
+            "UPDATE message SET status = $3, problems = $4, finished_at = now() WHERE tenant_id = $1 AND id = $2",
+            message_id,
+            "ERROR" if bad else "TRANSFORMED",
+            json.dumps([problem.as_json() for problem in problems], ensure_ascii=False),
+        )
+    return Taken(message_id=message_id, matched=matched, problems=tuple(problems))
+
+
+def kind_of(raw: bytes) -> str:
+    """The tipoTransacao a message states; empty when it cannot be read."""
+    body = soap.read(raw)
+    found = message.read(body.content) if isinstance(body, soap.Body) else None
+    return found.transaction[:60] if isinstance(found, message.Tiss) else ""
+
+
+async def _work(
+    world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, heard: Heard, by: Origin
+) -> tuple[int, list[Problem]]:
+    """How many answers found what they answer, and what did not."""
+    if heard.refusal is not None and all(isinstance(one, answers.Error) for one in heard.answers):
+        return 0, [Problem("returned.fault")]
+    if not heard.answers:
+        return 0, [Problem(heard.unreadable or "header.no-answer"), *heard.problems]
+    source = statements.Source(profile=profile, by=by)
+    read = await statements.take_all(tx, source, heard.answers)
+    matched, problems = read.protocols + read.payments, list(heard.problems)
+    for one in heard.answers:
+        found = await _place(tx, profile, one, by)
+        if found is None:
+            continue
+        matched += found
+        if not found:
+            problems.append(Problem("returned.unknown", one.where))
+    return matched, problems
+
+
+async def _place(tx: Transaction, profile: PayerProfile, one: answers.Answer, by: Origin) -> int | None:
+    """1 when an answer found what it answers, 0 when that is not ours; None for statements, which were read."""
+    if isinstance(one, answers.Statement | answers.Remittance):
+        return None
+    if isinstance(one, answers.Protocol | answers.Status):
+        return await _batch(tx, profile, one, by)
+    if isinstance(one, answers.AppealProtocol | answers.AppealAnswer):
+        return await _appeal(tx, profile, one, by)
+    row = await _request(tx, profile, one)
+    if row is None:
+        return 0
+    found = Answered(row=row, profile=profile, heard=Heard(answers=(one,)), by=by)
+    return int(await _TAKES[row["kind"]](tx, found))
+
+
+async def _batch(tx: Transaction, profile: PayerProfile, one: answers.Protocol | answers.Status, by: Origin) -> int:
+    """The protocol or the state of a batch of ours."""
+    row = await tx.row(_BATCH, profile.partner.id, one.batch, one.number)
+    if row is None:
+        return 0
+    await submissions.returned(tx, row, one, by)
+    return 1
+
+
+async def _appeal(
+    tx: Transaction, profile: PayerProfile, one: answers.AppealProtocol | answers.AppealAnswer, by: Origin
+) -> int:
+    """The protocol of an appeal of ours, or the decision on it; both name the batch's protocol."""
+    protocol = one.appealed_protocol if isinstance(one, answers.AppealProtocol) else one.protocol
+    appeal = await tx.value(_APPEAL, profile.partner.id, protocol, isinstance(one, answers.AppealAnswer))
+    if appeal is None:
+        return 0
+    if isinstance(one, answers.AppealProtocol):
+        await appeals.taken(tx, appeal, one.number, by)
+    else:
+        await appeals.decided(tx, profile, appeal, one, by)
+    return 1
+
+
+async def _request(tx: Transaction, profile: PayerProfile, one: answers.Answer) -> Row | None:
+    """The request of ours an answer is about, by its number."""
+    kind, number = "", ""
+    match one:
+        case answers.Authorisation():
+            kind, number = "autorizacao", one.provider_number
+        case answers.DocumentReceipt():
+            kind, number = "documento", one.number
+        case answers.CancelReceipt():
+            kind, number = "cancelamento", one.entries[0].batch if one.entries else ""
+    if not kind:
+        return await _last(tx, profile, one)
+    row = await tx.row(_BY_NUMBER, profile.partner.id, kind, number)
+    if row is None and kind == "autorizacao":
+        row = await tx.row(_BY_NUMBER, profile.partner.id, "anexo", number)
+    return row
+
+
+async def _last(tx: Transaction, profile: PayerProfile, one: answers.Answer) -> Row | None:
+    """The open request an answer without number of ours is about: by the card it names, or by the batch of annexes."""
+    if isinstance(one, answers.AnnexProtocol):
+        where, value = "r.tree::jsonb ->> 'numeroLote'", one.batch
+        kind = "anexo"
+    elif isinstance(one, answers.StayReceipt):
+        where, value = "r.tree::jsonb #>> '{dadosBeneficiario,numeroCarteira}'", one.card
+        kind = "comunicacao"
+    elif isinstance(one, answers.Eligibility):
+        where, value = "r.tree::jsonb ->> 'numeroCarteira'", one.card
+        kind = "elegibilidade"
+    else:
+        return None
+    return await tx.row(
+        "SELECT r.* FROM payer_request r WHERE r.tenant_id = $1 AND r.payer_id = $2 AND r.kind = $3 AND NOT r.settled "
+        f"AND {where} = $4 AND ($5 = '' OR r.detail = $5) ORDER BY r.id LIMIT 1 FOR UPDATE",
+        profile.partner.id,
+        kind,
+        value,
+        one.event if isinstance(one, answers.StayReceipt) else "",
+    )
