@@ -41,7 +41,18 @@ TRANSPORT_SETTINGS = {
     "sftp": {"kind", *_FILES, "host", "port", "user", "secret", "host_key", "timeout_s"},
     "mllp": {"kind", "host", "port", "timeout_s", "connect_timeout_s", "tls", "certificate", "trust"},
     "rnds": {"kind", "auth_url", "url", "timeout_s", "connect_timeout_s", "certificate", "trust"},
-    "soap": {"kind", "url", "urls", "timeout_s", "connect_timeout_s", "user_agent", "certificate", "trust"},
+    "soap": {
+        "kind",
+        "url",
+        "urls",
+        "wsdl",
+        "wsdls",
+        "timeout_s",
+        "connect_timeout_s",
+        "user_agent",
+        "certificate",
+        "trust",
+    },
     "webhook": {"kind", "url", "secret", "timeout_s", "connect_timeout_s"},
 }
 RETRY_SETTINGS = {"attempts": int, "first_s": (int, float), "most_s": (int, float), "then": str}

@@ -18,6 +18,7 @@ from api.routes import (
     health,
     hl7,
     oauth,
+    payers,
     rnds,
     tiss,
     tiss_acts,
@@ -60,6 +61,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         tiss_requests.router,  # before the lists, whose last route takes any name
         tiss_returns.router,
         tiss_acts.router,
+        payers.router,
         tiss.router,
         access.router,
         console.router,

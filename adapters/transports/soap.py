@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx
 
-from adapters.transports import Answer, Call, Means, Unsent
+from adapters.transports import Answer, Call, Means, Unsent, wsdl
 from adapters.transports.http import checked, failure
+from adapters.transports.wsdl import Described
 from canonical.errors import Misconfigured, Refused, TryLater
 
 LARGEST_ANSWER = 64 * 1024 * 1024
+WSDL_SECONDS = 3600.0
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 # What an operator must mend (address, credentials), not the message.
 _OPERATOR = (300, 301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 407, 410)
@@ -22,13 +24,21 @@ _ROOT = re.compile(rb"<(?:[\w.-]+:)?Envelope[\s/>]")
 
 
 class SoapTransport:
-    """Posts envelopes to one URL. Settings: url, urls (by operation), timeout_s, connect_timeout_s, user_agent."""
+    """Posts envelopes. Settings: url, urls (by operation), wsdl, wsdls (by operation), timeout_s, connect_timeout_s,
+    user_agent.
+
+    A WSDL is read once an hour; it gives the address, where `url` and `urls` do not, and the SOAPAction.
+    """
 
     def __init__(self, means: Means) -> None:
         settings = means.settings
         self._url = str(settings.get("url", ""))
         self._urls: dict[str, str] = dict(settings.get("urls", {}))
-        secure = any(url.startswith("https:") for url in (self._url, *self._urls.values()))
+        self._wsdl = str(settings.get("wsdl", ""))
+        self._wsdls: dict[str, str] = dict(settings.get("wsdls", {}))
+        self._read: dict[str, tuple[float, bytes]] = {}
+        told = bool(self._wsdl or self._wsdls)  # its address may be secure whatever the WSDL's own is
+        secure = told or any(url.startswith("https:") for url in (self._url, *self._urls.values()))
         self._seconds = float(settings.get("timeout_s", 60))
         self._means = means
         timeout = httpx.Timeout(self._seconds, connect=float(settings.get("connect_timeout_s", 10)))
@@ -43,11 +53,12 @@ class SoapTransport:
 
     async def send(self, call: Call) -> Answer:
         """The envelope the partner answered with; raises Unsent, TryLater, Refused, Misconfigured."""
-        place = self._urls.get(call.operation) or self._url
+        described = await self._described(call)
+        place = self._urls.get(call.operation) or self._url or described.url
         url, headers, extensions = await checked(place, allow_private=self._means.allow_private)
         headers |= {
             "content-type": "text/xml; charset=utf-8" if not _declares_latin1(call.content) else "text/xml",
-            "soapaction": f'"{call.action}"',
+            "soapaction": f'"{call.action or described.action}"',
             "idempotency-key": call.key,
         }
         try:
@@ -56,18 +67,55 @@ class SoapTransport:
         except (TimeoutError, httpx.HTTPError) as error:
             raise failure(error) from None
 
+    async def _described(self, call: Call) -> Described:
+        """What the partner's WSDL says of the call; nothing where none is set. Raises Unsent for one out of reach."""
+        address = self._wsdls.get(call.operation) or self._wsdl
+        if not address:
+            return Described(url="", action="")
+        now = asyncio.get_running_loop().time()
+        read_at, content = self._read.get(address, (0.0, b""))
+        if not content or now - read_at > WSDL_SECONDS:
+            try:
+                content = await self._get(address)
+            except TryLater as error:
+                raise Unsent("the partner's WSDL cannot be read now", code=error.code) from None
+            self._read[address] = (now, content)
+        return await asyncio.to_thread(wsdl.described, content, wsdl.root_of(call.content), call.operation)
+
+    async def _get(self, address: str) -> bytes:
+        """A WSDL; raises TryLater, Misconfigured."""
+        url, headers, extensions = await checked(address, allow_private=self._means.allow_private)
+        try:
+            async with (
+                asyncio.timeout(self._seconds),
+                self._client.stream("GET", url, headers=headers, extensions=extensions) as reply,
+            ):
+                received, status = await _bounded(reply, wsdl.LARGEST), reply.status_code
+        except (TimeoutError, httpx.HTTPError) as error:
+            raise failure(error) from None
+        if status == 200:
+            return received
+        text, code = f"the partner's WSDL answers with HTTP {status}", f"transport.http-{status}"
+        if status >= 500 or status in _UNSENT:
+            raise TryLater(text, code=code)
+        raise Misconfigured(text, code=code)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def _post(self, url: str, headers: dict[str, str], extensions: dict[str, Any], content: bytes) -> Answer:
         async with self._client.stream("POST", url, content=content, headers=headers, extensions=extensions) as reply:
-            received = bytearray()
-            async for chunk in reply.aiter_bytes():
-                received += chunk
-                if len(received) > LARGEST_ANSWER:
-                    raise TryLater("the answer is too large", code="transport.too-large")
-            return judge(reply.status_code, bytes(received))
+            return judge(reply.status_code, await _bounded(reply, LARGEST_ANSWER))
+
+
+async def _bounded(reply: httpx.Response, limit: int) -> bytes:
+    received = bytearray()
+    async for chunk in reply.aiter_bytes():
+        received += chunk
+        if len(received) > limit:
+            raise TryLater("the answer is too large", code="transport.too-large")
+    return bytes(received)
 
 
 def judge(status: int, content: bytes) -> Answer:

@@ -1,4 +1,4 @@
-"""the tenant's vault: `secret list | put NAME (--p12 FILE --password-env V | --pem FILE) | remove NAME`"""
+"""the tenant's vault: `secret list | put NAME (--p12 FILE | --login L, --password-env V | --pem FILE) | remove NAME`"""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     put.add_argument("name")
     source = put.add_mutually_exclusive_group(required=True)
     source.add_argument("--p12", type=Path, metavar="FILE", help="PKCS#12 with certificate and key")
+    source.add_argument("--login", metavar="LOGIN", help="what we log in with, or a payer logs in with at our door")
     source.add_argument("--pem", type=Path, metavar="FILE", help="certificates of trusted issuers")
-    put.add_argument("--password-env", metavar="NAME", help="environment variable with the PKCS#12's password")
+    put.add_argument("--password-env", metavar="NAME", help="environment variable with the password")
     remove = _action(actions, "remove", "take a secret out of the vault")
     remove.add_argument("name")
 
@@ -35,6 +36,9 @@ def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 def run(given: argparse.Namespace) -> int:
     """0 done; 2 a file or the password cannot be read."""
+    if given.action == "put" and given.login is not None and not given.password_env:
+        output.complain("--login pede --password-env / --login needs --password-env")
+        return 2
     if given.action == "put" and given.password_env and given.password_env not in os.environ:
         output.complain(f"a variável {given.password_env} não existe / the environment variable is not set")
         return 2
@@ -55,6 +59,10 @@ async def _run(given: argparse.Namespace) -> int:
             if given.action == "put" and given.p12 is not None:
                 password = os.environ.get(given.password_env or "", "")
                 await vault.put_certificate(tx, world.settings, given.name, given.p12.read_bytes(), password)
+            elif given.action == "put" and given.login is not None:
+                password = os.environ.get(given.password_env or "", "")
+                content = {"login": given.login, "password": password}
+                await vault.put(tx, world.settings, given.name, content, kind="login")
             elif given.action == "put":
                 await vault.put_issuers(tx, world.settings, given.name, given.pem.read_bytes())
             elif given.action == "remove":

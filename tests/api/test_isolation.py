@@ -114,6 +114,7 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/"): "the first page; its own tests are tests/api/test_console*.py",
     ("GET", "/health/live"): "no tenant",
     ("GET", "/health/ready"): "no tenant",
+    ("POST", "/payers/{tenant}/{payer}"): "acts by the payer's own password; tests/api/test_payer_door.py",
     ("POST", "/hl7"): [{"path": "/hl7", "content": b"MSH|^~\\&|A|A|B|B|20260101||ADT^A01|1|P|2.5\r", "compare": False}],
     ("POST", "/hl7/{channel}"): [{"path": "/hl7/{id}", "content": b"MSH|^~\\&|A|A|B|B|20260101||ADT^A01|1|P|2.5\r"}],
     ("GET", "/hl7/{channel}/answers"): [{"path": "/hl7/{id}/answers"}],
