@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from lxml import etree
 
-from bench import runner, traffic
+from bench import runner, tiss_build, tiss_validate, traffic
 from bench.measure import Measure
 from canonical.errors import Misconfigured
 from hl7 import er7
@@ -19,7 +20,7 @@ def test_a_measure_has_the_six_keys_of_the_contract() -> None:
 
 
 def test_benchmarks_are_found_by_scan() -> None:
-    assert {"ingest", "process"} <= set(runner.names())
+    assert {"ingest", "process", "tiss-build"} <= set(runner.names())
     assert not {"measure", "runner", "traffic"} & set(runner.names())
 
 
@@ -34,3 +35,11 @@ def test_traffic_is_sound_and_of_the_size_it_says() -> None:
         message = er7.read(payload)
         assert isinstance(message, Message) and not message.problems and message.control_id == "C1"
         assert low <= len(payload) <= high
+
+
+def test_the_floor_of_tiss_build_writes_the_same_document() -> None:
+    raw = tiss_validate.batch(3, "4.03.00")
+    again = tiss_build._written(tiss_build._texts(raw))
+    assert etree.tostring(etree.fromstring(raw), method="c14n") == etree.tostring(
+        etree.fromstring(again), method="c14n"
+    )
