@@ -100,7 +100,7 @@ def envelope(message: Message) -> Envelope:
         delimiters=message.delimiters,
         sending=(header.raw_field(3), header.raw_field(4)),
         receiving=(header.raw_field(5), header.raw_field(6)),
-        event=header.text(9, 2),
+        event=header.text(9, 2).upper(),
         control_id=header.raw_field(10),
         processing=header.raw_field(11) or "P",
         version=header.raw_field(12) or "2.5",
@@ -236,5 +236,5 @@ def _place(where: str) -> tuple[str, str, str, str]:
 def since(version: str, limit: tuple[int, int]) -> bool:
     """Whether MSH-12 states `limit` or a later version; what cannot be told counts as 2.5."""
     parts = version.split("^", 1)[0].split(".")
-    numbers = tuple(int(p) for p in parts[:2] if p.isdigit())
+    numbers = tuple(int(p) for p in parts[:2] if p.isascii() and p.isdigit() and len(p) < 5)
     return (numbers or (2, 5)) >= limit

@@ -8,6 +8,7 @@ either direction, means that any number may come next. The same bytes again are 
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from canonical.problem import Problem, Severity, blocking
 from hl7 import ack, er7
@@ -18,6 +19,7 @@ from hub.exchange.receive import Answer, Taken, answer, read, with_reply
 from hub.store.database import Transaction
 
 ANY = -1
+_NUMBER = re.compile("-?[0-9]{1,14}")
 _KEEP = f"SELECT * FROM ponte_keep_one({PARAMETERS})"
 
 
@@ -78,7 +80,7 @@ async def _judge(tx: Transaction, channel: Channel, taken: Taken, number: str) -
 
 def judge(taken: Taken, policy: str, number: str, expected: int) -> tuple[Taken, int]:
     """`taken` by its sequence number, and the number expected after it."""
-    found = int(number) if number.lstrip("-").isdigit() and len(number) <= 15 else None
+    found = int(number) if _NUMBER.fullmatch(number) else None
     if found == 0:
         return _start(taken), expected
     if found is not None and found < 0:

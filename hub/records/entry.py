@@ -162,7 +162,14 @@ def address(method: str, url: str) -> Entry:
     rest = parts[1:]
     if rest and rest[-1] == "":
         rest.pop()
-    if len(rest) == 3 and rest[1] == "_history" and method == "GET" and rest[2].isdigit() and len(rest[2]) < 18:
+    if (
+        len(rest) == 3
+        and rest[1] == "_history"
+        and method == "GET"
+        and rest[2].isascii()
+        and rest[2].isdigit()
+        and len(rest[2]) < 18
+    ):
         entry.version = int(rest[2])
         rest = rest[:1]
     if len(rest) == 1 and is_id(rest[0]) and method != "POST":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import time
 from pathlib import Path
@@ -25,6 +26,8 @@ from hub.world import Tenant, World
 from mappings.engine import translate
 
 AT = "20261122100001"
+STEP = int(os.environ.get("PONTE_CUT_STEP", "31"))
+"""1 cuts the samples at every byte as well, which takes minutes."""
 CASES = sorted(Path(__file__).resolve().parents[1].joinpath("cases", "hl7").glob("*/in.hl7"))
 
 
@@ -56,10 +59,12 @@ def messages() -> list[tuple[str, bytes]]:
     return found
 
 
-@pytest.mark.parametrize("step", [31, pytest.param(1, marks=pytest.mark.slow)])
-def test_every_message_cut_at_every_byte(plain: Channel, step: int) -> None:
-    """In the quick run at every 31st byte of each, beginning elsewhere in each; in the slow one at every byte."""
-    for number, (name, raw) in enumerate(messages()):
+@pytest.mark.parametrize(
+    ("step", "own"), [(STEP, False), pytest.param(1, True, marks=pytest.mark.slow)], ids=["all", "own-at-every-byte"]
+)
+def test_every_message_cut_at_every_byte(plain: Channel, step: int, own: bool) -> None:
+    """Our cases at every byte; with the samples at every STEPth of each, beginning elsewhere in each."""
+    for number, (name, raw) in enumerate(messages()[: len(CASES) if own else None]):
         whole = take(plain, raw).incoming
         meaning = max(raw.find(b"\rPID"), raw.find(b"\nPID"))
         for end in range(number % step, len(raw), step):
@@ -69,7 +74,7 @@ def test_every_message_cut_at_every_byte(plain: Channel, step: int) -> None:
                 assert not needs_patient or end > meaning, f"{name}: taken before it names a patient"
 
 
-@pytest.mark.parametrize("step", [997, pytest.param(29, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [997, pytest.param(97, marks=pytest.mark.slow)])
 def test_every_message_cut_anywhere_can_be_worked(step: int) -> None:
     for number, (_, raw) in enumerate(messages()):
         for end in range(20 + number % step, len(raw), step):
@@ -78,7 +83,7 @@ def test_every_message_cut_anywhere_can_be_worked(step: int) -> None:
                 translate(message, zone="America/Sao_Paulo")
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_every_message_with_random_bytes(plain: Channel, rounds: int) -> None:
     """Bits flipped, bytes set, pieces doubled and dropped: each is answered, and what can be read can be worked."""
     chance = random.Random(20261122)
@@ -123,6 +128,11 @@ def test_anything_at_all(plain: Channel, raw: bytes) -> None:
     answered(plain, raw)
     answered(plain, b"MSH|^~\\&|" + raw)
     answered(plain, raw.join([b"MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5\rPID|1||", b"|", b"\rPV1|1|I\r"]))
+
+
+@pytest.mark.parametrize("version", ["²", "2.²", "9" * 5000, "-", "2..5", "v2.5"])
+def test_versions_that_are_none_are_answered(plain: Channel, version: str) -> None:
+    answered(plain, f"MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|{version}\rPID|1\r".encode())
 
 
 UGLY = {

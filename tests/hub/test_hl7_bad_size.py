@@ -68,8 +68,7 @@ async def trickle(port: int, raw: bytes, at_once: int) -> bytes:
         writer.close()
 
 
-@pytest.mark.parametrize("rest", [3, pytest.param(60, marks=pytest.mark.slow)])
-async def test_two_hundred_senders_of_a_byte_a_second(world: World, tenant: Tenant, rest: int) -> None:
+async def test_two_hundred_senders_of_a_byte_a_second(world: World, tenant: Tenant, rest: int = 3) -> None:
     """Their messages come whole in the end, each is answered, and a good sender is answered at once meanwhile."""
     async with listening(world, tenant) as port:
         raws = [frame(SHORT.format(n, n).encode()) for n in range(SLOW)]

@@ -217,3 +217,27 @@ async def test_a_folder_as_destination_gets_whole_files(world: World, tenant: Te
     assert await delivery.work(world, tenant) == 3
     files = sorted(place.iterdir())
     assert sorted(file.read_bytes() for file in files) == sorted(sent) and all(f.suffix == ".hl7" for f in files)
+
+
+@pytest.mark.slow
+async def test_a_batch_larger_than_any_frame_needs_the_memory_of_a_message(world: World, tenant: Tenant) -> None:
+    """192 MB in one FHS/BHS file, where a frame may have 80: read piece by piece, each message kept by itself."""
+    taking, count, block = await taker(world, tenant), 96, b"OBX|1|TX|T^T^L||" + b"x" * 2_000_000 + b"\r"
+    with (folder(world, tenant) / "large.hl7").open("wb") as file:
+        file.write(b"FHS|^~\\&|A|B|C|D|20261122|||||F1\rBHS|^~\\&|A|B|C|D|20261122|||||B1\r")
+        for number in range(count):
+            file.write(a01(number) + block)
+        file.write(f"BTS|{count}\rFTS|1\r".encode())
+    status = Path("/proc/self/status")
+    before = _resident(status.read_text(), "VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    assert await taking.look() == 1
+    grown = _resident(status.read_text(), "VmHWM") - before
+    assert names(folder(world, tenant), "processed") == ["large.hl7"]
+    assert len(await received(world, tenant)) == count
+    assert grown < 64, f"{grown:.0f} MB for a file of 192 MB"
+
+
+def _resident(status: str, field: str) -> float:
+    """Megabytes, from /proc/self/status."""
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith(f"{field}:"))) / 1024
