@@ -49,6 +49,8 @@ ISSUE_TYPES = {
     "fhir.format": "not-supported",
     "fhir.id-mismatch": "invalid",
     "fhir.if-match": "invalid",
+    "fhir.invariant": "invariant",
+    "fhir.invariant.too-costly": "too-costly",
     "fhir.profile": "invariant",
     "fhir.profile.not-installed": "not-found",
     "fhir.profile.missing": "required",

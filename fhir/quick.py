@@ -152,7 +152,8 @@ def _never(value: Any) -> Any:
 
 
 def _not_empty(value: dict[str, Any]) -> dict[str, Any]:
-    if not value:
+    """An id alone is no content (ele-1)."""
+    if not value or (len(value) == 1 and "id" in value):
         raise PydanticCustomError("no", "no")
     return value
 

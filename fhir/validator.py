@@ -147,9 +147,12 @@ def _rules(found: Type) -> Callable[[Any], Any]:
     least = 1 if found.kind == "resource" else 0
     reference = found.name == "Extension"
 
+    bare = found.kind != "resource" and found.name != "Element"  # ele-1: an id alone is no content
+
     def check(value: dict[str, Any]) -> dict[str, Any]:
-        if len(value) <= least - 1 or not value:
+        if len(value) <= least - 1 or not value or (bare and len(value) == 1 and "id" in value):
             raise PydanticCustomError("empty", "empty")
+        _refuse_bare(value)
         for element in required:
             if element.name not in value and "_" + element.name not in value:
                 raise PydanticCustomError(_MISSING, "missing", {"name": element.name})
@@ -164,6 +167,24 @@ def _rules(found: Type) -> Callable[[Any], Any]:
         return value
 
     return check
+
+
+def _refuse_bare(value: dict[str, Any]) -> None:
+    for key in value:
+        if key[0] == "_" and _is_bare(value, key):
+            raise PydanticCustomError("empty", "empty", {"name": key[1:]})
+
+
+def _is_bare(value: dict[str, Any], key: str) -> bool:
+    """Whether beside a primitive without value (`_name`) nothing stands but an id (ele-1)."""
+    beside, content = value[key], value.get(key[1:])
+    if not isinstance(beside, list):
+        return content is None and beside.keys() == {"id"}
+    values = content if isinstance(content, list) else []
+    return any(
+        each is not None and each.keys() == {"id"} and (place >= len(values) or values[place] is None)
+        for place, each in enumerate(beside)
+    )
 
 
 _KINDS = {

@@ -44,11 +44,16 @@ def _fetch(cache: Path) -> None:
 
 
 def evaluated(examples: Path, step: int) -> list[str]:
-    """What another engine finds in every `step`-th example, one JSON line each; skips where it cannot run."""
+    """What another engine finds in every `step`-th example by search parameters, one JSON line each."""
+    return told(examples, "evaluate.py", step)
+
+
+def told(examples: Path, program: str, step: int) -> list[str]:
+    """What a program of `tests/oracles/fhir` tells of every `step`-th example; skips where it cannot run."""
     uv = shutil.which("uv") or str(ROOT / ".venv" / "bin" / "uv")
     if not Path(uv).exists():
         pytest.skip("uv is not here to run the other engine in an environment of its own")
-    script = ROOT / "tests" / "oracles" / "fhir" / "evaluate.py"
+    script = ROOT / "tests" / "oracles" / "fhir" / program
     command = [uv, "run", "--isolated", "--no-project", "--with", "fhirpathpy==2.2.4", "python", str(script)]
     done = subprocess.run([*command, str(examples), str(step)], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -95,13 +95,14 @@ class Rules:
 
     def check(self, document: Any) -> list[Any]:
         """The findings of a document: R4 first, then the profile asked for and those it names, when they are known."""
-        from fhir import profiles
+        from fhir import invariants, profiles
         from fhir.definitions.table import codes
         from fhir.validator import validate
 
         problems = validate(document)
         if not isinstance(document, dict) or any(problem.blocks for problem in problems):
             return problems
+        problems += invariants.check(document)
         for resource, where, urls in profiles.claims(document, self.profile):
             for url in urls:
                 if self.definitions:

@@ -6,14 +6,11 @@ A regular expression is matched by an engine whose time grows with the text only
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any
 
-from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
-
+from fhir.patterns import BadPattern, pattern
 from fhir.terminology.systems import Concept, System, Unanswered, above, below
 
-LONGEST_PATTERN = 500
 Test = Callable[[Concept], bool]
 _OWN = frozenset(("concept", "code"))
 
@@ -92,34 +89,11 @@ def _exists(system: System, name: str, value: str) -> Test:
 
 
 def _matches(system: System, name: str, value: str) -> Test:
-    found = pattern(value, whole=True)
-    return lambda concept: any(found(text) for text in values_of(system, concept, name))
-
-
-@lru_cache(maxsize=500)
-def pattern(text: str, *, whole: bool) -> Callable[[str], bool]:
-    """Whether a text matches a regular expression, as a whole or anywhere, in time linear in the text.
-
-    Raises Unanswered for what is no expression, is too long, or needs to look back.
-    """
-    if len(text) > LONGEST_PATTERN:
-        raise Unanswered("too-costly", "fhir.terminology.pattern")
     try:
-        schema = core_schema.str_schema(
-            pattern=f"^(?s:{text})$" if whole else f"(?s:{text})", regex_engine="rust-regex"
-        )
-        validator = SchemaValidator(schema)
-    except SchemaError:
+        found = pattern(value, whole=True)
+    except BadPattern:
         raise Unanswered("malformed", "fhir.terminology.pattern") from None
-
-    def matches(value: str) -> bool:
-        try:
-            validator.validate_python(value)
-        except ValidationError:
-            return False
-        return True
-
-    return matches
+    return lambda concept: any(found(text) for text in values_of(system, concept, name))
 
 
 _MAKERS: dict[str, Callable[[System, str, str], Test]] = {

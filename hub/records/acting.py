@@ -26,12 +26,14 @@ class Policy:
     `update_create`: PUT to an id not used before creates the record. `delete_most`: how many records one conditional
     delete may remove; more than one is R4's "multiple". `profiles`: `enforce` refuses what breaks a profile it names.
     `if_match`: `required` refuses to change a record by its id unless the version the caller saw is stated (428).
+    `constraints`: `off` takes records that break a FHIRPath constraint of R4.
     """
 
     update_create: bool = True
     delete_most: int = 1
     enforce_profiles: bool = False
     require_match: bool = False
+    enforce_constraints: bool = True
 
 
 def policy_of(tenant: Tenant) -> Policy:
@@ -43,6 +45,7 @@ def policy_of(tenant: Tenant) -> Policy:
         update_create=stated.get("update_create") is not False,
         require_match=stated.get("if_match") == "required",
         enforce_profiles=stated.get("profiles") == "enforce",
+        enforce_constraints=stated.get("constraints") != "off",
         delete_most=min(max(most, 1), MOST_DELETED) if isinstance(most, int) else 1,
     )
 

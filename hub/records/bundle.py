@@ -303,6 +303,7 @@ class _Job:
             expected=entry.expected,
             create=entry.method == "POST",
             skip_unchanged=entry.skip_unchanged,
+            rules=self.policy.enforce_constraints,
         )
 
     async def _check_profiles(self, writers: Sequence[Entry], writes: Sequence[Write]) -> None:

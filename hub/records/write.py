@@ -15,7 +15,7 @@ from uuid import UUID
 
 from canonical.errors import Conflict
 from canonical.problem import Problem
-from fhir import jsontext
+from fhir import invariants, jsontext
 from fhir.validator import validate
 from hub.exchange import routes
 from hub.guard import audit
@@ -30,6 +30,7 @@ class Write:
     """One intended write: `body` None deletes; `expected` is the version of If-Match; `create` forbids an update.
 
     `earlier` are bodies that came late and tell of something older: versions for the history, below the current one.
+    `rules`: the constraints of R4 must hold as well as its structure; records the hub maps itself keep them by test.
     """
 
     type: str
@@ -40,6 +41,7 @@ class Write:
     skip_unchanged: bool = False
     message_id: UUID | None = None
     earlier: tuple[dict[str, Any], ...] = ()
+    rules: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,8 @@ def _refuse_invalid(writes: Sequence[Write]) -> None:
     for position, write in enumerate(writes):
         bodies = [*write.earlier, *([write.body] if write.body is not None else [])]
         problems = [p for body in bodies for p in validate(body) if p.blocks]
+        if write.rules and not problems:
+            problems = [p for body in bodies for p in invariants.check(body, blocking=True)]
         if problems:
             findings[position] = problems
     if findings:

@@ -19,6 +19,7 @@ from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text
 
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_ANY = "application/octet-stream"
 _MARKS = ("JVBER", "/9j/", "iVBOR", "UEsDB", "e1xyd", "SUkq", "TU0A", "R0lGO")
 
 
@@ -63,9 +64,10 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
         found["title"] = title
     if data is None:  # the results beside it must not wait for a mended document
         context.problems.append(value.problem("structure.embedded-data"))
-        return {**found, **missing("error")}
+        return {**found, **missing("error"), "contentType": found.get("contentType", _ANY)}
     if "contentType" not in found and data.startswith(b"%PDF"):
         found["contentType"] = "application/pdf"
+    found.setdefault("contentType", _ANY)
     return {**found, **stored(data)}
 
 
@@ -80,8 +82,8 @@ def stored(data: bytes) -> dict[str, Any]:
 
 
 def missing(reason: str) -> dict[str, Any]:
-    """An Attachment's data that is not there, and why."""
-    return {"_data": {"extension": [{"url": _ABSENT, "valueCode": reason}]}}
+    """An Attachment's data that is not there, and why; R4 wants its type all the same (att-1)."""
+    return {"contentType": _ANY, "_data": {"extension": [{"url": _ABSENT, "valueCode": reason}]}}
 
 
 def _bytes(value: Value, text: str) -> bytes | None:

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from api.hl7_reading import read_file
+from fhir import invariants, jsontext
 from hl7 import ack
 from hl7.er7 import Message
 from hub.channels.reading import from_toml
@@ -64,6 +65,9 @@ def test_case(case: Path, request: pytest.FixtureRequest) -> None:
             path.write_text(text, encoding="utf-8")
         assert path.exists(), f"{path}: not accepted yet; run with --accept and read the file"
         assert text == path.read_text(encoding="utf-8"), f"{path} differs: run with --accept and read the difference"
+        if name == "bundle.json":
+            bundle = jsontext.parse(text.encode())
+            assert isinstance(bundle, dict) and invariants.check(bundle, blocking=True) == []
 
 
 def test_half_of_the_cases_are_brazilian() -> None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.failures import Rejected
 from api.routes.fhir.exchange import Exchange, outcome_text
 from canonical.problem import Problem
-from fhir import jsontext
+from fhir import invariants, jsontext
 from fhir.validator import validate
 from hub.find.statement import OneTrip
 from hub.records import profiled, visible
@@ -78,4 +78,5 @@ async def _findings(exchange: Exchange, resource: Any, profile: str) -> list[Pro
     problems = validate(resource)
     if not isinstance(resource, dict) or any(problem.blocks for problem in problems):
         return problems
+    problems += invariants.check(resource)
     return problems + await profiled.check(OneTrip(exchange.state.world, exchange.caller.tenant), resource, profile)

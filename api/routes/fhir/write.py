@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from starlette.responses import Response
 
 from api.failures import Rejected
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
 from canonical.problem import Problem
-from fhir import forms
+from fhir import forms, invariants, jsontext
 from hub.records import visible
 from hub.records.bundle import transact
 from hub.records.entry import Done, Entry, version_of
@@ -125,8 +126,14 @@ def _written(exchange: Exchange, done: Done) -> Response:
         case _ if not visible.shows(exchange.actor, done, place.partition("/")[0], text):
             return Response(status_code=status, headers=headers)
         case "OperationOutcome":
-            return exchange.answer(outcome_text([]), status, headers)
+            return exchange.answer(outcome_text(_told(text)), status, headers)
     return exchange.answer(text, status, headers)
+
+
+def _told(text: str) -> list[Problem]:
+    """What there is to say of a record that was stored all the same."""
+    body: Any = jsontext.parse(text.encode())
+    return invariants.check(body) if isinstance(body, dict) else []
 
 
 def described(done: Done) -> tuple[str, int, datetime, str, int]:

@@ -1,0 +1,287 @@
+"""Compiles the tree of an expression to functions over items, once; evaluates it with what surrounds an item.
+
+A function takes the scope (what `%resource`, `$this` and the clock are) and the items before the dot, and gives items.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from fhir.fhirpath import compare, items, syntax
+from fhir.fhirpath.items import Item, children, is_a, of, truth
+
+Items = list[Item]
+Step = Callable[["Scope", Items], Items]
+Resolver = Callable[[Item], Item | None]
+MOST_STEPS = 2_000_000
+_VALUE_SETS = "http://hl7.org/fhir/ValueSet/"
+_FIXED = {"ucum": "http://unitsofmeasure.org", "sct": "http://snomed.info/sct", "loinc": "http://loinc.org"}
+
+
+class PathError(Exception):
+    """The expression cannot be evaluated here: a function it names does not exist, or an operand is not single."""
+
+
+class TooCostly(PathError):
+    """The evaluation takes more steps than it may."""
+
+
+class Budget:
+    """How many steps evaluations may still take together."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int = MOST_STEPS) -> None:
+        self.left = steps
+
+    def spend(self, steps: int) -> None:
+        """Take steps; raises TooCostly when there are none left."""
+        self.left -= steps
+        if self.left < 0:
+            raise TooCostly("too many steps")
+
+
+class Scope:
+    """What surrounds an evaluation. `resource` holds the item, `root` is the resource `resource` is contained in.
+
+    `member` answers `memberOf` (None: not known), `resolver` follows references, `now` is the clock.
+    """
+
+    __slots__ = (
+        "budget", "context", "index", "member", "now", "resolver", "resource", "root", "this", "total", "variables",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        context: Item,
+        resource: Item | None = None,
+        root: Item | None = None,
+        *,
+        resolver: Resolver | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self.context = context
+        self.resource = resource or context
+        self.root = root or self.resource
+        self.resolver = resolver
+        self.budget = budget or Budget()
+        self.member: Callable[[Item, str], bool | None] | None = None
+        self.now: datetime.datetime | None = None
+        self.variables: Mapping[str, Items] = {}
+        self.this = [context]
+        self.index = 0
+        self.total: Items = []
+
+    def within(self, this: Items, index: int, step: Step) -> Items:
+        """`step` for one item (`$this`, `$index`), as functions with criteria evaluate them."""
+        before, place = self.this, self.index
+        self.this, self.index = this, index
+        self.budget.spend(1)
+        try:
+            return step(self, this)
+        finally:
+            self.this, self.index = before, place
+
+
+@lru_cache(maxsize=5000)
+def compiled(text: str) -> Step:
+    """The function of an expression; raises syntax.BadExpression, PathError for functions that do not exist."""
+    return compile_node(syntax.parse(text))
+
+
+def evaluate(
+    text: str,
+    item: Item,
+    *,
+    resolver: Resolver | None = None,
+    now: datetime.datetime | None = None,
+    variables: Mapping[str, Items] | None = None,
+) -> Items:
+    """The values of an expression for an item; raises syntax.BadExpression, PathError."""
+    scope = Scope(item, resolver=resolver)
+    scope.now, scope.variables = now, variables or {}
+    return compiled(text)(scope, scope.this)
+
+
+def compile_node(node: syntax.Node) -> Step:
+    """The function of a tree; raises PathError."""
+    return _MAKERS[node.kind](node)
+
+
+def single(found: Items) -> Item | None:
+    """The only item, None when there is none; raises PathError for several."""
+    if len(found) > 1:
+        raise PathError("several items where one is meant")
+    return found[0] if found else None
+
+
+def boolean(found: Items) -> bool | None:
+    """A collection as a truth (N1 §4.5): a single item that is no boolean is true, nothing is None."""
+    item = single(found)
+    if item is None:
+        return None
+    if item.kind == "Boolean":
+        return item.value if isinstance(item.value, bool) else None
+    return True
+
+
+def _literal(node: syntax.Node) -> Step:
+    kind, value = node.value
+    found = [of(kind, value)]
+    return lambda scope, focus: found
+
+
+def _name(node: syntax.Node) -> Step:
+    name = str(node.value)
+
+    def child(scope: Scope, focus: Items) -> Items:
+        return [inner for item in focus for inner in children(item, name)]
+
+    if not name[0].isupper():
+        return child
+    return lambda scope, focus: [i for i in focus if is_a(i, name)] or child(scope, focus)
+
+
+def _path(node: syntax.Node) -> Step:
+    left, right = map(compile_node, node.parts)
+
+    def step(scope: Scope, focus: Items) -> Items:
+        found = left(scope, focus)
+        return right(scope, found)
+
+    return step
+
+
+def _index(node: syntax.Node) -> Step:
+    left, place = map(compile_node, node.parts)
+
+    def step(scope: Scope, focus: Items) -> Items:
+        found, item = left(scope, focus), single(place(scope, scope.this))
+        if item is None or not isinstance(item.value, int) or item.value < 0:
+            return []
+        return found[item.value : item.value + 1]
+
+    return step
+
+
+def _call(node: syntax.Node) -> Step:
+    from fhir.fhirpath.functions import MAKERS
+
+    maker = MAKERS.get(str(node.value))
+    if maker is None:
+        raise PathError(f"there is no function {str(node.value)[:40]}")
+    return maker(node.parts)
+
+
+def _type(node: syntax.Node) -> Step:
+    inner, name = compile_node(node.parts[0]), str(node.parts[1].value)
+    return type_test(inner, name, keeps=node.value == "as")
+
+
+def type_test(inner: Step, name: str, *, keeps: bool) -> Step:
+    """`is` (a truth) or `as` (the items of that type)."""
+
+    def step(scope: Scope, focus: Items) -> Items:
+        found = inner(scope, focus)
+        if keeps:
+            return [item for item in found if is_a(item, name)]
+        item = single(found)
+        return [] if item is None else truth(is_a(item, name))
+
+    return step
+
+
+def _variable(node: syntax.Node) -> Step:
+    name = str(node.value)
+    if name in ("context", "resource", "rootResource"):
+        attribute = {"context": "context", "resource": "resource", "rootResource": "root"}[name]
+        return lambda scope, focus: [getattr(scope, attribute)]
+    if name in _FIXED or name.startswith("vs-"):
+        found = [of("String", _FIXED.get(name) or _VALUE_SETS + name[3:])]
+        return lambda scope, focus: found
+
+    def step(scope: Scope, focus: Items) -> Items:
+        if name not in scope.variables:
+            raise PathError("there is no such variable")
+        return scope.variables[name]
+
+    return step
+
+
+def _special(node: syntax.Node) -> Step:
+    if node.value == "$this":
+        return lambda scope, focus: scope.this
+    if node.value == "$index":
+        return lambda scope, focus: [of("Integer", scope.index)]
+    return lambda scope, focus: scope.total
+
+
+def _negative(node: syntax.Node) -> Step:
+    inner = compile_node(node.parts[0])
+
+    def step(scope: Scope, focus: Items) -> Items:
+        item = single(inner(scope, focus))
+        if item is None:
+            return []
+        value = items.number(item)
+        if value is None:
+            measure = items.quantity(item)
+            if measure is None:
+                raise PathError("no number")
+            return [of("Quantity", (-measure[0], measure[1]))]
+        return [of(item.kind, -value)]
+
+    return step
+
+
+def _operator(node: syntax.Node) -> Step:
+    from fhir.fhirpath.operators import BOTH, LAZY
+
+    left, right = map(compile_node, node.parts)
+    name = str(node.value)
+    if name in LAZY:
+        return LAZY[name](left, right)
+    work = BOTH[name]
+
+    def step(scope: Scope, focus: Items) -> Items:
+        one, other = left(scope, focus), right(scope, focus)
+        scope.budget.spend(1 + len(one) * len(other))
+        return work(one, other)
+
+    return step
+
+
+_MAKERS: dict[str, Callable[[syntax.Node], Step]] = {
+    "literal": _literal,
+    "name": _name,
+    "path": _path,
+    "index": _index,
+    "call": _call,
+    "type": _type,
+    "variable": _variable,
+    "special": _special,
+    "negative": _negative,
+    "operator": _operator,
+    "nothing": lambda node: lambda scope, focus: [],
+}
+
+
+def distinct(found: Sequence[Item], budget: Budget | None = None) -> Items:
+    """The items without those equal to one before; raises TooCostly."""
+    kept: Items = []
+    seen: set[Any] = set()
+    for item in found:
+        value = item.value
+        if isinstance(value, (str, bool)) and item.beside is None and item.kind == "String":
+            if value not in seen:
+                seen.add(value)
+                kept.append(item)
+            continue
+        if budget is not None:
+            budget.spend(len(kept))
+        if not any(compare.equal_items(item, each) for each in kept):
+            kept.append(item)
+    return kept

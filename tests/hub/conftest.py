@@ -1,0 +1,29 @@
+"""What the hub maps and writes by itself keeps the constraints of R4: looked at after every test, so that writes need not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from fhir import invariants, jsontext
+from hub.world import Tenant, World
+
+MOST = 400
+
+
+@pytest_asyncio.fixture
+async def tenant(tenant: Tenant, world: World) -> AsyncIterator[Tenant]:
+    """A fresh tenant, whose records of messages and bills are checked when the test is over."""
+    yield tenant
+    rows = await world.database.ask(
+        tenant.id,
+        f"SELECT type, body FROM resource WHERE tenant_id = c.tenant AND NOT deleted ORDER BY rid DESC LIMIT {MOST}",
+    )
+    broken = {}
+    for row in rows:
+        body = jsontext.parse(row["body"].encode())
+        assert isinstance(body, dict)
+        for problem in invariants.check(body, blocking=True):
+            broken[row["type"], dict(problem.args)["key"]] = problem.where
+    assert not broken, broken
