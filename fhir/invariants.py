@@ -231,7 +231,7 @@ class _Walk:
         if len(self.found) >= MAXIMUM_FINDINGS or (self.blocking and rule_.severity != "error"):
             return
         resource, root, bundle = around
-        scope = Scope(item, resource, root, resolver=_resolver(root, bundle), budget=self.budget)
+        scope = Scope(item, resource, root, resolver=resolver(root, bundle), budget=self.budget)
         code = "fhir.invariant"
         try:
             held = boolean(rule_.step(scope, scope.this))
@@ -245,7 +245,7 @@ class _Walk:
             self.found.append(Problem(code, place, level=rule_.severity, args=args))
 
 
-def _resolver(root: Item, bundle: Item | None) -> Callable[[Item], Item | None]:
+def resolver(root: Item, bundle: Item | None) -> Callable[[Item], Item | None]:
     """Follows references inside a resource (`#id`) and inside its Bundle."""
 
     def resolve(item: Item) -> Item | None:

@@ -1,43 +1,42 @@
 """Profiles (R4 §5.1): what a StructureDefinition demands beyond R4, checked along its chain of base definitions.
 
 Checked: type, occurrence, forbidden elements, types of choices, fixed and pattern values, targets of references, slices
-by value, url and type, closed slicing, required bindings to value sets that are known, and profiles of extensions.
-Not run: invariants (FHIRPath constraints) and slices by profile or by what a reference leads to.
+by every kind of discriminator, closed slicing, required bindings to value sets that are known, profiles of extensions
+and FHIRPath constraints. A constraint that this engine cannot read is named as not checked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from canonical.problem import Problem
-from fhir.definitions.table import choice_key, resource_types, type_named
-from fhir.patch import same
+from canonical.problem import Problem, Severity
+from fhir import invariants, slicing
+from fhir.definitions.table import resource_types
+from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
+from fhir.fhirpath.items import Item
+from fhir.fhirpath.syntax import BadExpression
+from fhir.profile_tree import Node, Typed, chain_of, children, elements, holds, stated, tree_of
 
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 MAXIMUM_FINDINGS = 100
 _DEEPEST = 12
 Definitions = Mapping[str, dict[str, Any]]
-Codes = Callable[[str], frozenset[str] | None]
-
-
-@dataclass(slots=True)
-class _Node:
-    """An element of a definition with its children and slices."""
-
-    element: dict[str, Any] = field(default_factory=dict)
-    children: dict[str, _Node] = field(default_factory=dict)
-    slices: dict[str, _Node] = field(default_factory=dict)
+Member = Callable[[str, str, str], bool | None]  # value set, system (empty: any), code; None: not known
 
 
 def needed(definition: dict[str, Any]) -> Iterator[str]:
     """The canonical addresses of other definitions this one rests on: its base, and profiles of its types."""
     if base := definition.get("baseDefinition"):
         yield base
-    for element in _elements(definition):
+    listed = elements(definition)
+    marks = [mark for element in listed for mark in element.get("slicing", {}).get("discriminator", ())]
+    far = any(mark.get("type") == "profile" or "resolve()" in mark.get("path", "") for mark in marks)
+    for element in listed:
         for kind in element.get("type", ()):
-            yield from (url.partition("|")[0] for url in kind.get("profile", ()))
+            targets = kind.get("targetProfile", ()) if far else ()
+            yield from (url.partition("|")[0] for url in (*kind.get("profile", ()), *targets))
 
 
 def claims(document: Any, asked: str = "") -> list[tuple[Any, str, list[str]]]:
@@ -60,66 +59,37 @@ def _named(resource: dict[str, Any]) -> list[str]:
     return [url for url in listed if isinstance(url, str)] if isinstance(listed, list) else []
 
 
-def check(resource: Any, url: str, definitions: Definitions, codes: Codes, where: str = "") -> list[Problem]:
-    """The findings of a resource (at `where`) against a profile; `codes` gives a value set's codes, None: not known."""
+def check(
+    resource: Any, url: str, definitions: Definitions, member: Member, where: str = "", *, within: Any = None
+) -> list[Problem]:
+    """The findings of a resource (at `where`) against a profile; `within` is the Bundle it is an entry of."""
     name = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
-    checker = _Checker(definitions, codes)
+    checker = _Checker(definitions, member, Item(name, resource), within)
     checker.profile(url, (name, resource), where or name)
-    return checker.found[:MAXIMUM_FINDINGS]
+    return list(dict.fromkeys(checker.found))[:MAXIMUM_FINDINGS]
 
 
-def listed_codes(body: dict[str, Any], named: Mapping[str, dict[str, Any]], depth: int = 0) -> frozenset[str]:
-    """The codes of a ValueSet as far as packages list them (expansion, concepts, whole code systems); else none."""
-    if body.get("resourceType") != "ValueSet" or depth > _DEEPEST:
-        return frozenset()
-    if "expansion" in body:
-        return frozenset(_concepts(body["expansion"].get("contains", ()), "contains"))
-    found: set[str] = set()
-    for part in (body.get("compose") or {}).get("include", ()):
-        system = named.get(str(part.get("system")), {})
-        codes = {concept["code"] for concept in part.get("concept", ())}
-        if not codes and not part.get("filter") and system.get("content") == "complete":
-            codes = set(_concepts(system.get("concept", ()), "concept"))
-        for url in part.get("valueSet", ()):
-            codes |= listed_codes(named.get(url.partition("|")[0], {}), named, depth + 1)
-        if not codes:
-            return frozenset()
-        found |= codes
-    return frozenset(found)
+def _is_base(url: str, type_name: str) -> bool:
+    """Whether an address is that of a type of R4 itself."""
+    return url.startswith(BASE) and url.removeprefix(BASE) in (*resource_types(), type_name)
 
 
-def _concepts(items: Any, below: str) -> Iterator[str]:
-    for item in items:
-        if item.get("code"):
-            yield item["code"]
-        yield from _concepts(item.get(below, ()), below)
-
-
-def _elements(definition: dict[str, Any]) -> list[dict[str, Any]]:
-    part = definition.get("differential") or definition.get("snapshot") or {}
-    return [element for element in part.get("element", ()) if isinstance(element, dict)]
-
-
-def _tree(definition: dict[str, Any]) -> _Node:
-    """The elements by their ids: `Patient.identifier:cpf.system`."""
-    root = _Node()
-    for element in _elements(definition):
-        node = root
-        for step in str(element.get("id") or element.get("path")).split(".")[1:]:
-            name, _, sliced = step.partition(":")
-            node = node.children.setdefault(name, _Node())
-            if sliced:
-                node = node.slices.setdefault(sliced, _Node())
-        node.element = {**node.element, **element}
-    return root
+@cache
+def _of_r4() -> frozenset[str]:
+    """The constraints every resource is checked for anyway, as snapshots repeat them."""
+    return frozenset(("ele-1", "ext-1", *(row[0] for rows in invariants.table().values() for row in rows)))
 
 
 class _Checker:
     """Collects findings; `depth` ends profiles that refer to each other."""
 
-    def __init__(self, definitions: Definitions, codes: Codes) -> None:
+    def __init__(self, definitions: Definitions, member: Member, resource: Item, within: Any) -> None:
         self.definitions = definitions
-        self.codes = codes
+        self.member = member
+        self.resource = resource
+        self.within = within
+        self.follow = invariants.resolver(resource, Item("Bundle", within) if within is not None else None)
+        self.budget = Budget()
         self.found: list[Problem] = []
         self.depth = 0
 
@@ -127,34 +97,38 @@ class _Checker:
         """One finding."""
         self.found.append(Problem(f"fhir.profile.{code}", where, args=tuple(named.items())))
 
-    def profile(self, url: str, value: tuple[str, Any], where: str) -> None:
+    def profile(self, url: str, value: Typed, where: str) -> None:
         """`value` (its type first) against a profile and all it is based on."""
         url = url.partition("|")[0]
-        definition = self.definitions.get(url)
-        if url.startswith(BASE) and url.removeprefix(BASE) in (*resource_types(), value[0]):
+        if _is_base(url, value[0]):
             return
+        definition = self.definitions.get(url)
         if definition is None:
             self.add("not-installed", where, profile=url)
             return
         if definition.get("type") != value[0]:
             self.add("type", where, expected=str(definition.get("type")))
             return
+        if self.depth >= _DEEPEST:
+            return
+        chain, base = chain_of(definition, self.definitions)
+        if base and not _is_base(base, value[0]):
+            self.add("not-installed", where, profile=base)
         self.depth += 1
-        if self.depth <= _DEEPEST:
-            if base := definition.get("baseDefinition"):
-                self.profile(str(base), value, where)
-            self.node(_tree(definition), value, where)
+        root = tree_of(chain)
+        self.constraints(root.element, value, where)
+        self.node(root, value, where)
         self.depth -= 1
 
-    def node(self, node: _Node, value: tuple[str, Any], where: str) -> None:
+    def node(self, node: Node, value: Typed, where: str) -> None:
         """The children of an element that is there."""
         for name, child in node.children.items():
-            values = list(_children(value, name))
+            values = list(children(value, name))
             place = f"{where}.{name.removesuffix('[x]')}"
             self.occurrence(child.element, len(values), place)
             for each in values:
                 self.value(child, each, place)
-            self.sliced(child, values, place)
+            self.sliced(name, child, values, place)
 
     def occurrence(self, element: dict[str, Any], count: int, where: str) -> None:
         """How often an element stands there."""
@@ -166,11 +140,11 @@ class _Checker:
         elif most != "*" and most.isdigit() and count > int(most):
             self.add("too-many", where, most=most)
 
-    def value(self, node: _Node, value: tuple[str, Any], where: str) -> None:
+    def value(self, node: Node, value: Typed, where: str) -> None:
         """One value against what its element says, then its own children."""
         element = node.element
-        wanted = _stated(element)
-        if wanted is not None and not _holds(value[1], wanted, fixed=any(k.startswith("fixed") for k in element)):
+        wanted = stated(element)
+        if wanted is not None and not holds(value[1], wanted, fixed=any(k.startswith("fixed") for k in element)):
             self.add("value", where)
         kinds = [kind.get("code") for kind in element.get("type", ())]
         if kinds and value[0] not in kinds and not str(kinds[0]).startswith("http") and "Resource" not in kinds:
@@ -179,6 +153,7 @@ class _Checker:
         if binding.get("strength") == "required" and binding.get("valueSet"):
             self.binding(str(binding["valueSet"]), value[1], where)
         self.target(element, value, where)
+        self.constraints(element, value, where)
         for kind in element.get("type", ()):
             urls = [url for url in kind.get("profile", ()) if url.partition("|")[0] in self.definitions]
             if len(urls) == 1 and kind.get("code") == value[0]:
@@ -186,14 +161,54 @@ class _Checker:
         self.node(node, value, where)
 
     def binding(self, value_set: str, value: Any, where: str) -> None:
-        """A code of the value set; nothing is said when the set is not known."""
-        allowed = self.codes(value_set.partition("|")[0])
-        codings = value.get("coding", [value]) if isinstance(value, dict) else [{"code": value}]
-        stated = [coding.get("code") for coding in codings if isinstance(coding, dict) and coding.get("code")]
-        if allowed and stated and not any(code in allowed for code in stated):
+        """A code of the value set; nothing is said when that is not known."""
+        if self.bound(value_set, value) is False:
             self.add("code", where, set=value_set)
 
-    def target(self, element: dict[str, Any], value: tuple[str, Any], where: str) -> None:
+    def bound(self, value_set: str, value: Any) -> bool | None:
+        """Whether one of the codes a value states is in the value set; None: no code, or not known."""
+        codings = value.get("coding", [value]) if isinstance(value, dict) else [{"code": value}]
+        listed = [c for c in codings if isinstance(c, dict) and isinstance(c.get("code"), str)]
+        url = value_set.partition("|")[0]
+        told = [self.member(url, str(c.get("system", "")), c["code"]) for c in listed]
+        return True if True in told else None if None in told or not told else False
+
+    def constraints(self, element: dict[str, Any], value: Typed, where: str) -> None:
+        """The FHIRPath rules of an element, but those of R4 itself."""
+        for each in element.get("constraint", ()):
+            key, text = str(each.get("key", "")), each.get("expression")
+            if not isinstance(text, str) or key in _of_r4():
+                continue
+            scope = Scope(Item(*value), self.resource, resolver=self.follow, budget=self.budget)
+            scope.member = self._member_of
+            try:
+                held = boolean(compiled(text)(scope, scope.this))
+            except (BadExpression, PathError):
+                self.add("unchecked", where, key=key[:60])
+                continue
+            if not held:
+                level: Severity = "error" if each.get("severity") == "error" else "warning"
+                args = (("key", key[:60]), ("rule", str(each.get("human") or text)[:300]))
+                self.found.append(Problem("fhir.profile.invariant", where, level=level, args=args))
+
+    def _member_of(self, item: Item, url: str) -> bool | None:
+        return self.bound(url, item.value)
+
+    def resolve(self, reference: Any) -> Typed | None:
+        """The resource a reference leads to, in the resource or its Bundle."""
+        found = self.follow(Item("Reference", reference))
+        return (found.type, found.value) if found is not None else None
+
+    def conforms(self, url: str, value: Typed) -> bool:
+        """Whether a value meets a profile."""
+        if self.depth > _DEEPEST or not isinstance(value[1], dict):
+            return False
+        inner = _Checker(self.definitions, self.member, self.resource, self.within)
+        inner.depth, inner.budget = self.depth + 1, self.budget
+        inner.profile(url, value, "")
+        return not any(problem.blocks for problem in inner.found)
+
+    def target(self, element: dict[str, Any], value: Typed, where: str) -> None:
         """A literal reference names a type the element allows."""
         if value[0] != "Reference" or not isinstance(value[1], dict):
             return
@@ -207,77 +222,20 @@ class _Checker:
     def _type_of(self, url: str) -> str:
         return str(self.definitions.get(url.partition("|")[0], {}).get("type", ""))
 
-    def sliced(self, node: _Node, values: list[tuple[str, Any]], where: str) -> None:
+    def sliced(self, name: str, node: Node, values: list[Typed], where: str) -> None:
         """Each slice by its own count; in closed slicing nothing may be left over."""
         if not node.slices:
             return
-        slicing = node.element.get("slicing", {})
-        marks = slicing.get("discriminator") or [{"type": "value", "path": "url"}]
-        if any(mark.get("type") not in ("value", "pattern", "type") or "resolve()" in mark["path"] for mark in marks):
+        parts = {name: part for name, part in node.slices.items() if "/" not in name}
+        try:
+            marks = slicing.marks_of(name, node)
+            mine = {key: [v for v in values if slicing.belongs(self, part, marks, v)] for key, part in parts.items()}
+        except slicing.Undecided:
             return
-        left = list(values)
-        for name, part in node.slices.items():
-            mine = [value for value in values if all(self.matches(part, mark, value) for mark in marks)]
-            left = [value for value in left if value not in mine]
-            self.occurrence(part.element, len(mine), f"{where}:{name}")
-            for each in mine:
-                self.value(part, each, f"{where}:{name}")
-        if slicing.get("rules") == "closed" and left:
+        for key, part in parts.items():
+            self.occurrence(part.element, len(mine[key]), f"{where}:{key}")
+            for each in mine[key]:
+                self.value(part, each, f"{where}:{key}")
+        left = [value for value in values if not any(value in found for found in mine.values())]
+        if node.element.get("slicing", {}).get("rules") == "closed" and left:
             self.add("slice", where)
-
-    def matches(self, part: _Node, mark: dict[str, Any], value: tuple[str, Any]) -> bool:
-        """Whether a value belongs to a slice by one discriminator."""
-        if mark["type"] == "type":
-            return value[0] in [kind.get("code") for kind in part.element.get("type", ())]
-        if mark["path"] == "url" and value[0] == "Extension":
-            urls = [url for kind in part.element.get("type", ()) for url in kind.get("profile", ())]
-            if urls:
-                return bool(value[1].get("url") in [url.partition("|")[0] for url in urls])
-        node, values = part, [value]
-        for step in [] if mark["path"] == "$this" else mark["path"].split("."):
-            node = node.children.get(step, _Node())
-            values = [inner for each in values for inner in _children(each, step)]
-        wanted = _stated(node.element)
-        return wanted is not None and any(_holds(each[1], wanted, fixed=False) for each in values)
-
-
-def _stated(element: dict[str, Any]) -> Any:
-    """The fixed or pattern value of an element, or None."""
-    return next((v for k, v in element.items() if k.startswith(("fixed", "pattern"))), None)
-
-
-def _holds(value: Any, wanted: Any, *, fixed: bool) -> bool:
-    """Whether a value equals what is fixed, or has all that a pattern names."""
-    if fixed:
-        return same(value, wanted)
-    if isinstance(wanted, dict):
-        return isinstance(value, dict) and all(
-            k in value and _holds(value[k], w, fixed=False) for k, w in wanted.items()
-        )
-    if isinstance(wanted, list):
-        return isinstance(value, list) and all(any(_holds(v, w, fixed=False) for v in value) for w in wanted)
-    return same(value, wanted)
-
-
-def _children(value: tuple[str, Any], name: str) -> Iterator[tuple[str, Any]]:
-    """The values of an element by name; of a choice (`value[x]`, `valueQuantity`) each with its type."""
-    kind, content = value
-    found = type_named(kind)
-    if not isinstance(content, dict) or found is None:
-        return
-    bare = name.removesuffix("[x]")
-    for element in found.elements.values():
-        for type_name in element.types:
-            key = choice_key(element, type_name) if element.choice else element.name
-            if bare not in (element.name, key):
-                continue
-            for item in _listed(content.get(key), content.get("_" + key)):
-                actual = item.get("resourceType", type_name) if isinstance(item, dict) else type_name
-                yield str(actual), item
-
-
-def _listed(items: Any, beside: Any) -> list[Any]:
-    """The values of a key; a primitive that only has extensions is there as well."""
-    if items is None:
-        return [] if beside is None else beside if isinstance(beside, list) else [beside]
-    return items if isinstance(items, list) else [items]

@@ -34,16 +34,18 @@ def is_proper(div: str) -> bool:
         root = etree.fromstring(named.encode("utf-8"), parser)
     except (etree.XMLSyntaxError, ValueError):
         return False
-    return root.tag == f"{{{XHTML}}}div" and all(_allowed(node) for node in root.iter()) and _shows(root)
+    name = etree.QName(root)  # many senders forget the namespace; what it would say is plain
+    known = name.localname == "div" and name.namespace in (XHTML, None)
+    return known and all(_allowed(node, name.namespace) for node in root.iter()) and _shows(root)
 
 
-def _allowed(node: etree._Element) -> bool:
+def _allowed(node: etree._Element, namespace: str | None) -> bool:
     if not isinstance(node.tag, str):
         return node.tag is etree.Comment
     name = etree.QName(node)
-    known = name.namespace == XHTML and name.localname in _ALLOWED_ELEMENTS
+    known = name.namespace == namespace and name.localname in _ALLOWED_ELEMENTS
     return known and all(attribute in _ALLOWED_ATTRIBUTES for attribute in map(str, node.attrib))
 
 
 def _shows(root: etree._Element) -> bool:
-    return bool("".join(map(str, root.itertext())).strip()) or root.find(f".//{{{XHTML}}}img") is not None
+    return bool("".join(map(str, root.itertext())).strip()) or root.find(".//{*}img") is not None

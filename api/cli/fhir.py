@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,24 +79,23 @@ class Rules:
 
     profile: str
     definitions: dict[str, dict[str, Any]]
-    sets: dict[str, frozenset[str]]
+    member: Callable[[str, str, str], bool | None]
 
     @classmethod
     def of(cls, paths: Sequence[Path], profile: str) -> Rules:
         """The rules of packages; those without an address cannot be named and are left out."""
-        from fhir.profiles import listed_codes
+        from fhir.terminology.bodies import Bodies, membership
+        from fhir.terminology.sets import Reader
         from hub.operate import packages
 
         found = [body for path in paths for body in packages.resources(path)]
         named = {str(body["url"]): body for body in found if isinstance(body.get("url"), str)}
         definitions = {url: body for url, body in named.items() if body["resourceType"] == "StructureDefinition"}
-        sets = {url: codes for url, body in named.items() if (codes := listed_codes(body, named))}
-        return cls(profile, definitions, sets)
+        return cls(profile, definitions, membership(Reader(Bodies(named.values()), steps=10**8)))
 
     def check(self, document: Any) -> list[Any]:
         """The findings of a document: R4 first, then the profile asked for and those it names, when they are known."""
         from fhir import invariants, profiles
-        from fhir.definitions.table import codes
         from fhir.validator import validate
 
         problems = validate(document)
@@ -106,9 +105,8 @@ class Rules:
         for resource, where, urls in profiles.claims(document, self.profile):
             for url in urls:
                 if self.definitions:
-                    problems += profiles.check(
-                        resource, url, self.definitions, lambda name: self.sets.get(name) or codes(name) or None, where
-                    )
+                    within = document if resource is not document else None
+                    problems += profiles.check(resource, url, self.definitions, self.member, where, within=within)
         return problems
 
 

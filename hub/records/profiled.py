@@ -6,18 +6,20 @@ itself always holds), or `enforce`: a record that names a known profile in `meta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from canonical.problem import Problem
-from fhir import jsontext, profiles
-from fhir.definitions.table import codes
-from fhir.parameters import bounded
-from fhir.query import BadQuery
-from fhir.values import Concepts
+from fhir import profiles
+from fhir.profile_tree import elements
+from fhir.terminology.bodies import membership
+from fhir.terminology.sets import Reader
+from fhir.terminology.systems import Unanswered
 from hub.find.statement import Source
-from hub.records.index import key_of
-from hub.terms import tokens as terms
+from hub.terms import stored
+from hub.terms.shelf import Shelf
 
 MOST_DEFINITIONS = 200
 MOST_CLAIMS = 1000
@@ -32,17 +34,12 @@ async def check(source: Source, document: Any, asked: str = "") -> list[Problem]
     if not claims:
         return []
     definitions = await definitions_of(source, [url for _, _, urls in claims for url in urls])
-    sets = await _sets(source, definitions.values())
-
-    def known(name: str) -> frozenset[str] | None:
-        return sets.get(name) or codes(name) or None
-
+    member = membership(Reader(await _shelf(source, definitions.values())))
     found: list[Problem] = []
     for resource, where, urls in claims:
+        within = document if resource is not document else None
         for url in urls:
-            found += profiles.check(
-                resource, url, definitions, lambda name: sets.get(name) or codes(name) or None, where
-            )
+            found += profiles.check(resource, url, definitions, member, where, within=within)
     return found
 
 
@@ -52,42 +49,23 @@ async def definitions_of(source: Source, urls: Iterable[str]) -> dict[str, dict[
     wanted = {url.partition("|")[0] for url in urls}
     asked: set[str] = set()
     while wanted and len(found) < MOST_DEFINITIONS:
-        rows = await _rows(source, sorted(wanted))
+        read = await stored.by_address(source, ("StructureDefinition",), wanted)
         asked |= wanted
-        for row in rows:
-            body = jsontext.parse(row["body"].encode())
-            if isinstance(body, dict):
-                found[str(body.get("url"))] = body
+        for (_, url), reads in read.items():
+            found[url] = min(reads, key=lambda each: each.retired).form
         wanted = {url for body in found.values() for url in profiles.needed(body)} - asked
     return found
 
 
-async def _rows(source: Source, urls: Sequence[str]) -> list[Any]:
-    statement = source.statement()
-    key = statement.literal(key_of("StructureDefinition", "url"))
-    places = statement.argument([bounded(url) for url in urls])
-    return await source.rows(
-        statement,
-        f"SELECT r.body FROM idx_uri t JOIN resource r ON {statement.of_tenant('r')} AND r.rid = t.rid "
-        f"AND NOT r.deleted WHERE {statement.of_tenant('t')} AND t.key = {key} AND t.value = ANY({places}::text[]) "
-        f"ORDER BY r.updated_at LIMIT {MOST_DEFINITIONS}",
-    )
-
-
-async def _sets(source: Source, definitions: Iterable[dict[str, Any]]) -> dict[str, frozenset[str]]:
-    """The codes of the value sets bound as required, those that are stored and can be listed."""
+async def _shelf(source: Source, definitions: Iterable[dict[str, Any]]) -> Shelf:
+    """The value sets the definitions bind as required, with all they rest on."""
     urls = {
         str(element["binding"]["valueSet"]).partition("|")[0]
         for definition in definitions
-        for element in (definition.get("differential") or definition.get("snapshot") or {}).get("element", ())
+        for element in elements(definition)
         if element.get("binding", {}).get("strength") == "required" and element["binding"].get("valueSet")
     }
-    found: dict[str, frozenset[str]] = {}
-    for url in sorted(urls):
-        try:
-            tokens = await terms.tokens(source, Concepts("in", url))
-        except BadQuery:  # not stored, or not to be listed: the profile's binding is then not judged
-            continue
-        if all(token.code is not None for token in tokens):
-            found[url] = frozenset(token.code for token in tokens if token.code is not None)
-    return found
+    shelf = Shelf(datetime.now(UTC).date().isoformat())
+    with contextlib.suppress(Unanswered):  # too many: what was gathered is judged, the rest is not
+        await shelf.gather(source, sets=sorted(urls))
+    return shelf

@@ -42,7 +42,7 @@ class Shelf:
     def system(self, url: str, version: str = "") -> System | None:
         """The code system of an address in a version, or None; raises Unanswered for a version that is ruled out."""
         version = self.versions.forced.get(url) or version or self.versions.default.get(url, "")
-        found = next((s for s in self._systems(url) if not version or s.version == version), None)
+        found = next((s for s in self._systems(url) if version in ("", "*", s.version)), None)
         wanted = self.versions.checked.get(url)
         if found is not None and wanted and found.version != wanted:
             raise Unanswered("unsupported", "fhir.terminology.version", name=f"{url}|{wanted}")

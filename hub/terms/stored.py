@@ -1,4 +1,4 @@
-"""The terminology records of a tenant, found by canonical address or id and kept read while their version stands.
+"""The terminology and profile records of a tenant, by address or id, kept read while their version stands.
 
 What is kept in memory is known by tenant, record and version, so no tenant ever meets another's.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,12 @@ from hub.find.statement import Source
 from hub.records.index import key_of
 from hub.store.database import Row
 
-KINDS = {"CodeSystem": systems.of_body, "ValueSet": sets.of_body, "ConceptMap": maps.of_body}
+KINDS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "CodeSystem": systems.of_body,
+    "ValueSet": sets.of_body,
+    "ConceptMap": maps.of_body,
+    "StructureDefinition": lambda body: body,
+}
 MOST_ROWS = 400
 LARGEST_KEPT = 48 * 1024 * 1024  # characters of JSON whose read form is kept
 _HEADING = ("url", "version", "name", "title", "status", "experimental", "publisher", "copyright", "compose")
@@ -139,7 +144,7 @@ def _form(text: str) -> Read:
 
 
 def read_form(body: dict[str, Any]) -> Read:
-    """The read form of a valid CodeSystem, ValueSet or ConceptMap."""
+    """The read form of a valid CodeSystem, ValueSet, ConceptMap or StructureDefinition."""
     kind = body["resourceType"]
     heading = {key: body[key] for key in _HEADING if key in body}
     return Read(type=kind, form=KINDS[kind](body), heading=heading, retired=body.get("status") == "retired")

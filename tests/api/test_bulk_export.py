@@ -19,7 +19,7 @@ from tests.api.conftest import NewClient
 async def ward(client: httpx.AsyncClient) -> None:
     """Two patients with results, who works there, and a group of one of them."""
     await put(client, "Organization", "o", name="Hospital")
-    await put(client, "Organization", "alone")
+    await put(client, "Organization", "alone", name="Alone")
     await put(client, "Practitioner", "d")
     await put(client, "Patient", "p", gender="female", managingOrganization={"reference": "Organization/o"})
     await put(client, "Patient", "q", gender="male")

@@ -37,7 +37,7 @@ async def test_links_are_resolved_everywhere(fhir: httpx.AsyncClient) -> None:
         "identifier": [{"system": "urn:ietf:rfc:3986", "value": URN}],
         "extension": [{"url": "http://example.org/e", "valueUri": URN}, {"url": "http://example.org/s", "valueString": URN}],
         "contained": [{"resourceType": "Observation", "id": "c", "status": "final", "code": {"text": "x"}, "subject": {"reference": URN}}],
-        "subject": {"reference": URN},
+        "subject": {"reference": URN}, "context": {"related": [{"reference": "#c"}]},
     }  # fmt: skip
     done = await send(fhir, bundle(post("DocumentReference", document), post("Patient", patient("1"), fullUrl=URN)))
     assert done.status_code == 200, done.text

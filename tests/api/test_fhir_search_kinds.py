@@ -51,7 +51,7 @@ WARD: list[dict[str, Any]] = [
     {"resourceType": "ValueSet", "id": "vu", "status": "active", "url": "urn:vs:under", "compose": {"include": [{"system": LOINC, "filter": [{"property": "concept", "op": "descendent-of", "value": "85354-9"}]}]}},
     {"resourceType": "CodeSystem", "id": "cs", "status": "active", "content": "complete", "url": LOINC,
      "concept": [{"code": "85354-9", "concept": [{"code": "8480-6", "concept": [{"code": "x"}]}, {"code": "8462-4"}]}]},
-    {"resourceType": "MolecularSequence", "id": "m1", "coordinateSystem": 0, "referenceSeq": {"chromosome": coded("1"), "windowStart": 100, "windowEnd": 200}},
+    {"resourceType": "MolecularSequence", "id": "m1", "coordinateSystem": 0, "referenceSeq": {"chromosome": coded("1"), "genomeBuild": "GRCh37", "windowStart": 100, "windowEnd": 200}},
     {"resourceType": "DocumentReference", "id": "r1", "status": "current", "content": [{"attachment": {"title": "x"}}],
      "relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/r0"}}]},
     {"resourceType": "Questionnaire", "id": "q1", "status": "draft", "url": "http://example.org/q/one",

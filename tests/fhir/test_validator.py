@@ -70,7 +70,7 @@ def test_findings(resource: dict[str, Any], code: str, where: str) -> None:
 @pytest.mark.parametrize(
     "resource",
     [
-        PATIENT, {**PATIENT, "name": [{"given": ["Ana", None], "_given": [None, {"id": "x"}]}]},
+        PATIENT, {**PATIENT, "name": [{"given": ["Ana", None], "_given": [None, {"extension": [{"url": "http://x", "valueCode": "unknown"}]}]}]},
         {**PATIENT, "_birthDate": {"extension": [{"url": "http://x", "valueCode": "unknown"}]}},
         {**PATIENT, "birthDate": "2024-02-29"}, {**OBSERVATION, "_status": {"id": "x"}},
         {**OBSERVATION, "effectiveDateTime": "2024-01-01T10:00:00.123456789+14:00"},

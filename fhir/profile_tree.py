@@ -1,0 +1,146 @@
+"""Definitions of profiles as trees of elements and slices, and the values of a record those elements stand for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir.definitions.table import choice_key, type_named
+from fhir.patch import same
+
+Typed = tuple[str, Any]  # type name, JSON value
+
+
+@dataclass(slots=True)
+class Node:
+    """An element of a definition with its children and slices."""
+
+    element: dict[str, Any] = field(default_factory=dict)
+    children: dict[str, Node] = field(default_factory=dict)
+    slices: dict[str, Node] = field(default_factory=dict)
+
+
+def elements(definition: dict[str, Any]) -> list[dict[str, Any]]:
+    """The elements of a definition: its differential, else its snapshot."""
+    part = definition.get("differential") or definition.get("snapshot") or {}
+    return [element for element in part.get("element", ()) if isinstance(element, dict)]
+
+
+def tree(definition: dict[str, Any]) -> Node:
+    """The elements by their ids: `Patient.identifier:cpf.system`."""
+    root = Node()
+    for element in elements(definition):
+        node = root
+        for step in str(element.get("id") or element.get("path")).split(".")[1:]:
+            name, _, sliced = step.partition(":")
+            node = node.children.setdefault(name, Node())
+            if sliced:
+                node = node.slices.setdefault(sliced, Node())
+        node.element = {**node.element, **element}
+    for element in (definition.get("snapshot") or {}).get("element", ()):  # some differentials leave the slicing out
+        found = _known(root, str(element.get("id"))) if "slicing" in element else None
+        if found is not None and found.slices and "slicing" not in found.element:
+            found.element["slicing"] = element["slicing"]
+    return root
+
+
+def _known(root: Node, identity: str) -> Node | None:
+    """The node of an element that is in the tree already."""
+    node: Node | None = root
+    for step in identity.split(".")[1:]:
+        name, _, sliced = step.partition(":")
+        node = node.children.get(name) if node is not None else None
+        if sliced and node is not None:
+            node = node.slices.get(sliced)
+    return node
+
+
+_TREES: OrderedDict[tuple[int, ...], tuple[list[dict[str, Any]], Node]] = OrderedDict()
+_MOST_TREES = 500
+_DEEPEST = 20
+
+
+def tree_of(chain: list[dict[str, Any]]) -> Node:
+    """The tree of a definition with those it is based on, itself first; kept while the very same ones are asked for."""
+    key = tuple(map(id, chain))
+    found = _TREES.get(key)
+    if found is None or any(one is not other for one, other in zip(found[0], chain, strict=True)):
+        node = tree(chain[-1])
+        for definition in reversed(chain[:-1]):
+            node = narrowed(node, tree(definition))
+        found = _TREES[key] = (chain, node)
+    _TREES.move_to_end(key)
+    while len(_TREES) > _MOST_TREES:
+        _TREES.popitem(last=False)
+    return found[1]
+
+
+def chain_of(definition: dict[str, Any], definitions: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """A definition with those it is based on as far as they are here, and the first address that is not."""
+    chain = [definition]
+    base = ""
+    while base := str(chain[-1].get("baseDefinition", "")).partition("|")[0]:
+        found = definitions.get(base)
+        if found is None:
+            return chain, base
+        if any(found is each for each in chain) or len(chain) >= _DEEPEST:
+            break
+        chain.append(found)
+    return chain, ""
+
+
+def narrowed(base: Node, own: Node) -> Node:
+    """What a definition makes of the one it is based on: its own words count, rules add up."""
+    element = {**base.element, **own.element}
+    rules = [*base.element.get("constraint", ()), *own.element.get("constraint", ())]
+    if rules:
+        element["constraint"] = rules
+    parts = {name: {**getattr(base, name)} for name in ("children", "slices")}
+    for name, found in parts.items():
+        for key, node in getattr(own, name).items():
+            found[key] = narrowed(found[key], node) if key in found else node
+    return Node(element, parts["children"], parts["slices"])
+
+
+def stated(element: dict[str, Any]) -> Any:
+    """The fixed or pattern value of an element, or None."""
+    return next((v for k, v in element.items() if k.startswith(("fixed", "pattern"))), None)
+
+
+def holds(value: Any, wanted: Any, *, fixed: bool) -> bool:
+    """Whether a value equals what is fixed, or has all that a pattern names."""
+    if fixed:
+        return same(value, wanted)
+    if isinstance(wanted, dict):
+        return isinstance(value, dict) and all(
+            k in value and holds(value[k], w, fixed=False) for k, w in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return isinstance(value, list) and all(any(holds(v, w, fixed=False) for v in value) for w in wanted)
+    return same(value, wanted)
+
+
+def children(value: Typed, name: str) -> Iterator[Typed]:
+    """The values of an element by name; of a choice (`value[x]`, `valueQuantity`) each with its type."""
+    kind, content = value
+    found = type_named(kind)
+    if not isinstance(content, dict) or found is None:
+        return
+    bare = name.removesuffix("[x]")
+    for element in found.elements.values():
+        for type_name in element.types:
+            key = choice_key(element, type_name) if element.choice else element.name
+            if bare not in (element.name, key):
+                continue
+            for item in _listed(content.get(key), content.get("_" + key)):
+                actual = item.get("resourceType", type_name) if isinstance(item, dict) else type_name
+                yield str(actual), item
+
+
+def _listed(items: Any, beside: Any) -> list[Any]:
+    """The values of a key; a primitive that only has extensions is there as well."""
+    if items is None:
+        return [] if beside is None else beside if isinstance(beside, list) else [beside]
+    return items if isinstance(items, list) else [items]
