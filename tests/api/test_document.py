@@ -13,7 +13,7 @@ from tests.api.conftest import NewClient
 
 
 async def discharge(client: httpx.AsyncClient) -> None:
-    await put(client, "Organization", "o")
+    await put(client, "Organization", "o", name="Hospital")
     await put(client, "Patient", "p", managingOrganization={"reference": "Organization/o"})
     await put(client, "Practitioner", "d")
     await put(
@@ -37,7 +37,7 @@ async def discharge(client: httpx.AsyncClient) -> None:
     await put(client, "Composition", "old", **base)
     await put(client, "Composition", "c", **base, subject={"reference": "http://127.0.0.1:8080/fhir/Patient/p"},
               relatesTo=[{"code": "replaces", "targetReference": {"reference": "Composition/old"}}],
-              section=[{"title": "s", "entry": [{"reference": "Observation/b1/_history/1"}, {"reference": "Condition/gone"}, {"reference": "#x"}],
+              section=[{"title": "s", "entry": [{"reference": "Observation/b1/_history/1"}, {"reference": "Condition/gone"}, {"reference": "#"}],
                         "section": [{"title": "t", "entry": [{"reference": "Observation/b1"}]}]}])  # fmt: skip
 
 

@@ -36,7 +36,7 @@ SEEDS: list[dict[str, Any]] = [
     {"resourceType": "ChargeItem", "status": "billable", "code": {"coding": [{"system": "https://fhir.ans.gov.br/CodeSystem/tuss-22", "code": "1"}]},
      "subject": {"reference": "Patient/1"}, "context": {"reference": "Encounter/1"}, "quantity": {"value": 2}, "priceOverride": {"value": 10.5, "currency": "BRL"},
      "occurrenceDateTime": "2024-01-01", "performer": [{"actor": {"identifier": {"value": "1"}}}], "factorOverride": 1.5},
-    {"resourceType": "Bundle", "type": "document", "identifier": {"value": "1"}, "timestamp": "2024-01-01T00:00:00Z",
+    {"resourceType": "Bundle", "type": "collection", "identifier": {"value": "1"}, "timestamp": "2024-01-01T00:00:00Z",
      "entry": [{"fullUrl": "urn:uuid:transient-1", "resource": {"resourceType": "Patient", "active": True}}]},
 ]  # fmt: skip
 LEAVES: list[Any] = [

@@ -176,7 +176,9 @@ async def test_validate_operation(fhir: httpx.AsyncClient) -> None:
 
 
 async def test_subsets(fhir: httpx.AsyncClient) -> None:
-    made = await fhir.post("/fhir/Patient", json={**PATIENT, "gender": "female", "contact": [{"gender": "male"}]})
+    made = await fhir.post(
+        "/fhir/Patient", json={**PATIENT, "gender": "female", "contact": [{"gender": "male", "name": {"text": "x"}}]}
+    )
     path = f"/fhir/Patient/{made.json()['id']}"
     part = (await fhir.get(path, params={"_elements": "gender"})).json()
     assert set(part) == {"resourceType", "id", "meta", "gender"} and part["meta"]["tag"][0]["code"] == "SUBSETTED"
