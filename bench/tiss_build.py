@@ -30,6 +30,7 @@ from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.guides import guide_tree, plan
 from tiss import tables
+from tiss.versions import NAMESPACE
 
 GUIDES, ROUNDS = 100, 7
 PAYER = "999814"
@@ -112,6 +113,7 @@ async def _floor(world: World, tenant: Tenant, asked: Sequence[tuple[str, tuple[
     return await asyncio.to_thread(_written, _texts(raw))
 
 
+_PREFIX = {"ans": NAMESPACE}
 _TEXTS: dict[int, list[tuple[int, str, str | None]]] = {}
 
 
@@ -127,7 +129,7 @@ def _written(texts: Sequence[tuple[int, str, str | None]]) -> bytes:
     """The document of the texts, in the order of the document."""
     above: list[etree._Element] = []
     for depth, tag, text in texts:
-        node = etree.SubElement(above[depth - 1], tag) if depth else etree.Element(tag)
+        node = etree.SubElement(above[depth - 1], tag) if depth else etree.Element(tag, nsmap=_PREFIX)
         node.text = text
         del above[depth:]
         above.append(node)
