@@ -32,6 +32,8 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta"): [{"path": "/fhir/Patient/{id}/$meta"}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-add"): [{"path": "/fhir/Patient/{id}/$meta-add", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-delete"): [{"path": "/fhir/Patient/{id}/$meta-delete", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$status"): [{"path": "/fhir/Subscription/{id}/$status"}, {"path": "/fhir/Patient/{id}/$status"}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$events"): [{"path": "/fhir/Subscription/{id}/$events"}, {"path": "/fhir/Patient/{id}/$events"}],
     ("GET", "/fhir/{type_name:fhir_type}/$lastn"): [{"path": "/fhir/Observation/$lastn?patient={id}"}],
     ("GET", "/fhir/$export"): "holds the token's own tenant; tests/api/test_bulk_export.py asks another's job and files",
     ("POST", "/fhir/$export"): "the same by POST",
