@@ -10,7 +10,7 @@ import csv
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from canonical.problem import Problem
@@ -123,12 +123,21 @@ def _fill_parts(
 def value_at(record: Record, path: str) -> Any:
     """The value at a dotted path, list entries by their number from 0; None when any step is absent."""
     node: Any = record
-    for step in path.split("."):
-        if isinstance(node, list):
+    for step in _steps(path):
+        if type(node) is dict:  # nearly always; asking whether it is a Mapping costs more than the step
+            node = node.get(step)
+        elif node is None:
+            return None
+        elif isinstance(node, list):
             node = node[int(step)] if step.isdigit() and int(step) < len(node) else None
         else:
             node = node.get(step) if isinstance(node, Mapping) else None
     return node
+
+
+@lru_cache(maxsize=8192)
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
 
 
 def _fill(table: tuple[GuideRow, ...], record: Record, place: str, problems: list[Problem]) -> Tree:
