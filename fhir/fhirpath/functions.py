@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fhir.fhirpath import compare, syntax, texts
+from fhir.fhirpath import compare, keys, syntax, texts
 from fhir.fhirpath.engine import (
     Items,
     PathError,
@@ -150,6 +150,12 @@ def _type_name(node: syntax.Node) -> str:
     return str(node.value)
 
 
+def _reference_key(parts: Parts) -> Step:
+    _count(parts, 0, 1)
+    wanted = _type_name(parts[0]) if parts else ""
+    return lambda scope, focus: keys.reference_key(focus, wanted)
+
+
 def _truths(wanted: bool, combine: Callable[[Any], bool]) -> Maker:
     def work(scope: Scope, focus: Items) -> Items:
         return truth(combine(item.value is wanted for item in focus))
@@ -266,6 +272,8 @@ MAKERS: dict[str, Maker] = {
     "combine": _with(lambda scope, focus, others: [*focus, *others]),
     "iif": _iif,
     "trace": _trace,
+    "getResourceKey": _plain(lambda scope, focus: keys.resource_key(focus)),
+    "getReferenceKey": _reference_key,
     "children": _plain(lambda scope, focus: [c for item in focus for c in all_children(item)]),
     "descendants": _plain(_descendants),
     "extension": _with(_extension),

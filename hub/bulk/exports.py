@@ -109,6 +109,8 @@ async def _write(at: Run, walk: Walk, found: Page) -> None:
     at.progress["after"] = found.after
     if found.after is None:
         _go_on(at)
+        if not made:  # a type without records is not worth a step
+            return
     async with at.world.transaction(at.tenant) as tx:
         await at.write(tx, made)
 

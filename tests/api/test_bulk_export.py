@@ -284,18 +284,18 @@ async def test_a_lost_job_is_queued_again(world: World, tenant: Tenant, fhir: ht
     assert (await manifest(fhir, status))["output"][0]["count"] == 1
 
 
-@pytest.mark.parametrize(
-    ("query", "prefer", "status"),
-    [
-        ("", "", 400), ("_type=Nobody", "respond-async", 400), ("_outputFormat=text/csv", "respond-async", 400),
-        ("_since=yesterday", "respond-async", 400), ("_typeFilter=Patient%3Fnone%3D1", "respond-async", 400),
-        ("_typeFilter=Patient", "respond-async", 412), ("_typeFilter=Patient%3Fgender%3Amissing%3Dx", "respond-async", 400), ("includeAssociatedData=x", "respond-async", 400),
-        ("_type=Patient&_typeFilter=Observation%3Fstatus%3Dfinal", "respond-async", 400), ("patient=Patient/1", "respond-async", 400),
-    ],
-)  # fmt: skip
-async def test_bad_requests(fhir: httpx.AsyncClient, query: str, prefer: str, status: int) -> None:
-    answer = await fhir.get(f"/fhir/$export?{query}", headers={"prefer": prefer})
-    assert answer.status_code == status and answer.json()["resourceType"] == "OperationOutcome"
+BAD = [
+    ("", "", 400), ("_type=Nobody", "respond-async", 400), ("_outputFormat=text/csv", "respond-async", 400),
+    ("_since=yesterday", "respond-async", 400), ("_typeFilter=Patient%3Fnone%3D1", "respond-async", 400),
+    ("_typeFilter=Patient", "respond-async", 412), ("_typeFilter=Patient%3Fgender%3Amissing%3Dx", "respond-async", 400), ("includeAssociatedData=x", "respond-async", 400),
+    ("_type=Patient&_typeFilter=Observation%3Fstatus%3Dfinal", "respond-async", 400), ("patient=Patient/1", "respond-async", 400),
+]  # fmt: skip
+
+
+async def test_bad_requests(fhir: httpx.AsyncClient) -> None:
+    for query, prefer, status in BAD:
+        answer = await fhir.get(f"/fhir/$export?{query}", headers={"prefer": prefer})
+        assert answer.status_code == status and answer.json()["resourceType"] == "OperationOutcome", query
 
 
 async def test_lenient_tells_what_it_ignored(world: World, tenant: Tenant, fhir: httpx.AsyncClient) -> None:

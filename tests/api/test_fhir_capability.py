@@ -89,7 +89,14 @@ async def test_operations_are_offered_where_claimed(statement: dict[str, Any], f
         assert (await fhir.request(method, f"/fhir/{path}")).status_code == 404
     for path in ("Device/$export", "Patient/p/$export", "Group/$export"):
         assert (await fhir.get(f"/fhir/{path}", headers={"prefer": "respond-async"})).status_code == 404
-    assert {o["name"] for o in rest["operation"]} == {"validate", "reindex", "export", "import", "graphql"}
+    assert {o["name"] for o in rest["operation"]} == {
+        "validate",
+        "reindex",
+        "export",
+        "import",
+        "graphql",
+        "viewdefinition-run",
+    }
     for kind in ("Device", "Practitioner", "Location"):
         await fhir.put(f"/fhir/{kind}/x", json={"resourceType": kind, "id": "x"})
         assert (await fhir.get(f"/fhir/{kind}/x/$everything")).status_code == 404

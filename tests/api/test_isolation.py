@@ -48,6 +48,8 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("POST", "/fhir/$graphql"): [{"path": "/fhir/$graphql", "json": {"query": '{ PatientConnection(_id: "{id}") { count edges { resource { name { family } } } } }'}}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$graphql"): [{"path": "/fhir/Patient/{id}/$graphql?query={id name{family}}"}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$graphql"): [{"path": "/fhir/Patient/{id}/$graphql", "json": {"query": "{ id }"}}],
+    **{("POST", f"/fhir/{name}"): [{"path": f"/fhir/{name}", "json": {"resourceType": "ViewDefinition", "resource": "Patient", "where": [{"path": "id = '{id}'"}], "select": [{"column": [{"name": "family", "path": "name.family"}]}]}}]
+       for name in ("$viewdefinition-run", "ViewDefinition/$viewdefinition-run", "ViewDefinition/$run")},
     ("POST", "/fhir/$import"): [{"path": "/fhir/$import", "content": b'{"resourceType":"Patient","id":"secret-b","gender":"male"}', "headers": {"prefer": "respond-async", "content-type": "application/fhir+ndjson"}}],
     ("POST", "/fhir/{type_name:fhir_type}/$match"): [{"path": "/fhir/Patient/$match", "json": {"resourceType": "Patient", "identifier": [{"system": "urn:secret", "value": "B"}], "name": [{"family": "Segredo"}]}}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$document"): [{"path": "/fhir/Composition/{id}/$document"}],

@@ -125,18 +125,18 @@ async def test_match(world: World, tenant: Tenant, fhir: httpx.AsyncClient) -> N
     assert {("search", "Patient/$match"), ("read", "Patient/maria")} <= {(t["action"], t["entity"]) for t in told}
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"resourceType": "Parameters"}, 400), ({"resourceType": "Observation"}, 400), ({"resourceType": "Patient", "gender": "x"}, 422),
-        (parameters({"resourceType": "Patient"}, count=0), 400), ({"resourceType": "Parameters", "parameter": [1]}, 400),
-        (parameters({"resourceType": "Patient"}, count=True), 400), (parameters({"resourceType": "Patient"}), 200),
-        (parameters({"resourceType": "Patient", "birthDate": "1980", "name": named("$|,\\ ")}), 200),
-    ],
-)  # fmt: skip
-async def test_bad_and_thin_requests(fhir: httpx.AsyncClient, body: Body, status: int) -> None:
-    answer = await fhir.post("/fhir/Patient/$match", json=body)
-    assert answer.status_code == status, answer.text
+THIN = [
+    ({"resourceType": "Parameters"}, 400), ({"resourceType": "Observation"}, 400), ({"resourceType": "Patient", "gender": "x"}, 422),
+    (parameters({"resourceType": "Patient"}, count=0), 400), ({"resourceType": "Parameters", "parameter": [1]}, 400),
+    (parameters({"resourceType": "Patient"}, count=True), 400), (parameters({"resourceType": "Patient"}), 200),
+    (parameters({"resourceType": "Patient", "birthDate": "1980", "name": named("$|,\\ ")}), 200),
+]  # fmt: skip
+
+
+async def test_bad_and_thin_requests(fhir: httpx.AsyncClient) -> None:
+    for body, status in THIN:
+        answer = await fhir.post("/fhir/Patient/$match", json=body)
+        assert answer.status_code == status, answer.text
 
 
 async def test_scopes(client_for: Any, tenant: Tenant) -> None:

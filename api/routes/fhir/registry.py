@@ -21,6 +21,7 @@ from api.routes.fhir import (
     search,
     subscriptions,
     validate,
+    views,
     write,
 )
 from api.routes.fhir import operations as records
@@ -94,6 +95,7 @@ DEFINITIONS = {
     "translate": (("ConceptMap",), "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
     "import": ((), "urn:ponte:OperationDefinition:import"),
     "graphql": ((), "http://hl7.org/fhir/OperationDefinition/Resource-graphql"),
+    "viewdefinition-run": ((), "http://sql-on-fhir.org/OperationDefinition/$viewdefinition-run"),
     "match": (("Patient",), "http://hl7.org/fhir/OperationDefinition/Patient-match"),
     "status": (("Subscription",), f"{_BACKPORT}/backport-subscription-status"),
     "events": (("Subscription",), f"{_BACKPORT}/backport-subscription-events"),
@@ -156,6 +158,12 @@ INTERACTIONS: tuple[Interaction, ...] = (
         )
         for path, handler, level in _GRAPHS
         for method in ("GET", "POST")
+    ),
+    *(
+        Interaction(
+            method="POST", path=path, handler=views.run, level="system", operation="viewdefinition-run", any_form=True
+        )
+        for path in ("/$viewdefinition-run", "/ViewDefinition/$viewdefinition-run", "/ViewDefinition/$run")
     ),
     _operation("POST", match.match, "match", path=TYPE),
     _operation("GET", subscriptions.status, "status", path=INSTANCE),
