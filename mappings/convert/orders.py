@@ -10,12 +10,14 @@ from jiter import LosslessFloat
 
 from canonical import codes as systems
 from canonical import identifiers
+from fhir.definitions.table import codes
 from mappings.convert.datatypes import cwe, xtn
 from mappings.convert.keys import ei, ei_identifier
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
 
 _WITH_CHECK_DIGIT = frozenset(("18", "19", "20", "22"))  # 00, 90 and 98 are the payer's or the provider's own
+_CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
 
 
@@ -216,9 +218,12 @@ def _money(price: Decimal | None, value: Value, context: Context) -> Any:
         return None
     if value.other(6) == "CD" and price > 0:
         price = -price
+    amount = {"value": LosslessFloat(format(price, "f").encode())}
     currency = value.text(1, 2)
-    code = currency if re.fullmatch(r"[A-Z]{3}", currency) else "BRL"
-    return {"value": LosslessFloat(format(price, "f").encode()), "currency": code}
+    if re.fullmatch(r"[A-Z]{3}", currency) and currency not in codes(_CURRENCIES):
+        context.problems.append(value.problem("code.unmapped", code=currency, table="ISO 4217"))
+        return amount
+    return {**amount, "currency": currency if re.fullmatch(r"[A-Z]{3}", currency) else "BRL"}
 
 
 @gatherer("unknown-code")
