@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import hashlib
 import os
 import shutil
@@ -11,6 +12,7 @@ import socket
 import time
 from pathlib import Path
 
+from api.simulators.rnds import keys
 from canonical.errors import Misconfigured
 from hub import runfile
 from hub.seed import Simulators
@@ -74,15 +76,25 @@ def _taken(host: str, port: int) -> str | None:
     return None
 
 
-def simulators() -> Simulators:
-    """Free loopback ports for the simulated partners."""
+def simulators(settings: Settings) -> Simulators:
+    """Free loopback ports for the simulated partners, and TLS files for those that need them."""
     ports: set[int] = set()
-    while len(ports) < 3:
+    while len(ports) < 5:
         ports.add(process.free_port())
-    http, lab, results = ports
-    return Simulators(http=f"http://127.0.0.1:{http}", lab_host="127.0.0.1", lab_port=lab, results_port=results)
+    http, lab, results, auth, ehr = ports
+    folder = settings.data / "simulators" / "rnds"
+    keys.prepare(folder, datetime.datetime.now(datetime.UTC))
+    return Simulators(
+        http=f"http://127.0.0.1:{http}",
+        lab_host="127.0.0.1",
+        lab_port=lab,
+        results_port=results,
+        rnds_auth=f"https://127.0.0.1:{auth}/api",
+        rnds_ehr=f"https://127.0.0.1:{ehr}/api",
+        rnds_folder=str(folder),
+    )
 
 
 def port_of(url: str) -> int:
-    """The port at the end of a base address."""
-    return int(url.rpartition(":")[2])
+    """The port of a base address."""
+    return int(url.rpartition(":")[2].partition("/")[0])

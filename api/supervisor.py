@@ -75,7 +75,7 @@ def _start_all(settings: Settings, stack: contextlib.ExitStack) -> Hub:
     settings = places.with_ports(settings)
     servers: dict[str, Server] = {}
     settings = _servers(settings, servers, stack)
-    simulators = places.simulators() if settings.simulators else None
+    simulators = places.simulators(settings) if settings.simulators else None
     asyncio.run(seed(settings, simulators))
     hub = Hub(settings, _environment(settings, simulators), servers=servers, simulators=simulators)
     stack.callback(_stop_children, hub)
@@ -154,6 +154,9 @@ def _environment(settings: Settings, simulators: Simulators | None) -> dict[str,
             lab_port=simulators.lab_port,
             results_host=settings.host,
             results_port=simulators.results_port,
+            rnds_auth_port=places.port_of(simulators.rnds_auth),
+            rnds_ehr_port=places.port_of(simulators.rnds_ehr),
+            rnds_folder=simulators.rnds_folder,
         )
         environment[simulated.VARIABLE] = config.as_json()
     return environment

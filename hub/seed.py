@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from hub.billing.trial import trial_payers
 from hub.channels import versions
@@ -11,6 +12,7 @@ from hub.channels.document import Document
 from hub.exchange import upkeep
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import clients, tokens
+from hub.rnds.trial import trial_network
 from hub.settings import Settings
 from hub.world import Tenant, World, opened
 
@@ -19,12 +21,15 @@ NAMESPACE = uuid.UUID("6f0d2c1e-52b0-5a3e-9d0a-7a1f6f3c9e10")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulators:
-    """Where the trial partners listen, and the port on which the trial lab's results are awaited."""
+    """Where the trial partners listen, the port on which the trial lab's results are awaited, and RNDS's TLS files."""
 
     http: str
     lab_host: str
     lab_port: int
     results_port: int
+    rnds_auth: str = ""
+    rnds_ehr: str = ""
+    rnds_folder: str = ""
 
 
 async def seed(settings: Settings, simulators: Simulators | None = None) -> None:
@@ -36,6 +41,9 @@ async def seed(settings: Settings, simulators: Simulators | None = None) -> None
         if simulators is not None:
             await trial_lab(world, tenant, simulators)
             await trial_payers(world, tenant, simulators.http)
+            if simulators.rnds_folder:
+                folder = Path(simulators.rnds_folder)
+                await trial_network(world, tenant, simulators.rnds_auth, simulators.rnds_ehr, folder)
 
 
 async def trial_lab(world: World, tenant: Tenant, simulators: Simulators) -> None:

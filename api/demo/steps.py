@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.demo import asking, billing, closing, money, payments, reading, receiving
+from api.demo import asking, billing, closing, money, network, payments, reading, receiving
 from api.demo.trial import StepFunction
 
 STEPS: tuple[tuple[str, str, StepFunction], ...] = (
@@ -20,6 +20,7 @@ STEPS: tuple[tuple[str, str, StepFunction], ...] = (
     ("appeal", "Denials are listed and appealed, and the decisions come back", billing.appeal),
     ("payment", "The payers pay, one by statement, one by a portal's CSV; nothing stays due", payments.receive),
     ("claims", "Guides, answers and statements are read back over FHIR and agree to the cent", money.read_back),
+    ("network", "Records become documents of the national network, and a correction replaces one", network.documents),
     ("exchange", "Nothing waits, nothing failed; the partners took exactly what was delivered", closing.exchange),
     (
         "audit",

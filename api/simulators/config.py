@@ -13,13 +13,16 @@ VARIABLE = "PONTE_SIMULATOR_CONFIG"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Ports of the simulators, and where the lab sends its results."""
+    """Ports of the simulators, where the lab sends its results, and where the TLS files of RNDS lie."""
 
     http_port: int
     lab_port: int
     results_host: str
     results_port: int
     lab_delay_s: float = 0.3
+    rnds_auth_port: int = 0
+    rnds_ehr_port: int = 0
+    rnds_folder: str = ""
 
     def as_json(self) -> str:
         """The value of the variable that hands this to the process."""

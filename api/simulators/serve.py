@@ -1,4 +1,4 @@
-"""The simulators as one process: the lab on its MLLP port, the payers and all controls on one loopback HTTP port."""
+"""The simulators as one process: the lab by MLLP, RNDS by TLS, payers and controls on one loopback HTTP port."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -17,6 +18,9 @@ from starlette.routing import Mount, Route
 from api.simulators import lab, payer
 from api.simulators.config import Config
 from api.simulators.lab import Lab
+from api.simulators.rnds import keys
+from api.simulators.rnds import network as rnds
+from api.simulators.rnds.network import FAULTS, Network
 
 HOST = "127.0.0.1"
 
@@ -40,9 +44,14 @@ async def _serve(config: Config) -> None:
     )
     simulated = Lab(wanted)
     await simulated.start()
+    network = Network(rnds.Config())
     try:
-        await _http(create_app(simulated), config.http_port, stop)
+        if config.rnds_folder:
+            auth, ehr = keys.contexts(Path(config.rnds_folder))
+            await network.start(auth, ehr, (config.rnds_auth_port, config.rnds_ehr_port))
+        await _http(create_app(simulated, network), config.http_port, stop)
     finally:
+        await network.stop()
         await simulated.stop()
 
 
@@ -60,11 +69,12 @@ async def _http(app: Any, port: int, stop: asyncio.Event) -> None:
     await task
 
 
-def create_app(simulated: Lab) -> Starlette:
-    """The HTTP side: the payers at their own paths, the lab's control under `/lab`."""
-    return Starlette(
-        routes=[Route("/health", _health), Mount("/lab", control(simulated)), Mount("/", payer.create_app())]
-    )
+def create_app(simulated: Lab, network: Network | None = None) -> Starlette:
+    """The HTTP side: the payers at their own paths, the controls of lab and RNDS under `/lab` and `/rnds`."""
+    routes = [Route("/health", _health), Mount("/lab", control(simulated))]
+    if network is not None:
+        routes.append(Mount("/rnds", network_control(network)))
+    return Starlette(routes=[*routes, Mount("/", payer.create_app())])
 
 
 def control(simulated: Lab) -> Starlette:
@@ -80,6 +90,24 @@ def control(simulated: Lab) -> Starlette:
         except (ValueError, KeyError, TypeError):
             return JSONResponse({"error": f"fault must be one of {', '.join(lab.FAULTS)}"}, status_code=422)
         return JSONResponse(simulated.report())
+
+    return Starlette(routes=[Route("/control", report), Route("/control/fault", fault, methods=["POST"])])
+
+
+def network_control(network: Network) -> Starlette:
+    """RNDS's control: GET tells what it holds by id and kind, POST /fault switches a fault."""
+
+    async def report(request: Request) -> Response:
+        return JSONResponse(network.book.report())
+
+    async def fault(request: Request) -> Response:
+        try:
+            wanted = await request.json()
+            code = str(wanted.get("code", "ERR905"))
+            network.switch(str(wanted["fault"]), times=int(wanted.get("times", -1)), code=code)
+        except (ValueError, KeyError, TypeError):
+            return JSONResponse({"error": f"fault must be one of {', '.join(FAULTS)}"}, status_code=422)
+        return JSONResponse(network.book.report())
 
     return Starlette(routes=[Route("/control", report), Route("/control/fault", fault, methods=["POST"])])
 

@@ -49,12 +49,15 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> 
         return
     if net is None:
         return
-    for plan in _in_use(net, origin.now):
+    plans = _in_use(net, origin.now)
+    if not plans:
+        return
+    for plan in plans:
         for action in ("send", "delete"):
             subjects = [s for s in changed if _meant(plan, s, action)]
             if subjects:
                 await _subjects(tx, net, plan, action, subjects, origin.now)
-    await _members(tx, net, changed, origin.now)
+    await _members(tx, net, changed, [plan.kind for plan in plans], origin.now)
 
 
 def _in_use(net: Network, now: datetime.datetime) -> list[DocumentPlan]:
@@ -110,7 +113,9 @@ async def _due(
             await flow.queue_making(tx, document_id)
 
 
-async def _members(tx: Transaction, net: Network, changed: Sequence[Saved], now: datetime.datetime) -> None:
+async def _members(
+    tx: Transaction, net: Network, changed: Sequence[Saved], kinds: Sequence[str], now: datetime.datetime
+) -> None:
     """Documents that stand already and have one of the changed records in them."""
     visits = {literal((s.body or {}).get("encounter")) for s in changed if s.type in OF_A_VISIT} - {""}
     results = [s.id for s in changed if s.type == "Observation"]
@@ -121,12 +126,13 @@ async def _members(tx: Transaction, net: Network, changed: Sequence[Saved], now:
     if not subjects and not patients:
         return
     found = await tx.rows(
-        "SELECT id, kind FROM rnds_document WHERE tenant_id = $1 AND wanted = 'send' AND (subject = ANY($2::text[]) "
-        "OR (patient_id = ANY($3::text[]) AND status IN ($4, $5)))",
+        "SELECT id, kind FROM rnds_document WHERE tenant_id = $1 AND wanted = 'send' AND kind = ANY($6::text[]) "
+        "AND (subject = ANY($2::text[]) OR (patient_id = ANY($3::text[]) AND status IN ($4, $5)))",
         sorted(subjects),
         patients,
         rows.PENDING,
         rows.SKIPPED,
+        kinds,
     )
     for kind in sorted({row["kind"] for row in found}):
         await _due(tx, net, kind, [row["id"] for row in found if row["kind"] == kind], "send", now)
