@@ -233,7 +233,8 @@ async def test_a_batch_larger_than_any_frame_needs_the_memory_of_a_message(world
     Path("/proc/self/clear_refs").write_text("5")
     assert await taking.look() == 1
     grown = _resident(status.read_text(), "VmHWM") - before
-    assert names(folder(world, tenant), "processed") == ["large.hl7"]
+    told = [path.read_text()[:500] for path in folder(world, tenant).rglob("*.findings.jsonl")]
+    assert names(folder(world, tenant), "processed") == ["large.hl7"], told
     assert len(await received(world, tenant)) == count
     assert grown < 64, f"{grown:.0f} MB for a file of 192 MB"
 
