@@ -120,8 +120,8 @@ class Pickup:
             await place.write(f"{target}/{name}.findings.jsonl", text)
         if target == settings.processed and settings.then == "delete":
             await place.remove(f"{PROCESSING}/{name}")
-        else:
-            await _moved(place, f"{PROCESSING}/{name}", f"{target}/{name}")
+        elif not await _moved(place, f"{PROCESSING}/{name}", f"{target}/{name}"):
+            log.warning("channel %s: a file was taken away while it was read; what was read is kept", self.channel.name)
         log.info("channel %s: a file with %s messages, %s failed", self.channel.name, read.messages, read.failed)
 
     async def _keep(self, place: Place, path: str, read: _Read) -> None:
@@ -160,12 +160,11 @@ class Pickup:
         return self._place
 
 
-async def _moved(place: Place, old: str, new: str) -> None:
-    """Move a file; where one of that name lies already, under a name with a number."""
+async def _moved(place: Place, old: str, new: str) -> bool:
+    """Move a file; where one of that name lies already, under a name with a number. False: it is no longer there."""
     for attempt in range(1, 1000):
         try:
-            await place.rename(old, new if attempt == 1 else f"{new}.{attempt}")
-            return
+            return await place.rename(old, new if attempt == 1 else f"{new}.{attempt}")
         except TryLater as error:
             if error.code != "transport.exists":
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import re
 import time
 from collections.abc import AsyncIterator
@@ -189,7 +190,9 @@ async def test_http_door(world: World, tenant: Tenant) -> None:
         assert b"MSA|AA|" in good.content and good.headers["content-type"].startswith("application/hl7-v2")
         assert (await client.post("/hl7", content=b"x")).status_code == 401
         assert (await client.post("/hl7", content=b"x", headers={"authorization": f"Bearer {weak}"})).status_code == 403
-        object.__setattr__(world.settings, "max_message_bytes", 1000)
+    small = dataclasses.replace(world, settings=dataclasses.replace(world.settings, max_message_bytes=1000))
+    transport = httpx.ASGITransport(app=create_app(small, Keeper(world.database)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
         large = await client.post("/hl7", content=b"MSH|" + b"x" * 5000, headers=head)
     assert large.status_code == 413 and large.json()["problems"][0]["code"] == "er7.too-large"
 

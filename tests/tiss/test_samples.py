@@ -5,7 +5,6 @@ the place.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,16 +99,11 @@ def test_a_broken_sample_names_the_place(version: str, change: Change) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("every_version")
 def test_many_more_broken_samples() -> None:
-    """Elements of all samples in a fixed random order, for ten seconds of processor time."""
+    """Elements of samples in a fixed random order, so that every machine tries the same ones."""
     dice = random.Random(17)
     work = [(path, change) for version in VERSIONS for path in files(version) for change in CHANGES]
     dice.shuffle(work)
-    begun, tried = time.process_time(), 0
-    for path, change in work:
-        tried += broken_ones(path, change, dice, 30)
-        if time.process_time() - begun > 10:
-            break
-    assert tried > 300
+    assert sum(broken_ones(path, change, dice, 30) for path, change in work[:200]) > 4000
 
 
 def broken_ones(path: Path, change: Change, dice: random.Random, most: int) -> int:
@@ -126,7 +120,13 @@ def broken_ones(path: Path, change: Change, dice: random.Random, most: int) -> i
         if valid and {found.code for found in fresh} <= {code for code, _ in known}:
             continue  # an optional element is gone or blank: as good as before, what was told of it is told of another
         tried += 1
-        assert any(near(found.where, where) for found in fresh), (path.name, where, fresh)
+        # without what told them apart two items are equal, which is said of the later one, in another list perhaps
+        assert any(near(found.where, where) or (valid and found.code == "duplicate.item") for found in fresh), (
+            str(path),
+            change.__name__,
+            where,
+            [(f.code, f.where) for f in fresh],
+        )
     return tried
 
 
