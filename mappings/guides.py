@@ -52,22 +52,31 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuidePlan:
-    """A kind of guide: the element it becomes, its table and its repeating parts."""
+    """A kind of guide: the element it becomes, its table and its repeating parts.
+
+    `once` names what all entries must agree in, where the version states it once for all of them.
+    """
 
     kind: str
     guide: str
     table: str
     parts: tuple[Part, ...]
+    once: tuple[str, ...] = ()
 
 
 @cache
-def plan(kind: str, room: str = "tiss") -> GuidePlan:
-    """The plan of a kind (`consulta`, `sp-sadt`, …), or of a request in room `requests`; raises TableError."""
+def plan(kind: str, room: str = "tiss", version: str = "") -> GuidePlan:
+    """The plan of a kind (`consulta`, `sp-sadt`, …), or of a request in room `requests`; raises TableError.
+
+    Where a version has another shape, its plan stands in a folder of its own.
+    """
     try:
-        with (HERE / "plans" / room / f"{kind}.toml").open("rb") as file:
+        own = HERE / "plans" / room / version / f"{kind}.toml"
+        with (own if own.is_file() else HERE / "plans" / room / f"{kind}.toml").open("rb") as file:
             raw = tomllib.load(file)
         parts = tuple(_part(row) for row in raw.get("parts", ()))
-        return GuidePlan(kind=raw["kind"], guide=raw["guide"], table=raw["table"], parts=parts)
+        once = tuple(raw.get("once", ()))
+        return GuidePlan(kind=raw["kind"], guide=raw["guide"], table=raw["table"], parts=parts, once=once)
     except (OSError, KeyError, TypeError) as error:
         raise TableError(f"plans/{room}/{kind}.toml: {error}") from None
 

@@ -8,7 +8,8 @@ from threading import Lock
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import shapes, versions
+from tiss import forms, shapes, versions
+from tiss.epilogo import own_text
 from tiss.message import Tiss, place
 from tiss.shapes import Shape
 
@@ -35,6 +36,7 @@ _KINDS = {
 _ECHOES = frozenset(("SCHEMAV_CVC_DATATYPE_VALID_1_2_1", "SCHEMAV_CVC_TYPE_3_1_3"))
 # the end of libxml2's sentence lists names of the schema, never content
 _EXPECTED = re.compile(r"Expected is (?:one of )?\(([^()]*)\)\.?\s*\Z")
+_ATTRIBUTE = re.compile(r"[Tt]he attribute '([A-Za-z_][\w.:-]{0,60})'")
 _QUALIFIED = re.compile(r"\{[^}]*\}")
 _STEP = re.compile(r"(?:([^:\[\]]+):)?([^:\[\]]+)(?:\[(\d+)\])?\Z")
 _POSITION = re.compile(r"\[\d+\]")
@@ -51,31 +53,34 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
     told: set[str] = set()
     for entry in log:
         kind = _KINDS.get(entry.type_name, "invalid")
-        where, name = _where(entry, message.root)
+        node = _follow(entry.path or "", message.root)
+        where = f"line {entry.line}" if node is None else place(node)
         if entry.type_name in _ECHOES and where in told:
             continue  # a facet error already told of this value
         if kind == "content" and "Missing child" in entry.message:
             kind = "missing"
         told.add(where)
-        found.setdefault(
-            (kind, where), Problem(f"xsd.{kind}", where, args=_args(kind, entry, name, where, message, version))
-        )
+        shape = _shape(where, message, version)
+        exact, looks = forms.refined(kind, own_text(node) if node is not None else "", shape)
+        name = etree.QName(node).localname if node is not None else "?"
+        args = (*_args(kind, entry, name, where, shape), *looks)
+        found.setdefault((kind, where), Problem(f"xsd.{exact}", where, args=args))
         if len(found) >= MOST:
             break
     return list(found.values())
 
 
-def _args(
-    kind: str, entry: etree._LogEntry, name: str, where: str, message: Tiss, version: str
-) -> tuple[tuple[str, str], ...]:
+def _args(kind: str, entry: etree._LogEntry, name: str, where: str, shape: Shape | None) -> tuple[tuple[str, str], ...]:
     """What the words of a finding name: the element, what the schema expects, its codes or its length."""
+    if kind == "attribute":
+        match = _ATTRIBUTE.search(_QUALIFIED.sub("", entry.message))
+        return (("name", match[1] if match else "?"),)
     if kind in ("content", "missing"):
         match = _EXPECTED.search(entry.message)
         expected = _QUALIFIED.sub("", match[1]).strip() if match else ""
         inside = _POSITION.sub("", where).rpartition("/")[0].rpartition("/")[2]
         return (("found", name), ("expected", expected or f"</{inside}>"))
     if kind in ("enumeration", "max-length"):
-        shape = _shape(where, message, version)
         codes = shape.codes if shape is not None else ()
         few = ", ".join(codes[:FEW]) + (", …" if len(codes) > FEW else "")
         limit = shape.longest if shape is not None else None
@@ -86,14 +91,6 @@ def _args(
 def _shape(where: str, message: Tiss, version: str) -> Shape | None:
     path = _POSITION.sub("", where).strip("/").split("/")
     return shapes.at(shapes.of(version, service=message.service), path)
-
-
-def _where(entry: etree._LogEntry, root: etree._Element) -> tuple[str, str]:
-    """The place and name of a finding's element."""
-    node = _follow(entry.path or "", root)
-    if node is None:
-        return f"line {entry.line}", "?"
-    return place(node), etree.QName(node).localname
 
 
 def _follow(path: str, root: etree._Element) -> etree._Element | None:

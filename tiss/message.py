@@ -9,12 +9,12 @@ from typing import Any
 from lxml import etree
 
 from canonical.problem import Problem
+from tiss.broken import DEEPEST, other_kind, unreadable
 from tiss.versions import NAMESPACE
 
 LARGEST = 64 * 1024 * 1024
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 HUGE = 10_000_000
-DEEPEST = 256
 _DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._\-]+)[\"']")
 _SERVICE = re.compile(r"WS\Z")
 
@@ -76,14 +76,17 @@ def read(raw: bytes) -> Tiss | Problem:
         return Problem("encoding.empty")
     if len(raw) > LARGEST:
         return Problem("encoding.too-large", args=(("limit", str(LARGEST // 1024 // 1024)),))
+    if kind := other_kind(raw):
+        return Problem("encoding.other-kind", args=(("kind", kind),))
     if declares_dtd(raw):
         return Problem("encoding.dtd")
     encoding = declared_encoding(raw)
     huge = len(raw) > HUGE
+    reader = parser(huge=huge)
     try:
-        root = etree.fromstring(raw, parser(huge=huge))
+        root = etree.fromstring(raw, reader)
     except etree.XMLSyntaxError as error:
-        return unreadable(error, raw, encoding)
+        return unreadable(error, reader.error_log, raw, encoding)
     except (LookupError, ValueError):
         return Problem("encoding.unknown", args=(("encoding", encoding),))
     docinfo: Any = root.getroottree().docinfo
@@ -92,39 +95,19 @@ def read(raw: bytes) -> Tiss | Problem:
     if huge and _too_deep(root):  # the parser itself bounds the depth of smaller ones
         return Problem("encoding.too-deep", args=(("limit", str(DEEPEST)),))
     if etree.QName(root).namespace != NAMESPACE:
-        return Problem("header.namespace", "/")
+        return Problem("header.namespace.close" if _nearly(root) else "header.namespace", "/")
     return Tiss(root, encoding, is_service(root))
+
+
+def _nearly(root: etree._Element) -> bool:
+    """Whether the root's namespace is that of the ANS but for how it is spelled."""
+    stated = re.sub(r"\Ahttps?://(?:www\.)?|[/#\s]+\Z", "", (etree.QName(root).namespace or "").strip().lower())
+    return stated.startswith("ans.gov.br/padroes/tiss")
 
 
 def is_service(root: etree._Element) -> bool:
     """Whether a root element is of the web-service form."""
     return _SERVICE.search(etree.QName(root).localname) is not None
-
-
-def unreadable(error: etree.XMLSyntaxError, raw: bytes, encoding: str) -> Problem:
-    """Why the parser gave up, by its own kind of error; its words can carry content and are not passed on."""
-    line, column = error.position
-    if encoding in ("utf-8", "utf8") and (wrong := _not_utf8(raw)):
-        return Problem("encoding.latin1-as-utf8", f"line {wrong}")
-    last: Any = error.error_log
-    last = last.last_error
-    kind = last.type_name if last is not None else ""
-    if kind in ("ERR_RESOURCE_LIMIT", "ERR_NAME_TOO_LONG") or "depth" in (last.message if last is not None else ""):
-        return Problem("encoding.too-deep", f"line {line}, column {column}", args=(("limit", str(DEEPEST)),))
-    if kind in ("ERR_UNSUPPORTED_ENCODING", "ERR_UNKNOWN_ENCODING"):
-        return Problem("encoding.unknown", args=(("encoding", encoding),))
-    if b"\0" in raw:
-        return Problem("encoding.nul", f"line {raw.count(bytes([10]), 0, raw.index(0)) + 1}")
-    return Problem("encoding.not-xml", f"line {line}, column {column}")
-
-
-def _not_utf8(raw: bytes) -> int:
-    """The line of the first byte that is no UTF-8; 0 when all are."""
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return raw.count(b"\n", 0, error.start) + 1
-    return 0
 
 
 def _too_deep(root: etree._Element) -> bool:

@@ -25,7 +25,7 @@ def offered(problem: Problem) -> dict[str, str] | None:
     args = dict(problem.args)
     if known is None or (known[0] == "cut" and not _free(args.get("limit", ""))):
         return None
-    value = args.get("right") or args.get("computed") if known[0] in ("total", "hash") else None
+    value = args.get("right") or args.get("computed") if known[0] in ("total", "hash", "code") else None
     return {"kind": known[0], "title": known[1]} | ({"value": value} if value else {})
 
 

@@ -14,7 +14,7 @@ from datetime import date
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import build, epilogo, message, shapes
+from tiss import build, epilogo, forms, message, shapes
 from tiss.contract import Contract
 from tiss.latin1 import fit
 from tiss.message import Tiss
@@ -193,6 +193,12 @@ class _Work:
         limit = int(dict(problem.args)["limit"])
         return self.change(problem, lambda text: fit(text, limit))
 
+    def digits(self, problem: Problem) -> bool:
+        """Take the punctuation out of a number whose type has none."""
+        path = re.sub(r"\[\d+\]", "", problem.where).strip("/").split("/")
+        shape = shapes.at(self._table, path) if self._table is not None else None
+        return shape is not None and self.change(problem, lambda text: forms.bare(text, shape) or None)
+
     def remove(self, problem: Problem) -> bool:
         """Take an empty optional element away."""
         node = self.at(problem.where)
@@ -214,11 +220,6 @@ def _plain(text: str) -> str:
     return fit(read)
 
 
-def _time(text: str) -> str | None:
-    match = re.match(r"\d\d:\d\d:\d\d", text.strip())
-    return match.group() if match else None
-
-
 _MENDERS: dict[str, Callable[[_Work, Problem], bool]] = {
     "total": _Work.total,
     "sequence": _Work.sequence,
@@ -227,5 +228,9 @@ _MENDERS: dict[str, Callable[[_Work, Problem], bool]] = {
     "cid": lambda work, problem: work.change(problem, lambda text: text.replace(".", "").strip().upper()),
     "uf": lambda work, problem: work.change(problem, lambda text: _UF.get(text.strip().upper())),
     "latin1": lambda work, problem: work.change(problem, _plain),
-    "time": lambda work, problem: work.change(problem, _time),
+    "time": lambda work, problem: work.change(problem, forms.hour),
+    "date": lambda work, problem: work.change(problem, forms.day),
+    "number": lambda work, problem: work.change(problem, forms.number),
+    "code": lambda work, problem: work.change(problem, lambda _: dict(problem.args).get("right")),
+    "digits": _Work.digits,
 }

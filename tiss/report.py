@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -21,16 +24,22 @@ from tiss.rules.case import Given
 from tiss.rules.hashes import Hash
 from tiss.rules.message import check
 from tiss.tables import Tables
+from tiss.versions import NAMESPACE
 
 __all__ = ["Contract", "Hash", "Report", "validate"]
 
 
+_GUIDE = re.compile(r"/guiasTISS/guia[A-Za-z-]+(?:\[(\d+)\])?")
+_NUMBER = re.compile(r"[0-9A-Za-z./-]{1,20}\Z", re.ASCII)
 _STANDARD = re.compile(r"[0-9A-Za-z]{20}_[0-9A-Fa-f]{32}\.xml\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Facts and findings of one file; `total` is a decimal text; `readable` is False when there is no TISS message."""
+    """Facts and findings of one file; `total` is a decimal text; `readable` is False when there is no TISS message.
+
+    `numbers` are the numeroGuiaPrestador of the guides findings are about, by their position in the batch.
+    """
 
     readable: bool
     version: str = ""
@@ -40,6 +49,7 @@ class Report:
     total: str = "0.00"
     hash: Hash = field(default_factory=Hash)
     problems: tuple[Problem, ...] = ()
+    numbers: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -60,14 +70,37 @@ class Report:
                 "computed": self.hash.computed,
                 "encoding": self.hash.encoding,
             },
-            "problems": [_told(problem, language) for problem in self.problems],
+            "problems": [self._told(problem, language) for problem in self.problems],
         }
 
+    def guide(self, problem: Problem) -> str:
+        """The number of the guide a finding is about; empty when it is about none, or the guide has no plain one."""
+        position = position_of(problem)
+        return self.numbers.get(position, "") if position else ""
 
-def _told(problem: Problem, language: str) -> dict[str, Any]:
-    """The keys of a finding, and `repair` where one is safe."""
-    repair = offered(problem)
-    return problem.as_json(language) | ({"repair": repair} if repair is not None else {})
+    def _told(self, problem: Problem, language: str) -> dict[str, Any]:
+        """The keys of a finding, `guide` where it is about one, and `repair` where one is safe."""
+        number, repair = self.guide(problem), offered(problem)
+        more = ({"guide": number} if number else {}) | ({"repair": repair} if repair is not None else {})
+        return problem.as_json(language) | more
+
+
+def position_of(problem: Problem) -> int:
+    """The position in the batch of the guide a finding is about; 0 when it is about none."""
+    match = _GUIDE.search(problem.where)
+    return int(match[1] or 1) if match else 0
+
+
+def numbered(guides: Sequence[etree._Element], problems: Iterable[Problem], skipped: int = 0) -> dict[int, str]:
+    """The numeroGuiaPrestador of those of `guides` that findings are about, by position; `skipped` came before them."""
+    found: dict[int, str] = {}
+    for position in {position_of(problem) for problem in problems}:
+        if skipped < position <= skipped + len(guides):
+            node = next(guides[position - skipped - 1].iter(f"{{{NAMESPACE}}}numeroGuiaPrestador"), None)
+            number = (node.text or "").strip() if node is not None else ""
+            if _NUMBER.match(number):
+                found[position] = number
+    return found
 
 
 def validate(
@@ -79,16 +112,18 @@ def validate(
     when a table file of the installation is damaged.
     """
     message = read_message(raw)
-    if isinstance(message, Problem) and message.code == "header.namespace":
+    around: list[Problem] = []
+    if isinstance(message, Problem) and message.code.startswith("header.namespace"):
         body = soap.read(raw)  # a message saved together with its envelope
         if isinstance(body, soap.Body) and body.content is not raw:
             raw = body.content
             message = read_message(raw)
+            around = [Problem("header.wrapper", "", args=(("name", body.wrapper),))] if body.wrapper else []
     if isinstance(message, Problem):
         return Report(readable=False, problems=(message,))
     found = examine(message, raw, tables=tables, today=today, contract=contract)
-    misnamed = file_name(name, message, found.hash)
-    return replace(found, problems=(*found.problems, *misnamed)) if misnamed else found
+    around += file_name(name, message, found.hash)
+    return replace(found, problems=(*found.problems, *told(around, contract or Contract()))) if around else found
 
 
 def examine(
@@ -103,6 +138,7 @@ def examine(
     valid = bool(version) and not any(problem.code.startswith("xsd.") for problem in problems)
     facts = check(message, raw, given, {problem.where for problem in problems}, valid=valid)
     problems += facts.problems
+    box = next(message.root.iter(f"{{{NAMESPACE}}}guiasTISS"), None) if problems else None
     return Report(
         readable=True,
         version=message.version,
@@ -112,6 +148,7 @@ def examine(
         total=facts.total,
         hash=facts.hash,
         problems=told(problems, agreed),
+        numbers=numbered([node for node in box if isinstance(node.tag, str)], problems) if box is not None else {},
     )
 
 
@@ -149,4 +186,18 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
 def told(problems: Iterable[Problem], agreed: Contract) -> tuple[Problem, ...]:
     """Findings with the severities the operator's contract gives, without those it has switched off."""
     heard = (p for p in problems if (dict(p.args).get("code") if p.code == "more" else p.code) not in agreed.silent)
-    return tuple(replace(p, level=agreed.levels[p.code]) if p.code in agreed.levels else p for p in heard)
+    once = _without_echoes(list(heard))
+    return tuple(replace(p, level=agreed.levels[p.code]) if p.code in agreed.levels else p for p in once)
+
+
+@cache
+def _echoes() -> dict[str, frozenset[str]]:
+    """The codes that say less than another one told of the same place (`echoes.csv`), by that other one."""
+    with Path(__file__).with_name("echoes.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row["told"]: frozenset(r["echo"] for r in rows if r["told"] == row["told"]) for row in rows}
+
+
+def _without_echoes(problems: list[Problem]) -> list[Problem]:
+    dull = {(echo, p.where) for p in problems for echo in _echoes().get(p.code, ())}
+    return [p for p in problems if (p.code, p.where) not in dull] if dull else problems

@@ -25,6 +25,7 @@ SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 DEEPEST = 64
 Action = Literal["retry", "refused", "operator"]
 _DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<\?xml\s[^>]*\?>\s*")
+_WRAPPER = re.compile(r"\Atiss\w{1,60}_Operation(?:Request|Response)?\Z", re.ASCII)
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
 _HTML = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
 _CHARSET = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9._\-]+)", re.I)
@@ -63,9 +64,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What stood in the SOAP body: bytes that parse on their own, in the encoding they declare."""
+    """What stood in the SOAP body: bytes that parse on their own, in the encoding they declare.
+
+    `wrapper` names the operation element some servers put around the message, against the WSDL; empty as a rule.
+    """
 
     content: bytes
+    wrapper: str = ""
 
 
 @cache
@@ -130,7 +135,7 @@ def read(raw: bytes, content_type: str = "") -> Body | Fault | Problem:
     content = cutter.cut(start, end)
     if name in (f"{SOAP_11} Fault", f"{SOAP_12} Fault"):
         return _fault(content)
-    return Body(content=content)
+    return Body(content=content, wrapper=cutter.wrapper)
 
 
 class _Cutter:
@@ -141,10 +146,12 @@ class _Cutter:
         self.encoding = encoding
         self.enveloped = False
         self.inside: tuple[str, int, int] | None = None
+        self.wrapper = ""
         self._begun: tuple[str, int] | None = None
-        self._depth = 0
+        self._depth, self._wanted = 0, 3
         self._within_body = False
         self._scope: dict[str, str] = {}
+        self._inner: dict[str, str] = {}
         self._too_deep = False
         self._doctype = False
         self._parser = expat.ParserCreate(encoding, namespace_separator=" ")
@@ -189,8 +196,8 @@ class _Cutter:
         return head[:cut] + missing + element[cut:]
 
     def _declare(self, prefix: str | None, uri: str | None) -> None:
-        if self._depth < 2:
-            self._scope[prefix or ""] = uri or ""
+        if self._depth < self._wanted:  # of the third level only where it is a wrapper
+            (self._scope if self._depth < 2 else self._inner)[prefix or ""] = uri or ""
 
     def _refuse(self, *_: object) -> None:
         self._doctype = True
@@ -207,11 +214,17 @@ class _Cutter:
                 raise _Stop
         elif self._depth == 2:
             self._within_body = name in (f"{SOAP_11} Body", f"{SOAP_12} Body")
-        elif self._depth == 3 and self._within_body and self.inside is None and self._begun is None:
-            self._begun = (name, self._parser.CurrentByteIndex)
+        elif self._depth == self._wanted and self._within_body and self.inside is None and self._begun is None:
+            local = name.rpartition(" ")[2]
+            if self._depth == 3 and _WRAPPER.search(local):
+                self.wrapper, self._wanted = local, 4
+                self._scope |= self._inner
+            else:
+                self._begun = (name, self._parser.CurrentByteIndex)
+        self._inner = {}
 
     def _end(self, _name: str) -> None:
-        if self._depth == 3 and self._begun is not None and self.inside is None:
+        if self._depth == self._wanted and self._begun is not None and self.inside is None:
             tag = _TAG.match(self.raw, self._parser.CurrentByteIndex)
             end = tag.end() if tag else self._parser.CurrentByteIndex
             self.inside = (*self._begun, end)

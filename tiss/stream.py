@@ -21,10 +21,11 @@ from lxml import etree
 from canonical.problem import Problem
 from tiss import epilogo, message, shapes
 from tiss.amounts import text as money
+from tiss.broken import unreadable
 from tiss.check import schema_problems
 from tiss.contract import Contract
-from tiss.message import LARGEST, Tiss, declared_encoding, declares_dtd, unreadable
-from tiss.report import Report, judged_by, told
+from tiss.message import LARGEST, Tiss, declared_encoding, declares_dtd
+from tiss.report import Report, judged_by, numbered, told
 from tiss.rules import header, items, marked, payer, texts
 from tiss.rules.case import MOST, Findings, Given
 from tiss.rules.hashes import Hash
@@ -110,6 +111,7 @@ class _Run:
     seen: dict[tuple[str, ...], int] = field(default_factory=dict)
     told: dict[tuple[str, str], Problem] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    numbers: dict[int, str] = field(default_factory=dict)
 
     def tell(self, problems: list[Problem]) -> None:
         """Keep findings, each once, at most MOST of one code."""
@@ -164,7 +166,8 @@ def validate(
                 _some(run, guides[:-1])
                 del guides[:-1]
     except etree.XMLSyntaxError as error:
-        return Report(readable=False, problems=(unreadable(error, head, encoding),))
+        why = unreadable(error, parser.error_log, head, encoding, whole=len(head) < _HEAD)
+        return Report(readable=False, problems=(why,))
     except _TooLarge:
         limit = str(LARGEST // 1024 // 1024)
         return Report(readable=False, problems=(Problem("encoding.too-large", args=(("limit", limit),)),))
@@ -240,10 +243,13 @@ def _some(run: _Run, guides: list[etree._Element]) -> None:
         table = shapes.of(run.version, service=part.service) if run.version else None
         texts.blanks(root.iter(), {problem.where for problem in problems}, table, found)
     Checker(run.version or part.version, found).all(read.identifiers, lambda: marked.leaves(root))
-    run.tell([_moved(problem, run.guides) for problem in (*problems, *found.close())])
+    moved = [_moved(problem, run.guides) for problem in (*problems, *found.close())]
+    run.tell(moved)
     read.whole.skipped = run.guides
     count, cents = body(read.whole, header.operator_of(part), run.given, run.seen, rules)
-    run.tell(rules.close())
+    ruled = rules.close()
+    run.tell(ruled)
+    run.numbers |= numbered(guides, (*moved, *ruled), run.guides)
     run.guides += count
     run.cents += cents
     run.last = guides[-1] if guides else run.last
@@ -290,6 +296,7 @@ def _end(run: _Run, root: etree._Element, tap: _Tap) -> Report:
         total=money(run.cents),
         hash=Hash(stated=stated, computed=computed, encoding=run.encoding),
         problems=told(run.all(), run.given.contract),
+        numbers=run.numbers,
     )
 
 

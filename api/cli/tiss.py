@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -84,7 +85,7 @@ def _validate(given: argparse.Namespace) -> int:
 
 def _report(content: bytes | Path | Problem, contract: Contract, name: str = "") -> Report:
     if isinstance(content, Problem):
-        return Report(readable=False, problems=(content,))
+        return Report(readable=not content.blocks, problems=(content,))
     if isinstance(content, Path):
         with content.open("rb") as file:
             return stream.validate(file, tables=installed(), today=_today(), contract_of=lambda _: contract)
@@ -119,9 +120,24 @@ def _lines(name: str, report: Report, language: str) -> Iterable[str]:
     for problem in report.problems:
         yield f"  {labels[problem.severity]:<8}{problem.text(language)}  [{problem.code}]"
         if problem.where:
-            yield f"          {labels['where']}: {problem.where}"
+            yield f"          {labels['where']}: {_place(report, problem, language)}"
         yield f"          {labels['remedy']}: {problem.remedy(language)}"
-    yield f"  => {Path(name).name} {_ENDINGS[language][_code(report)]}"
+    if report.transaction or not report.ok:
+        yield f"  => {Path(name).name} {_ENDINGS[language][_code(report)]}"
+
+
+def _place(report: Report, problem: Problem, language: str) -> str:
+    """The guide's own number, where there is one, and the place."""
+    number = report.guide(problem)
+    where = problem.where
+    if language == "pt":
+        where = re.sub(r"\Aline (\d+)(?:, column (\d+))?\Z", _spelled, where)
+    guide = {"pt": "guia nº", "en": "guide no."}[language]
+    return f"{guide} {number}, {where}" if number else where
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return f"linha {match[1]}, coluna {match[2]}" if match[2] else f"linha {match[1]}"
 
 
 def _hash(given: argparse.Namespace) -> int:

@@ -28,7 +28,6 @@ from tiss.rules.header import operator_of
 router = APIRouter(prefix="/api/v1/tiss/files", tags=["TISS"])
 LARGEST_UPLOAD = 64 * 1024 * 1024
 LARGEST_STREAM = 1024 * 1024 * 1024
-_ZIP = b"PK\x03\x04"
 _STREAMS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="tiss-stream")
 """A thread each for large files: they wait for their senders, and may not keep other work waiting."""
 
@@ -110,7 +109,7 @@ async def check_file(request: Request, state: StateDep, caller: CallerDep, name:
     if len(received) <= LARGEST_UPLOAD:
         checked = await asyncio.to_thread(_checked, shown, received, agreed, today)
         return _json({"files": [await _with_history(state, caller, one, (agreed, today)) for one in checked]})
-    if received.startswith(_ZIP):
+    if received.startswith(files.ZIPPED):
         raise _too_large(LARGEST_UPLOAD)
     body = Inflow(received, coming, LARGEST_STREAM)
     del received
@@ -126,9 +125,9 @@ def _checked(
     name: str, raw: bytes, agreed: checking.Profiles, today: date
 ) -> list[tuple[str, bytes | None, report.Report]]:
     """Name, content and report of a file or of the members of a ZIP."""
-    members = files.members(name, raw) if raw.startswith(_ZIP) else iter([(name, raw)])
+    members = files.members(name, raw) if raw.startswith(files.ZIPPED) else iter([(name, raw)])
     return [
-        (member, None, report.Report(readable=False, problems=(content,)))
+        (member, None, report.Report(readable=not content.blocks, problems=(content,)))
         if isinstance(content, Problem)
         else (member, content, checking.report_of(content, agreed, today))
         for member, content in members
@@ -160,7 +159,7 @@ async def repair_file(request: Request, state: StateDep, caller: CallerDep, name
     caller.require("tiss/read", "tiss/write")
     agreed, today = await _circumstances(state, caller)
     raw = await bounded(request)
-    if raw.startswith(_ZIP):
+    if raw.startswith(files.ZIPPED):
         raise Rejected(422, [Problem("repair.zip")])
     done = await asyncio.to_thread(checking.repaired, raw, agreed, today)
     if isinstance(done, Problem):

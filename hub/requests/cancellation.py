@@ -20,6 +20,7 @@ from hub.requests.matter import provider
 from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
+from mappings.guides import plan
 from mappings.table import codes
 from tiss import answers
 
@@ -69,10 +70,11 @@ async def ask(world: World, tenant: Tenant, tx: Transaction, wish: Wish, actor: 
     """Ask the payer to cancel; raises NotFound, and Conflict for what another payer has or what was never sent."""
     by = writing.origin(world, tenant, actor)
     what = await _batch(tx, wish.batch) if wish.batch is not None else await _guides(tx, wish)
+    shared = _shared(what)
     await writing.keep_parties(tx, [what.profile], by)
     record = {
         "provider": provider(what.profile),
-        "request": {"number": what.number, "protocol": what.protocol},
+        "request": {"number": what.number, "protocol": what.protocol} | shared,
         "items": what.items,
     }
     body, problems = sending.body_of(f"cancelamento-{what.detail}", record, what.profile)
@@ -95,6 +97,15 @@ async def ask(world: World, tenant: Tenant, tx: Transaction, wish: Wish, actor: 
     return put
 
 
+def _shared(what: _What) -> dict[str, str]:
+    """What the payer's version states once for all guides; raises Conflict where they differ in it."""
+    names = plan(f"cancelamento-{what.detail}", sending.ROOM, what.profile.version).once
+    found = {name: {item[name] for item in what.items} for name in names}
+    if any(len(values) > 1 for values in found.values()):
+        raise Conflict("in this payer's version a cancellation is of one kind and protocol", code="request.one-kind")
+    return {name: next(iter(values), "") or "" for name, values in found.items()}
+
+
 def _claim(subjects: Sequence[tuple[str, str]]) -> str | None:
     """The one Claim a cancellation is about; None for several, or for a batch."""
     found = [record_id for kind, record_id in subjects if kind == "Claim"]
@@ -113,8 +124,12 @@ async def _batch(tx: Transaction, batch_id: UUID | None) -> _What:
         raise NotFound("there is no such batch")
     if row["status"] in (batches.BLOCKED, batches.REFUSED, batches.ENDED):
         raise Conflict("the payer does not have this batch", code="request.not-sent")
+    profile = await payer(tx, row["payer_id"])
+    if plan("cancelamento-lote", sending.ROOM, profile.version).kind != "cancelamento-lote":
+        rows = await tx.rows("SELECT id FROM guide WHERE tenant_id = $1 AND batch_id = $2", batch_id)
+        return await _guides(tx, Wish(guides=tuple(found["id"] for found in rows)))
     return _What(
-        profile=await payer(tx, row["payer_id"]),
+        profile=profile,
         detail="lote",
         items=[],
         number=str(row["number"]),

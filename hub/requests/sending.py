@@ -66,7 +66,7 @@ class Put:
 
 def body_of(name: str, record: Mapping[str, Any], profile: PayerProfile) -> tuple[dict[str, Any], list[Problem]]:
     """The body of a request by its plan, and what the record lacks for it."""
-    return guide_tree(plan(name, ROOM), record, profile.version)
+    return guide_tree(plan(name, ROOM, profile.version), record, profile.version)
 
 
 def element_of(name: str) -> str:

@@ -71,7 +71,8 @@ def test_json_of_several_files(good: Path, bad: Path, tmp_path: Path, capsys: py
     one, two = lines(capsys)
     assert one["ok"] and not two["ok"]
     assert [problem["code"] for problem in two["problems"]] == ["table.code"]
-    assert list(two["problems"][0]) == ["code", "severity", "where", "text", "remedy"]
+    assert list(two["problems"][0]) == ["code", "severity", "where", "text", "remedy", "guide"]
+    assert two["problems"][0]["guide"] == "C1"
     assert "Guia 1, item 1" in two["problems"][0]["text"]
     assert main(["tiss", "validate", "--json", str(good), str(tmp_path / "nada.xml"), str(bad)]) == 2
     found = lines(capsys)

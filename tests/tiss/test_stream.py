@@ -78,7 +78,7 @@ def test_what_only_the_end_tells() -> None:
 def test_a_cut_file(cut: int) -> None:
     found = streamed(clean.sadt_batch(60)[:cut])
     assert not found.readable
-    assert [p.code for p in found.problems] == ["encoding.not-xml"]
+    assert [p.code for p in found.problems] == ["encoding.not-xml.cut"]
 
 
 def test_hostile_streams(monkeypatch: pytest.MonkeyPatch) -> None:

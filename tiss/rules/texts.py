@@ -12,6 +12,7 @@ from functools import cache
 from lxml import etree
 
 from tiss import epilogo, shapes
+from tiss.broken import BOM
 from tiss.message import Tiss, place
 from tiss.rules.case import Findings
 from tiss.shapes import Shape, Shapes
@@ -29,6 +30,8 @@ def check(message: Tiss, raw: bytes, text: str, found: Findings) -> None:
     """Record what encoding and characters have wrong; `text` is the leaf text."""
     if message.encoding not in LATIN:
         found.add("encoding.declared", "", encoding=message.encoding)
+    elif raw.startswith(BOM):
+        found.add("encoding.bom", "line 1", encoding=message.encoding)
     elif lies_utf8(raw):
         found.add("encoding.utf8-as-latin1", _line_of_high(raw))
         return  # every accent would be a finding of its own
