@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import logging
@@ -19,6 +20,7 @@ from hub.exchange import forward, lanes, late, poison
 from hub.exchange.channels import Channel, channels_at
 from hub.exchange.forward import Arrived
 from hub.exchange.lanes import Lease, LeaseLost
+from hub.exchange.pace import Pace
 from hub.records import merges
 from hub.records.settle import settle
 from hub.records.snapshot import Stated, withdrawn
@@ -28,7 +30,6 @@ from hub.world import Tenant, World
 from mappings.engine import Translation, translate, untouched
 
 log = logging.getLogger("ponte.inbound")
-LANES_AT_ONCE = 64
 PER_LANE = 20
 GROUP_ATTEMPTS = 3
 MOST_BYTES = 64 * 1024 * 1024
@@ -48,10 +49,15 @@ WHERE w.bytes <= $4 OR w.place = 1 ORDER BY w.seq
 
 @dataclass(slots=True)
 class Work:
-    """One message with its lane's lease, its translation, and what is to be recorded of it."""
+    """One message with its lane's lease, its translation, and what is to be recorded of it.
+
+    `last`: none of its lane comes after it, so that the lane is given back when it is recorded (`released`).
+    """
 
     lease: Lease
     row: Row
+    last: bool = False
+    released: bool = False
     translation: Translation | None = None
     problems: list[Problem] = field(default_factory=list)
     prefix: str = ""
@@ -87,27 +93,33 @@ def arrived(item: Work, failed: bool) -> Arrived:
     return Arrived(id=item.id, channel=item.channel, message=item.message, content=content, failed=failed)
 
 
-async def work(world: World, tenant: Tenant) -> int:
-    """Process what waits in up to LANES_AT_ONCE lanes of a tenant; returns the number of messages finished."""
+async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
+    """Process what waits in as many lanes of a tenant as `pace` takes; returns the number of messages finished."""
+    pace = pace or Pace()
     async with world.transaction(tenant, wide=True) as tx:
-        leases = await lanes.lease(tx, "inbound", LANES_AT_ONCE)
+        leases = await lanes.lease(tx, "inbound", pace.lanes())
         waiting = await _waiting(tx, leases) if leases else {}
+        over = list(waiting)[pace.fit([len(queue[0].row["content"]) for queue in waiting.values()]) :]
+        if over:
+            await lanes.release(tx, [waiting.pop(lane)[0].lease for lane in over])
+            leases = [held for held in leases if held.lane_id not in over]
     if not leases:
         return 0
     channels = await channels_at(world, tenant, {item.under for queue in waiting.values() for item in queue})
     finished = 0
-    stopped: set[int] = set()
+    settled: set[int] = set()  # lanes that stopped or were given back
     try:
         for position in range(PER_LANE):
-            wave = [q[position] for lane, q in waiting.items() if len(q) > position and lane not in stopped]
+            wave = [q[position] for lane, q in waiting.items() if len(q) > position and lane not in settled]
             if not wave:
                 break
             finished += await _wave(world, tenant, channels, wave)
-            stopped.update(item.lease.lane_id for item in wave if item.stopped)
+            settled.update(item.lease.lane_id for item in wave if item.stopped or item.released)
     except LeaseLost:
         return finished
-    async with world.transaction(tenant) as tx:
-        await lanes.release(tx, [held for held in leases if held.lane_id not in stopped])
+    if held := [held for held in leases if held.lane_id not in settled]:
+        async with world.transaction(tenant) as tx:
+            await lanes.release(tx, held)
     return finished
 
 
@@ -118,6 +130,8 @@ async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[W
     waiting: dict[int, list[Work]] = defaultdict(list)
     for row in rows:
         waiting[row["lane_id"]].append(Work(by_lane[row["lane_id"]], row))
+    for queue in waiting.values():
+        queue[-1].last = True
     return waiting
 
 
@@ -125,6 +139,7 @@ async def _wave(world: World, tenant: Tenant, channels: Channels, wave: list[Wor
     """One message of each lane together; when the group fails each is tried alone."""
     sound = []
     for number, item in enumerate(wave):
+        await asyncio.sleep(0)  # the worker's other wave may have its answer
         try:
             item.prefix = f"{number}:"
             _translate(item, channels)
@@ -232,6 +247,8 @@ async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
         gone = await withdrawn(tx, [stated for item in good if (stated := _stated(item))], settled)
         await save(tx, [*settled.writes, *gone], origin)
         await _record(world, tenant, tx, wave, found)
+    for item in wave:
+        item.released = item.last
 
 
 def _stated(item: Work) -> Stated | None:
@@ -250,6 +267,7 @@ async def _merge(world: World, tenant: Tenant, item: Work) -> None:
         if blocking(problems):
             raise _Refusal(problems)
         await _record(world, tenant, tx, [item], {item.id: [_local(problem) for problem in problems]})
+    item.released = item.last
 
 
 class _Refusal(Exception):
@@ -278,7 +296,7 @@ async def _record(
     world: World, tenant: Tenant, tx: Transaction, wave: list[Work], found: dict[UUID, list[Problem]]
 ) -> None:
     """Statuses and findings: those of reading, and of this attempt, which a retry would find again; what goes on."""
-    await lanes.acknowledge(tx, [(item.lease, 1) for item in wave])
+    await lanes.acknowledge(tx, [(item.lease, 1) for item in wave], [item.lease.lane_id for item in wave if item.last])
     told = [[*item.problems, *found.get(item.id, ())] for item in wave]
     failed = [item.translation is None or bool(blocking(problems)) for item, problems in zip(wave, told, strict=True)]
     ended = [arrived(i, bad) for i, bad in zip(wave, failed, strict=True) if i.message and not i.filtered]

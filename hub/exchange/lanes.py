@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import datetime
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -58,12 +58,15 @@ async def touch(tx: Transaction, kind: str, lanes: Sequence[tuple[int, str, int]
 
 
 async def lease(tx: Transaction, kind: str, limit: int) -> list[Lease]:
-    """Lease up to `limit` ready lanes of a kind, longest waiting first."""
+    """Lease up to `limit` ready lanes of a kind, longest waiting first.
+
+    They are chosen once, as an array: as a condition a plan may choose again for every lane there is.
+    """
     rows = await tx.rows(
         "UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3 "
-        "WHERE tenant_id = $1 AND id IN ("
+        "WHERE tenant_id = $1 AND id = ANY (ARRAY("
         " SELECT id FROM lane WHERE tenant_id = $1 AND kind = $2 AND ready AND next_at <= now()"
-        " ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING id, kind, lease_token, attempt",
+        " ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING id, kind, lease_token, attempt",
         kind,
         LEASE,
         limit,
@@ -73,14 +76,14 @@ async def lease(tx: Transaction, kind: str, limit: int) -> list[Lease]:
 
 _LEASE_SPREAD = """
 UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3
-WHERE tenant_id = $1 AND id IN (
+WHERE tenant_id = $1 AND id = ANY (ARRAY(
  SELECT id FROM lane WHERE tenant_id = $1 AND ready AND next_at <= now() AND id = ANY (ARRAY(
   SELECT id FROM (
    SELECT id, next_at, row_number() OVER (PARTITION BY name ORDER BY next_at)
     + coalesce((SELECT b.n FROM unnest($5::text[], $6::bigint[]) AS b(name, n) WHERE b.name = lane.name), 0) AS place
    FROM lane WHERE tenant_id = $1 AND kind = $2 AND ready AND next_at <= now()) ready
   WHERE place <= $7 ORDER BY next_at LIMIT $4))
- ORDER BY next_at FOR UPDATE SKIP LOCKED)
+ ORDER BY next_at FOR UPDATE SKIP LOCKED))
 RETURNING id, kind, lease_token, attempt, name
 """
 
@@ -94,15 +97,20 @@ async def lease_spread(
     return [(Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]), row["name"]) for row in rows]
 
 
-async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]]) -> None:
-    """Record finished work per lease; raises LeaseLost when any token is no longer the lane's."""
+async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]], back: Collection[int] = ()) -> None:
+    """Record finished work per lease and give the lanes `back` back; raises LeaseLost when any token is no longer
+    the lane's."""
+    given = frozenset(back)
     rows = await tx.rows(
-        "UPDATE lane SET pending = pending - x.n, attempt = 0, last_error = NULL "
-        "FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS x(id, token, n) "
+        "UPDATE lane SET pending = pending - x.n, attempt = 0, last_error = NULL, "
+        "next_at = CASE WHEN x.back THEN now() ELSE next_at END, "
+        "lease_until = CASE WHEN x.back THEN NULL ELSE lease_until END "
+        "FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[]) AS x(id, token, n, back) "
         "WHERE lane.tenant_id = $1 AND lane.id = x.id AND lane.lease_token = x.token RETURNING lane.id",
         [held.lane_id for held, _ in done],
         [held.token for held, _ in done],
         [count for _, count in done],
+        [held.lane_id in given for held, _ in done],
     )
     if len(rows) != len(done):
         raise LeaseLost

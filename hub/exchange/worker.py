@@ -1,7 +1,7 @@
 """The worker: works the lanes of all tenants, woken by the bell, else by the time the next work falls due.
 
-Any number may run. One question tells which tenants have work (`ponte_due`); received messages are processed one
-tenant at a time, deliveries and jobs run side by side with a bound, so that a slow partner holds up nobody else.
+Any number may run. One question tells which tenants have work (`ponte_due`); received messages are processed in two
+waves at once, deliveries and jobs run side by side with a bound, so that a slow partner holds up nobody else.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from uuid import UUID
 from canonical.errors import PonteError
 from hub.exchange import delivery, handlers, inbound, jobs, lanes
 from hub.exchange.lanes import Lease
+from hub.exchange.pace import Pace
 from hub.world import Tenant, World
 
 log = logging.getLogger("ponte.worker")
@@ -26,6 +27,8 @@ LOOK_SECONDS = 0.25
 LOOK_HEARING_SECONDS = 2.0
 REST_SECONDS = 1.0
 TENANTS_FRESH_SECONDS = 5.0
+WAVES = 2
+"""Waves of received messages at once: one is read and mapped while the database writes the other."""
 ROOM = {"outbound": 128, "job": 8}
 PER_TENANT = {"outbound": 32, "job": 2}
 
@@ -42,6 +45,7 @@ class Crew:
     def __init__(self, world: World) -> None:
         self._world = world
         self._courier = delivery.Courier(world)
+        self._pace = Pace()
         self._tasks: set[asyncio.Task[int]] = set()
         self._running: Counter[tuple[str, UUID, str]] = Counter()
         self._rest: dict[tuple[str, UUID], float] = {}
@@ -63,9 +67,9 @@ class Crew:
     async def _start(self, item: _Due) -> int:
         tenant, kind = item.tenant, item.kind
         if kind == "inbound":
-            if self._count("inbound"):
+            if self._count("inbound") >= WAVES:
                 return 0
-            self._spawn(inbound.work(self._world, tenant), (kind, tenant.id, ""))
+            self._spawn(inbound.work(self._world, tenant, self._pace), (kind, tenant.id, ""))
             return 1
         room = min(ROOM[kind] - self._count(kind), PER_TENANT[kind] - self._count(kind, tenant.id))
         if room <= 0:

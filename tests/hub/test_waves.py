@@ -8,15 +8,15 @@ import pytest
 from test_operate import GOOD, put, work
 
 from canonical.errors import Conflict
-from hub.exchange import inbound
+from hub.exchange import inbound, pace, worker
 from hub.records.settle import Settled, settle
 from hub.world import Tenant, World
 
 DOCTOR = "148201^Nóbrega^Antônio^^^^^^CRM^L^^^LN"
 
 
-def attended(number: int) -> str:
-    text = GOOD.format(control=f"w-{number}", mrn=str(500 + number))
+def attended(number: int, control: str = "w") -> str:
+    text = GOOD.format(control=f"{control}-{number}", mrn=str(500 + number))
     return text.replace("PV1|1|I||||||||", f"PV1|1|I|||||{DOCTOR}|||")
 
 
@@ -69,3 +69,68 @@ async def test_large_messages_are_taken_a_few_at_a_time(
         await put(world, tenant, attended(number))
     assert [await inbound.work(world, tenant) for _ in range(4)] == [1, 1, 1, 0]
     assert await ended(world, tenant) == {"TRANSFORMED": 3}
+
+
+async def test_long_messages_make_waves_of_few_lanes(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "FEWEST", 1)
+    monkeypatch.setattr(pace, "BYTES", 2 * len(attended(10).encode()))
+    for number in range(10, 15):
+        await put(world, tenant, attended(number))
+    assert [await inbound.work(world, tenant) for _ in range(4)] == [2, 2, 1, 0]  # what is over is given back at once
+    assert await ended(world, tenant) == {"TRANSFORMED": 5}
+
+
+async def test_a_lane_is_given_back_with_its_last_message(world: World, tenant: Tenant) -> None:
+    for text in (attended(1), attended(2), attended(1, "again")):
+        await put(world, tenant, text)
+    assert await inbound.work(world, tenant) == 3
+    async with world.transaction(tenant) as tx:
+        held = await tx.value(
+            "SELECT count(*) FROM lane WHERE tenant_id = $1 AND kind = 'inbound' "
+            "AND (lease_until IS NOT NULL OR next_at > now() OR pending > 0)"
+        )
+    assert held == 0
+
+
+async def test_a_worker_maps_one_wave_while_the_database_has_another(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = asyncio.Barrier(2)
+
+    async def met(tx: object, drafts: list[object], *more: object) -> Settled:
+        await together.wait()  # passes only when another wave stands here, too
+        return await settle(tx, drafts, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inbound, "settle", met)
+    monkeypatch.setattr(pace, "MOST", 1)
+    monkeypatch.setattr(pace, "FEWEST", 1)
+    for number in (1, 2):
+        await put(world, tenant, attended(number).replace(DOCTOR, ""))
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(world, stop))
+    async with asyncio.timeout(60):
+        while (await ended(world, tenant)).get("TRANSFORMED") != 2:
+            await asyncio.sleep(0.05)
+    stop.set()
+    await running
+
+
+@pytest.mark.parametrize(
+    ("lengths", "fit"),
+    [([], 0), ([10] * 100, 100), ([pace.BYTES] * 20, pace.FEWEST), ([pace.BYTES // 10] * 20, 10), ([10**9], 1)],
+)
+def test_a_wave_is_cut_by_bytes(lengths: list[int], fit: int) -> None:
+    assert pace.Pace().fit(lengths) == fit
+
+
+def test_the_number_of_lanes_follows_the_messages() -> None:
+    rhythm = pace.Pace()
+    assert rhythm.lanes() == pace.MOST
+    for _ in range(10):
+        rhythm.fit([pace.BYTES // 16] * 16)
+    assert 15 <= rhythm.lanes() <= 17
+    for _ in range(10):
+        rhythm.fit([1])
+    assert rhythm.lanes() == pace.MOST
