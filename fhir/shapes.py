@@ -33,11 +33,16 @@ def is_known(type_name: str, code: str) -> bool:
     return code in _bits(type_name)
 
 
-def lacking(type_name: str, code: str, shapes: Sequence[str]) -> list[str]:
-    """Those of `shapes` whose records have no value for the parameter."""
+def mask(type_name: str, code: str) -> int:
+    """The bits of a shape of which one is set when the record has a value for the parameter."""
     bits = _bits(type_name)
-    wanted = 0
+    wanted = bits[code]
     for stored in composites.stored_as(code):
         wanted |= bits.get(stored, 0)
-    wanted |= bits[code]
+    return wanted
+
+
+def lacking(type_name: str, code: str, shapes: Sequence[str]) -> list[str]:
+    """Those of `shapes` whose records have no value for the parameter."""
+    wanted = mask(type_name, code)
     return [text for text in shapes if not int(text, 16) & wanted]

@@ -44,14 +44,41 @@ class Shaped:
     shapes: tuple[str, ...]
 
 
-Found = Condition | Among | Pointing | Shaped
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A record that a part of the statement leads to (`hub.find.ahead`): `rid` of `body`, for each row `a` of `start`.
+
+    `few`: they are no more than a few for each row. `walks`: one row's can be had in the order of their rids.
+    """
+
+    start: str
+    body: str
+    rid: str
+    few: bool = False
+    walks: bool = False
+    rank: str = "among"
+
+    def whole(self, *, fenced: bool = False) -> str:
+        """The subquery of all its rids; `fenced` starts from the part whatever the planner thinks of its size."""
+        if not self.body:
+            return f"SELECT {self.rid} FROM {self.start}"
+        fence = " OFFSET 0" if fenced else ""
+        return f"SELECT p.rid FROM {self.start} CROSS JOIN LATERAL (SELECT {self.rid} AS rid {self.body}{fence}) p"
+
+    def first(self, tests: str, limit: int) -> str:
+        """The subquery of its first rids that meet `tests` (of `t.rid`), as many of each row as a page can need."""
+        probe = f"SELECT DISTINCT t.rid {self.body}{tests} ORDER BY t.rid LIMIT {limit}"
+        return f"SELECT p.rid FROM {self.start} CROSS JOIN LATERAL ({probe}) p"
+
+
+Found = Condition | Among | Pointing | Shaped | Told
 
 
 def rids(statement: Statement, condition: Found) -> str:
     """A subquery that yields the `rid` of every record that meets `condition` (without its negation)."""
     match condition:
-        case Among():
-            return f"SELECT t.rid FROM unnest({statement.argument(list(condition.rids))}::bigint[]) AS t(rid)"
+        case Among() | Told():
+            return _known(statement, condition)
         case Chain():
             return _chain(statement, condition)
         case Has():
@@ -72,6 +99,12 @@ def rids(statement: Statement, condition: Found) -> str:
             return _entries(statement, condition)
 
 
+def _known(statement: Statement, condition: Among | Told) -> str:
+    if isinstance(condition, Told):
+        return condition.whole()
+    return f"SELECT t.rid FROM unnest({statement.argument(list(condition.rids))}::bigint[]) AS t(rid)"
+
+
 def is_negative(condition: Found) -> bool:
     """Whether records outside `rids` are meant."""
     return isinstance(condition, Clause) and condition.form in ("not", "missing")
@@ -80,6 +113,11 @@ def is_negative(condition: Found) -> bool:
 def _keys(statement: Statement, type_name: str, codes: Iterable[str]) -> str:
     keys = [statement.literal(key_of(type_name, code)) for code in codes]
     return f"t.key = {keys[0]}" if len(keys) == 1 else f"t.key IN ({', '.join(keys)})"
+
+
+def _keys_of_values(statement: Statement, type_name: str, codes: Iterable[str]) -> str:
+    """Keys that a value is part of: as arguments, so that the statement stays the same for all values."""
+    return _any(f"t.key = {statement.argument(key_of(type_name, code))}" for code in codes)
 
 
 def _entries(statement: Statement, clause: Clause) -> str:
@@ -113,7 +151,7 @@ def _composites(statement: Statement, clause: Clause) -> str:
             continue
         kind = _KINDS[type(value.rest[-1])] if len(value.rest) == 1 else "number"
         codes = [code + LEAD + lead for code in stored_as(clause.code) for lead in value.lead]
-        where = [statement.of_tenant("t"), _keys(statement, clause.type_name, codes)]
+        where = [statement.of_tenant("t"), _keys_of_values(statement, clause.type_name, codes)]
         if len(value.rest) == 1:
             where.append(_comparison(statement, clause, value.rest[0]))
         else:

@@ -16,13 +16,13 @@ from fhir import shapes
 from fhir.parameters import SHAPE, has_bare_codes, parameters_of
 from fhir.query import BadQuery, Chain, Clause, Condition, Either, Has, Inside
 from fhir.values import Concepts, Token, Value
-from hub.find.criteria import Among, Found, Pointing, Shaped, is_negative, rids
+from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of
 from hub.terms.tokens import tokens as tokens_of
 
 WIDE_FROM = 5000
-_MOST_SHAPES = 2000
+MOST_SHAPES = 2000
 _NO_CODE = Token(("",), "\x1f")
 Wide = frozenset[Found]
 _ORDER = (
@@ -148,19 +148,27 @@ async def missing(source: Source, clause: Clause) -> Found:
     """The shapes of the records without a value, or with one."""
     statement = source.statement()
     key = statement.literal(key_of(clause.type_name, SHAPE))
-    where = f"t.tenant_id = {statement.tenant} AND t.key = {key}"
     sql = (
-        f"WITH RECURSIVE s(code) AS ((SELECT t.code FROM idx_token t WHERE {where} ORDER BY t.code LIMIT 1) UNION ALL "
-        f"SELECT (SELECT t.code FROM idx_token t WHERE {where} AND t.code > s.code ORDER BY t.code LIMIT 1) FROM s "
-        f"WHERE s.code IS NOT NULL) SELECT s.code FROM s WHERE s.code IS NOT NULL LIMIT {_MOST_SHAPES + 1}"
+        f"WITH RECURSIVE s AS ({shapes_sql(statement, key, 's')}) "
+        f"SELECT s.code FROM s WHERE s.code IS NOT NULL LIMIT {MOST_SHAPES + 1}"
     )
     known = [row["code"] for row in await source.rows(statement, sql)]
-    if len(known) > _MOST_SHAPES:
+    if len(known) > MOST_SHAPES:
         return clause
     lacking = shapes.lacking(clause.type_name, clause.code, known)
     if clause.form == "missing":
         return Shaped(clause.type_name, tuple(lacking))
     return clause if clause.kind != "composite" else Shaped(clause.type_name, tuple(sorted({*known} - {*lacking})))
+
+
+def shapes_sql(statement: Statement, key: str, name: str) -> str:
+    """The body of the recursive part `name`: the shapes of records of a type, each by one look; at last a null."""
+    where = f"t.tenant_id = {statement.tenant} AND t.key = {key}"
+    return (
+        f"(SELECT t.code FROM idx_token t WHERE {where} ORDER BY t.code LIMIT 1) UNION ALL "
+        f"SELECT (SELECT t.code FROM idx_token t WHERE {where} AND t.code > s.code ORDER BY t.code LIMIT 1) "
+        f"FROM {name} s WHERE s.code IS NOT NULL"
+    )
 
 
 async def _with_concepts(source: Source, clause: Clause) -> Found:
@@ -186,14 +194,14 @@ async def _others(source: Source, type_name: str, condition: Found) -> list[Foun
     statement = source.statement(planned=True)
     if not isinstance(absent, Shaped):
         return []
-    parts = [rids(statement, absent), *_other_values(statement, condition, tokens)]
+    parts = [rids(statement, absent), *other_values(statement, condition, tokens)]
     union = " UNION ALL ".join(f"(SELECT o.rid FROM ({part}) o LIMIT {WIDE_FROM + 1})" for part in parts)
     rows = await source.rows(statement, f"SELECT DISTINCT u.rid FROM ({union}) u LIMIT {WIDE_FROM + 1}")
     return [] if len(rows) > WIDE_FROM else [Among(tuple(sorted(row["rid"] for row in rows)))]
 
 
-def _other_values(statement: Statement, clause: Clause, tokens: Sequence[Token]) -> list[str]:
-    """The ranges between the codes that are not meant, and other systems of those codes."""
+def other_values(statement: Statement, clause: Clause, tokens: Sequence[Token]) -> list[str]:
+    """Subqueries of the records with another value than `tokens`: between these codes, and under other systems."""
     key = statement.literal(key_of(clause.type_name, clause.code))
     start = f"SELECT t.rid FROM idx_token t WHERE {statement.of_tenant('t')} AND t.key = {key}"
     codes = sorted({code for token in tokens for code in (token.code, *token.spellings) if code is not None})
@@ -214,27 +222,46 @@ def _other_values(statement: Statement, clause: Clause, tokens: Sequence[Token])
     return parts
 
 
-def found_sql(statement: Statement, each: Narrowed, *, after: int | None = None, ordered: bool = True) -> str:
-    """The rids of a search of one type: the most telling condition leads, the planner arranges the others around it."""
+def found_sql(
+    statement: Statement, each: Narrowed, *, after: int | None = None, ordered: bool = True, limit: int = 0
+) -> str:
+    """The rids of a search of one type, each once; with `limit` at least the first so many of them."""
+    order = " ORDER BY d.rid" if ordered else ""
+    return f"SELECT DISTINCT {met_sql(statement, each, after=after, limit=limit)}{order}"
+
+
+def met_sql(statement: Statement, each: Narrowed, *, after: int | None = None, limit: int = 0) -> str:
+    """`d.rid FROM …`: the most telling condition leads, the planner arranges the others around it."""
     positive = [c for c in each.conditions if not is_negative(c) and c not in each.wide]
     lead = min(positive, key=cost, default=None)
     rest = [c for c in each.conditions if c is not lead]
+    if isinstance(lead, Told) and not rest:
+        beyond = f" AND t.rid > {statement.argument(after)}" if after is not None else ""
+        if lead.walks and limit:
+            return f"d.rid FROM ({lead.first(beyond, limit)}) d"
+        return f"d.rid FROM ({lead.whole(fenced=True)}) d{beyond.replace(' AND t.', ' WHERE d.')}"
     if lead is None:
         kind = statement.argument(each.type_name)
         source = f"SELECT t.rid FROM resource t WHERE {statement.of_tenant('t')} AND t.type = {kind} AND NOT t.deleted"
     else:
-        source = rids(statement, lead)
+        source = (
+            lead.whole(fenced=lead.few or all(is_negative(c) for c in rest))
+            if isinstance(lead, Told)
+            else rids(statement, lead)
+        )
     tests = tests_sql(statement, rest, "d.rid", each.wide)
     if after is not None:
         tests.append(f"d.rid > {statement.argument(after)}")
     where = f" WHERE {' AND '.join(tests)}" if tests else ""
-    return f"SELECT DISTINCT d.rid FROM ({source}) d{where}" + (" ORDER BY d.rid" if ordered else "")
+    return f"d.rid FROM ({source}) d{where}"
 
 
 def cost(condition: Found) -> int:
     """Which condition should lead: what names one record first, ranges and mere presence last."""
     if isinstance(condition, Among):
         return 0
+    if isinstance(condition, Told):
+        return _ORDER.index(condition.rank)
     if not isinstance(condition, Clause):
         return _ORDER.index("chain" if isinstance(condition, Chain | Has | Shaped) else "reference")
     inside = any(getattr(value, "inside", False) for value in condition.values)

@@ -14,9 +14,10 @@ from typing import Any
 from canonical.problem import Problem
 from fhir.options import Sort, cursor_text
 from fhir.query import BadQuery, Clause, Query
-from fhir.values import Moment, Number
+from fhir.values import Composite, Moment, Number
 from hub.find import include, sorting
-from hub.find.criteria import Found
+from hub.find.ahead import Ahead, Apart, looks
+from hub.find.criteria import Found, Told, is_negative
 from hub.find.narrow import Narrowed, cost, found_sql, names_one, narrowed, tests_sql
 from hub.find.sight import Sight, guarded
 from hub.find.statement import Source, Statement, Within
@@ -24,7 +25,7 @@ from hub.store.database import Row, Transaction
 
 COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
 _ESTIMATE_FROM = 10_000
-_SORTED = {"_id": "r.id", "_lastUpdated": "r.updated_at"}
+_SORTED = {"_id": "id", "_lastUpdated": "updated_at"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,39 +41,57 @@ class Page:
 async def search(source: Source, query: Query, sight: Sight) -> Page:
     """The page of `query` over what `sight` shows; raises BadQuery, and Refusal for a type it shows nothing of."""
     query = guarded(query, sight)
-    branches = [await narrowed(source, kind, conditions) for kind, conditions in query.branches]
     if query.options.counts_only:
-        return Page(rows=(), total=await _total(source, branches))
-    rows, cursor, included = await _with_included(source, query, branches, sight)
+        return Page(rows=(), total=await _total(source, query))
+    sort = query.options.sort
+    if sort and not (len(sort) == 1 and sort[0].is_column):
+        rows, cursor = await sorting.page(source, query, await narrowed(source, *query.branches[0]))
+        included = await include.included(source, query, rows, sight) if query.includes and rows else []
+    else:
+        rows, cursor, included = await _found(source, query, sight)
     total = len(rows) if not cursor and query.options.cursor is None else None
     if query.options.total in ("accurate", "estimate") and total is None:
-        total = await _total(source, branches, 0 if query.options.total == "accurate" else _ESTIMATE_FROM)
+        total = await _total(source, query, 0 if query.options.total == "accurate" else _ESTIMATE_FROM)
     return Page(rows=rows, included=included, total=total, cursor=cursor)
 
 
-async def _with_included(
-    source: Source, query: Query, branches: Sequence[Narrowed], sight: Sight
-) -> tuple[list[Row], str, list[Row]]:
+async def _found(source: Source, query: Query, sight: Sight) -> tuple[list[Row], str, list[Row]]:
     """The rows of the page, the cursor of the next one, and what is included: in one trip where that can be."""
-    if query.includes and not query.options.sort:
-        statement = source.statement(planned=any(needs_plan(each) for each in branches))
-        whole = include.attached(statement, query, page_sql(statement, query, branches), sight)
-        if whole:
-            own, found = include.sorted_out(await source.rows(statement, whole))
-            count = query.options.count
-            return own[:count], _cursor(query, own[count - 1]) if len(own) > count else "", found
-    rows, cursor = await _rows(source, query, branches)
-    return rows, cursor, await include.included(source, query, rows, sight) if query.includes and rows else []
+    statement, page = await page_of(source, query)
+    whole = include.attached(statement, query, page, sight) if not query.options.sort else ""
+    own, found = include.sorted_out(await source.rows(statement, whole)) if whole else ([], [])
+    rows = own if whole else await source.rows(statement, page)
+    count = query.options.count
+    cursor = _cursor(query, rows[count - 1]) if len(rows) > count else ""
+    rows = rows[:count]
+    if query.includes and rows and not whole:
+        found = await include.included(source, query, rows, sight)
+    return rows, cursor, found
 
 
-async def _rows(source: Source, query: Query, branches: Sequence[Narrowed]) -> tuple[list[Row], str]:
-    """The rows of the page and the cursor of the next one."""
-    sort, count = query.options.sort, query.options.count
-    if sort and not (len(sort) == 1 and sort[0].is_column):
-        return await sorting.page(source, query, branches[0])
+async def page_of(source: Source, query: Query) -> tuple[Statement, str]:
+    """The statement of the page, with its looks ahead where they fit into it, else after them."""
+    sort = query.options.sort
+    if len(query.branches) == 1 and looks(query.conditions):
+        statement = source.statement()
+        ahead = Ahead(statement)
+        try:
+            near, far = ahead.ways(query.type_name, query.conditions)
+            statement.planned = needs_plan(near, sort)
+            ways = [page_sql(statement, query, [way]) for way in ((near, far) if ahead.parts else (near,))]
+            if len(ways) == 1:
+                return statement, ways[0]
+            order = _order(query, "")
+            return statement, f"{ahead.gated(*ways)} ORDER BY {order} LIMIT {query.options.count + 1}"
+        except Apart:
+            pass
+    branches = await _branches(source, query)
     statement = source.statement(planned=any(needs_plan(each, sort) for each in branches))
-    rows = await source.rows(statement, page_sql(statement, query, branches))
-    return rows[:count], _cursor(query, rows[count - 1]) if len(rows) > count else ""
+    return statement, page_sql(statement, query, branches)
+
+
+async def _branches(source: Source, query: Query) -> list[Narrowed]:
+    return [await narrowed(source, kind, conditions) for kind, conditions in query.branches]
 
 
 def needs_plan(each: Narrowed, sort: Sequence[Sort] = ()) -> bool:
@@ -83,6 +102,8 @@ def needs_plan(each: Narrowed, sort: Sequence[Sort] = ()) -> bool:
     if lead is None:
         return False
     others = [c for c in each.conditions if c is not lead]
+    if isinstance(lead, Told):  # what is negative is tested by probes of their own
+        return not all(is_negative(c) for c in others)
     if not others:
         return not (names_one(lead) or _is_equality(lead))
     return not (names_one(lead) and all(isinstance(c, Clause) and _is_equality(c) for c in others))
@@ -92,8 +113,9 @@ def _is_equality(condition: Found) -> bool:
     """Whether a condition compares for equality only."""
     if not isinstance(condition, Clause) or condition.form != "match":
         return False
-    ranges = [v for v in condition.values if isinstance(v, (Moment, Number))]
-    return condition.kind not in ("updated", "composite") and all(value.prefix == "eq" for value in ranges)
+    parts = [part for v in condition.values for part in (v.rest if isinstance(v, Composite) else (v,))]
+    ranges = [part for part in parts if isinstance(part, (Moment, Number))]
+    return condition.kind != "updated" and all(value.prefix == "eq" for value in ranges)
 
 
 async def matching(tx: Transaction, query: Query, most: int, after: int | None = None) -> list[Row]:
@@ -110,33 +132,37 @@ def page_sql(statement: Statement, query: Query, branches: Sequence[Narrowed]) -
     limit = query.options.count + 1
     if not query.options.sort:
         after = query.options.cursor[1] if query.options.cursor is not None else None
-        parts = [f"({found_sql(statement, each, after=after)} LIMIT {limit})" for each in branches]
+        parts = [f"({found_sql(statement, each, after=after, limit=limit)} LIMIT {limit})" for each in branches]
         found = parts[0] if len(parts) == 1 else f"({' UNION ALL '.join(parts)} ORDER BY 1 LIMIT {limit})"
         return f"SELECT {COLUMNS} FROM {found} m {joined(statement)} ORDER BY r.rid LIMIT {limit}"
-    field = query.options.sort[0]
-    column, way = _SORTED[field.code], "DESC" if field.down else "ASC"
     parts = [_walk(statement, query, each, limit) for each in branches]
     if len(parts) == 1:
         return parts[0]
     union = " UNION ALL ".join(f"({part})" for part in parts)
-    order = f"{column} {way}, r.rid {way}"
-    return f"SELECT {COLUMNS} FROM ({union}) r ORDER BY {order} LIMIT {limit}"
+    return f"SELECT {COLUMNS} FROM ({union}) r ORDER BY {_order(query)} LIMIT {limit}"
+
+
+def _order(query: Query, alias: str = "r.") -> str:
+    """The order of a page's rows: by a column of theirs or that of first storage, and by rid."""
+    if not query.options.sort:
+        return f"{alias}rid"
+    field = query.options.sort[0]
+    way = "DESC" if field.down else "ASC"
+    return f"{alias}{_SORTED[field.code]} {way}, {alias}rid {way}"
 
 
 def _walk(statement: Statement, query: Query, each: Narrowed, limit: int) -> str:
     """Records in the order of a column of their own."""
     field = query.options.sort[0]
-    column, way = _SORTED[field.code], "DESC" if field.down else "ASC"
     where = [statement.of_tenant("r"), f"r.type = {statement.argument(each.type_name)}", "NOT r.deleted"]
     where += tests_sql(statement, each.conditions, "r.rid", each.wide)
     if query.options.cursor is not None:
         value, rid = _place(query)
         mark = "<" if field.down else ">"
-        where.append(f"({column}, r.rid) {mark} ({statement.argument(value)}, {statement.argument(rid)})")
-    return (
-        f"SELECT {COLUMNS} FROM resource r WHERE {' AND '.join(where)} "
-        f"ORDER BY {column} {way}, r.rid {way} LIMIT {limit}"
-    )
+        where.append(
+            f"(r.{_SORTED[field.code]}, r.rid) {mark} ({statement.argument(value)}, {statement.argument(rid)})"
+        )
+    return f"SELECT {COLUMNS} FROM resource r WHERE {' AND '.join(where)} ORDER BY {_order(query)} LIMIT {limit}"
 
 
 def joined(statement: Statement) -> str:
@@ -166,8 +192,9 @@ def _cursor(query: Query, row: Row) -> str:
     return cursor_text(value, row["rid"])
 
 
-async def _total(source: Source, branches: Sequence[Narrowed], most: int = 0) -> int:
+async def _total(source: Source, query: Query, most: int = 0) -> int:
     """The number of matches; exact, or up to `most` for an estimate (R4 §3.1.1.5.6 leaves its precision open)."""
+    branches = await _branches(source, query)
     statement = source.statement(planned=any(needs_plan(each) for each in branches))
     limit = f" LIMIT {most}" if most else ""
     parts = [f"({found_sql(statement, each, ordered=False)}{limit})" for each in branches]

@@ -79,7 +79,8 @@ def guarded(query: Query, sight: Sight, action: str = "s") -> Query:
     for kind, conditions in query.branches:
         kept = tuple(_guarded(condition, sight) for condition in conditions)
         branches.append((kind, (*kept, *limits(kind, _shown(kind, sight, action)))))
-    return replace(query, branches=tuple(branches))
+    found = tuple(branches)
+    return query if found == query.branches else replace(query, branches=found)
 
 
 def limits(kind: str, alternatives: Alternatives) -> tuple[Condition, ...]:

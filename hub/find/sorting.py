@@ -16,8 +16,9 @@ from canonical.problem import Problem
 from fhir.composites import stored_as
 from fhir.options import Sort, cursor_text
 from fhir.query import BadQuery, Clause, Query
+from hub.find import narrow
 from hub.find.criteria import Shaped, rids
-from hub.find.narrow import WIDE_FROM, Narrowed, found_sql, missing, tests_sql
+from hub.find.narrow import Narrowed, found_sql, missing, tests_sql
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of
 from hub.store.database import Row
@@ -50,9 +51,9 @@ async def _is_many(source: Source, each: Narrowed) -> bool:
     if not each.conditions:
         return True
     statement = source.statement(planned=True)
-    found = f"{found_sql(statement, each, ordered=False)} LIMIT {WIDE_FROM + 1}"
+    found = f"{found_sql(statement, each, ordered=False)} LIMIT {narrow.WIDE_FROM + 1}"
     rows = await source.rows(statement, f"SELECT count(*) AS total FROM ({found}) m LIMIT 1")
-    return bool(rows[0]["total"] > WIDE_FROM)
+    return bool(rows[0]["total"] > narrow.WIDE_FROM)
 
 
 def _columns(field: Sort, number: int) -> tuple[str, ...]:
@@ -155,8 +156,8 @@ async def _walked(source: Source, query: Query, each: Narrowed) -> list[Row]:
     place = _values(query)
     rows: list[Row] = []
     if place is None or place[0][0][0] is not None:
-        statement = source.statement(planned=True)
-        rows = await source.rows(statement, _walk(statement, query, each, place))
+        statement = source.statement()  # the index gives the order, and all tests are fenced
+        rows = await source.rows(statement, walk_sql(statement, query, each, place))
         place = None
     if len(rows) > query.options.count:
         return rows
@@ -189,7 +190,7 @@ async def _without_value(source: Source, statement: Statement, each: Narrowed, f
     )
 
 
-def _walk(statement: Statement, query: Query, each: Narrowed, place: tuple[list[list[Any]], int] | None) -> str:
+def walk_sql(statement: Statement, query: Query, each: Narrowed, place: tuple[list[list[Any]], int] | None) -> str:
     """Entries in index order, each record at its first one."""
     field = query.options.sort[0]
     names = _KEYS[field.kind]
@@ -201,7 +202,7 @@ def _walk(statement: Statement, query: Query, each: Narrowed, place: tuple[list[
     where.append(
         f"NOT EXISTS (SELECT 1 FROM idx_{field.kind} o WHERE {statement.of_tenant('o')} AND o.rid = t.rid "
         f"AND {_keys(statement, each.type_name, field.code, 'o')} "
-        f"AND ({others}, o.key, o.position) {before} ({own}, t.key, t.position))"
+        f"AND ({others}, o.key, o.position) {before} ({own}, t.key, t.position) OFFSET 0)"
     )
     where += tests_sql(statement, each.conditions, "t.rid", frozenset(each.conditions))
     if place is not None:

@@ -182,7 +182,7 @@ SORTS = {
 async def test_sorting_in_pages(ward: httpx.AsyncClient, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether few matches are sorted as a whole or many walked by index, the order and the pages are the same."""
     if not few:
-        monkeypatch.setattr("hub.find.sorting.WIDE_FROM", 0)
+        monkeypatch.setattr("hub.find.narrow.WIDE_FROM", 0)
     for url, expected in SORTS.items():
         seen: list[str] = []
         next_url = f"/fhir/{url}&_count=2"

@@ -102,7 +102,6 @@ async def test_cost_does_not_follow_the_data(
     world: World, tenant: Tenant, cluster: tuple[Settings, Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(narrow, "WIDE_FROM", 200)
-    monkeypatch.setattr("hub.find.sorting.WIDE_FROM", 200)
     await load(world, tenant, 0, SMALL)
     async with world.transaction(tenant) as tx:
         listed = {

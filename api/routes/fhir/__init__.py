@@ -5,7 +5,6 @@ Plain routes and no framework dependencies: a read should cost its trip to the d
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
@@ -16,7 +15,7 @@ from starlette.routing import Route
 
 from api.routes.fhir import metadata
 from api.routes.fhir.exchange import opened
-from api.routes.fhir.registry import INTERACTIONS, Interaction
+from api.routes.fhir.registry import INSTANCE, INTERACTIONS, TYPE, Interaction
 
 PREFIX = "/fhir"
 
@@ -49,10 +48,12 @@ def routes() -> list[Route]:
     """The routes of the FHIR door."""
     smart = f"{PREFIX}/.well-known/smart-configuration"
     found = [Route(f"{PREFIX}/metadata", metadata.metadata), Route(smart, metadata.smart_configuration)]
-    paths: dict[str, dict[str, Interaction]] = defaultdict(dict)
+    paths: dict[str, dict[str, Interaction]] = {}
     for item in INTERACTIONS:
-        paths[item.path][item.method] = item
+        paths.setdefault(item.path, {})[item.method] = item
     paths["/"] = paths[""]  # clients write the base address either way
+    for busy in (TYPE, INSTANCE):  # each route that is tried before the right one costs a request some microseconds
+        paths = {busy: paths[busy], **paths}
     return [Route(PREFIX + path, _endpoint(h), methods=list(h)) for path, h in paths.items()] + found
 
 

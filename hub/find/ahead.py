@@ -1,0 +1,168 @@
+"""Looks ahead taken within the statement of a page, so that a search that needs them costs one trip.
+
+What a look finds stands in a part of its own (a materialised common table expression) of at most WIDE_FROM + 1 rows.
+While every part holds few, the page starts from them; else it walks the records in order and tests each. Both ways
+stand in the statement and one of them runs. Probes are fenced, so their plan suits any values and can be kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir import shapes
+from fhir.parameters import SHAPE
+from fhir.query import Chain, Clause, Condition, Either, Has
+from fhir.values import Concepts, Token
+from hub.find import narrow
+from hub.find.criteria import Found, Told, is_negative, rids
+from hub.find.narrow import MOST_SHAPES, Narrowed, met_sql, names_one, other_values, shapes_sql
+from hub.find.statement import Statement
+from hub.records.index import key_of
+
+_MOST_TARGETS = 6
+
+
+class Apart(Exception):
+    """The conditions need more than one statement can look up."""
+
+
+def looks(conditions: Sequence[Condition]) -> bool:
+    """Whether conditions are better looked up before the page."""
+    return any(_is_looked_up(each) for each in conditions) or (
+        bool(conditions) and all(isinstance(c, Clause) and c.form == "not" for c in conditions)
+    )
+
+
+def _is_looked_up(condition: Condition) -> bool:
+    if isinstance(condition, Chain):
+        return not names_one(condition)
+    return isinstance(condition, Has) or (isinstance(condition, Clause) and condition.form in ("missing", "present"))
+
+
+@dataclass(slots=True)
+class Ahead:
+    """The looks ahead of one statement: its parts by name, and the tests that find one of them too large."""
+
+    statement: Statement
+    parts: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    tests: list[str] = dataclasses.field(default_factory=list)
+
+    def ways(self, type_name: str, conditions: Sequence[Condition]) -> tuple[Narrowed, Narrowed]:
+        """The conditions as they are met when all looks find little, and as they are met when not; raises Apart."""
+        near = self._told(type_name, conditions)
+        alone = len(conditions) == 1 or all(is_negative(each) for each in conditions)
+        wide = [each for each in conditions if alone or (isinstance(each, Chain | Has) and not names_one(each))]
+        return near, Narrowed(type_name, tuple(conditions), frozenset(wide))
+
+    def gated(self, near: str, far: str) -> str:
+        """The statement of which `near` runs when all looks found little, else `far`; it lacks its order and end."""
+        parts = ", ".join(f"{name} AS MATERIALIZED ({sql})" for name, sql in self.parts)
+        tests = " OR ".join(self.tests) or "false"
+        return (
+            f"WITH RECURSIVE {parts}, w(many) AS MATERIALIZED (SELECT {tests}) "
+            f"SELECT g.* FROM ({near}) g WHERE (SELECT NOT w.many FROM w) "
+            f"UNION ALL SELECT g.* FROM ({far}) g WHERE (SELECT w.many FROM w)"
+        )
+
+    def _told(self, type_name: str, conditions: Sequence[Condition]) -> Narrowed:
+        found: list[Found] = [self._one(condition) for condition in conditions]
+        if all(is_negative(each) for each in found):
+            found += self._others(type_name, conditions[0])
+        return Narrowed(type_name, tuple(found), frozenset(each for each in found if is_negative(each)))
+
+    def _one(self, condition: Condition) -> Found:
+        match condition:
+            case Chain() if not names_one(condition):
+                return self._chain(condition)
+            case Has():
+                return self._has(condition)
+            case Either(alternatives=alternatives) if any(looks(each) for each in alternatives):
+                raise Apart
+            case Clause(kind="composite", form="missing" | "present"):
+                raise Apart  # only shapes tell
+            case Clause(form="missing") if shapes.is_known(condition.type_name, condition.code):
+                return self._missing(condition)
+            case Clause(values=values) if any(isinstance(value, Concepts) for value in values):
+                raise Apart
+        return condition
+
+    def _part(self, sql: str, most: int = -1) -> str:
+        """The name of a new part of the statement; with `most` one that must not hold more rows."""
+        name = f"a{len(self.parts)}"
+        self.parts.append((name, sql))
+        if most >= 0:
+            self.tests.append(f"(SELECT count(*) FROM {name}) > {most}")
+        return name
+
+    def _few(self, type_name: str, condition: Condition) -> str:
+        """The part that holds the rids of records that meet a condition, up to one more than are few."""
+        inner = self._told(type_name, [condition])
+        most = narrow.WIDE_FROM
+        return self._part(f"SELECT {met_sql(self.statement, inner)} LIMIT {most + 1}", most)
+
+    def _chain(self, chain: Chain) -> Found:
+        """References to what the far side finds."""
+        if len(chain.targets) > _MOST_TARGETS:
+            raise Apart
+        named = []
+        for kind, inner in chain.targets:
+            far, s = self._few(kind, inner), self.statement
+            named.append(
+                f"SELECT {s.argument(kind)}::text AS type, x.id FROM (SELECT DISTINCT f.rid FROM {far} f) m "
+                f"CROSS JOIN LATERAL (SELECT r.id FROM resource r WHERE {s.of_tenant('r')} AND r.rid = m.rid "
+                f"AND NOT r.deleted OFFSET 0) x"
+            )
+        ids = self._part(" UNION ALL ".join(named))
+        key = self.statement.literal(key_of(chain.type_name, chain.code))
+        body = (
+            f"FROM idx_reference t WHERE {self.statement.of_tenant('t')} AND t.key = {key} "
+            f"AND t.target_type = a.type AND t.target_id = a.id"
+        )
+        return Told(f"{ids} a", body, "t.rid", rank="reference", walks=True)
+
+    def _has(self, has: Has) -> Found:
+        """What the records found on the far side refer to."""
+        far, s = self._few(has.source, has.condition), self.statement
+        kind = s.argument(has.type_name)
+        body = (
+            f"FROM idx_reference t JOIN resource x ON {s.of_tenant('x')} AND x.type = {kind} AND x.id = t.target_id "
+            f"AND NOT x.deleted WHERE {s.of_tenant('t')} AND t.rid = a.rid "
+            f"AND t.key = {s.literal(key_of(has.source, has.code))} AND t.target_type = {kind}"
+        )
+        return Told(f"(SELECT DISTINCT f.rid FROM {far} f) a", body, "x.rid", few=True)
+
+    def _missing(self, clause: Clause) -> Found:
+        """The records of the shapes without a value."""
+        s = self.statement
+        key = s.literal(key_of(clause.type_name, SHAPE))
+        walk = self._part(shapes_sql(s, key, f"a{len(self.parts)}"))
+        every = self._part(f"SELECT s.code FROM {walk} s WHERE s.code IS NOT NULL LIMIT {MOST_SHAPES + 1}", MOST_SHAPES)
+        test = _lacks("s.code", shapes.mask(clause.type_name, clause.code))
+        body = f"FROM idx_token t WHERE {s.of_tenant('t')} AND t.key = {key} AND t.code = a.code AND t.system = ''"
+        return Told(f"(SELECT s.code FROM {every} s WHERE {test}) a", body, "t.rid", rank="chain", walks=True)
+
+    def _others(self, type_name: str, condition: Condition) -> list[Found]:
+        """The records that may meet a sole `:not`: those with another value, and those with none."""
+        if not isinstance(condition, Clause) or condition.form != "not" or condition.kind != "token":
+            return []
+        tokens = [value for value in condition.values if isinstance(value, Token) and value.code is not None]
+        if len(tokens) != len(condition.values) or not shapes.is_known(type_name, condition.code):
+            return []
+        absent = self._missing(dataclasses.replace(condition, values=(), form="missing"))
+        lists = [rids(self.statement, absent), *other_values(self.statement, condition, tokens)]
+        union = " UNION ALL ".join(f"(SELECT o.rid FROM ({each}) o LIMIT {narrow.WIDE_FROM + 1})" for each in lists)
+        few = self._part(f"SELECT u.rid FROM ({union}) u LIMIT {narrow.WIDE_FROM + 1}", narrow.WIDE_FROM)
+        return [Told(f"(SELECT DISTINCT f.rid FROM {few} f) a", "", "a.rid", few=True)]
+
+
+def _lacks(code: str, mask: int) -> str:
+    """A test that a shape (hexadecimal digits, without those above its highest bit) has none of the bits of `mask`."""
+    tests = []
+    for place, digit in enumerate(reversed(f"{mask:x}")):
+        wanted = int(digit, 16)
+        if wanted:
+            without = "".join(f"{n:x}" for n in range(16) if not n & wanted)
+            tests.append(f"strpos('{without}', substr({code}, length({code}) - {place}, 1)) > 0")
+    return " AND ".join(tests)
