@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _AMOUNT = re.compile(r"\s*([+-]?)(\d*)(?:\.(\d*))?\s*\Z", re.ASCII)
 
 
+@lru_cache(maxsize=65_536)
 def cents(text: str | None) -> int | None:
     """The amount in cents, half up beyond two decimals; None when it is no decimal number."""
     match = _AMOUNT.match(text or "")

@@ -90,5 +90,14 @@ def file_name(batch: str, digest: str) -> str:
 
 def stated(root: etree._Element) -> str:
     """The hash the message carries (the last hash element), stripped; empty when there is none."""
-    found = [node.text or "" for node in root.iter(HASH)]
-    return found[-1].strip() if found else ""
+    node = last_hash(root)
+    return (node.text or "").strip() if node is not None else ""
+
+
+def last_hash(root: etree._Element) -> etree._Element | None:
+    """The last hash element of a message, which is looked for from its end; None when there is none."""
+    for child in reversed(root):
+        found = list(child.iter(HASH))
+        if found:
+            return found[-1]
+    return root if root.tag == HASH else None

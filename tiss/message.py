@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from lxml import etree
@@ -39,12 +40,27 @@ class Tiss:
 
     def find(self, path: str) -> etree._Element | None:
         """The first element at a path of local names."""
-        return self.root.find("/".join(f"{{{NAMESPACE}}}{step}" for step in path.split("/")))
+        return first(self.root, _tags(path))
 
     def text(self, path: str) -> str:
         """The text at a path of local names, stripped; empty when absent."""
         found = self.find(path)
         return (found.text or "").strip() if found is not None else ""
+
+
+@lru_cache(maxsize=256)
+def _tags(path: str) -> tuple[str, ...]:
+    return tuple(f"{{{NAMESPACE}}}{step}" for step in path.split("/"))
+
+
+def first(node: etree._Element, tags: tuple[str, ...]) -> etree._Element | None:
+    """What `node.find` gives for a path of plain steps, at a fraction of its cost: a header is asked for many."""
+    rest = tags[1:]
+    for child in node.iterchildren(tags[0]):
+        found = first(child, rest) if rest else child
+        if found is not None:
+            return found
+    return None
 
 
 def declares_dtd(raw: bytes) -> bool:

@@ -242,7 +242,7 @@ def _some(run: _Run, guides: list[etree._Element]) -> None:
     if read.blank or any(map(str.isspace, read.parts)):
         table = shapes.of(run.version, service=part.service) if run.version else None
         texts.blanks(root.iter(), {problem.where for problem in problems}, table, found)
-    Checker(run.version or part.version, found).all(read.identifiers, lambda: marked.leaves(root))
+    Checker(run.version or part.version, found).all(read, lambda: marked.leaves(root))
     moved = [_moved(problem, run.guides) for problem in (*problems, *found.close())]
     run.tell(moved)
     read.whole.skipped = run.guides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -31,33 +32,50 @@ def at(version: str) -> SchemaSet:
 
 def schema(version: str, *, service: bool = False) -> etree.XMLSchema:
     """The compiled schema of the file form, or of the web-service form."""
-    found = at(version)
-    entry = found.service_entry if service else found.entry
-    return _compiled(str(found.folder), entry, _changed(found.folder))
+    folder = _folder(version)
+    return _compiled(version, folder, _changed(folder), service)
 
 
 @cache
-def _compiled(folder: str, entry: str, _changed_at: int) -> etree.XMLSchema:
+def _compiled(version: str, _folder: Path, _changed_at: int, service: bool) -> etree.XMLSchema:
+    found = at(version)
+    entry = found.service_entry if service else found.entry
     parser = etree.XMLParser(load_dtd=False, no_network=True, resolve_entities=False)
     # one canonical base: Guias and ComplexTypes include each other, and libxml2 knows a file by its address only
-    return etree.XMLSchema(etree.parse(str(Path(folder, entry).resolve()), parser))
+    return etree.XMLSchema(etree.parse(str((found.folder / entry).resolve()), parser))
 
 
 def installed() -> tuple[str, ...]:
     """The versions whose files are here, newest first."""
-    folder = installed_root() / "tiss"
-    return _present(str(folder), _changed(folder))
+    folder = _folder()
+    return _present(folder, _changed(folder))
 
 
 @cache
-def _present(_folder: str, _changed_at: int) -> tuple[str, ...]:
+def _present(_folder: Path, _changed_at: int) -> tuple[str, ...]:
     return tuple(version for version, found in schema_sets().items() if found.present)
 
 
 def unverified(version: str) -> bool:
     """Whether the set was taken over although its files differ from the published ones."""
+    folder = _folder(version)
+    return _unverified(version, folder, _changed(folder))
+
+
+@cache
+def _unverified(version: str, _folder: Path, _changed_at: int) -> bool:
     found = schema_sets().get(version)
     return found is not None and not found.verified
+
+
+def _folder(version: str = "") -> Path:
+    """Where the set of a version stands, or all sets."""
+    return _path(os.environ.get("PONTE_SCHEMAS"), version)
+
+
+@cache  # on every message: making a Path costs more than the look at the disk
+def _path(_moved: str | None, version: str) -> Path:
+    return installed_root() / "tiss" / version
 
 
 def _changed(folder: Path) -> int:

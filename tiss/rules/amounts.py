@@ -19,6 +19,7 @@ def scaled(text: str) -> int | None:
     return -value if match[1] == "-" else value
 
 
+@lru_cache(maxsize=65_536)
 def in_cents(text: str | None) -> int | None:
     """A decimal in cents, half up; None when it is absent or none."""
     value = scaled(text) if text else None

@@ -1,137 +1,191 @@
-"""Reads units, leaf texts and identifiers from a marked message; each different piece of markup is understood once.
+"""Reads units, leaf texts and identifiers from a message; each different piece of markup is understood once.
 
-The markup is cut where a section can begin. A piece that was seen before, in the same surroundings, costs one look-up:
-a batch of 100 guides has few different ones.
+The document is cut where a section can begin. A piece that was seen before, in the same surroundings, costs one
+comparison; pieces with the same markup are a Run, whose texts are looked at column by column: a batch of 100 guides
+has few different ones.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from itertools import islice
-from operator import itemgetter
 from typing import NamedTuple
 
 from lxml import etree
 
+from tiss.message import first
 from tiss.rules import layout
 from tiss.rules.identifiers import elements
 from tiss.rules.layout import Section, Unit
-from tiss.rules.marked import MARK, QUIET, Marked
+from tiss.rules.marked import Marked
+from tiss.rules.pieces import Context, Fragment, Group, Open, Piece, Template, Unmatched
 
-_TOKEN = re.compile(rb"<(/?)([^<>/\s]+)[^<>]*?(/?)>(\x01?)")
 _LARGEST = 64 * 1024
-_MOST = 20_000
-Getter = Callable[[list[str]], tuple[str, ...]]
+_MOST = 8 * 1024 * 1024  # characters of markup that are remembered of one root and prefix
+_MOST_ONCE = 20_000
+Held = list[str]
 
 
-class Unmatched(Exception):
-    """The markup does not nest as it should: an attribute holds what looks like a tag."""
+class Run:
+    """The pieces of a message with the same markup: their positions among all pieces, and the texts of each."""
+
+    __slots__ = ("columns", "fragment", "positions", "rows")
+
+    def __init__(self, fragment: Fragment) -> None:
+        self.fragment = fragment
+        self.positions: list[int] = []
+        self.rows: list[Held] = []
+        self.columns: list[tuple[str, ...]] = []  # by text, once all rows are known
 
 
-class Open(NamedTuple):
-    """An element that is open: its name, the section it stands in and its path there."""
-
-    name: bytes
-    section: Section
-    path: str
-    begins: bool
-    quiet: bool
-
-
-class Group(NamedTuple):
-    """Texts of one unit: how many units end first, the section that begins (None: the unit goes on), its roles."""
-
-    ends: int
-    section: Section | None
-    path: str
-    roles: tuple[str, ...]
-    texts: Getter
-    empty: tuple[str, ...]
-    indexes: tuple[int, ...]
-
-
-class Context:
-    """What is open where a piece begins; pieces are known by the context they stand in."""
-
-    __slots__ = ("pieces", "stack")
-
-    def __init__(self, stack: tuple[Open, ...]) -> None:
-        self.stack = stack
-        self.pieces: dict[bytes, Fragment] = {}
-
-
-class Fragment(NamedTuple):
-    """A piece understood: `drops` are texts that are no leaf's or not hashed, `checks` (check, text, element) to judge,
-    `blank` whether a leaf without text is in it; `screens` is for those who keep notes on it.
+class Passed(NamedTuple):
+    """What a screen says of a run: the section and path of its units, the few texts kept of each by role, and which of
+    its rows must be looked at closely.
     """
 
-    texts: int
-    elements: int
-    groups: tuple[Group, ...]
-    drops: tuple[int, ...]
-    checks: tuple[tuple[str, int, int], ...]
-    blank: bool
-    after: Context
-    screens: dict[frozenset[str], object]
+    section: Section
+    path: str
+    roles: tuple[str, ...]
+    kept: Sequence[tuple[str, ...]]
+    but: set[int]
 
 
-Screener = Callable[[Fragment, list[str]], tuple[Section, str, dict[str, str]] | None]
+Screener = Callable[[Run], Passed | None]
 
 
 @dataclass(slots=True, kw_only=True)
 class Extract:
-    """What a message holds: its units, the texts the hash covers, identifiers as (check, text, element)."""
+    """What a message holds: its units, the texts the hash covers, and the pieces and runs it was read in."""
 
     whole: Unit
     parts: list[str]
-    identifiers: list[tuple[str, str, int]] = field(default_factory=list)
+    pieces: list[tuple[Fragment, Held]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     blank: bool = False
+
+    @property
+    def identifiers(self) -> list[tuple[str, str, int]]:
+        """All identifiers as (check, text, position of its element)."""
+        found, element = [], 0
+        for fragment, held in self.pieces:
+            found += [(check, held[index], element + inner) for check, index, inner in fragment.checks]
+            element += fragment.elements
+        return found
+
+    def distinct(self) -> Iterator[tuple[str, str]]:
+        """The checks and different texts of the identifiers."""
+        texts: dict[str, set[str]] = {}
+        for run in self.runs:
+            for check, index, _ in run.fragment.checks:
+                texts.setdefault(check, set()).update(run.columns[index])
+        return ((check, text) for check, known in texts.items() for text in known)
+
+
+class _Walk:
+    """Where the reading of a document has come to: `here` in it, `at` in its texts."""
+
+    __slots__ = ("_cut", "_document", "at", "end", "here", "marked", "spelled")
+
+    def __init__(self, marked: Marked, cut: re.Pattern[str]) -> None:
+        self.marked, self._document, self._cut = marked, marked.document, cut
+        self.spelled = marked.spelled()
+        self.here, self.end = marked.begin, len(marked.document)
+        self.at = 0
+
+    def again(self, template: Template | None) -> Fragment | None:
+        """The next piece, when it is spelled as this one."""
+        if template is None or not self.marked.plain:
+            return None
+        piece = template.spelled(self.spelled, self.at)
+        stop = self.here + len(piece)
+        if not piece or not self._document.startswith(piece, self.here):
+            return None
+        if stop < self.end and self._cut.match(self._document, stop) is None:
+            return None
+        self.here = stop
+        return template.fragment
+
+    def piece(self) -> str:
+        """The next piece as it stands in the document."""
+        found = self._cut.search(self._document, self.here + 1)
+        begin, self.here = self.here, found.start() if found is not None else self.end
+        return self._document[begin : self.here]
+
+    def held(self, fragment: Fragment) -> Held:
+        """The next texts, which are those of a fragment."""
+        begin, self.at = self.at, self.at + fragment.texts
+        return self.marked.texts[begin : self.at]
 
 
 class _Reader:
     """The pieces and contexts of messages with one root and prefix."""
 
-    def __init__(self, root: str, prefix: bytes) -> None:
+    def __init__(self, root: str, prefix: str) -> None:
         self._prefix = prefix
         self._names = elements()
         self._contexts: dict[tuple[Open, ...], Context] = {}
         self._known = 0
-        self._once: set[bytes] = set()
-        self._outer = Open(b"", layout.top(root), "", begins=False, quiet=False)
-        self._cuts: dict[frozenset[str], re.Pattern[bytes]] = {}
+        self._once: set[str] = set()
+        self._outer = Open("", layout.top(root), "", begins=False, quiet=False)
+        self._cuts: dict[frozenset[str], re.Pattern[str]] = {}
         self.begin = self._context(())
 
-    def fragments(self, markup: bytes, outer: frozenset[str], inner: frozenset[str]) -> Iterator[Fragment]:
-        """What a markup is made of: whole outermost sections where they were seen before, else their parts."""
-        context = self.begin
-        for whole in self._pieces(markup, outer):
-            known = context.pieces.get(whole)
-            if known is None and whole in self._once:
-                known = self._keep(context, whole)
-            if known is not None:
-                yield known
-                context = known.after
+    def pieces(self, marked: Marked, outer: frozenset[str], inner: frozenset[str]) -> Iterator[tuple[Fragment, Held]]:
+        """What a message is made of, with the texts: whole outermost sections where they were seen before, else their
+        parts. Raises Unmatched.
+        """
+        context, walk = self.begin, _Walk(marked, self._cut(outer))
+        while walk.here < walk.end:
+            fragment = walk.again(context.latest)
+            if fragment is not None:  # most pieces are like the one before
+                yield fragment, walk.held(fragment)
+                context = fragment.after
                 continue
-            self._remember(whole)
-            for piece in self._pieces(whole, inner):
-                known = context.pieces.get(piece) or self._keep(context, piece)
-                yield known
-                context = known.after
+            for fragment in self._of(context, walk.piece(), walk, inner):
+                yield fragment, walk.held(fragment)
+                context = fragment.after
+        if walk.at != len(marked.texts):
+            raise Unmatched
 
-    def _pieces(self, markup: bytes, names: frozenset[str]) -> list[bytes]:
-        """The markup cut before every element with one of these names."""
+    def _of(self, context: Context, piece: str, walk: _Walk, inner: frozenset[str]) -> Iterator[Fragment]:
+        """A piece that was seen before, or its parts."""
+        plain = walk.marked.plain
+        known = context.recall(piece, walk.spelled, walk.at) if plain else None
+        if known is not None:
+            yield known
+            return
+        whole = walk.marked.mark(piece)
+        known = context.pieces.get(whole)
+        if known is None and whole in self._once:
+            known = self._keep(context, whole)
+        if known is None:
+            self._remember(whole)
+            yield from self._parts(context, whole, inner)
+            return
+        if plain:
+            context.learn(whole, known)
+        yield known
+
+    def _parts(self, context: Context, whole: str, inner: frozenset[str]) -> Iterator[Fragment]:
+        cut = self._cut(inner).split(whole)
+        for piece in (cut[0], *map(str.__add__, cut[1::2], cut[2::2])):
+            known = context.pieces.get(piece) or self._keep(context, piece)
+            yield known
+            context = known.after
+
+    def _cut(self, names: frozenset[str]) -> re.Pattern[str]:
+        """What finds the beginning of every element with one of these names."""
         cut = self._cuts.get(names)
         if cut is None:
-            choice = b"|".join(sorted(re.escape(name.encode()) for name in names)) or b"\\Z"
-            cut = self._cuts[names] = re.compile(b"(<" + re.escape(self._prefix) + b"(?:" + choice + b")[ >/])")
-        parts = cut.split(markup)
-        return [parts[0], *map(bytes.__add__, parts[1::2], parts[2::2])]
+            choice = "|".join(sorted(map(re.escape, names))) or "\\Z"
+            cut = self._cuts[names] = re.compile(f"(<{re.escape(self._prefix)}(?:{choice})[ >/])")
+        return cut
 
-    def _remember(self, whole: bytes) -> None:
-        if len(self._once) > _MOST:
+    def _remember(self, whole: str) -> None:
+        if len(self._once) > _MOST_ONCE:
             self._once.clear()
         if len(whole) <= _LARGEST:
             self._once.add(whole)
@@ -139,177 +193,88 @@ class _Reader:
     def _context(self, stack: tuple[Open, ...]) -> Context:
         return self._contexts.setdefault(stack, Context(stack))
 
-    def _keep(self, context: Context, piece: bytes) -> Fragment:
+    def _keep(self, context: Context, piece: str) -> Fragment:
         """What a piece means in its context, kept for the next time; raises Unmatched."""
-        made = self._understand(context, piece)
+        work = Piece(context.stack, self._outer, self._prefix, self._names)
+        work.read(piece)
+        made = work.done(self._context(tuple(work.stack)))
         if len(piece) <= _LARGEST:
-            self._known += 1
+            self._known += len(piece)
             if self._known > _MOST:
                 self._known = 0
                 for known in self._contexts.values():
-                    known.pieces.clear()
+                    known.forget()
             context.pieces[piece] = made
         return made
 
-    def _understand(self, context: Context, piece: bytes) -> Fragment:
-        work = _Piece(context.stack, self._outer, self._prefix, self._names)
-        for closing, name, alone, mark in _TOKEN.findall(piece):
-            if closing:
-                work.close(name)
-            else:
-                work.open(name)
-                if alone:
-                    work.close(name)
-            if mark:
-                work.text()
-        return work.done(self._context(tuple(work.stack)))
 
-
-class _Piece:
-    """Follows the tokens of one piece."""
-
-    def __init__(self, stack: tuple[Open, ...], outer: Open, prefix: bytes, names: dict[str, str]) -> None:
-        self.stack = list(stack)
-        self._outer, self._prefix, self._names = outer, prefix, names
-        self._texts = self._elements = self._ends = 0
-        self._leaf: Open | None = None  # the element just opened, a leaf as long as nothing opens inside it
-        self._leaf_text = -1
-        self._groups: list[tuple[int, Section | None, str, dict[str, int], list[str]]] = [(0, None, "", {}, [])]
-        self._drops: list[int] = []
-        self._checks: list[tuple[str, int, int]] = []
-        self._blank = False
-
-    def open(self, name: bytes) -> None:
-        self._not_leaf()
-        self._elements += 1
-        above = self.stack[-1] if self.stack else self._outer
-        local = name.removeprefix(self._prefix) if name.startswith(self._prefix) else b""
-        quiet = above.quiet or name.rpartition(b":")[2] in QUIET
-        text = local.decode("utf-8", "replace") if b":" not in local else ""
-        # the path of what stands at the root leaves the root's own name out
-        path = f"{above.path}/{text}" if above.path else (text if self.stack else "")
-        inner = above.section.children.get(path) if text and not quiet else None
-        if inner is not None:
-            self._groups.append((self._ends, inner, path, {}, []))
-            self._ends = 0
-        here = Open(name, inner or above.section, "" if inner else path, inner is not None, quiet)
-        self.stack.append(here)
-        self._leaf, self._leaf_text = here, -1
-
-    def text(self) -> None:
-        if self._leaf is not None and self._leaf_text < 0:
-            self._leaf_text = self._texts
-        else:
-            self._drops.append(self._texts)
-        self._texts += 1
-
-    def _not_leaf(self) -> None:
-        if self._leaf is not None and self._leaf_text >= 0:
-            self._drops.append(self._leaf_text)
-        self._leaf = None
-
-    def close(self, name: bytes) -> None:
-        if not self.stack or self.stack[-1].name != name:
-            raise Unmatched
-        here = self.stack.pop()
-        if self._leaf is not None:
-            self._keep(here)
-            self._leaf = None
-        if here.begins:
-            self._ends += 1
-
-    def _keep(self, leaf: Open) -> None:
-        """Give a leaf's text to its role and its check."""
-        index = self._leaf_text
-        if leaf.quiet:
-            if index >= 0:
-                self._drops.append(index)
-            return
-        if index < 0:
-            self._blank = True
-        role = leaf.section.roles.get(leaf.path)
-        if role is not None:
-            if self._ends:
-                self._groups.append((self._ends, None, "", {}, []))
-                self._ends = 0
-            _, _, _, roles, empty = self._groups[-1]
-            if index < 0:
-                empty.append(role)
-            else:
-                roles.setdefault(role, index)
-        name = leaf.name.removeprefix(self._prefix).decode("utf-8", "replace")
-        check = self._names.get(name) if leaf.name.startswith(self._prefix) else None
-        if check is not None and index >= 0:
-            self._checks.append((check, index, self._elements - 1))
-
-    def done(self, after: Context) -> Fragment:
-        self._not_leaf()
-        if self._ends:
-            self._groups.append((self._ends, None, "", {}, []))
-        groups = [
-            Group(
-                ends, section, path, tuple(roles), _getter(tuple(roles.values())), tuple(empty), tuple(roles.values())
-            )
-            for ends, section, path, roles, empty in self._groups
-            if ends or section is not None or roles or empty
-        ]
-        return Fragment(
-            self._texts, self._elements, tuple(groups), tuple(self._drops), tuple(self._checks), self._blank, after, {}
-        )
-
-
-def _getter(indexes: tuple[int, ...]) -> Getter:
-    if len(indexes) > 1:
-        return itemgetter(*indexes)
-    return (lambda texts: (texts[indexes[0]],)) if indexes else (lambda _texts: ())
-
-
-@cache
-def _reader(root: str, prefix: bytes) -> _Reader:
+@lru_cache(maxsize=16)
+def _reader(root: str, prefix: str) -> _Reader:
     return _Reader(root, prefix)
 
 
 def extract(marked: Marked, root: etree._Element, screen: Screener | None = None) -> Extract:
     """Everything the rules ask of the message with this root element; raises Unmatched.
 
-    `screen` is asked first about each outermost section: what it answers for is not taken apart.
+    `screen` is asked first about each run of equal markup: what it answers for is not taken apart.
     """
     name = etree.QName(root).localname
-    found = Extract(whole=Unit(layout.top(name), None, f"/{name}", {}), parts=marked.texts)
-    unit, at, element, drops = found.whole, 0, 0, list[int]()
-    texts = marked.texts
-    for fragment in _reader(name, marked.prefix).fragments(marked.markup, *_beginnings(name, root)):
-        count, size, groups, dropped, checks, blank, _, _ = fragment
-        held = texts[at : at + count]
-        known = screen(fragment, held) if screen is not None and unit is found.whole else None
-        if known is not None:
-            _passed(known, unit)
-        else:
-            for group in groups:
-                unit = _turn(group, unit, held)
-        if dropped:
-            drops += [at + index for index in dropped]
-        if checks:
-            found.identifiers += [(check, held[i], element + e) for check, i, e in checks]
-        found.blank |= blank
-        at += count
-        element += size
-    if drops:
-        found.parts = texts.copy()
-        for index in drops:
-            found.parts[index] = ""
+    pieces = list(_reader(name, marked.prefix).pieces(marked, *_beginnings(name, root)))
+    found = Extract(whole=Unit(layout.top(name), None, f"/{name}", {}), parts=marked.texts, pieces=pieces)
+    found.runs = _runs(pieces)
+    found.blank = any(run.fragment.blank for run in found.runs)
+    passed = dict(_passed(found.runs, screen, found.whole)) if screen is not None else {}
+    unit = found.whole
+    for position, (fragment, held) in enumerate(pieces):
+        known = passed.get(position)
+        if known is not None and unit is found.whole:
+            unit.rows.append(known)
+            continue
+        for group in fragment.groups:
+            unit = _turn(group, unit, held)
+    if any(run.fragment.drops for run in found.runs):
+        found.parts = _hashed(found)
     return found
 
 
-def _passed(known: tuple[Section, str, dict[str, str]], whole: Unit) -> None:
-    """A unit nothing is wrong with: its own few texts are enough."""
-    section, path, texts = known
-    unit = Unit(section, whole, path, texts)
-    unit.passed = True
-    whole.rows.append(unit)
+def _hashed(found: Extract) -> list[str]:
+    """The texts, those left out that are no leaf's or not hashed."""
+    parts, at = found.parts.copy(), 0
+    for fragment, _ in found.pieces:
+        for index in fragment.drops:
+            parts[at + index] = ""
+        at += fragment.texts
+    return parts
 
 
-def _turn(group: Group, unit: Unit, held: list[str]) -> Unit:
+def _runs(pieces: list[tuple[Fragment, Held]]) -> list[Run]:
+    """The pieces by their markup."""
+    runs: dict[int, Run] = {}
+    for position, (fragment, held) in enumerate(pieces):
+        run = runs.get(id(fragment))
+        if run is None:
+            run = runs[id(fragment)] = Run(fragment)
+        run.positions.append(position)
+        run.rows.append(held)
+    for run in runs.values():
+        run.columns = list(zip(*run.rows, strict=True))
+    return list(runs.values())
+
+
+def _passed(runs: list[Run], screen: Screener, whole: Unit) -> Iterator[tuple[int, Unit]]:
+    """Units nothing is wrong with, by the position of their piece: their own few texts are enough."""
+    for run in runs:
+        known = screen(run)
+        if known is None:
+            continue
+        for row, (position, texts) in enumerate(zip(run.positions, zip(*known.kept, strict=True), strict=True)):
+            if row not in known.but:
+                unit = Unit(known.section, whole, known.path, dict(zip(known.roles, texts, strict=True)))
+                unit.passed = True
+                yield position, unit
+
+
+def _turn(group: Group, unit: Unit, held: Held) -> Unit:
     """The unit that stands after a group of texts: the same, one around it, or a new one inside."""
     ends, section, path, roles, get, empty, _ = group
     for _ in range(ends):
@@ -327,24 +292,24 @@ def _turn(group: Group, unit: Unit, held: list[str]) -> Unit:
 
 def _beginnings(name: str, root: etree._Element) -> tuple[frozenset[str], frozenset[str]]:
     """The names of elements that begin an outermost section in this very message, and any section."""
-    bodies = tuple(_bodies(root))
+    bodies = frozenset(_bodies(root))
     here = [
-        (path.rpartition("}")[2], inner)
+        (path[-1].rpartition("}")[2], inner)
         for path, inner in layout.outermost(name).items()
-        if path.startswith(bodies) and root.find(path) is not None
+        if (path[:2] in bodies or path[:1] in bodies) and first(root, path) is not None
     ]
     outer = frozenset(element for element, _ in here)
     return outer, outer.union(*(inner for _, inner in here))
 
 
-def _bodies(root: etree._Element) -> Iterator[str]:
-    """The search paths of what stands one and two levels below the root."""
+def _bodies(root: etree._Element) -> Iterator[tuple[str, ...]]:
+    """The paths of what stands one and two levels below the root."""
     for child in root:
         if isinstance(child.tag, str):
             inner = [below.tag for below in islice(child, 2) if isinstance(below.tag, str)]
-            yield from (f"{child.tag}/{tag}" for tag in inner)
+            yield from ((child.tag, tag) for tag in inner)
             if not inner:
-                yield child.tag
+                yield (child.tag,)
 
 
-__all__ = ["MARK", "Extract", "Unmatched", "extract"]
+__all__ = ["Extract", "Fragment", "Passed", "Run", "Unmatched", "extract"]

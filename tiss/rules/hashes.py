@@ -35,23 +35,23 @@ def check(message: Tiss, raw: bytes, text: str, given: Given, found: Findings) -
     agreed = given.contract.hash_encoding
     encoding = message.encoding if agreed == "declared" else agreed
     stated = epilogo.stated(message.root)
-    where = _where(message)
     try:
         computed = epilogo.digest(text, encoding)
     except (UnicodeEncodeError, LookupError):
-        found.add("hash.uncomputable", where, encoding=encoding)
+        found.add("hash.uncomputable", _where(message), encoding=encoding)
         return Hash(stated=stated, encoding=encoding)
     if not stated:
-        found.add("hash.missing", where, computed=computed)
+        found.add("hash.missing", _where(message), computed=computed)
     elif stated.lower() != computed:
         recipe = name_recipe(message.root, raw, text, stated, encoding)
-        found.add(f"hash.wrong.{recipe}" if recipe else "hash.wrong", where, computed=computed, encoding=encoding)
+        code = f"hash.wrong.{recipe}" if recipe else "hash.wrong"
+        found.add(code, _where(message), computed=computed, encoding=encoding)
     return Hash(stated=stated, computed=computed, encoding=encoding)
 
 
 def _where(message: Tiss) -> str:
-    nodes = list(message.root.iter(epilogo.HASH))
-    return place(nodes[-1]) if nodes else place(message.root)
+    node = epilogo.last_hash(message.root)
+    return place(node if node is not None else message.root)
 
 
 def name_recipe(root: etree._Element, raw: bytes, text: str, stated: str, encoding: str) -> str:

@@ -69,14 +69,14 @@ def _operator(message: Tiss, given: Given, found: Findings) -> None:
     if not ans:
         return
     end = "destino" if message.text("cabecalho/destino/registroANS") else "origem"
-    where = _at(message, f"cabecalho/{end}/registroANS")
+    path = f"cabecalho/{end}/registroANS"
     if given.contract.operator and ans != given.contract.operator:
-        found.add("header.operator-contract", where, right=given.contract.operator, stated=shown(ans))
+        found.add("header.operator-contract", _at(message, path), right=given.contract.operator, stated=shown(ans))
     if not is_registro_ans(ans):
         return  # the check digit is told of already
     known = given.contract.known_operator or given.tables is None or given.tables.operator(ans) is not None
     if not known:
-        found.add("table.operator", where, stated=shown(ans))
+        found.add("table.operator", _at(message, path), stated=shown(ans))
 
 
 def _registration(message: Tiss, given: Given, found: Findings) -> None:
@@ -102,11 +102,12 @@ def _numbers(message: Tiss, body: etree._Element | None, found: Findings) -> Non
 
 def version(message: Tiss, given: Given, found: Findings) -> None:
     """header.version-contract, header.version-expired."""
-    stated, where = message.version, _at(message, "cabecalho/Padrao")
+    stated, path = message.version, "cabecalho/Padrao"
     if given.contract.version and stated != given.contract.version:
+        where = _at(message, path)
         found.add("header.version-contract", where, stated=shown(stated), right=given.contract.version)
     known = schema_sets().get(stated)
     until = given.contract.until.get(stated) or (known.accepted_until if known is not None else "")
     on = given.today.isoformat() if given.today else ""
     if until and on > until:
-        found.add("header.version-expired", where, stated=shown(stated), until=until)
+        found.add("header.version-expired", _at(message, path), stated=shown(stated), until=until)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Protocol
 
 from lxml import etree
 
@@ -24,6 +25,17 @@ def elements() -> dict[str, str]:
         return {row["element"]: row["check"] for row in csv.DictReader(file)}
 
 
+class Identifiers(Protocol):
+    """The identifiers of a message."""
+
+    @property
+    def identifiers(self) -> list[tuple[str, str, int]]:
+        """All of them as (check, text, position of its element), in the order of the document."""
+
+    def distinct(self) -> Iterable[tuple[str, str]]:
+        """The checks and different texts among them."""
+
+
 class Checker:
     """Judges identifiers of one message, each distinct value once."""
 
@@ -31,17 +43,13 @@ class Checker:
         self._letters = _ordered(version) >= _ordered(LETTERS_FROM)
         self._found = found
 
-    def all(self, identifiers: list[tuple[str, str, int]], leaves: Callable[[], list[etree._Element]]) -> None:
-        """Record a finding for each wrong one; `identifiers` are (check, text, position of its element), `leaves`
-        gives the elements by position.
-        """
-        wrong = {
-            pair: code for pair in {(check, text) for check, text, _ in identifiers} if (code := self.judge(*pair))
-        }
+    def all(self, told: Identifiers, leaves: Callable[[], list[etree._Element]]) -> None:
+        """Record a finding for each wrong one; `leaves` gives the elements by position."""
+        wrong = {pair: code for pair in told.distinct() if (code := self.judge(*pair))}
         if not wrong:
             return
         elements = leaves()
-        for check, text, position in identifiers:
+        for check, text, position in told.identifiers:
             if (check, text) in wrong:
                 self._found.add(wrong[check, text], place(elements[position]))
 

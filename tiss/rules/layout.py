@@ -137,10 +137,10 @@ def top(root: str) -> Section:
 
 
 @cache
-def outermost(root: str) -> dict[str, frozenset[str]]:
-    """By the search path of each outermost section: the names of elements that begin it or a section inside it."""
+def outermost(root: str) -> dict[tuple[str, ...], frozenset[str]]:
+    """By the path, in tags, of each outermost section: the names of elements that begin it or a section inside it."""
     return {
-        "/".join(f"{{{NAMESPACE}}}{step}" for step in path.split("/")): frozenset((path.rpartition("/")[2],))
+        tuple(f"{{{NAMESPACE}}}{step}" for step in path.split("/")): frozenset((path.rpartition("/")[2],))
         | _inside(section)
         for path, section in top(root).children.items()
     }

@@ -96,7 +96,7 @@ def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bo
     header.version(message, given, found)
     header.check(message, given, found)
     payer.size(len(raw), given, found)
-    Checker(given.version or message.version, found).all(read.identifiers, partial(marked.leaves, message.root))
+    Checker(given.version or message.version, found).all(read, partial(marked.leaves, message.root))
     guides, total = body(read.whole, header.operator_of(message), given, {}, found)
     inner = transactions.body_of(message)
     batch = inner.find(f"{{{NAMESPACE}}}guiasTISS") if inner is not None else None

@@ -1,24 +1,28 @@
-"""Tells quickly that a guide breaks no rule, so that only the others are taken apart and explained.
+"""Tells quickly that guides break no rule, so that only the others are taken apart and explained.
 
 A screen is made once for each different markup of a guide: which rules its elements could break at all, and where the
-texts for those are. It errs on the careful side only: what it cannot judge is left to the rules themselves.
+texts for those are. It looks at all guides of that markup at once, text by text (`columns`), and names those that may
+break a rule. It errs on the careful side only: what it cannot judge is left to the rules themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import add, ge, mul
+from typing import NamedTuple, TypeGuard
 
-from tiss.rules.amounts import in_cents, item_cents, scaled
+from tiss.rules.amounts import SCALE, in_cents, item_cents, scaled
 from tiss.rules.case import Given
 from tiss.rules.checks import Check, checks
-from tiss.rules.fragments import Fragment
+from tiss.rules.fragments import Passed, Run
 from tiss.rules.items import FREE_TABLES, day
 from tiss.rules.layout import Section
+from tiss.rules.pieces import Fragment
 from tiss.rules.sums import part_roles, parts
 
-Held = list[str]
+Column = Sequence[str]
+Columns = Sequence[Column]
 _ITEMS = frozenset(("visit", "item-sadt", "expense"))
 _KINDS = frozenset(("guiaConsulta", "guiaSP-SADT"))
 _KEPT = ("operator", "number", "operator-number", "total")
@@ -26,6 +30,10 @@ _LINE = ("quantity", "factor", "unit", "total", "sequence", "table", "code", "da
 _VISIT = ("table", "code", "date", "total")
 _LEFT = frozenset(("from", "until", "linked", "tooth"))  # roles whose rules are not screened
 _FAR = "9999-12-31"
+_MOST_KNOWN = 10_000
+_CENT = SCALE**3 // 100  # in what the product of three numbers of `scaled` is counted
+_PROCEDURES = "procedures"
+_EXPENSES = ("19", "20")  # tables of materials and medicines
 
 
 class _Part(NamedTuple):
@@ -33,6 +41,44 @@ class _Part(NamedTuple):
 
     section: Section
     roles: dict[str, int]
+
+
+class _Line(NamedTuple):
+    """Where the texts of a line are; -1 where it has none."""
+
+    table: int
+    code: int
+    date: int
+    total: int
+    begin: int = -1
+    end: int = -1
+    quantity: int = -1
+    factor: int = -1
+    unit: int = -1
+    sequence: int = -1
+    expense: int = -1
+    measure: int = -1
+
+
+class _Judged:
+    """Texts of one place that call for a closer look, or do not; each different one is judged once."""
+
+    __slots__ = ("_calls", "_good", "index")
+
+    def __init__(self, index: int, calls: list[Callable[[str], bool]]) -> None:
+        self.index, self._calls = index, calls
+        self._good: set[str] = set()
+
+    def suspects(self, column: Column) -> Iterator[int]:
+        """The rows with a text that calls for a look."""
+        if self._good.issuperset(column):
+            return iter(())
+        new = set(column) - self._good
+        called = {text for text in new if any(call(text.strip()) for call in self._calls)}
+        if len(self._good) > _MOST_KNOWN:
+            self._good.clear()
+        self._good |= new - called
+        return (row for row, text in enumerate(column) if text in called)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,17 +90,29 @@ class Env:
     terms: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     measures: dict[str, bool] = field(default_factory=dict)
 
-    def usable(self, table: str, code: str, on: str) -> bool:
-        """Whether a code stands in its table and may be used on that day."""
+    def term(self, table: str, code: str) -> tuple[str, str]:
+        """The first and last day a code may be used; the last before the first for one its table does not have."""
         tables = self.given.tables
         if tables is None or table in FREE_TABLES:
-            return True
+            return "", _FAR
         days = self.terms.get((table, code))
         if days is None:
-            term = tables.tuss(table, code)
-            days = (_FAR, "") if term is None else (term.since, term.until or _FAR)
+            known = tables.tuss(table, code)
+            days = (_FAR, "") if known is None else (known.since, known.until or _FAR)
             self.terms[table, code] = days
-        return days[0] <= on <= days[1]
+        return days
+
+    def usable(self, pairs: Iterable[tuple[str, str]], first: str, last: str) -> bool:
+        """Whether all codes (table, code) may be used from the first to the last day."""
+        terms = [self.term(*pair) for pair in pairs]
+        return all(since <= first and last <= until for since, until in terms)
+
+    def unusable(self, tables: Column, codes: Column, days: Column) -> Iterator[int]:
+        """The rows with a code that does not stand in its table or may not be used on that day."""
+        for row, (table, code, on) in enumerate(zip(tables, codes, days, strict=True)):
+            since, until = self.term(table, code)
+            if not since <= on <= until:
+                yield row
 
     def measured(self, code: str) -> bool:
         """Whether a unit of measure is in table 60."""
@@ -64,151 +122,204 @@ class Env:
             known = self.measures[code] = tables is None or tables.domain("60", code) is not None
         return known
 
-    def __call__(self, fragment: Fragment, held: Held) -> tuple[Section, str, dict[str, str]] | None:
-        """Section, path and the texts needed in any case of a guide that breaks no rule; None: look at it closely."""
-        if self.wanted not in fragment.screens:
-            fragment.screens[self.wanted] = make(fragment, self.wanted)
-        screen = fragment.screens[self.wanted]
-        if not isinstance(screen, Screen) or not screen.quiet(held, self):
+    def __call__(self, run: Run) -> Passed | None:
+        """What is left to look at of the guides of a run; None: look closely at every one."""
+        screens = run.fragment.screens
+        if self.wanted not in screens:
+            screens[self.wanted] = make(run.fragment, self.wanted)
+        screen = screens[self.wanted]
+        if not isinstance(screen, Screen):
             return None
-        return screen.section, screen.path, {role: held[index] for role, index in screen.kept}
+        kept = [run.columns[index] for index in screen.kept.values()]
+        return Passed(screen.section, screen.path, tuple(screen.kept), kept, screen.suspects(run.columns, self))
 
 
 class Screen:
     """The screen of one markup."""
 
-    __slots__ = ("_calls", "_compared", "_dates", "_guide", "_hours", "_lines", "_visit", "kept", "path", "section")
+    __slots__ = ("_compared", "_guide", "_judged", "_lines", "_visit", "kept", "path", "section")
 
     def __init__(
-        self, path: str, units: list[_Part], calls: list[tuple[int, Check]], compared: list[tuple[int, int]]
+        self, path: str, guide: _Part, lines: list[_Line], judged: list[_Judged], compared: list[tuple[int, int]]
     ) -> None:
-        guide, *rows = units
         self.section, self.path, self._guide = guide.section, path, guide.roles
-        self.kept = [(role, guide.roles[role]) for role in _KEPT if role in guide.roles]
-        self._calls: list[tuple[int, Check, dict[str, bool]]] = [(index, check, {}) for index, check in calls]
-        self._compared = compared
+        self._lines, self._judged, self._compared = lines, judged, compared
         self._visit = guide.section.name == "guiaConsulta"
+        self.kept = {role: guide.roles[role] for role in _KEPT if role in guide.roles}
         if self._visit:
-            self.kept.append(("total", rows[0].roles["total"]))
-        self._dates = [row.roles["date"] for row in rows]
-        self._hours = [(row.roles["begin"], row.roles["end"]) for row in rows if {"begin", "end"} <= row.roles.keys()]
-        roles = _VISIT if self._visit else _LINE
-        self._lines = [
-            (tuple(row.roles[role] for role in roles), row.roles.get("expense", -1), row.roles.get("measure", -1))
-            for row in rows
-        ]
+            self.kept["total"] = lines[0].total
 
-    def quiet(self, held: Held, env: Env) -> bool:
-        """Whether no rule finds anything in a guide with these texts."""
-        for index, check, known in self._calls:
-            text = held[index]
-            called = known.get(text)
-            if called is None:
-                called = known[text] = check.applies(text.strip())
-            if called:
-                return False
+    def suspects(self, columns: Columns, env: Env) -> set[int]:
+        """The rows a rule might find something in."""
+        found = set(self._misbilled(columns, env)) if not self._visit else set()
+        for judged in self._judged:
+            found.update(judged.suspects(columns[judged.index]))
         for later, earlier in self._compared:
-            if held[later] < held[earlier]:
-                return False
-        return (
-            self._in_time(held, env.given.last_day)
-            and self._placed(held, env)
-            and self._distinct(held)
-            and (self._seen(held, env) if self._visit else self._billed(held, env))
-        )
+            found.update(_less(columns[later], columns[earlier]))
+        found.update(self._untimely(columns, env))
+        found.update(self._misplaced(columns, env))
+        found.update(self._repeated(columns))
+        return found
 
-    def _in_time(self, held: Held, limit: str) -> bool:
-        days = {held[index] for index in self._dates}
-        if not all(day(text) == text for text in days):
-            return False
-        first, last = min(days, default=_FAR), max(days, default="")
+    def _untimely(self, columns: Columns, env: Env) -> Iterator[int]:
+        """Days after the last possible one, outside the authorisation's or the code's; hours that end too early."""
+        limit = env.given.last_day
         authorised, expires = self._guide.get("authorised", -1), self._guide.get("password-until", -1)
-        if limit and last > limit:
-            return False
-        if (authorised >= 0 and first < held[authorised]) or (expires >= 0 and last > held[expires]):
-            return False
-        return all(held[begin] <= held[end] for begin, end in self._hours)
+        days = set[str]().union(*(columns[line.date] for line in self._lines))
+        wrong = {text for text in days if day(text) != text or (limit and text > limit)}
+        pairs = (zip(columns[line.table], columns[line.code], strict=True) for line in self._lines)
+        usable = env.usable(set[tuple[str, str]]().union(*pairs), min(days), max(days))
+        for line in self._lines:
+            own = columns[line.date]
+            if wrong:
+                yield from (row for row, text in enumerate(own) if text in wrong)
+            if not usable:
+                yield from env.unusable(columns[line.table], columns[line.code], own)
+            if authorised >= 0:
+                yield from _less(own, columns[authorised])
+            if expires >= 0:
+                yield from _less(columns[expires], own)
+            if line.begin >= 0 and line.end >= 0:
+                yield from _less(columns[line.end], columns[line.begin])
 
-    def _placed(self, held: Held, env: Env) -> bool:
-        """The CNES is one of the CNPJ beside it, where the contract knows it."""
+    def _misplaced(self, columns: Columns, env: Env) -> Iterator[int]:
+        """A CNES that is none of the CNPJ beside it, where the contract knows those."""
         cnpj, cnes = self._guide.get("provider-cnpj", -1), self._guide.get("provider-cnes", -1)
-        known = env.given.contract.places.get(held[cnpj]) if cnpj >= 0 <= cnes else None
-        return known is None or held[cnes] in known
+        places = env.given.contract.places
+        if not places or cnpj < 0 or cnes < 0:
+            return
+        for row, (owner, place) in enumerate(zip(columns[cnpj], columns[cnes], strict=True)):
+            if owner in places and place not in places[owner]:
+                yield row
 
-    def _distinct(self, held: Held) -> bool:
-        """No two lines with one code on one day at one hour."""
-        code, on = (1, 2) if self._visit else (6, 7)
-        if len(self._hours) == len(self._lines):
-            keys = {
-                (held[line[code]], held[line[on]], held[b])
-                for (line, _, _), (b, _) in zip(self._lines, self._hours, strict=True)
-            }
-        else:
-            keys = {(held[line[code]], held[line[on]], "") for line, _, _ in self._lines}
-        return len(keys) == len(self._lines)
+    def _repeated(self, columns: Columns) -> Iterator[int]:
+        """Two lines with one code on one day at one hour."""
+        lines = self._lines
+        timed = all(line.begin >= 0 and line.end >= 0 for line in lines)
+        if len(lines) < 2 or (timed and _distinct([columns[line.begin] for line in lines])):
+            return
+        keys = [
+            list(zip(columns[line.code], columns[line.date], columns[line.begin if timed else line.date], strict=True))
+            for line in lines
+        ]
+        yield from (row for row, of_row in enumerate(zip(*keys, strict=True)) if len(set(of_row)) < len(lines))
 
-    def _seen(self, held: Held, env: Env) -> bool:
-        return all(env.usable(held[table], held[code], held[on]) for (table, code, on, _), _, _ in self._lines)
-
-    def _billed(self, held: Held, env: Env) -> bool:
-        """Sequence, codes and sums of the lines, and the totals over them."""
-        totals: dict[str, int] = {}
-        for number, (line, expense, measure) in enumerate(self._lines, start=1):
-            quantity, factor, unit, total, sequence, table, code, on = [held[index] for index in line]
-            stated = _product(quantity, factor, unit, total)
-            if stated is None or sequence != str(number) or not env.usable(table, code, on):
-                return False
-            part = "procedures"
-            if expense >= 0:
-                part = held[expense]
-                known = parts().get(part)
-                if known is None or known.anvisa or table not in known.tables:
-                    return False
-            elif table in ("19", "20") or code[:1] == "3":
-                return False
-            if measure >= 0 and not env.measured(held[measure]):
-                return False
-            totals[part] = totals.get(part, 0) + stated
-        return self._totalled(held, totals)
-
-    def _totalled(self, held: Held, totals: dict[str, int]) -> bool:
-        get = self._guide.get
+    def _misbilled(self, columns: Columns, env: Env) -> Iterator[int]:
+        """Wrong sequences, kinds of expense, units of measure, sums of lines and totals over them."""
+        sums: dict[str, list[int]] = {}
+        for number, line in enumerate(self._lines, start=1):
+            yield from _others(columns[line.sequence], str(number))
+            if line.measure >= 0:
+                unknown = {text for text in set(columns[line.measure]) if not env.measured(text)}
+                yield from (row for row, text in enumerate(columns[line.measure]) if text in unknown)
+            told = list(map(in_cents, columns[line.total]))
+            totals = told if _whole(told) else [cents or 0 for cents in told]
+            yield from _wrong_product(columns, line, totals)
+            for part, amounts in _of_parts(columns, line, totals):
+                sums[part] = list(map(add, sums[part], amounts)) if part in sums else amounts
+            if line.expense >= 0:
+                yield from _unknown_expense(columns[line.expense], columns[line.table])
+        none = [0] * len(columns[0])
         for role, key, _ in part_roles():
-            index = get(role, -1)
-            if totals.get(key, 0) != (in_cents(held[index]) if index >= 0 else 0):
-                return False
-        index = get("total", -1)
-        return index >= 0 and in_cents(held[index]) == sum(totals.values())
+            index = self._guide.get(role, -1)
+            if index >= 0 or key in sums:
+                yield from _apart(list(map(in_cents, columns[index])) if index >= 0 else none, sums.get(key, none))
+        whole = list(map(sum, zip(*sums.values(), strict=True)))
+        yield from _apart(list(map(in_cents, columns[self._guide["total"]])), whole)
 
 
-def _product(quantity: str, factor: str, unit: str, total: str) -> int | None:
-    """The stated total in cents when it is the product; None when not."""
-    amount, rate, price, stated = scaled(quantity), scaled(factor), scaled(unit), scaled(total)
-    if not amount or not rate or price is None or stated is None or amount < 0 or rate < 0:
-        return None
-    cents = (stated + 50) // 100
-    return cents if cents == item_cents(amount, price, rate) else None
+def _of_parts(columns: Columns, line: _Line, totals: list[int]) -> Iterator[tuple[str, list[int]]]:
+    """The totals of a line, in cents, by the part of the guide's total they belong to."""
+    if line.expense < 0:
+        yield _PROCEDURES, totals
+        return
+    kinds = columns[line.expense]
+    different = set(kinds)
+    for kind in different:
+        alone = len(different) == 1
+        yield kind, totals if alone else [n if k == kind else 0 for n, k in zip(totals, kinds, strict=True)]
+
+
+def _apart(one: Sequence[int | None], other: Sequence[int]) -> Iterator[int]:
+    """The rows in which two amounts differ."""
+    if one == other:
+        return iter(())
+    return (row for row, (left, right) in enumerate(zip(one, other, strict=True)) if left != right)
+
+
+def _unknown_expense(kinds: Column, tables: Column) -> Iterator[int]:
+    """Rows whose kind of expense is unknown, wants the fields of ANVISA, or does not go with the table."""
+    wrong = set()
+    for kind, table in set(zip(kinds, tables, strict=True)):
+        known = parts().get(kind)
+        if known is None or known.anvisa or table not in known.tables:
+            wrong.add((kind, table))
+    if wrong:
+        yield from (row for row, pair in enumerate(zip(kinds, tables, strict=True)) if pair in wrong)
+
+
+def _less(one: Column, other: Column) -> Iterator[int]:
+    """The rows in which one text is less than the other."""
+    if all(map(ge, one, other)):
+        return iter(())
+    return (row for row, (left, right) in enumerate(zip(one, other, strict=True)) if left < right)
+
+
+def _others(column: Column, text: str) -> Iterator[int]:
+    if column.count(text) == len(column):
+        return iter(())
+    return (row for row, own in enumerate(column) if own != text)
+
+
+def _distinct(columns: list[Column]) -> bool:
+    """Whether no row has one text twice."""
+    return set(map(len, map(set, zip(*columns, strict=True)))) == {len(columns)}
+
+
+def _wrong_product(columns: Columns, line: _Line, totals: list[int]) -> Iterator[int]:
+    """The rows of a line whose total is not, to the cent, quantity times price times factor."""
+    amounts, prices, rates = (list(map(scaled, columns[i])) for i in (line.quantity, line.unit, line.factor))
+    if _whole(amounts) and _whole(prices) and _whole(rates):
+        exact = list(map(mul, map(mul, amounts, prices), rates))
+        if exact == list(map(_CENT.__mul__, totals)) and min(amounts) > 0 and min(rates) > 0:
+            return
+    for row, (amount, price, rate, text) in enumerate(zip(amounts, prices, rates, columns[line.total], strict=True)):
+        good = amount is not None and price is not None and rate is not None and amount > 0 and rate > 0
+        if not good or in_cents(text) != item_cents(amount or 0, price or 0, rate or 0):
+            yield row
+
+
+def _whole(numbers: list[int | None]) -> TypeGuard[list[int]]:
+    return None not in numbers
 
 
 def make(fragment: Fragment, wanted: frozenset[str]) -> Screen | None:
     """The screen of a guide's markup; None when it is no whole guide, or one whose rules are not screened."""
     units = _units(fragment)
-    if not units or fragment.blank or units[0].section.name not in _KINDS:
+    if len(units) < 2 or fragment.blank or units[0].section.name not in _KINDS:
         return None
-    visit = units[0].section.name == "guiaConsulta"
-    for row in units[1:]:
-        needed = _VISIT if visit else _LINE
-        if row.section.name not in _ITEMS or not set(needed) <= row.roles.keys():
-            return None
-    if any(_LEFT & unit.roles.keys() for unit in units) or len(units) < 2 or (visit and len(units) > 2):
+    guide, *rows = units
+    visit = guide.section.name == "guiaConsulta"
+    needed = frozenset(_VISIT if visit else _LINE)
+    if any(row.section.name not in _ITEMS or not needed <= row.roles.keys() for row in rows):
         return None
-    calls: list[tuple[int, Check]] = []
+    if any(_LEFT & unit.roles.keys() for unit in units) or (visit and len(rows) > 1):
+        return None
+    if not visit and "total" not in guide.roles:
+        return None
+    calls: dict[int, list[Callable[[str], bool]]] = {}
     compared: list[tuple[int, int]] = []
     for unit in units:
         for check in _rows(unit, wanted):
-            if not _judge(check, unit, units[0], calls, compared):
+            if not _judge(check, unit, guide, calls, compared):
                 return None
-    return Screen(fragment.groups[0].path, units, calls, compared)
+    lines = [_Line(**{role: index for role, index in row.roles.items() if role in _Line._fields}) for row in rows]
+    for line in () if visit else lines:
+        if line.expense < 0:
+            calls.setdefault(line.table, []).append(_EXPENSES.__contains__)
+            calls.setdefault(line.code, []).append(lambda code: code[:1] == "3")
+    judged = [_Judged(index, asked) for index, asked in calls.items()]
+    return Screen(fragment.groups[0].path, guide, lines, judged, compared)
 
 
 def _units(fragment: Fragment) -> list[_Part]:
@@ -238,7 +349,11 @@ def _rows(unit: _Part, wanted: frozenset[str]) -> Iterator[Check]:
 
 
 def _judge(
-    check: Check, unit: _Part, guide: _Part, calls: list[tuple[int, Check]], compared: list[tuple[int, int]]
+    check: Check,
+    unit: _Part,
+    guide: _Part,
+    calls: dict[int, list[Callable[[str], bool]]],
+    compared: list[tuple[int, int]],
 ) -> bool:
     """Put down what a check depends on; False when it cannot be screened, or fails by the markup alone."""
     roles = unit.roles
@@ -246,7 +361,7 @@ def _judge(
         if check.when not in roles:
             return not check.applies("")
         if not check.state:
-            calls.append((roles[check.when], check))
+            calls.setdefault(roles[check.when], []).append(check.applies)
             return True
         return not check.applies("x") or (check.must == "absent" and check.role not in roles)
     if check.must == "present":

@@ -1,0 +1,220 @@
+"""What a piece of markup means: the texts of its units by role, what is hashed, which identifiers are in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from operator import itemgetter
+from typing import NamedTuple
+
+from tiss.rules.layout import Section
+from tiss.rules.marked import MARK, QUIET
+
+_TOKEN = re.compile(rf"<(/?)([^<>/\s]+)[^<>]*?(/?)>({MARK}?)", re.ASCII)
+_TEMPLATES = 8
+Getter = Callable[[list[str]], tuple[str, ...]]
+
+
+class Unmatched(Exception):
+    """The markup does not nest as it should: an attribute holds what looks like a tag."""
+
+
+class Open(NamedTuple):
+    """An element that is open: its name, the section it stands in and its path there."""
+
+    name: str
+    section: Section
+    path: str
+    begins: bool
+    quiet: bool
+
+
+class Group(NamedTuple):
+    """Texts of one unit: how many units end first, the section that begins (None: the unit goes on), its roles."""
+
+    ends: int
+    section: Section | None
+    path: str
+    roles: tuple[str, ...]
+    texts: Getter
+    empty: tuple[str, ...]
+    indexes: tuple[int, ...]
+
+
+class Fragment(NamedTuple):
+    """A piece understood: `drops` are texts that are no leaf's or not hashed, `checks` (check, text, element) to judge,
+    `blank` whether a leaf without text is in it; `screens` is for those who keep notes on it.
+    """
+
+    texts: int
+    elements: int
+    groups: tuple[Group, ...]
+    drops: tuple[int, ...]
+    checks: tuple[tuple[str, int, int], ...]
+    blank: bool
+    after: Context
+    screens: dict[frozenset[str], object]
+
+
+class Template(NamedTuple):
+    """A piece as a document spells it: what stands before, between and behind its texts, with room for those."""
+
+    parts: list[str]
+    fragment: Fragment
+
+    def spelled(self, texts: list[str], at: int) -> str:
+        """The piece with its texts, which are those from `at` on; empty when there are not as many."""
+        held = texts[at : at + self.fragment.texts]
+        if len(held) != self.fragment.texts:
+            return ""
+        whole = self.parts.copy()
+        whole[1::2] = held
+        return "".join(whole)
+
+
+class Context:
+    """What is open where a piece begins; pieces are known by the context they stand in, by their markup and, quicker,
+    by their spelling.
+    """
+
+    __slots__ = ("latest", "pieces", "stack", "templates")
+
+    def __init__(self, stack: tuple[Open, ...]) -> None:
+        self.stack = stack
+        self.pieces: dict[str, Fragment] = {}
+        self.templates: dict[int, tuple[Template, ...]] = {}
+        self.latest: Template | None = None
+
+    def recall(self, piece: str, texts: list[str], at: int) -> Fragment | None:
+        """A piece that was spelled so before; its texts are those from `at` on."""
+        for template in self.templates.get(piece.count("<"), ()):
+            if template.spelled(texts, at) == piece:
+                self.latest = template
+                return template.fragment
+        return None
+
+    def learn(self, markup: str, fragment: Fragment) -> None:
+        """Know a piece by its spelling from now on."""
+        parts = markup.split(MARK)
+        whole = [""] * (2 * len(parts) - 1)
+        whole[::2] = parts
+        self.latest = Template(whole, fragment)
+        size = markup.count("<")
+        self.templates[size] = (self.latest, *self.templates.get(size, ())[: _TEMPLATES - 1])
+
+    def forget(self) -> None:
+        """Let go what was learned."""
+        self.latest = None
+        self.templates.clear()
+        self.pieces.clear()
+
+
+class Piece:
+    """Follows the tokens of one piece of markup."""
+
+    def __init__(self, stack: tuple[Open, ...], outer: Open, prefix: str, names: dict[str, str]) -> None:
+        self.stack = list(stack)
+        self._outer, self._prefix, self._names = outer, prefix, names
+        self._texts = self._elements = self._ends = 0
+        self._leaf: Open | None = None  # the element just opened, a leaf as long as nothing opens inside it
+        self._leaf_text = -1
+        self._groups: list[tuple[int, Section | None, str, dict[str, int], list[str]]] = [(0, None, "", {}, [])]
+        self._drops: list[int] = []
+        self._checks: list[tuple[str, int, int]] = []
+        self._blank = False
+
+    def read(self, markup: str) -> None:
+        """Follow a whole piece; raises Unmatched."""
+        for closing, name, alone, mark in _TOKEN.findall(markup):
+            if closing:
+                self._close(name)
+            else:
+                self._open(name)
+                if alone:
+                    self._close(name)
+            if mark:
+                self._text()
+
+    def _open(self, name: str) -> None:
+        self._not_leaf()
+        self._elements += 1
+        above = self.stack[-1] if self.stack else self._outer
+        local = name.removeprefix(self._prefix) if name.startswith(self._prefix) else ""
+        quiet = above.quiet or name.rpartition(":")[2] in QUIET
+        text = local if ":" not in local else ""
+        # the path of what stands at the root leaves the root's own name out
+        path = f"{above.path}/{text}" if above.path else (text if self.stack else "")
+        inner = above.section.children.get(path) if text and not quiet else None
+        if inner is not None:
+            self._groups.append((self._ends, inner, path, {}, []))
+            self._ends = 0
+        here = Open(name, inner or above.section, "" if inner else path, inner is not None, quiet)
+        self.stack.append(here)
+        self._leaf, self._leaf_text = here, -1
+
+    def _text(self) -> None:
+        if self._leaf is not None and self._leaf_text < 0:
+            self._leaf_text = self._texts
+        else:
+            self._drops.append(self._texts)
+        self._texts += 1
+
+    def _not_leaf(self) -> None:
+        if self._leaf is not None and self._leaf_text >= 0:
+            self._drops.append(self._leaf_text)
+        self._leaf = None
+
+    def _close(self, name: str) -> None:
+        if not self.stack or self.stack[-1].name != name:
+            raise Unmatched
+        here = self.stack.pop()
+        if self._leaf is not None:
+            self._keep(here)
+            self._leaf = None
+        if here.begins:
+            self._ends += 1
+
+    def _keep(self, leaf: Open) -> None:
+        """Give a leaf's text to its role and its check."""
+        index = self._leaf_text
+        if leaf.quiet:
+            if index >= 0:
+                self._drops.append(index)
+            return
+        if index < 0:
+            self._blank = True
+        role = leaf.section.roles.get(leaf.path)
+        if role is not None:
+            if self._ends:
+                self._groups.append((self._ends, None, "", {}, []))
+                self._ends = 0
+            _, _, _, roles, empty = self._groups[-1]
+            if index < 0:
+                empty.append(role)
+            else:
+                roles.setdefault(role, index)
+        check = self._names.get(leaf.name.removeprefix(self._prefix)) if leaf.name.startswith(self._prefix) else None
+        if check is not None and index >= 0:
+            self._checks.append((check, index, self._elements - 1))
+
+    def done(self, after: Context) -> Fragment:
+        """What it means; `after` is the context it leaves behind."""
+        self._not_leaf()
+        if self._ends:
+            self._groups.append((self._ends, None, "", {}, []))
+        groups = [
+            Group(
+                ends, section, path, tuple(roles), _getter(tuple(roles.values())), tuple(empty), tuple(roles.values())
+            )
+            for ends, section, path, roles, empty in self._groups
+            if ends or section is not None or roles or empty
+        ]
+        return Fragment(
+            self._texts, self._elements, tuple(groups), tuple(self._drops), tuple(self._checks), self._blank, after, {}
+        )
+
+
+def _getter(indexes: tuple[int, ...]) -> Getter:
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return (lambda texts: (texts[indexes[0]],)) if indexes else (lambda _texts: ())
