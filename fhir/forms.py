@@ -12,8 +12,9 @@ MEDIA: dict[Form, str] = {
     "json": "application/fhir+json; charset=utf-8",
     "xml": "application/fhir+xml; charset=utf-8",
 }
-JSON = frozenset(("application/fhir+json", "application/json", "text/json", "json"))
-XML = frozenset(("application/fhir+xml", "application/xml", "text/xml", "xml"))
+# The last of each is what DSTU1 called it; clients of many servers still send it.
+JSON = frozenset(("application/fhir+json", "application/json", "text/json", "json", "application/json+fhir"))
+XML = frozenset(("application/fhir+xml", "application/xml", "text/xml", "xml", "application/xml+fhir"))
 PATCHES = frozenset(("application/json-patch+json",))
 _ANY = frozenset(("*/*", "application/*"))
 _VERSIONS = ("", "4.0", "4.0.1")

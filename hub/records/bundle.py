@@ -17,8 +17,9 @@ from canonical.identity import new_id
 from canonical.problem import Problem
 from fhir import jsontext, links, pathpatch
 from fhir import patch as jsonpatch
+from fhir.conditions import BadQuery
 from fhir.definitions.table import resource_types
-from fhir.query import BadQuery, Query
+from fhir.query import Query
 from hub.find.search import matching
 from hub.find.sight import Alternatives, guarded
 from hub.find.statement import Within
@@ -256,6 +257,8 @@ class _Job:
                 tail = "/".join(entry.full_url.rsplit("/", 2)[-2:])
                 if entry.method == "POST" and "://" in entry.full_url and tail.startswith(entry.type_name + "/"):
                     targets[tail] = name
+            elif entry.method == "POST" and isinstance(stated := (entry.resource or {}).get("id"), str) and stated:
+                targets[f"{entry.type_name}/{stated}"] = f"{entry.type_name}/{self.ids[entry.position]}"
         return targets
 
     async def _conditional_references(self, targets: dict[str, str]) -> dict[str, str]:

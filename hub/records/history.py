@@ -27,6 +27,10 @@ _INSTANCE = (
     f"SELECT {_COLUMNS} FROM resource_version v WHERE v.tenant_id = c.tenant AND v.type = $2 AND {_PERIOD} "
     "AND v.id = $7 AND v.version < $8 ORDER BY v.version DESC LIMIT $6"
 )
+_COUNT = (
+    "SELECT count(*) AS total FROM resource_version v "
+    f"WHERE v.tenant_id = c.tenant AND v.type = $2 AND {_PERIOD} AND v.id = $6"
+)
 _MANY = (
     "SELECT h.* FROM unnest($2::text[]) AS k(type) CROSS JOIN LATERAL ("
     f"SELECT {_COLUMNS} FROM resource_version v WHERE v.tenant_id = c.tenant AND v.type = k.type AND {_PERIOD} "
@@ -75,6 +79,13 @@ async def of_record(
     return await world.database.ask(
         tenant.id, _INSTANCE, type_name, *period.arguments(), record_id, below, seconds=SECONDS
     )
+
+
+async def count_of_record(world: World, tenant: Tenant, type_name: str, record_id: str, period: Period) -> int:
+    """How many versions of one record lie in the period."""
+    since, low, high, _ = period.arguments()
+    rows = await world.database.ask(tenant.id, _COUNT, type_name, since, low, high, record_id, seconds=SECONDS)
+    return int(rows[0]["total"])
 
 
 async def of_types(world: World, tenant: Tenant, types: Sequence[str], period: Period, after: Place) -> list[Row]:

@@ -30,6 +30,15 @@ async def send(client: httpx.AsyncClient, document: dict[str, Any], **headers: s
     return await client.post("/fhir", json=document, headers=headers)
 
 
+async def test_entries_without_full_url_are_named_by_their_ids(fhir: httpx.AsyncClient) -> None:
+    """Bundles of older clients: no fullUrl, references by the ids that the created ones had where they come from."""
+    entries = (post("Observation", observation_of("Patient/old")), post("Patient", {**patient("1"), "id": "old"}))
+    done = await send(fhir, bundle(*entries))
+    assert done.status_code == 200, done.text
+    place, other = (e["response"]["location"].split("/fhir/")[1].split("/_history")[0] for e in done.json()["entry"])
+    assert (await fhir.get("/fhir/" + place)).json()["subject"]["reference"] == other != "Patient/old"
+
+
 async def test_links_are_resolved_everywhere(fhir: httpx.AsyncClient) -> None:
     document = {
         "resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"url": URN}}],

@@ -84,3 +84,14 @@ async def test_other_tenants_are_not_there(
     stranger = await client_for(other_tenant)
     assert versions((await stranger.get("/fhir/Patient/_history")).json()) == []
     assert versions((await stranger.get("/fhir/_history")).json()) == []
+
+
+async def test_pages_of_one_record_have_its_total_and_the_way_back(fhir: httpx.AsyncClient) -> None:
+    for born in ("2001", "2002", "2003"):
+        await fhir.put("/fhir/Patient/t", json={"resourceType": "Patient", "id": "t", "birthDate": born})
+    page = (await fhir.get("/fhir/Patient/t/_history?_count=2")).json()
+    links = {link["relation"]: link["url"] for link in page["link"]}
+    assert page["total"] == 3 and len(page["entry"]) == 2 and "first" not in links
+    last = (await fhir.get(links["next"])).json()
+    back = {link["relation"]: link["url"] for link in last["link"]}
+    assert last["total"] == 3 and len(last["entry"]) == 1 and "next" not in back and back["first"] == links["self"]

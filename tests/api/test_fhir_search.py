@@ -280,3 +280,19 @@ async def test_chains_walk_when_their_far_side_is_wide(
     page = (await ward.get("/fhir/Observation?patient.gender=female,male&_count=3")).json()
     following = next(link["url"] for link in page["link"] if link["relation"] == "next")
     assert [e["resource"]["id"] for e in (await ward.get(following)).json()["entry"]] == ["b4"]
+
+
+async def test_later_pages_lead_back_to_the_first(ward: httpx.AsyncClient) -> None:
+    page = (await ward.get("/fhir/Patient?_count=1&gender=female")).json()
+    links = {link["relation"]: link["url"] for link in page["link"]}
+    second = (await ward.get(links["next"])).json()
+    assert {link["relation"]: link["url"] for link in second["link"]}["first"] == links["self"] and "first" not in links
+
+
+async def test_media_types_of_old_clients(ward: httpx.AsyncClient) -> None:
+    for name, kind in (
+        ("application/json+fhir", "application/fhir+json"),
+        ("application/xml+fhir", "application/fhir+xml"),
+    ):
+        answer = await ward.get("/fhir/Patient/p1", headers={"accept": name})
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)

@@ -43,7 +43,10 @@ async def history(exchange: Exchange) -> Response:
     rows = await _shown(exchange, after, period.most, place)
     if not rows and await visible.current(world, exchange.actor, type_name, record_id) is None:
         raise NotFound("there is no such record")
-    return await _answer(exchange, f"{type_name}/{record_id}", rows, period)
+    total = None
+    if exchange.actor.permits(type_name, "r"):  # one record has few versions: they are counted
+        total = await store.count_of_record(world, tenant, type_name, record_id, period)
+    return await _answer(exchange, f"{type_name}/{record_id}", rows, period, total)
 
 
 async def history_type(exchange: Exchange) -> Response:
@@ -84,20 +87,25 @@ async def _shown(
     raise Rejected(422, [Problem("fhir.search.too-costly")])
 
 
-async def _answer(exchange: Exchange, address: str, rows: Sequence[Any], period: store.Period) -> Response:
+async def _answer(
+    exchange: Exchange, address: str, rows: Sequence[Any], period: store.Period, total: int | None = None
+) -> Response:
     subject = exchange.caller.identity.subject
     await exchange.state.reading.note(exchange.caller.tenant, subject, "history", address or "system")
     count = period.most - 1
     own = f"{exchange.base}/{address}/_history" if address else f"{exchange.base}/_history"
     links = [("self", link_text(own, exchange.query))]
-    if len(rows) > count and count:
+    kept = [(k, v) for k, v in exchange.query if k != "_cursor"]
+    if exchange.parameter("_cursor"):
+        links.append(("first", link_text(own, kept)))
+    more = len(rows) > count and count
+    if more:
         last = rows[count - 1]
-        kept = [(k, v) for k, v in exchange.query if k != "_cursor"]
         place = cursor_text(f"{last['type']}/{last['id']}/{last['updated_at'].isoformat()}", last["version"])
         links.append(("next", f"{own}?{urlencode([*kept, ('_cursor', place)])}"))
     entries = [_version_text(exchange, row) for row in rows[:count]]
-    whole = len(links) == 1 and not exchange.parameter("_cursor")
-    return exchange.answer(bundle_text("history", entries, links, len(rows) if whole and count else None))
+    whole = not more and not exchange.parameter("_cursor")
+    return exchange.answer(bundle_text("history", entries, links, len(rows) if whole and count else total))
 
 
 def _version_text(exchange: Exchange, row: Any) -> str:

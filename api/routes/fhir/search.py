@@ -18,8 +18,9 @@ from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange, body_of, check_content_type, outcome_text, pairs_of
 from canonical.problem import Problem
 from fhir import subset
+from fhir.conditions import Inside
 from fhir.definitions.table import resource_types
-from fhir.query import Inside, Query, parse, parse_many
+from fhir.query import Query, parse, parse_many
 from hub.find.search import Page
 from hub.find.sight import members
 from hub.find.statement import OneTrip
@@ -151,6 +152,8 @@ def page_text(base: str, query: Query, page: Page) -> str:
     address = f"{base}/{query.address}" if query.address else base
     kept = [(name, value) for name, value in query.used if name != "_cursor"]
     links = [("self", link_text(address, query.used))]
+    if query.options.cursor is not None:
+        links.append(("first", link_text(address, kept)))
     if page.cursor:
         links.append(("next", link_text(address, [*kept, ("_cursor", page.cursor)])))
     entries = [_record(base, query, row, "match") for row in page.rows]
