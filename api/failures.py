@@ -14,8 +14,8 @@ from starlette.responses import Response
 from canonical.errors import Conflict, Denied, Gone, Misconfigured, NotFound, PonteError, Refused, TryLater
 from canonical.problem import Problem
 from fhir import forms, jsontext
+from fhir.conditions import BadQuery
 from fhir.outcome import outcome
-from fhir.query import BadQuery
 from hub.guard.limits import Throttled
 from hub.guard.tokens import InvalidToken
 from hub.records.entry import Failed, problems_of

@@ -9,6 +9,8 @@ from typing import Any
 from fhir import composites
 from fhir.definitions.table import VERSION, Parameter, compartments, resource_types
 from fhir.parameters import parameters_of, reference_types
+from fhir.special import offered
+from fhir.terminology import known
 
 _DEFINITION = "http://hl7.org/fhir/SearchParameter/"
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
@@ -16,6 +18,9 @@ _SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _TOPIC = (
     "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
 )
+_SPECIAL = {
+    "_content": "Resource-content", "_filter": "filter", "_text": "DomainResource-text", "near": "Location-near",
+}  # fmt: skip
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
@@ -76,6 +81,33 @@ def statement(offer: Offer) -> dict[str, Any]:
     }
 
 
+def terminology(offer: Offer, expansion: Sequence[str]) -> dict[str, Any]:
+    """The TerminologyCapabilities of `offer` (R4 §3.1.0.12, mode `terminology`): the code systems of R4, which every
+    tenant has, and the parameters that `$expand` heeds.
+    """
+    return {
+        "resourceType": "TerminologyCapabilities",
+        "status": "active",
+        "date": offer.released,
+        "publisher": "Ponte",
+        "kind": "instance",
+        "software": {"name": "Ponte", "version": offer.software},
+        "implementation": {"description": offer.description, "url": offer.base},
+        "codeSystem": [{"uri": url} for url in sorted(known.addresses("systems"))],
+        "expansion": {
+            "hierarchical": False,
+            "paging": True,
+            "incomplete": False,
+            "parameter": [{"name": name} for name in sorted(expansion)],
+            "textFilter": "The text stands anywhere in a code or display, accents and case apart.",
+        },
+        "codeSearch": "explicit",
+        "validateCode": {"translations": True},
+        "translation": {"needsMap": False},
+        "closure": {"translation": False},
+    }
+
+
 def _topics(offer: Offer) -> list[dict[str, str]]:
     return [{"url": _TOPIC, "valueCanonical": topic} for topic in offer.topics]
 
@@ -123,7 +155,8 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
         "searchParam": [
             {"name": code, "definition": p.url if code in own else _DEFINITION + p.url, "type": p.type}
             for code, p in sorted(parameters.items())
-        ],
+        ]
+        + [{"name": code, "definition": _DEFINITION + _SPECIAL[code], "type": kind} for code, kind in offered(name)],
         "operation": [
             {"name": n, "definition": d.replace("{type}", name).replace("{lower}", name.lower())}
             for n, types, d in offer.operations

@@ -13,9 +13,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir.composites import stored_as
+from fhir.conditions import Clause, Condition, Either, Inside, Without
 from fhir.definitions.table import Parameter
 from fhir.entries import extracted, further
-from fhir.query import Clause, Condition, Inside
 from fhir.values import Concepts, Link, Moment, Target, Text, Token, Value
 
 KINDS = frozenset(("token", "string", "date", "reference", "uri", "id"))
@@ -27,6 +27,10 @@ def is_fixed(condition: Condition) -> bool:
     """Whether `meets` can judge a condition."""
     if isinstance(condition, Inside):
         return True
+    if isinstance(condition, Without):
+        return is_fixed(condition.condition)
+    if isinstance(condition, Either):
+        return all(is_fixed(each) for conditions in condition.alternatives for each in conditions)
     if not isinstance(condition, Clause) or condition.kind not in KINDS:
         return False
     return not any(isinstance(value, Concepts) for value in condition.values)
@@ -47,14 +51,22 @@ def meets(
 
 
 def _holds(body: Mapping[str, Any], found: _Entries, condition: Condition) -> bool:
-    if isinstance(condition, Inside):
-        return any(
-            (condition.compartment, condition.id) == tuple(columns)
-            for code in condition.codes
-            for columns in found.get((code, "reference"), ())
-        )
-    if not isinstance(condition, Clause) or not is_fixed(condition):
-        raise LookupError("a condition that only the index can judge")
+    match condition:
+        case Inside():
+            place = (condition.compartment, condition.id)
+            codes = condition.codes
+            return any(place == tuple(columns) for code in codes for columns in found.get((code, "reference"), ()))
+        case Without():
+            return not _holds(body, found, condition.condition)
+        case Either():
+            return any(all(_holds(body, found, each) for each in conditions) for conditions in condition.alternatives)
+        case Clause() if is_fixed(condition):
+            return _meets(body, found, condition)
+        case _:
+            raise LookupError("a condition that only the index can judge")
+
+
+def _meets(body: Mapping[str, Any], found: _Entries, condition: Clause) -> bool:
     if condition.type_name != body.get("resourceType"):
         return False
     if condition.kind == "id":
@@ -68,6 +80,8 @@ def _holds(body: Mapping[str, Any], found: _Entries, condition: Condition) -> bo
             return bool(entries)
         case "not":
             return not _any(condition.values, entries)
+        case "other":
+            return any(not _any(condition.values, [columns]) for columns in entries)
         case _:
             return _any(condition.values, entries)
 
@@ -81,11 +95,8 @@ def _equals(value: Value, columns: Columns) -> bool:
         case Token(systems, code, spellings):
             system, found = columns
             return (code is None or found in (code, *spellings)) and (systems is None or system in systems)
-        case Text(folded, exact, inside):
-            start, whole = columns
-            if exact is not None:
-                return bool(start == folded and whole == exact)
-            return folded in start if inside else bool(start.startswith(folded))
+        case Text():
+            return _says(value, *columns)
         case Moment(prefix, low, high):
             return _MOMENTS[prefix](columns[0], columns[1], low, high)
         case Target(types, identity):
@@ -94,6 +105,20 @@ def _equals(value: Value, columns: Columns) -> bool:
             return _is_link(columns[0], uri, below, above)
         case _:
             raise LookupError("a value that only the index can judge")
+
+
+def _says(value: Text, found: str, written: str) -> bool:
+    if value.exact is not None:
+        return found == value.folded and written == value.exact
+    if value.inside:
+        return value.folded in found
+    match value.way:
+        case "whole":
+            return found == value.folded
+        case "end":
+            return found.endswith(value.folded)
+        case _:
+            return found.startswith(value.folded)
 
 
 def _is_link(found: str, uri: str, below: bool, above: Sequence[str]) -> bool:

@@ -6,24 +6,33 @@ Unknown parameters are listed in `unknown`: the caller ignores them with a warni
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
+from functools import partial
 
 from canonical.problem import Problem
-from fhir import composites, values
+from fhir import composites, filters, special, values
+from fhir.conditions import (
+    BadQuery,
+    Chain,
+    Clause,
+    Condition,
+    Form,
+    Has,
+    Inside,
+    Setting,
+    UnknownParameter,
+    problem,
+)  # fmt: skip
 from fhir.definitions.table import Parameter, resource_types
 from fhir.options import Include, Options, read_option
-from fhir.parameters import IDENTIFIER, OF_TYPE, TEXT, parameters_of, reference_types
+from fhir.parameters import IDENTIFIER, OF_TYPE, TEXT
 from fhir.values import BadValue, Value
 
 MOST_CONDITIONS = 50
 MOST_ALTERNATIVES = 200
 MOST_LEAVES = 400
 MOST_STEPS = 8
-Form = Literal["match", "not", "missing", "present"]
 _MODIFIERS = {
     "token": ("not", "missing", "text", "in", "not-in", "above", "below", "of-type"),
     "string": ("exact", "contains", "missing"),
@@ -34,61 +43,6 @@ _MODIFIERS = {
     "quantity": ("missing",),
     "composite": ("missing",),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """One occurrence of a parameter: any of `values` suffices. `kind` is the parameter type, or `id`, `updated`.
-
-    `suffix` tells the entries that only a modifier asks for from those of the parameter itself.
-    """
-
-    type_name: str
-    code: str
-    kind: str
-    values: tuple[Value, ...]
-    form: Form = "match"
-    suffix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """A record within the compartment of another: one of `codes` refers to it."""
-
-    type_name: str
-    compartment: str
-    id: str
-    codes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """`subject:Patient.name=…`: the reference `code` points to a record that meets the condition of its type."""
-
-    type_name: str
-    code: str
-    targets: tuple[tuple[str, Condition], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Has:
-    """`_has:Observation:patient:code=…`: a record of `source` meets the condition and points here by `code`."""
-
-    type_name: str
-    source: str
-    code: str
-    condition: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """A record that meets all conditions of one of `alternatives`: what a token narrowed to some records may see."""
-
-    type_name: str
-    alternatives: tuple[tuple[Condition, ...], ...]
-
-
-Condition = Clause | Chain | Has | Inside | Either
 Branch = tuple[str, tuple[Condition, ...]]
 
 
@@ -122,40 +76,6 @@ class Query:
         return self.options.includes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What a value may depend on: the tenant's zone and own parameters, the time, and our own base address."""
-
-    zone: ZoneInfo
-    now: datetime.datetime
-    base: str
-    custom: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
-
-    def parameter(self, type_name: str, code: str) -> Parameter | None:
-        """The parameter `code` of a type, published or the tenant's own."""
-        found = parameters_of(type_name).get(code) or composites.of(type_name).get(code)
-        return found or self.custom.get(type_name, {}).get(code)
-
-    def targets(self, type_name: str, code: str) -> tuple[str, ...]:
-        """The types a reference parameter may point to."""
-        if code in parameters_of(type_name):
-            return reference_types(type_name, code)
-        parameter = self.parameter(type_name, code)
-        return (parameter.targets if parameter else ()) or resource_types()
-
-
-class BadQuery(Exception):
-    """The search cannot be carried out as written."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
-
-
-class _Unknown(Exception):
-    """The parameter is not one of this type."""
-
-
 def parse(type_name: str, pairs: Sequence[tuple[str, str]], setting: Setting, inside: Inside | None = None) -> Query:
     """The search of one type that `pairs` (decoded names and values) ask for; raises BadQuery."""
     address = f"{inside.compartment}/{inside.id}/{type_name}" if inside else type_name
@@ -177,7 +97,7 @@ def parse_many(
     found: list[list[Condition]] = [[inside[name]] if name in inside else [] for name in types]
     for name, text in pairs:
         if "\0" in text or "\0" in name:
-            raise BadQuery(_problem("value", name))
+            raise BadQuery(problem("value", name))
         if not text:
             continue
         try:
@@ -188,15 +108,15 @@ def parse_many(
                 reader = _Reader(setting)
                 read = [reader.condition(kind, name, text) for kind in types]
                 for conditions, condition in zip(found, read, strict=True):
-                    conditions.append(condition)
-        except _Unknown:
-            unknown.append(_problem("unknown-parameter", name))
+                    conditions.extend(filters.together(condition))
+        except UnknownParameter:
+            unknown.append(problem("unknown-parameter", name))
             continue
         except (BadValue, LookupError):
-            raise BadQuery(_problem("value", name)) from None
+            raise BadQuery(problem("value", name)) from None
         used.append((name, text))
     if any(len(conditions) > MOST_CONDITIONS for conditions in found):
-        raise BadQuery(_problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
+        raise BadQuery(problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
     options, used, wrong = _sorted(options, used, types, setting)
     return Query(
         branches=tuple((kind, tuple(conditions)) for kind, conditions in zip(types, found, strict=True)),
@@ -215,7 +135,7 @@ def _sorted(
     for field_ in options.sort:
         kinds = {_sort_kind(kind, field_.code, setting) for kind in types}
         if None in kinds or len(kinds) > 1 or (len(types) > 1 and not field_.is_column):
-            wrong.append(_problem("unsupported-sort", field_.code))
+            wrong.append(problem("unsupported-sort", field_.code))
         else:
             kept.append(replace(field_, kind=str(kinds.pop())))
     if wrong:
@@ -232,10 +152,6 @@ def _sort_kind(type_name: str, code: str, setting: Setting) -> str | None:
     return parameter.type if parameter is not None and parameter.type != "composite" else None
 
 
-def _problem(code: str, name: str, *, limit: str = "") -> Problem:
-    return Problem(f"fhir.search.{code}", name[:64], args=(("name", name[:64]), ("limit", limit)))
-
-
 class _Reader:
     """Reads one parameter as a condition; `leaves` bounds what chains over many types may grow to."""
 
@@ -246,19 +162,23 @@ class _Reader:
         self.leaves = 0
 
     def condition(self, type_name: str, name: str, text: str, depth: int = 0) -> Condition:
-        """One parameter as a condition; raises BadQuery, BadValue, _Unknown."""
+        """One parameter as a condition; raises BadQuery, BadValue, UnknownParameter."""
         self.leaves += 1
         if self.leaves > MOST_LEAVES or depth > MOST_STEPS:
-            raise BadQuery(_problem("chain", name))
+            raise BadQuery(problem("chain", name))
         if name.startswith("_has:"):
             return self._has(type_name, name, text, depth)
         if name == "_list":
             return _listed(type_name, text)
+        if name == filters.NAME:
+            return filters.read(type_name, text, self.setting, partial(self.condition, depth=depth + 1))
+        if (found := special.read(type_name, name, text)) is not None:
+            return found
         head, dot, rest = name.partition(".")
         code, _, modifier = head.partition(":")
         parameter = self.setting.parameter(type_name, code)
         if parameter is None:
-            raise _Unknown
+            raise UnknownParameter
         if dot:
             return self._chain(type_name, (code, modifier), (rest, text), depth)
         return self._plain(type_name, parameter, modifier, text)
@@ -273,7 +193,7 @@ class _Reader:
         if kind == "reference" and values.is_type(modifier):
             return self._reference(type_name, code, text, (modifier,))
         if modifier and (modifier not in _MODIFIERS[parameter.type] or kind in ("id", "updated")):
-            raise BadQuery(_problem("modifier", f"{code}:{modifier}"))
+            raise BadQuery(problem("modifier", f"{code}:{modifier}"))
         if kind == "composite":
             return Clause(type_name, code, kind, _each(text, lambda part: self._composite(type_name, parameter, part)))
         return self._matching(type_name, (code, kind), modifier, text)
@@ -331,30 +251,30 @@ class _Reader:
         named = f"{code}:{wanted}.{rest[0]}" if wanted else f"{code}.{rest[0]}"
         allowed = self.setting.targets(type_name, code)
         if parameter is None or parameter.type != "reference" or (wanted and wanted not in allowed):
-            raise BadQuery(_problem("chain", named))
+            raise BadQuery(problem("chain", named))
         targets = []
         for target in (wanted,) if wanted else allowed:
             try:
                 targets.append((target, self.condition(target, rest[0], rest[1], depth + 1)))
-            except (_Unknown, BadValue):
+            except (UnknownParameter, BadValue):
                 continue
         if not targets:
-            raise BadQuery(_problem("chain", named))
+            raise BadQuery(problem("chain", named))
         return Chain(type_name, code, tuple(targets))
 
     def _has(self, type_name: str, name: str, text: str, depth: int) -> Has:
         """`_has:Type:reference:parameter`, which may itself be a `_has`."""
         parts = name.split(":", 3)
         if len(parts) < 4 or not values.is_type(parts[1]):
-            raise BadQuery(_problem("has", name))
+            raise BadQuery(problem("has", name))
         _, source, code, rest = parts
         parameter = self.setting.parameter(source, code)
         if parameter is None or parameter.type != "reference" or type_name not in self.setting.targets(source, code):
-            raise BadQuery(_problem("has", name))
+            raise BadQuery(problem("has", name))
         try:
             return Has(type_name, source, code, self.condition(source, rest, text, depth + 1))
-        except _Unknown:
-            raise BadQuery(_problem("has", name)) from None
+        except UnknownParameter:
+            raise BadQuery(problem("has", name)) from None
 
 
 def _token_clause(type_name: str, code: str, modifier: str, text: str) -> Clause:
@@ -383,5 +303,5 @@ def _each(text: str, read: values.Reader) -> tuple[Value, ...]:
     if not parts:
         raise BadValue
     if len(parts) > MOST_ALTERNATIVES:
-        raise BadQuery(_problem("too-many-values", "", limit=str(MOST_ALTERNATIVES)))
+        raise BadQuery(problem("too-many-values", "", limit=str(MOST_ALTERNATIVES)))
     return tuple(dict.fromkeys(read(part) for part in parts))

@@ -6,6 +6,7 @@ import datetime
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from canonical.codes import UCUM, aliases, spellings
@@ -42,11 +43,13 @@ class Concepts:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string by its folded start, exactly when `exact` is set, or anywhere within when `inside`."""
+    """A string by its folded start, exactly when `exact` is set, or anywhere within when `inside`; `way` says whether
+    the start, all or the end of the string is meant."""
 
     folded: str
     exact: str | None = None
     inside: bool = False
+    way: Literal["start", "whole", "end"] = "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +172,15 @@ def concepts(text: str, relation: str) -> Concepts:
 def string(text: str, *, exact: bool = False, inside: bool = False) -> Text:
     """A string; exact ones are compared with accents and case."""
     words = plain(text)
-    if exact:
-        return Text(folded(words), words[:LONGEST])
-    found = folded(words)
+    return Text(folded(words), words[:LONGEST]) if exact else Text(folded_words(words), inside=inside)
+
+
+def folded_words(text: str) -> str:
+    """`text` as strings are compared; raises BadValue when nothing is left of it."""
+    found = folded(text)
     if not found:
         raise BadValue
-    return Text(found, inside=inside)
+    return found
 
 
 def date(text: str, zone: ZoneInfo, now: datetime.datetime) -> Moment:

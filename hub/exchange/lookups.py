@@ -19,7 +19,8 @@ from canonical.errors import PonteError
 from canonical.identity import bytes_number, fold
 from canonical.problem import Problem
 from fhir import jsontext
-from fhir.query import BadQuery, Query, Setting, parse
+from fhir.conditions import BadQuery, Setting
+from fhir.query import Query, parse
 from hl7 import ack
 from hl7.ack import Stamp
 from hl7.er7 import Message, Segment

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir import shapes
+from fhir.conditions import Chain, Clause, Condition, Either, Has, Inside, Without
 from fhir.parameters import SHAPE
-from fhir.query import Chain, Clause, Condition, Either, Has
 from fhir.values import Concepts, Token
 from hub.find import narrow
 from hub.find.criteria import Found, Told, is_negative, rids
@@ -39,6 +39,19 @@ def _is_looked_up(condition: Condition) -> bool:
     if isinstance(condition, Chain):
         return not names_one(condition)
     return isinstance(condition, Has) or (isinstance(condition, Clause) and condition.form in ("missing", "present"))
+
+
+def _is_plain(condition: Condition) -> bool:
+    """Whether a condition, and all that it joins, is met by the index alone."""
+    match condition:
+        case Either(alternatives=alternatives):
+            return all(_is_plain(each) for conditions in alternatives for each in conditions)
+        case Without(condition=inner):
+            return _is_plain(inner)
+        case Clause(values=values):
+            return not _is_looked_up(condition) and not any(isinstance(value, Concepts) for value in values)
+        case _:
+            return isinstance(condition, Inside) or not _is_looked_up(condition)
 
 
 @dataclass(slots=True)
@@ -78,7 +91,7 @@ class Ahead:
                 return self._chain(condition)
             case Has():
                 return self._has(condition)
-            case Either(alternatives=alternatives) if any(looks(each) for each in alternatives):
+            case Either() | Without() if not _is_plain(condition):
                 raise Apart
             case Clause(kind="composite", form="missing" | "present"):
                 raise Apart  # only shapes tell

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir.composites import stored_as
+from fhir.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.parameters import BASE, LEAD, SHAPE, has_bare_codes, parameters_of
-from fhir.query import Chain, Clause, Condition, Either, Has, Inside
 from fhir.values import Composite, Link, Moment, Number, Target, Text, Token, Value
+from hub.find import scans
+from hub.find.spans import MOMENTS, NUMBERS, UPDATED
 from hub.find.statement import Statement
 from hub.records.index import key_of
 
@@ -91,12 +93,22 @@ def rids(statement: Statement, condition: Found) -> str:
             return _shaped(statement, condition)
         case Either():
             return _either(statement, condition)
-        case Clause(kind="id" | "updated"):
-            return _columns(statement, condition)
-        case Clause(kind="composite"):
-            return _composites(statement, condition)
+        case Without():
+            return rids(statement, condition.condition)
+        case Words() | Near():
+            return scans.found(statement, condition)
         case _:
-            return _entries(statement, condition)
+            return _clause(statement, condition)
+
+
+def _clause(statement: Statement, clause: Clause) -> str:
+    match clause.kind:
+        case "id" | "updated":
+            return _columns(statement, clause)
+        case "composite":
+            return _composites(statement, clause)
+        case _:
+            return _entries(statement, clause)
 
 
 def _known(statement: Statement, condition: Among | Told) -> str:
@@ -107,7 +119,7 @@ def _known(statement: Statement, condition: Among | Told) -> str:
 
 def is_negative(condition: Found) -> bool:
     """Whether records outside `rids` are meant."""
-    return isinstance(condition, Clause) and condition.form in ("not", "missing")
+    return isinstance(condition, Without) or (isinstance(condition, Clause) and condition.form in ("not", "missing"))
 
 
 def _keys(statement: Statement, type_name: str, codes: Iterable[str]) -> str:
@@ -124,7 +136,8 @@ def _entries(statement: Statement, clause: Clause) -> str:
     codes = [code + clause.suffix for code in stored_as(clause.code)]
     where = [statement.of_tenant("t"), _keys(statement, clause.type_name, codes)]
     if clause.values:
-        where.append(_any(_comparison(statement, clause, value) for value in clause.values))
+        alike = _any(_comparison(statement, clause, value) for value in clause.values)
+        where.append(f"NOT {alike}" if clause.form == "other" else alike)
     found = f"SELECT t.rid FROM idx_{clause.kind} t WHERE {' AND '.join(where)}"
     based = [value for value in clause.values if isinstance(value, Number) and value.base is not None]
     return f"{found} UNION ALL {_based(statement, clause, based)}" if based else found
@@ -137,7 +150,7 @@ def _based(statement: Statement, clause: Clause, numbers: Iterable[Number]) -> s
         if value.base is None:
             continue
         base = value.base
-        test = _filled(statement, _NUMBERS[value.prefix], low=base.low, high=base.high, point=base.point)
+        test = _filled(statement, NUMBERS[value.prefix], low=base.low, high=base.high, point=base.point)
         parts.append(f"({test} AND t.code = {statement.argument(base.unit)})")
     keys = _keys(statement, clause.type_name, [code + BASE for code in stored_as(clause.code)])
     return f"SELECT t.rid FROM idx_quantity t WHERE {statement.of_tenant('t')} AND {keys} AND {_any(parts)}"
@@ -165,7 +178,7 @@ def _ends(statement: Statement, rest: tuple[Value, ...]) -> list[str]:
     tests = []
     for value, column in zip(rest, ("low", "high"), strict=True):
         if isinstance(value, Number):
-            template = _NUMBERS[value.prefix].replace("t.low", f"t.{column}").replace("t.high", f"t.{column}")
+            template = NUMBERS[value.prefix].replace("t.low", f"t.{column}").replace("t.high", f"t.{column}")
             tests.append(_filled(statement, template, low=value.low, high=value.high, point=value.point))
     return tests
 
@@ -266,18 +279,22 @@ def _text(statement: Statement, value: Text) -> str:
         return f"(t.folded = {start} AND t.exact = {statement.argument(value.exact)})"
     if value.inside:
         return f"strpos(t.folded, {statement.argument(value.folded)}) > 0"
+    if value.way == "whole":
+        return f"t.folded = {statement.argument(value.folded)}"
+    if value.way == "end":
+        return f"right(t.folded, {len(value.folded)}) = {statement.argument(value.folded)}"
     low, high = statement.argument(value.folded), statement.argument(value.folded + _LAST)
     return f"(t.folded >= {low} AND t.folded < {high})"
 
 
 def _moment(statement: Statement, value: Moment) -> str:
     """R4 §3.1.1.4.5: the record's span `[t.low, t.high)` beside the value's `[low, high)`."""
-    return _filled(statement, _MOMENTS[value.prefix], low=value.low, high=value.high)
+    return _filled(statement, MOMENTS[value.prefix], low=value.low, high=value.high)
 
 
 def _number(statement: Statement, value: Number) -> str:
     """R4 §3.1.1.4.6: precision widens equality only."""
-    parts = [_filled(statement, _NUMBERS[value.prefix], low=value.low, high=value.high, point=value.point)]
+    parts = [_filled(statement, NUMBERS[value.prefix], low=value.low, high=value.high, point=value.point)]
     if value.system is not None:
         parts.append(f"t.system = {statement.argument(value.system)}")
     if value.unit is not None:
@@ -290,43 +307,6 @@ def _filled(statement: Statement, template: str, **values: Any) -> str:
     named = {name: value for name, value in values.items() if "{" + name + "}" in template}
     place = statement.argument if len(named) > 1 and " OR " not in template else statement.literal
     return template.format(**{name: place(value) for name, value in named.items()})
-
-
-# Equality is a narrow range of `low`; IS TRUE keeps a plan made for any values from starting at `high`, which is not.
-_MOMENTS = {
-    "eq": "(t.low >= {low} AND t.low < {high} AND (t.high <= {high}) IS TRUE)",
-    "ne": "(t.low < {low} OR t.high > {high})",
-    "gt": "t.high > {high}",
-    "lt": "t.low < {low}",
-    "ge": "(t.low >= {low} OR t.high > {high})",
-    "le": "(t.low < {low} OR t.high <= {high})",
-    "sa": "t.low >= {high}",
-    "eb": "t.high <= {low}",
-    "ap": "(t.low < {high} AND t.high > {low})",
-}
-_NUMBERS = {
-    "eq": "(t.low >= {low} AND t.low <= {high} AND (t.high <= {high}) IS TRUE)",
-    "ap": "(t.low >= {low} AND t.low <= {high} AND t.high <= {high})",
-    "ne": "(t.low < {low} OR t.high > {high})",
-    "gt": "t.high > {point}",
-    "lt": "t.low < {point}",
-    "ge": "t.high >= {point}",
-    "le": "t.low <= {point}",
-    "sa": "t.low > {point}",
-    "eb": "t.high < {point}",
-}
-# An instant is a point: it stands on one side of the value or within.
-_UPDATED = {
-    "eq": "(t.updated_at >= {low} AND t.updated_at < {high})",
-    "ap": "(t.updated_at >= {low} AND t.updated_at < {high})",
-    "ne": "(t.updated_at < {low} OR t.updated_at >= {high})",
-    "gt": "t.updated_at >= {high}",
-    "sa": "t.updated_at >= {high}",
-    "lt": "t.updated_at < {low}",
-    "eb": "t.updated_at < {low}",
-    "ge": "t.updated_at >= {low}",
-    "le": "t.updated_at < {high}",
-}
 
 
 def _target(statement: Statement, value: Target) -> str:
@@ -355,7 +335,7 @@ def _columns(statement: Statement, clause: Clause) -> str:
         where.append(f"t.id = ANY({statement.argument(ids)}::text[])")
     else:
         moments = [value for value in clause.values if isinstance(value, Moment)]
-        where.append(_any(_filled(statement, _UPDATED[v.prefix], low=v.low, high=v.high) for v in moments))
+        where.append(_any(_filled(statement, UPDATED[v.prefix], low=v.low, high=v.high) for v in moments))
     return f"SELECT t.rid FROM resource t WHERE {' AND '.join(where)}"
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir import shapes
+from fhir.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.parameters import SHAPE, has_bare_codes, parameters_of
-from fhir.query import BadQuery, Chain, Clause, Condition, Either, Has, Inside
 from fhir.values import Concepts, Token, Value
 from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
 from hub.find.statement import Source, Statement
@@ -62,6 +62,9 @@ async def _one(source: Source, condition: Condition) -> Found:
             return await _has(source, condition)
         case Either():
             return await _either(source, condition)
+        case Without():
+            inner = await _one(source, condition.condition)
+            return dataclasses.replace(condition, condition=inner)  # type: ignore[arg-type]  # as found
         case Clause(form="missing" | "present") if shapes.is_known(condition.type_name, condition.code):
             return await missing(source, condition)
         case Clause() if any(isinstance(value, Concepts) for value in condition.values):
@@ -262,10 +265,12 @@ def cost(condition: Found) -> int:
         return 0
     if isinstance(condition, Told):
         return _ORDER.index(condition.rank)
+    if isinstance(condition, Words | Near):
+        return 3 * len(_ORDER)
     if not isinstance(condition, Clause):
         return _ORDER.index("chain" if isinstance(condition, Chain | Has | Shaped) else "reference")
     inside = any(getattr(value, "inside", False) for value in condition.values)
-    return _ORDER.index(condition.kind) + (len(_ORDER) if condition.form == "present" or inside else 0)
+    return _ORDER.index(condition.kind) + (len(_ORDER) if condition.form in ("present", "other") or inside else 0)
 
 
 def tests_sql(statement: Statement, conditions: Sequence[Found], rid: str, wide: Wide) -> list[str]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from canonical.problem import Problem
+from fhir.conditions import BadQuery, Clause
 from fhir.options import Sort, cursor_text
-from fhir.query import BadQuery, Clause, Query
+from fhir.query import Query
 from fhir.values import Composite, Moment, Number
 from hub.find import include, sorting
 from hub.find.ahead import Ahead, Apart, looks

@@ -11,10 +11,11 @@ from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
+from fhir.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Setting, Without
 from fhir.definitions.table import compartments, resource_types
 from fhir.matching import is_fixed
 from fhir.parameters import parameters_of
-from fhir.query import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Query, Setting, parse
+from fhir.query import Query, parse
 from fhir.values import Target
 from hub.find.criteria import rids
 from hub.find.statement import Statement
@@ -107,6 +108,11 @@ def _guarded(condition: Condition, sight: Sight) -> Condition:
         case Has():
             _shown(condition.source, sight, "s")
             return replace(condition, condition=_far(condition.source, condition.condition, sight))
+        case Either():
+            kept = (tuple(_guarded(each, sight) for each in conditions) for conditions in condition.alternatives)
+            return replace(condition, alternatives=tuple(kept))
+        case Without():
+            return replace(condition, condition=_guarded(condition.condition, sight))
         case _:
             return condition
 

@@ -14,8 +14,9 @@ import orjson
 
 from canonical.problem import Problem
 from fhir.composites import stored_as
+from fhir.conditions import BadQuery, Clause
 from fhir.options import Sort, cursor_text
-from fhir.query import BadQuery, Clause, Query
+from fhir.query import Query
 from hub.find import narrow
 from hub.find.criteria import Shaped, rids
 from hub.find.narrow import Narrowed, found_sql, missing, tests_sql

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 
 from canonical.identity import number
 from canonical.problem import Problem
-from fhir.query import BadQuery, Query, Setting, parse
+from fhir.conditions import BadQuery, Setting
+from fhir.query import Query, parse
 from hub.find.search import matching
 from hub.records.refusal import Refusal, refused
 from hub.store.database import Row, Transaction

@@ -13,9 +13,10 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir import jsontext
+from fhir.conditions import BadQuery, Clause, Condition
 from fhir.matching import is_fixed
 from fhir.options import cursor_text
-from fhir.query import BadQuery, Clause, Condition, Query
+from fhir.query import Query
 from fhir.values import Moment, Target, Token, Value
 from hub.find.search import Page
 from hub.find.search import search as find

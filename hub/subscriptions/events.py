@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from canonical.identity import new_id
 from fhir import jsontext
+from fhir.conditions import Condition, Setting
 from fhir.matching import meets
-from fhir.query import Condition, Setting
 from hub.exchange import outbox
 from hub.exchange.outbox import Outgoing
 from hub.exchange.partners import Partner, partners_of

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from canonical.codes import aliases
 from canonical.problem import Problem
+from fhir.conditions import BadQuery
 from fhir.parameters import bounded
-from fhir.query import BadQuery
 from fhir.terminology.sets import Reader, Set
 from fhir.terminology.systems import Unanswered, above, below
 from fhir.values import Concepts, Token

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from api.routes.fhir.registry import INTERACTIONS
 from fhir import composites
 from fhir.definitions.table import parameters, resource_types
+from fhir.terminology import known
 from fhir.validator import validate
 from hub.guard import registration, scopes
 from hub.world import Tenant, World
@@ -131,8 +132,13 @@ EXAMPLES = {
 }  # fmt: skip
 
 
+SPECIAL = {"_filter": "_id eq x", "near": "1|1"}
+
+
 def example(type_name: str, parameter: dict[str, str]) -> str:
     """A value of a claimed parameter."""
+    if parameter["type"] == "special":
+        return SPECIAL[parameter["name"]]
     if parameter["type"] != "composite":
         return EXAMPLES[parameter["type"]]
     kinds = composites.kinds_of(type_name, composites.of(type_name)[parameter["name"]])
@@ -164,6 +170,22 @@ async def test_includes_claimed_work(statement: dict[str, Any], fhir: httpx.Asyn
         for start in range(0, len(pairs), 50):
             answer = await fhir.get(f"/fhir/{resource['type']}", params=pairs[start : start + 50])
             assert answer.status_code == 200, answer.text
+
+
+async def test_terminology_capabilities(fhir: httpx.AsyncClient) -> None:
+    """What is claimed of terminology: every code system is known, every parameter of $expand is taken."""
+    document = (await fhir.get("/fhir/metadata?mode=terminology", headers={"authorization": ""})).json()
+    assert document["resourceType"] == "TerminologyCapabilities" and validate(document) == []
+    uris = [system["uri"] for system in document["codeSystem"]]
+    assert len(uris) > 1000 and all(known.system(uri) for uri in uris)
+    values = {"date": "2024-01-01", "count": "3", "offset": "1", "filter": "f", "displayLanguage": "pt"}
+    values |= dict.fromkeys(("designation", "exclude-system"), "urn:x")
+    values |= dict.fromkeys(("system-version", "check-system-version", "force-system-version"), "urn:x|1")
+    url = {"url": "http://hl7.org/fhir/ValueSet/administrative-gender"}
+    asked = {p["name"]: values.get(p["name"], "true") for p in document["expansion"]["parameter"]}
+    for name, value in asked.items():
+        answer = await fhir.get("/fhir/ValueSet/$expand", params={**url, name: value})
+        assert answer.status_code == 200, (name, answer.text)
 
 
 async def test_a_tenant_is_told_what_it_offers(

@@ -15,8 +15,9 @@ import clusters
 import pytest
 import pytest_asyncio
 
+from fhir.conditions import Setting
 from fhir.parameters import LEAD, SHAPE
-from fhir.query import Query, Setting, parse
+from fhir.query import Query, parse
 from fhir.shapes import shape
 from hub.find import sorting
 from hub.find.narrow import Narrowed

@@ -11,7 +11,8 @@ from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.search import members_of, page_text, types_of
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
-from fhir.query import Condition, Inside, Setting, parse_many
+from fhir.conditions import Condition, Inside, Setting
+from fhir.query import parse_many
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
 from hub.records import visible

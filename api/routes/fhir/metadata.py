@@ -5,14 +5,17 @@ Whoever comes with a token is told what its tenant offers: its policies, its own
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from functools import lru_cache
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.routes.fhir import registry
 from api.routes.fhir.exchange import check_accept, pairs_of
+from api.routes.fhir.terminology import RETOLD
 from api.state import caller_of, state_of
 from fhir import capability, forms, jsontext
 from fhir.definitions.table import Parameter
@@ -27,11 +30,15 @@ _Own = tuple[tuple[str, tuple[Parameter, ...]], ...]
 
 
 async def metadata(request: Request) -> Response:
-    """The CapabilityStatement of this server, or of the tenant whose token comes with the request."""
+    """The CapabilityStatement of this server, or of the tenant whose token comes with the request; of the mode
+    `terminology` the TerminologyCapabilities.
+    """
     query = pairs_of(request.scope["query_string"].decode("latin-1"))
     form = check_accept(request, query)
     world, tenant = state_of(request).world, await _tenant(request)
-    if tenant is None:
+    if ("mode", "terminology") in query:
+        text, tag = _terminology(world.settings.base_url)
+    elif tenant is None:
         text, tag = _statement(world.settings.base_url, "", Policy(), ())
     else:
         known = await custom.known(world, tenant)
@@ -56,7 +63,26 @@ async def _tenant(request: Request) -> Tenant | None:
 
 @lru_cache(maxsize=64)
 def _statement(root: str, name: str, policy: Policy, own: _Own) -> tuple[str, str]:
-    offer = capability.Offer(
+    offer = dataclasses.replace(
+        _offer(root),
+        description=f"Ponte FHIR R4: {name}" if name else "Ponte FHIR R4",
+        update_creates=policy.update_create,
+        requires_match=policy.require_match,
+        deletes_several=policy.delete_most > 1,
+        notes=registry.NOTES,
+        own={kind: {parameter.code: parameter for parameter in found} for kind, found in own},
+    )
+    return _tagged(capability.statement(offer))
+
+
+@lru_cache(maxsize=4)
+def _terminology(root: str) -> tuple[str, str]:
+    return _tagged(capability.terminology(_offer(root), RETOLD))
+
+
+def _offer(root: str) -> capability.Offer:
+    """What everyone is offered."""
+    return capability.Offer(
         base=f"{root}/fhir",
         topics=tuple(topics()),
         root=root,
@@ -67,14 +93,11 @@ def _statement(root: str, name: str, policy: Policy, own: _Own) -> tuple[str, st
         operations=registry.operations("type", "instance"),
         system_operations=registry.operations("system"),
         conditional=registry.conditional(),
-        description=f"Ponte FHIR R4: {name}" if name else "Ponte FHIR R4",
-        update_creates=policy.update_create,
-        requires_match=policy.require_match,
-        deletes_several=policy.delete_most > 1,
-        notes=registry.NOTES,
-        own={kind: {parameter.code: parameter for parameter in found} for kind, found in own},
     )
-    text = jsontext.text(capability.statement(offer))
+
+
+def _tagged(document: dict[str, Any]) -> tuple[str, str]:
+    text = jsontext.text(document)
     return text, f'W/"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 

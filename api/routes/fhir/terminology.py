@@ -28,7 +28,7 @@ from hub.terms.shelf import Versions
 
 _STATUS = {"not-found": 404, "too-costly": 422, "unsupported": 422, "malformed": 400}
 _UNKNOWN = ("context", "contextDirection", "profile")
-_RETOLD = (
+RETOLD = (
     "filter", "date", "offset", "count", "includeDesignations", "designation", "includeDefinition", "activeOnly",
     "excludeNotForUI", "excludeNested", "displayLanguage", "exclude-system", "system-version", "check-system-version",
     "force-system-version",
@@ -169,7 +169,7 @@ async def _expand(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[
 def _retold(inputs: Inputs) -> list[dict[str, Any]]:
     """The parameters that took effect, as the expansion tells them."""
     found: list[dict[str, Any]] = []
-    for name in _RETOLD:
+    for name in RETOLD:
         for value in inputs.values.get(name, ()):
             if name in _COUNTS:
                 found.append({"name": name, "valueInteger": inputs.whole(name)})

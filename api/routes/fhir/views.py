@@ -15,7 +15,8 @@ from api.failures import Rejected
 from api.routes.fhir.exchange import Exchange
 from canonical.problem import Problem
 from fhir import jsontext
-from fhir.query import Inside, Query, parse
+from fhir.conditions import Inside
+from fhir.query import Query, parse
 from fhir.views import BadView, Row, View, view
 from hub.find.search import search
 from hub.find.sight import members
