@@ -15,7 +15,7 @@ from hl7.writer import write
 from hub.exchange import late, outbox
 from hub.exchange.orders import record_of, senders_of
 from hub.exchange.outbox import Outgoing
-from hub.exchange.partners import Partner, partners_of
+from hub.exchange.partners import Partner
 from hub.records.earlier import earlier
 from hub.store.database import Transaction
 from mappings import events
@@ -28,9 +28,9 @@ OPERATION = "adt"
 TYPES = ("Patient", "Encounter")
 
 
-async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> None:
-    """Queue what the subscribers of the tenant should hear of changed patients and visits."""
-    subscribers = [one for one in await partners_of(tx, "subscriber") if isinstance(one.settings.get("adt"), dict)]
+async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, partners: Sequence[Partner]) -> None:
+    """Queue what the subscribers among `partners` should hear of changed patients and visits."""
+    subscribers = [one for one in partners if isinstance(one.settings.get("adt"), dict)]
     if not subscribers:
         return
     before = await earlier(tx, changed)

@@ -16,7 +16,7 @@ from fhir import jsontext
 from hl7.writer import write
 from hub.exchange import late, outbox
 from hub.exchange.outbox import Outgoing
-from hub.exchange.partners import Partner, partners_of
+from hub.exchange.partners import Partner
 from hub.records.projections import target
 from hub.store.database import Row, Transaction
 from mappings.outbound import out_plan, render
@@ -30,11 +30,8 @@ _CANCELLING = ("revoked", "entered-in-error")
 _ASKING = ("CA", "DC")
 
 
-async def enqueue(tx: Transaction, requests: Sequence[Saved], origin: Origin) -> None:
+async def enqueue(tx: Transaction, requests: Sequence[Saved], origin: Origin, labs: Sequence[Partner]) -> None:
     """Queue what the labs of the tenant should hear of `requests`."""
-    labs = await partners_of(tx, "lab")
-    if not labs:
-        return
     known = await _known(tx, requests)
     senders = await senders_of(tx, requests)
     for saved in requests:

@@ -6,7 +6,7 @@ A read partner's settings are those of its adapter profile with the tenant's own
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,17 @@ async def partners_of(tx: Transaction, kind: str) -> list[Partner]:
         f"SELECT {_COLUMNS} FROM partner WHERE tenant_id = $1 AND kind = $2 AND active ORDER BY code", kind
     )
     return [_partner(row) for row in rows]
+
+
+BY_KINDS = f"SELECT {_COLUMNS} FROM partner WHERE tenant_id = $1 AND kind = ANY({{0}}::text[]) AND active ORDER BY code"
+
+
+def by_kind(rows: Sequence[Row]) -> dict[str, list[Partner]]:
+    """The partners of rows that BY_KINDS found, by kind."""
+    found: dict[str, list[Partner]] = {}
+    for row in rows:
+        found.setdefault(row["kind"], []).append(_partner(row))
+    return found
 
 
 async def partners_called(tx: Transaction, names: Collection[str]) -> dict[str, Partner]:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _COLUMNS = ("actor", "action", "entity", "outcome", "detail")
 
 
-async def record(tx: Transaction, origin: Origin, changed: Sequence[Saved]) -> None:
-    """One event for each changed record."""
+def record(together: bulk.Together, origin: Origin, changed: Sequence[Saved]) -> None:
+    """One event for each changed record, added to what is written together."""
     rows = [
         (origin.actor, _action(saved), f"{saved.type}/{saved.id}/_history/{saved.version}", "success", _source(saved))
         for saved in changed
     ]
-    await bulk.insert(tx, tables.audit_event, _COLUMNS, rows)
+    together.insert(tables.audit_event, _COLUMNS, rows)
 
 
 async def note(

@@ -304,7 +304,7 @@ class _Job:
             id=self._id(entry),
             body=body,
             expected=entry.expected,
-            create=entry.method == "POST",
+            fresh=entry.method == "POST",
             skip_unchanged=entry.skip_unchanged,
             rules=self.policy.enforce_constraints,
         )

@@ -18,14 +18,15 @@ from hub.store.schema.records import INDEX_TABLES
 if TYPE_CHECKING:
     from hub.records.write import Saved
 
+_OWN = ("rid", "key", "position")
 COLUMNS = {
-    "token": ("system", "code"),
-    "string": ("folded", "exact"),
-    "date": ("low", "high"),
-    "number": ("low", "high"),
-    "quantity": ("low", "high", "system", "code"),
-    "reference": ("target_type", "target_id"),
-    "uri": ("value",),
+    "token": (*_OWN, "system", "code"),
+    "string": (*_OWN, "folded", "exact"),
+    "date": (*_OWN, "low", "high"),
+    "number": (*_OWN, "low", "high"),
+    "quantity": (*_OWN, "low", "high", "system", "code"),
+    "reference": (*_OWN, "target_type", "target_id"),
+    "uri": (*_OWN, "value"),
 }
 
 
@@ -41,8 +42,10 @@ def _entries(body: dict[str, Any], zone: ZoneInfo, customs: custom.Customs) -> I
     return dict.fromkeys([*found, *further(body, zone, own.values())]) if own else found
 
 
-async def replace(tx: Transaction, changed: Sequence[Saved], rids: dict[tuple[str, str], int], zone: str) -> None:
-    """Write the entries of `changed`, after removing those of earlier versions."""
+async def replace(
+    tx: Transaction, changed: Sequence[Saved], rids: dict[tuple[str, str], int], zone: str, together: bulk.Together
+) -> None:
+    """Remove the entries of earlier versions of `changed`, and add theirs to what is written together."""
     outdated = [rids[(s.type, s.id)] for s in changed if s.version > 1]
     if outdated:
         await tx.run(_DELETE, outdated)
@@ -55,30 +58,16 @@ async def replace(tx: Transaction, changed: Sequence[Saved], rids: dict[tuple[st
         rid, type_name = rids[(saved.type, saved.id)], saved.type
         for position, (code, kind, values) in enumerate(_entries(saved.body, place, customs)):
             rows[kind].append((rid, key_of(type_name, code), position, *values))
-    if not rows:
-        return
-    arrays: list[list[Any]] = []
-    for kind, columns in COLUMNS.items():
-        width = 3 + len(columns)
-        arrays += [list(column) for column in zip(*rows[kind], strict=True)] if rows[kind] else [[]] * width
-    await tx.run(_INSERT, *arrays)
+    if rows:
+        for kind, columns in COLUMNS.items():
+            together.insert(INDEX_TABLES[kind], columns, rows[kind])
 
 
-def _together(parts: Iterable[str]) -> str:
-    """Statements on different tables as one, which costs one trip."""
-    named = [f"w{number} AS ({part})" for number, part in enumerate(parts)]
-    return f"WITH {', '.join(named)} SELECT 1"
-
-
-def _inserts() -> Iterable[str]:
-    first = 2
-    for kind, columns in COLUMNS.items():
-        names = ("rid", "key", "position", *columns)
-        yield bulk.statement(INDEX_TABLES[kind], names, "", first)
-        first += len(names)
-
-
-_DELETE = _together(
-    f"DELETE FROM {table.name} WHERE tenant_id = $1 AND rid = ANY($2::bigint[])" for table in INDEX_TABLES.values()
+_DELETE = (
+    "WITH "
+    + ", ".join(
+        f"w{number} AS (DELETE FROM {table.name} WHERE tenant_id = $1 AND rid = ANY($2::bigint[]))"
+        for number, table in enumerate(INDEX_TABLES.values())
+    )
+    + " SELECT 1"
 )
-_INSERT = _together(_inserts())

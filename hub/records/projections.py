@@ -26,8 +26,9 @@ Projector = Callable[[str, dict[str, Any]], Iterator[Row]]
 _UTC = ZoneInfo("UTC")
 
 
-async def replace(tx: Transaction, changed: Sequence[Saved]) -> None:
-    """Write the projections of `changed`; a deleted record loses its rows."""
+async def replace(tx: Transaction, changed: Sequence[Saved], together: bulk.Together) -> None:
+    """Write the projections of `changed`; a deleted record loses its rows. Those of a single record are added to what
+    is written together; those of many would make too many different statements of it."""
     rows: dict[Table, list[dict[str, Any]]] = defaultdict(list)
     for saved in changed:
         projector = PROJECTORS.get(saved.type)
@@ -43,7 +44,11 @@ async def replace(tx: Transaction, changed: Sequence[Saved]) -> None:
         await tx.run("DELETE FROM patient_identifier WHERE tenant_id = $1 AND patient_id = ANY($2::text[])", patients)
     for table, found in rows.items():
         columns = tuple(found[0])
-        await bulk.upsert(tx, table, columns, [tuple(row[c] for c in columns) for row in found])
+        values = [tuple(row[c] for c in columns) for row in found]
+        if len(changed) == 1:
+            together.upsert(table, columns, values)
+        else:
+            await bulk.upsert(tx, table, columns, values)
 
 
 async def _forget(tx: Transaction, saved: Saved) -> None:

@@ -14,6 +14,7 @@ from fhir.definitions.table import resource_types
 from hub.exchange import handlers
 from hub.records import custom, index
 from hub.records.write import Saved
+from hub.store import bulk
 from hub.world import Tenant, World
 
 BATCH = 200
@@ -52,7 +53,10 @@ async def _batch(world: World, tenant: Tenant, kind: str, after: int) -> tuple[i
         )
         saved = [_saved(kind, row) for row in rows]
         if saved:
-            await index.replace(tx, saved, {(kind, row["id"]): row["rid"] for row in rows}, tenant.zone)
+            together = bulk.Together()
+            rids = {(kind, row["id"]): row["rid"] for row in rows}
+            await index.replace(tx, saved, rids, tenant.zone, together)
+            await together.run(tx)
     return len(rows), rows[-1]["rid"] if rows else after
 
 

@@ -17,7 +17,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem
 from fhir import invariants, jsontext
 from fhir.validator import validate
-from hub.exchange import routes
+from hub.exchange import partners, routes
 from hub.guard import audit
 from hub.records import index, projections
 from hub.store import bulk
@@ -27,7 +27,8 @@ from hub.store.schema import records as tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One intended write: `body` None deletes; `expected` is the version of If-Match; `create` forbids an update.
+    """One intended write: `body` None deletes; `expected` is the version of If-Match; `fresh` is the creation of a
+    record under an id made for it.
 
     `earlier` are bodies that came late and tell of something older: versions for the history, below the current one.
     `rules`: the constraints of R4 must hold as well as its structure; records the hub maps itself keep them by test.
@@ -37,7 +38,7 @@ class Write:
     id: str
     body: dict[str, Any] | None
     expected: int | None = None
-    create: bool = False
+    fresh: bool = False
     skip_unchanged: bool = False
     message_id: UUID | None = None
     earlier: tuple[dict[str, Any], ...] = ()
@@ -98,11 +99,13 @@ async def save(tx: Transaction, writes: Sequence[Write], origin: Origin) -> list
     saved = _outcomes(writes, stored, origin)
     changed = [record for record in saved if record.changed]
     if changed:
-        rids = await _store(tx, changed)
-        await index.replace(tx, changed, rids, origin.zone)
-        await projections.replace(tx, changed)
-        await audit.record(tx, origin, changed)
-        await routes.enqueue(tx, changed, origin)
+        together = bulk.Together()
+        rids = await _store(tx, changed, together)
+        await index.replace(tx, changed, rids, origin.zone, together)
+        await projections.replace(tx, changed, together)
+        audit.record(together, origin, changed)
+        told = await together.run(tx, partners.BY_KINDS, routes.kinds(changed))
+        await routes.enqueue(tx, changed, origin, partners.by_kind(told))
     return saved
 
 
@@ -122,11 +125,18 @@ def _refuse_invalid(writes: Sequence[Write]) -> None:
 async def _lock(tx: Transaction, writes: Sequence[Write]) -> dict[tuple[str, str], Row]:
     """The stored rows of all targets, locked in one order so that two writers never wait for each other.
 
-    Each is a look-up of its own, as in `hub.records.lookup`.
+    Each is a look-up of its own, as in `hub.records.lookup`. Records created under ids made for them (`fresh`) cannot
+    be there.
     """
     targets = sorted({(write.type, write.id) for write in writes})
     if len(targets) != len(writes):
         raise Conflict("two writes to the same record in one transaction")
+    targets = sorted((write.type, write.id) for write in writes if not write.fresh)
+    if not targets:
+        return {}
+    if len(targets) == 1:  # with a plan that is kept
+        row = await tx.row(_LOCK_ONE, *targets[0])
+        return {targets[0]: row} if row is not None else {}
     rows = await tx.rows(
         "SELECT r.* FROM unnest($2::text[], $3::text[]) AS x(type, id) CROSS JOIN LATERAL ("
         "SELECT type, id, rid, version, deleted, updated_at, body FROM resource "
@@ -135,6 +145,12 @@ async def _lock(tx: Transaction, writes: Sequence[Write]) -> dict[tuple[str, str
         [i for _, i in targets],
     )
     return {(row["type"], row["id"]): row for row in rows}
+
+
+_LOCK_ONE = (
+    "SELECT type, id, rid, version, deleted, updated_at, body FROM resource "
+    "WHERE tenant_id = $1 AND type = $2 AND id = $3 FOR UPDATE"
+)
 
 
 async def _unheard(tx: Transaction, write: Write) -> Write:
@@ -169,8 +185,6 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
     exists = row is not None and not row["deleted"]
     if write.expected is not None and (row is None or row["version"] != write.expected):
         raise Clash("the record is at another version", code="failure.version")
-    if write.create and row is not None:
-        raise Clash("the record exists already")
     if write.body is None and not exists:
         return _unchanged(write, row, origin)
     version = 1 if row is None else row["version"] + 1 + len(write.earlier)
@@ -241,13 +255,14 @@ _RESOURCE_SUFFIX = (
 _VERSION = ("type", "id", "version", "updated_at", "deleted", "method", "body", "message_id")
 
 
-async def _store(tx: Transaction, changed: Sequence[Saved]) -> dict[tuple[str, str], int]:
+async def _store(tx: Transaction, changed: Sequence[Saved], together: bulk.Together) -> dict[tuple[str, str], int]:
+    """The rids of the stored records; their versions are added to what is written together. Raises Conflict."""
     current = [(s.type, s.id, s.version, s.updated_at, s.body is None, s.text, s.message_id) for s in changed]
     rows = await bulk.insert(tx, tables.resource, _RESOURCE, current, _RESOURCE_SUFFIX)
     if len(rows) != len(changed):  # another transaction created one of them between our look and our insert
         raise Conflict("the record changed in between", code="failure.version")
     history = [row for s in changed for row in (*_late(s), _row(s))]
-    await bulk.insert(tx, tables.resource_version, _VERSION, history)
+    together.insert(tables.resource_version, _VERSION, history)
     return {(row["type"], row["id"]): row["rid"] for row in rows}
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from canonical.errors import Misconfigured
+from hub.exchange.partners import Partner
 from hub.records.index import key_of
 from hub.rnds import flow, rows
 from hub.rnds.gather import literal
-from hub.rnds.settings import Network, network
+from hub.rnds.settings import Network, network_of
 from hub.store.database import Transaction
 from mappings import documents
 from mappings.documents import DocumentPlan
@@ -40,14 +41,12 @@ def types() -> frozenset[str]:
     return frozenset(subjects) | OF_A_VISIT | OF_A_PATIENT
 
 
-async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> None:
+async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, partner: Partner) -> None:
     """Mark what follows from `changed` as due; documents that need not wait are queued for making at once."""
     try:
-        net = await network(tx)
+        net = network_of(partner)
     except Misconfigured as error:  # no reason to lose a record: the settings' door tells it as well
         log.warning("RNDS settings: %s", error.code)
-        return
-    if net is None:
         return
     plans = _in_use(net, origin.now)
     if not plans:

@@ -101,7 +101,7 @@ class Network:
 async def network(tx: Transaction) -> Network | None:
     """The tenant's RNDS, None when it has none or it is switched off; raises Misconfigured."""
     found = await partners_of(tx, KIND)
-    return _network(found[0]) if found else None
+    return network_of(found[0]) if found else None
 
 
 async def needed(tx: Transaction) -> Network:
@@ -112,7 +112,8 @@ async def needed(tx: Transaction) -> Network:
     return found
 
 
-def _network(found: Partner) -> Network:
+def network_of(found: Partner) -> Network:
+    """The network of its partner row; raises Misconfigured."""
     try:
         return Network(partner=found, settings=read(found.settings.get("rnds") or {}))
     except Faulty:
@@ -124,7 +125,7 @@ async def show(tx: Transaction) -> Settings:
     row = await tx.value("SELECT id FROM partner WHERE tenant_id = $1 AND kind = $2 AND code = $3", KIND, CODE)
     if row is None:
         raise NotFound("the tenant has no RNDS settings")
-    return _network(await partner(tx, row)).settings
+    return network_of(await partner(tx, row)).settings
 
 
 async def put(tx: Transaction, tenant: Tenant, document: Mapping[str, Any]) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Date, DateTime, Double, Integer, LargeBinary, Table, Text, Uuid
@@ -50,6 +50,41 @@ async def insert(
     return await tx.rows(statement(table, tuple(columns), suffix), *arrays)
 
 
+class Together:
+    """Inserts into different tables that go as one statement, which costs one trip. No table may stand in it twice."""
+
+    __slots__ = ("_arguments", "_parts")
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Table, tuple[str, ...], str]] = []
+        self._arguments: list[Any] = []
+
+    def insert(self, table: Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], suffix: str = "") -> None:
+        """Add `rows` (values in the order of `columns`), none of them too, so that the statement stays the same."""
+        self._parts.append((table, columns, suffix))
+        self._arguments += [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * len(columns)
+
+    def upsert(self, table: Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows that replace those of the same primary key; of rows with the same key the last one counts."""
+        self.insert(table, columns, _last_of_each(table, columns, rows), upsert_suffix(table, columns))
+
+    async def run(self, tx: Transaction, then: str = "SELECT 1 WHERE false", *arguments: Any) -> list[Row]:
+        """Execute all of it; the rows are those of `then`, which names the tenant `$1` and its own arguments `{0}`…"""
+        if not self._parts:
+            return []
+        statement = _together(tuple(self._parts), then, len(arguments))
+        return await tx.rows(statement, *self._arguments, *arguments)
+
+
+@lru_cache(maxsize=256)
+def _together(parts: tuple[tuple[Table, tuple[str, ...], str], ...], then: str, arguments: int) -> str:
+    first, made = 2, []
+    for number, (table, columns, suffix) in enumerate(parts):
+        made.append(f"w{number} AS ({statement(table, columns, suffix, first)})")
+        first += len(columns)
+    return f"WITH {', '.join(made)} {then.format(*(f'${first + n}' for n in range(arguments)))}"
+
+
 @cache
 def upsert_suffix(table: Table, columns: tuple[str, ...]) -> str:
     """ON CONFLICT on the primary key, replacing every column that is not part of it."""
@@ -61,6 +96,11 @@ def upsert_suffix(table: Table, columns: tuple[str, ...]) -> str:
 
 async def upsert(tx: Transaction, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Insert or replace `rows` by primary key; of rows with the same key the last one counts."""
+    await insert(tx, table, columns, _last_of_each(table, columns, rows), upsert_suffix(table, tuple(columns)))
+
+
+def _last_of_each(table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    if len(rows) == 1:
+        return list(rows)
     key = [columns.index(c.name) for c in table.primary_key.columns if c.name != "tenant_id"]
-    unique = {tuple(row[i] for i in key): row for row in rows}
-    await insert(tx, table, columns, list(unique.values()), upsert_suffix(table, tuple(columns)))
+    return list({tuple(row[i] for i in key): row for row in rows}.values())

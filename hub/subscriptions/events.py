@@ -47,11 +47,8 @@ class Status:
     base: str
 
 
-async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin) -> None:
+async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, subscribers: Sequence[Partner]) -> None:
     """Queue a notification for each subscription that one of `changed` meets, in their order."""
-    subscribers = await partners_of(tx, "webhook")
-    if not subscribers:
-        return
     customs = await custom.within(tx)
     for partner in subscribers:
         wanted = _of(partner, origin)
