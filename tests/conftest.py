@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import clusters
+import hypothesis
 import pytest
 import pytest_asyncio
+from turns import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 
 from hub.servers import postgres, valkey
 from hub.settings import Settings
 from hub.world import Tenant, World, opened
 
 ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # found by pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="write the expected files of cases instead of comparing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Generated cases are bounded by their number, never by the machine's speed; CI tries the same ones each time."""
+    clusters.share(config)
+    base = hypothesis.settings.get_profile("ci" if "CI" in os.environ else "default")
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("ponte", base, deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("ponte")
+
+
+@pytest.fixture(autouse=True)
+def _environment_as_found() -> Iterator[None]:
+    """A test that leaves a variable behind fails, not the one after it."""
+    before = _environment()
+    yield
+    assert _environment() == before, "a test changed os.environ for all that follow; monkeypatch undoes it"
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +73,11 @@ def redis_url(cluster: tuple[Settings, postgres.Cluster]) -> Iterator[str]:
 
 @pytest_asyncio.fixture
 async def world(cluster: tuple[Settings, postgres.Cluster]) -> AsyncIterator[World]:
-    """The application's world over the session's cluster."""
+    """The application's world over the session's cluster, whose settings all tests share."""
+    made = dataclasses.replace(cluster[0])
     async with opened(cluster[0], size=8) as found:
         yield found
+    assert cluster[0] == made, "a test changed the settings of all that follow; dataclasses.replace makes its own"
 
 
 async def new_tenant(world: World, slug: str = "") -> Tenant:

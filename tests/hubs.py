@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import clusters
 
 ROOT = Path(__file__).resolve().parents[1]
 ADT = "MSH|^~\\&|HIS|HOSP|P|H|20261122080000||ADT^A04^ADT_A01|{0}|P|2.5||||||UNICODE UTF-8\rEVN|A04|20261122080000\rPID|1||{1}^^^HOSP^MR||Silva^Ana||19800229|F\r"
@@ -66,22 +66,20 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def turn() -> Iterator[None]:
-    """Hubs of tests that run side by side start one after the other: a start takes both cores, and some are timed."""
-    with (Path(tempfile.gettempdir()) / f"ponte-tests-turn-{os.getuid()}").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        yield
+def up(data: Path, *options: str, home: Path | None = None, fresh: bool = False, **more: str) -> Iterator[Hub]:
+    """A hub on `data`, ready; whatever is left of it at the end is killed.
 
-
-@contextlib.contextmanager
-def up(data: Path, *options: str, home: Path | None = None, default: bool = False, **more: str) -> Iterator[Hub]:
-    """A hub on `data`, ready; whatever is left of it at the end is killed."""
+    A start on an empty directory takes a prepared database where a hub would make the same one itself; `fresh`: it does.
+    With a `home` it uses the default directory of that home instead of `data`.
+    """
     ports = () if options else ("--http-port", "0", "--mllp-port", "0")
+    if not (fresh or home or data.exists() or "PONTE_DATABASE_URL" in more):
+        clusters.prepare(data)
     with contextlib.ExitStack() as waiting:
-        waiting.enter_context(turn())
+        waiting.enter_context(clusters.guarded("start"))  # a start takes both cores, and some are timed
         start = time.monotonic()
         process = subprocess.Popen(
-            command(None if default else data, *ports, *options),
+            command(None if home else data, *ports, *options),
             env=environment(home or data.parent, **more), cwd="/", text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -35,10 +35,11 @@ async def shown(world: World, tenant: Tenant) -> Shown:
             asked = board.Asked(by=by, since=since, until=today, today=today)
             groups[by] = (await board.page(tx, asked, limit=MOST)).rows
         everyone = await board.everything(tx, board.Asked(by="payer", since=since, until=today, today=today))
+        next_days = (await deadlines.upcoming(tx, today, 30))[:MOST]
         return Shown(
             since=since,
             totals=board.totals(everyone),
             ageing=await board.ageing(tx, today),
-            deadlines=(await deadlines.upcoming(tx, today, 30))[:MOST],
+            deadlines=[{**row, "appeal_until": datetime.date.fromisoformat(row["appeal_until"])} for row in next_days],
             groups=groups,
         )

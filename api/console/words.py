@@ -45,6 +45,10 @@ class Words:
         reais, rest = divmod(abs(cents), 100)
         return f"{'-' if cents < 0 else ''}{self.count(reais)}{',' if self.language == 'pt' else '.'}{rest:02d}"
 
+    def day(self, day: datetime.date) -> str:
+        """A calendar day as it is written in the language; ISO 8601 in English."""
+        return day.strftime("%d/%m/%Y") if self.language == "pt" else day.isoformat()
+
     def clock(self, moment: datetime.datetime) -> str:
         """The time of day in the page's zone."""
         try:

@@ -117,12 +117,14 @@ async def test_an_order_goes_out_once_and_its_result_meets_it(world: World, tena
 
 
 async def test_a_cancelled_order(world: World, tenant: Tenant) -> None:
-    async with house(world, tenant, delay_s=1.0) as own:
+    async with house(world, tenant, delay_s=3.0) as own:
         await own.send("c1", "P1")
         await own.until(SENT, [("lab-order", "SENT")])
         await own.send("c2", "P1", "DC")
         await own.until(SENT, [("lab-order", "SENT"), ("lab-order-cancel", "SENT")])
-        await asyncio.sleep(1.2)
+        async with asyncio.timeout(20):
+            while own.lab.waiting:
+                await asyncio.sleep(0.05)
         assert own.lab.report()["cancelled"] == 1 and own.lab.sent == []
 
 

@@ -15,6 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from fastapi import FastAPI
 
 from hub.guard import clients, scopes, secrets, tokens
 from hub.world import Tenant, World
@@ -269,11 +270,11 @@ async def test_expiry_ends_a_remembered_token(world: World, tenant: Tenant, fhir
     assert (await fhir.get("/fhir/Patient", headers=headers)).status_code == 401
 
 
-async def test_reads_are_audited(world: World, tenant: Tenant, fhir: httpx.AsyncClient) -> None:
+async def test_reads_are_audited(world: World, tenant: Tenant, app: FastAPI, fhir: httpx.AsyncClient) -> None:
     await fhir.put("/fhir/Patient/seen", json={**PATIENT, "id": "seen"})
     await fhir.get("/fhir/Patient/seen")
     await fhir.get("/fhir/Patient?family=Secret&gender=male")
-    await asyncio.sleep(0.5)
+    await app.state.ponte.reading.flush()
     async with world.transaction(tenant) as tx:
         rows = await tx.rows("SELECT actor, action, entity FROM audit_event WHERE tenant_id = $1 ORDER BY seq")
     assert [(r["action"], r["entity"]) for r in rows][-2:] == [

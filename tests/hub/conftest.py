@@ -1,15 +1,33 @@
-"""What the hub maps and writes by itself keeps the constraints of R4: looked at after every test, so that writes need not."""
+"""What the hub maps and writes by itself keeps the constraints of R4: looked at after every test, so that writes need not.
+
+And handlers of a test's own, which the next test does not meet.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from fhir import invariants, jsontext
+from hub.exchange import handlers
 from hub.world import Tenant, World
 
 MOST = 400
+
+
+@pytest.fixture
+def own_handlers() -> Iterator[None]:
+    """What a test registers is forgotten; all rooms' handlers are there before, since modules register only once."""
+    handlers.load()
+    tables: tuple[dict[str, Any], ...] = (handlers.REPLIES, handlers.RECONCILE, handlers.JOBS)
+    kept = [dict(table) for table in tables]
+    yield
+    for table, before in zip(tables, kept, strict=True):
+        table.clear()
+        table.update(before)
 
 
 @pytest_asyncio.fixture

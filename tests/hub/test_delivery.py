@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import peers
@@ -19,16 +18,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 QUICK = {"attempts": 3, "first_s": 0.05, "most_s": 0.1, "then": "pause"}
-
-
-@pytest.fixture(autouse=True)
-def own_handlers() -> Iterator[None]:
-    kept = dict(handlers.REPLIES), dict(handlers.RECONCILE)
-    yield
-    handlers.REPLIES.clear()
-    handlers.RECONCILE.clear()
-    handlers.REPLIES.update(kept[0])
-    handlers.RECONCILE.update(kept[1])
+pytestmark = pytest.mark.usefixtures("own_handlers")
 
 
 def partner_on(port: int, *, kind: str = "mllp", code: str = "lab", retry: dict[str, Any] | None = None) -> Partner:

@@ -80,6 +80,7 @@ async def test_an_application_that_keeps_silent_is_not_sent_the_message_again(wo
     assert await states(world, tenant) == [("a", "SENT", "WAITING")] and len(peer.received) == 1
 
 
+@pytest.mark.usefixtures("own_handlers")
 @pytest.mark.parametrize(("code", "found"), [("AA", ("a", "SENT", "AA")), ("AE", ("a", "ERROR", "AE"))])
 async def test_the_answer_comes_by_a_channel(world: World, tenant: Tenant, code: str, found: Any) -> None:
     told: list[Reply] = []
@@ -88,27 +89,24 @@ async def test_the_answer_comes_by_a_channel(world: World, tenant: Tenant, code:
     async def handle(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
         told.append(reply)
 
-    try:
-        async with peers.mllp(lambda n, m: peers.framed(peers.ack(m, "CA"))) as peer:
-            way = {"mode": "enhanced", "application": "later"}
-            to = await partner(world, tenant, "lab", peer.port, acknowledge=way)
-            await queue(world, tenant, to, "a")
-            await work(world, tenant)
-            assert await states(world, tenant) == [("a", "SENT", "WAITING")] and told == []
-        own = await put(world, tenant, 'name = "lab"\ndoor = "mllp"\npartner = "lab"\n')
-        (answer,) = await send(world, tenant, own, application(peer.received[0], code))
-        assert await states(world, tenant) == [found]
-        assert [(reply.accepted, reply.purpose) for reply in told] == [(code == "AA", {})]
-        assert (await outcome(world, tenant, answer.message_id))["status"] == "TRANSFORMED"
-        again, strange = await send(
-            world, tenant, own, application(peer.received[0], code).replace(b"APPa", b"APPb"),
-            application(peer.received[0], code).replace(b"|a\r", b"|zz\r"),
-        )  # fmt: skip
-        assert (await outcome(world, tenant, again.message_id))["problems"] == ["ack.repeated"]
-        assert (await outcome(world, tenant, strange.message_id))["problems"] == ["ack.unmatched"]
-        assert len(told) == 1
-    finally:
-        handlers.REPLIES.pop("t", None)
+    async with peers.mllp(lambda n, m: peers.framed(peers.ack(m, "CA"))) as peer:
+        way = {"mode": "enhanced", "application": "later"}
+        to = await partner(world, tenant, "lab", peer.port, acknowledge=way)
+        await queue(world, tenant, to, "a")
+        await work(world, tenant)
+        assert await states(world, tenant) == [("a", "SENT", "WAITING")] and told == []
+    own = await put(world, tenant, 'name = "lab"\ndoor = "mllp"\npartner = "lab"\n')
+    (answer,) = await send(world, tenant, own, application(peer.received[0], code))
+    assert await states(world, tenant) == [found]
+    assert [(reply.accepted, reply.purpose) for reply in told] == [(code == "AA", {})]
+    assert (await outcome(world, tenant, answer.message_id))["status"] == "TRANSFORMED"
+    again, strange = await send(
+        world, tenant, own, application(peer.received[0], code).replace(b"APPa", b"APPb"),
+        application(peer.received[0], code).replace(b"|a\r", b"|zz\r"),
+    )  # fmt: skip
+    assert (await outcome(world, tenant, again.message_id))["problems"] == ["ack.repeated"]
+    assert (await outcome(world, tenant, strange.message_id))["problems"] == ["ack.unmatched"]
+    assert len(told) == 1
 
 
 async def test_another_partners_answer_does_not_count(world: World, tenant: Tenant) -> None:

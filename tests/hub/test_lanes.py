@@ -95,7 +95,7 @@ async def test_worker_killed_between_send_and_record(world: World, tenant: Tenan
         await queue(world, tenant, lab(peer.port, timeout_s=20), ["a", "b"])
         process = start_worker(cluster[0])
         try:
-            await asyncio.wait_for(arrived.wait(), 20)
+            await asyncio.wait_for(arrived.wait(), 90)
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -110,10 +110,11 @@ async def test_late_worker_cannot_record(
     world: World, second: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "RENEWAL_SECONDS", 60.0)
+    taken_over = asyncio.Event()
 
     async def slow_first(number: int, message: bytes) -> bytes:
         if number == 1:
-            await asyncio.sleep(0.8)
+            await taken_over.wait()
         return peers.framed(peers.ack(message))
 
     async with peers.mllp(slow_first) as peer:
@@ -123,6 +124,7 @@ async def test_late_worker_cannot_record(
             await asyncio.sleep(0.01)
         await pass_time(world, tenant)
         assert await delivery.work(second, tenant) == 2
+        taken_over.set()
         assert await late == 0
         assert peer.ids == ["a", "a", "b"]
     assert await counts(world, tenant) == (2, 2, 0)
@@ -133,18 +135,20 @@ async def test_renewed_lease_is_not_taken(
 ) -> None:
     import datetime
 
-    monkeypatch.setattr(lanes, "LEASE", datetime.timedelta(seconds=0.6))
+    monkeypatch.setattr(lanes, "LEASE", datetime.timedelta(seconds=2))
     monkeypatch.setattr(lanes, "RENEWAL_SECONDS", 0.1)
+    looked = asyncio.Event()
 
     async def slow(number: int, message: bytes) -> bytes:
-        await asyncio.sleep(1.5)
+        await looked.wait()
         return peers.framed(peers.ack(message))
 
     async with peers.mllp(slow) as peer:
         await queue(world, tenant, lab(peer.port), ["a"])
         first = asyncio.create_task(delivery.work(world, tenant))
-        await asyncio.sleep(1)
+        await asyncio.sleep(2.5)  # longer than the lease it took
         assert await delivery.work(second, tenant) == 0
+        looked.set()
         assert await first == 1 and peer.ids == ["a"]
 
 

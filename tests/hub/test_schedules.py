@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,14 +15,7 @@ from hub.exchange.scheduler import Schedule
 from hub.world import Tenant, World, opened
 
 START = datetime.datetime(2026, 11, 22, 12, 0, 30, tzinfo=datetime.UTC)
-
-
-@pytest.fixture(autouse=True)
-def own_jobs() -> Iterator[None]:
-    kept = dict(handlers.JOBS)
-    yield
-    handlers.JOBS.clear()
-    handlers.JOBS.update(kept)
+pytestmark = pytest.mark.usefixtures("own_handlers")
 
 
 def at(world: World, moment: datetime.datetime) -> World:

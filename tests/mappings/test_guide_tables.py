@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,15 @@ def test_what_has_no_form_is_told(name: str, argument: str, value: Any, code: st
     assert caught.value.code == code and str(value) not in str(caught.value)
 
 
+@pytest.fixture
+def own_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder in the place of `mappings/`; what was read from it is forgotten."""
+    monkeypatch.setattr(guides, "HERE", tmp_path)
+    guides.rows.cache_clear()
+    yield tmp_path
+    guides.rows.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -63,29 +73,21 @@ def test_what_has_no_form_is_told(name: str, argument: str, value: Any, code: st
         (HEADER + "a,b,text\n", "wrong number of columns"),
     ],
 )
-def test_a_wrong_table_names_file_and_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
-) -> None:
-    monkeypatch.setattr(guides, "HERE", tmp_path)
-    (tmp_path / "tiss").mkdir()
-    (tmp_path / "tiss" / "wrong.csv").write_text(text, encoding="utf-8")
-    guides.rows.cache_clear()
+def test_a_wrong_table_names_file_and_line(own_tables: Path, text: str, says: str) -> None:
+    (own_tables / "tiss").mkdir()
+    (own_tables / "tiss" / "wrong.csv").write_text(text, encoding="utf-8")
     with pytest.raises(TableError, match=f"tiss/wrong.csv:.*{says}"):
         guides.rows("wrong", "4.03.00")
     with pytest.raises(TableError, match="does not exist"):
         guides.rows("absent", "4.03.00")
-    guides.rows.cache_clear()
 
 
-def test_a_version_replaces_and_removes_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guides, "HERE", tmp_path)
-    (tmp_path / "tiss" / "9.00.00").mkdir(parents=True)
-    (tmp_path / "tiss" / "t.csv").write_text(HEADER + "a,x,text,,A,\nb,=1,text,,B,\nc,y,text,present,C,\n")
-    (tmp_path / "tiss" / "9.00.00" / "t.csv").write_text(HEADER + "a,z,text,,A,\nb,,text,,B,\nd,w,text,,D,\n")
-    guides.rows.cache_clear()
+def test_a_version_replaces_and_removes_rows(own_tables: Path) -> None:
+    (own_tables / "tiss" / "9.00.00").mkdir(parents=True)
+    (own_tables / "tiss" / "t.csv").write_text(HEADER + "a,x,text,,A,\nb,=1,text,,B,\nc,y,text,present,C,\n")
+    (own_tables / "tiss" / "9.00.00" / "t.csv").write_text(HEADER + "a,z,text,,A,\nb,,text,,B,\nd,w,text,,D,\n")
     assert [(row.target, row.source) for row in guides.rows("t", "9.00.00")] == [("a", "z"), ("c", "y"), ("d", "w")]
     assert [row.target for row in guides.rows("t", "1.00.00")] == ["a", "b", "c"]
-    guides.rows.cache_clear()
 
 
 def test_missing_values_are_told_with_their_label_and_never_with_data() -> None:

@@ -42,12 +42,14 @@ def seconds(kind: str, count: int) -> float:
     raw = (head + "".join(line.format(n=n) for n in range(count))).encode()
     gc.collect()
     gc.disable()  # as good as in a worker; the collector's own time grows faster
-    start = time.process_time()
-    message = er7.read(raw)
-    assert isinstance(message, Message)
-    translation = translate(message, zone="UTC")
-    took = time.process_time() - start
-    gc.enable()
+    try:
+        start = time.process_time()
+        message = er7.read(raw)
+        assert isinstance(message, Message)
+        translation = translate(message, zone="UTC")
+        took = time.process_time() - start
+    finally:
+        gc.enable()
     counts = translation.account.counts()
     assert counts["total"] == len(message.segments) == sum(counts[n] for n in ("mapped", "ignored", "unmapped"))
     return took
@@ -58,5 +60,8 @@ def seconds(kind: str, count: int) -> float:
 def test_time_grows_with_the_segments(kind: str) -> None:
     """Five times the segments may take eleven times as long; what looks at all of them for each takes twenty-five."""
     seconds(kind, 100)
-    few, many = seconds(kind, 1000), seconds(kind, 5000)
-    assert many < 11 * max(few, 0.02), f"{few:.2f} s and {many:.2f} s"
+    few = min(seconds(kind, 1000) for _ in range(3))
+    many = [seconds(kind, 5000)]
+    while many[-1] >= 11 * max(few, 0.02) and len(many) < 3:  # what other processes take of the caches
+        many.append(seconds(kind, 5000))
+    assert min(many) < 11 * max(few, 0.02), f"{few:.2f} s and {many} s"
