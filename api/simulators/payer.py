@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from api.simulators import payer_decisions, payer_payments
-from api.simulators.payer_book import Appeal, Batch, Book, Side, text
+from api.simulators.payer_book import Appeal, Batch, Book, Side, appealed, text
 from api.simulators.payer_replies import Replies
 from canonical.problem import Problem
 from signatures import xmldsig
@@ -321,8 +321,8 @@ def _statement(book: Book, replies: Replies, raw: bytes, signed: bool) -> bytes:
 
 
 def _appeal(book: Book, replies: Replies, raw: bytes, signed: bool) -> bytes:
-    number = text(replies.request, "loteRecurso/guiaRecursoGlosa/numeroGuiaRecGlosaPrestador")
-    protocol = text(replies.request, "loteRecurso/guiaRecursoGlosa/numeroProtocolo")
+    node = appealed(replies.request)
+    number, protocol = text(node, "numeroGuiaRecGlosaPrestador"), text(node, "numeroProtocolo")
     known: Appeal | None = book.appeals.get(number)
     root, transaction, child = "protocoloRecebimentoRecursoWS", "RECEBIMENTO_RECURSO_GLOSA", "recebimentoRecurso"
     if known is not None:

@@ -171,6 +171,7 @@ class Appeal:
     digest: str
     lines: list[dict[str, Any]]
     at: float
+    dental: bool = False
     resent: int = 0
 
 
@@ -252,26 +253,11 @@ class Book:
         return batch is not None
 
     def appeal(self, root: etree._Element, raw: bytes) -> Appeal:
-        """Enter a recurso: every second line is granted in full."""
-        node = root.find(f"{_NS}loteRecurso/{_NS}guiaRecursoGlosa")
-        lines: list[dict[str, Any]] = []
-        for guide in [] if node is None else node.findall(f"{_NS}opcaoRecurso/{_NS}recursoGuia"):
-            for item in guide.findall(f"{_NS}opcaoRecursoGuia/{_NS}itensGuia"):
-                claimed = cents(text(item, "valorRecursado"))
-                lines.append(
-                    {
-                        "guide": text(guide, "numeroGuiaOrigem"),
-                        "sequence": text(item, "sequencialItem"),
-                        "on": text(item, "dataInicio"),
-                        "table": text(item, "procRecurso/codigoTabela"),
-                        "code": text(item, "procRecurso/codigoProcedimento"),
-                        "description": text(item, "procRecurso/descricaoProcedimento"),
-                        "glosa": text(item, "codGlosaItem"),
-                        "why": text(item, "justificativaItem"),
-                        "claimed": claimed,
-                        "granted": claimed if len(lines) % 2 == 0 else 0,
-                    }
-                )
+        """Enter a recurso, medical or dental: every second line is granted in full."""
+        node = appealed(root)
+        lines = list(_appeal_lines(node))
+        for position, line in enumerate(lines):
+            line["granted"] = line["claimed"] if position % 2 == 0 else 0
         number = text(node, "numeroGuiaRecGlosaPrestador")
         found = Appeal(
             number=number,
@@ -281,6 +267,7 @@ class Book:
             digest=hashlib.sha256(raw).hexdigest(),
             lines=lines,
             at=self.clock(),
+            dental=node is not None and etree.QName(node).localname == "guiaRecursoGlosaOdonto",
         )
         self.appeals[number] = found
         return found
@@ -332,6 +319,36 @@ def text(node: etree._Element | None, path: str) -> str:
     """The text at a path of local names; empty when absent."""
     found = None if node is None else node.find("/".join(_NS + step for step in path.split("/")))
     return "" if found is None else (found.text or "").strip()
+
+
+def appealed(root: etree._Element) -> etree._Element | None:
+    """The body of a recurso, medical or dental."""
+    for name in ("guiaRecursoGlosa", "guiaRecursoGlosaOdonto"):
+        if (node := root.find(f"{_NS}loteRecurso/{_NS}{name}")) is not None:
+            return node
+    return None
+
+
+def _appeal_lines(node: etree._Element | None) -> Iterator[dict[str, Any]]:
+    """What a recurso claims: items, each with its guide. Names differ between medical (first) and dental bodies."""
+    for guide in [] if node is None else node.findall(f"{_NS}opcaoRecurso/{_NS}recursoGuia"):
+        medical = guide.findall(f"{_NS}opcaoRecursoGuia/{_NS}itensGuia")
+        for item in medical or guide.findall(f"{_NS}recursoProcedimento"):
+            yield {
+                "guide": _first(guide, "numeroGuiaOrigem", "numeroGuiaPrestador"),
+                "sequence": text(item, "sequencialItem"),
+                "on": _first(item, "dataInicio", "dataRealizacao"),
+                "tooth": text(item, "denteRegiao/codDente"),
+                "region": text(item, "denteRegiao/codRegiao"),
+                "face": text(item, "denteFace"),
+                "quantity": text(item, "quantidade"),
+                "table": text(item, "procRecurso/codigoTabela"),
+                "code": text(item, "procRecurso/codigoProcedimento"),
+                "description": text(item, "procRecurso/descricaoProcedimento"),
+                "glosa": _first(item, "codGlosaItem", "codGlosaProc"),
+                "why": _first(item, "justificativaItem", "justificativaProc"),
+                "claimed": cents(text(item, "valorRecursado")),
+            }
 
 
 def _first(node: etree._Element, *paths: str) -> str:

@@ -135,9 +135,10 @@ class Replies:
         return self.message(root, "RECEBIMENTO_RECURSO_GLOSA", "recebimentoRecurso", body)
 
     def appeal_answer(self, appeal: Appeal) -> bytes:
-        """reciboGlosa: every line with what was granted."""
+        """reciboGlosa, or reciboGlosaOdonto: every line with what was granted."""
+        kind, decided = ("reciboGlosaOdonto", _decided_act) if appeal.dental else ("reciboGlosa", _decided)
         body = {
-            "reciboGlosa": {
+            kind: {
                 "registroANS": self.book.side.ans,
                 "numeroGuiaRecGlosaPrestador": appeal.number,
                 "nomeOperadora": self.book.side.name,
@@ -145,7 +146,7 @@ class Replies:
                 "codigoPrestador": next(iter(self.contracted().values())),
                 "numeroLote": appeal.batch_number,
                 "numeroProtocolo": appeal.batch_protocol,
-                "opcaoRecurso": {"recursoGuia": [{"respostaGuiaItens": _decided(line)} for line in appeal.lines]},
+                "opcaoRecurso": {"recursoGuia": [decided(line) for line in appeal.lines]},
                 "dataRecurso": today(),
                 "valorTotalRecursado": money(sum(line["claimed"] for line in appeal.lines)),
                 "valorTotalAcatado": money(sum(line["granted"] for line in appeal.lines)),
@@ -283,16 +284,40 @@ def _decided(line: dict[str, Any]) -> Tree:
         "numeroGuiaPrestador": line["guide"],
         "dataRealizacao": line["on"],
         "sequencialItem": line["sequence"],
-        "procRecurso": {
-            "codigoTabela": line["table"],
-            "codigoProcedimento": line["code"],
-            "descricaoProcedimento": line["description"],
-        },
+        "procRecurso": _procedure(line),
         "codGlosa": line["glosa"],
         "valorRecursado": money(line["claimed"]),
         "justificativaPrestador": line["why"],
         "valorAcatadado": money(line["granted"]),
     }
-    if not line["granted"]:
-        tree["justificativaOperadora"] = "Glosa mantida pela simulação"
-    return tree
+    return {"respostaGuiaItens": tree | _kept(line)}
+
+
+def _decided_act(line: dict[str, Any]) -> Tree:
+    site = {name: line[key] for name, key in (("codDente", "tooth"), ("codRegiao", "region")) if line[key]}
+    act: Tree = {
+        "sequencialItem": line["sequence"],
+        "dataRealizacao": line["on"],
+        **({"denteRegiao": site} if site else {}),
+        **({"denteFace": line["face"]} if line["face"] else {}),
+        "quantidade": line["quantity"],
+        "procRecurso": _procedure(line),
+        "codGlosaProc": line["glosa"],
+        "valorRecursado": money(line["claimed"]),
+        "justificativaPrestador": line["why"],
+        "valorAcatado": money(line["granted"]),
+    }
+    answer = {"numeroGuiaPrestador": line["guide"], "recursoProcedimento": [act | _kept(line)]}
+    return {"respostaRecursoItemOdonto": answer}
+
+
+def _procedure(line: dict[str, Any]) -> Tree:
+    return {
+        "codigoTabela": line["table"],
+        "codigoProcedimento": line["code"],
+        "descricaoProcedimento": line["description"],
+    }
+
+
+def _kept(line: dict[str, Any]) -> Tree:
+    return {} if line["granted"] else {"justificativaOperadora": "Glosa mantida pela simulação"}

@@ -7,13 +7,11 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 from uuid import UUID
 
-from canonical.billing import money
 from canonical.errors import Conflict, NotFound, TryLater
 from canonical.identity import new_id
-from hub.billing import appeal_records, batches, guides, messages, numbers, writing
+from hub.billing import appeal_records, appeal_trees, batches, guides, messages, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, profile_of
 from hub.billing.replies import Refusal, hear
 from hub.billing.responses import REFUSED as NOT_TAKEN
@@ -36,7 +34,6 @@ STATUS_OPERATION = transactions.of(STATUS).service
 DRAFT, SENDING, RECEIVED, REFUSED, ANSWERED = "rascunho", "enviando", "recebido", "rejeitado", "respondido"
 DISCARDED = "descartado"
 DECIDED = "3"  # statusProtocolo of what has been analysed
-LONGEST_JUSTIFICATION = 500
 MOST_GUIDES = 100
 
 
@@ -124,7 +121,7 @@ async def _insert(tx: Transaction, wish: Wish, profile: PayerProfile, chosen: Se
 
 def _why(row: Row, texts: Mapping[str, str]) -> str:
     own = texts.get(str(row["id"])) or texts.get(row["glosa_code"]) or template(row["glosa_code"])
-    return latin1.fit(" ".join(own.split()), LONGEST_JUSTIFICATION)
+    return latin1.fit(" ".join(own.split()), appeal_trees.LONGEST_JUSTIFICATION)
 
 
 async def discard(tx: Transaction, appeal_id: UUID, by: Origin) -> None:
@@ -148,7 +145,7 @@ async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, a
     if deadline_passed(row, today):
         raise Conflict("the payer's deadline for this appeal is over")
     profile = await payer(tx, row["payer_id"])
-    body = {"guiaRecursoGlosa": {**await _tree(tx, profile, row), "dataRecurso": today.isoformat()}}
+    body = await appeal_trees.body_of(tx, profile, row, today.isoformat())
     sealed = await seal(world, tenant, tx, profile, (TRANSACTION, body))
     await tx.run(
         "UPDATE appeal SET problems = $3, hash = $4, tiss_version = $5 WHERE tenant_id = $1 AND id = $2",
@@ -189,66 +186,6 @@ async def queue(tx: Transaction, profile: PayerProfile, row: Row, content: bytes
         SENDING,
         delivery,
     )
-
-
-async def _tree(tx: Transaction, profile: PayerProfile, row: Row) -> dict[str, Any]:
-    """guiaRecursoGlosa: items by guide; a guide judged as a whole is appealed as a whole."""
-    by_guide = await appeal_records.denials_of(tx, row["id"])
-    claimed = sum(found["amount_cents"] for group in by_guide.values() for found in group)
-    number = await tx.value("SELECT number FROM batch WHERE tenant_id = $1 AND id = $2", row["batch_id"])
-    if number is None or not row["batch_protocol"].isdigit():
-        raise Conflict("an appeal needs the batch it is about, and a numeric protocol")
-    whole = by_guide.pop("", [])
-    return {
-        "registroANS": profile.ans,
-        "numeroGuiaRecGlosaPrestador": str(row["number"]),
-        "nomeOperadora": profile.partner.name,
-        "objetoRecurso": "1" if whole else "2",
-        "dadosContratado": profile.contracted,
-        "numeroLote": str(number),
-        "numeroProtocolo": row["batch_protocol"],
-        "opcaoRecurso": _protocol(whole) if whole else {"recursoGuia": [_guide(n, of) for n, of in by_guide.items()]},
-        "valorTotalRecursado": money(claimed),
-    }
-
-
-def _protocol(rows: Sequence[Row]) -> dict[str, Any]:
-    """The protocol as a whole: one glosa code and its justification."""
-    first = rows[0]
-    return {
-        "recursoProtocolo": {
-            "codigoGlosaProtocolo": first["glosa_code"],
-            "justificativaProtocolo": first["justification"],
-        }
-    }
-
-
-def _guide(number: str, rows: Sequence[Row]) -> dict[str, Any]:
-    whole = [row for row in rows if row["code"] is None]
-    if whole:
-        option: dict[str, Any] = {
-            "recursoGuiaCompleta": [
-                {"codGlosaGuia": row["glosa_code"], "justificativaGuia": row["justification"]} for row in whole
-            ]
-        }
-    else:
-        option = {"itensGuia": [_item(row) for row in rows]}
-    return {"numeroGuiaOrigem": number, "opcaoRecursoGuia": option}
-
-
-def _item(row: Row) -> dict[str, Any]:
-    return {
-        "sequencialItem": str(row["sequence"]),
-        "dataInicio": row["executed_on"].isoformat(),
-        "procRecurso": {
-            "codigoTabela": row["tiss_table"],
-            "codigoProcedimento": row["code"],
-            "descricaoProcedimento": row["description"],
-        },
-        "codGlosaItem": row["glosa_code"],
-        "valorRecursado": money(row["amount_cents"]),
-        "justificativaItem": row["justification"],
-    }
 
 
 @on_reply(OPERATION)

@@ -12,10 +12,11 @@ from payer_server import payer_server, settle
 
 from canonical.codes import CBO, CPF, SID, TUSS
 from fhir.validator import validate
-from hub.billing import batches, jobs
-from hub.billing.writing import stored
+from hub.billing import appeals, batches, jobs
+from hub.billing.writing import origin, stored
 from hub.records.write import Write
 from hub.world import Tenant, World
+from tiss import message, soap
 
 FILLING = ("22", "85100200", "1", "130.00")
 XRAY = ("22", "81000421", "2", "30.00")
@@ -113,3 +114,50 @@ async def test_a_filling_without_its_tooth_is_told(world: World, tenant: Tenant)
     (guide,) = await built(world, tenant)
     found = {problem["code"] for problem in json.loads(guide["problems"])}
     assert guide["status"] == "pendente" and "table.tooth" in found
+
+
+@pytest.mark.parametrize("payer", [IPE, JACARANDA])
+async def test_denied_acts_are_appealed_in_the_dental_body(world: World, tenant: Tenant, payer: str) -> None:
+    async with payer_server(deny_every=1) as server:
+        await treated(world, tenant, payer, server.url(payer))
+        await built(world, tenant)
+        await batches.close_batches(world, tenant)
+        await settle(world, tenant)
+        await jobs.poll_protocols(world, tenant, {})
+        await settle(world, tenant)
+        denied = await rows(world, tenant, "SELECT * FROM denial WHERE tenant_id = $1 AND status = 'aberta'")
+        assert len(denied) == 2
+        by = origin(world, tenant, "test")
+        async with world.transaction(tenant) as tx:
+            (partner,) = await tx.rows("SELECT id FROM partner WHERE tenant_id = $1")
+            wish = appeals.Wish(payer_id=partner["id"], protocol=server.book(payer).batches["1"].protocol)
+            appeal = await appeals.draft(tx, wish, by)
+            assert await appeals.send(world, tenant, tx, appeal, "test") == "enviando"
+        await settle(world, tenant)
+        (sent,) = await rows(
+            world, tenant, "SELECT content FROM message WHERE tenant_id = $1 AND type = 'RECURSO_GLOSA' AND direction = 'out'"
+        )  # fmt: skip
+        read = message.read(soap_body(sent["content"]))
+        assert isinstance(read, message.Tiss)
+        (guide,) = read.root.findall("{*}loteRecurso/{*}guiaRecursoGlosaOdonto/{*}opcaoRecurso/{*}recursoGuia")
+        assert guide.findtext("{*}codGlosaGuia") and guide.findtext("{*}justificativaGuia")
+        acts = guide.findall("{*}recursoProcedimento")
+        told = {
+            (act.findtext("{*}denteRegiao/*"), act.findtext("{*}denteFace"), act.findtext("{*}quantidade"))
+            for act in acts
+        }
+        assert told == {("16", "MO", "1"), ("HASD", None, "2")}
+        await jobs.poll_protocols(world, tenant, {})
+        await settle(world, tenant)
+        (found,) = await rows(world, tenant, "SELECT * FROM appeal WHERE tenant_id = $1")
+        book = (await server.received())[payer]["appeals"][0]
+        assert (found["status"], found["granted_cents"]) == ("respondido", book["granted_cents"]) and book["lines"] == 2
+        assert json.loads(found["problems"]) == []
+        states = await rows(world, tenant, "SELECT status FROM denial WHERE tenant_id = $1 ORDER BY status")
+        assert [row["status"] for row in states] == ["mantida", "revertida"]
+
+
+def soap_body(content: bytes) -> bytes:
+    body = soap.read(content)
+    assert isinstance(body, soap.Body)
+    return body.content
