@@ -15,15 +15,15 @@ from tiss.tables import Term, installed
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The two verbs."""
     verbs = parser.add_subparsers(dest="table_verb", required=True)
-    find = verbs.add_parser("find", help="terms by code or words; case and accents do not count")
-    find.add_argument("words", nargs="+", metavar="WORD")
-    find.add_argument("--table", default="", help="18, 19, 20, 22, 38 (glosas) or a domain; none: the TUSS")
-    find.add_argument("--on", type=date.fromisoformat, default=None, metavar="AAAA-MM-DD", help="in force on that day")
+    find = verbs.add_parser("find", help="termos por código ou palavras, sem acentos")
+    find.add_argument("words", nargs="+", metavar="PALAVRA")
+    find.add_argument("--table", default="", help="18, 19, 20, 22, 38 (glosas) ou um domínio; sem ela, a TUSS")
+    find.add_argument("--on", type=date.fromisoformat, default=None, metavar="AAAA-MM-DD", help="em vigor nesse dia")
     find.add_argument("--most", type=int, default=20)
-    find.add_argument("--json", action="store_true", help="one JSON object per term and line")
-    take = verbs.add_parser("import", help="take over a table published as CSV or XLSX")
+    find.add_argument("--json", action="store_true", help="um objeto JSON por termo e linha")
+    take = verbs.add_parser("import", help="importa uma tabela publicada em CSV ou XLSX")
     take.add_argument("file", type=Path)
-    take.add_argument("--table", default="", help="the table's number, where no column tells it")
+    take.add_argument("--table", default="", help="número da tabela, onde nenhuma coluna diz")
     take.add_argument("--json", action="store_true")
 
 

@@ -15,28 +15,32 @@ from api.cli import output
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The verbs."""
     verbs = parser.add_subparsers(dest="verb", required=True)
-    told = verbs.add_parser("history", help="how often a payer denied items like one, from the tenant's statements")
+    told = verbs.add_parser(
+        "history", help="quantas vezes a operadora glosou itens como este, nos demonstrativos do hospital"
+    )
     told.add_argument("--payer", required=True, help="registro ANS")
     told.add_argument("--table", required=True, help="18, 19, 20, 22, 00, 90, 98")
     told.add_argument("--code", required=True)
-    told.add_argument("--professional", default="", help="council and number, such as 'crm-sp 123456'")
-    told.add_argument("--json", action="store_true", help="one JSON object")
+    told.add_argument("--professional", default="", help="conselho e número, como 'crm-sp 123456'")
+    told.add_argument("--json", action="store_true", help="um objeto JSON")
     running.options(told)
-    load = verbs.add_parser("load", help="take in statements of analysis and payment: XML, or CSV and XLSX by a plan")
-    load.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    load.add_argument("--payer", default="", help="registro ANS; needed for sheets")
-    load.add_argument("--plan", default="", help="column plan (default: the payer's own)")
-    load.add_argument("--number", default="", help="number of the statement where the sheet does not tell it")
-    load.add_argument("--json", action="store_true", help="one JSON object per file and line")
+    load = verbs.add_parser(
+        "load", help="recebe demonstrativos de análise e de pagamento: XML, ou CSV e XLSX por um plano"
+    )
+    load.add_argument("files", nargs="+", type=Path, metavar="ARQUIVO")
+    load.add_argument("--payer", default="", help="registro ANS; preciso para planilhas")
+    load.add_argument("--plan", default="", help="plano de colunas (sem ele, o da operadora)")
+    load.add_argument("--number", default="", help="número do demonstrativo, onde a planilha não diz")
+    load.add_argument("--json", action="store_true", help="um objeto JSON por arquivo e linha")
     running.options(load)
-    late = verbs.add_parser("deadlines", help="denials whose time for an appeal ends soon")
-    late.add_argument("--days", type=int, default=0, help="within so many days (default: each payer's own warning)")
-    late.add_argument("--json", action="store_true", help="one JSON object per protocol and day")
+    late = verbs.add_parser("deadlines", help="glosas cujo prazo de recurso está para acabar")
+    late.add_argument("--days", type=int, default=0, help="dentro de tantos dias (sem isso, o aviso de cada operadora)")
+    late.add_argument("--json", action="store_true", help="um objeto JSON por protocolo e dia")
     running.options(late)
-    read = verbs.add_parser("read", help="offline: what a column plan makes of a sheet; nothing is stored")
+    read = verbs.add_parser("read", help="sem guardar nada: o que um plano de colunas lê de uma planilha")
     read.add_argument("file", type=Path)
-    read.add_argument("--plan", required=True, help="a file of mappings/statements, without .toml")
-    read.add_argument("--json", action="store_true", help="one JSON object: the statements, and the findings")
+    read.add_argument("--plan", required=True, help="um arquivo de mappings/statements, sem .toml")
+    read.add_argument("--json", action="store_true", help="um objeto JSON: os demonstrativos e os achados")
 
 
 def run(given: argparse.Namespace) -> int:

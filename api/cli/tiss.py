@@ -1,4 +1,4 @@
-"""TISS files: validate FILE…, repair, hash, build SPEC.json, show; ANS tables and contract prices: tables, prices"""
+"""Arquivos TISS: validate ARQUIVO… confere, repair corrige, show resume, hash, build; tables, prices: tabelas e preços"""
 
 from __future__ import annotations
 
@@ -34,28 +34,32 @@ _ENDINGS = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The verbs."""
     verbs = parser.add_subparsers(dest="verb", required=True)
-    check = verbs.add_parser("validate", help="findings per file: schema, hash, every rule")
-    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="XML files, or ZIP files of them")
-    check.add_argument("--json", action="store_true", help="one JSON object per file and line")
-    check.add_argument("--version", default="", help="the version agreed with the operator, such as 4.03.00")
-    check.add_argument("--lang", choices=("pt", "en"), default="pt")
-    digest = verbs.add_parser("hash", help="the epilogo hash a file should carry")
-    digest.add_argument("file", type=Path)
-    build = verbs.add_parser("build", help="a message from a JSON description")
+    check = verbs.add_parser(
+        "validate", help="confere arquivos: schema, hash e todas as regras, com a correção de cada achado"
+    )
+    check.add_argument("files", nargs="+", type=Path, metavar="ARQUIVO", help="arquivos XML, ou ZIP com eles")
+    check.add_argument("--json", action="store_true", help="um objeto JSON por arquivo e linha")
+    check.add_argument(
+        "--version", default="", metavar="VERSÃO", help="a versão combinada com a operadora, por exemplo 4.03.00"
+    )
+    check.add_argument("--lang", choices=("pt", "en"), default="pt", help="língua do relatório: português ou inglês")
+    digest = verbs.add_parser("hash", help="o hash que o epílogo do arquivo deve ter")
+    digest.add_argument("file", type=Path, metavar="ARQUIVO")
+    build = verbs.add_parser("build", help="gera a mensagem a partir de uma descrição em JSON")
     build.add_argument("spec", type=Path, metavar="SPEC.json")
-    build.add_argument("--out", type=Path, help="write here and report on standard output")
-    build.add_argument("--json", action="store_true", help="report as JSON")
-    build.add_argument("--lang", choices=("pt", "en"), default="pt")
-    mend = verbs.add_parser("repair", help="apply the safe repairs and list what changed")
-    mend.add_argument("file", type=Path)
-    mend.add_argument("--out", type=Path, required=True, help="where the repaired message goes")
-    mend.add_argument("--json", action="store_true", help="one JSON object: changes, and the report on the result")
-    mend.add_argument("--lang", choices=("pt", "en"), default="pt")
-    tables.arguments(verbs.add_parser("tables", help="search and import the ANS tables"))
+    build.add_argument("--out", type=Path, metavar="ARQUIVO", help="onde gravar; o relatório vai para a tela")
+    build.add_argument("--json", action="store_true", help="relatório em JSON")
+    build.add_argument("--lang", choices=("pt", "en"), default="pt", help="língua do relatório: português ou inglês")
+    mend = verbs.add_parser("repair", help="aplica as correções seguras e diz o que mudou")
+    mend.add_argument("file", type=Path, metavar="ARQUIVO")
+    mend.add_argument("--out", type=Path, required=True, metavar="ARQUIVO", help="onde gravar o arquivo corrigido")
+    mend.add_argument("--json", action="store_true", help="um objeto JSON: as mudanças e o relatório do resultado")
+    mend.add_argument("--lang", choices=("pt", "en"), default="pt", help="língua do relatório: português ou inglês")
+    tables.arguments(verbs.add_parser("tables", help="tabelas da ANS: procurar, importar"))
     prices.arguments(verbs.add_parser("prices", help="listas de preços dos contratos: importar, procurar"))
-    show = verbs.add_parser("show", help="a readable summary of a file")
-    show.add_argument("file", type=Path)
-    show.add_argument("--json", action="store_true", help="the description `tiss build` takes, one line per message")
+    show = verbs.add_parser("show", help="resumo legível de um arquivo")
+    show.add_argument("file", type=Path, metavar="ARQUIVO")
+    show.add_argument("--json", action="store_true", help="a descrição que `tiss build` lê, uma linha por mensagem")
 
 
 def run(given: argparse.Namespace) -> int:

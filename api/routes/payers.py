@@ -39,12 +39,20 @@ _XML = {"content": {"text/xml": {"schema": {"type": "string"}}}}
 @router.post(
     "/{tenant}/{payer}",
     response_class=Response,
-    responses={200: {"description": "kept", **_XML}, 500: {"description": "a SOAP fault (tissFault)", **_XML}},
+    responses={
+        200: {"description": "kept", **_XML},
+        401: {"description": "a SOAP fault (LoginInvalido); log in with HTTP Basic", **_XML},
+        500: {"description": "a SOAP fault (tissFault)", **_XML},
+    },
     openapi_extra={"requestBody": {"required": True, **_XML}},
 )
 async def called_back(tenant: str, payer: str, request: Request, state: StateDep) -> Response:
     """Take an answer of a payer: a decision, a protocol, a state, a statement, a receipt (401 without its password)."""
-    owner, profile = await _authenticated(state, tenant, payer, request.headers.get("authorization", ""))
+    try:
+        owner, profile = await _authenticated(state, tenant, payer, request.headers.get("authorization", ""))
+    except InvalidToken:
+        refusal = soap.fault("LoginInvalido", _WORDS["LoginInvalido"], code="Client")
+        return Response(refusal, 401, {"WWW-Authenticate": 'Basic realm="ponte", charset="UTF-8"'}, XML)
     raw = await bounded(request)
     today = state.world.now().astimezone(ZoneInfo(owner.zone)).date()
     fault = await asyncio.to_thread(_fault, raw, request.headers.get("content-type", ""), profile, today)
@@ -57,6 +65,7 @@ async def called_back(tenant: str, payer: str, request: Request, state: StateDep
 
 
 _WORDS = {
+    "LoginInvalido": "o login ou a senha não conferem; use HTTP Basic com os dados que o prestador informou",
     "SchemaInvalido": "a mensagem não é válida no schema da versão acordada, ou não é uma resposta de operadora",
     "VersaoInvalida": "a versão do padrão não é a acordada",
     "HashInvalido": "o hash não confere",

@@ -10,6 +10,7 @@ import asyncio
 import datetime
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
@@ -20,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from api.simulators import payer_decisions, payer_payments
+from api.simulators import payer_decisions, payer_faults, payer_payments
 from api.simulators.payer_book import Appeal, Batch, Book, Side, appealed, text
 from api.simulators.payer_replies import Replies
 from canonical.problem import Problem
@@ -32,7 +33,10 @@ from tiss.check import schema_problems
 from tiss.message import Tiss
 from tiss.versions import NAMESPACE
 
-FAULTS = ("", "slow", "503", "html", "lost", "fault", "garbage", "refuse", "error", "duplicate")
+FAULTS = (
+    "", "slow", "401", "404", "500", "503", "html", "lost", "fault", "garbage", "refuse", "error", "duplicate", "empty",
+    "half", "other", "twice", "wrong-hash", "wrong-version",
+)  # fmt: skip
 LARGEST = 64 * 1024 * 1024
 XML = "text/xml; charset=ISO-8859-1"
 _SAID_NO = ("error", "duplicate")
@@ -70,15 +74,23 @@ class Config:
 
 @dataclass(slots=True)
 class Fault:
-    """A switched fault: what goes wrong, how many times yet (-1: until switched off), at which request root."""
+    """A switched fault: what goes wrong, how many times yet (-1: until switched off), at which request root.
+
+    With `each` every kind of request meets these faults one after the other, then none.
+    """
 
     kind: str = ""
     times: int = -1
     seconds: float = 5.0
     root: str = ""
+    each: tuple[str, ...] = ()
+    met: Counter[str] = field(default_factory=Counter)
 
     def take(self, root: str) -> str:
         """The fault for a request with this root, counted down."""
+        if self.each:
+            self.met[root] += 1
+            return self.each[self.met[root] - 1] if self.met[root] <= len(self.each) else ""
         if not self.kind or self.times == 0 or (self.root and self.root != root):
             return ""
         if self.times > 0:
@@ -134,14 +146,23 @@ def create_app(config: Config | None = None) -> Starlette:
 
 
 async def _switch(payers: Payers, request: Request) -> Response:
-    """Switch a fault (ans, kind, times, seconds, root) or what a statement shows (ans; revise, foreign or glosa)."""
+    """Switch a fault (ans; kind, times, seconds, root, or each: a list of kinds).
+
+    Or what a statement shows (ans; revise, foreign or glosa).
+    """
     try:
         wanted = json.loads(await request.body())
         ans, kind = str(wanted["ans"]), str(wanted.get("kind", ""))
         book = payers.books[ans]
-        if kind not in FAULTS:
+        each = tuple(map(str, wanted.get("each", ())))
+        if not {kind, *each} <= set(FAULTS):
             raise ValueError(kind)
-        fault = Fault(kind, int(wanted.get("times", -1)), float(wanted.get("seconds", 5)), str(wanted.get("root", "")))
+        times, seconds, root = (
+            int(wanted.get("times", -1)),
+            float(wanted.get("seconds", 5)),
+            str(wanted.get("root", "")),
+        )
+        fault = Fault(kind, times, seconds, root, each)
     except (ValueError, KeyError, TypeError, AttributeError):
         return JSONResponse({"error": f"ans must be known, kind one of {', '.join(FAULTS)}"}, status_code=422)
     payers.faults[ans] = fault
@@ -175,15 +196,17 @@ async def _serve(payers: Payers, request: Request) -> Response:
         return early
     async with payers.turns[book.side.ans]:  # the book knows no concurrency
         reply = await asyncio.to_thread(_answer, payers.config, book, body.content, kind)
-    return _Lost() if kind == "lost" else reply
+    return _Lost() if kind == "lost" else payer_faults.spoilt(reply, kind)
 
 
 async def _early(book: Book, kind: str, seconds: float) -> Response | None:
     """The answer of a fault that keeps the request from being worked on; a slow server only waits."""
     if kind == "slow":
         await asyncio.sleep(seconds)
-    if kind == "503":
-        return Response("Service Unavailable", 503)
+    if kind.isdigit():
+        return Response(f"HTTP {kind}", int(kind))
+    if kind == "empty":
+        return Response(b"", 200, media_type=XML)
     if kind == "html":
         return Response("<!DOCTYPE html><html><body>Portal em manutenção</body></html>", 200, media_type="text/html")
     if kind == "fault":
@@ -229,7 +252,10 @@ def _answer(config: Config, book: Book, raw: bytes, kind: str = "") -> Response:
         return _fault(book, "SchemaInvalido", root)
     signed, code = _signature(config, book.side, raw)
     replies = Replies(book, found.root)
-    if kind in _SAID_NO:
+    if kind == "other":
+        handler(book, replies, raw, signed)
+        answer = payer_faults.another(replies, root)
+    elif kind in _SAID_NO:
         book.refused[kind] += 1
         answer = replies.refusal(root, book.side.already if kind == "duplicate" else payer_decisions.DENIED)
     elif code and root in ("loteGuiasWS", "loteRecursoGlosaWS"):

@@ -82,7 +82,10 @@ async def test_a_decision_comes_unasked(world: World, tenant: Tenant, other_tena
             (tenant.slug, {}),
             (tenant.slug, basic("x")),
         ):
-            assert (await client.post(f"/payers/{tenant_of}/{payer}", content=raw, headers=headers)).status_code == 401
+            refused = await client.post(f"/payers/{tenant_of}/{payer}", content=raw, headers=headers)
+            assert refused.status_code == 401 and refused.headers["www-authenticate"].startswith("Basic realm=")
+            fault = soap.read(refused.content)
+            assert isinstance(fault, soap.Fault) and fault.kind == "LoginInvalido"
         assert (await client.post(f"/payers/{tenant.slug}/{payer}", content=raw, headers=basic())).status_code == 200
         async with world.transaction(tenant) as tx:
             row = await sending.row_of(tx, put.id)

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from billing_day import EXAM, GLUCOSE, IPE, Visit, happen, many, partner_row, register
-from sheets_made import HEAD, as_csv, as_xlsx
+from billing_day import IPE
+from sheets_made import ROWS, as_csv, as_xlsx, billed
 from test_billing_payments import EACH, figures, records
 from test_billing_statements import rows
 
 from canonical.errors import NotFound, Refused
-from hub.billing import batches, guides, intake, listing
+from hub.billing import intake
 from hub.billing.intake import Sheet
 from hub.world import Tenant, World
-
-
-async def billed(world: World, tenant: Tenant) -> Any:
-    await register(world, tenant, [partner_row(IPE, statements={"plan": "exemplo"})])
-    await happen(world, tenant, many(Visit(payer=IPE, charges=(EXAM, GLUCOSE)), 2))
-    await guides.build_guides(world, tenant)
-    await batches.close_batches(world, tenant)
-    async with world.transaction(tenant) as tx:
-        await tx.run("UPDATE submission SET protocol = '777' WHERE tenant_id = $1")
-        return await listing.payer_id(tx, IPE)
-
-
-ROWS = [
-    HEAD,
-    ["777", "1", "1", "", "20/11/2026", "22", "40304361", "2", "25,40", "20,00", "5,40", "1705"],
-    ["777", "1", "1", "", "20/11/2026", "22", "40302040", "1", "9,99", "9,99", "", ""],
-    ["777", "1", "2", "9", "20/11/2026", "22", "40302040", "1", "9,99", "", "9,99", "9Z99"],
-    ["777", "1", "999", "1", "20/11/2026", "22", "40302040", "1", "1,00", "1,00", "", ""],
-]
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
