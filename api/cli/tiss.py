@@ -1,4 +1,4 @@
-"""Arquivos TISS: validate ARQUIVO… confere, repair corrige, show resume, hash, build; tables, prices: tabelas e preços"""
+"""Arquivos TISS: validate ARQUIVO… confere, repair corrige, show resume, hash, build; tabelas e preços"""
 
 from __future__ import annotations
 
