@@ -18,6 +18,7 @@ from xml.sax.saxutils import quoteattr
 from lxml import etree
 
 from canonical.problem import Problem
+from tiss.broken import other_kind
 from tiss.message import LARGEST, declared_encoding, declares_dtd, parser
 
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -120,6 +121,8 @@ def read(raw: bytes, content_type: str = "") -> Body | Fault | Problem:
         return Problem("encoding.too-large", args=(("limit", str(LARGEST // 1024 // 1024)),))
     if _HTML.match(raw[:4096]) or "text/html" in content_type.lower():
         return Problem("soap.html")
+    if kind := other_kind(raw):
+        return Problem("encoding.other-kind", args=(("kind", kind),))
     if declares_dtd(raw):
         return Problem("encoding.dtd")
     charset = _CHARSET.search(content_type)

@@ -1,0 +1,59 @@
+"""Valid messages at random, of every transaction, form and version: read, written again, checked, mended, never a crash."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+import random_valid
+from lxml import etree
+from made import exists
+from test_clean import TODAY, report
+from test_round_trip import again, leaves
+
+from tiss import message, repair, replies, summary, transactions, versions
+from tiss.tables import installed
+
+ODD = ("xsd.", "hash.", "encoding.")
+
+
+def one(name: str, version: str, seed: int, *, service: bool) -> None:
+    raw = random_valid.message(name, version, random.Random(f"{name} {seed}"), service=service)
+    parsed = message.read(raw)
+    assert isinstance(parsed, message.Tiss)
+    schema = versions.schema(version, service=service)
+    assert schema.validate(parsed.root), [(e.path, e.type_name) for e in schema.error_log][:3]  # type: ignore[call-overload]
+    _, first, second = again(raw)
+    assert leaves(first) == leaves(second) and etree.tostring(first.root, method="c14n") == etree.tostring(
+        second.root, method="c14n"
+    )
+    found = report(raw)
+    assert found.readable and found.transaction == name and found.version == version
+    assert [p.code for p in found.problems if p.code.startswith(ODD) and p.code != "encoding.control"] == []
+    for problem in found.problems:
+        assert "{" not in problem.text("pt") + problem.remedy("pt") + problem.text("en") + problem.remedy("en"), problem
+    json.dumps(found.as_json("x.xml"))
+    done = repair.repair(raw, tables=installed(), today=TODAY)
+    assert isinstance(done, repair.Repaired) and message.read(done.content)
+    read = replies.read(raw)
+    assert isinstance(read, replies.Reply)
+    if not transactions.of(name).requests:
+        assert read.answers, name
+    assert isinstance(summary.of(raw), list)
+
+
+@pytest.mark.parametrize("name", transactions.table())
+def test_of_the_newest_version(name: str) -> None:
+    version = versions.installed()[0]
+    for service in (False, True):
+        one(name, version, 1, service=service)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", transactions.table())
+def test_of_every_version(name: str, every_version: tuple[str, ...]) -> None:
+    for version in every_version:
+        if exists(name, version):
+            for seed in range(12):
+                one(name, version, seed, service=bool(seed % 2))
