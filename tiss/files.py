@@ -7,7 +7,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from canonical.problem import Problem
@@ -47,6 +47,22 @@ def contents(path: Path) -> Iterator[tuple[str, bytes | Path | Problem]]:
         yield from members(str(path), raw)
     else:
         yield str(path), raw
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as a ZIP does; False for standard input and what cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in ZIPPED
+    except (OSError, ValueError):
+        return False
+
+
+def write_zip(path: Path, content: Iterable[tuple[str, bytes]]) -> None:
+    """Write files as a ZIP, each under its name."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, raw in content:
+            archive.writestr(name, raw)
 
 
 def members(name: str, raw: bytes) -> Iterator[tuple[str, bytes | Problem]]:

@@ -50,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--out", type=Path, metavar="ARQUIVO", help="onde gravar; o relatório vai para a tela")
     build.add_argument("--json", action="store_true", help="relatório em JSON")
     build.add_argument("--lang", choices=("pt", "en"), default="pt", help="língua do relatório: português ou inglês")
-    mend = verbs.add_parser("repair", help="aplica as correções seguras e diz o que mudou")
+    mend = verbs.add_parser("repair", help="aplica as correções seguras e diz o que mudou; de um ZIP faz um ZIP")
     mend.add_argument("file", type=Path, metavar="ARQUIVO")
     mend.add_argument("--out", type=Path, required=True, metavar="ARQUIVO", help="onde gravar o arquivo corrigido")
     mend.add_argument("--json", action="store_true", help="um objeto JSON: as mudanças e o relatório do resultado")
@@ -145,15 +145,17 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 def _hash(given: argparse.Namespace) -> int:
-    for _, content in files.contents(given.file):
+    worst = 0
+    for name, content in files.contents(given.file):
         report = _report(content, Contract())
-        if not report.readable or not report.hash.computed:
+        if report.hash.computed:
+            output.say(report.hash.computed)
+        elif not report.ok:
+            worst = 2
             for problem in report.problems:
                 if problem.blocks:
-                    output.complain(problem.text())
-            return 2
-        output.say(report.hash.computed)
-    return 0
+                    output.complain(f"{name}: {problem.text()}")
+    return worst
 
 
 def _build(given: argparse.Namespace) -> int:
@@ -180,27 +182,44 @@ def _build(given: argparse.Namespace) -> int:
 
 
 def _repair(given: argparse.Namespace) -> int:
-    worst = 0
+    """A ZIP becomes a ZIP: members that cannot be repaired stay in it as they were, and are told of."""
+    worst, done = 0, []
+    zipped = files.is_zip(given.file)
     for name, content in files.contents(given.file):
-        done: repair.Repaired | Problem
-        if isinstance(content, bytes):
-            done = repair.repair(content, tables=installed(), today=_today())
+        if isinstance(content, Problem) and not content.blocks:
+            continue  # covers and images
+        fixed = _fixed(content)
+        if isinstance(fixed, Problem):
+            output.complain(f"{name}: {fixed.text(given.lang)} {fixed.remedy(given.lang)}")
+            worst = 2
         else:
-            done = _too_large(content)
-        if isinstance(done, Problem):
-            output.complain(f"{name}: {done.text(given.lang)} {done.remedy(given.lang)}")
-            return 2
-        given.out.write_bytes(done.content)
-        worst = max(worst, _code(done.report))
-        if given.json:
-            changes = [change.as_json() for change in done.changes]
-            output.line({"changes": changes} | done.report.as_json(str(given.out), given.lang))
-            continue
-        for change in done.changes:
-            output.say(f"  {change.title}  [{change.code}]  {change.where}")
-        for text in _lines(str(given.out), done.report, given.lang):
-            output.say(text)
+            worst = max(worst, _code(fixed.report))
+            _tell_repair(name if zipped else str(given.out), fixed, given)
+        kept = fixed.content if isinstance(fixed, repair.Repaired) else content
+        if isinstance(kept, bytes):
+            done.append((name.removeprefix(f"{given.file}/"), kept))
+    if zipped and done:
+        files.write_zip(given.out, done)
+    elif done and not (worst == 2 and len(done) == 1):
+        given.out.write_bytes(done[0][1])
     return worst
+
+
+def _fixed(content: bytes | Path | Problem) -> repair.Repaired | Problem:
+    if isinstance(content, bytes):
+        return repair.repair(content, tables=installed(), today=_today())
+    return _too_large(content)
+
+
+def _tell_repair(name: str, done: repair.Repaired, given: argparse.Namespace) -> None:
+    if given.json:
+        changes = [change.as_json() for change in done.changes]
+        output.line({"changes": changes} | done.report.as_json(name, given.lang))
+        return
+    for change in done.changes:
+        output.say(f"  {change.title}  [{change.code}]  {change.where}")
+    for text in _lines(name, done.report, given.lang):
+        output.say(text)
 
 
 def _too_large(content: Path | Problem) -> Problem:
@@ -209,18 +228,22 @@ def _too_large(content: Path | Problem) -> Problem:
 
 
 def _show(given: argparse.Namespace) -> int:
+    worst = 0
     for name, content in files.contents(given.file):
+        if isinstance(content, Problem) and not content.blocks:
+            continue
         told = _told(content, given.json) if isinstance(content, bytes) else _too_large(content)
         if isinstance(told, Problem):
             output.complain(f"{name}: {told.text()}")
-            return 2
+            worst = 2
+            continue
         if isinstance(told, dict):
             output.line(told)
             continue
         output.say(name)
         for text in told:
             output.say(text)
-    return 0
+    return worst
 
 
 def _told(content: bytes, as_json: bool) -> list[str] | dict[str, Any] | Problem:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import clean
 import pytest
 from test_clean import TODAY, report
 
+from api.cli.main import main
 from canonical.problem import Problem
 from tiss import files, repair, soap
 from tiss.tables import installed
@@ -212,3 +215,22 @@ def test_zips_inside_share_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MOST_BYTES", 3 * len(RAW))
     found = dict(files.members("a", zipped({"1.zip": zipped({"1.xml": RAW}), "2.zip": zipped({"2.xml": RAW})})))
     assert [c.code for c in found.values() if isinstance(c, Problem)] == ["encoding.zip-bomb"]
+
+
+def test_the_commands_take_a_zip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = leaf(b"valorProcedimento", lambda text: text.replace(b".", b","))(RAW)
+    source, target = tmp_path / "a.zip", tmp_path / "b.zip"
+    source.write_bytes(
+        zipped({"1.xml": wrong, "dentro.zip": zipped({"2.xml": wrong}), "x.xml": b"<a", "capa.pdf": b"%PDF"})
+    )
+    assert main(["tiss", "repair", str(source), "--out", str(target)]) == 2
+    told = capsys.readouterr()
+    assert told.out.count("vírgula decimal") == 4 and "a.zip/x.xml: " in told.err
+    made = {name.removeprefix(f"{target}/"): raw for name, raw in files.contents(target)}
+    assert set(made) == {"1.xml", "dentro.zip/2.xml", "x.xml"} and made["x.xml"] == b"<a"
+    assert {raw for name, raw in made.items() if name != "x.xml"} == {RAW}
+    source.write_bytes(zipped({"1.xml": RAW, "2.xml": RAW, "capa.pdf": b"%PDF"}))
+    assert main(["tiss", "hash", str(source)]) == 0 == main(["tiss", "show", str(source)])
+    assert main(["tiss", "validate", "--json", str(source)]) in (0, 1)
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["ok"] and [problem["code"] for problem in last["problems"]] == ["encoding.zip-other"]
