@@ -31,7 +31,7 @@ LARGEST_STREAM = 1024 * 1024 * 1024
 _STREAMS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="tiss-stream")
 """A thread each for large files: they wait for their senders, and may not keep other work waiting."""
 
-_FINDING = {"code": "sum.total", "severity": "error", "where": "/…", "text": "…", "remedy": "…"}
+_FINDING = {"code": "sum.total", "severity": "error", "where": "/…", "text": "…", "remedy": "…", "guide": "4711"}
 _FILE = {
     "file": "lote.xml",
     "version": "4.03.00",

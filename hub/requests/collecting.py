@@ -7,7 +7,7 @@ with its findings beside it (codes and places, never a value). After a crash tho
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from uuid import UUID
 
@@ -23,13 +23,14 @@ from hub.billing.profiles import PayerProfile, payers
 from hub.exchange.connections import vault_entry
 from hub.requests import returned
 from hub.world import Tenant, World
+from tiss.files import ZIPPED, members
 from tiss.message import LARGEST
 
 log = logging.getLogger("ponte.requests")
 ACTOR = "collector"
 PROCESSING, PROCESSED, FAILED = "processing", "processed", "failed"
 MOST_FILES = 100
-_PATTERN = "*.xml"
+_PATTERNS = ("*.xml", "*.zip")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,11 +76,12 @@ async def _look(world: World, tenant: Tenant, profile: PayerProfile, done: Colle
 
 
 async def _ready(world: World, place: Place, profile: PayerProfile) -> list[str]:
-    """The XML files that nobody has written to for `stable_s` seconds (5)."""
+    """The XML and ZIP files that nobody has written to for `stable_s` seconds (5)."""
     stable = float(profile.partner.settings["transport"].get("stable_s", 5))
     limit = world.now().timestamp() - stable
     files = await place.files("")
-    return [one.name for one in files if fnmatchcase(one.name.lower(), _PATTERN) and one.changed <= limit]
+    wanted = [one for one in files if any(fnmatchcase(one.name.lower(), pattern) for pattern in _PATTERNS)]
+    return [one.name for one in wanted if one.changed <= limit]
 
 
 async def _finish(
@@ -88,7 +90,9 @@ async def _finish(
     raw = await _read(place, f"{PROCESSING}/{name}")
     problems: tuple[Problem, ...] = (Problem("encoding.too-large", args=(("limit", str(LARGEST // 1024 // 1024)),)),)
     good, message_id = False, None
-    if raw is not None:
+    if raw is not None and raw.startswith(ZIPPED):
+        good, problems = await _members(world, tenant, profile, (name, raw))
+    elif raw is not None:
         taken = await returned.take(world, tenant, profile, raw, ACTOR)
         good, message_id, problems = taken.good, taken.message_id, taken.problems
     target = PROCESSED if good else FAILED
@@ -97,6 +101,23 @@ async def _finish(
     await _moved(place, f"{PROCESSING}/{name}", f"{target}/{name}")
     done.files += 1
     done.failed += not good
+
+
+async def _members(
+    world: World, tenant: Tenant, profile: PayerProfile, file: tuple[str, bytes]
+) -> tuple[bool, tuple[Problem, ...]]:
+    """Take every XML of a ZIP as a message of its own; whether all told something, and what is wrong, by member."""
+    found: list[Problem] = []
+    good = True
+    for name, content in members(*file):
+        if isinstance(content, Problem):
+            good = good and not content.blocks
+            found.append(replace(content, where=name))
+            continue
+        taken = await returned.take(world, tenant, profile, content, ACTOR)
+        good = good and taken.good
+        found += [replace(problem, where=f"{name}: {problem.where}") for problem in taken.problems]
+    return good, tuple(found)
 
 
 def _findings(message_id: UUID | None, problems: tuple[Problem, ...]) -> bytes:

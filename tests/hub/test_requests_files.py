@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import uuid
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,37 @@ async def test_what_is_not_ours_or_not_readable_lies_in_failed_with_its_findings
     assert len(told) == 5
     kept = await rows(world, tenant, "SELECT status FROM message WHERE tenant_id = $1 AND direction = 'in'")
     assert [row["status"] for row in kept] == ["ERROR"] * 5
+
+
+async def test_returns_in_a_zip_are_taken_one_by_one(world: World, tenant: Tenant) -> None:
+    out, back = folders(world, tenant)
+    await register(world, tenant, [by_file(IPE)])
+    await happen(world, tenant, many(Visit(payer=IPE, charges=(EXAM,)), 2))
+    await jobs.close_batches(world, tenant, {})
+    await settle(world, tenant)
+    (file,) = list(out.iterdir())
+    book = Book(next(side for side in sides() if side.ans == IPE))
+    known, replies = received(file.read_bytes(), book)
+    made = {
+        "protocolo.xml": replies.protocol(known),
+        "demonstrativo.xml": replies.statement([known]),
+        "capa.pdf": b"%PDF",
+    }
+    for name, members in (("retorno.zip", made), ("ruim.zip", {"a.xml": b"<a", "b.xml": made["protocolo.xml"]})):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as opened:
+            for member, raw in members.items():
+                opened.writestr(member, raw)
+        put(back, name, archive.getvalue())
+    done = await collecting.collect(world, tenant)
+    assert (done.files, done.failed) == (2, 1)
+    (submission,) = await rows(world, tenant, "SELECT protocol FROM submission WHERE tenant_id = $1")
+    assert submission["protocol"] == known.protocol
+    lines = await rows(world, tenant, "SELECT id FROM statement_line WHERE tenant_id = $1 AND orphan = ''")
+    assert len(lines) == 2
+    assert (back / "processed" / "retorno.zip").exists() and (back / "failed" / "ruim.zip").exists()
+    told = json.loads((back / "failed" / "ruim.zip.findings.json").read_bytes())["findings"]
+    assert [(one["code"], one["where"].partition(": ")[0]) for one in told] == [("soap.not-xml", "ruim.zip/a.xml")]
 
 
 async def test_a_folder_that_is_gone_delays_no_other(world: World, tenant: Tenant) -> None:
