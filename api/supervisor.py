@@ -24,7 +24,8 @@ from hub.servers import postgres, process, valkey
 from hub.settings import Settings
 from hub.store import migrate
 
-READY_SECONDS = 60
+READY_SECONDS = 120
+"""A door that dies is told at once; this is for a machine that is slow or busy."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -37,7 +37,7 @@ class Hub:
     def facts(self) -> dict[str, Any]:
         return dict(json.loads((self.data / "running.json").read_text(encoding="utf-8")))
 
-    def send(self, control: str, patient: str = "1", seconds: float = 5) -> bytes:
+    def send(self, control: str, patient: str = "1", seconds: float = 20) -> bytes:
         """The acknowledgement of one message over a new connection; empty when the connection was closed."""
         with socket.create_connection(self.mllp, seconds) as connection:
             connection.settimeout(seconds)

@@ -103,7 +103,7 @@ async def partner(*, broken: int = 0) -> AsyncIterator[tuple[str, list[bytes]]]:
         yield f"http://127.0.0.1:{port}/lote?wsdl", heard
     finally:
         server.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await gone.wait()
 
 

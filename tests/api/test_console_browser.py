@@ -36,6 +36,11 @@ CONTRAST = """
     .filter(([ratio]) => ratio < 4.5);
 }
 """
+# Fields and buttons that stand out of their card.
+OUTSIDE = """
+() => [...document.querySelectorAll('.card input, .card button, .card fieldset')].filter(
+  e => e.getBoundingClientRect().right > e.closest('.card').getBoundingClientRect().right).map(e => e.name || e.tagName)
+"""
 
 
 @pytest_asyncio.fixture
@@ -93,15 +98,30 @@ async def test_the_first_page(chromium: Any, address: str, world: World, tenant:
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)
         assert await page.evaluate(CONTRAST) == [], f"too little contrast ({scheme})"
+    folder = os.environ.get("PONTE_SCREENSHOTS")
     for width in (320, 768, 1440):
         await page.set_viewport_size({"width": width, "height": 900})
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, (
             "the page itself never scrolls sideways"
         )
-        if folder := os.environ.get("PONTE_SCREENSHOTS"):
+        if folder:
             await page.screenshot(path=f"{folder}/console-{width}.png", full_page=True)
 
-    await page.reload()
+    for name in ("Denials", "Access"):  # from page to page, each says where one is
+        await page.get_by_role("link", name=name, exact=True).click()
+        assert await page.locator("nav [aria-current]").inner_text() == name
+        assert [await page.locator(mark).count() for mark in ("header", "nav", "main", "h1")] == [1, 1, 1, 1]
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            assert await page.evaluate(CONTRAST) == [], f"too little contrast ({name}, {scheme})"
+            for width in (320, 1440):
+                await page.set_viewport_size({"width": width, "height": 900})
+                assert await page.evaluate("document.documentElement.scrollWidth") <= width, name
+                assert await page.evaluate(OUTSIDE) == [], (name, width)
+                if folder:
+                    await page.screenshot(path=f"{folder}/{name}-{scheme}-{width}.png", full_page=True)
+
+    await page.goto(f"{address}/?lang=en&pause=1")
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.className") == "skip"
     await page.keyboard.press("Enter")

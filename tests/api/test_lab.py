@@ -43,7 +43,7 @@ class House:
     async def send(self, control: str, number: str, code: str = "NW", channel: str = "his-mllp") -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.ports[channel])
         writer.write(frame(OML.format(control=control, code=code, number=number).encode()))
-        assert b"MSA|AA" in await asyncio.wait_for(reader.readuntil(b"\x1c\r"), 10)
+        assert b"MSA|AA" in await asyncio.wait_for(reader.readuntil(b"\x1c\r"), 60)
         writer.close()
 
     async def work(self) -> None:
@@ -54,7 +54,7 @@ class House:
         async with self.world.transaction(self.tenant) as tx:
             return [tuple(row.values()) for row in await tx.rows(query)]
 
-    async def until(self, query: str, wanted: list[tuple[Any, ...]], seconds: float = 10) -> None:
+    async def until(self, query: str, wanted: list[tuple[Any, ...]], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while (found := await self.rows(query)) != wanted:
                 await self.work()
@@ -122,7 +122,7 @@ async def test_a_cancelled_order(world: World, tenant: Tenant) -> None:
         await own.until(SENT, [("lab-order", "SENT")])
         await own.send("c2", "P1", "DC")
         await own.until(SENT, [("lab-order", "SENT"), ("lab-order-cancel", "SENT")])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while own.lab.waiting:
                 await asyncio.sleep(0.05)
         assert own.lab.report()["cancelled"] == 1 and own.lab.sent == []

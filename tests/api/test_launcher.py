@@ -42,7 +42,7 @@ def test_external_servers(folder: Path) -> None:
         with hubs.up(folder / "ours", **more) as hub:  # migrated once: the application role alone is enough
             assert b"MSA|AA|two" in hub.send("two")
             assert hub.stop() == 0
-        assert hubs.gone(folder / "ours", 1) and cluster.alive()
+        assert hubs.gone(folder / "ours", 5) and cluster.alive()
         for url in (cluster.superuser_url.removesuffix("/postgres") + "/ponte", cluster.owner_url):
             code, text = hubs.refusal(
                 folder / "ours", "--http-port", "0", "--mllp-port", "0", **{**owned, "PONTE_DATABASE_URL": url}

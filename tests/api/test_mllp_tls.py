@@ -104,7 +104,7 @@ async def ask(port: int, client: Path | None = None) -> tuple[bytes, int]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
         serial = int(writer.get_extra_info("peercert")["serialNumber"], 16)
         writer.write(frame(MESSAGE))
-        answer = await asyncio.wait_for(reader.read(65536), 5)
+        answer = await asyncio.wait_for(reader.read(65536), 30)
         writer.close()
         return answer, serial
     except (OSError, ssl.SSLError):
@@ -155,11 +155,11 @@ async def test_new_certificate_without_restart(world: World, tenant: Tenant, mon
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
         fresh = issue("hub renewed", AUTHORITY)
         await keep(world, tenant, fresh)
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             while (await ask(port))[1] != fresh.certificate.serial_number:
                 await asyncio.sleep(0.05)
         writer.write(frame(MESSAGE.replace(b"T1", b"T2")))
-        assert b"MSA|AA|T2" in await asyncio.wait_for(reader.read(65536), 5), "connections that are there go on"
+        assert b"MSA|AA|T2" in await asyncio.wait_for(reader.read(65536), 30), "connections that are there go on"
         writer.close()
 
 

@@ -40,7 +40,7 @@ def lasting() -> Iterator[hubs.Hub]:
         with hubs.up(data, PONTE_WORKERS="2") as hub:
             yield hub
             assert hub.process.poll() is None and hub.stop() == 0
-        assert hubs.gone(data, 1)
+        assert hubs.gone(data, 5)
 
 
 async def receipts(hub: hubs.Hub) -> dict[str, int]:
@@ -77,12 +77,12 @@ def test_blanks_and_accents_second_start_and_ctrl_c(folder: Path) -> None:
             hubs.answers(f"{simulators}/lab/control") == 200 and hubs.answers(f"{simulators}/control/received") == 200
         )
         assert hub.stop() == 0
-    assert hubs.gone(data, 1) and not (data / "running.json").exists()
+    assert hubs.gone(data, 5) and not (data / "running.json").exists()
     with hubs.up(data) as hub:
-        assert hub.seconds < 15, "5 s on an idle machine; this one may be busy"
+        assert hub.seconds < 30, "5 s on an idle machine; this one may be busy"
         assert b"MSA|AA|one" in hub.send("one"), "the first message is known: a resend gets its first answer"
         assert hub.stop(signal.SIGTERM) == 0
-    assert hubs.gone(data, 1)
+    assert hubs.gone(data, 5)
 
 
 def test_kill_9_of_the_supervisor_leaves_nothing_and_the_next_start_recovers(folder: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_private_home(folder: Path) -> None:
         data = Path(json.loads((home / ".ponte" / "running.json").read_text())["data"])
         assert data.parent == Path("/var/lib/ponte")
         assert hub.stop() == 0
-    assert hubs.gone(data, 1)
+    assert hubs.gone(data, 5)
     shutil.rmtree(data)
 
 
@@ -215,4 +215,4 @@ def test_an_ordinary_user(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         process.stdout.close()
-    assert hubs.gone(data, 1)
+    assert hubs.gone(data, 5)

@@ -77,7 +77,7 @@ async def his(world: World, tenant: Tenant, text: str = "") -> Channel:
 
 async def arrived(world: World, tenant: Tenant, count: int) -> None:
     """Wait until so many messages are kept: a silent answer does not tell."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with world.transaction(tenant) as tx:
                 if await tx.value("SELECT count(*) FROM message WHERE tenant_id = $1 AND direction = 'in'") >= count:

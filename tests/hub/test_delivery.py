@@ -65,7 +65,7 @@ async def lane(world: World, tenant: Tenant) -> Any:
         return await tx.row("SELECT * FROM lane WHERE tenant_id = $1 AND kind = 'outbound'")
 
 
-async def work_until(world: World, tenant: Tenant, wanted: int, seconds: float = 10) -> None:
+async def work_until(world: World, tenant: Tenant, wanted: int, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         done = 0
         while done < wanted:
@@ -168,11 +168,12 @@ async def test_one_dead_and_one_slow_partner_delay_nobody(world: World, tenant: 
     async with peers.mllp(silence) as slow, peers.mllp() as good:
         await queue(world, tenant, partner_on(peers.dead_port(), code="dead"), "d1", "d2")
         hanging = partner_on(slow.port, code="slow")
+        hanging.settings["transport"]["timeout_s"] = 6
         for part in range(6):
             await queue(world, tenant, hanging, f"s{part}", lane=str(part))
         await queue(world, tenant, partner_on(good.port, code="good"), *(f"g{n}" for n in range(20)))
         task = asyncio.create_task(delivery.work(world, tenant))
-        async with asyncio.timeout(0.9):
+        async with asyncio.timeout(5):
             while len(good.received) < 20:
                 await asyncio.sleep(0.01)
         await task

@@ -197,7 +197,7 @@ async def test_the_collector_follows_the_channels(
     task = asyncio.create_task(Collector(world, Keeper(world.database)).follow(stop))
     await put(world, tenant, f'name = "files"\ndoor = "folder"\n[pickup]\npath = "in"\n{QUICK}')
     (place / "a.hl7").write_bytes(a01(1))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while names(place, "processed") != ["a.hl7"]:
             await asyncio.sleep(0.02)
     stop.set()

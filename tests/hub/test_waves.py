@@ -35,7 +35,7 @@ async def test_a_professional_many_name_holds_nobody_up(world: World, tenant: Te
             "SELECT id FROM resource WHERE tenant_id = $1 AND type IN ('Practitioner', 'Organization') FOR UPDATE"
         )
         assert locked
-        await asyncio.wait_for(work(world, tenant), 10)  # another worker names the same professional meanwhile
+        await asyncio.wait_for(work(world, tenant), 60)  # another worker names the same professional meanwhile
     async with world.transaction(tenant) as tx:
         assert await tx.value("SELECT max(version) FROM resource WHERE tenant_id = $1 AND type = 'Practitioner'") == 1
         assert await tx.value("SELECT count(*) FROM resource WHERE tenant_id = $1 AND type = 'Practitioner'") == 1

@@ -29,7 +29,7 @@ async def send(port: int, *messages: str) -> list[bytes]:
     for message in messages:
         writer.write(frame(message.encode()))
         await writer.drain()
-        answers.append(await asyncio.wait_for(reader.readuntil(b"\x1c\r"), 10))
+        answers.append(await asyncio.wait_for(reader.readuntil(b"\x1c\r"), 60))
     writer.close()
     return answers
 
