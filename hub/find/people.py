@@ -16,7 +16,7 @@ from fhir.conditions import BadQuery, Setting
 from fhir.query import parse
 from hub.find.likeness import POSSIBLE, Likeness, likeness, names_of
 from hub.find.search import Page, search
-from hub.find.sight import everything
+from hub.find.sight import Sight
 from hub.find.statement import OneTrip
 from hub.store.database import Row
 from hub.world import Tenant, World
@@ -41,13 +41,13 @@ class Match:
     likeness: Likeness
 
 
-async def match(world: World, tenant: Tenant, wanted: dict[str, Any], setting: Setting) -> list[Match]:
-    """The records that may be `wanted` (a Patient body), the likeliest first."""
+async def match(world: World, tenant: Tenant, wanted: dict[str, Any], setting: Setting, sight: Sight) -> list[Match]:
+    """The records that may be `wanted` (a Patient body), the likeliest first; candidates are what `sight` shows."""
     rows: dict[str, Any] = {}
     for pairs, narrower in questions(wanted):
-        page = await _asked(world, tenant, pairs, setting)
+        page = await _asked(world, tenant, pairs, setting, sight)
         if page.cursor and narrower:
-            page = await _asked(world, tenant, [*pairs, *narrower], setting)
+            page = await _asked(world, tenant, [*pairs, *narrower], setting, sight)
         rows.update({row["id"]: row for row in page.rows})
     found: dict[str, Match] = {}
     successors = await _successors(world, tenant, list(rows))
@@ -66,12 +66,12 @@ def certain(found: Sequence[Match]) -> list[Match]:
     return sure if len(sure) == 1 else []
 
 
-async def _asked(world: World, tenant: Tenant, pairs: Pairs, setting: Setting) -> Page:
+async def _asked(world: World, tenant: Tenant, pairs: Pairs, setting: Setting, sight: Sight) -> Page:
     try:
         query = parse("Patient", [*pairs, ("_count", _PER_QUESTION)], setting)
     except BadQuery:  # a value that no search can have finds nothing
         return Page(rows=())
-    return await search(OneTrip(world, tenant), query, everything)
+    return await search(OneTrip(world, tenant), query, sight)
 
 
 async def _successors(world: World, tenant: Tenant, ids: list[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Events of subscriptions: changed records that meet the criteria, numbered, put into the outbox at once.
 
-R4's own notifications are an empty POST to the endpoint, or the record itself by PUT to `endpoint/Type/id` when a
-payload was asked for. Those of the R5 backport are a Bundle of type `history` whose first entry tells number and focus.
+A deleted record counts when its last content met them. R4's own notifications are an empty POST to the endpoint, or,
+when a payload was asked for, the record itself by PUT to `endpoint/Type/id`, of a deleted one DELETE. Those of the R5
+backport are a Bundle of type `history` whose first entry tells number and focus.
 """
 
 from __future__ import annotations
@@ -56,12 +57,15 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, sub
             continue
         kind, conditions = wanted
         own = customs.get(kind, {}).values()
+        gone = [saved for saved in changed if saved.type == kind and saved.body is None]
+        said = await earlier(tx, gone)
         met = [
             saved
             for saved in changed
-            if saved.type == kind and saved.body is not None and _meets(saved.body, conditions, origin.zone, own)
+            if saved.type == kind and _met(saved.body or said.get((kind, saved.id)), conditions, origin.zone, own)
         ]
         if partner.settings["subscription"].get("begins"):
+            met = [saved for saved in met if saved.body is not None]
             before = await earlier(tx, met)
             met = [s for s in met if not _met(before.get((s.type, s.id)), conditions, origin.zone, own)]
         if met:
@@ -136,7 +140,8 @@ def _outgoing(partner: Partner, saved: Saved, number: int, now: datetime.datetim
         )
         content = jsontext.text(bundle(told, [_event(saved, number, asked["content"])], now)).encode()
     elif asked["payload"]:
-        content, purpose["action"] = saved.text.encode(), f"PUT {name}"
+        content = saved.text.encode() if saved.body is not None else b""
+        purpose["action"] = f"{'PUT' if saved.body is not None else 'DELETE'} {name}"
     else:
         content = b""
     return _message(OPERATION, content, name, purpose)
@@ -156,19 +161,21 @@ def _message(operation: str, content: bytes, subject: str, purpose: dict[str, An
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event: its number, and of the record what the subscription may be told."""
+    """One event: its number, and of the record what the subscription may be told; of a deleted one no content."""
 
     number: int
     focus: str = ""
     body: dict[str, Any] | None = None
     created: bool = False
+    deleted: bool = False
     at: datetime.datetime | None = None
 
 
 def _event(saved: Saved, number: int, content: str) -> Event:
     focus = "" if content == "empty" else f"{saved.type}/{saved.id}"
     body = saved.body if content == "full-resource" else None
-    return Event(number=number, focus=focus, body=body, created=saved.version == 1)
+    gone = saved.body is None
+    return Event(number=number, focus=focus, body=body, created=saved.version == 1, deleted=gone)
 
 
 def bundle(told: Status, found: Sequence[Event], now: datetime.datetime) -> dict[str, Any]:
@@ -183,7 +190,10 @@ def bundle(told: Status, found: Sequence[Event], now: datetime.datetime) -> dict
         }
     ]
     for event in found:
-        if event.body is not None:
+        if event.deleted and event.focus:
+            asked = {"method": "DELETE", "url": event.focus}
+            entries.append({"fullUrl": base + event.focus, "request": asked, "response": {"status": "204"}})
+        elif event.body is not None:
             method, code = ("POST", "201") if event.created else ("PUT", "200")
             address = event.focus.partition("/")[0] if event.created else event.focus
             entries.append(

@@ -34,9 +34,10 @@ async def past(tx: Transaction, subscription: str) -> Past:
 async def told_again(tx: Transaction, subscription: str, first: int, last: int | None, content: str) -> Sequence[Event]:
     """The events numbered `first` to `last`, up to MOST_EVENTS, each with its record as it was then when asked for."""
     rows = await tx.rows(
-        "SELECT e.number, e.type, e.record_id, e.version, e.at, v.body FROM subscription_event e "
+        "SELECT e.number, e.type, e.record_id, e.version, e.at, CASE WHEN $5 THEN v.body END AS body, v.deleted "
+        "FROM subscription_event e "
         "LEFT JOIN resource_version v ON v.tenant_id = $1 AND v.id = e.record_id AND v.type = e.type "
-        "AND v.version = e.version AND $5 WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.number >= $3 "
+        "AND v.version = e.version WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.number >= $3 "
         "AND ($4::bigint IS NULL OR e.number <= $4) ORDER BY e.number LIMIT $6",
         subscription,
         first,
@@ -54,5 +55,6 @@ def _event(row: Any, content: str) -> Event:
         focus="" if content == "empty" else f"{row['type']}/{row['record_id']}",
         body=body if isinstance(body, dict) else None,
         created=row["version"] == 1,
+        deleted=bool(row["deleted"]),
         at=row["at"],
     )

@@ -142,3 +142,20 @@ async def test_bad_and_thin_requests(fhir: httpx.AsyncClient) -> None:
 async def test_scopes(client_for: Any, tenant: Tenant) -> None:
     reader = await client_for(tenant, ["system/Patient.r"])
     assert (await reader.post("/fhir/Patient/$match", json=only("name"))).status_code == 403
+
+
+async def test_a_narrow_token_is_shown_what_it_may_read(
+    fhir: httpx.AsyncClient, client_for: Any, tenant: Tenant
+) -> None:
+    """Records outside of the token's reach are neither shown nor counted as other certain ones."""
+    told = {"resourceType": "Patient", "birthDate": "1980-02-29", "name": [{"family": "Gonçalves", "given": ["Maria"]}],
+            "identifier": [{"system": "urn:x", "value": "77"}]}  # fmt: skip
+    for identity, gender in (("one", "female"), ("two", "male")):
+        assert (
+            await fhir.put(f"/fhir/Patient/{identity}", json={**told, "id": identity, "gender": gender})
+        ).status_code == 201
+    women = await client_for(tenant, ["system/Patient.rs?gender=female"])
+    for client, both, sure in ((fhir, ["one", "two"], []), (women, ["one"], ["one"])):
+        for certain, expected in ((False, both), (True, sure)):
+            answer = await client.post("/fhir/Patient/$match", json=parameters(told, onlyCertainMatches=certain))
+            assert sorted(e["resource"]["id"] for e in answer.json().get("entry", ())) == expected, answer.text

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from fhir.validator import validate
 from hub.exchange import delivery, handlers
-from hub.subscriptions.topics import FILTER
+from hub.subscriptions.topics import FILTER, topics
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
 
@@ -101,6 +101,35 @@ async def test_the_record_itself(fhir: httpx.AsyncClient, open_world: World, ten
         assert (headers[":method"], headers[":path"]) == ("PUT", "/avisos/Observation/a")
         assert headers["content-type"].startswith("application/fhir+json")
         assert json.loads(body) == (await fhir.get("/fhir/Observation/a")).json()
+
+
+async def test_what_is_deleted_is_told(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    """By its last content: to whom that met the criteria, and to no topic of beginnings."""
+    async with peers.http(taken) as peer:
+        criteria = "Observation?status=final"
+        for channel in ({}, {"payload": "application/fhir+json"}, backport("id-only"), backport("full-resource")):
+            made = await subscribe(fhir, subscription(peer.port, criteria, **channel))
+        topic = next(name for name, one in topics().items() if one.begins)
+        await subscribe(fhir, subscription(peer.port, topic, **backport("id-only")))
+        await sent(open_world, tenant)
+        await observed(fhir, "a", "1")
+        await observed(fhir, "b", "1", "amended")
+        await fhir.put("/fhir/Encounter/e", json={
+            "resourceType": "Encounter", "id": "e", "status": "in-progress", "class": {"code": "AMB"}})  # fmt: skip
+        await sent(open_world, tenant)
+        peer.received.clear()
+        for place in ("Observation/a", "Observation/b", "Observation/a", "Encounter/e"):
+            assert (await fhir.delete(f"/fhir/{place}")).status_code == 204
+        await sent(open_world, tenant)
+        plain = sorted((h[":method"], h[":path"]) for h, body in peer.received if not body)
+        assert plain == [("DELETE", "/avisos/Observation/a"), ("POST", "/avisos")]
+        told = [json.loads(body) for _, body in peer.received if body]
+        for one in told:
+            assert validate(one) == [] and len(one["entry"]) == 2 and "resource" not in one["entry"][1]
+            assert one["entry"][1]["request"] == {"method": "DELETE", "url": "Observation/a"}
+        assert len(told) == 2
+        again = (await fhir.get(f"/fhir/Subscription/{made['id']}/$events?eventsSinceNumber=2")).json()
+        assert [e["request"]["method"] for e in again["entry"][1:]] == ["DELETE"] and validate(again) == []
 
 
 @pytest.mark.parametrize("content", ["empty", "id-only", "full-resource"])

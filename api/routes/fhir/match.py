@@ -14,6 +14,7 @@ from fhir import jsontext
 from fhir.validator import validate
 from hub.find import people
 from hub.find.people import Match
+from hub.records import visible
 
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 
@@ -22,12 +23,14 @@ async def match(exchange: Exchange) -> Response:
     """Patient/$match: who may be meant by a Patient; `onlyCertainMatches`, `count`."""
     if exchange.type_name != "Patient":
         raise Rejected(404, [Problem("fhir.not-supported")])
-    for action in ("r", "s"):
-        exchange.actor.require("Patient", action)
+    actor = exchange.actor
+    actor.reach("Patient", "r")
+    actor.reach("Patient", "s")
     document = await exchange.resource()
     wanted, only_certain, count = _asked(document)
     world, tenant = exchange.state.world, exchange.caller.tenant
-    found = await people.match(world, tenant, wanted, exchange.actor.setting(world))
+    found = await people.match(world, tenant, wanted, actor.setting(world), actor.sight)
+    found = [each for each in found if all(visible.may(actor, "Patient", each.row["body"], a) for a in ("r", "s"))]
     shown = people.certain(found) if only_certain else found[:count]
     subject = exchange.caller.identity.subject
     await exchange.state.reading.note(tenant, subject, "search", "Patient/$match")
