@@ -16,9 +16,10 @@ from hub.exchange.channels import Channel
 from hub.store.database import Database
 from hub.store.standing import Standing
 
-PARAMETERS = ", ".join(f"${n}" for n in range(1, 18))
-_KEEP = f"SELECT * FROM ponte_keep({PARAMETERS})"
-_KEEP_ONE = f"SELECT * FROM ponte_keep_one({PARAMETERS})"
+_PARAMETERS = ", ".join(f"${n}" for n in range(1, 18))
+_KEEP = f"SELECT * FROM ponte_keep({_PARAMETERS})"
+KEEP_ONE = f"SELECT ponte_keep_one({_PARAMETERS})"
+"""As a value, not as a table: see the function."""
 _Place = tuple[UUID, UUID, int, str]  # tenant, channel, its version, format
 AFTERWARDS = "OR"
 """What a message owes whose one answer of original mode waits for the processing."""
@@ -138,19 +139,21 @@ class Keeper:
     def _together(self, place: _Place) -> list[_Waiting]:
         """The next group: at most LARGEST_GROUP messages and LARGEST_BYTES, but always one when one may go.
 
-        Two bodies under one control id do not share a group: the second must see the first to be a conflict. Nor does
-        anything join whose source has a message in the other commit.
+        Two messages under one control id do not share a group: the second must see the first to be a resend or a
+        conflict. Nor does anything join whose source has a message in another commit.
         """
         waiting = self._waiting[place]
-        size, count, seen = 0, 0, dict[tuple[str, int | None], int | None]()
+        size, count, seen = 0, 0, set[tuple[str, int | None]]()
         for item in waiting[:LARGEST_GROUP]:
             incoming = item.incoming
             size += len(incoming.content)
-            key = (incoming.control_id, incoming.sender_key)
             if item.source in self._busy or (count and size > LARGEST_BYTES):
                 break
-            if seen.setdefault(key, incoming.control_key) != incoming.control_key:
-                break
+            if incoming.control_key is not None:
+                key = (incoming.control_id, incoming.sender_key)
+                if key in seen:
+                    break
+                seen.add(key)
             count += 1
         group = waiting[:count]
         del waiting[:count]
@@ -161,25 +164,28 @@ class Keeper:
     async def _commit(self, standing: Standing, place: _Place, group: Sequence[_Waiting]) -> None:
         try:
             if len(group) == 1:
-                rows = await standing.fetch(_KEEP_ONE, *_head(place), *values(group[0].incoming))
+                told = await standing.fetch(KEEP_ONE, *_head(place), *values(group[0].incoming))
+                outcomes = [kept_of(group[0].incoming.id, told[0][0])]
             else:
                 columns = [list(column) for column in zip(*(values(item.incoming) for item in group), strict=True)]
-                rows = await standing.fetch(_KEEP, *_head(place), *columns)
+                told = {row[0]: row[1:] for row in await standing.fetch(_KEEP, *_head(place), *columns)}
+                outcomes = [kept_of(item.incoming.id, told.get(item.incoming.id)) for item in group]
         except Exception as error:  # whatever it was, none of these may be acknowledged
             reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code="store.failed")
             for item in group:
                 item.done(reason)
             return
-        answers = {row["id"]: row for row in rows}
-        for item in group:
-            item.done(kept_of(answers[item.incoming.id]))
+        for item, outcome in zip(group, outcomes, strict=True):
+            item.done(outcome)
         self.ring(place[0])
 
 
-def kept_of(row: Any) -> Kept:
-    """The outcome in a row of `ponte_keep` or `ponte_keep_one`."""
-    resent = row["first_id"] != row["id"]
-    return Kept(id=row["first_id"], resent=resent, reply=row["reply"], conflict=row["conflict"], status=row["status"])
+def kept_of(made: UUID, told: Sequence[Any] | None) -> Kept:
+    """The outcome of the message `made`: what `ponte_keep` or `ponte_keep_one` told of it, nothing of a plain new one."""
+    if told is None:
+        return Kept(id=made, resent=False, reply=None, conflict=False)
+    first, status, reply, conflict = told
+    return Kept(id=first, resent=first != made, reply=reply, conflict=conflict, status=status)
 
 
 def _head(place: _Place) -> tuple[UUID, str, UUID, int]:

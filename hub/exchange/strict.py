@@ -14,13 +14,12 @@ from canonical.problem import Problem, Severity, blocking
 from hl7 import ack, er7
 from hl7.er7 import Message
 from hub.exchange.channels import Channel
-from hub.exchange.keep import PARAMETERS, Keeper, Kept, kept_of, values
+from hub.exchange.keep import KEEP_ONE, Keeper, kept_of, values
 from hub.exchange.receive import Answer, Taken, answer, read, with_reply
 from hub.store.database import Transaction
 
 ANY = -1
 _NUMBER = re.compile("-?[0-9]{1,14}")
-_KEEP = f"SELECT * FROM ponte_keep_one({PARAMETERS})"
 
 
 def strict(channel: Channel) -> bool:
@@ -35,8 +34,8 @@ async def receive(keeper: Keeper, channel: Channel, raw: bytes) -> Answer:
     async with keeper.database.transaction(channel.tenant.id) as tx:
         if taken.incoming.control_key is not None and not await _known(tx, taken):
             taken = await _judge(tx, channel, taken, _number(channel, raw))
-        row = await tx.row(_KEEP, taken.incoming.format, channel.id, channel.version, *values(taken.incoming))
-        kept: Kept = kept_of(row)
+        told = await tx.value(KEEP_ONE, taken.incoming.format, channel.id, channel.version, *values(taken.incoming))
+        kept = kept_of(taken.incoming.id, told)
     keeper.ring(channel.tenant.id)
     return answer(taken, kept)
 
