@@ -100,29 +100,33 @@ async def finished(world: World, tenant: Tenant, count: int) -> None:
 def door(settings: Settings) -> Iterator[tuple[int, int]]:
     """The MLLP door as the product runs it: its port and the id of its process."""
     port = process.free_port()
-    environment = dict(os.environ)
-    environment.update(
-        PONTE_DATA=str(settings.data),
-        PONTE_DATABASE_URL=settings.database_url,
-        PONTE_MLLP_PORT=str(port),
-        PYTHONPATH=str(ROOT),
-    )
-    command = [sys.executable, "-X", "utf8", "-m", "api.cli", "serve", "mllp"]
-    child = process.spawn(command, environment=environment, log=settings.logs / "mllp.log")
+    more = {
+        "PONTE_DATA": str(settings.data),
+        "PONTE_DATABASE_URL": settings.database_url,
+        "PONTE_MLLP_PORT": str(port),
+    }
+    child = spawned(settings, ["api.cli", "serve", "mllp"], more, "mllp.log")
     try:
-        _await_port(port, child)
+        await_port(port, child)
         yield port, child.pid
     finally:
         process.stop(child, signal.SIGTERM, 10)
 
 
-def _await_port(port: int, door: subprocess.Popen[bytes]) -> None:
+def spawned(settings: Settings, module: list[str], more: dict[str, str], log: str) -> subprocess.Popen[bytes]:
+    """A process that runs a module with its arguments, `more` in its environment and its output in the file `log`."""
+    command = [sys.executable, "-X", "utf8", "-m", *module]
+    return process.spawn(command, environment={**os.environ, **more, "PYTHONPATH": str(ROOT)}, log=settings.logs / log)
+
+
+def await_port(port: int, door: subprocess.Popen[bytes]) -> None:
+    """Wait until a door listens; raises Misconfigured when it does not within 30 seconds."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and door.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    raise Misconfigured("the MLLP door did not start")
+    raise Misconfigured("the door did not start")
 
 
 async def client(port: int, connections: int, seconds: float, tag: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from hl7 import charset
@@ -233,6 +234,7 @@ def _place(where: str) -> tuple[str, str, str, str]:
     return (match[1], match[2] or "1", match[3] or "", match[4] or "") if match else ("", "", "", "")
 
 
+@lru_cache(maxsize=1024)
 def since(version: str, limit: tuple[int, int]) -> bool:
     """Whether MSH-12 states `limit` or a later version; what cannot be told counts as 2.5."""
     parts = version.split("^", 1)[0].split(".")

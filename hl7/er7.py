@@ -20,6 +20,8 @@ _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 MAXIMUM_SEGMENTS = 250_000
 _EDGE = 64
 """How many characters at the ends of a message are looked at for its separators and for what frames it."""
+_AFTER_ESCAPE = 7
+"""Where a text goes on behind the place of the escape character in MSH-2."""
 _DOUBLED = "MSH|^~\\\\&"
 
 
@@ -167,7 +169,10 @@ class Message:
 
     def first(self, name: str) -> Segment | None:
         """The first segment called `name`, or None."""
-        return next(self.named(name), None)
+        for segment in self.segments:
+            if segment.name == name:
+                return segment
+        return None
 
     def text(self, name: str, number: int, component: int = 1, sub: int = 1) -> str:
         """The unescaped value in the first segment called `name`; empty when absent."""
@@ -218,10 +223,10 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
     doubled = text.startswith(_DOUBLED)
     if doubled:  # the escape character written as in a source file of a programming language
         text = text[:7] + text[8:]
-    delimiters = read_delimiters(text[:_EDGE])
+    delimiters = read_delimiters(text[:_EDGE], decoded.name)
     if isinstance(delimiters, Problem):
         return delimiters
-    message = Message([], dataclasses.replace(delimiters, codec=decoded.name), decoded.name, list(decoded.problems))
+    message = Message([], delimiters, decoded.name, list(decoded.problems))
     if doubled:
         message.problems.append(Problem("er7.doubled-escape", "MSH-2"))
     once = [text]
@@ -229,17 +234,21 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
     return _segments(once, message)
 
 
-def read_delimiters(text: str) -> Delimiters | Problem:
-    """The separators that MSH-1 and MSH-2 (or FHS, BHS) declare."""
+def read_delimiters(text: str, codec: str = "") -> Delimiters | Problem:
+    """The separators that MSH-1 and MSH-2 (or FHS, BHS) declare, for a message in the character set `codec`."""
     separator = text[3:4]
     declared = text[4:].split(separator, 1)[0] if separator else ""
-    characters = declared.split("\r", 1)[0]
+    return _delimiters(separator, declared.split("\r", 1)[0], codec)
+
+
+@lru_cache(maxsize=256)
+def _delimiters(separator: str, characters: str, codec: str) -> Delimiters | Problem:
     if not separator or separator.isalnum() or separator in "\r\n" or not 2 <= len(characters) <= 5:
         return Problem("er7.delimiters", "MSH-2")
     if len(set(characters + separator)) != len(characters) + 1 or any(c.isalnum() for c in characters):
         return Problem("er7.delimiters", "MSH-2")
     padded = characters + "\\&"[len(characters) - 2 :] if len(characters) < 4 else characters
-    return Delimiters(separator, padded[0], padded[1], padded[2], padded[3], padded[4:5])
+    return Delimiters(separator, padded[0], padded[1], padded[2], padded[3], padded[4:5], codec)
 
 
 @lru_cache(maxsize=4096)
@@ -253,24 +262,35 @@ def _segments(once: list[str], message: Message) -> Message | Problem:
     if "\n" in text:
         message.problems.append(Problem("er7.line-feed", "MSH"))
         text = text.replace("\r\n", "\r").replace("\n", "\r")
-    switch = switches(text, message.delimiters)
+    d = message.delimiters
+    escaped = bool(d.escape) and text.find(d.escape, _AFTER_ESCAPE) >= 0
+    switch = switches(text, d) if escaped else None
     lines = text.split("\r")
     text = text[:switch] if switch is not None else ""
     if len(lines) > MAXIMUM_SEGMENTS:
         return Problem("er7.too-many-segments", "MSH", args=(("limit", str(MAXIMUM_SEGMENTS)),))
-    reader = _Lines(message)
+    reader, segments = _Lines(message), message.segments
     for line in lines:
+        if line[3:4] == d.field and _is_plain(line[:3]) and not reader.holds:
+            segments.append(Segment(line, len(segments) + 1, d))
+            continue
         problem = reader.take(line) if line.strip() else None
         if problem is not None:
             return problem
     reader.close()
     if switch is not None:
         return Problem("charset.switching", _place_of(text, message))
-    for segment in message.segments[1:]:
-        if message.delimiters.escape in segment.raw and has_unknown(segment.raw, message.delimiters):
+    for segment in segments[1:] if escaped else ():
+        if d.escape in segment.raw and has_unknown(segment.raw, d):
             message.problems.append(Problem("field.escape", f"{segment.name}#{segment.index}"))
             break
     return message
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(name: str) -> bool:
+    """Whether a line of this name is a segment wherever it stands: MSH begins a message, ADD continues a segment."""
+    return _is_name(name) and name not in ("MSH", "ADD")
 
 
 class _Lines:
@@ -284,6 +304,11 @@ class _Lines:
         self._later: list[str] = []
         self._open = False
         self._told: set[str] = set()
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is held for the segment before."""
+        return bool(self._later)
 
     def take(self, line: str) -> Problem | None:
         """Take one line; the Problem that makes all of the message unreadable, if there is one."""

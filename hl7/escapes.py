@@ -62,8 +62,8 @@ def switches(text: str, delimiters: Delimiters) -> int | None:
 
 def escape(text: str, delimiters: Delimiters) -> str:
     """`text` with delimiters and line ends escaped, ready for a component."""
-    if not any(c in text for c in delimiters.encoding_characters + delimiters.field + "\r\n"):
-        return text
+    if text.isalnum() or not any(c in text for c in delimiters.encoding_characters + delimiters.field + "\r\n"):
+        return text  # no delimiter is a letter or a digit (2.5.1 §2.5.4)
     mark = delimiters.escape
     table = {
         delimiters.escape: f"{mark}E{mark}",

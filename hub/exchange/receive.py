@@ -216,7 +216,7 @@ def _incoming(
     control = message.control_id[:199] if message else ""
     payload = bytes_number(raw)
     place = channel_number(channel.id)
-    sender = bytes_number(_sender(message).encode()) if message and control else 0
+    sender = _sender_number(_sender(message)) if message and control else 0
     return Incoming(
         id=new_id(),
         format="hl7",
@@ -237,6 +237,11 @@ def _incoming(
 def _sender(message: Message) -> str:
     """MSH-3 and MSH-4 as sent."""
     return f"{message.header.raw_field(3)}\x1f{message.header.raw_field(4)}"
+
+
+@lru_cache(maxsize=4096)
+def _sender_number(sender: str) -> int:
+    return bytes_number(sender.encode())
 
 
 @lru_cache(maxsize=4096)

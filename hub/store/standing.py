@@ -27,14 +27,14 @@ class Standing:
         Raises as the pool does: TryLater when the outcome is unknown or it may work later, Refused for a bad value.
         """
         try:
-            with translated():
-                statement = self._prepared.get(query) or await self._prepare(query)
-                return await statement.fetch(*arguments)  # type: ignore[no-any-return]
+            statement = self._prepared.get(query) or await self._prepare(query)
+            return await statement.fetch(*arguments)  # type: ignore[no-any-return]
         except BaseException:  # what the connection was doing is not known: it is not used again
             connection = self._release()
             if connection is not None:
                 connection.terminate()
-            raise
+            with translated():
+                raise
 
     async def close(self) -> None:
         """Close the connection."""
