@@ -3,7 +3,7 @@
 The floor is pgbench, at the same concurrency over TCP on the same server with the same durability: one insert of a
 row of the same size for each transaction. Client, hub and server are processes of their own on the same cores.
 
-A bare door, which stores what it gets by the floor's insert and does nothing else, is measured beside the hub: see there.
+A bare door, which stores what it gets by the floor's insert and does nothing else, is measured beside the hub.
 """
 
 from __future__ import annotations

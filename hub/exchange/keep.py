@@ -167,11 +167,12 @@ class Keeper:
     async def _commit(self, standing: Standing, place: _Place, group: Sequence[_Waiting]) -> None:
         try:
             if len(group) == 1:
-                told = await standing.fetch(KEEP_ONE, *_head(place), *values(group[0].incoming))
-                outcomes = [kept_of(group[0].incoming.id, told[0][0])]
+                rows = await standing.fetch(KEEP_ONE, *_head(place), *values(group[0].incoming))
+                outcomes = [kept_of(group[0].incoming.id, rows[0][0])]
             else:
                 columns = [list(column) for column in zip(*(values(item.incoming) for item in group), strict=True)]
-                told = {row[0]: row[1:] for row in await standing.fetch(_KEEP, *_head(place), *columns)}
+                rows = await standing.fetch(_KEEP, *_head(place), *columns)
+                told = {row[0]: tuple(row)[1:] for row in rows}
                 outcomes = [kept_of(item.incoming.id, told.get(item.incoming.id)) for item in group]
         except Exception as error:  # whatever it was, none of these may be acknowledged
             reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code="store.failed")
@@ -184,7 +185,7 @@ class Keeper:
 
 
 def kept_of(made: UUID, told: Sequence[Any] | None) -> Kept:
-    """The outcome of the message `made`: what `ponte_keep` or `ponte_keep_one` told of it, nothing of a plain new one."""
+    """The outcome of the message `made` by what `ponte_keep` or `ponte_keep_one` told: nothing of a plain new one."""
     if told is None:
         return Kept(id=made, resent=False, reply=None, conflict=False)
     first, status, reply, conflict = told
