@@ -1,4 +1,4 @@
-"""The least a door can do here: it takes a frame, stores its bytes by the floor's own insert, and names it in an answer.
+"""The least a door can do: it takes a frame, stores its bytes by the floor's own insert, and names it to its sender.
 
 Nothing is read, judged or ordered. What it reaches of the floor is what the language, the event loop and the driver
 leave; the rest of the way to the hub's own figure is what the hub does. Run as `python -m bench.bare_door PORT`.

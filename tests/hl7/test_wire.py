@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from canonical.problem import Problem
 from hl7 import ack, batch, charset, er7
 from hl7.er7 import STANDARD, Delimiters, Message
-from hl7.escapes import escape, unescape
+from hl7.escapes import escape, has_unknown, unescape
 from hl7.mllp import Frame, Framer, FrameTooLarge, frame
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=40)
@@ -25,6 +25,60 @@ def test_escape_round_trip(text: str, marks: list[str]) -> None:
     escaped = escape(text, delimiters)
     assert not set(escaped) & (set(marks) - {delimiters.escape}), "no delimiter is left bare"
     assert unescape(escaped, delimiters) == text
+
+
+LINES = st.sampled_from(
+    (
+        *(
+            "PID|1||7",
+            "PV1",
+            "ZXX|a",
+            "",
+            "  ",
+            "OBX|1|TX|A||more",
+            "NTE|1||text",
+            "free text",
+            "ADD|rest",
+            "ADD",
+            "pv1|1",
+            " PV1|1",
+        ),
+        *(
+            "MSH|^~\\&|A",
+            "PID#1",
+            "OBX|1|TX|A||a\\Q\\",
+            "NTE|1||a\\.br\\b",
+            "NTE|1||\\C2842\\",
+            "free|text",
+            "P1D|2",
+            "12A|x",
+        ),
+    )
+)
+
+
+@given(st.lists(LINES, max_size=6), st.sampled_from(("^~\\&", "^~", "^~\\", "^~\\&#")))
+def test_plain_segments_taken_at_once_are_what_the_reader_makes_of_them(lines: list[str], declared: str) -> None:
+    raw = "\r".join((f"MSH|{declared}|A|B|C|D|20261122||ADT^A01|7|P|2.5", *lines)).encode()
+    found = er7.read(raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(er7, "_is_plain", lambda name: False)
+        wanted = er7.read(raw)
+    if isinstance(wanted, Problem) or isinstance(found, Problem):
+        assert found == wanted
+        return
+    assert [(s.name, s.index, s.raw) for s in found.segments] == [(s.name, s.index, s.raw) for s in wanted.segments]
+    assert found.problems == wanted.problems
+    unknown = [s for s in found.segments[1:] if has_unknown(s.raw, found.delimiters)]
+    assert [p.where for p in found.problems if p.code == "field.escape"] == [f"{s.name}#{s.index}" for s in unknown[:1]]
+
+
+@pytest.mark.parametrize("declared", ["^~\\&", "^~\\", "^~"])
+def test_a_switch_of_the_character_set_is_seen_wherever_it_stands(declared: str) -> None:
+    head = f"MSH|{declared}|"
+    for text in (f"{head}\\C2842\\|B\rPID|1", f"{head}A|B\rPID|1||\\M28\\ \\M2842\\"):
+        found = er7.read(text.encode())
+        assert isinstance(found, Problem) and found.code == "charset.switching"
 
 
 @given(TEXT)

@@ -1,0 +1,74 @@
+"""Messages that commit together: what is new is kept plainly, and resends and conflicts among them are still told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hl7_feed import adt
+
+from hub.exchange.channels import Channel, channels_of
+from hub.exchange.keep import Incoming, Keeper, Kept
+from hub.exchange.receive import take
+from hub.world import Tenant, World
+
+AT = "20261122100001"
+
+
+@pytest.fixture
+async def channel(world: World, tenant: Tenant) -> Channel:
+    return next(c for c in await channels_of(world, tenant) if c.door == "mllp")
+
+
+def admission(channel: Channel, control: str, patient: str = "A") -> Incoming:
+    """An admission under a control id of our choice."""
+    raw = adt("A01", patient, f"V{patient}", AT).encode()
+    fields = raw.split(b"|", 10)
+    fields[9] = control.encode()
+    return take(channel, b"|".join(fields)).incoming
+
+
+async def together(keeper: Keeper, channel: Channel, *items: Incoming) -> list[Kept]:
+    """Submitted in one turn of the loop, so that they wait together."""
+    return list(await asyncio.gather(*(keeper.keep(channel, item) for item in items)))
+
+
+async def test_a_group_tells_resends_and_conflicts_from_new_ones(
+    world: World, tenant: Tenant, channel: Channel
+) -> None:
+    keeper = Keeper(world.database)
+    first = admission(channel, "G1")
+    (alone,) = await together(keeper, channel, first)
+    assert (alone.id, alone.resent, alone.conflict) == (first.id, False, False)
+
+    new, resent, other = admission(channel, "G2", "B"), admission(channel, "G1"), admission(channel, "G1", "C")
+    found = await together(keeper, channel, new, resent, admission(channel, "G3", "B"), admission(channel, ""))
+    assert [item.resent for item in found] == [False, True, False, False]
+    assert found[1].id == first.id and found[1].status == "RECEIVED" and not any(item.conflict for item in found)
+    (conflict, later) = await together(keeper, channel, other, admission(channel, "G4", "D"))
+    assert (conflict.id, conflict.conflict, conflict.resent, later.conflict) == (other.id, True, False, False)
+    async with world.transaction(tenant) as tx:
+        waiting = await tx.value("SELECT sum(pending) FROM lane WHERE tenant_id = $1 AND kind = 'inbound'")
+        stored = await tx.value("SELECT count(*) FROM message WHERE tenant_id = $1 AND status = 'RECEIVED'")
+        receipts = await tx.value("SELECT receipts FROM message WHERE tenant_id = $1 AND id = $2", first.id)
+        conflicts = await tx.value("SELECT count(*) FROM message WHERE tenant_id = $1 AND conflict")
+    assert (waiting, stored, receipts, conflicts) == (stored, 5, 2, 1)
+
+
+async def test_one_control_id_sent_many_times_at_once_is_kept_once(
+    world: World, tenant: Tenant, channel: Channel
+) -> None:
+    keepers = [Keeper(world.database) for _ in range(2)]  # two doors
+    same = [admission(channel, "S1") for _ in range(6)]
+    others = [admission(channel, "S1", patient) for patient in "XY"]
+    items = [*same[:3], others[0], *same[3:], others[1]]
+    found = await asyncio.gather(*(keeper.keep(channel, item) for item, keeper in zip(items, keepers * 4, strict=True)))
+    firsts = {kept.id for kept, item in zip(found, items, strict=True) if item.control_key == same[0].control_key}
+    assert len(firsts) == 1 and sum(kept.resent for kept in found) == 5
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows("SELECT receipts, conflict FROM message WHERE tenant_id = $1 AND control_id = 'S1'")
+        waiting = await tx.value("SELECT sum(pending) FROM lane WHERE tenant_id = $1 AND kind = 'inbound'")
+    assert sorted(row["receipts"] for row in rows) == [1, 1, 6] and waiting == 3
+    assert sum(row["conflict"] for row in rows) == 2, (
+        "whichever came first of three bodies, the other two are conflicts"
+    )
