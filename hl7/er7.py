@@ -245,9 +245,9 @@ def read_delimiters(text: str, codec: str = "") -> Delimiters | Problem:
 def _delimiters(separator: str, characters: str, codec: str) -> Delimiters | Problem:
     if not separator or separator.isalnum() or separator in "\r\n" or not 2 <= len(characters) <= 5:
         return Problem("er7.delimiters", "MSH-2")
-    if len(set(characters + separator)) != len(characters) + 1 or any(c.isalnum() for c in characters):
-        return Problem("er7.delimiters", "MSH-2")
     padded = characters + "\\&"[len(characters) - 2 :] if len(characters) < 4 else characters
+    if len(set(padded + separator)) != len(padded) + 1 or any(c.isalnum() for c in characters):
+        return Problem("er7.delimiters", "MSH-2")
     return Delimiters(separator, padded[0], padded[1], padded[2], padded[3], padded[4:5], codec)
 
 

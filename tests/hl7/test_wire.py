@@ -73,6 +73,12 @@ def test_plain_segments_taken_at_once_are_what_the_reader_makes_of_them(lines: l
     assert [p.where for p in found.problems if p.code == "field.escape"] == [f"{s.name}#{s.index}" for s in unknown[:1]]
 
 
+@pytest.mark.parametrize("declared", ["\\&", "^&", "^\\", "^^~", "^~\\^"])
+def test_separators_that_cannot_be_told_apart_are_refused(declared: str) -> None:
+    found = er7.read(f"MSH|{declared}|A|B|C|D|20261122||ADT^A01|7|P|2.5\r".encode())
+    assert isinstance(found, Problem) and (found.code, found.where) == ("er7.delimiters", "MSH-2")
+
+
 @pytest.mark.parametrize("declared", ["^~\\&", "^~\\", "^~"])
 def test_a_switch_of_the_character_set_is_seen_wherever_it_stands(declared: str) -> None:
     head = f"MSH|{declared}|"
