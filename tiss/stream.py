@@ -30,7 +30,7 @@ from tiss.rules import header, items, marked, payer, texts
 from tiss.rules.case import MOST, Findings, Given
 from tiss.rules.hashes import Hash
 from tiss.rules.identifiers import Checker
-from tiss.rules.message import LARGEST_BATCH, body, extract
+from tiss.rules.message import LARGEST_BATCH, body, extract, screener
 from tiss.tables import Tables
 from tiss.versions import NAMESPACE
 
@@ -235,7 +235,7 @@ def _some(run: _Run, guides: list[etree._Element]) -> None:
     part = Tiss(root, "utf-8", run.envelope.service)
     found, rules = Findings(run.given.contract.levels), Findings(run.given.contract.levels)
     problems = schema_problems(part, run.version) if run.version else []
-    read = extract(part, raw)
+    read = extract(part, raw, screener(run.given) if run.version and not problems else None)
     text = "".join(read.parts)
     _hash(run, text[len(run.before) :])
     texts.odd(root, text, found)

@@ -84,9 +84,7 @@ def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bo
     found = Findings(given.contract.levels)
     registered = items.day(message.text("cabecalho/identificacaoTransacao/dataRegistroTransacao"))
     given = replace(given, registered=registered)
-    screened = valid and screens and not given.contract.days
-    wanted = off().intersection(given.contract.levels)
-    read = extract(message, raw, Env(given=given, wanted=wanted) if screened else None)
+    read = extract(message, raw, screener(given) if valid and screens else None)
     text = "".join(read.parts)
     texts.check(message, raw, text, found)
     if read.blank or any(map(str.isspace, read.parts)):
@@ -107,6 +105,13 @@ def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bo
     if not valid:
         one_procedure(batch, found)
     return Facts(guides=guides, total=money(total), hash=stamp, problems=tuple(found.close()))
+
+
+def screener(given: Given) -> fragments.Screener | None:
+    """What screens the guides of a message in which the schema found nothing; None where the contract forbids it."""
+    if given.contract.days:
+        return None
+    return Env(given=given, wanted=off().intersection(given.contract.levels))
 
 
 def extract(message: Tiss, raw: bytes, screen: fragments.Screener | None = None) -> Extract:
