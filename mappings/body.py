@@ -30,7 +30,10 @@ class Body:
 
     def put(self, path: str, value: Any, segment: int = 0) -> bool:
         """Set or append `value` at `path` (without the type's name); False when a single place is taken already."""
-        steps = compiled(self.type, path)
+        return self.put_at(compiled(self.type, path), value, segment)
+
+    def put_at(self, steps: tuple[tuple[str, str, bool], ...], value: Any, segment: int = 0) -> bool:
+        """The same at a path that is compiled already."""
         node = self.value
         for name, tag, repeats in steps[:-1]:
             node = self._descend(node, name, str(segment) if tag == "." else tag, repeats)
@@ -60,11 +63,11 @@ class Body:
         if not repeats:
             return node.setdefault(name, {})  # type: ignore[no-any-return]
         key = (id(node), name, tag)
-        if key not in self.tags:
-            entry: dict[str, Any] = {}
+        entry = self.tags.get(key)
+        if entry is None:
+            entry = self.tags[key] = {}
             node.setdefault(name, []).append(entry)
-            self.tags[key] = entry
-        return self.tags[key]
+        return entry
 
 
 @cache

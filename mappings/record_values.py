@@ -9,7 +9,7 @@ import datetime
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from canonical import codes as systems
@@ -120,8 +120,13 @@ def time(value: Any, argument: str) -> str:
 @record_conversion("decimal")
 def decimal(value: Any, argument: str) -> Any:
     """A decimal text as the JSON number of the same digits."""
+    return _number(str(value))
+
+
+@lru_cache(maxsize=16_384)
+def _number(text: str) -> Any:
     try:
-        exact = Decimal(str(value))
+        exact = Decimal(text)
     except InvalidOperation:
         raise Unmapped("guide.number") from None
     if not exact.is_finite() or abs(exact) >= 10**18:

@@ -10,18 +10,19 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from canonical.problem import Problem
 from fhir.definitions.table import type_named
 from mappings.body import Body, compiled
 from mappings.guide_values import Unmapped
 from mappings.guides import GuideRow, Record, rows, value_at
-from mappings.record_values import RECORD_CONVERSIONS
+from mappings.record_values import RECORD_CONVERSIONS, RecordConversion
 from mappings.table import HERE, TableError
 
 _KNOWN = frozenset(RECORD_CONVERSIONS)
 _ROOM = "billing"
+_EMPTY: tuple[Any, ...] = ("", [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,8 @@ def _filled(
     problems: list[Problem],
 ) -> dict[str, Any]:
     body = Body(place.type)
-    for row, path in _rows(tuple(content[0]), version, place):
-        _fill(body, row, path, record, problems)
+    for row in _rows(tuple(content[0]), version, place):
+        _fill(body, row, record, problems)
     for part in content[1]:
         inner = _inner(place, part.element)
         for position, entry in enumerate(value_at(record, part.source) or (), start=1):
@@ -124,27 +125,55 @@ def _filled(
     return body.value
 
 
-def _fill(body: Body, row: GuideRow, path: str, record: Record, problems: list[Problem]) -> None:
-    value = row.constant if row.constant is not None else value_at(record, row.source)
-    if row.when.startswith("equals:") and str(value) != row.when.removeprefix("equals:"):
+class _Ready(NamedTuple):
+    """A row with all that can be worked out before a record is there: the steps of its source and of its place, the
+    text its source must equal, its conversion, and what a constant becomes (None: worked out each time).
+    """
+
+    row: GuideRow
+    source: tuple[str, ...]
+    steps: tuple[tuple[str, str, bool], ...]
+    equals: str | None
+    absent: bool
+    convert: RecordConversion
+    fixed: str | None
+
+
+def _fill(body: Body, ready: _Ready, record: Record, problems: list[Problem]) -> None:
+    row = ready.row
+    value = row.constant if row.constant is not None else _value(ready, record)
+    if ready.equals is not None and str(value) != ready.equals:
         return
-    if row.when == "absent" and _is_there(body, path):
+    if ready.absent and _is_there(body, ready.steps):
         return
-    if value in (None, "", []):
+    if value is None or value in _EMPTY:
         if not row.when:
             problems.append(Problem("guide.missing", row.target, args=(("field", row.label), ("source", row.source))))
         return
+    if ready.fixed is not None:
+        body.put_at(ready.steps, ready.fixed)
+        return
     try:
         for one in value if isinstance(value, list) else (value,):
-            body.put(path, RECORD_CONVERSIONS[row.convert](one, row.argument))
+            body.put_at(ready.steps, ready.convert(one, row.argument))
     except Unmapped as error:
         problems.append(Problem(error.code, row.target, args=(("field", row.label), ("table", row.argument))))
 
 
-def _is_there(body: Body, path: str) -> bool:
+def _value(ready: _Ready, record: Record) -> Any:
+    """What `value_at` gives for the source."""
+    value: Any = record
+    for step in ready.source:
+        if type(value) is not dict:  # hardly ever
+            return value_at(record, ready.row.source)
+        value = value.get(step)
+    return value
+
+
+def _is_there(body: Body, steps: tuple[tuple[str, str, bool], ...]) -> bool:
     """Whether the place of a path without tags has a value."""
     node: Any = body.value
-    for name, tag, repeats in compiled(body.type, path):
+    for name, tag, repeats in steps:
         here = node.get(name) if isinstance(node, dict) else None
         node = body.tags.get((id(node), name, tag), here) if repeats and tag else here
         if isinstance(node, list):
@@ -153,19 +182,29 @@ def _is_there(body: Body, path: str) -> bool:
 
 
 @cache
-def _rows(tables: tuple[str, ...], version: str, place: _Place) -> tuple[tuple[GuideRow, str], ...]:
+def _rows(tables: tuple[str, ...], version: str, place: _Place) -> tuple[_Ready, ...]:
     """The rows of tables with their paths below the place, `absent` ones last; raises TableError for a wrong path."""
     found = []
     for table in tables:
         for row in rows(f"records/{table}", version, _KNOWN):
             path = row.target.removeprefix(f"{place.path}.")
             try:
-                compiled(place.type, path)
+                steps = compiled(place.type, path)
             except LookupError:
                 text = f"tiss/records/{table}.csv: target {row.target!r} is not below {place.path}"
                 raise TableError(text) from None
-            found.append((row, path))
-    return tuple(sorted(found, key=lambda pair: pair[0].when == "absent"))
+            found.append(_ready(row, steps))
+    return tuple(sorted(found, key=lambda ready: ready.absent))
+
+
+def _ready(row: GuideRow, steps: tuple[tuple[str, str, bool], ...]) -> _Ready:
+    equals = row.when.removeprefix("equals:") if row.when.startswith("equals:") else None
+    convert = RECORD_CONVERSIONS[row.convert]
+    fixed = (
+        row.constant if row.convert == "text" and row.constant and convert(row.constant, "") == row.constant else None
+    )
+    source = tuple(row.source.split("."))
+    return _Ready(row, source, steps, equals, row.when == "absent", convert, fixed)
 
 
 @cache

@@ -7,7 +7,7 @@ What a payer judged beyond single guides stands in a record of the protocol itse
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,7 @@ _AMOUNTS = {"submitted": "billed", "eligible": "processed", "benefit": "paid", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One protocol of a statement: the payer, the protocol, the statement's number and day, and who takes it in.
+    """One protocol of a statement: the payer, the protocol, the statement's number and day.
 
     `scope` tells statements apart that judge parts of one protocol and do not replace each other (dental ones).
     """
@@ -42,7 +42,6 @@ class Told:
     protocol: answers.StatementProtocol
     number: str
     on: datetime.date
-    by: Origin
     scope: str = ""
 
 
@@ -60,29 +59,48 @@ def identity_of(ans: str, protocol: str, guide_number: str, scope: str = "") -> 
     return record_id(TYPE, Key(local_system(ans, "demonstrativo"), f"{protocol}/{guide_number}{apart}"))
 
 
-async def save_lines(
-    tx: Transaction, told: Told, lines: Sequence[Line], ours: Mapping[str, Guide], former: Sequence[str]
-) -> list[Line]:
-    """Write the records of a protocol's lines; returns the lines as the records say them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is written of one protocol: its lines, and the guide numbers that the statement it replaces listed."""
 
-    `ours` holds our guides by number, `former` the guide numbers the replaced statement listed.
+    told: Told
+    lines: Sequence[Line]
+    former: Sequence[str] = ()
+
+
+async def save_lines(tx: Transaction, parts: Sequence[Part], ours: Mapping[str, Guide], by: Origin) -> list[list[Line]]:
+    """Write the records of protocols' lines at once; returns the lines as the records say them.
+
+    `ours` holds our guides by number.
     """
     bills = await claims.of_guides(tx, [guide.id for guide in ours.values()])
     known = await responses.known(tx, [(guide.batch_id, guide.id) for guide in ours.values() if guide.batch_id])
+    writes, said, gone = list[Write](), list[list[Line]](), list[str]()
+    for part in parts:
+        bodies = {
+            number: _body(part.told, number, group, _links(ours.get(number), bills, known))
+            for number, group in _grouped(part.lines).items()
+        }
+        writes += [_write(_identity(part.told, number), body) for number, body in bodies.items()]
+        gone += [_identity(part.told, number) for number in part.former if number not in bodies]
+        said.append([line for body in bodies.values() for line in lines_of(body)])
+    await write(tx, [*writes, *await _cancelled(tx, gone)], by)
+    return said
+
+
+def _grouped(lines: Sequence[Line]) -> dict[str, list[Line]]:
     grouped: dict[str, list[Line]] = {}
     for line in lines:
         grouped.setdefault(line.guide_number, []).append(line)
-    bodies = {}
-    for number, group in grouped.items():
-        guide = ours.get(number)
-        links: dict[str, Any] = {"claim": bills.get(str(guide.id)) if guide else None}
-        if guide is not None and (response := responses.identity_of(guide.batch_id, guide.id)) in known:
-            links["response"] = response
-        bodies[number] = _body(told, number, group, links)
-    writes = [_write(_identity(told, number), body) for number, body in bodies.items()]
-    writes += await _cancelled(tx, told, [number for number in former if number not in bodies])
-    await write(tx, writes, told.by)
-    return [line for body in bodies.values() for line in lines_of(body)]
+    return grouped
+
+
+def _links(guide: Guide | None, bills: Mapping[str, Body], known: Container[str]) -> dict[str, Any]:
+    """The Claim and the ClaimResponse of a guide of ours."""
+    if guide is None:
+        return {}
+    response = responses.identity_of(guide.batch_id, guide.id)
+    return {"claim": bills.get(str(guide.id)), "response": response if response in known else None}
 
 
 def _identity(told: Told, number: str) -> str:
@@ -93,9 +111,8 @@ def _write(identity: str, body: Body) -> Write:
     return Write(type=TYPE, id=identity, body=body, skip_unchanged=True)
 
 
-async def _cancelled(tx: Transaction, told: Told, numbers: Sequence[str]) -> list[Write]:
+async def _cancelled(tx: Transaction, ids: Sequence[str]) -> list[Write]:
     """The records of guides that the new statement does not list any more."""
-    ids = [_identity(told, number) for number in numbers]
     found = await stored(tx, TYPE, ids)
     return [_write(identity, laid_over("demonstrativo-cancelado", body, {})) for identity, body in found.items()]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,8 +20,8 @@ from hub.billing.judgement import Line, lines_of, merged, refuse_unbelievable, s
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.replies import hear
 from hub.billing.responses import Said
-from hub.billing.returns import deadlines, payments
-from hub.billing.returns.following import follow
+from hub.billing.returns import deadlines, payments, replacing
+from hub.billing.returns.following import Followed, follow
 from hub.billing.returns.matching import Guide, Item, Matched, match
 from hub.billing.submissions import SENT, STATEMENT_OPERATION, UNKNOWN, set_protocol
 from hub.exchange.handlers import Reply, on_reply
@@ -34,6 +34,10 @@ from tiss import answers
 from tiss.payments import judged
 
 OPEN = "aberta"
+_STATEMENT = (
+    "id", "payer_id", "submission_id", "number", "protocol", "scope", "payer_status", "issued_on", "billed_cents",
+    "processed_cents", "paid_cents", "denied_cents", "copay_cents", "digest", "problems", "message_id",
+)  # fmt: skip
 _LINE = (
     "id", "statement_id", "payer_id", "protocol", "guide_number", "sequence", "tiss_table", "code", "billed_cents",
     "processed_cents", "paid_cents", "denied_cents", "copay_cents", "guide_id", "item_sequence",
@@ -110,49 +114,95 @@ async def take_in(tx: Transaction, source: Source, statement: answers.Statement,
     """Store a statement's protocols; returns how many were new. The same content again changes nothing.
 
     It replaces what was said of the same protocol in the same `scope` (the number of a dental statement, else empty).
+    All protocols are written in one wave; each stands in a statement once (`merged`).
     """
-    return sum([await _protocol(tx, source, (statement, scope), protocol) for protocol in statement.protocols])
-
-
-async def _protocol(
-    tx: Transaction, source: Source, told_in: tuple[answers.Statement, str], protocol: answers.StatementProtocol
-) -> bool:
-    statement, scope = told_in
-    told = [line for guide in protocol.guides for line in lines_of(guide)]
-    told += whole_protocol(protocol, sum(line.denied for line in told))
-    refuse_unbelievable(protocol.number, told)
+    told = [_told(protocol) for protocol in statement.protocols]
     payer_id = source.profile.partner.id
-    digest = hashlib.sha256(repr((protocol.number, told)).encode()).hexdigest()
     # one statement of a payer at a time: two replies must not both replace the former
     await tx.run("SELECT 1 FROM partner WHERE tenant_id = $1 AND id = $2 FOR UPDATE", payer_id)
-    former = await tx.row(
-        "SELECT id, digest FROM statement WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 AND scope = $4 "
-        "AND NOT replaced",
-        payer_id,
-        protocol.number,
-        scope,
+    formers = await replacing.formers(tx, payer_id, [one.protocol.number for one in told], scope)
+    submissions = await _submissions(tx, payer_id, [one.protocol for one in told], source.by)
+    fresh = [one for one in told if one.digest != replacing.digest(formers.get(one.protocol.number))]
+    place = _Place(source=source, statement=statement, scope=scope, submissions=submissions)
+    await _store_all(tx, place, fresh, {one.protocol.number: formers.get(one.protocol.number) for one in fresh})
+    states = [
+        Followed(submission=submissions[p.number], protocol=p.number, status=p.status) for p in statement.protocols
+    ]
+    await follow(tx, payer_id, states)
+    return len(fresh)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Protocol:
+    """A protocol as told, its lines, and the digest by which it is known again."""
+
+    protocol: answers.StatementProtocol
+    lines: list[Line]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """The statement that protocols stand in, and their submissions by number."""
+
+    source: Source
+    statement: answers.Statement
+    scope: str
+    submissions: dict[str, UUID | None]
+
+    @property
+    def on(self) -> datetime.date:
+        """The statement's day."""
+        return _day(self.statement.issued_on) or self.source.on
+
+
+def _told(protocol: answers.StatementProtocol) -> _Protocol:
+    lines = [line for guide in protocol.guides for line in lines_of(guide)]
+    lines += whole_protocol(protocol, sum(line.denied for line in lines))
+    refuse_unbelievable(protocol.number, lines)
+    digest = hashlib.sha256(repr((protocol.number, lines)).encode()).hexdigest()
+    return _Protocol(protocol=protocol, lines=lines, digest=digest)
+
+
+async def _store_all(
+    tx: Transaction, place: _Place, fresh: Sequence[_Protocol], formers: dict[str, replacing.Former | None]
+) -> None:
+    """The records and rows of protocols that are new, in place of the former ones."""
+    if not fresh:
+        return
+    source, on = place.source, place.on
+    numbers = [guide.provider_number for one in fresh for guide in one.protocol.guides]
+    rows = await _guides(tx, source.profile.partner.id, numbers)
+    replaced = [former.id for former in formers.values() if former is not None]
+    listed = await replacing.listed(tx, replaced)
+    parts = [_part(place, one, listed, formers[one.protocol.number]) for one in fresh]
+    said = await benefits.save_lines(tx, parts, _named(_accounts(rows, rows)), source.by)
+    await replacing.replace(tx, replaced)
+    heads, entries = [], []
+    for one, lines in zip(fresh, said, strict=True):
+        found = match(lines, _accounts(rows, [guide.provider_number for guide in one.protocol.guides]))
+        problems = guides.told(_problems(one.protocol, lines, found))
+        head = _head(place, one, lines, problems)
+        heads.append(head)
+        entries.append((head[0], one.protocol.number, lines, found))
+    await bulk.insert(tx, schema.statement, _STATEMENT, heads)
+    await _store(tx, source, on, entries)
+    for one, head in zip(fresh, heads, strict=True):
+        if (former := formers[one.protocol.number]) is not None:
+            await replacing.carry_over(tx, former.id, head[0])
+
+
+def _part(
+    place: _Place, one: _Protocol, listed: dict[UUID, list[str]], former: replacing.Former | None
+) -> benefits.Part:
+    told = benefits.Told(
+        profile=place.source.profile,
+        protocol=one.protocol,
+        number=place.statement.number,
+        on=place.on,
+        scope=place.scope,
     )
-    submission = await _submission(tx, payer_id, protocol, source.by)
-    if former is not None and former["digest"] == digest:
-        await follow(tx, payer_id, submission, protocol.number, protocol.status)
-        return False
-    on = _day(statement.issued_on) or source.on
-    ours = await _guides(tx, payer_id, [guide.provider_number for guide in protocol.guides])
-    place = benefits.Told(
-        profile=source.profile, protocol=protocol, number=statement.number, on=on, by=source.by, scope=scope
-    )
-    lines = await benefits.save_lines(tx, place, told, _named(ours), await _listed(tx, former))
-    if former is not None:
-        await _replace(tx, former["id"])
-    found = match(lines, ours)
-    problems = _problems(protocol, lines, found)
-    head = (submission, statement.number, protocol.number, scope, protocol.status, on)
-    statement_id = await _insert(tx, source, head, lines, (digest, guides.told(problems)))
-    await _store(tx, source, (statement_id, protocol.number, on), lines, found)
-    if former is not None:
-        await _carry_over(tx, former["id"], statement_id)
-    await follow(tx, payer_id, submission, protocol.number, protocol.status)
-    return True
+    return benefits.Part(told=told, lines=one.lines, former=listed.get(former.id, []) if former is not None else [])
 
 
 def _named(ours: dict[str, Guide]) -> dict[str, benefits.Guide]:
@@ -160,37 +210,16 @@ def _named(ours: dict[str, Guide]) -> dict[str, benefits.Guide]:
     return {number: benefits.Guide(id=guide.id, batch_id=guide.batch_id) for number, guide in ours.items()}
 
 
-async def _listed(tx: Transaction, former: Row | None) -> list[str]:
-    """The guide numbers of the statement that is replaced."""
-    if former is None:
-        return []
-    rows = await tx.rows(
-        "SELECT DISTINCT guide_number FROM statement_line WHERE tenant_id = $1 AND statement_id = $2", former["id"]
-    )
-    return [row["guide_number"] for row in rows]
-
-
-async def _insert(
-    tx: Transaction, source: Source, head: tuple[Any, ...], lines: Sequence[Line], marks: tuple[str, str]
-) -> UUID:
-    """The statement's own row: head (submission, number, protocol, scope, status, day), sums, digest and findings."""
-    statement_id = new_id()
-    await tx.run(
-        "INSERT INTO statement (tenant_id, id, payer_id, submission_id, number, protocol, scope, payer_status, "
-        "issued_on, billed_cents, processed_cents, paid_cents, denied_cents, copay_cents, digest, problems, "
-        "message_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-        statement_id,
-        source.profile.partner.id,
-        *head,
-        sum(line.billed for line in lines),
-        sum(line.processed for line in lines),
-        sum(line.paid for line in lines),
-        sum(line.denied for line in lines),
-        sum(line.copay for line in lines),
-        *marks,
+def _head(place: _Place, one: _Protocol, lines: Sequence[Line], problems: str) -> tuple[Any, ...]:
+    """A statement's own row: what it is about, sums, digest and findings."""
+    source, protocol = place.source, one.protocol
+    return (
+        new_id(), source.profile.partner.id, place.submissions[protocol.number], place.statement.number,
+        protocol.number, place.scope, protocol.status, place.on,
+        sum(line.billed for line in lines), sum(line.processed for line in lines), sum(line.paid for line in lines),
+        sum(line.denied for line in lines), sum(line.copay for line in lines), one.digest, problems,
         source.by.message_id,
-    )
-    return statement_id
+    )  # fmt: skip
 
 
 def _problems(protocol: answers.StatementProtocol, lines: Sequence[Line], found: Matched) -> list[Problem]:
@@ -202,8 +231,8 @@ def _problems(protocol: answers.StatementProtocol, lines: Sequence[Line], found:
     return problems
 
 
-async def _guides(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dict[str, Guide]:
-    """Our guides of these numbers with their items, nothing of them accounted for yet."""
+async def _guides(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dict[str, list[Row]]:
+    """Our guides of these numbers with their items: by number a row for each item."""
     rows = await tx.rows(
         "SELECT g.id, g.batch_id, g.number, g.total_cents AS whole, g.professional, i.sequence, i.code, "
         "i.executed_on, i.quantity, i.total_cents FROM guide g "
@@ -212,8 +241,16 @@ async def _guides(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> di
         payer_id,
         sorted(set(numbers) - {""}),
     )
-    found: dict[str, Guide] = {}
+    found: dict[str, list[Row]] = {}
     for row in rows:
+        found.setdefault(row["number"], []).append(row)
+    return found
+
+
+def _accounts(rows: Mapping[str, Sequence[Row]], numbers: Iterable[str]) -> dict[str, Guide]:
+    """Our guides of these numbers, nothing of them accounted for yet."""
+    found: dict[str, Guide] = {}
+    for row in (row for number in dict.fromkeys(numbers) for row in rows.get(number, ())):
         new = Guide(id=row["id"], batch_id=row["batch_id"], total=row["whole"], professional=row["professional"])
         guide = found.setdefault(row["number"], new)
         if row["sequence"] is not None:
@@ -228,82 +265,57 @@ async def _guides(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> di
 
 
 async def _store(
-    tx: Transaction,
-    source: Source,
-    place: tuple[UUID, str, datetime.date],
-    lines: Sequence[Line],
-    found: Matched,
+    tx: Transaction, source: Source, on: datetime.date, entries: Sequence[tuple[UUID, str, Sequence[Line], Matched]]
 ) -> None:
-    """The rows of a statement's lines and their denials; place is (statement, protocol, day)."""
-    statement_id, protocol, on = place
+    """The rows of statements' lines and their denials; entries are (statement, protocol, lines, matches)."""
     until = deadlines.last_day(source.profile, source.on, on)
     payer_id = source.profile.partner.id
     rows, denials = [], []
-    for position, line in enumerate(lines):
-        identity, one = new_id(), found.known.get(position)
-        guide = one.guide if one else None
-        guide_id = guide.id if guide else None
-        rows.append(
-            (identity, statement_id, payer_id, protocol, line.guide_number, line.sequence, line.table or None,
-             line.code or None, line.billed, line.processed, line.paid, line.denied, line.copay, guide_id,
-             one.sequence if one and guide else None, guide.professional if guide else "", on, source.by.message_id,
-             found.orphans.get(position, ""))
-        )  # fmt: skip
-        denials += [
-            (new_id(), identity, payer_id, guide_id, glosa.code, glosa.text, glosa.cents or 0, OPEN, until)
-            for glosa in line.glosas
-        ]
+    for statement_id, protocol, lines, found in entries:
+        for position, line in enumerate(lines):
+            identity, one = new_id(), found.known.get(position)
+            guide = one.guide if one else None
+            guide_id = guide.id if guide else None
+            rows.append(
+                (identity, statement_id, payer_id, protocol, line.guide_number, line.sequence, line.table or None,
+                 line.code or None, line.billed, line.processed, line.paid, line.denied, line.copay, guide_id,
+                 one.sequence if one and guide else None, guide.professional if guide else "", on,
+                 source.by.message_id, found.orphans.get(position, ""))
+            )  # fmt: skip
+            denials += [
+                (new_id(), identity, payer_id, guide_id, glosa.code, glosa.text, glosa.cents or 0, OPEN, until)
+                for glosa in line.glosas
+            ]
     await bulk.insert(tx, schema.statement_line, _LINE, rows)
     await bulk.insert(tx, schema.denial, _DENIAL, denials)
 
 
-async def _replace(tx: Transaction, statement_id: UUID) -> None:
-    """Mark a statement and its lines replaced; its denials that nobody appealed are void."""
-    await tx.run("UPDATE statement SET replaced = true WHERE tenant_id = $1 AND id = $2", statement_id)
-    await tx.run("UPDATE statement_line SET replaced = true WHERE tenant_id = $1 AND statement_id = $2", statement_id)
-    await tx.run(
-        "UPDATE denial SET status = 'substituida' FROM statement_line l WHERE denial.tenant_id = $1 "
-        "AND l.tenant_id = $1 AND l.id = denial.statement_line_id AND l.statement_id = $2 AND denial.status = 'aberta'",
-        statement_id,
-    )
-
-
-_CARRIED = """
-WITH told AS (
-    SELECT d.id, d.appeal_id, l.statement_id, l.guide_number, l.sequence, d.glosa_code, row_number() OVER (
-        PARTITION BY l.statement_id, l.guide_number, l.sequence, d.glosa_code ORDER BY d.amount_cents, d.id) AS turn
-    FROM denial d JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id
-    WHERE d.tenant_id = $1 AND l.statement_id IN ($2, $3)),
-pairs AS (
-    SELECT o.id AS old, n.id AS new FROM told o JOIN told n USING (guide_number, sequence, glosa_code, turn)
-    WHERE o.statement_id = $2 AND n.statement_id = $3 AND o.appeal_id IS NOT NULL),
-kept AS (
-    UPDATE denial SET appeal_id = o.appeal_id, status = o.status, justification = o.justification,
-        granted_cents = o.granted_cents, level = o.level, appeal_until = o.appeal_until
-    FROM pairs, denial o WHERE denial.tenant_id = $1 AND denial.id = pairs.new AND o.tenant_id = $1 AND o.id = pairs.old
-    RETURNING pairs.old)
-UPDATE denial SET status = 'substituida', appeal_id = NULL FROM kept
-WHERE denial.tenant_id = $1 AND denial.id = kept.old
-"""
-
-
-async def _carry_over(tx: Transaction, former: UUID, statement_id: UUID) -> None:
-    """An appealed denial that the new statement repeats stays appealed there; the old row is void."""
-    await tx.run(_CARRIED, former, statement_id)
-
-
-async def _submission(tx: Transaction, payer_id: UUID, protocol: answers.StatementProtocol, by: Origin) -> UUID | None:
-    """The submission a protocol was given for; one whose reply was lost is found by its lote and its guides."""
-    found = await tx.value(
-        "SELECT id FROM submission WHERE tenant_id = $1 AND payer_id = $2 AND protocol = $3 ORDER BY settled LIMIT 1",
+async def _submissions(
+    tx: Transaction, payer_id: UUID, protocols: Sequence[answers.StatementProtocol], by: Origin
+) -> dict[str, UUID | None]:
+    """The submissions that protocols were given for, by protocol; one whose reply was lost is found by its lote."""
+    rows = await tx.rows(
+        "SELECT DISTINCT ON (protocol) protocol, id FROM submission WHERE tenant_id = $1 AND payer_id = $2 "
+        "AND protocol = ANY($3::text[]) ORDER BY protocol, settled",
         payer_id,
-        protocol.number,
+        [protocol.number for protocol in protocols],
     )
-    if found is not None:
-        return UUID(str(found))
-    lost = await tx.row(
-        _LOST, payer_id, protocol.batch, [guide.provider_number for guide in protocol.guides], [UNKNOWN, SENT]
+    found: dict[str, UUID | None] = {row["protocol"]: row["id"] for row in rows}
+    absent = [protocol for protocol in protocols if protocol.number not in found]
+    lost = (
+        await tx.rows(_ANY_LOST, payer_id, [protocol.batch for protocol in absent], [UNKNOWN, SENT]) if absent else []
     )
+    batches = {row["number"] for row in lost}
+    for protocol in absent:
+        told = protocol.batch in batches
+        found[protocol.number] = await _lost(tx, payer_id, protocol, by) if told else None
+    return found
+
+
+async def _lost(tx: Transaction, payer_id: UUID, protocol: answers.StatementProtocol, by: Origin) -> UUID | None:
+    """The submission whose reply was lost, found by its lote and guides; it learns its protocol."""
+    numbers = [guide.provider_number for guide in protocol.guides]
+    lost = await tx.row(_LOST, payer_id, protocol.batch, numbers, [UNKNOWN, SENT])
     if lost is None or not protocol.number:
         return None
     said = Said(protocol=protocol.number, status=protocol.status or "1")
@@ -311,6 +323,11 @@ async def _submission(tx: Transaction, payer_id: UUID, protocol: answers.Stateme
     return UUID(str(lost["id"]))
 
 
+_ANY_LOST = """
+SELECT DISTINCT b.number::text AS number FROM submission s JOIN batch b ON b.tenant_id = $1 AND b.id = s.batch_id
+WHERE s.tenant_id = $1 AND s.payer_id = $2 AND s.protocol IS NULL AND NOT s.settled AND s.status = ANY($4::text[])
+AND b.number::text = ANY($3::text[])
+"""
 _LOST = """
 SELECT s.id, s.batch_id FROM submission s JOIN batch b ON b.tenant_id = $1 AND b.id = s.batch_id
 WHERE s.tenant_id = $1 AND s.payer_id = $2 AND b.number::text = $3 AND s.protocol IS NULL AND NOT s.settled

@@ -12,7 +12,6 @@ from fhir.validator import validate
 from hub.billing import benefits
 from hub.billing.judgement import Line
 from hub.billing.profiles import profile_of
-from hub.records.write import Origin
 from tiss import answers
 
 AT = datetime.datetime(2026, 11, 21, 9, tzinfo=datetime.UTC)
@@ -52,7 +51,6 @@ def figures(lines: list[Line]) -> list[tuple[int, ...]]:
 def test_any_statement_becomes_valid_records_with_the_same_sums(lines: list[Line]) -> None:
     told = benefits.Told(
         profile=PROFILE, protocol=protocol(), number="9", on=AT.date(),
-        by=Origin(actor="test", now=AT, zone="America/Sao_Paulo"),
     )  # fmt: skip
     for number in {line.guide_number for line in lines}:
         group = [line for line in lines if line.guide_number == number]
