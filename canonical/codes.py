@@ -59,6 +59,8 @@ MOTHER_EXTENSION = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaide
 
 _TYPES = {"CPF": CPF, "CNS": CNS, "SUS": CNS, "CARTAOSUS": CNS, "CNES": CNES, "CNPJ": CNPJ, "ANS": ANS}
 _LENGTHS = {"TAX": (11, CPF), "CIC": (11, CPF), "HC": (15, CNS), "NH": (15, CNS), "FI": (7, CNES)}
+_OIDS = {"2.16.840.1.113883.13.237": CPF, "2.16.840.1.113883.13.236": CNS, "2.16.840.1.113883.13.36": CNES}
+_OID = re.compile(r"[0-2](\.\d+)+\Z")
 _NUMERIC = frozenset((CPF, CNS, CNES, CNPJ, ANS))
 NATIONAL = frozenset((CPF, CNS, CNPJ, CNES, ANS))
 # Councils of health professions; each register is one of council and state (BR Core).
@@ -69,7 +71,7 @@ _COUNCIL = re.compile(
 _COUNCIL_NUMBER = re.compile(
     r"(?:(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]?)?([A-Z]{2})?[-/ ]?([0-9][0-9.]*)[-/ ]?([A-Z]{2})?\Z"
 )
-_STATES = frozenset(
+STATES = frozenset(
     "AC AL AM AP BA CE DF ES GO MA MG MS MT PA PB PE PI PR RJ RN RO RR RS SC SE SP TO".split()  # noqa: SIM905
 )
 # Table 0396 names of coding systems as senders write them.
@@ -123,7 +125,8 @@ _SAFE = re.compile(r"[^A-Za-z0-9._\-]+")
 def identifier_system(kind: str, authority: str, universal: str, number: str) -> tuple[str, str]:
     """The identifier system of a CX by type (CX-5) and authority (CX-4), and the number in its compact form.
 
-    `TAX` and `HC` are the 0203 types of CPF and CNS, but also of other countries' numbers: the length decides.
+    `TAX` and `HC` are the 0203 types of CPF and CNS, but also of other countries' numbers: the length decides where no
+    register of another country is named by its OID.
     """
     short = compact(number)
     if universal.startswith(("http://", "https://", "urn:")) and not any(c.isspace() for c in universal):
@@ -132,11 +135,14 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
         if name in _TYPES:
             system = _TYPES[name]
             return system, short if system in _NUMERIC else number
+    if universal in _OIDS:
+        return _OIDS[universal], short
     if kind == "SS" and is_cpf(short):
         return CPF, short
-    if kind in _LENGTHS and len(short) == _LENGTHS[kind][0] and short.isascii() and short.isdigit():
-        return _LENGTHS[kind][1], short
-    if universal and re.fullmatch(r"[0-2](\.\d+)+", universal):
+    length, register = _LENGTHS.get(kind, (0, ""))
+    if len(short) == length and short.isascii() and short.isdigit() and not _OID.match(universal):
+        return register, short
+    if _OID.match(universal):
         return f"urn:oid:{universal}", number
     return local_system(authority or universal, kind or "PI"), number
 
@@ -153,10 +159,10 @@ def professional_system(kind: str, authority: str, state: str, number: str) -> t
     inside = _COUNCIL_NUMBER.match(number.upper())
     if inside and (council or inside[1]) and (inside[2] or inside[4] or inside[1]):
         council = council or inside[1]
-        found_state = found_state or next((s for s in (inside[2], inside[4]) if s in _STATES), "")
+        found_state = found_state or next((s for s in (inside[2], inside[4]) if s in STATES), "")
         number = inside[3]
     if council:
-        place = found_state or (state.upper() if state.upper() in _STATES else "")
+        place = found_state or (state.upper() if state.upper() in STATES else "")
         short = compact(number)
         return (f"{SID}/{council.lower()}-{place.lower()}" if place else f"{SID}/{council.lower()}"), short
     return local_system(authority, kind or "DN"), number
@@ -168,8 +174,8 @@ def _council(kind: str, authority: str) -> tuple[str, str]:
     for name in (kind.upper(), authority.upper()):
         if match := _COUNCIL.match(name):
             council = council or match[1]
-            place = place or (match[2] if match[2] in _STATES else match[3] or "")
-        elif name in _STATES:
+            place = place or (match[2] if match[2] in STATES else match[3] or "")
+        elif name in STATES:
             place = place or name
     return council, place
 

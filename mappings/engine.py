@@ -81,6 +81,7 @@ def translate(
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
     _number_parts(drafts)
+    context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     close(message, plan, account, context.problems)
     named = list(context.emitted.values())  # what is only mentioned comes last: it must not tell its number's code

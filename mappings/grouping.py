@@ -48,6 +48,7 @@ class Grouper:
         self._prefix = prefix
         self._leads = plan.leads()
         self._anchored: dict[str, list[RecordPlan]] = {}
+        self._absent = frozenset(record.without for record in plan.records if record.without)
         for record in plan.records:
             self._anchored.setdefault(record.anchor, []).append(record)
         self._follow = frozenset(name for record in plan.records for name in record.follow)
@@ -60,6 +61,8 @@ class Grouper:
 
     def walk(self, message: Message) -> list[Occurrence]:
         """All occurrences of `message` in order."""
+        if self._absent:
+            self._leave_out(self._absent.intersection(segment.name for segment in message.segments))
         for segment in message.segments:
             if segment.name == "PID":
                 self._flush()
@@ -76,6 +79,10 @@ class Grouper:
         self._flush()
         self._meet_late()
         return self.found
+
+    def _leave_out(self, present: frozenset[str]) -> None:
+        for name, records in self._anchored.items():
+            self._anchored[name] = [record for record in records if record.without not in present]
 
     def _meet_late(self) -> None:
         """Relatives that come below the record: the first of that name after it."""

@@ -26,7 +26,7 @@ class RecordPlan:
     `merge_into` names the record above that survives this one. `late` names records that come below it (SIU: the
     patient follows the appointment). `needs` names records that must come with it (a merge without its loser).
     `essential`: the message is not taken without it (a charge is money); any other part that cannot be stored is
-    reported, and the rest goes on.
+    reported, and the rest goes on. `without` names a segment whose presence in the message makes none of these records.
     `overlay` names the overlay its tables are read under.
     """
 
@@ -49,6 +49,7 @@ class RecordPlan:
     late: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     essential: bool = False
+    without: str = ""
     overlay: str = ""
 
     def owns(self, segment: str) -> bool:

@@ -19,8 +19,8 @@ from hl7.versions.table import VERSIONS
 FAMILIES = (
     "ACK", "ADR", "ADT", "BAR", "DFT", "MDM", "MFK", "MFN", "OMB", "OMD", "OMG", "OMI", "OML", "OMN", "OMP",
     "OMS", "ORB", "ORD", "ORF", "ORG", "ORI", "ORL", "ORM", "ORN", "ORP", "ORR", "ORS", "ORU", "OSR", "OSU",
-    "OUL", "PGL", "PPG", "PPP", "PPR", "QBP", "QCN", "QRY", "RAS", "RDE", "RDS", "RGV", "RRA", "RRD", "RRE",
-    "RRG", "RSP", "SIU", "SRM", "SRR", "VXR", "VXU", "VXX",
+    "OUL", "PGL", "PPG", "PPP", "PPR", "QBP", "QCN", "QRY", "RAS", "RDE", "RDS", "REF", "RGV", "RRA", "RRD",
+    "RRE", "RRG", "RRI", "RSP", "SIU", "SRM", "SRR", "VXR", "VXU", "VXX",
 )  # fmt: skip
 _MENDED = {
     "TS": "O DTM, O ID 0529",  # up to 2.4 as text, and in 2.1 with a required second component: a time stamp since 2.1

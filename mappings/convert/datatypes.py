@@ -11,12 +11,14 @@ from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
+from mappings.convert.plausible import no_code, no_number
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import moment_text
 from mappings.table import Source
 
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 
+_CEP = re.compile(r"[0-9]{5}-?[0-9]{3}\Z")
 LONGEST_KEPT = 256  # characters of a coded field whose reading is remembered
 _CHECKS = {
     systems.CPF: identifiers.is_cpf,
@@ -59,7 +61,14 @@ def period_of(value: Value, context: Context, bounds: tuple[int, int], span: int
 
 @conversion("xad")
 def xad(value: Value, context: Context, argument: str) -> Any:
-    """XAD as Address; an IBGE municipality in XAD-9 is no district. `county`: PID-12 stands in for XAD-9."""
+    """XAD as Address; an IBGE municipality in XAD-9 is no district. `county`: PID-12 stands in for XAD-9.
+
+    A Brazilian address with its number, complement and quarter in components of their own (state and CEP stand further
+    right then) is read as such, with a finding.
+    """
+    if (shifted := _shifted(value)) is not None:
+        context.problems.append(value.problem("field.address-form"))
+        return shifted
     names = {"city": 3, "state": 4, "postalCode": 5, "country": 6, "district": 9}
     address: dict[str, Any] = {name: text for name, number in names.items() if (text := value.text(number))}
     if argument == "county" and len(value.segment.repetitions(11)) == 1 and "district" not in address:
@@ -82,6 +91,21 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     return address
 
 
+def _shifted(value: Value) -> dict[str, Any] | None:
+    """Street, number, complement, (quarter,) city, state, CEP, country; None where state and CEP stand as in XAD."""
+    for state in (5, 6):
+        if value.text(state) in systems.STATES and _CEP.match(value.text(state + 1)):
+            break
+    else:
+        return None
+    address: dict[str, Any] = {"line": [line for number in (1, 2, 3) if (line := value.text(number))]}
+    names = {"city": state - 1, "state": state, "postalCode": state + 1, "country": state + 2}
+    address.update({name: text for name, number in names.items() if (text := value.text(number))})
+    if state == 6 and (quarter := value.text(4)):
+        address["district"] = quarter
+    return address
+
+
 @conversion("district")
 def district(value: Value, context: Context, argument: str) -> Any:
     """PID-12 where there is no PID-11: an address with its district, or its IBGE municipality."""
@@ -92,6 +116,8 @@ def district(value: Value, context: Context, argument: str) -> Any:
 @conversion("xtn")
 def xtn(value: Value, context: Context, argument: str) -> Any:
     """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4; `argument` the use."""
+    if no_number(value, context):
+        return None
     kind, first = value.text(3), value.text(1)
     mail = value.text(4) or (first if "@" in first else "")
     country = value.text(5).lstrip("+")
@@ -116,6 +142,8 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
 @conversion("cwe")
 def cwe(value: Value, context: Context, argument: str) -> Any:
     """CE, CWE, CNE, CF or IS as CodeableConcept with all codings; `argument` names the system of a bare code."""
+    if argument.startswith("HL7") and no_code(value, context):
+        return None
     reader = _cwe_read if len(value.raw) <= LONGEST_KEPT else _cwe_read.__wrapped__
     read = reader(value.raw, value.delimiters, argument)
     if read is None:

@@ -20,6 +20,7 @@ from mappings.convert.text import moment_text
 
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _ANY = "application/octet-stream"
+_ENCODINGS = ("base64", "hex", "a")
 _MARKS = ("JVBER", "/9j/", "iVBOR", "UEsDB", "e1xyd", "SUkq", "TU0A", "R0lGO")
 
 
@@ -39,11 +40,16 @@ def _documents(values: list[Value]) -> list[list[Value]]:
     groups: list[list[Value]] = []
     for value in values:
         piece = groups and value.other(2) == "ED" and groups[-1][0].other(2) == "ED"
-        if piece and _started(groups[-1][0].text(5)) and not _started(value.text(5)):
+        if piece and _started(_data(groups[-1][0])) and not _started(_data(value)):
             groups[-1].append(value)
         else:
             groups.append([value])
     return groups
+
+
+def _data(value: Value) -> str:
+    """The data of an ED; senders that put type and subtype in one component have it in the fourth."""
+    return value.text(5) or (value.text(4) if value.text(3).lower() in _ENCODINGS else "")
 
 
 def _started(text: str) -> bool:
@@ -59,7 +65,7 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
     if kind == "RP":
         pointer = "".join(value.said(1).split())
         return {**found, "url": pointer} if pointer else None
-    data = _bytes(value, "".join(part.text(5) for part in group))
+    data = _bytes(value, "".join(_data(part) for part in group))
     if title := value.other(3, 2) or value.other(3):
         found["title"] = title
     if data is None:  # the results beside it must not wait for a mended document
@@ -88,7 +94,7 @@ def missing(reason: str) -> dict[str, Any]:
 
 def _bytes(value: Value, text: str) -> bytes | None:
     """The data of an ED; None when it cannot be read whole."""
-    encoding = value.text(4).lower()
+    encoding = (value.text(4) if value.text(5) else value.text(3)).lower()
     try:
         if encoding == "hex":
             return bytes.fromhex(text) or None

@@ -10,6 +10,7 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_key
 from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
+from mappings.convert.plausible import counted_medicine
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
 from mappings.convert.timing import unit_of_time
@@ -25,7 +26,7 @@ _VIS_TYPE, _VIS_DATE, _VIS_GIVEN = ("30956-7", "69764-9"), "29768-9", "29769-7"
 @conversion("medication")
 def medication(value: Value, context: Context, argument: str) -> Any:
     """The code of a medicine as `medication[x]`."""
-    concept = charge_code(value, context, "")
+    concept = None if counted_medicine(value, context) else charge_code(value, context, "")
     return ("CodeableConcept", concept) if concept else None
 
 
@@ -70,6 +71,15 @@ def dose(value: Value, context: Context, argument: str) -> Any:
     if low and high and low != high:
         return ("Range", {"low": low, "high": high})
     return ("Quantity", low) if low else None
+
+
+@conversion("most")
+def most(value: Value, context: Context, argument: str) -> Any:
+    """The maximum of a dose whose minimum was not said (RXO-3, RXE-4, RXG-6), unit in the next field, as `dose[x]`."""
+    high = quantity(value.whole(), value, value.source.field + 1)
+    if value.whole() and high is None:
+        context.problems.append(value.problem("field.number"))
+    return ("Range", {"high": high}) if high else None
 
 
 @conversion("amount")

@@ -14,7 +14,7 @@ from canonical import codes as systems
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.datatypes import LONGEST_KEPT, cwe
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
-from mappings.convert.text import moment_text, number
+from mappings.convert.text import listed, moment_text, number
 from mappings.table import Source
 
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
@@ -97,7 +97,7 @@ def original(value: Value, context: Context, argument: str) -> Any:
 def original_if_unmapped(value: Value, context: Context, argument: str) -> Any:
     """The same, only for a code that `codes/<argument>.csv` does not map: the required element says less than it."""
     code = value.text(1)
-    return alternate(code, argument[3:7]) if code and not context.codes(argument).get(code) else None
+    return alternate(code, argument[3:7]) if code and not listed(context.codes(argument), code) else None
 
 
 def alternate(code: str, table: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import period_of
+from mappings.convert.plausible import misplaced
 from mappings.convert.registry import Context, Value, conversion
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -23,6 +24,8 @@ _ROLES = {
 @conversion("xpn")
 def xpn(value: Value, context: Context, argument: str) -> Any:
     """XPN as HumanName; the use comes from XPN-7 (table 0200), `argument` is the use when none is sent."""
+    if misplaced(value, context):
+        return None
     given = [name for name in (value.text(2), *value.text(3).split()) if name]
     kind = value.text(7)
     use = context.codes("hl70200").get(kind, "") if kind else argument or "official"
@@ -79,13 +82,22 @@ def race(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("xcn")
 def xcn(value: Value, context: Context, argument: str) -> Any:
-    """XCN as reference to a Practitioner: a record of its own when numbered, with number and name shown here too."""
+    """XCN as reference to a Practitioner: a record of its own when numbered, with number and name shown here too.
+
+    Letters alone, by no named authority, are no number: senders put a family name there, and two people of that name
+    would become one. They stay in the reference, as an identifier of no register.
+    """
+    if misplaced(value, context):
+        return None
     key = _professional(value, context)
     name = _professional_name(value)
     reference: dict[str, Any] = {}
     if key is not None:
-        reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, key, name))
-        reference["identifier"] = {"system": key.system, "value": key.value}
+        if value.text(9) or any(c.isdigit() for c in key.value):
+            reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, key, name))
+            reference["identifier"] = {"system": key.system, "value": key.value}
+        else:
+            reference["identifier"] = {"value": key.value}
     if name:
         reference["display"] = name
     return {**reference, "type": "Practitioner"} if reference else None

@@ -7,6 +7,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
+from mappings.convert.plausible import misplaced
 from mappings.convert.registry import Context, Value, conversion
 
 _PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
@@ -44,7 +45,7 @@ def location(value: Value, context: Context, argument: str) -> Any:
 def location_reference(value: Value, context: Context, argument: str) -> Any:
     """PL as reference to a Location, found again by facility, building, floor, point of care, room and bed."""
     label = location_label(value)
-    if not label:
+    if not label or misplaced(value, context):
         return None
     key = location_key(value, context, argument)
     local = context.emit("Location", key, location_body(value, key, label))

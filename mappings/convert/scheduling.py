@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from mappings.convert.keys import ei_identifier, ei_key
 from mappings.convert.people import xcn
+from mappings.convert.plausible import counts_only
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import moment_text, number, parse_dtm
+from mappings.convert.text import listed, moment_text, number, parse_dtm
 
 _MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN", "MINS", ""))
 _HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
@@ -16,14 +18,28 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _TIMES = {"AIP": (6, 9, 12), "AIL": (6, 9, 12), "AIG": (8, 11, 14)}
 
 
+@conversion("schedule-key")
+def schedule_key(value: Value, context: Context, argument: str) -> Any:
+    """SCH-1 as key; a bare `1`, or two digits beside a number in SCH-2, count segments: they would join everything."""
+    return None if counts_only(value) else ei_key(value, context, argument)
+
+
+@conversion("schedule-identifier")
+def schedule_identifier(value: Value, context: Context, argument: str) -> Any:
+    """SCH-1 as Identifier, in the system its key has."""
+    if counts_only(value):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+    return ei_identifier(value, context, argument)
+
+
 @conversion("minutes")
 def minutes(value: Value, context: Context, argument: str) -> Any:
-    """SCH-9 (or AIS-7) as minutes; it counts only when the next field says minutes or hours (facts: SIU)."""
+    """SCH-9 (or AIS-7) as minutes; the next field, or its own second component (`30^MIN`), must say the unit."""
     text = value.whole()
-    unit = value.other(value.source.field + 1).upper()
-    found = number(text)
-    if isinstance(found, int) and found > 0 and unit in _MINUTES | _HOURS:
-        return found * 60 if unit in _HOURS else found
+    found = _minutes(text, value.text(2) or value.other(value.source.field + 1))
+    if found is not None and found > 0:
+        return found
     if text:
         context.problems.append(value.problem("field.duration"))
     return None
@@ -44,11 +60,11 @@ def start_instant(value: Value, context: Context, argument: str) -> Any:
 def end_instant(value: Value, context: Context, argument: str) -> Any:
     """The end that follows from this start and the duration in field `argument` (unit in the field after it)."""
     moment = parse_dtm(value.whole(), context.zone)
-    length = number(value.other(int(argument)))
-    unit = value.other(int(argument) + 1).upper()
-    if not isinstance(moment, datetime.datetime) or not isinstance(length, int) or unit not in _MINUTES | _HOURS:
+    place = int(argument)
+    length = _minutes(value.other(place), value.other(place, 2) or value.other(place + 1))
+    if not isinstance(moment, datetime.datetime) or length is None:
         return None
-    return (moment + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))).isoformat()
+    return (moment + datetime.timedelta(minutes=length)).isoformat()
 
 
 @conversion("end-of-schedule")
@@ -58,10 +74,16 @@ def end_of_schedule(value: Value, context: Context, argument: str) -> Any:
     moment = parse_dtm(value.whole(), context.zone)
     if schedule is None or not isinstance(moment, datetime.datetime):
         return None
-    length, unit = number(schedule.ask(9)), schedule.ask(10).upper()
+    length = _minutes(schedule.ask(9), schedule.ask(9, 2) or schedule.ask(10))
+    return None if length is None else (moment + datetime.timedelta(minutes=length)).isoformat()
+
+
+def _minutes(text: str, unit: str) -> int | None:
+    """A length in minutes; None when it is no whole number or its unit neither minutes nor hours."""
+    length, unit = number(text), unit.upper()
     if not isinstance(length, int) or unit not in _MINUTES | _HOURS:
         return None
-    return (moment + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))).isoformat()
+    return length * 60 if unit in _HOURS else length
 
 
 @conversion("appointment-actor")
@@ -99,7 +121,7 @@ def _state(value: Value, context: Context) -> dict[str, Any]:
         return {"status": "accepted"}
     start_field, length_field, status_field = places
     told = value.other(status_field)
-    status = context.codes("hl70278-participant").get(told) if told else "accepted"
+    status = listed(context.codes("hl70278-participant"), told) if told else "accepted"
     if told and status is None:
         context.problems.append(value.sibling(status_field).problem("code.unmapped", table="hl70278", code=told[:20]))
     state: dict[str, Any] = {"status": "declined" if value.other(2) == "D" else status or "accepted"}

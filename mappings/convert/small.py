@@ -192,7 +192,10 @@ def specimen_identifier(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("order-reference")
 def order_reference(value: Value, context: Context, argument: str) -> Any:
-    """SCH-26, SCH-27: the order an appointment is for, by its number."""
+    """SCH-26, SCH-27: the order an appointment is for, by its number; a word without a digit (`Booked`) is none."""
+    if value.raw.isalpha():
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     key = ei_key(value, context, argument)
     return {"type": "ServiceRequest", "identifier": {"system": key.system, "value": key.value}} if key else None
 

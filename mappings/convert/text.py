@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,12 +38,15 @@ def code(value: Value, context: Context, argument: str) -> Any:
     text = value.whole()
     if not text:
         return None
-    table = context.codes(argument)
-    for written in (text, text.upper(), text.capitalize()):  # senders are careless of case
-        if written in table:
-            return table[written] or None
-    context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
-    return None
+    found = listed(context.codes(argument), text)
+    if found is None:
+        context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
+    return found or None
+
+
+def listed(table: Mapping[str, str], text: str) -> str | None:
+    """What a code table says of a code in any case, since senders are careless of it; None when it does not list it."""
+    return next((table[written] for written in (text, text.upper(), text.capitalize()) if written in table), None)
 
 
 @conversion("date")

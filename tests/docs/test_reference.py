@@ -128,6 +128,13 @@ _STATUSES = {
         "ServiceRequest": "hl70038",
         "MedicationRequest": "hl70038-medication",
         "MedicationDispense": "hl70038-dispense",
+        "DiagnosticReport without OBR-25": "hl70038-report",
+    },
+    "Referrals (REF, RRI: RF1-1, table 0283)": {"ServiceRequest": "hl70283", "Task": "hl70283-task"},
+    "Referrals by their event, which wins over RF1-1": {
+        "ServiceRequest": "referral-status",
+        "Task": "referral-task-status",
+        "known referrals only": "referral-known",
     },
     "Report status (OBR-25, table 0123)": {
         "DiagnosticReport": "hl70123",

@@ -10,6 +10,7 @@ from hl7 import er7
 from hl7.er7 import STANDARD, Message, Segment
 from mappings.convert.registry import Value
 from mappings.convert.text import number, parse_dtm
+from mappings.engine import translate
 from mappings.table import Source
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5\r"
@@ -122,3 +123,37 @@ def test_numbers(text: str, value: str) -> None:
 @pytest.mark.parametrize("text", [".", "+", "", "1e5", "1 000", "5.5.5", "-"])
 def test_no_numbers(text: str) -> None:
     assert number(text) is None
+
+
+SHIFTED = {
+    "PV1||I|4N^1||||||||MED^Clinic^HL70069": ["PV1#2-11"],
+    "PV1||I|20261122083000": ["PV1#2-3"],
+    "PV1||I|4N||||^^^20261122080000^20261122090000": ["PV1#2-7"],
+    "PV1||I|20261122": [],  # eight digits may be a ward
+    "PV1||I|4N||||20261122080000^Reis^Nora": [],
+    "PID|||P1||Silva^Ana||||||||sem telefone": ["PID#2-13"],
+    "PID|||P1||Silva^Ana||||||||ana@exemplo.test~11 5555-0000": [],
+}
+
+
+@pytest.mark.parametrize("segment", SHIFTED)
+def test_what_cannot_be_of_its_field_is_told(segment: str) -> None:
+    message = read(HEAD.format(kind="ADT^A01") + segment)
+    found = translate(message, zone="America/Sao_Paulo")
+    assert [p.where for p in found.problems if p.code == "field.misplaced"] == SHIFTED[segment]
+
+
+@pytest.mark.parametrize(
+    ("xad", "city", "lines"),
+    [
+        ("Rua A^12^Ap 3^Pelotas^RS^96010-001^BR", "Pelotas", 3),
+        ("Rua A^12^^Centro^Pelotas^RS^96010001", "Pelotas", 2),
+        ("Rua A 12^Ap 3^Pelotas^RS^96010-001^BR", "Pelotas", 2),
+        ("1 Main St^^Springfield^IL^62701^US", "Springfield", 1),
+        ("1 Main St^^Lyon^^SP^69000", "Lyon", 1),
+    ],
+)
+def test_addresses_with_the_number_apart(xad: str, city: str, lines: int) -> None:
+    message = read(HEAD.format(kind="ADT^A28") + f"PID|||P1||Silva^Ana||||||{xad}")
+    (patient,) = (d.body for d in translate(message, zone="America/Sao_Paulo").drafts if d.type == "Patient")
+    assert patient["address"][0]["city"] == city and len(patient["address"][0]["line"]) == lines

@@ -16,7 +16,7 @@ from mappings.table import HERE, TableError, codes, table
 
 TABLES = sorted(path.stem for path in (HERE / "hl7").glob("*.csv") if path.stem != "ignored")
 CODES = sorted(path.stem for path in (HERE / "codes").glob("*.csv"))
-RECORDS = {(plan.name, record.name): record for plan in plans().values() for record in plan.records}
+RECORDS = {(plan.name, record.name, record.anchor): record for plan in plans().values() for record in plan.records}
 CODE_CONVERSIONS = ("code", "quiet-code", "coding", "concept", "concept-or-own")
 ASKED = [
     *(f"ADT^A{n:02}" for n in range(1, 63) if n not in (19, *range(56, 60))), "QRY^A19",
@@ -26,6 +26,7 @@ ASKED = [
     "ORM^O01", "OMG^O19", "OML^O21", "OML^O33", "OML^O35", "OMI^O23", "ORR^O02", "ORL^O22", "ORL^O34", "ORL^O36",
     "ORU^R01", "ORU^R30", "ORU^R32", "OUL^R22", *(f"SIU^S{n}" for n in range(12, 27) if n != 25),  # S25 is a query
     *(f"MDM^T{n:02}" for n in range(1, 12)), "DFT^P03", "DFT^P11", "RDE^O11", "RDS^O13", "RAS^O17", "VXU^V04",
+    *(f"{t}^I{n}" for t in ("REF", "RRI") for n in (12, 13, 14, 15)),
 ]  # fmt: skip
 
 
@@ -43,21 +44,23 @@ def test_every_table_is_used(name: str) -> None:
 
 
 @pytest.mark.parametrize("place", RECORDS, ids=str)
-def test_every_record_can_run(place: tuple[str, str]) -> None:
+def test_every_record_can_run(place: tuple[str, str, str]) -> None:
     assert program(RECORDS[place]), "paths exist in R4, conversions exist"
 
 
 @pytest.mark.parametrize("place", RECORDS, ids=str)
-def test_attached_segments_are_read_and_read_segments_can_be_there(place: tuple[str, str]) -> None:
+def test_attached_segments_are_read_and_read_segments_can_be_there(place: tuple[str, str, str]) -> None:
     record = RECORDS[place]
     read = {row.source.segment for name in record.tables for row in table(name) if row.source}
     assert set(record.follow) <= read, "a segment that attaches must have a row, else it would be lost in silence"
     shared = {"MSH", "EVN", "PID", "PV1", "ORC", "OBR", "NTE", "PRT"}
-    assert read <= {record.anchor, *record.follow, *record.lead, *shared}, "a row reads a segment that never comes"
+    assert read <= {record.anchor, record.without, *record.follow, *record.lead, *shared}, (
+        "a row reads a segment that never comes"
+    )
 
 
 @pytest.mark.parametrize("place", RECORDS, ids=str)
-def test_relatives_exist(place: tuple[str, str]) -> None:
+def test_relatives_exist(place: tuple[str, str, str]) -> None:
     plan = next(p for p in plans().values() if p.name == place[0])
     names = {record.name for record in plan.records}
     record = RECORDS[place]
@@ -141,6 +144,10 @@ STANDARD = {
     "mfe-location": "MAC MAD MDC MDL MUP",
     "mfe-publication": "MAC MAD MDC MDL MUP",
     "hl70038": "A CA CM DC ER HD IP RP SC",
+    "hl70038-report": "A CA CM DC ER HD IP RP SC",
+    "hl70280": "A R S",
+    "hl70283": "A E P R",
+    "hl70283-task": "A E P R",
     "hl70119": "AF CA CH CN CP CR DC DE DF DR FU HD HR LI MC NA NW OC OD OE OF OH OK OP OR PA PR PY RE RF RL RO RP RQ RR RU "
     "SC SN SR SS UA UC UD UF UH UM UN UR UX XO XR XX",
     "hl70085": "A B C D F I N O P R S U V W X",
@@ -248,7 +255,7 @@ def test_a_wrong_row_stops_with_file_and_line(
     monkeypatch.setattr("mappings.table.HERE", tmp_path)
     name = f"wrong-{tmp_path.name}"
     (tmp_path / f"{name}.csv").write_text(f"target,source,convert,when,note,spec\n{row}\n", encoding="utf-8")
-    record = type(RECORDS[("adt", "patient")])(name="p", type="Patient", anchor="PID", tables=(name,))
+    record = type(RECORDS[("adt", "patient", "PID")])(name="p", type="Patient", anchor="PID", tables=(name,))
     with pytest.raises(TableError, match=said) as caught:
         program(record)
     assert f"{name}.csv:2" in str(caught.value)

@@ -1,0 +1,62 @@
+"""Fields whose content names itself as that of another field: a pipe too few or too many shifts all that follow.
+
+What stands there is then reported and not read: a person called "HL70069" and a bed called "20260312083000" would be
+worse than none. Told are only contents that cannot be what the field's type holds.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mappings.convert.registry import Context, Value
+
+_TABLE = re.compile(r"HL7[0-9]{4}\Z")
+_DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
+_DATE = re.compile(_DAY + r"\Z")
+_MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
+
+
+def misplaced(value: Value, context: Context) -> bool:
+    """Whether a PL, XCN or XPN holds a coded value (its third component names an HL7 table) or a moment; it is told."""
+    raw = value.raw
+    if ("HL7" in raw and _TABLE.match(value.text(3))) or (len(raw) > 11 and _only_moments(value)):
+        context.problems.append(value.problem("field.misplaced"))
+        return True
+    return False
+
+
+def no_number(value: Value, context: Context) -> bool:
+    """Whether an XTN has neither a digit nor an address; it is told."""
+    if value.raw and "@" not in value.raw and "/" not in value.raw and not any(c.isdigit() for c in value.raw):
+        context.problems.append(value.problem("field.misplaced"))
+        return True
+    return False
+
+
+def no_code(value: Value, context: Context) -> bool:
+    """Whether a coded field of an HL7 table holds a date or a moment; it is told."""
+    raw = value.raw
+    if raw[:2] in ("19", "20") and raw.isdigit() and (_DATE.match(raw) or _MOMENT.match(raw)):
+        context.problems.append(value.problem("field.misplaced"))
+        return True
+    return False
+
+
+def counts_only(value: Value) -> bool:
+    """Whether SCH-1 is a segment's count put where the appointment's number belongs."""
+    return value.raw == "1" or (len(value.raw) <= 2 and value.raw.isdigit() and bool(value.other(2)))
+
+
+def counted_medicine(value: Value, context: Context) -> bool:
+    """Whether a medicine's code is a segment's count, with the medicine in the field behind it; it is told."""
+    following = value.segment.raw_field(value.source.field + 1)
+    if len(value.raw) <= 2 and value.raw.isdigit() and value.delimiters.component in following:
+        context.problems.append(value.problem("field.misplaced"))
+        return True
+    return False
+
+
+def _only_moments(value: Value) -> bool:
+    """Whether all that is said are moments with a time."""
+    said = [part for part in value.raw.split(value.delimiters.component) if part]
+    return bool(said) and all(_MOMENT.match(part) for part in said)
