@@ -17,6 +17,8 @@ from hl7.escapes import has_unknown, switches, unescape
 
 NULL = '""'
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
+# Queries and their answers: there DSC points to more answers, each message being whole (2.5.1 §5.6.3).
+_BY_PARTS = ("Q", "RSP", "ADR", "ORF", "VXR", "VXX", "OSR", "RTB", "TBR")
 MAXIMUM_SEGMENTS = 250_000
 _EDGE = 64
 """How many characters at the ends of a message are looked at for its separators and for what frames it."""
@@ -278,6 +280,9 @@ def _segments(once: list[str], message: Message) -> Message | Problem:
         if problem is not None:
             return problem
     reader.close()
+    last = message.segments[-1]
+    if last.name == "DSC" and last.text(1) and not message.type.startswith(_BY_PARTS):
+        message.problems.append(Problem("er7.fragment", f"DSC#{last.index}"))
     if switch is not None:
         return Problem("charset.switching", _place_of(text, message))
     for segment in segments[1:] if escaped else ():
@@ -318,7 +323,10 @@ class _Lines:
         if not _is_name(name) or (len(line) > 3 and line[3] != d.field):
             return self._mended(line)
         if name == "ADD" and segments:  # 2.5.1 §2.10.2: what was too long for the segment before
-            self._later.append(line[4:])
+            if len(segments) == 1:  # or the end of a segment that another message began
+                self._message.problems.append(Problem("er7.fragment", "ADD#2"))
+            else:
+                self._later.append(line[4:])
             return None
         if self._later:
             self.close()

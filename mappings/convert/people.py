@@ -7,11 +7,12 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.records import DRAFT, Key
-from mappings.convert.datatypes import period_of
+from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.plausible import misplaced
 from mappings.convert.registry import Context, Value, conversion
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+_ORGANIZATIONS = {"ORC": (21,), "OBX": (23,)}
 _ROLES = {
     "ATND": "attender",
     "REF": "referrer",
@@ -169,6 +170,42 @@ def xon(value: Value, context: Context, argument: str) -> Any:
     if name:
         reference["display"] = name
     return reference if len(reference) > 1 else None
+
+
+@conversion("placed")
+def placed(value: Value, context: Context, argument: str) -> Any:
+    """A person (XCN) or organization (XON) whose address and telephones stand in other fields: `24`, or `22,23`.
+
+    A numbered one gets them in its record, which an organization has only for their sake; an unnumbered one has none,
+    and the fields stay declared.
+    """
+    organization = value.source.field in _ORGANIZATIONS.get(value.source.segment, ())
+    found = xon(value, context, "") if organization else xcn(value, context, "")
+    number = (found or {}).get("identifier", {})
+    if found is None or "system" not in number:
+        return found
+    more = _contacts(value, context, argument)
+    if not more:
+        return found
+    key = Key(number["system"], number["value"])
+    if organization:
+        initial = {"identifier": [number], **({"name": found["display"]} if "display" in found else {})}
+        found = {"reference": DRAFT + context.emit("Organization", key, initial), **found}
+    draft = context.emitted["Organization" if organization else "Practitioner", key]
+    draft.initial = {**more, **draft.initial}
+    return found
+
+
+def _contacts(value: Value, context: Context, argument: str) -> dict[str, Any]:
+    """The address and the telephones of the fields that `argument` names, in this order."""
+    found: dict[str, Any] = {}
+    for name, function, field in zip(("address", "telecom"), (xad, xtn), argument.split(","), strict=False):
+        if not value.segment.raw_field(int(field)):
+            continue
+        made = [function(one, context, "") for one in value.siblings(int(field))]
+        items = [item for one in made if one for item in (one if isinstance(one, list) else [one])]
+        found.update({name: items} if items else {})
+    return found
 
 
 @conversion("facility")

@@ -145,6 +145,11 @@ class Value:
         repetitions = self.segment.repetitions(number)
         return Value(repetitions[0] if repetitions else "", place(self.segment.name, number), self.segment)
 
+    def siblings(self, number: int) -> list[Value]:
+        """All repetitions of another field of the same segment."""
+        self.segment.asked |= 1 << number
+        return [Value(raw, place(self.segment.name, number), self.segment) for raw in self.segment.repetitions(number)]
+
     def problem(self, code: str, /, **args: str) -> Problem:
         """A finding at this place."""
         place = f"{self.segment.name}#{self.segment.index}-{self.source.field}"

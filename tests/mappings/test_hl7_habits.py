@@ -53,6 +53,20 @@ def test_add_continues_the_segment_before_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "rest", "told"),
+    [
+        ("ORU^R01", "OBR|1\rOBX|1|TX|T||first half\rADD\rDSC|part-2|F", ["DSC#4"]),
+        ("ORU^R01", "ADD| and second|half\rOBX|2|ST|T||x", ["ADD#2"]),
+        ("ORU^R01", "OBR|1\rDSC", []),
+        ("QBP^Q22", "QPD|Q22|1|@PID.3.1^7\rRCP|I\rDSC|next|I", []),
+    ],
+)
+def test_a_part_is_not_taken_for_the_whole(kind: str, rest: str, told: list[str]) -> None:
+    message = read(HEAD.format(kind=kind) + rest)
+    assert [p.where for p in message.problems if p.code == "er7.fragment"] == told
+
+
+@pytest.mark.parametrize(
     ("sent", "read_as"),
     [
         ("adt^a08", "ADT^A08"),
