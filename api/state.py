@@ -45,11 +45,23 @@ class Caller:
     @property
     def actor(self) -> Actor:
         """The caller as the records see it."""
-        return Actor(tenant=self.tenant, subject=self.identity.subject, permits=self.permits, narrow=self.narrow)
+        return Actor(
+            tenant=self.tenant,
+            subject=self.identity.subject,
+            permits=self.permits,
+            narrow=self.narrow,
+            granted=self.granted,
+        )
 
     def permits(self, type_name: str, action: str) -> bool:
         """Whether the token allows `action` (a letter of `cruds`) on all records of a type."""
         return scopes.permits(self.identity.scopes, type_name, action)
+
+    def granted(self, type_name: str, action: str) -> tuple[tuple[str, str], ...]:
+        """What scopes allow on some records of a type: a patient whose compartment is meant, or "", and a query."""
+        found = scopes.narrowing(self.identity.scopes, type_name, action)
+        kept = [g for g in found if g.context != "patient" or self.identity.patient]
+        return tuple((self.identity.patient if g.context == "patient" else "", g.query) for g in kept)
 
     def narrow(self, type_name: str, action: str) -> Alternatives:
         """The records of a type on which scopes for a patient, or with a query, allow `action`."""

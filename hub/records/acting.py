@@ -54,13 +54,15 @@ def policy_of(tenant: Tenant) -> Policy:
 class Actor:
     """The caller as the records see it.
 
-    `permits` tells what the token allows on all records of a type, `narrow` what it allows on some of them only.
+    `permits` tells what the token allows on all records of a type, `narrow` what it allows on some of them only, and
+    `granted` the same as can be kept for later: each as a patient (or "") and a query (or "").
     """
 
     tenant: Tenant
     subject: str
     permits: Callable[[str, Action], bool]
     narrow: Sight | None = None
+    granted: Callable[[str, Action], tuple[tuple[str, str], ...]] | None = None
 
     def sight(self, type_name: str, action: str) -> Alternatives:
         """The records of a type on which `action` is allowed: all, none, or those of some alternatives."""

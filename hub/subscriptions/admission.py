@@ -32,10 +32,14 @@ _ASKED = ("requested", "active", "error")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A write of a Subscription that may be, and what it asks for; None when it asks for nothing (any more)."""
+    """A write of a Subscription that may be, and what it asks for; None when it asks for nothing (any more).
+
+    `reach` are the grants (patient, query) of a token that may read some records only; None: all of the type.
+    """
 
     write: Write
     wanted: Declared | None
+    reach: tuple[tuple[str, str], ...] | None = None
 
 
 class Unfit(Exception):
@@ -70,12 +74,15 @@ async def judged(tx: Transaction, world: World, actor: Actor, write: Write) -> A
     found = declared(write.body, actor.setting(world), json.loads(kept.get("headers", "{}")) | _key(kept))
     if isinstance(found, list):
         raise Refusal("unprocessable", found)
-    if not actor.permits(found.type_name, "r"):
+    if not actor.sight(found.type_name, "r"):
         problem = Problem("failure.denied.scope", args=(("scope", f"system/{found.type_name}.r"),))
         raise Refusal("forbidden", [problem])
     body = {name: value for name, value in write.body.items() if name != "error"}
     status = "requested" if found.content in CONTENTS else "active"  # the backport asks for a handshake first
-    return Admitted(write=_without_values(write, {**body, "status": status}), wanted=found)
+    reach = None
+    if not actor.permits(found.type_name, "r"):
+        reach = actor.granted(found.type_name, "r") if actor.granted is not None else ()
+    return Admitted(write=_without_values(write, {**body, "status": status}), wanted=found, reach=reach)
 
 
 async def carried_out(tx: Transaction, world: World, admitted: Sequence[Admitted], saved: Sequence[Saved]) -> None:
@@ -87,7 +94,7 @@ async def carried_out(tx: Transaction, world: World, admitted: Sequence[Admitted
                 "UPDATE partner SET active = false WHERE tenant_id = $1 AND kind = $2 AND code = $3", KIND, one.write.id
             )
             continue
-        await _subscriber(tx, world, one.write.id, one.wanted)
+        await _subscriber(tx, world, one.write.id, one.wanted, one.reach)
         if one.wanted.content in CONTENTS and by_id[one.write.id].changed:
             await events.handshake(tx, one.write.id, world.settings.base_url, world.now())
 
@@ -105,7 +112,9 @@ def _without_values(write: Write, body: dict[str, Any]) -> Write:
     return dataclasses.replace(write, body=withheld(body))
 
 
-async def _subscriber(tx: Transaction, world: World, subscription: str, wanted: Declared) -> None:
+async def _subscriber(
+    tx: Transaction, world: World, subscription: str, wanted: Declared, reach: tuple[tuple[str, str], ...] | None
+) -> None:
     known: UUID | None = await tx.value(
         "SELECT id FROM partner WHERE tenant_id = $1 AND kind = $2 AND code = $3", KIND, subscription
     )
@@ -122,6 +131,7 @@ async def _subscriber(tx: Transaction, world: World, subscription: str, wanted: 
             "end": wanted.end.isoformat() if wanted.end else "",
             "awaits": wanted.content in CONTENTS,
             "base": world.settings.base_url,
+            "reach": None if reach is None else [list(grant) for grant in reach],
         },
     }
     partner = Partner(

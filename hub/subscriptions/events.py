@@ -16,11 +16,13 @@ from zoneinfo import ZoneInfo
 
 from canonical.identity import new_id
 from fhir import jsontext
-from fhir.conditions import Condition, Setting
+from fhir.conditions import Setting
 from fhir.matching import meets
 from hub.exchange import outbox
 from hub.exchange.outbox import Outgoing
 from hub.exchange.partners import Partner, partners_of
+from hub.find.sight import Alternatives, alternative
+from hub.guard.scopes import Grant
 from hub.records import custom
 from hub.records.earlier import earlier
 from hub.store import bulk
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 OPERATION = "subscription"
 HANDSHAKE = "subscription-handshake"
 PROFILE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription-status-r4"
+_READ = frozenset("r")
 _EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -55,19 +58,19 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, sub
         wanted = _of(partner, origin)
         if wanted is None:
             continue
-        kind, conditions = wanted
+        kind, alternatives = wanted
         own = customs.get(kind, {}).values()
         gone = [saved for saved in changed if saved.type == kind and saved.body is None]
         said = await earlier(tx, gone)
         met = [
             saved
             for saved in changed
-            if saved.type == kind and _met(saved.body or said.get((kind, saved.id)), conditions, origin.zone, own)
+            if saved.type == kind and _met(saved.body or said.get((kind, saved.id)), alternatives, origin.zone, own)
         ]
         if partner.settings["subscription"].get("begins"):
             met = [saved for saved in met if saved.body is not None]
             before = await earlier(tx, met)
-            met = [s for s in met if not _met(before.get((s.type, s.id)), conditions, origin.zone, own)]
+            met = [s for s in met if not _met(before.get((s.type, s.id)), alternatives, origin.zone, own)]
         if met:
             first = await _count(tx, partner.code, len(met)) - len(met) + 1
             await _note(tx, partner.code, first, met, origin.now)
@@ -75,26 +78,32 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, sub
                 await outbox.enqueue(tx, partner, _outgoing(partner, saved, number, origin.now))
 
 
-def _meets(body: dict[str, Any], conditions: tuple[Condition, ...], zone: str, own: Any) -> bool:
-    return not conditions or meets(body, (conditions,), ZoneInfo(zone), own)
+def _met(body: dict[str, Any] | None, alternatives: Alternatives, zone: str, own: Any) -> bool:
+    return body is not None and (() in alternatives or meets(body, alternatives, ZoneInfo(zone), own))
 
 
-def _met(body: dict[str, Any] | None, conditions: tuple[Condition, ...], zone: str, own: Any) -> bool:
-    return body is not None and _meets(body, conditions, zone, own)
-
-
-def _of(partner: Partner, origin: Origin) -> tuple[str, tuple[Condition, ...]] | None:
+def _of(partner: Partner, origin: Origin) -> tuple[str, Alternatives] | None:
     """What a subscriber wants, unless it still has to answer its handshake or has ended."""
     asked = partner.settings.get("subscription") or {}
     end = asked.get("end")
     if asked.get("awaits") or (end and datetime.datetime.fromisoformat(end) <= origin.now):
         return None
-    return _read(str(asked.get("criteria", "")), origin.zone)
+    reach = asked.get("reach")
+    grants = None if reach is None else tuple((str(patient), str(query)) for patient, query in reach)
+    return _read(str(asked.get("criteria", "")), origin.zone, grants)
 
 
 @lru_cache(maxsize=1024)
-def _read(criteria: str, zone: str) -> tuple[str, tuple[Condition, ...]] | None:
-    return criteria_of(criteria, Setting(zone=ZoneInfo(zone), now=_EPOCH, base=""))
+def _read(criteria: str, zone: str, grants: tuple[tuple[str, str], ...] | None) -> tuple[str, Alternatives] | None:
+    """The type and the conditions, of which one alternative must be met: for each of the creator's grants one."""
+    setting = Setting(zone=ZoneInfo(zone), now=_EPOCH, base="")
+    found = criteria_of(criteria, setting)
+    if found is None or grants is None:
+        return found and (found[0], (found[1],))
+    kind, conditions = found
+    asked = [(Grant("patient" if patient else "system", kind, _READ, query), patient) for patient, query in grants]
+    limits = [alternative(grant, kind, patient, setting) for grant, patient in asked]
+    return kind, tuple((*conditions, *each) for each in limits if each is not None)
 
 
 async def _count(tx: Transaction, subscription: str, more: int) -> int:

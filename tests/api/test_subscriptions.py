@@ -277,6 +277,27 @@ async def test_only_what_the_caller_may_read(client_for: NewClient, tenant: Tena
     assert answer.status_code == 201
 
 
+async def test_a_narrow_token_is_told_what_it_may_read(
+    fhir: httpx.AsyncClient, client_for: NewClient, open_world: World, tenant: Tenant
+) -> None:
+    """The grants are kept with the subscription: changes outside of them are told to nobody."""
+    scopes = ["system/Subscription.c", "system/Observation.r?status=final", "system/Observation.r?status=amended"]
+    narrow = await client_for(tenant, scopes=scopes)
+    async with peers.http(taken) as peer:
+        await subscribe(narrow, subscription(peer.port, "Observation?code=1", payload="application/fhir+json"))
+        for name, code, status in (
+            ("a", "1", "final"),
+            ("b", "1", "preliminary"),
+            ("c", "2", "final"),
+            ("d", "1", "amended"),
+        ):
+            await observed(fhir, name, code, status)
+        await observed(fhir, "a", "1", "cancelled")
+        await sent(open_world, tenant)
+        told = [h[":path"].rpartition("/")[2] for h, _ in peer.received]
+        assert told == ["a", "d"]
+
+
 async def test_a_kept_header_stays(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
     async with peers.http(taken) as peer:
         made = await subscribe(fhir, subscription(peer.port, "Observation", header=["Authorization: Bearer segredo"]))
