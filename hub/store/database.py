@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from canonical.errors import Misconfigured, TryLater
-from hub.store.failures import reaching, translated
+from hub.store.failures import reaching, starting, translated
 from hub.store.schema import GLOBAL_TABLES
 from hub.store.standing import Standing
 
@@ -65,12 +65,10 @@ class Database:
     @classmethod
     async def open(cls, url: str, *, size: int = 8) -> Database:
         """Connect and refuse a role or a schema under which row-level security would not hold."""
-        try:
+        with starting("PONTE_DATABASE_URL"):
             pool = await asyncpg.create_pool(
                 url, min_size=1, max_size=size, reset=_nothing_to_reset, server_settings=_SERVER_SETTINGS
             )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Misconfigured(f"cannot reach PostgreSQL: {type(error).__name__}") from None
         database = cls(pool, url)
         try:
             async with pool.acquire() as connection:

@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import ssl
 from collections.abc import Iterator
 
 import asyncpg
 
-from canonical.errors import Refused, TryLater
+from canonical.errors import Misconfigured, Refused, TryLater
 
 # Deadlock and serialization (class 40), full disk or memory (53), shutdown (57): the same may work later.
 _PASSING = (asyncpg.TransactionRollbackError, asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError)
 _UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 # A value out of range or of the wrong kind (class 22), found by the server or by the driver: repeating is useless.
 _VALUES = (asyncpg.DataError,)
+
+# Why a hub that starts cannot reach its database, most special first.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (asyncpg.ClientConfigurationError, "the address is not of the form postgresql://role:password@host:port/database"),
+    (asyncpg.InvalidPasswordError, "the server does not take the role or its password"),
+    (asyncpg.InvalidAuthorizationSpecificationError, "the server does not let this role in from here (pg_hba.conf)"),
+    (asyncpg.InvalidCatalogNameError, "the server has no database of that name"),
+    (asyncpg.InsufficientPrivilegeError, "the role may not connect to that database"),
+    (asyncpg.TooManyConnectionsError, "the server has no connection left"),
+    (asyncpg.CannotConnectNowError, "the server is starting or stopping; run again in a moment"),
+    (ssl.SSLError, "the server's TLS is not accepted"),
+    (socket.gaierror, "its host name is not known"),
+    (ConnectionRefusedError, "nobody listens at that host and port"),
+    (TimeoutError, "there is no answer from that host and port"),
+)
+
+
+@contextlib.contextmanager
+def starting(setting: str) -> Iterator[None]:
+    """Around the first connection by the URL of `setting`: raises Misconfigured with the reason, never with the URL."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        known = next((text for kind, text in _REASONS if isinstance(error, kind)), type(error).__name__)
+        raise Misconfigured(f"cannot reach PostgreSQL: {known}; check {setting}") from None
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from hub.servers.postgres import APPLICATION, DATABASE, OWNER, Cluster
 from hub.settings import Settings, secret_file
+from hub.store.failures import starting
 
 VERSIONS = Path(__file__).resolve().parent / "migrations"
 
@@ -32,9 +33,10 @@ def head() -> str:
     return ScriptDirectory.from_config(configuration()).get_current_head() or ""
 
 
-async def current(url: str) -> str:
-    """The revision the database is at; empty for an empty database."""
-    connection = await asyncpg.connect(url)
+async def current(url: str, setting: str = "PONTE_DATABASE_URL") -> str:
+    """The revision the database is at; empty for an empty database. Raises Misconfigured, which names `setting`."""
+    with starting(setting):
+        connection = await asyncpg.connect(url, timeout=60)
     try:
         if await connection.fetchval("SELECT to_regclass('alembic_version') IS NULL"):
             return ""
@@ -45,7 +47,7 @@ async def current(url: str) -> str:
 
 async def upgrade(owner_url: str, application_url: str = "") -> None:
     """Run every missing migration as the owner role; grants go to the role of `application_url`."""
-    if await current(owner_url) == head():
+    if await current(owner_url, "PONTE_OWNER_DATABASE_URL") == head():
         return
     engine = create_async_engine(owner_url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
     try:
