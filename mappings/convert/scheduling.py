@@ -13,6 +13,7 @@ from mappings.convert.text import listed, moment_text, number, parse_dtm
 
 _MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN", "MINS", ""))
 _HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
+_LONGEST = 366 * 24 * 60  # more is a moment or a number that stands in the duration's field
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 # Where each resource segment has its start and duration (offset and units between and behind) and its filler status.
 _TIMES = {"AIP": (6, 9, 12), "AIL": (6, 9, 12), "AIG": (8, 11, 14)}
@@ -81,7 +82,7 @@ def end_of_schedule(value: Value, context: Context, argument: str) -> Any:
 def _minutes(text: str, unit: str) -> int | None:
     """A length in minutes; None when it is no whole number or its unit neither minutes nor hours."""
     length, unit = number(text), unit.upper()
-    if not isinstance(length, int) or unit not in _MINUTES | _HOURS:
+    if not isinstance(length, int) or length > _LONGEST or unit not in _MINUTES | _HOURS:
         return None
     return length * 60 if unit in _HOURS else length
 

@@ -171,3 +171,12 @@ def test_addresses_with_the_number_apart(xad: str, city: str, lines: int) -> Non
     message = read(HEAD.format(kind="ADT^A28") + f"PID|||P1||Silva^Ana||||||{xad}")
     (patient,) = (d.body for d in translate(message, zone="America/Sao_Paulo").drafts if d.type == "Patient")
     assert patient["address"][0]["city"] == city and len(patient["address"][0]["line"]) == lines
+
+
+@pytest.mark.parametrize(
+    ("sch9", "minutes"), [("30|MIN", 30), ("30^MIN", 30), ("2|H", 120), ("20261122090000", None), ("30|D", None)]
+)
+def test_lengths_of_appointments(sch9: str, minutes: int | None) -> None:
+    message = read(HEAD.format(kind="SIU^S12") + f"SCH|A7||||||||{sch9}\rPID|||P1||Silva^Ana")
+    (appointment,) = (d.body for d in translate(message, zone="America/Sao_Paulo").drafts if d.type == "Appointment")
+    assert appointment.get("minutesDuration") == minutes
