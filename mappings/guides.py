@@ -105,6 +105,18 @@ def kinds(room: str = "tiss") -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (HERE / "plans" / room).glob("*.toml")))
 
 
+@cache
+def asks_for(source: str, version: str) -> bool:
+    """Whether the guide of any kind reads `source` in a version."""
+
+    def read(table: str, parts: tuple[Part, ...]) -> bool:
+        return any(row.source == source for row in rows(table, version)) or any(
+            read(part.table, part.parts) for part in parts
+        )
+
+    return any(read(found.table, found.parts) for found in map(plan, kinds()))
+
+
 def guide_tree(found: GuidePlan, record: Record, version: str) -> tuple[Tree, list[Problem]]:
     """The guide of a record as a tree of texts, and what the record lacks for it."""
     problems: list[Problem] = []

@@ -96,6 +96,7 @@ def describe(case: Case, share: Share, around: Surroundings, tables: Tables) -> 
     coverage = case.coverage
     case.record = {
         "payer": {"ans": case.profile.ans},
+        "patient": {"name": around.names.get(first.patient_id or "", "")},
         "provider": _provider(case.profile),
         "requesting_provider": _provider(case.profile),
         "coverage": {

@@ -13,12 +13,13 @@ _NO_CNES = "9999999"  # what those without a CNES of their own state
 
 
 def organization(charge: Charge, profile: PayerProfile) -> dict[str, str]:
-    """Code at the payer, and CNES where told, of the organization that performed; empty when it has no code there."""
+    """Code at the payer, CNES where told, and name of who performed; empty when the organization has no code there."""
     named = charge.body.get("performingOrganization", {})
     identifiers: list[Mapping[str, Any]] = [named.get("identifier", {}), *_more(named)]
     code = next((i.get("value") for i in identifiers if i.get("system") == profile.code_system), None)
     cnes = next((i.get("value") for i in identifiers if i.get("system") in aliases(CNES)), None)
-    return {"code": str(code), "cnes": str(cnes or _NO_CNES)} if code else {}
+    shown = str(named.get("display", ""))
+    return {"code": str(code), "cnes": str(cnes or _NO_CNES), "name": shown} if code else {}
 
 
 def _more(reference: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -27,7 +28,7 @@ def _more(reference: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def executor(charge: Charge, profile: PayerProfile, performer: Mapping[str, str]) -> dict[str, str]:
-    """Code at the payer and CNES of who is paid for a charge.
+    """Code at the payer, CNES and name of who is paid for a charge.
 
     The organization that performed, if the payer knows it; else the professional, by code or CPF; else the provider.
     """
@@ -36,5 +37,5 @@ def executor(charge: Charge, profile: PayerProfile, performer: Mapping[str, str]
         return found
     own = performer.get("code") or performer.get("cpf", "")
     if own:
-        return {"code": own, "cnes": _NO_CNES}
-    return {"code": profile.provider.get("code", ""), "cnes": profile.provider.get("cnes", "")}
+        return {"code": own, "cnes": _NO_CNES, "name": performer.get("name", "")}
+    return {name: profile.provider.get(name, "") for name in ("code", "cnes", "name")}

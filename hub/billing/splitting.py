@@ -85,17 +85,21 @@ def _of_a_stay(
     kept = again.kept(standing) if again else None
     due = Due(every=profile.part_days, today=around.today)
     places: dict[tuple[str, Portion, tuple[str, str]], list[Charge]] = {}
+    names: dict[tuple[str, str], str] = {}
     for charge in group:
         portion = kept or portion_of(encounter, earlier, charge.on, due)
         if portion is None:
             continue  # it waits for the patient's discharge, or for the day a part is due
         paid = _paid(charge, around, profile)
         kind = "honorarios" if paid else "internacao"
-        place = (kind, portion, (paid.get("code", ""), paid.get("cnes", "")))
+        who = (paid.get("code", ""), paid.get("cnes", ""))
+        names.setdefault(who, paid.get("name", ""))
+        place = (kind, portion, who)
         places.setdefault(place, []).append(charge)
     done = _done(group, around)
-    for (kind, portion, (code, cnes)), charges in places.items():
-        yield Share(kind=kind, charges=charges, portion=portion, executor={"code": code, "cnes": cnes}, done=done)
+    for (kind, portion, who), charges in places.items():
+        paid_to = {"code": who[0], "cnes": who[1], "name": names[who]}
+        yield Share(kind=kind, charges=charges, portion=portion, executor=paid_to, done=done)
 
 
 def _done(group: Sequence[Charge], around: Surroundings) -> tuple[str, ...]:

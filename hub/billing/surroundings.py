@@ -19,6 +19,7 @@ from hub.billing.writing import Body, parsed, stored
 from hub.records.index import key_of
 from hub.records.projections import day, target
 from hub.store.database import Row, Transaction
+from mappings.guides import asks_for
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class Surroundings:
 
     `acts_of` are the Procedures of a visit, `billed` the resumos of a stay that stand, `papers` its declarations.
     `seen_before` names patients with an earlier consultation, `sharing` those whose card another patient has as well,
-    with their day of birth (None: not known).
+    with their day of birth (None: not known). `names` are the patients', where a payer's version asks for them.
     """
 
     today: datetime.date
@@ -39,6 +40,7 @@ class Surroundings:
     authorisations: dict[str, list[Authorisation]] = field(default_factory=dict)
     seen_before: set[str] = field(default_factory=set)
     sharing: dict[str, datetime.date | None] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     procedures: dict[str, Body] = field(default_factory=dict)
     acts_of: dict[str, list[Body]] = field(default_factory=dict)
     devices: dict[str, Body] = field(default_factory=dict)
@@ -74,11 +76,19 @@ async def surroundings(
     found.prices = await prices.of_charges(tx, charges, [profile.partner.id for profile in profiles])
     found.seen_before = await _seen_before(tx, patients)
     found.sharing = await sharing(tx, patients)
+    if any(asks_for("patient.name", profile.version) for profile in profiles):
+        found.names = {i: shown_name(body) for i, body in (await stored(tx, "Patient", patients)).items()}
     stays = {i: body for i, body in found.encounters.items() if is_inpatient(body.get("class", {}).get("code", ""))}
     if stays:
         found.billed = await _billed(tx, sorted(stays))
         found.papers = await births.papers(tx, stays)
     return found
+
+
+def shown_name(patient: Body) -> str:
+    """A patient's name as a guide shows it."""
+    name: Body = (patient.get("name") or [{}])[0]
+    return str(name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")]).strip())
 
 
 async def _coverages(tx: Transaction, patients: list[str]) -> dict[str, list[Coverage]]:

@@ -136,12 +136,10 @@ async def _record(tx: Transaction, kind: str, record_id: str) -> Body:
 
 
 def _patient(body: Body, today: datetime.date) -> dict[str, Any]:
-    name = (body.get("name") or [{}])[0]
     born = day(body.get("birthDate"))
-    shown = name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")]).strip()
     numbers = [i.get("value") for i in body.get("identifier", ()) if i.get("system") == CNS]
     return {
-        "name": shown,
+        "name": surroundings.shown_name(body),
         "sex": body.get("gender"),
         "cns": numbers[0] if numbers else "",
         "age": None if born is None else years(born, today),

@@ -119,3 +119,21 @@ async def test_numbers_are_never_shared(world: World, tenant: Tenant, other_tena
     found = await rows(world, tenant, GUIDES)
     assert len({(g["payer_id"], g["number"]) for g in found}) == 35
     assert await rows(world, other_tenant, GUIDES) == []
+
+
+async def test_a_payer_of_the_old_version_gets_the_names_it_asks_for(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE, speaks="tiss 3.05.00"), partner_row(JACARANDA)])
+    await happen(world, tenant, [Visit(payer=code, charges=(CONSULTATION, EXAM)) for code in (IPE, JACARANDA)])
+    await guides.build_guides(world, tenant)
+    async with world.transaction(tenant) as tx:
+        made = await tx.rows(
+            "SELECT kind, tiss_version, tree FROM guide WHERE tenant_id = $1 ORDER BY kind, tiss_version"
+        )
+    told = {(row["kind"], row["tiss_version"]): json.loads(row["tree"]) for row in made}
+    old, new = told["consulta", "3.05.00"], told["consulta", "4.03.00"]
+    assert old["dadosBeneficiario"]["nomeBeneficiario"] == "Joana Inventada"
+    assert old["contratadoExecutante"]["nomeContratado"] == "Hospital de Teste"
+    assert "regimeAtendimento" not in old["dadosAtendimento"] and new["dadosAtendimento"]["regimeAtendimento"]
+    assert "nomeBeneficiario" not in new["dadosBeneficiario"]
+    exam = told["sp-sadt", "3.05.00"]
+    assert exam["dadosSolicitante"]["contratadoSolicitante"]["nomeContratado"] == "Hospital de Teste"

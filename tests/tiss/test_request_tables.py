@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mappings.guides import kinds, plan, rows
+from mappings.guides import Part, asks_for, kinds, plan, rows
 from tiss import shapes
 from tiss.shapes import Shape, Shapes
 
@@ -75,3 +75,27 @@ def test_every_table_fits_every_version(every_version: tuple[str, ...], name: st
             inner = below(table, shape, part.path)
             assert inner is not None, (version, part.path)
             assert faults(table, inner, {row.target for row in rows(part.table, version)}, []) == [], version
+
+
+@pytest.mark.parametrize("name", kinds())
+def test_every_guide_table_fits_every_version(every_version: tuple[str, ...], name: str) -> None:
+    found = plan(name)
+    for version in every_version:
+        table = shapes.of(version, service=True)
+        shape = below(table, table.root("loteGuiasWS"), f"loteGuias/guiasTISS/{found.guide}")
+        assert shape is not None
+        fits(table, shape, (found.table, found.parts), version)
+
+
+def fits(table: Shapes, shape: Shape, plan_of: tuple[str, tuple[Part, ...]], version: str) -> None:
+    name, parts = plan_of
+    targets = {row.target for row in rows(name, version)}
+    assert faults(table, shape, targets, [part.path for part in parts]) == [], (version, name)
+    for part in parts:
+        inner = below(table, shape, part.path)
+        assert inner is not None, (version, part.path)
+        fits(table, inner, (part.table, part.parts), version)
+
+
+def test_only_the_old_version_asks_for_the_patients_name() -> None:
+    assert [v for v in ("3.05.00", "4.00.01", "4.02.00", "4.03.00") if asks_for("patient.name", v)] == ["3.05.00"]
