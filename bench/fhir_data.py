@@ -58,6 +58,47 @@ async def load(world: World, tenant: Tenant, patients: int, observations: int) -
     await analyse(world)
 
 
+# Of copy `$2` of a record: the values that tell it apart are its own, those that all share (codes, shapes) stay.
+_OTHER = {
+    "token": "system, CASE WHEN system = 'urn:ponte:bench:mr' THEN code || '-' || $2::text ELSE code END",
+    "string": "$2::text || '-' || folded, exact",
+    "date": "low + $2::text::int * interval '100 years', high + $2::text::int * interval '100 years'",
+    "number": "low + 1000 * $2::text::int, high + 1000 * $2::text::int",
+    "quantity": "low + 1000 * $2::text::int, high + 1000 * $2::text::int, system, code",
+    "reference": "target_type, target_id || '-' || $2::text",
+    "uri": "value || '-' || $2::text",
+}
+
+
+async def multiply(world: World, tenant: Tenant, copies: int) -> None:
+    """Add so many copies of all records and their index entries by SQL: a search finds as many as before."""
+    async with world.transaction(tenant) as tx:
+        known = await tx.rows("SELECT rid, type, id FROM resource WHERE tenant_id = $1 ORDER BY rid")
+    rids = {(row["type"], row["id"]): row["rid"] for row in known}
+    for copy in map(str, range(1, copies + 1)):
+        async with world.transaction(tenant, wide=True) as tx:
+            made = await tx.rows(
+                "INSERT INTO resource (tenant_id, type, id, version, updated_at, deleted, body) SELECT $1, type, "
+                "id || '-' || $2::text, version, updated_at, deleted, body FROM resource WHERE tenant_id = $1 "
+                "AND rid = ANY($3::bigint[]) RETURNING rid, type, id",
+                copy,
+                list(rids.values()),
+            )
+            old = [rids[row["type"], row["id"].removesuffix(f"-{copy}")] for row in made]
+            new = [row["rid"] for row in made]
+            for kind, table in INDEX_TABLES.items():
+                names = ", ".join(column.name for column in table.columns if column.name != "tenant_id")
+                await tx.run(
+                    f"INSERT INTO {table.name} (tenant_id, {names}) SELECT $1, m.new, key, position, {_OTHER[kind]} "
+                    f"FROM unnest($3::bigint[], $4::bigint[]) AS m(old, new) JOIN {table.name} t "
+                    "ON t.tenant_id = $1 AND t.rid = m.old",
+                    copy,
+                    old,
+                    new,
+                )
+    await analyse(world)
+
+
 async def analyse(world: World) -> None:
     """ANALYZE as the owner."""
     owner = await asyncpg.connect(world.settings.owner_database_url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import http_load
-from bench.fhir_data import body, load
+from bench.fhir_data import body, load, multiply
 from bench.fhir_read import middle
 from bench.fhir_server import add_floor_rows, serving
 from bench.measure import Measure
@@ -12,6 +12,7 @@ from hub.world import Tenant, World
 
 PATIENTS = 2000
 OBSERVATIONS = 8000
+MESSAGES = PATIENTS + OBSERVATIONS  # records; `--messages` asks for more
 SECONDS = 2.0
 ROUNDS = 3
 CONNECTIONS = 16
@@ -36,9 +37,13 @@ SEARCHES = {
 }
 
 
-async def measure(world: World, tenant: Tenant) -> list[Measure]:
-    """Searches per second of one worker; each kind takes turns with the floor."""
+async def measure(world: World, tenant: Tenant, records: int = MESSAGES) -> list[Measure]:
+    """Searches per second of one worker among `records`; each kind takes turns with the floor.
+
+    Beyond the first ten thousand they are copies with values of their own, so that each search finds what it found.
+    """
     await load(world, tenant, PATIENTS, OBSERVATIONS)
+    await multiply(world, tenant, max(0, records // MESSAGES - 1))
     await add_floor_rows(world, 1000, body())
     token = await tokens.issue(world, tenant, "bench", roles=[], scopes=["system/*.read"])
     bare = [http_load.get(f"/floor/{n}", token) for n in range(1, 1000)]
