@@ -19,6 +19,7 @@ from mappings.table import HERE, TableError
 
 Record = Mapping[str, Any]
 Tree = dict[str, Any]
+_EMPTY: tuple[Any, ...] = ("", [])
 _COLUMNS = ["target", "source", "convert", "when", "note", "spec"]
 
 
@@ -169,14 +170,15 @@ def _fill(table: tuple[GuideRow, ...], record: Record, place: str, problems: lis
             continue
         if row.when == "absent" and value_at(tree, row.target.replace("/", ".")) is not None:
             continue
-        where = f"{place}/{row.target}"
-        if value in (None, "", []):
+        if value is None or value in _EMPTY:
             if not row.when:
+                where = f"{place}/{row.target}"
                 problems.append(Problem("guide.missing", where, args=(("field", row.label), ("source", row.source))))
             continue
         try:
             _put(tree, row.target, CONVERSIONS[row.convert](value, row.argument))
         except Unmapped as error:
+            where = f"{place}/{row.target}"
             problems.append(Problem(error.code, where, args=(("field", row.label), ("table", row.argument))))
     return tree
 

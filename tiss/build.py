@@ -81,11 +81,12 @@ def _fill(element: etree._Element, shape: Shape, tree: Tree, found: Shapes, at: 
         value = tree.get(part.name)
         if value is None:
             continue
-        items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        # most values are texts, and asking whether one is a Sequence or a Mapping costs more than writing it
+        items = value if type(value) is not str and isinstance(value, Sequence) else [value]
+        tag = part.name if part.name.startswith("{") else f"{{{NAMESPACE}}}{part.name}"
         for number, item in enumerate(items, start=1):
-            tag = part.name if part.name.startswith("{") else f"{{{NAMESPACE}}}{part.name}"
             child = etree.SubElement(element, tag)
-            if isinstance(item, Mapping):
+            if type(item) is not str and isinstance(item, Mapping):
                 _fill(child, found.types[part.type], item, found, at.below(part.name, number, len(items)))
             else:
                 child.text = fitted = fit(str(item), found.types[part.type].longest)

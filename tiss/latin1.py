@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
+_FITS = re.compile(r"[ -~\xa0-\xff]*")
 _SAME = str.maketrans(
     {
         "–": "-", "—": "-", "‒": "-", "―": "-", "−": "-", "‐": "-", "‑": "-",
@@ -17,7 +19,7 @@ _SAME = str.maketrans(
 
 def fits(text: str) -> bool:
     """Whether `text` is ISO-8859-1 without control characters."""
-    return all(ord(c) < 256 and (ord(c) >= 32) and not 127 <= ord(c) < 160 for c in text)
+    return _FITS.fullmatch(text) is not None
 
 
 def fit(text: str, longest: int | None = None) -> str:
