@@ -133,18 +133,20 @@ def traced(message: Message, *, zone: str, site: Site = PLAIN) -> tuple[Translat
 
 def code_row(name: str, code: str, overlay: str = "") -> str:
     """The file and line of a code in a code table, an overlay's first; empty when the table does not list it."""
-    for folder in (overlay_folder(overlay), HERE) if overlay else (HERE,):
-        file = folder / "codes" / f"{name}.csv"
-        line = _lines(str(file)).get(code) if file.exists() else None
-        if line:
-            return f"{shown(file)}:{line}"
-    return ""
+    return next((table[code] for table in _code_places(name, overlay) if code in table), "")
 
 
 @cache
-def _lines(path: str) -> dict[str, int]:
-    with Path(path).open(encoding="utf-8", newline="") as stream:
-        return {row["from"]: line for line, row in enumerate(csv.DictReader(stream), start=2)}
+def _code_places(name: str, overlay: str) -> tuple[dict[str, str], ...]:
+    """Where each code stands, in the overlay's table and in that of all."""
+    folders = (overlay_folder(overlay), HERE) if overlay else (HERE,)
+    files = [folder / "codes" / f"{name}.csv" for folder in folders]
+    return tuple(_lines(file) for file in files if file.exists())
+
+
+def _lines(file: Path) -> dict[str, str]:
+    with file.open(encoding="utf-8", newline="") as stream:
+        return {row["from"]: f"{shown(file)}:{line}" for line, row in enumerate(csv.DictReader(stream), start=2)}
 
 
 def fields(message: Message, *, zone: str, site: Site = PLAIN) -> list[dict[str, Any]]:
