@@ -69,6 +69,9 @@ def _define(name: str, definitions: dict[str, core_schema.CoreSchema]) -> None:
     for element in found.elements.values():
         for key, type_name in keys(element):
             fields.update(_fields(element, key, type_name, definitions))
+    if name == "Extension":
+        definitions[name] = {**_extension(fields), "ref": name}
+        return
     body: core_schema.CoreSchema = core_schema.typed_dict_schema(
         fields, total=False, extra_behavior="forbid", strict=True
     )
@@ -173,29 +176,46 @@ def _coded(allowed: frozenset[str], type_name: str) -> Callable[[Any], Any]:
 def _rule(found: Type) -> Callable[[Any], Any] | None:
     """What the fields alone cannot say: something is there, one choice only, a required choice."""
     choices = [(frozenset(k for k, _ in keys(e)), bool(e.minimum)) for e in found.elements.values() if e.choice]
-    if found.name == "Extension":
-        return _extension
     if choices:
-        return lambda value: _chosen(value, choices)
+        siblings = frozenset("_" + name for names, _ in choices for name in names)
+        return lambda value: _chosen(value, choices, siblings)
     if found.kind == "resource" or any(e.minimum for e in found.elements.values()):
         return None
     return _not_empty
 
 
-def _chosen(value: dict[str, Any], choices: list[tuple[frozenset[str], bool]]) -> dict[str, Any]:
-    present = value.keys()
+def _chosen(
+    value: dict[str, Any], choices: list[tuple[frozenset[str], bool]], siblings: frozenset[str]
+) -> dict[str, Any]:
     for names, needed in choices:
-        stated = len(names & present)
-        if stated > 1 or (needed and not stated) or any("_" + name in value for name in names):
+        stated = len(names.intersection(value))
+        if stated > 1 or (needed and not stated):
             raise PydanticCustomError("no", "no")
+    if not siblings.isdisjoint(value):
+        raise PydanticCustomError("no", "no")
     return _not_empty(value)
 
 
-def _extension(value: dict[str, Any]) -> dict[str, Any]:
-    """A URL and one value, nothing else; nested ones are left to the validator."""
-    if len(value) != 2 or "url" not in value or "extension" in value or "id" in value:
-        raise PydanticCustomError("no", "no")
-    return value
+def _extension(fields: dict[str, core_schema.TypedDictField]) -> core_schema.CoreSchema:
+    """A URL and one value, nothing else; nested ones are left to the validator.
+
+    Chosen by the value's name: as one schema of fifty possible values each of them would be looked for.
+    """
+    choices: dict[str, core_schema.CoreSchema] = {
+        key: core_schema.typed_dict_schema(
+            {"url": fields["url"], key: {**field, "required": True}}, extra_behavior="forbid", strict=True
+        )
+        for key, field in fields.items()
+        if key.startswith("value")
+    }
+    return core_schema.tagged_union_schema(choices, _said)
+
+
+def _said(value: Any) -> str | None:
+    """The name of what an extension says besides its URL."""
+    if type(value) is not dict:
+        return None
+    return next((key for key in value if key != "url"), None)
 
 
 def is_resource(name: object) -> bool:

@@ -49,7 +49,7 @@ async def note_all(tx: Transaction, events: Sequence[tuple[str, str, str, str]])
 
 
 def _source(saved: Saved) -> str:
-    return json.dumps({"message": str(saved.message_id)}) if saved.message_id else "{}"
+    return f'{{"message": "{saved.message_id}"}}' if saved.message_id else "{}"
 
 
 def _action(saved: Saved) -> str:

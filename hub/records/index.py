@@ -36,6 +36,11 @@ def key_of(type_name: str, code: str) -> int:
     return number(type_name, code)
 
 
+@lru_cache(maxsize=65536)
+def _spelled(type_name: str, code: str) -> str:
+    return str(number(type_name, code))
+
+
 def _entries(body: dict[str, Any], zone: ZoneInfo, customs: custom.Customs) -> Iterable[Found]:
     found = extracted(body, zone)
     own = customs.get(body["resourceType"])
@@ -55,12 +60,12 @@ async def replace(
     for saved in changed:
         if saved.body is None:
             continue
-        rid, type_name = rids[(saved.type, saved.id)], saved.type
+        rid, type_name = str(rids[(saved.type, saved.id)]), saved.type
         for position, (code, kind, values) in enumerate(_entries(saved.body, place, customs)):
-            rows[kind].append((rid, key_of(type_name, code), position, *values))
+            rows[kind].append((rid, _spelled(type_name, code), str(position), *values))
     if rows:
         for kind, columns in COLUMNS.items():
-            together.insert(INDEX_TABLES[kind], columns, rows[kind])
+            together.insert(INDEX_TABLES[kind], columns, rows[kind], spelled=_OWN)
 
 
 _DELETE = (

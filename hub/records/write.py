@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -228,6 +229,7 @@ def with_meta(body: dict[str, Any], record_id: str, version: int, now: datetime.
     return {"resourceType": body["resourceType"], "id": record_id, "meta": meta, **rest}
 
 
+@lru_cache(maxsize=64)  # one moment for all records of a transaction
 def instant(moment: datetime.datetime) -> str:
     """A FHIR instant in UTC with milliseconds."""
     return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
