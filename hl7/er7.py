@@ -55,7 +55,7 @@ class Segment:
     `asked` is for whoever accounts for fields: bit n is set when something asked for field n beside its own.
     """
 
-    __slots__ = ("_fields", "asked", "delimiters", "index", "name", "raw")
+    __slots__ = ("_fields", "_said", "asked", "delimiters", "index", "name", "raw")
 
     def __init__(self, raw: str, index: int, delimiters: Delimiters) -> None:
         self.raw = raw
@@ -64,6 +64,13 @@ class Segment:
         self.delimiters = delimiters
         self.name = raw[:3]
         self._fields: list[str] | None = None
+        self._said = -1
+
+    def said(self) -> int:
+        """The fields that are not empty, as bits: bit n stands for field n."""
+        if self._said < 0:
+            self._said = sum([1 << number for number, content in enumerate(self.fields()) if content])
+        return self._said
 
     def fields(self) -> list[str]:
         """The raw fields; position n is field n (MSH-1 is the separator itself)."""
@@ -119,6 +126,7 @@ class Segment:
         """Add what belongs to the end of this segment and came behind it."""
         self.raw += text
         self._fields = None
+        self._said = -1
 
     def __repr__(self) -> str:
         """The name and place only: a segment's content is patient data."""

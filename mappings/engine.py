@@ -25,7 +25,7 @@ from mappings.convert.text import parse_dtm
 from mappings.grouping import Grouper, Occurrence
 from mappings.nested import drop_incomplete
 from mappings.plan import Plan, RecordPlan, plan_for
-from mappings.program import Step, program
+from mappings.program import Step, looked_at, telling
 from mappings.site import PLAIN, Site
 
 _GROUPED = frozenset(("participant", "telecom", "location"))
@@ -104,7 +104,7 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
     body, initial = Body(plan.type), Body(plan.type)
     draft = Draft(local=occurrence.local, type=plan.type, body=body.value, initial=initial.value)
     work = _Work(occurrence, context, body, initial, draft)
-    for step in program(plan):
+    for step in telling(plan, occurrence.said(looked_at(plan))):
         if step.plain:
             _read(step, work)
         else:
@@ -120,15 +120,9 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
 
 
 def _read(step: Step, work: _Work) -> None:
-    """A row that reads a field, one repetition at a time; most fields are empty."""
-    occurrence, number = work.occurrence, step.number
-    segments: Sequence[Segment] | None = occurrence.own.get(step.segment)
-    if segments is None:
-        above = None if step.owned else occurrence.above.get(step.segment)
-        if above is None:
-            return
-        segments = (above,)
-    for segment in segments:
+    """A row that reads a field, one repetition at a time."""
+    number = step.number
+    for segment in work.occurrence.within_reach(step.segment, step.owned):
         fields = segment.fields()
         if number < len(fields) and fields[number]:
             _field(step, segment, fields[number], work)
@@ -143,16 +137,7 @@ def _apply(step: Step, work: _Work) -> None:
         if not row.when or step.path not in work.done:
             _put(step, work, {"true": True, "false": False}.get(row.constant, row.constant), 0)
     elif not step.late or step.path not in work.done:
-        _gather(step, _segments(step, work.occurrence), work)
-
-
-def _segments(step: Step, occurrence: Occurrence) -> Sequence[Segment]:
-    """Own segments of that name; else the nearest one above, unless the record would own such segments."""
-    own = occurrence.own.get(step.segment)
-    if own is not None:
-        return own
-    above = None if step.owned else occurrence.above.get(step.segment)
-    return () if above is None else (above,)
+        _gather(step, work.occurrence.within_reach(step.segment, step.owned), work)
 
 
 def _relate(step: Step, work: _Work) -> None:

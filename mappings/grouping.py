@@ -4,6 +4,7 @@ nearest OBR or SPM above). Segments that belong nowhere are left over, never dro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hl7.er7 import Message, Segment
@@ -32,6 +33,24 @@ class Occurrence:
         """Whether no other record above stands between `parent` and this one."""
         above = [held.anchor.index for held in self.parents.values() if held.anchor.index < self.anchor.index]
         return bool(above) and parent.anchor.index == max(above)
+
+    def within_reach(self, name: str, owned: bool) -> Sequence[Segment]:
+        """Own segments of that name; else the nearest one above, unless the record would own such segments itself."""
+        own = self.own.get(name)
+        if own is not None:
+            return own
+        above = None if owned else self.above.get(name)
+        return () if above is None else (above,)
+
+    def said(self, names: Sequence[tuple[str, bool]]) -> tuple[int, ...]:
+        """The fields that are not empty, as bits, for each name of segments within reach."""
+        found = []
+        for name, owned in names:
+            bits = 0
+            for segment in self.within_reach(name, owned):
+                bits |= segment.said()
+            found.append(bits)
+        return tuple(found)
 
     def segments(self) -> list[Segment]:
         """All own segments in message order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from mappings.body import compiled
@@ -41,6 +41,20 @@ class Step:
 def program(plan: RecordPlan) -> tuple[Step, ...]:
     """The steps of a record plan in table order; raises TableError for a row that cannot work."""
     return tuple(_step(row, plan) for name in plan.tables for row in table(name, plan.overlay))
+
+
+@cache
+def looked_at(plan: RecordPlan) -> tuple[tuple[str, bool], ...]:
+    """The segments whose fields the plain steps of a record plan read, each with whether the record owns them."""
+    return tuple(dict.fromkeys((step.segment, step.owned) for step in program(plan) if step.plain))
+
+
+@lru_cache(maxsize=4096)
+def telling(plan: RecordPlan, said: tuple[int, ...]) -> tuple[Step, ...]:
+    """The steps that find something to read, in table order, when the fields `said` (as bits, for each segment of
+    `looked_at`) are filled. Most rows of a table are about fields that a sender leaves empty, message after message."""
+    filled = dict(zip((name for name, _ in looked_at(plan)), said, strict=True))
+    return tuple(step for step in program(plan) if not step.plain or filled[step.segment] >> step.number & 1)
 
 
 @cache
