@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gc
 
-YOUNG = 200_000
-"""Objects made and not yet freed before the collector looks at the young ones."""
+YOUNG = 1_000_000
+"""Objects made and not yet freed before the collector looks at the young ones: more than two waves hold."""
+ENOUGH = 20_000
 
 
 def settle_in() -> None:
@@ -17,3 +18,9 @@ def settle_in() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 10, 10)
+
+
+def tidy() -> None:
+    """Free what only the collector finds, when nothing runs and enough was made since it last looked."""
+    if gc.get_count()[0] > ENOUGH:
+        gc.collect()

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from canonical.errors import PonteError
-from hub.exchange import delivery, handlers, inbound, jobs, lanes
+from hub.exchange import delivery, handlers, inbound, jobs, lanes, memory
 from hub.exchange.lanes import Lease
 from hub.exchange.pace import Pace
 from hub.world import Tenant, World
@@ -112,6 +112,11 @@ class Crew:
         log.error("%s stopped: %s", key[0], code)
         self._rest[key[:2]] = asyncio.get_running_loop().time() + REST_SECONDS
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs."""
+        return not self._tasks
+
     async def settle(self) -> None:
         """Wait until everything that was started has ended."""
         while self._tasks:
@@ -182,6 +187,8 @@ async def run(world: World, stop: asyncio.Event) -> None:
             watch.woken.clear()
             started = await _look(watch, crew)
             if not started:
+                if crew.idle:
+                    memory.tidy()
                 await _wait(watch.woken, stopping, watch.patience())
             else:
                 await asyncio.sleep(0)

@@ -69,9 +69,12 @@ def linked(node: dict[str, Any], places: Places) -> dict[str, Any] | None:
         return rest if rest.keys() - {"type"} else None
     changed: dict[str, Any] = {}
     for key, value in node.items():
-        if type(value) is dict:
+        kind = type(value)
+        if kind is str:  # most of what there is
+            continue
+        if kind is dict:
             kept: Any = linked(value, places)
-        elif type(value) is list:
+        elif kind is list:
             kept = _linked_list(value, places) or None
         elif value is None:
             changed[key] = None
