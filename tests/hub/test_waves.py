@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 
 import pytest
 from test_operate import GOOD, put, work
 
 from canonical.errors import Conflict
-from hub.exchange import inbound, pace, worker
+from hub.exchange import inbound, memory, pace, worker
 from hub.records.settle import Settled, settle
 from hub.world import Tenant, World
 
@@ -134,3 +135,14 @@ def test_the_number_of_lanes_follows_the_messages() -> None:
     for _ in range(10):
         rhythm.fit([1])
     assert rhythm.lanes() == pace.MOST
+
+
+def test_what_only_the_collector_finds_is_freed_when_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Knot:
+        def __init__(self) -> None:
+            self.itself = self
+
+    monkeypatch.setattr(memory, "ENOUGH", -1)
+    seen = weakref.ref(Knot())
+    memory.tidy()
+    assert seen() is None
