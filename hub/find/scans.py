@@ -11,7 +11,11 @@ from hub.find.statement import Statement
 
 LANGUAGE = "portuguese"  # of PostgreSQL's text search: its endings and its stop words
 MOST_CHARACTERS = 300_000  # of a record: what always fits a text search vector
-_BARE = "regexp_replace(normalize({}, NFD), '[\u0300-\u036f]', '', 'g')"  # a text without accents
+# A text without accents: letters are taken apart and their marks dropped, where there is more than ASCII at all.
+_BARE = (
+    "CASE WHEN octet_length({0}) = length({0}) THEN {0} "
+    "ELSE regexp_replace(normalize({0}, NFD), '[\u0300-\u036f]', '', 'g') END"
+)
 _EARTH = 6_371_008.8  # mean radius in metres
 _DEGREES = "^-?[0-9]{1,3}([.][0-9]{1,30})?$"
 
@@ -22,10 +26,13 @@ def found(statement: Statement, condition: Words | Near) -> str:
 
 
 def _words(statement: Statement, condition: Words) -> str:
-    """With accents, so that Portuguese endings are known ("internações" is "internação"), or without on both sides."""
+    """Without accents on both sides; a question with accents also as it stands, so that Portuguese endings are known
+    ("internações" is "internação").
+    """
+    forms = (_BARE,) if condition.text.isascii() else ("{0}", _BARE)
     asked = statement.argument(condition.text) + "::text"
     vector = _told if condition.narrative else _said
-    tests = (f"{vector(form)} @@ websearch_to_tsquery('{LANGUAGE}', {form.format(asked)})" for form in ("{}", _BARE))
+    tests = (f"{vector(form)} @@ websearch_to_tsquery('{LANGUAGE}', {form.format(asked)})" for form in forms)
     return f"SELECT t.rid FROM resource t WHERE {_current(statement, condition.type_name)} AND ({' OR '.join(tests)})"
 
 
@@ -37,7 +44,7 @@ def _told(form: str) -> str:
 
 def _said(form: str) -> str:
     """The words of all elements; of a record that is too large for a vector those of its first part, as it stands."""
-    whole = f"json_to_tsvector('{LANGUAGE}', {form.format('t.body')}::json, '[\"string\", \"numeric\"]')"
+    whole = f"json_to_tsvector('{LANGUAGE}', ({form.format('t.body')})::json, '[\"string\", \"numeric\"]')"
     part = f"to_tsvector('{LANGUAGE}', {form.format(f'left(t.body, {MOST_CHARACTERS})')})"
     return f"CASE WHEN length(t.body) <= {MOST_CHARACTERS} THEN {whole} ELSE {part} END"
 
