@@ -64,7 +64,11 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """How a batch (BHS … BTS) is answered: one answer for each message, for each that failed, or none."""
+    """How a batch (BHS … BTS) is answered: one answer for each message, for each that failed, or none.
+
+    Over MLLP and HTTP a batch may be as large as a message may (`PONTE_MAX_MESSAGE_BYTES`); a larger one is refused
+    (`er7.too-large`), and its sender sends it in parts, or as a file to a `folder` or `sftp` channel (`most_bytes`).
+    """
 
     answer: Literal["all", "errors", "none"] = "all"
 
