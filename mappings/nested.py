@@ -7,7 +7,7 @@ A field that is null or has no match can take from an entry the very element it 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -53,6 +53,35 @@ def drop_incomplete(body: dict[str, Any], initial: dict[str, Any], plan: RecordP
         if path[0] in body and path[0] not in initial:
             _drop(body, path, needed, missing)
     return missing
+
+
+def without_lost(node: dict[str, Any], found: Type | None, lost: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """`node` without those nested elements that cannot be without a reference which is `lost`; itself when none is.
+
+    A diagnosis whose condition could not be made is no diagnosis, and would make the whole visit invalid.
+    """
+    if found is None:
+        return node
+    changed: dict[str, Any] = {}
+    for name, value in node.items():
+        if not isinstance(value, dict | list):
+            continue
+        kind = element_type(found, name)
+        entries = value if isinstance(value, list) else [value]
+        kept = [_kept(entry, kind, lost) for entry in entries]
+        whole = [entry for entry in kept if entry is not None]
+        if len(whole) < len(entries) or any(new is not old for new, old in zip(kept, entries, strict=True)):
+            changed[name] = (whole or None) if isinstance(value, list) else kept[0]
+    return {k: v for k, v in {**node, **changed}.items() if v is not None or k not in changed} if changed else node
+
+
+def _kept(entry: Any, kind: Type | None, lost: Callable[[dict[str, Any]], bool]) -> Any:
+    if not isinstance(entry, dict) or kind is None:
+        return entry
+    for names in required(kind.name):
+        if any(isinstance(entry.get(name), dict) and lost(entry[name]) for name in names):
+            return None
+    return without_lost(entry, kind, lost)
 
 
 def _drop(node: dict[str, Any], path: tuple[str, ...], needed: tuple[tuple[str, ...], ...], missing: list[str]) -> None:

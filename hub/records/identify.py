@@ -9,6 +9,8 @@ from typing import Any
 from canonical.codes import NATIONAL
 from canonical.identity import fold, record_id
 from canonical.records import DRAFT, FILLER, Draft, Key
+from fhir.definitions.table import type_named
+from mappings.nested import without_lost
 
 _CODED = ("code", "medicationCodeableConcept", "vaccineCode")
 Places = dict[str, tuple[str, str]]
@@ -53,6 +55,18 @@ def parts_in_order(waiting: Sequence[Draft], places: Places) -> Iterator[tuple[D
         if len(later) == len(rest):
             return
         rest = later
+
+
+def resolved(kind: str, body: dict[str, Any], places: Places, *, whole: bool) -> dict[str, Any]:
+    """The body of a record of type `kind` as `linked` makes it; unless `whole` (every draft was settled), also without
+    those elements that need a reference which leads nowhere."""
+
+    def lost(reference: dict[str, Any]) -> bool:
+        value = reference.get("reference")
+        named = isinstance(value, str) and value.startswith(DRAFT) and value[len(DRAFT) :] not in places
+        return named and not reference.keys() - {"reference", "type"}
+
+    return linked(body if whole else without_lost(body, type_named(kind), lost), places) or {}
 
 
 def linked(node: dict[str, Any], places: Places) -> dict[str, Any] | None:

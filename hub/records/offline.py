@@ -11,7 +11,7 @@ from canonical.problem import Problem
 from canonical.records import Draft, Key
 from fhir.validator import validate
 from hub.records.combine import combine
-from hub.records.identify import Places, known_under, linked, met_under, new_id, numbers, part_id, parts_in_order
+from hub.records.identify import Places, known_under, met_under, new_id, numbers, part_id, parts_in_order, resolved
 from hub.records.merges.renames import as_old
 
 BASE = "http://ponte.invalid/fhir/"
@@ -26,13 +26,14 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
     places = _places(known, seed)
     made = {places[draft.local] for draft in known if not draft.partial}
     places = {local: place for local, place in places.items() if place in made}
+    whole = len(places) == len(drafts)
     bodies: dict[tuple[str, str], dict[str, Any]] = {}
     for draft in (draft for draft in known if draft.local in places):
         place = places[draft.local]
         said = dataclasses.replace(
             draft,
-            body=linked(draft.body, places) or {},
-            initial=linked(draft.initial, places) or {},
+            body=resolved(draft.type, draft.body, places, whole=whole),
+            initial=resolved(draft.type, draft.initial, places, whole=whole),
             event_at=None,
             sources=(),
         )

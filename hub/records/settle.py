@@ -21,12 +21,12 @@ from hub.records.identify import (
     Places,
     agrees,
     known_under,
-    linked,
     met_under,
     new_id,
     numbers,
     part_id,
     parts_in_order,
+    resolved,
     same_person,
     same_subject,
     subject_of,
@@ -198,6 +198,7 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
     sources: dict[Place, UUID | None] = {}
     earlier: dict[Place, list[dict[str, Any]]] = {}
     _refuse_unknown(drafts, known, settled)
+    whole = all(draft.local in settled.places for draft in drafts)
     for draft in drafts:
         place = settled.places.get(draft.local)
         if place is None:
@@ -205,8 +206,8 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
         present = bodies.get(place) or known.rows.get(place)
         if is_credit(draft):
             _credit(draft, present, settled.problems)
-        body = linked(draft.body, settled.places) or {}
-        initial = linked(draft.initial, settled.places) or {}
+        body = resolved(draft.type, draft.body, settled.places, whole=whole)
+        initial = resolved(draft.type, draft.initial, settled.places, whole=whole)
         meant = _with(draft, body, initial)
         stale = _stale(draft, present)
         bodies[place] = combine(present, meant, stale=stale)

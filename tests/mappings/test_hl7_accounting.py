@@ -104,6 +104,14 @@ def test_shuffled_injected_repeated(name: str, chance: random.Random, extra: int
     check(rebuilt([head, *rest]))
 
 
+def test_a_diagnosis_before_its_patient_is_left_out_of_the_visit_as_well() -> None:
+    """Its condition has nobody to be of; the visit's entry for it would be empty."""
+    head, *rest = lines_of(next(name for name in COMMON if name.endswith("adt-procedures-with-minutes")))
+    early = [line for line in rest if line.startswith("PV1")] + [next(line for line in rest if line.startswith("DG1"))]
+    translation = check(rebuilt([head, *early, *(line for line in rest if line not in early)]))
+    assert "structure.update-only" in {problem.code for problem in translation.problems}
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(MAPPED), st.data())
 def test_any_field_may_hold_anything(name: str, data: st.DataObject) -> None:
