@@ -127,7 +127,9 @@ class Destination(Condition):
     """Where a message goes on to: a partner by kind and code, and what it gets.
 
     `raw`: the received bytes; `envelope`: the same body under an MSH of ours (own MSH-10, `application` and `facility`
-    as MSH-5/6). `failed`: also what could not be mapped.
+    as MSH-5/6). `failed`: also what could not be mapped. `order`: `channel` sends one after the other, as they were
+    worked: those of one lane as they came, those of different lanes as their workers ended; with the channel's `lane`
+    `channel` that is the order of arrival. `patient` lets patients pass one another.
     """
 
     name: str = field(metadata=_pattern(_NAME))

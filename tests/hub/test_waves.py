@@ -100,10 +100,14 @@ async def test_a_worker_maps_one_wave_while_the_database_has_another(
 ) -> None:
     together = asyncio.Barrier(2)
 
+    async def alone(_: World) -> list[Tenant]:
+        return [tenant]
+
     async def met(tx: object, drafts: list[object], *more: object) -> Settled:
         await together.wait()  # passes only when another wave stands here, too
         return await settle(tx, drafts, *more)  # type: ignore[arg-type]
 
+    monkeypatch.setattr(World, "tenants", alone)  # what other tests left waiting would meet at the barrier as well
     monkeypatch.setattr(inbound, "settle", met)
     monkeypatch.setattr(pace, "MOST", 1)
     monkeypatch.setattr(pace, "FEWEST", 1)
