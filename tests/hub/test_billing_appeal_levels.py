@@ -94,6 +94,27 @@ async def test_a_second_appeal_claims_what_the_first_did_not_win(world: World, t
     assert await denials(world, tenant) == [(400, 400, "revertida", 1), (540, 140, "revertida parcial", 2)]
 
 
+@pytest.mark.parametrize(
+    ("denied", "granted", "status"),
+    [
+        (540, 400, "revertida parcial"),  # told again as it was
+        (300, 160, "revertida parcial"),  # 240 of what was granted are in the smaller amount already
+        (140, 0, "mantida"),  # all of it is
+        (100, 0, "mantida"),  # and more
+        (600, 400, "revertida parcial"),
+    ],
+)
+async def test_what_was_granted_counts_once_when_the_payer_restates_less(
+    world: World, tenant: Tenant, denied: int, granted: int, status: str
+) -> None:
+    payer_id = await billed(world, tenant, 1)
+    await take(world, tenant, statement("777", "1", (item(1, EACH, EACH - 540, ("1705", 540)),)))
+    appeal = await drafted(world, tenant, payer_id)
+    assert await decide(world, tenant, payer_id, appeal, decision((1, "1705", 400))) == []
+    await take(world, tenant, statement("777", "1", (item(1, EACH, EACH - denied, ("1705", denied)),), note="again"))
+    assert await denials(world, tenant) == [(denied, granted, status, 1)]
+
+
 async def test_what_a_decision_cannot_assign_is_told(world: World, tenant: Tenant) -> None:
     payer_id = await billed(world, tenant, 1)
     await take(world, tenant, statement("777", "1", (item(1, EACH, 2000, ("1705", 540)),)))

@@ -37,7 +37,7 @@ _FIGURES = """
 WITH f AS (
     SELECT {key} AS key, count(*) AS denials, count(DISTINCT l.guide_number) AS guides,
         sum(d.amount_cents)::bigint AS denied,
-        sum(least(d.amount_cents, coalesce(d.granted_cents, 0)))::bigint AS granted,
+        sum(coalesce(d.granted_cents, 0))::bigint AS granted,
         coalesce(sum({rest}) FILTER (WHERE d.status = 'aberta' AND d.appeal_until >= $5), 0)::bigint AS open,
         coalesce(sum({rest}) FILTER (WHERE d.status = 'aberta' AND d.appeal_until < $5), 0)::bigint AS expired,
         coalesce(sum({rest}) FILTER (WHERE d.status = 'em recurso'), 0)::bigint AS in_appeal,

@@ -65,6 +65,8 @@ async def replace(tx: Transaction, statements: Sequence[UUID]) -> None:
     )
 
 
+# A smaller amount than before has what was granted in it already: only the rest is still granted beside it.
+_GRANTED = "greatest(0, o.granted_cents - greatest(0, o.amount_cents - denial.amount_cents))"
 _CARRIED = """
 WITH told AS (
     SELECT d.id, d.appeal_id, l.statement_id, l.guide_number, l.sequence, d.glosa_code, row_number() OVER (
@@ -75,13 +77,16 @@ pairs AS (
     SELECT o.id AS old, n.id AS new FROM told o JOIN told n USING (guide_number, sequence, glosa_code, turn)
     WHERE o.statement_id = $2 AND n.statement_id = $3 AND o.appeal_id IS NOT NULL),
 kept AS (
-    UPDATE denial SET appeal_id = o.appeal_id, status = o.status, justification = o.justification,
-        granted_cents = o.granted_cents, level = o.level, appeal_until = o.appeal_until
+    UPDATE denial SET appeal_id = o.appeal_id, justification = o.justification, level = o.level,
+        appeal_until = o.appeal_until, granted_cents = {granted},
+        status = CASE WHEN o.status NOT IN ('revertida', 'revertida parcial') THEN o.status
+            WHEN {granted} >= denial.amount_cents THEN 'revertida'
+            WHEN {granted} > 0 THEN 'revertida parcial' ELSE 'mantida' END
     FROM pairs, denial o WHERE denial.tenant_id = $1 AND denial.id = pairs.new AND o.tenant_id = $1 AND o.id = pairs.old
     RETURNING pairs.old)
 UPDATE denial SET status = 'substituida', appeal_id = NULL FROM kept
 WHERE denial.tenant_id = $1 AND denial.id = kept.old
-"""
+""".format(granted=f"CASE WHEN o.granted_cents IS NOT NULL THEN {_GRANTED} END")
 
 
 async def carry_over(tx: Transaction, former: UUID, statement_id: UUID) -> None:
