@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,7 +117,7 @@ async def _put(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
 
     document = reading.from_toml(given.file.read_text(encoding="utf-8"))
     async with world.transaction(tenant) as tx:
-        stored = await versions.put(tx, tenant, document, actor=_actor(), note=given.note)
+        stored = await versions.put(tx, tenant, document, actor=output.actor(), note=given.note)
     _line(stored, given.json)
     return 0
 
@@ -158,7 +157,7 @@ async def _rollback(given: argparse.Namespace, world: World, tenant: Tenant) -> 
             wanted = next((one.version for one in known if one.version < active), 0)
             if not wanted:
                 raise NotFound("there is no earlier version; name one with --to")
-        found = await versions.activate(tx, given.name, wanted, actor=_actor())
+        found = await versions.activate(tx, given.name, wanted, actor=output.actor())
     _line(found, given.json)
     return 0
 
@@ -167,7 +166,7 @@ async def _deactivate(given: argparse.Namespace, world: World, tenant: Tenant) -
     from hub.channels import versions
 
     async with world.transaction(tenant) as tx:
-        await versions.deactivate(tx, given.name, actor=_actor())
+        await versions.deactivate(tx, given.name, actor=output.actor())
         found = await versions.version(tx, given.name)
     _line(found, given.json)
     return 0
@@ -182,10 +181,6 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, World, Tenant], Awaitable[int]
     "rollback": _rollback,
     "deactivate": _deactivate,
 }
-
-
-def _actor() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 def _line(found: Version, as_json: bool) -> None:

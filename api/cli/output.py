@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from typing import Any
 
@@ -23,3 +24,8 @@ def say(text: str = "") -> None:
 def complain(text: str) -> None:
     """A line for a person, on standard error."""
     sys.stderr.write(f"ponte: {text}\n")
+
+
+def actor() -> str:
+    """Who acts, as the audit trail names them: the account that runs the command."""
+    return f"cli:{getpass.getuser()}"

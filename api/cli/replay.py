@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import uuid
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ async def _replay(given: argparse.Namespace) -> int:
             for rehearsal in rehearsals:
                 _show(rehearsal, as_json=given.json)
             return 0 if rehearsals else 1
-        queued = await replay.replay(world, tenant, f"cli:{getpass.getuser()}", given.message, given.status)
+        queued = await replay.replay(world, tenant, output.actor(), given.message, given.status)
     for message_id in queued:
         if given.json:
             output.line({"id": str(message_id), "queued": True})
@@ -62,7 +61,7 @@ async def _redeliver(given: argparse.Namespace, world: World, tenant: Tenant) ->
         async with world.transaction(tenant) as tx:
             found = await redeliver.dead(tx)
     else:
-        found = await redeliver.redeliver(world, tenant, f"cli:{getpass.getuser()}")
+        found = await redeliver.redeliver(world, tenant, output.actor())
     for one in found:
         if given.json:
             output.line({**one.as_json(), "queued": not given.dry_run})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import json
 import tomllib
 from collections.abc import Awaitable, Callable
@@ -89,7 +88,7 @@ async def _settings(given: argparse.Namespace, world: World, tenant: Tenant) -> 
         async with world.transaction(tenant) as tx:
             found = await settings.show(tx)
     else:
-        found = await desk.configure(world, tenant, _document(given.file), _actor())
+        found = await desk.configure(world, tenant, _document(given.file), output.actor())
     output.say(json.dumps(found.as_json(), ensure_ascii=False, indent=None if given.json else 2))
     return 0
 
@@ -141,7 +140,7 @@ async def _preview(given: argparse.Namespace, world: World, tenant: Tenant) -> i
     from fhir import jsontext
     from hub.rnds import flow
 
-    found = await flow.preview(world, tenant, given.kind, given.subject, _actor())
+    found = await flow.preview(world, tenant, given.kind, given.subject, output.actor())
     said = found.as_json()
     if given.json:
         output.say(jsontext.text(said))
@@ -155,14 +154,14 @@ async def _preview(given: argparse.Namespace, world: World, tenant: Tenant) -> i
 async def _send(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     from hub.rnds import flow
 
-    return _told(await flow.send(world, tenant, given.kind, given.subject, _actor()), given.json)
+    return _told(await flow.send(world, tenant, given.kind, given.subject, output.actor()), given.json)
 
 
 async def _resend(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     from hub.rnds import flow, rows
 
     if given.id:
-        return _told(await flow.resend(world, tenant, UUID(given.id), _actor()), given.json)
+        return _told(await flow.resend(world, tenant, UUID(given.id), output.actor()), given.json)
     if not given.code:
         raise NotFound("name a document or --code")
     worst, after = 0, None
@@ -174,7 +173,7 @@ async def _resend(given: argparse.Namespace, world: World, tenant: Tenant) -> in
                 given.code in (one.code, *(problem.code for problem in one.problems))
                 and one.delivery_status != "QUEUED"
             ):
-                worst = max(worst, _told(await flow.resend(world, tenant, one.id, _actor()), given.json))
+                worst = max(worst, _told(await flow.resend(world, tenant, one.id, output.actor()), given.json))
         if len(page) < 200:
             return worst
         after = page[-1].id
@@ -183,13 +182,13 @@ async def _resend(given: argparse.Namespace, world: World, tenant: Tenant) -> in
 async def _delete(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     from hub.rnds import flow
 
-    return _told(await flow.delete(world, tenant, UUID(given.id), _actor()), given.json)
+    return _told(await flow.delete(world, tenant, UUID(given.id), output.actor()), given.json)
 
 
 async def _answer(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     from hub.rnds import flow
 
-    content = await flow.answer(world, tenant, UUID(given.id), _actor())
+    content = await flow.answer(world, tenant, UUID(given.id), output.actor())
     text = content.decode("utf-8", "replace")
     if given.json:
         output.line({"answer": text})
@@ -208,10 +207,6 @@ _ACTIONS: dict[str, Action] = {
     "delete": _delete,
     "answer": _answer,
 }
-
-
-def _actor() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 def _told(document: Document, as_json: bool) -> int:

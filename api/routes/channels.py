@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.failures import Rejected
 from api.state import Caller, CallerDep, StateDep
 from canonical.problem import Problem
-from fhir import jsontext
 from hub.channels import reading, versions
 from hub.channels.document import as_json
 from hub.channels.reading import Faulty
@@ -41,10 +41,6 @@ class Activation(BaseModel):
     version: int = Field(ge=1, examples=[3])
 
 
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(jsontext.text(document), status, media_type="application/json")
-
-
 def _reader(caller: Caller) -> None:
     caller.require("channels/read", "channels/write", "admin/*")
 
@@ -59,7 +55,7 @@ async def listed(state: StateDep, caller: CallerDep) -> Response:
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
         found = await versions.listed(tx)
-    return _json({"channels": [version.as_json() for version in found]})
+    return json_answer({"channels": [version.as_json() for version in found]})
 
 
 @router.get("/{name}")
@@ -67,7 +63,7 @@ async def read(name: str, state: StateDep, caller: CallerDep) -> Response:
     """A channel in its active (or last active) version."""
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        return _json((await versions.version(tx, name)).as_json())
+        return json_answer((await versions.version(tx, name)).as_json())
 
 
 @router.put("/{name}")
@@ -82,7 +78,7 @@ async def put(name: str, wish: NewVersion, state: StateDep, caller: CallerDep) -
             stored = await versions.put(tx, caller.tenant, document, actor=caller.identity.subject, note=wish.note)
     except Faulty as error:
         raise Rejected(422, [fault.problem for fault in error.faults] or [Problem(error.code)]) from None
-    return _json(stored.as_json())
+    return json_answer(stored.as_json())
 
 
 @router.get("/{name}/versions")
@@ -90,7 +86,7 @@ async def history(name: str, state: StateDep, caller: CallerDep) -> Response:
     """All versions, newest first: who, when, why, and what the document said."""
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        return _json({"versions": [version.as_json() for version in await versions.versions(tx, name)]})
+        return json_answer({"versions": [version.as_json() for version in await versions.versions(tx, name)]})
 
 
 @router.get("/{name}/versions/{number}")
@@ -98,7 +94,7 @@ async def one_version(name: str, number: int, state: StateDep, caller: CallerDep
     """One version."""
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        return _json((await versions.version(tx, name, number)).as_json())
+        return json_answer((await versions.version(tx, name, number)).as_json())
 
 
 @router.get("/{name}/diff")
@@ -110,7 +106,7 @@ async def diff(
     async with state.world.transaction(caller.tenant) as tx:
         before, after = [await versions.version(tx, name, number) for number in (old, new)]
     changes = versions.difference(before.document, after.document)
-    return _json({"changes": [{"key": c.key, "old": as_json(c.old), "new": as_json(c.new)} for c in changes]})
+    return json_answer({"changes": [{"key": c.key, "old": as_json(c.old), "new": as_json(c.new)} for c in changes]})
 
 
 @router.post("/{name}/activate")
@@ -119,7 +115,7 @@ async def activate(name: str, wish: Activation, state: StateDep, caller: CallerD
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
         found = await versions.activate(tx, name, wish.version, actor=caller.identity.subject)
-    return _json(found.as_json())
+    return json_answer(found.as_json())
 
 
 @router.post("/{name}/deactivate")
@@ -128,4 +124,4 @@ async def deactivate(name: str, state: StateDep, caller: CallerDep) -> Response:
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
         await versions.deactivate(tx, name, actor=caller.identity.subject)
-        return _json((await versions.version(tx, name)).as_json())
+        return json_answer((await versions.version(tx, name)).as_json())

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.state import Caller, CallerDep, State, StateDep
-from fhir import jsontext
 from hub.guard import registration
 from hub.guard.clients import Registration
 from hub.guard.registration import Proof
@@ -52,7 +52,7 @@ class Change(BaseModel):
 
 
 def _json(document: Any, status: int = 200) -> Response:
-    return Response(jsontext.text(document), status, {"Cache-Control": "no-store"}, "application/json")
+    return json_answer(document, status, {"Cache-Control": "no-store"})
 
 
 async def _writer(state: State, caller: Caller, name: str) -> None:

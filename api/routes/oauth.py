@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.failures import Rejected
 from api.routes.fhir.exchange import body_of, check_content_type, pairs_of
 from api.state import RATE, StateDep, state_of
@@ -43,7 +44,7 @@ _REASONS = {
 @router.get("/.well-known/jwks.json")
 async def jwks(state: StateDep) -> Response:
     """The public keys that verify access tokens (RFC 7517)."""
-    return Response(jsontext.text(await tokens.jwks(state.world)), media_type="application/json")
+    return json_answer(await tokens.jwks(state.world))
 
 
 @router.post(PATH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.failures import Rejected
 from api.state import Caller, CallerDep, StateDep
-from fhir import jsontext
 from hub.rnds import desk, flow, rows, settings
 from hub.rnds.settings import Faulty
 
@@ -53,10 +53,6 @@ class SettingsWish(BaseModel):
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_EXAMPLE]})
 
 
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(jsontext.text(document), status, media_type="application/json")
-
-
 def _reader(caller: Caller) -> None:
     caller.require("rnds/read", "rnds/write", "admin/*")
 
@@ -70,7 +66,7 @@ async def read_settings(state: StateDep, caller: CallerDep) -> Response:
     """The tenant's settings; certificates are named, never shown."""
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        return _json((await settings.show(tx)).as_json())
+        return json_answer((await settings.show(tx)).as_json())
 
 
 @router.put("/settings")
@@ -81,7 +77,7 @@ async def put_settings(wish: SettingsWish, state: StateDep, caller: CallerDep) -
         found = await desk.configure(state.world, caller.tenant, wish.model_extra or {}, caller.identity.subject)
     except Faulty as error:
         raise Rejected(422, error.problems) from None
-    return _json(found.as_json())
+    return json_answer(found.as_json())
 
 
 @router.post("/preview")
@@ -89,7 +85,7 @@ async def preview(wish: Wish, state: StateDep, caller: CallerDep) -> Response:
     """The document as it would be sent now, with what it lacks; nothing is stored or sent."""
     _reader(caller)
     found = await flow.preview(state.world, caller.tenant, wish.kind, wish.subject, caller.identity.subject)
-    return _json(found.as_json())
+    return json_answer(found.as_json())
 
 
 @router.post("/send", status_code=202)
@@ -97,7 +93,7 @@ async def send(wish: Wish, state: StateDep, caller: CallerDep) -> Response:
     """Make the document now and queue it; what it lacks is told in it."""
     _writer(caller)
     found = await flow.send(state.world, caller.tenant, wish.kind, wish.subject, caller.identity.subject)
-    return _json(found.as_json(), 202)
+    return json_answer(found.as_json(), 202)
 
 
 @router.get("/summary")
@@ -105,7 +101,7 @@ async def summary(state: StateDep, caller: CallerDep) -> Response:
     """How many documents stand where, by kind, state and reason."""
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        return _json({"items": await rows.counts(tx)})
+        return json_answer({"items": await rows.counts(tx)})
 
 
 @router.get("/documents")
@@ -122,7 +118,7 @@ async def listed(state: StateDep, caller: CallerDep, wanted: Annotated[Filter, Q
             limit=wanted.limit,
         )
     following = str(found[-1].id) if len(found) == wanted.limit else None
-    return _json({"items": [one.as_json() for one in found], "next": following})
+    return json_answer({"items": [one.as_json() for one in found], "next": following})
 
 
 @router.get("/documents/{document_id}")
@@ -130,7 +126,7 @@ async def one(document_id: UUID, state: StateDep, caller: CallerDep) -> Response
     """Where a document stands, and why."""
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        return _json((await rows.one(tx, document_id)).as_json())
+        return json_answer((await rows.one(tx, document_id)).as_json())
 
 
 @router.get("/documents/{document_id}/answer")
@@ -146,7 +142,7 @@ async def resend(document_id: UUID, state: StateDep, caller: CallerDep) -> Respo
     """Make the document again and send it; one that was given up goes on with the same bytes."""
     _writer(caller)
     found = await flow.resend(state.world, caller.tenant, document_id, caller.identity.subject)
-    return _json(found.as_json(), 202)
+    return json_answer(found.as_json(), 202)
 
 
 @router.delete("/documents/{document_id}", status_code=202)
@@ -154,4 +150,4 @@ async def delete(document_id: UUID, state: StateDep, caller: CallerDep) -> Respo
     """Ask RNDS to delete the document."""
     _writer(caller)
     found = await flow.delete(state.world, caller.tenant, document_id, caller.identity.subject)
-    return _json(found.as_json(), 202)
+    return json_answer(found.as_json(), 202)

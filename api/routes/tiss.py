@@ -9,11 +9,11 @@ from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.failures import Rejected
 from api.routes.tiss_files import bounded
 from api.state import Caller, CallerDep, State, StateDep
 from canonical.problem import blocking
-from fhir import jsontext
 from hub.billing import appeals, batches, charges, guides, intake, listing, submissions, writing
 from hub.billing.profiles import payers
 from hub.billing.returns import reconciliation
@@ -48,10 +48,6 @@ class AppealWish(_Strict):
     texts: dict[str, str] = Field(default_factory=dict, examples=[{"1705": "Valor conforme tabela contratada."}])
 
 
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(jsontext.text(document), status, media_type="application/json")
-
-
 def _example(document: Any) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of an answer with its example."""
     return {200: {"content": {"application/json": {"example": document}}}}
@@ -76,7 +72,7 @@ async def take_statement(request: Request, state: StateDep, caller: CallerDep) -
     taken = await intake.take_file(state.world, caller.tenant, await bounded(request), caller.identity.subject)
     if blocking(taken.problems):
         raise Rejected(422, taken.problems)
-    return _json(taken.as_json(), 201)
+    return json_answer(taken.as_json(), 201)
 
 
 @router.get("/payers", responses=_example({"items": [{"ans": "999806", "name": "…", "version": "4.02.00"}]}))
@@ -96,7 +92,7 @@ async def list_payers(state: StateDep, caller: CallerDep) -> Response:
         }
         for profile in found
     ]
-    return _json({"items": items})
+    return json_answer({"items": items})
 
 
 @router.get("/reconciliation/{payer}/{protocol}")
@@ -108,7 +104,7 @@ async def reconciled(payer: str, protocol: str, state: StateDep, caller: CallerD
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
         identity = await listing.payer_id(tx, payer)
-        return _json(await reconciliation.of_protocol(tx, protocol, identity))
+        return json_answer(await reconciliation.of_protocol(tx, protocol, identity))
 
 
 @router.get("/guides/{guide_id}")
@@ -116,7 +112,7 @@ async def read_guide(guide_id: UUID, state: StateDep, caller: CallerDep) -> Resp
     """One guide: its tree as the payer gets it, its items and its findings. The reading is audited."""
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        return _json(await listing.guide(tx, guide_id, caller.identity.subject))
+        return json_answer(await listing.guide(tx, guide_id, caller.identity.subject))
 
 
 @router.get("/batches/{batch_id}/document", responses={200: {"content": {"application/xml": {}}}})
@@ -149,7 +145,7 @@ async def listed(
     filters = {name: value for name, value in request.query_params.items() if name not in _RESERVED}
     async with state.world.transaction(caller.tenant) as tx:
         page = await listing.page(tx, kind, filters, after, limit)
-    return _json({"items": page.rows, "next": page.next})
+    return json_answer({"items": page.rows, "next": page.next})
 
 
 @router.post("/guides/build", responses=_example({"ready": 12, "pending": 1, "without_payer": 4, "in_stay": 7}))
@@ -165,7 +161,7 @@ async def build_guides(state: StateDep, caller: CallerDep) -> Response:
         left = await charges.without_payer(tx, [profile.ans for profile in await payers(tx)])
         staying = await charges.in_stay(tx)
     counts = {"ready": built.ready, "pending": built.pending, "without_payer": left, "in_stay": staying}
-    return _json(counts)
+    return json_answer(counts)
 
 
 @router.post("/batches/close", responses=_example({"items": [{"id": "…", "number": 1, "guides": 100}]}))
@@ -181,7 +177,7 @@ async def close_batches(
     await guides.build_guides(state.world, caller.tenant)
     closed = await batches.close_batches(state.world, caller.tenant, payer)
     items = [{"id": str(one.id), "number": one.number, "guides": one.guides, "status": one.status} for one in closed]
-    return _json({"items": items})
+    return json_answer({"items": items})
 
 
 @router.post("/batches/{batch_id}/resend", status_code=202)
@@ -190,7 +186,7 @@ async def resend(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
         submission = await batches.resend(tx, batch_id, caller.identity.subject)
-    return _json({"submission": str(submission)}, 202)
+    return json_answer({"submission": str(submission)}, 202)
 
 
 @router.post("/batches/{batch_id}/reopen", responses=_example({"guides": 3}))
@@ -199,7 +195,7 @@ async def reopen(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
         count = await batches.reopen(tx, batch_id, _by(state, caller))
-    return _json({"guides": count})
+    return json_answer({"guides": count})
 
 
 @router.post("/submissions/{submission_id}/protocol")
@@ -208,7 +204,7 @@ async def enter_protocol(submission_id: UUID, wish: ProtocolWish, state: StateDe
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
         await submissions.enter_protocol(tx, submission_id, wish.protocol, _by(state, caller))
-    return _json({"protocol": wish.protocol})
+    return json_answer({"protocol": wish.protocol})
 
 
 @router.post("/appeals", status_code=201)
@@ -219,7 +215,7 @@ async def draft_appeal(wish: AppealWish, state: StateDep, caller: CallerDep) -> 
         payer = await listing.payer_id(tx, wish.payer)
         wanted = appeals.Wish(payer_id=payer, protocol=wish.protocol, denials=tuple(wish.denials), texts=wish.texts)
         appeal = await appeals.draft(tx, wanted, _by(state, caller))
-    return _json(await _appeal(state, caller, appeal), 201)
+    return json_answer(await _appeal(state, caller, appeal), 201)
 
 
 @router.post("/appeals/{appeal_id}/send", status_code=202)
@@ -228,7 +224,7 @@ async def send_appeal(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Re
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
         await appeals.send(state.world, caller.tenant, tx, appeal_id, caller.identity.subject)
-    return _json(await _appeal(state, caller, appeal_id), 202)
+    return json_answer(await _appeal(state, caller, appeal_id), 202)
 
 
 @router.delete("/appeals/{appeal_id}", status_code=204)

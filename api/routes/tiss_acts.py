@@ -9,8 +9,9 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.failures import Rejected
-from api.routes.tiss_calls import REQUEST, Wait, answer, as_json, example, writer
+from api.routes.tiss_calls import REQUEST, Wait, answer, example, writer
 from api.routes.tiss_wishes import CancelWish, DocumentWish, StatementWish, StayWish
 from api.state import CallerDep, StateDep
 from canonical.problem import Problem
@@ -111,4 +112,4 @@ async def ask_statements(wish: StatementWish, state: StateDep, caller: CallerDep
         )
         made = await statements.ask(state.world, caller.tenant, tx, wanted, caller.identity.subject)
         items = [await listing.one(tx, "requests", put.id) for put in made]
-    return as_json({"items": items}, 202)
+    return json_answer({"items": items}, 202)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.state import Caller, State
-from fhir import jsontext
 from hub.billing import listing
 from hub.requests import sending
 from hub.requests.sending import Put
@@ -46,11 +46,6 @@ def example(document: Any, status: int = 200) -> dict[int | str, dict[str, Any]]
     return {status: {"content": {"application/json": {"example": document}}}}
 
 
-def as_json(document: Any, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(jsontext.text(document), status, media_type="application/json")
-
-
 def writer(caller: Caller) -> None:
     """Refuse a caller who may not write; raises Denied."""
     caller.require("tiss/write")
@@ -69,5 +64,5 @@ async def answer(state: State, caller: Caller, put: Put, wait: float) -> Respons
         async with state.world.transaction(caller.tenant) as tx:
             row = await listing.one(tx, "requests", put.id)
         if row["status"] != sending.SENDING or loop.time() >= until:
-            return as_json(row, 202 if row["status"] == sending.SENDING else 201)
+            return json_answer(row, 202 if row["status"] == sending.SENDING else 201)
         await asyncio.sleep(_LOOK_SECONDS)

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.failures import Rejected
 from api.inflow import Inflow, TooMuch
 from api.state import Caller, CallerDep, State, StateDep
 from canonical.problem import Problem
-from fhir import jsontext
 from hub.billing import checking
 from hub.billing.profiles import payers
 from hub.billing.returns import history
@@ -108,7 +108,7 @@ async def check_file(request: Request, state: StateDep, caller: CallerDep, name:
     received = await _first(coming)
     if len(received) <= LARGEST_UPLOAD:
         checked = await asyncio.to_thread(_checked, shown, received, agreed, today)
-        return _json({"files": [await _with_history(state, caller, one, (agreed, today)) for one in checked]})
+        return json_answer({"files": [await _with_history(state, caller, one, (agreed, today)) for one in checked]})
     if received.startswith(files.ZIPPED):
         raise _too_large(LARGEST_UPLOAD)
     body = Inflow(received, coming, LARGEST_STREAM)
@@ -118,7 +118,7 @@ async def check_file(request: Request, state: StateDep, caller: CallerDep, name:
         found = await loop.run_in_executor(_STREAMS, checking.report_of_large, body, agreed, today)
     except TooMuch:
         raise _too_large(LARGEST_STREAM) from None
-    return _json({"files": [found.as_json(shown)]})
+    return json_answer({"files": [found.as_json(shown)]})
 
 
 def _checked(
@@ -168,8 +168,4 @@ async def repair_file(request: Request, state: StateDep, caller: CallerDep, name
         return Response(done.content, media_type="application/xml")
     changes = [change.as_json() for change in done.changes]
     content = base64.b64encode(done.content).decode("ascii")
-    return _json({**done.report.as_json(name[:120]), "changes": changes, "content": content})
-
-
-def _json(document: Any) -> Response:
-    return Response(jsontext.text(document), media_type="application/json")
+    return json_answer({**done.report.as_json(name[:120]), "changes": changes, "content": content})

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.failures import Rejected
 from api.routes.tiss_files import bounded
 from api.state import CallerDep, StateDep
-from fhir import jsontext
 from hub.billing import listing, prices
 from hub.billing.price_files import Defaults
 
@@ -83,7 +83,7 @@ async def take_prices(
         count, problems = await prices.take_in(tx, wanted, raw, state.world.now())
     if problems:
         raise Rejected(422, problems)
-    return Response(jsontext.text({"list": wish.list, "prices": count}), 201, media_type="application/json")
+    return json_answer({"list": wish.list, "prices": count}, 201)
 
 
 @router.get("/{payer}", responses=_LISTED)
@@ -100,4 +100,4 @@ async def list_prices(
         code, after = listing.plain_text(asked.code), listing.plain_text(asked.after)
         rows = await prices.listed(tx, identity, code, asked.on, after, asked.limit + 1)
     more = prices.place(rows[asked.limit - 1]) if len(rows) > asked.limit else None
-    return Response(jsontext.text({"items": rows[: asked.limit], "next": more}), media_type="application/json")
+    return json_answer({"items": rows[: asked.limit], "next": more})

@@ -12,7 +12,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from api.routes.tiss_calls import REQUEST, Wait, answer, as_json, example, reader, writer
+from api.answering import json_answer
+from api.routes.tiss_calls import REQUEST, Wait, answer, example, reader, writer
 from api.routes.tiss_wishes import AnnexWish, AuthorisationWish, EligibilityWish, annex
 from api.state import CallerDep, StateDep
 from canonical.errors import NotFound
@@ -92,7 +93,7 @@ async def ask_authorisation_status(request_id: UUID, state: StateDep, caller: Ca
         if row["kind"] != authorisation.KIND or row["message_id"] is None:
             raise NotFound("there is no such request")
         await decision.ask_status(state.world, caller.tenant, tx, request_id)
-        return as_json(await listing.one(tx, "requests", request_id), 202)
+        return json_answer(await listing.one(tx, "requests", request_id), 202)
 
 
 @router.post(
@@ -123,7 +124,7 @@ def _lister(kind: Kind) -> Callable[..., Awaitable[Response]]:
         filters = {name: value for name, value in request.query_params.items() if name not in _RESERVED}
         async with state.world.transaction(caller.tenant) as tx:
             page = await listing.page(tx, "requests", {**filters, "kind": kind}, after, limit)
-        return as_json({"items": page.rows, "next": page.next})
+        return json_answer({"items": page.rows, "next": page.next})
 
     return listed
 
@@ -136,7 +137,7 @@ def _one(kind: Kind) -> Callable[..., Awaitable[Response]]:
             row = await listing.one(tx, "requests", request_id)
         if row["kind"] != kind:
             raise NotFound("there is no such request")
-        return as_json(row)
+        return json_answer(row)
 
     return read
 
@@ -150,7 +151,7 @@ def _resender(kind: Kind) -> Callable[..., Awaitable[Response]]:
             if row["kind"] != kind:
                 raise NotFound("there is no such request")
             await sending.resend(tx, request_id, caller.identity.subject)
-            return as_json(await listing.one(tx, "requests", request_id), 202)
+            return json_answer(await listing.one(tx, "requests", request_id), 202)
 
     return resend
 

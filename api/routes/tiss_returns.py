@@ -10,20 +10,16 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from api.answering import json_answer
 from api.failures import Rejected
 from api.routes.tiss_files import bounded
 from api.state import Caller, CallerDep, StateDep
 from canonical.problem import blocking
-from fhir import jsontext
 from hub.billing import intake, listing, writing
 from hub.billing.profiles import payer as profile_by_id
 from hub.billing.returns import board, deadlines, evidence, history
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
-
-
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(jsontext.text(document), status, media_type="application/json")
 
 
 def _example(document: Any) -> dict[int | str, dict[str, Any]]:
@@ -72,7 +68,7 @@ async def denied_before(
     async with state.world.transaction(caller.tenant) as tx:
         profile = await profile_by_id(tx, await listing.payer_id(tx, payer))
         told = await history.tell(tx, profile, item, writing.today(writing.origin(state.world, caller.tenant)))
-    return _json(told)
+    return json_answer(told)
 
 
 _SHEET: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -100,7 +96,7 @@ async def take_sheet(
     taken = await intake.take_sheet(state.world, caller.tenant, sheet, caller.identity.subject)
     if blocking(taken.problems):
         raise Rejected(422, taken.problems)
-    return _json(taken.as_json(), 201)
+    return json_answer(taken.as_json(), 201)
 
 
 _NEXT = {"payer": "999806", "protocol": "9806000001", "appeal_until": "2026-12-04", "denials": 2, "cents": 5400}
@@ -122,7 +118,7 @@ async def next_deadlines(
         one = await listing.payer_id(tx, payer) if payer else None
         today = writing.today(writing.origin(state.world, caller.tenant))
         found = await deadlines.upcoming(tx, today, days, one)
-    return _json({"items": found, "summary": deadlines.summary(found)})
+    return json_answer({"items": found, "summary": deadlines.summary(found)})
 
 
 _SUPPORT = {"number": 7, "denials": [{"glosa": "1705", "evidence": {"claim": "/fhir/Claim/…"}}]}
@@ -136,7 +132,7 @@ async def appeal_evidence(appeal_id: UUID, state: StateDep, caller: CallerDep) -
     """
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
-        return _json(await evidence.of_appeal(tx, appeal_id, caller.identity.subject))
+        return json_answer(await evidence.of_appeal(tx, appeal_id, caller.identity.subject))
 
 
 _GROUP = {
@@ -181,4 +177,4 @@ async def denial_board(state: StateDep, caller: CallerDep, wish: Annotated[Board
             return Response(board.as_csv(await board.everything(tx, asked)), 200, name, "text/csv; charset=utf-8")
         found = await board.page(tx, asked, wish.after, wish.limit)
         aged = await board.ageing(tx, today, asked.payer)
-    return _json({"items": found.rows, "next": found.next, "ageing": aged})
+    return json_answer({"items": found.rows, "next": found.next, "ageing": aged})

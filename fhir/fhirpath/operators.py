@@ -22,43 +22,23 @@ _WHOLE = re.compile(
 )
 
 
-def _and(left: Step, right: Step) -> Step:
-    def step(scope: Scope, focus: Items) -> Items:
-        one = boolean(left(scope, focus))
-        if one is False:
-            return truth(False)
-        other = boolean(right(scope, focus))
-        if other is False:
-            return truth(False)
-        return [] if one is None or other is None else truth(True)
+def _logic(left_ends: bool, right_ends: bool, *, ended: bool) -> Callable[[Step, Step], Step]:
+    """An operator that is `ended` as soon as a side is what ends it, the right one asked only where the left is not;
+    else the opposite, or empty where a side is (N1 §6.5, three-valued)."""
 
-    return step
+    def operator(left: Step, right: Step) -> Step:
+        def step(scope: Scope, focus: Items) -> Items:
+            one = boolean(left(scope, focus))
+            if one is left_ends:
+                return truth(ended)
+            other = boolean(right(scope, focus))
+            if other is right_ends:
+                return truth(ended)
+            return [] if one is None or other is None else truth(not ended)
 
+        return step
 
-def _or(left: Step, right: Step) -> Step:
-    def step(scope: Scope, focus: Items) -> Items:
-        one = boolean(left(scope, focus))
-        if one:
-            return truth(True)
-        other = boolean(right(scope, focus))
-        if other:
-            return truth(True)
-        return [] if one is None or other is None else truth(False)
-
-    return step
-
-
-def _implies(left: Step, right: Step) -> Step:
-    def step(scope: Scope, focus: Items) -> Items:
-        one = boolean(left(scope, focus))
-        if one is False:
-            return truth(True)
-        other = boolean(right(scope, focus))
-        if other:
-            return truth(True)
-        return [] if one is None or other is None else truth(False)
-
-    return step
+    return operator
 
 
 def _xor(one: Items, other: Items) -> Items:
@@ -198,7 +178,11 @@ def _mod(x: Any, y: Any) -> Any:
     return found if isinstance(x, Decimal) or isinstance(y, Decimal) else int(found)
 
 
-LAZY: dict[str, Callable[[Step, Step], Step]] = {"and": _and, "or": _or, "implies": _implies}
+LAZY: dict[str, Callable[[Step, Step], Step]] = {
+    "and": _logic(False, False, ended=False),
+    "or": _logic(True, True, ended=True),
+    "implies": _logic(False, True, ended=True),
+}
 BOTH: dict[str, Work] = {
     "xor": _xor,
     "=": _equal,
