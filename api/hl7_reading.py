@@ -11,8 +11,8 @@ from canonical.problem import Problem, blocking
 from hl7 import batch, er7
 from hl7.er7 import Message, Segment
 from hl7.escapes import unescape
-from hub.exchange import late
-from hub.exchange.receive import judge_header
+from hub.exchange.answer import late
+from hub.exchange.door.receive import judge_header
 from hub.records import offline
 from mappings import trace
 from mappings.account import Account

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from api.board import Board
-from api.collector import Collector
+from api.doors.board import Board
+from api.doors.collector import Collector
 from canonical.errors import Misconfigured
-from hub.exchange import memory, scheduler, worker
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
+from hub.exchange.work import memory, scheduler, worker
 from hub.settings import Settings
 from hub.world import World, opened
 
@@ -75,7 +75,7 @@ async def _mllp(world: World, stop: asyncio.Event) -> None:
 async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
     import uvicorn  # here, so that doors without HTTP start without it
 
-    from api.app import create_app
+    from api.http.app import create_app
 
     config = uvicorn.Config(
         create_app(world, keeper),

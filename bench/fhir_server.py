@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.app import create_app
-from hub.exchange.keep import Keeper
+from api.http.app import create_app
+from hub.exchange.door.keep import Keeper
 from hub.settings import from_environment
 from hub.world import World, opened
 

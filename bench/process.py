@@ -20,8 +20,8 @@ from bench.crew import Crew, crew, finished
 from bench.measure import Measure
 from hub import seed
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
-from hub.exchange.receive import receive
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
 from hub.store import bulk
 from hub.store.schema import guard, projections, records
 from hub.world import Tenant, World

@@ -28,7 +28,7 @@ from hub.billing.trial import trial_payers
 from hub.records.write import Origin, Write, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.guides import guide_tree, plan
+from mappings.billing.guides import guide_tree, plan
 from tiss import tables
 from tiss.versions import NAMESPACE
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir import composites
 from fhir.definitions.table import VERSION, Parameter, compartments, resource_types
-from fhir.parameters import parameters_of, reference_types
-from fhir.special import offered
+from fhir.search import composites
+from fhir.search.parameters import parameters_of, reference_types
+from fhir.search.special import offered
 from fhir.terminology import known
 
 _DEFINITION = "http://hl7.org/fhir/SearchParameter/"

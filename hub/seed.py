@@ -9,8 +9,8 @@ from pathlib import Path
 from hub.billing.trial import trial_payers
 from hub.channels import versions
 from hub.channels.document import Document
-from hub.exchange import upkeep
 from hub.exchange.partners import Partner, save_partner
+from hub.exchange.work import upkeep
 from hub.guard import clients, tokens
 from hub.rnds.trial import trial_network
 from hub.settings import Settings

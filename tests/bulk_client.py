@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from hub.exchange import handlers, jobs
+from hub.exchange import handlers
+from hub.exchange.work import jobs
 from hub.world import Tenant, World
 
 ASYNC = {"prefer": "respond-async", "accept": "application/fhir+json"}

@@ -8,11 +8,12 @@ from typing import Any
 from hl7_feed import work_all
 
 from hub.channels import reading, versions
-from hub.exchange import delivery, partners
+from hub.exchange import partners
 from hub.exchange.channels import Channel, channels_of
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import Answer, receive
+from hub.exchange.out import delivery
 from hub.exchange.partners import Partner
-from hub.exchange.receive import Answer, receive
 from hub.world import Tenant, World
 
 

@@ -61,9 +61,9 @@ def door(settings: Settings, tenant: Tenant, limit: int) -> Iterator[Door]:
 
 async def serve(given: str, slug: str, limit: int) -> None:
     """Listen until standard input ends."""
-    from api.mllp import Listener
+    from api.doors.mllp import Listener
     from hub.exchange.channels import channels_of
-    from hub.exchange.keep import Keeper
+    from hub.exchange.door.keep import Keeper
     from hub.world import opened
 
     said = json.loads(given)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hub.exchange import inbound
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
-from hub.exchange.receive import receive
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
+from hub.exchange.work import inbound
 from hub.world import Tenant, World
 
 _COUNT = [0]

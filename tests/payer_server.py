@@ -16,7 +16,8 @@ from billing_day import CNPJ, IPE, JACARANDA, LOGIN, PASSWORD
 
 from api.simulators import payer
 from api.simulators.payer_book import Book, Side
-from hub.exchange import delivery, handlers
+from hub.exchange import handlers
+from hub.exchange.out import delivery
 from hub.world import Tenant, World
 
 handlers.load()

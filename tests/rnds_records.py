@@ -8,7 +8,7 @@ from typing import Any
 
 from canonical import codes
 from canonical.identifiers import cns_from_pis
-from mappings.document_values import View
+from mappings.national.document_values import View
 
 CNES = "2337991"
 PATIENT_CNS = cns_from_pis("12345678901")

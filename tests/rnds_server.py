@@ -14,7 +14,9 @@ import rnds_records as records
 from tls_keys import Authority
 
 from api.simulators.rnds.network import Config, Network
-from hub.exchange import delivery, handlers, jobs
+from hub.exchange import handlers
+from hub.exchange.out import delivery
+from hub.exchange.work import jobs
 from hub.guard import vault
 from hub.records.write import Origin, Write, save
 from hub.rnds import desk, rows

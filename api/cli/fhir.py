@@ -95,8 +95,8 @@ class Rules:
 
     def check(self, document: Any) -> list[Any]:
         """The findings of a document: R4 first, then the profile asked for and those it names, when they are known."""
-        from fhir import invariants, profiles
-        from fhir.validator import validate
+        from fhir.validation import invariants, profiles
+        from fhir.validation.validator import validate
 
         problems = validate(document)
         if not isinstance(document, dict) or any(problem.blocks for problem in problems):

@@ -121,7 +121,7 @@ async def _take(given: argparse.Namespace, path: Path, raw: bytes) -> dict[str, 
 def _read(given: argparse.Namespace) -> int:
     from canonical.problem import Problem
     from hub.billing import intake
-    from mappings import sheet_plan
+    from mappings.billing import sheet_plan
     from mappings.table import TableError
 
     try:

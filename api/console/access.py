@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from api.console import pages, session
 from api.console.routes import form_of, words_of
-from api.failures import status_of
-from api.state import State, state_of
+from api.http.failures import status_of
+from api.http.state import State, state_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from canonical.problem import Problem
 from hub.guard import keys, policies, registration

@@ -10,9 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from api.console import denial_board, pages, session
 from api.console.doors import doors
 from api.console.words import HERE, Words, language_of
-from api.failures import Rejected
+from api.http.failures import Rejected
+from api.http.state import State, state_of
 from api.routes.fhir.exchange import body_of, pairs_of
-from api.state import State, state_of
 from canonical.errors import Denied, NotFound, TryLater
 from hub.console import Overview, Views
 from hub.guard.clients import InvalidClient

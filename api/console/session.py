@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from starlette.responses import Response
 
-from api.state import State
+from api.http.state import State
 from canonical.errors import Denied
 from hub.guard import audit, clients, tokens
 from hub.guard.tokens import Identity, InvalidToken

@@ -9,7 +9,7 @@ from typing import Any
 
 from api.demo.trial import Trial
 from canonical.errors import TryLater
-from hub.exchange import jobs
+from hub.exchange.work import jobs
 from hub.operate import billed
 
 PAUSE = 0.1

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.failures import Rejected
-from api.state import Caller, CallerDep, StateDep
+from api.http.answering import json_answer
+from api.http.failures import Rejected
+from api.http.state import Caller, CallerDep, StateDep
 from canonical.problem import Problem
 from hub.channels import reading, versions
 from hub.channels.document import as_json

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.state import Caller, CallerDep, State, StateDep
+from api.http.answering import json_answer
+from api.http.state import Caller, CallerDep, State, StateDep
 from hub.guard import registration
 from hub.guard.clients import Registration
 from hub.guard.registration import Proof

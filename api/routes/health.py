@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from api.state import StateDep
+from api.http.state import StateDep
 
 router = APIRouter(prefix="/health")
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.failures import Rejected
-from api.state import CallerDep, StateDep
+from api.http.failures import Rejected
+from api.http.state import CallerDep, StateDep
 from canonical.errors import NotFound
 from canonical.problem import Problem
 from hl7 import batch
-from hub.exchange import batches, owed, strict
+from hub.exchange.answer import owed
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import AFTERWARDS
-from hub.exchange.receive import receive
+from hub.exchange.door import batches, strict
+from hub.exchange.door.keep import AFTERWARDS
+from hub.exchange.door.receive import receive
 
 router = APIRouter()
 ER7 = "application/hl7-v2"

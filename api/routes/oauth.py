@@ -10,10 +10,10 @@ from urllib.parse import unquote_plus
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.failures import Rejected
+from api.http.answering import json_answer
+from api.http.failures import Rejected
+from api.http.state import RATE, StateDep, state_of
 from api.routes.fhir.exchange import body_of, check_content_type, pairs_of
-from api.state import RATE, StateDep, state_of
 from canonical.errors import NotFound
 from fhir import jsontext
 from hub.guard import assertions, clients, scopes, tokens

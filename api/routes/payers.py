@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.http.state import State, StateDep
 from api.routes.tiss_files import bounded
-from api.state import State, StateDep
 from canonical.errors import NotFound
 from canonical.problem import blocking
 from hub.billing import checking

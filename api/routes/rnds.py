@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.failures import Rejected
-from api.state import Caller, CallerDep, StateDep
+from api.http.answering import json_answer
+from api.http.failures import Rejected
+from api.http.state import Caller, CallerDep, StateDep
 from hub.rnds import desk, flow, rows, settings
 from hub.rnds.settings import Faulty
 

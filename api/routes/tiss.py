@@ -9,10 +9,10 @@ from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.failures import Rejected
+from api.http.answering import json_answer
+from api.http.failures import Rejected
+from api.http.state import Caller, CallerDep, State, StateDep
 from api.routes.tiss_files import bounded
-from api.state import Caller, CallerDep, State, StateDep
 from canonical.problem import blocking
 from hub.billing import appeals, batches, charges, guides, intake, listing, submissions, writing
 from hub.billing.profiles import payers

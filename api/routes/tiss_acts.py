@@ -9,11 +9,11 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.failures import Rejected
+from api.http.answering import json_answer
+from api.http.failures import Rejected
+from api.http.state import CallerDep, StateDep
 from api.routes.tiss_calls import REQUEST, Wait, answer, example, writer
 from api.routes.tiss_wishes import CancelWish, DocumentWish, StatementWish, StayWish
-from api.state import CallerDep, StateDep
 from canonical.problem import Problem
 from hub.billing import listing
 from hub.requests import cancellation, documents, statements, stays

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.state import Caller, State
+from api.http.answering import json_answer
+from api.http.state import Caller, State
 from hub.billing import listing
 from hub.requests import sending
 from hub.requests.sending import Put

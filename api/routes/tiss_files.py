@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.failures import Rejected
-from api.inflow import Inflow, TooMuch
-from api.state import Caller, CallerDep, State, StateDep
+from api.http.answering import json_answer
+from api.http.failures import Rejected
+from api.http.inflow import Inflow, TooMuch
+from api.http.state import Caller, CallerDep, State, StateDep
 from canonical.problem import Problem
 from hub.billing import checking
 from hub.billing.profiles import payers

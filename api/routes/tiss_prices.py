@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.answering import json_answer
-from api.failures import Rejected
+from api.http.answering import json_answer
+from api.http.failures import Rejected
+from api.http.state import CallerDep, StateDep
 from api.routes.tiss_files import bounded
-from api.state import CallerDep, StateDep
 from hub.billing import listing, prices
 from hub.billing.price_files import Defaults
 

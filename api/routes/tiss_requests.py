@@ -12,10 +12,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from api.answering import json_answer
+from api.http.answering import json_answer
+from api.http.state import CallerDep, StateDep
 from api.routes.tiss_calls import REQUEST, Wait, answer, example, reader, writer
 from api.routes.tiss_wishes import AnnexWish, AuthorisationWish, EligibilityWish, annex
-from api.state import CallerDep, StateDep
 from canonical.errors import NotFound
 from hub.billing import listing
 from hub.requests import annexes, authorisation, decision, eligibility, sending

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from fhir import units
 from fhir.fhirpath.items import Item, lineage, number, quantity
 from fhir.patch import same
+from fhir.search import units
 
 _MOMENT = re.compile(
     r"(\d{4})?(?:-(\d{2})(?:-(\d{2}))?)?(?:T?(\d{2})(?::(\d{2})(?::(\d{2}(?:\.\d+)?))?)?)?(Z|[+-]\d{2}:\d{2})?\Z"

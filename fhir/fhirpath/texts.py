@@ -9,10 +9,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidO
 from functools import lru_cache
 from typing import Any
 
-from fhir import primitives, xhtml
 from fhir.fhirpath.engine import Items, PathError, Scope, single
 from fhir.fhirpath.items import Item, number, of, quantity, truth
 from fhir.patterns import BadPattern, pattern
+from fhir.validation import primitives, xhtml
 
 _TRUE = frozenset(("true", "t", "yes", "y", "1", "1.0"))
 _FALSE = frozenset(("false", "f", "no", "n", "0", "0.0"))

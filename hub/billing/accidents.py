@@ -7,7 +7,7 @@ from typing import Any
 
 from canonical.codes import TUSS
 from hub.billing.stays import cids
-from mappings.guide_values import longest
+from mappings.billing.guide_values import longest
 from mappings.table import codes
 
 NONE = "9"

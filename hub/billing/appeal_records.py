@@ -16,7 +16,7 @@ from hub.billing.returns.decisions import allocated
 from hub.billing.writing import Body, glosa_name, payer_party, provider_party, stored, write
 from hub.records.write import Origin, Write
 from hub.store.database import Row, Transaction
-from mappings.records import describe, record_plan
+from mappings.billing.records import describe, record_plan
 from tiss import answers
 
 _SYSTEM = "urn:ponte:recurso"

@@ -19,7 +19,7 @@ from hub.billing.responses import Said
 from hub.billing.returns.decisions import decide
 from hub.billing.sealing import seal, stated_in
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
-from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.records.write import Origin
 from hub.store.database import Row, Transaction

@@ -15,12 +15,12 @@ from hub.billing import checking, claims, guides, messages, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, payers
 from hub.billing.returns import history
 from hub.billing.sealing import Sealed, hash_of, seal
-from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.guides import plan
+from mappings.billing.guides import plan
 from tiss import soap, transactions
 
 SENDING, BLOCKED, REFUSED, ENDED = "enviando", "bloqueado", "rejeitado", "encerrado"

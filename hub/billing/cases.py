@@ -19,7 +19,7 @@ from hub.billing.profiles import PayerProfile
 from hub.billing.splitting import Again, Share, shares, visit_class
 from hub.billing.stays import diagnoses_of, stay
 from hub.billing.surroundings import Surroundings
-from mappings.guide_values import longest
+from mappings.billing.guide_values import longest
 from tiss.tables import Tables
 
 _NEWBORN_DAYS = 30

@@ -18,8 +18,8 @@ from hub.billing.writing import Body, laid_over, payer_party, provider_party, st
 from hub.records.projections import day, target
 from hub.records.write import Origin, Write
 from hub.store.database import Transaction
-from mappings.guides import plan, value_at
-from mappings.records import describe, record_plan
+from mappings.billing.guides import plan, value_at
+from mappings.billing.records import describe, record_plan
 
 CHARGE = "urn:ponte:extension:charge-item"
 VERSION = "urn:ponte:extension:versao-tiss"

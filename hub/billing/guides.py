@@ -29,7 +29,7 @@ from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema
 from hub.world import Tenant, World
-from mappings.guides import guide_tree, plan
+from mappings.billing.guides import guide_tree, plan
 from tiss import tables
 from tiss.build import UnknownElement
 

@@ -17,7 +17,7 @@ from hub.guard import audit
 from hub.records.write import Origin
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings import sheet_plan, sheet_statements
+from mappings.billing import sheet_plan, sheet_statements
 from mappings.table import TableError
 from tiss import answers, replies, sheets, soap
 

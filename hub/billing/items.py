@@ -15,7 +15,7 @@ from hub.billing import modifiers, teams
 from hub.billing.charges import Charge
 from hub.billing.prices import Price, in_force
 from hub.billing.surroundings import Surroundings
-from mappings.guide_values import in_range
+from mappings.billing.guide_values import in_range
 from mappings.table import codes
 from tiss.tables import Tables
 

@@ -12,7 +12,7 @@ from hub.billing import appeals, batches, submissions, writing
 from hub.billing.profiles import PayerProfile, payer, payers
 from hub.billing.replies import Refusal
 from hub.billing.submissions import Question
-from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World

@@ -15,7 +15,7 @@ from hub.billing.profiles import PayerProfile, payer
 from hub.billing.writing import Body, glosa_name, payer_party, write
 from hub.records.write import Origin, Write
 from hub.store.database import Transaction
-from mappings.records import describe, record_plan
+from mappings.billing.records import describe, record_plan
 from tiss import answers
 
 TYPE = "ClaimResponse"

@@ -14,7 +14,7 @@ from hub.billing.items import PROCEDURES
 from hub.billing.profiles import PayerProfile
 from hub.billing.stays import PART, Billed, Due, Portion, is_inpatient, portion_of
 from hub.billing.surroundings import Surroundings
-from mappings.guide_values import longest
+from mappings.billing.guide_values import longest
 from mappings.table import codes
 
 _DENTAL_PACKAGE = "90"

@@ -17,9 +17,9 @@ from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.replies import Heard, Refusal, hear
 from hub.billing.responses import Said
 from hub.billing.returns.following import ENDED, catch_up
-from hub.exchange import lanes
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
-from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.out.outbox import Outgoing, enqueue
+from hub.exchange.work import lanes
 from hub.guard import audit
 from hub.records.write import Origin
 from hub.store.database import Row, Transaction

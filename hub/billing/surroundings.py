@@ -19,7 +19,7 @@ from hub.billing.writing import Body, parsed, stored
 from hub.records.index import key_of
 from hub.records.projections import day, target
 from hub.store.database import Row, Transaction
-from mappings.guides import asks_for
+from mappings.billing.guides import asks_for
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from canonical.codes import TUSS
 from canonical.problem import Problem
 from hub.billing.professionals import occupation, professional
-from mappings.guide_values import longest
+from mappings.billing.guide_values import longest
 from mappings.table import codes
 
 Body = Mapping[str, Any]

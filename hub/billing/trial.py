@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 
 from canonical import identifiers
-from hub.exchange import upkeep
 from hub.exchange.partners import Partner, save_partner
+from hub.exchange.work import upkeep
 from hub.guard import vault
 from hub.world import Tenant, World
 from signatures import demo_pki, keys

@@ -20,7 +20,7 @@ from hub.billing.profiles import PayerProfile
 from hub.records.write import Invalid, Origin, Saved, Write, save
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings.records import describe, record_plan
+from mappings.billing.records import describe, record_plan
 from tiss import tables
 
 Body = dict[str, Any]

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from canonical.errors import NotFound
 from canonical.identity import new_id
-from hub.exchange import jobs
+from hub.exchange.work import jobs
 from hub.guard import audit, secrets
 from hub.settings import Settings
 from hub.store.database import Row, Transaction

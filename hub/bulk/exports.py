@@ -8,8 +8,8 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir import jsontext, subset
-from fhir.conditions import BadQuery
 from fhir.outcome import outcome
+from fhir.search.conditions import BadQuery
 from hub.bulk import desk, members, run, wanted
 from hub.bulk.pages import Page, Walk, page
 from hub.bulk.run import Run

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from canonical.errors import NotFound
 from fhir import jsontext
-from fhir.conditions import Setting
-from fhir.query import Query
+from fhir.search.conditions import Setting
+from fhir.search.query import Query
 from hub.bulk.run import Run
 from hub.bulk.wanted import SUPPORTING, Wanted, codes_of
 from hub.find.narrow import found_sql, narrowed

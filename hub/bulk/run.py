@@ -19,7 +19,7 @@ from canonical.errors import PonteError, TryLater
 from hub.bulk import desk, pieces
 from hub.bulk.desk import Job
 from hub.bulk.pieces import File, Piece
-from hub.exchange.lanes import place_of
+from hub.exchange.work.lanes import place_of
 from hub.guard import audit
 from hub.store.database import Transaction
 from hub.world import Tenant, World

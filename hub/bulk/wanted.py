@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fhir.definitions.table import compartments
-from fhir.parameters import parameters_of
+from fhir.search.parameters import parameters_of
 
 Level = Literal["system", "Patient", "Group"]
 # Outside of the compartment, and needed to read what is in it; each may be referred to by those before it.

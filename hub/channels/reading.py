@@ -23,7 +23,7 @@ from canonical.problem import Problem
 from canonical.toml_lines import line_of, lines_of
 from hl7 import charset
 from hub.channels.document import Destination, Document, Filter
-from hub.exchange import cron
+from hub.exchange.work import cron
 
 _WORDS = {str: "string", int: "integer", float: "float", bool: "boolean"}
 _OPERATORS = ("equals", "among", "differs", "begins", "present")

@@ -10,10 +10,10 @@ from typing import Any
 from canonical.problem import Problem, blocking
 from hl7.er7 import Message
 from hub.channels import matching
-from hub.exchange import forward, orders
 from hub.exchange.channels import Channel
+from hub.exchange.door.receive import judge, take
+from hub.exchange.out import forward, orders
 from hub.exchange.partners import Partner, partners_of
-from hub.exchange.receive import judge, take
 from hub.records import offline
 from hub.store.database import Transaction
 from mappings.engine import translate

@@ -11,10 +11,10 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fhir import shapes
-from fhir.conditions import Chain, Clause, Condition, Either, Has, Inside, Without
-from fhir.parameters import SHAPE
-from fhir.values import Concepts, Token
+from fhir.search import shapes
+from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Without
+from fhir.search.parameters import SHAPE
+from fhir.search.values import Concepts, Token
 from hub.find import narrow
 from hub.find.criteria import Found, Told, is_negative, rids
 from hub.find.narrow import MOST_SHAPES, Narrowed, met_sql, names_one, other_values, shapes_sql

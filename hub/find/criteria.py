@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fhir.composites import stored_as
-from fhir.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
-from fhir.parameters import BASE, LEAD, SHAPE, has_bare_codes, parameters_of
-from fhir.values import Composite, Link, Moment, Number, Target, Text, Token, Value
+from fhir.search.composites import stored_as
+from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
+from fhir.search.parameters import BASE, LEAD, SHAPE, has_bare_codes, parameters_of
+from fhir.search.values import Composite, Link, Moment, Number, Target, Text, Token, Value
 from hub.find import scans
 from hub.find.spans import MOMENTS, NUMBERS, UPDATED
 from hub.find.statement import Statement
@@ -40,7 +40,7 @@ class Pointing:
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """A record of one of these shapes (`fhir.shapes`)."""
+    """A record of one of these shapes (`fhir.search.shapes`)."""
 
     type_name: str
     shapes: tuple[str, ...]

@@ -11,7 +11,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir import jsontext, links
-from fhir.conditions import BadQuery
+from fhir.search.conditions import BadQuery
 from hub.store.database import Row
 from hub.world import Tenant, World
 

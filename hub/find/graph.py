@@ -16,7 +16,7 @@ from jiter import LosslessFloat
 from fhir import jsontext
 from fhir.definitions.table import choice_key, resource_types, type_named
 from fhir.graph import Field, Selection, bad
-from fhir.query import parse
+from fhir.search.query import parse
 from hub.find.search import Page, search
 from hub.find.statement import OneTrip
 from hub.records import visible

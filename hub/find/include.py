@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from canonical.problem import Problem
-from fhir.conditions import BadQuery
-from fhir.options import Include
-from fhir.parameters import parameters_of
-from fhir.query import Query
+from fhir.search.conditions import BadQuery
+from fhir.search.options import Include
+from fhir.search.parameters import parameters_of
+from fhir.search.query import Query
 from hub.find.sight import Sight, visible_sql
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of

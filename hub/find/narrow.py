@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from canonical.problem import Problem
-from fhir import shapes
-from fhir.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
-from fhir.parameters import SHAPE, has_bare_codes, parameters_of
-from fhir.values import Concepts, Token, Value
+from fhir.search import shapes
+from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
+from fhir.search.parameters import SHAPE, has_bare_codes, parameters_of
+from fhir.search.values import Concepts, Token, Value
 from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of

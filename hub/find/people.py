@@ -12,8 +12,8 @@ from typing import Any
 
 from canonical.codes import CNS, CPF, aliases
 from fhir import jsontext
-from fhir.conditions import BadQuery, Setting
-from fhir.query import parse
+from fhir.search.conditions import BadQuery, Setting
+from fhir.search.query import parse
 from hub.find.likeness import POSSIBLE, Likeness, likeness, names_of
 from hub.find.search import Page, search
 from hub.find.sight import Sight

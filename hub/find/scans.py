@@ -6,7 +6,7 @@ type in order until a page is full, within the time a search has.
 
 from __future__ import annotations
 
-from fhir.conditions import Near, Words
+from fhir.search.conditions import Near, Words
 from hub.find.statement import Statement
 
 LANGUAGE = "portuguese"  # of PostgreSQL's text search: its endings and its stop words

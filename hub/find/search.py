@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from canonical.problem import Problem
-from fhir.conditions import BadQuery, Clause
-from fhir.options import Sort, cursor_text
-from fhir.query import Query
-from fhir.values import Composite, Moment, Number
+from fhir.search.conditions import BadQuery, Clause
+from fhir.search.options import Sort, cursor_text
+from fhir.search.query import Query
+from fhir.search.values import Composite, Moment, Number
 from hub.find import include, sorting
 from hub.find.ahead import Ahead, Apart, looks
 from hub.find.criteria import Found, Told, is_negative

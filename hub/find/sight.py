@@ -11,12 +11,12 @@ from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
-from fhir.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Setting, Without
 from fhir.definitions.table import compartments, resource_types
-from fhir.matching import is_fixed
-from fhir.parameters import parameters_of
-from fhir.query import Query, parse
-from fhir.values import Target
+from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Setting, Without
+from fhir.search.matching import is_fixed
+from fhir.search.parameters import parameters_of
+from fhir.search.query import Query, parse
+from fhir.search.values import Target
 from hub.find.criteria import rids
 from hub.find.statement import Statement
 from hub.guard.scopes import Grant

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 
 from canonical.problem import Problem
-from fhir.composites import stored_as
-from fhir.conditions import BadQuery, Clause
-from fhir.options import Sort, cursor_text
-from fhir.query import Query
+from fhir.search.composites import stored_as
+from fhir.search.conditions import BadQuery, Clause
+from fhir.search.options import Sort, cursor_text
+from fhir.search.query import Query
 from hub.find import narrow
 from hub.find.criteria import Shaped, rids
 from hub.find.narrow import Narrowed, found_sql, missing, tests_sql

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from canonical.errors import TryLater
 from canonical.problem import Problem
-from fhir.conditions import BadQuery
+from fhir.search.conditions import BadQuery
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 

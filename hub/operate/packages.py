@@ -13,7 +13,7 @@ from canonical.identity import record_id
 from canonical.problem import Problem
 from canonical.records import Key
 from fhir import jsontext
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.records.entry import is_id
 from hub.records.write import Origin, Write, save
 from hub.world import Tenant, World

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from hub.exchange import delivery
+from hub.exchange.out import delivery
 from hub.guard import audit
 from hub.store.database import Transaction
 from hub.world import Tenant, World

@@ -15,9 +15,9 @@ from uuid import UUID
 
 from canonical.errors import Conflict
 from canonical.problem import Problem, blocking
-from hub.exchange import lanes
 from hub.exchange.channels import Channel, channels_of
-from hub.exchange.receive import judge
+from hub.exchange.door.receive import judge
+from hub.exchange.work import lanes
 from hub.guard import audit
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World

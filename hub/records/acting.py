@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from fhir.conditions import Setting
-from fhir.matching import meets
+from fhir.search.conditions import Setting
+from fhir.search.matching import meets
 from hub.find.sight import WHOLE, Alternatives, Sight
 from hub.records import custom
 from hub.records.refusal import refused

@@ -17,9 +17,9 @@ from canonical.identity import new_id
 from canonical.problem import Problem
 from fhir import jsontext, links, pathpatch
 from fhir import patch as jsonpatch
-from fhir.conditions import BadQuery
 from fhir.definitions.table import resource_types
-from fhir.query import Query
+from fhir.search.conditions import BadQuery
+from fhir.search.query import Query
 from hub.find.search import matching
 from hub.find.sight import Alternatives, guarded
 from hub.find.statement import Within

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 
 from canonical.identity import number
 from canonical.problem import Problem
-from fhir.conditions import BadQuery, Setting
-from fhir.query import Query, parse
+from fhir.search.conditions import BadQuery, Setting
+from fhir.search.query import Query, parse
 from hub.find.search import matching
 from hub.records.refusal import Refusal, refused
 from hub.store.database import Row, Transaction

@@ -13,10 +13,11 @@ from typing import Any
 from uuid import UUID
 
 from canonical.problem import Problem
-from fhir import composites, jsontext
+from fhir import jsontext
 from fhir.definitions.table import Parameter, resource_types
-from fhir.parameters import INDEXED, parameters_of
-from fhir.paths import UnsupportedExpression, compile_for
+from fhir.search import composites
+from fhir.search.parameters import INDEXED, parameters_of
+from fhir.search.paths import UnsupportedExpression, compile_for
 from hub.store import bulk
 from hub.store.database import Transaction
 from hub.store.schema.records import search_parameter

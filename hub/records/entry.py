@@ -13,7 +13,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.definitions.table import resource_types
-from fhir.query import Query
+from fhir.search.query import Query
 from hub.find.search import Page
 from hub.records.refusal import Refusal, refused
 from hub.records.write import Saved

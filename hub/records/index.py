@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from canonical.identity import number
-from fhir.entries import Found, extracted, further
+from fhir.search.entries import Found, extracted, further
 from hub.records import custom
 from hub.store import bulk
 from hub.store.database import Transaction

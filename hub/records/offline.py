@@ -9,7 +9,7 @@ from typing import Any
 from canonical.identity import record_id
 from canonical.problem import Problem
 from canonical.records import Draft, Key
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.records.combine import combine
 from hub.records.identify import Places, known_under, met_under, new_id, numbers, part_id, parts_in_order, resolved
 from hub.records.merges.renames import as_old

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from canonical.problem import Problem
-from fhir import profiles
-from fhir.profile_tree import elements
 from fhir.terminology.bodies import membership
 from fhir.terminology.sets import Reader
 from fhir.terminology.systems import Unanswered
+from fhir.validation import profiles
+from fhir.validation.profile_tree import elements
 from hub.find.statement import Source
 from hub.terms import stored
 from hub.terms.shelf import Shelf

@@ -13,7 +13,7 @@ from sqlalchemy import Table
 from canonical import billing, codes
 from canonical.errors import Refused
 from canonical.identity import fold
-from fhir.ranges import date_range
+from fhir.search.ranges import date_range
 from hub.store import bulk
 from hub.store.database import Transaction
 from hub.store.schema import projections as tables

@@ -1,8 +1,8 @@
 """The hub's own audit trail and lineage, read and searched as AuditEvent (`audit-…`) and Provenance (`lineage-…`).
 
 Both come from the rows of `audit_event`: SQL narrows them by time, actor, action and what they tell of, the rest of a
-search is judged by the resource each row becomes (`fhir.matching`). They stand before the records that partners have
-stored of these types, newest first, or oldest first where `_sort` says so, and nobody writes them.
+search is judged by the resource each row becomes (`fhir.search.matching`). They stand before the records that partners
+have stored of these types, newest first, or oldest first where `_sort` says so, and nobody writes them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir import jsontext
-from fhir.conditions import BadQuery, Clause, Condition
-from fhir.matching import is_fixed
-from fhir.options import cursor_text
-from fhir.query import Query
-from fhir.values import Moment, Target, Token, Value
+from fhir.search.conditions import BadQuery, Clause, Condition
+from fhir.search.matching import is_fixed
+from fhir.search.options import cursor_text
+from fhir.search.query import Query
+from fhir.search.values import Moment, Target, Token, Value
 from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.sight import members

@@ -16,9 +16,11 @@ from uuid import UUID
 
 from canonical.errors import Conflict
 from canonical.problem import Problem
-from fhir import invariants, jsontext
-from fhir.validator import validate
-from hub.exchange import partners, routes
+from fhir import jsontext
+from fhir.validation import invariants
+from fhir.validation.validator import validate
+from hub.exchange import partners
+from hub.exchange.out import routes
 from hub.guard import audit
 from hub.records import index, projections
 from hub.store import bulk

@@ -16,7 +16,7 @@ from hub.billing import numbers, writing
 from hub.billing.profiles import payer, profile_of
 from hub.billing.replies import hear
 from hub.exchange.handlers import Reply, on_reply
-from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.requests import annex_trees, authorisation, decision, hearing, records, sending
 from hub.requests.hearing import Answered
 from hub.requests.matter import Named, matter, professionals

@@ -20,7 +20,7 @@ from hub.requests.matter import provider
 from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.guides import plan
+from mappings.billing.guides import plan
 from mappings.table import codes
 from tiss import answers
 

@@ -20,7 +20,7 @@ from canonical.errors import Misconfigured, TryLater
 from canonical.identity import number
 from canonical.problem import Problem
 from hub.billing.profiles import PayerProfile, payers
-from hub.exchange.connections import vault_entry
+from hub.exchange.out.connections import vault_entry
 from hub.requests import returned
 from hub.world import Tenant, World
 from tiss.files import ZIPPED, members

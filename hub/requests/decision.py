@@ -13,7 +13,7 @@ from hub.billing import writing
 from hub.billing.profiles import PayerProfile, payer, profile_of
 from hub.billing.replies import Refusal, hear
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
-from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.requests import hearing, records, sending
 from hub.requests.authorisation import TRANSACTION
 from hub.requests.contract import wants

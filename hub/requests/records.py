@@ -11,7 +11,7 @@ from hub.billing.profiles import PayerProfile
 from hub.billing.replies import Refusal
 from hub.records.write import Origin, Write
 from hub.store.database import Row, Transaction
-from mappings.records import describe, record_plan
+from mappings.billing.records import describe, record_plan
 from tiss import answers
 
 

@@ -17,11 +17,11 @@ from canonical.problem import Problem, blocking
 from hub.billing import checking, guides, messages
 from hub.billing.profiles import PayerProfile, payer
 from hub.billing.sealing import seal, stated_in
-from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.guides import guide_tree, plan
+from mappings.billing.guides import guide_tree, plan
 from tiss import transactions
 
 Kind = Literal["elegibilidade", "autorizacao", "anexo", "comunicacao", "cancelamento", "documento", "demonstrativo"]

@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 from canonical.problem import Problem, blocking
 from fhir import jsontext
 from fhir.document import document
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.rnds import people
 from hub.rnds.gather import gather
 from hub.rnds.people import RESPONSIBLE
 from hub.rnds.settings import Network
 from hub.store.database import Transaction
-from mappings import documents
-from mappings.document_values import REQUESTER, View
-from mappings.documents import DocumentPlan
+from mappings.national import documents
+from mappings.national.document_values import REQUESTER, View
+from mappings.national.documents import DocumentPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ from hub.rnds import flow, rows
 from hub.rnds.gather import literal
 from hub.rnds.settings import Network, network_of
 from hub.store.database import Transaction
-from mappings import documents
-from mappings.documents import DocumentPlan
+from mappings.national import documents
+from mappings.national.documents import DocumentPlan
 
 if TYPE_CHECKING:
     from hub.records.write import Origin, Saved

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub.exchange import upkeep
+from hub.exchange.work import upkeep
 from hub.guard import audit, vault
 from hub.rnds import flow, settings
 from hub.rnds.settings import Faulty, Settings

@@ -13,9 +13,10 @@ from uuid import UUID
 
 from canonical.errors import Conflict, Misconfigured, NotFound
 from canonical.problem import Problem
-from hub.exchange import delivery, jobs, outbox
 from hub.exchange.handlers import job
-from hub.exchange.outbox import Outgoing
+from hub.exchange.out import delivery, outbox
+from hub.exchange.out.outbox import Outgoing
+from hub.exchange.work import jobs
 from hub.guard import audit
 from hub.rnds import build, filters, rows
 from hub.rnds.build import Built, Wish
@@ -23,7 +24,7 @@ from hub.rnds.rows import Document
 from hub.rnds.settings import Network, needed, network
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings import documents
+from mappings.national import documents
 
 SEND, DELETE = "rnds-document", "rnds-delete"
 MAKE, DUE = "rnds-make", "rnds-due"

@@ -17,7 +17,7 @@ from canonical.problem import Problem
 from hub.exchange.partners import Partner, partner, partners_of, save_partner
 from hub.store.database import Transaction
 from hub.world import Tenant
-from mappings import documents
+from mappings.national import documents
 
 KIND, CODE = "network", "rnds"
 CONSENT = ("ignore", "opt-out", "opt-in")

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from canonical.problem import Problem
-from fhir.conditions import BadQuery, Condition, Setting
 from fhir.definitions.table import resource_types
-from fhir.matching import is_fixed
-from fhir.query import parse
+from fhir.search.conditions import BadQuery, Condition, Setting
+from fhir.search.matching import is_fixed
+from fhir.search.query import parse
 from hub.subscriptions.topics import FILTER, topics
 
 CONTENT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-payload-content"

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from canonical.identity import new_id
 from fhir import jsontext
-from fhir.conditions import Setting
-from fhir.matching import meets
-from hub.exchange import outbox
-from hub.exchange.outbox import Outgoing
+from fhir.search.conditions import Setting
+from fhir.search.matching import meets
+from hub.exchange.out import outbox
+from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner, partners_of
 from hub.find.sight import Alternatives, alternative
 from hub.guard.scopes import Grant

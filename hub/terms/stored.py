@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical.codes import aliases
 from fhir import jsontext
-from fhir.parameters import bounded
+from fhir.search.parameters import bounded
 from fhir.terminology import maps, sets, systems
 from hub.find.statement import Source
 from hub.records.index import key_of

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 from canonical.codes import aliases
 from canonical.problem import Problem
-from fhir.conditions import BadQuery
-from fhir.parameters import bounded
+from fhir.search.conditions import BadQuery
+from fhir.search.parameters import bounded
+from fhir.search.values import Concepts, Token
 from fhir.terminology.sets import Reader, Set
 from fhir.terminology.systems import Unanswered, above, below
-from fhir.values import Concepts, Token
 from hub.find.statement import Source
 from hub.terms import stored
 from hub.terms.shelf import Shelf

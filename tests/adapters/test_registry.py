@@ -8,7 +8,7 @@ import pytest
 
 from adapters import registry
 from canonical.errors import Misconfigured
-from hub.exchange.delivery import Policy
+from hub.exchange.out.delivery import Policy
 from hub.exchange.partners import merged
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

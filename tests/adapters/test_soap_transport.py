@@ -151,7 +151,7 @@ def test_a_client_certificate_comes_from_memory(tmp_path: Any) -> None:
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
-    from hub.exchange.connections import load_certificate
+    from hub.exchange.out.connections import load_certificate
 
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Ponte teste")])

@@ -8,8 +8,8 @@ import httpx
 import pytest_asyncio
 from fastapi import FastAPI
 
-from api.app import create_app
-from hub.exchange.keep import Keeper
+from api.http.app import create_app
+from hub.exchange.door.keep import Keeper
 from hub.guard import tokens
 from hub.world import Tenant, World
 

@@ -19,8 +19,8 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from fastapi import FastAPI
 
-from api.app import create_app
-from hub.exchange.keep import Keeper
+from api.http.app import create_app
+from hub.exchange.door.keep import Keeper
 from hub.guard import keys, registration
 from hub.guard.clients import Registration
 from hub.guard.registration import Proof

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from bells import heard
 
-from api import board
-from api.board import Board
-from hub.exchange.keep import Keeper
+from api.doors import board
+from api.doors.board import Board
+from hub.exchange.door.keep import Keeper
 from hub.redis import CHANNELS
 from hub.world import Tenant, World, opened
 

@@ -12,10 +12,10 @@ import pytest
 
 from api.cli.main import main
 from canonical.errors import Misconfigured
-from hub.exchange import inbound
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
-from hub.exchange.receive import receive
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
+from hub.exchange.work import inbound
 from hub.operate import backup
 from hub.seed import demo_tenant
 from hub.servers import postgres

@@ -22,7 +22,7 @@ from api.console.words import Words, language_of, texts
 from canonical.identity import new_id
 from hub import console
 from hub.console import Overview, Waiting
-from hub.exchange import outbox
+from hub.exchange.out import outbox
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import audit, clients, tokens
 from hub.world import Tenant, World

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from bulk_client import put
 
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.world import Tenant
 from tests.api.conftest import NewClient
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.guard.limits import Limits
 from hub.world import Tenant, World
 

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from api.routes.fhir.registry import INTERACTIONS
-from fhir import composites
 from fhir.definitions.table import parameters, resource_types
+from fhir.search import composites
 from fhir.terminology import known
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.guard import registration, scopes
 from hub.world import Tenant, World
 

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from fhir import jsontext, xmltext
-from fhir.matching import is_fixed, meets
-from fhir.query import parse
+from fhir.search.matching import is_fixed, meets
+from fhir.search.query import parse
 from hub.find.search import search
 from hub.find.sight import everything
 from hub.find.statement import OneTrip

@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 
-from hub.exchange import handlers, jobs
+from hub.exchange import handlers
+from hub.exchange.work import jobs
 from hub.records import custom
 from hub.records.reindex import reindex
 from hub.world import Tenant, World

@@ -12,14 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
-from api.mllp import Listener
+from api.doors.mllp import Listener
 from api.simulators import lab, serve
 from api.simulators.lab import Lab
 from hl7.mllp import frame
-from hub.exchange import delivery, inbound, partners
+from hub.exchange import partners
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
+from hub.exchange.out import delivery
 from hub.exchange.partners import Partner
+from hub.exchange.work import inbound
 from hub.records.write import Origin, Write, save
 from hub.seed import Simulators, trial_lab
 from hub.world import Tenant, World

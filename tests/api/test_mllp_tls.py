@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import pkcs12 as p12
 from cryptography.x509.oid import NameOID
 from peers import dead_port
 
-from api import board
-from api.board import Board
+from api.doors import board
+from api.doors.board import Board
 from canonical.errors import Refused
 from hl7.mllp import frame
-from hub.exchange import tls
-from hub.exchange.keep import Keeper
+from hub.exchange.door import tls
+from hub.exchange.door.keep import Keeper
 from hub.guard import vault
 from hub.world import Tenant, World
 

@@ -13,10 +13,10 @@ from billing_day import EXAM, IPE, JACARANDA, Visit, happen, order, partner_row,
 from lxml import etree
 from payer_server import payer_server, settle
 
-from api.app import create_app
+from api.http.app import create_app
 from api.simulators import payer_decisions
 from api.simulators.payer_replies import Replies
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
 from hub.guard import vault
 from hub.requests import authorisation, sending
 from hub.requests.authorisation import Wish

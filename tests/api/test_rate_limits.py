@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
-from api.app import create_app
-from hub.exchange.keep import Keeper
+from api.http.app import create_app
+from hub.exchange.door.keep import Keeper
 from hub.guard import clients, limits, tokens
 from hub.guard.limits import Limits, Throttled
 from hub.world import Tenant, World

@@ -14,8 +14,9 @@ import peers
 import pytest
 import pytest_asyncio
 
-from fhir.validator import validate
-from hub.exchange import delivery, handlers
+from fhir.validation.validator import validate
+from hub.exchange import handlers
+from hub.exchange.out import delivery
 from hub.subscriptions.topics import FILTER, topics
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient

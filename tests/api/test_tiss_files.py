@@ -14,8 +14,8 @@ import pytest
 from billing_day import EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, partner_row, register
 from test_tiss_routes import BASE, calling
 
-from api import inflow
-from api.inflow import Inflow, TooMuch
+from api.http import inflow
+from api.http.inflow import Inflow, TooMuch
 from api.routes import tiss_files
 from hub.billing import batches, guides
 from hub.world import Tenant, World

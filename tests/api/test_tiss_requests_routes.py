@@ -13,9 +13,9 @@ import pytest
 from billing_day import EXAM, IPE, JACARANDA, Visit, happen, order, partner_row, put_records, register
 from payer_server import payer_server, settle
 
-from api.app import create_app
+from api.http.app import create_app
 from api.routes.tiss_requests import COLLECTIONS
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
 from hub.guard import tokens
 from hub.world import Tenant, World
 

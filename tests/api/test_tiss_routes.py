@@ -15,10 +15,10 @@ from billing_day import EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, part
 from lxml import etree
 from payer_server import payer_server, settle
 
-from api.app import create_app
+from api.http.app import create_app
 from api.simulators.payer_replies import Replies
 from hub.billing import jobs
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
 from hub.guard import tokens
 from hub.world import Tenant, World
 

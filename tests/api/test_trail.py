@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest_asyncio
 
-from fhir.validator import validate
-from hub.exchange import inbound
+from fhir.validation.validator import validate
+from hub.exchange.work import inbound
 from hub.guard import clients
 from hub.records import trail_mapping
 from hub.world import Tenant, World

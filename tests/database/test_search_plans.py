@@ -15,10 +15,10 @@ import clusters
 import pytest
 import pytest_asyncio
 
-from fhir.conditions import Setting
-from fhir.parameters import LEAD, SHAPE
-from fhir.query import Query, parse
-from fhir.shapes import shape
+from fhir.search.conditions import Setting
+from fhir.search.parameters import LEAD, SHAPE
+from fhir.search.query import Query, parse
+from fhir.search.shapes import shape
 from hub.find import sorting
 from hub.find.narrow import Narrowed
 from hub.find.search import page_of, page_sql

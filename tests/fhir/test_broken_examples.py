@@ -15,7 +15,7 @@ import r4_examples
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.definitions.table import choice_key, type_named
-from fhir.validator import expression, validate
+from fhir.validation.validator import expression, validate
 
 BAD = {
     "date": "2024-13-45", "dateTime": "2024-02-30T10:00:00Z", "instant": "yesterday", "boolean": "yes", "integer": "x",

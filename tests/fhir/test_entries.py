@@ -11,12 +11,12 @@ import pytest
 from made_records import resource
 
 from canonical.codes import MOTHER_EXTENSION
-from fhir.composites import stored_as
 from fhir.definitions.table import resource_types
-from fhir.entries import entries
-from fhir.parameters import BASE, IDENTIFIER, LEAD, OF_TYPE, SHAPE, TEXT, parameters_of
-from fhir.paths import compile_for, follow
-from fhir.readings import READINGS, tokens
+from fhir.search.composites import stored_as
+from fhir.search.entries import entries
+from fhir.search.parameters import BASE, IDENTIFIER, LEAD, OF_TYPE, SHAPE, TEXT, parameters_of
+from fhir.search.paths import compile_for, follow
+from fhir.search.readings import READINGS, tokens
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 

@@ -12,11 +12,12 @@ import pytest
 import r4_examples
 from made_records import broken, resource
 
-from fhir import invariants, jsontext
+from fhir import jsontext
 from fhir.definitions.table import resource_types
 from fhir.fhirpath.engine import Scope, boolean
 from fhir.fhirpath.items import Item
-from fhir.validator import validate
+from fhir.validation import invariants
+from fhir.validation.validator import validate
 
 APART: set[tuple[str, str]] = set()
 REFERENCE = {"reference": "Patient/1"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from canonical.problem import Problem, catalogue
 from fhir.definitions.table import codes
 from fhir.outcome import ISSUE_TYPES, outcome
-from fhir.validator import validate
+from fhir.validation.validator import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = (
@@ -16,7 +16,7 @@ PLACES = (
     "hub/records",
     "hub/guard",
     "api/routes/fhir",
-    "api/failures.py",
+    "api/http/failures.py",
     "api/routes/oauth.py",
     "api/cli/fhir.py",
 )
@@ -37,11 +37,11 @@ def test_every_code_has_words() -> None:
     modules = {
         "fhir.reindex",
         "fhir.definitions",
-        "fhir.parameters",
+        "fhir.search.parameters",
         "fhir.outcome",
-        "fhir.validator",
-        "fhir.query",
-        "fhir.paths",
+        "fhir.validation.validator",
+        "fhir.search.query",
+        "fhir.search.paths",
     }
     missing = sorted(used() - set(catalogue()) - modules)
     assert not missing, f"add rows to problems.csv for {missing}"

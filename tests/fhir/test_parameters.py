@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhir.definitions.table import parameters, resource_types
-from fhir.entries import entries
 from fhir.jsontext import parse
-from fhir.parameters import INDEXED, has_bare_codes, parameters_of, reference_types
-from fhir.ranges import date_range, number_range
+from fhir.search.entries import entries
+from fhir.search.parameters import INDEXED, has_bare_codes, parameters_of, reference_types
+from fhir.search.ranges import date_range, number_range
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from fhir import jsontext, profiles
+from fhir import jsontext
 from fhir.terminology.bodies import Bodies, membership
 from fhir.terminology.sets import Reader
+from fhir.validation import profiles
 from hub.operate import packages
 from tests.shared_files import samples, standards
 

@@ -7,9 +7,9 @@ from random import Random
 import pytest
 from made_records import broken, resource
 
-from fhir import quick
 from fhir.definitions.table import resource_types
-from fhir.validator import findings, validate
+from fhir.validation import quick
+from fhir.validation.validator import findings, validate
 
 
 @pytest.mark.parametrize("start", range(0, len(resource_types()), 37))

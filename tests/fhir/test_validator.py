@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhir import jsontext
-from fhir.entries import entries
-from fhir.validator import validate
+from fhir.search.entries import entries
+from fhir.validation.validator import validate
 
 PATIENT: dict[str, Any] = {"resourceType": "Patient"}
 OBSERVATION: dict[str, Any] = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}

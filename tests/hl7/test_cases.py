@@ -12,12 +12,13 @@ import orjson
 import pytest
 
 from api.hl7_reading import read_file
-from fhir import invariants, jsontext
+from fhir import jsontext
+from fhir.validation import invariants
 from hl7 import ack
 from hl7.er7 import Message
 from hub.channels.reading import from_toml
 from hub.exchange.channels import Channel
-from hub.exchange.receive import judge, verdict
+from hub.exchange.door.receive import judge, verdict
 from hub.world import Tenant
 
 CASES = sorted((Path(__file__).resolve().parent.parent / "cases" / "hl7").iterdir())

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from fhir import invariants, jsontext
+from fhir import jsontext
+from fhir.validation import invariants
 from hub.exchange import handlers
 from hub.world import Tenant, World
 

@@ -10,14 +10,14 @@ import pytest
 from channel_feed import channel, partner, put, queued
 from hl7_feed import adt, msh, work_all
 
-from api.mllp import Listener
+from api.doors.mllp import Listener
 from hl7 import er7
 from hl7.er7 import Message
 from hl7.mllp import Framer, frame
-from hub.exchange import owed
+from hub.exchange.answer import owed
+from hub.exchange.answer.owed import Debts
 from hub.exchange.channels import Channel
-from hub.exchange.keep import Keeper
-from hub.exchange.owed import Debts
+from hub.exchange.door.keep import Keeper
 from hub.world import Tenant, World
 
 AT = "20261122100001"

@@ -15,7 +15,9 @@ import peers
 import pytest
 from test_lanes import lab, queue, start_worker
 
-from hub.exchange import lanes, outbox, partners
+from hub.exchange import partners
+from hub.exchange.out import outbox
+from hub.exchange.work import lanes
 from hub.servers.postgres import Cluster
 from hub.settings import Settings
 from hub.world import Tenant, World

@@ -10,7 +10,7 @@ from channel_feed import partner
 from test_enhanced_sender import queue, states
 
 from hl7 import batch
-from hub.exchange import delivery
+from hub.exchange.out import delivery
 from hub.world import Tenant, World
 
 IDS = [f"m{n}" for n in range(1, 8)]

@@ -8,7 +8,7 @@ from billing_day import IPE, partner_row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing import benefits
 from hub.billing.judgement import Line
 from hub.billing.profiles import profile_of

@@ -27,7 +27,7 @@ from hub.billing.profiles import profile_of
 from hub.billing.replies import hear
 from hub.billing.surroundings import Surroundings
 from hub.records.write import Origin
-from mappings import guides as mapped
+from mappings.billing import guides as mapped
 from mappings.table import HERE, codes
 from tiss import shapes, soap, tables, versions
 
@@ -142,7 +142,7 @@ def test_a_version_lays_its_rows_over_the_common_ones() -> None:
 
 
 def test_every_expense_kind_is_found_by_its_range() -> None:
-    from mappings.guide_values import in_range
+    from mappings.billing.guide_values import in_range
 
     assert in_range("tiss-despesa-18", "60000015") == "05"
     assert in_range("tiss-despesa-18", "60001399") == "01"

@@ -11,7 +11,7 @@ from billing_stay import authorise, built, change, put, rows
 from payer_server import payer_server, settle
 
 from canonical.codes import CBO, CPF, SID, TUSS
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing import appeals, batches, jobs
 from hub.billing.writing import origin, stored
 from hub.records.write import Write

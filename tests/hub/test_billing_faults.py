@@ -12,7 +12,7 @@ from payer_server import Server, payer_server, settle
 from canonical.errors import Conflict
 from hub.billing import batches, guides, jobs, submissions
 from hub.billing.writing import origin
-from hub.exchange import delivery
+from hub.exchange.out import delivery
 from hub.guard import vault
 from hub.world import Tenant, World
 from signatures import demo_pki, keys

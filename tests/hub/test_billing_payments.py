@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from test_billing_statements import item, rows, statement
 
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing import batches, guides, intake, listing, statements
 from hub.billing.profiles import payer, profile_of
 from hub.billing.returns import payment_records, payments, reconciliation

@@ -22,7 +22,7 @@ from billing_day import (
 )
 from payer_server import Server, payer_server, settle
 
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing import appeals, batches, benefits, claims, guides, jobs, responses
 from hub.billing.returns import reconciliation
 from hub.billing.writing import origin, parsed

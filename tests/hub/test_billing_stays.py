@@ -13,7 +13,7 @@ from payer_server import payer_server, settle
 
 from canonical.codes import ANS
 from fhir import jsontext
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing import batches, charges, jobs
 from hub.billing.returns import reconciliation
 from hub.billing.writing import stored

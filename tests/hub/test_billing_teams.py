@@ -11,7 +11,7 @@ from billing_stay import authorise, built, change, discharge, doctor, member, mo
 from payer_server import payer_server, settle
 
 from canonical.codes import TUSS
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing import batches, jobs
 from hub.billing.writing import stored
 from hub.records.write import Write

@@ -13,7 +13,8 @@ from hl7_feed import adt, msh, oru, outcome, records, work_all
 from hl7 import er7
 from hub.channels import matching, reading
 from hub.channels.document import Document
-from hub.exchange import delivery, worker
+from hub.exchange.out import delivery
+from hub.exchange.work import worker
 from hub.operate import replay
 from hub.world import Tenant, World
 

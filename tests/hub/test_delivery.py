@@ -10,10 +10,12 @@ import peers
 import pytest
 
 from canonical.errors import Conflict, NotFound, Refused, TryLater
-from hub.exchange import delivery, handlers, lanes, outbox, partners, replies
+from hub.exchange import handlers, partners
 from hub.exchange.handlers import Doubt, Reply
-from hub.exchange.outbox import Outgoing
+from hub.exchange.out import delivery, outbox, replies
+from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
+from hub.exchange.work import lanes
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 

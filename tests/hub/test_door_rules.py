@@ -12,10 +12,10 @@ from hl7_feed import adt
 
 from hl7 import er7
 from hl7.er7 import Message
-from hub.exchange import batches, strict
 from hub.exchange.channels import Channel, channels_of
-from hub.exchange.keep import Keeper
-from hub.exchange.receive import receive
+from hub.exchange.door import batches, strict
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
 from hub.operate import find
 from hub.store.database import Row
 from hub.world import Tenant, World

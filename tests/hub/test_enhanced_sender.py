@@ -10,9 +10,10 @@ import pytest
 from channel_feed import partner, put, send
 from hl7_feed import outcome
 
-from hub.exchange import delivery, handlers, outbox
+from hub.exchange import handlers
 from hub.exchange.handlers import Reply
-from hub.exchange.outbox import Outgoing
+from hub.exchange.out import delivery, outbox
+from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
 from hub.store.database import Transaction
 from hub.world import Tenant, World

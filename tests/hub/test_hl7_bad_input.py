@@ -21,8 +21,8 @@ from hl7 import batch, er7
 from hl7.er7 import Message
 from hl7.mllp import frame
 from hub.exchange.channels import Channel
-from hub.exchange.keep import Incoming
-from hub.exchange.receive import take
+from hub.exchange.door.keep import Incoming
+from hub.exchange.door.receive import take
 from hub.world import Tenant, World
 from mappings.engine import translate
 

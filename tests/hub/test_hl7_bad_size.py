@@ -10,7 +10,7 @@ import pytest
 from door_process import door
 from test_hl7_door import GOOD, kept, listening, talk
 
-from api import conversation
+from api.doors import conversation
 from hl7.mllp import frame
 from hub.world import Tenant, World
 

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from hl7_feed import adt, msh
 
-from api.app import create_app
-from api.mllp import Listener
+from api.doors.mllp import Listener
+from api.http.app import create_app
 from hl7.mllp import frame
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
 from hub.guard import tokens
 from hub.world import Tenant, World
 
@@ -150,7 +150,7 @@ async def _one_by_one(port: int, count: int) -> float:
 
 
 async def test_slow_frame_has_a_deadline(world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.conversation.HALF_FRAME_SECONDS", 0.3)
+    monkeypatch.setattr("api.doors.conversation.HALF_FRAME_SECONDS", 0.3)
     async with listening(world, tenant) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         start = time.perf_counter()

@@ -11,10 +11,10 @@ import pytest
 from hl7_feed import a40, adt, by_number, feed, oru, records, work_all
 
 from canonical.errors import PonteError
-from hub.exchange import inbound
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
-from hub.exchange.receive import receive
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
+from hub.exchange.work import inbound
 from hub.world import Tenant, World
 
 T = "202611221000{:02d}"

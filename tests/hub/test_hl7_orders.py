@@ -7,7 +7,7 @@ from hl7_feed import feed, msh, records
 
 from hl7 import er7
 from hl7.er7 import Message
-from hub.exchange import order_answers
+from hub.exchange.answer import order_answers
 from hub.world import Tenant, World
 
 T = "202611231000{:02d}"

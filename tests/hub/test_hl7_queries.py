@@ -7,10 +7,10 @@ from hl7_feed import a40, adt, feed, msh, records, work_all
 
 from hl7 import er7
 from hl7.grammar import conform
-from hub.exchange import lookups, owed
+from hub.exchange.answer import lookups, owed
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
-from hub.exchange.receive import receive
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
 from hub.world import Tenant, World
 
 T = "202611221000{:02d}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
-from hub.exchange.receive import receive
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
 from hub.world import Tenant, World
 
 HEAD = "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122080000||{type}|q{n}|P|2.5\r"

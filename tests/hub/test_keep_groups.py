@@ -8,8 +8,8 @@ import pytest
 from hl7_feed import adt
 
 from hub.exchange.channels import Channel, channels_of
-from hub.exchange.keep import Incoming, Keeper, Kept
-from hub.exchange.receive import take
+from hub.exchange.door.keep import Incoming, Keeper, Kept
+from hub.exchange.door.receive import take
 from hub.world import Tenant, World
 
 AT = "20261122100001"

@@ -19,11 +19,13 @@ import pytest
 import pytest_asyncio
 
 from canonical.identity import bytes_number, new_id
-from hub.exchange import delivery, inbound, lanes, outbox, partners, worker
+from hub.exchange import partners
 from hub.exchange.channels import Channel, channels_of
-from hub.exchange.keep import Incoming, Keeper
-from hub.exchange.outbox import Outgoing
+from hub.exchange.door.keep import Incoming, Keeper
+from hub.exchange.out import delivery, outbox
+from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
+from hub.exchange.work import inbound, lanes, worker
 from hub.world import Tenant, World, opened
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,12 +8,12 @@ import uuid
 import pytest
 
 from canonical.errors import NotFound
-from hub.exchange import inbound
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
-from hub.exchange.outbox import Outgoing, enqueue
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
+from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.exchange.partners import Partner, save_partner
-from hub.exchange.receive import receive
+from hub.exchange.work import inbound
 from hub.operate import check, explain, figures, find, redeliver, replay
 from hub.operate.find import Query
 from hub.world import Tenant, World

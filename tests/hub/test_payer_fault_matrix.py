@@ -15,7 +15,7 @@ from payer_server import Server, payer_server, settle
 
 from hub.billing import appeals, batches, jobs
 from hub.billing.writing import origin, stored
-from hub.exchange import delivery
+from hub.exchange.out import delivery
 from hub.records.write import Write
 from hub.requests import annexes, authorisation, cancellation, documents, eligibility, sending, stays
 from hub.requests import jobs as request_jobs

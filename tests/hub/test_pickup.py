@@ -15,13 +15,14 @@ import pytest_asyncio
 from channel_feed import partner, put, send
 from hl7_feed import adt, records, work_all
 
-from api import collector
-from api.collector import Collector
+from api.doors import collector
+from api.doors.collector import Collector
 from canonical.errors import Misconfigured, TryLater
-from hub.exchange import delivery, pickup
-from hub.exchange.keep import Keeper
+from hub.exchange.door import pickup
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.pickup import Pickup
+from hub.exchange.out import delivery
 from hub.exchange.partners import save_partner
-from hub.exchange.pickup import Pickup
 from hub.world import Tenant, World, opened
 
 QUICK = "every_s = 0.1\nstable_s = 0.0\n"

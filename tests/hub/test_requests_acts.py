@@ -12,7 +12,7 @@ from billing_day import CONSULTATION, EXAM, IPE, JACARANDA, Visit, happen, order
 from payer_server import payer_server, settle
 
 from canonical.errors import Conflict, NotFound, Refused
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing import batches, guides, jobs
 from hub.billing.writing import stored
 from hub.records.write import Write

@@ -10,7 +10,7 @@ from billing_day import EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, order, par
 from payer_server import payer_server, settle
 
 from canonical.errors import Conflict
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing import guides
 from hub.billing.writing import stored
 from hub.requests import authorisation, decision, sending

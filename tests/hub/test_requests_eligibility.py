@@ -9,7 +9,7 @@ from billing_day import IPE, JACARANDA, Visit, happen, partner_row, register
 from payer_server import payer_server, settle
 
 from canonical.errors import NotFound, Refused
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.billing.writing import stored
 from hub.requests import eligibility, sending
 from hub.requests.matter import Named

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from canonical.errors import Misconfigured, TryLater
-from hub.exchange import cron, handlers, jobs, scheduler
-from hub.exchange.scheduler import Schedule
+from hub.exchange import handlers
+from hub.exchange.work import cron, jobs, scheduler
+from hub.exchange.work.scheduler import Schedule
 from hub.world import Tenant, World, opened
 
 START = datetime.datetime(2026, 11, 22, 12, 0, 30, tzinfo=datetime.UTC)
@@ -102,7 +103,7 @@ async def test_tick_fires_for_every_tenant_and_work_runs_the_job(
 async def test_a_failing_job_backs_off_then_ends_and_the_next_runs(
     world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.exchange.lanes.delay", lambda *a, **k: datetime.timedelta(milliseconds=20))
+    monkeypatch.setattr("hub.exchange.work.lanes.delay", lambda *a, **k: datetime.timedelta(milliseconds=20))
     ran: list[int] = []
 
     @handlers.job("count")

@@ -19,10 +19,10 @@ from test_pickup import names, received
 from adapters.transports import Means
 from adapters.transports.sftp import SftpFolder
 from canonical.errors import Misconfigured, TryLater
-from hub.exchange import delivery
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.pickup import Pickup
+from hub.exchange.out import delivery
 from hub.exchange.partners import save_partner
-from hub.exchange.pickup import Pickup
 from hub.guard import vault
 from hub.world import Tenant, World, opened
 

@@ -11,7 +11,7 @@ from channel_feed import partner, queued
 from test_enhanced_sender import queue
 from tls_keys import Authority
 
-from hub.exchange import delivery
+from hub.exchange.out import delivery
 from hub.exchange.partners import save_partner
 from hub.guard import vault
 from hub.world import Tenant, World

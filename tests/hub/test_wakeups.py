@@ -16,8 +16,8 @@ import pytest
 from bells import heard
 from test_lanes import ADT, counts, keep, lab, queue
 
-from hub.exchange import worker
 from hub.exchange.channels import channels_of
+from hub.exchange.work import worker
 from hub.redis import WORK
 from hub.servers import valkey
 from hub.servers.postgres import Cluster
@@ -75,7 +75,7 @@ async def test_a_worker_wakes_at_once(
 async def test_a_received_message_wakes_too(
     cluster: Any, tenant: Tenant, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hub.exchange.keep import Keeper
+    from hub.exchange.door.keep import Keeper
 
     monkeypatch.setattr(worker, "LOOK_HEARING_SECONDS", 60.0)
     monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)

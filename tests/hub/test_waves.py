@@ -9,7 +9,7 @@ import pytest
 from test_operate import GOOD, put, work
 
 from canonical.errors import Conflict
-from hub.exchange import inbound, memory, pace, worker
+from hub.exchange.work import inbound, memory, pace, worker
 from hub.records.settle import Settled, settle
 from hub.world import Tenant, World
 

@@ -6,12 +6,12 @@ import asyncio
 
 import httpx
 
-from api.app import create_app
-from api.mllp import Listener
+from api.doors.mllp import Listener
+from api.http.app import create_app
 from hl7.mllp import frame
-from hub.exchange import inbound
 from hub.exchange.channels import channels_of
-from hub.exchange.keep import Keeper
+from hub.exchange.door.keep import Keeper
+from hub.exchange.work import inbound
 from hub.guard import audit, tokens
 from hub.world import Tenant, World
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mappings import guides
-from mappings.guide_values import CONVERSIONS, Unmapped
+from mappings.billing import guides
+from mappings.billing.guide_values import CONVERSIONS, Unmapped
 from mappings.table import TableError
 
 HEADER = "target,source,convert,when,note,spec\n"

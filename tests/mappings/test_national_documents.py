@@ -15,16 +15,16 @@ import pytest
 import rnds_records as records
 
 from canonical.problem import Problem, blocking
-from fhir import profiles
 from fhir.document import document
 from fhir.terminology.bodies import Bodies, membership
 from fhir.terminology.sets import Reader
-from fhir.validator import validate
-from mappings import documents
+from fhir.validation import profiles
+from fhir.validation.validator import validate
 from mappings.body import compiled
-from mappings.document_codes import NATIONAL
-from mappings.document_values import CONVERSIONS, PROFILE, valued
-from mappings.documents import DocumentPlan, Part
+from mappings.national import documents
+from mappings.national.document_codes import NATIONAL
+from mappings.national.document_values import CONVERSIONS, PROFILE, valued
+from mappings.national.documents import DocumentPlan, Part
 from mappings.table import HERE, codes
 from tests.shared_files import standards
 

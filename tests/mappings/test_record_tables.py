@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from fhir.validator import validate
-from mappings import guides, records
-from mappings.guide_values import Unmapped
-from mappings.record_values import RECORD_CONVERSIONS
-from mappings.records import RecordPart, RecordPlan, describe, record_plan, record_plans
+from fhir.validation.validator import validate
+from mappings.billing import guides, records
+from mappings.billing.guide_values import Unmapped
+from mappings.billing.record_values import RECORD_CONVERSIONS
+from mappings.billing.records import RecordPart, RecordPlan, describe, record_plan, record_plans
 from mappings.table import HERE, TableError, codes
 from tiss import versions
 

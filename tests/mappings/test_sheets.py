@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sheets_made import HEAD, as_csv, as_xlsx
 
 from canonical.problem import Problem
-from mappings import sheet_plan
-from mappings.sheet_plan import parse, plan, plans
-from mappings.sheet_rows import number
-from mappings.sheet_statements import Read, statements
+from mappings.billing import sheet_plan
+from mappings.billing.sheet_plan import parse, plan, plans
+from mappings.billing.sheet_rows import number
+from mappings.billing.sheet_statements import Read, statements
 from mappings.table import TableError
 from tiss import answers, sheets
 

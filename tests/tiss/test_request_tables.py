@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mappings.guides import Part, asks_for, kinds, plan, rows
+from mappings.billing.guides import Part, asks_for, kinds, plan, rows
 from tiss import shapes
 from tiss.shapes import Shape, Shapes
 

@@ -10,13 +10,13 @@ from uuid import UUID
 
 from starlette.responses import Response, StreamingResponse
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.definitions.table import resource_types
-from fhir.ranges import date_range
+from fhir.search.ranges import date_range
 from hub.bulk import desk, members, pieces, wanted
 from hub.bulk.desk import Job
 from hub.bulk.pieces import File

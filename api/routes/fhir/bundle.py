@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api import failures
-from api.failures import Rejected
+from api.http import failures
+from api.http.failures import Rejected
 from api.routes.fhir.bundles import bundle_text, entry_text
 from api.routes.fhir.exchange import Exchange, outcome_text, same_version
 from api.routes.fhir.search import page_text
@@ -16,7 +16,7 @@ from api.routes.fhir.write import described
 from canonical.errors import Conflict
 from canonical.problem import Problem
 from fhir import jsontext
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.records import visible
 from hub.records.bundle import transact
 from hub.records.entry import Done, Failed, entries_of, problems_of, within

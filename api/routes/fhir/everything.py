@@ -6,13 +6,13 @@ import dataclasses
 
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.search import members_of, page_text, types_of
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
-from fhir.conditions import Condition, Inside, Setting
-from fhir.query import parse_many
+from fhir.search.conditions import Condition, Inside, Setting
+from fhir.search.query import parse_many
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
 from hub.records import visible

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.failures import Rejected
-from api.state import Caller, State, caller_of, state_of
+from api.http.failures import Rejected
+from api.http.state import Caller, State, caller_of, state_of
 from canonical.problem import Problem
 from fhir import forms, jsontext, subset, xmltext
 from fhir.definitions.table import resource_types

@@ -10,15 +10,15 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange
 from canonical.errors import NotFound
 from canonical.problem import Problem
 from fhir.definitions.table import resource_types
-from fhir.options import DEFAULT_COUNT, MOST_COUNT, cursor_parts, cursor_text
-from fhir.ranges import date_range
-from fhir.values import BadValue
+from fhir.search.options import DEFAULT_COUNT, MOST_COUNT, cursor_parts, cursor_text
+from fhir.search.ranges import date_range
+from fhir.search.values import BadValue
 from hub.records import history as store
 from hub.records import visible
 from hub.records.write import instant

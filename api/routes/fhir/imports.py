@@ -9,7 +9,7 @@ from uuid import UUID
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.bulk import asked, require_async, too_many
 from api.routes.fhir.exchange import Exchange
 from canonical.problem import Problem

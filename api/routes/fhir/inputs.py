@@ -6,11 +6,11 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
 from canonical.problem import Problem
-from fhir import primitives
-from fhir.validator import validate
+from fhir.validation import primitives
+from fhir.validation.validator import validate
 
 MOST_COUNT = 1_000_000
 _WHOLE = re.compile(r"[0-9]{1,9}\Z", re.ASCII)

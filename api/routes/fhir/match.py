@@ -6,12 +6,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.bundles import bundle_text, entry_text
 from api.routes.fhir.exchange import Exchange
 from canonical.problem import Problem
 from fhir import jsontext
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.find import people
 from hub.find.people import Match
 from hub.records import visible

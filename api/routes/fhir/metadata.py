@@ -13,10 +13,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.http.state import caller_of, state_of
 from api.routes.fhir import registry
 from api.routes.fhir.exchange import check_accept, pairs_of
 from api.routes.fhir.terminology import RETOLD
-from api.state import caller_of, state_of
 from fhir import capability, forms, jsontext
 from fhir.definitions.table import Parameter
 from hub.guard import assertions, keys, registration

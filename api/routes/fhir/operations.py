@@ -8,15 +8,15 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.search import page_text
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.outcome import outcome
-from fhir.query import parse
-from hub.exchange import jobs
+from fhir.search.query import parse
+from hub.exchange.work import jobs
 from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.statement import OneTrip

@@ -13,14 +13,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange, body_of, check_content_type, outcome_text, pairs_of
 from canonical.problem import Problem
 from fhir import subset
-from fhir.conditions import Inside
 from fhir.definitions.table import resource_types
-from fhir.query import Query, parse, parse_many
+from fhir.search.conditions import Inside
+from fhir.search.query import Query, parse, parse_many
 from hub.find.search import Page
 from hub.find.sight import members
 from hub.find.statement import OneTrip

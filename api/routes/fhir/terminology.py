@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import Inputs, bad, needed
 from canonical.problem import Problem
@@ -20,7 +20,7 @@ from fhir.terminology import answers, expansion
 from fhir.terminology.answers import Coding
 from fhir.terminology.maps import Wanted
 from fhir.terminology.systems import Unanswered
-from fhir.validator import validate
+from fhir.validation.validator import validate
 from hub.find.statement import OneTrip
 from hub.terms import questions
 from hub.terms.questions import Subject

@@ -6,11 +6,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange, outcome_text
 from canonical.problem import Problem
-from fhir import invariants, jsontext
-from fhir.validator import validate
+from fhir import jsontext
+from fhir.validation import invariants
+from fhir.validation.validator import validate
 from hub.find.statement import OneTrip
 from hub.records import profiled, visible
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
 from canonical.problem import Problem
 from fhir import jsontext
-from fhir.conditions import Inside
-from fhir.query import Query, parse
+from fhir.search.conditions import Inside
+from fhir.search.query import Query, parse
 from fhir.views import BadView, Row, View, view
 from hub.find.search import search
 from hub.find.sight import members

@@ -7,10 +7,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.failures import Rejected
+from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
 from canonical.problem import Problem
-from fhir import forms, invariants, jsontext
+from fhir import forms, jsontext
+from fhir.validation import invariants
 from hub.records import visible
 from hub.records.bundle import transact
 from hub.records.entry import Done, Entry, version_of

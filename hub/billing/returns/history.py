@@ -18,7 +18,7 @@ from hub.billing.claims import professional_name
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import glosa_name
 from hub.store.database import Transaction
-from mappings.record_values import professional
+from mappings.billing.record_values import professional
 from tiss import billed
 from tiss.message import Tiss
 

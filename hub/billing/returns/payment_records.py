@@ -18,7 +18,7 @@ from hub.billing.profiles import PayerProfile
 from hub.billing.writing import Body, laid_over, payer_party, provider_party, stored, write
 from hub.records.write import Origin, Write
 from hub.store.database import Transaction
-from mappings.records import describe, record_plan
+from mappings.billing.records import describe, record_plan
 from tiss import answers
 from tiss.payments import DEBIT, FIRST
 

@@ -1,0 +1,1 @@
+"""Doors that are not HTTP: MLLP conversations on ports that open and change, folders and SFTP that are collected."""

@@ -1,0 +1,149 @@
+"""The board of MLLP doors: ports open, change and close as the channels say, while the hub runs.
+
+A change is heard over the bell; without it the board looks by itself. A port that cannot be opened is tried again at
+every look and holds up no other door. Connections of a channel whose settings changed go on under the new version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from api.doors.mllp import Listener
+from canonical.errors import Misconfigured, PonteError
+from hub.exchange.answer.owed import Debts
+from hub.exchange.channels import Channel, all_channels
+from hub.exchange.door import tls
+from hub.exchange.door.keep import Keeper
+from hub.redis import CHANNELS
+from hub.world import World
+
+log = logging.getLogger("ponte.board")
+LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a door opens, and how: a change of any of these closes it and opens it anew."""
+
+    host: str
+    port: int
+
+
+class Board:
+    """The open MLLP doors of one process."""
+
+    def __init__(self, world: World, keeper: Keeper) -> None:
+        self._world = world
+        self._keeper = keeper
+        self._debts = Debts(world)
+        self._open: dict[UUID, tuple[_Place, Listener]] = {}
+        self._marks: dict[UUID, str] = {}
+        self._refused: set[_Place] = set()
+        self._changed = asyncio.Event()
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The open doors."""
+        return [listener for _, listener in self._open.values()]
+
+    async def start(self) -> None:
+        """Open what the channels say now; raises Misconfigured when the hub's own port cannot be opened.
+
+        A port that one channel names keeps nobody else's doors closed: it is told, and tried again at every look.
+        """
+        await self._look(strict=True)
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Keep the doors as the channels say until `stop`."""
+        hearing = asyncio.create_task(
+            self._world.bell.listen(lambda _: self._changed.set(), lambda _: None, topic=CHANNELS)
+        )
+        stopping = asyncio.create_task(stop.wait())
+        paying = asyncio.create_task(self._debts.run(stop))
+        try:
+            while not stop.is_set():
+                self._changed.clear()
+                try:
+                    await self._look(strict=False)
+                except PonteError as error:
+                    log.warning("cannot look at the channels: %s", error.code)
+                changed = asyncio.create_task(self._changed.wait())
+                await asyncio.wait((changed, stopping), timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+        finally:
+            for task in (hearing, stopping, paying):
+                task.cancel()
+            await asyncio.gather(hearing, stopping, paying, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Close all doors; what was not acknowledged the senders will send again."""
+        while self._open:
+            _, (_, listener) = self._open.popitem()
+            await listener.stop()
+
+    async def _look(self, *, strict: bool) -> None:
+        wanted = _placed(await all_channels(self._world), self._world)
+        for identity, (place, listener) in list(self._open.items()):
+            if identity not in wanted or wanted[identity][0] != place:
+                del self._open[identity]
+                await listener.stop()
+                log.info("channel %s: port %s is closed", listener.channel.name, place.port)
+        for identity, (place, channel) in wanted.items():
+            if identity in self._open:
+                await self._renew(place, self._open[identity][1], channel)
+            else:
+                await self._start(place, channel, strict=strict)
+
+    async def _renew(self, place: _Place, listener: Listener, channel: Channel) -> None:
+        """The door goes on under the new version; a new certificate serves new connections."""
+        listener.channel = channel
+        mark = await tls.mark_of(self._world, channel)
+        if mark == self._marks.get(channel.id, ""):
+            return
+        self._marks[channel.id] = mark
+        try:
+            found = await tls.door_tls(self._world, channel)
+            await listener.start(place.host, place.port, found.context if found else None)
+            log.info("channel %s: port %s has a new certificate or new rules for clients", channel.name, place.port)
+        except (Misconfigured, OSError) as error:
+            log.error("channel %s: TLS stays as it was: %s", channel.name, error)
+
+    async def _start(self, place: _Place, channel: Channel, *, strict: bool) -> None:
+        listener = Listener(channel, self._keeper, self._world.settings.max_message_bytes, self._debts)
+        try:
+            found = await tls.door_tls(self._world, channel)
+            await listener.start(place.host, place.port, found.context if found else None)
+        except Misconfigured as error:
+            if place not in self._refused:
+                self._refused.add(place)
+                log.error("channel %s: port %s stays closed: %s", channel.name, place.port, error.text)
+            return
+        except OSError as error:
+            if strict and place.port == self._world.settings.mllp_port:
+                raise Misconfigured(f"channel {channel.name}: port {place.port}: {error.strerror}") from None
+            if place not in self._refused:
+                self._refused.add(place)
+                log.warning("channel %s: port %s cannot be opened: %s", channel.name, place.port, error.strerror)
+            return
+        self._refused.discard(place)
+        self._open[channel.id] = (place, listener)
+        self._marks[channel.id] = found.mark if found else ""
+        log.info("channel %s, version %s: port %s is open", channel.name, channel.version, place.port)
+
+
+def _placed(channels: list[Channel], world: World) -> dict[UUID, tuple[_Place, Channel]]:
+    """Each MLLP channel with its place; the first one without a port of its own gets the hub's."""
+    default = world.settings.mllp_port
+    found: dict[UUID, tuple[_Place, Channel]] = {}
+    for channel in channels:
+        if channel.door != "mllp":
+            continue
+        port = channel.document.port
+        if not port:
+            port, default = default, 0
+        if port:
+            found[channel.id] = (_Place(channel.document.host or world.settings.host, port), channel)
+    return found

@@ -1,0 +1,103 @@
+"""The collector: looks at the folders and SFTP servers of channels, each by its own schedule, while the hub runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from canonical.errors import PonteError
+from hub.exchange.channels import Channel, all_channels
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.pickup import Pickup
+from hub.exchange.work import cron
+from hub.world import World
+
+log = logging.getLogger("ponte.collector")
+LOOK_SECONDS = 2.0
+TICK_SECONDS = 0.2
+DOORS = ("folder", "sftp")
+LONGEST_REST = 300.0
+
+
+@dataclass(slots=True)
+class _Route:
+    """One channel's pick-up: when it is due (by the loop's clock), what runs, and how often it failed in a row."""
+
+    pickup: Pickup
+    due: float
+    task: asyncio.Task[None] | None = None
+    failures: int = 0
+
+
+class Collector:
+    """The pick-ups of one process."""
+
+    def __init__(self, world: World, keeper: Keeper) -> None:
+        self._world = world
+        self._keeper = keeper
+        self._routes: dict[UUID, _Route] = {}
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Look whenever a channel's schedule says, until `stop`."""
+        loop, fresh = asyncio.get_running_loop(), 0.0
+        try:
+            while not stop.is_set():
+                if loop.time() >= fresh:
+                    with contextlib.suppress(PonteError):
+                        await self._refresh()
+                    fresh = loop.time() + LOOK_SECONDS
+                for route in self._routes.values():
+                    if loop.time() >= route.due and (route.task is None or route.task.done()):
+                        route.task = asyncio.create_task(self._look(route))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+        finally:
+            await asyncio.gather(*(self._end(route) for route in self._routes.values()))
+
+    async def _refresh(self) -> None:
+        wanted = {channel.id: channel for channel in await all_channels(self._world) if channel.door in DOORS}
+        for identity, route in list(self._routes.items()):
+            channel = wanted.get(identity)
+            if channel is None or channel.version != route.pickup.channel.version:
+                await self._end(self._routes.pop(identity))
+        for identity, channel in wanted.items():
+            if identity not in self._routes:
+                self._routes[identity] = _Route(
+                    Pickup(self._world, self._keeper, channel), self._next(channel, first=True)
+                )
+
+    async def _look(self, route: _Route) -> None:
+        """One look; a failure is told once and waited for longer each time, other channels go on."""
+        channel = route.pickup.channel
+        try:
+            await route.pickup.look()
+            if route.failures:
+                log.info("channel %s: files can be taken again", channel.name)
+            route.failures = 0
+        except PonteError as error:
+            route.failures += 1
+            if route.failures == 1:
+                log.warning("channel %s: files cannot be taken: %s", channel.name, error.code)
+            await route.pickup.close()
+        rest = min(LONGEST_REST, 2.0 ** min(route.failures, 9)) if route.failures else 0.0
+        route.due = max(self._next(channel), asyncio.get_running_loop().time() + rest)
+
+    def _next(self, channel: Channel, *, first: bool = False) -> float:
+        """When a channel is looked at next; by `cron` in its zone, else every `every_s` seconds, the first time now."""
+        now, settings = asyncio.get_running_loop().time(), channel.document.pickup
+        if not settings.cron:
+            return now if first else now + settings.every_s
+        moment = cron.following(settings.cron, channel.zone, self._world.now())
+        seconds = (moment - self._world.now()) / datetime.timedelta(seconds=1) if moment else LONGEST_REST
+        return now + max(0.0, seconds)
+
+    async def _end(self, route: _Route) -> None:
+        """Let a look under way finish, then give up the connection."""
+        if route.task is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(route.task, return_exceptions=True), 30)
+        await route.pickup.close()

@@ -1,0 +1,73 @@
+"""The HTTP application: all surfaces over one world."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from api.console import access
+from api.console import routes as console
+from api.http import description, failures
+from api.http.rates import RateHeaders
+from api.http.state import State
+from api.routes import (
+    channels,
+    clients,
+    fhir,
+    health,
+    hl7,
+    oauth,
+    payers,
+    rnds,
+    tiss,
+    tiss_acts,
+    tiss_files,
+    tiss_prices,
+    tiss_requests,
+    tiss_returns,
+)
+from hub.exchange.door.keep import Keeper
+from hub.guard.limits import Limits
+from hub.guard.reading import ReadAudit
+from hub.guard.tokens import Verifier
+from hub.world import World
+
+
+def create_app(world: World, keeper: Keeper) -> FastAPI:
+    """The application; `keeper` is shared with the other doors of the process so that commits are shared too."""
+    state = State(world, Verifier(world), keeper, ReadAudit(world), limits=Limits(world.settings.redis_url))
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await state.reading.flush()
+        await state.limits.close()
+
+    app = FastAPI(title="Ponte", version="0.1.0", docs_url="/docs", redoc_url=None, lifespan=life)
+    app.state.ponte = state
+    app.add_middleware(RateHeaders)
+    failures.install(app)
+    for router in (
+        health.router,
+        oauth.router,
+        hl7.router,
+        channels.router,
+        clients.router,
+        rnds.router,
+        tiss_files.router,
+        tiss_prices.router,
+        tiss_requests.router,  # before the lists, whose last route takes any name
+        tiss_returns.router,
+        tiss_acts.router,
+        payers.router,
+        tiss.router,
+        access.router,
+        console.router,
+    ):
+        app.include_router(router)
+    fhir.install(app)
+    generated = app.openapi
+    app.openapi = lambda: description.described(generated())  # type: ignore[method-assign]  # the framework's own way
+    return app

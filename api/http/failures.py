@@ -1,0 +1,170 @@
+"""Failures and findings as HTTP answers, in one place: OperationOutcome under /fhir, RFC 9457 elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from canonical.errors import Conflict, Denied, Gone, Misconfigured, NotFound, PonteError, Refused, TryLater
+from canonical.problem import Problem
+from fhir import forms, jsontext
+from fhir.outcome import outcome
+from fhir.search.conditions import BadQuery
+from hub.guard.limits import Throttled
+from hub.guard.tokens import InvalidToken
+from hub.records.entry import Failed, problems_of
+from hub.records.refusal import Refusal
+from hub.records.write import Invalid
+
+log = logging.getLogger("ponte.api")
+
+_STATUS: tuple[tuple[type[PonteError], int], ...] = (
+    (NotFound, 404),
+    (Gone, 410),
+    (Conflict, 409),
+    (Denied, 403),
+    (TryLater, 503),
+    (Refused, 422),
+    (Misconfigured, 500),
+)
+_REFUSED = {
+    "malformed": 400,
+    "forbidden": 403,
+    "not-found": 404,
+    "gone": 410,
+    "not-allowed": 405,
+    "precondition": 412,
+    "unprocessable": 422,
+    "unconditional": 428,
+}
+_TOO_COSTLY = ("fhir.search.too-costly", "fhir.search.too-many-included", "fhir.search.too-many-codes")
+
+
+class Rejected(Exception):
+    """Findings that end a request, with the HTTP status they deserve."""
+
+    def __init__(self, status: int, problems: Sequence[Problem]) -> None:
+        super().__init__("rejected")
+        self.status = status
+        self.problems = list(problems)
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(PonteError, _failure)
+    app.add_exception_handler(Invalid, _invalid)
+    app.add_exception_handler(InvalidToken, _login)
+    app.add_exception_handler(Throttled, _throttled)
+    app.add_exception_handler(Rejected, _rejected)
+    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(Failed, _failed)
+    app.add_exception_handler(BadQuery, _query)
+    app.add_exception_handler(Exception, _crash)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _request)
+
+
+def answer(
+    request: Request, status: int, problems: Sequence[Problem], headers: dict[str, str] | None = None
+) -> Response:
+    """The findings in the form of the surface that was called."""
+    if request.url.path == "/fhir" or request.url.path.startswith("/fhir/"):
+        accept = ",".join(request.headers.getlist("accept"))
+        form = forms.wanted(accept, request.query_params.get("_format", "")) or "json"
+        text = forms.rendered(jsontext.text(outcome(problems)), form)
+        return Response(text, status, headers, forms.MEDIA[form])
+    first = problems[0]
+    document = {
+        "type": f"urn:ponte:problem:{first.code}",
+        "title": first.text("pt"),
+        "status": status,
+        "detail": first.remedy("pt"),
+        "problems": [p.as_json() for p in problems],
+    }
+    return Response(jsontext.text(document), status, headers, "application/problem+json")
+
+
+def status_of(error: PonteError | Refusal) -> int:
+    """The HTTP status a failure deserves."""
+    if isinstance(error, Refusal):
+        return _REFUSED[error.kind]
+    if error.code == "failure.version":
+        return 412
+    return next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+
+
+async def _failure(request: Request, error: Exception) -> Response:
+    if not isinstance(error, PonteError):
+        raise error
+    status = status_of(error)
+    headers = {"Retry-After": "5"} if status == 503 else None
+    return answer(request, status, [Problem(error.code, level="error")], headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Invalid):
+        raise error
+    return answer(request, 422, [problem for found in error.findings.values() for problem in found])
+
+
+async def _login(request: Request, error: Exception) -> Response:
+    return answer(request, 401, [Problem("failure.login")], {"WWW-Authenticate": 'Bearer realm="ponte"'})
+
+
+async def _throttled(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Throttled):
+        raise error
+    return answer(
+        request, 429, [Problem("failure.throttled", args=(("seconds", error.headers["Retry-After"]),))], error.headers
+    )
+
+
+async def _rejected(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Rejected):
+        raise error
+    return answer(request, error.status, error.problems)
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Refusal):
+        raise error
+    return answer(request, status_of(error), error.problems)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A single interaction; a Bundle's door names the entries itself."""
+    if not isinstance(error, Failed):
+        raise error
+    cause = error.causes[min(error.causes)]
+    return answer(request, status_of(cause), problems_of(cause))
+
+
+async def _query(request: Request, error: Exception) -> Response:
+    if not isinstance(error, BadQuery):
+        raise error
+    return answer(request, 422 if error.problem.code in _TOO_COSTLY else 400, [error.problem])
+
+
+async def _crash(request: Request, error: Exception) -> Response:
+    """A fault of ours: told without its text, which could carry what was sent; logged by kind and place."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+    log.error("%s %s: %s at %s", request.method, request.scope.get("root_path", ""), type(error).__name__, places)
+    return answer(request, 500, [Problem("failure", level="error")])
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = {404: "failure.not-found", 405: "fhir.not-supported"}.get(error.status_code, "failure")
+    return answer(request, error.status_code, [Problem(code, level="error")], dict(error.headers or {}))
+
+
+async def _request(request: Request, error: Exception) -> Response:
+    return answer(request, 400, [Problem("failure.request", level="error")])

@@ -1,0 +1,109 @@
+"""What every HTTP request can reach: the world, the token verifier and the keeper, and who calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from canonical.errors import Denied
+from hub.exchange.door.keep import Keeper
+from hub.find.sight import Alternatives, alternative
+from hub.guard import scopes
+from hub.guard.keys import Published
+from hub.guard.limits import Limits, limits_of
+from hub.guard.reading import ReadAudit
+from hub.guard.tokens import Identity, InvalidToken, Verifier
+from hub.records.acting import Actor, setting_of
+from hub.world import Tenant, World
+
+RATE = "ponte.rate"  # where a request keeps the headers that tell of its limits
+
+
+@dataclass(slots=True)
+class State:
+    """Held by the application for its whole life."""
+
+    world: World
+    verifier: Verifier
+    keeper: Keeper
+    reading: ReadAudit
+    published: Published = field(default_factory=Published)
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated request: the tenant comes from the token, never from the client's own words."""
+
+    identity: Identity
+    tenant: Tenant
+    world: World
+    _narrow: dict[tuple[str, str], Alternatives] = field(default_factory=dict)
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the records see it."""
+        return Actor(
+            tenant=self.tenant,
+            subject=self.identity.subject,
+            permits=self.permits,
+            narrow=self.narrow,
+            granted=self.granted,
+        )
+
+    def permits(self, type_name: str, action: str) -> bool:
+        """Whether the token allows `action` (a letter of `cruds`) on all records of a type."""
+        return scopes.permits(self.identity.scopes, type_name, action)
+
+    def granted(self, type_name: str, action: str) -> tuple[tuple[str, str], ...]:
+        """What scopes allow on some records of a type: a patient whose compartment is meant, or "", and a query."""
+        found = scopes.narrowing(self.identity.scopes, type_name, action)
+        kept = [g for g in found if g.context != "patient" or self.identity.patient]
+        return tuple((self.identity.patient if g.context == "patient" else "", g.query) for g in kept)
+
+    def narrow(self, type_name: str, action: str) -> Alternatives:
+        """The records of a type on which scopes for a patient, or with a query, allow `action`."""
+        key = (type_name, action)
+        if key not in self._narrow:
+            grants = scopes.narrowing(self.identity.scopes, type_name, action)
+            setting = setting_of(self.world, self.tenant) if grants else None
+            found = [
+                alternative(grant, type_name, self.identity.patient, setting) for grant in grants if setting is not None
+            ]
+            self._narrow[key] = tuple(each for each in found if each is not None)
+        return self._narrow[key]
+
+    def reads_some(self, type_name: str, action: str) -> bool:
+        """Whether the token allows `action` on any record of a type."""
+        return self.permits(type_name, action) or bool(self.narrow(type_name, action))
+
+    def require(self, *scopes: str) -> None:
+        """Raise Denied unless the token has one of `scopes`."""
+        if not self.identity.scopes.intersection(scopes):
+            raise Denied("the token lacks the scope for this")
+
+
+def state_of(request: Request) -> State:
+    """The application's state."""
+    found = request.app.state.ponte
+    if not isinstance(found, State):
+        raise TypeError("the application has no state")
+    return found
+
+
+async def caller_of(request: Request) -> Caller:
+    """The caller, from the bearer token; raises InvalidToken, and Throttled when it calls too often."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise InvalidToken("a bearer token is needed")
+    state = state_of(request)
+    identity, tenant = await state.verifier.caller(token.strip())
+    if limits := limits_of(identity, tenant):
+        request.scope[RATE] = await state.limits.take(limits)
+    return Caller(identity, tenant, state.world)
+
+
+StateDep = Annotated[State, Depends(state_of)]
+CallerDep = Annotated[Caller, Depends(caller_of)]

@@ -1,0 +1,168 @@
+"""Result parameters of a search (R4 §3.1.1.5): how many, in which order, what else, and how much of each."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from fhir.search.parameters import parameters_of
+from fhir.search.values import BadValue, is_type
+
+DEFAULT_COUNT = 50
+MOST_COUNT = 1000
+MOST_SORTS = 5
+COLUMNS = ("_id", "_lastUpdated")
+_GENERAL = ("_format", "_pretty")  # read by the door for every interaction
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`_include=Type:parameter[:target]` or, reversed, `_revinclude`; `code` and `type_name` `*` mean any.
+
+    `iterate` looks at what was included as well, not only at the matches.
+    """
+
+    type_name: str
+    code: str
+    target: str
+    reverse: bool
+    iterate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One field of `_sort`; `kind` is the parameter type, or `column`."""
+
+    code: str
+    down: bool
+    kind: str = ""
+
+    @property
+    def is_column(self) -> bool:
+        """Whether it is a column of the records themselves."""
+        return self.code in COLUMNS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The result parameters with their defaults."""
+
+    count: int = DEFAULT_COUNT
+    total: str = ""
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    cursor: tuple[Any, int] | None = None
+    includes: tuple[Include, ...] = ()
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether no record is wanted, only their number."""
+        return self.summary == "count" or self.count == 0
+
+
+def read_option(options: Options, types: Sequence[str], name: str, text: str) -> Options | None:
+    """`options` with the result parameter `name` set; None when it is no result parameter. Raises BadValue."""
+    kind, _, modifier = name.partition(":")
+    if kind in ("_include", "_revinclude"):
+        if modifier not in ("", "iterate", "recurse"):
+            raise BadValue
+        found = _include(types, text, reverse=kind == "_revinclude", iterate=bool(modifier))
+        return dataclasses.replace(options, includes=(*options.includes, *found))
+    reader = _READERS.get(name)
+    return dataclasses.replace(options, **reader(text)) if reader else None
+
+
+def _include(types: Sequence[str], text: str, *, reverse: bool, iterate: bool) -> list[Include]:
+    if text == "*" and not reverse:
+        return [
+            Include("*" if iterate else name, "*", "", reverse, iterate) for name in (types[:1] if iterate else types)
+        ]
+    parts = text.split(":")
+    if len(parts) not in (2, 3) or not is_type(parts[0]):
+        raise BadValue
+    if not reverse and not iterate and parts[0] not in types:
+        raise BadValue
+    source, code = parts[0], parts[1]
+    target = parts[2] if len(parts) == 3 else ""
+    if target and not is_type(target):
+        raise BadValue
+    parameter = parameters_of(source).get(code)
+    if code != "*" and (parameter is None or parameter.type != "reference"):
+        raise BadValue
+    return [Include(source, code, target, reverse, iterate)]
+
+
+def _count(text: str) -> dict[str, Any]:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise BadValue
+    return {"count": min(int(text), MOST_COUNT)}
+
+
+def _total(text: str) -> dict[str, Any]:
+    return {"total": _one_of(text, ("accurate", "estimate", "none"))}
+
+
+def _summary(text: str) -> dict[str, Any]:
+    chosen = _one_of(text, ("true", "false", "text", "data", "count"))
+    return {"summary": "" if chosen == "false" else chosen}
+
+
+def _one_of(text: str, allowed: tuple[str, ...]) -> str:
+    if text not in allowed:
+        raise BadValue
+    return text
+
+
+def _elements(text: str) -> dict[str, Any]:
+    return {"elements": tuple(part.strip() for part in text.split(",") if part.strip())}
+
+
+def _sort(text: str) -> dict[str, Any]:
+    """The fields in order; whether they can be sorted by, the query decides."""
+    fields = [part for part in text.split(",") if part.strip("-")]
+    if len(fields) > MOST_SORTS:
+        raise BadValue
+    return {"sort": tuple(Sort(field.removeprefix("-"), field.startswith("-")) for field in fields)}
+
+
+def cursor_text(value: Any, rid: int) -> str:
+    """The opaque text of a place in a sorted result."""
+    return base64.urlsafe_b64encode(orjson.dumps([value, rid])).decode("ascii").rstrip("=")
+
+
+def cursor_parts(text: str) -> tuple[str | None, int]:
+    """The place that `cursor_text` wrote; raises BadValue."""
+    try:
+        value, rid = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, TypeError, binascii.Error):
+        raise BadValue from None
+    if not isinstance(rid, int) or abs(rid) > 2**62 or not (value is None or isinstance(value, str)):
+        raise BadValue
+    return value, rid
+
+
+def _cursor(text: str) -> dict[str, Any]:
+    return {"cursor": cursor_parts(text)}
+
+
+def _nothing(text: str) -> dict[str, Any]:
+    return {}
+
+
+_READERS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "_count": _count,
+    "_total": _total,
+    "_summary": _summary,
+    "_elements": _elements,
+    "_sort": _sort,
+    "_cursor": _cursor,
+    **dict.fromkeys(_GENERAL, _nothing),
+}
+RESULT_PARAMETERS = ("_include", "_revinclude", *_READERS)

@@ -1,0 +1,307 @@
+"""A search as a value (R4 §3.1.1): conditions, result options, and what was not understood.
+
+Unknown parameters are listed in `unknown`: the caller ignores them with a warning, or refuses under
+`Prefer: handling=strict`. A known parameter with a bad value or modifier is always refused (§3.1.1.4.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from canonical.problem import Problem
+from fhir.definitions.table import Parameter, resource_types
+from fhir.search import composites, filters, special, values
+from fhir.search.conditions import (
+    BadQuery,
+    Chain,
+    Clause,
+    Condition,
+    Form,
+    Has,
+    Inside,
+    Setting,
+    UnknownParameter,
+    problem,
+)  # fmt: skip
+from fhir.search.options import Include, Options, read_option
+from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT
+from fhir.search.values import BadValue, Value
+
+MOST_CONDITIONS = 50
+MOST_ALTERNATIVES = 200
+MOST_LEAVES = 400
+MOST_STEPS = 8
+_MODIFIERS = {
+    "token": ("not", "missing", "text", "in", "not-in", "above", "below", "of-type"),
+    "string": ("exact", "contains", "missing"),
+    "reference": ("identifier", "missing"),
+    "uri": ("above", "below", "missing"),
+    "date": ("missing",),
+    "number": ("missing",),
+    "quantity": ("missing",),
+    "composite": ("missing",),
+}
+Branch = tuple[str, tuple[Condition, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A search; `used` are the parameters that took effect, for the self link.
+
+    A search of one type has one branch. A search of several (system level, `_type`) has one for each; `address` is
+    where it was asked, relative to the base.
+    """
+
+    branches: tuple[Branch, ...]
+    options: Options
+    used: tuple[tuple[str, str], ...]
+    unknown: tuple[Problem, ...]
+    address: str
+
+    @property
+    def type_name(self) -> str:
+        """The type of a search of one type."""
+        return self.branches[0][0]
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions of a search of one type."""
+        return self.branches[0][1]
+
+    @property
+    def includes(self) -> tuple[Include, ...]:
+        """The `_include`s and `_revinclude`s."""
+        return self.options.includes
+
+
+def parse(type_name: str, pairs: Sequence[tuple[str, str]], setting: Setting, inside: Inside | None = None) -> Query:
+    """The search of one type that `pairs` (decoded names and values) ask for; raises BadQuery."""
+    address = f"{inside.compartment}/{inside.id}/{type_name}" if inside else type_name
+    return parse_many([type_name], pairs, setting, {type_name: inside} if inside else {}, address=address)
+
+
+def parse_many(
+    types: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    setting: Setting,
+    inside: Mapping[str, Inside],
+    *,
+    address: str,
+) -> Query:
+    """The search of all `types` together; raises BadQuery. A parameter must be one of every type to take effect."""
+    options = Options()
+    used: list[tuple[str, str]] = []
+    unknown: list[Problem] = []
+    found: list[list[Condition]] = [[inside[name]] if name in inside else [] for name in types]
+    for name, text in pairs:
+        if "\0" in text or "\0" in name:
+            raise BadQuery(problem("value", name))
+        if not text:
+            continue
+        try:
+            changed = read_option(options, types, name, text)
+            if changed is not None:
+                options = changed
+            else:
+                reader = _Reader(setting)
+                read = [reader.condition(kind, name, text) for kind in types]
+                for conditions, condition in zip(found, read, strict=True):
+                    conditions.extend(filters.together(condition))
+        except UnknownParameter:
+            unknown.append(problem("unknown-parameter", name))
+            continue
+        except (BadValue, LookupError):
+            raise BadQuery(problem("value", name)) from None
+        used.append((name, text))
+    if any(len(conditions) > MOST_CONDITIONS for conditions in found):
+        raise BadQuery(problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
+    options, used, wrong = _sorted(options, used, types, setting)
+    return Query(
+        branches=tuple((kind, tuple(conditions)) for kind, conditions in zip(types, found, strict=True)),
+        options=options,
+        used=tuple(used),
+        unknown=tuple(unknown + wrong),
+        address=address,
+    )
+
+
+def _sorted(
+    options: Options, used: list[tuple[str, str]], types: Sequence[str], setting: Setting
+) -> tuple[Options, list[tuple[str, str]], list[Problem]]:
+    """The options with only those sort fields that every type has."""
+    kept, wrong = [], []
+    for field_ in options.sort:
+        kinds = {_sort_kind(kind, field_.code, setting) for kind in types}
+        if None in kinds or len(kinds) > 1 or (len(types) > 1 and not field_.is_column):
+            wrong.append(problem("unsupported-sort", field_.code))
+        else:
+            kept.append(replace(field_, kind=str(kinds.pop())))
+    if wrong:
+        used = [pair for pair in used if pair[0] != "_sort"]
+        if kept:
+            used.append(("_sort", ",".join(("-" if f.down else "") + f.code for f in kept)))
+    return replace(options, sort=tuple(kept)), used, wrong
+
+
+def _sort_kind(type_name: str, code: str, setting: Setting) -> str | None:
+    if code in ("_id", "_lastUpdated"):
+        return "column"
+    parameter = setting.parameter(type_name, code)
+    return parameter.type if parameter is not None and parameter.type != "composite" else None
+
+
+class _Reader:
+    """Reads one parameter as a condition; `leaves` bounds what chains over many types may grow to."""
+
+    __slots__ = ("leaves", "setting")
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.leaves = 0
+
+    def condition(self, type_name: str, name: str, text: str, depth: int = 0) -> Condition:
+        """One parameter as a condition; raises BadQuery, BadValue, UnknownParameter."""
+        self.leaves += 1
+        if self.leaves > MOST_LEAVES or depth > MOST_STEPS:
+            raise BadQuery(problem("chain", name))
+        if name.startswith("_has:"):
+            return self._has(type_name, name, text, depth)
+        if name == "_list":
+            return _listed(type_name, text)
+        if name == filters.NAME:
+            return filters.read(type_name, text, self.setting, partial(self.condition, depth=depth + 1))
+        if (found := special.read(type_name, name, text)) is not None:
+            return found
+        head, dot, rest = name.partition(".")
+        code, _, modifier = head.partition(":")
+        parameter = self.setting.parameter(type_name, code)
+        if parameter is None:
+            raise UnknownParameter
+        if dot:
+            return self._chain(type_name, (code, modifier), (rest, text), depth)
+        return self._plain(type_name, parameter, modifier, text)
+
+    def _plain(self, type_name: str, parameter: Parameter, modifier: str, text: str) -> Condition:
+        code = parameter.code
+        kind = {"_id": "id", "_lastUpdated": "updated"}.get(code, parameter.type)
+        if modifier == "missing" and kind not in ("id", "updated"):
+            if text not in ("true", "false"):
+                raise BadValue
+            return Clause(type_name, code, kind, (), "missing" if text == "true" else "present")
+        if kind == "reference" and values.is_type(modifier):
+            return self._reference(type_name, code, text, (modifier,))
+        if modifier and (modifier not in _MODIFIERS[parameter.type] or kind in ("id", "updated")):
+            raise BadQuery(problem("modifier", f"{code}:{modifier}"))
+        if kind == "composite":
+            return Clause(type_name, code, kind, _each(text, lambda part: self._composite(type_name, parameter, part)))
+        return self._matching(type_name, (code, kind), modifier, text)
+
+    def _matching(self, type_name: str, named: tuple[str, str], modifier: str, text: str) -> Clause:
+        code, kind = named
+        if modifier == "identifier":
+            return Clause(type_name, code, "token", _each(text, values.token), suffix=IDENTIFIER)
+        if kind == "token":
+            return _token_clause(type_name, code, modifier, text)
+        if kind == "reference":
+            return self._reference(type_name, code, text, self.setting.targets(type_name, code))
+        return Clause(type_name, code, kind, _each(text, self._reader(type_name, kind, modifier)))
+
+    def _reader(self, type_name: str, kind: str, modifier: str) -> values.Reader:
+        match kind:
+            case "string":
+                return lambda part: values.string(part, exact=modifier == "exact", inside=modifier == "contains")
+            case "date" | "updated":
+                return lambda part: values.date(part, self.setting.zone, self.setting.now)
+            case "number":
+                return values.number
+            case "quantity":
+                return values.quantity
+            case "uri":
+                return lambda part: values.uri(part, modifier)
+            case _:
+                return lambda part: values.Target((type_name,), values.plain(part))
+
+    def _reference(self, type_name: str, code: str, text: str, types: tuple[str, ...]) -> Clause:
+        found = _each(text, lambda part: values.reference(part, types, self.setting.base))
+        return Clause(type_name, code, "reference", found)
+
+    def _composite(self, type_name: str, parameter: Parameter, text: str) -> values.Composite:
+        """`first$second`: the first part becomes part of the key, the others are compared like any value."""
+        kinds = composites.kinds_of(type_name, parameter)
+        parts = values.split(text, "$")
+        if len(parts) != len(kinds):
+            raise BadValue
+        if kinds[0] == "reference":
+            target = values.reference(parts[0], resource_types(), self.setting.base)
+            lead = tuple(f"{kind}/{target.id}" if kind else target.id for kind in target.types)
+        else:
+            lead = composites.leads(values.token(parts[0]))
+        rest = (
+            values.token(part) if kind == "token" else self._reader(type_name, kind, "")(part)
+            for kind, part in zip(kinds[1:], parts[1:], strict=True)
+        )
+        return values.Composite(lead, tuple(rest))
+
+    def _chain(self, type_name: str, head: tuple[str, str], rest: tuple[str, str], depth: int) -> Chain:
+        """A chain of one or more steps, over every target type that has the next parameter."""
+        code, wanted = head
+        parameter = self.setting.parameter(type_name, code)
+        named = f"{code}:{wanted}.{rest[0]}" if wanted else f"{code}.{rest[0]}"
+        allowed = self.setting.targets(type_name, code)
+        if parameter is None or parameter.type != "reference" or (wanted and wanted not in allowed):
+            raise BadQuery(problem("chain", named))
+        targets = []
+        for target in (wanted,) if wanted else allowed:
+            try:
+                targets.append((target, self.condition(target, rest[0], rest[1], depth + 1)))
+            except (UnknownParameter, BadValue):
+                continue
+        if not targets:
+            raise BadQuery(problem("chain", named))
+        return Chain(type_name, code, tuple(targets))
+
+    def _has(self, type_name: str, name: str, text: str, depth: int) -> Has:
+        """`_has:Type:reference:parameter`, which may itself be a `_has`."""
+        parts = name.split(":", 3)
+        if len(parts) < 4 or not values.is_type(parts[1]):
+            raise BadQuery(problem("has", name))
+        _, source, code, rest = parts
+        parameter = self.setting.parameter(source, code)
+        if parameter is None or parameter.type != "reference" or type_name not in self.setting.targets(source, code):
+            raise BadQuery(problem("has", name))
+        try:
+            return Has(type_name, source, code, self.condition(source, rest, text, depth + 1))
+        except UnknownParameter:
+            raise BadQuery(problem("has", name)) from None
+
+
+def _token_clause(type_name: str, code: str, modifier: str, text: str) -> Clause:
+    form: Form = "not" if modifier in ("not", "not-in") else "match"
+    match modifier:
+        case "text":
+            return Clause(type_name, code, "string", _each(text, values.string), suffix=TEXT)
+        case "of-type":
+            return Clause(type_name, code, "token", _each(text, values.of_type), suffix=OF_TYPE)
+        case "in" | "not-in":
+            return Clause(type_name, code, "token", (values.concepts(text, "in"),), form)
+        case "above" | "below":
+            return Clause(type_name, code, "token", _each(text, lambda part: values.concepts(part, modifier)))
+        case _:
+            return Clause(type_name, code, "token", _each(text, values.token), form)
+
+
+def _listed(type_name: str, text: str) -> Has:
+    """`_list`: what the items of a List refer to."""
+    lists = _each(text, lambda part: values.Target(("List",), values.plain(part).removeprefix("List/")))
+    return Has(type_name, "List", "item", Clause("List", "_id", "id", lists))
+
+
+def _each(text: str, read: values.Reader) -> tuple[Value, ...]:
+    parts = values.alternatives(text)
+    if not parts:
+        raise BadValue
+    if len(parts) > MOST_ALTERNATIVES:
+        raise BadQuery(problem("too-many-values", "", limit=str(MOST_ALTERNATIVES)))
+    return tuple(dict.fromkeys(read(part) for part in parts))

@@ -1,0 +1,241 @@
+"""Profiles (R4 §5.1): what a StructureDefinition demands beyond R4, checked along its chain of base definitions.
+
+Checked: type, occurrence, forbidden elements, types of choices, fixed and pattern values, targets of references, slices
+by every kind of discriminator, closed slicing, required bindings to value sets that are known, profiles of extensions
+and FHIRPath constraints. A constraint that this engine cannot read is named as not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from canonical.problem import Problem, Severity
+from fhir.definitions.table import resource_types
+from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
+from fhir.fhirpath.items import Item
+from fhir.fhirpath.syntax import BadExpression
+from fhir.validation import invariants, slicing
+from fhir.validation.profile_tree import Node, Typed, chain_of, children, elements, holds, stated, tree_of
+
+BASE = "http://hl7.org/fhir/StructureDefinition/"
+MAXIMUM_FINDINGS = 100
+_DEEPEST = 12
+Definitions = Mapping[str, dict[str, Any]]
+Member = Callable[[str, str, str], bool | None]  # value set, system (empty: any), code; None: not known
+
+
+def needed(definition: dict[str, Any]) -> Iterator[str]:
+    """The canonical addresses of other definitions this one rests on: its base, and profiles of its types."""
+    if base := definition.get("baseDefinition"):
+        yield base
+    listed = elements(definition)
+    marks = [mark for element in listed for mark in element.get("slicing", {}).get("discriminator", ())]
+    far = any(mark.get("type") == "profile" or "resolve()" in mark.get("path", "") for mark in marks)
+    for element in listed:
+        for kind in element.get("type", ()):
+            targets = kind.get("targetProfile", ()) if far else ()
+            yield from (url.partition("|")[0] for url in (*kind.get("profile", ()), *targets))
+
+
+def claims(document: Any, asked: str = "") -> list[tuple[Any, str, list[str]]]:
+    """Who claims which profiles: the document, and the resources in the entries of a Bundle, each with its place."""
+    found: list[tuple[Any, str, list[str]]] = []
+    if isinstance(document, dict):
+        name = str(document.get("resourceType"))
+        found.append((document, name, list(dict.fromkeys([*([asked] if asked else []), *_named(document)]))))
+        entries = document.get("entry") if name == "Bundle" else None
+        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+            inner = entry.get("resource") if isinstance(entry, dict) else None
+            if isinstance(inner, dict):
+                found.append((inner, f"Bundle.entry[{number}].resource", _named(inner)))
+    return [claim for claim in found if claim[2]]
+
+
+def _named(resource: dict[str, Any]) -> list[str]:
+    meta = resource.get("meta")
+    listed = meta.get("profile") if isinstance(meta, dict) else None
+    return [url for url in listed if isinstance(url, str)] if isinstance(listed, list) else []
+
+
+def check(
+    resource: Any, url: str, definitions: Definitions, member: Member, where: str = "", *, within: Any = None
+) -> list[Problem]:
+    """The findings of a resource (at `where`) against a profile; `within` is the Bundle it is an entry of."""
+    name = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
+    checker = _Checker(definitions, member, Item(name, resource), within)
+    checker.profile(url, (name, resource), where or name)
+    return list(dict.fromkeys(checker.found))[:MAXIMUM_FINDINGS]
+
+
+def _is_base(url: str, type_name: str) -> bool:
+    """Whether an address is that of a type of R4 itself."""
+    return url.startswith(BASE) and url.removeprefix(BASE) in (*resource_types(), type_name)
+
+
+@cache
+def _of_r4() -> frozenset[str]:
+    """The constraints every resource is checked for anyway, as snapshots repeat them."""
+    return frozenset(("ele-1", "ext-1", *(row[0] for rows in invariants.table().values() for row in rows)))
+
+
+class _Checker:
+    """Collects findings; `depth` ends profiles that refer to each other."""
+
+    def __init__(self, definitions: Definitions, member: Member, resource: Item, within: Any) -> None:
+        self.definitions = definitions
+        self.member = member
+        self.resource = resource
+        self.within = within
+        self.follow = invariants.resolver(resource, Item("Bundle", within) if within is not None else None)
+        self.budget = Budget()
+        self.found: list[Problem] = []
+        self.depth = 0
+
+    def add(self, code: str, where: str, **named: str) -> None:
+        """One finding."""
+        self.found.append(Problem(f"fhir.profile.{code}", where, args=tuple(named.items())))
+
+    def profile(self, url: str, value: Typed, where: str) -> None:
+        """`value` (its type first) against a profile and all it is based on."""
+        url = url.partition("|")[0]
+        if _is_base(url, value[0]):
+            return
+        definition = self.definitions.get(url)
+        if definition is None:
+            self.add("not-installed", where, profile=url)
+            return
+        if definition.get("type") != value[0]:
+            self.add("type", where, expected=str(definition.get("type")))
+            return
+        if self.depth >= _DEEPEST:
+            return
+        chain, base = chain_of(definition, self.definitions)
+        if base and not _is_base(base, value[0]):
+            self.add("not-installed", where, profile=base)
+        self.depth += 1
+        root = tree_of(chain)
+        self.constraints(root.element, value, where)
+        self.node(root, value, where)
+        self.depth -= 1
+
+    def node(self, node: Node, value: Typed, where: str) -> None:
+        """The children of an element that is there."""
+        for name, child in node.children.items():
+            values = list(children(value, name))
+            place = f"{where}.{name.removesuffix('[x]')}"
+            self.occurrence(child.element, len(values), place)
+            for each in values:
+                self.value(child, each, place)
+            self.sliced(name, child, values, place)
+
+    def occurrence(self, element: dict[str, Any], count: int, where: str) -> None:
+        """How often an element stands there."""
+        if count < element.get("min", 0):
+            self.add("missing", where, least=str(element["min"]))
+        most = element.get("max", "*")
+        if most == "0" and count:
+            self.add("forbidden", where)
+        elif most != "*" and most.isdigit() and count > int(most):
+            self.add("too-many", where, most=most)
+
+    def value(self, node: Node, value: Typed, where: str) -> None:
+        """One value against what its element says, then its own children."""
+        element = node.element
+        wanted = stated(element)
+        if wanted is not None and not holds(value[1], wanted, fixed=any(k.startswith("fixed") for k in element)):
+            self.add("value", where)
+        kinds = [kind.get("code") for kind in element.get("type", ())]
+        if kinds and value[0] not in kinds and not str(kinds[0]).startswith("http") and "Resource" not in kinds:
+            self.add("choice", where, expected=", ".join(map(str, kinds)))
+        binding = element.get("binding", {})
+        if binding.get("strength") == "required" and binding.get("valueSet"):
+            self.binding(str(binding["valueSet"]), value[1], where)
+        self.target(element, value, where)
+        self.constraints(element, value, where)
+        for kind in element.get("type", ()):
+            urls = [url for url in kind.get("profile", ()) if url.partition("|")[0] in self.definitions]
+            if len(urls) == 1 and kind.get("code") == value[0]:
+                self.profile(urls[0], value, where)
+        self.node(node, value, where)
+
+    def binding(self, value_set: str, value: Any, where: str) -> None:
+        """A code of the value set; nothing is said when that is not known."""
+        if self.bound(value_set, value) is False:
+            self.add("code", where, set=value_set)
+
+    def bound(self, value_set: str, value: Any) -> bool | None:
+        """Whether one of the codes a value states is in the value set; None: no code, or not known."""
+        codings = value.get("coding", [value]) if isinstance(value, dict) else [{"code": value}]
+        listed = [c for c in codings if isinstance(c, dict) and isinstance(c.get("code"), str)]
+        url = value_set.partition("|")[0]
+        told = [self.member(url, str(c.get("system", "")), c["code"]) for c in listed]
+        return True if True in told else None if None in told or not told else False
+
+    def constraints(self, element: dict[str, Any], value: Typed, where: str) -> None:
+        """The FHIRPath rules of an element, but those of R4 itself."""
+        for each in element.get("constraint", ()):
+            key, text = str(each.get("key", "")), each.get("expression")
+            if not isinstance(text, str) or key in _of_r4():
+                continue
+            scope = Scope(Item(*value), self.resource, resolver=self.follow, budget=self.budget)
+            scope.member = self._member_of
+            try:
+                held = boolean(compiled(text)(scope, scope.this))
+            except (BadExpression, PathError):
+                self.add("unchecked", where, key=key[:60])
+                continue
+            if not held:
+                level: Severity = "error" if each.get("severity") == "error" else "warning"
+                args = (("key", key[:60]), ("rule", str(each.get("human") or text)[:300]))
+                self.found.append(Problem("fhir.profile.invariant", where, level=level, args=args))
+
+    def _member_of(self, item: Item, url: str) -> bool | None:
+        return self.bound(url, item.value)
+
+    def resolve(self, reference: Any) -> Typed | None:
+        """The resource a reference leads to, in the resource or its Bundle."""
+        found = self.follow(Item("Reference", reference))
+        return (found.type, found.value) if found is not None else None
+
+    def conforms(self, url: str, value: Typed) -> bool:
+        """Whether a value meets a profile."""
+        if self.depth > _DEEPEST or not isinstance(value[1], dict):
+            return False
+        inner = _Checker(self.definitions, self.member, self.resource, self.within)
+        inner.depth, inner.budget = self.depth + 1, self.budget
+        inner.profile(url, value, "")
+        return not any(problem.blocks for problem in inner.found)
+
+    def target(self, element: dict[str, Any], value: Typed, where: str) -> None:
+        """A literal reference names a type the element allows."""
+        if value[0] != "Reference" or not isinstance(value[1], dict):
+            return
+        urls = [url for kind in element.get("type", ()) for url in kind.get("targetProfile", ())]
+        names = {url.removeprefix(BASE) if url.startswith(BASE) else self._type_of(url) for url in urls}
+        literal = str(value[1].get("reference", "")).partition("/_history/")[0].split("/")
+        stated = value[1].get("type") or (literal[-2] if len(literal) > 1 and literal[-2] in resource_types() else "")
+        if urls and stated and "Resource" not in names and "" not in names and stated not in names:
+            self.add("target", where, expected=", ".join(sorted(names)))
+
+    def _type_of(self, url: str) -> str:
+        return str(self.definitions.get(url.partition("|")[0], {}).get("type", ""))
+
+    def sliced(self, name: str, node: Node, values: list[Typed], where: str) -> None:
+        """Each slice by its own count; in closed slicing nothing may be left over."""
+        if not node.slices:
+            return
+        parts = {name: part for name, part in node.slices.items() if "/" not in name}
+        try:
+            marks = slicing.marks_of(name, node)
+            mine = {key: [v for v in values if slicing.belongs(self, part, marks, v)] for key, part in parts.items()}
+        except slicing.Undecided:
+            return
+        for key, part in parts.items():
+            self.occurrence(part.element, len(mine[key]), f"{where}:{key}")
+            for each in mine[key]:
+                self.value(part, each, f"{where}:{key}")
+        left = [value for value in values if not any(value in found for found in mine.values())]
+        if node.element.get("slicing", {}).get("rules") == "closed" and left:
+            self.add("slice", where)

@@ -1,0 +1,160 @@
+"""Which slice of a profile a value belongs to (R4 ElementDefinition, slicing): by discriminators of every kind.
+
+`value` and `pattern` compare what is fixed, or bound as required; `type`, `exists` and `profile` look at the value.
+Paths may go through `resolve()`, `ofType(T)` and `extension('url')`. A reference whose target is not here leaves the
+slicing undecided: then nothing is said of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from fhir.definitions.table import resource_types
+from fhir.validation.profile_tree import Node, Typed, chain_of, children, holds, stated, tree_of
+
+_STEPS = re.compile(r"[^.()]+(?:\([^()]*\))?")
+_CALL = re.compile(r"(ofType|extension)\(\s*'?([^')]*)'?\s*\)\Z")
+URL = {"type": "value", "path": "url"}
+THIS = {"type": "type", "path": "$this"}
+
+
+class Undecided(Exception):
+    """A discriminator leads to something that is not here."""
+
+
+class Judge(Protocol):
+    """What slicing asks of the check under way."""
+
+    definitions: Any
+
+    def resolve(self, reference: Any) -> Typed | None:
+        """The resource a reference leads to, or None."""
+
+    def conforms(self, url: str, value: Typed) -> bool:
+        """Whether a value meets a profile."""
+
+    def bound(self, value_set: str, value: Any) -> bool | None:
+        """Whether a code is in a value set; None when that is not known."""
+
+
+def marks_of(name: str, node: Node) -> list[dict[str, Any]]:
+    """The discriminators of a sliced element, those that go without saying included; raises Undecided without any."""
+    found = node.element.get("slicing", {}).get("discriminator")
+    if found:
+        return list(found)
+    if name in ("extension", "modifierExtension"):
+        return [URL]
+    if name.endswith("[x]"):
+        return [THIS]
+    raise Undecided
+
+
+def belongs(judge: Judge, part: Node, marks: Iterable[dict[str, Any]], value: Typed) -> bool:
+    """Whether a value is of a slice by all discriminators; raises Undecided."""
+    return all(_one(judge, part, mark, value) for mark in marks)
+
+
+def _one(judge: Judge, part: Node, mark: dict[str, Any], value: Typed) -> bool:
+    path = str(mark.get("path", "$this"))
+    steps = [] if path == "$this" else _STEPS.findall(path)
+    if path == "url" and value[0] == "Extension" and (urls := _profiles(part, "profile")):
+        return isinstance(value[1], dict) and value[1].get("url") in urls
+    values = [value]
+    for step in steps:
+        values = _below(judge, values, step)
+    node = _node(judge, part, steps)
+    match mark.get("type"):
+        case "type":
+            return any(each[0] in _types(judge, node) for each in values)
+        case "exists":
+            return bool(values) is (node.element.get("max") != "0")
+        case "profile":
+            urls = _profiles(node, "targetProfile" if "resolve()" in steps else "profile")
+            return any(_claims(each, url) or judge.conforms(url, each) for each in values for url in sorted(urls))
+    return _equal(judge, node, values)
+
+
+def _claims(value: Typed, url: str) -> bool:
+    """Whether a resource says itself that it follows a profile: then it is of that slice, whatever is wrong with it."""
+    meta = value[1].get("meta") if isinstance(value[1], dict) else None
+    listed = meta.get("profile", ()) if isinstance(meta, dict) else ()
+    return any(isinstance(each, str) and each.partition("|")[0] == url for each in listed)
+
+
+def _equal(judge: Judge, node: Node, values: list[Typed]) -> bool:
+    wanted = stated(node.element)
+    if wanted is not None:
+        return any(holds(each[1], wanted, fixed=False) for each in values)
+    binding = node.element.get("binding", {})
+    if binding.get("strength") != "required":
+        inner = {name: child for name, child in node.children.items() if stated(child.element) is not None}
+        return bool(inner) and any(_has_all(each, inner) for each in values)
+    told = [judge.bound(str(binding.get("valueSet", "")), each[1]) for each in values]
+    if None in told:
+        raise Undecided
+    return any(told)
+
+
+def _has_all(value: Typed, wanted: dict[str, Node]) -> bool:
+    """What is fixed below an element that has nothing fixed itself."""
+    return all(
+        any(holds(each[1], stated(node.element), fixed=False) for each in children(value, name))
+        for name, node in wanted.items()
+    )
+
+
+def _below(judge: Judge, values: list[Typed], step: str) -> list[Typed]:
+    """The values one step on; raises Undecided for references that lead nowhere here."""
+    if step == "resolve()":
+        found = []
+        for each in values:
+            target = judge.resolve(each[1])
+            if target is None:
+                raise Undecided
+            found.append(target)
+        return found
+    if call := _CALL.match(step):
+        if call[1] == "ofType":
+            return [each for each in values if each[0] == call[2]]
+        extensions = (inner for each in values for inner in children(each, "extension"))
+        return [each for each in extensions if isinstance(each[1], dict) and each[1].get("url") == call[2]]
+    return [inner for each in values for inner in children(each, step)]
+
+
+def _node(judge: Judge, node: Node, steps: list[str]) -> Node:
+    """What the slice says of the element a path leads to, also by the profiles of the elements on the way."""
+    for place, step in enumerate(steps):
+        if step == "resolve()":
+            if place + 1 == len(steps):
+                return node
+            node = _profile_tree(judge, node, "targetProfile")
+            continue
+        call = _CALL.match(step)
+        if call is None:
+            below = node.children.get(step) or node.children.get(step + "[x]")
+            node = below if below is not None else _profile_tree(judge, node, "profile").children.get(step, Node())
+        elif call[1] == "extension":
+            slices = node.children.get("extension", Node()).slices.values()
+            node = next((each for each in slices if call[2] in _profiles(each, "profile")), Node())
+    return node
+
+
+def _profile_tree(judge: Judge, node: Node, key: str) -> Node:
+    """The tree of the one profile an element names."""
+    found = [judge.definitions[url] for url in sorted(_profiles(node, key)) if url in judge.definitions]
+    return tree_of(chain_of(found[0], judge.definitions)[0]) if len(found) == 1 else Node()
+
+
+def _profiles(node: Node, key: str) -> set[str]:
+    return {url.partition("|")[0] for kind in node.element.get("type", ()) for url in kind.get(key, ())}
+
+
+def _types(judge: Judge, node: Node) -> set[str]:
+    """The types an element allows; of a reference, those of its targets."""
+    found = {str(kind.get("code")) for kind in node.element.get("type", ())}
+    for url in _profiles(node, "targetProfile"):
+        name = url.rsplit("/", 1)[-1]
+        found.add(name if name in resource_types() else str(judge.definitions.get(url, {}).get("type", "")))
+    return found

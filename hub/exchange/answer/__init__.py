@@ -1,0 +1,1 @@
+"""Answers that come after the message: look-ups, orders, application acknowledgements owed or late."""

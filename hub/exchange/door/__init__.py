@@ -1,0 +1,1 @@
+"""What happens at a door: a message is read, judged, kept and answered; batches, strict channels, files, TLS."""

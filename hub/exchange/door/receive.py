@@ -1,0 +1,258 @@
+"""What happens when an HL7 v2 message reaches a door: read, judge the header, keep, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from uuid import UUID
+
+from canonical.identity import bytes_number, moment_of, new_id, number
+from canonical.problem import Problem, blocking
+from hl7 import ack, er7
+from hl7.er7 import Message, Segment
+from hub.channels import matching
+from hub.channels.matching import stranger
+from hub.exchange.answer import answers, late
+from hub.exchange.channels import Channel
+from hub.exchange.door.keep import AFTERWARDS, Incoming, Keeper, Kept
+from mappings.plan import plan_for
+from mappings.site import PLAIN, Site
+
+_REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large", "er7.too-slow")
+LARGE = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes back to the sender at once (empty: nothing), its code, and the id the message is kept under.
+
+    `owes` says what else is due: an application acknowledgement (AL, ER, SU) when the message has been worked, or
+    (AFTERWARDS) the one answer of original mode, for which `instead` is said when that takes too long.
+    """
+
+    payload: bytes
+    code: str
+    message_id: UUID
+    problems: tuple[Problem, ...]
+    owes: str = ""
+    instead: bytes = b""
+    resent: bool = False
+
+
+@dataclass(slots=True)
+class Taken:
+    """A message as read and judged, before it is kept.
+
+    `code` is what is said at once: AA, AE, AR, or in enhanced mode CA, CE, CR; `silent` when nothing is.
+    """
+
+    incoming: Incoming
+    envelope: ack.Envelope
+    code: ack.Code
+    silent: bool
+    expected: str = ""
+    _prepared: bytes | None = None
+
+    def prepare(self) -> None:
+        """Make the answer ahead of its time."""
+        if self._prepared is None and not self.silent:
+            self._prepared = self.spoken(self.incoming.id)
+
+    def forget(self) -> None:
+        """Drop an answer made ahead: it would no longer be the right one."""
+        self._prepared = None
+
+    def spoken(self, made: UUID) -> bytes:
+        """The immediate answer. The same message kept as `made` gets the very same bytes each time."""
+        if self._prepared is not None and made == self.incoming.id:
+            return self._prepared
+        stamp = ack.Stamp(control_id=made.hex[:20], now=moment_of(made), expected=self.expected)
+        return ack.build(self.envelope, self.code, self.incoming.problems, stamp)
+
+    def reply(self, made: UUID) -> bytes:
+        """The same, or nothing where nothing is to be said."""
+        return b"" if self.silent else self.spoken(made)
+
+
+async def receive(keeper: Keeper, channel: Channel, raw: bytes, *, fault: Problem | None = None) -> Answer:
+    """Keep `raw` and return its answer; raises TryLater when it could not be kept (then nothing is acknowledged).
+
+    `fault` is what the door already knows to be wrong (a cut frame): such bytes are kept and not read.
+    """
+    taken = await read(channel, raw, fault=fault)
+    kept = await keeper.keep(channel, taken.incoming)
+    return answer(taken, kept)
+
+
+async def read(channel: Channel, raw: bytes, *, fault: Problem | None = None) -> Taken:
+    """The same as `take`; a large message is read aside, so that it holds up no other connection."""
+    if len(raw) > LARGE:
+        return await asyncio.to_thread(take, channel, raw, fault)
+    return take(channel, raw, fault)
+
+
+def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
+    """The message read and judged, with its answer decided and nothing kept yet."""
+    message, problems = judge(raw, channel, fault)
+    envelope = ack.envelope(message) if message is not None else ack.salvage(raw)
+    settings = channel.document.acknowledge
+    code = verdict(problems)
+    status = "RECEIVED" if code == "AA" else "ERROR"
+    if code == "AA" and message is not None and matching.decision(channel.document, message) == "skip":
+        code, status = settings.filtered, "FILTERED"
+    wanted = ack.wanted(envelope, settings.mode)
+    asks = message is not None and answers.more_than_acknowledged(message.type)
+    owes = _owes(wanted, status, "processed" if asks else settings.when)
+    if wanted.original:
+        silent = owes == AFTERWARDS
+    else:
+        silent = (bool(owes) and not wanted.accept) or not ack.due(wanted.accept or wanted.application, code == "AA")
+    if wanted.accept:
+        code = ack.ACCEPT[code]
+    if message is not None and late.is_acknowledgement(message) and not wanted.accept:
+        silent, owes = True, ""  # an answer is never answered, or two systems would answer each other for ever
+    incoming = _incoming(channel, raw, message, problems, status)
+    taken = Taken(dataclasses.replace(incoming, owes=owes) if owes else incoming, envelope, code, silent)
+    return with_reply(taken)
+
+
+def with_reply(taken: Taken) -> Taken:
+    """`taken` with its answer kept beside the message, unless the answer can be made again from the message alone."""
+    if not taken.silent and (taken.code not in ("AA", "CA") or taken.expected):
+        taken.incoming = dataclasses.replace(taken.incoming, reply=taken.spoken(taken.incoming.id))
+    return taken
+
+
+def _owes(wanted: ack.Wanted, status: str, when: str) -> str:
+    """What is owed after the immediate answer of a message that was taken."""
+    if wanted.original:
+        return AFTERWARDS if status == "RECEIVED" and when == "processed" else ""
+    return wanted.application if status in ("RECEIVED", "FILTERED") else ""
+
+
+def answer(taken: Taken, kept: Kept) -> Answer:
+    """What the sender is told once the message is kept; a resend is told what the first one was told."""
+    incoming = taken.incoming
+    owes = incoming.owes
+    payload = taken.reply(kept.id)
+    if kept.resent and kept.reply is not None:
+        payload, owes = kept.reply, "" if owes == AFTERWARDS else owes
+    shown = (*incoming.problems, Problem("message.conflict", "MSH-10")) if kept.conflict else incoming.problems
+    return Answer(
+        payload=payload,
+        code=taken.code,
+        message_id=kept.id,
+        problems=shown,
+        owes=owes,
+        instead=taken.spoken(kept.id) if owes == AFTERWARDS else b"",
+        resent=kept.resent,
+    )
+
+
+def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[Message | None, list[Problem]]:
+    """The message, when readable, and the findings that decide its acknowledgement."""
+    if fault is not None:
+        return None, [fault]
+    message = er7.read(raw, fixed_charset=channel.charset, fallback_charset=channel.fallback)
+    if isinstance(message, Problem):
+        return None, [message]
+    strange = stranger(channel.document, message)
+    if strange is not None:
+        return message, [*message.problems, strange]
+    judged = judge_header(message, channel.site) if channel.document.records else judge_envelope(message)
+    return message, [*message.problems, *judged]
+
+
+def judge_envelope(message: Message) -> list[Problem]:
+    """MSH-9 to MSH-12 (2.5.1 §2.14.9): what every message must have, also one that is only passed on."""
+    found = [Problem("structure.required", f"MSH-{n}") for n in (9, 10) if not message.header.text(n)]
+    if message.header.text(9) != message.type.partition("^")[0]:
+        found.append(Problem("type.form", "MSH-9", args=(("type", message.type[:20]),)))
+    if message.header.text(11)[:1] not in ("P", "T", "D", ""):
+        found.append(Problem("processing.unknown", "MSH-11"))
+    if message.version and not message.version.startswith("2"):
+        found.append(Problem("version.unsupported", "MSH-12"))
+    return found
+
+
+def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
+    """The envelope, and who the patient is: what must be there for a message to be taken into records."""
+    found = judge_envelope(message)
+    if late.is_acknowledgement(message):
+        return found
+    plan = plan_for(message.type, site)
+    if message.header.text(9) and plan is None:
+        found.append(Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),)))
+    found += [
+        Problem("structure.segment-required", name)
+        for name in (plan.requires if plan else ())
+        if not message.first(name)
+    ]
+    for nth, patient in enumerate(message.named("PID"), start=1):
+        if not _identified(patient):
+            found.append(Problem("structure.required", "PID-3" if nth == 1 else f"PID[{nth}]-3"))
+    return found
+
+
+def _identified(patient: Segment) -> bool:
+    """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do."""
+    return any(patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
+
+
+def verdict(problems: list[Problem]) -> ack.Code:
+    """AR for what the header rules out, AE for other blocking findings, else AA (original mode)."""
+    found = blocking(problems)
+    if not found:
+        return "AA"
+    return "AR" if any(p.code.startswith(_REJECTED) for p in found) else "AE"
+
+
+def _incoming(
+    channel: Channel, raw: bytes, message: Message | None, problems: Sequence[Problem], status: str
+) -> Incoming:
+    control = message.control_id[:199] if message else ""
+    payload = bytes_number(raw)
+    place = channel_number(channel.id)
+    sender = _sender_number(_sender(message)) if message and control else 0
+    return Incoming(
+        id=new_id(),
+        format="hl7",
+        type=message.type[:60] if message else "",
+        lane=lane_of(channel, message),
+        status=status,
+        control_id=control,
+        control_key=payload ^ place if control else None,
+        sender_key=sender ^ place if control else None,
+        payload_key=payload,
+        charset=message.charset if message else "",
+        content=raw,
+        reply=None,
+        problems=tuple(problems),
+    )
+
+
+def _sender(message: Message) -> str:
+    """MSH-3 and MSH-4 as sent."""
+    return f"{message.header.raw_field(3)}\x1f{message.header.raw_field(4)}"
+
+
+@lru_cache(maxsize=4096)
+def _sender_number(sender: str) -> int:
+    return bytes_number(sender.encode())
+
+
+@lru_cache(maxsize=4096)
+def channel_number(channel: UUID) -> int:
+    """A signed 64-bit number of a channel, mixed into the keys of its messages."""
+    return number("channel", str(channel))
+
+
+def lane_of(channel: Channel, message: Message | None) -> int:
+    """The lane of a message: by default one per patient within its channel; else the channel's own lane."""
+    return matching.lane_of(_text(channel.id), channel.document, message)
+
+
+_text = lru_cache(maxsize=4096)(str)

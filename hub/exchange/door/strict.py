@@ -1,0 +1,142 @@
+"""Channels that look twice before they take a message: sequence numbers (MSH-13), and control ids that may not recur.
+
+Sequence number protocol (2.5.1 §2.10.1): the number expected next is kept for each sender, in the transaction that
+keeps the message, and told in MSA-4. 0 starts the link: nothing is taken, the answer tells what is expected. -1, in
+either direction, means that any number may come next. The same bytes again are a resend and do not count.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from canonical.problem import Problem, Severity, blocking
+from hl7 import ack, er7
+from hl7.er7 import Message
+from hub.exchange.channels import Channel
+from hub.exchange.door.keep import KEEP_ONE, Keeper, kept_of, values
+from hub.exchange.door.receive import Answer, Taken, answer, read, with_reply
+from hub.store.database import Transaction
+
+ANY = -1
+_NUMBER = re.compile("-?[0-9]{1,14}")
+
+
+def strict(channel: Channel) -> bool:
+    """Whether the channel's messages are received one at a time."""
+    document = channel.document
+    return document.sequence.policy != "off" or document.duplicates.other_body == "refuse"
+
+
+async def receive(keeper: Keeper, channel: Channel, raw: bytes) -> Answer:
+    """As `receive.receive`, with the channel's sequence and duplicate rules in the same transaction."""
+    taken = await read(channel, raw)
+    async with keeper.database.transaction(channel.tenant.id) as tx:
+        if taken.incoming.control_key is not None and not await _known(tx, taken):
+            taken = await _judge(tx, channel, taken, _number(channel, raw))
+        told = await tx.value(KEEP_ONE, taken.incoming.format, channel.id, channel.version, *values(taken.incoming))
+        kept = kept_of(taken.incoming.id, told)
+    keeper.ring(channel.tenant.id)
+    return answer(taken, kept)
+
+
+async def _known(tx: Transaction, taken: Taken) -> bool:
+    """Whether these very bytes came before: then the sequence has moved on already."""
+    row = await tx.row(
+        "SELECT 1 AS one FROM message WHERE tenant_id = $1 AND control_id = $2 AND control_key = $3",
+        taken.incoming.control_id,
+        taken.incoming.control_key,
+    )
+    return row is not None
+
+
+async def _judge(tx: Transaction, channel: Channel, taken: Taken, number: str) -> Taken:
+    """`taken` under the channel's rules; the sender's row is locked until the message is kept."""
+    incoming, policy = taken.incoming, channel.document.sequence.policy
+    if policy == "off":
+        return await _unique(tx, taken) if incoming.status == "RECEIVED" else taken
+    expected = await tx.value(
+        "INSERT INTO sender_sequence AS s (tenant_id, channel_id, sender_key) VALUES ($1, $2, $3) "
+        "ON CONFLICT (tenant_id, channel_id, sender_key) DO UPDATE SET updated_at = now() RETURNING s.expected",
+        channel.id,
+        incoming.sender_key,
+    )
+    taken, following = judge(taken, policy, number, expected)
+    if channel.document.duplicates.other_body == "refuse" and taken.incoming.status == "RECEIVED":
+        taken = await _unique(tx, taken)
+    if taken.incoming.status == "ERROR" and number != "0":
+        following = expected
+    if following != expected:
+        await tx.run(
+            "UPDATE sender_sequence SET expected = $4 WHERE tenant_id = $1 AND channel_id = $2 AND sender_key = $3",
+            channel.id,
+            incoming.sender_key,
+            following,
+        )
+    taken.expected = str(following)
+    return with_reply(_fresh(taken))
+
+
+def judge(taken: Taken, policy: str, number: str, expected: int) -> tuple[Taken, int]:
+    """`taken` by its sequence number, and the number expected after it."""
+    found = int(number) if _NUMBER.fullmatch(number) else None
+    if found == 0:
+        return _start(taken), expected
+    if found is not None and found < 0:
+        return _start(taken), ANY
+    if taken.incoming.status == "ERROR":
+        return taken, expected
+    if found is None:
+        return _found(taken, Problem("sequence.missing", "MSH-13", level=_level(policy))), expected
+    if expected in (ANY, found):
+        return taken, found + 1
+    said = (("found", str(found)), ("expected", str(expected)))
+    gap = _found(taken, Problem("sequence.gap", "MSH-13", level=_level(policy), args=said))
+    return gap, max(expected, found + 1) if policy == "report" else expected
+
+
+def _level(policy: str) -> Severity:
+    return "error" if policy == "refuse" else "warning"
+
+
+def _start(taken: Taken) -> Taken:
+    """A message that only starts the link has no content: it is kept, answered AA, and not worked."""
+    accept: ack.Code = "CA" if taken.code.startswith("C") else "AA"
+    incoming = dataclasses.replace(taken.incoming, status="FILTERED", problems=(), reply=None, owes="")
+    return dataclasses.replace(taken, incoming=incoming, code=accept, silent=False)
+
+
+def _found(taken: Taken, problem: Problem) -> Taken:
+    """`taken` with one more finding, which may refuse it."""
+    incoming = dataclasses.replace(taken.incoming, problems=(*taken.incoming.problems, problem))
+    if not blocking([problem]):
+        return dataclasses.replace(taken, incoming=incoming)
+    refused: ack.Code = "CE" if taken.code.startswith("C") else "AE"
+    incoming = dataclasses.replace(incoming, status="ERROR", owes="")
+    return with_reply(_fresh(dataclasses.replace(taken, incoming=incoming, code=refused, silent=False)))
+
+
+def _fresh(taken: Taken) -> Taken:
+    """`taken` without an answer made for what it said before."""
+    taken.forget()
+    return taken
+
+
+async def _unique(tx: Transaction, taken: Taken) -> Taken:
+    """Refuse a control id that came before with another body; those that race for one id wait for each other."""
+    incoming = taken.incoming
+    await tx.run("SELECT pg_advisory_xact_lock($2) FROM (SELECT $1::uuid) t", incoming.sender_key)
+    row = await tx.row(
+        "SELECT 1 AS one FROM message WHERE tenant_id = $1 AND control_id = $2 AND sender_key = $3 "
+        "AND control_key <> $4",
+        incoming.control_id,
+        incoming.sender_key,
+        incoming.control_key,
+    )
+    return taken if row is None else _found(taken, Problem("message.conflict", "MSH-10", level="error"))
+
+
+def _number(channel: Channel, raw: bytes) -> str:
+    """MSH-13 as sent."""
+    message = er7.read(raw, fixed_charset=channel.charset, fallback_charset=channel.fallback)
+    return message.header.text(13).strip() if isinstance(message, Message) else ""

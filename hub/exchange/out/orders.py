@@ -1,0 +1,164 @@
+"""Orders out: a new or cancelled ServiceRequest becomes an HL7 order for each lab that wants it.
+
+A lab gets an order once, and its cancellation once; what the lab itself sent is not sent back to it, and a lab added
+later gets no order that is older than itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from canonical.codes import ORDER_EVENT
+from canonical.identity import new_id
+from fhir import jsontext
+from hl7.writer import write
+from hub.exchange.answer import late
+from hub.exchange.out import outbox
+from hub.exchange.out.outbox import Outgoing
+from hub.exchange.partners import Partner
+from hub.records.projections import target
+from hub.store.database import Row, Transaction
+from mappings.outbound import out_plan, render
+
+if TYPE_CHECKING:
+    from hub.records.write import Origin, Saved
+
+ORDER, CANCEL = "lab-order", "lab-order-cancel"
+_CONTROLS = {ORDER: "NW", CANCEL: "CA"}
+_CANCELLING = ("revoked", "entered-in-error")
+_ASKING = ("CA", "DC")
+
+
+async def enqueue(tx: Transaction, requests: Sequence[Saved], origin: Origin, labs: Sequence[Partner]) -> None:
+    """Queue what the labs of the tenant should hear of `requests`."""
+    known = await _known(tx, requests)
+    senders = await senders_of(tx, requests)
+    for saved in requests:
+        for lab in labs:
+            operation = _operation(saved, known.get((_subject(saved), lab.id), set()))
+            fresh = saved.created or await _born_after(tx, saved, lab)
+            if operation and fresh and senders.get(saved.message_id) != lab.code and wants(lab, saved.body or {}):
+                await _queue(tx, lab, saved, operation, origin)
+
+
+def _subject(saved: Saved) -> str:
+    return f"ServiceRequest/{saved.id}"
+
+
+def _operation(saved: Saved, told: set[str]) -> str:
+    """What the lab should be told now, given what it was told before; empty for nothing.
+
+    The placer's CA or DC is a request: the order stays as it is until the lab confirms, but the lab must hear of it.
+    """
+    body = saved.body or {}
+    status, asked = body.get("status"), last_control(body) in _ASKING
+    if status == "active" and ORDER not in told and not asked:
+        return ORDER
+    if (status in _CANCELLING or asked) and ORDER in told and CANCEL not in told:
+        return CANCEL
+    return ""
+
+
+def last_control(body: dict[str, Any]) -> str:
+    """The order control code (table 0119) that was last said of an order; empty when none was."""
+    for extension in body.get("extension", ()):
+        if extension.get("url") == ORDER_EVENT:
+            for part in extension.get("extension", ()):
+                if part.get("url") == "value":
+                    return str(part["valueCodeableConcept"]["coding"][0]["code"])
+    return ""
+
+
+def wants(lab: Partner, body: dict[str, Any]) -> bool:
+    """Whether the order's categories are among those the lab takes; a lab that names none takes all."""
+    wanted = set((lab.settings.get("orders") or {}).get("categories") or ())
+    found = {c.get("code") for category in body.get("category", ()) for c in category.get("coding", ())}
+    return not wanted or bool(wanted & found)
+
+
+async def _known(tx: Transaction, requests: Sequence[Saved]) -> dict[tuple[str, Any], set[str]]:
+    rows = await tx.rows(
+        "SELECT subject, partner_id, operation FROM delivery "
+        "WHERE tenant_id = $1 AND subject <> '' AND subject = ANY($2::text[]) "
+        "AND NOT (status = 'ERROR' AND attempt = 0)",
+        [_subject(saved) for saved in requests],
+    )
+    known: dict[tuple[str, Any], set[str]] = {}
+    for row in rows:
+        known.setdefault((row["subject"], row["partner_id"]), set()).add(row["operation"])
+    return known
+
+
+async def senders_of(tx: Transaction, requests: Sequence[Saved]) -> dict[Any, str]:
+    """The partner whose channel each record's message came in by."""
+    rows = await tx.rows(
+        "SELECT m.id, c.settings FROM message m JOIN channel c ON c.tenant_id = $1 AND c.id = m.channel_id "
+        "WHERE m.tenant_id = $1 AND m.id = ANY($2::uuid[])",
+        [saved.message_id for saved in requests if saved.message_id],
+    )
+    return {row["id"]: str(json.loads(row["settings"]).get("partner", "")) for row in rows}
+
+
+async def _born_after(tx: Transaction, saved: Saved, lab: Partner) -> bool:
+    """Whether the record is younger than the partner: old ones do not flow to a partner added later."""
+    return bool(
+        await tx.value(
+            "SELECT v.updated_at >= p.since FROM resource_version v, partner p WHERE v.tenant_id = $1 "
+            "AND v.type = 'ServiceRequest' AND v.id = $2 AND v.version = 1 AND p.tenant_id = $1 AND p.id = $3",
+            saved.id,
+            lab.id,
+        )
+    )
+
+
+async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, origin: Origin) -> None:
+    body = saved.body or {}
+    settings = lab.settings.get("orders") or {}
+    control_id = new_id().hex[:20].upper()
+    patient = await record_of(tx, body.get("subject"), "Patient")
+    sources = {
+        "order": body,
+        "patient": patient,
+        "encounter": await record_of(tx, body.get("encounter"), "Encounter"),
+        "partner": {
+            **settings,
+            **late.conditions(lab.settings),
+            "version": str(lab.settings.get("speaks", "hl7 2.5.1")).partition(" ")[2],
+        },
+        "message": {
+            "control_id": control_id,
+            "time": origin.now.isoformat(timespec="seconds"),
+            "control": _CONTROLS[operation],
+        },
+    }
+    segments, problems = render(out_plan(str(lab.settings.get("plan", "out/order"))), sources)
+    outgoing = Outgoing(
+        operation=operation,
+        format="hl7",
+        type="^".join(str(settings.get("message", "")).split("^")[:2]),
+        content=write(segments),
+        control_id=control_id,
+        charset="utf-8",
+        subject=_subject(saved),
+        purpose={"order": saved.id, "version": saved.version},
+    )
+    if problems:
+        await outbox.refuse(tx, lab, outgoing, problems[0].code)
+    else:
+        await outbox.enqueue(tx, lab, outgoing)
+
+
+async def record_of(tx: Transaction, reference: Any, type_name: str) -> dict[str, Any]:
+    """The body a literal reference leads to; empty when there is none."""
+    identity = target(reference, type_name)
+    row: Row | None = None
+    if identity:
+        row = await tx.row(
+            "SELECT body FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3 AND NOT deleted",
+            type_name,
+            identity,
+        )
+    body = jsontext.parse(row["body"].encode()) if row is not None else None
+    return body if isinstance(body, dict) else {}

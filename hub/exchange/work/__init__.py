@@ -1,0 +1,1 @@
+"""What works what waits: lanes and their leases, waves of messages, jobs, schedules."""

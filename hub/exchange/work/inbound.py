@@ -1,0 +1,329 @@
+"""Works received HL7 messages: lanes in parallel, each lane in order, one commit for a wave of messages."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from canonical.errors import Conflict, TryLater
+from canonical.problem import Problem, blocking
+from hl7 import er7
+from hub.channels import matching
+from hub.channels.document import Poison
+from hub.exchange.answer import late
+from hub.exchange.channels import Channel, channels_at
+from hub.exchange.out import forward
+from hub.exchange.out.forward import Arrived
+from hub.exchange.work import lanes, poison
+from hub.exchange.work.lanes import Lease, LeaseLost
+from hub.exchange.work.pace import Pace
+from hub.records import merges
+from hub.records.settle import settle
+from hub.records.snapshot import Stated, withdrawn
+from hub.records.write import Invalid, Origin, save
+from hub.store.database import Row, Transaction
+from hub.world import Tenant, World
+from mappings.engine import Translation, translate, untouched
+
+log = logging.getLogger("ponte.inbound")
+PER_LANE = 20
+GROUP_ATTEMPTS = 3
+MOST_BYTES = 64 * 1024 * 1024
+"""How much of waiting messages a worker takes into memory at once."""
+Channels = dict[tuple[UUID, int | None], Channel]
+
+
+_WAITING = """
+SELECT * FROM (
+ SELECT m.id, m.lane_id, m.seq, m.channel_id, m.channel_version, m.content, m.problems, m.type,
+  sum(octet_length(m.content)) OVER (ORDER BY m.seq) AS bytes, row_number() OVER (ORDER BY m.seq) AS place
+ FROM unnest($2::bigint[]) AS x(lane) CROSS JOIN LATERAL (SELECT * FROM message
+  WHERE tenant_id = $1 AND lane_id = x.lane AND status = 'RECEIVED' ORDER BY seq LIMIT $3) m) w
+WHERE w.bytes <= $4 OR w.place = 1 ORDER BY w.seq
+"""
+
+
+@dataclass(slots=True)
+class Work:
+    """One message with its lane's lease, its translation, and what is to be recorded of it.
+
+    `last`: none of its lane comes after it, so that the lane is given back when it is recorded (`released`).
+    """
+
+    lease: Lease
+    row: Row
+    last: bool = False
+    released: bool = False
+    translation: Translation | None = None
+    problems: list[Problem] = field(default_factory=list)
+    prefix: str = ""
+    channel: Channel | None = None
+    message: er7.Message | None = None
+    stopped: bool = False
+    filtered: bool = False
+
+    @property
+    def merges(self) -> bool:
+        """Whether the message changes who a record is (a merge, a move, another number) and may go on."""
+        drafts = self.translation.drafts if self.translation is not None else []
+        return any(draft.merge_into or draft.action in merges.ACTIONS for draft in drafts) and not blocking(
+            self.problems
+        )
+
+    @property
+    def under(self) -> tuple[UUID, int | None]:
+        """The channel and its version that the message was received under."""
+        return self.row["channel_id"], self.row["channel_version"]
+
+    @property
+    def id(self) -> UUID:
+        """The message's id."""
+        return self.row["id"]  # type: ignore[no-any-return]
+
+
+def arrived(item: Work, failed: bool) -> Arrived:
+    """A message whose fate is decided, for the destinations of its channel."""
+    if item.channel is None or item.message is None:
+        raise ValueError("not read")
+    content = bytes(item.row["content"])
+    return Arrived(id=item.id, channel=item.channel, message=item.message, content=content, failed=failed)
+
+
+async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
+    """Process what waits in as many lanes of a tenant as `pace` takes; returns the number of messages finished."""
+    pace = pace or Pace()
+    async with world.transaction(tenant, wide=True) as tx:
+        leases = await lanes.lease(tx, "inbound", pace.lanes())
+        waiting = await _waiting(tx, leases) if leases else {}
+        over = list(waiting)[pace.fit([len(queue[0].row["content"]) for queue in waiting.values()]) :]
+        if over:
+            await lanes.release(tx, [waiting.pop(lane)[0].lease for lane in over])
+            leases = [held for held in leases if held.lane_id not in over]
+    if not leases:
+        return 0
+    channels = await channels_at(world, tenant, {item.under for queue in waiting.values() for item in queue})
+    finished = 0
+    settled: set[int] = set()  # lanes that stopped or were given back
+    try:
+        for position in range(PER_LANE):
+            wave = [q[position] for lane, q in waiting.items() if len(q) > position and lane not in settled]
+            if not wave:
+                break
+            finished += await _wave(world, tenant, channels, wave)
+            settled.update(item.lease.lane_id for item in wave if item.stopped or item.released)
+    except LeaseLost:
+        return finished
+    if held := [held for held in leases if held.lane_id not in settled]:
+        async with world.transaction(tenant) as tx:
+            await lanes.release(tx, held)
+    return finished
+
+
+async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[Work]]:
+    """The messages of each lane, as many as MOST_BYTES hold; one at least, so that the largest has its turn."""
+    rows = await tx.rows(_WAITING, [held.lane_id for held in leases], PER_LANE, MOST_BYTES)
+    by_lane = {held.lane_id: held for held in leases}
+    waiting: dict[int, list[Work]] = defaultdict(list)
+    for row in rows:
+        waiting[row["lane_id"]].append(Work(by_lane[row["lane_id"]], row))
+    for queue in waiting.values():
+        queue[-1].last = True
+    return waiting
+
+
+async def _wave(world: World, tenant: Tenant, channels: Channels, wave: list[Work]) -> int:
+    """One message of each lane together; when the group fails each is tried alone."""
+    sound = []
+    for number, item in enumerate(wave):
+        await asyncio.sleep(0)  # the worker's other wave may have its answer
+        try:
+            item.prefix = f"{number}:"
+            _translate(item, channels)
+            sound.append(item)
+        except Exception as error:  # a defect of a mapping: this message is set aside, the others go on
+            _set_aside(item, error)
+            await _give_up(world, tenant, item)
+    together = [item for item in sound if not item.merges]
+    if together and not await _group(world, tenant, together):
+        for item in together:
+            await _alone(world, tenant, item)
+    for item in sound:
+        if item.merges:
+            await _alone(world, tenant, item)
+    return len(wave)
+
+
+async def _group(world: World, tenant: Tenant, together: list[Work]) -> bool:
+    """Commit messages together; False when they must be tried one by one. A race with another worker is run again."""
+    for _ in range(GROUP_ATTEMPTS):
+        try:
+            await _commit(world, tenant, together)
+            return True
+        except (LeaseLost, TryLater):
+            raise
+        except Conflict:
+            continue
+        except Exception:
+            return False
+    return False
+
+
+def _set_aside(item: Work, error: Exception) -> None:
+    """Give a message up with a finding; the log names the defect's place, never the data."""
+    log.error("message %s: %s at %s", item.id, type(error).__name__, lanes.place_of(error))
+    item.translation = None
+    item.problems = [*item.problems, Problem("message.defect", "MSH")]
+
+
+async def _give_up(world: World, tenant: Tenant, item: Work) -> None:
+    """Try a message with a defect again later, or leave it among the errors, as its channel says."""
+    policy = item.channel.document.poison if item.channel else Poison()
+    async with world.transaction(tenant) as tx:
+        outcome = await poison.met(tx, item.lease, item.id, policy, item.problems)
+        item.stopped = outcome != "goes-on"
+        if outcome != "again" and item.message is not None:
+            await forward.follow(world, tenant, tx, [arrived(item, True)])
+
+
+async def _alone(world: World, tenant: Tenant, item: Work) -> None:
+    """A message by itself: what does not validate goes to the errors, what was raced is tried again."""
+    for attempt in (1, 2, 3):
+        try:
+            await (_merge(world, tenant, item) if item.merges else _commit(world, tenant, [item]))
+            return
+        except _Refusal as refusal:
+            item.problems += [_local(problem) for problem in refusal.problems]
+            await _fail(world, tenant, item)
+            return
+        except Invalid as error:
+            item.problems += [problem for found in error.findings.values() for problem in found]
+            await _fail(world, tenant, item)
+            return
+        except Conflict:
+            if attempt == 3:
+                raise
+        except (LeaseLost, TryLater):
+            raise
+        except Exception as error:
+            _set_aside(item, error)
+            await _give_up(world, tenant, item)
+            return
+
+
+def _translate(item: Work, channels: Channels) -> None:
+    channel = channels.get(item.under)
+    if channel is None:
+        item.problems = [Problem("message.no-channel", "MSH")]
+        return
+    message = er7.read(bytes(item.row["content"]), fixed_charset=channel.charset, fallback_charset=channel.fallback)
+    if isinstance(message, Problem):
+        item.problems = [message]
+        return
+    item.channel, item.message = channel, message
+    if matching.decision(channel.document, message) == "skip":  # replayed, and left out as the channel says today
+        item.translation, item.problems, item.filtered = untouched(message), list(message.problems), True
+        return
+    if not channel.document.records or late.is_acknowledgement(message):  # a channel that only passes on
+        item.translation, item.problems = untouched(message), list(message.problems)
+        return
+    item.translation = translate(message, zone=channel.zone, prefix=item.prefix, site=channel.site)
+    for draft in item.translation.drafts:
+        draft.message_id = item.id
+    item.problems = [*message.problems, *item.translation.problems]
+
+
+async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
+    good = [item for item in wave if item.translation is not None and not blocking(item.problems)]
+    found: dict[UUID, list[Problem]] = {}
+    async with world.transaction(tenant, wide=True) as tx:
+        drafts = [draft for item in good if item.translation for draft in item.translation.drafts]
+        settled = await settle(tx, drafts)
+        _assign(settled.problems, good, found)
+        origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone)
+        gone = await withdrawn(tx, [stated for item in good if (stated := _stated(item))], settled)
+        await save(tx, [*settled.writes, *gone], origin)
+        await _record(world, tenant, tx, wave, found)
+    for item in wave:
+        item.released = item.last
+
+
+def _stated(item: Work) -> Stated | None:
+    """What a message of a channel with snapshots states; None for all others."""
+    if item.channel is None or item.translation is None or not item.channel.site.modes:
+        return None
+    drafts = item.translation.drafts
+    return Stated(drafts=drafts, channel=item.channel.id, site=item.channel.site, message=item.id)
+
+
+async def _merge(world: World, tenant: Tenant, item: Work) -> None:
+    """A message that merges or moves records, by itself: all its groups are carried out, or none."""
+    async with world.transaction(tenant) as tx:
+        origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone, message_id=item.id)
+        problems = await merges.apply(tx, item.translation.drafts if item.translation else [], origin)
+        if blocking(problems):
+            raise _Refusal(problems)
+        await _record(world, tenant, tx, [item], {item.id: [_local(problem) for problem in problems]})
+    item.released = item.last
+
+
+class _Refusal(Exception):
+    """A merge that may not be: the transaction is rolled back."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("refused")
+        self.problems = problems
+
+
+def _assign(problems: list[Problem], good: list[Work], found: dict[UUID, list[Problem]]) -> None:
+    """Findings of settling go to the message whose draft they name (`3:encounter`)."""
+    by_prefix = {item.prefix: item for item in good}
+    for problem in problems:
+        item = by_prefix.get(problem.where.partition(":")[0] + ":")
+        if item is not None:
+            found.setdefault(item.id, []).append(_local(problem))
+
+
+def _local(problem: Problem) -> Problem:
+    """A finding's place without the name of its message."""
+    return dataclasses.replace(problem, where=problem.where.partition(":")[2] or problem.where)
+
+
+async def _record(
+    world: World, tenant: Tenant, tx: Transaction, wave: list[Work], found: dict[UUID, list[Problem]]
+) -> None:
+    """Statuses and findings: those of reading, and of this attempt, which a retry would find again; what goes on."""
+    await lanes.acknowledge(tx, [(item.lease, 1) for item in wave], [item.lease.lane_id for item in wave if item.last])
+    told = [[*item.problems, *found.get(item.id, ())] for item in wave]
+    failed = [item.translation is None or bool(blocking(problems)) for item, problems in zip(wave, told, strict=True)]
+    ended = [arrived(i, bad) for i, bad in zip(wave, failed, strict=True) if i.message and not i.filtered]
+    lost = await forward.follow(world, tenant, tx, ended)
+    told = [[*problems, *lost.get(item.id, ())] for item, problems in zip(wave, told, strict=True)]
+    await tx.run(
+        "UPDATE message SET status = x.status, problems = x.problems, segments = x.segments, finished_at = now() "
+        "FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS x(id, status, problems, segments) "
+        "WHERE message.tenant_id = $1 AND message.id = x.id AND coalesce(message.status, '') = 'RECEIVED'",
+        [item.id for item in wave],
+        ["ERROR" if bad else "FILTERED" if i.filtered else "TRANSFORMED" for i, bad in zip(wave, failed, strict=True)],
+        [json.dumps([p.as_json() for p in problems], ensure_ascii=False) for problems in told],
+        [json.dumps(item.translation.account.counts()) if item.translation else "" for item in wave],
+    )
+
+
+async def _fail(world: World, tenant: Tenant, item: Work) -> None:
+    """Keep the findings and let the lane go on."""
+    async with world.transaction(tenant) as tx:
+        await lanes.acknowledge(tx, [(item.lease, 1)])
+        if item.message is not None:
+            lost = await forward.follow(world, tenant, tx, [arrived(item, True)])
+            item.problems += lost.get(item.id, ())
+        await tx.run(
+            "UPDATE message SET status = 'ERROR', problems = $3, finished_at = now() WHERE tenant_id = $1 AND id = $2",
+            item.id,
+            json.dumps([p.as_json() for p in item.problems], ensure_ascii=False),
+        )

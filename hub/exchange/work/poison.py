@@ -1,0 +1,43 @@
+"""A message that fails for a defect, not for its data: tried as often as its channel says, then given up.
+
+While it is tried its lane waits and no other does. Given up, it stands among the errors with the reason, and its lane
+goes on or stops until someone resumes it, as the channel says. After the mending a replay works it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+from canonical.problem import Problem
+from hub.channels.document import Poison
+from hub.exchange.work import lanes
+from hub.exchange.work.lanes import Lease
+from hub.store.database import Transaction
+
+REASON = "message.defect"
+Met = Literal["again", "goes-on", "stops"]
+
+
+async def met(tx: Transaction, held: Lease, message: UUID, policy: Poison, problems: Sequence[Problem]) -> Met:
+    """Count a failed attempt: the message is tried `again`, or given up and its lane `goes-on` or `stops`.
+
+    Raises LeaseLost.
+    """
+    attempt = await tx.value(
+        "UPDATE message SET attempt = attempt + 1 WHERE tenant_id = $1 AND id = $2 RETURNING attempt", message
+    )
+    if attempt < policy.attempts:
+        await lanes.back_off(tx, held, REASON, lanes.delay(attempt))
+        return "again"
+    await lanes.acknowledge(tx, [(held, 1)])
+    await tx.run(
+        "UPDATE message SET status = 'ERROR', problems = $3, finished_at = now() WHERE tenant_id = $1 AND id = $2",
+        message,
+        json.dumps([problem.as_json() for problem in problems], ensure_ascii=False),
+    )
+    if policy.then == "pause":
+        await lanes.pause(tx, held, REASON)
+    return "stops" if policy.then == "pause" else "goes-on"

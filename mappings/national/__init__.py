@@ -1,0 +1,1 @@
+"""National documents (RNDS) by tables: canonical records become a Composition and its entries."""
