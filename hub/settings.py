@@ -59,10 +59,12 @@ class Settings:
 
     @property
     def base_url(self) -> str:
-        """Where partners reach the HTTP doors."""
-        return self.public_url or f"http://{self.host}:{self.http_port}"
+        """Where partners reach the HTTP doors; a host that stands for every address of the machine is no address."""
+        host = "127.0.0.1" if self.host in _EVERY_ADDRESS else self.host
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}"
 
 
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 _NUMBERS = {"http_port", "mllp_port", "pool_size", "workers", "max_message_bytes"}
 _TEXTS = {"database_url", "owner_database_url", "redis_url", "host", "public_url", "exchange_root"}
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 
 from api.cli.main import commands
 from api.routes.health import router
+from hub.servers import postgres, process
+from hub.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
@@ -50,3 +56,44 @@ def test_compose_names_its_services_and_keeps_no_password() -> None:
 
 def test_roles_script_is_sound_shell() -> None:
     assert subprocess.run(["bash", "-n", str(DOCKER / "roles.sh")], check=False).returncode == 0
+
+
+def test_the_database_of_the_compose_file_starts_and_gets_its_roles() -> None:
+    """initdb takes the arguments where no locale is set, and the roles script makes both roles and the database."""
+    given = re.search(r"POSTGRES_INITDB_ARGS: (.+)", read("compose.yaml"))
+    assert given is not None
+    with tempfile.TemporaryDirectory(prefix="ponte-compose-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        account = process.server_account()
+        programs = postgres.binaries(Settings(data=Path(name) / "data"), account)
+        folder = Path(name) / "postgres"
+        folder.mkdir(mode=0o700)
+        if account is not None:
+            os.chown(folder, account.uid, account.gid)
+        bare = {"PATH": f"{programs}:{os.environ['PATH']}"}
+        made = [*given[1].split(), "-D", str(folder), "-U", "postgres", "-A", "trust", "--no-sync"]
+        process.run_as([str(programs / "initdb"), *made], account, bare)
+        port = str(process.free_port())
+        server = process.spawn(
+            [str(programs / "postgres"), "-D", str(folder), "-p", port, "-k", "", "-h", "127.0.0.1"],
+            account=account,
+            environment=bare,
+            log=Path(name) / "postgres.log",
+        )
+        try:
+            bare |= {"PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": "postgres"}
+            _await_ready(programs, bare)
+            secrets = {"PONTE_APP_PASSWORD": "of-the-application", "PONTE_OWNER_PASSWORD": "of-the-owner"}
+            subprocess.run(["bash", str(DOCKER / "roles.sh")], env=bare | secrets, check=True, capture_output=True)
+            asked = ["psql", "-At", "-c", "SELECT datname, pg_get_userbyid(datdba), encoding FROM pg_database", "ponte"]
+            told = subprocess.run(asked, env=bare, check=True, capture_output=True, text=True).stdout
+            assert "ponte|ponte_owner|6" in told.splitlines()  # 6 is UTF8
+        finally:
+            process.stop(server, signal.SIGINT, 20)
+
+
+def _await_ready(programs: Path, environment: dict[str, str]) -> None:
+    deadline = time.monotonic() + 60
+    while subprocess.run([str(programs / "pg_isready"), "-q"], env=environment, check=False).returncode != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
