@@ -26,6 +26,7 @@ MOST_ROWS = 10_000  # of one resource
 MOST_STEPS = 500_000  # of one resource
 DEEPEST = 12
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}\Z")
+_ROW = "rowIndex"
 _SYSTEM = {"boolean": "Boolean", "integer": "Integer", "decimal": "Decimal", "date": "Date", "time": "Time"}
 Row = tuple[Any, ...]
 Work = Callable[["_At", Item], list[Row]]
@@ -73,12 +74,17 @@ class _At:
     root: Item
     constants: Mapping[str, Items]
     budget: Budget
+    place: int = 0  # of the item among those that its select unfolds to: %rowIndex
 
     def values(self, step: Step, item: Item) -> Items:
         """What an expression finds from an item."""
         scope = Scope(item, self.root, self.root, budget=self.budget)
-        scope.variables = self.constants
+        scope.variables = {**self.constants, _ROW: [of("Integer", self.place)]}
         return step(scope, scope.this)
+
+    def moved(self, place: int) -> _At:
+        """The same at another place of what is unfolded."""
+        return _At(self.root, self.constants, self.budget, place)
 
 
 def _holds(found: Items) -> bool:
@@ -224,24 +230,24 @@ def _union(nodes: Sequence[Mapping[str, Any]], where: str, depth: int) -> tuple[
 
 
 def _unfolded(node: Mapping[str, Any], where: str, work: Work, width: int) -> Work:
-    """`work` for each item of `forEach`, `forEachOrNull` (a row of nulls when there is none) or `repeat`."""
+    """`work` for each item of `forEach`, `forEachOrNull` (without any: a row of nulls) or `repeat`."""
     stated = [name for name in ("forEach", "forEachOrNull", "repeat") if name in node]
     if not stated:
         return work
     if len(stated) > 1:
         raise bad("structure", f"{where}.{stated[1]}")
     find = _repeated(node, where) if stated == ["repeat"] else _found(_path(node[stated[0]], f"{where}.{stated[0]}"))
-    nothing: list[Row] = [(None,) * width] if stated == ["forEachOrNull"] else []
+    own = [0 if column.get("path") == f"%{_ROW}" else None for column in _list(node, "column", where)]
+    nothing: list[Row] = [(*own, *[None] * (width - len(own)))] if stated == ["forEachOrNull"] else []
 
     def unfold(at: _At, item: Item) -> list[Row]:
         rows: list[Row] = []
-        empty = True
-        for each in find(at, item):
-            empty = False
-            rows += work(at, each)
+        place = -1
+        for place, each in enumerate(find(at, item)):
+            rows += work(at.moved(place), each)
             if len(rows) > MOST_ROWS:
                 raise bad("too-many-rows", where)
-        return list(nothing) if empty else rows
+        return rows if place >= 0 else list(nothing)
 
     return unfold
 

@@ -16,6 +16,8 @@ _MOMENT = re.compile(
     r"(\d{4})?(?:-(\d{2})(?:-(\d{2}))?)?(?:T?(\d{2})(?::(\d{2})(?::(\d{2}(?:\.\d+)?))?)?)?(Z|[+-]\d{2}:\d{2})?\Z"
 )
 _MOMENTS = ("Date", "DateTime", "Time")
+_GROUPS = {"String": "text", "Boolean": "truth", "Integer": "number", "Decimal": "number"}
+_GROUPS |= dict.fromkeys(_MOMENTS, "moment")
 _WORDS = {"year": "a", "month": "mo", "week": "wk", "day": "d", "hour": "h", "minute": "min", "second": "s"}
 _WORDS["millisecond"] = "ms"
 
@@ -34,13 +36,15 @@ def equal_items(one: Item, other: Item) -> bool | None:
     """`=` of two items."""
     kinds = (one.kind, other.kind)
     if all(kind in _MOMENTS for kind in kinds):
+        if "Time" in kinds and kinds[0] != kinds[1]:
+            return False
         order = _moment_order(one, other)
         return order if order is None else order == 0
     numbers = number(one), number(other)
     if None not in numbers:
         return numbers[0] == numbers[1]
     if "" in kinds or "Quantity" in kinds:
-        measures = _measures(one, other)
+        measures = None if _mixes_calendars(one, other) else _measures(one, other)
         if measures is not None:
             return measures[0] == measures[1]
         if kinds == ("", ""):
@@ -60,6 +64,29 @@ def _measures(one: Item, other: Item) -> tuple[Decimal, Decimal] | None:
     if first is None or second is None or first.base != second.base:
         return None
     return Decimal(str(first.of(float(a[0])))), Decimal(str(second.of(float(b[0]))))
+
+
+def _mixes_calendars(one: Item, other: Item) -> bool:
+    """Whether a month or year of the calendar meets one of UCUM, of fixed length: not to be told (N1 §6.1.1)."""
+    found = [measure[1] for measure in (quantity(one), quantity(other)) if measure is not None]
+    return len(found) == 2 and bool({"year", "month"} & {*found}) and bool({"a", "mo"} & {*found})
+
+
+def comparable(one: Item, other: Item) -> bool:
+    """Whether two quantities are of one kind."""
+    return _measures(one, other) is not None
+
+
+def _about(one: Item, other: Item) -> bool | None:
+    """Whether two quantities are equal to the precision of the one stated less exactly; None for what is none."""
+    measures = _measures(one, other)
+    if measures is None:
+        return None
+    slack = [
+        measure * Decimal("0.5").scaleb(-_digits(stated[0])) / stated[0] if stated is not None and stated[0] else 0
+        for measure, stated in zip(measures, (quantity(one), quantity(other)), strict=True)
+    ]
+    return abs(measures[0] - measures[1]) <= max(abs(Decimal(each)) for each in slack)
 
 
 def _lineage(item: Item) -> tuple[str, ...]:
@@ -94,7 +121,8 @@ def _like(one: Item, other: Item) -> bool:
         return all(one.value.get(key) == other.value.get(key) for key in ("system", "code"))
     if one.type == other.type == "CodeableConcept" and isinstance(one.value, dict) and isinstance(other.value, dict):
         return _shares_coding(one.value, other.value)
-    return bool(equal_items(one, other))
+    about = _about(one, other)
+    return bool(equal_items(one, other)) if about is None else about
 
 
 def _shares_coding(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -122,17 +150,28 @@ def order(one: Item, other: Item) -> int | None:
     return None
 
 
+def have_order(one: Item, other: Item) -> bool:
+    """Whether the kinds of two values have an order among them; what has parts is not judged."""
+    groups = [_GROUPS.get(item.kind, "") for item in (one, other)]
+    return "" in groups or groups[0] == groups[1]
+
+
 def _moment_order(one: Item, other: Item) -> int | None:
     """Component by component; where one has no more components, what is left cannot be told."""
     if (one.kind == "Time") != (other.kind == "Time"):
         return None
     a, b = _components(one), _components(other)
-    if a is None or b is None:
+    if a is None or b is None or (len(a) > 3 and len(b) > 3 and _has_zone(one) is not _has_zone(other)):
         return None
     for first, second in zip(a, b, strict=False):
         if first != second:
             return 1 if first > second else -1
     return 0 if len(a) == len(b) else None
+
+
+def _has_zone(item: Item) -> bool:
+    match = _MOMENT.match(str(item.value))
+    return item.kind != "Time" and match is not None and match[7] is not None
 
 
 def _components(item: Item) -> list[Decimal] | None:

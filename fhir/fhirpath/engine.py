@@ -18,6 +18,7 @@ Step = Callable[["Scope", Items], Items]
 Resolver = Callable[[Item], Item | None]
 MOST_STEPS = 2_000_000
 _VALUE_SETS = "http://hl7.org/fhir/ValueSet/"
+_EXTENSIONS = "http://hl7.org/fhir/StructureDefinition/"
 _FIXED = {"ucum": "http://unitsofmeasure.org", "sct": "http://snomed.info/sct", "loinc": "http://loinc.org"}
 
 
@@ -182,7 +183,9 @@ def _type(node: syntax.Node) -> Step:
 
 
 def type_test(inner: Step, name: str, *, keeps: bool) -> Step:
-    """`is` (a truth) or `as` (the items of that type)."""
+    """`is` (a truth) or `as` (the items of that type); raises PathError for a type that does not exist."""
+    if not items.is_known(name):
+        raise PathError(f"there is no type {name[:64]}")
 
     def step(scope: Scope, focus: Items) -> Items:
         found = inner(scope, focus)
@@ -202,6 +205,10 @@ def _variable(node: syntax.Node) -> Step:
     if name in _FIXED or name.startswith("vs-"):
         found = [of("String", _FIXED.get(name) or _VALUE_SETS + name[3:])]
         return lambda scope, focus: found
+
+    if name.startswith("ext-"):
+        address = [of("String", _EXTENSIONS + name[4:])]
+        return lambda scope, focus: address
 
     def step(scope: Scope, focus: Items) -> Items:
         if name not in scope.variables:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cmp_to_key
 from typing import Any
 
-from fhir.fhirpath import compare, keys, syntax, texts
+from fhir.fhirpath import bounds, compare, keys, syntax, texts
 from fhir.fhirpath.engine import (
     Items,
     PathError,
@@ -17,7 +18,18 @@ from fhir.fhirpath.engine import (
     single,
     type_test,
 )
-from fhir.fhirpath.items import Item, all_children, children, descendants, number, of, truth
+from fhir.fhirpath.items import (
+    Item,
+    all_children,
+    children,
+    descendants,
+    is_a,
+    is_known,
+    number,
+    of,
+    truth,
+    type_of,
+)
 
 Parts = Sequence[syntax.Node]
 Maker = Callable[[Parts], Step]
@@ -119,7 +131,10 @@ def _iif(parts: Parts) -> Step:
 
     def step(scope: Scope, focus: Items) -> Items:
         def way(inner: Step) -> Items:
-            return scope.within(focus, 0, inner)
+            return scope.within(focus, scope.index, inner)
+
+        if len(focus) > 1:
+            raise PathError("several items where one is meant")
 
         if boolean(way(test)):
             return way(ways[0])
@@ -148,6 +163,50 @@ def _type_name(node: syntax.Node) -> str:
     if node.kind != "name":
         raise PathError("no name of a type")
     return str(node.value)
+
+
+def _sort(parts: Parts) -> Step:
+    """By the values themselves or by keys; `-key` turns the order round, nothing counts as greater than anything."""
+    ways = [(compile_node(p.parts[0] if p.kind == "negative" else p), p.kind == "negative") for p in parts]
+    ways = ways or [(_this, False)]
+
+    def step(scope: Scope, focus: Items) -> Items:
+        scope.budget.spend(len(focus) * max(len(focus).bit_length(), 1))
+        rows = [
+            ([single(scope.within([item], place, key)) for key, _ in ways], item) for place, item in enumerate(focus)
+        ]
+        for number_of_key, (_, down) in reversed(list(enumerate(ways))):
+            by_key = cmp_to_key(lambda one, other, n=number_of_key: _order(one[0][n], other[0][n]))  # type: ignore[misc]
+            rows.sort(key=by_key, reverse=down)
+        return [item for _, item in rows]
+
+    return step
+
+
+def _this(scope: Scope, focus: Items) -> Items:
+    return scope.this
+
+
+def _order(one: Item | None, other: Item | None) -> int:
+    if one is None or other is None:
+        return (one is None) - (other is None)
+    order = compare.order(one, other)
+    if order is None:
+        raise PathError("values that have no order")
+    return order
+
+
+def _comparable(scope: Scope, focus: Items, other: Items) -> Items:
+    a, b = single(focus), single(other)
+    return [] if a is None or b is None else truth(compare.comparable(a, b))
+
+
+def _conforms(scope: Scope, focus: Items, url: Items) -> Items:
+    """Whether an item is of a type of R4; raises PathError for other profiles."""
+    item, (base, _, name) = single(focus), texts.text(url).rpartition("/")
+    if base != "http://hl7.org/fhir/StructureDefinition" or not is_known(name):
+        raise PathError("a profile that cannot be judged here")
+    return [] if item is None else truth(is_a(item, name))
 
 
 def _reference_key(parts: Parts) -> Step:
@@ -281,6 +340,13 @@ MAKERS: dict[str, Maker] = {
     "getValue": _plain(_value),
     "resolve": _plain(_resolve),
     "memberOf": _with(_member_of),
+    "sort": _sort,
+    "type": _plain(lambda scope, focus: [type_of(item) for item in focus]),
+    "comparable": _with(_comparable),
+    "conformsTo": _with(_conforms),
+    "lowBoundary": _with(bounds.boundary(high=False), 0, 1),
+    "highBoundary": _with(bounds.boundary(high=True), 0, 1),
+    "precision": _plain(bounds.precision),
     "htmlChecks": _plain(texts.html_checks),
     "now": _moment("DateTime", "%Y-%m-%dT%H:%M:%S+00:00"),
     "today": _moment("Date", "%Y-%m-%d"),

@@ -25,6 +25,7 @@ _KINDS = {
 }  # fmt: skip
 _SYSTEM_OF = {name: kind for kind, names in _KINDS.items() for name in names}
 _SYSTEM_OF |= {SYSTEM + kind: kind for kind in (*_KINDS, "Quantity")}
+_SYSTEM_NAMES = frozenset((*_KINDS, "Quantity", "Any", "TypeInfo"))
 _PARENTS = {
     **dict.fromkeys(("code", "id", "markdown"), "string"),
     **dict.fromkeys(("url", "canonical", "oid", "uuid"), "uri"),
@@ -56,6 +57,23 @@ def of(kind: str, value: Any) -> Item:
     return Item(SYSTEM + kind, value)
 
 
+_TYPE_INFO = SYSTEM + "TypeInfo"
+
+
+def type_of(item: Item) -> Item:
+    """The namespace and name of an item's type, as FHIRPath's `type()` tells them."""
+    space = "System" if item.type.startswith(SYSTEM) else "FHIR"
+    return Item(_TYPE_INFO, {"namespace": space, "name": item.type.removeprefix(SYSTEM)})
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a type of that name, with or without its namespace."""
+    space, _, plain = name.rpartition(".")
+    if space == "System" or plain in _SYSTEM_NAMES:
+        return True  # nothing but a System type is of the other ones
+    return plain in _PARENTS or type_named(plain if space in ("", "FHIR") else name) is not None
+
+
 TRUE = [of("Boolean", True)]
 FALSE = [of("Boolean", False)]
 
@@ -73,6 +91,8 @@ def resource(body: dict[str, Any]) -> Item:
 @cache
 def keys_of(type_name: str, name: str) -> tuple[tuple[str, str], ...]:
     """The JSON keys of an element of a type, each with the type of its values."""
+    if type_name == _TYPE_INFO:
+        return ((name, SYSTEM + "String"),) if name in ("namespace", "name") else ()
     found = type_named(type_name)
     element = found.elements.get(name) if found is not None else None
     if element is None:

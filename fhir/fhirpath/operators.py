@@ -13,10 +13,18 @@ from fhir.fhirpath.engine import Items, PathError, Scope, Step, boolean, distinc
 from fhir.fhirpath.items import Item, number, of, quantity, truth
 
 Work = Callable[[Items, Items], Items]
-_PARTS = {"year": "a", "month": "mo", "week": "wk", "day": "d", "hour": "h", "minute": "min", "second": "s"}
-_CALENDAR = {"a": 12, "mo": 1, "year": 12, "month": 1}
-_SECONDS = {"wk": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1, "week": 604800, "day": 86400, "hour": 3600}
-_SECONDS |= {"minute": 60, "second": 1}
+_CALENDAR = {"year": 12, "month": 1}
+_SECONDS: dict[str, int | Decimal] = {
+    "wk": 604800,
+    "d": 86400,
+    "h": 3600,
+    "min": 60,
+    "s": 1,
+    "week": 604800,
+    "day": 86400,
+    "hour": 3600,
+}
+_SECONDS |= {"minute": 60, "second": 1, "millisecond": Decimal("0.001"), "ms": Decimal("0.001")}
 _WHOLE = re.compile(
     r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:T(\d{2})(?::(\d{2})(?::(\d{2})(\.\d+)?)?)?)?(Z|[+-]\d{2}:\d{2})?\Z"
 )
@@ -59,7 +67,11 @@ def _unequal(one: Items, other: Items) -> Items:
 def _ordered(holds: Callable[[int], bool]) -> Work:
     def work(one: Items, other: Items) -> Items:
         a, b = single(one), single(other)
-        order = compare.order(a, b) if a is not None and b is not None else None
+        if a is None or b is None:
+            return []
+        order = compare.order(a, b)
+        if order is None and not compare.have_order(a, b):
+            raise PathError("values of kinds that have no order")
         return [] if order is None else truth(holds(order))
 
     return work
@@ -105,10 +117,14 @@ def _measured(work: Callable[[Any, Any], Any], one: Item, other: Item) -> Items:
     a, b = quantity(one), quantity(other)
     if a is None or b is None:
         raise PathError("no numbers")
-    if a[1] == b[1] and work(Decimal(6), Decimal(3)) in (9, 3):  # plus and minus keep the unit
+    probe = work(Decimal(6), Decimal(3))
+    if a[1] == b[1] and probe in (9, 3):  # plus and minus keep the unit
         return [of("Quantity", (work(a[0], b[0]), a[1]))]
-    if "1" in (a[1], b[1]):
-        return [of("Quantity", (work(a[0], b[0]), a[1] if b[1] == "1" else b[1]))]
+    if a[1] == b[1] and probe == 2 and b[0]:  # what is divided by its like has none
+        return [of("Quantity", (work(a[0], b[0]), "1"))]
+    if "1" in (a[1], b[1]) and (probe != 2 or b[1] == "1"):
+        found = work(a[0], b[0])
+        return [] if found is None else [of("Quantity", (found, a[1] if b[1] == "1" else b[1]))]
     return []
 
 
@@ -130,32 +146,37 @@ def _minus(one: Items, other: Items) -> Items:
 
 
 def _moved(moment: Item, by: Item, sign: int) -> Items:
-    """A date or time with a span added, at the precision it has."""
+    """A date or time with a span added, at the precision it has; years and months only of the calendar (N1 §6.6.7)."""
     measure, match = quantity(by), _WHOLE.match(str(moment.value))
     if measure is None or match is None:
         return []
-    count, unit = int(measure[0]) * sign, measure[1]
+    if measure[1] not in _CALENDAR and measure[1] not in _SECONDS:
+        raise PathError("no span of time")
     stated = [int(part) for part in match.groups()[:6] if part is not None]
-    year, month, day = [*stated[:3], *(1, 1)][:3]
-    hour, minute, second = [*stated[3:6], *(0, 0, 0)][:3]
     try:
-        if unit in _CALENDAR:
-            months = year * 12 + month - 1 + count * _CALENDAR[unit]
-            year, month = divmod(months, 12)
-            day = min(day, _last(year, month + 1))
-            found = datetime.datetime(year, month + 1, day, hour, minute, second)  # noqa: DTZ001
-        elif unit in _SECONDS:
-            found = datetime.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001
-            found += datetime.timedelta(seconds=count * _SECONDS[unit])
-        else:
-            return []
+        found = _shifted(stated, match[7] or "", measure[0] * sign, measure[1])
     except (ValueError, OverflowError):
         return []
     text = f"{found.year:04d}-{found.month:02d}-{found.day:02d}"[: (4, 7, 10)[min(len(stated), 3) - 1]]
     if len(stated) > 3:
         text += f"T{found.hour:02d}:{found.minute:02d}:{found.second:02d}"[: 3 * (len(stated) - 3)]
-        text += (match[7] or "") + (match[8] or "")
+        text += f".{found.microsecond:06d}{match[7][7:]}"[: len(match[7])] if match[7] else ""
+        text += match[8] or ""
     return [of(moment.kind, text)]
+
+
+def _shifted(stated: list[int], fraction: str, count: Decimal, unit: str) -> datetime.datetime:
+    """The moment that lies so far away; raises ValueError, OverflowError for one outside of the calendar."""
+    year, month, day = [*stated[:3], *(1, 1)][:3]
+    hour, minute, second = [*stated[3:6], *(0, 0, 0)][:3]
+    micro = int(fraction[1:7].ljust(6, "0")) if fraction else 0
+    if unit in _CALENDAR:
+        year, month = divmod(year * 12 + month - 1 + int(count) * _CALENDAR[unit], 12)
+        day = min(day, _last(year, month + 1))
+        return datetime.datetime(year, month + 1, day, hour, minute, second, micro)  # noqa: DTZ001
+    moment = datetime.datetime(year, month, day, hour, minute, second, micro)  # noqa: DTZ001
+    whole = count if _SECONDS[unit] in (1, Decimal("0.001")) else int(count)  # only of seconds a fraction counts
+    return moment + datetime.timedelta(microseconds=int(whole * _SECONDS[unit] * 1_000_000))
 
 
 def _last(year: int, month: int) -> int:

@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidO
 from functools import lru_cache
 from typing import Any
 
+from fhir.fhirpath import escapes
 from fhir.fhirpath.engine import Items, PathError, Scope, single
 from fhir.fhirpath.items import Item, number, of, quantity, truth
 from fhir.patterns import BadPattern, pattern
@@ -18,7 +19,9 @@ _TRUE = frozenset(("true", "t", "yes", "y", "1", "1.0"))
 _FALSE = frozenset(("false", "f", "no", "n", "0", "0.0"))
 _INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?\Z", re.ASCII)
-_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:'([^']+)'|([a-zA-Z]+))?\Z", re.ASCII)
+_CALENDAR = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
+_QUANTITY = re.compile(rf"([+-]?\d+(?:\.\d+)?)\s*(?:'([^']+)'|({'|'.join(_CALENDAR)})s?)?\Z", re.ASCII)
+_CLOCK = re.compile(r"([01]\d|2[0-3])(:[0-5]\d(:[0-5]\d(\.\d+)?)?)?(Z|[+-](0\d|1[0-3]):[0-5]\d|[+-]14:00)?\Z", re.ASCII)
 _GROUP = re.compile(r"\$(\d+)|\$\{(\w+)\}")
 Function = Callable[..., Items]
 
@@ -90,6 +93,8 @@ def _regex(expression: str) -> re.Pattern[str]:
 
 
 def _replace_matches(value: str, expression: str, other: str) -> str:
+    if not expression:
+        return value
     if len(value) > 2000 or re.search(r"[*+}]\)*[*+{]", expression):
         raise PathError("too long to replace in")
     return _regex(expression).sub(_GROUP.sub(lambda m: f"\\g<{m[1] or m[2]}>", other), value)
@@ -114,6 +119,13 @@ def _numbers(work: Callable[..., Any]) -> Function:
 
 def _real(work: Callable[..., float]) -> Function:
     return _numbers(lambda *values: Decimal(str(work(*map(float, values)))))
+
+
+def _absolute(scope: Scope, focus: Items) -> Items:
+    item = single(focus)
+    if item is not None and number(item) is None and (measure := quantity(item)) is not None:
+        return [of("Quantity", (abs(measure[0]), measure[1]))]
+    return _numbers(abs)(scope, focus)
 
 
 def _round(value: Any, digits: int = 0) -> Decimal:
@@ -163,7 +175,7 @@ def _string(item: Item) -> str | None:
         return str(item.value).lower()
     if item.kind == "Quantity":
         amount, unit = item.value
-        return f"{amount} '{unit}'"
+        return f"{amount} {unit}" if unit in _CALENDAR else f"{amount} '{unit}'"
     plain = number(item)
     return str(plain) if plain is not None else str(item.value) if item.kind else None
 
@@ -175,7 +187,10 @@ def _date(item: Item) -> str | None:
 
 def _datetime(item: Item) -> str | None:
     written = str(item.value)
-    return written if item.kind in ("Date", "DateTime", "String") and primitives.is_datetime(written) else None
+    day, _, rest = written.partition("T")
+    if item.kind not in ("Date", "DateTime", "String") or not primitives.is_date(day):
+        return None
+    return written if not rest or (len(day) == 10 and _CLOCK.match(rest)) else None
 
 
 def _time(item: Item) -> str | None:
@@ -246,7 +261,11 @@ FUNCTIONS: dict[str, tuple[Function, int, int]] = {
     "matchesFull": (_on_text(lambda value, expression: _pattern(expression, whole=True)(value)), 1, 1),
     "replaceMatches": (_on_text(_replace_matches), 2, 2),
     "join": (_join, 0, 1),
-    "abs": (_numbers(abs), 0, 0),
+    "abs": (_absolute, 0, 0),
+    "encode": (_on_text(escapes.encode), 1, 1),
+    "decode": (_on_text(escapes.decode), 1, 1),
+    "escape": (_on_text(escapes.escape), 1, 1),
+    "unescape": (_on_text(escapes.unescape), 1, 1),
     "ceiling": (_numbers(lambda value: int(Decimal(value).to_integral_value(ROUND_CEILING))), 0, 0),
     "floor": (_numbers(lambda value: int(Decimal(value).to_integral_value(ROUND_FLOOR))), 0, 0),
     "truncate": (_numbers(int), 0, 0),

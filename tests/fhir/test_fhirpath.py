@@ -41,6 +41,12 @@ VALUES: list[tuple[str, list[Any]]] = [
     ("birthDate.extension('urn:t').value.exists()", [True]), ("birthDate.hasValue()", [True]), ("name.hasValue()", [False]), ("managingOrganization.resolve().name", ["Org"]), ("contained.ofType(Organization).name", ["Org"]),
     ("iif(active, 'y', 'n')", ["y"]), ("iif({}, 1)", []), ("'abcdef'.substring(2, 3)", ["cde"]), ("'abc'.substring(9)", []), ("'abc'.indexOf('c')", [2]), ("'abc'.matches('b')", [True]), ("'abc'.matchesFull('b')", [False]), ("'a-b'.replace('-', '+')", ["a+b"]), ("'a.b.c'.replaceMatches('[.]', '/')", ["a/b/c"]),
     ("'a,b'.split(',').join(';')", ["a;b"]), ("'1'.toInteger()", [1]), ("'x'.toInteger()", []), ("'1.5'.toDecimal()", [Decimal("1.5")]), ("'true'.toBoolean()", [True]), ("1.convertsToBoolean()", [True]), ("'2024-02-30'.toDate()", []), ("1.toString() + '!'", ["1!"]), ("'abc'.length()", [3]), ("'aB'.upper().lower()", ["ab"]),
+    ("1.50.lowBoundary()", [Decimal("1.49500000")]), ("1.50.highBoundary(1)", [Decimal("1.6")]), ("(-2.3).lowBoundary(0)", [Decimal(-3)]), ("7.highBoundary(3)", [Decimal("7.500")]), ("2.lowBoundary(99)", []), ("2.5 'kg'.highBoundary(2)", [(Decimal("2.55"), "kg")]), ("birthDate.lowBoundary()", ["1974-12-25"]),
+    ("@2023.highBoundary()", ["2023-12-31"]), ("@2024-02.highBoundary(8)", ["2024-02-29"]), ("@2024-02.lowBoundary(5)", []), ("@2023-05-06T10:20-03:00.highBoundary()", ["2023-05-06T10:20:59.999-03:00"]), ("@2023-05-06T.lowBoundary()", ["2023-05-06T00:00:00.000+14:00"]), ("@T09:15.highBoundary(9)", ["09:15:59.999"]), ("@2023-05-06T10:20Z.lowBoundary(6)", ["2023-05"]), ("@T09:15.lowBoundary(2)", ["09"]),
+    ("2.50.precision()", [2]), ("@2023-05.precision()", [6]), ("@T09:15:30.250.precision()", [9]), ("birthDate.precision()", [8]), ("active.type().name", ["boolean"]), ("(1).type().namespace", ["System"]), ("name[0].type().name", ["HumanName"]), ("(3 | 1 | 2).sort()", [1, 2, 3]), ("name.given.sort(-$this)", ["Peter", "Jim", "James"]), ("name.sort(use, given.first()).use", ["official", "usual"]), ("name.sort(family).use", ["official", "usual"]), ("telecom.sort(-rank).value", ["2", "1"]),
+    ("'á/é'.encode('base64').decode('base64')", ["á/é"]), ("'??>'.encode('urlbase64')", ["Pz8-"]), ("'Oi'.encode('hex')", ["4f69"]), ("'a'.encode('rot13')", []), ("'<b>'.escape('html')", ["&lt;b&gt;"]), ("'&amp;'.unescape('html')", ["&"]), ("'a\\tb'.unescape('json')", ["a\tb"]),
+    ("1 'cm'.comparable(2 'm')", [True]), ("1 'cm'.comparable(1 'kg')", [False]), ("3 'g' ~ 3020 'mg'", [True]), ("3 'g' ~ 3600 'mg'", [False]), ("1 'a' = 1 year", []), ("1 week = 1 'wk'", [True]), ("6 'mg' / 2 'mg' = 3 '1'", [True]), ("(-2.5 'mg').abs()", [(Decimal("2.5"), "mg")]), ("2 weeks.toString()", ["2 week"]), ("'1 wk'.toQuantity()", []), ("'3 days'.toQuantity()", [(Decimal(3), "day")]),
+    ("@2024-01-01T10:00:00Z = @2024-01-01T10:00:00", []), ("birthDate != @T12:00", [True]), ("'2024-01-01T10:20'.convertsToDateTime()", [True]), ("'2024-02-30T10'.convertsToDateTime()", [False]), ("@2024-01-01T10:00:00.900Z + 200 milliseconds", ["2024-01-01T10:00:01.100Z"]), ("telecom.select(iif(value = '2', $index, {}))", [1]), ("'abc'.replaceMatches('', 'x')", ["abc"]), ("%`ext-patient-mothersMaidenName`", ["http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"]), ("conformsTo('http://hl7.org/fhir/StructureDefinition/Patient')", [True]), ("$this is System.Patient", [False]),
     ("descendants().count() > 20", [True]), ("children().count()", [11]), ("repeat(contained).name", ["Org"]), ("%resource.id", ["p"]), ("%ucum", ["http://unitsofmeasure.org"]), ("%mine + 1", [6]), ("name.trace('x').use.first()", ["official"]), ("$this.id", ["p"]), ("`name`.use[1]", ["usual"]), ("name.given[1] // a remark", ["James"]),
 ]  # fmt: skip
 ABOUT_OBSERVATION: list[tuple[str, list[Any]]] = [
@@ -91,6 +97,16 @@ def test_no_expressions(text: str) -> None:
         "name.first(1)",
         "name.given.single()",
         "1.is(2)",
+        "active.ofType(Nothing)",
+        "name.iif(true, 1)",
+        "1 < 'a'",
+        "birthDate + 1 'mo'",
+        "birthDate + 1 'cm'",
+        "active.lowBoundary()",
+        "name.precision()",
+        "'zz'.decode('hex')",
+        "(1 | 'a').sort()",
+        "conformsTo('urn:my-profile')",
     ],
 )
 def test_what_cannot_be_evaluated(text: str) -> None:

@@ -51,10 +51,20 @@ ITEMS: Body = {
         ({"column": columns("link.other.getReferenceKey() = getResourceKey()", "link.other.getReferenceKey(Patient)", "link.other.getReferenceKey(Group)")}, [(True, "p", None)]),
         ({"column": columns("multipleBirth", "multipleBirth.ofType(integer) + 1", "extension('urn:e').value.ofType(decimal)")}, [(2, 3, jsontext.parse(b"1.50"))]),
         ({"forEach": "name[0].given", "column": columns("$this", "%resource.id")}, [("Ana", "p"), ("Lia", "p")]),
+        ([{"column": columns("%rowIndex")}, {"forEach": "contact", "column": [{"name": "n", "path": "%rowIndex"}], "select": [{"forEachOrNull": "telecom", "column": [{"name": "t", "path": "%rowIndex"}, {"name": "v", "path": "value"}]}]}], [(0, 0, 0, "3"), (0, 1, 0, None)]),
+        ({"forEach": "name", "unionAll": [{"column": columns("%rowIndex")}, {"forEach": "given", "column": columns("%rowIndex")}]}, [(0,), (0,), (1,), (1,), (0,)]),
+        ({"column": columns("birthDate.lowBoundary()", "birthDate.precision()")}, [("1980-02-03", 8)]),
     ],
 )  # fmt: skip
 def test_rows(select: Any, expected: list[tuple[Any, ...]]) -> None:
     assert jsontext.text(rows(select)) == jsontext.text(expected)
+
+
+def test_repeat_counts_what_it_leads_to() -> None:
+    found = view(
+        {"resource": "Questionnaire", "select": [{"repeat": ["item"], "column": columns("%rowIndex", "linkId")}]}
+    )
+    assert found.rows(ITEMS) == [(0, "1"), (1, "1.1"), (2, "1.1.1"), (3, "1.2"), (4, "2")]
 
 
 def test_repeat_goes_down_every_level() -> None:
