@@ -148,20 +148,25 @@ async def listed(
     return json_answer({"items": page.rows, "next": page.next})
 
 
-@router.post("/guides/build", responses=_example({"ready": 12, "pending": 1, "without_payer": 4, "in_stay": 7}))
+_BUILT = {"ready": 12, "pending": 1, "without_payer": 4, "in_stay": 7, "in_treatment": 2}
+
+
+@router.post("/guides/build", responses=_example(_BUILT))
 async def build_guides(state: StateDep, caller: CallerDep) -> Response:
     """Build guides of all open charges now, and try the waiting ones again.
 
     `without_payer` counts charges of patients without a coverage of a known payer; no guide can be made of them.
-    `in_stay` counts those that wait for an inpatient's discharge.
+    `in_stay` counts those that wait for an inpatient's discharge, `in_treatment` for the end of a dental treatment.
     """
     _writer(caller)
     built = await guides.build_guides(state.world, caller.tenant)
     async with state.world.transaction(caller.tenant) as tx:
-        left = await charges.without_payer(tx, [profile.ans for profile in await payers(tx)])
+        profiles, today = await payers(tx), writing.today(writing.origin(state.world, caller.tenant))
+        left = await charges.without_payer(tx, [profile.ans for profile in profiles])
         staying = await charges.in_stay(tx)
-    counts = {"ready": built.ready, "pending": built.pending, "without_payer": left, "in_stay": staying}
-    return json_answer(counts)
+        treated = await charges.in_treatment(tx, profiles, today)
+    counts = {"ready": built.ready, "pending": built.pending, "without_payer": left}
+    return json_answer({**counts, "in_stay": staying, "in_treatment": treated})
 
 
 @router.post("/batches/close", responses=_example({"items": [{"id": "…", "number": 1, "guides": 100}]}))

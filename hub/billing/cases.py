@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -48,6 +48,11 @@ class Case:
     def executed_on(self) -> datetime.date | None:
         """The first day something was done."""
         return min((charge.on for charge in self.charges if charge.on), default=None)
+
+    @property
+    def last_day(self) -> datetime.date | None:
+        """The last day something was done."""
+        return max((charge.on for charge in self.charges if charge.on), default=None)
 
     @property
     def total_cents(self) -> int:
@@ -118,7 +123,11 @@ def describe(case: Case, share: Share, around: Surroundings, tables: Tables) -> 
     _items(case, items.items((case.kind, case.profile.partner.id), case.charges, around, known, tables))
     _stay(case, share, around, encounter)
     _consultation(case, around)
-    if case.coverage is not None and not case.coverage.covers(case.executed_on):
+    if case.kind == "odonto":
+        ended_on = case.last_day if share.treatment.ended else None
+        case.record["treatment"] = {"billing": share.treatment.billing, "ended_on": ended_on}
+    days = {charge.on for charge in case.charges}
+    if case.coverage is not None and not all(map(case.coverage.covers, days)):
         case.problems.append(Problem("guide.coverage-period", "Coverage.period"))
 
 
@@ -180,9 +189,23 @@ def _people(case: Case, known: teams.Known, encounter: Mapping[str, Any], order:
     requester = named or dict(attender or performer)
     requester["cbo"] = requester.get("cbo") or UNKNOWN_CBO
     case.record["performer"] = performer
+    if case.kind == "odonto":
+        case.record["second"] = _second(case, performer, person)
     case.record["performer_code"] = executor(case.charges[0], case.profile, performer)
     case.record["requester"] = requester
     case.record["requested_by"] = {name: value for name, value in named.items() if named}
+
+
+def _second(case: Case, first: Mapping[str, str], person: Callable[[Any], dict[str, str]]) -> dict[str, str]:
+    """The other dentist of a treatment; a guia has room for two, whoever came third is told in a finding."""
+    actors = [one.get("actor") for charge in case.charges for one in charge.body.get("performer", ())[:1]]
+    told = {found["number"]: found for found in map(person, actors) if "number" in found}
+    others = [found for number, found in told.items() if number != first.get("number")]
+    if others[1:]:
+        case.problems.append(Problem("guide.dentists", "performer", args=(("count", str(len(others) + 1)),)))
+    second = dict(others[0]) if others else {}
+    second["cbo"] = second.get("cbo") or first.get("cbo", "")  # the schema wants it even where there is no second one
+    return second
 
 
 def _items(case: Case, found: items.Described) -> None:
@@ -194,7 +217,6 @@ def _items(case: Case, found: items.Described) -> None:
     if case.kind == "odonto":
         leads.sort(key=lambda code: _DENTAL_ORDER.find(longest("tiss-odonto", code)))
     case.record["encounter"]["leading_code"] = leads[0]
-    case.record["last_day"] = max((charge.on for charge in case.charges if charge.on), default=None)
 
 
 def _consultation(case: Case, around: Surroundings) -> None:

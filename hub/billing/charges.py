@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from hub.billing import treatments
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import Body, parsed
 from hub.store.database import Row, Transaction
@@ -19,7 +20,10 @@ AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """One charge: its projection's columns that decide, and the ChargeItem with exact amounts."""
+    """One charge: its projection's columns that decide, and the ChargeItem with exact amounts.
+
+    `treatment` is the key of the dental treatment it is an act of, empty for every other charge.
+    """
 
     id: str
     patient_id: str | None
@@ -28,11 +32,12 @@ class Charge:
     code: str
     on: datetime.date | None
     body: Body
+    treatment: str = ""
 
     @property
     def visit(self) -> str:
-        """What groups charges into one guide: the encounter, else patient and day."""
-        return self.encounter_id or f"{self.patient_id}/{self.on}"
+        """What groups charges into one guide: the treatment, the encounter, else patient and day."""
+        return self.treatment or self.encounter_id or f"{self.patient_id}/{self.on}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +63,8 @@ class Coverage:
 
 
 _CHARGE = (
-    "SELECT c.id, c.patient_id, c.encounter_id, c.tiss_table, c.code, c.occurred_on, r.body FROM charge c "
-    "JOIN resource r ON r.tenant_id = $1 AND r.type = 'ChargeItem' AND r.id = c.id "
+    "SELECT c.id, c.patient_id, c.encounter_id, c.tiss_table, c.code, c.occurred_on, {treatment} AS treatment, r.body "
+    "FROM charge c JOIN resource r ON r.tenant_id = $1 AND r.type = 'ChargeItem' AND r.id = c.id "
     "LEFT JOIN encounter e ON e.tenant_id = $1 AND e.id = c.encounter_id WHERE c.tenant_id = $1 "
 )
 
@@ -77,15 +82,17 @@ async def open_charges(
 ) -> list[Charge]:
     """Up to AT_ONCE charges not in a guide yet, of patients with a coverage of one of the payers, locked.
 
-    Whole visits: one that the limit would cut waits for the next call. A stay waits for its end, or for the day its
-    payer takes a part of it.
+    Whole visits: one that the limit would cut waits for the next call. A stay and a dental treatment wait for their
+    end, or for the day their payer takes a part of them.
     """
+    treatment = treatments.key()
     rows = await tx.rows(
-        _CHARGE + "AND c.guide_id IS NULL AND c.status = ANY($2::text[]) "
+        _CHARGE.format(treatment=treatment) + "AND c.guide_id IS NULL AND c.status = ANY($2::text[]) "
         "AND coalesce(e.status, '') = ANY($3::text[]) AND (e.status = 'finished' OR NOT coalesce(e.class, '') "
         f"= ANY($6::text[]) OR {_DUE}) AND c.patient_id IN ("
         " SELECT v.patient_id FROM coverage v WHERE v.tenant_id = $1 AND v.payer_code = ANY($4::text[])) "
-        "ORDER BY coalesce(c.encounter_id, c.patient_id), c.occurred_on, c.id LIMIT $5 FOR UPDATE OF c",
+        f"AND NOT coalesce({treatment} = ANY($11::text[]), false) "
+        f"ORDER BY coalesce({treatment}, c.encounter_id, c.patient_id), c.occurred_on, c.id LIMIT $5 FOR UPDATE OF c",
         list(BILLABLE),
         list(OPEN_ENCOUNTERS),
         [profile.ans for profile in profiles],
@@ -95,6 +102,7 @@ async def open_charges(
         [profile.part_days for profile in profiles],
         zone,
         today,
+        await treatments.waiting(tx, profiles, today),
     )
     found = [_charge(row) for row in rows]
     if len(found) == AT_ONCE and found[0].visit != found[-1].visit:
@@ -105,7 +113,7 @@ async def open_charges(
 async def charges_of(tx: Transaction, guide_ids: Sequence[UUID]) -> dict[UUID, list[Charge]]:
     """The billable charges of guides, by guide."""
     rows = await tx.rows(
-        _CHARGE.replace("SELECT c.id", "SELECT c.guide_id, c.id")
+        _CHARGE.replace("SELECT c.id", "SELECT c.guide_id, c.id").format(treatment=treatments.key())
         + "AND c.guide_id = ANY($2::uuid[]) AND c.status = ANY($3::text[]) ORDER BY c.occurred_on, c.id",
         list(guide_ids),
         list(BILLABLE),
@@ -142,6 +150,19 @@ async def in_stay(tx: Transaction) -> int:
     )
 
 
+async def in_treatment(tx: Transaction, profiles: Sequence[PayerProfile], today: datetime.date) -> int:
+    """How many billable charges wait for the end of a dental treatment."""
+    return int(
+        await tx.value(
+            "SELECT count(*) FROM charge c JOIN encounter e ON e.tenant_id = $1 AND e.id = c.encounter_id "
+            "WHERE c.tenant_id = $1 AND c.guide_id IS NULL AND c.status = ANY($2::text[]) "
+            f"AND {treatments.key()} = ANY($3::text[])",
+            list(BILLABLE),
+            await treatments.waiting(tx, profiles, today),
+        )
+    )
+
+
 def _charge(row: Row) -> Charge:
     return Charge(
         id=row["id"],
@@ -151,4 +172,5 @@ def _charge(row: Row) -> Charge:
         code=row["code"],
         on=row["occurred_on"],
         body=parsed(row["body"]),
+        treatment=row["treatment"] or "",
     )

@@ -48,9 +48,9 @@ def body_of(case: Case, tree: Mapping[str, Any], guide: Mapping[str, Any]) -> Bo
             "kind": case.kind,
             "tiss_version": case.profile.version,
             "patient_id": first.patient_id,
-            "encounter_id": first.encounter_id,
             "coverage_id": case.coverage.id if case.coverage else None,
             "executed_on": case.executed_on,
+            "last_day": case.last_day,
         },
         **_items(case, tree, team),
         "declarations": _declarations(value_at(tree, "dadosInternacao.declaracoes") or ()),
@@ -80,6 +80,7 @@ def _item(node: Mapping[str, Any], item: Mapping[str, Any], team: dict[str, dict
     return {
         "node": node,
         "charge": item["charge_id"],
+        "encounter_id": item["encounter_id"],
         "category": item["expense"] or _PROCEDURES,
         "description": item["description"],
         "team": [_member(member, team) for member in team_of(node)],

@@ -89,6 +89,7 @@ def item_of(charge: Charge, sequence: int, tables: Tables, prices: Sequence[Pric
     begin, end = _hours(body)
     return {
         "charge_id": charge.id,
+        "encounter_id": charge.encounter_id,
         "sequence": sequence,
         "date": charge.on,
         "time": begin,

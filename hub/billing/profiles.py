@@ -18,6 +18,7 @@ from tiss.contract import Contract
 PROVIDER_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "CPF", "cnpj": "CNPJ"}
 CONTRACTED_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "cpfContratado", "cnpj": "cnpjContratado"}
 _PAYER = "payer"
+_TREATMENT_DAYS = 30
 Fees = Literal["resumo", "honorarios"]
 _FEES: dict[str, Fees] = {"resumo": "resumo", "honorarios": "honorarios"}
 log = logging.getLogger("ponte.billing")
@@ -30,9 +31,10 @@ class PayerProfile:
     `provider` is the tenant as this payer knows it (code, cpf, cnpj, cnes, name, state, cbo); `provider_key` says which
     of code, cpf and cnpj identifies it. `hashed_password`: the payer wants the MD5 of it. `resend` is `same-bytes` when
     the payer recognises a repeated batch, `hold` when a person must look after an unknown outcome.
-    `part_days`: a stay is billed in parts every so many days (0: once, after its end). `fees`: whether professionals of
-    a stay are on the resumo, or on guias de honorários of their own. `contract` is what this payer agreed beyond the
-    standard, `terms` what its returns follow.
+    `part_days`: a stay or a dental treatment is billed in parts every so many days (0: once, after its end).
+    `treatment_days`: a treatment without a record of its own has ended when nothing was done for so many days. `fees`:
+    whether professionals of a stay are on the resumo, or on guias de honorários of their own. `contract` is what this
+    payer agreed beyond the standard, `terms` what its returns follow.
     """
 
     partner: Partner
@@ -48,6 +50,7 @@ class PayerProfile:
     resend: str
     absence: str
     part_days: int
+    treatment_days: int
     fees: Fees
     secrets: Mapping[str, str]
     contract: Contract
@@ -119,6 +122,7 @@ def profile_of(found: Partner) -> PayerProfile:
         resend=str(billing.get("resend", "hold")),
         absence=str(billing.get("absence", "")),
         part_days=max(0, int(billing.get("part_days", 0))),
+        treatment_days=max(0, int(billing.get("treatment_days", _TREATMENT_DAYS))),
         fees=fees,
         secrets={name: str(value) for name, value in settings.get("secrets", {}).items()},
         contract=contract,

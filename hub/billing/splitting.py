@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from canonical.codes import TUSS
-from hub.billing import teams
+from hub.billing import teams, treatments
 from hub.billing.charges import Charge
 from hub.billing.executors import executor, organization
 from hub.billing.items import PROCEDURES
@@ -25,6 +25,8 @@ _DENTAL_TABLES = ("22", _DENTAL_PACKAGE)
 class Share:
     """The charges of one guide to be; `portion` is what it bills of a stay, `executor` who is paid for its fees.
 
+    `treatment` is what it bills of a dental treatment.
+
     `done` are the codes of all that was done in the stay, on whatever guide it is.
     """
 
@@ -32,6 +34,7 @@ class Share:
     charges: list[Charge]
     done: tuple[str, ...] = ()
     portion: Portion | None = None
+    treatment: treatments.Share = field(default_factory=treatments.Share)
     executor: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,8 +60,12 @@ def shares(
     """The guides of a visit.
 
     Inpatients: resumos de internação, and honorários for fees that others than the provider are paid for. Others: a
-    consultation outside the emergency room has its own guide, acts on teeth have theirs, the rest is SP/SADT.
+    consultation outside the emergency room has its own guide, acts on teeth have theirs, the rest is SP/SADT. The acts
+    of a dental treatment over several visits are one guide.
     """
+    if group[0].treatment:
+        yield from _of_a_treatment(group, around, profile, again)
+        return
     if is_inpatient(visit_class(group[0], around)):
         yield from _of_a_stay(group, around, profile, again)
         return
@@ -74,6 +81,15 @@ def shares(
         yield Share(kind="odonto", charges=dental)
     if rest:
         yield Share(kind="sp-sadt", charges=rest)
+
+
+def _of_a_treatment(
+    group: Sequence[Charge], around: Surroundings, profile: PayerProfile, again: Again | None
+) -> Iterator[Share]:
+    own = again.guide_id if again else None
+    billed = treatments.share_of(around.treatments[group[0].treatment], profile, around.today, own)
+    if billed is not None:  # else it waits for its end, or for the day a part is due
+        yield Share(kind="odonto", charges=list(group), treatment=billed)
 
 
 def _of_a_stay(

@@ -15,6 +15,7 @@ from hub.billing.charges import Charge, Coverage
 from hub.billing.prices import Prices
 from hub.billing.profiles import PayerProfile
 from hub.billing.stays import Billed, Moment, Portion, conditions_of, is_inpatient
+from hub.billing.treatments import Treatment, of_episodes
 from hub.billing.writing import Body, parsed, stored
 from hub.records.index import key_of
 from hub.records.projections import day, target
@@ -26,7 +27,8 @@ from mappings.billing.guides import asks_for
 class Surroundings:
     """What stands around a set of charges, by id; `today` is the tenant's local day.
 
-    `acts_of` are the Procedures of a visit, `billed` the resumos of a stay that stand, `papers` its declarations.
+    `acts_of` are the Procedures of a visit, `billed` the resumos of a stay that stand, `papers` its declarations;
+    `treatments` are those of dentistry, by key.
     `seen_before` names patients with an earlier consultation, `sharing` those whose card another patient has as well,
     with their day of birth (None: not known). `names` are the patients', where a payer's version asks for them.
     """
@@ -45,6 +47,7 @@ class Surroundings:
     acts_of: dict[str, list[Body]] = field(default_factory=dict)
     devices: dict[str, Body] = field(default_factory=dict)
     billed: dict[str, list[Billed]] = field(default_factory=dict)
+    treatments: dict[str, Treatment] = field(default_factory=dict)
     papers: Papers = field(default_factory=dict)
     prices: Prices = field(default_factory=dict)
 
@@ -76,6 +79,8 @@ async def surroundings(
     found.prices = await prices.of_charges(tx, charges, [profile.partner.id for profile in profiles])
     found.seen_before = await _seen_before(tx, patients)
     found.sharing = await sharing(tx, patients)
+    episodes = [charge.treatment.partition("/")[2] for charge in charges if charge.treatment]
+    found.treatments = await of_episodes(tx, episodes, today)
     if any(asks_for("patient.name", profile.version) for profile in profiles):
         found.names = {i: shown_name(body) for i, body in (await stored(tx, "Patient", patients)).items()}
     stays = {i: body for i, body in found.encounters.items() if is_inpatient(body.get("class", {}).get("code", ""))}

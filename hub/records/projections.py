@@ -97,8 +97,18 @@ def _encounter(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
         "visit_number": numbers[0] if numbers else None,
         "start_at": moment(period.get("start")),
         "end_at": moment(period.get("end")),
+        "episode": _episode(body),
     }
     yield tables.encounter, row
+
+
+def _episode(body: dict[str, Any]) -> str | None:
+    """The episode of care a visit is part of: its reference (`EpisodeOfCare/…`), else its number (`system|value`)."""
+    named = (body.get("episodeOfCare") or [{}])[0]
+    if found := target(named, "EpisodeOfCare"):
+        return f"EpisodeOfCare/{found}"
+    number = named.get("identifier", {})
+    return f"{number.get('system', '')}|{number['value']}" if number.get("value") else None
 
 
 def _coverage(record_id: str, body: dict[str, Any]) -> Iterator[Row]:

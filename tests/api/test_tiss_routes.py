@@ -98,7 +98,7 @@ async def test_pages_follow_a_cursor(world: World, tenant: Tenant) -> None:
     await happen(world, tenant, [Visit(payer="000001", charges=(EXAM, GLUCOSE))])
     async with calling(world, tenant) as client:
         assert (await client.post(f"{BASE}/guides/build")).json() == {
-            "ready": 7, "pending": 0, "without_payer": 2, "in_stay": 0,
+            "ready": 7, "pending": 0, "without_payer": 2, "in_stay": 0, "in_treatment": 0,
         }  # fmt: skip
         seen: list[str] = []
         after = ""

@@ -48,7 +48,9 @@ encounter = tenant_table(
     string("visit_number", optional=True),
     moment("start_at", optional=True),
     moment("end_at", optional=True),
+    string("episode", optional=True),
     Index("encounter_patient_idx", "tenant_id", "patient_id", "start_at"),
+    Index("encounter_episode_idx", "tenant_id", "episode"),
 )
 
 coverage = tenant_table(
