@@ -8,6 +8,7 @@ from typing import Any
 
 from canonical import codes
 from canonical.identifiers import cns_from_pis
+from hub.rnds.prescriptions import with_medicines
 from mappings.national.document_values import View
 
 CNES = "2337991"
@@ -103,6 +104,19 @@ CARE_PLAN: dict[str, Any] = {
     "resourceType": "CarePlan", "id": "plano", "status": "active", "intent": "plan", "subject": SUBJECT,
     "encounter": {"reference": "Encounter/visita"}, "description": "Retorno em sete dias.",
 }  # fmt: skip
+PRESCRIPTION: dict[str, Any] = {
+    "resourceType": "MedicationRequest", "id": "receita", "status": "active", "intent": "order", "subject": SUBJECT, "requester": DOCTOR,
+    "encounter": {"reference": "Encounter/visita"}, "authoredOn": "2026-11-20T10:00:00-03:00",
+    "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category", "code": "discharge"}]}],
+    "medicationCodeableConcept": {"coding": [{"system": f"{RD}/CodeSystem/BRObmCATMAT", "code": "BR0267779"}], "text": "Paracetamol 750 mg"},
+    "dosageInstruction": [{
+        "text": "1 comprimido de 6 em 6 horas por 5 dias", "patientInstruction": "Tomar após as refeições.", "asNeededBoolean": True,
+        "timing": {"repeat": {"boundsDuration": {"value": 5, "unit": "d", "system": codes.UCUM, "code": "d"}, "frequency": 1, "period": 6, "periodUnit": "h"}},
+        "route": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0162", "code": "PO"}], "text": "Oral"},
+        "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "comprimido"}}],
+    }],
+    "dispenseRequest": {"quantity": {"value": 20, "unit": "comprimidos"}},
+}  # fmt: skip
 REQUEST: dict[str, Any] = {
     "resourceType": "ServiceRequest", "id": "pedido", "status": "active", "intent": "order", "subject": SUBJECT, "priority": "routine",
     "authoredOn": "2026-11-10T09:00:00-03:00", "category": [{"coding": [{"system": f"{RD}/CodeSystem/BRModalidadeAssistencial", "code": "07"}]}],
@@ -123,7 +137,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 LISTS = {"BRGrupoAtendimento": {"000926": "000926"}, "BRCondicaoMaternal": {"1": "1"}}
 ALL = (
     PATIENT, PRACTITIONER, SPECIMEN, *RESULTS, REPORT, IMMUNIZATION, ENCOUNTER, CONDITION, PROCEDURE, WEIGHT, ALLERGY, EVOLUTION,
-    CARE_PLAN, REQUEST, APPOINTMENT,
+    CARE_PLAN, PRESCRIPTION, REQUEST, APPOINTMENT,
 )  # fmt: skip
 
 
@@ -143,7 +157,7 @@ def scope(kind: str) -> dict[str, Any]:
         },
         "RAC": {
             "subject": stay, "encounter": stay, "conditions": [CONDITION], "procedures": [PROCEDURE], "measures": [WEIGHT],
-            "allergies": [ALLERGY], "substitutes": [],
+            "allergies": [ALLERGY], "substitutes": [], **with_medicines([PRESCRIPTION], {}),
         },
         "RIRA": {
             "subject": APPOINTMENT, "appointment": APPOINTMENT, "request": REQUEST,

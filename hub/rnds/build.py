@@ -18,9 +18,9 @@ from hub.rnds.gather import gather
 from hub.rnds.people import RESPONSIBLE
 from hub.rnds.settings import Network
 from hub.store.database import Transaction
-from mappings.national import documents
+from mappings.national import document_plans, documents
+from mappings.national.document_plans import DocumentPlan
 from mappings.national.document_values import REQUESTER, View
-from mappings.national.documents import DocumentPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Built:
 async def build(tx: Transaction, net: Network, zone: str, now: datetime.datetime, wish: Wish) -> Built:
     """The document as the records stand now; raises NotFound when the subject is gone, LookupError for no such kind."""
     moment = now.astimezone(ZoneInfo(zone))
-    plan = documents.plan_at(wish.kind, moment.date())
+    plan = document_plans.plan_at(wish.kind, moment.date())
     scope = await gather(tx, net.settings, wish.kind, wish.subject)
     said = moment.isoformat(timespec="seconds")
     scope["document"] = {"now": said, **({"replaces": wish.replaces} if wish.replaces else {})}

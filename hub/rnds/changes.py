@@ -17,11 +17,11 @@ from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner
 from hub.records.index import key_of
 from hub.rnds import flow, rows
-from hub.rnds.gather import literal
+from hub.rnds.reading import literal
 from hub.rnds.settings import Network, network_of
 from hub.store.database import Transaction
-from mappings.national import documents
-from mappings.national.documents import DocumentPlan
+from mappings.national import document_plans
+from mappings.national.document_plans import DocumentPlan
 
 if TYPE_CHECKING:
     from hub.records.write import Origin, Saved
@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("ponte.rnds")
 # Records that stand in a document of the visit they name.
 OF_A_VISIT = frozenset(
-    ("Condition", "Procedure", "Observation", "ClinicalImpression", "CarePlan", "AllergyIntolerance")
+    (
+        "Condition",
+        "Procedure",
+        "Observation",
+        "ClinicalImpression",
+        "CarePlan",
+        "AllergyIntolerance",
+        "MedicationRequest",
+    )
 )
 OF_A_PATIENT = frozenset(("Patient", "Consent"))
 
@@ -37,7 +45,7 @@ OF_A_PATIENT = frozenset(("Patient", "Consent"))
 @cache
 def types() -> frozenset[str]:
     """The record types whose change can matter."""
-    subjects = {trigger.type for plan in documents.plans() for trigger in plan.triggers}
+    subjects = {trigger.type for plan in document_plans.plans() for trigger in plan.triggers}
     return frozenset(subjects) | OF_A_VISIT | OF_A_PATIENT
 
 
@@ -61,10 +69,10 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, par
 
 def _in_use(net: Network, now: datetime.datetime) -> list[DocumentPlan]:
     found = []
-    for kind in documents.kinds():
+    for kind in document_plans.kinds():
         if net.settings.of(kind).active:
             try:
-                found.append(documents.plan_at(kind, now.date()))
+                found.append(document_plans.plan_at(kind, now.date()))
             except LookupError:
                 continue
     return found

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from canonical.identity import fold
-from hub.rnds.gather import bodies, literal, referring
+from hub.rnds.reading import bodies, literal, referring
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
 

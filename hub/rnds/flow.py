@@ -24,7 +24,7 @@ from hub.rnds.rows import Document
 from hub.rnds.settings import Network, needed, network
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings.national import documents
+from mappings.national import document_plans
 
 SEND, DELETE = "rnds-document", "rnds-delete"
 MAKE, DUE = "rnds-make", "rnds-due"
@@ -64,7 +64,7 @@ async def preview(world: World, tenant: Tenant, kind: str, subject: str, actor: 
 
 
 def _check_kind(kind: str, subject: str) -> None:
-    plans = [plan for plan in documents.plans() if plan.kind == kind]
+    plans = [plan for plan in document_plans.plans() if plan.kind == kind]
     if not plans or subject.partition("/")[0] != plans[0].subject or not subject.partition("/")[2]:
         raise NotFound("no document of this kind is made from such a record")
 

@@ -7,53 +7,12 @@ from typing import Any
 
 from canonical import codes, identifiers
 from canonical.errors import NotFound
-from fhir import jsontext
-from hub.records.index import key_of
+from hub.rnds import prescriptions
+from hub.rnds.reading import MOST, Body, bodies, literal, referring
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
 
-Body = dict[str, Any]
-MOST = 500
 _VITAL = "vital-signs"
-
-
-async def bodies(tx: Transaction, names: Sequence[str]) -> dict[str, Body]:
-    """Current records by their references (`Type/id`); those that are deleted or not there are left out."""
-    places = [name.split("/", 1) for name in dict.fromkeys(names) if name.count("/") == 1]
-    if not places:
-        return {}
-    rows = await tx.rows(
-        "SELECT r.type, r.id, r.body FROM resource r JOIN unnest($2::text[], $3::text[]) AS x(type, id) "
-        "ON r.type = x.type AND r.id = x.id WHERE r.tenant_id = $1 AND NOT r.deleted",
-        [place[0] for place in places],
-        [place[1] for place in places],
-    )
-    return {f"{row['type']}/{row['id']}": _parsed(row["body"]) for row in rows}
-
-
-async def referring(tx: Transaction, type_name: str, parameter: str, target: str) -> list[Body]:
-    """Records of a type whose parameter leads to `target` (`Type/id`), oldest first, at most MOST."""
-    target_type, _, target_id = target.partition("/")
-    rows = await tx.rows(
-        "SELECT r.body FROM idx_reference i JOIN resource r ON r.tenant_id = $1 AND r.rid = i.rid AND NOT r.deleted "
-        "WHERE i.tenant_id = $1 AND i.key = $2 AND i.target_id = $3 AND i.target_type = $4 ORDER BY r.rid LIMIT $5",
-        key_of(type_name, parameter),
-        target_id,
-        target_type,
-        MOST,
-    )
-    return [_parsed(row["body"]) for row in rows]
-
-
-def _parsed(text: str) -> Body:
-    body = jsontext.parse(text.encode())
-    return body if isinstance(body, dict) else {}
-
-
-def literal(reference: Any) -> str:
-    """`Type/id` of a Reference; empty when it has none."""
-    found = reference.get("reference") if isinstance(reference, Mapping) else None
-    return str(found) if isinstance(found, str) and found.count("/") == 1 else ""
 
 
 def patient_of(body: Mapping[str, Any]) -> str:
@@ -157,8 +116,23 @@ def _has_cid(concept: Mapping[str, Any]) -> bool:
     return any(one.get("system") in known_as for one in concept.get("coding", ()))
 
 
-async def _visit(tx: Transaction, settings: Settings, body: Body, own: dict[str, str]) -> dict[str, Any]:
-    """RAC and discharge summary: the visit with its diagnoses, procedures, measures, allergies and texts."""
+async def _attendance(tx: Transaction, settings: Settings, body: Body, own: dict[str, str]) -> dict[str, Any]:
+    """RAC: the visit with all that was prescribed in it."""
+    prescribed = await prescriptions.of_visit(tx, f"Encounter/{body.get('id')}", leaving=False)
+    return {**await _visit(tx, body), **prescribed}
+
+
+async def _stay(tx: Transaction, settings: Settings, body: Body, own: dict[str, str]) -> dict[str, Any]:
+    """Discharge summary: the stay with what was prescribed for the time after it."""
+    leaving = own.get("prescriptions") != "all"
+    return {
+        **await _visit(tx, body),
+        **await prescriptions.of_visit(tx, f"Encounter/{body.get('id')}", leaving=leaving),
+    }
+
+
+async def _visit(tx: Transaction, body: Body) -> dict[str, Any]:
+    """The visit with its diagnoses, procedures, measures, allergies and texts."""
     visit, patient = f"Encounter/{body.get('id')}", patient_of(body)
     procedures = [
         one for one in await referring(tx, "Procedure", "encounter", visit) if one.get("status") == "completed"
@@ -236,7 +210,7 @@ async def _regulation(tx: Transaction, settings: Settings, body: Body, own: dict
 _GATHERERS: dict[str, Callable[[Transaction, Settings, Body, dict[str, str]], Awaitable[dict[str, Any]]]] = {
     "REL": _report,
     "RIA": _dose,
-    "RAC": _visit,
-    "SA": _visit,
+    "RAC": _attendance,
+    "SA": _stay,
     "RIRA": _regulation,
 }

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from canonical import codes, identifiers
+from hub.rnds.reading import Body, bodies
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
 
-Body = dict[str, Any]
 RESPONSIBLE = "Practitioner/responsible"  # no record has this id: it stands for the settings' own professional
 
 
@@ -27,8 +27,6 @@ def references(node: Any) -> Iterator[Mapping[str, Any]]:
 
 async def known(tx: Transaction, settings: Settings, found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """CNS and CBO of the professionals referred to, by reference; what is not known is left out."""
-    from hub.rnds.gather import bodies
-
     names = list(dict.fromkeys(str(one["reference"]) for one in found))
     records = await bodies(tx, names)
     roles = {name: body for name, body in records.items() if body.get("resourceType") == "PractitionerRole"}

@@ -17,7 +17,7 @@ from canonical.problem import Problem
 from hub.exchange.partners import Partner, partner, partners_of, save_partner
 from hub.store.database import Transaction
 from hub.world import Tenant
-from mappings.national import documents
+from mappings.national import document_plans
 
 KIND, CODE = "network", "rnds"
 CONSENT = ("ignore", "opt-out", "opt-in")
@@ -188,7 +188,7 @@ def _wrong_kinds(document: Mapping[str, Any]) -> Iterator[Problem]:
 def _wrong_documents(table: Mapping[str, Any]) -> Iterator[Problem]:
     for kind, one in table.items():
         place = f"documents.{kind}"
-        if kind not in documents.kinds() or not isinstance(one, dict) or set(one) - _DOCUMENT_KEYS:
+        if kind not in document_plans.kinds() or not isinstance(one, dict) or set(one) - _DOCUMENT_KEYS:
             yield fault(place, "unknown")
             continue
         wait = one.get("wait_minutes", 0)

@@ -178,7 +178,7 @@ def establishment(values: Sequence[Any], argument: str, view: View) -> Sequence[
 @conversion("assignment")
 def assignment(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[str, str]]:
     """BRLotacaoProfissional-1.0: CNS and CNES of the first professional whose CNS is known; `optional`: or nothing."""
-    cns = _person(values, "cns", view)
+    cns = person(values, "cns", view)
     if not cns and argument == "optional":
         return []
     if not cns:
@@ -189,7 +189,7 @@ def assignment(values: Sequence[Any], argument: str, view: View) -> Sequence[dic
 @conversion("practitioner")
 def practitioner(values: Sequence[Any], argument: str, view: View) -> Sequence[str]:
     """`Practitioner/<CNS>`, as the profiles of vaccination want it."""
-    cns = _person(values, "cns", view)
+    cns = person(values, "cns", view)
     if not cns:
         raise Lacking("rnds.professional")
     return [f"Practitioner/{cns}"]
@@ -198,7 +198,7 @@ def practitioner(values: Sequence[Any], argument: str, view: View) -> Sequence[s
 @conversion("occupation")
 def occupation(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[str, Any]]:
     """The professional's CBO as a coding of BRCBO; `optional`: or nothing."""
-    cbo = _person(values, "cbo", view)
+    cbo = person(values, "cbo", view)
     if not cbo and argument == "optional":
         return []
     if not cbo:
@@ -206,7 +206,7 @@ def occupation(values: Sequence[Any], argument: str, view: View) -> Sequence[dic
     return [{"system": f"{LIST}BRCBO", "code": cbo}]
 
 
-def _person(values: Sequence[Any], name: str, view: View) -> str:
+def person(values: Sequence[Any], name: str, view: View) -> str:
     """The first known number of the professionals referred to."""
     found = (view.people.get(str(value.get("reference")), {}).get(name, "") for value in values)
     return next((number for number in found if number), "")
@@ -312,8 +312,12 @@ def _limits(value: Mapping[str, Any]) -> str:
 
 
 def _number(value: Mapping[str, Any]) -> str:
-    found = value["value"]
-    return bytes(found).decode() if hasattr(found, "__bytes__") else str(found)
+    return plain_number(value["value"])
+
+
+def plain_number(value: Any) -> str:
+    """A number of a record as it is written there."""
+    return bytes(value).decode() if hasattr(value, "__bytes__") else str(value)
 
 
 @conversion("wording")

@@ -1,15 +1,12 @@
-"""National documents (RNDS) by tables: canonical records become a Composition and its entries, one plan per document.
+"""National documents (RNDS) by tables: canonical records become a Composition and its entries.
 
-A plan (`plans/rnds/*.toml`) says what the entries are, in which section they stand and which canonical change makes the
-document; a table (`rnds/*.csv`) says which element comes from which record. Versions are dated: the newest that has
-begun counts.
+A plan (`document_plans`) says what the entries are and in which section they stand; a table (`rnds/*.csv`) says which
+element comes from which record.
 """
 
 from __future__ import annotations
 
-import datetime
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -17,7 +14,9 @@ from typing import Any
 from canonical.problem import Problem, blocking
 from fhir.definitions.table import type_named
 from mappings.body import Body, compiled
-from mappings.national.document_values import CONVERSIONS, PROFILE, Lacking, View, valued
+from mappings.national.document_plans import DocumentPlan, EntryPlan, Part
+from mappings.national.document_values import PROFILE, Lacking, View, valued
+from mappings.national.medication_values import CONVERSIONS
 from mappings.table import HERE, TableError, read_rows
 
 Record = Mapping[str, Any]
@@ -38,141 +37,6 @@ class Row:
     when: str
     label: str
     place: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A repeating element: the list it comes from, the name an entry has as a source, its element and tables.
-
-    An `optional` one that lacks something is left out with a warning, called by its `label`.
-    """
-
-    source: str
-    each: str
-    element: str
-    tables: tuple[str, ...]
-    label: str = ""
-    optional: bool = False
-    parts: tuple[Part, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryPlan:
-    """One kind of entry: one for each record of `source`. `needs` are elements some row must have filled.
-
-    `least` is how many there must be; `optional` ones that lack something are left out with a warning.
-    """
-
-    name: str
-    type: str
-    profile: str
-    source: str
-    tables: tuple[str, ...]
-    label: str
-    section: str = ""
-    needs: tuple[str, ...] = ()
-    least: int = 0
-    optional: bool = False
-    parts: tuple[Part, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A section: its title where the profile fixes one; `split` gives each entry a section of its own."""
-
-    name: str
-    title: str = ""
-    split: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
-    """Which canonical change makes the document: a type and, for each path, the values that are meant.
-
-    `action` is `send`, or `delete` for a record that was taken back.
-    """
-
-    type: str
-    where: tuple[tuple[str, tuple[str, ...]], ...]
-    action: str = "send"
-
-    def meant(self, body: Record) -> bool:
-        """Whether a record's body fulfils every condition."""
-        return all(set(wanted) & {str(found) for found in valued(body, path)} for path, wanted in self.where)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentPlan:
-    """A document at one version: type code of BRTipoDocumento, profile, Composition tables, sections and entries."""
-
-    kind: str
-    code: str
-    title: str
-    label: str
-    profile: str
-    version: str
-    begins: datetime.date
-    subject: str
-    tables: tuple[str, ...]
-    sections: tuple[Section, ...]
-    entries: tuple[EntryPlan, ...]
-    triggers: tuple[Trigger, ...]
-    needs: tuple[str, ...] = ()
-    parts: tuple[Part, ...] = ()
-
-
-def kinds() -> tuple[str, ...]:
-    """The documents that have a plan: REL, RIA and so on."""
-    return tuple(sorted({plan.kind for plan in _plans()}))
-
-
-def plan_at(kind: str, day: datetime.date) -> DocumentPlan:
-    """The version of a document that is valid on a day; raises LookupError."""
-    begun = [plan for plan in _plans() if plan.kind == kind and plan.begins <= day]
-    if not begun:
-        raise LookupError(kind)
-    return max(begun, key=lambda plan: plan.begins)
-
-
-def plans() -> tuple[DocumentPlan, ...]:
-    """Every plan of every version; raises TableError naming what is wrong."""
-    return _plans()
-
-
-@cache
-def _plans() -> tuple[DocumentPlan, ...]:
-    return tuple(_plan(path.stem) for path in sorted((HERE / "plans" / _ROOM).glob("*.toml")))
-
-
-def _plan(name: str) -> DocumentPlan:
-    try:
-        with (HERE / "plans" / _ROOM / f"{name}.toml").open("rb") as file:
-            raw = tomllib.load(file)
-        triggers = [
-            Trigger(
-                type=one["type"],
-                action=one.get("action", "send"),
-                where=tuple((path, tuple(values)) for path, values in one["where"].items()),
-            )
-            for one in raw.pop("triggers")
-        ]
-        return DocumentPlan(
-            triggers=tuple(triggers),
-            sections=tuple(Section(**one) for one in raw.pop("sections")),
-            entries=tuple(EntryPlan(**_lists(one), parts=_parts(one)) for one in raw.pop("entries")),
-            parts=_parts(raw),
-            **_lists(raw),
-        )
-    except (OSError, KeyError, TypeError) as error:
-        raise TableError(f"plans/{_ROOM}/{name}.toml: {error}") from None
-
-
-def _lists(raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k != "parts"}
-
-
-def _parts(raw: Mapping[str, Any]) -> tuple[Part, ...]:
-    return tuple(Part(**_lists(one), parts=_parts(one)) for one in raw.get("parts", ()))
 
 
 @cache
@@ -217,24 +81,57 @@ def compose(plan: DocumentPlan, scope: Record, view: View) -> Document:
     """The entries (fullUrl, resource), Composition first, and what the records lack; what blocks forbids sending.
 
     `scope` holds the records by the names plans use; `view` what conversions need besides. An optional entry that
-    lacks something is left out with a warning.
+    lacks something is told in its other form, or left out, with a warning.
     """
-    wanted = [(entry, record) for entry in plan.entries for record in valued(scope, entry.source)]
-    left_out: list[Problem] = []
+    made, told = _settled(plan, scope, view)
+    view = replace(view, links=_links(made), groups=_groups(made))
+    problems = [*told, *_too_few(plan, made)]
+    head = _composition(plan, made, scope, view, problems)
+    problems += [problem for one in made for problem in one.problems]
+    return [(f"{URL}0", head), *((one.url, one.body) for one in made)], problems
+
+
+def _settled(plan: DocumentPlan, scope: Record, view: View) -> tuple[list[_Made], list[Problem]]:
+    """The entries that stand, in order, and what was left out or told otherwise: until nothing changes any more."""
+    wanted = [
+        (entry, record) for entry in plan.entries if not entry.substitute for record in valued(scope, entry.source)
+    ]
+    others = {entry.name: entry for entry in plan.entries if entry.substitute}
+    told: list[Problem] = []
     while True:
         made = [_Made(entry, record, f"{URL}{n}") for n, (entry, record) in enumerate(wanted, start=1)]
         view = replace(view, links=_links(made), groups=_groups(made))
         for one in made:
             _fill(one, scope, view)
-        spare = [n for n, one in enumerate(made) if one.plan.optional and blocking(one.problems)]
-        if not spare:
-            break
-        left_out += [_left_out(made[n]) for n in spare]
-        wanted = [pair for n, pair in enumerate(wanted) if n not in spare]
-    problems = [*left_out, *_too_few(plan, made)]
-    head = _composition(plan, made, scope, view, problems)
-    problems += [problem for one in made for problem in one.problems]
-    return [(f"{URL}0", head), *((one.url, one.body) for one in made)], problems
+        referred = {url for one in made for url in _urls(one.body)}
+        kept: list[tuple[EntryPlan, Any]] = []
+        for one in made:
+            if one.plan.linked and one.url not in referred:
+                continue
+            if not one.plan.optional or not blocking(one.problems):
+                kept.append((one.plan, one.record))
+            elif (other := others.get(one.plan.name)) and other is not one.plan:
+                kept.append((other, one.record))
+                told.append(_told("rnds.as-text", one))
+            else:
+                lost = _told("rnds.left-out", one)
+                told = [problem for problem in told if problem.where != lost.where or not one.plan.substitute]
+                told.append(lost)
+        if all(plan is one.plan for (plan, _), one in zip(kept, made, strict=False)) and len(kept) == len(made):
+            return made, told
+        wanted = kept
+
+
+def _urls(node: Any) -> Iterator[str]:
+    """The literal references within a body."""
+    if isinstance(node, dict):
+        if isinstance(node.get("reference"), str):
+            yield node["reference"]
+        for value in node.values():
+            yield from _urls(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _urls(value)
 
 
 def _links(made: Sequence[_Made]) -> dict[str, str]:
@@ -250,9 +147,9 @@ def _groups(made: Sequence[_Made]) -> dict[str, list[str]]:
     return found
 
 
-def _left_out(one: _Made) -> Problem:
+def _told(code: str, one: _Made) -> Problem:
     reason = _reason(one.plan.label, blocking(one.problems)[0])
-    return Problem("rnds.left-out", _name(one.record, one.plan.type), args=reason)
+    return Problem(code, _name(one.record, one.plan.type), args=reason)
 
 
 def _reason(label: str, why: Problem) -> tuple[tuple[str, str], ...]:

@@ -38,7 +38,7 @@ async def test_every_kind_of_document_goes_out_once(world: World, tenant: Tenant
     await server.join(world, tenant)
     stay = {**records.ENCOUNTER, "id": "estada", "class": {"system": records.ACT, "code": "IMP"}}
     inner = [{**body, "id": f"{body['id']}-2", "encounter": {"reference": "Encounter/estada"}}
-             for body in (records.CONDITION, records.PROCEDURE, records.EVOLUTION, records.CARE_PLAN)]  # fmt: skip
+             for body in (records.CONDITION, records.PROCEDURE, records.EVOLUTION, records.CARE_PLAN, records.PRESCRIPTION)]  # fmt: skip
     stay["diagnosis"] = [{"condition": {"reference": "Condition/gripe-2"}}]
     await store(world, tenant, *records.ALL, stay, *inner)
     found = await settle(world, tenant)
@@ -50,6 +50,8 @@ async def test_every_kind_of_document_goes_out_once(world: World, tenant: Tenant
     assert sorted(one.kind for one in book.documents) == ["RA", "RAC", "REL", "RIA", "SA"]
     assert book.requests["token"] == 1, "all lanes share one token"
     assert {one.professional for one in book.documents} == {records.DOCTOR_CNS}
+    visits = [one.bundle["entry"] for one in book.documents if one.kind in ("RAC", "SA")]
+    assert all("Medication" in {entry["resource"]["resourceType"] for entry in entries} for entries in visits)
     assert {said.status for said in await kept(world, tenant)} == {201}
     await store(world, tenant, *records.ALL, stay, *inner)  # the same again says nothing new
     await settle(world, tenant)

@@ -1,0 +1,159 @@
+"""Plans of national documents (`plans/rnds/*.toml`): their entries, sections and triggers, by version.
+
+A plan says what the entries are, in which section they stand and which canonical change makes the document. Versions
+are dated: the newest that has begun counts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mappings.national.document_values import valued
+from mappings.table import HERE, TableError
+
+Record = Mapping[str, Any]
+_ROOM = "rnds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A repeating element: the list it comes from, the name an entry has as a source, its element and tables.
+
+    An `optional` one that lacks something is left out with a warning, called by its `label`.
+    """
+
+    source: str
+    each: str
+    element: str
+    tables: tuple[str, ...]
+    label: str = ""
+    optional: bool = False
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPlan:
+    """One kind of entry: one for each record of `source`. `needs` are elements some row must have filled.
+
+    `least` is how many there must be; `optional` ones that lack something are left out with a warning, or told by
+    the entry of the same name that is a `substitute` (which takes nothing else). A `linked` entry is there only as
+    long as another one refers to it.
+    """
+
+    name: str
+    type: str
+    profile: str
+    source: str
+    tables: tuple[str, ...]
+    label: str
+    section: str = ""
+    needs: tuple[str, ...] = ()
+    least: int = 0
+    optional: bool = False
+    substitute: bool = False
+    linked: bool = False
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A section: its title where the profile fixes one; `split` gives each entry a section of its own."""
+
+    name: str
+    title: str = ""
+    split: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """Which canonical change makes the document: a type and, for each path, the values that are meant.
+
+    `action` is `send`, or `delete` for a record that was taken back.
+    """
+
+    type: str
+    where: tuple[tuple[str, tuple[str, ...]], ...]
+    action: str = "send"
+
+    def meant(self, body: Record) -> bool:
+        """Whether a record's body fulfils every condition."""
+        return all(set(wanted) & {str(found) for found in valued(body, path)} for path, wanted in self.where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPlan:
+    """A document at one version: type code of BRTipoDocumento, profile, Composition tables, sections and entries."""
+
+    kind: str
+    code: str
+    title: str
+    label: str
+    profile: str
+    version: str
+    begins: datetime.date
+    subject: str
+    tables: tuple[str, ...]
+    sections: tuple[Section, ...]
+    entries: tuple[EntryPlan, ...]
+    triggers: tuple[Trigger, ...]
+    needs: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+
+def kinds() -> tuple[str, ...]:
+    """The documents that have a plan: REL, RIA and so on."""
+    return tuple(sorted({plan.kind for plan in _plans()}))
+
+
+def plan_at(kind: str, day: datetime.date) -> DocumentPlan:
+    """The version of a document that is valid on a day; raises LookupError."""
+    begun = [plan for plan in _plans() if plan.kind == kind and plan.begins <= day]
+    if not begun:
+        raise LookupError(kind)
+    return max(begun, key=lambda plan: plan.begins)
+
+
+def plans() -> tuple[DocumentPlan, ...]:
+    """Every plan of every version; raises TableError naming what is wrong."""
+    return _plans()
+
+
+@cache
+def _plans() -> tuple[DocumentPlan, ...]:
+    return tuple(_plan(path.stem) for path in sorted((HERE / "plans" / _ROOM).glob("*.toml")))
+
+
+def _plan(name: str) -> DocumentPlan:
+    try:
+        with (HERE / "plans" / _ROOM / f"{name}.toml").open("rb") as file:
+            raw = tomllib.load(file)
+        triggers = [
+            Trigger(
+                type=one["type"],
+                action=one.get("action", "send"),
+                where=tuple((path, tuple(values)) for path, values in one["where"].items()),
+            )
+            for one in raw.pop("triggers")
+        ]
+        return DocumentPlan(
+            triggers=tuple(triggers),
+            sections=tuple(Section(**one) for one in raw.pop("sections")),
+            entries=tuple(EntryPlan(**_lists(one), parts=_parts(one)) for one in raw.pop("entries")),
+            parts=_parts(raw),
+            **_lists(raw),
+        )
+    except (OSError, KeyError, TypeError) as error:
+        raise TableError(f"plans/{_ROOM}/{name}.toml: {error}") from None
+
+
+def _lists(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k != "parts"}
+
+
+def _parts(raw: Mapping[str, Any]) -> tuple[Part, ...]:
+    return tuple(Part(**_lists(one), parts=_parts(one)) for one in raw.get("parts", ()))
