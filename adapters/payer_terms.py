@@ -1,7 +1,7 @@
-"""What a payer's returns follow: `[history]`, `[appeals]` and `[statements]` of its profile, read strictly.
+"""What a payer's returns follow: `[history]`, `[appeals]`, `[statements]`, `[replies]` of its profile, read strictly.
 
 `[history]` says when the tenant's own denials are worth a warning, `[appeals]` how the days for an appeal are counted,
-`[statements]` the column plan of the sheets this payer gives out.
+`[statements]` the column plan of the sheets this payer gives out, `[replies]` how a wrong hash of its own is taken.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-TABLES = ("history", "appeals", "statements")
+TABLES = ("history", "appeals", "statements", "replies")
 _COUNTED = ("calendar", "business")
 _FROM = ("received", "issued")
 _ROLL = ("none", "next", "previous")
@@ -24,7 +24,7 @@ class Terms:
     never). An appeal has `days`, `counted` as calendar or business days (without weekends and `holidays`, `MM-DD` or
     ISO days) `since` the day a statement was received or issued; `roll` moves a last day that is no business day.
     `levels` is how many appeals of one denial the payer hears, `warn_days` from when its deadline is urgent. `plan`
-    names a column plan.
+    names a column plan. `hash` is the severity of a wrong hash in what the payer sends: `error`, and it is not read.
     """
 
     months: int = 12
@@ -38,6 +38,7 @@ class Terms:
     levels: int = 1
     warn_days: int = 7
     plan: str = ""
+    hash: str = "warning"
 
 
 def terms(settings: Mapping[str, Any]) -> Terms:
@@ -72,7 +73,13 @@ _NUMBERS = {
     ("appeals", "levels"): (1, 9),
     ("appeals", "warn_days"): (0, 365),
 }
-_CHOICES = {("appeals", "counted"): _COUNTED, ("appeals", "since"): _FROM, ("appeals", "roll"): _ROLL}
+_SEVERITIES = ("error", "warning", "information", "off")
+_CHOICES = {
+    ("appeals", "counted"): _COUNTED,
+    ("appeals", "since"): _FROM,
+    ("appeals", "roll"): _ROLL,
+    ("replies", "hash"): _SEVERITIES,
+}
 
 
 def _wrong(table: str, key: str, value: Any) -> str:

@@ -20,7 +20,7 @@ from tiss.contract import Contract
 from tiss.message import Tiss
 from tiss.message import read as read_message
 from tiss.offers import offered
-from tiss.rules.case import Given
+from tiss.rules.case import Given, ruled
 from tiss.rules.hashes import Hash
 from tiss.rules.message import check
 from tiss.tables import Tables
@@ -118,7 +118,8 @@ def validate(
         if isinstance(body, soap.Body) and body.content is not raw:
             raw = body.content
             message = read_message(raw)
-            around = [Problem("header.wrapper", "", args=(("name", body.wrapper),))] if body.wrapper else []
+            code = "header.escaped" if body.escaped else "header.wrapper"
+            around = [Problem(code, "", args=(("name", body.wrapper),))] if body.wrapper else []
     if isinstance(message, Problem):
         return Report(readable=False, problems=(message,))
     found = examine(message, raw, tables=tables, today=today, contract=contract)
@@ -185,9 +186,12 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
 
 def told(problems: Iterable[Problem], agreed: Contract) -> tuple[Problem, ...]:
     """Findings with the severities the operator's contract gives, without those it has switched off."""
-    heard = (p for p in problems if (dict(p.args).get("code") if p.code == "more" else p.code) not in agreed.silent)
+    heard = (
+        p for p in problems if ruled(dict(p.args).get("code", "") if p.code == "more" else p.code) not in agreed.silent
+    )
     once = _without_echoes(list(heard))
-    return tuple(replace(p, level=agreed.levels[p.code]) if p.code in agreed.levels else p for p in once)
+    levels = agreed.levels
+    return tuple(replace(p, level=levels[ruled(p.code)]) if ruled(p.code) in levels else p for p in once)
 
 
 @cache

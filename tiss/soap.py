@@ -18,8 +18,10 @@ from xml.sax.saxutils import quoteattr
 from lxml import etree
 
 from canonical.problem import Problem
+from tiss import packed
 from tiss.broken import other_kind
 from tiss.message import LARGEST, declared_encoding, declares_dtd, parser
+from tiss.versions import NAMESPACE
 
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
@@ -67,11 +69,13 @@ class Fault:
 class Body:
     """What stood in the SOAP body: bytes that parse on their own, in the encoding they declare.
 
-    `wrapper` names the operation element some servers put around the message, against the WSDL; empty as a rule.
+    `wrapper` names the element some servers put around the message, against the WSDL; empty as a rule. `escaped`: the
+    message stood in it as text.
     """
 
     content: bytes
     wrapper: str = ""
+    escaped: bool = False
 
 
 @cache
@@ -105,7 +109,7 @@ def fault(kind: str, text: str, *, code: str = "Server", version_namespace: str 
     etree.SubElement(found, "faultcode").text = f"soap:{code}"
     etree.SubElement(found, "faultstring").text = text
     if kind:
-        namespace = version_namespace or "http://www.ans.gov.br/padroes/tiss/schemas"
+        namespace = version_namespace or NAMESPACE
         detail = etree.SubElement(found, "detail")
         outer = etree.SubElement(detail, f"{{{namespace}}}tissFaultWS", nsmap={"ans": namespace})
         etree.SubElement(outer, f"{{{namespace}}}tissFault").text = kind
@@ -131,14 +135,23 @@ def read(raw: bytes, content_type: str = "") -> Body | Fault | Problem:
     if problem is not None:
         return problem
     if not cutter.enveloped:
-        return Body(content=raw)
+        return _body(cutter.root, raw, "")
     if cutter.inside is None:
-        return Problem("soap.no-body")
+        found = _body("", raw, "")
+        return found if found.escaped else Problem("soap.no-body")
     name, start, end = cutter.inside
     content = cutter.cut(start, end)
     if name in (f"{SOAP_11} Fault", f"{SOAP_12} Fault"):
         return _fault(content)
-    return Body(content=content, wrapper=cutter.wrapper)
+    return _body(name, content, cutter.wrapper)
+
+
+def _body(name: str, content: bytes, wrapper: str) -> Body:
+    """What stood in the body; where its root `name` is none of the ANS, the message inside it, if there is one."""
+    inner = None if name.startswith(f"{NAMESPACE} ") else packed.within(content)
+    if inner is None:
+        return Body(content=content, wrapper=wrapper)
+    return Body(content=inner.content, wrapper=inner.holder, escaped=inner.escaped)
 
 
 class _Cutter:
@@ -148,6 +161,7 @@ class _Cutter:
         self.raw = raw
         self.encoding = encoding
         self.enveloped = False
+        self.root = ""
         self.inside: tuple[str, int, int] | None = None
         self.wrapper = ""
         self._begun: tuple[str, int] | None = None
@@ -214,6 +228,7 @@ class _Cutter:
         if self._depth == 1:
             self.enveloped = name in (f"{SOAP_11} Envelope", f"{SOAP_12} Envelope")
             if not self.enveloped:
+                self.root = name
                 raise _Stop
         elif self._depth == 2:
             self._within_body = name in (f"{SOAP_11} Body", f"{SOAP_12} Body")

@@ -134,7 +134,7 @@ def _read(given: argparse.Namespace) -> int:
     if isinstance(found, Problem):
         output.complain(f"{given.file.name}: {found.text()} {found.remedy()}")
         return 2
-    told, problems = found
+    told, problems = found.told, found.problems
     if given.json:
         shown = [dataclasses.asdict(one) for one in told]
         output.line({"statements": shown, "problems": [problem.as_json() for problem in problems]})

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from canonical.errors import Denied
 from hub.exchange.door.keep import Keeper
 from hub.find.sight import Alternatives, alternative
 from hub.guard import scopes
@@ -16,6 +15,7 @@ from hub.guard.limits import Limits, limits_of
 from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Identity, InvalidToken, Verifier
 from hub.records.acting import Actor, setting_of
+from hub.records.refusal import refused
 from hub.world import Tenant, World
 
 RATE = "ponte.rate"  # where a request keeps the headers that tell of its limits
@@ -80,9 +80,9 @@ class Caller:
         return self.permits(type_name, action) or bool(self.narrow(type_name, action))
 
     def require(self, *scopes: str) -> None:
-        """Raise Denied unless the token has one of `scopes`."""
+        """Raise a Refusal that names the first of `scopes` (the least that would do) unless the token has one."""
         if not self.identity.scopes.intersection(scopes):
-            raise Denied("the token lacks the scope for this")
+            raise refused("forbidden", "failure.denied.scope", scope=scopes[0])
 
 
 def state_of(request: Request) -> State:

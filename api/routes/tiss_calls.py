@@ -47,12 +47,12 @@ def example(document: Any, status: int = 200) -> dict[int | str, dict[str, Any]]
 
 
 def writer(caller: Caller) -> None:
-    """Refuse a caller who may not write; raises Denied."""
+    """Refuse a caller who may not write; raises a Refusal."""
     caller.require("tiss/write")
 
 
 def reader(caller: Caller) -> None:
-    """Refuse a caller who may not read; raises Denied."""
+    """Refuse a caller who may not read; raises a Refusal."""
     caller.require("tiss/read", "tiss/write")
 
 

@@ -13,7 +13,7 @@ from canonical.errors import Conflict, NotFound, TryLater
 from canonical.identity import new_id
 from hub.billing import appeal_records, appeal_trees, batches, guides, messages, numbers, writing
 from hub.billing.profiles import PayerProfile, payer, profile_of
-from hub.billing.replies import Refusal, hear
+from hub.billing.replies import Refusal, listen
 from hub.billing.responses import REFUSED as NOT_TAKEN
 from hub.billing.responses import Said
 from hub.billing.returns.decisions import decide
@@ -192,7 +192,7 @@ async def queue(tx: Transaction, profile: PayerProfile, row: Row, content: bytes
 async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """The answer to an appeal: its protocol, or a refusal kept verbatim (its denials are then open again)."""
     appeal_id = UUID(reply.purpose["appeal"])
-    heard = hear(reply.content)
+    heard = await listen(tx, reply)
     by = writing.origin(world, tenant, message_id=reply.message_id)
     protocol = heard.first(answers.AppealProtocol)
     if isinstance(protocol, answers.AppealProtocol):
@@ -241,7 +241,7 @@ async def lost_reply(world: World, tenant: Tenant, doubt: Doubt) -> bytes | None
 async def answered(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """The decision on an appeal: what was granted, by item, and the batch's end when nothing is open any more."""
     appeal_id = UUID(reply.purpose["appeal"])
-    found = hear(reply.content).first(answers.AppealAnswer)
+    found = (await listen(tx, reply)).first(answers.AppealAnswer)
     if isinstance(found, answers.AppealAnswer):
         by = writing.origin(world, tenant, message_id=reply.message_id)
         await decided(tx, profile_of(reply.partner), appeal_id, found, by)

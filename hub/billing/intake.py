@@ -10,9 +10,10 @@ from uuid import UUID
 
 from canonical.errors import NotFound, Refused
 from canonical.identity import bytes_number, new_id
-from canonical.problem import Problem
+from canonical.problem import Problem, blocking
 from hub.billing import listing, statements, writing
 from hub.billing.profiles import payer
+from hub.billing.replies import stamped
 from hub.guard import audit
 from hub.records.write import Origin
 from hub.store.database import Transaction
@@ -20,6 +21,8 @@ from hub.world import Tenant, World
 from mappings.billing import sheet_plan, sheet_statements
 from mappings.table import TableError
 from tiss import answers, replies, sheets, soap
+from tiss.message import Tiss
+from tiss.message import read as read_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,16 @@ class Taken:
 
 
 _Told = answers.Statement | answers.Remittance
-_Read = tuple[list[_Told], list[Problem]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a file tells, with its findings; of XML also the message and its bytes, whose hash is judged by payer."""
+
+    told: list[_Told]
+    problems: list[Problem]
+    message: Tiss | None = None
+    raw: bytes = b""
 
 
 async def take_file(world: World, tenant: Tenant, raw: bytes, actor: str) -> Taken:
@@ -81,7 +93,7 @@ async def take_sheet(world: World, tenant: Tenant, sheet: Sheet, actor: str) -> 
 _SHEETS = {"analysis": "DEMONSTRATIVO_ANALISE_CONTA", "payment": "DEMONSTRATIVO_PAGAMENTO"}
 
 
-def read_sheet(sheet: Sheet, plan: sheet_plan.SheetPlan) -> _Read | Problem:
+def read_sheet(sheet: Sheet, plan: sheet_plan.SheetPlan) -> Read | Problem:
     """The statements of a sheet with its findings, or why there are none."""
     opened = sheets.read(sheet.raw, encoding=plan.encoding, separator=plan.separator)
     if isinstance(opened, Problem):
@@ -89,7 +101,7 @@ def read_sheet(sheet: Sheet, plan: sheet_plan.SheetPlan) -> _Read | Problem:
     read = sheet_statements.statements(plan, opened, sheet.payer, sheet.number)
     if not read.told:
         return next((problem for problem in read.problems if problem.blocks), Problem("sheet.empty"))
-    return list(read.told), list(read.problems)
+    return Read(told=list(read.told), problems=list(read.problems))
 
 
 async def _keep(world: World, tenant: Tenant, raw: bytes, kind: tuple[str, str], actor: str) -> UUID:
@@ -109,7 +121,7 @@ async def _keep(world: World, tenant: Tenant, raw: bytes, kind: tuple[str, str],
     return message_id
 
 
-async def _take(world: World, tenant: Tenant, message_id: UUID, found: _Read | Problem, actor: str) -> Taken:
+async def _take(world: World, tenant: Tenant, message_id: UUID, found: Read | Problem, actor: str) -> Taken:
     async with world.transaction(tenant) as tx:
         taken = await _store(tx, writing.origin(world, tenant, actor, message_id), message_id, found)
         await tx.run(
@@ -123,39 +135,46 @@ async def _take(world: World, tenant: Tenant, message_id: UUID, found: _Read | P
     return taken
 
 
-def _read(raw: bytes) -> _Read | Problem:
+def _read(raw: bytes) -> Read | Problem:
     body = soap.read(raw)
     if isinstance(body, Problem):
         return body
     if isinstance(body, soap.Fault):
         return Problem("statement.none")
-    reply = replies.read(body.content)
-    if isinstance(reply, Problem):
-        return reply
+    message = read_message(body.content)
+    if isinstance(message, Problem):
+        return message
+    reply = replies.of(message)
     found = [answer for answer in reply.answers if isinstance(answer, _Told)]
     # an amount that is none counts as zero: told, but no reason to refuse the rest
     unread = [replace(problem, level="warning") for problem in reply.problems]
-    return (found, unread) if found else Problem("statement.none")
+    if not found:
+        return Problem("statement.none")
+    return Read(told=found, problems=unread, message=message, raw=body.content)
 
 
-def _transaction(found: _Read | Problem) -> str:
+def _transaction(found: Read | Problem) -> str:
     """The transaction the file turned out to be."""
-    first = None if isinstance(found, Problem) else found[0][0]
+    first = None if isinstance(found, Problem) else found.told[0]
     if not isinstance(first, answers.Remittance):
         return "DEMONSTRATIVO_ANALISE_CONTA"
     return "DEMONSTRATIVO_ODONTOLOGIA" if first.dental else "DEMONSTRATIVO_PAGAMENTO"
 
 
-async def _store(tx: Transaction, by: Origin, message_id: UUID, found: _Read | Problem) -> Taken:
+async def _store(tx: Transaction, by: Origin, message_id: UUID, found: Read | Problem) -> Taken:
     if isinstance(found, Problem):
         return Taken(message_id=message_id, found=statements.Taken(), problems=(found,))
-    read, problems = found
+    problems = list(found.problems)
     total = statements.Taken()
-    for operator, told in _by_operator(read).items():
+    for operator, told in _by_operator(found.told).items():
         try:
             profile = await payer(tx, await listing.payer_id(tx, operator))
         except NotFound:
             problems += [Problem("statement.unknown-payer", one.where) for one in told]
+            continue
+        odd = stamped(profile, found.message, found.raw) if found.message is not None else []
+        problems += odd
+        if blocking(odd):
             continue
         total = total.plus(await statements.take_all(tx, statements.Source(profile=profile, by=by), told))
     return Taken(message_id=message_id, found=total, problems=tuple(problems))

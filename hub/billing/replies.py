@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
-from canonical.problem import Problem
+from canonical.problem import Problem, Severity
+from hub.billing.profiles import PayerProfile, profile_of
+from hub.exchange.handlers import Reply
+from hub.store.database import Transaction
 from tiss import answers, soap
+from tiss import message as messages
 from tiss import replies as tiss_replies
 from tiss.answers import Answer
+from tiss.rules import hashes
 
 LONGEST_REASON = 600
 
@@ -41,19 +48,47 @@ class Heard:
         return next((answer for answer in self.answers if isinstance(answer, kinds)), None)
 
 
-def hear(content: bytes) -> Heard:
-    """The payer's reply in `content` (an envelope or a bare message)."""
+async def listen(tx: Transaction, reply: Reply) -> Heard:
+    """The payer's reply to a delivery; what is wrong with it is noted on the message it is kept as."""
+    heard = hear(reply.content, profile_of(reply.partner))
+    if heard.problems:
+        await tx.run(
+            "UPDATE message SET problems = $3 WHERE tenant_id = $1 AND id = $2",
+            reply.message_id,
+            told(heard.problems),
+        )
+    return heard
+
+
+def told(problems: Sequence[Problem]) -> str:
+    """Findings as the JSON kept in a row."""
+    return json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
+
+
+def hear(content: bytes, profile: PayerProfile) -> Heard:
+    """The payer's reply in `content` (an envelope or a bare message); one whose hash its profile refuses is unread."""
     body = soap.read(content)
     if isinstance(body, Problem):
         return Heard(unreadable=body.code)
     if isinstance(body, soap.Fault):
         return Heard(refusal=Refusal(code=body.glosa or body.kind or body.code, text=body.text, action=body.action))
-    reply = tiss_replies.read(body.content)
-    if isinstance(reply, Problem):
-        return Heard(unreadable=reply.code)
+    message = messages.read(body.content)
+    if isinstance(message, Problem):
+        return Heard(unreadable=message.code)
+    reply, odd = tiss_replies.of(message), stamped(profile, message, body.content)
+    if odd and odd[0].blocks:
+        return Heard(unreadable=odd[0].code, problems=(*odd, *reply.problems))
+    problems = (*odd, *reply.problems)
     error = next((answer for answer in reply.answers if isinstance(answer, answers.Error)), None)
     if error is not None:
-        return Heard(refusal=Refusal(code=error.code, text=error.text, action="refused"), answers=reply.answers)
+        refusal = Refusal(code=error.code, text=error.text, action="refused")
+        return Heard(refusal=refusal, answers=reply.answers, problems=problems)
     if not reply.answers:
-        return Heard(unreadable="header.no-answer", problems=reply.problems)
-    return Heard(answers=reply.answers, problems=reply.problems)
+        return Heard(unreadable="header.no-answer", problems=problems)
+    return Heard(answers=reply.answers, problems=problems)
+
+
+def stamped(profile: PayerProfile, message: messages.Tiss, raw: bytes) -> list[Problem]:
+    """What is wrong with the hash of a payer's own message, as severe as its profile says; nothing where it is off."""
+    found, level = hashes.of_a_reply(message, raw, profile.contract.hash_encoding), profile.terms.hash
+    return [replace(found, level=cast(Severity, level))] if found is not None and level != "off" else []

@@ -18,7 +18,7 @@ from canonical.problem import Problem
 from hub.billing import benefits, guides, writing
 from hub.billing.judgement import Line, lines_of, merged, refuse_unbelievable, sums, whole_protocol
 from hub.billing.profiles import PayerProfile, profile_of
-from hub.billing.replies import hear
+from hub.billing.replies import listen
 from hub.billing.responses import Said
 from hub.billing.returns import deadlines, payments, replacing
 from hub.billing.returns.following import Followed, follow
@@ -85,7 +85,8 @@ class Taken:
 async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """Read the statements of a reply; a submission ends when the payer says its protocol has ended."""
     by = writing.origin(world, tenant, message_id=reply.message_id)
-    await take_all(tx, Source(profile=profile_of(reply.partner), by=by), hear(reply.content).answers)
+    heard = await listen(tx, reply)
+    await take_all(tx, Source(profile=profile_of(reply.partner), by=by), heard.answers)
 
 
 async def take_all(tx: Transaction, source: Source, found: Sequence[answers.Answer]) -> Taken:

@@ -14,7 +14,7 @@ from canonical.errors import Conflict, Misconfigured, NotFound, TryLater
 from canonical.problem import blocking
 from hub.billing import batches, checking, messages, responses, writing
 from hub.billing.profiles import PayerProfile, profile_of
-from hub.billing.replies import Heard, Refusal, hear
+from hub.billing.replies import Heard, Refusal, listen
 from hub.billing.responses import Said
 from hub.billing.returns.following import ENDED, catch_up
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
@@ -41,7 +41,7 @@ BATCH_STATUS = {"1": "recebido", "2": "em analise", "3": "demonstrativo", "5": "
 async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """The answer to a batch: a protocol, a refusal kept verbatim, or an answer that leaves it open."""
     submission, batch = UUID(reply.purpose["submission"]), UUID(reply.purpose["batch"])
-    heard = hear(reply.content)
+    heard = await listen(tx, reply)
     profile = profile_of(reply.partner)
     by = writing.origin(world, tenant, message_id=reply.message_id)
     if await tx.value("SELECT protocol FROM submission WHERE tenant_id = $1 AND id = $2 FOR UPDATE", submission):
@@ -205,7 +205,7 @@ async def ask(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfi
 async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """Where a protocol stands; an analysed one makes the hub ask for its statement."""
     submission = UUID(reply.purpose["submission"])
-    status = hear(reply.content).first(answers.Status)
+    status = (await listen(tx, reply)).first(answers.Status)
     if not isinstance(status, answers.Status):
         return  # an error or nothing readable: the reply is kept, the next poll asks again
     row = await tx.row(

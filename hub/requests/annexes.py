@@ -14,7 +14,7 @@ from uuid import UUID
 from canonical.errors import NotFound, Refused
 from hub.billing import numbers, writing
 from hub.billing.profiles import payer, profile_of
-from hub.billing.replies import hear
+from hub.billing.replies import listen
 from hub.exchange.handlers import Reply, on_reply
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.requests import annex_trees, authorisation, decision, hearing, records, sending
@@ -133,7 +133,7 @@ async def ask_status(world: World, tenant: Tenant, tx: Transaction, identity: UU
 async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """Where a batch of annexes stands: a decision ends the asking."""
     row = await sending.row_of(tx, UUID(reply.purpose["request"]))
-    heard = hear(reply.content)
+    heard = await listen(tx, reply)
     by = writing.origin(world, tenant, message_id=reply.message_id)
     found = Answered(row=row, profile=profile_of(reply.partner), heard=heard, by=by)
     decided = heard.first(answers.Authorisation)

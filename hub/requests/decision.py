@@ -11,7 +11,7 @@ from uuid import UUID
 
 from hub.billing import writing
 from hub.billing.profiles import PayerProfile, payer, profile_of
-from hub.billing.replies import Refusal, hear
+from hub.billing.replies import Refusal, hear, listen
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.requests import hearing, records, sending
@@ -145,7 +145,7 @@ async def _question(world: World, tenant: Tenant, tx: Transaction, profile: Paye
 async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """Where a request stands; a payer that does not have it gets the same bytes again, by the next poll."""
     row = await sending.row_of(tx, UUID(reply.purpose["request"]))
-    profile, heard = profile_of(reply.partner), hear(reply.content)
+    profile, heard = profile_of(reply.partner), await listen(tx, reply)
     by = writing.origin(world, tenant, message_id=reply.message_id)
     found = Answered(row=row, profile=profile, heard=heard, by=by)
     if await take(tx, found) or heard.refusal is None:
@@ -162,7 +162,7 @@ async def lost_reply(world: World, tenant: Tenant, doubt: Doubt) -> bytes | None
         row = await sending.row_of(tx, UUID(doubt.purpose["request"]))
         question = await _question(world, tenant, tx, profile, row)
     content = await doubt.ask(question, operation=transactions.of(STATUS).service)
-    heard = hear(content)
+    heard = hear(content, profile)
     if _on(row["number"], heard.answers) is not None:
         return content
     missing = heard.refusal is not None and heard.refusal.code in wants(profile).unknown

@@ -9,7 +9,7 @@ from uuid import UUID
 from canonical.errors import TryLater
 from hub.billing import writing
 from hub.billing.profiles import PayerProfile, profile_of
-from hub.billing.replies import Heard, Refusal, hear
+from hub.billing.replies import Heard, Refusal, listen
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.records.write import Origin
 from hub.requests import sending
@@ -45,7 +45,7 @@ def answers_to(transaction: str, take: Take, refuse: Refuse) -> None:
     async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
         row = await sending.row_of(tx, UUID(reply.purpose["request"]))
         by = writing.origin(world, tenant, message_id=reply.message_id)
-        found = Answered(row=row, profile=profile_of(reply.partner), heard=hear(reply.content), by=by)
+        found = Answered(row=row, profile=profile_of(reply.partner), heard=await listen(tx, reply), by=by)
         await taken(tx, found, take, refuse)
 
 

@@ -6,7 +6,6 @@ kept and said so. Nothing is taken twice: the same answer again changes nothing.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from canonical.identity import bytes_number, new_id
 from canonical.problem import Problem
 from hub.billing import appeals, statements, submissions, writing
 from hub.billing.profiles import PayerProfile
-from hub.billing.replies import Heard, hear
+from hub.billing.replies import Heard, hear, told
 from hub.guard import audit
 from hub.records.write import Origin
 from hub.requests import annexes, cancellation, decision, documents, eligibility, stays
@@ -77,13 +76,13 @@ async def take(world: World, tenant: Tenant, profile: PayerProfile, raw: bytes, 
         await audit.note(tx, actor, "take-returned", f"message/{message_id}")
     async with world.transaction(tenant) as tx:
         by = writing.origin(world, tenant, actor, message_id)
-        matched, problems = await _work(world, tenant, tx, profile, hear(raw), by)
+        matched, problems = await _work(world, tenant, tx, profile, hear(raw, profile), by)
         bad = not matched or any(problem.blocks for problem in problems)
         await tx.run(
             "UPDATE message SET status = $3, problems = $4, finished_at = now() WHERE tenant_id = $1 AND id = $2",
             message_id,
             "ERROR" if bad else "TRANSFORMED",
-            json.dumps([problem.as_json() for problem in problems], ensure_ascii=False),
+            told(problems),
         )
     return Taken(message_id=message_id, matched=matched, problems=tuple(problems))
 

@@ -38,5 +38,6 @@ async def test_a_wrong_list_changes_nothing_and_says_where(world: World, tenant:
         assert (await client.post(BASE, content=b"")).status_code in (400, 422)
         assert (await client.get(BASE, params={"code": "1\x00"})).status_code == 422
     async with calling(world, tenant, "tiss/read") as reader:
-        assert (await reader.post(BASE, content=LIST.encode())).status_code == 403
+        refused = await reader.post(BASE, content=LIST.encode())
+        assert refused.status_code == 403 and "falta o escopo tiss/write" in refused.json()["title"]
         assert (await reader.get(BASE)).status_code == 200

@@ -96,10 +96,11 @@ def test_terms_are_read_strictly() -> None:
         "history": {"months": -1, "minimum": 0, "percent": True, "years": 1},
         "appeals": {"counted": "lunar", "holidays": ["1-1"], "days": "30", "levels": 0},
         "statements": {"plan": 7},
+        "replies": {"hash": "fatal"},
     }
     assert [key for key, _ in payer_terms.faults(wrong)] == [
         "history.months", "history.minimum", "history.percent", "history.years", "appeals.counted", "appeals.holidays",
-        "appeals.days", "appeals.levels", "statements.plan",
+        "appeals.days", "appeals.levels", "statements.plan", "replies.hash",
     ]  # fmt: skip
     assert payer_terms.terms({"appeals": {"holidays": ["12-25", "2026-06-04"]}}).holidays == ("12-25", "2026-06-04")
     with pytest.raises(ValueError, match=r"history\.months"):

@@ -77,7 +77,7 @@ class Findings:
         """Record a finding with the severity and glosa its row says; one that is off must be asked for by contract."""
         if self._silent(code):
             return
-        row = rules().get(code) or rules().get(code.rpartition(".")[0])  # hash.wrong.utf-8 follows hash.wrong
+        row = rules().get(ruled(code))
         self._count[code] += 1
         if self._count[code] > MOST:
             return
@@ -123,6 +123,11 @@ def rules() -> dict[str, Rule]:
     """All rules by code."""
     with (FOLDER / "rules.csv").open(encoding="utf-8", newline="") as file:
         return {row["code"]: _rule(row) for row in csv.DictReader(file)}
+
+
+def ruled(code: str) -> str:
+    """The code of the rule a finding follows: hash.wrong.utf-8 follows hash.wrong."""
+    return code if code in rules() else code.rpartition(".")[0]
 
 
 def _rule(row: dict[str, str]) -> Rule:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from canonical.problem import Problem
 from tiss import epilogo
 from tiss.message import Tiss, place
 from tiss.rules.case import Findings, Given
@@ -32,21 +33,36 @@ class Hash:
 
 def check(message: Tiss, raw: bytes, text: str, given: Given, found: Findings) -> Hash:
     """The message's hash; `text` is its leaf text."""
-    agreed = given.contract.hash_encoding
+    stamp, fault = _judged(message, raw, text, given.contract.hash_encoding)
+    if fault:
+        found.add(f"hash.{fault}", _where(message), computed=stamp.computed, encoding=stamp.encoding)
+    return stamp
+
+
+def of_a_reply(message: Tiss, raw: bytes, agreed: str) -> Problem | None:
+    """hash.reply.*: what is wrong with the hash an operator put on its own message; `agreed` as in a Contract."""
+    stamp, fault = _judged(message, raw, epilogo.leaf_text(message.root), agreed)
+    if not fault:
+        return None
+    code = "hash.reply" + fault.removeprefix("wrong") if fault.startswith("wrong") else f"hash.reply.{fault}"
+    return Problem(code, _where(message), args=(("computed", stamp.computed), ("encoding", stamp.encoding)))
+
+
+def _judged(message: Tiss, raw: bytes, text: str, agreed: str) -> tuple[Hash, str]:
+    """The hash, and what is wrong with it: nothing, `uncomputable`, `missing`, or `wrong` with the recipe's name."""
     encoding = message.encoding if agreed == "declared" else agreed
     stated = epilogo.stated(message.root)
     try:
         computed = epilogo.digest(text, encoding)
     except (UnicodeEncodeError, LookupError):
-        found.add("hash.uncomputable", _where(message), encoding=encoding)
-        return Hash(stated=stated, encoding=encoding)
+        return Hash(stated=stated, encoding=encoding), "uncomputable"
+    stamp = Hash(stated=stated, computed=computed, encoding=encoding)
     if not stated:
-        found.add("hash.missing", _where(message), computed=computed)
-    elif stated.lower() != computed:
-        recipe = name_recipe(message.root, raw, text, stated, encoding)
-        code = f"hash.wrong.{recipe}" if recipe else "hash.wrong"
-        found.add(code, _where(message), computed=computed, encoding=encoding)
-    return Hash(stated=stated, computed=computed, encoding=encoding)
+        return stamp, "missing"
+    if stated.lower() == computed:
+        return stamp, ""
+    recipe = name_recipe(message.root, raw, text, stated, encoding)
+    return stamp, f"wrong.{recipe}" if recipe else "wrong"
 
 
 def _where(message: Tiss) -> str:
