@@ -21,6 +21,7 @@ _TOPIC = (
 _SPECIAL = {
     "_content": "Resource-content", "_filter": "filter", "_text": "DomainResource-text", "near": "Location-near",
 }  # fmt: skip
+_BULK = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
@@ -55,10 +56,12 @@ def statement(offer: Offer) -> dict[str, Any]:
     incoming = _incoming()
     return {
         "resourceType": "CapabilityStatement",
+        **_named(offer, "CapabilityStatement"),
         "status": "active",
         "date": offer.released,
         "publisher": "Ponte",
         "kind": "instance",
+        **({"instantiates": list(guides)} if (guides := _guides(offer)) else {}),
         "software": {"name": "Ponte", "version": offer.software},
         "implementation": {"description": offer.description, "url": offer.base},
         "fhirVersion": VERSION,
@@ -87,6 +90,7 @@ def terminology(offer: Offer, expansion: Sequence[str]) -> dict[str, Any]:
     """
     return {
         "resourceType": "TerminologyCapabilities",
+        **_named(offer, "TerminologyCapabilities"),
         "status": "active",
         "date": offer.released,
         "publisher": "Ponte",
@@ -106,6 +110,19 @@ def terminology(offer: Offer, expansion: Sequence[str]) -> dict[str, Any]:
         "translation": {"needsMap": False},
         "closure": {"translation": False},
     }
+
+
+def _named(offer: Offer, kind: str) -> dict[str, str]:
+    """What a statement is called: by the address it is read at, and as a name for programs."""
+    mode = "?mode=terminology" if kind == "TerminologyCapabilities" else ""
+    named = {"url": f"{offer.base}/metadata{mode}", "version": offer.software, "name": f"Ponte{kind}"}
+    return {**named, "title": offer.description}
+
+
+def _guides(offer: Offer) -> list[str]:
+    """The capability statements of guides that hold here."""
+    exports = any(name == "export" for name, _, _ in offer.system_operations)
+    return [_BULK] if exports else []
 
 
 def _topics(offer: Offer) -> list[dict[str, str]]:

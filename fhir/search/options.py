@@ -59,6 +59,7 @@ class Options:
     elements: tuple[str, ...] = ()
     sort: tuple[Sort, ...] = ()
     cursor: tuple[Any, int] | None = None
+    behind: tuple[str, ...] = ()  # the cursors of the pages before that of `cursor`, the nearest first
     includes: tuple[Include, ...] = ()
 
     @property
@@ -132,6 +133,27 @@ def _sort(text: str) -> dict[str, Any]:
     return {"sort": tuple(Sort(field.removeprefix("-"), field.startswith("-")) for field in fields)}
 
 
+_BETWEEN, _CUT = "~", "."
+_MOST_BEHIND = 1500  # characters of earlier cursors that a cursor carries
+
+
+def cursor_after(own: str, options: Options, current: str) -> str:
+    """The cursor of a next page with those that lead back: of this page (`current`) and of the pages before it."""
+    if options.cursor is None:
+        return own
+    kept = [current.partition(_BETWEEN)[0], *options.behind]
+    while sum(map(len, kept)) > _MOST_BEHIND:
+        kept = [*kept[:-2], _CUT] if kept[-1] == _CUT else [*kept[:-1], _CUT]
+    return _BETWEEN.join((own, *kept))
+
+
+def cursor_before(options: Options) -> str | None:
+    """The cursor of the previous page: empty for the first page, None where there is none or it is not known."""
+    if options.cursor is None or options.behind[:1] == (_CUT,):
+        return None
+    return _BETWEEN.join(options.behind)
+
+
 def cursor_text(value: Any, rid: int) -> str:
     """The opaque text of a place in a sorted result."""
     return base64.urlsafe_b64encode(orjson.dumps([value, rid])).decode("ascii").rstrip("=")
@@ -149,7 +171,8 @@ def cursor_parts(text: str) -> tuple[str | None, int]:
 
 
 def _cursor(text: str) -> dict[str, Any]:
-    return {"cursor": cursor_parts(text)}
+    own, *behind = text.split(_BETWEEN)
+    return {"cursor": cursor_parts(own), "behind": tuple(behind)}
 
 
 def _nothing(text: str) -> dict[str, Any]:

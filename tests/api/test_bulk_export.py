@@ -301,7 +301,11 @@ async def test_bad_requests(fhir: httpx.AsyncClient) -> None:
 async def test_lenient_tells_what_it_ignored(world: World, tenant: Tenant, fhir: httpx.AsyncClient) -> None:
     headers = {"prefer": "respond-async, handling=lenient"}
     found, _ = await exported(
-        world, tenant, fhir, "/fhir/$export?includeAssociatedData=x&_outputFormat=ndjson", headers=headers
+        world,
+        tenant,
+        fhir,
+        "/fhir/$export?includeAssociatedData=x&_outputFormat=application/fhir+ndjson",
+        headers=headers,
     )
     (outcome,) = await lines(fhir, found["error"])
     assert outcome["issue"][0]["severity"] == "information" and "includeAssociatedData" in str(outcome)

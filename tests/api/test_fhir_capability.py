@@ -10,7 +10,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from api.routes.fhir.registry import INTERACTIONS
+from api.routes.fhir.registry import INTERACTIONS, TYPE
 from fhir.definitions.table import parameters, resource_types
 from fhir.search import composites
 from fhir.terminology import known
@@ -29,7 +29,9 @@ async def statement(fhir: httpx.AsyncClient) -> dict[str, Any]:
 
 async def test_it_is_valid_and_names_all_types(statement: dict[str, Any]) -> None:
     assert validate(statement) == []
-    assert statement["fhirVersion"] == "4.0.1"
+    assert statement["fhirVersion"] == "4.0.1" and statement["url"] == statement["implementation"]["url"] + "/metadata"
+    assert statement["version"] and statement["name"] and statement["title"]
+    assert statement["instantiates"] == ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"]
     assert tuple(r["type"] for r in statement["rest"][0]["resource"]) == resource_types()
 
 
@@ -64,7 +66,7 @@ async def test_claimed_interactions_answer(statement: dict[str, Any], fhir: http
 async def test_unclaimed_interactions_are_refused(fhir: httpx.AsyncClient) -> None:
     for method, path in (
         ("PATCH", "/fhir"), ("POST", "/fhir/Patient/_history"), ("DELETE", "/fhir/_history"), ("DELETE", "/fhir"),
-        ("POST", "/fhir/Patient/1"), ("PUT", "/fhir"), ("GET", "/fhir/Patient/1/$purge"), ("POST", "/fhir/Patient/1/$everything"), ("GET", "/fhir/Patient/$lastn"),
+        ("POST", "/fhir/Patient/1"), ("PUT", "/fhir"), ("GET", "/fhir/Patient/1/$purge"), ("PUT", "/fhir/Patient/1/$everything"), ("GET", "/fhir/Patient/$lastn"),
         ("PUT", "/fhir/Patient/1/Observation"), ("OPTIONS", "/fhir/Patient"),
     ):  # fmt: skip
         answer = await fhir.request(method, path, json={} if method != "GET" else None)
@@ -113,7 +115,9 @@ async def test_registered_routes_are_claimed(statement: dict[str, Any], app: Fas
     }
     registered = {(i.method, i.path) for i in INTERACTIONS}
     again = {(method, "/") for method, path in registered if not path}
-    assert served - registered - again == {("GET", "/metadata"), ("GET", "/.well-known/smart-configuration")}
+    refused = {(method, TYPE + "/{record_id:fhir_other}") for method in ("GET", "PUT", "PATCH", "DELETE")}
+    open_to_all = {("GET", "/metadata"), ("GET", "/.well-known/smart-configuration")}
+    assert served - registered - again == open_to_all | refused
     rest = statement["rest"][0]
     claimed = {i["code"] for i in rest["interaction"]} | {i["code"] for i in rest["resource"][0]["interaction"]}
     claimed |= {o["name"] for o in rest["operation"]}

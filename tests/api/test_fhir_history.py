@@ -91,7 +91,29 @@ async def test_pages_of_one_record_have_its_total_and_the_way_back(fhir: httpx.A
         await fhir.put("/fhir/Patient/t", json={"resourceType": "Patient", "id": "t", "birthDate": born})
     page = (await fhir.get("/fhir/Patient/t/_history?_count=2")).json()
     links = {link["relation"]: link["url"] for link in page["link"]}
-    assert page["total"] == 3 and len(page["entry"]) == 2 and "first" not in links
+    assert page["total"] == 3 and len(page["entry"]) == 2 and links["first"] == links["self"]
     last = (await fhir.get(links["next"])).json()
     back = {link["relation"]: link["url"] for link in last["link"]}
     assert last["total"] == 3 and len(last["entry"]) == 1 and "next" not in back and back["first"] == links["self"]
+    again = (await fhir.get(back["previous"])).json()
+    assert versions(again) == versions(page) and "previous" not in {link["relation"] for link in again["link"]}
+
+
+@pytest.mark.parametrize("path", ["Patient/_history", "_history", "Patient/p0/_history"])
+async def test_pages_go_back_as_they_came(fhir: httpx.AsyncClient, path: str) -> None:
+    for n in range(7):
+        await put(fhir, "Patient", f"p{n % 2}", gender=("male", "female")[n // 2 % 2])
+    url, seen, last = f"/fhir/{path}?_count=2", [], ""
+    while url:
+        page = (await fhir.get(url)).json()
+        seen += versions(page)
+        last, url = url, next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert page["total"] == len(seen) == (4 if "p0" in path else 7)
+    back: list[str] = []
+    await put(fhir, "Patient", "p0", gender="unknown")  # written meanwhile: newer than all that was seen
+    while last:
+        page = (await fhir.get(last)).json()
+        assert len(page["entry"]) <= 2
+        back = versions(page) + back
+        last = next((link["url"] for link in page["link"] if link["relation"] == "previous"), "")
+    assert back == ["Patient/p0/5", *seen]

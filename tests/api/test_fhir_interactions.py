@@ -56,7 +56,11 @@ async def test_update_as_create_and_ids(fhir: httpx.AsyncClient) -> None:
     for body in ({**PATIENT, "id": "other"}, PATIENT):
         refused = await fhir.put("/fhir/Patient/ana.1", json=body)
         assert refused.status_code == 400 and refused.json()["issue"][0]["expression"] == ["Patient.id"]
-    assert (await fhir.put("/fhir/Patient/a_b", json={**PATIENT, "id": "a_b"})).status_code == 404
+    for wrong in ("a_b", "a" * 65):
+        for method in ("PUT", "PATCH", "DELETE"):
+            refused = await fhir.request(method, f"/fhir/Patient/{wrong}", json={**PATIENT, "id": wrong})
+            assert refused.status_code == 400 and refused.json()["issue"][0]["expression"] == ["Patient.id"]
+        assert (await fhir.get(f"/fhir/Patient/{wrong}")).status_code == 404
     bad = await fhir.put("/fhir/Patient/ana.1", json={**PATIENT, "id": "ana.1"}, headers={"if-match": "x"})
     assert bad.status_code == 400
     absent = await fhir.put("/fhir/Patient/new", json={**PATIENT, "id": "new"}, headers={"if-match": 'W/"1"'})

@@ -54,6 +54,15 @@ async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant
     assert set(records) <= set(seen) and "Observation/other" not in seen
     typed = await fhir.get("/fhir/Patient/p/$everything?_type=Observation&start=2024-02-01&end=2024-02-28")
     assert [r for r in found(typed) if r.startswith("Observation")] == ["Observation/b2", "Observation/b3"]
+    given = {
+        "_type": ("valueString", "Observation"),
+        "start": ("valueDate", "2024-02-01"),
+        "end": ("valueDate", "2024-02-28"),
+    }
+    listed = [{"name": name, kind: value} for name, (kind, value) in given.items()]
+    posted = await fhir.post("/fhir/Patient/p/$everything", json={"resourceType": "Parameters", "parameter": listed})
+    assert found(posted) == found(typed)
+    assert set(found(await fhir.post("/fhir/Patient/p/$everything"))) == set(found(whole))
     assert set(found(await fhir.get("/fhir/Encounter/e/$everything"))) == {"Encounter/e", *records, "Patient/p"}
     assert (await fhir.get("/fhir/Patient/none/$everything")).status_code == 404
     narrow = await client_for(tenant, ["system/Patient.rs", "system/Encounter.rs"])
@@ -64,6 +73,9 @@ async def test_lastn(fhir: httpx.AsyncClient) -> None:
     await ward(fhir)
     assert found(await fhir.get("/fhir/Observation/$lastn?patient=p")) == ["Observation/b1", "Observation/b2"]
     two = await fhir.get("/fhir/Observation/$lastn?patient=p&max=2")
+    parts = [{"name": "patient", "valueString": "p"}, {"name": "max", "valuePositiveInt": 2}]
+    posted = await fhir.post("/fhir/Observation/$lastn", json={"resourceType": "Parameters", "parameter": parts})
+    assert found(posted) == found(two)
     assert found(two) == ["Observation/b1", "Observation/b3", "Observation/b2"]
     assert (await fhir.get("/fhir/Observation/$lastn?max=x")).status_code == 400
 

@@ -286,7 +286,23 @@ async def test_later_pages_lead_back_to_the_first(ward: httpx.AsyncClient) -> No
     page = (await ward.get("/fhir/Patient?_count=1&gender=female")).json()
     links = {link["relation"]: link["url"] for link in page["link"]}
     second = (await ward.get(links["next"])).json()
-    assert {link["relation"]: link["url"] for link in second["link"]}["first"] == links["self"] and "first" not in links
+    assert {link["relation"]: link["url"] for link in second["link"]}["first"] == links["self"] == links["first"]
+
+
+@pytest.mark.parametrize("sort", ["", "&_sort=-_lastUpdated", "&_sort=family,-birthdate"])
+async def test_pages_lead_back_one_by_one(ward: httpx.AsyncClient, sort: str) -> None:
+    url, pages = f"/fhir/Patient?_count=1{sort}", []
+    while url:
+        page = (await ward.get(url)).json()
+        pages.append([e["resource"]["id"] for e in page["entry"]])
+        last, url = url, next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert len(pages) > 2
+    back = []
+    while last:
+        page = (await ward.get(last)).json()
+        back.append([e["resource"]["id"] for e in page["entry"]])
+        last = next((link["url"] for link in page["link"] if link["relation"] == "previous"), "")
+    assert back == pages[::-1]
 
 
 async def test_media_types_of_old_clients(ward: httpx.AsyncClient) -> None:

@@ -32,8 +32,15 @@ class _IdConvertor(StringConvertor):
     regex = r"[A-Za-z0-9\-.]{1,64}"
 
 
+class _OtherConvertor(StringConvertor):
+    """What stands where an id would and is none: neither an operation nor `_history` or `_search`."""
+
+    regex = "[^/$_][^/]*"
+
+
 register_url_convertor("fhir_type", _TypeConvertor())
 register_url_convertor("fhir_id", _IdConvertor())
+register_url_convertor("fhir_other", _OtherConvertor())
 
 
 def _endpoint(offered: dict[str, Interaction]) -> Callable[[Request], Awaitable[Response]]:
@@ -54,7 +61,14 @@ def routes() -> list[Route]:
     paths["/"] = paths[""]  # clients write the base address either way
     for busy in (TYPE, INSTANCE):  # each route that is tried before the right one costs a request some microseconds
         paths = {busy: paths[busy], **paths}
+    found.append(Route(f"{PREFIX}{TYPE}/{{record_id:fhir_other}}", _no_id, methods=["GET", "PUT", "PATCH", "DELETE"]))
     return [Route(PREFIX + path, _endpoint(h), methods=list(h)) for path, h in paths.items()] + found
+
+
+async def _no_id(request: Request) -> Response:
+    """The address of a record under what can be no id; raises Rejected, also for a type that does not exist."""
+    exchange = await opened(request)
+    raise exchange.no_id(exchange.type_name)
 
 
 def install(app: FastAPI) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
+from api.routes.fhir.inputs import pairs_given
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
@@ -69,7 +70,7 @@ def _may(exchange: Exchange, type_name: str) -> bool:
 
 async def _begun(exchange: Exchange, level: Level, types: list[str]) -> Response:
     require_async(exchange)
-    pairs = await _pairs(exchange)
+    pairs = [pair for pair in await pairs_given(exchange) if pair[0] not in _GENERAL]
     what = _wanted(exchange, level, pairs, types)
     world, tenant, subject = exchange.state.world, exchange.caller.tenant, exchange.caller.identity.subject
     entity = {"system": "", "Patient": "Patient/", "Group": f"Group/{what.group}/"}[level] + "$export"
@@ -95,21 +96,9 @@ def too_many(exchange: Exchange, tenant: Any) -> Response:
     return exchange.answer(outcome_text([problem]), 429, {"Retry-After": "60"})
 
 
-async def _pairs(exchange: Exchange) -> Pairs:
-    """The parameters of the address and, by POST, of a Parameters body."""
-    pairs = [pair for pair in exchange.query if pair[0] not in _GENERAL]
-    if exchange.request.method != "POST":
-        return pairs
-    document = await exchange.resource()
-    if document.get("resourceType") != "Parameters" or not isinstance(document.get("parameter", []), list):
-        raise Rejected(400, [Problem("fhir.structure.resource-type", "Parameters")])
-    for item in document.get("parameter", ()):
-        value = next((v for k, v in item.items() if k.startswith("value")), "") if isinstance(item, dict) else ""
-        text = value.get("reference", "") if isinstance(value, dict) else value
-        if not isinstance(item, dict) or not isinstance(text, str):
-            raise _bad(str(item.get("name"))[:64] if isinstance(item, dict) else "parameter")
-        pairs.append((str(item.get("name")), text))
-    return pairs
+def _format(text: str) -> str:
+    """A media type without parameters; a plus sign that was not encoded arrives as a blank."""
+    return text.partition(";")[0].strip().replace(" ", "+").lower()
 
 
 def _bad(name: str) -> Rejected:
@@ -121,7 +110,7 @@ def _wanted(exchange: Exchange, level: Level, pairs: Pairs, permitted: list[str]
     ignored = sorted({name[:64] for name, _ in pairs if name not in _OWN})
     if ignored and "handling=lenient" not in exchange.preferences:
         raise Rejected(400, [Problem("fhir.bulk.parameter", name, args=(("name", name),)) for name in ignored])
-    if any(value not in _FORMATS for name, value in pairs if name == "_outputFormat"):
+    if any(_format(value) not in _FORMATS for name, value in pairs if name == "_outputFormat"):
         raise _bad("_outputFormat")
     types = _types(exchange, level, _listed(pairs, "_type"), permitted)
     return Wanted(

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
+from api.routes.fhir.inputs import pairs_given
 from api.routes.fhir.search import members_of, page_text, types_of
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
@@ -26,6 +27,7 @@ async def everything(exchange: Exchange) -> Response:
     compartment, record_id = exchange.type_name, exchange.record_id
     if compartment not in TYPES:
         raise Rejected(404, [Problem("fhir.not-supported")])
+    exchange.query = await pairs_given(exchange)
     world, tenant = exchange.state.world, exchange.caller.tenant
     row = await visible.current(world, exchange.actor, compartment, record_id)
     if row is None:

@@ -78,11 +78,17 @@ class Exchange:
 
     @property
     def record_id(self) -> str:
-        """The id of the address; what cannot be an id names no record (404)."""
+        """The id of the address; what cannot be an id names no record (404), and none is written under it (400)."""
         text = str(self.request.path_params["record_id"])
         if not is_id(text):
-            raise Rejected(404, [Problem("failure.not-found")])
+            raise self.no_id(self.type_name)
         return text
+
+    def no_id(self, type_name: str) -> Rejected:
+        """The refusal of an address of a type whose last part cannot be an id."""
+        if self.request.method in ("PUT", "PATCH", "DELETE"):
+            return Rejected(400, [Problem("fhir.value", f"{type_name}.id", args=(("expected", "id"),))])
+        return Rejected(404, [Problem("failure.not-found")])
 
     def parameter(self, name: str) -> str:
         """The last value of a query parameter, or the empty text."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -38,7 +38,7 @@ async def history(exchange: Exchange) -> Response:
         place = dataclasses.replace(place, version=store.NEWEST)
 
     async def after(place: store.Place) -> list[Row]:
-        return await store.of_record(world, tenant, type_name, record_id, period, place.version)
+        return await store.of_record(world, tenant, type_name, record_id, period, place)
 
     rows = await _shown(exchange, after, period.most, place)
     if not rows and await visible.current(world, exchange.actor, type_name, record_id) is None:
@@ -46,7 +46,7 @@ async def history(exchange: Exchange) -> Response:
     total = None
     if exchange.actor.permits(type_name, "r"):  # one record has few versions: they are counted
         total = await store.count_of_record(world, tenant, type_name, record_id, period)
-    return await _answer(exchange, f"{type_name}/{record_id}", rows, period, total)
+    return await _answer(exchange, f"{type_name}/{record_id}", _Found(rows, period.most - 1, place, total))
 
 
 async def history_type(exchange: Exchange) -> Response:
@@ -65,12 +65,17 @@ async def history_system(exchange: Exchange) -> Response:
 
 
 async def _many(exchange: Exchange, address: str, types: Sequence[str]) -> Response:
-    period = _period(exchange)
+    period, place = _period(exchange), _place(exchange)
+    world, tenant = exchange.state.world, exchange.caller.tenant
 
     async def after(place: store.Place) -> list[Row]:
-        return await store.of_types(exchange.state.world, exchange.caller.tenant, types, period, place)
+        return await store.of_types(world, tenant, types, period, place)
 
-    return await _answer(exchange, address, await _shown(exchange, after, period.most, _place(exchange)), period)
+    rows = await _shown(exchange, after, period.most, place)
+    total = None
+    if all(exchange.actor.permits(name, "r") for name in types):
+        total = await store.count_of_types(world, tenant, types, period)
+    return await _answer(exchange, address, _Found(rows, period.most - 1, place, total))
 
 
 async def _shown(
@@ -83,29 +88,52 @@ async def _shown(
         shown += await visible.versions(exchange.state.world, exchange.actor, rows)
         if len(rows) < most or len(shown) >= most:
             return shown[:most]
-        place = store.place_of(rows[-1])
+        place = store.place_of(rows[-1], up=place.up)
     raise Rejected(422, [Problem("fhir.search.too-costly")])
 
 
-async def _answer(
-    exchange: Exchange, address: str, rows: Sequence[Any], period: store.Period, total: int | None = None
-) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found beyond a place, the nearest first, with one version more than `count` when there are more."""
+
+    found: Sequence[Row]
+    count: int
+    place: store.Place
+    total: int | None
+
+    @property
+    def rows(self) -> list[Row]:
+        """The page, newest first."""
+        page = list(self.found[: self.count])
+        return page[::-1] if self.place.up else page
+
+    @property
+    def neighbours(self) -> list[tuple[str, str]]:
+        """The cursors of the pages before and behind this one, by relation."""
+        more, started = len(self.found) > self.count, self.place.version not in (store.FIRST.version, store.NEWEST)
+        rows = self.rows
+        named = [("previous", more if self.place.up else started), ("next", started if self.place.up else more)]
+        return [(name, _cursor(rows[0 if name == "previous" else -1], name)) for name, there in named if there and rows]
+
+
+def _cursor(row: Row, relation: str) -> str:
+    mark = "-" if relation == "previous" else ""
+    return cursor_text(f"{mark}{row['type']}/{row['id']}/{row['updated_at'].isoformat()}", row["version"])
+
+
+async def _answer(exchange: Exchange, address: str, page: _Found) -> Response:
     subject = exchange.caller.identity.subject
     await exchange.state.reading.note(exchange.caller.tenant, subject, "history", address or "system")
-    count = period.most - 1
     own = f"{exchange.base}/{address}/_history" if address else f"{exchange.base}/_history"
     links = [("self", link_text(own, exchange.query))]
     kept = [(k, v) for k, v in exchange.query if k != "_cursor"]
-    if exchange.parameter("_cursor"):
+    neighbours = page.neighbours
+    if neighbours or exchange.parameter("_cursor"):
         links.append(("first", link_text(own, kept)))
-    more = len(rows) > count and count
-    if more:
-        last = rows[count - 1]
-        place = cursor_text(f"{last['type']}/{last['id']}/{last['updated_at'].isoformat()}", last["version"])
-        links.append(("next", f"{own}?{urlencode([*kept, ('_cursor', place)])}"))
-    entries = [_version_text(exchange, row) for row in rows[:count]]
-    whole = not more and not exchange.parameter("_cursor")
-    return exchange.answer(bundle_text("history", entries, links, len(rows) if whole and count else total))
+    links += [(name, link_text(own, [*kept, ("_cursor", cursor)])) for name, cursor in neighbours]
+    entries = [_version_text(exchange, row) for row in page.rows]
+    whole = page.count and not neighbours and not exchange.parameter("_cursor")
+    return exchange.answer(bundle_text("history", entries, links, len(entries) if whole else page.total))
 
 
 def _version_text(exchange: Exchange, row: Any) -> str:
@@ -149,10 +177,11 @@ def _place(exchange: Exchange) -> store.Place:
         return store.FIRST
     try:
         value, version = cursor_parts(text)
-        type_name, record_id, moment = str(value).split("/", 2)
+        type_name, record_id, moment = str(value).removeprefix("-").split("/", 2)
         found = datetime.datetime.fromisoformat(moment)
         if found.tzinfo is None or "\0" in type_name + record_id:
             raise ValueError
     except (BadValue, ValueError):
         raise _bad("_cursor") from None
-    return store.Place(updated_at=found, id=record_id, version=version, type=type_name)
+    up = str(value).startswith("-")
+    return store.Place(updated_at=found, id=record_id, version=version, type=type_name, up=up)

@@ -30,6 +30,8 @@ class Inputs:
             found.values[name].append(value)
         if exchange.request.method != "POST":
             return found
+        if is_bare(exchange):
+            return found
         document = await exchange.resource()
         if document.get("resourceType") != "Parameters":
             raise Rejected(400, [Problem("fhir.structure.resource-type", "Parameters.resourceType")])
@@ -90,6 +92,32 @@ class Inputs:
         if len(found) > 1:
             raise bad(name)
         return found[0] if found else None
+
+
+async def pairs_given(exchange: Exchange) -> list[tuple[str, str]]:
+    """The parameters of the address and, by POST, of a Parameters body, as texts; raises Rejected (400, 413, 415)."""
+    pairs = list(exchange.query)
+    if exchange.request.method != "POST" or is_bare(exchange):
+        return pairs
+    document = await exchange.resource()
+    if document.get("resourceType") != "Parameters" or not isinstance(document.get("parameter", []), list):
+        raise Rejected(400, [Problem("fhir.structure.resource-type", "Parameters")])
+    for item in document.get("parameter", ()):
+        name = str(item.get("name"))[:64] if isinstance(item, dict) else "parameter"
+        value = next((v for k, v in item.items() if k.startswith("value")), "") if isinstance(item, dict) else None
+        text = value.get("reference", "") if isinstance(value, dict) else value
+        if isinstance(text, int) and not isinstance(text, bool):
+            text = str(text)
+        if not isinstance(text, str):
+            raise bad(name)
+        pairs.append((name, text))
+    return pairs
+
+
+def is_bare(exchange: Exchange) -> bool:
+    """Whether a request comes without a body."""
+    headers = exchange.request.headers
+    return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
 
 def _value(part: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
+from api.routes.fhir.inputs import pairs_given
 from api.routes.fhir.search import page_text
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
@@ -91,6 +92,7 @@ async def lastn(exchange: Exchange) -> Response:
     if type_name != "Observation":
         raise Rejected(404, [Problem("fhir.not-supported")])
     exchange.actor.reach(type_name, "s")
+    exchange.query = await pairs_given(exchange)
     text = exchange.parameter("max") or "1"
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) <= 100:
         raise Rejected(400, [Problem("fhir.search.value", "max", args=(("name", "max"),))])

@@ -20,6 +20,7 @@ from canonical.problem import Problem
 from fhir import subset
 from fhir.definitions.table import resource_types
 from fhir.search.conditions import Inside
+from fhir.search.options import cursor_after, cursor_before
 from fhir.search.query import Query, parse, parse_many
 from hub.find.search import Page
 from hub.find.sight import members
@@ -152,10 +153,14 @@ def page_text(base: str, query: Query, page: Page) -> str:
     address = f"{base}/{query.address}" if query.address else base
     kept = [(name, value) for name, value in query.used if name != "_cursor"]
     links = [("self", link_text(address, query.used))]
-    if query.options.cursor is not None:
+    current, before = dict(query.used).get("_cursor", ""), cursor_before(query.options)
+    if page.cursor or current:
         links.append(("first", link_text(address, kept)))
+    if before is not None:
+        links.append(("previous", link_text(address, [*kept, ("_cursor", before)] if before else kept)))
     if page.cursor:
-        links.append(("next", link_text(address, [*kept, ("_cursor", page.cursor)])))
+        after = cursor_after(page.cursor, query.options, current)
+        links.append(("next", link_text(address, [*kept, ("_cursor", after)])))
     entries = [_record(base, query, row, "match") for row in page.rows]
     entries += [_record(base, query, row, "include") for row in page.included]
     if query.unknown:
