@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from bench import http_load
 from bench.fhir_data import body, load
-from bench.fhir_server import FLOOR, FLOOR_DAY, FLOOR_SQL, add_floor_rows, serving
+from bench.fhir_server import FLOOR, FLOOR_DAY, FLOOR_SQL, add_floor_rows, bare_pool, serving
 from bench.measure import Measure
 from hub.guard import tokens
 from hub.records import read
@@ -58,10 +58,12 @@ async def _in_process(world: World, tenant: Tenant) -> tuple[float, float]:
     async def ours(number: int) -> None:
         await read.current(world, tenant, "Patient", f"p{number % RECORDS}")
 
-    async def bare(number: int) -> None:
-        await world.database.call(FLOOR_SQL, FLOOR, str(1 + number % RECORDS), FLOOR_DAY)
+    async with bare_pool(world.settings) as pool:
 
-    rates = [(await rate(ours), await rate(bare)) for _ in range(ROUNDS)]
+        async def bare(number: int) -> None:
+            await pool.fetch(FLOOR_SQL, FLOOR, str(1 + number % RECORDS), FLOOR_DAY)
+
+        rates = [(await rate(ours), await rate(bare)) for _ in range(ROUNDS)]
     return middle(rates)
 
 

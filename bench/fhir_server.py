@@ -1,7 +1,8 @@
 """The HTTP doors as one process with a floor beside them: a bare route that reads one row by primary key.
 
-The floor answers bytes of the same size through the same server, pool and driver, without row-level security, token,
-audit or FHIR. Rows of the floor stand in `terminology`, a table without tenants, under the system FLOOR.
+The floor answers bytes of the same size through the same server and driver, without row-level security, token,
+audit or FHIR; its connections come from the driver's own pool. Rows of the floor stand in `terminology`, a table
+without tenants, under the system FLOOR.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import orjson
 import uvicorn
 import uvloop
@@ -25,7 +28,7 @@ from starlette.routing import Route
 
 from api.http.app import create_app
 from hub.exchange.door.keep import Keeper
-from hub.settings import from_environment
+from hub.settings import Settings, from_environment
 from hub.world import World, opened
 
 FLOOR = "urn:ponte:bench"
@@ -50,13 +53,22 @@ async def add_floor_rows(world: World, count: int, body: str) -> None:
     )
 
 
+def bare_pool(settings: Settings) -> Any:
+    """The driver's pool, of the product's size, which leaves out what it would send after each use."""
+
+    async def as_it_is(connection: Any) -> None:
+        pass
+
+    return asyncpg.create_pool(settings.database_url, min_size=1, max_size=settings.pool_size, reset=as_it_is)
+
+
 async def _serve() -> None:
     settings = from_environment(os.environ)
-    async with opened(settings) as world:
+    async with opened(settings) as world, bare_pool(settings) as pool:
         app = create_app(world, Keeper(world.database))
 
         async def floor(request: Request) -> Response:
-            rows = await world.database.call(FLOOR_SQL, FLOOR, request.path_params["code"], FLOOR_DAY)
+            rows = await pool.fetch(FLOOR_SQL, FLOOR, request.path_params["code"], FLOOR_DAY)
             return Response(rows[0]["display"], 200, None, "application/fhir+json")
 
         async def insert(request: Request) -> Response:
@@ -64,7 +76,7 @@ async def _serve() -> None:
             body = orjson.loads(await request.body())
             texts = [orjson.dumps(entry["resource"]).decode() for entry in body.get("entry", [{"resource": body}])]
             codes = [uuid.uuid4().hex for _ in texts]
-            await world.database.call(INSERT_SQL, FLOOR_STORE, codes, FLOOR_DAY, texts)
+            await pool.fetch(INSERT_SQL, FLOOR_STORE, codes, FLOOR_DAY, texts)
             return Response(status_code=201)
 
         app.router.routes.insert(0, Route("/floor/{code}", floor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from fhir.definitions.table import type_named
 from fhir.search.conditions import Near, Words
@@ -14,9 +15,11 @@ _METRES = {
     "": 1000.0, "km": 1000.0, "m": 1.0, "cm": 0.01, "[mi_i]": 1609.344, "[mi_us]": 1609.347219, "mi": 1609.344,
     "[ft_i]": 0.3048, "[nmi_i]": 1852.0,
 }  # fmt: skip
+_NAMES = frozenset(("_content", "_text", "_filter", "near"))
 _DECIMAL = re.compile(r"[+-]?\d{1,9}(\.\d{1,30})?\Z")
 
 
+@cache
 def offered(type_name: str) -> tuple[tuple[str, str], ...]:
     """The parameters of this kind that a type has, with their types: what the capability statement adds."""
     words = (("_content", "string"), *((("_text", "string"),) if _has_narrative(type_name) else ()))
@@ -25,7 +28,7 @@ def offered(type_name: str) -> tuple[tuple[str, str], ...]:
 
 def read(type_name: str, name: str, text: str) -> Words | Near | None:
     """The condition of such a parameter; None when it is none of this type's. Raises BadValue."""
-    if name not in dict(offered(type_name)):
+    if name not in _NAMES or name not in dict(offered(type_name)):
         return None
     if name == "near":
         return _near(type_name, text)

@@ -1,8 +1,9 @@
 """Looks ahead taken within the statement of a page, so that a search that needs them costs one trip.
 
 What a look finds stands in a part of its own (a materialised common table expression) of at most WIDE_FROM + 1 rows.
-While every part holds few, the page starts from them; else it walks the records in order and tests each. Both ways
-stand in the statement and one of them runs. Probes are fenced, so their plan suits any values and can be kept.
+While every part holds few, the page starts from them; else the statement says so (`is_wide`), and the page is asked
+for again by walking the records in order and testing each. Probes are fenced, so their plan suits any values and can be
+kept.
 """
 
 from __future__ import annotations
@@ -20,8 +21,21 @@ from hub.find.criteria import Found, Told, is_negative, rids
 from hub.find.narrow import MOST_SHAPES, Narrowed, met_sql, names_one, other_values, shapes_sql
 from hub.find.statement import Statement
 from hub.records.index import key_of
+from hub.store.database import Row
 
 _MOST_TARGETS = 6
+
+
+def is_wide(rows: Sequence[Row]) -> bool:
+    """Whether a gated statement answered that a look found much."""
+    return len(rows) == 1 and rows[0]["rid"] is None
+
+
+def far(type_name: str, conditions: Sequence[Condition]) -> Narrowed:
+    """The conditions as they are met when looks found much: by tests of the records in order."""
+    alone = len(conditions) == 1 or all(is_negative(each) for each in conditions)
+    wide = [each for each in conditions if alone or (isinstance(each, Chain | Has) and not names_one(each))]
+    return Narrowed(type_name, tuple(conditions), frozenset(wide))
 
 
 class Apart(Exception):
@@ -62,22 +76,25 @@ class Ahead:
     parts: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     tests: list[str] = dataclasses.field(default_factory=list)
 
-    def ways(self, type_name: str, conditions: Sequence[Condition]) -> tuple[Narrowed, Narrowed]:
-        """The conditions as they are met when all looks find little, and as they are met when not; raises Apart."""
-        near = self._told(type_name, conditions)
-        alone = len(conditions) == 1 or all(is_negative(each) for each in conditions)
-        wide = [each for each in conditions if alone or (isinstance(each, Chain | Has) and not names_one(each))]
-        return near, Narrowed(type_name, tuple(conditions), frozenset(wide))
+    def near(self, type_name: str, conditions: Sequence[Condition]) -> Narrowed:
+        """The conditions as they are met when all looks find little; raises Apart."""
+        return self._told(type_name, conditions)
 
-    def gated(self, near: str, far: str) -> str:
-        """The statement of which `near` runs when all looks found little, else `far`; it lacks its order and end."""
-        parts = ", ".join(f"{name} AS MATERIALIZED ({sql})" for name, sql in self.parts)
-        tests = " OR ".join(self.tests) or "false"
+    def gated(self, near: str, columns: int) -> str:
+        """The statement of `near` where all looks find little, else of one row of nulls; it lacks order and end."""
+        nothing = ", ".join(["NULL"] * columns)
         return (
-            f"WITH RECURSIVE {parts}, w(many) AS MATERIALIZED (SELECT {tests}) "
-            f"SELECT g.* FROM ({near}) g WHERE (SELECT NOT w.many FROM w) "
-            f"UNION ALL SELECT g.* FROM ({far}) g WHERE (SELECT w.many FROM w)"
+            f"{self._looks()} SELECT g.* FROM ({near}) g WHERE (SELECT NOT w.many FROM w) "
+            f"UNION ALL SELECT {nothing} FROM w WHERE w.many"
         )
+
+    def counted(self, near: str) -> str:
+        """The statement of the number of rows of `near`; it gives no row when a look found much."""
+        return f"{self._looks()} SELECT (SELECT count(*) FROM ({near}) m) AS total FROM w WHERE NOT w.many LIMIT 1"
+
+    def _looks(self) -> str:
+        parts = "".join(f"{name} AS MATERIALIZED ({sql}), " for name, sql in self.parts)
+        return f"WITH RECURSIVE {parts}w(many) AS MATERIALIZED (SELECT {' OR '.join(self.tests) or 'false'})"
 
     def _told(self, type_name: str, conditions: Sequence[Condition]) -> Narrowed:
         found: list[Found] = [self._one(condition) for condition in conditions]

@@ -262,15 +262,21 @@ def _comparison(statement: Statement, clause: Clause, value: Value) -> str:
 
 
 def _token(statement: Statement, clause: Clause, value: Token) -> str:
-    systems = value.systems
-    if systems is None and not clause.suffix and clause.code in parameters_of(clause.type_name):
-        systems = ("",) if has_bare_codes(clause.type_name, clause.code) else None  # keeps the index order by rid
+    systems = systems_of(clause, value)
     parts = []
     if value.code is not None:
         parts.append(_any(f"t.code = {statement.argument(code)}" for code in (value.code, *value.spellings)))
     if systems is not None:
         parts.append(_any(f"t.system = {statement.argument(system)}" for system in systems))
     return f"({' AND '.join(parts)})" if len(parts) > 1 else parts[0]
+
+
+def systems_of(clause: Clause, value: Token) -> tuple[str, ...] | None:
+    """The systems a value may stand under; None when under any."""
+    systems = value.systems
+    if systems is None and not clause.suffix and clause.code in parameters_of(clause.type_name):
+        return ("",) if has_bare_codes(clause.type_name, clause.code) else None  # keeps the index order by rid
+    return systems
 
 
 def _text(statement: Statement, value: Text) -> str:

@@ -16,6 +16,7 @@ from fhir.search import shapes
 from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.search.parameters import SHAPE, has_bare_codes, parameters_of
 from fhir.search.values import Concepts, Token, Value
+from hub.find import probes
 from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of
@@ -67,7 +68,7 @@ async def _one(source: Source, condition: Condition) -> Found:
             return dataclasses.replace(condition, condition=inner)  # type: ignore[arg-type]  # as found
         case Clause(form="missing" | "present") if shapes.is_known(condition.type_name, condition.code):
             return await missing(source, condition)
-        case Clause() if any(isinstance(value, Concepts) for value in condition.values):
+        case Clause() if names_concepts(condition):
             return await _with_concepts(source, condition)
     return condition
 
@@ -87,7 +88,7 @@ def names_one(condition: Found) -> bool:
         return True
     if not isinstance(condition, Clause) or condition.form != "match":
         return False
-    if any(isinstance(value, Concepts) for value in condition.values):
+    if names_concepts(condition):
         return False
     return condition.kind in ("id", "reference") or "identifier" in condition.code
 
@@ -113,7 +114,7 @@ async def _resolved(source: Source, chain: Chain) -> Chain:
 
 
 async def _plain(source: Source, condition: Condition) -> Found:
-    if isinstance(condition, Clause) and any(isinstance(value, Concepts) for value in condition.values):
+    if isinstance(condition, Clause) and names_concepts(condition):
         return await _with_concepts(source, condition)
     return condition
 
@@ -172,6 +173,36 @@ def shapes_sql(statement: Statement, key: str, name: str) -> str:
         f"SELECT (SELECT t.code FROM idx_token t WHERE {where} AND t.code > s.code ORDER BY t.code LIMIT 1) "
         f"FROM {name} s WHERE s.code IS NOT NULL"
     )
+
+
+async def spelled(source: Source, conditions: Sequence[Condition]) -> tuple[Condition, ...]:
+    """The conditions with the codes that value sets and hierarchies stand for, however deep these stand."""
+    if all(isinstance(each, Clause) and not names_concepts(each) for each in conditions):
+        return tuple(conditions)
+    return tuple([await _spelled(source, each) for each in conditions])
+
+
+def names_concepts(clause: Clause) -> bool:
+    """Whether a clause has values that stand for codes not known yet."""
+    return any(isinstance(value, Concepts) for value in clause.values)
+
+
+async def _spelled(source: Source, condition: Condition) -> Any:
+    match condition:
+        case Clause():
+            return await _plain(source, condition)
+        case Chain():
+            targets = tuple([(kind, await _spelled(source, inner)) for kind, inner in condition.targets])
+            return condition if targets == condition.targets else dataclasses.replace(condition, targets=targets)
+        case Has() | Without():
+            inner = await _spelled(source, condition.condition)
+            return condition if inner is condition.condition else dataclasses.replace(condition, condition=inner)
+        case Either():
+            found = tuple([await spelled(source, each) for each in condition.alternatives])
+            same = found == condition.alternatives
+            return condition if same else dataclasses.replace(condition, alternatives=found)
+        case _:
+            return condition
 
 
 async def _with_concepts(source: Source, clause: Clause) -> Found:
@@ -243,6 +274,10 @@ def met_sql(statement: Statement, each: Narrowed, *, after: int | None = None, l
         if lead.walks and limit:
             return f"d.rid FROM ({lead.first(beyond, limit)}) d"
         return f"d.rid FROM ({lead.whole(fenced=True)}) d{beyond.replace(' AND t.', ' WHERE d.')}"
+    if limit and not rest and lead is not None and not names_one(lead):
+        sole = probes.first(statement, lead, after, limit)
+        if sole:
+            return f"d.rid FROM ({sole}) d"
     if lead is None:
         kind = statement.argument(each.type_name)
         source = f"SELECT t.rid FROM resource t WHERE {statement.of_tenant('t')} AND t.type = {kind} AND NOT t.deleted"

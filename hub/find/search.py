@@ -6,9 +6,10 @@ meanwhile neither repeat nor hide others. Totals are counted only when asked for
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canonical.problem import Problem
@@ -17,14 +18,15 @@ from fhir.search.options import Sort, cursor_text
 from fhir.search.query import Query
 from fhir.search.values import Composite, Moment, Number
 from hub.find import include, sorting
-from hub.find.ahead import Ahead, Apart, looks
+from hub.find.ahead import Ahead, Apart, far, is_wide, looks
 from hub.find.criteria import Found, Told, is_negative
-from hub.find.narrow import Narrowed, cost, found_sql, names_one, narrowed, tests_sql
+from hub.find.narrow import Narrowed, cost, found_sql, names_one, narrowed, spelled, tests_sql
 from hub.find.sight import Sight, guarded
 from hub.find.statement import Source, Statement, Within
 from hub.store.database import Row, Transaction
 
 COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
+_WIDTH = COLUMNS.count(",") + 1
 _ESTIMATE_FROM = 10_000
 _SORTED = {"_id": "id", "_lastUpdated": "updated_at"}
 
@@ -58,16 +60,33 @@ async def search(source: Source, query: Query, sight: Sight) -> Page:
 
 async def _found(source: Source, query: Query, sight: Sight) -> tuple[list[Row], str, list[Row]]:
     """The rows of the page, the cursor of the next one, and what is included: in one trip where that can be."""
-    statement, page = await page_of(source, query)
-    whole = include.attached(statement, query, page, sight) if not query.options.sort else ""
-    own, found = include.sorted_out(await source.rows(statement, whole)) if whole else ([], [])
-    rows = own if whole else await source.rows(statement, page)
+    query = await _spelled(source, query)
+    own, found, whole = await _asked(source, query, sight, await page_of(source, query))
+    if is_wide(own):
+        own, found, whole = await _asked(source, query, sight, _far_page(source, query))
     count = query.options.count
-    cursor = _cursor(query, rows[count - 1]) if len(rows) > count else ""
-    rows = rows[:count]
+    cursor = _cursor(query, own[count - 1]) if len(own) > count else ""
+    rows = own[:count]
     if query.includes and rows and not whole:
         found = await include.included(source, query, rows, sight)
     return rows, cursor, found
+
+
+async def _asked(
+    source: Source, query: Query, sight: Sight, page: tuple[Statement, str]
+) -> tuple[list[Row], list[Row], bool]:
+    """The rows of a page's statement, what is included with them, and whether that is all to be included."""
+    statement, sql = page
+    whole = include.attached(statement, query, sql, sight) if query.includes and not query.options.sort else ""
+    if whole:
+        return *include.sorted_out(await source.rows(statement, whole)), True
+    return await source.rows(statement, sql), [], False
+
+
+async def _spelled(source: Source, query: Query) -> Query:
+    """The query with the codes that its value sets and hierarchies stand for."""
+    branches = tuple([(kind, await spelled(source, conditions)) for kind, conditions in query.branches])
+    return query if branches == query.branches else replace(query, branches=branches)
 
 
 async def page_of(source: Source, query: Query) -> tuple[Statement, str]:
@@ -77,18 +96,24 @@ async def page_of(source: Source, query: Query) -> tuple[Statement, str]:
         statement = source.statement()
         ahead = Ahead(statement)
         try:
-            near, far = ahead.ways(query.type_name, query.conditions)
+            near = ahead.near(query.type_name, query.conditions)
             statement.planned = needs_plan(near, sort)
-            ways = [page_sql(statement, query, [way]) for way in ((near, far) if ahead.parts else (near,))]
-            if len(ways) == 1:
-                return statement, ways[0]
+            page = page_sql(statement, query, [near])
+            if not ahead.parts:
+                return statement, page
             order = _order(query, "")
-            return statement, f"{ahead.gated(*ways)} ORDER BY {order} LIMIT {query.options.count + 1}"
+            return statement, f"{ahead.gated(page, _WIDTH)} ORDER BY {order} LIMIT {query.options.count + 1}"
         except Apart:
             pass
     branches = await _branches(source, query)
     statement = source.statement(planned=any(needs_plan(each, sort) for each in branches))
     return statement, page_sql(statement, query, branches)
+
+
+def _far_page(source: Source, query: Query) -> tuple[Statement, str]:
+    """The statement of a page whose looks found much. What is common decides its plan."""
+    statement = source.statement(planned=True)
+    return statement, page_sql(statement, query, [far(query.type_name, query.conditions)])
 
 
 async def _branches(source: Source, query: Query) -> list[Narrowed]:
@@ -195,9 +220,19 @@ def _cursor(query: Query, row: Row) -> str:
 
 async def _total(source: Source, query: Query, most: int = 0) -> int:
     """The number of matches; exact, or up to `most` for an estimate (R4 §3.1.1.5.6 leaves its precision open)."""
+    query = await _spelled(source, query)
+    limit = f" LIMIT {most}" if most else ""
+    if len(query.branches) == 1 and looks(query.conditions):
+        statement = source.statement()
+        ahead = Ahead(statement)
+        with contextlib.suppress(Apart):
+            near = ahead.near(query.type_name, query.conditions)
+            statement.planned = needs_plan(near)
+            sql = ahead.counted(f"{found_sql(statement, near, ordered=False)}{limit}")
+            if rows := await source.rows(statement, sql):
+                return int(rows[0]["total"])
     branches = await _branches(source, query)
     statement = source.statement(planned=any(needs_plan(each) for each in branches))
-    limit = f" LIMIT {most}" if most else ""
     parts = [f"({found_sql(statement, each, ordered=False)}{limit})" for each in branches]
     found = " UNION ALL ".join(parts)
     rows = await source.rows(statement, f"SELECT count(*) AS total FROM ({found}) m LIMIT 1")

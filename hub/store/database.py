@@ -14,7 +14,8 @@ from uuid import UUID
 import asyncpg
 
 from canonical.errors import Misconfigured, TryLater
-from hub.store.failures import reaching, starting, translated
+from hub.store.failures import reaching, starting
+from hub.store.lending import Lending, Loan
 from hub.store.schema import GLOBAL_TABLES
 from hub.store.standing import Standing
 
@@ -59,6 +60,7 @@ class Database:
 
     def __init__(self, pool: Any, url: str) -> None:
         self._pool = pool
+        self._lending = Lending(pool)
         self._url = url
         self._standing: list[Standing] = []
 
@@ -84,6 +86,7 @@ class Database:
             await standing.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(10):
+                await self._lending.drain()
                 await self._pool.close()
             return
         self._pool.terminate()
@@ -115,7 +118,7 @@ class Database:
         tables were small may read all records of a tenant for each row.
         """
         begin = f"BEGIN; SELECT set_config('app.current_tenant', '{UUID(str(tenant))}', true)"
-        async with self._acquire() as connection:
+        async with Loan(self._lending) as connection:
             await connection.execute(begin + (_PLANNED if wide else ""))
             try:
                 yield Transaction(connection, tenant)
@@ -127,7 +130,7 @@ class Database:
 
     async def call(self, query: str, *arguments: Any) -> list[Row]:
         """One statement in its own transaction: the functions that set the tenant themselves (`ponte_…`)."""
-        async with self._acquire() as connection:
+        async with Loan(self._lending) as connection:
             return await connection.fetch(query, *arguments)  # type: ignore[no-any-return]
 
     async def ask(
@@ -140,7 +143,7 @@ class Database:
         The outer row sets the context for this statement only; the LIMIT keeps the planner from starting with the
         inner side. Were it to, the policies would find no context and show nothing. Raises TryLater after `seconds`.
         """
-        async with self._acquire() as connection:
+        async with Loan(self._lending) as connection:
             try:
                 whole = _ASK.format(query=query)
                 if planned:
@@ -155,16 +158,6 @@ class Database:
     async def global_rows(self, query: str, *arguments: Any) -> list[Row]:
         """Rows of the global tables; a tenant table shows nothing here."""
         return await self.call(query, *arguments)
-
-    @contextlib.asynccontextmanager
-    async def _acquire(self) -> AsyncIterator[Any]:
-        with reaching():
-            connection = await self._pool.acquire(timeout=30)
-        try:
-            with translated():
-                yield connection
-        finally:
-            await self._pool.release(connection)
 
 
 _PLANNED = "; SET LOCAL plan_cache_mode = force_custom_plan"

@@ -193,6 +193,39 @@ async def test_sorting_in_pages(ward: httpx.AsyncClient, few: bool, monkeypatch:
         assert seen == expected.split(), url
 
 
+async def test_codes_in_pages(ward: httpx.AsyncClient) -> None:
+    """Several codes, several systems and no system: in the order of first storage, each record once."""
+    for url in (
+        "Patient?gender=female,male,other",
+        "Observation?code=718-7,http://loinc.org|2345-7,http://loinc.org|718-7",
+        "Observation?status=final,preliminary,amended",
+        "Observation?code=http://loinc.org|,urn:none|",
+    ):
+        whole = await ids(ward, url)
+        seen: list[str] = []
+        next_url = f"/fhir/{url}&_count=1"
+        while next_url:
+            page = (await ward.get(next_url)).json()
+            seen += [e["resource"]["id"] for e in page.get("entry", ())]
+            next_url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+        assert seen == whole and len(set(seen)) == len(seen) > 1, url
+
+
+@pytest.mark.parametrize("wide_from", [5000, 0])
+async def test_totals_and_includes_of_looks(
+    ward: httpx.AsyncClient, wide_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether looks ahead find little or much, in one trip or two: the same number, and the same is included."""
+    monkeypatch.setattr("hub.find.narrow.WIDE_FROM", wide_from)
+    for url in ("Patient?_has:Observation:patient:status=final", "Patient?birthdate:missing=false&gender:not=unknown"):
+        expected = await ids(ward, url)
+        for mode in ("_summary=count", "_count=1&_total=accurate", "_count=1&_total=estimate"):
+            assert (await ward.get(f"/fhir/{url}&{mode}")).json()["total"] == len(expected) > 1, (url, mode)
+        page = (await ward.get(f"/fhir/{url}&_revinclude=Observation:patient")).json()
+        found = [e["resource"]["id"] for e in page["entry"] if e["search"]["mode"] == "match"]
+        assert found == expected and len(page["entry"]) > len(expected), url
+
+
 async def test_wide_looks_find_the_same(ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hub.find.narrow.WIDE_FROM", 0)
     await test_searches(ward)

@@ -34,6 +34,7 @@ SEARCHES = (
     "Patient?gender:not=male", "Patient?birthdate:missing=true", "Patient?gender:not=male&birthdate:missing=true",
     "Patient?_has:Observation:patient:code=rare", "Patient?_has:Observation:patient:code=none", "Observation?code-value-quantity=common$7.5",
     "Observation?patient.family=rare", "Patient?_sort=family", "Patient?_sort=-birthdate", "Patient?family=rare&_sort=-birthdate",
+    "Patient?gender=male,female", "Observation?code=common", "Observation?code=urn:x|common,urn:x|rare", "Observation?code=urn:x|",
     "Observation?value-quantity=7.5", "Patient?_list=l1", "Patient?gender:not=female", "Patient?telecom:missing=true&_sort=family",
 )  # fmt: skip
 

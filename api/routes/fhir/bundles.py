@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 
 def bundle_text(kind: str, entries: Sequence[str], links: Sequence[tuple[str, str]], total: int | None) -> str:
@@ -33,4 +33,12 @@ def entry_text(full_url: str, resource: str, rest: str = "") -> str:
 
 def link_text(address: str, pairs: Sequence[tuple[str, str]]) -> str:
     """An address with its parameters."""
-    return f"{address}?{urlencode(pairs)}" if pairs else address
+    return f"{address}?{'&'.join([f'{_coded(name)}={_coded(value)}' for name, value in pairs])}" if pairs else address
+
+
+_CODES = {n: quote_plus(chr(n)) for n in range(128)}
+
+
+def _coded(text: str) -> str:
+    """`text` as a part of a query: what `quote_plus` gives, by one pass over what is plain."""
+    return text.translate(_CODES) if text.isascii() else quote_plus(text)

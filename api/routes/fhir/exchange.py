@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -35,11 +35,10 @@ class Exchange:
     caller: Caller
     query: list[tuple[str, str]]
     form: Form = "json"
+    actor: Actor = field(init=False)  # the caller as the records see it
 
-    @property
-    def actor(self) -> Actor:
-        """The caller as the records see it."""
-        return self.caller.actor
+    def __post_init__(self) -> None:
+        self.actor = self.caller.actor
 
     @property
     def base(self) -> str:

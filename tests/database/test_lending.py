@@ -1,0 +1,76 @@
+"""Connections are handed on between users: nobody starves, what broke is replaced, a cancelled statement ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from canonical.errors import Refused, TryLater
+from hub.settings import Settings
+from hub.store import lending
+from hub.store.database import Database
+from hub.world import Tenant
+
+PID = "SELECT pg_backend_pid() AS pid"
+
+
+async def test_a_connection_is_handed_on_and_its_context_is_not(cluster: tuple[Settings, Any], tenant: Tenant) -> None:
+    database = await Database.open(cluster[0].database_url, size=2)
+    try:
+        first = (await database.call(PID))[0]["pid"]
+        async with database.transaction(tenant.id) as tx:
+            assert await tx.value(f"{PID} WHERE $1::uuid IS NOT NULL") == first
+        assert (await database.call("SELECT current_setting('app.current_tenant', true) AS t"))[0]["t"] in (None, "")
+        with pytest.raises(RuntimeError):
+            async with database.transaction(tenant.id):
+                raise RuntimeError
+        assert (await database.call(PID))[0]["pid"] == first
+    finally:
+        await database.close()
+
+
+async def test_more_users_than_connections(cluster: tuple[Settings, Any]) -> None:
+    database = await Database.open(cluster[0].database_url, size=2)
+    try:
+        found = await asyncio.gather(*(database.call(f"{PID}, {n} AS n, pg_sleep(0.002)") for n in range(40)))
+        assert [rows[0]["n"] for rows in found] == list(range(40))
+        assert len({rows[0]["pid"] for rows in found}) <= 2
+    finally:
+        await database.close()
+
+
+async def test_what_broke_is_replaced(cluster: tuple[Settings, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lending, "_ROUND", 3)
+    database = await Database.open(cluster[0].database_url, size=1)
+    try:
+        with pytest.raises(TryLater):
+            await database.call("SELECT pg_terminate_backend(pg_backend_pid())")
+        first = (await database.call(PID))[0]["pid"]
+        with pytest.raises(Refused):
+            await database.call("SELECT $1::int / 1", 2**40)
+        assert (await database.call(PID))[0]["pid"] == first
+        for _ in range(10):
+            assert (await database.call(PID))[0]["pid"] == first
+    finally:
+        await database.close()
+
+
+async def test_a_statement_over_its_time_leaves_a_sound_connection(
+    cluster: tuple[Settings, Any], tenant: Tenant
+) -> None:
+    database = await Database.open(cluster[0].database_url, size=1)
+    try:
+        with pytest.raises(TryLater) as caught:
+            await database.ask(tenant.id, "SELECT pg_sleep(60) LIMIT 1", seconds=0.05)
+        assert caught.value.code == "store.too-long"
+        assert (await database.call("SELECT 1 AS one"))[0]["one"] == 1
+        task = asyncio.create_task(database.call("SELECT pg_sleep(60)"))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await database.call("SELECT 1 AS one"))[0]["one"] == 1
+    finally:
+        await database.close()
