@@ -30,6 +30,7 @@ class Settings:
     mllp_port: int = 2575
     public_url: str = ""
     exchange_root: str = ""
+    trust: str = ""
     pool_size: int = 8
     workers: int = 0
     max_message_bytes: int = 80 * 1024 * 1024
@@ -66,7 +67,7 @@ class Settings:
 
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 _NUMBERS = {"http_port", "mllp_port", "pool_size", "workers", "max_message_bytes"}
-_TEXTS = {"database_url", "owner_database_url", "redis_url", "host", "public_url", "exchange_root"}
+_TEXTS = {"database_url", "owner_database_url", "redis_url", "host", "public_url", "exchange_root", "trust"}
 
 
 def from_environment(environment: Mapping[str, str], *, data: Path | None = None) -> Settings:

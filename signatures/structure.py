@@ -56,12 +56,12 @@ class Signature:
     references: tuple[Reference, ...]
 
 
-def take_apart(root: etree._Element) -> Signature:
-    """The signature of the document; raises Failure."""
-    place = places.place_of(root)
+def take_apart(root: etree._Element, node: etree._Element | None = None) -> Signature:
+    """The signature of the document, or that of a guide in it (`node`), which stands where it must; raises Failure."""
+    place = places.place_of(root) if node is None else Place(str(node.tag))
     if place is None:
         raise Failure(Reason.NO_SIGNATURE, Problem("signature.no-place", path(root)))
-    node = _only_signature(root, place)
+    node = _only_signature(root, place) if node is None else node
     _refuse_double_ids(root)
     info, value, key_info = _children(node)
     method = _canonicalisation(_one(info, "CanonicalizationMethod"))

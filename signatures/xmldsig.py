@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,8 +44,13 @@ def verify(document: bytes, *, trust: Trust, at: datetime.datetime, policy: Expe
     `at` is when the signature is known to have existed: a certificate that had expired or was revoked by then fails.
     Never raises for anything in `document`.
     """
+    return judge(lambda: _of_document(document), trust=trust, at=at, policy=policy)
+
+
+def judge(find: Callable[[], Intact], *, trust: Trust, at: datetime.datetime, policy: Expected) -> Verdict:
+    """The verdict on what `find` gives, or on the Failure it raises."""
     try:
-        intact = _intact(document)
+        intact = find()
     except Failure as failure:
         return Verdict(outcome=failure.outcome, reason=failure.reason, problems=(failure.problem,), time=at)
     properties = intact.properties
@@ -69,7 +75,7 @@ def verify(document: bytes, *, trust: Trust, at: datetime.datetime, policy: Expe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Intact:
+class Intact:
     """A signature whose value and digests fit: the covered octets and paths, and whose key made it."""
 
     octets: bytes
@@ -79,13 +85,17 @@ class _Intact:
     properties: Properties | None
 
 
-def _intact(raw: bytes) -> _Intact:
+def _of_document(raw: bytes) -> Intact:
     document = reading.read(raw)
     if isinstance(document, Problem):
         unreadable = document.code.startswith("signature.unreadable")
         raise Failure(Reason.UNREADABLE if unreadable else Reason.FORMAT_FAILURE, document)
-    root = document.root
-    signature = take_apart(root)
+    return intact(document.root)
+
+
+def intact(root: etree._Element, node: etree._Element | None = None) -> Intact:
+    """The signature of a document, or that of a guide in it (`node`); raises Failure. The tree loses the signature."""
+    signature = take_apart(root, node)
     certificate, others = _signing_certificate(signature)
     covered = [path(root)]
     for reference in signature.references:
@@ -94,11 +104,11 @@ def _intact(raw: bytes) -> _Intact:
             covered.append(path(reference.target))
     properties = xades.properties_of(signature, certificate)
     whole = next(reference for reference in signature.references if reference.target is None)
-    _detach(signature.node)
+    detach(signature.node)
     canonical = reading.canonical_part if whole.by_id else reading.canonical_document
     octets = canonical(root, whole.method)
     _compare(whole, octets)
-    return _Intact(octets=octets, covered=tuple(covered), certificate=certificate, others=others, properties=properties)
+    return Intact(octets=octets, covered=tuple(covered), certificate=certificate, others=others, properties=properties)
 
 
 def _compare(reference: Reference, octets: bytes) -> None:
@@ -107,8 +117,8 @@ def _compare(reference: Reference, octets: bytes) -> None:
         raise Failure(Reason.HASH_FAILURE, Problem("signature.hash", where))
 
 
-def _detach(node: etree._Element) -> None:
-    """Take the signature out as the enveloped transform does: what stands behind it stays."""
+def detach(node: etree._Element) -> None:
+    """Take a signature out as the enveloped transform does: what stands behind it stays."""
     parent = node.getparent()
     if parent is None:
         raise RuntimeError("a signature has a parent")

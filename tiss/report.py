@@ -39,6 +39,7 @@ class Report:
     """Facts and findings of one file; `total` is a decimal text; `readable` is False when there is no TISS message.
 
     `numbers` are the numeroGuiaPrestador of the guides findings are about, by their position in the batch.
+    `signatures` are the verdicts on those of message and guides, where whoever checks judges them.
     """
 
     readable: bool
@@ -50,6 +51,7 @@ class Report:
     hash: Hash = field(default_factory=Hash)
     problems: tuple[Problem, ...] = ()
     numbers: Mapping[int, str] = field(default_factory=dict)
+    signatures: tuple[Mapping[str, object], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -71,7 +73,7 @@ class Report:
                 "encoding": self.hash.encoding,
             },
             "problems": [self._told(problem, language) for problem in self.problems],
-        }
+        } | ({"signatures": list(self.signatures)} if self.signatures else {})
 
     def guide(self, problem: Problem) -> str:
         """The number of the guide a finding is about; empty when it is about none, or the guide has no plain one."""

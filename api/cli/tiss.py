@@ -7,7 +7,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,21 @@ from zoneinfo import ZoneInfo
 from api import prices, tables
 from api.cli import output
 from canonical.problem import Problem
+from hub.clock import utc_now
 from tiss import files, message, repair, spec, stream, tree
 from tiss.message import LARGEST
 from tiss.report import Contract, Report, validate
 from tiss.tables import installed
 
+_SIGNED = (b"SignedInfo", b"assinaturaDigitalGuia")
 _LABELS = {
     "pt": {"error": "ERRO", "warning": "aviso", "information": "nota", "where": "onde", "remedy": "como corrigir"},
     "en": {"error": "ERROR", "warning": "warning", "information": "note", "where": "where", "remedy": "how to repair"},
+}
+_SIGNATURE = {"pt": "assinatura", "en": "signature"}
+_SEALS = {
+    "pt": {"passed": "aprovada", "failed": "reprovada", "indeterminate": "indeterminada"},
+    "en": {"passed": "passed", "failed": "failed", "indeterminate": "undecided"},
 }
 _ENDINGS = {
     "pt": ("pode ser enviado", "não deve ser enviado", "não é uma mensagem TISS legível"),
@@ -41,6 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--json", action="store_true", help="um objeto JSON por arquivo e linha")
     check.add_argument(
         "--version", default="", metavar="VERSÃO", help="a versão combinada com a operadora, por exemplo 4.03.00"
+    )
+    check.add_argument(
+        "--trust", type=Path, metavar="PASTA", help="raízes, autoridades e LCR: em quem confiar nas assinaturas"
     )
     check.add_argument("--lang", choices=("pt", "en"), default="pt", help="língua do relatório: português ou inglês")
     digest = verbs.add_parser("hash", help="o hash que o epílogo do arquivo deve ter")
@@ -79,12 +89,36 @@ def run(given: argparse.Namespace) -> int:
 def _validate(given: argparse.Namespace) -> int:
     worst = 0
     contract = Contract(version=given.version)
+    judge = _judge_of_signatures(given.trust)
+    if judge is None:
+        return 2
     for path in given.files:
         for name, content in files.contents(path):
             report = _report(content, contract, name.rpartition("/")[2])
+            if isinstance(content, bytes) and any(mark in content for mark in _SIGNED):
+                report = judge(report, content)
             worst = max(worst, _code(report))
             _print(name, report, given)
     return worst
+
+
+def _judge_of_signatures(folder: Path | None) -> Callable[[Report, bytes], Report] | None:
+    """Adds to a report what is to be said of signatures, by the trust of a folder; None when it cannot be read."""
+
+    def judge(report: Report, content: bytes) -> Report:
+        from hub.billing import seals  # what it needs takes half a second to load, and few files are signed
+        from signatures.trust import Trust
+
+        return seals.judged(report, content, trust if trust is not None else Trust(), utc_now())
+
+    trust = None
+    if folder is not None:
+        from api.cli.verify import trust_in
+
+        trust = trust_in(folder)
+        if trust is None:
+            return None
+    return judge
 
 
 def _report(content: bytes | Path | Problem, contract: Contract, name: str = "") -> Report:
@@ -121,6 +155,9 @@ def _lines(name: str, report: Report, language: str) -> Iterable[str]:
     if report.guides:
         facts += [f"{report.guides} guia{'s' if report.guides > 1 else ''}", f"R$ {report.total}"]
     yield f"{name}: {', '.join(fact for fact in facts if fact) or '-'}"
+    for seal in report.signatures:
+        word = _SEALS[language][str(seal["verdict"])]
+        yield f"  {_SIGNATURE[language]} {seal['where']}: {word}{_signer(seal['signer'])}"
     for problem in report.problems:
         yield f"  {labels[problem.severity]:<8}{problem.text(language)}  [{problem.code}]"
         if problem.where:
@@ -128,6 +165,11 @@ def _lines(name: str, report: Report, language: str) -> Iterable[str]:
         yield f"          {labels['remedy']}: {problem.remedy(language)}"
     if report.transaction or not report.ok:
         yield f"  => {Path(name).name} {_ENDINGS[language][_code(report)]}"
+
+
+def _signer(told: Any) -> str:
+    """Who signed, as the certificate names him; empty when nothing could be read."""
+    return f" ({told['name']})" if told.get("name") else ""
 
 
 def _place(report: Report, problem: Problem, language: str) -> str:

@@ -7,15 +7,15 @@ import datetime
 from pathlib import Path
 
 from api.cli import output
+from canonical.errors import Misconfigured
 from hub.clock import utc_now
-from signatures import trust as trust_pools
+from hub.guard import pools
 from signatures import xmldsig
 from signatures.trust import Trust
 from signatures.verdict import Outcome, Reason, Verdict
 
 _EXIT = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INDETERMINATE: 3}
 _WORDS = {Outcome.PASSED: "aprovada", Outcome.FAILED: "reprovada", Outcome.INDETERMINATE: "indeterminada"}
-_LARGEST_TRUST_FILE = 64 * 1024 * 1024
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,12 +61,10 @@ def trust_in(folder: Path | None) -> Trust | None:
     if folder is None:
         return Trust()
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-        small = [(path.name, path.read_bytes()) for path in files if path.stat().st_size <= _LARGEST_TRUST_FILE]
-    except OSError as error:
-        output.complain(f"{folder}: {error.strerror}")
+        trust = pools.of_folder(folder)
+    except Misconfigured as error:
+        output.complain(error.text)
         return None
-    trust = trust_pools.from_files(small)
     for warning in trust.warnings:
         output.complain(f"{folder.name}/{warning.where}: {warning.text()}")
     return trust

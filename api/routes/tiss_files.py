@@ -7,7 +7,7 @@ import base64
 import dataclasses
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,9 +19,11 @@ from api.http.failures import Rejected
 from api.http.inflow import Inflow, TooMuch
 from api.http.state import Caller, CallerDep, State, StateDep
 from canonical.problem import Problem
-from hub.billing import checking
+from hub.billing import checking, seals
 from hub.billing.profiles import payers
 from hub.billing.returns import history
+from hub.guard import pools
+from signatures.trust import Trust
 from tiss import files, message, report
 from tiss.rules.header import operator_of
 
@@ -107,7 +109,8 @@ async def check_file(request: Request, state: StateDep, caller: CallerDep, name:
     coming = request.stream()
     received = await _first(coming)
     if len(received) <= LARGEST_UPLOAD:
-        checked = await asyncio.to_thread(_checked, shown, received, agreed, today)
+        trust = pools.of_settings(state.world.settings)
+        checked = await asyncio.to_thread(_checked, (shown, received), agreed, today, (trust, state.world.now()))
         return json_answer({"files": [await _with_history(state, caller, one, (agreed, today)) for one in checked]})
     if received.startswith(files.ZIPPED):
         raise _too_large(LARGEST_UPLOAD)
@@ -122,14 +125,15 @@ async def check_file(request: Request, state: StateDep, caller: CallerDep, name:
 
 
 def _checked(
-    name: str, raw: bytes, agreed: checking.Profiles, today: date
+    file: tuple[str, bytes], agreed: checking.Profiles, today: date, signed: tuple[Trust, datetime]
 ) -> list[tuple[str, bytes | None, report.Report]]:
-    """Name, content and report of a file or of the members of a ZIP."""
+    """Name, content and report of a file or of the members of a ZIP; `signed` says whom to trust, and when it is."""
+    name, raw = file
     members = files.members(name, raw) if raw.startswith(files.ZIPPED) else iter([(name, raw)])
     return [
         (member, None, report.Report(readable=not content.blocks, problems=(content,)))
         if isinstance(content, Problem)
-        else (member, content, checking.report_of(content, agreed, today))
+        else (member, content, seals.judged(checking.report_of(content, agreed, today), content, *signed))
         for member, content in members
     ]
 

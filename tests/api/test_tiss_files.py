@@ -8,17 +8,21 @@ import io
 import random
 import zipfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from billing_day import EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, partner_row, register
+from billing_day import CNPJ, EXAM, GLUCOSE, IPE, JACARANDA, Visit, certificate, happen, many, partner_row, register
+from cryptography.hazmat.primitives.serialization import Encoding
 from test_tiss_routes import BASE, calling
 
 from api.http import inflow
 from api.http.inflow import Inflow, TooMuch
 from api.routes import tiss_files
 from hub.billing import batches, guides
+from hub.guard import pools
 from hub.world import Tenant, World
+from signatures import keys
 
 
 async def lote(world: World, tenant: Tenant, count: int, code: str = JACARANDA) -> bytes:
@@ -142,3 +146,28 @@ async def test_what_is_not_repaired_is_refused_by_name(world: World, tenant: Ten
             assert answer.json()["problems"][0]["code"] == code
     async with calling(world, tenant, "system/*.read") as client:
         assert (await client.post(f"{BASE}/files/repair", content=signed)).status_code == 403
+
+
+async def test_signatures_are_judged_by_the_trusted_roots(
+    world: World, tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = await lote(world, tenant, 2, IPE)
+    async with calling(world, tenant, "tiss/read") as client:
+
+        async def checked(raw: bytes) -> dict[str, Any]:
+            (found,) = (await client.post(f"{BASE}/files", content=raw)).json()["files"]
+            return dict(found)
+
+        undecided = await checked(signed)
+        (seal,) = undecided["signatures"]
+        assert undecided["ok"] and seal["verdict"] == "indeterminate" and seal["signer"]["cnpj"] == CNPJ
+        assert [p["severity"] for p in undecided["problems"] if p["code"] == "signature.trust.none"] == ["information"]
+        chain = keys.from_pkcs12(bytes.fromhex(certificate(world.now())["pkcs12"]), "demo").chain
+        for number, one in enumerate(chain):
+            (tmp_path / f"{number}.cer").write_bytes(one.public_bytes(Encoding.DER))
+        monkeypatch.setattr(pools, "of_settings", lambda _: pools.of_folder(tmp_path))
+        passed = await checked(signed)
+        assert [one["verdict"] for one in passed["signatures"]] == ["passed"] and passed["problems"] == []
+        changed = await checked(signed.replace(b"ENVIO_LOTE_GUIAS", b"ENVIO_LOTE_GUIA5"))
+        assert not changed["ok"] and changed["signatures"][0]["reason"].startswith("HASH_FAILURE")
+        assert "signature.hash" in {problem["code"] for problem in changed["problems"]}

@@ -1,0 +1,133 @@
+"""Signatures of single guides (`assinaturaDigitalGuia`): each is judged like a message's, for what it covers.
+
+Guides have no Id, so their signatures have `URI=""`. What that meant to the signer is tried in turn: the guide as a
+document of its own, signed before it came into the batch; or the whole message, as it was when the guide was signed.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lxml import etree
+
+from canonical.problem import Problem
+from signatures import places, reading, xmldsig
+from signatures.policy import LOTE_TISS, Expected
+from signatures.reading import path
+from signatures.trust import Trust
+from signatures.verdict import Failure, Reason, Verdict
+from signatures.xmldsig import Intact
+
+MOST = 100  # the most guides a batch may have
+_WHOLE_MESSAGES = 64 * 1024 * 1024  # how much is canonicalised in search of what a signature covers
+_MISFITS = (Reason.HASH_FAILURE, Reason.SIG_CRYPTO_FAILURE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """A signature of a document and its verdict: `where` it is, by path and position."""
+
+    where: str
+    verdict: Verdict
+
+
+def judged(document: bytes, *, trust: Trust, at: datetime.datetime, policy: Expected = LOTE_TISS) -> list[Seal]:
+    """The verdicts on the message's signature, if it has one, and on those of its guides; at most MOST of these."""
+    if not any(mark in document for mark in (b"SignedInfo", b"assinaturaDigitalGuia")):
+        return []
+    read = reading.read(document)
+    if isinstance(read, Problem):
+        return []
+    found: list[Seal] = []
+    whole = xmldsig.verify(document, trust=trust, at=at, policy=policy)
+    if whole.reason is not Reason.NO_SIGNATURE:
+        found.append(Seal(where=path(read.root), verdict=whole))
+    signatures = _of_guides(read.root)
+    for number in range(min(len(signatures), MOST)):
+        where = _place(signatures[number])
+        verdict = xmldsig.judge(_finder(document, read.root, number, where), trust=trust, at=at, policy=policy)
+        found.append(Seal(where=where, verdict=verdict))
+    return found
+
+
+def _of_guides(root: etree._Element) -> list[etree._Element]:
+    return [node for node in root.iter(places.GUIDE) if node.getparent() is not None]
+
+
+def _finder(document: bytes, root: etree._Element, number: int, where: str) -> Callable[[], Intact]:
+    def find() -> Intact:
+        first: Failure | None = None
+        for attempt in _attempts(document, root, number):
+            try:
+                found = attempt()
+            except Failure as failure:
+                first = first or failure
+                if failure.reason not in _MISFITS:
+                    break
+            else:
+                return dataclasses.replace(found, covered=(where, *found.covered[1:]))
+        raise first if first is not None else RuntimeError("a signature is tried at least once")
+
+    return find
+
+
+def _attempts(document: bytes, root: etree._Element, number: int) -> Iterator[Callable[[], Intact]]:
+    """The readings of the signature of guide `number`, the likeliest first."""
+    signatures = _of_guides(root)
+    guide = signatures[number].getparent()
+    if guide is None or guide[-1] is not signatures[number]:
+        yield lambda: _misplaced(signatures[number])
+        return
+    yield lambda: xmldsig.intact(_alone(guide))
+    yield lambda: xmldsig.intact(_bare(guide))
+    if len(document) * len(signatures) <= _WHOLE_MESSAGES:
+        for kept in (range(len(signatures)), range(number + 1), (number,)):
+            yield lambda kept=frozenset(kept): _in_message(document, number, kept)  # type: ignore[misc]
+
+
+def _misplaced(node: etree._Element) -> Intact:
+    raise Failure(Reason.FORMAT_FAILURE, Problem("signature.misplaced", path(node)))
+
+
+def _alone(guide: etree._Element) -> etree._Element:
+    """The guide as a document of its own, with every namespace in force where it stands."""
+    text = etree.tostring(guide, with_tail=False, encoding="utf-8")
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, strip_cdata=False)
+    return etree.fromstring(text, parser)
+
+
+def _bare(guide: etree._Element) -> etree._Element:
+    """The same with the namespaces it uses only, which inclusive canonicalisation tells apart."""
+    alone = copy.deepcopy(_alone(guide))
+    etree.cleanup_namespaces(alone)
+    return alone
+
+
+def _in_message(document: bytes, number: int, kept: frozenset[int]) -> Intact:
+    """The signature over the whole message, which had the signatures of the guides `kept` then, and none of its own."""
+    read = reading.read(document)
+    if isinstance(read, Problem):
+        raise Failure(Reason.UNREADABLE, read)
+    signatures = _of_guides(read.root)
+    node = signatures[number]
+    for other in [one for position, one in enumerate(signatures) if position not in kept]:
+        xmldsig.detach(other)
+    place = places.place_of(read.root)
+    own = read.root.find(place.tag) if place is not None else None
+    if own is not None:
+        xmldsig.detach(own)
+    return xmldsig.intact(read.root, node)
+
+
+def _place(signature: etree._Element) -> str:
+    """The path of the guide a signature closes, with its position where it has brothers of its name."""
+    guide = signature.getparent()
+    if guide is None:
+        return path(signature)
+    brothers = list(guide.itersiblings(str(guide.tag), preceding=True))
+    alone = not brothers and guide.getnext() is None
+    return path(guide) + ("" if alone else f"[{len(brothers) + 1}]")
