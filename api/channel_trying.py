@@ -13,6 +13,7 @@ from api.cli import output
 from canonical.errors import NotFound
 from canonical.problem import Problem
 from hl7 import batch
+from hl7.fragments import whole
 
 if TYPE_CHECKING:
     from hub.channels.compare import Comparison
@@ -33,7 +34,7 @@ async def test(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
         labs = await trial.labs_of(tx)
     worst, count = 0, 0
     with given.file.open("rb") as file:
-        for item in batch.messages(iter(lambda: file.read(PIECE), b"")):
+        for item in whole(batch.messages(iter(lambda: file.read(PIECE), b""))):
             if isinstance(item, Problem):
                 worst = 1
                 _finding(item, given.json)

@@ -11,6 +11,7 @@ from canonical.problem import Problem, blocking
 from hl7 import batch, er7
 from hl7.er7 import Message, Segment
 from hl7.escapes import unescape
+from hl7.fragments import whole
 from hub.exchange.answer import late
 from hub.exchange.door.receive import judge_header
 from hub.records import offline
@@ -44,15 +45,16 @@ def read_file(
     except TableError as error:
         raise ReadError(str(error)) from None
     held: dict[str, Any] | None = None
-    index, problems = 0, []
-    for item in batch.messages(chunks):
-        if isinstance(item, Problem):
+    index, problems, way = 0, [], _Way(to, zone, charset, site)
+    for item in whole(batch.messages(chunks), charset):
+        if isinstance(item, Problem) and not item.code.startswith("er7.fragment"):
             problems.append(item.as_json())
             continue
         if held is not None:
             yield held
         index += 1
-        held = {"file": name, "index": index, **_one(item, _Way(to, zone, charset, site))}
+        said = _document(None, [item], None, _NOTHING) if isinstance(item, Problem) else _one(item, way)
+        held = {"file": name, "index": index, **said}
     if held is None:
         raise ReadError(f"{name}: the file holds no message")
     held["problems"] += problems

@@ -17,13 +17,11 @@ from hl7.escapes import has_unknown, switches, unescape
 
 NULL = '""'
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
-# Queries and their answers: there DSC points to more answers, each message being whole (2.5.1 §5.6.3).
-_BY_PARTS = ("Q", "RSP", "ADR", "ORF", "VXR", "VXX", "OSR", "RTB", "TBR")
+BY_PARTS = ("Q", "RSP", "ADR", "ORF", "VXR", "VXX", "OSR", "RTB", "TBR")  # whole; DSC is for more (2.5.1 §5.6.3)
+_HEADS = frozenset(("EVN", "PID", "MSA", "MFI", "SCH", "ARQ", "RF1", "PRD", "QRD", "QPD", "STF"))  # of a first part
 MAXIMUM_SEGMENTS = 250_000
-_EDGE = 64
-"""How many characters at the ends of a message are looked at for its separators and for what frames it."""
-_AFTER_ESCAPE = 7
-"""Where a text goes on behind the place of the escape character in MSH-2."""
+_EDGE = 64  # characters at either end that are looked at: for separators, and for what frames the message
+_AFTER_ESCAPE = 7  # where a text goes on behind the place of the escape character in MSH-2
 _DOUBLED = "MSH|^~\\\\&"
 
 
@@ -217,8 +215,7 @@ class Message:
 def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252") -> Message | Problem:
     """The message in `raw`, or the Problem that makes it unreadable; softer findings are in `Message.problems`.
 
-    `fixed_charset` overrides MSH-18 for a channel; `fallback_charset` is used where MSH-18 is silent and the
-    bytes are not UTF-8.
+    `fixed_charset` overrides MSH-18; `fallback_charset` serves where MSH-18 is silent and the bytes are not UTF-8.
     """
     decoded = charset.decode(raw, fixed=fixed_charset, fallback=fallback_charset)
     if isinstance(decoded, Problem):
@@ -288,9 +285,7 @@ def _segments(once: list[str], message: Message) -> Message | Problem:
         if problem is not None:
             return problem
     reader.close()
-    last = message.segments[-1]
-    if last.name == "DSC" and last.text(1) and not message.type.startswith(_BY_PARTS):
-        message.problems.append(Problem("er7.fragment", f"DSC#{last.index}"))
+    message.problems += [found for found in (_part(message),) if found is not None]
     if switch is not None:
         return Problem("charset.switching", _place_of(text, message))
     for segment in segments[1:] if escaped else ():
@@ -298,6 +293,18 @@ def _segments(once: list[str], message: Message) -> Message | Problem:
             message.problems.append(Problem("field.escape", f"{segment.name}#{segment.index}"))
             break
     return message
+
+
+def _part(message: Message) -> Problem | None:
+    """Where a message says that it is a part: in DSC-1, or in MSH-14, of which nothing follows if it has a head."""
+    if message.type.startswith(BY_PARTS):
+        return None
+    if (last := message.segments[-1]).name == "DSC" and last.text(1) not in ("", NULL):
+        return Problem("er7.fragment", f"DSC#{last.index}")
+    if message.header.text(14) in ("", NULL):
+        return None
+    alone = any(segment.name in _HEADS for segment in message.segments)
+    return Problem("er7.fragment-pointer" if alone else "er7.fragment", "MSH-14")
 
 
 @lru_cache(maxsize=4096)

@@ -66,6 +66,8 @@ def _show(cause: Cause) -> None:
     if cause.message_id is not None:
         where = f"{cause.message_type} {cause.control_id} on {cause.channel or '-'}"
         output.say(f"    from message {cause.message_id}: {where}")
+    for part in cause.parts:
+        output.say(f"    which was joined from {part}")
 
 
 def _show_element(element: Origin) -> None:

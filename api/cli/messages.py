@@ -18,7 +18,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     find = actions.add_parser("find", help="list messages, newest first; content is never shown")
     find.add_argument("--control-id", default="", help="MSH-10 as sent")
-    find.add_argument("--status", default="", help="RECEIVED, TRANSFORMED, ERROR; QUEUED, SENT for outgoing ones")
+    find.add_argument(
+        "--status",
+        default="",
+        help="RECEIVED, TRANSFORMED, ERROR, PENDING (a part that waits); QUEUED, SENT outgoing",
+    )
     find.add_argument("--type", default="", help="ADT^A01, ORU^R01 …")
     find.add_argument("--direction", default="", choices=["", "in", "out"])
     find.add_argument("--limit", type=int, default=100)
@@ -56,6 +60,10 @@ def _show(message: Found) -> None:
     when = message.received_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     marks = "".join((f" ×{message.receipts}" if message.receipts > 1 else "", " conflict" if message.conflict else ""))
     output.say(f"{when}  {message.status:<12} {message.type:<9} {message.control_id:<20} {message.id}{marks}")
+    if message.whole is not None:
+        output.say(f"    part of {message.whole}")
+    for part in message.parts:
+        output.say(f"    joined from {part}")
     for problem in message.problems:
         output.say(f"    {problem['severity']:<8}{problem['where']:<10}{problem['code']}: {problem['text']}")
         output.say(f"            {problem['remedy']}")

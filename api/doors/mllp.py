@@ -94,10 +94,10 @@ class Listener:
                 return
 
     def aside(self, raw: bytes) -> Coroutine[Any, Any, list[Answer]] | None:
-        """The work that answers a batch, or a message of a channel that looks twice; None for a plain message."""
+        """The work that answers a batch, or what is received by itself; None for a plain message."""
         if batch.is_batch(raw):
             return batches.receive(self.keeper, self.channel, raw)
-        return self._strictly(raw) if strict.strict(self.channel) else None
+        return self._strictly(raw) if strict.alone(self.channel, raw) else None
 
     async def _strictly(self, raw: bytes) -> list[Answer]:
         return [await strict.receive(self.keeper, self.channel, raw)]

@@ -14,7 +14,6 @@ from hub.exchange.answer import owed
 from hub.exchange.channels import channels_of
 from hub.exchange.door import batches, strict
 from hub.exchange.door.keep import AFTERWARDS
-from hub.exchange.door.receive import receive
 
 router = APIRouter()
 ER7 = "application/hl7-v2"
@@ -39,10 +38,8 @@ async def post(request: Request, state: StateDep, caller: CallerDep, channel: st
     found = channels[0]
     if batch.is_batch(body):
         said = (await batches.receive(state.keeper, found, body))[0]
-    elif strict.strict(found):
-        said = await strict.receive(state.keeper, found, body)
     else:
-        said = await receive(state.keeper, found, body)
+        said = await strict.received(state.keeper, found, body)
     payload = said.payload
     if said.owes == AFTERWARDS:
         seconds = found.document.acknowledge.wait_s

@@ -88,6 +88,18 @@ class Duplicates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fragments:
+    """A message that comes in parts (DSC, MSH-14): joined when its last part has come, or each part refused.
+
+    When no more parts of a sender have come for `wait_s` seconds, those that wait stand among the errors; a part that
+    comes later still completes them.
+    """
+
+    policy: Literal["join", "refuse"] = "join"
+    wait_s: float = field(default=900, metadata={"least": 1, "most": 604800})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Poison:
     """A message that fails for a defect of a table or the hub: how often it is tried, and what its lane does then."""
 
@@ -194,6 +206,7 @@ class Document:
     batch: Batch = Batch()
     sequence: Sequence = Sequence()
     duplicates: Duplicates = Duplicates()
+    fragments: Fragments = Fragments()
     poison: Poison = Poison()
     plans: Mapping[str, str] = field(default_factory=dict, metadata={"keys": _TYPE})
     segments: Mapping[str, Mode] = field(

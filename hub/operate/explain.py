@@ -12,6 +12,8 @@ from hub.store.database import Row, Transaction
 
 _VERSIONS = """
 SELECT v.version, v.updated_at, v.method, v.message_id, m.type, m.control_id, m.received_at, c.name AS channel,
+       ARRAY(SELECT f.message_id FROM fragment f WHERE f.tenant_id = $1 AND f.whole_id = v.message_id ORDER BY f.place)
+         AS parts,
        (SELECT a.actor FROM audit_event a WHERE a.tenant_id = $1
          AND a.entity = $2 || '/' || $3 || '/_history/' || v.version LIMIT 1) AS actor
 FROM resource_version v
@@ -23,7 +25,10 @@ WHERE v.tenant_id = $1 AND v.type = $2 AND v.id = $3 ORDER BY v.version
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One version of a record and what made it; the message's fields are empty when no message did."""
+    """One version of a record and what made it; the message's fields are empty when no message did.
+
+    `parts` are the messages it was joined from, where it came in parts.
+    """
 
     version: int
     at: datetime.datetime
@@ -34,11 +39,13 @@ class Cause:
     control_id: str
     channel: str
     received_at: datetime.datetime | None
+    parts: list[UUID]
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object with the fields in their order."""
         document = {name: getattr(self, name) for name in self.__slots__}
-        return {**document, "message_id": str(self.message_id) if self.message_id else None}
+        message = str(self.message_id) if self.message_id else None
+        return {**document, "message_id": message, "parts": [str(one) for one in self.parts]}
 
 
 async def record(tx: Transaction, type_name: str, record_id: str) -> list[Cause]:
@@ -60,4 +67,5 @@ def _cause(row: Row) -> Cause:
         control_id=row["control_id"] or "",
         channel=row["channel"] or "",
         received_at=row["received_at"],
+        parts=list(row["parts"]),
     )

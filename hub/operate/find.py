@@ -16,7 +16,9 @@ from hub.store.database import Row, Transaction
 LIMIT = 100
 _COLUMNS = (
     "m.id, m.direction, m.format, m.type, m.status, m.control_id, m.charset, m.receipts, m.conflict, m.attempt, "
-    "m.problems, m.segments, m.received_at, m.finished_at, c.name AS channel, p.code AS partner"
+    "m.problems, m.segments, m.received_at, m.finished_at, c.name AS channel, p.code AS partner, "
+    "(SELECT f.whole_id FROM fragment f WHERE f.tenant_id = $1 AND f.message_id = m.id) AS whole, "
+    "ARRAY(SELECT f.message_id FROM fragment f WHERE f.tenant_id = $1 AND f.whole_id = m.id ORDER BY f.place) AS parts"
 )
 _FROM = (
     "FROM message m LEFT JOIN channel c ON c.tenant_id = m.tenant_id AND c.id = m.channel_id "
@@ -26,7 +28,10 @@ _FROM = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One message as an operator sees it; `place` is the channel it came in by or the partner it goes to."""
+    """One message as an operator sees it; `place` is the channel it came in by or the partner it goes to.
+
+    A message that came in parts names them in their order; each of them names the `whole` it became a part of.
+    """
 
     id: UUID
     direction: str
@@ -42,11 +47,14 @@ class Found:
     finished_at: datetime.datetime | None
     problems: list[dict[str, Any]]
     segments: dict[str, int]
+    whole: UUID | None
+    parts: list[UUID]
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object with the fields in their order."""
         document = {name: getattr(self, name) for name in self.__slots__}
-        return {**document, "id": str(self.id)}
+        whole = str(self.whole) if self.whole else None
+        return {**document, "id": str(self.id), "whole": whole, "parts": [str(one) for one in self.parts]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,4 +102,6 @@ def _found(row: Row) -> Found:
         finished_at=row["finished_at"],
         problems=json.loads(row["problems"]),
         segments=json.loads(row["segments"] or "{}"),
+        whole=row["whole"],
+        parts=list(row["parts"]),
     )

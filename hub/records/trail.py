@@ -293,7 +293,9 @@ async def _messages(source: Source, rows: Sequence[Row]) -> dict[str, Row]:
         return {}
     statement = source.statement()
     sql = (
-        "SELECT m.id, m.type, m.control_id, m.received_at, ch.name AS channel FROM message m "
+        "SELECT m.id, m.type, m.control_id, m.received_at, ch.name AS channel, "
+        "ARRAY(SELECT f.message_id FROM fragment f "
+        "WHERE f.tenant_id = m.tenant_id AND f.whole_id = m.id ORDER BY f.place) AS parts FROM message m "
         f"LEFT JOIN channel ch ON {statement.of_tenant('ch')} AND ch.id = m.channel_id "
         f"WHERE {statement.of_tenant('m')} AND m.id = ANY({statement.argument(ids)}::uuid[]) LIMIT {len(ids)}"
     )

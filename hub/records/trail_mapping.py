@@ -119,6 +119,8 @@ def provenance(row: Row, message: Row | None) -> dict[str, Any]:
             what["display"] = " ".join(part for part in said if part) or "message"
             found["occurredDateTime"] = instant(message["received_at"])
         found["entity"] = [{"role": "source", "what": what}]
+        for part in message["parts"] if message is not None else ():  # it was joined from these
+            found["entity"].append({"role": "source", "what": {"identifier": {"system": _MESSAGE, "value": str(part)}}})
     return found
 
 

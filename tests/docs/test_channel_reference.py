@@ -17,6 +17,7 @@ from hub.channels.document import (
     Document,
     Duplicates,
     Filter,
+    Fragments,
     Pickup,
     Poison,
     Sender,
@@ -27,8 +28,8 @@ from hub.channels.document import (
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "channels.md"
 PARTS: tuple[tuple[str, type], ...] = (
     ("", Document), ("[sender]", Sender), ("[tls]", Tls), ("[acknowledge]", Acknowledge), ("[batch]", Batch),
-    ("[sequence]", Sequence), ("[duplicates]", Duplicates), ("[poison]", Poison), ("[[filters]]", Filter),
-    ("[[destinations]]", Destination), ("[pickup]", Pickup),
+    ("[sequence]", Sequence), ("[duplicates]", Duplicates), ("[fragments]", Fragments),
+    ("[poison]", Poison), ("[[filters]]", Filter), ("[[destinations]]", Destination), ("[pickup]", Pickup),
 )  # fmt: skip
 HEAD = """\
 # Channels

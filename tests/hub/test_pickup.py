@@ -120,7 +120,7 @@ async def test_a_crash_loses_and_doubles_nothing(
     """The process ends after some messages of a file: the next one takes it up, resends are recognised."""
     place = folder(world, tenant)
     (place / "a.hl7").write_bytes(a01(1) + a01(2) + a01(3))
-    real, calls = pickup.receive, [0]
+    real, calls = pickup.received, [0]
 
     async def failing(*given: Any, **named: Any) -> Any:
         calls[0] += 1
@@ -128,12 +128,12 @@ async def test_a_crash_loses_and_doubles_nothing(
             raise TryLater("the power went off")
         return await real(*given, **named)
 
-    monkeypatch.setattr(pickup, "receive", failing)
+    monkeypatch.setattr(pickup, "received", failing)
     own = await taker(world, tenant)
     with pytest.raises(TryLater):
         await own.look()
     assert names(place, "processing") == ["a.hl7"]
-    monkeypatch.setattr(pickup, "receive", real)
+    monkeypatch.setattr(pickup, "received", real)
     assert await (await taker(world, tenant)).look() == 1
     assert [receipts for _, receipts in await received(world, tenant)] == [2] * after + [1] * (3 - after)
     assert names(place, "processed") == ["a.hl7"]

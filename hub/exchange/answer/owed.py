@@ -203,8 +203,8 @@ async def pick_up(world: World, channel: Channel) -> tuple[UUID, bytes] | None:
 
 async def _worked(tx: Transaction, condition: str, value: object) -> list[Row]:
     return await tx.rows(
-        "SELECT id, channel_id, channel_version, type, charset, content, status, problems, owes FROM message "
-        f"WHERE tenant_id = $1 AND {condition} AND owes <> '' AND status <> 'RECEIVED' ORDER BY id "
+        "SELECT id, channel_id, channel_version, type, charset, content, status, problems, owes, control_key "
+        f"FROM message WHERE tenant_id = $1 AND {condition} AND owes <> '' AND status <> 'RECEIVED' ORDER BY id "
         "FOR UPDATE SKIP LOCKED",
         value,
     )
@@ -218,12 +218,15 @@ async def _pay(tx: Transaction, row: Row) -> bytes:
         await tx.run("UPDATE message SET owes = '' WHERE tenant_id = $1 AND id = $2", row["id"])
         return b""
     made = row["id"] if afterwards else new_id()
-    payload = await _built(tx, row, made, asks=False)
+    last = await _completed_by(tx, row) if afterwards and row["control_key"] is None else None
+    payload = await _built(tx, row, made, asks=False, to=last["content"] if last is not None else None)
     await tx.run(
         "UPDATE message SET owes = '', reply = coalesce($3, reply) WHERE tenant_id = $1 AND id = $2",
         row["id"],
         payload if afterwards else None,
     )
+    if last is not None:
+        await tx.run("UPDATE message SET reply = $3 WHERE tenant_id = $1 AND id = $2", last["id"], payload)
     if not afterwards:
         await tx.run(
             "INSERT INTO message (tenant_id, id, direction, format, type, channel_id, status, control_id, payload_key, "
@@ -240,10 +243,25 @@ async def _pay(tx: Transaction, row: Row) -> bytes:
     return payload
 
 
-async def _built(tx: Transaction, row: Row, made: UUID, *, asks: bool) -> bytes:
-    """The answer: an acknowledgement, or to an order that was worked the answer orders have (ORR, ORL…)."""
+async def _completed_by(tx: Transaction, row: Row) -> Row | None:
+    """The part that completed a message which came in parts: its sender waits. None for other messages."""
+    return await tx.row(
+        "SELECT m.id, m.content FROM fragment f JOIN message m ON m.tenant_id = $1 AND m.id = f.message_id "
+        "WHERE f.tenant_id = $1 AND f.whole_id = $2 ORDER BY m.seq DESC LIMIT 1",
+        row["id"],
+    )
+
+
+async def _built(tx: Transaction, row: Row, made: UUID, *, asks: bool, to: bytes | None = None) -> bytes:
+    """The answer: an acknowledgement, or to an order that was worked the answer orders have (ORR, ORL…).
+
+    It names the control id of the message, or of the part `to` which completed it.
+    """
     good = row["status"] != "ERROR"
     message = er7.read(bytes(row["content"]), fixed_charset=row["charset"])
+    if to is not None and isinstance(message, Message):
+        header = er7.read(to, fixed_charset=row["charset"])
+        message.segments[0] = header.header if isinstance(header, Message) else message.header
     if good and isinstance(message, Message) and answers.more_than_acknowledged(message.type):
         return await answers.build(tx, message, ack.Stamp(control_id=made.hex[:20], now=moment_of(made), asks=asks))
     kind, more = await order_answers.answer(tx, message) if good and isinstance(message, Message) else ("", [])

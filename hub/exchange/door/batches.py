@@ -42,8 +42,8 @@ async def receive(keeper: Keeper, channel: Channel, raw: bytes) -> list[Answer]:
 
 async def _together(keeper: Keeper, channel: Channel, messages: Sequence[bytes]) -> list[Answer]:
     """The answers of messages that are kept in their order."""
-    if strict.strict(channel):
-        return [await strict.receive(keeper, channel, raw) for raw in messages]
+    if any(strict.alone(channel, raw) for raw in messages):
+        return [await strict.received(keeper, channel, raw) for raw in messages]
     source = object()
     taken = [await read(channel, raw) for raw in messages]
     kept = await asyncio.gather(*(keeper.keep(channel, item.incoming, source) for item in taken))

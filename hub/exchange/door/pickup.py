@@ -27,7 +27,8 @@ from canonical.problem import Problem
 from hl7 import batch
 from hub.exchange.channels import Channel
 from hub.exchange.door.keep import Keeper
-from hub.exchange.door.receive import Answer, receive
+from hub.exchange.door.receive import Answer
+from hub.exchange.door.strict import received
 from hub.exchange.out.connections import vault_entry
 from hub.world import World
 
@@ -132,7 +133,7 @@ class Pickup:
                 continue
             read.messages += 1
             large = Problem("er7.too-large", "MSH", args=(("limit", str(limit)),)) if len(item) > limit else None
-            answer: Answer = await receive(self._keeper, self.channel, item[:limit], fault=large)
+            answer: Answer = await received(self._keeper, self.channel, item[:limit], fault=large)
             read.note(read.messages, answer.code, "", answer.problems)
 
     async def _opened(self) -> Place:

@@ -13,6 +13,7 @@ from canonical.identity import bytes_number, moment_of, new_id, number
 from canonical.problem import Problem, blocking
 from hl7 import ack, er7
 from hl7.er7 import Message, Segment
+from hl7.fragments import Part, part_of
 from hub.channels import matching
 from hub.channels.matching import stranger
 from hub.exchange.answer import answers, late
@@ -46,7 +47,8 @@ class Answer:
 class Taken:
     """A message as read and judged, before it is kept.
 
-    `code` is what is said at once: AA, AE, AR, or in enhanced mode CA, CE, CR; `silent` when nothing is.
+    `code` is what is said at once: AA, AE, AR, or in enhanced mode CA, CE, CR; `silent` when nothing is. `part` tells
+    that it is, or may be, a part of another message.
     """
 
     incoming: Incoming
@@ -54,6 +56,7 @@ class Taken:
     code: ack.Code
     silent: bool
     expected: str = ""
+    part: Part | None = None
     _prepared: bytes | None = None
 
     def prepare(self) -> None:
@@ -99,6 +102,9 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
     message, problems = judge(raw, channel, fault)
     envelope = ack.envelope(message) if message is not None else ack.salvage(raw)
     settings = channel.document.acknowledge
+    part = joinable(channel, message)
+    if part is not None and part.certain:
+        return _of_part(channel, raw, message, problems)
     code = verdict(problems)
     status = "RECEIVED" if code == "AA" else "ERROR"
     if code == "AA" and message is not None and matching.decision(channel.document, message) == "skip":
@@ -115,8 +121,41 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
     if message is not None and late.is_acknowledgement(message) and not wanted.accept:
         silent, owes = True, ""  # an answer is never answered, or two systems would answer each other for ever
     incoming = _incoming(channel, raw, message, problems, status)
-    taken = Taken(dataclasses.replace(incoming, owes=owes) if owes else incoming, envelope, code, silent)
+    taken = Taken(dataclasses.replace(incoming, owes=owes) if owes else incoming, envelope, code, silent, part=part)
     return with_reply(taken)
+
+
+def joinable(channel: Channel, message: Message | None) -> Part | None:
+    """The part that a message of this channel is, or may be; None for a whole one."""
+    join = message is not None and channel.document.fragments.policy == "join"
+    return part_of(message) if join and message is not None and message.header.raw_field(9) else None
+
+
+def as_part(channel: Channel, taken: Taken) -> Taken:
+    """A message that could stand by itself, taken as the part that another one waits for."""
+    message, problems = judge(taken.incoming.content, channel)
+    if message is not None and not any(problem.code.startswith("sender.") for problem in problems):
+        problems = _problems_of_part(message)
+    return _of_part(channel, taken.incoming.content, message, problems)
+
+
+def _of_part(channel: Channel, raw: bytes, message: Message | None, problems: Sequence[Problem]) -> Taken:
+    """A part waits for the others: it is answered at once, and owes nothing by itself."""
+    envelope = ack.envelope(message) if message is not None else ack.salvage(raw)
+    wanted = ack.wanted(envelope, channel.document.acknowledge.mode)
+    code = verdict(problems)
+    incoming = _incoming(channel, raw, message, problems, "PENDING" if code == "AA" else "ERROR")
+    incoming = dataclasses.replace(incoming, lane=channel_number(channel.id))
+    silent = not wanted.original and not ack.due(wanted.accept, code == "AA")
+    code = ack.ACCEPT[code] if wanted.accept else code
+    part = part_of(message) if message is not None else None
+    certain = dataclasses.replace(part, certain=True) if part is not None else None
+    return with_reply(Taken(incoming, envelope, code, silent, part=certain))
+
+
+def _problems_of_part(message: Message) -> list[Problem]:
+    """What is wrong with a part by itself: its header; who the patient is stands in another part."""
+    return [*(p for p in message.problems if not p.code.startswith("er7.fragment")), *judge_envelope(message)]
 
 
 def with_reply(taken: Taken) -> Taken:
@@ -162,6 +201,9 @@ def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[M
     strange = stranger(channel.document, message)
     if strange is not None:
         return message, [*message.problems, strange]
+    part = joinable(channel, message)
+    if part is not None and part.certain:
+        return message, _problems_of_part(message)
     judged = judge_header(message, channel.site) if channel.document.records else judge_envelope(message)
     return message, [*message.problems, *judged]
 
@@ -202,7 +244,7 @@ def _identified(patient: Segment) -> bool:
     return any(patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
 
 
-def verdict(problems: list[Problem]) -> ack.Code:
+def verdict(problems: Sequence[Problem]) -> ack.Code:
     """AR for what the header rules out, AE for other blocking findings, else AA (original mode)."""
     found = blocking(problems)
     if not found:

@@ -1,4 +1,6 @@
-"""Channels that look twice before they take a message: sequence numbers (MSH-13), and control ids that may not recur.
+"""What is received one at a time: messages of channels that look twice before they take one, and parts of messages.
+
+Channels look twice for sequence numbers (MSH-13) and for control ids that may not recur.
 
 Sequence number protocol (2.5.1 §2.10.1): the number expected next is kept for each sender, in the transaction that
 keeps the message, and told in MSA-4. 0 starts the link: nothing is taken, the answer tells what is expected. -1, in
@@ -13,12 +15,16 @@ import re
 from canonical.problem import Problem, Severity, blocking
 from hl7 import ack, er7
 from hl7.er7 import Message
+from hl7.fragments import may_be_part
 from hub.exchange.channels import Channel
+from hub.exchange.door import fragments
 from hub.exchange.door.keep import KEEP_ONE, Keeper, kept_of, values
 from hub.exchange.door.receive import Answer, Taken, answer, read, with_reply
+from hub.exchange.door.receive import receive as plain
 from hub.store.database import Transaction
 
 ANY = -1
+_TAKEN = ("RECEIVED", "PENDING")
 _NUMBER = re.compile("-?[0-9]{1,14}")
 
 
@@ -28,16 +34,38 @@ def strict(channel: Channel) -> bool:
     return document.sequence.policy != "off" or document.duplicates.other_body == "refuse"
 
 
+def alone(channel: Channel, raw: bytes) -> bool:
+    """Whether a message must be received by itself: its channel looks twice, or it may be a part of another one."""
+    return strict(channel) or may_be_part(raw)
+
+
+async def received(keeper: Keeper, channel: Channel, raw: bytes, *, fault: Problem | None = None) -> Answer:
+    """Keep one message, however its channel and its form want it kept, and return its answer; raises TryLater."""
+    if fault is None and alone(channel, raw):
+        return await receive(keeper, channel, raw)
+    return await plain(keeper, channel, raw, fault=fault)
+
+
 async def receive(keeper: Keeper, channel: Channel, raw: bytes) -> Answer:
-    """As `receive.receive`, with the channel's sequence and duplicate rules in the same transaction."""
+    """As `receive.receive`, with the channel's sequence and duplicate rules and the joining of parts in the same
+    transaction."""
     taken = await read(channel, raw)
+    claim, whole = None, None
     async with keeper.database.transaction(channel.tenant.id) as tx:
-        if taken.incoming.control_key is not None and not await _known(tx, taken):
+        new = taken.incoming.control_key is None or not await _known(tx, taken)
+        if new and strict(channel) and taken.incoming.control_key is not None:
             taken = await _judge(tx, channel, taken, _number(channel, raw))
+        if new:
+            taken, claim, whole = await fragments.meet(tx, channel, taken)
+        if whole is not None:
+            await fragments.store(tx, channel, whole)
         told = await tx.value(KEEP_ONE, taken.incoming.format, channel.id, channel.version, *values(taken.incoming))
         kept = kept_of(taken.incoming.id, told)
+        if claim is not None and not kept.resent:
+            await fragments.keep(tx, channel, claim, taken, whole)
     keeper.ring(channel.tenant.id)
-    return answer(taken, kept)
+    said = answer(taken, kept)
+    return fragments.owing(said, taken, whole) if whole is not None else said
 
 
 async def _known(tx: Transaction, taken: Taken) -> bool:
@@ -54,7 +82,7 @@ async def _judge(tx: Transaction, channel: Channel, taken: Taken, number: str) -
     """`taken` under the channel's rules; the sender's row is locked until the message is kept."""
     incoming, policy = taken.incoming, channel.document.sequence.policy
     if policy == "off":
-        return await _unique(tx, taken) if incoming.status == "RECEIVED" else taken
+        return await _unique(tx, taken) if incoming.status in _TAKEN else taken
     expected = await tx.value(
         "INSERT INTO sender_sequence AS s (tenant_id, channel_id, sender_key) VALUES ($1, $2, $3) "
         "ON CONFLICT (tenant_id, channel_id, sender_key) DO UPDATE SET updated_at = now() RETURNING s.expected",
@@ -62,7 +90,7 @@ async def _judge(tx: Transaction, channel: Channel, taken: Taken, number: str) -
         incoming.sender_key,
     )
     taken, following = judge(taken, policy, number, expected)
-    if channel.document.duplicates.other_body == "refuse" and taken.incoming.status == "RECEIVED":
+    if channel.document.duplicates.other_body == "refuse" and taken.incoming.status in _TAKEN:
         taken = await _unique(tx, taken)
     if taken.incoming.status == "ERROR" and number != "0":
         following = expected

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from hub.exchange.handlers import job
-from hub.exchange.work import scheduler
+from hub.exchange.work import overdue, scheduler
 from hub.exchange.work.scheduler import Schedule
 from hub.guard import audit
 from hub.world import Tenant, World
@@ -15,6 +15,7 @@ from hub.world import Tenant, World
 SCHEDULES = (
     ("seal-audit", "seal-audit", "* * * * *", "once"),
     ("bulk-cleanup", "bulk.cleanup", "17 * * * *", "once"),
+    overdue.SCHEDULE,
 )
 
 

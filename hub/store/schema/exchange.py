@@ -133,6 +133,27 @@ receipt = tenant_table(
     ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"]),
 )
 
+# Messages that are parts of others (2.5.1 §2.10.2). `follows` and `leads` stand for sender and pointer (MSH-14, DSC-1):
+# the first part follows none, the last leads to none. `state`: open, joined (into `whole_id`, at `place`), closed.
+fragment = tenant_table(
+    "fragment",
+    ("message_id",),
+    identity("message_id"),
+    identity("channel_id"),
+    whole("sender_key"),
+    whole("follows", optional=True),
+    whole("leads", optional=True),
+    whole("body_key"),
+    string("state", default="open"),
+    identity("whole_id", optional=True),
+    small("place", default=0),
+    ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"]),
+    Index("fragment_follows_idx", "tenant_id", "follows", postgresql_where=text("follows IS NOT NULL")),
+    Index("fragment_leads_idx", "tenant_id", "leads", postgresql_where=text("leads IS NOT NULL")),
+    Index("fragment_whole_idx", "tenant_id", "whole_id", postgresql_where=text("whole_id IS NOT NULL")),
+    Index("fragment_open_idx", "tenant_id", "channel_id", "sender_key", postgresql_where=text("state = 'open'")),
+)
+
 sender_sequence = tenant_table(
     "sender_sequence",
     ("channel_id", "sender_key"),
