@@ -102,6 +102,17 @@ def codes(name: str, overlay: str = "") -> dict[str, str]:
     return {**below, **_codes(own)}
 
 
+@cache
+def code_tables() -> tuple[str, ...]:
+    """The names of the code tables, without those of overlays."""
+    return tuple(sorted(file.stem for file in (HERE / "codes").glob("*.csv")))
+
+
+def code_rows(name: str) -> list[dict[str, str]]:
+    """The rows of a code table: `system`, `from`, `to`, `note` and who `decided`; raises TableError."""
+    return [values for _, values in read_rows(HERE / "codes" / f"{name}.csv", _CODE_COLUMNS)]
+
+
 def overlay_folder(overlay: str) -> Path:
     """The folder of an overlay: under `mappings/partners`, or a path where a candidate is tried out."""
     return Path(overlay) if "/" in overlay else HERE / "partners" / overlay

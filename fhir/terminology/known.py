@@ -61,14 +61,15 @@ def value_set(url: str) -> Set | None:
         row = {"n": "", "v": "", "i": [{"system": owner}]} if owner else None
     if row is None:
         return None
-    compose = {name: [_part(part) for part in row.get(key, ())] for name, key in (("include", "i"), ("exclude", "e"))}
+    compose = {name: [part(each) for each in row.get(key, ())] for name, key in (("include", "i"), ("exclude", "e"))}
     return set_of({"url": url, "version": row["v"], "name": row["n"], "compose": compose})
 
 
-def _part(part: dict[str, Any]) -> dict[str, Any]:
-    if "concept" not in part:
-        return part
-    return {**part, "concept": [dict(zip(("code", "display"), each, strict=False)) for each in part["concept"]]}
+def part(row: dict[str, Any]) -> dict[str, Any]:
+    """A part of a value set's compose as R4 writes it."""
+    if "concept" not in row:
+        return row
+    return {**row, "concept": [dict(zip(("code", "display"), each, strict=False)) for each in row["concept"]]}
 
 
 @cache
@@ -110,6 +111,11 @@ def maps_into(target: str) -> tuple[Map, ...]:
     """The concept maps of R4 with a group into code system `target`."""
     urls = [url for url, row in _raw()["maps"].items() if any(group["target"] == target for group in row["g"])]
     return tuple(found for url in urls if (found := concept_map(url)) is not None)
+
+
+def rows(kind: str) -> dict[str, Any]:
+    """The compact rows by address of `systems`, `sets` or `maps`."""
+    return _raw()[kind]
 
 
 def addresses(kind: str) -> tuple[str, ...]:

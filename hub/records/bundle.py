@@ -23,7 +23,7 @@ from fhir.search.query import Query
 from hub.find.search import matching
 from hub.find.sight import Alternatives, guarded
 from hub.find.statement import Within
-from hub.records import conditional, owned, profiled, trail, visible
+from hub.records import conditional, owned, profiled, published, trail, visible
 from hub.records.acting import Action, Actor, policy_of
 from hub.records.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.refusal import Kind, Refusal, refused
@@ -340,13 +340,14 @@ class _Job:
         if entry.id:
             if trail.is_ours(entry.type_name, entry.id):
                 return await self._event(entry)
-            row = await self._row(entry)
+            unstored = await published.unstored(Within(self.tx), self.actor, (entry.type_name, entry.id))
+            row = unstored if unstored is not None and entry.version in (None, 1) else await self._row(entry)
             if not visible.may(self.actor, entry.type_name, row["body"], "r"):
                 raise Failed({entry.position: refused("not-found", "failure.not-found")})
             return Done(entry=entry, kind="row", row=row)
         try:
             query = conditional.parsed(entry.type_name, entry.query, self.setting)
-            page = await trail.search(Within(self.tx), query, self.actor)
+            page = await published.search(Within(self.tx), query, self.actor)
         except BadQuery as error:
             raise Failed({entry.position: Refusal("malformed", [error.problem])}) from None
         except Refusal as refusal:

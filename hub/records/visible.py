@@ -12,7 +12,7 @@ from typing import Any
 from canonical.problem import Problem
 from fhir import jsontext
 from hub.find.statement import OneTrip
-from hub.records import read, trail
+from hub.records import published, read, trail
 from hub.records.acting import Action, Actor
 from hub.records.entry import Done, Failed
 from hub.records.refusal import Refusal
@@ -34,7 +34,9 @@ async def current(world: World, actor: Actor, type_name: str, record_id: str) ->
     if trail.is_ours(type_name, record_id):
         return await trail.one(OneTrip(world, actor.tenant), actor, type_name, record_id)
     row = await read.current(world, actor.tenant, type_name, record_id)
-    if row is None or () in reach:
+    if row is None:
+        return published.one(actor, type_name, record_id)
+    if () in reach:
         return row
     return (await _seen(world, actor, [(type_name, record_id, row)]) or [None])[0]
 
@@ -45,7 +47,9 @@ async def version(world: World, actor: Actor, place: tuple[str, str], number: in
     if trail.is_ours(*place):
         return await trail.one(OneTrip(world, actor.tenant), actor, *place) if number == 1 else None
     row = await read.version(world, actor.tenant, place, number)
-    if row is None or () in reach:
+    if row is None:
+        return published.one(actor, *place) if number == 1 else None
+    if () in reach:
         return row
     return (await _seen(world, actor, [(*place, row)]) or [None])[0]
 

@@ -15,7 +15,7 @@ from fhir.terminology.maps import Map, Match, Wanted
 from fhir.terminology.sets import Reader, Set
 from fhir.terminology.systems import System, Unanswered
 from hub.find.statement import Source
-from hub.terms import stored
+from hub.terms import published, stored
 from hub.terms.shelf import Shelf, Versions, concept_maps
 
 
@@ -37,7 +37,7 @@ class Subject:
     async def own(self) -> stored.Read | None:
         """The record of the address or the one that came along; None when only a canonical address names it."""
         if self.record:
-            found = await stored.by_id(self.source, self.kind, self.record)
+            found = await stored.by_id(self.source, self.kind, self.record) or published.read(self.kind, self.record)
             if found is None:
                 raise Unanswered("not-found", "failure.not-found")
             return found

@@ -14,7 +14,7 @@ from fhir.terminology.maps import Map
 from fhir.terminology.sets import Set
 from fhir.terminology.systems import System, Unanswered
 from hub.find.statement import Source
-from hub.terms import ans, stored
+from hub.terms import ans, published, stored
 from hub.terms.stored import Read
 
 MOST_SETS = 300
@@ -123,7 +123,7 @@ async def concept_maps(source: Source, url: str) -> tuple[Map | None, dict[str, 
         for name in waiting:
             reads = [r.form for r in _newest(found.get(("ConceptMap", name), ()))]
             fitting = [form for form in reads if not version or not named or form.version == version]
-            form = next(iter(fitting), None) or known.concept_map(name)
+            form = next(iter(fitting), None) or known.concept_map(name) or published.own_map(name)
             if form is not None:
                 named[name] = form
                 fresh.append(form)

@@ -104,6 +104,16 @@ async def by_id(source: Source, kind: str, record_id: str) -> Read | None:
     return next(iter(read.values()), None)
 
 
+async def ids_taken(source: Source, kind: str, ids: Sequence[str]) -> set[str]:
+    """Those of `ids` under which the tenant has, or had, a record of a type."""
+    if not ids:
+        return set()
+    statement = source.statement()
+    where = f"r.type = {statement.argument(kind)} AND r.id = ANY({statement.argument(list(ids))}::text[])"
+    sql = f"SELECT r.id FROM resource r WHERE {statement.of_tenant('r')} AND {where} LIMIT {MOST_ROWS}"
+    return {row["id"] for row in await source.rows(statement, sql)}
+
+
 async def maps_from(source: Source, system: str) -> list[Read]:
     """The ConceptMap records with a group from (or, for reverse translation, into) a code system."""
     statement = source.statement()

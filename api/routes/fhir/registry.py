@@ -36,7 +36,11 @@ INSTANCE = TYPE + "/{record_id:fhir_id}"
 RELEASED = "2026-11-22"  # of what is offered here; change it with the list
 
 
+_UNSTORED = "What R4 brings is read by id and found by url, _id and name, behind the tenant's own records."
 NOTES = {
+    "CodeSystem": _UNSTORED,
+    "ValueSet": _UNSTORED,
+    "ConceptMap": _UNSTORED + " So are the hub's code tables, as ponte-…",
     "AuditEvent": "The hub's own audit trail is here as audit-…, read-only, before the records that clients store.",
     "Provenance": "Who and what message made each version is here as lineage-…, read-only, before stored records.",
 }

@@ -25,7 +25,7 @@ from fhir.search.query import Query, parse, parse_many
 from hub.find.search import Page
 from hub.find.sight import members
 from hub.find.statement import OneTrip
-from hub.records import trail
+from hub.records import published
 
 _FORM = frozenset(("application/x-www-form-urlencoded",))
 _MOST_FORM = 1024 * 1024
@@ -141,7 +141,7 @@ async def _answer(exchange: Exchange, query: Query) -> Response:
     world, tenant = exchange.state.world, exchange.caller.tenant
     if query.unknown and exchange.strict:
         raise Rejected(400, [Problem(p.code, p.where, args=p.args, level="error") for p in query.unknown])
-    page = await trail.search(OneTrip(world, tenant), query, exchange.actor)
+    page = await published.search(OneTrip(world, tenant), query, exchange.actor)
     names = "&".join(sorted({name.partition(":")[0] for name, _ in query.used if not name.startswith("_has:")}))
     address = query.address.rpartition("/")[2] if "/" in query.address else query.address
     await exchange.state.reading.note(tenant, exchange.caller.identity.subject, "search", f"{address}?{names}")
