@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     validate.add_argument("files", nargs="+", type=Path, metavar="FILE")
     validate.add_argument("--profile", help="canonical address of a profile found in the packages")
-    validate.add_argument("--package", action="append", type=Path, default=[], help="package (.tgz, .zip) or folder")
+    validate.add_argument("--package", action="append", type=Path, default=[], help="package: .tgz, .zip, a folder or a file")
     validate.add_argument("--json", action="store_true", help="one JSON object per resource: file, ok, outcome")
     package = actions.add_parser(
         "package", help="`package import PATH`: profiles and terminology as records of a tenant"
@@ -55,11 +55,13 @@ async def _import(given: argparse.Namespace) -> int:
 
     async with opened(running.located(given.data), size=1) as world:
         tenant = await world.tenant(given.tenant)
-        taken, refused = await packages.take_in(world, tenant, given.path, "operator")
-    for name, problem in refused:
-        output.say(f"not taken: {name}: {problem.where} {problem.text('pt')}")
-    output.say(f"{taken} resources taken, {len(refused)} not")
-    return FINDINGS if refused else GOOD
+        taken = await packages.take_in(world, tenant, given.path, "operator")
+    for name, problem in taken.notes:
+        output.say(f"{name}: {problem.text('pt')} {problem.remedy('pt')}")
+    for name, problem in taken.refused:
+        output.say(f"not taken: {name}: {problem.where} {problem.text('pt')} {problem.remedy('pt')}")
+    output.say(f"{taken.count} resources taken, {len(taken.refused)} not")
+    return FINDINGS if taken.refused else GOOD
 
 
 async def _reindex(given: argparse.Namespace) -> int:
@@ -86,12 +88,13 @@ class Rules:
         """The rules of packages; those without an address cannot be named and are left out."""
         from fhir.terminology.bodies import Bodies, membership
         from fhir.terminology.sets import Reader
+        from fhir.validation import profiles
         from hub.operate import packages
 
         found = [body for path in paths for body in packages.resources(path)]
         named = {str(body["url"]): body for body in found if isinstance(body.get("url"), str)}
         definitions = {url: body for url, body in named.items() if body["resourceType"] == "StructureDefinition"}
-        return cls(profile, definitions, membership(Reader(Bodies(named.values()), steps=10**8)))
+        return cls(profile, profiles.by_spelling(definitions), membership(Reader(Bodies(named.values()), steps=10**8)))
 
     def check(self, document: Any) -> list[Any]:
         """The findings of a document: R4 first, then the profile asked for and those it names, when they are known."""

@@ -7,12 +7,13 @@ and FHIRPath constraints. A constraint that this engine cannot read is named as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from canonical.problem import Problem, Severity
-from fhir.definitions.table import resource_types
+from fhir.definitions.table import resource_types, type_named
 from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
@@ -22,6 +23,7 @@ from fhir.validation.profile_tree import Node, Typed, chain_of, children, elemen
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 MAXIMUM_FINDINGS = 100
 _DEEPEST = 12
+_MINISTRY = re.compile(r"https?://(?:www\.)?saude\.gov\.br/(.+)\Z")
 Definitions = Mapping[str, dict[str, Any]]
 Member = Callable[[str, str, str], bool | None]  # value set, system (empty: any), code; None: not known
 
@@ -29,7 +31,7 @@ Member = Callable[[str, str, str], bool | None]  # value set, system (empty: any
 def needed(definition: dict[str, Any]) -> Iterator[str]:
     """The canonical addresses of other definitions this one rests on: its base, and profiles of its types."""
     if base := definition.get("baseDefinition"):
-        yield base
+        yield str(base).partition("|")[0]
     listed = elements(definition)
     marks = [mark for element in listed for mark in element.get("slicing", {}).get("discriminator", ())]
     far = any(mark.get("type") == "profile" or "resolve()" in mark.get("path", "") for mark in marks)
@@ -37,6 +39,25 @@ def needed(definition: dict[str, Any]) -> Iterator[str]:
         for kind in element.get("type", ()):
             targets = kind.get("targetProfile", ()) if far else ()
             yield from (url.partition("|")[0] for url in (*kind.get("profile", ()), *targets))
+
+
+def foreign(url: str) -> bool:
+    """Whether an address is not of a type of R4 itself."""
+    return not (url.startswith(BASE) and type_named(url.removeprefix(BASE)) is not None)
+
+
+def spelled(url: str) -> tuple[str, ...]:
+    """An address as it is, and the other ways the ministry's own are written: by http or https, with www or without."""
+    found = _MINISTRY.match(url)
+    if found is None:
+        return (url,)
+    others = (f"{scheme}://{host}saude.gov.br/{found[1]}" for scheme in ("http", "https") for host in ("www.", ""))
+    return (url, *(name for name in others if name != url))
+
+
+def by_spelling(definitions: Definitions) -> dict[str, dict[str, Any]]:
+    """Definitions by every way their address is written."""
+    return {**{name: body for url, body in definitions.items() for name in spelled(url)}, **definitions}
 
 
 def claims(document: Any, asked: str = "") -> list[tuple[Any, str, list[str]]]:
@@ -212,7 +233,7 @@ class _Checker:
         """A literal reference names a type the element allows."""
         if value[0] != "Reference" or not isinstance(value[1], dict):
             return
-        urls = [url for kind in element.get("type", ()) for url in kind.get("targetProfile", ())]
+        urls = [url.partition("|")[0] for kind in element.get("type", ()) for url in kind.get("targetProfile", ())]
         names = {url.removeprefix(BASE) if url.startswith(BASE) else self._type_of(url) for url in urls}
         literal = str(value[1].get("reference", "")).partition("/_history/")[0].split("/")
         stated = value[1].get("type") or (literal[-2] if len(literal) > 1 and literal[-2] in resource_types() else "")
@@ -220,7 +241,7 @@ class _Checker:
             self.add("target", where, expected=", ".join(sorted(names)))
 
     def _type_of(self, url: str) -> str:
-        return str(self.definitions.get(url.partition("|")[0], {}).get("type", ""))
+        return str(self.definitions.get(url, {}).get("type", ""))
 
     def sliced(self, name: str, node: Node, values: list[Typed], where: str) -> None:
         """Each slice by its own count; in closed slicing nothing may be left over."""

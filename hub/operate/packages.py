@@ -1,100 +1,129 @@
-"""FHIR packages (npm `.tgz`, a zip or a folder of JSON files): their conformance resources, and taking them in."""
+"""FHIR packages as a tenant's records: taken in, known slips of publishers mended, and what they rest on told."""
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from canonical.errors import Conflict, Refused
+from canonical.errors import Conflict
 from canonical.identity import record_id
 from canonical.problem import Problem
 from canonical.records import Key
 from fhir import jsontext
+from fhir.validation import profiles
 from fhir.validation.validator import validate
+from hub.find.statement import Within
+from hub.operate import package_files
 from hub.records.entry import is_id
 from hub.records.write import Origin, Write, save
+from hub.store.database import Transaction
+from hub.terms import stored
 from hub.world import Tenant, World
 
-KINDS = frozenset(
-    (
-        "StructureDefinition",
-        "ValueSet",
-        "CodeSystem",
-        "ConceptMap",
-        "NamingSystem",
-        "SearchParameter",
-        "OperationDefinition",
-    )
-)
-_LARGEST = 20 * 1024 * 1024
-_MOST = 20_000
+Told = tuple[str, Problem]
+
+
+@dataclass(slots=True)
+class Taken:
+    """How many resources were taken, which were not and why, and what is to be known of those taken."""
+
+    count: int = 0
+    refused: list[Told] = field(default_factory=list)
+    notes: list[Told] = field(default_factory=list)
 
 
 def resources(path: Path) -> Iterator[dict[str, Any]]:
     """The conformance resources of a package or a single file; raises Refused for what is none, OSError."""
-    count = 0
-    for raw in _files(path):
-        document = jsontext.parse(raw.removeprefix(b"\xef\xbb\xbf"))
-        if isinstance(document, dict) and document.get("resourceType") in KINDS:
-            count += 1
-            if count > _MOST:
-                raise Refused("the package has too many resources", code="fhir.file.unreadable")
-            yield document
+    for _, body in package_files.contents(path):
+        if isinstance(body, dict):
+            yield mended(body)[0]
 
 
-def _files(path: Path) -> Iterator[bytes]:
-    try:
-        if path.is_dir():
-            for file in sorted(path.rglob("*.json")):
-                if file.stat().st_size <= _LARGEST:
-                    yield file.read_bytes()
-        elif path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                for info in archive.infolist():
-                    if info.filename.endswith(".json") and info.file_size <= _LARGEST:
-                        yield archive.read(info)
-        elif path.suffix in (".tgz", ".gz"):
-            yield from _of_tar(path)
-        else:
-            yield path.read_bytes()
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError):
-        raise Refused("this is no package", code="fhir.file.unreadable") from None
+async def take_in(world: World, tenant: Tenant, path: Path, actor: str) -> Taken:
+    """Store the conformance resources of a package as the tenant's records.
 
-
-def _of_tar(path: Path) -> Iterator[bytes]:
-    with tarfile.open(path, "r:gz") as archive:
-        for member in archive:
-            file = archive.extractfile(member) if member.isfile() and member.size <= _LARGEST else None
-            if file is not None and member.name.endswith(".json"):
-                yield file.read()
-
-
-async def take_in(world: World, tenant: Tenant, path: Path, actor: str) -> tuple[int, list[tuple[str, Problem]]]:
-    """Store the conformance resources of a package as the tenant's records; how many, and what was not taken and why.
-
-    A resource keeps its id where it has one; importing a package again changes only what differs.
+    A resource keeps its id where it has one that no other address holds; importing a package again changes only what
+    differs.
     """
-    taken, refused = 0, []
-    for body in resources(path):
-        name = f"{body['resourceType']}/{str(body.get('id') or body.get('url'))[:120]}"
+    taken, bodies = Taken(), []
+    for name, found in package_files.contents(path):
+        if isinstance(found, Problem):
+            taken.refused.append((name, found))
+            continue
+        body, note = mended(found)
         problems = [problem for problem in validate(body) if problem.blocks]
-        if problems:
-            refused.append((name, problems[0]))
+        problem = problems[0] if problems else await _save(world, tenant, body, actor)
+        if problem is not None:
+            taken.refused.append((name, problem))
             continue
-        stated = body.get("id")
-        kind = body["resourceType"]
-        identity = (
-            stated if isinstance(stated, str) and is_id(stated) else record_id(kind, Key("url", str(body.get("url"))))
-        )
-        write = Write(type=kind, id=identity, body=body, skip_unchanged=True)
-        try:
-            async with world.transaction(tenant) as tx:
-                await save(tx, [write], Origin(actor=actor, now=world.now(), zone=tenant.zone))
-        except Conflict as error:
-            refused.append((name, Problem(error.code or "failure.conflict", level="error")))
-            continue
-        taken += 1
-    return taken, refused
+        taken.count += 1
+        taken.notes += [(name, note)] if note else []
+        bodies.append(body)
+    taken.notes += await _absent(world, tenant, bodies)
+    return taken
+
+
+async def _save(world: World, tenant: Tenant, body: dict[str, Any], actor: str) -> Problem | None:
+    """Store one; the reason when it cannot be."""
+    kind, stated = body["resourceType"], body.get("id")
+    named = isinstance(stated, str) and is_id(stated)
+    identity = str(stated) if named else record_id(kind, Key("url", str(body.get("url"))))
+    try:
+        async with world.transaction(tenant) as tx:
+            if named and await _is_another(tx, body):
+                identity = record_id(kind, Key("url", str(body.get("url"))))
+            write = Write(type=kind, id=identity, body=body, skip_unchanged=True)
+            await save(tx, [write], Origin(actor=actor, now=world.now(), zone=tenant.zone))
+    except Conflict as error:
+        return Problem(error.code or "failure.conflict", level="error")
+    return None
+
+
+async def _is_another(tx: Transaction, body: dict[str, Any]) -> bool:
+    """Whether the id is taken by a resource of another address: packages do not know of each other's ids."""
+    text = await tx.value(
+        "SELECT body FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3 AND NOT deleted",
+        body["resourceType"],
+        body["id"],
+    )
+    present = jsontext.parse(text.encode()) if text else None
+    return isinstance(present, dict) and bool(body.get("url")) and present.get("url") != body["url"]
+
+
+def mended(body: dict[str, Any]) -> tuple[dict[str, Any], Problem | None]:
+    """A published slip put right: a binding without strength (three profiles of RNDS) binds nothing, as an example."""
+    bare = [
+        element["binding"]
+        for part in ("differential", "snapshot")
+        for element in _elements(body.get(part))
+        if isinstance(element.get("binding"), dict) and "strength" not in element["binding"]
+    ]
+    for binding in bare if body.get("resourceType") == "StructureDefinition" else ():
+        binding["strength"] = "example"
+    return body, Problem("fhir.package.binding", args=(("count", str(len(bare))),)) if bare else None
+
+
+def _elements(part: Any) -> list[dict[str, Any]]:
+    listed = part.get("element") if isinstance(part, dict) else None
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+async def _absent(world: World, tenant: Tenant, bodies: Iterable[dict[str, Any]]) -> list[Told]:
+    """What profiles rest on that neither came with them nor is stored: the rules of a base above all."""
+    own = [body for body in bodies if body["resourceType"] == "StructureDefinition"]
+    here = {name for body in own for name in profiles.spelled(str(body.get("url")))}
+    wanted = {url: body for body in own for url in profiles.needed(body) if profiles.foreign(url) and url not in here}
+    if not wanted:
+        return []
+    async with world.transaction(tenant) as tx:
+        names = {name for url in wanted for name in profiles.spelled(url)}
+        found = {url for _, url in await stored.by_address(Within(tx), ("StructureDefinition",), names)}
+    told = []
+    for url, body in sorted(wanted.items()):
+        if found.isdisjoint(profiles.spelled(url)):
+            base = str(body.get("baseDefinition", "")).partition("|")[0] == url
+            code = "fhir.package.base-absent" if base else "fhir.package.profile-absent"
+            told.append((f"StructureDefinition/{str(body.get('id'))[:120]}", Problem(code, args=(("profile", url),))))
+    return told

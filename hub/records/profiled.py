@@ -44,17 +44,18 @@ async def check(source: Source, document: Any, asked: str = "") -> list[Problem]
 
 
 async def definitions_of(source: Source, urls: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The stored definitions of `urls` and of all they rest on, by canonical address."""
+    """The stored definitions of `urls` and of all they rest on, by canonical address in every spelling."""
     found: dict[str, dict[str, Any]] = {}
     wanted = {url.partition("|")[0] for url in urls}
     asked: set[str] = set()
     while wanted and len(found) < MOST_DEFINITIONS:
-        read = await stored.by_address(source, ("StructureDefinition",), wanted)
-        asked |= wanted
+        names = {name for url in wanted for name in profiles.spelled(url)}
+        read = await stored.by_address(source, ("StructureDefinition",), names)
+        asked |= names
         for (_, url), reads in read.items():
             found[url] = min(reads, key=lambda each: each.retired).form
         wanted = {url for body in found.values() for url in profiles.needed(body)} - asked
-    return found
+    return profiles.by_spelling(found)
 
 
 async def _shelf(source: Source, definitions: Iterable[dict[str, Any]]) -> Shelf:

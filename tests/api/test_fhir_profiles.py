@@ -38,7 +38,7 @@ def package(folder: Path) -> Path:
     """A package as npm packs it."""
     inner = folder / "package"
     inner.mkdir()
-    broken = {**PROFILE, "id": "broken", "status": "colour"}
+    broken = {**PROFILE, "id": "broken", "url": f"{URL}-broken", "status": "colour"}
     for name, body in (("p", PROFILE), ("v", SET), ("b", broken), ("x", PATIENT)):
         (inner / f"{name}.json").write_text(json.dumps(body), encoding="utf-8")
     with tarfile.open(folder / "p.tgz", "w:gz") as archive:
@@ -49,9 +49,11 @@ def package(folder: Path) -> Path:
 async def test_import_validate_enforce(fhir: httpx.AsyncClient, world: World, tenant: Tenant, tmp_path: Path) -> None:
     before = await fhir.post("/fhir/Patient/$validate", params={"profile": URL}, json={"resourceType": "Patient"})
     assert [i["severity"] for i in before.json()["issue"]] == ["information", "warning"]
-    taken, refused = await packages.take_in(world, tenant, package(tmp_path), "test")
-    assert taken == 2 and [name for name, _ in refused] == ["StructureDefinition/broken"]
-    assert await packages.take_in(world, tenant, tmp_path / "package", "test") == (2, refused)
+    taken = await packages.take_in(world, tenant, package(tmp_path), "test")
+    assert (
+        taken.count == 2 and [name for name, _ in taken.refused] == ["StructureDefinition/broken"] and not taken.notes
+    )
+    assert await packages.take_in(world, tenant, tmp_path / "package", "test") == taken
     assert (await fhir.get("/fhir/StructureDefinition/named")).json()["meta"]["versionId"] == "1"
     answer = await fhir.post("/fhir/$validate", json=PATIENT)
     assert [(i["code"], i["expression"]) for i in answer.json()["issue"]][1:] == [("required", ["Patient.name"])]
@@ -65,6 +67,50 @@ async def test_import_validate_enforce(fhir: httpx.AsyncClient, world: World, te
     assert problems_of(caught.value.causes[0])[0].code == "fhir.profile.missing"
     good = {**PATIENT, "name": [{"text": "x"}]}
     assert await transact(world, actor, [Entry(method="POST", type_name="Patient", resource=good, alone=True)])
+
+
+RNDS = "http://www.saude.gov.br/fhir/r4/StructureDefinition/"
+
+
+async def test_bases_that_are_elsewhere_are_told_and_addresses_match_in_every_spelling(
+    fhir: httpx.AsyncClient, world: World, tenant: Tenant, tmp_path: Path
+) -> None:
+    base = {**PROFILE, "id": "base", "url": f"{RNDS}base"}
+    elements = [
+        {"id": "Patient.photo", "path": "Patient.photo", "max": "0"},
+        {"id": "Patient.gender", "path": "Patient.gender", "binding": {"valueSet": "urn:vs"}},
+        {"id": "Patient.managingOrganization", "path": "Patient.managingOrganization",
+         "type": [{"code": "Reference", "targetProfile": ["http://hl7.org/fhir/StructureDefinition/Organization|4.0.1"]}]},
+    ]  # fmt: skip
+    child = {
+        **PROFILE,
+        "id": "child",
+        "url": f"{RNDS}child",
+        "baseDefinition": f"{RNDS}base|1.0.0",
+        "differential": {"element": elements},
+    }
+    for name, body in (("child", child), ("base", base)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(body), encoding="utf-8")
+    taken = await packages.take_in(world, tenant, tmp_path / "child.json", "test")
+    assert [(name, p.code) for name, p in taken.notes] == [
+        ("StructureDefinition/child", "fhir.package.binding"), ("StructureDefinition/child", "fhir.package.base-absent"),
+    ]  # fmt: skip
+    taken = await packages.take_in(world, tenant, tmp_path, "test")
+    assert taken.count == 2 and [p.code for _, p in taken.notes] == ["fhir.package.binding"]
+    patient = {"resourceType": "Patient", "managingOrganization": {"reference": "Organization/1"}}
+    for url in (
+        f"{RNDS}child|1.0.0",
+        "https://www.saude.gov.br/fhir/r4/StructureDefinition/child",
+        "http://saude.gov.br/fhir/r4/StructureDefinition/child",
+    ):
+        answer = await fhir.post("/fhir/$validate", json={**patient, "meta": {"profile": [url]}})
+        found = [(i["severity"], i["expression"]) for i in answer.json()["issue"] if i["severity"] != "information"]
+        assert found == [("error", ["Patient.name"])], url
+    other = {**PROFILE, "id": "child", "url": "urn:other"}  # an id is no address: another package may use the same
+    (tmp_path / "other.json").write_text(json.dumps(other), encoding="utf-8")
+    assert (await packages.take_in(world, tenant, tmp_path / "other.json", "test")).count == 1
+    assert (await fhir.get("/fhir/StructureDefinition/child")).json()["url"] == f"{RNDS}child"
+    assert (await fhir.get("/fhir/StructureDefinition", params={"url": "urn:other"})).json()["total"] == 1
 
 
 def test_offline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
