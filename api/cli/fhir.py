@@ -24,13 +24,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     validate.add_argument("files", nargs="+", type=Path, metavar="FILE")
     validate.add_argument("--profile", help="canonical address of a profile found in the packages")
-    validate.add_argument("--package", action="append", type=Path, default=[], help="package: .tgz, .zip, a folder or a file")
+    validate.add_argument(
+        "--package", action="append", type=Path, default=[], help="package: .tgz, .zip, a folder or a file"
+    )
+    validate.add_argument("--canonical", default="", help="root of the addresses of FSH sources without settings")
     validate.add_argument("--json", action="store_true", help="one JSON object per resource: file, ok, outcome")
     package = actions.add_parser(
         "package", help="`package import PATH`: profiles and terminology as records of a tenant"
     )
     package.add_argument("what", choices=["import"])
     package.add_argument("path", type=Path)
+    package.add_argument(
+        "--canonical", default="", help="root of the addresses of FSH sources without sushi-config.yaml"
+    )
     reindex = actions.add_parser("reindex", help="index the records of a tenant anew, while the hub runs")
     for action in (package, reindex):
         running.options(action)
@@ -42,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
         return asyncio.run(_import(given))
     if given.action == "reindex":
         return asyncio.run(_reindex(given))
-    rules = Rules.of(given.package, given.profile or "")
+    rules = Rules.of(given.package, given.profile or "", given.canonical)
     if given.profile and given.profile.partition("|")[0] not in rules.definitions:
         output.complain(f"profile not installed, name its package with --package: {given.profile[:200]}")
         return UNREADABLE
@@ -55,7 +61,7 @@ async def _import(given: argparse.Namespace) -> int:
 
     async with opened(running.located(given.data), size=1) as world:
         tenant = await world.tenant(given.tenant)
-        taken = await packages.take_in(world, tenant, given.path, "operator")
+        taken = await packages.take_in(world, tenant, given.path, "operator", given.canonical)
     for name, problem in taken.notes:
         output.say(f"{name}: {problem.text('pt')} {problem.remedy('pt')}")
     for name, problem in taken.refused:
@@ -84,14 +90,14 @@ class Rules:
     member: Callable[[str, str, str], bool | None]
 
     @classmethod
-    def of(cls, paths: Sequence[Path], profile: str) -> Rules:
+    def of(cls, paths: Sequence[Path], profile: str, canonical: str = "") -> Rules:
         """The rules of packages; those without an address cannot be named and are left out."""
         from fhir.terminology.bodies import Bodies, membership
         from fhir.terminology.sets import Reader
         from fhir.validation import profiles
         from hub.operate import packages
 
-        found = [body for path in paths for body in packages.resources(path)]
+        found = [body for path in paths for body in packages.resources(path, canonical)]
         named = {str(body["url"]): body for body in found if isinstance(body.get("url"), str)}
         definitions = {url: body for url, body in named.items() if body["resourceType"] == "StructureDefinition"}
         return cls(profile, profiles.by_spelling(definitions), membership(Reader(Bodies(named.values()), steps=10**8)))

@@ -1,4 +1,4 @@
-"""FHIR packages as people have them: an npm `.tgz`, a publisher's zip, a folder of JSON and XML files, archives inside.
+"""FHIR packages as people have them: npm `.tgz`, a publisher's zip, folders of JSON, XML or FSH, archives inside.
 
 Each conformance resource comes once, the first of a name counting: a publisher's zip holds the same one as JSON, as XML
 and again in its collections.
@@ -9,13 +9,15 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from canonical.errors import Refused
 from canonical.problem import Problem
 from fhir import jsontext, xmltext
+from fhir.shorthand import reader
 
 KINDS = frozenset(
     (
@@ -32,30 +34,67 @@ LARGEST = 20 * 1024 * 1024
 LARGEST_ARCHIVE = 256 * 1024 * 1024
 _MOST = 20_000
 _READ = {".json": jsontext.parse, ".xml": xmltext.parse}
+_SHORTHAND = ".fsh"
 _ARCHIVES = (".zip", ".tgz", ".tar.gz")
 _IDLE = ("package.json", "package-lock.json", "fhirpkg.lock.json")  # of packers: no resources
+_CONFIG = "sushi-config.yaml"
 File = tuple[str, bytes]
+Found = tuple[str, dict[str, Any] | Problem]
 
 
-def contents(path: Path) -> Iterator[tuple[str, dict[str, Any] | Problem]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What FSH sources need from outside: a `canonical` where they bring none, and the types of known profiles."""
+
+    canonical: str = ""
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+def contents(path: Path, around: Around | None = None) -> Iterator[Found]:
     """The conformance resources of a package or a single file by name, and what could not be read.
 
     Raises Refused for what is no package or has too many resources, OSError.
     """
     seen: set[tuple[str, ...]] = set()
-    for name, raw in files(path):
-        document = _document(name, raw)
-        if isinstance(document, Problem):
-            yield name, document
+    for name, body in _found(path, around or Around()):
+        if isinstance(body, Problem):
+            yield name, body
             continue
-        for body in _resources(document):
-            key = (str(body["resourceType"]), str(body.get("url") or body.get("id")), str(body.get("version", "")))
-            if key in seen:
-                continue
-            seen.add(key)
-            if len(seen) > _MOST:
-                raise Refused("the package has too many resources", code="fhir.file.unreadable")
-            yield f"{key[0]}/{str(body.get('id') or key[1])[:120]}", body
+        key = (str(body["resourceType"]), str(body.get("url") or body.get("id")), str(body.get("version", "")))
+        if key in seen:
+            continue
+        seen.add(key)
+        if len(seen) > _MOST:
+            raise Refused("the package has too many resources", code="fhir.file.unreadable")
+        yield f"{key[0]}/{str(body.get('id') or key[1])[:120]}", body
+
+
+def _found(path: Path, around: Around) -> Iterator[Found]:
+    """Resources as they lie there, then those that FSH sources make."""
+    sources: dict[str, str] = {}
+    config = reader.Config()
+    types = dict(around.types)
+    for name, raw in files(path):
+        base = PurePosixPath(name).name
+        if base == _CONFIG:
+            config = reader.config_of(raw.decode("utf-8", "replace"))
+        elif base.endswith(_SHORTHAND):
+            sources[name] = raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        else:
+            document = _document(name, raw)
+            if isinstance(document, Problem):
+                yield name, document
+            for body in _resources(document):
+                if body["resourceType"] == "StructureDefinition":
+                    types[str(body.get("url"))] = str(body.get("type", ""))
+                yield "", body
+    config = replace(config, canonical=around.canonical or config.canonical)
+    yield from reader.read(sources, config, types)
+
+
+def has_sources(path: Path) -> bool:
+    """Whether FSH sources are among the files of a package; raises Refused, OSError."""
+    return any(name.endswith(_SHORTHAND) for name, _ in files(path))
 
 
 def _document(name: str, raw: bytes) -> Any | Problem:
@@ -100,9 +139,10 @@ def _wanted(name: str, size: int) -> bool:
     base = PurePosixPath(name).name
     if base.startswith(".") or base in _IDLE or "__MACOSX" in name:
         return False
-    return (base.endswith(_ARCHIVES) and size <= LARGEST_ARCHIVE) or (
-        PurePosixPath(base).suffix.lower() in _READ and size <= LARGEST
-    )
+    if base.endswith(_ARCHIVES):
+        return size <= LARGEST_ARCHIVE
+    named = PurePosixPath(base).suffix.lower() in (*_READ, _SHORTHAND) or base == _CONFIG
+    return named and size <= LARGEST
 
 
 def _opened(name: str, raw: bytes, depth: int = 1) -> Iterator[File]:

@@ -16,6 +16,7 @@ from fhir.validation import profiles
 from fhir.validation.validator import validate
 from hub.find.statement import Within
 from hub.operate import package_files
+from hub.operate.package_files import Around
 from hub.records.entry import is_id
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
@@ -34,21 +35,34 @@ class Taken:
     notes: list[Told] = field(default_factory=list)
 
 
-def resources(path: Path) -> Iterator[dict[str, Any]]:
+def resources(path: Path, canonical: str = "") -> Iterator[dict[str, Any]]:
     """The conformance resources of a package or a single file; raises Refused for what is none, OSError."""
-    for _, body in package_files.contents(path):
+    for _, body in package_files.contents(path, Around(canonical=canonical)):
         if isinstance(body, dict):
             yield mended(body)[0]
 
 
-async def take_in(world: World, tenant: Tenant, path: Path, actor: str) -> Taken:
-    """Store the conformance resources of a package as the tenant's records.
+async def _types(world: World, tenant: Tenant, path: Path) -> dict[str, str]:
+    """The types behind the tenant's own profiles, which sources in FSH may name as parents."""
+    if not package_files.has_sources(path):
+        return {}
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows(
+            "SELECT body::json ->> 'url' AS url, body::json ->> 'type' AS type FROM resource "
+            "WHERE tenant_id = $1 AND type = 'StructureDefinition' AND NOT deleted"
+        )
+    return {row["url"]: row["type"] for row in rows if row["url"] and row["type"]}
+
+
+async def take_in(world: World, tenant: Tenant, path: Path, actor: str, canonical: str = "") -> Taken:
+    """Store the conformance resources of a package as the tenant's records; `canonical` is for FSH without settings.
 
     A resource keeps its id where it has one that no other address holds; importing a package again changes only what
     differs.
     """
     taken, bodies = Taken(), []
-    for name, found in package_files.contents(path):
+    around = Around(canonical=canonical, types=await _types(world, tenant, path))
+    for name, found in package_files.contents(path, around):
         if isinstance(found, Problem):
             taken.refused.append((name, found))
             continue

@@ -129,3 +129,28 @@ def test_two_versions_of_an_address_are_two(tmp_path: Path) -> None:
             json.dumps({**PROFILE, "id": f"p{n}", "version": version}), encoding="utf-8"
         )
     assert names(tmp_path) == ["StructureDefinition/p0", "StructureDefinition/p1"]
+
+
+def test_sources_in_fsh_are_read_with_their_settings(tmp_path: Path) -> None:
+    (tmp_path / "input/fsh").mkdir(parents=True)
+    (tmp_path / "sushi-config.yaml").write_text("canonical: http://example.org/x\nversion: 2.0.0\n", encoding="utf-8")
+    (tmp_path / "input/fsh/a.fsh").write_text(
+        "Alias: $base = urn:p\n\nProfile: Child\nParent: $base\n* name 1..1\n", encoding="utf-8"
+    )
+    (tmp_path / "input/fsh/b.fsh").write_text("Profile: Bad\nParent: Child\n* nome 1..1\n", encoding="utf-8")
+    (tmp_path / "StructureDefinition-p.json").write_text(json.dumps(PROFILE), encoding="utf-8")
+    found = dict(package_files.contents(tmp_path))
+    child = found["StructureDefinition/Child"]
+    assert isinstance(child, dict) and (child["url"], child["version"]) == (
+        "http://example.org/x/StructureDefinition/Child",
+        "2.0.0",
+    )
+    assert child["type"] == "Patient" and child["baseDefinition"] == "urn:p"
+    refused = found["Profile Bad"]
+    assert isinstance(refused, Problem) and refused.where == "input/fsh/b.fsh:3"
+    (tmp_path / "StructureDefinition-p.json").unlink()
+    alone = dict(package_files.contents(tmp_path))["Profile Child"]
+    assert isinstance(alone, Problem) and alone.code == "fhir.shorthand.parent"
+    known = package_files.Around(types={"urn:p": "Patient"}, canonical="urn:mine")
+    given = dict(package_files.contents(tmp_path, known))["StructureDefinition/Child"]
+    assert isinstance(given, dict) and given["url"] == "urn:mine/StructureDefinition/Child"
