@@ -24,6 +24,12 @@ class TryLater(PonteError):
     code = "failure.try-later"
 
 
+class TryAgain(TryLater):
+    """Another came in between, and nothing of this was done: the same call may work at once."""
+
+    code = "failure.try-later"
+
+
 class Refused(PonteError):
     """The other side understood and said no; repeating the call unchanged is useless."""
 

@@ -10,9 +10,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-import asyncpg
-
-from canonical.errors import Conflict
+from canonical.errors import Conflict, TryAgain
 from canonical.identity import new_id
 from canonical.problem import Problem
 from fhir import jsontext, links, pathpatch
@@ -63,13 +61,13 @@ async def _again(work: Callable[[], Awaitable[T]]) -> T:
             return await work()
         except Clash:
             raise
-        except (Conflict, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        except (Conflict, TryAgain):
             continue
     try:
         return await work()
     except Clash:
         raise
-    except (Conflict, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+    except (Conflict, TryAgain):
         raise Conflict("other writers hold these records") from None
 
 

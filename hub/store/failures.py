@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from canonical.errors import Misconfigured, Refused, TryLater
+from canonical.errors import Misconfigured, Refused, TryAgain, TryLater
 
-# Deadlock and serialization (class 40), full disk or memory (53), shutdown (57): the same may work later.
+# Two transactions in each other's way, one of them rolled back: the same may work at once.
+_RACED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# What else rolls back (class 40), full disk or memory (53), shutdown (57): the same may work later.
 _PASSING = (asyncpg.TransactionRollbackError, asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError)
 _UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 # A value out of range or of the wrong kind (class 22), found by the server or by the driver: repeating is useless.
@@ -54,12 +56,14 @@ def reaching() -> Iterator[None]:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Around its use: raises TryLater when the same may work later, Refused for a value that cannot be stored."""
+    """Around its use: raises TryAgain after a lost race, TryLater when it may work later, Refused for a bad value."""
     try:
         yield
     except _VALUES as error:
         raise Refused(f"a value cannot be stored ({type(error).__name__})", code="store.value") from None
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
         raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
+    except _RACED as error:
+        raise TryAgain(f"another transaction was in the way ({type(error).__name__})", code="store.raced") from None
     except _PASSING as error:
         raise TryLater(f"the database cannot do it now ({type(error).__name__})", code="store.busy") from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from canonical.errors import PonteError, TryLater
+from canonical.errors import PonteError, TryAgain, TryLater
 from canonical.problem import Problem
 from hub.exchange.channels import Channel
 from hub.store.database import Database
@@ -26,6 +26,7 @@ AFTERWARDS = "OR"
 LARGEST_GROUP = 200
 LARGEST_BYTES = 32 * 1024 * 1024
 
+KEEP_ATTEMPTS = 3
 COMMITTERS = 4
 """Commits of one channel under way at a time: while the database writes one group, the next is read and sent.
 
@@ -167,11 +168,11 @@ class Keeper:
     async def _commit(self, standing: Standing, place: _Place, group: Sequence[_Waiting]) -> None:
         try:
             if len(group) == 1:
-                rows = await standing.fetch(KEEP_ONE, *_head(place), *values(group[0].incoming))
+                rows = await _kept(standing, KEEP_ONE, *_head(place), *values(group[0].incoming))
                 outcomes = [kept_of(group[0].incoming.id, rows[0][0])]
             else:
                 columns = [list(column) for column in zip(*(values(item.incoming) for item in group), strict=True)]
-                rows = await standing.fetch(_KEEP, *_head(place), *columns)
+                rows = await _kept(standing, _KEEP, *_head(place), *columns)
                 told = {row[0]: tuple(row)[1:] for row in rows}
                 outcomes = [kept_of(item.incoming.id, told.get(item.incoming.id)) for item in group]
         except Exception as error:  # whatever it was, none of these may be acknowledged
@@ -182,6 +183,16 @@ class Keeper:
         for item, outcome in zip(group, outcomes, strict=True):
             item.done(outcome)
         self.ring(place[0])
+
+
+async def _kept(standing: Standing, query: str, *arguments: object) -> list[Any]:
+    """What the store says; a group whose transaction lost a race is kept again, the senders need not know."""
+    for _ in range(KEEP_ATTEMPTS - 1):
+        try:
+            return await standing.fetch(query, *arguments)
+        except TryAgain:
+            continue
+    return await standing.fetch(query, *arguments)
 
 
 def kept_of(made: UUID, told: Sequence[Any] | None) -> Kept:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from canonical.errors import Conflict, TryLater
+from canonical.errors import Conflict, PonteError, TryAgain, TryLater
 from canonical.problem import Problem, blocking
 from hl7 import er7
 from hub.channels import matching
@@ -118,11 +119,21 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
             finished += await _wave(world, tenant, channels, wave)
             settled.update(item.lease.lane_id for item in wave if item.stopped or item.released)
     except LeaseLost:
+        await _give_back(world, tenant, leases, settled)
         return finished
+    except Exception:  # whatever it was, the lanes need not wait until the lease runs out
+        with contextlib.suppress(PonteError):
+            await _give_back(world, tenant, leases, settled)
+        raise
+    await _give_back(world, tenant, leases, settled)
+    return finished
+
+
+async def _give_back(world: World, tenant: Tenant, leases: Sequence[Lease], settled: Collection[int]) -> None:
+    """Let others, or the next wave, have the lanes that are still held; a lane that was lost stays where it is."""
     if held := [held for held in leases if held.lane_id not in settled]:
         async with world.transaction(tenant) as tx:
             await lanes.release(tx, held)
-    return finished
 
 
 async def _waiting(tx: Transaction, leases: Sequence[Lease]) -> dict[int, list[Work]]:
@@ -165,10 +176,10 @@ async def _group(world: World, tenant: Tenant, together: list[Work]) -> bool:
         try:
             await _commit(world, tenant, together)
             return True
+        except (Conflict, TryAgain):
+            continue
         except (LeaseLost, TryLater):
             raise
-        except Conflict:
-            continue
         except Exception:
             return False
     return False
@@ -205,7 +216,7 @@ async def _alone(world: World, tenant: Tenant, item: Work) -> None:
             item.problems += [problem for found in error.findings.values() for problem in found]
             await _fail(world, tenant, item)
             return
-        except Conflict:
+        except (Conflict, TryAgain):
             if attempt == 3:
                 raise
         except (LeaseLost, TryLater):

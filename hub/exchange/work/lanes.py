@@ -97,6 +97,15 @@ async def lease_spread(
     return [(Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]), row["name"]) for row in rows]
 
 
+_IN_ORDER = (
+    "FROM (SELECT l.id, given.n, given.back FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[])"
+    " AS given(id, token, n, back)"
+    " JOIN lane l ON l.tenant_id = $1 AND l.id = given.id AND l.lease_token = given.token"
+    " ORDER BY l.id FOR NO KEY UPDATE OF l) AS x WHERE lane.tenant_id = $1 AND lane.id = x.id"
+)
+"""Locks the lanes in the order of their ids, as doors do that add to several: no two wait for each other."""
+
+
 async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]], back: Collection[int] = ()) -> None:
     """Record finished work per lease and give the lanes `back` back; raises LeaseLost when any token is no longer
     the lane's."""
@@ -105,8 +114,7 @@ async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]], back: 
         "UPDATE lane SET pending = pending - x.n, attempt = 0, last_error = NULL, "
         "next_at = CASE WHEN x.back THEN now() ELSE next_at END, "
         "lease_until = CASE WHEN x.back THEN NULL ELSE lease_until END "
-        "FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[]) AS x(id, token, n, back) "
-        "WHERE lane.tenant_id = $1 AND lane.id = x.id AND lane.lease_token = x.token RETURNING lane.id",
+        f"{_IN_ORDER} RETURNING lane.id",
         [held.lane_id for held, _ in done],
         [held.token for held, _ in done],
         [count for _, count in done],
@@ -119,11 +127,11 @@ async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]], back: 
 async def release(tx: Transaction, leases: Sequence[Lease]) -> None:
     """Give lanes back at once."""
     await tx.run(
-        "UPDATE lane SET next_at = now(), lease_until = NULL "
-        "FROM unnest($2::bigint[], $3::bigint[]) AS x(id, token) "
-        "WHERE lane.tenant_id = $1 AND lane.id = x.id AND lane.lease_token = x.token",
+        f"UPDATE lane SET next_at = now(), lease_until = NULL {_IN_ORDER}",
         [held.lane_id for held in leases],
         [held.token for held in leases],
+        [0] * len(leases),
+        [True] * len(leases),
     )
 
 
