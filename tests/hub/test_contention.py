@@ -28,7 +28,7 @@ MANY = (
     "INSERT INTO lane (tenant_id, id, kind, name, pending) "
     "SELECT $1, n, 'job', '', 0 FROM generate_series(1, 5000) AS lanes(n)"
 )
-BUMP = "UPDATE lane SET pending = pending + 1 WHERE tenant_id = $1 AND id = $2"
+TOUCH = "UPDATE lane SET pending = pending WHERE tenant_id = $1 AND id = $2"
 
 
 async def leased(world: World, tenant: Tenant, count: int) -> list[lanes.Lease]:
@@ -55,15 +55,15 @@ async def test_several_lanes_are_locked_in_the_order_of_their_ids(world: World, 
                 await lanes.acknowledge(tx, [(high, 1), (low, 1)], [high.lane_id, low.lane_id])
 
     async with world.transaction(tenant) as door:
-        await door.run(BUMP, low.lane_id)
+        await door.run(TOUCH, low.lane_id)
         working = asyncio.create_task(worker())
         await _waiting(world, tenant, 1)
-        await door.run(BUMP, high.lane_id)
+        await door.run(TOUCH, high.lane_id)
     await working
     async with world.transaction(tenant) as tx:
         assert await tx.value(HELD) == 0
         assert await tx.value("SELECT sum(pending) FROM lane WHERE tenant_id = $1") == (
-            2 if how == "acknowledge" else 4
+            0 if how == "acknowledge" else 2
         )
 
 
@@ -88,9 +88,9 @@ async def test_a_deadlock_is_told_as_a_race_that_may_be_run_again(world: World, 
     async def cross(first: lanes.Lease, second: lanes.Lease) -> str:
         try:
             async with world.transaction(tenant) as tx:
-                await tx.run(BUMP, first.lane_id)
+                await tx.run(TOUCH, first.lane_id)
                 await met.wait()
-                await tx.run(BUMP, second.lane_id)
+                await tx.run(TOUCH, second.lane_id)
         except TryAgain as error:
             return error.code
         return "done"
