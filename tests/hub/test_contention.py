@@ -134,6 +134,16 @@ async def test_lanes_of_a_wave_that_failed_wait_for_no_lease(
     assert await ended(world, tenant) == {"TRANSFORMED": 3}
 
 
+async def test_a_lane_that_counts_what_is_not_there_is_set_right(world: World, tenant: Tenant) -> None:
+    await put(world, tenant, attended(1))
+    async with world.transaction(tenant) as tx:
+        await tx.run("UPDATE lane SET pending = pending + 5 WHERE tenant_id = $1 AND kind = 'inbound'")
+    assert [await inbound.work(world, tenant) for _ in range(3)] == [1, 0, 0]
+    async with world.transaction(tenant) as tx:
+        assert await tx.value("SELECT sum(pending) FROM lane WHERE tenant_id = $1") == 0
+        assert await tx.value(HELD) == 0
+
+
 @pytest.mark.parametrize("count", [1, 3])
 async def test_a_door_keeps_again_what_lost_a_race(
     world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, count: int

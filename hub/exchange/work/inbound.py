@@ -102,6 +102,8 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
     async with world.transaction(tenant, wide=True) as tx:
         leases = await lanes.lease(tx, "inbound", pace.lanes())
         waiting = await _waiting(tx, leases) if leases else {}
+        for empty in [held for held in leases if held.lane_id not in waiting]:  # a wrong count is not asked for ever
+            await lanes.recount(tx, empty, "message")
         over = list(waiting)[pace.fit([len(queue[0].row["content"]) for queue in waiting.values()]) :]
         if over:
             await lanes.release(tx, [waiting.pop(lane)[0].lease for lane in over])

@@ -212,10 +212,12 @@ async def resume(tx: Transaction, lane_id: int) -> None:
     )
 
 
+_WAITS = {"message": "RECEIVED", "delivery": "QUEUED", "job": "QUEUED"}
+
+
 async def recount(tx: Transaction, held: Lease, table: str) -> None:
     """Set a lane's count to the rows that really wait in `table`; raises LeaseLost."""
-    if table not in ("delivery", "job"):
-        raise ValueError(table)
+    waits = _WAITS[table]
     locked = await tx.row(
         "SELECT id FROM lane WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE",
         held.lane_id,
@@ -226,7 +228,7 @@ async def recount(tx: Transaction, held: Lease, table: str) -> None:
     await tx.run(
         "UPDATE lane SET pending = (SELECT count(*) FROM "
         + table
-        + " w WHERE w.tenant_id = $1 AND w.lane_id = $2 AND w.status = 'QUEUED') WHERE tenant_id = $1 AND id = $2",
+        + f" w WHERE w.tenant_id = $1 AND w.lane_id = $2 AND w.status = '{waits}') WHERE tenant_id = $1 AND id = $2",
         held.lane_id,
     )
 
