@@ -49,6 +49,7 @@ class Offer:
     own: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     topics: Sequence[str] = ()
+    cors: bool = False
 
 
 def statement(offer: Offer) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def statement(offer: Offer) -> dict[str, Any]:
                     "Unknown search parameters are ignored and named in an OperationOutcome entry of the result; "
                     "Prefer: handling=strict refuses them. Dates without a zone lie in the tenant's time zone."
                 ),
-                "security": _security(offer.root),
+                "security": _security(offer),
                 "resource": [_resource(name, offer, incoming.get(name, [])) for name in resource_types()],
                 "interaction": [{"code": code} for code in offer.system_interactions],
                 "operation": [{"name": n, "definition": d} for n, _, d in offer.system_operations],
@@ -129,9 +130,9 @@ def _topics(offer: Offer) -> list[dict[str, str]]:
     return [{"url": _TOPIC, "valueCanonical": topic} for topic in offer.topics]
 
 
-def _security(root: str) -> dict[str, Any]:
+def _security(offer: Offer) -> dict[str, Any]:
     return {
-        "cors": False,
+        "cors": offer.cors,
         "service": [
             {
                 "coding": [{"system": _SECURITY, "code": "SMART-on-FHIR"}],
@@ -142,8 +143,8 @@ def _security(root: str) -> dict[str, Any]:
             {
                 "url": _OAUTH,
                 "extension": [
-                    {"url": "token", "valueUri": f"{root}/oauth/token"},
-                    {"url": "revoke", "valueUri": f"{root}/oauth/revoke"},
+                    {"url": "token", "valueUri": f"{offer.root}/oauth/token"},
+                    {"url": "revoke", "valueUri": f"{offer.root}/oauth/revoke"},
                 ],
             }
         ],

@@ -124,6 +124,7 @@ async def _policies(visit: Visit, form: Mapping[str, str]) -> Told:
         require_match="require_match" in form,
         algorithms=tuple(name for name in keys.KNOWN if f"algorithm-{name}" in form),
         limits={name: _number(form.get(name, "")) for name in LIMITS},
+        origins=tuple(form.get("origins", "").lower().split()),
     )
     await policies.change(visit.state.world, visit.tenant, wanted, actor=visit.identity.subject)
     visit.state.verifier.forget(visit.request.cookies.get(session.COOKIE, ""))

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from api.console import access
 from api.console import routes as console
 from api.http import description, failures
+from api.http.origins import CrossOrigin
 from api.http.rates import RateHeaders
 from api.http.state import State
 from api.routes import (
@@ -48,6 +49,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
     app = FastAPI(title="Ponte", version="0.1.0", docs_url="/docs", redoc_url=None, lifespan=life)
     app.state.ponte = state
     app.add_middleware(RateHeaders)
+    app.add_middleware(CrossOrigin)
     failures.install(app)
     for router in (
         health.router,

@@ -12,12 +12,14 @@ from hub.find.sight import Alternatives, alternative
 from hub.guard import scopes
 from hub.guard.keys import Published
 from hub.guard.limits import Limits, limits_of
+from hub.guard.policies import origins_of
 from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Identity, InvalidToken, Verifier
 from hub.records.acting import Actor, setting_of
 from hub.records.refusal import refused
 from hub.world import Tenant, World
 
+ORIGINS = "ponte.origins"  # where a request keeps the origins whose pages its caller's tenant allows
 RATE = "ponte.rate"  # where a request keeps the headers that tell of its limits
 
 
@@ -100,6 +102,7 @@ async def caller_of(request: Request) -> Caller:
         raise InvalidToken("a bearer token is needed")
     state = state_of(request)
     identity, tenant = await state.verifier.caller(token.strip())
+    request.scope[ORIGINS] = origins_of(tenant)
     if limits := limits_of(identity, tenant):
         request.scope[RATE] = await state.limits.take(limits)
     return Caller(identity, tenant, state.world)

@@ -1,11 +1,12 @@
 """What a tenant decides for itself about its doors: how writes are taken, which proofs of clients, how many requests.
 
-They are keys of the tenant's settings (`fhir`, `oauth`, `limits`); every change is one audit event. Other keys stay.
+They are keys of its settings (`fhir`, `oauth`, `limits`, `cors`); every change is one audit event. Others stay.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ from hub.guard.registration import MOST_RATE
 from hub.records.acting import MOST_DELETED, policy_of
 from hub.world import Tenant, World
 
+MOST_ORIGINS = 50
+_ORIGIN = re.compile(
+    r"(\*|https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?|http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?)\Z"
+)
 LIMITS = ("requests_per_minute", "client_requests_per_minute", "token_requests_per_minute")
 
 
@@ -29,6 +34,13 @@ class Policies:
     require_match: bool
     algorithms: tuple[str, ...]
     limits: Mapping[str, int]
+    origins: tuple[str, ...] = ()
+
+
+def origins_of(tenant: Tenant) -> frozenset[str]:
+    """The origins whose pages may call the FHIR door from a browser; `*` stands for any."""
+    found = _part(tenant.settings, "cors").get("origins")
+    return frozenset(each for each in found if isinstance(each, str)) if isinstance(found, list) else frozenset()
 
 
 def policies_of(tenant: Tenant) -> Policies:
@@ -43,6 +55,7 @@ def policies_of(tenant: Tenant) -> Policies:
         require_match=policy.require_match,
         algorithms=assertions.algorithms(tenant),
         limits={name: value if isinstance(value := given.get(name), int) else 0 for name in LIMITS},
+        origins=tuple(sorted(origins_of(tenant))),
     )
 
 
@@ -62,6 +75,7 @@ async def change(world: World, tenant: Tenant, wanted: Policies, *, actor: str) 
         }
         settings["oauth"] = _part(settings, "oauth") | {"algorithms": list(wanted.algorithms)}
         settings["limits"] = _part(settings, "limits") | dict(wanted.limits)
+        settings["cors"] = _part(settings, "cors") | {"origins": list(wanted.origins)}
         await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", json.dumps(settings))
         await audit.note(tx, actor, "policy-change", f"tenant/{tenant.slug}")
     return await world.tenant(tenant.slug)
@@ -79,3 +93,5 @@ def _check(wanted: Policies) -> None:
         raise Refused("at least one of the known algorithms is needed", code="policy.algorithms")
     if set(wanted.limits) != set(LIMITS) or not all(0 <= value <= MOST_RATE for value in wanted.limits.values()):
         raise Refused("a limit is a number of requests a minute, or 0", code="policy.limit")
+    if len(wanted.origins) > MOST_ORIGINS or not all(_ORIGIN.match(each) for each in wanted.origins):
+        raise Refused("an origin is a scheme and a host, without a path", code="policy.origin")

@@ -86,12 +86,19 @@ async def test_policies(world: World, tenant: Tenant, browser: httpx.AsyncClient
     )
     await enter(browser, world, tenant)
     form = {"require_match": "1", "delete_most": "5", "algorithm-ES384": "1", "client_requests_per_minute": "600"}
+    form["origins"] = "https://app.example.org\r\nhttp://localhost:3000 "
     assert "Políticas gravadas" in (await browser.post(f"{PAGE}/policies?lang=pt", data=form)).text
     now = await world.tenant(tenant.slug)
     held = policies.policies_of(now)
     assert held.require_match and not held.update_create and held.delete_most == 5 and held.algorithms == ("ES384",)
     assert held.limits["client_requests_per_minute"] == 600 and now.settings["tiss"] == {"keep": 1}
-    for wrong in ({**form, "delete_most": "0"}, {"delete_most": "1"}, {**form, "requests_per_minute": "x"}):
+    assert held.origins == ("http://localhost:3000", "https://app.example.org")
+    for wrong in (
+        {**form, "origins": "app.example.org"},
+        {**form, "delete_most": "0"},
+        {"delete_most": "1"},
+        {**form, "requests_per_minute": "x"},
+    ):
         assert (await browser.post(f"{PAGE}/policies", data=wrong)).status_code == 422
     assert policies.policies_of(await world.tenant(tenant.slug)) == held
     async with world.transaction(tenant) as tx:

@@ -19,7 +19,7 @@ from api.routes.fhir.exchange import check_accept, pairs_of
 from api.routes.fhir.terminology import RETOLD
 from fhir import capability, forms, jsontext
 from fhir.definitions.table import Parameter
-from hub.guard import assertions, keys, registration
+from hub.guard import assertions, keys, policies, registration
 from hub.guard.tokens import InvalidToken
 from hub.records import custom
 from hub.records.acting import Policy, policy_of
@@ -43,7 +43,8 @@ async def metadata(request: Request) -> Response:
     else:
         known = await custom.known(world, tenant)
         own = tuple((kind, tuple(found[code] for code in sorted(found))) for kind, found in sorted(known.items()))
-        text, tag = _statement(world.settings.base_url, tenant.name, policy_of(tenant), own)
+        cors = bool(policies.origins_of(tenant))
+        text, tag = _statement(world.settings.base_url, tenant.name, policy_of(tenant), own, cors=cors)
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept, Authorization"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
@@ -62,7 +63,7 @@ async def _tenant(request: Request) -> Tenant | None:
 
 
 @lru_cache(maxsize=64)
-def _statement(root: str, name: str, policy: Policy, own: _Own) -> tuple[str, str]:
+def _statement(root: str, name: str, policy: Policy, own: _Own, *, cors: bool = False) -> tuple[str, str]:
     offer = dataclasses.replace(
         _offer(root),
         description=f"Ponte FHIR R4: {name}" if name else "Ponte FHIR R4",
@@ -70,6 +71,7 @@ def _statement(root: str, name: str, policy: Policy, own: _Own) -> tuple[str, st
         requires_match=policy.require_match,
         deletes_several=policy.delete_most > 1,
         notes=registry.NOTES,
+        cors=cors,
         own={kind: {parameter.code: parameter for parameter in found} for kind, found in own},
     )
     return _tagged(capability.statement(offer))
