@@ -216,6 +216,7 @@ FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], None], str]] = {
     "no outcome": ("RAC", without("encounter.hospitalization"), "rnds.missing"),
     "nobody known attends": ("RAC", put("encounter.participant", []), "rnds.missing"),
     "no evolution": ("SA", put("evolutions", []), "rnds.entry-missing"),
+    "request without reason": ("RIRA", put("indications", []), "rnds.entry-missing"),
     "request without procedure": ("RIRA", without("request.code"), "rnds.missing"),
 }  # fmt: skip
 

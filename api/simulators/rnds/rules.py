@@ -1,4 +1,4 @@
-"""What the simulated RNDS finds wrong in a document: its own reading of the published rules, none of the hub's code.
+"""What the simulated RNDS finds wrong in a document: R4 first, then its own reading of the published rules.
 
 `constraints.csv`: by profile, how often an element stands in each parent that is there, and which form its value has.
 """
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from fhir.validation.validator import validate
 
 _PROFILE = "http://www.saude.gov.br/fhir/r4/StructureDefinition/"
 _REQUESTER = "http://www.saude.gov.br/fhir/r4/NamingSystem/BRRNDS-"
@@ -59,6 +61,9 @@ def structure(bundle: Any, requesters: frozenset[str]) -> Iterator[Error]:
     """What is wrong with the Bundle itself, before any profile is looked at."""
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         yield Error("ERR814", "O documento possui um tipo de documento FHIR inválido e não pode ser processado.")
+        return
+    if wrong := [problem.where for problem in validate(bundle) if problem.blocks]:
+        yield from (Error("ERR814", f"{where}: não é FHIR R4 válido.") for where in wrong)
         return
     if bundle.get("type") != "document":
         yield Error("ERR923", "Ao enviar um documento é obrigatório utilizar o Bundle type: document")
