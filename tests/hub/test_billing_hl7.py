@@ -89,3 +89,21 @@ async def test_a_late_credit_changes_a_guide_that_is_not_sent_yet(world: World, 
     (found,) = await rows(world, tenant, "SELECT * FROM guide WHERE tenant_id = $1")
     assert found["status"] == "cancelada"
     assert await rows(world, tenant, "SELECT id FROM charge WHERE tenant_id = $1 AND guide_id IS NOT NULL") == []
+
+
+async def test_a_charge_inside_an_order_is_billed_once_and_goes_with_it(world: World, tenant: Tenant) -> None:
+    """The order says it again under another control id, and is cancelled in the end."""
+
+    def order(at: str, control: str) -> str:
+        obr = "OBR|1|PED7^HIS||40304361^Hemograma^TUSS"
+        unnumbered = ft1(1, "40304361", "2", "25.40").replace("|T1|", "||")
+        return "\r".join([msh("OML^O21", at), PID, PV1, f"ORC|{control}|PED7^HIS", obr, unnumbered]) + "\r"
+
+    await register(world, tenant, [partner_row(IPE)])
+    for at, control in (("20261120090000", "NW"), ("20261120091000", "XO")):
+        await feed(world, tenant, order(at, control))
+    found = await rows(world, tenant, "SELECT status, total_cents FROM charge WHERE tenant_id = $1")
+    assert [tuple(row) for row in found] == [("billable", 2540)]
+    await feed(world, tenant, order("20261120093000", "OC"))
+    found = await rows(world, tenant, "SELECT status FROM charge WHERE tenant_id = $1")
+    assert [row["status"] for row in found] == ["not-billable"]
