@@ -20,7 +20,9 @@ from mappings.table import HERE, TableError, read_rows
 
 _COLUMNS = ["target", "source", "convert", "note", "spec"]
 _TARGET = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?\Z")
-SOURCES = frozenset(("order", "patient", "loser", "encounter", "place", "partner", "message"))
+SOURCES = frozenset(
+    ("order", "patient", "loser", "encounter", "place", "partner", "message", "task", "role", "practitioner", "note")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,6 +124,15 @@ def xcn(value: Any, argument: str) -> list[Repetition]:
     return [_filled(repetition)] if number or name else []
 
 
+def pln(value: Any, argument: str) -> list[Repetition]:
+    """An Identifier of a council as PLN: number, council, state (`88123^CRM^SP`)."""
+    number, system = str(value.get("value", "")), str(value.get("system", ""))
+    if not number or "/sid/" not in system:
+        return []
+    council, _, state = systems.short_name(system).upper().partition("-")
+    return _components(number, council, state)
+
+
 def ce(value: Any, argument: str) -> list[Repetition]:
     """A CodeableConcept as CE: its first two codings, or its text."""
     codings = value.get("coding", ())[:2]
@@ -181,5 +190,6 @@ CONVERSIONS: dict[str, Conversion] = {
     "xad": xad,
     "xtn": xtn,
     "xcn": xcn,
+    "pln": pln,
     "ce": ce,
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from hl7_feed import feed, msh, records
+from test_hl7_queries import ask
 
 from hub.world import Tenant, World
 
@@ -53,3 +55,33 @@ async def test_asking_or_cancelling_makes_no_referral(world: World, tenant: Tena
     )
     assert [answer["code"] for answer in answers] == ["AA", "AA"]
     assert await records(world, tenant, "ServiceRequest") == await records(world, tenant, "Task") == []
+
+
+@pytest.mark.parametrize(
+    ("answered", "state"), [("", "P"), ("RRI^I12 A", "A"), ("RRI^I12 R", "R"), ("REF^I14 P", "E")], ids=str
+)
+async def test_asking_for_the_state_is_answered_by_it(world: World, tenant: Tenant, answered: str, state: str) -> None:
+    await feed(world, tenant, referral("REF^I12", 1))
+    if answered:
+        kind, _, said = answered.partition(" ")
+        await feed(world, tenant, referral(kind, 2, state=said, more="NTE|1||Consulta em 26/11."))
+    lines = await ask(world, tenant, referral("REF^I15", 3, more=""))
+    names = [line[:3] for line in lines]
+    assert names[:3] == ["MSH", "MSA", "RF1"] and lines[0].split("|")[8] == "RRI^I15^RRI_I12"
+    assert lines[1].split("|")[1] == "AA"
+    rf1 = lines[2].split("|")
+    assert (rf1[1], rf1[3].split("^")[0], rf1[6]) == (state, "MED", "ENC-1^APS")
+    assert [line.split("|")[7] for line in lines if line.startswith("PRD")] == ["88123^CRM^SP", "70441^CRM^SP"]
+    assert lines[names.index("PID")].startswith("PID|1||7^^^hosp^MR||Souza^Ana")
+    assert ("NTE|||Consulta em 26/11." in lines) == bool(answered)
+
+
+async def test_what_is_not_that_patients_is_not_told(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, referral("REF^I12", 1))
+    other = referral("REF^I15", 3, more="").replace("PID|1||7^", "PID|1||8^")
+    for question in (other, referral("REF^I15", 4, number="ENC-9", more="")):
+        lines = await ask(world, tenant, question)
+        assert lines[1].startswith("MSA|AE|") and "query.referral" in lines[2] and len(lines) == 3
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows("SELECT entity FROM audit_event WHERE tenant_id = $1 AND action = 'read'")
+    assert rows == []

@@ -1,4 +1,4 @@
-"""Answers that are more than an acknowledgement: to patient look-ups (`hub.exchange.answer.lookups`), and MFK."""
+"""Answers that are more than an acknowledgement: to look-ups (`lookups`), to questions about referrals, and MFK."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from hl7 import ack
 from hl7.ack import Stamp
 from hl7.er7 import Message
 from hl7.writer import SegmentWriter
-from hub.exchange.answer import lookups
+from hub.exchange.answer import lookups, referrals
 from hub.exchange.answer.lookups import copied
 from hub.store.database import Transaction
 
 
 def more_than_acknowledged(kind: str) -> bool:
     """Whether messages of this type (`QBP^Q22`) get an answer of their own type once they have been worked."""
-    return kind in lookups.KINDS or kind.startswith("MFN^")
+    return kind in lookups.KINDS or kind.startswith("MFN^") or kind == referrals.KIND
 
 
 async def build(tx: Transaction, message: Message, stamp: Stamp) -> bytes:
     """The answer as bytes, without framing."""
+    if message.type == referrals.KIND:
+        return await referrals.answer(tx, message, stamp)
     if not message.type.startswith("MFN^"):
         return await lookups.answer(tx, message, stamp)
     event = message.type.partition("^")[2]
