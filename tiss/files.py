@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from canonical.problem import Problem
 from tiss.message import LARGEST
@@ -58,7 +59,7 @@ def is_zip(path: Path) -> bool:
         return False
 
 
-def write_zip(path: Path, content: Iterable[tuple[str, bytes]]) -> None:
+def write_zip(path: Path | IO[bytes], content: Iterable[tuple[str, bytes]]) -> None:
     """Write files as a ZIP, each under its name."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, raw in content:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from api.console import access
+from api.console import access, files_page
 from api.console import routes as console
 from api.http import description, failures
 from api.http.origins import CrossOrigin
@@ -66,6 +66,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         payers.router,
         tiss.router,
         access.router,
+        files_page.router,
         console.router,
     ):
         app.include_router(router)

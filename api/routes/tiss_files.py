@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import dataclasses
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -17,15 +14,10 @@ from starlette.responses import Response
 from api.http.answering import json_answer
 from api.http.failures import Rejected
 from api.http.inflow import Inflow, TooMuch
-from api.http.state import Caller, CallerDep, State, StateDep
+from api.http.state import CallerDep, StateDep
 from canonical.problem import Problem
-from hub.billing import checking, seals
-from hub.billing.profiles import payers
-from hub.billing.returns import history
-from hub.guard import pools
-from signatures.trust import Trust
-from tiss import files, message, report
-from tiss.rules.header import operator_of
+from hub.billing import checking, uploads
+from tiss import files
 
 router = APIRouter(prefix="/api/v1/tiss/files", tags=["TISS"])
 LARGEST_UPLOAD = 64 * 1024 * 1024
@@ -90,13 +82,6 @@ def _too_large(limit: int) -> Rejected:
     return Rejected(413, [Problem("failure.too-large", args=(("limit", f"{limit // 1024 // 1024} MB"),))])
 
 
-async def _circumstances(state: State, caller: Caller) -> tuple[checking.Profiles, date]:
-    """The tenant's payers by registro ANS, and its day."""
-    async with state.world.transaction(caller.tenant) as tx:
-        agreed = {profile.ans: profile for profile in await payers(tx)}
-    return agreed, state.world.now().astimezone(ZoneInfo(caller.tenant.zone)).date()
-
-
 @router.post("", responses=_CHECKED, openapi_extra=_ZIPPED)
 async def check_file(request: Request, state: StateDep, caller: CallerDep, name: str = "lote.xml") -> Response:
     """Findings of a TISS file (or each XML of a ZIP) made by any system. Nothing is stored or sent.
@@ -105,52 +90,22 @@ async def check_file(request: Request, state: StateDep, caller: CallerDep, name:
     """
     caller.require("tiss/read", "tiss/write")
     shown = name[:120]
-    agreed, today = await _circumstances(state, caller)
     coming = request.stream()
     received = await _first(coming)
     if len(received) <= LARGEST_UPLOAD:
-        trust = pools.of_settings(state.world.settings)
-        checked = await asyncio.to_thread(_checked, (shown, received), agreed, today, (trust, state.world.now()))
-        return json_answer({"files": [await _with_history(state, caller, one, (agreed, today)) for one in checked]})
+        checked = await uploads.check(state.world, caller.tenant, shown, received)
+        return json_answer({"files": [one.report.as_json(one.name) for one in checked]})
     if received.startswith(files.ZIPPED):
         raise _too_large(LARGEST_UPLOAD)
     body = Inflow(received, coming, LARGEST_STREAM)
     del received
+    around = await uploads.circumstances(state.world, caller.tenant)
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.run_in_executor(_STREAMS, checking.report_of_large, body, agreed, today)
+        found = await loop.run_in_executor(_STREAMS, checking.report_of_large, body, around.profiles, around.today)
     except TooMuch:
         raise _too_large(LARGEST_STREAM) from None
     return json_answer({"files": [found.as_json(shown)]})
-
-
-def _checked(
-    file: tuple[str, bytes], agreed: checking.Profiles, today: date, signed: tuple[Trust, datetime]
-) -> list[tuple[str, bytes | None, report.Report]]:
-    """Name, content and report of a file or of the members of a ZIP; `signed` says whom to trust, and when it is."""
-    name, raw = file
-    members = files.members(name, raw) if raw.startswith(files.ZIPPED) else iter([(name, raw)])
-    return [
-        (member, None, report.Report(readable=not content.blocks, problems=(content,)))
-        if isinstance(content, Problem)
-        else (member, content, seals.judged(checking.report_of(content, agreed, today), content, *signed))
-        for member, content in members
-    ]
-
-
-async def _with_history(
-    state: State, caller: Caller, one: tuple[str, bytes | None, report.Report], around: tuple[checking.Profiles, date]
-) -> dict[str, Any]:
-    """The report of a file, with what the tenant's statements say of its items where its operator is one of ours."""
-    name, content, found = one
-    agreed, today = around
-    read = message.read(content) if content is not None and found.readable else None
-    profile = agreed.get(operator_of(read)) if isinstance(read, message.Tiss) else None
-    if profile is None or not isinstance(read, message.Tiss):
-        return found.as_json(name)
-    async with state.world.transaction(caller.tenant) as tx:
-        told = await history.of_file(tx, profile, read, found.problems, today)
-    return dataclasses.replace(found, problems=(*found.problems, *told)).as_json(name)
 
 
 @router.post("/repair", responses=_REPAIRED, openapi_extra=_BODY)
@@ -161,11 +116,10 @@ async def repair_file(request: Request, state: StateDep, caller: CallerDep, name
     change breaks its signature. Nothing is stored or sent.
     """
     caller.require("tiss/read", "tiss/write")
-    agreed, today = await _circumstances(state, caller)
     raw = await bounded(request)
     if raw.startswith(files.ZIPPED):
         raise Rejected(422, [Problem("repair.zip")])
-    done = await asyncio.to_thread(checking.repaired, raw, agreed, today)
+    done = await uploads.repaired(state.world, caller.tenant, raw)
     if isinstance(done, Problem):
         raise Rejected(422, [done])
     if request.headers.get("accept", "").startswith("application/xml"):

@@ -45,3 +45,19 @@ async def client_for(world: World, app: FastAPI) -> AsyncIterator[NewClient]:
 async def fhir(client_for: NewClient, tenant: Tenant) -> httpx.AsyncClient:
     """A client that may do everything in the test's tenant."""
     return await client_for(tenant)
+
+
+@pytest_asyncio.fixture
+async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody at this machine."""
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as found:
+        yield found
+
+
+@pytest_asyncio.fixture
+async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody from elsewhere."""
+    transport = httpx.ASGITransport(app=app, client=("10.1.2.3", 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub.example") as found:
+        yield found

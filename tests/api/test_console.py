@@ -7,12 +7,10 @@ import datetime
 import json
 import re
 import string
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from fastapi import FastAPI
 
 from api.console import pages, words
@@ -29,22 +27,6 @@ from hub.world import Tenant, World
 
 NOW = datetime.datetime(2026, 11, 3, 12, 0, tzinfo=datetime.UTC)
 CANARIES = ("CANARIO", "52998224725", "898001160660761", "Maria das Dores")
-
-
-@pytest_asyncio.fixture
-async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody at this machine."""
-    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 5000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as found:
-        yield found
-
-
-@pytest_asyncio.fixture
-async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody from elsewhere."""
-    transport = httpx.ASGITransport(app=app, client=("10.1.2.3", 5000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://hub.example") as found:
-        yield found
 
 
 async def enter(browser: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
