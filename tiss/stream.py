@@ -239,7 +239,7 @@ def _some(run: _Run, guides: list[etree._Element]) -> None:
     text = "".join(read.parts)
     _hash(run, text[len(run.before) :])
     texts.odd(root, text, found)
-    if read.blank or any(map(str.isspace, read.parts)):
+    if read.blanks(texts.may_be_blank(run.version, service=part.service) if run.version and not problems else None):
         table = shapes.of(run.version, service=part.service) if run.version else None
         texts.blanks(root.iter(), {problem.where for problem in problems}, table, found)
     Checker(run.version or part.version, found).all(read, lambda: marked.leaves(root))

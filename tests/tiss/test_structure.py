@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
+from typing import Any
 
 import clean
 import made
@@ -13,8 +15,8 @@ from hypothesis import strategies as st
 from lxml import etree
 from shared_files import samples
 
-from tiss import epilogo, message, transactions
-from tiss.rules import fragments, marked
+from tiss import epilogo, message, transactions, versions
+from tiss.rules import fragments, marked, texts
 from tiss.rules.layout import Unit
 
 
@@ -120,3 +122,47 @@ def test_texts_of_other_markup_are_not_mixed() -> None:
     raw = etree.tostring(parsed, xml_declaration=True, encoding="ISO-8859-1")
     assert isinstance(raw, bytes)
     assert "number" not in both(raw)[0].whole.rows[0].texts
+
+
+@pytest.mark.parametrize("version", ["4.02.00", "4.03.00"])
+@pytest.mark.parametrize("service", [False, True])
+def test_blanks_are_looked_for_wherever_the_schema_lets_them_pass(version: str, service: bool) -> None:
+    for raw in (clean.consulta_batch(1, version, service=service), clean.sadt_batch(1, version, service=service)):
+        parsed = message.read(raw)
+        assert isinstance(parsed, message.Tiss)
+        schema, let = versions.schema(version, service=service), set()
+        for leaf in [node for node in parsed.root.iter(etree.Element) if not len(node)]:
+            held, leaf.text = leaf.text, " "
+            if schema.validate(parsed.root):
+                let.add(etree.QName(leaf).localname)
+            leaf.text = held
+        assert let
+        assert let <= (texts.may_be_blank(version, service=service) or set())
+
+
+def _element(name: str) -> etree._Element:
+    return etree.Element(f"{{{versions.NAMESPACE}}}{name}")
+
+
+BETWEEN: dict[str, Callable[[Any], object]] = {
+    "nothing": lambda guide: None,
+    "blanks": lambda guide: setattr(guide, "tail", "\n "),
+    "an empty element": lambda guide: guide.addnext(_element("x")),
+    "an empty guide": lambda guide: guide.addnext(_element("guiaSP-SADT")),
+    "another guide": lambda guide: guide.addnext(_element("guiaConsulta")),
+    "a guide less": lambda guide: guide.getparent().remove(guide),
+    "a text less": lambda guide: guide.remove(guide[-1]),
+    "an attribute": lambda guide: guide.set("x", ">"),
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8, 9, 40])
+def test_equal_guides_are_read_together_as_far_as_they_are_equal(count: int, between: str) -> None:
+    guide = clean.sadt(1, random.Random(1))
+    parsed = message.read(clean.batch("guiaSP-SADT", [guide] * count, "4.03.00"))
+    assert isinstance(parsed, message.Tiss)
+    guides = list(parsed.root.iter(f"{{{versions.NAMESPACE}}}guiaSP-SADT"))
+    BETWEEN[between](guides[count // 2])
+    raw: Any = etree.tostring(parsed.root, encoding="ISO-8859-1", xml_declaration=True)
+    assert same(raw) == same(raw)  # markup is known by its spelling from the second time on

@@ -179,8 +179,11 @@ def same(around: Unit, seen: dict[tuple[str, ...], int], found: Findings) -> Non
     for unit in around.rows:
         name = unit.section.name
         counts[name] = counts.get(name, around.skipped) + 1
+        text = unit.texts.get
         for code, roles in table.get(name, ()):
-            key = (code, *[unit.texts.get(role, "").strip() for role in roles])
+            if not text(roles[0]):
+                continue
+            key = (code, *[text(role, "").strip() for role in roles])
             if not key[-1] or not key[1]:
                 continue
             if key in seen:

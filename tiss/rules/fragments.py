@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from lxml import etree
@@ -29,16 +29,46 @@ _MOST_ONCE = 20_000
 Held = list[str]
 
 
-class Run:
-    """The pieces of a message with the same markup: their positions among all pieces, and the texts of each."""
+class Span(NamedTuple):
+    """Pieces with the same markup that follow each other: which of all texts is their first, and how many they are."""
 
-    __slots__ = ("columns", "fragment", "positions", "rows")
+    fragment: Fragment
+    at: int
+    pieces: int
+
+    def begins(self) -> range:
+        """Which of all texts is the first of each piece, or would be."""
+        size = self.fragment.texts
+        return range(self.at, self.at + size * self.pieces, size) if size else range(self.at, self.at + self.pieces)
+
+
+class Run:
+    """The pieces of a message with the same markup: their positions among all pieces, and their texts by column."""
+
+    __slots__ = ("columns", "count", "fragment", "positions", "spans")
 
     def __init__(self, fragment: Fragment) -> None:
         self.fragment = fragment
-        self.positions: list[int] = []
-        self.rows: list[Held] = []
-        self.columns: list[tuple[str, ...]] = []  # by text, once all rows are known
+        self.count = 0
+        self.positions: list[range] = []
+        self.spans: list[Span] = []
+        self.columns: list[Sequence[str]] = []  # by text, once all spans are known
+
+    def add(self, position: int, span: Span) -> None:
+        """Take in pieces of which the first stands at this position among all."""
+        self.count += span.pieces
+        self.positions.append(range(position, position + span.pieces))
+        self.spans.append(span)
+
+    def arrange(self, texts: Held) -> None:
+        """Give the columns their texts, all spans being known."""
+        size = self.fragment.texts
+        if len(self.spans) == 1:
+            begin, end = self.spans[0].at, self.spans[0].at + size * self.count
+            self.columns = [texts[at:end:size] for at in range(begin, begin + size)]
+        else:
+            rows = [texts[at : at + size] for span in self.spans for at in span.begins()]
+            self.columns = list(zip(*rows, strict=True))
 
 
 class Passed(NamedTuple):
@@ -49,7 +79,7 @@ class Passed(NamedTuple):
     section: Section
     path: str
     roles: tuple[str, ...]
-    kept: Sequence[tuple[str, ...]]
+    kept: Sequence[Sequence[str]]
     but: set[int]
 
 
@@ -62,7 +92,8 @@ class Extract:
 
     whole: Unit
     parts: list[str]
-    pieces: list[tuple[Fragment, Held]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     blank: bool = False
 
@@ -70,10 +101,23 @@ class Extract:
     def identifiers(self) -> list[tuple[str, str, int]]:
         """All identifiers as (check, text, position of its element)."""
         found, element = [], 0
-        for fragment, held in self.pieces:
-            found += [(check, held[index], element + inner) for check, index, inner in fragment.checks]
-            element += fragment.elements
+        for span in self.spans:
+            for at in span.begins():
+                checks = span.fragment.checks
+                found += [(check, self.texts[at + index], element + inner) for check, index, inner in checks]
+                element += span.fragment.elements
         return found
+
+    def blanks(self, names: frozenset[str] | None) -> bool:
+        """Whether a leaf is empty or holds blanks only; `names`: in no other elements can blanks stand alone."""
+        if self.blank or names is None:
+            return self.blank or any(map(str.isspace, self.parts))
+        return any(
+            any(map(str.isspace, run.columns[index]))
+            for run in self.runs
+            for name, index in run.fragment.leaves
+            if not name or name in names
+        )
 
     def distinct(self) -> Iterator[tuple[str, str]]:
         """The checks and different texts of the identifiers."""
@@ -95,18 +139,28 @@ class _Walk:
         self.here, self.end = marked.begin, len(marked.document)
         self.at = 0
 
-    def again(self, template: Template | None) -> Fragment | None:
-        """The next piece, when it is spelled as this one."""
+    def again(self, template: Template | None) -> Span | None:
+        """The next pieces, as many as are spelled as this one; None when the very next is not."""
         if template is None or not self.marked.plain:
             return None
-        piece = template.spelled(self.spelled, self.at)
-        stop = self.here + len(piece)
-        if not piece or not self._document.startswith(piece, self.here):
-            return None
-        if stop < self.end and self._cut.match(self._document, stop) is None:
-            return None
+        begin, count, step = self.at, 0, 1
+        while step and self._stands(template, step):
+            count += step
+            self.at += step * template.fragment.texts
+            step = template.more(count, len(self.spelled) - self.at)
+        return Span(template.fragment, begin, count) if count else None
+
+    def _stands(self, template: Template, times: int) -> bool:
+        """Whether so many pieces spelled as this one come next; they are gone past then."""
+        pieces = template.spelled(self.spelled, self.at, times)
+        stop = self.here + len(pieces)
+        if not pieces or not self._document.startswith(pieces, self.here):
+            return False
+        closed = template.closed and self._document.startswith("<", stop)
+        if stop < self.end and not closed and self._cut.match(self._document, stop) is None:
+            return False
         self.here = stop
-        return template.fragment
+        return True
 
     def piece(self) -> str:
         """The next piece as it stands in the document."""
@@ -114,10 +168,10 @@ class _Walk:
         begin, self.here = self.here, found.start() if found is not None else self.end
         return self._document[begin : self.here]
 
-    def held(self, fragment: Fragment) -> Held:
-        """The next texts, which are those of a fragment."""
+    def span(self, fragment: Fragment) -> Span:
+        """A piece that is gone past, with its texts."""
         begin, self.at = self.at, self.at + fragment.texts
-        return self.marked.texts[begin : self.at]
+        return Span(fragment, begin, 1)
 
 
 class _Reader:
@@ -133,19 +187,19 @@ class _Reader:
         self._cuts: dict[frozenset[str], re.Pattern[str]] = {}
         self.begin = self._context(())
 
-    def pieces(self, marked: Marked, outer: frozenset[str], inner: frozenset[str]) -> Iterator[tuple[Fragment, Held]]:
-        """What a message is made of, with the texts: whole outermost sections where they were seen before, else their
+    def pieces(self, marked: Marked, outer: frozenset[str], inner: frozenset[str]) -> Iterator[Span]:
+        """What a message is made of: whole outermost sections where they were seen before, else their
         parts. Raises Unmatched.
         """
         context, walk = self.begin, _Walk(marked, self._cut(outer))
         while walk.here < walk.end:
-            fragment = walk.again(context.latest)
-            if fragment is not None:  # most pieces are like the one before
-                yield fragment, walk.held(fragment)
-                context = fragment.after
+            span = walk.again(context.latest)
+            if span is not None:  # most pieces are like the one before
+                yield span
+                context = span.fragment.after
                 continue
             for fragment in self._of(context, walk.piece(), walk, inner):
-                yield fragment, walk.held(fragment)
+                yield walk.span(fragment)
                 context = fragment.after
         if walk.at != len(marked.texts):
             raise Unmatched
@@ -219,19 +273,23 @@ def extract(marked: Marked, root: etree._Element, screen: Screener | None = None
     `screen` is asked first about each run of equal markup: what it answers for is not taken apart.
     """
     name = etree.QName(root).localname
-    pieces = list(_reader(name, marked.prefix).pieces(marked, *_beginnings(name, root)))
-    found = Extract(whole=Unit(layout.top(name), None, f"/{name}", {}), parts=marked.texts, pieces=pieces)
-    found.runs = _runs(pieces)
+    spans = list(_reader(name, marked.prefix).pieces(marked, *_beginnings(name, root)))
+    texts = marked.texts
+    found = Extract(whole=Unit(layout.top(name), None, f"/{name}", {}), parts=texts, texts=texts, spans=spans)
+    found.runs = _runs(spans, texts)
     found.blank = any(run.fragment.blank for run in found.runs)
     passed = dict(_passed(found.runs, screen, found.whole)) if screen is not None else {}
-    unit = found.whole
-    for position, (fragment, held) in enumerate(pieces):
-        known = passed.get(position)
-        if known is not None and unit is found.whole:
-            unit.rows.append(known)
-            continue
-        for group in fragment.groups:
-            unit = _turn(group, unit, held)
+    unit, position = found.whole, 0
+    for span in spans:
+        for at in span.begins():
+            known = passed.get(position)
+            position += 1
+            if known is not None and unit is found.whole:
+                unit.rows.append(known)
+                continue
+            held = texts[at : at + span.fragment.texts]
+            for group in span.fragment.groups:
+                unit = _turn(group, unit, held)
     if any(run.fragment.drops for run in found.runs):
         found.parts = _hashed(found)
     return found
@@ -239,25 +297,26 @@ def extract(marked: Marked, root: etree._Element, screen: Screener | None = None
 
 def _hashed(found: Extract) -> list[str]:
     """The texts, those left out that are no leaf's or not hashed."""
-    parts, at = found.parts.copy(), 0
-    for fragment, _ in found.pieces:
-        for index in fragment.drops:
-            parts[at + index] = ""
-        at += fragment.texts
+    parts = found.parts.copy()
+    for span in found.spans:
+        for at in span.begins() if span.fragment.drops else ():
+            for index in span.fragment.drops:
+                parts[at + index] = ""
     return parts
 
 
-def _runs(pieces: list[tuple[Fragment, Held]]) -> list[Run]:
+def _runs(spans: list[Span], texts: Held) -> list[Run]:
     """The pieces by their markup."""
     runs: dict[int, Run] = {}
-    for position, (fragment, held) in enumerate(pieces):
-        run = runs.get(id(fragment))
+    position = 0
+    for span in spans:
+        run = runs.get(id(span.fragment))
         if run is None:
-            run = runs[id(fragment)] = Run(fragment)
-        run.positions.append(position)
-        run.rows.append(held)
+            run = runs[id(span.fragment)] = Run(span.fragment)
+        run.add(position, span)
+        position += span.pieces
     for run in runs.values():
-        run.columns = list(zip(*run.rows, strict=True))
+        run.arrange(texts)
     return list(runs.values())
 
 
@@ -267,7 +326,8 @@ def _passed(runs: list[Run], screen: Screener, whole: Unit) -> Iterator[tuple[in
         known = screen(run)
         if known is None:
             continue
-        for row, (position, texts) in enumerate(zip(run.positions, zip(*known.kept, strict=True), strict=True)):
+        positions = chain.from_iterable(run.positions)
+        for row, (position, texts) in enumerate(zip(positions, zip(*known.kept, strict=True), strict=True)):
             if row not in known.but:
                 unit = Unit(known.section, whole, known.path, dict(zip(known.roles, texts, strict=True)))
                 unit.passed = True

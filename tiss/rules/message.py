@@ -87,7 +87,7 @@ def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bo
     read = extract(message, raw, screener(given) if valid and screens else None)
     text = "".join(read.parts)
     texts.check(message, raw, text, found)
-    if read.blank or any(map(str.isspace, read.parts)):
+    if read.blanks(texts.may_be_blank(given.version, service=message.service) if valid else None):
         table = shapes.of(given.version, service=message.service) if given.version else None
         texts.blanks(message.root.iter(), known, table, found)
     stamp = hashes.check(message, raw, text, given, found)
@@ -142,8 +142,8 @@ def body(
         if "guiasTISS" in unit.path:
             count += 1
             total += _stated(unit)
-        stated = unit.texts.get("operator", "").strip()
-        if stated and operator and stated != operator:
+        stated = unit.texts.get("operator", "")
+        if stated != operator and operator and (stated := stated.strip()) not in ("", operator):
             code = "header.guide-operator" if "guiasTISS" in unit.path else "header.body-operator"
             found.at(code, unit, "operator", right=operator)
         if not unit.passed:

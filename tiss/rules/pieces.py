@@ -12,6 +12,7 @@ from tiss.rules.marked import MARK, QUIET
 
 _TOKEN = re.compile(rf"<(/?)([^<>/\s]+)[^<>]*?(/?)>({MARK}?)", re.ASCII)
 _TEMPLATES = 8
+_AT_ONCE = 32  # pieces compared with a document together: more would not stay in the processor's cache
 Getter = Callable[[list[str]], tuple[str, ...]]
 
 
@@ -43,7 +44,8 @@ class Group(NamedTuple):
 
 class Fragment(NamedTuple):
     """A piece understood: `drops` are texts that are no leaf's or not hashed, `checks` (check, text, element) to judge,
-    `blank` whether a leaf without text is in it; `screens` is for those who keep notes on it.
+    `leaves` the names and texts of leaves (no name: of another namespace), `blank` whether one without text is in it;
+    `screens` is for those who keep notes on it.
     """
 
     texts: int
@@ -51,25 +53,52 @@ class Fragment(NamedTuple):
     groups: tuple[Group, ...]
     drops: tuple[int, ...]
     checks: tuple[tuple[str, int, int], ...]
+    leaves: tuple[tuple[str, int], ...]
     blank: bool
     after: Context
     screens: dict[frozenset[str], object]
 
 
 class Template(NamedTuple):
-    """A piece as a document spells it: what stands before, between and behind its texts, with room for those."""
+    """A piece as a document spells it: what stands before, between and behind its texts, with room for those.
 
-    parts: list[str]
+    `between` has room for a text at every other place, and ends with what stands between two such pieces; `closed`:
+    each closes all it opens and leaves the context it stands in, so that another may follow at once.
+    """
+
+    begin: str
+    between: list[str]
+    end: str
+    closed: bool
     fragment: Fragment
 
-    def spelled(self, texts: list[str], at: int) -> str:
-        """The piece with its texts, which are those from `at` on; empty when there are not as many."""
-        held = texts[at : at + self.fragment.texts]
-        if len(held) != self.fragment.texts:
+    def spelled(self, texts: list[str], at: int, times: int = 1) -> str:
+        """So many of these pieces with their texts, which are those from `at` on; empty when there are not as many."""
+        size = self.fragment.texts * times
+        held = texts[at : at + size]
+        if len(held) != size:
             return ""
-        whole = self.parts.copy()
-        whole[1::2] = held
-        return "".join(whole)
+        if not held:
+            return self.begin
+        whole = self.between * times
+        whole[::2] = held
+        whole[-1] = self.end
+        return self.begin + "".join(whole)
+
+    def more(self, done: int, texts: int) -> int:
+        """How many further pieces are worth a look after so many, when so many texts are left."""
+        return min(2 * done, _AT_ONCE, texts // self.fragment.texts) if self.closed else 0
+
+
+def _template(markup: str, fragment: Fragment, context: Context) -> Template:
+    """How a piece with this markup is spelled where it begins in `context`."""
+    begin, *rest = markup.split(MARK)
+    if not rest:
+        return Template(begin, [], "", False, fragment)
+    between = [""] * (2 * len(rest))
+    between[1::2] = [*rest[:-1], rest[-1] + begin]
+    closed = fragment.after is context and markup.startswith("</", markup.rfind("<"))
+    return Template(begin, between, rest[-1], closed, fragment)
 
 
 class Context:
@@ -95,10 +124,7 @@ class Context:
 
     def learn(self, markup: str, fragment: Fragment) -> None:
         """Know a piece by its spelling from now on."""
-        parts = markup.split(MARK)
-        whole = [""] * (2 * len(parts) - 1)
-        whole[::2] = parts
-        self.latest = Template(whole, fragment)
+        self.latest = _template(markup, fragment, self)
         size = markup.count("<")
         self.templates[size] = (self.latest, *self.templates.get(size, ())[: _TEMPLATES - 1])
 
@@ -121,6 +147,7 @@ class Piece:
         self._groups: list[tuple[int, Section | None, str, dict[str, int], list[str]]] = [(0, None, "", {}, [])]
         self._drops: list[int] = []
         self._checks: list[tuple[str, int, int]] = []
+        self._leaves: list[tuple[str, int]] = []
         self._blank = False
 
     def read(self, markup: str) -> None:
@@ -193,8 +220,12 @@ class Piece:
                 empty.append(role)
             else:
                 roles.setdefault(role, index)
-        check = self._names.get(leaf.name.removeprefix(self._prefix)) if leaf.name.startswith(self._prefix) else None
-        if check is not None and index >= 0:
+        if index < 0:
+            return
+        name = leaf.name.removeprefix(self._prefix) if leaf.name.startswith(self._prefix) else ""
+        self._leaves.append((name if ":" not in name else "", index))
+        check = self._names.get(name)
+        if check is not None:
             self._checks.append((check, index, self._elements - 1))
 
     def done(self, after: Context) -> Fragment:
@@ -210,7 +241,15 @@ class Piece:
             if ends or section is not None or roles or empty
         ]
         return Fragment(
-            self._texts, self._elements, tuple(groups), tuple(self._drops), tuple(self._checks), self._blank, after, {}
+            self._texts,
+            self._elements,
+            tuple(groups),
+            tuple(self._drops),
+            tuple(self._checks),
+            tuple(self._leaves),
+            self._blank,
+            after,
+            {},
         )
 
 

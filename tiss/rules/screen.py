@@ -7,22 +7,21 @@ break a rule. It errs on the careful side only: what it cannot judge is left to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from operator import add, ge, mul
-from typing import NamedTuple, TypeGuard
+from operator import add
+from typing import NamedTuple
 
-from tiss.rules.amounts import SCALE, in_cents, item_cents, scaled
+from tiss.rules.amounts import all_in_cents, in_cents, item_cents, scaled
 from tiss.rules.case import Given
 from tiss.rules.checks import Check, checks
+from tiss.rules.columns import Column, Columns, apart, complete, different, distinct, exact, less, others, pairs
 from tiss.rules.fragments import Passed, Run
 from tiss.rules.items import FREE_TABLES, day
 from tiss.rules.layout import Section
 from tiss.rules.pieces import Fragment
 from tiss.rules.sums import part_roles, parts
 
-Column = Sequence[str]
-Columns = Sequence[Column]
 _ITEMS = frozenset(("visit", "item-sadt", "expense"))
 _KINDS = frozenset(("guiaConsulta", "guiaSP-SADT"))
 _KEPT = ("operator", "number", "operator-number", "total")
@@ -31,7 +30,6 @@ _VISIT = ("table", "code", "date", "total")
 _LEFT = frozenset(("from", "until", "linked", "tooth"))  # roles whose rules are not screened
 _FAR = "9999-12-31"
 _MOST_KNOWN = 10_000
-_CENT = SCALE**3 // 100  # in what the product of three numbers of `scaled` is counted
 _PROCEDURES = "procedures"
 _EXPENSES = ("19", "20")  # tables of materials and medicines
 
@@ -155,7 +153,7 @@ class Screen:
         for judged in self._judged:
             found.update(judged.suspects(columns[judged.index]))
         for later, earlier in self._compared:
-            found.update(_less(columns[later], columns[earlier]))
+            found.update(less(columns[later], columns[earlier]))
         found.update(self._untimely(columns, env))
         found.update(self._misplaced(columns, env))
         found.update(self._repeated(columns))
@@ -165,22 +163,23 @@ class Screen:
         """Days after the last possible one, outside the authorisation's or the code's; hours that end too early."""
         limit = env.given.last_day
         authorised, expires = self._guide.get("authorised", -1), self._guide.get("password-until", -1)
-        days = set[str]().union(*(columns[line.date] for line in self._lines))
+        dates = different(columns[line.date] for line in self._lines)
+        days = set[str]().union(*dates)
         wrong = {text for text in days if day(text) != text or (limit and text > limit)}
-        pairs = (zip(columns[line.table], columns[line.code], strict=True) for line in self._lines)
-        usable = env.usable(set[tuple[str, str]]().union(*pairs), min(days), max(days))
-        for line in self._lines:
-            own = columns[line.date]
+        codes = (pairs(columns[line.table], columns[line.code]) for line in self._lines)
+        usable = env.usable(set[tuple[str, str]]().union(*codes), min(days), max(days))
+        for own in dates:
             if wrong:
                 yield from (row for row, text in enumerate(own) if text in wrong)
-            if not usable:
-                yield from env.unusable(columns[line.table], columns[line.code], own)
             if authorised >= 0:
-                yield from _less(own, columns[authorised])
+                yield from less(own, columns[authorised])
             if expires >= 0:
-                yield from _less(columns[expires], own)
+                yield from less(columns[expires], own)
+        for line in self._lines:
+            if not usable:
+                yield from env.unusable(columns[line.table], columns[line.code], columns[line.date])
             if line.begin >= 0 and line.end >= 0:
-                yield from _less(columns[line.end], columns[line.begin])
+                yield from less(columns[line.end], columns[line.begin])
 
     def _misplaced(self, columns: Columns, env: Env) -> Iterator[int]:
         """A CNES that is none of the CNPJ beside it, where the contract knows those."""
@@ -196,7 +195,7 @@ class Screen:
         """Two lines with one code on one day at one hour."""
         lines = self._lines
         timed = all(line.begin >= 0 and line.end >= 0 for line in lines)
-        if len(lines) < 2 or (timed and _distinct([columns[line.begin] for line in lines])):
+        if len(lines) < 2 or (timed and distinct([columns[line.begin] for line in lines])):
             return
         keys = [
             list(zip(columns[line.code], columns[line.date], columns[line.begin if timed else line.date], strict=True))
@@ -208,12 +207,12 @@ class Screen:
         """Wrong sequences, kinds of expense, units of measure, sums of lines and totals over them."""
         sums: dict[str, list[int]] = {}
         for number, line in enumerate(self._lines, start=1):
-            yield from _others(columns[line.sequence], str(number))
+            yield from others(columns[line.sequence], str(number))
             if line.measure >= 0:
                 unknown = {text for text in set(columns[line.measure]) if not env.measured(text)}
                 yield from (row for row, text in enumerate(columns[line.measure]) if text in unknown)
-            told = list(map(in_cents, columns[line.total]))
-            totals = told if _whole(told) else [cents or 0 for cents in told]
+            told = all_in_cents(columns[line.total])
+            totals = told if complete(told) else [cents or 0 for cents in told]
             yield from _wrong_product(columns, line, totals)
             for part, amounts in _of_parts(columns, line, totals):
                 sums[part] = list(map(add, sums[part], amounts)) if part in sums else amounts
@@ -223,9 +222,11 @@ class Screen:
         for role, key, _ in part_roles():
             index = self._guide.get(role, -1)
             if index >= 0 or key in sums:
-                yield from _apart(list(map(in_cents, columns[index])) if index >= 0 else none, sums.get(key, none))
-        whole = list(map(sum, zip(*sums.values(), strict=True)))
-        yield from _apart(list(map(in_cents, columns[self._guide["total"]])), whole)
+                yield from apart(all_in_cents(columns[index]) if index >= 0 else none, sums.get(key, none))
+        whole = none
+        for amounts in sums.values():
+            whole = list(map(add, whole, amounts))
+        yield from apart(all_in_cents(columns[self._guide["total"]]), whole)
 
 
 def _of_parts(columns: Columns, line: _Line, totals: list[int]) -> Iterator[tuple[str, list[int]]]:
@@ -240,17 +241,10 @@ def _of_parts(columns: Columns, line: _Line, totals: list[int]) -> Iterator[tupl
         yield kind, totals if alone else [n if k == kind else 0 for n, k in zip(totals, kinds, strict=True)]
 
 
-def _apart(one: Sequence[int | None], other: Sequence[int]) -> Iterator[int]:
-    """The rows in which two amounts differ."""
-    if one == other:
-        return iter(())
-    return (row for row, (left, right) in enumerate(zip(one, other, strict=True)) if left != right)
-
-
 def _unknown_expense(kinds: Column, tables: Column) -> Iterator[int]:
     """Rows whose kind of expense is unknown, wants the fields of ANVISA, or does not go with the table."""
     wrong = set()
-    for kind, table in set(zip(kinds, tables, strict=True)):
+    for kind, table in pairs(kinds, tables):
         known = parts().get(kind)
         if known is None or known.anvisa or table not in known.tables:
             wrong.add((kind, table))
@@ -258,39 +252,16 @@ def _unknown_expense(kinds: Column, tables: Column) -> Iterator[int]:
         yield from (row for row, pair in enumerate(zip(kinds, tables, strict=True)) if pair in wrong)
 
 
-def _less(one: Column, other: Column) -> Iterator[int]:
-    """The rows in which one text is less than the other."""
-    if all(map(ge, one, other)):
-        return iter(())
-    return (row for row, (left, right) in enumerate(zip(one, other, strict=True)) if left < right)
-
-
-def _others(column: Column, text: str) -> Iterator[int]:
-    if column.count(text) == len(column):
-        return iter(())
-    return (row for row, own in enumerate(column) if own != text)
-
-
-def _distinct(columns: list[Column]) -> bool:
-    """Whether no row has one text twice."""
-    return set(map(len, map(set, zip(*columns, strict=True)))) == {len(columns)}
-
-
 def _wrong_product(columns: Columns, line: _Line, totals: list[int]) -> Iterator[int]:
     """The rows of a line whose total is not, to the cent, quantity times price times factor."""
-    amounts, prices, rates = (list(map(scaled, columns[i])) for i in (line.quantity, line.unit, line.factor))
-    if _whole(amounts) and _whole(prices) and _whole(rates):
-        exact = list(map(mul, map(mul, amounts, prices), rates))
-        if exact == list(map(_CENT.__mul__, totals)) and min(amounts) > 0 and min(rates) > 0:
-            return
-    for row, (amount, price, rate, text) in enumerate(zip(amounts, prices, rates, columns[line.total], strict=True)):
+    amounts, prices, rates = columns[line.quantity], columns[line.unit], columns[line.factor]
+    if exact(prices, (amounts, rates), totals):
+        return
+    for row, texts in enumerate(zip(amounts, prices, rates, columns[line.total], strict=True)):
+        amount, price, rate = map(scaled, texts[:3])
         good = amount is not None and price is not None and rate is not None and amount > 0 and rate > 0
-        if not good or in_cents(text) != item_cents(amount or 0, price or 0, rate or 0):
+        if not good or in_cents(texts[3]) != item_cents(amount or 0, price or 0, rate or 0):
             yield row
-
-
-def _whole(numbers: list[int | None]) -> TypeGuard[list[int]]:
-    return None not in numbers
 
 
 def make(fragment: Fragment, wanted: frozenset[str]) -> Screen | None:

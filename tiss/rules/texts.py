@@ -11,12 +11,11 @@ from functools import cache
 
 from lxml import etree
 
-from tiss import epilogo, shapes
+from tiss import epilogo, shapes, versions
 from tiss.broken import BOM
 from tiss.message import Tiss, place
 from tiss.rules.case import Findings
 from tiss.shapes import Shape, Shapes
-from tiss.versions import NAMESPACE
 
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\xff]")
 _POSITION = re.compile(r"\[\d+\]")
@@ -107,18 +106,23 @@ def blanks(elements: Iterable[etree._Element], known: set[str], table: Shapes | 
                 found.add("encoding.blank" if _required(where, table) else "encoding.blank-optional", where)
 
 
+def may_be_blank(version: str, *, service: bool) -> frozenset[str] | None:
+    """The names of the elements in which the schema accepts blanks alone: any text, and no list of codes. None when
+    the schema of this version is not here.
+    """
+    return _may_be_blank(version, service) if version in versions.installed() else None
+
+
 @cache
-def may_be_empty(version: str, *, service: bool) -> tuple[str, ...]:
-    """The tags of the leaves that the schema accepts without any text: no list, pattern or least length guards them."""
+def _may_be_blank(version: str, service: bool) -> frozenset[str]:
     table = shapes.of(version, service=service)
     parts = (part for shape in table.types.values() for part in shape.parts)
-    names = {part.name for part in parts if _open(table.types[part.type]) and not part.name.startswith("{")}
-    return tuple(sorted(f"{{{NAMESPACE}}}{name}" for name in names))
+    return frozenset(part.name for part in parts if _open(table.types[part.type]))
 
 
 def _open(shape: Shape) -> bool:
-    guarded = shape.codes or shape.patterns or shape.shortest
-    return shape.simple and shape.base in ("string", "base64Binary") and not guarded
+    listed = bool(shape.codes) and all(map(str.strip, shape.codes))
+    return not shape.parts and shape.base in ("", "string", "base64Binary") and not listed
 
 
 def _required(where: str, table: Shapes | None) -> bool:
