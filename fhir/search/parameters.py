@@ -7,9 +7,11 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 
 from canonical.identity import fold
-from fhir.definitions.table import Parameter, parameters, resource_types, type_named
+from fhir.definitions.table import Element, Parameter, parameters, resource_types, type_named
 from fhir.search.paths import UnsupportedExpression, compile_for
+from fhir.terminology import known
 
+_BOOLEANS = "http://terminology.hl7.org/CodeSystem/special-values"
 INDEXED = ("token", "string", "date", "number", "quantity", "reference", "uri")
 IDENTIFIER = ":identifier"  # the token entries of a reference's identifier stand under `code:identifier`
 TEXT = ":text"  # the string entries of a token's words stand under `code:text`
@@ -56,26 +58,44 @@ def reference_types(type_name: str, code: str) -> tuple[str, ...]:
 @cache
 def has_bare_codes(type_name: str, code: str) -> bool:
     """Whether a token parameter's elements are primitives, so that its entries never have a system."""
-    for part in parameters_of(type_name)[code].expression.split("|"):
-        path = part.strip()
-        if path.startswith(type_name + ".") and not _ends_primitive(path):
-            return False
-        if not path.startswith(type_name + ".") and path.partition(".")[0] in ("Resource", "DomainResource"):
-            return False
-    return True
+    return bool(_primitives(type_name, code))
 
 
-def _ends_primitive(path: str) -> bool:
+@cache
+def implied_systems(type_name: str, code: str) -> frozenset[str]:
+    """The systems that the codes of a parameter with bare codes are of, by the value set they must be from (R4
+    §3.1.1.4.10: the system of a `code` is implied); empty for other parameters.
+    """
+    sets = (known.value_set(element.binding) for element in _primitives(type_name, code) if element.binding)
+    found = {system for each in sets if each is not None for system in each.systems}
+    booleans = any("boolean" in element.types for element in _primitives(type_name, code))
+    return frozenset(found | {_BOOLEANS} if booleans else found)
+
+
+@cache
+def _primitives(type_name: str, code: str) -> tuple[Element, ...]:
+    """The elements a parameter of a type reads, when all of them are primitives; else none."""
+    parameter = parameters_of(type_name).get(code)
+    paths = [part.strip() for part in parameter.expression.split("|")] if parameter is not None else []
+    roots = [path.lstrip("(").partition(".")[0] for path in paths]
+    own = [path for path, root in zip(paths, roots, strict=True) if root == type_name or root not in resource_types()]
+    found = [_primitive(path) for path in own]
+    general = {"Resource", "DomainResource"} & set(roots)
+    return tuple(each for each in found if each is not None) if not general and None not in found else ()
+
+
+def _primitive(path: str) -> Element | None:
+    """The primitive at the end of a plain path, or None."""
     if _PLAIN_PATH.match(path) is None:
-        return False
+        return None
     names = path.split(".")
-    current = type_named(names[0])
+    current, element = type_named(names[0]), None
     for name in names[1:]:
         element = current.elements.get(name) if current else None
         if element is None or element.choice:
-            return False
+            return None
         current = type_named(element.types[0])
-    return current is not None and current.kind == "primitive"
+    return element if current is not None and current.kind == "primitive" else None
 
 
 def bounded(text: str) -> str:

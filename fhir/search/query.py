@@ -26,7 +26,7 @@ from fhir.search.conditions import (
     problem,
 )  # fmt: skip
 from fhir.search.options import Include, Options, read_option
-from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT
+from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT, implied_systems
 from fhir.search.values import BadValue, Value
 
 MOST_CONDITIONS = 50
@@ -289,7 +289,15 @@ def _token_clause(type_name: str, code: str, modifier: str, text: str) -> Clause
         case "above" | "below":
             return Clause(type_name, code, "token", _each(text, lambda part: values.concepts(part, modifier)))
         case _:
-            return Clause(type_name, code, "token", _each(text, values.token), form)
+            return Clause(type_name, code, "token", _each(text, lambda part: _token(type_name, code, part)), form)
+
+
+def _token(type_name: str, code: str, text: str) -> values.Token:
+    """A token; a system that is implied by the element is as none, since the record does not state it."""
+    found = values.token(text)
+    if found.systems and implied_systems(type_name, code).intersection(found.systems):
+        return replace(found, systems=("",))
+    return found
 
 
 def _listed(type_name: str, text: str) -> Has:

@@ -11,7 +11,7 @@ import pytest
 from fhir.definitions.table import parameters, resource_types
 from fhir.jsontext import parse
 from fhir.search.entries import entries
-from fhir.search.parameters import INDEXED, has_bare_codes, parameters_of, reference_types
+from fhir.search.parameters import INDEXED, has_bare_codes, implied_systems, parameters_of, reference_types
 from fhir.search.ranges import date_range, number_range
 
 ZONE = ZoneInfo("America/Sao_Paulo")
@@ -30,6 +30,26 @@ def test_every_published_parameter_is_indexed() -> None:
     ]
     assert missing == []
     assert sum(len(parameters_of(name)) for name in resource_types()) > 2500
+
+
+def test_only_primitives_have_bare_codes() -> None:
+    for name in resource_types():
+        for code, parameter in parameters_of(name).items():
+            own = [part for part in parameter.expression.split("|") if part.strip(" (").startswith(name + ".")]
+            if parameter.type == "token" and has_bare_codes(name, code):
+                assert own and not any(" as " in part or "ofType" in part or "where" in part for part in own), (
+                    name,
+                    code,
+                )
+    for name, code in (
+        ("Observation", "value-concept"),
+        ("MedicationRequest", "code"),
+        ("Group", "value"),
+        ("Patient", "_tag"),
+    ):
+        assert not has_bare_codes(name, code)
+    assert implied_systems("Patient", "gender") == {"http://hl7.org/fhir/administrative-gender"}
+    assert implied_systems("Observation", "code") == implied_systems("Patient", "mine") == frozenset()
 
 
 def test_tokens() -> None:

@@ -110,7 +110,6 @@ async def smart_configuration(request: Request) -> Response:
     methods = ["private_key_jwt", "client_secret_basic", "client_secret_post"]
     taken = list(assertions.algorithms(tenant)) if tenant is not None else list(keys.ALGORITHMS)
     document = {
-        "issuer": root,
         "jwks_uri": f"{root}/.well-known/jwks.json",
         "token_endpoint": f"{root}/oauth/token",
         "token_endpoint_auth_methods_supported": methods,
