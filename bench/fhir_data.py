@@ -7,8 +7,9 @@ from typing import Any
 
 import asyncpg
 
+from hub.records import words
 from hub.records.write import Origin, Write, save
-from hub.store.schema.records import INDEX_TABLES
+from hub.store.schema.columns import METADATA
 from hub.world import Tenant, World
 
 PER_SAVE = 500
@@ -48,64 +49,83 @@ def observation(number: int, patients: int) -> dict[str, Any]:
 
 
 async def load(world: World, tenant: Tenant, patients: int, observations: int) -> None:
-    """Store the records `Patient/p0…` and `Observation/o0…`, and bring the planner's statistics up to date."""
+    """Store the records `Patient/p0…` and `Observation/o0…`, index their words, and bring statistics up to date."""
     writes = [Write(type="Patient", id=f"p{n}", body=patient(n)) for n in range(patients)]
     writes += [Write(type="Observation", id=f"o{n}", body=observation(n, patients)) for n in range(observations)]
     origin = Origin(actor="bench", now=world.now(), zone=tenant.zone)
     for start in range(0, len(writes), PER_SAVE):
         async with world.transaction(tenant) as tx:
             await save(tx, writes[start : start + PER_SAVE], origin)
+    await words.indexed(world, tenant)
     await analyse(world)
 
 
-# Of copy `$2` of a record: the values that tell it apart are its own, those that all share (codes, shapes) stay.
+# Of copy `c` of a record: the values that tell it apart are its own, those that all share (codes, shapes, words) stay.
 _OTHER = {
-    "token": "system, CASE WHEN system = 'urn:ponte:bench:mr' THEN code || '-' || $2::text ELSE code END",
-    "string": "$2::text || '-' || folded, exact",
-    "date": "low + $2::text::int * interval '100 years', high + $2::text::int * interval '100 years'",
-    "number": "low + 1000 * $2::text::int, high + 1000 * $2::text::int",
-    "quantity": "low + 1000 * $2::text::int, high + 1000 * $2::text::int, system, code",
-    "reference": "target_type, target_id || '-' || $2::text",
-    "uri": "value || '-' || $2::text",
+    "idx_token": "key, position, system, CASE WHEN system = 'urn:ponte:bench:mr' THEN code || '-' || c ELSE code END",
+    "idx_string": "key, position, c || '-' || folded, exact",
+    "idx_date": "key, position, low + c * interval '80 years', high + c * interval '80 years'",
+    "idx_number": "key, position, low + 1000 * c, high + 1000 * c",
+    "idx_quantity": "key, position, low + 1000 * c, high + 1000 * c, system, code",
+    "idx_reference": "key, position, target_type, target_id || '-' || c",
+    "idx_uri": "key, position, value || '-' || c",
+    "idx_word": "key, CASE WHEN word ~ '[0-9]' THEN word || 'x' || c ELSE word END",
+    "resource": "type, id || '-' || c, version, updated_at, deleted, body",
 }
+_INDEXES = """
+SELECT c.relname AS name, pg_get_indexdef(c.oid) AS made, k.conname AS constraint, pg_get_constraintdef(k.oid) AS stated
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid LEFT JOIN pg_constraint k ON k.conindid = c.oid
+WHERE i.indrelid = $1::text::regclass
+"""
 
 
-async def multiply(world: World, tenant: Tenant, copies: int) -> None:
-    """Add so many copies of all records and their index entries by SQL: a search finds as many as before."""
-    async with world.transaction(tenant) as tx:
-        known = await tx.rows("SELECT rid, type, id FROM resource WHERE tenant_id = $1 ORDER BY rid")
-    rids = {(row["type"], row["id"]): row["rid"] for row in known}
-    for copy in map(str, range(1, copies + 1)):
-        async with world.transaction(tenant, wide=True) as tx:
-            made = await tx.rows(
-                "INSERT INTO resource (tenant_id, type, id, version, updated_at, deleted, body) SELECT $1, type, "
-                "id || '-' || $2::text, version, updated_at, deleted, body FROM resource WHERE tenant_id = $1 "
-                "AND rid = ANY($3::bigint[]) RETURNING rid, type, id",
-                copy,
-                list(rids.values()),
+async def multiply(world: World, tenant: Tenant, first: int, last: int) -> None:
+    """Add the copies `first` to `last` of all records and their index entries by SQL: a search finds as many as before.
+
+    Each table is filled without its indexes, which are then built from all of it. Raises what the driver raises.
+    """
+    owner = await asyncpg.connect(world.settings.owner_database_url)
+    try:
+        await owner.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
+        await owner.execute("SELECT set_config('app.current_tenant', $1, false)", str(tenant.id))
+        own = await owner.fetchval("SELECT max(rid) FROM resource WHERE id ~ '^[a-z][0-9]+$'")
+        for table, values in _OTHER.items():
+            names = ", ".join(column.name for column in METADATA.tables[table].columns if column.name in _names(table))
+            fill = (
+                f"INSERT INTO {table} (tenant_id, rid, {names}) SELECT tenant_id, rid + c * {own}, {values} "
+                f"FROM {table} CROSS JOIN generate_series({first}, {last}) c WHERE rid <= {own} ORDER BY c, rid"
             )
-            old = [rids[row["type"], row["id"].removesuffix(f"-{copy}")] for row in made]
-            new = [row["rid"] for row in made]
-            for kind, table in INDEX_TABLES.items():
-                names = ", ".join(column.name for column in table.columns if column.name != "tenant_id")
-                await tx.run(
-                    f"INSERT INTO {table.name} (tenant_id, {names}) SELECT $1, m.new, key, position, {_OTHER[kind]} "
-                    f"FROM unnest($3::bigint[], $4::bigint[]) AS m(old, new) JOIN {table.name} t "
-                    "ON t.tenant_id = $1 AND t.rid = m.old",
-                    copy,
-                    old,
-                    new,
-                )
+            await _without_indexes(owner, table, fill)
+        await owner.execute(f"SELECT setval(pg_get_serial_sequence('resource', 'rid'), {own * (last + 1)})")
+    finally:
+        await owner.close()
     await analyse(world)
+
+
+def _names(table: str) -> set[str]:
+    """The columns that `_OTHER` gives values for."""
+    return {column.name for column in METADATA.tables[table].columns} - {"tenant_id", "rid", "message_id"}
+
+
+async def _without_indexes(owner: Any, table: str, statement: str) -> None:
+    """Run a statement on a table that has no indexes meanwhile."""
+    indexes = await owner.fetch(_INDEXES, table)
+    async with owner.transaction():
+        for row in indexes:
+            drop = f"ALTER TABLE {table} DROP CONSTRAINT" if row["constraint"] else "DROP INDEX"
+            await owner.execute(f"{drop} {row['constraint'] or row['name']}")
+        await owner.execute(statement)
+        for row in indexes:
+            named = f"ALTER TABLE {table} ADD CONSTRAINT {row['constraint']} {row['stated']}"
+            await owner.execute(named if row["constraint"] else row["made"])
 
 
 async def analyse(world: World) -> None:
-    """ANALYZE as the owner."""
+    """VACUUM and ANALYZE as the owner, so that indexes alone can answer and the planner knows the tables."""
     owner = await asyncpg.connect(world.settings.owner_database_url)
     try:
-        await owner.execute(
-            "ANALYZE resource; " + "; ".join(f"ANALYZE {table.name}" for table in INDEX_TABLES.values())
-        )
+        for table in (*_OTHER, "word_due"):
+            await owner.execute(f"VACUUM ANALYZE {table}")
     finally:
         await owner.close()
 

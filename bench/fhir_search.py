@@ -33,6 +33,8 @@ SEARCHES = {
     "has": "/fhir/Patient?_has:Observation:patient:code-value-quantity={c}${n}&_count=5",
     "not": "/fhir/Patient?gender:not=male,female&_count=5",
     "missing": "/fhir/Patient?birthdate:missing=true&_count=5",
+    "any-of": "/fhir/Patient?gender=male,female&_count=5",
+    "words": "/fhir/Patient?_content=brandao{n}&_count=5",
     "compartment": "/fhir/Patient/p{n}/Observation?_count=5",
 }
 
@@ -43,7 +45,7 @@ async def measure(world: World, tenant: Tenant, records: int = MESSAGES) -> list
     Beyond the first ten thousand they are copies with values of their own, so that each search finds what it found.
     """
     await load(world, tenant, PATIENTS, OBSERVATIONS)
-    await multiply(world, tenant, max(0, records // MESSAGES - 1))
+    await multiply(world, tenant, 1, records // MESSAGES - 1)
     await add_floor_rows(world, 1000, body())
     token = await tokens.issue(world, tenant, "bench", roles=[], scopes=["system/*.read"])
     bare = [http_load.get(f"/floor/{n}", token) for n in range(1, 1000)]
@@ -51,7 +53,7 @@ async def measure(world: World, tenant: Tenant, records: int = MESSAGES) -> list
     async with serving(world) as port:
         await http_load.run(port, bare, seconds=0.5)
         for kind, path in SEARCHES.items():
-            requests = [http_load.get(_filled(path, n), token) for n in range(500)]
+            requests = [http_load.get(filled(path, n), token) for n in range(500)]
             await http_load.run(port, requests, seconds=0.5)
             rates = []
             for _ in range(ROUNDS):
@@ -68,6 +70,7 @@ def _measure(kind: str, value: float, floor: float) -> Measure:
     return Measure(name=f"fhir-search-{kind}", value=value, unit="searches/s", floor=floor, floor_name=name)
 
 
-def _filled(path: str, number: int) -> str:
+def filled(path: str, number: int) -> str:
+    """The address of search `number`."""
     code = f"{1000 + number % 200}-{number % 9}"
     return path.format(n=number, d=1 + number % 28, c=code).replace("|", "%7C").replace("$", "%24")

@@ -17,6 +17,7 @@ from fhir.search.values import Composite, Link, Moment, Number, Target, Text, To
 from hub.find import scans
 from hub.find.spans import MOMENTS, NUMBERS, UPDATED
 from hub.find.statement import Statement
+from hub.find.words import Said
 from hub.records.index import key_of
 
 _LAST = "\U0010ffff"  # above any character, so that `>= x` and `< x + last` is "starts with x"
@@ -73,13 +74,13 @@ class Told:
         return f"SELECT p.rid FROM {self.start} CROSS JOIN LATERAL ({probe}) p"
 
 
-Found = Condition | Among | Pointing | Shaped | Told
+Found = Condition | Among | Pointing | Shaped | Told | Said
 
 
 def rids(statement: Statement, condition: Found) -> str:
     """A subquery that yields the `rid` of every record that meets `condition` (without its negation)."""
     match condition:
-        case Among() | Told():
+        case Among() | Told() | Said():
             return _known(statement, condition)
         case Chain():
             return _chain(statement, condition)
@@ -111,9 +112,11 @@ def _clause(statement: Statement, clause: Clause) -> str:
             return _entries(statement, clause)
 
 
-def _known(statement: Statement, condition: Among | Told) -> str:
+def _known(statement: Statement, condition: Among | Told | Said) -> str:
     if isinstance(condition, Told):
         return condition.whole()
+    if isinstance(condition, Said):
+        return condition.whole(statement)
     return f"SELECT t.rid FROM unnest({statement.argument(list(condition.rids))}::bigint[]) AS t(rid)"
 
 

@@ -16,7 +16,7 @@ from fhir.search import shapes
 from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.search.parameters import SHAPE, has_bare_codes, parameters_of
 from fhir.search.values import Concepts, Token, Value
-from hub.find import probes
+from hub.find import probes, words
 from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of
@@ -70,7 +70,14 @@ async def _one(source: Source, condition: Condition) -> Found:
             return await missing(source, condition)
         case Clause() if names_concepts(condition):
             return await _with_concepts(source, condition)
+        case Words():
+            return await _words(source, condition)
     return condition
+
+
+async def _words(source: Source, condition: Words) -> Found:
+    """The words by their index; a question without any is met by no record."""
+    return await words.told(source, condition) or Among(())
 
 
 async def _either(source: Source, either: Either) -> Either:
@@ -191,6 +198,8 @@ async def _spelled(source: Source, condition: Condition) -> Any:
     match condition:
         case Clause():
             return await _plain(source, condition)
+        case Words():
+            return await _words(source, condition)
         case Chain():
             targets = tuple([(kind, await _spelled(source, inner)) for kind, inner in condition.targets])
             return condition if targets == condition.targets else dataclasses.replace(condition, targets=targets)
@@ -275,7 +284,7 @@ def met_sql(statement: Statement, each: Narrowed, *, after: int | None = None, l
             return f"d.rid FROM ({lead.first(beyond, limit)}) d"
         return f"d.rid FROM ({lead.whole(fenced=True)}) d{beyond.replace(' AND t.', ' WHERE d.')}"
     if limit and not rest and lead is not None and not names_one(lead):
-        sole = probes.first(statement, lead, after, limit)
+        sole = _first(statement, lead, after, limit)
         if sole:
             return f"d.rid FROM ({sole}) d"
     if lead is None:
@@ -294,13 +303,22 @@ def met_sql(statement: Statement, each: Narrowed, *, after: int | None = None, l
     return f"d.rid FROM ({source}) d{where}"
 
 
+def _first(statement: Statement, lead: Found, after: int | None, limit: int) -> str:
+    """The first rids of a sole condition, where indexes have them in order; else empty."""
+    if isinstance(lead, words.Said):
+        return lead.first(statement, after, limit)
+    return probes.first(statement, lead, after, limit)
+
+
 def cost(condition: Found) -> int:
     """Which condition should lead: what names one record first, ranges and mere presence last."""
     if isinstance(condition, Among):
         return 0
     if isinstance(condition, Told):
         return _ORDER.index(condition.rank)
-    if isinstance(condition, Words | Near):
+    if isinstance(condition, words.Said) and condition.tree is not None:
+        return _ORDER.index("string")
+    if isinstance(condition, words.Said | Words | Near):
         return 3 * len(_ORDER)
     if not isinstance(condition, Clause):
         return _ORDER.index("chain" if isinstance(condition, Chain | Has | Shaped) else "reference")

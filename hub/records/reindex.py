@@ -12,7 +12,7 @@ from typing import Any
 from fhir import jsontext
 from fhir.definitions.table import resource_types
 from hub.exchange import handlers
-from hub.records import custom, index
+from hub.records import custom, index, words
 from hub.records.write import Saved
 from hub.store import bulk
 from hub.world import Tenant, World
@@ -57,6 +57,7 @@ async def _batch(world: World, tenant: Tenant, kind: str, after: int) -> tuple[i
             rids = {(kind, row["id"]): row["rid"] for row in rows}
             await index.replace(tx, saved, rids, tenant.zone, together)
             await together.run(tx)
+            await words.again(tx, kind, list(rids.values()))
     return len(rows), rows[-1]["rid"] if rows else after
 
 

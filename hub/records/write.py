@@ -22,7 +22,7 @@ from fhir.validation.validator import validate
 from hub.exchange import partners
 from hub.exchange.out import routes
 from hub.guard import audit
-from hub.records import index, projections
+from hub.records import index, projections, words
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import records as tables
@@ -105,6 +105,7 @@ async def save(tx: Transaction, writes: Sequence[Write], origin: Origin) -> list
         together = bulk.Together()
         rids = await _store(tx, changed, together)
         await index.replace(tx, changed, rids, origin.zone, together)
+        words.due(together, changed, rids)
         await projections.replace(tx, changed, together)
         audit.record(together, origin, changed)
         told = await together.run(tx, partners.BY_KINDS, routes.kinds(changed))

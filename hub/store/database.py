@@ -145,7 +145,7 @@ class Database:
         """
         async with Loan(self._lending) as connection:
             try:
-                whole = _ASK.format(query=query)
+                whole = as_asked(query)
                 if planned:
                     statement = await connection.prepare(whole)
                     found = await statement.fetch(str(tenant), *arguments, timeout=seconds)
@@ -165,6 +165,11 @@ _ASK = (
     "SELECT s.* FROM (SELECT set_config('app.current_tenant', $1::text, true)::uuid AS tenant OFFSET 0) c "
     "CROSS JOIN LATERAL ({query}) s"
 )
+
+
+def as_asked(query: str) -> str:
+    """The whole statement that `ask` sends for a query; `$1` is the tenant as text."""
+    return _ASK.format(query=query)
 
 
 async def _nothing_to_reset(connection: Any) -> None:

@@ -14,6 +14,7 @@ from hub.world import Tenant, World
 
 SCHEDULES = (
     ("seal-audit", "seal-audit", "* * * * *", "once"),
+    ("words", "fhir.words", "* * * * *", "once"),
     ("bulk-cleanup", "bulk.cleanup", "17 * * * *", "once"),
     overdue.SCHEDULE,
 )

@@ -88,6 +88,18 @@ idx_quantity = _index(
 idx_reference = _index("reference", string("target_type"), string("target_id"), lookups=(("target_id", "target_type"),))
 idx_uri = _index("uri", _by_bytes("value"), lookups=(("value",),))
 
+# Which records hold a word (`hub.records.words`); what is stored but not indexed yet; and the types it is complete for.
+idx_word = tenant_table(
+    "idx_word",
+    ("key", "word", "rid"),
+    whole("key"),
+    _by_bytes("word"),
+    whole("rid"),
+    Index("idx_word_rid_idx", "tenant_id", "rid"),
+)
+word_due = tenant_table("word_due", ("key", "rid", "version"), whole("key"), whole("rid"), whole("version"))
+word_state = tenant_table("word_state", ("key",), whole("key"))
+
 INDEX_TABLES = {
     "token": idx_token,
     "string": idx_string,
