@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.rnds.errors import codes_in
@@ -20,11 +20,15 @@ _EXISTING = re.compile(r"(?:id|ID) existente é:? ?([A-Za-z0-9.-]{8,64})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What an answer says: its status, the RNDS id it gives, and the error codes it names."""
+    """What an answer says: its status, the RNDS id it gives, the error codes it names, and its own words.
+
+    The words may name a person: they are for the eyes of who asks, never for rows or logs.
+    """
 
     status: int
     document: str = ""
     codes: tuple[str, ...] = ()
+    words: tuple[str, ...] = field(default=(), repr=False)
 
 
 def kept(status: int, reason: str, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
@@ -48,6 +52,7 @@ def read(content: bytes) -> Said:
         status=int(status[1]) if status else 0,
         document=named,
         codes=tuple(dict.fromkeys(code for text in diagnostics for code in codes_in(text))),
+        words=tuple(dict.fromkeys(text for text in diagnostics if text)),
     )
 
 

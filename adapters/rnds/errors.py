@@ -1,8 +1,9 @@
 """What an error of RNDS asks for (`errors.csv`): the same later, a new token, a repair, a person, or nothing more.
 
-Reactions: `wait` the same again later; `renew` a new token; `repair` the record must be mended; `register` a register
-of DATASUS must be (CNES, CBO, credential); `configure` our settings must be; `stop` nothing can be done. An error that
-tells of what an earlier sending did (`again` = accepted) is good news when one may have arrived.
+Reactions: `wait` the same again later; `renew` a new token; `remake` the same record told anew today; `repair` the
+record must be mended; `register` a register of DATASUS must be (CNES, CBO, credential); `configure` our settings must
+be; `stop` nothing can be done. An error that tells of what an earlier sending did (`again` = accepted) is good news
+when one may have arrived.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-REACTIONS = ("wait", "renew", "repair", "register", "configure", "stop")
+REACTIONS = ("wait", "renew", "remake", "repair", "register", "configure", "stop")
 _CODE = re.compile(r"\(?(?:EHR-|EDS-)?((?:ERR|MSG)[0-9]{3,4})\)?")
 _COLUMNS = ["code", "reaction", "again", "note", "spec"]
 

@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, text in (
         ("delete", "ask RNDS to delete a document"),
-        ("answer", "the last answer of RNDS as it was kept"),
+        ("answer", "the last answer of RNDS: what it found, a line each, and the answer as it was kept"),
     ):
         _action(actions, name, text).add_argument("id", help="the document's id")
 
@@ -186,14 +186,18 @@ async def _delete(given: argparse.Namespace, world: World, tenant: Tenant) -> in
 
 
 async def _answer(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from adapters.rnds import answers
     from hub.rnds import flow
 
     content = await flow.answer(world, tenant, UUID(given.id), output.actor())
     text = content.decode("utf-8", "replace")
+    said = answers.read(content)
     if given.json:
-        output.line({"answer": text})
-    else:
-        output.say(text)
+        output.line({"answer": text, "status": said.status, "said": list(said.words)})
+        return 0
+    for words in said.words:  # what RNDS found, a line each, before the answer as it came
+        output.say(f"HTTP {said.status}: {words}")
+    output.say(text)
     return 0
 
 

@@ -127,8 +127,13 @@ async def answer(world: World, tenant: Tenant, document_id: UUID, actor: str) ->
     return bytes(content)
 
 
+async def again(tx: Transaction, document_id: UUID, at: datetime.datetime) -> None:
+    """Make a document anew though its records say the same."""
+    await _due(tx, [document_id], at)
+
+
 async def _due(tx: Transaction, ids: Sequence[UUID], at: datetime.datetime, *, wanted: str = "send") -> None:
-    """A person asks: what was refused before goes again although nothing changed."""
+    """What was sent before goes again although nothing changed."""
     await tx.run(
         "UPDATE rnds_document SET due_at = $3, wanted = $4, digest = '', updated_at = now() "
         "WHERE tenant_id = $1 AND id = ANY($2::uuid[])",
@@ -214,6 +219,7 @@ async def _queue(tx: Transaction, net: Network, found: Document, built: Built, r
         purpose={
             "document": str(found.id),
             "replaces": replaces,
+            "made": str(built.bundle["timestamp"])[:10],
             "action": "POST /fhir/r4/Bundle",
             "professional": built.professional,
         },

@@ -144,12 +144,24 @@ async def _visit(tx: Transaction, body: Body) -> dict[str, Any]:
     return {
         "encounter": body,
         "conditions": await _conditions(tx, visit, body),
-        "procedures": procedures,
+        "procedures": once_a_day(procedures),
         "measures": measures,
         "allergies": [one for one in allergies if _holds(one)],
         "evolutions": [one for one in impressions if one.get("summary") and one.get("status") == "completed"][-1:],
         "care_plans": [one for one in plans if one.get("description") and one.get("status") != "entered-in-error"][-1:],
     }
+
+
+def once_a_day(procedures: Sequence[Body]) -> list[Body]:
+    """The same procedure done several times on one date is one, with its `quantity` (ERR789)."""
+    found: dict[tuple[str, ...], Body] = {}
+    for one in procedures:
+        when = str(one.get("performedDateTime") or (one.get("performedPeriod") or {}).get("start") or "")[:10]
+        said = sorted(f"{c.get('system')}|{c.get('code')}" for c in one.get("code", {}).get("coding", ()))
+        key = (when, *said) if said else (str(one.get("id")),)
+        before = found.setdefault(key, {**one, "quantity": 0})
+        before["quantity"] += 1
+    return list(found.values())
 
 
 def _is_vital(body: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from adapters.rnds import answers, errors
 from canonical.errors import TryLater
@@ -17,6 +18,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 ACTOR = "rnds"
+REMAKE = "rnds.remake."
 
 
 @on_reply(SEND)
@@ -37,7 +39,10 @@ async def answered(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
         )
         await audit.note(tx, ACTOR, "rnds-accepted", f"rnds/{document_id}")
     else:
-        await _refused(tx, document_id, _code(said))
+        await _refused(tx, document_id, code := _code(said))
+        today = world.now().astimezone(ZoneInfo(tenant.zone)).date().isoformat()
+        if code.startswith(REMAKE) and reply.purpose.get("made", today) != today:  # of today it would be refused again
+            await flow.again(tx, document_id, world.now())
     await _again(world, tx, document_id)
 
 

@@ -21,6 +21,7 @@ from mappings.national.document_values import (
 
 __all__ = ["CONVERSIONS"]
 _HOURS = {"h": 1, "d": 24, "wk": 168}
+_UNITS = frozenset(("min", "h", "d", "wk", "mo", "a"))  # BRUnidadeTempo
 _MOST_DOSES = 10_000
 
 
@@ -65,25 +66,66 @@ def interval(values: Sequence[Any], argument: str, view: View) -> Sequence[int]:
     return [int(hours)] if hours is not None and hours >= 1 and hours == int(hours) else []
 
 
+@conversion("dose-interval")
+def dose_interval(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[str, Any]]:
+    """BRIntervaloDoses of a Timing.repeat of several doses: their interval in its unit (ERR780); of one, nothing."""
+    found = _between(values[0])
+    if found is None or doses(values, argument, view) in ([], [1]):
+        return []
+    parts = [{"url": "periodUnit", "valueCode": found[1]}, {"url": "period", "valuePositiveInt": found[0]}]
+    return [{"url": f"{PROFILE}BRIntervaloDoses", "extension": parts}]
+
+
+def _between(repeat: Mapping[str, Any]) -> tuple[int, str] | None:
+    """The whole interval between two uses and its unit; None when it is not told or not whole."""
+    period, unit_code = _decimal(repeat.get("period")), str(repeat.get("periodUnit"))
+    if (
+        period is not None
+        and _decimal(repeat.get("frequency", 1)) == 1
+        and period == int(period)
+        and unit_code in _UNITS
+    ):
+        return int(period), unit_code
+    hours = _interval(repeat)
+    return (int(hours), "h") if hours is not None and hours >= 1 and hours == int(hours) else None
+
+
 @conversion("doses")
 def doses(values: Sequence[Any], argument: str, view: View) -> Sequence[int]:
-    """How many doses a Timing.repeat means in all: as stated, or by duration and interval; nothing when it is open."""
-    repeat = values[0]
+    """How many doses a Timing.repeat means in all: as stated, or by duration and interval.
+
+    Nothing when it is open, or several without an interval that could be told (ERR780).
+    """
+    total = _total(values[0])
+    return [total] if total == 1 or (total and _between(values[0])) else []
+
+
+def _total(repeat: Mapping[str, Any]) -> int:
     for name in ("countMax", "count"):
         if stated := _decimal(repeat.get(name)):
-            return [int(stated)]
+            return int(stated)
     hours, bounds = _interval(repeat), repeat.get("boundsDuration", {})
+    bounds = bounds if isinstance(bounds, Mapping) else {}
     length, unit_hours = _decimal(bounds.get("value")), _HOURS.get(str(bounds.get("code") or bounds.get("unit")))
-    if not hours or not length or not unit_hours:
-        return []
-    total = length * unit_hours / hours
-    return [int(total)] if 1 <= total <= _MOST_DOSES else []
+    total = length * unit_hours / hours if hours and length and unit_hours else Decimal(0)
+    return int(total) if total <= _MOST_DOSES else 0
 
 
 @conversion("one-dose")
 def one_dose(values: Sequence[Any], argument: str, view: View) -> Sequence[int]:
     """1, where the doses in all are known."""
     return [1] if doses(values, argument, view) else []
+
+
+@conversion("needed")
+def needed(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[str, str]]:
+    """When to use what is to be used as needed (ERR782): the reason, else the dosage in words; otherwise nothing."""
+    one = values[0]
+    reason = one.get("asNeededCodeableConcept")
+    if reason:
+        return [{"text": wording([reason], "", view)[0]}]
+    words = _taken(one, view) if one.get("asNeededBoolean") else ""
+    return [{"text": words}] if words else []
 
 
 @conversion("yes")
@@ -139,8 +181,8 @@ def _taken(dosage: Mapping[str, Any], view: View) -> str:
     repeat = (dosage.get("timing") or {}).get("repeat") or {}
     if hours := interval([repeat], "", view) if repeat else ():
         said.append(f"a cada {hours[0]} h")
-    if total := doses([repeat], "", view) if repeat else ():
-        said.append(f"{total[0]} doses")
+    if total := _total(repeat):
+        said.append(f"{total} doses")
     events = [*repeat.get("when", ()), *repeat.get("dayOfWeek", ())]
     said += [words for code in events if (words := national(str(code), "quando", {}))]
     said += [f"às {str(moment)[:5]}" for moment in repeat.get("timeOfDay", ())]

@@ -60,7 +60,9 @@ WORST = [
     (("ERR866",), False, ("stop", "ERR866")),
     (("ERR866", "ERR905"), True, ("accepted", "ERR866")),
     (("ERR882",), False, ("renew", "ERR882")),
-    (("ERR999",), False, ("", "ERR999")),
+    (("ERR700",), False, ("", "ERR700")),
+    (("ERR807", "ERR905"), False, ("remake", "ERR807")),
+    (("ERR807", "ERR780"), False, ("repair", "ERR780")),
     ((), True, ("", "")),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,13 @@ FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
     "a medicine by name": ("SA", lambda b: resource(b, "Medication")["code"].pop("coding"), "ERR814"),
     "a record of another type": ("RAC", lambda b: resource(b, "Composition")["type"]["coding"][0].update(code="RAC"), "ERR814"),
     "regulation without reason": ("RIRA", lambda b: resource(b, "Appointment").pop("reasonReference"), "ERR814"),
+    "several doses without interval": ("SA", lambda b: resource(b, "MedicationRequest")["dosageInstruction"][0]["timing"]["repeat"].pop("extension"), "ERR780"),
+    "one dose with interval": ("SA", lambda b: resource(b, "MedicationRequest")["dosageInstruction"][0]["timing"]["repeat"].update(countMax=1), "ERR781"),
+    "as needed, nobody knows when": ("SA", lambda b: resource(b, "MedicationRequest").pop("note"), "ERR782"),
+    "a procedure twice": ("SA", lambda b: b["entry"].append({"fullUrl": f"urn:uuid:transient-{len(b['entry'])}", "resource": copy.deepcopy(resource(b, "Procedure"))}), "ERR789"),
+    "a visit of two days": ("RAC", lambda b: resource(b, "Encounter")["period"].update(start="2026-11-19T09:00:00-03:00"), "ERR793"),
+    "a procedure of the day before": ("RAC", lambda b: resource(b, "Procedure").update(performedDateTime="2026-11-19"), "ERR794"),
+    "a procedure after the stay": ("SA", lambda b: resource(b, "Procedure").update(performedDateTime="2026-11-21"), "ERR796"),
     "no document": ("REL", lambda b: b.update(type="collection"), "ERR923"),
     "another's identifier": ("REL", lambda b: b["identifier"].update(system="http://www.saude.gov.br/fhir/r4/NamingSystem/BRRNDS-1"), "ERR881"),
     "entries out of order": ("REL", lambda b: b["entry"][1].update(fullUrl="urn:uuid:transient-9"), "ERR921"),
@@ -68,6 +76,15 @@ def test_faults_are_told_by_their_code(name: str) -> None:
     body = bundle(kind)
     change(body)
     assert code in judged(body)
+
+
+def test_a_document_is_of_today_in_its_own_zone() -> None:
+    body = bundle("REL")
+    at = records.NOW.replace(hour=23, minute=30)
+    body["timestamp"] = at.isoformat()
+    assert [e.code for e in rules.clock(body, at.astimezone(datetime.UTC))] == []
+    assert [e.code for e in rules.clock(body, at + datetime.timedelta(hours=1))] == ["ERR807"]
+    assert [e.code for e in rules.clock(body, at - datetime.timedelta(days=1))] == ["ERR808"]
 
 
 WHOLE = {kind: bundle(kind) for kind in ("RAC", "REL")}

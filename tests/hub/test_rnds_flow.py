@@ -145,7 +145,7 @@ async def test_a_refusal_is_one_attempt_with_a_remedy(world: World, tenant: Tena
 
 @pytest.mark.parametrize(
     ("code", "status", "reason"),
-    [("ERR905", rows.QUEUED, ""), ("ERR999", rows.REFUSED, "rnds.unknown.ERR999")],
+    [("ERR905", rows.QUEUED, ""), ("ERR700", rows.REFUSED, "rnds.unknown.ERR700")],
 )
 async def test_reactions_follow_the_table(
     world: World, tenant: Tenant, server: Server, code: str, status: str, reason: str
@@ -160,6 +160,22 @@ async def test_reactions_follow_the_table(
         server.network.switch("")
         await flow.resend(world, tenant, found.id, "test")
         assert (await settle(world, tenant))[0].status == rows.SENT and len(server.network.book.documents) == 1
+
+
+async def test_a_document_of_yesterday_is_made_again_and_one_of_today_is_not(world: World, tenant: Tenant, server: Server) -> None:
+    await server.join(world, tenant)
+    server.network.switch("refuse", times=1, code="ERR807")
+    await store(world, tenant, *REL)
+    found = (await settle(world, tenant))[0]
+    assert (found.status, found.code) == (rows.REFUSED, "rnds.remake.ERR807"), "it would be refused again"
+    server.network.switch("refuse", times=1, code="ERR807")
+    await flow.resend(world, tenant, found.id, "test")
+    async with world.transaction(tenant) as tx:
+        await tx.run(
+            "UPDATE delivery SET purpose = regexp_replace(purpose::text, '\"made\": *\"[^\"]*\"', '\"made\": \"2020-01-01\"')::json "
+            "WHERE tenant_id = $1 AND status = 'QUEUED'"
+        )
+    assert states(await settle(world, tenant))["REL"] == (rows.SENT, "") and len(server.network.book.documents) == 1
 
 
 async def test_an_identifier_that_others_used_is_no_success(world: World, tenant: Tenant, server: Server) -> None:

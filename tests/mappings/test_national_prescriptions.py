@@ -36,6 +36,12 @@ def of(bodies: list[Any], type_name: str) -> list[Any]:
     return [body for body in bodies if body["resourceType"] == type_name]
 
 
+dosage_words = (
+    "1 comprimido, via oral, a cada 6 h, 20 doses, se necessário, 1 comprimido de 6 em 6 horas por 5 dias, "
+    "Tomar após as refeições."
+)
+
+
 @pytest.mark.parametrize("kind", ["RAC", "SA"])
 def test_a_prescription_goes_in_fields_with_its_medicine(kind: str) -> None:
     bodies, problems = made(kind, records.PRESCRIPTION)
@@ -46,7 +52,10 @@ def test_a_prescription_goes_in_fields_with_its_medicine(kind: str) -> None:
     assert order["medicationReference"] == {"reference": f"{documents.URL}{bodies.index(medicine)}"}
     assert medicine["code"]["coding"][0]["code"] == "BR0267779" and medicine["form"]["coding"][0]["code"] == "19"
     dosage = order["dosageInstruction"][0]
-    assert dosage["timing"]["repeat"] == {"count": 1, "countMax": 20, "frequency": 6}
+    every = [{"url": "periodUnit", "valueCode": "h"}, {"url": "period", "valuePositiveInt": 6}]
+    between = {"url": f"{records.RD}/StructureDefinition/BRIntervaloDoses", "extension": every}
+    assert dosage["timing"]["repeat"] == {"count": 1, "countMax": 20, "extension": [between], "frequency": 6}
+    assert order["note"] == [{"text": dosage_words}], "what is used as needed says when (ERR782)"
     assert dosage["route"]["coding"][0]["code"] == "10907" and dosage["doseAndRate"][0]["doseQuantity"] == {"value": 1}
     assert order["dispenseRequest"] == {
         "quantity": {"value": 20},
@@ -96,6 +105,18 @@ def test_words_say_all_that_was_prescribed() -> None:
             "1 comprimido de 6 em 6 horas por 5 dias, Tomar após as refeições.; quantidade 20 comprimidos; agitar antes"
         }
     ]
+
+
+def test_one_dose_has_no_interval_and_several_without_one_are_told_in_words_alone() -> None:
+    dosage = records.PRESCRIPTION["dosageInstruction"][0]
+    for repeat, expected in (
+        ({"count": 1, "period": 6, "periodUnit": "h"}, {"count": 1, "countMax": 1, "frequency": 6}),
+        ({"count": 4}, None),
+    ):
+        request = changed(dosageInstruction=[{**dosage, "timing": {"repeat": repeat}, "asNeededBoolean": False}])
+        bodies, problems = made("RAC", request)
+        told = of(bodies, "MedicationRequest")[0]["dosageInstruction"][0]
+        assert problems == [] and told.get("timing", {}).get("repeat") == expected
 
 
 def test_fields_that_have_no_place_there_are_in_the_words() -> None:
@@ -154,8 +175,9 @@ def repeat(name: str, value: dict[str, Any]) -> list[Any]:
 @pytest.mark.parametrize(
     ("timing", "doses", "hours"),
     [
-        ({"count": 3}, [3], []),
-        ({"count": 3, "countMax": 5}, [5], []),
+        ({"count": 1}, [1], []),
+        ({"count": 3}, [], []),
+        ({"count": 3, "countMax": 5, "period": 2, "periodUnit": "d"}, [5], [48]),
         ({"frequency": 3, "period": 1, "periodUnit": "d", "boundsDuration": {"value": 7, "code": "d"}}, [21], [8]),
         ({"period": 12, "periodUnit": "h", "boundsDuration": {"value": 1, "unit": "wk"}}, [14], [12]),
         ({"frequency": 5, "period": 1, "periodUnit": "d"}, [], []),

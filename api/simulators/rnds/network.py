@@ -143,8 +143,9 @@ class Network:
         except ValueError:
             return self._refuse(422, [Error("ERR814", "O documento não pode ser lido.")])
         found = list(rules.structure(bundle, self.config.requesters))
+        now = datetime.datetime.now(datetime.UTC)
         if not found:
-            found = list(rules.profiles(bundle, datetime.datetime.now(datetime.UTC).astimezone().date()))
+            found = [*rules.clock(bundle, now), *rules.profiles(bundle, now.astimezone().date())]
         if not found:
             found = [*self._author(bundle), *([clash] if (clash := self.book.clash(bundle)) else [])]
         if found:

@@ -109,6 +109,18 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(value)
 
 
+def clock(bundle: dict[str, Any], now: datetime.datetime) -> Iterator[Error]:
+    """Whether the document is of today, in its own zone."""
+    try:
+        made = datetime.datetime.fromisoformat(str(bundle.get("timestamp")))
+    except ValueError:
+        return
+    today = now.astimezone(made.tzinfo).date()
+    if made.date() != today:
+        code, side = ("ERR807", "anterior") if made.date() < today else ("ERR808", "posterior")
+        yield Error(code, f'O campo "timestamp" do "Bundle" não pode ter data {side} à data atual.')
+
+
 def profiles(bundle: dict[str, Any], today: datetime.date) -> Iterator[Error]:
     """What the constraints and the catalogue's rules find in the entries."""
     resources = [entry.get("resource") or {} for entry in bundle["entry"]]
@@ -151,6 +163,9 @@ def _rules(resources: list[dict[str, Any]], today: datetime.date) -> Iterator[Er
             yield Error("ERR830", f"A data deve ser igual ou menor que a data atual ({today.isoformat()}).")
         if kind == "Encounter":
             yield from _contact(one)
+        if kind == "MedicationRequest":
+            yield from _prescription(one)
+    yield from _procedures(resources)
 
 
 def _contact(encounter: dict[str, Any]) -> Iterator[Error]:
@@ -161,6 +176,44 @@ def _contact(encounter: dict[str, Any]) -> Iterator[Error]:
         yield Error("ERR914", "Problema(s)/Diagnóstico(s) Secundário(s) sem existir um Principal.")
     if ranks.count(1) > 1:
         yield Error("ERR915", "Não pode existir mais de um Problema/Diagnóstico Principal.")
+
+
+def _prescription(request: dict[str, Any]) -> Iterator[Error]:
+    if "medicationCodeableConcept" in request and not request.get("note"):
+        yield Error("ERR779", 'O medicamento deve ser informado em texto livre no campo "MedicationRequest.note"')
+    for dosage in request.get("dosageInstruction", ()):
+        repeat = (dosage.get("timing") or {}).get("repeat") or {}
+        named = {str(one.get("url")).removeprefix(_PROFILE): one for one in repeat.get("extension", ())}
+        whole = len(named.get("BRIntervaloDoses", {}).get("extension", ())) == 2
+        if repeat.get("countMax", 1) > 1 and not whole:
+            yield Error("ERR780", "Os campos de periodicidade devem ser preenchidos em caso de dose periódica.")
+        if repeat.get("countMax", 2) == 1 and {"BRIntervaloDoses", "BRTurno"} & set(named):
+            yield Error("ERR781", "Os campos de periodicidade não devem ser preenchidos em caso de dose única.")
+        if any(
+            name.startswith("asNeeded") and value is not False for name, value in dosage.items()
+        ) and not request.get("note"):
+            yield Error("ERR782", 'A descrição sobre o uso deve ser preenchida no campo "MedicationRequest.note".')
+
+
+def _procedures(resources: list[dict[str, Any]]) -> Iterator[Error]:
+    """Procedures among each other and against the visit they belong to."""
+    visit = next((one for one in resources if one.get("resourceType") == "Encounter"), {})
+    begin, end = (str((visit.get("period") or {}).get(name, ""))[:10] for name in ("start", "end"))
+    ambulatory = _first(visit, "class.code") in ("01", "07")
+    if ambulatory and begin != end:
+        yield Error("ERR793", "As datas de admissão e desfecho devem ser iguais para a modalidade.")
+    seen: set[tuple[str, str]] = set()
+    for one in resources:
+        if one.get("resourceType") != "Procedure":
+            continue
+        code, day = str(_first(one, "code.coding.code")), str(one.get("performedDateTime", ""))[:10]
+        if (code, day) in seen:
+            yield Error("ERR789", "Não podem existir vários procedimentos com o mesmo código e data de realização.")
+        seen.add((code, day))
+        if ambulatory and day != begin:
+            yield Error("ERR794", "A data de realização do procedimento deve ser igual à data de admissão.")
+        elif visit and not begin <= day <= end:
+            yield Error("ERR796" if day > end else "ERR797", "O procedimento está fora do período do atendimento.")
 
 
 def _at(node: Any, path: tuple[str, ...]) -> list[Any]:
