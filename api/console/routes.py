@@ -7,7 +7,7 @@ from functools import cache
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.console import denial_board, pages, session
+from api.console import denial_board, network_board, pages, session
 from api.console.doors import doors
 from api.console.words import HERE, Words, language_of
 from api.http.failures import Rejected
@@ -101,6 +101,21 @@ async def denials(request: Request) -> Response:
         return pages.page("login.html", words, status=401, error="")
     shown = await denial_board.shown(state.world, tenant)
     return pages.page("denials.html", words, tenant=tenant, board=shown)
+
+
+@router.get("/console/network")
+async def network(request: Request) -> Response:
+    """The documents to RNDS of the session's tenant; the way in without one."""
+    state = state_of(request)
+    try:
+        tenant = await session.tenant_of(request, state)
+    except TryLater:
+        tenant = None
+    words = words_of(request, state, tenant)
+    if tenant is None:
+        return pages.page("login.html", words, status=401, error="")
+    shown = await network_board.shown(state.world, tenant, words.language)
+    return pages.page("network.html", words, tenant=tenant, board=shown)
 
 
 @router.get("/console/{name}", response_class=Response)

@@ -63,25 +63,38 @@ class Document:
         """Whether something about it waits in the outbox."""
         return self.delivery_status in ("QUEUED", "DEAD")
 
+    @property
+    def state(self) -> str:
+        """The state as people read it: `parado` where the attempts are used up."""
+        return "parado" if self.delivery_status == "DEAD" else self.status
+
+    @property
+    def reason(self) -> str:
+        """The code of what RNDS or the way to it said last; empty without one."""
+        return self.code or (self.last_error if self.in_flight else "")
+
+    def findings(self) -> list[Problem]:
+        """What lacks, and what RNDS said, with text and remedy; no patient data."""
+        said = self.reason
+        return [
+            *self.problems,
+            *([Problem(said, self.subject, args=(("code", said.rpartition(".")[2]),))] if said else []),
+        ]
+
     def as_json(self) -> dict[str, Any]:
         """The document for doors: findings with text and remedy, no patient data."""
-        state = "parado" if self.delivery_status == "DEAD" else self.status
-        found = [*self.problems]
-        code = self.code or (self.last_error if self.in_flight else "")
-        if code:
-            found.append(Problem(code, self.subject, args=(("code", code.rpartition(".")[2]),)))
         return {
             "id": str(self.id),
             "kind": self.kind,
             "subject": self.subject,
             "number": self.number,
-            "status": state,
+            "status": self.state,
             "wanted": self.wanted,
             "rnds_id": self.rnds_id,
             "replaced": self.replaced,
             "attempts": self.attempts,
-            "code": code,
-            "problems": [problem.as_json() for problem in found],
+            "code": self.reason,
+            "problems": [problem.as_json() for problem in self.findings()],
             "due_at": _moment(self.due_at),
             "sent_at": _moment(self.sent_at),
             "updated_at": _moment(self.updated_at),

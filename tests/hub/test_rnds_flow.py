@@ -162,7 +162,9 @@ async def test_reactions_follow_the_table(
         assert (await settle(world, tenant))[0].status == rows.SENT and len(server.network.book.documents) == 1
 
 
-async def test_a_document_of_yesterday_is_made_again_and_one_of_today_is_not(world: World, tenant: Tenant, server: Server) -> None:
+async def test_a_document_of_yesterday_is_made_again_and_one_of_today_is_not(
+    world: World, tenant: Tenant, server: Server
+) -> None:
     await server.join(world, tenant)
     server.network.switch("refuse", times=1, code="ERR807")
     await store(world, tenant, *REL)
@@ -172,7 +174,7 @@ async def test_a_document_of_yesterday_is_made_again_and_one_of_today_is_not(wor
     await flow.resend(world, tenant, found.id, "test")
     async with world.transaction(tenant) as tx:
         await tx.run(
-            "UPDATE delivery SET purpose = regexp_replace(purpose::text, '\"made\": *\"[^\"]*\"', '\"made\": \"2020-01-01\"')::json "
+            'UPDATE delivery SET purpose = regexp_replace(purpose::text, \'"made": *"[^"]*"\', \'"made": "2020-01-01"\')::json '
             "WHERE tenant_id = $1 AND status = 'QUEUED'"
         )
     assert states(await settle(world, tenant))["REL"] == (rows.SENT, "") and len(server.network.book.documents) == 1
