@@ -54,7 +54,7 @@ async def _floor(world: World, tenant: Tenant) -> float:
 
 async def _export(world: World, tenant: Tenant) -> tuple[float, UUID]:
     """Seconds a job takes, without the wait for older transactions, and the job."""
-    what = Wanted(address="bench", level="system", types=("Patient", "Observation"))
+    what = Wanted(address="bench", level="system", types=("Patient", "Observation"), scopes=("system/*.rs",))
     async with world.transaction(tenant) as tx:
         job = await desk.begin(tx, world.settings, desk.EXPORT, "bench", what.as_json(), now=world.now())
         await desk.start(tx, desk.EXPORT, job)

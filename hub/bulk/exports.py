@@ -12,9 +12,11 @@ from fhir.outcome import outcome
 from fhir.search.conditions import BadQuery
 from hub.bulk import desk, members, run, wanted
 from hub.bulk.pages import Page, Walk, page
+from hub.bulk.reach import reach_of
 from hub.bulk.run import Run
 from hub.bulk.wanted import Wanted
 from hub.exchange import handlers
+from hub.records import custom
 from hub.records.refusal import Refusal
 from hub.world import Tenant, World
 
@@ -28,6 +30,7 @@ async def job(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str:
 async def export(at: Run) -> None:
     """Write all files of an export, from where it stands; raises Stopped, TryLater."""
     what = wanted.wanted(at.job.request)
+    await custom.known(at.world, at.tenant)  # scopes may narrow by the tenant's own parameters
     bound = await run.settled(at)
     await _begin(at, what)
     while at.progress["type"] < len(what.types):
@@ -51,7 +54,8 @@ async def _begin(at: Run, what: Wanted) -> None:
 
 async def _type(at: Run, what: Wanted, bound: datetime.datetime) -> None:
     """One type from where it stands."""
-    walk = Walk(run=at, wanted=what, type_name=what.types[at.progress["type"]], bound=bound)
+    reach = reach_of(at.world, at.tenant, what, at.job.owner)
+    walk = Walk(run=at, wanted=what, type_name=what.types[at.progress["type"]], bound=bound, reach=reach)
     if not at.progress["gathered"] and not await _gathered(at, what, walk.type_name):
         return
     following = asyncio.create_task(_read(at, walk, at.progress["after"]))

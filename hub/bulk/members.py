@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 from canonical.errors import NotFound
 from fhir import jsontext
 from fhir.search.conditions import Setting
-from fhir.search.query import Query
+from fhir.search.query import Query, parse
+from hub.bulk.reach import is_whole, reach_of
 from hub.bulk.run import Run
 from hub.bulk.wanted import SUPPORTING, Wanted, codes_of
 from hub.find.narrow import found_sql, narrowed
-from hub.find.sight import WHOLE, Alternatives, guarded
+from hub.find.sight import Sight, guarded
 from hub.find.statement import Statement, Within
-from hub.guard.scopes import permits
 from hub.records import conditional, custom
 from hub.records.index import key_of
 from hub.store.database import Transaction
@@ -29,7 +29,7 @@ _MOST_NESTED = 10_000
 
 def is_gathered(wanted: Wanted, type_name: str) -> bool:
     """Whether the records of a type are gathered first; else the export walks over all of the type."""
-    return wanted.of_some or bool(wanted.filters_of(type_name))
+    return wanted.of_some or bool(wanted.filters_of(type_name)) or not is_whole(wanted, type_name)
 
 
 def keys_of(type_name: str) -> str:
@@ -97,19 +97,19 @@ def _entities(group: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def conditions_of(type_name: str, text: str, setting: Setting, scopes: Sequence[str]) -> Query:
-    """The search of a filter, over what the token may see of the types it asks; raises BadQuery, Refusal."""
-    held = frozenset(scopes)
-
-    def sight(kind: str, action: str) -> Alternatives:
-        return WHOLE if permits(held, kind, action) else ()
-
-    return guarded(conditional.conditions_of(type_name, text, setting), sight)
+def conditions_of(type_name: str, text: str | None, setting: Setting, sight: Sight) -> Query:
+    """The search of a filter (None: of all records), over what the token may see of the types it asks; raises BadQuery,
+    Refusal."""
+    whole = text is None
+    query = parse(type_name, [], setting) if whole else conditional.conditions_of(type_name, text or "", setting)
+    return guarded(query, sight)
 
 
 async def gather(run: Run, tx: Transaction, wanted: Wanted, type_name: str) -> None:
     """Gather the records of a type; doing it twice changes nothing. Raises BadQuery, Refusal."""
-    filters = wanted.filters_of(type_name)
+    filters: list[str | None] = [*wanted.filters_of(type_name)]
+    if not filters and not is_whole(wanted, type_name):
+        filters = [None]
     if not filters:
         statement = Statement()
         await _add(run, tx, statement, type_name, _base(statement, run, wanted, type_name))
@@ -121,8 +121,9 @@ async def gather(run: Run, tx: Transaction, wanted: Wanted, type_name: str) -> N
         base=f"{run.world.settings.base_url}/fhir",
         custom=custom.remembered(run.tenant.id),
     )
+    sight = reach_of(run.world, run.tenant, wanted, run.job.owner).actor.sight
     for text in filters:
-        query = conditions_of(type_name, text, setting, wanted.scopes)
+        query = conditions_of(type_name, text, setting, sight)
         branch = await narrowed(Within(tx), type_name, query.conditions)
         statement = Statement()
         found = f"SELECT d.rid FROM ({found_sql(statement, branch, ordered=False)}) d"

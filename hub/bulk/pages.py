@@ -7,12 +7,13 @@ of changes walks the versions themselves. Either way the same moment is shown, w
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fhir import jsontext, links
 from hub.bulk import members
+from hub.bulk.reach import Reach, is_whole
 from hub.bulk.run import Run
 from hub.bulk.wanted import SUPPORTING, Wanted, codes_of
 from hub.find.statement import Statement
@@ -45,6 +46,13 @@ class Walk:
     wanted: Wanted
     type_name: str
     bound: datetime.datetime
+    reach: Reach
+
+    def shown(self, texts: Iterable[str | None]) -> list[str]:
+        """Those of the texts that may be shown: each judged by itself, as it stood at the moment of the export."""
+        there = [text for text in texts if text is not None]
+        whole = is_whole(self.wanted, self.type_name)
+        return there if whole else [text for text in there if self.reach.shows(text)]
 
     @property
     def last(self) -> datetime.datetime:
@@ -95,7 +103,7 @@ async def _all(tx: Transaction, walk: Walk, after: list[Any] | None) -> Page:
     )
     earlier = await _earlier(tx, walk, [row["id"] for row in rows if row["later"]])
     found = (earlier.get(row["id"]) if row["later"] else row["body"] for row in rows)
-    return Page(texts=[text for text in found if text is not None], after=_next(rows, MOST_ROWS, ("rid",)))
+    return Page(texts=walk.shown(found), after=_next(rows, MOST_ROWS, ("rid",)))
 
 
 async def _earlier(tx: Transaction, walk: Walk, ids: Sequence[str]) -> dict[str, str]:
@@ -147,29 +155,40 @@ async def _changes(tx: Transaction, walk: Walk, since: datetime.datetime, after:
     )
     deleted = await _told(tx, walk, [row["id"] for row in rows if row["deleted"]])
     return Page(
-        texts=[row["body"] for row in rows if not row["deleted"]],
+        texts=walk.shown(row["body"] for row in rows if not row["deleted"]),
         deleted=deleted,
         after=_next(rows, MOST_ROWS, ("updated_at", "id", "version")),
     )
 
 
 async def _told(tx: Transaction, walk: Walk, ids: Sequence[str]) -> list[str]:
-    """Those deleted records that the export may tell of: of an export of some patients only what was theirs."""
-    if not ids or not walk.wanted.of_some:
+    """Those deleted records that the export may tell of, by what they last were: of an export of some patients only
+    what was theirs, of a narrow token what it could read."""
+    if not ids:
+        return []
+    if not is_whole(walk.wanted, walk.type_name):
+        last = await _last(tx, walk, ids)
+        ids = [identity for identity in ids if walk.shown([last.get(identity)])]
+    if not walk.wanted.of_some:
         return list(ids)
     if walk.type_name == "Patient":
         return sorted(await members.theirs(tx, walk.run.job.id, ids))
     if walk.type_name in SUPPORTING or not codes_of(walk.type_name):
         return []
+    named = {identity: _patients_of(text, walk.type_name) for identity, text in (await _last(tx, walk, ids)).items()}
+    known = await members.theirs(tx, walk.run.job.id, sorted({each for found in named.values() for each in found}))
+    return [identity for identity in ids if named.get(identity, set()) & known]
+
+
+async def _last(tx: Transaction, walk: Walk, ids: Sequence[str]) -> dict[str, str]:
+    """The last content of deleted records."""
     rows = await tx.rows(
         "SELECT DISTINCT ON (v.id) v.id, v.body FROM resource_version v JOIN unnest($3::text[]) AS x(id) "
         "ON v.id = x.id WHERE v.tenant_id = $1 AND v.type = $2 AND NOT v.deleted ORDER BY v.id, v.version DESC",
         walk.type_name,
         list(ids),
     )
-    named = {row["id"]: _patients_of(row["body"], walk.type_name) for row in rows}
-    known = await members.theirs(tx, walk.run.job.id, sorted({each for found in named.values() for each in found}))
-    return [identity for identity in ids if named.get(identity, set()) & known]
+    return {row["id"]: row["body"] for row in rows}
 
 
 def _patients_of(text: str, type_name: str) -> set[str]:

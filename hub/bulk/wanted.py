@@ -25,7 +25,7 @@ class Wanted:
     `address` is the request as it was made; `since` and `until` bound when a record was last stored; `filters` are
     searches (`Observation?code=…`), those of one type together as "or"; `elements` as `_elements` names them;
     `patients` are ids, `group` the id of a Group; `ignored` are parameters that had no effect;
-    `scopes` are the token's. An empty `patients`
+    `scopes` are the token's, and `patient` whom those for a patient mean. An empty `patients`
     without a group means all.
     """
 
@@ -40,6 +40,7 @@ class Wanted:
     group: str = ""
     ignored: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    patient: str = ""
 
     @property
     def of_some(self) -> bool:

@@ -21,9 +21,10 @@ from fhir.search.ranges import date_range
 from hub.bulk import desk, members, pieces, wanted
 from hub.bulk.desk import Job
 from hub.bulk.pieces import File
+from hub.bulk.reach import is_within
 from hub.bulk.wanted import Level, Wanted
 from hub.guard import audit
-from hub.records import read as store
+from hub.records import visible
 from hub.records.entry import is_id
 from hub.records.write import instant
 
@@ -46,7 +47,7 @@ async def export_patients(exchange: Exchange) -> Response:
     """$export of all patients with their records, or of those named by `patient`."""
     if exchange.type_name != "Patient":
         raise Rejected(404, [Problem("fhir.not-supported")])
-    exchange.actor.require("Patient", "r")
+    exchange.actor.reach("Patient", "r")
     return await _begun(exchange, "Patient", [name for name in wanted.types_of_patients() if _may(exchange, name)])
 
 
@@ -54,9 +55,8 @@ async def export_group(exchange: Exchange) -> Response:
     """$export of the patients of a group with their records."""
     if exchange.type_name != "Group":
         raise Rejected(404, [Problem("fhir.not-supported")])
-    exchange.actor.require("Group", "r")
-    exchange.actor.require("Patient", "r")
-    row = await store.current(exchange.state.world, exchange.caller.tenant, "Group", exchange.record_id)
+    exchange.actor.reach("Patient", "r")
+    row = await visible.current(exchange.state.world, exchange.actor, "Group", exchange.record_id)
     if row is None:
         raise NotFound("there is no such record")
     if row["deleted"]:
@@ -65,7 +65,7 @@ async def export_group(exchange: Exchange) -> Response:
 
 
 def _may(exchange: Exchange, type_name: str) -> bool:
-    return exchange.caller.permits(type_name, "r") and exchange.caller.permits(type_name, "s")
+    return bool(exchange.actor.sight(type_name, "r") and exchange.actor.sight(type_name, "s"))
 
 
 async def _begun(exchange: Exchange, level: Level, types: list[str]) -> Response:
@@ -125,6 +125,7 @@ def _wanted(exchange: Exchange, level: Level, pairs: Pairs, permitted: list[str]
         group=exchange.record_id if level == "Group" else "",
         ignored=tuple(ignored),
         scopes=_scopes(exchange),
+        patient=exchange.caller.identity.patient,
     )
 
 
@@ -148,10 +149,10 @@ def _types(exchange: Exchange, level: Level, stated: list[str], permitted: list[
     for name in stated:
         if name not in known:
             raise _bad("_type")
-        exchange.actor.require(name, "r")
-        exchange.actor.require(name, "s")
+        exchange.actor.reach(name, "r")
+        exchange.actor.reach(name, "s")
     if not stated and not permitted:
-        exchange.actor.require("*", "r")
+        exchange.actor.reach("*", "r")
     return tuple(name for name in permitted if not stated or name in stated)
 
 
@@ -174,7 +175,7 @@ def _filters(exchange: Exchange, pairs: Pairs, types: Sequence[str]) -> tuple[st
         kind, _, query = text.partition("?")
         if kind not in types:
             raise _bad("_typeFilter")
-        members.conditions_of(kind, query, exchange.actor.setting(exchange.state.world), _scopes(exchange))
+        members.conditions_of(kind, query, exchange.actor.setting(exchange.state.world), exchange.actor.sight)
     return tuple(found)
 
 
@@ -263,7 +264,7 @@ async def file(exchange: Exchange) -> Response:
         found = await pieces.file(tx, job.id, int(match[1])) if match else None
     if found is None or job.is_open or found.kind == "input":
         raise NotFound("there is no such file")
-    if found.kind == "output":
+    if found.kind == "output" and not _may_have(exchange, job, found.type):
         exchange.actor.require(found.type, "r")
     subject = exchange.caller.identity.subject
     await exchange.state.reading.note(tenant, subject, "read", f"bulk/{job.id}/{found.number}")
@@ -273,6 +274,12 @@ async def file(exchange: Exchange) -> Response:
         return StreamingResponse(pieces.packed(world, tenant, job.id, found), 200, headers, NDJSON)
     headers["Content-Length"] = str(found.plain_bytes)
     return StreamingResponse(pieces.plain(world, tenant, job.id, found), 200, headers, NDJSON)
+
+
+def _may_have(exchange: Exchange, job: Job, type_name: str) -> bool:
+    """Whether the token reaches what an export wrote of a type; of an import there is no output."""
+    identity = exchange.caller.identity
+    return is_within(wanted.wanted(job.request), type_name, identity.scopes, identity.patient)
 
 
 def _takes_gzip(header: str) -> bool:
