@@ -51,6 +51,7 @@ class _Work:
     draft: Draft
     done: set[str] = field(default_factory=set)
     skip: bool = False
+    essential: bool = False
     stated: bool = False
 
 
@@ -81,6 +82,7 @@ def translate(
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
     _number_parts(drafts)
+    _look_for_what_is_missing(message, plan, drafts, context)
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     close(message, plan, account, context.problems)
@@ -279,6 +281,10 @@ def _skip(converted: Any, value: Value, work: _Work) -> None:
     work.skip = work.skip or converted == "true"
 
 
+def _essential(converted: Any, value: Value, work: _Work) -> None:
+    work.essential = work.essential or converted == "true"
+
+
 def _clear_paths(converted: Any, value: Value, work: _Work) -> None:
     work.draft.cleared += tuple(str(converted).split())
 
@@ -296,6 +302,7 @@ _SPECIAL = {
     "@must-exist": _must_exist,
     "@known-only": _known_only,
     "@skip": _skip,
+    "@essential": _essential,
     "@clear": _clear_paths,
     "@distinct": _distinct,
 }
@@ -337,7 +344,7 @@ def _complete(work: _Work) -> bool:
     missing = [
         names[0] for names in required(draft.type) if not any(n in draft.body or n in draft.initial for n in names)
     ]
-    draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential
+    draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential and not work.essential
     code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:
         problem = Problem(code, _place(work.occurrence), args=(("target", f"{draft.type}.{name}"),))
@@ -357,6 +364,15 @@ def _weigh(drafts: Sequence[Draft], occurrences: Sequence[Occurrence], context: 
         else problem
         for problem in context.problems
     ]
+
+
+def _look_for_what_is_missing(message: Message, plan: Plan, drafts: Sequence[Draft], context: Context) -> None:
+    """Tell what a message of this type should say and does not: an expected segment, the record it is about."""
+    context.problems += [Problem("structure.segment-expected", n) for n in plan.expects if not message.first(n)]
+    made = {draft.local.removeprefix(context.prefix).partition("/")[0] for draft in drafts}
+    if plan.about and not plan.about & made and all(p.code != "semantic.not-a-record" for p in context.problems):
+        types = sorted({record.type for record in plan.records if record.name in plan.about})
+        context.problems.append(Problem("semantic.no-record", "MSH-9", args=(("type", ", ".join(types)),)))
 
 
 def _place(occurrence: Occurrence) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,10 @@ class RecordPlan:
 class Plan:
     """A plan: the message types it serves, its records, and the segments it knowingly ignores with the reason.
 
-    `requires` names the segments without which a message says nothing, or was cut: it is not taken then. `kin`: its
-    orders and results are parents, children and replacements of one another (`mappings.kinship`). `overlay` names the
-    overlay that was laid over it.
+    `requires` names the segments without which a message says nothing, or was cut: it is not taken then; `also` those
+    that some of its messages need. `expects` are segments whose absence is told. `about` names the records a message is
+    about: when it makes none of them, that is told. `kin`: its orders and results are parents, children and
+    replacements of one another (`mappings.kinship`). `overlay` names the overlay that was laid over it.
     """
 
     name: str
@@ -77,8 +78,16 @@ class Plan:
     ignored: dict[str, str]
     header: tuple[str, ...]
     requires: tuple[str, ...] = ()
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    expects: tuple[str, ...] = ()
+    about: frozenset[str] = frozenset()
     kin: bool = False
     overlay: str = ""
+
+    def required(self, message_type: str) -> tuple[str, ...]:
+        """The segments without which a message of this type is not taken."""
+        also = (name for name, types in self.also.items() if message_type in types and name not in self.requires)
+        return (*self.requires, *also)
 
     def leads(self) -> frozenset[str]:
         """All segments that some record takes as a lead."""
@@ -121,7 +130,8 @@ def load_plan(path: Path) -> Plan:
         raw = tomllib.load(file)
     try:
         shared = [_record(row) for name in raw.get("include", ()) for row in _parts()[name]]
-        records = [*(_record(row) for row in raw.get("records", ())), *shared]
+        own = [_record(row) for row in raw.get("records", ())]
+        records = [*own, *shared]
         return Plan(
             name=path.stem,
             messages=tuple(raw["messages"]),
@@ -129,6 +139,9 @@ def load_plan(path: Path) -> Plan:
             ignored={**_parts_ignored(), **raw.get("ignored", {})},
             header=tuple(raw.get("header", ("MSH",))),
             requires=tuple(raw.get("requires", ())),
+            also={name: tuple(types) for name, types in raw.get("requires_also", {}).items()},
+            expects=tuple(raw.get("expects", ())),
+            about=frozenset(record.name for record in own or records if not record.fill),
             kin=raw.get("kin", False),
         )
     except (KeyError, TypeError) as error:

@@ -14,7 +14,19 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SPECIAL = frozenset(
-    ("@key", "@part", "@time", "@must-exist", "@clear", "@skip", "@distinct", "@occurred", "@action", "@known-only")
+    (
+        "@key",
+        "@part",
+        "@time",
+        "@must-exist",
+        "@clear",
+        "@skip",
+        "@distinct",
+        "@occurred",
+        "@action",
+        "@known-only",
+        "@essential",
+    )
 )
 REMOVED = "-"  # the source of an overlay's row that takes its target away
 _COLUMNS = ["target", "source", "convert", "when", "note", "spec"]

@@ -280,3 +280,9 @@ def test_a_file_of_parts_is_read_offline(tmp_path: Any, capsys: pytest.CaptureFi
     texts = [e["resource"].get("valueString") for e in whole["bundle"]["entry"]]
     assert whole["ok"] and "Fragmento de pele, paciente 31." in texts
     assert not alone["ok"] and [p["code"] for p in alone["problems"]] == ["er7.fragment"]
+
+
+async def test_a_header_alone_is_no_part(world: World, tenant: Tenant) -> None:
+    to = await lis(world, tenant)
+    said = await send(world, to, part("", "lab-1"), part("", "", "lab-2"), part("ADD|rest||||||F\r", "lab-3"))
+    assert [one.code for one in said] == ["AE", "AE", "AA"]

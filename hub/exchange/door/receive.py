@@ -153,8 +153,18 @@ def _of_part(channel: Channel, raw: bytes, message: Message | None, problems: Se
     return with_reply(Taken(incoming, envelope, code, silent, part=certain))
 
 
+def _continued(message: Message) -> bool:
+    """Whether the message begins with the end of a segment (ADD), which is read as none of its own."""
+    return any(problem.where == "ADD#2" for problem in message.problems)
+
+
 def _problems_of_part(message: Message) -> list[Problem]:
-    """What is wrong with a part by itself: its header; who the patient is stands in another part."""
+    """What is wrong with a part by itself: its header; who the patient is stands in another part.
+
+    A header alone is no part: the message was cut.
+    """
+    if all(segment.name in ("MSH", "DSC") for segment in message.segments) and not _continued(message):
+        return [*message.problems, *judge_envelope(message)]
     return [*(p for p in message.problems if not p.code.startswith("er7.fragment")), *judge_envelope(message)]
 
 
@@ -230,7 +240,7 @@ def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
         found.append(Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),)))
     found += [
         Problem("structure.segment-required", name)
-        for name in (plan.requires if plan else ())
+        for name in (plan.required(message.type) if plan else ())
         if not message.first(name)
     ]
     for nth, patient in enumerate(message.named("PID"), start=1):
