@@ -1,4 +1,4 @@
-"""documents to RNDS: `rnds settings | status | failures | preview | send | resend | delete | answer`"""
+"""documents to RNDS: `rnds settings | check | status | failures | preview | send | resend | delete | answer | look`"""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     own = _action(actions, "settings", "show the tenant's settings, or store those of a TOML or JSON file")
     own.add_argument("file", type=Path, nargs="?")
+    _action(actions, "check", "ask RNDS whether certificate, establishment and professional hold there")
+    seen = _action(actions, "look", "what RNDS has of a person, a professional or an establishment")
+    seen.add_argument("what", choices=["patient", "professional", "establishment"])
+    seen.add_argument("number", help="CNS, CPF or CNES")
     status = _action(actions, "status", "how many documents stand where; with a record, its documents")
     status.add_argument("subject", nargs="?", default="", help="DiagnosticReport/1")
     failures = _action(actions, "failures", "documents that wait for a person, with what is to be done")
@@ -64,7 +68,8 @@ def run(given: argparse.Namespace) -> int:
     except OSError as error:
         output.complain(f"{error.filename}: {error.strerror}")
     except ValueError as error:
-        output.complain(f"{getattr(given, 'file', None) or given.id}: {error}")
+        wrong = getattr(given, "file", None) or getattr(given, "id", None) or given.action
+        output.complain(f"{wrong}: {error}")
     return 2
 
 
@@ -99,6 +104,32 @@ def _document(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("not one document")
     return document
+
+
+async def _check(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import look
+
+    found = await look.check(world, tenant, output.actor())
+    for problem in found:
+        if given.json:
+            output.line(problem.as_json())
+        else:
+            output.say(f"{problem.where}: {problem.text('pt')} {problem.remedy('pt')}")
+    if not found and not given.json:
+        output.say("RNDS: certificado, estabelecimento e profissional conferem.")
+    return 1 if found else 0
+
+
+async def _look(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from fhir import jsontext
+    from hub.rnds import look
+
+    found = await look.look(world, tenant, given.what, given.number, output.actor())
+    for record in found:
+        output.say(jsontext.text(record, pretty=not given.json))
+    if not found and not given.json:
+        output.complain("a RNDS não tem registro com este número / RNDS has no record of this number")
+    return 0 if found else 1
 
 
 async def _status(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
@@ -203,6 +234,8 @@ async def _answer(given: argparse.Namespace, world: World, tenant: Tenant) -> in
 
 _ACTIONS: dict[str, Action] = {
     "settings": _settings,
+    "check": _check,
+    "look": _look,
     "status": _status,
     "failures": _failures,
     "preview": _preview,

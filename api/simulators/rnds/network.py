@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from api.simulators.rnds import rules
+from api.simulators.rnds import register, rules
 from api.simulators.rnds.book import Book, Stored
 from api.simulators.rnds.rules import Error
 from api.simulators.rnds.wire import Asked, Listener, Reply
@@ -115,7 +115,23 @@ class Network:
             return self._find(asked)
         if asked.method == "GET" and path.endswith("/$document"):
             return self._document(path.split("/")[-2])
+        if asked.method == "GET" and path.startswith("/fhir/r4/"):
+            return self._look(path.removeprefix("/fhir/r4/"), asked)
         return self._refuse(404, [Error("ERR861", "Operação inexistente ou não suportada.")])
+
+    def _look(self, place: str, asked: Asked) -> Reply:
+        """People and places: by id, or by one identifier as a search."""
+        kind, _, number = place.partition("/")
+        if kind not in ("Patient", "Practitioner", "Organization", "PractitionerRole"):
+            return self._refuse(404, [Error("ERR861", "Operação inexistente ou não suportada.")])
+        wanted = number or asked.query.get("identifier", "").rpartition("|")[2]
+        found = register.found(kind, wanted, self.config.cnes, self.config.unlinked)
+        if number and found is None:
+            return self._refuse(404, [Error("MSG005", "O documento não foi encontrado na base.")])
+        if number and found is not None:
+            return _json(found)
+        entries = [{"resource": found}] if found else []
+        return _json({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries})
 
     def _caller(self, asked: Asked) -> Error | None:
         """What is wrong with token or professional; None when both hold."""

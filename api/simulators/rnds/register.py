@@ -1,0 +1,28 @@
+"""What the simulated RNDS knows of people and places: every valid CPF has a CNS, every CNS of its own a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canonical import identifiers
+
+SYSTEM = "http://rnds.saude.gov.br/fhir/r4/NamingSystem/"
+
+
+def found(kind: str, number: str, cnes: frozenset[str], unlinked: frozenset[str]) -> dict[str, Any] | None:
+    """The record of a type (Patient, Practitioner, Organization, PractitionerRole) under a number, or None."""
+    if kind == "Organization":
+        return {**_record(kind, number, "cnes"), "active": True} if number in cnes else None
+    if kind == "PractitionerRole":
+        cns, _, place = number.partition("-")
+        known = identifiers.is_cns(cns) and cns not in unlinked and place in cnes
+        return {"resourceType": kind, "id": number, "active": True} if known else None
+    if identifiers.is_cpf(number):
+        cns = identifiers.cns_from_pis(f"1{number[:10]}")
+        made = _record(kind, cns, "cns")
+        return {**made, "identifier": [*made["identifier"], {"system": f"{SYSTEM}cpf", "value": number}]}
+    return _record(kind, number, "cns") if identifiers.is_cns(number) else None
+
+
+def _record(kind: str, number: str, name: str) -> dict[str, Any]:
+    return {"resourceType": kind, "id": number, "identifier": [{"system": f"{SYSTEM}{name}", "value": number}]}
