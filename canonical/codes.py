@@ -7,6 +7,8 @@ system as received, search matches the aliases.
 from __future__ import annotations
 
 import re
+from unicodedata import normalize
+from urllib.parse import quote
 
 from canonical.identifiers import compact, is_cpf
 
@@ -96,15 +98,18 @@ _CODING = {
     "ICD10": CID10,
     "ICD-10": CID10,
     "10": CID10,
-    "I9C": "http://hl7.org/fhir/sid/icd-9-cm",
-    "I9CDX": "http://hl7.org/fhir/sid/icd-9-cm",
-    "I10C": "http://hl7.org/fhir/sid/icd-10-cm",
-    "C4": "http://www.ama-assn.org/go/cpt",
-    "CPT": "http://www.ama-assn.org/go/cpt",
-    "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
-    "SNM": "http://snomed.info/sct",
-    "SCTID": "http://snomed.info/sct",
-    "SNOMED-CT": "http://snomed.info/sct",
+    "I9": "http://hl7.org/fhir/sid/icd-9",
+    **dict.fromkeys(("I9C", "I9CDX", "I9CP", "ICD9CM", "ICD-9-CM"), "http://hl7.org/fhir/sid/icd-9-cm"),
+    **dict.fromkeys(("I10C", "ICD10CM", "ICD-10-CM"), "http://hl7.org/fhir/sid/icd-10-cm"),
+    **dict.fromkeys(("I10P", "ICD10PCS", "ICD-10-PCS"), "http://www.cms.gov/Medicare/Coding/ICD10"),
+    **dict.fromkeys(("C4", "C5", "CPT", "CPT4", "CPT-4"), "http://www.ama-assn.org/go/cpt"),
+    **dict.fromkeys(("HPC", "HCPCS"), "urn:oid:2.16.840.1.113883.6.285"),
+    **dict.fromkeys(("RXNORM", "RXN"), "http://www.nlm.nih.gov/research/umls/rxnorm"),
+    **dict.fromkeys(("SNM", "SCTID", "SNOMED", "SNOMED CT", "SNOMED-CT", "SNOMEDCT"), "http://snomed.info/sct"),
+    "CDCREC": "urn:oid:2.16.840.1.113883.6.238",
+    "DCM": "http://dicom.nema.org/resources/ontology/DCM",
+    "ISO3166_1": "urn:iso:std:iso:3166",
+    **dict.fromkeys(("NULLFL", "NULLFLAVOR"), "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"),
     "NDC": "http://hl7.org/fhir/sid/ndc",
     "ATC": "http://www.whocc.no/atc",
     "ISO+": f"{LOCAL}:codes:iso-plus",
@@ -139,6 +144,8 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
         return _OIDS[universal], short
     if kind == "SS" and is_cpf(short):
         return CPF, short
+    if kind == "SS" and len(short) == 9 and authority.upper() in ("USA", "US", "SSA", "USSSA"):
+        return "http://hl7.org/fhir/sid/us-ssn", short
     length, register = _LENGTHS.get(kind, (0, ""))
     if len(short) == length and short.isascii() and short.isdigit() and not _OID.match(universal):
         return register, short
@@ -155,6 +162,8 @@ def professional_system(kind: str, authority: str, state: str, number: str) -> t
     for name in (kind.upper(), authority.upper()):
         if name in _TYPES:
             return _TYPES[name], compact(number)
+    if "NPI" in (kind.upper(), authority.upper()) and len(number) == 10 and number.isdigit():
+        return "http://hl7.org/fhir/sid/us-npi", number
     council, found_state = _council(kind, authority)
     inside = _COUNCIL_NUMBER.match(number.upper())
     if inside and (council or inside[1]) and (inside[2] or inside[4] or inside[1]):
@@ -182,7 +191,20 @@ def _council(kind: str, authority: str) -> tuple[str, str]:
 
 def local_system(authority: str, kind: str) -> str:
     """A system URI for numbers a sender gives by itself: who assigned them, and what they number."""
-    return f"{LOCAL}:{_SAFE.sub('-', authority.strip() or 'local').lower()}:{_SAFE.sub('-', kind).lower()}"
+    return f"{LOCAL}:{_named(authority.strip() or 'local')}:{_named(kind)}"
+
+
+def _named(name: str) -> str:
+    """A name as part of a URN: what Latin letters do not say is a dash, letters of other scripts are told apart."""
+    if name.isascii():
+        return _SAFE.sub("-", name).lower()
+    return _SAFE.sub(_foreign, name).lower()
+
+
+def _foreign(run: re.Match[str]) -> str:
+    """Percent-encoded characters (RFC 8141) for the letters that no accent makes of a Latin one; else one dash."""
+    kept = [c if c.isalpha() and not normalize("NFD", c)[0].isascii() else " " for c in run[0]]
+    return quote("-".join("".join(kept).split()), safe="-") or "-"
 
 
 def coding_system(name: str, code: str = "") -> str:
@@ -205,7 +227,7 @@ def coding_system(name: str, code: str = "") -> str:
         return name
     if re.fullmatch(r"[0-2](\.\d+)+", name):
         return f"urn:oid:{name}"
-    return f"{LOCAL}:codes:{_SAFE.sub('-', name).lower()}"
+    return f"{LOCAL}:codes:{_named(name)}"
 
 
 def tuss_table(code: str) -> str:

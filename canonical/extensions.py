@@ -17,6 +17,7 @@ EXTENSIONS = {
     "nationality": f"{_CORE}/patient-nationality",
     "religion": f"{_CORE}/patient-religion",
     "animal": f"{_CORE}/patient-animal",
+    "name-representation": f"{_CORE}/iso21090-EN-representation",
     "mode-of-arrival": f"{_CORE}/encounter-modeOfArrival",
     "planned-start": f"{_R5}/extension-Encounter.plannedStartDate",
     "planned-end": f"{_R5}/extension-Encounter.plannedEndDate",

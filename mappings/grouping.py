@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hl7.er7 import Message, Segment
 from mappings.plan import Plan, RecordPlan
 
+_NOTE = "NTE"
 _STAY = frozenset(("MSH", "EVN", "SFT"))
 
 
@@ -77,6 +78,7 @@ class Grouper:
         self._at: dict[int, list[Occurrence]] = {}
         self._counters: dict[str, int] = {}
         self._last: Segment | None = None
+        self._took: Occurrence | None = None  # the record that took the segment before, when it may have notes
 
     def walk(self, message: Message) -> list[Occurrence]:
         """All occurrences of `message` in order."""
@@ -88,6 +90,8 @@ class Grouper:
                 self._above = {name: held for name, held in self._above.items() if name in _STAY}
             self._above[segment.name] = segment
             records = [r for r in self._anchored.get(segment.name, ()) if _admits(r, segment)]
+            if segment.name == "PID" and self._plan.anonymous and not named(segment):
+                records = []
             if records:
                 self._anchor(segment, records)
             elif segment.name in self._leads and self._starts(segment):
@@ -133,13 +137,14 @@ class Grouper:
                 self._current.pop(other.name, None)
         parents = {name: held for name, held in self._current.items() if name != record.name}
         above = dict(self._above)
+        leading = leading or [above[name] for name in record.lead if name in record.shared and name in above]
         occurrence = Occurrence(record, anchor, local, {}, above, parents)
         for segment in (*leading, anchor):
             occurrence.attach(segment)
         for parent in parents.values():
             parent.children.setdefault(record.name, []).append(occurrence)
         self._current.pop(record.name, None)
-        self._current[record.name] = occurrence
+        self._current[record.name] = self._took = occurrence
         self._at.setdefault(anchor.index, []).append(occurrence)
         self.found.append(occurrence)
 
@@ -194,12 +199,41 @@ class Grouper:
                 self._open(record, pending[0], pending[1:])
 
     def _attach(self, segment: Segment) -> None:
-        for occurrence in reversed(self._current.values()):
+        """To the nearest record above that takes such segments; a note to the one that took the segment above it."""
+        latest = [*reversed(self._current.values())]
+        first = [held for held in latest if segment.name in held.plan.claims]
+        if segment.name == _NOTE and self._took is not None and self._took in latest:
+            first.append(self._took)
+        for occurrence in (*first, *latest):
             if segment.name in occurrence.plan.follow:
                 for other in self._at[occurrence.anchor.index]:
                     if segment.name in other.plan.follow:
                         other.attach(segment)
+                        self._share(segment, other)
+                self._took = occurrence
                 return
+        self._took = None
+
+    def _share(self, segment: Segment, last: Occurrence) -> None:
+        """What follows the last of a run of records is said of those before it too, up to one that has its own."""
+        name, plan = segment.name, last.plan
+        if name not in plan.shared:
+            return
+        for other in reversed([held for held in self.found if held.plan is plan and held is not last]):
+            same = all(other.own.get(lead) == last.own.get(lead) for lead in plan.lead if lead in plan.shared)
+            if not same or other.own.get(name, []) != last.own[name][:-1]:
+                return
+            other.attach(segment)
+
+
+def named(patient: Segment) -> bool:
+    """Whether a PID names somebody: by a number in PID-3 (or PID-2 or PID-4, as up to 2.3), or by a name."""
+    return identified(patient) or bool(patient.text(5) or patient.text(5, 2))
+
+
+def identified(patient: Segment) -> bool:
+    """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do."""
+    return any(patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
 
 
 def _admits(record: RecordPlan, segment: Segment) -> bool:

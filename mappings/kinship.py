@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canonical.codes import coding_system
+from canonical.problem import Problem
 from canonical.records import DRAFT, FILLER, Draft, Key
 from hl7.er7 import Segment
 from mappings.convert import Value
 from mappings.convert.keys import ei_key
+from mappings.convert.plausible import moment_for_number
 from mappings.convert.registry import Context
 from mappings.grouping import Occurrence
 from mappings.table import Source
@@ -77,7 +79,9 @@ class _Kin:
         if _orc(order, 1) == "PA":
             self._group = order
         segment, number = next(_parents_named(order), (None, 0))
-        if segment is not None:
+        if segment is not None and number == 8 and moment_for_number(segment):
+            self.context.problems.append(Problem("field.misplaced", f"ORC#{segment.index}-8"))
+        elif segment is not None:
             own = self.drafts[order.local].keys
             keys = tuple(key for key in self._numbers(segment, number) if key not in own)  # a child shares its placer's
             if keys:

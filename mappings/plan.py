@@ -27,6 +27,9 @@ class RecordPlan:
     patient follows the appointment). `needs` names records that must come with it (a merge without its loser).
     `essential`: the message is not taken without it (a charge is money); any other part that cannot be stored is
     reported, and the rest goes on. `without` names a segment whose presence in the message makes none of these records.
+    `shared` names segments that a run of such records has in common: a lead above the first of them is the lead of each
+    (RAS: one ORC for several RXA), what follows the last was said of all (one RXR).
+    `claims` names segments that are this record's wherever they stand below it (the notes of an appointment).
     `overlay` names the overlay its tables are read under.
     """
 
@@ -50,6 +53,8 @@ class RecordPlan:
     needs: tuple[str, ...] = ()
     essential: bool = False
     without: str = ""
+    shared: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
     overlay: str = ""
 
     def owns(self, segment: str) -> bool:
@@ -66,10 +71,11 @@ class RecordPlan:
 class Plan:
     """A plan: the message types it serves, its records, and the segments it knowingly ignores with the reason.
 
-    `requires` names the segments without which a message says nothing, or was cut: it is not taken then; `also` those
-    that some of its messages need. `expects` are segments whose absence is told. `about` names the records a message is
-    about: when it makes none of them, that is told. `kin`: its orders and results are parents, children and
-    replacements of one another (`mappings.kinship`). `overlay` names the overlay that was laid over it.
+    `requires` names the segments without which a message says nothing, or was cut: it is not taken then (`ORC|RXA`:
+    one of them); `also` those that some of its messages need. `expects` are segments whose absence is told. `about`
+    names the records a message is about: when it makes none of them, that is told. `kin`: its orders and results are
+    parents, children and replacements of one another (`mappings.kinship`). `anonymous`: it may come without a patient,
+    so a PID that names nobody is none. `overlay` names the overlay that was laid over it.
     """
 
     name: str
@@ -82,6 +88,7 @@ class Plan:
     expects: tuple[str, ...] = ()
     about: frozenset[str] = frozenset()
     kin: bool = False
+    anonymous: bool = False
     overlay: str = ""
 
     def required(self, message_type: str) -> tuple[str, ...]:
@@ -143,6 +150,7 @@ def load_plan(path: Path) -> Plan:
             expects=tuple(raw.get("expects", ())),
             about=frozenset(record.name for record in own or records if not record.fill),
             kin=raw.get("kin", False),
+            anonymous=raw.get("anonymous", False),
         )
     except (KeyError, TypeError) as error:
         raise TableError(f"{path.name}: {error}") from None

@@ -22,6 +22,8 @@ _INNER = ("period", "hospitalization", "meta")
 _STATUS_PARTS = ("status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
 _RANK = {"registered": 0, "unknown": 0, "preliminary": 1, "partial": 1, "final": 2, "cancelled": 2}
+_WITHOUT_TIME = frozenset(("proposed", "cancelled", "waitlist"))
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
 _DONE = frozenset(("final", "amended", "corrected"))
 _CONTENT = ("value", "component", "dataAbsentReason", "interpretation", "conclusion", "presentedForm")
@@ -50,8 +52,24 @@ def combine(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> dic
         body["status"] = status
     if draft.type == "Encounter":
         visits.follow(present, body, draft, stale=stale)
+    _tell_missing_times(body)
     _stamp(body, draft, stale=stale, late_status=late_status)
     return body
+
+
+def _tell_missing_times(body: dict[str, Any]) -> None:
+    """R4 app-2 and app-3: an appointment has both its start and its end, or neither while it is asked for or is off.
+
+    Schedules are sent with a start alone, or with no time that can be read; what is not known is said to be unknown.
+    """
+    if body["resourceType"] != "Appointment":
+        return
+    timeless = body.get("status") in _WITHOUT_TIME and not {"start", "end"} & body.keys()
+    for name in ("start", "end"):
+        if name in body or timeless:
+            body.pop(f"_{name}", None)
+        else:
+            body[f"_{name}"] = {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
 
 
 def _plain(draft: Draft) -> Iterator[tuple[str, Any]]:

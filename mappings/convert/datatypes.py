@@ -18,6 +18,7 @@ from mappings.table import Source
 
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 
+_DIALLED = re.compile(r"\+?[0-9 ()./-]{5,}\Z")
 _CEP = re.compile(r"[0-9]{5}-?[0-9]{3}\Z")
 LONGEST_KEPT = 256  # characters of a coded field whose reading is remembered
 _CHECKS = {
@@ -73,8 +74,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     address: dict[str, Any] = {name: text for name, number in names.items() if (text := value.text(number))}
     if argument == "county" and len(value.segment.repetitions(11)) == 1 and "district" not in address:
         address.update({"district": county} if (county := value.other(12)) else {})
-    places = ((1, 1), (1, 2), (1, 3), (2, 1), (19, 1))
-    lines = [line for component, sub in places if (line := value.text(component, sub))]
+    lines = _lines(value)
     if lines:
         address["line"] = lines
     if identifiers.is_ibge_city(address.get("district", "")):
@@ -89,6 +89,13 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if period := period_of(value, context, (13, 14), 12):
         address["period"] = period
     return address
+
+
+def _lines(value: Value) -> list[str]:
+    """SAD, XAD-2 and XAD-19 as lines; street name and number (SAD-2, SAD-3) only where SAD-1 does not say them."""
+    street = value.text(1)
+    parts = [part for sub in (2, 3) if (part := value.text(1, sub)) and part not in street]
+    return [line for line in (street, *parts, value.text(2), value.text(19)) if line]
 
 
 def _shifted(value: Value) -> dict[str, Any] | None:
@@ -118,11 +125,13 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4; `argument` the use."""
     if no_number(value, context):
         return None
-    kind, first = value.text(3), value.text(1)
-    mail = value.text(4) or (first if "@" in first else "")
+    kind, first, fourth = value.text(3), value.text(1), value.text(4)
+    mail = fourth if "@" in fourth or not _dialled(fourth) else first if "@" in first else ""
     country = value.text(5).lstrip("+")
     built = " ".join(part for part in (f"+{country}" if country else "", value.text(6), value.text(7)) if part)
     number = (built if value.text(7) else "") or value.text(12) or ("" if first == mail else first) or built
+    if not number and fourth != mail:  # `^^PH^51568432`: a number where the e-mail belongs
+        number = fourth
     use = context.codes("hl70201").get(value.text(2)) or argument
     points: list[dict[str, Any]] = []
     if number:
@@ -137,6 +146,11 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     if re.fullmatch("[1-9][0-9]{0,8}", value.text(18)):
         more["rank"] = int(value.text(18))
     return [{name: text for name, text in {**point, **more}.items() if text} for point in points] or None
+
+
+def _dialled(text: str) -> bool:
+    """Whether a text is a telephone number and no address."""
+    return bool(_DIALLED.match(text))
 
 
 @conversion("cwe")
@@ -186,6 +200,16 @@ def coding(value: Value, context: Context, argument: str) -> Any:
         return None
     system, code, display = ([*target.split("|"), "", ""])[:3]
     return {"system": system, "code": code, **({"display": display} if display else {})}
+
+
+@conversion("coding-or-own")
+def coding_or_own(value: Value, context: Context, argument: str) -> Any:
+    """Like `coding`; a code the table lacks is reported and kept as the sender's own, in its HL7 table."""
+    found = coding(value, context, argument)
+    if found is not None or not value.whole() or value.whole() in context.codes(argument):
+        return found
+    own = {"system": systems.coding_system(argument.split("-", maxsplit=1)[0].upper()), "code": _code(value.whole())}
+    return {**own, **({"display": value.text(2)} if value.text(2) else {})}
 
 
 @conversion("concept")

@@ -41,12 +41,20 @@ def visit_identifier(value: Value, context: Context, argument: str) -> Any:
 def ei_key(value: Value, context: Context, argument: str) -> Any:
     """EI (order, appointment or specimen number) as key; `argument` is its 0203 type: PLAC, FILL…"""
     number = value.text(1)
+    if not number and not value.text(2) and not value.text(4):
+        return _unnamed(value, context, argument)
     if not number:
         return None
     if value.text(3).startswith(("http://", "https://", "urn:")):  # a number of ours comes back with its own system
         return Key("".join(value.text(3).split()), number)
     authority = value.text(2) or value.text(3)
     return Key(systems.local_system(authority or context.sender, argument), number, loose=not authority)
+
+
+def _unnamed(value: Value, context: Context, argument: str) -> Key | None:
+    """A number alone in the third component (`^^12345`), where an EI has its universal id: some senders' TXA-12."""
+    number = value.text(3)
+    return Key(systems.local_system(context.sender, argument), number, loose=True) if number else None
 
 
 @conversion("ei-identifier")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from canonical import codes as systems
@@ -10,7 +11,7 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_key
 from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
-from mappings.convert.plausible import counted_medicine
+from mappings.convert.plausible import counted_medicine, stray_completion
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
 from mappings.convert.timing import unit_of_time
@@ -18,6 +19,7 @@ from mappings.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
 _ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"
+_SOURCES = re.compile(r"(NIP0*1)?\Z")  # NIP001, also with a zero too many
 _NOTHING_KNOWN = frozenset(("999", "0", ""))
 # LOINC codes of the observations that a vaccination message puts below RXA, and the element they are (CDC guide 2.5.1).
 _VIS_TYPE, _VIS_DATE, _VIS_GIVEN = ("30956-7", "69764-9"), "29768-9", "29769-7"
@@ -186,7 +188,19 @@ def vaccinator(value: Value, context: Context, argument: str) -> Any:
 def primary_source(value: Value, context: Context, argument: str) -> Any:
     """RXA-9 of NIP001: 00 is a new record of who gave it, 01 to 08 tell history."""
     code = value.text(1)
-    return None if not code.isdigit() or value.text(3) not in ("NIP001", "") else code == "00"
+    return None if not code.isdigit() or not _SOURCES.match(value.text(3)) else code == "00"
+
+
+@conversion("indication")
+def indication(value: Value, context: Context, argument: str) -> Any:
+    """RXA-19 as CodeableConcept; a completion status that stands in it is none."""
+    return None if stray_completion(value, context) else cwe(value, context, "")
+
+
+@conversion("stray-completion")
+def completion_astray(value: Value, context: Context, argument: str) -> Any:
+    """The completion status that stands one field too early (RXA-19): a refused dose must not count as given."""
+    return context.codes(argument).get(value.raw) if stray_completion(value, context) else None
 
 
 @conversion("report-origin")

@@ -18,6 +18,7 @@ from mappings.convert.text import listed, moment_text, number
 from mappings.table import Source
 
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
+_MEASURED = frozenset(("ST", ""))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
 _COMPARED = re.compile(r"(<=|>=|<|>)\s*([+-]?[0-9]*[.,]?[0-9]+)\Z")
 _RANGE = re.compile(r"\s*([+-]?[0-9]*[.,]?[0-9]+)\s*(?:-|–|a|até|ate|to)\s*([+-]?[0-9]*[.,]?[0-9]+)\s*\Z", re.I)
@@ -40,6 +41,8 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
     kind = first.other(2)
     if not kind and any(value.raw for value in values):
         context.problems.append(first.problem("structure.value-type"))
+    if kind in _MEASURED and len(values) == 1 and (measured := _measured(first)):
+        return [measured]
     if kind in _TEXTS or not kind or kind not in _VALUES:
         if kind and kind not in _TEXTS and any(v.raw for v in values):
             context.problems.append(first.problem("structure.value-kind", type=kind[:10]))
@@ -50,6 +53,17 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
         return found or None
     code = cwe(first.sibling(3), context, "") or {"text": "?"}
     return [("component", {"code": code, name: value}) for name, value in found]
+
+
+def _measured(value: Value) -> Pair | None:
+    """A number, also with comparator, sent as text or without type but with a unit: text would lose the unit."""
+    text = value.full()
+    if not value.other(6) and not value.other(6, 2):
+        return None
+    if number(text) is not None:
+        return "valueQuantity", _quantity(text, value)
+    match = _COMPARED.match(text)
+    return ("valueQuantity", {"comparator": match[1], **_quantity(match[2], value)}) if match else None
 
 
 @conversion("interpretation")

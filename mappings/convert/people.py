@@ -6,6 +6,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical import identifiers
+from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.plausible import misplaced
@@ -31,9 +32,7 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
     kind = value.text(7)
     use = context.codes("hl70200").get(kind, "") if kind else argument or "official"
     name: dict[str, Any] = {"use": use} if use else {}
-    own = value.text(1, 2)
-    family = value.text(1) if not own or value.text(1).upper().startswith(own.upper()) else f"{own} {value.text(1)}"
-    if family:
+    if family := surname(value, 1):
         name["family"] = family
     if given:
         name["given"] = given
@@ -47,9 +46,21 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
     if not full:
         return None
     name["text"] = full
+    if written := context.codes("hl70465").get(value.text(8)):  # the same name in ideograms and as it is spoken
+        name["extension"] = [{"url": EXTENSIONS["name-representation"], "valueCode": written}]
     if called := value.text(15):
         return [name, {"use": "nickname", "given": [called], "text": called}]
     return name
+
+
+def surname(value: Value, component: int) -> str:
+    """FN (2.5.1 §2.A.30): the surname with its own prefix, which some senders put beside it and some in it as well."""
+    whole, prefix, own = (value.text(component, n) for n in (1, 2, 3))
+    if not whole:
+        return " ".join(part for part in (prefix, own) if part)
+    if not prefix or whole.upper().startswith(prefix.upper()) or (own and own.upper() in whole.upper()):
+        return whole
+    return f"{prefix} {whole}"
 
 
 def name_text(value: Value, context: Context, argument: str) -> Any:
@@ -212,7 +223,7 @@ def _contacts(value: Value, context: Context, argument: str) -> dict[str, Any]:
 def facility(value: Value, context: Context, argument: str) -> Any:
     """PV1-39, the servicing facility, as Organization; seven digits are its CNES."""
     text = value.text(1)
-    if not text:
+    if not text or misplaced(value, context):
         return None
     system = systems.CNES if identifiers.is_cnes(text) else systems.local_system(context.sender, "FI")
     reference = {"type": "Organization", "identifier": {"system": system, "value": text}}
@@ -238,7 +249,9 @@ def producer(value: Value, context: Context, argument: str) -> Any:
     reference: dict[str, Any] = {"type": "Organization"}
     if code:
         kind = value.text(3).upper()
-        system = systems.local_system(value.text(3) or context.sender, "XX")
+        system = systems.coding_system(kind)
+        if not system or system.startswith(systems.LOCAL):
+            system = systems.local_system(value.text(3) or context.sender, "XX")
         if kind in ("CNES", "CNPJ"):
             system, code = systems.identifier_system(kind, kind, "", code)
         reference["identifier"] = {"system": system, "value": code}
@@ -278,7 +291,7 @@ def _professional(value: Value, context: Context) -> Key | None:
 
 
 def _professional_name(value: Value) -> str:
-    parts = (value.text(6), value.text(3), value.text(4), value.text(2))
+    parts = (value.text(6), value.text(3), value.text(4), surname(value, 2))
     return " ".join(part for part in parts if part)
 
 
@@ -290,7 +303,7 @@ def _practitioner(value: Value, key: Key, text: str) -> dict[str, Any]:
         for element, component in (("prefix", 6), ("suffix", 5)):
             if part := value.text(component):
                 name[element] = [part]
-        if family := value.text(2):
+        if family := surname(value, 2):
             name["family"] = family
         if given:
             name["given"] = given

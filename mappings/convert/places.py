@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from canonical import codes as systems
@@ -9,6 +10,7 @@ from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.plausible import misplaced
 from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import parse_dtm
 
 _PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
 _KINDS = (
@@ -39,6 +41,20 @@ def location(value: Value, context: Context, argument: str) -> Any:
         concept = {"coding": [{"system": _CLASSIFICATION, "code": "temporary"}]}
         entry["extension"] = [{"url": EXTENSIONS["temporary-location"], "valueCodeableConcept": concept}]
     return entry
+
+
+@conversion("booked-visit")
+def booked_visit(value: Value, context: Context, argument: str) -> Any:
+    """What an event of a schedule says of a visit first met in it (`codes/<argument>.csv`), by PV1-2.
+
+    A patient who is in the house (I, E), or whose admission in PV1-44 is past, has a visit already.
+    """
+    told = context.codes(argument).get(context.event)
+    if not told or value.whole() in ("I", "E"):
+        return None
+    began, sent = (parse_dtm(text, context.zone) for text in (value.other(44), context.message.header.text(7)))
+    both = isinstance(began, datetime.datetime) and isinstance(sent, datetime.datetime)
+    return None if told == "planned" and both and began <= sent else told  # type: ignore[operator]
 
 
 @conversion("location-reference")
@@ -111,4 +127,6 @@ def _physical(value: Value) -> dict[str, Any] | None:
 
 
 def _announced(value: Value, context: Context) -> bool:
-    return value.other(2) == "P" or context.codes("adt-event-status").get(context.event) == "planned"
+    if value.other(2) == "P" or context.codes("adt-event-status").get(context.event) == "planned":
+        return True
+    return bool(booked_visit(value.sibling(2), context, "schedule-visit-status") == "planned")

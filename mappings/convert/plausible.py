@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from hl7.er7 import Segment
 from mappings.convert.registry import Context, Value
 
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
@@ -40,6 +41,20 @@ def no_code(value: Value, context: Context) -> bool:
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False
+
+
+def moment_for_number(order: Segment) -> bool:
+    """Whether ORC-8, the parent's number, is the moment that belongs in ORC-9, which is empty then."""
+    return bool(_MOMENT.match(order.ask(8))) and not order.raw_field(9)
+
+
+def stray_completion(value: Value, context: Context) -> bool:
+    """Whether RXA-19, the indication, is a bare completion status (table 0322), and RXA-20 says none; it is told."""
+    known = context.codes("hl70322")
+    if value.raw not in known or value.other(20) in known:
+        return False
+    context.problems.append(value.problem("field.misplaced"))
+    return True
 
 
 def counts_only(value: Value) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_identifier, ei_key
 from mappings.convert.people import xcn
+from mappings.convert.places import location_reference
 from mappings.convert.plausible import counts_only
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import listed, moment_text, number, parse_dtm
@@ -89,23 +91,32 @@ def _minutes(text: str, unit: str) -> int | None:
 
 @conversion("appointment-actor")
 def appointment_actor(value: Value, context: Context, argument: str) -> Any:
-    """XCN (AIP-3, SCH-12, SCH-16…) as participant of an appointment; `argument` is its role."""
+    """XCN (AIP-3, SCH-12, SCH-16…) as participant of an appointment; `argument` is its role, beside AIP-4."""
     found = xcn(value, context, "")
     if found is None:
         return None
     entry: dict[str, Any] = {"actor": found, **_state(value, context)}
     if argument:
         coding = {"system": _PARTICIPATION, "code": argument, "display": "primary performer"}
-        entry["type"] = [{"coding": [coding]}]
+        kind = cwe(value.sibling(4), context, "HL70182")
+        entry["type"] = [{"coding": [coding]}, *([kind] if kind else [])]
     return entry
 
 
 @conversion("resource-actor")
 def resource_actor(value: Value, context: Context, argument: str) -> Any:
-    """AIG-3 or AIL-3 as participant: a room or a device by its name."""
-    parts = [value.text(n) for n in (2, 1)] if argument == "Device" else [value.text(n) for n in (4, 1, 2, 3)]
-    label = " / ".join(part for part in parts if part)
-    return {"actor": {"type": argument, "display": label}, **_state(value, context)} if label else None
+    """AIG-3 as participant by its name, of the type AIG-4 says (a device, a team, a vehicle)."""
+    label = " / ".join(part for part in (value.text(2), value.text(1)) if part)
+    kind = cwe(value.sibling(4), context, "")
+    entry = {"actor": {"type": argument, "display": label}, **_state(value, context)}
+    return {**entry, **({"type": [kind]} if kind else {})} if label else None
+
+
+@conversion("appointment-place")
+def appointment_place(value: Value, context: Context, argument: str) -> Any:
+    """AIL-3, the room, as participant: the Location the visit's PV1-3 would name, too."""
+    place = location_reference(value, context, "")
+    return {"actor": place, **_state(value, context)} if place else None
 
 
 @conversion("period")

@@ -78,8 +78,10 @@ def _of_tq1(value: Value) -> Told:
 
 @conversion("timing")
 def timing(value: Value, context: Context, argument: str) -> Any:
-    """TQ1-3 or a TQ as Timing: how often, from when to when, how many times."""
+    """TQ1-3 or a TQ as Timing: how often, from when to when, how many times. `coded`: only where it says how often."""
     parts = told(value)
+    if argument == "coded" and not parts.pattern:
+        return None
     repeat = {**_pattern(parts.pattern, context), **_bounds(parts, value, context)}
     if times := [f"{hour}:{minute}:00" for hour, minute in _CLOCK.findall(parts.times)]:
         repeat = {**{k: v for k, v in repeat.items() if k != "when"}, "timeOfDay": times}

@@ -12,13 +12,14 @@ from uuid import UUID
 from canonical.identity import bytes_number, moment_of, new_id, number
 from canonical.problem import Problem, blocking
 from hl7 import ack, er7
-from hl7.er7 import Message, Segment
+from hl7.er7 import Message
 from hl7.fragments import Part, part_of
 from hub.channels import matching
 from hub.channels.matching import stranger
 from hub.exchange.answer import answers, late
 from hub.exchange.channels import Channel
 from hub.exchange.door.keep import AFTERWARDS, Incoming, Keeper, Kept
+from mappings.grouping import identified, named
 from mappings.plan import plan_for
 from mappings.site import PLAIN, Site
 
@@ -241,17 +242,13 @@ def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
     found += [
         Problem("structure.segment-required", name)
         for name in (plan.required(message.type) if plan else ())
-        if not message.first(name)
+        if not any(message.first(one) for one in name.split("|"))
     ]
+    nobody = plan is not None and plan.anonymous
     for nth, patient in enumerate(message.named("PID"), start=1):
-        if not _identified(patient):
+        if not identified(patient) and (named(patient) or not nobody):
             found.append(Problem("structure.required", "PID-3" if nth == 1 else f"PID[{nth}]-3"))
     return found
-
-
-def _identified(patient: Segment) -> bool:
-    """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do."""
-    return any(patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
 
 
 def verdict(problems: Sequence[Problem]) -> ack.Code:
