@@ -288,3 +288,16 @@ async def test_what_is_refused(ward: httpx.AsyncClient, status: int, url: str) -
     answer = await ward.get(f"/fhir/{url}", headers={"prefer": "handling=strict"})
     assert answer.status_code == status, answer.text
     assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_counts_of_whole_types(ward: httpx.AsyncClient) -> None:
+    """Records without any condition are counted by their shapes: changed ones once, deleted ones not at all."""
+    before = (await ward.get("/fhir/Patient?_summary=count")).json()["total"]
+    assert before == len(await ids(ward, "Patient")) == 3
+    body = (await ward.get("/fhir/Patient/p1")).json()
+    await ward.put("/fhir/Patient/p1", json={**body, "gender": "unknown"})
+    assert (await ward.get("/fhir/Patient?_count=1&_total=accurate")).json()["total"] == before
+    made = await ward.post("/fhir/Patient", json={"resourceType": "Patient"})
+    assert (await ward.get("/fhir/Patient?_summary=count")).json()["total"] == before + 1
+    await ward.delete(f"/fhir/Patient/{made.headers['location'].split('/Patient/')[1].split('/')[0]}")
+    assert (await ward.get("/fhir?_type=Patient,Observation&_summary=count")).json()["total"] == before + 5
