@@ -21,6 +21,7 @@ _TOPIC = (
 _SPECIAL = {
     "_content": "Resource-content", "_filter": "filter", "_text": "DomainResource-text", "near": "Location-near",
 }  # fmt: skip
+_BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription"
 _BULK = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
@@ -126,8 +127,10 @@ def _guides(offer: Offer) -> list[str]:
     return [_BULK] if exports else []
 
 
-def _topics(offer: Offer) -> list[dict[str, str]]:
-    return [{"url": _TOPIC, "valueCanonical": topic} for topic in offer.topics]
+def _subscription(offer: Offer) -> dict[str, Any]:
+    """The topics there are, and the profile of subscriptions that name one."""
+    topics = [{"url": _TOPIC, "valueCanonical": topic} for topic in offer.topics]
+    return {"extension": topics, "supportedProfile": [_BACKPORT]}
 
 
 def _security(offer: Offer) -> dict[str, Any]:
@@ -158,7 +161,7 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": name,
         **({"documentation": offer.notes[name]} if name in offer.notes else {}),
-        **({"extension": _topics(offer)} if name == "Subscription" and offer.topics else {}),
+        **(_subscription(offer) if name == "Subscription" and offer.topics else {}),
         "interaction": [{"code": code} for code in offer.type_interactions],
         "versioning": "versioned-update" if offer.requires_match else "versioned",
         "readHistory": "vread" in offer.type_interactions,

@@ -21,7 +21,7 @@ from hub.records.refusal import Refusal
 from hub.records.write import Saved, Write
 from hub.store.database import Transaction
 from hub.subscriptions import events
-from hub.subscriptions.declared import CONTENTS, Declared, declared, withheld
+from hub.subscriptions.declared import CONTENTS, Declared, declared, with_heartbeat, withheld
 from hub.world import World
 
 KIND = "webhook"
@@ -77,7 +77,7 @@ async def judged(tx: Transaction, world: World, actor: Actor, write: Write) -> A
     if not actor.sight(found.type_name, "r"):
         problem = Problem("failure.denied.scope", args=(("scope", f"system/{found.type_name}.r"),))
         raise Refusal("forbidden", [problem])
-    body = {name: value for name, value in write.body.items() if name != "error"}
+    body = with_heartbeat({name: value for name, value in write.body.items() if name != "error"}, found.heartbeat)
     status = "requested" if found.content in CONTENTS else "active"  # the backport asks for a handshake first
     reach = None
     if not actor.permits(found.type_name, "r"):
@@ -131,6 +131,7 @@ async def _subscriber(
             "end": wanted.end.isoformat() if wanted.end else "",
             "awaits": wanted.content in CONTENTS,
             "base": world.settings.base_url,
+            "heartbeat": wanted.heartbeat,
             "reach": None if reach is None else [list(grant) for grant in reach],
         },
     }

@@ -22,6 +22,8 @@ from hub.subscriptions.topics import FILTER, topics
 
 CONTENT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-payload-content"
 CONTENTS = ("empty", "id-only", "full-resource")
+HEARTBEAT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-heartbeat-period"
+LEAST_HEARTBEAT, MOST_HEARTBEAT = 60, 7 * 86_400  # seconds
 MIMES = ("application/fhir+json", "application/json")
 SIGNING = "ponte-signing-key"
 """The header whose value is never sent: notifications are signed with it."""
@@ -38,7 +40,8 @@ class Declared:
 
     `criteria` is a search on one type; of a topic with its filter. `begins`: only when the version before did not meet
     it. `content` is the backport's (empty, id-only, full-resource) or "" for R4's own notifications: without `payload`
-    an empty POST, with it the record itself by PUT. `headers` are sent with each; `key` signs.
+    an empty POST, with it the record itself by PUT. `headers` are sent with each; `key` signs. `heartbeat`: after so
+    many seconds without anything told a heartbeat is sent (0: none).
     """
 
     type_name: str
@@ -50,6 +53,7 @@ class Declared:
     headers: dict[str, str]
     key: str
     end: datetime.datetime | None
+    heartbeat: int = 0
 
 
 def criteria_of(criteria: str, setting: Setting) -> tuple[str, tuple[Condition, ...]] | None:
@@ -101,6 +105,7 @@ def declared(body: Mapping[str, Any], setting: Setting, kept: Mapping[str, str])
         headers=headers,
         key=key,
         end=end,
+        heartbeat=heartbeat_of(channel) if content else 0,
     )
 
 
@@ -111,17 +116,42 @@ def _meant(body: Mapping[str, Any]) -> tuple[str, bool]:
     """
     stated = str(body.get("criteria", ""))
     topic = topics().get(stated.partition("|")[0])
-    if topic is None:
-        return stated, False
+    if topic is None:  # a search of its own says all; what narrows it in another way is not understood
+        return ("", False) if _extensions(body) else (stated, False)
     kind, _, text = topic.criteria.partition("?")
     parts = [text] if text else []
-    for extension in (body.get("_criteria") or {}).get("extension") or ():
-        if extension.get("url") == FILTER:
-            named, _, filtered = str(extension.get("valueString", "")).partition("?")
-            if named != kind or not filtered:
-                return "", False
-            parts.append(filtered)
+    for extension in _extensions(body):
+        named, _, filtered = str(extension.get("valueString", "")).partition("?")
+        if extension.get("url") != FILTER or named != kind or not filtered:
+            return "", False
+        parts.append(filtered)
     return kind + ("?" + "&".join(parts) if parts else ""), topic.begins
+
+
+def _extensions(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The extensions of the criteria."""
+    return list((body.get("_criteria") or {}).get("extension") or ())
+
+
+def heartbeat_of(channel: Mapping[str, Any]) -> int:
+    """The period of heartbeats in seconds as it is kept to; 0 when none is asked for."""
+    for each in channel.get("extension") or ():
+        if each.get("url") == HEARTBEAT and isinstance(each.get("valueUnsignedInt"), int):
+            asked = int(each["valueUnsignedInt"])
+            return min(max(asked, LEAST_HEARTBEAT), MOST_HEARTBEAT) if asked else 0
+    return 0
+
+
+def with_heartbeat(body: dict[str, Any], period: int) -> dict[str, Any]:
+    """The record with the period that is kept to in place of the one asked for (0: without one)."""
+    channel = body.get("channel")
+    listed = channel.get("extension") if isinstance(channel, dict) else None
+    if not isinstance(channel, dict) or not listed or all(each.get("url") != HEARTBEAT for each in listed):
+        return body
+    kept = [each for each in listed if each.get("url") != HEARTBEAT]
+    kept += [{"url": HEARTBEAT, "valueUnsignedInt": period}] if period else []
+    rest = {name: value for name, value in channel.items() if name != "extension"}
+    return {**body, "channel": {**rest, **({"extension": kept} if kept else {})}}
 
 
 def withheld(body: dict[str, Any]) -> dict[str, Any]:

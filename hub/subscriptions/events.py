@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 OPERATION = "subscription"
 HANDSHAKE = "subscription-handshake"
+HEARTBEAT = "subscription-heartbeat"
 PROFILE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription-status-r4"
 _READ = frozenset("r")
 _EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
@@ -72,7 +73,7 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, sub
             before = await earlier(tx, met)
             met = [s for s in met if not _met(before.get((s.type, s.id)), alternatives, origin.zone, own)]
         if met:
-            first = await _count(tx, partner.code, len(met)) - len(met) + 1
+            first = await _count(tx, partner.code, len(met), origin.now) - len(met) + 1
             await _note(tx, partner.code, first, met, origin.now)
             for number, saved in enumerate(met, start=first):
                 await outbox.enqueue(tx, partner, _outgoing(partner, saved, number, origin.now))
@@ -106,14 +107,16 @@ def _read(criteria: str, zone: str, grants: tuple[tuple[str, str], ...] | None) 
     return kind, tuple((*conditions, *each) for each in limits if each is not None)
 
 
-async def _count(tx: Transaction, subscription: str, more: int) -> int:
-    """The number of events of a subscription so far, with these."""
+async def _count(tx: Transaction, subscription: str, more: int, now: datetime.datetime) -> int:
+    """The number of events of a subscription so far, with these; it is told of something now."""
     return int(
         await tx.value(
-            "INSERT INTO subscription AS s (tenant_id, id, events) VALUES ($1, $2, $3) "
-            "ON CONFLICT (tenant_id, id) DO UPDATE SET events = s.events + excluded.events RETURNING events",
+            "INSERT INTO subscription AS s (tenant_id, id, events, told_at) VALUES ($1, $2, $3, $4) ON CONFLICT "
+            "(tenant_id, id) DO UPDATE SET events = s.events + excluded.events, told_at = excluded.told_at "
+            "RETURNING events",
             subscription,
             more,
+            now,
         )
     )
 
@@ -132,11 +135,19 @@ async def count(tx: Transaction, subscription: str) -> int:
 async def handshake(tx: Transaction, subscription: str, base: str, now: datetime.datetime) -> None:
     """Ask the endpoint whether it is there; its answer makes the subscription active."""
     partner = next(one for one in await partners_of(tx, "webhook") if one.code == subscription)
-    told = Status(
-        subscription=subscription, state="requested", kind="handshake", events=await count(tx, subscription), base=base
-    )
+    so_far = await _count(tx, subscription, 0, now)
+    told = Status(subscription=subscription, state="requested", kind="handshake", events=so_far, base=base)
     content = jsontext.text(bundle(told, [], now)).encode()
     await outbox.enqueue(tx, partner, _message(HANDSHAKE, content, subscription, {"event": 0}))
+
+
+async def heartbeat(tx: Transaction, partner: Partner, now: datetime.datetime) -> None:
+    """Tell a subscriber that it is still served, and how many events there were."""
+    so_far = await _count(tx, partner.code, 0, now)
+    base = partner.settings["subscription"]["base"]
+    told = Status(subscription=partner.code, state="active", kind="heartbeat", events=so_far, base=base)
+    content = jsontext.text(bundle(told, [], now)).encode()
+    await outbox.enqueue(tx, partner, _message(HEARTBEAT, content, partner.code, {"event": so_far}))
 
 
 def _outgoing(partner: Partner, saved: Saved, number: int, now: datetime.datetime) -> Outgoing:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fhir import jsontext
-from hub.store.database import Transaction
+from hub.store.database import Row, Transaction
 from hub.subscriptions.events import Event, count
 
 MOST_EVENTS = 100
@@ -31,25 +30,29 @@ async def past(tx: Transaction, subscription: str) -> Past:
     return Past(events=await count(tx, subscription), failure=str(failure or ""))
 
 
-async def told_again(tx: Transaction, subscription: str, first: int, last: int | None, content: str) -> Sequence[Event]:
-    """The events numbered `first` to `last`, up to MOST_EVENTS, each with its record as it was then when asked for."""
-    rows = await tx.rows(
-        "SELECT e.number, e.type, e.record_id, e.version, e.at, CASE WHEN $5 THEN v.body END AS body, v.deleted "
-        "FROM subscription_event e "
+async def rows_again(tx: Transaction, subscription: str, first: int, last: int | None) -> list[Row]:
+    """The events numbered `first` to `last`, up to MOST_EVENTS, each with its record as it was then."""
+    return await tx.rows(
+        "SELECT e.number, e.type, e.record_id, e.record_id AS id, e.version, e.at, v.body, "
+        "coalesce(v.deleted, false) AS deleted FROM subscription_event e "
         "LEFT JOIN resource_version v ON v.tenant_id = $1 AND v.id = e.record_id AND v.type = e.type "
         "AND v.version = e.version WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.number >= $3 "
-        "AND ($4::bigint IS NULL OR e.number <= $4) ORDER BY e.number LIMIT $6",
+        "AND ($4::bigint IS NULL OR e.number <= $4) ORDER BY e.number LIMIT $5",
         subscription,
         first,
         last,
-        content == "full-resource",
         MOST_EVENTS,
     )
+
+
+def told_again(rows: Sequence[Row], content: str) -> Sequence[Event]:
+    """The events of rows, with as much of their records as `content` says."""
     return [_event(row, content) for row in rows]
 
 
-def _event(row: Any, content: str) -> Event:
-    body = jsontext.parse(row["body"].encode()) if row["body"] else None
+def _event(row: Row, content: str) -> Event:
+    whole = content == "full-resource" and bool(row["body"])
+    body = jsontext.parse(row["body"].encode()) if whole else None
     return Event(
         number=row["number"],
         focus="" if content == "empty" else f"{row['type']}/{row['record_id']}",

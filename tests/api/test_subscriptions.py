@@ -158,7 +158,9 @@ async def test_the_backport(fhir: httpx.AsyncClient, open_world: World, tenant: 
             assert records == ([name] if content == "full-resource" else [])
         again = (await fhir.get(address + "/$events?eventsSinceNumber=2&content=full-resource")).json()
         assert kind(again) == "query-event" and [e["resource"]["id"] for e in again["entry"][1:]] == ["b"]
-        told = (await fhir.get(address + "/$status")).json()
+        answer = (await fhir.get(address + "/$status")).json()
+        assert (answer["type"], answer["total"]) == ("searchset", 1) and validate(answer) == []
+        told = answer["entry"][0]["resource"]
         said = {p["name"]: next(v for k, v in p.items() if k != "name") for p in told["parameter"]}
         assert (said["status"], said["type"], said["events-since-subscription-start"]) == (
             "active",
@@ -253,6 +255,16 @@ async def test_a_private_address_gets_nothing(fhir: httpx.AsyncClient, world: Wo
         ({"criteria": "Nothing?x=1"}, "fhir.subscription.criteria"),
         ({"criteria": "Observation?subject.name=x"}, "fhir.subscription.criteria"),
         ({"criteria": "Observation?_has:Provenance:target:agent=x"}, "fhir.subscription.criteria"),
+        ({"_criteria": {"extension": [{"url": FILTER, "valueString": "Observation?code=1"}]}}, "criteria"),
+        (
+            {
+                "criteria": "urn:ponte:SubscriptionTopic:encounter-start",
+                "_criteria": {
+                    "extension": [{"url": FILTER.replace("uv/", "5.0/"), "valueString": "Encounter?class=IMP"}]
+                },
+            },
+            "criteria",
+        ),
         ({"channel": {"type": "email", "endpoint": "mailto:a@example.org"}}, "fhir.subscription.channel"),
         ({"channel": {"type": "rest-hook"}}, "fhir.subscription.endpoint"),
         ({"channel": {"type": "rest-hook", "endpoint": "https://a:b@example.org/"}}, "fhir.subscription.endpoint"),

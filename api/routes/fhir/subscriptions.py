@@ -7,8 +7,10 @@ from typing import Any
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.routes.fhir.bundles import bundle_text, entry_text
 from api.routes.fhir.exchange import Exchange
 from canonical.errors import Gone, NotFound
+from canonical.identity import new_id
 from canonical.problem import Problem
 from fhir import jsontext
 from hub.records import visible
@@ -20,25 +22,31 @@ LARGEST = 2**63 - 1
 
 
 async def status(exchange: Exchange) -> Response:
-    """$status: state, number of events, and what keeps the next one back."""
+    """$status: state, number of events, and what keeps the next one back; as the one entry of a searchset."""
     body = await _record(exchange)
     async with exchange.state.world.transaction(exchange.caller.tenant) as tx:
         found = await past.past(tx, exchange.record_id)
     told = _told(exchange, body, "query-status", found.events)
-    return exchange.answer(jsontext.text(status_of(told, (), exchange.state.world.now(), found.failure)))
+    status = jsontext.text(status_of(told, (), exchange.state.world.now(), found.failure))
+    entry = entry_text(f"urn:uuid:{new_id()}", status, '"search":{"mode":"match"}')
+    links = [("self", f"{exchange.base}/Subscription/{exchange.record_id}/$status")]
+    return exchange.answer(bundle_text("searchset", [entry], links, 1))
 
 
 async def events(exchange: Exchange) -> Response:
-    """$events: those numbered `eventsSinceNumber` to `eventsUntilNumber`, a hundred at most, as one notification."""
+    """$events: those numbered `eventsSinceNumber` to `eventsUntilNumber`, a hundred at most, as one notification; of
+    a token that may read some records only, those of such records."""
     body = await _record(exchange)
     first, last = _number(exchange, "eventsSinceNumber"), _number(exchange, "eventsUntilNumber")
     content = exchange.parameter("content") or content_of(body.get("channel") or {}) or "id-only"
     if content not in CONTENTS:
         raise Rejected(400, [Problem("fhir.subscription.payload", "content")])
-    exchange.actor.require(str(body.get("criteria", "")).partition("?")[0], "r")
     async with exchange.state.world.transaction(exchange.caller.tenant) as tx:
-        found = await past.told_again(tx, exchange.record_id, first or 0, last, content)
+        rows = await past.rows_again(tx, exchange.record_id, first or 0, last)
         so_far = (await past.past(tx, exchange.record_id)).events
+    for kind in {row["type"] for row in rows}:
+        exchange.actor.reach(kind, "r")
+    found = past.told_again(await visible.versions(exchange.state.world, exchange.actor, rows), content)
     await exchange.state.reading.note(
         exchange.caller.tenant, exchange.caller.identity.subject, "read", f"Subscription/{exchange.record_id}/$events"
     )

@@ -16,6 +16,7 @@ SCHEDULES = (
     ("seal-audit", "seal-audit", "* * * * *", "once"),
     ("words", "fhir.words", "* * * * *", "once"),
     ("bulk-cleanup", "bulk.cleanup", "17 * * * *", "once"),
+    ("heartbeats", "subscriptions.heartbeats", "* * * * *", "once"),
     overdue.SCHEDULE,
 )
 

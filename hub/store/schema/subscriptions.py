@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from hub.store.schema.columns import moment, string, tenant_table, whole
 
-subscription = tenant_table("subscription", ("id",), string("id"), whole("events", default=0))
+subscription = tenant_table(
+    "subscription", ("id",), string("id"), whole("events", default=0), moment("told_at", optional=True)
+)
 
 subscription_event = tenant_table(
     "subscription_event",
