@@ -22,7 +22,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from api.simulators import payer_decisions, payer_faults, payer_payments
-from api.simulators.payer_book import Appeal, Batch, Book, Side, appealed, text
+from api.simulators.payer_appeals import Appeal, appealed, text
+from api.simulators.payer_book import Batch, Book, Side
 from api.simulators.payer_replies import Replies
 from canonical.problem import Problem
 from signatures import xmldsig
@@ -148,7 +149,7 @@ def create_app(config: Config | None = None) -> Starlette:
 async def _switch(payers: Payers, request: Request) -> Response:
     """Switch a fault (ans; kind, times, seconds, root, or each: a list of kinds).
 
-    Or what a statement shows (ans; revise, foreign or glosa).
+    Or what a statement shows (ans; revise, foreign, glosa, or reject: a protocol denied as a whole under `glosa`).
     """
     try:
         wanted = json.loads(await request.body())
@@ -168,8 +169,10 @@ async def _switch(payers: Payers, request: Request) -> Response:
     payers.faults[ans] = fault
     if "foreign" in wanted:
         book.foreign = bool(wanted["foreign"])
-    if "glosa" in wanted:
+    if "glosa" in wanted and "reject" not in wanted:
         book.strange_glosa = str(wanted["glosa"])
+    if "reject" in wanted and not book.reject(str(wanted["reject"]), str(wanted.get("glosa", "1101"))):
+        return JSONResponse({"error": "there is no such protocol"}, status_code=404)
     if "revise" in wanted and not book.revise(str(wanted["revise"])):
         return JSONResponse({"error": "there is no such protocol"}, status_code=404)
     return JSONResponse(book.report())

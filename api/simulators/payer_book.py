@@ -14,6 +14,7 @@ from typing import Any
 
 from lxml import etree
 
+from api.simulators.payer_appeals import Appeal, appeal_lines, appealed, first, text
 from canonical.billing import cents
 from tiss.versions import NAMESPACE
 
@@ -98,6 +99,7 @@ class Batch:
     resent: int = 0
     shown: int = 0
     cancelled: bool = False
+    rejected: str = ""
 
     def total(self, name: str) -> int:
         """The sum over its guides."""
@@ -160,21 +162,6 @@ class Decisions:
         }
 
 
-@dataclass(slots=True, kw_only=True)
-class Appeal:
-    """One received recurso; `lines` are (guide, sequence, glosa, claimed, granted, code row, justification)."""
-
-    number: str
-    protocol: str
-    batch_protocol: str
-    batch_number: str
-    digest: str
-    lines: list[dict[str, Any]]
-    at: float
-    dental: bool = False
-    resent: int = 0
-
-
 @dataclass(slots=True)
 class Book:
     """All a simulated operator knows. State lives in memory only."""
@@ -225,8 +212,8 @@ class Book:
                 item.denied = max(1, item.billed * share // 100)
         headers = ("cabecalhoConsulta/", "cabecalhoGuia/", "")
         return Guide(
-            number=_first(node, *(f"{header}numeroGuiaPrestador" for header in headers)),
-            card=_first(node, "dadosBeneficiario/numeroCarteira", "beneficiario/numeroCarteira"),
+            number=first(node, *(f"{header}numeroGuiaPrestador" for header in headers)),
+            card=first(node, "dadosBeneficiario/numeroCarteira", "beneficiario/numeroCarteira"),
             on=items[0].on if items else "",
             items=items,
         )
@@ -252,10 +239,25 @@ class Book:
                 item.denied, item.glosa = 0, ""
         return batch is not None
 
+    def denied_of(self, protocol: str, guide: str) -> int:
+        """What is denied of one guide of a protocol."""
+        batch = self.by_protocol(protocol)
+        return sum(one.total("denied") for one in (batch.guides if batch else ()) if one.number == guide)
+
+    def reject(self, protocol: str, code: str) -> bool:
+        """Deny a protocol as a whole, under a glosa of its own and none of its items; False for an unknown protocol."""
+        batch = self.by_protocol(protocol)
+        if batch is None:
+            return False
+        batch.rejected = code
+        for item in (item for guide in batch.guides for item in guide.items):
+            item.denied, item.glosa = item.billed, ""
+        return True
+
     def appeal(self, root: etree._Element, raw: bytes) -> Appeal:
         """Enter a recurso, medical or dental: every second line is granted in full."""
         node = appealed(root)
-        lines = list(_appeal_lines(node))
+        lines = list(appeal_lines(node, self.denied_of))
         for position, line in enumerate(lines):
             line["granted"] = line["claimed"] if position % 2 == 0 else 0
         number = text(node, "numeroGuiaRecGlosaPrestador")
@@ -268,6 +270,7 @@ class Book:
             lines=lines,
             at=self.clock(),
             dental=node is not None and etree.QName(node).localname == "guiaRecursoGlosaOdonto",
+            whole=bool(lines) and not lines[0]["guide"],
         )
         self.appeals[number] = found
         return found
@@ -313,47 +316,6 @@ class Book:
                 for appeal in self.appeals.values()
             ],
         }
-
-
-def text(node: etree._Element | None, path: str) -> str:
-    """The text at a path of local names; empty when absent."""
-    found = None if node is None else node.find("/".join(_NS + step for step in path.split("/")))
-    return "" if found is None else (found.text or "").strip()
-
-
-def appealed(root: etree._Element) -> etree._Element | None:
-    """The body of a recurso, medical or dental."""
-    for name in ("guiaRecursoGlosa", "guiaRecursoGlosaOdonto"):
-        if (node := root.find(f"{_NS}loteRecurso/{_NS}{name}")) is not None:
-            return node
-    return None
-
-
-def _appeal_lines(node: etree._Element | None) -> Iterator[dict[str, Any]]:
-    """What a recurso claims: items, each with its guide. Names differ between medical (first) and dental bodies."""
-    for guide in [] if node is None else node.findall(f"{_NS}opcaoRecurso/{_NS}recursoGuia"):
-        medical = guide.findall(f"{_NS}opcaoRecursoGuia/{_NS}itensGuia")
-        for item in medical or guide.findall(f"{_NS}recursoProcedimento"):
-            yield {
-                "guide": _first(guide, "numeroGuiaOrigem", "numeroGuiaPrestador"),
-                "sequence": text(item, "sequencialItem"),
-                "on": _first(item, "dataInicio", "dataRealizacao"),
-                "tooth": text(item, "denteRegiao/codDente"),
-                "region": text(item, "denteRegiao/codRegiao"),
-                "face": text(item, "denteFace"),
-                "quantity": text(item, "quantidade"),
-                "table": text(item, "procRecurso/codigoTabela"),
-                "code": text(item, "procRecurso/codigoProcedimento"),
-                "description": text(item, "procRecurso/descricaoProcedimento"),
-                "glosa": _first(item, "codGlosaItem", "codGlosaProc"),
-                "why": _first(item, "justificativaItem", "justificativaProc"),
-                "claimed": cents(text(item, "valorRecursado")),
-            }
-
-
-def _first(node: etree._Element, *paths: str) -> str:
-    """The text at the first of the paths that is there."""
-    return next((found for path in paths if (found := text(node, path))), "")
 
 
 def _guides(lote: etree._Element | None) -> Iterator[etree._Element]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from lxml import etree
 
-from api.simulators.payer_book import Book, Request, text
+from api.simulators.payer_appeals import text
+from api.simulators.payer_book import Book, Request
 from api.simulators.payer_replies import Replies, Tree, today
 from canonical.billing import cents, money
 from tiss import tree as trees

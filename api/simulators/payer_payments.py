@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.simulators.payer_book import Batch, Book
-from api.simulators.payer_replies import today
+from api.simulators.payer_replies import fitted, today
 from canonical.billing import money
 from tiss import build
 
@@ -119,7 +119,9 @@ def document(book: Book) -> bytes:
     }
     answer = {"demonstrativosRetorno": {"demonstrativoPagamento": body}}
     tree = {"cabecalho": header, "operadoraParaPrestador": answer, "epilogo": {"hash": ""}}
-    return build.build("mensagemTISS", tree, book.side.version)
+    return build.build(
+        "mensagemTISS", fitted("mensagemTISS", tree, book.side.version, service=False), book.side.version
+    )
 
 
 def _day(book: Book, found: list[Line], sums: dict[str, int], tax: int) -> Tree:

@@ -9,12 +9,16 @@ from zoneinfo import ZoneInfo
 
 from lxml import etree
 
-from api.simulators.payer_book import Appeal, Batch, Book, Guide, Item, text
+from api.simulators.payer_appeals import Appeal, text
+from api.simulators.payer_book import Batch, Book, Guide, Item
 from canonical.billing import money
-from tiss import build, transactions
+from tiss import build, shapes, transactions
+from tiss.shapes import Shape
 
 Tree = dict[str, Any]
+_NO = "Glosa mantida pela simulação"
 _ZONE = ZoneInfo("America/Sao_Paulo")
+BENEFICIARY, PROVIDER = "Beneficiário da Simulação", "Prestador da Simulação"  # versions before 4.00.00 want names
 _CONTRACTED = {"CNPJ": "cnpjContratado", "CPF": "cpfContratado"}
 
 
@@ -136,17 +140,18 @@ class Replies:
 
     def appeal_answer(self, appeal: Appeal) -> bytes:
         """reciboGlosa, or reciboGlosaOdonto: every line with what was granted."""
-        kind, decided = ("reciboGlosaOdonto", _decided_act) if appeal.dental else ("reciboGlosa", _decided)
+        kind, number = "reciboGlosaOdonto" if appeal.dental else "reciboGlosa", next(iter(self.contracted().values()))
         body = {
             kind: {
                 "registroANS": self.book.side.ans,
                 "numeroGuiaRecGlosaPrestador": appeal.number,
                 "nomeOperadora": self.book.side.name,
-                "objetoRecurso": "2",
-                "codigoPrestador": next(iter(self.contracted().values())),
+                "objetoRecurso": "1" if appeal.whole else "2",
+                "codigoPrestador": number,
+                "dadosContratado": {"codigoPrestador": number, "nomePrestador": PROVIDER},
                 "numeroLote": appeal.batch_number,
                 "numeroProtocolo": appeal.batch_protocol,
-                "opcaoRecurso": {"recursoGuia": [decided(line) for line in appeal.lines]},
+                "opcaoRecurso": _option(appeal),
                 "dataRecurso": today(),
                 "valorTotalRecursado": money(sum(line["claimed"] for line in appeal.lines)),
                 "valorTotalAcatado": money(sum(line["granted"] for line in appeal.lines)),
@@ -187,6 +192,7 @@ class Replies:
             "numeroProtocolo": batch.protocol,
             "dataProtocolo": today(),
             "situacaoProtocolo": self.book.status(batch),
+            **({"GlosaProtocolo": {"codigoGlosa": batch.rejected}} if batch.rejected else {}),
             "relacaoGuias": guides,
             **_sums(totals, "Protocolo"),
         }
@@ -196,8 +202,8 @@ class Replies:
         node = self.request.find("{*}cabecalho/{*}origem/{*}identificacaoPrestador")
         for child in () if node is None else node:
             name = etree.QName(child).localname
-            return {_CONTRACTED.get(name, name): (child.text or "").strip()}
-        return {"codigoPrestadorNaOperadora": "0"}
+            return {_CONTRACTED.get(name, name): (child.text or "").strip(), "nomeContratado": PROVIDER}
+        return {"codigoPrestadorNaOperadora": "0", "nomeContratado": PROVIDER}
 
     def message(self, root: str, transaction: str, child: str, body: Tree) -> bytes:
         """A reply with its header and hash."""
@@ -219,7 +225,22 @@ class Replies:
             child: body,
             "hash": "",
         }
-        return build.build(root, tree, self.book.side.version, service=True)
+        return build.build(root, fitted(root, tree, self.book.side.version), self.book.side.version, service=True)
+
+
+def fitted(root: str, tree: Tree, version: str, *, service: bool = True) -> Tree:
+    """The tree without the elements a version does not have: names of beneficiary and provider went with 4.00.00."""
+    table = shapes.of(version, service=service)
+
+    def fit(value: Any, shape: Shape) -> Any:
+        if isinstance(value, list):
+            return [fit(one, shape) for one in value]
+        if not isinstance(value, dict):
+            return value
+        types = {part.name: table.types[part.type] for part in shape.parts}
+        return {name: fit(inner, types[name]) for name, inner in value.items() if name in types}
+
+    return dict(fit(tree, table.root(root)))
 
 
 def today() -> str:
@@ -230,7 +251,7 @@ def today() -> str:
 def _state(guide: Guide) -> Tree:
     return {
         "numeroGuiaPrestador": guide.number,
-        "dadosBeneficiario": {"numeroCarteira": guide.card, "atendimentoRN": "N"},
+        "dadosBeneficiario": {"numeroCarteira": guide.card, "atendimentoRN": "N", "nomeBeneficiario": BENEFICIARY},
         "dataRealizacao": guide.on,
     }
 
@@ -248,6 +269,7 @@ def _judged_guide(guide: Guide, strange: str) -> Tree:
     return {
         "numeroGuiaPrestador": guide.number,
         "numeroCarteira": guide.card,
+        "nomeBeneficiario": BENEFICIARY,
         "dataInicioFat": guide.on,
         "situacaoGuia": "3",
         "detalhesGuia": [_judged_item(item, strange) for item in guide.items],
@@ -269,7 +291,7 @@ def _judged_item(item: Item, strange: str) -> Tree:
         "valorProcessado": money(item.billed),
         "valorLiberado": money(item.paid),
     }
-    if item.denied:
+    if item.denied and item.glosa:
         tree["relacaoGlosa"] = [{"valorGlosa": money(item.denied), "tipoGlosa": strange or item.glosa}]
     return tree
 
@@ -277,6 +299,32 @@ def _judged_item(item: Item, strange: str) -> Tree:
 def _stranger() -> Guide:
     item = Item(sequence=1, on=today(), table="22", code="10101012", description="Consulta", quantity="1", billed=1000)
     return Guide(number="GUIA-DE-OUTRO", card="0000", on=today(), items=[item])
+
+
+def _option(appeal: Appeal) -> Tree:
+    """The lines of an answer: of the protocol as a whole, of whole guides, or of items."""
+    if appeal.whole:
+        return {"recursoProtocolo": _decided_protocol(appeal.lines[0])}
+    decided = _decided_act if appeal.dental else _decided
+    return {
+        "recursoGuia": [decided(line) if line["sequence"] else _decided_guide(line, appeal) for line in appeal.lines]
+    }
+
+
+def _decided_protocol(line: dict[str, Any]) -> Tree:
+    no = {} if line["granted"] else {"justificativaOPSnaoAcatadoProt": _NO}
+    yes = "S" if line["granted"] else "N"
+    return {"codigoGlosaProtocolo": line["glosa"], "justificativaProtocolo": line["why"], "recursoAcatado": yes, **no}
+
+
+def _decided_guide(line: dict[str, Any], appeal: Appeal) -> Tree:
+    yes = "S" if line["granted"] else "N"
+    if appeal.dental:
+        told = {"codGlosaGuia": line["glosa"], "justificativaGuia": line["why"], "recursoAcatadoGuia": yes}
+        return {"respostaRecursoGuiaOdonto": {"numeroGuiaPrestador": line["guide"], **told}}
+    told = {"codGlosa": line["glosa"], "justificativaPrestador": line["why"], "recursoGuiaAcatado": yes}
+    no = {} if line["granted"] else {"justificativaOPSnaoAcatadoGuia": _NO}
+    return {"respostaGuia": {"numeroGuiaPrestador": line["guide"], **told, **no}}
 
 
 def _decided(line: dict[str, Any]) -> Tree:
@@ -320,4 +368,4 @@ def _procedure(line: dict[str, Any]) -> Tree:
 
 
 def _kept(line: dict[str, Any]) -> Tree:
-    return {} if line["granted"] else {"justificativaOperadora": "Glosa mantida pela simulação"}
+    return {} if line["granted"] else {"justificativaOperadora": _NO}

@@ -104,9 +104,9 @@ async def discarded(tx: Transaction, appeal_id: UUID, status: str, by: Origin) -
 
 
 async def answered(
-    tx: Transaction, appeal_id: UUID, said: Said, by: Origin, lines: Sequence[answers.AppealLine] = ()
+    tx: Transaction, appeal_id: UUID, said: Said, by: Origin, lines: Sequence[answers.AppealLine] = (), total: int = 0
 ) -> None:
-    """Write what the payer said of an appeal, guide by guide; `lines` are its decisions."""
+    """Write what the payer said of an appeal, guide by guide; `lines` are its decisions, which grant `total` in all."""
     row = await _appeal(tx, appeal_id)
     profile = await payer(tx, row["payer_id"])
     grouped = await denials_of(tx, appeal_id)
@@ -115,19 +115,19 @@ async def answered(
     writes = []
     for number, denials in grouped.items():
         own = [line for line in lines if line.provider_number == number]
-        items = list(_decisions(denials, own))
+        items = list(_decisions(denials, own, total if len(grouped) == 1 else 0))
         body = responses.body_of(profile, bills.get(ids[number], {}), said, (), by, items)
         writes.append(Write(type=responses.TYPE, id=identity_of(responses.TYPE, appeal_id, number), body=body))
     await write(tx, writes, by)
 
 
-def _decisions(denials: Sequence[Row], lines: Sequence[answers.AppealLine]) -> list[Mapping[str, Any]]:
+def _decisions(denials: Sequence[Row], lines: Sequence[answers.AppealLine], total: int) -> list[Mapping[str, Any]]:
     """The decision on each item of the appeal's Claim that the payer spoke of."""
     asked = [
         {"id": position, "claimed": row["amount_cents"], **{name: row[name] for name in _NAMED}}
         for position, row in enumerate(denials, start=1)
     ]
-    granted, _ = allocated(asked, lines)
+    granted, _ = allocated(asked, lines, total)
     reasons = {(line.sequence or 0, line.glosa): line.reason for line in lines}
     return [
         {

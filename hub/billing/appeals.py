@@ -255,7 +255,7 @@ async def decided(
     if row["status"] == ANSWERED:
         return
     said = Said(protocol=found.protocol, status=DECIDED)
-    await appeal_records.answered(tx, appeal_id, said, by, found.lines)
+    await appeal_records.answered(tx, appeal_id, said, by, found.lines, found.granted_cents)
     problems = await decide(tx, profile, appeal_id, found, writing.today(by))
     await tx.run(
         "UPDATE appeal SET status = $3, granted_cents = $4, problems = $5, updated_at = now() "

@@ -52,11 +52,19 @@ def body_of(case: Case, tree: Mapping[str, Any], guide: Mapping[str, Any]) -> Bo
             "executed_on": case.executed_on,
             "last_day": case.last_day,
         },
+        "performer": {"cbo": case.record["performer"].get("cbo")},
+        "second": _second(case),
         **_items(case, tree, team),
         "declarations": _declarations(value_at(tree, "dadosInternacao.declaracoes") or ()),
     }
     record["team"] = list(team.values())
     return describe(record_plan(f"claim-{case.kind}"), record, case.profile.version)[0]
+
+
+def _second(case: Case) -> dict[str, str]:
+    """The CBO of a dental guide's second executor; nothing where there is none, whatever the guide has to state."""
+    second = case.record.get("second", {})
+    return {"cbo": second["cbo"]} if second.get("number") else {}
 
 
 def _items(case: Case, tree: Mapping[str, Any], team: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

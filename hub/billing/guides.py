@@ -30,7 +30,7 @@ from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema
 from hub.world import Tenant, World
 from mappings.billing.guides import guide_tree, plan
-from tiss import tables
+from tiss import tables, versions
 from tiss.build import UnknownElement
 
 READY, PENDING = "pronta", "pendente"
@@ -185,6 +185,8 @@ def check_guide(profile: PayerProfile, element: str, tree: dict[str, Any], today
     except UnknownElement as error:
         return [Problem("guide.mapping", str(error))]
     except Misconfigured:
+        if profile.version not in versions.installed():
+            return [Problem("guide.no-schema", "", args=(("version", profile.version),))]
         return [Problem("guide.provider", "cabecalho/origem/identificacaoPrestador")]
     return checking.findings(raw, profile, today)
 

@@ -12,7 +12,7 @@ from canonical.codes import local_system
 from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner, partner, partners_of
 from hub.store.database import Transaction
-from tiss import agreed
+from tiss import agreed, shapes
 from tiss.contract import Contract
 
 PROVIDER_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "CPF", "cnpj": "CNPJ"}
@@ -86,8 +86,12 @@ class PayerProfile:
 
     @property
     def contracted(self) -> dict[str, str]:
-        """ct_contratadoDados: the same under the names of the body."""
-        return {CONTRACTED_KEYS[self.provider_key]: self.provider_number}
+        """ct_contratadoDados: the same under the names of the body, with the name where the version wants it."""
+        parts = shapes.of(self.version, service=True).types["ct_contratadoDados"].parts
+        named = (
+            {"nomeContratado": self.provider.get("name", "")} if any(p.name == "nomeContratado" for p in parts) else {}
+        )
+        return {CONTRACTED_KEYS[self.provider_key]: self.provider_number, **named}
 
 
 def profile_of(found: Partner) -> PayerProfile:

@@ -161,3 +161,6 @@ async def test_two_dentists_are_named_a_third_is_told_and_other_acts_do_not_wait
     assert (people["croExec"], people["croExec2"], people["ufExec2"]) == ("4321", "9876", "35")
     assert [problem["code"] for problem in json.loads(guide["problems"])] == ["guide.dentists"]
     assert guide["status"] == "pronta"
+    async with world.transaction(tenant) as tx:
+        (claim,) = (await stored(tx, "Claim", [str(guide["id"])])).values()
+    assert [one["provider"]["identifier"]["value"] for one in claim["careTeam"]] == ["4321", "9876"]

@@ -27,6 +27,7 @@ LEFT = {
     "cabecalhoGuia/registroANS": "the payer",
     "numeroGuiaPrestador": "the guide's row",
     "registroANS": "the payer",
+    "dadosProfissionaisResponsaveis/cbosExec2": "stands with the person it is of, the second executor where there is one",
     "procedimento/descricaoProcedimento": "the same words as display",
     "procSolic/descricaoProcedimento": "the same words as display",
     "servicosExecutados/descricaoProcedimento": "the same words as display",

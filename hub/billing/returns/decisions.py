@@ -37,7 +37,7 @@ async def decide(
     A denial the payer says nothing of stays in appeal. Where the payer hears another appeal, its deadline begins anew.
     """
     rows = await tx.rows(_APPEALED, appeal_id)
-    granted, left = allocated(rows, found.lines)
+    granted, left = allocated(rows, found.lines, found.granted_cents)
     again = deadlines.last_day(profile, today, today)
     await tx.run(_DECIDED, appeal_id, list(granted), list(granted.values()), profile.terms.levels, again)
     problems = []
@@ -48,11 +48,12 @@ async def decide(
     return problems
 
 
-def allocated(rows: Sequence[Row], lines: Sequence[answers.AppealLine]) -> tuple[dict[UUID, int], int]:
+def allocated(rows: Sequence[Row], lines: Sequence[answers.AppealLine], total: int = 0) -> tuple[dict[UUID, int], int]:
     """What is granted of each denial the payer spoke of, and the cents that belong to none of them.
 
     A line goes to the denial of its item and glosa that claimed its very amount; what is left of such lines is shared
-    by the denials of the item and glosa in order, each up to what was claimed of it.
+    by the denials of the item and glosa in order, each up to what was claimed of it. A protocol or guide that is
+    granted as a whole bears no amount: its denials get what the answer's `total` leaves, all where it has none.
     """
     granted: dict[UUID, int] = {}
     left = 0
@@ -68,7 +69,19 @@ def allocated(rows: Sequence[Row], lines: Sequence[answers.AppealLine]) -> tuple
         for row in own:
             rest = _grant(granted, row, rest)
         left += rest
+    _grant_wholes(granted, rows, lines, total - sum(granted.values()) if total else None)
     return granted, left
+
+
+def _grant_wholes(
+    granted: dict[UUID, int], rows: Sequence[Row], lines: Sequence[answers.AppealLine], most: int | None
+) -> None:
+    """Grant what was granted with a plain yes: all that was claimed, `most` in all where that is known."""
+    keys = {_key(line) for line in lines if line.granted and not line.granted_cents and not line.appealed_cents}
+    for row in (row for row in rows if any(_same(row, key) for key in keys)):
+        wanted = int(row["claimed"]) if most is None else max(0, most)
+        rest = _grant(granted, row, wanted)
+        most = None if most is None else rest
 
 
 def _grant(granted: dict[UUID, int], row: Row, cents: int) -> int:
