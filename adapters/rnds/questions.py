@@ -15,13 +15,13 @@ def path(kind: str, number: str) -> str:
     given = identifiers.compact(number)
     if kind == "establishment":
         if not identifiers.is_cnes(given):
-            raise ValueError("CNES")
+            raise ValueError("não é um CNES / no valid CNES")
         return f"/fhir/r4/Organization/{given}"
     if kind not in KINDS:
         raise ValueError(kind)
     name = "cns" if identifiers.is_cns(given) else "cpf" if identifiers.is_cpf(given) else ""
     if not name:
-        raise ValueError("CNS, CPF")
+        raise ValueError("não é um CNS nem um CPF válido / no valid CNS or CPF")
     type_name = "Patient" if kind == "patient" else "Practitioner"
     return f"/fhir/r4/{type_name}?identifier={quote(f'{SYSTEM}{name}|{given}', safe='')}"
 

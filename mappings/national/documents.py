@@ -98,6 +98,7 @@ def _settled(plan: DocumentPlan, scope: Record, view: View) -> tuple[list[_Made]
     ]
     others = {entry.name: entry for entry in plan.entries if entry.substitute}
     told: list[Problem] = []
+    lost: dict[str, Problem] = {}  # why records that others refer to cannot stand there: the reason of those others
     while True:
         made = [_Made(entry, record, f"{URL}{n}") for n, (entry, record) in enumerate(wanted, start=1)]
         view = replace(view, links=_links(made), groups=_groups(made))
@@ -110,11 +111,13 @@ def _settled(plan: DocumentPlan, scope: Record, view: View) -> tuple[list[_Made]
                 continue
             if not one.plan.optional or not blocking(one.problems):
                 kept.append((one.plan, one.record))
+            elif one.plan.linked:
+                lost[_name(one.record, one.plan.type)] = blocking(one.problems)[0]
             elif (other := others.get(one.plan.name)) and other is not one.plan:
                 kept.append((other, one.record))
-                told.append(_told("rnds.as-text", one))
+                told.append(_told("rnds.as-text", one, lost))
             else:
-                lost = _told("rnds.left-out", one)
+                lost = _told("rnds.left-out", one, lost)
                 told = [problem for problem in told if problem.where != lost.where or not one.plan.substitute]
                 told.append(lost)
         if all(plan is one.plan for (plan, _), one in zip(kept, made, strict=False)) and len(kept) == len(made):
@@ -147,9 +150,11 @@ def _groups(made: Sequence[_Made]) -> dict[str, list[str]]:
     return found
 
 
-def _told(code: str, one: _Made) -> Problem:
-    reason = _reason(one.plan.label, blocking(one.problems)[0])
-    return Problem(code, _name(one.record, one.plan.type), args=reason)
+def _told(code: str, one: _Made, lost: Mapping[str, Problem]) -> Problem:
+    why = blocking(one.problems)[0]
+    if why.code == "rnds.link":  # what is wrong is wrong with the record it refers to
+        why = next((lost[name] for name in _urls(one.record) if name in lost), why)
+    return Problem(code, _name(one.record, one.plan.type), args=_reason(one.plan.label, why))
 
 
 def _reason(label: str, why: Problem) -> tuple[tuple[str, str], ...]:

@@ -86,6 +86,7 @@ def test_what_has_no_fields_is_told_in_words_with_a_warning(name: str) -> None:
     request = changed(id="outra", **change)
     bodies, problems = made("RAC", request, records.PRESCRIPTION)
     assert not blocking(problems) and code in {p.code for p in problems}
+    assert len(problems) == 1 and "referido" not in problems[0].text("pt"), "the reason is the medicine's own"
     words, fields = of(bodies, "MedicationRequest")
     assert words["medicationCodeableConcept"]["coding"][0]["code"] == "no-medication-info"
     assert words["note"][0]["text"].startswith(request["medicationCodeableConcept"]["text"])
