@@ -87,6 +87,10 @@ def check(
     name = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
     checker = _Checker(definitions, member, Item(name, resource), within)
     checker.profile(url, (name, resource), where or name)
+    address, _, version = url.partition("|")
+    present = str(definitions.get(address, {}).get("version", ""))
+    if version and present and version != present:
+        checker.add("version", where or name, profile=address, version=present)
     return list(dict.fromkeys(checker.found))[:MAXIMUM_FINDINGS]
 
 

@@ -44,16 +44,24 @@ async def check(source: Source, document: Any, asked: str = "") -> list[Problem]
 
 
 async def definitions_of(source: Source, urls: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The stored definitions of `urls` and of all they rest on, by canonical address in every spelling."""
+    """The stored definitions of `urls` and of all they rest on, by canonical address in every spelling.
+
+    Of several versions the one an address names counts, else the newest that is not retired.
+    """
     found: dict[str, dict[str, Any]] = {}
-    wanted = {url.partition("|")[0] for url in urls}
+    stated = [url.partition("|") for url in urls]
+    versions = {name: version for url, _, version in stated if version for name in profiles.spelled(url)}
+    wanted = {url for url, _, _ in stated}
     asked: set[str] = set()
     while wanted and len(found) < MOST_DEFINITIONS:
         names = {name for url in wanted for name in profiles.spelled(url)}
         read = await stored.by_address(source, ("StructureDefinition",), names)
         asked |= names
         for (_, url), reads in read.items():
-            found[url] = min(reads, key=lambda each: each.retired).form
+            version = versions.get(url, "")
+            found[url] = min(
+                reads, key=lambda each: (bool(version) and each.heading.get("version") != version, each.retired)
+            ).form
         wanted = {url for body in found.values() for url in profiles.needed(body)} - asked
     return profiles.by_spelling(found)
 

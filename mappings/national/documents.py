@@ -117,9 +117,9 @@ def _settled(plan: DocumentPlan, scope: Record, view: View) -> tuple[list[_Made]
                 kept.append((other, one.record))
                 told.append(_told("rnds.as-text", one, lost))
             else:
-                lost = _told("rnds.left-out", one, lost)
-                told = [problem for problem in told if problem.where != lost.where or not one.plan.substitute]
-                told.append(lost)
+                out = _told("rnds.left-out", one, lost)
+                told = [problem for problem in told if problem.where != out.where or not one.plan.substitute]
+                told.append(out)
         if all(plan is one.plan for (plan, _), one in zip(kept, made, strict=False)) and len(kept) == len(made):
             return made, told
         wanted = kept

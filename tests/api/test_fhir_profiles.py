@@ -113,6 +113,25 @@ async def test_bases_that_are_elsewhere_are_told_and_addresses_match_in_every_sp
     assert (await fhir.get("/fhir/StructureDefinition", params={"url": "urn:other"})).json()["total"] == 1
 
 
+async def test_of_two_versions_the_one_that_is_named_counts(
+    fhir: httpx.AsyncClient, world: World, tenant: Tenant, tmp_path: Path
+) -> None:
+    for number, element in enumerate(("Patient.gender", "Patient.birthDate"), start=1):
+        rule = {"element": [{"id": element, "path": element, "min": 1}]}
+        body = {**PROFILE, "id": f"v{number}", "url": "urn:two", "version": f"{number}.0.0", "differential": rule}
+        (tmp_path / f"{number}.json").write_text(json.dumps(body), encoding="utf-8")
+    assert (await packages.take_in(world, tenant, tmp_path, "test")).count == 2
+
+    async def found(profile: str) -> list[tuple[str, list[str]]]:
+        answer = await fhir.post("/fhir/$validate", json={**PATIENT, "meta": {"profile": [profile]}})
+        return [(i["details"]["coding"][0]["code"], i["expression"]) for i in answer.json()["issue"][1:]]
+
+    assert await found("urn:two|1.0.0") == [("fhir.profile.missing", ["Patient.gender"])]
+    assert await found("urn:two|2.0.0") == [("fhir.profile.missing", ["Patient.birthDate"])]
+    assert await found("urn:two") == [("fhir.profile.missing", ["Patient.birthDate"])], "the newest"
+    assert ("fhir.profile.version", ["Patient"]) in await found("urn:two|3.0.0")
+
+
 def test_offline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "patient.json"
     file.write_text(json.dumps({"resourceType": "Patient"}), encoding="utf-8")
