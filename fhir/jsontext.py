@@ -11,6 +11,7 @@ from jiter import LosslessFloat
 from canonical.problem import Problem
 
 _DEEPEST = 100
+_CONTAINERS = frozenset((dict, list))
 
 
 def parse(raw: bytes) -> Any | Problem:
@@ -69,12 +70,10 @@ def _number(value: Any) -> Any:
 
 
 def _depth(document: Any) -> int:
-    deepest, stack = 0, [(document, 1)]
-    while stack:
-        node, level = stack.pop()
-        deepest = max(deepest, level)
-        if isinstance(node, dict):
-            stack.extend((child, level + 1) for child in node.values() if isinstance(child, (dict, list)))
-        elif isinstance(node, list):
-            stack.extend((child, level + 1) for child in node if isinstance(child, (dict, list)))
-    return deepest
+    """How many objects and arrays stand within each other; 0 for a bare value."""
+    depth, level = 0, [document] if type(document) in _CONTAINERS else []
+    while level:
+        depth += 1
+        within = [node.values() if type(node) is dict else node for node in level]
+        level = [child for each in within for child in each if type(child) in _CONTAINERS]
+    return depth

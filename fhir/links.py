@@ -15,15 +15,25 @@ _ANCHOR = re.compile(r"""\b(href|src)=(["'])([^"']+)\2""")
 
 @cache
 def _keys(type_name: str) -> dict[str, str]:
-    """The JSON keys of a type and the type of what stands there. A Bundle's entries link among themselves only."""
+    """The JSON keys of a type where links may stand, and the type of what stands there.
+
+    A Bundle's entries link among themselves only.
+    """
     found = type_named(type_name)
     keys: dict[str, str] = {}
     for element in found.elements.values() if found else ():
         if (type_name, element.name) == ("Bundle", "entry"):
             continue
         for name in element.types:
-            keys[choice_key(element, name) if element.choice else element.name] = name
+            if not name[0].islower() or name in _URIS or name == "xhtml":
+                keys[choice_key(element, name) if element.choice else element.name] = name
     return keys
+
+
+@cache
+def _objects(type_name: str) -> dict[str, str]:
+    """Those of the keys where objects stand, in which references may be."""
+    return {key: name for key, name in _keys(type_name).items() if not name[0].islower()}
 
 
 def references(node: Any, type_name: str) -> Iterator[str]:
@@ -35,9 +45,9 @@ def references(node: Any, type_name: str) -> Iterator[str]:
         literal = node.get("reference")
         if type_name == "Reference" and isinstance(literal, str):
             yield literal
-        keys = _keys(_actual(node, type_name))
+        keys = _objects(_actual(node, type_name))
         for key, value in node.items():
-            if isinstance(value, (dict, list)) and key in keys:
+            if key in keys:
                 yield from references(value, keys[key])
 
 
@@ -52,7 +62,10 @@ def replaced(node: Any, type_name: str, targets: Mapping[str, str]) -> Any:
     if not isinstance(node, dict):
         return node
     keys = _keys(_actual(node, type_name))
-    copy = {key: replaced(value, keys[key], targets) if key in keys else value for key, value in node.items()}
+    copy = dict(node)
+    for key, value in node.items():
+        if key in keys:
+            copy[key] = replaced(value, keys[key], targets)
     if type_name == "Reference" and isinstance(node.get("reference"), str):
         copy["reference"] = targets.get(node["reference"], node["reference"])
     return copy

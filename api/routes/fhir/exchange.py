@@ -36,6 +36,7 @@ class Exchange:
     query: list[tuple[str, str]]
     form: Form = "json"
     actor: Actor = field(init=False)  # the caller as the records see it
+    preferred: tuple[str, ...] | None = field(init=False, default=None)  # what Prefer states, once it was asked for
 
     def __post_init__(self) -> None:
         self.actor = self.caller.actor
@@ -62,10 +63,12 @@ class Exchange:
         return stated[-1] if stated else ""
 
     @property
-    def preferences(self) -> list[str]:
+    def preferences(self) -> tuple[str, ...]:
         """What Prefer states, part by part."""
-        header = ",".join(self.request.headers.getlist("prefer"))
-        return [part.strip().replace('"', "") for part in header.replace(";", ",").split(",")]
+        if self.preferred is None:
+            header = ",".join(self.request.headers.getlist("prefer"))
+            self.preferred = tuple(part.strip().replace('"', "") for part in header.replace(";", ",").split(","))
+        return self.preferred
 
     @property
     def type_name(self) -> str:
