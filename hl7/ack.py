@@ -49,6 +49,7 @@ CONDITIONS = {
     "event": ("201", "Unsupported event code"),
     "processing": ("202", "Unsupported processing id"),
     "identifier": ("204", "Unknown key identifier"),
+    "query": ("204", "Unknown key identifier"),
     "message": ("205", "Duplicate key identifier"),
     "store": ("207", "Application internal error"),
 }

@@ -171,12 +171,12 @@ class Grouper:
         """
         if self._pending or segment.name not in self._follow:
             return True
-        first = any(record.lead[:1] == (segment.name,) for record in self._plan.records)
-        return first and not (self._last is not None and self._last.name in self._anchored)
+        return self._begins(segment.name) and not (self._last is not None and self._last.name in self._anchored)
 
     def _lead(self, segment: Segment) -> None:
-        if any(held.name == segment.name and self._alone(held.name) for held in self._pending):
-            self._flush()
+        again = any(held.name == segment.name for held in self._pending)
+        if again and (self._alone(segment.name) or self._begins(segment.name)):
+            self._flush()  # what the one before led to has no record here: it leads to nothing else
         self._pending.append(segment)
 
     def _joins_pending(self, segment: Segment) -> bool:
@@ -185,6 +185,10 @@ class Grouper:
             self._pending.append(segment)
             return True
         return False
+
+    def _begins(self, name: str) -> bool:
+        """Whether segments of that name are the first lead of some record."""
+        return any(record.lead[:1] == (name,) for record in self._plan.records)
 
     def _alone(self, name: str) -> bool:
         return any(record.alone and record.lead[:1] == (name,) for record in self._plan.records)

@@ -65,5 +65,5 @@ def _show(message: Found) -> None:
     for part in message.parts:
         output.say(f"    joined from {part}")
     for problem in message.problems:
-        output.say(f"    {problem['severity']:<8}{problem['where']:<10}{problem['code']}: {problem['text']}")
+        output.say(f"    {problem['severity']:<12}{problem['where']:<10}{problem['code']}: {problem['text']}")
         output.say(f"            {problem['remedy']}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from canonical import codes as systems
+from canonical import identifiers
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_key, visit_key
@@ -58,6 +59,13 @@ def card_identifier(value: Value, context: Context, argument: str) -> Any:
     payer = value.other(3) or value.other(4) or context.sender
     kind = {"coding": [{"system": systems.V2_0203, "code": "MB"}]}
     return {"type": kind, "system": systems.local_system(payer, "MB"), "value": found}
+
+
+@conversion("cpf-identifier")
+def cpf_identifier(value: Value, context: Context, argument: str) -> Any:
+    """A CPF where HL7 has only a national number without a type (IN2-2); a number of another country is left out."""
+    found = identifiers.compact(value.text(1))
+    return {"system": systems.CPF, "value": found} if identifiers.is_cpf(found) else None
 
 
 @conversion("member-identifier")

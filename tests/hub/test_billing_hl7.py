@@ -107,3 +107,20 @@ async def test_a_charge_inside_an_order_is_billed_once_and_goes_with_it(world: W
     await feed(world, tenant, order("20261120093000", "OC"))
     found = await rows(world, tenant, "SELECT status FROM charge WHERE tenant_id = $1")
     assert [row["status"] for row in found] == ["not-billable"]
+
+
+async def test_what_the_payer_authorised_reaches_the_guide(world: World, tenant: Tenant) -> None:
+    """IN3 beside the convênio: the senha and its last day; one that was refused is on no guide."""
+    await register(world, tenant, [partner_row(IPE)])
+    card = IN1 + "|" * 23 + "00123456789012345"
+    refused = "IN3|2|PED1||||20261120090000||||||12^Sem cobertura"
+    for at, kind, *segments in (
+        ("20261120080000", "ADT^A04", card, "IN3|1|SEN448812||||20261119110000|||20261120|20261130", refused),
+        ("20261120110000", "DFT^P03", ft1(1, "40304361", "2", "25.40"), card),
+    ):
+        (told,) = await feed(world, tenant, message(kind, at, *segments))
+        assert told["status"] == "TRANSFORMED", told
+    await guides.build_guides(world, tenant)
+    (guide,) = await rows(world, tenant, "SELECT tree FROM guide WHERE tenant_id = $1")
+    given = json.loads(guide["tree"])["dadosAutorizacao"]
+    assert (given["senha"], given["dataValidadeSenha"]) == ("SEN448812", "2026-11-30")

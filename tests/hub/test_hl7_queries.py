@@ -123,6 +123,19 @@ async def test_master_file_is_answered_entry_by_entry(world: World, tenant: Tena
     }
 
 
+async def test_an_entry_without_a_record_is_not_answered_as_done(world: World, tenant: Tenant) -> None:
+    message = (
+        f"{msh('MFN^M13^MFN_M13', T.format(2))}\rMFI|GEN^General^L||UPD|||AL\r"
+        "MFE|MAD|1|20261122|CC10^Custos^L|CWE\rZCC|CC10\rMFE|MDL|2|20261122|UTI^1^3^HSR|PL\rLOC|UTI^1^3^HSR||B\r"
+    )
+    answer = await ask(world, tenant, message)
+    assert [line.split("|")[1:5] for line in answer if line.startswith("MFA")] == [
+        ["MAD", "1", "", "U"],
+        ["MDL", "2", "", "S"],
+    ]
+    assert [place["status"] for place in await records(world, tenant, "Location")] == ["inactive"]
+
+
 def persons(answer: list[str]) -> list[str]:
     return [line.split("|")[3].partition("^")[0] for line in answer if line.startswith("PID|")]
 

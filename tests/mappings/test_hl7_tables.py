@@ -53,7 +53,7 @@ def test_attached_segments_are_read_and_read_segments_can_be_there(place: tuple[
     record = RECORDS[place]
     read = {row.source.segment for name in record.tables for row in table(name) if row.source}
     assert set(record.follow) <= read, "a segment that attaches must have a row, else it would be lost in silence"
-    shared = {"MSH", "EVN", "PID", "PV1", "ORC", "OBR", "NTE", "PRT"}
+    shared = {"MSH", "EVN", "PID", "PV1", "ORC", "OBR", "NTE", "PRT", "IN1"}
     assert read <= {record.anchor, record.without, *record.follow, *record.lead, *shared}, (
         "a row reads a segment that never comes"
     )

@@ -12,6 +12,7 @@ from hl7.writer import SegmentWriter
 from hub.exchange.answer import lookups, referrals
 from hub.exchange.answer.lookups import copied
 from hub.store.database import Transaction
+from mappings.engine import translate
 
 
 def more_than_acknowledged(kind: str) -> bool:
@@ -32,13 +33,14 @@ async def build(tx: Transaction, message: Message, stamp: Stamp) -> bytes:
 
 
 def _master_segments(message: Message) -> Iterator[SegmentWriter]:
-    """MFI as received, and MFA for each MFE: what was done (MFE-1), its number, when, and that it succeeded."""
+    """MFI as received, and MFA for each MFE: what was done (MFE-1), its number, when, and whether it has a record."""
+    fates = translate(message, zone="UTC").account.fate
     header = message.first("MFI")
     if header is not None:
         yield copied(header, 6)
     for entry in message.named("MFE"):
         writer = copied(entry, 2, name="MFA")
-        writer.put(4, "S")
+        writer.put(4, "S" if fates.get(entry.index) == "mapped" else "U")
         for component, text in enumerate(entry.raw_field(4).split(message.delimiters.component), start=1):
             writer.put(5, text, component)
         writer.put(6, entry.text(5))
