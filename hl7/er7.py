@@ -22,7 +22,7 @@ _HEADS = frozenset(("EVN", "PID", "MSA", "MFI", "SCH", "ARQ", "RF1", "PRD", "QRD
 MAXIMUM_SEGMENTS = 250_000
 _EDGE = 64  # characters at either end that are looked at: for separators, and for what frames the message
 _AFTER_ESCAPE = 7  # where a text goes on behind the place of the escape character in MSH-2
-_DOUBLED = "MSH|^~\\\\&"
+_ESCAPED = (("MSH|^~\\\\&", 7), ("MSH|^\\~\\&", 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +227,9 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
         text = text.rstrip("\x1c\r\n")
     if not text.startswith("MSH"):
         return Problem("er7.no-header", "MSH")
-    doubled = text.startswith(_DOUBLED)
-    if doubled:  # the escape character written as in a source file of a programming language
-        text = text[:7] + text[8:]
+    doubled = next((place for start, place in _ESCAPED if text.startswith(start)), 0)
+    if doubled:  # an escape written as in the source of a program or of a page
+        text = text[:doubled] + text[doubled + 1 :]
     delimiters = read_delimiters(text[:_EDGE], decoded.name)
     if isinstance(delimiters, Problem):
         return delimiters

@@ -7,12 +7,13 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from hl7.er7 import Segment
-from mappings.convert.datatypes import cwe
+from mappings.convert.datatypes import concept, cwe
 from mappings.convert.keys import ei_key
 from mappings.convert.registry import Context, Value, conversion, link
 from mappings.convert.text import number
 
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+_CONDITION = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 _DUE_TO = "http://hl7.org/fhir/StructureDefinition/condition-dueTo"
 
 
@@ -35,6 +36,20 @@ def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[st
     if isinstance(rank, int) and 0 < rank < 2**31:
         entry["rank"] = rank
     return entry
+
+
+@conversion("problem-status")
+def problem_status(value: Value, context: Context, argument: str) -> Any:
+    """PRB-14 as clinicalStatus; a problem that has its end (PRB-9) is not active any more (R4 con-4)."""
+    found = concept(value, context, argument)
+    ended = found is not None and found["coding"][0]["code"] not in ("inactive", "remission", "resolved")
+    return problem_over(value, context, argument) if ended and value.other(9) else found
+
+
+@conversion("problem-over")
+def problem_over(value: Value, context: Context, argument: str) -> Any:
+    """A problem whose end was said: resolved."""
+    return {"coding": [{"system": _CONDITION, "code": "resolved", "display": "Resolved"}]}
 
 
 @conversion("severity")

@@ -67,6 +67,8 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     A Brazilian address with its number, complement and quarter in components of their own (state and CEP stand further
     right then) is read as such, with a finding.
     """
+    if no_code(value, context):  # a date where the address belongs
+        return None
     if (shifted := _shifted(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
         return shifted

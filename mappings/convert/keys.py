@@ -23,7 +23,11 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("visit-key")
 def visit_key(value: Value, context: Context, argument: str) -> Any:
-    """The visit number of PV1-19 (or PV1-50, PID-18) as key; the sending facility scopes one without authority."""
+    """The visit number of PV1-19 (or PV1-50, PID-18) as key; the sending facility scopes one without authority.
+
+    A number in PV1-18 that says so (type VN) is it: what stands in PV1-19 then would join the visits of many.
+    """
+    value = _meant(value)
     number = value.text(1)
     if not number:
         return None
@@ -31,9 +35,17 @@ def visit_key(value: Value, context: Context, argument: str) -> Any:
     return Key(systems.local_system(authority, argument or "VN"), number)
 
 
+def _meant(value: Value) -> Value:
+    """PV1-18 where it is the visit's number one field early, else the value itself."""
+    early = value.source.segment == "PV1" and value.source.field == 19 and value.other(18, 5) == "VN"
+    return value.sibling(18) if early and not value.text(5) else value
+
+
 @conversion("visit-identifier")
 def visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """The visit number as Identifier (type `argument`, VN by default), in the system its key has."""
+    if _meant(value) is not value:
+        context.problems.append(value.problem("field.misplaced"))
     return _typed(visit_key(value, context, argument), argument or "VN")
 
 

@@ -101,8 +101,8 @@ def location_identifier(value: Value, context: Context, argument: str) -> Any:
 
 
 def location_label(value: Value) -> str:
-    """Facility, building, floor, point of care, room, bed; else the description of PL-9."""
-    return " / ".join(part for n in (4, 7, 8, 1, 2, 3) if (part := value.text(n))) or value.text(9)
+    """Facility, building, floor, point of care, room, bed; else the description of PL-9 or the identifier of PL-10."""
+    return " / ".join(part for n in (4, 7, 8, 1, 2, 3) if (part := value.text(n))) or value.text(9) or value.text(10)
 
 
 def location_body(value: Value, key: Key, label: str) -> dict[str, Any]:

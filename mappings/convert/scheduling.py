@@ -15,6 +15,7 @@ from mappings.convert.text import listed, moment_text, number, parse_dtm
 
 _MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN", "MINS", ""))
 _HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
+_SECONDS = frozenset(("S", "SEC", "SECOND", "SECONDS", "SEGUNDO", "SEGUNDOS"))
 _LONGEST = 366 * 24 * 60  # more is a moment or a number that stands in the duration's field
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 # Where each resource segment has its start and duration (offset and units between and behind) and its filler status.
@@ -39,9 +40,9 @@ def schedule_identifier(value: Value, context: Context, argument: str) -> Any:
 @conversion("minutes")
 def minutes(value: Value, context: Context, argument: str) -> Any:
     """SCH-9 (or AIS-7) as minutes; the next field, or its own second component (`30^MIN`), must say the unit."""
-    text = value.whole()
-    found = _minutes(text, value.text(2) or value.other(value.source.field + 1))
-    if found is not None and found > 0:
+    text, unit = value.whole(), value.text(2) or value.other(value.source.field + 1)
+    found = _minutes(text, unit)
+    if found is not None and found > 0 and (unit or found == _booked(value, context, found)):
         return found
     if text:
         context.problems.append(value.problem("field.duration"))
@@ -81,10 +82,26 @@ def end_of_schedule(value: Value, context: Context, argument: str) -> Any:
     return None if length is None else (moment + datetime.timedelta(minutes=length)).isoformat()
 
 
+def _booked(value: Value, context: Context, found: int) -> int:
+    """The minutes between start and end in SCH-11, which know better than a number without unit; else `found`."""
+    start, end = (parse_dtm(value.other(11, part), context.zone) for part in (4, 5))
+    if (
+        value.segment.name != "SCH"
+        or not isinstance(start, datetime.datetime)
+        or not isinstance(end, datetime.datetime)
+    ):
+        return found
+    return int((end - start).total_seconds() // 60)
+
+
 def _minutes(text: str, unit: str) -> int | None:
-    """A length in minutes; None when it is no whole number or its unit neither minutes nor hours."""
+    """A length in minutes; None when it is no whole number of them, or its unit neither seconds, minutes nor hours."""
     length, unit = number(text), unit.upper()
-    if not isinstance(length, int) or length > _LONGEST or unit not in _MINUTES | _HOURS:
+    if not isinstance(length, int):
+        return None
+    if unit in _SECONDS:
+        return length // 60 if length % 60 == 0 and length <= _LONGEST * 60 else None
+    if length > _LONGEST or unit not in _MINUTES | _HOURS:
         return None
     return length * 60 if unit in _HOURS else length
 
@@ -140,8 +157,7 @@ def _state(value: Value, context: Context) -> dict[str, Any]:
     start = parse_dtm(value.other(start_field), context.zone)
     if isinstance(start, datetime.datetime):
         state["period"] = {"start": start.isoformat()}
-        length, unit = number(value.other(length_field)), value.other(length_field + 1).upper()
-        if isinstance(length, int) and unit in _MINUTES | _HOURS:
-            end = start + datetime.timedelta(minutes=length * (60 if unit in _HOURS else 1))
-            state["period"]["end"] = end.isoformat()
+        length = _minutes(value.other(length_field), value.other(length_field + 1))
+        if length is not None:
+            state["period"]["end"] = (start + datetime.timedelta(minutes=length)).isoformat()
     return state

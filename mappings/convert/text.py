@@ -22,6 +22,7 @@ _ISO_8601 = re.compile(
     r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?"
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?\Z"
 )
+_YES, _NO = frozenset(("Y", "1", "S", "YES", "SIM", "TRUE")), frozenset(("N", "0", "NO", "NAO", "NÃO", "FALSE"))
 _OPEN_END = 9999  # the year of a date that means "no end"
 
 
@@ -119,11 +120,11 @@ def integer(value: Value, context: Context, argument: str) -> Any:
 def boolean(value: Value, context: Context, argument: str) -> Any:
     """Table 0136: Y or N."""
     text = value.whole().upper()
-    if text not in ("Y", "N", "1", "0", "S"):
+    if text not in _YES | _NO:
         if text:
             context.problems.append(value.problem("code.unmapped", table="hl70136", code=text[:20]))
         return None
-    return text in ("Y", "1", "S")
+    return text in _YES
 
 
 @lru_cache(maxsize=4096)
