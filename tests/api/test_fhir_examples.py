@@ -210,7 +210,7 @@ def judged_alike(
 async def returned(fhir: httpx.AsyncClient, stored: dict[tuple[str, str], dict[str, Any]]) -> None:
     """Each is read back equal, as JSON and (some) as XML."""
     for number, ((kind, identity), document) in enumerate(stored.items()):
-        answer = await fhir.get(f"/fhir/{kind}/{identity}")
+        answer = await fhir.get(f"/fhir/{kind}/{identity}", headers={"accept": "application/fhir+json"})
         body = jsontext.parse(answer.content)
         assert isinstance(body, dict) and meaning(body) == meaning(document), (kind, identity)
         if number % 10 == 0:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from api.http.failures import Rejected
 from api.http.state import Caller, State, caller_of, state_of
+from api.routes.fhir import binary
 from canonical.problem import Problem
 from fhir import forms, jsontext, subset, xmltext
 from fhir.definitions.table import resource_types
@@ -35,6 +36,7 @@ class Exchange:
     caller: Caller
     query: list[tuple[str, str]]
     form: Form = "json"
+    content: bool = False  # of a Binary, in its own form
     actor: Actor = field(init=False)  # the caller as the records see it
     preferred: tuple[str, ...] | None = field(init=False, default=None)  # what Prefer states, once it was asked for
 
@@ -133,10 +135,11 @@ async def opened(request: Request, *, any_form: bool = False) -> Exchange:
     """
     raw = request.scope["query_string"]
     query = pairs_of(raw.decode("latin-1")) if raw else []
-    form = "json" if any_form else check_accept(request, query)
+    content = binary.wants_content(request, query)
+    form = "json" if any_form or content else check_accept(request, query)
     state, caller = state_of(request), await caller_of(request)
     await custom.known(state.world, caller.tenant)
-    return Exchange(request, state, caller, query, form)
+    return Exchange(request, state, caller, query, form, content)
 
 
 def pairs_of(text: str) -> list[tuple[str, str]]:

@@ -33,10 +33,14 @@ class Inputs:
         if is_bare(exchange):
             return found
         document = await exchange.resource()
-        if document.get("resourceType") != "Parameters":
+        kind = str(document.get("resourceType"))
+        if kind != "Parameters" and kind != exchange.request.path_params.get("type_name"):
             raise Rejected(400, [Problem("fhir.structure.resource-type", "Parameters.resourceType")])
         if problems := [problem for problem in validate(document) if problem.blocks]:
             raise Rejected(400, problems)
+        if kind != "Parameters":  # the one resource an operation takes may come by itself (R4 §3.2.0.1.1)
+            found.values[kind[0].lower() + kind[1:]].append(document)
+            return found
         for part in document.get("parameter", ()):
             found.values[part["name"]].append(_value(part))
         return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from api.routes.fhir import binary
 from api.routes.fhir.exchange import Exchange, http_date, same_version
 from canonical.errors import Gone, NotFound
 from hub.records import visible
@@ -41,6 +42,8 @@ async def _found(exchange: Exchange, row: Any, entity: str) -> Response:
     headers = {"ETag": f'W/"{row["version"]}"', "Last-Modified": http_date(row["updated_at"])}
     if _unchanged(exchange, row):
         return Response(status_code=304, headers=headers)
+    if exchange.content:
+        return binary.content(exchange.request, row["body"], headers)
     text = exchange.shown(row["body"]) if exchange.query else row["body"]
     return exchange.answer(text, 200, headers)
 

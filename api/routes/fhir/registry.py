@@ -40,6 +40,7 @@ _UNSTORED = "What R4 brings is read by id and found by url, _id and name, behind
 NOTES = {
     "CodeSystem": _UNSTORED,
     "ValueSet": _UNSTORED,
+    "Binary": "Content goes in and out in its own media type unless JSON or XML of FHIR is stated.",
     "ConceptMap": _UNSTORED + " So are the hub's code tables, as ponte-…",
     "AuditEvent": "The hub's own audit trail is here as audit-…, read-only, before the records that clients store.",
     "Provenance": "Who and what message made each version is here as lineage-…, read-only, before stored records.",

@@ -8,7 +8,8 @@ from typing import Any
 from starlette.responses import Response
 
 from api.http.failures import Rejected
-from api.routes.fhir.exchange import Exchange, http_date, outcome_text
+from api.routes.fhir import binary
+from api.routes.fhir.exchange import Exchange, body_of, http_date, outcome_text
 from canonical.problem import Problem
 from fhir import forms, jsontext
 from fhir.validation import invariants
@@ -84,12 +85,21 @@ async def delete_conditional(exchange: Exchange) -> Response:
 async def _entry(exchange: Exchange, method: str) -> Entry:
     type_name = exchange.type_name
     exchange.actor.reach(type_name, "c" if method == "POST" else "u")
-    resource = await exchange.resource()
+    resource = await _resource(exchange)
     if resource.get("resourceType") != type_name:
         raise Rejected(400, [Problem("fhir.structure.resource-type", f"{type_name}.resourceType")])
     entry = Entry(method=method, type_name=type_name, resource=resource, alone=True)
     _match(exchange, entry)
     return entry
+
+
+async def _resource(exchange: Exchange) -> dict[str, Any]:
+    """The body as a resource; of a Binary also its content alone."""
+    request = exchange.request
+    if not binary.is_content(request, exchange.type_name):
+        return await exchange.resource()
+    identity = exchange.record_id if "record_id" in request.path_params else ""
+    return binary.resource(request, await body_of(request), identity)
 
 
 def _match(exchange: Exchange, entry: Entry) -> None:
