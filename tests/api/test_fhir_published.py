@@ -58,6 +58,14 @@ async def test_they_are_read_and_asked_by_id(fhir: httpx.AsyncClient) -> None:
     assert "female" in translated.text and translated.json()["parameter"][0]["valueBoolean"] is True
 
 
+async def test_the_resource_asked_about_comes_by_itself(fhir: httpx.AsyncClient) -> None:
+    body = {"resourceType": "ValueSet", "status": "active", "compose": {"include": [{"valueSet": [GENDER]}]}}
+    expanded = await fhir.post("/fhir/ValueSet/$expand?count=2", json=body)
+    assert expanded.status_code == 200 and len(expanded.json()["expansion"]["contains"]) == 2
+    other = await fhir.post("/fhir/ValueSet/$expand", json={"resourceType": "Patient"})
+    assert other.status_code == 400
+
+
 async def test_they_are_read_in_a_batch(fhir: httpx.AsyncClient) -> None:
     urls = ("ValueSet/administrative-gender", f"ValueSet?url={GENDER}", "ValueSet/administrative-gender/_history/2")
     entries = [{"request": {"method": "GET", "url": url}} for url in urls]

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.http import failures
 from api.http.failures import Rejected
+from api.routes.fhir import dispatch
 from api.routes.fhir.bundles import bundle_text, entry_text
 from api.routes.fhir.exchange import Exchange, outcome_text, same_version
 from api.routes.fhir.search import page_text
@@ -65,6 +66,9 @@ def _check_frame(document: dict[str, Any]) -> None:
 async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
     texts = []
     for position, item in enumerate(document.get("entry", ())):
+        if dispatch.is_other(item):
+            texts.append(await dispatch.answered(exchange, item))
+            continue
         try:
             (entry,) = entries_of({"entry": [item]}, exchange.base)
             (done,) = await transact(exchange.state.world, exchange.actor, [entry])

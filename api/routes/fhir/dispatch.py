@@ -1,0 +1,106 @@
+"""Entries of a batch that ask for more than a record or a search: histories, operations, the statement (R4 §3.1.0.11).
+
+Each goes to the route it would reach by itself, under the caller's own token; nothing of it is part of a transaction.
+"""
+
+from __future__ import annotations
+
+import http
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Message
+
+from api.routes.fhir.exchange import Exchange
+from fhir import jsontext
+
+_METHODS = ("GET", "POST")
+_APART = ("$export", "$import", "bulk")  # they answer later, or take streams
+_KEPT = frozenset((b"authorization", b"prefer", b"accept-language"))
+_RESOURCE = '{"resourceType"'
+_NO_RESOURCE = '{"response":{"status":"406 Not Acceptable"}}'
+_FORM = (b"application/fhir+json", b"application/x-www-form-urlencoded")
+
+
+def is_other(item: Any) -> bool:
+    """Whether an entry asks for another interaction than those on records and searches."""
+    asked = item.get("request") if isinstance(item, dict) else None
+    if not isinstance(asked, dict) or asked.get("method") not in _METHODS:
+        return False
+    parts = _path(str(asked.get("url", ""))).split("/")
+    if any(part in _APART for part in parts):
+        return False
+    operation = parts[-1].startswith("$") or parts[-1] == "_search"
+    return operation or (asked["method"] == "GET" and (parts[-1] == "_history" or parts == ["metadata"]))
+
+
+def _path(url: str) -> str:
+    return urlsplit(url).path.strip("/")
+
+
+async def answered(exchange: Exchange, item: dict[str, Any]) -> str:
+    """The entry that answers `item`."""
+    request = _request(exchange, item)
+    try:
+        response = await _response(request)
+    except Exception as error:
+        handler = _handler(request, error)
+        if handler is None:
+            raise
+        response = await handler(request, error)
+    return _entry(response)
+
+
+def _request(exchange: Exchange, item: dict[str, Any]) -> Request:
+    """The request an entry stands for."""
+    asked, resource = item["request"], item.get("resource")
+    url = str(asked["url"]).removeprefix(exchange.base)
+    path, query = f"/fhir/{_path(url)}", urlsplit(url).query
+    posted, form = asked["method"] == "POST", path.endswith("/_search")
+    body = query.encode() if form else jsontext.text(resource).encode() if posted and resource is not None else b""
+    kept = [pair for pair in exchange.request.scope["headers"] if pair[0] in _KEPT]
+    headers = [*kept, (b"accept", b"application/fhir+json"), (b"content-length", str(len(body)).encode())]
+    headers += [(b"content-type", _FORM[form])] if body else []
+    scope = {**exchange.request.scope, "method": asked["method"], "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"" if form else query.encode(), "headers": headers, "path_params": {}}
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(scope, receive)
+
+
+async def _response(request: Request) -> Response:
+    """What the route of a request answers; without one 404."""
+    for route in request.app.router.routes:
+        if isinstance(route, Route) and route.path.startswith("/fhir"):
+            match, found = route.matches(request.scope)
+            if match is Match.FULL:
+                request.scope.update(found)
+                answer = await route.endpoint(request)
+                return answer if isinstance(answer, Response) else Response(status_code=500)
+    return Response(status_code=404)
+
+
+def _handler(request: Request, error: Exception) -> Any:
+    """The application's handler of a failure; None for a crash, which is no answer."""
+    known = request.app.exception_handlers
+    return next((known[kind] for kind in type(error).__mro__ if kind in known and kind is not Exception), None)
+
+
+def _entry(response: Response) -> str:
+    """An answer as an entry of a batch-response."""
+    told: dict[str, Any] = {"status": f"{response.status_code} {http.HTTPStatus(response.status_code).phrase}"}
+    for name, header in (("etag", "etag"), ("location", "location")):
+        if header in response.headers:
+            told[name] = response.headers[header]
+    text = bytes(getattr(response, "body", b"")).decode()
+    if not text.startswith(_RESOURCE) and (text or not hasattr(response, "body")):
+        return _NO_RESOURCE  # rows, or GraphQL's own form
+    status = jsontext.text(told)
+    if response.status_code >= 400:
+        return f'{{"response":{status[:-1]},"outcome":{text}}}}}' if text else f'{{"response":{status}}}'
+    return f'{{"resource":{text},"response":{status}}}' if text else f'{{"response":{status}}}'

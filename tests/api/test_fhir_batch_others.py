@@ -1,0 +1,72 @@
+"""Entries of a batch that ask for histories, operations and the statement: as if each were asked alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from fhir.validation.validator import validate
+from hub.world import Tenant
+from tests.api.conftest import NewClient
+
+PATIENT = {"resourceType": "Patient", "id": "p", "gender": "female"}
+
+
+async def batch(client: httpx.AsyncClient, *entries: tuple[str, str, Any]) -> list[dict[str, Any]]:
+    listed = [
+        {"request": {"method": method, "url": url}, **({"resource": resource} if resource else {})}
+        for method, url, resource in entries
+    ]
+    answer = await client.post("/fhir", json={"resourceType": "Bundle", "type": "batch", "entry": listed})
+    assert answer.status_code == 200, answer.text
+    assert validate(answer.json()) == []
+    return list(answer.json()["entry"])
+
+
+async def test_each_is_answered_as_if_alone(fhir: httpx.AsyncClient) -> None:
+    await fhir.put("/fhir/Patient/p", json=PATIENT)
+    found = await batch(
+        fhir,
+        ("GET", "metadata", None),
+        ("GET", "Patient/p/_history?_count=1", None),
+        ("GET", "/Patient/p/$everything", None),
+        ("GET", "Patient/p", None),
+        ("POST", "Patient/$validate", {**PATIENT, "gender": "x"}),
+        ("POST", "Patient/_search?gender=female", None),
+        ("GET", "Patient/none/$everything", None),
+        ("GET", "Patient/p/$nothing", None),
+        ("GET", "ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender", None),
+    )
+    statuses = [each["response"]["status"][:3] for each in found]
+    assert statuses == ["200"] * 6 + ["404", "404", "200"]
+    kinds = [each.get("resource", {}).get("resourceType") for each in found]
+    assert kinds[:6] == ["CapabilityStatement", "Bundle", "Bundle", "Patient", "OperationOutcome", "Bundle"]
+    assert found[1]["resource"]["type"] == "history" and found[5]["resource"]["total"] == 1
+    assert found[6]["response"]["outcome"]["resourceType"] == "OperationOutcome"
+    assert len(found[8]["resource"]["expansion"]["contains"]) == 4
+
+
+async def test_the_token_holds_for_each(fhir: httpx.AsyncClient, client_for: NewClient, tenant: Tenant) -> None:
+    await fhir.put("/fhir/Patient/p", json=PATIENT)
+    other = await client_for(tenant, ["system/Observation.rs"])
+    found = await batch(other, ("GET", "Patient/p/_history", None), ("GET", "Observation/_history", None))
+    assert [each["response"]["status"][:3] for each in found] == ["403", "200"]
+
+
+async def test_what_answers_later_is_no_entry(fhir: httpx.AsyncClient) -> None:
+    found = await batch(fhir, ("GET", "$export", None), ("POST", "$import", None))
+    assert [each["response"]["status"][:3] for each in found] == ["400", "400"]
+    rows = {
+        "resourceType": "ViewDefinition",
+        "resource": "Patient",
+        "select": [{"column": [{"name": "id", "path": "id"}]}],
+    }
+    found = await batch(fhir, ("POST", "ViewDefinition/$run", rows), ("GET", "$graphql?query={PatientList{id}}", None))
+    assert [each["response"]["status"][:3] for each in found] == ["406", "406"]  # neither is a resource
+    transaction = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"request": {"method": "GET", "url": "metadata"}}],
+    }
+    assert (await fhir.post("/fhir", json=transaction)).status_code == 400
