@@ -20,6 +20,10 @@ class Unit:
         """`value` in the base unit, rounded to what a conversion leaves exact."""
         return float(f"{value * self.factor + self.offset:.12g}")
 
+    def back(self, value: float) -> float:
+        """A value of the base unit in this one."""
+        return float(f"{(value - self.offset) / self.factor:.12g}")
+
 
 @cache
 def _table() -> dict[str, Unit]:
@@ -27,6 +31,12 @@ def _table() -> dict[str, Unit]:
         return {
             row["code"]: Unit(row["base"], float(row["factor"]), float(row["offset"])) for row in csv.DictReader(file)
         }
+
+
+@cache
+def of_base(base: str) -> tuple[tuple[str, Unit], ...]:
+    """The units of one kind, by their UCUM codes."""
+    return tuple((code, unit) for code, unit in _table().items() if unit.base == base)
 
 
 def known(code: str) -> Unit | None:

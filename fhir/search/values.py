@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -229,6 +229,26 @@ def quantity(text: str) -> Number:
     if known is not None:
         base = Base(known.base, known.of(found.point), known.of(found.low), known.of(found.high))
     return Number(found.prefix, found.point, found.low, found.high, system, unit, base)
+
+
+def in_each_unit(number: Number) -> tuple[Number, ...]:
+    """The number and, when its UCUM unit is known, what it is in each other unit of the kind; none has a base then."""
+    base = number.base
+    if base is None:
+        return (number,)
+    others = (
+        replace(
+            number,
+            point=unit.back(base.point),
+            low=unit.back(base.low),
+            high=unit.back(base.high),
+            unit=code,
+            base=None,
+        )
+        for code, unit in units.of_base(base.unit)
+        if code != number.unit
+    )
+    return (replace(number, base=None), *others)
 
 
 def reference(text: str, types: tuple[str, ...], base: str) -> Target:

@@ -13,7 +13,7 @@ from typing import Any
 from fhir.search.composites import stored_as
 from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.search.parameters import BASE, LEAD, SHAPE, has_bare_codes, parameters_of
-from fhir.search.values import Composite, Link, Moment, Number, Target, Text, Token, Value
+from fhir.search.values import Composite, Link, Moment, Number, Target, Text, Token, Value, in_each_unit
 from hub.find import scans
 from hub.find.spans import MOMENTS, NUMBERS, UPDATED
 from hub.find.statement import Statement
@@ -167,12 +167,14 @@ def _composites(statement: Statement, clause: Clause) -> str:
             continue
         kind = _KINDS[type(value.rest[-1])] if len(value.rest) == 1 else "number"
         codes = [code + LEAD + lead for code in stored_as(clause.code) for lead in value.lead]
-        where = [statement.of_tenant("t"), _keys_of_values(statement, clause.type_name, codes)]
-        if len(value.rest) == 1:
-            where.append(_comparison(statement, clause, value.rest[0]))
+        where = f"{statement.of_tenant('t')} AND {_keys_of_values(statement, clause.type_name, codes)}"
+        last = value.rest[-1]
+        if len(value.rest) > 1:
+            tests = [" AND ".join(_ends(statement, value.rest))]
         else:
-            where += _ends(statement, value.rest)
-        parts.append(f"SELECT t.rid FROM idx_{kind} t WHERE {' AND '.join(where)}")
+            alike = in_each_unit(last) if isinstance(last, Number) else (last,)  # entries hold units as written
+            tests = [_comparison(statement, clause, each) for each in alike]
+        parts += [f"SELECT t.rid FROM idx_{kind} t WHERE {where} AND {test}" for test in tests]
     return " UNION ALL ".join(parts)
 
 
