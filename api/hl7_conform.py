@@ -8,6 +8,7 @@ from typing import Any
 from api.hl7_reading import ReadError
 from canonical.problem import Problem
 from hl7 import batch, er7
+from hl7.fragments import whole
 from hl7.grammar import conform, structure_name
 from hl7.second_opinion import second_opinion
 from hl7.versions.table import VERSIONS
@@ -22,7 +23,7 @@ def conform_file(name: str, chunks: Iterable[bytes], *, version: str = "") -> It
     if version and version not in VERSIONS:
         raise ReadError(f"{version}: no version of HL7 v2; known are {', '.join(VERSIONS)}")
     index = 0
-    for item in batch.messages(chunks):
+    for item in whole(batch.messages(chunks)):
         if isinstance(item, Problem):
             yield _document(name, index, [item])
             continue

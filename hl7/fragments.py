@@ -17,7 +17,7 @@ from hl7.er7 import BY_PARTS, NULL, Message
 MOST_PARTS = 1000
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
 _JUNK = b"\x0b\xef\xbb\xbf \t\r\n"
-_TAIL = 1024
+_TAIL = 512
 _ALIKE = (2, 9, 12, 18)
 """What the headers of all parts say alike: separators, type, version, character set."""
 
@@ -37,10 +37,13 @@ class Part:
 def may_be_part(raw: bytes) -> bool:
     """Whether the bytes state MSH-14 or end with DSC: to be asked before a message is read."""
     start = raw.find(b"MSH", 0, 64)
-    end = min((place for mark in (b"\r", b"\n") if (place := raw.find(mark, start)) >= 0), default=len(raw))
-    header = raw[start:end].split(raw[start + 3 : start + 4] or b"|", 14) if start >= 0 else []
-    if len(header) > 13 and header[13].strip():
-        return True
+    if start >= 0:
+        end = raw.find(b"\r", start)
+        header = raw[start : end if end >= 0 else len(raw)].split(raw[start + 3 : start + 4] or b"|", 14)
+        if len(header) > 13 and header[13].strip() and b"\n" not in b"".join(header[:14]):
+            return True
+    if raw.rfind(b"DSC", -_TAIL) < 0:
+        return False
     last = _LINE_ENDS.split(raw[-_TAIL:].rstrip(b"\r\n\x1c \t"))[-1].lstrip()
     return last.startswith(b"DSC") and len(last) > 4
 

@@ -53,6 +53,8 @@ def test_parts_are_told_from_whole_messages(text: str, told: tuple[str, str, boo
 def test_plain_messages_are_not_looked_at_twice() -> None:
     assert not may_be_part((msh() + PATIENT + ORDER + "NTE|1||DSC|A1\r").encode())
     assert not any(may_be_part(raw) for raw in (b"", b"MSH", b"MSH|", b"DSC", b"junk\rDSC|"))
+    short = "MSH|^~\\&|A|B|C|D|2026||ADT^A01|c|P|2.5\n" + (PATIENT + ORDER).replace("\r", "\n")
+    assert not may_be_part(short.encode()) and may_be_part((short + "DSC|A1\n").encode())
 
 
 LINES = ["PID|1||31^^^HOSP^MR||Conceição^Ana", "OBR|1|P1|F1|GLI^Glicose^L"]

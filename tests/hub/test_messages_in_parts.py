@@ -173,6 +173,8 @@ async def test_a_part_that_never_comes_is_told_and_may_come_late(
     to, parts = await lis(world, tenant), report()
     await send(world, to, *(raw for n, raw in enumerate(parts) if n != missing))
     assert await overdue.overdue(world, tenant, {}) == json.dumps({"overdue": 0})
+    async with world.transaction(tenant) as tx:
+        assert await tx.value("SELECT job FROM schedule WHERE tenant_id = $1 AND name = $2", overdue.JOB) == overdue.JOB
     await past(world, tenant)
     waiting = await kept(world, tenant)
     assert [m.status for m in waiting] == ["ERROR", "ERROR"]

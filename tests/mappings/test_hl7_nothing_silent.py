@@ -102,6 +102,7 @@ PID = "PID|1||31^^^HOSP^MR||Souza^Ana\r"
         ("ADT^A08", PID + "PV1|1\r", "semantic.no-record", "MSH-9"),
         ("VXU^V04", PID, "semantic.no-record", "MSH-9"),
         ("ORM^O01", "ORC|NW|P1\rOBR|1|P1||X^Exame^L\r", "structure.element", "OBR#3"),
+        ("VXU^V04", PID + "ORC|RE||I1\rRXA|0|1|20260101|||1" + "|" * 15 + "A\r", "structure.element", "RXA#4"),
         ("ORU^R01", "OBR|1||F1|X^Exame^L\rOBX|1|NM|Y^Y^L||1||||||F\r", "structure.segment-expected", "PID"),
     ],
 )
