@@ -35,6 +35,14 @@ def visit_key(value: Value, context: Context, argument: str) -> Any:
     return Key(systems.local_system(authority, argument or "VN"), number)
 
 
+@conversion("visit-number-key")
+def visit_number_key(value: Value, context: Context, argument: str) -> Any:
+    """PV1-19 as key of a visit. A word without any digit finds none: it is a class or a payer that stands there instead
+    of a number, and would make one visit of those of many patients. It stays among the identifiers."""
+    key = visit_key(value, context, argument)
+    return key if key is not None and any(c.isdigit() for c in key.value) else None
+
+
 def _meant(value: Value) -> Value:
     """PV1-18 where it is the visit's number one field early, else the value itself."""
     early = value.source.segment == "PV1" and value.source.field == 19 and value.other(18, 5) == "VN"

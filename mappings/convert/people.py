@@ -110,8 +110,8 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
             reference["identifier"] = {"system": key.system, "value": key.value}
         else:
             reference["identifier"] = {"value": key.value}
-    if name:
-        reference["display"] = name
+    if label := name or ("" if "reference" in reference else value.text(1)):
+        reference["display"] = label
     return {**reference, "type": "Practitioner"} if reference else None
 
 
