@@ -31,8 +31,9 @@ def test_the_id_is_read_from_the_header_or_the_error() -> None:
     made = answer(201, location="https://ehr/api/fhir/r4/Bundle/0a1b-sim", set_cookie="secret", date="x")
     assert answers.read(made) == answers.Said(status=201, document="0a1b-sim") and b"secret" not in made
     assert answers.read(answer(201, content_location="/api/fhir/r4/Composition/77-x")).document == "77-x"
-    used = answer(422, outcome("(EHR-ERR866) O identifier informado já foi utilizado. O id existente é 1f-2e-sim-1."))
-    assert answers.read(used) == answers.Said(status=422, document="1f-2e-sim-1", codes=("ERR866",))
+    words = "(EHR-ERR866) O identifier informado já foi utilizado. O id existente é 1f-2e-sim-1."
+    used = answers.read(answer(422, outcome(words)))
+    assert used == answers.Said(status=422, document="1f-2e-sim-1", codes=("ERR866",), words=(words,))
     both = answer(422, outcome("(EDS-MSG009) já foi substituído.", "(EHR-ERR905) x", "ERR905 y"))
     assert answers.read(both).codes == ("MSG009", "ERR905")
     found = b'{"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Composition", "id": "9"}}]}'
