@@ -90,12 +90,12 @@ def _stay(node: etree._Element, reader: Reader) -> StayReceipt | None:
     told = find(node, "beneficiarioComunicacaoRet")
     if told is None:
         told = find(node, "beneficiarioComunicacao")
-    code = value(node, "codigoGlosa")
+    code = value(node, "codigoGlosa") or value(node, "mensagemErro/codigoGlosa")  # the latter in 3.05.00
     return StayReceipt(
         accepted=value(node, "statusComunicacao") == _YES,
         card="" if told is None else value(told, "dadosBeneficiario/numeroCarteira"),
         event="" if told is None else value(told, "tipoEvento"),
-        glosas=(Glosa(code=code, where=place(node)),) if code else (),
+        glosas=(Glosa(code=code, text=value(node, "mensagemErro/descricaoGlosa"), where=place(node)),) if code else (),
         where=place(node),
     )
 

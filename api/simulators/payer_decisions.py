@@ -15,7 +15,7 @@ from lxml import etree
 
 from api.simulators.payer_appeals import text
 from api.simulators.payer_book import Book, Request
-from api.simulators.payer_replies import Replies, Tree, today
+from api.simulators.payer_replies import BENEFICIARY, Replies, Tree, today
 from canonical.billing import cents, money
 from tiss import tree as trees
 from tiss.versions import NAMESPACE
@@ -24,7 +24,6 @@ DENIED = "1801"
 _NS = f"{{{NAMESPACE}}}"
 _VALID_DAYS = 30
 _LAST = "0000"  # a card that ends so is not covered
-_NAME = "Beneficiário da Simulação"
 _WAITING, _GRANTED, _REFUSED, _PARTLY, _CANCELLED = "2", "1", "3", "7", "6"
 _KINDS = {
     "solicitacaoSP-SADT": "autorizacaoServico",
@@ -52,7 +51,7 @@ def _eligibility(book: Book, replies: Replies, raw: bytes, signed: bool) -> byte
     receipt: Tree = {
         "registroANS": book.side.ans,
         "numeroCarteira": card,
-        "nomeBeneficiario": _NAME,
+        "nomeBeneficiario": BENEFICIARY,
         "respostaSolicitacao": "N" if card.endswith(_LAST) else "S",
     }
     if card.endswith(_LAST):
@@ -136,8 +135,8 @@ def _decision(book: Book, replies: Replies, one: Request) -> Tree:
     services: Tree = {
         "dadosAutorizacao": _numbers(one, status),
         "tipoEtapaAutorizacao": "2",
-        "dadosBeneficiario": {"numeroCarteira": one.card, "atendimentoRN": "N"},
-        "nomeBeneficiario": _NAME,
+        "dadosBeneficiario": _person(one.card),
+        "nomeBeneficiario": BENEFICIARY,
         "prestadorAutorizado": {"dadosContratado": replies.contracted(), "cnesContratado": "9999999"},
         "statusSolicitacao": status,
     }
@@ -184,7 +183,7 @@ def _dental(one: Request, status: str) -> Tree:
     found: Tree = {
         "dadosAutorizacao": _numbers(one, status),
         "numeroCarteira": one.card,
-        "nomeBeneficiario": _NAME,
+        "nomeBeneficiario": BENEFICIARY,
         "statusSolicitacao": status,
     }
     if status == _WAITING:
@@ -222,17 +221,14 @@ def _stay(book: Book, replies: Replies, raw: bytes, signed: bool) -> bytes:
         book.decided.stays.append({"event": event, "on": on, "card": card})
     inner = replies.request.find(f"{_NS}{base}/{_NS}dadosInternacao")
     stay = {etree.QName(node).localname: (node.text or "").strip() for node in (() if inner is None else inner)}
+    stayed = {"tipoEvento": event, "dadosInternacao": stay}
     receipt: Tree = {
         "statusComunicacao": "S" if accepted else "N",
-        "beneficiarioComunicacaoRet": {
-            "dadosBeneficiario": {"numeroCarteira": card, "atendimentoRN": "N"},
-            "nomeBeneficiario": _NAME,
-            "tipoEvento": event,
-            "dadosInternacao": stay,
-        },
+        "beneficiarioComunicacaoRet": {"dadosBeneficiario": _person(card), "nomeBeneficiario": BENEFICIARY, **stayed},
+        "beneficiarioComunicacao": {"dadosBeneficiario": _person(card), "dataEvento": today(), **stayed},  # 3.05.00
     }
     if not accepted:
-        receipt["codigoGlosa"] = "1001"
+        receipt |= {"codigoGlosa": "1001", "mensagemErro": {"codigoGlosa": "1001"}}
     body = {"reciboComunicacao": receipt}
     return replies.message("reciboComunicacaoWS", "RECIBO_COMUNICACAO", "reciboComunicacao", body)
 
@@ -244,9 +240,11 @@ def _cancel(book: Book, replies: Replies, raw: bytes, signed: bool) -> bytes:
         number = text(lote, "numeroLote")
         told: Tree = {"loteCancelado": {"numeroLote": number, "statusCancelamento": _cancel_batch(book, number)}}
     else:
-        guides = [] if kind is None else kind.findall(f"{_NS}tipoCancelamentoGuia")
-        told = {"guiasCanceladas": {"dadosGuia": [_cancel_guide(book, guide) for guide in guides]}}
-    receipt = {"registroANS": book.side.ans, "dadosPrestador": replies.contracted(), "retornoStatus": told}
+        named = [(one, text(one, "tipoGuia")) for one in replies.request.iter(f"{_NS}tipoCancelamentoGuia")]
+        every = text(replies.request, "cancelaGuia/tipoGuia")  # 3.05.00
+        named += [(guide, every) for guide in replies.request.findall(f"{_NS}cancelaGuia/{_NS}guiasCancelamento")]
+        told = {"guiasCanceladas": {"dadosGuia": [_cancel_guide(book, guide, nature) for guide, nature in named]}}
+    receipt = {"registroANS": book.side.ans, "dadosPrestador": replies.contracted(), "retornoStatus": told, **told}
     body = {"reciboCancelaGuia": receipt}
     return replies.message("reciboCancelaGuiaWS", "CANCELAMENTO_GUIA_RECIBO", "reciboCancelaGuia", body)
 
@@ -263,8 +261,8 @@ def _cancel_batch(book: Book, number: str) -> str:
     return "1"
 
 
-def _cancel_guide(book: Book, guide: etree._Element) -> Tree:
-    number, nature = text(guide, "numeroGuiaPrestador"), text(guide, "tipoGuia")
+def _cancel_guide(book: Book, guide: etree._Element, nature: str) -> Tree:
+    number = text(guide, "numeroGuiaPrestador")
     found = book.decided.requests.get(number) if nature == "1" else None
     billed = [b for b in book.batches.values() if any(g.number == number for g in b.guides)] if nature == "2" else []
     status = "3"
@@ -349,12 +347,12 @@ def _opme(book: Book, node: etree._Element) -> dict[str, str]:
 def _annex_decision(book: Book, one: Request) -> Tree:
     status = _status_of(book, one)
     if one.kind == "anexoSituacaoInicial":
-        return {_ANNEXES[one.kind]: [{**one.echo, "nomeBeneficiario": _NAME}]}
+        return {_ANNEXES[one.kind]: [{**one.echo, "nomeBeneficiario": BENEFICIARY}]}
     echo = {name: one.echo[name] for name in _ECHOED if name in one.echo}
     found: Tree = {"dadosAutorizacao": _numbers(one, status), "statusSolicitacao": status, **echo}
     if one.kind != "anexoSolicitacaoOPME":
-        return {_ANNEXES[one.kind]: {**found, "numeroCarteira": one.card, "nomeBeneficiario": _NAME}}
-    found |= {"dadosBeneficiario": {"numeroCarteira": one.card, "atendimentoRN": "N"}, "nomebeneficiario": _NAME}
+        return {_ANNEXES[one.kind]: {**found, "numeroCarteira": one.card, "nomeBeneficiario": BENEFICIARY}}
+    found |= {"dadosBeneficiario": _person(one.card), "nomebeneficiario": BENEFICIARY}
     if status != _WAITING:
         found["servicosAutorizadosOPME"] = [_granted(item, n) for n, item in enumerate(one.items, 1)]
     return {_ANNEXES[one.kind]: found}
@@ -381,6 +379,10 @@ def annex_status(book: Book, replies: Replies, protocol: str) -> bytes | None:
         }
     }
     return replies.message("situacaoProtocoloWS", "SITUACAO_PROTOCOLO", "situacaoProtocolo", body)
+
+
+def _person(card: str) -> Tree:
+    return {"numeroCarteira": card, "atendimentoRN": "N", "nomeBeneficiario": BENEFICIARY}  # the name before 4.00.00
 
 
 def _in_days(days: int) -> str:

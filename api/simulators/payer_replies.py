@@ -56,7 +56,8 @@ class Replies:
         asked = next(row for row in transactions.by_root(request) if row.requests)
         told = transactions.by_root(asked.reply)[0]
         if told.name == "SITUACAO_ELEGIBILIDADE":
-            return self.message(asked.reply, told.name, told.child, {"codigoGlosa": {"codigoGlosa": code}})
+            no = {"codigoGlosa": code}  # under another name before 4.00.00
+            return self.message(asked.reply, told.name, told.child, {"codigoGlosa": no, "mensagemErro": no})
         return self.error(asked.reply, told.name, told.child, code)
 
     def status(self, batch: Batch) -> bytes:
@@ -321,7 +322,8 @@ def _decided_guide(line: dict[str, Any], appeal: Appeal) -> Tree:
     yes = "S" if line["granted"] else "N"
     if appeal.dental:
         told = {"codGlosaGuia": line["glosa"], "justificativaGuia": line["why"], "recursoAcatadoGuia": yes}
-        return {"respostaRecursoGuiaOdonto": {"numeroGuiaPrestador": line["guide"], **told}}
+        named = {"numeroGuiaPrestador": line["guide"], "nomeBeneficiario": BENEFICIARY}
+        return {"respostaRecursoGuiaOdonto": {**named, **told}}
     told = {"codGlosa": line["glosa"], "justificativaPrestador": line["why"], "recursoGuiaAcatado": yes}
     no = {} if line["granted"] else {"justificativaOPSnaoAcatadoGuia": _NO}
     return {"respostaGuia": {"numeroGuiaPrestador": line["guide"], **told, **no}}
@@ -355,8 +357,8 @@ def _decided_act(line: dict[str, Any]) -> Tree:
         "justificativaPrestador": line["why"],
         "valorAcatado": money(line["granted"]),
     }
-    answer = {"numeroGuiaPrestador": line["guide"], "recursoProcedimento": [act | _kept(line)]}
-    return {"respostaRecursoItemOdonto": answer}
+    answer = {"numeroGuiaPrestador": line["guide"], "nomeBeneficiario": BENEFICIARY}
+    return {"respostaRecursoItemOdonto": {**answer, "recursoProcedimento": [act | _kept(line)]}}
 
 
 def _procedure(line: dict[str, Any]) -> Tree:

@@ -44,24 +44,19 @@ async def body_of(tx: Transaction, profile: PayerProfile, row: Row, today: str) 
     if whole:
         option = _protocol(whole)
     elif dental:
-        done = await _done(tx, by_guide)
-        option = {"recursoGuia": [_dental(number, of, done.get(number, {})) for number, of in by_guide.items()]}
+        trees = await _trees(tx, by_guide)
+        option = {"recursoGuia": [_dental(number, of, trees.get(number, {})) for number, of in by_guide.items()]}
     else:
         option = {"recursoGuia": [_guide(number, of) for number, of in by_guide.items()]}
     tree = {**head, "opcaoRecurso": option, "valorTotalRecursado": money(claimed), "dataRecurso": today}
     return {"guiaRecursoGlosaOdonto" if dental else "guiaRecursoGlosa": tree}
 
 
-async def _done(tx: Transaction, by_guide: Mapping[str, Sequence[Row]]) -> dict[str, Items]:
-    """The billed acts of dental guides by guide number and sequencialItem: they hold tooth, region, faces, quantity."""
+async def _trees(tx: Transaction, by_guide: Mapping[str, Sequence[Row]]) -> dict[str, Tree]:
+    """The trees of dental guides by number: their acts hold tooth, region, faces, quantity."""
     ids = [rows[0]["guide_id"] for rows in by_guide.values() if rows[0]["guide_id"] is not None]
     found = await tx.rows(_TEETH, ids)
-    return {
-        row["number"]: {
-            act["sequencialItem"]: act for act in json.loads(row["tree"]).get("procedimentosExecutados", ())
-        }
-        for row in found
-    }
+    return {row["number"]: json.loads(row["tree"]) for row in found}
 
 
 def _protocol(rows: Sequence[Row]) -> Tree:
@@ -107,13 +102,19 @@ def _procedure(row: Row) -> Tree:
     }
 
 
-def _dental(number: str, rows: Sequence[Row], acts: Items) -> Tree:
-    """A dental guide is named with one glosa and justification, its acts below it (none: the guide as a whole)."""
+def _dental(number: str, rows: Sequence[Row], guide: Tree) -> Tree:
+    """A dental guide is named with one glosa and justification, its acts below it (none: the guide as a whole).
+
+    It names the beneficiary where the guide itself does, as versions before 4.00.00 want.
+    """
+    acts: Items = {act["sequencialItem"]: act for act in guide.get("procedimentosExecutados", ())}
+    name = guide.get("dadosBeneficiario", {}).get("nomeBeneficiario")
     whole = [row for row in rows if row["code"] is None]
     leading = max(whole or rows, key=lambda row: int(row["amount_cents"]))
     reasons = " ".join(dict.fromkeys(row["justification"] for row in whole or [leading]))
     tree: Tree = {
         "numeroGuiaPrestador": number,
+        **({"nomeBeneficiario": name} if name else {}),
         "codGlosaGuia": leading["glosa_code"],
         "justificativaGuia": latin1.fit(reasons, LONGEST_JUSTIFICATION),
     }

@@ -106,6 +106,15 @@ def _shared(what: _What) -> dict[str, str]:
     return {name: next(iter(values), "") or "" for name, values in found.items()}
 
 
+_EMPTIED = """
+UPDATE batch b SET status = $3, updated_at = now() WHERE b.tenant_id = $1
+AND b.id IN (SELECT g.batch_id FROM guide g WHERE g.tenant_id = $1 AND g.id = ANY($2::uuid[]))
+AND NOT EXISTS (
+    SELECT 1 FROM guide g WHERE g.tenant_id = $1 AND g.batch_id = b.id AND g.status <> 'cancelada'
+) RETURNING b.id
+"""  # versions before 4.00.00 cancel guides only: a batch ends with its last one
+
+
 def _claim(subjects: Sequence[tuple[str, str]]) -> str | None:
     """The one Claim a cancellation is about; None for several, or for a batch."""
     found = [record_id for kind, record_id in subjects if kind == "Claim"]
@@ -210,7 +219,13 @@ async def _guides_taken_back(tx: Transaction, found: Answered, numbers: Sequence
         found.row["id"],
         list(numbers),
     )
-    await guides.cancel(tx, [row["guide"] for row in rows if row["guide"] is not None], found.by)
+    gone = [row["guide"] for row in rows if row["guide"] is not None]
+    await guides.cancel(tx, gone, found.by)
+    ended = [row["id"] for row in await tx.rows(_EMPTIED, gone, batches.ENDED)]
+    await tx.run(
+        "UPDATE submission SET settled = true, payer_status = '9' WHERE tenant_id = $1 AND batch_id = ANY($2::uuid[])",
+        ended,
+    )
     for row in rows:
         if row["request"] is not None:
             await sending.answered(tx, row["request"], Told(status=DONE, payer_status="6"))

@@ -11,15 +11,19 @@ from typing import Any
 
 import payer_server as simulated
 import pytest
-from billing_day import CONSULTATION, EXAM, GLUCOSE, IPE, Visit, happen, many, partner_row, register
+from billing_day import CONSULTATION, EXAM, GLUCOSE, IPE, Visit, happen, many, order, partner_row, put_records, register
 from billing_stay import rows
 from payer_server import Server, payer_server, settle
 from shared_files import standards
+from test_billing_dental import treated
 
 from api.simulators import payer
 from hub.billing import appeals, batches, guides, jobs
 from hub.billing.returns import reconciliation
 from hub.billing.writing import origin
+from hub.requests import authorisation, cancellation
+from hub.requests.authorisation import Wish
+from hub.requests.matter import Named
 from hub.world import Tenant, World
 from schemas_xsd import catalogue, importer
 from tiss import check, message, soap
@@ -137,4 +141,47 @@ async def test_a_protocol_denied_as_a_whole_is_granted_as_a_whole(
     async with world.transaction(tenant) as tx:
         figures = await reconciliation.of_protocol(tx, submission["protocol"], submission["payer_id"])
     assert (figures["billed"], figures["open"]) == (5080, 0)
+    await every_reply_is_valid(world, tenant)
+
+
+async def test_dental_appeals_requests_and_cancellations(world: World, tenant: Tenant, old_payers: None) -> None:
+    settings = {"speaks": f"tiss {OLD}", "signature": ""}
+    async with payer_server(deny_every=1) as server:
+        patient = await treated(world, tenant, IPE, server.url(IPE))
+        (partner,) = await rows(world, tenant, "SELECT id, settings FROM partner WHERE tenant_id = $1")
+        async with world.transaction(tenant) as tx:
+            changed = {**json.loads(partner["settings"]), **settings}
+            await tx.run("UPDATE partner SET settings = $2 WHERE tenant_id = $1", json.dumps(changed))
+        await guides.build_guides(world, tenant)
+        await batches.close_batches(world, tenant)
+        await settle(world, tenant)
+        await ask(world, tenant)
+        (submission,) = await rows(world, tenant, "SELECT payer_id, protocol FROM submission WHERE tenant_id = $1")
+        async with world.transaction(tenant) as tx:
+            wish = appeals.Wish(payer_id=submission["payer_id"], protocol=submission["protocol"])
+            appeal = await appeals.draft(tx, wish, origin(world, tenant, "test"))
+            assert await appeals.send(world, tenant, tx, appeal, "test") == "enviando"
+        (request,) = await put_records(world, tenant, order(patient, EXAM[1]))
+        async with world.transaction(tenant) as tx:
+            asked = await authorisation.ask(
+                world, tenant, tx, Wish(named=Named(patient=patient, payer=IPE), orders=(request,)), "test"
+            )
+        assert asked.problems == ()
+        await settle(world, tenant)
+        await ask(world, tenant)
+    async with payer_server(delay_s=1000.0) as server:  # what is analysed still can be taken back
+        async with world.transaction(tenant) as tx:
+            changed["transport"]["url"] = server.url(IPE)
+            await tx.run("UPDATE partner SET settings = $2 WHERE tenant_id = $1", json.dumps(changed))
+        await happen(world, tenant, many(Visit(payer=IPE, charges=(EXAM,)), 2))
+        await guides.build_guides(world, tenant)
+        (closed,) = await batches.close_batches(world, tenant)
+        await settle(world, tenant)
+        async with world.transaction(tenant) as tx:
+            await cancellation.ask(world, tenant, tx, cancellation.Wish(batch=closed.id), "test")
+        await settle(world, tenant)
+    (ended,) = await rows(world, tenant, "SELECT status FROM batch WHERE tenant_id = $1 AND id = $2", closed.id)
+    assert ended["status"] == "encerrado"
+    (told,) = await rows(world, tenant, "SELECT status, problems FROM appeal WHERE tenant_id = $1")
+    assert (told["status"], told["problems"]) == ("respondido", "[]")
     await every_reply_is_valid(world, tenant)
