@@ -15,7 +15,7 @@ from lxml import etree
 
 from api.simulators.payer_appeals import text
 from api.simulators.payer_book import Book, Request
-from api.simulators.payer_replies import BENEFICIARY, Replies, Tree, today
+from api.simulators.payer_replies import BENEFICIARY, Replies, Tree, person, today
 from canonical.billing import cents, money
 from tiss import tree as trees
 from tiss.versions import NAMESPACE
@@ -135,7 +135,7 @@ def _decision(book: Book, replies: Replies, one: Request) -> Tree:
     services: Tree = {
         "dadosAutorizacao": _numbers(one, status),
         "tipoEtapaAutorizacao": "2",
-        "dadosBeneficiario": _person(one.card),
+        "dadosBeneficiario": person(one.card),
         "nomeBeneficiario": BENEFICIARY,
         "prestadorAutorizado": {"dadosContratado": replies.contracted(), "cnesContratado": "9999999"},
         "statusSolicitacao": status,
@@ -224,8 +224,8 @@ def _stay(book: Book, replies: Replies, raw: bytes, signed: bool) -> bytes:
     stayed = {"tipoEvento": event, "dadosInternacao": stay}
     receipt: Tree = {
         "statusComunicacao": "S" if accepted else "N",
-        "beneficiarioComunicacaoRet": {"dadosBeneficiario": _person(card), "nomeBeneficiario": BENEFICIARY, **stayed},
-        "beneficiarioComunicacao": {"dadosBeneficiario": _person(card), "dataEvento": today(), **stayed},  # 3.05.00
+        "beneficiarioComunicacaoRet": {"dadosBeneficiario": person(card), "nomeBeneficiario": BENEFICIARY, **stayed},
+        "beneficiarioComunicacao": {"dadosBeneficiario": person(card), "dataEvento": today(), **stayed},  # 3.05.00
     }
     if not accepted:
         receipt |= {"codigoGlosa": "1001", "mensagemErro": {"codigoGlosa": "1001"}}
@@ -352,7 +352,7 @@ def _annex_decision(book: Book, one: Request) -> Tree:
     found: Tree = {"dadosAutorizacao": _numbers(one, status), "statusSolicitacao": status, **echo}
     if one.kind != "anexoSolicitacaoOPME":
         return {_ANNEXES[one.kind]: {**found, "numeroCarteira": one.card, "nomeBeneficiario": BENEFICIARY}}
-    found |= {"dadosBeneficiario": _person(one.card), "nomebeneficiario": BENEFICIARY}
+    found |= {"dadosBeneficiario": person(one.card), "nomebeneficiario": BENEFICIARY}
     if status != _WAITING:
         found["servicosAutorizadosOPME"] = [_granted(item, n) for n, item in enumerate(one.items, 1)]
     return {_ANNEXES[one.kind]: found}
@@ -379,10 +379,6 @@ def annex_status(book: Book, replies: Replies, protocol: str) -> bytes | None:
         }
     }
     return replies.message("situacaoProtocoloWS", "SITUACAO_PROTOCOLO", "situacaoProtocolo", body)
-
-
-def _person(card: str) -> Tree:
-    return {"numeroCarteira": card, "atendimentoRN": "N", "nomeBeneficiario": BENEFICIARY}  # the name before 4.00.00
 
 
 def _in_days(days: int) -> str:

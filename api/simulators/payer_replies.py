@@ -229,6 +229,11 @@ class Replies:
         return build.build(root, fitted(root, tree, self.book.side.version), self.book.side.version, service=True)
 
 
+def person(card: str) -> Tree:
+    """ct_beneficiarioDados; the name is wanted before 4.00.00."""
+    return {"numeroCarteira": card, "atendimentoRN": "N", "nomeBeneficiario": BENEFICIARY}
+
+
 def fitted(root: str, tree: Tree, version: str, *, service: bool = True) -> Tree:
     """The tree without the elements a version does not have: names of beneficiary and provider went with 4.00.00."""
     table = shapes.of(version, service=service)
@@ -252,7 +257,7 @@ def today() -> str:
 def _state(guide: Guide) -> Tree:
     return {
         "numeroGuiaPrestador": guide.number,
-        "dadosBeneficiario": {"numeroCarteira": guide.card, "atendimentoRN": "N", "nomeBeneficiario": BENEFICIARY},
+        "dadosBeneficiario": person(guide.card),
         "dataRealizacao": guide.on,
     }
 

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 from billing_day import IPE, partner_row, register
 from hypothesis import given, settings
@@ -170,6 +171,15 @@ async def test_evidence_and_deadlines(world: World, tenant: Tenant) -> None:
 )  # fmt: skip
 def test_deadlines_by_contract(terms: dict[str, Any], start: str, days: int, expected: str) -> None:
     assert deadlines.counted(Terms(**terms), datetime.date.fromisoformat(start), days).isoformat() == expected
+
+
+async def test_the_database_keeps_grants_within_their_denial(world: World, tenant: Tenant) -> None:
+    await billed(world, tenant, 1)
+    await take(world, tenant, statement("777", "1", (item(1, EACH, 2000, ("1705", 540)),)))
+    for granted in (541, -1):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await rows(world, tenant, "UPDATE denial SET granted_cents = $2 WHERE tenant_id = $1 RETURNING id", granted)
+    await rows(world, tenant, "UPDATE denial SET granted_cents = 540 WHERE tenant_id = $1 RETURNING id")
 
 
 LINES = st.lists(st.tuples(st.integers(1, 2), st.sampled_from(("1705", "1801", "")), st.integers(-10, 900)), max_size=6)

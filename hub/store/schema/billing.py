@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Date, Double, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Column, Date, Double, ForeignKeyConstraint, Index, UniqueConstraint, text
 
 from hub.store.schema.columns import flag, identity, moment, small, string, tenant_table, whole
 
@@ -249,6 +249,9 @@ denial = tenant_table(
     small("level", default=0),
     moment("created_at", now=True),
     ForeignKeyConstraint(["tenant_id", "statement_line_id"], ["statement_line.tenant_id", "statement_line.id"]),
+    CheckConstraint(
+        "granted_cents IS NULL OR granted_cents BETWEEN 0 AND greatest(amount_cents, 0)", name="denial_grant_within"
+    ),
     Index("denial_status_idx", "tenant_id", "status", "appeal_until"),
     Index("denial_line_idx", "tenant_id", "statement_line_id"),
     Index("denial_appeal_idx", "tenant_id", "appeal_id"),
