@@ -277,8 +277,9 @@ def _segments(once: list[str], message: Message) -> Message | Problem:
     if len(lines) > MAXIMUM_SEGMENTS:
         return Problem("er7.too-many-segments", "MSH", args=(("limit", str(MAXIMUM_SEGMENTS)),))
     reader, segments = _Lines(message), message.segments
+    mark = d.field
     for line in lines:
-        if line[3:4] == d.field and _is_plain(line[:3]) and not reader.holds:
+        if line[3:4] == mark and _is_plain(line[:3]) and not reader.later:
             segments.append(Segment(line, len(segments) + 1, d))
             continue
         problem = reader.take(line) if line.strip() else None
@@ -317,18 +318,13 @@ class _Lines:
     """Makes the segments of a message from its lines; what belongs to the end of a segment and came behind it is held
     until the next one begins."""
 
-    __slots__ = ("_later", "_message", "_open", "_told")
+    __slots__ = ("_message", "_open", "_told", "later")
 
     def __init__(self, message: Message) -> None:
         self._message = message
-        self._later: list[str] = []
+        self.later: list[str] = []  # what is held for the segment before
         self._open = False
         self._told: set[str] = set()
-
-    @property
-    def holds(self) -> bool:
-        """Whether something is held for the segment before."""
-        return bool(self._later)
 
     def take(self, line: str) -> Problem | None:
         """Take one line; the Problem that makes all of the message unreadable, if there is one."""
@@ -341,18 +337,18 @@ class _Lines:
             if len(segments) == 1:  # or the end of a segment that another message began
                 self._message.problems.append(Problem("er7.fragment", "ADD#2"))
             else:
-                self._later.append(line[4:])
+                self.later.append(line[4:])
             return None
-        if self._later:
+        if self.later:
             self.close()
         segments.append(Segment(line, len(segments) + 1, d))
         return None
 
     def close(self) -> None:
         """The last segment is complete."""
-        if self._later:
-            self._message.segments[-1].extend("".join(self._later))
-            self._later, self._open = [], False
+        if self.later:
+            self._message.segments[-1].extend("".join(self.later))
+            self.later, self._open = [], False
 
     def _mended(self, line: str) -> Problem | None:
         """Take a line that is no segment as it stands; a Problem when it cannot be one.
@@ -369,10 +365,10 @@ class _Lines:
             segments.append(Segment(name + bare[3:], len(segments) + 1, d))
             self._tell("er7.segment-form", segments[-1])
             return None
-        still_open = self._open if self._later else bool(segments) and _is_open_text(segments[-1])
+        still_open = self._open if self.later else bool(segments) and _is_open_text(segments[-1])
         if line[3:4] == d.field or not still_open:
             return Problem("er7.segment", f"#{len(segments) + 1}")
-        self._later.append(f"{d.escape}.br{d.escape}{line}")
+        self.later.append(f"{d.escape}.br{d.escape}{line}")
         self._open = d.field not in line
         self._tell("er7.line-in-text", segments[-1])
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
 
 from canonical.identity import number
@@ -72,14 +73,23 @@ def lane_value(document: Document, message: Message | None) -> str:
     """What keeps the message in order with others; empty for the channel's own lane."""
     if message is None:
         return ""
-    kind, _, place = document.lane.partition(":")
-    for one in (place,) if place else _LANES[kind]:
-        segment, _, rest = one.partition("-")
-        field, _, component = rest.partition(".")
-        found = message.text(segment, int(field), int(component or 1))
+    for segment, field, component in _lane_places(document.lane):
+        found = message.text(segment, field, component)
         if found and found != '""':
             return found
     return ""
+
+
+@lru_cache(maxsize=256)
+def _lane_places(lane: str) -> tuple[tuple[str, int, int], ...]:
+    """Where a lane's value may stand, the first choice first: segment, field and component."""
+    kind, _, place = lane.partition(":")
+    found = []
+    for one in (place,) if place else _LANES[kind]:
+        segment, _, rest = one.partition("-")
+        field, _, component = rest.partition(".")
+        found.append((segment, int(field), int(component or 1)))
+    return tuple(found)
 
 
 def lane_of(channel: str, document: Document, message: Message | None) -> int:
