@@ -17,7 +17,7 @@ from hl7.er7 import Segment
 from mappings.convert import Value
 from mappings.convert.keys import ei_key
 from mappings.convert.plausible import moment_for_number
-from mappings.convert.registry import Context
+from mappings.convert.registry import Context, clean
 from mappings.grouping import Occurrence
 from mappings.table import Source
 
@@ -142,7 +142,7 @@ class _Kin:
             under=(above.local,),
             part=part.rstrip("|"),
         )
-        if text := report.anchor.ask(26, 3):
+        if text := clean(report.anchor.ask(26, 3)).strip():
             found.initial["valueString"] = text
         self.named += [above, found]
         return found
@@ -219,7 +219,7 @@ def _parents_named(order: Occurrence) -> Iterator[tuple[Segment, int]]:
 
 
 def _orc(order: Occurrence, number: int) -> str:
-    return next((segment.ask(number) for segment in order.own.get("ORC", ())), "")
+    return next((clean(segment.ask(number)) for segment in order.own.get("ORC", ())), "")
 
 
 def _identifiers(keys: Sequence[Key]) -> list[dict[str, Any]]:
@@ -228,6 +228,6 @@ def _identifiers(keys: Sequence[Key]) -> list[dict[str, Any]]:
 
 def _parent_code(obr: Segment) -> dict[str, Any]:
     """OBR-26.1, the observation identifier of the parent, in subcomponents."""
-    code, text, system = (obr.ask(26, 1, n) for n in (1, 2, 3))
+    code, text, system = (clean(obr.ask(26, 1, n)).strip() for n in (1, 2, 3))
     coding = {"code": " ".join(code.split()), "system": coding_system(system, code), "display": text}
     return {"coding": [{name: value for name, value in coding.items() if value}]}

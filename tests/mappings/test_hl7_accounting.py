@@ -211,3 +211,13 @@ def test_one_finding_for_a_field_that_many_segments_have() -> None:
     message = rebuilt([head, *rest, *(f"OBX|{n}|NM|1^A^L||{n}||||||F" + "|" * 34 + "x" for n in range(2, 40))])
     told = [p for p in translate(message, zone=ZONE).problems if p.code == "field.unmapped" and p.where.endswith("-45")]
     assert [dict(p.args)["count"] for p in told] == ["38"]
+
+
+def test_control_characters_in_what_names_the_parent_result() -> None:
+    """OBR-26 makes an organism that is told elsewhere: its texts are cleaned like all others."""
+    text = RAW["br-antibiograma-antes-da-cultura"].decode()
+    for old, new in (("identificada", "identi\x18icada"), ("Staphylococcus", "Staphylo\x1eoccus")):
+        assert old in text
+        message = er7.read(text.replace(old, new).encode())
+        assert isinstance(message, Message)
+        check(message)
