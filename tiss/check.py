@@ -28,11 +28,13 @@ _KINDS = {
     "SCHEMAV_CVC_TOTALDIGITS_VALID": "digits",
     "SCHEMAV_CVC_FRACTIONDIGITS_VALID": "digits",
     "SCHEMAV_CVC_ELT_1": "root",
+    "SCHEMAV_CVC_ELT_3_1": "nil",
     "SCHEMAV_CVC_COMPLEX_TYPE_2_3": "content",
     "SCHEMAV_CVC_COMPLEX_TYPE_3_2_1": "attribute",
     "SCHEMAV_CVC_MININCLUSIVE_VALID": "range",
     "SCHEMAV_CVC_MAXINCLUSIVE_VALID": "range",
 }
+_OF_VALUES = frozenset(("enumeration", "pattern", "max-length", "min-length", "length", "datatype", "digits", "range"))
 _ECHOES = frozenset(("SCHEMAV_CVC_DATATYPE_VALID_1_2_1", "SCHEMAV_CVC_TYPE_3_1_3"))
 # the end of libxml2's sentence lists names of the schema, never content
 _EXPECTED = re.compile(r"Expected is (?:one of )?\(([^()]*)\)\.?\s*\Z")
@@ -61,13 +63,43 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
             kind = "missing"
         told.add(where)
         shape = _shape(where, message, version)
-        exact, looks = forms.refined(kind, own_text(node) if node is not None else "", shape)
+        exact, looks = _exact(kind, node, shape, (message, version))
         name = etree.QName(node).localname if node is not None else "?"
         args = (*_args(kind, entry, name, where, shape), *looks)
         found.setdefault((kind, where), Problem(f"xsd.{exact}", where, args=args))
         if len(found) >= MOST:
             break
     return list(found.values())
+
+
+def _exact(
+    kind: str, node: etree._Element | None, shape: Shape | None, of: tuple[Tiss, str]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The more exact kind of a finding, and what its words name."""
+    if node is None:
+        return kind, ()
+    if kind == "root":
+        name = etree.QName(node).localname
+        right = next((r for r in _roots(*of) if r.lower() == name.lower()), "")
+        return ("root.case", (("right", right),)) if right else (kind, ())
+    if kind in _OF_VALUES and not len(node) and not own_text(node) and _optional(node, *of):
+        return "empty-optional", ()
+    return forms.refined(kind, own_text(node), shape)
+
+
+def _roots(message: Tiss, version: str) -> list[str]:
+    return [*shapes.of(version).roots, *shapes.of(version, service=True).roots]
+
+
+def _optional(node: etree._Element, message: Tiss, version: str) -> bool:
+    """Whether the schema can do without an element."""
+    parent = node.getparent()
+    if parent is None:
+        return False
+    path = _POSITION.sub("", place(parent)).strip("/").split("/")
+    above = shapes.at(shapes.of(version, service=message.service), path)
+    name = etree.QName(node).localname
+    return above is not None and any(part.name == name and part.minimum == 0 for part in above.parts)
 
 
 def _args(kind: str, entry: etree._LogEntry, name: str, where: str, shape: Shape | None) -> tuple[tuple[str, str], ...]:

@@ -16,6 +16,18 @@ from tiss.versions import NAMESPACE
 
 _DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
 _ANS = f"{{{NAMESPACE}}}*"
+_HTTP = re.compile(rb"\AHTTP/\d(?:\.\d)? \d{3}[^\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n")
+_MIME = re.compile(rb"\A\s*--([^\s]{1,200})\r?\n(?:[^\r\n]+\r?\n)*\r?\n")
+
+
+def without_headers(raw: bytes) -> bytes:
+    """What stands behind the headers of an HTTP answer, and the first part of a MIME one (MTOM); else `raw` itself."""
+    if http := _HTTP.match(raw):
+        raw = raw[http.end() :]
+    if mime := _MIME.match(raw):
+        end = raw.find(b"\n--" + mime[1], mime.end())
+        raw = raw[mime.end() : end if end >= 0 else len(raw)].rstrip()
+    return raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import epilogo, soap, versions
+from tiss import epilogo, packed, soap, versions
 from tiss.check import schema_problems
 from tiss.contract import Contract
 from tiss.message import Tiss
@@ -31,6 +31,8 @@ __all__ = ["Contract", "Hash", "Report", "validate"]
 
 _GUIDE = re.compile(r"/guiasTISS/guia[A-Za-z-]+(?:\[(\d+)\])?")
 _NUMBER = re.compile(r"[0-9A-Za-z./-]{1,20}\Z", re.ASCII)
+_AROUND = ("header.namespace", "encoding.not-xml.text")  # an envelope, or the headers of a reply, may stand around
+_VERSION = re.compile(r"[vV]?\s*0?(\d)[._](\d{1,2})(?:[._](\d{1,2}))?\Z", re.ASCII)
 _STANDARD = re.compile(r"[0-9A-Za-z]{20}_[0-9A-Fa-f]{32}\.xml\Z", re.ASCII)
 
 
@@ -115,13 +117,14 @@ def validate(
     """
     message = read_message(raw)
     around: list[Problem] = []
-    if isinstance(message, Problem) and message.code.startswith("header.namespace"):
+    if isinstance(message, Problem) and message.code.startswith(_AROUND):
         body = soap.read(raw)  # a message saved together with its envelope
         if isinstance(body, soap.Body) and body.content is not raw:
-            raw = body.content
+            outer, raw = raw, body.content
             message = read_message(raw)
             code = "header.escaped" if body.escaped else "header.wrapper"
             around = [Problem(code, "", args=(("name", body.wrapper),))] if body.wrapper else []
+            around += [Problem("header.headers")] if packed.without_headers(outer) != outer else []
     if isinstance(message, Problem):
         return Report(readable=False, problems=(message,))
     found = examine(message, raw, tables=tables, today=today, contract=contract)
@@ -181,9 +184,24 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
     where = "/" + etree.QName(message.root).localname + "/cabecalho/Padrao"
     if stated in versions.known():
         return "", [Problem("header.version-absent", where, args=(("stated", stated),))]
+    meant, parts = _meant(stated)
+    if meant in versions.installed():
+        return meant, [Problem("header.version.form", where, args=(("right", meant),))]
+    oldest = versions.known()[-1]
+    if parts and parts < _meant(oldest)[1]:
+        return "", [Problem("header.version.old", where, args=(("stated", meant), ("oldest", oldest)))]
     instead = agreed.version if agreed.version in versions.installed() else _newest()
     known = ", ".join(versions.known())
     return instead, [Problem("header.version", where, args=(("known", known), ("used", instead)))]
+
+
+def _meant(stated: str) -> tuple[str, tuple[int, ...]]:
+    """A version as the standard writes it (4.03.00), however it is stated, and its numbers; empty for no version."""
+    match = _VERSION.match(stated)
+    if match is None:
+        return "", ()
+    numbers = tuple(int(part or 0) for part in match.groups())
+    return "{}.{:02d}.{:02d}".format(*numbers), numbers
 
 
 def told(problems: Iterable[Problem], agreed: Contract) -> tuple[Problem, ...]:

@@ -125,6 +125,7 @@ def read(raw: bytes, content_type: str = "") -> Body | Fault | Problem:
         return Problem("encoding.too-large", args=(("limit", str(LARGEST // 1024 // 1024)),))
     if _HTML.match(raw[:4096]) or "text/html" in content_type.lower():
         return Problem("soap.html")
+    raw = packed.without_headers(raw)
     if kind := other_kind(raw):
         return Problem("encoding.other-kind", args=(("kind", kind),))
     if declares_dtd(raw):

@@ -120,6 +120,15 @@ MENDED: dict[str, tuple[str, Change]] = {
     "no leading zero": ("xsd.enumeration.zero", leaf(b"conselhoProfissional", lambda text: text.lstrip(b"0"))),
     "blanks around a code": ("xsd.enumeration.blanks", leaf(b"UF", lambda text: b" " + text + b" ")),
     "punctuation": ("xsd.pattern.punctuation", leaf(b"registroANS", lambda text: text[:5] + b"-" + text[5:])),
+    "version as the catalogue writes it": ("header.version.form", lambda raw: raw.replace(b">4.03.00<", b">04.03.00<")),
+    "version without zeros": ("header.version.form", lambda raw: raw.replace(b">4.03.00<", b">v4.3<")),
+    "empty optional tag": ("xsd.empty-optional", noted(b"")),
+    "xsi:nil": (
+        "xsd.empty-optional",
+        lambda raw: noted(b"")(raw).replace(
+            b"<ans:observacao>", b'<ans:observacao xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:nil="true">'
+        ),
+    ),
     "byte order mark": ("encoding.bom", lambda raw: "\ufeff".encode() + raw.decode("latin-1").encode()),
 }
 
@@ -146,8 +155,34 @@ def test_what_can_be_read_in_two_ways_is_left_to_a_person(value: bytes) -> None:
         assert value in done.content
 
 
+@pytest.mark.parametrize("version", [b"2.02.03", b"3.02.00", b"3.04.01"])
+def test_an_old_version_is_named_and_not_judged_by_a_newer_one(version: bytes) -> None:
+    changed = RAW.replace(b">4.03.00<", b">" + version + b"<").replace(b"ans:guiaConsulta>", b"ans:guiaAntiga>")
+    told = [problem for problem in report(changed).problems if not problem.code.startswith("hash.")]
+    assert [problem.code for problem in told] == ["header.version.old"] and version.decode() in told[0].text()
+
+
+def test_a_root_in_other_capitals_is_named() -> None:
+    for root in (b"MENSAGEMTISS", b"mensagemTiss"):
+        (found,) = report(RAW.replace(b"ans:mensagemTISS", b"ans:" + root)).problems
+        assert found.code == "xsd.root.case" and "mensagemTISS" in found.text()
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n%s",
+        b'--uuid:1\r\nContent-Type: application/xop+xml; charset="UTF-8"\r\n\r\n%s\r\n--uuid:1--\r\n',
+        b"HTTP/1.1 200\nA: b\n\n--x\nC: d\n\n%s\n--x\nContent-ID: y\n\nz\n--x--",
+    ],
+)
+def test_headers_of_the_transport_are_told_and_passed_over(around: bytes) -> None:
+    found = report(around.replace(b"%s", RAW.rstrip()))
+    assert [problem.code for problem in found.problems] == ["header.headers"] and found.ok and found.guides == 2
+
+
 def test_one_place_is_told_of_once() -> None:
-    for raw in (RAW.replace(b">4.03.00<", b">3.02.02<"), leaf(b"UF", lambda _: b"SP")(RAW)):
+    for raw in (RAW.replace(b">4.03.00<", b">9.99.99<"), leaf(b"UF", lambda _: b"SP")(RAW)):
         places = [p.where for p in report(raw).problems if not p.code.startswith("hash.")]
         assert places and len(places) == len(set(places))
 
