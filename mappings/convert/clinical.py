@@ -60,8 +60,10 @@ def severity(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("reaction")
 def reaction(value: Value, context: Context, argument: str) -> Any:
-    """IAM-5: a CWE since 2.5, or text, as manifestation."""
-    return cwe(value, context, "")
+    """IAM-5 as manifestation: text (ST, as the guide maps it), or the code some senders put there."""
+    found = cwe(value, context, "")
+    coding = found.get("coding", [{}])[0] if found else {}
+    return {"text": coding["code"]} if coding.keys() == {"code"} and "text" not in found else found
 
 
 @conversion("allergy-clinical")
