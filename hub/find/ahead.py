@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from fhir.search import shapes
 from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Without
@@ -187,6 +188,7 @@ class Ahead:
         return [Told(f"(SELECT DISTINCT f.rid FROM {few} f) a", "", "a.rid", few=True)]
 
 
+@cache
 def _lacks(code: str, mask: int) -> str:
     """A test that a shape (hexadecimal digits, without those above its highest bit) has none of the bits of `mask`."""
     tests = []
