@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import resource
 import time
 import zipfile
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_clean import report
 
-from tiss import files, message, replies, soap
+from tiss import answers, files, message, replies, soap
 from tiss.contract import Contract
 from tiss.rules import case
 
@@ -64,7 +65,7 @@ def test_hostile(raw: bytes) -> None:
     assert problem.code.startswith(("encoding.", "header."))
     assert problem.text() and problem.remedy() and "{" not in problem.text() + problem.remedy("en")
     for read in (replies.read, soap.read):
-        assert not isinstance(read(raw), replies.Reply)
+        assert not isinstance(read(raw), answers.Reply)
 
 
 def test_what_is_said_of_them() -> None:
@@ -221,3 +222,11 @@ def test_zip_bomb_and_broken_zip(monkeypatch: pytest.MonkeyPatch) -> None:
     damaged[60] ^= 0xFF
     for _, found in files.members("a", bytes(damaged)):
         assert not isinstance(found, bytes) or found != clean.consulta_batch(1)
+
+
+@pytest.mark.parametrize("name", ["sequencialItem", "Padrao", "numeroLote", "registroANS"])
+def test_a_digit_that_is_no_number_never_raises(name: str) -> None:
+    raw = clean.sadt_batch(1)
+    for text in (b"\xb2", b"4.0\xb2.\xb3"):
+        changed = re.sub(rb"(<ans:%s>)[^<]*" % name.encode(), lambda match, text=text: match[1] + text, raw)  # type: ignore[misc]
+        assert changed != raw and not report(changed).ok

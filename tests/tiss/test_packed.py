@@ -13,7 +13,7 @@ from test_clean import report
 from test_replies import STATEMENT, in_file
 
 from canonical.problem import Problem
-from tiss import epilogo, message, replies, soap
+from tiss import answers, epilogo, message, replies, soap
 from tiss.rules import hashes
 
 RAW = clean.sadt_batch(1, service=True)  # with accents, in ISO-8859-1
@@ -98,7 +98,7 @@ def test_the_wrong_hash_of_a_reply_is_named(name: str, recipe: Callable[[str], s
     told = hashes.of_a_reply(again, raw, "declared")
     assert told is not None and told.code == f"hash.reply.{name}".rstrip(".") and not told.blocks
     assert epilogo.compute(found.root) in told.text("pt") and "glosa" not in told.text("pt") + told.text("en")
-    assert isinstance(replies.read(raw), replies.Reply)
+    assert isinstance(replies.read(raw), answers.Reply)
     agreed = hashes.of_a_reply(again, raw, "utf-8")
     assert (agreed is None) == (name == "utf-8")
 

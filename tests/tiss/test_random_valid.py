@@ -12,7 +12,7 @@ from made import exists
 from test_clean import TODAY, report
 from test_round_trip import again, leaves
 
-from tiss import message, repair, replies, summary, transactions, versions
+from tiss import answers, message, repair, replies, summary, transactions, versions
 from tiss.tables import installed
 
 ODD = ("xsd.", "hash.", "encoding.")
@@ -39,7 +39,7 @@ def one(name: str, version: str, seed: int, *, service: bool) -> None:
     done = repair.repair(raw, tables=installed(), today=TODAY)
     assert isinstance(done, repair.Repaired) and message.read(done.content)
     read = replies.read(raw)
-    assert isinstance(read, replies.Reply)
+    assert isinstance(read, answers.Reply)
     if not transactions.of(name).requests:
         assert read.answers, name
     assert isinstance(summary.of(raw), list)

@@ -8,7 +8,7 @@ import clean
 import pytest
 
 from canonical.problem import Problem
-from tiss import amounts, replies
+from tiss import amounts, answers, replies
 from tiss.build import build
 
 Tree = dict[str, Any]
@@ -36,7 +36,7 @@ def in_file(transaction: str, body: str, tree: Tree, version: str = "4.03.00") -
 
 def one(raw: bytes) -> Any:
     read = replies.read(raw)
-    assert isinstance(read, replies.Reply), read
+    assert isinstance(read, answers.Reply), read
     assert read.problems == ()
     assert len(read.answers) == 1
     return read.answers[0]
@@ -112,7 +112,7 @@ def test_statement(version: str, form: str) -> None:
         else service("demonstrativoRetornoWS", name, "demonstrativoRetorno", tree, version)
     )
     found = one(raw)
-    assert isinstance(found, replies.Statement)
+    assert isinstance(found, answers.Statement)
     assert (found.number, found.billed_cents, found.paid_cents, found.glosa_cents) == ("D9", 1005, 400, None)
     protocol = found.protocols[0]
     assert (protocol.number, protocol.batch, protocol.status) == ("P1", "4711", "5")
@@ -140,7 +140,7 @@ def test_protocol() -> None:
         }
     }
     found = one(service("protocoloRecebimentoWS", "PROTOCOLO_RECEBIMENTO", "recebimentoLote", tree))
-    assert isinstance(found, replies.Protocol)
+    assert isinstance(found, answers.Protocol)
     assert (found.number, found.batch, found.total_cents, found.glosas) == ("P77", "4711", 123450, ())
 
 
@@ -152,7 +152,7 @@ def test_error_keeps_the_operators_words_and_a_code_nobody_knows() -> None:
         {"mensagemErro": {"codigoGlosa": "5012", "descricaoGlosa": "Lote já recebido às 10h"}},
     ).replace(b">5012<", b">Z999<")
     found = one(raw)
-    assert found == replies.Error(
+    assert found == answers.Error(
         code="Z999",
         text="Lote já recebido às 10h",
         where="/protocoloRecebimentoWS/recebimentoLote/mensagemErro",
@@ -165,7 +165,7 @@ def test_a_failure_in_the_header() -> None:
         b"</ans:identificacaoTransacao>", b"</ans:identificacaoTransacao><ans:falhaNegocio>5014</ans:falhaNegocio>"
     )
     found = one(raw)
-    assert isinstance(found, replies.Error)
+    assert isinstance(found, answers.Error)
     assert (found.code, found.where) == ("5014", "/situacaoProtocoloWS/cabecalho/falhaNegocio")
 
 
@@ -187,7 +187,7 @@ def test_status() -> None:
         }
     }
     found = one(service("situacaoProtocoloWS", "SITUACAO_PROTOCOLO", "situacaoProtocolo", tree))
-    assert isinstance(found, replies.Status)
+    assert isinstance(found, answers.Status)
     assert (found.status, found.number, found.released_cents) == ("3", "P77", 900)
 
 
@@ -200,7 +200,7 @@ def test_an_error_instead_of_a_status_detail() -> None:
         }
     }
     found = one(service("situacaoProtocoloWS", "SITUACAO_PROTOCOLO", "situacaoProtocolo", tree))
-    assert isinstance(found, replies.Error)
+    assert isinstance(found, answers.Error)
     assert found.code == "3291"
 
 
@@ -218,7 +218,7 @@ def test_appeal_protocol_and_answer() -> None:
         }
     }
     found = one(service("protocoloRecebimentoRecursoWS", "RECEBIMENTO_RECURSO_GLOSA", "recebimentoRecurso", tree))
-    assert isinstance(found, replies.AppealProtocol)
+    assert isinstance(found, answers.AppealProtocol)
     assert (found.number, found.appealed_protocol, found.total_cents) == ("R5", "P77", 605)
     line = {
         "numeroGuiaPrestador": "S1",
@@ -247,7 +247,7 @@ def test_appeal_protocol_and_answer() -> None:
         }
     }
     found = one(service("situacaoProtocoloRecursoWS", "RESPOSTA_RECURSO_GLOSA", "situacaoProtocoloRecurso", answer))
-    assert isinstance(found, replies.AppealAnswer)
+    assert isinstance(found, answers.AppealAnswer)
     got = found.lines[0]
     assert (got.sequence, got.glosa, got.appealed_cents, got.granted_cents) == (1, "1705", 600, 400)
     assert (got.granted, got.reason) == (True, "parcial")
@@ -258,7 +258,7 @@ def test_the_body_decides_not_the_stated_transaction() -> None:
         "situacaoProtocoloWS", "VERIFICA_ELEGIBILIDADE", "situacaoProtocolo", {"mensagemErro": {"codigoGlosa": "3291"}}
     )
     read = replies.read(raw)
-    assert isinstance(read, replies.Reply)
+    assert isinstance(read, answers.Reply)
     assert (read.stated, read.transactions) == ("VERIFICA_ELEGIBILIDADE", ("SITUACAO_PROTOCOLO",))
     from test_clean import report
 
@@ -272,14 +272,14 @@ def test_amounts_that_are_none_are_told() -> None:
         b">1</ans:sequencialItem>", b">um</ans:sequencialItem>"
     )
     read = replies.read(raw)
-    assert isinstance(read, replies.Reply)
+    assert isinstance(read, answers.Reply)
     assert [problem.code for problem in read.problems] == ["sum.not-a-number", "sum.not-an-amount"]
     assert all(problem.where.endswith(("sequencialItem", "valorLiberado")) for problem in read.problems)
 
 
 def test_a_request_answers_nothing() -> None:
     read = replies.read(clean.consulta_batch(1))
-    assert isinstance(read, replies.Reply)
+    assert isinstance(read, answers.Reply)
     assert read.answers == ()
     assert [problem.code for problem in read.problems] == ["header.no-answer"]
     assert isinstance(replies.read(b"x"), Problem)

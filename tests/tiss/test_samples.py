@@ -13,7 +13,7 @@ from lxml import etree
 from shared_files import samples
 from test_clean import independent_hash, report
 
-from tiss import build, message, replies, transactions, versions
+from tiss import answers, build, message, replies, transactions, versions
 from tiss.message import place
 
 Change = Callable[[etree._Element, etree._Element], str]
@@ -54,10 +54,10 @@ def test_replies_are_read_from_every_version() -> None:
     for version in VERSIONS:
         for path in files(version):
             read = replies.read(path.read_bytes())
-            assert isinstance(read, replies.Reply)
+            assert isinstance(read, answers.Reply)
             kinds |= {type(answer).__name__ for answer in read.answers}
             if "mensagemErro" in path.name:
-                assert [type(answer) for answer in read.answers] == [replies.Error], path.name
+                assert [type(answer) for answer in read.answers] == [answers.Error], path.name
     assert {"Error", "Protocol", "Status", "Statement", "AppealStatus", "AppealAnswer"} <= kinds
 
 

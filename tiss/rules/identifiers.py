@@ -64,7 +64,7 @@ class Checker:
 
 def _ordered(version: str) -> tuple[int, ...]:
     parts = version.split(".")
-    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else (0,)
+    return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else (0,)
 
 
 def _cid(value: str) -> str:

@@ -23,6 +23,12 @@ def day(text: str | None) -> str:
     return text.strip()[:10] if text and _DAY.match(text.strip()) else ""
 
 
+def _is_number(text: str) -> bool:
+    """Whether a text is a whole number in plain digits (`²` is a digit to Python, and no number)."""
+    plain = text.strip()
+    return plain.isascii() and plain.isdigit()
+
+
 def sequence(guide: Unit, _given: Given, found: Findings) -> None:
     """sum.sequence, duplicate.sequence, sum.linked: sequencialItem runs 1, 2, 3 … over all lines, each once."""
     rows = [row for row in guide.rows if row.section.name in ITEMS]
@@ -30,7 +36,7 @@ def sequence(guide: Unit, _given: Given, found: Findings) -> None:
     seen: dict[int, Unit] = {}
     if texts != [str(number) for number in range(1, len(rows) + 1)]:
         for row, text in zip(rows, texts, strict=True):
-            if not text.strip().isdigit():
+            if not _is_number(text):
                 return
             number = int(text)
             if number in seen:
@@ -39,7 +45,7 @@ def sequence(guide: Unit, _given: Given, found: Findings) -> None:
         _hole(seen, found)
     for row in rows:
         linked = row.texts.get("linked")
-        if linked and (linked := linked.strip()).isdigit() and int(linked) not in (seen or range(1, len(rows) + 1)):
+        if linked and _is_number(linked) and int(linked) not in (seen or range(1, len(rows) + 1)):
             found.at("sum.linked", row, "linked")
 
 
