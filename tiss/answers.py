@@ -117,7 +117,37 @@ class StatementItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatementGuide:
+class Judged:
+    """What a statement sums up at each of its levels, in cents; `glosa_cents` None where it does not say."""
+
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    glosa_cents: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """What a payment statement sums up at each of its levels, in cents."""
+
+    processed_cents: int
+    paid_cents: int
+    denied_cents: int
+    copay_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance(Paid):
+    """The sums of a payment day or of the whole: gross, debits and credits beside the guides, net."""
+
+    billed_cents: int
+    debit_cents: int
+    credit_cents: int
+    net_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementGuide(Judged):
     """relacaoGuias: one guide with its items, glosas and totals as stated."""
 
     provider_number: str
@@ -126,16 +156,12 @@ class StatementGuide:
     status: str
     items: tuple[StatementItem, ...]
     glosas: tuple[Glosa, ...]
-    billed_cents: int
-    processed_cents: int
-    paid_cents: int
-    glosa_cents: int | None
     note: str
     where: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatementProtocol:
+class StatementProtocol(Judged):
     """dadosProtocolo: one protocol of a statement."""
 
     number: str
@@ -144,15 +170,11 @@ class StatementProtocol:
     status: str
     guides: tuple[StatementGuide, ...]
     glosas: tuple[Glosa, ...]
-    billed_cents: int
-    processed_cents: int
-    paid_cents: int
-    glosa_cents: int | None
     where: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Judged):
     """demonstrativoAnaliseConta: how each item of one or more protocols was judged."""
 
     number: str
@@ -160,10 +182,6 @@ class Statement:
     operator_cnpj: str
     issued_on: str
     protocols: tuple[StatementProtocol, ...]
-    billed_cents: int
-    processed_cents: int
-    paid_cents: int
-    glosa_cents: int | None
     where: str
 
 
@@ -179,7 +197,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaidGuide:
+class PaidGuide(Paid):
     """One guide of a payment; `kind` is dm_tipoPagamento (1 first, 2 after an appeal), `items` those of dentistry."""
 
     provider_number: str
@@ -188,16 +206,12 @@ class PaidGuide:
     kind: str
     items: tuple[StatementItem, ...]
     billed_cents: int | None
-    processed_cents: int
-    paid_cents: int
-    denied_cents: int
-    copay_cents: int
     note: str
     where: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaidProtocol:
+class PaidProtocol(Paid):
     """One protocol of a payment day."""
 
     number: str
@@ -205,34 +219,22 @@ class PaidProtocol:
     on: str
     guides: tuple[PaidGuide, ...]
     billed_cents: int
-    processed_cents: int
-    paid_cents: int
-    denied_cents: int
-    copay_cents: int
     where: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaidDay:
+class PaidDay(Balance):
     """What was paid on one day: gross by protocol, debits and credits, net. `form` is dm_formaPagamento."""
 
     on: str
     form: str
     protocols: tuple[PaidProtocol, ...]
     entries: tuple[Entry, ...]
-    billed_cents: int
-    processed_cents: int
-    paid_cents: int
-    denied_cents: int
-    copay_cents: int
-    debit_cents: int
-    credit_cents: int
-    net_cents: int
     where: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remittance:
+class Remittance(Balance):
     """demonstrativoPagamento or demonstrativoPagamentoOdonto (`dental`): days, debits and credits of the whole, net."""
 
     number: str
@@ -241,14 +243,6 @@ class Remittance:
     dental: bool
     days: tuple[PaidDay, ...]
     entries: tuple[Entry, ...]
-    billed_cents: int
-    processed_cents: int
-    paid_cents: int
-    denied_cents: int
-    copay_cents: int
-    debit_cents: int
-    credit_cents: int
-    net_cents: int
     note: str
     where: str
 

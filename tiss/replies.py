@@ -7,6 +7,7 @@ with a Problem at its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypedDict
 
 from lxml import etree
 
@@ -23,7 +24,6 @@ from tiss.answers import (
     Glosa,
     GuideState,
     Protocol,
-    Remittance,
     Reply,
     Statement,
     StatementGuide,
@@ -35,29 +35,6 @@ from tiss.answers import (
 from tiss.message import Tiss, place
 from tiss.message import read as read_message
 from tiss.reading import Reader, every, find, local, value
-
-__all__ = [
-    "Answer",
-    "AppealAnswer",
-    "AppealLine",
-    "AppealProtocol",
-    "AppealStatus",
-    "Eligibility",
-    "Error",
-    "Glosa",
-    "GuideState",
-    "Protocol",
-    "Remittance",
-    "Reply",
-    "Statement",
-    "StatementGuide",
-    "StatementItem",
-    "StatementPending",
-    "StatementProtocol",
-    "Status",
-    "of",
-    "read",
-]
 
 
 def read(raw: bytes) -> Reply | Problem:
@@ -182,6 +159,23 @@ def _status(node: etree._Element, reader: Reader) -> Status | None:
     )
 
 
+class _Sums(TypedDict):
+    billed_cents: int
+    processed_cents: int
+    paid_cents: int
+    glosa_cents: int | None
+
+
+def _sums(node: etree._Element, level: str, reader: Reader) -> _Sums:
+    """The four sums of a statement at one of its levels."""
+    return {
+        "billed_cents": reader.money(node, f"valorInformado{level}"),
+        "processed_cents": reader.money(node, f"valorProcessado{level}"),
+        "paid_cents": reader.money(node, f"valorLiberado{level}"),
+        "glosa_cents": reader.money_or_none(node, f"valorGlosa{level}"),
+    }
+
+
 def _statement(node: etree._Element, reader: Reader) -> Statement:
     return Statement(
         number=value(node, "cabecalhoDemonstrativo/numeroDemonstrativo"),
@@ -189,10 +183,7 @@ def _statement(node: etree._Element, reader: Reader) -> Statement:
         operator_cnpj=value(node, "cabecalhoDemonstrativo/numeroCNPJ"),
         issued_on=value(node, "cabecalhoDemonstrativo/dataEmissao"),
         protocols=tuple(_statement_protocol(found, reader) for found in every(node, "dadosConta/dadosProtocolo")),
-        billed_cents=reader.money(node, "valorInformadoGeral"),
-        processed_cents=reader.money(node, "valorProcessadoGeral"),
-        paid_cents=reader.money(node, "valorLiberadoGeral"),
-        glosa_cents=reader.money_or_none(node, "valorGlosaGeral"),
+        **_sums(node, "Geral", reader),
         where=place(node),
     )
 
@@ -205,10 +196,7 @@ def _statement_protocol(node: etree._Element, reader: Reader) -> StatementProtoc
         status=value(node, "situacaoProtocolo"),
         guides=tuple(_statement_guide(found, reader) for found in every(node, "relacaoGuias")),
         glosas=_glosas(node, "GlosaProtocolo"),
-        billed_cents=reader.money(node, "valorInformadoProtocolo"),
-        processed_cents=reader.money(node, "valorProcessadoProtocolo"),
-        paid_cents=reader.money(node, "valorLiberadoProtocolo"),
-        glosa_cents=reader.money_or_none(node, "valorGlosaProtocolo"),
+        **_sums(node, "Protocolo", reader),
         where=place(node),
     )
 
@@ -221,10 +209,7 @@ def _statement_guide(node: etree._Element, reader: Reader) -> StatementGuide:
         status=value(node, "situacaoGuia"),
         items=tuple(_statement_item(found, reader) for found in every(node, "detalhesGuia")),
         glosas=_glosas(node, "motivoGlosaGuia"),
-        billed_cents=reader.money(node, "valorInformadoGuia"),
-        processed_cents=reader.money(node, "valorProcessadoGuia"),
-        paid_cents=reader.money(node, "valorLiberadoGuia"),
-        glosa_cents=reader.money_or_none(node, "valorGlosaGuia"),
+        **_sums(node, "Guia", reader),
         note=value(node, "observacao"),
         where=place(node),
     )
