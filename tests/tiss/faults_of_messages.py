@@ -60,6 +60,7 @@ FAULTS = [
         raw=recipe(lambda t: "".join(t.split()).encode(ENCODED)),
         sealed=False,
     ),
+    Fault("a place holder", "hash.wrong.with-hash", HASH, raw=recipe(lambda t: (t + "0" * 32).encode()), sealed=False),
     Fault("line end", "hash.wrong.line-end", HASH, raw=recipe(lambda t: (t + "\n").encode(ENCODED)), sealed=False),
     Fault("XML text", "hash.wrong.xml-text", HASH, raw=xml_recipe, sealed=False),
     Fault(

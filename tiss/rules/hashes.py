@@ -15,6 +15,7 @@ from tiss import epilogo
 from tiss.message import Tiss, place
 from tiss.rules.case import Findings, Given
 
+_PLACE_HOLDER = "0" * 32
 _HEX = re.compile(r"[0-9a-fA-F]+\Z")
 LARGEST_SEARCHED = 8 * 1024 * 1024
 _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
@@ -94,8 +95,11 @@ def _contents(root: etree._Element, raw: bytes, text: str, encoding: str) -> Ite
         changed = change(root, text)
         for charset in (encoding, "utf-8"):
             yield name, changed.encode(charset, "replace")
+    for charset in (encoding, "utf-8"):  # a place holder was hashed along
+        yield "with-hash", (text + _PLACE_HOLDER).encode(charset, "replace")
     yield "xml-text", raw
     yield "xml-text", _ELEMENT.sub(rb"\1\2", raw)
+    yield "xml-text", _ELEMENT.sub(rb"\g<1>" + _PLACE_HOLDER.encode() + rb"\2", raw)
     yield "xml-text", etree.tostring(root, encoding="UTF-8", xml_declaration=False)
     yield "xml-text", b"".join(line.strip() for line in _ELEMENT.sub(rb"\1\2", raw).splitlines())
 
