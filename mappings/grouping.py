@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hl7.er7 import Message, Segment
+from mappings.convert.plausible import says_no_number
 from mappings.plan import Plan, RecordPlan
 
 _NOTE = "NTE"
@@ -236,8 +237,9 @@ def named(patient: Segment) -> bool:
 
 
 def identified(patient: Segment) -> bool:
-    """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do."""
-    return any(patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
+    """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do; "desconhecido" is none."""
+    numbers = (patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
+    return any(not says_no_number(number) for number in numbers)
 
 
 def _admits(record: RecordPlan, segment: Segment) -> bool:

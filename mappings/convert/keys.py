@@ -6,14 +6,18 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
+from mappings.convert.plausible import says_no_number
 from mappings.convert.registry import Context, Value, conversion
 
 
 @conversion("cx-key")
 def cx_key(value: Value, context: Context, argument: str) -> Any:
-    """CX as key, compared with assigning authority and type, never bare; `argument` is the type when none is sent."""
+    """CX as key, compared with assigning authority and type, never bare; `argument` is the type when none is sent.
+
+    A word that says there is no number ("desconhecido") is none.
+    """
     number = value.text(1)
-    if not number:
+    if says_no_number(number):
         return None
     authority = value.text(4) or ("" if value.text(4, 2) else context.sender)
     kind = value.text(5).upper() or argument

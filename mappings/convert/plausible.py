@@ -10,6 +10,7 @@ import re
 
 from hl7.er7 import Segment
 from mappings.convert.registry import Context, Value
+from mappings.table import codes
 
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
@@ -32,6 +33,14 @@ def no_number(value: Value, context: Context) -> bool:
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False
+
+
+def says_no_number(text: str) -> bool:
+    """Whether what stands for a number only says that there is none: a word of the table `no-number`, or zeros.
+
+    As a key it would make one record of all that have none.
+    """
+    return not text.strip("0 ") or " ".join(text.upper().split()) in codes("no-number")
 
 
 def no_code(value: Value, context: Context) -> bool:

@@ -11,6 +11,7 @@ from hl7.er7 import STANDARD, Message, Segment
 from mappings.convert.registry import Value
 from mappings.convert.text import number, parse_dtm
 from mappings.engine import translate
+from mappings.grouping import identified
 from mappings.table import Source
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5\r"
@@ -180,3 +181,17 @@ def test_lengths_of_appointments(sch9: str, minutes: int | None) -> None:
     message = read(HEAD.format(kind="SIU^S12") + f"SCH|A7||||||||{sch9}\rPID|||P1||Silva^Ana")
     (appointment,) = (d.body for d in translate(message, zone="America/Sao_Paulo").drafts if d.type == "Appointment")
     assert appointment.get("minutesDuration") == minutes
+
+
+@pytest.mark.parametrize("word", ["Desconhecido", "UNKNOWN", "não  informado", "0000", "N/A"])
+def test_a_word_that_says_there_is_no_number_is_nobodys_number(word: str) -> None:
+    """As a key it would make one record of all patients without number; another number beside it counts."""
+    text = HEAD.format(kind="ADT^A04^ADT_A01") + "PID|1||{ids}||Silva^Ana\rPV1|1|O\r"
+    alone = read(text.format(ids=f"{word}^^^H^MR"))
+    assert not any(map(identified, alone.named("PID")))
+    patient = next(draft for draft in translate(alone, zone="America/Sao_Paulo").drafts if draft.type == "Patient")
+    assert not patient.keys
+    beside = read(text.format(ids=f"{word}^^^H^MR~4711^^^H^MR"))
+    assert all(map(identified, beside.named("PID")))
+    patient = next(draft for draft in translate(beside, zone="America/Sao_Paulo").drafts if draft.type == "Patient")
+    assert [key.value for key in patient.keys] == ["4711"]
