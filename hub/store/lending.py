@@ -11,6 +11,8 @@ from collections import deque
 from types import TracebackType
 from typing import Any
 
+import asyncpg
+
 from hub.store.failures import reaching, translated
 
 PATIENCE_SECONDS = 30
@@ -33,8 +35,11 @@ class Lending:
         """A connection for one user; raises TryLater when there is none for PATIENCE_SECONDS."""
         while self._free:
             connection = self._free.pop()
-            if not connection.is_closed():
-                return connection
+            try:
+                if not connection.is_closed():
+                    return connection
+            except asyncpg.InterfaceError:  # its server ended it while nobody used it: the pool has it back already
+                continue
             await self._pool.release(connection)
         self._waiting += 1
         try:

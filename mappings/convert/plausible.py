@@ -36,11 +36,11 @@ def no_number(value: Value, context: Context) -> bool:
 
 
 def says_no_number(text: str) -> bool:
-    """Whether what stands for a number only says that there is none: a word of the table `no-number`, or zeros.
+    """Whether what stands for a number only says that there is none: nothing, or a word of the table `no-number`.
 
-    As a key it would make one record of all that have none.
+    As a key it would make one record of all that have none. Zeros may be a number.
     """
-    return not text.strip("0 ") or " ".join(text.upper().split()) in codes("no-number")
+    return not text or " ".join(text.upper().split()) in codes("no-number")
 
 
 def no_code(value: Value, context: Context) -> bool:

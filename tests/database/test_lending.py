@@ -74,3 +74,20 @@ async def test_a_statement_over_its_time_leaves_a_sound_connection(
         assert (await database.call("SELECT 1 AS one"))[0]["one"] == 1
     finally:
         await database.close()
+
+
+async def test_what_ended_while_nobody_used_it_is_replaced(cluster: tuple[Settings, Any]) -> None:
+    """A server that was killed ends every idle connection; the next user gets a new one, not the old one's end."""
+    database = await Database.open(cluster[0].database_url, size=1)
+    other = await Database.open(cluster[0].database_url, size=1)
+    try:
+        first = (await database.call(PID))[0]["pid"]
+        assert (await other.call("SELECT pg_terminate_backend($1) AS done", first))[0]["done"]
+        idle = database._lending._free[-1]
+        async with asyncio.timeout(30):
+            while idle._con is not None:  # until the end has come through
+                await asyncio.sleep(0.01)
+        assert (await database.call(PID))[0]["pid"] != first
+    finally:
+        await database.close()
+        await other.close()

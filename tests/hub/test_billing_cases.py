@@ -86,7 +86,7 @@ def test_the_payers_answer_is_understood(folder: Path, pytestconfig: pytest.Conf
         root = etree.fromstring(raw)
         book = Book(side)
         path.write_bytes(soap.envelope(Replies(book, root).protocol(book.take(root, raw, signed=False))) + b"\n")
-    heard = hear(path.read_bytes())
+    heard = hear(path.read_bytes(), profile_of(partner_row(PAYERS[folder.parent.name].ans)))
     shown = {"refusal": None, "answers": [{"kind": type(a).__name__, **dataclasses.asdict(a)} for a in heard.answers]}
     assert heard.refusal is None and not heard.unreadable
     expected = folder / "reply.json"

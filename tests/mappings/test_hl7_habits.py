@@ -183,7 +183,7 @@ def test_lengths_of_appointments(sch9: str, minutes: int | None) -> None:
     assert appointment.get("minutesDuration") == minutes
 
 
-@pytest.mark.parametrize("word", ["Desconhecido", "UNKNOWN", "não  informado", "0000", "N/A"])
+@pytest.mark.parametrize("word", ["Desconhecido", "UNKNOWN", "não  informado", "N/A"])
 def test_a_word_that_says_there_is_no_number_is_nobodys_number(word: str) -> None:
     """As a key it would make one record of all patients without number; another number beside it counts."""
     text = HEAD.format(kind="ADT^A04^ADT_A01") + "PID|1||{ids}||Silva^Ana\rPV1|1|O\r"
