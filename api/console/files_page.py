@@ -19,7 +19,6 @@ from api.console import forms, pages, session
 from api.console.routes import words_of
 from api.http.failures import Rejected
 from api.http.state import State, state_of
-from canonical.errors import TryLater
 from canonical.problem import Problem
 from hub.billing import uploads
 from hub.world import Tenant
@@ -200,10 +199,7 @@ def _shown(name: str) -> str:
 async def _visit(request: Request) -> Visit | None:
     """The visit of a session; None without one, or while the database does not answer."""
     state = state_of(request)
-    try:
-        tenant = await session.tenant_of(request, state)
-    except TryLater:
-        return None
+    tenant = await session.tenant_of(request, state)
     return Visit(request, state, tenant) if tenant is not None else None
 
 

@@ -28,10 +28,7 @@ _STATIC = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"
 async def first(request: Request) -> Response:
     """The page: a tenant's for who has a session, the hub's sums for who sits at this machine, else the way in."""
     state = state_of(request)
-    try:
-        tenant = await session.tenant_of(request, state)
-    except TryLater:
-        tenant = None
+    tenant = await session.tenant_of(request, state)
     if tenant is None and not session.is_local(request):
         return pages.page("login.html", words_of(request, state, None), status=401, error="")
     overview = await _overview(request, state, tenant)
@@ -92,10 +89,7 @@ async def logout(request: Request) -> Response:
 async def denials(request: Request) -> Response:
     """The board of denials of the session's tenant; the way in without one."""
     state = state_of(request)
-    try:
-        tenant = await session.tenant_of(request, state)
-    except TryLater:
-        tenant = None
+    tenant = await session.tenant_of(request, state)
     words = words_of(request, state, tenant)
     if tenant is None:
         return pages.page("login.html", words, status=401, error="")
@@ -107,10 +101,7 @@ async def denials(request: Request) -> Response:
 async def network(request: Request) -> Response:
     """The documents to RNDS of the session's tenant; the way in without one."""
     state = state_of(request)
-    try:
-        tenant = await session.tenant_of(request, state)
-    except TryLater:
-        tenant = None
+    tenant = await session.tenant_of(request, state)
     words = words_of(request, state, tenant)
     if tenant is None:
         return pages.page("login.html", words, status=401, error="")

@@ -17,7 +17,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from api.http.state import State
-from canonical.errors import Denied
+from canonical.errors import Denied, TryLater
 from hub.guard import audit, clients, tokens
 from hub.guard.tokens import Identity, InvalidToken
 from hub.world import Tenant
@@ -53,8 +53,11 @@ async def who(request: Request, state: State) -> tuple[Identity, Tenant] | None:
 
 
 async def tenant_of(request: Request, state: State) -> Tenant | None:
-    """The tenant of a valid session; None without one."""
-    found = await who(request, state)
+    """The tenant of a valid session; None without one, or while the database does not answer."""
+    try:
+        found = await who(request, state)
+    except TryLater:
+        return None
     return found[1] if found is not None else None
 
 
