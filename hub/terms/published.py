@@ -59,10 +59,7 @@ def _table_map(identity: str) -> Body:
     """A code table as a ConceptMap, with a group for each system codes come from; an empty target is none."""
     groups: dict[str, list[Body]] = defaultdict(list)
     for row in table.code_rows(_tables()[identity]):
-        match = _HL7.match(row["system"])
-        system = (
-            f"http://terminology.hl7.org/CodeSystem/v2-{match[1]}" if match else f"urn:ponte:CodeSystem:{row['system']}"
-        )
+        system = _system(row["system"])
         comment = "; ".join(text for text in (row["note"], row["decided"]) if text)
         target = {"code": row["to"], "equivalence": "relatedto"} if row["to"] else {"equivalence": "unmatched"}
         if row["from"].strip():
