@@ -37,6 +37,8 @@ async def seed(settings: Settings, simulators: Simulators | None = None) -> None
     async with opened(settings, size=1) as world:
         await tokens.ensure_key(world)
         tenant = await demo_tenant(world)
+        for each in await world.tenants():  # of an earlier version, which may not have all upkeep yet
+            await upkeep.seed_schedules(world, each, upkeep.SCHEDULES)
         await clients.ensure_trial(world, tenant)
         if simulators is not None:
             await trial_lab(world, tenant, simulators)

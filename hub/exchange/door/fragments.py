@@ -20,7 +20,6 @@ from hl7.fragments import MOST_PARTS, Part, body, joined
 from hub.exchange.channels import Channel
 from hub.exchange.door.keep import AFTERWARDS, KEEP_ONE, values
 from hub.exchange.door.receive import Answer, Taken, as_part, channel_number, read, with_reply
-from hub.exchange.work import overdue
 from hub.store.database import Row, Transaction
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -98,8 +97,6 @@ async def keep(tx: Transaction, channel: Channel, claim: Claim, taken: Taken, wh
     )
     if whole is not None:
         await _mark(tx, whole)
-    else:
-        await overdue.ensure(tx, channel.tenant.zone)
 
 
 async def again(tx: Transaction, channel: Channel, message_id: UUID, *, make: bool = True) -> UUID | Problem:

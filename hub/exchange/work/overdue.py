@@ -5,20 +5,16 @@ They stay open: a part that comes later completes them. The clock of a sender's 
 
 from __future__ import annotations
 
-import datetime
 import json
 from typing import Any
 
 from canonical.problem import Problem
 from hub.exchange.channels import channels_of
 from hub.exchange.handlers import job
-from hub.exchange.work import scheduler
-from hub.exchange.work.scheduler import Schedule
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 JOB = "fragments.overdue"
-SCHEDULE = (JOB, JOB, "* * * * *", "once")
 _OVERDUE = """
 SELECT f.message_id, f.follows IS NOT NULL AND NOT EXISTS (
   SELECT 1 FROM fragment b WHERE b.tenant_id = $1 AND b.leads = f.follows AND b.state = 'open') AS first
@@ -40,14 +36,6 @@ async def overdue(world: World, tenant: Tenant, arguments: dict[str, Any]) -> st
         async with world.transaction(tenant) as tx:
             count += await _channel(tx, channel.id, channel.document.fragments.wait_s)
     return json.dumps({"overdue": count})
-
-
-async def ensure(tx: Transaction, zone: str) -> None:
-    """Give the tenant the schedule of this job, unless it has it."""
-    if await tx.row("SELECT 1 AS one FROM schedule WHERE tenant_id = $1 AND name = $2", JOB) is None:
-        name, work, cron, catch_up = SCHEDULE
-        now = datetime.datetime.now(datetime.UTC)
-        await scheduler.save(tx, Schedule(name=name, job=work, cron=cron, zone=zone, catch_up=catch_up), now)
 
 
 async def _channel(tx: Transaction, channel: object, seconds: float) -> int:

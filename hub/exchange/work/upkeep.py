@@ -17,7 +17,7 @@ SCHEDULES = (
     ("words", "fhir.words", "* * * * *", "once"),
     ("bulk-cleanup", "bulk.cleanup", "17 * * * *", "once"),
     ("heartbeats", "subscriptions.heartbeats", "* * * * *", "once"),
-    overdue.SCHEDULE,
+    (overdue.JOB, overdue.JOB, "* * * * *", "once"),
 )
 
 
