@@ -15,7 +15,8 @@ def options(parser: argparse.ArgumentParser, *, tenant: bool = True) -> None:
     """The options every operating command shares."""
     parser.add_argument("--data", type=Path, help="data directory of the hub (default: the last one started here)")
     if tenant:
-        parser.add_argument("--tenant", default="demo", help="whose rows (default: demo)")
+        usual = os.environ.get("PONTE_TENANT") or "demo"
+        parser.add_argument("--tenant", default=usual, help="whose rows (default: PONTE_TENANT, or else demo)")
 
 
 def located(data: Path | None) -> Settings:

@@ -55,7 +55,7 @@ class Hub:
             "api": f"{base}/api/v1",
             "mllp": f"{self.settings.host}:{self.settings.mllp_port}",
             "console": f"{base}/",
-            "tenant": "demo",
+            **({"tenant": "demo"} if self.settings.demo else {}),
             "token_url": f"{base}/oauth/token",
         }
 
@@ -76,7 +76,7 @@ def _start_all(settings: Settings, stack: contextlib.ExitStack) -> Hub:
     settings = places.with_ports(settings)
     servers: dict[str, Server] = {}
     settings = _servers(settings, servers, stack)
-    simulators = places.simulators(settings) if settings.simulators else None
+    simulators = places.simulators(settings) if settings.demo and settings.simulators else None
     asyncio.run(seed(settings, simulators))
     hub = Hub(settings, _environment(settings, simulators), servers=servers, simulators=simulators)
     stack.callback(_stop_children, hub)

@@ -33,19 +33,25 @@ class Simulators:
 
 
 async def seed(settings: Settings, simulators: Simulators | None = None) -> None:
-    """Everything a first start needs: the token key, the demo tenant, and its simulated partners' addresses."""
+    """Everything a start needs: the token key, every tenant's upkeep, and unless the settings say otherwise the demo
+    tenant with its simulated partners' addresses."""
     async with opened(settings, size=1) as world:
         await tokens.ensure_key(world)
-        tenant = await demo_tenant(world)
+        if settings.demo:
+            await _demo(world, simulators)
         for each in await world.tenants():  # of an earlier version, which may not have all upkeep yet
             await upkeep.seed_schedules(world, each, upkeep.SCHEDULES)
-        await clients.ensure_trial(world, tenant)
-        if simulators is not None:
-            await trial_lab(world, tenant, simulators)
-            await trial_payers(world, tenant, simulators.http)
-            if simulators.rnds_folder:
-                folder = Path(simulators.rnds_folder)
-                await trial_network(world, tenant, simulators.rnds_auth, simulators.rnds_ehr, folder)
+
+
+async def _demo(world: World, simulators: Simulators | None) -> None:
+    tenant = await demo_tenant(world)
+    await clients.ensure_trial(world, tenant)
+    if simulators is not None:
+        await trial_lab(world, tenant, simulators)
+        await trial_payers(world, tenant, simulators.http)
+        if simulators.rnds_folder:
+            folder = Path(simulators.rnds_folder)
+            await trial_network(world, tenant, simulators.rnds_auth, simulators.rnds_ehr, folder)
 
 
 async def trial_lab(world: World, tenant: Tenant, simulators: Simulators) -> None:

@@ -18,7 +18,8 @@ MOST_WORKERS = 8
 class Settings:
     """Settings of one running hub. An empty URL means: the embedded server in `data` is used.
 
-    `workers` 0: as many as the machine has cores for, at most MOST_WORKERS.
+    `workers` 0: as many as the machine has cores for, at most MOST_WORKERS. `demo`: a start makes the tenant `demo`,
+    its trial client and, with `simulators`, its partners.
     """
 
     data: Path
@@ -36,6 +37,7 @@ class Settings:
     max_message_bytes: int = 80 * 1024 * 1024
     allow_private_targets: bool = False
     simulators: bool = True
+    demo: bool = True
 
     @property
     def worker_count(self) -> int:
@@ -80,7 +82,8 @@ def from_environment(environment: Mapping[str, str], *, data: Path | None = None
         if text := environment.get(f"PONTE_{name.upper()}"):
             values[name] = _number(name, text)
     values["allow_private_targets"] = environment.get("PONTE_ALLOW_PRIVATE_TARGETS", "") in ("1", "true", "yes")
-    values["simulators"] = environment.get("PONTE_SIMULATORS", "1") not in ("0", "false", "no")
+    for name in ("simulators", "demo"):
+        values[name] = environment.get(f"PONTE_{name.upper()}", "1") not in ("0", "false", "no")
     folder = data or Path(environment.get("PONTE_DATA") or default_data(environment))
     return Settings(data=folder.resolve(), **values)  # type: ignore[arg-type]
 

@@ -52,7 +52,7 @@ class World:
         rows = await self.database.global_rows(
             "SELECT id, slug, name, zone, active, settings FROM tenant WHERE active ORDER BY slug"
         )
-        return [_tenant(row) for row in rows]
+        return [tenant_from(row) for row in rows]
 
     async def tenant(self, slug: str) -> Tenant:
         """The active tenant called `slug`; raises NotFound."""
@@ -60,11 +60,12 @@ class World:
             "SELECT id, slug, name, zone, active, settings FROM tenant WHERE slug = $1 AND active", slug
         )
         if not rows:
-            raise NotFound("there is no such tenant")
-        return _tenant(rows[0])
+            raise NotFound("there is no such tenant; ./ponte tenant list shows them")
+        return tenant_from(rows[0])
 
 
-def _tenant(row: Any) -> Tenant:
+def tenant_from(row: Any) -> Tenant:
+    """The tenant of a row with id, slug, name, zone, active and settings."""
     return Tenant(
         id=row["id"],
         slug=row["slug"],

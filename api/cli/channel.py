@@ -114,8 +114,10 @@ async def _show(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
 
 async def _put(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     from hub.channels import reading, versions
+    from hub.exchange import ports
 
     document = reading.from_toml(given.file.read_text(encoding="utf-8"))
+    await ports.refuse_taken(world, tenant, document)
     async with world.transaction(tenant) as tx:
         stored = await versions.put(tx, tenant, document, actor=output.actor(), note=given.note)
     _line(stored, given.json)
@@ -148,15 +150,19 @@ async def _diff(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
 
 async def _rollback(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     from hub.channels import versions
+    from hub.exchange import ports
 
+    wanted = given.to
     async with world.transaction(tenant) as tx:
-        wanted = given.to
         if not wanted:
             known = await versions.versions(tx, given.name)
             active = next((one.version for one in known if one.active), 0)
             wanted = next((one.version for one in known if one.version < active), 0)
             if not wanted:
                 raise NotFound("there is no earlier version; name one with --to")
+        document = (await versions.version(tx, given.name, wanted)).document
+    await ports.refuse_taken(world, tenant, document)
+    async with world.transaction(tenant) as tx:
         found = await versions.activate(tx, given.name, wanted, actor=output.actor())
     _line(found, given.json)
     return 0

@@ -31,7 +31,7 @@ def run(given: argparse.Namespace) -> int:
         if given.json:
             output.line(hub.addresses)
         else:
-            _welcome(hub.addresses, secret_file(hub.settings, TRIAL_FILE))
+            _welcome(hub.addresses, secret_file(hub.settings, TRIAL_FILE) if hub.settings.demo else "")
         supervisor.watch(hub)
     return 0
 
@@ -40,6 +40,9 @@ def _welcome(addresses: dict[str, str], secret: str) -> None:
     output.say("Ponte is running / Ponte está no ar")
     for name, label in (("console", "console"), ("fhir", "FHIR R4"), ("mllp", "MLLP"), ("api", "API")):
         output.say(f"  {label:<8} {addresses[name]}")
-    output.say(f"  token    ./ponte token --tenant {addresses['tenant']}   (or POST {addresses['token_url']})")
-    output.say(f"  client   {addresses['tenant']}.trial, secret {secret}")
+    if tenant := addresses.get("tenant"):
+        output.say(f"  token    ./ponte token --tenant {tenant}   (or POST {addresses['token_url']})")
+        output.say(f"  client   {tenant}.trial, secret {secret}")
+    else:
+        output.say("  tenants  ./ponte tenant list; ./ponte tenant add makes one")
     output.say("Ctrl-C stops it.")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from hub import console
-from hub.exchange.channels import Channel, channels_of
+from hub.exchange import ports
+from hub.exchange.channels import Channel, all_channels, channels_of
+from hub.exchange.ports import Place
 from hub.world import Tenant, World
 
 
@@ -26,19 +29,23 @@ async def doors(world: World, tenant: Tenant | None, *, database: bool) -> list[
     redis = urlsplit(world.settings.redis_url)
     if redis.hostname:
         found.append(Door(key="redis", open=await console.reachable(redis.hostname, redis.port or 6379)))
-    channels = await channels_of(world, tenant) if tenant is not None and database else []
-    listening = [channel for channel in channels if channel.door == "mllp"]
+    own = await channels_of(world, tenant) if tenant is not None and database else []
+    listening = [channel for channel in own if channel.door == "mllp"]
     if not listening:
-        return [*found, Door(key="mllp", open=await _knock(world, world.settings.mllp_port))]
-    answers = await asyncio.gather(*(_knock(world, _port(world, channel)) for channel in listening))
+        return [*found, Door(key="mllp", open=await _knock(world.settings.host, world.settings.mllp_port))]
+    places = ports.placed(await all_channels(world), world.settings)
+    answers = await asyncio.gather(*(_answers(places, channel) for channel in listening))
     doors = zip(listening, answers, strict=True)
     return [*found, *(Door(key="mllp", channel=channel.name, open=answer) for channel, answer in doors)]
 
 
-def _port(world: World, channel: Channel) -> int:
-    return channel.document.port or world.settings.mllp_port
+async def _answers(places: dict[UUID, tuple[Place, Channel]], channel: Channel) -> bool:
+    """A channel without a place of its own is closed, whoever answers where it wanted to listen."""
+    if channel.id not in places:
+        return False
+    place, _ = places[channel.id]
+    return await _knock(place.host, place.port)
 
 
-async def _knock(world: World, port: int) -> bool:
-    host = world.settings.host
+async def _knock(host: str, port: int) -> bool:
     return await console.reachable("127.0.0.1" if host in ("0.0.0.0", "::", "") else host, port)  # noqa: S104

@@ -8,28 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from uuid import UUID
 
 from api.doors.mllp import Listener
 from canonical.errors import Misconfigured, PonteError
+from hub.exchange import ports
 from hub.exchange.answer.owed import Debts
 from hub.exchange.channels import Channel, all_channels
 from hub.exchange.door import tls
 from hub.exchange.door.keep import Keeper
+from hub.exchange.ports import Place
 from hub.redis import CHANNELS
 from hub.world import World
 
 log = logging.getLogger("ponte.board")
 LOOK_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a door opens, and how: a change of any of these closes it and opens it anew."""
-
-    host: str
-    port: int
 
 
 class Board:
@@ -39,9 +32,9 @@ class Board:
         self._world = world
         self._keeper = keeper
         self._debts = Debts(world)
-        self._open: dict[UUID, tuple[_Place, Listener]] = {}
+        self._open: dict[UUID, tuple[Place, Listener]] = {}
         self._marks: dict[UUID, str] = {}
-        self._refused: set[_Place] = set()
+        self._refused: set[Place] = set()
         self._changed = asyncio.Event()
 
     @property
@@ -85,7 +78,7 @@ class Board:
             await listener.stop()
 
     async def _look(self, *, strict: bool) -> None:
-        wanted = _placed(await all_channels(self._world), self._world)
+        wanted = ports.placed(await all_channels(self._world), self._world.settings)
         for identity, (place, listener) in list(self._open.items()):
             if identity not in wanted or wanted[identity][0] != place:
                 del self._open[identity]
@@ -97,7 +90,7 @@ class Board:
             else:
                 await self._start(place, channel, strict=strict)
 
-    async def _renew(self, place: _Place, listener: Listener, channel: Channel) -> None:
+    async def _renew(self, place: Place, listener: Listener, channel: Channel) -> None:
         """The door goes on under the new version; a new certificate serves new connections."""
         listener.channel = channel
         mark = await tls.mark_of(self._world, channel)
@@ -111,7 +104,7 @@ class Board:
         except (Misconfigured, OSError) as error:
             log.error("channel %s: TLS stays as it was: %s", channel.name, error)
 
-    async def _start(self, place: _Place, channel: Channel, *, strict: bool) -> None:
+    async def _start(self, place: Place, channel: Channel, *, strict: bool) -> None:
         listener = Listener(channel, self._keeper, self._world.settings.max_message_bytes, self._debts)
         try:
             found = await tls.door_tls(self._world, channel)
@@ -132,18 +125,3 @@ class Board:
         self._open[channel.id] = (place, listener)
         self._marks[channel.id] = found.mark if found else ""
         log.info("channel %s, version %s: port %s is open", channel.name, channel.version, place.port)
-
-
-def _placed(channels: list[Channel], world: World) -> dict[UUID, tuple[_Place, Channel]]:
-    """Each MLLP channel with its place; the first one without a port of its own gets the hub's."""
-    default = world.settings.mllp_port
-    found: dict[UUID, tuple[_Place, Channel]] = {}
-    for channel in channels:
-        if channel.door != "mllp":
-            continue
-        port = channel.document.port
-        if not port:
-            port, default = default, 0
-        if port:
-            found[channel.id] = (_Place(channel.document.host or world.settings.host, port), channel)
-    return found

@@ -15,6 +15,7 @@ from canonical.problem import Problem
 from hub.channels import reading, versions
 from hub.channels.document import as_json
 from hub.channels.reading import Faulty
+from hub.exchange import ports
 
 router = APIRouter(prefix="/api/v1/channels", tags=["channels"])
 _EXAMPLE = {
@@ -74,6 +75,7 @@ async def put(name: str, wish: NewVersion, state: StateDep, caller: CallerDep) -
         document = reading.from_json({"name": name, **wish.document})
         if document.name != name:
             raise Faulty([reading.fault("name", "one-of", allowed=name)])
+        await ports.refuse_taken(state.world, caller.tenant, document)
         async with state.world.transaction(caller.tenant) as tx:
             stored = await versions.put(tx, caller.tenant, document, actor=caller.identity.subject, note=wish.note)
     except Faulty as error:
@@ -113,6 +115,9 @@ async def diff(
 async def activate(name: str, wish: Activation, state: StateDep, caller: CallerDep) -> Response:
     """Make a version the active one: go back to an earlier one, or open a channel that was switched off."""
     _writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        wanted = await versions.version(tx, name, wish.version)
+    await ports.refuse_taken(state.world, caller.tenant, wanted.document)
     async with state.world.transaction(caller.tenant) as tx:
         found = await versions.activate(tx, name, wish.version, actor=caller.identity.subject)
     return json_answer(found.as_json())

@@ -181,7 +181,7 @@ def refuse_unusable(document: Document) -> None:
 
 
 async def _refuse_taken_port(tx: Transaction, document: Document) -> None:
-    """Two MLLP channels of a tenant cannot share a port; other tenants' ports show when the door opens."""
+    """Two MLLP channels of a tenant cannot share a port; `hub.exchange.ports` looks at those of other tenants."""
     if document.door != "mllp" or not document.port:
         return
     rows = await tx.rows(
@@ -212,13 +212,20 @@ async def _add(tx: Transaction, identity: uuid.UUID, number: int, document: Docu
 
 async def _activate(tx: Transaction, identity: uuid.UUID, number: int, door: str, settings: str) -> None:
     await tx.run(
-        "UPDATE channel SET version = $3, door = $4, settings = $5, active = true WHERE tenant_id = $1 AND id = $2",
+        "UPDATE channel SET version = $3, door = $4, settings = $5, active = true, placed_at = CASE WHEN active "
+        f"AND door = $4 AND {_same('port')} AND {_same('host')} THEN placed_at ELSE now() END "
+        "WHERE tenant_id = $1 AND id = $2",
         identity,
         number,
         door,
         settings,
     )
     tx.rearranged = True
+
+
+def _same(key: str) -> str:
+    """SQL that holds while a key of the stored settings stays as it is."""
+    return f"(settings::jsonb -> '{key}') IS NOT DISTINCT FROM ($5::text::jsonb -> '{key}')"
 
 
 async def _channel(tx: Transaction, name: str) -> Row:

@@ -5,6 +5,7 @@ A message belongs to the version of its channel it was received under, whatever 
 
 from __future__ import annotations
 
+import datetime
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class Channel:
     """One version of a channel, ready for use; every setting is in `document`.
 
     `charset` fixes the character set, `fallback` serves where MSH-18 is silent, `zone` is never empty for a stored one.
+    `placed_at` is since when it stands where it stands; only `all_channels` tells it.
     """
 
     id: UUID
@@ -38,6 +40,7 @@ class Channel:
     zone: str = ""
     version: int = 1
     document: Document = field(default=Document(name="channel", door="mllp"))
+    placed_at: datetime.datetime | None = None
 
     @property
     def site(self) -> Site:
@@ -137,6 +140,7 @@ def channel_from(row: Row | dict[str, Any], tenant: Tenant) -> Channel:
         zone=document.zone or tenant.zone,
         version=row["version"],
         document=document,
+        placed_at=row.get("placed_at"),
     )
 
 

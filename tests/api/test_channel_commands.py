@@ -19,8 +19,12 @@ from hub.exchange.channels import channels_of
 from hub.seed import demo_tenant
 from hub.world import opened
 
-TOML = 'name = "his"\ndoor = "mllp"\n'
 Run = Any
+
+
+def toml(slug: str) -> str:
+    """The channel of a test's tenant, at a port of its own: ports are kept among all tenants."""
+    return f'name = "his"\ndoor = "mllp"\nport = {60_000 + int(slug[2:], 16) % 4_000}\n'
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def slug(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 async def fill(settings: Any, slug: str) -> None:
     async with opened(settings, size=2) as world:
         tenant = await demo_tenant(world, slug, "Hospital de Teste")
-        own = await put(world, tenant, TOML)
+        own = await put(world, tenant, toml(slug))
         await partner(world, tenant, "dw", 1)
         sent = [adt("A01", "M1", "V1", "20261122080000"), adt("A08", "M2", "V2", "20261122080100")]
         await send(world, tenant, own, *sent, oru("M1", "1", "F", "90.4321", "20261122100000"))
@@ -58,9 +62,9 @@ async def counts(settings: Any, slug: str) -> list[int]:
         return [await tx.value(f"SELECT count(*) FROM {table} WHERE tenant_id = $1") for table in tables]
 
 
-def test_put_show_versions_diff_and_back(run: Run, tmp_path: Path) -> None:
+def test_put_show_versions_diff_and_back(run: Run, slug: str, tmp_path: Path) -> None:
     file = tmp_path / "his.toml"
-    file.write_text(TOML + 'charset = "8859/1"\n', encoding="utf-8")
+    file.write_text(toml(slug) + 'charset = "8859/1"\n', encoding="utf-8")
     code, out, _ = run("put", str(file), "--note", "acentos", "--json")
     assert code == 0 and json.loads(out)["version"] == 2
     code, out, _ = run("show", "his")
@@ -113,7 +117,7 @@ def test_comparing_a_version_over_what_was_received(run: Run, slug: str, cluster
     assert run("compare", "his", "--against", "1", "--since", "1d")[0] == 0, "the same version, the same outputs"
     file = tmp_path / "his.toml"
     file.write_text(
-        TOML + 'zone = "America/Manaus"\n[[filters]]\naction = "skip"\ntypes = ["ORU^R01"]\n', encoding="utf-8"
+        toml(slug) + 'zone = "America/Manaus"\n[[filters]]\naction = "skip"\ntypes = ["ORU^R01"]\n', encoding="utf-8"
     )
     code, out, _ = run("compare", "his", "--against", str(file), "--since", "1d", "--json")
     *lines, total = [json.loads(line) for line in out.splitlines()]
@@ -131,14 +135,14 @@ def test_comparing_a_version_over_what_was_received(run: Run, slug: str, cluster
     assert asyncio.run(counts(cluster[0], slug)) == before
 
 
-def test_comparing_tables_of_a_folder(run: Run, tmp_path: Path) -> None:
+def test_comparing_tables_of_a_folder(run: Run, slug: str, tmp_path: Path) -> None:
     folder = tmp_path / "candidate"
     (folder / "codes").mkdir(parents=True)
     (folder / "codes" / "hl70001-gender.csv").write_text(
         "system,from,to,note,decided\nhl70001,F,other,tentativa,ADR 0\n", encoding="utf-8"
     )
     file = tmp_path / "his.toml"
-    file.write_text(TOML, encoding="utf-8")
+    file.write_text(toml(slug), encoding="utf-8")
     words = ("compare", "his", "--against", str(file), "--since", "1d", "--overlay", str(folder), "--show-values")
     code, out, _ = run(*words)
     assert code == 1 and "changed  Patient.gender" in out and '"female" → "other"' in out

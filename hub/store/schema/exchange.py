@@ -40,6 +40,7 @@ channel = tenant_table(
     string("settings", default="{}"),
     whole("version", default=1),
     flag("active", default=True),
+    moment("placed_at", now=True),
     UniqueConstraint("tenant_id", "name"),
 )
 
