@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 import unicodedata
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -109,6 +110,7 @@ class _Stored:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        weakref.finalize(self, connection.close)  # others may still ask tables that newer ones have replaced
         self._lock = threading.Lock()
         self._term = lru_cache(maxsize=20_000)(self._find)
         self._operator = lru_cache(maxsize=2_000)(self._find_operator)
@@ -172,9 +174,8 @@ def _open(sources: dict[str, Path]) -> sqlite3.Connection:
     target = catalogue.installed_root() / "tables" / "tables.sqlite"
     with contextlib.suppress(sqlite3.Error):
         found = _connect(target)
-        if found.execute("SELECT value FROM stamp").fetchall() == [(stamp,)]:
+        if _is(found, stamp):
             return found
-        found.close()
     partial = target.with_name(f"tables.sqlite.{os.getpid()}.{threading.get_ident()}.partial")
     try:
         with contextlib.closing(sqlite3.connect(partial)) as made:
@@ -185,8 +186,20 @@ def _open(sources: dict[str, Path]) -> sqlite3.Connection:
         with contextlib.suppress(OSError):
             partial.unlink()
     memory = sqlite3.connect(":memory:", check_same_thread=False)
-    _fill(memory, sources, stamp)
+    with contextlib.ExitStack() as unless:
+        unless.callback(memory.close)
+        _fill(memory, sources, stamp)
+        unless.pop_all()
     return memory
+
+
+def _is(found: sqlite3.Connection, stamp: str) -> bool:
+    """Whether a file holds what `stamp` names; if not, it is closed."""
+    with contextlib.suppress(sqlite3.Error):
+        if found.execute("SELECT value FROM stamp").fetchall() == [(stamp,)]:
+            return True
+    found.close()
+    return False
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -98,6 +100,14 @@ def test_the_compiled_file_follows_its_sources(small: dict[str, Path]) -> None:
     target.write_bytes(b"no database")
     assert tables._Stored(tables._open(small)).tuss("22", "22") is not None
     assert not list(target.parent.glob("*.partial"))
+
+
+def test_tables_that_are_no_longer_used_are_closed(small: dict[str, Path]) -> None:
+    connection = tables._open(small)
+    tables._Stored(connection)
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_a_folder_that_cannot_be_written(small: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
