@@ -14,8 +14,8 @@ from fhir.shorthand.tokens import Token, Unreadable
 from fhir.shorthand.values import Body, Names, Unfit
 
 BASE = "http://hl7.org/fhir/StructureDefinition/"
-_CARD = re.compile(r"([0-9]*)\.\.([0-9]*|\*)\Z")
-_FLAGS = {"MS": "mustSupport", "SU": "isSummary", "?!": "isModifier", "N": "", "TU": "", "D": ""}
+CARD = re.compile(r"([0-9]*)\.\.([0-9]*|\*)\Z")
+FLAGS = {"MS": "mustSupport", "SU": "isSummary", "?!": "isModifier", "N": "", "TU": "", "D": ""}
 _STRENGTHS = ("required", "extensible", "preferred", "example")
 _TARGETS = re.compile(r"(Reference|Canonical|CodeableReference)\s*\((.*)\)\Z", re.DOTALL)
 
@@ -56,7 +56,7 @@ class Differential:
             paths.append(words[1].text)
             del words[:2]
         places = [self._place(rule.path, path) for path in paths]
-        if words and (match := _CARD.match(words[0].text)):
+        if words and (match := CARD.match(words[0].text)):
             self._occurrence(places[0], match[1], match[2])
             del words[0]
         elif words and (found := _VERBS.get(words[0].text)):
@@ -67,9 +67,9 @@ class Differential:
             return
         for place in places:
             for flag in words:
-                if flag.text not in _FLAGS:
+                if flag.text not in FLAGS:
                     raise Unfit
-                if name := _FLAGS[flag.text]:
+                if name := FLAGS[flag.text]:
                     self.elements[place][name] = True
 
     def _place(self, above: str, path: str) -> str:
@@ -158,7 +158,7 @@ class Differential:
         if extension:
             mark = {"discriminator": [{"type": "value", "path": "url"}], "ordered": False, "rules": "open"}
             self.elements[place].setdefault("slicing", mark)
-        for part in _parts(words, "and"):
+        for part in parts(words, "and"):
             texts = [word.text for word in part]
             named = texts[2] if texts[1:2] == ["named"] else texts[0]
             rest = part[3:] if texts[1:2] == ["named"] else part[1:]
@@ -167,12 +167,12 @@ class Differential:
             made = self.elements.setdefault(identity, {"id": identity, "path": base, "sliceName": named})
             if extension:
                 self._extension(identity, made, texts[0] if texts[1:2] == ["named"] else "", named)
-            match = _CARD.match(rest[0].text)
+            match = CARD.match(rest[0].text)
             if match is None:
                 raise Unfit
             self._occurrence(identity, match[1], match[2])
             for flag in rest[1:]:
-                made |= {_FLAGS[flag.text]: True} if _FLAGS.get(flag.text) else {}
+                made |= {FLAGS[flag.text]: True} if FLAGS.get(flag.text) else {}
 
     def _extension(self, identity: str, made: dict[str, Any], profile: str, named: str) -> None:
         """An extension by its profile, or one that is defined in place and known by its name."""
@@ -185,7 +185,7 @@ class Differential:
     def narrow(self, place: str, words: Sequence[Token]) -> None:
         """`only A or Reference(B or C)`."""
         made: list[dict[str, Any]] = []
-        for part in _parts(words, "or"):
+        for part in parts(words, "or"):
             if len(part) != 1:
                 raise Unfit
             made.append(self._type(place, part[0].text))
@@ -194,12 +194,8 @@ class Differential:
             self._kinds[place] = codes.pop()
 
     def _type(self, place: str, text: str) -> dict[str, Any]:
-        if match := _TARGETS.match(text):
-            targets = [self.world.names(name) for name in re.split(r"\s+or\s+|\s*\|\s*", match[2].strip())]
-            code = {"Reference": "Reference", "Canonical": "canonical"}.get(match[1])
-            if code is None:
-                raise Unfit
-            return {"code": code, "targetProfile": targets}
+        if (found := targets(text, self.world.names)) is not None:
+            return found
         if type_named(text) is not None:
             return {"code": text}
         url = self.world.names(text)
@@ -207,7 +203,7 @@ class Differential:
 
     def obey(self, place: str, words: Sequence[Token]) -> None:
         """`obeys A and B`."""
-        for part in _parts(words, "and"):
+        for part in parts(words, "and"):
             rule = self.world.invariants.get(part[0].text)
             if rule is None or len(part) != 1:
                 raise Unfit
@@ -223,7 +219,18 @@ _VERBS: dict[str, Callable[[Differential, str, Sequence[Token]], None]] = {
 }
 
 
-def _parts(words: Iterable[Token], between: str) -> list[list[Token]]:
+def targets(text: str, names: Names) -> dict[str, Any] | None:
+    """The type of `Reference(A or B)` or `Canonical(A)`; None for what is neither. Raises Unfit."""
+    match = _TARGETS.match(text)
+    if match is None:
+        return None
+    code = {"Reference": "Reference", "Canonical": "canonical"}.get(match[1])
+    if code is None:
+        raise Unfit
+    return {"code": code, "targetProfile": [names(name) for name in re.split(r"\s+or\s+|\s*\|\s*", match[2].strip())]}
+
+
+def parts(words: Iterable[Token], between: str) -> list[list[Token]]:
     """The words between `and` or `or`; raises Unfit for an empty part."""
     found: list[list[Token]] = [[]]
     for word in words:
@@ -247,7 +254,7 @@ def definition(item: Item, rules: Sequence[Rule], head: dict[str, Any], parent: 
     for rule in rules:
         words = rule.words
         if words and words[0].text.startswith("^") and not rule.path:
-            _head(body, rule)
+            head_rule(body, rule)
         else:
             made.take(rule)
     if item.kind == "Extension":
@@ -269,7 +276,8 @@ def definition(item: Item, rules: Sequence[Rule], head: dict[str, Any], parent: 
     return body.value
 
 
-def _head(body: Body, rule: Rule) -> None:
+def head_rule(body: Body, rule: Rule) -> None:
+    """A rule about the definition itself (`^status = #active`); raises Unreadable."""
     words = rule.words
     try:
         if len(words) < 3 or words[1].text != "=":
@@ -283,7 +291,7 @@ def _extension(made: Differential, url: str) -> None:
     """What every extension says of itself: its address, and a value or parts but not both."""
     made.elements.setdefault("Extension", {"id": "Extension", "path": "Extension"})
     made.elements["Extension.url"] = {"id": "Extension.url", "path": "Extension.url", "fixedUri": url}
-    parts = any(name.startswith("Extension.extension:") for name in made.elements)
-    closed = "Extension.value[x]" if parts else "Extension.extension"
+    complex_ = any(name.startswith("Extension.extension:") for name in made.elements)
+    closed = "Extension.value[x]" if complex_ else "Extension.extension"
     if closed not in made.elements:
         made.elements[closed] = {"id": closed, "path": closed, "max": "0"}

@@ -1,8 +1,9 @@
 """A project in FHIR Shorthand (FSH 3.0) as conformance resources: profiles, extensions, value sets, code systems.
 
-Read are aliases, profiles, extensions, invariants, value sets, code systems, rule sets (with parameters) and instances
-of conformance resources. Examples and mappings are passed over; logical models are refused. An item with a rule that is
-not read is refused whole: half a profile would accept what it forbids.
+Read are aliases, profiles, extensions, logical models, invariants, value sets, code systems, rule sets (with
+parameters), instances of conformance resources, and instances that other items take as values. Examples and mappings
+are passed over; resources of one's own are refused. An item with a rule that is not read is refused whole: half a
+profile would accept what it forbids.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir.definitions.table import type_named
-from fhir.shorthand import codes, entities, profiles
+from fhir.shorthand import codes, entities, logical, profiles
 from fhir.shorthand.entities import Item
 from fhir.shorthand.profiles import BASE, World
 from fhir.shorthand.tokens import Unreadable
@@ -24,6 +25,7 @@ Found = tuple[str, dict[str, Any] | Problem]
 _DEFINED = {
     "Profile": "StructureDefinition",
     "Extension": "StructureDefinition",
+    "Logical": "StructureDefinition",
     "ValueSet": "ValueSet",
     "CodeSystem": "CodeSystem",
 }
@@ -99,6 +101,8 @@ class _Project:
     invariants: dict[str, dict[str, Any]] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, Item] = field(default_factory=dict)
+    instances: dict[str, Item] = field(default_factory=dict)
+    _making: list[str] = field(default_factory=list)
 
     def add(self, item: Item) -> None:
         """Note an item by its kind."""
@@ -108,6 +112,8 @@ class _Project:
             self.sets[item.name] = item
         else:
             self.items.append(item)
+            if item.kind == "Instance":
+                self.instances[item.name] = item
 
     def settle(self) -> None:
         """What others may name: the addresses of items, and the invariants."""
@@ -138,7 +144,7 @@ class _Project:
         root = self.config.canonical.rstrip("/")
         return f"{root}/{_DEFINED[item.kind]}/{item.text('Id') or item.name}" if root else ""
 
-    def names(self, name: str) -> str:
+    def __call__(self, name: str, /) -> str:
         """The address of an alias, an item's name or id, or an R4 type; an address is its own."""
         head, bar, version = name.partition("|")
         found = self.aliases.get(head, head)
@@ -151,6 +157,25 @@ class _Project:
         if not found:
             raise Unfit
         return f"{found}{bar}{version}"
+
+    def instance(self, name: str, kind: str, /) -> Any:
+        """The JSON of an instance that stands as a value; raises Unfit for one of a profile, or in itself."""
+        item = self.instances.get(name)
+        if item is None:
+            return None
+        stated = item.text("InstanceOf")
+        found = type_named(stated)
+        whole = found is not None and found.kind == "resource"
+        if found is None or (stated != kind and not (whole and kind == "Resource")) or name in self._making:
+            raise Unfit
+        self._making.append(name)
+        try:
+            body = self._body(item, stated)
+        except Unreadable:
+            raise Unfit from None
+        finally:
+            self._making.pop()
+        return {"resourceType": stated, "id": item.name, **body} if whole else body
 
     def type_of(self, url: str) -> str:
         """The R4 type behind a definition's address; empty when that is not known."""
@@ -169,25 +194,30 @@ class _Project:
     def _parent(self, item: Item) -> str:
         stated = item.text("Parent") or ("Extension" if item.kind == "Extension" else "")
         try:
-            return self.names(stated)
+            return self(stated)
         except Unfit:
             return ""
 
     def resource(self, item: Item) -> dict[str, Any] | None:
         """The resource of an item, None for examples and mappings; raises Unreadable."""
-        if item.kind in ("Logical", "Resource"):
+        if item.kind == "Resource":
             raise Unreadable(item.line, "kind", kind=item.kind)
         if item.kind == "Instance":
-            return self._instance(item) if item.text("InstanceOf") in _INSTANCES else None
+            kind, inline = item.text("InstanceOf"), item.text("Usage").endswith("#inline")
+            if kind not in _INSTANCES or inline:
+                return None
+            return {"resourceType": kind, "id": item.name, **self._body(item, kind)}
         if item.kind in ("Mapping", "Invariant"):
             return None
         rules = entities.expanded(item, self.sets)
         head = self._head(item)
         if item.kind == "ValueSet":
-            return codes.value_set(rules, head, self.names)
+            return codes.value_set(rules, head, self)
         if item.kind == "CodeSystem":
-            return codes.code_system(rules, head, self.names)
-        world = World(self.names, self.type_of, self.invariants)
+            return codes.code_system(rules, head, self)
+        world = World(self, self.type_of, self.invariants)
+        if item.kind == "Logical":
+            return logical.definition(item, rules, head, world)
         parent = self._parent(item)
         if not parent:
             raise Unreadable(item.line, "parent", name=item.text("Parent")[:200])
@@ -211,9 +241,9 @@ class _Project:
         }
         return {key: value for key, value in made.items() if value}
 
-    def _instance(self, item: Item) -> dict[str, Any]:
-        kind = item.text("InstanceOf")
-        body = Body(kind, self.names)
+    def _body(self, item: Item, kind: str) -> dict[str, Any]:
+        """What the rules of an instance say; raises Unreadable."""
+        body = Body(kind, self)
         for rule in entities.expanded(item, self.sets):
             words = rule.words
             try:
@@ -222,7 +252,7 @@ class _Project:
                 body.put(".".join(step for step in (rule.path, words[0].text) if step), words[2:])
             except Unfit:
                 raise Unreadable(rule.line, "rule", rule=" ".join(word.text for word in words)[:100]) from None
-        return {"resourceType": kind, "id": item.name, **body.value}
+        return body.value
 
 
 # Profiles of R4 itself that authors name without an address: their types.

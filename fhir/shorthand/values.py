@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from fhir import jsontext
 from fhir.definitions.table import Element, Type, choice_key, type_named
 from fhir.shorthand.tokens import Token, unescaped
 
-Names = Callable[[str], str]  # an alias, an item's name or an address → an address
+
+class Names(Protocol):
+    """What names in a project stand for."""
+
+    def __call__(self, name: str, /) -> str:
+        """The address of an alias, an item's name or an address; raises Unfit."""
+
+    def instance(self, name: str, kind: str, /) -> Any:
+        """The JSON of an instance of type `kind` (`Resource`: of any resource type), or None for no such instance."""
+
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 _CALL = re.compile(r"(Reference|Canonical|CodeableReference)\s*\((.*)\)\Z", re.DOTALL)
 _STEP = re.compile(r"([A-Za-z][A-Za-z0-9]*)((?:\[[^\]]*\])*)\Z")
@@ -48,7 +58,9 @@ def value_of(words: Sequence[Token], kind: str, names: Names) -> Any:
     if kind in _CODED and code is not None:
         return _CODED[kind](code, words[1].text if len(words) > 1 and words[1].kind == "string" else "")
     made = _word(first.text, kind, names) if len(words) == 1 else None
-    if kind == "Quantity":
+    if made is None and len(words) == 1 and (found := type_named(kind)) is not None and found.kind != "primitive":
+        made = names.instance(first.text, kind)
+    if kind == "Quantity" and made is None:
         made = _quantity(words, names)
     if made is None:
         raise Unfit
