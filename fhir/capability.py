@@ -99,9 +99,9 @@ def terminology(offer: Offer, expansion: Sequence[str]) -> dict[str, Any]:
         "kind": "instance",
         "software": {"name": "Ponte", "version": offer.software},
         "implementation": {"description": offer.description, "url": offer.base},
-        "codeSystem": [{"uri": url} for url in sorted(known.addresses("systems"))],
+        "codeSystem": [_system(url, row["v"]) for url, row in sorted(known.rows("systems").items())],
         "expansion": {
-            "hierarchical": False,
+            "hierarchical": True,
             "paging": True,
             "incomplete": False,
             "parameter": [{"name": name} for name in sorted(expansion)],
@@ -112,6 +112,10 @@ def terminology(offer: Offer, expansion: Sequence[str]) -> dict[str, Any]:
         "translation": {"needsMap": False},
         "closure": {"translation": False},
     }
+
+
+def _system(url: str, version: str) -> dict[str, Any]:
+    return {"uri": url, **({"version": [{"code": version, "isDefault": True}]} if version else {})}
 
 
 def _named(offer: Offer, kind: str) -> dict[str, str]:

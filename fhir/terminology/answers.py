@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canonical.codes import spellings
@@ -12,7 +12,18 @@ from canonical.problem import Problem
 from fhir.terminology.maps import Match
 from fhir.terminology.systems import Concept, System, Unanswered, subsumption
 
-_HEADINGS = frozenset(("system", "name", "version", "display", "definition"))
+TX_ISSUE = "http://hl7.org/fhir/tools/CodeSystem/tx-issue-type"
+# By finding: the issue type of R4, the one of the terminology ecosystem, and which part of the question it is about.
+ISSUES = {
+    "fhir.terminology.not-in-set": ("code-invalid", "not-in-vs", 0),
+    "fhir.terminology.unknown-code": ("code-invalid", "invalid-code", 0),
+    "fhir.terminology.display": ("invalid", "invalid-display", 2),
+    "fhir.terminology.abstract": ("business-rule", "code-rule", 0),
+    "fhir.terminology.not-in-force": ("business-rule", "code-rule", 0),
+    "fhir.terminology.inactive-code": ("business-rule", "code-rule", 0),
+    "fhir.terminology.inactive": ("business-rule", "code-comment", 0),
+    "fhir.terminology.two-owners": ("not-found", "cannot-infer", 0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +37,28 @@ class Coding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Strictness:
+    """How a code is judged: grouping codes allowed (`abstract`), in force on the date asked for (`dated`).
+
+    `lenient`: a wrong name is a warning. Names are told back in `language`; `active`: inactive codes do not hold.
+    """
+
+    abstract: bool = False
+    dated: bool = False
+    lenient: bool = False
+    active: bool = False
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether a coding holds; `message` says why not, or what is odd about it."""
+    """Whether a coding holds; `problems` say why not, or what is odd about it, the one that decides first."""
 
     result: bool
     coding: Coding
     display: str = ""
-    message: Problem | None = None
+    version: str = ""
+    problems: tuple[Problem, ...] = ()
 
 
 def parameters(*parts: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +86,7 @@ def lookup(system: System, concept: Concept, wanted: Sequence[str], language: st
     if system.version:
         parts.append(text("version", system.version))
     parts.append(text("display", concept.shown(language) or concept.code))
+    parts += [text("system", system.url, "Uri"), text("code", concept.code, "Code")]
     if concept.definition and (not wanted or "definition" in wanted):
         parts.append(text("definition", concept.definition))
     if not wanted or "designation" in wanted or any(name.startswith("lang.") for name in wanted):
@@ -96,39 +123,55 @@ def _property(code: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"name": "property", "part": [text("code", code, "Code"), {"name": "value", **value}]}
 
 
-def of_system(system: System, coding: Coding, *, abstract: bool, strict_date: bool) -> Verdict:
-    """Whether a code is one of the system, under the name stated; `strict_date`: and in force on the date asked for."""
+def of_system(system: System, coding: Coding, how: Strictness) -> Verdict:
+    """Whether a code is one of the system, under the name stated."""
     try:
         concept = found(system, coding.code)
     except Unanswered:
         if not system.complete:
             raise Unanswered("not-found", "fhir.terminology.incomplete", name=system.url) from None
-        return Verdict(result=False, coding=coding, message=_problem("unknown-code", system.url))
-    return judged(concept, coding, abstract=abstract, strict_date=strict_date)
+        problems = unknown(replace(coding, system=system.url), system.version)
+        return Verdict(result=False, coding=coding, version=system.version, problems=problems)
+    coding = replace(coding, system=coding.system or system.url)
+    return replace(judged(concept, coding, how), version=system.version)
 
 
-def judged(concept: Concept, coding: Coding, *, abstract: bool, strict_date: bool) -> Verdict:
-    """A coding whose concept is known: grouping concepts, names and dates decide."""
+def judged(concept: Concept, coding: Coding, how: Strictness) -> Verdict:
+    """A coding whose concept is known: grouping concepts, names, states and dates decide."""
+    display = concept.shown(how.language)
+    wrong: list[Problem] = []
+    if concept.abstract and not how.abstract:
+        wrong.append(_problem("abstract"))
+    if concept.inactive and (how.dated or how.active):
+        wrong.append(_problem("not-in-force" if how.dated else "inactive-code"))
+    odd = [_problem("inactive")] if concept.inactive and not wrong else []
     named = [concept.display, *(each.value for each in concept.designations)]
-    display = concept.display
-    if concept.abstract and not abstract:
-        return Verdict(result=False, coding=coding, display=display, message=_problem("abstract"))
-    if concept.inactive and strict_date:
-        return Verdict(result=False, coding=coding, display=display, message=_problem("not-in-force"))
-    if coding.display and display and fold(coding.display) not in map(fold, named):
-        return Verdict(result=False, coding=coding, display=display, message=_problem("display"))
-    return Verdict(
-        result=True, coding=coding, display=display, message=_problem("inactive") if concept.inactive else None
-    )
+    if coding.display and concept.display and fold(coding.display) not in map(fold, named):
+        names = " / ".join(dict.fromkeys(f"«{name}»" for name in (display, *named) if name))
+        mistake = Problem(
+            "fhir.terminology.display", args=(("name", names[:1000]),), level="warning" if how.lenient else None
+        )
+        (odd if how.lenient else wrong).append(mistake)
+    return Verdict(result=not wrong, coding=coding, display=display, problems=(*wrong, *odd))
 
 
 def _problem(code: str, name: str = "") -> Problem:
     return Problem(f"fhir.terminology.{code}", args=(("name", name[:200]),))
 
 
-def not_in_set(coding: Coding, name: str) -> Verdict:
-    """A coding outside of a value set."""
-    return Verdict(result=False, coding=coding, message=_problem("not-in-set", name))
+def unknown(coding: Coding, version: str) -> tuple[Problem, ...]:
+    """That its system has no such code."""
+    return (_problem("unknown-code", f"{coding.system}|{version}" if version else coding.system),)
+
+
+def unclear(coding: Coding, owners: Sequence[str]) -> Verdict:
+    """A code without its system that several systems of a value set have."""
+    return Verdict(result=False, coding=coding, problems=(_problem("two-owners", ", ".join(owners)),))
+
+
+def not_in_set(coding: Coding, name: str, more: Sequence[Problem] = ()) -> Verdict:
+    """A coding outside of a value set, and what else is wrong with it."""
+    return Verdict(result=False, coding=coding, problems=(_problem("not-in-set", name), *more))
 
 
 def best(codings: Sequence[Coding], judge: Callable[[Coding], Verdict]) -> Verdict:
@@ -148,18 +191,30 @@ def best(codings: Sequence[Coding], judge: Callable[[Coding], Verdict]) -> Verdi
     return verdicts[0]
 
 
-def verdict(given: Verdict, language: str) -> dict[str, Any]:
-    """The answer of $validate-code."""
+def verdict(given: Verdict, language: str, where: Sequence[str] = ("code", "system", "display")) -> dict[str, Any]:
+    """The answer of $validate-code; `where` are the places of code, system and name in the question."""
+    spoken = "en" if language.lower().startswith("en") else "pt"
     parts: list[dict[str, Any]] = [{"name": "result", "valueBoolean": given.result}]
-    if given.message is not None:
-        parts.append(text("message", given.message.text("en" if language.lower().startswith("en") else "pt")))
+    if given.problems:
+        parts.append(text("message", "; ".join(problem.text(spoken) for problem in given.problems)))
     for name, value, kind in (
         ("display", given.display, "String"),
         ("code", given.coding.code, "Code"),
         ("system", given.coding.system, "Uri"),
+        ("version", given.version, "String"),
     ):
         parts += [text(name, value, kind)] if value else []
+    if given.problems:
+        issues = [_issue(problem, spoken, where) for problem in given.problems]
+        parts.append({"name": "issues", "resource": {"resourceType": "OperationOutcome", "issue": issues}})
     return parameters(*parts)
+
+
+def _issue(problem: Problem, language: str, where: Sequence[str]) -> dict[str, Any]:
+    """A finding as an issue of the terminology ecosystem: its kind, and which part of the question it is about."""
+    kind, tx, place = ISSUES.get(problem.code, ("code-invalid", "invalid-code", 0))
+    details = {"coding": [{"system": TX_ISSUE, "code": tx}], "text": problem.text(language)}
+    return {"severity": problem.severity, "code": kind, "details": details, "expression": [where[place]]}
 
 
 def subsumed(system: System, one: str, other: str) -> dict[str, Any]:

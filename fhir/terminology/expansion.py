@@ -10,14 +10,19 @@ from typing import Any
 
 from canonical.identity import fold
 from fhir.terminology.sets import Member, Reader, Set
-from fhir.terminology.systems import Unanswered
+from fhir.terminology.systems import Property, Unanswered, above
 
 MOST_CODES = 10_000
+PROPERTY = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion.contains.property"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """How to expand; `count` None: all, which more than MOST_CODES refuse. `shown` are the parameters told back."""
+    """How to expand; `count` None: all, which more than MOST_CODES refuse. `shown` are the parameters told back.
+
+    `nested` puts codes under those they stand below; a page (`count`, `offset`) is always flat, as R4 pages flat
+    expansions only. `properties` are the concept properties told with each code.
+    """
 
     filter: str = ""
     offset: int = 0
@@ -28,6 +33,8 @@ class Asked:
     selectable_only: bool = False
     language: str = ""
     excluded: tuple[str, ...] = ()
+    nested: bool = False
+    properties: tuple[str, ...] = ()
     shown: tuple[dict[str, Any], ...] = ()
 
 
@@ -49,8 +56,10 @@ def expand(reader: Reader, found: Set, asked: Asked, heading: dict[str, Any], no
         "timestamp": now.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "total": len(members),
         "offset": asked.offset,
-        "parameter": [*asked.shown, *_versions(members)],
-        "contains": [_item(member, asked) for member in members[asked.offset : end]],
+        "parameter": [*asked.shown, *_versions(members), *_supplements(reader, members)],
+        "contains": _nested(reader, members, asked)
+        if asked.nested and asked.count is None and not asked.offset
+        else [_item(member, asked) for member in members[asked.offset : end]],
     }
     kept = {key: value for key, value in expansion.items() if value != []}
     return {"resourceType": "ValueSet", **heading, "expansion": kept}
@@ -59,7 +68,31 @@ def expand(reader: Reader, found: Set, asked: Asked, heading: dict[str, Any], no
 def _versions(members: list[Member]) -> list[dict[str, Any]]:
     """Which versions of code systems the expansion rests on."""
     stated = dict.fromkeys((m.system, m.version) for m in members if m.version)
-    return [{"name": "version", "valueUri": f"{system}|{version}"} for system, version in stated]
+    return [{"name": name, "valueUri": f"{s}|{v}"} for name in ("version", "used-codesystem") for s, v in stated]
+
+
+def _supplements(reader: Reader, members: list[Member]) -> list[dict[str, Any]]:
+    """Which supplements the names and properties come from."""
+    places = dict.fromkeys((m.system, m.version) for m in members)
+    found = dict.fromkeys(used for place in places for used in getattr(reader.library.system(*place), "used", ()))
+    return [{"name": "used-supplement", "valueUri": used} for used in found]
+
+
+def _nested(reader: Reader, members: list[Member], asked: Asked) -> list[dict[str, Any]]:
+    """The members under the nearest member they stand below in their system; those below none at the top, in order."""
+    items = {(member.system, member.concept.code): _item(member, asked) for member in members}
+    systems = {place: reader.library.system(*place) for place in dict.fromkeys((m.system, m.version) for m in members)}
+    top: list[dict[str, Any]] = []
+    for member in members:
+        code, system = member.concept.code, systems[member.system, member.version]
+        lineage = above(system, code) if system is not None else {}
+        over = next((each for each in lineage if each != code and (member.system, each) in items), None)
+        item = items[member.system, code]
+        if over is None or system is None or code in above(system, over):  # those of a circle have none above
+            top.append(item)
+        else:
+            items[member.system, over].setdefault("contains", []).append(item)
+    return top
 
 
 def _item(member: Member, asked: Asked) -> dict[str, Any]:
@@ -78,4 +111,12 @@ def _item(member: Member, asked: Asked) -> dict[str, Any]:
             for d in concept.designations
             if not asked.languages or d.language in asked.languages
         ]
+    told = [each for each in concept.properties if each.code in asked.properties]
+    if told:
+        item["extension"] = [{"url": PROPERTY, "extension": _property(each)} for each in told]
     return {key: value for key, value in item.items() if value}
+
+
+def _property(each: Property) -> list[dict[str, Any]]:
+    """A property of a concept as R5 has it in an expansion, in the extension by which R4 tells it."""
+    return [{"url": "code", "valueCode": each.code}, {"url": "value", each.kind: each.value}]

@@ -14,6 +14,7 @@ from canonical.codes import aliases, spellings
 from fhir.terminology.filters import Test, start_of, test_of
 from fhir.terminology.systems import Concept, System, Unanswered, designations
 
+SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 DEEPEST = 30
 MOST_STEPS = 500_000
 
@@ -45,24 +46,35 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Set:
-    """A value set as its record states it; `listed` is a stored expansion, which counts when nothing is composed."""
+    """A value set as its record states it; `listed` is a stored expansion, which counts when nothing is composed.
+
+    `supplements` are the code system supplements it asks for (extension valueset-supplement), `contained` the sets that
+    stand in its record, by the address of the record and their id (`URL#id`).
+    """
 
     url: str
     version: str
     name: str
     includes: tuple[Part, ...]
     excludes: tuple[Part, ...]
+    supplements: tuple[str, ...] = ()
     listed: Mapping[tuple[str, str], Member] = field(default_factory=dict)
+    contained: Mapping[str, Set] = field(default_factory=dict)
+
+    @property
+    def _parts(self) -> Iterator[Part]:
+        for each in (self, *self.contained.values()):
+            yield from (*each.includes, *each.excludes)
 
     @property
     def imports(self) -> Iterable[str]:
-        """The addresses of the value sets it names."""
-        return (url for part in (*self.includes, *self.excludes) for url in part.sets)
+        """The addresses of the value sets it names, also in those it contains."""
+        return (url for part in self._parts for url in part.sets if url not in self.contained)
 
     @property
     def systems(self) -> Iterable[str]:
         """The addresses of the code systems it names, with the version where one is stated."""
-        parts = (part for part in (*self.includes, *self.excludes) if part.system)
+        parts = (part for part in self._parts if part.system)
         return (f"{part.system}|{part.version}" if part.version else part.system for part in parts)
 
 
@@ -76,21 +88,28 @@ class Library(Protocol):
         """The value set of an address, with or without `|version`, or None."""
 
 
-def of_body(body: dict[str, Any]) -> Set:
-    """The value set of a ValueSet record."""
+def of_body(body: dict[str, Any], root: str = "") -> Set:
+    """The value set of a ValueSet record; `root` is the address of the record it is contained in."""
+    base = root or str(body.get("url") or body.get("id") or "")
+    inner = [each for each in body.get("contained", ()) if each.get("resourceType") == "ValueSet"]
+    own = {f"{base}#{each.get('id')}": {**each, "url": f"{base}#{each.get('id')}"} for each in inner}
     compose = body.get("compose") or {}
     expansion = body.get("expansion") or {}
     return Set(
         url=str(body.get("url", "")),
         version=str(body.get("version", "")),
         name=str(body.get("name", "")),
-        includes=tuple(_part(part) for part in compose.get("include", ())),
-        excludes=tuple(_part(part) for part in compose.get("exclude", ())),
+        includes=tuple(_part(part, base) for part in compose.get("include", ())),
+        excludes=tuple(_part(part, base) for part in compose.get("exclude", ())),
+        contained={url: of_body(each, base) for url, each in own.items()},
+        supplements=tuple(
+            str(each.get("valueCanonical", "")) for each in body.get("extension", ()) if each.get("url") == SUPPLEMENT
+        ),
         listed={} if compose.get("include") else dict(_listed(expansion.get("contains", ()))),
     )
 
 
-def _part(part: dict[str, Any]) -> Part:
+def _part(part: dict[str, Any], base: str) -> Part:
     concepts = (
         Concept(
             code=str(each.get("code", "")),
@@ -104,7 +123,7 @@ def _part(part: dict[str, Any]) -> Part:
         version=str(part.get("version", "")),
         codes={concept.code: concept for concept in concepts},
         filters=tuple(part.get("filter", ())),
-        sets=tuple(map(str, part.get("valueSet", ()))),
+        sets=tuple(f"{base}{url}" if str(url).startswith("#") else str(url) for url in part.get("valueSet", ())),
     )
 
 
@@ -135,6 +154,7 @@ class Reader:
         self.library = library
         self._left = steps
         self._tests: dict[int, list[Test]] = {}
+        self._contained: dict[str, Set] = {}
         self._parts: list[Part] = []  # keeps the parts alive whose identity is a key
 
     def _step(self) -> None:
@@ -142,10 +162,17 @@ class Reader:
         if self._left < 0:
             raise Unanswered("too-costly", "fhir.terminology.too-costly")
 
+    def _deeper(self, found: Set, above: tuple[str, ...]) -> tuple[str, ...]:
+        """The sets walked through, this one last; raises Unanswered for a circle."""
+        if (found.url and found.url in above) or len(above) >= DEEPEST:
+            raise Unanswered("unsupported", "fhir.terminology.circle", name=found.url)
+        self._contained.update(found.contained)
+        return (*above, found.url)
+
     def holds(self, found: Set, system: str, code: str, above: tuple[str, ...] = ()) -> bool:
         """Whether a code is in the set; `system` empty: whichever system. Raises Unanswered when that is not known."""
         self._step()
-        above = _deeper(found, above)
+        above = self._deeper(found, above)
         if found.listed:
             return any(c in _written(system, code) and (not system or s in aliases(system)) for s, c in found.listed)
         if any(self._of_part(part, system, code, above) for part in found.excludes):
@@ -203,9 +230,32 @@ class Reader:
         source = self.library.system(system) if system else None
         return next(listed, None) or (source.find(code) if source is not None else None)
 
+    def owners(self, found: Set, code: str) -> list[str]:
+        """The code systems as whose code the set has it, each once; raises Unanswered where none that is here does."""
+        systems: dict[str, None] = {}
+        waiting, seen = [found], {found.url}
+        self._contained.update(found.contained)
+        for each in waiting:  # grows while it is walked
+            systems |= dict.fromkeys(part.system for part in each.includes if part.system)
+            systems |= dict.fromkeys(system for system, _ in each.listed)
+            waiting += each.contained.values()
+            fresh = [url for url in each.imports if url not in seen]
+            seen.update(fresh)
+            waiting += [self.imported(url) for url in fresh]
+        owners: list[str] = []
+        unknown: Unanswered | None = None
+        for system in systems:
+            try:
+                owners += [system] if self.holds(found, system, code) else []
+            except Unanswered as error:
+                unknown = unknown or error
+        if unknown is not None and not owners:
+            raise unknown
+        return owners
+
     def imported(self, url: str) -> Set:
         """A value set by its address; raises Unanswered."""
-        found = self.library.value_set(url)
+        found = self._contained.get(url) or self.library.value_set(url)
         if found is None:
             raise Unanswered("not-found", "fhir.terminology.value-set", name=url)
         return found
@@ -219,7 +269,7 @@ class Reader:
 
     def members(self, found: Set, words: tuple[str, ...] = (), above: tuple[str, ...] = ()) -> Iterator[Member]:
         """The members in order, each once; only those with all of the folded `words` in code or name."""
-        above = _deeper(found, above)
+        above = self._deeper(found, above)
         if found.listed:
             yield from (m for m in found.listed.values() if m.concept.named(words))
             return
@@ -284,10 +334,5 @@ def _named(stated: Concept, system: System | None) -> Concept:
         properties=known.properties,
         abstract=known.abstract,
         inactive=known.inactive,
+        language=known.language if not stated.display else "",
     )
-
-
-def _deeper(found: Set, above: tuple[str, ...]) -> tuple[str, ...]:
-    if (found.url and found.url in above) or len(above) >= DEEPEST:
-        raise Unanswered("unsupported", "fhir.terminology.circle", name=found.url)
-    return (*above, found.url)

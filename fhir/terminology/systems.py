@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 from canonical.identity import fold
 
+_SUPPLEMENT_TYPE = "/codesystem-supplement-type"
 _UP = frozenset(("parent", "subsumedBy"))
 _DOWN = frozenset(("child",))
 _URIS = "http://hl7.org/fhir/concept-properties#"
+_DISPLAYED = frozenset(("display", "preferredForLanguage"))
 _RETIRED = frozenset(("retired", "inactive", "deprecated", "withdrawn"))
 
 
@@ -37,6 +39,11 @@ class Designation:
     value: str
     language: str = ""
     use: Any = None
+
+    @property
+    def is_display(self) -> bool:
+        """Whether it is the name to show in its language, and not a synonym or another use."""
+        return not self.use or (isinstance(self.use, dict) and self.use.get("code") in _DISPLAYED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +75,30 @@ class Concept:
     properties: tuple[Property, ...] = ()
     abstract: bool = False
     inactive: bool = False
+    language: str = ""  # of the display
 
     def shown(self, language: str) -> str:
-        """The name in a language (`pt` also finds `pt-BR`), else the display."""
+        """The name in a language (`pt` also finds `pt-BR`, and the other way round), else the display.
+
+        A name that is told for another use (a synonym) comes after those that are meant to be shown.
+        """
         wanted = language.lower()
-        for each in self.designations if wanted else ():
-            if each.language.lower() == wanted:
-                return each.value
-        for each in self.designations if wanted else ():
-            if each.language.lower().split("-")[0] == wanted.split("-")[0]:
-                return each.value
-        return self.display
+        if not wanted or self.language.lower() == wanted:
+            return self.display
+        near = [each for each in self.designations if _near(each.language, wanted)]
+        exact = [each for each in near if each.language.lower() == wanted]
+        if not exact and _near(self.language, wanted):
+            return self.display
+        return min(exact or near, key=lambda each: not each.is_display, default=Designation(self.display)).value
 
     def named(self, words: Sequence[str]) -> bool:
         """Whether code or any name has all of the folded `words`."""
         text = " ".join((self.code.lower(), fold(self.display), *(fold(each.value) for each in self.designations)))
         return all(word in text for word in words)
+
+
+def _near(one: str, other: str) -> bool:
+    return bool(one) and one.lower().split("-")[0] == other.lower().split("-")[0]
 
 
 class System(Protocol):
@@ -131,6 +146,8 @@ class Listed:
         self.name = str(stated.get("name", ""))
         self.value_set = str(stated.get("valueSet", ""))
         self.complete = stated.get("content", "complete") == "complete"
+        self.supplements = str(stated.get("supplements", "")) if stated.get("content") == "supplement" else ""
+        self.languages = _is_language_pack(stated)
         self.sensitive = stated.get("caseSensitive", True) is not False
         self._found: dict[str, Concept] = {}
         self._folded: dict[str, str] = {}
@@ -170,17 +187,23 @@ class Listed:
         return self._down.get(code, ())
 
 
+def _is_language_pack(stated: dict[str, Any]) -> bool:
+    told = (each for each in stated.get("extension", ()) if str(each.get("url", "")).endswith(_SUPPLEMENT_TYPE))
+    return any(each.get("valueCode") == "lang-pack" for each in told)
+
+
 def of_body(body: dict[str, Any]) -> Listed:
     """The code system of a CodeSystem record."""
     found = Listed(body)
     roles = {str(p.get("code")): str(p.get("uri", "")).removeprefix(_URIS) for p in body.get("property", ())}
     up = _UP | {code for code, role in roles.items() if role in _UP}
     down = _DOWN | {code for code, role in roles.items() if role in _DOWN}
+    language = str(body.get("language", ""))
     for concept, parent in _nested(body.get("concept", ())):
         stated = tuple(_properties(concept))
         above = [p.text for p in stated if p.code in up]
         below = [p.text for p in stated if p.code in down]
-        found.add(_concept(concept, stated), [*([parent] if parent else []), *above], below)
+        found.add(_concept(concept, stated, language), [*([parent] if parent else []), *above], below)
     return found
 
 
@@ -202,7 +225,7 @@ def _properties(concept: dict[str, Any]) -> Iterator[Property]:
             yield Property(str(item.get("code", "")), kind, item[kind])
 
 
-def _concept(concept: dict[str, Any], stated: tuple[Property, ...]) -> Concept:
+def _concept(concept: dict[str, Any], stated: tuple[Property, ...], language: str) -> Concept:
     facts = {each.code: each.text for each in stated}
     return Concept(
         code=concept["code"],
@@ -210,6 +233,7 @@ def _concept(concept: dict[str, Any], stated: tuple[Property, ...]) -> Concept:
         definition=str(concept.get("definition", "")),
         designations=designations(concept.get("designation", ())),
         properties=stated,
+        language=language,
         abstract="true" in (facts.get("notSelectable"), facts.get("abstract")),
         inactive=facts.get("inactive") == "true" or facts.get("status", "").lower() in _RETIRED,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from canonical.codes import aliases
 from fhir.terminology import answers, expansion, known, maps
-from fhir.terminology.answers import Coding, Verdict
+from fhir.terminology.answers import Coding, Strictness, Verdict
 from fhir.terminology.maps import Map, Match, Wanted
 from fhir.terminology.sets import Reader, Set
 from fhir.terminology.systems import System, Unanswered
@@ -29,10 +29,15 @@ class Subject:
     on: str
     given: dict[str, Any] | None = None
     versions: Versions = field(default_factory=Versions)
+    along: list[dict[str, Any]] = field(default_factory=list)
+    supplements: tuple[str, ...] = ()
+    language: str = ""
 
     def shelf(self) -> Shelf:
-        """An empty library for the day and versions asked for."""
-        return Shelf(self.on, self.versions)
+        """A library for the day and versions asked for, with what came along (`tx-resource`)."""
+        found = Shelf(self.on, self.versions)
+        found.give(stored.read_form(body) for body in self.along)
+        return found
 
     async def own(self) -> stored.Read | None:
         """The record of the address or the one that came along; None when only a canonical address names it."""
@@ -50,10 +55,12 @@ async def system(subject: Subject, url: str, version: str) -> System:
     if own is not None:
         if url and url not in aliases(own.form.url):
             raise Unanswered("unsupported", "fhir.terminology.two-systems")
-        return own.form  # type: ignore[no-any-return]
+        if own.form.supplements:
+            raise Unanswered("unsupported", "fhir.terminology.is-supplement", name=own.form.supplements)
+        return (await _supplemented(subject, subject.shelf())).supplemented(own.form)
     if not url:
         raise Unanswered("malformed", "fhir.terminology.parameter-missing", name="system")
-    shelf = await subject.shelf().gather(subject.source, systems=[url])
+    shelf = await _supplemented(subject, await subject.shelf().gather(subject.source, systems=[url]))
     name, _, stated = url.partition("|")
     found = shelf.system(name, version or stated)
     if found is None:
@@ -61,19 +68,23 @@ async def system(subject: Subject, url: str, version: str) -> System:
     return found
 
 
-async def in_system(subject: Subject, codings: Sequence[Coding], *, abstract: bool, dated: bool) -> Verdict:
+async def _supplemented(subject: Subject, shelf: Shelf, named: Sequence[str] = ()) -> Shelf:
+    return await shelf.supplement(subject.source, (*subject.supplements, *named), subject.language)
+
+
+async def in_system(subject: Subject, codings: Sequence[Coding], how: Strictness) -> Verdict:
     """Whether one of the codings is of its code system, or of the one that is asked."""
     systems: dict[str, System] = {}
-    own = await subject.own()
+    own = await system(subject, "", "") if subject.record or subject.given is not None else None
     for coding in codings:
         if own is None and coding.system not in systems:
             systems[coding.system] = await system(subject, coding.system, coding.version)
 
     def judge(coding: Coding) -> Verdict:
-        asked = own.form if own is not None else systems[coding.system]
-        if own is not None and coding.system and coding.system not in aliases(own.form.url):
-            return answers.not_in_set(coding, own.form.url)
-        return answers.of_system(asked, coding, abstract=abstract, strict_date=dated)
+        asked = own if own is not None else systems[coding.system]
+        if own is not None and coding.system and coding.system not in aliases(own.url):
+            return answers.not_in_set(coding, own.url)
+        return answers.of_system(asked, coding, how)
 
     return await asyncio.to_thread(answers.best, codings, judge)
 
@@ -86,7 +97,8 @@ async def _set(subject: Subject, url: str) -> tuple[Set, Shelf, dict[str, Any]]:
         form: Set = own.form
         if form.url:
             shelf.given_sets[form.url] = form
-        return form, await shelf.gather(subject.source, sets=[form]), dict(own.heading)
+        await shelf.gather(subject.source, sets=[form])
+        return form, await _supplemented(subject, shelf, form.supplements), dict(own.heading)
     if not url:
         raise Unanswered("malformed", "fhir.terminology.parameter-missing", name="url")
     await shelf.gather(subject.source, sets=[url])
@@ -94,22 +106,31 @@ async def _set(subject: Subject, url: str) -> tuple[Set, Shelf, dict[str, Any]]:
     if found is None:
         raise Unanswered("not-found", "fhir.terminology.value-set", name=url)
     await shelf.gather(subject.source, sets=[found])
-    return found, shelf, dict(shelf.heading(found))
+    return found, await _supplemented(subject, shelf), dict(shelf.heading(found))
 
 
-async def in_set(subject: Subject, url: str, codings: Sequence[Coding], *, abstract: bool, dated: bool) -> Verdict:
-    """Whether one of the codings is in the value set."""
+async def in_set(subject: Subject, url: str, codings: Sequence[Coding], how: Strictness) -> Verdict:
+    """Whether one of the codings is in the value set; one without system is taken to be of the only one that has it."""
     found, shelf, _ = await _set(subject, url)
     await shelf.gather(subject.source, systems=[coding.system for coding in codings if coding.system])
     reader = Reader(shelf)
 
     def judge(coding: Coding) -> Verdict:
+        named = found.url or found.name
+        if not coding.system:
+            owners = reader.owners(found, coding.code)
+            if len(owners) > 1:
+                return answers.unclear(coding, owners)
+            coding = replace(coding, system=owners[0] if owners else "")
+        known_as = shelf.system(coding.system, coding.version) if coding.system else None
+        version = known_as.version if known_as is not None else ""
         if not reader.holds(found, coding.system, coding.code):
-            return answers.not_in_set(coding, found.url or found.name)
+            unknown = known_as is not None and known_as.complete and known_as.find(coding.code) is None
+            return answers.not_in_set(coding, named, answers.unknown(coding, version) if unknown else ())
         member = reader.member(found, coding.system, coding.code)
         if member is None:
-            return Verdict(result=True, coding=coding)
-        return answers.judged(member, coding, abstract=abstract, strict_date=dated)
+            return Verdict(result=True, coding=coding, version=version)
+        return replace(answers.judged(member, coding, how), version=version)
 
     return await asyncio.to_thread(answers.best, codings, judge)
 

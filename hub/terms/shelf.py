@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from canonical.codes import aliases
 from fhir.terminology import known
 from fhir.terminology.maps import Map
-from fhir.terminology.sets import Set
-from fhir.terminology.systems import System, Unanswered
+from fhir.terminology.sets import Set, of_body
+from fhir.terminology.supplements import Choice, Supplemented, fitting, missing
+from fhir.terminology.systems import Listed, System, Unanswered
 from hub.find.statement import Source
 from hub.terms import ans, published, stored
 from hub.terms.stored import Read
@@ -38,6 +40,27 @@ class Shelf:
         self.versions = versions or Versions()
         self.given_sets: dict[str, Set] = {}
         self._stored: dict[tuple[str, str], list[Read]] = {}
+        self._given: dict[tuple[str, str], Read] = {}
+        self._supplements: list[Listed] = []
+        self._choice = Choice()
+        self._supplemented: dict[int, System] = {}
+        self._kept: list[System] = []  # keeps those alive whose identity is a key
+
+    def give(self, reads: Iterable[Read]) -> None:
+        """What came along with a question stands before all that is stored."""
+        self._given |= {(read.type, str(read.form.url)): read for read in reads}
+
+    async def supplement(self, source: Source, named: Iterable[str], language: str) -> Shelf:
+        """Let supplements apply: those `named` here or by the sets, and those in a language; raises Unanswered."""
+        sets = [read.form for reads in self._stored.values() for read in reads if read.type == "ValueSet"]
+        sets += [*self.given_sets.values(), *(r.form for r in self._given.values() if r.type == "ValueSet")]
+        wanted = {*named, *(name for found in sets for name in found.supplements)}
+        reads = [*self._given.values(), *(await stored.supplements(source))]
+        self._supplements = [r.form for r in reads if r.type == "CodeSystem" and r.form.supplements and not r.retired]
+        if lost := missing(sorted(wanted), self._supplements):
+            raise Unanswered("not-found", "fhir.terminology.supplement", name=lost)
+        self._choice = Choice(named=frozenset(wanted), language=language)
+        return self
 
     def system(self, url: str, version: str = "") -> System | None:
         """The code system of an address in a version, or None; raises Unanswered for a version that is ruled out."""
@@ -46,12 +69,24 @@ class Shelf:
         wanted = self.versions.checked.get(url)
         if found is not None and wanted and found.version != wanted:
             raise Unanswered("unsupported", "fhir.terminology.version", name=f"{url}|{wanted}")
-        return found
+        return self.supplemented(found) if found is not None else None
+
+    def supplemented(self, found: System) -> System:
+        """The code system with the supplements that apply to it."""
+        if not self._supplements:
+            return found
+        if id(found) not in self._supplemented:
+            extra = fitting(found, self._supplements, self._choice)
+            self._supplemented[id(found)] = Supplemented(found, extra) if extra else found
+            self._kept.append(found)
+        return self._supplemented[id(found)]
 
     def _systems(self, url: str) -> Iterable[System]:
         names = [url, *sorted(aliases(url) - {url})]
         for name in names:
-            yield from (read.form for read in _newest(self._stored.get(("CodeSystem", name), ())))
+            given = [read] if (read := self._given.get(("CodeSystem", name))) is not None else []
+            reads = [*given, *_newest(self._stored.get(("CodeSystem", name), ()))]
+            yield from (read.form for read in reads if not read.form.supplements)
         for name in names:
             if (table := ans.system(name, self.on)) is not None:
                 yield table
@@ -59,16 +94,22 @@ class Shelf:
                 yield own
 
     def value_set(self, url: str) -> Set | None:
-        """The value set of an address, with or without version; `SYSTEM?fhir_vs` are all codes of a system."""
+        """The value set of an address, with or without version.
+
+        `SYSTEM?fhir_vs` are all codes of a system, `SYSTEM?fhir_vs=isa/CODE` those below one, itself included.
+        """
         name, _, version = url.partition("|")
         if name in self.given_sets:
             return self.given_sets[name]
+        given = self._given.get(("ValueSet", name))
+        if given is not None and (not version or given.form.version == version):
+            return given.form  # type: ignore[no-any-return]
         for read in _newest(self._stored.get(("ValueSet", name), ())):
             if not version or read.form.version == version:
                 return read.form  # type: ignore[no-any-return]
         own = known.value_set(name)
-        if own is None and name.endswith(ALL_CODES):
-            return _all_of(name)
+        if own is None and ALL_CODES in name:
+            return _implicit(name)
         return own if own is None or not version or own.version == version else None
 
     def heading(self, found: Set) -> dict[str, object]:
@@ -105,11 +146,15 @@ def _newest(reads: Iterable[Read]) -> list[Read]:
     return sorted(reads, key=lambda read: read.retired)
 
 
-def _all_of(name: str) -> Set:
-    from fhir.terminology.sets import of_body
-
-    system = name.removesuffix(ALL_CODES)
-    return of_body({"url": name, "compose": {"include": [{"system": system}]}})
+def _implicit(name: str) -> Set | None:
+    """The value set an address of a code system stands for; None for a query that is not understood."""
+    system, _, query = name.partition(ALL_CODES)
+    code = query.removeprefix("=isa/")
+    if query and (code == query or not code):
+        return None
+    filters = [{"property": "concept", "op": "is-a", "value": unquote(code)}] if query else []
+    include = {"system": system, **({"filter": filters} if filters else {})}
+    return of_body({"url": name, "compose": {"include": [include]}})
 
 
 async def concept_maps(source: Source, url: str) -> tuple[Map | None, dict[str, Map]]:

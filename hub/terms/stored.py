@@ -92,6 +92,19 @@ async def by_address(source: Source, kinds: Sequence[str], urls: Iterable[str]) 
     return found
 
 
+async def supplements(source: Source) -> list[Read]:
+    """The supplements of code systems a tenant has, the newest first."""
+    statement = source.statement()
+    key = statement.literal(key_of("CodeSystem", "supplements"))
+    rows = await source.rows(
+        statement,
+        f"SELECT DISTINCT {_COLUMNS}, r.updated_at FROM idx_reference t JOIN resource r ON {statement.of_tenant('r')} "
+        f"AND r.rid = t.rid AND NOT r.deleted WHERE {statement.of_tenant('t')} AND t.key = {key} "
+        f"ORDER BY r.updated_at DESC LIMIT {MOST_ROWS}",
+    )
+    return list((await _read(source, rows)).values())
+
+
 async def by_id(source: Source, kind: str, record_id: str) -> Read | None:
     """The record of an id, or None."""
     statement = source.statement()

@@ -186,6 +186,16 @@ async def test_terminology_capabilities(fhir: httpx.AsyncClient) -> None:
     values |= dict.fromkeys(("designation", "exclude-system"), "urn:x")
     values |= dict.fromkeys(("system-version", "check-system-version", "force-system-version"), "urn:x|1")
     url = {"url": "http://hl7.org/fhir/ValueSet/administrative-gender"}
+    more = {
+        "resourceType": "CodeSystem",
+        "id": "more",
+        "url": "urn:cs:more",
+        "status": "active",
+        "content": "supplement",
+        "supplements": "urn:x",
+    }
+    assert (await fhir.put("/fhir/CodeSystem/more", json=more)).status_code == 201
+    values["useSupplement"] = "urn:cs:more"
     asked = {p["name"]: values.get(p["name"], "true") for p in document["expansion"]["parameter"]}
     for name, value in asked.items():
         answer = await fhir.get("/fhir/ValueSet/$expand", params={**url, name: value})

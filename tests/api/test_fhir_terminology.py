@@ -193,7 +193,14 @@ async def test_lookup(terms: httpx.AsyncClient) -> None:
         ],
     }
     narrow = await terms.post("/fhir/CodeSystem/$lookup", json=coding)
-    assert [p["name"] for p in narrow.json()["parameter"]] == ["name", "version", "display", "property"]
+    assert [p["name"] for p in narrow.json()["parameter"]] == [
+        "name",
+        "version",
+        "display",
+        "system",
+        "code",
+        "property",
+    ]
     assert (
         named(
             await terms.get("/fhir/CodeSystem/colours/$lookup?code=red", headers={"accept-language": "pt-BR,en;q=0.5"})

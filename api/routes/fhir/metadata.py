@@ -79,7 +79,7 @@ def _statement(root: str, name: str, policy: Policy, own: _Own, *, cors: bool = 
 
 @lru_cache(maxsize=4)
 def _terminology(root: str) -> tuple[str, str]:
-    return _tagged(capability.terminology(_offer(root), RETOLD))
+    return _tagged(capability.terminology(_offer(root), (*RETOLD, "tx-resource")))
 
 
 def _offer(root: str) -> capability.Offer:

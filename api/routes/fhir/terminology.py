@@ -17,7 +17,7 @@ from api.routes.fhir.inputs import Inputs, bad, needed
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.terminology import answers, expansion
-from fhir.terminology.answers import Coding
+from fhir.terminology.answers import Coding, Strictness
 from fhir.terminology.maps import Wanted
 from fhir.terminology.systems import Unanswered
 from fhir.validation.validator import validate
@@ -31,7 +31,7 @@ _UNKNOWN = ("context", "contextDirection", "profile")
 RETOLD = (
     "filter", "date", "offset", "count", "includeDesignations", "designation", "includeDefinition", "activeOnly",
     "excludeNotForUI", "excludeNested", "displayLanguage", "exclude-system", "system-version", "check-system-version",
-    "force-system-version",
+    "force-system-version", "property", "useSupplement",
 )  # fmt: skip
 _COUNTS = ("offset", "count")
 _FLAGS = ("includeDesignations", "includeDefinition", "activeOnly", "excludeNotForUI", "excludeNested")
@@ -74,6 +74,9 @@ async def _answered(exchange: Exchange, types: tuple[str, ...], work: Work) -> R
     record = exchange.record_id if "record_id" in exchange.request.path_params else ""
     today = exchange.state.world.now().date().isoformat()
     subject = Subject(source=source, kind=kind, record=record, on=inputs.day("date") or today)
+    subject.language = _language(exchange, inputs)
+    subject.supplements = tuple(inputs.texts("useSupplement"))
+    subject.along = _along(inputs)
     try:
         found = await work(exchange, inputs, subject)
     except Unanswered as error:
@@ -105,7 +108,7 @@ async def _lookup(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[
     coding = _codings(inputs, inputs.text("system"))[0]
     system = await questions.system(subject, coding.system, coding.version or inputs.text("version"))
     concept = await asyncio.to_thread(answers.found, system, coding.code)
-    return answers.lookup(system, concept, inputs.texts("property"), _language(exchange, inputs))
+    return answers.lookup(system, concept, inputs.texts("property"), subject.language)
 
 
 async def _subsumes(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[str, Any]:
@@ -125,18 +128,33 @@ async def _subsumes(exchange: Exchange, inputs: Inputs, subject: Subject) -> dic
 
 
 async def _validate_code(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[str, Any]:
-    dated, abstract = bool(inputs.text("date")), inputs.flag("abstract")
-    language = _language(exchange, inputs)
+    how = Strictness(
+        dated=bool(inputs.text("date")),
+        abstract=inputs.flag("abstract"),
+        lenient=inputs.flag("lenient-display-validation"),
+        active=inputs.flag("activeOnly"),
+        language=subject.language,
+    )
     if subject.kind == "CodeSystem":
         subject.given = _resource(inputs, "codeSystem", "CodeSystem")
         codings = _codings(inputs, inputs.text("url") or inputs.text("system"))
-        found = await questions.in_system(subject, codings, abstract=abstract, dated=dated)
+        found = await questions.in_system(subject, codings, how)
     else:
         subject.given = _resource(inputs, "valueSet", "ValueSet")
         codings = _codings(inputs, inputs.text("system"))
         url = _with_version(inputs.text("url"), inputs.text("valueSetVersion"))
-        found = await questions.in_set(subject, url, codings, abstract=abstract, dated=dated)
-    return answers.verdict(found, language)
+        found = await questions.in_set(subject, url, codings, how)
+    return answers.verdict(found, subject.language, _places(inputs, codings, found.coding))
+
+
+def _places(inputs: Inputs, codings: list[Coding], judged: Coding) -> list[str]:
+    """Where code, system and name of a judged coding stand in the question."""
+    names = ("code", "system", "display")
+    if inputs.text("code"):
+        return list(names)
+    place = next((n for n, each in enumerate(codings) if each.code == judged.code), 0)
+    head = "Coding" if inputs.part("coding", "") is not None else f"CodeableConcept.coding[{place}]"
+    return [f"{head}.{name}" for name in names]
 
 
 async def _expand(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[str, Any]:
@@ -157,7 +175,9 @@ async def _expand(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[
         languages=tuple(text.rpartition("|")[2] for text in inputs.texts("designation")),
         active_only=inputs.flag("activeOnly"),
         selectable_only=inputs.flag("excludeNotForUI"),
-        language=_language(exchange, inputs),
+        language=subject.language,
+        nested="excludeNested" in inputs.values and not inputs.flag("excludeNested"),
+        properties=tuple(inputs.texts("property")),
         excluded=tuple(text.partition("|")[0] for text in inputs.texts("exclude-system")),
         shown=tuple(_retold(inputs)),
     )
@@ -212,6 +232,16 @@ def _resource(inputs: Inputs, name: str, kind: str) -> dict[str, Any] | None:
     """A resource that came with the question; raises Rejected for one that is not valid."""
     found = inputs.part(name, kind)
     if found is not None and (problems := [problem for problem in validate(found) if problem.blocks]):
+        raise Rejected(422, problems)
+    return found
+
+
+def _along(inputs: Inputs) -> list[dict[str, Any]]:
+    """The code systems and value sets that came along (`tx-resource`); raises Rejected for what is not valid."""
+    found = [body for body in inputs.values.get("tx-resource", ()) if isinstance(body, dict)]
+    if any(body.get("resourceType") not in ("CodeSystem", "ValueSet") for body in found):
+        raise bad("tx-resource")
+    if problems := [problem for body in found for problem in validate(body) if problem.blocks]:
         raise Rejected(422, problems)
     return found
 
