@@ -20,6 +20,7 @@ CNPJ = f"{SID}/cnpj"
 ANS = f"{SID}/ans-registro-operadora"
 _RNDS = "http://rnds.saude.gov.br/fhir/r4"
 _DOCUMENTS = "http://www.saude.gov.br/fhir/r4"
+_ANS_TABLES = "https://fhir.ans.gov.br/CodeSystem/tuss-"
 _TERMS = "https://terminologia.saude.gov.br/fhir/CodeSystem"
 LOINC = "http://loinc.org"
 CID10 = "http://hl7.org/fhir/sid/icd-10"
@@ -39,20 +40,24 @@ ALIASES: tuple[frozenset[str], ...] = (
         (CNES, f"{_RNDS}/NamingSystem/cnes", f"{_DOCUMENTS}/StructureDefinition/BREstabelecimentoSaude-1.0")
     ),
     frozenset((CNPJ, f"{_DOCUMENTS}/StructureDefinition/BRPessoaJuridicaProfissionalLiberal-1.0")),
-    frozenset((CBO, f"{_RNDS}/CodeSystem/rnds-cbo-1.0", f"{_DOCUMENTS}/CodeSystem/BRCBO")),
+    frozenset((CBO, f"{_RNDS}/CodeSystem/rnds-cbo-1.0", f"{_DOCUMENTS}/CodeSystem/BRCBO", f"{_ANS_TABLES}24")),
+    frozenset((f"{_ANS_TABLES}22", f"{_DOCUMENTS}/CodeSystem/BRCBHPMTUSS")),
     frozenset((CID10, f"{_TERMS}/BRCID10", f"{_DOCUMENTS}/CodeSystem/BRCID10")),
     frozenset((LOINC, "https://loinc.org", "https://loinc.org/", f"{_DOCUMENTS}/CodeSystem/BRNomeExameLOINC")),
     *(
         frozenset((f"{_TERMS}/{name}", f"{_DOCUMENTS}/CodeSystem/{name}"))
         for name in (
             "BRCIAP2", "BRTabelaSUS", "BRRacaCor", "BRImunobiologico", "BREstrategiaVacinacao", "BRMedicamento",
-            "BRAlergenosCBARA", "BRMedDRA", "BRModalidadeAssistencial",
+            "BRAlergenosCBARA", "BRMedDRA", "BRModalidadeAssistencial", "BRCaraterAtendimento", "BRProcedencia",
+            "BRMotivoDesfecho", "BRFinanciamento", "BRDose", "BRFabricantePNI", "BRLocalAplicacao",
+            "BRViaAdministracao", "BRGrupoAtendimento", "BRCondicaoMaternal", "BRObmCATMAT", "BRObmANVISA", "BRObmEAN",
+            "BRObmVMP", "BRObmAMPP", "BRDivisaoGeograficaBrasil", "BRTipoDocumento",
         )
     ),
 )  # fmt: skip
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
-TUSS = "https://fhir.ans.gov.br/CodeSystem/tuss-"
+TUSS = _ANS_TABLES
 UCUM = "http://unitsofmeasure.org"
 LOCAL = "urn:ponte"
 RACE_EXTENSION = "https://ips.saude.gov.br/fhir/StructureDefinition/raca-br-ips"
