@@ -131,6 +131,7 @@ APPOINTMENT: dict[str, Any] = {
 }  # fmt: skip
 SETTINGS: dict[str, dict[str, str]] = {
     "RIA": {"group": "000926", "maternal": "1", "strategy": "1"},
+    "RIAC": {"group": "000926", "maternal": "1"},
     "RAC": {"financing": "01"},
     "SA": {"financing": "01"},
 }  # fmt: skip
@@ -157,7 +158,8 @@ def scope(kind: str) -> dict[str, Any]:
         },
         "RAC": {
             "subject": stay, "encounter": stay, "conditions": [CONDITION], "procedures": [PROCEDURE], "measures": [WEIGHT],
-            "allergies": [ALLERGY], "substitutes": [], **with_medicines([PRESCRIPTION], {}),
+            "allergies": [ALLERGY], "substitutes": [], "evolutions": [EVOLUTION], "care_plans": [CARE_PLAN],
+            **with_medicines([PRESCRIPTION], {}),
         },
         "RIRA": {
             "subject": APPOINTMENT, "appointment": APPOINTMENT, "request": REQUEST,
@@ -165,7 +167,8 @@ def scope(kind: str) -> dict[str, Any]:
             "performer": {"cnes": CNES}, "requester": {"cnes": CNES},
         },
     }  # fmt: skip
-    own["SA"] = {**own["RAC"], "evolutions": [EVOLUTION], "care_plans": [CARE_PLAN]}
+    own["RIAC"] = own["RIA"]
+    own["SA"] = own["RAC"]
     common = {
         "patient": PATIENT, "establishment": {"cnes": CNES}, "document": {"now": NOW.isoformat()}, "settings": SETTINGS.get(kind, {}),
         "responsible": [],

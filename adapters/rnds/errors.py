@@ -17,16 +17,20 @@ from pathlib import Path
 
 REACTIONS = ("wait", "renew", "remake", "repair", "register", "configure", "stop")
 _CODE = re.compile(r"\(?(?:EHR-|EDS-)?((?:ERR|MSG)[0-9]{3,4})\)?")
-_COLUMNS = ["code", "reaction", "again", "note", "spec"]
+_COLUMNS = ["code", "reaction", "again", "about", "note", "spec"]
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An error: its reaction, and whether it means accepted where an earlier sending may have arrived."""
+    """An error: its reaction, whether it means accepted where an earlier sending may have arrived, what it is about.
+
+    `about` is `person` where the national register of persons has to be mended.
+    """
 
     code: str
     reaction: str
     accepted_again: bool
+    about: str = ""
 
 
 @cache
@@ -40,13 +44,18 @@ def known() -> dict[str, Known]:
         for line, row in enumerate(reader, start=2):
             if row["reaction"] not in REACTIONS or row["again"] not in ("", "accepted") or row["code"] in found:
                 raise ValueError(f"errors.csv:{line}")
-            found[row["code"]] = Known(row["code"], row["reaction"], row["again"] == "accepted")
+            found[row["code"]] = Known(row["code"], row["reaction"], row["again"] == "accepted", row["about"])
     return found
 
 
 def codes_in(text: str) -> list[str]:
     """The codes a diagnostic text names (`(EHR-ERR866) …`)."""
     return _CODE.findall(text)
+
+
+def about_persons() -> list[str]:
+    """The codes of refusals that concern a person's registration, as documents carry them (`rnds.repair.ERR895`)."""
+    return [f"rnds.{one.reaction}.{one.code}" for one in known().values() if one.about == "person"]
 
 
 def worst(codes: Sequence[str], *, repeated: bool) -> tuple[str, str]:

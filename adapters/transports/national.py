@@ -77,7 +77,7 @@ class NationalTransport:
             "accept": MEDIA,
         }
         if method == "POST":
-            headers["content-type"] = MEDIA
+            headers["content-type"] = MEDIA if path.startswith("/fhir/") else "application/json"
         try:
             async with asyncio.timeout(self._seconds):
                 request = self._client.build_request(

@@ -1,4 +1,5 @@
-"""documents to RNDS: `rnds settings | check | status | failures | preview | send | resend | delete | answer | look`"""
+"""documents to RNDS: `rnds settings | check | status | failures | people | preview | send | resend | delete | answer |
+look | context | read`"""
 
 from __future__ import annotations
 
@@ -31,14 +32,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _action(actions, "check", "ask RNDS whether certificate, establishment and professional hold there")
     seen = _action(actions, "look", "what RNDS has of a person, a professional or an establishment")
     seen.add_argument("what", choices=["patient", "professional", "establishment"])
-    seen.add_argument("number", help="CNS, CPF or CNES")
+    seen.add_argument("number", help="CNS or CPF, CNES or CNPJ")
+    _action(actions, "people", "patients whose documents wait for a CNS or CPF, with what is to be done")
+    for name, text in (
+        ("context", "open a context of care: a professional sees a patient here"),
+        ("read", "a whole document of RNDS, within a context of care that is opened for it"),
+    ):
+        meeting = _action(actions, name, text)
+        if name == "read":
+            meeting.add_argument("document", help="the document's id at RNDS")
+        meeting.add_argument("patient", help="CNS or CPF")
+        meeting.add_argument(
+            "--professional", default="", help="CNS of who sees the patient; default: the settings' own"
+        )
     status = _action(actions, "status", "how many documents stand where; with a record, its documents")
     status.add_argument("subject", nargs="?", default="", help="DiagnosticReport/1")
     failures = _action(actions, "failures", "documents that wait for a person, with what is to be done")
-    failures.add_argument("--kind", default="", help="REL, RIA, RAC, SA or RIRA")
+    failures.add_argument("--kind", default="", help="REL, RIA, RIAC, RAC, SA or RIRA")
     for name, text in (("preview", "the document of a record as it would be sent"), ("send", "make it and queue it")):
         made = _action(actions, name, text)
-        made.add_argument("kind", help="REL, RIA, RAC, SA or RIRA")
+        made.add_argument("kind", help="REL, RIA, RIAC, RAC, SA or RIRA")
         made.add_argument("subject", help="the record it is made from: DiagnosticReport/1")
     again = _action(actions, "resend", "make documents again and send them")
     again.add_argument("id", nargs="?", help="the document's id")
@@ -130,6 +143,40 @@ async def _look(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     if not found and not given.json:
         output.complain("a RNDS não tem registro com este número / RNDS has no record of this number")
     return 0 if found else 1
+
+
+async def _people(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from hub.rnds import desk
+
+    found = await desk.people(world, tenant)
+    for one in found:
+        if given.json:
+            output.line(one)
+            continue
+        output.say(f"{one['patient']}  {one['documents']} ({', '.join(one['kinds'])})  {one['since']}")
+        for problem in one["problems"]:
+            output.say(f"    {problem['text']} {problem['remedy']}")
+    return 1 if found else 0
+
+
+async def _context(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from fhir import jsontext
+    from hub.rnds import context
+
+    meeting = context.Meeting(patient=given.patient, professional=given.professional)
+    found = await context.opened(world, tenant, meeting, output.actor())
+    output.say(jsontext.text(found, pretty=not given.json))
+    return 0
+
+
+async def _read(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    from fhir import jsontext
+    from hub.rnds import context
+
+    meeting = context.Meeting(patient=given.patient, professional=given.professional)
+    found = await context.document(world, tenant, given.document, meeting, output.actor())
+    output.say(jsontext.text(found, pretty=not given.json))
+    return 0
 
 
 async def _status(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
@@ -236,6 +283,9 @@ _ACTIONS: dict[str, Action] = {
     "settings": _settings,
     "check": _check,
     "look": _look,
+    "people": _people,
+    "context": _context,
+    "read": _read,
     "status": _status,
     "failures": _failures,
     "preview": _preview,

@@ -13,7 +13,9 @@ from starlette.responses import Response
 from api.http.answering import json_answer
 from api.http.failures import Rejected
 from api.http.state import Caller, CallerDep, StateDep
-from hub.rnds import desk, flow, rows, settings
+from canonical.problem import Problem
+from fhir import jsontext
+from hub.rnds import context, desk, flow, rows, settings
 from hub.rnds.settings import Faulty
 
 router = APIRouter(prefix="/api/v1/rnds", tags=["RNDS"])
@@ -29,11 +31,29 @@ _EXAMPLE: JsonDict = {
 
 
 class Wish(BaseModel):
-    """A document of a record: its kind (REL, RIA, RAC, SA, RIRA) and the record it is made from."""
+    """A document of a record: its kind (REL, RIA, RIAC, RAC, SA, RIRA) and the record it is made from."""
 
     model_config = ConfigDict(extra="forbid")
     kind: str = Field(pattern=r"^[A-Z]{2,8}$", examples=["REL"])
     subject: str = Field(pattern=r"^[A-Za-z]{1,64}/[A-Za-z0-9.\-]{1,64}$", examples=["DiagnosticReport/laudo-1"])
+
+
+class Meeting(BaseModel):
+    """Who sees whom: the patient by CNS or CPF, the professional by CNS (absent: the one of the settings)."""
+
+    model_config = ConfigDict(extra="forbid")
+    patient: str = Field(max_length=40, examples=["100000000060018"])
+    professional: str = Field(default="", max_length=40, examples=["204567890120002"])
+
+    def made(self) -> context.Meeting:
+        """The same for the hub."""
+        return context.Meeting(patient=self.patient, professional=self.professional)
+
+
+class Reading(Meeting):
+    """The same, and the document to read by its id at RNDS."""
+
+    document: str = Field(max_length=64, examples=["0a1b2c3d-0000-4000-8000-000000000000-sp"])
 
 
 class Filter(BaseModel):
@@ -102,6 +122,35 @@ async def summary(state: StateDep, caller: CallerDep) -> Response:
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
         return json_answer({"items": await rows.counts(tx)})
+
+
+@router.get("/people")
+async def people(state: StateDep, caller: CallerDep) -> Response:
+    """Patients whose documents wait for a CNS or CPF, or whose national registration has to be mended."""
+    _reader(caller)
+    return json_answer({"items": await desk.people(state.world, caller.tenant)})
+
+
+@router.post("/context")
+async def open_context(wish: Meeting, state: StateDep, caller: CallerDep) -> Response:
+    """Open a context of care: what RNDS answers is handed on, and not stored."""
+    _writer(caller)
+    try:
+        found = await context.opened(state.world, caller.tenant, wish.made(), caller.identity.subject)
+    except ValueError:
+        raise Rejected(422, [Problem("rnds.number")]) from None
+    return json_answer(found)
+
+
+@router.post("/read")
+async def read(wish: Reading, state: StateDep, caller: CallerDep) -> Response:
+    """A whole document of RNDS, within a context of care opened for it; the look is audited, nothing is stored."""
+    _writer(caller)
+    try:
+        found = await context.document(state.world, caller.tenant, wish.document, wish.made(), caller.identity.subject)
+    except ValueError:
+        raise Rejected(422, [Problem("rnds.number")]) from None
+    return Response(jsontext.text(found), media_type="application/fhir+json")
 
 
 @router.get("/documents")

@@ -22,6 +22,8 @@ from mappings.national import document_plans, documents
 from mappings.national.document_plans import DocumentPlan
 from mappings.national.document_values import REQUESTER, View
 
+WITHOUT_NUMBER = "rnds.without-number"  # told of somebody who could not be identified
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -76,6 +78,8 @@ async def build(tx: Transaction, net: Network, zone: str, now: datetime.datetime
     if not professional:
         problems.append(Problem("rnds.no-professional", wish.subject))
     identifier = {"system": f"{REQUESTER}{net.settings.requester}", "value": wish.number}
+    if "extension" in entries[0][1].get("subject", {}):
+        problems.append(Problem(WITHOUT_NUMBER, wish.subject))
     bundle = document(identifier, said, entries)
     if not blocking(problems):
         problems += [problem for problem in validate(bundle) if problem.blocks]

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner
 from hub.records.index import key_of
-from hub.rnds import flow, rows
+from hub.rnds import build, flow, rows
 from hub.rnds.reading import literal
 from hub.rnds.settings import Network, network_of
 from hub.store.database import Transaction
@@ -59,9 +59,9 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, par
     plans = _in_use(net, origin.now)
     if not plans:
         return
-    for plan in plans:
-        for action in ("send", "delete"):
-            subjects = [s for s in changed if _meant(plan, s, action)]
+    for action in ("delete", "send"):  # what stands in another's place goes after that one is taken back
+        for plan in plans:
+            subjects = [s for s in changed if _meant(plans, net, plan, s) == action]
             if subjects:
                 await _subjects(tx, net, plan, action, subjects, origin.now)
     await _members(tx, net, changed, [plan.kind for plan in plans], origin.now)
@@ -78,11 +78,25 @@ def _in_use(net: Network, now: datetime.datetime) -> list[DocumentPlan]:
     return found
 
 
-def _meant(plan: DocumentPlan, saved: Saved, action: str) -> bool:
+def _meant(plans: Sequence[DocumentPlan], net: Network, plan: DocumentPlan, saved: Saved) -> str:
+    """What a change asks of a document: `send`, `delete` or nothing; one that another kind stands for is taken back."""
     body = saved.body
     if body is None:  # deleted here: what was sent of it is taken back
-        return action == "delete" and saved.type == plan.subject
-    return any(t.type == saved.type and t.action == action and t.meant(body) for t in plan.triggers)
+        return "delete" if saved.type == plan.subject else ""
+    if saved.type != plan.subject:
+        return ""
+    if plan.meant(body, "delete"):
+        return "delete"
+    if plan.instead_of:
+        return "send" if _takes(net, plan, body) else "delete" if plan.about(body) else ""
+    if not plan.meant(body, "send"):
+        return ""
+    taken = any(other.instead_of == plan.kind and _takes(net, other, body) for other in plans)
+    return "delete" if taken else "send"
+
+
+def _takes(net: Network, plan: DocumentPlan, body: Mapping[str, Any]) -> bool:
+    return plan.takes(body, net.settings.of(plan.kind).settings, net.settings.codes)
 
 
 async def _subjects(
@@ -134,12 +148,14 @@ async def _members(
         return
     found = await tx.rows(
         "SELECT id, kind FROM rnds_document WHERE tenant_id = $1 AND wanted = 'send' AND kind = ANY($6::text[]) "
-        "AND (subject = ANY($2::text[]) OR (patient_id = ANY($3::text[]) AND status IN ($4, $5)))",
+        "AND (subject = ANY($2::text[]) OR (patient_id = ANY($3::text[]) AND (status IN ($4, $5) "
+        f"OR status = $7 AND problems LIKE '%\"{build.WITHOUT_NUMBER}\"%')))",
         sorted(subjects),
         patients,
         rows.PENDING,
         rows.SKIPPED,
         kinds,
+        rows.SENT,
     )
     for kind in sorted({row["kind"] for row in found}):
         await _due(tx, net, kind, [row["id"] for row in found if row["kind"] == kind], "send", now)

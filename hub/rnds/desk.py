@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from adapters.rnds import errors
 from hub.exchange.work import upkeep
 from hub.guard import audit, vault
-from hub.rnds import flow, settings
+from hub.rnds import flow, rows, settings
 from hub.rnds.settings import Faulty, Settings
 from hub.world import Tenant, World
 
@@ -25,3 +26,9 @@ async def configure(world: World, tenant: Tenant, document: Mapping[str, Any], a
         await audit.note(tx, actor, "rnds-settings", "partner/network/rnds")
     await upkeep.seed_schedules(world, tenant, flow.SCHEDULES)
     return found
+
+
+async def people(world: World, tenant: Tenant) -> list[dict[str, Any]]:
+    """Patients whose documents wait for a number, or whose national registration has to be mended; nobody is named."""
+    async with world.transaction(tenant) as tx:
+        return await rows.people(tx, errors.about_persons())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,6 +13,7 @@ from hub.rnds.settings import Settings
 from hub.store.database import Transaction
 
 TEST = "HTEST"  # v3-ActReason: test health data
+UNIDENTIFIED = "BRIndividuoNaoIdentificado-1.0"
 CONSENT = ("urn:ponte:codes:consent", "rnds")
 
 
@@ -33,15 +34,39 @@ def is_test(settings: Settings, patient: Mapping[str, Any]) -> bool:
     meta = patient.get("meta") or {}
     if any(label.get("code") == TEST for name in ("tag", "security") for label in meta.get(name, ())):
         return True
-    names = [
-        fold(str(name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")])))
-        for name in patient.get("name", ())
-    ]
-    if any(fnmatchcase(name, fold(wanted)) for name in names for wanted in settings.test_patients.get("names", ())):
+    if called(patient, settings.test_patients.get("names", ())):
         return True
     numbers = {f"{one.get('system', '')}|{one.get('value', '')}" for one in patient.get("identifier", ())}
     listed = settings.test_patients.get("identifiers", ())
     return any(fnmatchcase(number, wanted) for number in numbers for wanted in listed)
+
+
+def called(patient: Mapping[str, Any], patterns: Iterable[str]) -> bool:
+    """Whether one of a patient's names is like one of the patterns (`*`, `?`; case and accents do not count)."""
+    names = [
+        fold(str(name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")])))
+        for name in patient.get("name", ())
+    ]
+    return any(fnmatchcase(name, fold(wanted)) for name in names for wanted in patterns)
+
+
+def unidentified(settings: Settings, patient: Mapping[str, Any]) -> dict[str, Any]:
+    """What a document tells of a person who could not be identified: `gender`, `birthYear`, `reason`; else nothing.
+
+    The record says so by BRIndividuoNaoIdentificado-1.0, or the person is called as the settings list.
+    """
+    own: dict[str, Any] = {"gender": patient.get("gender"), "birthYear": patient.get("birthDate")}
+    for stated in patient.get("extension", ()):
+        if str(stated.get("url", "")).rpartition("/")[2] == UNIDENTIFIED:
+            said = {one.get("url"): _value(one) for one in stated.get("extension", ())}
+            return {**own, **{name: said[name] for name in ("gender", "birthYear", "reason") if said.get(name)}}
+    if settings.unidentified and called(patient, settings.unidentified["names"]):
+        return {**own, "reason": settings.unidentified["reason"]}
+    return {}
+
+
+def _value(extension: Mapping[str, Any]) -> Any:
+    return next((value for name, value in extension.items() if name.startswith("value")), None)
 
 
 def _labels(body: Mapping[str, Any]) -> set[str]:

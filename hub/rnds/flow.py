@@ -180,6 +180,8 @@ async def make(world: World, tenant: Tenant, tx: Transaction, net: Network, docu
     found = await rows.one(tx, document_id, lock=True)
     if found.due_at is None or found.in_flight:
         return  # done by another job; or the answer's handler makes it due
+    if found.wanted != "delete" and await rows.leaving(tx, found.subject, document_plans.rivals(found.kind)):
+        return  # the document it stands instead of goes first: the answer to its deletion queues this one
     await tx.run("UPDATE rnds_document SET due_at = NULL WHERE tenant_id = $1 AND id = $2", document_id)
     if found.wanted == "delete":
         await _delete(tx, net, found)
@@ -238,8 +240,13 @@ async def _started(tx: Transaction, document_id: UUID, delivery_id: UUID, built:
 
 
 async def _delete(tx: Transaction, net: Network, found: Document) -> None:
-    if not found.rnds_id or found.status == rows.DELETED:
+    if found.status == rows.DELETED:  # asked for again: it is gone already, and what comes next has its own number
+        await tx.run("UPDATE rnds_document SET wanted = 'send' WHERE tenant_id = $1 AND id = $2", found.id)
+        await make_way(tx, found)
+        return
+    if not found.rnds_id:
         await rows.move(tx, found.id, rows.SKIPPED, code="rnds.skipped.taken-back")
+        await make_way(tx, found)
         return
     professional = await _who_sent(tx, found) or net.settings.professional.get("cns", "")
     if not professional:
@@ -260,6 +267,12 @@ async def _delete(tx: Transaction, net: Network, found: Document) -> None:
         },
     )
     await _started(tx, found.id, await outbox.enqueue(tx, net.partner, outgoing), None)
+
+
+async def make_way(tx: Transaction, gone: Document) -> None:
+    """Queue the document that stands instead of one whose deletion is settled."""
+    for other in await rows.waiting(tx, gone.subject, document_plans.rivals(gone.kind)):
+        await queue_making(tx, other)
 
 
 async def _who_sent(tx: Transaction, found: Document) -> str:

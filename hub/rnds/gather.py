@@ -7,7 +7,7 @@ from typing import Any
 
 from canonical import codes, identifiers
 from canonical.errors import NotFound
-from hub.rnds import prescriptions
+from hub.rnds import filters, prescriptions
 from hub.rnds.reading import MOST, Body, bodies, literal, referring
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
@@ -28,9 +28,11 @@ async def gather(tx: Transaction, settings: Settings, kind: str, subject: str) -
     if body is None:
         raise NotFound("the record is not there any more")
     patient = patient_of(body)
+    person = (await bodies(tx, [patient])).get(patient, {})
     scope: dict[str, Any] = {
         "subject": body,
-        "patient": (await bodies(tx, [patient])).get(patient, {}),
+        "patient": person,
+        "unidentified": filters.unidentified(settings, person),
         "establishment": {"cnes": settings.cnes},
         "settings": dict(settings.of(kind).settings),
     }
@@ -80,7 +82,7 @@ def _cid(code: str) -> Body:
 
 
 async def _dose(tx: Transaction, settings: Settings, body: Body, own: dict[str, str]) -> dict[str, Any]:
-    """RIA: the dose, given here or transcribed, its group, strategy and indication."""
+    """RIA and RIA-C: the dose, given here or transcribed, its group, strategy and indication."""
     transcribed = body.get("primarySource") is False
     protocol = [extension for one in body.get("protocolApplied", ()) for extension in one.get("extension", ())]
     extensions = [*body.get("extension", ()), *protocol]
@@ -222,6 +224,7 @@ async def _regulation(tx: Transaction, settings: Settings, body: Body, own: dict
 _GATHERERS: dict[str, Callable[[Transaction, Settings, Body, dict[str, str]], Awaitable[dict[str, Any]]]] = {
     "REL": _report,
     "RIA": _dose,
+    "RIAC": _dose,
     "RAC": _attendance,
     "SA": _stay,
     "RIRA": _regulation,

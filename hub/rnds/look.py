@@ -5,11 +5,13 @@ They go over the tenant's own connection at once, outside any request and transa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from adapters.rnds import answers, questions
 from adapters.transports import Call
-from canonical.errors import Misconfigured
+from canonical.errors import Misconfigured, Refused, TryLater
 from canonical.problem import Problem
 from fhir import jsontext
 from hub.exchange.out.connections import Connections
@@ -28,7 +30,7 @@ async def look(world: World, tenant: Tenant, kind: str, number: str, actor: str)
     async with world.transaction(tenant) as tx:
         net = await needed(tx)
         await audit.note(tx, actor, "rnds-look", f"rnds/{kind}")
-    return _records(await _ask(world, tenant, net, [path]))[0]
+    return records(await asked(world, tenant, net, [Question(f"GET {path}")]))[0]
 
 
 async def check(world: World, tenant: Tenant, actor: str) -> list[Problem]:
@@ -42,7 +44,7 @@ async def check(world: World, tenant: Tenant, actor: str) -> list[Problem]:
     own = net.settings
     cns = own.professional.get("cns", "")
     paths = [questions.path("establishment", own.cnes), *([questions.link(cns, own.cnes)] if cns else [])]
-    place, *role = _records(await _ask(world, tenant, net, paths))
+    place, *role = records(await asked(world, tenant, net, [Question(f"GET {path}") for path in paths]))
     found = [] if place else [Problem("rnds.check.establishment", "cnes")]
     if not cns:
         found.append(Problem("rnds.check.professional", "professional"))
@@ -51,22 +53,43 @@ async def check(world: World, tenant: Tenant, actor: str) -> list[Problem]:
     return found
 
 
-async def _ask(world: World, tenant: Tenant, net: Network, paths: list[str]) -> list[bytes]:
-    """The kept answers to questions over one connection."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A call by hand: method and path, and what goes with it."""
+
+    action: str
+    content: bytes = b""
+
+
+async def asked(
+    world: World, tenant: Tenant, net: Network, questions: Sequence[Question], professional: str = ""
+) -> list[bytes]:
+    """The kept answers to questions over one connection, in a professional's name (else one of the settings').
+
+    Raises Refused with what RNDS said, TryLater where it asks for the same later, Misconfigured without a professional.
+    """
     numbers = [net.settings.professional, *net.settings.professionals.values()]
-    professional = next((one["cns"] for one in numbers if one.get("cns")), "")
+    professional = professional or next((one["cns"] for one in numbers if one.get("cns")), "")
     if not professional:
         raise Misconfigured("no professional is known in whose name to ask", code="rnds.call")
     connections = Connections(world)
+    found = []
     try:
         transport = await connections.transport(tenant, net.partner, 0)
-        calls = [Call(content=b"", key=path, action=f"GET {path}", professional=professional) for path in paths]
-        return [(await transport.send(call)).content for call in calls]
+        for one in questions:
+            call = Call(content=one.content, key=one.action, action=one.action, professional=professional)
+            answer = await transport.send(call)
+            if answer.verdict == "later":
+                raise TryLater("RNDS asks for the same later", code=answer.code)
+            if answer.verdict == "refused":
+                raise Refused("RNDS refuses the call", code=answer.code)
+            found.append(answer.content)
     finally:
         await connections.close()
+    return found
 
 
-def _records(kept: list[bytes]) -> list[list[dict[str, Any]]]:
+def records(kept: list[bytes]) -> list[list[dict[str, Any]]]:
     """The records of each answer: itself, those of its Bundle, or none where RNDS has nothing."""
     found = []
     for content in kept:

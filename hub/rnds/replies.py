@@ -61,6 +61,7 @@ async def deleted(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -
     else:
         await _refused(tx, document_id, _code(answers.read(reply.content)))
     await _again(world, tx, document_id)
+    await flow.make_way(tx, await rows.one(tx, document_id))
 
 
 def _code(said: answers.Said) -> str:

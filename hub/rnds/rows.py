@@ -179,6 +179,55 @@ async def counts(tx: Transaction) -> list[dict[str, Any]]:
     return [{"kind": r["kind"], "status": r["state"], "code": r["code"], "count": r["n"]} for r in rows]
 
 
+async def people(tx: Transaction, codes: Sequence[str], limit: int = 500) -> list[dict[str, Any]]:
+    """Patients whose documents wait for their number, or were refused with one of `codes`; the longest wait first."""
+    rows = await tx.rows(
+        "SELECT patient_id, count(*) AS n, min(created_at) AS since, array_agg(DISTINCT kind ORDER BY kind) AS kinds, "
+        "array_agg(DISTINCT CASE WHEN status = $3 THEN code WHEN problems LIKE '%\"rnds.unidentified\"%' "
+        "THEN 'rnds.unidentified' ELSE 'rnds.individual' END) AS codes FROM rnds_document WHERE tenant_id = $1 "
+        "AND (status = $2 AND (problems LIKE '%\"rnds.individual\"%' OR problems LIKE '%\"rnds.unidentified\"%') "
+        "OR status = $3 AND code = ANY($4::text[])) GROUP BY patient_id ORDER BY min(created_at) LIMIT $5",
+        PENDING,
+        REFUSED,
+        list(codes),
+        limit,
+    )
+    return [
+        {
+            "patient": f"Patient/{row['patient_id']}" if row["patient_id"] else "",
+            "documents": row["n"],
+            "kinds": list(row["kinds"]),
+            "since": _moment(row["since"]),
+            "problems": [Problem(code, args=(("code", code.rpartition(".")[2]),)).as_json() for code in row["codes"]],
+        }
+        for row in rows
+    ]
+
+
+async def leaving(tx: Transaction, subject: str, kinds: Sequence[str]) -> bool:
+    """Whether one of a record's documents of these kinds is being deleted."""
+    if not kinds:
+        return False
+    found = await tx.value(
+        f"SELECT 1 FROM {_FROM} AND r.subject = $2 AND r.kind = ANY($3::text[]) AND r.wanted = 'delete' "
+        "AND (r.due_at IS NOT NULL OR d.status IN ('QUEUED', 'DEAD')) LIMIT 1",
+        subject,
+        list(kinds),
+    )
+    return found is not None
+
+
+async def waiting(tx: Transaction, subject: str, kinds: Sequence[str]) -> list[UUID]:
+    """The documents of a record and of these kinds that are due."""
+    found = await tx.rows(
+        "SELECT id FROM rnds_document WHERE tenant_id = $1 AND subject = $2 AND kind = ANY($3::text[]) "
+        "AND due_at IS NOT NULL",
+        subject,
+        list(kinds),
+    )
+    return [row["id"] for row in found]
+
+
 async def move(
     tx: Transaction, document_id: UUID, status: str, *, code: str = "", problems: Sequence[Problem] = ()
 ) -> None:

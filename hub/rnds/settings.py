@@ -18,6 +18,7 @@ from hub.exchange.partners import Partner, partner, partners_of, save_partner
 from hub.store.database import Transaction
 from hub.world import Tenant
 from mappings.national import document_plans
+from mappings.national.document_codes import reasons
 
 KIND, CODE = "network", "rnds"
 CONSENT = ("ignore", "opt-out", "opt-in")
@@ -25,6 +26,7 @@ MOST_WAIT = 7 * 24 * 60
 _TEXTS = ("environment", "uf", "requester", "cnes", "certificate", "trust", "auth_url", "url", "consent")
 _LISTS = ("prefer", "withhold")
 _FLAGS = ("active", "allow_private")
+_TABLES = ("professional", "professionals", "codes", "unidentified")
 _DOCUMENT_KEYS = {"active", "wait_minutes", "settings"}
 _TEST_KEYS = {"names", "identifiers"}
 
@@ -68,6 +70,7 @@ class Settings:
     codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     documents: Mapping[str, DocumentSettings] = field(default_factory=dict)
     test_patients: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unidentified: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, kind: str) -> DocumentSettings:
         """The settings of a document."""
@@ -82,6 +85,7 @@ class Settings:
             "test_patients": {k: list(v) for k, v in self.test_patients.items()},
         }
         made |= {"professionals": {key: dict(value) for key, value in self.professionals.items()}}
+        made |= {"unidentified": {k: v if isinstance(v, str) else list(v) for k, v in self.unidentified.items()}}
         made |= {"codes": {name: dict(table) for name, table in self.codes.items()}}
         made["documents"] = {
             kind: {"active": one.active, "wait_minutes": one.wait_minutes, "settings": dict(one.settings)}
@@ -160,7 +164,7 @@ def read(document: Mapping[str, Any]) -> Settings:
         raise Faulty(problems)
     chosen = {name: document[name] for name in (*_TEXTS, *_FLAGS) if name in document}
     chosen |= {name: tuple(document[name]) for name in _LISTS if name in document}
-    chosen |= {name: document[name] for name in ("professional", "professionals", "codes") if name in document}
+    chosen |= {name: document[name] for name in _TABLES if name in document}
     tests = {key: tuple(value) for key, value in document.get("test_patients", {}).items()}
     kinds = {kind: DocumentSettings(**one) for kind, one in document.get("documents", {}).items()}
     blank = dict.fromkeys(("environment", "uf", "requester", "cnes", "certificate"), "")
@@ -216,6 +220,12 @@ def _tests(value: Any) -> bool:
     return isinstance(value, dict) and not set(value) - _TEST_KEYS and all(_texts(one) for one in value.values())
 
 
+def _unidentified(value: Any) -> bool:
+    if not isinstance(value, dict) or not value:
+        return value == {}
+    return set(value) == {"names", "reason"} and _texts(value["names"]) and value["reason"] in reasons()
+
+
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(_TEXTS, (lambda value: isinstance(value, str), "text")),
     **dict.fromkeys(_FLAGS, (lambda value: isinstance(value, bool), "true / false")),
@@ -225,6 +235,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "codes": (_table_of_tables, "table of tables"),
     "documents": (lambda value: isinstance(value, dict), "table"),
     "test_patients": (_tests, "names, identifiers"),
+    "unidentified": (_unidentified, "names, reason (01 … 05)"),
 }
 
 

@@ -44,6 +44,7 @@ def _first() -> dict[str, Any]:
         "documents": {
             "REL": {"settings": {"method": "não informado", "reference": "sem valor de referência"}},
             "RIA": {"settings": {"group": "000926", "maternal": "1", "strategy": "1"}},
+            "RIAC": {"settings": {"group": "000926", "maternal": "1"}},
             "RAC": {"settings": {"financing": "01"}},
             "SA": {"settings": {"financing": "01"}},
             "RIRA": {},

@@ -31,6 +31,11 @@ def address(name: str) -> str:
     return next((row[1] for row in _rows() if row[0] == name and row[2] == "own"), f"{LIST}{name}")
 
 
+def reasons() -> frozenset[str]:
+    """The codes for why a person could not be identified (BRJustificativaIndividuoNaoIdentificado)."""
+    return frozenset(_table("BRJustificativaIndividuoNaoIdentificado").values())
+
+
 def national(value: Any, name: str, translated: Own) -> str:
     """The code of a concept, coding, code or text in a national list; empty when it has none."""
     own, table = translated.get(name, {}), _table(name)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from mappings.national.document_codes import Own, national
 from mappings.national.document_values import valued
 from mappings.table import HERE, TableError
 
@@ -73,21 +74,55 @@ class Section:
 class Trigger:
     """Which canonical change makes the document: a type and, for each path, the values that are meant.
 
-    `action` is `send`, or `delete` for a record that was taken back.
+    `action` is `send`, or `delete` for a record that was taken back; values of `unless` are never meant.
     """
 
     type: str
     where: tuple[tuple[str, tuple[str, ...]], ...]
     action: str = "send"
+    unless: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def meant(self, body: Record) -> bool:
         """Whether a record's body fulfils every condition."""
-        return all(set(wanted) & {str(found) for found in valued(body, path)} for path, wanted in self.where)
+        if any(_has(body, path, values) for path, values in self.unless):
+            return False
+        return all(_has(body, path, wanted) for path, wanted in self.where)
+
+
+def _has(body: Record, path: str, wanted: tuple[str, ...]) -> bool:
+    return bool(set(wanted) & {str(found) for found in valued(body, path)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What tells that a record makes this document `instead_of` another: a concept that has a code of a national list.
+
+    The concept stands at one of `paths`, or in its `extension` of that name. Those meant are `codes`, or the ones a
+    `setting` of the document lists (with commas).
+    """
+
+    paths: tuple[str, ...]
+    list: str
+    extension: str = ""
+    codes: tuple[str, ...] = ()
+    setting: str = ""
+
+    def of(self, body: Record, own: Own) -> str:
+        """The code the record has in the list; empty when it has none."""
+        found = [value for path in self.paths for value in valued(body, path) if isinstance(value, Mapping)]
+        if self.extension:
+            found = [v for v in found if str(v.get("url", "")).rpartition("/")[2] == self.extension]
+            found = [v["valueCodeableConcept"] for v in found if isinstance(v.get("valueCodeableConcept"), Mapping)]
+        return next((code for value in found if (code := national(value, self.list, own))), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentPlan:
-    """A document at one version: type code of BRTipoDocumento, profile, Composition tables, sections and entries."""
+    """A document at one version: type code of BRTipoDocumento, profile, Composition tables, sections and entries.
+
+    `unidentified`: it may be about a person who could not be identified. `instead_of` is the kind it stands for where
+    its `claims` hold.
+    """
 
     kind: str
     code: str
@@ -103,11 +138,44 @@ class DocumentPlan:
     triggers: tuple[Trigger, ...]
     needs: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    unidentified: bool = False
+    instead_of: str = ""
+    claims: tuple[Claim, ...] = ()
+
+    def meant(self, body: Record, action: str) -> bool:
+        """Whether a trigger of `action` means a record's body."""
+        kind = str(body.get("resourceType", self.subject))
+        return any(t.type == kind and t.action == action and t.meant(body) for t in self.triggers)
+
+    def about(self, body: Record) -> bool:
+        """Whether a record is of the state documents are made of, also one that another document tells."""
+        return any(t.action == "send" and all(_has(body, *each) for each in t.where) for t in self.triggers)
+
+    def takes(self, body: Record, settings: Mapping[str, str], own: Own) -> bool:
+        """Whether a record makes this document and not the one it stands instead of: its first claim that can tell.
+
+        `settings` are those of the document, `own` the tenant's translations.
+        """
+        if not self.meant(body, "send"):
+            return False
+        for claim in self.claims:
+            if code := claim.of(body, own):
+                named = {one.strip() for one in settings.get(claim.setting, "").split(",")} if claim.setting else set()
+                if claim.codes or code in named:
+                    return code in claim.codes or code in named
+        return False
 
 
 def kinds() -> tuple[str, ...]:
     """The documents that have a plan: REL, RIA and so on."""
     return tuple(sorted({plan.kind for plan in _plans()}))
+
+
+@cache
+def rivals(kind: str) -> tuple[str, ...]:
+    """The kinds of which a record has one or the other."""
+    pairs = {(plan.kind, plan.instead_of) for plan in _plans() if plan.instead_of}
+    return tuple(sorted({other for pair in pairs if kind in pair for other in pair} - {kind}))
 
 
 def plan_at(kind: str, day: datetime.date) -> DocumentPlan:
@@ -136,12 +204,14 @@ def _plan(name: str) -> DocumentPlan:
             Trigger(
                 type=one["type"],
                 action=one.get("action", "send"),
-                where=tuple((path, tuple(values)) for path, values in one["where"].items()),
+                where=_conditions(one["where"]),
+                unless=_conditions(one.get("unless", {})),
             )
             for one in raw.pop("triggers")
         ]
         return DocumentPlan(
             triggers=tuple(triggers),
+            claims=tuple(Claim(**_lists(one)) for one in raw.pop("claims", ())),
             sections=tuple(Section(**one) for one in raw.pop("sections")),
             entries=tuple(EntryPlan(**_lists(one), parts=_parts(one)) for one in raw.pop("entries")),
             parts=_parts(raw),
@@ -149,6 +219,10 @@ def _plan(name: str) -> DocumentPlan:
         )
     except (OSError, KeyError, TypeError) as error:
         raise TableError(f"plans/{_ROOM}/{name}.toml: {error}") from None
+
+
+def _conditions(raw: Mapping[str, list[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((path, tuple(values)) for path, values in raw.items())
 
 
 def _lists(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from canonical import identifiers
 from mappings.national.document_codes import LIST, NATIONAL, address, national
 
 PROFILE = f"{NATIONAL}/StructureDefinition/"
+UNIDENTIFIED = f"{PROFILE}BRIndividuoNaoIdentificado-1.0"
+_REASONS = "BRJustificativaIndividuoNaoIdentificado"
 REQUESTER = f"{NATIONAL}/NamingSystem/BRRNDS-"
 _NUMBERS = {"cns": (systems.CNS, identifiers.is_cns), "cpf": (systems.CPF, identifiers.is_cpf)}
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})\Z")
@@ -159,11 +161,33 @@ def individual(values: Sequence[Any], argument: str, view: View) -> Sequence[dic
     for name in view.prefer:
         system, valid = _NUMBERS[name]
         known = systems.aliases(system)
-        numbers = [identifiers.compact(str(i.get("value", ""))) for i in values if i.get("system") in known]
+        stated = [i for person in values for i in person.get("identifier", ()) if i.get("system") in known]
+        numbers = [identifiers.compact(str(i.get("value", ""))) for i in stated]
         good = sorted((n for n in numbers if valid(n)), key=lambda n: n[0] not in "12")
         if good:
             return [{"system": f"{PROFILE}BRIndividuo-1.0", "value": good[0]}]
     raise Lacking("rnds.individual")
+
+
+@conversion("person")
+def subject(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[str, Any]]:
+    """The same as a whole reference; who could not be identified is told by BRIndividuoNaoIdentificado-1.0 instead."""
+    try:
+        return [{"identifier": individual(values, "", view)[0]}]
+    except Lacking:
+        found = next((person["unidentified"] for person in values if person.get("unidentified")), None)
+    if found is None:
+        raise Lacking("rnds.individual")
+    year = str(found.get("birthYear") or "")[:4]
+    if not year.isdigit():
+        raise Lacking("rnds.unidentified")
+    gender = found.get("gender")
+    parts = [
+        {"url": "gender", "valueCode": gender if gender in ("male", "female") else "unknown"},
+        {"url": "birthYear", "valueDate": year},
+        {"url": "reason", "valueCodeableConcept": concept([found["reason"]], _REASONS, view)[0]},
+    ]
+    return [{"extension": [{"url": UNIDENTIFIED, "extension": parts}]}]
 
 
 @conversion("establishment")

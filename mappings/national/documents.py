@@ -81,8 +81,12 @@ def compose(plan: DocumentPlan, scope: Record, view: View) -> Document:
     """The entries (fullUrl, resource), Composition first, and what the records lack; what blocks forbids sending.
 
     `scope` holds the records by the names plans use; `view` what conversions need besides. An optional entry that
-    lacks something is told in its other form, or left out, with a warning.
+    lacks something is told in its other form, or left out, with a warning. Of the patient, tables read `person`: the
+    identifiers, and under `unidentified` why there is none.
     """
+    patient = scope.get("patient") or {}
+    unidentified = scope.get("unidentified") if plan.unidentified else None
+    scope = {**scope, "person": {"identifier": patient.get("identifier", ()), "unidentified": unidentified}}
     made, told = _settled(plan, scope, view)
     view = replace(view, links=_links(made), groups=_groups(made))
     problems = [*told, *_too_few(plan, made)]

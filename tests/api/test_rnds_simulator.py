@@ -43,10 +43,28 @@ def test_whole_documents_pass(kind: str) -> None:
 
 def test_measures_need_no_subject_and_may_be_displayed_as_the_published_examples_show() -> None:
     body = bundle("RAC")
-    measure = resource(body, "Observation")
+    measure = next(e["resource"] for e in body["entry"] if "valueQuantity" in e["resource"])
     del measure["subject"]
     measure["code"]["coding"][0]["display"] = "Peso"
     assert judged(body) == set()
+
+
+def unidentified() -> dict[str, Any]:
+    scope = records.scope("RAC")
+    scope |= {"patient": {}, "unidentified": {"gender": "male", "birthYear": "1990", "reason": "03"}}
+    entries, _ = documents.compose(document_plans.plan_at("RAC", DAY), scope, records.view())
+    identifier = {"system": "http://www.saude.gov.br/fhir/r4/NamingSystem/BRRNDS-9999", "value": "1"}
+    return copy.deepcopy(document(identifier, records.NOW.isoformat(), entries))
+
+
+def test_who_could_not_be_identified_is_told_the_same_way_everywhere() -> None:
+    body = unidentified()
+    assert judged(body) == set()
+    resource(body, "Condition")["subject"] = resource(bundle("RAC"), "Condition")["subject"]
+    assert judged(body) == {"ERR814"}
+    body = unidentified()
+    resource(body, "Encounter")["subject"]["extension"][0]["extension"].pop()
+    assert judged(body) == {"ERR814"}
 
 
 FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
@@ -66,6 +84,9 @@ FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
     "no document": ("REL", lambda b: b.update(type="collection"), "ERR923"),
     "another's identifier": ("REL", lambda b: b["identifier"].update(system="http://www.saude.gov.br/fhir/r4/NamingSystem/BRRNDS-1"), "ERR881"),
     "entries out of order": ("REL", lambda b: b["entry"][1].update(fullUrl="urn:uuid:transient-9"), "ERR921"),
+    "a campaign dose with its site": ("RIAC", lambda b: resource(b, "Immunization").update(site={"coding": [{"system": "urn:x", "code": "1"}]}), "ERR814"),
+    "a campaign dose without maker": ("RIAC", lambda b: resource(b, "Immunization").pop("manufacturer"), "ERR814"),
+    "nobody at all": ("RAC", lambda b: resource(b, "Encounter")["subject"].pop("identifier"), "ERR814"),
     "an older profile": ("REL", lambda b: b["entry"][0]["resource"]["meta"].update(profile=["http://www.saude.gov.br/fhir/r4/StructureDefinition/BRResultadoExameLaboratorial-1.1"]), "ERR862"),
 }  # fmt: skip
 

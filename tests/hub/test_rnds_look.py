@@ -22,6 +22,7 @@ def test_paths_by_number() -> None:
     assert questions.path("professional", records.DOCTOR_CNS).endswith(f"cns%7C{records.DOCTOR_CNS}")
     assert questions.path("establishment", "2337991") == "/fhir/r4/Organization/2337991"
     assert questions.link("1", "2") == "/fhir/r4/PractitionerRole/1-2"
+    assert questions.path("establishment", "11.222.333/0001-81") == "/fhir/r4/Organization/11222333000181"
     for kind, number in (("patient", "1"), ("establishment", CPF), ("professional", "../x"), ("bed", CPF)):
         with pytest.raises(ValueError, match=r"\w"):
             questions.path(kind, number)

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.simulators.rnds import register
 from api.simulators.rnds.rules import Error
 
 SUFFIX = "sim"
@@ -24,6 +25,13 @@ class Stored:
     professional: str
     replaced_by: str = ""
     deleted: bool = False
+
+    @property
+    def person(self) -> str:
+        """The CNS of whom it is about; a CPF leads to the CNS the register has for it."""
+        head = self.bundle["entry"][0]["resource"]
+        number = str(((head.get("subject") or {}).get("identifier") or {}).get("value", ""))
+        return register.cns_of(number)
 
 
 @dataclass(slots=True)
@@ -53,7 +61,8 @@ class Book:
         if found is not None:
             text = "O identifier informado já foi utilizado para cadastrar outro documento e não pode ser repetido."
             return Error("ERR866", f"{text} O id existente é {found.id}.")
-        same = next((one for one in self.documents if not one.deleted and _dose(one.bundle) == _dose(bundle)), None)
+        standing = (one for one in self.documents if not one.deleted and not one.replaced_by)
+        same = next((one for one in standing if _dose(one.bundle) == _dose(bundle)), None)
         if _dose(bundle) and same is not None:
             text = 'Informação referente ao item "Immunization" já existe no repositório.'
             return Error("ERR823", f"{text} O ID existente é {same.id}.")

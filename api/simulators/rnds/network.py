@@ -62,6 +62,7 @@ class Network:
     config: Config
     book: Book = field(default_factory=Book)
     fault: Fault = field(default_factory=Fault)
+    contexts: set[tuple[str, str]] = field(default_factory=set)  # who may read of whom
     tokens: dict[str, float] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
 
@@ -111,10 +112,12 @@ class Network:
             return self._post(asked)
         if asked.method == "DELETE" and path.startswith("/fhir/r4/Bundle/"):
             return self._delete(path.rpartition("/")[2])
+        if (asked.method, path) == ("POST", "/contexto-atendimento"):
+            return self._context(asked)
         if (asked.method, path) == ("GET", "/identifier"):
             return self._find(asked)
         if asked.method == "GET" and path.endswith("/$document"):
-            return self._document(path.split("/")[-2])
+            return self._document(path.split("/")[-2], asked.headers["authorization"])
         if asked.method == "GET" and path.startswith("/fhir/r4/"):
             return self._look(path.removeprefix("/fhir/r4/"), asked)
         return self._refuse(404, [Error("ERR861", "Operação inexistente ou não suportada.")])
@@ -196,10 +199,28 @@ class Network:
             return self._refuse(404, [Error("MSG005", "O documento não foi encontrado na base.")])
         return _json({"resourceType": "Bundle", "type": "searchset", "total": 1, "entry": [{"resource": _head(found)}]})
 
-    def _document(self, identity: str) -> Reply:
+    def _context(self, asked: Asked) -> Reply:
+        """A professional sees a patient here: from now on the professional may read that patient's documents."""
+        try:
+            said = json.loads(asked.body)
+            cnes, professional, patient = (str(said[key]) for key in ("cnes", "cnsProfissional", "cnsPaciente"))
+        except (ValueError, KeyError, TypeError):
+            return self._refuse(422, [Error("ERR814", "O contexto de atendimento não pode ser lido.")])
+        if cnes not in self.config.cnes:
+            return self._refuse(422, [Error("ERR899", "Contexto de atendimento de outro estabelecimento.")], "security")
+        if not identifiers.is_cns(professional) or professional != asked.headers["authorization"]:
+            return self._refuse(422, [Error("ERR901", "Profissional não encontrado")], "security")
+        if not identifiers.is_cns(patient):
+            return self._refuse(422, [Error("ERR895", "Paciente não encontrado")])
+        self.contexts.add((professional, patient))
+        return _json({"accessToken": secrets.token_urlsafe(24)})
+
+    def _document(self, identity: str, professional: str) -> Reply:
         found = self.book.by_id(identity)
         if found is None or found.deleted:
             return self._refuse(404, [Error("MSG005", "O documento não foi encontrado na base.")])
+        if (professional, found.person) not in self.contexts:
+            return self._refuse(403, [Error("", "O documento só é lido num contexto de atendimento.")], "security")
         return _json({**found.bundle, "id": found.id})
 
     def _refuse(self, status: int, found: list[Error], kind: str = "processing") -> Reply:
@@ -208,11 +229,16 @@ class Network:
             {
                 "severity": "error",
                 "code": kind,
-                "diagnostics": f"({'EDS' if error.code.startswith('MSG') else 'EHR'}-{error.code}) {error.text}",
+                "diagnostics": _said(error),
             }
             for error in found[:_MOST_FINDINGS]
         ]
         return _json({"resourceType": "OperationOutcome", "issue": issues}, status)
+
+
+def _said(error: Error) -> str:
+    room = "EDS" if error.code.startswith("MSG") else "EHR"
+    return f"({room}-{error.code}) {error.text}" if error.code else error.text
 
 
 def _failing(kind: str) -> Reply:

@@ -20,11 +20,11 @@ _PROFILE = "http://www.saude.gov.br/fhir/r4/StructureDefinition/"
 _REQUESTER = "http://www.saude.gov.br/fhir/r4/NamingSystem/BRRNDS-"
 _TRANSIENT = re.compile(r"urn:uuid:(?:transient-(\d+)|[0-9a-f-]{36})\Z")
 DOCUMENTS = {
-    "REL": "BRResultadoExameLaboratorial-3.2.1",
-    "RIA": "BRRegistroImunobiologicoAdministradoRotina-2.0",
-    "RAC": "BRRegistroAtendimentoClinico",
-    "SA": "BRSumarioAlta",
-    "RA": "BRRegulacaoAssistencial",
+    "REL": ("BRResultadoExameLaboratorial-3.2.1",),
+    "RIA": ("BRRegistroImunobiologicoAdministradoRotina-2.0", "BRRegistroImunobiologicoAdministradoCampanha-2.0"),
+    "RAC": ("BRRegistroAtendimentoClinico",),
+    "SA": ("BRSumarioAlta",),
+    "RA": ("BRRegulacaoAssistencial",),
 }
 
 
@@ -134,7 +134,7 @@ def profiles(bundle: dict[str, Any], today: datetime.date) -> Iterator[Error]:
             yield Error("ERR887", "É obrigatório informar o profile ao enviar um documento.")
         for name in named:
             yield from _profile(resource, name)
-    if DOCUMENTS[kind] not in str(resources[0].get("meta")):
+    if not any(name in str(resources[0].get("meta")) for name in DOCUMENTS[kind]):
         yield Error("ERR862", "O documento possui um perfil inválido e não pode ser processado")
     yield from _rules(resources, today)
 
@@ -157,6 +157,7 @@ def _rules(resources: list[dict[str, Any]], today: datetime.date) -> Iterator[Er
     subjects = {_first(one, "subject.identifier.value") or _first(one, "patient.identifier.value") for one in resources}
     if len(subjects - {None}) > 1:
         yield Error("ERR814", "O identificador do indivíduo não é o mesmo em todo o documento")
+    yield from _persons(resources)
     for one in resources:
         kind = one.get("resourceType")
         if kind == "Immunization" and str(one.get("occurrenceDateTime", ""))[:10] > today.isoformat():
@@ -166,6 +167,22 @@ def _rules(resources: list[dict[str, Any]], today: datetime.date) -> Iterator[Er
         if kind == "MedicationRequest":
             yield from _prescription(one)
     yield from _procedures(resources)
+
+
+def _persons(resources: list[dict[str, Any]]) -> Iterator[Error]:
+    """Who is meant: a number, or why there is none (BRIndividuoNaoIdentificado-1.0), the same way everywhere."""
+    ways = set()
+    for one in resources:
+        subject = one.get("subject")
+        if one.get("resourceType") not in ("Composition", "Encounter", "Condition", "Procedure") or not subject:
+            continue
+        told = [e for e in subject.get("extension", ()) if e.get("url") == f"{_PROFILE}BRIndividuoNaoIdentificado-1.0"]
+        ways.add("identifier" if "identifier" in subject else "extension" if told else "")
+        parts = [str(part.get("url")) for each in told for part in each.get("extension", ())]
+        if told and sorted(parts) != ["birthYear", "gender", "reason"]:
+            yield Error("ERR814", f"{one.get('resourceType')}.subject: indivíduo não identificado incompleto")
+    if "" in ways or len(ways) > 1:
+        yield Error("ERR814", "Composition.subject: o indivíduo não é identificado da mesma forma em todo o documento")
 
 
 def _contact(encounter: dict[str, Any]) -> Iterator[Error]:
