@@ -23,7 +23,7 @@ from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.convert.text import parse_dtm
 from mappings.grouping import Grouper, Occurrence
-from mappings.nested import drop_incomplete
+from mappings.nested import drop_incomplete, drop_reversed, forget
 from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, looked_at, telling
 from mappings.site import PLAIN, Site
@@ -78,6 +78,8 @@ def translate(
         if draft is not None:
             drafts.append(draft)
             account.take(occurrence)
+    if len(drafts) < len(occurrences):
+        forget(drafts, {occurrence.local for occurrence in occurrences} - {draft.local for draft in drafts})
     _weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
@@ -317,6 +319,11 @@ def _finish(work: _Work) -> None:
             draft.body[first].pop(last, None)
             if not draft.body[first]:
                 del draft.body[first]
+    for path in drop_incomplete(draft.body, draft.initial, plan):
+        problem = Problem("structure.part", _place(work.occurrence), args=(("target", f"{draft.type}.{path}"),))
+        work.context.problems.append(problem)
+    for _ in drop_reversed(draft.body, plan):
+        work.context.problems.append(Problem("field.period", _place(work.occurrence)))
     if plan.fill:
         kept = {name: value for name, value in draft.body.items() if name == "identifier"}
         draft.initial = {**draft.initial, **{n: v for n, v in draft.body.items() if n not in kept}}
@@ -327,9 +334,6 @@ def _finish(work: _Work) -> None:
         survivor = parents.get(plan.merge_into)
         draft.merge_into = survivor.local if survivor else ""
     draft.sources = tuple(f"{s.name}#{s.index}" for s in work.occurrence.segments())
-    for path in drop_incomplete(draft.body, draft.initial, plan):
-        problem = Problem("structure.part", _place(work.occurrence), args=(("target", f"{draft.type}.{path}"),))
-        work.context.problems.append(problem)
 
 
 def _complete(work: _Work) -> bool:
@@ -391,9 +395,4 @@ def _number_parts(drafts: list[Draft]) -> None:
             draft.part += f"|#{seen[place]}"
 
 
-def plan_of(message: Message) -> Plan | None:
-    """The plan that serves a message."""
-    return plan_for(message.type)
-
-
-__all__ = ["Account", "RecordPlan", "Translation", "plan_of", "translate", "untouched"]
+__all__ = ["Account", "RecordPlan", "Translation", "translate", "untouched"]

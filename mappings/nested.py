@@ -1,22 +1,31 @@
 """Nested elements that R4 requires something of: one that lacks it is left out, the rest of the record stays.
 
 A field that is null or has no match can take from an entry the very element it cannot be without
-(`Practitioner.qualification` without `code`). Left in, it would make the whole record invalid.
+(`Practitioner.qualification` without `code`), or all that one of R4's constraints asks one of (`_EITHER`). Left in, it
+would make the whole record invalid. So would a period that ends before it begins (per-1).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
+from canonical.records import DRAFT, Draft
 from fhir.definitions.table import Type, type_named
+from fhir.periods import reverses
 from mappings.body import element_type, required
 from mappings.plan import RecordPlan
 from mappings.program import program
 
 _NAME = re.compile(r"\w+")
+_EITHER = {
+    "Appointment.participant": ("actor", "type"),  # app-1
+    "Immunization.education": ("documentType", "reference"),  # imm-1
+    "MedicationAdministration.dosage": ("dose", "rateRatio", "rateQuantity"),  # mad-1
+    "Patient.contact": ("name", "telecom", "address", "organization"),  # pat-1
+}
 
 
 @cache
@@ -38,9 +47,43 @@ def _above(type_name: str, path: str) -> Iterator[tuple[tuple[str, ...], tuple[t
         found = element_type(found, name) if found is not None else None
         if found is None:
             return
-        needed = required(found.name)
+        needed = asked(found.name)
         if needed:
             yield tuple(names[:depth]), needed
+
+
+def asked(type_name: str) -> tuple[tuple[str, ...], ...]:
+    """What an element of that type cannot be without: R4's required elements, and one of those a constraint names."""
+    either = _EITHER.get(type_name)
+    return (*required(type_name), either) if either else required(type_name)
+
+
+@cache
+def periods(plan: RecordPlan) -> tuple[tuple[str, ...], ...]:
+    """The places of those Periods whose two ends the rows write each by itself."""
+    found = set()
+    for step in program(plan):
+        path, _, last = step.path.rpartition(".")
+        if last in ("start", "end") and path and not path.startswith("@"):
+            found.add(tuple(part.partition("[")[0] for part in path.split(".")))
+    return tuple(sorted(found))
+
+
+def drop_reversed(body: dict[str, Any], plan: RecordPlan) -> list[str]:
+    """Leave out of `body` the periods that end before they begin; returns their paths, without the type."""
+    return [".".join(path) for path in periods(plan) if path[0] in body and _drop_reversed(body, path)]
+
+
+def _drop_reversed(node: dict[str, Any], path: tuple[str, ...]) -> bool:
+    name, rest = path[0], path[1:]
+    value = node.get(name)
+    if not rest:
+        if not isinstance(value, dict) or not reverses(value.get("start", ""), value.get("end", "9999")):
+            return False
+        del node[name]
+        return True
+    entries = value if isinstance(value, list) else [value]
+    return sum(_drop_reversed(entry, rest) for entry in entries if isinstance(entry, dict)) > 0
 
 
 def drop_incomplete(body: dict[str, Any], initial: dict[str, Any], plan: RecordPlan) -> list[str]:
@@ -73,6 +116,18 @@ def without_lost(node: dict[str, Any], found: Type | None, lost: Callable[[dict[
         if len(whole) < len(entries) or any(new is not old for new, old in zip(kept, entries, strict=True)):
             changed[name] = (whole or None) if isinstance(value, list) else kept[0]
     return {k: v for k, v in {**node, **changed}.items() if v is not None or k not in changed} if changed else node
+
+
+def forget(drafts: Sequence[Draft], lost: set[str]) -> None:
+    """Leave out of `drafts` what cannot be without a record of this message that could not be made."""
+
+    def names_lost(reference: dict[str, Any]) -> bool:
+        value = reference.get("reference")
+        return isinstance(value, str) and value.startswith(DRAFT) and value[len(DRAFT) :] in lost
+
+    for draft in drafts:
+        draft.body = without_lost(draft.body, type_named(draft.type), names_lost)
+        draft.initial = without_lost(draft.initial, type_named(draft.type), names_lost)
 
 
 def _kept(entry: Any, kind: Type | None, lost: Callable[[dict[str, Any]], bool]) -> Any:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from canonical.records import Draft
-from hub.records import visits
+from hub.records import coherence, visits
 
 EVENT_TIME = "urn:ponte:event-time"
 STATUS_TIME = "urn:ponte:status-time"
@@ -31,8 +31,11 @@ _WITH_SIBLINGS = ("status", "birthDate")
 LATE = {"system": "urn:ponte:history", "code": "late"}
 
 
-def combine(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> dict[str, Any]:
-    """The new body (with resourceType, without id); `present` is not changed."""
+def combine(
+    present: dict[str, Any] | None, draft: Draft, *, stale: bool, gone: list[str] | None = None
+) -> dict[str, Any]:
+    """The new body (with resourceType, without id); `present` is not changed. `gone` gets the paths of what was left
+    out because it contradicts the newer part."""
     body: dict[str, Any] = dict(present) if present else {"resourceType": draft.type}
     if lags(present, draft, stale=stale):  # a late older result is history, not a patchwork of two
         return _united_only(body, draft)
@@ -53,6 +56,7 @@ def combine(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> dic
     if draft.type == "Encounter":
         visits.follow(present, body, draft, stale=stale)
     _tell_missing_times(body)
+    coherence.agree(present, body, frozenset(draft.body), stale=stale, gone=gone)
     _stamp(body, draft, stale=stale, late_status=late_status)
     return body
 

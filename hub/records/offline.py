@@ -10,6 +10,7 @@ from canonical.identity import record_id
 from canonical.problem import Problem
 from canonical.records import Draft, Key
 from fhir.validation.validator import validate
+from hub.records.coherence import contradiction
 from hub.records.combine import combine
 from hub.records.identify import Places, known_under, met_under, new_id, numbers, part_id, parts_in_order, resolved
 from hub.records.merges.renames import as_old
@@ -28,6 +29,7 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
     places = {local: place for local, place in places.items() if place in made}
     whole = len(places) == len(drafts)
     bodies: dict[tuple[str, str], dict[str, Any]] = {}
+    problems: list[Problem] = []
     for draft in (draft for draft in known if draft.local in places):
         place = places[draft.local]
         said = dataclasses.replace(
@@ -37,8 +39,10 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
             event_at=None,
             sources=(),
         )
-        bodies[place] = combine(bodies.get(place), said, stale=False)
-    entries, problems = [], []
+        gone: list[str] = []
+        bodies[place] = combine(bodies.get(place), said, stale=False, gone=gone)
+        problems += [contradiction(draft, path) for path in gone]
+    entries: list[dict[str, Any]] = []
     for (kind, identity), body in bodies.items():
         resource = {"resourceType": kind, "id": identity, **{k: v for k, v in body.items() if k != "resourceType"}}
         problems += [problem for problem in validate(resource) if problem.blocks]

@@ -16,6 +16,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from hub.records import kindred, reversals
+from hub.records.coherence import contradiction
 from hub.records.combine import combine, lags, late_version, told_at
 from hub.records.identify import (
     Places,
@@ -209,8 +210,7 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
         body = resolved(draft.type, draft.body, settled.places, whole=whole)
         initial = resolved(draft.type, draft.initial, settled.places, whole=whole)
         meant = _with(draft, body, initial)
-        stale = _stale(draft, present)
-        bodies[place] = combine(present, meant, stale=stale)
+        bodies[place] = _combined(present, meant, settled)
         sources[place] = draft.message_id
         stored = known.rows.get(place)
         if stored is not None and not draft.partial and lags(stored, meant, stale=_stale(draft, stored)):
@@ -230,6 +230,14 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
             expected=None if place in stating else _version(known_as),
         )
         settled.writes.append(write)
+
+
+def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) -> dict[str, Any]:
+    """The record with what the draft states; what contradicts its newer part is left out, and told."""
+    gone: list[str] = []
+    body = combine(present, draft, stale=_stale(draft, present), gone=gone)
+    settled.problems += [contradiction(draft, path) for path in gone]
+    return body
 
 
 def _version(body: dict[str, Any] | None) -> int | None:

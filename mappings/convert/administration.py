@@ -12,6 +12,7 @@ from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
 from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe
 from mappings.convert.people import practitioner_reference
+from mappings.convert.periods import period
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, moment_text, number, parse_dtm
 
@@ -151,8 +152,8 @@ def role_participant(value: Value, context: Context, argument: str) -> Any:
     entry: dict[str, Any] = {}
     if (kind := _role(value.sibling(role), context, argument)) is not None:
         entry["type"] = [kind]
-    if period := _period(value, context, start, end):
-        entry["period"] = period
+    if span := period(value, context, value.other(start), value.other(end)):
+        entry["period"] = span
     return {**entry, "individual": individual}
 
 
@@ -223,11 +224,3 @@ def _role(value: Value, context: Context, table: str) -> dict[str, Any] | None:
         return {"coding": [{"system": system, "code": code, "display": display}]}
     concept = cwe(value, context, table.split("-", maxsplit=1)[0].upper())
     return concept if isinstance(concept, dict) else None
-
-
-def _period(value: Value, context: Context, start: int, end: int) -> dict[str, str]:
-    found = {
-        "start": moment_text(value.other(start), value, context),
-        "end": moment_text(value.other(end), value, context),
-    }
-    return {name: text for name, text in found.items() if text}

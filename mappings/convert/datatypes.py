@@ -11,9 +11,9 @@ from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
+from mappings.convert.periods import period
 from mappings.convert.plausible import no_code, no_number
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import moment_text
 from mappings.table import Source
 
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
@@ -41,8 +41,8 @@ def cx(value: Value, context: Context, argument: str) -> Any:
     identifier: dict[str, Any] = {"system": key.system, "value": key.value}
     if kind:
         identifier["type"] = {"coding": [{"system": systems.V2_0203, "code": _code(systems.type_code(kind))}]}
-    if period := period_of(value, context, (7, 8), 0):
-        identifier["period"] = period
+    if span := period_of(value, context, (7, 8), 0):
+        identifier["period"] = span
     return identifier
 
 
@@ -53,11 +53,7 @@ def period_of(value: Value, context: Context, bounds: tuple[int, int], span: int
         texts = [value.text(span), value.text(span, 2)]
     if not any(texts):
         return {}
-    start, end = (moment_text(text, value, context) for text in texts)
-    if start and end and start[: len(end)][:10] > end[:10]:  # R4 per-1: what is sent cannot be a period
-        context.problems.append(value.problem("field.period"))
-        return {}
-    return {name: text for name, text in (("start", start), ("end", end)) if text}
+    return period(value, context, *texts)
 
 
 @conversion("xad")
@@ -88,8 +84,8 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     for name, table in (("use", "hl70190"), ("type", "hl70190-type")):
         if found := context.codes(table).get(value.text(7)):
             address[name] = found
-    if period := period_of(value, context, (13, 14), 12):
-        address["period"] = period
+    if span := period_of(value, context, (13, 14), 12):
+        address["period"] = span
     return address
 
 

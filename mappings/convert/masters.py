@@ -8,6 +8,8 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.registry import Context, Value, conversion
 
+_LONGEST_NAME = 255
+
 
 @conversion("staff-key")
 def staff_key(value: Value, context: Context, argument: str) -> Any:
@@ -51,6 +53,13 @@ def primary_key(value: Value, context: Context, argument: str) -> Any:
     """The primary key of a master file (CWE), in the namespace of its system or sender; `argument` is the kind."""
     code = value.text(1)
     return Key(systems.local_system(value.text(3) or context.sender, argument), code) if code else None
+
+
+@conversion("computable-name")
+def computable_name(value: Value, context: Context, argument: str) -> Any:
+    """A code as the name programs use (R4 adf-0, cid-0: letters, digits and `_`), with `argument` before it."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "_" for c in value.text(1))
+    return f"{argument}_{kept}"[:_LONGEST_NAME] if kept.strip("_") else None
 
 
 @conversion("primary-identifier")

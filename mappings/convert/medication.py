@@ -11,15 +11,17 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_key
 from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
+from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import counted_medicine, stray_completion
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import moment_text, number
+from mappings.convert.text import descends, moment_text, number
 from mappings.convert.timing import unit_of_time
 from mappings.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
 _ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"
 _SOURCES = re.compile(r"(NIP0*1)?\Z")  # NIP001, also with a zero too many
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NOTHING_KNOWN = frozenset(("999", "0", ""))
 # LOINC codes of the observations that a vaccination message puts below RXA, and the element they are (CDC guide 2.5.1).
 _VIS_TYPE, _VIS_DATE, _VIS_GIVEN = ("30956-7", "69764-9"), "29768-9", "29769-7"
@@ -70,6 +72,9 @@ def dose(value: Value, context: Context, argument: str) -> Any:
     low, high = quantity(value.whole(), value, first + 2), quantity(value.other(first + 1), value, first + 2)
     if value.whole() and low is None:
         context.problems.append(value.problem("field.number"))
+    if low and high and descends(low, high):  # one of them is wrong, and a wrong dose is worse than none
+        context.problems.append(value.problem("field.range"))
+        return None
     if low and high and low != high:
         return ("Range", {"low": low, "high": high})
     return ("Quantity", low) if low else None
@@ -93,6 +98,12 @@ def amount(value: Value, context: Context, argument: str) -> Any:
     if value.whole() and found is None:
         context.problems.append(value.problem("field.number"))
     return found
+
+
+@conversion("unknown-amount")
+def unknown_amount(value: Value, context: Context, argument: str) -> Any:
+    """A dose that is not known, beside a route or a site that is (R4 mad-1: one of dose and rate)."""
+    return {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]} if value.raw else None
 
 
 @conversion("daily-dose")
@@ -233,10 +244,7 @@ def subpotent(value: Value, context: Context, argument: str) -> Any:
 @conversion("given")
 def given(value: Value, context: Context, argument: str) -> Any:
     """RXA-3 with RXA-4 as `effective[x]`: a moment, or a period when they differ."""
-    start, end = (moment_text(text, value, context) for text in (value.whole(), value.other(4)))
-    if start and end and start != end:
-        return ("Period", {"start": start, "end": end})
-    return ("DateTime", start) if start else None
+    return moment_or_period(value, context, value.whole(), value.other(4))
 
 
 @gatherer("vis")
@@ -252,7 +260,11 @@ def vis(values: list[Value], context: Context, argument: str) -> Any:
             name = "publicationDate" if code == _VIS_DATE else "presentationDate"
             moment = moment_text(value.text(1), value, context)
             groups.setdefault(group, {}).update({name: moment} if moment else {})
-    return [("education", found) for found in groups.values() if found] or None
+    told = [found for found in groups.values() if found]
+    nameless = [found for found in told if "documentType" not in found]  # R4 imm-1: a leaflet is told by what it is
+    if nameless:
+        context.problems.append(values[0].problem("structure.part", target="Immunization.education.documentType"))
+    return [("education", found) for found in told if found not in nameless] or None
 
 
 @gatherer("vaccine-fact")

@@ -13,8 +13,9 @@ from typing import Any
 from canonical import codes as systems
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.datatypes import LONGEST_KEPT, cwe
+from mappings.convert.periods import period
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
-from mappings.convert.text import listed, moment_text, number
+from mappings.convert.text import descends, listed, moment_text, number
 from mappings.table import Source
 
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
@@ -91,7 +92,8 @@ def reference_range(value: Value, context: Context, argument: str) -> Any:
     unit = value.other(6)
     bare = text.removesuffix(unit).strip() if unit else text
     if match := _RANGE.match(bare):
-        found["low"], found["high"] = _quantity(match[1], value), _quantity(match[2], value)
+        low, high = _quantity(match[1], value), _quantity(match[2], value)
+        found.update({} if descends(low, high) else {"low": low, "high": high})
     elif match := _COMPARED.match(bare):
         found["high" if "<" in match[1] else "low"] = _quantity(match[2], value)
     elif match := _ABOVE.match(bare):
@@ -178,8 +180,8 @@ def _sn(value: Value, context: Context) -> Pair | None:
         return ("valueString", words) if words else None
     if mark in (":", "/") and low and high:
         return "valueRatio", {"numerator": _quantity(low, value, comparator), "denominator": _quantity(high, value)}
-    if mark == "-" and low and high:
-        return "valueRange", {"low": _quantity(low, value), "high": _quantity(high, value)}
+    if mark == "-" and high:
+        return _range(value, context, low, high)
     return ("valueQuantity", _quantity(low, value, comparator)) if low else None
 
 
@@ -205,17 +207,23 @@ def _time(value: Value, context: Context) -> Pair | None:
 
 
 def _period(value: Value, context: Context) -> Pair | None:
-    ends = {name: moment_text(value.text(n), value, context) for name, n in (("start", 1), ("end", 2)) if value.text(n)}
-    period = {name: text for name, text in ends.items() if text}
-    return ("valuePeriod", period) if period else None
+    found = period(value, context, value.text(1), value.text(2))
+    if found:
+        return "valuePeriod", found
+    return ("valueString", value.full()) if value.full() else None
 
 
 def _number_range(value: Value, context: Context) -> Pair | None:
-    ends = {
-        name: _quantity(value.text(n), value)
-        for name, n in (("low", 1), ("high", 2))
-        if number(value.text(n)) is not None
-    }
+    low, high = (value.text(n) if number(value.text(n)) is not None else "" for n in (1, 2))
+    return _range(value, context, low, high)
+
+
+def _range(value: Value, context: Context, low: str, high: str) -> Pair | None:
+    """Two numbers as Range, one of which may be empty; without any, or with the lower above the upper, the text."""
+    ends = {name: _quantity(text, value) for name, text in (("low", low), ("high", high)) if text}
+    if len(ends) == 2 and descends(ends["low"], ends["high"]):
+        context.problems.append(value.problem("field.range"))
+        ends = {}
     if ends:
         return "valueRange", ends
     return ("valueString", value.full()) if value.full() else None

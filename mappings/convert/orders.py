@@ -13,6 +13,7 @@ from canonical import identifiers
 from fhir.definitions.table import codes
 from mappings.convert.datatypes import cwe, xtn
 from mappings.convert.keys import ei, ei_identifier
+from mappings.convert.periods import moment_or_period
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
 
@@ -32,12 +33,7 @@ def authored(value: Value, context: Context, argument: str) -> Any:
 @conversion("effective")
 def effective(value: Value, context: Context, argument: str) -> Any:
     """OBR-7 with OBR-8: a dateTime, or a Period when both are there and differ."""
-    start = moment_text(value.whole(), value, context)
-    end_raw = value.other(8)
-    end = moment_text(end_raw, value, context) if end_raw and end_raw != value.whole() else None
-    if start and end:
-        return ("Period", {"start": start, "end": end})
-    return ("DateTime", start) if start else None
+    return moment_or_period(value, context, value.whole(), value.other(8))
 
 
 @conversion("specimen-type")

@@ -8,10 +8,11 @@ from typing import Any
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_identifier, ei_key
 from mappings.convert.people import xcn
+from mappings.convert.periods import period
 from mappings.convert.places import location_reference
 from mappings.convert.plausible import counts_only
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import listed, moment_text, number, parse_dtm
+from mappings.convert.text import listed, number, parse_dtm
 
 _MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN", "MINS", ""))
 _HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
@@ -137,10 +138,9 @@ def appointment_place(value: Value, context: Context, argument: str) -> Any:
 
 
 @conversion("period")
-def period(value: Value, context: Context, argument: str) -> Any:
+def asked_period(value: Value, context: Context, argument: str) -> Any:
     """A DR as Period."""
-    ends = {name: moment_text(value.text(n), value, context) for name, n in (("start", 1), ("end", 2))}
-    return {name: text for name, text in ends.items() if text} or None
+    return period(value, context, value.text(1), value.text(2)) or None
 
 
 def _state(value: Value, context: Context) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_key, visit_key
 from mappings.convert.people import name_text, payor, xcn
+from mappings.convert.periods import moment_or_period
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, moment_text, number
+from mappings.convert.text import boolean, number
 from mappings.table import Source
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -164,10 +165,7 @@ def ndl(value: Value, context: Context, argument: str) -> Any:
 @conversion("collected")
 def collected(value: Value, context: Context, argument: str) -> Any:
     """DR (SPM-17) as dateTime, or as Period when start and end differ."""
-    start, end = (moment_text(value.text(n), value, context) for n in (1, 2))
-    if start and end and start != end:
-        return ("Period", {"start": start, "end": end})
-    return ("DateTime", start) if start else None
+    return moment_or_period(value, context, value.text(1), value.text(2))
 
 
 @conversion("cq")

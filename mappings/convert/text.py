@@ -71,7 +71,7 @@ def instant(value: Value, context: Context, argument: str) -> Any:
     moment = _moment(value, context)
     if isinstance(moment, str):
         parts = [int(p) for p in moment.split("-")] + [1, 1]
-        moment = datetime.datetime(parts[0], parts[1], parts[2], tzinfo=ZoneInfo(context.zone))
+        moment = _whole_minutes(datetime.datetime(parts[0], parts[1], parts[2], tzinfo=ZoneInfo(context.zone)))
     return moment.isoformat() if moment else None
 
 
@@ -174,6 +174,11 @@ def number(text: str) -> LosslessFloat | int | None:
     if not fraction:
         return int(minus + digits) if len(digits) <= 15 else LosslessFloat(f"{minus}{digits}".encode())
     return LosslessFloat(f"{minus}{digits}.{fraction}".encode())
+
+
+def descends(low: dict[str, Any], high: dict[str, Any]) -> bool:
+    """Whether two quantities of one unit are no Range: the lower is above the upper (R4 rng-2)."""
+    return float(low["value"]) > float(high["value"])
 
 
 def _moment(value: Value, context: Context) -> datetime.datetime | str | None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from canonical import codes as systems
+from mappings.convert.periods import moment_or_period, period
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import moment_text, number
+from mappings.convert.text import number
 
 _EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
 _TIMES = re.compile(r"([0-9]{1,2})ID\Z")
@@ -110,10 +111,7 @@ def order_timing(value: Value, context: Context, argument: str) -> Any:
 def start_or_period(value: Value, context: Context, argument: str) -> Any:
     """TQ1-7 with TQ1-8, or the start and end of a TQ, as dateTime or Period."""
     parts = told(value)
-    start, end = (moment_text(text, value, context) for text in (parts.start, parts.end))
-    if start and end and start != end:
-        return ("Period", {"start": start, "end": end})
-    return ("DateTime", start) if start else None
+    return moment_or_period(value, context, parts.start, parts.end)
 
 
 @conversion("as-needed")
@@ -164,10 +162,8 @@ def _pattern(pattern: str, context: Context) -> dict[str, Any]:
 
 
 def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
-    start, end = (moment_text(text, value, context) for text in (parts.start, parts.end))
-    if start or end:
-        ends = {"start": start, "end": end}
-        return {"boundsPeriod": {name: text for name, text in ends.items() if text}}
+    if span := period(value, context, parts.start, parts.end):
+        return {"boundsPeriod": span}
     length = duration(parts.duration)
     return {"boundsDuration": length} if length else {}
 

@@ -1,0 +1,46 @@
+"""What two messages say of one record: the newer word stands, and what it contradicts is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from canonical.records import Draft
+from hub.records.combine import combine
+
+_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+ERROR = {
+    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}]
+}
+ACTIVE, RESOLVED = ({"coding": [{"system": _CLINICAL, "code": code}]} for code in ("active", "resolved"))
+EARLY, LATE = "2026-11-20T08:00:00-03:00", "2026-11-22T08:00:00-03:00"
+Body = dict[str, Any]
+
+TABLE: list[tuple[str, Body, Body, bool, Body, list[str]]] = [
+    ("Encounter", {"period": {"start": LATE}}, {"period": {"end": EARLY}}, False, {"period": {"end": EARLY}}, ["period.start"]),
+    ("Encounter", {"period": {"end": EARLY}}, {"period": {"start": LATE}}, False, {"period": {"start": LATE}}, ["period.end"]),
+    ("Encounter", {"period": {"start": LATE}}, {"period": {"end": EARLY}}, True, {"period": {"start": LATE}}, ["period.end"]),
+    ("Encounter", {"period": {"start": EARLY}}, {"period": {"end": LATE}}, False, {"period": {"start": EARLY, "end": LATE}}, []),
+    ("Encounter", {"period": {"start": LATE}}, {"period": {"end": "2026-11-22"}}, False, {"period": {"start": LATE, "end": "2026-11-22"}}, []),
+    ("Condition", {"clinicalStatus": RESOLVED, "abatementDateTime": EARLY}, {"clinicalStatus": ACTIVE}, False, {"clinicalStatus": ACTIVE}, ["abatementDateTime"]),
+    ("Condition", {"clinicalStatus": ACTIVE}, {"verificationStatus": ERROR}, False, {"verificationStatus": ERROR}, ["clinicalStatus"]),
+    ("Condition", {"verificationStatus": ERROR}, {"clinicalStatus": ACTIVE}, False, {"clinicalStatus": ACTIVE}, ["verificationStatus"]),
+    ("Condition", {"verificationStatus": ERROR}, {"clinicalStatus": ACTIVE}, True, {"verificationStatus": ERROR}, []),
+    ("Observation", {"valueString": "5"}, {"dataAbsentReason": {"text": "?"}}, False, {"dataAbsentReason": {"text": "?"}}, ["valueString"]),
+    ("Observation", {"dataAbsentReason": {"text": "?"}}, {"valueString": "5"}, False, {"valueString": "5"}, ["dataAbsentReason"]),
+    ("Task", {"lastModified": EARLY}, {"authoredOn": LATE}, False, {"authoredOn": LATE}, ["lastModified"]),
+    ("ServiceRequest", {}, {"orderDetail": [{"text": "jejum"}]}, False, {}, ["orderDetail"]),
+    ("MedicationRequest", {"contained": [{"resourceType": "Medication", "id": "m"}], "medicationReference": {"reference": "#m"}}, {"medicationCodeableConcept": {"text": "x"}}, False, {"medicationCodeableConcept": {"text": "x"}}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[0]}-{'-'.join(row[5]) or 'nothing'}")
+def test_newer_word_stands(row: tuple[str, Body, Body, bool, Body, list[str]]) -> None:
+    kind, before, said, stale, after, told = row
+    gone: list[str] = []
+    present = {"resourceType": kind, **before}
+    body = combine(present, Draft(local="x", type=kind, body=said, initial={}), stale=stale, gone=gone)
+    assert body == {"resourceType": kind, **after}
+    assert gone == told
+    assert present == {"resourceType": kind, **before}, "what is stored is not changed"
