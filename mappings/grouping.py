@@ -4,7 +4,7 @@ nearest OBR or SPM above). Segments that belong nowhere are left over, never dro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hl7.er7 import Message, Segment
@@ -90,7 +90,7 @@ class Grouper:
                 self._flush()
                 self._above = {name: held for name, held in self._above.items() if name in _STAY}
             self._above[segment.name] = segment
-            records = [r for r in self._anchored.get(segment.name, ()) if _admits(r, segment)]
+            records = [r for r in self._anchored.get(segment.name, ()) if _admits(r, segment, self._current)]
             if segment.name == "PID" and self._plan.anonymous and not named(segment):
                 records = []
             if records:
@@ -242,10 +242,12 @@ def identified(patient: Segment) -> bool:
     return any(not says_no_number(number) for number in numbers)
 
 
-def _admits(record: RecordPlan, segment: Segment) -> bool:
+def _admits(record: RecordPlan, segment: Segment, current: Mapping[str, Occurrence]) -> bool:
     if not record.where:
         return True
     value = segment.text(record.where_field)
+    if record.below and record.below in current and value in record.unless_below:
+        return False
     if record.among:
         return value in record.among
     return value not in record.unless

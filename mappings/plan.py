@@ -29,6 +29,7 @@ class RecordPlan:
     reported, and the rest goes on. `without` names a segment whose presence in the message makes none of these records.
     `shared` names segments that a run of such records has in common: a lead above the first of them is the lead of each
     (RAS: one ORC for several RXA), what follows the last was said of all (one RXR).
+    `below` names a record below which anchors with a value of `unless_below` in the field of `where` are that record's.
     `claims` names segments that are this record's wherever they stand below it (the notes of an appointment).
     `overlay` names the overlay its tables are read under.
     """
@@ -43,6 +44,8 @@ class RecordPlan:
     where: str = ""
     among: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    below: str = ""
+    unless_below: tuple[str, ...] = ()
     join: tuple[str, ...] = ()
     join_among: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
