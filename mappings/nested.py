@@ -65,7 +65,7 @@ def periods(plan: RecordPlan) -> tuple[tuple[str, ...], ...]:
     for step in program(plan):
         path, _, last = step.path.rpartition(".")
         if last in ("start", "end") and path and not path.startswith("@"):
-            found.add(tuple(part.partition("[")[0] for part in path.split(".")))
+            found.add(tuple(match[0] for part in path.split(".") if (match := _NAME.match(part))))
     return tuple(sorted(found))
 
 

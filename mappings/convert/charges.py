@@ -11,10 +11,27 @@ from typing import Any
 from canonical import codes as systems
 from canonical.extensions import EXTENSIONS
 from mappings.convert.datatypes import cwe
+from mappings.convert.plausible import shifted_charge
 from mappings.convert.registry import Context, Value, conversion
 
 _DOMAINS = frozenset(("28", "32", "42", "48", "61"))
 _INCIDENTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+@conversion("shifted-charge")
+def shifted(value: Value, context: Context, argument: str) -> Any:
+    """`argument` where FT1 is a field short or long: nobody can tell then what is charged. It is told."""
+    if not shifted_charge(value.segment):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return argument
+
+
+@conversion("charge-text")
+def charge_text(value: Value, context: Context, argument: str) -> Any:
+    """FT1-8 as CodeableConcept with text only, where FT1-7 says nothing and it is words, not a count or an amount."""
+    text = value.whole()
+    return {"text": text} if any(c.isalpha() for c in text) and not value.other(7) else None
 
 
 @conversion("modifier")

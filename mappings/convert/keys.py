@@ -6,7 +6,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
-from mappings.convert.plausible import says_no_number
+from mappings.convert.plausible import says_no_number, shifted_charge
 from mappings.convert.registry import Context, Value, conversion
 
 
@@ -98,7 +98,9 @@ def ei(value: Value, context: Context, argument: str) -> Any:
 def transaction_key(value: Value, context: Context, argument: str) -> Any:
     """FT1-2, the transaction's number, as key: unique within its sender only."""
     number = value.text(1)
-    return Key(systems.local_system(context.sender, "FT1"), number) if number else None
+    if not number or shifted_charge(value.segment):  # a day, which all charges of that day would share
+        return None
+    return Key(systems.local_system(context.sender, "FT1"), number)
 
 
 @conversion("transaction-identifier")

@@ -69,6 +69,9 @@ def _ingredient(value: Value, context: Context) -> dict[str, Any] | None:
 def dose(value: Value, context: Context, argument: str) -> Any:
     """Minimum, maximum and unit of a dose in three fields in a row (RXO-2, RXE-3, RXG-5) as `dose[x]`."""
     first = value.source.field
+    if (most_said := value.other(first + 1)) and number(most_said) is None:  # the unit, one field too early
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     low, high = quantity(value.whole(), value, first + 2), quantity(value.other(first + 1), value, first + 2)
     if value.whole() and low is None:
         context.problems.append(value.problem("field.number"))

@@ -21,6 +21,7 @@ from mappings.table import Source
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
 _MEASURED = frozenset(("ST", ""))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
+_COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
 _COMPARED = re.compile(r"(<=|>=|<|>)\s*([+-]?[0-9]*[.,]?[0-9]+)\Z")
 _RANGE = re.compile(r"\s*([+-]?[0-9]*[.,]?[0-9]+)\s*(?:-|–|a|até|ate|to)\s*([+-]?[0-9]*[.,]?[0-9]+)\s*\Z", re.I)
 _ABOVE = re.compile(
@@ -86,7 +87,7 @@ def interpretation(value: Value, context: Context, argument: str) -> Any:
 def reference_range(value: Value, context: Context, argument: str) -> Any:
     """OBX-7 as referenceRange: the text always, low and high where it is `a-b`, `<b`, `>a` or says so in words."""
     text = value.full()
-    if not text:
+    if not any(c.isalnum() for c in text):  # `-` says that there is none
         return None
     found: dict[str, Any] = {"text": text}
     unit = value.other(6)
@@ -175,6 +176,8 @@ def _nm(value: Value, context: Context) -> Pair | None:
 def _sn(value: Value, context: Context) -> Pair | None:
     """SN: `<>` or `+` is text, `:` and `/` a ratio, `-` a range, else a quantity with comparator."""
     comparator, low, mark, high = (value.text(n) for n in (1, 2, 3, 4))
+    if comparator and not low and comparator not in _COMPARATORS:  # a plain number, or words, where its parts belong
+        return _nm(value, context)
     if comparator in ("<>",) or mark == "+" or (low and number(low) is None) or (high and number(high) is None):
         words = " ".join(part for part in (comparator, low, mark, high, value.other(6)) if part)
         return ("valueString", words) if words else None

@@ -14,6 +14,7 @@ from fhir.definitions.table import codes
 from mappings.convert.datatypes import cwe, xtn
 from mappings.convert.keys import ei, ei_identifier
 from mappings.convert.periods import moment_or_period
+from mappings.convert.plausible import no_code, no_service
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
 
@@ -39,6 +40,8 @@ def effective(value: Value, context: Context, argument: str) -> Any:
 @conversion("specimen-type")
 def specimen_type(value: Value, context: Context, argument: str) -> Any:
     """SPS (OBR-15.1, a CE in subcomponents) as CodeableConcept."""
+    if no_code(value, context):  # a day where the material belongs
+        return None
     code, text, system = (value.text(1, n) for n in (1, 2, 3))
     coding: dict[str, Any] = {}
     if code:
@@ -56,7 +59,7 @@ def charge_code(value: Value, context: Context, argument: str) -> Any:
 
     `argument` is the field with the description (FT1-8); then FT1-25, the procedure, is a further coding.
     """
-    concept = cwe(value, context, "")
+    concept = None if argument and no_service(value, context) else cwe(value, context, "")
     if concept is None:
         return None
     if argument and value.source.field == 7 and (also := cwe(value.sibling(25), context, "")):

@@ -13,15 +13,20 @@ from mappings.convert.registry import Context, Value
 from mappings.table import codes
 
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
+_PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
+_USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
+_AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 _DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
+_MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
 _DATE = re.compile(_DAY + r"\Z")
 _MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 
 
 def misplaced(value: Value, context: Context) -> bool:
-    """Whether a PL, XCN or XPN holds a coded value (its third component names an HL7 table) or a moment; it is told."""
+    """Whether a PL, XCN or XPN holds a code (its third component names an HL7 table), a telephone or a moment; told."""
     raw = value.raw
-    if ("HL7" in raw and _TABLE.match(value.text(3))) or (len(raw) > 11 and _only_moments(value)):
+    coded = "HL7" in raw and _TABLE.match(value.text(3))
+    if coded or (len(raw) > 11 and _only_moments(value)) or _is_telephone(value):
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False
@@ -75,6 +80,33 @@ def counted_medicine(value: Value, context: Context) -> bool:
     """Whether a medicine's code is a segment's count, with the medicine in the field behind it; it is told."""
     following = value.segment.raw_field(value.source.field + 1)
     if len(value.raw) <= 2 and value.raw.isdigit() and value.delimiters.component in following:
+        context.problems.append(value.problem("field.misplaced"))
+        return True
+    return False
+
+
+def _is_telephone(value: Value) -> bool:
+    """Whether an XTN stands there: a use of table 0201, then an equipment of table 0202."""
+    return value.text(2) in _USES and value.text(3) in _PHONES
+
+
+def length_for_type(value: Value, context: Context) -> bool:
+    """Whether SCH-8, the type of an appointment, is its length with a unit (`30^MIN`); it is told."""
+    if value.text(1).isdigit() and value.text(2).upper() in _MINUTES:
+        context.problems.append(value.problem("field.misplaced"))
+        return True
+    return False
+
+
+def shifted_charge(charge: Segment) -> bool:
+    """Whether FT1 is a field short or long: its day (FT1-4) is none, nor its kind (FT1-6, table 0017) or service."""
+    day, kind, service = charge.ask(4), charge.ask(6), charge.ask(7)
+    return bool(day) and not _DATE.match(day[:8]) and (kind not in codes("hl70017") or not service)
+
+
+def no_service(value: Value, context: Context) -> bool:
+    """Whether an amount of money stands where the code of what is charged belongs (FT1-7); it is told."""
+    if _AMOUNT.match(value.text(1)) and not value.text(3):
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False

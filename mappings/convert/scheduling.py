@@ -10,7 +10,7 @@ from mappings.convert.keys import ei_identifier, ei_key
 from mappings.convert.people import xcn
 from mappings.convert.periods import period
 from mappings.convert.places import location_reference
-from mappings.convert.plausible import counts_only
+from mappings.convert.plausible import counts_only, length_for_type
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import listed, number, parse_dtm
 
@@ -105,6 +105,12 @@ def _minutes(text: str, unit: str) -> int | None:
     if length > _LONGEST or unit not in _MINUTES | _HOURS:
         return None
     return length * 60 if unit in _HOURS else length
+
+
+@conversion("appointment-type")
+def appointment_type(value: Value, context: Context, argument: str) -> Any:
+    """SCH-8 or ARQ-8 (table 0277), unless the length stands there, a field too early."""
+    return None if length_for_type(value, context) else cwe(value, context, "HL70277")
 
 
 @conversion("appointment-actor")
