@@ -15,7 +15,7 @@ from canonical.codes import NATIONAL
 from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
-from hub.records import kindred, reversals
+from hub.records import kindred, reversals, withdrawals
 from hub.records.coherence import contradiction
 from hub.records.combine import combine, lags, late_version, told_at
 from hub.records.identify import (
@@ -79,6 +79,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
         raise Conflict("a patient was merged in between")
     _write(own, known, settled)
     await kindred.meet(tx, own, settled.places, settled.writes)
+    settled.problems += await withdrawals.follow(tx, known.rows, settled.places, settled.writes)
     return settled
 
 

@@ -109,6 +109,28 @@ async def test_a_charge_inside_an_order_is_billed_once_and_goes_with_it(world: W
     assert [row["status"] for row in found] == ["not-billable"]
 
 
+async def test_an_order_called_off_without_its_charge_takes_it_back(world: World, tenant: Tenant) -> None:
+    """Unless something was done for it, or a DFT posted the same transaction."""
+
+    def order(at: str, number: int, control: str, *charges: str) -> str:
+        obr = f"OBR|1|PED{number}^HIS||40304361^Hemograma^TUSS"
+        return "\r".join([msh("OML^O21", at), PID, PV1, f"ORC|{control}|PED{number}^HIS", obr, *charges]) + "\r"
+
+    def result(at: str, number: int) -> str:
+        obr = f"OBR|1|PED{number}^HIS|LAB{number}^LIS|40304361^Hemograma^TUSS||||||||||||||||||20261120091000|||F"
+        return "\r".join([msh("ORU^R01", at), PID, PV1, obr, "OBX|1|NM|718-7^Hb^LN||13|g/dL|||||F"]) + "\r"
+
+    charged = {number: ft1(number, "40304361", "1", "25.40") for number in (1, 2, 3)}
+    await feed(world, tenant, *(order("20261120090000", number, "NW", charged[number]) for number in (1, 2, 3)))
+    await feed(world, tenant, result("20261120091500", 2), message("DFT^P03", "20261120092000", charged[3]))
+    told = await feed(world, tenant, *(order("20261120093000", number, "OC") for number in (1, 2, 3)))
+    assert [t["status"] for t in told] == ["TRANSFORMED"] * 3, told
+    found = await rows(world, tenant, "SELECT body FROM resource WHERE tenant_id = $1 AND type = 'ChargeItem'")
+    charges = [json.loads(row["body"]) for row in found]
+    found = sorted((charge["identifier"][0]["value"], charge["status"]) for charge in charges)
+    assert found == [("T1", "not-billable"), ("T2", "billable"), ("T3", "billable")]
+
+
 async def test_what_the_payer_authorised_reaches_the_guide(world: World, tenant: Tenant) -> None:
     """IN3 beside the convênio: the senha and its last day; one that was refused is on no guide."""
     await register(world, tenant, [partner_row(IPE)])
