@@ -44,6 +44,13 @@ _STEP = re.compile(r"(?:([^:\[\]]+):)?([^:\[\]]+)(?:\[(\d+)\])?\Z")
 _POSITION = re.compile(r"\[\d+\]")
 
 
+def passes(message: Tiss, version: str) -> bool:
+    """Whether the schema finds nothing in a message."""
+    schema = versions.schema(version, service=message.service)
+    with _ONE_AT_A_TIME:
+        return schema.validate(message.root)
+
+
 def schema_problems(message: Tiss, version: str) -> list[Problem]:
     """The schema findings of a message against `version`; at most MOST."""
     schema = versions.schema(version, service=message.service)

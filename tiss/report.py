@@ -14,12 +14,12 @@ from typing import Any
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import epilogo, packed, soap, versions
-from tiss.check import schema_problems
+from tiss import alike, epilogo, packed, soap, versions
 from tiss.contract import Contract
 from tiss.message import Tiss
 from tiss.message import read as read_message
 from tiss.offers import offered
+from tiss.rules import fragments
 from tiss.rules.case import Given, ruled
 from tiss.rules.hashes import Hash
 from tiss.rules.message import check
@@ -138,11 +138,12 @@ def examine(
     """The report on a message that is parsed already; `raw` are the bytes it came from."""
     agreed = contract or Contract()
     version, problems = judged_by(message, agreed)
+    held = fragments.pieces(message, raw)
     if version:
-        problems += schema_problems(message, version)
+        problems += alike.findings(held, version)
     given = Given(version=version or _newest(), tables=tables, today=today, contract=agreed)
     valid = bool(version) and not any(problem.code.startswith("xsd.") for problem in problems)
-    facts = check(message, raw, given, {problem.where for problem in problems}, valid=valid)
+    facts = check(held, given, {problem.where for problem in problems}, valid=valid)
     problems += facts.problems
     box = next(message.root.iter(f"{{{NAMESPACE}}}guiasTISS"), None) if problems else None
     return Report(

@@ -19,18 +19,18 @@ from typing import Protocol
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import epilogo, message, shapes
+from tiss import alike, epilogo, message, shapes
 from tiss.amounts import text as money
 from tiss.broken import unreadable
 from tiss.check import schema_problems
 from tiss.contract import Contract
 from tiss.message import LARGEST, Tiss, declared_encoding, declares_dtd
 from tiss.report import Report, judged_by, numbered, told
-from tiss.rules import header, items, marked, payer, texts
+from tiss.rules import fragments, header, items, marked, payer, texts
 from tiss.rules.case import MOST, Findings, Given
 from tiss.rules.hashes import Hash
 from tiss.rules.identifiers import Checker
-from tiss.rules.message import LARGEST_BATCH, body, extract, screener
+from tiss.rules.message import LARGEST_BATCH, body, screener
 from tiss.tables import Tables
 from tiss.versions import NAMESPACE
 
@@ -234,8 +234,9 @@ def _some(run: _Run, guides: list[etree._Element]) -> None:
     raw = etree.tostring(root, encoding="UTF-8", xml_declaration=False)
     part = Tiss(root, "utf-8", run.envelope.service)
     found, rules = Findings(run.given.contract.levels), Findings(run.given.contract.levels)
-    problems = schema_problems(part, run.version) if run.version else []
-    read = extract(part, raw, screener(run.given) if run.version and not problems else None)
+    held = fragments.pieces(part, raw)
+    problems = alike.findings(held, run.version) if run.version else []
+    read = fragments.extract(held, screener(run.given) if run.version and not problems else None)
     text = "".join(read.parts)
     _hash(run, text[len(run.before) :])
     texts.odd(root, text, found)

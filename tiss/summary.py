@@ -10,8 +10,8 @@ from canonical.problem import Problem
 from tiss import epilogo, transactions
 from tiss.message import Tiss
 from tiss.message import read as read_message
+from tiss.rules import fragments
 from tiss.rules.layout import Unit
-from tiss.rules.message import extract
 
 LONGEST = 120
 MOST = 5000
@@ -42,7 +42,7 @@ def _lines(message: Tiss, raw: bytes) -> Iterator[str]:
         yield "  (sem corpo)"
     elif body.find("{*}guiasTISS") is not None:
         yield f"  lote {body.findtext('{*}numeroLote', '-')}"
-        for guide in extract(message, raw).whole.rows:
+        for guide in fragments.extract(fragments.pieces(message, raw)).whole.rows:
             yield from _guide(guide)
     else:
         yield from _bounded(_tree(body, 1))

@@ -19,8 +19,9 @@ from test_made_faults import bodies
 
 from tiss import build, message
 from tiss.contract import Contract
+from tiss.rules import fragments
 from tiss.rules.case import Given
-from tiss.rules.message import Facts, check, extract
+from tiss.rules.message import Facts, check
 from tiss.rules.screen import Env
 from tiss.tables import installed
 
@@ -34,7 +35,7 @@ def found(raw: bytes, contract: Contract, *, screens: bool) -> Facts:
     parsed = message.read(raw)
     assert isinstance(parsed, message.Tiss)
     known = Given(version=parsed.version, tables=installed(), today=TODAY, contract=contract)
-    return check(parsed, raw, known, set(), valid=True, screens=screens)
+    return check(fragments.pieces(parsed, raw), known, set(), valid=True, screens=screens)
 
 
 def same(raw: bytes, contract: Contract | None = None) -> Facts:
@@ -49,7 +50,7 @@ def passed(raw: bytes) -> int:
     parsed = message.read(raw)
     assert isinstance(parsed, message.Tiss)
     known = Given(version=parsed.version, tables=installed(), today=TODAY, contract=Contract(), registered="2026-11-20")
-    read = extract(parsed, raw, Env(given=known, wanted=frozenset()))
+    read = fragments.extract(fragments.pieces(parsed, raw), Env(given=known, wanted=frozenset()))
     return sum(unit.passed for unit in read.whole.rows)
 
 

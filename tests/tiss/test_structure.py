@@ -18,16 +18,18 @@ from shared_files import samples
 from tiss import epilogo, message, transactions, versions
 from tiss.rules import fragments, marked, texts
 from tiss.rules.layout import Unit
+from tiss.rules.runs import Extract
 
 
-def both(raw: bytes) -> tuple[fragments.Extract, fragments.Extract, bool]:
+def both(raw: bytes) -> tuple[Extract, Extract, bool]:
     """The quick reading and the long one, and whether the quick way could be gone."""
     parsed = message.read(raw)
     assert isinstance(parsed, message.Tiss)
     quick = marked._quickly(parsed, raw)
-    long = fragments.extract(marked.spelled(parsed.root), parsed.root)
+    long = fragments.extract(fragments.cut(marked.spelled(parsed.root), parsed, raw))
     assert "".join(long.parts) == epilogo.leaf_text(parsed.root)
-    return fragments.extract(quick or marked.spelled(parsed.root), parsed.root), long, quick is not None
+    held = fragments.cut(quick or marked.spelled(parsed.root), parsed, raw)
+    return fragments.extract(held), long, quick is not None
 
 
 def facts(unit: Unit) -> list[tuple[str, str, dict[str, str]]]:

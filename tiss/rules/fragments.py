@@ -8,124 +8,23 @@ has few different ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, islice
-from typing import NamedTuple
 
 from lxml import etree
 
-from tiss.message import first
-from tiss.rules import layout
+from tiss.message import Tiss, first
+from tiss.rules import layout, marked
 from tiss.rules.identifiers import elements
-from tiss.rules.layout import Section, Unit
+from tiss.rules.layout import Unit
 from tiss.rules.marked import Marked
 from tiss.rules.pieces import Context, Fragment, Group, Open, Piece, Template, Unmatched
+from tiss.rules.runs import Extract, Held, Pieces, Run, Screener, Span, runs_of
 
 _LARGEST = 64 * 1024
 _MOST = 8 * 1024 * 1024  # characters of markup that are remembered of one root and prefix
 _MOST_ONCE = 20_000
-Held = list[str]
-
-
-class Span(NamedTuple):
-    """Pieces with the same markup that follow each other: which of all texts is their first, and how many they are."""
-
-    fragment: Fragment
-    at: int
-    pieces: int
-
-    def begins(self) -> range:
-        """Which of all texts is the first of each piece, or would be."""
-        size = self.fragment.texts
-        return range(self.at, self.at + size * self.pieces, size) if size else range(self.at, self.at + self.pieces)
-
-
-class Run:
-    """The pieces of a message with the same markup: their positions among all pieces, and their texts by column."""
-
-    __slots__ = ("columns", "count", "fragment", "positions", "spans")
-
-    def __init__(self, fragment: Fragment) -> None:
-        self.fragment = fragment
-        self.count = 0
-        self.positions: list[range] = []
-        self.spans: list[Span] = []
-        self.columns: list[Sequence[str]] = []  # by text, once all spans are known
-
-    def add(self, position: int, span: Span) -> None:
-        """Take in pieces of which the first stands at this position among all."""
-        self.count += span.pieces
-        self.positions.append(range(position, position + span.pieces))
-        self.spans.append(span)
-
-    def arrange(self, texts: Held) -> None:
-        """Give the columns their texts, all spans being known."""
-        size = self.fragment.texts
-        if len(self.spans) == 1:
-            begin, end = self.spans[0].at, self.spans[0].at + size * self.count
-            self.columns = [texts[at:end:size] for at in range(begin, begin + size)]
-        else:
-            rows = [texts[at : at + size] for span in self.spans for at in span.begins()]
-            self.columns = list(zip(*rows, strict=True))
-
-
-class Passed(NamedTuple):
-    """What a screen says of a run: the section and path of its units, the few texts kept of each by role, and which of
-    its rows must be looked at closely.
-    """
-
-    section: Section
-    path: str
-    roles: tuple[str, ...]
-    kept: Sequence[Sequence[str]]
-    but: set[int]
-
-
-Screener = Callable[[Run], Passed | None]
-
-
-@dataclass(slots=True, kw_only=True)
-class Extract:
-    """What a message holds: its units, the texts the hash covers, and the pieces and runs it was read in."""
-
-    whole: Unit
-    parts: list[str]
-    texts: list[str] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    blank: bool = False
-
-    @property
-    def identifiers(self) -> list[tuple[str, str, int]]:
-        """All identifiers as (check, text, position of its element)."""
-        found, element = [], 0
-        for span in self.spans:
-            for at in span.begins():
-                checks = span.fragment.checks
-                found += [(check, self.texts[at + index], element + inner) for check, index, inner in checks]
-                element += span.fragment.elements
-        return found
-
-    def blanks(self, names: frozenset[str] | None) -> bool:
-        """Whether a leaf is empty or holds blanks only; `names`: in no other elements can blanks stand alone."""
-        if self.blank or names is None:
-            return self.blank or any(map(str.isspace, self.parts))
-        return any(
-            any(map(str.isspace, run.columns[index]))
-            for run in self.runs
-            for name, index in run.fragment.leaves
-            if not name or name in names
-        )
-
-    def distinct(self) -> Iterator[tuple[str, str]]:
-        """The checks and different texts of the identifiers."""
-        texts: dict[str, set[str]] = {}
-        for run in self.runs:
-            for check, index, _ in run.fragment.checks:
-                texts.setdefault(check, set()).update(run.columns[index])
-        return ((check, text) for check, known in texts.items() for text in known)
 
 
 class _Walk:
@@ -143,12 +42,14 @@ class _Walk:
         """The next pieces, as many as are spelled as this one; None when the very next is not."""
         if template is None or not self.marked.plain:
             return None
-        begin, count, step = self.at, 0, 1
+        at, here = self.at, self.here
+        count, step, first = 0, 1, here
         while step and self._stands(template, step):
+            first = first if count else self.here
             count += step
             self.at += step * template.fragment.texts
             step = template.more(count, len(self.spelled) - self.at)
-        return Span(template.fragment, begin, count) if count else None
+        return Span(template.fragment, at, count, here, first, self.here) if count else None
 
     def _stands(self, template: Template, times: int) -> bool:
         """Whether so many pieces spelled as this one come next; they are gone past then."""
@@ -168,10 +69,10 @@ class _Walk:
         begin, self.here = self.here, found.start() if found is not None else self.end
         return self._document[begin : self.here]
 
-    def span(self, fragment: Fragment) -> Span:
-        """A piece that is gone past, with its texts."""
-        begin, self.at = self.at, self.at + fragment.texts
-        return Span(fragment, begin, 1)
+    def span(self, fragment: Fragment, begin: int) -> Span:
+        """A piece that is gone past, with its texts; `begin` is where it begins, -1 for a part of one."""
+        at, self.at = self.at, self.at + fragment.texts
+        return Span(fragment, at, 1, begin, self.here, self.here)
 
 
 class _Reader:
@@ -183,7 +84,7 @@ class _Reader:
         self._contexts: dict[tuple[Open, ...], Context] = {}
         self._known = 0
         self._once: set[str] = set()
-        self._outer = Open("", layout.top(root), "", begins=False, quiet=False)
+        self._outer = Open("", layout.top(root), "", begins=False, quiet=False, place="")
         self._cuts: dict[frozenset[str], re.Pattern[str]] = {}
         self.begin = self._context(())
 
@@ -198,8 +99,10 @@ class _Reader:
                 yield span
                 context = span.fragment.after
                 continue
-            for fragment in self._of(context, walk.piece(), walk, inner):
-                yield walk.span(fragment)
+            begin = walk.here
+            parts = list(self._of(context, walk.piece(), walk, inner))
+            for fragment in parts:
+                yield walk.span(fragment, begin if len(parts) == 1 else -1)
                 context = fragment.after
         if walk.at != len(marked.texts):
             raise Unmatched
@@ -267,29 +170,43 @@ def _reader(root: str, prefix: str) -> _Reader:
     return _Reader(root, prefix)
 
 
-def extract(marked: Marked, root: etree._Element, screen: Screener | None = None) -> Extract:
-    """Everything the rules ask of the message with this root element; raises Unmatched.
+def pieces(message: Tiss, raw: bytes) -> Pieces:
+    """The pieces of a message; `raw` are the bytes it came from."""
+    try:
+        return cut(marked.of(message, raw), message, raw)
+    except Unmatched:
+        return cut(marked.spelled(message.root), message, raw)
+
+
+def cut(held: Marked, message: Tiss, raw: bytes) -> Pieces:
+    """The pieces of a message that was read in one of the two ways; raises Unmatched."""
+    name = etree.QName(message.root).localname
+    spans = list(_reader(name, held.prefix).pieces(held, *_beginnings(name, message.root)))
+    return Pieces(message=message, raw=raw, marked=held, spans=spans, runs=runs_of(spans, held.texts))
+
+
+def extract(held: Pieces, screen: Screener | None = None) -> Extract:
+    """Everything the rules ask of a message.
 
     `screen` is asked first about each run of equal markup: what it answers for is not taken apart.
     """
-    name = etree.QName(root).localname
-    spans = list(_reader(name, marked.prefix).pieces(marked, *_beginnings(name, root)))
-    texts = marked.texts
-    found = Extract(whole=Unit(layout.top(name), None, f"/{name}", {}), parts=texts, texts=texts, spans=spans)
-    found.runs = _runs(spans, texts)
+    name = etree.QName(held.message.root).localname
+    texts = held.marked.texts
+    found = Extract(whole=Unit(layout.top(name), None, f"/{name}", {}), parts=texts, texts=texts, spans=held.spans)
+    found.runs = held.runs
     found.blank = any(run.fragment.blank for run in found.runs)
     passed = dict(_passed(found.runs, screen, found.whole)) if screen is not None else {}
     unit, position = found.whole, 0
-    for span in spans:
+    for span in held.spans:
         for at in span.begins():
             known = passed.get(position)
             position += 1
             if known is not None and unit is found.whole:
                 unit.rows.append(known)
                 continue
-            held = texts[at : at + span.fragment.texts]
+            mine = texts[at : at + span.fragment.texts]
             for group in span.fragment.groups:
-                unit = _turn(group, unit, held)
+                unit = _turn(group, unit, mine)
     if any(run.fragment.drops for run in found.runs):
         found.parts = _hashed(found)
     return found
@@ -303,21 +220,6 @@ def _hashed(found: Extract) -> list[str]:
             for index in span.fragment.drops:
                 parts[at + index] = ""
     return parts
-
-
-def _runs(spans: list[Span], texts: Held) -> list[Run]:
-    """The pieces by their markup."""
-    runs: dict[int, Run] = {}
-    position = 0
-    for span in spans:
-        run = runs.get(id(span.fragment))
-        if run is None:
-            run = runs[id(span.fragment)] = Run(span.fragment)
-        run.add(position, span)
-        position += span.pieces
-    for run in runs.values():
-        run.arrange(texts)
-    return list(runs.values())
 
 
 def _passed(runs: list[Run], screen: Screener, whole: Unit) -> Iterator[tuple[int, Unit]]:
@@ -372,4 +274,4 @@ def _bodies(root: etree._Element) -> Iterator[tuple[str, ...]]:
                 yield (child.tag,)
 
 
-__all__ = ["Extract", "Fragment", "Passed", "Run", "Unmatched", "extract"]
+__all__ = ["Unmatched", "cut", "extract", "pieces"]

@@ -12,14 +12,14 @@ from canonical.problem import Problem
 from tiss import shapes, transactions
 from tiss.amounts import cents
 from tiss.amounts import text as money
-from tiss.message import Tiss, place
+from tiss.message import place
 from tiss.reading import value
 from tiss.rules import checks, fragments, hashes, header, items, marked, papers, payer, people, sums, texts
 from tiss.rules.case import Findings, Given, off, rules
-from tiss.rules.fragments import Extract
 from tiss.rules.hashes import Hash
 from tiss.rules.identifiers import Checker
 from tiss.rules.layout import Unit, sections
+from tiss.rules.runs import Pieces, Screener
 from tiss.rules.screen import Env
 from tiss.versions import NAMESPACE
 
@@ -76,15 +76,15 @@ def functions(section: str) -> tuple[Function, ...]:
     return tuple(function for name, function in FUNCTIONS.items() if name in asked)
 
 
-def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bool, screens: bool = True) -> Facts:
+def check(held: Pieces, given: Given, known: set[str], *, valid: bool, screens: bool = True) -> Facts:
     """Facts and findings of a message; `known` are the places the schema told of, `valid` whether it found nothing.
 
     `screens` off takes every guide apart, which finds the same and takes longer.
     """
-    found = Findings(given.contract.levels)
+    found, message, raw = Findings(given.contract.levels), held.message, held.raw
     registered = items.day(message.text("cabecalho/identificacaoTransacao/dataRegistroTransacao"))
     given = replace(given, registered=registered)
-    read = extract(message, raw, screener(given) if valid and screens else None)
+    read = fragments.extract(held, screener(given) if valid and screens else None)
     text = "".join(read.parts)
     texts.check(message, raw, text, found)
     if read.blanks(texts.may_be_blank(given.version, service=message.service) if valid else None):
@@ -107,19 +107,11 @@ def check(message: Tiss, raw: bytes, given: Given, known: set[str], *, valid: bo
     return Facts(guides=guides, total=money(total), hash=stamp, problems=tuple(found.close()))
 
 
-def screener(given: Given) -> fragments.Screener | None:
+def screener(given: Given) -> Screener | None:
     """What screens the guides of a message in which the schema found nothing; None where the contract forbids it."""
     if given.contract.days:
         return None
     return Env(given=given, wanted=off().intersection(given.contract.levels))
-
-
-def extract(message: Tiss, raw: bytes, screen: fragments.Screener | None = None) -> Extract:
-    """The units, leaf texts and identifiers of a message."""
-    try:
-        return fragments.extract(marked.of(message, raw), message.root, screen)
-    except fragments.Unmatched:
-        return fragments.extract(marked.spelled(message.root), message.root, screen)
 
 
 def _total(inner: etree._Element | None) -> str:

@@ -21,13 +21,16 @@ class Unmatched(Exception):
 
 
 class Open(NamedTuple):
-    """An element that is open: its name, the section it stands in and its path there."""
+    """An element that is open: its name, the section it stands in and its path there, and its place: local names from
+    the root, None inside anything of another namespace.
+    """
 
     name: str
     section: Section
     path: str
     begins: bool
     quiet: bool
+    place: str | None
 
 
 class Group(NamedTuple):
@@ -45,7 +48,9 @@ class Group(NamedTuple):
 class Fragment(NamedTuple):
     """A piece understood: `drops` are texts that are no leaf's or not hashed, `checks` (check, text, element) to judge,
     `leaves` the names and texts of leaves (no name: of another namespace), `blank` whether one without text is in it;
-    `screens` is for those who keep notes on it.
+    `places` of each text that of its leaf, empty between elements, None for what is not told; `place` that of the only
+    outermost element when the piece is that one element and no attribute stands in it; `screens` is for those who keep
+    notes on it.
     """
 
     texts: int
@@ -56,6 +61,8 @@ class Fragment(NamedTuple):
     leaves: tuple[tuple[str, int], ...]
     blank: bool
     after: Context
+    places: tuple[str | None, ...]
+    place: str
     screens: dict[frozenset[str], object]
 
 
@@ -149,9 +156,14 @@ class Piece:
         self._checks: list[tuple[str, int, int]] = []
         self._leaves: list[tuple[str, int]] = []
         self._blank = False
+        self._places: list[str | None] = []
+        self._depth = self._lowest = len(stack)
+        self._tops: list[str | None] = []
+        self._attributes = False
 
     def read(self, markup: str) -> None:
         """Follow a whole piece; raises Unmatched."""
+        self._attributes = "=" in markup
         for closing, name, alone, mark in _TOKEN.findall(markup):
             if closing:
                 self._close(name)
@@ -175,26 +187,33 @@ class Piece:
         if inner is not None:
             self._groups.append((self._ends, inner, path, {}, []))
             self._ends = 0
-        here = Open(name, inner or above.section, "" if inner else path, inner is not None, quiet)
+        place = f"{above.place}/{text}" if text and above.place is not None else None
+        here = Open(name, inner or above.section, "" if inner else path, inner is not None, quiet, place)
+        if len(self.stack) == self._depth:
+            self._tops.append(place)
         self.stack.append(here)
         self._leaf, self._leaf_text = here, -1
 
     def _text(self) -> None:
         if self._leaf is not None and self._leaf_text < 0:
             self._leaf_text = self._texts
+            self._places.append(None)
         else:
             self._drops.append(self._texts)
+            self._places.append("")
         self._texts += 1
 
     def _not_leaf(self) -> None:
         if self._leaf is not None and self._leaf_text >= 0:
             self._drops.append(self._leaf_text)
+            self._places[self._leaf_text] = ""
         self._leaf = None
 
     def _close(self, name: str) -> None:
         if not self.stack or self.stack[-1].name != name:
             raise Unmatched
         here = self.stack.pop()
+        self._lowest = min(self._lowest, len(self.stack))
         if self._leaf is not None:
             self._keep(here)
             self._leaf = None
@@ -222,6 +241,7 @@ class Piece:
                 roles.setdefault(role, index)
         if index < 0:
             return
+        self._places[index] = leaf.place
         name = leaf.name.removeprefix(self._prefix) if leaf.name.startswith(self._prefix) else ""
         self._leaves.append((name if ":" not in name else "", index))
         check = self._names.get(name)
@@ -249,8 +269,15 @@ class Piece:
             tuple(self._leaves),
             self._blank,
             after,
+            tuple(self._places),
+            self._place(),
             {},
         )
+
+    def _place(self) -> str:
+        """The place of the only outermost element; empty when there is more, or less, than one whole element."""
+        whole = len(self.stack) == self._lowest == self._depth and len(self._tops) == 1 and not self._attributes
+        return (self._tops[0] or "") if whole else ""
 
 
 def _getter(indexes: tuple[int, ...]) -> Getter:

@@ -16,10 +16,10 @@ from tiss.rules.amounts import all_in_cents, in_cents, item_cents, scaled
 from tiss.rules.case import Given
 from tiss.rules.checks import Check, checks
 from tiss.rules.columns import Column, Columns, apart, complete, different, distinct, exact, less, others, pairs
-from tiss.rules.fragments import Passed, Run
 from tiss.rules.items import FREE_TABLES, day
 from tiss.rules.layout import Section
 from tiss.rules.pieces import Fragment
+from tiss.rules.runs import Passed, Run
 from tiss.rules.sums import part_roles, parts
 
 _ITEMS = frozenset(("visit", "item-sadt", "expense"))
