@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,16 +67,23 @@ class Options:
         return self.summary == "count" or self.count == 0
 
 
-def read_option(options: Options, types: Sequence[str], name: str, text: str) -> Options | None:
-    """`options` with the result parameter `name` set; None when it is no result parameter. Raises BadValue."""
+def read_option(stated: dict[str, Any], types: Sequence[str], name: str, text: str) -> bool:
+    """Put what the result parameter `name` states into `stated`, by the fields of Options; False when it is no result
+    parameter. Raises BadValue.
+    """
+    if not name.startswith("_"):
+        return False
     kind, _, modifier = name.partition(":")
     if kind in ("_include", "_revinclude"):
         if modifier not in ("", "iterate", "recurse"):
             raise BadValue
         found = _include(types, text, reverse=kind == "_revinclude", iterate=bool(modifier))
-        return dataclasses.replace(options, includes=(*options.includes, *found))
+        stated["includes"] = (*stated.get("includes", ()), *found)
+        return True
     reader = _READERS.get(name)
-    return dataclasses.replace(options, **reader(text)) if reader else None
+    if reader is not None:
+        stated.update(reader(text))
+    return reader is not None
 
 
 def _include(types: Sequence[str], text: str, *, reverse: bool, iterate: bool) -> list[Include]:

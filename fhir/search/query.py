@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from canonical.problem import Problem
 from fhir.definitions.table import Parameter, resource_types
@@ -25,7 +26,7 @@ from fhir.search.conditions import (
     UnknownParameter,
     problem,
 )  # fmt: skip
-from fhir.search.options import Include, Options, read_option
+from fhir.search.options import Include, Options, Sort, read_option
 from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT, implied_systems
 from fhir.search.values import BadValue, Value
 
@@ -44,6 +45,8 @@ _MODIFIERS = {
     "composite": ("missing",),
 }
 Branch = tuple[str, tuple[Condition, ...]]
+_AS_USUAL = Options()
+_COLUMNS = {"_id": "id", "_lastUpdated": "updated"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,7 @@ def parse_many(
     address: str,
 ) -> Query:
     """The search of all `types` together; raises BadQuery. A parameter must be one of every type to take effect."""
-    options = Options()
+    stated: dict[str, Any] = {}
     used: list[tuple[str, str]] = []
     unknown: list[Problem] = []
     found: list[list[Condition]] = [[inside[name]] if name in inside else [] for name in types]
@@ -101,10 +104,7 @@ def parse_many(
         if not text:
             continue
         try:
-            changed = read_option(options, types, name, text)
-            if changed is not None:
-                options = changed
-            else:
+            if not read_option(stated, types, name, text):
                 reader = _Reader(setting)
                 read = [reader.condition(kind, name, text) for kind in types]
                 for conditions, condition in zip(found, read, strict=True):
@@ -117,10 +117,12 @@ def parse_many(
         used.append((name, text))
     if any(len(conditions) > MOST_CONDITIONS for conditions in found):
         raise BadQuery(problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
-    options, used, wrong = _sorted(options, used, types, setting)
+    wrong: list[Problem] = []
+    if "sort" in stated:
+        stated["sort"], used, wrong = _sorted(stated["sort"], used, types, setting)
     return Query(
         branches=tuple((kind, tuple(conditions)) for kind, conditions in zip(types, found, strict=True)),
-        options=options,
+        options=Options(**stated) if stated else _AS_USUAL,
         used=tuple(used),
         unknown=tuple(unknown + wrong),
         address=address,
@@ -128,11 +130,11 @@ def parse_many(
 
 
 def _sorted(
-    options: Options, used: list[tuple[str, str]], types: Sequence[str], setting: Setting
-) -> tuple[Options, list[tuple[str, str]], list[Problem]]:
-    """The options with only those sort fields that every type has."""
+    fields: Sequence[Sort], used: list[tuple[str, str]], types: Sequence[str], setting: Setting
+) -> tuple[tuple[Sort, ...], list[tuple[str, str]], list[Problem]]:
+    """Only those sort fields that every type has, the parameters that took effect, and what is wrong with others."""
     kept, wrong = [], []
-    for field_ in options.sort:
+    for field_ in fields:
         kinds = {_sort_kind(kind, field_.code, setting) for kind in types}
         if None in kinds or len(kinds) > 1 or (len(types) > 1 and not field_.is_column):
             wrong.append(problem("unsupported-sort", field_.code))
@@ -142,7 +144,7 @@ def _sorted(
         used = [pair for pair in used if pair[0] != "_sort"]
         if kept:
             used.append(("_sort", ",".join(("-" if f.down else "") + f.code for f in kept)))
-    return replace(options, sort=tuple(kept)), used, wrong
+    return tuple(kept), used, wrong
 
 
 def _sort_kind(type_name: str, code: str, setting: Setting) -> str | None:
@@ -185,7 +187,7 @@ class _Reader:
 
     def _plain(self, type_name: str, parameter: Parameter, modifier: str, text: str) -> Condition:
         code = parameter.code
-        kind = {"_id": "id", "_lastUpdated": "updated"}.get(code, parameter.type)
+        kind = _COLUMNS.get(code, parameter.type)
         if modifier == "missing" and kind not in ("id", "updated"):
             if text not in ("true", "false"):
                 raise BadValue
@@ -308,6 +310,8 @@ def _listed(type_name: str, text: str) -> Has:
 
 def _each(text: str, read: values.Reader) -> tuple[Value, ...]:
     parts = values.alternatives(text)
+    if len(parts) == 1:
+        return (read(parts[0]),)
     if not parts:
         raise BadValue
     if len(parts) > MOST_ALTERNATIVES:

@@ -6,6 +6,7 @@ import datetime
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -146,9 +147,15 @@ def token(text: str) -> Token:
     if len(parts) == 1:
         return Token(None, bounded(parts[0]))
     system, code = parts
-    systems = tuple(sorted(bounded(name) for name in aliases(system))) if system else ("",)
+    systems = _named(system) if system else ("",)
     others = tuple(bounded(other) for other in spellings(system, code)) if code else ()
     return Token(systems, bounded(code) if code else None, others)
+
+
+@lru_cache(maxsize=1024)
+def _named(system: str) -> tuple[str, ...]:
+    """The names of a system, as they are indexed."""
+    return tuple(sorted(map(bounded, aliases(system))))
 
 
 def of_type(text: str) -> Token:
@@ -277,4 +284,9 @@ def uri(text: str, modifier: str = "") -> Link:
 
 def is_type(name: str) -> bool:
     """Whether `name` is a resource type."""
-    return name in resource_types()
+    return name in _types()
+
+
+@cache
+def _types() -> frozenset[str]:
+    return frozenset(resource_types())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fhir.search.composites import stored_as
@@ -315,9 +316,16 @@ def _number(statement: Statement, value: Number) -> str:
 
 def _filled(statement: Statement, template: str, **values: Any) -> str:
     """`template` with those `values` it names: both ends as arguments, a single one as a literal."""
-    named = {name: value for name, value in values.items() if "{" + name + "}" in template}
-    place = statement.argument if len(named) > 1 and " OR " not in template else statement.literal
-    return template.format(**{name: place(value) for name, value in named.items()})
+    names, by_argument = _named_in(template)
+    place = statement.argument if by_argument else statement.literal
+    return template.format(**{name: place(values[name]) for name in names})
+
+
+@cache
+def _named_in(template: str) -> tuple[tuple[str, ...], bool]:
+    """The values a template names, and whether they are arguments of the statement."""
+    names = tuple([name for name in ("low", "high", "point") if "{" + name + "}" in template])
+    return names, len(names) > 1 and " OR " not in template
 
 
 def _target(statement: Statement, value: Target) -> str:

@@ -15,7 +15,7 @@ from canonical.problem import Problem
 from fhir.search import shapes
 from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.search.parameters import SHAPE, has_bare_codes, parameters_of
-from fhir.search.values import Concepts, Token, Value
+from fhir.search.values import Concepts, Text, Token, Value
 from hub.find import probes, words
 from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
 from hub.find.statement import Source, Statement
@@ -26,10 +26,11 @@ WIDE_FROM = 5000
 MOST_SHAPES = 2000
 _NO_CODE = Token(("",), "\x1f")
 Wide = frozenset[Found]
-_ORDER = (
+_LEADS = (
     "among", "id", "reference", "composite", "token", "uri", "string", "chain", "quantity", "number", "date",
     "updated",
 )  # fmt: skip
+_RANKS = {kind: rank for rank, kind in enumerate(_LEADS)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,13 +47,18 @@ async def narrowed(source: Source, type_name: str, conditions: Sequence[Conditio
     found: list[Found] = []
     wide: list[Found] = []
     for condition in conditions:
-        simple = await _one(source, condition)
+        simple = condition if is_simple(condition) else await _one(source, condition)
         found.append(simple)
         if isinstance(simple, Chain | Has) and not names_one(simple):
             wide.append(simple)
     if found and all(is_negative(each) for each in found):
         found += await _others(source, type_name, found[0])
     return Narrowed(type_name, tuple(found), frozenset(wide))
+
+
+def is_simple(condition: Condition) -> bool:
+    """Whether a condition is met by the index as it stands."""
+    return isinstance(condition, Clause) and condition.form == "match" and not names_concepts(condition)
 
 
 async def _one(source: Source, condition: Condition) -> Found:
@@ -184,14 +190,23 @@ def shapes_sql(statement: Statement, key: str, name: str) -> str:
 
 async def spelled(source: Source, conditions: Sequence[Condition]) -> tuple[Condition, ...]:
     """The conditions with the codes that value sets and hierarchies stand for, however deep these stand."""
-    if all(isinstance(each, Clause) and not names_concepts(each) for each in conditions):
+    if is_spelled(conditions):
         return tuple(conditions)
     return tuple([await _spelled(source, each) for each in conditions])
 
 
+def is_spelled(conditions: Sequence[Condition]) -> bool:
+    """Whether no condition can hold anything that stands for codes."""
+    return all(map(_is_spelled, conditions))
+
+
+def _is_spelled(condition: Condition) -> bool:
+    return isinstance(condition, Clause) and not names_concepts(condition)
+
+
 def names_concepts(clause: Clause) -> bool:
     """Whether a clause has values that stand for codes not known yet."""
-    return any(isinstance(value, Concepts) for value in clause.values)
+    return Concepts in map(type, clause.values)
 
 
 async def _spelled(source: Source, condition: Condition) -> Any:
@@ -278,7 +293,7 @@ def found_sql(
 
 def met_sql(statement: Statement, each: Narrowed, *, after: int | None = None, limit: int = 0) -> str:
     """`d.rid FROM …`: the most telling condition leads, the planner arranges the others around it."""
-    positive = [c for c in each.conditions if not is_negative(c) and c not in each.wide]
+    positive = [c for c in each.conditions if not is_negative(c) and not (each.wide and c in each.wide)]
     lead = min(positive, key=cost, default=None)
     rest = [c for c in each.conditions if c is not lead]
     if isinstance(lead, Told) and not rest:
@@ -318,15 +333,19 @@ def cost(condition: Found) -> int:
     if isinstance(condition, Among):
         return 0
     if isinstance(condition, Told):
-        return _ORDER.index(condition.rank)
+        return _RANKS[condition.rank]
     if isinstance(condition, words.Said) and condition.tree is not None:
-        return _ORDER.index("string")
+        return _RANKS["string"]
     if isinstance(condition, words.Said | Words | Near):
-        return 3 * len(_ORDER)
+        return 3 * len(_RANKS)
     if not isinstance(condition, Clause):
-        return _ORDER.index("chain" if isinstance(condition, Chain | Has | Shaped) else "reference")
-    inside = any(getattr(value, "inside", False) for value in condition.values)
-    return _ORDER.index(condition.kind) + (len(_ORDER) if condition.form in ("present", "other") or inside else 0)
+        return _RANKS["chain" if isinstance(condition, Chain | Has | Shaped) else "reference"]
+    last = condition.form in ("present", "other") or (condition.kind == "string" and _is_inside(condition))
+    return _RANKS[condition.kind] + (len(_RANKS) if last else 0)
+
+
+def _is_inside(clause: Clause) -> bool:
+    return any(isinstance(value, Text) and value.inside for value in clause.values)
 
 
 def tests_sql(statement: Statement, conditions: Sequence[Found], rid: str, wide: Wide) -> list[str]:
@@ -335,6 +354,6 @@ def tests_sql(statement: Statement, conditions: Sequence[Found], rid: str, wide:
     for condition in conditions:
         found = rids(statement, condition)
         word = "NOT EXISTS" if is_negative(condition) else "EXISTS"
-        fence = " OFFSET 0" if condition in wide else ""
+        fence = " OFFSET 0" if wide and condition in wide else ""
         tests.append(f"{word} (SELECT 1 FROM ({found}) n WHERE n.rid = {rid}{fence})")
     return tests

@@ -20,7 +20,7 @@ from fhir.search.values import Composite, Moment, Number
 from hub.find import include, sorting
 from hub.find.ahead import Ahead, Apart, far, is_wide, looks
 from hub.find.criteria import Found, Told, is_negative
-from hub.find.narrow import Narrowed, cost, found_sql, names_one, narrowed, spelled, tests_sql
+from hub.find.narrow import Narrowed, cost, found_sql, is_spelled, names_one, narrowed, spelled, tests_sql
 from hub.find.sight import Sight, guarded
 from hub.find.statement import Source, Statement, Within
 from hub.store.database import Row, Transaction
@@ -60,7 +60,7 @@ async def search(source: Source, query: Query, sight: Sight) -> Page:
 
 async def _found(source: Source, query: Query, sight: Sight) -> tuple[list[Row], str, list[Row]]:
     """The rows of the page, the cursor of the next one, and what is included: in one trip where that can be."""
-    query = await _spelled(source, query)
+    query = query if is_spelled(query.branches[0][1]) and len(query.branches) == 1 else await _spelled(source, query)
     own, found, whole = await _asked(source, query, sight, await page_of(source, query))
     if is_wide(own):
         own, found, whole = await _asked(source, query, sight, _far_page(source, query))

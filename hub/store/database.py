@@ -163,13 +163,13 @@ class Database:
 _PLANNED = "; SET LOCAL plan_cache_mode = force_custom_plan"
 _ASK = (
     "SELECT s.* FROM (SELECT set_config('app.current_tenant', $1::text, true)::uuid AS tenant OFFSET 0) c "
-    "CROSS JOIN LATERAL ({query}) s"
+    "CROSS JOIN LATERAL ("
 )
 
 
 def as_asked(query: str) -> str:
     """The whole statement that `ask` sends for a query; `$1` is the tenant as text."""
-    return _ASK.format(query=query)
+    return f"{_ASK}{query}) s"
 
 
 async def _nothing_to_reset(connection: Any) -> None:

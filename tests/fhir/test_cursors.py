@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fhir.search.options import Options, cursor_after, cursor_before, cursor_text, read_option
 
 
 def followed(text: str) -> Options:
-    found = read_option(Options(), ["Patient"], "_cursor", text)
-    assert found is not None
-    return found
+    stated: dict[str, Any] = {}
+    assert read_option(stated, ["Patient"], "_cursor", text)
+    return Options(**stated)
 
 
 def test_the_way_back_over_a_few_pages() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -22,6 +22,7 @@ from hub.records import custom
 from hub.records.acting import Actor
 from hub.records.entry import is_id
 
+_MOST_FIELDS = 200
 MOST_BODY = 20 * 1024 * 1024
 _BODIES = forms.JSON | forms.XML
 _TYPES = frozenset(resource_types())
@@ -144,10 +145,16 @@ async def opened(request: Request, *, any_form: bool = False) -> Exchange:
 
 def pairs_of(text: str) -> list[tuple[str, str]]:
     """The decoded parameters of a query string or form; raises Rejected."""
-    try:
-        return parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=200)
-    except ValueError:
-        raise Rejected(400, [Problem("failure.request", level="error")]) from None
+    fields = text.split("&")
+    if len(fields) > _MOST_FIELDS:
+        raise Rejected(400, [Problem("failure.request", level="error")])
+    pairs = [field.partition("=") for field in fields if field]
+    return [(_decoded(name), _decoded(value)) for name, _, value in pairs]
+
+
+def _decoded(text: str) -> str:
+    """A name or value of a query string as it was meant; bytes that are no UTF-8 are replaced."""
+    return unquote_plus(text, errors="replace") if "%" in text or "+" in text else text
 
 
 def check_accept(request: Request, query: list[tuple[str, str]]) -> Form:
