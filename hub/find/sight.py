@@ -76,7 +76,7 @@ def narrowed_by(type_name: str, query: str, setting: Setting) -> tuple[Condition
 
 def guarded(query: Query, sight: Sight, action: str = "s") -> Query:
     """The query over what `sight` shows; raises a Refusal that names the scope where it shows nothing of a type."""
-    if () in sight("*", action) and () in sight("*", "s"):
+    if () in sight("*", action) and (action == "s" or () in sight("*", "s")):
         return query
     branches = []
     for kind, conditions in query.branches:

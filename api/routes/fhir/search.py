@@ -7,7 +7,7 @@ Dates without a zone lie in the tenant's zone. The self link lists only what too
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -151,21 +151,25 @@ async def _answer(exchange: Exchange, query: Query) -> Response:
 def page_text(base: str, query: Query, page: Page) -> str:
     """The searchset Bundle of a page."""
     address = f"{base}/{query.address}" if query.address else base
-    kept = [(name, value) for name, value in query.used if name != "_cursor"]
     links = [("self", link_text(address, query.used))]
-    current, before = dict(query.used).get("_cursor", ""), cursor_before(query.options)
-    if page.cursor or current:
-        links.append(("first", link_text(address, kept)))
-    if before is not None:
-        links.append(("previous", link_text(address, [*kept, ("_cursor", before)] if before else kept)))
-    if page.cursor:
-        after = cursor_after(page.cursor, query.options, current)
-        links.append(("next", link_text(address, [*kept, ("_cursor", after)])))
+    if page.cursor or query.options.cursor is not None:
+        links += _other_pages(address, query, page.cursor)
     entries = [_record(base, query, row, "match") for row in page.rows]
     entries += [_record(base, query, row, "include") for row in page.included]
     if query.unknown:
         entries.append(entry_text("", outcome_text(list(query.unknown)), '"search":{"mode":"outcome"}'))
     return bundle_text("searchset", entries, links, page.total)
+
+
+def _other_pages(address: str, query: Query, cursor: str) -> Iterator[tuple[str, str]]:
+    """The links to the first, the previous and the next page; `cursor` is where the next one starts."""
+    kept = [(name, value) for name, value in query.used if name != "_cursor"]
+    current, before = dict(query.used).get("_cursor", ""), cursor_before(query.options)
+    yield "first", link_text(address, kept)
+    if before is not None:
+        yield "previous", link_text(address, [*kept, ("_cursor", before)] if before else kept)
+    if cursor:
+        yield "next", link_text(address, [*kept, ("_cursor", cursor_after(cursor, query.options, current))])
 
 
 def _record(base: str, query: Query, row: Any, mode: str) -> str:
