@@ -17,6 +17,7 @@ from adapters import payer_terms
 from adapters.quirks import QUIRKS
 from adapters.transports import Means, Transport, acknowledging
 from adapters.transports.drop import DropTransport
+from adapters.transports.mail import MailTransport
 from adapters.transports.mllp import MllpTransport
 from adapters.transports.national import NationalTransport
 from adapters.transports.soap import SoapTransport
@@ -29,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 KINDS = {"payers": "payer", "labs": "lab", "his": "subscriber", "rnds": "network"}
 TRANSPORTS: dict[str, Callable[[Means], Transport]] = {
     "folder": DropTransport,
+    "mail": MailTransport,
     "mllp": MllpTransport,
     "rnds": NationalTransport,
     "sftp": DropTransport,
@@ -53,7 +55,8 @@ TRANSPORT_SETTINGS = {
         "certificate",
         "trust",
     },
-    "webhook": {"kind", "url", "secret", "timeout_s", "connect_timeout_s"},
+    "mail": {"kind", "host", "port", "tls", "sender", "to", "secret", "timeout_s"},
+    "webhook": {"kind", "url", "media", "secret", "timeout_s", "connect_timeout_s"},
 }
 RETRY_SETTINGS = {"attempts": int, "first_s": (int, float), "most_s": (int, float), "then": str}
 PAYER_TABLES = ("billing", "provider", *agreed.TABLES, *payer_terms.TABLES)

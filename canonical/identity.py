@@ -52,6 +52,11 @@ def new_id() -> uuid.UUID:
     return uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
 
 
+def first_id(moment: datetime.datetime) -> uuid.UUID:
+    """The smallest version 7 UUID that can have been made at `moment`."""
+    return uuid.UUID(int=(int(moment.timestamp() * 1000) & 0xFFFFFFFFFFFF) << 80)
+
+
 def moment_of(identity: uuid.UUID) -> datetime.datetime:
     """When a version 7 UUID was made, in UTC, to the millisecond."""
     return datetime.datetime.fromtimestamp((identity.int >> 80) / 1000, datetime.UTC)

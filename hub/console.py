@@ -18,9 +18,12 @@ from uuid import UUID
 import asyncpg
 
 from canonical.errors import TryLater
+from canonical.identity import first_id
 from hub.channels.figures import ChannelLine
 from hub.channels.figures import lines as channel_lines
 from hub.store.database import Row, Transaction
+from hub.watch import alarms as watch
+from hub.watch.alarms import Alarm
 from hub.world import Tenant, World
 from mappings.plan import plans
 
@@ -111,6 +114,7 @@ class Overview:
     batches: tuple[BatchLine, ...] = ()
     channels: tuple[ChannelLine, ...] = ()
     seal: Seal | None = None
+    alarms: tuple[Alarm, ...] = ()
 
 
 _FLOWS = """
@@ -177,6 +181,10 @@ class Views:
         """The sum over all tenants, without any name; raises TryLater."""
         return await self._fresh(None, lambda: hub_overview(self._world))
 
+    def forget(self, tenant: Tenant) -> None:
+        """Make a tenant's view anew at the next look: somebody has just changed what it shows."""
+        self._made.pop(tenant.id, None)
+
     async def _fresh(self, key: UUID | None, make: Callable[[], Awaitable[Overview]]) -> Overview:
         async with self._making:
             made, found = self._made.get(key, (0.0, None))
@@ -188,19 +196,21 @@ class Views:
             return found
 
 
-async def overview(world: World, tenant: Tenant) -> Overview:
-    """The state of one tenant now; raises TryLater when the database is down or slow."""
+async def overview(world: World, tenant: Tenant, *, watched: bool = True) -> Overview:
+    """The state of one tenant now, with its alarms if `watched`; raises TryLater when the database is down or slow."""
     now = world.now()
     try:
         async with world.transaction(tenant) as tx:
             await tx.value(_PATIENCE)
-            return await _overview(tx, now)
+            found = await _overview(tx, now)
+        alarms = await watch.current(world, tenant) if watched else []
+        return dataclasses.replace(found, alarms=tuple(alarms))
     except asyncpg.QueryCanceledError:
         raise TryLater("the overview took too long", code="store.too-long") from None
 
 
 async def _overview(tx: Transaction, now: datetime.datetime) -> Overview:
-    flows = await tx.rows(_FLOWS, _first_id(now - HOUR), MOST_COUNTED)
+    flows = await tx.rows(_FLOWS, first_id(now - HOUR), MOST_COUNTED)
     oldest = {row["kind"]: row["oldest"] for row in await tx.rows(_OLDEST)}
     lanes = {row["kind"]: row for row in await tx.rows(_LANES)}
     seal = await tx.row(_SEAL)
@@ -213,14 +223,14 @@ async def _overview(tx: Transaction, now: datetime.datetime) -> Overview:
         dead=await tx.value(_DEAD),
         causes=_causes(await tx.rows(_CAUSES, now - WEEK, MOST_FAILURES)),
         batches=tuple(_batch(row) for row in await tx.rows(_BATCHES, MOST_BATCHES)),
-        channels=await channel_lines(tx, _first_id(now - HOUR)),
+        channels=await channel_lines(tx, first_id(now - HOUR)),
         seal=Seal(number=seal["number"], sealed_at=seal["sealed_at"]) if seal else None,
     )
 
 
 async def hub_overview(world: World) -> Overview:
     """The sum over the tenants: no tenant's, channel's or partner's name, no batch, no seal."""
-    found = [await overview(world, tenant) for tenant in (await world.tenants())[:MOST_TENANTS]]
+    found = [await overview(world, tenant, watched=False) for tenant in (await world.tenants())[:MOST_TENANTS]]
     nameless = [dataclasses.replace(flow, source="") for one in found for flow in one.flows]
     return Overview(
         at=world.now(),
@@ -231,6 +241,7 @@ async def hub_overview(world: World) -> Overview:
         waiting=tuple(_joined(kind, found) for kind in KINDS),
         dead=sum(one.dead for one in found),
         causes=_most_frequent(cause for one in found for cause in one.causes),
+        alarms=tuple(watch.of_machine(world)),
     )
 
 
@@ -247,17 +258,12 @@ async def reachable(host: str, port: int, seconds: float = 0.5) -> bool:
     return True
 
 
-def _first_id(moment: datetime.datetime) -> UUID:
-    """The smallest id a row made at `moment` can have (RFC 9562 version 7)."""
-    return UUID(int=(int(moment.timestamp() * 1000) & 0xFFFFFFFFFFFF) << 80)
-
-
 def _flows(rows: Sequence[Row]) -> tuple[Flow, ...]:
     return _summed(
         Flow(
             source=row["source"],
             direction=row["direction"],
-            type=_type(row["format"], row["type"]),
+            type=shown_type(row["format"], row["type"]),
             count=row["n"],
             last=row["last"],
         )
@@ -276,7 +282,7 @@ def _summed(flows: Iterable[Flow]) -> tuple[Flow, ...]:
     return tuple(sorted(sums.values(), key=lambda f: (-f.count, f.source, f.type))[:MOST_FLOWS])
 
 
-def _type(form: str, name: str) -> str:
+def shown_type(form: str, name: str) -> str:
     """A type only where it is one: what a sender wrote into MSH-9 could be anything."""
     known = name in plans() if form == "hl7" else _TYPE.match(name) is not None
     return name if known else ""
@@ -305,7 +311,7 @@ def _joined(kind: str, found: Sequence[Overview]) -> Waiting:
 
 def _causes(rows: Sequence[Row]) -> tuple[Cause, ...]:
     return _most_frequent(
-        Cause(code=_code(row["code"]), origin=row["origin"], count=row["n"], last=row["last"]) for row in rows
+        Cause(code=shown_code(row["code"]), origin=row["origin"], count=row["n"], last=row["last"]) for row in rows
     )
 
 
@@ -320,7 +326,8 @@ def _most_frequent(causes: Iterable[Cause]) -> tuple[Cause, ...]:
     return tuple(sorted(sums.values(), key=lambda c: (-c.count, c.code))[:MOST_CAUSES])
 
 
-def _code(text: str | None) -> str:
+def shown_code(text: str | None) -> str:
+    """A finding's code only in the shape of one."""
     return text if text and _CODE.match(text) else "failure"
 
 

@@ -25,13 +25,14 @@ GONE = 410
 
 
 class WebhookTransport:
-    """Posts to one address. Settings: url, timeout_s, connect_timeout_s; the secret holds `headers` and `key`."""
+    """Posts to one address. Settings: url, media, timeout_s, connect_timeout_s; the secret has `headers` and `key`."""
 
     def __init__(self, means: Means) -> None:
         settings = means.settings
         self._url = str(settings.get("url", "")).rstrip("/")
         self._allow_private = means.allow_private
         self._seconds = float(settings.get("timeout_s", 20))
+        self._media = str(settings.get("media", "application/fhir+json; charset=utf-8"))
         self._headers: dict[str, str] = json.loads(means.secret.get("headers") or "{}")
         self._key = means.secret.get("key", "").encode()
         self._client = httpx.AsyncClient(
@@ -53,7 +54,7 @@ class WebhookTransport:
         url, named, extensions = await checked(place, allow_private=self._allow_private)
         headers = {**self._headers, **named, "ponte-delivery": call.key, **self._signed(call.content)}
         if call.content:
-            headers["content-type"] = "application/fhir+json; charset=utf-8"
+            headers["content-type"] = self._media
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._exchange(method, url, headers, extensions, call.content)

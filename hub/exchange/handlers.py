@@ -18,7 +18,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 _ROOMS = ("hub.exchange.work.upkeep", "hub.records.reindex", "hub.records.words")
-_SCANNED = ("hub.billing", "hub.bulk", "hub.requests", "hub.rnds", "hub.subscriptions")
+_SCANNED = ("hub.billing", "hub.bulk", "hub.requests", "hub.rnds", "hub.subscriptions", "hub.watch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -224,4 +224,22 @@ job = tenant_table(
     moment("finished_at", optional=True),
     UniqueConstraint("tenant_id", "schedule_id", "fire_time"),
     Index("job_waiting_idx", "tenant_id", "lane_id", "seq", postgresql_where=text("status = 'QUEUED'")),
+    Index("job_dead_idx", "tenant_id", "created_at", postgresql_where=text("status = 'DEAD'")),
+)
+
+# What stands now, or stood until `cleared_at`. `told_level` is the gravest level anybody was told of.
+alarm = tenant_table(
+    "alarm",
+    ("rule", "place"),
+    string("rule"),
+    string("place"),
+    small("level"),
+    string("severity"),
+    whole("value"),
+    moment("since"),
+    moment("seen_at"),
+    small("told_level", default=0),
+    moment("cleared_at", optional=True),
+    moment("acknowledged_at", optional=True),
+    string("acknowledged_by", default=""),
 )
