@@ -1,4 +1,4 @@
-"""find messages: `messages find --control-id X | --status ERROR | --type ADT^A01`"""
+"""find messages: `messages find --status ERROR --code C --since 24h`, or what failed by cause: `messages causes`"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from api import running
+from api import choosing, running
 from api.cli import output
 
 if TYPE_CHECKING:
@@ -18,20 +18,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     find = actions.add_parser("find", help="list messages, newest first; content is never shown")
     find.add_argument("--control-id", default="", help="MSH-10 as sent")
-    find.add_argument(
-        "--status",
-        default="",
-        help="RECEIVED, TRANSFORMED, ERROR, PENDING (a part that waits); QUEUED, SENT outgoing",
-    )
-    find.add_argument("--type", default="", help="ADT^A01, ORU^R01 …")
+    choosing.options(find)
     find.add_argument("--direction", default="", choices=["", "in", "out"])
     find.add_argument("--limit", type=int, default=100)
     find.add_argument("--json", action="store_true", help="one JSON object per message")
     running.options(find)
+    causes = actions.add_parser("causes", help="failed messages by cause: how many, the newest, an example")
+    causes.add_argument("--since", default="7d", help="2026-11-01, 2026-11-01T08:00, or 90m, 24h, 7d ago")
+    causes.add_argument("--json", action="store_true", help="one JSON object per cause")
+    running.options(causes)
 
 
 def run(given: argparse.Namespace) -> int:
     """0 when something was found, 1 when nothing was."""
+    if given.action == "causes":
+        return asyncio.run(_causes(given))
     found = asyncio.run(_find(given))
     for message in found:
         if given.json:
@@ -47,13 +48,36 @@ async def _find(given: argparse.Namespace) -> list[Found]:
     from hub.operate import find
     from hub.world import opened
 
-    query = find.Query(
-        control_id=given.control_id, status=given.status, type=given.type, direction=given.direction, limit=given.limit
-    )
+    more = {"control_id": given.control_id, "direction": given.direction}
     async with opened(running.located(given.data), size=1) as world:
         tenant = await world.tenant(given.tenant)
         async with world.transaction(tenant) as tx:
-            return await find.messages(tx, query)
+            return await find.messages(tx, choosing.query_of(given, world, tenant, given.limit, **more))
+
+
+async def _causes(given: argparse.Namespace) -> int:
+    from zoneinfo import ZoneInfo
+
+    from hub.channels.compare import moment
+    from hub.operate import find
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=1) as world:
+        tenant = await world.tenant(given.tenant)
+        async with world.transaction(tenant) as tx:
+            found = await find.causes(tx, moment(given.since, world.now(), ZoneInfo(tenant.zone)))
+    for cause in found:
+        if given.json:
+            output.line(cause.as_json())
+            continue
+        output.say(
+            f"{cause.count:>7}  {cause.code:<30} {cause.channel:<16} {cause.last.astimezone():%Y-%m-%d %H:%M:%S}"
+        )
+        output.say(f"         {cause.problem.text()} {cause.problem.remedy()}".rstrip())
+        output.say(f"         ./ponte replay --status ERROR --code {cause.code} --channel {cause.channel} --dry-run")
+    if not found and not given.json:
+        output.say("nothing found / nada encontrado")
+    return 0 if found else 1
 
 
 def _show(message: Found) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import uuid
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from api import running
+from api import choosing, running
 from api.cli import output
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which messages, and whether for real."""
     parser.add_argument("message", nargs="*", type=uuid.UUID, help="ids as `messages find` shows them")
-    parser.add_argument("--status", default="", choices=["", "ERROR", "TRANSFORMED", "DEAD"], help="all of this status")
+    choosing.options(parser, status="ERROR or TRANSFORMED; DEAD: deliveries that gave up")
+    parser.add_argument("--limit", type=int, default=100_000, help="at most so many, the oldest first")
     parser.add_argument("--dry-run", action="store_true", help="only show what would happen")
+    parser.add_argument("--quiet", action="store_true", help="only the sums of a dry run")
     parser.add_argument("--json", action="store_true", help="one JSON object per message")
     running.options(parser)
 
@@ -27,7 +30,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """0 when something was (or would be) queued, 1 when nothing matched, 2 when nothing was named."""
     if bool(given.message) == bool(given.status):
-        output.complain("name message ids, or --status, not both")
+        output.complain("name message ids, or --status (narrowed by --code, --channel, --since …), not both")
+        return 2
+    if given.status not in ("", "ERROR", "TRANSFORMED", "DEAD"):
+        output.complain("--status is ERROR, TRANSFORMED or DEAD")
         return 2
     return asyncio.run(_replay(given))
 
@@ -40,12 +46,10 @@ async def _replay(given: argparse.Namespace) -> int:
         tenant = await world.tenant(given.tenant)
         if given.status == "DEAD":
             return await _redeliver(given, world, tenant)
+        query = choosing.query_of(given, world, tenant, given.limit)
         if given.dry_run:
-            rehearsals = await replay.rehearse(world, tenant, given.message, given.status)
-            for rehearsal in rehearsals:
-                _show(rehearsal, as_json=given.json)
-            return 0 if rehearsals else 1
-        queued = await replay.replay(world, tenant, output.actor(), given.message, given.status)
+            return _rehearsed(given, await replay.rehearse(world, tenant, given.message, query=query))
+        queued = await replay.replay(world, tenant, output.actor(), given.message, query=query)
     for message_id in queued:
         if given.json:
             output.line({"id": str(message_id), "queued": True})
@@ -54,21 +58,39 @@ async def _replay(given: argparse.Namespace) -> int:
     return 0 if queued else 1
 
 
+def _rehearsed(given: argparse.Namespace, rehearsals: list[Rehearsal]) -> int:
+    for rehearsal in rehearsals:
+        if given.json or not given.quiet:
+            _show(rehearsal, as_json=given.json)
+    if not given.json:
+        passing = sum(one.would_pass for one in rehearsals)
+        output.say(
+            f"{len(rehearsals)}: {passing} would pass / passariam, {len(rehearsals) - passing} would fail / falhariam"
+        )
+        codes = Counter(code for one in rehearsals if not one.would_pass for code in dict.fromkeys(one.after))
+        for code, count in codes.most_common(20):
+            output.say(f"    {count:>7}  {code}")
+    return 0 if rehearsals else 1
+
+
 async def _redeliver(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     from hub.operate import redeliver
 
     if given.dry_run:
         async with world.transaction(tenant) as tx:
-            found = await redeliver.dead(tx)
+            found = await redeliver.dead(tx, given.partner, given.code, given.limit)
     else:
-        found = await redeliver.redeliver(world, tenant, output.actor())
+        found = await redeliver.redeliver(world, tenant, output.actor(), given.partner, given.code, given.limit)
     for one in found:
         if given.json:
             output.line({**one.as_json(), "queued": not given.dry_run})
-        else:
+        elif not given.quiet:
             output.say(f"{one.id}  {one.partner:<12} {one.operation:<28} {one.attempt} attempts: {one.last_error}")
-    if not given.json and not given.dry_run:
-        output.say(f"{len(found)} queued again / reenfileiradas")
+    if not given.json:
+        output.say(
+            f"{len(found)} "
+            + ("would be queued / seriam reenfileiradas" if given.dry_run else "queued again / reenfileiradas")
+        )
     return 0 if found else 1
 
 

@@ -16,6 +16,7 @@ from hub.console import MOST_FAILURES, Overview
 
 OLD = datetime.timedelta(minutes=1)
 REFRESH_SECONDS = 5
+SAID = frozenset(("inbound.age", "lane.paused", "outbound.attempts", "outbound.dead"))  # by the sentences below
 STOPPED = frozenset(("bloqueado", "rejeitado"))  # lotes that go on only when a person acts
 HEADERS = {
     "Cache-Control": "no-store",
@@ -45,7 +46,8 @@ def alarms(overview: Overview | None, doors: list[Door], words: Words) -> list[s
     oldest = min((p.oldest for p in overview.waiting if p.oldest and p.kind == "inbound"), default=None)
     if oldest is not None and overview.at - oldest > OLD:
         found.append(words.say("alarm.old", age=words.ago(oldest)))
-    return found
+    open_ones = [one for one in overview.alarms if one.acknowledged_at is None and one.rule not in SAID]
+    return found + [one.problem.text(words.language) for one in open_ones]
 
 
 def door_name(door: Door, words: Words) -> str:

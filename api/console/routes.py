@@ -14,7 +14,7 @@ from api.http.failures import Rejected
 from api.http.state import State, state_of
 from api.routes.fhir.exchange import body_of, pairs_of
 from canonical.errors import Denied, NotFound, TryLater
-from hub.console import Overview, Views
+from hub.console import Overview
 from hub.guard.clients import InvalidClient
 from hub.guard.tokens import InvalidToken
 from hub.world import Tenant
@@ -28,7 +28,7 @@ _STATIC = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"
 async def first(request: Request) -> Response:
     """The page: a tenant's for who has a session, the hub's sums for who sits at this machine, else the way in."""
     state = state_of(request)
-    tenant = await session.tenant_of(request, state)
+    tenant, admin = await session.visitor(request, state)
     if tenant is None and not session.is_local(request):
         return pages.page("login.html", words_of(request, state, None), status=401, error="")
     overview = await _overview(request, state, tenant)
@@ -40,6 +40,7 @@ async def first(request: Request) -> Response:
         words,
         status=200 if overview is not None else 503,
         tenant=tenant,
+        admin=admin,
         overview=overview,
         doors=found,
         alarms=pages.alarms(overview, found, words),
@@ -121,11 +122,8 @@ async def static(name: str) -> Response:
 
 async def _overview(request: Request, state: State, tenant: Tenant | None) -> Overview | None:
     """What the page tells; None when the database does not answer."""
-    found = getattr(request.app.state, "console", None)
-    views = found if isinstance(found, Views) else Views(state.world)
-    request.app.state.console = views
     try:
-        return await (views.tenant(tenant) if tenant is not None else views.hub())
+        return await (state.views.tenant(tenant) if tenant is not None else state.views.hub())
     except TryLater:
         return None
 

@@ -54,11 +54,16 @@ async def who(request: Request, state: State) -> tuple[Identity, Tenant] | None:
 
 async def tenant_of(request: Request, state: State) -> Tenant | None:
     """The tenant of a valid session; None without one, or while the database does not answer."""
+    return (await visitor(request, state))[0]
+
+
+async def visitor(request: Request, state: State) -> tuple[Tenant | None, bool]:
+    """The tenant of a valid session and whether it may change things; None without one, or without the database."""
     try:
         found = await who(request, state)
     except TryLater:
-        return None
-    return found[1] if found is not None else None
+        return None, False
+    return (found[1], ADMIN in found[0].scopes) if found is not None else (None, False)
 
 
 def is_local(request: Request) -> bool:

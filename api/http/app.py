@@ -7,18 +7,20 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from api.console import access, files_page
+from api.console import access, files_page, messages_page
 from api.console import routes as console
 from api.http import description, failures
 from api.http.origins import CrossOrigin
 from api.http.rates import RateHeaders
 from api.http.state import State
 from api.routes import (
+    alarms,
     channels,
     clients,
     fhir,
     health,
     hl7,
+    metrics,
     oauth,
     payers,
     rnds,
@@ -55,6 +57,8 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         health.router,
         oauth.router,
         hl7.router,
+        alarms.router,
+        metrics.router,
         channels.router,
         clients.router,
         rnds.router,
@@ -67,6 +71,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         tiss.router,
         access.router,
         files_page.router,
+        messages_page.router,
         console.router,
     ):
         app.include_router(router)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from hub.console import Views
 from hub.exchange.door.keep import Keeper
 from hub.find.sight import Alternatives, alternative
 from hub.guard import scopes
@@ -33,6 +34,10 @@ class State:
     reading: ReadAudit
     published: Published = field(default_factory=Published)
     limits: Limits = field(default_factory=Limits)
+    views: Views = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.views = Views(self.world)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Finds messages by what an operator knows: control id, status, type. Places and codes only, never content.
+"""Finds messages by what an operator knows. Places and codes only, never content.
 
-Newest first follows the primary key: message ids are made in the order of time (UUID version 7).
+Newest first follows the primary key (ids are made in the order of time), or for errors the index of what failed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from canonical.problem import Problem
+from hub.operate.selection import Query, conditions
 from hub.store.database import Row, Transaction
 
-LIMIT = 100
+MOST_FAILED = 50_000
 _COLUMNS = (
     "m.id, m.direction, m.format, m.type, m.status, m.control_id, m.charset, m.receipts, m.conflict, m.attempt, "
     "m.problems, m.segments, m.received_at, m.finished_at, c.name AS channel, p.code AS partner, "
@@ -58,25 +60,56 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """What is asked for; empty fields do not filter. Newest first, at most `limit`."""
+class Cause:
+    """Failed messages of one channel with one cause: how many, the newest and its id as an example."""
 
-    control_id: str = ""
-    status: str = ""
-    type: str = ""
-    direction: str = ""
-    limit: int = LIMIT
+    code: str
+    channel: str
+    count: int
+    last: datetime.datetime
+    example: UUID
+
+    @property
+    def problem(self) -> Problem:
+        """The cause in words; what would name a value of one message is left open."""
+        return Problem(self.code)
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "code": self.code,
+            "channel": self.channel,
+            "count": self.count,
+            "last": self.last.isoformat(),
+            "example": str(self.example),
+            "text": self.problem.text(),
+            "remedy": self.problem.remedy(),
+        }
+
+
+_CAUSES = """
+SELECT CASE WHEN e.code ~ '^[a-z0-9][a-z0-9.-]{0,80}$' THEN e.code ELSE 'failure' END AS code,
+       coalesce(c.name, '') AS channel, count(*) AS count, max(e.received_at) AS last,
+       (array_agg(e.id ORDER BY e.received_at DESC))[1] AS example
+FROM (SELECT id, channel_id, received_at, coalesce((SELECT p ->> 'code' FROM jsonb_array_elements(problems::jsonb) p
+             WHERE p ->> 'severity' = 'error' LIMIT 1), 'failure') AS code
+      FROM message WHERE tenant_id = $1 AND status = 'ERROR' AND direction = 'in' AND received_at >= $2
+      ORDER BY received_at DESC LIMIT $3) e
+LEFT JOIN channel c ON c.tenant_id = $1 AND c.id = e.channel_id
+GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
+"""
+
+
+async def causes(tx: Transaction, since: datetime.datetime) -> list[Cause]:
+    """What failed since a moment, by cause and channel, most frequent first; of the newest MOST_FAILED."""
+    return [Cause(**dict(row)) for row in await tx.rows(_CAUSES, since, MOST_FAILED)]
 
 
 async def messages(tx: Transaction, query: Query) -> list[Found]:
-    """The messages a query describes."""
-    conditions, values = ["m.tenant_id = $1"], []
-    for column in ("control_id", "status", "type", "direction"):
-        if value := getattr(query, column):
-            values.append(value)
-            conditions.append(f"m.{column} = ${len(values) + 1}")
-    where = " AND ".join(conditions)
-    sql = f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.id DESC LIMIT {int(query.limit)}"
+    """The messages a query describes, newest first."""
+    where, values = conditions(query)
+    order = "m.received_at DESC, m.id DESC" if query.status == "ERROR" else "m.id DESC"
+    sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.tenant_id = $1{where} ORDER BY {order} LIMIT {int(query.limit)}"
     return [_found(row) for row in await tx.rows(sql, *values)]
 
 

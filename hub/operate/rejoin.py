@@ -9,6 +9,7 @@ from canonical.problem import Problem
 from hub.exchange.channels import Channel
 from hub.exchange.door import fragments
 from hub.guard import audit
+from hub.operate.selection import Query, conditions
 from hub.store.database import Row, Transaction
 
 _WAITING = (
@@ -17,11 +18,12 @@ _WAITING = (
 )
 
 
-async def waiting(tx: Transaction, ids: Sequence[UUID], status: str = "") -> list[Row]:
-    """The parts among `ids`, or of a status, that no whole was made of yet."""
+async def waiting(tx: Transaction, ids: Sequence[UUID], query: Query) -> list[Row]:
+    """The parts among `ids`, or of a query, that no whole was made of yet."""
     if ids:
         return await tx.rows(_WAITING + "m.id = ANY($2::uuid[]) ORDER BY m.seq", list(ids))
-    return await tx.rows(_WAITING + "m.status = $2 ORDER BY m.seq LIMIT 10000", status)
+    where, values = conditions(query)
+    return await tx.rows(f"{_WAITING} m.tenant_id = $1{where} ORDER BY m.seq LIMIT 10000", *values)
 
 
 async def wholes(tx: Transaction, ids: Sequence[UUID]) -> list[UUID]:

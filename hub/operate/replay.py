@@ -2,11 +2,12 @@
 
 They are worked as the channel says today. A replay without a cause changes nothing: a record that stays equal gets
 no new version. The replay of a part of a message is that of its whole; where it waits for others, it is tried whether
-they are there now.
+they are there now. Many are replayed in waves, each a transaction of its own: what was queued stays queued.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -14,21 +15,24 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from canonical.errors import Conflict
+from canonical.errors import Conflict, Refused
 from canonical.problem import Problem, blocking
 from hub.exchange.channels import Channel, channels_of
 from hub.exchange.door.receive import judge
 from hub.exchange.work import lanes
 from hub.guard import audit
 from hub.operate import rejoin
+from hub.operate.selection import Query, conditions
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.engine import translate
 
-AT_MOST = 10_000
+AT_MOST = 100_000
+WAVE = 1000
+REHEARSED_AT_ONCE = 200
 _FINISHED = ("ERROR", "TRANSFORMED", "FILTERED")
 _WHICH = (
-    "SELECT m.id, m.lane_id, m.type, m.control_id, m.status, m.problems, m.channel_id, m.content "
+    "SELECT m.id, m.seq, m.lane_id, m.type, m.control_id, m.status, m.problems, m.channel_id{content} "
     "FROM message m WHERE m.tenant_id = $1 AND m.direction = 'in' AND m.format = 'hl7' AND m.lane_id IS NOT NULL "
     "AND m.type NOT IN ('FHS', 'BHS') "
 )
@@ -53,51 +57,100 @@ class Rehearsal:
         return {**{name: getattr(self, name) for name in self.__slots__}, "id": str(self.id)}
 
 
-async def rehearse(world: World, tenant: Tenant, ids: Sequence[UUID], status: str = "") -> list[Rehearsal]:
-    """What a replay would do, without doing it."""
+async def rehearse(
+    world: World, tenant: Tenant, ids: Sequence[UUID], status: str = "", *, query: Query | None = None
+) -> list[Rehearsal]:
+    """What a replay would do, without doing it; of a query at most its `limit`."""
     channels = {channel.id: channel for channel in await channels_of(world, tenant)}
     async with world.transaction(tenant) as tx:
-        waiting = await rejoin.waiting(tx, ids, status)
-        rows = await _rows(tx, [*ids, *await rejoin.wholes(tx, ids)], status)
+        which = await _chosen(tx, ids, status, query)
+        waiting = await rejoin.waiting(tx, ids, which.query)
         tried = [(row, await rejoin.tried(tx, channels.get(row["channel_id"]), row["id"])) for row in waiting]
     found = [_rehearsal(row, problems, Counter()) for row, problems in tried]
-    for row in rows:
-        channel = channels.get(row["channel_id"])
-        problems, records = [Problem("message.no-channel", "MSH")], Counter[str]()
-        if channel is not None:
-            problems, records = _translated(bytes(row["content"]), channel)
-        found.append(_rehearsal(row, problems, records))
+    while len(found) < which.most:
+        wave = min(REHEARSED_AT_ONCE, which.most - len(found))
+        async with world.transaction(tenant) as tx:
+            rows = await _rows(tx, which, wave, content=True)
+        for row in rows:
+            channel = channels.get(row["channel_id"])
+            problems, records = [Problem("message.no-channel", "MSH")], Counter[str]()
+            if channel is not None:
+                problems, records = _translated(bytes(row["content"]), channel)
+            found.append(_rehearsal(row, problems, records))
+        if len(rows) < wave:
+            break
+        which = dataclasses.replace(which, after=rows[-1]["seq"])
     return found
 
 
-async def replay(world: World, tenant: Tenant, actor: str, ids: Sequence[UUID], status: str = "") -> list[UUID]:
-    """Queue messages again, by id or all of a status; returns those queued. One that waits already is left alone."""
+async def replay(
+    world: World, tenant: Tenant, actor: str, ids: Sequence[UUID], status: str = "", *, query: Query | None = None
+) -> list[UUID]:
+    """Queue messages again, by id or all that a query means; returns those queued. One that waits is left alone.
+
+    Messages of a lane keep their order. Raises Conflict when another replay was faster; what came before it is queued.
+    """
     channels = {channel.id: channel for channel in await channels_of(world, tenant)}
     async with world.transaction(tenant) as tx:
-        made = await rejoin.joined(tx, actor, channels, await rejoin.waiting(tx, ids, status))
-        wanted = [*ids, *await rejoin.wholes(tx, ids)]
-        rows = [row for row in await _rows(tx, wanted, status) if row["status"] in _FINISHED and row["id"] not in made]
-        counts = Counter(row["lane_id"] for row in rows)
-        if counts:
-            await lanes.touch(tx, "inbound", [(lane, "hl7", count) for lane, count in counts.items()])
-        queued = await tx.rows(
-            "UPDATE message SET status = 'RECEIVED', finished_at = NULL, attempt = 0, channel_version = coalesce("
-            "(SELECT c.version FROM channel c WHERE c.tenant_id = $1 AND c.id = message.channel_id), channel_version) "
-            "WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = ANY($3::text[]) RETURNING id",
-            [row["id"] for row in rows],
-            list(_FINISHED),
-        )
-        if len(queued) != len(rows):  # another replay was faster for some: then nothing of this one happens
-            raise Conflict("the same messages are being replayed at this moment; nothing was changed")
-        for row in rows:
-            await audit.note(tx, actor, "replay", f"Message/{row['id']}")
-    return [*made, *(row["id"] for row in rows)]
+        which = await _chosen(tx, ids, status, query)
+        queued = await rejoin.joined(tx, actor, channels, await rejoin.waiting(tx, ids, which.query))
+    while len(queued) < which.most:
+        wave = min(WAVE, which.most - len(queued))
+        async with world.transaction(tenant) as tx:
+            rows = await _rows(tx, which, wave)
+            queued += await _queued(tx, actor, rows)
+        if len(rows) < wave:
+            break
+        which = dataclasses.replace(which, after=rows[-1]["seq"])
+    return queued
 
 
-async def _rows(tx: Transaction, ids: Sequence[UUID], status: str) -> list[Row]:
-    if ids:
-        return await tx.rows(_WHICH + _NO_PART + "AND m.id = ANY($2::uuid[]) ORDER BY m.seq", list(ids))
-    return await tx.rows(_WHICH + _NO_PART + f"AND m.status = $2 ORDER BY m.seq LIMIT {AT_MOST}", status)
+async def _queued(tx: Transaction, actor: str, found: Sequence[Row]) -> list[UUID]:
+    rows = [row for row in found if row["status"] in _FINISHED]
+    counts = Counter(row["lane_id"] for row in rows)
+    if counts:
+        await lanes.touch(tx, "inbound", [(lane, "hl7", count) for lane, count in counts.items()])
+    queued = await tx.rows(
+        "UPDATE message SET status = 'RECEIVED', finished_at = NULL, attempt = 0, channel_version = coalesce("
+        "(SELECT c.version FROM channel c WHERE c.tenant_id = $1 AND c.id = message.channel_id), channel_version) "
+        "WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = ANY($3::text[]) RETURNING id",
+        [row["id"] for row in rows],
+        list(_FINISHED),
+    )
+    if len(queued) != len(rows):  # another replay was faster for some: then nothing of this wave happens
+        raise Conflict("the same messages are being replayed at this moment; nothing more was changed")
+    await audit.note_all(tx, [(actor, "replay", f"Message/{row['id']}", "success") for row in rows])
+    return [row["id"] for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Which:
+    """The messages meant: by id, or those of a query; behind `after` in the order they came, at most `most`."""
+
+    ids: Sequence[UUID]
+    query: Query
+    most: int
+    after: int = -1
+
+
+async def _chosen(tx: Transaction, ids: Sequence[UUID], status: str, query: Query | None) -> _Which:
+    """A query is bounded by now: what comes while it is replayed, and fails, is not replayed with it."""
+    asked = query or Query(status=status, limit=AT_MOST)
+    if not ids and asked.says_nothing:
+        raise Refused("name which messages are meant", code="message.which")
+    now = await tx.value("SELECT now() WHERE $1::uuid IS NOT NULL")  # the clock that dated the messages
+    until = min(asked.until, now) if asked.until is not None else now
+    wholes = await rejoin.wholes(tx, ids)
+    return _Which(ids=[*ids, *wholes], query=dataclasses.replace(asked, until=until), most=min(asked.limit, AT_MOST))
+
+
+async def _rows(tx: Transaction, which: _Which, most: int, *, content: bool = False) -> list[Row]:
+    start = _WHICH.replace("{content}", ", m.content" if content else "") + _NO_PART + "AND m.seq > $2"
+    order = f" ORDER BY m.seq LIMIT {most}"
+    if which.ids:
+        return await tx.rows(f"{start} AND m.id = ANY($3::uuid[]){order}", which.after, list(which.ids))
+    where, values = conditions(which.query, 3)
+    return await tx.rows(f"{start}{where}{order}", which.after, *values)
 
 
 def _translated(raw: bytes, channel: Channel) -> tuple[list[Problem], Counter[str]]:
