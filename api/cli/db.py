@@ -1,4 +1,4 @@
-"""the database: `db migrate`, `db check`, `db backup FILE`, `db restore FILE`"""
+"""the database: `db migrate`, `db check`, `db backup FILE`, `db restore FILE`, `db drill FILE`"""
 
 from __future__ import annotations
 
@@ -22,18 +22,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     migrate = actions.add_parser("migrate", help="bring the database to this version's schema")
     check = actions.add_parser("check", help="role, walls, revision, audit chain, waiting work")
     check.add_argument("--json", action="store_true", help="one JSON object per tenant")
-    backup = actions.add_parser("backup", help="dump the running embedded database to a new file")
+    backup = actions.add_parser("backup", help="dump the running database to a new file, its manifest beside it")
     backup.add_argument("file", type=Path)
-    restore = actions.add_parser("restore", help="make a new data directory from a dump")
+    _url(backup, "variable with the URL of a role that reads all rows, for a database of your own")
+    restore = actions.add_parser("restore", help="make a new data directory, or fill an empty database, from a dump")
     restore.add_argument("file", type=Path)
-    restore.add_argument("--secrets", type=Path, required=True, help="the secrets folder of the hub that was backed up")
+    restore.add_argument("--secrets", type=Path, help="the secrets folder of the hub that was backed up")
+    _url(restore, "variable with the URL of a superuser on an empty database of your own")
+    drill = actions.add_parser("drill", help="restore a dump on a scratch folder and hold it against its manifest")
+    drill.add_argument("file", type=Path)
+    drill.add_argument("--secrets", type=Path, required=True, help="the secrets folder of the hub that was backed up")
+    drill.add_argument("--json", action="store_true", help="one JSON object")
     for action in (migrate, check, backup, restore):
         running.options(action, tenant=False)
 
 
+def _url(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--url-env", default="", metavar="NAME", help=text)
+
+
 def run(given: argparse.Namespace) -> int:
-    """0 when all is well, 1 when `check` found something, 4 when it cannot be done."""
-    return {"migrate": _migrate, "check": _check, "backup": _backup, "restore": _restore}[given.action](given)
+    """0 when all is well, 1 when `check` or `drill` found something, 4 when it cannot be done."""
+    actions = {"migrate": _migrate, "check": _check, "backup": _backup, "restore": _restore, "drill": _drill}
+    return actions[given.action](given)
 
 
 def _migrate(given: argparse.Namespace) -> int:
@@ -92,7 +103,7 @@ def _show(health: Health) -> None:
 def _backup(given: argparse.Namespace) -> int:
     from hub.operate import backup
 
-    size = backup.backup(running.located(given.data), given.file)
+    size = backup.backup(running.located(given.data), given.file, _named(given.url_env))
     output.say(f"{given.file}: {size / 1_000_000:.1f} MB; keep secrets/master.key apart from it")
     return 0
 
@@ -101,9 +112,33 @@ def _restore(given: argparse.Namespace) -> int:
     from hub.operate import backup
     from hub.settings import from_environment
 
-    if given.data is None:
-        raise Misconfigured("name the new data directory with --data")
+    if given.url_env:
+        backup.restore_into(from_environment(os.environ, data=given.data), _named(given.url_env), given.file)
+        output.say("restored; bring it to this version with: ./ponte db migrate")
+        return 0
+    if given.data is None or given.secrets is None:
+        raise Misconfigured("name the new data directory with --data, and the old hub's secrets with --secrets")
     settings = from_environment({}, data=given.data)
     backup.restore(settings, given.file, given.secrets)
     output.say(f"restored; start it with: ./ponte up --data {given.data}")
     return 0
+
+
+def _drill(given: argparse.Namespace) -> int:
+    from hub.operate import drill
+
+    report = drill.drill(given.file, given.secrets)
+    if given.json:
+        output.line(report.as_json())
+    else:
+        output.say(f"backup of {report.made_at}, restored in {report.seconds:.1f} s")
+        for point in report.points:
+            output.say(f"  {'held  ' if point.held else 'BROKEN'}  {point.name:<12} {point.said}")
+    return 0 if report.held else 1
+
+
+def _named(variable: str) -> str:
+    """The URL in an environment variable: a password has no place on a command line."""
+    if variable and not os.environ.get(variable):
+        raise Misconfigured(f"the environment variable {variable} is not set")
+    return os.environ[variable] if variable else ""

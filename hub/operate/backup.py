@@ -1,42 +1,85 @@
-"""Backs up and restores an embedded database with the programs of its own wheel.
+"""Backs up and restores a database with the programs of the embedded server's wheel, and says what a backup holds.
 
-A dump sees all tenants, so it is made as the cluster's superuser, whose password lives in `secrets/` and is never the
-application's. The dump holds patient data and sealed credentials, but not the key that opens them.
+A dump sees all tenants, so it is made by a role that row-level security does not hold: the embedded cluster's
+superuser, whose password lives in `secrets/`, or of a database of your own one you name. It is never the application's.
+The dump holds patient data and sealed credentials, but not the key that opens them. Beside it lies a manifest
+(`FILE.json`) of the same snapshot: revision, rows of each table, each tenant's last seal, and the dump's SHA-256.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import datetime
+import hashlib
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
-from urllib.parse import urlsplit
+from typing import IO, Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import asyncpg
 
 from canonical.errors import Misconfigured
 from hub.servers import postgres, process
-from hub.settings import Settings, prepare_folders
+from hub.settings import Settings, prepare_folders, secret_file
 from hub.store import migrate
+from hub.store.failures import starting
+from hub.watch import machine
+
+_PIECE = 1024 * 1024
 
 
-def backup(settings: Settings, target: Path) -> int:
-    """Write a dump of the running embedded database to `target` and return its size; raises Misconfigured."""
-    secret = settings.secrets / "postgres.password"
-    if not secret.is_file():
-        raise Misconfigured("this hub uses a PostgreSQL of your own: back it up with that server's pg_dump")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a dump holds: `tables` are rows by table, `seals` number and hash of each tenant's last audit seal."""
+
+    made_at: str
+    revision: str
+    tables: dict[str, int]
+    seals: dict[str, list[Any]]
+    sha256: str = ""
+    size: int = 0
+    tool: str = field(default="ponte 1")
+
+
+def backup(settings: Settings, target: Path, url: str = "") -> int:
+    """Write a dump of the running database to `target`, its manifest beside it; returns its size. Raises Misconfigured.
+
+    Without `url` the embedded database is meant; `url` is one's own, of a role that reads all rows.
+    """
     if target.exists():
         raise Misconfigured(f"{target} exists already; a backup never overwrites another")
-    port = urlsplit(settings.database_url).port
-    command = ["pg_dump", "--format=custom", "--compress=6", "--no-password", "-h", "127.0.0.1", "-p", str(port)]
+    whole = url or embedded_url(settings, urlsplit(settings.database_url).port)
     partial = target.with_name(target.name + ".partial")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise Misconfigured(f"cannot write {target}: {error.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file:
-        _run(settings, [*command, "-U", postgres.SUPERUSER, postgres.DATABASE], secret.read_text("ascii"), file)
+    with _private(partial) as file:
+        found = asyncio.run(_dumped(settings, whole, file))
     partial.replace(target)
-    return target.stat().st_size
+    size, digest = target.stat().st_size, sha256(target)
+    with _private(manifest_of(target)) as file:
+        file.write(json.dumps({**asdict(found), "sha256": digest, "size": size}, indent=1).encode())
+    machine.backed_up(settings)
+    return size
+
+
+def manifest_of(dump: Path) -> Path:
+    """Where a dump's manifest lies."""
+    return dump.with_name(dump.name + ".json")
+
+
+def read_manifest(dump: Path) -> Manifest:
+    """The manifest beside a dump; raises Misconfigured when there is none, or the dump is not the one it describes."""
+    try:
+        found = Manifest(**json.loads(manifest_of(dump).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise Misconfigured(f"{manifest_of(dump)} cannot be read: it belongs to the backup") from None
+    if not dump.is_file() or sha256(dump) != found.sha256:
+        raise Misconfigured(f"{dump} is not the file that its manifest describes: it was cut or changed")
+    return found
 
 
 def restore(settings: Settings, source: Path, secrets: Path) -> None:
@@ -51,21 +94,112 @@ def restore(settings: Settings, source: Path, secrets: Path) -> None:
     prepare_folders(settings)
     shutil.copy2(secrets / "master.key", settings.secrets / "master.key")
     with postgres.running(settings) as cluster:
-        import asyncio
-
         asyncio.run(migrate.make_roles(cluster, settings))
-        command = ["pg_restore", "--exit-on-error", "--no-password", "--single-transaction", "-h", "127.0.0.1"]
-        command += ["-p", str(cluster.port), "-U", postgres.SUPERUSER, "-d", postgres.DATABASE, str(source.resolve())]
-        _run(settings, command, (settings.secrets / "postgres.password").read_text("ascii"), None)
+        restore_into(settings, embedded_url(settings, cluster.port), source)
         asyncio.run(migrate.upgrade(cluster.owner_url, cluster.application_url))
 
 
-def _run(settings: Settings, command: list[str], password: str, output: IO[bytes] | None) -> None:
+def restore_into(settings: Settings, url: str, source: Path) -> None:
+    """Bring a dump into an empty database whose roles exist, all of it or nothing; raises Misconfigured."""
+    if not source.is_file():
+        raise Misconfigured(f"there is no file {source}")
+    if asyncio.run(_holds_tables(url)):
+        raise Misconfigured("the database holds tables already; restore into an empty one")
+    _run(settings, ["pg_restore", "--exit-on-error", "--single-transaction", str(source.resolve())], url)
+
+
+async def counted(connection: Any) -> dict[str, int]:
+    """Rows of every table."""
+    names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
+    return {
+        row["tablename"]: await connection.fetchval(f'SELECT count(*) FROM public."{row["tablename"]}"')
+        for row in names
+    }
+
+
+def embedded_url(settings: Settings, port: int | None) -> str:
+    """The embedded database as its superuser; raises Misconfigured where there is none."""
+    if port is None or not (settings.secrets / "postgres.password").is_file():
+        raise Misconfigured(
+            "this hub uses a PostgreSQL of your own: name a role that reads all rows with --url-env, or use its pg_dump"
+        )
+    password = quote(secret_file(settings, "postgres.password"))
+    return f"postgresql://{postgres.SUPERUSER}:{password}@127.0.0.1:{port}/{postgres.DATABASE}"
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, read in pieces."""
+    hasher = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            hasher.update(piece)
+    return hasher.hexdigest()
+
+
+@contextlib.contextmanager
+def _private(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that only its maker can read; raises Misconfigured."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Misconfigured(f"cannot write {path}: {error.strerror}") from None
+
+
+async def _dumped(settings: Settings, url: str, file: IO[bytes]) -> Manifest:
+    """Dump and count in one snapshot: what is written meanwhile is in neither."""
+    async with _superior(url) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+        found = Manifest(
+            made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            revision=str(await connection.fetchval("SELECT version_num FROM alembic_version")),
+            tables=await counted(connection),
+            seals=await last_seals(connection),
+        )
+        command = ["pg_dump", "--format=custom", "--compress=6", f"--snapshot={snapshot}"]
+        await asyncio.to_thread(_run, settings, command, url, file)
+    return found
+
+
+async def last_seals(connection: Any) -> dict[str, list[Any]]:
+    """Number and hash of the last audit seal of each tenant."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT ON (t.slug) t.slug, s.number, s.hash FROM audit_seal s JOIN tenant t ON t.id = s.tenant_id "
+        "ORDER BY t.slug, s.number DESC"
+    )
+    return {row["slug"]: [row["number"], row["hash"]] for row in rows}
+
+
+@contextlib.asynccontextmanager
+async def _superior(url: str) -> AsyncIterator[Any]:
+    """A connection that row-level security does not hold; raises Misconfigured when it does, or there is no answer."""
+    with starting("the URL of the backup"):
+        connection = await asyncpg.connect(url, timeout=60)
+    try:
+        if not await connection.fetchval("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"):
+            raise Misconfigured("the role of the backup must read all rows: a superuser, or one with BYPASSRLS")
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _holds_tables(url: str) -> bool:
+    async with _superior(url) as connection:
+        return bool(await connection.fetchval("SELECT to_regclass('public.resource') IS NOT NULL"))
+
+
+def _run(settings: Settings, command: list[str], url: str, output: IO[bytes] | None = None) -> None:
+    """Run a program of the server on a database; the password goes by the environment, not by the command line."""
     programs = postgres.binaries(settings, process.server_account())
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "PGPASSWORD": password}
+    parts = urlsplit(url)
+    place = urlunsplit(parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}"))
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C"}
     done = subprocess.run(
-        [str(programs / command[0]), *command[1:]],
-        env=environment,
+        [str(programs / command[0]), "--no-password", f"--dbname={place}", *command[1:]],
+        env={**environment, "PGPASSWORD": unquote(parts.password or "")},
         stdout=output or subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         check=False,
