@@ -1,0 +1,118 @@
+"""A database of an earlier version, with rows in it, comes to this version; a migration that fails leaves it where it was."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from alembic import command, op
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from hub.settings import Settings
+from hub.store import migrate
+from hub.world import opened
+
+EARLIER = "0019"  # before subscriptions, words, alarms
+
+
+@pytest_asyncio.fixture
+async def urls(cluster: Any) -> AsyncIterator[tuple[str, str]]:
+    """Owner's and application's URL of a database of its own, at the earlier version."""
+    name = f"upgrade_{uuid.uuid4().hex[:8]}"
+    superior = await asyncpg.connect(cluster[1].superuser_url)
+    await superior.execute(f"CREATE DATABASE {name} OWNER ponte_owner")
+    owner, application = (
+        urlsplit(url)._replace(path=f"/{name}").geturl() for url in (cluster[1].owner_url, cluster[1].application_url)
+    )
+    try:
+        await _to(owner, EARLIER)
+        yield owner, application
+    finally:
+        await superior.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await superior.close()
+
+
+async def _to(url: str, revision: str) -> None:
+    def run(connection: Any) -> None:
+        config = migrate.configuration()
+        config.attributes["connection"] = connection
+        config.attributes["application_role"] = "ponte_app"
+        command.upgrade(config, revision)
+
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+        await connection.commit()
+    await engine.dispose()
+
+
+async def _fill(url: str) -> uuid.UUID:
+    """One row of most kinds, as the earlier version wrote them."""
+    tenant, message, partner = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    connection = await asyncpg.connect(url)
+    async with connection.transaction():
+        await connection.execute("INSERT INTO tenant (id, slug, name) VALUES ($1, 'antigo', 'Hospital')", tenant)
+        await connection.execute("SELECT set_config('app.current_tenant', $1, true)", str(tenant))
+        await connection.execute(
+            "INSERT INTO partner (tenant_id, id, kind, code, name, adapter) VALUES ($1, $2, 'lab', 'x', 'X', '')",
+            tenant,
+            partner,
+        )
+        await connection.execute(
+            "INSERT INTO message (tenant_id, id, direction, format, status, content) VALUES ($1, $2, 'in', 'hl7', 'ERROR', 'MSH|')",
+            tenant, message,
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO delivery (tenant_id, id, message_id, partner_id, lane_id, operation, status) "
+            "VALUES ($1, $2, $3, $4, 5, 'test', 'DEAD')", tenant, uuid.uuid4(), message, partner,
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO job (tenant_id, id, name, lane_id, status) VALUES ($1, $2, 'x', 1, 'DEAD')",
+            tenant,
+            uuid.uuid4(),
+        )
+        await connection.execute(
+            "INSERT INTO audit_event (tenant_id, actor, action, entity, outcome) VALUES ($1, 'a', 'read', 'x', 'success')",
+            tenant,
+        )
+    await connection.close()
+    return tenant
+
+
+async def test_a_filled_database_comes_forward_and_a_failed_step_leaves_it(
+    urls: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    owner, application = urls
+    await _fill(application)
+    real = op.create_index
+
+    def fails(name: str, *given: Any, **more: Any) -> Any:
+        if name == "audit_event_transaction_idx":  # the last act of its migration: the others of it are done by then
+            raise OSError("disk full")
+        return real(name, *given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(op, "create_index", fails)
+        with pytest.raises(OSError, match="disk full"):
+            await migrate.upgrade(owner, application)
+    connection = await asyncpg.connect(owner)
+    try:
+        assert await connection.fetchval("SELECT to_regclass('alarm') IS NULL"), "half a migration stayed"
+        stopped = await migrate.current(owner)
+        assert EARLIER <= stopped < migrate.head()
+    finally:
+        await connection.close()
+    await migrate.upgrade(owner, application)
+    assert await migrate.current(owner) == migrate.head()
+    async with opened(Settings(data=tmp_path, database_url=application), size=1) as world:
+        tenant = await world.tenant("antigo")
+        async with world.transaction(tenant) as tx:
+            for table, count in (("message", 1), ("delivery", 1), ("job", 1), ("audit_event", 1), ("alarm", 0)):
+                assert await tx.value(f"SELECT count(*) FROM {table} WHERE tenant_id = $1") == count, table
