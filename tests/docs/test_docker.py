@@ -97,3 +97,18 @@ def _await_ready(programs: Path, environment: dict[str, str]) -> None:
     while subprocess.run([str(programs / "pg_isready"), "-q"], env=environment, check=False).returncode != 0:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_units_call_real_commands_with_settings_that_exist() -> None:
+    told = set(
+        re.findall(r"`(PONTE_[A-Z_]+)`", (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8"))
+    )
+    units = sorted((DOCKER / "systemd").glob("ponte*"))
+    assert len(units) == 4
+    for unit in units:
+        text = unit.read_text(encoding="utf-8")
+        assert set(re.findall(r"PONTE_[A-Z_]+", text)) <= told, unit.name
+        called = re.findall(r"/opt/ponte/ponte ([a-z]+)", text)
+        assert set(called) <= set(commands()) and (called or unit.suffix == ".timer"), unit.name
+        if called:
+            assert "User=ponte" in text and "NoNewPrivileges=yes" in text, unit.name
