@@ -1,46 +1,108 @@
-"""list patients a person must look at: `people review`"""
+"""persons: `people review` (pairs to decide), `people export PERSON FILE`, `people accesses PERSON` (who saw them)"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from api import running
 from api.cli import output
 
 if TYPE_CHECKING:
     from hub.operate.reviews import Review
+    from hub.world import Tenant, World
+
+PERSON = "Patient/ID, a number (CPF, CNS, the house's own), or - to read it from standard input"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The list and its length."""
+    """One action."""
     actions = parser.add_subparsers(dest="action", required=True)
     review = actions.add_parser("review", help="pairs that may be one person, or share a CPF or CNS, with the reasons")
     review.add_argument("--limit", type=int, default=100)
     review.add_argument("--json", action="store_true", help="one JSON object per pair")
     running.options(review)
+    export = actions.add_parser("export", help="all data about one person, for that person (LGPD): a ZIP")
+    export.add_argument("person", help=PERSON)
+    export.add_argument("file", type=Path, help="a new file; it holds patient data")
+    export.add_argument("--json", action="store_true", help="one JSON object")
+    running.options(export)
+    accesses = actions.add_parser(
+        "accesses", help="who read, wrote or searched the records of one person, newest first"
+    )
+    accesses.add_argument("person", help=PERSON)
+    accesses.add_argument("--json", action="store_true", help="one JSON object per event")
+    running.options(accesses)
 
 
 def run(given: argparse.Namespace) -> int:
-    """0, whether there is something to decide or not."""
-    found = asyncio.run(_pairs(given))
-    for pair in found:
-        if given.json:
-            output.line(pair.as_json())
-        else:
-            output.say(f"{pair.one}  {pair.two}")
-            output.say(f"    {', '.join(pair.alike)}" + (f"; but {', '.join(pair.unlike)}" if pair.unlike else ""))
-    if not found and not given.json:
-        output.say("nothing to decide / nada a decidir")
-    return 0
+    """0, whether there is something to decide or not; 1 when nobody has the number."""
+    return asyncio.run(_run(given))
 
 
-async def _pairs(given: argparse.Namespace) -> list[Review]:
-    from hub.operate import reviews
+async def _run(given: argparse.Namespace) -> int:
     from hub.world import opened
 
     async with opened(running.located(given.data), size=1) as world:
-        tenant = await world.tenant(given.tenant)
-        async with world.transaction(tenant) as tx:
-            return await reviews.pairs(tx, given.limit)
+        await _ACTIONS[given.action](given, world, await world.tenant(given.tenant))
+    return 0
+
+
+async def _review(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
+    from hub.operate import reviews
+
+    async with world.transaction(tenant) as tx:
+        found = await reviews.pairs(tx, given.limit)
+    for pair in found:
+        _show(pair, as_json=given.json)
+    if not found and not given.json:
+        output.say("nothing to decide / nada a decidir")
+
+
+def _show(pair: Review, *, as_json: bool) -> None:
+    if as_json:
+        output.line(pair.as_json())
+        return
+    output.say(f"{pair.one}  {pair.two}")
+    output.say(f"    {', '.join(pair.alike)}" + (f"; but {', '.join(pair.unlike)}" if pair.unlike else ""))
+
+
+async def _export(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
+    from hub.operate import subject
+
+    gathered = await subject.export(world, tenant, _person(given), given.file, actor=output.actor())
+    if given.json:
+        output.line(gathered.as_json())
+        return
+    output.say(" ".join(f"Patient/{patient}" for patient in gathered.patients))
+    for name, count in gathered.files.items():
+        output.say(f"{count:>8}  {name}")
+
+
+async def _accesses(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
+    from hub.guard import audit
+    from hub.operate import subject
+
+    async with world.transaction(tenant) as tx:
+        person = _person(given)
+        found = await subject.accesses(tx, person)
+        for patient in await subject.patients_of(tx, person):
+            await audit.note(tx, output.actor(), "person-accesses", f"Patient/{patient}")
+    for event in found:
+        if given.json:
+            output.line(event)
+        else:
+            output.say(
+                f"{event['at'][:19]}  {event['action']:<16} {event['outcome']:<8} {event['actor']:<24} {event['entity']}"
+            )
+
+
+def _person(given: argparse.Namespace) -> str:
+    """Who is meant; from standard input it stays out of the shell's history."""
+    return (sys.stdin.readline() if given.person == "-" else str(given.person)).strip()
+
+
+_ACTIONS: dict[str, Any] = {"review": _review, "export": _export, "accesses": _accesses}
