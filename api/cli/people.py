@@ -95,9 +95,8 @@ async def _accesses(given: argparse.Namespace, world: World, tenant: Tenant) -> 
         if given.json:
             output.line(event)
         else:
-            output.say(
-                f"{event['at'][:19]}  {event['action']:<16} {event['outcome']:<8} {event['actor']:<24} {event['entity']}"
-            )
+            said = "  ".join(event[name] for name in ("action", "outcome", "actor", "entity"))
+            output.say(f"{event['at'][:19]}  {said}")
 
 
 def _person(given: argparse.Namespace) -> str:
