@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from api import logs
 from api.doors.board import Board
 from api.doors.collector import Collector
 from canonical.errors import Misconfigured
@@ -28,7 +29,7 @@ def run(door: str, settings: Settings) -> int:
         return simulators.run()
     if not settings.database_url:
         raise Misconfigured("set PONTE_DATABASE_URL, or use `ponte up` for the embedded database")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.begin(door, settings.log_format)
     uvloop.run(_serve(door, settings))
     return 0
 

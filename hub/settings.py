@@ -36,6 +36,7 @@ class Settings:
     workers: int = 0
     max_message_bytes: int = 80 * 1024 * 1024
     allow_private_targets: bool = False
+    log_format: str = "text"
     simulators: bool = True
     demo: bool = True
 
@@ -84,6 +85,9 @@ def from_environment(environment: Mapping[str, str], *, data: Path | None = None
     values["allow_private_targets"] = environment.get("PONTE_ALLOW_PRIVATE_TARGETS", "") in ("1", "true", "yes")
     for name in ("simulators", "demo"):
         values[name] = environment.get(f"PONTE_{name.upper()}", "1") not in ("0", "false", "no")
+    if (form := environment.get("PONTE_LOG_FORMAT", "text")) not in ("text", "json"):
+        raise Misconfigured("PONTE_LOG_FORMAT must be text or json")
+    values["log_format"] = form
     folder = data or Path(environment.get("PONTE_DATA") or default_data(environment))
     return Settings(data=folder.resolve(), **values)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""the tenant's vault: `secret list | put NAME (--p12 FILE | --login L, --password-env V | --pem FILE) | remove NAME`"""
+"""the tenant's vault: `secret list | put NAME (--p12 F | --login L --password-env V | --pem F) | remove | rekey`"""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--password-env", metavar="NAME", help="environment variable with the password")
     remove = _action(actions, "remove", "take a secret out of the vault")
     remove.add_argument("name")
+    rekey = actions.add_parser("rekey", help="make a new master key and seal all secrets of all tenants under it")
+    how = rekey.add_mutually_exclusive_group()
+    how.add_argument("--again", action="store_true", help="no new key: seal what the previous one still holds")
+    how.add_argument("--finish", action="store_true", help="forget the previous key, once nothing needs it")
+    running.options(rekey, tenant=False)
 
 
 def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -36,6 +41,8 @@ def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 def run(given: argparse.Namespace) -> int:
     """0 done; 2 a file or the password cannot be read."""
+    if given.action == "rekey":
+        return asyncio.run(_rekey(given))
     if given.action == "put" and given.login is not None and not given.password_env:
         output.complain("--login pede --password-env / --login needs --password-env")
         return 2
@@ -47,6 +54,22 @@ def run(given: argparse.Namespace) -> int:
     except OSError as error:
         output.complain(f"{error.filename}: {error.strerror}")
         return 2
+
+
+async def _rekey(given: argparse.Namespace) -> int:
+    from hub.guard import rekeying, secrets
+    from hub.world import opened
+
+    async with opened(running.located(given.data), size=2) as world:
+        if given.finish:
+            await rekeying.finish(world, output.actor())
+            output.say("the previous key is forgotten; keep a copy of secrets/master.key apart from the backups")
+            return 0
+        if not given.again:
+            secrets.turn(world.settings)
+        done = await rekeying.seal_anew(world, output.actor())
+    output.say(f"{done.anew} secrets sealed anew, {done.already} already; then: ./ponte secret rekey --finish")
+    return 0
 
 
 async def _run(given: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ ISSUER = "ponte"
 AUDIENCE = "ponte"
 LIFETIME = datetime.timedelta(minutes=15)
 RECHECK = 0.5  # seconds for which a token's standing (revoked, client, tenant) is remembered
-_PURPOSE = "signing_key"
+PURPOSE = "signing_key"
 _MOST_KNOWN = 10_000
 _LONGEST = 8192
 
@@ -66,7 +66,7 @@ async def ensure_key(world: World) -> str:
     await world.database.global_rows(
         "INSERT INTO signing_key (kid, sealed, public_jwk) VALUES ($1, $2, $3)",
         kid,
-        secrets.seal(world.settings, private, _PURPOSE),
+        secrets.seal(world.settings, private, PURPOSE),
         json.dumps({**jwk, "kid": kid, "use": "sig", "alg": "RS256"}),
     )
     return kid
@@ -124,7 +124,7 @@ async def signed(world: World, stated: dict[str, Any]) -> str:
     kid = await ensure_key(world)
     rows = await world.database.global_rows("SELECT sealed FROM signing_key WHERE kid = $1", kid)
     private = serialization.load_der_private_key(
-        secrets.unseal(world.settings, bytes(rows[0]["sealed"]), _PURPOSE), password=None
+        secrets.unseal(world.settings, bytes(rows[0]["sealed"]), PURPOSE), password=None
     )
     if not isinstance(private, rsa.RSAPrivateKey):
         raise TypeError("the signing key is not RSA")

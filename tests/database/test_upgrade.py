@@ -6,14 +6,12 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
+import own_database
 import pytest
 import pytest_asyncio
-from alembic import command, op
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from alembic import op
 
 from hub.settings import Settings
 from hub.store import migrate
@@ -25,32 +23,8 @@ EARLIER = "0019"  # before subscriptions, words, alarms
 @pytest_asyncio.fixture
 async def urls(cluster: Any) -> AsyncIterator[tuple[str, str]]:
     """Owner's and application's URL of a database of its own, at the earlier version."""
-    name = f"upgrade_{uuid.uuid4().hex[:8]}"
-    superior = await asyncpg.connect(cluster[1].superuser_url)
-    await superior.execute(f"CREATE DATABASE {name} OWNER ponte_owner")
-    owner, application = (
-        urlsplit(url)._replace(path=f"/{name}").geturl() for url in (cluster[1].owner_url, cluster[1].application_url)
-    )
-    try:
-        await _to(owner, EARLIER)
-        yield owner, application
-    finally:
-        await superior.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await superior.close()
-
-
-async def _to(url: str, revision: str) -> None:
-    def run(connection: Any) -> None:
-        config = migrate.configuration()
-        config.attributes["connection"] = connection
-        config.attributes["application_role"] = "ponte_app"
-        command.upgrade(config, revision)
-
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-        await connection.commit()
-    await engine.dispose()
+    async with own_database.fresh(cluster, EARLIER) as found:
+        yield found
 
 
 async def _fill(url: str) -> uuid.UUID:
