@@ -18,7 +18,7 @@ from hub.store import migrate
 
 @contextlib.asynccontextmanager
 async def fresh(cluster: Any, revision: str = "head") -> AsyncIterator[tuple[str, str]]:
-    """The owner's and the application's URL."""
+    """The owner's and the application's URL; with an empty revision the database has no table."""
     name = f"own_{uuid.uuid4().hex[:10]}"
     superior = await asyncpg.connect(cluster[1].superuser_url)
     await superior.execute(f"CREATE DATABASE {name} OWNER ponte_owner")
@@ -26,7 +26,8 @@ async def fresh(cluster: Any, revision: str = "head") -> AsyncIterator[tuple[str
         urlsplit(url)._replace(path=f"/{name}").geturl() for url in (cluster[1].owner_url, cluster[1].application_url)
     )
     try:
-        await to(owner, revision)
+        if revision:
+            await to(owner, revision)
         yield owner, application
     finally:
         await superior.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -56,9 +56,12 @@ def backup(settings: Settings, target: Path, url: str = "") -> int:
         raise Misconfigured(f"{target} exists already; a backup never overwrites another")
     whole = url or embedded_url(settings, urlsplit(settings.database_url).port)
     partial = target.with_name(target.name + ".partial")
-    with _private(partial) as file:
-        found = asyncio.run(_dumped(settings, whole, file))
-    partial.replace(target)
+    try:
+        with _private(partial) as file:
+            found = asyncio.run(_dumped(settings, whole, file))
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
     size, digest = target.stat().st_size, sha256(target)
     with _private(manifest_of(target)) as file:
         file.write(json.dumps({**asdict(found), "sha256": digest, "size": size}, indent=1).encode())
