@@ -119,6 +119,10 @@ def secret_file(settings: Settings, name: str) -> str:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        raise Misconfigured(
+            f"there is no folder {settings.secrets}: name the hub's data directory, or bring its secrets here"
+        ) from None
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(value)
     return value

@@ -17,7 +17,7 @@ from api.console import pages, words
 from api.console.doors import Door
 from api.console.session import COOKIE
 from api.console.words import Words, language_of, texts
-from canonical.identity import new_id
+from canonical.identity import first_id, new_id
 from hub import console
 from hub.console import Overview, Waiting
 from hub.exchange.out import outbox
@@ -368,5 +368,5 @@ async def test_many_looks_are_one_question(world: World, tenant: Tenant, monkeyp
 async def test_the_hour_is_found_by_the_primary_key(world: World, tenant: Tenant) -> None:
     async with world.transaction(tenant) as tx:
         await tx.value("SELECT set_config('enable_seqscan', 'off', true) WHERE $1::uuid IS NOT NULL")
-        plan = await tx.rows("EXPLAIN " + console._FLOWS, console._first_id(NOW), 100)
+        plan = await tx.rows("EXPLAIN " + console._FLOWS, first_id(NOW), 100)
         assert any("message_pk" in row[0] for row in plan)

@@ -172,9 +172,13 @@ async def test_the_page_of_messages_keeps_its_limits(
 
 
 @pytest.fixture
-def told(cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def told(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Any:
     """Runs a command on the test's database: its exit code and what it printed."""
     monkeypatch.setenv("PONTE_DATABASE_URL", cluster[0].database_url)
+    monkeypatch.setenv("PONTE_DATA", str(tmp_path))
+    (tmp_path / "secrets").mkdir()
 
     def run(*words: str) -> tuple[int, str]:
         code = main(words)
@@ -241,7 +245,6 @@ def test_commands_of_an_operator(cluster: Any, told: Any, tmp_path: Path, monkey
     assert "charset" not in told("messages", "causes", "--tenant", slug)[1]
     assert told("replay", "--status", "DEAD", "--partner", "ninguem", "--tenant", slug)[0] == 1
     bundle = tmp_path / "support.zip"
-    monkeypatch.setenv("PONTE_DATA", str(tmp_path))
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "worker-1.log").write_text("2026-11-26 20:34:49,123 INFO x 52998224725\n")
     assert told("support", str(bundle))[0] == 0 and bundle.stat().st_mode & 0o077 == 0

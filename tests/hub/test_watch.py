@@ -48,6 +48,7 @@ def clock() -> Clock:
 @pytest.fixture
 def moved(world: World, clock: Clock, tmp_path: Path) -> World:
     """The world with the test's clock, on a data folder with room enough (the machine's own disk is not the test's)."""
+    (tmp_path / "secrets").mkdir(mode=0o700)
     return World(
         settings=Settings(data=tmp_path, database_url=world.settings.database_url), database=world.database, now=clock
     )
