@@ -172,9 +172,7 @@ async def test_the_page_of_messages_keeps_its_limits(
 
 
 @pytest.fixture
-def told(
-    cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Any:
+def told(cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
     """Runs a command on the test's database: its exit code and what it printed."""
     monkeypatch.setenv("PONTE_DATABASE_URL", cluster[0].database_url)
     monkeypatch.setenv("PONTE_DATA", str(tmp_path))
