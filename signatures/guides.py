@@ -1,7 +1,9 @@
 """Signatures of single guides (`assinaturaDigitalGuia`): each is judged like a message's, for what it covers.
 
-Guides have no Id, so their signatures have `URI=""`. What that meant to the signer is tried in turn: the guide as a
-document of its own, signed before it came into the batch; or the whole message, as it was when the guide was signed.
+Guides have no Id in the schema, so their signatures have `URI=""`. What that meant to the signer is tried in turn: the
+guide as a document of its own, signed before it came into the batch; or the whole message, as it was when the guide was
+signed. Signatures that name their guide by an Id it has all the same may stand in it or beside it; those with an XPath
+that picks their guide are read by `filters`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from signatures.xmldsig import Intact
 
 MOST = 100  # the most guides a batch may have
 _WHOLE_MESSAGES = 64 * 1024 * 1024  # how much is canonicalised in search of what a signature covers
+_ELSEWHERE = ("signature.algorithm",)  # an expression that picks nothing here may pick the guide in the whole message
 _MISFITS = (Reason.HASH_FAILURE, Reason.SIG_CRYPTO_FAILURE)
 
 
@@ -51,6 +54,32 @@ def judged(document: bytes, *, trust: Trust, at: datetime.datetime, policy: Expe
         where = _place(signatures[number])
         verdict = xmldsig.judge(_finder(document, read.root, number, where), trust=trust, at=at, policy=policy)
         found.append(Seal(where=where, verdict=verdict))
+    for node, guide in _beside(read.root)[: MOST - len(found)]:
+        where = _path_of(guide)
+        verdict = xmldsig.judge(
+            lambda node=node, guide=guide: xmldsig.intact(guide, node, guide),  # type: ignore[misc]
+            trust=trust,
+            at=at,
+            policy=policy,
+        )
+        found.append(Seal(where=where, verdict=dataclasses.replace(verdict, covered=_covered(verdict, where))))
+    return found
+
+
+def _covered(verdict: Verdict, where: str) -> tuple[str, ...]:
+    return (where, *verdict.covered[1:]) if verdict.covered else ()
+
+
+def _beside(root: etree._Element) -> list[tuple[etree._Element, etree._Element]]:
+    """Signatures that stand beside guides in the batch, each with the guide it names by its Id."""
+    found = []
+    for box in root.iter(places.GUIDES):
+        named = {identity: guide for guide in box for name in ("Id", "ID", "id") if (identity := guide.get(name))}
+        for node in box.iterchildren(places.SIGNATURE):
+            uris = [reference.get("URI", "") for reference in node.iter(f"{{{reading.DS}}}Reference")]
+            guide = next((named[uri[1:]] for uri in uris if uri[1:] in named), None)
+            if guide is not None:
+                found.append((node, guide))
     return found
 
 
@@ -66,7 +95,7 @@ def _finder(document: bytes, root: etree._Element, number: int, where: str) -> C
                 found = attempt()
             except Failure as failure:
                 first = first or failure
-                if failure.reason not in _MISFITS:
+                if failure.reason not in _MISFITS and failure.problem.code not in _ELSEWHERE:
                     break
             else:
                 return dataclasses.replace(found, covered=(where, *found.covered[1:]))
@@ -126,8 +155,11 @@ def _in_message(document: bytes, number: int, kept: frozenset[int]) -> Intact:
 def _place(signature: etree._Element) -> str:
     """The path of the guide a signature closes, with its position where it has brothers of its name."""
     guide = signature.getparent()
-    if guide is None:
-        return path(signature)
+    return path(signature) if guide is None else _path_of(guide)
+
+
+def _path_of(guide: etree._Element) -> str:
+    """The path of a guide, with its position where it has brothers of its name."""
     brothers = list(guide.itersiblings(str(guide.tag), preceding=True))
     alone = not brothers and guide.getnext() is None
     return path(guide) + ("" if alone else f"[{len(brothers) + 1}]")

@@ -16,6 +16,7 @@ from signatures.reading import DS
 
 TISS = "http://www.ans.gov.br/padroes/tiss/schemas"
 GUIDE = f"{{{TISS}}}assinaturaDigitalGuia"
+GUIDES = f"{{{TISS}}}guiasTISS"
 SIGNATURE = f"{{{DS}}}Signature"
 
 

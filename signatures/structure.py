@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from canonical.problem import Problem
-from signatures import algorithms, places
+from signatures import algorithms, filters, places
 from signatures.places import Place
 from signatures.reading import DS, INCLUSIVE, Canonical, path
 from signatures.verdict import Failure, Reason
@@ -25,18 +25,18 @@ _ID_VALUES = etree.XPath(
     "//@Id | //@ID | //@id | //@xml:id", namespaces={"xml": "http://www.w3.org/XML/1998/namespace"}
 )
 _ID_NAMES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
-_XPATH_ENVELOPED = "not(ancestor-or-self::{}:Signature)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """One ds:Reference: what it covers (None: the document), how it is canonicalised, and the digest it states.
 
-    `by_id`: the document's root is named by its own Id, so what stands around the root is not covered.
+    `alone`: the document's root, or the guide, is named by its Id or picked out, so what stands around it is not
+    covered.
     """
 
     target: etree._Element | None
-    by_id: bool
+    alone: bool
     method: Canonical
     digest: str
     stated: bytes
@@ -56,8 +56,13 @@ class Signature:
     references: tuple[Reference, ...]
 
 
-def take_apart(root: etree._Element, node: etree._Element | None = None) -> Signature:
-    """The signature of the document, or that of a guide in it (`node`), which stands where it must; raises Failure."""
+def take_apart(
+    root: etree._Element, node: etree._Element | None = None, covers: etree._Element | None = None
+) -> Signature:
+    """The signature of the document, or that of a guide in it (`node`), which stands where it must; raises Failure.
+
+    `covers` is the element a signature must cover that stands beside it, not inside.
+    """
     place = places.place_of(root) if node is None else Place(str(node.tag))
     if place is None:
         raise Failure(Reason.NO_SIGNATURE, Problem("signature.no-place", path(root)))
@@ -79,7 +84,7 @@ def take_apart(root: etree._Element, node: etree._Element | None = None) -> Sign
         algorithm=algorithm,
         value=octets,
         key_info=key_info,
-        references=_references(info, node, place),
+        references=_references(info, node, place, covers),
     )
 
 
@@ -103,10 +108,12 @@ def _only_signature(root: etree._Element, place: Place) -> etree._Element:
 def _is_guide_signature(node: etree._Element) -> bool:
     """Whether `node` is the closing signature of a single guide, or its SignedInfo: content, for the whole message."""
     guide = node.getparent() if node.tag == _INFO else node
-    if guide is None or guide.tag != places.GUIDE:
+    parent = guide.getparent() if guide is not None else None
+    if guide is None or parent is None:
         return False
-    parent = guide.getparent()
-    return parent is not None and parent[-1] is guide
+    if guide.tag == places.SIGNATURE:
+        return parent.tag == places.GUIDES
+    return guide.tag == places.GUIDE and parent[-1] is guide
 
 
 def _is_info_of(node: etree._Element, signature: etree._Element) -> bool:
@@ -140,18 +147,22 @@ def _refuse_stray(holder: etree._Element) -> None:
         raise _malformed(holder)
 
 
-def _references(info: etree._Element, node: etree._Element, place: Place) -> tuple[Reference, ...]:
+def _references(
+    info: etree._Element, node: etree._Element, place: Place, covers: etree._Element | None
+) -> tuple[Reference, ...]:
     nodes = info.findall(f"{{{DS}}}Reference")
     if not nodes or len(nodes) > _MOST_REFERENCES or len(nodes) + 2 != len([c for c in info if isinstance(c.tag, str)]):
         raise _malformed(info)
-    references = tuple(_reference(found, node, place) for found in nodes)
+    references = tuple(_reference(found, node, place, covers) for found in nodes)
     if sum(reference.target is None for reference in references) != 1:
         raise Failure(Reason.SIG_CONSTRAINTS_FAILURE, Problem("signature.not-covered", path(info)))
     return references
 
 
-def _reference(reference: etree._Element, node: etree._Element, place: Place) -> Reference:
-    target = _target(reference, node)
+def _reference(
+    reference: etree._Element, node: etree._Element, place: Place, covers: etree._Element | None
+) -> Reference:
+    target = _target(reference, node, covers)
     digest_method = _one(reference, "DigestMethod")
     digest = algorithms.named("digest", digest_method.get("Algorithm"))
     if digest is None:
@@ -159,23 +170,26 @@ def _reference(reference: etree._Element, node: etree._Element, place: Place) ->
     stated = algorithms.from_base64(_one(reference, "DigestValue").text)
     if stated is None:
         raise _malformed(reference)
+    method, picked = _transforms(reference, node, place, enveloped=target is None and covers is None)
     return Reference(
         target=target,
-        by_id=bool(reference.get("URI")),
-        method=_transforms(reference, place, enveloped=target is None),
+        alone=picked or bool(reference.get("URI")),
+        method=method,
         digest=digest,
         stated=stated,
         type=reference.get("Type", ""),
     )
 
 
-def _target(reference: etree._Element, node: etree._Element) -> etree._Element | None:
-    """What a Reference points at: None for the document, else an element inside this very Signature."""
+def _target(reference: etree._Element, node: etree._Element, covers: etree._Element | None) -> etree._Element | None:
+    """What a Reference points at: None for the document (or what is to be covered), else an element inside this very
+    Signature.
+    """
     uri = reference.get("URI")
-    root = node.getparent()
+    root = covers if covers is not None else node.getparent()
     if uri is None or root is None:
         raise _malformed(reference)
-    if uri == "" or (uri.startswith("#") and uri[1:] in _ids(root)):
+    if (uri == "" and covers is None) or (uri.startswith("#") and uri[1:] in _ids(root)):
         if reference.get("Type"):
             raise _malformed(reference)
         return None
@@ -196,33 +210,33 @@ def _ids(node: etree._Element) -> list[str]:
     return [value for name in _ID_NAMES if (value := node.get(name)) is not None]
 
 
-def _transforms(reference: etree._Element, place: Place, *, enveloped: bool) -> Canonical:
-    """The canonicalisation of a Reference; the enveloped transform must be there exactly for the document."""
+def _transforms(
+    reference: etree._Element, node: etree._Element, place: Place, *, enveloped: bool
+) -> tuple[Canonical, bool]:
+    """The canonicalisation of a Reference, and whether it picks out the guide alone.
+
+    The enveloped transform, or an XPath that says the same, must be there exactly for what holds the signature.
+    """
     method: Canonical | None = None
-    removed = False
+    removed = picked = False
     holder = reference.find(f"{{{DS}}}Transforms")
     for step in [] if holder is None else [child for child in holder if isinstance(child.tag, str)]:
         kind = algorithms.named("transform", step.get("Algorithm"))
         if step.tag != f"{{{DS}}}Transform" or method is not None:
             raise _weak(step)
-        if kind == "enveloped" or (kind == "xpath" and _is_enveloped_xpath(step, place)):
+        if kind == "enveloped":
             removed = True
+        elif kind in ("xpath", "filter2"):
+            kept = filters.read(step, node, place) if enveloped else None
+            if kept is None:
+                raise _weak(step)
+            removed, picked = removed or kept.takes_out, picked or kept.picks
         else:
             method = _canonicalisation(step)
     if removed != enveloped:
         raise Failure(Reason.SIG_CONSTRAINTS_FAILURE, Problem("signature.transforms", path(reference)))
     # a same-document reference never has comments, whatever the canonicalisation (xmldsig-core1 4.4.3.3)
-    return dataclasses.replace(method or INCLUSIVE, comments=False)
-
-
-def _is_enveloped_xpath(step: etree._Element, place: Place) -> bool:
-    """Whether an XPath transform says just what the enveloped transform says."""
-    children = [child for child in step if isinstance(child.tag, str)]
-    if len(children) != 1 or children[0].tag != f"{{{DS}}}XPath" or not place.ordinary:
-        return False
-    prefixes = [prefix for prefix, uri in children[0].nsmap.items() if uri == DS and prefix]
-    text = "".join((children[0].text or "").split())
-    return any(text == _XPATH_ENVELOPED.format(prefix) for prefix in prefixes)
+    return dataclasses.replace(method or INCLUSIVE, comments=False), picked
 
 
 def _canonicalisation(step: etree._Element) -> Canonical:

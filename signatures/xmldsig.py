@@ -93,9 +93,12 @@ def _of_document(raw: bytes) -> Intact:
     return intact(document.root)
 
 
-def intact(root: etree._Element, node: etree._Element | None = None) -> Intact:
-    """The signature of a document, or that of a guide in it (`node`); raises Failure. The tree loses the signature."""
-    signature = take_apart(root, node)
+def intact(root: etree._Element, node: etree._Element | None = None, covers: etree._Element | None = None) -> Intact:
+    """The signature of a document, or that of a guide in it (`node`); raises Failure. The tree loses the signature.
+
+    `covers` is the guide, where its signature stands beside it.
+    """
+    signature = take_apart(root, node, covers)
     certificate, others = _signing_certificate(signature)
     covered = [path(root)]
     for reference in signature.references:
@@ -104,9 +107,12 @@ def intact(root: etree._Element, node: etree._Element | None = None) -> Intact:
             covered.append(path(reference.target))
     properties = xades.properties_of(signature, certificate)
     whole = next(reference for reference in signature.references if reference.target is None)
+    held = covers if covers is not None else signature.node.getparent()
     detach(signature.node)
-    canonical = reading.canonical_part if whole.by_id else reading.canonical_document
-    octets = canonical(root, whole.method)
+    if whole.alone and held is not None:
+        octets = reading.canonical_part(held, whole.method)
+    else:
+        octets = reading.canonical_document(root, whole.method)
     _compare(whole, octets)
     return Intact(octets=octets, covered=tuple(covered), certificate=certificate, others=others, properties=properties)
 
