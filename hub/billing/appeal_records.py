@@ -116,7 +116,7 @@ async def answered(
     for number, denials in grouped.items():
         own = [line for line in lines if line.provider_number == number]
         items = list(_decisions(denials, own, total if len(grouped) == 1 else 0))
-        body = responses.body_of(profile, bills.get(ids[number], {}), said, (), by, items)
+        body = responses.body_of(profile, bills.get(ids[number], {}), said, responses.Own(), by, items)
         writes.append(Write(type=responses.TYPE, id=identity_of(responses.TYPE, appeal_id, number), body=body))
     await write(tx, writes, by)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from hub.billing.judgement import Line, lines_of, merged, refuse_unbelievable, s
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.replies import listen
 from hub.billing.responses import Said
-from hub.billing.returns import deadlines, payments, replacing
+from hub.billing.returns import deadlines, payments, renumbered, replacing
 from hub.billing.returns.following import Followed, follow
 from hub.billing.returns.matching import Guide, Item, Matched, match
 from hub.billing.submissions import SENT, STATEMENT_OPERATION, UNKNOWN, set_protocol
@@ -117,7 +117,7 @@ async def take_in(tx: Transaction, source: Source, statement: answers.Statement,
     It replaces what was said of the same protocol in the same `scope` (the number of a dental statement, else empty).
     All protocols are written in one wave; each stands in a statement once (`merged`).
     """
-    told = [_told(protocol) for protocol in statement.protocols]
+    told = [_told(_numbered(protocol)) for protocol in statement.protocols]
     payer_id = source.profile.partner.id
     # one statement of a payer at a time: two replies must not both replace the former
     await tx.run("SELECT 1 FROM partner WHERE tenant_id = $1 AND id = $2 FOR UPDATE", payer_id)
@@ -157,6 +157,14 @@ class _Place:
         return _day(self.statement.issued_on) or self.source.on
 
 
+def _numbered(protocol: answers.StatementProtocol) -> answers.StatementProtocol:
+    """The protocol with the payer's own number of each guide for which it states no other."""
+    if all(guide.provider_number or not guide.operator_number for guide in protocol.guides):
+        return protocol
+    named = (replace(one, provider_number=one.provider_number or one.operator_number) for one in protocol.guides)
+    return replace(protocol, guides=tuple(named))
+
+
 def _told(protocol: answers.StatementProtocol) -> _Protocol:
     lines = [line for guide in protocol.guides for line in lines_of(guide)]
     lines += whole_protocol(protocol, sum(line.denied for line in lines))
@@ -174,6 +182,9 @@ async def _store_all(
     source, on = place.source, place.on
     numbers = [guide.provider_number for one in fresh for guide in one.protocol.guides]
     rows = await _guides(tx, source.profile.partner.id, numbers)
+    renamed = await renumbered.ours(tx, _foreign(place, fresh, rows))
+    mine = await _guides(tx, source.profile.partner.id, list(renamed.values())) if renamed else {}
+    rows |= {told: mine[own] for told, own in renamed.items() if own in mine}
     replaced = [former.id for former in formers.values() if former is not None]
     listed = await replacing.listed(tx, replaced)
     parts = [_part(place, one, listed, formers[one.protocol.number]) for one in fresh]
@@ -182,7 +193,7 @@ async def _store_all(
     heads, entries = [], []
     for one, lines in zip(fresh, said, strict=True):
         found = match(lines, _accounts(rows, [guide.provider_number for guide in one.protocol.guides]))
-        problems = guides.told(_problems(one.protocol, lines, found))
+        problems = guides.told(_problems(one.protocol, lines, found, renamed))
         head = _head(place, one, lines, problems)
         heads.append(head)
         entries.append((head[0], one.protocol.number, lines, found))
@@ -191,6 +202,17 @@ async def _store_all(
     for one, head in zip(fresh, heads, strict=True):
         if (former := formers[one.protocol.number]) is not None:
             await replacing.carry_over(tx, former.id, head[0])
+
+
+def _foreign(place: _Place, fresh: Sequence[_Protocol], rows: Mapping[str, Sequence[Row]]) -> list[renumbered.Foreign]:
+    """The guides of new protocols that are not ours by their number, but have one of the payer's."""
+    return [
+        renumbered.Foreign(number=guide.provider_number, operator_number=guide.operator_number, submission=submission)
+        for one in fresh
+        if (submission := place.submissions[one.protocol.number]) is not None
+        for guide in one.protocol.guides
+        if guide.provider_number not in rows and guide.operator_number
+    ]
 
 
 def _part(
@@ -223,10 +245,18 @@ def _head(place: _Place, one: _Protocol, lines: Sequence[Line], problems: str) -
     )  # fmt: skip
 
 
-def _problems(protocol: answers.StatementProtocol, lines: Sequence[Line], found: Matched) -> list[Problem]:
+def _problems(
+    protocol: answers.StatementProtocol, lines: Sequence[Line], found: Matched, renamed: Mapping[str, str]
+) -> list[Problem]:
     """What does not fit: in the statement itself, and to our items."""
     problems = sums(protocol, lines)
-    for code, count in (("statement.orphan", len(found.orphans)), ("statement.billed", found.differing)):
+    changed = len({line.guide_number for line in lines} & renamed.keys())
+    counts = {
+        "statement.orphan": len(found.orphans),
+        "statement.billed": found.differing,
+        "statement.renumbered": changed,
+    }
+    for code, count in counts.items():
         if count:
             problems.append(Problem(code, protocol.where, args=(("count", str(count)),)))
     return problems
@@ -251,9 +281,10 @@ async def _guides(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> di
 def _accounts(rows: Mapping[str, Sequence[Row]], numbers: Iterable[str]) -> dict[str, Guide]:
     """Our guides of these numbers, nothing of them accounted for yet."""
     found: dict[str, Guide] = {}
-    for row in (row for number in dict.fromkeys(numbers) for row in rows.get(number, ())):
+    known: dict[UUID, Guide] = {}  # one account, also of a guide that is listed under two numbers
+    for told, row in ((name, one) for name in dict.fromkeys(numbers) for one in rows.get(name, ())):
         new = Guide(id=row["id"], batch_id=row["batch_id"], total=row["whole"], professional=row["professional"])
-        guide = found.setdefault(row["number"], new)
+        guide = found[told] = known.setdefault(row["id"], new)
         if row["sequence"] is not None:
             guide.items[row["sequence"]] = Item(
                 sequence=row["sequence"],
@@ -295,13 +326,8 @@ async def _submissions(
     tx: Transaction, payer_id: UUID, protocols: Sequence[answers.StatementProtocol], by: Origin
 ) -> dict[str, UUID | None]:
     """The submissions that protocols were given for, by protocol; one whose reply was lost is found by its lote."""
-    rows = await tx.rows(
-        "SELECT DISTINCT ON (protocol) protocol, id FROM submission WHERE tenant_id = $1 AND payer_id = $2 "
-        "AND protocol = ANY($3::text[]) ORDER BY protocol, settled",
-        payer_id,
-        [protocol.number for protocol in protocols],
-    )
-    found: dict[str, UUID | None] = {row["protocol"]: row["id"] for row in rows}
+    known = await renumbered.submissions(tx, payer_id, [protocol.number for protocol in protocols])
+    found: dict[str, UUID | None] = {**known}
     absent = [protocol for protocol in protocols if protocol.number not in found]
     lost = (
         await tx.rows(_ANY_LOST, payer_id, [protocol.batch for protocol in absent], [UNKNOWN, SENT]) if absent else []

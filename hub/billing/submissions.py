@@ -61,14 +61,18 @@ def said_by(heard: Heard, protocol: str) -> Said:
     """What an answer with a protocol says of the batch and of single guides in it."""
     found = heard.first(answers.Protocol, answers.Status)
     if isinstance(found, answers.Status):
-        return Said(protocol=protocol, status=found.status, guides=_by_guide(found.guides))
+        return Said(protocol=protocol, status=found.status, **by_guide(found.guides))
     if isinstance(found, answers.Protocol):
-        return Said(protocol=protocol, status="1", errors=found.glosas, guides=_by_guide(found.guides))
+        return Said(protocol=protocol, status="1", errors=found.glosas, **by_guide(found.guides))
     return Said(protocol=protocol, status="1")
 
 
-def _by_guide(states: tuple[answers.GuideState, ...]) -> dict[str, tuple[answers.Glosa, ...]]:
-    return {state.provider_number: state.glosas for state in states if state.glosas}
+def by_guide(states: tuple[answers.GuideState, ...]) -> dict[str, Any]:
+    """What an answer says of single guides, by our numbers: their errors, and the numbers the payer gives them."""
+    return {
+        "guides": {state.provider_number: state.glosas for state in states if state.glosas},
+        "numbers": {state.provider_number: state.operator_number for state in states if state.operator_number},
+    }
 
 
 def protocol_of(heard: Heard) -> str:
@@ -260,7 +264,7 @@ async def _follow(tx: Transaction, batch_id: UUID | None, status: str) -> None:
 
 async def _new_status(tx: Transaction, submission: UUID, row: Row, status: answers.Status, by: Origin) -> None:
     await tx.run("UPDATE submission SET payer_status = $3 WHERE tenant_id = $1 AND id = $2", submission, status.status)
-    said = Said(protocol=row["protocol"] or "", status=status.status, guides=_by_guide(status.guides))
+    said = Said(protocol=row["protocol"] or "", status=status.status, **by_guide(status.guides))
     await responses.answered(tx, row["batch_id"], said, by)
 
 

@@ -141,7 +141,7 @@ def _rank(line: Line, item: Item) -> tuple[bool, bool, bool, int]:
 def _differing(guides: dict[str, Guide]) -> int:
     return sum(
         item.lines > 0 and bool(item.code) and item.billed != item.total
-        for guide in guides.values()
+        for guide in {guide.id: guide for guide in guides.values()}.values()
         for item in guide.items.values()
     )
 

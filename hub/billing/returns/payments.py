@@ -17,7 +17,7 @@ from canonical.identity import new_id
 from canonical.problem import Problem
 from hub.billing import benefits, guides, writing
 from hub.billing.profiles import PayerProfile
-from hub.billing.returns import payment_records
+from hub.billing.returns import payment_records, renumbered
 from hub.billing.returns.payment_records import Lot, Paid, Place, read_day
 from hub.records.write import Origin
 from hub.store import bulk
@@ -60,7 +60,7 @@ async def take_in(tx: Transaction, profile: PayerProfile, told: answers.Remittan
         return False
     on = read_day(told.issued_on) or writing.today(by)
     found = list(payment_records.lots(told, on))
-    ours = await _ours(tx, payer_id, [one.guide_number for lot in found for one in lot.paid])
+    ours = await _ours(tx, payer_id, [one for lot in found for one in lot.paid])
     place = Place(
         profile=profile,
         number=told.number,
@@ -130,7 +130,24 @@ def refuse_unbelievable(told: answers.Remittance) -> None:
         raise Refused("the statement holds a number out of range", code="statement.range")
 
 
-async def _ours(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dict[str, UUID]:
+async def _ours(tx: Transaction, payer_id: UUID, paid: Sequence[Paid]) -> dict[str, UUID]:
+    """Our guides among those paid, by the number told, also where that is one the payer made."""
+    known = await _numbered(tx, payer_id, [one.guide_number for one in paid])
+    strange = [one for one in paid if one.guide_number and one.guide_number not in known and one.operator_number]
+    if not strange:
+        return known
+    submissions = await renumbered.submissions(tx, payer_id, [one.protocol for one in strange])
+    foreign = [
+        renumbered.Foreign(number=one.guide_number, operator_number=one.operator_number, submission=submission)
+        for one in strange
+        if (submission := submissions.get(one.protocol)) is not None
+    ]
+    renamed = await renumbered.ours(tx, foreign)
+    own = await _numbered(tx, payer_id, list(renamed.values()))
+    return known | {told: own[number] for told, number in renamed.items() if number in own}
+
+
+async def _numbered(tx: Transaction, payer_id: UUID, numbers: Sequence[str]) -> dict[str, UUID]:
     """Our guides among the numbers."""
     rows = await tx.rows(
         "SELECT number, id FROM guide WHERE tenant_id = $1 AND payer_id = $2 AND number = ANY($3::text[])",
