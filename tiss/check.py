@@ -7,10 +7,12 @@ from threading import Lock
 
 from lxml import etree
 
+from canonical.identifiers import is_cnpj, is_cpf, is_registro_ans
 from canonical.problem import Problem
-from tiss import forms, shapes, versions
+from tiss import forms, misplaced, shapes, versions
 from tiss.epilogo import own_text
 from tiss.message import Tiss, place
+from tiss.offers import YES
 from tiss.shapes import Shape
 
 MOST = 200
@@ -29,12 +31,17 @@ _KINDS = {
     "SCHEMAV_CVC_FRACTIONDIGITS_VALID": "digits",
     "SCHEMAV_CVC_ELT_1": "root",
     "SCHEMAV_CVC_ELT_3_1": "nil",
+    "SCHEMAV_CVC_ELT_4_1": "type",
+    "SCHEMAV_CVC_ELT_4_2": "type",
+    "SCHEMAV_CVC_ELT_4_3": "type",
     "SCHEMAV_CVC_COMPLEX_TYPE_2_3": "content",
     "SCHEMAV_CVC_COMPLEX_TYPE_3_2_1": "attribute",
+    "SCHEMAV_CVC_TYPE_3_1_1": "attribute",
     "SCHEMAV_CVC_MININCLUSIVE_VALID": "range",
     "SCHEMAV_CVC_MAXINCLUSIVE_VALID": "range",
 }
 _OF_VALUES = frozenset(("enumeration", "pattern", "max-length", "min-length", "length", "datatype", "digits", "range"))
+_SEALS = frozenset(("epilogo", "hash"))
 _ECHOES = frozenset(("SCHEMAV_CVC_DATATYPE_VALID_1_2_1", "SCHEMAV_CVC_TYPE_3_1_3"))
 # the end of libxml2's sentence lists names of the schema, never content
 _EXPECTED = re.compile(r"Expected is (?:one of )?\(([^()]*)\)\.?\s*\Z")
@@ -70,9 +77,12 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
             kind = "missing"
         told.add(where)
         shape = _shape(where, message, version)
-        exact, looks = _exact(kind, node, shape, (message, version))
         name = etree.QName(node).localname if node is not None else "?"
-        args = (*_args(kind, entry, name, where, shape), *looks)
+        args = _args(kind, entry, name, where, shape)
+        exact, looks = _exact(kind, node, shape, (message, version))
+        if kind == "missing" and dict(args).get("expected") in _SEALS:
+            exact = "missing.hash"
+        args = (*args, *looks)
         found.setdefault((kind, where), Problem(f"xsd.{exact}", where, args=args))
         if len(found) >= MOST:
             break
@@ -89,9 +99,28 @@ def _exact(
         name = etree.QName(node).localname
         right = next((r for r in _roots(*of) if r.lower() == name.lower()), "")
         return ("root.case", (("right", right),)) if right else (kind, ())
-    if kind in _OF_VALUES and not len(node) and not own_text(node) and _optional(node, *of):
-        return "empty-optional", ()
-    return forms.refined(kind, own_text(node), shape)
+    if kind == "content":
+        return _content(node, *of)
+    if kind in _OF_VALUES and not len(node) and not own_text(node).strip():
+        return ("empty-optional" if not own_text(node) and _optional(node, *of) else "empty"), ()
+    exact, looks = forms.refined(kind, own_text(node), shape)
+    return exact, (*looks, *_padded(exact, node, dict(looks).get("wanted", "")))
+
+
+def _content(node: etree._Element, message: Tiss, version: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Why an element does not fit where it stands."""
+    parent = node.getparent()
+    path = _POSITION.sub("", place(parent)).strip("/").split("/") if parent is not None else []
+    reason, looks = misplaced.why(node, path, version, service=message.service)
+    return (f"content.{reason}" if reason else "content"), looks
+
+
+def _padded(exact: str, node: etree._Element, wanted: str) -> tuple[tuple[str, str], ...]:
+    """The number with the zeros a spreadsheet took, where its check digits prove that they are what it lacks."""
+    if exact != "pattern.zero":
+        return ()
+    right = own_text(node).strip().zfill(int(wanted))
+    return (("sure", YES),) if any(holds(right) for holds in (is_registro_ans, is_cpf, is_cnpj)) else ()
 
 
 def _roots(message: Tiss, version: str) -> list[str]:

@@ -111,13 +111,15 @@ def read(raw: bytes) -> Tiss | Problem:
     if huge and _too_deep(root):  # the parser itself bounds the depth of smaller ones
         return Problem("encoding.too-deep", args=(("limit", str(DEEPEST)),))
     if etree.QName(root).namespace != NAMESPACE:
-        return Problem("header.namespace.close" if _nearly(root) else "header.namespace", "/")
+        return Problem(
+            "header.namespace.close" if nearly(etree.QName(root).namespace or "") else "header.namespace", "/"
+        )
     return Tiss(root, encoding, is_service(root))
 
 
-def _nearly(root: etree._Element) -> bool:
-    """Whether the root's namespace is that of the ANS but for how it is spelled."""
-    stated = re.sub(r"\Ahttps?://(?:www\.)?|[/#\s]+\Z", "", (etree.QName(root).namespace or "").strip().lower())
+def nearly(namespace: str) -> bool:
+    """Whether a namespace is that of the ANS but for how it is spelled."""
+    stated = re.sub(r"\Ahttps?://(?:www\.)?|[/#\s]+\Z", "", namespace.strip().lower())
     return stated.startswith("ans.gov.br/padroes/tiss")
 
 

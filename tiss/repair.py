@@ -14,21 +14,21 @@ from datetime import date
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import build, epilogo, forms, message, shapes
+from tiss import build, epilogo, forms, housing, message, misplaced, shapes
 from tiss.contract import Contract
 from tiss.latin1 import fit
 from tiss.message import Tiss
 from tiss.offers import offered
 from tiss.report import Report, validate
+from tiss.rules import texts
+from tiss.rules.identifiers import STATES
 from tiss.tables import Tables
 from tiss.versions import NAMESPACE, SIGNATURE, installed
 
 _NS = f"{{{NAMESPACE}}}"
 _STEP = re.compile(r"([^\[\]/]+)(?:\[(\d+)\])?")
-_STATES = "RO AC AM RR PA AP TO MA PI CE RN PB PE AL SE BA MG ES RJ SP PR SC RS MS MT GO DF"
-_CODES = "11 12 13 14 15 16 17 21 22 23 24 25 26 27 28 29 31 32 33 35 41 42 43 50 51 52 53"
-_UF = dict(zip(_STATES.split(), _CODES.split(), strict=True))  # table 59
 _ROUNDS = 4
+_BY_WRITING = frozenset(("hash", "encoding", "namespace"))  # done with any other, when the message is written again
 _ITEMS = tuple(
     _NS + name for name in ("procedimentoExecutado", "procedimentoRealizado", "despesa", "procedimentosExecutados")
 )
@@ -93,6 +93,8 @@ class _Work:
             return report.problems[0]
         if "encoding.utf8-as-latin1" in {problem.code for problem in report.problems}:
             raw = re.sub(rb"encoding\s*=\s*(['\"])[^'\"]*\1", b'encoding="UTF-8"', raw, count=1)
+        if any(problem.code.startswith("header.namespace") for problem in report.problems):
+            raw = housing.of_bytes(raw) or raw
         parsed = message.read(raw)
         if isinstance(parsed, Problem):
             return parsed
@@ -105,13 +107,16 @@ class _Work:
         known = offered(problem)
         if known is None:
             return
-        if known["kind"] in ("hash", "encoding") or _MENDERS[known["kind"]](self, problem):
+        if known["kind"] in _BY_WRITING or _MENDERS[known["kind"]](self, problem):
             self.changes.append(
                 Change(code=problem.code, kind=known["kind"], where=problem.where, title=known["title"])
             )
 
     def done(self) -> bytes:
-        """The message in ISO-8859-1 with its hash right."""
+        """The message in ISO-8859-1 with its hash right, in an epilogue where it had none."""
+        if next(self._root.iter(epilogo.HASH), None) is None:
+            service = message.is_service(self._root)
+            etree.SubElement(self._root if service else etree.SubElement(self._root, f"{_NS}epilogo"), epilogo.HASH)
         build.seal(self._root)
         return build.serialize(self._root)
 
@@ -144,8 +149,7 @@ class _Work:
         """A new element at a place whose parent is there, in the order of the schema."""
         above, _, name = where.rpartition("/")
         parent = self.at(above)
-        path = re.sub(r"\[\d+\]", "", above).strip("/").split("/")
-        shape = shapes.at(self._table, path) if self._table is not None else None
+        shape = self._shape(above)
         if parent is None or shape is None:
             return None
         order = [part.name for part in shape.parts]
@@ -193,11 +197,42 @@ class _Work:
         limit = int(dict(problem.args)["limit"])
         return self.change(problem, lambda text: fit(text, limit))
 
+    def _shape(self, where: str) -> shapes.Shape | None:
+        path = re.sub(r"\[\d+\]", "", where).strip("/").split("/")
+        return shapes.at(self._table, path) if self._table is not None else None
+
     def digits(self, problem: Problem) -> bool:
         """Take the punctuation out of a number whose type has none."""
-        path = re.sub(r"\[\d+\]", "", problem.where).strip("/").split("/")
-        shape = shapes.at(self._table, path) if self._table is not None else None
+        shape = self._shape(problem.where)
         return shape is not None and self.change(problem, lambda text: forms.bare(text, shape) or None)
+
+    def zeros(self, problem: Problem) -> bool:
+        """Give a number back the zeros it begins with."""
+        wanted = int(dict(problem.args)["wanted"])
+        return self.change(problem, lambda text: text.strip().zfill(wanted))
+
+    def order(self, problem: Problem) -> bool:
+        """Put the element and its brothers into the standard's order."""
+        node = self.at(problem.where)
+        parent = node.getparent() if node is not None else None
+        shape = self._shape(problem.where.rpartition("/")[0])
+        return parent is not None and shape is not None and misplaced.ordered(parent, shape)
+
+    def rename(self, problem: Problem) -> bool:
+        """Write the name of an element as the standard does."""
+        node = self.at(problem.where)
+        if node is None:
+            return False
+        node.tag = _NS + dict(problem.args)["right"]
+        return True
+
+    def attribute(self, problem: Problem) -> bool:
+        """Take away attributes, which mean nothing in the standard."""
+        node = self.at(problem.where)
+        if node is None or not node.attrib:
+            return False
+        node.attrib.clear()
+        return True
 
     def remove(self, problem: Problem) -> bool:
         """Take an empty optional element away."""
@@ -226,11 +261,17 @@ _MENDERS: dict[str, Callable[[_Work, Problem], bool]] = {
     "cut": _Work.cut,
     "remove-empty": _Work.remove,
     "cid": lambda work, problem: work.change(problem, lambda text: text.replace(".", "").strip().upper()),
-    "uf": lambda work, problem: work.change(problem, lambda text: _UF.get(text.strip().upper())),
+    "uf": lambda work, problem: work.change(problem, lambda text: STATES.get(text.strip().upper())),
     "latin1": lambda work, problem: work.change(problem, _plain),
     "time": lambda work, problem: work.change(problem, forms.hour),
     "date": lambda work, problem: work.change(problem, forms.day),
-    "number": lambda work, problem: work.change(problem, forms.number),
+    "number": lambda work, problem: work.change(problem, lambda _: dict(problem.args).get("right")),
     "code": lambda work, problem: work.change(problem, lambda _: dict(problem.args).get("right")),
     "digits": _Work.digits,
+    "zeros": _Work.zeros,
+    "order": _Work.order,
+    "rename": _Work.rename,
+    "attribute": _Work.attribute,
+    "trim": lambda work, problem: work.change(problem, str.strip),
+    "twice": lambda work, problem: work.change(problem, texts.once),
 }

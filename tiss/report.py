@@ -14,15 +14,17 @@ from typing import Any
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import alike, epilogo, packed, soap, versions
+from tiss import alike, epilogo, housing, packed, soap, transactions, versions
+from tiss.check import schema_problems
 from tiss.contract import Contract
-from tiss.message import Tiss
+from tiss.message import Tiss, place
 from tiss.message import read as read_message
 from tiss.offers import offered
 from tiss.rules import fragments
 from tiss.rules.case import Given, ruled
 from tiss.rules.hashes import Hash
 from tiss.rules.message import check
+from tiss.rules.runs import Pieces
 from tiss.tables import Tables
 from tiss.versions import NAMESPACE
 
@@ -32,7 +34,10 @@ __all__ = ["Contract", "Hash", "Report", "validate"]
 _GUIDE = re.compile(r"/guiasTISS/guia[A-Za-z-]+(?:\[(\d+)\])?")
 _NUMBER = re.compile(r"[0-9A-Za-z./-]{1,20}\Z", re.ASCII)
 _AROUND = ("header.namespace", "encoding.not-xml.text")  # an envelope, or the headers of a reply, may stand around
-_VERSION = re.compile(r"[vV]?\s*0?(\d)[._](\d{1,2})(?:[._](\d{1,2}))?\Z", re.ASCII)
+_VERSION = re.compile(r"[vV]?\s*0?(\d)[.,_](\d{1,2})(?:[.,_](\d{1,2}))?\Z", re.ASCII)
+_OF_STRUCTURE = ("xsd.content", "xsd.missing")
+_FEW = 5
+_POSITION = re.compile(r"\[\d+\]")
 _STANDARD = re.compile(r"[0-9A-Za-z]{20}_[0-9A-Fa-f]{32}\.xml\Z", re.ASCII)
 
 
@@ -83,10 +88,10 @@ class Report:
         return self.numbers.get(position, "") if position else ""
 
     def _told(self, problem: Problem, language: str) -> dict[str, Any]:
-        """The keys of a finding, `guide` where it is about one, and `repair` where one is safe."""
-        number, repair = self.guide(problem), offered(problem)
-        more = ({"guide": number} if number else {}) | ({"repair": repair} if repair is not None else {})
-        return problem.as_json(language) | more
+        """The keys of a finding, `guide` where it is about one, `glosa` and `repair` where there is one."""
+        number, glosa, repair = self.guide(problem), dict(problem.args).get("glosa", ""), offered(problem)
+        more = ({"guide": number} if number else {}) | ({"glosa": glosa} if glosa else {})
+        return problem.as_json(language) | more | ({"repair": repair} if repair is not None else {})
 
 
 def position_of(problem: Problem) -> int:
@@ -125,11 +130,16 @@ def validate(
             code = "header.escaped" if body.escaped else "header.wrapper"
             around = [Problem(code, "", args=(("name", body.wrapper),))] if body.wrapper else []
             around += [Problem("header.headers")] if packed.without_headers(outer) != outer else []
+    if isinstance(message, Problem) and message.code.startswith("header.namespace"):
+        housed = housing.of_bytes(raw)
+        if housed is not None:
+            around, raw = [*around, message], housed
+            message = read_message(raw)
     if isinstance(message, Problem):
         return Report(readable=False, problems=(message,))
     found = examine(message, raw, tables=tables, today=today, contract=contract)
     around += file_name(name, message, found.hash)
-    return replace(found, problems=(*found.problems, *told(around, contract or Contract()))) if around else found
+    return replace(found, problems=(*told(around, contract or Contract()), *found.problems)) if around else found
 
 
 def examine(
@@ -137,10 +147,8 @@ def examine(
 ) -> Report:
     """The report on a message that is parsed already; `raw` are the bytes it came from."""
     agreed = contract or Contract()
-    version, problems = judged_by(message, agreed)
-    held = fragments.pieces(message, raw)
-    if version:
-        problems += alike.findings(held, version)
+    held, version, problems = _by_schema(message, raw, agreed)
+    message = held.message
     given = Given(version=version or _newest(), tables=tables, today=today, contract=agreed)
     valid = bool(version) and not any(problem.code.startswith("xsd.") for problem in problems)
     facts = check(held, given, {problem.where for problem in problems}, valid=valid)
@@ -156,6 +164,82 @@ def examine(
         hash=facts.hash,
         problems=told(problems, agreed),
         numbers=numbered([node for node in box if isinstance(node.tag, str)], problems) if box is not None else {},
+    )
+
+
+def _by_schema(message: Tiss, raw: bytes, agreed: Contract) -> tuple[Pieces, str, list[Problem]]:
+    """What the schema says, and the message it says it of: with every tag in the namespace of the ANS."""
+    version, problems = judged_by(message, agreed)
+    held = fragments.pieces(message, raw)
+    wrong = alike.findings(held, version) if version else []
+    if wrong and (astray := housing.astray(message.root)):
+        stray = Problem("header.namespace.inside", place(astray[0]), args=(("count", str(len(astray))),))
+        raw = housing.housed(message.root, message.encoding)
+        message = _read_again(raw)
+        held = fragments.pieces(message, raw)
+        version, problems = judged_by(message, agreed)
+        problems.insert(0, stray)
+        wrong = alike.findings(held, version) if version else []
+    if wrong and (absent := _absent(message, version)):
+        meant, problem = absent
+        return held, meant, [*problems, problem, *_as_if(message, meant)]
+    if wrong and (meant := _fits_another(message, version, wrong)):
+        wrong = [_of_another(message, version, meant, wrong)]
+        version = meant
+    return held, version, problems + wrong
+
+
+def _absent(message: Tiss, version: str) -> tuple[str, Problem] | None:
+    """header.transaction.absent: the version here that has what the stated one lacks, and the finding."""
+    row = next(iter(transactions.told_by(message)), None)
+    if row is None or transactions.known_in(row, version, service=message.service):
+        return None
+    here = versions.installed()
+    having = [other for other in here if transactions.known_in(row, other, service=message.service)]
+    if not having:
+        return None
+    where = "/" + etree.QName(message.root).localname + "/cabecalho/identificacaoTransacao/tipoTransacao"
+    args = (("name", row.name), ("stated", version), ("versions", ", ".join(having)))
+    return having[-1], Problem("header.transaction.absent", where, args=args)
+
+
+def _as_if(message: Tiss, version: str) -> list[Problem]:
+    """What the schema would say of a message if it stated this version."""
+    node = message.find("cabecalho/Padrao")
+    was = node.text if node is not None else None
+    try:
+        if node is not None:
+            node.text = version
+        return schema_problems(message, version)
+    finally:
+        if node is not None:
+            node.text = was
+
+
+def _read_again(raw: bytes) -> Tiss:
+    message = read_message(raw)
+    if isinstance(message, Problem):
+        raise AssertionError(message.code)  # it was read and written a moment ago
+    return message
+
+
+def _fits_another(message: Tiss, stated: str, wrong: list[Problem]) -> str:
+    """The version whose schema takes all of a message in which elements do not fit the stated one; empty when none."""
+    node = message.find("cabecalho/Padrao")
+    strange = any(problem.code == "xsd.content.version" for problem in wrong)
+    lacking = {_POSITION.sub("", problem.where) for problem in wrong if problem.code.startswith(_OF_STRUCTURE)}
+    if node is None or not (strange or len(lacking) > 1):  # one thing that lacks is a slip, no other version
+        return ""
+    others = (other for other in versions.installed() if other != stated)
+    return next((other for other in others if not _as_if(message, other)), "")
+
+
+def _of_another(message: Tiss, stated: str, meant: str, wrong: list[Problem]) -> Problem:
+    """header.version.content: one finding for all that the schema of the stated version refuses."""
+    names = sorted({problem.where.rpartition("/")[2].partition("[")[0] for problem in wrong})[:_FEW]
+    where = "/" + etree.QName(message.root).localname + "/cabecalho/Padrao"
+    return Problem(
+        "header.version.content", where, args=(("stated", stated), ("right", meant), ("names", ", ".join(names)))
     )
 
 
@@ -182,7 +266,8 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
             [Problem("header.version-unverified", args=(("stated", stated),))] if versions.unverified(stated) else []
         )
         return stated, marked
-    where = "/" + etree.QName(message.root).localname + "/cabecalho/Padrao"
+    head = "/" + etree.QName(message.root).localname + "/cabecalho"
+    where = f"{head}/Padrao"
     if stated in versions.known():
         return "", [Problem("header.version-absent", where, args=(("stated", stated),))]
     meant, parts = _meant(stated)
@@ -191,9 +276,19 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
     oldest = versions.known()[-1]
     if parts and parts < _meant(oldest)[1]:
         return "", [Problem("header.version.old", where, args=(("stated", meant), ("oldest", oldest)))]
-    instead = agreed.version if agreed.version in versions.installed() else _newest()
-    known = ", ".join(versions.known())
-    return instead, [Problem("header.version", where, args=(("known", known), ("used", instead)))]
+    instead = _nearest(parts, agreed)
+    args = (("known", ", ".join(versions.known())), ("used", instead))
+    if not stated and message.find("cabecalho/Padrao") is None:
+        return instead, [Problem("header.version.missing", head, args=args)]
+    return instead, [Problem("header.version", where, args=args)]
+
+
+def _nearest(parts: tuple[int, ...], agreed: Contract) -> str:
+    """The version that judges a message whose own is not here: one of its edition, the contract's, the newest."""
+    here = list(versions.installed())
+    kin = [version for version in here if parts and _meant(version)[1][:2] == parts[:2]]
+    contracted = [agreed.version] if agreed.version in here else []
+    return next(iter((*kin, *contracted, _newest())))
 
 
 def _meant(stated: str) -> tuple[str, tuple[int, ...]]:
@@ -210,9 +305,9 @@ def told(problems: Iterable[Problem], agreed: Contract) -> tuple[Problem, ...]:
     heard = (
         p for p in problems if ruled(dict(p.args).get("code", "") if p.code == "more" else p.code) not in agreed.silent
     )
-    once = _without_echoes(list(heard))
     levels = agreed.levels
-    return tuple(replace(p, level=levels[ruled(p.code)]) if ruled(p.code) in levels else p for p in once)
+    leveled = [replace(p, level=levels[ruled(p.code)]) if ruled(p.code) in levels else p for p in heard]
+    return tuple(_without_echoes(leveled))
 
 
 @cache
@@ -224,5 +319,9 @@ def _echoes() -> dict[str, frozenset[str]]:
 
 
 def _without_echoes(problems: list[Problem]) -> list[Problem]:
-    dull = {(echo, p.where) for p in problems for echo in _echoes().get(p.code, ())}
-    return [p for p in problems if (p.code, p.where) not in dull] if dull else problems
+    """Findings without those that say less than another of their place; what blocks gives way only to what blocks."""
+    dull: dict[tuple[str, str], bool] = {}
+    for p in problems:
+        for echo in _echoes().get(p.code, ()):
+            dull[echo, p.where] = dull.get((echo, p.where), False) or p.blocks
+    return [p for p in problems if not (dull.get((p.code, p.where)) or ((p.code, p.where) in dull and not p.blocks))]

@@ -15,6 +15,8 @@ from typing import Any
 
 from tiss import versions
 
+_LAYOUT = 2  # of what is stored; a table of another one is derived again
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -28,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One type: `parts` in order for a complex type; facets for a simple one."""
+    """One type: `parts` in order for a complex type; facets for a simple one (`places`: decimals of a number)."""
 
     name: str
     parts: tuple[Part, ...]
@@ -37,6 +39,7 @@ class Shape:
     patterns: tuple[str, ...]
     longest: int | None
     shortest: int | None
+    places: int | None = None
 
     @property
     def simple(self) -> bool:
@@ -75,7 +78,7 @@ def of(version: str, *, service: bool = False) -> Shapes:
     found = versions.at(version)
     entry = found.service_entry if service else found.entry
     stored = found.folder / f"{Path(entry).stem}.shapes.json"
-    mark = found.files.get(entry, "")
+    mark = f"{found.files.get(entry, '')} {_LAYOUT}"
     with contextlib.suppress(OSError, ValueError, KeyError):
         document = json.loads(stored.read_text(encoding="utf-8"))
         if document["mark"] == mark:
@@ -98,6 +101,7 @@ def _load(document: dict[str, Any]) -> Shapes:
             tuple(row.get("patterns", ())),
             row.get("longest"),
             row.get("shortest"),
+            row.get("places"),
         )
         for key, row in document["types"].items()
     }
@@ -163,4 +167,7 @@ def _facets(found: Any) -> dict[str, Any]:
         row["longest"] = found.max_length
     if found.min_length is not None:
         row["shortest"] = found.min_length
+    places = [facet.value for name, facet in found.facets.items() if name and name.endswith("}fractionDigits")]
+    if places:
+        row["places"] = places[0]
     return row

@@ -240,6 +240,8 @@ def _some(run: _Run, guides: list[etree._Element]) -> None:
     text = "".join(read.parts)
     _hash(run, text[len(run.before) :])
     texts.odd(root, text, found)
+    if run.version and not problems:
+        texts.edges(part, read.parts, run.version, found)
     if read.blanks(texts.may_be_blank(run.version, service=part.service) if run.version and not problems else None):
         table = shapes.of(run.version, service=part.service) if run.version else None
         texts.blanks(root.iter(), {problem.where for problem in problems}, table, found)

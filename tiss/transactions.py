@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from tiss import shapes
 from tiss.message import Tiss
 from tiss.versions import NAMESPACE
 
@@ -57,6 +58,12 @@ def _transaction(row: dict[str, str]) -> Transaction:
 def of(name: str) -> Transaction:
     """The transaction of a tipoTransacao; raises LookupError."""
     return table()[name]
+
+
+def known_in(row: Transaction, version: str, *, service: bool = False) -> bool:
+    """Whether a version, whose schema must be here, has a transaction in its file or web-service form."""
+    table = shapes.of(version, service=service)
+    return row.root in table.roots if service else shapes.at(table, ("mensagemTISS", row.wrapper, row.body)) is not None
 
 
 def by_root(root: str) -> tuple[Transaction, ...]:

@@ -17,7 +17,7 @@ from api import prices, tables
 from api.cli import output
 from canonical.problem import Problem
 from hub.clock import utc_now
-from tiss import files, message, repair, spec, stream, tree
+from tiss import files, message, repair, repeats, spec, stream, tree
 from tiss.message import LARGEST
 from tiss.report import Contract, Report, validate
 from tiss.tables import installed
@@ -92,9 +92,12 @@ def _validate(given: argparse.Namespace) -> int:
     judge = _judge_of_signatures(given.trust)
     if judge is None:
         return 2
+    seen = repeats.Seen()
     for path in given.files:
         for name, content in files.contents(path):
             report = _report(content, contract, name.rpartition("/")[2])
+            if isinstance(content, bytes):
+                report = repeats.beside(seen, name, content, report, contract)
             if isinstance(content, bytes) and any(mark in content for mark in _SIGNED):
                 report = judge(report, content)
             worst = max(worst, _code(report))
@@ -159,12 +162,18 @@ def _lines(name: str, report: Report, language: str) -> Iterable[str]:
         word = _SEALS[language][str(seal["verdict"])]
         yield f"  {_SIGNATURE[language]} {seal['where']}: {word}{_signer(seal['signer'])}"
     for problem in report.problems:
-        yield f"  {labels[problem.severity]:<8}{problem.text(language)}  [{problem.code}]"
+        yield f"  {labels[problem.severity]:<8}{problem.text(language)}{_glosa(problem, language)}  [{problem.code}]"
         if problem.where:
             yield f"          {labels['where']}: {_place(report, problem, language)}"
         yield f"          {labels['remedy']}: {problem.remedy(language)}"
     if report.transaction or not report.ok:
         yield f"  => {Path(name).name} {_ENDINGS[language][_code(report)]}"
+
+
+def _glosa(problem: Problem, language: str) -> str:
+    """The glosa a finding would become, where its words do not name it."""
+    glosa = dict(problem.args).get("glosa", "")
+    return f" (glosa {glosa})" if glosa and glosa not in problem.text(language) else ""
 
 
 def _signer(told: Any) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 from canonical.problem import Problem
 from signatures import guides
@@ -43,6 +46,20 @@ def _problem(seal: Seal) -> Problem | None:
     if verdict.outcome is Outcome.PASSED:
         return None
     problem = replace(verdict.as_problem(), where=seal.where)
+    if (glosa := _glosa(seal)) and verdict.outcome is Outcome.FAILED:
+        problem = replace(problem, args=(*problem.args, ("glosa", glosa)))
     if verdict.outcome is Outcome.FAILED:
         return replace(problem, level="error")
     return replace(problem, level="information" if problem.code == _NO_TRUST else "warning")
+
+
+def _glosa(seal: Seal) -> str:
+    """The code of table 38 an operator would deny with, by why a signature failed and whether it is a guide's."""
+    known = _glosas().get(str(seal.verdict.reason))
+    return known["guide" if "/guiasTISS/" in seal.where else "message"] if known is not None else ""
+
+
+@cache
+def _glosas() -> dict[str, dict[str, str]]:
+    with Path(__file__).with_name("seal_glosas.csv").open(encoding="utf-8", newline="") as file:
+        return {row["reason"]: row for row in csv.DictReader(file)}

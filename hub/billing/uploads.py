@@ -18,7 +18,8 @@ from hub.billing.returns import history
 from hub.guard import pools
 from hub.world import Tenant, World
 from signatures.trust import Trust
-from tiss import files, message
+from tiss import files, message, repeats
+from tiss.contract import Contract
 from tiss.repair import Repaired
 from tiss.report import Report
 from tiss.rules.header import operator_of
@@ -60,7 +61,18 @@ async def check(world: World, tenant: Tenant, name: str, raw: bytes) -> list[Che
 
 def _checked(name: str, raw: bytes, around: Circumstances) -> list[Checked]:
     members = files.members(name, raw) if raw.startswith(files.ZIPPED) else iter([(name, raw)])
-    return [_of(member, content, around) for member, content in members]
+    seen = repeats.Seen()
+    return [_beside(seen, _of(member, content, around), around) for member, content in members]
+
+
+def _beside(seen: repeats.Seen, one: Checked, around: Circumstances) -> Checked:
+    """The same with what a batch repeats of the others of its ZIP, and within itself."""
+    read = message.read(one.content) if one.content is not None and one.report.guides else None
+    if one.content is None or not isinstance(read, message.Tiss):
+        return one
+    profile = around.profiles.get(operator_of(read))
+    contract = profile.contract if profile is not None else Contract()
+    return dataclasses.replace(one, report=repeats.beside(seen, one.name, one.content, one.report, contract))
 
 
 def _of(name: str, content: bytes | Problem, around: Circumstances) -> Checked:

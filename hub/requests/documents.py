@@ -21,7 +21,7 @@ from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.table import codes
-from tiss import answers
+from tiss import answers, transactions
 
 TRANSACTION = "ENVIO_DOCUMENTO"
 KIND: Kind = "documento"
@@ -69,6 +69,8 @@ async def send(world: World, tenant: Tenant, tx: Transaction, wish: Wish, actor:
     by = writing.origin(world, tenant, actor)
     row, about = await _about(tx, wish)
     profile = await payer(tx, row["payer_id"])
+    if not transactions.known_in(transactions.of(TRANSACTION), profile.version):
+        raise Refused("the payer's version has no such transaction", code="request.no-transaction")
     file = await _file(tx, wish, row["patient_id"], by)
     form = wish.format or codes("tiss-formato-documento").get(file.content_type.partition(";")[0].strip().lower(), "")
     number = str(await numbers.take(tx, profile.partner.id, "documento"))

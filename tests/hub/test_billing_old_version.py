@@ -18,10 +18,11 @@ from shared_files import standards
 from test_billing_dental import treated
 
 from api.simulators import payer
+from canonical.errors import Refused
 from hub.billing import appeals, batches, guides, jobs
 from hub.billing.returns import reconciliation
 from hub.billing.writing import origin
-from hub.requests import authorisation, cancellation
+from hub.requests import authorisation, cancellation, documents
 from hub.requests.authorisation import Wish
 from hub.requests.matter import Named
 from hub.world import Tenant, World
@@ -80,6 +81,16 @@ async def every_reply_is_valid(world: World, tenant: Tenant) -> None:
         assert check.schema_problems(found, OLD) == [] and json.loads(row["problems"]) == []
 
 
+async def no_documents(world: World, tenant: Tenant) -> None:
+    """That version has no sending of documents, which is said before anything is made."""
+    guide = (await rows(world, tenant, "SELECT id FROM guide WHERE tenant_id = $1"))[0]
+    paper = documents.Wish(kind="02", content=b"%PDF-1.4 x", content_type="application/pdf", guide=guide["id"])
+    with pytest.raises(Refused) as refused:
+        async with world.transaction(tenant) as tx:
+            await documents.send(world, tenant, tx, paper, "test")
+    assert refused.value.code == "request.no-transaction"
+
+
 async def test_from_guide_to_appeal(world: World, tenant: Tenant, old_payers: None) -> None:
     visits = [Visit(payer=IPE, charges=(CONSULTATION,)), Visit(payer=IPE, charges=(EXAM, GLUCOSE))]
     visits += [Visit(payer=IPE, charges=(CONSULTATION, EXAM), kind="EMER")]
@@ -107,6 +118,7 @@ async def test_from_guide_to_appeal(world: World, tenant: Tenant, old_payers: No
                 appeal = await appeals.draft(tx, wish, by)
                 assert await appeals.send(world, tenant, tx, appeal, "test") == "enviando"
         await settle(world, tenant)
+        await no_documents(world, tenant)
         await ask(world, tenant)
         answered = await rows(world, tenant, "SELECT status, granted_cents, problems FROM appeal WHERE tenant_id = $1")
         book = (await server.received())[IPE]

@@ -17,12 +17,14 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where every known version is installed, and the tables."""
     source = standards("tiss")
     folder = tmp_path_factory.mktemp("schemas")
-    tables = catalogue.installed_root() / "tables"
+    here = catalogue.installed_root()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PONTE_SCHEMAS", str(folder))
         outcomes = importer.import_from(source)
     assert all(outcome.good for outcome in outcomes)
-    shutil.copytree(tables, folder / "tables")
+    shutil.copytree(here / "tables", folder / "tables")
+    for stored in here.glob("tiss/*/*.shapes.json"):  # deriving one takes seconds
+        shutil.copy(stored, folder / stored.relative_to(here))
     return folder
 
 

@@ -55,10 +55,10 @@ FAULTS = [
         guide=at("dadosExecutante/CNES", "20774"),
     ),
     Fault(
-        "CBO with a hyphen",
+        "CBO in letters",
         "identifier.cbo",
         f"{SADT}/dadosSolicitante/profissionalSolicitante/CBOS",
-        guide=at("dadosSolicitante/profissionalSolicitante/CBOS", "2251-25"),
+        guide=at("dadosSolicitante/profissionalSolicitante/CBOS", "MEDICO"),
         more=True,
     ),
     Fault(
@@ -168,13 +168,6 @@ FAULTS = [
         "sum.part",
         f"{SADT}/valorTotal/valorMateriais",
         guide=lambda t: (as_kind(t, "03", "19"), cent_off("valorTotal/valorMateriais")(t)),
-        more=True,
-    ),
-    Fault(
-        "parts beside the total",
-        "sum.parts",
-        f"{SADT}/valorTotal/valorTotalGeral",
-        guide=cent_off("valorTotal/valorProcedimentos"),
         more=True,
     ),
     Fault(

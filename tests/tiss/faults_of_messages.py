@@ -130,6 +130,24 @@ FAULTS = [
         guide=at("observacao", " "),
     ),
     Fault(
+        "blanks around a code",
+        "encoding.padded",
+        f"{SADT}/cabecalhoGuia/numeroGuiaPrestador",
+        guide=at("cabecalhoGuia/numeroGuiaPrestador", "S2 "),
+    ),
+    Fault(
+        "accents encoded twice",
+        "encoding.twice",
+        f"{SADT}/dadosSolicitante/nomeContratadoSolicitante",
+        guide=at("dadosSolicitante/nomeContratadoSolicitante", "Cl\u00c3\u00adnica A\u00c3\u00a7\u00c3\u00a3o"),
+    ),
+    Fault(
+        "all guides of another operator",
+        "header.guide-operator.all",
+        f"{HEAD}/destino/registroANS",
+        head=at("destino/registroANS", "005711"),
+    ),
+    Fault(
         "contract of another version", "header.version-contract", f"{HEAD}/Padrao", contract=Contract(version="4.02.00")
     ),
     Fault("version nobody knows", "header.version", f"{HEAD}/Padrao", head=at("Padrao", "9.99.00"), more=True),

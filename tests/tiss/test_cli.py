@@ -29,7 +29,7 @@ def good(tmp_path: Path) -> Path:
 @pytest.fixture
 def bad(tmp_path: Path) -> Path:
     path = tmp_path / "ruim.xml"
-    path.write_bytes(clean.consulta_batch(2).replace(b">10101012<", b">10101013<", 1))
+    path.write_bytes(clean.consulta_batch(2).replace(b">10101012<", b">10101013<", 1).replace(b">4711<", b">4712<"))
     return reseal(path)
 
 
@@ -71,7 +71,7 @@ def test_json_of_several_files(good: Path, bad: Path, tmp_path: Path, capsys: py
     one, two = lines(capsys)
     assert one["ok"] and not two["ok"]
     assert [problem["code"] for problem in two["problems"]] == ["table.code"]
-    assert list(two["problems"][0]) == ["code", "severity", "where", "text", "remedy", "guide"]
+    assert list(two["problems"][0]) == ["code", "severity", "where", "text", "remedy", "guide", "glosa"]
     assert two["problems"][0]["guide"] == "C1"
     assert "Guia 1, item 1" in two["problems"][0]["text"]
     assert main(["tiss", "validate", "--json", str(good), str(tmp_path / "nada.xml"), str(bad)]) == 2

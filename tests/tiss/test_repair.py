@@ -131,7 +131,7 @@ def test_every_repair_names_a_code_with_words() -> None:
 
     for code, (kind, title) in offers.kinds().items():
         assert code in catalogue() and title
-        assert kind in repair._MENDERS.keys() | {"hash", "encoding"}
+        assert kind in repair._MENDERS.keys() | repair._BY_WRITING
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_every_check_is_known() -> None:
 
 
 def test_every_rule_names_a_function_and_real_sections() -> None:
-    of_messages = {"hash", "encoding", "header", "operator", "identifiers", "batch", "file", "payer"}
+    of_messages = {"hash", "encoding", "header", "operator", "identifiers", "batch", "file", "files", "payer"}
     of_tables = {"checks", "twins", "totals"}
     for rule in rules().values():
         assert set(rule.kinds) <= set(layout.sections()), rule.code

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import clean
 import pytest
+from lxml import etree
 from test_clean import TODAY, report
 
 from api.cli.main import main
 from canonical.problem import Problem
-from tiss import files, repair, soap
+from tiss import epilogo, files, repair, soap
 from tiss.tables import installed
 
 Change = Callable[[bytes], bytes]
@@ -84,12 +85,6 @@ BROKEN: dict[str, tuple[str, Change]] = {
     "cut within a tag": ("encoding.not-xml.cut", lambda raw: raw[: raw.index(b"</ans:guiaConsulta>") + 9]),
     "cut between tags": ("encoding.not-xml.cut", lambda raw: raw[: raw.index(b"<ans:epilogo>")]),
     "unknown encoding": ("encoding.unknown", lambda raw: raw.replace(b"ISO-8859-1", b"ISO-8859-99")),
-    "no namespace": (
-        "header.namespace",
-        lambda raw: re.sub(rb"(</?)ans:", rb"\1", raw).replace(b' xmlns:ans="' + NS + b'"', b""),
-    ),
-    "https": ("header.namespace.close", lambda raw: raw.replace(NS, NS.replace(b"http", b"https"))),
-    "slash": ("header.namespace.close", lambda raw: raw.replace(NS, NS + b"/")),
     "PDF": ("encoding.other-kind", lambda _: b"%PDF-1.7 ..."),
     "a page": ("encoding.other-kind", lambda _: b"<!DOCTYPE html><html><body>Sess\xe3o expirada</body></html>"),
     "JSON": ("encoding.other-kind", lambda _: b'{"lote": 1}'),
@@ -129,8 +124,59 @@ MENDED: dict[str, tuple[str, Change]] = {
             b"<ans:observacao>", b'<ans:observacao xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:nil="true">'
         ),
     ),
+    "no namespace": (
+        "header.namespace",
+        lambda raw: re.sub(rb"(</?)ans:", rb"\1", raw).replace(b' xmlns:ans="' + NS + b'"', b""),
+    ),
+    "https": ("header.namespace.close", lambda raw: raw.replace(NS, NS.replace(b"http", b"https"))),
+    "slash": ("header.namespace.close", lambda raw: raw.replace(NS, NS + b"/")),
+    "prefix on the root alone": ("header.namespace.inside", lambda raw: re.sub(rb"(</?)ans:(?!mens)", rb"\1", raw)),
+    "xmlns undone inside": (
+        "header.namespace.inside",
+        lambda raw: (
+            re.sub(rb"(</?)ans:", rb"\1", raw)
+            .replace(b"xmlns:ans=", b"xmlns=")
+            .replace(b"<cabecalhoConsulta>", b'<cabecalhoConsulta xmlns="">')
+        ),
+    ),
+    "root in other capitals": ("xsd.root.case", lambda raw: raw.replace(b"mensagemTISS", b"MensagemTiss")),
+    "tag in other capitals": ("xsd.content.case", lambda raw: raw.replace(b"ans:CNES>", b"ans:cnes>")),
+    "tags out of order": (
+        "xsd.content.order",
+        lambda raw: re.sub(
+            rb"(<ans:indicacaoAcidente>\d</ans:indicacaoAcidente>)(.*?</ans:dadosAtendimento>)", rb"\2\1", raw
+        ),
+    ),
+    "attribute": ("xsd.attribute", lambda raw: raw.replace(b"<ans:CNES>", b'<ans:CNES tipo="x">')),
+    "xsi:type": (
+        "xsd.type",
+        lambda raw: raw.replace(
+            b"<ans:CNES>", b'<ans:CNES xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:type="ans:guiaConsulta">'
+        ),
+    ),
+    "date without dashes": ("xsd.datatype.date-loose", leaf(b"dataAtendimento", lambda text: text.replace(b"-", b""))),
+    "zeros a spreadsheet took": ("xsd.pattern.zero", leaf(b"registroANS", lambda text: text.lstrip(b"0"))),
+    "occupation with a hyphen": ("xsd.enumeration.spelled", leaf(b"CBOS", lambda text: text[:4] + b"-" + text[4:])),
+    "council by its name": ("xsd.enumeration.spelled", leaf(b"conselhoProfissional", lambda _: b"CRM")),
+    "yes and no in words": ("xsd.enumeration.spelled", leaf(b"atendimentoRN", lambda _: "Não".encode("latin-1"))),
+    "transaction in lower case": ("header.transaction", leaf(b"tipoTransacao", bytes.lower)),
+    "code with points": ("table.code.spelled", leaf(b"codigoProcedimento", lambda _: b"1.01.01.01-2")),
+    "blanks around a number": ("encoding.padded", leaf(b"codigoProcedimento", lambda text: text + b"  ")),
     "byte order mark": ("encoding.bom", lambda raw: "\ufeff".encode() + raw.decode("latin-1").encode()),
 }
+
+
+def leaves(raw: bytes) -> list[tuple[str, str]]:
+    """All names and texts, the hash left out."""
+    return [(str(node.tag), node.text or "") for node in etree.fromstring(raw).iter("{*}*") if node.tag != epilogo.HASH]
+
+
+def test_an_epilogue_is_made_where_there_is_none() -> None:
+    raw = re.sub(rb"<ans:epilogo>.*</ans:epilogo>", b"", RAW)
+    assert [problem.code for problem in report(raw).problems] == ["hash.missing"]
+    done = repair.repair(raw, tables=installed(), today=TODAY)
+    assert isinstance(done, repair.Repaired) and [made.kind for made in done.changes] == ["hash"]
+    assert done.report.problems == () and done.content == RAW
 
 
 @pytest.mark.parametrize(("code", "change"), MENDED.values(), ids=MENDED.keys())
@@ -143,7 +189,7 @@ def test_what_is_written_in_another_way_is_named_and_mended(code: str, change: C
     assert all(found.guide(problem) == f"C{number}" for number, problem in enumerate(in_guides, start=1))
     done = repair.repair(raw, tables=installed(), today=TODAY)
     assert isinstance(done, repair.Repaired) and done.report.problems == ()
-    assert re.sub(rb"<ans:hash>.*", b"", done.content) == re.sub(rb"<ans:hash>.*", b"", RAW)
+    assert leaves(done.content) == leaves(RAW)
 
 
 @pytest.mark.parametrize("value", [b"1.234", b"1,2345", b"12.345.678", b"R$ 12,00", b"doze", b"99/99/2025", b"25:99"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from lxml import etree
 
@@ -12,6 +13,7 @@ from tiss import transactions
 from tiss.message import Tiss, place
 from tiss.rules.case import Findings, Given, shown
 from tiss.rules.items import day
+from tiss.rules.layout import Unit
 
 _TIME = re.compile(r"\d\d:\d\d:\d\d\Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,12}\Z")
@@ -62,6 +64,25 @@ def _direction(message: Tiss, request: bool, found: Findings) -> None:
 def operator_of(message: Tiss) -> str:
     """The registro ANS of the operator: destino of a request, origem of a reply."""
     return message.text("cabecalho/destino/registroANS") or message.text("cabecalho/origem/registroANS")
+
+
+def strangers(units: Sequence[Unit], whole: Unit, operator: str, found: Findings) -> None:
+    """header.guide-operator, header.body-operator: units that name another operator than the header does.
+
+    When all guides agree on another one, the header is wrong, once; when its number is no registro ANS at all, that
+    is told of already.
+    """
+    named = {unit.texts["operator"].strip() for unit in units}
+    agree = len(named) == 1 and len(units) == sum("operator" in unit.texts for unit in whole.rows)
+    if agree and not is_registro_ans(operator):
+        return
+    if agree and len(units) > 1 and "guiasTISS" in units[0].path:
+        where = f"{whole.place}/cabecalho/destino/registroANS"
+        found.add("header.guide-operator.all", where, stated=shown(operator), right=shown(named.pop()))
+        return
+    for unit in units:
+        code = "header.guide-operator" if "guiasTISS" in unit.path else "header.body-operator"
+        found.at(code, unit, "operator", right=operator)
 
 
 def _operator(message: Tiss, given: Given, found: Findings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Protocol
@@ -12,10 +11,15 @@ from lxml import etree
 
 from canonical.identifiers import is_cbo, is_cid10, is_cnes, is_cnpj, is_cns, is_cpf, is_registro_ans
 from tiss.message import place
+from tiss.offers import YES
 from tiss.rules.case import FOLDER, Findings
 
 LETTERS_FROM = "4.03.00"
-_STATES = frozenset(re.findall("..", "11121314151617212223242526272829313233354142435051525398"))
+_LETTERS = "RO AC AM RR PA AP TO MA PI CE RN PB PE AL SE BA MG ES RJ SP PR SC RS MS MT GO DF"
+_NUMBERS = "11 12 13 14 15 16 17 21 22 23 24 25 26 27 28 29 31 32 33 35 41 42 43 50 51 52 53"
+STATES = dict(zip(_LETTERS.split(), _NUMBERS.split(), strict=True))  # table 59
+_ABROAD = "98"
+_STATES = frozenset((*STATES.values(), _ABROAD))
 
 
 @cache
@@ -51,7 +55,8 @@ class Checker:
         elements = leaves()
         for check, text, position in told.identifiers:
             if (check, text) in wrong:
-                self._found.add(wrong[check, text], place(elements[position]))
+                sure = {"sure": YES} if check == "uf" and text.strip().upper() in STATES else {}
+                self._found.add(wrong[check, text], place(elements[position]), **sure)
 
     def judge(self, check: str, text: str) -> str:
         """The code of what is wrong with an identifier; empty for a good one and for a blank."""

@@ -11,9 +11,11 @@ from tiss.rules.sums import ITEMS, parts
 from tiss.tables import Tables
 
 FREE_TABLES = frozenset(("00", "90", "98"))
+TUSS_TABLES = frozenset(("18", "19", "20", "22"))
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TEAMS = ("team-sadt", "team-fee", "team-stay")
 _MEMBER = ("degree", "council-number", "cpf", "provider")
+_PUNCTUATION = re.compile(r"[.\-/ ]")
 _TIME = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
 
 
@@ -30,7 +32,10 @@ def _is_number(text: str) -> bool:
 
 
 def sequence(guide: Unit, _given: Given, found: Findings) -> None:
-    """sum.sequence, duplicate.sequence, sum.linked: sequencialItem runs 1, 2, 3 … over all lines, each once."""
+    """sum.sequence, duplicate.sequence, sum.linked: sequencialItem runs 1, 2, 3 … over all lines, each once.
+
+    A number used twice leaves a hole where it should have been, and links to that: only the number is told of.
+    """
     rows = [row for row in guide.rows if row.section.name in ITEMS]
     texts = [row.texts.get("sequence", "") for row in rows]
     seen: dict[int, Unit] = {}
@@ -42,10 +47,12 @@ def sequence(guide: Unit, _given: Given, found: Findings) -> None:
             if number in seen:
                 found.at("duplicate.sequence", row, "sequence")
             seen.setdefault(number, row)
-        _hole(seen, found)
+        if len(seen) == len(rows):
+            _hole(seen, found)
+    there = {*seen, *range(1, len(rows) + 1)}
     for row in rows:
         linked = row.texts.get("linked")
-        if linked and _is_number(linked) and int(linked) not in (seen or range(1, len(rows) + 1)):
+        if linked and _is_number(linked) and int(linked) not in there:
             found.at("sum.linked", row, "linked")
 
 
@@ -57,13 +64,19 @@ def _hole(seen: dict[int, Unit], found: Findings) -> None:
 
 
 def dates(guide: Unit, given: Given, found: Findings) -> None:
-    """date.*: nothing done in the future or outside the stay, begin before end, authorisation before execution."""
+    """date.*: nothing done in the future or outside the stay, begin before end, authorisation before execution.
+
+    A period that ends before it begins, or a password that does before it was given, says nothing of the lines.
+    """
     texts = guide.texts
     limit = given.last_day
     first, last = day(texts.get("from")), day(texts.get("until"))
     authorised, expires = day(texts.get("authorised")), day(texts.get("password-until"))
     if first and last and (first, texts.get("from-time", "")) > (last, texts.get("until-time", "~")):
         found.at("date.order", guide, "until")
+        first = last = ""
+    if expires and expires < authorised:
+        expires = ""
     for row in guide.rows:
         get = row.texts.get
         on = day(get("date"))
@@ -111,8 +124,9 @@ def codes(unit: Unit, given: Given, found: Findings) -> None:
         table, code = get("table"), get("code")
         if not table or not code:
             continue
-        if tables is not None and table not in FREE_TABLES:
-            verdict = _judge(tables, table.strip(), code.strip(), _day_of(row, unit, given))
+        if tables is not None and table.strip() in TUSS_TABLES:
+            on = _day_of(row, unit, given)
+            verdict = _judge(tables, table.strip(), code.strip(), "" if _astray(on, unit, given) else on)
             if verdict is not None:
                 name, args = verdict
                 found.at(name, row, "code", code=shown(code.strip()), table=shown(table.strip()), **args)
@@ -134,11 +148,22 @@ def _day_of(row: Unit, unit: Unit, given: Given) -> str:
     return day(own) or given.registered
 
 
+def _astray(on: str, unit: Unit, given: Given) -> bool:
+    """Whether a day is told of as impossible, so that nothing can be said of the code on it."""
+    first, last = day(unit.texts.get("from")), day(unit.texts.get("until"))
+    outside = bool(first and last) and first <= last and not first <= on <= last
+    return outside or bool(given.last_day and on > given.last_day)
+
+
 def _judge(tables: Tables, table: str, code: str, on: str) -> tuple[str, dict[str, str]] | None:
     term = tables.tuss(table, code)
     if term is None:
         others = tables.tables_of(code)
-        return ("table.wrong-table", {"right": others[0]}) if others else ("table.code", {})
+        if others:
+            return "table.wrong-table", {"right": others[0]}
+        right = _PUNCTUATION.sub("", code).lstrip("0")
+        meant = right != code and tables.tuss(table, right) is not None
+        return ("table.code.spelled", {"right": right}) if meant else ("table.code", {})
     if on and not term.on_day(on):
         return "table.not-in-force", {"since": term.since or "-", "until": term.until or "-"}
     return None

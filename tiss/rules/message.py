@@ -90,6 +90,8 @@ def check(held: Pieces, given: Given, known: set[str], *, valid: bool, screens: 
     if read.blanks(texts.may_be_blank(given.version, service=message.service) if valid else None):
         table = shapes.of(given.version, service=message.service) if given.version else None
         texts.blanks(message.root.iter(), known, table, found)
+    if valid:
+        texts.edges(message, read.parts, given.version, found)
     stamp = hashes.check(message, raw, text, given, found)
     header.version(message, given, found)
     header.check(message, given, found)
@@ -129,6 +131,7 @@ def body(
     `seen` holds the keys of guides that were read before, when a message comes in pieces.
     """
     count = total = 0
+    strangers: list[Unit] = []
     plans = _plans(off().intersection(given.contract.levels))
     for unit in whole.rows:
         if "guiasTISS" in unit.path:
@@ -136,10 +139,11 @@ def body(
             total += _stated(unit)
         stated = unit.texts.get("operator", "")
         if stated != operator and operator and (stated := stated.strip()) not in ("", operator):
-            code = "header.guide-operator" if "guiasTISS" in unit.path else "header.body-operator"
-            found.at(code, unit, "operator", right=operator)
+            strangers.append(unit)
         if not unit.passed:
             _unit(unit, given, found, plans)
+    if strangers:
+        header.strangers(strangers, whole, operator, found)
     checks.same(whole, seen, found)
     return count, total
 

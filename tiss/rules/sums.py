@@ -36,24 +36,34 @@ def parts() -> dict[str, Part]:
 
 
 def sums(guide: Unit, given: Given, found: Findings) -> None:
-    """sum.item, sum.quantity, sum.factor, sum.procedures, sum.part, sum.parts, sum.total."""
-    totals: dict[str, int] = {}
+    """sum.item, sum.quantity, sum.factor, sum.procedures, sum.part, sum.total.
+
+    A total that holds the right products is right, though a line in it is not: only the line is told of.
+    """
+    stated: dict[str, int] = {}
+    right: dict[str, int] = {}
     for row in guide.rows:
         if row.section.name not in ITEMS:
             continue
-        total = _item(row, given, found)
-        if total is None:
-            return  # the schema tells of a value that is missing or no number; sums over it would mislead
+        line = _item(row, given, found)
         part = row.texts.get("expense", "") if row.section.name == "expense" else "procedures"
-        totals[part] = totals.get(part, 0) + total
+        if line is None or (part != "procedures" and part not in parts()):
+            return  # the schema tells of a value that is missing or unknown; sums over it would mislead
+        stated[part] = stated.get(part, 0) + line[0]
+        right[part] = right.get(part, 0) + line[1]
     if "procedures" in guide.section.paths:
-        _parts(guide, totals, found)
-    elif (stated := in_cents(guide.texts.get("total"))) is not None and stated != sum(totals.values()):
-        found.at("sum.total", guide, "total", stated=money(stated), right=money(sum(totals.values())))
+        _parts(guide, stated, right, found)
+    _total(guide, sum(stated.values()), sum(right.values()), found)
 
 
-def _item(row: Unit, given: Given, found: Findings) -> int | None:
-    """The stated total of a line in cents, after comparing it with the product."""
+def _total(guide: Unit, lines: int, products: int, found: Findings) -> None:
+    total = in_cents(guide.texts.get("total"))
+    if total is not None and total not in (lines, products):
+        found.at("sum.total", guide, "total", stated=money(total), right=money(lines))
+
+
+def _item(row: Unit, given: Given, found: Findings) -> tuple[int, int] | None:
+    """The stated total of a line in cents, and the right one; the product is compared with the stated one."""
     get = row.texts.get
     quantity, factor = scaled(get("quantity", "")), scaled(get("factor", ""))
     unit, total = scaled(get("unit", "")), scaled(get("total", ""))
@@ -62,34 +72,43 @@ def _item(row: Unit, given: Given, found: Findings) -> int | None:
     stated = (total + 50) // 100
     if quantity > 0 and factor > 0:
         right = item_cents(quantity, unit, factor)
-        if right != stated and abs(right - stated) > given.contract.tolerance_cents:
-            found.at("sum.item", row, "total", stated=money(stated), right=money(right))
-        return stated
+        if right == stated or abs(right - stated) <= given.contract.tolerance_cents:
+            return stated, stated
+        found.at("sum.item", row, "total", stated=money(stated), right=money(right))
+        return stated, right
     if quantity <= 0:
         found.at("sum.quantity", row, "quantity")
     if factor <= 0:
         found.at("sum.factor", row, "factor")
-    return stated
+    return stated, stated
 
 
-def _parts(guide: Unit, totals: dict[str, int], found: Findings) -> None:
-    stated_sum = 0
-    for role, key, name in part_roles():
+def _parts(guide: Unit, lines: dict[str, int], products: dict[str, int], found: Findings) -> None:
+    off: dict[str, int] = {}
+    for role, key, _ in part_roles():
         text = guide.texts.get(role)
         stated = (in_cents(text) or 0) if text else 0
-        right = totals.get(key, 0)
-        stated_sum += stated
-        if stated != right:
-            code = "sum.procedures" if key == "procedures" else "sum.part"
-            found.at(code, guide, role, part=name, stated=money(stated), right=money(right))
-    total = in_cents(guide.texts.get("total"))
-    if total is None:
+        if stated not in (lines.get(key, 0), products.get(key, 0)):
+            off[role] = stated
+    if off and _misfiled(guide, off, lines):
         return
-    right = sum(totals.values())
-    if total != right:
-        found.at("sum.total", guide, "total", stated=money(total), right=money(right))
-    elif total != stated_sum:
-        found.at("sum.parts", guide, "total", stated=money(total), right=money(stated_sum))
+    for role, key, name in part_roles():
+        if role in off:
+            code = "sum.procedures" if key == "procedures" else "sum.part"
+            found.at(code, guide, role, part=name, stated=money(off[role]), right=money(lines.get(key, 0)))
+
+
+def _misfiled(guide: Unit, off: dict[str, int], lines: dict[str, int]) -> bool:
+    """Whether expenses under the wrong kind, which is told of at each, are why these parts (role, cents) are off."""
+    keys = {role: key for role, key, _ in part_roles()}
+    if sum(stated - lines.get(keys[role], 0) for role, stated in off.items()):
+        return False
+    moved: set[str] = set()
+    for row in guide.rows:
+        kind, table = row.texts.get("expense"), row.texts.get("table", "")
+        if kind in parts() and table not in parts()[kind].tables:
+            moved |= {kind, *(other for other, part in parts().items() if table in part.tables)}
+    return {keys[role] for role in off} <= moved
 
 
 @cache

@@ -19,6 +19,8 @@ from tiss.shapes import Shape, Shapes
 
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\xff]")
 _POSITION = re.compile(r"\[\d+\]")
+_TWICE = re.compile("[ÂÃ][\x80-\xbf\u2018-\u2122\u0152-\u017e\u0192\u02c6\u02dc]")
+_FREE = 21  # a text this long is free: a name or a description
 _GOOD = bytes(range(0x20, 0x7F)) + bytes(range(0xA0, 0x100))
 _UTF8 = re.compile(rb"(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})+")
 _HIGH = re.compile(rb"[\x80-\xff]+")
@@ -43,8 +45,45 @@ def odd(root: etree._Element, text: str, found: Findings) -> None:
         _odd_texts(root, found)
 
 
+def once(text: str) -> str | None:
+    """A text whose accents were encoded twice, as it was meant; None for one that shows no such thing."""
+    if not _TWICE.search(text):
+        return None
+    raw = b"".join(c.encode("latin-1") if c < "\u0100" else c.encode("cp1252", "replace") for c in text)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def edges(message: Tiss, parts: Iterable[str], version: str, found: Findings) -> None:
+    """encoding.padded: blanks around a code or number; `parts` are all leaf texts. Free texts are left alone."""
+    joined = "\0".join(parts)
+    if not ("\0 " in joined or " \0" in joined or joined[:1] == " " or joined[-1:] == " "):
+        return
+    if version not in versions.installed():
+        return
+    table = shapes.of(version, service=message.service)
+    for node in _leaves(message.root):
+        text = epilogo.own_text(node)
+        if text.strip() and text != text.strip() and _is_code(shape_at(place(node), table)):
+            found.add("encoding.padded", place(node))
+
+
+def shape_at(where: str, table: Shapes) -> Shape | None:
+    """The shape of the element at a place."""
+    return shapes.at(table, _POSITION.sub("", where).strip("/").split("/"))
+
+
+def _is_code(shape: Shape | None) -> bool:
+    """Whether a type holds a number, date or code: neither free text nor a list, of which the schema tells."""
+    return shape is not None and not shape.codes and (shape.base != "string" or (shape.longest or _FREE) < _FREE)
+
+
 def _is_odd(text: str) -> bool:
-    """Whether `text` holds anything but printable ISO-8859-1."""
+    """Whether `text` holds anything but printable ISO-8859-1, or shows accents that were encoded twice."""
+    if ("Ã" in text or "Â" in text) and _TWICE.search(text):
+        return True
     try:
         return bool(text.encode("iso-8859-1").translate(None, _GOOD))
     except UnicodeEncodeError:
@@ -81,6 +120,9 @@ def _signed(node: etree._Element) -> bool:
 def _odd_texts(root: etree._Element, found: Findings) -> None:
     for node in _leaves(root):
         text = epilogo.own_text(node)
+        if once(text) is not None:
+            found.add("encoding.twice", place(node))
+            continue
         for match in _ODD.finditer(text):
             char = match.group()
             code = "encoding.not-latin1"
