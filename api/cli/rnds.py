@@ -49,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     status.add_argument("subject", nargs="?", default="", help="DiagnosticReport/1")
     failures = _action(actions, "failures", "documents that wait for a person, with what is to be done")
     failures.add_argument("--kind", default="", help="REL, RIA, RIAC, RAC, SA or RIRA")
+    failures.add_argument("--code", default="", help="only those with this finding (rnds.individual)")
     for name, text in (("preview", "the document of a record as it would be sent"), ("send", "make it and queue it")):
         made = _action(actions, name, text)
         made.add_argument("kind", help="REL, RIA, RIAC, RAC, SA or RIRA")
@@ -205,9 +206,10 @@ async def _failures(given: argparse.Namespace, world: World, tenant: Tenant) -> 
         while True:
             async with world.transaction(tenant) as tx:
                 page = await rows.listed(tx, status=status, kind=given.kind, after=after, limit=200)
-            for document in page:
+            told = [one for one in page if not given.code or given.code in (p.code for p in one.findings())]
+            for document in told:
                 _line(document, given.json)
-            found += len(page)
+            found += len(told)
             if len(page) < 200:
                 break
             after = page[-1].id

@@ -22,6 +22,9 @@ ISSUES = {
     "fhir.terminology.not-in-force": ("business-rule", "code-rule", 0),
     "fhir.terminology.inactive-code": ("business-rule", "code-rule", 0),
     "fhir.terminology.inactive": ("business-rule", "code-comment", 0),
+    "fhir.terminology.fragment": ("code-invalid", "invalid-code", 0),
+    "fhir.terminology.spelling": ("business-rule", "code-rule", 0),
+    "fhir.terminology.system": ("not-found", "not-found", 1),
     "fhir.terminology.two-owners": ("not-found", "cannot-infer", 0),
 }
 
@@ -52,12 +55,16 @@ class Strictness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether a coding holds; `problems` say why not, or what is odd about it, the one that decides first."""
+    """Whether a coding holds; `problems` say why not, or what is odd about it, the one that decides first.
+
+    `normalized` is the code as its system writes it, where the question wrote it otherwise.
+    """
 
     result: bool
     coding: Coding
     display: str = ""
     version: str = ""
+    normalized: str = ""
     problems: tuple[Problem, ...] = ()
 
 
@@ -128,8 +135,11 @@ def of_system(system: System, coding: Coding, how: Strictness) -> Verdict:
     try:
         concept = found(system, coding.code)
     except Unanswered:
-        if not system.complete:
+        if not system.complete and not getattr(system, "fragment", False):
             raise Unanswered("not-found", "fhir.terminology.incomplete", name=system.url) from None
+        if not system.complete:  # it may stand in another part: nobody here can say that it does not
+            coding, told = replace(coding, system=system.url), (_problem("fragment", system.url),)
+            return Verdict(result=True, coding=coding, version=system.version, problems=told)
         problems = unknown(replace(coding, system=system.url), system.version)
         return Verdict(result=False, coding=coding, version=system.version, problems=problems)
     coding = replace(coding, system=coding.system or system.url)
@@ -145,6 +155,8 @@ def judged(concept: Concept, coding: Coding, how: Strictness) -> Verdict:
     if concept.inactive and (how.dated or how.active):
         wrong.append(_problem("not-in-force" if how.dated else "inactive-code"))
     odd = [_problem("inactive")] if concept.inactive and not wrong else []
+    normalized = concept.code if concept.code != coding.code else ""
+    odd += [_problem("spelling", concept.code)] if normalized else []
     named = [concept.display, *(each.value for each in concept.designations)]
     if coding.display and concept.display and fold(coding.display) not in map(fold, named):
         names = " / ".join(dict.fromkeys(f"«{name}»" for name in (display, *named) if name))
@@ -152,7 +164,8 @@ def judged(concept: Concept, coding: Coding, how: Strictness) -> Verdict:
             "fhir.terminology.display", args=(("name", names[:1000]),), level="warning" if how.lenient else None
         )
         (odd if how.lenient else wrong).append(mistake)
-    return Verdict(result=not wrong, coding=coding, display=display, problems=(*wrong, *odd))
+    problems = (*wrong, *odd)
+    return Verdict(result=not wrong, coding=coding, display=display, normalized=normalized, problems=problems)
 
 
 def _problem(code: str, name: str = "") -> Problem:
@@ -162,6 +175,11 @@ def _problem(code: str, name: str = "") -> Problem:
 def unknown(coding: Coding, version: str) -> tuple[Problem, ...]:
     """That its system has no such code."""
     return (_problem("unknown-code", f"{coding.system}|{version}" if version else coding.system),)
+
+
+def no_system(coding: Coding) -> tuple[Problem, ...]:
+    """That its system is not here."""
+    return (_problem("system", coding.system),)
 
 
 def unclear(coding: Coding, owners: Sequence[str]) -> Verdict:
@@ -202,6 +220,7 @@ def verdict(given: Verdict, language: str, where: Sequence[str] = ("code", "syst
         ("code", given.coding.code, "Code"),
         ("system", given.coding.system, "Uri"),
         ("version", given.version, "String"),
+        ("normalized-code", given.normalized, "Code"),
     ):
         parts += [text(name, value, kind)] if value else []
     if given.problems:

@@ -55,6 +55,7 @@ class Supplemented:
         self.version = base.version
         self.name = base.name
         self.complete = base.complete
+        self.fragment = getattr(base, "fragment", False)
         self.value_set = base.value_set
         self.used = tuple(f"{each.url}|{each.version}" if each.version else each.url for each in supplements)
 

@@ -146,6 +146,7 @@ class Listed:
         self.name = str(stated.get("name", ""))
         self.value_set = str(stated.get("valueSet", ""))
         self.complete = stated.get("content", "complete") == "complete"
+        self.fragment = stated.get("content") == "fragment"
         self.supplements = str(stated.get("supplements", "")) if stated.get("content") == "supplement" else ""
         self.languages = _is_language_pack(stated)
         self.sensitive = stated.get("caseSensitive", True) is not False

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from canonical.codes import aliases
+from canonical.codes import aliases, spellings
+from canonical.problem import Problem
 from fhir.terminology import answers, expansion, known, maps
 from fhir.terminology.answers import Coding, Strictness, Verdict
 from fhir.terminology.maps import Map, Match, Wanted
@@ -125,14 +126,21 @@ async def in_set(subject: Subject, url: str, codings: Sequence[Coding], how: Str
         known_as = shelf.system(coding.system, coding.version) if coding.system else None
         version = known_as.version if known_as is not None else ""
         if not reader.holds(found, coding.system, coding.code):
-            unknown = known_as is not None and known_as.complete and known_as.find(coding.code) is None
-            return answers.not_in_set(coding, named, answers.unknown(coding, version) if unknown else ())
+            return answers.not_in_set(coding, named, _why(known_as, coding, version))
         member = reader.member(found, coding.system, coding.code)
         if member is None:
             return Verdict(result=True, coding=coding, version=version)
         return replace(answers.judged(member, coding, how), version=version)
 
     return await asyncio.to_thread(answers.best, codings, judge)
+
+
+def _why(system: System | None, coding: Coding, version: str) -> tuple[Problem, ...]:
+    """What else is wrong with a code that is not in a set: its system is not here, or has no such code."""
+    if system is None:
+        return answers.no_system(coding) if coding.system else ()
+    lacks = system.complete and not any(system.find(c) for c in (coding.code, *spellings(system.url, coding.code)))
+    return answers.unknown(coding, version) if lacks else ()
 
 
 async def expanded(

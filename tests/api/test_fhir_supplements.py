@@ -98,6 +98,9 @@ async def test_a_system_is_inferred_where_only_one_has_the_code(terms: httpx.Asy
     assert two["result"] is False and two["issues"]["issue"][0]["details"]["coding"][0]["code"] == "cannot-infer"
     none = named(await terms.get(call + "nope"))
     assert none["result"] is False and none["issues"]["issue"][0]["expression"] == ["code"]
+    lost = named(await terms.get(call + "red&system=urn:nowhere"))
+    kinds = [(i["details"]["coding"][0]["code"], i["expression"][0]) for i in lost["issues"]["issue"]]
+    assert lost["result"] is False and kinds == [("not-in-vs", "code"), ("not-found", "system")]
     concept = {"coding": [{"system": "urn:cs:other", "code": "nope"}]}
     parts = [{"name": "url", "valueUri": "urn:vs:twice"}, {"name": "codeableConcept", "valueCodeableConcept": concept}]
     told = named(

@@ -189,3 +189,19 @@ def test_a_wrong_name_is_answered_by_the_right_ones() -> None:
     assert lenient.result and lenient.problems[0].severity == "warning"
     unknown = answers.of_system(system, Coding(code="nope"), Strictness())
     assert not unknown.result and f"{URL}|2" in unknown.problems[0].text("en")
+
+
+def test_a_part_of_a_system_and_another_spelling_are_told_and_do_not_refuse() -> None:
+    part = systems.of_body({**BEDS, "content": "fragment"})
+    told = answers.of_system(part, Coding(code="nope"), Strictness())
+    assert told.result and [p.code for p in told.problems] == ["fhir.terminology.fragment"]
+    with pytest.raises(Unanswered):
+        answers.of_system(systems.of_body({**BEDS, "content": "example"}), Coding(code="nope"), Strictness())
+    loose = systems.of_body({**BEDS, "caseSensitive": False})
+    parts = {
+        p["name"]: p
+        for p in answers.verdict(answers.of_system(loose, Coding(code="ICU"), Strictness()), "en")["parameter"]
+    }
+    assert parts["result"]["valueBoolean"] and parts["normalized-code"]["valueCode"] == "icu"
+    assert parts["issues"]["resource"]["issue"][0]["severity"] == "information"
+    assert not answers.of_system(systems.of_body(BEDS), Coding(code="ICU"), Strictness()).result
