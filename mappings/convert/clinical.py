@@ -10,7 +10,7 @@ from hl7.er7 import Segment
 from mappings.convert.datatypes import concept, cwe
 from mappings.convert.keys import ei_key
 from mappings.convert.registry import Context, Value, conversion, link
-from mappings.convert.text import number
+from mappings.convert.text import number, parse_dtm
 
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _CONDITION = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -42,13 +42,15 @@ def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[st
 def problem_status(value: Value, context: Context, argument: str) -> Any:
     """PRB-14 as clinicalStatus; a problem that has its end (PRB-9) is not active any more (R4 con-4)."""
     found = concept(value, context, argument)
-    ended = found is not None and found["coding"][0]["code"] not in ("inactive", "remission", "resolved")
-    return problem_over(value, context, argument) if ended and value.other(9) else found
+    active = found is not None and found["coding"][0]["code"] not in ("inactive", "remission", "resolved")
+    return (problem_over(value, context, argument) if active and value.other(9) else None) or found
 
 
 @conversion("problem-over")
 def problem_over(value: Value, context: Context, argument: str) -> Any:
-    """A problem whose end was said: resolved."""
+    """A problem whose end was said (PRB-9): resolved. What is no date there ends nothing."""
+    if parse_dtm(value.other(9), context.zone) is None:
+        return None
     return {"coding": [{"system": _CONDITION, "code": "resolved", "display": "Resolved"}]}
 
 

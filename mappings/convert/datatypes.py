@@ -12,7 +12,7 @@ from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
-from mappings.convert.plausible import no_code, no_number
+from mappings.convert.plausible import no_code, no_number, visit_for_patient
 from mappings.convert.registry import Context, Value, conversion
 from mappings.table import Source
 
@@ -34,6 +34,7 @@ def cx(value: Value, context: Context, argument: str) -> Any:
     """CX as Identifier; CPF, CNS and other Brazilian registers get their official system (2.5.1 §2.A.14)."""
     key = cx_key(value, context, argument)
     if key is None:
+        context.problems += [value.problem("field.misplaced")] if visit_for_patient(value) else []
         return None
     if key.system in _CHECKS and not _CHECKS[key.system](key.value):
         context.problems.append(value.problem("identifier." + systems.short_name(key.system)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
-from mappings.convert.plausible import says_no_number, shifted_charge
+from mappings.convert.plausible import says_no_number, shifted_charge, visit_for_patient
 from mappings.convert.registry import Context, Value, conversion
 
 
@@ -17,7 +17,7 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
     A word that says there is no number ("desconhecido") is none.
     """
     number = value.text(1)
-    if says_no_number(number):
+    if says_no_number(number) or visit_for_patient(value):
         return None
     authority = value.text(4) or ("" if value.text(4, 2) else context.sender)
     kind = value.text(5).upper() or argument

@@ -22,6 +22,7 @@ _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
 _MEASURED = frozenset(("ST", ""))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
 _COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
+_POWER = re.compile(r"\s*[xX*]?\s*10\^-?[0-9]{1,2}(?:[*/ ][^^]*)?\Z")
 _COMPARED = re.compile(r"(<=|>=|<|>)\s*([+-]?[0-9]*[.,]?[0-9]+)\Z")
 _RANGE = re.compile(r"\s*([+-]?[0-9]*[.,]?[0-9]+)\s*(?:-|–|a|até|ate|to)\s*([+-]?[0-9]*[.,]?[0-9]+)\s*\Z", re.I)
 _ABOVE = re.compile(
@@ -283,6 +284,8 @@ def _unit(value: Value) -> dict[str, Any]:
 
 @lru_cache(maxsize=2048)  # a feed has few units, and asks for each three times; callers copy what they get
 def _unit_read(raw: str, delimiters: Delimiters) -> dict[str, Any]:
+    if _POWER.match(raw):  # a power of ten, whose caret was not escaped
+        return {"unit": raw.strip()}
     units = Value(raw, Source("OBX", 6), Segment("OBX", 0, delimiters))
     first, second = _unit_of(units, 1), _unit_of(units, 4)
     if second.get("system") == systems.UCUM and first.get("system") != systems.UCUM:

@@ -17,6 +17,8 @@ _PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "
 _USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
 _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 _DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
+_VISITS = frozenset(("VN", "AN"))
+_PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
 _DATE = re.compile(_DAY + r"\Z")
 _MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
@@ -83,6 +85,16 @@ def counted_medicine(value: Value, context: Context) -> bool:
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False
+
+
+def visit_for_patient(value: Value) -> bool:
+    """Whether a number among the patient's (PID-3, MRG-1) is a visit's or an account's, and another is the patient's.
+
+    Its authority may be the same, and another patient's number the same digits.
+    """
+    if value.text(5) not in _VISITS or (value.source.segment, value.source.field) not in _PATIENT_NUMBERS:
+        return False
+    return any(other.text(1) and other.text(5) not in _VISITS for other in value.siblings(value.source.field))
 
 
 def _is_telephone(value: Value) -> bool:

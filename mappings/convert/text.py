@@ -16,7 +16,7 @@ from mappings.convert.registry import Context, Value, conversion
 _NUMBER = re.compile(r"([+-]?)(?=[.,]?[0-9])([0-9]{0,30})(?:[.,]([0-9]{0,30}))?\Z")
 _DTM = re.compile(
     r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.[0-9]{1,6})?)?)?)?)?)?"
-    r"([+-][0-9]{4})?(?:\^.*)?\Z"
+    r"([+-][0-9]{2}:?[0-9]{2})?(?:\^.*)?\Z"
 )
 _ISO_8601 = re.compile(
     r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?"
@@ -193,7 +193,7 @@ def _told(text: str, value: Value, context: Context) -> datetime.datetime | str 
     moment = parse_dtm(text, context.zone)
     if moment is None:
         context.problems.append(value.problem("field.date"))
-    elif text[4:5] == "-" and text[7:8] in ("-", ""):
+    elif ":" in text or (text[4:5] == "-" and text[7:8] in ("-", "")):
         context.problems.append(value.problem("field.date-form"))
     return moment
 
