@@ -81,7 +81,7 @@ def interpretation(value: Value, context: Context, argument: str) -> Any:
         return {"coding": [{"system": system, "code": code, "display": display}]}
     if target is None and not value.text(2):
         context.problems.append(value.problem("code.unmapped", table="hl70078", code=text[:20]))
-    return cwe(value, context, "HL70078")
+    return cwe(value, context, "HL70078" if target is not None else "")  # a code the table lacks is not of the table
 
 
 @conversion("reference-range")
