@@ -68,7 +68,12 @@ def statement(offer: Offer) -> dict[str, Any]:
         "implementation": {"description": offer.description, "url": offer.base},
         "fhirVersion": VERSION,
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
+        "patchFormat": [
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/fhir+json",
+            "application/fhir+xml",
+        ],
         "rest": [
             {
                 "mode": "server",
@@ -176,7 +181,7 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
         "conditionalDelete": _deletes(offer),
         "referencePolicy": ["literal", "logical"],
         "searchInclude": ["*", *(f"{name}:{code}" for code in references)] if references else [],
-        "searchRevInclude": incoming,
+        "searchRevInclude": ["*", *incoming] if incoming else [],
         "searchParam": [
             {"name": code, "definition": p.url if code in own else _DEFINITION + p.url, "type": p.type}
             for code, p in sorted(parameters.items())

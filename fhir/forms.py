@@ -15,7 +15,8 @@ MEDIA: dict[Form, str] = {
 # The last of each is what DSTU1 called it; clients of many servers still send it.
 JSON = frozenset(("application/fhir+json", "application/json", "text/json", "json", "application/json+fhir"))
 XML = frozenset(("application/fhir+xml", "application/xml", "text/xml", "xml", "application/xml+fhir"))
-PATCHES = frozenset(("application/json-patch+json",))
+MERGES = frozenset(("application/merge-patch+json",))
+PATCHES = frozenset(("application/json-patch+json",)) | MERGES
 _ANY = frozenset(("*/*", "application/*"))
 _VERSIONS = ("", "4.0", "4.0.1")
 

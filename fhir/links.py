@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -49,6 +49,17 @@ def references(node: Any, type_name: str) -> Iterator[str]:
         for key, value in node.items():
             if key in keys:
                 yield from references(value, keys[key])
+
+
+def owned(node: Any, type_name: str, base: str, *, but: Container[str] = ()) -> dict[str, str]:
+    """References of `node` by the server's own address `base`, with the relative ones that mean the same."""
+    found = {}
+    for literal in references(node, type_name):
+        if literal.startswith(base + "/") and literal not in but:
+            name = literal.removeprefix(base + "/")
+            if type_named(name.partition("/")[0]) is not None:
+                found[literal] = name
+    return found
 
 
 def replaced(node: Any, type_name: str, targets: Mapping[str, str]) -> Any:

@@ -11,6 +11,8 @@ SUMMARIES = ("true", "text", "data")
 _ALWAYS = ("resourceType", "id", "meta")
 _TAG = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
+_SYSTEMS = (_TAG["system"], "http://hl7.org/fhir/v3/ObservationValue")  # as in R4, and as before
+
 
 def text(stored: str, summary: str, elements: tuple[str, ...]) -> str:
     """The wanted part of a stored record; mandatory elements stay, so that it still validates where it can."""
@@ -19,6 +21,15 @@ def text(stored: str, summary: str, elements: tuple[str, ...]) -> str:
         return stored
     found = type_named(str(body.get("resourceType")))
     return jsontext.text(_tagged(_part(body, found, summary, elements))) if found else stored
+
+
+def is_partial(body: Any) -> bool:
+    """Whether a resource is marked as a part of one, which must not be taken for the whole (R4 §3.1.1.5.9)."""
+    meta = body.get("meta") if isinstance(body, dict) else None
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    return isinstance(tags, list) and any(
+        isinstance(tag, dict) and tag.get("code") == _TAG["code"] and tag.get("system") in _SYSTEMS for tag in tags
+    )
 
 
 def _part(body: dict[str, Any], found: Type, summary: str, elements: tuple[str, ...]) -> dict[str, Any]:

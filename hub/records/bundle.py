@@ -18,6 +18,7 @@ from fhir import patch as jsonpatch
 from fhir.definitions.table import resource_types
 from fhir.search.conditions import BadQuery
 from fhir.search.query import Query
+from fhir.subset import is_partial
 from hub.find.search import matching
 from hub.find.sight import Alternatives, guarded
 from hub.find.statement import Within
@@ -105,6 +106,8 @@ class _Job:
         places = [(e.position, e.type_name, self._id(e), _action(e)) for e in writers if e.method != "POST"]
         await visible.refuse_foreign(self.tx, self.actor, places)
         await self._patch(writers)
+        for entry in (each for each in writers if each.method == "PATCH"):
+            targets |= links.owned(entry.resource, entry.type_name, self.setting.base)
         await self._check_existence(writers)
         writes = [self._write(entry, targets) for entry in writers]
         if self.policy.enforce_profiles:
@@ -179,6 +182,8 @@ class _Job:
 
     def _decide_update(self, entry: Entry, found: Row | None) -> str:
         """The id of the address, which the body must repeat; of a conditional update: the one found, else a new one."""
+        if is_partial(entry.resource):
+            raise Failed({entry.position: refused("unprocessable", "fhir.subsetted", f"{entry.type_name}.meta.tag")})
         stated = (entry.resource or {}).get("id")
         wanted = entry.id or (str(found["id"]) if found is not None else "")
         if stated != wanted and (entry.id or (found is not None and stated is not None)):
@@ -265,6 +270,7 @@ class _Job:
         for entry in self.entries:
             if entry.resource is None or entry.position in self.done:
                 continue
+            found |= links.owned(entry.resource, entry.type_name, self.setting.base, but=targets)
             for literal in links.references(entry.resource, entry.type_name):
                 kind, mark, text = literal.partition("?")
                 if literal.startswith(("urn:uuid:", "urn:oid:")) and literal not in targets and not entry.alone:

@@ -84,6 +84,21 @@ def version_of(tag: str) -> int:
     return int(match[1])
 
 
+def condition_of(text: str, type_name: str) -> str:
+    """The query of an If-None-Exist, which clients also write with the type or the whole address; raises Refusal.
+
+    R4 §3.1.0.8.1 has only what follows the question mark.
+    """
+    head, mark, query = text.strip().partition("?")
+    if not mark:
+        return head
+    if "=" in head:  # the mark is part of a value
+        return text
+    if head and head.rstrip("/").rpartition("/")[2] != type_name:
+        raise refused("malformed", "fhir.conditional.type", "request.ifNoneExist", type=type_name)
+    return query
+
+
 def entries_of(bundle: dict[str, Any], base: str) -> list[Entry]:
     """The entries of a transaction or batch whose structure is valid; raises Failed with all that are wrong."""
     entries: list[Entry] = []
@@ -113,7 +128,7 @@ def _entry(position: int, item: dict[str, Any], base: str) -> Entry:
     found = address(str(method), request["url"].removeprefix(base + "/"))
     found.position = position
     found.full_url = str(item.get("fullUrl", ""))
-    found.if_none_exist = str(request.get("ifNoneExist", "")) if method == "POST" else ""
+    found.if_none_exist = condition_of(str(request.get("ifNoneExist", "")), found.type_name) if method == "POST" else ""
     if isinstance(request.get("ifMatch"), str):
         found.expected = version_of(request["ifMatch"])
     known = str(request.get("ifNoneMatch", ""))

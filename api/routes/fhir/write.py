@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -11,11 +12,11 @@ from api.http.failures import Rejected
 from api.routes.fhir import binary
 from api.routes.fhir.exchange import Exchange, body_of, http_date, outcome_text
 from canonical.problem import Problem
-from fhir import forms, jsontext
+from fhir import forms, jsontext, mergepatch
 from fhir.validation import invariants
 from hub.records import visible
 from hub.records.bundle import transact
-from hub.records.entry import Done, Entry, version_of
+from hub.records.entry import Done, Entry, condition_of, version_of
 from hub.records.refusal import refused
 
 
@@ -25,7 +26,8 @@ async def create(exchange: Exchange) -> Response:
     Some clients (fhirpy's get_or_create) put the condition into the address; ignoring it would make doubles.
     """
     entry = await _entry(exchange, "POST")
-    entry.if_none_exist = exchange.request.headers.get("if-none-exist", "") or _query(exchange)
+    stated = exchange.request.headers.get("if-none-exist", "")
+    entry.if_none_exist = condition_of(stated, entry.type_name) or _query(exchange)
     return _written(exchange, await _done(exchange, entry))
 
 
@@ -63,9 +65,20 @@ async def _patch_entry(exchange: Exchange) -> Entry:
     type_name = exchange.type_name
     exchange.actor.reach(type_name, "u")
     document = await exchange.document(forms.JSON | forms.XML | forms.PATCHES)
-    entry = Entry(method="PATCH", type_name=type_name, patch=document, alone=True)
+    entry = Entry(method="PATCH", type_name=type_name, patch=_patch_of(exchange, document), alone=True)
     _match(exchange, entry)
     return entry
+
+
+def _patch_of(exchange: Exchange, document: Any) -> Any:
+    """The patch as it was sent; of a merge patch the function that applies it.
+
+    fhirpy sends merge patches as plain JSON, so an object that is no resource is one there, too.
+    """
+    kind = exchange.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    named = kind in forms.MERGES
+    unnamed = kind == "application/json" and isinstance(document, dict) and "resourceType" not in document
+    return partial(mergepatch.apply, changes=document) if named or unnamed else document
 
 
 async def delete(exchange: Exchange) -> Response:

@@ -1,0 +1,110 @@
+"""What widespread FHIR clients send beside the letter of R4, and what must not slip through with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+ONE: dict[str, Any] = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}], "gender": "female"}
+WHOLE = {**ONE, "id": "p", "name": [{"family": "Lima"}], "active": True}
+MERGE = {"content-type": "application/merge-patch+json"}
+PART = {"tag": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}]}
+
+
+@pytest_asyncio.fixture
+async def base(fhir: httpx.AsyncClient) -> str:
+    """Our public base address, as links tell it."""
+    return str((await fhir.get("/fhir/Patient?_count=1")).json()["link"][0]["url"]).partition("/Patient")[0]
+
+
+async def test_conditions_with_type_or_address(fhir: httpx.AsyncClient, base: str) -> None:
+    """HAPI's client writes the whole address into If-None-Exist, its Bundle builder the type; R4 has the query only."""
+    query = "identifier=urn:x|1"
+    spelled = [
+        query,
+        f"Patient?{query}",
+        f"?{query}",
+        f"/Patient?{query}",
+        f"{base}/Patient?{query}",
+        "Patient?identifier=urn%3Ax%7C1",
+    ]
+    answers = [await fhir.post("/fhir/Patient", json=ONE, headers={"if-none-exist": text}) for text in spelled]
+    for text in spelled:
+        entry = {"resource": ONE, "request": {"method": "POST", "url": "Patient", "ifNoneExist": text}}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        done = (await fhir.post("/fhir", json=bundle)).json()["entry"][0]["response"]
+        assert done["status"] == "200 OK", text
+        assert done["location"] == answers[0].headers["location"]
+    assert [answer.status_code for answer in answers] == [201] + [200] * 5
+    other = await fhir.post("/fhir/Patient", json=ONE, headers={"if-none-exist": f"Observation?{query}"})
+    assert other.status_code == 400 and "fhir.conditional.type" in other.text
+    address = await fhir.post("/fhir/Patient", json=ONE, headers={"if-none-exist": "identifier=http://x.invalid/a?b|1"})
+    assert address.status_code == 201
+
+
+@pytest.mark.parametrize("kind", ["application/merge-patch+json", "application/json"])
+async def test_merge_patch(fhir: httpx.AsyncClient, kind: str) -> None:
+    """RFC 7396; fhirpy sends it as plain JSON."""
+    await fhir.put("/fhir/Patient/p", json=WHOLE)
+    changes = {"active": None, "name": [{"family": "Souza"}], "maritalStatus": {"text": "casada", "coding": None}}
+    answer = await fhir.patch("/fhir/Patient/p", content=json.dumps(changes), headers={"content-type": kind})
+    assert answer.status_code == 200, answer.text
+    found = {k: v for k, v in answer.json().items() if k != "meta"}
+    assert found == {**ONE, "id": "p", "name": [{"family": "Souza"}], "maritalStatus": {"text": "casada"}}
+
+
+async def test_merge_patches_that_do_not_fit(fhir: httpx.AsyncClient) -> None:
+    await fhir.put("/fhir/Patient/p", json=WHOLE)
+    for changes in ({"gender": "banana"}, {"id": "q"}, {"resourceType": "Group"}, [], "x", {"name": "Lima"}):
+        answer = await fhir.patch("/fhir/Patient/p", content=json.dumps(changes), headers=MERGE)
+        assert answer.status_code == 422, (changes, answer.text)
+    plain = await fhir.patch("/fhir/Patient/p", json={"resourceType": "Patient", "active": False})
+    assert plain.status_code == 400  # a resource is no patch
+    assert (await fhir.get("/fhir/Patient/p")).json()["meta"]["versionId"] == "1"
+
+
+async def test_a_part_does_not_replace_the_whole(fhir: httpx.AsyncClient) -> None:
+    await fhir.put("/fhir/Patient/p", json=WHOLE)
+    part = (await fhir.get("/fhir/Patient/p?_elements=gender")).json()
+    refused = await fhir.put("/fhir/Patient/p", json=part)
+    assert refused.status_code == 422 and refused.json()["issue"][0]["expression"] == ["Patient.meta.tag"]
+    conditional = await fhir.put("/fhir/Patient?identifier=urn:x|1", json={**ONE, "meta": PART})
+    assert conditional.status_code == 422
+    entry = {"resource": part, "request": {"method": "PUT", "url": "Patient/p"}}
+    whole = await fhir.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    assert whole.status_code == 422 and "Bundle.entry[0].resource.meta.tag" in whole.text
+    assert (await fhir.get("/fhir/Patient/p")).json()["name"] == WHOLE["name"]
+
+
+async def test_references_by_our_own_address(fhir: httpx.AsyncClient, base: str) -> None:
+    """They mean the same as relative ones, so they are found, included and shown as those are."""
+    await fhir.put("/fhir/Organization/o", json={"resourceType": "Organization", "id": "o", "name": "Clínica"})
+    inside = {
+        "resourceType": "Practitioner",
+        "id": "d",
+        "qualification": [{"code": {"text": "x"}, "issuer": {"reference": f"{base}/Organization/o"}}],
+    }
+    body = {**WHOLE, "contained": [inside], "managingOrganization": {"reference": f"{base}/Organization/o/_history/1"},
+            "generalPractitioner": [{"reference": "http://elsewhere.invalid/fhir/Organization/o"}, {"reference": "#d"}]}  # fmt: skip
+    made = (await fhir.put("/fhir/Patient/p", json=body)).json()
+    assert made["managingOrganization"] == {"reference": "Organization/o/_history/1"}
+    assert made["contained"][0]["qualification"][0]["issuer"] == {"reference": "Organization/o"}
+    assert made["generalPractitioner"] == body["generalPractitioner"]
+    for query in (
+        "organization=Organization/o",
+        "organization=o",
+        "organization.name=clinica",
+        f"organization={base}/Organization/o",
+    ):
+        assert (await fhir.get(f"/fhir/Patient?{query}")).json()["total"] == 1, query
+    included = (await fhir.get("/fhir/Patient?_include=Patient:organization")).json()["entry"]
+    assert [entry["search"]["mode"] for entry in included] == ["match", "include"]
+    patch = [{"op": "add", "path": "/generalPractitioner/-", "value": {"reference": f"{base}/Organization/o"}}]
+    patched = await fhir.patch(
+        "/fhir/Patient/p", content=json.dumps(patch), headers={"content-type": "application/json-patch+json"}
+    )
+    assert patched.json()["generalPractitioner"][2] == {"reference": "Organization/o"}
