@@ -59,6 +59,7 @@ V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 TUSS = _ANS_TABLES
 UCUM = "http://unitsofmeasure.org"
+CURRENCIES = "urn:iso:std:iso:4217"
 LOCAL = "urn:ponte"
 RACE_EXTENSION = "https://ips.saude.gov.br/fhir/StructureDefinition/raca-br-ips"
 ORDER_EVENT = "http://hl7.org/fhir/StructureDefinition/businessEvent"

@@ -46,6 +46,11 @@ def kinds_of(type_name: str, parameter: Parameter) -> tuple[str, ...]:
     return tuple(kind for kind, _ in _parts(parameter))
 
 
+def codes_of(parameter: Parameter) -> tuple[str, ...]:
+    """The parameters that a composite's parts are by themselves."""
+    return tuple(_by_url()[url].code for url, _ in parameter.components)
+
+
 def _parts(parameter: Parameter) -> list[tuple[str, str]]:
     """Type and expression of each part. DocumentReference's are published with their expressions swapped."""
     kinds = [_by_url()[url].type for url, _ in parameter.components]

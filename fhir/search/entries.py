@@ -104,7 +104,7 @@ def _probe(probe: Probe, content: Any, zone: ZoneInfo, found: dict[Found, None])
         for columns in reading(type_name, value, zone):
             for code in codes:
                 found[code, kind, columns] = None
-        if beside and type(value) is dict:
+        if beside and (type(value) is dict or "|" in value):
             _beside(probe, value, zone, found)
         elif kind == "reference" and type(value) is dict and "identifier" in value:
             _identified(codes, value, zone, found)
@@ -155,10 +155,18 @@ def _plan(type_name: str) -> _Plan:
                 shared.setdefault((line.hops, line.type, parameter.type), []).append(code)
     by_key: dict[str, list[Probe]] = {}
     for (hops, ends, kind), codes in shared.items():
-        beside = BESIDE.get((kind, ends), ()) if hops[0] != "meta" else ()
+        beside = BESIDE.get((kind, ends), ()) if hops[0] != "meta" or kind == "uri" else ()
         probe = Probe(hops[1:], ends, kind, READINGS[kind], tuple(dict.fromkeys(codes)), beside)
         by_key.setdefault(str(hops[0]), []).append(probe)
     return _Plan({key: tuple(probes) for key, probes in by_key.items()}, tuple(followed))
+
+
+@cache
+def canonical_codes(type_name: str) -> frozenset[str]:
+    """The reference parameters of a type that read canonicals."""
+    probes = [probe for each in _plan(type_name).by_key.values() for probe in each]
+    found = [probe.codes for probe in probes if (probe.kind, probe.type) == ("reference", "canonical")]
+    return frozenset(code for codes in found for code in codes)
 
 
 def straight(path: Path, base: str) -> list[Straight] | None:

@@ -240,6 +240,8 @@ class _Comparisons:
 
     def _alike(self, found: Condition, operator: str) -> Condition:
         """`ne`: some value is another one; an id is the only one there is."""
+        if operator == "ne" and isinstance(found, Either):  # canonicals of one version
+            _wrong(self.written)
         if operator != "ne" or not isinstance(found, Clause):
             return found
         return Without(found.type_name, found) if found.kind == "id" else replace(found, form="other")

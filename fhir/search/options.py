@@ -10,14 +10,19 @@ from typing import Any
 
 import orjson
 
-from fhir.search.parameters import parameters_of
+from fhir.definitions.table import Parameter
 from fhir.search.values import BadValue, is_type
 
 DEFAULT_COUNT = 50
 MOST_COUNT = 1000
 MOST_SORTS = 5
 COLUMNS = ("_id", "_lastUpdated")
+Known = Callable[[str, str], Parameter | None]
 _GENERAL = ("_format", "_pretty")  # read by the door for every interaction
+
+
+class NoEffect(Exception):
+    """A result parameter that is understood but says nothing about this search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,9 @@ class Options:
         return self.summary == "count" or self.count == 0
 
 
-def read_option(stated: dict[str, Any], types: Sequence[str], name: str, text: str) -> bool:
+def read_option(stated: dict[str, Any], types: Sequence[str], name: str, text: str, known: Known) -> bool:
     """Put what the result parameter `name` states into `stated`, by the fields of Options; False when it is no result
-    parameter. Raises BadValue.
+    parameter. `known` tells of a type's parameters. Raises BadValue, NoEffect.
     """
     if not name.startswith("_"):
         return False
@@ -77,7 +82,7 @@ def read_option(stated: dict[str, Any], types: Sequence[str], name: str, text: s
     if kind in ("_include", "_revinclude"):
         if modifier not in ("", "iterate", "recurse"):
             raise BadValue
-        found = _include(types, text, reverse=kind == "_revinclude", iterate=bool(modifier))
+        found = _include(types, text, known, reverse=kind == "_revinclude", iterate=bool(modifier))
         stated["includes"] = (*stated.get("includes", ()), *found)
         return True
     reader = _READERS.get(name)
@@ -86,23 +91,22 @@ def read_option(stated: dict[str, Any], types: Sequence[str], name: str, text: s
     return reader is not None
 
 
-def _include(types: Sequence[str], text: str, *, reverse: bool, iterate: bool) -> list[Include]:
-    if text == "*" and not reverse:
-        return [
-            Include("*" if iterate else name, "*", "", reverse, iterate) for name in (types[:1] if iterate else types)
-        ]
+def _include(types: Sequence[str], text: str, known: Known, *, reverse: bool, iterate: bool) -> list[Include]:
+    if text in ("*", "*:*"):
+        every = types[:1] if iterate or reverse else types
+        return [Include("*" if iterate or reverse else name, "*", "", reverse, iterate) for name in every]
     parts = text.split(":")
     if len(parts) not in (2, 3) or not is_type(parts[0]):
-        raise BadValue
-    if not reverse and not iterate and parts[0] not in types:
         raise BadValue
     source, code = parts[0], parts[1]
     target = parts[2] if len(parts) == 3 else ""
     if target and not is_type(target):
         raise BadValue
-    parameter = parameters_of(source).get(code)
+    parameter = known(source, code)
     if code != "*" and (parameter is None or parameter.type != "reference"):
         raise BadValue
+    if not reverse and not iterate and source not in types:
+        raise NoEffect
     return [Include(source, code, target, reverse, iterate)]
 
 

@@ -15,6 +15,7 @@ _BOOLEANS = "http://terminology.hl7.org/CodeSystem/special-values"
 INDEXED = ("token", "string", "date", "number", "quantity", "reference", "uri")
 IDENTIFIER = ":identifier"  # the token entries of a reference's identifier stand under `code:identifier`
 TEXT = ":text"  # the string entries of a token's words stand under `code:text`
+VERSION = ":version"  # canonicals that name a version stand under `code:version` with it, else without
 OF_TYPE = ":of-type"  # the token entries `type system|type code`, value of identifiers
 BASE = ":base"  # the quantity entries in base units
 LEAD = "\x1f"  # parts the code of a composite from its first value

@@ -19,15 +19,17 @@ from fhir.search.conditions import (
     Chain,
     Clause,
     Condition,
+    Either,
     Form,
     Has,
     Inside,
     Setting,
     UnknownParameter,
+    Without,
     problem,
 )  # fmt: skip
-from fhir.search.options import Include, Options, Sort, read_option
-from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT, implied_systems
+from fhir.search.options import Include, NoEffect, Options, Sort, read_option
+from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT, VERSION, implied_systems
 from fhir.search.values import BadValue, Value
 
 MOST_CONDITIONS = 50
@@ -104,22 +106,20 @@ def parse_many(
         if not text:
             continue
         try:
-            if not read_option(stated, types, name, text):
+            if not read_option(stated, types, name, text, setting.parameter):
                 reader = _Reader(setting)
                 read = [reader.condition(kind, name, text) for kind in types]
                 for conditions, condition in zip(found, read, strict=True):
                     conditions.extend(filters.together(condition))
-        except UnknownParameter:
-            unknown.append(problem("unknown-parameter", name))
+        except (UnknownParameter, NoEffect) as error:
+            unknown.append(problem("no-effect" if isinstance(error, NoEffect) else "unknown-parameter", name))
             continue
         except (BadValue, LookupError):
             raise BadQuery(problem("value", name)) from None
         used.append((name, text))
     if any(len(conditions) > MOST_CONDITIONS for conditions in found):
         raise BadQuery(problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
-    wrong: list[Problem] = []
-    if "sort" in stated:
-        stated["sort"], used, wrong = _sorted(stated["sort"], used, types, setting)
+    used, wrong = _settled(stated, used, types, setting)
     return Query(
         branches=tuple((kind, tuple(conditions)) for kind, conditions in zip(types, found, strict=True)),
         options=Options(**stated) if stated else _AS_USUAL,
@@ -127,6 +127,19 @@ def parse_many(
         unknown=tuple(unknown + wrong),
         address=address,
     )
+
+
+def _settled(
+    stated: dict[str, Any], used: list[tuple[str, str]], types: Sequence[str], setting: Setting
+) -> tuple[list[tuple[str, str]], list[Problem]]:
+    """Takes out of `stated` what cannot take effect; the parameters that do, and what is wrong with others."""
+    wrong: list[Problem] = []
+    if "sort" in stated:
+        stated["sort"], used, wrong = _sorted(stated["sort"], used, types, setting)
+    if stated.get("summary") == "text" and stated.pop("includes", ()):  # they cannot be mixed (R4 §3.1.1.5.9)
+        wrong += [problem("no-effect", name) for name, _ in used if _is_include(name)]
+        used = [pair for pair in used if not _is_include(pair[0])]
+    return used, wrong
 
 
 def _sorted(
@@ -145,6 +158,10 @@ def _sorted(
         if kept:
             used.append(("_sort", ",".join(("-" if f.down else "") + f.code for f in kept)))
     return tuple(kept), used, wrong
+
+
+def _is_include(name: str) -> bool:
+    return name.partition(":")[0] in ("_include", "_revinclude")
 
 
 def _sort_kind(type_name: str, code: str, setting: Setting) -> str | None:
@@ -194,18 +211,22 @@ class _Reader:
             return Clause(type_name, code, kind, (), "missing" if text == "true" else "present")
         if kind == "reference" and values.is_type(modifier):
             return self._reference(type_name, code, text, (modifier,))
+        if kind == "id" and modifier == "not":
+            return Without(type_name, self._matching(type_name, (code, kind), "", text))
         if modifier and (modifier not in _MODIFIERS[parameter.type] or kind in ("id", "updated")):
             raise BadQuery(problem("modifier", f"{code}:{modifier}"))
         if kind == "composite":
-            return Clause(type_name, code, kind, _each(text, lambda part: self._composite(type_name, parameter, part)))
+            return self._pairs(type_name, parameter, text)
         return self._matching(type_name, (code, kind), modifier, text)
 
-    def _matching(self, type_name: str, named: tuple[str, str], modifier: str, text: str) -> Clause:
+    def _matching(self, type_name: str, named: tuple[str, str], modifier: str, text: str) -> Condition:
         code, kind = named
         if modifier == "identifier":
             return Clause(type_name, code, "token", _each(text, values.token), suffix=IDENTIFIER)
         if kind == "token":
             return _token_clause(type_name, code, modifier, text)
+        if kind in ("reference", "uri") and not modifier and "|" in text:
+            return self._versioned(type_name, named, text)
         if kind == "reference":
             return self._reference(type_name, code, text, self.setting.targets(type_name, code))
         return Clause(type_name, code, kind, _each(text, self._reader(type_name, kind, modifier)))
@@ -229,9 +250,52 @@ class _Reader:
         found = _each(text, lambda part: values.reference(part, types, self.setting.base))
         return Clause(type_name, code, "reference", found)
 
+    def _versioned(self, type_name: str, named: tuple[str, str], text: str) -> Condition:
+        """Canonicals of which some name a version, which then must be that one (R4 §3.1.1.4.12)."""
+        code, kind = named
+        owned = code == "url" and self.setting.parameter(type_name, "version") is not None
+        found: list[tuple[Condition, ...]] = []
+        for part in values.alternatives(text):
+            address, mark, version = part.partition("|")
+            if mark and owned:
+                dated = self._matching(type_name, ("version", "token"), "", version)
+                found.append((self._addressed(type_name, named, address), dated))
+                continue
+            clause = self._addressed(type_name, named, part)
+            if not mark or kind == "uri":
+                found.append((clause,))
+            if mark:
+                found.append((replace(clause, suffix=VERSION),))
+        return Either(type_name, tuple(found))
+
+    def _addressed(self, type_name: str, named: tuple[str, str], text: str) -> Clause:
+        code, kind = named
+        if kind == "reference":
+            return self._reference(type_name, code, text, self.setting.targets(type_name, code))
+        return Clause(type_name, code, kind, _each(text, self._reader(type_name, kind, "")))
+
+    def _pairs(self, type_name: str, parameter: Parameter, text: str) -> Condition:
+        """A composite; a first part that names any code of a system is looked up as the parameters combined.
+
+        That is the same where each record is one place; elsewhere it is refused.
+        """
+        found: list[tuple[Condition, ...]] = []
+        halves = composites.codes_of(parameter) if parameter.expression.strip() == type_name else ()
+        for part in values.alternatives(text):
+            texts = values.split(part, "$")
+            if halves and len(texts) == len(halves) and texts[0].endswith("|"):
+                found.append(tuple(self.condition(type_name, *pair) for pair in zip(halves, texts, strict=True)))
+        if not found:
+            read = _each(text, lambda part: self._composite(type_name, parameter, part))
+            return Clause(type_name, parameter.code, "composite", read)
+        rest = [part for part in values.alternatives(text) if not values.split(part, "$")[0].endswith("|")]
+        if rest:
+            found.append((self._pairs(type_name, parameter, ",".join(rest)),))
+        return Either(type_name, tuple(found))
+
     def _composite(self, type_name: str, parameter: Parameter, text: str) -> values.Composite:
         """`first$second`: the first part becomes part of the key, the others are compared like any value."""
-        kinds = composites.kinds_of(type_name, parameter)
+        kinds, codes = composites.kinds_of(type_name, parameter), composites.codes_of(parameter)
         parts = values.split(text, "$")
         if len(parts) != len(kinds):
             raise BadValue
@@ -239,10 +303,12 @@ class _Reader:
             target = values.reference(parts[0], resource_types(), self.setting.base)
             lead = tuple(f"{kind}/{target.id}" if kind else target.id for kind in target.types)
         else:
-            lead = composites.leads(values.token(parts[0]))
+            lead = composites.leads(_token(type_name, codes[0], parts[0]))
+        if not lead:
+            raise BadValue
         rest = (
-            values.token(part) if kind == "token" else self._reader(type_name, kind, "")(part)
-            for kind, part in zip(kinds[1:], parts[1:], strict=True)
+            _token(type_name, code, part) if kind == "token" else self._reader(type_name, kind, "")(part)
+            for kind, code, part in zip(kinds[1:], codes[1:], parts[1:], strict=True)
         )
         return values.Composite(lead, tuple(rest))
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from canonical.codes import UCUM
+from canonical.codes import CURRENCIES, UCUM
 from fhir.search import ranges, units
-from fhir.search.parameters import BASE, LONGEST, OF_TYPE, TEXT, bounded, folded, split_reference
+from fhir.search.parameters import BASE, LONGEST, OF_TYPE, TEXT, VERSION, bounded, folded, split_reference
 
 Columns = tuple[Any, ...]
 Reading = Callable[[str, Any, ZoneInfo], Sequence[Columns]]
@@ -36,7 +36,7 @@ def tokens(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
 def strings(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
     """Every text within the value: a HumanName or Address is searched by any of its parts."""
     if isinstance(value, str):
-        return ((folded(value), value[:LONGEST]),)
+        return ((folded(value), bounded(value)),)
     found: list[Columns] = []
     if isinstance(value, list):
         for item in value:
@@ -114,7 +114,9 @@ def _ends(value: dict[str, Any]) -> tuple[float, float]:
 
 def _units(value: dict[str, Any]) -> Sequence[tuple[str, str]]:
     """The coded unit, and the printed one where it differs: `5||mg` may mean either."""
-    code, unit = value.get("code") or value.get("currency") or "", value.get("unit") or ""
+    if currency := value.get("currency"):  # the system of Money's codes is implied by their value set
+        return ((CURRENCIES, bounded(currency)),)
+    code, unit = value.get("code") or "", value.get("unit") or ""
     coded = (bounded(value.get("system", "")), bounded(code or unit))
     printed = ("", bounded(unit))
     return (coded, printed) if code and unit and unit != code and printed != coded else (coded,)
@@ -145,6 +147,16 @@ def typed_identifiers(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Co
     return [(bounded(f"{coding.get('system', '')}|{coding['code']}"), bounded(number)) for coding in codings]
 
 
+def versioned(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
+    """A canonical with the version it names, as a URI."""
+    return ((bounded(value),),) if isinstance(value, str) and "|" in value else ()
+
+
+def versioned_references(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
+    """The same, as a reference."""
+    return [("", *columns) for columns in versioned(type_name, value, zone)]
+
+
 def based(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
     """A quantity of a known UCUM unit in its base unit."""
     known = units.known(value.get("code", "")) if value.get("system") == UCUM else None
@@ -159,6 +171,8 @@ def based(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
 # parameter's code and in which index.
 BESIDE: dict[tuple[str, str], tuple[tuple[str, str, Reading], ...]] = {
     ("token", "CodeableConcept"): ((TEXT, "string", words),),
+    ("uri", "canonical"): ((VERSION, "uri", versioned),),
+    ("reference", "canonical"): ((VERSION, "reference", versioned_references),),
     ("token", "Coding"): ((TEXT, "string", words),),
     ("token", "Identifier"): ((TEXT, "string", words), (OF_TYPE, "token", typed_identifiers)),
     **{

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from canonical.codes import UCUM, aliases, spellings
 from fhir.definitions.table import resource_types
 from fhir.search import ranges, units
-from fhir.search.parameters import LONGEST, bounded, folded, split_reference
+from fhir.search.parameters import bounded, folded, split_reference
 
 MOST_ABOVE = 30
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
@@ -179,7 +179,7 @@ def concepts(text: str, relation: str) -> Concepts:
 def string(text: str, *, exact: bool = False, inside: bool = False) -> Text:
     """A string; exact ones are compared with accents and case."""
     words = plain(text)
-    return Text(folded(words), words[:LONGEST]) if exact else Text(folded_words(words), inside=inside)
+    return Text(folded(words), bounded(words)) if exact else Text(folded_words(words), inside=inside)
 
 
 def folded_words(text: str) -> str:
@@ -264,14 +264,18 @@ def reference(text: str, types: tuple[str, ...], base: str) -> Target:
     kind, identity = split_reference(literal)
     if kind:
         return Target((kind,), identity)
+    if "|" in literal:
+        return Target(("",), bounded(literal))
     if "/" in literal or ":" in literal:
         return Target(("",), identity)
     return Target(types, identity)
 
 
 def uri(text: str, modifier: str = "") -> Link:
-    """A URI; `above` lists what it lies below, path step by path step."""
-    found = plain(text).partition("|")[0]
+    """A URI, or a canonical with its version; `above` lists what it lies below, path step by path step."""
+    found = plain(text)
+    if modifier:
+        found = found.partition("|")[0]
     if modifier != "above":
         return Link(bounded(found), modifier == "below")
     steps = found.split("/")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from canonical.problem import Problem
+from fhir.definitions.table import resource_types
 from fhir.search.conditions import BadQuery
 from fhir.search.options import Include
-from fhir.search.parameters import parameters_of
+from fhir.search.parameters import parameters_of, reference_types
 from fhir.search.query import Query
+from hub.find import canonicals
 from hub.find.sight import Sight, visible_sql
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of
@@ -109,9 +112,13 @@ def _parts(statement: Statement, include: Include, by_type: _ByType) -> list[str
     """The rids one include adds: references of the rows, or references to them."""
     if include.reverse:
         kinds = [kind for kind in by_type if include.target in ("", kind)]
-        return [_pointing_here(statement, include, kind, by_type[kind][1]()) for kind in kinds]
+        found = [_pointing_here(statement, include, kind, by_type[kind][1]()) for kind in kinds]
+        return found + [
+            part for kind in kinds for part in canonicals.naming(statement, include, kind, by_type[kind][0])
+        ]
     kinds = [kind for kind in by_type if include.type_name in ("*", kind)]
-    return [_pointed_to(statement, include, kind, by_type[kind][0]()) for kind in kinds]
+    found = [_pointed_to(statement, include, kind, by_type[kind][0]()) for kind in kinds]
+    return found + [part for kind in kinds for part in canonicals.named(statement, include, kind, by_type[kind][0])]
 
 
 def _keys(statement: Statement, type_name: str, code: str) -> str:
@@ -119,10 +126,23 @@ def _keys(statement: Statement, type_name: str, code: str) -> str:
     return statement.argument([key_of(type_name, each) for each in codes])
 
 
+@cache
+def _keys_to(kind: str) -> list[int]:
+    """The keys of every parameter of any type that may refer to `kind`."""
+    return [
+        key_of(name, code)
+        for name in resource_types()
+        for code in _reference_codes(name)
+        if kind in reference_types(name, code)
+    ]
+
+
 def _pointing_here(statement: Statement, include: Include, kind: str, from_: str) -> str:
+    every = include.type_name == "*"
+    keys = statement.argument(_keys_to(kind)) if every else _keys(statement, include.type_name, include.code)
     where = [
         statement.of_tenant("t"),
-        f"t.key = ANY({_keys(statement, include.type_name, include.code)}::bigint[])",
+        f"t.key = ANY({keys}::bigint[])",
         f"t.target_id = ANY({from_})",
         f"t.target_type = {statement.argument(kind)}",
     ]

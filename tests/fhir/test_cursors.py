@@ -9,7 +9,7 @@ from fhir.search.options import Options, cursor_after, cursor_before, cursor_tex
 
 def followed(text: str) -> Options:
     stated: dict[str, Any] = {}
-    assert read_option(stated, ["Patient"], "_cursor", text)
+    assert read_option(stated, ["Patient"], "_cursor", text, lambda *_: None)
     return Options(**stated)
 
 

@@ -14,7 +14,7 @@ from canonical.codes import MOTHER_EXTENSION
 from fhir.definitions.table import resource_types
 from fhir.search.composites import stored_as
 from fhir.search.entries import entries
-from fhir.search.parameters import BASE, IDENTIFIER, LEAD, OF_TYPE, SHAPE, TEXT, parameters_of
+from fhir.search.parameters import BASE, IDENTIFIER, LEAD, OF_TYPE, SHAPE, TEXT, VERSION, parameters_of
 from fhir.search.paths import compile_for, follow
 from fhir.search.readings import READINGS, tokens
 
@@ -53,9 +53,25 @@ def test_filters_extensions_and_choices() -> None:
     assert ("deceased", ("", "false")) in codes
 
 
+def test_a_canonical_is_found_with_and_without_its_version() -> None:
+    answers = {"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": "urn:x:q|2"}
+    found = {entry.code: entry.values for entry in entries(answers, ZONE)}
+    assert found["questionnaire"] == ("", "urn:x:q") and found["questionnaire" + VERSION] == ("", "urn:x:q|2")
+    profiled = {"resourceType": "Patient", "meta": {"profile": ["urn:x:p|1", "urn:x:other"]}}
+    found = {entry.code: entry.values for entry in entries(profiled, ZONE) if entry.code.endswith(VERSION)}
+    assert found == {"_profile" + VERSION: ("urn:x:p|1",)}
+
+
+def test_the_system_of_a_currency_is_implied() -> None:
+    bill = {"resourceType": "Invoice", "totalNet": {"value": 10, "currency": "BRL"}}
+    assert ("totalnet", (10.0, 10.0, "urn:iso:std:iso:4217", "BRL")) in [
+        (e.code, e.values) for e in entries(bill, ZONE)
+    ]
+
+
 def _plain(found: Iterable[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
     """The entries of parameters as such, without those of modifiers, composites and the shape."""
-    beside = (TEXT, OF_TYPE, BASE, SHAPE)
+    beside = (TEXT, OF_TYPE, BASE, VERSION, SHAPE)
     return {entry for entry in found if not entry[0].endswith(beside) and LEAD not in entry[0]}
 
 
