@@ -24,7 +24,8 @@ _COLUMNS = ["code", "reaction", "again", "about", "note", "spec"]
 class Known:
     """An error: its reaction, whether it means accepted where an earlier sending may have arrived, what it is about.
 
-    `about` is `person` where the national register of persons has to be mended.
+    `about` is `person` where the national register of persons has to be mended, `previous` where the document that is
+    to be replaced is not found: RNDS takes seconds to know what it has just taken.
     """
 
     code: str

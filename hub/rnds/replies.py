@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -18,6 +19,8 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 ACTOR = "rnds"
+FRESH = datetime.timedelta(minutes=2)  # RNDS may not know yet what it took within it (seen in a public client: seconds)
+LATER = datetime.timedelta(seconds=30)
 REMAKE = "rnds.remake."
 
 
@@ -43,6 +46,8 @@ async def answered(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
         today = world.now().astimezone(ZoneInfo(tenant.zone)).date().isoformat()
         if code.startswith(REMAKE) and reply.purpose.get("made", today) != today:  # of today it would be refused again
             await flow.again(tx, document_id, world.now())
+        elif await _too_soon(tx, document_id, said, world.now()):
+            await flow.again(tx, document_id, world.now() + LATER)
     await _again(world, tx, document_id)
 
 
@@ -62,6 +67,14 @@ async def deleted(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -
         await _refused(tx, document_id, _code(answers.read(reply.content)))
     await _again(world, tx, document_id)
     await flow.make_way(tx, await rows.one(tx, document_id))
+
+
+async def _too_soon(tx: Transaction, document_id: UUID, said: answers.Said, now: datetime.datetime) -> bool:
+    """Whether RNDS does not find what it took from us a moment ago."""
+    if not any(one.about == "previous" for code in said.codes if (one := errors.known().get(code))):
+        return False
+    sent = (await rows.one(tx, document_id)).sent_at
+    return sent is not None and now - sent < FRESH
 
 
 def _code(said: answers.Said) -> str:

@@ -14,7 +14,7 @@ from rnds_server import Server, rnds_server, settle, store
 
 from canonical import codes
 from canonical.errors import Misconfigured, NotFound, Refused
-from hub.rnds import context, desk, rows
+from hub.rnds import context, desk, flow, rows
 from hub.rnds.context import Meeting
 from hub.world import Tenant, World
 
@@ -157,3 +157,25 @@ async def test_a_corrected_record_of_any_kind_replaces_once_and_is_deleted_at_la
     book = server.network.book
     assert sorted(one.id for one in book.documents if one.deleted) == sorted(one.rnds_id for one in second.values())
     assert not book.refused and len(book.documents) == 2 * len(CHANGES)
+
+
+async def test_a_correction_that_comes_too_soon_is_sent_again(world: World, tenant: Tenant, server: Server) -> None:
+    """RNDS takes seconds to know what it has just taken: ERR875 is no refusal then."""
+    await server.join(world, tenant, documents=only("RIA"))
+    await store(world, tenant, *records.ALL[:2], records.IMMUNIZATION)
+    (first,) = await settle(world, tenant)
+    server.network.switch("refuse", times=1, code="ERR875")
+    await store(world, tenant, {**records.IMMUNIZATION, "lotNumber": "B7"})
+    (waits,) = await settle(world, tenant)
+    assert waits.code == "rnds.repair.ERR875" and waits.due_at is not None and waits.due_at > world.now()
+    async with world.transaction(tenant) as tx:  # half a minute later
+        await tx.run("UPDATE rnds_document SET due_at = now() WHERE tenant_id = $1")
+    await flow.make_due(world, tenant, {})
+    (done,) = await settle(world, tenant)
+    assert (done.status, done.replaced, done.code) == (rows.SENT, first.rnds_id, "")
+    server.network.switch("refuse", times=1, code="ERR875")
+    async with world.transaction(tenant) as tx:  # what it took long ago it would know
+        await tx.run("UPDATE rnds_document SET sent_at = now() - interval '1 hour' WHERE tenant_id = $1")
+    await store(world, tenant, {**records.IMMUNIZATION, "lotNumber": "B8"})
+    (refused,) = await settle(world, tenant)
+    assert refused.status == rows.REFUSED and refused.due_at is None
