@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from api import running
@@ -29,6 +30,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--warning", type=int, nargs="*", metavar="N", help="in the rule's unit, each graver than before"
     )
     limit.add_argument("--critical", type=int, nargs="*", metavar="N", help="graver than all warnings")
+    limit.add_argument(
+        "--hours", default="", metavar="7-19", help="only in these hours of the day, in the tenant's zone"
+    )
     limit.add_argument("--off", action="store_true", help="no alarm")
     limit.add_argument("--default", action="store_true", help="as for everyone")
     _action(actions, "receivers", "who is told, and how")
@@ -69,6 +73,9 @@ def run(given: argparse.Namespace) -> int:
         return 2
     if given.action == "limit" and (given.warning is None and given.critical is None) != (given.off or given.default):
         output.complain("name --warning and --critical, or --off, or --default")
+        return 2
+    if getattr(given, "hours", "") and not re.fullmatch(r"[0-9]{1,2}-[0-9]{1,2}", given.hours):
+        output.complain("--hours is two hours of the day, such as 7-19")
         return 2
     missing = [name for name in (getattr(given, n, None) for n in ("key_env", "password_env")) if name]
     if wrong := [name for name in missing if name not in os.environ]:
@@ -126,7 +133,8 @@ async def _limits(given: argparse.Namespace, world: World, tenant: Tenant) -> in
                 output.line({**found.as_json(), "place": place, "own": bool(own)})
             else:
                 steps = f"warning {_steps(found.warning)}, critical {_steps(found.critical)}"
-                output.say(f"{name:<18} {'≥' if rule.grows else '≤'} {steps} {rule.unit}  {place}".rstrip())
+                hours = f"  {found.hours[0]}-{found.hours[1]} h" if found.hours else ""
+                output.say(f"{name:<18} {'≥' if rule.grows else '≤'} {steps} {rule.unit}  {place}{hours}".rstrip())
     return 0
 
 
@@ -139,6 +147,8 @@ async def _limit(given: argparse.Namespace, world: World, tenant: Tenant) -> int
 
     rule = rules.rule_of(tenant, given.rule)
     limits = {"warning": given.warning or [], "critical": given.critical or []}
+    if given.hours:
+        limits["hours"] = [int(part) for part in given.hours.split("-")]
     await rules.set_limits(world, tenant, rule, given.place, None if given.default else limits, actor=output.actor())
     return 0
 

@@ -116,7 +116,7 @@ def standing(tenant: Tenant, taken: Iterable[Reading], known: Known, now: dateti
     """The readings that pass a limit, as alarms with their rules; what is known of them is carried over."""
     found: list[tuple[Alarm, Rule]] = []
     for reading in taken:
-        rule = rule_of(tenant, reading.rule, reading.place)
+        rule = rule_of(tenant, reading.rule, reading.place, now)
         level = rule.level(reading.value)
         if not level:
             continue

@@ -134,12 +134,13 @@ async def _silent(tx: Transaction, tenant: Tenant, now: datetime.datetime) -> It
     """How long each channel with a limit has been silent; looked at back to its last limit only."""
     found = []
     for row in await tx.rows("SELECT id, name FROM channel WHERE tenant_id = $1 AND active ORDER BY name LIMIT 500"):
-        rule = rule_of(tenant, "channel.silent", row["name"])
+        rule = rule_of(tenant, "channel.silent", row["name"], now)
         if steps := (*rule.warning, *rule.critical):
             since = now - datetime.timedelta(seconds=steps[-1])
             last = await tx.value(_LAST, first_id(since), row["id"])
             seconds = int((now - last).total_seconds()) if last is not None else steps[-1]
-            found.append(Reading(rule="channel.silent", place=row["name"], value=max(0, seconds)))
+            heard_s = rule.opened_s(tenant.zone, now) or 0  # silence before its hours is nobody's loss
+            found.append(Reading(rule="channel.silent", place=row["name"], value=max(0, min(seconds, heard_s))))
     return found
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from canonical.errors import NotFound, Refused
 from hub.guard import audit
@@ -22,6 +24,7 @@ from hub.world import Tenant, World
 SETTING = "alarms"
 MOST_STEPS = 6
 MOST_OWN = 500
+_EVER = 10**9
 Severity = Literal["warning", "critical"]
 
 
@@ -30,6 +33,7 @@ class Rule:
     """One rule. `grows`: a measure at or above a limit passes it, else one at or below; without limits it is off.
 
     `hold_s` is for how long an alarm must stand before anybody hears of it. Its words are the problem `watch.NAME`.
+    `hours` are the hours of the day in which it holds, from and up to, in the tenant's zone; over midnight too.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Rule:
     critical: tuple[int, ...]
     unit: str
     hold_s: int
+    hours: tuple[int, int] | None = None
 
     def level(self, value: int) -> int:
         """How many limits a value passes; 0 is no alarm."""
@@ -48,6 +53,17 @@ class Rule:
         """What a level of 1 or more is called."""
         return "critical" if level > len(self.warning) else "warning"
 
+    def opened_s(self, zone: str, now: datetime.datetime) -> int | None:
+        """Seconds since its hours of the day began; None outside of them. Without hours it has always held."""
+        if self.hours is None:
+            return _EVER
+        local = now.astimezone(ZoneInfo(zone))
+        first, last = self.hours
+        since = (local.hour - first) % 24
+        if since >= ((last - first) % 24 or 24):
+            return None
+        return since * 3600 + local.minute * 60 + local.second
+
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
         return {
@@ -57,6 +73,7 @@ class Rule:
             "critical": list(self.critical),
             "unit": self.unit,
             "hold_s": self.hold_s,
+            "hours": list(self.hours) if self.hours else None,
         }
 
 
@@ -82,14 +99,17 @@ def rules() -> Mapping[str, Rule]:
     return found
 
 
-def rule_of(tenant: Tenant, name: str, place: str = "") -> Rule:
-    """The rule as it holds for one place of a tenant; raises NotFound."""
+def rule_of(tenant: Tenant, name: str, place: str = "", now: datetime.datetime | None = None) -> Rule:
+    """The rule as it holds for one place of a tenant; at a moment outside its hours it is off. Raises NotFound."""
     rule = rules().get(name)
     if rule is None:
         raise NotFound("there is no such rule")
     own = own_limits(tenant)
     stated = own.get(f"{name} {place}", own.get(name))
-    return rule if stated is None else _stepped(rule, stated)
+    found = rule if stated is None else _stepped(rule, stated)
+    if now is not None and found.opened_s(tenant.zone, now) is None:
+        return dataclasses.replace(found, warning=(), critical=())
+    return found
 
 
 def own_limits(tenant: Tenant) -> Mapping[str, Any]:
@@ -102,14 +122,14 @@ def own_limits(tenant: Tenant) -> Mapping[str, Any]:
 async def set_limits(
     world: World, tenant: Tenant, rule: Rule, place: str, limits: Mapping[str, list[int]] | None, *, actor: str
 ) -> Tenant:
-    """Set the limits of a rule (`warning`, `critical`; both empty: off), everywhere or at one place.
+    """Set the limits of a rule (`warning`, `critical`; both empty: off; `hours`), everywhere or at one place.
 
     None takes back what was set. Returns the tenant as it is now; raises Refused, NotFound.
     """
     key = f"{rule.name} {place}" if place else rule.name
     if limits is not None and not _ordered(_stepped(rule, limits)):
         raise Refused(
-            f"limits are at most {MOST_STEPS} numbers, each graver than the one before, warnings first",
+            f"limits are at most {MOST_STEPS} numbers, each graver than the one before, warnings first; hours are two",
             code="watch.limits",
         )
     async with world.transaction(tenant) as tx:
@@ -141,10 +161,14 @@ def _stepped(rule: Rule, stated: Any) -> Rule:
     warning, critical = (
         tuple(int(step) for step in given.get(name) or () if isinstance(step, int)) for name in ("warning", "critical")
     )
-    return dataclasses.replace(rule, warning=warning, critical=critical)
+    hours = given.get("hours")
+    return dataclasses.replace(rule, warning=warning, critical=critical, hours=tuple(hours) if hours else None)
 
 
 def _ordered(rule: Rule) -> bool:
     steps = (*rule.warning, *rule.critical)
     ordered = sorted(set(steps), reverse=not rule.grows)
+    hours = rule.hours or (0, 1)
+    if len(hours) != 2 or hours[0] == hours[1] or not all(0 <= hour <= 24 for hour in hours):
+        return False
     return len(steps) <= MOST_STEPS and list(steps) == ordered and all(0 <= step < 2**53 for step in steps)

@@ -143,6 +143,29 @@ async def test_limits_of_ones_own(world: World, tenant: Tenant, other_tenant: Te
         rules.rule_of(tenant, "no.such")
 
 
+@pytest.mark.parametrize(
+    ("hours", "at", "seconds"),
+    [(None, "03:00", 10**9), ((7, 19), "07:10", 600), ((7, 19), "18:59", 43_140), ((7, 19), "19:00", None), ((7, 19), "03:00", None),
+     ((22, 6), "23:00", 3600), ((22, 6), "05:00", 25_200), ((22, 6), "06:00", None), ((0, 24), "03:00", 10_800)],
+)  # fmt: skip
+def test_hours_of_the_day(hours: tuple[int, int] | None, at: str, seconds: int | None) -> None:
+    rule = Rule(name="x", grows=True, warning=(1,), critical=(), unit="s", hold_s=0, hours=hours)
+    now = datetime.datetime.fromisoformat(f"2026-11-26T{at}:00-03:00").astimezone(datetime.UTC)
+    assert rule.opened_s("America/Sao_Paulo", now) == seconds
+
+
+async def test_a_channel_that_sleeps_at_night_is_not_silent(moved: World, tenant: Tenant, clock: Clock) -> None:
+    rule = rules.rule_of(tenant, "channel.silent")
+    for wrong in ([7], [7, 7], [7, 25]):
+        with pytest.raises(Refused):
+            await rules.set_limits(moved, tenant, rule, "his-mllp", {"warning": [60], "hours": wrong}, actor="ana")
+    limits = {"warning": [1800], "critical": [], "hours": [7, 19]}
+    tenant = await rules.set_limits(moved, tenant, rule, "his-mllp", limits, actor="ana")
+    for at, silent in (("03:00", False), ("07:10", False), ("07:40", True), ("19:10", False)):
+        clock.now = datetime.datetime.fromisoformat(f"2026-11-26T{at}:00-03:00")
+        assert ("channel.silent" in {one.rule for one in await alarms.current(moved, tenant)}) is silent, at
+
+
 # --- what is measured ---------------------------------------------------------------------------------------------------
 
 
