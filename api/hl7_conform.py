@@ -7,15 +7,27 @@ from typing import Any
 
 from api.hl7_reading import ReadError
 from canonical.problem import Problem
-from hl7 import batch, er7
+from hl7 import batch, er7, profile
 from hl7.fragments import whole
 from hl7.grammar import conform, structure_name
+from hl7.profile import Profile
 from hl7.second_opinion import second_opinion
 from hl7.versions.table import VERSIONS
 
 
-def conform_file(name: str, chunks: Iterable[bytes], *, version: str = "") -> Iterator[dict[str, Any]]:
-    """One document per message of a file that comes in pieces, judged as `version` (default: each one's MSH-12).
+def read_profile(raw: bytes) -> Profile:
+    """The message profile in a file; raises ReadError."""
+    try:
+        return profile.read(raw)
+    except profile.BadProfile as error:
+        raise ReadError(f"no message profile: {error}") from None
+
+
+def conform_file(
+    name: str, chunks: Iterable[bytes], *, version: str = "", agreed: Profile | None = None
+) -> Iterator[dict[str, Any]]:
+    """One document per message of a file that comes in pieces, judged as `version` (default: each one's MSH-12), and by
+    a message profile, if one is given.
 
     A message that cannot be read has `readable` false and says why; the others are judged all the same.
     Raises ReadError when the file holds no message, or `version` is none of HL7 v2.
@@ -32,12 +44,12 @@ def conform_file(name: str, chunks: Iterable[bytes], *, version: str = "") -> It
         if isinstance(message, Problem):
             yield _document(name, index, [message], readable=False)
         else:
-            yield _judged(name, index, message, version)
+            yield _judged(name, index, message, version, agreed)
     if not index:
         raise ReadError(f"{name}: the file holds no message")
 
 
-def _judged(name: str, index: int, message: er7.Message, version: str) -> dict[str, Any]:
+def _judged(name: str, index: int, message: er7.Message, version: str, agreed: Profile | None) -> dict[str, Any]:
     judged_as = version or message.version
     structure = structure_name(message, judged_as)
     problems = [*message.problems, *conform(message, judged_as)]
@@ -45,6 +57,10 @@ def _judged(name: str, index: int, message: er7.Message, version: str) -> dict[s
     document = _document(name, index, problems)
     document |= {"type": message.type, "structure": structure, "version": judged_as}
     document["hl7apy"] = {"ok": _fits(theirs), "findings": [problem.as_json() for problem in theirs]}
+    if agreed is not None:
+        found = profile.judge(message, agreed)
+        document["profile"] = {"ok": _fits(found), "findings": [problem.as_json() for problem in found]}
+        document["ok"] = document["ok"] and _fits(found)
     return document
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from canonical.problem import Problem
 from hl7.er7 import NULL, Message, Segment
 from hl7.escapes import unescape
-from hl7.structure import Misfit, structure
+from hl7.structure import Misfit, Structure, structure
 from hl7.versions.table import Item, Version, version_named
 
 _CODES = {
@@ -57,8 +57,12 @@ def _structure_problems(message: Message, version: Version) -> list[Problem]:
     if not name:
         return [Problem("structure.type-unknown", "MSH-9", args=(("version", version.name),))]
     judged = [s for s in message.segments if not s.name.startswith("Z") and s.name not in _CONTINUED]
-    misfits = structure(version.structures[name]).misfits([segment.name for segment in judged])
-    return [_misfit(misfit, judged, name) for misfit in misfits]
+    return misfits_of(structure(version.structures[name]), judged, name)
+
+
+def misfits_of(shape: Structure, judged: list[Segment], name: str) -> list[Problem]:
+    """Where segments deviate from a structure of that name."""
+    return [_misfit(misfit, judged, name) for misfit in shape.misfits([segment.name for segment in judged])]
 
 
 def _misfit(misfit: Misfit, judged: list[Segment], name: str) -> Problem:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from api.cli import output
-from api.hl7_conform import conform_file
+from api.hl7_conform import conform_file, read_profile
 from api.hl7_reading import ReadError, read_file
 from fhir import jsontext
 from mappings.site import Site
@@ -20,7 +20,7 @@ PIECE = 1024 * 1024
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """`hl7 read FILE… [--to fhir|tree|problems] [--json]`, `hl7 conform FILE… [--version V] [--json]`."""
+    """`hl7 read FILE… [--to fhir|tree|problems]`, `hl7 conform FILE… [--version V] [--profile FILE]`; both `--json`."""
     actions = parser.add_subparsers(dest="action", required=True)
     read = actions.add_parser("read", help="one result per message; batches and MLLP captures are split")
     read.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
@@ -32,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     judge = actions.add_parser("conform", help="each message against the structure and fields of its HL7 version")
     judge.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
     judge.add_argument("--version", default="", help="judge as this version (2.1 to 2.8.2), whatever MSH-12 says")
+    judge.add_argument("--profile", default="", metavar="FILE", help="judge by this message profile (XML) too")
     judge.add_argument("--json", action="store_true", help="one JSON object per message, on one line")
 
 
@@ -66,13 +67,14 @@ def _lines(name: str, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             file = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
             pieces = iter(lambda: file.read(PIECE), b"")
             if given.action == "conform":
-                yield from conform_file(name, pieces, version=given.version)
+                agreed = read_profile(Path(given.profile).read_bytes()) if given.profile else None
+                yield from conform_file(name, pieces, version=given.version, agreed=agreed)
                 return
             yield from read_file(
                 name, pieces, to=given.to, zone=given.zone, charset=given.charset, site=Site(overlay=given.overlay)
             )
     except OSError as error:
-        raise ReadError(f"{name}: {error.strerror}") from None
+        raise ReadError(f"{error.filename or name}: {error.strerror}") from None
 
 
 def _show(line: dict[str, Any]) -> None:
@@ -100,6 +102,9 @@ def _show_conformance(line: dict[str, Any]) -> None:
         f"{line['file']} #{line['index']}  {line['type'] or '?'} {line['structure']} {line['version']}  {verdict}"
     )
     _show_problems(line["problems"])
+    if "profile" in line:
+        output.say(f"  perfil: {'conforme' if line['profile']['ok'] else 'NÃO CONFORME'}")
+        _show_problems(line["profile"]["findings"])
     theirs = line["hl7apy"]
     output.say(f"  hl7apy: {'conforme' if theirs['ok'] else 'não conforme'}")
     for finding in theirs["findings"]:
