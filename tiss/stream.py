@@ -1,8 +1,8 @@
 """Checks batch files of any size in flat memory: guides are read, checked and let go a few at a time.
 
 Each few guides are put into the message's own envelope and go through the same schema and rules as a small file. What
-cannot be told this way: the recipe behind a wrong hash, and what the schema says of the number of guides (the rule
-`table.too-many-guides` says it). A large file that is no batch is refused: nothing bounds what it must hold at once.
+cannot be told this way is what the schema says of the number of guides (`table.too-many-guides` says it). A large file
+that is no batch is refused: nothing bounds what it must hold at once.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tiss.rules.case import MOST, Findings, Given
 from tiss.rules.hashes import Hash
 from tiss.rules.identifiers import Checker
 from tiss.rules.message import LARGEST_BATCH, body, screener
+from tiss.rules.running import Running, of_text
 from tiss.tables import Tables
 from tiss.versions import NAMESPACE
 
@@ -41,6 +42,7 @@ _KINDS = tuple(
 )
 _GUIDE = re.compile(r"(/guiasTISS/[A-Za-z-]+)(?:\[(\d+)\])?")
 _HEAD = 1024 * 1024
+_TAIL = 64 * 1024
 
 
 class Readable(Protocol):
@@ -58,7 +60,10 @@ class _TooLarge(Exception):
 
 
 class _Tap:
-    """Reads a file for the parser; looks at every byte on the way and stops what cannot be let go."""
+    """Reads a file for the parser; looks at every byte on the way and stops what cannot be let go.
+
+    `bulk` is the digest of all bytes but the last, which `tail` holds: the hash stands among them.
+    """
 
     def __init__(self, file: Readable, latin: bool) -> None:
         self._file, self._latin = file, latin
@@ -66,6 +71,8 @@ class _Tap:
         self.lies = self._high = False
         self._honest = False
         self._left = b""
+        self.bulk = hashlib.md5(usedforsecurity=False)
+        self.tail = b""
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes; raises _TooLarge."""
@@ -76,6 +83,10 @@ class _Tap:
             raise _TooLarge
         if self._latin and not self._honest:
             self._look(piece)
+        cut = max(len(self.tail) + len(piece) - _TAIL, 0)
+        whole = self.tail + piece
+        self.bulk.update(whole[:cut])
+        self.tail = whole[cut:]
         return piece
 
     def _look(self, piece: bytes) -> None:
@@ -104,6 +115,7 @@ class _Run:
     envelope: Tiss
     before: str
     digest: hashlib._Hash | None
+    recipes: Running
     encoding: str
     last: etree._Element | None = None
     guides: int = 0
@@ -199,10 +211,15 @@ def _begin(guide: etree._Element, encoding: str, given: Given, contract_of: Call
         envelope=envelope,
         before=before,
         digest=hashlib.md5(usedforsecurity=False),
+        recipes=Running(encoding if agreed == "declared" else agreed),
         encoding=encoding if agreed == "declared" else agreed,
     )
     run.tell(problems)
     _hash(run, before)
+    head = root.find(f"{_NS}cabecalho")
+    inside = [] if head is None else list(epilogo.leaf_texts(head))
+    run.recipes.add(inside, header=True)
+    run.recipes.add(list(epilogo.leaf_texts(root))[len(inside) :])
     return run
 
 
@@ -224,6 +241,15 @@ def _hash(run: _Run, text: str) -> None:
             run.digest = None
 
 
+def _behind(parts: list[str], length: int) -> list[str]:
+    """The leaf texts behind the first `length` characters, which end with a text."""
+    for position, part in enumerate(parts):
+        if length <= 0:
+            return parts[position:]
+        length -= len(part)
+    return []
+
+
 def _some(run: _Run, guides: list[etree._Element]) -> None:
     """Check some guides inside the envelope, and let them go."""
     root = run.envelope.root
@@ -239,6 +265,7 @@ def _some(run: _Run, guides: list[etree._Element]) -> None:
     read = fragments.extract(held, screener(run.given) if run.version and not problems else None)
     text = "".join(read.parts)
     _hash(run, text[len(run.before) :])
+    run.recipes.add(_behind(read.parts, len(run.before)))
     texts.odd(root, text, found)
     if run.version and not problems:
         texts.edges(part, read.parts, run.version, found)
@@ -270,7 +297,9 @@ def _end(run: _Run, root: etree._Element, tap: _Tap) -> Report:
     """What can be said at the end only: hash, header, number of guides."""
     found = Findings(run.given.contract.levels)
     whole = Tiss(root, run.envelope.encoding, run.envelope.service)
-    _hash(run, epilogo.leaf_text(root)[len(run.before) :])
+    rest = epilogo.leaf_text(root)[len(run.before) :]
+    _hash(run, rest)
+    run.recipes.add([rest])
     stated, computed = epilogo.stated(root), run.digest.hexdigest() if run.digest is not None else ""
     where = _hash_place(root)
     if not computed:
@@ -278,7 +307,9 @@ def _end(run: _Run, root: etree._Element, tap: _Tap) -> Report:
     elif not stated:
         found.add("hash.missing", where, computed=computed)
     elif stated.lower() != computed:
-        found.add("hash.wrong.not-searched", where, computed=computed, encoding=run.encoding)
+        recipe = run.recipes.name(stated) or of_text(stated, tap.bulk, tap.tail)
+        code = f"hash.wrong.{recipe}" if recipe else "hash.wrong"
+        found.add(code, where, computed=computed, encoding=run.encoding)
     if whole.encoding not in texts.LATIN:
         found.add("encoding.declared", "", encoding=whole.encoding)
     elif tap.utf8:

@@ -55,7 +55,7 @@ _PROSE = (
     "The stated value is tried against every recipe known to be in use, and named: another encoding (UTF-8, UTF-16,",
     "Windows-1252, ISO-8859-1 under another declaration), all text with the blanks between tags, trimmed texts, no blanks,",
     "upper or lower case, no accents, a line end, without login, without header, with the hash itself, the XML text, SHA-1",
-    "or SHA-2. Files beyond 8 MB, and those read as a stream, are told the right value only. A reply or statement of a payer",
+    "or SHA-2. Files beyond 8 MB that are no stream are told the right value only. A reply or statement of a payer",
     "is judged the same way (`hash.reply.…`) and read all the same, unless `replies.hash` of its profile says otherwise; the",
     "finding stands on the message it is kept as.",
     "",
@@ -101,7 +101,7 @@ _PROSE = (
     "## Large files",
     "",
     "A batch file beyond 64 MB is read as a stream, a few guides at a time, in flat memory. It is checked by the same schema",
-    "and rules; what cannot be told is the recipe behind a wrong hash. Other messages beyond 64 MB are refused, since",
+    "and rules, and a wrong hash is explained by the recipes that need no second look at the file. Other messages beyond 64 MB are refused, since",
     "nothing bounds what would have to be held at once.",
     "",
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from faults import ITEM, put
 from test_clean import TODAY, report
 
-from tiss import build, message, stream
+from tiss import build, epilogo, message, stream
 from tiss.report import Report
 from tiss.tables import installed
 
@@ -26,9 +28,7 @@ def streamed(raw: bytes) -> Report:
 
 
 def facts(found: Report) -> tuple[object, ...]:
-    problems = sorted(
-        (p.code.replace("hash.wrong.not-searched", "hash.wrong"), p.severity, p.args) for p in found.problems
-    )
+    problems = sorted((p.code, p.severity, p.args) for p in found.problems)
     return (found.readable, found.version, found.transaction, found.form, found.guides, found.total, problems)
 
 
@@ -69,7 +69,7 @@ def test_what_only_the_end_tells() -> None:
     raw = clean.sadt_batch(120)
     assert {p.code for p in streamed(raw).problems} == {"table.too-many-guides"}
     wrong = raw.replace(b"4711", b"4712")
-    assert {p.code for p in streamed(wrong).problems} == {"table.too-many-guides", "hash.wrong.not-searched"}
+    assert {p.code for p in streamed(wrong).problems} == {"table.too-many-guides", "hash.wrong"}
     lying = clean.sadt_batch(3).decode("latin-1").encode("utf-8")
     assert "encoding.utf8-as-latin1" in {p.code for p in streamed(lying).problems}
 
@@ -137,3 +137,36 @@ def test_build_and_seal_agree_with_the_stream() -> None:
     assert isinstance(parsed, message.Tiss)
     build.seal(parsed.root)
     assert streamed(build.serialize(parsed.root)).ok
+
+
+RECIPES = {
+    "utf-8": lambda text, raw: text.encode(),
+    "utf-16": lambda text, raw: text.encode("utf-16-le"),
+    "upper-case": lambda text, raw: text.upper().encode("latin-1"),
+    "lower-case": lambda text, raw: text.lower().encode("latin-1"),
+    "no-blanks": lambda text, raw: "".join(text.split()).encode("latin-1"),
+    "no-accents": lambda text, raw: text.translate(str.maketrans("çãíé", "caie")).encode("latin-1"),
+    "line-end": lambda text, raw: text.encode() + b"\n",
+    "with-hash": lambda text, raw: text.encode() + b"0" * 32,
+    "body-only": lambda text, raw: text[text.index("4711") :].encode("latin-1"),
+    "xml-text": lambda text, raw: re.sub(rb"<ans:hash>[^<]*", b"<ans:hash>", raw),
+    "": lambda text, raw: b"another file",
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("service", [False, True])
+def test_a_wrong_recipe_is_named_as_in_one_piece(name: str, service: bool) -> None:
+    raw = clean.sadt_batch(60, service=service)
+    read = message.read(raw)
+    assert isinstance(read, message.Tiss)
+    wrong = hashlib.md5(RECIPES[name](epilogo.leaf_text(read.root), raw)).hexdigest()
+    spoilt = re.sub(rb"<ans:hash>[^<]*", b"<ans:hash>" + wrong.encode(), raw)
+    codes = [problem.code for problem in streamed(spoilt).problems]
+    assert codes == [problem.code for problem in report(spoilt).problems] == [f"hash.wrong.{name}".rstrip(".")]
+
+
+@pytest.mark.parametrize(("stated", "name"), [("x", "shape"), ("0" * 40, "sha-1"), ("0" * 64, "sha-2")])
+def test_a_hash_that_is_no_md5(stated: str, name: str) -> None:
+    raw = re.sub(rb"<ans:hash>[^<]*", b"<ans:hash>" + stated.encode(), clean.sadt_batch(2))
+    assert {p.code for p in streamed(raw).problems} >= {f"hash.wrong.{name}"}

@@ -74,8 +74,8 @@ def _where(message: Tiss) -> str:
 def name_recipe(root: etree._Element, raw: bytes, text: str, stated: str, encoding: str) -> str:
     """The name of the wrong recipe that gives `stated`; empty when none does. `shape` when it is no MD5 at all."""
     wanted = stated.lower()
-    algorithm = _ALGORITHMS.get(len(wanted), "")
-    if not algorithm or not _HEX.match(stated):
+    algorithm = _algorithm(stated)
+    if not algorithm:
         return "shape"
     if len(raw) > LARGEST_SEARCHED:
         return "not-searched"
@@ -83,6 +83,17 @@ def name_recipe(root: etree._Element, raw: bytes, text: str, stated: str, encodi
         if hashlib.new(algorithm, content, usedforsecurity=False).hexdigest() == wanted:
             return name if algorithm == "md5" else _FAMILIES[algorithm]
     return "" if algorithm == "md5" else _FAMILIES[algorithm]
+
+
+def _algorithm(stated: str) -> str:
+    """The algorithm whose digests are as long as `stated`; empty when it is no digest."""
+    return _ALGORITHMS.get(len(stated), "") if _HEX.match(stated) else ""
+
+
+def kind_of(stated: str) -> str:
+    """What is wrong with a stated hash by its look: `shape`, `sha-1`, `sha-2`; empty for an MD5."""
+    algorithm = _algorithm(stated)
+    return _FAMILIES.get(algorithm, "") if algorithm else "shape"
 
 
 def _contents(root: etree._Element, raw: bytes, text: str, encoding: str) -> Iterator[tuple[str, bytes]]:
@@ -98,10 +109,14 @@ def _contents(root: etree._Element, raw: bytes, text: str, encoding: str) -> Ite
     for charset in (encoding, "utf-8"):  # a place holder was hashed along
         yield "with-hash", (text + _PLACE_HOLDER).encode(charset, "replace")
     yield "xml-text", raw
-    yield "xml-text", _ELEMENT.sub(rb"\1\2", raw)
-    yield "xml-text", _ELEMENT.sub(rb"\g<1>" + _PLACE_HOLDER.encode() + rb"\2", raw)
+    yield from (("xml-text", text) for text in blanked(raw))
     yield "xml-text", etree.tostring(root, encoding="UTF-8", xml_declaration=False)
     yield "xml-text", b"".join(line.strip() for line in _ELEMENT.sub(rb"\1\2", raw).splitlines())
+
+
+def blanked(raw: bytes) -> tuple[bytes, bytes]:
+    """The XML text with an empty hash, and with a place holder in it."""
+    return _ELEMENT.sub(rb"\1\2", raw), _ELEMENT.sub(rb"\g<1>" + _PLACE_HOLDER.encode() + rb"\2", raw)
 
 
 def _with_hash(root: etree._Element, _text: str) -> str:
