@@ -183,9 +183,9 @@ def _by_schema(message: Tiss, raw: bytes, agreed: Contract) -> tuple[Pieces, str
     if wrong and (absent := _absent(message, version)):
         meant, problem = absent
         return held, meant, [*problems, problem, *_as_if(message, meant)]
-    if wrong and (meant := _fits_another(message, version, wrong)):
-        wrong = [_of_another(message, version, meant, wrong)]
-        version = meant
+    if wrong and (fitting := _fitting(message, version, wrong)):
+        wrong = [_of_another(message, version, fitting, wrong)]
+        version = agreed.version if agreed.version in fitting else fitting[0]
     return held, version, problems + wrong
 
 
@@ -223,23 +223,23 @@ def _read_again(raw: bytes) -> Tiss:
     return message
 
 
-def _fits_another(message: Tiss, stated: str, wrong: list[Problem]) -> str:
-    """The version whose schema takes all of a message in which elements do not fit the stated one; empty when none."""
-    node = message.find("cabecalho/Padrao")
+def _fitting(message: Tiss, stated: str, wrong: list[Problem]) -> list[str]:
+    """The versions whose schemas take all of a message in which elements do not fit the stated one, newest first."""
     strange = any(problem.code == "xsd.content.version" for problem in wrong)
     lacking = {_POSITION.sub("", problem.where) for problem in wrong if problem.code.startswith(_OF_STRUCTURE)}
-    if node is None or not (strange or len(lacking) > 1):  # one thing that lacks is a slip, no other version
-        return ""
-    others = (other for other in versions.installed() if other != stated)
-    return next((other for other in others if not _as_if(message, other)), "")
+    if message.find("cabecalho/Padrao") is None or not (strange or len(lacking) > 1):  # one that lacks is a slip
+        return []
+    return [other for other in versions.installed() if other != stated and not _as_if(message, other)]
 
 
-def _of_another(message: Tiss, stated: str, meant: str, wrong: list[Problem]) -> Problem:
+def _of_another(message: Tiss, stated: str, fitting: list[str], wrong: list[Problem]) -> Problem:
     """header.version.content: one finding for all that the schema of the stated version refuses."""
     names = sorted({problem.where.rpartition("/")[2].partition("[")[0] for problem in wrong})[:_FEW]
     where = "/" + etree.QName(message.root).localname + "/cabecalho/Padrao"
     return Problem(
-        "header.version.content", where, args=(("stated", stated), ("right", meant), ("names", ", ".join(names)))
+        "header.version.content",
+        where,
+        args=(("stated", stated), ("right", ", ".join(fitting)), ("names", ", ".join(names))),
     )
 
 
