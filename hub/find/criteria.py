@@ -143,6 +143,8 @@ def _entries(statement: Statement, clause: Clause) -> str:
         alike = _any(_comparison(statement, clause, value) for value in clause.values)
         where.append(f"NOT {alike}" if clause.form == "other" else alike)
     found = f"SELECT t.rid FROM idx_{clause.kind} t WHERE {' AND '.join(where)}"
+    if clause.kind != "quantity":
+        return found
     based = [value for value in clause.values if isinstance(value, Number) and value.base is not None]
     return f"{found} UNION ALL {_based(statement, clause, based)}" if based else found
 

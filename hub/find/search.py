@@ -20,7 +20,7 @@ from fhir.search.values import Composite, Moment, Number
 from hub.find import include, sorting
 from hub.find.ahead import Ahead, Apart, far, is_wide, looks
 from hub.find.criteria import Found, Told, is_negative
-from hub.find.narrow import Narrowed, cost, found_sql, is_spelled, names_one, narrowed, spelled, tests_sql
+from hub.find.narrow import Narrowed, cost, found_sql, is_simple, is_spelled, names_one, narrowed, spelled, tests_sql
 from hub.find.sight import Sight, guarded
 from hub.find.statement import Source, Statement, Within
 from hub.store.database import Row, Transaction
@@ -92,7 +92,8 @@ async def _spelled(source: Source, query: Query) -> Query:
 async def page_of(source: Source, query: Query) -> tuple[Statement, str]:
     """The statement of the page, with its looks ahead where they fit into it, else after them."""
     sort = query.options.sort
-    if len(query.branches) == 1 and looks(query.conditions):
+    simple = all(map(is_simple, query.conditions))
+    if not simple and len(query.branches) == 1 and looks(query.conditions):
         statement = source.statement()
         ahead = Ahead(statement)
         try:
@@ -117,7 +118,10 @@ def _far_page(source: Source, query: Query) -> tuple[Statement, str]:
 
 
 async def _branches(source: Source, query: Query) -> list[Narrowed]:
-    return [await narrowed(source, kind, conditions) for kind, conditions in query.branches]
+    return [
+        Narrowed(kind, conditions) if all(map(is_simple, conditions)) else await narrowed(source, kind, conditions)
+        for kind, conditions in query.branches
+    ]
 
 
 def needs_plan(each: Narrowed, sort: Sequence[Sort] = ()) -> bool:
