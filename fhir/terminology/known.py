@@ -41,6 +41,7 @@ def system(url: str) -> Listed | None:
             Concept(
                 code=code,
                 display=display,
+                language="en",
                 properties=(Property("status", "valueCode", status),) if status else (),
                 abstract="a" in facts,
                 inactive=str(status).lower() in ("retired", "inactive", "deprecated"),

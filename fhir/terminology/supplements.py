@@ -15,7 +15,7 @@ from fhir.terminology.systems import Concept, Listed, System
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which supplements a question wants: those `named` (canonical addresses), and those in a `language`."""
+    """Which supplements a question wants: those `named` (canonical addresses), and those in a `language` (`de,pt`)."""
 
     named: frozenset[str] = frozenset()
     language: str = ""
@@ -24,9 +24,9 @@ class Choice:
         """Whether a supplement applies."""
         if {found.url, f"{found.url}|{found.version}"} & self.named or found.languages:
             return True
-        wanted = self.language.lower().split("-")[0]
+        wanted = {language.strip().lower().split("-")[0] for language in self.language.split(",")} - {""}
         named = (d.language for c in found.concepts() for d in c.designations)
-        return bool(wanted) and any(language.lower().split("-")[0] == wanted for language in named)
+        return bool(wanted) and any(language.lower().split("-")[0] in wanted for language in named)
 
 
 def missing(named: Iterable[str], found: Sequence[Listed]) -> str:

@@ -77,19 +77,23 @@ class Concept:
     inactive: bool = False
     language: str = ""  # of the display
 
-    def shown(self, language: str) -> str:
-        """The name in a language (`pt` also finds `pt-BR`, and the other way round), else the display.
+    def shown(self, languages: str) -> str:
+        """The name in the first of the languages (`de, pt-BR`) that has one, else the display.
 
-        A name that is told for another use (a synonym) comes after those that are meant to be shown.
+        `pt` also finds `pt-BR`, and the other way round; a synonym comes after the names that are meant to be shown.
         """
-        wanted = language.lower()
-        if not wanted or self.language.lower() == wanted:
+        wanted = (language.strip().lower() for language in languages.split(","))
+        return next((name for language in wanted if language and (name := self._in(language))), self.display)
+
+    def _in(self, wanted: str) -> str:
+        """The name in one language; empty when there is none."""
+        if self.language.lower() == wanted:
             return self.display
         near = [each for each in self.designations if _near(each.language, wanted)]
         exact = [each for each in near if each.language.lower() == wanted]
         if not exact and _near(self.language, wanted):
             return self.display
-        return min(exact or near, key=lambda each: not each.is_display, default=Designation(self.display)).value
+        return min(exact or near, key=lambda each: not each.is_display, default=Designation("")).value
 
     def named(self, words: Sequence[str]) -> bool:
         """Whether code or any name has all of the folded `words`."""

@@ -52,6 +52,7 @@ def supplemented(**more: Any) -> systems.System:
 
 SHOWN = {
     "": "Bed", "en": "Bed", "en-US": "Bed", "pt": "Cama", "pt-BR": "Leito", "pt-br": "Leito", "pt-PT": "Leito", "fr": "Bed",
+    "fr, pt-BR": "Leito", "de,en,pt": "Bed", ",": "Bed",
 }  # fmt: skip
 
 
@@ -81,6 +82,7 @@ CHOICES: dict[str, tuple[Choice, dict[str, Any], bool]] = {
     "by address and version": (Choice(named=frozenset(("urn:cs:beds-pt|1",))), {}, True),
     "another version of it": (Choice(named=frozenset(("urn:cs:beds-pt|9",))), {}, False),
     "its language": (Choice(language="pt"), {}, True),
+    "one of its languages": (Choice(language="de, pt-BR"), {}, True),
     "another language": (Choice(language="de"), {}, False),
     "a language pack": (Choice(), {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/codesystem-supplement-type", "valueCode": "lang-pack"}]}, True),
     "of another version of the system": (Choice(language="pt"), {"supplements": f"{URL}|3"}, False),

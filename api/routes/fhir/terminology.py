@@ -258,6 +258,17 @@ def _pairs(inputs: Inputs, name: str) -> dict[str, str]:
 
 
 def _language(exchange: Exchange, inputs: Inputs) -> str:
-    """The language of names: `displayLanguage`, else the first the caller accepts."""
-    header = exchange.request.headers.get("accept-language", "")
-    return inputs.text("displayLanguage") or header.split(",")[0].split(";")[0].strip().replace("*", "")
+    """The languages of names, those preferred first: of `displayLanguage`, else those the caller accepts."""
+    stated = inputs.text("displayLanguage") or exchange.request.headers.get("accept-language", "")
+    found = [part.partition(";") for part in stated[:200].split(",")]
+    weighed = sorted(((name.strip(), _weight(rest)) for name, _, rest in found), key=lambda each: -each[1])
+    return ",".join(name for name, weight in weighed if name and name != "*" and weight > 0)
+
+
+def _weight(text: str) -> float:
+    """The weight of a language (`q=0.5`); 1 where none is stated."""
+    name, _, value = text.strip().partition("=")
+    try:
+        return float(value) if name.strip() == "q" else 1.0
+    except ValueError:
+        return 1.0
