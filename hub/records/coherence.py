@@ -8,7 +8,7 @@ before the task was (inv-1), details of an order for nothing (prr-1), contained 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from canonical.problem import Problem
@@ -22,14 +22,15 @@ _CLINICAL, _VERIFICATION, _REASON = "clinicalStatus", "verificationStatus", "dat
 
 
 def agree(
-    present: Body | None, body: Body, stated: frozenset[str], *, stale: bool, gone: list[str] | None = None
+    present: Body | None, body: Body, stated: Iterable[str], *, stale: bool, gone: list[str] | None = None
 ) -> None:
     """Take out of `body` what contradicts its newer part; `gone` gets the paths of what went, without the type.
 
     `present` is the record before, `stated` what the message says of it; when `stale`, the record is the newer one.
     """
-    told = stated if not stale else frozenset(present or ())
-    for rule in _RULES.get(body["resourceType"], ()):
+    rules = _RULES.get(body["resourceType"])
+    told = frozenset((present or ()) if stale else stated) if rules else frozenset()
+    for rule in rules or ():
         left_out = [*rule(present or {}, body, told, stale)]
         if gone is not None:
             gone += left_out
@@ -73,6 +74,8 @@ def _ended(present: Body, body: Body, told: frozenset[str], stale: bool) -> Iter
 
 
 def _valued(present: Body, body: Body, told: frozenset[str], stale: bool) -> Iterator[str]:
+    if _REASON not in body and "component" not in body:
+        return
     values = [name for name in body if name.startswith("value")]
     if values and _REASON in body:
         if _REASON in told and not told.intersection(values):

@@ -56,7 +56,7 @@ def combine(
     if draft.type == "Encounter":
         visits.follow(present, body, draft, stale=stale)
     _tell_missing_times(body)
-    coherence.agree(present, body, frozenset(draft.body), stale=stale, gone=gone)
+    coherence.agree(present, body, draft.body, stale=stale, gone=gone)
     _stamp(body, draft, stale=stale, late_status=late_status)
     return body
 

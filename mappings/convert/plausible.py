@@ -99,7 +99,7 @@ def visit_for_patient(value: Value) -> bool:
 
 def _is_telephone(value: Value) -> bool:
     """Whether an XTN stands there: a use of table 0201, then an equipment of table 0202."""
-    return value.text(2) in _USES and value.text(3) in _PHONES
+    return value.text(3) in _PHONES and value.text(2) in _USES
 
 
 def length_for_type(value: Value, context: Context) -> bool:
