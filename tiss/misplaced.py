@@ -22,7 +22,7 @@ _LETTERS = re.compile(r"[^a-z0-9]")
 def why(node: etree._Element, path: Sequence[str], version: str, *, service: bool) -> tuple[str, Args]:
     """The more exact kind of an unexpected element and what its words name; `path` are the local names to its parent.
 
-    Kinds: `case`, `mixed`, `twice`, `order`, `before`, `version`, `unknown`; empty where none of them is sure.
+    Kinds: `case`, `mixed`, `twice`, `choice`, `order`, `before`, `version`, `unknown`; empty where none is sure.
     """
     parent = node.getparent()
     shape = shapes.at(shapes.of(version, service=service), path)
@@ -49,6 +49,9 @@ def _known(node: etree._Element, parent: etree._Element, shape: Shape, names: li
     earlier, later = _names(node.itersiblings(preceding=True)), _names(node.itersiblings())
     if part.maximum is not None and earlier.count(name) >= part.maximum:
         return "twice", (("most", str(part.maximum)),)
+    rivals = [other.name for other in shape.parts if part.choice and other.choice == part.choice and other is not part]
+    if rival := next((own for own in rivals if own in earlier or own in later), ""):
+        return "choice", (("other", rival),)
     place = names.index(name)
     owed = [before.name for before in shape.parts[:place] if _owed(before, earlier)]
     if [own for own in earlier if own in names and names.index(own) > place] or [own for own in owed if own in later]:

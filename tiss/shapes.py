@@ -15,17 +15,21 @@ from typing import Any
 
 from tiss import versions
 
-_LAYOUT = 2  # of what is stored; a table of another one is derived again
+_LAYOUT = 3  # of what is stored; a table of another one is derived again
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One element of a type: its name, namespace-qualified when foreign, its type and occurrence (None: unbounded)."""
+    """One element of a type: its name, namespace-qualified when foreign, its type and occurrence (None: unbounded).
+
+    `choice` numbers the choice of which only one element may stand there; 0 where it is none of one.
+    """
 
     name: str
     type: str
     minimum: int
     maximum: int | None
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +132,9 @@ def _type(found: Any, path: str, types: dict[str, Any]) -> str:
         return str(key)
     if found.target_namespace == versions.SIGNATURE:
         return str(key)
+    choices: dict[int, int] = {}
     row["parts"] = [
-        [_name(e), _type(e.type, f"{path}/{e.local_name}", types), *_occurrence(e)]
+        [_name(e), _type(e.type, f"{path}/{e.local_name}", types), *_occurrence(e), _choice(e, choices)]
         for e in found.content.iter_elements()
         if getattr(e, "type", None) is not None
     ]
@@ -151,6 +156,14 @@ def _occurrence(element: Any) -> tuple[int, int | None]:
             maximum = None if group.max_occurs is None else maximum * group.max_occurs
         group = group.parent
     return minimum, maximum
+
+
+def _choice(element: Any, known: dict[int, int]) -> int:
+    """The number, within its type, of the choice an element is a branch of; 0 for none, and one that repeats."""
+    group = element.parent
+    if getattr(group, "model", "") != "choice" or group.max_occurs != 1 or element.max_occurs != 1:
+        return 0
+    return known.setdefault(id(group), len(known) + 1)
 
 
 def _facets(found: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from test_clean import TODAY, report
 
 from api.cli.main import main
 from canonical.problem import Problem
-from tiss import epilogo, files, repair, soap
+from tiss import epilogo, files, offers, repair, soap
 from tiss.tables import installed
 
 Change = Callable[[bytes], bytes]
@@ -315,3 +315,14 @@ def test_the_commands_take_a_zip(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["tiss", "validate", "--json", str(source)]) in (0, 1)
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["ok"] and [problem["code"] for problem in last["problems"]] == ["encoding.zip-other"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_two_numbers_where_one_is_asked(first: bool) -> None:
+    """Provider code and CNPJ together, in either order: neither order nor number is wrong, and nothing is repaired."""
+    one, two = b"<ans:codigoPrestadorNaOperadora>12345</ans:codigoPrestadorNaOperadora>", b"<ans:CNPJ>%s</ans:CNPJ>"
+    both = [one, two % clean.CNPJ.encode()]
+    raw = RAW.replace(one, b"".join(both if first else both[::-1]))
+    (found,) = [problem for problem in report(raw).problems if not problem.code.startswith("hash.")]
+    assert found.code == "xsd.content.choice" and {"CNPJ", "codigoPrestadorNaOperadora"} <= set(found.text().split())
+    assert offers.offered(found) is None
