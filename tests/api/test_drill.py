@@ -36,6 +36,11 @@ async def filled(settings: Settings) -> str:
     return slug
 
 
+def superior(cluster: Any, url: str) -> str:
+    """The superuser's URL of the database of `url`."""
+    return str(cluster[1].superuser_url).rsplit("/", 1)[0] + "/" + url.rsplit("/", 1)[1]
+
+
 def test_what_a_manifest_says_is_compared_to_the_row() -> None:
     assert _compared("rows", {"message": 3}, {"message": 3, "added_since": 0}).held
     point = _compared("rows", {"message": 3, "job": 1}, {"message": 2})
@@ -56,11 +61,12 @@ def test_a_cut_or_changed_dump_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_backup_is_restored_and_held_against_its_manifest(cluster: Any, data_root: Path) -> None:
+async def test_a_backup_is_restored_and_held_against_its_manifest(cluster: Any, data_root: Path) -> None:
     settings = cluster[0]
-    slug = asyncio.run(filled(settings))
-    dump = data_root / f"{slug}.dump"
-    backup.backup(settings, dump)
+    async with own_database.fresh(cluster) as (_, application):
+        slug = await filled(dataclasses.replace(settings, database_url=application))
+        dump = data_root / f"{slug}.dump"
+        await asyncio.to_thread(backup.backup, settings, dump, superior(cluster, application))
     assert machine.hours_since_backup(settings, dump.stat().st_mtime) == 0
     manifest = backup.read_manifest(dump)
     assert (
@@ -68,7 +74,7 @@ def test_a_backup_is_restored_and_held_against_its_manifest(cluster: Any, data_r
         and slug in manifest.seals
         and backup.manifest_of(dump).stat().st_mode & 0o077 == 0
     )
-    report = drill.drill(dump, settings.secrets)
+    report = await asyncio.to_thread(drill.drill, dump, settings.secrets)
     assert report.held, report.points
     assert {point.name for point in report.points} == {
         "revision",
@@ -78,7 +84,8 @@ def test_a_backup_is_restored_and_held_against_its_manifest(cluster: Any, data_r
         "audit chain",
         "secrets",
     }
-    assert main(["db", "drill", str(data_root / "none.dump"), "--secrets", str(settings.secrets)]) == 4
+    missing = ["db", "drill", str(data_root / "none.dump"), "--secrets", str(settings.secrets)]
+    assert await asyncio.to_thread(main, missing) == 4
 
 
 async def test_a_database_of_ones_own_is_dumped_and_filled(
@@ -88,17 +95,14 @@ async def test_a_database_of_ones_own_is_dumped_and_filled(
     slug = await filled(settings)
     dump = data_root / f"{slug}.dump"
 
-    def superior(url: str) -> str:
-        return cluster[1].superuser_url.rsplit("/", 1)[0] + "/" + url.rsplit("/", 1)[1]
-
     with pytest.raises(Misconfigured, match="BYPASSRLS"):
         await asyncio.to_thread(backup.backup, settings, dump, cluster[1].owner_url)
     assert not dump.with_name(dump.name + ".partial").exists()
-    await asyncio.to_thread(backup.backup, settings, dump, superior(cluster[1].application_url))
+    await asyncio.to_thread(backup.backup, settings, dump, superior(cluster, cluster[1].application_url))
     async with own_database.fresh(cluster, "") as (_, application):
-        await asyncio.to_thread(backup.restore_into, settings, superior(application), dump)
+        await asyncio.to_thread(backup.restore_into, settings, superior(cluster, application), dump)
         with pytest.raises(Misconfigured, match="tables already"):
-            await asyncio.to_thread(backup.restore_into, settings, superior(application), dump)
+            await asyncio.to_thread(backup.restore_into, settings, superior(cluster, application), dump)
         there = Settings(data=settings.data, database_url=application)
         async with opened(there, size=1) as world, world.transaction(await world.tenant(slug)) as tx:
             assert await vault.reveal(tx, settings, "payer") == {"login": "x"}

@@ -140,6 +140,8 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/api/v1/tiss/documents", "tests/api/test_tiss_requests_routes.py"),
     ("/api/v1/tiss/statement-requests", "tests/api/test_tiss_requests_routes.py"),
     ("/api/v1/channels", "tests/api/test_channels.py"),
+    ("/api/v1/alarms", "tests/api/test_watch_doors.py"),
+    ("/metrics", "tests/api/test_watch_doors.py"),
     ("/api/v1/rnds", "tests/api/test_rnds_routes.py"),
 )
 DOCUMENTS = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}

@@ -20,6 +20,7 @@ from hub.exchange.door.keep import Keeper
 from hub.exchange.door.receive import receive
 from hub.exchange.work import inbound
 from hub.operate.support import scrubbed
+from hub.settings import secret_file
 from hub.watch import look
 from hub.watch.gauges import Gauge
 from hub.world import Tenant, World
@@ -177,6 +178,7 @@ def told(cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.setenv("PONTE_DATABASE_URL", cluster[0].database_url)
     monkeypatch.setenv("PONTE_DATA", str(tmp_path))
     (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "master.key").write_text(secret_file(cluster[0], "master.key"))
 
     def run(*words: str) -> tuple[int, str]:
         code = main(words)

@@ -21,7 +21,7 @@ from hub.exchange.out import delivery, outbox
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import vault
-from hub.settings import Settings
+from hub.settings import Settings, secret_file
 from hub.watch import alarms, gauges, look, machine, readings, rules, tell
 from hub.watch.rules import Rule
 from hub.world import Tenant, World
@@ -49,6 +49,8 @@ def clock() -> Clock:
 def moved(world: World, clock: Clock, tmp_path: Path) -> World:
     """The world with the test's clock, on a data folder with room enough (the machine's own disk is not the test's)."""
     (tmp_path / "secrets").mkdir(mode=0o700)
+    key = secret_file(world.settings, "master.key")  # what is sealed here opens for the tests beside it
+    (tmp_path / "secrets" / "master.key").write_text(key)
     return World(
         settings=Settings(data=tmp_path, database_url=world.settings.database_url), database=world.database, now=clock
     )
