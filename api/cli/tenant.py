@@ -74,6 +74,8 @@ def run(given: argparse.Namespace) -> int:
         output.complain(f"o arquivo não pode ser lido / the file cannot be read: {type(error).__name__}")
         return 2
     found, secret = asyncio.run(_run(given, channels, keys))
+    if not found and not given.json:
+        output.say("nenhum tenant ainda / no tenant yet: ./ponte tenant add SLUG --name …")
     for standing in found:
         if given.json:
             output.line({**standing.as_json(), **secret})
