@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from fhir.definitions.table import Parameter
+from fhir.search.conditions import Inside
 from fhir.search.values import BadValue, is_type
 
 DEFAULT_COUNT = 50
@@ -65,6 +66,7 @@ class Options:
     cursor: tuple[Any, int] | None = None
     behind: tuple[str, ...] = ()  # the cursors of the pages before that of `cursor`, the nearest first
     includes: tuple[Include, ...] = ()
+    besides: tuple[Inside, ...] = ()  # what lies in here comes by itself and is not included
 
     @property
     def counts_only(self) -> bool:

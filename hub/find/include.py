@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
 
 from canonical.problem import Problem
 from fhir.definitions.table import resource_types
-from fhir.search.conditions import BadQuery
-from fhir.search.options import Include
+from fhir.search.conditions import BadQuery, Inside
+from fhir.search.options import Include, Options
 from fhir.search.parameters import parameters_of, reference_types
 from fhir.search.query import Query
 from hub.find import canonicals
@@ -32,7 +33,8 @@ async def included(source: Source, query: Query, rows: Sequence[Row], sight: Sig
     includes: Sequence[Include] = query.includes
     front = rows
     for _ in range(_MOST_TURNS):
-        new = await _turn(source, includes, front, sorted(known), sight)
+        options = dataclasses.replace(query.options, includes=tuple(includes))
+        new = await _turn(source, options, front, sorted(known), sight)
         if not new:
             break
         found += new
@@ -56,7 +58,7 @@ def attached(statement: Statement, query: Query, page: str, sight: Sight) -> str
     parts = [part for each in query.includes for part in _parts(statement, each, start)]
     if not parts:
         return ""
-    added = _records(statement, parts, rids, sight)
+    added = _records(statement, parts, rids, sight, query.options.besides)
     return (
         f"WITH page AS MATERIALIZED ({page}), "
         f"head AS MATERIALIZED (SELECT p.rid, p.id FROM page p ORDER BY p.rid LIMIT {query.options.count}) "
@@ -74,20 +76,18 @@ def sorted_out(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     return own, found
 
 
-async def _turn(
-    source: Source, includes: Sequence[Include], rows: Sequence[Row], known: Sequence[int], sight: Sight
-) -> list[Row]:
-    """What `rows` lead to by one step of each include."""
+async def _turn(source: Source, options: Options, rows: Sequence[Row], known: Sequence[int], sight: Sight) -> list[Row]:
+    """What `rows` lead to by one step of each include of `options`."""
     held: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         held[row["type"]].append(row)
     statement = source.statement()
     by_type = {kind: _of_rows(statement, group) for kind, group in held.items()}
-    parts = [part for each in includes for part in _parts(statement, each, by_type)]
+    parts = [part for each in options.includes for part in _parts(statement, each, by_type)]
     if not parts:
         return []
     seen = f"{statement.argument(list(known))}::bigint[]"
-    return await source.rows(statement, _records(statement, parts, seen, sight))
+    return await source.rows(statement, _records(statement, parts, seen, sight, options.besides))
 
 
 def _of_rows(statement: Statement, rows: Sequence[Row]) -> tuple[_Sql, _Sql]:
@@ -97,14 +97,28 @@ def _of_rows(statement: Statement, rows: Sequence[Row]) -> tuple[_Sql, _Sql]:
     )
 
 
-def _records(statement: Statement, parts: Sequence[str], known: str, sight: Sight) -> str:
-    """The records of the rids that `parts` find and that may be seen, but for those of `known`."""
+def _records(
+    statement: Statement, parts: Sequence[str], known: str, sight: Sight, besides: Sequence[Inside] = ()
+) -> str:
+    """The records of the rids that `parts` find and that may be seen, but for those of `known` and in `besides`."""
     visible = visible_sql(statement, sight)
     test = f" AND {visible}" if visible else ""
+    if besides:
+        test += f" AND NOT EXISTS ({_within(statement, besides)})"
     return (
         f"SELECT {_COLUMNS} FROM (SELECT DISTINCT u.rid FROM ({' UNION ALL '.join(parts)}) u) m JOIN resource r "
         f"ON {statement.of_tenant('r')} AND r.rid = m.rid AND NOT r.deleted "
         f"WHERE NOT r.rid = ANY({known}){test} ORDER BY r.rid LIMIT {MOST_INCLUDED + 1}"
+    )
+
+
+def _within(statement: Statement, besides: Sequence[Inside]) -> str:
+    """Whether the record `r` is a member of one compartment, told type by type."""
+    keys = statement.argument([key_of(each.type_name, code) for each in besides for code in each.codes])
+    return (
+        f"SELECT 1 FROM idx_reference b WHERE {statement.of_tenant('b')} AND b.rid = r.rid "
+        f"AND b.key = ANY({keys}::bigint[]) AND b.target_type = {statement.argument(besides[0].compartment)} "
+        f"AND b.target_id = {statement.argument(besides[0].id)}"
     )
 
 

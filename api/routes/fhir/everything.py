@@ -44,6 +44,9 @@ async def everything(exchange: Exchange) -> Response:
     query = dataclasses.replace(
         query, branches=tuple((kind, (*c, *_dated(exchange, kind, setting))) for kind, c in query.branches)
     )
+    if all(isinstance(each, Inside) for _, conditions in query.branches for each in conditions):
+        # All members come as matches, of this page or another: what else these refer to is all there is to include.
+        query = dataclasses.replace(query, options=dataclasses.replace(query.options, besides=tuple(inside.values())))
     page = await find(OneTrip(world, tenant), query, exchange.actor.sight)
     if query.options.cursor is None and not exchange.parameter("_type"):
         own = {"type": compartment, "id": record_id, "body": row["body"], "rid": 0}
