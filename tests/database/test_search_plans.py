@@ -26,7 +26,7 @@ from hub.find.statement import OneTrip, Statement
 from hub.records.index import key_of
 from hub.servers.postgres import Cluster
 from hub.settings import Settings
-from hub.store.database import _ASK, Row
+from hub.store.database import Row, as_asked
 from hub.store.schema.records import INDEX_TABLES
 from hub.world import Tenant, World
 
@@ -156,7 +156,7 @@ async def statement_of(world: World, tenant: Tenant, url: str) -> tuple[Statemen
 
 
 async def plan_of(world: World, tenant: Tenant, statement: Statement, sql: str, *, generic: bool) -> dict[str, Any]:
-    whole = _ASK.format(query=sql)
+    whole = as_asked(sql)
     async with world.transaction(tenant) as tx:
         if generic:
             rows = await simple(tx.connection, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {whole}")

@@ -23,7 +23,7 @@ from hub.find.statement import Statement
 from hub.records.write import Origin, Write, save
 from hub.servers.postgres import Cluster
 from hub.settings import Settings
-from hub.store.database import _ASK, Row
+from hub.store.database import Row, as_asked
 from hub.store.schema.records import INDEX_TABLES
 from hub.world import Tenant, World
 from tests.database.test_search_plans import query_of
@@ -80,7 +80,7 @@ class Counted:
         return Statement("c.tenant", planned=planned)
 
     async def rows(self, statement: Statement, sql: str) -> list[Row]:
-        whole = _ASK.format(query=sql)
+        whole = as_asked(sql)
         async with self.world.transaction(self.tenant) as tx:
             text = await tx.connection.fetchval(
                 f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {whole}", str(self.tenant.id), *statement.arguments
