@@ -19,12 +19,12 @@ from hub.store.database import Row, Transaction
 WITH_ORDER = {"system": "urn:ponte:charge", "code": "with-order"}
 _OFF = frozenset(("revoked", "cancelled", "entered-in-error"))
 _ORDERS = frozenset(("ServiceRequest", "MedicationRequest"))
-_DONE = {
-    "DiagnosticReport": "based-on",
-    "Observation": "based-on",
-    "Procedure": "based-on",
-    "MedicationDispense": "prescription",
-    "MedicationAdministration": "request",
+_DONE = {  # how an act names its order: the search parameter, and the element it reads
+    "DiagnosticReport": ("based-on", "basedOn"),
+    "Observation": ("based-on", "basedOn"),
+    "Procedure": ("based-on", "basedOn"),
+    "MedicationDispense": ("prescription", "authorizingPrescription"),
+    "MedicationAdministration": ("request", "request"),
 }
 _NOTHING = frozenset(("registered", "cancelled", "entered-in-error", "not-done", "preparation", "declined", "unknown"))
 _ACTS = (
@@ -89,13 +89,18 @@ def _came_with(body: dict[str, Any], order: Write) -> bool:
 
 async def _was_done(tx: Transaction, order: Write, writes: Sequence[Write]) -> bool:
     """Whether a stored record, or one of these, tells of something done for the order."""
-    keys = [key_of(*named) for named in _DONE.items()]
+    keys = [key_of(name, parameter) for name, (parameter, _) in _DONE.items()]
     bodies = [_parsed(row) for row in await tx.rows(_ACTS, keys, order.id, order.type)]
-    reference = f"{order.type}/{order.id}"
-    for write in writes:
-        if write.type in _DONE and reference in str((write.body or {}).get("basedOn", "")):
-            bodies.append(write.body or {})
+    bodies += [write.body for write in writes if write.body and f"{order.type}/{order.id}" in _orders_of(write)]
     return any(body.get("status") not in _NOTHING for body in bodies)
+
+
+def _orders_of(write: Write) -> set[str]:
+    """The orders for which the record that is written tells of an act."""
+    if write.type not in _DONE:
+        return set()
+    named = (write.body or {}).get(_DONE[write.type][1], ())
+    return {str(each.get("reference", "")) for each in ([named] if isinstance(named, dict) else named)}
 
 
 def _parsed(row: Row) -> dict[str, Any]:

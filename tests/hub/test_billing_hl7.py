@@ -131,6 +131,26 @@ async def test_an_order_called_off_without_its_charge_takes_it_back(world: World
     assert found == [("T1", "not-billable"), ("T2", "billable"), ("T3", "billable")]
 
 
+async def test_what_was_dispensed_is_charged_though_its_order_is_called_off(world: World, tenant: Tenant) -> None:
+    """Also when both are worked together."""
+
+    def order(at: str, number: int, control: str, *charges: str) -> str:
+        rxe = "RXE|1^^^20261120090000|1100^Cefazolina^L|1||g^grama^UCUM"
+        return "\r".join([msh("RDE^O11", at), PID, PV1, f"ORC|{control}|RX{number}^HIS", rxe, *charges]) + "\r"
+
+    dispense = "RXD|1|1100^Cefazolina^L|20261120091000|1|g^grama^UCUM"
+    dispensed = "\r".join([msh("RDS^O13", "20261120091000"), PID, PV1, "ORC|RE|RX2^HIS", dispense]) + "\r"
+    charged = {number: ft1(number, "1100", "1", "30.00", table="L") for number in (1, 2)}
+    await feed(world, tenant, *(order("20261120090000", number, "NW", charged[number]) for number in (1, 2)))
+    called_off = [order("20261120093000", number, "OC") for number in (1, 2)]
+    told = await feed(world, tenant, dispensed, *called_off, wave=True)
+    assert [t["status"] for t in told] == ["TRANSFORMED"] * 3, told
+    found = await rows(world, tenant, "SELECT body FROM resource WHERE tenant_id = $1 AND type = 'ChargeItem'")
+    charges = [json.loads(row["body"]) for row in found]
+    found = sorted((charge["identifier"][0]["value"], charge["status"]) for charge in charges)
+    assert found == [("T1", "not-billable"), ("T2", "billable")]
+
+
 async def test_what_the_payer_authorised_reaches_the_guide(world: World, tenant: Tenant) -> None:
     """IN3 beside the convênio: the senha and its last day; one that was refused is on no guide."""
     await register(world, tenant, [partner_row(IPE)])
