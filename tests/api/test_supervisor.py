@@ -206,7 +206,7 @@ def test_an_ordinary_user(folder: Path) -> None:
     data = folder / "hub"
     process = subprocess.Popen(
         [*runs, *hubs.command(data, "--http-port", "0", "--mllp-port", "0")],
-        env=hubs.environment(folder), cwd="/", stdout=subprocess.PIPE, text=True,
+        env=hubs.environment(folder, HOME=str(folder)), cwd="/", stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert process.stdout is not None and "fhir" in process.stdout.readline()
