@@ -54,6 +54,13 @@ class World:
         )
         return [tenant_from(row) for row in rows]
 
+    async def everyone(self) -> list[Tenant]:
+        """All tenants, closed ones too: they may be opened again."""
+        rows = await self.database.global_rows(
+            "SELECT id, slug, name, zone, active, settings FROM tenant ORDER BY slug"
+        )
+        return [tenant_from(row) for row in rows]
+
     async def tenant(self, slug: str) -> Tenant:
         """The active tenant called `slug`; raises NotFound."""
         rows = await self.database.global_rows(

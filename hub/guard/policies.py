@@ -15,6 +15,7 @@ from canonical.errors import NotFound, Refused
 from hub.guard import assertions, audit, keys
 from hub.guard.registration import MOST_RATE
 from hub.records.acting import MOST_DELETED, policy_of
+from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 MOST_ORIGINS = 50
@@ -39,7 +40,7 @@ class Policies:
 
 def origins_of(tenant: Tenant) -> frozenset[str]:
     """The origins whose pages may call the FHIR door from a browser; `*` stands for any."""
-    found = _part(tenant.settings, "cors").get("origins")
+    found = part_of(tenant.settings, "cors").get("origins")
     return frozenset(each for each in found if isinstance(each, str)) if isinstance(found, list) else frozenset()
 
 
@@ -63,25 +64,32 @@ async def change(world: World, tenant: Tenant, wanted: Policies, *, actor: str) 
     """Set the policies; returns the tenant as it is now. Raises Refused, NotFound."""
     _check(wanted)
     async with world.transaction(tenant) as tx:
-        text = await tx.value("SELECT settings FROM tenant WHERE id = $1 FOR UPDATE")
-        if text is None:
-            raise NotFound("there is no such tenant")
-        settings: dict[str, Any] = json.loads(text)
-        settings["fhir"] = _part(settings, "fhir") | {
+        settings = await settings_of(tx)
+        settings["fhir"] = part_of(settings, "fhir") | {
             "update_create": wanted.update_create,
             "delete_most": wanted.delete_most,
             "profiles": "enforce" if wanted.enforce_profiles else "off",
             "if_match": "required" if wanted.require_match else "optional",
         }
-        settings["oauth"] = _part(settings, "oauth") | {"algorithms": list(wanted.algorithms)}
-        settings["limits"] = _part(settings, "limits") | dict(wanted.limits)
-        settings["cors"] = _part(settings, "cors") | {"origins": list(wanted.origins)}
+        settings["oauth"] = part_of(settings, "oauth") | {"algorithms": list(wanted.algorithms)}
+        settings["limits"] = part_of(settings, "limits") | dict(wanted.limits)
+        settings["cors"] = part_of(settings, "cors") | {"origins": list(wanted.origins)}
         await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", json.dumps(settings))
         await audit.note(tx, actor, "policy-change", f"tenant/{tenant.slug}")
     return await world.tenant(tenant.slug)
 
 
-def _part(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+async def settings_of(tx: Transaction) -> dict[str, Any]:
+    """The tenant's settings, locked until the transaction ends; raises NotFound."""
+    text = await tx.value("SELECT settings FROM tenant WHERE id = $1 FOR UPDATE")
+    if text is None:
+        raise NotFound("there is no such tenant")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def part_of(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One part of a tenant's settings; what is no object is none."""
     found = settings.get(name)
     return dict(found) if isinstance(found, dict) else {}
 

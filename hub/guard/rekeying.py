@@ -7,7 +7,7 @@ from typing import Any
 
 from canonical.errors import Conflict
 from hub.guard import audit, secrets, tokens
-from hub.world import Tenant, World, tenant_from
+from hub.world import World
 
 _TOKENS = "SELECT kid, sealed FROM signing_key ORDER BY kid"
 _BULK = "SELECT count(*) FROM bulk_job WHERE tenant_id = $1"
@@ -24,7 +24,7 @@ class Rekeyed:
 async def seal_anew(world: World, actor: str) -> Rekeyed:
     """Seal everything that lasts under the current key; doing it again changes nothing. Each tenant is audited."""
     anew, already = await _token_keys(world)
-    for tenant in await _everyone(world):
+    for tenant in await world.everyone():
         async with world.transaction(tenant) as tx:
             rows = await tx.rows("SELECT name, sealed FROM credential WHERE tenant_id = $1 ORDER BY name FOR UPDATE")
             todo = {row["name"]: fresh for row in rows if (fresh := _fresh(world, row, f"credential/{row['name']}"))}
@@ -40,17 +40,11 @@ async def finish(world: World, actor: str) -> None:
     """Forget the previous key; raises Conflict while a secret, or the file of an export, still needs it."""
     if (await seal_anew(world, actor)).anew:
         raise Conflict("some secrets were sealed anew only now; look that all processes have the new key, then finish")
-    for tenant in await _everyone(world):
+    for tenant in await world.everyone():
         async with world.transaction(tenant) as tx:
             if await tx.value(_BULK):
                 raise Conflict(f"tenant {tenant.slug} has exports or imports whose files may need the previous key")
     secrets.forget_previous(world.settings)
-
-
-async def _everyone(world: World) -> list[Tenant]:
-    """All tenants, closed ones too: they may be opened again."""
-    rows = await world.database.global_rows("SELECT id, slug, name, zone, active, settings FROM tenant ORDER BY slug")
-    return [tenant_from(row) for row in rows]
 
 
 async def _token_keys(world: World) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from canonical.errors import NotFound, Refused
 from hub.guard import audit
-from hub.store.database import Transaction
+from hub.guard.policies import part_of, settings_of
 from hub.world import Tenant, World
 
 SETTING = "alarms"
@@ -114,8 +114,7 @@ def rule_of(tenant: Tenant, name: str, place: str = "", now: datetime.datetime |
 
 def own_limits(tenant: Tenant) -> Mapping[str, Any]:
     """What a tenant set: by `rule`, or `rule place`."""
-    part = tenant.settings.get(SETTING)
-    found = part.get("limits") if isinstance(part, dict) else None
+    found = part_of(tenant.settings, SETTING).get("limits")
     return found if isinstance(found, dict) else {}
 
 
@@ -134,25 +133,17 @@ async def set_limits(
         )
     async with world.transaction(tenant) as tx:
         settings = await settings_of(tx)
-        own = dict(part.get("limits") or {}) if isinstance(part := settings.get(SETTING), dict) else {}
+        part = part_of(settings, SETTING)
+        own = dict(part.get("limits") or {})
         own.pop(key, None)
         if limits is not None:
             own[key] = {name: list(steps) for name, steps in limits.items()}
         if len(own) > MOST_OWN:
             raise Refused(f"at most {MOST_OWN} limits can be set", code="watch.limits")
-        settings[SETTING] = {**(part if isinstance(part, dict) else {}), "limits": own}
+        settings[SETTING] = part | {"limits": own}
         await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", json.dumps(settings))
         await audit.note(tx, actor, "alarm-limit", f"Alarm/{key}", detail=dict(limits or {}))
     return await world.tenant(tenant.slug)
-
-
-async def settings_of(tx: Transaction) -> dict[str, Any]:
-    """The tenant's settings, locked until the transaction ends; raises NotFound."""
-    text = await tx.value("SELECT settings FROM tenant WHERE id = $1 FOR UPDATE")
-    if text is None:
-        raise NotFound("there is no such tenant")
-    found: dict[str, Any] = json.loads(text)
-    return found
 
 
 def _stepped(rule: Rule, stated: Any) -> Rule:
