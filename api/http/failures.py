@@ -94,7 +94,7 @@ def status_of(error: PonteError | Refusal) -> int:
     """The HTTP status a failure deserves."""
     if isinstance(error, Refusal):
         return _REFUSED[error.kind]
-    if error.code == "failure.version":
+    if error.code in ("failure.version", "fhir.if-none-match"):
         return 412
     return next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
 
@@ -162,6 +162,8 @@ async def _crash(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    if error.status_code == 405 and request.method == "OPTIONS":  # what may be done here (RFC 9110 §9.3.7)
+        return Response(status_code=204, headers=dict(error.headers or {}))
     code = {404: "failure.not-found", 405: "fhir.not-supported"}.get(error.status_code, "failure")
     return answer(request, error.status_code, [Problem(code, level="error")], dict(error.headers or {}))
 

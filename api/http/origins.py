@@ -24,7 +24,7 @@ _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _SENT = ", ".join(
     (
         "Accept", "Accept-Language", "Authorization", "Content-Type", "If-Match", "If-Modified-Since", "If-None-Exist",
-        "If-None-Match", "Prefer",
+        "If-None-Match", "Prefer", "X-Provenance",
     )
 )  # fmt: skip
 _SHOWN = ", ".join(

@@ -187,6 +187,8 @@ class _Reader:
             raise BadQuery(problem("chain", name))
         if name.startswith("_has:"):
             return self._has(type_name, name, text, depth)
+        if name == "_query" or (name == "_list" and text.startswith("$")):
+            raise BadQuery(problem("named", name))  # named queries and functional lists (R4 §3.1.1.6, §3.1.1.4.16)
         if name == "_list":
             return _listed(type_name, text)
         if name == filters.NAME:

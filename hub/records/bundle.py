@@ -226,25 +226,22 @@ class _Job:
         return entry.id or self.ids[entry.position]
 
     async def _check_existence(self, writers: Sequence[Entry]) -> None:
-        """Refuse updates that would create where the tenant does not allow it, those that must but would not, and
-        changes of what the caller may not have seen where the tenant asks for If-Match."""
+        """Refuse updates that would create where the tenant does not allow it, and changes of what the caller may not
+        have seen where the tenant asks for If-Match."""
         if self.policy.require_match:
             await self._check_seen(writers)
-        asked = [e for e in writers if e.method == "PUT" and (e.absent or (e.id and not self.policy.update_create))]
-        for entry in asked:
+        for entry in (e for e in writers if e.method == "PUT" and e.id and not self.policy.update_create):
             known = await self.tx.value(
                 "SELECT NOT deleted FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3",
                 entry.type_name,
                 self._id(entry),
             )
-            if entry.absent and known:
-                raise Failed({entry.position: refused("precondition", "fhir.if-none-match")})
-            if known is None and entry.id and not self.policy.update_create:
+            if known is None:
                 raise Failed({entry.position: refused("not-allowed", "fhir.update-create", f"{entry.type_name}.id")})
 
     async def _check_seen(self, writers: Sequence[Entry]) -> None:
         for entry in writers:
-            if entry.method == "POST" or not entry.id or entry.expected is not None or entry.absent:
+            if entry.method == "POST" or not entry.id or entry.expected is not None or entry.creates_only:
                 continue
             known = "SELECT NOT deleted FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3"
             if await self.tx.value(known, entry.type_name, entry.id):
@@ -308,6 +305,7 @@ class _Job:
             id=self._id(entry),
             body=body,
             expected=entry.expected,
+            unless=entry.unless,
             fresh=entry.method == "POST",
             skip_unchanged=entry.skip_unchanged,
             rules=self.policy.enforce_constraints,

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from canonical.errors import Conflict
 from canonical.problem import Problem
-from fhir import jsontext
+from fhir import jsontext, tags
 from fhir.definitions.table import resource_types
 from fhir.search.query import Query
+from fhir.tags import Tags
 from hub.find.search import Page
 from hub.records.refusal import Refusal, refused
 from hub.records.write import Saved
@@ -22,16 +23,15 @@ from hub.store.database import Row
 MOST_ENTRIES = 10_000
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET")  # the order of processing (R4 §3.1.0.11.2)
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-_TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"\Z')
 
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
     """An interaction: `id` empty means a create, a search or a conditional one by `query`; `alone`: not of a Bundle.
 
-    `patch` is a list (JSON Patch), a Parameters resource or a function of the body; `expected` the version of
-    If-Match; `absent` asks that the record be new (If-None-Match: *); `known` is the version the caller has already
-    (If-None-Match of a read); `skip_unchanged`: a body that says what is stored makes no new version.
+    `patch` is a list (JSON Patch), a Parameters resource or a function of the body; `expected` are the versions of
+    If-Match, `unless` those of a write's If-None-Match; `known` is the version the caller has already (If-None-Match
+    of a read); `skip_unchanged`: a body that says what is stored makes no new version.
     """
 
     position: int = 0
@@ -44,11 +44,16 @@ class Entry:
     full_url: str = ""
     if_none_exist: str = ""
     patch: Any = None
-    expected: int | None = None
-    absent: bool = False
+    expected: Tags | None = None
+    unless: Tags | None = None
     known: str = ""
     alone: bool = False
     skip_unchanged: bool = False
+
+    @property
+    def creates_only(self) -> bool:
+        """Whether the record must be new (If-None-Match: *)."""
+        return self.unless is not None and self.unless.every
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +81,14 @@ def is_id(text: str) -> bool:
     return _ID.match(text) is not None
 
 
-def version_of(tag: str) -> int:
-    """The version an ETag names; raises Refusal."""
-    match = _TAG.match(tag.strip())
-    if match is None:
-        raise refused("malformed", "fhir.if-match")
-    return int(match[1])
+def tags_of(text: str, header: str) -> Tags | None:
+    """The versions that If-Match or If-None-Match (`header`) names, None when it is not stated; raises Refusal."""
+    if not text.strip():
+        return None
+    found = tags.read(text)
+    if found is None:
+        raise refused("malformed", "fhir.if-match", header=header)
+    return found
 
 
 def condition_of(text: str, type_name: str) -> str:
@@ -129,10 +136,12 @@ def _entry(position: int, item: dict[str, Any], base: str) -> Entry:
     found.position = position
     found.full_url = str(item.get("fullUrl", ""))
     found.if_none_exist = condition_of(str(request.get("ifNoneExist", "")), found.type_name) if method == "POST" else ""
-    if isinstance(request.get("ifMatch"), str):
-        found.expected = version_of(request["ifMatch"])
+    found.expected = tags_of(str(request.get("ifMatch", "")), "If-Match")
     known = str(request.get("ifNoneMatch", ""))
-    found.known, found.absent = (known, False) if method == "GET" else ("", method == "PUT" and known == "*")
+    if method == "GET":
+        found.known = known
+    elif method != "POST":
+        found.unless = tags_of(known, "If-None-Match")
     if method in ("POST", "PUT"):
         found.resource = _resource(item, found)
     elif method == "PATCH":

@@ -1,6 +1,7 @@
 """History of one record, of a type or of all types (R4 §3.1.0.9): versions, newest first, in pages by key.
 
-A page goes on below the last version shown, or back above the first one, so versions written meanwhile move nothing.
+A page goes on below the last version shown, or above it where the oldest come first, and back from the first one; so
+versions written meanwhile move nothing.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The last version of a page, or, `up`, the first one of the page behind: what lies nearest above it is meant."""
+    """A version from which a page goes on below, or, `up`, above: what lies nearest there is meant."""
 
     updated_at: datetime.datetime
     id: str
@@ -85,6 +86,7 @@ class Place:
 
 
 FIRST = Place(updated_at=NEVER, id="", version=0, type="")
+OLDEST = Place(updated_at=EVER, id="", version=0, type="", up=True)
 
 
 def place_of(row: Row, *, up: bool = False) -> Place:

@@ -15,6 +15,7 @@ from canonical.codes import NATIONAL
 from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
+from fhir.tags import Tags
 from hub.records import kindred, reversals, withdrawals
 from hub.records.coherence import contradiction
 from hub.records.combine import combine, lags, late_version, told_at
@@ -241,9 +242,9 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     return body
 
 
-def _version(body: dict[str, Any] | None) -> int | None:
+def _version(body: dict[str, Any] | None) -> Tags | None:
     """The version a stored body says it is: what was read without a lock must still stand when it is written."""
-    return int(body["meta"]["versionId"]) if body is not None else None
+    return Tags(frozenset((int(body["meta"]["versionId"]),))) if body is not None else None
 
 
 def _refuse_unknown(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:

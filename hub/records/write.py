@@ -17,6 +17,7 @@ from uuid import UUID
 from canonical.errors import Conflict
 from canonical.problem import Problem
 from fhir import jsontext
+from fhir.tags import Tags
 from fhir.validation import invariants
 from fhir.validation.validator import validate
 from hub.exchange import partners
@@ -30,8 +31,8 @@ from hub.store.schema import records as tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One intended write: `body` None deletes; `expected` is the version of If-Match; `fresh` is the creation of a
-    record under an id made for it.
+    """One intended write: `body` None deletes; `expected` are the versions of If-Match, `unless` those of
+    If-None-Match; `fresh` is the creation of a record under an id made for it.
 
     `earlier` are bodies that came late and tell of something older: versions for the history, below the current one.
     `rules`: the constraints of R4 must hold as well as its structure; records the hub maps itself keep them by test.
@@ -40,7 +41,8 @@ class Write:
     type: str
     id: str
     body: dict[str, Any] | None
-    expected: int | None = None
+    expected: Tags | None = None
+    unless: Tags | None = None
     fresh: bool = False
     skip_unchanged: bool = False
     message_id: UUID | None = None
@@ -187,8 +189,10 @@ def _outcomes(writes: Sequence[Write], stored: dict[tuple[str, str], Row], origi
 def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
     """What the record becomes."""
     exists = row is not None and not row["deleted"]
-    if write.expected is not None and (row is None or row["version"] != write.expected):
+    if write.expected is not None and not (row is not None and _is_at(write.expected, row, exists)):
         raise Clash("the record is at another version", code="failure.version")
+    if write.unless is not None and row is not None and exists and write.unless.name(row["version"]):
+        raise Clash("the record exists, or stands at a version that was ruled out", code="fhir.if-none-match")
     if write.body is None and not exists:
         return _unchanged(write, row, origin)
     version = 1 if row is None else row["version"] + 1 + len(write.earlier)
@@ -208,6 +212,11 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
         message_id=write.message_id or origin.message_id,
         earlier=write.earlier,
     )
+
+
+def _is_at(expected: Tags, row: Row, exists: bool) -> bool:
+    """Whether If-Match holds; what was deleted has a version of its own but is not there for `*` (RFC 9110 §13.1.1)."""
+    return expected.name(row["version"]) and (exists or not expected.every)
 
 
 def _unchanged(write: Write, row: Row | None, origin: Origin) -> Saved:

@@ -67,13 +67,21 @@ async def test_unclaimed_interactions_are_refused(fhir: httpx.AsyncClient) -> No
     for method, path in (
         ("PATCH", "/fhir"), ("POST", "/fhir/Patient/_history"), ("DELETE", "/fhir/_history"), ("DELETE", "/fhir"),
         ("POST", "/fhir/Patient/1"), ("PUT", "/fhir"), ("GET", "/fhir/Patient/1/$purge"), ("PUT", "/fhir/Patient/1/$everything"), ("GET", "/fhir/Patient/$lastn"),
-        ("PUT", "/fhir/Patient/1/Observation"), ("OPTIONS", "/fhir/Patient"),
+        ("PUT", "/fhir/Patient/1/Observation"),
     ):  # fmt: skip
         answer = await fhir.request(method, path, json={} if method != "GET" else None)
         assert answer.status_code in (404, 405), (method, path, answer.status_code)
         assert answer.json()["resourceType"] == "OperationOutcome"
         if answer.status_code == 405:
             assert method not in answer.headers["allow"]
+
+
+async def test_options_tell_the_methods(fhir: httpx.AsyncClient) -> None:
+    for path, methods in (("Patient/1", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}), ("", {"GET", "HEAD", "POST"})):
+        answer = await fhir.request("OPTIONS", f"/fhir/{path}")
+        assert answer.status_code == 204 and not answer.content
+        assert set(answer.headers["allow"].split(", ")) == methods
+    assert (await fhir.request("OPTIONS", "/fhir/Patient/1/$nothing")).status_code == 404
 
 
 async def test_operations_are_offered_where_claimed(statement: dict[str, Any], fhir: httpx.AsyncClient) -> None:

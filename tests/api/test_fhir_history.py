@@ -117,3 +117,34 @@ async def test_pages_go_back_as_they_came(fhir: httpx.AsyncClient, path: str) ->
         back = versions(page) + back
         last = next((link["url"] for link in page["link"] if link["relation"] == "previous"), "")
     assert back == ["Patient/p0/5", *seen]
+
+
+@pytest.mark.parametrize("path", ["Patient/_history", "_history", "Patient/p0/_history"])
+async def test_the_oldest_first(fhir: httpx.AsyncClient, path: str) -> None:
+    for n in range(7):
+        await put(fhir, "Patient", f"p{n % 2}")
+    whole = versions((await fhir.get(f"/fhir/{path}?_sort=-_lastUpdated")).json())
+    assert whole == versions((await fhir.get(f"/fhir/{path}")).json())
+    url, seen, last = f"/fhir/{path}?_sort=_lastUpdated&_count=3", [], ""
+    while url:
+        page = (await fhir.get(url)).json()
+        seen += versions(page)
+        last, url = url, next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert seen == whole[::-1]
+    back: list[str] = []
+    while last:
+        page = (await fhir.get(last)).json()
+        back = versions(page) + back
+        last = next((link["url"] for link in page["link"] if link["relation"] == "previous"), "")
+    assert back == seen
+
+
+async def test_parameters_it_does_not_have(fhir: httpx.AsyncClient) -> None:
+    await put(fhir, "Patient", "p")
+    for path in ("Patient/_history", "_history", "Patient/p/_history"):
+        page = await fhir.get(f"/fhir/{path}?name=x&_count=5")
+        assert page.status_code == 200 and page.json()["link"][0]["url"].endswith("_history?_count=5")
+        strict = await fhir.get(f"/fhir/{path}?name=x", headers={"prefer": "handling=strict"})
+        assert strict.status_code == 400 and strict.json()["issue"][0]["expression"] == ["name"]
+        for refused in ("_list=1", "_sort=name", "_sort=_id"):
+            assert (await fhir.get(f"/fhir/{path}?{refused}")).status_code == 400, refused

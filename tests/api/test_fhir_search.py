@@ -234,7 +234,7 @@ async def test_unknown_parameters(ward: httpx.AsyncClient) -> None:
         "_include=Patient:name", "_include=Observation:subject", "_include:colour=Patient:organization", "_sort=_id,a,b,c,d,e,f", "_include=Patient", "_summary=x", "name.family=x",
         "organization.nothing=x", "organization:Patient.name=x", "_has:Observation:patient=1", "_has:X:y:z=1", "family=%00",
         "gender:missing=maybe", "_id:missing=true", "family=" + ",".join("abcdefghij"[n % 10] + str(n) for n in range(300)),
-        "&".join(["family=a"] * 60), "_lastUpdated=x", "_elements:x=1&birthdate=",
+        "&".join(["family=a"] * 60), "_query=current", "_list=$current-problems", "_lastUpdated=x", "_elements:x=1&birthdate=",
     ],
 )  # fmt: skip
 async def test_bad_queries(ward: httpx.AsyncClient, query: str) -> None:

@@ -18,6 +18,7 @@ from fhir import forms, jsontext, subset, xmltext
 from fhir.definitions.table import resource_types
 from fhir.forms import Form
 from fhir.outcome import outcome
+from fhir.tags import read as read_tags
 from hub.records import custom
 from hub.records.acting import Actor
 from hub.records.entry import is_id
@@ -211,9 +212,9 @@ def http_date(moment: datetime) -> str:
 
 
 def same_version(tags: str, version: int) -> bool:
-    """Whether If-None-Match names the version."""
-    current = f'"{version}"'
-    return bool(tags) and any(tag.strip().removeprefix("W/") in (current, "*") for tag in tags.split(","))
+    """Whether If-None-Match names the version; a header that cannot be read names none."""
+    known = read_tags(tags) if tags else None
+    return known is not None and known.name(version)
 
 
 def outcome_text(problems: list[Problem]) -> str:

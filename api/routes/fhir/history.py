@@ -1,4 +1,7 @@
-"""history of a record, of a type and of the system (R4 §3.1.0.9), with `_since`, `_at`, `_count` and pages."""
+"""history of a record, of a type and of the system (R4 §3.1.0.9), with `_since`, `_at`, `_count`, `_sort` and pages.
+
+`_sort` is R5's: `-_lastUpdated`, as without it, and `_lastUpdated`, the oldest first.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from hub.records import visible
 from hub.records.write import instant
 
 Row = Any
+_PARAMETERS = ("_since", "_at", "_count", "_sort", "_cursor", "_summary", "_elements", "_format", "_pretty")
 MOST_LOOKS = 20  # a narrow token may see few of many versions
 _STATUS = {"POST": "201", "PUT": "200", "PATCH": "200", "DELETE": "204"}
 
@@ -46,7 +50,9 @@ async def history(exchange: Exchange) -> Response:
     total = None
     if exchange.actor.permits(type_name, "r"):  # one record has few versions: they are counted
         total = await store.count_of_record(world, tenant, type_name, record_id, period)
-    return await _answer(exchange, f"{type_name}/{record_id}", _Found(rows, period.most - 1, place, total))
+    return await _answer(
+        exchange, f"{type_name}/{record_id}", _Found(rows, period.most - 1, place, total, _rising(exchange))
+    )
 
 
 async def history_type(exchange: Exchange) -> Response:
@@ -75,7 +81,7 @@ async def _many(exchange: Exchange, address: str, types: Sequence[str]) -> Respo
     total = None
     if all(exchange.actor.permits(name, "r") for name in types):
         total = await store.count_of_types(world, tenant, types, period)
-    return await _answer(exchange, address, _Found(rows, period.most - 1, place, total))
+    return await _answer(exchange, address, _Found(rows, period.most - 1, place, total, _rising(exchange)))
 
 
 async def _shown(
@@ -94,30 +100,43 @@ async def _shown(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What was found beyond a place, the nearest first, with one version more than `count` when there are more."""
+    """What was found beyond a place, the nearest first, with one version more than `count` when there are more.
+
+    `rising`: the oldest come first.
+    """
 
     found: Sequence[Row]
     count: int
     place: store.Place
     total: int | None
+    rising: bool = False
+
+    @property
+    def _back(self) -> bool:
+        """Whether the page was read from its end."""
+        return self.place.up != self.rising
 
     @property
     def rows(self) -> list[Row]:
-        """The page, newest first."""
+        """The page in its order."""
         page = list(self.found[: self.count])
-        return page[::-1] if self.place.up else page
+        return page[::-1] if self._back else page
 
     @property
     def neighbours(self) -> list[tuple[str, str]]:
         """The cursors of the pages before and behind this one, by relation."""
         more, started = len(self.found) > self.count, self.place.version not in (store.FIRST.version, store.NEWEST)
         rows = self.rows
-        named = [("previous", more if self.place.up else started), ("next", started if self.place.up else more)]
-        return [(name, _cursor(rows[0 if name == "previous" else -1], name)) for name, there in named if there and rows]
+        named = [("previous", more if self._back else started, 0), ("next", started if self._back else more, -1)]
+        return [
+            (name, _cursor(rows[n], up=(name == "previous") != self.rising))
+            for name, there, n in named
+            if there and rows
+        ]
 
 
-def _cursor(row: Row, relation: str) -> str:
-    mark = "-" if relation == "previous" else ""
+def _cursor(row: Row, *, up: bool) -> str:
+    mark = "-" if up else ""
     return cursor_text(f"{mark}{row['type']}/{row['id']}/{row['updated_at'].isoformat()}", row["version"])
 
 
@@ -125,8 +144,9 @@ async def _answer(exchange: Exchange, address: str, page: _Found) -> Response:
     subject = exchange.caller.identity.subject
     await exchange.state.reading.note(exchange.caller.tenant, subject, "history", address or "system")
     own = f"{exchange.base}/{address}/_history" if address else f"{exchange.base}/_history"
-    links = [("self", link_text(own, exchange.query))]
-    kept = [(k, v) for k, v in exchange.query if k != "_cursor"]
+    used = [(k, v) for k, v in exchange.query if k in _PARAMETERS]
+    links = [("self", link_text(own, used))]
+    kept = [(k, v) for k, v in used if k != "_cursor"]
     neighbours = page.neighbours
     if neighbours or exchange.parameter("_cursor"):
         links.append(("first", link_text(own, kept)))
@@ -148,12 +168,36 @@ def _version_text(exchange: Exchange, row: Any) -> str:
     return entry_text(f"{exchange.base}/{row['type']}/{row['id']}", body, rest)
 
 
+def _refuse_others(exchange: Exchange) -> None:
+    """Raise Rejected for parameters that a history does not have: `_list` always, others under `handling=strict`."""
+    others = [name for name, _ in exchange.query if name not in _PARAMETERS]
+    if "_list" in others:
+        raise Rejected(400, [Problem("fhir.search.named", "_list", args=(("name", "_list"),))])
+    if others and exchange.strict:
+        raise Rejected(
+            400,
+            [
+                Problem("fhir.search.unknown-parameter", name[:64], level="error", args=(("name", name[:64]),))
+                for name in others
+            ],
+        )
+
+
+def _rising(exchange: Exchange) -> bool:
+    """Whether the oldest versions come first; raises Rejected."""
+    stated = exchange.parameter("_sort")
+    if stated not in ("", "_lastUpdated", "-_lastUpdated"):
+        raise _bad("_sort")
+    return stated == "_lastUpdated"
+
+
 def _bad(name: str) -> Rejected:
     return Rejected(400, [Problem("fhir.search.value", name, args=(("name", name),))])
 
 
 def _period(exchange: Exchange) -> store.Period:
-    """What is wanted, with one version more than asked to know whether another page follows."""
+    """What is wanted, with one version more than asked to know whether another page follows; raises Rejected."""
+    _refuse_others(exchange)
     text = exchange.parameter("_count") or str(DEFAULT_COUNT)
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise _bad("_count")
@@ -174,7 +218,7 @@ def _span(exchange: Exchange, name: str) -> tuple[datetime.datetime, datetime.da
 def _place(exchange: Exchange) -> store.Place:
     text = exchange.parameter("_cursor")
     if not text:
-        return store.FIRST
+        return store.OLDEST if _rising(exchange) else store.FIRST
     try:
         value, version = cursor_parts(text)
         type_name, record_id, moment = str(value).removeprefix("-").split("/", 2)

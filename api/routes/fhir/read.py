@@ -51,8 +51,8 @@ async def _found(exchange: Exchange, row: Any, entity: str) -> Response:
 def _unchanged(exchange: Exchange, row: Any) -> bool:
     """Conditional read (R4 §3.1.0.1.1): the caller has this version already."""
     headers = exchange.request.headers
-    if tags := headers.get("if-none-match"):
-        return same_version(tags, row["version"])
+    if tags := headers.getlist("if-none-match"):
+        return same_version(",".join(tags), row["version"])
     if since := headers.get("if-modified-since"):
         try:
             moment = parsedate_to_datetime(since)

@@ -16,7 +16,7 @@ from fhir import forms, jsontext, mergepatch
 from fhir.validation import invariants
 from hub.records import visible
 from hub.records.bundle import transact
-from hub.records.entry import Done, Entry, condition_of, version_of
+from hub.records.entry import Done, Entry, condition_of, tags_of
 from hub.records.refusal import refused
 
 
@@ -116,9 +116,10 @@ async def _resource(exchange: Exchange) -> dict[str, Any]:
 
 
 def _match(exchange: Exchange, entry: Entry) -> None:
-    if tag := exchange.request.headers.get("if-match"):
-        entry.expected = version_of(tag)
-    entry.absent = entry.method == "PUT" and exchange.request.headers.get("if-none-match", "").strip() == "*"
+    headers = exchange.request.headers
+    entry.expected = tags_of(",".join(headers.getlist("if-match")), "If-Match")
+    if entry.method != "POST":
+        entry.unless = tags_of(",".join(headers.getlist("if-none-match")), "If-None-Match")
 
 
 def _query(exchange: Exchange) -> str:
