@@ -10,7 +10,7 @@ from hub.billing.trial import trial_payers
 from hub.channels import versions
 from hub.channels.document import Document
 from hub.exchange.partners import Partner, save_partner
-from hub.exchange.work import upkeep
+from hub.exchange.work import usual
 from hub.guard import clients, tokens
 from hub.rnds.trial import trial_network
 from hub.settings import Settings
@@ -40,7 +40,7 @@ async def seed(settings: Settings, simulators: Simulators | None = None) -> None
         if settings.demo:
             await _demo(world, simulators)
         for each in await world.tenants():  # of an earlier version, which may not have all upkeep yet
-            await upkeep.seed_schedules(world, each, upkeep.SCHEDULES)
+            await usual.seed(world, each, usual.UPKEEP)
 
 
 async def _demo(world: World, simulators: Simulators | None) -> None:
@@ -87,5 +87,5 @@ async def demo_tenant(world: World, slug: str = "demo", name: str = "Hospital De
         for channel in (Document(name="his-mllp", door="mllp"), Document(name="his-http", door="http")):
             if channel.name not in present:
                 await versions.put(tx, tenant, channel, actor="seed")
-    await upkeep.seed_schedules(world, tenant, upkeep.SCHEDULES)
+    await usual.seed(world, tenant, usual.UPKEEP)
     return tenant

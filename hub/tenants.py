@@ -18,7 +18,7 @@ from canonical.errors import Conflict, NotFound, Refused
 from hub.channels import versions
 from hub.channels.document import Document
 from hub.exchange import ports
-from hub.exchange.work import upkeep
+from hub.exchange.work import usual
 from hub.guard import audit, tokens
 from hub.store.database import Transaction
 from hub.world import Tenant, World, tenant_from
@@ -76,7 +76,7 @@ async def add(
         await audit.note(tx, actor, "tenant-create", f"tenant/{slug}")
         for channel in channels:
             await versions.put(tx, made, channel, actor=actor)
-        await upkeep.give(tx, made, world.now(), upkeep.SCHEDULES)
+        await usual.give(tx, made, world.now(), usual.UPKEEP)
     return made
 
 

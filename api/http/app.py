@@ -24,6 +24,7 @@ from api.routes import (
     oauth,
     payers,
     rnds,
+    schedules,
     tiss,
     tiss_acts,
     tiss_files,
@@ -62,6 +63,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         channels.router,
         clients.router,
         rnds.router,
+        schedules.router,
         tiss_files.router,
         tiss_prices.router,
         tiss_requests.router,  # before the lists, whose last route takes any name

@@ -6,7 +6,7 @@ import uuid
 
 from canonical import identifiers
 from hub.exchange.partners import Partner, save_partner
-from hub.exchange.work import upkeep
+from hub.exchange.work import usual
 from hub.guard import vault
 from hub.world import Tenant, World
 from signatures import demo_pki, keys
@@ -16,16 +16,6 @@ PAYERS = (
     ("999814", "demo_jacaranda", "Operadora Demonstração Jacarandá"),
 )
 FEES_APART = ("999814",)  # this one wants the fees of a stay on guias de honorários
-SCHEDULES = (
-    ("close-batches", "close-batches", "0 20 * * *", "once"),
-    ("poll-protocols", "poll-protocols", "*/10 * * * *", "once"),
-    ("appeal-deadlines", "appeal-deadlines", "0 7 * * *", "once"),
-    ("poll-requests", "poll-requests", "*/5 * * * *", "once"),
-    ("check-eligibility", "check-eligibility", "*/15 * * * *", "once"),
-    ("request-authorisations", "request-authorisations", "*/15 * * * *", "once"),
-    ("collect-returns", "collect-returns", "*/5 * * * *", "once"),
-    ("announce-stays", "announce-stays", "*/30 * * * *", "once"),
-)
 CNPJ = "H0SP1DEM000100"
 LOGIN = {"login": "hospital", "password": "demo"}
 _NO_CNES = "9999999"  # what providers without a CNES of their own state
@@ -55,7 +45,7 @@ async def trial_payers(world: World, tenant: Tenant, base_url: str) -> None:
             await save_partner(tx, found)
             await vault.put(tx, world.settings, f"payer-{code}-login", LOGIN, kind="login")
     await _certificate(world, tenant, "payer-999806-certificate")
-    await upkeep.seed_schedules(world, tenant, SCHEDULES)
+    await usual.seed(world, tenant, usual.PAYER, all_active=True)
 
 
 async def _certificate(world: World, tenant: Tenant, name: str) -> None:

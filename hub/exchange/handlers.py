@@ -17,7 +17,7 @@ from hub.exchange.partners import Partner
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
-_ROOMS = ("hub.exchange.work.upkeep", "hub.records.reindex", "hub.records.words")
+_ROOMS = ("hub.exchange.work.overdue", "hub.exchange.work.upkeep", "hub.records.reindex", "hub.records.words")
 _SCANNED = ("hub.billing", "hub.bulk", "hub.requests", "hub.rnds", "hub.subscriptions", "hub.watch")
 
 

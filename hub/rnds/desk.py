@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.rnds import errors
-from hub.exchange.work import upkeep
+from hub.exchange.work import usual
 from hub.guard import audit, vault
-from hub.rnds import flow, rows, settings
+from hub.rnds import rows, settings
 from hub.rnds.settings import Faulty, Settings
 from hub.world import Tenant, World
 
@@ -24,7 +24,7 @@ async def configure(world: World, tenant: Tenant, document: Mapping[str, Any], a
             raise Faulty(missing)
         await settings.put(tx, tenant, document)
         await audit.note(tx, actor, "rnds-settings", "partner/network/rnds")
-    await upkeep.seed_schedules(world, tenant, flow.SCHEDULES)
+    await usual.seed(world, tenant, usual.NETWORK)
     return found
 
 

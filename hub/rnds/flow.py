@@ -29,7 +29,6 @@ from mappings.national import document_plans
 SEND, DELETE = "rnds-document", "rnds-delete"
 MAKE, DUE = "rnds-make", "rnds-due"
 MOST_DUE = 200
-SCHEDULES = ((DUE, DUE, "* * * * *", "once"),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from canonical.errors import Misconfigured
 from canonical.identity import first_id
 from hub.billing import profiles
 from hub.exchange.partners import partners_of
-from hub.exchange.work import upkeep
+from hub.exchange.work import usual
 from hub.store.database import Transaction
 from hub.watch import machine
 from hub.watch.rules import rule_of
@@ -146,7 +146,7 @@ async def _silent(tx: Transaction, tenant: Tenant, now: datetime.datetime) -> It
 
 async def _broken(tx: Transaction, tenant: Tenant) -> Iterable[Reading]:
     """What the last nightly look at the audit chain found."""
-    outcome = await tx.value(_VERIFIED, upkeep.schedule_id(tenant, NIGHTLY))
+    outcome = await tx.value(_VERIFIED, usual.schedule_id(tenant, NIGHTLY))
     broken = json.loads(outcome).get("broken") if outcome else None
     return [Reading(rule="audit.broken", place="", value=int(broken))] if broken is not None else []
 

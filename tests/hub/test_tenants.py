@@ -16,7 +16,7 @@ from hub.channels import reading, versions
 from hub.channels.reading import Faulty
 from hub.exchange import ports
 from hub.exchange.channels import all_channels
-from hub.exchange.work import upkeep
+from hub.exchange.work import usual
 from hub.guard import tokens
 from hub.guard.tokens import InvalidToken, Verifier
 from hub.world import Tenant, World
@@ -51,7 +51,7 @@ async def test_a_new_tenant_works_messages_and_has_its_upkeep(world: World, tena
     async with world.transaction(made) as tx:
         names = {row["name"] for row in await tx.rows("SELECT name FROM schedule WHERE tenant_id = $1")}
         trail = [row["action"] for row in await tx.rows("SELECT action FROM audit_event WHERE tenant_id = $1")]
-    assert names >= {name for name, *_ in upkeep.SCHEDULES} and "tenant-create" in trail
+    assert names >= {one.name for one in usual.kit(usual.UPKEEP)} and "tenant-create" in trail
     told = await standing(world, made)
     assert (told.channels, told.clients, told.waiting, told.tenant.active) == (1, 0, 0, True)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hub import seed
-from hub.exchange.work import upkeep
+from hub.exchange.work import usual
 from hub.world import Tenant, World
 
-NAMES = {name for name, *_ in upkeep.SCHEDULES}
+NAMES = {one.name for one in usual.kit(usual.UPKEEP)}
 
 
 async def schedules(world: World, tenant: Tenant) -> set[str]:

@@ -27,17 +27,24 @@ LANES_AT_ONCE = 8
 LONGEST_OUTCOME = 500
 
 
-async def enqueue(tx: Transaction, name: str, arguments: dict[str, Any], *, lane: str = "") -> UUID:
-    """Queue one job; `arguments` hold ids and counts only. Jobs with the same `lane` (the name) keep their order."""
+async def enqueue(
+    tx: Transaction, name: str, arguments: dict[str, Any], *, lane: str = "", schedule: UUID | None = None
+) -> UUID:
+    """Queue one job; `arguments` hold ids and counts only. Jobs with the same `lane` (the name) keep their order.
+
+    A job that names a `schedule` is told as its newest run.
+    """
     number_of_lane = lane_of(lane or name)
     await lanes.touch(tx, "job", [(number_of_lane, lane or name, 1)])
     identity = new_id()
     await tx.run(
-        "INSERT INTO job (tenant_id, id, name, arguments, lane_id, status) VALUES ($1, $2, $3, $4, $5, 'QUEUED')",
+        "INSERT INTO job (tenant_id, id, name, arguments, lane_id, status, schedule_id, fire_time) "
+        "VALUES ($1, $2, $3, $4, $5, 'QUEUED', $6, CASE WHEN $6::uuid IS NOT NULL THEN clock_timestamp() END)",
         identity,
         name,
         json.dumps(arguments),
         number_of_lane,
+        schedule,
     )
     return identity
 
