@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 from canonical.errors import Conflict, TryAgain
 from canonical.identity import new_id
 from canonical.problem import Problem
-from fhir import jsontext, links, pathpatch
-from fhir import patch as jsonpatch
+from fhir import links
 from fhir.definitions.table import resource_types
 from fhir.search.conditions import BadQuery
 from fhir.search.query import Query
@@ -22,10 +21,11 @@ from fhir.subset import is_partial
 from hub.find.search import matching
 from hub.find.sight import Alternatives, guarded
 from hub.find.statement import Within
-from hub.records import conditional, owned, profiled, published, trail, visible
+from hub.records import allowed, conditional, lineage, owned, profiled, published, trail, visible
 from hub.records.acting import Action, Actor, policy_of
 from hub.records.entry import METHODS, Done, Entry, Failed, is_id
-from hub.records.refusal import Kind, Refusal, refused
+from hub.records.patching import patched
+from hub.records.refusal import Refusal, refused
 from hub.records.write import Clash, Invalid, Saved, Write, save
 from hub.store.database import Row, Transaction
 from hub.subscriptions import admission
@@ -36,8 +36,15 @@ _ATTEMPTS = 4
 _ACTIONS: dict[str, Action] = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
 
-async def transact(world: World, actor: Actor, entries: Sequence[Entry]) -> list[Done]:
-    """Do all `entries` or none; results in the order given. Raises Failed."""
+async def transact(
+    world: World, actor: Actor, entries: Sequence[Entry], stated: dict[str, Any] | None = None
+) -> list[Done]:
+    """Do all `entries` or none; results in the order given. Raises Failed.
+
+    `stated` is a Provenance of what they write (X-Provenance), stored with it; what is wrong with it is a Refusal.
+    """
+    if stated is not None:
+        actor.reach("Provenance", "c")
     causes: dict[int, Refusal | Conflict] = {}
     for entry in entries:
         try:
@@ -46,7 +53,12 @@ async def transact(world: World, actor: Actor, entries: Sequence[Entry]) -> list
             causes[entry.position] = refusal
     if causes:
         raise Failed(causes)
-    return await _again(lambda: _attempt(world, actor, entries))
+    try:
+        return await _again(lambda: _attempt(world, actor, entries, stated))
+    except Failed as failed:
+        if lineage.POSITION in failed.causes:
+            raise lineage.placed(failed.causes[lineage.POSITION]) from None
+        raise
 
 
 def _action(entry: Entry) -> Action:
@@ -72,9 +84,11 @@ async def _again(work: Callable[[], Awaitable[T]]) -> T:
         raise Conflict("other writers hold these records") from None
 
 
-async def _attempt(world: World, actor: Actor, entries: Sequence[Entry]) -> list[Done]:
+async def _attempt(world: World, actor: Actor, entries: Sequence[Entry], stated: dict[str, Any] | None) -> list[Done]:
     async with world.transaction(actor.tenant) as tx:
         job = _Job(world, actor, tx, sorted(entries, key=lambda e: METHODS.index(e.method)))
+        if stated is not None:
+            job.stated = [lineage.entry_of(stated, alone=all(entry.alone for entry in entries))]
         done = await job.run()
     return [done[entry.position] for entry in entries]
 
@@ -93,6 +107,7 @@ class _Job:
         self.ids: dict[int, str] = {}
         self.others: dict[int, list[str]] = {}  # further records of a conditional delete of several
         self.policy = policy_of(actor.tenant)
+        self.stated: Sequence[Entry] = ()  # the Provenance of what is written
 
     async def run(self) -> dict[int, Done]:
         """Decide which record each entry means, link them, save once, then read."""
@@ -108,12 +123,13 @@ class _Job:
         await self._patch(writers)
         for entry in (each for each in writers if each.method == "PATCH"):
             targets |= links.owned(entry.resource, entry.type_name, self.setting.base)
-        await self._check_existence(writers)
+        await allowed.check(self.tx, self.policy, [(each, self._id(each)) for each in writers])
         writes = [self._write(entry, targets) for entry in writers]
         if self.policy.enforce_profiles:
             await self._check_profiles(writers, writes)
         stored = list(zip(writers, await self._save(writers, writes), strict=True))
         visible.refuse_outside(self.actor, [(e.position, saved, _action(e)) for e, saved in stored])
+        await self._trace([saved for _, saved in stored if saved.changed], targets)
         for entry, saved in reversed(stored):
             self.done[entry.position] = Done(entry=entry, kind="saved", saved=saved)
         for position, other in self.same.items():
@@ -225,28 +241,6 @@ class _Job:
     def _id(self, entry: Entry) -> str:
         return entry.id or self.ids[entry.position]
 
-    async def _check_existence(self, writers: Sequence[Entry]) -> None:
-        """Refuse updates that would create where the tenant does not allow it, and changes of what the caller may not
-        have seen where the tenant asks for If-Match."""
-        if self.policy.require_match:
-            await self._check_seen(writers)
-        for entry in (e for e in writers if e.method == "PUT" and e.id and not self.policy.update_create):
-            known = await self.tx.value(
-                "SELECT NOT deleted FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3",
-                entry.type_name,
-                self._id(entry),
-            )
-            if known is None:
-                raise Failed({entry.position: refused("not-allowed", "fhir.update-create", f"{entry.type_name}.id")})
-
-    async def _check_seen(self, writers: Sequence[Entry]) -> None:
-        for entry in writers:
-            if entry.method == "POST" or not entry.id or entry.expected is not None or entry.creates_only:
-                continue
-            known = "SELECT NOT deleted FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3"
-            if await self.tx.value(known, entry.type_name, entry.id):
-                raise Failed({entry.position: refused("unconditional", "failure.if-match", entry.type_name)})
-
     def _targets(self) -> dict[str, str]:
         """What the entries call each other, and what they are called from now on."""
         targets = {}
@@ -264,7 +258,7 @@ class _Job:
     async def _conditional_references(self, targets: dict[str, str]) -> dict[str, str]:
         """`Patient?identifier=…` inside a resource means the one record that meets it (R4 §3.1.0.11.3)."""
         found: dict[str, str] = {}
-        for entry in self.entries:
+        for entry in [*self.entries, *self.stated]:
             if entry.resource is None or entry.position in self.done:
                 continue
             found |= links.owned(entry.resource, entry.type_name, self.setting.base, but=targets)
@@ -310,6 +304,16 @@ class _Job:
             skip_unchanged=entry.skip_unchanged,
             rules=self.policy.enforce_constraints,
         )
+
+    async def _trace(self, changed: Sequence[Saved], targets: dict[str, str]) -> None:
+        """Store what was stated of the records written, pointing to their new versions."""
+        for entry in self.stated if changed else ():
+            meant = lineage.pointing(entry, changed)
+            write = self._write(meant, targets)
+            if self.policy.enforce_profiles:
+                await self._check_profiles([meant], [write])
+            (saved,) = await self._save([meant], [write])
+            visible.refuse_outside(self.actor, [(meant.position, saved, "c")])
 
     async def _check_profiles(self, writers: Sequence[Entry], writes: Sequence[Write]) -> None:
         """Refuse records that break a profile they name themselves."""
@@ -374,20 +378,3 @@ class _Job:
             kind, code = ("not-found", "failure.not-found") if row is None else ("gone", "failure.gone")
             raise Failed({entry.position: Refusal(kind, [Problem(code)])})  # type: ignore[arg-type]
         return row
-
-
-def patched(stored: str, patch: Any) -> dict[str, Any]:
-    """The stored text changed by a JSON Patch (a list), a FHIRPath Patch (Parameters) or a function; raises Refusal."""
-    before: Any = jsontext.parse(stored.encode())
-    try:
-        if callable(patch):
-            after: Any = patch(before)
-        else:
-            after = jsonpatch.apply(before, patch) if isinstance(patch, list) else pathpatch.apply(before, patch)
-    except jsonpatch.Unpatched as error:
-        kind: Kind = "unprocessable" if error.problem.code == "fhir.patch.test" else "malformed"
-        raise Refusal(kind, [error.problem]) from None
-    identity = ("resourceType", "id")
-    if not isinstance(after, dict) or any(after.get(key) != before.get(key) for key in identity):
-        raise refused("unprocessable", "fhir.patch.identity")
-    return after

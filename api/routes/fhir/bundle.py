@@ -38,7 +38,8 @@ async def bundle(exchange: Exchange) -> Response:
     if kind == "batch":
         return exchange.answer(bundle_text("batch-response", await _batch(exchange, document), [], None))
     try:
-        done = await transact(exchange.state.world, exchange.actor, entries_of(document, exchange.base))
+        entries = entries_of(document, exchange.base)
+        done = await transact(exchange.state.world, exchange.actor, entries, exchange.stated_lineage)
     except Failed as failed:
         first = failed.causes[min(failed.causes)]
         problems = [p for n, cause in sorted(failed.causes.items()) for p in within(n, problems_of(cause))]
@@ -65,19 +66,20 @@ def _check_frame(document: dict[str, Any]) -> None:
 
 async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
     texts = []
+    stated = exchange.stated_lineage
     for position, item in enumerate(document.get("entry", ())):
         if dispatch.is_other(item):
             texts.append(await dispatch.answered(exchange, item))
             continue
         try:
             (entry,) = entries_of({"entry": [item]}, exchange.base)
-            (done,) = await transact(exchange.state.world, exchange.actor, [entry])
+            (done,) = await transact(exchange.state.world, exchange.actor, [entry], stated)
             await _note_reads(exchange, [done])
             texts.append(_entry_text(exchange, done))
         except Failed as failed:
             texts.append(_failed_text(position, failed.causes[0]))
-        except Conflict as conflict:
-            texts.append(_failed_text(position, conflict))
+        except (Refusal, Conflict) as cause:
+            texts.append(_failed_text(position, cause))
     return texts
 
 

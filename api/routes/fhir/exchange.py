@@ -19,7 +19,7 @@ from fhir.definitions.table import resource_types
 from fhir.forms import Form
 from fhir.outcome import outcome
 from fhir.tags import read as read_tags
-from hub.records import custom
+from hub.records import custom, lineage
 from hub.records.acting import Actor
 from hub.records.entry import is_id
 
@@ -73,6 +73,11 @@ class Exchange:
             header = ",".join(self.request.headers.getlist("prefer"))
             self.preferred = tuple(part.strip().replace('"', "") for part in header.replace(";", ",").split(","))
         return self.preferred
+
+    @property
+    def stated_lineage(self) -> dict[str, Any] | None:
+        """The Provenance that X-Provenance states of what is written; raises Refusal."""
+        return lineage.read(self.request.headers.get(lineage.HEADER, ""))
 
     @property
     def type_name(self) -> str:

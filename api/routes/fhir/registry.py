@@ -43,7 +43,8 @@ NOTES = {
     "Binary": "Content goes in and out in its own media type unless JSON or XML of FHIR is stated.",
     "ConceptMap": _UNSTORED + " So are the hub's code tables, as ponte-…",
     "AuditEvent": "The hub's own audit trail is here as audit-…, read-only, before the records that clients store.",
-    "Provenance": "Who and what message made each version is here as lineage-…, read-only, before stored records.",
+    "Provenance": "Who and what message made each version is here as lineage-…, read-only, before stored records. "
+    "The header X-Provenance of a write is stored with what it tells of.",
 }
 
 

@@ -128,7 +128,7 @@ def _query(exchange: Exchange) -> str:
 
 
 async def _done(exchange: Exchange, entry: Entry) -> Done:
-    return (await transact(exchange.state.world, exchange.actor, [entry]))[0]
+    return (await transact(exchange.state.world, exchange.actor, [entry], exchange.stated_lineage))[0]
 
 
 def _written(exchange: Exchange, done: Done) -> Response:
