@@ -86,7 +86,7 @@ def _too_large(limit: int) -> Rejected:
 async def check_file(request: Request, state: StateDep, caller: CallerDep, name: str = "lote.xml") -> Response:
     """Findings of a TISS file (or each XML of a ZIP) made by any system. Nothing is stored or sent.
 
-    A batch beyond 64 MB is checked while it is received, up to 1 GB; a ZIP may have 64 MB.
+    A batch, statement or appeal beyond 64 MB is checked while it is received, up to 1 GB; a ZIP may have 64 MB.
     """
     caller.require("tiss/read", "tiss/write")
     shown = name[:120]

@@ -100,9 +100,11 @@ _PROSE = (
     "",
     "## Large files",
     "",
-    "A batch file beyond 64 MB is read as a stream, a few guides at a time, in flat memory. It is checked by the same schema",
-    "and rules, and a wrong hash is explained by the recipes that need no second look at the file. Other messages beyond 64 MB are refused, since",
-    "nothing bounds what would have to be held at once.",
+    "Beyond 64 MB batches of guides, statements (demonstrativos), appeals and their answers are read as a stream, a few guides",
+    "at a time, in flat memory (`tiss/streams/levels.csv` says what is let go). They are checked by the same schema and rules,",
+    "sums over what was let go included; a wrong hash is explained by the recipes that need no second look at the file. Not",
+    "told are how often a statement may repeat, and what needs the whole file at once (content of another version). Other",
+    "messages beyond 64 MB, and one guide or protocol of that size, are refused.",
     "",
 )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import re
 
 import pytest
 import random_valid
@@ -12,12 +14,24 @@ from made import exists
 from test_clean import TODAY, report
 from test_round_trip import again, leaves
 
-from tiss import answers, message, repair, replies, summary, transactions, versions
+from tiss import answers, message, repair, replies, stream, summary, transactions, versions
+from tiss.report import Report
+from tiss.streams import slices
+from tiss.streams.levels import levels as level_table
+from tiss.streams.levels import tags
 from tiss.tables import installed
 
+LONG = {level.upwards[-1].rpartition("}")[2] for levels in level_table().values() for level in levels}
+LEVELS = re.compile(b"|".join(rb"<ans:%b>" % tag.rpartition("}")[2].encode() for tag in tags()))
 ODD = ("xsd.", "hash.", "encoding.")
 TRUE = ("encoding.control", "encoding.blank-optional")
 """What the schema lets pass and is told rightly."""
+
+
+def facts(found: Report) -> tuple[object, ...]:
+    """What a report tells; the first of its kind may have its number or not."""
+    told = {(p.code, p.where.replace("[1]", ""), p.args) for p in found.problems if p.code != "more"}
+    return found.transaction, found.guides, found.total, found.hash, told
 
 
 def one(name: str, version: str, seed: int, *, service: bool) -> None:
@@ -59,3 +73,15 @@ def test_of_every_version(name: str, every_version: tuple[str, ...]) -> None:
         if exists(name, version):
             for seed in range(12):
                 one(name, version, seed, service=bool(seed % 2))
+
+
+@pytest.mark.parametrize("name", [row.name for row in transactions.table().values() if row.body in LONG])
+def test_as_a_stream(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice at a time tells the same: findings, places, sums over what was let go, hash."""
+    monkeypatch.setattr(slices, "AT_ONCE", 1)
+    version = versions.installed()[0]
+    for service in (False, True):
+        raw = random_valid.message(name, version, random.Random(f"{name} 2"), service=service)
+        one, two = report(raw), stream.validate(io.BytesIO(raw), tables=installed(), today=TODAY)
+        if two.readable or LEVELS.search(raw):  # an answer may hold an error alone
+            assert facts(one) == facts(two)

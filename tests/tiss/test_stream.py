@@ -18,6 +18,7 @@ from test_clean import TODAY, report
 
 from tiss import build, epilogo, message, stream
 from tiss.report import Report
+from tiss.streams import tap
 from tiss.tables import installed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +87,7 @@ def test_hostile_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not streamed(b"").readable
     deep = b"<mensagemTISS xmlns='http://www.ans.gov.br/padroes/tiss/schemas'>" + b"<b>" * 10_000
     assert not streamed(deep).readable
-    monkeypatch.setattr(stream, "LARGEST", 100_000)
+    monkeypatch.setattr(tap, "LARGEST", 100_000)
     assert [p.code for p in streamed(b"<a>" + b"<b/>" * 300_000 + b"</a>").problems] == ["encoding.too-large"]
     assert streamed(clean.sadt_batch(60)).ok
 

@@ -178,7 +178,7 @@ def same(around: Unit, seen: dict[tuple[str, ...], int], found: Findings) -> Non
     counts: dict[str, int] = {}
     for unit in around.rows:
         name = unit.section.name
-        counts[name] = counts.get(name, around.skipped) + 1
+        counts[name] = counts.get(name, around.skipped or 0) + 1
         text = unit.texts.get
         for code, roles in table.get(name, ()):
             if not text(roles[0]):

@@ -66,6 +66,14 @@ def operator_of(message: Tiss) -> str:
     return message.text("cabecalho/destino/registroANS") or message.text("cabecalho/origem/registroANS")
 
 
+def named(whole: Unit, operator: str, found: Findings) -> None:
+    """header.body-operator of the outermost units there are."""
+    told = ((unit, unit.texts.get("operator", "").strip()) for unit in whole.rows)
+    others = [unit for unit, stated in told if operator and stated not in ("", operator)]
+    if others:
+        strangers(others, whole, operator, found)
+
+
 def strangers(units: Sequence[Unit], whole: Unit, operator: str, found: Findings) -> None:
     """header.guide-operator, header.body-operator: units that name another operator than the header does.
 

@@ -34,8 +34,8 @@ class Section:
 class Unit:
     """One section of a message: texts by role, the units inside it, and its place.
 
-    `skipped` of a whole message counts the outermost units that were read before, when it comes in pieces; `passed`
-    tells that a screen found nothing to look at, and nothing but a few texts was kept.
+    `skipped` counts the units inside it that were read before, when a message comes in pieces, and is None when it does
+    not; `passed` tells that a screen found nothing to look at, and nothing but a few texts was kept.
     """
 
     __slots__ = ("parent", "passed", "path", "rows", "section", "skipped", "texts")
@@ -46,7 +46,7 @@ class Unit:
         self.path = path
         self.texts = texts
         self.rows: list[Unit] = []
-        self.skipped = 0
+        self.skipped: int | None = None
         self.passed = False
 
     @property
@@ -55,7 +55,7 @@ class Unit:
         above = self.parent
         if above is None:
             return 1
-        return 1 + above.skipped + [row for row in above.rows if row.path == self.path].index(self)
+        return 1 + (above.skipped or 0) + [row for row in above.rows if row.path == self.path].index(self)
 
     @property
     def kind(self) -> str:
@@ -69,7 +69,7 @@ class Unit:
         if above is None:
             return self.path
         inner = f"/{self.path}" if self.path else ""
-        twins = above.skipped or sum(row.path == self.path for row in above.rows) > 1
+        twins = above.skipped is not None or sum(row.path == self.path for row in above.rows) > 1
         return f"{above.place}{inner}[{self.position}]" if twins else f"{above.place}{inner}"
 
     @property

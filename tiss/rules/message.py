@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -101,7 +101,7 @@ def check(held: Pieces, given: Given, known: set[str], *, valid: bool, screens: 
     inner = transactions.body_of(message)
     batch = inner.find(f"{{{NAMESPACE}}}guiasTISS") if inner is not None else None
     if batch is None:
-        return Facts(guides=0, total=_total(inner), hash=stamp, problems=tuple(found.close()))
+        return Facts(guides=0, total=total_of(inner), hash=stamp, problems=tuple(found.close()))
     if guides > LARGEST_BATCH:
         found.add("table.too-many-guides", place(batch), count=guides)
     if not valid:
@@ -116,7 +116,8 @@ def screener(given: Given) -> Screener | None:
     return Env(given=given, wanted=off().intersection(given.contract.levels))
 
 
-def _total(inner: etree._Element | None) -> str:
+def total_of(inner: etree._Element | None) -> str:
+    """What a body that is no batch states as its total."""
     if inner is None:
         return money(0)
     stated = (cents(text) for path in _TOTALS if (text := value(inner, path)))
@@ -148,9 +149,26 @@ def body(
     return count, total
 
 
-def _unit(unit: Unit, given: Given, found: Findings, plans: dict[str, Plan]) -> None:
-    name = unit.section.name
-    known = plans.get(name)
+def inside(units: Iterable[Unit], given: Given, found: Findings) -> None:
+    """Run the rules over units, and over those inside them."""
+    plans = _plans(off().intersection(given.contract.levels))
+    for unit in units:
+        _unit(unit, given, found, plans)
+
+
+def alone(unit: Unit, given: Given, found: Findings) -> None:
+    """Run the rules over a unit without those inside it."""
+    _own(unit, given, found, _plans(off().intersection(given.contract.levels)))
+
+
+def twins(unit: Unit, seen: dict[tuple[str, ...], int], found: Findings) -> None:
+    """Look for units inside that are alike; `seen` holds the keys of those that were read before."""
+    if unit.section.name in _with_twins():
+        checks.same(unit, seen, found)
+
+
+def _own(unit: Unit, given: Given, found: Findings, plans: dict[str, Plan]) -> None:
+    known = plans.get(unit.section.name)
     if known is not None:
         asked, table, totals = known
         for function in asked:
@@ -159,9 +177,12 @@ def _unit(unit: Unit, given: Given, found: Findings, plans: dict[str, Plan]) -> 
             table.run(unit, given, found)
         for total in totals:
             total.check(unit, found)
+
+
+def _unit(unit: Unit, given: Given, found: Findings, plans: dict[str, Plan]) -> None:
+    _own(unit, given, found, plans)
     if unit.rows:
-        if name in _with_twins():
-            checks.same(unit, {}, found)
+        twins(unit, {}, found)
         for row in unit.rows:
             _unit(row, given, found, plans)
 

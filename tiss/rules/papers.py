@@ -10,6 +10,9 @@ from tiss.rules.amounts import in_cents
 from tiss.rules.case import Findings, Given
 from tiss.rules.layout import Unit
 
+APPEALED = ("appeal-item", "appeal-dental-item")
+"""The sections whose totals an appeal sums up."""
+TOTAL, WHOLE = "total", "whole"
 # formatoDocumento -> how such a file begins
 _BEGINNINGS = {
     "01": (b"\xff\xd8\xff",),
@@ -43,9 +46,9 @@ def appeal(paper: Unit, _given: Given, found: Findings) -> None:
     """sum.appeal: valorTotalRecursado is the sum of the items, where only items are appealed."""
     stated = in_cents(paper.texts.get("total"))
     below = list(paper.below())
-    items = [unit for unit in below if unit.section.name in ("appeal-item", "appeal-dental-item")]
-    whole = any(unit.texts.get("whole") for unit in (paper, *below))
-    values = [in_cents(unit.texts.get("total")) for unit in items]
+    items = [unit for unit in below if unit.section.name in APPEALED]
+    whole = any(unit.texts.get(WHOLE) for unit in (paper, *below))
+    values = [in_cents(unit.texts.get(TOTAL)) for unit in items]
     if stated is None or whole or not values or None in values:
         return
     right = sum(value or 0 for value in values)
