@@ -66,6 +66,9 @@ def _show(cause: Cause) -> None:
     if cause.message_id is not None:
         where = f"{cause.message_type} {cause.control_id} on {cause.channel or '-'}"
         output.say(f"    from message {cause.message_id}: {where}")
+    if cause.removed_at is not None:
+        day = cause.removed_at.astimezone().date().isoformat()
+        output.say(f"    message removed by retention on {day} / removida pela retenção")
     for part in cause.parts:
         output.say(f"    which was joined from {part}")
 

@@ -84,6 +84,8 @@ def _show(message: Found) -> None:
     when = message.received_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     marks = "".join((f" ×{message.receipts}" if message.receipts > 1 else "", " conflict" if message.conflict else ""))
     output.say(f"{when}  {message.status:<12} {message.type:<9} {message.control_id:<20} {message.id}{marks}")
+    if message.removed_at is not None:
+        output.say(f"    bytes removed by retention on {message.removed_at.astimezone().date().isoformat()}")
     if message.whole is not None:
         output.say(f"    part of {message.whole}")
     for part in message.parts:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from api.console import access, files_page, messages_page
+from api.console import access, files_page, messages_page, retention_page
 from api.console import routes as console
 from api.http import description, failures
 from api.http.origins import CrossOrigin
@@ -23,6 +23,7 @@ from api.routes import (
     metrics,
     oauth,
     payers,
+    retention,
     rnds,
     schedules,
     tiss,
@@ -37,6 +38,31 @@ from hub.guard.limits import Limits
 from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Verifier
 from hub.world import World
+
+_ROUTERS = (
+    health.router,
+    oauth.router,
+    hl7.router,
+    alarms.router,
+    metrics.router,
+    channels.router,
+    clients.router,
+    retention.router,
+    rnds.router,
+    schedules.router,
+    tiss_files.router,
+    tiss_prices.router,
+    tiss_requests.router,  # before the lists, whose last route takes any name
+    tiss_returns.router,
+    tiss_acts.router,
+    payers.router,
+    tiss.router,
+    access.router,
+    files_page.router,
+    messages_page.router,
+    retention_page.router,
+    console.router,
+)
 
 
 def create_app(world: World, keeper: Keeper) -> FastAPI:
@@ -54,28 +80,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
     app.add_middleware(RateHeaders)
     app.add_middleware(CrossOrigin)
     failures.install(app)
-    for router in (
-        health.router,
-        oauth.router,
-        hl7.router,
-        alarms.router,
-        metrics.router,
-        channels.router,
-        clients.router,
-        rnds.router,
-        schedules.router,
-        tiss_files.router,
-        tiss_prices.router,
-        tiss_requests.router,  # before the lists, whose last route takes any name
-        tiss_returns.router,
-        tiss_acts.router,
-        payers.router,
-        tiss.router,
-        access.router,
-        files_page.router,
-        messages_page.router,
-        console.router,
-    ):
+    for router in _ROUTERS:
         app.include_router(router)
     fhir.install(app)
     generated = app.openapi

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from canonical.errors import Conflict, NotFound
+from canonical.errors import Conflict, Gone, NotFound
 from canonical.identity import new_id
 from canonical.problem import Problem
 from hub.billing import checking, claims, guides, messages, numbers, writing
@@ -190,9 +190,9 @@ async def resend(tx: Transaction, batch_id: UUID, actor: str) -> UUID:
     )
     if waiting or row["protocol"]:
         raise Conflict("the batch is still waiting to be sent, or the payer has given a protocol for it already")
-    kept = await tx.value("SELECT content FROM message WHERE tenant_id = $1 AND id = $2", row["message_id"])
+    kept = await _bytes(tx, row)
     await audit.note(tx, actor, "resend-batch", f"batch/{batch_id}")
-    return await send(tx, await payer(tx, row["payer_id"]), batch_id, row["number"], content_of(bytes(kept)))
+    return await send(tx, await payer(tx, row["payer_id"]), batch_id, row["number"], content_of(kept))
 
 
 async def reopen(tx: Transaction, batch_id: UUID, by: Origin) -> int:
@@ -214,10 +214,16 @@ async def reopen(tx: Transaction, batch_id: UUID, by: Origin) -> int:
 async def document(tx: Transaction, batch_id: UUID) -> bytes:
     """The exact TISS message of a batch as it was sent; raises NotFound."""
     row = await _batch(tx, batch_id)
-    raw = await tx.value("SELECT content FROM message WHERE tenant_id = $1 AND id = $2", row["message_id"])
-    if raw is None:
+    return content_of(await _bytes(tx, row))
+
+
+async def _bytes(tx: Transaction, row: Row) -> bytes:
+    kept = await tx.row("SELECT content, removed_at FROM message WHERE tenant_id = $1 AND id = $2", row["message_id"])
+    if kept is None:
         raise NotFound("the batch was blocked; nothing was sent")
-    return content_of(bytes(raw))
+    if kept["removed_at"] is not None:
+        raise Gone(f"its bytes were removed by retention on {kept['removed_at'].date()}", code="message.removed")
+    return bytes(kept["content"])
 
 
 def content_of(enveloped: bytes) -> bytes:

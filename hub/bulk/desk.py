@@ -20,7 +20,6 @@ from hub.store.database import Row, Transaction
 from hub.world import Tenant
 
 EXPORT, IMPORT, CLEANUP = "fhir.export", "fhir.import", "bulk.cleanup"
-KEPT = datetime.timedelta(hours=24)  # how long a finished job's files stay
 LONGEST = datetime.timedelta(days=7)  # after this an unfinished job is given up
 STANDSTILL = datetime.timedelta(hours=1)  # how long an upload may wait for more
 MOST_OPEN = 3

@@ -21,6 +21,7 @@ from hub.bulk.desk import Job
 from hub.bulk.pieces import File, Piece
 from hub.exchange.work.lanes import place_of
 from hub.guard import audit
+from hub.retention import rules
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
@@ -89,7 +90,7 @@ class Run:
             status,
             problem,
             now,
-            now + desk.KEPT,
+            now + datetime.timedelta(days=rules.days_of(self.tenant, "bulk") or 1),
         )
         outcome = "success" if status == "DONE" else "failure"
         detail = {"records": self.records}

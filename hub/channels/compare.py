@@ -23,7 +23,8 @@ EXAMPLES = 3
 _PAGE = 200
 _NEWEST = (
     "SELECT id, content FROM message WHERE tenant_id = $1 AND channel_id = $2 AND direction = 'in' AND id >= $3 "
-    "AND id < $4 AND NOT EXISTS (SELECT 1 FROM fragment f WHERE f.tenant_id = $1 AND f.message_id = message.id) "
+    "AND id < $4 AND removed_at IS NULL "
+    "AND NOT EXISTS (SELECT 1 FROM fragment f WHERE f.tenant_id = $1 AND f.message_id = message.id) "
     "ORDER BY id DESC LIMIT $5"
 )
 

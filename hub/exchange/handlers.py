@@ -17,7 +17,13 @@ from hub.exchange.partners import Partner
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
-_ROOMS = ("hub.exchange.work.overdue", "hub.exchange.work.upkeep", "hub.records.reindex", "hub.records.words")
+_ROOMS = (
+    "hub.exchange.work.overdue",
+    "hub.exchange.work.upkeep",
+    "hub.records.reindex",
+    "hub.records.words",
+    "hub.retention.run",
+)
 _SCANNED = ("hub.billing", "hub.bulk", "hub.requests", "hub.rnds", "hub.subscriptions", "hub.watch")
 
 

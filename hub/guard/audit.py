@@ -63,6 +63,7 @@ _HORIZON = "SELECT (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint WHERE
 _SEALS = """
 SELECT * FROM (SELECT * FROM audit_seal WHERE tenant_id = $1 ORDER BY number DESC LIMIT $2::bigint) s ORDER BY number
 """
+_REMOVED = "SELECT coalesce(max(until_seal), 0) FROM audit_removal WHERE tenant_id = $1"
 _FINISHED = """
 SELECT "transaction", seq, at, actor, action, entity, outcome, detail FROM audit_event
 WHERE tenant_id = $1 AND "transaction" >= $2 AND "transaction" < $3 ORDER BY "transaction", seq
@@ -96,14 +97,18 @@ async def seal(tx: Transaction) -> int:
 async def broken_seal(tx: Transaction, *, newest: int = 0) -> int | None:
     """The number of the first seal that does not fit its events or its predecessor; None when the chain holds.
 
+    Of seals whose events were removed by retention the links alone are looked at: the owner said so in `audit_removal`.
     `newest`: only so many of the last seals are looked at, from one that is taken as it stands.
     """
     rows = await tx.rows(_SEALS, newest or None)
     trusted = rows.pop(0) if newest and rows and rows[0]["number"] > 1 else None
+    removed = int(await tx.value(_REMOVED))
     previous, first = (trusted["hash"], trusted["number"] + 1) if trusted else ("", 1)
     for expected, seal_row in enumerate(rows, first):
-        events = await tx.rows(_FINISHED, seal_row["from_transaction"], seal_row["until_transaction"])
-        digest = chain(previous, [_words(row) for row in events])
+        digest = seal_row["hash"]
+        if seal_row["number"] > removed:
+            events = await tx.rows(_FINISHED, seal_row["from_transaction"], seal_row["until_transaction"])
+            digest = chain(previous, [_words(row) for row in events])
         if seal_row["number"] != expected or seal_row["previous_hash"] != previous or seal_row["hash"] != digest:
             return expected
         previous = digest

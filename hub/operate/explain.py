@@ -11,7 +11,8 @@ from canonical.errors import NotFound
 from hub.store.database import Row, Transaction
 
 _VERSIONS = """
-SELECT v.version, v.updated_at, v.method, v.message_id, m.type, m.control_id, m.received_at, c.name AS channel,
+SELECT v.version, v.updated_at, v.method, v.message_id, m.type, m.control_id, m.received_at, m.removed_at,
+       c.name AS channel,
        ARRAY(SELECT f.message_id FROM fragment f WHERE f.tenant_id = $1 AND f.whole_id = v.message_id ORDER BY f.place)
          AS parts,
        (SELECT a.actor FROM audit_event a WHERE a.tenant_id = $1
@@ -27,7 +28,7 @@ WHERE v.tenant_id = $1 AND v.type = $2 AND v.id = $3 ORDER BY v.version
 class Cause:
     """One version of a record and what made it; the message's fields are empty when no message did.
 
-    `parts` are the messages it was joined from, where it came in parts.
+    `parts` are the messages it was joined from, where it came in parts. `removed_at`: when retention removed the bytes.
     """
 
     version: int
@@ -39,6 +40,7 @@ class Cause:
     control_id: str
     channel: str
     received_at: datetime.datetime | None
+    removed_at: datetime.datetime | None
     parts: list[UUID]
 
     def as_json(self) -> dict[str, Any]:
@@ -67,5 +69,6 @@ def _cause(row: Row) -> Cause:
         control_id=row["control_id"] or "",
         channel=row["channel"] or "",
         received_at=row["received_at"],
+        removed_at=row["removed_at"],
         parts=list(row["parts"]),
     )

@@ -18,7 +18,7 @@ from hub.store.database import Row, Transaction
 MOST_FAILED = 50_000
 _COLUMNS = (
     "m.id, m.direction, m.format, m.type, m.status, m.control_id, m.charset, m.receipts, m.conflict, m.attempt, "
-    "m.problems, m.segments, m.received_at, m.finished_at, c.name AS channel, p.code AS partner, "
+    "m.problems, m.segments, m.received_at, m.finished_at, m.removed_at, c.name AS channel, p.code AS partner, "
     "(SELECT f.whole_id FROM fragment f WHERE f.tenant_id = $1 AND f.message_id = m.id) AS whole, "
     "ARRAY(SELECT f.message_id FROM fragment f WHERE f.tenant_id = $1 AND f.whole_id = m.id ORDER BY f.place) AS parts"
 )
@@ -33,6 +33,7 @@ class Found:
     """One message as an operator sees it; `place` is the channel it came in by or the partner it goes to.
 
     A message that came in parts names them in their order; each of them names the `whole` it became a part of.
+    `removed_at`: when retention removed its bytes; it can no longer be replayed.
     """
 
     id: UUID
@@ -47,6 +48,7 @@ class Found:
     conflict: bool
     received_at: datetime.datetime
     finished_at: datetime.datetime | None
+    removed_at: datetime.datetime | None
     problems: list[dict[str, Any]]
     segments: dict[str, int]
     whole: UUID | None
@@ -133,6 +135,7 @@ def _found(row: Row) -> Found:
         conflict=row["conflict"],
         received_at=row["received_at"],
         finished_at=row["finished_at"],
+        removed_at=row["removed_at"],
         problems=json.loads(row["problems"]),
         segments=json.loads(row["segments"] or "{}"),
         whole=row["whole"],

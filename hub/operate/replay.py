@@ -34,7 +34,7 @@ _FINISHED = ("ERROR", "TRANSFORMED", "FILTERED")
 _WHICH = (
     "SELECT m.id, m.seq, m.lane_id, m.type, m.control_id, m.status, m.problems, m.channel_id{content} "
     "FROM message m WHERE m.tenant_id = $1 AND m.direction = 'in' AND m.format = 'hl7' AND m.lane_id IS NOT NULL "
-    "AND m.type NOT IN ('FHS', 'BHS') "
+    "AND m.type NOT IN ('FHS', 'BHS') AND m.removed_at IS NULL "
 )
 _NO_PART = "AND NOT EXISTS (SELECT 1 FROM fragment f WHERE f.tenant_id = $1 AND f.message_id = m.id) "
 
@@ -140,6 +140,12 @@ async def _chosen(tx: Transaction, ids: Sequence[UUID], status: str, query: Quer
         raise Refused("name which messages are meant", code="message.which")
     now = await tx.value("SELECT now() WHERE $1::uuid IS NOT NULL")  # the clock that dated the messages
     until = min(asked.until, now) if asked.until is not None else now
+    gone = await tx.value(
+        "SELECT count(*) FROM message WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND removed_at IS NOT NULL",
+        list(ids),
+    )
+    if gone:
+        raise Refused(f"the bytes of {gone} of them were removed by retention", code="message.removed")
     wholes = await rejoin.wholes(tx, ids)
     return _Which(ids=[*ids, *wholes], query=dataclasses.replace(asked, until=until), most=min(asked.limit, AT_MOST))
 

@@ -73,7 +73,7 @@ async def export(world: World, tenant: Tenant, named: str, target: Path, *, acto
     """Write all data about a person into a new ZIP that only its maker can read; raises NotFound, Misconfigured."""
     async with world.transaction(tenant, wide=True) as tx:
         patients = await patients_of(tx, named)
-        records = await _records(tx, patients)
+        records = await records_of(tx, patients)
         try:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
@@ -94,7 +94,7 @@ async def export(world: World, tenant: Tenant, named: str, target: Path, *, acto
 
 async def accesses(tx: Transaction, named: str) -> list[dict[str, Any]]:
     """Who read, wrote or searched the records of a person, newest first; raises NotFound."""
-    found = await _events(tx, await _records(tx, await patients_of(tx, named)))
+    found = await _events(tx, await records_of(tx, await patients_of(tx, named)))
     return [{**dict(row), "at": row["at"].isoformat()} for row in found]
 
 
@@ -109,7 +109,7 @@ async def _merged(tx: Transaction, ids: Sequence[str]) -> list[str]:
     return [row["id"] for row in rows]
 
 
-async def _records(tx: Transaction, patients: Sequence[str]) -> list[tuple[str, str]]:
+async def records_of(tx: Transaction, patients: Sequence[str]) -> list[tuple[str, str]]:
     """The patients and what lies in their compartments (R4 §2.1.28), by type and id."""
     keys = [key_of(name, code) for name, codes in members("Patient").items() for code in codes]
     rows = await tx.rows(
@@ -167,11 +167,15 @@ def _line(body: str) -> bytes:
 
 
 async def _messages(tx: Transaction, archive: zipfile.ZipFile, ids: Sequence[UUID]) -> int:
+    count = 0
     for identity in ids:
-        row = await tx.row("SELECT format, content FROM message WHERE tenant_id = $1 AND id = $2", identity)
+        row = await tx.row(
+            "SELECT format, content FROM message WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL", identity
+        )
         if row is not None:
+            count += 1
             archive.writestr(f"mensagens/{identity}.{_SUFFIX.get(row['format'], 'bin')}", bytes(row["content"]))
-    return len(ids)
+    return count
 
 
 async def _events(tx: Transaction, records: Sequence[tuple[str, str]]) -> list[Row]:

@@ -193,7 +193,9 @@ async def resend(tx: Transaction, identity: UUID, actor: str) -> None:
 
 async def again(tx: Transaction, profile: PayerProfile, row: Row) -> None:
     """Queue the kept bytes of a request once more."""
-    kept = await tx.row("SELECT type, content FROM message WHERE tenant_id = $1 AND id = $2", row["message_id"])
+    kept = await tx.row(
+        "SELECT type, content FROM message WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL", row["message_id"]
+    )
     if kept is None:
         raise Conflict("a blocked request has nothing to send", code="request.answered")
     await queue(tx, profile, row["id"], kept["type"], bytes(kept["content"]))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from hub.exchange.handlers import job
 from hub.guard import audit
+from hub.retention import rules
 from hub.world import Tenant, World
 
 VERIFIED_SEALS = 20_000
 """How far back the nightly look at the audit chain goes (a seal a minute: two weeks); `db check` looks at all."""
 REMOVED_AT_ONCE = 5000
 _OVER = {
-    "job": "finished_at < now() - CASE status WHEN 'DONE' THEN interval '14 days' ELSE interval '180 days' END",
+    "job": "finished_at < CASE status WHEN 'DONE' THEN $3::timestamptz ELSE $4::timestamptz END",
     "used_assertion": "expires_at < now() - interval '1 day'",
     "revoked_token": "expires_at < now() - interval '1 day'",
 }
@@ -37,20 +40,22 @@ async def verify_audit(world: World, tenant: Tenant, arguments: dict[str, Any]) 
 
 @job("upkeep.tidy")
 async def tidy(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str:
-    """Remove jobs that ended long ago, and marks of tokens and assertions that have expired; says how many of each."""
+    """Remove jobs that ended before the days of their rule, and marks of tokens and assertions that have expired."""
+    terms = [rules.days_of(tenant, name) for name in ("jobs", "jobs-failed")]
+    ended = [world.now() - datetime.timedelta(days=n) if n is not None else None for n in terms]
     removed = {}
     for table, expired in _OVER.items():
         removed[table] = 0
-        while count := await _removed(world, tenant, table, expired):
+        while count := await _removed(world, tenant, table, expired, ended if table == "job" else []):
             removed[table] += count
     return json.dumps(removed)
 
 
-async def _removed(world: World, tenant: Tenant, table: str, expired: str) -> int:
+async def _removed(world: World, tenant: Tenant, table: str, expired: str, moments: Sequence[Any]) -> int:
     """One small transaction, so that nobody waits for it."""
     statement = (
         f"WITH gone AS (DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY (ARRAY("
         f"SELECT ctid FROM {table} WHERE tenant_id = $1 AND {expired} LIMIT $2)) RETURNING 1) SELECT count(*) FROM gone"
     )
     async with world.transaction(tenant) as tx:
-        return int(await tx.value(statement, REMOVED_AT_ONCE))
+        return int(await tx.value(statement, REMOVED_AT_ONCE, *moments))

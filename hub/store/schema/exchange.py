@@ -116,6 +116,7 @@ message = tenant_table(
     identity("answers", optional=True),
     moment("received_at", now=True),
     moment("finished_at", optional=True),
+    moment("removed_at", optional=True),  # its bytes were removed by retention; the row tells that it was there
     Index("message_waiting_idx", "tenant_id", "lane_id", "seq", postgresql_where=text("status = 'RECEIVED'")),
     # One index finds a message by its MSH-10 and tells a resend: same id, same `control_key` (channel and bytes).
     Index("message_control_idx", "tenant_id", "control_id", "control_key", unique=True),

@@ -123,3 +123,42 @@ audit_seal = tenant_table(
     string("hash"),
     moment("sealed_at", now=True),
 )
+
+# Whose messages and requests no rule of retention removes: a person's (`patient_id`) or everybody's (empty).
+legal_hold = tenant_table(
+    "legal_hold",
+    ("id",),
+    identity("id"),
+    string("patient_id", default=""),
+    string("reason"),
+    string("placed_by"),
+    moment("placed_at", now=True),
+    string("lifted_by", default=""),
+    moment("lifted_at", optional=True),
+)
+
+# Stretches of the trail whose events were removed; their seals stay. Written by the tables' owner alone.
+audit_removal = tenant_table(
+    "audit_removal",
+    ("until_seal",),
+    whole("until_seal"),
+    whole("until_transaction"),
+    whole("events"),
+    string("actor"),
+    moment("removed_at", now=True),
+)
+
+# Tenants that were erased, as a hash chain. Written by the tables' owner alone.
+erasure = Table(
+    "erasure",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("tenant", Uuid, nullable=False),
+    string("slug"),
+    string("actor"),
+    string("counts"),
+    string("last_seal"),
+    moment("erased_at"),
+    string("previous_hash"),
+    string("hash"),
+)
