@@ -34,7 +34,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """A record within the compartment of another: one of `codes` refers to it."""
+    """A record within the compartment of another: one of `codes` refers to it. Without an `id` that of any other."""
 
     type_name: str
     compartment: str

@@ -198,7 +198,7 @@ def _inside(statement: Statement, inside: Inside) -> str:
     where = [
         statement.of_tenant("t"),
         _keys(statement, inside.type_name, inside.codes),
-        f"t.target_id = {statement.argument(inside.id)}",
+        *([f"t.target_id = {statement.argument(inside.id)}"] if inside.id else []),
         f"t.target_type = {statement.argument(inside.compartment)}",
     ]
     return f"SELECT t.rid FROM idx_reference t WHERE {' AND '.join(where)}"

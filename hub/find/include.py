@@ -105,6 +105,8 @@ def _records(
     test = f" AND {visible}" if visible else ""
     if besides:
         test += f" AND NOT EXISTS ({_within(statement, besides)})"
+        if not besides[0].id:  # those the compartments are named after come by themselves as well
+            test += f" AND r.type <> {statement.argument(besides[0].compartment)}"
     return (
         f"SELECT {_COLUMNS} FROM (SELECT DISTINCT u.rid FROM ({' UNION ALL '.join(parts)}) u) m JOIN resource r "
         f"ON {statement.of_tenant('r')} AND r.rid = m.rid AND NOT r.deleted "
@@ -113,12 +115,12 @@ def _records(
 
 
 def _within(statement: Statement, besides: Sequence[Inside]) -> str:
-    """Whether the record `r` is a member of one compartment, told type by type."""
+    """Whether the record `r` is a member of one compartment, or of any of its kind, told type by type."""
     keys = statement.argument([key_of(each.type_name, code) for each in besides for code in each.codes])
     return (
         f"SELECT 1 FROM idx_reference b WHERE {statement.of_tenant('b')} AND b.rid = r.rid "
-        f"AND b.key = ANY({keys}::bigint[]) AND b.target_type = {statement.argument(besides[0].compartment)} "
-        f"AND b.target_id = {statement.argument(besides[0].id)}"
+        f"AND b.key = ANY({keys}::bigint[]) AND b.target_type = {statement.argument(besides[0].compartment)}"
+        + (f" AND b.target_id = {statement.argument(besides[0].id)}" if besides[0].id else "")
     )
 
 

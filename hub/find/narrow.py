@@ -49,7 +49,7 @@ async def narrowed(source: Source, type_name: str, conditions: Sequence[Conditio
     for condition in conditions:
         simple = condition if is_simple(condition) else await _one(source, condition)
         found.append(simple)
-        if isinstance(simple, Chain | Has) and not names_one(simple):
+        if isinstance(simple, Chain | Has | Inside) and not names_one(simple):
             wide.append(simple)
     if found and all(is_negative(each) for each in found):
         found += await _others(source, type_name, found[0])
@@ -97,7 +97,9 @@ def names_one(condition: Found) -> bool:
     if isinstance(condition, Chain):
         far = [inner for _, inner in condition.targets]
         return len(far) <= 2 and all(names_one(inner) and getattr(inner, "kind", "") != "reference" for inner in far)
-    if isinstance(condition, Among | Inside):
+    if isinstance(condition, Inside):
+        return bool(condition.id)
+    if isinstance(condition, Among):
         return True
     if not isinstance(condition, Clause) or condition.form != "match":
         return False

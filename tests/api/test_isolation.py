@@ -30,6 +30,8 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$validate"): [{"path": "/fhir/Patient/{id}/$validate"}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$everything"): [{"path": "/fhir/Patient/{id}/$everything"}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$everything"): [{"path": "/fhir/Patient/{id}/$everything"}],
+    ("GET", "/fhir/{type_name:fhir_type}/$everything"): [{"path": "/fhir/Patient/$everything"}],
+    ("POST", "/fhir/{type_name:fhir_type}/$everything"): [{"path": "/fhir/Patient/$everything"}],
     ("POST", "/fhir/{type_name:fhir_type}/$lastn"): [{"path": "/fhir/Observation/$lastn", "json": {"resourceType": "Parameters", "parameter": [{"name": "patient", "valueString": "{id}"}]}}],
     **{(method, "/fhir/{type_name:fhir_type}/{record_id:fhir_other}"): "refuses what can be no id, whoever asks" for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE")},
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta"): [{"path": "/fhir/Patient/{id}/$meta"}],

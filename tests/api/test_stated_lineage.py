@@ -20,7 +20,7 @@ PATIENT: dict[str, Any] = {"resourceType": "Patient", "id": "p"}
 URN = "urn:uuid:6b1c2f1e-6d4f-4c3e-9a0e-0e4b2f6f7a11"
 
 
-def header(**more: Any) -> dict[str, bytes]:
+def header(**more: Any) -> Any:
     return {"x-provenance": json.dumps({**STATED, **more}, ensure_ascii=False).encode()}
 
 
@@ -41,7 +41,7 @@ async def test_every_write_is_told_of(fhir: httpx.AsyncClient) -> None:
     patch = b'[{"op": "add", "path": "/active", "value": true}]'
     await fhir.put(f"/fhir/Patient/{identity}", json={**PATIENT, "id": identity}, headers=header())
     kind = {"content-type": "application/json-patch+json"}
-    await fhir.patch(f"/fhir/Patient/{identity}", content=patch, headers=header() | kind)  # type: ignore[arg-type]
+    await fhir.patch(f"/fhir/Patient/{identity}", content=patch, headers=header() | kind)
     await fhir.delete(f"/fhir/Patient/{identity}", headers=header())
     found = await stored(fhir, f"&target=Patient/{identity}")
     assert [targets(each) for each in found] == [[f"Patient/{identity}/_history/{n}"] for n in range(1, 5)]
@@ -84,9 +84,9 @@ async def test_of_a_batch_each_entry_has_its_own(fhir: httpx.AsyncClient) -> Non
 async def test_nothing_written_is_nothing_told(fhir: httpx.AsyncClient) -> None:
     await fhir.put("/fhir/Patient/p", json={**PATIENT, "identifier": [{"value": "1"}]})
     again = {"if-none-exist": "identifier=1"}
-    found = await fhir.post("/fhir/Patient", json={"resourceType": "Patient"}, headers=header() | again)  # type: ignore[arg-type]
+    found = await fhir.post("/fhir/Patient", json={"resourceType": "Patient"}, headers=header() | again)
     assert found.status_code == 200 and found.json()["id"] == "p"
-    assert (await fhir.put("/fhir/Patient/p", json=PATIENT, headers=header() | {"if-match": '"9"'})).status_code == 412  # type: ignore[arg-type]
+    assert (await fhir.put("/fhir/Patient/p", json=PATIENT, headers=header() | {"if-match": '"9"'})).status_code == 412
     assert await stored(fhir) == []
 
 

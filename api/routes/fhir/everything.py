@@ -1,4 +1,4 @@
-"""Patient/$everything and Encounter/$everything: the record, what is in its compartment, and what those refer to."""
+"""$everything of a patient, an encounter or all patients: what is in their compartments, and what that refers to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from api.routes.fhir.search import members_of, page_text, types_of
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir.search.conditions import Condition, Inside, Setting
-from fhir.search.query import parse_many
+from fhir.search.query import Query, parse_many
+from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
 from hub.records import visible
@@ -28,36 +29,61 @@ async def everything(exchange: Exchange) -> Response:
     if compartment not in TYPES:
         raise Rejected(404, [Problem("fhir.not-supported")])
     exchange.query = await pairs_given(exchange)
-    world, tenant = exchange.state.world, exchange.caller.tenant
+    world = exchange.state.world
     row = await visible.current(world, exchange.actor, compartment, record_id)
     if row is None:
         raise NotFound("there is no such record")
     if row["deleted"]:
         raise Gone("the record was deleted")
+    query = _query(exchange, compartment, record_id)
+    page = await find(OneTrip(world, exchange.caller.tenant), query, exchange.actor.sight)
+    if query.options.cursor is None and not exchange.parameter("_type"):
+        own = {"type": compartment, "id": record_id, "body": row["body"], "rid": 0}
+        rest = [each for each in page.included if (each["type"], each["id"]) != (compartment, record_id)]
+        total = page.total + 1 if page.total is not None else None
+        page = dataclasses.replace(page, rows=[own, *page.rows], included=rest, total=total)
+    return await _answer(exchange, query, page)
+
+
+async def everything_of_all(exchange: Exchange) -> Response:
+    """The same of all patients the caller may search: patients and what lies in their compartments, as first stored."""
+    if exchange.type_name != "Patient":  # R4 has it for patients only
+        raise Rejected(404, [Problem("fhir.not-supported")])
+    exchange.query = await pairs_given(exchange)
+    exchange.actor.reach("Patient", "s")
+    query = _query(exchange, "Patient", "")
+    page = await find(OneTrip(exchange.state.world, exchange.caller.tenant), query, exchange.actor.sight)
+    return await _answer(exchange, query, page)
+
+
+def _query(exchange: Exchange, compartment: str, record_id: str) -> Query:
+    """The search of one compartment, or, without an id, of all of a kind and of those they are named after."""
     members = members_of(compartment)
-    types = [name for name in types_of(exchange, exchange.query, tuple(members)) if name in members]
-    setting = exchange.actor.setting(world)
-    inside = {name: Inside(name, compartment, record_id, members[name]) for name in types}
+    known = {*members, compartment} if not record_id else {*members}
+    types = [name for name in types_of(exchange, exchange.query, tuple(sorted(known))) if name in known]
+    setting = exchange.actor.setting(exchange.state.world)
+    inside = {name: Inside(name, compartment, record_id, members[name]) for name in types if name in members}
+    if not record_id:
+        inside.pop(compartment, None)
     pairs = [(name, text) for name, text in exchange.query if name not in _OWN]
     pairs += [("_include", "*")] + [("_lastUpdated", "ge" + text) for name, text in exchange.query if name == "_since"]
-    query = parse_many(types, pairs, setting, inside, address=f"{compartment}/{record_id}/$everything")
+    address = f"{compartment}/{record_id}/$everything" if record_id else f"{compartment}/$everything"
+    query = parse_many(types, pairs, setting, inside, address=address)
     query = dataclasses.replace(
         query, branches=tuple((kind, (*c, *_dated(exchange, kind, setting))) for kind, c in query.branches)
     )
     if all(isinstance(each, Inside) for _, conditions in query.branches for each in conditions):
         # All members come as matches, of this page or another: what else these refer to is all there is to include.
         query = dataclasses.replace(query, options=dataclasses.replace(query.options, besides=tuple(inside.values())))
-    page = await find(OneTrip(world, tenant), query, exchange.actor.sight)
-    if query.options.cursor is None and not exchange.parameter("_type"):
-        own = {"type": compartment, "id": record_id, "body": row["body"], "rid": 0}
-        rest = [each for each in page.included if (each["type"], each["id"]) != (compartment, record_id)]
-        total = page.total + 1 if page.total is not None else None
-        page = dataclasses.replace(page, rows=[own, *page.rows], included=rest, total=total)
+    return query
+
+
+async def _answer(exchange: Exchange, query: Query, page: Page) -> Response:
+    """The page, with links that repeat what was asked."""
     kept = tuple(pair for pair in exchange.query if pair[0] in _OWN)
     used = tuple(pair for pair in query.used if pair[0] not in ("_include", "_lastUpdated"))
     query = dataclasses.replace(query, used=(*kept, *used))
-    entity = f"{compartment}/{record_id}/$everything"
-    await exchange.state.reading.note(tenant, exchange.caller.identity.subject, "read", entity)
+    await exchange.state.reading.note(exchange.caller.tenant, exchange.caller.identity.subject, "read", query.address)
     return exchange.answer(page_text(exchange.base, query, page))
 
 

@@ -149,6 +149,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
     _operation("GET", validate.validate_stored, "validate", path=INSTANCE),
     _operation("POST", validate.validate_instance, "validate", path=INSTANCE),
     *(_operation(method, everything.everything, "everything", path=INSTANCE) for method in ("GET", "POST")),
+    *(_operation(method, everything.everything_of_all, "everything", path=TYPE) for method in ("GET", "POST")),
     _operation("GET", records.meta, "meta", path=INSTANCE),
     _operation("POST", records.meta_add, "meta-add", path=INSTANCE),
     _operation("POST", records.meta_delete, "meta-delete", path=INSTANCE),
