@@ -233,6 +233,11 @@ def coding_system(name: str, code: str = "") -> str:
         return name
     if re.fullmatch(r"[0-2](\.\d+)+", name):
         return f"urn:oid:{name}"
+    return local_codes(name)
+
+
+def local_codes(name: str) -> str:
+    """A system URI for codes of a list nobody but its sender publishes."""
     return f"{LOCAL}:codes:{_named(name)}"
 
 

@@ -13,6 +13,7 @@ from canonical.records import DRAFT
 from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe
 from mappings.convert.people import practitioner_reference
 from mappings.convert.periods import period
+from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, moment_text, number, parse_dtm
 
@@ -58,10 +59,8 @@ def mode_of_arrival(value: Value, context: Context, argument: str) -> Any:
     code = " ".join(value.text(1).split())
     if not code:
         return None
-    system = systems.coding_system(value.text(3) or "HL70430", code)
     display = value.text(2) or context.codes("hl70430").get(code, "")
-    found = {"system": system, "code": code, **({"display": display} if display else {})}
-    return {"url": EXTENSIONS[argument], "valueCoding": found}
+    return {"url": EXTENSIONS[argument], "valueCoding": alone("0430", code, display, value.text(3))}
 
 
 @conversion("animal")

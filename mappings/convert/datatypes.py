@@ -13,6 +13,7 @@ from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
 from mappings.convert.plausible import no_code, no_number, visit_for_patient
+from mappings.convert.published import alone, coding_of, placed, tell_own
 from mappings.convert.registry import Context, Value, conversion
 from mappings.table import Source
 
@@ -41,7 +42,7 @@ def cx(value: Value, context: Context, argument: str) -> Any:
     kind = value.text(5).upper() or argument
     identifier: dict[str, Any] = {"system": key.system, "value": key.value}
     if kind:
-        identifier["type"] = {"coding": [{"system": systems.V2_0203, "code": _code(systems.type_code(kind))}]}
+        identifier["type"] = {"coding": [coding_of("0203", systems.type_code(kind))]}
     if span := period_of(value, context, (7, 8), 0):
         identifier["period"] = span
     return identifier
@@ -161,6 +162,8 @@ def cwe(value: Value, context: Context, argument: str) -> Any:
     read = reader(value.raw, value.delimiters, argument)
     if read is None:
         return None
+    if argument.startswith("HL7") and not value.text(3) and not read.get("coding", [{}])[0].get("system"):
+        tell_own(value, context, argument, _code(value.text(1)))
     return {n: [{**item} for item in part] if isinstance(part, list) else part for n, part in read.items()}
 
 
@@ -172,8 +175,9 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> dict[str, Any]
         code, display = _code(value.text(first)), value.said(first + 1)
         if not code:
             continue
+        system, code = placed(value.text(first + 2), code, argument)
         coding = {"code": code}
-        if system := systems.coding_system(value.text(first + 2) or argument, code):
+        if system:
             coding["system"] = system
             if number := value.text(version):
                 coding["version"] = number
@@ -207,8 +211,7 @@ def coding_or_own(value: Value, context: Context, argument: str) -> Any:
     found = coding(value, context, argument)
     if found is not None or not value.whole() or value.whole() in context.codes(argument):
         return found
-    own = {"system": systems.coding_system(argument.split("-", maxsplit=1)[0].upper()), "code": _code(value.whole())}
-    return {**own, **({"display": value.text(2)} if value.text(2) else {})}
+    return alone(argument.split("-", maxsplit=1)[0][3:], value.whole(), value.text(2))
 
 
 @conversion("concept")

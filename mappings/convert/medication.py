@@ -13,6 +13,7 @@ from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import counted_medicine, stray_completion
+from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import descends, moment_text, number
 from mappings.convert.timing import unit_of_time
@@ -154,11 +155,9 @@ def substitution(value: Value, context: Context, argument: str) -> Any:
     code = value.text(1)
     if not code:
         return None
-    coding: dict[str, Any] = {"system": f"{systems.V2}0161", "code": " ".join(code.split())}
-    if display := {"N": "Substitutions are NOT authorized.", "G": "Allow generic substitutions.",
-                   "T": "Allow therapeutic substitutions"}.get(code):  # fmt: skip
-        coding["display"] = display
-    return ("CodeableConcept", {"coding": [coding]})
+    display = {"N": "Substitutions are NOT authorized.", "G": "Allow generic substitutions.",
+               "T": "Allow therapeutic substitutions"}.get(code, "")  # fmt: skip
+    return ("CodeableConcept", {"coding": [coding_of("0161", code, display)]})
 
 
 @conversion("order-named")

@@ -14,6 +14,7 @@ from canonical import codes as systems
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.datatypes import LONGEST_KEPT, cwe
 from mappings.convert.periods import period
+from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
 from mappings.convert.text import descends, listed, moment_text, number
 from mappings.table import Source
@@ -120,9 +121,8 @@ def original_if_unmapped(value: Value, context: Context, argument: str) -> Any:
 
 def alternate(code: str, table: str) -> dict[str, Any]:
     """A primitive's extension that keeps the code it stands for."""
-    coding = {"system": f"{systems.V2}{table}", "code": " ".join(code.split())}
     url = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
-    return {"extension": [{"url": url, "valueCodeableConcept": {"coding": [coding]}}]}
+    return {"extension": [{"url": url, "valueCodeableConcept": {"coding": [coding_of(table, code)]}}]}
 
 
 @conversion("abnormality")
@@ -130,8 +130,7 @@ def abnormality(value: Value, context: Context, argument: str) -> Any:
     """OBX-10, the nature of the abnormal test (table 0080), as the published extension."""
     code = value.text(1)
     url = "http://hl7.org/fhir/StructureDefinition/observation-nature-of-abnormal-test"
-    coding = {"system": f"{systems.V2}0080", "code": " ".join(code.split())}
-    return {"url": url, "valueCodeableConcept": {"coding": [coding]}} if code else None
+    return {"url": url, "valueCodeableConcept": {"coding": [coding_of("0080", code)]}} if code else None
 
 
 @conversion("observation-code")

@@ -15,6 +15,7 @@ from mappings.convert.datatypes import cwe, xtn
 from mappings.convert.keys import ei, ei_identifier
 from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_code, no_service
+from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
 
@@ -45,9 +46,8 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
     code, text, system = (value.text(1, n) for n in (1, 2, 3))
     coding: dict[str, Any] = {}
     if code:
-        coding = {"code": " ".join(code.split()), "system": systems.coding_system(system or "HL70070")}
-        if text:
-            coding["display"] = text
+        coding = coding_of("0070", code, text, system)
+        tell_own(value, context, "" if system else "HL70070", coding["code"])
     label = text or ("" if coding else value.text(3))
     found: dict[str, Any] = {"coding": [coding]} if coding else {}
     return {**found, **({"text": label} if label else {})} or None
@@ -130,7 +130,7 @@ def business_event(value: Value, context: Context, argument: str) -> Any:
     code = value.text(1)
     if not code:
         return None
-    concept = {"coding": [{"system": f"{systems.V2}0119", "code": " ".join(code.split())}]}
+    concept = {"coding": [coding_of("0119", code)]}
     parts: list[dict[str, Any]] = [{"url": "value", "valueCodeableConcept": concept}]
     if moment := moment_text(value.other(9), value, context):
         parts.append({"url": "date", "valueDateTime": moment})
@@ -171,7 +171,7 @@ def security(value: Value, context: Context, argument: str) -> Any:
     if target:
         system, own, display = target.split("|")
         return {"system": system, "code": own, "display": display}
-    return {"system": systems.coding_system(value.text(3) or "HL70177"), "code": " ".join(code.split())}
+    return alone("0177", code, name=value.text(3))
 
 
 @conversion("quantity")

@@ -10,6 +10,7 @@ from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.plausible import misplaced
+from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -159,8 +160,8 @@ def taking_part_actor(value: Value, context: Context, argument: str) -> Any:
     role, text = value.other(4), value.other(4, 2)
     if found is None:
         return None
-    coding = {"system": f"{systems.V2}0912", "code": role, **({"display": text} if text else {})}
-    return {**({"function": {"coding": [coding]}} if role else {}), "actor": found}
+    coding = [coding_of("0912", role, text, value.other(4, 3))] if role else []
+    return {**({"function": {"coding": coding}} if coding else {}), "actor": found}
 
 
 @conversion("taking-part-organization")
@@ -312,7 +313,5 @@ def _practitioner(value: Value, key: Key, text: str) -> dict[str, Any]:
         occupation = {"coding": [{"system": systems.CBO, "code": value.text(7)}]}
         initial["qualification"] = [{"code": occupation}]
     elif degree := value.text(7):
-        initial["qualification"] = [
-            {"code": {"coding": [{"system": systems.coding_system("HL70360"), "code": degree}]}}
-        ]
+        initial["qualification"] = [{"code": {"coding": [coding_of("0360", degree)]}}]
     return initial

@@ -11,6 +11,7 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_key, visit_key
 from mappings.convert.people import name_text, payor, xcn
 from mappings.convert.periods import moment_or_period
+from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, number
 from mappings.table import Source
@@ -124,8 +125,8 @@ def site(value: Value, context: Context, argument: str) -> Any:
     code, text, system = (value.text(component, n) for n in (1, 2, 3))
     if not code and not text:
         return None
-    coding = {"code": " ".join(code.split()), "system": systems.coding_system(system or "HL70163")} if code else None
-    return {**({"coding": [coding]} if coding else {}), **({"text": text} if text else {})}
+    coding = [coding_of("0163", code, name=system)] if code else []
+    return {**({"coding": coding} if coding else {}), **({"text": text} if text else {})}
 
 
 @conversion("annotation")

@@ -11,6 +11,7 @@ from typing import Any
 
 from canonical import codes as systems
 from mappings.convert.periods import moment_or_period, period
+from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import number
 
@@ -92,8 +93,7 @@ def timing(value: Value, context: Context, argument: str) -> Any:
     found: dict[str, Any] = {"repeat": repeat} if repeat else {}
     if parts.pattern:
         text = parts.pattern_text or parts.pattern
-        coding = {"system": f"{systems.V2}0335", "code": " ".join(parts.pattern.split())}
-        found["code"] = {"coding": [coding], "text": text}
+        found["code"] = {"coding": [coding_of("0335", parts.pattern)], "text": text}
     return found or None
 
 

@@ -1,0 +1,70 @@
+"""Which codes the published HL7 tables hold: R4 brings them in the edition of 2.9, with those of all versions before.
+
+A table's system is claimed only for its own codes: a terminology server refuses any other, and a partner who looks a
+code up would be told that it does not exist. A house's own code stays as sent, without the table's system.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import Any
+
+from canonical import codes as systems
+from fhir.terminology import known
+from mappings.convert.registry import Context, Value
+
+_OPEN = re.compile(r"<(?!null)[^>]*>|x{3}\Z|\Ax(?=[A-Z])")  # in `Q<integer>H`, `PRNxxx` and `xID`
+_DEFINED = "hl7-defined"
+
+
+def placed(name: str, code: str, table: str = "") -> tuple[str, str]:
+    """System and code of what a sender wrote in a system it names (CWE-3), else in the field's own `table` (`HL70487`).
+
+    A code that differs from the table's by its case alone is the table's. One that a named HL7 table lacks is in a
+    local system of the table's name; one that the field's own table lacks, in none.
+    """
+    system = systems.coding_system(name or table, code)
+    if holds(system, code) is not False:
+        return system, code
+    for written in (code.upper(), code.capitalize()):
+        if holds(system, written):
+            return system, written
+    return (systems.local_codes(name) if name else ""), code
+
+
+def alone(table: str, code: str, display: str = "", name: str = "") -> dict[str, Any]:
+    """A code as a Coding that stands by itself (a class, a label) and needs a system: a local one for an own code."""
+    found = coding_of(table, code, display, name)
+    return found if "system" in found else {"system": systems.local_codes(f"HL7{table}"), **found}
+
+
+def coding_of(table: str, code: str, display: str = "", name: str = "") -> dict[str, Any]:
+    """A code as Coding: in the system the sender names, else in the table (four digits) where that has it."""
+    system, code = placed(name, " ".join(code.split()), f"HL7{table}")
+    return {**({"system": system} if system else {}), "code": code, **({"display": display} if display else {})}
+
+
+@lru_cache(maxsize=8192)
+def holds(system: str, code: str) -> bool | None:
+    """Whether a published HL7 table has the code; None for any other system and for tables without published codes."""
+    if not system.startswith(systems.V2):
+        return None
+    listed = known.system(system)
+    if listed is None:
+        return None
+    return listed.find(code) is not None or any(pattern.fullmatch(code) for pattern in _patterns(system))
+
+
+@cache
+def _patterns(system: str) -> tuple[re.Pattern[str], ...]:
+    """The codes of a table that stand for many, as patterns."""
+    listed = known.system(system)
+    forms = [_OPEN.split(concept.code) for concept in listed.concepts()] if listed else []
+    return tuple(re.compile(".+".join(map(re.escape, parts))) for parts in forms if len(parts) > 1)
+
+
+def tell_own(value: Value, context: Context, table: str, code: str) -> None:
+    """Report a code that the table lacks, where HL7 and not the house defines the table (`codes/hl7-defined.csv`)."""
+    if code and context.codes(_DEFINED).get(table[3:]) == "hl7" and not placed("", code, table)[0]:
+        context.problems.append(value.problem("code.own", table=table.lower(), code=code[:20]))
