@@ -70,6 +70,7 @@ def statement(offer: Offer) -> dict[str, Any]:
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
         "patchFormat": [
             "application/json-patch+json",
+            "application/xml-patch+xml",
             "application/merge-patch+json",
             "application/fhir+json",
             "application/fhir+xml",

@@ -16,6 +16,7 @@ MEDIA: dict[Form, str] = {
 JSON = frozenset(("application/fhir+json", "application/json", "text/json", "json", "application/json+fhir"))
 XML = frozenset(("application/fhir+xml", "application/xml", "text/xml", "xml", "application/xml+fhir"))
 MERGES = frozenset(("application/merge-patch+json",))
+XML_PATCH = "application/xml-patch+xml"
 PATCHES = frozenset(("application/json-patch+json",)) | MERGES
 _ANY = frozenset(("*/*", "application/*"))
 _VERSIONS = ("", "4.0", "4.0.1")

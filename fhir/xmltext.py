@@ -44,16 +44,37 @@ def _parser() -> etree.XMLParser:
 
 def parse(raw: bytes) -> Any | Problem:
     """The document as parsed JSON would be; a Problem when it is no FHIR XML, has a DTD or nests too deep."""
-    try:
-        root = etree.fromstring(raw, _parser())
-    except (etree.XMLSyntaxError, ValueError):
-        return Problem("fhir.xml.syntax", "$this")
-    if _has_doctype(root):
-        return Problem("fhir.xml.doctype", "$this")
+    root = tree(raw)
+    if isinstance(root, Problem):
+        return root
     try:
         return _resource(root, 1)
     except _Unreadable as error:
         return error.problem
+
+
+def tree(raw: bytes) -> Any | Problem:
+    """The root element of XML from outside; a Problem when it is no XML or has a DTD."""
+    try:
+        root = etree.fromstring(raw, _parser())
+    except (etree.XMLSyntaxError, ValueError):
+        return Problem("fhir.xml.syntax", "$this")
+    return Problem("fhir.xml.doctype", "$this") if _has_doctype(root) else root
+
+
+def element(document: Any) -> Any:
+    """A valid resource (parsed JSON) as the root element of its XML."""
+    return _written(document, None)
+
+
+def removed(node: Any) -> None:
+    """Take an element out of its parent; the text behind it stays."""
+    parent, before, tail = node.getparent(), node.getprevious(), node.tail
+    parent.remove(node)
+    if tail and before is not None:
+        before.tail = (before.tail or "") + tail
+    elif tail:
+        parent.text = (parent.text or "") + tail
 
 
 def _has_doctype(node: Any) -> bool:

@@ -6,12 +6,13 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from canonical.errors import Conflict
 from canonical.problem import Problem
-from fhir import jsontext, tags
+from fhir import forms, jsontext, tags, xmlpatch
 from fhir.definitions.table import resource_types
 from fhir.search.query import Query
 from fhir.tags import Tags
@@ -150,7 +151,7 @@ def _entry(position: int, item: dict[str, Any], base: str) -> Entry:
 
 
 def _patch(item: dict[str, Any]) -> Any:
-    """The patch of an entry: a Parameters resource, or a Binary that carries a JSON Patch (R4 §3.1.0.11.1)."""
+    """The patch of an entry: a Parameters resource, or a Binary that carries a JSON or XML Patch (R4 §3.1.0.11.1)."""
     resource = item.get("resource")
     if not isinstance(resource, dict):
         raise refused("malformed", "fhir.bundle.resource", "resource")
@@ -160,10 +161,20 @@ def _patch(item: dict[str, Any]) -> Any:
         raw = base64.b64decode("".join(str(resource.get("data", "")).split()), validate=True)
     except (binascii.Error, ValueError):
         raise refused("malformed", "fhir.patch.form", "resource.data") from None
+    if resource.get("contentType") == forms.XML_PATCH:
+        return xml_patch(raw, "resource")
     found = jsontext.parse(raw)
     if isinstance(found, Problem) or resource.get("contentType") != "application/json-patch+json":
         raise refused("malformed", "fhir.patch.form", "resource")
     return found
+
+
+def xml_patch(raw: bytes, where: str = "") -> Any:
+    """The function that an XML Patch is; raises Refusal."""
+    found = xmlpatch.read(raw)
+    if isinstance(found, Problem):
+        raise Refusal("malformed", [replace(found, where=where or found.where)])
+    return partial(xmlpatch.apply, operations=found)
 
 
 def _resource(item: dict[str, Any], found: Entry) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""What a patch makes of a stored record (R4 §3.1.0.7): JSON Patch, FHIRPath Patch, or a function of the body."""
+"""What a patch makes of a stored record (R4 §3.1.0.7): JSON, XML or FHIRPath Patch, or a function of the body."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from canonical.problem import Problem
 from fhir import jsontext, pathpatch
 from fhir import patch as jsonpatch
 from hub.records.refusal import Kind, Refusal, refused
@@ -20,6 +21,8 @@ def patched(stored: str, patch: Any) -> dict[str, Any]:
     except jsonpatch.Unpatched as error:
         kind: Kind = "unprocessable" if error.problem.code == "fhir.patch.test" else "malformed"
         raise Refusal(kind, [error.problem]) from None
+    if isinstance(after, Problem):
+        raise Refusal("unprocessable", [after])
     identity = ("resourceType", "id")
     if not isinstance(after, dict) or any(after.get(key) != before.get(key) for key in identity):
         raise refused("unprocessable", "fhir.patch.identity")

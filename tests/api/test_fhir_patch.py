@@ -107,6 +107,39 @@ async def test_what_does_not_apply(fhir: httpx.AsyncClient, status: int, patch: 
     assert (await fhir.get("/fhir/Patient/p")).json()["meta"]["versionId"] == "1"
 
 
+XML_PATCH = {"content-type": "application/xml-patch+xml"}
+
+
+async def test_xml_patch(fhir: httpx.AsyncClient) -> None:
+    await fhir.put("/fhir/Patient/p", json=PATIENT)
+    patch = '<diff xmlns:f="http://hl7.org/fhir"><add sel="f:Patient"><f:gender value="{0}"/></add></diff>'
+    for status, text in ((422, patch.format("banana")), (400, patch.replace("f:Patient", "f:Group")), (400, "<x/>")):
+        answer = await fhir.patch("/fhir/Patient/p", content=text, headers=XML_PATCH)
+        assert answer.status_code == status and answer.json()["resourceType"] == "OperationOutcome"
+    identity = '<diff><replace sel="Patient/id/@value">q</replace></diff>'
+    assert (await fhir.patch("/fhir/Patient/p", content=identity, headers=XML_PATCH)).status_code == 422
+    await check(
+        fhir,
+        await fhir.patch("/fhir/Patient/p", content=patch.format("female"), headers=XML_PATCH),
+        {"gender": "female"},
+    )
+
+
+async def test_xml_patch_in_a_transaction(fhir: httpx.AsyncClient) -> None:
+    await fhir.put("/fhir/Patient/p", json=PATIENT)
+    for text, status in ((b'<diff><replace sel="Patient/active/@value">false</replace></diff>', 200), (b"<diff", 400)):
+        binary = {
+            "resourceType": "Binary",
+            "contentType": XML_PATCH["content-type"],
+            "data": base64.b64encode(text).decode(),
+        }
+        entry = {"resource": binary, "request": {"method": "PATCH", "url": "Patient/p"}}
+        answer = await fhir.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+        assert answer.status_code == status, answer.text
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[0].resource"]
+    assert (await fhir.get("/fhir/Patient/p")).json()["active"] is False
+
+
 async def test_conditions(fhir: httpx.AsyncClient) -> None:
     await fhir.put("/fhir/Patient/p", json=PATIENT)
     patch = json.dumps([{"op": "add", "path": "/gender", "value": "male"}])

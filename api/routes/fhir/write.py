@@ -10,14 +10,16 @@ from starlette.responses import Response
 
 from api.http.failures import Rejected
 from api.routes.fhir import binary
-from api.routes.fhir.exchange import Exchange, body_of, http_date, outcome_text
+from api.routes.fhir.exchange import Exchange, body_of, check_content_type, http_date, outcome_text
 from canonical.problem import Problem
 from fhir import forms, jsontext, mergepatch
 from fhir.validation import invariants
 from hub.records import visible
 from hub.records.bundle import transact
-from hub.records.entry import Done, Entry, condition_of, tags_of
+from hub.records.entry import Done, Entry, condition_of, tags_of, xml_patch
 from hub.records.refusal import refused
+
+_PATCHES = forms.JSON | forms.XML | forms.PATCHES | {forms.XML_PATCH}
 
 
 async def create(exchange: Exchange) -> Response:
@@ -46,7 +48,7 @@ async def update_conditional(exchange: Exchange) -> Response:
 
 
 async def patch(exchange: Exchange) -> Response:
-    """patch: JSON Patch (RFC 6902) or a FHIRPath Patch as Parameters; 404 for what is not there."""
+    """patch: JSON, XML or FHIRPath Patch, or a merge patch; 404 for what is not there."""
     entry = await _patch_entry(exchange)
     entry.id = exchange.record_id
     return _written(exchange, await _done(exchange, entry))
@@ -64,8 +66,11 @@ async def patch_conditional(exchange: Exchange) -> Response:
 async def _patch_entry(exchange: Exchange) -> Entry:
     type_name = exchange.type_name
     exchange.actor.reach(type_name, "u")
-    document = await exchange.document(forms.JSON | forms.XML | forms.PATCHES)
-    entry = Entry(method="PATCH", type_name=type_name, patch=_patch_of(exchange, document), alone=True)
+    if check_content_type(exchange.request, _PATCHES) == forms.XML_PATCH:
+        change = xml_patch(await body_of(exchange.request))
+    else:
+        change = _patch_of(exchange, await exchange.document(_PATCHES))
+    entry = Entry(method="PATCH", type_name=type_name, patch=change, alone=True)
     _match(exchange, entry)
     return entry
 
