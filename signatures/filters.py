@@ -66,7 +66,7 @@ def _terms(xpath: etree._Element) -> list[str]:
 def _term(text: str, xpath: etree._Element, node: etree._Element, place: Place) -> Kept | None:
     taken = _OWN.match(text) or _HERE.match(text)
     if taken is not None:
-        return Kept(takes_out=True) if _named(taken, xpath) == place.tag else None
+        return Kept(takes_out=True) if _named(taken, xpath) in _own(node, place) else None
     picked = _SELF.match(text)
     if picked is None:
         return None
@@ -79,10 +79,16 @@ def _filter(child: etree._Element, node: etree._Element, place: Place) -> Kept |
     kind = child.get("Filter")
     if kind == "subtract":
         taken = _SUBTRACTED.match(text)
-        return Kept(takes_out=True) if taken is not None and _named(taken, child) == place.tag else None
+        return Kept(takes_out=True) if taken is not None and _named(taken, child) in _own(node, place) else None
     if kind != "intersect" or not (_INTERSECTED.match(text) or _ANY.match(text)):
         return None
     return Kept(picks=True) if _picks(text, child, node) else None
+
+
+def _own(node: etree._Element, place: Place) -> tuple[str, ...]:
+    """The names a signature goes by: its own and, in a guide, that of the wrapper it may stand in."""
+    guide = places.held(node)
+    return (place.tag, places.GUIDE) if guide is not None and places.is_guide(guide) else (place.tag,)
 
 
 def _named(match: re.Match[str], holder: etree._Element) -> str:
@@ -93,9 +99,9 @@ def _named(match: re.Match[str], holder: etree._Element) -> str:
 
 def _picks(path: str, holder: etree._Element, node: etree._Element) -> bool:
     """Whether a path selects the guide that a signature closes, and nothing else."""
-    guide = node.getparent()
+    guide = places.held(node)
     names = {prefix: uri for prefix, uri in holder.nsmap.items() if prefix}
-    if guide is None or node.tag != places.GUIDE:
+    if guide is None or not places.is_guide(guide):
         return False
     try:
         found = node.getroottree().xpath(path, namespaces=names)

@@ -3,7 +3,8 @@
 Guides have no Id in the schema, so their signatures have `URI=""`. What that meant to the signer is tried in turn: the
 guide as a document of its own, signed before it came into the batch; or the whole message, as it was when the guide was
 signed. Signatures that name their guide by an Id it has all the same may stand in it or beside it; those with an XPath
-that picks their guide are read by `filters`.
+that picks their guide are read by `filters`. A ds:Signature inside `assinaturaDigitalGuia`, which the schema does not
+take, is judged all the same, with that wrapper as part of the guide and without it.
 """
 
 from __future__ import annotations
@@ -111,11 +112,45 @@ def _attempts(document: bytes, root: etree._Element, number: int) -> Iterator[Ca
     if guide is None or guide[-1] is not signatures[number]:
         yield lambda: _misplaced(signatures[number])
         return
-    yield lambda: xmldsig.intact(_alone(guide))
-    yield lambda: xmldsig.intact(_bare(guide))
+    forms: tuple[_Form, ...] = (_wrapped, _unwrapped) if places.inner(signatures[number]) is not None else (_itself,)
+    for form in forms:
+        yield lambda form=form: _of_lone(_alone(guide), form)  # type: ignore[misc]
+        yield lambda form=form: _of_lone(_bare(guide), form)  # type: ignore[misc]
     if len(document) * len(signatures) <= _WHOLE_MESSAGES:
         for kept in (range(len(signatures)), range(number + 1), (number,)):
-            yield lambda kept=frozenset(kept): _in_message(document, number, kept)  # type: ignore[misc]
+            for form in forms:
+                yield lambda kept=frozenset(kept), form=form: _in_message(  # type: ignore[misc]
+                    document, number, kept, form
+                )
+
+
+_Form = Callable[[etree._Element], etree._Element]
+
+
+def _itself(wrapper: etree._Element) -> etree._Element:
+    """The signature, as the schema has it: the wrapper."""
+    return wrapper
+
+
+def _wrapped(wrapper: etree._Element) -> etree._Element:
+    """The ds:Signature in a wrapper that was there when the guide was signed, and stays when the signature is out."""
+    found = places.inner(wrapper)
+    return wrapper if found is None else found
+
+
+def _unwrapped(wrapper: etree._Element) -> etree._Element:
+    """The ds:Signature in the place of a wrapper that was put around it afterwards."""
+    found, guide = places.inner(wrapper), wrapper.getparent()
+    if found is None or guide is None:
+        return wrapper
+    found.tail = wrapper.tail
+    guide.replace(wrapper, found)
+    return found
+
+
+def _of_lone(guide: etree._Element, form: _Form) -> Intact:
+    """The signature of a guide that is a document of its own."""
+    return xmldsig.intact(guide, form(guide[-1]))
 
 
 def _misplaced(node: etree._Element) -> Intact:
@@ -136,7 +171,7 @@ def _bare(guide: etree._Element) -> etree._Element:
     return alone
 
 
-def _in_message(document: bytes, number: int, kept: frozenset[int]) -> Intact:
+def _in_message(document: bytes, number: int, kept: frozenset[int], form: _Form) -> Intact:
     """The signature over the whole message, which had the signatures of the guides `kept` then, and none of its own."""
     read = reading.read(document)
     if isinstance(read, Problem):
@@ -149,7 +184,7 @@ def _in_message(document: bytes, number: int, kept: frozenset[int]) -> Intact:
     own = read.root.find(place.tag) if place is not None else None
     if own is not None:
         xmldsig.detach(own)
-    return xmldsig.intact(read.root, node)
+    return xmldsig.intact(read.root, form(node))
 
 
 def _place(signature: etree._Element) -> str:

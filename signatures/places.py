@@ -44,6 +44,31 @@ def place_of(root: etree._Element) -> Place | None:
     raise LookupError("places.csv ends with a row for everything")
 
 
+def held(node: etree._Element) -> etree._Element | None:
+    """The element a signature closes: the one around it, or around the wrapper that holds a ds:Signature of its own."""
+    parent = node.getparent()
+    if parent is not None and node.tag == SIGNATURE and parent.tag == GUIDE:
+        return parent.getparent()
+    return parent
+
+
+def inner(wrapper: etree._Element) -> etree._Element | None:
+    """The ds:Signature alone in the wrapper of a guide's signature; None where the wrapper itself is the signature.
+
+    The schema has it otherwise, but tools that know no signature under another name write it so.
+    """
+    children = [child for child in wrapper if isinstance(child.tag, str)]
+    stray = [wrapper.text, *(child.tail for child in wrapper), *wrapper.attrib]
+    if len(children) == 1 and children[0].tag == SIGNATURE and not any(text and str(text).strip() for text in stray):
+        return children[0]
+    return None
+
+
+def is_guide(node: etree._Element) -> bool:
+    """Whether an element is a guide: what its signature closes."""
+    return place_of(node) == Place(GUIDE)
+
+
 @cache
 def signature_tags() -> tuple[str, ...]:
     """Every name a signature can have, wherever it stands."""

@@ -111,8 +111,10 @@ def _is_guide_signature(node: etree._Element) -> bool:
     parent = guide.getparent() if guide is not None else None
     if guide is None or parent is None:
         return False
-    if guide.tag == places.SIGNATURE:
-        return parent.tag == places.GUIDES
+    if guide.tag == places.SIGNATURE and parent.tag == places.GUIDE:
+        guide, parent = parent, parent.getparent()
+    if guide.tag == places.SIGNATURE or parent is None:
+        return parent is not None and parent.tag == places.GUIDES
     return guide.tag == places.GUIDE and parent[-1] is guide
 
 
@@ -186,7 +188,7 @@ def _target(reference: etree._Element, node: etree._Element, covers: etree._Elem
     Signature.
     """
     uri = reference.get("URI")
-    root = covers if covers is not None else node.getparent()
+    root = covers if covers is not None else places.held(node)
     if uri is None or root is None:
         raise _malformed(reference)
     if (uri == "" and covers is None) or (uri.startswith("#") and uri[1:] in _ids(root)):

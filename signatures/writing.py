@@ -58,7 +58,14 @@ def document_to_sign(raw: bytes) -> tuple[Document, Place]:
 def _taken(root: etree._Element, place: Place) -> bool:
     """Whether anything but signatures of single guides is there."""
     guides = [node.getparent() for node in root.iter(f"{{{DS}}}SignedInfo")]
-    return root.find(place.tag) is not None or any(parent is None or parent.tag != places.GUIDE for parent in guides)
+    return root.find(place.tag) is not None or not all(map(_of_guide, guides))
+
+
+def _of_guide(node: etree._Element | None) -> bool:
+    """Whether a signature is a guide's: the wrapper itself, or what stands in it."""
+    if node is not None and node.tag == places.SIGNATURE:
+        node = node.getparent()
+    return node is not None and node.tag == places.GUIDE
 
 
 def sign_document(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from canonical.problem import Problem
-from signatures import algorithms, certificates, reading, writing, xades
+from signatures import algorithms, certificates, places, reading, writing, xades
 from signatures.keys import Signer
 from signatures.policy import LOTE_TISS, Expected
 from signatures.reading import DS, path
@@ -107,7 +107,7 @@ def intact(root: etree._Element, node: etree._Element | None = None, covers: etr
             covered.append(path(reference.target))
     properties = xades.properties_of(signature, certificate)
     whole = next(reference for reference in signature.references if reference.target is None)
-    held = covers if covers is not None else signature.node.getparent()
+    held = covers if covers is not None else places.held(signature.node)
     detach(signature.node)
     if whole.alone and held is not None:
         octets = reading.canonical_part(held, whole.method)
