@@ -113,7 +113,7 @@ def as_kind(tree: Tree, kind: str, table: str) -> None:
     del rows[1:]
     row = rows[0]
     row["codigoDespesa"] = kind
-    row["servicosExecutados"] |= {"codigoTabela": table, "codigoProcedimento": clean.expense_codes()[table]}
+    row["servicosExecutados"] |= {"codigoTabela": table, "codigoProcedimento": clean.expense_codes().get(table, "9001")}
     total = row["servicosExecutados"]["valorTotal"]
     done = tree["valorTotal"]["valorProcedimentos"]
     tree["valorTotal"] = {

@@ -49,6 +49,7 @@ FAULTS = [
     Made("identifier.council", LOT, f"{STAY}/{CUT} {CREW}/identificacaoEquipe/grauPart=00 {CREW}/identificacaoEquipe/numeroConselhoProfissional=1", f"{CREW}/identificacaoEquipe/numeroConselhoProfissional=CRM1", "numeroConselhoProfissional"),
     Made("identifier.council", LOT, f"{HAND}/profissionais/numeroConselhoProfissional=1", f"{HAND}/profissionais/numeroConselhoProfissional=X", "numeroConselhoProfissional"),
     Made("identifier.anvisa", LOT, f"{COST}/codigoDespesa=08 {COST}/servicosExecutados/registroANVISA=80145901234", f"{COST}/servicosExecutados/registroANVISA=8014", "registroANVISA"),
+    Made("table.opme-reference", LOT, f"{COST}/codigoDespesa=08 {COST}/servicosExecutados/codigoRefFabricante=R7", f"-{COST}/servicosExecutados/codigoRefFabricante", "codigoRefFabricante"),
     Made("identifier.anvisa", ANNEX, f"{OPME}/opmeSolicitadas/opmeSolicitada/registroANVISA=80145901234", f"{OPME}/opmeSolicitadas/opmeSolicitada/registroANVISA=A1", "registroANVISA"),
     Made("header.body-operator", ANNEX, f"{OPME}/cabecalhoAnexo/numeroGuiaAnexo=1", f"{OPME}/cabecalhoAnexo/registroANS=005711", "cabecalhoAnexo/registroANS"),
     Made("header.body-operator", ASK, "solicitacaoInternacao/numeroGuiaPrestador=1", "solicitacaoInternacao/registroANS=005711", "solicitacaoInternacao/registroANS"),

@@ -120,9 +120,8 @@ FAULTS = [
         "table.anvisa",
         f"{SADT}/{COST}[1]/servicosExecutados/registroANVISA",
         guide=lambda t: (
-            as_kind(t, "08", "19"),
+            as_kind(t, "08", "00"),
             put(t, f"{SERVICE}/codigoRefFabricante", "R"),
-            put(t, f"{SERVICE}/autorizacaoFuncionamento", "1"),
             t["outrasDespesas"]["despesa"][0]["servicosExecutados"].pop("registroANVISA", None),
         ),
     ),

@@ -99,3 +99,21 @@ def test_an_anaesthetist_has_neither_route_nor_technique() -> None:
         codes = {problem.code for problem in found.problems}
         assert ({"table.technique", "table.route", "table.degree"} <= codes) == told, code
         assert bool(codes & {"table.technique", "table.route", "table.degree"}) == told
+
+
+@pytest.mark.parametrize("table", ["19", "00"])
+def test_what_opme_must_state(table: str, every_version: tuple[str, ...]) -> None:
+    """The registration where TUSS has no code, the reference always, the licence by contract only: in every version."""
+    cost = "guiasTISS/guiaSP-SADT/outrasDespesas/despesa"
+    code = clean.expense_codes()["19"] if table == "19" else "9001"
+    wanted = (
+        f"{cost}/codigoDespesa=08 {cost}/servicosExecutados/codigoTabela={table} "
+        f"{cost}/servicosExecutados/codigoProcedimento={code}"
+    )
+    told = {"table.anvisa", "table.opme-reference", "payer.opme-registration", "payer.opme-licence"}
+    strict = Contract(levels={"payer.opme-registration": "error", "payer.opme-licence": "warning"})
+    for version in every_version:
+        raw = made.message("ENVIO_LOTE_GUIAS", version, wanted)
+        usual = {"table.opme-reference"} | ({"table.anvisa"} if table == "00" else set())
+        assert {p.code for p in report(raw).problems} & told == usual, version
+        assert {p.code for p in report(raw, strict).problems} & told == told - ({"table.anvisa"} - usual), version

@@ -170,14 +170,15 @@ def _judge(tables: Tables, table: str, code: str, on: str) -> tuple[str, dict[st
 
 
 def opme(guide: Unit, _given: Given, found: Findings) -> None:
-    """table.anvisa: OPME carries registroANVISA, codigoRefFabricante and autorizacaoFuncionamento."""
+    """table.anvisa: OPME under a code outside TUSS carries its registration (Componente de Conteúdo e Estrutura).
+
+    What TUSS lists, it lists by registration. The maker's reference is asked of all OPME (`checks.csv`), the licence of
+    whom it was bought from depends on who bought it: only a contract can ask for it.
+    """
     for row in guide.rows:
-        kind = row.texts.get("expense")
-        if kind is None or (part := parts().get(kind)) is None or not part.anvisa:
-            continue
-        for role in ("anvisa", "reference", "licence"):
-            if not row.texts.get(role, "").strip():
-                found.at("table.anvisa", row, role, field=row.section.paths[role].rpartition("/")[2])
+        part = parts().get(row.texts.get("expense", ""))
+        if part is not None and row.texts.get("table", "") in part.anvisa and not row.texts.get("anvisa", "").strip():
+            found.at("table.anvisa", row, "anvisa", field="registroANVISA")
 
 
 def team(guide: Unit, _given: Given, found: Findings) -> None:

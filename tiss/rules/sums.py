@@ -16,11 +16,13 @@ ITEMS = frozenset(("visit", "item-sadt", "item-stay", "item-fee", "expense", "to
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One codigoDespesa: the total it adds to, the TUSS tables its items come from, whether ANVISA fields are asked."""
+    """One codigoDespesa: the total it adds to, the TUSS tables its items come from, those that ask for the ANVISA's
+    registration.
+    """
 
     element: str
     tables: frozenset[str]
-    anvisa: bool
+    anvisa: frozenset[str]
 
 
 @cache
@@ -29,7 +31,9 @@ def parts() -> dict[str, Part]:
     with (FOLDER / "parts.csv").open(encoding="utf-8", newline="") as file:
         return {
             row["expense"]: Part(
-                element=row["part"], tables=frozenset(row["tables"].split()), anvisa=row["anvisa"] == "required"
+                element=row["part"],
+                tables=frozenset(row["tables"].split()),
+                anvisa=frozenset(row["anvisa"].split()),
             )
             for row in csv.DictReader(file)
         }
