@@ -20,11 +20,14 @@ from hub.channels.document import Document
 from hub.exchange import ports
 from hub.exchange.work import usual
 from hub.guard import audit, tokens
+from hub.guard.policies import settings_of
 from hub.store.database import Transaction
 from hub.world import Tenant, World, tenant_from
 
 ZONE = "America/Sao_Paulo"
 LONGEST_NAME = 200
+ERASING = "erasing"
+"""The setting of a tenant whose erasure has begun: it is never opened again."""
 _SLUG = re.compile(r"[a-z][a-z0-9\-]{1,38}[a-z0-9]\Z")
 _COUNTS = """
 SELECT (SELECT count(*) FROM channel WHERE tenant_id = $1 AND active) AS channels,
@@ -130,7 +133,10 @@ async def close(world: World, slug: str, *, actor: str) -> None:
 
 
 async def reopen(world: World, slug: str, *, actor: str) -> None:
-    """Its doors open and its work goes on where it stood. Raises NotFound, and Conflict when a port was given away."""
+    """Its doors open and its work goes on where it stood.
+
+    Raises NotFound, and Conflict when a port was given away or its erasure has begun.
+    """
     tenant = await any_tenant(world, slug)
     async with world.transaction(tenant) as tx:
         documents = [found.document for found in await versions.listed(tx) if found.active]
@@ -142,6 +148,8 @@ async def reopen(world: World, slug: str, *, actor: str) -> None:
 async def _switch(world: World, slug: str, action: str, actor: str, *, active: bool) -> None:
     tenant = await any_tenant(world, slug)
     async with world.transaction(tenant) as tx:
+        if ERASING in await settings_of(tx):
+            raise Conflict("its erasure has begun; only ./ponte tenant erase goes on with it", code="tenant.erasing")
         await tx.run("UPDATE tenant SET active = $2 WHERE id = $1", active)
         await audit.note(tx, actor, action, f"tenant/{slug}")
         tx.announced = tx.rearranged = True

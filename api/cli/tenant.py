@@ -1,14 +1,15 @@
-"""hospitals on this hub: `tenant list | add SLUG --name … | change SLUG … | close SLUG | open SLUG`"""
+"""hospitals on this hub: `tenant list | add | change | close | open | export | erase SLUG …`, and `tenant erased`"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from api import running
+from api import running, tenant_ending
 from api.cli import output
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--zone", default="")
     _named(actions, "close", "close its doors, refuse its tokens, let its work wait; nothing is removed")
     _named(actions, "open", "open it again; its work goes on")
+    tenant_ending.arguments(partial(_named, actions), partial(_action, actions))
 
 
 def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -64,6 +66,8 @@ def run(given: argparse.Namespace) -> int:
     """0 done; 1 refused, also a channel document with faults; 2 a file cannot be read."""
     from hub.channels.reading import Faulty
 
+    if given.action in ("export", "erase", "erased"):
+        return asyncio.run(tenant_ending.run(given))
     try:
         channels, keys = _files(given) if given.action == "add" else ([], None)
     except Faulty as error:
