@@ -154,7 +154,7 @@ def check_payer(tables: Mapping[str, Any], place: str, text: str) -> None:
 def check_transport(table: Mapping[str, Any], place: str) -> None:
     """Raise ValueError for a transport that does not exist or a setting it does not have."""
     kind = table.get("kind")
-    if kind not in TRANSPORTS:
+    if not isinstance(kind, str) or kind not in TRANSPORTS:
         raise ValueError(f"{place}: transport kind must be one of {', '.join(sorted(TRANSPORTS))}")
     if unknown := set(table) - TRANSPORT_SETTINGS[kind]:
         raise ValueError(f"{place}: transport {kind} knows no {', '.join(sorted(unknown))}")

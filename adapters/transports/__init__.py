@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -69,6 +69,22 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Give up the connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """One place that was tried without sending anything: what it is, and what it said (`HTTP 405`, `3 files`)."""
+
+    place: str
+    said: str = ""
+
+
+class Reachable(Protocol):
+    """A transport that can be tried without handing anything over."""
+
+    def reach(self) -> AsyncIterator[Reached]:
+        """Each place that answers; raises TryLater and Misconfigured, as sending does, for the first that does not."""
         ...
 
 

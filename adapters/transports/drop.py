@@ -6,8 +6,9 @@ The name follows the delivery, so a repetition after a doubt writes the same fil
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 
-from adapters.transports import Answer, Call, Means
+from adapters.transports import Answer, Call, Means, Reached
 from adapters.transports.files import LocalFolder, Place
 from canonical.errors import Misconfigured
 
@@ -28,6 +29,10 @@ class DropTransport:
             raise Misconfigured("the file name may not be used", code="transport.path")
         await self._place.write(name, call.content)
         return Answer(content=b"", format="file", code="file.written")
+
+    async def reach(self) -> AsyncIterator[Reached]:
+        """List the folder; nothing is written."""
+        yield Reached(place="path", said=f"{len(await self._place.files(''))} files")
 
     async def close(self) -> None:
         """Give up the connection."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
-from adapters.transports import Answer, Call, Means, Unsent
+from adapters.transports import Answer, Call, Means, Reached, Unsent
 from adapters.transports.acknowledging import Acknowledging, confirmation, judge
 from adapters.transports.session import Closed, Session
 from adapters.transports.targets import resolve
@@ -93,6 +93,14 @@ class MllpTransport:
             if not said and whole is None:
                 await session.stray(payload)
             answers.update(said or (dict.fromkeys(found, whole) if whole is not None else {}))
+
+    async def reach(self) -> AsyncIterator[Reached]:
+        """Connect, with TLS where it is wanted, and close again; nothing is sent."""
+        async with self._lock:
+            await self._drop()
+            await self._connected()
+            await self._drop()
+        yield Reached(place="host")
 
     async def close(self) -> None:
         """Close the connection."""

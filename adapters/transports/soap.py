@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 
-from adapters.transports import Answer, Call, Means, Unsent, wsdl
+from adapters.transports import Answer, Call, Means, Reached, Unsent, wsdl
 from adapters.transports.http import checked, failure
 from adapters.transports.wsdl import Described
 from canonical.errors import Misconfigured, Refused, TryLater
@@ -99,6 +100,31 @@ class SoapTransport:
         if status >= 500 or status in _UNSENT:
             raise TryLater(text, code=code)
         raise Misconfigured(text, code=code)
+
+    async def reach(self) -> AsyncIterator[Reached]:
+        """Read each WSDL, and ask each address by GET: any answer of HTTP shows that it is there and its TLS holds."""
+        addresses = {"url": self._url, **{f"urls.{name}": url for name, url in self._urls.items()}}
+        for key, address in {"wsdl": self._wsdl, **{f"wsdls.{n}": one for n, one in self._wsdls.items()}}.items():
+            if not address:
+                continue
+            names, told = await asyncio.to_thread(wsdl.operations, await self._get(address))
+            yield Reached(place=key, said=", ".join(names))
+            if told and not self._url:
+                addresses.setdefault(f"{key} address", told)
+        for key, address in addresses.items():
+            if address:
+                yield Reached(place=key, said=f"HTTP {await self._status(address)}")
+
+    async def _status(self, address: str) -> int:
+        url, headers, extensions = await checked(address, allow_private=self._means.allow_private)
+        try:
+            async with (
+                asyncio.timeout(self._seconds),
+                self._client.stream("GET", url, headers=headers, extensions=extensions) as reply,
+            ):
+                return reply.status_code
+        except (TimeoutError, httpx.HTTPError) as error:
+            raise failure(error) from None
 
     async def close(self) -> None:
         """Close the connections."""

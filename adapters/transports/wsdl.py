@@ -41,6 +41,12 @@ def described(content: bytes, root: str, operation: str = "") -> Described:
     raise Misconfigured("the partner's WSDL has no such operation", code="transport.wsdl")
 
 
+def operations(content: bytes) -> tuple[list[str], str]:
+    """The names of the operations of a WSDL and its address, which may be empty; raises Misconfigured."""
+    binding, address = _port(_document(content))
+    return sorted(binding), address
+
+
 def root_of(content: bytes) -> str:
     """The local name of the element an envelope carries; empty when it is none."""
     try:

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters import registry
+from adapters import payer_terms, registry
+from adapters.transports import acknowledging
 from api.cli.main import commands
+from hub.partners.document import WAYS
+from hub.partners.keys import keys
 from hub.settings import Settings
 from mappings.table import codes
 from schemas_xsd.catalogue import schema_sets
+from tiss import agreed
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -114,6 +118,37 @@ def test_administration(accept: bool) -> None:
     for event in sorted(codes("bar-event-status")):
         lines.append(f"| {event} | {codes('bar-event-status')[event]} | {codes('bar-event-must-exist')[event]} |")
     compare("administration.md", "\n".join(lines) + "\n", accept)
+
+
+def test_partners(accept: bool) -> None:
+    """Every key of a partner's document, from the table that reads it."""
+    lines = [
+        "# Partners",
+        "",
+        "Every key of a partner's document, from `hub/partners/keys.csv`; `table.key` stands under `[table]` in TOML.",
+        "How to use it: [Connect a payer or a laboratory](../how-to/connect-a-payer.md).",
+        "",
+        "| key | of | value | |",
+        "| --- | --- | --- | --- |",
+    ]
+    for key in keys().values():
+        needed = "; needed" if key.needed else ""
+        lines.append(f"| `{key.key}` | {', '.join(key.kinds)} | {key.type}{needed} | {key.en} |")
+    lines += ["", "## Transport", "", "| kind | keys | of |", "| --- | --- | --- |"]
+    for kind, known in registry.TRANSPORT_SETTINGS.items():
+        of = [name for name, ways in WAYS.items() if kind in ways]
+        if of:
+            shown = ", ".join(f"`{name}`" for name in sorted(known - {"kind"}))
+            lines.append(f"| `{kind}` | {shown} | {', '.join(of)} |")
+    lines += [
+        "",
+        "`secret`, `certificate` and `trust` are names in the tenant's vault (`./ponte secret put`).",
+        f"`[retry]` has {', '.join(f'`{name}`' for name in registry.RETRY_SETTINGS)}, `[acknowledge]` "
+        f"{', '.join(f'`{name}`' for name in acknowledging.CHOICES)} and `timeout_s`; what a payer agreed beyond the standard "
+        f"stands in {', '.join(f'`[{name}]`' for name in (*agreed.TABLES, *payer_terms.TABLES))}: see "
+        "[TISS rules](tiss-rules.md#per-payer).",
+    ]
+    compare("partners.md", "\n".join(lines) + "\n", accept)
 
 
 _STATUSES = {

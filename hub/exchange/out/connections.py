@@ -63,6 +63,10 @@ class Connections:
             await self._open.pop(oldest).transport.close()
         return found.transport
 
+    async def apart(self, tenant: Tenant, partner: Partner) -> Transport:
+        """A transport of its own, which the caller closes. Raises Misconfigured."""
+        return await self._make(tenant, partner)
+
     async def close(self) -> None:
         """Close all of them."""
         while self._open:
