@@ -22,6 +22,7 @@ EXTENSIONS = {
     "planned-start": f"{_R5}/extension-Encounter.plannedStartDate",
     "planned-end": f"{_R5}/extension-Encounter.plannedEndDate",
     "temporary-location": f"{_CORE}/subject-locationClassification",
+    "event-location": f"{_CORE}/event-location",
     "alternate-codes": f"{_CORE}/alternate-codes",
     "city-code": f"{_CORE}/iso21090-SC-coding",
     "due-to": f"{_CORE}/condition-dueTo",

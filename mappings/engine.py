@@ -22,7 +22,7 @@ from mappings.body import Body, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.convert.text import parse_dtm
-from mappings.grouping import Grouper, Occurrence
+from mappings.grouping import Grouper, Occurrence, number_parts
 from mappings.nested import drop_incomplete, drop_reversed, forget
 from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, looked_at, telling
@@ -83,7 +83,7 @@ def translate(
     _weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
-    _number_parts(drafts)
+    number_parts(drafts)
     _look_for_what_is_missing(message, plan, drafts, context)
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
@@ -238,6 +238,16 @@ def _put(step: Step, work: _Work, converted: Any, segment: int, path: str = "", 
         work.context.problems.append(value.problem("structure.repetition-lost", target=step.row.target))
     elif work.context.trace is not None:
         _tell(step, work, path or step.path, converted, value)
+    if work.context.contained:
+        _contain(step, work, target, value)
+
+
+def _contain(step: Step, work: _Work, target: Body, value: Value | None) -> None:
+    """Put what the row's value refers to inside the record."""
+    for resource in work.context.contained:
+        target.put("contained", resource)
+        _tell(step, work, "contained", resource, value)
+    work.context.contained.clear()
 
 
 def _tell(step: Step, work: _Work, path: str, made: Any, value: Value | None) -> None:
@@ -381,18 +391,6 @@ def _look_for_what_is_missing(message: Message, plan: Plan, drafts: Sequence[Dra
 
 def _place(occurrence: Occurrence) -> str:
     return f"{occurrence.anchor.name}#{occurrence.anchor.index}"
-
-
-def _number_parts(drafts: list[Draft]) -> None:
-    """Parts that would be the same record of one parent (a test repeated in one report) are counted apart."""
-    seen: dict[tuple[str, tuple[str, ...], str], int] = {}
-    for draft in drafts:
-        if draft.keys or not draft.part:
-            continue
-        place = (draft.type, draft.under[:1], draft.part)
-        seen[place] = seen.get(place, 0) + 1
-        if seen[place] > 1:
-            draft.part += f"|#{seen[place]}"
 
 
 __all__ = ["Account", "RecordPlan", "Translation", "translate", "untouched"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from canonical.records import Draft
 from hl7.er7 import Message, Segment
 from mappings.convert.plausible import says_no_number
 from mappings.plan import Plan, RecordPlan
@@ -251,3 +252,15 @@ def _admits(record: RecordPlan, segment: Segment, current: Mapping[str, Occurren
     if record.among:
         return value in record.among
     return value not in record.unless
+
+
+def number_parts(drafts: list[Draft]) -> None:
+    """Parts that would be the same record of one parent (a test repeated in one report) are counted apart."""
+    seen: dict[tuple[str, tuple[str, ...], str], int] = {}
+    for draft in drafts:
+        if draft.keys or not draft.part:
+            continue
+        place = (draft.type, draft.under[:1], draft.part)
+        seen[place] = seen.get(place, 0) + 1
+        if seen[place] > 1:
+            draft.part += f"|#{seen[place]}"

@@ -47,9 +47,7 @@ def combine(
                 _remove(body, name)
     for name, value in _plain(draft):
         _set(body, name, value, stale=stale and not (late_status and name in _STATUS_PARTS))
-    for name, value in draft.initial.items():
-        if name not in body and not _has_choice(body, name):
-            body[name] = value
+    _fill(body, draft.initial)
     _drop_stale_siblings(present, body, draft)
     if status:
         body["status"] = status
@@ -74,6 +72,15 @@ def _tell_missing_times(body: dict[str, Any]) -> None:
             body.pop(f"_{name}", None)
         else:
             body[f"_{name}"] = {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
+
+
+def _fill(body: dict[str, Any], initial: dict[str, Any]) -> None:
+    """Put what only fills gaps into them; of the resources inside, those nobody needs go afterwards."""
+    for name, value in initial.items():
+        if name == "contained":
+            body[name] = _united(body.get(name, []), value, _GROUPS[name], stale=True)
+        elif name not in body and not _has_choice(body, name):
+            body[name] = value
 
 
 def _plain(draft: Draft) -> Iterator[tuple[str, Any]]:
@@ -232,6 +239,7 @@ def _reference(item: Any) -> str:
 
 
 _GROUPS: dict[str, Callable[[Any], str]] = {
+    "contained": lambda item: str(item.get("id", "")),
     "identifier": _identifier,
     "extension": lambda item: str(item.get("url", "")),
     "link": _link,

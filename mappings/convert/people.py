@@ -150,7 +150,7 @@ def taking_part(value: Value, context: Context, argument: str) -> Any:
     role = value.other(4)
     if value.other(2) in ("DE", "D") or (role != argument if argument else role == "OP"):
         return None
-    return xcn(value, context, "")
+    return _reachable(value, context, xcn(value, context, ""), "14,15")
 
 
 @conversion("taking-part-actor")
@@ -166,8 +166,10 @@ def taking_part_actor(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("taking-part-organization")
 def taking_part_organization(value: Value, context: Context, argument: str) -> Any:
-    """PRT-8 as an organization, unless the segment ends the participation."""
-    return None if value.other(2) in ("DE", "D") else xon(value, context, "")
+    """PRT-8 as an organization, unless the segment ends the participation; the contacts are a person's where one is."""
+    if value.other(2) in ("DE", "D"):
+        return None
+    return _reachable(value, context, xon(value, context, ""), "" if value.segment.raw_field(5) else "14,15")
 
 
 @conversion("xon")
@@ -188,22 +190,29 @@ def xon(value: Value, context: Context, argument: str) -> Any:
 def placed(value: Value, context: Context, argument: str) -> Any:
     """A person (XCN) or organization (XON) whose address and telephones stand in other fields: `24`, or `22,23`.
 
-    A numbered one gets them in its record, which an organization has only for their sake; an unnumbered one has none,
-    and the fields stay declared.
+    A numbered one gets them in its record, which an organization has only for their sake; an unnumbered one goes
+    inside the record that names it.
     """
     organization = value.source.field in _ORGANIZATIONS.get(value.source.segment, ())
-    found = xon(value, context, "") if organization else xcn(value, context, "")
-    number = (found or {}).get("identifier", {})
-    if found is None or "system" not in number:
+    return _reachable(value, context, xon(value, context, "") if organization else xcn(value, context, ""), argument)
+
+
+def _reachable(value: Value, context: Context, found: dict[str, Any] | None, fields: str) -> dict[str, Any] | None:
+    """The reference `found` to a person or organization, with the contacts of `fields` where it leads."""
+    more = _contacts(value, context, fields) if found else {}
+    if not found or not more:
         return found
-    more = _contacts(value, context, argument)
-    if not more:
-        return found
+    kind, number = found["type"], found.get("identifier", {})
+    organization = kind == "Organization"
+    name: Any = found.get("display")
+    if "system" not in number:
+        told = name if organization else [_human_name(value, name or "")]
+        return {"reference": context.contain(kind, {**({"name": told} if name else {}), **more}), **found}
     key = Key(number["system"], number["value"])
     if organization:
-        initial = {"identifier": [number], **({"name": found["display"]} if "display" in found else {})}
-        found = {"reference": DRAFT + context.emit("Organization", key, initial), **found}
-    draft = context.emitted["Organization" if organization else "Practitioner", key]
+        initial = {"identifier": [number], **({"name": name} if name else {})}
+        found = {"reference": DRAFT + context.emit(kind, key, initial), **found}
+    draft = context.emitted[kind, key]
     draft.initial = {**more, **draft.initial}
     return found
 
@@ -212,7 +221,7 @@ def _contacts(value: Value, context: Context, argument: str) -> dict[str, Any]:
     """The address and the telephones of the fields that `argument` names, in this order."""
     found: dict[str, Any] = {}
     for name, function, field in zip(("address", "telecom"), (xad, xtn), argument.split(","), strict=False):
-        if not value.segment.raw_field(int(field)):
+        if not field or not value.segment.raw_field(int(field)):
             continue
         made = [function(one, context, "") for one in value.siblings(int(field))]
         items = [item for one in made if one for item in (one if isinstance(one, list) else [one])]
@@ -296,19 +305,22 @@ def _professional_name(value: Value) -> str:
     return " ".join(part for part in parts if part)
 
 
+def _human_name(value: Value, text: str) -> dict[str, Any]:
+    """The name of an XCN, which is said as `text`, in its parts."""
+    given = [part for part in (value.text(3), value.text(4)) if part]
+    name: dict[str, Any] = {"text": text}
+    for element, component in (("prefix", 6), ("suffix", 5)):
+        if part := value.text(component):
+            name[element] = [part]
+    if family := surname(value, 2):
+        name["family"] = family
+    return {**name, **({"given": given} if given else {})}
+
+
 def _practitioner(value: Value, key: Key, text: str) -> dict[str, Any]:
     initial: dict[str, Any] = {"identifier": [{"system": key.system, "value": key.value}]}
     if text:
-        given = [part for part in (value.text(3), value.text(4)) if part]
-        name: dict[str, Any] = {"text": text}
-        for element, component in (("prefix", 6), ("suffix", 5)):
-            if part := value.text(component):
-                name[element] = [part]
-        if family := surname(value, 2):
-            name["family"] = family
-        if given:
-            name["given"] = given
-        initial["name"] = [name]
+        initial["name"] = [_human_name(value, text)]
     if identifiers.is_cbo(value.text(7)):
         occupation = {"coding": [{"system": systems.CBO, "code": value.text(7)}]}
         initial["qualification"] = [{"code": occupation}]

@@ -8,6 +8,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
+from mappings.convert.datatypes import xad
 from mappings.convert.plausible import misplaced
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import parse_dtm
@@ -71,6 +72,22 @@ def location_reference(value: Value, context: Context, argument: str) -> Any:
         "identifier": {"system": key.system, "value": key.value},
         "display": label,
     }
+
+
+@conversion("taking-place")
+def taking_place(value: Value, context: Context, argument: str) -> Any:
+    """PRT-9, the place of a participation, unless the segment ends it; PRT-14 is its address where no other is named.
+
+    `argument` is the extension that holds it where R4 has no element for the place.
+    """
+    place = None if value.other(2) in ("DE", "D") else location_reference(value, context, "")
+    if place is None:
+        return None
+    if not value.segment.raw_field(5) and not value.segment.raw_field(8) and value.segment.raw_field(14):
+        draft = context.emitted["Location", Key(place["identifier"]["system"], place["identifier"]["value"])]
+        address = xad(value.sibling(14), context, "")
+        draft.initial = {**({"address": address} if address else {}), **draft.initial}
+    return {"url": EXTENSIONS[argument], "valueReference": place} if argument else place
 
 
 @conversion("location-key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
@@ -32,10 +33,12 @@ class Context:
 
     `emitted` collects side records (a Practitioner named in PV1-7) by their key; `ignored` the segments that a table
     declares to make no record; `zone` completes times without one; `site` is what the sender's channel changes.
+    `contained` are resources without number that go inside the record whose row is read.
     """
 
     __slots__ = (
         "_counts",
+        "contained",
         "emitted",
         "event",
         "ignored",
@@ -57,6 +60,7 @@ class Context:
         self.emitted: dict[tuple[str, Key], Draft] = {}
         self._counts: dict[str, int] = {}
         self.ignored: set[int] = set()
+        self.contained: list[dict[str, Any]] = []
         self.trace: Tracer | None = None
         self.event = message.type.partition("^")[2]
         self.sender = message.header.text(4) or message.header.text(3) or "local"
@@ -76,6 +80,15 @@ class Context:
         if self.trace is not None:
             self.trace.emitted(self.emitted[place].local)
         return self.emitted[place].local
+
+    def contain(self, type_name: str, body: dict[str, Any]) -> str:
+        """The reference to a resource inside the record that is made: it has no number it could be found by again.
+
+        Its id comes of its content, so that the same one told twice is one, and a changed one is another.
+        """
+        name = f"{type_name.lower()}-{hashlib.sha256(repr(body).encode()).hexdigest()[:12]}"
+        self.contained.append({"resourceType": type_name, "id": name, **body})
+        return f"#{name}"
 
     def mention(self, type_name: str, key: Key, body: dict[str, Any] | None = None) -> str:
         """The local name of a record told elsewhere: linked when it is known, named by its number when it is not.

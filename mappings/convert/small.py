@@ -13,7 +13,7 @@ from mappings.convert.people import name_text, payor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, number
+from mappings.convert.text import boolean, moment_text, number
 from mappings.table import Source
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -149,6 +149,31 @@ def device(value: Value, context: Context, argument: str) -> Any:
     """EI of an equipment (OBX-18) as logical reference."""
     label = value.text(1)
     return {"type": "Device", "display": label} if label else None
+
+
+@conversion("taking-device")
+def taking_device(value: Value, context: Context, argument: str) -> Any:
+    """PRT-10, or PRT-16 where that is empty, as the device of a participation; its UDI, lot, serial number and dates
+    (PRT-16 to 22) make it a Device inside the record."""
+    if value.other(2) in ("DE", "D") or (value.source.field != 10 and value.other(10)):
+        return None
+    more: dict[str, Any] = {}
+    if udi := value.other(16):
+        more["udiCarrier"] = [{"carrierHRF": udi}]
+    for name, field in (("manufactureDate", 17), ("expirationDate", 18)):
+        if moment := moment_text(value.other(field), value, context):
+            more[name] = moment
+    for name, field in (("lotNumber", 19), ("serialNumber", 20), ("distinctIdentifier", 21)):
+        if text := value.other(field):
+            more[name] = text
+    if kind := cwe(value.sibling(22), context, ""):
+        more["type"] = kind
+    number = value.other(10)
+    if not more:
+        return device(value, context, "") if number else None
+    label = number or value.other(22, 2) or udi
+    body = {**({"identifier": [{"value": number}]} if number else {}), **more}
+    return {"reference": context.contain("Device", body), "type": "Device", **({"display": label} if label else {})}
 
 
 @conversion("ndl")

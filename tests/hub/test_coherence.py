@@ -44,3 +44,26 @@ def test_newer_word_stands(row: tuple[str, Body, Body, bool, Body, list[str]]) -
     assert body == {"resourceType": kind, **after}
     assert gone == told
     assert present == {"resourceType": kind, **before}, "what is stored is not changed"
+
+
+def inside(name: str) -> Body:
+    return {"resourceType": "Organization", "id": name, "name": name}
+
+
+def test_resources_inside_a_record_come_and_go_with_what_names_them() -> None:
+    """A later message tells another performer; what fills a gap brings its own; nothing is left that nobody names."""
+    first = {"contained": [inside("a")], "performer": [{"reference": "#a"}]}
+    present = combine(None, Draft(local="x", type="ServiceRequest", body=first, initial={}), stale=False)
+    gap = {
+        "contained": [inside("b"), inside("c")],
+        "requester": {"reference": "#b"},
+        "performer": [{"reference": "#c"}],
+    }
+    body = combine(present, Draft(local="x", type="ServiceRequest", body={}, initial=gap), stale=False)
+    assert body["requester"] == {"reference": "#b"} and body["performer"] == [{"reference": "#a"}]
+    assert [each["id"] for each in body["contained"]] == ["a", "b"]
+    later = {"contained": [inside("d")], "performer": [{"reference": "#d"}]}
+    body = combine(body, Draft(local="x", type="ServiceRequest", body=later, initial={}), stale=False)
+    assert [each["id"] for each in body["contained"]] == ["b", "d"]
+    old = combine(body, Draft(local="x", type="ServiceRequest", body=first, initial={}), stale=True)
+    assert old["performer"] == [{"reference": "#d"}] and [each["id"] for each in old["contained"]] == ["b", "d"]
