@@ -105,6 +105,7 @@ async def test_operations_are_offered_where_claimed(statement: dict[str, Any], f
         "reindex",
         "export",
         "import",
+        "closure",
         "graphql",
         "viewdefinition-run",
     }

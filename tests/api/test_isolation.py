@@ -30,6 +30,7 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$validate"): [{"path": "/fhir/Patient/{id}/$validate"}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$everything"): [{"path": "/fhir/Patient/{id}/$everything"}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$everything"): [{"path": "/fhir/Patient/{id}/$everything"}],
+    ("POST", "/fhir/$closure"): [{"path": "/fhir/$closure", "json": {"resourceType": "Parameters", "parameter": [{"name": "name", "valueString": "{id}"}, {"name": "version", "valueString": "0"}]}}],
     ("GET", "/fhir/{type_name:fhir_type}/$everything"): [{"path": "/fhir/Patient/$everything"}],
     ("POST", "/fhir/{type_name:fhir_type}/$everything"): [{"path": "/fhir/Patient/$everything"}],
     ("POST", "/fhir/{type_name:fhir_type}/$lastn"): [{"path": "/fhir/Observation/$lastn", "json": {"resourceType": "Parameters", "parameter": [{"name": "patient", "valueString": "{id}"}]}}],

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api.routes.fhir import (
     bulk,
     bundle,
+    closure,
     document,
     everything,
     graph,
@@ -99,6 +100,7 @@ DEFINITIONS = {
     "validate-code": (("CodeSystem", "ValueSet"), "http://hl7.org/fhir/OperationDefinition/{type}-validate-code"),
     "expand": (("ValueSet",), "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"),
     "translate": (("ConceptMap",), "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate"),
+    "closure": ((), "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure"),
     "import": ((), "urn:ponte:OperationDefinition:import"),
     "graphql": ((), "http://hl7.org/fhir/OperationDefinition/Resource-graphql"),
     "viewdefinition-run": ((), "http://sql-on-fhir.org/OperationDefinition/$viewdefinition-run"),
@@ -159,6 +161,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
     *(_operation(method, bulk.export_patients, "export", path=TYPE) for method in ("GET", "POST")),
     *(_operation(method, bulk.export_group, "export", path=INSTANCE) for method in ("GET", "POST")),
     _operation("POST", imports.import_, "import", path=""),
+    _operation("POST", closure.close, "closure", path=""),
     *(
         Interaction(
             method=method, path=f"{path}/$graphql", handler=handler, level=level, operation="graphql", any_form=True

@@ -26,7 +26,7 @@ from hub.terms import questions
 from hub.terms.questions import Subject
 from hub.terms.shelf import Versions
 
-_STATUS = {"not-found": 404, "too-costly": 422, "unsupported": 422, "malformed": 400}
+STATUS = {"not-found": 404, "too-costly": 422, "unsupported": 422, "malformed": 400}
 _UNKNOWN = ("context", "contextDirection", "profile")
 RETOLD = (
     "filter", "date", "offset", "count", "includeDesignations", "designation", "includeDefinition", "activeOnly",
@@ -81,7 +81,7 @@ async def _answered(exchange: Exchange, types: tuple[str, ...], work: Work) -> R
         found = await work(exchange, inputs, subject)
     except Unanswered as error:
         problem = Problem(error.code, args=error.named, level="error")
-        raise Rejected(_STATUS[error.kind], [problem]) from None
+        raise Rejected(STATUS[error.kind], [problem]) from None
     return exchange.answer(jsontext.text(found))
 
 

@@ -6,7 +6,18 @@ row-level security no other operator may use an index. Money is whole cents in b
 
 from __future__ import annotations
 
-from hub.store.schema import billing, bulk, exchange, guard, network, projections, records, requests, subscriptions
+from hub.store.schema import (
+    billing,
+    bulk,
+    exchange,
+    guard,
+    network,
+    projections,
+    records,
+    requests,
+    subscriptions,
+    terms,
+)
 from hub.store.schema.columns import METADATA
 
 GLOBAL_TABLES = {
@@ -30,4 +41,5 @@ __all__ = [
     "records",
     "requests",
     "subscriptions",
+    "terms",
 ]
