@@ -20,6 +20,7 @@ from tiss.broken import unreadable
 from tiss.check import schema_problems
 from tiss.contract import Contract
 from tiss.message import LARGEST, Tiss, declared_encoding, declares_dtd
+from tiss.repeats import Part
 from tiss.report import Report, told
 from tiss.rules import header, payer, texts
 from tiss.rules.case import Findings, Given
@@ -40,11 +41,12 @@ def validate(
     tables: Tables | None,
     today: date | None = None,
     contract_of: Callable[[Tiss], Contract] = lambda envelope: Contract(),
+    beside: Part | None = None,
 ) -> Report:
     """The report on a large file; raises Misconfigured as `report.validate` does.
 
     `file` is read once from its start to its end after a look at the first MB. `contract_of` is asked once, with what
-    stands before the first guide.
+    stands before the first guide. `beside` compares its guides with each other and with those of other files.
     """
     head = file.read(HEAD)
     file.seek(0)
@@ -53,6 +55,7 @@ def validate(
     encoding = declared_encoding(head)
     tap = Tap(file, encoding in texts.LATIN)
     slices = Slices(Given(version="", tables=tables, today=today, contract=Contract()), encoding, contract_of)
+    slices.beside = beside
     parser = etree.iterparse(tap, events=("end",), tag=tags(), huge_tree=True, resolve_entities=False, no_network=True)
     try:
         for _, node in parser:
@@ -87,6 +90,8 @@ def _end(slices: Slices, whole: Tiss, tap: Tap) -> Report:
     payer.size(tap.size, given, found)
     if slices.guides > LARGEST_BATCH:
         found.add("table.too-many-guides", "", count=slices.guides)
+    if slices.beside is not None and slices.guides and slices.beside.end(slices.recipes.digest("utf-8"), found):
+        slices.forget("duplicate.lot")  # the whole file again
     slices.tell(found.close())
     slices.tell(_around(whole, slices))
     return Report(

@@ -95,7 +95,7 @@ def _validate(given: argparse.Namespace) -> int:
     seen = repeats.Seen()
     for path in given.files:
         for name, content in files.contents(path):
-            report = _report(content, contract, name.rpartition("/")[2])
+            report = _report(content, contract, name, seen)
             if isinstance(content, bytes):
                 report = repeats.beside(seen, name, content, report, contract)
             if isinstance(content, bytes) and any(mark in content for mark in _SIGNED):
@@ -124,13 +124,18 @@ def _judge_of_signatures(folder: Path | None) -> Callable[[Report, bytes], Repor
     return judge
 
 
-def _report(content: bytes | Path | Problem, contract: Contract, name: str = "") -> Report:
+def _report(
+    content: bytes | Path | Problem, contract: Contract, name: str = "", seen: repeats.Seen | None = None
+) -> Report:
     if isinstance(content, Problem):
         return Report(readable=not content.blocks, problems=(content,))
     if isinstance(content, Path):
         with content.open("rb") as file:
-            return stream.validate(file, tables=installed(), today=_today(), contract_of=lambda _: contract)
-    return validate(content, tables=installed(), today=_today(), contract=contract, name=name)
+            beside = repeats.Part(seen if seen is not None else repeats.Seen(), name)
+            return stream.validate(
+                file, tables=installed(), today=_today(), contract_of=lambda _: contract, beside=beside
+            )
+    return validate(content, tables=installed(), today=_today(), contract=contract, name=name.rpartition("/")[2])
 
 
 def _today() -> date:

@@ -12,7 +12,7 @@ from canonical.identity import bytes_number
 from canonical.problem import Problem
 from hub.billing.profiles import PayerProfile
 from schemas_xsd.catalogue import HERE
-from tiss import message, repair, report, stream, tables
+from tiss import message, repair, repeats, report, stream, tables
 from tiss.contract import Contract
 from tiss.rules.case import Findings, Given
 from tiss.rules.header import operator_of
@@ -43,6 +43,7 @@ def report_of_large(file: stream.Readable, profiles: Profiles, today: datetime.d
     """The same of a batch file too large to be held, read once from start to end."""
     return stream.validate(
         file,
+        beside=repeats.Part(repeats.Seen(), ""),
         tables=tables.installed(),
         today=today,
         contract_of=lambda envelope: _contract(profiles.get(operator_of(envelope))),

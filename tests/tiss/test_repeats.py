@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import random
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 import clean
 import full
 import pytest
-from test_clean import report
+from test_clean import TODAY, report
 
 from api.cli.main import main
 from canonical.problem import Problem
-from tiss import message, repeats
+from tiss import message, repeats, stream
 from tiss.contract import Contract
+from tiss.streams import slices
+from tiss.tables import installed
 
 Tree = dict[str, Any]
 
@@ -76,6 +79,8 @@ def test_what_only_looks_alike_is_not_told() -> None:
     twin["dadosBeneficiario"]["atendimentoRN"] = "S"
     for row in late["procedimentosExecutados"]["procedimentoExecutado"]:
         row["dataExecucao"] = "2026-11-11"
+    for row in late["outrasDespesas"]["despesa"]:
+        row["servicosExecutados"]["dataExecucao"] = "2026-11-11"
     fee["dadosBeneficiario"]["numeroCarteira"] = "99"
     assert codes(told(full.batch("guiaSP-SADT", [tree, twin, late, fee], "4.03.00"))) == [[]]
     surgeon, helper = (numbered("guiaHonorarios", number) for number in ("H1", "H2"))
@@ -106,3 +111,49 @@ def test_the_number_of_the_guide_stands_beside_what_is_found() -> None:
     found = repeats.beside(repeats.Seen(), "x.xml", raw, report(raw), Contract())
     assert {found.guide(problem) for problem in found.problems} == {"A2"}
     assert "duplicate.billed" in {problem.code for problem in found.problems}
+
+
+EXPENSES = {
+    "a diária of a day": ("05", {"horaInicial": None}, {"valorTotal": "9.99"}, True),
+    "another day's diária": ("05", {}, {"dataExecucao": "2026-11-02"}, False),
+    "a medicine of an hour": ("02", {}, {}, True),
+    "a medicine of another hour": ("02", {}, {"horaInicial": "11:00:00"}, False),
+    "another quantity": ("03", {}, {"quantidadeExecutada": "7.0000"}, False),
+    "no hour": ("02", {"horaInicial": None, "horaFinal": None}, {"horaInicial": None, "horaFinal": None}, False),
+    "OPME of a reference": ("08", {"codigoRefFabricante": "R1"}, {"codigoRefFabricante": "R1"}, True),
+    "OPME of another reference": ("08", {"codigoRefFabricante": "R1"}, {"codigoRefFabricante": "R2"}, False),
+}
+
+
+@pytest.mark.parametrize("name", EXPENSES)
+def test_expenses_billed_twice(name: str) -> None:
+    kind, *changes, same = EXPENSES[name]
+    guides = []
+    for number, change in zip(("A1", "A2"), changes, strict=True):
+        tree = clean.sadt(1, random.Random(3), items=1, expenses=1)
+        tree["cabecalhoGuia"]["numeroGuiaPrestador"] = number
+        tree["procedimentosExecutados"]["procedimentoExecutado"][0]["dataExecucao"] = f"2026-10-0{number[1]}"
+        row = clean.expense(2, kind, random.Random(5))
+        row["servicosExecutados"] = {k: v for k, v in (row["servicosExecutados"] | change).items() if v is not None}
+        tree["outrasDespesas"]["despesa"] = [row]
+        guides.append(tree)
+    found = told(clean.batch("guiaSP-SADT", guides, "4.03.00"))
+    assert codes(found) == [["duplicate.billed"] if same else []]
+    assert not same or "/outrasDespesas/despesa" in found[0][0].where
+
+
+def test_a_stream_beside_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "AT_ONCE", 2)
+    one = full.batch("guiaSP-SADT", [numbered("guiaSP-SADT", n) for n in ("A1", "A2", "A1x", "A3")], "4.03.00")
+    two = lot(full.batch("guiaSP-SADT", [numbered("guiaSP-SADT", n) for n in ("A4", "A2")], "4.03.00"), "4712")
+    three = full.batch("guiaSP-SADT", [numbered("guiaSP-SADT", "A9")], "4.03.00")
+    files = [one, two, three, one]
+    small, large = repeats.Seen(), repeats.Seen()
+    for number, raw in enumerate(files, start=1):
+        whole = repeats.beside(small, f"{number}.xml", raw, report(raw), Contract())
+        part = repeats.Part(large, f"{number}.xml")
+        streamed = stream.validate(io.BytesIO(raw), tables=installed(), today=TODAY, beside=part)
+        expected = {(p.code, p.where, p.args) for p in whole.problems if p.code.startswith("duplicate.")}
+        got = {(p.code, p.where, p.args) for p in streamed.problems if p.code.startswith("duplicate.")}
+        assert expected and got == expected
+        assert {whole.guide(p) for p in whole.problems} == {streamed.guide(p) for p in streamed.problems}

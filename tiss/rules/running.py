@@ -73,6 +73,11 @@ class Running:
             digest = self._digests[name, charset] = hashlib.md5(usedforsecurity=False)
         digest.update(text.encode(charset, "replace"))
 
+    def digest(self, charset: str) -> str:
+        """The digest of the texts as they are, in one of the encodings."""
+        found = self._digests.get(("", charset))
+        return found.hexdigest() if found is not None else ""
+
     def name(self, stated: str) -> str:
         """The name of the wrong recipe that gives `stated`, as `hashes.name_recipe` has it; empty when none does."""
         wanted = stated.lower()

@@ -20,6 +20,7 @@ from tiss import alike, epilogo, message, shapes, transactions
 from tiss.check import schema_problems
 from tiss.contract import Contract
 from tiss.message import Tiss
+from tiss.repeats import Part
 from tiss.report import judged_by, numbered
 from tiss.rules import fragments, header, items, marked, texts
 from tiss.rules import message as rules
@@ -51,6 +52,7 @@ class Slices:
     """The state of a check: `begin` it with the first element that ends, give it each further one, `finish` it."""
 
     def __init__(self, given: Given, encoding: str, contract_of: Callable[[Tiss], Contract]) -> None:
+        self.beside: Part | None = None
         self.given, self.declared = given, encoding
         self._contract_of = contract_of
         self.version = ""
@@ -136,6 +138,11 @@ class Slices:
             self._counts[problem.code] += 1
             if self._counts[problem.code] <= MOST:
                 self._told[key] = problem
+
+    def forget(self, code: str) -> None:
+        """Take back the findings of a code."""
+        self._told = {key: problem for key, problem in self._told.items() if problem.code != code}
+        self._counts.pop(code, None)
 
     def all(self) -> list[Problem]:
         """The findings, with a note for each code that was cut off."""
@@ -260,8 +267,19 @@ class Slices:
         self.tell(ruled)
         if not level.number:
             portions = list(here.box)[-count:]
-            self.numbers |= numbered(portions, (*moved, *ruled), self._ended(0))
+            told = (*moved, *ruled, *self._beside(part, portions, rule))
+            self.numbers |= numbered(portions, told, self._ended(0))
         self._ring(level.number - 1).ended += count
+
+    def _beside(self, part: Tiss, guides: list[etree._Element], rule: Moves) -> list[Problem]:
+        """What guides repeat of those before them, here and in other files."""
+        if self.beside is None:
+            return []
+        found = Findings(self.given.contract.levels)
+        self.beside.read(part, guides, self._ended(0), found)
+        moved = [rule.moved(problem) for problem in found.close()]
+        self.tell(moved)
+        return moved
 
     def _texts(self, part: Tiss, read: Extract, wrong: list[Problem], found: Findings) -> None:
         """What texts and identifiers of a slice have wrong."""
