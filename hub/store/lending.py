@@ -1,12 +1,13 @@
 """Connections between two users: handed on as they are, without the driver's pool in between.
 
 The driver's pool guards every use with a timer, a task and a reset, which cost a short statement as much as itself. A
-connection given back sound goes to the next user at once; one that failed, was cancelled or timed out goes back to the
-pool, which knows how to make it whole.
+connection given back sound goes to whoever waited longest, else to the next user at once; one that failed, was
+cancelled or timed out goes back to the pool, which knows how to make it whole.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from types import TracebackType
 from typing import Any
@@ -22,13 +23,15 @@ _ROUND = 256  # after so many uses the longest idle connection goes to the pool,
 class Lending:
     """The connections of one pool; last in, first out, so that what is not needed becomes idle."""
 
-    __slots__ = ("_closing", "_free", "_pool", "_uses", "_waiting")
+    __slots__ = ("_closing", "_free", "_out", "_pool", "_size", "_uses", "_waiting")
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self._size: int = pool.get_max_size()
         self._free: deque[Any] = deque()
+        self._out = 0  # connections that are not in the pool: free, in use, or being made
+        self._waiting: deque[asyncio.Future[Any]] = deque()
         self._closing = False
-        self._waiting = 0
         self._uses = 0
 
     async def take(self) -> Any:
@@ -39,30 +42,89 @@ class Lending:
                 if not connection.is_closed():
                     return connection
             except asyncpg.InterfaceError:  # its server ended it while nobody used it: the pool has it back already
+                self._returned()
                 continue
-            await self._pool.release(connection)
-        self._waiting += 1
+            await self._return(connection)
+        if self._out >= self._size:
+            with reaching():
+                handed = await self._turn()
+            if handed is not None:
+                return handed
+        else:
+            self._out += 1
         try:
             with reaching():
                 return await self._pool.acquire(timeout=PATIENCE_SECONDS)
-        finally:
-            self._waiting -= 1
+        except BaseException:
+            self._returned()
+            raise
 
     async def give(self, connection: Any, *, sound: bool) -> None:
-        """Take back a connection. Whoever waits is served by the pool, in order."""
-        if not sound or self._waiting or self._closing:
-            await self._pool.release(connection)
-            return
-        self._free.append(connection)
+        """Take back a connection, for whoever waits."""
         self._uses += 1
-        if self._uses % _ROUND == 0:
-            await self._pool.release(self._free.popleft())
+        old = self._uses % _ROUND == 0
+        if sound and not self._closing and old and self._free:
+            self._free.append(connection)
+            connection = self._free.popleft()
+        if old or not sound:
+            await self._return(connection)
+        elif not self._hand(connection):
+            if self._closing:
+                await self._return(connection)
+            else:
+                self._free.append(connection)
 
     async def drain(self) -> None:
         """Give everything back to the pool: what is idle now, and from now on what is used no longer."""
         self._closing = True
         while self._free:
-            await self._pool.release(self._free.pop())
+            await self._return(self._free.pop())
+
+    async def _turn(self) -> Any:
+        """The connection that another user hands on; None for the room of one, which is counted already."""
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        patience = loop.call_later(PATIENCE_SECONDS, _lapse, turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:  # it came while its user went
+                self._pass_on(turn.result())
+            raise
+        finally:
+            patience.cancel()
+
+    def _hand(self, connection: Any) -> bool:
+        """Hand a connection, or None for the room of one, to whoever has waited longest; False when nobody waits."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return True
+        return False
+
+    def _pass_on(self, handed: Any) -> None:
+        if handed is None:
+            self._returned()
+        elif not self._hand(handed):
+            self._free.append(handed)
+
+    async def _return(self, connection: Any) -> None:
+        try:
+            await self._pool.release(connection)
+        finally:
+            self._returned()
+
+    def _returned(self) -> None:
+        """The pool has one more connection to give: its room goes to who waits, or is open."""
+        if not self._hand(None):
+            self._out -= 1
+
+
+def _lapse(turn: asyncio.Future[Any]) -> None:
+    if not turn.done():
+        turn.set_exception(TimeoutError())
 
 
 class Loan:

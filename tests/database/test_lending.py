@@ -41,6 +41,52 @@ async def test_more_users_than_connections(cluster: tuple[Settings, Any]) -> Non
         await database.close()
 
 
+async def test_who_waits_is_served_in_turn_whatever_becomes_of_the_users(
+    cluster: tuple[Settings, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handed-on connections, failures, connections that end, and users that leave while they wait: nobody is left."""
+    monkeypatch.setattr(lending, "_ROUND", 7)
+    database = await Database.open(cluster[0].database_url, size=2)
+
+    async def use(number: int) -> str:
+        try:
+            if number % 11 == 5:
+                await database.call("SELECT pg_terminate_backend(pg_backend_pid())")
+            if number % 5 == 3:
+                await database.call("SELECT $1::int / 1", 2**40)
+            return str((await database.call(f"{PID}, pg_sleep(0.001)"))[0]["pid"])
+        except (Refused, TryLater) as error:
+            return type(error).__name__
+
+    try:
+        users = [asyncio.create_task(use(n)) for n in range(120)]
+        await asyncio.sleep(0.01)
+        for user in users[4::9]:
+            user.cancel()
+        async with asyncio.timeout(60):
+            found = await asyncio.gather(*users, return_exceptions=True)
+        assert {type(each) for each in found} <= {str, asyncio.CancelledError}
+        assert [each for each in found if isinstance(each, str) and each.isdigit()]
+        both = await asyncio.gather(*(database.call(f"{PID}, pg_sleep(0.05)") for _ in range(2)))
+        assert len({rows[0]["pid"] for rows in both}) == 2
+        assert database._lending._out <= 2
+    finally:
+        await database.close()
+
+
+async def test_who_waits_too_long_is_told(cluster: tuple[Settings, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lending, "PATIENCE_SECONDS", 0.05)
+    database = await Database.open(cluster[0].database_url, size=1)
+    try:
+        async with lending.Loan(database._lending) as held:
+            with pytest.raises(TryLater) as caught:
+                await database.call(PID)
+        assert caught.value.code == "store.down"
+        assert (await database.call(PID))[0]["pid"] == held.get_server_pid()
+    finally:
+        await database.close()
+
+
 async def test_what_broke_is_replaced(cluster: tuple[Settings, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lending, "_ROUND", 3)
     database = await Database.open(cluster[0].database_url, size=1)
