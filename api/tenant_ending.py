@@ -1,4 +1,4 @@
-"""`ponte tenant export`, `erase` and `erased`: what they ask for before they act, and how they tell it."""
+"""`ponte tenant copy`, `export`, `erase` and `erased`: what they ask for before they act, and how they tell it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ from canonical.errors import Misconfigured
 if TYPE_CHECKING:
     from hub.ending.erase import Erased
 
+ACTIONS = ("copy", "export", "erase", "erased")
+
 
 def arguments(named: Any, listed: Any) -> None:
-    """The options of the three actions."""
+    """The options of these actions."""
     export = named("export", "everything of it in one new file: records, every row, messages, trail; with hashes")
     export.add_argument("file", type=Path, help="a new file; it holds patient data")
     export.add_argument(
         "--passphrase-env", metavar="NAME", help="environment variable with a passphrase: encrypt the file"
+    )
+    copy = named("copy", "records of some patients in disguise, for tests: a ZIP of NDJSON for $import")
+    copy.add_argument("file", type=Path, help="a new file")
+    copy.add_argument("--anonymised", action="store_true", required=True, help="say it: there is no other copy")
+    copy.add_argument(
+        "--patients", type=int, default=100, metavar="N", help="drawn by lot (default 100, at most 10000)"
     )
     erase = named("erase", "remove a closed tenant: every row, every file; nothing brings it back")
     erase.add_argument("--now", default="", metavar="SLUG", help="without the 30 days of waiting; its name once more")
@@ -30,7 +38,7 @@ def arguments(named: Any, listed: Any) -> None:
 
 async def run(given: argparse.Namespace) -> int:
     """0 done; 1 refused, or the list of erasures does not add up; 2 usage."""
-    actions = {"export": _export, "erase": _erase, "erased": _listed}
+    actions = {"copy": _copy, "export": _export, "erase": _erase, "erased": _listed}
     return await actions[given.action](given)
 
 
@@ -56,6 +64,29 @@ async def _export(given: argparse.Namespace) -> int:
         output.say("the tenant is open: for an export that is whole, close it first / feche o tenant antes")
     if passphrase:
         output.say(sealed_file.DECRYPT)
+    return 0
+
+
+async def _copy(given: argparse.Namespace) -> int:
+    from hub import tenants
+    from hub.disguise import copy
+    from hub.world import opened
+
+    if given.patients < 1:
+        output.complain("--patients is a whole number from 1 on")
+        return 2
+    async with opened(running.located(given.data), size=2) as world:
+        tenant = await tenants.any_tenant(world, given.slug)
+        done = await copy.copy(world, tenant, given.file, given.patients, actor=output.actor())
+    if given.json:
+        output.line(done.as_json())
+        return 0
+    for kind, count in sorted(done.records.items()):
+        output.say(f"{count:>10}  {kind}")
+    for why, counts in (("no longer valid", done.invalid), ("would name somebody", done.withheld)):
+        for kind, count in sorted(counts.items()):
+            output.say(f"{count:>10}  {kind} left out: {why}")
+    output.say("messages, versions and the audit trail are left out / sem mensagens, versões e trilha")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""hospitals on this hub: `tenant list | add | change | close | open | export | erase SLUG …`, and `tenant erased`"""
+"""hospitals on this hub: `tenant list | erased`, `tenant add | change | close | open | copy | export | erase SLUG …`"""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(given: argparse.Namespace) -> int:
     """0 done; 1 refused, also a channel document with faults; 2 a file cannot be read."""
     from hub.channels.reading import Faulty
 
-    if given.action in ("export", "erase", "erased"):
+    if given.action in tenant_ending.ACTIONS:
         return asyncio.run(tenant_ending.run(given))
     try:
         channels, keys = _files(given) if given.action == "add" else ([], None)
