@@ -8,6 +8,7 @@ from typing import Any
 
 from canonical import codes
 from canonical.identifiers import cns_from_pis
+from hub.rnds.certificates import with_reasons
 from hub.rnds.prescriptions import with_medicines
 from mappings.national.document_values import View
 
@@ -104,6 +105,14 @@ CARE_PLAN: dict[str, Any] = {
     "resourceType": "CarePlan", "id": "plano", "status": "active", "intent": "plan", "subject": SUBJECT,
     "encounter": {"reference": "Encounter/visita"}, "description": "Retorno em sete dias.",
 }  # fmt: skip
+CERTIFICATE: dict[str, Any] = {
+    "resourceType": "CarePlan", "id": "atestado", "status": "active", "intent": "plan", "subject": SUBJECT, "encounter": {"reference": "Encounter/visita"},
+    "category": [{"coding": [{"system": f"{RD}/CodeSystem/BRTipoDocumento", "code": "ATM"}]}], "addresses": [{"reference": "Condition/gripe"}],
+    "activity": [{"detail": {
+        "status": "in-progress", "description": "Afastamento do trabalho por motivo de saúde.",
+        "scheduledPeriod": {"start": "2026-11-20", "end": "2026-11-22"},
+    }}],
+}  # fmt: skip
 PRESCRIPTION: dict[str, Any] = {
     "resourceType": "MedicationRequest", "id": "receita", "status": "active", "intent": "order", "subject": SUBJECT, "requester": DOCTOR,
     "encounter": {"reference": "Encounter/visita"}, "authoredOn": "2026-11-20T10:00:00-03:00",
@@ -138,7 +147,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 LISTS = {"BRGrupoAtendimento": {"000926": "000926"}, "BRCondicaoMaternal": {"1": "1"}}
 ALL = (
     PATIENT, PRACTITIONER, SPECIMEN, *RESULTS, REPORT, IMMUNIZATION, ENCOUNTER, CONDITION, PROCEDURE, WEIGHT, ALLERGY, EVOLUTION,
-    CARE_PLAN, PRESCRIPTION, REQUEST, APPOINTMENT,
+    CARE_PLAN, CERTIFICATE, PRESCRIPTION, REQUEST, APPOINTMENT,
 )  # fmt: skip
 
 
@@ -160,6 +169,7 @@ def scope(kind: str) -> dict[str, Any]:
             "subject": stay, "encounter": stay, "conditions": [CONDITION], "procedures": [PROCEDURE], "measures": [WEIGHT],
             "allergies": [ALLERGY], "substitutes": [], "evolutions": [EVOLUTION], "care_plans": [CARE_PLAN],
             **with_medicines([PRESCRIPTION], {}),
+            **with_reasons([CERTIFICATE], {"Condition/gripe": CONDITION}),
         },
         "RIRA": {
             "subject": APPOINTMENT, "appointment": APPOINTMENT, "request": REQUEST,

@@ -7,7 +7,7 @@ from typing import Any
 
 from canonical import codes, identifiers
 from canonical.errors import NotFound
-from hub.rnds import filters, prescriptions
+from hub.rnds import certificates, filters, prescriptions
 from hub.rnds.reading import MOST, Body, bodies, literal, referring
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
@@ -119,9 +119,11 @@ def _has_cid(concept: Mapping[str, Any]) -> bool:
 
 
 async def _attendance(tx: Transaction, settings: Settings, body: Body, own: dict[str, str]) -> dict[str, Any]:
-    """RAC: the visit with all that was prescribed in it."""
-    prescribed = await prescriptions.of_visit(tx, f"Encounter/{body.get('id')}", leaving=False)
-    return {**await _visit(tx, body), **prescribed}
+    """RAC: the visit with all that was prescribed in it, and its sick notes."""
+    visit = f"Encounter/{body.get('id')}"
+    prescribed = await prescriptions.of_visit(tx, visit, leaving=False)
+    notes = await certificates.of_visit(tx, await referring(tx, "CarePlan", "encounter", visit))
+    return {**await _visit(tx, body), **prescribed, **notes}
 
 
 async def _stay(tx: Transaction, settings: Settings, body: Body, own: dict[str, str]) -> dict[str, Any]:
@@ -142,7 +144,7 @@ async def _visit(tx: Transaction, body: Body) -> dict[str, Any]:
     measures = [one for one in await referring(tx, "Observation", "encounter", visit) if _is_vital(one)]
     allergies = await referring(tx, "AllergyIntolerance", "patient", patient) if patient else []
     impressions = await referring(tx, "ClinicalImpression", "encounter", visit)
-    plans = await referring(tx, "CarePlan", "encounter", visit)
+    plans = [one for one in await referring(tx, "CarePlan", "encounter", visit) if not certificates.is_one(one)]
     return {
         "encounter": body,
         "conditions": await _conditions(tx, visit, body),

@@ -248,7 +248,7 @@ def test_what_is_optional_is_left_out_with_a_warning_and_the_rest_keeps_its_orde
     assert {p.code for p in problems} == {"rnds.left-out"} and not blocking(problems)
     assert len(bodies[1]["participant"]) == 1 and [b["resourceType"] for b in bodies] == [
         "Composition", "Encounter", "Condition", "Procedure", "Observation", "AllergyIntolerance", "Composition",
-        "MedicationRequest", "Medication", "CarePlan", "Observation",
+        "MedicationRequest", "Medication", "CarePlan", "CarePlan", "Condition", "Observation",
     ]  # fmt: skip
     assert bodies[0]["section"][3]["entry"] == [{"reference": f"{documents.URL}4"}]
 
