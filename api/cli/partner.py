@@ -95,7 +95,7 @@ async def _run(given: argparse.Namespace, stated: Mapping[str, Any]) -> int:
 
 
 async def _act(given: argparse.Namespace, world: World, tenant: Tenant, stated: Mapping[str, Any]) -> int:
-    from hub.partners import desk, probe
+    from hub.partners import desk, probe, written
 
     if given.action == "put":
         done = await desk.put(world, tenant, output.actor(), stated)
@@ -109,7 +109,11 @@ async def _act(given: argparse.Namespace, world: World, tenant: Tenant, stated: 
         return _tried(given, await probe.tried(world, tenant, output.actor(), kind, code))
     if given.action == "show":
         async with world.transaction(tenant) as tx:
-            output.line(dict((await desk.one(tx, kind, code)).stated))
+            stated = dict((await desk.one(tx, kind, code)).stated)
+        if given.json:
+            output.line(stated)
+        else:
+            output.say(written.toml(stated).rstrip())
         return 0
     _say(given, await desk.switch(world, tenant, output.actor(), kind, code, active=given.action == "on"))
     return 0

@@ -51,11 +51,18 @@ class Words:
 
     def clock(self, moment: datetime.datetime) -> str:
         """The time of day in the page's zone."""
+        return moment.astimezone(self._place()).strftime("%H:%M:%S")
+
+    def moment(self, moment: datetime.datetime) -> str:
+        """Day and time of day in the page's zone, to the minute."""
+        at = moment.astimezone(self._place())
+        return f"{self.day(at.date())} {at:%H:%M}"
+
+    def _place(self) -> ZoneInfo:
         try:
-            zone = ZoneInfo(self.zone)
+            return ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError):
-            zone = ZoneInfo("UTC")
-        return moment.astimezone(zone).strftime("%H:%M:%S")
+            return ZoneInfo("UTC")
 
     def ago(self, moment: datetime.datetime | None) -> str:
         """How long before the page's moment; a dash for never."""

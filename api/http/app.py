@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from api.console import access, files_page, messages_page, retention_page
+from api.console import access, files_page, messages_page, partners_page, retention_page
 from api.console import routes as console
 from api.http import description, failures
 from api.http.origins import CrossOrigin
@@ -62,6 +62,7 @@ _ROUTERS = (
     access.router,
     files_page.router,
     messages_page.router,
+    partners_page.router,
     retention_page.router,
     console.router,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tomllib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def test_a_payer_by_command(
     code, out = call("put", str(file))
     assert code == 0 and "payer/326305" in out and "payer-326305-login" in out and "close-batches" in out
     code, out = call("show", "payer/326305")
-    assert code == 0 and json.loads(out)["transport"]["wsdl"] == "https://operadora.example/tiss?wsdl"
+    assert code == 0 and tomllib.loads(out) == {**tomllib.loads(file.read_text()), "active": True}
     code, out = call("off", "payer/326305", "--json")
     assert code == 0 and json.loads(out)["partner"]["active"] is False
     assert call("on", "lab/nobody")[0] == 1
