@@ -26,6 +26,10 @@ class NoEffect(Exception):
     """A result parameter that is understood but says nothing about this search."""
 
 
+class Unoffered(Exception):
+    """A result parameter that is understood and not offered; leaving it out would make another search."""
+
+
 @dataclass(frozen=True, slots=True)
 class Include:
     """`_include=Type:parameter[:target]` or, reversed, `_revinclude`; `code` and `type_name` `*` mean any.
@@ -187,6 +191,19 @@ def _cursor(text: str) -> dict[str, Any]:
     return {"cursor": cursor_parts(own), "behind": tuple(behind)}
 
 
+def _contained(text: str) -> dict[str, Any]:
+    """Records that are contained in others are not searched for (R4 §3.1.1.5.8): anything but `false` is refused."""
+    if _one_of(text, ("false", "true", "both")) != "false":
+        raise Unoffered
+    return {}
+
+
+def _contained_type(text: str) -> dict[str, Any]:
+    """How found contained records would be shown; there are none."""
+    _one_of(text, ("container", "contained"))
+    raise NoEffect
+
+
 def _nothing(text: str) -> dict[str, Any]:
     return {}
 
@@ -198,6 +215,8 @@ _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "_elements": _elements,
     "_sort": _sort,
     "_cursor": _cursor,
+    "_contained": _contained,
+    "_containedType": _contained_type,
     **dict.fromkeys(_GENERAL, _nothing),
 }
 RESULT_PARAMETERS = ("_include", "_revinclude", *_READERS)

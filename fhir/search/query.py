@@ -28,7 +28,7 @@ from fhir.search.conditions import (
     Without,
     problem,
 )  # fmt: skip
-from fhir.search.options import Include, NoEffect, Options, Sort, read_option
+from fhir.search.options import Include, NoEffect, Options, Sort, Unoffered, read_option
 from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT, VERSION, implied_systems
 from fhir.search.values import BadValue, Value
 
@@ -116,6 +116,8 @@ def parse_many(
             continue
         except (BadValue, LookupError):
             raise BadQuery(problem("value", name)) from None
+        except Unoffered:
+            raise BadQuery(problem("contained", name)) from None
         used.append((name, text))
     if any(len(conditions) > MOST_CONDITIONS for conditions in found):
         raise BadQuery(problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))

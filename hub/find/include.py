@@ -48,6 +48,22 @@ async def included(source: Source, query: Query, rows: Sequence[Row], sight: Sig
     return found
 
 
+async def around(source: Source, place: tuple[str, str], besides: Sequence[Inside], sight: Sight) -> list[Row]:
+    """What the record of a type and id refers to, but for what lies in `besides`; raises BadQuery when too much."""
+    statement = source.statement()
+    kind, identity = statement.argument(place[0]), statement.argument(place[1])
+    rows = await source.rows(
+        statement,
+        f"SELECT {_COLUMNS} FROM resource r WHERE {statement.of_tenant('r')} AND r.type = {kind} AND r.id = {identity} "
+        "AND NOT r.deleted LIMIT 1",
+    )
+    options = Options(includes=(Include(place[0], "*", "", reverse=False),), besides=tuple(besides))
+    found = await _turn(source, options, rows, [row["rid"] for row in rows], sight) if rows else []
+    if len(found) > MOST_INCLUDED:
+        raise BadQuery(Problem("fhir.search.too-many-included", args=(("limit", str(MOST_INCLUDED)),)))
+    return found
+
+
 def attached(statement: Statement, query: Query, page: str, sight: Sight) -> str:
     """One statement that gives the page `page` (rows marked `own`) and what it includes, in one trip; empty where
     includes must go in turns, or the page holds several types."""

@@ -43,7 +43,8 @@ async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant
     await ward(fhir)
     records = [f"Observation/b{n}" for n in range(4)]
     whole = await fhir.get("/fhir/Patient/p/$everything")
-    assert set(found(whole)) == {"Patient/p", "Encounter/e", *records, "Practitioner/d"}
+    assert set(found(whole)) == {"Patient/p", "Encounter/e", *records, "Practitioner/d", "Organization/o"}
+    assert len(found(whole)) == len(set(found(whole)))
     assert found(whole)[0] == "Patient/p" and whole.json()["total"] == 6
     seen: list[str] = []
     url = "/fhir/Patient/p/$everything?_count=2"
@@ -63,7 +64,12 @@ async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant
     posted = await fhir.post("/fhir/Patient/p/$everything", json={"resourceType": "Parameters", "parameter": listed})
     assert found(posted) == found(typed)
     assert set(found(await fhir.post("/fhir/Patient/p/$everything"))) == set(found(whole))
-    assert set(found(await fhir.get("/fhir/Encounter/e/$everything"))) == {"Encounter/e", *records, "Patient/p"}
+    assert set(found(await fhir.get("/fhir/Encounter/e/$everything"))) == {
+        "Encounter/e",
+        *records,
+        "Patient/p",
+        "Practitioner/d",
+    }
     assert (await fhir.get("/fhir/Patient/none/$everything")).status_code == 404
     narrow = await client_for(tenant, ["system/Patient.rs", "system/Encounter.rs"])
     assert set(found(await narrow.get("/fhir/Patient/p/$everything"))) == {"Patient/p", "Encounter/e"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from starlette.responses import Response
 
@@ -14,6 +16,7 @@ from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir.search.conditions import Condition, Inside, Setting
 from fhir.search.query import Query, parse_many
+from hub.find.include import around
 from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
@@ -36,13 +39,22 @@ async def everything(exchange: Exchange) -> Response:
     if row["deleted"]:
         raise Gone("the record was deleted")
     query = _query(exchange, compartment, record_id)
-    page = await find(OneTrip(world, exchange.caller.tenant), query, exchange.actor.sight)
+    source = OneTrip(world, exchange.caller.tenant)
+    page = await find(source, query, exchange.actor.sight)
     if query.options.cursor is None and not exchange.parameter("_type"):
         own = {"type": compartment, "id": record_id, "body": row["body"], "rid": 0}
-        rest = [each for each in page.included if (each["type"], each["id"]) != (compartment, record_id)]
-        total = page.total + 1 if page.total is not None else None
-        page = dataclasses.replace(page, rows=[own, *page.rows], included=rest, total=total)
+        named = await around(source, (compartment, record_id), query.options.besides, exchange.actor.sight)
+        page = _with_own(page, own, named)
     return await _answer(exchange, query, page)
+
+
+def _with_own(page: Page, own: dict[str, Any], named: Sequence[Any]) -> Page:
+    """The first page with the record itself at its head, and what that refers to (`named`) behind."""
+    listed = {(each["type"], each["id"]) for each in (own, *page.rows)}
+    rest = {(each["type"], each["id"]): each for each in (*page.included, *named)}
+    included = [each for place, each in rest.items() if place not in listed]
+    total = page.total + 1 if page.total is not None else None
+    return dataclasses.replace(page, rows=[own, *page.rows], included=included, total=total)
 
 
 async def everything_of_all(exchange: Exchange) -> Response:
