@@ -182,13 +182,14 @@ def _statement(node: etree._Element, reader: Reader) -> Statement:
         operator=value(node, "cabecalhoDemonstrativo/registroANS"),
         operator_cnpj=value(node, "cabecalhoDemonstrativo/numeroCNPJ"),
         issued_on=value(node, "cabecalhoDemonstrativo/dataEmissao"),
-        protocols=tuple(_statement_protocol(found, reader) for found in every(node, "dadosConta/dadosProtocolo")),
+        protocols=tuple(protocol(found, reader) for found in every(node, "dadosConta/dadosProtocolo")),
         **_sums(node, "Geral", reader),
         where=place(node),
     )
 
 
-def _statement_protocol(node: etree._Element, reader: Reader) -> StatementProtocol:
+def protocol(node: etree._Element, reader: Reader) -> StatementProtocol:
+    """dadosProtocolo of a demonstrativo de análise."""
     return StatementProtocol(
         number=value(node, "numeroProtocolo"),
         batch=value(node, "numeroLotePrestador"),

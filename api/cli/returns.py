@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def _load(given: argparse.Namespace) -> int:
     worst = 0
     for path in given.files:
         try:
-            raw = path.read_bytes()
+            raw = b"" if _is_large(path) else path.read_bytes()
         except OSError as error:
             output.complain(f"{path}: {error.strerror}")
             return 2
@@ -106,12 +107,26 @@ def _load(given: argparse.Namespace) -> int:
     return worst
 
 
+def _is_large(path: Path) -> bool:
+    from tiss.message import LARGEST
+
+    return path.suffix.lower() == ".xml" and path.stat().st_size > LARGEST
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            yield piece
+
+
 async def _take(given: argparse.Namespace, path: Path, raw: bytes) -> dict[str, Any]:
-    from hub.billing import intake
+    from hub.billing import intake, large
     from hub.world import opened
 
     async with opened(running.located(given.data), size=1) as world:
         tenant = await world.tenant(given.tenant)
+        if _is_large(path):
+            return (await large.take_file(world, tenant, _pieces(path), "cli")).as_json()
         if path.suffix.lower() == ".xml":
             return (await intake.take_file(world, tenant, raw, "cli")).as_json()
         sheet = intake.Sheet(raw=raw, payer=given.payer, plan=given.plan, number=given.number)

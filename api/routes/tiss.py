@@ -12,9 +12,9 @@ from starlette.responses import Response
 from api.http.answering import json_answer
 from api.http.failures import Rejected
 from api.http.state import Caller, CallerDep, State, StateDep
-from api.routes.tiss_files import bounded
+from api.routes.tiss_files import LARGEST_UPLOAD, begun, rest
 from canonical.problem import blocking
-from hub.billing import appeals, batches, charges, guides, intake, listing, submissions, writing
+from hub.billing import appeals, batches, charges, guides, intake, large, listing, submissions, writing
 from hub.billing.profiles import payers
 from hub.billing.returns import reconciliation
 from hub.records.write import Origin
@@ -67,9 +67,17 @@ def _by(state: State, caller: Caller) -> Origin:
 
 @router.post("/statements", status_code=201)
 async def take_statement(request: Request, state: StateDep, caller: CallerDep) -> Response:
-    """Take in a demonstrativo de análise or de pagamento as a file; the same content again changes nothing."""
+    """Take in a demonstrativo de análise or de pagamento as a file; the same content again changes nothing.
+
+    One beyond 64 MB, up to 1 GB, is kept in pieces while it comes and read a few protocols at a time.
+    """
     _writer(caller)
-    taken = await intake.take_file(state.world, caller.tenant, await bounded(request), caller.identity.subject)
+    coming, who = request.stream(), caller.identity.subject
+    received = await begun(coming)
+    if len(received) <= LARGEST_UPLOAD:
+        taken = await intake.take_file(state.world, caller.tenant, received, who)
+    else:
+        taken = await large.take_file(state.world, caller.tenant, rest(received, coming), who)
     if blocking(taken.problems):
         raise Rejected(422, taken.problems)
     return json_answer(taken.as_json(), 201)

@@ -60,6 +60,22 @@ _REPAIRED: dict[int | str, dict[str, Any]] = {
 }
 
 
+async def begun(coming: AsyncIterator[bytes]) -> bytes:
+    """What comes, until it ends or is more than LARGEST_UPLOAD."""
+    return await _first(coming)
+
+
+async def rest(received: bytes, coming: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What was received and what comes after it; raises Rejected (413) beyond LARGEST_STREAM."""
+    size = len(received)
+    yield received
+    async for piece in coming:
+        size += len(piece)
+        if size > LARGEST_STREAM:
+            raise _too_large(LARGEST_STREAM)
+        yield piece
+
+
 async def bounded(request: Request) -> bytes:
     """The body; raises Rejected (413) beyond LARGEST_UPLOAD."""
     received = await _first(request.stream())

@@ -123,16 +123,35 @@ async def _keep(world: World, tenant: Tenant, raw: bytes, kind: tuple[str, str],
 
 async def _take(world: World, tenant: Tenant, message_id: UUID, found: Read | Problem, actor: str) -> Taken:
     async with world.transaction(tenant) as tx:
-        taken = await _store(tx, writing.origin(world, tenant, actor, message_id), message_id, found)
-        await tx.run(
-            "UPDATE message SET status = $3, type = $4, problems = $5, finished_at = now() "
-            "WHERE tenant_id = $1 AND id = $2",
-            message_id,
-            "ERROR" if any(problem.blocks for problem in taken.problems) else "TRANSFORMED",
-            _transaction(found),
-            json.dumps([problem.as_json() for problem in taken.problems], ensure_ascii=False),
-        )
+        taken = await store(tx, writing.origin(world, tenant, actor, message_id), message_id, found)
+        await _finished(tx, taken, "" if isinstance(found, Problem) else transaction_of(found.told[0]))
     return taken
+
+
+async def finish(
+    world: World,
+    tenant: Tenant,
+    message_id: UUID,
+    problems: tuple[Problem, ...],
+    found: statements.Taken | None = None,
+    kind: str = "",
+) -> Taken:
+    """Record what became of a message; `kind` is the transaction it turned out to be."""
+    taken = Taken(message_id=message_id, found=found or statements.Taken(), problems=problems)
+    async with world.transaction(tenant) as tx:
+        await _finished(tx, taken, kind)
+    return taken
+
+
+async def _finished(tx: Transaction, taken: Taken, kind: str) -> None:
+    await tx.run(
+        "UPDATE message SET status = $3, type = $4, problems = $5, finished_at = now() "
+        "WHERE tenant_id = $1 AND id = $2",
+        taken.message_id,
+        "ERROR" if any(problem.blocks for problem in taken.problems) else "TRANSFORMED",
+        kind or "DEMONSTRATIVO_ANALISE_CONTA",
+        json.dumps([problem.as_json() for problem in taken.problems], ensure_ascii=False),
+    )
 
 
 def _read(raw: bytes) -> Read | Problem:
@@ -153,15 +172,15 @@ def _read(raw: bytes) -> Read | Problem:
     return Read(told=found, problems=unread, message=message, raw=body.content)
 
 
-def _transaction(found: Read | Problem) -> str:
-    """The transaction the file turned out to be."""
-    first = None if isinstance(found, Problem) else found.told[0]
+def transaction_of(first: answers.Statement | answers.Remittance) -> str:
+    """The transaction of a file that tells this first."""
     if not isinstance(first, answers.Remittance):
         return "DEMONSTRATIVO_ANALISE_CONTA"
     return "DEMONSTRATIVO_ODONTOLOGIA" if first.dental else "DEMONSTRATIVO_PAGAMENTO"
 
 
-async def _store(tx: Transaction, by: Origin, message_id: UUID, found: Read | Problem) -> Taken:
+async def store(tx: Transaction, by: Origin, message_id: UUID, found: Read | Problem) -> Taken:
+    """Store what a file tells, or a part of it, by the payers it names; one that is none of ours is told of."""
     if isinstance(found, Problem):
         return Taken(message_id=message_id, found=statements.Taken(), problems=(found,))
     problems = list(found.problems)

@@ -60,7 +60,8 @@ due AS (
     SELECT s.id, s.rule, s.received_at, s.size,
         NOT $7 AND s.status = ANY($8::text[]) AND s.owes = '' AND s.id <> ALL ($9::uuid[])
         AND (cardinality($10::bytea[]) = 0 OR NOT EXISTS (SELECT 1 FROM unnest($10::bytea[]) n, message m
-             WHERE m.tenant_id = $1 AND m.id = s.id AND position(n IN m.content) > 0)) AS free
+             WHERE m.tenant_id = $1 AND m.id = s.id AND position(n IN m.content) > 0) AND NOT EXISTS (
+             SELECT 1 FROM message_piece p WHERE p.tenant_id = $1 AND p.message_id = s.id)) AS free
     FROM scanned s JOIN unnest($5::text[], $6::uuid[]) AS r(rule, before) ON r.rule = s.rule AND s.id < r.before)
 """
 _LAST = "(SELECT s.id FROM scanned s ORDER BY s.id DESC LIMIT 1)"
@@ -80,7 +81,8 @@ WITH gone AS (
         SELECT x.id, x.rule, octet_length(o.content) + coalesce(octet_length(o.reply), 0) AS size
         FROM unnest($2::uuid[], $3::text[]) AS x(id, rule) JOIN message o ON o.tenant_id = $1 AND o.id = x.id) o
     WHERE m.tenant_id = $1 AND m.id = o.id AND m.status = ANY($4::text[]) AND m.owes = '' AND m.removed_at IS NULL
-    RETURNING o.rule, o.size, m.received_at)
+    RETURNING o.rule, o.size, m.received_at, m.id),
+pieces AS (DELETE FROM message_piece p USING gone WHERE p.tenant_id = $1 AND p.message_id = gone.id)
 SELECT rule, count(*) AS count, sum(size)::bigint AS bytes, min(received_at) AS first, max(received_at) AS last
 FROM gone GROUP BY rule ORDER BY rule
 """

@@ -170,14 +170,7 @@ class Slices:
 
     def _since(self, top: etree._Element) -> Iterable[str]:
         """The leaf texts from the mark to the end of an element."""
-        if self._mark is None:
-            return epilogo.leaf_texts(top)
-        node, behind = self._mark
-        inside = node is top or top in node.iterancestors()
-        if not inside:
-            return [*walk.between(node, top), *epilogo.leaf_texts(top)]
-        own = [] if behind else list(epilogo.leaf_texts(node))
-        return [*own, *walk.behind(node, top)]
+        return epilogo.leaf_texts(top) if self._mark is None else walk.since(self._mark, top)
 
     def _reach(self, node: etree._Element) -> None:
         """Hash what stands between the mark and an element, and let go of rings before it."""

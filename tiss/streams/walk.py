@@ -60,6 +60,15 @@ def behind(node: etree._Element, top: etree._Element) -> Iterator[str]:
         here = above
 
 
+def since(mark: tuple[etree._Element, bool], top: etree._Element) -> list[str]:
+    """The leaf texts from a mark to the end of an element; the mark is before its own element, with True behind it."""
+    node, past = mark
+    if not (node is top or top in node.iterancestors()):
+        return [*between(node, top), *epilogo.leaf_texts(top)]
+    own = [] if past else list(epilogo.leaf_texts(node))
+    return [*own, *behind(node, top)]
+
+
 def around(node: etree._Element, spent: Collection[etree._Element]) -> tuple[etree._Element, etree._Element]:
     """A copy of all that was read of a message before an element but `spent` ones: its root, and the element's parent.
 

@@ -126,6 +126,16 @@ message = tenant_table(
     Index("message_error_idx", "tenant_id", "received_at", postgresql_where=text("status = 'ERROR'")),
 )
 
+# the bytes of a message too large for one row, in order, each piece packed (RFC 1950); `message.content` is empty then
+message_piece = tenant_table(
+    "message_piece",
+    ("message_id", "position"),
+    identity("message_id"),
+    small("position"),
+    Column("packed", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"]),
+)
+
 receipt = tenant_table(
     "receipt",
     ("message_id", "id"),

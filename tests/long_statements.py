@@ -6,12 +6,27 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 
-import clean
-
-from tiss.build import build
-
+PROVIDER = "11222333000181"
 ITEMS, CENTS = 10, 1234
 _LEAF = re.compile(r">([^<>]*)</")
+_BEGIN = (
+    '<?xml version="1.0" encoding="ISO-8859-1"?><ans:mensagemTISS xmlns:ans="http://www.ans.gov.br/padroes/tiss/schemas">'
+    "<ans:cabecalho><ans:identificacaoTransacao><ans:tipoTransacao>DEMONSTRATIVO_ANALISE_CONTA</ans:tipoTransacao>"
+    "<ans:sequencialTransacao>1</ans:sequencialTransacao>"
+    "<ans:dataRegistroTransacao>2026-10-02</ans:dataRegistroTransacao>"
+    "<ans:horaRegistroTransacao>10:30:00</ans:horaRegistroTransacao></ans:identificacaoTransacao>"
+    "<ans:origem><ans:registroANS>{operator}</ans:registroANS></ans:origem>"
+    "<ans:destino><ans:identificacaoPrestador><ans:CNPJ>{provider}</ans:CNPJ></ans:identificacaoPrestador></ans:destino>"
+    "<ans:Padrao>4.03.00</ans:Padrao></ans:cabecalho><ans:operadoraParaPrestador><ans:demonstrativosRetorno>"
+)
+_OPENING = (
+    "<ans:demonstrativoAnaliseConta><ans:cabecalhoDemonstrativo>"
+    "<ans:registroANS>{operator}</ans:registroANS><ans:numeroDemonstrativo>{number}</ans:numeroDemonstrativo>"
+    "<ans:nomeOperadora>Operadora</ans:nomeOperadora><ans:numeroCNPJ>{provider}</ans:numeroCNPJ>"
+    "<ans:dataEmissao>2026-10-02</ans:dataEmissao></ans:cabecalhoDemonstrativo>"
+    "<ans:dadosPrestador><ans:dadosContratado><ans:cnpjContratado>{provider}</ans:cnpjContratado></ans:dadosContratado>"
+    "<ans:CNES>1234567</ans:CNES></ans:dadosPrestador><ans:dadosConta>"
+)
 _CODES = ("40304361", "10101012")
 
 
@@ -43,47 +58,32 @@ def guide(number: int, items: int = ITEMS) -> str:
 
 
 def pieces(
-    protocols: int, guides: int, *, statements: int = 1, spoil: Callable[[str], str] = lambda text: text
+    protocols: int,
+    guides: int,
+    *,
+    statements: int = 1,
+    operator: str = "000515",
+    spoil: Callable[[str], str] = lambda text: text,
 ) -> Iterator[str]:
     """A whole message but its hash, as `%HASH%`, in pieces; `spoil` may change each piece."""
-    head = build("mensagemTISS", {"cabecalho": _header(), "epilogo": {"hash": ""}}, "4.03.00").decode("latin-1")
-    begin = head[: head.index("</ans:cabecalho>") + len("</ans:cabecalho>")]
-    yield begin + "<ans:operadoraParaPrestador><ans:demonstrativosRetorno>"
+    yield _BEGIN.format(operator=operator, provider=PROVIDER)
     for statement in range(1, statements + 1):
-        yield _opening(statement)
+        yield _OPENING.format(operator=operator, provider=PROVIDER, number=statement)
         for protocol in range(1, protocols + 1):
             number = (statement - 1) * protocols + protocol
             yield spoil(
                 f"<ans:dadosProtocolo><ans:numeroLotePrestador>{number}</ans:numeroLotePrestador>"
-                f"<ans:numeroProtocolo>{number:08d}</ans:numeroProtocolo><ans:dataProtocolo>2026-10-01</ans:dataProtocolo>"
-                "<ans:situacaoProtocolo>3</ans:situacaoProtocolo>"
+                f"<ans:numeroProtocolo>{number:08d}</ans:numeroProtocolo>"
+                "<ans:dataProtocolo>2026-10-01</ans:dataProtocolo><ans:situacaoProtocolo>3</ans:situacaoProtocolo>"
                 + "".join(guide(number * 1000 + one) for one in range(guides))
                 + _amounts("Protocolo", guides * ITEMS * CENTS)
                 + "</ans:dadosProtocolo>"
             )
-        yield spoil(
-            "</ans:dadosConta>"
-            + _amounts("Geral", protocols * guides * ITEMS * CENTS)
-            + "</ans:demonstrativoAnaliseConta>"
-        )
-    yield "</ans:demonstrativosRetorno></ans:operadoraParaPrestador><ans:epilogo><ans:hash>%HASH%</ans:hash></ans:epilogo></ans:mensagemTISS>"
-
-
-def _header() -> dict[str, object]:
-    head = clean.header("DEMONSTRATIVO_ANALISE_CONTA", "4.03.00")
-    head["origem"], head["destino"] = head["destino"], head["origem"]
-    return head
-
-
-def _opening(number: int) -> str:
-    return (
-        "<ans:demonstrativoAnaliseConta><ans:cabecalhoDemonstrativo>"
-        f"<ans:registroANS>{clean.OPERATOR}</ans:registroANS><ans:numeroDemonstrativo>{number}</ans:numeroDemonstrativo>"
-        "<ans:nomeOperadora>Operadora</ans:nomeOperadora><ans:numeroCNPJ>11222333000181</ans:numeroCNPJ>"
-        "<ans:dataEmissao>2026-10-02</ans:dataEmissao></ans:cabecalhoDemonstrativo>"
-        "<ans:dadosPrestador><ans:dadosContratado>"
-        f"<ans:cnpjContratado>{clean.CNPJ}</ans:cnpjContratado></ans:dadosContratado><ans:CNES>1234567</ans:CNES></ans:dadosPrestador>"
-        "<ans:dadosConta>"
+        total = _amounts("Geral", protocols * guides * ITEMS * CENTS)
+        yield spoil(f"</ans:dadosConta>{total}</ans:demonstrativoAnaliseConta>")
+    yield (
+        "</ans:demonstrativosRetorno></ans:operadoraParaPrestador>"
+        "<ans:epilogo><ans:hash>%HASH%</ans:hash></ans:epilogo></ans:mensagemTISS>"
     )
 
 
