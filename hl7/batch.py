@@ -1,7 +1,8 @@
 """Files of HL7 v2: single messages, MLLP frames, loose sequences, and batches (2.5.1 §2.10.3).
 
 FHS? (BHS messages BTS)* FTS?; BTS-1 counts messages, FTS-1 counts batches. A wrong count is an error of the batch.
-A file is read piece by piece, so that its size does not matter; only one message is held at a time.
+A file is read piece by piece, so that its size does not matter; only one message is held at a time. A message keeps
+its bytes, line ends included; blank lines around it and comments of a collected file (`#`) are not of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from canonical.problem import Problem
 from hl7.mllp import END, START
 
-_ENDS = re.compile(rb"[\r\n]")
+_ENDS = re.compile(rb"\r\n?|\n")
 _ENVELOPE = frozenset((b"FHS", b"BHS", b"BTS", b"FTS"))
 _BOM = b"\xef\xbb\xbf"
 
@@ -96,9 +97,11 @@ def _frame(chunk: bytes) -> Iterator[bytes | Problem]:
 
 @dataclass(slots=True)
 class _Batch:
-    """Where a file of lines stands: the lines of the open message, and what the open envelopes have counted."""
+    """Where a file of lines stands: the lines of the open message, blank ones that may follow it, and what the open
+    envelopes have counted."""
 
     current: list[bytes] = field(default_factory=list)
+    blank: list[bytes] = field(default_factory=list)
     in_batch: int = 0
     batches: int = 0
     open_batch: bool = False
@@ -107,23 +110,34 @@ class _Batch:
     def close(self) -> Iterator[bytes]:
         """The open message, if any."""
         if self.current:
-            yield b"\r".join(self.current) + b"\r"
+            yield b"".join(self.current)
             self.current = []
             self.in_batch += 1
+        self.blank = []
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes | Problem | Head]:
     state = _Batch()
-    rest = b""
-    for piece in pieces:
-        first, *others = _ENDS.split(piece)  # `rest` holds no line end: a long line is not searched again
-        *whole, rest = rest + first, *others
-        for line in whole:
-            yield from _line(line, state)
-    yield from _line(rest, state)
+    for line in _with_ends(pieces):
+        yield from _line(line, state)
     yield from state.close()
     if state.open_batch or state.open_file:
         yield Problem("structure.batch-trailer", "BTS" if state.open_batch else "FTS")
+
+
+def _with_ends(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines, each with its end (CR, LF or CR LF) as sent."""
+    rest, held = b"", b""  # a line's beginning, which holds no end; a CR whose LF may come with the next piece
+    for piece in pieces:
+        text = held + piece
+        text, held = (text[:-1], b"\r") if text.endswith(b"\r") else (text, b"")
+        start = 0
+        for match in _ENDS.finditer(text):
+            yield rest + text[start : match.end()]
+            rest, start = b"", match.end()
+        rest += text[start:]
+    if rest or held:
+        yield rest + held
 
 
 def _line(line: bytes, state: _Batch) -> Iterator[bytes | Problem | Head]:
@@ -134,8 +148,11 @@ def _line(line: bytes, state: _Batch) -> Iterator[bytes | Problem | Head]:
     elif name in _ENVELOPE:
         yield from state.close()
         yield from _envelope(name, line, state)
-    elif line.strip() and not line.startswith(b"#"):  # `#` begins no segment: a comment of a collected file
-        state.current.append(line)
+    elif not line.strip():
+        state.blank.append(line)
+    elif not line.startswith(b"#"):  # `#` begins no segment: a comment of a collected file
+        state.current += [*state.blank, line]
+        state.blank = []
 
 
 def _envelope(name: bytes, line: bytes, state: _Batch) -> Iterator[Problem | Head]:

@@ -208,6 +208,16 @@ MESSAGE = HEAD + b"PID|1||9\r"
 GOOD_BATCH = b"FHS|^~\\&\rBHS|^~\\&\r" + MESSAGE * 2 + b"BTS|2\rBHS|^~\\&\r" + MESSAGE + b"BTS|1\rFTS|2\r"
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_messages_of_a_batch_keep_their_bytes(end: bytes, size: int) -> None:
+    first = end.join([MESSAGE.split(b"\r")[0], b"PID|1||7", b"", b"PV1|1|I", b""])
+    second = MESSAGE.rstrip(b"\r").replace(b"\r", end)  # ends without a line end, as files do
+    raw = end.join([b"FHS|^~\\&", b"BHS|^~\\&"]) + end + first + end * 2 + b"# comment" + end + second
+    pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+    assert [item for item in batch.messages(pieces) if isinstance(item, bytes)] == [first, second]
+
+
 def test_batch_counts() -> None:
     good = b"FHS|^~\\&\rBHS|^~\\&\r" + MESSAGE * 2 + b"BTS|2\rBHS|^~\\&\r" + MESSAGE + b"BTS|1\rFTS|2\r"
     contents = batch.split(good)
