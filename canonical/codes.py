@@ -113,6 +113,7 @@ _CODING = {
     **dict.fromkeys(("RXNORM", "RXN"), "http://www.nlm.nih.gov/research/umls/rxnorm"),
     **dict.fromkeys(("SNM", "SCTID", "SNOMED", "SNOMED CT", "SNOMED-CT", "SNOMEDCT"), "http://snomed.info/sct"),
     "CDCREC": "urn:oid:2.16.840.1.113883.6.238",
+    "MDC": "urn:iso:std:iso:11073:10101",
     "DCM": "http://dicom.nema.org/resources/ontology/DCM",
     "ISO3166_1": "urn:iso:std:iso:3166",
     **dict.fromkeys(("NULLFL", "NULLFLAVOR"), "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"),

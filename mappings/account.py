@@ -112,9 +112,10 @@ def _says_nothing(segment: Segment) -> bool:
 
 def populated_bits(segment: Segment) -> int:
     """The fields that say something, as bits; an explicit null of a field nobody reads takes nothing away."""
-    bits, bit = 0, 1
+    bits, bit, d = 0, 1, segment.delimiters
+    marks = d.component + d.repetition + d.sub
     for content in segment.fields():
-        if content and content != NULL:
+        if content and content != NULL and (content[0] not in marks or content.strip(marks)):
             bits |= bit
         bit <<= 1
     return bits & ~1

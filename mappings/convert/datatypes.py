@@ -13,7 +13,7 @@ from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
 from mappings.convert.plausible import no_code, no_number, visit_for_patient
-from mappings.convert.published import alone, coding_of, placed, tell_own
+from mappings.convert.published import alone, coding_of, placed, tell_claims, tell_own
 from mappings.convert.registry import Context, Value, conversion
 from mappings.table import Source
 
@@ -164,6 +164,7 @@ def cwe(value: Value, context: Context, argument: str) -> Any:
         return None
     if argument.startswith("HL7") and not value.text(3) and not read.get("coding", [{}])[0].get("system"):
         tell_own(value, context, argument, _code(value.text(1)))
+    tell_claims(value, context, read)
     return {n: [{**item} for item in part] if isinstance(part, list) else part for n, part in read.items()}
 
 

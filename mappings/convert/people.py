@@ -100,7 +100,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     Letters alone, by no named authority, are no number: senders put a family name there, and two people of that name
     would become one. They stay in the reference, as an identifier of no register.
     """
-    if misplaced(value, context):
+    if misplaced(value, context) or not any(c.isalnum() for c in value.raw):
         return None
     key = _professional(value, context)
     name = _professional_name(value)

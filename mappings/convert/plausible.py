@@ -73,6 +73,11 @@ def stray_completion(value: Value, context: Context) -> bool:
     return True
 
 
+def times_for_numbers(value: Value) -> bool:
+    """Whether SCH-2 and SCH-3, the numbers of an appointment, are moments: its start and end, which others share."""
+    return bool(_MOMENT.match(value.raw)) and bool(_MOMENT.match(value.other(3)))
+
+
 def counts_only(value: Value) -> bool:
     """Whether SCH-1 is a segment's count put where the appointment's number belongs."""
     return value.raw == "1" or (len(value.raw) <= 2 and value.raw.isdigit() and bool(value.other(2)))
@@ -113,6 +118,8 @@ def length_for_type(value: Value, context: Context) -> bool:
 def shifted_charge(charge: Segment) -> bool:
     """Whether FT1 is a field short or long: its day (FT1-4) is none, nor its kind (FT1-6, table 0017) or service."""
     day, kind, service = charge.ask(4), charge.ask(6), charge.ask(7)
+    if _DATE.match(charge.ask(2)) and _DATE.match(charge.ask(3)[:8]):  # two days where number and batch belong
+        return True
     return bool(day) and not _DATE.match(day[:8]) and (kind not in codes("hl70017") or not service)
 
 

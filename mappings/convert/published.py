@@ -1,7 +1,8 @@
 """Which codes the published HL7 tables hold: R4 brings them in the edition of 2.9, with those of all versions before.
 
-A table's system is claimed only for its own codes: a terminology server refuses any other, and a partner who looks a
-code up would be told that it does not exist. A house's own code stays as sent, without the table's system.
+LOINC is known by the form of its codes. A system is claimed only for its own codes: a terminology server refuses any
+other, and a partner who looks a code up would be told that it does not exist. A house's own code stays as sent, without
+the system.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from fhir.terminology import known
 from mappings.convert.registry import Context, Value
 
 _OPEN = re.compile(r"<(?!null)[^>]*>|x{3}\Z|\Ax(?=[A-Z])")  # in `Q<integer>H`, `PRNxxx` and `xID`
+_LOINC = re.compile(r"(?:[0-9]{1,7}|L[A-Z][0-9]{1,7})-[0-9]|MTHU[0-9]+")  # with the part and answer codes
+_CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC"))
 _DEFINED = "hl7-defined"
 
 
@@ -47,7 +50,10 @@ def coding_of(table: str, code: str, display: str = "", name: str = "") -> dict[
 
 @lru_cache(maxsize=8192)
 def holds(system: str, code: str) -> bool | None:
-    """Whether a published HL7 table has the code; None for any other system and for tables without published codes."""
+    """Whether a published HL7 table has the code, or it has a LOINC code's form; None for other systems, and for tables
+    without published codes."""
+    if system == systems.LOINC:
+        return _LOINC.fullmatch(code) is not None
     if not system.startswith(systems.V2):
         return None
     listed = known.system(system)
@@ -62,6 +68,16 @@ def _patterns(system: str) -> tuple[re.Pattern[str], ...]:
     listed = known.system(system)
     forms = [_OPEN.split(concept.code) for concept in listed.concepts()] if listed else []
     return tuple(re.compile(".+".join(map(re.escape, parts))) for parts in forms if len(parts) > 1)
+
+
+def tell_claims(value: Value, context: Context, concept: dict[str, Any]) -> None:
+    """Report the codes of a concept that the table or LOINC, which the sender names for them, does not have."""
+    for coding in concept.get("coding", ()):
+        if coding.get("system", "").startswith(_CLAIMED):
+            table = coding["system"].rsplit(":", 1)[-1]
+            if context.codes(_DEFINED).get(table.removeprefix("hl7")) == "user":
+                continue
+            context.problems.append(value.problem("code.own", table=table, code=coding["code"][:20]))
 
 
 def tell_own(value: Value, context: Context, table: str, code: str) -> None:

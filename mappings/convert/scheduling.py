@@ -10,7 +10,7 @@ from mappings.convert.keys import ei_identifier, ei_key
 from mappings.convert.people import xcn
 from mappings.convert.periods import period
 from mappings.convert.places import location_reference
-from mappings.convert.plausible import counts_only, length_for_type
+from mappings.convert.plausible import counts_only, length_for_type, times_for_numbers
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import listed, number, parse_dtm
 
@@ -25,17 +25,22 @@ _TIMES = {"AIP": (6, 9, 12), "AIL": (6, 9, 12), "AIG": (8, 11, 14)}
 
 @conversion("schedule-key")
 def schedule_key(value: Value, context: Context, argument: str) -> Any:
-    """SCH-1 as key; a bare `1`, or two digits beside a number in SCH-2, count segments: they would join everything."""
-    return None if counts_only(value) else ei_key(value, context, argument)
+    """SCH-1 or SCH-2 as key; a bare `1`, or two digits beside a number in SCH-2, count segments, and two moments are
+    the times of the appointment: they would join everything."""
+    return None if _no_number(value) else ei_key(value, context, argument)
 
 
 @conversion("schedule-identifier")
 def schedule_identifier(value: Value, context: Context, argument: str) -> Any:
-    """SCH-1 as Identifier, in the system its key has."""
-    if counts_only(value):
+    """SCH-1 or SCH-2 as Identifier, in the system its key has."""
+    if _no_number(value):
         context.problems.append(value.problem("field.misplaced"))
         return None
     return ei_identifier(value, context, argument)
+
+
+def _no_number(value: Value) -> bool:
+    return times_for_numbers(value) if value.source.field == 2 else counts_only(value)
 
 
 @conversion("minutes")

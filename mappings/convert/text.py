@@ -19,7 +19,7 @@ _DTM = re.compile(
     r"([+-][0-9]{2}:?[0-9]{2})?(?:\^.*)?\Z"
 )
 _ISO_8601 = re.compile(
-    r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?"
+    r"([0-9]{4})[-/]([0-9]{2})(?:[-/]([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?"
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?\Z"
 )
 _YES, _NO = frozenset(("Y", "1", "S", "YES", "SIM", "TRUE")), frozenset(("N", "0", "NO", "NAO", "NÃO", "FALSE"))
@@ -193,7 +193,7 @@ def _told(text: str, value: Value, context: Context) -> datetime.datetime | str 
     moment = parse_dtm(text, context.zone)
     if moment is None:
         context.problems.append(value.problem("field.date"))
-    elif ":" in text or (text[4:5] == "-" and text[7:8] in ("-", "")):
+    elif ":" in text or (text[4:5] in ("-", "/") and text[7:8] in ("-", "/", "")):
         context.problems.append(value.problem("field.date-form"))
     return moment
 

@@ -195,3 +195,42 @@ def test_a_word_that_says_there_is_no_number_is_nobodys_number(word: str) -> Non
     assert all(map(identified, beside.named("PID")))
     patient = next(draft for draft in translate(beside, zone="America/Sao_Paulo").drafts if draft.type == "Patient")
     assert [key.value for key in patient.keys] == ["4711"]
+
+
+def made(kind: str, rest: str) -> tuple[dict[str, dict[str, object]], set[tuple[str, str]]]:
+    translation = translate(
+        read(HEAD.format(kind=kind) + "PID|1||7^^^H^MR||Souza^Ana\r" + rest), zone="America/Sao_Paulo"
+    )
+    return {d.type: {**d.initial, **d.body} for d in translation.drafts}, {
+        (p.code, p.where) for p in translation.problems
+    }
+
+
+def test_a_backslash_lost_in_msh_2() -> None:
+    message = read("MSH|^~&|A|B|C|D|20261122||ADT^A31|1|P|2.5\rPID|1||7^^^H&1.2&ISO^MR||A\\T\\B^C")
+    assert [p.code for p in message.problems] == ["er7.lost-escape"] and message.delimiters == STANDARD
+    assert message.text("PID", 5) == "A&B" and message.text("PID", 3, 4) == "H"
+
+
+def test_days_where_a_charges_number_and_batch_belong_are_no_number() -> None:
+    found, _ = made(
+        "DFT^P03", "FT1|1|20261122|20261122101500|20261122101500|CG|12000|BRL|||||10101012^Consulta^TUSS22\r"
+    )
+    assert "identifier" not in found["ChargeItem"]
+
+
+def test_times_where_an_appointments_numbers_belong_are_no_numbers() -> None:
+    found, told = made("SIU^S12", "SCH|A123|202611221000|202611221030|||||Consulta\r")
+    numbers = [each["value"] for each in found["Appointment"]["identifier"]]  # type: ignore[attr-defined]
+    assert "202611221000" not in numbers and ("field.misplaced", "SCH#3-2") in told
+
+
+@pytest.mark.parametrize("text", ["2026/11/22 10:00:05", "2026/11/22", "2026-11-22 10:00"])
+def test_dates_with_slashes(text: str) -> None:
+    moment = parse_dtm(text, "America/Sao_Paulo")
+    assert (moment if isinstance(moment, str) else moment.date().isoformat()) == "2026-11-22"  # type: ignore[union-attr]
+
+
+def test_a_dash_is_nobody_and_separators_say_nothing() -> None:
+    found, told = made("ORU^R01", "OBR|1||F1|X^X^L|||||||||||^|||||||||||F|||||||||-\rOBX|1|ST|Y^Y^L||x||||||F\r")
+    assert "performer" not in found["DiagnosticReport"] and not [p for p in told if p[0] == "field.unmapped"]

@@ -32,6 +32,10 @@ V2 = "http://terminology.hl7.org/CodeSystem/v2-"
         ("", "DE 6/6H", "HL70335", ("", "DE 6/6H")),
         ("", "CATOLICA", "HL70006", (V2 + "0006", "CATOLICA")),  # R4 publishes no codes of that table
         ("", "1", "", ("", "1")),
+        ("LN", "2345-7", "", ("http://loinc.org", "2345-7")),
+        ("LN", "LA6576-8", "", ("http://loinc.org", "LA6576-8")),
+        ("LN", "GLI", "", ("urn:ponte:codes:ln", "GLI")),
+        ("MDC", "147842", "", ("urn:iso:std:iso:11073:10101", "147842")),
     ],
 )
 def test_where_a_code_belongs(name: str, code: str, default: str, expected: tuple[str, str]) -> None:
@@ -39,7 +43,7 @@ def test_where_a_code_belongs(name: str, code: str, default: str, expected: tupl
 
 
 def test_a_code_that_stands_for_nothing_is_no_pattern() -> None:
-    assert holds(V2 + "0356", "anything") is False and holds("http://loinc.org", "1-8") is None
+    assert holds(V2 + "0356", "anything") is False and holds("http://snomed.info/sct", "1") is None
     assert coding_of("0487", " SER ", "Serum") == {"system": V2 + "0487", "code": "SER", "display": "Serum"}
 
 
@@ -58,6 +62,12 @@ def test_a_material_of_the_laboratory_stays_its_own_and_is_told() -> None:
         ("code.own", "SPM#2-7"),
     ]
     assert body["collection"]["method"] == {"coding": [{"code": "VEN", "display": "veia"}], "text": "veia"}
+
+
+def test_a_claim_that_cannot_hold_is_told_but_for_tables_of_the_house() -> None:
+    body, told = specimen("SPM|1|A1&LIS||GLI^Glicose^LN|||CVP^swab^HL70488||||||||||||||||FRIO^frio^HL70493")
+    assert body["type"]["coding"][0]["system"] == "urn:ponte:codes:ln" and told == [("code.own", "SPM#2-4")]
+    assert body["condition"][0]["coding"][0]["system"] == "urn:ponte:codes:hl70493"
 
 
 def test_a_material_of_the_table_is_of_the_table() -> None:
