@@ -22,8 +22,11 @@ _HEADS = frozenset(("EVN", "PID", "MSA", "MFI", "SCH", "ARQ", "RF1", "PRD", "QRD
 MAXIMUM_SEGMENTS = 250_000
 _EDGE = 64  # characters at either end that are looked at: for separators, and for what frames the message
 _AFTER_ESCAPE = 7  # where a text goes on behind the place of the escape character in MSH-2
-_EATEN = "MSH|^~&|"
-_ESCAPED = (("MSH|^~\\\\&", 7), ("MSH|^\\~\\&", 5))
+_SLIPS = (
+    ("MSH|^~\\\\&", "MSH|^~\\&", "er7.doubled-escape"),
+    ("MSH|^\\~\\&", "MSH|^~\\&", "er7.doubled-escape"),
+    ("MSH|^~&|", "MSH|^~\\&|", "er7.lost-escape"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,26 +231,18 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
         text = text.rstrip("\x1c\r\n")
     if not text.startswith("MSH"):
         return Problem("er7.no-header", "MSH")
-    text, slip = _as_meant(text)
+    slip = next((each for each in _SLIPS if text.startswith(each[0])), None)
+    if slip:  # programs and pages double the backslash of MSH-2 or lose it
+        text = slip[1] + text[len(slip[0]) :]
     delimiters = read_delimiters(text[:_EDGE], decoded.name)
     if isinstance(delimiters, Problem):
         return delimiters
     message = Message([], delimiters, decoded.name, list(decoded.problems))
     if slip:
-        message.problems.append(Problem(slip, "MSH-2"))
+        message.problems.append(Problem(slip[2], "MSH-2"))
     once = [text]
     del text, decoded  # a message may be large: each copy goes as soon as the next one is made
     return _segments(once, message)
-
-
-def _as_meant(text: str) -> tuple[str, str]:
-    """The text with MSH-2 as it was meant, and the finding: programs and pages double its backslash or lose it."""
-    for start, place in _ESCAPED:
-        if text.startswith(start):
-            return text[:place] + text[place + 1 :], "er7.doubled-escape"
-    if text.startswith(_EATEN):
-        return f"{text[:6]}\\{text[6:]}", "er7.lost-escape"
-    return text, ""
 
 
 def read_delimiters(text: str, codec: str = "") -> Delimiters | Problem:

@@ -65,7 +65,7 @@ def test_a_material_of_the_laboratory_stays_its_own_and_is_told() -> None:
 
 
 def test_a_claim_that_cannot_hold_is_told_but_for_tables_of_the_house() -> None:
-    body, told = specimen("SPM|1|A1&LIS||GLI^Glicose^LN|||CVP^swab^HL70488||||||||||||||||FRIO^frio^HL70493")
+    body, told = specimen("SPM|1|A1&LIS||GLI^Glicose^LN|||CVP^swab^HL70488|||||||||||||||||FRIO^frio^HL70493")
     assert body["type"]["coding"][0]["system"] == "urn:ponte:codes:ln" and told == [("code.own", "SPM#2-4")]
     assert body["condition"][0]["coding"][0]["system"] == "urn:ponte:codes:hl70493"
 
