@@ -80,6 +80,7 @@ def _one(document: dict[str, Any], parts: dict[str, Any]) -> None:
         _replace(spot, parts["value"])
     elif kind == "delete":
         _delete(spot)
+        _prune(document)
     else:
         raise ValueError
 
@@ -120,6 +121,18 @@ def _delete(spot: _Spot) -> None:
     for key in (spot.key, "_" + spot.key):
         if key in spot.holder and not any(item is not None for item in spot.holder[key]):
             del spot.holder[key]
+
+
+def _prune(node: Any) -> None:
+    """Takes away what a deletion left empty: an element has a value or children (R4 §2.24.0, ele-1)."""
+    for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
+        if not isinstance(value, (dict, list)):
+            continue
+        _prune(value)
+        if not value and isinstance(node, dict):
+            del node[key]
+    if isinstance(node, list):
+        node[:] = [value for value in node if value not in ({}, [])]
 
 
 def _in_list(spots: list[_Spot], kind: str, parts: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""FHIR: `fhir validate FILE…` offline, `fhir package import PATH`, `fhir reindex`"""
+"""FHIR: `fhir validate FILE…` offline (JSON, NDJSON or XML), `fhir package import PATH`, `fhir reindex`"""
 
 from __future__ import annotations
 
@@ -137,14 +137,17 @@ def _file(path: Path, rules: Rules, *, as_json: bool) -> int:
 
 
 def _documents(path: Path) -> Iterator[tuple[int, Any]]:
-    """The resources of a file with their line (0: the file is one document); a Problem for what is no JSON."""
+    """The resources of a file with their line (0: the file is one document); a Problem for what cannot be read."""
     from canonical.problem import Problem
-    from fhir import jsontext
+    from fhir import jsontext, xmltext
 
     if path.stat().st_size > _LARGEST:
         yield 0, Problem("fhir.file.unreadable", args=(("reason", "too large"),))
         return
     raw = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if raw.lstrip().startswith(b"<"):
+        yield 0, xmltext.parse(raw)
+        return
     whole = jsontext.parse(raw)
     lines = [line for line in enumerate(raw.split(b"\n"), start=1) if line[1].strip()]
     if not isinstance(whole, Problem) or len(lines) < 2 or not lines[0][1].strip().endswith(b"}"):

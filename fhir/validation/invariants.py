@@ -8,6 +8,7 @@ test compares with the rules themselves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -45,6 +46,17 @@ _ERRATA = {
         "condition-ver-status' and code = 'entered-in-error').exists() "
         "or category.coding.where(code = 'problem-list-item').empty()"
     ),
+    # by its key, being long: what only the narrative shows is referred to as well (R4 §2.6.9.3)
+    "dom-3": (
+        "contained.where(('#' + id in (%resource.descendants().reference | %resource.descendants().as(canonical) "
+        "| %resource.descendants().as(uri) | %resource.descendants().as(url)) or descendants().where(reference = '#')"
+        ".exists() or descendants().where(as(canonical) = '#').exists() "
+        "or (%resource.descendants().div | '').join('').contains('#' + id)).not()).empty()"
+    ),
+    # `in` asks one item; what is meant is that the offset is to something else than the meals themselves
+    "offset.empty() or (when.exists() and ((when in ('C' | 'CM' | 'CD' | 'CV')).not()))": (
+        "offset.empty() or (when.exists() and when.all($this in ('C' | 'CM' | 'CD' | 'CV')).not())"
+    ),
     # a FHIR boolean is no System.Boolean
     "operator = 'exists' implies (answer is Boolean)": "operator = 'exists' implies (answer is boolean)",
     "start.hasValue().not() or end.hasValue().not() or (start <= end)": f"(start > end).{_UNTOLD}",
@@ -56,6 +68,9 @@ _ERRATA = {
         f"(lastModified < authoredOn).{_UNTOLD}"
     ),
 }
+_SHOWN = re.compile(
+    r"""(?:src|href)\s*=\s*["'](#[^"']+)"""
+)  # what a narrative shows of the resource itself (R4 §2.6.9.3)
 _VOID = frozenset(("cid-0",))  # asks for ChargeItemDefinition.name, which R4 does not have
 _PASSES: dict[str, Callable[[dict[str, Any]], bool]] = {
     **dict.fromkeys(("dom-2", "dom-4", "dom-5"), lambda v: "contained" not in v),
@@ -77,7 +92,7 @@ _PASSES: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 
 def _all_mentioned(resource: dict[str, Any]) -> bool:
-    """Whether every contained resource has an id that some `reference` in the resource names."""
+    """Whether every contained resource has an id that some `reference` in the resource names, or a narrative shows."""
     named: set[str] = set()
     stack: list[Any] = [resource]
     while stack:
@@ -85,6 +100,8 @@ def _all_mentioned(resource: dict[str, Any]) -> bool:
         if isinstance(node, dict):
             if isinstance(literal := node.get("reference"), str):
                 named.add(literal)
+            if isinstance(div := node.get("div"), str):
+                named.update(_SHOWN.findall(div))
             stack += [each for each in node.values() if isinstance(each, (dict, list))]
         else:
             stack += [each for each in node if isinstance(each, (dict, list))]
@@ -123,7 +140,7 @@ def table() -> dict[str, list[list[str]]]:
 def rule(key: str, severity: str, text: str) -> Rule:
     """A constraint compiled; raises BadExpression, PathError for one this engine cannot run."""
     level: Severity = _LOWEST.get(key) or ("error" if severity == "error" else "warning")
-    return Rule(key, level, text, compiled(_ERRATA.get(text, text)), _PASSES.get(key))
+    return Rule(key, level, text, compiled(_ERRATA.get(text, _ERRATA.get(key, text))), _PASSES.get(key))
 
 
 def _rules(path: str) -> tuple[Rule, ...]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
+
+from jiter import LosslessFloat
 
 from fhir.definitions.table import choice_key, type_named
 from fhir.patch import same
 
+_LEAST_LENGTH = "http://hl7.org/fhir/StructureDefinition/minLength"
 Typed = tuple[str, Any]  # type name, JSON value
 
 
@@ -31,9 +35,10 @@ def elements(definition: dict[str, Any]) -> list[dict[str, Any]]:
 def tree(definition: dict[str, Any]) -> Node:
     """The elements by their ids: `Patient.identifier:cpf.system`."""
     root = Node()
+    slices: dict[str, str] = {}
     for element in elements(definition):
         node = root
-        for step in str(element.get("id") or element.get("path")).split(".")[1:]:
+        for step in _identity(element, slices).split(".")[1:]:
             name, _, sliced = step.partition(":")
             node = node.children.setdefault(name, Node())
             if sliced:
@@ -44,6 +49,22 @@ def tree(definition: dict[str, Any]) -> Node:
         if found is not None and found.slices and "slicing" not in found.element:
             found.element["slicing"] = element["slicing"]
     return root
+
+
+def _identity(element: dict[str, Any], slices: dict[str, str]) -> str:
+    """The id of an element; of one without, its path within the slices opened before it, which `slices` keeps."""
+    if element.get("id"):
+        return str(element["id"])
+    path, name = str(element.get("path")), element.get("sliceName")
+    for inner in [each for each in slices if each.startswith(path + ".") or each == path]:
+        del slices[inner]
+    if name:
+        slices[path] = str(name)
+    steps, told = path.split("."), []
+    for place, step in enumerate(steps):
+        sliced = slices.get(".".join(steps[: place + 1]))
+        told.append(f"{step}:{sliced}" if sliced else step)
+    return ".".join(told)
 
 
 def _known(root: Node, identity: str) -> Node | None:
@@ -120,6 +141,38 @@ def holds(value: Any, wanted: Any, *, fixed: bool) -> bool:
     if isinstance(wanted, list):
         return isinstance(value, list) and all(any(holds(v, w, fixed=False) for v in value) for w in wanted)
     return same(value, wanted)
+
+
+def outside(element: dict[str, Any], value: Any) -> Iterator[tuple[str, str]]:
+    """The limits of an element that a text or a number is beyond, each with its code: length, least, greatest."""
+    if isinstance(value, str):
+        most, least = element.get("maxLength"), _least_length(element)
+        if isinstance(most, int) and len(value) > most:
+            yield "long", str(most)
+        if len(value) < least:
+            yield "short", str(least)
+    number = _number(value)
+    if number is None:
+        return
+    for name, stated_limit in element.items():
+        limit = _number(stated_limit)
+        if limit is None:
+            continue
+        if name.startswith("minValue") and number < limit:
+            yield "small", str(limit)
+        elif name.startswith("maxValue") and number > limit:
+            yield "great", str(limit)
+
+
+def _number(value: Any) -> Decimal | None:
+    known = isinstance(value, (int, float, Decimal, LosslessFloat)) and not isinstance(value, bool)
+    return Decimal(str(value)) if known else None
+
+
+def _least_length(element: dict[str, Any]) -> int:
+    """The least length of a text, which R4 states by an extension."""
+    listed = (each for each in element.get("extension", ()) if each.get("url") == _LEAST_LENGTH)
+    return max((each["valueInteger"] for each in listed if isinstance(each.get("valueInteger"), int)), default=0)
 
 
 def children(value: Typed, name: str) -> Iterator[Typed]:

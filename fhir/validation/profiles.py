@@ -1,14 +1,15 @@
 """Profiles (R4 §5.1): what a StructureDefinition demands beyond R4, checked along its chain of base definitions.
 
-Checked: type, occurrence, forbidden elements, types of choices, fixed and pattern values, targets of references, slices
-by every kind of discriminator, closed slicing, required bindings to value sets that are known, profiles of extensions
-and FHIRPath constraints. A constraint that this engine cannot read is named as not checked.
+Checked: type, occurrence, forbidden elements, types of choices, fixed and pattern values, lengths and numbers, targets
+of references and their profiles where they are at hand, slices by every kind of discriminator, closed slicing, required
+bindings to value sets that are known, profiles of values and FHIRPath constraints. A constraint that this engine cannot
+read is named as not checked.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -18,8 +19,9 @@ from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
 from fhir.validation import invariants, slicing
-from fhir.validation.profile_tree import Node, Typed, chain_of, children, elements, holds, stated, tree_of
+from fhir.validation.profile_tree import Node, Typed, chain_of, children, elements, holds, outside, stated, tree_of
 
+_PARTS = frozenset(("BackboneElement", "Element"))  # types of what has its own name in the table
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 MAXIMUM_FINDINGS = 100
 _DEEPEST = 12
@@ -119,10 +121,12 @@ class _Checker:
         self.definitions = definitions
         self.member = member
         self.resource = resource
+        self.current = resource  # the contained resource under way, or the resource itself
         self.within = within
         self.follow = invariants.resolver(resource, Item("Bundle", within) if within is not None else None)
         self.budget = Budget()
         self.found: list[Problem] = []
+        self.asked: dict[tuple[str, int], bool] = {}
         self.depth = 0
 
     def add(self, code: str, where: str, **named: str) -> None:
@@ -148,6 +152,7 @@ class _Checker:
             self.add("not-installed", where, profile=base)
         self.depth += 1
         root = tree_of(chain)
+        self.stated(root.element, value, where)
         self.constraints(root.element, value, where)
         self.node(root, value, where)
         self.depth -= 1
@@ -175,22 +180,43 @@ class _Checker:
     def value(self, node: Node, value: Typed, where: str) -> None:
         """One value against what its element says, then its own children."""
         element = node.element
-        wanted = stated(element)
-        if wanted is not None and not holds(value[1], wanted, fixed=any(k.startswith("fixed") for k in element)):
-            self.add("value", where)
-        kinds = [kind.get("code") for kind in element.get("type", ())]
-        if kinds and value[0] not in kinds and not str(kinds[0]).startswith("http") and "Resource" not in kinds:
-            self.add("choice", where, expected=", ".join(map(str, kinds)))
+        self.stated(element, value, where)
+        kinds = [str(kind.get("code")) for kind in element.get("type", ())]
+        named = value[0] in kinds or (_PARTS & {*kinds} and "." in value[0])
+        if kinds and not named and not kinds[0].startswith("http") and "Resource" not in kinds:
+            self.add("choice", where, expected=", ".join(kinds))
         binding = element.get("binding", {})
         if binding.get("strength") == "required" and binding.get("valueSet"):
             self.binding(str(binding["valueSet"]), value[1], where)
         self.target(element, value, where)
         self.constraints(element, value, where)
+        before = self.current
+        if isinstance(value[1], dict) and "resourceType" in value[1]:
+            self.current = Item(*value)
         for kind in element.get("type", ()):
-            urls = [url for url in kind.get("profile", ()) if url.partition("|")[0] in self.definitions]
-            if len(urls) == 1 and kind.get("code") == value[0]:
-                self.profile(urls[0], value, where)
+            if kind.get("code") == value[0] and "_profile" not in kind:
+                self.one_of([url.partition("|")[0] for url in kind.get("profile", ())], value, where)
         self.node(node, value, where)
+        self.current = before
+
+    def stated(self, element: dict[str, Any], value: Typed, where: str) -> None:
+        """What an element says of its value itself: fixed, a pattern, how long, how small or great a number."""
+        wanted = stated(element)
+        if wanted is not None and not holds(value[1], wanted, fixed=any(k.startswith("fixed") for k in element)):
+            self.add("value", where)
+        for code, limit in outside(element, value[1]):
+            self.add(code, where, limit=limit)
+
+    def one_of(self, urls: list[str], value: Typed, where: str) -> None:
+        """A value meets one of the profiles of its type; nothing is said when one of several is not here."""
+        if len(urls) == 1 and urls[0] in self.definitions:
+            self.profile(urls[0], value, where)
+        elif len(urls) > 1 and all(url in self.definitions for url in urls) and not self.meets(urls, value):
+            self.add("none", where, profiles=", ".join(urls))
+
+    def meets(self, urls: Iterable[str], value: Typed) -> bool:
+        """Whether a value meets one of the profiles; one that is being asked already, in a circle, is taken to."""
+        return any(self.conforms(url, value) for url in urls)
 
     def binding(self, value_set: str, value: Any, where: str) -> None:
         """A code of the value set; nothing is said when that is not known."""
@@ -211,7 +237,7 @@ class _Checker:
             key, text = str(each.get("key", "")), each.get("expression")
             if not isinstance(text, str) or _is_of_r4(each):
                 continue
-            scope = Scope(Item(*value), self.resource, resolver=self.follow, budget=self.budget)
+            scope = Scope(Item(*value), self.current, self.resource, resolver=self.follow, budget=self.budget)
             scope.member = self._member_of
             try:
                 held = boolean(compiled(text)(scope, scope.this))
@@ -232,13 +258,20 @@ class _Checker:
         return (found.type, found.value) if found is not None else None
 
     def conforms(self, url: str, value: Typed) -> bool:
-        """Whether a value meets a profile."""
-        if self.depth > _DEEPEST or not isinstance(value[1], dict):
+        """Whether a value meets a profile; where profiles ask for each other in a circle, it is taken to."""
+        if _is_base(url, value[0]):
+            return url.removeprefix(BASE) in (value[0], "Resource", "DomainResource", "Element")
+        key = (url, id(value[1]))
+        if key in self.asked:
+            return self.asked[key]
+        if self.depth > _DEEPEST:
             return False
+        self.asked[key] = True
         inner = _Checker(self.definitions, self.member, self.resource, self.within)
-        inner.depth, inner.budget = self.depth + 1, self.budget
+        inner.depth, inner.budget, inner.asked, inner.current = self.depth + 1, self.budget, self.asked, self.current
         inner.profile(url, value, "")
-        return not any(problem.blocks for problem in inner.found)
+        self.asked[key] = not any(problem.blocks for problem in inner.found)
+        return self.asked[key]
 
     def target(self, element: dict[str, Any], value: Typed, where: str) -> None:
         """A literal reference names a type the element allows."""
@@ -250,6 +283,12 @@ class _Checker:
         stated = value[1].get("type") or (literal[-2] if len(literal) > 1 and literal[-2] in resource_types() else "")
         if urls and stated and "Resource" not in names and "" not in names and stated not in names:
             self.add("target", where, expected=", ".join(sorted(names)))
+            return
+        found = self.resolve(value[1]) if urls and all(url in self.definitions for url in urls) else None
+        if found is None or any(slicing.claims(found, url) for url in urls):
+            return  # what claims a profile is checked against it where it stands
+        if not self.meets(urls, found):
+            self.add("target-profile", where, profiles=", ".join(urls))
 
     def _type_of(self, url: str) -> str:
         return str(self.definitions.get(url, {}).get("type", ""))

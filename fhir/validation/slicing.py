@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from fhir.definitions.table import resource_types
+from fhir.definitions.table import resource_types, type_named
 from fhir.validation.profile_tree import Node, Typed, chain_of, children, holds, stated, tree_of
 
 _STEPS = re.compile(r"[^.()]+(?:\([^()]*\))?")
@@ -52,13 +52,15 @@ def marks_of(name: str, node: Node) -> list[dict[str, Any]]:
 
 
 def belongs(judge: Judge, part: Node, marks: Iterable[dict[str, Any]], value: Typed) -> bool:
-    """Whether a value is of a slice by all discriminators; raises Undecided."""
-    return all(_one(judge, part, mark, value) for mark in marks)
+    """Whether a value is of a slice by all discriminators the slice speaks of; raises Undecided."""
+    told = [_one(judge, part, mark, value) for mark in marks]
+    return False not in told and True in told
 
 
-def _one(judge: Judge, part: Node, mark: dict[str, Any], value: Typed) -> bool:
+def _one(judge: Judge, part: Node, mark: dict[str, Any], value: Typed) -> bool | None:
+    """By one discriminator; None where the slice says nothing of what it looks at."""
     path = str(mark.get("path", "$this"))
-    steps = [] if path == "$this" else _STEPS.findall(path)
+    steps = [] if path == "$this" else _STEPS.findall(path.removeprefix("$this."))
     if path == "url" and value[0] == "Extension" and (urls := _profiles(part, "profile")):
         return isinstance(value[1], dict) and value[1].get("url") in urls
     values = [value]
@@ -72,25 +74,28 @@ def _one(judge: Judge, part: Node, mark: dict[str, Any], value: Typed) -> bool:
             return bool(values) is (node.element.get("max") != "0")
         case "profile":
             urls = _profiles(node, "targetProfile" if "resolve()" in steps else "profile")
-            return any(_claims(each, url) or judge.conforms(url, each) for each in values for url in sorted(urls))
+            met = any(claims(each, url) or judge.conforms(url, each) for each in values for url in sorted(urls))
+            return met if urls else None
     return _equal(judge, node, values)
 
 
-def _claims(value: Typed, url: str) -> bool:
+def claims(value: Typed, url: str) -> bool:
     """Whether a resource says itself that it follows a profile: then it is of that slice, whatever is wrong with it."""
     meta = value[1].get("meta") if isinstance(value[1], dict) else None
     listed = meta.get("profile", ()) if isinstance(meta, dict) else ()
     return any(isinstance(each, str) and each.partition("|")[0] == url for each in listed)
 
 
-def _equal(judge: Judge, node: Node, values: list[Typed]) -> bool:
+def _equal(judge: Judge, node: Node, values: list[Typed]) -> bool | None:
+    if node.element.get("max") == "0":
+        return not values
     wanted = stated(node.element)
     if wanted is not None:
         return any(holds(each[1], wanted, fixed=False) for each in values)
     binding = node.element.get("binding", {})
     if binding.get("strength") != "required":
         inner = {name: child for name, child in node.children.items() if stated(child.element) is not None}
-        return bool(inner) and any(_has_all(each, inner) for each in values)
+        return any(_has_all(each, inner) for each in values) if inner else None
     told = [judge.bound(str(binding.get("valueSet", "")), each[1]) for each in values]
     if None in told:
         raise Undecided
@@ -133,16 +138,41 @@ def _node(judge: Judge, node: Node, steps: list[str]) -> Node:
             continue
         call = _CALL.match(step)
         if call is None:
-            below = node.children.get(step) or node.children.get(step + "[x]")
-            node = below if below is not None else _profile_tree(judge, node, "profile").children.get(step, Node())
+            below = _child(node, step)
+            node = below if below is not None else _child(_profile_tree(judge, node, "profile"), step) or Node()
         elif call[1] == "extension":
             slices = node.children.get("extension", Node()).slices.values()
             node = next((each for each in slices if call[2] in _profiles(each, "profile")), Node())
     return node
 
 
+def _child(node: Node, step: str) -> Node | None:
+    """An element by its name; a choice also where it is named by its one type (`valueCode`), or a slice is."""
+    found = node.children.get(step) or node.children.get(step + "[x]")
+    if found is not None:
+        named = [part for name, part in found.slices.items() if _chosen(step, name)]
+        return named[0] if len(named) == 1 == len(found.slices) else found
+    named = [_typed(child, step, name) for name, child in node.children.items() if _chosen(step, name)]
+    return named[0] if len(named) == 1 else None
+
+
+def _chosen(step: str, name: str) -> str:
+    """The type that a choice's name states: `Code` of `valueCode`; empty when it is none of the choice."""
+    rest = name.removeprefix(step)
+    known = rest != name and (type_named(rest) or type_named(rest[:1].lower() + rest[1:]))
+    return known.name if known else ""
+
+
+def _typed(node: Node, step: str, name: str) -> Node:
+    """The element with its type, which a differential may leave to the name."""
+    listed = node.element.get("type") or [{"code": _chosen(step, name)}]
+    return Node({**node.element, "type": listed}, node.children, node.slices)
+
+
 def _profile_tree(judge: Judge, node: Node, key: str) -> Node:
-    """The tree of the one profile an element names."""
+    """The tree of the one profile an element names; raises Undecided for a part of a profile, named by an extension."""
+    if any("_profile" in kind for kind in node.element.get("type", ())):
+        raise Undecided
     found = [judge.definitions[url] for url in sorted(_profiles(node, key)) if url in judge.definitions]
     return tree_of(chain_of(found[0], judge.definitions)[0]) if len(found) == 1 else Node()
 

@@ -15,8 +15,9 @@ h5 h6 hr i img ins kbd li map ol p pre q s samp small span strong sub sup table 
 """
 _ATTRIBUTES = """
 abbr accesskey align alt axis bgcolor border cellpadding cellspacing char charoff charset cite class clear color colspan
-compact coords dir frame headers height href hreflang hspace id ismap lang longdesc name nohref noshade nowrap rel rev
-rowspan rules scope shape size span src start style summary tabindex target title type usemap valign value vspace width
+compact coords dir frame headers height href hreflang hspace id idref ismap lang longdesc name nohref noshade nowrap rel
+rev rowspan rules scope shape size span src start style summary tabindex target title type usemap valign value vspace
+width
 """
 _ALLOWED_ELEMENTS = frozenset(_ELEMENTS.split())
 _ALLOWED_ATTRIBUTES = frozenset((*_ATTRIBUTES.split(), *(_XML + name for name in ("lang", "space", "id"))))

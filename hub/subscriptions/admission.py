@@ -27,7 +27,10 @@ from hub.world import World
 KIND = "webhook"
 DAY = {"attempts": 60, "first_s": 1.0, "most_s": 1800.0, "then": "continue"}
 """Tried for about a day; then the notification stays among the dead ones, and the next goes out."""
-_ASKED = ("requested", "active", "error")
+_ASKED = (
+    "requested",
+    "active",
+)  # "off" and "error" are kept as written: whoever wants to be told again asks (R4 Subscription)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

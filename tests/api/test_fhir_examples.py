@@ -24,6 +24,7 @@ from hub.find.search import search
 from hub.find.sight import everything
 from hub.find.statement import OneTrip
 from hub.records.acting import Actor
+from hub.subscriptions.declared import withheld
 from hub.world import Tenant, World
 from tests import r4_examples
 from tests.fhir.test_validator import KNOWN_WRONG
@@ -33,7 +34,10 @@ STEP = 1 if r4_examples.ALL else 20
 VALUES = 30 if r4_examples.ALL else 6  # searches per parameter
 LARGEST = 15_000_000  # bytes of an example with blanks; the door takes 20 MB
 # Left out, with reason.
-APART = {("Library", "predecessor"): "the example's canonical is a bare word, which a search takes for an id"}
+APART = {
+    ("Library", "predecessor"): "the example's canonical is a bare word, which a search takes for an id",
+    ("Subscription", "status"): "what asks to be told is activated",
+}
 Expected = dict[tuple[str, str, str], dict[str, set[str]]]
 
 
@@ -74,6 +78,14 @@ async def store(fhir: httpx.AsyncClient, folder: Path) -> tuple[dict[tuple[str, 
                     refused.add(path.name)
             chunk = []
     return stored, refused
+
+
+def kept(document: dict[str, Any]) -> dict[str, Any]:
+    """What must come back: a Subscription that asks to be told is activated, and its header values are secrets."""
+    if document["resourceType"] != "Subscription":
+        return document
+    status = "active" if document["status"] == "requested" else document["status"]
+    return withheld({**document, "status": status})
 
 
 def meaning(document: dict[str, Any]) -> Any:
@@ -190,7 +202,7 @@ async def test_examples(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -
             exact = kind in ("token", "reference", "uri")
             good = ids == values[text] if exact and len(rows) < 1000 else values[text] <= ids or len(rows) >= 1000
             count += 1
-            if all(is_fixed(condition) for condition in query.conditions):
+            if len(rows) < 1000 and all(is_fixed(condition) for condition in query.conditions):
                 good = good and judged_alike(stored, kind_of, query.conditions, ids, zone)
             if not good:
                 wrong[kind_of, code, text] = (len(values[text] - ids), len(ids - values[text]))
@@ -212,8 +224,8 @@ async def returned(fhir: httpx.AsyncClient, stored: dict[tuple[str, str], dict[s
     for number, ((kind, identity), document) in enumerate(stored.items()):
         answer = await fhir.get(f"/fhir/{kind}/{identity}", headers={"accept": "application/fhir+json"})
         body = jsontext.parse(answer.content)
-        assert isinstance(body, dict) and meaning(body) == meaning(document), (kind, identity)
+        assert isinstance(body, dict) and meaning(body) == meaning(kept(document)), (kind, identity)
         if number % 10 == 0:
             again = xmltext.parse((await fhir.get(f"/fhir/{kind}/{identity}?_format=xml")).content)
             assert isinstance(again, dict), (kind, identity)
-            assert without_narrative(meaning(again)) == without_narrative(meaning(document)), (kind, identity)
+            assert without_narrative(meaning(again)) == without_narrative(meaning(kept(document))), (kind, identity)

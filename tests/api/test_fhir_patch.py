@@ -20,6 +20,7 @@ JSON_PATCH = {"content-type": "application/json-patch+json"}
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient", "id": "p", "active": True, "identifier": [{"system": "urn:x", "value": "1"}],
     "name": [{"family": "Souza", "given": ["Ana", "Rita"]}], "multipleBirthInteger": 2,
+    "contact": [{"name": {"text": "Rui"}, "gender": "male", "telecom": [{"system": "phone", "value": "1"}]}],
 }  # fmt: skip
 
 
@@ -54,12 +55,13 @@ PATH_PATCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "add to list": (operation("add", "Patient.name[0]", name="given", valueString="Z"), {"name": [{"family": "Souza", "given": ["Ana", "Rita", "Z"]}]}),
     "insert": (operation("insert", "Patient.name.given", index=1, valueString="Z"), {"name": [{"family": "Souza", "given": ["Ana", "Z", "Rita"]}]}),
     "delete": (operation("delete", "Patient.name.given[0]"), {"name": [{"family": "Souza", "given": ["Rita"]}]}),
+    "delete all of an object": (operation("delete", "Patient.contact[0].name.text"), {"contact": [{"gender": "male", "telecom": [{"system": "phone", "value": "1"}]}]}),
     "delete nothing": (operation("delete", "Patient.birthDate"), {}),
     "replace": (operation("replace", "Patient.identifier.where(system = 'urn:x' and value = '1').value", valueString="2"), {"identifier": [{"system": "urn:x", "value": "2"}]}),
     "replace a choice": (operation("replace", "Patient.multipleBirth", valueBoolean=True), {"multipleBirthBoolean": True, "multipleBirthInteger": None}),
     "move": (operation("move", "Patient.name.first().given", source=1, destination=0), {"name": [{"family": "Souza", "given": ["Rita", "Ana"]}]}),
     "parts": (operation("add", "Patient", name="contact", part=[{"name": "gender", "valueCode": "male"}, {"name": "name", "valueHumanName": {"family": "X"}}]),
-              {"contact": [{"gender": "male", "name": {"family": "X"}}]}),
+              {"contact": [*PATIENT["contact"], {"gender": "male", "name": {"family": "X"}}]}),
 }  # fmt: skip
 
 

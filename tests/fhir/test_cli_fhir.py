@@ -10,6 +10,7 @@ import pytest
 from api.cli.main import main
 
 GOOD = '{"resourceType":"Patient","birthDate":"1980"}'
+XML = '<Patient xmlns="http://hl7.org/fhir"><birthDate value="{}"/></Patient>'
 BAD = '{"resourceType":"Patient","birthDate":"yesterday"}'
 
 
@@ -17,6 +18,7 @@ BAD = '{"resourceType":"Patient","birthDate":"yesterday"}'
     ("text", "exit_code", "oks"),
     [
         (GOOD, 0, [True]), (BAD, 1, [False]), (f"{GOOD}\n{BAD}\n\n{GOOD}\n", 1, [True, False, True]), ("{", 2, [False]), ("", 2, [False]),
+        (XML.format("1980"), 0, [True]), (XML.format("yesterday"), 1, [False]), ("<Patient", 2, [False]),
         (f"{GOOD}\n{{\n", 2, [True, False]), (json.dumps({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": json.loads(BAD)}]}, indent=1), 1, [False]),
     ],
 )  # fmt: skip

@@ -61,6 +61,10 @@ GOOD: list[dict[str, Any]] = [
     {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": PATIENT}, {"fullUrl": "urn:uuid:transient-1", "resource": PATIENT}]},
     {"resourceType": "Questionnaire", "status": "draft", "item": [
         {"linkId": "1", "type": "boolean"}, {"linkId": "2", "type": "string", "enableWhen": [{"question": "1", "operator": "exists", "answerBoolean": True}]}]},
+    {"resourceType": "CarePlan", "status": "active", "intent": "plan", "subject": {"display": "x"}, "activity": [{"detail": {
+        "status": "scheduled", "scheduledTiming": {"repeat": {"offset": 1, "when": ["ACM", "AC"]}}}}]},
+    {**PATIENT, "contained": [{"resourceType": "Binary", "id": "i", "contentType": "image/png", "data": "AAAA"}],
+     "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"><img src="#i" alt="x"/></div>'}},
 ]  # fmt: skip
 
 
