@@ -13,9 +13,11 @@ from hub.exchange.partners import Partner, save_partner
 from hub.exchange.work import usual
 from hub.guard import clients, tokens
 from hub.rnds.trial import trial_network
-from hub.settings import Settings
+from hub.settings import Settings, secret_file
+from hub.users import accounts
 from hub.world import Tenant, World, opened
 
+TRIAL_LOGIN, TRIAL_PASSWORD = "admin", "demo-user.password"
 NAMESPACE = uuid.UUID("6f0d2c1e-52b0-5a3e-9d0a-7a1f6f3c9e10")
 
 
@@ -46,12 +48,23 @@ async def seed(settings: Settings, simulators: Simulators | None = None) -> None
 async def _demo(world: World, simulators: Simulators | None) -> None:
     tenant = await demo_tenant(world)
     await clients.ensure_trial(world, tenant)
+    await trial_person(world, tenant)
     if simulators is not None:
         await trial_lab(world, tenant, simulators)
         await trial_payers(world, tenant, simulators.http)
         if simulators.rnds_folder:
             folder = Path(simulators.rnds_folder)
             await trial_network(world, tenant, simulators.rnds_auth, simulators.rnds_ehr, folder)
+
+
+async def trial_person(world: World, tenant: Tenant) -> None:
+    """The account for first looks at the console; its password is the one kept in the secrets folder."""
+    async with world.transaction(tenant) as tx:
+        known = await tx.value("SELECT 1 FROM user_account WHERE tenant_id = $1 AND login = $2", TRIAL_LOGIN)
+    if known is None:
+        password = secret_file(world.settings, TRIAL_PASSWORD)
+        person = accounts.checked(TRIAL_LOGIN, "Pessoa de demonstração", ["administrator"])
+        await accounts.add(world, tenant, person, actor="seed", password=password)
 
 
 async def trial_lab(world: World, tenant: Tenant, simulators: Simulators) -> None:

@@ -80,6 +80,20 @@ async def world(cluster: tuple[Settings, postgres.Cluster]) -> AsyncIterator[Wor
     assert cluster[0] == made, "a test changed the settings of all that follow; dataclasses.replace makes its own"
 
 
+@pytest.fixture
+def light_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Passwords are hashed by the same algorithm with parameters that cost a test nothing."""
+    from argon2 import PasswordHasher
+
+    from hub.users import passwords
+
+    passwords._nobody.cache_clear()
+    light = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", lambda: light)
+    yield
+    passwords._nobody.cache_clear()
+
+
 async def new_tenant(world: World, slug: str = "") -> Tenant:
     """A fresh tenant with an MLLP and an HTTP channel."""
     from hub.seed import demo_tenant

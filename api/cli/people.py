@@ -95,7 +95,8 @@ async def _accesses(given: argparse.Namespace, world: World, tenant: Tenant) -> 
         if given.json:
             output.line(event)
         else:
-            said = "  ".join(event[name] for name in ("action", "outcome", "actor", "entity"))
+            who = f"{event['actor']} ({event['person']})" if event["person"] else event["actor"]
+            said = "  ".join((event["action"], event["outcome"], who, event["entity"]))
             output.say(f"{event['at'][:19]}  {said}")
 
 

@@ -23,6 +23,7 @@ def run(given: argparse.Namespace) -> int:
     """Run the hub until it is told to stop."""
     from api import supervisor
     from hub.guard.clients import TRIAL_FILE
+    from hub.seed import TRIAL_PASSWORD
     from hub.settings import from_environment, secret_file
 
     settings = from_environment(os.environ, data=given.data)
@@ -31,16 +32,20 @@ def run(given: argparse.Namespace) -> int:
         if given.json:
             output.line(hub.addresses)
         else:
-            _welcome(hub.addresses, secret_file(hub.settings, TRIAL_FILE) if hub.settings.demo else "")
+            kept = (
+                [secret_file(hub.settings, name) for name in (TRIAL_FILE, TRIAL_PASSWORD)] if hub.settings.demo else []
+            )
+            _welcome(hub.addresses, *kept)
         supervisor.watch(hub)
     return 0
 
 
-def _welcome(addresses: dict[str, str], secret: str) -> None:
+def _welcome(addresses: dict[str, str], secret: str = "", password: str = "") -> None:
     output.say("Ponte is running / Ponte está no ar")
     for name, label in (("console", "console"), ("fhir", "FHIR R4"), ("mllp", "MLLP"), ("api", "API")):
         output.say(f"  {label:<8} {addresses[name]}")
     if tenant := addresses.get("tenant"):
+        output.say(f"  login    console: {tenant} / admin, password {password}")
         output.say(f"  token    ./ponte token --tenant {tenant}   (or POST {addresses['token_url']})")
         output.say(f"  client   {tenant}.trial, secret {secret}")
     else:

@@ -12,16 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.console import forms, pages, session
-from api.console.routes import words_of
+from api.console import forms, pages
+from api.console.visit import Visit, VisitDep
 from api.http.failures import Rejected
-from api.http.state import State, state_of
 from canonical.problem import Problem
 from hub.billing import uploads
-from hub.world import Tenant
 from tiss import files
 from tiss.offers import offered
 from tiss.report import Report
@@ -75,75 +73,44 @@ class Shown:
     returned: str
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One look at the page by who has a session."""
-
-    request: Request
-    state: State
-    tenant: Tenant
-
-    def page(
-        self,
-        *,
-        found: Sequence[Shown] = (),
-        problem: Problem | None = None,
-        empty: bool = False,
-        status: int = 200,
-    ) -> Response:
-        """The page with what was found, or what was wrong with the form."""
-        words = words_of(self.request, self.state, self.tenant)
-        told = f"{problem.text(words.language)} {problem.remedy(words.language)}" if problem else ""
-        given = {"tenant": self.tenant, "found": found, "problem": told, "empty": empty}
-        return pages.page("files.html", words, status=status, **given)
-
-
 @router.get("")
-async def look(request: Request) -> Response:
+async def look(visit: VisitDep) -> Response:
     """The page, with room to drop files."""
-    visit = await _visit(request)
-    return visit.page() if visit is not None else _login(request)
+    return _page(visit)
 
 
 @router.post("")
-async def check(request: Request) -> Response:
+async def check(visit: VisitDep) -> Response:
     """The page with what is to be said of the files that came."""
-    visit = await _visit(request)
-    if visit is None or not session.is_same_site(request):
-        return _login(request)
     try:
-        parts = await forms.parts_of(request, LARGEST)
+        parts = await forms.parts_of(visit.request, LARGEST)
     except Rejected as error:
-        return visit.page(problem=error.problems[0], status=error.status)
+        return _page(visit, problem=error.problems[0].code, status=error.status)
     found = [await _checked(visit, part) for part in parts if part.name == "file" and part.file]
-    return visit.page(found=found, empty=not found)
+    return _page(visit, found=found, empty=not found)
 
 
 async def _checked(visit: Visit, part: forms.Part) -> Shown:
     name, raw = _shown(part.file), bytes(part.content)
-    language = words_of(visit.request, visit.state, visit.tenant).language
-    rows = [_row(one, language) for one in await uploads.check(visit.state.world, visit.tenant, name, raw)]
+    rows = [_row(one, visit.words.language) for one in await uploads.check(visit.state.world, visit.tenant, name, raw)]
     return Shown(name=name, rows=rows, returned=_returned(raw, rows))
 
 
 @router.post("/repaired")
-async def repaired(request: Request) -> Response:
+async def repaired(visit: VisitDep) -> Response:
     """The file that travelled with the page, with every safe repair, as a download."""
-    visit = await _visit(request)
-    if visit is None or not session.is_same_site(request):
-        return _login(request)
     world, tenant = visit.state.world, visit.tenant
     try:
-        fields = {part.name: bytes(part.content) for part in await forms.parts_of(request, 2 * LARGEST_RETURNED)}
+        fields = {part.name: bytes(part.content) for part in await forms.parts_of(visit.request, 2 * LARGEST_RETURNED)}
         raw = base64.b64decode(fields.get("content", b""), validate=True)
     except (Rejected, binascii.Error):
-        return visit.page(problem=Problem("failure.request", level="error"), status=400)
+        return _page(visit, problem="failure.request", status=400)
     name = _shown(fields.get("name", b"").decode("utf-8", "replace")) or "lote.xml"
     if raw.startswith(files.ZIPPED):
         return _download(name, await uploads.repaired_zip(world, tenant, raw), "application/zip")
     done = await uploads.repaired(world, tenant, raw)
     if isinstance(done, Problem):
-        return visit.page(problem=done, status=422)
+        return _page(visit, problem=done.code, status=422)
     return _download(name, done.content, "application/xml")
 
 
@@ -196,12 +163,8 @@ def _shown(name: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in last)[:120]
 
 
-async def _visit(request: Request) -> Visit | None:
-    """The visit of a session; None without one, or while the database does not answer."""
-    state = state_of(request)
-    tenant = await session.tenant_of(request, state)
-    return Visit(request, state, tenant) if tenant is not None else None
-
-
-def _login(request: Request) -> Response:
-    return pages.page("login.html", words_of(request, state_of(request), None), status=401, error="")
+def _page(
+    visit: Visit, *, found: Sequence[Shown] = (), problem: str = "", empty: bool = False, status: int = 200
+) -> Response:
+    """The page with what was found, or what was wrong with the form."""
+    return visit.page("files.html", status=status, found=found, problem=visit.told(problem), empty=empty)

@@ -1,6 +1,6 @@
 """The page `/console/messages`: what failed by cause, the messages a search finds, and replaying all of them at once.
 
-Codes and places, never content; who is administrator tries first (`try`), then replays. And alarms are taken on here.
+Codes and places, never content; who keeps channels tries first (`try`), then replays. And alarms are taken on here.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
-from api.console import pages, session
-from api.console.routes import form_of, words_of
+from api.console import pages
+from api.console.visit import Visit, VisitDep, form_of, way_in
 from api.http.failures import status_of
-from api.http.state import State, state_of
+from api.http.state import State
 from canonical.errors import Conflict, Denied, NotFound, Refused
-from canonical.problem import Problem
 from hub.channels.compare import moment
 from hub.console import shown_code, shown_type
-from hub.guard.tokens import Identity
 from hub.operate import find, replay
 from hub.operate.find import Cause, Found
 from hub.operate.selection import Query
@@ -36,6 +34,8 @@ from hub.world import Tenant
 router = APIRouter(include_in_schema=False, prefix="/console")
 SHOWN = 50
 TRIED = 500
+REPLAY = "channels/write"
+"""The scope to replay what failed: whoever may change how a channel reads may have it read again."""
 STATUSES = ("ERROR", "TRANSFORMED", "RECEIVED", "PENDING", "FILTERED", "QUEUED", "SENT")
 AGAIN = frozenset(("ERROR", "TRANSFORMED"))  # what a replay of many may mean
 FIELDS = ("status", "code", "channel", "type", "control_id", "since")
@@ -56,59 +56,48 @@ class Told:
 
 
 @router.get("/messages")
-async def look(request: Request) -> Response:
+async def look(visit: VisitDep) -> Response:
     """The page."""
-    return await _page(request, _asked(request.query_params), Told())
+    return await _page(visit, _asked(visit.request.query_params), Told())
 
 
 @router.post("/messages/try")
-async def try_out(request: Request) -> Response:
+async def try_out(visit: VisitDep) -> Response:
     """What a replay of what the search finds would do, tried on the oldest TRIED of them."""
-    return await _acted(request, dry=True)
+    return await _acted(visit, dry=True)
 
 
 @router.post("/messages/replay")
-async def replay_all(request: Request) -> Response:
+async def replay_all(visit: VisitDep) -> Response:
     """Replay everything the search finds."""
-    return await _acted(request, dry=False)
+    return await _acted(visit, dry=False)
 
 
 @router.post("/alarms")
-async def take(request: Request) -> Response:
+async def take(visit: VisitDep) -> Response:
     """Take an alarm on, and show the first page again."""
-    state = state_of(request)
-    found = await session.who(request, state)
-    if found is None:
-        return _login(request)
-    identity, tenant = found
-    words = words_of(request, state, tenant)
-    if session.ADMIN not in identity.scopes or not session.is_same_site(request):
-        return pages.page("login.html", words, status=403, error="login.scope")
-    form = await form_of(request)
+    if not visit.may("alarms/write"):
+        return way_in(visit.request, status=403, error="login.scope")
+    form = await form_of(visit.request)
     rule, place = form.get("rule", "")[:_LONGEST], form.get("place", "")[:300]
     with contextlib.suppress(NotFound):  # it ended in between
-        await alarms.acknowledge(state.world, tenant, rule, place, actor=identity.subject)
-    state.views.forget(tenant)
-    return RedirectResponse(f"/?lang={words.language}", 303, pages.HEADERS)
+        await alarms.acknowledge(visit.state.world, visit.tenant, rule, place, actor=visit.actor)
+    visit.state.views.forget(visit.tenant)
+    return RedirectResponse(f"/?lang={visit.words.language}", 303, pages.HEADERS)
 
 
-async def _acted(request: Request, *, dry: bool) -> Response:
-    state = state_of(request)
-    found = await session.who(request, state)
-    if found is None:
-        return _login(request)
-    identity, tenant = found
-    asked = _asked(await form_of(request))
-    if session.ADMIN not in identity.scopes or not session.is_same_site(request):
-        return await _page(request, asked, Told(problem="failure.denied"), 403)
+async def _acted(visit: Visit, *, dry: bool) -> Response:
+    asked = _asked(await form_of(visit.request))
+    state, tenant = visit.state, visit.tenant
     try:
+        visit.require(REPLAY)
         if asked["status"] not in AGAIN:
             raise Refused("errors or worked messages can be replayed", code="message.which")
         query = _query(state, tenant, asked, replay.AT_MOST)
-        told = await (_tried(state, tenant, query) if dry else _replayed(state, tenant, identity, query))
+        told = await (_tried(state, tenant, query) if dry else _replayed(state, tenant, visit.actor, query))
     except (Refused, Conflict, NotFound, Denied) as error:
-        return await _page(request, asked, Told(problem=error.code), status_of(error))
-    return await _page(request, asked, told)
+        return await _page(visit, asked, Told(problem=error.code), status_of(error))
+    return await _page(visit, asked, told)
 
 
 async def _tried(state: State, tenant: Tenant, query: Query) -> Told:
@@ -120,30 +109,22 @@ async def _tried(state: State, tenant: Tenant, query: Query) -> Told:
     return Told("messages.tried", len(found), passing=passing, failing=len(failing), codes=tuple(codes.most_common(10)))
 
 
-async def _replayed(state: State, tenant: Tenant, identity: Identity, query: Query) -> Told:
-    queued = await replay.replay(state.world, tenant, identity.subject, [], query=query)
+async def _replayed(state: State, tenant: Tenant, actor: str, query: Query) -> Told:
+    queued = await replay.replay(state.world, tenant, actor, [], query=query)
     return Told("messages.replayed", len(queued))
 
 
-async def _page(request: Request, asked: Mapping[str, str], told: Told, status: int = 200) -> Response:
-    state = state_of(request)
-    who = await session.who(request, state)
-    if who is None:
-        return _login(request)
-    identity, tenant = who
-    words = words_of(request, state, tenant)
+async def _page(visit: Visit, asked: Mapping[str, str], told: Told, status: int = 200) -> Response:
+    state, tenant = visit.state, visit.tenant
     try:
         found = await _found(state, tenant, asked)
     except (Refused, NotFound) as error:
         told, status = Told(problem=error.code), status_of(error)
         found = await _found(state, tenant, dict.fromkeys(FIELDS, ""))
-    problem = Problem(told.problem) if told.problem else None
-    return pages.page(
+    return visit.page(
         "messages.html",
-        words,
         status=status,
-        tenant=tenant,
-        admin=session.ADMIN in identity.scopes,
+        replays=visit.may(REPLAY),
         asked=asked,
         searched=any(asked.values()),
         again=asked["status"] in AGAIN,
@@ -156,7 +137,7 @@ async def _page(request: Request, asked: Mapping[str, str], told: Told, status: 
         kind=shown_type,
         code_of=shown_code,
         place=_place,
-        problem=f"{problem.text(words.language)} {problem.remedy(words.language)}" if problem else "",
+        problem=visit.told(told.problem),
     )
 
 
@@ -192,7 +173,3 @@ def _number(control_id: str) -> str:
 def _place(cause: Cause, language: str) -> str:
     """The address of the messages of a cause."""
     return "?" + urlencode({"lang": language, "status": "ERROR", "code": cause.code, "channel": cause.channel})
-
-
-def _login(request: Request) -> Response:
-    return pages.page("login.html", words_of(request, state_of(request), None), status=401, error="")

@@ -1,6 +1,7 @@
 """The page `/console/partners`: with whom the tenant exchanges, how that goes, and what runs when.
 
-Who has a session looks; who is administrator puts a partner's document, tries, switches, and changes schedules.
+Who has a session looks; who holds `partners/write` puts a partner's document, tries and switches it, who holds
+`schedules/write` changes schedules.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.console import pages, visits
-from api.console.routes import form_of, words_of
-from api.console.visits import Visit
+from api.console.visit import Visit, VisitDep, form_of
 from api.http.failures import status_of
-from canonical.errors import Conflict, Misconfigured, NotFound, PonteError, Refused, TryLater
+from canonical.errors import Conflict, Denied, Misconfigured, NotFound, PonteError, Refused, TryLater
 from canonical.problem import Problem
 from hub.operate import agenda
 from hub.operate.agenda import Wish
@@ -46,7 +45,8 @@ code = ""
 cnes = ""
 name = ""
 """
-_STATED = (Refused, Conflict, NotFound, Misconfigured, TryLater)
+PARTNERS, SCHEDULES = "partners/write", "schedules/write"
+_STATED = (Refused, Conflict, Denied, NotFound, Misconfigured, TryLater)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,9 @@ Act = Callable[[Visit, Mapping[str, str]], Awaitable[Told]]
 
 
 @router.get("")
-async def look(request: Request) -> Response:
+async def look(visit: VisitDep) -> Response:
     """The page; with `edit=kind/code` the partner's document stands in the form."""
-    visit = await visits.visit_of(request)
-    if visit is None:
-        return visits.login(request)
-    kind, _, code = request.query_params.get("edit", "").partition("/")
+    kind, _, code = visit.request.query_params.get("edit", "").partition("/")
     if not (kind and code):
         return await _page(visit, Told())
     try:
@@ -83,27 +80,27 @@ async def look(request: Request) -> Response:
 
 
 @router.post("")
-async def put(request: Request) -> Response:
+async def put(visit: VisitDep) -> Response:
     """Make a partner, or replace its document."""
-    return await _changed(request, _put)
+    return await _changed(visit, PARTNERS, _put)
 
 
 @router.post("/schedules/{name}/{what}")
-async def schedule(request: Request, name: str, what: str) -> Response:
+async def schedule(visit: VisitDep, name: str, what: str) -> Response:
     """Change a schedule's time (`time`), pause it, let it go on, or start its job now."""
 
     async def done(visit: Visit, form: Mapping[str, str]) -> Told:
         return await _schedule(visit, name, what, form.get("cron", "").strip())
 
-    return await _changed(request, done)
+    return await _changed(visit, SCHEDULES, done)
 
 
 @router.post("/{kind}/{code}/{what}")
-async def act(request: Request, kind: str, code: str, what: str) -> Response:
+async def act(visit: VisitDep, kind: str, code: str, what: str) -> Response:
     """Switch a partner `on` or `off`, or `test` it."""
 
     async def done(visit: Visit, form: Mapping[str, str]) -> Told:
-        world, actor = visit.state.world, visit.identity.subject
+        world, actor = visit.state.world, visit.actor
         if what == "test":
             tried = await probe.tried(world, visit.tenant, actor, kind, code)
             return Told(key="partners.tried", what=f"{kind}/{code}", tried=tried, problems=tried.problems)
@@ -112,14 +109,14 @@ async def act(request: Request, kind: str, code: str, what: str) -> Response:
         await desk.switch(world, visit.tenant, actor, kind, code, active=what == "on")
         return Told(key=f"partners.{what}", what=f"{kind}/{code}")
 
-    return await _changed(request, done)
+    return await _changed(visit, PARTNERS, done)
 
 
 async def _put(visit: Visit, form: Mapping[str, str]) -> Told:
     text = form.get("document", "").replace("\r\n", "\n")
     try:
         stated = _read(text)
-        done = await desk.put(visit.state.world, visit.tenant, visit.identity.subject, stated)
+        done = await desk.put(visit.state.world, visit.tenant, visit.actor, stated)
     except ValueError:
         return Told(problems=[Problem("partner.text", "document")], text=text, status=422)
     except Faulty as error:
@@ -137,7 +134,7 @@ def _read(text: str) -> Mapping[str, Any]:
 
 
 async def _schedule(visit: Visit, name: str, what: str, cron: str) -> Told:
-    world, tenant, actor = visit.state.world, visit.tenant, visit.identity.subject
+    world, tenant, actor = visit.state.world, visit.tenant, visit.actor
     match what:
         case "time":
             if not cron:
@@ -154,15 +151,11 @@ async def _schedule(visit: Visit, name: str, what: str, cron: str) -> Told:
     return Told(key="schedules.time-kept" if what == "time" else f"schedules.{what}", what=name)
 
 
-async def _changed(request: Request, done: Act) -> Response:
+async def _changed(visit: Visit, scope: str, done: Act) -> Response:
     """The page after an act, or with what was wrong about it."""
-    visit = await visits.visit_of(request)
-    if visit is None:
-        return visits.login(request)
-    if not visit.may_change:
-        return await _page(visit, Told(problems=[Problem("failure.denied", level="error")], status=403))
     try:
-        return await _page(visit, await done(visit, await form_of(request)))
+        visit.require(scope)
+        return await _page(visit, await done(visit, await form_of(visit.request)))
     except _STATED as error:
         return await _page(visit, _told(error))
 
@@ -175,14 +168,13 @@ async def _page(visit: Visit, told: Told) -> Response:
     async with visit.state.world.transaction(visit.tenant) as tx:
         partners, schedules = await desk.listed(tx), await agenda.listed(tx)
     schedules.sort(key=lambda one: one.kept)  # what people plan stands before what keeps the hub sound
-    return pages.page(
+    return visit.page(
         "partners.html",
-        words_of(visit.request, visit.state, visit.tenant),
         status=told.status,
-        tenant=visit.tenant,
         partners=partners,
         schedules=schedules,
-        admin=visit.is_admin,
+        admin=visit.may(PARTNERS),
+        plans=visit.may(SCHEDULES),
         told=told,
         text=told.text or EXAMPLE,
     )

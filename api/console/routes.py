@@ -1,4 +1,4 @@
-"""The console's addresses: the page at `/`, its style sheet, and the way in and out."""
+"""The console's addresses: the page at `/`, its boards, its style sheet."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from starlette.responses import RedirectResponse, Response
 
 from api.console import denial_board, network_board, pages, session
 from api.console.doors import doors
-from api.console.words import HERE, Words, language_of
-from api.http.failures import Rejected
+from api.console.visit import ACCOUNT, Visit, VisitDep, way_in, words_of
+from api.console.words import HERE
 from api.http.state import State, state_of
-from api.routes.fhir.exchange import body_of, pairs_of
-from canonical.errors import Denied, NotFound, TryLater
+from canonical.errors import NotFound, TryLater
 from hub.console import Overview
-from hub.guard.clients import InvalidClient
-from hub.guard.tokens import InvalidToken
 from hub.world import Tenant
 
 router = APIRouter(include_in_schema=False)
-_MOST_FORM = 32 * 1024
 _STATIC = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
@@ -28,9 +24,12 @@ _STATIC = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"
 async def first(request: Request) -> Response:
     """The page: a tenant's for who has a session, the hub's sums for who sits at this machine, else the way in."""
     state = state_of(request)
-    tenant, admin = await session.visitor(request, state)
-    if tenant is None and not session.is_local(request):
-        return pages.page("login.html", words_of(request, state, None), status=401, error="")
+    visit = await _visit(request, state)
+    if visit is None and not session.is_local(request):
+        return way_in(request, status=401)
+    if visit is not None and visit.session.must:
+        return RedirectResponse(f"{ACCOUNT}?lang={visit.words.language}", 303, pages.HEADERS)
+    tenant = visit.tenant if visit is not None else None
     overview = await _overview(request, state, tenant)
     words = words_of(request, state, tenant)
     found = await doors(state.world, tenant, database=overview is not None)
@@ -40,7 +39,7 @@ async def first(request: Request) -> Response:
         words,
         status=200 if overview is not None else 503,
         tenant=tenant,
-        admin=admin,
+        visit=visit,
         overview=overview,
         doors=found,
         alarms=pages.alarms(overview, found, words),
@@ -49,65 +48,18 @@ async def first(request: Request) -> Response:
     )
 
 
-@router.get("/console/login")
-async def login_form(request: Request) -> Response:
-    """The way in."""
-    return pages.page("login.html", words_of(request, state_of(request), None), error="")
-
-
-@router.post("/console/login")
-async def login(request: Request) -> Response:
-    """Begin a session and show the page; a wrong secret or token gives the form again (401, 403)."""
-    state = state_of(request)
-    words = words_of(request, state, None)
-    if not session.is_same_site(request):
-        return pages.page("login.html", words, status=403, error="login.failed")
-    try:
-        begun = await session.login(state, await form_of(request))
-    except (InvalidClient, InvalidToken):
-        return pages.page("login.html", words, status=401, error="login.failed")
-    except Denied:
-        return pages.page("login.html", words, status=403, error="login.scope")
-    response = _to_first(words)
-    session.set_cookie(response, begun, secure=session.is_secure(request, state))
-    return response
-
-
-@router.post("/console/logout")
-async def logout(request: Request) -> Response:
-    """End the session."""
-    state = state_of(request)
-    words = words_of(request, state, None)
-    if not session.is_same_site(request):
-        return pages.page("login.html", words, status=403, error="login.failed")
-    await session.logout(request, state)
-    response = _to_first(words)
-    session.set_cookie(response, None, secure=session.is_secure(request, state))
-    return response
-
-
 @router.get("/console/denials")
-async def denials(request: Request) -> Response:
-    """The board of denials of the session's tenant; the way in without one."""
-    state = state_of(request)
-    tenant = await session.tenant_of(request, state)
-    words = words_of(request, state, tenant)
-    if tenant is None:
-        return pages.page("login.html", words, status=401, error="")
-    shown = await denial_board.shown(state.world, tenant)
-    return pages.page("denials.html", words, tenant=tenant, board=shown)
+async def denials(visit: VisitDep) -> Response:
+    """The board of denials."""
+    shown = await denial_board.shown(visit.state.world, visit.tenant)
+    return visit.page("denials.html", board=shown)
 
 
 @router.get("/console/network")
-async def network(request: Request) -> Response:
-    """The documents to RNDS of the session's tenant; the way in without one."""
-    state = state_of(request)
-    tenant = await session.tenant_of(request, state)
-    words = words_of(request, state, tenant)
-    if tenant is None:
-        return pages.page("login.html", words, status=401, error="")
-    shown = await network_board.shown(state.world, tenant, words.language)
-    return pages.page("network.html", words, tenant=tenant, board=shown)
+async def network(visit: VisitDep) -> Response:
+    """The documents to RNDS."""
+    shown = await network_board.shown(visit.state.world, visit.tenant, visit.words.language)
+    return visit.page("network.html", board=shown)
 
 
 @router.get("/console/{name}", response_class=Response)
@@ -128,24 +80,13 @@ async def _overview(request: Request, state: State, tenant: Tenant | None) -> Ov
         return None
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The form's fields; what is too long or no form is an empty one."""
+async def _visit(request: Request, state: State) -> Visit | None:
+    """The visit of a session; None without one, or while the database does not answer."""
     try:
-        body = await body_of(request, _MOST_FORM)
-        return dict(pairs_of(body.decode("utf-8", "replace")))
-    except Rejected:
-        return {}
-
-
-def words_of(request: Request, state: State, tenant: Tenant | None) -> Words:
-    """The words of the page in the language asked for, in the tenant's zone."""
-    language = language_of(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
-    zone = tenant.zone if tenant is not None else "America/Sao_Paulo"
-    return Words(language=language, zone=zone, at=state.world.now())
-
-
-def _to_first(words: Words) -> Response:
-    return RedirectResponse(f"/?lang={words.language}", 303, pages.HEADERS)
+        found = await session.found(request, state)
+    except TryLater:
+        return None
+    return Visit(request, state, found) if found is not None else None
 
 
 @cache

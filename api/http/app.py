@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from api.console import access, files_page, messages_page, partners_page, retention_page
+from api.console import (
+    access,
+    account,
+    files_page,
+    login,
+    messages_page,
+    partners_page,
+    retention_page,
+    users,
+    visit,
+)
 from api.console import routes as console
 from api.http import description, failures
 from api.http.origins import CrossOrigin
@@ -34,6 +44,7 @@ from api.routes import (
     tiss_requests,
     tiss_returns,
 )
+from api.routes import users as user_routes
 from hub.exchange.door.keep import Keeper
 from hub.guard.limits import Limits
 from hub.guard.reading import ReadAudit
@@ -49,6 +60,7 @@ _ROUTERS = (
     channels.router,
     clients.router,
     partners.router,
+    user_routes.router,
     retention.router,
     rnds.router,
     schedules.router,
@@ -64,6 +76,9 @@ _ROUTERS = (
     messages_page.router,
     partners_page.router,
     retention_page.router,
+    account.router,
+    users.router,
+    login.router,
     console.router,
 )
 
@@ -83,6 +98,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
     app.add_middleware(RateHeaders)
     app.add_middleware(CrossOrigin)
     failures.install(app)
+    visit.install(app)
     for router in _ROUTERS:
         app.include_router(router)
     fhir.install(app)

@@ -19,10 +19,17 @@ LEFT_OUT: Mapping[str, str] = {
     "credential": "secrets are sealed with this hub's key; ask their issuers for new ones",
     "used_assertion": "marks against the reuse of tokens",
     "revoked_token": "marks against the reuse of tokens",
+    "console_session": "who is signed in at the moment",
+    "sign_in_attempt": "marks against guessing",
 }
 """Tables an export leaves out, and why."""
 HIDDEN: Mapping[str, Mapping[str, str]] = {
     "client": {"secret_hash": "a hash of a secret"},
+    "user_account": {
+        "password_hash": "a hash of a password",
+        "totp": "sealed with this hub's key",
+        "recovery": "digests of codes",
+    },
     "resource": {"body": "in registros/, one file for each type"},
 }
 """Columns an export leaves out, and why."""

@@ -29,7 +29,7 @@ OWN_SCOPES = (
     "admin/*", "alarms/read", "alarms/write", "channels/read", "channels/write", "clients/read", "clients/write",
     "console/read", "hl7/write", "metrics/read", "partners/read", "partners/write", "retention/read", "retention/write",
     "schedules/read", "schedules/write",
-    "tiss/*", "tiss/read", "tiss/write", "rnds/read", "rnds/write",
+    "tiss/*", "tiss/read", "tiss/write", "rnds/read", "rnds/write", "users/read", "users/write",
 )  # fmt: skip
 SUPPORTED = (
     "system/*.cruds", "user/*.cruds", "patient/*.cruds", "system/*.*", "system/*.read", "system/*.write",

@@ -7,9 +7,15 @@ from typing import Any
 
 from canonical.errors import Conflict
 from hub.guard import audit, secrets, tokens
+from hub.store.database import Transaction
 from hub.world import World
 
 _TOKENS = "SELECT kid, sealed FROM signing_key ORDER BY kid"
+_SEALED = (
+    ("credential", ("name", "sealed"), "credential/{}"),
+    ("user_account", ("login", "totp"), "user/{}/totp"),
+)
+"""Tables of a tenant with sealed columns: the key, the column, and what it is sealed for."""
 _BULK = "SELECT count(*) FROM bulk_job WHERE tenant_id = $1"
 
 
@@ -26,13 +32,10 @@ async def seal_anew(world: World, actor: str) -> Rekeyed:
     anew, already = await _token_keys(world)
     for tenant in await world.everyone():
         async with world.transaction(tenant) as tx:
-            rows = await tx.rows("SELECT name, sealed FROM credential WHERE tenant_id = $1 ORDER BY name FOR UPDATE")
-            todo = {row["name"]: fresh for row in rows if (fresh := _fresh(world, row, f"credential/{row['name']}"))}
-            for name, sealed in todo.items():
-                await tx.run("UPDATE credential SET sealed = $3 WHERE tenant_id = $1 AND name = $2", name, sealed)
-            if todo:
-                await audit.note(tx, actor, "secrets-rekey", "vault", detail={"secrets": len(todo)})
-        anew, already = anew + len(todo), already + len(rows) - len(todo)
+            done = [await _of_tenant(world, tx, *where) for where in _SEALED]
+            if fresh := sum(count for count, _ in done):
+                await audit.note(tx, actor, "secrets-rekey", "vault", detail={"secrets": fresh})
+        anew, already = anew + fresh, already + sum(count for _, count in done)
     return Rekeyed(anew=anew, already=already)
 
 
@@ -45,6 +48,21 @@ async def finish(world: World, actor: str) -> None:
             if await tx.value(_BULK):
                 raise Conflict(f"tenant {tenant.slug} has exports or imports whose files may need the previous key")
     secrets.forget_previous(world.settings)
+
+
+async def _of_tenant(
+    world: World, tx: Transaction, table: str, columns: tuple[str, str], purpose: str
+) -> tuple[int, int]:
+    """How many secrets of one table were sealed anew, and how many had been already."""
+    key, sealed = columns
+    rows = await tx.rows(
+        f"SELECT {key} AS name, {sealed} AS sealed FROM {table} WHERE tenant_id = $1 AND {sealed} IS NOT NULL "
+        f"ORDER BY {key} FOR UPDATE"
+    )
+    todo = {row["name"]: fresh for row in rows if (fresh := _fresh(world, row, purpose.format(row["name"])))}
+    for name, fresh in todo.items():
+        await tx.run(f"UPDATE {table} SET {sealed} = $3 WHERE tenant_id = $1 AND {key} = $2", name, fresh)
+    return len(todo), len(rows) - len(todo)
 
 
 async def _token_keys(world: World) -> tuple[int, int]:

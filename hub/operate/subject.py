@@ -186,15 +186,18 @@ async def _events(tx: Transaction, records: Sequence[tuple[str, str]]) -> list[R
             "WITH k AS (SELECT * FROM unnest($2::text[], $3::text[]) AS k(type, id)), places AS ("
             "SELECT type || '/' || id AS entity FROM k UNION SELECT v.type || '/' || v.id || '/_history/' || v.version "
             "FROM k JOIN resource_version v ON v.tenant_id = $1 AND v.type = k.type AND v.id = k.id) "
-            "SELECT a.at, a.actor, a.action, a.entity, a.outcome FROM places p JOIN audit_event a "
-            "ON a.tenant_id = $1 AND a.entity = p.entity",
+            "SELECT a.at, a.actor, coalesce(u.name, '') AS person, a.action, a.entity, a.outcome FROM places p "
+            "JOIN audit_event a ON a.tenant_id = $1 AND a.entity = p.entity "
+            "LEFT JOIN user_account u ON u.tenant_id = $1 AND a.actor = 'user:' || u.login",
             *_columns(piece),
         )
     return sorted(found, key=lambda row: row["at"], reverse=True)
 
 
 async def _accesses(tx: Transaction, archive: zipfile.ZipFile, records: Sequence[tuple[str, str]]) -> int:
-    return _sheet(archive, "acessos.csv", ("at", "actor", "action", "entity", "outcome"), await _events(tx, records))
+    return _sheet(
+        archive, "acessos.csv", ("at", "actor", "person", "action", "entity", "outcome"), await _events(tx, records)
+    )
 
 
 async def _sent(tx: Transaction, archive: zipfile.ZipFile, records: Sequence[tuple[str, str]]) -> int:

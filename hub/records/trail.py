@@ -31,7 +31,10 @@ TYPES = {"AuditEvent": mapping.AUDIT, "Provenance": mapping.LINEAGE}
 AT_ONCE = 500
 MOST_LOOKS = 40
 _MARK = "hub"  # of a place in the trail; other places are those of stored records
-_COLUMNS = "a.seq, a.at, a.actor, a.action, a.entity, a.outcome, a.detail"
+_COLUMNS = (
+    "a.seq, a.at, a.actor, a.action, a.entity, a.outcome, a.detail, (SELECT u.name FROM user_account u "
+    "WHERE u.tenant_id = a.tenant_id AND u.login = substr(a.actor, 6) AND substr(a.actor, 1, 5) = 'user:') AS person"
+)
 _MOST_RECORDS = 5000
 
 

@@ -59,7 +59,7 @@ def audit_event(row: Row, tenant: Tenant, patients: Sequence[str] = ()) -> dict[
         "action": known["letter"] if known is not None else "E",
         "recorded": instant(row["at"]),
         "outcome": "0" if row["outcome"] == "success" else "4",
-        "agent": [{"who": _who(row), "altId": row["actor"], "name": row["actor"], "requestor": True}],
+        "agent": [{"who": _who(row), "altId": row["actor"], "name": row["person"] or row["actor"], "requestor": True}],
         "source": {
             "site": tenant.slug,
             "observer": {"identifier": {"system": "urn:ponte:tenant", "value": tenant.slug}, "display": "Ponte"},
@@ -70,7 +70,8 @@ def audit_event(row: Row, tenant: Tenant, patients: Sequence[str] = ()) -> dict[
 
 
 def _who(row: Row) -> dict[str, Any]:
-    return {"identifier": {"system": _SUBJECT, "value": row["actor"]}, "display": row["actor"]}
+    """A program or a person: the name in the trail and, of a person, the name of today."""
+    return {"identifier": {"system": _SUBJECT, "value": row["actor"]}, "display": row["person"] or row["actor"]}
 
 
 def _entity(row: Row) -> dict[str, Any]:

@@ -132,7 +132,7 @@ async def test_who_only_looks_changes_nothing(
         assert await tx.value("SELECT active FROM client WHERE tenant_id = $1 AND name = 'lab'")
     cookie = browser.cookies["ponte_console"]
     for path in ("/api/v1/clients", "/fhir/Patient", "/api/v1/channels"):  # a session is for the pages only
-        assert (await browser.get(path, headers={"authorization": f"Bearer {cookie}"})).status_code == 403, path
+        assert (await browser.get(path, headers={"authorization": f"Bearer {cookie}"})).status_code == 401, path
 
 
 @pytest.mark.browser
@@ -142,6 +142,7 @@ async def test_in_a_browser(world: World, tenant: Tenant, address: str, chromium
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     await page.goto(f"{address}/console/login?lang=pt")
+    await page.click("summary")
     await page.fill("#token", token)
     await page.click("form:has(#token) button")
     await page.goto(f"{address}{PAGE}?lang=pt")

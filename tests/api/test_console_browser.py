@@ -82,6 +82,7 @@ async def test_the_first_page(chromium: Any, address: str, world: World, tenant:
     assert await page.locator("h1").inner_text() == "Precisa de atenção"
     assert await page.locator("table").count() == 2, "nobody has said who he is: no batches"
     await page.get_by_role("link", name="Entrar").click()
+    await page.locator("summary").click()
     await page.get_by_label("Token de acesso").fill(token)
     await page.keyboard.press("Enter")
     await page.wait_for_selector("#batches")

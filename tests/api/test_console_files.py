@@ -110,4 +110,4 @@ async def test_only_a_session_of_this_site_may_drop_files(
     assert (await stranger.get(PAGE)).status_code == 401
     await enter(browser, world, tenant)
     foreign = await browser.post(PAGE, files={"file": ("a.xml", b"<a/>")}, headers={"sec-fetch-site": "cross-site"})
-    assert foreign.status_code == 401
+    assert foreign.status_code == 403

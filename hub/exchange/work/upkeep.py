@@ -19,6 +19,8 @@ _OVER = {
     "job": "finished_at < CASE status WHEN 'DONE' THEN $3::timestamptz ELSE $4::timestamptz END",
     "used_assertion": "expires_at < now() - interval '1 day'",
     "revoked_token": "expires_at < now() - interval '1 day'",
+    "console_session": "ends_at < now() - interval '1 day'",
+    "sign_in_attempt": "greatest(last_at, until) < now() - interval '2 days'",
 }
 
 
@@ -40,7 +42,7 @@ async def verify_audit(world: World, tenant: Tenant, arguments: dict[str, Any]) 
 
 @job("upkeep.tidy")
 async def tidy(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str:
-    """Remove jobs that ended before the days of their rule, and marks of tokens and assertions that have expired."""
+    """Remove jobs that ended before the days of their rule; tokens, assertions, sessions, attempts that are over."""
     terms = [rules.days_of(tenant, name) for name in ("jobs", "jobs-failed")]
     ended = [world.now() - datetime.timedelta(days=n) if n is not None else None for n in terms]
     removed = {}

@@ -22,7 +22,6 @@ from hub.store.schema.columns import METADATA
 
 GLOBAL_TABLES = {
     "tenant": "names the tenants themselves; doors read it before any tenant is known; holds no patient data",
-    "app_user": "one person may work for several tenants (membership decides which); holds no patient data",
     "signing_key": "the hub's own token keys, private parts encrypted; the same for all tenants",
     "terminology": "national code systems and ANS tables, the same for all tenants",
     "erasure": "that a tenant was erased outlives the tenant; holds its short name, counts and a seal, no patient data",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, ForeignKeyConstraint, Identity, Index, LargeBinary, Table, Uuid, text
+from sqlalchemy import BigInteger, Column, Date, Identity, Index, LargeBinary, Table, Uuid, text
 from sqlalchemy.dialects.postgresql import TEXT
 
 from hub.store.schema.columns import METADATA, flag, identity, moment, string, tenant_table, whole
@@ -15,16 +15,6 @@ tenant = Table(
     string("name"),
     string("zone", default="America/Sao_Paulo"),
     string("settings", default="{}"),
-    flag("active", default=True),
-    moment("created_at", now=True),
-)
-
-app_user = Table(
-    "app_user",
-    METADATA,
-    Column("id", Uuid, primary_key=True),
-    Column("email", TEXT, nullable=False, unique=True),
-    string("password_hash"),
     flag("active", default=True),
     moment("created_at", now=True),
 )
@@ -51,12 +41,51 @@ terminology = Table(
     Index("terminology_folded_idx", "system", "folded"),
 )
 
-membership = tenant_table(
-    "membership",
-    ("user_id",),
-    identity("user_id"),
-    string("role"),
-    ForeignKeyConstraint(["user_id"], ["app_user.id"]),
+user_account = tenant_table(
+    "user_account",
+    ("login",),
+    string("login"),
+    string("name"),
+    string("roles"),
+    string("password_hash", optional=True),
+    moment("password_at", optional=True),
+    flag("must_change"),
+    Column("totp", LargeBinary),
+    whole("totp_step", default=0),
+    string("recovery", default=""),
+    string("subject", default=""),
+    flag("active", default=True),
+    moment("created_at", now=True),
+    moment("changed_at", now=True),
+    moment("entered_at", optional=True),
+    Index("user_account_subject_key", "tenant_id", "subject", unique=True, postgresql_where=text("subject <> ''")),
+)
+
+console_session = tenant_table(
+    "console_session",
+    ("id",),
+    identity("id"),
+    string("digest"),
+    string("actor"),
+    string("login", default=""),
+    string("client_id", default=""),
+    string("scopes", default=""),
+    string("means"),
+    moment("created_at"),
+    moment("seen_at"),
+    moment("ends_at"),
+    string("address", default=""),
+    string("agent", default=""),
+    Index("console_session_login_idx", "tenant_id", "login"),
+)
+
+sign_in_attempt = tenant_table(
+    "sign_in_attempt",
+    ("key",),
+    string("key"),
+    whole("failures"),
+    moment("last_at"),
+    moment("until"),
 )
 
 client = tenant_table(

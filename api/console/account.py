@@ -1,0 +1,135 @@
+"""The page `/console/account`: one's own password, second factor, sessions. All that who must do one first may see."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.console import session
+from api.console.visit import AnyVisitDep, Visit, form_of, from_where, way_in
+from api.http.failures import status_of
+from api.http.state import state_of
+from canonical.errors import Conflict, Denied, NotFound, Refused
+from hub.users import accounts, codes, entering, factors, sessions
+from hub.users.guessing import Locked
+from hub.users.roles import roles
+
+router = APIRouter(include_in_schema=False, prefix="/console/account")
+_PURPOSE = "console/enrol"
+_ENROL_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an act has to say: a text of the page or a problem, and what is shown only now."""
+
+    key: str = ""
+    problem: str = ""
+    paper: tuple[str, ...] = ()
+    secret: str = ""
+    ticket: str = ""
+
+
+Act = Callable[[Visit, Mapping[str, str]], Awaitable[Told]]
+
+
+@router.get("")
+async def look(visit: AnyVisitDep) -> Response:
+    """The page."""
+    return await _page(visit, Told())
+
+
+@router.post("/{what}")
+async def act(visit: AnyVisitDep, request: Request, what: str) -> Response:
+    """A new password (`password`), a second factor begun, proved or forgotten (`begin`, `enrol`, `forget`), a session
+    ended (`end`)."""
+    done = _ACTS.get(what)
+    if done is None or not visit.session.login:
+        return await _page(visit, Told(problem="failure.not-found"), 404)
+    try:
+        told = await done(visit, await form_of(request))
+    except Locked:
+        return await _page(visit, Told(problem="user.wait"), 429)
+    except (Refused, Conflict, NotFound, Denied) as error:
+        return await _page(visit, Told(problem=error.code), status_of(error))
+    found = await session.found(request, state_of(request))
+    if found is None:
+        return way_in(request, status=401)
+    return await _page(Visit(visit.request, visit.state, found), told)
+
+
+async def _password(visit: Visit, form: Mapping[str, str]) -> Told:
+    new = form.get("new", "")
+    if new != form.get("again", ""):
+        raise Refused("the two new passwords differ", code="user.password-twice")
+    await _known(visit, form)
+    own = visit.session
+    await accounts.choose(visit.state.world, own.tenant, own.login, new, keep=own.id)
+    return Told("account.password-kept")
+
+
+async def _begin(visit: Visit, form: Mapping[str, str]) -> Told:
+    await _known(visit, form)
+    return _offered(visit, codes.secret())
+
+
+async def _enrol(visit: Visit, form: Mapping[str, str]) -> Told:
+    world, own = visit.state.world, visit.session
+    said = entering.unsealed(world, form.get("ticket", ""), _PURPOSE)
+    if said is None or said["login"] != own.login or said["session"] != own.id:
+        raise Refused("the offer of a second factor is over", code="user.code-over")
+    try:
+        paper = await factors.enrol(world, own.tenant, own.login, said["secret"], form.get("code", "")[:40])
+    except Refused as error:
+        return _offered(visit, said["secret"], error.code)
+    return Told("account.factor-kept", paper=tuple(paper))
+
+
+async def _forget(visit: Visit, form: Mapping[str, str]) -> Told:
+    await _known(visit, form)
+    await factors.forget(visit.state.world, visit.tenant, visit.session.login)
+    return Told("account.factor-forgotten")
+
+
+async def _end(visit: Visit, form: Mapping[str, str]) -> Told:
+    await sessions.end_one(visit.state.world, visit.session, form.get("session", "")[:40])
+    return Told("account.session-ended")
+
+
+_ACTS: Mapping[str, Act] = {"password": _password, "begin": _begin, "enrol": _enrol, "forget": _forget, "end": _end}
+
+
+def _offered(visit: Visit, secret: str, problem: str = "") -> Told:
+    """The secret to be taken over by a program, which travels with the form until its code proves it."""
+    world, own = visit.state.world, visit.session
+    until = world.now().timestamp() + _ENROL_SECONDS
+    said = {"secret": secret, "login": own.login, "session": own.id, "until": until}
+    return Told(problem=problem, secret=secret, ticket=entering.sealed(world, said, _PURPOSE))
+
+
+async def _known(visit: Visit, form: Mapping[str, str]) -> None:
+    """Raise Refused unless the person gives the present password: an open screen is not yet its owner."""
+    own = visit.session
+    if not await entering.is_known(
+        visit.state.world, own, form.get("current", ""), from_where(visit.request)["address"]
+    ):
+        raise Refused("the present password is another", code="user.password-wrong")
+
+
+async def _page(visit: Visit, told: Told, status: int = 200) -> Response:
+    own = visit.session
+    async with visit.state.world.transaction(own.tenant) as tx:
+        listed = await sessions.own(tx, own)
+    address = codes.address(told.secret, own.tenant.slug, own.login) if told.secret else ""
+    return visit.page(
+        "account.html",
+        status=status,
+        sessions=listed,
+        told=told,
+        address=address,
+        titles=[roles()[key].title[visit.words.language] for key in own.roles if key in roles()],
+        problem=visit.told(told.problem),
+    )
