@@ -214,7 +214,7 @@ class _Reader:
                 raise BadValue
             return Clause(type_name, code, kind, (), "missing" if text == "true" else "present")
         if kind == "reference" and values.is_type(modifier):
-            return self._reference(type_name, code, text, (modifier,))
+            return self._reference(type_name, code, text, (modifier,), only=True)
         if kind == "id" and modifier == "not":
             return Without(type_name, self._matching(type_name, (code, kind), "", text))
         if modifier and (modifier not in _MODIFIERS[parameter.type] or kind in ("id", "updated")):
@@ -250,8 +250,8 @@ class _Reader:
             case _:
                 return lambda part: values.Target((type_name,), values.plain(part))
 
-    def _reference(self, type_name: str, code: str, text: str, types: tuple[str, ...]) -> Clause:
-        found = _each(text, lambda part: values.reference(part, types, self.setting.base))
+    def _reference(self, type_name: str, code: str, text: str, types: tuple[str, ...], *, only: bool = False) -> Clause:
+        found = _each(text, lambda part: values.reference(part, types, self.setting.base, only=only))
         return Clause(type_name, code, "reference", found)
 
     def _versioned(self, type_name: str, named: tuple[str, str], text: str) -> Condition:

@@ -258,10 +258,15 @@ def in_each_unit(number: Number) -> tuple[Number, ...]:
     return (replace(number, base=None), *others)
 
 
-def reference(text: str, types: tuple[str, ...], base: str) -> Target:
-    """`Type/id`, `id` (of any of `types`), an absolute address (ours is the same as the relative one) or canonical."""
+def reference(text: str, types: tuple[str, ...], base: str, *, only: bool = False) -> Target:
+    """`Type/id`, `id` (of any of `types`), an absolute address (ours is the same as the relative one) or canonical.
+
+    `only`: another type than one of `types` is met by nothing.
+    """
     literal = plain(text).removeprefix(base + "/")
     kind, identity = split_reference(literal)
+    if kind and only and kind not in types:
+        return Target(types, literal)  # no id has a slash
     if kind:
         return Target((kind,), identity)
     if "|" in literal:

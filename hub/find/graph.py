@@ -7,7 +7,7 @@ records.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,9 @@ from jiter import LosslessFloat
 
 from fhir import jsontext
 from fhir.definitions.table import choice_key, resource_types, type_named
+from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
+from fhir.fhirpath.items import Item
+from fhir.fhirpath.syntax import BadExpression
 from fhir.graph import Field, Selection, bad
 from fhir.search.query import parse
 from hub.find.search import Page, search
@@ -28,6 +31,7 @@ MOST_TRIPS = 300
 MOST_RECORDS = 5000
 _RESOURCES = ("Resource", "DomainResource")
 _PAGING = ("_count", "_offset")
+_NO_PLACE = ("offset", "first", "previous", "last")  # pages go by what was last seen: forward, from the first
 Body = dict[str, Any]
 Place = tuple[Any, ...]
 
@@ -41,6 +45,7 @@ class Graph:
     base: str
     trips: int = MOST_TRIPS
     records: int = MOST_RECORDS
+    budget: Budget = field(default_factory=Budget)
     known: dict[tuple[str, str], Body | None] = field(default_factory=dict)
     errors: list[Body] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
@@ -115,7 +120,8 @@ class Graph:
             out[asked.key].append(await self._selected(node, asked.selections))
 
     async def _connection(self, asked: Field, nodes: Sequence[_Node], page: Page, count: int) -> Body:
-        plain = {"count": page.total, "pagesize": count, "next": page.cursor or None}
+        plain = {"count": page.total, "pagesize": count, "next": page.cursor or None, **dict.fromkeys(_NO_PLACE)}
+        plain |= {} if "_cursor" in asked.arguments else {"offset": 0}
         out: Body = {}
         for each in _fields(asked.selections, ""):
             if each.name in plain:
@@ -129,8 +135,8 @@ class Graph:
     async def _edge(self, asked: Field, node: _Node) -> Body:
         out: Body = {}
         for each in _fields(asked.selections, ""):
-            if each.name == "mode":
-                out[each.key] = "match"
+            if each.name in ("mode", "score"):
+                out[each.key] = "match" if each.name == "mode" else None
             elif each.name == "resource":
                 out[each.key] = await self._selected(node, each.selections)
             else:
@@ -184,7 +190,17 @@ class Graph:
         if kind in _RESOURCES and listed and isinstance(listed[0], dict):
             kind = str(listed[0].get("resourceType"))
         present = [each for each in listed if each is not None]
+        if "fhirpath" in asked.arguments:
+            present = [each for each in present if self._meets(Item(kind, each), asked)]
         return _filtered(present, asked, _keys(kind)), kind, isinstance(value, list)
+
+    def _meets(self, item: Item, asked: Field) -> bool:
+        """Whether a value of a list meets the argument `fhirpath`; raises BadGraph."""
+        try:
+            scope = Scope(item, budget=self.budget)
+            return boolean(compiled(str(asked.arguments["fhirpath"]))(scope, scope.this)) is True
+        except (BadExpression, PathError):
+            raise bad("argument", f"{asked.key}.fhirpath") from None
 
     async def _resource(self, node: _Node, asked: Field) -> tuple[list[Any], str, bool]:
         """What a reference leads to; `type` wants only records of it, `optional` tells no error where there is none."""
@@ -209,12 +225,30 @@ class _Node:
 
 
 def _fields(selections: Sequence[Selection], type_name: str) -> Iterator[Field]:
-    """The fields that hold for a type: those of fragments for other types do not."""
+    """The fields that hold for a type, the same one asked twice as one with all its selections (GraphQL §6.3.2)."""
+    found: list[Field] = []
+    places: dict[str, int] = {}
+    for each in _named(selections, type_name):
+        place = places.setdefault(each.key, len(found))
+        if place < len(found) and _same(found[place], each):
+            found[place] = replace(found[place], selections=(*found[place].selections, *each.selections))
+        else:
+            found.append(each)
+    yield from found
+
+
+def _same(one: Field, other: Field) -> bool:
+    alike = one.name == other.name and one.arguments == other.arguments
+    return alike and one.directives == other.directives
+
+
+def _named(selections: Sequence[Selection], type_name: str) -> Iterator[Field]:
+    """The fields as they are written: those of fragments for other types do not hold."""
     for each in selections:
         if isinstance(each, Field):
             yield each
         elif each.type_name in ("", type_name, *_RESOURCES):
-            yield from _fields(each.selections, type_name)
+            yield from _named(each.selections, type_name)
 
 
 def _root(name: str) -> tuple[str, str]:
@@ -278,10 +312,11 @@ def _place(node: _Node, name: str) -> tuple[str, str]:
 def _filtered(values: list[Any], asked: Field, known: Mapping[str, str]) -> list[Any]:
     """The values of a list field that its arguments leave; raises BadGraph for one that is no field of them."""
     for name, wanted in asked.arguments.items():
-        if name not in _PAGING and name not in known:
+        if name in (*_PAGING, "fhirpath"):
+            continue
+        if name not in known:
             raise bad("argument", f"{asked.key}.{name}")
-        if name not in _PAGING:
-            values = [value for value in values if isinstance(value, dict) and _holds(value.get(name), wanted)]
+        values = [value for value in values if isinstance(value, dict) and _holds(value.get(name), wanted)]
     start, count = (asked.arguments.get(name) for name in ("_offset", "_count"))
     if not all(each is None or (isinstance(each, int) and each >= 0) for each in (start, count)):
         raise bad("argument", asked.key)

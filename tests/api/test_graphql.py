@@ -70,12 +70,14 @@ async def test_reads_and_lists(fhir: httpx.AsyncClient) -> None:
     assert raw.text == '{"data":{"ObservationList":[{"valueQuantity":{"value":2.50}}]}}'
     found = await asked(
         fhir,
-        '{ ObservationConnection(patient: "p", _count: 2) { count pagesize next edges { mode resource { id value { value } subject { resource { ... on Patient { gender } ... on Group { actual } } } } } } }',
+        '{ ObservationConnection(patient: "p", _count: 2) { count pagesize offset first previous last next edges { mode score resource { id value { value } subject { resource { ... on Patient { gender } ... on Group { actual } } } } } } }',
     )
     page = found["data"]["ObservationConnection"]
-    assert (page["count"], page["pagesize"], len(page["edges"])) == (3, 2, 2)
+    assert (page["count"], page["pagesize"], page["offset"], len(page["edges"])) == (3, 2, 0, 2)
+    assert page["first"] is page["previous"] is page["last"] is None
     assert page["edges"][0] == {
         "mode": "match",
+        "score": None,
         "resource": {"id": "b0", "value": {"value": 1.5}, "subject": {"resource": {"gender": "female"}}},
     }
     rest = await asked(
@@ -105,6 +107,7 @@ async def test_one_record_and_what_points_to_it(fhir: httpx.AsyncClient) -> None
 DIRECTED: list[tuple[str, Body]] = [
     ("{ name @flatten { given } id }", {"given": ["Ana", "Lia", "Nana"], "id": "p"}),
     ("{ name @first @flatten { family @singleton given } }", {"family": "Souza", "given": ["Ana", "Lia"]}),
+    ("{ name(fhirpath: \"family.exists()\") { use } name(fhirpath: \"family.exists()\") { family } id id }", {"name": [{"use": "official", "family": "Souza"}], "id": "p"}),
     ("{ name(use: nickname) @first { given @first } }", {"name": {"given": "Nana"}}),
     ("{ telecom @flatten @slice(path: \"use\") { value @singleton } }", {"value.home": "1", "value.work": "2"}),
     ("{ telecom @slice(path: \"$index\") { value } }", {"telecom.0": {"value": "1"}, "telecom.1": {"value": "2"}}),
@@ -124,7 +127,8 @@ BAD = [
     "{ PatientList(nothing: 1) { id } }", "{ Patient { id } }", "{ PatientList(_reference: patient) { id } }", "{ PatientList { id @unknown } }", "{ ...a } fragment a on X { ...a }",
     "{ PatientList(name: {a: 1}) { id } }", "query($x: String!) { Patient(id: $x) { id } }", "{ a: PatientList { id } } query B { PatientList { id } }",
     "{ PatientList { name @flatten { given family @singleton use @singleton } } }", "{" + "name {" * 40 + "id" + "}" * 41, "{ " + "PatientList { id } " * 2000 + "}", "{" * 4000,
-    "{ PatientList(birthdate: \"x\") { id } }", "schema { query: Q }", "{ PatientList { name(fhirpath: \"use\") { family } } }",
+    "{ PatientList(birthdate: \"x\") { id } }", "schema { query: Q }", "{ PatientList { name(fhirpath: \"use[\") { family } } }",
+    "{ PatientList { name(fhirpath: \"given + 1\") { family } } }",
 ]  # fmt: skip
 
 

@@ -173,7 +173,7 @@ def _filters(exchange: Exchange, pairs: Pairs, types: Sequence[str]) -> tuple[st
         raise _bad("_typeFilter")
     for text in found:
         kind, _, query = text.partition("?")
-        if kind not in types:
+        if kind not in types or not query:
             raise _bad("_typeFilter")
         members.conditions_of(kind, query, exchange.actor.setting(exchange.state.world), exchange.actor.sight)
     return tuple(found)
