@@ -7,9 +7,13 @@ from __future__ import annotations
 
 
 class PonteError(Exception):
-    """Base of the failures a caller can act on; `code` is dotted, `text` is safe to show and to log."""
+    """Base of the failures a caller can act on; `code` is dotted, `text` is safe to show and to log.
+
+    `said` is what the other side answered, where it answered something: to be kept, never to be shown or logged.
+    """
 
     code = "failure"
+    said: object = None
 
     def __init__(self, text: str, *, code: str = "") -> None:
         super().__init__(text)

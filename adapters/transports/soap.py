@@ -13,9 +13,11 @@ import httpx
 from adapters.transports import Answer, Call, Means, Reached, Unsent, wsdl
 from adapters.transports.http import checked, failure
 from adapters.transports.wsdl import Described
-from canonical.errors import Misconfigured, Refused, TryLater
+from canonical.errors import Misconfigured, PonteError, Refused, TryLater
 
 LARGEST_ANSWER = 64 * 1024 * 1024
+LARGEST_PAGE = 1024 * 1024
+"""How much is kept of an answer that is no envelope."""
 WSDL_SECONDS = 3600.0
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 # What an operator must mend (address, credentials), not the message.
@@ -145,21 +147,30 @@ async def _bounded(reply: httpx.Response, limit: int) -> bytes:
 
 
 def judge(status: int, content: bytes) -> Answer:
-    """The answer in an HTTP reply; raises what its status or shape mean.
+    """The answer in an HTTP reply; raises what its status or shape mean, with what was said beside it.
 
     SOAP 1.1 §6.2 sends a fault with status 500: with an envelope in it that is the partner's answer.
     """
-    if status in _OPERATOR:
-        raise Misconfigured(f"the partner answers with HTTP {status}", code=f"transport.http-{status}")
     if status in (200, 500) and is_envelope(content):
         return Answer(content=content, format="soap", type="fault" if status == 500 else "")
+    error = _meant(status)
+    if content:
+        error.said = Answer(content=content[:LARGEST_PAGE], format="http", type=str(status))
+    raise error
+
+
+def _meant(status: int) -> PonteError:
+    """What an HTTP status without an envelope means, by what to do next."""
+    text, code = f"the partner answers with HTTP {status}", f"transport.http-{status}"
+    if status in _OPERATOR:
+        return Misconfigured(text, code=code)
     if status in _UNSENT:
-        raise Unsent(f"the partner answers with HTTP {status}", code=f"transport.http-{status}")
+        return Unsent(text, code=code)
     if status >= 500 or status == 408:
-        raise TryLater(f"the partner answers with HTTP {status}", code=f"transport.http-{status}")
+        return TryLater(text, code=code)
     if status >= 400:
-        raise Refused(f"the partner answers with HTTP {status}", code=f"transport.http-{status}")
-    raise TryLater("the answer is no SOAP envelope", code="payer.not-soap")
+        return Refused(text, code=code)
+    return TryLater("the answer is no SOAP envelope", code="payer.not-soap")
 
 
 def is_envelope(content: bytes) -> bool:

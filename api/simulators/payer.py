@@ -35,8 +35,8 @@ from tiss.message import Tiss
 from tiss.versions import NAMESPACE
 
 FAULTS = (
-    "", "slow", "401", "404", "500", "503", "html", "lost", "fault", "garbage", "refuse", "error", "duplicate", "empty",
-    "half", "other", "twice", "wrong-hash", "wrong-version",
+    "", "slow", "400", "401", "403", "404", "500", "503", "html", "lost", "fault", "garbage", "refuse", "error",
+    "duplicate", "empty", "half", "other", "twice", "wrong-hash", "wrong-version",
 )  # fmt: skip
 LARGEST = 64 * 1024 * 1024
 XML = "text/xml; charset=ISO-8859-1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from canonical.records import Key
 from hub.billing import claims, responses
 from hub.billing.profiles import PayerProfile, payer
 from hub.billing.responses import Said
+from hub.billing.returns import renumbered
 from hub.billing.returns.decisions import allocated
 from hub.billing.writing import Body, glosa_name, payer_party, provider_party, stored, write
 from hub.records.write import Origin, Write
@@ -22,10 +24,11 @@ from tiss import answers
 _SYSTEM = "urn:ponte:recurso"
 _DENIALS = """
 SELECT d.guide_id, d.glosa_code, d.amount_cents - coalesce(d.granted_cents, 0) AS amount_cents, d.justification,
-       l.guide_number,
+       l.guide_number, g.number AS own_number,
        coalesce(l.item_sequence, l.sequence) AS sequence, i.tiss_table, i.code,
        i.description, i.executed_on FROM denial d
 JOIN statement_line l ON l.tenant_id = $1 AND l.id = d.statement_line_id
+LEFT JOIN guide g ON g.tenant_id = $1 AND g.id = d.guide_id
 LEFT JOIN guide_item i ON i.tenant_id = $1 AND i.guide_id = d.guide_id AND i.sequence = l.item_sequence
 WHERE d.tenant_id = $1 AND d.appeal_id = $2 ORDER BY l.guide_number, 6, d.glosa_code, d.id
 """
@@ -38,6 +41,37 @@ async def denials_of(tx: Transaction, appeal_id: UUID) -> Groups:
     for row in await tx.rows(_DENIALS, appeal_id):
         grouped[row["guide_number"]].append(row)
     return dict(grouped)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The numbers of a guide that is appealed: ours, and the payer's own where there is one."""
+
+    own: str
+    operator: str
+
+
+async def names_of(tx: Transaction, grouped: Groups) -> dict[str, Names]:
+    """The numbers of the guides of an appeal, by the number the payer's statement lists each under."""
+    ids = [rows[0]["guide_id"] for rows in grouped.values() if rows[0]["guide_id"] is not None]
+    given = await renumbered.given(tx, ids) if ids else {}
+    found = {}
+    for number, rows in grouped.items():
+        own = rows[0]["own_number"] or number
+        found[number] = Names(own=own, operator=given.get(rows[0]["guide_id"], "") or (number if number != own else ""))
+    return found
+
+
+async def as_listed(tx: Transaction, appeal_id: UUID, lines: Sequence[answers.AppealLine]) -> list[answers.AppealLine]:
+    """The payer's decisions under the numbers its statement listed the guides under, whichever it names now."""
+    names = await names_of(tx, await denials_of(tx, appeal_id))
+    known = {name: number for number, told in names.items() for name in (told.operator, told.own) if name}
+    known |= {number: number for number in names}
+    listed = []
+    for line in lines:
+        number = known.get(line.provider_number) or known.get(line.operator_number) or line.provider_number
+        listed.append(replace(line, provider_number=number))
+    return listed
 
 
 def identity_of(type_name: str, appeal_id: UUID, guide_number: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from canonical.billing import money
 from canonical.errors import Conflict
 from hub.billing import appeal_records
+from hub.billing.appeal_records import Names
 from hub.billing.profiles import PayerProfile
 from hub.store.database import Row, Transaction
 from tiss import latin1
@@ -26,6 +27,7 @@ Items = Mapping[str, Mapping[str, Any]]
 async def body_of(tx: Transaction, profile: PayerProfile, row: Row, today: str) -> Tree:
     """The body of the appeal in `row`; raises Conflict where what it is about has no batch or no numeric protocol."""
     by_guide = await appeal_records.denials_of(tx, row["id"])
+    names = await appeal_records.names_of(tx, by_guide)
     batch = await tx.row("SELECT number, kind FROM batch WHERE tenant_id = $1 AND id = $2", row["batch_id"])
     if batch is None or not row["batch_protocol"].isdigit():
         raise Conflict("an appeal needs the batch it is about, and a numeric protocol")
@@ -45,9 +47,11 @@ async def body_of(tx: Transaction, profile: PayerProfile, row: Row, today: str) 
         option = _protocol(whole)
     elif dental:
         trees = await _trees(tx, by_guide)
-        option = {"recursoGuia": [_dental(number, of, trees.get(number, {})) for number, of in by_guide.items()]}
+        option = {
+            "recursoGuia": [_dental(names[told], of, trees.get(names[told].own, {})) for told, of in by_guide.items()]
+        }
     else:
-        option = {"recursoGuia": [_guide(number, of) for number, of in by_guide.items()]}
+        option = {"recursoGuia": [_guide(names[told], of) for told, of in by_guide.items()]}
     tree = {**head, "opcaoRecurso": option, "valorTotalRecursado": money(claimed), "dataRecurso": today}
     return {"guiaRecursoGlosaOdonto" if dental else "guiaRecursoGlosa": tree}
 
@@ -70,7 +74,11 @@ def _protocol(rows: Sequence[Row]) -> Tree:
     }
 
 
-def _guide(number: str, rows: Sequence[Row]) -> Tree:
+def _named(names: Names) -> Tree:
+    return {"numeroGuiaOperadora": names.operator} if names.operator else {}
+
+
+def _guide(names: Names, rows: Sequence[Row]) -> Tree:
     whole = [row for row in rows if row["code"] is None]
     if whole:
         option: Tree = {
@@ -80,7 +88,7 @@ def _guide(number: str, rows: Sequence[Row]) -> Tree:
         }
     else:
         option = {"itensGuia": [_item(row) for row in rows]}
-    return {"numeroGuiaOrigem": number, "opcaoRecursoGuia": option}
+    return {"numeroGuiaOrigem": names.own, **_named(names), "opcaoRecursoGuia": option}
 
 
 def _item(row: Row) -> Tree:
@@ -102,7 +110,7 @@ def _procedure(row: Row) -> Tree:
     }
 
 
-def _dental(number: str, rows: Sequence[Row], guide: Tree) -> Tree:
+def _dental(names: Names, rows: Sequence[Row], guide: Tree) -> Tree:
     """A dental guide is named with one glosa and justification, its acts below it (none: the guide as a whole).
 
     It names the beneficiary where the guide itself does, as versions before 4.00.00 want.
@@ -113,7 +121,8 @@ def _dental(number: str, rows: Sequence[Row], guide: Tree) -> Tree:
     leading = max(whole or rows, key=lambda row: int(row["amount_cents"]))
     reasons = " ".join(dict.fromkeys(row["justification"] for row in whole or [leading]))
     tree: Tree = {
-        "numeroGuiaPrestador": number,
+        "numeroGuiaPrestador": names.own,
+        **_named(names),
         **({"nomeBeneficiario": name} if name else {}),
         "codGlosaGuia": leading["glosa_code"],
         "justificativaGuia": latin1.fit(reasons, LONGEST_JUSTIFICATION),

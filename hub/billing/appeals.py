@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from uuid import UUID
 
@@ -254,6 +254,7 @@ async def decided(
     row = await _appeal(tx, appeal_id)
     if row["status"] == ANSWERED:
         return
+    found = replace(found, lines=tuple(await appeal_records.as_listed(tx, appeal_id, found.lines)))
     said = Said(protocol=found.protocol, status=DECIDED)
     await appeal_records.answered(tx, appeal_id, said, by, found.lines, found.granted_cents)
     problems = await decide(tx, profile, appeal_id, found, writing.today(by))

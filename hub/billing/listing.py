@@ -18,7 +18,8 @@ MOST = 200
 class Kind:
     """What can be listed: its table, the columns shown, those a caller may filter by, and JSON columns.
 
-    `joined` adds columns of another table, reached by `join`; they can be filtered by as well.
+    `joined` adds columns of another table, reached by `join`; they can be filtered by as well. `named` are further
+    expressions by the name they are shown under.
     """
 
     table: str
@@ -27,12 +28,14 @@ class Kind:
     documents: tuple[str, ...] = ()
     join: str = ""
     joined: tuple[str, ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
 
     @property
     def selected(self) -> str:
         """The columns of a SELECT, the payer's registro ANS included."""
         own = [f"t.{column}" for column in self.columns]
-        return ", ".join([*own, *(f"j.{column}" for column in self.joined), "p.code AS payer"])
+        named = [f"{expression} AS {name}" for name, expression in self.named]
+        return ", ".join([*own, *(f"j.{column}" for column in self.joined), *named, "p.code AS payer"])
 
     @property
     def source(self) -> str:
@@ -137,7 +140,9 @@ KINDS = {
             "appeal_until", "appeal_id", "justification", "granted_cents", "level", "created_at",
         ),
         filters=("status", "glosa_code", "guide_id", "appeal_id"),
-        join="JOIN statement_line j ON j.tenant_id = $1 AND j.id = t.statement_line_id",
+        join="JOIN statement_line j ON j.tenant_id = $1 AND j.id = t.statement_line_id "
+        "LEFT JOIN guide g ON g.tenant_id = $1 AND g.id = t.guide_id",
+        named=(("own_guide_number", "g.number"),),
         joined=("protocol", "guide_number", "sequence", "tiss_table", "code", "billed_cents", "paid_cents"),
     ),
     "appeals": Kind(
@@ -228,7 +233,11 @@ async def payer_id(tx: Transaction, ans: str) -> UUID:
 
 
 def _shown(row: Row, kind: Kind) -> dict[str, Any]:
-    found = {column: row[column] for column in ("payer", *kind.columns, *kind.joined) if column != "payer_id"}
+    found = {
+        column: row[column]
+        for column in ("payer", *kind.columns, *kind.joined, *(n for n, _ in kind.named))
+        if column != "payer_id"
+    }
     for column in kind.documents:
         found[column] = json.loads(found[column])
     return plain(found)

@@ -70,6 +70,9 @@ async def test_what_is_no_answer(answer: object, kind: type[PonteError], code: s
     with pytest.raises(kind) as caught:
         await exchange(lambda n, b: answer)
     assert caught.value.code == code
+    told = answer[2] if isinstance(answer, tuple) else b""
+    said = caught.value.said
+    assert (said.content if isinstance(said, Answer) else b"") == told  # kept by who asked, whatever it is
     if kind is TryLater:
         assert not isinstance(caught.value, Unsent), "the partner may have it"
 

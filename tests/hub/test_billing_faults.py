@@ -226,3 +226,26 @@ async def test_a_batch_the_transport_refuses_is_rejected_at_the_next_poll(world:
         await jobs.poll_protocols(world, tenant, {})
         batch = await one(world, tenant, "batch")
         assert (batch["status"], batch["reason"]) == ("rejeitado", "transport.http-400")
+
+
+@pytest.mark.parametrize(("status", "kept"), [("400", "ERROR"), ("403", "QUEUED"), ("html", "QUEUED")])
+async def test_what_a_payer_says_that_is_no_answer_is_kept(
+    world: World, tenant: Tenant, status: str, kept: str
+) -> None:
+    """Once, however often it is tried; of a delivery that is refused it is the reply."""
+    async with payer_server() as server:
+        await server.control(ans=IPE, kind=status, times=2)
+        await billed(world, tenant, server, 1)
+        for _ in range(2):
+            await delivery.work(world, tenant)
+            async with world.transaction(tenant) as tx:
+                await tx.run("UPDATE lane SET next_at = now() WHERE tenant_id = $1 AND kind = 'outbound'")
+        (sent,) = await rows(world, tenant, "SELECT status, reply_id FROM delivery WHERE tenant_id = $1")
+        said = await rows(
+            world, tenant, "SELECT id, type, status, content FROM message WHERE tenant_id = $1 AND format = 'http'"
+        )
+        (page,) = said
+        wanted = "Portal em manutenção" if status == "html" else f"HTTP {status}"
+        assert wanted in bytes(page["content"]).decode() and page["status"] == "TRANSFORMED"
+        assert page["type"] == ("200" if status == "html" else status)
+        assert sent["status"] == kept and sent["reply_id"] == (page["id"] if kept == "ERROR" else None)

@@ -268,3 +268,22 @@ def test_any_payment_becomes_valid_records_with_the_same_sums(
             assert [getattr(one, name) for one in back.paid] == [getattr(one, name) for one in lot.paid]
         assert [one.cents for one in back.adjustments] == [one.cents for one in lot.adjustments]
     payments.sums(told)
+
+
+async def test_a_statement_without_number_is_corrected_by_one_of_its_protocols_and_days(
+    world: World, tenant: Tenant
+) -> None:
+    payer_id = await billed(world, tenant)
+    first = paid("", [made.guide("1", 2000), made.guide("2", EACH)])
+    assert (await take(world, tenant, first)).fresh_payments == 1
+    assert (await take(world, tenant, first)).fresh_payments == 0
+    assert (await figures(world, tenant, payer_id))["received"] == 2000 + EACH
+    corrected = paid("", [made.guide("1", EACH), made.guide("2", EACH)])
+    assert (await take(world, tenant, corrected)).fresh_payments == 1
+    assert (await figures(world, tenant, payer_id))["received"] == 2 * EACH
+    assert await findings(world, tenant) == ["payment.number", "payment.ahead"]
+    kept = [body for body in await records(world, tenant) if body["status"] == "active"]
+    assert round(sum(float(body["paymentAmount"]["value"]) for body in kept) * 100) == 2 * EACH
+    other = paid("", [made.guide("3", EACH)])  # the rest of the protocol on that day: not a correction
+    assert (await take(world, tenant, other)).fresh_payments == 1
+    assert (await figures(world, tenant, payer_id))["received"] == 3 * EACH

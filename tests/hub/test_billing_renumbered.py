@@ -11,7 +11,7 @@ from billing_day import EXAM, IPE, Visit, happen, many, partner_row, register
 from test_billing_payments import paid, take
 from test_billing_statements import item, rows, statement
 
-from hub.billing import batches, guides, listing, statements, submissions
+from hub.billing import appeal_trees, appeals, batches, guides, listing, statements, submissions
 from hub.billing.profiles import payer
 from hub.billing.responses import Said
 from hub.billing.returns import reconciliation
@@ -86,3 +86,38 @@ async def test_a_payment_under_another_number(world: World, tenant: Tenant) -> N
         "JOIN guide g ON g.tenant_id = $1 AND g.id = p.guide_id WHERE p.tenant_id = $1 ORDER BY 1",
     )
     assert [tuple(row) for row in kept] == [("2", "", "2"), ("900001", "", "1")]
+
+
+async def test_an_appeal_names_both_numbers(world: World, tenant: Tenant) -> None:
+    """Ours and the payer's; its decision is taken under whichever of them it names."""
+    row = await sent(world, tenant)
+    denied = (item(1, 2540, 2000, ("1705", 540)),)
+    for number, told_as, named in (
+        ("1", "900001", ("900001", "")),
+        ("2", "", ("2", "")),
+        ("1", "900001", ("77", "OP1")),
+    ):
+        async with world.transaction(tenant) as tx:
+            profile = await payer(tx, row["payer_id"])
+            by = origin(world, tenant, "test")
+            source = statements.Source(profile=profile, by=by)
+            one = statement("777", told_as, denied, operator_number=f"OP{number}", note=f"{number}{named}")
+            await statements.take_in(tx, source, one)
+            await tx.run("UPDATE denial SET status = 'aberta', level = 0, granted_cents = NULL WHERE tenant_id = $1")
+            identity = await appeals.draft(tx, appeals.Wish(payer_id=row["payer_id"], protocol="777"), by)
+            appeal = await tx.row("SELECT * FROM appeal WHERE tenant_id = $1 AND id = $2", identity)
+            body = await appeal_trees.body_of(tx, profile, appeal, "2026-12-01")  # type: ignore[arg-type]
+            (guide,) = body["guiaRecursoGlosa"]["opcaoRecurso"]["recursoGuia"]
+            assert (guide["numeroGuiaOrigem"], guide["numeroGuiaOperadora"]) == (number, f"OP{number}")
+            listed = await listing.page(tx, "denials", {"status": "em recurso"})
+            assert {one["own_guide_number"] for one in listed.rows} == {number}
+            line = answers.AppealLine(
+                provider_number=named[0], operator_number=named[1], sequence=1, glosa="1705", appealed_cents=540,
+                granted_cents=540, granted=True, reason="", where="/l",
+            )  # fmt: skip
+            answer = answers.AppealAnswer(
+                protocol="9", batch="1", on="", lines=(line,), appealed_cents=540, granted_cents=540, where="/a"
+            )
+            await appeals.decided(tx, profile, identity, answer, by)
+            (won,) = await tx.rows("SELECT granted_cents FROM denial WHERE tenant_id = $1 AND appeal_id = $2", identity)
+            assert won["granted_cents"] == 540

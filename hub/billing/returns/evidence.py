@@ -16,7 +16,7 @@ _DENIALS = """
 SELECT d.id, d.glosa_code, d.description, d.amount_cents, d.granted_cents, d.level, d.status, d.justification,
        d.appeal_until, l.guide_number, l.protocol, coalesce(l.item_sequence, l.sequence) AS sequence, l.code,
        l.message_id AS stated_in, d.guide_id, s.number AS statement, s.scope, p.code AS payer, i.charge_id,
-       b.id AS batch_id, g.problems,
+       b.id AS batch_id, g.problems, g.number AS own_number,
        (SELECT r.body::jsonb #>> '{insurance,0,preAuthRef,0}' FROM resource r
         WHERE r.tenant_id = $1 AND r.type = 'Claim' AND r.id = d.guide_id::text) AS authorisation
 FROM denial d
@@ -60,6 +60,7 @@ def _denial(row: Row) -> dict[str, Any]:
     return {
         "id": str(row["id"]),
         "guide": row["guide_number"],
+        "own_guide": row["own_number"],
         "sequence": row["sequence"],
         "code": row["code"],
         "glosa": row["glosa_code"],

@@ -28,6 +28,7 @@ from tiss.payments import CREDIT, DEBIT, FIRST
 
 _LARGEST_CENTS = 10**14
 _LONGEST_NUMBER = 100
+_UNNUMBERED = "sem numero "
 _NOT_OURS = "sem guia correspondente"
 _HEAD = (
     "id", "payer_id", "number", "dental", "issued_on", "billed_cents", "processed_cents", "paid_cents", "denied_cents",
@@ -46,9 +47,9 @@ async def take_in(tx: Transaction, profile: PayerProfile, told: answers.Remittan
     refuse_unbelievable(told)
     payer_id = profile.partner.id
     digest = hashlib.sha256(repr(_plain(told)).encode()).hexdigest()
-    key = told.number or f"sem numero {digest[:16]}"
     # one statement of a payer at a time: two replies must not both replace the former
     await tx.run("SELECT 1 FROM partner WHERE tenant_id = $1 AND id = $2 FOR UPDATE", payer_id)
+    key = told.number or await _unnumbered(tx, payer_id, told) or f"{_UNNUMBERED}{digest[:16]}"
     former = await tx.row(
         "SELECT id, digest FROM remittance WHERE tenant_id = $1 AND payer_id = $2 AND number = $3 AND dental = $4 "
         "AND NOT replaced",
@@ -79,6 +80,36 @@ async def take_in(tx: Transaction, profile: PayerProfile, told: answers.Remittan
     problems = [*judge(told, stored, ours), *await _compared(tx, made)]
     await tx.run("UPDATE remittance SET problems = $3 WHERE tenant_id = $1 AND id = $2", made.id, guides.told(problems))
     return True
+
+
+_LISTED = """
+SELECT r.number, p.paid_on, p.protocol, p.guide_number FROM remittance r
+JOIN payment p ON p.tenant_id = $1 AND p.remittance_id = r.id
+WHERE r.tenant_id = $1 AND r.payer_id = $2 AND r.dental = $3 AND r.number LIKE $4 AND NOT r.replaced
+AND r.id IN (SELECT remittance_id FROM payment WHERE tenant_id = $1 AND payer_id = $2 AND protocol = ANY($5::text[]))
+ORDER BY r.number
+"""
+
+
+async def _unnumbered(tx: Transaction, payer_id: UUID, told: answers.Remittance) -> str:
+    """What the former statement is known by that a statement without number corrects; empty when it is a new one.
+
+    It pays the same protocols on the same days, and guides of the former, or both list none.
+    """
+    protocols = {(read_day(day.on), one.number) for day in told.days for one in day.protocols}
+    paid = {guide.provider_number for day in told.days for one in day.protocols for guide in one.guides} - {""}
+    if not protocols:
+        return ""
+    numbers = sorted({number for _, number in protocols})
+    former: dict[str, list[Row]] = {}
+    for row in await tx.rows(_LISTED, payer_id, told.dental, f"{_UNNUMBERED}%", numbers):
+        former.setdefault(row["number"], []).append(row)
+    for number, rows in former.items():
+        before = {row["guide_number"] for row in rows} - {""}
+        same = {(row["paid_on"], row["protocol"]) for row in rows} == protocols
+        if same and (before & paid or not (before or paid)):
+            return number
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,13 @@ WHERE s.tenant_id = $1 AND s.id = ANY($2::uuid[])
 """
 
 
+_GIVEN = """
+SELECT g.id, g.batch_id, coalesce(
+    g.tree::jsonb #>> '{dadosAutorizacao,numeroGuiaOperadora}', g.tree::jsonb ->> 'numeroGuiaOperadora') AS told
+FROM guide g WHERE g.tenant_id = $1 AND g.id = ANY($2::uuid[])
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
     """A guide of a statement whose number is none of ours: as told, the payer's own number, the submission it is of."""
@@ -45,6 +52,15 @@ async def ours(tx: Transaction, foreign: Sequence[Foreign]) -> dict[str, str]:
     for one in foreign:
         found.setdefault(one.number, set()).update(known.get((one.submission, one.operator_number), set()))
     return {number: next(iter(names)) for number, names in found.items() if len(names) == 1}
+
+
+async def given(tx: Transaction, guide_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The payer's own numbers of guides, where the hub learnt them."""
+    rows = await tx.rows(_GIVEN, list(guide_ids))
+    answered = {responses.identity_of(row["batch_id"], row["id"]): str(row["id"]) for row in rows if row["batch_id"]}
+    told = await responses.numbers(tx, answered) if answered else {}
+    found = {row["id"]: row["told"] or told.get(str(row["id"]), "") for row in rows}
+    return {identity: number for identity, number in found.items() if number}
 
 
 async def submissions(tx: Transaction, payer_id: UUID, protocols: Sequence[str]) -> dict[str, UUID]:

@@ -182,12 +182,13 @@ class Courier:
         try:
             answer, reconciled = await lanes.keep(self._world, tenant, held, self._exchange(tenant, item))
         except Refused as error:
-            await self._end(tenant, held, item, "ERROR", error.code)
+            await self._end(tenant, held, item, ("ERROR", error.code), said=error.said)
             return True
         except LeaseLost:
             raise
         except PonteError as error:
             unsent = isinstance(error, Unsent | Misconfigured)
+            await self._keep(tenant, item, error.said)
             return await self._put_off(tenant, held, item, error.code, in_doubt=item.doubtful or not unsent)
         except Exception as error:  # a defect of ours or of an adapter: this lane waits, the others go on
             log.error("partner %s: %s at %s", item.partner.code, type(error).__name__, lanes.place_of(error))
@@ -238,6 +239,12 @@ class Courier:
         await replies.record(self._world, tenant, held, item, outcome)
         return True
 
+    async def _keep(self, tenant: Tenant, item: Item, said: object) -> None:
+        """Keep what a partner said that is no answer, such as a page: the first time, and the last."""
+        if isinstance(said, Answer) and item.attempt in (1, Policy.of(item.partner.settings).attempts):
+            async with self._world.transaction(tenant) as tx:
+                await replies.keep(tx, item.partner.id, said, "TRANSFORMED")
+
     async def _exchange(self, tenant: Tenant, item: Item) -> tuple[Answer, bool]:
         """The partner's answer, and whether it came from asking instead of sending."""
         if not item.partner.active:
@@ -280,7 +287,7 @@ class Courier:
         """Wait and try again, or give the delivery up; True when the lane may go on."""
         policy = Policy.of(item.partner.settings)
         if item.attempt >= policy.attempts:
-            await self._end(tenant, held, item, "DEAD", code, pause=policy.then != "continue")
+            await self._end(tenant, held, item, ("DEAD", code), pause=policy.then != "continue")
             return policy.then == "continue"
         async with self._world.transaction(tenant) as tx:
             wait = lanes.delay(item.attempt, first=policy.first_s, most=policy.most_s)
@@ -297,12 +304,16 @@ class Courier:
         return False
 
     async def _end(
-        self, tenant: Tenant, held: Lease, item: Item, status: str, code: str, *, pause: bool = False
+        self, tenant: Tenant, held: Lease, item: Item, why: tuple[str, str], *, pause: bool = False, said: object = None
     ) -> None:
-        """Close a delivery that will not be tried again by itself; raises LeaseLost."""
+        """Close a delivery that will not be tried again by itself, with what the partner said; raises LeaseLost."""
+        status, code = why
         async with self._world.transaction(tenant) as tx:
             await lanes.acknowledge(tx, [(held, 1)])
-            await replies.close(tx, item.id, item.message_id, status, code)
+            reply_id = (
+                await replies.keep(tx, item.partner.id, said, "TRANSFORMED") if isinstance(said, Answer) else None
+            )
+            await replies.close(tx, item.id, item.message_id, status, code, reply_id)
             if pause:
                 await lanes.pause(tx, held, code)
         log.warning("partner %s: delivery %s is %s: %s", item.partner.code, item.id, status, code)
