@@ -1,4 +1,4 @@
-"""persons: `people review` (pairs to decide), `people export PERSON FILE`, `people accesses PERSON` (who saw them)"""
+"""persons: `people review | blocked`, `people export | accesses | block | unblock PERSON`"""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     accesses.add_argument("person", help=PERSON)
     accesses.add_argument("--json", action="store_true", help="one JSON object per event")
     running.options(accesses)
+    for name, text in (("block", "let nobody read a person's records; writing goes on"), ("unblock", "end a block")):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("person", help=PERSON)
+        action.add_argument("--json", action="store_true", help="one JSON object")
+        running.options(action)
+    blocked = actions.add_parser("blocked", help="the persons that are blocked")
+    blocked.add_argument("--json", action="store_true", help="one JSON object per person")
+    running.options(blocked)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -100,9 +108,41 @@ async def _accesses(given: argparse.Namespace, world: World, tenant: Tenant) -> 
             output.say(f"{event['at'][:19]}  {said}")
 
 
+async def _block(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
+    from hub.operate import blocking
+
+    act = blocking.block if given.action == "block" else blocking.unblock
+    _told(await act(world, tenant, _person(given), actor=output.actor()), as_json=given.json)
+
+
+async def _blocked(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
+    from hub.operate import blocking
+
+    async with world.transaction(tenant) as tx:
+        found = await blocking.listed(tx)
+    for ids in found:
+        _told(ids, as_json=given.json)
+    if not found and not given.json:
+        output.say("ninguém / nobody")
+
+
+def _told(ids: list[str], *, as_json: bool) -> None:
+    if as_json:
+        output.line({"patients": ids})
+    else:
+        output.say(" ".join(f"Patient/{each}" for each in ids))
+
+
 def _person(given: argparse.Namespace) -> str:
     """Who is meant; from standard input it stays out of the shell's history."""
     return (sys.stdin.readline() if given.person == "-" else str(given.person)).strip()
 
 
-_ACTIONS: dict[str, Any] = {"review": _review, "export": _export, "accesses": _accesses}
+_ACTIONS: dict[str, Any] = {
+    "review": _review,
+    "export": _export,
+    "accesses": _accesses,
+    "block": _block,
+    "unblock": _block,
+    "blocked": _blocked,
+}

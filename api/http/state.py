@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from hub.console import Views
 from hub.exchange.door.keep import Keeper
-from hub.find.sight import Alternatives, alternative
+from hub.find.sight import WHOLE, Alternatives, alternative
 from hub.guard import scopes
 from hub.guard.keys import Published
 from hub.guard.limits import Limits, limits_of
 from hub.guard.policies import origins_of
 from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Identity, InvalidToken, Verifier
+from hub.operate import blocking
+from hub.records import blocked as blocks
 from hub.records.acting import Actor, setting_of
 from hub.records.refusal import refused
 from hub.world import Tenant, World
@@ -47,6 +49,7 @@ class Caller:
     identity: Identity
     tenant: Tenant
     world: World
+    blocked: blocks.Patients = ()
     _narrow: dict[tuple[str, str], Alternatives] = field(default_factory=dict)
 
     @property
@@ -62,16 +65,19 @@ class Caller:
 
     def permits(self, type_name: str, action: str) -> bool:
         """Whether the token allows `action` (a letter of `cruds`) on all records of a type."""
-        return scopes.permits(self.identity.scopes, type_name, action)
+        allowed = scopes.permits(self.identity.scopes, type_name, action)
+        return allowed and not blocks.hides(type_name, action, self.blocked)
 
     def granted(self, type_name: str, action: str) -> tuple[tuple[str, str], ...]:
         """What scopes allow on some records of a type: a patient whose compartment is meant, or "", and a query."""
+        if scopes.permits(self.identity.scopes, type_name, action):
+            return (("", ""),)
         found = scopes.narrowing(self.identity.scopes, type_name, action)
         kept = [g for g in found if g.context != "patient" or self.identity.patient]
         return tuple((self.identity.patient if g.context == "patient" else "", g.query) for g in kept)
 
     def narrow(self, type_name: str, action: str) -> Alternatives:
-        """The records of a type on which scopes for a patient, or with a query, allow `action`."""
+        """The records of a type on which scopes for a patient, or with a query, allow `action`; no blocked ones."""
         key = (type_name, action)
         if key not in self._narrow:
             grants = scopes.narrowing(self.identity.scopes, type_name, action)
@@ -79,7 +85,9 @@ class Caller:
             found = [
                 alternative(grant, type_name, self.identity.patient, setting) for grant in grants if setting is not None
             ]
-            self._narrow[key] = tuple(each for each in found if each is not None)
+            whole = WHOLE if scopes.permits(self.identity.scopes, type_name, action) else ()
+            allowed = whole or tuple(each for each in found if each is not None)
+            self._narrow[key] = blocks.narrowed(allowed, type_name, action, self.blocked)
         return self._narrow[key]
 
     def reads_some(self, type_name: str, action: str) -> bool:
@@ -110,7 +118,13 @@ async def caller_of(request: Request) -> Caller:
     request.scope[ORIGINS] = origins_of(tenant)
     if limits := limits_of(identity, tenant):
         request.scope[RATE] = await state.limits.take(limits)
-    return Caller(identity, tenant, state.world)
+    caller = Caller(identity, tenant, state.world, blocks.blocked_of(tenant.settings))
+    purpose = request.headers.get("x-purpose-of-use", "")
+    if not purpose or not caller.blocked:
+        return caller
+    caller.require(blocking.SCOPE)
+    await blocking.break_glass(state.world, tenant, identity.subject, purpose, request.url.path)
+    return replace(caller, blocked=(), _narrow={})
 
 
 StateDep = Annotated[State, Depends(state_of)]

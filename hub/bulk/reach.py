@@ -8,8 +8,9 @@ from typing import Any
 
 from fhir import jsontext
 from hub.bulk.wanted import Wanted
-from hub.find.sight import Alternatives, alternative
+from hub.find.sight import WHOLE, Alternatives, alternative
 from hub.guard import scopes
+from hub.records import blocked
 from hub.records.acting import Actor, setting_of
 from hub.world import Tenant, World
 
@@ -29,7 +30,8 @@ class Reach:
 def is_whole(wanted: Wanted, type_name: str) -> bool:
     """Whether the export reaches all records of a type."""
     held = frozenset(wanted.scopes)
-    return scopes.permits(held, type_name, "r") and scopes.permits(held, type_name, "s")
+    whole = scopes.permits(held, type_name, "r") and scopes.permits(held, type_name, "s")
+    return whole and not blocked.hides(type_name, "r", wanted.blocked)
 
 
 def reach_of(world: World, tenant: Tenant, wanted: Wanted, subject: str) -> Reach:
@@ -40,10 +42,12 @@ def reach_of(world: World, tenant: Tenant, wanted: Wanted, subject: str) -> Reac
     def narrow(kind: str, action: str) -> Alternatives:
         grants = scopes.narrowing(held, kind, action)
         found = (alternative(grant, kind, wanted.patient, setting) for grant in grants)
-        return tuple(each for each in found if each is not None)
+        whole = WHOLE if scopes.permits(held, kind, action) else ()
+        allowed = whole or tuple(each for each in found if each is not None)
+        return blocked.narrowed(allowed, kind, action, wanted.blocked)
 
     def permits(kind: str, action: str) -> bool:
-        return scopes.permits(held, kind, action)
+        return scopes.permits(held, kind, action) and not blocked.hides(kind, action, wanted.blocked)
 
     return Reach(Actor(tenant=tenant, subject=subject, permits=permits, narrow=narrow))
 

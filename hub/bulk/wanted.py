@@ -25,8 +25,8 @@ class Wanted:
     `address` is the request as it was made; `since` and `until` bound when a record was last stored; `filters` are
     searches (`Observation?code=…`), those of one type together as "or"; `elements` as `_elements` names them;
     `patients` are ids, `group` the id of a Group; `ignored` are parameters that had no effect;
-    `scopes` are the token's, and `patient` whom those for a patient mean. An empty `patients`
-    without a group means all.
+    `scopes` are the token's, `patient` whom those for a patient mean; `blocked` are patients whom nobody reads. An
+    empty `patients` without a group means all.
     """
 
     address: str
@@ -41,6 +41,7 @@ class Wanted:
     ignored: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     patient: str = ""
+    blocked: tuple[str, ...] = ()
 
     @property
     def of_some(self) -> bool:

@@ -26,7 +26,8 @@ from hub.world import Tenant, World
 
 # Scopes of the hub's own doors beside FHIR's.
 OWN_SCOPES = (
-    "admin/*", "alarms/read", "alarms/write", "channels/read", "channels/write", "clients/read", "clients/write",
+    "admin/*", "alarms/read", "alarms/write", "blocked/read", "channels/read", "channels/write", "clients/read",
+    "clients/write",
     "console/read", "hl7/write", "metrics/read", "partners/read", "partners/write", "retention/read", "retention/write",
     "schedules/read", "schedules/write",
     "tiss/*", "tiss/read", "tiss/write", "rnds/read", "rnds/write", "users/read", "users/write",

@@ -23,7 +23,7 @@ from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner, partners_of
 from hub.find.sight import Alternatives, alternative
 from hub.guard.scopes import Grant
-from hub.records import custom
+from hub.records import blocked, custom
 from hub.records.earlier import earlier
 from hub.store import bulk
 from hub.store.database import Transaction
@@ -55,11 +55,13 @@ class Status:
 async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, subscribers: Sequence[Partner]) -> None:
     """Queue a notification for each subscription that one of `changed` meets, in their order."""
     customs = await custom.within(tx)
+    hidden = await blocked.within(tx) if subscribers else ()
     for partner in subscribers:
         wanted = _of(partner, origin)
         if wanted is None:
             continue
-        kind, alternatives = wanted
+        kind = wanted[0]
+        alternatives = blocked.narrowed(wanted[1], kind, "r", hidden)
         own = customs.get(kind, {}).values()
         gone = [saved for saved in changed if saved.type == kind and saved.body is None]
         said = await earlier(tx, gone)

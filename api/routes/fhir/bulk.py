@@ -126,6 +126,7 @@ def _wanted(exchange: Exchange, level: Level, pairs: Pairs, permitted: list[str]
         ignored=tuple(ignored),
         scopes=_scopes(exchange),
         patient=exchange.caller.identity.patient,
+        blocked=exchange.caller.blocked,
     )
 
 

@@ -27,6 +27,7 @@ from hl7.er7 import Message, Segment
 from hl7.writer import SegmentWriter
 from hub.find.search import matching
 from hub.guard import audit
+from hub.records import blocked
 from hub.store.database import Transaction
 from mappings import events
 from mappings.convert.keys import cx_key
@@ -224,6 +225,8 @@ async def _people(tx: Transaction, asked: _Asked, now: datetime.datetime, limit:
     query = parse("Patient", asked.pairs, setting)
     if query.unknown:
         raise BadQuery(query.unknown[0])
+    hidden = blocked.outside("Patient", await blocked.within(tx))
+    query = dataclasses.replace(query, branches=tuple((kind, (*each, *hidden)) for kind, each in query.branches))
     found, after = await _some(tx, query, asked, asked.after)
     while after is not None and len(found) <= limit:  # a page of restricted records must not look like the end
         more, after = await _some(tx, query, asked, after)

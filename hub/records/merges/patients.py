@@ -11,6 +11,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
+from hub.records import blocked
 from hub.records.combine import combine
 from hub.records.identify import Places, new_id
 from hub.records.lookup import Place, lookup, stored, survivors_of
@@ -63,6 +64,7 @@ async def merge(
     await save(tx, [*moved, *await turned(tx, "Patient", pair.loser, pair.survivor)], origin)
     await tx.run(_REPOINT, pair.loser, pair.survivor)
     await tx.run(_LINK, pair.loser, pair.survivor, origin.now, origin.message_id)
+    await blocked.joined(tx, pair.loser, pair.survivor)
     return settled.problems
 
 
