@@ -34,6 +34,7 @@ MOST_FAILURES = 5_000
 MOST_FLOWS = 20
 MOST_CAUSES = 8
 MOST_BATCHES = 10
+MOST_ASKED = 20
 MOST_TENANTS = 200
 FRESH_SECONDS = 3.0
 LIMIT_MS = 3000
@@ -41,6 +42,8 @@ _CODE = re.compile(r"[a-z0-9][a-z0-9.\-]{0,80}\Z")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z_\-]{0,60}\Z")
 _PROTOCOL = re.compile(r"[A-Z0-9.\-/]{1,20}\Z")
 KINDS = ("inbound", "outbound", "job")
+ASKED = ("elegibilidade", "autorizacao", "anexo", "comunicacao", "cancelamento", "documento", "demonstrativo")
+"""What is asked of payers beside the bill (`hub.requests`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,17 @@ class BatchLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedLine:
+    """What was asked of a payer and is not answered for good, or cannot be asked: how many of a kind, since when."""
+
+    payer: str
+    kind: str
+    status: str
+    count: int
+    oldest: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
     """The last seal of the audit chain."""
 
@@ -112,6 +126,7 @@ class Overview:
     dead: int = 0
     causes: tuple[Cause, ...] = ()
     batches: tuple[BatchLine, ...] = ()
+    asked: tuple[AskedLine, ...] = ()
     channels: tuple[ChannelLine, ...] = ()
     seal: Seal | None = None
     alarms: tuple[Alarm, ...] = ()
@@ -160,6 +175,13 @@ SELECT p.name AS payer, b.number, b.kind, b.tiss_version, b.guides, b.total_cent
         ORDER BY s.received_at DESC NULLS LAST LIMIT 1) AS protocol
 FROM batch b LEFT JOIN partner p ON p.tenant_id = $1 AND p.id = b.payer_id
 WHERE b.tenant_id = $1 ORDER BY b.updated_at DESC LIMIT $2
+"""
+_ASKED = """
+SELECT p.name AS payer, r.kind, r.status, count(*) AS n, min(r.created_at) AS oldest FROM (
+    SELECT payer_id, kind, status, created_at FROM payer_request WHERE tenant_id = $1 AND NOT settled
+    UNION ALL SELECT payer_id, kind, status, created_at FROM payer_request
+    WHERE tenant_id = $1 AND settled AND kind = ANY($2::text[]) AND status = 'bloqueado' AND created_at > $3) r
+LEFT JOIN partner p ON p.tenant_id = $1 AND p.id = r.payer_id GROUP BY 1, 2, 3 ORDER BY oldest LIMIT $4
 """
 _SEAL = "SELECT number, sealed_at FROM audit_seal WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1"
 _PATIENCE = f"SELECT set_config('statement_timeout', '{LIMIT_MS}', true) WHERE $1::uuid IS NOT NULL"
@@ -223,6 +245,7 @@ async def _overview(tx: Transaction, now: datetime.datetime) -> Overview:
         dead=await tx.value(_DEAD),
         causes=_causes(await tx.rows(_CAUSES, now - WEEK, MOST_FAILURES)),
         batches=tuple(_batch(row) for row in await tx.rows(_BATCHES, MOST_BATCHES)),
+        asked=tuple(_asked(row) for row in await tx.rows(_ASKED, list(ASKED), now - WEEK, MOST_ASKED)),
         channels=await channel_lines(tx, first_id(now - HOUR)),
         seal=Seal(number=seal["number"], sealed_at=seal["sealed_at"]) if seal else None,
     )
@@ -329,6 +352,12 @@ def _most_frequent(causes: Iterable[Cause]) -> tuple[Cause, ...]:
 def shown_code(text: str | None) -> str:
     """A finding's code only in the shape of one."""
     return text if text and _CODE.match(text) else "failure"
+
+
+def _asked(row: Row) -> AskedLine:
+    return AskedLine(
+        payer=row["payer"] or "", kind=row["kind"], status=row["status"], count=row["n"], oldest=row["oldest"]
+    )
 
 
 def _batch(row: Row) -> BatchLine:

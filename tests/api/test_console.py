@@ -98,6 +98,15 @@ async def busy_tenant(world: World, tenant: Tenant) -> None:
                 "VALUES ($1, $2, $3, $4, $5, 'recebido', false)",
                 new_id(), partner.id, batch, protocol,
             )  # fmt: skip
+        for kind, status, settled in (
+            ("autorizacao", "em analise", False), ("autorizacao", "em analise", False),
+            ("elegibilidade", "autorizado", True), ("elegibilidade", "bloqueado", True),
+        ):  # fmt: skip
+            await tx.run(
+                "INSERT INTO payer_request (tenant_id, id, payer_id, kind, status, settled, tiss_version, patient_id, "
+                "reason) VALUES ($1, $2, $3, $4, $5, $6, '4.03.00', 'CANARIO', 'CANARIO')",
+                new_id(), partner.id, kind, status, settled,
+            )  # fmt: skip
         await audit.note(tx, "CANARIO", "read", "Patient/CANARIO")
     async with world.transaction(tenant) as tx:
         await audit.seal(tx)
@@ -159,10 +168,11 @@ async def test_an_operator_sees_the_own_tenant(
     for words_ in (
         "Hospital de Teste", "his-mllp", "entrada ADT^A01 7", "entrada outro 2", "Operadora &lt;b&gt;Exemplo&lt;/b&gt;",
         "PROT-2026-77", "1.234.567,89", "Lacre nº 1", "identifier.cpf", "transport.timeout", "há 7 min",
+        "Autorização Operadora &lt;b&gt;Exemplo&lt;/b&gt; em analise 2", "Elegibilidade Operadora", "bloqueado 1",
         "esperam uma decisão: 1.", "Filas pausadas: 1.", "Porta fechada: MLLP", "Precisa de atenção",
     ):  # fmt: skip
         assert words_ in text, words_
-    assert "<b>Exemplo" not in answer.text
+    assert "<b>Exemplo" not in answer.text and "autorizado" not in text
     assert "SIU^S12" not in answer.text
     for canary in CANARIES:
         assert canary not in answer.text
