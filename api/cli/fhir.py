@@ -116,7 +116,7 @@ class Rules:
                 if self.definitions:
                     within = document if resource is not document else None
                     problems += profiles.check(resource, url, self.definitions, self.member, where, within=within)
-        return problems
+        return problems + profiles.placed(document, self.definitions)
 
 
 def _file(path: Path, rules: Rules, *, as_json: bool) -> int:

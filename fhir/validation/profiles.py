@@ -18,7 +18,7 @@ from fhir.definitions.table import resource_types, type_named
 from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
-from fhir.validation import invariants, slicing
+from fhir.validation import contexts, invariants, slicing
 from fhir.validation.profile_tree import Node, Typed, chain_of, children, elements, holds, outside, stated, tree_of
 
 _PARTS = frozenset(("BackboneElement", "Element"))  # types of what has its own name in the table
@@ -96,6 +96,14 @@ def check(
     return list(dict.fromkeys(checker.found))[:MAXIMUM_FINDINGS]
 
 
+def placed(document: Any, definitions: Definitions) -> list[Problem]:
+    """The extensions in a document and the resources in it that stand where their definitions do not have them."""
+    name = str(document.get("resourceType")) if isinstance(document, dict) else ""
+    found = dict.fromkeys(contexts.misplaced(document, definitions, name))
+    listed = [Problem("fhir.profile.context", place, args=(("extension", url),)) for url, place in found]
+    return listed[:MAXIMUM_FINDINGS]
+
+
 def _is_base(url: str, type_name: str) -> bool:
     """Whether an address is that of a type of R4 itself."""
     return url.startswith(BASE) and url.removeprefix(BASE) in (*resource_types(), type_name)
@@ -137,6 +145,8 @@ class _Checker:
         """`value` (its type first) against a profile and all it is based on."""
         url = url.partition("|")[0]
         if _is_base(url, value[0]):
+            if not self.conforms(url, value):
+                self.add("type", where, expected=url.removeprefix(BASE))
             return
         definition = self.definitions.get(url)
         if definition is None:
@@ -194,7 +204,7 @@ class _Checker:
         if isinstance(value[1], dict) and "resourceType" in value[1]:
             self.current = Item(*value)
         for kind in element.get("type", ()):
-            if kind.get("code") == value[0] and "_profile" not in kind:
+            if kind.get("code") in (value[0], "Resource") and "_profile" not in kind:
                 self.one_of([url.partition("|")[0] for url in kind.get("profile", ())], value, where)
         self.node(node, value, where)
         self.current = before
@@ -209,7 +219,7 @@ class _Checker:
 
     def one_of(self, urls: list[str], value: Typed, where: str) -> None:
         """A value meets one of the profiles of its type; nothing is said when one of several is not here."""
-        if len(urls) == 1 and urls[0] in self.definitions:
+        if len(urls) == 1 and (urls[0] in self.definitions or _is_base(urls[0], value[0])):
             self.profile(urls[0], value, where)
         elif len(urls) > 1 and all(url in self.definitions for url in urls) and not self.meets(urls, value):
             self.add("none", where, profiles=", ".join(urls))

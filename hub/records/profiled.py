@@ -40,7 +40,7 @@ async def check(source: Source, document: Any, asked: str = "") -> list[Problem]
         within = document if resource is not document else None
         for url in urls:
             found += profiles.check(resource, url, definitions, member, where, within=within)
-    return found
+    return found + profiles.placed(document, definitions)
 
 
 async def definitions_of(source: Source, urls: Iterable[str]) -> dict[str, dict[str, Any]]:
