@@ -120,9 +120,9 @@ class Segment:
         return component_text(raw, delimiters, component, sub)
 
     def ask(self, number: int, component: int = 1, sub: int = 1) -> str:
-        """The same, noted in `asked`: a conversion looks at a field beside the one its row names."""
+        """The same without blanks around it, noted in `asked`: a look at a field beside the one a row names."""
         self.asked |= 1 << number
-        return self.text(number, component, sub)
+        return self.text(number, component, sub).strip()
 
     def extend(self, text: str) -> None:
         """Add what belongs to the end of this segment and came behind it."""
@@ -199,7 +199,7 @@ class Message:
     @property
     def version(self) -> str:
         """MSH-12.1."""
-        return self.header.text(12)
+        return self.header.text(12).strip()
 
     @property
     def type(self) -> str:
@@ -208,10 +208,10 @@ class Message:
         Lower case is read as upper case; a structure in the place of the code (`ADT_A01`) as its code and event.
         """
         if self._type is None:
-            code, event = self.header.text(9).upper(), self.header.text(9, 2).upper()
+            code, event = self.header.text(9).strip().upper(), self.header.text(9, 2).strip().upper()
             if not event and code not in ("ACK", ""):
                 code, _, named = code.partition("_")
-                event = self.text("EVN", 1).upper() or named or _ONLY_EVENT.get(code, "")
+                event = self.text("EVN", 1).strip().upper() or named or _ONLY_EVENT.get(code, "")
             self._type = f"{code}^{event}" if event else code
         return self._type
 

@@ -170,7 +170,7 @@ def _field(step: Step, segment: Segment, raw: str, work: _Work) -> None:
         _clear(step, work)
         return
     for repetition in segment.split(raw, step.number):
-        value = Value(repetition, step.source, segment)
+        value = Value(repetition.strip(" "), step.source, segment)
         if step.equals and value.whole() != step.equals:
             continue
         converted = step.function(value, work.context, step.row.argument)

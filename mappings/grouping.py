@@ -157,7 +157,7 @@ class Grouper:
             return False
         if self._last.name != segment.name or last.own[segment.name][-1] is not self._last:
             return False
-        if segment.text(int(record.join[0].partition("-")[2])) not in record.join_among:
+        if segment.text(int(record.join[0].partition("-")[2])).strip() not in record.join_among:
             return False
         for place in record.join:
             number = int(place.partition("-")[2])
@@ -246,7 +246,7 @@ def identified(patient: Segment) -> bool:
 def _admits(record: RecordPlan, segment: Segment, current: Mapping[str, Occurrence]) -> bool:
     if not record.where:
         return True
-    value = segment.text(record.where_field)
+    value = segment.text(record.where_field).strip()
     if record.below and record.below in current and value in record.unless_below:
         return False
     if record.among:

@@ -133,5 +133,5 @@ def no_service(value: Value, context: Context) -> bool:
 
 def _only_moments(value: Value) -> bool:
     """Whether all that is said are moments with a time."""
-    said = [part for part in value.raw.split(value.delimiters.component) if part]
+    said = [part.strip() for part in value.raw.split(value.delimiters.component) if part]
     return bool(said) and all(_MOMENT.match(part) for part in said)

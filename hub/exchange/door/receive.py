@@ -222,9 +222,9 @@ def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[M
 def judge_envelope(message: Message) -> list[Problem]:
     """MSH-9 to MSH-12 (2.5.1 §2.14.9): what every message must have, also one that is only passed on."""
     found = [Problem("structure.required", f"MSH-{n}") for n in (9, 10) if not message.header.text(n)]
-    if message.header.text(9) != message.type.partition("^")[0]:
+    if message.header.text(9).strip() != message.type.partition("^")[0]:
         found.append(Problem("type.form", "MSH-9", args=(("type", message.type[:20]),)))
-    if message.header.text(11)[:1] not in ("P", "T", "D", ""):
+    if message.header.text(11).strip()[:1] not in ("P", "T", "D", ""):
         found.append(Problem("processing.unknown", "MSH-11"))
     if message.version and not message.version.startswith("2"):
         found.append(Problem("version.unsupported", "MSH-12"))
