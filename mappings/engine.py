@@ -22,7 +22,7 @@ from mappings.body import Body, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.convert.text import parse_dtm
-from mappings.grouping import Grouper, Occurrence, number_parts
+from mappings.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.nested import drop_incomplete, drop_reversed, forget
 from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, looked_at, telling
@@ -83,6 +83,9 @@ def translate(
     _weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
+    for went, heir in unite(drafts, plan):
+        if trace is not None:
+            trace.united(went, heir)
     number_parts(drafts)
     _look_for_what_is_missing(message, plan, drafts, context)
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once

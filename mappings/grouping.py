@@ -254,6 +254,21 @@ def _admits(record: RecordPlan, segment: Segment, current: Mapping[str, Occurren
     return value not in record.unless
 
 
+def unite(drafts: list[Draft], plan: Plan) -> list[tuple[str, str]]:
+    """Make one record of those that `unite` says are one; returns the local names that went, each with its heir."""
+    lists = {record.type: record.unite for record in plan.records if record.unite}
+    first: dict[tuple[str, tuple[str, ...], str], Draft] = {}
+    gone: list[tuple[str, str]] = []
+    for draft in [each for each in drafts if lists.get(each.type) and not each.keys]:
+        heir = first.setdefault((draft.type, draft.under[:1], draft.part), draft)
+        if heir is not draft:
+            heir.body.setdefault(lists[draft.type], []).extend(draft.body.get(lists[draft.type], ()))
+            heir.sources += draft.sources
+            drafts.remove(draft)
+            gone.append((draft.local, heir.local))
+    return gone
+
+
 def number_parts(drafts: list[Draft]) -> None:
     """Parts that would be the same record of one parent (a test repeated in one report) are counted apart."""
     seen: dict[tuple[str, tuple[str, ...], str], int] = {}

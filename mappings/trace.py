@@ -6,7 +6,7 @@ It is made again from the kept message when someone asks; a feed that is worked 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,10 @@ class Trace:
     def emitted(self, local: str) -> None:
         """A side record was named; the note that follows says by what."""
         self._named.append(local)
+
+    def united(self, local: str, heir: str) -> None:
+        """The notes of a draft that went into another are the other's."""
+        self.notes = [replace(note, local=heir) if note.local == local else note for note in self.notes]
 
     def codes(self, name: str, table: dict[str, str]) -> dict[str, str]:
         """The table, in a form that remembers what is looked up."""

@@ -24,6 +24,9 @@ class Tracer(Protocol):
     def emitted(self, local: str) -> None:
         """The conversion that runs now named a side record."""
 
+    def united(self, local: str, heir: str) -> None:
+        """What draft `local` says is said by `heir` now."""
+
     def codes(self, name: str, table: dict[str, str]) -> dict[str, str]:
         """The code table `name` as the conversion that runs now sees it."""
 
