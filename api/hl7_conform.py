@@ -13,12 +13,13 @@ from hl7.grammar import conform, structure_name
 from hl7.profile import Profile
 from hl7.second_opinion import second_opinion
 from hl7.versions.table import VERSIONS
+from mappings.convert.published import table_has
 
 
-def read_profile(raw: bytes) -> Profile:
-    """The message profile in a file; raises ReadError."""
+def read_profile(raw: bytes, *more: bytes) -> Profile:
+    """The message profile in a file, with the conditions and value sets of `more` files; raises ReadError."""
     try:
-        return profile.read(raw)
+        return profile.read(raw, *more)
     except profile.BadProfile as error:
         raise ReadError(f"no message profile: {error}") from None
 
@@ -58,7 +59,7 @@ def _judged(name: str, index: int, message: er7.Message, version: str, agreed: P
     document |= {"type": message.type, "structure": structure, "version": judged_as}
     document["hl7apy"] = {"ok": _fits(theirs), "findings": [problem.as_json() for problem in theirs]}
     if agreed is not None:
-        found = profile.judge(message, agreed)
+        found = profile.judge(message, agreed, table_has)
         document["profile"] = {"ok": _fits(found), "findings": [problem.as_json() for problem in found]}
         document["ok"] = document["ok"] and _fits(found)
     return document

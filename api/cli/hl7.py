@@ -32,7 +32,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     judge = actions.add_parser("conform", help="each message against the structure and fields of its HL7 version")
     judge.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
     judge.add_argument("--version", default="", help="judge as this version (2.1 to 2.8.2), whatever MSH-12 says")
-    judge.add_argument("--profile", default="", metavar="FILE", help="judge by this message profile (XML) too")
+    judge.add_argument(
+        "--profile", action="append", default=[], metavar="FILE",
+        help="judge by this message profile (XML) too; again for the files of its conditions and value sets",
+    )  # fmt: skip
     judge.add_argument("--json", action="store_true", help="one JSON object per message, on one line")
 
 
@@ -67,7 +70,7 @@ def _lines(name: str, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             file = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
             pieces = iter(lambda: file.read(PIECE), b"")
             if given.action == "conform":
-                agreed = read_profile(Path(given.profile).read_bytes()) if given.profile else None
+                agreed = read_profile(*(Path(file).read_bytes() for file in given.profile)) if given.profile else None
                 yield from conform_file(name, pieces, version=given.version, agreed=agreed)
                 return
             yield from read_file(

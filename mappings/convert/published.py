@@ -14,6 +14,7 @@ from typing import Any
 from canonical import codes as systems
 from fhir.terminology import known
 from mappings.convert.registry import Context, Value
+from mappings.table import codes
 
 _OPEN = re.compile(r"<(?!null)[^>]*>|x{3}\Z|\Ax(?=[A-Z])")  # in `Q<integer>H`, `PRNxxx` and `xID`
 _LOINC = re.compile(r"(?:[0-9]{1,7}|L[A-Z][0-9]{1,7})-[0-9]|MTHU[0-9]+")  # with the part and answer codes
@@ -60,6 +61,13 @@ def holds(system: str, code: str) -> bool | None:
     if listed is None:
         return None
     return listed.find(code) is not None or any(pattern.fullmatch(code) for pattern in _patterns(system))
+
+
+def table_has(table: str, code: str) -> bool | None:
+    """Whether an HL7 table (`0001`) has the code; None where the house defines it, or none of its codes is known."""
+    if codes(_DEFINED).get(table) == "user":
+        return None
+    return holds(f"{systems.V2}{table}", code)
 
 
 @cache
