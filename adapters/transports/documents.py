@@ -1,4 +1,4 @@
-"""Small documents that a partner publishes (keys, metadata), fetched over HTTPS from an address a tenant has set.
+"""Small documents of a partner (keys, metadata, a token), fetched over HTTPS from an address a tenant has set.
 
 The address is checked before each connection and the connection goes to the very address that was checked; redirects
 are not followed, the answer is bounded in size and time, and its text never reaches an error.
@@ -7,7 +7,11 @@ are not followed, the answer is bounded in size and time, and its text never rea
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import SplitResult, urlsplit
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, quote_plus, urlencode, urlsplit
 
 import httpx
 
@@ -21,15 +25,49 @@ SECONDS = 5.0
 async def fetch(url: str, *, allow_private: bool = False, most: int = MOST_BYTES, seconds: float = SECONDS) -> bytes:
     """The document at `url`; plain http only where private addresses are allowed. Raises Misconfigured, TryLater,
     Refused, Unsent."""
+    return await _asked(url, _Asked("GET", most=most, seconds=seconds), allow_private=allow_private)
+
+
+async def post(
+    url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None, allow_private: bool = False
+) -> bytes:
+    """The answer to a form, with a name and secret by HTTP Basic if given (RFC 6749 §2.3.1); raises as `fetch`."""
+    asked = _Asked("POST", content=urlencode(form), basic=basic)
+    return await _asked(url, asked, allow_private=allow_private)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of an address, and how much and how long an answer may be."""
+
+    method: str
+    content: str = ""
+    basic: tuple[str, str] | None = None
+    most: int = MOST_BYTES
+    seconds: float = SECONDS
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Its own headers."""
+        found = {"accept": "application/json", "user-agent": "Ponte"}
+        if self.method == "POST":
+            found["content-type"] = "application/x-www-form-urlencoded"
+        if self.basic is not None:
+            named = ":".join(quote_plus(part) for part in self.basic)
+            found["authorization"] = f"Basic {base64.b64encode(named.encode()).decode()}"
+        return found
+
+
+async def _asked(url: str, asked: _Asked, *, allow_private: bool) -> bytes:
     parts, port = address(url, allow_private=allow_private)
     host = str(parts.hostname)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(asked.seconds):
             found = await resolve(host, port, allow_private=allow_private)
             shown = f"[{found}]" if ":" in found else found
             query = f"?{parts.query}" if parts.query else ""
             target = f"{parts.scheme}://{shown}:{port}{parts.path or '/'}{query}"
-            return await _read(target, parts.netloc, host, most)
+            return await _read(target, parts.netloc, host, asked)
     except (TimeoutError, httpx.TimeoutException):
         raise TryLater("the partner's document did not arrive in time", code="transport.timeout") from None
     except httpx.HTTPError:
@@ -49,17 +87,18 @@ def address(url: str, *, allow_private: bool = False) -> tuple[SplitResult, int]
     return parts, port
 
 
-async def _read(target: str, netloc: str, host: str, most: int) -> bytes:
-    headers = {"host": netloc, "accept": "application/json", "user-agent": "Ponte"}
+async def _read(target: str, netloc: str, host: str, asked: _Asked) -> bytes:
+    headers = {"host": netloc, **asked.headers}
+    more: dict[str, Any] = {"content": asked.content} if asked.content else {}
     async with (
         httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client,
-        client.stream("GET", target, headers=headers, extensions={"sni_hostname": host}) as reply,
+        client.stream(asked.method, target, headers=headers, extensions={"sni_hostname": host}, **more) as reply,
     ):
         if reply.status_code != 200:
             raise Refused(f"the partner answers with HTTP {reply.status_code}", code="transport.document")
         received = bytearray()
         async for chunk in reply.aiter_bytes():
             received += chunk
-            if len(received) > most:
+            if len(received) > asked.most:
                 raise Refused("the partner's document is too large", code="transport.document")
         return bytes(received)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api import running
@@ -31,6 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rules = _action(actions, "rules", "how the house's people sign in; without options only shown")
     rules.add_argument("--second-factor", choices=("demanded", "optional"))
     rules.add_argument("--idle", type=int, metavar="MINUTES", help="without use, until a session ends")
+    oidc = _action(actions, "oidc", "the house's own sign-in service (OpenID Connect); without options only shown")
+    oidc.add_argument("--file", type=Path, help="TOML: title, issuer, client_id, credential, groups_claim, [roles]")
+    oidc.add_argument("--off", action="store_true", help="take it away")
     rules.add_argument("--hours", type=int, help="until a session ends in any case")
 
 
@@ -51,7 +56,7 @@ def _named(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def run(given: argparse.Namespace) -> int:
-    """0 done; 1 refused."""
+    """0 done; 1 refused; 2 a file that cannot be read."""
     return asyncio.run(_run(given))
 
 
@@ -64,6 +69,8 @@ async def _run(given: argparse.Namespace) -> int:
         if given.action == "rules":
             await _rules(world, tenant, given)
             return 0
+        if given.action == "oidc":
+            return await _oidc(world, tenant, given)
         password = await _done(world, tenant, given)
         async with world.transaction(tenant) as tx:
             found = await accounts.listed(tx) if given.action == "list" else [await accounts.read(tx, given.login)]
@@ -127,6 +134,30 @@ async def _rules(world: World, tenant: Tenant, given: argparse.Namespace) -> Non
         return
     factor = "demanded" if wanted.second_factor else "optional"
     output.say(f"second factor {factor}; sessions end after {wanted.idle_minutes} idle minutes, {wanted.hours} hours")
+
+
+async def _oidc(world: World, tenant: Tenant, given: argparse.Namespace) -> int:
+    from hub.users import federation
+
+    if given.file is not None:
+        try:
+            said = tomllib.loads(given.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            output.complain(f"o arquivo não pode ser lido / the file cannot be read: {type(error).__name__}")
+            return 2
+        await federation.decide(world, tenant, federation.checked(world, said), actor=output.actor())
+    elif given.off:
+        await federation.decide(world, tenant, None, actor=output.actor())
+    found = federation.service_of(await world.tenant(tenant.slug))
+    if given.json:
+        output.line(found.as_json() if found is not None else {})
+    elif found is None:
+        output.say("people sign in by passwords only")
+    else:
+        output.say(f"{found.title}  {found.issuer}  client {found.client_id}")
+        output.say(f"    {', '.join(f'{group} = {role}' for group, role in found.roles.items())}")
+        output.say(f"    register there as redirect address: {federation.back(world)}")
+    return 0
 
 
 def _listed(groups: list[list[str]]) -> list[str]:

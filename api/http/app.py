@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from api.console import (
     access,
     account,
+    federated,
     files_page,
     login,
     messages_page,
@@ -79,6 +80,7 @@ _ROUTERS = (
     account.router,
     users.router,
     login.router,
+    federated.router,
     console.router,
 )
 

@@ -11,7 +11,7 @@ from hub.console import Views
 from hub.exchange.door.keep import Keeper
 from hub.find.sight import WHOLE, Alternatives, alternative
 from hub.guard import scopes
-from hub.guard.keys import Published
+from hub.guard.keys import Published, usable
 from hub.guard.limits import Limits, limits_of
 from hub.guard.policies import origins_of
 from hub.guard.reading import ReadAudit
@@ -35,6 +35,7 @@ class State:
     keeper: Keeper
     reading: ReadAudit
     published: Published = field(default_factory=Published)
+    services: Published = field(default_factory=lambda: Published(usable))
     limits: Limits = field(default_factory=Limits)
     views: Views = field(init=False)
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.http.answering import json_answer
 from api.http.state import Caller, CallerDep, State, StateDep
-from hub.users import accounts, roles, rules
+from hub.users import accounts, federation, roles, rules
 from hub.users.rules import House
 
 router = APIRouter(prefix="/api/v1", tags=["users"])
@@ -50,6 +50,21 @@ class SignIn(BaseModel):
     second_factor: bool = Field(description="demand one of who comes in by password")
     idle_minutes: int = Field(ge=rules.LEAST_IDLE, le=30)
     hours: int = Field(ge=1, le=12)
+
+
+class Service(BaseModel):
+    """A sign-in service by OpenID Connect; `roles` says which role each of its groups means."""
+
+    model_config = ConfigDict(extra="forbid")
+    title: str = Field(max_length=80, examples=["Entra ID"])
+    issuer: str = Field(max_length=300, examples=["https://login.hospital.example/realms/house"])
+    client_id: str = Field(max_length=200, examples=["ponte"])
+    credential: str = Field(default="", max_length=100, description="where the vault keeps our secret; empty for none")
+    scopes: str = Field(default="openid profile email", max_length=300)
+    login_claim: str = Field(default="preferred_username", max_length=120)
+    name_claim: str = Field(default="name", max_length=120)
+    groups_claim: str = Field(default="groups", max_length=120, examples=["realm_access.roles"])
+    roles: dict[str, str] = Field(max_length=200, examples=[{"ponte-admins": "administrator"}])
 
 
 def _json(document: Any, status: int = 200) -> Response:
@@ -130,7 +145,8 @@ async def sign_in(state: StateDep, caller: CallerDep) -> Response:
     """What the house decides about signing in, and the roles there are."""
     caller.require("users/read", "users/write", "admin/*")
     known = {key: sorted(role.scopes) for key, role in roles.roles().items()}
-    return _json({**rules.house_of(caller.tenant).as_json(), "roles": known})
+    house = rules.house_of(await state.world.tenant(caller.tenant.slug))
+    return _json({**house.as_json(), "roles": known})
 
 
 @router.put("/sign-in")
@@ -140,3 +156,29 @@ async def decide(wish: SignIn, state: StateDep, caller: CallerDep) -> Response:
     wanted = House(**wish.model_dump())
     await rules.decide(state.world, caller.tenant, wanted, actor=caller.identity.subject)
     return _json(wanted.as_json())
+
+
+@router.get("/sign-in/oidc")
+async def service(state: StateDep, caller: CallerDep) -> Response:
+    """The house's own sign-in service, and the address it must know us by; an empty object where there is none."""
+    caller.require("users/read", "users/write", "admin/*")
+    found = federation.service_of(await state.world.tenant(caller.tenant.slug))
+    told = found.as_json() | {"redirect_uri": federation.back(state.world)} if found is not None else {}
+    return _json(told)
+
+
+@router.put("/sign-in/oidc")
+async def trust(wish: Service, state: StateDep, caller: CallerDep) -> Response:
+    """Set it: whoever is in one of its groups comes in with the group's role."""
+    caller.require("admin/*")
+    found = federation.checked(state.world, wish.model_dump(exclude_unset=True))
+    await federation.decide(state.world, caller.tenant, found, actor=caller.identity.subject)
+    return _json(found.as_json() | {"redirect_uri": federation.back(state.world)})
+
+
+@router.delete("/sign-in/oidc", status_code=204)
+async def distrust(state: StateDep, caller: CallerDep) -> Response:
+    """Take it away; sessions it began go on until they end."""
+    caller.require("admin/*")
+    await federation.decide(state.world, caller.tenant, None, actor=caller.identity.subject)
+    return Response(status_code=204)

@@ -7,9 +7,10 @@ it can rotate by itself) or the set itself. RS384 and ES384 are what every clien
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from canonical.errors import PonteError, Refused, TryLater
 ALGORITHMS = ("RS384", "ES384")  # offered unless the tenant's policy says otherwise
 KNOWN = {"RS256": ("RSA", ""), "RS384": ("RSA", ""), "ES256": ("EC", "P-256"), "ES384": ("EC", "P-384")}
 MOST_KEYS = 20
+MOST_PUBLISHED = 100  # looked at of a sign-in service
 LEAST_RSA_BITS = 2048
 FRESH_SECONDS = 300.0
 AGAIN_SECONDS = 30.0  # an unknown key makes us look anew, but not more often than this
@@ -61,6 +63,23 @@ def read(text: str | bytes) -> dict[str, Key]:
     return found
 
 
+def usable(text: str | bytes) -> dict[str, Key]:
+    """Those keys of a JWK Set that can be used, by their ids: a sign-in service publishes others beside them, for
+    encryption or on curves we do not know. Raises Refused for what is no set."""
+    try:
+        listed = json.loads(text)["keys"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Refused('a JWK Set is a JSON object with a list "keys"', code="client.keys") from None
+    if not isinstance(listed, list):
+        raise Refused('a JWK Set is a JSON object with a list "keys"', code="client.keys")
+    found: dict[str, Key] = {}
+    for item in listed[:MOST_PUBLISHED]:
+        with contextlib.suppress(Refused):
+            key = _key(item)
+            found.setdefault(key.kid, key)
+    return found
+
+
 def _key(item: Any) -> Key:
     if not isinstance(item, Mapping):
         raise Refused("a key is a JSON object", code="client.keys")
@@ -92,9 +111,11 @@ class _Fetched:
 
 
 class Published:
-    """Key sets fetched from where clients publish them; one process's memory of them, bounded."""
+    """Key sets fetched from where clients or sign-in services publish them; one process's memory of them, bounded.
+    `reader` judges a set: of a client as a whole, of a service key by key."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: Callable[[bytes], dict[str, Key]] = read) -> None:
+        self._reader = reader
         self._sets: dict[str, _Fetched] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
@@ -122,7 +143,7 @@ class Published:
         keys: dict[str, Key] = {}
         since = now
         try:
-            keys = read(await documents.fetch(url, allow_private=allow_private))
+            keys = self._reader(await documents.fetch(url, allow_private=allow_private))
         except TryLater:
             if before is not None and now - before.since < KEPT_SECONDS:
                 keys, since = before.keys, before.since

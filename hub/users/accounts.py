@@ -152,12 +152,13 @@ async def reopen(world: World, tenant: Tenant, login: str, *, actor: str) -> Non
 async def reset(world: World, tenant: Tenant, login: str, *, second_factor: bool = False, actor: str) -> str:
     """A new first password, shown only now and to be changed; ends the sessions, and a wait after wrong guesses.
 
-    `second_factor`: forget that too, when the telephone is lost. Raises NotFound.
+    `second_factor`: forget that too, when the telephone is lost. Raises NotFound, Refused.
     """
     first = passwords.made()
     kept = await passwords.hashed(first)
     async with world.transaction(tenant) as tx:
-        await _locked(tx, login)
+        if (await _locked(tx, login)).federated:
+            raise Refused("the house's own sign-in service knows the person", code="user.federated")
         await tx.run(
             "UPDATE user_account SET password_hash = $3, password_at = $4, must_change = true, changed_at = now() "
             "WHERE tenant_id = $1 AND login = $2",

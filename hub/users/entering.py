@@ -94,7 +94,7 @@ async def by_code(world: World, ticket: str, given: str, attempt: Attempt) -> Be
         await guessing.count(tx, keys, world.now())
     async with world.transaction(tenant) as tx:
         row = await tx.row(_ACCOUNT, login)
-        same = row is not None and row["active"] and row["password_at"].isoformat() == password_at
+        same = row is not None and row["active"] and str(row["password_at"]) == password_at
         means = await factors.used(world, tx, login, given, world.now()) if same else ""
         if means:
             await guessing.forgive(tx, keys, world.now())
@@ -178,7 +178,7 @@ def _ticket(world: World, tenant: Tenant, row: Row) -> str:
     said = {
         "house": tenant.slug,
         "login": row["login"],
-        "password_at": row["password_at"].isoformat(),
+        "password_at": str(row["password_at"]),
         "until": (world.now() + datetime.timedelta(minutes=rules()["code"]["halfway_minutes"])).timestamp(),
     }
     return sealed(world, said, _STEP)

@@ -56,6 +56,17 @@ async def test_by_api(
     assert (await admin.put("/api/v1/sign-in", json=rules)).json() == rules
     assert (await admin.put("/api/v1/sign-in", json={**rules, "hours": 13})).status_code == 400
     assert (await looks.put("/api/v1/sign-in", json=rules)).status_code == 403
+    service = {"title": "Entra", "issuer": "https://login.example", "client_id": "p", "roles": {"ti": "operator"}}
+    assert (await admin.get("/api/v1/sign-in/oidc")).json() == {}
+    kept = await admin.put("/api/v1/sign-in/oidc", json=service)
+    assert kept.status_code == 200 and kept.json()["redirect_uri"].endswith("/console/login/oidc/back")
+    assert (await some.put("/api/v1/sign-in/oidc", json=service)).status_code == 403, "groups mean any role"
+    assert (await admin.put("/api/v1/sign-in/oidc", json={**service, "roles": {"ti": "king"}})).status_code == 422
+    assert (await looks.get("/api/v1/sign-in/oidc")).json()["issuer"] == "https://login.example"
+    found = (await (await client_for(tenant, ["users/read"])).get("/api/v1/sign-in")).json()
+    assert found["idle_minutes"] == 10, "one does not undo the other"
+    assert (await admin.delete("/api/v1/sign-in/oidc")).status_code == 204
+    assert (await looks.get("/api/v1/sign-in/oidc")).json() == {}
     found = (await (await client_for(tenant, ["users/read"])).get("/api/v1/sign-in")).json()
     assert found["idle_minutes"] == 10 and found["roles"]["viewer"] == ["console/read"]
 
