@@ -1,4 +1,4 @@
-"""Rows of a sheet, from CSV or XLSX: cells as text, exact number or day, each row with its number in the file.
+"""Rows of a sheet, from CSV, XLSX or what portals call XLS: cells as text, number or day, each row with its number.
 
 Encoding and separator of a CSV are found out unless told. Of an XLSX every cell of a merged range has the range's
 value. A workbook is opened only within limits of size and growth, and without DTD.
@@ -52,11 +52,15 @@ class Sheet:
 
 
 def read(raw: bytes, *, encoding: str = "", separator: str = "") -> list[Sheet] | Problem:
-    """The sheets of a CSV (one) or XLSX file; a Problem when it is neither, or too large."""
+    """The sheets of a CSV (one), XLSX, XLS or HTML file; a Problem when it is none of these, or too large."""
     if len(raw) > LARGEST:
         return Problem("sheet.too-large", args=(("limit", f"{LARGEST // 1024 // 1024} MB"),))
+    from tiss import portal_sheets
+
     if raw.startswith(_OLE):
-        return Problem("sheet.old-excel")
+        return portal_sheets.workbook(raw)
+    if portal_sheets.is_html(raw):
+        return portal_sheets.page(raw, encoding)
     if raw.startswith(_ZIP):
         return _workbook(raw)
     return _csv(raw, encoding, separator)
@@ -72,7 +76,7 @@ def text_of(cell: Cell) -> str:
 
 
 def _csv(raw: bytes, encoding: str, separator: str) -> list[Sheet] | Problem:
-    text = _decoded(raw, encoding)
+    text = decoded(raw, encoding)
     if text is None or "\x00" in text:
         return Problem("sheet.encoding", args=(("encoding", encoding or "UTF-8, Windows-1252"),))
     head = [line for line in text.splitlines()[:60] if line.strip()]
@@ -86,14 +90,14 @@ def _csv(raw: bytes, encoding: str, separator: str) -> list[Sheet] | Problem:
             if any(cell.strip() for cell in cells):
                 rows.append(Row(number=reader.line_num, cells=tuple(cell.strip() for cell in cells)))
             if len(rows) > MOST_ROWS or len(cells) > MOST_COLUMNS:
-                return Problem("sheet.too-large", args=(("limit", f"{MOST_ROWS} linhas, {MOST_COLUMNS} colunas"),))
+                return told_too_large()
     except csv.Error:
         return Problem("sheet.csv", f"linha {reader.line_num}", args=(("row", str(reader.line_num)),))
     return [Sheet(name="", rows=tuple(rows))]
 
 
-def _decoded(raw: bytes, encoding: str) -> str | None:
-    """The text, by the encoding told, by its mark, as UTF-8, else as what Windows writes."""
+def decoded(raw: bytes, encoding: str) -> str | None:
+    """The text of a file, by the encoding told, by its mark, as UTF-8, else as what Windows writes."""
     marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
     marked = [name for mark, name in marks if raw.startswith(mark)]
     for name in marked or ([encoding] if encoding else ["utf-8", "cp1252", "latin-1"]):
@@ -119,14 +123,19 @@ def _workbook(raw: bytes) -> list[Sheet] | Problem:
                 found = [_sheet(sheet, merged.get(sheet.title, ())) for sheet in book.worksheets]
             finally:
                 book.close()
-    except _TooManyRows:
-        return Problem("sheet.too-large", args=(("limit", f"{MOST_ROWS} linhas, {MOST_COLUMNS} colunas"),))
+    except TooManyRows:
+        return told_too_large()
     except Exception:  # the library raises what its parsers raise; its texts can hold cells
         return Problem("sheet.unreadable")
     return [sheet for sheet in found if sheet.rows] or Problem("sheet.empty")
 
 
-class _TooManyRows(Exception):
+def told_too_large() -> Problem:
+    """A sheet has more rows or columns than are read."""
+    return Problem("sheet.too-large", args=(("limit", f"{MOST_ROWS} linhas, {MOST_COLUMNS} colunas"),))
+
+
+class TooManyRows(Exception):
     """A sheet beyond the limits."""
 
 
@@ -152,7 +161,7 @@ def _sheet(sheet: object, merged: Sequence[tuple[int, int, int, int]]) -> Sheet:
     held: dict[tuple[int, int], Cell] = {}
     rows: list[Row] = []
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):  # type: ignore[attr-defined]
-        cells = [_cell(value) for value in values[: MOST_COLUMNS + 1]]
+        cells = [cell_of(value) for value in values[: MOST_COLUMNS + 1]]
         for top, left, bottom, right in merged:
             if top <= number <= bottom:
                 if number == top:
@@ -162,11 +171,12 @@ def _sheet(sheet: object, merged: Sequence[tuple[int, int, int, int]]) -> Sheet:
         if any(cell not in (None, "") for cell in cells):
             rows.append(Row(number=number, cells=tuple(cells)))
         if len(rows) > MOST_ROWS or len(values) > MOST_COLUMNS:
-            raise _TooManyRows
+            raise TooManyRows
     return Sheet(name=str(sheet.title), rows=tuple(rows))  # type: ignore[attr-defined]
 
 
-def _cell(value: object) -> Cell:
+def cell_of(value: object) -> Cell:
+    """A value of a workbook as a cell."""
     if isinstance(value, datetime.datetime):
         return value.date()
     if isinstance(value, datetime.date):

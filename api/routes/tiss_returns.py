@@ -73,7 +73,8 @@ async def denied_before(
 
 _SHEET: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_SHEETS = {"requestBody": {"required": True, "content": {"text/csv": _SHEET, _XLSX: _SHEET}}}
+_XLS = "application/vnd.ms-excel"
+_SHEETS = {"requestBody": {"required": True, "content": {"text/csv": _SHEET, _XLSX: _SHEET, _XLS: _SHEET}}}
 _TAKEN = {"message": "019a…", "protocols": 3, "new": 3, "payments": 0, "new_payments": 0, "problems": []}
 
 
@@ -86,7 +87,7 @@ async def take_sheet(
     plan: Annotated[str, Query(max_length=60, examples=["exemplo"])] = "",
     number: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """Take in a statement of analysis or payment as CSV or XLSX, by the payer's column plan.
+    """Take in a statement of analysis or payment as CSV, XLSX, XLS or an HTML table, by the payer's column plan.
 
     `plan` names another than the payer's, `number` the statement's number where the sheet does not tell it. Cells that
     could not be read are warnings with row and column; 422 when nothing could be read.

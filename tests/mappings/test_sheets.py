@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import html
 import io
 import zipfile
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from mappings.billing.sheet_plan import parse, plan, plans
 from mappings.billing.sheet_rows import number
 from mappings.billing.sheet_statements import Read, statements
 from mappings.table import TableError
-from tiss import answers, sheets
+from tiss import answers, portal_sheets, sheets
 
 TEXTS = [
     ["Demonstrativo nº: 42", "", ""],
@@ -92,6 +94,35 @@ def test_a_workbook_with_types_and_merged_cells() -> None:
         "2026-11-20",
         "2026-11-21",
     ]  # type: ignore[union-attr]
+
+
+_OLD = Path(__file__).resolve().parents[1] / "cases" / "sheets" / "demonstrativo.xls"
+
+
+def test_a_workbook_of_old_excel() -> None:
+    """The same rows in a file of another library (`cases/sheets/make_xls.py`); a cut one is told."""
+    raw = _OLD.read_bytes()
+    found = read(raw, columns={**RAW["exemplo"]["columns"], "guide": {"names": ["Guia"], "required": True}})
+    assert lines(found) == EXPECTED and found.problems == () and found.told[0].issued_on == "2026-11-30"
+    for size in (600, 3000, len(raw) - 1500):
+        cut = sheets.read(raw[:size])
+        assert isinstance(cut, Problem) and cut.code in ("sheet.old-excel", "sheet.empty")
+    large = sheets.read(raw[:8] + bytes(portal_sheets.LARGEST_WORKBOOK))
+    assert isinstance(large, Problem) and large.code == "sheet.too-large"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_page_that_is_called_a_sheet(encoding: str) -> None:
+    """Many portals give an HTML table the name .xls."""
+    told = [row for row in TEXTS if row]
+    table = "".join(
+        "<tr>" + "".join(f"<td><b>{html.escape(cell)}</b>&nbsp;</td>" for cell in row) + "</tr>\n" for row in told
+    )
+    head = f"<html><head><meta http-equiv='Content-Type' content='text/html; charset={encoding}'></head>"
+    found = read(f"{head}<body><table>{table}</table></body></html>".encode(encoding))
+    assert lines(found) == EXPECTED and found.told[0].number == "42"
+    empty = sheets.read(b"<html><body><table><tr><td></td></tr></table></body></html>")
+    assert isinstance(empty, Problem) and empty.code == "sheet.empty"
 
 
 def test_bad_cells_are_told_with_row_and_column_and_kept() -> None:
