@@ -68,7 +68,9 @@ class Doubt:
 ReplyHandler = Callable[[World, Tenant, Transaction, Reply], Awaitable[None]]
 Reconcile = Callable[[World, Tenant, Doubt], Awaitable[bytes | None]]
 Job = Callable[[World, Tenant, dict[str, Any]], Awaitable[str]]
+GivenUp = Callable[[World, Tenant, Transaction, Partner, str], Awaitable[None]]
 REPLIES: dict[str, ReplyHandler] = {}
+GIVEN_UP: dict[str, GivenUp] = {}
 RECONCILE: dict[str, Reconcile] = {}
 JOBS: dict[str, Job] = {}
 
@@ -82,6 +84,16 @@ def on_reply(operation: str) -> Callable[[ReplyHandler], ReplyHandler]:
 
     def register(function: ReplyHandler) -> ReplyHandler:
         REPLIES[operation] = function
+        return function
+
+    return register
+
+
+def on_giving_up(kind: str) -> Callable[[GivenUp], GivenUp]:
+    """Register what follows when a delivery to a partner of a kind is dead; it is called with the failure's code."""
+
+    def register(function: GivenUp) -> GivenUp:
+        GIVEN_UP[kind] = function
         return function
 
     return register

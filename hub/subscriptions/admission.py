@@ -10,11 +10,12 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from canonical.identity import new_id
 from canonical.problem import Problem
+from hub.exchange.out import outbox
 from hub.exchange.partners import Partner, save_partner
+from hub.exchange.work import lanes
 from hub.guard import vault
 from hub.records.acting import Actor
 from hub.records.refusal import Refusal
@@ -25,8 +26,8 @@ from hub.subscriptions.declared import CONTENTS, Declared, declared, with_heartb
 from hub.world import World
 
 KIND = "webhook"
-DAY = {"attempts": 60, "first_s": 1.0, "most_s": 1800.0, "then": "continue"}
-"""Tried for about a day; then the notification stays among the dead ones, and the next goes out."""
+DAY = {"attempts": 60, "first_s": 1.0, "most_s": 1800.0, "then": "pause"}
+"""Tried for about a day; then the subscription is switched off (`hub.subscriptions.standing`)."""
 _ASKED = (
     "requested",
     "active",
@@ -118,8 +119,8 @@ def _without_values(write: Write, body: dict[str, Any]) -> Write:
 async def _subscriber(
     tx: Transaction, world: World, subscription: str, wanted: Declared, reach: tuple[tuple[str, str], ...] | None
 ) -> None:
-    known: UUID | None = await tx.value(
-        "SELECT id FROM partner WHERE tenant_id = $1 AND kind = $2 AND code = $3", KIND, subscription
+    row = await tx.row(
+        "SELECT id, settings FROM partner WHERE tenant_id = $1 AND kind = $2 AND code = $3", KIND, subscription
     )
     secret = {"headers": json.dumps(wanted.headers), "key": wanted.key}
     await vault.put(tx, world.settings, secret_of(subscription), secret, kind="webhook")
@@ -139,7 +140,7 @@ async def _subscriber(
         },
     }
     partner = Partner(
-        id=known or new_id(),
+        id=row["id"] if row is not None else new_id(),
         kind=KIND,
         code=subscription,
         name=f"Subscription/{subscription}",
@@ -148,3 +149,5 @@ async def _subscriber(
         settings=settings,
     )
     await save_partner(tx, partner)
+    if row is not None and (json.loads(row["settings"]).get("subscription") or {}).get("failed"):
+        await lanes.resume(tx, outbox.lane_of(partner))  # it was switched off, and is asked for again

@@ -225,6 +225,55 @@ async def test_tried_again_under_the_same_key(fhir: httpx.AsyncClient, open_worl
         assert len(keys) == 2 and len(set(keys)) == 1
 
 
+async def test_given_up_it_is_switched_off_says_so_and_goes_on_when_asked(
+    fhir: httpx.AsyncClient, open_world: World, tenant: Tenant
+) -> None:
+    answers = [500]
+
+    def moody(number: int, _body: bytes) -> tuple[int, str, bytes]:
+        return answers[-1], "text/plain", b""
+
+    async def due() -> None:
+        """The next attempt is the last one, and its time has come."""
+        async with open_world.transaction(tenant) as tx:
+            await tx.run("UPDATE delivery SET attempt = 59 WHERE tenant_id = $1 AND status = 'QUEUED'")
+            await tx.run(
+                "UPDATE lane SET next_at = now(), lease_until = NULL WHERE tenant_id = $1 AND kind = 'outbound'"
+            )
+
+    async with peers.http(moody) as peer:
+        made = await subscribe(fhir, subscription(peer.port, "Observation"))
+        address = f"/fhir/Subscription/{made['id']}"
+        await observed(fhir, "a", "1")
+        await due()
+        await sent(open_world, tenant)
+        off = (await fhir.get(address)).json()
+        assert off["status"] == "error" and "transport.http-500" in off["error"]
+        answers.append(200)
+        await observed(fhir, "b", "1")
+        await sent(open_world, tenant)
+        assert len(peer.received) == 1  # nothing is sent to one that is switched off
+        await fhir.put(address, json={**made, "status": "requested"})
+        await sent(open_world, tenant)
+        assert len(peer.received) == 2 and (await fhir.get(address)).json()["status"] == "active"
+        assert "error" not in (await fhir.get(address)).json()
+        events = (await fhir.get(f"{address}/$events?eventsSinceNumber=1")).text
+        assert "Observation/a" in events and "Observation/b" in events  # the dead one can be caught up with
+        answers.append(500)
+        await observed(fhir, "c", "1")
+        await due()
+        await sent(open_world, tenant)
+        assert (await fhir.get(address)).json()["status"] == "error"
+        answers.append(200)
+        async with open_world.transaction(tenant) as tx:
+            dead = await tx.value(
+                "SELECT id FROM delivery WHERE tenant_id = $1 AND status = 'DEAD' ORDER BY seq DESC LIMIT 1"
+            )
+            await delivery.requeue(tx, dead)
+        await sent(open_world, tenant)
+        assert (await fhir.get(address)).json()["status"] == "active"
+
+
 async def test_switched_off_it_is_told_nothing(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
     async with peers.http(taken) as peer:
         made = await subscribe(fhir, subscription(peer.port, "Observation"))

@@ -17,6 +17,7 @@ from canonical.problem import Problem
 from hub.exchange import handlers, partners
 from hub.exchange.answer import late
 from hub.exchange.handlers import Reply
+from hub.exchange.partners import Partner
 from hub.exchange.work import lanes
 from hub.exchange.work.lanes import Lease, LeaseLost
 from hub.store.database import Transaction
@@ -98,6 +99,19 @@ async def _handle(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -
         log.error("the handler of %s failed on reply %s: %s", reply.operation, reply.message_id, code)
         await tx.connection.execute("ROLLBACK TO SAVEPOINT reply")
         await _mark(tx, reply.delivery_id, reply.message_id)
+
+
+async def given_up(world: World, tenant: Tenant, tx: Transaction, partner: Partner, code: str) -> None:
+    """What follows a dead delivery to a partner of this kind; a failure of that is noted and undoes nothing else."""
+    handler = handlers.GIVEN_UP.get(partner.kind)
+    if handler is None:
+        return
+    await tx.connection.execute("SAVEPOINT given_up")
+    try:
+        await handler(world, tenant, tx, partner, code)
+    except Exception as error:
+        log.error("partner %s: what follows a dead delivery failed: %s", partner.code, type(error).__name__)
+        await tx.connection.execute("ROLLBACK TO SAVEPOINT given_up")
 
 
 async def keep(tx: Transaction, partner_id: UUID, answer: Answer, status: str) -> UUID:

@@ -1,0 +1,53 @@
+"""A subscription that could not be told for about a day is switched off and says so (R4 §2.46, `status` and `error`).
+
+What waits for it and what happens meanwhile stays in its lane. Storing it again as `requested` or `active`, or sending
+the dead notification again, lets it go on in order; once one is taken, the record says `active` again.
+"""
+
+from __future__ import annotations
+
+import json
+
+from canonical.problem import Problem
+from fhir import jsontext
+from hub.exchange.handlers import Reply, on_giving_up, on_reply
+from hub.exchange.partners import Partner
+from hub.records.write import Origin, Write, save
+from hub.store.database import Transaction
+from hub.subscriptions.events import OPERATION
+from hub.world import Tenant, World
+
+_SERVED = ("active", "requested")
+
+
+@on_giving_up("webhook")
+async def given_up(world: World, tenant: Tenant, tx: Transaction, partner: Partner, code: str) -> None:
+    """A notification is dead after all attempts: the record says so, and why."""
+    told = Problem(code)
+    await _stands(world, tenant, tx, partner, error=f"{told.text('pt')} {told.text('en')} ({code})")
+
+
+@on_reply(OPERATION)
+async def taken(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
+    """A notification was taken: one that had failed is served again."""
+    if reply.accepted and (reply.partner.settings.get("subscription") or {}).get("failed"):
+        await _stands(world, tenant, tx, reply.partner, error="")
+
+
+async def _stands(world: World, tenant: Tenant, tx: Transaction, partner: Partner, *, error: str) -> None:
+    """Bring record and subscriber to what is so, in the order of locks that a client's own write takes."""
+    row = await tx.row(
+        "SELECT body, deleted FROM resource WHERE tenant_id = $1 AND type = 'Subscription' AND id = $2 FOR UPDATE",
+        partner.code,
+    )
+    body = jsontext.parse(row["body"].encode()) if row is not None and not row["deleted"] else None
+    if not isinstance(body, dict) or body.get("status") not in (_SERVED if error else ("error",)):
+        return
+    settings = await tx.value("SELECT settings FROM partner WHERE tenant_id = $1 AND id = $2 FOR UPDATE", partner.id)
+    known = json.loads(settings)
+    known["subscription"]["failed"] = bool(error)
+    await tx.run("UPDATE partner SET settings = $3 WHERE tenant_id = $1 AND id = $2", partner.id, json.dumps(known))
+    said = {name: value for name, value in body.items() if name != "error"}
+    said |= {"status": "error", "error": error} if error else {"status": "active"}
+    origin = Origin(actor="subscriptions", now=world.now(), zone=tenant.zone)
+    await save(tx, [Write(type="Subscription", id=partner.code, body=said)], origin)
