@@ -84,6 +84,21 @@ async def test_lastn(fhir: httpx.AsyncClient) -> None:
     assert found(posted) == found(two)
     assert found(two) == ["Observation/b1", "Observation/b3", "Observation/b2"]
     assert (await fhir.get("/fhir/Observation/$lastn?max=x")).status_code == 400
+    strict = {"prefer": "handling=strict"}
+    for path in (
+        "Observation/$lastn?patient=p&colour=red",
+        "Patient/p/$everything?colour=red",
+        "Patient/$everything?colour=red",
+    ):
+        assert (await fhir.get(f"/fhir/{path}")).status_code == 200
+        refused = await fhir.get(f"/fhir/{path}", headers=strict)
+        assert refused.status_code == 400 and refused.json()["issue"][0]["expression"] == ["colour"]
+    for path in (
+        "Observation/$lastn?patient=p",
+        "Patient/p/$everything?_count=5&start=2000",
+        "Patient/$everything?_since=2000",
+    ):
+        assert (await fhir.get(f"/fhir/{path}", headers=strict)).status_code == 200
 
 
 async def test_meta(fhir: httpx.AsyncClient) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import pairs_given
-from api.routes.fhir.search import members_of, page_text, types_of
+from api.routes.fhir.search import check_known, members_of, page_text, types_of
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir.search.conditions import Condition, Inside, Setting
@@ -81,6 +81,7 @@ def _query(exchange: Exchange, compartment: str, record_id: str) -> Query:
     pairs += [("_include", "*")] + [("_lastUpdated", "ge" + text) for name, text in exchange.query if name == "_since"]
     address = f"{compartment}/{record_id}/$everything" if record_id else f"{compartment}/$everything"
     query = parse_many(types, pairs, setting, inside, address=address)
+    check_known(exchange, query)
     query = dataclasses.replace(
         query, branches=tuple((kind, (*c, *_dated(exchange, kind, setting))) for kind, c in query.branches)
     )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import pairs_given
-from api.routes.fhir.search import page_text
+from api.routes.fhir.search import check_known, page_text
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
@@ -101,6 +101,7 @@ async def lastn(exchange: Exchange) -> Response:
     asked = [(n, v) for n, v in exchange.query if n not in ("max", "_sort", "_count", "_cursor")]
     setting = exchange.actor.setting(world)
     query = parse(type_name, [*asked, ("_sort", "-date")], setting)
+    check_known(exchange, query)
     query = dataclasses.replace(query, options=dataclasses.replace(query.options, count=_MOST_LASTN))
     page = await find(OneTrip(world, tenant), query, exchange.actor.sight)  # all at once: each page would sort anew
     if page.cursor:

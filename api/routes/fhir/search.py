@@ -137,10 +137,15 @@ async def _many(
     return await _answer(exchange, replace(query, used=(*stated, *query.used)))
 
 
-async def _answer(exchange: Exchange, query: Query) -> Response:
-    world, tenant = exchange.state.world, exchange.caller.tenant
+def check_known(exchange: Exchange, query: Query) -> None:
+    """Raise Rejected for parameters that cannot take effect, where all of them must (`handling=strict`)."""
     if query.unknown and exchange.strict:
         raise Rejected(400, [Problem(p.code, p.where, args=p.args, level="error") for p in query.unknown])
+
+
+async def _answer(exchange: Exchange, query: Query) -> Response:
+    world, tenant = exchange.state.world, exchange.caller.tenant
+    check_known(exchange, query)
     page = await published.search(OneTrip(world, tenant), query, exchange.actor)
     names = "&".join(sorted({name.partition(":")[0] for name, _ in query.used if not name.startswith("_has:")}))
     address = query.address.rpartition("/")[2] if "/" in query.address else query.address
