@@ -85,8 +85,9 @@ def _value(code: str, delimiters: Delimiters) -> str | None:
         "T": delimiters.sub,
         "R": delimiters.repetition,
         "E": delimiters.escape,
+        "P": delimiters.truncation,  # 2.7 §2.5.5.2
     }
-    if code in single:
+    if single.get(code):
         return single[code]
     if code in _MARKUP:
         return _MARKUP[code]

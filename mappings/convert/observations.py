@@ -50,7 +50,7 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
     if kind in _TEXTS or not kind or kind not in _VALUES:
         if kind and kind not in _TEXTS and any(v.raw for v in values):
             context.problems.append(first.problem("structure.value-kind", type=kind[:10]))
-        text = "\n".join(value.full() for value in values).strip()
+        text = "\n".join(value.full().rstrip(value.delimiters.component) for value in values).strip()
         return [("valueString", text)] if text else None
     found = [pair for value in values if (pair := _VALUES[kind](value, context))]
     if len(found) <= 1:

@@ -8,9 +8,10 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe
-from mappings.convert.keys import ei_key, visit_key
+from mappings.convert.keys import ei, ei_key, visit_key
 from mappings.convert.people import name_text, payor, xcn
 from mappings.convert.periods import moment_or_period
+from mappings.convert.plausible import no_code
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, moment_text, number
@@ -131,7 +132,9 @@ def site(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("annotation")
 def annotation(value: Value, context: Context, argument: str) -> Any:
-    """A text or CE as Annotation."""
+    """A text or CE as Annotation; a moment alone is none."""
+    if no_code(value, context):
+        return None
     text = value.text(2) or value.full()
     return {"text": text} if text else None
 
@@ -146,9 +149,15 @@ def absent_reason(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("device")
 def device(value: Value, context: Context, argument: str) -> Any:
-    """EI of an equipment (OBX-18) as logical reference."""
+    """EI of an equipment (OBX-18) as logical reference; several numbers of it (model, serial, module, as analyzers of
+    IHE LAW send them) make it a Device inside the record."""
     label = value.text(1)
-    return {"type": "Device", "display": label} if label else None
+    named = [one for one in value.siblings(value.source.field) if one.text(1)] if label else []
+    if len(named) < 2:
+        return {"type": "Device", "display": label} if label else None
+    numbers = [ei(one, context, "DEV") for one in named]
+    display = " / ".join(one.text(1) for one in named)
+    return {"reference": context.contain("Device", {"identifier": numbers}), "type": "Device", "display": display}
 
 
 @conversion("taking-device")

@@ -234,3 +234,26 @@ def test_dates_with_slashes(text: str) -> None:
 def test_a_dash_is_nobody_and_separators_say_nothing() -> None:
     found, told = made("ORU^R01", "OBR|1||F1|X^X^L|||||||||||^|||||||||||F|||||||||-\rOBX|1|ST|Y^Y^L||x||||||F\r")
     assert "performer" not in found["DiagnosticReport"] and not [p for p in told if p[0] == "field.unmapped"]
+
+
+def test_the_truncation_character_escaped() -> None:
+    head = HEAD.format(kind="ADT^A31").replace("\\&|", "\\&#|").replace("2.5", "2.8.2")
+    message = read(head + "PID|1||7||A\\P\\B")
+    assert message.text("PID", 5) == "A#B" and not message.problems
+    assert read(HEAD.format(kind="ADT^A31") + "PID|1||7||A\\P\\B").text("PID", 5) == "A\\P\\B"  # none is declared
+
+
+def test_several_numbers_of_an_equipment_are_one_device_inside_the_record() -> None:
+    found, told = made(
+        "ORU^R01",
+        "OBR|1||F1|X^X^L|||||||||||||||||||||F\rOBX|1|ST|Y^Y^L||x^^^||||||F|||||||c503^ROCHE~^ROCHE~17^ROCHE\r",
+    )
+    body = found["Observation"]
+    assert body["valueString"] == "x" and body["device"]["display"] == "c503 / 17"  # type: ignore[index]
+    inside = body["contained"][0]  # type: ignore[index]
+    assert [each["value"] for each in inside["identifier"]] == ["c503", "17"] and not told
+
+
+def test_a_moment_is_no_note() -> None:
+    found, told = made("ORM^O01", "ORC|NW|P1\rOBR|1|P1||X^X^L|||||||||20261122101500\r")
+    assert "note" not in found["ServiceRequest"] and ("field.misplaced", "OBR#4-13") in told
