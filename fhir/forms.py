@@ -45,12 +45,16 @@ def stated_in(query: Iterable[tuple[str, str]]) -> str:
 def _named(part: str) -> Form | None:
     kind, _, rest = part.partition(";")
     name = kind.strip().lower()
-    version = _parameter(rest, "fhirversion")
-    if version not in _VERSIONS:
+    if is_other_version(rest):
         return None
     if name in JSON or name in _ANY:
         return "json"
     return "xml" if name in XML else None
+
+
+def is_other_version(rest: str) -> bool:
+    """Whether the parameters of a media type name another version of FHIR than R4."""
+    return _parameter(rest, "fhirversion") not in _VERSIONS
 
 
 def _parameter(rest: str, name: str) -> str:

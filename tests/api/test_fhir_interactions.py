@@ -107,7 +107,10 @@ async def test_formats(fhir: httpx.AsyncClient) -> None:
     assert (await fhir.get(path, params={"_format": "json"}, headers={"accept": "text/html"})).status_code == 200
     assert (await fhir.get(path, params={"_format": "application/fhir+json"})).status_code == 200
     assert (await fhir.get(path, params={"_format": "ttl"})).status_code == 406
-    for kind in ("application/json-patch+json", "text/plain", "application/json; charset=iso-8859-1"):
+    of_r4 = {"content-type": "application/fhir+json; fhirVersion=4.0; charset=utf-8"}
+    assert (await fhir.post("/fhir/Patient", json=PATIENT, headers=of_r4)).status_code == 201
+    of_r5 = "application/fhir+json; fhirVersion=5.0"
+    for kind in ("application/json-patch+json", "text/plain", "application/json; charset=iso-8859-1", of_r5):
         refused = await fhir.post("/fhir/Patient", content=b"{}", headers={"content-type": kind})
         assert refused.status_code == 415 and refused.json()["resourceType"] == "OperationOutcome"
 

@@ -173,7 +173,7 @@ def check_accept(request: Request, query: list[tuple[str, str]]) -> Form:
 
 
 def check_content_type(request: Request, allowed: frozenset[str]) -> str:
-    """The media type of the body; raises Rejected (415) unless it is of `allowed`, in UTF-8 and not compressed.
+    """The media type of the body; raises Rejected (415) unless it is of `allowed`, R4, in UTF-8 and not compressed.
 
     A body without a declared type is taken for JSON.
     """
@@ -185,6 +185,8 @@ def check_content_type(request: Request, allowed: frozenset[str]) -> str:
     known = not header or kind in allowed
     if not plain or not known or charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise Rejected(415, [Problem("fhir.format.content-type")])
+    if forms.is_other_version(rest):
+        raise Rejected(415, [Problem("fhir.format.version")])
     return kind
 
 
