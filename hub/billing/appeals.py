@@ -24,7 +24,7 @@ from hub.guard import audit
 from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.table import HERE
+from mappings.table import HERE, codes
 from tiss import answers, latin1, transactions
 
 TRANSACTION = "RECURSO_GLOSA"
@@ -33,6 +33,7 @@ OPERATION = transactions.of(TRANSACTION).service
 STATUS_OPERATION = transactions.of(STATUS).service
 DRAFT, SENDING, RECEIVED, REFUSED, ANSWERED = "rascunho", "enviando", "recebido", "rejeitado", "respondido"
 DISCARDED = "descartado"
+CANCELLED, NOT_FOUND = "9", "7"  # statusProtocolo
 DECIDED = "3"  # statusProtocolo of what has been analysed
 MOST_GUIDES = 100
 
@@ -241,10 +242,32 @@ async def lost_reply(world: World, tenant: Tenant, doubt: Doubt) -> bytes | None
 async def answered(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """The decision on an appeal: what was granted, by item, and the batch's end when nothing is open any more."""
     appeal_id = UUID(reply.purpose["appeal"])
-    found = (await listen(tx, reply)).first(answers.AppealAnswer)
+    found = (await listen(tx, reply)).first(answers.AppealAnswer, answers.AppealStatus)
+    by = writing.origin(world, tenant, message_id=reply.message_id)
     if isinstance(found, answers.AppealAnswer):
-        by = writing.origin(world, tenant, message_id=reply.message_id)
         await decided(tx, profile_of(reply.partner), appeal_id, found, by)
+    elif isinstance(found, answers.AppealStatus):
+        await standing(tx, appeal_id, found.status, by)
+
+
+async def turned_away(tx: Transaction, appeal_id: UUID, code: str, by: Origin) -> None:
+    """The transport was refused (an HTTP 400, say): the appeal did not arrive, its denials are open again."""
+    await _refused(tx, appeal_id, Refusal(code=code, text="", action="refused"), by)
+
+
+async def standing(tx: Transaction, appeal_id: UUID, status: str, by: Origin) -> None:
+    """Where the payer says an appeal stands that it has not decided (statusProtocolo).
+
+    One it cancelled is refused, so that its denials are open again; one it does not find waits for a person.
+    """
+    row = await _appeal(tx, appeal_id)
+    words = codes("status-protocolo").get(status, "")
+    if row["status"] != RECEIVED or not words:
+        return
+    if status == CANCELLED:
+        await _refused(tx, appeal_id, Refusal(code="", text=words, action="refused"), by)
+    else:
+        await _set(tx, appeal_id, "incerto" if status == NOT_FOUND else RECEIVED, words)
 
 
 async def decided(

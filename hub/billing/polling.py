@@ -35,6 +35,10 @@ JOIN delivery d ON d.tenant_id = $1 AND d.id = s.delivery_id
 WHERE s.tenant_id = $1 AND s.payer_id = $2 AND NOT s.settled AND d.status = 'ERROR' AND s.protocol IS NULL
 FOR UPDATE OF s SKIP LOCKED
 """
+_APPEALS_TURNED_AWAY = """
+SELECT a.id, d.last_error FROM appeal a JOIN delivery d ON d.tenant_id = $1 AND d.id = a.delivery_id
+WHERE a.tenant_id = $1 AND a.payer_id = $2 AND a.status = 'enviando' AND d.status = 'ERROR' FOR UPDATE OF a SKIP LOCKED
+"""
 _APPEALS = """
 SELECT a.id, a.number, a.status, a.protocol, a.polled_at, m.content FROM appeal a
 JOIN message m ON m.tenant_id = $1 AND m.id = a.message_id
@@ -135,6 +139,9 @@ async def _again(tx: Transaction, profile: PayerProfile, row: Row) -> UUID:
 
 
 async def _appeals(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, done: Polled) -> None:
+    by = writing.origin(world, tenant)
+    for row in await tx.rows(_APPEALS_TURNED_AWAY, profile.partner.id):
+        await appeals.turned_away(tx, row["id"], row["last_error"] or "", by)
     if profile.by_file:
         return
     for row in await tx.rows(_APPEALS, profile.partner.id):

@@ -199,3 +199,47 @@ def test_no_denial_is_granted_more_than_was_claimed(
     granted, left = decisions.allocated(own, told.lines)
     assert all(0 <= granted[row["id"]] <= row["claimed"] for row in own if row["id"] in granted)
     assert sum(granted.values()) + left == sum(amount for *_, amount in lines)
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "denial"),
+    [
+        ("2", ("recebido", "Em análise"), "em recurso"),
+        ("7", ("incerto", "Não localizado"), "em recurso"),
+        ("9", ("rejeitado", "Cancelado"), "aberta"),
+        ("42", ("recebido", None), "em recurso"),
+    ],
+)
+async def test_where_an_undecided_appeal_stands_is_told(
+    world: World, tenant: Tenant, status: str, state: tuple[str, str | None], denial: str
+) -> None:
+    payer_id = await billed(world, tenant, 1)
+    await take(world, tenant, statement("777", "1", (item(1, EACH, 2000, ("1705", 540)),)))
+    appeal = await drafted(world, tenant, payer_id)
+    async with world.transaction(tenant) as tx:
+        by = origin(world, tenant, "test")
+        await appeals.taken(tx, appeal, "9", by)
+        await appeals.standing(tx, appeal, status, by)
+    (row,) = await rows(world, tenant, "SELECT status, reason FROM appeal WHERE tenant_id = $1")
+    assert (row["status"], row["reason"]) == state
+    (one,) = await rows(world, tenant, "SELECT status FROM denial WHERE tenant_id = $1")
+    assert one["status"] == denial
+
+
+async def test_an_appeal_the_transport_refuses_is_rejected_at_the_next_poll(world: World, tenant: Tenant) -> None:
+    """Its denials are open again while there is time."""
+    payer_id = await billed(world, tenant, 1)
+    await take(world, tenant, statement("777", "1", (item(1, EACH, 2000, ("1705", 540)),)))
+    appeal = await drafted(world, tenant, payer_id)
+    async with world.transaction(tenant) as tx:
+        row = await tx.row("SELECT * FROM appeal WHERE tenant_id = $1 AND id = $2", appeal)
+        await appeals.queue(tx, await payer(tx, payer_id), row, b"<a/>")  # type: ignore[arg-type]
+        await tx.run(
+            "UPDATE delivery SET status = 'ERROR', last_error = 'transport.http-400' WHERE tenant_id = $1 AND id = "
+            "(SELECT delivery_id FROM appeal WHERE tenant_id = $1)"
+        )
+    await jobs.poll_protocols(world, tenant, {})
+    (row,) = await rows(world, tenant, "SELECT status, reason FROM appeal WHERE tenant_id = $1")
+    assert (row["status"], row["reason"]) == ("rejeitado", "transport.http-400")
+    (one,) = await rows(world, tenant, "SELECT status, appeal_id FROM denial WHERE tenant_id = $1")
+    assert (one["status"], one["appeal_id"]) == ("aberta", None)
