@@ -27,7 +27,7 @@ from hub.disguise.records import Disguise
 from hub.ending import sealed_file
 from hub.guard import audit
 from hub.operate import subject
-from hub.records import owned
+from hub.records import blocked, owned
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
@@ -89,10 +89,12 @@ async def copy(world: World, tenant: Tenant, target: Path, patients: int, *, act
 
 
 async def _drawn(tx: Transaction, count: int) -> list[str]:
+    """Patients by lot; blocked ones are left out."""
     rows = await tx.rows(
-        "SELECT id FROM resource WHERE tenant_id = $1 AND type = 'Patient' AND NOT deleted "
+        "SELECT id FROM resource WHERE tenant_id = $1 AND type = 'Patient' AND NOT deleted AND id <> ALL ($3::text[]) "
         "ORDER BY md5(id || gen_random_uuid()::text) LIMIT $2",
         count,
+        list(await blocked.within(tx)),
     )
     if not rows:
         raise NotFound("there are no patients to copy", code="tenant.no-patients")

@@ -16,6 +16,7 @@ from canonical.codes import CPF
 from canonical.errors import NotFound
 from canonical.identifiers import is_cpf
 from hub.disguise import copy
+from hub.operate import blocking
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
 
@@ -80,7 +81,8 @@ async def test_nobody_is_in_the_copy_and_another_tenant_takes_it(
     found = (await taker.get("/fhir/Observation?_include=Observation:subject")).json()
     assert sum(1 for entry in found["entry"] if entry["search"]["mode"] == "include") == 2
     again = tmp_path / "again.zip"
-    assert (await copy.copy(world, tenant, again, 1, actor="dpo")).patients == 1
+    await blocking.block(world, tenant, "Patient/real-1", actor="dpo")
+    assert (await copy.copy(world, tenant, again, 9, actor="dpo")).patients == 1, "a blocked person is in no copy"
     with zipfile.ZipFile(again) as archive:
         assert not any(identity in archive.read("Patient.ndjson").decode() for identity in patients), "another key"
     async with world.transaction(tenant) as tx:
