@@ -90,7 +90,7 @@ def on_reply(operation: str) -> Callable[[ReplyHandler], ReplyHandler]:
 
 
 def on_giving_up(kind: str) -> Callable[[GivenUp], GivenUp]:
-    """Register what follows when a delivery to a partner of a kind is dead; it is called with the failure's code."""
+    """Register what follows when a delivery to a partner of a kind ends dead or refused; it is called with the code."""
 
     def register(function: GivenUp) -> GivenUp:
         GIVEN_UP[kind] = function

@@ -18,13 +18,16 @@ from hub.subscriptions.events import OPERATION
 from hub.world import Tenant, World
 
 _SERVED = ("active", "requested")
+_GONE = "transport.http-410"
 
 
 @on_giving_up("webhook")
 async def given_up(world: World, tenant: Tenant, tx: Transaction, partner: Partner, code: str) -> None:
-    """A notification is dead after all attempts: the record says so, and why."""
+    """A notification is dead after all attempts, or the subscriber says that it is gone: the record tells why."""
     told = Problem(code)
     await _stands(world, tenant, tx, partner, error=f"{told.text('pt')} {told.text('en')} ({code})")
+    if code == _GONE:  # nothing more is queued; what is queued waits
+        await tx.run("UPDATE partner SET active = false WHERE tenant_id = $1 AND id = $2", partner.id)
 
 
 @on_reply(OPERATION)

@@ -274,6 +274,22 @@ async def test_given_up_it_is_switched_off_says_so_and_goes_on_when_asked(
         assert (await fhir.get(address)).json()["status"] == "active"
 
 
+async def test_who_says_that_it_is_gone_is_told_nothing_more(
+    fhir: httpx.AsyncClient, open_world: World, tenant: Tenant
+) -> None:
+    async with peers.http(lambda n, b: (410 if n == 1 else 200, "text/plain", b"")) as peer:
+        made = await subscribe(fhir, subscription(peer.port, "Observation"))
+        for name in "ab":
+            await observed(fhir, name, "1")
+            await sent(open_world, tenant)
+        found = (await fhir.get(f"/fhir/Subscription/{made['id']}")).json()
+        assert found["status"] == "error" and "transport.http-410" in found["error"] and len(peer.received) == 1
+        await fhir.put(f"/fhir/Subscription/{made['id']}", json={**made, "status": "requested"})
+        await observed(fhir, "c", "1")
+        await sent(open_world, tenant)
+        assert len(peer.received) == 2  # asked for again, it is told what happens from now on
+
+
 async def test_switched_off_it_is_told_nothing(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
     async with peers.http(taken) as peer:
         made = await subscribe(fhir, subscription(peer.port, "Observation"))

@@ -316,8 +316,7 @@ class Courier:
             await replies.close(tx, item.id, item.message_id, status, code, reply_id)
             if pause:
                 await lanes.pause(tx, held, code)
-            if status == "DEAD":
-                await replies.given_up(self._world, tenant, tx, item.partner, code)
+            await replies.given_up(self._world, tenant, tx, item.partner, code)
         log.warning("partner %s: delivery %s is %s: %s", item.partner.code, item.id, status, code)
 
 

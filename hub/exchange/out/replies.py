@@ -102,7 +102,7 @@ async def _handle(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -
 
 
 async def given_up(world: World, tenant: Tenant, tx: Transaction, partner: Partner, code: str) -> None:
-    """What follows a dead delivery to a partner of this kind; a failure of that is noted and undoes nothing else."""
+    """What follows a delivery that was given up, by the partner's kind; a failure of that undoes nothing else."""
     handler = handlers.GIVEN_UP.get(partner.kind)
     if handler is None:
         return
@@ -110,7 +110,7 @@ async def given_up(world: World, tenant: Tenant, tx: Transaction, partner: Partn
     try:
         await handler(world, tenant, tx, partner, code)
     except Exception as error:
-        log.error("partner %s: what follows a dead delivery failed: %s", partner.code, type(error).__name__)
+        log.error("partner %s: what follows a delivery given up failed: %s", partner.code, type(error).__name__)
         await tx.connection.execute("ROLLBACK TO SAVEPOINT given_up")
 
 
