@@ -88,7 +88,8 @@ def found(system: System, code: str) -> Concept:
 
 
 def lookup(system: System, concept: Concept, wanted: Sequence[str], language: str) -> dict[str, Any]:
-    """The answer of $lookup; `wanted` are the properties asked for, none: all."""
+    """The answer of $lookup; `wanted` are the properties asked for, none or `*`: all."""
+    wanted = () if "*" in wanted else wanted
     parts = [text("name", system.name or system.url)]
     if system.version:
         parts.append(text("version", system.version))
@@ -178,8 +179,8 @@ def unknown(coding: Coding, version: str) -> tuple[Problem, ...]:
 
 
 def no_system(coding: Coding) -> tuple[Problem, ...]:
-    """That its system is not here."""
-    return (_problem("system", coding.system),)
+    """That its system is not here, or not in its version."""
+    return (_problem("system", f"{coding.system}|{coding.version}" if coding.version else coding.system),)
 
 
 def unclear(coding: Coding, owners: Sequence[str]) -> Verdict:

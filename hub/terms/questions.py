@@ -124,6 +124,8 @@ async def in_set(subject: Subject, url: str, codings: Sequence[Coding], how: Str
                 return answers.unclear(coding, owners)
             coding = replace(coding, system=owners[0] if owners else "")
         known_as = shelf.system(coding.system, coding.version) if coding.system else None
+        if known_as is None and coding.version and shelf.system(coding.system) is not None:
+            return Verdict(result=False, coding=coding, problems=answers.no_system(coding))
         version = known_as.version if known_as is not None else ""
         if not reader.holds(found, coding.system, coding.code):
             return answers.not_in_set(coding, named, _why(known_as, coding, version))

@@ -192,6 +192,8 @@ async def test_lookup(terms: httpx.AsyncClient) -> None:
             {"name": "property", "valueCode": "warm"},
         ],
     }
+    every = await terms.get("/fhir/CodeSystem/$lookup?system=urn:cs:colours&code=red&property=*")
+    assert every.json() == found.json()
     narrow = await terms.post("/fhir/CodeSystem/$lookup", json=coding)
     assert [p["name"] for p in narrow.json()["parameter"]] == [
         "name",
@@ -247,6 +249,10 @@ async def test_validate_code(terms: httpx.AsyncClient) -> None:
     }
     told = named(await terms.post("/fhir/ValueSet/$validate-code", json=body))
     assert told["result"] is True and told["code"] == "pink" and told["display"] == "Pink"
+    for version, result in (("2", True), ("3", False)):
+        stated = {"url": "urn:vs:all", "system": "urn:cs:colours", "systemVersion": version, "code": "red"}
+        told = named(await terms.get("/fhir/ValueSet/$validate-code", params=stated))
+        assert told["result"] is result and ("urn:cs:colours|3" in told.get("message", "")) is not result
 
 
 async def test_translate(terms: httpx.AsyncClient) -> None:
