@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
@@ -17,6 +18,12 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 PERSON = {"sub": "s-1", "preferred_username": "Ana.Teste@hospital.example", "name": "Ana Teste", "groups": ["ti"]}
+
+
+@cache
+def key_of(name: str) -> Any:
+    """A key pair, made once for all tests of a run."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class Provider:
@@ -29,7 +36,7 @@ class Provider:
         self.said: dict[str, Any] = {}
         self.issued: dict[str, dict[str, str]] = {}
         self.asked: list[str] = []
-        self.stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.stranger = key_of("stranger")
         self.rotate("first")
         outer = self
 
@@ -50,7 +57,7 @@ class Provider:
     def rotate(self, kid: str) -> None:
         """A new key; the old one is no longer published."""
         self.retired = (getattr(self, "kid", ""), getattr(self, "key", None))
-        self.kid, self.key = kid, rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.kid, self.key = kid, key_of(kid)
 
     def close(self) -> None:
         self.server.shutdown()

@@ -112,7 +112,9 @@ async def listed(tx: Transaction) -> list[Account]:
 
 async def read(tx: Transaction, login: str) -> Account:
     """One account; raises NotFound."""
-    row = await tx.row(f"SELECT {_COLUMNS} FROM user_account WHERE tenant_id = $1 AND login = $2", login)
+    row = None
+    if _LOGIN.match(login):
+        row = await tx.row(f"SELECT {_COLUMNS} FROM user_account WHERE tenant_id = $1 AND login = $2", login)
     if row is None:
         raise NotFound("there is no such account", code="user.unknown")
     return _account(row)
@@ -214,8 +216,9 @@ async def _switch(world: World, tenant: Tenant, login: str, act: tuple[str, str]
 
 
 async def _locked(tx: Transaction, login: str) -> Account:
+    found = await read(tx, login)
     await tx.run("SELECT 1 FROM user_account WHERE tenant_id = $1 AND login = $2 FOR UPDATE", login)
-    return await read(tx, login)
+    return await read(tx, found.login)
 
 
 async def _note(tx: Transaction, actor: str, action: str, login: str, **detail: Any) -> None:

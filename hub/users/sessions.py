@@ -158,10 +158,14 @@ async def own(tx: Transaction, session: Session) -> list[Mapping[str, Any]]:
 
 async def end_one(world: World, session: Session, which: str) -> None:
     """End one session of the person's, from another of theirs; raises NotFound."""
+    try:
+        identity = uuid.UUID(which)
+    except ValueError:
+        raise NotFound("there is no such session", code="user.no-session") from None
     async with world.transaction(session.tenant) as tx:
         tag = await tx.run(
-            "DELETE FROM console_session WHERE tenant_id = $1 AND id::text = $2 AND login = $3 AND login <> ''",
-            which,
+            "DELETE FROM console_session WHERE tenant_id = $1 AND id = $2 AND login = $3 AND login <> ''",
+            identity,
             session.login,
         )
         if tag.endswith(" 0"):

@@ -41,6 +41,9 @@ async def test_by_api(
     assert (await some.patch("/api/v1/users/bia", json={"roles": ["administrator"]})).status_code == 403
     assert (await theirs.get("/api/v1/users/ana")).status_code == 404
     assert (await theirs.delete("/api/v1/users/ana")).status_code == 404
+    for odd in ("%00", "a%00b", "%ff", "a" * 300, "%C3%A1"):
+        assert (await admin.get(f"/api/v1/users/{odd}")).status_code == 404, odd
+        assert (await admin.post(f"/api/v1/users/{odd}/reset", json={})).status_code == 404, odd
     changed = await admin.patch("/api/v1/users/ana", json={"name": "Ana Lima", "roles": ["viewer"], "active": False})
     assert changed.json()["name"] == "Ana Lima" and changed.json()["active"] is False
     assert (await admin.patch("/api/v1/users/ana", json={"active": True})).json()["active"] is True
