@@ -13,7 +13,7 @@ from api.console.visit import AnyVisitDep, Visit, form_of, from_where, way_in
 from api.http.failures import status_of
 from api.http.state import state_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
-from hub.users import accounts, codes, entering, factors, sessions
+from hub.users import accounts, codes, entering, factors, picture, sessions
 from hub.users.guessing import Locked
 from hub.users.roles import roles
 
@@ -124,12 +124,15 @@ async def _page(visit: Visit, told: Told, status: int = 200) -> Response:
     async with visit.state.world.transaction(own.tenant) as tx:
         listed = await sessions.own(tx, own)
     address = codes.address(told.secret, own.tenant.slug, own.login) if told.secret else ""
+    drawn = picture.matrix(address) if address else []
     return visit.page(
         "account.html",
         status=status,
         sessions=listed,
         told=told,
         address=address,
+        picture=picture.path(drawn),
+        size=len(drawn) + 8,
         titles=[roles()[key].title[visit.words.language] for key in own.roles if key in roles()],
         problem=visit.told(told.problem),
     )

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import dataclasses
 import datetime
+import hashlib
 import uuid
 
 import pytest
 
 from canonical.errors import Conflict, NotFound, PonteError, Refused
 from hub.guard import registration, rekeying, scopes, secrets
-from hub.users import accounts, codes, entering, factors, guessing, passwords, roles, rules, sessions
+from hub.users import accounts, codes, entering, factors, guessing, passwords, picture, roles, rules, sessions
 from hub.users.entering import Attempt, Halfway, Wrong
 from hub.users.guessing import Locked
 from hub.world import Tenant, World
@@ -96,6 +97,25 @@ def test_recovery_codes_hold_once_however_typed() -> None:
     left = codes.without(kept, f" {paper[3].upper().replace('-', ' ')} ")
     assert left is not None and len(left) == 9 and codes.without(left, paper[3]) is None
     assert codes.without(kept, "") is None
+
+
+# Each was read by a reader that knows nothing of this code (zxing-cpp 3.1), as were all lengths' versions, 1 to 10.
+@pytest.mark.parametrize(
+    ("length", "size", "digest"),
+    [
+        (17, 21, "7e1531dcdd2d5434"),
+        (100, 37, "c413c49ad775c5c2"),
+        (154, 45, "a0b7ee1e370b4431"),
+        (271, 57, "cfc86717b2cff1f2"),
+    ],
+)
+def test_pictures_are_those_that_were_read(length: int, size: int, digest: str) -> None:
+    drawn = picture.matrix(("otpauth://totp/" + "abcdefghij0123456789" * 20)[:length])
+    modules = "".join(str(int(dark)) for line in drawn for dark in line)
+    assert (len(drawn), hashlib.sha256(modules.encode()).hexdigest()[:16]) == (size, digest)
+    assert picture.path(drawn).count("M") >= size
+    with pytest.raises(Refused):
+        picture.matrix("x" * 272)
 
 
 @pytest.mark.parametrize(
