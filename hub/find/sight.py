@@ -42,6 +42,16 @@ def members(compartment: str) -> dict[str, tuple[str, ...]]:
     }
 
 
+@lru_cache(maxsize=1)
+def of_patients() -> dict[str, tuple[str, ...]]:
+    """By type: the reference parameters by which a record is of a patient, of types outside the compartment too.
+
+    R4's compartment has no Device, Task, Contract or GuidanceResponse, which name their patient all the same.
+    """
+    named = (name for name in resource_types() if (found := parameters_of(name).get("patient")) is not None and found)
+    return {**dict.fromkeys(named, ("patient",)), **members("Patient")}
+
+
 def alternative(grant: Grant, type_name: str, patient: str, setting: Setting) -> tuple[Condition, ...] | None:
     """The conditions a grant sets on records of a type; None when it grants none of them."""
     conditions: list[Condition] = []

@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from canonical.errors import Misconfigured, NotFound
-from hub.find.sight import members
+from hub.find.sight import of_patients
 from hub.guard import audit
 from hub.records.index import key_of
 from hub.store.database import Row, Transaction
@@ -110,8 +110,8 @@ async def _merged(tx: Transaction, ids: Sequence[str]) -> list[str]:
 
 
 async def records_of(tx: Transaction, patients: Sequence[str]) -> list[tuple[str, str]]:
-    """The patients and what lies in their compartments (R4 §2.1.28), by type and id."""
-    keys = [key_of(name, code) for name, codes in members("Patient").items() for code in codes]
+    """The patients, what lies in their compartments (R4 §2.1.28) and what else names them, by type and id."""
+    keys = [key_of(name, code) for name, codes in of_patients().items() for code in codes]
     rows = await tx.rows(
         "SELECT DISTINCT r.type, r.id FROM idx_reference x JOIN resource r ON r.tenant_id = $1 AND r.rid = x.rid "
         "WHERE x.tenant_id = $1 AND x.target_type = 'Patient' AND x.target_id = ANY($2::text[]) "

@@ -14,7 +14,7 @@ from typing import Any
 
 from fhir.search.conditions import Clause, Condition, Inside, Without
 from fhir.search.values import Target
-from hub.find.sight import Alternatives, members
+from hub.find.sight import Alternatives, of_patients
 from hub.store.database import Transaction
 
 SETTING = "blocked"
@@ -42,7 +42,7 @@ def outside(type_name: str, patients: Patients) -> tuple[Condition, ...]:
     if type_name == "Patient":
         named = tuple(Target(("Patient",), each) for each in patients)
         return (Without("Patient", Clause("Patient", "_id", "id", named)),)
-    codes = members("Patient").get(type_name)
+    codes = of_patients().get(type_name)
     if not codes:
         return ()
     return tuple(Without(type_name, Inside(type_name, "Patient", each, codes)) for each in patients)

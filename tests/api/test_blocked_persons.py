@@ -42,6 +42,7 @@ async def ids(world: World, tenant: Tenant, client: httpx.AsyncClient) -> set[st
         ("/fhir/Observation?subject=Patient/p", []),
         ("/fhir/Observation?patient.gender:missing=true&status=final", ["Observation/q-final"]),
         ("/fhir/Practitioner?_id=d&_revinclude=Patient:general-practitioner", ["Patient/q", "Practitioner/d"]),
+        ("/fhir/Device", ["Device/device-q"]),
         ("/fhir/Patient/_history", ["Patient/q"]),
         ("/fhir/Observation/_history", ["Observation/q-final", "Observation/q-preliminary"]),
         ("/fhir/Practitioner?_has:Patient:general-practitioner:_id=p", []),
@@ -51,6 +52,8 @@ async def test_no_search_shows_a_blocked_person(
     world: World, tenant: Tenant, fhir: httpx.AsyncClient, client_for: NewClient, address: str, shown: list[str]
 ) -> None:
     await ward(fhir)
+    for patient in ("p", "q"):  # of a type outside of R4's compartment
+        await put(fhir, "Device", f"device-{patient}", patient={"reference": f"Patient/{patient}"})
     await blocking.block(world, tenant, "Patient/p", actor="dpo")
     client = await client_for(tenant)
     assert await entries(client, address) == shown
