@@ -19,6 +19,7 @@ from mappings.table import HERE, TableError, overlaid, read_rows, shown
 
 FATES = ("mapped", "ignored", "unmapped")
 _COLUMNS = ["segment", "field", "reason", "spec"]
+_LONG = 8  # a field of more characters holds some that are no separators
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ def populated_bits(segment: Segment) -> int:
     bits, bit, d = 0, 1, segment.delimiters
     marks = d.component + d.repetition + d.sub
     for content in segment.fields():
-        if content and content != NULL and (content[0] not in marks or content.strip(marks)):
+        if content and content != NULL and (len(content) > _LONG or content.strip(marks)):
             bits |= bit
         bit <<= 1
     return bits & ~1

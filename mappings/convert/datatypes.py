@@ -13,7 +13,7 @@ from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
 from mappings.convert.plausible import no_code, no_number, visit_for_patient
-from mappings.convert.published import alone, coding_of, placed, tell_claims, tell_own
+from mappings.convert.published import Claims, alone, claims, coding_of, placed, tell_claims, tell_own
 from mappings.convert.registry import Context, Value, conversion
 from mappings.table import Source
 
@@ -159,17 +159,19 @@ def cwe(value: Value, context: Context, argument: str) -> Any:
     if argument.startswith("HL7") and no_code(value, context):
         return None
     reader = _cwe_read if len(value.raw) <= LONGEST_KEPT else _cwe_read.__wrapped__
-    read = reader(value.raw, value.delimiters, argument)
+    read, claimed = reader(value.raw, value.delimiters, argument)
     if read is None:
         return None
     if argument.startswith("HL7") and not value.text(3) and not read.get("coding", [{}])[0].get("system"):
         tell_own(value, context, argument, _code(value.text(1)))
-    tell_claims(value, context, read)
+    if claimed:
+        tell_claims(value, context, claimed)
     return {n: [{**item} for item in part] if isinstance(part, list) else part for n, part in read.items()}
 
 
 @lru_cache(maxsize=8192)  # a feed says the same few thousand codes again and again; each caller gets a copy
-def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> dict[str, Any] | None:
+def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> tuple[dict[str, Any] | None, Claims]:
+    """The concept, and the codes in it that are not of the system their sender names."""
     value = Value(raw, Source("OBX", 3), Segment("OBX", 0, delimiters))
     codings = []
     for first, version in ((1, 7), (4, 8), (10, 13)):
@@ -188,7 +190,7 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> dict[str, Any]
     concept: dict[str, Any] = {"coding": codings} if codings else {}
     if text := value.said(9) or value.said(2) or ("" if codings else value.said(5)):
         concept["text"] = text
-    return concept or None
+    return concept or None, claims(codings)
 
 
 @conversion("coding")

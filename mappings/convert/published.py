@@ -8,6 +8,7 @@ the system.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any
 
@@ -19,9 +20,11 @@ from mappings.table import codes
 _OPEN = re.compile(r"<(?!null)[^>]*>|x{3}\Z|\Ax(?=[A-Z])")  # in `Q<integer>H`, `PRNxxx` and `xID`
 _LOINC = re.compile(r"(?:[0-9]{1,7}|L[A-Z][0-9]{1,7})-[0-9]|MTHU[0-9]+")  # with the part and answer codes
 _CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC"))
+Claims = tuple[tuple[str, str], ...]
 _DEFINED = "hl7-defined"
 
 
+@lru_cache(maxsize=8192)  # a feed says the same few thousand codes again and again
 def placed(name: str, code: str, table: str = "") -> tuple[str, str]:
     """System and code of what a sender wrote in a system it names (CWE-3), else in the field's own `table` (`HL70487`).
 
@@ -49,7 +52,6 @@ def coding_of(table: str, code: str, display: str = "", name: str = "") -> dict[
     return {**({"system": system} if system else {}), "code": code, **({"display": display} if display else {})}
 
 
-@lru_cache(maxsize=8192)
 def holds(system: str, code: str) -> bool | None:
     """Whether a published HL7 table has the code, or it has a LOINC code's form; None for other systems, and for tables
     without published codes."""
@@ -78,14 +80,17 @@ def _patterns(system: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(".+".join(map(re.escape, parts))) for parts in forms if len(parts) > 1)
 
 
-def tell_claims(value: Value, context: Context, concept: dict[str, Any]) -> None:
-    """Report the codes of a concept that the table or LOINC, which the sender names for them, does not have."""
-    for coding in concept.get("coding", ()):
-        if coding.get("system", "").startswith(_CLAIMED):
-            table = coding["system"].rsplit(":", 1)[-1]
-            if context.codes(_DEFINED).get(table.removeprefix("hl7")) == "user":
-                continue
-            context.problems.append(value.problem("code.own", table=table, code=coding["code"][:20]))
+def claims(codings: Iterable[dict[str, str]]) -> Claims:
+    """The codes that the table or LOINC, which the sender names for them, does not have, each behind that name."""
+    systems_and_codes = ((coding.get("system", ""), coding["code"]) for coding in codings)
+    return tuple((system.rsplit(":", 1)[-1], code) for system, code in systems_and_codes if system.startswith(_CLAIMED))
+
+
+def tell_claims(value: Value, context: Context, claimed: Claims) -> None:
+    """Report what `claims` found, but for tables that the house extends."""
+    for table, code in claimed:
+        if context.codes(_DEFINED).get(table.removeprefix("hl7")) != "user":
+            context.problems.append(value.problem("code.own", table=table, code=code[:20]))
 
 
 def tell_own(value: Value, context: Context, table: str, code: str) -> None:
