@@ -19,7 +19,6 @@ from mappings.table import HERE, TableError, overlaid, read_rows, shown
 
 FATES = ("mapped", "ignored", "unmapped")
 _COLUMNS = ["segment", "field", "reason", "spec"]
-_LONG = 8  # a field of more characters holds some that are no separators
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +111,12 @@ def _says_nothing(segment: Segment) -> bool:
 
 
 def populated_bits(segment: Segment) -> int:
-    """The fields that say something, as bits; an explicit null of a field nobody reads takes nothing away."""
+    """The fields that say something, as bits; separators alone say nothing, an explicit null of a field nobody reads
+    takes nothing away."""
     bits, bit, d = 0, 1, segment.delimiters
     marks = d.component + d.repetition + d.sub
     for content in segment.fields():
-        if content and content != NULL and (len(content) > _LONG or content.strip(marks)):
+        if content and content != NULL and (content[0] not in marks or content.strip(marks)):
             bits |= bit
         bit <<= 1
     return bits & ~1

@@ -49,11 +49,12 @@ def check(message: Message) -> Translation:
 def check_fields(message: Message, translation: Translation) -> None:
     """The fields add up, their report says the same of each, and what is unmapped is a finding."""
     counts = translation.account.field_counts()
+    marks = message.delimiters.component + message.delimiters.repetition + message.delimiters.sub
     populated = [
         (segment.index, number)
         for segment in message.segments
         for number in range(1, len(segment.fields()))
-        if segment.raw_field(number) not in ("", '""')
+        if segment.raw_field(number) != '""' and segment.raw_field(number).strip(marks)
     ]
     assert counts["total"] == len(populated) == sum(counts[k] for k in ("mapped", "ignored", "unmapped"))
     told = trace.fields(message, zone=ZONE)
