@@ -12,7 +12,7 @@ from payer_server import payer_server, settle
 from canonical.errors import Conflict
 from fhir.validation.validator import validate
 from hub.billing import guides
-from hub.billing.writing import stored
+from hub.billing.writing import origin, stored, today
 from hub.requests import authorisation, decision, sending
 from hub.requests.authorisation import Item, Wish
 from hub.requests.matter import Named
@@ -71,7 +71,7 @@ async def stay(world: World, tenant: Tenant, payer: str) -> tuple[str, str]:
 async def test_orders_are_authorised_and_the_guide_stands_on_it(world: World, tenant: Tenant, payer: str) -> None:
     async with payer_server(most=1) as server:
         await register(world, tenant, [partner_row(payer, server.url(payer))])
-        visit = Visit(payer=payer, charges=(EXAM, GLUCOSE), on=world.now().date())
+        visit = Visit(payer=payer, charges=(EXAM, GLUCOSE), on=today(origin(world, tenant)))
         (patient,) = await happen(world, tenant, [visit])
         ids = await put_records(world, tenant, order(patient, EXAM[1], quantity="2"), order(patient, GLUCOSE[1]))
         put = await ask(world, tenant, Wish(named=Named(), orders=tuple(ids)))
