@@ -43,7 +43,7 @@ def found_one(entry: dict[str, Any]) -> str:
 
 async def test_all_pages_have_each_record_once(fhir: httpx.AsyncClient) -> None:
     await hospital(fhir)
-    for count in (1, 3, 100):
+    for count in (3, 100):
         seen = await paged(fhir, f"{URL}?_count={count}")
         assert sorted(name for name, mode in seen if mode == "match") == sorted(OWN)
         assert {name for name, mode in seen if mode == "include"} == {"Organization/o", "Practitioner/d"}

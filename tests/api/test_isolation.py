@@ -146,6 +146,11 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/api/v1/alarms", "tests/api/test_watch_doors.py"),
     ("/metrics", "tests/api/test_watch_doors.py"),
     ("/api/v1/rnds", "tests/api/test_rnds_routes.py"),
+    ("/api/v1/partners", "tests/api/test_partner_doors.py"),
+    ("/api/v1/schedules", "tests/api/test_schedule_doors.py"),
+    ("/api/v1/retention", "tests/api/test_retention_doors.py"),
+    ("/api/v1/users", "tests/api/test_user_commands.py"),
+    ("/api/v1/sign-in", "tests/api/test_user_commands.py"),
 )
 DOCUMENTS = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
 # Routes that answer without a token, and why that shows nothing of a tenant.
@@ -153,6 +158,7 @@ OPEN = {
     **dict.fromkeys(DOCUMENTS, "the description of the API"),
     "/": "leads to the form",
     "/console/{name}": "files of the product", "/console/login": "the form", "/console/logout": "ends a session",
+    "/console/login/oidc": "leads to the sign-in of the house that is named, and to the form where it has none",
     "/health/live": "states", "/health/ready": "states", "/.well-known/jwks.json": "public keys",
     "/oauth/token": "asks for the client's secret itself", "/oauth/revoke": "asks for the client's secret itself",
     "/fhir/metadata": "R4 wants it open", "/fhir/.well-known/smart-configuration": "SMART wants it open",
