@@ -33,6 +33,7 @@ MINUTES = 10
 _PURPOSE = "console/oidc"
 _CLAIM = re.compile(r"[A-Za-z0-9_:./\-]{1,120}\Z")
 _MOST_GROUPS = 200
+_LONGEST_GROUP = 200
 _TEXTS = {"title": 80, "issuer": 300, "client_id": 200, "credential": 100, "scopes": 300}
 _CLAIMS = ("login_claim", "name_claim", "groups_claim")
 
@@ -76,6 +77,8 @@ def checked(world: World, said: Mapping[str, Any]) -> Service:
     wanted = said["roles"]
     if not isinstance(wanted, Mapping) or not 0 < len(wanted) <= _MOST_GROUPS:
         raise Refused("roles say which role each group means", code="user.oidc")
+    if not all(0 < len(str(group)) <= _LONGEST_GROUP and str(group).isprintable() for group in wanted):
+        raise Refused("a group is named by 1 to 200 printable characters", code="user.oidc")
     roles.chosen([str(role) for role in wanted.values()])
     if "openid" not in str(said.get("scopes", "openid")).split():
         raise Refused("the scopes have openid among them", code="user.oidc")

@@ -234,7 +234,7 @@ async def test_the_service_must_be_the_issuer_it_says(
 
 async def test_a_service_that_is_none(open_world: World, tenant: Tenant, service: Provider) -> None:
     faults: list[dict[str, Any]] = [
-        {"issuer": "ftp://x"}, {"roles": {}}, {"roles": {"ti": "king"}}, {"roles": []}, {"unknown": "1"}, {"scopes": "profile"},
+        {"issuer": "ftp://x"}, {"roles": {}}, {"roles": {"ti": "king"}}, {"roles": {"t\ni": "viewer"}}, {"roles": {"": "viewer"}}, {"roles": []}, {"unknown": "1"}, {"scopes": "profile"},
         {"title": "x" * 99}, {"groups_claim": "a b"}, {"client_id": "a\nb"},
     ]  # fmt: skip
     for wrong in faults:
