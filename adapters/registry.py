@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,32 @@ from adapters.transports import Means, Transport, acknowledging
 from adapters.transports.drop import DropTransport
 from adapters.transports.mail import MailTransport
 from adapters.transports.mllp import MllpTransport
-from adapters.transports.national import NationalTransport
-from adapters.transports.soap import SoapTransport
-from adapters.transports.webhook import WebhookTransport
 from canonical.errors import Misconfigured
 from canonical.toml_lines import line_of, lines_of
 from tiss import agreed
 
 HERE = Path(__file__).resolve().parent
 KINDS = {"payers": "payer", "labs": "lab", "his": "subscriber", "rnds": "network"}
+
+
+def _over_http(name: str, transport: str) -> Callable[[Means], Transport]:
+    """The transport of a module that speaks HTTP: costly to import, and needed only to send."""
+
+    def made(means: Means) -> Transport:
+        found: Callable[[Means], Transport] = getattr(import_module(f"adapters.transports.{name}"), transport)
+        return found(means)
+
+    return made
+
+
 TRANSPORTS: dict[str, Callable[[Means], Transport]] = {
     "folder": DropTransport,
     "mail": MailTransport,
     "mllp": MllpTransport,
-    "rnds": NationalTransport,
+    "rnds": _over_http("national", "NationalTransport"),
     "sftp": DropTransport,
-    "soap": SoapTransport,
-    "webhook": WebhookTransport,
+    "soap": _over_http("soap", "SoapTransport"),
+    "webhook": _over_http("webhook", "WebhookTransport"),
 }
 _FILES = ("path", "suffix", "returns", "stable_s")
 TRANSPORT_SETTINGS = {

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, quote_plus, urlencode, urlsplit
 
-import httpx
-
 from adapters.transports.targets import resolve
 from canonical.errors import Misconfigured, Refused, TryLater
 
@@ -59,6 +57,8 @@ class _Asked:
 
 
 async def _asked(url: str, asked: _Asked, *, allow_private: bool) -> bytes:
+    import httpx  # here: it is costly to import, and most processes fetch nothing
+
     parts, port = address(url, allow_private=allow_private)
     host = str(parts.hostname)
     try:
@@ -88,6 +88,8 @@ def address(url: str, *, allow_private: bool = False) -> tuple[SplitResult, int]
 
 
 async def _read(target: str, netloc: str, host: str, asked: _Asked) -> bytes:
+    import httpx  # as above
+
     headers = {"host": netloc, **asked.headers}
     more: dict[str, Any] = {"content": asked.content} if asked.content else {}
     async with (
