@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from api.console import (
     access,
     account,
+    billing_page,
     federated,
     files_page,
     login,
@@ -75,6 +76,7 @@ _ROUTERS = (
     access.router,
     files_page.router,
     messages_page.router,
+    billing_page.router,
     partners_page.router,
     retention_page.router,
     account.router,

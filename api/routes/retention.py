@@ -73,7 +73,7 @@ async def tried(wish: Trial, state: StateDep, caller: CallerDep) -> Response:
     return json_answer({"rules": [line.as_json() for line in found]}, 200, _HEADERS)
 
 
-@router.post("/run", status_code=202)
+@router.post("/run", status_code=202, response_class=Response)
 async def begun(state: StateDep, caller: CallerDep) -> Response:
     """Remove now what the rules say, in a job; the trail tells what it removed. By itself it happens every night."""
     caller.require(*_WRITE)

@@ -157,16 +157,38 @@ KINDS = {
 }  # fmt: skip
 
 
+async def newest(tx: Transaction, name: str, filters: dict[str, str], limit: int = 50) -> list[dict[str, Any]]:
+    """The newest rows of a kind, newest first; filters and errors as of `page`."""
+    kind, clauses, values = _asked(name, filters)
+    rows = await tx.rows(
+        f"SELECT {kind.selected} FROM {kind.source} WHERE {' AND '.join(clauses)} ORDER BY t.id DESC LIMIT {limit}",
+        *values,
+    )
+    return [_shown(row, kind) for row in rows]
+
+
 async def page(tx: Transaction, name: str, filters: dict[str, str], after: str = "", limit: int = 50) -> Page:
     """One page of a kind; `payer` in the filters is a registro ANS. Raises NotFound for an unknown kind or cursor."""
+    kind, clauses, values = _asked(name, filters)
+    if after:
+        values.append(_identity(after))
+        clauses.append(f"t.id > ${len(values) + 1}")
+    size = max(1, min(limit, MOST))
+    rows = await tx.rows(
+        f"SELECT {kind.selected} FROM {kind.source} WHERE {' AND '.join(clauses)} ORDER BY t.id LIMIT {size + 1}",
+        *values,
+    )
+    found = [_shown(row, kind) for row in rows[:size]]
+    return Page(rows=found, next=found[-1]["id"] if len(rows) > size else None)
+
+
+def _asked(name: str, filters: dict[str, str]) -> tuple[Kind, list[str], list[Any]]:
+    """A kind with the clauses and values of its filters; raises NotFound, Refused."""
     kind = KINDS.get(name)
     if kind is None:
         raise NotFound("there is no such list")
     clauses: list[str] = ["t.tenant_id = $1"]
     values: list[Any] = []
-    if after:
-        values.append(_identity(after))
-        clauses.append(f"t.id > ${len(values) + 1}")
     for column, value in filters.items():
         values.append(plain_text(value))
         if column == "payer":
@@ -177,13 +199,7 @@ async def page(tx: Transaction, name: str, filters: dict[str, str], after: str =
             clauses.append(f"j.{column}::text = ${len(values) + 1}")
         else:
             raise Refused("this list has no such filter", code="failure.request")
-    size = max(1, min(limit, MOST))
-    rows = await tx.rows(
-        f"SELECT {kind.selected} FROM {kind.source} WHERE {' AND '.join(clauses)} ORDER BY t.id LIMIT {size + 1}",
-        *values,
-    )
-    found = [_shown(row, kind) for row in rows[:size]]
-    return Page(rows=found, next=found[-1]["id"] if len(rows) > size else None)
+    return kind, clauses, values
 
 
 async def one(tx: Transaction, name: str, identity: UUID) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from canonical.errors import Conflict, Refused
 from hub.billing import writing
@@ -57,7 +58,7 @@ async def tell(world: World, tenant: Tenant, tx: Transaction, wish: Wish, actor:
     event = wish.event or (DISCHARGE if found.encounter.get("status") == "finished" else ADMISSION)
     await _not_twice(tx, found.encounter_id, event)
     await writing.keep_parties(tx, [found.profile], by)
-    record = {**found.record, "request": await _said(tx, found, wish, event)}
+    record = {**found.record, "request": await _said(tx, found, wish, event, tenant.zone)}
     body, problems = sending.body_of(_PLANS[event], record, found.profile)
     asked = Asked(
         profile=found.profile,
@@ -92,20 +93,24 @@ async def _not_twice(tx: Transaction, encounter: str, event: str) -> None:
         raise Conflict("the payer was told already", code="request.already-told")
 
 
-async def _said(tx: Transaction, found: Matter, wish: Wish, event: str) -> dict[str, Any]:
+async def _said(tx: Transaction, found: Matter, wish: Wish, event: str, zone: str) -> dict[str, Any]:
     """What the tables read of the event: its day, and the kind or the end of the stay."""
     period = found.encounter.get("period", {})
     if event == DISCHARGE:
         disposition = found.encounter.get("hospitalization", {}).get("dischargeDisposition", {})
-        return {"event": event, "on": _day(period.get("end")), "ending": wish.ending or ending_of(disposition)}
+        return {"event": event, "on": _day(period.get("end"), zone), "ending": wish.ending or ending_of(disposition)}
     kind = wish.stay_kind or await _authorised_kind(tx, found.encounter_id)
     leading = "" if kind else str(await tx.value(_LEADING, found.encounter_id) or "")
-    return {"event": event, "on": _day(period.get("start")), "stay_kind": kind, "leading_code": leading}
+    return {"event": event, "on": _day(period.get("start"), zone), "stay_kind": kind, "leading_code": leading}
 
 
-def _day(moment: Any) -> datetime.date | None:
+def _day(moment: Any, zone: str) -> datetime.date | None:
+    """The day of a FHIR date or moment where the tenant is; a moment may be written in another zone."""
     try:
-        return datetime.date.fromisoformat(str(moment)[:10])
+        if len(text := str(moment)) > len("2026-11-27"):
+            at = datetime.datetime.fromisoformat(text)
+            return (at.astimezone(ZoneInfo(zone)) if at.tzinfo else at).date()
+        return datetime.date.fromisoformat(text)
     except ValueError:
         return None
 

@@ -107,6 +107,7 @@ async def test_in_a_browser(chromium: Any, address: str, world: World, tenant: T
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     await page.goto(f"{address}/console/login?lang=pt")
+    await page.click("summary")
     await page.fill("#token", await tokens.issue(world, tenant, "operator", roles=[], scopes=["admin/*"]))
     await page.click("form:has(#token) button")
     await page.goto(f"{address}{PAGE}?lang=pt")

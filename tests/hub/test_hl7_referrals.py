@@ -70,7 +70,7 @@ async def test_asking_for_the_state_is_answered_by_it(world: World, tenant: Tena
     assert names[:3] == ["MSH", "MSA", "RF1"] and lines[0].split("|")[8] == "RRI^I15^RRI_I12"
     assert lines[1].split("|")[1] == "AA"
     rf1 = lines[2].split("|")
-    assert (rf1[1], rf1[3].split("^")[0], rf1[6]) == (state, "MED", "ENC-1^APS")
+    assert (rf1[1], rf1[3].split("^")[0], rf1[6]) == (state, "Med", "ENC-1^APS")
     assert [line.split("|")[7] for line in lines if line.startswith("PRD")] == ["88123^CRM^SP", "70441^CRM^SP"]
     assert lines[names.index("PID")].startswith("PID|1||7^^^hosp^MR||Souza^Ana")
     assert ("NTE|||Consulta em 26/11." in lines) == bool(answered)
