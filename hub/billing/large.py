@@ -12,6 +12,7 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import cast
 from uuid import UUID
@@ -112,9 +113,13 @@ async def content(world: World, tenant: Tenant, message_id: UUID) -> AsyncIterat
 
 
 async def _told(world: World, tenant: Tenant, message_id: UUID, reader: Statements) -> AsyncIterator[list[Told]]:
-    async for piece in content(world, tenant, message_id):
-        yield await asyncio.to_thread(reader.feed, piece)
-    yield await asyncio.to_thread(reader.close)
+    """What each piece tells. One thread reads all of them: a parser keeps the dictionary of names of the thread that
+    began it, and another thread that reads something else at that moment would write into the same one."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, thread_name_prefix="statements") as own:
+        async for piece in content(world, tenant, message_id):
+            yield await loop.run_in_executor(own, reader.feed, piece)
+        yield await loop.run_in_executor(own, reader.close)
 
 
 @dataclass(slots=True, kw_only=True)
