@@ -117,9 +117,13 @@ async def _told(world: World, tenant: Tenant, message_id: UUID, reader: Statemen
     began it, and another thread that reads something else at that moment would write into the same one."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="statements") as own:
-        async for piece in content(world, tenant, message_id):
-            yield await loop.run_in_executor(own, reader.feed, piece)
-        yield await loop.run_in_executor(own, reader.close)
+        try:
+            async for piece in content(world, tenant, message_id):
+                yield await loop.run_in_executor(own, reader.feed, piece)
+            yield await loop.run_in_executor(own, reader.close)
+        except BaseException:
+            own.submit(reader.abandon)
+            raise
 
 
 @dataclass(slots=True, kw_only=True)

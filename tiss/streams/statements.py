@@ -5,6 +5,7 @@ What has been read is let go. The hash is that of all that came, by each encodin
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
@@ -96,6 +97,11 @@ class Statements:
         self._hash(walk.since(self._mark, root))
         self.stated = epilogo.stated(root)
         return found
+
+    def abandon(self) -> None:
+        """Read no more. A parser that is left open keeps its error log registered with the thread that fed it."""
+        with contextlib.suppress(etree.XMLSyntaxError):
+            self._parser.close()
 
     def _new(self) -> list[Told]:
         events: Any = self._parser.read_events()
