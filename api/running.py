@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 from hub import runfile
 from hub.settings import Settings, from_environment
@@ -17,6 +18,14 @@ def options(parser: argparse.ArgumentParser, *, tenant: bool = True) -> None:
     if tenant:
         usual = os.environ.get("PONTE_TENANT") or "demo"
         parser.add_argument("--tenant", default=usual, help="whose rows (default: PONTE_TENANT, or else demo)")
+
+
+def action(actions: Any, name: str, text: str, *, tenant: bool = True) -> argparse.ArgumentParser:
+    """One action of an operating command, with `--json` and the options all share."""
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    options(parser, tenant=tenant)
+    return parser
 
 
 def located(data: Path | None) -> Settings:

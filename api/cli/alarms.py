@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    listed = _action(actions, "list", "what stands now, gravest first; exit 1 when something nobody took on stands")
+    listed = running.action(
+        actions, "list", "what stands now, gravest first; exit 1 when something nobody took on stands"
+    )
     listed.add_argument("--lang", default="pt", choices=["pt", "en"])
-    taken = _action(actions, "acknowledge", "take an alarm on: it is told again only when it worsens")
+    taken = running.action(actions, "acknowledge", "take an alarm on: it is told again only when it worsens")
     _placed(taken)
-    _action(actions, "limits", "every rule with its limits, and those set for this tenant")
-    limit = _action(actions, "limit", "set a rule's limits, everywhere or at one place")
+    running.action(actions, "limits", "every rule with its limits, and those set for this tenant")
+    limit = running.action(actions, "limit", "set a rule's limits, everywhere or at one place")
     _placed(limit)
     limit.add_argument(
         "--warning", type=int, nargs="*", metavar="N", help="in the rule's unit, each graver than before"
@@ -35,16 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     limit.add_argument("--off", action="store_true", help="no alarm")
     limit.add_argument("--default", action="store_true", help="as for everyone")
-    _action(actions, "receivers", "who is told, and how")
-    _told(_action(actions, "tell", "tell an address from now on: --url, or --to with --host"))
-    _action(actions, "untell", "tell it no more").add_argument("name")
-
-
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
+    running.action(actions, "receivers", "who is told, and how")
+    _told(running.action(actions, "tell", "tell an address from now on: --url, or --to with --host"))
+    running.action(actions, "untell", "tell it no more").add_argument("name")
 
 
 def _placed(parser: argparse.ArgumentParser) -> None:

@@ -20,46 +20,39 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    _action(actions, "list", "every channel with its active version")
-    show = _action(actions, "show", "a channel's document")
+    running.action(actions, "list", "every channel with its active version")
+    show = running.action(actions, "show", "a channel's document")
     show.add_argument("name")
     show.add_argument("--version", type=int, help="another version than the active one")
-    put = _action(actions, "put", "store a TOML document as a new version and activate it")
+    put = running.action(actions, "put", "store a TOML document as a new version and activate it")
     put.add_argument("file", type=Path)
     put.add_argument("--note", default="", help="why it changes; kept with the version")
-    past = _action(actions, "versions", "all versions of a channel, newest first")
+    past = running.action(actions, "versions", "all versions of a channel, newest first")
     past.add_argument("name")
-    diff = _action(actions, "diff", "what changed between two versions, key by key")
+    diff = running.action(actions, "diff", "what changed between two versions, key by key")
     diff.add_argument("name")
     diff.add_argument("old", type=int)
     diff.add_argument("new", type=int, nargs="?", help="default: the active version")
-    back = _action(actions, "rollback", "make an earlier version the active one (default: the one before)")
+    back = running.action(actions, "rollback", "make an earlier version the active one (default: the one before)")
     back.add_argument("name")
     back.add_argument("--to", type=int, default=0, metavar="VERSION")
-    off = _action(actions, "deactivate", "close a channel's door; `rollback --to` opens it again")
+    off = running.action(actions, "deactivate", "close a channel's door; `rollback --to` opens it again")
     off.add_argument("name")
     _trying(actions)
 
 
 def _trying(actions: Any) -> None:
-    test = _action(actions, "test", "what would happen to the messages of a file; nothing is stored")
+    test = running.action(actions, "test", "what would happen to the messages of a file; nothing is stored")
     test.add_argument("file", type=Path, help="messages, a batch or an MLLP capture")
     test.add_argument("--channel", default="", help="this channel, whatever the messages' sender")
     test.add_argument("--document", type=Path, help="a TOML document that is not stored yet, instead of a channel")
-    compare = _action(actions, "compare", "run another version over messages really received; nothing is stored")
+    compare = running.action(actions, "compare", "run another version over messages really received; nothing is stored")
     compare.add_argument("name")
     compare.add_argument("--against", required=True, metavar="VERSION|FILE", help="a version, or a TOML document")
     compare.add_argument("--since", required=True, help="2026-11-01, 2026-11-01T08:00, or 90m, 24h, 7d ago")
     compare.add_argument("--limit", type=int, default=1000, help="at most so many messages, the newest (default 1000)")
     compare.add_argument("--overlay", type=Path, help="a folder of tables to try as the overlay of the new version")
     compare.add_argument("--show-values", action="store_true", help="show values (patient data!) instead of masks")
-
-
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
 
 
 def run(given: argparse.Namespace) -> int:

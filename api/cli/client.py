@@ -21,7 +21,7 @@ ACTOR = "operator"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    _action(actions, "list", "every client, its scopes and how it proves itself")
+    running.action(actions, "list", "every client, its scopes and how it proves itself")
     create = _named(actions, "create", "register a client")
     _scopes(create)
     _proof(create)
@@ -34,15 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _named(actions, "revoke", "refuse it and all its tokens at once")
 
 
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
-
-
 def _named(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser = _action(actions, name, text)
+    parser = running.action(actions, name, text)
     parser.add_argument("name", help="without the tenant's part")
     return parser
 

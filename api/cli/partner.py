@@ -31,22 +31,15 @@ _NAMED = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; all but `keys` reach the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    _action(actions, "list", "every partner: what waits for it, and what failed last")
-    put = _action(actions, "put", "make a partner, or replace its document")
+    running.action(actions, "list", "every partner: what waits for it, and what failed last")
+    put = running.action(actions, "put", "make a partner, or replace its document")
     put.add_argument("file", metavar="FILE", help="a document in TOML or JSON; - is standard input (TOML)")
     put.add_argument("--check", action="store_true", help="read it and tell what is wrong; store nothing")
     for name, text in _NAMED.items():
-        _action(actions, name, text).add_argument("partner", metavar="KIND/CODE", help="such as payer/326305")
+        running.action(actions, name, text).add_argument("partner", metavar="KIND/CODE", help="such as payer/326305")
     known = actions.add_parser("keys", help="what a document may say")
     known.add_argument("kind", nargs="?", choices=["payer", "lab", "subscriber"])
     known.add_argument("--json", action="store_true", help="one JSON object per line")
-
-
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
 
 
 def run(given: argparse.Namespace) -> int:
@@ -95,7 +88,8 @@ async def _run(given: argparse.Namespace, stated: Mapping[str, Any]) -> int:
 
 
 async def _act(given: argparse.Namespace, world: World, tenant: Tenant, stated: Mapping[str, Any]) -> int:
-    from hub.partners import desk, probe, written
+    from canonical import toml_text
+    from hub.partners import desk, probe
 
     if given.action == "put":
         done = await desk.put(world, tenant, output.actor(), stated)
@@ -113,7 +107,7 @@ async def _act(given: argparse.Namespace, world: World, tenant: Tenant, stated: 
         if given.json:
             output.line(stated)
         else:
-            output.say(written.toml(stated).rstrip())
+            output.say(toml_text.text(stated).rstrip())
         return 0
     _say(given, await desk.switch(world, tenant, output.actor(), kind, code, active=given.action == "on"))
     return 0

@@ -22,29 +22,24 @@ _EVER, _USUAL = ("ever", "sempre"), ("usual", "padrao")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    show = _action(actions, "show", "every rule: its days for this tenant, the least the law allows, and why")
+    show = running.action(actions, "show", "every rule: its days for this tenant, the least the law allows, and why")
     show.add_argument("--lang", default="pt", choices=["pt", "en"])
-    wanted = _action(actions, "set", "keep what a rule is about for so many days")
+    wanted = running.action(actions, "set", "keep what a rule is about for so many days")
     wanted.add_argument("rule", help="such as received")
     wanted.add_argument("days", help="days, or `ever` (for ever), or `usual` (as for who sets nothing)")
-    tried = _action(actions, "try", "what the rules would remove now, by year; nothing is changed")
+    tried = running.action(actions, "try", "what the rules would remove now, by year; nothing is changed")
     tried.add_argument(
         "--with", dest="given", action="append", default=[], metavar="RULE=DAYS", help="as if so many were set"
     )
-    run = _action(actions, "run", "remove now what the rules say; every night the hub does it by itself")
+    run = running.action(actions, "run", "remove now what the rules say; every night the hub does it by itself")
     run.add_argument("--audit", action="store_true", help="old audit events too; done as the owner of the tables")
-    _action(actions, "holds", "the legal holds that stand")
-    hold = _action(actions, "hold", "let no rule remove messages and requests of a person, or without one of anybody")
+    running.action(actions, "holds", "the legal holds that stand")
+    hold = running.action(
+        actions, "hold", "let no rule remove messages and requests of a person, or without one of anybody"
+    )
     hold.add_argument("person", nargs="?", default="", help="Patient/ID, a number, or - to read it from standard input")
     hold.add_argument("--reason", required=True, help="the lawsuit or inquiry; it is shown in the list of holds")
-    _action(actions, "lift", "end a hold").add_argument("id", type=UUID)
-
-
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
+    running.action(actions, "lift", "end a hold").add_argument("id", type=UUID)
 
 
 def run(given: argparse.Namespace) -> int:

@@ -27,34 +27,34 @@ _FAILED = ("pendente", "recusado", "parado")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    own = _action(actions, "settings", "show the tenant's settings, or store those of a TOML or JSON file")
+    own = running.action(actions, "settings", "show the tenant's settings, or store those of a TOML or JSON file")
     own.add_argument("file", type=Path, nargs="?")
-    _action(actions, "check", "ask RNDS whether certificate, establishment and professional hold there")
-    seen = _action(actions, "look", "what RNDS has of a person, a professional or an establishment")
+    running.action(actions, "check", "ask RNDS whether certificate, establishment and professional hold there")
+    seen = running.action(actions, "look", "what RNDS has of a person, a professional or an establishment")
     seen.add_argument("what", choices=["patient", "professional", "establishment"])
     seen.add_argument("number", help="CNS or CPF, CNES or CNPJ")
-    _action(actions, "people", "patients whose documents wait for a CNS or CPF, with what is to be done")
+    running.action(actions, "people", "patients whose documents wait for a CNS or CPF, with what is to be done")
     for name, text in (
         ("context", "open a context of care: a professional sees a patient here"),
         ("read", "a whole document of RNDS, within a context of care that is opened for it"),
     ):
-        meeting = _action(actions, name, text)
+        meeting = running.action(actions, name, text)
         if name == "read":
             meeting.add_argument("document", help="the document's id at RNDS")
         meeting.add_argument("patient", help="CNS or CPF")
         meeting.add_argument(
             "--professional", default="", help="CNS of who sees the patient; default: the settings' own"
         )
-    status = _action(actions, "status", "how many documents stand where; with a record, its documents")
+    status = running.action(actions, "status", "how many documents stand where; with a record, its documents")
     status.add_argument("subject", nargs="?", default="", help="DiagnosticReport/1")
-    failures = _action(actions, "failures", "documents that wait for a person, with what is to be done")
+    failures = running.action(actions, "failures", "documents that wait for a person, with what is to be done")
     failures.add_argument("--kind", default="", help="REL, RIA, RIAC, RAC, SA or RIRA")
     failures.add_argument("--code", default="", help="only those with this finding (rnds.individual)")
     for name, text in (("preview", "the document of a record as it would be sent"), ("send", "make it and queue it")):
-        made = _action(actions, name, text)
+        made = running.action(actions, name, text)
         made.add_argument("kind", help="REL, RIA, RIAC, RAC, SA or RIRA")
         made.add_argument("subject", help="the record it is made from: DiagnosticReport/1")
-    again = _action(actions, "resend", "make documents again and send them")
+    again = running.action(actions, "resend", "make documents again and send them")
     again.add_argument("id", nargs="?", help="the document's id")
     again.add_argument(
         "--code", default="", help="all that were refused or wait with this code (rnds.configure.ERR881)"
@@ -63,14 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("delete", "ask RNDS to delete a document"),
         ("answer", "the last answer of RNDS: what it found, a line each, and the answer as it was kept"),
     ):
-        _action(actions, name, text).add_argument("id", help="the document's id")
-
-
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
+        running.action(actions, name, text).add_argument("id", help="the document's id")
 
 
 def run(given: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ _ACTS = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    _action(actions, "list", "every schedule of the tenant: when it runs next, and what it did last")
+    running.action(actions, "list", "every schedule of the tenant: when it runs next, and what it did last")
     put = _named(actions, "set", "make a schedule, or change what is given of it")
     put.add_argument("--job", default="", help="the job it starts; without it the one of the same name")
     put.add_argument(
@@ -40,15 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         _named(actions, name, text)
 
 
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
-
-
 def _named(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser = _action(actions, name, text)
+    parser = running.action(actions, name, text)
     parser.add_argument("name", help="as `schedule list` shows it")
     return parser
 

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
 
 from api import running
 from api.cli import output
@@ -15,28 +14,21 @@ from api.cli import output
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    _action(actions, "list", "names, kinds and dates; never a secret")
-    put = _action(actions, "put", "seal a certificate with its key, or the certificates of trusted issuers")
+    running.action(actions, "list", "names, kinds and dates; never a secret")
+    put = running.action(actions, "put", "seal a certificate with its key, or the certificates of trusted issuers")
     put.add_argument("name")
     source = put.add_mutually_exclusive_group(required=True)
     source.add_argument("--p12", type=Path, metavar="FILE", help="PKCS#12 with certificate and key")
     source.add_argument("--login", metavar="LOGIN", help="what we log in with, or a payer logs in with at our door")
     source.add_argument("--pem", type=Path, metavar="FILE", help="certificates of trusted issuers")
     put.add_argument("--password-env", metavar="NAME", help="environment variable with the password")
-    remove = _action(actions, "remove", "take a secret out of the vault")
+    remove = running.action(actions, "remove", "take a secret out of the vault")
     remove.add_argument("name")
     rekey = actions.add_parser("rekey", help="make a new master key and seal all secrets of all tenants under it")
     how = rekey.add_mutually_exclusive_group()
     how.add_argument("--again", action="store_true", help="no new key: seal what the previous one still holds")
     how.add_argument("--finish", action="store_true", help="forget the previous key, once nothing needs it")
     running.options(rekey, tenant=False)
-
-
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
 
 
 def run(given: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ FIRST_SCOPES = ("admin/*",)
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    _action(actions, "list", "every tenant: channels, clients, waiting work")
+    running.action(actions, "list", "every tenant: channels, clients, waiting work", tenant=False)
     add = _named(actions, "add", "make a tenant with its channels, upkeep and first client")
     add.add_argument("--name", required=True, help="how people call it")
     add.add_argument("--zone", default="", help="where its dates without a zone lie (default America/Sao_Paulo)")
@@ -46,18 +46,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--zone", default="")
     _named(actions, "close", "close its doors, refuse its tokens, let its work wait; nothing is removed")
     _named(actions, "open", "open it again; its work goes on")
-    tenant_ending.arguments(partial(_named, actions), partial(_action, actions))
-
-
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser, tenant=False)
-    return parser
+    tenant_ending.arguments(partial(_named, actions), partial(running.action, actions, tenant=False))
 
 
 def _named(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser = _action(actions, name, text)
+    parser = running.action(actions, name, text, tenant=False)
     parser.add_argument("slug", help="its short name: 3 to 40 lower-case letters, digits, hyphens; it never changes")
     return parser
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
-    _action(actions, "list", "every account, its roles, and when the person last came in")
+    running.action(actions, "list", "every account, its roles, and when the person last came in")
     add = _named(actions, "add", "make an account; its first password is shown once")
     add.add_argument("--name", required=True, help="the person's name, as the audit trail tells it")
     add.add_argument("--role", action="append", nargs="+", required=True, help=_ROLES)
@@ -30,10 +30,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _named(actions, "open", "let the person in again")
     reset = _named(actions, "reset", "a new first password, shown once; ends sessions and waits")
     reset.add_argument("--second-factor", action="store_true", help="forget that too: the telephone is lost")
-    rules = _action(actions, "rules", "how the house's people sign in; without options only shown")
+    rules = running.action(actions, "rules", "how the house's people sign in; without options only shown")
     rules.add_argument("--second-factor", choices=("demanded", "optional"))
     rules.add_argument("--idle", type=int, metavar="MINUTES", help="without use, until a session ends")
-    oidc = _action(actions, "oidc", "the house's own sign-in service (OpenID Connect); without options only shown")
+    oidc = running.action(
+        actions, "oidc", "the house's own sign-in service (OpenID Connect); without options only shown"
+    )
     oidc.add_argument("--file", type=Path, help="TOML: title, issuer, client_id, credential, groups_claim, [roles]")
     oidc.add_argument("--off", action="store_true", help="take it away")
     rules.add_argument("--hours", type=int, help="until a session ends in any case")
@@ -42,15 +44,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 _ROLES = "one or more of administrator, operator, billing, auditor, viewer"
 
 
-def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    running.options(parser)
-    return parser
-
-
 def _named(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser = _action(actions, name, text)
+    parser = running.action(actions, name, text)
     parser.add_argument("login", help="3 to 100 of a-z, 0-9 and . _ @ + -; it never changes")
     return parser
 

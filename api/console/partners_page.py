@@ -17,11 +17,12 @@ from starlette.responses import Response
 
 from api.console.visit import Visit, VisitDep, form_of
 from api.http.failures import status_of
+from canonical import toml_text
 from canonical.errors import Conflict, Denied, Misconfigured, NotFound, PonteError, Refused, TryLater
 from canonical.problem import Problem
 from hub.operate import agenda
 from hub.operate.agenda import Wish
-from hub.partners import desk, probe, written
+from hub.partners import desk, probe
 from hub.partners.document import Faulty
 from hub.partners.probe import Tried
 
@@ -76,7 +77,7 @@ async def look(visit: VisitDep) -> Response:
             found = await desk.one(tx, kind, code)
     except NotFound as error:
         return await _page(visit, Told(problems=[Problem(error.code, level="error")], status=404))
-    return await _page(visit, Told(text=written.toml(found.stated)))
+    return await _page(visit, Told(text=toml_text.text(found.stated)))
 
 
 @router.post("")
@@ -139,9 +140,7 @@ async def _schedule(visit: Visit, name: str, what: str, cron: str) -> Told:
         case "time":
             if not cron:
                 raise Refused("a time is needed", code="schedule.cron")
-            async with world.transaction(tenant) as tx:
-                await agenda.one(tx, name)
-            await agenda.put(world, tenant, actor, Wish(name=name, cron=cron))
+            await agenda.put(world, tenant, actor, Wish(name=name, cron=cron, changes=True))
         case "pause" | "resume":
             await agenda.switch(world, tenant, actor, name, active=what == "resume")
         case "run":

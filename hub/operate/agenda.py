@@ -63,7 +63,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A schedule as somebody wants it; what is empty stays as it is, or is what the job usually has."""
+    """A schedule as somebody wants it; what is empty stays as it is, or is what the job usually has.
+
+    `changes`: the schedule must be there already.
+    """
 
     name: str
     job: str = ""
@@ -72,6 +75,7 @@ class Wish:
     catch_up: str = ""
     active: bool | None = None
     arguments: Mapping[str, str | int] | None = field(default=None)
+    changes: bool = False
 
 
 _LISTED = """
@@ -124,6 +128,8 @@ async def put(world: World, tenant: Tenant, actor: str, wish: Wish) -> Entry:
     async with world.transaction(tenant) as tx:
         await tx.row("SELECT id FROM schedule WHERE tenant_id = $1 AND name = $2 FOR UPDATE", wish.name)
         present = next(iter(await listed(tx, wish.name)), None)
+        if present is None and wish.changes:
+            raise NotFound("there is no such schedule", code="schedule.unknown")
         wanted = _wanted(wish, present, tenant)
         try:
             await scheduler.save(tx, wanted, world.now(), None if present else new_id())
@@ -172,9 +178,7 @@ def _arguments(given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, An
 
 async def switch(world: World, tenant: Tenant, actor: str, name: str, *, active: bool) -> Entry:
     """Pause a schedule, or let it run again from now on (what it missed is not made up); raises NotFound, Conflict."""
-    async with world.transaction(tenant) as tx:
-        await one(tx, name)
-    return await put(world, tenant, actor, Wish(name=name, active=active))
+    return await put(world, tenant, actor, Wish(name=name, active=active, changes=True))
 
 
 async def remove(world: World, tenant: Tenant, actor: str, name: str) -> None:

@@ -10,11 +10,11 @@ import pytest
 from test_console_access import browser, enter
 from test_console_browser import CONTRAST, address, chromium
 
+from canonical.toml_text import text
 from hub.exchange.work import usual
 from hub.guard import tokens
 from hub.operate import agenda
 from hub.partners import desk
-from hub.partners.written import toml
 from hub.world import Tenant, World
 
 __all__ = ["address", "browser", "chromium"]  # fixtures
@@ -36,7 +36,7 @@ async def test_only_with_a_session_and_only_an_administrator_changes(
     await enter(browser, world, tenant, "console/read")
     shown = await browser.get(PAGE)
     assert shown.status_code == 200 and "<textarea" not in shown.text
-    refused = await browser.post(PAGE, data={"document": toml(LAB)})
+    refused = await browser.post(PAGE, data={"document": text(LAB)})
     assert refused.status_code == 403
     async with world.transaction(tenant) as tx:
         assert await desk.listed(tx) == []
@@ -48,7 +48,7 @@ async def test_a_laboratory_is_connected_tried_and_switched(
     await enter(browser, world, tenant)
     async with peers.mllp() as peer:
         stated = {**LAB, "transport": {**LAB["transport"], "port": peer.port}}
-        kept = await browser.post(PAGE, data={"document": toml(stated)})
+        kept = await browser.post(PAGE, data={"document": text(stated)})
         assert (
             kept.status_code == 200 and "lab/apoio" in kept.text and "&lt;b&gt;" in kept.text and "<b>" not in kept.text
         )
@@ -97,7 +97,7 @@ async def test_schedules_are_changed_paused_and_started(
 async def test_nobody_elses_site_changes_anything(browser: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
     await enter(browser, world, tenant)
     headers = {"origin": "https://elsewhere.example"}
-    assert (await browser.post(PAGE, data={"document": toml(LAB)}, headers=headers)).status_code == 403
+    assert (await browser.post(PAGE, data={"document": text(LAB)}, headers=headers)).status_code == 403
 
 
 @pytest.mark.browser
@@ -112,7 +112,7 @@ async def test_in_a_browser(chromium: Any, address: str, world: World, tenant: T
     await page.click("form:has(#token) button")
     await page.goto(f"{address}{PAGE}?lang=pt")
     assert await page.title() == "Parceiros e agenda · Ponte"
-    await page.fill("#text", toml(LAB))
+    await page.fill("#text", text(LAB))
     await page.click("form:has(#text) button")
     assert "lab/apoio" in await page.locator("[aria-labelledby=told]").inner_text()
     assert await page.evaluate(CONTRAST) == []
