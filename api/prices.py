@@ -48,8 +48,9 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _run(given: argparse.Namespace) -> int:
-    from hub.billing import listing, prices
-    from hub.billing.price_files import Defaults
+    from hub.billing import listing
+    from hub.billing.visit import prices
+    from hub.billing.visit.price_files import Defaults
     from hub.world import opened
 
     raw = given.file.read_bytes() if given.price_verb == "import" else b""

@@ -19,12 +19,14 @@ from lxml import etree
 from bench.measure import Measure
 from canonical.codes import ANS, SID, TUSS
 from fhir import jsontext
-from hub.billing import guides, messages, writing
-from hub.billing.cases import cases
-from hub.billing.charges import open_charges
+from hub.billing import writing
+from hub.billing.guide import guides
+from hub.billing.guide.cases import cases
+from hub.billing.message import messages
 from hub.billing.profiles import PayerProfile, payers
-from hub.billing.surroundings import surroundings
 from hub.billing.trial import trial_payers
+from hub.billing.visit.charges import open_charges
+from hub.billing.visit.surroundings import surroundings
 from hub.records.write import Origin, Write, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World

@@ -20,8 +20,9 @@ from sqlalchemy import Table
 from bench.measure import Measure
 from canonical.billing import money
 from canonical.identity import new_id
-from hub.billing import statements, writing
+from hub.billing import writing
 from hub.billing.profiles import payer
+from hub.billing.returns import statements
 from hub.billing.trial import trial_payers
 from hub.store import bulk
 from hub.store.schema import billing as schema

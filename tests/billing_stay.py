@@ -10,7 +10,7 @@ from billing_day import DAY, IPE
 
 from canonical.codes import ANS, CBO, CID10, CPF, SID, TUSS
 from canonical.extensions import EXTENSIONS
-from hub.billing import guides
+from hub.billing.guide import guides
 from hub.billing.writing import origin, parsed
 from hub.records.write import Write, save
 from hub.store.database import Row

@@ -10,7 +10,9 @@ from typing import Any
 from billing_day import EXAM, GLUCOSE, IPE, Visit, happen, many, partner_row, register
 from openpyxl import Workbook
 
-from hub.billing import batches, guides, listing
+from hub.billing import listing
+from hub.billing.batch import batches
+from hub.billing.guide import guides
 from hub.world import Tenant, World
 
 HEAD = (

@@ -120,7 +120,7 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 
 
 async def _take(given: argparse.Namespace, path: Path, raw: bytes) -> dict[str, Any]:
-    from hub.billing import intake, large
+    from hub.billing.returns import intake, large
     from hub.world import opened
 
     async with opened(running.located(given.data), size=1) as world:
@@ -135,7 +135,7 @@ async def _take(given: argparse.Namespace, path: Path, raw: bytes) -> dict[str, 
 
 def _read(given: argparse.Namespace) -> int:
     from canonical.problem import Problem
-    from hub.billing import intake
+    from hub.billing.returns import intake
     from mappings.billing import sheet_plan
     from mappings.table import TableError
 

@@ -109,7 +109,7 @@ def _judge_of_signatures(folder: Path | None) -> Callable[[Report, bytes], Repor
     """Adds to a report what is to be said of signatures, by the trust of a folder; None when it cannot be read."""
 
     def judge(report: Report, content: bytes) -> Report:
-        from hub.billing import seals  # what it needs takes half a second to load, and few files are signed
+        from hub.billing.check import seals  # what it needs takes half a second to load, and few files are signed
         from signatures.trust import Trust
 
         return seals.judged(report, content, trust if trust is not None else Trust(), utc_now())

@@ -19,8 +19,10 @@ from api.console.visit import Visit, VisitDep, form_of
 from api.http.failures import Rejected, status_of
 from canonical.errors import Conflict, Denied, Misconfigured, NotFound, PonteError, Refused
 from canonical.problem import Problem
-from hub.billing import appeals, batches, intake, listing, writing
-from hub.billing.returns import deadlines
+from hub.billing import listing, writing
+from hub.billing.appeal import appeals
+from hub.billing.batch import batches
+from hub.billing.returns import deadlines, intake
 from hub.exchange.work import jobs
 from hub.guard import audit
 

@@ -19,7 +19,7 @@ from api.console import forms, pages
 from api.console.visit import Visit, VisitDep
 from api.http.failures import Rejected
 from canonical.problem import Problem
-from hub.billing import uploads
+from hub.billing.check import uploads
 from tiss import files
 from tiss.offers import offered
 from tiss.report import Report

@@ -11,8 +11,10 @@ from api.demo import day
 from api.demo.step import Step
 from api.demo.trial import Trial
 from api.demo.waiting import control, job, payer_books, until
-from hub.billing import appeals, batches, listing, writing
-from hub.billing.appeals import Wish
+from hub.billing import listing, writing
+from hub.billing.appeal import appeals
+from hub.billing.appeal.appeals import Wish
+from hub.billing.batch import batches
 from hub.billing.returns import reconciliation
 from hub.billing.trial import FEES_APART
 from hub.exchange.partners import partners_of

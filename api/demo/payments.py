@@ -10,8 +10,8 @@ from api.demo.trial import Trial
 from api.demo.waiting import payer_books
 from canonical.billing import cents
 from canonical.errors import TryLater
-from hub.billing import intake, listing
-from hub.billing.returns import reconciliation
+from hub.billing import listing
+from hub.billing.returns import intake, reconciliation
 from hub.operate import billed
 
 BY_SHEET = "999806"

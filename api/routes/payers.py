@@ -21,7 +21,7 @@ from api.http.state import State, StateDep
 from api.routes.tiss_files import bounded
 from canonical.errors import NotFound
 from canonical.problem import blocking
-from hub.billing import checking
+from hub.billing.check import checking
 from hub.billing.profiles import PayerProfile, payers
 from hub.guard import audit, vault
 from hub.guard.tokens import InvalidToken

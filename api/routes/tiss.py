@@ -14,9 +14,13 @@ from api.http.failures import Rejected
 from api.http.state import Caller, CallerDep, State, StateDep
 from api.routes.tiss_files import LARGEST_UPLOAD, begun, rest
 from canonical.problem import blocking
-from hub.billing import appeals, batches, charges, guides, intake, large, listing, submissions, writing
+from hub.billing import listing, writing
+from hub.billing.appeal import appeals
+from hub.billing.batch import batches, submissions
+from hub.billing.guide import guides
 from hub.billing.profiles import payers
-from hub.billing.returns import reconciliation
+from hub.billing.returns import intake, large, reconciliation
+from hub.billing.visit import charges
 from hub.records.write import Origin
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])

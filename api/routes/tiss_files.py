@@ -16,7 +16,7 @@ from api.http.failures import Rejected
 from api.http.inflow import Inflow, TooMuch
 from api.http.state import CallerDep, StateDep
 from canonical.problem import Problem
-from hub.billing import checking, uploads
+from hub.billing.check import checking, uploads
 from tiss import files
 
 router = APIRouter(prefix="/api/v1/tiss/files", tags=["TISS"])

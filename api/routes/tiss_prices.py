@@ -14,8 +14,9 @@ from api.http.answering import json_answer
 from api.http.failures import Rejected
 from api.http.state import CallerDep, StateDep
 from api.routes.tiss_files import bounded
-from hub.billing import listing, prices
-from hub.billing.price_files import Defaults
+from hub.billing import listing
+from hub.billing.visit import prices
+from hub.billing.visit.price_files import Defaults
 
 router = APIRouter(prefix="/api/v1/tiss/prices", tags=["TISS"])
 _MOST = 500

@@ -15,9 +15,9 @@ from api.http.failures import Rejected
 from api.http.state import Caller, CallerDep, StateDep
 from api.routes.tiss_files import bounded
 from canonical.problem import blocking
-from hub.billing import intake, listing, writing
+from hub.billing import listing, writing
 from hub.billing.profiles import payer as profile_by_id
-from hub.billing.returns import board, deadlines, evidence, history
+from hub.billing.returns import board, deadlines, evidence, history, intake
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.billing import batches, guides, listing, polling
+from hub.billing import listing, polling
+from hub.billing.batch import batches
+from hub.billing.guide import guides
 from hub.exchange.handlers import job
 from hub.world import Tenant, World
 

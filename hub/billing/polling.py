@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from canonical.errors import Misconfigured
-from hub.billing import appeals, batches, submissions, writing
+from hub.billing import writing
+from hub.billing.appeal import appeals
+from hub.billing.batch import batches, submissions
+from hub.billing.batch.submissions import Question
+from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile, payer, payers
-from hub.billing.replies import Refusal
-from hub.billing.submissions import Question
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.records.write import Origin
 from hub.store.database import Row, Transaction

@@ -12,7 +12,7 @@ from typing import Any
 
 from canonical.codes import LOINC
 from canonical.problem import Problem
-from hub.billing import numbers
+from hub.billing.message import numbers
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import parsed
 from hub.records.projections import first_code

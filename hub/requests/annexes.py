@@ -12,9 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from canonical.errors import NotFound, Refused
-from hub.billing import numbers, writing
+from hub.billing import writing
+from hub.billing.message import numbers
+from hub.billing.message.replies import listen
 from hub.billing.profiles import payer, profile_of
-from hub.billing.replies import listen
 from hub.exchange.handlers import Reply, on_reply
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.requests import annex_trees, authorisation, decision, hearing, records, sending

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from canonical.codes import CID10, TUSS
 from canonical.errors import Conflict
 from canonical.problem import Problem
-from hub.billing import numbers, writing
-from hub.billing.stays import conditions_of, diagnoses_of, is_inpatient
+from hub.billing import writing
+from hub.billing.message import numbers
+from hub.billing.visit.stays import conditions_of, diagnoses_of, is_inpatient
 from hub.billing.writing import Body, stored
 from hub.records.projections import target
 from hub.requests import annex_trees, records, sending

@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from canonical.errors import Conflict, NotFound
-from hub.billing import batches, guides, writing
+from hub.billing import writing
+from hub.billing.batch import batches
+from hub.billing.guide import guides
+from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile, payer
-from hub.billing.replies import Refusal
 from hub.requests import authorisation, hearing, records, sending
 from hub.requests.hearing import Answered
 from hub.requests.matter import provider

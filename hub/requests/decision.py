@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from hub.billing import writing
+from hub.billing.message.replies import Refusal, hear, listen
 from hub.billing.profiles import PayerProfile, payer, profile_of
-from hub.billing.replies import Refusal, hear, listen
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.requests import hearing, records, sending

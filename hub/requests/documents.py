@@ -11,9 +11,10 @@ from uuid import UUID
 
 from canonical.errors import NotFound, Refused
 from canonical.identity import new_id
-from hub.billing import numbers, writing
+from hub.billing import writing
+from hub.billing.message import numbers
+from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile, payer
-from hub.billing.replies import Refusal
 from hub.records.write import Origin, Write, save
 from hub.requests import authorisation, hearing, records, sending
 from hub.requests.hearing import Answered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hub.billing import writing
-from hub.billing.replies import Refusal
+from hub.billing.message.replies import Refusal
 from hub.requests import hearing, records, sending
 from hub.requests.hearing import Answered
 from hub.requests.matter import Named, matter

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from canonical.errors import TryLater
 from hub.billing import writing
+from hub.billing.message.replies import Heard, Refusal, listen
 from hub.billing.profiles import PayerProfile, profile_of
-from hub.billing.replies import Heard, Refusal, listen
 from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
 from hub.records.write import Origin
 from hub.requests import sending

@@ -9,9 +9,9 @@ from typing import Any
 
 from canonical.codes import CNS
 from canonical.errors import NotFound, Refused
-from hub.billing import surroundings
-from hub.billing.professionals import UNKNOWN_CBO, leading, professional
 from hub.billing.profiles import PayerProfile, payers
+from hub.billing.visit import surroundings
+from hub.billing.visit.professionals import UNKNOWN_CBO, leading, professional
 from hub.billing.writing import Body, stored
 from hub.records.projections import day, target
 from hub.store.database import Transaction

@@ -7,8 +7,8 @@ from typing import Any
 
 from canonical.codes import local_system
 from hub.billing import writing
+from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile
-from hub.billing.replies import Refusal
 from hub.records.write import Origin, Write
 from hub.store.database import Row, Transaction
 from mappings.billing.records import describe, record_plan

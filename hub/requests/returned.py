@@ -11,9 +11,12 @@ from uuid import UUID
 
 from canonical.identity import bytes_number, new_id
 from canonical.problem import Problem
-from hub.billing import appeals, statements, submissions, writing
+from hub.billing import writing
+from hub.billing.appeal import appeals
+from hub.billing.batch import submissions
+from hub.billing.message.replies import Heard, hear, told
 from hub.billing.profiles import PayerProfile
-from hub.billing.replies import Heard, hear, told
+from hub.billing.returns import statements
 from hub.guard import audit
 from hub.records.write import Origin
 from hub.requests import annexes, cancellation, decision, documents, eligibility, stays

@@ -14,9 +14,11 @@ from uuid import UUID
 from canonical.errors import Conflict, Misconfigured, NotFound
 from canonical.identity import new_id
 from canonical.problem import Problem, blocking
-from hub.billing import checking, guides, messages
+from hub.billing.check import checking
+from hub.billing.guide import guides
+from hub.billing.message import messages
+from hub.billing.message.sealing import seal, stated_in
 from hub.billing.profiles import PayerProfile, payer
-from hub.billing.sealing import seal, stated_in
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.store.database import Row, Transaction

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from hub.billing import statements, writing
+from hub.billing import writing
+from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile, payer
-from hub.billing.replies import Refusal
+from hub.billing.returns import statements
 from hub.requests import hearing, sending
 from hub.requests.hearing import Answered
 from hub.requests.matter import provider

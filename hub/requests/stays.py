@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from canonical.errors import Conflict, Refused
 from hub.billing import writing
-from hub.billing.replies import Refusal
-from hub.billing.stays import ending_of, is_inpatient
+from hub.billing.message.replies import Refusal
+from hub.billing.visit.stays import ending_of, is_inpatient
 from hub.requests import authorisation, hearing, records, sending
 from hub.requests.hearing import Answered
 from hub.requests.matter import Matter, Named, matter

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 
 import pytest
-from test_reference import compare
 
 from canonical.problem import catalogue
+from tests.docs.test_reference import compare
 from tiss import offers, transactions
 from tiss.agreed import ENCODINGS
 from tiss.rules.case import FOLDER, rules

@@ -88,8 +88,9 @@ def test_what_a_guide_says_its_claim_says(kind: str) -> None:
 
 
 def test_every_state_of_a_guide_or_appeal_has_one_of_a_claim() -> None:
-    from hub.billing import appeals, batches
-    from hub.billing.guides import PENDING, READY
+    from hub.billing.appeal import appeals
+    from hub.billing.batch import batches
+    from hub.billing.guide.guides import PENDING, READY
 
     known = codes("claim-status")
     assert {PENDING, READY, "bloqueada", "enviada", "cancelada"} <= set(known)

@@ -8,13 +8,13 @@ import hashlib
 
 import pytest
 from lxml import etree
-from test_guide_signatures import ANS, DS, HERE, guide_of, judged, written
 
 from signatures import reading, xmldsig
 from signatures.keys import Signer
 from signatures.trust import Trust
 from signatures.verdict import Outcome, Reason
 from signatures.writing import ENVELOPED, EXCLUSIVE, RSA_SHA256, SHA256
+from tests.signatures.test_guide_signatures import ANS, DS, HERE, guide_of, judged, written
 
 XPATH = "http://www.w3.org/TR/1999/REC-xpath-19991116"
 FILTER2 = "http://www.w3.org/2002/06/xmldsig-filter2"

@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 from signxml import SignatureConfiguration, XMLSigner, XMLVerifier
 from signxml.algorithms import CanonicalizationMethod
-from test_guide_signatures import ANS, DS, HERE, guide_of, judged, written
 
 from signatures import xmldsig
 from signatures.demo_pki import DemoPki
 from signatures.keys import Signer
 from signatures.trust import Trust
 from signatures.verdict import Outcome, Reason
+from tests.signatures.test_guide_signatures import ANS, DS, HERE, guide_of, judged, written
 
 EXCLUSIVE = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
 INCLUSIVE = CanonicalizationMethod.CANONICAL_XML_1_0

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 from signxml import XMLSigner
-from test_signature_keys import bare_certificate
 
 from signatures import xmldsig
 from signatures.keys import Signer
 from signatures.trust import Trust
 from signatures.verdict import Outcome, Reason
+from tests.signatures.test_signature_keys import bare_certificate
 
 DSIG = "http://www.w3.org/2000/09/xmldsig#"
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from test_structure import VARIANTS
 
+from tests.tiss.test_structure import VARIANTS
 from tiss import alike, build, facets, message, versions
 from tiss.rules import fragments
 

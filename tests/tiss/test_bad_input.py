@@ -12,8 +12,8 @@ import clean
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_clean import report
 
+from tests.tiss.test_clean import report
 from tiss import answers, files, message, replies, soap
 from tiss.contract import Contract
 from tiss.rules import case

@@ -6,8 +6,8 @@ import random
 
 import clean
 import pytest
-from test_clean import report
 
+from tests.tiss.test_clean import report
 from tiss import build, epilogo, message
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import clean
 import full
 import pytest
-from test_clean import TODAY, report
 
+from tests.tiss.test_clean import TODAY, report
 from tiss import repair
 from tiss.rules.identifiers import elements
 from tiss.tables import installed

@@ -7,9 +7,9 @@ import faults_of_guides
 import faults_of_messages
 import pytest
 from faults import Fault, make
-from test_clean import report
 
 from canonical.problem import catalogue
+from tests.tiss.test_clean import report
 from tiss.rules.case import rules
 
 FAULTS = faults_of_messages.FAULTS + faults_of_guides.FAULTS

@@ -11,8 +11,8 @@ from typing import Any
 
 import clean
 import pytest
-from test_clean import independent_hash, report
 
+from tests.tiss.test_clean import independent_hash, report
 from tiss.contract import Contract
 
 Tree = dict[str, Any]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import long_statements as long
 import pytest
-from test_clean import TODAY, report
 
+from tests.tiss.test_clean import TODAY, report
 from tiss import stream
 from tiss.report import Report
 from tiss.streams import slices

@@ -9,9 +9,9 @@ import clean
 import made
 import pytest
 from faults_made import FAULTS, Made
-from test_clean import report
 
 from canonical.problem import Problem
+from tests.tiss.test_clean import report
 from tiss import transactions
 from tiss.contract import Contract
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_clean import independent_hash, report
+
+from tests.tiss.test_clean import independent_hash, report
 
 FOLDER = Path(__file__).resolve().parents[1] / "oracles" / "tiss"
 GOLDEN: dict[str, dict[str, Any]] = json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))

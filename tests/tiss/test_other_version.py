@@ -5,8 +5,8 @@ from __future__ import annotations
 import full
 import made
 import pytest
-from test_clean import report
 
+from tests.tiss.test_clean import report
 from tiss import build, message
 from tiss.contract import Contract
 

@@ -9,10 +9,10 @@ from xml.sax.saxutils import escape
 
 import clean
 import pytest
-from test_clean import report
-from test_replies import STATEMENT, in_file
 
 from canonical.problem import Problem
+from tests.tiss.test_clean import report
+from tests.tiss.test_replies import STATEMENT, in_file
 from tiss import answers, epilogo, message, replies, soap
 from tiss.rules import hashes
 

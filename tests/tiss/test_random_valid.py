@@ -11,9 +11,9 @@ import pytest
 import random_valid
 from lxml import etree
 from made import exists
-from test_clean import TODAY, report
-from test_round_trip import again, leaves
 
+from tests.tiss.test_clean import TODAY, report
+from tests.tiss.test_round_trip import again, leaves
 from tiss import answers, message, repair, replies, stream, summary, transactions, versions
 from tiss.report import Report
 from tiss.streams import slices

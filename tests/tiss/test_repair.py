@@ -12,10 +12,10 @@ import clean
 import full
 import pytest
 from faults import COST, ITEM, cent_off, put
-from test_clean import TODAY, report
 
 from api.cli.main import main
 from canonical.problem import Problem
+from tests.tiss.test_clean import TODAY, report
 from tiss import epilogo, message, offers, repair
 from tiss.tables import installed
 

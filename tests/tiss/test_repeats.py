@@ -12,10 +12,10 @@ from typing import Any
 import clean
 import full
 import pytest
-from test_clean import TODAY, report
 
 from api.cli.main import main
 from canonical.problem import Problem
+from tests.tiss.test_clean import TODAY, report
 from tiss import message, repeats, stream
 from tiss.contract import Contract
 from tiss.streams import slices

@@ -260,7 +260,7 @@ def test_the_body_decides_not_the_stated_transaction() -> None:
     read = replies.read(raw)
     assert isinstance(read, answers.Reply)
     assert (read.stated, read.transactions) == ("VERIFICA_ELEGIBILIDADE", ("SITUACAO_PROTOCOLO",))
-    from test_clean import report
+    from tests.tiss.test_clean import report
 
     assert [(p.code, p.severity) for p in report(raw).problems] == [("header.transaction-reply", "warning")]
     assert report(raw).ok

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 from shared_files import samples
-from test_clean import independent_hash, report
 
+from tests.tiss.test_clean import independent_hash, report
 from tiss import answers, build, message, replies, transactions, versions
 from tiss.message import place
 

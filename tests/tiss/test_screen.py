@@ -14,9 +14,9 @@ import pytest
 from faults import ITEM, Fault, make, put
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_clean import TODAY
-from test_made_faults import bodies
 
+from tests.tiss.test_clean import TODAY
+from tests.tiss.test_made_faults import bodies
 from tiss import build, message
 from tiss.contract import Contract
 from tiss.rules import fragments

@@ -9,7 +9,8 @@ from typing import Any
 import clean
 import pytest
 from faults import at, cent_off, put, several
-from test_clean import report
+
+from tests.tiss.test_clean import report
 
 Tree = dict[str, Any]
 PATH = "/mensagemTISS/prestadorParaOperadora/loteGuias/guiasTISS/guiaResumoInternacao"

@@ -12,10 +12,10 @@ from pathlib import Path
 import clean
 import pytest
 from lxml import etree
-from test_clean import TODAY, report
 
 from api.cli.main import main
 from canonical.problem import Problem
+from tests.tiss.test_clean import TODAY, report
 from tiss import epilogo, files, offers, repair, soap
 from tiss.tables import installed
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import clean
 import pytest
 from faults import ITEM, put
-from test_clean import TODAY, report
 
+from tests.tiss.test_clean import TODAY, report
 from tiss import build, epilogo, message, stream
 from tiss.report import Report
 from tiss.streams import tap

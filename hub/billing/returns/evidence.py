@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from canonical.errors import NotFound
-from hub.billing import benefits
+from hub.billing.returns import benefits
 from hub.billing.writing import glosa_name
 from hub.guard import audit
 from hub.store.database import Row, Transaction

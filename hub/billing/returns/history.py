@@ -14,7 +14,7 @@ from uuid import UUID
 
 from canonical.billing import money
 from canonical.problem import Problem
-from hub.billing.claims import professional_name
+from hub.billing.guide.claims import professional_name
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import glosa_name
 from hub.store.database import Transaction

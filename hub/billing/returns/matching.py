@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
-from hub.billing.judgement import Line
+from hub.billing.returns.judgement import Line
 
 NO_GUIDE, NO_ITEM = "sem guia correspondente", "sem item correspondente"
 

@@ -15,9 +15,10 @@ from canonical.billing import money
 from canonical.errors import Refused
 from canonical.identity import new_id
 from canonical.problem import Problem
-from hub.billing import benefits, guides, writing
+from hub.billing import writing
+from hub.billing.guide import guides
 from hub.billing.profiles import PayerProfile
-from hub.billing.returns import payment_records, renumbered
+from hub.billing.returns import benefits, payment_records, renumbered
 from hub.billing.returns.payment_records import Lot, Paid, Place, read_day
 from hub.records.write import Origin
 from hub.store import bulk

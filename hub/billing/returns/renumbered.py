@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from hub.billing import responses
+from hub.billing.batch import responses
 from hub.store.database import Transaction
 
 _SENT = """

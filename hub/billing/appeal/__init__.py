@@ -1,0 +1,1 @@
+"""Appeals: drafts of denials, their sending, their answers, and both as FHIR."""

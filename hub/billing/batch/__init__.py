@@ -1,0 +1,1 @@
+"""Batches: closed, checked, sent, and what the payer says of them."""

@@ -1,0 +1,1 @@
+"""Guides: which of them the charges of a visit become, complete or waiting, and as FHIR Claim."""

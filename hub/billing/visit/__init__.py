@@ -1,0 +1,1 @@
+"""What stands behind a guide: the charges of a visit and all that is known around them."""

@@ -1,0 +1,133 @@
+"""The page of billing: a faturista closes, sends, takes statements in and appeals without a program."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from billing_day import CONSULTATION, DIPYRONE, EXAM, GLUCOSE, JACARANDA, Visit, happen, many, partner_row, register
+from payer_server import payer_server, settle
+
+from hub.billing import jobs as billing_jobs
+from hub.exchange import handlers
+from hub.exchange.work import jobs
+from hub.guard import tokens
+from hub.world import Tenant, World
+from tests.api.console.test_console_access import browser, enter
+from tests.api.console.test_console_browser import CONTRAST, address, chromium
+
+__all__ = ["address", "browser", "chromium"]  # fixtures
+PAGE = "/console/billing"
+FORM = re.compile(r'action="(/console/billing/(?:batches|appeals)/[0-9a-f\-]+/[a-z]+)')
+
+
+def acts(page: str, what: str) -> list[str]:
+    return [found for found in FORM.findall(page) if found.endswith(what)]
+
+
+async def test_a_month_from_charges_to_a_decided_appeal(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant
+) -> None:
+    handlers.load()
+    await enter(browser, world, tenant, "console/read", "tiss/write")
+    empty = await browser.get(f"{PAGE}?lang=pt")
+    assert empty.status_code == 200 and "Nenhum lote ainda" in empty.text and "Nenhuma guia espera reparo" in empty.text
+    async with payer_server() as server:
+        await register(world, tenant, [partner_row(JACARANDA, server.url(JACARANDA))])
+        await happen(world, tenant, many(Visit(payer=JACARANDA, charges=(CONSULTATION, EXAM, DIPYRONE, GLUCOSE)), 6))
+        assert "foi para a fila" in (await browser.post(f"{PAGE}/close?lang=pt")).text
+        assert await jobs.work(world, tenant) == 1
+        await settle(world, tenant)
+        shown = (await browser.get(PAGE)).text
+        assert shown.count(">recebido<") == 2 and acts(shown, "resend") == []
+        download = re.search(r"/console/billing/batches/[0-9a-f\-]+(?=\")", shown)
+        assert download
+        file = await browser.get(download[0])
+        assert file.headers["content-type"] == "application/xml" and b"ENVIO_LOTE_GUIAS" in file.content
+        await billing_jobs.poll_protocols(world, tenant, {})
+        await settle(world, tenant)
+        due = re.search(r'name="protocol" value="(\w+)"', (await browser.get(PAGE)).text)
+        assert due
+        form = {"payer": JACARANDA, "protocol": due[1]}
+        drafted = await browser.post(f"{PAGE}/appeals?lang=pt", data=form)
+        assert "Rascunho preparado" in drafted.text and "rascunho" in drafted.text
+        assert (await browser.post(f"{PAGE}/appeals", data=form)).status_code == 404  # nothing more to appeal there
+        (discard,) = acts(drafted.text, "discard")
+        assert "abertas de novo" in (await browser.post(f"{discard}?lang=pt")).text
+        again = await browser.post(f"{PAGE}/appeals?lang=pt", data=form)
+        (send,) = acts(again.text, "send")
+        assert (await browser.post(send)).status_code == 200
+        await settle(world, tenant)
+        assert (await browser.post(send)).status_code == 409
+        assert (await server.received())[JACARANDA]["appeals"]
+
+
+async def test_a_statement_from_a_portal_is_taken_in_and_what_is_none_is_told(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant
+) -> None:
+    await enter(browser, world, tenant, "console/read", "tiss/write")
+    wrong = await browser.post(f"{PAGE}/statements?lang=pt", files={"file": ("d.xml", b"<html>login</html>")})
+    assert wrong.status_code == 422 and "Não foi feito" in wrong.text
+    assert (await browser.post(f"{PAGE}/statements", files={"file": ("d.xml", b"")})).status_code == 422
+    assert (await browser.post(f"{PAGE}/statements", content=b"x")).status_code == 400
+
+
+async def test_a_guide_that_lacks_something_says_what(browser: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(JACARANDA)])
+    await happen(world, tenant, [Visit(payer=JACARANDA, charges=(CONSULTATION,), doctor=False)])
+    await billing_jobs.close_batches(world, tenant, {})
+    await enter(browser, world, tenant)
+    assert "Falta na guia" in (await browser.get(f"{PAGE}?lang=pt")).text
+
+
+@pytest.mark.parametrize("scopes", [("console/read",), ("console/read", "tiss/read")])
+async def test_who_may_not_write_looks_only(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant, scopes: tuple[str, ...]
+) -> None:
+    assert (await browser.get(PAGE)).status_code == 401
+    await enter(browser, world, tenant, *scopes)
+    shown = await browser.get(PAGE)
+    assert shown.status_code == 200 and f'action="{PAGE}' not in shown.text
+    for path in ("close", "appeals", f"batches/{tenant.id}/resend", f"appeals/{tenant.id}/send"):
+        assert (await browser.post(f"{PAGE}/{path}")).status_code == 403, path
+    assert (await browser.post(f"{PAGE}/statements", files={"file": ("d.xml", b"x")})).status_code == 403
+    assert (await browser.get(f"{PAGE}/batches/{tenant.id}")).status_code == (404 if "tiss/read" in scopes else 403)
+
+
+async def test_rows_of_others_are_not_there(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    await register(world, other_tenant, [partner_row(JACARANDA)])
+    await happen(world, other_tenant, many(Visit(payer=JACARANDA, charges=(CONSULTATION,)), 1))
+    await billing_jobs.close_batches(world, other_tenant, {})
+    async with world.transaction(other_tenant) as tx:
+        theirs = await tx.value("SELECT id FROM batch WHERE tenant_id = $1")
+    await enter(browser, world, tenant)
+    assert "Nenhum lote ainda" in (await browser.get(f"{PAGE}?lang=pt")).text
+    assert (await browser.get(f"{PAGE}/batches/{theirs}")).status_code == 404
+    assert (await browser.post(f"{PAGE}/batches/{theirs}/reopen")).status_code == 404
+
+
+@pytest.mark.browser
+async def test_in_a_browser(chromium: Any, address: str, world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(JACARANDA)])
+    await happen(world, tenant, [Visit(payer=JACARANDA, charges=(CONSULTATION,)) for _ in range(2)])
+    await billing_jobs.close_batches(world, tenant, {})
+    page = await chromium.new_page()
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    await page.goto(f"{address}/console/login?lang=pt")
+    await page.click("summary")
+    await page.fill("#token", await tokens.issue(world, tenant, "operator", roles=[], scopes=["admin/*"]))
+    await page.click("form:has(#token) button")
+    await page.goto(f"{address}{PAGE}?lang=pt")
+    assert await page.title() == "Faturamento · Ponte"
+    await page.click("[aria-labelledby=close] button")
+    assert "foi para a fila" in await page.locator("[aria-labelledby=told]").inner_text()
+    assert await page.evaluate(CONTRAST) == []
+    for width in (1280, 360):
+        await page.set_viewport_size({"width": width, "height": 900})
+        assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
+    assert errors == []

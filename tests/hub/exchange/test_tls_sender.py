@@ -1,0 +1,71 @@
+"""MLLP out over TLS: the partner's certificate must be trusted, ours is shown where it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import peers
+import pytest
+from channel_feed import partner, queued
+from tls_keys import Authority
+
+from hub.exchange.out import delivery
+from hub.exchange.partners import save_partner
+from hub.guard import vault
+from hub.world import Tenant, World
+from tests.hub.exchange.test_enhanced_sender import queue
+
+
+async def outcome(
+    world: World, tenant: Tenant, port: int, entries: dict[str, Any], **transport: Any
+) -> tuple[str, Any]:
+    to = await partner(world, tenant, "lab", port)
+    to.settings["transport"] |= transport
+    async with world.transaction(tenant) as tx:
+        await save_partner(tx, to)
+        for name, content in entries.items():
+            await vault.put(tx, world.settings, name, content, kind="pkcs12" if "pkcs12" in content else "pem")
+    await queue(world, tenant, to, "a")
+    await delivery.work(world, tenant)
+    async with world.transaction(tenant) as tx:
+        error = await tx.value("SELECT last_error FROM delivery WHERE tenant_id = $1")
+    return (await queued(world, tenant))[0]["status"], error
+
+
+async def test_mutual_tls(world: World, tenant: Tenant, tmp_path: Path) -> None:
+    own = Authority()
+    entries = {"ca": {"pem": own.pem}, "us": {"pkcs12": own.p12("hospital").hex(), "password": "x"}}
+    async with peers.mllp(tls=own.server(tmp_path, clients=True)) as peer:
+        assert await outcome(world, tenant, peer.port, entries, tls=True, trust="ca", certificate="us") == (
+            "SENT",
+            None,
+        )
+    assert len(peer.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("transport", "code"),
+    [
+        ({"tls": True}, "transport.certificate"),
+        ({"tls": True, "trust": "other"}, "transport.certificate"),
+        ({"tls": True, "trust": "absent"}, "transport.certificate"),
+        ({"tls": True, "trust": "ca"}, "transport.closed"),
+    ],
+    ids=["public trust only", "another authority", "not in the vault", "no certificate of ours"],
+)
+async def test_what_is_not_trusted(
+    world: World, tenant: Tenant, tmp_path: Path, transport: dict[str, Any], code: str
+) -> None:
+    own = Authority()
+    entries = {"ca": {"pem": own.pem}, "other": {"pem": Authority("Outra").pem}}
+    async with peers.mllp(tls=own.server(tmp_path, clients=True)) as peer:
+        assert await outcome(world, tenant, peer.port, entries, **transport) == ("QUEUED", code)
+        assert peer.received == [], "nothing leaves before both sides are who they say"
+
+
+async def test_a_plain_port_does_not_pass_for_tls(world: World, tenant: Tenant) -> None:
+    own = Authority()
+    async with peers.mllp() as peer:
+        found = await outcome(world, tenant, peer.port, {"ca": {"pem": own.pem}}, tls=True, trust="ca")
+    assert found[0] == "QUEUED" and peer.received == []
