@@ -79,7 +79,7 @@ async def test_a_received_message_wakes_too(
 
     monkeypatch.setattr(worker, "LOOK_HEARING_SECONDS", 60.0)
     monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
-    monkeypatch.setattr("test_lanes.Keeper", lambda database: Keeper(database, world.bell.ring))
+    monkeypatch.setattr("tests.hub.exchange.test_lanes.Keeper", lambda database: Keeper(database, world.bell.ring))
     async with with_valkey(cluster, tmp_path) as (world, _, _), running(world):
         channel = (await channels_of(world, tenant))[0]
         await keep(world, channel, ADT.format("w").encode(), 3)
