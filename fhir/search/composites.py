@@ -2,6 +2,8 @@
 
 The first part is written into the key of an entry and the last one is its value, so a pair costs one look into one
 b-tree however common each half is. `combo-…` parameters are looked up as the two they combine and have no entries.
+Where the place is the record itself a pair says no more than its halves together: its entries then leave out the system
+of the first part and the printed unit of the last one, which the entries of the halves tell.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class _Plan(NamedTuple):
     places: tuple[Path, ...]
     parts: tuple[tuple[bool, str], ...]
     keys: tuple[frozenset[str], ...]
+    whole: bool
 
 
 @cache
@@ -67,10 +70,25 @@ def stored_as(code: str) -> tuple[str, ...]:
     return (code,)
 
 
-def leads(token: Token) -> tuple[str, ...]:
-    """How a first part is written into keys: `code` when any system will do, else `system|code` for each name."""
+@cache
+def is_whole(type_name: str, code: str) -> bool:
+    """Whether the one place of a composite is the record itself, so that its parts could hold one by one as well."""
+    parameter = of(type_name).get(code)
+    return parameter is not None and parameter.expression.strip() == type_name
+
+
+def halves_of(type_name: str, code: str) -> tuple[str, ...]:
+    """The parameters that the parts of a published composite are by themselves."""
+    return codes_of(of(type_name)[code])
+
+
+def leads(token: Token, *, whole: bool = False) -> tuple[str, ...]:
+    """How a first part is written into keys: `code` when any system will do, else `system|code` for each name.
+
+    `whole`: as entries of composites are written whose place is the record itself: the code alone.
+    """
     codes = [code for code in (token.code, *token.spellings) if code is not None]
-    if token.systems is None:
+    if token.systems is None or whole:
         return tuple(codes)
     return tuple(f"{system}|{code}" for system in token.systems for code in codes)
 
@@ -94,14 +112,20 @@ def _of_spot(plan: _Plan, spot: Typed, resource: dict[str, Any], zone: ZoneInfo,
     for kind, (whole, expression) in zip(plan.kinds, plan.parts, strict=True):
         start = root if whole else spot
         items = [item for path in compile_within(expression, start[0]) for item in follow_from(path, start)]
-        found.append([values for item in items for values in readings[kind](*item, zone)])
+        most = 1 if plan.whole and kind == "quantity" else None  # the coded unit stands first
+        found.append([values for item in items for values in readings[kind](*item, zone)[:most]])
         if not found[-1]:
             return
-    for first in found[0]:
-        texts = [f"{first[0]}/{first[1]}"] if plan.kinds[0] == "reference" else [f"{first[0]}|{first[1]}", first[1]]
+    for text in dict.fromkeys(text for first in found[0] for text in _texts(plan, first)):
         for last in _last(found[1:]):
-            for text in texts:
-                yield plan.code + LEAD + text, plan.kinds[-1], last
+            yield plan.code + LEAD + text, plan.kinds[-1], last
+
+
+def _texts(plan: _Plan, first: tuple[Any, ...]) -> tuple[str, ...]:
+    """How the first part stands in keys."""
+    if plan.kinds[0] == "reference":
+        return (f"{first[0]}/{first[1]}",)
+    return (first[1],) if plan.whole else (f"{first[0]}|{first[1]}", first[1])
 
 
 def _last(rest: list[list[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
@@ -121,7 +145,8 @@ def _plans(type_name: str) -> tuple[_Plan, ...]:
         kinds = tuple(kind for kind, _ in _parts(parameter))
         places = compile_for(parameter.expression, type_name)
         parts = tuple((text.startswith(_ROOT), _mended(text.removeprefix(_ROOT))) for _, text in _parts(parameter))
-        plans.append(_Plan(code, kinds, places, parts, _needed(type_name, places, parts)))
+        whole = is_whole(type_name, code)
+        plans.append(_Plan(code, kinds, places, parts, _needed(type_name, places, parts), whole))
     return tuple(plans)
 
 

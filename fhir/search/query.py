@@ -284,7 +284,7 @@ class _Reader:
         That is the same where each record is one place; elsewhere it is refused.
         """
         found: list[tuple[Condition, ...]] = []
-        halves = composites.codes_of(parameter) if parameter.expression.strip() == type_name else ()
+        halves = composites.codes_of(parameter) if composites.is_whole(type_name, parameter.code) else ()
         for part in values.alternatives(text):
             texts = values.split(part, "$")
             if halves and len(texts) == len(halves) and texts[0].endswith("|"):
@@ -303,18 +303,20 @@ class _Reader:
         parts = values.split(text, "$")
         if len(parts) != len(kinds):
             raise BadValue
+        first = None
         if kinds[0] == "reference":
             target = values.reference(parts[0], resource_types(), self.setting.base)
             lead = tuple(f"{kind}/{target.id}" if kind else target.id for kind in target.types)
         else:
-            lead = composites.leads(_token(type_name, codes[0], parts[0]))
+            first = _token(type_name, codes[0], parts[0])
+            lead = composites.leads(first)
         if not lead:
             raise BadValue
         rest = (
             _token(type_name, code, part) if kind == "token" else self._reader(type_name, kind, "")(part)
             for kind, code, part in zip(kinds[1:], codes[1:], parts[1:], strict=True)
         )
-        return values.Composite(lead, tuple(rest))
+        return values.Composite(lead, tuple(rest), first)
 
     def _chain(self, type_name: str, head: tuple[str, str], rest: tuple[str, str], depth: int) -> Chain:
         """A chain of one or more steps, over every target type that has the next parameter."""

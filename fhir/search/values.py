@@ -104,10 +104,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """Values that must hold in one place: the first as it is written into the key (any of `lead`), then the others."""
+    """Values that must hold in one place: the first as it is written into the key (any of `lead`), then the others.
+
+    `first` is the first one as a token, None where it is a reference.
+    """
 
     lead: tuple[str, ...]
     rest: tuple[Value, ...]
+    first: Token | None = None
 
 
 Value = Token | Text | Moment | Number | Target | Link | Concepts | Composite

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from fhir.search.composites import stored_as
 from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
-from fhir.search.parameters import BASE, LEAD, SHAPE, has_bare_codes, parameters_of
-from fhir.search.values import Composite, Link, Moment, Number, Target, Text, Token, Value, in_each_unit
+from fhir.search.parameters import BASE, SHAPE
+from fhir.search.values import Moment, Number, Target
 from hub.find import scans
-from hub.find.spans import MOMENTS, NUMBERS, UPDATED
+from hub.find.comparing import any_of, comparison, filled, of_keys
+from hub.find.pairs import pairs
+from hub.find.spans import NUMBERS, UPDATED
 from hub.find.statement import Statement
 from hub.find.words import Said
 from hub.records.index import key_of
@@ -108,7 +108,7 @@ def _clause(statement: Statement, clause: Clause) -> str:
         case "id" | "updated":
             return _columns(statement, clause)
         case "composite":
-            return _composites(statement, clause)
+            return pairs(statement, clause)
         case _:
             return _entries(statement, clause)
 
@@ -126,21 +126,11 @@ def is_negative(condition: Found) -> bool:
     return isinstance(condition, Without) or (isinstance(condition, Clause) and condition.form in ("not", "missing"))
 
 
-def _keys(statement: Statement, type_name: str, codes: Iterable[str]) -> str:
-    keys = [statement.literal(key_of(type_name, code)) for code in codes]
-    return f"t.key = {keys[0]}" if len(keys) == 1 else f"t.key IN ({', '.join(keys)})"
-
-
-def _keys_of_values(statement: Statement, type_name: str, codes: Iterable[str]) -> str:
-    """Keys that a value is part of: as arguments, so that the statement stays the same for all values."""
-    return _any(f"t.key = {statement.argument(key_of(type_name, code))}" for code in codes)
-
-
 def _entries(statement: Statement, clause: Clause) -> str:
     codes = [code + clause.suffix for code in stored_as(clause.code)]
-    where = [statement.of_tenant("t"), _keys(statement, clause.type_name, codes)]
+    where = [statement.of_tenant("t"), of_keys(statement, clause.type_name, codes)]
     if clause.values:
-        alike = _any(_comparison(statement, clause, value) for value in clause.values)
+        alike = any_of(comparison(statement, clause, value) for value in clause.values)
         where.append(f"NOT {alike}" if clause.form == "other" else alike)
     found = f"SELECT t.rid FROM idx_{clause.kind} t WHERE {' AND '.join(where)}"
     if clause.kind != "quantity":
@@ -156,48 +146,16 @@ def _based(statement: Statement, clause: Clause, numbers: Iterable[Number]) -> s
         if value.base is None:
             continue
         base = value.base
-        test = _filled(statement, NUMBERS[value.prefix], low=base.low, high=base.high, point=base.point)
+        test = filled(statement, NUMBERS[value.prefix], low=base.low, high=base.high, point=base.point)
         parts.append(f"({test} AND t.code = {statement.argument(base.unit)})")
-    keys = _keys(statement, clause.type_name, [code + BASE for code in stored_as(clause.code)])
-    return f"SELECT t.rid FROM idx_quantity t WHERE {statement.of_tenant('t')} AND {keys} AND {_any(parts)}"
-
-
-def _composites(statement: Statement, clause: Clause) -> str:
-    """Each value has its own key; without values (`:missing=false`) the shapes of records tell."""
-    parts = []
-    for value in clause.values:
-        if not isinstance(value, Composite):
-            continue
-        kind = _KINDS[type(value.rest[-1])] if len(value.rest) == 1 else "number"
-        codes = [code + LEAD + lead for code in stored_as(clause.code) for lead in value.lead]
-        where = f"{statement.of_tenant('t')} AND {_keys_of_values(statement, clause.type_name, codes)}"
-        last = value.rest[-1]
-        if len(value.rest) > 1:
-            tests = [" AND ".join(_ends(statement, value.rest))]
-        else:
-            alike = in_each_unit(last) if isinstance(last, Number) else (last,)  # entries hold units as written
-            tests = [_comparison(statement, clause, each) for each in alike]
-        parts += [f"SELECT t.rid FROM idx_{kind} t WHERE {where} AND {test}" for test in tests]
-    return " UNION ALL ".join(parts)
-
-
-def _ends(statement: Statement, rest: tuple[Value, ...]) -> list[str]:
-    """A start and an end: the low and the high column of one entry."""
-    tests = []
-    for value, column in zip(rest, ("low", "high"), strict=True):
-        if isinstance(value, Number):
-            template = NUMBERS[value.prefix].replace("t.low", f"t.{column}").replace("t.high", f"t.{column}")
-            tests.append(_filled(statement, template, low=value.low, high=value.high, point=value.point))
-    return tests
-
-
-_KINDS = {Token: "token", Text: "string", Moment: "date", Number: "quantity"}
+    keys = of_keys(statement, clause.type_name, [code + BASE for code in stored_as(clause.code)])
+    return f"SELECT t.rid FROM idx_quantity t WHERE {statement.of_tenant('t')} AND {keys} AND {any_of(parts)}"
 
 
 def _inside(statement: Statement, inside: Inside) -> str:
     where = [
         statement.of_tenant("t"),
-        _keys(statement, inside.type_name, inside.codes),
+        of_keys(statement, inside.type_name, inside.codes),
         *([f"t.target_id = {statement.argument(inside.id)}"] if inside.id else []),
         f"t.target_type = {statement.argument(inside.compartment)}",
     ]
@@ -227,7 +185,7 @@ def _either(statement: Statement, either: Either) -> str:
 
 
 def _pointing(statement: Statement, pointing: Pointing) -> str:
-    key = _keys(statement, pointing.type_name, [pointing.code])
+    key = of_keys(statement, pointing.type_name, [pointing.code])
     parts = [
         f"SELECT t.rid FROM idx_reference t WHERE {statement.of_tenant('t')} AND {key} "
         f"AND t.target_type = {statement.argument(kind)} AND t.target_id = ANY({statement.argument(list(ids))}::text[])"
@@ -239,113 +197,11 @@ def _pointing(statement: Statement, pointing: Pointing) -> str:
 def _shaped(statement: Statement, shaped: Shaped) -> str:
     where = [
         statement.of_tenant("t"),
-        _keys(statement, shaped.type_name, [SHAPE]),
+        of_keys(statement, shaped.type_name, [SHAPE]),
         f"t.code = ANY({statement.argument(list(shaped.shapes))}::text[])",
         "t.system = ''",
     ]
     return f"SELECT t.rid FROM idx_token t WHERE {' AND '.join(where)}"
-
-
-def _any(parts: Any) -> str:
-    found = list(dict.fromkeys(parts))
-    return found[0] if len(found) == 1 else f"({' OR '.join(found)})"
-
-
-def _comparison(statement: Statement, clause: Clause, value: Value) -> str:
-    match value:
-        case Token():
-            return _token(statement, clause, value)
-        case Text():
-            return _text(statement, value)
-        case Moment():
-            return _moment(statement, value)
-        case Number():
-            return _number(statement, value)
-        case Target():
-            return _target(statement, value)
-        case Link():
-            return _link(statement, value)
-        case _:
-            raise LookupError("a value that was to be resolved before")
-
-
-def _token(statement: Statement, clause: Clause, value: Token) -> str:
-    systems = systems_of(clause, value)
-    parts = []
-    if value.code is not None:
-        parts.append(_any(f"t.code = {statement.argument(code)}" for code in (value.code, *value.spellings)))
-    if systems is not None:
-        parts.append(_any(f"t.system = {statement.argument(system)}" for system in systems))
-    return f"({' AND '.join(parts)})" if len(parts) > 1 else parts[0]
-
-
-def systems_of(clause: Clause, value: Token) -> tuple[str, ...] | None:
-    """The systems a value may stand under; None when under any."""
-    systems = value.systems
-    if systems is None and not clause.suffix and clause.code in parameters_of(clause.type_name):
-        return ("",) if has_bare_codes(clause.type_name, clause.code) else None  # keeps the index order by rid
-    return systems
-
-
-def _text(statement: Statement, value: Text) -> str:
-    if value.exact is not None:
-        start = statement.argument(value.folded)
-        return f"(t.folded = {start} AND t.exact = {statement.argument(value.exact)})"
-    if value.inside:
-        return f"strpos(t.folded, {statement.argument(value.folded)}) > 0"
-    if value.way == "whole":
-        return f"t.folded = {statement.argument(value.folded)}"
-    if value.way == "end":
-        return f"right(t.folded, {len(value.folded)}) = {statement.argument(value.folded)}"
-    low, high = statement.argument(value.folded), statement.argument(value.folded + _LAST)
-    return f"(t.folded >= {low} AND t.folded < {high})"
-
-
-def _moment(statement: Statement, value: Moment) -> str:
-    """R4 §3.1.1.4.5: the record's span `[t.low, t.high)` beside the value's `[low, high)`."""
-    return _filled(statement, MOMENTS[value.prefix], low=value.low, high=value.high)
-
-
-def _number(statement: Statement, value: Number) -> str:
-    """R4 §3.1.1.4.6: precision widens equality only."""
-    parts = [_filled(statement, NUMBERS[value.prefix], low=value.low, high=value.high, point=value.point)]
-    if value.system is not None:
-        parts.append(f"t.system = {statement.argument(value.system)}")
-    if value.unit is not None:
-        parts.append(f"t.code = {statement.argument(value.unit)}")
-    return f"({' AND '.join(parts)})" if len(parts) > 1 else parts[0]
-
-
-def _filled(statement: Statement, template: str, **values: Any) -> str:
-    """`template` with those `values` it names: both ends as arguments, a single one as a literal."""
-    names, by_argument = _named_in(template)
-    place = statement.argument if by_argument else statement.literal
-    return template.format(**{name: place(values[name]) for name in names})
-
-
-@cache
-def _named_in(template: str) -> tuple[tuple[str, ...], bool]:
-    """The values a template names, and whether they are arguments of the statement."""
-    names = tuple([name for name in ("low", "high", "point") if "{" + name + "}" in template])
-    return names, len(names) > 1 and " OR " not in template
-
-
-def _target(statement: Statement, value: Target) -> str:
-    identity = f"t.target_id = {statement.argument(value.id)}"
-    if len(value.types) == 1:
-        return f"({identity} AND t.target_type = {statement.argument(value.types[0])})"
-    return f"({identity} AND t.target_type = ANY({statement.argument(list(value.types))}::text[]))"
-
-
-def _link(statement: Statement, value: Link) -> str:
-    if value.above:
-        return f"t.value = ANY({statement.argument(list(value.above))}::text[])"
-    if not value.below:
-        return f"t.value = {statement.argument(value.uri)}"
-    exact = statement.argument(value.uri)
-    start = value.uri.rstrip("/") + "/"
-    low, high = statement.argument(start), statement.argument(start + _LAST)
-    return f"(t.value = {exact} OR (t.value >= {low} AND t.value < {high}))"
 
 
 def _columns(statement: Statement, clause: Clause) -> str:
@@ -356,7 +212,7 @@ def _columns(statement: Statement, clause: Clause) -> str:
         where.append(f"t.id = ANY({statement.argument(ids)}::text[])")
     else:
         moments = [value for value in clause.values if isinstance(value, Moment)]
-        where.append(_any(_filled(statement, UPDATED[v.prefix], low=v.low, high=v.high) for v in moments))
+        where.append(any_of(filled(statement, UPDATED[v.prefix], low=v.low, high=v.high) for v in moments))
     return f"SELECT t.rid FROM resource t WHERE {' AND '.join(where)}"
 
 
