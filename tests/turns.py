@@ -49,6 +49,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = _file(nodeid)
             return "hubs" if turns().get(file, (0.0, False))[1] else file
 
+        def _reschedule(self, node: Any) -> None:
+            """As inherited; a process that got the last work is told so at once.
+
+            It keeps back its last test until it hears of more or of the end, and one that replaces a process that
+            died with little left would never hear of either.
+            """
+            super()._reschedule(node)
+            if not self.workqueue and node in self.assigned_work and not node.shutting_down:
+                node.shutdown()
+
+        def remove_node(self, node: Any) -> str | None:
+            """The test a process died in, which is not tried again; what it left goes to the others."""
+            workload = self.assigned_work.pop(node)
+            left = [(unit, nodeid) for unit in workload.values() for nodeid, done in unit.items() if not done]
+            if not left:
+                return None
+            unit, died_in = left[0]
+            unit[died_in] = True
+            self.workqueue.update({scope: unit for scope, unit in workload.items() if not all(unit.values())})
+            for other in self.assigned_work:
+                self._reschedule(other)
+            return died_in
+
     if config.getoption("dist") != "loadfile":
         return None
     config.option.loadscopereorder = False
