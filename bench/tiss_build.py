@@ -99,7 +99,7 @@ async def _ours(
     async with world.transaction(tenant) as tx:
         taped: Any = _Taped(tx)
         found = await open_charges(taped, [profile], today, by.zone)
-        around = await surroundings(taped, found, [profile], today)
+        around = await surroundings(taped, found, [profile], by)
     made = []
     for number, case in enumerate(cases(found, around, [profile], tables.installed()), start=1):
         case.record["guide"] = {"number": str(number)}

@@ -176,7 +176,7 @@ async def build_guides(state: StateDep, caller: CallerDep) -> Response:
         profiles, today = await payers(tx), writing.today(writing.origin(state.world, caller.tenant))
         left = await charges.without_payer(tx, [profile.ans for profile in profiles])
         staying = await charges.in_stay(tx)
-        treated = await charges.in_treatment(tx, profiles, today)
+        treated = await charges.in_treatment(tx, profiles, today, caller.tenant.zone)
     counts = {"ready": built.ready, "pending": built.pending, "without_payer": left}
     return json_answer({**counts, "in_stay": staying, "in_treatment": treated})
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table
 
-from canonical import billing, codes
+from canonical import billing, codes, local
 from canonical.errors import Refused
 from canonical.identity import fold
 from fhir.search.ranges import date_range
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from hub.records.write import Saved
 
 Row = tuple[Table, dict[str, Any]]
-Projector = Callable[[str, dict[str, Any]], Iterator[Row]]
-_UTC = ZoneInfo("UTC")
+Projector = Callable[[str, dict[str, Any], str], Iterator[Row]]
 
 
-async def replace(tx: Transaction, changed: Sequence[Saved], together: bulk.Together) -> None:
-    """Write the projections of `changed`; a deleted record loses its rows. Those of a single record are added to what
-    is written together; those of many would make too many different statements of it."""
+async def replace(tx: Transaction, changed: Sequence[Saved], zone: str, together: bulk.Together) -> None:
+    """Write the projections of `changed`, days as in the tenant's `zone`; a deleted record loses its rows. Those of a
+    single record are added to what is written together; those of many would make too many different statements."""
     rows: dict[Table, list[dict[str, Any]]] = defaultdict(list)
     for saved in changed:
         projector = PROJECTORS.get(saved.type)
@@ -37,7 +36,7 @@ async def replace(tx: Transaction, changed: Sequence[Saved], together: bulk.Toge
         if saved.body is None:
             await _forget(tx, saved)
             continue
-        for table, row in projector(saved.id, saved.body):
+        for table, row in projector(saved.id, saved.body, zone):
             rows[table].append(row)
     patients = [s.id for s in changed if s.type == "Patient" and s.version > 1]
     if patients:
@@ -58,14 +57,14 @@ async def _forget(tx: Transaction, saved: Saved) -> None:
         await tx.run("DELETE FROM patient_identifier WHERE tenant_id = $1 AND patient_id = $2", saved.id)
 
 
-def _patient(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+def _patient(record_id: str, body: dict[str, Any], zone: str) -> Iterator[Row]:
     name = (body.get("name") or [{}])[0]
     text = name.get("text") or " ".join([*name.get("given", []), name.get("family", "")])
     row = {
         "id": record_id,
         "name_folded": fold(text)[:500] or None,
         "mother_folded": fold(_mother(body))[:500] or None,
-        "birth_date": day(body.get("birthDate")),
+        "birth_date": local.date(body.get("birthDate")),
         "gender": body.get("gender"),
         "active": body.get("active", True),
         "deceased": bool(body.get("deceasedBoolean") or body.get("deceasedDateTime")),
@@ -86,7 +85,7 @@ def _mother(body: dict[str, Any]) -> str:
     return str(next(found, ""))
 
 
-def _encounter(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+def _encounter(record_id: str, body: dict[str, Any], zone: str) -> Iterator[Row]:
     period = body.get("period", {})
     numbers = [i.get("value") for i in body.get("identifier", ()) if i.get("value")]
     row = {
@@ -95,8 +94,8 @@ def _encounter(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
         "class": body.get("class", {}).get("code", ""),
         "status": body.get("status", ""),
         "visit_number": numbers[0] if numbers else None,
-        "start_at": moment(period.get("start")),
-        "end_at": moment(period.get("end")),
+        "start_at": moment(period.get("start"), zone),
+        "end_at": moment(period.get("end"), zone),
         "episode": _episode(body),
     }
     yield tables.encounter, row
@@ -111,7 +110,7 @@ def _episode(body: dict[str, Any]) -> str | None:
     return f"{number.get('system', '')}|{number['value']}" if number.get("value") else None
 
 
-def _coverage(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+def _coverage(record_id: str, body: dict[str, Any], zone: str) -> Iterator[Row]:
     period = body.get("period", {})
     payer = (body.get("payor") or [{}])[0]
     plans = [c.get("name") or c.get("value") for c in body.get("class", ())]
@@ -122,13 +121,13 @@ def _coverage(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
         "member_number": body.get("subscriberId", ""),
         "plan_name": plans[0] if plans else None,
         "status": body.get("status", ""),
-        "valid_from": day(period.get("start")),
-        "valid_until": day(period.get("end")),
+        "valid_from": local.day(period.get("start"), zone),
+        "valid_until": local.day(period.get("end"), zone),
     }
     yield tables.coverage, row
 
 
-def _service_request(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+def _service_request(record_id: str, body: dict[str, Any], zone: str) -> Iterator[Row]:
     numbers = {
         coding.get("code"): identifier.get("value")
         for identifier in body.get("identifier", ())
@@ -142,29 +141,30 @@ def _service_request(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
         "filler_number": numbers.get("FILL"),
         "code": first_code(body.get("code")),
         "status": body.get("status", ""),
-        "authored_at": moment(body.get("authoredOn")),
+        "authored_at": moment(body.get("authoredOn"), zone),
     }
     yield tables.service_order, row
 
 
-def _observation(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+def _observation(record_id: str, body: dict[str, Any], zone: str) -> Iterator[Row]:
     row = {
         "id": record_id,
         "patient_id": target(body.get("subject"), "Patient"),
         "report_id": None,
         "code": first_code(body.get("code")),
         "status": body.get("status", ""),
-        "issued_at": moment(body.get("issued") or body.get("effectiveDateTime")),
+        "issued_at": moment(body.get("issued") or body.get("effectiveDateTime"), zone),
     }
     yield tables.result, row
 
 
-def _charge_item(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
+def _charge_item(record_id: str, body: dict[str, Any], zone: str) -> Iterator[Row]:
     coding = (body.get("code", {}).get("coding") or [{}])[0]
     system = coding.get("system", "")
     price = body.get("priceOverride", {})
     quantity = _held(float(str(body.get("quantity", {}).get("value", 1))))
     total = cents(price.get("value"))
+    done = body.get("occurrenceDateTime") or body.get("occurrencePeriod", {}).get("start")
     row = {
         "id": record_id,
         "patient_id": target(body.get("subject"), "Patient"),
@@ -174,7 +174,7 @@ def _charge_item(record_id: str, body: dict[str, Any]) -> Iterator[Row]:
         "quantity": quantity,
         "unit_cents": _unit_cents(total, quantity),
         "total_cents": total,
-        "occurred_on": day(body.get("occurrenceDateTime") or body.get("occurrencePeriod", {}).get("start")),
+        "occurred_on": local.day(done, zone),
         "status": body.get("status", ""),
         "performer": performer_of(body),
     }
@@ -212,19 +212,9 @@ def target(reference: Any, type_name: str) -> str | None:
     return record_id.partition("/")[0] if kind == type_name and record_id else None
 
 
-def day(text: Any) -> datetime.date | None:
-    """The local date of a FHIR date or dateTime of day precision or better, else None."""
-    if not isinstance(text, str) or len(text) < 10:
-        return None
-    try:
-        return datetime.date.fromisoformat(text[:10])
-    except ValueError:
-        return None
-
-
-def moment(text: Any) -> datetime.datetime | None:
-    """The first moment a FHIR dateTime covers."""
-    found = date_range(text, _UTC) if isinstance(text, str) else None
+def moment(text: Any, zone: str) -> datetime.datetime | None:
+    """The first moment a FHIR dateTime covers; a date begins where the tenant is."""
+    found = date_range(text, ZoneInfo(zone)) if isinstance(text, str) else None
     return found[0] if found else None
 
 

@@ -108,7 +108,7 @@ async def save(tx: Transaction, writes: Sequence[Write], origin: Origin) -> list
         rids = await _store(tx, changed, together)
         await index.replace(tx, changed, rids, origin.zone, together)
         words.due(together, changed, rids)
-        await projections.replace(tx, changed, together)
+        await projections.replace(tx, changed, origin.zone, together)
         audit.record(together, origin, changed)
         told = await together.run(tx, partners.BY_KINDS, routes.kinds(changed))
         await routes.enqueue(tx, changed, origin, partners.by_kind(told))

@@ -5,11 +5,11 @@ What the payer decides is `decision`; the status question and lost replies are `
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from canonical import local
 from canonical.codes import CID10, TUSS
 from canonical.errors import Conflict
 from canonical.problem import Problem
@@ -18,6 +18,7 @@ from hub.billing.message import numbers
 from hub.billing.visit.stays import conditions_of, diagnoses_of, is_inpatient
 from hub.billing.writing import Body, stored
 from hub.records.projections import target
+from hub.records.write import Origin
 from hub.requests import annex_trees, records, sending
 from hub.requests.contract import wants
 from hub.requests.matter import Matter, Named, matter, orders, professionals
@@ -76,14 +77,13 @@ class Wish:
 async def ask(world: World, tenant: Tenant, tx: Transaction, wish: Wish, actor: str) -> Put:
     """Ask for an authorisation; raises NotFound, Refused, and Conflict for what is asked already."""
     by = writing.origin(world, tenant, actor)
-    today = writing.today(by)
     ordered = await orders(tx, wish.orders)
-    found = await matter(tx, _named(wish.named, ordered), today)
+    found = await matter(tx, _named(wish.named, ordered), writing.today(by))
     detail = wish.detail or ("internacao" if is_inpatient(found.record["encounter"]["class"]) else "sp-sadt")
     subjects = _subjects(found, detail, wish.orders)
     await _not_twice(tx, subjects, detail)
     await writing.keep_parties(tx, [found.profile], by)
-    record = await _record(tx, found, (detail, wish, ordered), today)
+    record = await _record(tx, found, (detail, wish, ordered), by)
     made = await _body(tx, found, detail, wish, record)
     asked = Asked(
         profile=found.profile,
@@ -141,11 +141,10 @@ async def _not_twice(tx: Transaction, subjects: Sequence[tuple[str, str]], detai
         raise Conflict("an authorisation is asked for already", code="request.already-asked")
 
 
-async def _record(
-    tx: Transaction, found: Matter, what: tuple[str, Wish, Sequence[Body]], today: datetime.date
-) -> dict[str, Any]:
+async def _record(tx: Transaction, found: Matter, what: tuple[str, Wish, Sequence[Body]], by: Origin) -> dict[str, Any]:
     """The record the tables read: the matter, who asks, the items, and what the request says of itself."""
     detail, wish, ordered = what
+    today, zone = writing.today(by), by.zone
     items = [*(_item_of(order) for order in ordered), *(_item(item) for item in wish.items)]
     billed = [item["code"] for item in items]
     first = ordered[0] if ordered else {}
@@ -154,12 +153,12 @@ async def _record(
     period = found.encounter.get("period", {})
     told = {
         "number": str(number),
-        "asked_on": str(first.get("authoredOn", ""))[:10] or today,
+        "asked_on": local.day(first.get("authoredOn"), zone) or today,
         "stage": _EXECUTING,
         "indication": _indication(ordered),
         "diagnoses": await _diagnoses(tx, found, ordered),
         "days": wants(found.profile).stay_days if detail == "internacao" else None,
-        "from_date": str(period.get("start", ""))[:10] or today,
+        "from_date": local.day(period.get("start"), zone) or today,
         "leading_code": next((code for code in billed if code.startswith(_SURGICAL)), next(iter(billed), "")),
         "has_opme": "S" if "opme" in kinds or any(item["table"] == "19" for item in items) else "N",
         "has_chemo": "S" if "quimio" in kinds else "N",

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from canonical import local
 from canonical.codes import CNS
 from canonical.errors import NotFound, Refused
 from hub.billing.profiles import PayerProfile, payers
 from hub.billing.visit import surroundings
 from hub.billing.visit.professionals import UNKNOWN_CBO, leading, professional
 from hub.billing.writing import Body, stored
-from hub.records.projections import day, target
+from hub.records.projections import target
 from hub.store.database import Transaction
 
 _NEWBORN_DAYS = 30
@@ -136,7 +137,7 @@ async def _record(tx: Transaction, kind: str, record_id: str) -> Body:
 
 
 def _patient(body: Body, today: datetime.date) -> dict[str, Any]:
-    born = day(body.get("birthDate"))
+    born = local.date(body.get("birthDate"))
     numbers = [i.get("value") for i in body.get("identifier", ()) if i.get("system") == CNS]
     return {
         "name": surroundings.shown_name(body),
@@ -153,7 +154,7 @@ def years(born: datetime.date, today: datetime.date) -> int:
 
 async def _shares_as_newborn(tx: Transaction, patient_id: str, body: Body, today: datetime.date) -> bool:
     """Whether the patient is a newborn who is treated on the mother's card (up to 30 days)."""
-    born = day(body.get("birthDate"))
+    born = local.date(body.get("birthDate"))
     if born is None or not 0 <= (today - born).days <= _NEWBORN_DAYS:
         return False
     return patient_id in await surroundings.sharing(tx, [patient_id])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
+from canonical import local
 from canonical.errors import Conflict, Refused
 from hub.billing import writing
 from hub.billing.message.replies import Refusal
@@ -98,21 +97,14 @@ async def _said(tx: Transaction, found: Matter, wish: Wish, event: str, zone: st
     period = found.encounter.get("period", {})
     if event == DISCHARGE:
         disposition = found.encounter.get("hospitalization", {}).get("dischargeDisposition", {})
-        return {"event": event, "on": _day(period.get("end"), zone), "ending": wish.ending or ending_of(disposition)}
+        return {
+            "event": event,
+            "on": local.day(period.get("end"), zone),
+            "ending": wish.ending or ending_of(disposition),
+        }
     kind = wish.stay_kind or await _authorised_kind(tx, found.encounter_id)
     leading = "" if kind else str(await tx.value(_LEADING, found.encounter_id) or "")
-    return {"event": event, "on": _day(period.get("start"), zone), "stay_kind": kind, "leading_code": leading}
-
-
-def _day(moment: Any, zone: str) -> datetime.date | None:
-    """The day of a FHIR date or moment where the tenant is; a moment may be written in another zone."""
-    try:
-        if len(text := str(moment)) > len("2026-11-27"):
-            at = datetime.datetime.fromisoformat(text)
-            return (at.astimezone(ZoneInfo(zone)) if at.tzinfo else at).date()
-        return datetime.date.fromisoformat(text)
-    except ValueError:
-        return None
+    return {"event": event, "on": local.day(period.get("start"), zone), "stay_kind": kind, "leading_code": leading}
 
 
 async def _authorised_kind(tx: Transaction, encounter: str) -> str:

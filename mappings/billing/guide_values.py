@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
+from canonical import local
 from canonical.billing import money as money_text
 from mappings.table import codes
 
@@ -47,11 +48,11 @@ def each(value: Any, argument: str) -> list[str]:
 
 @guide_conversion("date")
 def date(value: Any, argument: str) -> str:
-    """AAAA-MM-DD of a date, a datetime or a text that begins with one."""
-    try:
-        return datetime.date.fromisoformat(str(value)[:10]).isoformat()
-    except ValueError:
-        raise Unmapped("guide.date") from None
+    """AAAA-MM-DD of a date; a moment has a day only where somebody is, so it is turned into one before."""
+    found = local.date(str(value))
+    if found is None:
+        raise Unmapped("guide.date")
+    return found.isoformat()
 
 
 @guide_conversion("time")

@@ -18,6 +18,16 @@ from hub.store import migrate
 from hub.world import opened
 
 EARLIER = "0019"  # before subscriptions, words, alarms
+# days were taken as written, dates began at midnight UTC
+_TOLD = ("2026-11-21T01:30:00Z", "2026-11-21", "2026-11")
+_DERIVED = [
+    ("ChargeItem", "INSERT INTO charge (tenant_id, id, tiss_table, code, quantity, status, occurred_on) VALUES "
+     "($1, $2, '22', '1', 1, 'billable', CASE WHEN length($2) >= 10 THEN left($2, 10)::date END)"),
+    ("Coverage", "INSERT INTO coverage (tenant_id, id, payer_code, member_number, status, valid_from) VALUES "
+     "($1, $2, '', '', 'active', CASE WHEN length($2) >= 10 THEN left($2, 10)::date END)"),
+    ("Encounter", "INSERT INTO encounter (tenant_id, id, class, status, start_at) VALUES ($1, $2, 'AMB', 'finished', "
+     "CASE WHEN length($2) > 10 THEN $2::text::timestamptz ELSE left($2 || '-01', 10)::timestamp AT TIME ZONE 'UTC' END)"),
+]  # fmt: skip
 
 
 @pytest_asyncio.fixture
@@ -56,6 +66,14 @@ async def _fill(url: str) -> uuid.UUID:
             "INSERT INTO audit_event (tenant_id, actor, action, entity, outcome) VALUES ($1, 'a', 'read', 'x', 'success')",
             tenant,
         )
+        for kind, derived in _DERIVED:
+            for told in _TOLD:
+                body = f'{{"occurrenceDateTime":"{told}","period":{{"start":"{told}"}}}}'
+                await connection.execute(
+                    "INSERT INTO resource (tenant_id, type, id, version, updated_at, deleted, body) "
+                    "VALUES ($1, $2, $3, 1, now(), false, $4)", tenant, kind, told, body,
+                )  # fmt: skip
+                await connection.execute(derived, tenant, told)
     await connection.close()
     return tenant
 
@@ -90,3 +108,15 @@ async def test_a_filled_database_comes_forward_and_a_failed_step_leaves_it(
         async with world.transaction(tenant) as tx:
             for table, count in (("message", 1), ("delivery", 1), ("job", 1), ("audit_event", 1), ("alarm", 0)):
                 assert await tx.value(f"SELECT count(*) FROM {table} WHERE tenant_id = $1") == count, table
+            for table, column in (("charge", "occurred_on"), ("coverage", "valid_from"), ("encounter", "start_at")):
+                found = await tx.rows(
+                    f"SELECT id, {column}::text AS at FROM {table} WHERE tenant_id = $1 ORDER BY id DESC"
+                )
+                days = {row["id"]: row["at"] for row in found}
+                if table == "encounter":
+                    assert days == {
+                        "2026-11-21T01:30:00Z": "2026-11-21 01:30:00+00", "2026-11-21": "2026-11-21 03:00:00+00",
+                        "2026-11": "2026-11-01 03:00:00+00",
+                    }  # fmt: skip
+                else:
+                    assert days == {"2026-11-21T01:30:00Z": "2026-11-20", "2026-11-21": "2026-11-21", "2026-11": None}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from canonical import local
 from canonical.problem import Problem
 from hub.billing.guide.splitting import Again, Share, shares, visit_class
 from hub.billing.profiles import PayerProfile
@@ -109,7 +110,7 @@ def describe(case: Case, share: Share, around: Surroundings, tables: Tables) -> 
             "plan": coverage.plan_name if coverage else "",
         },
         "encounter": {"class": visit_class(first, around)},
-        "order": {"authored_on": order.get("authoredOn"), "reason": _reason(order)},
+        "order": {"authored_on": local.day(order.get("authoredOn"), around.zone), "reason": _reason(order)},
         "accident": accidents.indicator(encounter, diagnosed, reasons),
         "newborn": "S" if _newborn(case, around) else "N",
         "today": around.today,

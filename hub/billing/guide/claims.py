@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from canonical import local
 from canonical.billing import cents
 from hub.billing.guide.cases import Case
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import Body, laid_over, payer_party, provider_party, stored, write
-from hub.records.projections import day, target
+from hub.records.projections import target
 from hub.records.write import Origin, Write
 from hub.store.database import Transaction
 from mappings.billing.guides import plan, value_at
@@ -122,8 +123,8 @@ def _declarations(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def columns_of(claim: Mapping[str, Any]) -> tuple[Any, ...]:
     """The guide's typed columns (COLUMNS) as its Claim says them."""
     period = claim.get("billablePeriod", {})
-    executed = day(period.get("start"))
-    ended = day(period.get("end")) or executed  # a stay counts in the month of its end
+    executed = local.date(period.get("start"))
+    ended = local.date(period.get("end")) or executed  # a stay counts in the month of its end
     encounters = [reference for item in claim.get("item", ()) for reference in item.get("encounter", ())]
     return (
         claim["type"]["coding"][0]["code"],
@@ -171,7 +172,7 @@ def _columns(item: Mapping[str, Any]) -> tuple[Any, ...]:
         table_of(coding.get("system", "")),
         coding.get("code", ""),
         coding.get("display", ""),
-        day(item.get("servicedDate")),
+        local.date(item.get("servicedDate")),
         float(str(item.get("quantity", {}).get("value", 0))),
         _cents(item.get("unitPrice")),
         _cents(item.get("net")),

@@ -73,7 +73,7 @@ async def build_guides(world: World, tenant: Tenant) -> Built:
             found = await open_charges.open_charges(tx, profiles, today, by.zone)
             if not found:
                 return total
-            around = await surroundings(tx, found, profiles, today)
+            around = await surroundings(tx, found, profiles, by)
             made = list(cases(found, around, profiles, tables.installed()))
             total = total.plus(await _store(tx, made, by))
             if not made:
@@ -213,7 +213,7 @@ async def _rebuild(
     )
     by_guide = await open_charges.charges_of(tx, [row["id"] for row in rows])
     found = [charge for group in by_guide.values() for charge in group]
-    around = await surroundings(tx, found, profiles, writing.today(by))
+    around = await surroundings(tx, found, profiles, by)
     again: list[tuple[Row, Case]] = []
     gone: list[UUID] = []
     for row in rows:

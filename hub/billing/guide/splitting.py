@@ -99,7 +99,7 @@ def _of_a_stay(
     standing = [b for b in around.billed.get(group[0].encounter_id or "", ()) if b.payer_id == profile.partner.id]
     earlier = again.before(standing) if again else standing
     kept = again.kept(standing) if again else None
-    due = Due(every=profile.part_days, today=around.today)
+    due = Due(every=profile.part_days, today=around.today, zone=around.zone)
     places: dict[tuple[str, Portion, tuple[str, str]], list[Charge]] = {}
     names: dict[tuple[str, str], str] = {}
     for charge in group:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from canonical import local
 from canonical.codes import ANS
 from canonical.problem import Problem
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import parsed, payer_id, stored
 from hub.records.index import key_of
-from hub.records.projections import day, target
+from hub.records.projections import target
 from hub.store.database import Transaction
 
 _QUANTITY = "quantidadeAutorizada"
@@ -83,22 +84,22 @@ class Authorisation:
         }
 
 
-async def of_patients(tx: Transaction, patients: Sequence[str]) -> dict[str, list[Authorisation]]:
-    """The granted authorisations of patients, newest last."""
+async def of_patients(tx: Transaction, patients: Sequence[str], zone: str) -> dict[str, list[Authorisation]]:
+    """The granted authorisations of patients, newest last; days as in `zone`."""
     keys = (key_of("ClaimResponse", "patient"), key_of("ClaimResponse", "use"))
     bodies = [parsed(row["body"]) for row in await tx.rows(_FOUND, *keys, list(patients))]
     granted = [body for body in bodies if body["status"] == "active" and body["outcome"] in ("complete", "partial")]
     asked = {i for body in granted if (i := target(body.get("request"), "Claim"))}
     requests = await stored(tx, "Claim", sorted(asked))
     found: dict[str, list[Authorisation]] = {}
-    for body in sorted(granted, key=lambda body: str(body["created"])):
+    for body in sorted(granted, key=lambda body: local.moment(body["created"], zone)):
         request = requests.get(target(body.get("request"), "Claim") or "", {})
-        one = _authorisation(body, request)
+        one = _authorisation(body, request, zone)
         found.setdefault(one.patient_id, []).append(one)
     return found
 
 
-def _authorisation(body: Mapping[str, Any], request: Mapping[str, Any]) -> Authorisation:
+def _authorisation(body: Mapping[str, Any], request: Mapping[str, Any], zone: str) -> Authorisation:
     insurer = body["insurer"]
     identifier = insurer.get("identifier", {})
     payer = {target(insurer, "Organization"), identifier.get("value") if identifier.get("system") == ANS else None}
@@ -113,8 +114,8 @@ def _authorisation(body: Mapping[str, Any], request: Mapping[str, Any]) -> Autho
         password=str(body.get("preAuthRef", "")),
         number=str((body.get("identifier") or [{}])[0].get("value", "")),
         request=str(asked.get("value", "")),
-        given_on=day(period.get("start")) or day(body["created"]),
-        valid_until=day(period.get("end")),
+        given_on=local.day(period.get("start"), zone) or local.day(body["created"], zone),
+        valid_until=local.day(period.get("end"), zone),
         codes=frozenset(code for code in asked_for if granted.get(code, 1)),
         granted=granted,
         detail=_detail(request),

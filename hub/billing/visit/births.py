@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from canonical import local
 from canonical.codes import LOINC
 from canonical.extensions import EXTENSIONS
 from hub.billing.visit.stays import cids
@@ -34,8 +35,8 @@ WHERE x.tenant_id = $1 AND x.patient_id = ANY($2::text[]) AND x.code = $3 ORDER 
 _MOST = 8
 
 
-async def papers(tx: Transaction, stays: Mapping[str, Body]) -> Papers:
-    """The declarations of stays (Encounters by id), by encounter."""
+async def papers(tx: Transaction, stays: Mapping[str, Body], zone: str) -> Papers:
+    """The declarations of stays (Encounters by id), by encounter; a birth is in a stay by the days of `zone`."""
     patients = {i: target(body.get("subject"), "Patient") or "" for i, body in stays.items()}
     mothers = sorted({patient for patient in patients.values() if patient})
     if not mothers:
@@ -48,10 +49,10 @@ async def papers(tx: Transaction, stays: Mapping[str, Body]) -> Papers:
             children.setdefault(row["mother"], []).append(child)
     people = await stored(tx, "Patient", [*mothers, *(one for found in children.values() for one in found)])
     causes = await _causes(tx, sorted(people))
-    found = {
-        encounter: list(_of(stays[encounter], patient, children.get(patient, ()), people, causes))
-        for encounter, patient in patients.items()
-    }
+    found = {}
+    for encounter, patient in patients.items():
+        born = _born_in(stays[encounter], children.get(patient, ()), people, zone)
+        found[encounter] = list(_of(stays[encounter], born, patient, people, causes))
     return {encounter: told[:_MOST] for encounter, told in found.items() if told}
 
 
@@ -66,17 +67,21 @@ async def _causes(tx: Transaction, patients: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _of(
-    stay: Body, patient: str, children: Iterable[str], people: Mapping[str, Body], causes: Mapping[str, str]
-) -> Iterator[Declaration]:
+def _born_in(stay: Body, children: Iterable[str], people: Mapping[str, Body], zone: str) -> list[str]:
+    """Those of a mother's children who were born during a stay."""
     period = stay.get("period", {})
-    first, last = str(period.get("start", ""))[:10], str(period.get("end", ""))[:10] or "9999"
+    first, last = (local.moment(period.get(name), zone).date for name in ("start", "end"))
+    born = {child: str(people.get(child, {}).get("birthDate", "")) for child in dict.fromkeys(children)}
+    return [child for child, on in born.items() if first <= on <= (last or "9999")]
+
+
+def _of(
+    stay: Body, born: Iterable[str], patient: str, people: Mapping[str, Body], causes: Mapping[str, str]
+) -> Iterator[Declaration]:
     told: dict[str, None] = dict.fromkeys(_extended(stay, "birth-declaration"))
     deaths: list[Declaration] = []
-    for child in dict.fromkeys(children):
+    for child in born:
         body = people.get(child, {})
-        if not first <= str(body.get("birthDate", "")) <= last:
-            continue
         told |= dict.fromkeys(_numbers(body, "born"))
         deaths += [_death(number, causes.get(child, "")) | {"newborn": "S"} for number in _numbers(body, "death")]
     yield from ({"born": number} for number in told)

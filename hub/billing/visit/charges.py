@@ -102,7 +102,7 @@ async def open_charges(
         [profile.part_days for profile in profiles],
         zone,
         today,
-        await treatments.waiting(tx, profiles, today),
+        await treatments.waiting(tx, profiles, today, zone),
     )
     found = [_charge(row) for row in rows]
     if len(found) == AT_ONCE and found[0].visit != found[-1].visit:
@@ -150,7 +150,7 @@ async def in_stay(tx: Transaction) -> int:
     )
 
 
-async def in_treatment(tx: Transaction, profiles: Sequence[PayerProfile], today: datetime.date) -> int:
+async def in_treatment(tx: Transaction, profiles: Sequence[PayerProfile], today: datetime.date, zone: str) -> int:
     """How many billable charges wait for the end of a dental treatment."""
     return int(
         await tx.value(
@@ -158,7 +158,7 @@ async def in_treatment(tx: Transaction, profiles: Sequence[PayerProfile], today:
             "WHERE c.tenant_id = $1 AND c.guide_id IS NULL AND c.status = ANY($2::text[]) "
             f"AND {treatments.key()} = ANY($3::text[])",
             list(BILLABLE),
-            await treatments.waiting(tx, profiles, today),
+            await treatments.waiting(tx, profiles, today, zone),
         )
     )
 

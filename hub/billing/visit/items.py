@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+from canonical import local
 from canonical.billing import Item, money
 from canonical.problem import Problem
 from hub.billing.visit import modifiers, teams
@@ -47,7 +48,13 @@ def items(
     totals: dict[str, int] = defaultdict(int)
     ordered = sorted(charges, key=lambda charge: charge.table not in PROCEDURES)
     for sequence, charge in enumerate(ordered, start=1):
-        item = item_of(charge, sequence, tables, around.prices.get((payer_id, charge.table, charge.code), ()))
+        item = item_of(
+            charge,
+            sequence,
+            tables,
+            prices=around.prices.get((payer_id, charge.table, charge.code), ()),
+            zone=around.zone,
+        )
         found.problems.extend(item.pop("problems"))
         _qualify(item, charge, around)
         if not item["expense"] and kind in _WITH_TEAM:
@@ -72,11 +79,11 @@ def _qualify(item: Record, charge: Charge, around: Surroundings) -> None:
         item["expense"] = _OPME
 
 
-def item_of(charge: Charge, sequence: int, tables: Tables, prices: Sequence[Price] = ()) -> Record:
+def item_of(charge: Charge, sequence: int, tables: Tables, *, zone: str, prices: Sequence[Price] = ()) -> Record:
     """A charge as a guide item with exact amounts; `problems` holds what is wrong with them.
 
     `prices` are those of the payer's contract for the item: they give the price a charge does not have, and the table
-    and code a guide names it by.
+    and code a guide names it by. Hours are those of `zone`.
     """
     body, place = charge.body, f"ChargeItem[{sequence}]"
     agreed = in_force(prices, charge.on)
@@ -86,7 +93,7 @@ def item_of(charge: Charge, sequence: int, tables: Tables, prices: Sequence[Pric
     unit, total, problems = _amounts(charge, (quantity, factor), agreed, place)
     if table in _PUBLISHERS:
         problems.append(Problem("guide.no-billed-code", place, args=(("code", charge.code), ("table", table))))
-    begin, end = _hours(body)
+    begin, end = _hours(body, zone)
     return {
         "charge_id": charge.id,
         "encounter_id": charge.encounter_id,
@@ -140,13 +147,12 @@ def _unit(body: Mapping[str, Any], agreed: Price | None) -> str:
     return str(quantity.get("code") or quantity.get("unit") or (agreed.unit if agreed else "") or "1")
 
 
-def _hours(body: Mapping[str, Any]) -> tuple[str, str]:
-    """The hours of a service, HH:MM:SS as sent, empty where not told; an end on another day is no hour of it."""
+def _hours(body: Mapping[str, Any], zone: str) -> tuple[str, str]:
+    """The local hours of a service, HH:MM:SS, empty where not told; an end on another day is no hour of it."""
     period = body.get("occurrencePeriod", {})
-    start = str(body.get("occurrenceDateTime") or period.get("start", ""))
-    end = str(period.get("end", ""))
-    begin = start[11:19] if len(start) >= 19 else ""
-    return begin, end[11:19] if begin and len(end) >= 19 and end[:10] == start[:10] and end[11:19] > begin else ""
+    start = local.moment(body.get("occurrenceDateTime") or period.get("start"), zone)
+    end = local.moment(period.get("end"), zone)
+    return start.time, end.time if start.time and end.date == start.date and end.time > start.time else ""
 
 
 def _description(charge: Charge, billed: tuple[str, str], tables: Tables) -> str:

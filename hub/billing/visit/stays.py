@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
+from canonical import local
 from canonical.codes import CID10, TUSS, aliases
-from hub.records.projections import day, target
+from canonical.local import Moment
+from hub.records.projections import target
 from mappings.table import codes
 
 _ENDINGS = f"{TUSS}39"
@@ -23,13 +25,6 @@ PART, LAST, LATE, WHOLE = "1", "2", "3", "4"
 _STAYS_ON = "28"  # motivoEncerramento of a part, when nothing tells why the patient stays
 _MIDNIGHT, _DAYS_END = "00:00:00", "23:59:59"
 _ONE_DAY = datetime.timedelta(days=1)
-
-
-class Moment(NamedTuple):
-    """A local day and hour as texts, empty where not told."""
-
-    date: str
-    time: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +47,7 @@ class Billed:
     @property
     def last_day(self) -> datetime.date | None:
         """The last day it bills."""
-        return day(self.portion.end.date)
+        return local.date(self.portion.end.date)
 
 
 def is_inpatient(encounter_class: str) -> bool:
@@ -65,7 +60,7 @@ def portion_of(
 ) -> Portion | None:
     """What a charge of that day belongs to, after the guides that stand already; None while it has to wait."""
     period = encounter.get("period", {})
-    begin, end = _moment(period.get("start")), _moment(period.get("end"))
+    begin, end = local.moment(period.get("start"), due.zone), local.moment(period.get("end"), due.zone)
     ended = encounter.get("status") == "finished"
     until = max((one.last_day for one in earlier if one.last_day), default=None)
     if ended and any(one.portion.billing in (LAST, WHOLE) for one in earlier):
@@ -76,7 +71,7 @@ def portion_of(
         begin = Moment((until + _ONE_DAY).isoformat(), _MIDNIGHT)
     if ended:
         return Portion(billing=WHOLE if until is None else LAST, begin=begin, end=end)
-    cut = due.cut(day(period.get("start")))
+    cut = due.cut(local.day(period.get("start"), due.zone))
     if cut is None or on is None or on >= cut:
         return None
     return Portion(billing=PART, begin=begin, end=Moment((cut - _ONE_DAY).isoformat(), _DAYS_END))
@@ -84,10 +79,11 @@ def portion_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """How a payer wants long stays: a part every so many days (0: only at the end), as of `today`."""
+    """How a payer wants long stays: a part every so many days (0: only at the end), as of `today` in `zone`."""
 
     every: int
     today: datetime.date
+    zone: str
 
     def cut(self, start: datetime.date | None) -> datetime.date | None:
         """The first day that is not billed yet when the parts due until today are; None when none is due."""
@@ -95,11 +91,6 @@ class Due:
             return None
         parts = (self.today - start).days // self.every
         return start + datetime.timedelta(days=parts * self.every) if parts else None
-
-
-def _moment(text: Any) -> Moment:
-    told = str(text or "")
-    return Moment(told[:10], told[11:19])
 
 
 def stay(

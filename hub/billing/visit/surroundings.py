@@ -8,24 +8,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from canonical import local
+from hub.billing import writing
 from hub.billing.profiles import PayerProfile
 from hub.billing.visit import authorisations, births, prices
 from hub.billing.visit.authorisations import Authorisation
 from hub.billing.visit.births import Papers
 from hub.billing.visit.charges import Charge, Coverage
 from hub.billing.visit.prices import Prices
-from hub.billing.visit.stays import Billed, Moment, Portion, conditions_of, is_inpatient
+from hub.billing.visit.stays import Billed, Portion, conditions_of, is_inpatient
 from hub.billing.visit.treatments import Treatment, of_episodes
 from hub.billing.writing import Body, parsed, stored
 from hub.records.index import key_of
-from hub.records.projections import day, target
+from hub.records.projections import target
+from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from mappings.billing.guides import asks_for
 
 
 @dataclass(slots=True, kw_only=True)
 class Surroundings:
-    """What stands around a set of charges, by id; `today` is the tenant's local day.
+    """What stands around a set of charges, by id; `today` is the day in the tenant's `zone`.
 
     `acts_of` are the Procedures of a visit, `billed` the resumos of a stay that stand, `papers` its declarations;
     `treatments` are those of dentistry, by key.
@@ -34,6 +37,7 @@ class Surroundings:
     """
 
     today: datetime.date
+    zone: str
     coverages: dict[str, list[Coverage]] = field(default_factory=dict)
     encounters: dict[str, Body] = field(default_factory=dict)
     orders: dict[str, Body] = field(default_factory=dict)
@@ -56,16 +60,17 @@ class Surroundings:
         named = [self.procedures[i] for i in _named(charge.body) if i in self.procedures]
         if named:
             return named
-        return [body for body in self.acts_of.get(charge.encounter_id or "", ()) if _same_act(body, charge)]
+        return [body for body in self.acts_of.get(charge.encounter_id or "", ()) if _same_act(body, charge, self.zone)]
 
 
 async def surroundings(
-    tx: Transaction, charges: Sequence[Charge], profiles: Sequence[PayerProfile], today: datetime.date
+    tx: Transaction, charges: Sequence[Charge], profiles: Sequence[PayerProfile], by: Origin
 ) -> Surroundings:
-    """What stands around charges at payers, as of a day."""
+    """What stands around charges at payers, as of now."""
     patients = sorted({charge.patient_id for charge in charges if charge.patient_id})
     visits = sorted({charge.encounter_id for charge in charges if charge.encounter_id})
-    found = Surroundings(today=today)
+    today = writing.today(by)
+    found = Surroundings(today=today, zone=by.zone)
     found.coverages = await _coverages(tx, patients)
     found.encounters = await stored(tx, "Encounter", visits)
     found.orders = await _orders(tx, visits)
@@ -75,18 +80,18 @@ async def surroundings(
     found.practitioners = await stored(tx, "Practitioner", people)
     diagnosed = [i for body in found.encounters.values() for i in conditions_of(body)]
     found.conditions = await stored(tx, "Condition", sorted(set(diagnosed)))
-    found.authorisations = await authorisations.of_patients(tx, patients)
+    found.authorisations = await authorisations.of_patients(tx, patients, by.zone)
     found.prices = await prices.of_charges(tx, charges, [profile.partner.id for profile in profiles])
     found.seen_before = await _seen_before(tx, patients)
     found.sharing = await sharing(tx, patients)
     episodes = [charge.treatment.partition("/")[2] for charge in charges if charge.treatment]
-    found.treatments = await of_episodes(tx, episodes, today)
+    found.treatments = await of_episodes(tx, episodes, today, by.zone)
     if any(asks_for("patient.name", profile.version) for profile in profiles):
         found.names = {i: shown_name(body) for i, body in (await stored(tx, "Patient", patients)).items()}
     stays = {i: body for i, body in found.encounters.items() if is_inpatient(body.get("class", {}).get("code", ""))}
     if stays:
         found.billed = await _billed(tx, sorted(stays))
-        found.papers = await births.papers(tx, stays)
+        found.papers = await births.papers(tx, stays, by.zone)
     return found
 
 
@@ -142,10 +147,10 @@ def _named(body: Mapping[str, Any]) -> list[str]:
     return [i for reference in body.get("service", ()) if (i := target(reference, "Procedure"))]
 
 
-def _same_act(body: Mapping[str, Any], charge: Charge) -> bool:
+def _same_act(body: Mapping[str, Any], charge: Charge, zone: str) -> bool:
     done = body.get("performedDateTime") or body.get("performedPeriod", {}).get("start")
     coded = any(coding.get("code") == charge.code for coding in body.get("code", {}).get("coding", ()))
-    return coded and (day(done) or charge.on) == charge.on
+    return coded and (local.day(done, zone) or charge.on) == charge.on
 
 
 _BILLED = """
@@ -161,8 +166,8 @@ async def _billed(tx: Transaction, visits: list[str]) -> dict[str, list[Billed]]
         told = json.loads(row["tree"]).get("dadosInternacao", {})
         portion = Portion(
             billing=told.get("tipoFaturamento", ""),
-            begin=Moment(told.get("dataInicioFaturamento", ""), told.get("horaInicioFaturamento", "")),
-            end=Moment(told.get("dataFinalFaturamento", ""), told.get("horaFinalFaturamento", "")),
+            begin=local.Moment(told.get("dataInicioFaturamento", ""), told.get("horaInicioFaturamento", "")),
+            end=local.Moment(told.get("dataFinalFaturamento", ""), told.get("horaFinalFaturamento", "")),
         )
         one = Billed(guide_id=row["id"], payer_id=row["payer_id"], portion=portion)
         found.setdefault(row["encounter_id"], []).append(one)

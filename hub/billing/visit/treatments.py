@@ -84,13 +84,13 @@ def key() -> str:
     return f"CASE WHEN {belongs()} THEN e.patient_id || '/' || e.episode END"
 
 
-async def waiting(tx: Transaction, profiles: Sequence[PayerProfile], today: datetime.date) -> list[str]:
+async def waiting(tx: Transaction, profiles: Sequence[PayerProfile], today: datetime.date, zone: str) -> list[str]:
     """The keys of treatments with open acts that no payer of the patient is due a guide of."""
     rows = await tx.rows(
         "SELECT DISTINCT e.episode FROM charge c JOIN encounter e ON e.tenant_id = $1 AND e.id = c.encounter_id "
         f"WHERE c.tenant_id = $1 AND c.guide_id IS NULL AND c.status = 'billable' AND {belongs()}"
     )
-    found = await of_episodes(tx, [row["episode"] for row in rows], today)
+    found = await of_episodes(tx, [row["episode"] for row in rows], today, zone)
     return [
         name
         for name, one in found.items()
@@ -102,7 +102,7 @@ _FOUND = """
 SELECT e.patient_id || '/' || e.episode AS key, e.episode, max(c.occurred_on) AS last,
        min(c.occurred_on) FILTER (WHERE c.guide_id IS NULL) AS first_open,
        array_agg(DISTINCT g.id) FILTER (WHERE g.id IS NOT NULL) AS guides,
-       bool_or(e.status = 'planned' AND e.start_at >= $3::date) AS expected,
+       bool_or(e.status = 'planned' AND e.start_at >= $3::date::timestamp AT TIME ZONE $4) AS expected,
        array(SELECT v.payer_code FROM coverage v WHERE v.tenant_id = $1 AND v.patient_id = e.patient_id) AS payers
 FROM encounter e
 LEFT JOIN charge c ON c.tenant_id = $1 AND c.encounter_id = e.id AND c.status = 'billable' AND {belongs}
@@ -111,13 +111,15 @@ WHERE e.tenant_id = $1 AND e.episode = ANY($2::text[]) AND e.patient_id <> '' GR
 """
 
 
-async def of_episodes(tx: Transaction, episodes: Sequence[str], today: datetime.date) -> dict[str, Treatment]:
-    """The treatments of episodes, by key."""
+async def of_episodes(
+    tx: Transaction, episodes: Sequence[str], today: datetime.date, zone: str
+) -> dict[str, Treatment]:
+    """The treatments of episodes as of `today` in `zone`, by key."""
     wanted = sorted({episode for episode in episodes if episode})
     if not wanted:
         return {}
     statuses = await _statuses(tx, wanted)
-    rows = await tx.rows(_FOUND.format(belongs=belongs()), wanted, today)
+    rows = await tx.rows(_FOUND.format(belongs=belongs()), wanted, today, zone)
     return {row["key"]: _treatment(row, statuses.get(row["episode"], "")) for row in rows}
 
 

@@ -46,7 +46,9 @@ def lotes(folder: Path) -> list[bytes]:
         id="v1", patient_id="p1", payer_code=profile.ans, member_number=given["coverage"]["member"], plan_name="Plano", active=True,
         valid_from=None, valid_until=None,
     )  # fmt: skip
-    around = Surroundings(today=AT.date(), coverages={"p1": [coverage]}, encounters={"e1": given["encounter"]})
+    around = Surroundings(
+        today=AT.date(), zone="America/Sao_Paulo", coverages={"p1": [coverage]}, encounters={"e1": given["encounter"]}
+    )
     found = [charge(body) for body in given["charges"]]
     made = []
     for number, case in enumerate(cases(found, around, [profile], tables.installed()), start=1):

@@ -35,7 +35,7 @@ TODAY = datetime.datetime.combine(DAY, datetime.time(15), datetime.UTC)
     ("every", "days", "cut"), [(0, 40, None), (5, 4, None), (5, 5, 5), (5, 11, 10), (15, 40, 30), (5, -1, None)]
 )
 def test_when_a_part_is_due(every: int, days: int, cut: int | None) -> None:
-    due = Due(every=every, today=START + datetime.timedelta(days))
+    due = Due(every=every, today=START + datetime.timedelta(days), zone="America/Sao_Paulo")
     assert due.cut(START) == (None if cut is None else START + datetime.timedelta(cut))
 
 

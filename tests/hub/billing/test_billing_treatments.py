@@ -78,7 +78,7 @@ async def treated(world: World, tenant: Tenant, days: int = 3, **settings: Any) 
 
 async def waiting(world: World, tenant: Tenant) -> int:
     async with world.transaction(tenant) as tx:
-        return await charges.in_treatment(tx, await profiles.payers(tx), world.now().date())
+        return await charges.in_treatment(tx, await profiles.payers(tx), world.now().date(), tenant.zone)
 
 
 def told(guide: Row) -> tuple[Any, ...]:
@@ -134,7 +134,9 @@ async def test_an_episode_known_by_its_number_ends_when_nothing_more_is_done(wor
     await visit(world, tenant, patient, later, tooth="46", episode=NUMBER, status="cancelled")
     async with world.transaction(tenant) as tx:
         (profile,) = await profiles.payers(tx)
-        patient_waits = await treatments.waiting(tx, [replace(profile, treatment_days=400)], world.now().date())
+        patient_waits = await treatments.waiting(
+            tx, [replace(profile, treatment_days=400)], world.now().date(), tenant.zone
+        )
     assert len(patient_waits) == 1
     record = {
         "resourceType": "EpisodeOfCare", "status": "active", "identifier": [NUMBER["identifier"]],
