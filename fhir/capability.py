@@ -31,7 +31,7 @@ class Offer:
     """What is registered: interaction codes of types and of the system, operations, conditional forms.
 
     `topics` are those a Subscription may name. The rest is one tenant's: whether PUT creates, whether a conditional
-    delete removes several, its own parameters.
+    delete removes several, its own parameters, the profiles it has by type and the guides they are of.
     """
 
     base: str
@@ -50,6 +50,8 @@ class Offer:
     own: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     topics: Sequence[str] = ()
+    profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    guides: Sequence[str] = ()
     cors: bool = False
 
 
@@ -75,6 +77,7 @@ def statement(offer: Offer) -> dict[str, Any]:
             "application/fhir+json",
             "application/fhir+xml",
         ],
+        **({"implementationGuide": list(offer.guides)} if offer.guides else {}),
         "rest": [
             {
                 "mode": "server",
@@ -137,10 +140,15 @@ def _guides(offer: Offer) -> list[str]:
     return [_BULK] if exports else []
 
 
-def _subscription(offer: Offer) -> dict[str, Any]:
-    """The topics there are, and the profile of subscriptions that name one."""
+def _profiles(name: str, offer: Offer) -> dict[str, Any]:
+    """The profiles of a type that are known here; of subscriptions also the topics there are, and the profile of
+    those that name one.
+    """
+    listed = list(offer.profiles.get(name, ()))
+    if name != "Subscription" or not offer.topics:
+        return {"supportedProfile": listed}
     topics = [{"url": _TOPIC, "valueCanonical": topic} for topic in offer.topics]
-    return {"extension": topics, "supportedProfile": [_BACKPORT]}
+    return {"extension": topics, "supportedProfile": [_BACKPORT, *(each for each in listed if each != _BACKPORT)]}
 
 
 def _security(offer: Offer) -> dict[str, Any]:
@@ -171,7 +179,7 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": name,
         **({"documentation": offer.notes[name]} if name in offer.notes else {}),
-        **(_subscription(offer) if name == "Subscription" and offer.topics else {}),
+        **_profiles(name, offer),
         "interaction": [{"code": code} for code in offer.type_interactions],
         "versioning": "versioned-update" if offer.requires_match else "versioned",
         "readHistory": "vread" in offer.type_interactions,

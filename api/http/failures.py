@@ -165,6 +165,8 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 405 and request.method == "OPTIONS":  # what may be done here (RFC 9110 §9.3.7)
         return Response(status_code=204, headers=dict(error.headers or {}))
     code = {404: "failure.not-found", 405: "fhir.not-supported"}.get(error.status_code, "failure")
+    if error.status_code == 404 and "/$" in request.url.path:  # an operation: what it would work on may well be there
+        code = "fhir.not-supported"
     return answer(request, error.status_code, [Problem(code, level="error")], dict(error.headers or {}))
 
 

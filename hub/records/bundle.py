@@ -243,11 +243,12 @@ class _Job:
 
     def _targets(self) -> dict[str, str]:
         """What the entries call each other, and what they are called from now on."""
-        targets = {}
+        targets: dict[str, str] = {}
         for entry in self.entries:
             if entry.method in ("POST", "PUT") and entry.full_url:
                 name = f"{entry.type_name}/{self.ids[entry.position]}"
-                targets[entry.full_url] = name
+                if targets.setdefault(entry.full_url, name) != name:  # bdl-7: a reference to it would mean two records
+                    raise Failed({entry.position: refused("malformed", "fhir.bundle.full-url")})
                 tail = "/".join(entry.full_url.rsplit("/", 2)[-2:])
                 if entry.method == "POST" and "://" in entry.full_url and tail.startswith(entry.type_name + "/"):
                     targets[tail] = name

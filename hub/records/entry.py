@@ -24,6 +24,7 @@ from hub.store.database import Row
 MOST_ENTRIES = 10_000
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET")  # the order of processing (R4 §3.1.0.11.2)
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")  # what may be the name of a type
 
 
 @dataclass(slots=True, kw_only=True)
@@ -192,6 +193,8 @@ def address(method: str, url: str) -> Entry:
     parts = path.split("/")
     type_name = parts[0]
     if type_name not in resource_types():
+        if _TYPE.match(type_name):  # as the same address by itself
+            raise refused("not-found", "fhir.not-supported.type", "request.url", type=type_name)
         raise refused("malformed", "fhir.bundle.url", "request.url")
     entry = Entry(method=method, type_name=type_name, query=query)
     rest = parts[1:]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from canonical.problem import Problem
 from fhir.terminology.bodies import membership
@@ -20,9 +22,19 @@ from fhir.validation.profile_tree import elements
 from hub.find.statement import Source
 from hub.terms import stored
 from hub.terms.shelf import Shelf
+from hub.world import Tenant, World
 
 MOST_DEFINITIONS = 200
 MOST_CLAIMS = 1000
+_GUIDES = "type IN ('ImplementationGuide', 'StructureDefinition')"
+_OF_GUIDES = f"FROM resource WHERE tenant_id = c.tenant AND {_GUIDES} AND NOT deleted"
+_STATE = f"SELECT count(*) AS count, max(updated_at) AS latest {_OF_GUIDES} LIMIT 1"
+_MEMBERS = ("url", "version", "status", "kind", "derivation")
+_STATED = (
+    f"SELECT type, {', '.join(f'body::json->>{name!r} AS {name}' for name in _MEMBERS)}, body::json->>'type' AS of "
+    f"{_OF_GUIDES} LIMIT 10000"
+)
+_DECLARED: dict[UUID, tuple[Any, Declared]] = {}
 
 
 async def check(source: Source, document: Any, asked: str = "") -> list[Problem]:
@@ -78,3 +90,37 @@ async def _shelf(source: Source, definitions: Iterable[dict[str, Any]]) -> Shelf
     with contextlib.suppress(Unanswered):  # too many: what was gathered is judged, the rest is not
         await shelf.gather(source, sets=sorted(urls))
     return shelf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What a tenant has of published guides: profiles by the type they constrain, and the guides, as canonicals."""
+
+    profiles: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    guides: tuple[str, ...] = ()
+
+
+async def declared(world: World, tenant: Tenant) -> Declared:
+    """What is declared of the tenant's guides, read anew only when one of its definitions changed."""
+    (state,) = await world.database.ask(tenant.id, _STATE)
+    mark = (state["count"], state["latest"])
+    known = _DECLARED.get(tenant.id)
+    if known is None or known[0] != mark:
+        known = mark, _sorted(await world.database.ask(tenant.id, _STATED))
+        _DECLARED[tenant.id] = known
+    return known[1]
+
+
+def _sorted(rows: Iterable[Any]) -> Declared:
+    profiles_of: dict[str, set[str]] = {}
+    guides: set[str] = set()
+    for row in rows:
+        if not row["url"] or row["status"] == "retired":
+            continue
+        address = f"{row['url']}|{row['version']}" if row["version"] else row["url"]
+        if row["type"] == "ImplementationGuide":
+            guides.add(address)
+        elif row["kind"] == "resource" and row["derivation"] == "constraint":
+            profiles_of.setdefault(row["of"], set()).add(row["url"])
+    listed = tuple((kind, tuple(sorted(urls))) for kind, urls in sorted(profiles_of.items()))
+    return Declared(profiles=listed, guides=tuple(sorted(guides)))

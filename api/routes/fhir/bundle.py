@@ -68,7 +68,7 @@ async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
     texts = []
     stated = exchange.stated_lineage
     for position, item in enumerate(document.get("entry", ())):
-        if dispatch.is_other(item):
+        if dispatch.is_other(item, exchange.base):
             texts.append(await dispatch.answered(exchange, item))
             continue
         try:

@@ -1,4 +1,6 @@
-"""Entries of a batch that ask for more than a record or a search: histories, operations, the statement (R4 §3.1.0.11).
+"""Entries of a batch that ask for more than a record or a search of a type (R4 §3.1.0.11).
+
+They are histories, operations, the statement, searches of several types and of compartments.
 
 Each goes to the route it would reach by itself, under the caller's own token; nothing of it is part of a transaction.
 """
@@ -6,9 +8,11 @@ Each goes to the route it would reach by itself, under the caller's own token; n
 from __future__ import annotations
 
 import http
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -18,6 +22,8 @@ from api.routes.fhir.exchange import Exchange
 from fhir import jsontext
 
 _METHODS = ("GET", "POST")
+_WHOLE = (["metadata"], [""])  # of the server; a query alone is a search of several types
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")
 _APART = ("$export", "$import", "bulk")  # they answer later, or take streams
 _KEPT = frozenset((b"authorization", b"prefer", b"accept-language"))
 _RESOURCE = '{"resourceType"'
@@ -25,16 +31,21 @@ _NO_RESOURCE = '{"response":{"status":"406 Not Acceptable"}}'
 _FORM = (b"application/fhir+json", b"application/x-www-form-urlencoded")
 
 
-def is_other(item: Any) -> bool:
+def is_other(item: Any, base: str) -> bool:
     """Whether an entry asks for another interaction than those on records and searches."""
     asked = item.get("request") if isinstance(item, dict) else None
     if not isinstance(asked, dict) or asked.get("method") not in _METHODS:
         return False
-    parts = _path(str(asked.get("url", ""))).split("/")
+    parts = _path(str(asked.get("url", "")).removeprefix(base)).split("/")
     if any(part in _APART for part in parts):
         return False
     operation = parts[-1].startswith("$") or parts[-1] == "_search"
-    return operation or (asked["method"] == "GET" and (parts[-1] == "_history" or parts == ["metadata"]))
+    return operation or (asked["method"] == "GET" and (parts[-1] == "_history" or parts in _WHOLE or _is_member(parts)))
+
+
+def _is_member(parts: list[str]) -> bool:
+    """Whether an address is a search within a compartment: `Patient/1/Observation`, `Patient/1/*`."""
+    return len(parts) == 3 and (parts[2] == "*" or _TYPE.match(parts[2]) is not None)
 
 
 def _path(url: str) -> str:
@@ -58,7 +69,7 @@ def _request(exchange: Exchange, item: dict[str, Any]) -> Request:
     """The request an entry stands for."""
     asked, resource = item["request"], item.get("resource")
     url = str(asked["url"]).removeprefix(exchange.base)
-    path, query = f"/fhir/{_path(url)}", urlsplit(url).query
+    path, query = f"/fhir/{_path(url)}".rstrip("/"), urlsplit(url).query
     posted, form = asked["method"] == "POST", path.endswith("/_search")
     body = query.encode() if form else jsontext.text(resource).encode() if posted and resource is not None else b""
     kept = [pair for pair in exchange.request.scope["headers"] if pair[0] in _KEPT]
@@ -74,7 +85,8 @@ def _request(exchange: Exchange, item: dict[str, Any]) -> Request:
 
 
 async def _response(request: Request) -> Response:
-    """What the route of a request answers; without one 404."""
+    """What the route of a request answers; without one what the application says of such (404, 405)."""
+    methods: set[str] = set()
     for route in request.app.router.routes:
         if isinstance(route, Route) and route.path.startswith("/fhir"):
             match, found = route.matches(request.scope)
@@ -82,7 +94,8 @@ async def _response(request: Request) -> Response:
                 request.scope.update(found)
                 answer = await route.endpoint(request)
                 return answer if isinstance(answer, Response) else Response(status_code=500)
-    return Response(status_code=404)
+            methods |= (route.methods or set()) if match is Match.PARTIAL else set()
+    raise HTTPException(405 if methods else 404)
 
 
 def _handler(request: Request, error: Exception) -> Any:

@@ -21,11 +21,13 @@ from fhir import capability, forms, jsontext
 from fhir.definitions.table import Parameter
 from hub.guard import assertions, keys, policies, registration
 from hub.guard.tokens import InvalidToken
-from hub.records import custom
+from hub.records import custom, profiled
 from hub.records.acting import Policy, policy_of
+from hub.records.profiled import Declared
 from hub.subscriptions.topics import topics
 from hub.world import Tenant
 
+_NONE = Declared()  # without a tenant nothing is declared
 _Own = tuple[tuple[str, tuple[Parameter, ...]], ...]
 
 
@@ -44,7 +46,8 @@ async def metadata(request: Request) -> Response:
         known = await custom.known(world, tenant)
         own = tuple((kind, tuple(found[code] for code in sorted(found))) for kind, found in sorted(known.items()))
         cors = bool(policies.origins_of(tenant))
-        text, tag = _statement(world.settings.base_url, tenant.name, policy_of(tenant), own, cors=cors)
+        stated = await profiled.declared(world, tenant)
+        text, tag = _statement(world.settings.base_url, tenant.name, policy_of(tenant), own, stated, cors=cors)
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept, Authorization"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
@@ -63,7 +66,9 @@ async def _tenant(request: Request) -> Tenant | None:
 
 
 @lru_cache(maxsize=64)
-def _statement(root: str, name: str, policy: Policy, own: _Own, *, cors: bool = False) -> tuple[str, str]:
+def _statement(
+    root: str, name: str, policy: Policy, own: _Own, stated: Declared = _NONE, *, cors: bool = False
+) -> tuple[str, str]:
     offer = dataclasses.replace(
         _offer(root),
         description=f"Ponte FHIR R4: {name}" if name else "Ponte FHIR R4",
@@ -71,6 +76,8 @@ def _statement(root: str, name: str, policy: Policy, own: _Own, *, cors: bool = 
         requires_match=policy.require_match,
         deletes_several=policy.delete_most > 1,
         notes=registry.NOTES,
+        profiles=dict(stated.profiles),
+        guides=stated.guides,
         cors=cors,
         own={kind: {parameter.code: parameter for parameter in found} for kind, found in own},
     )

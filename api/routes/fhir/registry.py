@@ -12,6 +12,8 @@ from api.routes.fhir import (
     bulk,
     bundle,
     closure,
+    convert,
+    docref,
     document,
     everything,
     graph,
@@ -34,7 +36,7 @@ Handler = Callable[[Exchange], Awaitable[Response]]
 # Shapes instead of any text: no address can match two of the paths, so the busiest may stand first.
 TYPE = "/{type_name:fhir_type}"
 INSTANCE = TYPE + "/{record_id:fhir_id}"
-RELEASED = "2026-11-22"  # of what is offered here; change it with the list
+RELEASED = "2026-11-27"  # of what is offered here; change it with the list
 
 
 _UNSTORED = "What R4 brings is read by id and found by url, _id and name, behind the tenant's own records."
@@ -107,6 +109,9 @@ DEFINITIONS = {
     "match": (("Patient",), "http://hl7.org/fhir/OperationDefinition/Patient-match"),
     "status": (("Subscription",), f"{_BACKPORT}/backport-subscription-status"),
     "events": (("Subscription",), f"{_BACKPORT}/backport-subscription-events"),
+    "convert": ((), "http://hl7.org/fhir/OperationDefinition/Resource-convert"),
+    "versions": ((), "http://hl7.org/fhir/OperationDefinition/CapabilityStatement-versions"),
+    "docref": ((docref.TYPE,), "http://hl7.org/fhir/us/core/OperationDefinition/docref"),
     "document": (("Composition",), "http://hl7.org/fhir/OperationDefinition/Composition-document"),
 }
 # Where an operation of the system follows another definition than the one of types.
@@ -162,6 +167,9 @@ INTERACTIONS: tuple[Interaction, ...] = (
     *(_operation(method, bulk.export_group, "export", path=INSTANCE) for method in ("GET", "POST")),
     _operation("POST", imports.import_, "import", path=""),
     _operation("POST", closure.close, "closure", path=""),
+    _operation("POST", convert.convert, "convert", path=""),
+    *(_operation(method, convert.versions, "versions", path="") for method in ("GET", "POST")),
+    *(_operation(method, docref.docref, "docref", path=TYPE) for method in ("GET", "POST")),
     *(
         Interaction(
             method=method, path=f"{path}/$graphql", handler=handler, level=level, operation="graphql", any_form=True

@@ -82,7 +82,7 @@ async def _with_form(exchange: Exchange) -> list[tuple[str, str]]:
 async def _of_type(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
     type_name = exchange.type_name
     exchange.actor.reach(type_name, "s")
-    return await _answer(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world)))
+    return await found(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world)))
 
 
 async def _of_system(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
@@ -97,7 +97,7 @@ async def _of_compartment(exchange: Exchange, pairs: list[tuple[str, str]]) -> R
     if type_name not in members:
         raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", f"{compartment}/{type_name}"[:64]),))])
     inside = Inside(type_name, compartment, record_id, members[type_name])
-    return await _answer(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world), inside))
+    return await found(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world), inside))
 
 
 def members_of(compartment: str) -> dict[str, tuple[str, ...]]:
@@ -134,7 +134,7 @@ async def _many(
     rest = [(name, text) for name, text in pairs if name != "_type"]
     query = parse_many(types, rest, setting, inside, address=address)
     stated = [(name, text) for name, text in pairs if name == "_type"]
-    return await _answer(exchange, replace(query, used=(*stated, *query.used)))
+    return await found(exchange, replace(query, used=(*stated, *query.used)))
 
 
 def check_known(exchange: Exchange, query: Query) -> None:
@@ -143,7 +143,8 @@ def check_known(exchange: Exchange, query: Query) -> None:
         raise Rejected(400, [Problem(p.code, p.where, args=p.args, level="error") for p in query.unknown])
 
 
-async def _answer(exchange: Exchange, query: Query) -> Response:
+async def found(exchange: Exchange, query: Query) -> Response:
+    """What a search finds, audited; raises Rejected."""
     world, tenant = exchange.state.world, exchange.caller.tenant
     check_known(exchange, query)
     page = await published.search(OneTrip(world, tenant), query, exchange.actor)

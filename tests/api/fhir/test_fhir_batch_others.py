@@ -47,6 +47,38 @@ async def test_each_is_answered_as_if_alone(fhir: httpx.AsyncClient) -> None:
     assert len(found[8]["resource"]["expansion"]["contains"]) == 4
 
 
+async def test_searches_of_the_server_and_of_a_compartment(fhir: httpx.AsyncClient) -> None:
+    """The address may be whole or relative, with and without a slash; what is refused says why."""
+    await fhir.put("/fhir/Patient/p", json=PATIENT)
+    observation = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"}}
+    await fhir.put("/fhir/Observation/o", json={**observation, "subject": {"reference": "Patient/p"}})
+    (link,) = (await fhir.get("/fhir/Patient?_id=p")).json()["link"]
+    base = link["url"].partition("/Patient")[0]
+    asked = (
+        "?_type=Patient",
+        f"{base}?_type=Patient",
+        "Patient/p/Observation?status=final",
+        f"{base}/Patient/p/*",
+        "/Patient/p/*",
+    )
+    found = await batch(fhir, *(("GET", url, None) for url in asked))
+    totals = [each["resource"]["total"] for each in found]
+    assert totals == [1, 1, 1, 1, 1] and {each["response"]["status"] for each in found} == {"200 OK"}
+    refused = (
+        "Nothing/1",
+        "Nothing?x=1",
+        "Patient/p/Nothing",
+        "Patient/p/Location",
+        "Patient/$nothing",
+        "Patient/_search",
+    )
+    for url, each in zip(refused, await batch(fhir, *(("GET", url, None) for url in refused)), strict=True):
+        alone = await fhir.get(f"/fhir/{url}")
+        assert each["response"]["status"][:3] == str(alone.status_code), url
+        told = each["response"]["outcome"]["issue"][0]["details"]["coding"]
+        assert told == alone.json()["issue"][0]["details"]["coding"], url
+
+
 async def test_the_token_holds_for_each(fhir: httpx.AsyncClient, client_for: NewClient, tenant: Tenant) -> None:
     await fhir.put("/fhir/Patient/p", json=PATIENT)
     other = await client_for(tenant, ["system/Observation.rs"])

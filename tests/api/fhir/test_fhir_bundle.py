@@ -125,7 +125,8 @@ WRONG: dict[str, tuple[int, dict[str, Any]]] = {
     "bad condition": (400, post("Observation", observation_of("Patient?colour=red"))),
     "stale": (412, {"request": {"method": "PUT", "url": "Patient/z", "ifMatch": 'W/"9"'}, "resource": {**patient("z"), "id": "z"}}),
     "patch": (400, {"request": {"method": "PATCH", "url": "Patient/z"}}),
-    "no such address": (400, {"request": {"method": "GET", "url": "Nothing/1"}}),
+    "no such type": (404, {"request": {"method": "GET", "url": "Nothing/1"}}),
+    "no such address": (400, {"request": {"method": "GET", "url": "nothing/1"}}),
     "no request": (400, {"fullUrl": "urn:uuid:6b0a0f67-0000-4000-8000-000000000001", "resource": patient("z")}),
     "other type": (400, {"request": {"method": "POST", "url": "Observation"}, "resource": patient("z")}),
     "no resource": (400, {"request": {"method": "POST", "url": "Observation"}}),
@@ -164,6 +165,15 @@ async def test_two_entries_for_one_record(fhir: httpx.AsyncClient) -> None:
     put = {"request": {"method": "PUT", "url": "Patient/z"}, "resource": {**patient("z"), "id": "z"}}
     answer = await send(fhir, bundle(put, {"request": {"method": "DELETE", "url": "Patient/z"}}))
     assert answer.status_code == 400 and "entry[0]" in answer.json()["issue"][0]["expression"][0]
+
+
+async def test_one_full_url_for_two_records(fhir: httpx.AsyncClient) -> None:
+    """bdl-7: what a reference to it means would be anybody's guess."""
+    answer = await send(fhir, bundle(*(post("Patient", patient(n), fullUrl=URN) for n in "12")))
+    assert answer.status_code == 400 and answer.json()["issue"][0]["expression"] == ["Bundle.entry[1]"]
+    same = post("Patient", patient("3"), fullUrl=URN)
+    same["request"]["ifNoneExist"] = "identifier=urn:x|3"
+    assert (await send(fhir, bundle(same, same))).status_code == 200
 
 
 async def test_frames(fhir: httpx.AsyncClient) -> None:

@@ -106,9 +106,13 @@ async def test_operations_are_offered_where_claimed(statement: dict[str, Any], f
         "export",
         "import",
         "closure",
+        "convert",
+        "versions",
         "graphql",
         "viewdefinition-run",
     }
+    assert {kind for kind, names in named.items() if "docref" in names} == {"DocumentReference"}
+    assert (await fhir.get("/fhir/Patient/$docref?patient=p")).status_code == 404
     for kind in ("Device", "Practitioner", "Location"):
         await fhir.put(f"/fhir/{kind}/x", json={"resourceType": kind, "id": "x"})
         assert (await fhir.get(f"/fhir/{kind}/x/$everything")).status_code == 404
