@@ -75,6 +75,7 @@ KINDS = {
         columns=(
             "id", "payer_id", "kind", "detail", "number", "status", "payer_status", "protocol", "reason", "patient_id",
             "encounter_id", "coverage_id", "tiss_version", "hash", "problems", "created_at", "answered_at", "settled",
+            "replaced_by",
         ),
         filters=("kind", "detail", "status", "number", "patient_id", "encounter_id", "coverage_id"),
         documents=("problems",),

@@ -35,7 +35,7 @@ _TAKES: dict[str, Take] = {
 }
 _BY_NUMBER = (
     "SELECT * FROM payer_request WHERE tenant_id = $1 AND payer_id = $2 AND kind = $3 AND number = $4 "
-    "AND number <> '' AND status <> 'bloqueado' ORDER BY id DESC LIMIT 1 FOR UPDATE"
+    "AND number <> '' AND NOT status IN ('bloqueado', 'substituido') ORDER BY id DESC LIMIT 1 FOR UPDATE"
 )
 _BATCH = """
 SELECT s.id, s.batch_id, s.protocol FROM batch b JOIN submission s ON s.tenant_id = $1 AND s.batch_id = b.id

@@ -14,6 +14,7 @@ from uuid import UUID
 from canonical.errors import Conflict, Misconfigured, NotFound
 from canonical.identity import new_id
 from canonical.problem import Problem, blocking
+from hub.billing import writing
 from hub.billing.check import checking
 from hub.billing.guide import guides
 from hub.billing.message import messages
@@ -21,6 +22,7 @@ from hub.billing.message.sealing import seal, stated_in
 from hub.billing.profiles import PayerProfile, payer
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.guard import audit
+from hub.requests import replacing
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import guide_tree, plan
@@ -77,7 +79,10 @@ def element_of(name: str) -> str:
 
 
 async def put(world: World, tenant: Tenant, tx: Transaction, asked: Asked) -> Put:
-    """Keep a request and queue it; one with a blocking finding is kept and not sent."""
+    """Keep a request and queue it; one with a blocking finding is kept and not sent.
+
+    Blocked ones of the same matter are replaced by it.
+    """
     problems, content, stated = list(asked.problems), None, ""
     if not blocking(problems):
         sealed = await seal(world, tenant, tx, asked.profile, (asked.transaction, dict(asked.body)))
@@ -92,6 +97,7 @@ async def put(world: World, tenant: Tenant, tx: Transaction, asked: Asked) -> Pu
         )
     outcome = "failure" if content is None else "success"
     await audit.note(tx, asked.actor, f"ask-{asked.kind}", f"payer_request/{identity}", outcome)
+    await replacing.replace(tx, identity, asked.kind, writing.origin(world, tenant, asked.actor))
     status = BLOCKED if content is None else SENDING
     return Put(id=identity, status=status, message_id=message_id, problems=tuple(problems))
 

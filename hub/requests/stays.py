@@ -24,7 +24,7 @@ KIND: Kind = "comunicacao"
 PLAN = "comunicacao"
 Event = Literal["", "I", "A"]
 ADMISSION, DISCHARGE = "I", "A"
-NOT_TOLD = ("bloqueado", "rejeitado", "recusado")
+NOT_TOLD = ("bloqueado", "substituido", "rejeitado", "recusado")
 _PLANS = {ADMISSION: "comunicacao-internacao", DISCHARGE: "comunicacao-alta"}
 _LEADING = """
 SELECT code FROM (SELECT c.code, 1 AS turn, c.occurred_on::text AS at FROM charge c

@@ -31,6 +31,7 @@ payer_request = tenant_table(
     string("actor", default=""),
     identity("message_id", optional=True),
     identity("delivery_id", optional=True),
+    identity("replaced_by", optional=True),
     moment("polled_at", optional=True),
     moment("answered_at", optional=True),
     flag("settled"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import json
 import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from billing_day import EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, order, partner_row, put_records, register
@@ -76,7 +76,7 @@ async def test_a_batch_leaves_as_a_file_and_its_returns_are_collected(world: Wor
     judged = report.validate(
         file.read_bytes(),
         tables=tables.installed(),
-        today=datetime.date(2026, 11, 26),
+        today=world.now().astimezone(ZoneInfo(tenant.zone)).date(),
         contract=Contract(known_operator=True),
     )
     assert judged.ok and judged.guides == 3
