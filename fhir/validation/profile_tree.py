@@ -14,6 +14,7 @@ from fhir.definitions.table import choice_key, type_named
 from fhir.patch import same
 
 _LEAST_LENGTH = "http://hl7.org/fhir/StructureDefinition/minLength"
+BASE = "http://hl7.org/fhir/StructureDefinition/"
 Typed = tuple[str, Any]  # type name, JSON value
 
 

@@ -9,7 +9,7 @@ read is named as not checked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,10 +19,20 @@ from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
 from fhir.validation import contexts, invariants, slicing
-from fhir.validation.profile_tree import Node, Typed, chain_of, children, elements, holds, outside, stated, tree_of
+from fhir.validation.profile_tree import (
+    BASE,
+    Node,
+    Typed,
+    chain_of,
+    children,
+    elements,
+    holds,
+    outside,
+    stated,
+    tree_of,
+)
 
 _PARTS = frozenset(("BackboneElement", "Element"))  # types of what has its own name in the table
-BASE = "http://hl7.org/fhir/StructureDefinition/"
 MAXIMUM_FINDINGS = 100
 _DEEPEST = 12
 _MINISTRY = re.compile(r"https?://(?:www\.)?saude\.gov\.br/(.+)\Z")
@@ -37,10 +47,18 @@ def needed(definition: dict[str, Any]) -> Iterator[str]:
     listed = elements(definition)
     marks = [mark for element in listed for mark in element.get("slicing", {}).get("discriminator", ())]
     far = any(mark.get("type") == "profile" or "resolve()" in mark.get("path", "") for mark in marks)
+    far = far or _adds_slices(definition, listed)
     for element in listed:
         for kind in element.get("type", ()):
             targets = kind.get("targetProfile", ()) if far else ()
             yield from (url.partition("|")[0] for url in (*kind.get("profile", ()), *targets))
+
+
+def _adds_slices(definition: dict[str, Any], listed: Sequence[dict[str, Any]]) -> bool:
+    """Whether slices stand here whose slicing is the base's: by what it tells them apart is not known yet."""
+    sliced = {str(each.get("path")) for each in listed if "slicing" in each}
+    named = {str(each.get("path")) for each in listed if "sliceName" in each or ":" in str(each.get("id", ""))}
+    return foreign(str(definition.get("baseDefinition", ""))) and not named <= sliced
 
 
 def foreign(url: str) -> bool:

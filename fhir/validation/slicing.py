@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from fhir.definitions.table import resource_types, type_named
-from fhir.validation.profile_tree import Node, Typed, chain_of, children, holds, stated, tree_of
+from fhir.validation.profile_tree import BASE, Node, Typed, chain_of, children, holds, stated, tree_of
 
 _STEPS = re.compile(r"[^.()]+(?:\([^()]*\))?")
 _CALL = re.compile(r"(ofType|extension)\(\s*'?([^')]*)'?\s*\)\Z")
@@ -74,9 +74,20 @@ def _one(judge: Judge, part: Node, mark: dict[str, Any], value: Typed) -> bool |
             return bool(values) is (node.element.get("max") != "0")
         case "profile":
             urls = _profiles(node, "targetProfile" if "resolve()" in steps else "profile")
-            met = any(claims(each, url) or judge.conforms(url, each) for each in values for url in sorted(urls))
-            return met if urls else None
+            return _by_profile(judge, sorted(urls), values) if urls else None
     return _equal(judge, node, values)
+
+
+def _by_profile(judge: Judge, urls: list[str], values: list[Typed]) -> bool:
+    """Whether a value says it follows one of the profiles, or does; raises Undecided for one that is not here."""
+    if any(claims(each, url) for each in values for url in urls):
+        return True
+    known = [url for url in urls if url.startswith(BASE) or url in judge.definitions]
+    if any(judge.conforms(url, each) for each in values for url in known):
+        return True
+    if len(known) < len(urls):
+        raise Undecided
+    return False
 
 
 def claims(value: Typed, url: str) -> bool:

@@ -140,3 +140,54 @@ def test_offline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fhir", "validate", str(file), "--package", archive, "--profile", URL, "--json"]) == 1
     assert "fhir.profile.missing" in capsys.readouterr().out
     assert main(["fhir", "validate", str(file), "--package", archive, "--profile", "urn:none"]) == 2
+
+
+async def test_slices_added_to_the_slicing_of_a_base(fhir: httpx.AsyncClient) -> None:
+    """RNDS's RAC adds sections to those of the CMD, told apart by the profile of what they refer to."""
+
+    def definition(name: str, kind: str, base: str, *elements: dict[str, Any]) -> dict[str, Any]:
+        known = {**PROFILE, "id": name, "url": f"urn:{name}", "name": name, "type": kind}
+        return {**known, "baseDefinition": base, "differential": {"element": list(elements)}}
+
+    def slice_of(name: str, target: str, **rest: Any) -> tuple[dict[str, Any], ...]:
+        place = f"Composition.section:{name}"
+        entry = {
+            "id": f"{place}.entry",
+            "path": "Composition.section.entry",
+            "type": [{"code": "Reference", "targetProfile": [target]}],
+        }
+        return {"id": place, "path": "Composition.section", "sliceName": name, **rest}, entry
+
+    r4 = "http://hl7.org/fhir/StructureDefinition/"
+    marks = [{"type": "profile", "path": "entry.resolve()"}]
+    sliced = {
+        "id": "Composition.section",
+        "path": "Composition.section",
+        "slicing": {"discriminator": marks, "rules": "open"},
+    }
+    for body in (
+        definition("minimum", "Composition", f"{r4}Composition", sliced, *slice_of("visit", "urn:visit", min=1)),
+        definition("record", "Composition", "urn:minimum", *slice_of("plan", "urn:plan", max="1")),
+        definition("far", "Composition", "urn:minimum", *slice_of("far", "urn:absent", max="0")),
+        definition("visit", "Encounter", f"{r4}Encounter", {"id": "Encounter", "path": "Encounter"}),
+        definition("plan", "CarePlan", f"{r4}CarePlan", {"id": "CarePlan", "path": "CarePlan"}),
+    ):  # fmt: skip
+        kept = await fhir.put(f"/fhir/StructureDefinition/{body['id']}", json=body)
+        assert kept.status_code == 201, kept.text
+
+    async def told(*entries: dict[str, Any], profile: str = "urn:record") -> list[list[str]]:
+        listed = [{"fullUrl": f"urn:uuid:transient-{n}", "resource": each} for n, each in enumerate(entries, 1)]
+        sections = [{"entry": [{"reference": each["fullUrl"]}]} for each in listed]
+        head = {"resourceType": "Composition", "meta": {"profile": [profile]}, "status": "final", "type": {"text": "x"}, "date": "2024",
+                "author": [{"display": "x"}], "title": "x", "section": sections}  # fmt: skip
+        document = {"resourceType": "Bundle", "type": "document", "identifier": {"system": "urn:x", "value": "1"}, "timestamp": "2024-01-01T00:00:00Z",
+                    "entry": [{"fullUrl": "urn:uuid:transient-0", "resource": head}, *listed]}  # fmt: skip
+        answer = await fhir.post("/fhir/Bundle/$validate", json=document)
+        return [issue["expression"] for issue in answer.json()["issue"] if issue["severity"] == "error"]
+
+    visit = {"resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"}}
+    plan = {"resourceType": "CarePlan", "status": "active", "intent": "plan", "subject": {"display": "x"}}
+    assert await told({**visit, "meta": {"profile": ["urn:visit"]}}, visit) == []
+    assert await told(visit, plan) == []
+    assert await told(visit, plan, plan) == [["Bundle.entry[0].resource.section:plan"]]
+    assert await told(visit, plan, profile="urn:far") == []  # whether one is of a profile that is not here is not known
