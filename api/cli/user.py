@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--hours", type=int, help="until a session ends in any case")
 
 
-_ROLES = "one or more of administrator, operator, billing, auditor, viewer"
+_ROLES = "one or more of administrator, operator, billing, auditor, privacy, viewer"
 
 
 def _named(actions: Any, name: str, text: str) -> argparse.ArgumentParser:

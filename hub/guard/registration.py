@@ -28,8 +28,8 @@ from hub.world import Tenant, World
 OWN_SCOPES = (
     "admin/*", "alarms/read", "alarms/write", "blocked/read", "channels/read", "channels/write", "clients/read",
     "clients/write",
-    "console/read", "hl7/write", "metrics/read", "partners/read", "partners/write", "retention/read", "retention/write",
-    "schedules/read", "schedules/write",
+    "console/read", "hl7/write", "metrics/read", "partners/read", "partners/write", "persons/read", "persons/write",
+    "retention/read", "retention/write", "schedules/read", "schedules/write",
     "tiss/*", "tiss/read", "tiss/write", "rnds/read", "rnds/write", "users/read", "users/write",
 )  # fmt: skip
 SUPPORTED = (

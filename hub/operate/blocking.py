@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from dataclasses import dataclass
+from typing import Any
 
 from canonical.errors import Conflict, Refused
 from hub.guard import audit
@@ -53,6 +56,36 @@ async def listed(tx: Transaction) -> list[list[str]]:
     """The blocked persons, each as the ids of their patient records."""
     found = (await settings_of(tx)).get(SETTING) or {}
     return [list(each) for each in found.values()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A blocked person, as the ids of their patient records; when and by whom the first of them was blocked."""
+
+    patients: tuple[str, ...]
+    at: datetime.datetime | None
+    by: str
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {"patients": list(self.patients), "at": self.at.isoformat() if self.at else None, "by": self.by}
+
+
+async def standing(tx: Transaction) -> list[Block]:
+    """The blocks that stand, the newest first; the trail says since when and by whom."""
+    persons = await listed(tx)
+    rows = await tx.rows(
+        "SELECT k.n, a.at, a.actor FROM unnest($2::text[]) WITH ORDINALITY AS k(entity, n) CROSS JOIN LATERAL ("
+        "SELECT at, actor FROM audit_event WHERE tenant_id = $1 AND entity = k.entity AND action = 'person-block' "
+        "ORDER BY at DESC LIMIT 1) a",
+        [f"Patient/{ids[0]}" for ids in persons],
+    )
+    told = {row["n"]: row for row in rows}
+    found = [
+        Block(patients=tuple(ids), at=told[n]["at"] if n in told else None, by=told[n]["actor"] if n in told else "")
+        for n, ids in enumerate(persons, 1)
+    ]
+    return sorted(found, key=lambda block: block.at.timestamp() if block.at else 0.0, reverse=True)
 
 
 async def break_glass(world: World, tenant: Tenant, actor: str, purpose: str, path: str) -> None:

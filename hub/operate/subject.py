@@ -14,10 +14,10 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
-from canonical.errors import Misconfigured, NotFound
+from canonical.errors import Misconfigured, NotFound, Refused
 from hub.find.sight import of_patients
 from hub.guard import audit
 from hub.records.index import key_of
@@ -25,6 +25,8 @@ from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
 MOST_RECORDS = 100_000
+MOST_BYTES = 64 * 1024 * 1024
+"""Of a copy that is made in memory; a larger one is made by command."""
 _AT_ONCE = 500
 _SUFFIX = {"hl7": "hl7", "tiss": "xml", "fhir": "json"}
 _WORDS = """Dados de uma pessoa, reunidos pelo hub Ponte (LGPD, arts. 9, 18 e 19)
@@ -65,7 +67,7 @@ async def patients_of(tx: Transaction, named: str) -> list[str]:
             named,
         )
     if not rows:
-        raise NotFound("nobody here has that number or id")
+        raise NotFound("nobody here has that number or id", code="person.unknown")
     return await _merged(tx, [row["id"] for row in rows])
 
 
@@ -73,22 +75,44 @@ async def export(world: World, tenant: Tenant, named: str, target: Path, *, acto
     """Write all data about a person into a new ZIP that only its maker can read; raises NotFound, Misconfigured."""
     async with world.transaction(tenant, wide=True) as tx:
         patients = await patients_of(tx, named)
-        records = await records_of(tx, patients)
         try:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise Misconfigured(f"cannot write {target}: {error.strerror}") from None
-        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("LEIA-ME.txt", _WORDS)
-            files = {
-                "registros.ndjson": await _bodies(tx, archive, records),
-                **await _versions(tx, archive, records),
-                "acessos.csv": await _accesses(tx, archive, records),
-                "envios.csv": await _sent(tx, archive, records),
-                "guias.csv": await _guides(tx, archive, patients),
-            }
-        for patient in patients:
-            await audit.note(tx, actor, "person-export", f"Patient/{patient}", detail={"records": len(records)})
+        with os.fdopen(descriptor, "wb") as file:
+            return await _gather(tx, patients, file, actor)
+
+
+async def exported(world: World, tenant: Tenant, named: str, *, actor: str) -> bytes:
+    """The same ZIP, made in memory and never in a file of the hub's; raises NotFound, and Refused beyond MOST_BYTES."""
+    async with world.transaction(tenant, wide=True) as tx:
+        file = _Bounded()
+        await _gather(tx, await patients_of(tx, named), file, actor)
+        return file.getvalue()
+
+
+class _Bounded(io.BytesIO):
+    """A file in memory that takes no more than MOST_BYTES."""
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() + len(data) > MOST_BYTES:
+            raise Refused("the copy is too large to be made in memory", code="person.too-large")
+        return super().write(data)
+
+
+async def _gather(tx: Transaction, patients: Sequence[str], file: IO[bytes], actor: str) -> Gathered:
+    records = await records_of(tx, patients)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("LEIA-ME.txt", _WORDS)
+        files = {
+            "registros.ndjson": await _bodies(tx, archive, records),
+            **await _versions(tx, archive, records),
+            "acessos.csv": await _accesses(tx, archive, records),
+            "envios.csv": await _sent(tx, archive, records),
+            "guias.csv": await _guides(tx, archive, patients),
+        }
+    for patient in patients:
+        await audit.note(tx, actor, "person-export", f"Patient/{patient}", detail={"records": len(records)})
     return Gathered(patients=tuple(patients), files=files)
 
 

@@ -152,6 +152,7 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/api/v1/rnds", "tests/api/rnds/test_rnds_routes.py"),
     ("/api/v1/partners", "tests/api/operate/test_partner_doors.py"),
     ("/api/v1/schedules", "tests/api/operate/test_schedule_doors.py"),
+    ("/api/v1/persons", "tests/api/access/test_persons_doors.py"),
     ("/api/v1/retention", "tests/api/access/test_retention_doors.py"),
     ("/api/v1/users", "tests/api/access/test_user_commands.py"),
     ("/api/v1/sign-in", "tests/api/access/test_user_commands.py"),
