@@ -31,7 +31,7 @@ def run(given: argparse.Namespace) -> int:
 
 async def _issue(given: argparse.Namespace, scopes: list[str]) -> str:
     from hub import runfile
-    from hub.guard import tokens
+    from hub.guard import audit, tokens
     from hub.settings import from_environment
     from hub.world import opened
 
@@ -45,4 +45,7 @@ async def _issue(given: argparse.Namespace, scopes: list[str]) -> str:
         claims = tokens.claims(
             world, tenant, "operator", roles=given.role or ["ADMIN"], scopes=scopes, lifetime=lifetime
         )
+        async with world.transaction(tenant) as tx:
+            detail = {"scopes": sorted(scopes), "minutes": given.minutes}
+            await audit.note(tx, output.actor(), "token-create", "operator", detail=detail)
         return await tokens.signed(world, {**claims, **({"patient": given.patient} if given.patient else {})})

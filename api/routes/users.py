@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.http.answering import json_answer
 from api.http.state import Caller, CallerDep, State, StateDep
-from hub.users import accounts, federation, roles, rules
+from hub.users import accounts, federation, own_tokens, roles, rules
 from hub.users.rules import House
 
 router = APIRouter(prefix="/api/v1", tags=["users"])
@@ -138,6 +138,24 @@ async def reset(login: str, wish: Reset, state: StateDep, caller: CallerDep) -> 
     actor = caller.identity.subject
     first = await accounts.reset(state.world, caller.tenant, login, second_factor=wish.second_factor, actor=actor)
     return await _one(state, caller, login, first)
+
+
+@router.get("/users/{login}/tokens")
+async def own_tokens_of(login: str, state: StateDep, caller: CallerDep) -> Response:
+    """The tokens a person has made that have not ended: what for, scopes, end; never the token."""
+    caller.require("users/read", "users/write", "admin/*")
+    async with state.world.transaction(caller.tenant) as tx:
+        person = await accounts.read(tx, login)
+        found = await own_tokens.listed(tx, person.login, state.world.now())
+    return _json({"tokens": [one.as_json() for one in found]})
+
+
+@router.delete("/users/{login}/tokens/{token_id}", status_code=204)
+async def end_token(login: str, token_id: str, state: StateDep, caller: CallerDep) -> Response:
+    """Refuse one of them from now on."""
+    await _writer(state, caller, login)
+    await own_tokens.end(state.world, caller.tenant, login, token_id[:40], actor=caller.identity.subject)
+    return Response(status_code=204)
 
 
 @router.get("/sign-in")

@@ -20,6 +20,7 @@ LEFT_OUT: Mapping[str, str] = {
     "used_assertion": "marks against the reuse of tokens",
     "revoked_token": "marks against the reuse of tokens",
     "console_session": "who is signed in at the moment",
+    "user_token": "what people's programs may do at the moment",
     "sign_in_attempt": "marks against guessing",
 }
 """Tables an export leaves out, and why."""

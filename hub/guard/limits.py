@@ -60,8 +60,8 @@ def limits_of(identity: Identity, tenant: Tenant) -> list[Limit]:
     found: list[Limit] = []
     if isinstance(stated, dict):
         found += _stated(stated, "requests_per_minute", f"tenant:{tenant.id}")
-    if identity.client_id:
-        own = f"client:{tenant.id}:{identity.client_id}"
+    if caller := identity.client_id or (identity.login and identity.subject):
+        own = f"client:{tenant.id}:{caller}"
         if identity.rate is not None:
             found.append((own, identity.rate))
         elif isinstance(stated, dict):

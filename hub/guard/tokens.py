@@ -35,8 +35,8 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who calls: tenant, subject, roles and scopes, the token's id and end, the client it was given to and the patient
-    it is for, if any; `rate` is the client's own limit of requests a minute."""
+    """Who calls: tenant, subject, roles and scopes, the token's id and end, the client it was given to or the `login`
+    of the person who made it, the patient it is for, if any; `rate` is the client's own limit of requests a minute."""
 
     tenant_id: uuid.UUID
     tenant: str
@@ -46,6 +46,7 @@ class Identity:
     token_id: str
     expires_at: datetime.datetime
     client_id: str = ""
+    login: str = ""
     patient: str = ""
     rate: int | None = None
 
@@ -144,7 +145,9 @@ async def revoke(world: World, identity: Identity) -> None:
 _STANDING = """
 SELECT t.id, t.slug, t.name, t.zone, t.active, t.settings,
        EXISTS (SELECT 1 FROM revoked_token r WHERE r.tenant_id = c.tenant AND r.jti = $2) AS revoked,
-       coalesce((SELECT k.active FROM client k WHERE k.tenant_id = c.tenant AND k.client_id = $3), $3 = '') AS standing,
+       coalesce((SELECT k.active FROM client k WHERE k.tenant_id = c.tenant AND k.client_id = $3), $3 = '')
+       AND ($4 = '' OR EXISTS (SELECT 1 FROM user_token o WHERE o.tenant_id = c.tenant AND o.jti = $2 AND o.login = $4))
+       AS standing,
        (SELECT k.rate FROM client k WHERE k.tenant_id = c.tenant AND k.client_id = $3) AS rate
 FROM tenant t WHERE t.id = c.tenant LIMIT 1
 """
@@ -197,7 +200,9 @@ class Verifier:
         self._known.pop(token, None)
         if identity.expires_at <= self._world.now():
             raise InvalidToken("the token has expired")
-        rows = await self._world.database.ask(identity.tenant_id, _STANDING, identity.token_id, identity.client_id)
+        rows = await self._world.database.ask(
+            identity.tenant_id, _STANDING, identity.token_id, identity.client_id, identity.login
+        )
         row = rows[0] if rows else None
         if row is None or not row["active"] or row["slug"] != identity.tenant:
             raise InvalidToken("the tenant is not active")
@@ -261,6 +266,7 @@ def _identity(claims: dict[str, Any]) -> Identity:
             token_id=str(claims["jti"]),
             expires_at=datetime.datetime.fromtimestamp(claims["exp"], datetime.UTC),
             client_id=str(claims.get("client_id", "")),
+            login=str(claims.get("login", "")),
             patient=str(claims.get("patient", "")),
         )
     except (KeyError, ValueError, TypeError, OverflowError, AttributeError):

@@ -1,7 +1,8 @@
 """Accounts of people: made, listed, changed, closed, opened again, passwords reset and changed, second factors.
 
 An account belongs to one house. Its login never changes and is never given to another, since the audit trail names it
-(`user:<login>`). Whatever takes a right away ends the sessions in the same transaction.
+(`user:<login>`). Whatever takes a right away ends the sessions, and the tokens a person has made, in the same
+transaction.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _COLUMNS = (
     "login, name, roles, active, password_hash IS NOT NULL AS password, must_change, "
     "totp IS NOT NULL AS second_factor, subject <> '' AS federated, created_at, changed_at, entered_at"
 )
+END_TOKENS = "DELETE FROM user_token WHERE tenant_id = $1 AND login = $2"
+"""Ends the tokens a person has made: their rights were those of that moment."""
 _END_ALL = "DELETE FROM console_session WHERE tenant_id = $1 AND login = $2"
 
 
@@ -136,6 +139,8 @@ async def change(
             named(name) if name else before.name,
             " ".join(wanted),
         )
+        if wanted != before.roles:
+            await tx.run(END_TOKENS, login)
         await _note(tx, actor, "user-change", login, roles=list(wanted), before=list(before.roles))
 
 
@@ -173,6 +178,7 @@ async def reset(world: World, tenant: Tenant, login: str, *, second_factor: bool
                 "UPDATE user_account SET totp = NULL, recovery = '' WHERE tenant_id = $1 AND login = $2", login
             )
         await tx.run(_END_ALL, login)
+        await tx.run(END_TOKENS, login)
         await guessing.clear(tx, login)
         await _note(tx, actor, "user-reset", login, second_factor=second_factor)
     return first
@@ -197,6 +203,7 @@ async def choose(world: World, tenant: Tenant, login: str, password: str, *, kee
             world.now(),
         )
         await tx.run(f"{_END_ALL} AND id::text <> $3", login, keep)
+        await tx.run(END_TOKENS, login)
         await _note(tx, ACTOR + login, "user-password", login)
 
 
@@ -212,6 +219,7 @@ async def _switch(world: World, tenant: Tenant, login: str, act: tuple[str, str]
             "UPDATE user_account SET active = $3, changed_at = now() WHERE tenant_id = $1 AND login = $2", login, active
         )
         await tx.run(_END_ALL, login)
+        await tx.run(END_TOKENS, login)
         await _note(tx, *act, login)
 
 

@@ -137,7 +137,10 @@ async def by_client(world: World, client: Client, attempt: Attempt) -> Begun:
 
 
 async def by_token(world: World, identity: Identity, tenant: Tenant, attempt: Attempt) -> Begun:
-    """A session for a valid token, that ends with it; raises Denied without a scope for the console."""
+    """A session for a valid token, that ends with it; raises Denied without a scope for the console, and for a token a
+    person has made: people have sessions of their own."""
+    if identity.login:
+        raise Denied("a person's token opens no pages")
     comer = Comer(
         actor=identity.subject,
         client_id=identity.client_id,

@@ -215,6 +215,7 @@ async def _enter(world: World, tenant: Tenant, service: Service, claims: Mapping
             await _made(tx, person, subject)
         elif (row["name"], tuple(row["roles"].split())) != (person.name, person.roles):
             await _brought(tx, row["login"], person)
+            await tx.run(accounts.END_TOKENS, row["login"])
         known = row["login"] if row is not None else person.login
         return await entering.entered(world, tx, tenant, known, attempt, FEDERATED)
 

@@ -19,6 +19,7 @@ _OVER = {
     "job": "finished_at < CASE status WHEN 'DONE' THEN $3::timestamptz ELSE $4::timestamptz END",
     "used_assertion": "expires_at < now() - interval '1 day'",
     "revoked_token": "expires_at < now() - interval '1 day'",
+    "user_token": "ends_at < now() - interval '1 day'",
     "console_session": "ends_at < now() - interval '1 day'",
     "sign_in_attempt": "greatest(last_at, until) < now() - interval '2 days'",
 }

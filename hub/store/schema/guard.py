@@ -79,6 +79,18 @@ console_session = tenant_table(
     Index("console_session_login_idx", "tenant_id", "login"),
 )
 
+user_token = tenant_table(
+    "user_token",
+    ("jti",),
+    string("jti"),
+    string("login"),
+    string("title"),
+    string("scopes"),
+    moment("created_at"),
+    moment("ends_at"),
+    Index("user_token_login_idx", "tenant_id", "login"),
+)
+
 sign_in_attempt = tenant_table(
     "sign_in_attempt",
     ("key",),

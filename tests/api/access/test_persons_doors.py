@@ -65,7 +65,8 @@ async def test_a_page_looks_at_so_many_and_goes_on(
     async with world.transaction(tenant) as tx:
         await audit.note_all(tx, [("rare", "read", "Patient/x", "success")])
         await audit.note_all(tx, [("usual", "read", f"Patient/{n}", "success") for n in range(24)])
-    seen, before, pages = [], None, 0
+    seen: list[events.Event] = []
+    before, pages = None, 0
     async with world.transaction(tenant) as tx:
         while pages == 0 or before is not None:
             page = await events.page(tx, Wanted(actor="rare", before=before), 5)

@@ -67,7 +67,7 @@ def test_roles_are_of_scopes_that_exist() -> None:
         assert "console/read" in role.scopes and all(role.title.values()) and all(role.does.values())
         assert all(s in registration.OWN_SCOPES or scopes.grant_of(s) for s in role.scopes), role.key
         writes = any(s.endswith(("write", "*")) for s in role.scopes)
-        assert writes == (role.key in ("administrator", "operator", "billing")), role.key
+        assert writes == (role.key in ("administrator", "operator", "billing", "privacy")), role.key
     with pytest.raises(Refused):
         roles.chosen(["viewer", "king"])
     with pytest.raises(Refused):
