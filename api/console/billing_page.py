@@ -16,10 +16,11 @@ from starlette.responses import Response
 
 from api.console import forms, pages
 from api.console.visit import Visit, VisitDep, form_of
+from api.http.answering import csv_answer
 from api.http.failures import Rejected, status_of
 from canonical.errors import Conflict, Denied, Misconfigured, NotFound, PonteError, Refused
 from canonical.problem import Problem
-from hub.billing import listing, writing
+from hub.billing import listing, sheets, writing
 from hub.billing.appeal import appeals
 from hub.billing.batch import batches
 from hub.billing.returns import deadlines, intake
@@ -62,6 +63,17 @@ async def document(visit: VisitDep, batch_id: UUID) -> Response:
         await audit.note(tx, visit.actor, "batch-download", f"batch/{batch_id}")
     headers = {**pages.HEADERS, "Content-Disposition": f'attachment; filename="lote-{batch_id}.xml"'}
     return Response(content, 200, headers, "application/xml")
+
+
+@router.get("/lists/{name}.csv")
+async def list_as_sheet(visit: VisitDep, name: str) -> Response:
+    """All rows of a list (at most 20,000) as a sheet; filters are those of `/api/v1/tiss`."""
+    visit.require(*READ)
+    filters = {key: value for key, value in visit.request.query_params.items() if key != "lang"}
+    async with visit.state.world.transaction(visit.tenant) as tx:
+        rows = await listing.everything(tx, name, filters)
+        await audit.note(tx, visit.actor, "export-list", f"list/{name}")
+    return csv_answer(sheets.sheet(name, rows, visit.language, visit.tenant.zone), f"{name}.csv", pages.HEADERS)
 
 
 @router.post("/close")
@@ -173,6 +185,7 @@ async def _page(visit: Visit, told: Told) -> Response:
         closed = await listing.newest(tx, "batches", {}, MOST)
         sent = {row["batch_id"]: row for row in await listing.newest(tx, "submissions", {}, 2 * MOST)}
         drafted = await listing.newest(tx, "appeals", {}, MOST)
+        protocols = await listing.newest(tx, "submissions", {"settled": "false"}, MOST)
         due = await deadlines.upcoming(tx, today, DAYS)
     return visit.page(
         "billing.html",
@@ -181,6 +194,7 @@ async def _page(visit: Visit, told: Told) -> Response:
         waiting=[_with_findings(row) for row in waiting],
         batches=[{**row, "sent": sent.get(row["id"], {})} for row in closed],
         appeals=drafted,
+        protocols=protocols,
         due=due[:MOST],
         writes=visit.may(WRITE),
     )

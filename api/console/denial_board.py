@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from hub.billing import writing
+from hub.billing import sheets, writing
 from hub.billing.returns import board, deadlines
 from hub.world import Tenant, World
 
@@ -23,6 +23,14 @@ class Shown:
     ageing: list[dict[str, Any]]
     deadlines: list[dict[str, Any]]
     groups: dict[str, list[dict[str, Any]]]
+
+
+async def as_sheet(world: World, tenant: Tenant, by: str, language: sheets.Language) -> bytes:
+    """All groups of a grouping, of the months the page shows, as a sheet; raises Refused for an unknown grouping."""
+    today = writing.today(writing.origin(world, tenant))
+    async with world.transaction(tenant) as tx:
+        rows = await board.everything(tx, board.Asked(by=by, since=today - YEAR, until=today, today=today))
+    return sheets.sheet("board", rows, language, tenant.zone)
 
 
 async def shown(world: World, tenant: Tenant) -> Shown:

@@ -11,6 +11,7 @@ from api.console import denial_board, network_board, pages, session
 from api.console.doors import doors
 from api.console.visit import ACCOUNT, Visit, VisitDep, way_in, words_of
 from api.console.words import HERE
+from api.http.answering import csv_answer
 from api.http.state import State, state_of
 from canonical.errors import NotFound, TryLater
 from hub.console import Overview
@@ -53,6 +54,13 @@ async def denials(visit: VisitDep) -> Response:
     """The board of denials."""
     shown = await denial_board.shown(visit.state.world, visit.tenant)
     return visit.page("denials.html", board=shown)
+
+
+@router.get("/console/denials.csv")
+async def denials_as_sheet(visit: VisitDep, by: str = "glosa") -> Response:
+    """One grouping of the board as a sheet."""
+    content = await denial_board.as_sheet(visit.state.world, visit.tenant, by, visit.language)
+    return csv_answer(content, f"glosas-{by}.csv", pages.HEADERS)
 
 
 @router.get("/console/network")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, FastAPI, Request
 from starlette.responses import RedirectResponse, Response
@@ -60,6 +60,11 @@ class Visit:
     def words(self) -> Words:
         """The words of the page."""
         return words_of(self.request, self.state, self.tenant)
+
+    @property
+    def language(self) -> Literal["pt", "en"]:
+        """The language of the page."""
+        return "en" if self.words.language == "en" else "pt"
 
     def may(self, *scopes: str) -> bool:
         """Whether one of the scopes is held."""

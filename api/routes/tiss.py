@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.http.answering import json_answer
+from api.http.answering import csv_answer, json_answer
 from api.http.failures import Rejected
 from api.http.state import Caller, CallerDep, State, StateDep
 from api.routes.tiss_files import LARGEST_UPLOAD, begun, rest
 from canonical.problem import blocking
-from hub.billing import listing, writing
+from hub.billing import listing, sheets, writing
 from hub.billing.appeal import appeals
 from hub.billing.batch import batches, submissions
 from hub.billing.guide import guides
 from hub.billing.profiles import payers
 from hub.billing.returns import intake, large, reconciliation
 from hub.billing.visit import charges
+from hub.guard import audit
 from hub.records.write import Origin
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
-_RESERVED = frozenset(("after", "limit"))
+_RESERVED = frozenset(("after", "limit", "format", "lang"))
 
 
 class _Strict(BaseModel):
@@ -138,25 +139,34 @@ async def batch_document(batch_id: UUID, state: StateDep, caller: CallerDep) -> 
 _PAGE = {"items": [{"id": "…", "payer": "999806", "status": "recebido", "total_cents": 2540}], "next": "019a…"}
 
 
-@router.get("/{kind}", responses=_example(_PAGE))
+class ListQuery(BaseModel):
+    """How a list is answered: a page after a cursor, or all of it as a sheet with titles in `lang` (`format=csv`)."""
+
+    after: str = ""
+    limit: int = Field(default=50, ge=1, le=listing.MOST)
+    format: Literal["json", "csv"] = "json"
+    lang: sheets.Language = "pt"
+
+
+@router.get("/{kind}", responses={200: {"content": {"text/csv": {}, "application/json": {"example": _PAGE}}}})
 async def listed(
-    kind: str,
-    request: Request,
-    state: StateDep,
-    caller: CallerDep,
-    after: str = "",
-    limit: Annotated[int, Query(ge=1, le=listing.MOST)] = 50,
+    kind: str, request: Request, state: StateDep, caller: CallerDep, wish: Annotated[ListQuery, Query()]
 ) -> Response:
     """One page of a list; `next` continues with `after`.
 
     guides, batches, submissions, statements, statement-lines, denials and appeals; remittances, payments and
     payment-entries of payment statements. Filters are query parameters: `payer` (registro ANS) everywhere, `status`,
-    `protocol` and others by list.
+    `protocol` and others by list. `format=csv` gives all rows (at most 20,000; else 422 `listing.too-many`) as a sheet
+    for Excel: UTF-8 with its mark, semicolons, decimal commas.
     """
     _reader(caller)
     filters = {name: value for name, value in request.query_params.items() if name not in _RESERVED}
     async with state.world.transaction(caller.tenant) as tx:
-        page = await listing.page(tx, kind, filters, after, limit)
+        if wish.format == "csv":
+            rows = await listing.everything(tx, kind, filters)
+            await audit.note(tx, caller.identity.subject, "export-list", f"list/{kind}")
+            return csv_answer(sheets.sheet(kind, rows, wish.lang, caller.tenant.zone), f"{kind}.csv")
+        page = await listing.page(tx, kind, filters, wish.after, wish.limit)
     return json_answer({"items": page.rows, "next": page.next})
 
 

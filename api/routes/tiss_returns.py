@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.http.answering import json_answer
+from api.http.answering import csv_answer, json_answer
 from api.http.failures import Rejected
 from api.http.state import Caller, CallerDep, StateDep
 from api.routes.tiss_files import bounded
 from canonical.problem import blocking
-from hub.billing import listing, writing
+from hub.billing import listing, sheets, writing
 from hub.billing.profiles import payer as profile_by_id
 from hub.billing.returns import board, deadlines, evidence, history, intake
 
@@ -144,7 +144,7 @@ _CSV = {"content": {"text/csv": {}, "application/json": {"example": {"items": [_
 
 
 class BoardQuery(BaseModel):
-    """What is asked of the board; `format=csv` exports all groups."""
+    """What is asked of the board; `format=csv` exports all groups, with titles in `lang`."""
 
     model_config = ConfigDict(extra="forbid")
     by: Literal["payer", "glosa", "month", "professional", "procedure"] = "glosa"
@@ -154,6 +154,7 @@ class BoardQuery(BaseModel):
     after: str = Field(default="", max_length=400)
     limit: int = Field(default=50, ge=1, le=board.MOST)
     format: Literal["json", "csv"] = "json"
+    lang: Literal["pt", "en"] = "pt"
 
 
 @router.get("/board", responses={200: _CSV})
@@ -174,8 +175,8 @@ async def denial_board(state: StateDep, caller: CallerDep, wish: Annotated[Board
             payer=await listing.payer_id(tx, wish.payer) if wish.payer else None,
         )
         if wish.format == "csv":
-            name = {"content-disposition": f'attachment; filename="glosas-{wish.by}.csv"'}
-            return Response(board.as_csv(await board.everything(tx, asked)), 200, name, "text/csv; charset=utf-8")
+            content = sheets.sheet("board", await board.everything(tx, asked), wish.lang, caller.tenant.zone)
+            return csv_answer(content, f"glosas-{wish.by}.csv")
         found = await board.page(tx, asked, wish.after, wish.limit)
         aged = await board.ageing(tx, today, asked.payer)
     return json_answer({"items": found.rows, "next": found.next, "ageing": aged})

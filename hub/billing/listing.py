@@ -12,6 +12,7 @@ from hub.guard import audit
 from hub.store.database import Row, Transaction
 
 MOST = 200
+ALL = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,9 @@ KINDS = {
             "id", "payer_id", "batch_id", "protocol", "status", "payer_status", "reason", "sent_at", "received_at",
             "polled_at", "settled",
         ),
-        filters=("status", "protocol", "batch_id"),
+        filters=("status", "protocol", "batch_id", "settled"),
+        join="LEFT JOIN batch b ON b.tenant_id = $1 AND b.id = t.batch_id",
+        named=(("batch_number", "b.number"), ("batch_guides", "b.guides"), ("batch_total_cents", "b.total_cents")),
     ),
     "statements": Kind(
         table="statement",
@@ -165,6 +168,18 @@ async def newest(tx: Transaction, name: str, filters: dict[str, str], limit: int
         f"SELECT {kind.selected} FROM {kind.source} WHERE {' AND '.join(clauses)} ORDER BY t.id DESC LIMIT {limit}",
         *values,
     )
+    return [_shown(row, kind) for row in rows]
+
+
+async def everything(tx: Transaction, name: str, filters: dict[str, str]) -> list[dict[str, Any]]:
+    """All rows of a kind, oldest first; filters and errors as of `page`. Raises Refused for more than ALL."""
+    kind, clauses, values = _asked(name, filters)
+    rows = await tx.rows(
+        f"SELECT {kind.selected} FROM {kind.source} WHERE {' AND '.join(clauses)} ORDER BY t.id LIMIT {ALL + 1}",
+        *values,
+    )
+    if len(rows) > ALL:
+        raise Refused(f"the list has more than {ALL} rows", code="listing.too-many")
     return [_shown(row, kind) for row in rows]
 
 

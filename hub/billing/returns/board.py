@@ -7,9 +7,7 @@ Counted from valid statement lines by the day of their statement. Cents; `denied
 from __future__ import annotations
 
 import base64
-import csv
 import datetime
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +27,6 @@ KEYS = {
     "procedure": "coalesce(l.tiss_table, '') || '/' || coalesce(l.code, '')",
 }
 AMOUNTS = ("denied", "granted", "open", "expired", "in_appeal", "lost")
-COLUMNS = ("key", "name", "denials", "guides", *(f"{name}_cents" for name in AMOUNTS), "judged_cents", "percent")
 _WITHIN = """l.tenant_id = $1 AND NOT l.replaced AND l.judged_on >= $2 AND l.judged_on <= $3
     AND ($4::uuid IS NULL OR l.payer_id = $4)"""
 _REST = "d.amount_cents - coalesce(d.granted_cents, 0)"
@@ -136,25 +133,6 @@ def totals(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
     listed = list(rows)
     names = ("denials", "guides", *(f"{name}_cents" for name in AMOUNTS))
     return {name: sum(int(row[name]) for row in listed) for name in names}
-
-
-def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
-    """The groups as a CSV that spreadsheets open: UTF-8 with mark, semicolons, decimal commas."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, delimiter=";", lineterminator="\r\n")
-    writer.writerow(name.removesuffix("_cents") for name in COLUMNS)
-    for row in rows:
-        writer.writerow(_cell(name, row[name]) for name in COLUMNS)
-    return stream.getvalue().encode("utf-8-sig")
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if name.endswith("_cents"):
-        return f"{value / 100:.2f}".replace(".", ",")
-    text = str(value).replace(".", ",") if name == "percent" else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text  # no sheet takes it for a formula
 
 
 def _told(row: Any) -> str:

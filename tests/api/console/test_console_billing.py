@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -27,6 +28,24 @@ def acts(page: str, what: str) -> list[str]:
     return [found for found in FORM.findall(page) if found.endswith(what)]
 
 
+async def sheets_of_what_is_shown(browser: httpx.AsyncClient) -> None:
+    """Every sheet the two pages offer opens in Excel as it is: mark, semicolons, titles, decimal commas."""
+    pages = [(await browser.get(f"{page}?lang=pt")).text for page in (PAGE, "/console/denials")]
+    offered = [html.unescape(found) for page in pages for found in re.findall(r'href="([^"]+\.csv[^"]*)"', page)]
+    assert len(offered) == len(set(offered)) and {one.partition("?")[0].rpartition("/")[2] for one in offered} == {
+        "batches.csv", "denials.csv", "statement-lines.csv",
+    }  # fmt: skip
+    for one in (*offered, "/console/billing/lists/submissions.csv?settled=true"):
+        answer = await browser.get(one)
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8" and answer.content.startswith(
+            b"\xef\xbb\xbf"
+        )
+        titles, *lines = answer.content.decode("utf-8-sig").split("\r\n")
+        assert titles.count(";") > 5 and len(lines) > 1 and re.search(r";[0-9]+,[0-9]{2};", lines[0]), one
+    denied = (await browser.get("/console/billing/lists/denials.csv?lang=en")).text
+    assert "Appeal until" in denied and '="' in denied
+
+
 async def test_a_month_from_charges_to_a_decided_appeal(
     browser: httpx.AsyncClient, world: World, tenant: Tenant
 ) -> None:
@@ -41,13 +60,14 @@ async def test_a_month_from_charges_to_a_decided_appeal(
         assert await jobs.work(world, tenant) == 1
         await settle(world, tenant)
         shown = (await browser.get(PAGE)).text
-        assert shown.count(">recebido<") == 2 and acts(shown, "resend") == []
+        assert shown.count(">recebido<") == 4 and acts(shown, "resend") == []
         download = re.search(r"/console/billing/batches/[0-9a-f\-]+(?=\")", shown)
         assert download
         file = await browser.get(download[0])
         assert file.headers["content-type"] == "application/xml" and b"ENVIO_LOTE_GUIAS" in file.content
         await billing_jobs.poll_protocols(world, tenant, {})
         await settle(world, tenant)
+        await sheets_of_what_is_shown(browser)
         due = re.search(r'name="protocol" value="(\w+)"', (await browser.get(PAGE)).text)
         assert due
         form = {"payer": JACARANDA, "protocol": due[1]}
@@ -94,6 +114,16 @@ async def test_who_may_not_write_looks_only(
         assert (await browser.post(f"{PAGE}/{path}")).status_code == 403, path
     assert (await browser.post(f"{PAGE}/statements", files={"file": ("d.xml", b"x")})).status_code == 403
     assert (await browser.get(f"{PAGE}/batches/{tenant.id}")).status_code == (404 if "tiss/read" in scopes else 403)
+    for path, status in (
+        ("guides.csv", 200),
+        ("guides.csv?status=pendente", 200),
+        ("x.csv", 404),
+        ("guides.csv?x=1", 422),
+    ):
+        assert (await browser.get(f"{PAGE}/lists/{path}")).status_code == (status if "tiss/read" in scopes else 403), (
+            path
+        )
+    assert [(await browser.get(f"/console/denials.csv?by={by}")).status_code for by in ("month", "x")] == [200, 422]
 
 
 async def test_rows_of_others_are_not_there(
@@ -107,6 +137,7 @@ async def test_rows_of_others_are_not_there(
     await enter(browser, world, tenant)
     assert "Nenhum lote ainda" in (await browser.get(f"{PAGE}?lang=pt")).text
     assert (await browser.get(f"{PAGE}/batches/{theirs}")).status_code == 404
+    assert len((await browser.get(f"{PAGE}/lists/batches.csv")).text.splitlines()) == 1, "titles, and nothing else"
     assert (await browser.post(f"{PAGE}/batches/{theirs}/reopen")).status_code == 404
 
 

@@ -102,6 +102,11 @@ async def test_the_board_of_denials_by_page_and_as_csv(world: World, tenant: Ten
             and "glosas-procedure.csv" in sheet.headers["content-disposition"]
         )
         assert len(sheet.text.splitlines()) == 3 and "40304361" in sheet.text
+        lines = await client.get(f"{BASE}/statement-lines", params={"format": "csv", "payer": IPE, "lang": "en"})
+        assert "statement-lines.csv" in lines.headers["content-disposition"] and "Billed" in lines.text
+        told = (await client.get(f"{BASE}/denials", params={"format": "csv"})).content.decode("utf-8-sig").splitlines()
+        assert told[0].startswith("Operadora;Protocolo;Guia;") and ";9,99;aberta;" in told[1] + told[2]
+        assert (await client.get(f"{BASE}/denials", params={"format": "xml"})).status_code == 400
         for by in ("payer", "month", "professional"):
             assert (
                 sum(g["denied_cents"] for g in (await client.get(f"{BASE}/board", params={"by": by})).json()["items"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from judged_rows import TODAY
 
 from canonical.errors import NotFound
+from hub.billing import sheets
 from hub.billing.appeal import appeals
 from hub.billing.returns import board
 from hub.billing.writing import origin
@@ -69,8 +70,8 @@ async def test_every_grouping_adds_up_and_pages(world: World, tenant: Tenant) ->
                 continue
             raise AssertionError(wrong)
     assert sum(aged.values()) == 0
-    text = board.as_csv(first.rows).decode("utf-8-sig").splitlines()
-    assert text[0].startswith("key;name;denials") and text[1].startswith("'=9;") and ";25,40;" in text[1]
+    text = sheets.sheet("board", first.rows, "pt", "America/Sao_Paulo").decode("utf-8-sig").splitlines()
+    assert text[0].startswith("Grupo;Descrição;Glosas") and text[1].startswith("'=9;") and ";25,40;" in text[1]
 
 
 STEPS = st.lists(
