@@ -74,6 +74,7 @@ class Saved:
     changed: bool
     message_id: UUID | None = None
     earlier: tuple[dict[str, Any], ...] = ()
+    fresh: bool = False
 
 
 class Invalid(Exception):
@@ -211,6 +212,7 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
         changed=True,
         message_id=write.message_id or origin.message_id,
         earlier=write.earlier,
+        fresh=write.fresh,
     )
 
 
@@ -296,4 +298,4 @@ def _late(s: Saved) -> list[tuple[Any, ...]]:
 def _method(saved: Saved) -> str:
     if saved.body is None:
         return "DELETE"
-    return "POST" if saved.created else "PUT"
+    return "POST" if saved.created and saved.fresh else "PUT"  # under an id of its own it would be another record

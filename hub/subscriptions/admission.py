@@ -132,6 +132,7 @@ async def _subscriber(
             "begins": wanted.begins,
             "payload": wanted.payload,
             "content": wanted.content,
+            "topic": wanted.topic,
             "end": wanted.end.isoformat() if wanted.end else "",
             "awaits": wanted.content in CONTENTS,
             "base": world.settings.base_url,

@@ -41,7 +41,7 @@ class Declared:
     `criteria` is a search on one type; of a topic with its filter. `begins`: only when the version before did not meet
     it. `content` is the backport's (empty, id-only, full-resource) or "" for R4's own notifications: without `payload`
     an empty POST, with it the record itself by PUT. `headers` are sent with each; `key` signs. `heartbeat`: after so
-    many seconds without anything told a heartbeat is sent (0: none).
+    many seconds without anything told a heartbeat is sent (0: none). `topic` is what notifications name.
     """
 
     type_name: str
@@ -54,6 +54,7 @@ class Declared:
     key: str
     end: datetime.datetime | None
     heartbeat: int = 0
+    topic: str = ""
 
 
 def criteria_of(criteria: str, setting: Setting) -> tuple[str, tuple[Condition, ...]] | None:
@@ -106,6 +107,7 @@ def declared(body: Mapping[str, Any], setting: Setting, kept: Mapping[str, str])
         key=key,
         end=end,
         heartbeat=heartbeat_of(channel) if content else 0,
+        topic=topic_of(body, content),
     )
 
 
@@ -126,6 +128,12 @@ def _meant(body: Mapping[str, Any]) -> tuple[str, bool]:
             return "", False
         parts.append(filtered)
     return kind + ("?" + "&".join(parts) if parts else ""), topic.begins
+
+
+def topic_of(body: Mapping[str, Any], content: str) -> str:
+    """The topic that notifications of a Subscription name; none of an empty content, which tells nothing."""
+    stated = str(body.get("criteria", ""))
+    return stated if content not in ("", "empty") and stated.partition("|")[0] in topics() else ""
 
 
 def _extensions(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -50,6 +50,7 @@ class Status:
     kind: str
     events: int
     base: str
+    topic: str = ""
 
 
 async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, subscribers: Sequence[Partner]) -> None:
@@ -138,7 +139,8 @@ async def handshake(tx: Transaction, subscription: str, base: str, now: datetime
     """Ask the endpoint whether it is there; its answer makes the subscription active."""
     partner = next(one for one in await partners_of(tx, "webhook") if one.code == subscription)
     so_far = await _count(tx, subscription, 0, now)
-    told = Status(subscription=subscription, state="requested", kind="handshake", events=so_far, base=base)
+    topic = str(partner.settings["subscription"].get("topic", ""))
+    told = Status(subscription=subscription, state="requested", kind="handshake", events=so_far, base=base, topic=topic)
     content = jsontext.text(bundle(told, [], now)).encode()
     await outbox.enqueue(tx, partner, _message(HANDSHAKE, content, subscription, {"event": 0}))
 
@@ -146,10 +148,15 @@ async def handshake(tx: Transaction, subscription: str, base: str, now: datetime
 async def heartbeat(tx: Transaction, partner: Partner, now: datetime.datetime) -> None:
     """Tell a subscriber that it is still served, and how many events there were."""
     so_far = await _count(tx, partner.code, 0, now)
-    base = partner.settings["subscription"]["base"]
-    told = Status(subscription=partner.code, state="active", kind="heartbeat", events=so_far, base=base)
+    told = _active(partner, "heartbeat", so_far)
     content = jsontext.text(bundle(told, [], now)).encode()
     await outbox.enqueue(tx, partner, _message(HEARTBEAT, content, partner.code, {"event": so_far}))
+
+
+def _active(partner: Partner, kind: str, so_far: int) -> Status:
+    asked = partner.settings["subscription"]
+    topic = str(asked.get("topic", ""))
+    return Status(subscription=partner.code, state="active", kind=kind, events=so_far, base=asked["base"], topic=topic)
 
 
 def _outgoing(partner: Partner, saved: Saved, number: int, now: datetime.datetime) -> Outgoing:
@@ -157,9 +164,7 @@ def _outgoing(partner: Partner, saved: Saved, number: int, now: datetime.datetim
     name = f"{saved.type}/{saved.id}"
     purpose: dict[str, Any] = {"record": name, "version": saved.version, "event": number}
     if asked["content"]:
-        told = Status(
-            subscription=partner.code, state="active", kind="event-notification", events=number, base=asked["base"]
-        )
+        told = _active(partner, "event-notification", number)
         content = jsontext.text(bundle(told, [_event(saved, number, asked["content"])], now)).encode()
     elif asked["payload"]:
         content = saved.text.encode() if saved.body is not None else b""
@@ -234,6 +239,7 @@ def status_of(told: Status, found: Sequence[Event], now: datetime.datetime, erro
     """The status of a subscription as the backport's Parameters."""
     parameters: list[dict[str, Any]] = [
         {"name": "subscription", "valueReference": {"reference": f"Subscription/{told.subscription}"}},
+        *([{"name": "topic", "valueCanonical": told.topic}] if told.topic else []),
         {"name": "status", "valueCode": told.state},
         {"name": "type", "valueCode": told.kind},
         {"name": "events-since-subscription-start", "valueString": str(told.events)},

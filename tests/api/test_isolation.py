@@ -43,6 +43,8 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-add"): [{"path": "/fhir/Patient/{id}/$meta-add", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-delete"): [{"path": "/fhir/Patient/{id}/$meta-delete", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$status"): [{"path": "/fhir/Subscription/{id}/$status"}, {"path": "/fhir/Patient/{id}/$status"}],
+    ("GET", "/fhir/{type_name:fhir_type}/$status"): [{"path": "/fhir/Subscription/$status?id={id}"}],
+    ("POST", "/fhir/{type_name:fhir_type}/$status"): [{"path": "/fhir/Subscription/$status", "json": {"resourceType": "Parameters", "parameter": [{"name": "id", "valueId": "{id}"}]}}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$events"): [{"path": "/fhir/Subscription/{id}/$events"}, {"path": "/fhir/Patient/{id}/$events"}],
     ("GET", "/fhir/{type_name:fhir_type}/$lastn"): [{"path": "/fhir/Observation/$lastn?patient={id}"}],
     ("GET", "/fhir/$export"): "holds the token's own tenant; tests/api/fhir/test_bulk_export.py asks another's job and files",

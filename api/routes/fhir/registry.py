@@ -185,6 +185,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
     ),
     _operation("POST", match.match, "match", path=TYPE),
     _operation("GET", subscriptions.status, "status", path=INSTANCE),
+    *(_operation(method, subscriptions.statuses, "status", path=TYPE) for method in ("GET", "POST")),
     _operation("GET", subscriptions.events, "events", path=INSTANCE),
     *(_operation(method, document.document, "document", path=INSTANCE) for method in ("GET", "POST")),
     *(_operation(method, document.document_named, "document", path=TYPE) for method in ("GET", "POST")),

@@ -51,6 +51,11 @@ async def test_methods_and_status(fhir: httpx.AsyncClient) -> None:
     assert [(e["request"]["method"], e["response"]["status"]) for e in page["entry"]] == [
         ("DELETE", "204"), ("PUT", "200"), ("POST", "201")]  # fmt: skip
     assert page["total"] == 3
+    await put(fhir, "Patient", made)
+    await put(fhir, "Patient", "own")
+    page = (await fhir.get("/fhir/Patient/_history?_count=2")).json()
+    asked = [(e["request"]["method"], e["request"]["url"]) for e in page["entry"]]
+    assert asked == [("PUT", "Patient/own"), ("PUT", f"Patient/{made}")]  # who repeats it elsewhere keeps the ids
 
 
 async def test_since_and_at(fhir: httpx.AsyncClient) -> None:

@@ -160,6 +160,12 @@ async def test_the_backport(fhir: httpx.AsyncClient, open_world: World, tenant: 
         assert kind(again) == "query-event" and [e["resource"]["id"] for e in again["entry"][1:]] == ["b"]
         answer = (await fhir.get(address + "/$status")).json()
         assert (answer["type"], answer["total"]) == ("searchset", 1) and validate(answer) == []
+        for asked, total in ((f"?id={made['id']}", 1), ("?status=active", 1), ("?status=off", 0), ("", 1)):
+            several = (await fhir.get(f"/fhir/Subscription/$status{asked}")).json()
+            assert several["total"] == total and validate(several) == [], asked
+            assert [e["resource"]["parameter"] for e in several.get("entry", ())] == [
+                answer["entry"][0]["resource"]["parameter"]
+            ] * total
         told = answer["entry"][0]["resource"]
         said = {p["name"]: next(v for k, v in p.items() if k != "name") for p in told["parameter"]}
         assert (said["status"], said["type"], said["events-since-subscription-start"]) == (
@@ -194,7 +200,11 @@ async def test_a_topic_is_told_when_it_begins(fhir: httpx.AsyncClient, open_worl
         await visit("w", "in-progress", "AMB")
         await visit("v", "in-progress", "IMP")
         await sent(open_world, tenant)
-        assert [kind(json.loads(body)) for _, body in peer.received] == ["handshake", *["event-notification"] * 2]
+        told = [json.loads(body) for _, body in peer.received]
+        assert [kind(one) for one in told] == ["handshake", *["event-notification"] * 2]
+        for one in (*told, (await fhir.get("/fhir/Subscription/$status")).json()):
+            parameters = one["entry"][0]["resource"]["parameter"]
+            assert [p["valueCanonical"] for p in parameters if p["name"] == "topic"] == [topic], one
         wrong = {"url": FILTER, "valueString": "Patient?gender=male"}
         answer = await fhir.post("/fhir/Subscription", json=asked | {"_criteria": {"extension": [wrong]}})
         assert answer.status_code == 422
