@@ -7,6 +7,7 @@ English text and remedy), so an analyst can mend a sentence without touching cod
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Literal
 Severity = Literal["error", "warning", "information"]
 LANGUAGES = ("pt", "en")
 _ROOMS = ("canonical", "hl7", "tiss", "fhir", "signatures", "mappings", "adapters", "hub", "api")
+_PLACE = re.compile(r"\{[a-z_\-]+\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,13 @@ def wording(code: str) -> Wording:
             return table[key]
         key = key.rpartition(".")[0]
     return Wording(code, "error", {"pt": code, "en": code}, {"pt": "", "en": ""})
+
+
+def in_general(code: str, language: str = "pt") -> tuple[str, str]:
+    """Text and remedy of a code where no single finding is meant; what would name a value of one is left open (…)."""
+    words = wording(code)
+    text, remedy = (_PLACE.sub("…", _fill(each, language, ())) for each in (words.text, words.remedy))
+    return text, remedy
 
 
 def catalogue() -> Mapping[str, Wording]:

@@ -73,7 +73,7 @@ async def _causes(given: argparse.Namespace) -> int:
         output.say(
             f"{cause.count:>7}  {cause.code:<30} {cause.channel:<16} {cause.last.astimezone():%Y-%m-%d %H:%M:%S}"
         )
-        output.say(f"         {cause.problem.text()} {cause.problem.remedy()}".rstrip())
+        output.say(f"         {' '.join(cause.words())}".rstrip())
         output.say(f"         ./ponte replay --status ERROR --code {cause.code} --channel {cause.channel} --dry-run")
     if not found and not given.json:
         output.say("nothing found / nada encontrado")

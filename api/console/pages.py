@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,7 +10,7 @@ from starlette.responses import Response
 
 from api.console.doors import Door
 from api.console.words import HERE, Words
-from canonical.problem import Problem
+from canonical.problem import in_general
 from hub.console import MOST_FAILURES, Overview
 
 OLD = datetime.timedelta(minutes=1)
@@ -29,7 +28,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Vary": "Accept-Language, Cookie",
 }
-_PLACE = re.compile(r"\{[a-z_\-]+\}")
 
 
 def alarms(overview: Overview | None, doors: list[Door], words: Words) -> list[str]:
@@ -58,9 +56,7 @@ def door_name(door: Door, words: Words) -> str:
 
 def cause(code: str, words: Words) -> tuple[str, str]:
     """Text and remedy of a finding's code; what would name a value of one message is left open."""
-    problem = Problem(code)
-    text, remedy = (_PLACE.sub("…", part) for part in (problem.text(words.language), problem.remedy(words.language)))
-    return text, remedy
+    return in_general(code, words.language)
 
 
 def page(name: str, words: Words, *, status: int = 200, **values: object) -> Response:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from canonical.problem import Problem
+from canonical.problem import in_general
 from hub.operate.selection import Query, conditions
 from hub.store.database import Row, Transaction
 
@@ -71,21 +71,21 @@ class Cause:
     last: datetime.datetime
     example: UUID
 
-    @property
-    def problem(self) -> Problem:
-        """The cause in words; what would name a value of one message is left open."""
-        return Problem(self.code)
+    def words(self, language: str = "pt") -> tuple[str, str]:
+        """The cause and its remedy; what would name a value of one message is left open."""
+        return in_general(self.code, language)
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object."""
+        text, remedy = self.words()
         return {
             "code": self.code,
             "channel": self.channel,
             "count": self.count,
             "last": self.last.isoformat(),
             "example": str(self.example),
-            "text": self.problem.text(),
-            "remedy": self.problem.remedy(),
+            "text": text,
+            "remedy": remedy,
         }
 
 
