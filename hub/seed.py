@@ -12,9 +12,10 @@ from hub.channels.document import Document
 from hub.exchange.partners import Partner, save_partner
 from hub.exchange.work import usual
 from hub.guard import clients, tokens
+from hub.records import reindex
 from hub.rnds.trial import trial_network
 from hub.settings import Settings, secret_file
-from hub.users import accounts
+from hub.users import accounts, passwords
 from hub.world import Tenant, World, opened
 
 TRIAL_LOGIN, TRIAL_PASSWORD = "admin", "demo-user.password"
@@ -43,6 +44,7 @@ async def seed(settings: Settings, simulators: Simulators | None = None) -> None
             await _demo(world, simulators)
         for each in await world.tenants():  # of an earlier version, which may not have all upkeep yet
             await usual.seed(world, each, usual.UPKEEP)
+            await reindex.after_upgrade(world, each)
 
 
 async def _demo(world: World, simulators: Simulators | None) -> None:
@@ -65,6 +67,29 @@ async def trial_person(world: World, tenant: Tenant) -> None:
         password = secret_file(world.settings, TRIAL_PASSWORD)
         person = accounts.checked(TRIAL_LOGIN, "Pessoa de demonstração", ["administrator"])
         await accounts.add(world, tenant, person, actor="seed", password=password)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What opens the demonstration at this moment: the person's password and the client's secret; empty for what no
+    longer does, since somebody changed or closed it."""
+
+    password: str = ""
+    secret: str = ""
+
+
+async def trial_keys(settings: Settings) -> Keys:
+    """The keys of the demonstration that hold."""
+    password, secret = secret_file(settings, TRIAL_PASSWORD), secret_file(settings, clients.TRIAL_FILE)
+    async with opened(settings, size=1) as world:
+        tenant = await world.tenant("demo")
+        async with world.transaction(tenant) as tx:
+            person = await tx.row(
+                "SELECT password_hash FROM user_account WHERE tenant_id = $1 AND login = $2 AND active", TRIAL_LOGIN
+            )
+            client = await tx.value("SELECT active FROM client WHERE tenant_id = $1 AND client_id = $2", "demo.trial")
+    holds = person is not None and await passwords.verified(person["password_hash"], password)
+    return Keys(password=password if holds else "", secret=secret if client else "")
 
 
 async def trial_lab(world: World, tenant: Tenant, simulators: Simulators) -> None:

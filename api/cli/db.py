@@ -14,6 +14,7 @@ from canonical.errors import Misconfigured
 
 if TYPE_CHECKING:
     from hub.operate.check import Health
+    from hub.settings import Settings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +57,8 @@ def _migrate(given: argparse.Namespace) -> int:
     settings = from_environment(os.environ, data=given.data)
     if settings.owner_database_url:
         asyncio.run(migrate.upgrade(settings.owner_database_url, settings.database_url))
+        if queued := asyncio.run(_indexed_anew(settings)):
+            output.say(f"records are indexed anew by a job of the worker: {', '.join(queued)}")
     elif settings.database_url:
         raise Misconfigured("set PONTE_OWNER_DATABASE_URL: the application role may not change the schema")
     else:
@@ -65,6 +68,15 @@ def _migrate(given: argparse.Namespace) -> int:
             asyncio.run(migrate.upgrade(cluster.owner_url, cluster.application_url))
     output.say(f"at revision {migrate.head()}")
     return 0
+
+
+async def _indexed_anew(settings: Settings) -> list[str]:
+    """The tenants whose records want another index than they have; each gets a job."""
+    from hub.records import reindex
+    from hub.world import opened
+
+    async with opened(settings, size=1) as world:
+        return [each.slug for each in await world.tenants() if await reindex.after_upgrade(world, each)]
 
 
 def _check(given: argparse.Namespace) -> int:

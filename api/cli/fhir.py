@@ -72,12 +72,14 @@ async def _import(given: argparse.Namespace) -> int:
 
 async def _reindex(given: argparse.Namespace) -> int:
     from fhir.definitions.table import resource_types
-    from hub.records.reindex import reindex
+    from hub.records.reindex import reindex, settle
     from hub.world import opened
 
     async with opened(running.located(given.data), size=1) as world:
         tenant = await world.tenant(given.tenant)
-        output.say(f"{await reindex(world, tenant, resource_types())} records indexed")
+        done = await reindex(world, tenant, resource_types())
+        await settle(world, tenant)
+        output.say(f"{done} records indexed")
     return GOOD
 
 

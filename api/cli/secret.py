@@ -65,7 +65,7 @@ async def _rekey(given: argparse.Namespace) -> int:
 
 
 async def _run(given: argparse.Namespace) -> int:
-    from hub.guard import vault
+    from hub.guard import audit, vault
     from hub.world import opened
 
     async with opened(running.located(given.data), size=2) as world:
@@ -82,6 +82,8 @@ async def _run(given: argparse.Namespace) -> int:
                 await vault.put_issuers(tx, world.settings, given.name, given.pem.read_bytes())
             elif given.action == "remove":
                 await vault.remove(tx, given.name)
+            if given.action != "list":
+                await audit.note(tx, output.actor(), f"secret-{given.action}", f"secret/{given.name[:100]}")
             found = await vault.entries(tx)
     for entry in found:
         if given.action != "list" and entry.name != given.name:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import dataclasses
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api.cli import output
+
+if TYPE_CHECKING:
+    from hub.seed import Keys
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the hub until it is told to stop."""
     from api import supervisor
-    from hub.guard.clients import TRIAL_FILE
-    from hub.seed import TRIAL_PASSWORD
-    from hub.settings import from_environment, secret_file
+    from hub.seed import Keys, trial_keys
+    from hub.settings import from_environment
 
     settings = from_environment(os.environ, data=given.data)
     chosen = {n: v for n in ("host", "http_port", "mllp_port") if (v := getattr(given, n)) is not None}
@@ -32,22 +36,21 @@ def run(given: argparse.Namespace) -> int:
         if given.json:
             output.line(hub.addresses)
         else:
-            kept = (
-                [secret_file(hub.settings, name) for name in (TRIAL_FILE, TRIAL_PASSWORD)] if hub.settings.demo else []
-            )
-            _welcome(hub.addresses, *kept)
+            _welcome(hub.addresses, asyncio.run(trial_keys(hub.settings)) if hub.settings.demo else Keys())
         supervisor.watch(hub)
     return 0
 
 
-def _welcome(addresses: dict[str, str], secret: str = "", password: str = "") -> None:
+def _welcome(addresses: dict[str, str], keys: Keys) -> None:
     output.say("Ponte is running / Ponte está no ar")
     for name, label in (("console", "console"), ("fhir", "FHIR R4"), ("mllp", "MLLP"), ("api", "API")):
         output.say(f"  {label:<8} {addresses[name]}")
     if tenant := addresses.get("tenant"):
-        output.say(f"  login    console: {tenant} / admin, password {password}")
+        forgotten = f"as it was changed; forgotten: ./ponte user reset admin --tenant {tenant}"
+        output.say(f"  login    console: {tenant} / admin, password {keys.password or forgotten}")
         output.say(f"  token    ./ponte token --tenant {tenant}   (or POST {addresses['token_url']})")
-        output.say(f"  client   {tenant}.trial, secret {secret}")
+        if keys.secret:
+            output.say(f"  client   {tenant}.trial, secret {keys.secret}")
     else:
         output.say("  tenants  ./ponte tenant list; ./ponte tenant add makes one")
     output.say("Ctrl-C stops it.")

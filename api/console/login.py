@@ -13,6 +13,7 @@ from api.http.state import State, state_of
 from canonical.errors import Denied
 from hub.guard import clients
 from hub.guard.clients import InvalidClient
+from hub.guard.limits import Throttled, token_limits
 from hub.guard.tokens import InvalidToken
 from hub.users import entering, sessions
 from hub.users.entering import Attempt, Halfway, Wrong
@@ -41,6 +42,8 @@ async def login(request: Request) -> Response:
         return _again(request, given, 403, "login.scope")
     except Locked as locked:
         return _wait(request, given, locked)
+    except Throttled as throttled:
+        return _wait(request, given, Locked(int(throttled.headers["Retry-After"])))
     if isinstance(begun, Halfway):
         return _again(request, given, 200, "", ticket=begun.ticket)
     return _in(request, state, begun, given)
@@ -80,6 +83,8 @@ async def _begun(request: Request, state: State, given: Mapping[str, str]) -> Be
     attempt = Attempt(
         house=given.get("house", ""), login=given.get("login", ""), password=given.get("password", ""), **where
     )
+    if "login" not in given:
+        await state.limits.take(token_limits(None, given.get("client_id", ""), where["address"]))
     if token := given.get("token", "").strip():
         identity, tenant = await state.verifier.caller(token)
         return await entering.by_token(world, identity, tenant, attempt)

@@ -5,44 +5,23 @@ A first password is shown in the answer that made it, once.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.console import service_form
+from api.console.service_form import Form, Told
 from api.console.visit import Visit, VisitDep, fields_of
 from api.http.failures import status_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
-from hub.users import accounts, roles
+from hub.users import accounts, federation, roles
 from hub.users import rules as house_rules
 from hub.users.rules import House
 
 router = APIRouter(include_in_schema=False, prefix="/console/users")
 READ, WRITE = "users/read", "users/write"
 _MOST_DIGITS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a change has to say: a text of the page, or a problem; whose account, and the password shown only now."""
-
-    key: str = ""
-    problem: str = ""
-    login: str = ""
-    password: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What was sent: single fields, and the roles that were ticked."""
-
-    fields: Mapping[str, str]
-    roles: Sequence[str]
-
-    def text(self, name: str) -> str:
-        """A field without blanks around it; empty when it was not sent."""
-        return self.fields.get(name, "").strip()
 
 
 Change = Callable[[Visit, Form, str], Awaitable[Told]]
@@ -64,6 +43,24 @@ async def add(visit: VisitDep) -> Response:
 async def decide(visit: VisitDep) -> Response:
     """Set what the house decides about signing in."""
     return await _changed(visit, _decide, "")
+
+
+@router.post("/oidc")
+async def trust(visit: VisitDep) -> Response:
+    """Set the house's own sign-in service."""
+    return await _changed(visit, service_form.keep, "")
+
+
+@router.post("/oidc/try")
+async def try_service(visit: VisitDep) -> Response:
+    """Ask the service that is kept who it is."""
+    return await _changed(visit, service_form.try_out, "")
+
+
+@router.post("/oidc/off")
+async def distrust(visit: VisitDep) -> Response:
+    """Take the house's own sign-in service away."""
+    return await _changed(visit, service_form.take_away, "")
 
 
 @router.post("/{login}/{what}")
@@ -162,4 +159,7 @@ async def _page(visit: Visit, told: Told, status: int = 200) -> Response:
         house=house_rules.house_of(tenant),
         most=house_rules.rules()["session"],
         writes=visit.may(WRITE),
+        service=service_form.shown(tenant),
+        redirect=federation.back(visit.state.world),
+        admin=visit.may("admin/*"),
     )

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import datetime
 import hmac
+import re
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
@@ -32,6 +34,9 @@ from tiss import message, soap, transactions
 router = APIRouter(prefix="/payers", tags=["TISS"])
 XML = "text/xml; charset=ISO-8859-1"
 _BASIC = "basic "
+_PLACE = re.compile(r"[a-z0-9\-]{1,60}/[0-9]{6}\Z", re.ASCII)
+CALLS = 300
+"""How many calls of one payer from one address are looked at in a minute."""
 _EMPTY = f'<?xml version="1.0"?><soap:Envelope xmlns:soap="{soap.SOAP_11}"><soap:Body/></soap:Envelope>'.encode()
 _XML = {"content": {"text/xml": {"schema": {"type": "string"}}}}
 
@@ -48,9 +53,11 @@ _XML = {"content": {"text/xml": {"schema": {"type": "string"}}}}
 )
 async def called_back(tenant: str, payer: str, request: Request, state: StateDep) -> Response:
     """Take an answer of a payer: a decision, a protocol, a state, a statement, a receipt (401 without its password)."""
+    await _counted(request, state, f"payer {tenant}/{payer}")
     try:
         owner, profile = await _authenticated(state, tenant, payer, request.headers.get("authorization", ""))
     except InvalidToken:
+        await _refused(state, tenant, payer)
         refusal = soap.fault("LoginInvalido", _WORDS["LoginInvalido"], code="Client")
         return Response(refusal, 401, {"WWW-Authenticate": 'Basic realm="ponte", charset="UTF-8"'}, XML)
     raw = await bounded(request)
@@ -62,6 +69,23 @@ async def called_back(tenant: str, payer: str, request: Request, state: StateDep
         return Response(soap.fault(fault, _WORDS[fault], code="Client"), 500, media_type=XML)
     await returned.take(state.world, owner, profile, raw, f"payer {profile.ans}")
     return Response(_EMPTY, 200, media_type=XML)
+
+
+async def _refused(state: State, slug: str, ans: str) -> None:
+    """Note a wrong login at the door of a payer that exists; what was typed is not repeated."""
+    if not _PLACE.match(f"{slug}/{ans}"):
+        return
+    with contextlib.suppress(NotFound):
+        tenant = await state.world.tenant(slug)
+        async with state.world.transaction(tenant) as tx:
+            if any(one.ans == ans for one in await payers(tx)):
+                await audit.note(tx, f"payer {ans}", "login", "call-back", "failure")
+
+
+async def _counted(request: Request, state: State, payer: str) -> None:
+    """Count a call by its address and the payer it says it is; raises Throttled: a password is not to be guessed."""
+    address = request.client.host if request.client is not None else ""
+    await state.limits.take([(f"call-back:{payer[:200]}:{address}", CALLS)])
 
 
 _WORDS = {

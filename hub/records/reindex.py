@@ -1,24 +1,35 @@
 """Indexing records anew: after a change of a tenant's own search parameters, or of what the index holds.
 
+Whoever changes what the index holds of the same record raises EDITION: each tenant then has its records indexed anew
+by a job, once, after the upgrade. Until it ends a search may miss what only the new index tells.
+
 Records are taken in order of their numbers, in small transactions, so writers wait little and the work can be done
 while the hub runs. Doing it twice changes nothing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from fhir import jsontext
 from fhir.definitions.table import resource_types
 from hub.exchange import handlers
+from hub.exchange.work import jobs
+from hub.guard import policies
 from hub.records import custom, index, words
 from hub.records.write import Saved
 from hub.store import bulk
+from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 BATCH = 200
 NAME = "fhir.reindex"
+EDITION = 1
+"""Of what the index holds; a tenant's settings say by which its records were indexed."""
+SETTING = "index"
+_WAITS = "SELECT EXISTS (SELECT 1 FROM job WHERE tenant_id = $1 AND name = $2 AND status = 'QUEUED')"
 
 
 @handlers.job(NAME)
@@ -26,7 +37,37 @@ async def job(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str:
     """Index the records of `types` anew, or all."""
     types = [name for name in arguments.get("types", ()) if name in resource_types()] or list(resource_types())
     custom.forget(tenant.id)
-    return f"{await reindex(world, tenant, types)} records indexed"
+    done = await reindex(world, tenant, types)
+    if not arguments.get("types"):
+        await settle(world, tenant)
+    return f"{done} records indexed"
+
+
+async def after_upgrade(world: World, tenant: Tenant) -> bool:
+    """Queue a job that indexes a tenant's records anew where they were indexed by another edition; whether it did."""
+    if policies.part_of(tenant.settings, SETTING).get("edition") == EDITION:
+        return False
+    async with world.transaction(tenant) as tx:
+        await policies.settings_of(tx)  # locked: of two processes that start together one queues
+        if await tx.value(_WAITS, NAME):
+            return False
+        if not await tx.value("SELECT EXISTS (SELECT 1 FROM resource WHERE tenant_id = $1)"):
+            await _kept(tx)
+            return False
+        await jobs.enqueue(tx, NAME, {})
+    return True
+
+
+async def settle(world: World, tenant: Tenant) -> None:
+    """Note that all records of a tenant are indexed by this edition."""
+    async with world.transaction(tenant) as tx:
+        await _kept(tx)
+
+
+async def _kept(tx: Transaction) -> None:
+    settings = await policies.settings_of(tx)
+    settings[SETTING] = policies.part_of(settings, SETTING) | {"edition": EDITION}
+    await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", json.dumps(settings))
 
 
 async def reindex(world: World, tenant: Tenant, types: Sequence[str]) -> int:

@@ -24,7 +24,7 @@ from api.console.session import COOKIE
 from api.http.app import create_app
 from canonical.errors import Refused
 from hub.exchange.door.keep import Keeper
-from hub.guard import vault
+from hub.guard import tokens, vault
 from hub.users import accounts, federation, rules, sessions
 from hub.world import Tenant, World
 from tests.api.console.test_console_browser import chromium
@@ -118,6 +118,47 @@ async def test_a_person_comes_by_the_houses_service(
     assert (await browser.get("/console/account")).status_code == 401
     assert (await come(browser, tenant)).status_code == 403
     assert await reasons(open_world, tenant) == ["user.oidc-closed"]
+
+
+async def test_an_administrator_sets_it_on_the_page(
+    open_world: World, tenant: Tenant, app: FastAPI, browser: httpx.AsyncClient, service: Provider
+) -> None:
+    service.secret = "s3cr:t %&é"
+    transport = httpx.ASGITransport(app=app, client=("10.1.2.4", 5000))
+    token = await tokens.issue(open_world, tenant, "chefe", roles=[], scopes=["console/read", "admin/*"])
+    weak = await tokens.issue(open_world, tenant, "rui", roles=[], scopes=["console/read", "users/write"])
+    form = {
+        "title": "Entra",
+        "issuer": service.issuer,
+        "client_id": "ponte",
+        "secret": service.secret,
+        "groups": " ti = operator\n",
+    }
+    async with httpx.AsyncClient(transport=transport, base_url=open_world.settings.base_url) as admin:
+        await admin.post("/console/login", data={"token": weak})
+        assert (await admin.post("/console/users/oidc?lang=pt", data=form)).status_code == 403
+        await admin.post("/console/login", data={"token": token})
+        assert (await admin.post("/console/users/oidc/try?lang=pt")).status_code == 404
+        for wrong, status in (
+            ({"groups": "ti"}, 422), ({"groups": "ti = rei"}, 422), ({"groups": ""}, 422), ({"issuer": "ftp://x"}, 422), ({"client_id": ""}, 422),
+        ):  # fmt: skip
+            answer = await admin.post("/console/users/oidc?lang=pt", data=form | wrong)
+            assert answer.status_code == status and 'role="alert"' in answer.text, wrong
+        kept = await admin.post("/console/users/oidc?lang=pt", data=form)
+        assert kept.status_code == 200 and "Login da instituição gravado" in kept.text and "s3cr" not in kept.text
+        assert "O serviço responde" in (await admin.post("/console/users/oidc/try?lang=pt")).text
+        again = await admin.post("/console/users/oidc?lang=pt", data=form | {"secret": "", "title": "Entra ID"})
+        assert "Login da instituição gravado" in again.text, "an empty field leaves the secret"
+        moved = await admin.post(
+            "/console/users/oidc?lang=pt", data=form | {"secret": "", "issuer": "https://outro.example"}
+        )
+        assert moved.status_code == 422, "a secret is not told to another service"
+        arrived = await come(browser, tenant)
+        assert arrived.status_code == 200 and COOKIE in browser.cookies
+        service.close()
+        assert "não responde" in (await admin.post("/console/users/oidc/try?lang=pt")).text
+        gone = await admin.post("/console/users/oidc/off?lang=pt")
+        assert gone.status_code == 200 and federation.service_of(await open_world.tenant(tenant.slug)) is None
 
 
 NOW = int(time.time())

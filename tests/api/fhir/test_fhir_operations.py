@@ -9,6 +9,7 @@ import httpx
 from hub.exchange import handlers
 from hub.exchange.work import jobs
 from hub.records import custom
+from hub.records import reindex as anew
 from hub.records.reindex import reindex
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
@@ -190,3 +191,21 @@ async def test_indexing_anew_changes_nothing(fhir: httpx.AsyncClient, world: Wor
     assert await reindex(world, tenant, ["Patient", "Observation", "Organization", "Practitioner", "Encounter"]) == 10
     async with world.transaction(tenant) as tx:
         assert before == await tx.rows("SELECT rid, key, code FROM idx_token WHERE tenant_id = $1 ORDER BY 1, 2, 3")
+
+
+async def test_an_upgrade_indexes_anew_once(
+    fhir: httpx.AsyncClient, world: World, tenant: Tenant, other_tenant: Tenant, monkeypatch: Any
+) -> None:
+    await put(fhir, "Patient", "p", gender="female")
+    assert not await anew.after_upgrade(world, other_tenant), "a tenant without records wants nothing"
+    async with world.transaction(tenant) as tx:
+        await tx.run("DELETE FROM idx_token WHERE tenant_id = $1")  # as an earlier version would have left it
+    assert found(await fhir.get("/fhir/Patient?gender=female")) == []
+    assert await anew.after_upgrade(world, tenant)
+    assert not await anew.after_upgrade(world, tenant), "one job, however often the hub starts meanwhile"
+    handlers.load()
+    assert await jobs.work(world, tenant) == 1
+    assert found(await fhir.get("/fhir/Patient?gender=female")) == ["Patient/p"]
+    assert not await anew.after_upgrade(world, await world.tenant(tenant.slug))
+    monkeypatch.setattr(anew, "EDITION", anew.EDITION + 1)
+    assert await anew.after_upgrade(world, await world.tenant(tenant.slug)), "the next edition again"
