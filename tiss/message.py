@@ -18,6 +18,7 @@ _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOT
 HUGE = 10_000_000
 _DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._\-]+)[\"']")
 _SERVICE = re.compile(r"WS\Z")
+_MONITORING = frozenset(("mensagemEnvioANS",))  # roots of the monitoring's own schemas, in the same namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +111,21 @@ def read(raw: bytes) -> Tiss | Problem:
         return Problem("encoding.dtd")
     if huge and _too_deep(root):  # the parser itself bounds the depth of smaller ones
         return Problem("encoding.too-deep", args=(("limit", str(DEEPEST)),))
-    if etree.QName(root).namespace != NAMESPACE:
-        return Problem(
-            "header.namespace.close" if nearly(etree.QName(root).namespace or "") else "header.namespace", "/"
-        )
+    return _message(root, encoding)
+
+
+def _message(root: etree._Element, encoding: str) -> Tiss | Problem:
+    name = etree.QName(root)
+    if name.namespace != NAMESPACE:
+        return Problem("header.namespace.close" if nearly(name.namespace or "") else "header.namespace", "/")
+    if name.localname in _MONITORING:
+        return Problem("header.monitoring", "/")
     return Tiss(root, encoding, is_service(root))
 
 
 def nearly(namespace: str) -> bool:
     """Whether a namespace is that of the ANS but for how it is spelled."""
-    stated = re.sub(r"\Ahttps?://(?:www\.)?|[/#\s]+\Z", "", namespace.strip().lower())
+    stated = re.sub(r"\A(?:https?:)?/{0,2}(?:www\.)?|[/#\s]+\Z", "", namespace.strip().lower())
     return stated.startswith("ans.gov.br/padroes/tiss")
 
 

@@ -6,9 +6,11 @@ misspelt, in the wrong order, there twice, of another version, or stands where a
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
 from lxml import etree
 
@@ -16,13 +18,16 @@ from tiss import shapes, versions
 from tiss.shapes import Part, Shape
 
 Args = tuple[tuple[str, str], ...]
+_FEW = 2
+_OUTER = 2  # the root and prestadorParaOperadora or operadoraParaPrestador: inside, names are of many places
 _LETTERS = re.compile(r"[^a-z0-9]")
 
 
 def why(node: etree._Element, path: Sequence[str], version: str, *, service: bool) -> tuple[str, Args]:
     """The more exact kind of an unexpected element and what its words name; `path` are the local names to its parent.
 
-    Kinds: `case`, `mixed`, `twice`, `choice`, `order`, `before`, `version`, `unknown`; empty where none is sure.
+    Kinds: `case`, `mixed`, `twice`, `choice`, `order`, `before`, `version`, `renamed`, `elsewhere`, `unknown`;
+    empty where none is sure.
     """
     parent = node.getparent()
     shape = shapes.at(shapes.of(version, service=service), path)
@@ -38,6 +43,11 @@ def why(node: etree._Element, path: Sequence[str], version: str, *, service: boo
     others = _elsewhere(name, tuple(path), version, service)
     if others:
         return "version", (("versions", ", ".join(others)), ("stated", version))
+    if right := next((own for own in _former().get(name, ()) if own in names), ""):
+        return "renamed", (("right", right), ("stated", version))
+    parents = _parents(name, version, service) if len(path) <= _OUTER else ()
+    if parents:
+        return "elsewhere", (("parents", " / ".join(parents)), ("stated", version))
     return "unknown", (("stated", version),)
 
 
@@ -85,6 +95,27 @@ def _plain(name: str) -> str:
 def _elsewhere(name: str, path: tuple[str, ...], version: str, service: bool) -> tuple[str, ...]:
     """The other versions here whose element at `path` takes a child of this name, newest first."""
     return tuple(other for other in versions.installed() if other != version and _has(name, path, other, service))
+
+
+@cache
+def _former() -> dict[str, tuple[str, ...]]:
+    """What an element of another version, or of another place, is called here (`former.csv`)."""
+    found: dict[str, tuple[str, ...]] = {}
+    with Path(__file__).with_name("former.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found[row["found"]] = (*found.get(row["found"], ()), row["right"])
+    return found
+
+
+@cache
+def _parents(name: str, version: str, service: bool) -> tuple[str, ...]:
+    """The elements a group of this name stands in; empty for a plain field, and where they are many."""
+    types = shapes.of(version, service=service).types
+    holders = {
+        key for key, shape in types.items() for part in shape.parts if part.name == name and types[part.type].parts
+    }
+    found = sorted({part.name for shape in types.values() for part in shape.parts if part.type in holders})
+    return tuple(found) if len(found) <= _FEW else ()
 
 
 def _has(name: str, path: tuple[str, ...], version: str, service: bool) -> bool:

@@ -14,7 +14,7 @@ from datetime import date
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import build, epilogo, forms, housing, message, misplaced, shapes
+from tiss import build, epilogo, forms, housing, message, misplaced, shapes, soap
 from tiss.contract import Contract
 from tiss.latin1 import fit
 from tiss.message import Tiss
@@ -61,7 +61,7 @@ def repair(
     raw: bytes, *, tables: Tables | None, today: date | None = None, contract: Contract | None = None
 ) -> Repaired | Problem:
     """The message with every safe repair; a Problem when it cannot be read, or is signed."""
-    changes: list[Change] = []
+    raw, changes = _out_of_its_envelope(raw)
     report = validate(raw, tables=tables, today=today, contract=contract)
     for _ in range(_ROUNDS):
         work = _Work.begin(raw, report)
@@ -75,6 +75,16 @@ def repair(
         raw = work.done()
         report = validate(raw, tables=tables, today=today, contract=contract)
     return Repaired(content=raw, changes=tuple(changes), report=report)
+
+
+def _out_of_its_envelope(raw: bytes) -> tuple[bytes, list[Change]]:
+    """A message that was saved together with its SOAP envelope, without it, and what that changed."""
+    if not isinstance(message.read(raw), Problem):
+        return raw, []
+    body = soap.read(raw)
+    if not isinstance(body, soap.Body) or isinstance(message.read(body.content), Problem):
+        return raw, []
+    return body.content, [Change(code="header.wrapper", kind="envelope", where="", title="mensagem tirada do envelope")]
 
 
 class _Work:

@@ -14,7 +14,7 @@ from typing import Any
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import alike, epilogo, housing, packed, soap, transactions, versions
+from tiss import alike, beyond, epilogo, housing, packed, soap, transactions, versions
 from tiss.check import schema_problems
 from tiss.contract import Contract
 from tiss.message import Tiss, place
@@ -35,6 +35,7 @@ _GUIDE = re.compile(r"/guiasTISS/guia[A-Za-z-]+(?:\[(\d+)\])?")
 _NUMBER = re.compile(r"[0-9A-Za-z./-]{1,20}\Z", re.ASCII)
 _AROUND = ("header.namespace", "encoding.not-xml.text")  # an envelope, or the headers of a reply, may stand around
 _VERSION = re.compile(r"[vV]?\s*0?(\d)[.,_](\d{1,2})(?:[.,_](\d{1,2}))?\Z", re.ASCII)
+_OF_ANY_VERSION = ("encoding.", "hash.", "header.version")  # a version of before has other headers and tables
 _OF_STRUCTURE = ("xsd.content", "xsd.missing")
 _FEW = 5
 _POSITION = re.compile(r"\[\d+\]")
@@ -133,7 +134,8 @@ def validate(
     if isinstance(message, Problem) and message.code.startswith("header.namespace"):
         housed = housing.of_bytes(raw)
         if housed is not None:
-            around, raw = [*around, message], housed
+            absent = replace(message, code="header.namespace.absent")
+            around, raw = [*around, absent if message.code == "header.namespace" else message], housed
             message = read_message(raw)
     if isinstance(message, Problem):
         return Report(readable=False, problems=(message,))
@@ -152,7 +154,8 @@ def examine(
     given = Given(version=version or _newest(), tables=tables, today=today, contract=agreed)
     valid = bool(version) and not any(problem.code.startswith("xsd.") for problem in problems)
     facts = check(held, given, {problem.where for problem in problems}, valid=valid)
-    problems += facts.problems
+    of_today = not any(problem.code == "header.version.old" for problem in problems)
+    problems += [problem for problem in facts.problems if of_today or problem.code.startswith(_OF_ANY_VERSION)]
     box = next(message.root.iter(f"{{{NAMESPACE}}}guiasTISS"), None) if problems else None
     return Report(
         readable=True,
@@ -186,6 +189,8 @@ def _by_schema(message: Tiss, raw: bytes, agreed: Contract) -> tuple[Pieces, str
     if wrong and (fitting := _fitting(message, version, wrong)):
         wrong = [_of_another(message, version, fitting, wrong)]
         version = agreed.version if agreed.version in fitting else fitting[0]
+    elif wrong and len(raw) <= beyond.LARGEST:
+        wrong = beyond.further(message, version, wrong)
     return held, version, problems + wrong
 
 
@@ -267,7 +272,7 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
         )
         return stated, marked
     head = "/" + etree.QName(message.root).localname + "/cabecalho"
-    where = f"{head}/Padrao"
+    where = f"{head}/{_named(message)}"
     if stated in versions.known():
         return "", [Problem("header.version-absent", where, args=(("stated", stated),))]
     meant, parts = _meant(stated)
@@ -277,10 +282,19 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
     if parts and parts < _meant(oldest)[1]:
         return "", [Problem("header.version.old", where, args=(("stated", meant), ("oldest", oldest)))]
     instead = _nearest(parts, agreed)
+    if parts > _meant(versions.known()[0])[1]:
+        told = (("stated", meant), ("known", ", ".join(versions.known())), ("used", instead))
+        return instead, [Problem("header.version.new", where, args=told)]
     args = (("known", ", ".join(versions.known())), ("used", instead))
     if not stated and message.find("cabecalho/Padrao") is None:
         return instead, [Problem("header.version.missing", head, args=args)]
     return instead, [Problem("header.version", where, args=args)]
+
+
+def _named(message: Tiss) -> str:
+    """The element that states the version, as this message calls it."""
+    old = message.find("cabecalho/Padrao") is None and message.find("cabecalho/versaoPadrao") is not None
+    return "versaoPadrao" if old else "Padrao"
 
 
 def _nearest(parts: tuple[int, ...], agreed: Contract) -> str:

@@ -153,6 +153,13 @@ FAULTS = [
         more=True,
     ),
     Fault("item a cent off", "sum.item", f"{SADT}/{ITEM}[2]/valorTotal", guide=item_off),
+    Fault(
+        "a bill without items",
+        "sum.no-items",
+        f"{SADT}/valorTotal/valorTotalGeral",
+        guide=lambda t: [t.pop("procedimentosExecutados"), t.pop("outrasDespesas", None)],
+        more=True,
+    ),
     Fault("nothing done", "sum.quantity", f"{SADT}/{ITEM}[1]/quantidadeExecutada", guide=zero("quantidadeExecutada")),
     Fault("factor zero", "sum.factor", f"{SADT}/{ITEM}[1]/reducaoAcrescimo", guide=zero("reducaoAcrescimo")),
     Fault(

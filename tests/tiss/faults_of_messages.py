@@ -150,7 +150,15 @@ FAULTS = [
     Fault(
         "contract of another version", "header.version-contract", f"{HEAD}/Padrao", contract=Contract(version="4.02.00")
     ),
-    Fault("version nobody knows", "header.version", f"{HEAD}/Padrao", head=at("Padrao", "9.99.00"), more=True),
+    Fault("version nobody knows", "header.version", f"{HEAD}/Padrao", head=at("Padrao", "4.02.99"), more=True),
+    Fault("version yet to come", "header.version.new", f"{HEAD}/Padrao", head=at("Padrao", "9.99.00")),
+    Fault(
+        "no tipoTransacao",
+        "header.transaction.missing",
+        f"{HEAD}/identificacaoTransacao",
+        head=lambda tree: tree["identificacaoTransacao"].pop("tipoTransacao"),
+        more=True,
+    ),
     Fault(
         "wrong tipoTransacao",
         "header.transaction",

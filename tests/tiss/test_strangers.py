@@ -124,8 +124,9 @@ MENDED: dict[str, tuple[str, Change]] = {
             b"<ans:observacao>", b'<ans:observacao xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:nil="true">'
         ),
     ),
+    "no scheme": ("header.namespace.close", lambda raw: raw.replace(NS, NS.removeprefix(b"http://"))),
     "no namespace": (
-        "header.namespace",
+        "header.namespace.absent",
         lambda raw: re.sub(rb"(</?)ans:", rb"\1", raw).replace(b' xmlns:ans="' + NS + b'"', b""),
     ),
     "https": ("header.namespace.close", lambda raw: raw.replace(NS, NS.replace(b"http", b"https"))),

@@ -15,6 +15,7 @@ from tiss.rules.case import Findings, Given, shown
 from tiss.rules.items import day
 from tiss.rules.layout import Unit
 
+_AROUND_BODY = frozenset(("cabecalho", "epilogo", "hash", "Signature", "Signatures"))
 _TIME = re.compile(r"\d\d:\d\d:\d\d\Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,12}\Z")
 _CODE = re.compile(r"[0-9A-Za-z]{1,12}\Z")
@@ -25,16 +26,37 @@ def check(message: Tiss, given: Given, found: Findings) -> None:
     told = transactions.told_by(message)
     body = transactions.body_of(message)
     if body is None and not _fault(message):
-        found.add("header.empty", place(message.root))
+        _empty(message, found)
     elif told and message.transaction not in {row.name for row in told}:
-        code = "header.transaction" if told[0].requests else "header.transaction-reply"
-        right = ", ".join(row.name for row in told)
-        found.add(code, _at(message, "cabecalho/identificacaoTransacao/tipoTransacao"), right=right)
+        _transaction(message, told, found)
     if told:
         _direction(message, told[0].requests, found)
     _operator(message, given, found)
     _registration(message, given, found)
     _numbers(message, body, found)
+
+
+def _empty(message: Tiss, found: Findings) -> None:
+    """header.empty, unless something stands where a body should: the schema tells of that."""
+    inside = {etree.QName(child).localname for child in message.root.iterchildren(etree.Element)}
+    if inside - _AROUND_BODY:
+        return
+    rows = transactions.by_root(etree.QName(message.root).localname) if message.service else ()
+    if rows:
+        found.add("header.empty.service", place(message.root), right=rows[0].child)
+    else:
+        found.add("header.empty", place(message.root))
+
+
+def _transaction(message: Tiss, told: Sequence[transactions.Transaction], found: Findings) -> None:
+    """header.transaction: one that is another, or none; of a reply without one the schema tells."""
+    right, request = ", ".join(row.name for row in told), told[0].requests
+    code = "header.transaction" if request else "header.transaction-reply"
+    if not message.transaction:
+        if not request:
+            return
+        code = "header.transaction.missing"
+    found.add(code, _at(message, "cabecalho/identificacaoTransacao/tipoTransacao"), right=right)
 
 
 def _fault(message: Tiss) -> bool:

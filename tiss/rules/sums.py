@@ -40,7 +40,7 @@ def parts() -> dict[str, Part]:
 
 
 def sums(guide: Unit, given: Given, found: Findings) -> None:
-    """sum.item, sum.quantity, sum.factor, sum.procedures, sum.part, sum.total.
+    """sum.item, sum.quantity, sum.factor, sum.no-items, sum.procedures, sum.part, sum.total.
 
     A total that holds the right products is right, though a line in it is not: only the line is told of.
     """
@@ -55,9 +55,20 @@ def sums(guide: Unit, given: Given, found: Findings) -> None:
             return  # the schema tells of a value that is missing or unknown; sums over it would mislead
         stated[part] = stated.get(part, 0) + line[0]
         right[part] = right.get(part, 0) + line[1]
+    if not stated and _billed_without_items(guide, found):
+        return
     if "procedures" in guide.section.paths:
         _parts(guide, stated, right, found)
     _total(guide, sum(stated.values()), sum(right.values()), found)
+
+
+def _billed_without_items(guide: Unit, found: Findings) -> bool:
+    """sum.no-items: a guide that states amounts and has nothing they could be the sum of; no total of it is wrong."""
+    for role in ("total", *(role for role, _, _ in part_roles())):
+        if amount := in_cents(guide.texts.get(role)):
+            found.at("sum.no-items", guide, role, stated=money(amount))
+            return True
+    return False
 
 
 def _total(guide: Unit, lines: int, products: int, found: Findings) -> None:

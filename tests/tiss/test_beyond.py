@@ -1,0 +1,112 @@
+"""What is told of a message in which several things stand wrong, as other systems' programs write them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+import clean
+import pytest
+
+from canonical.problem import Problem
+from tiss import beyond, message, repair, report
+from tiss.check import schema_problems
+from tiss.tables import installed
+
+NS = b'xmlns:ans="http://www.ans.gov.br/padroes/tiss/schemas"'
+RAW = clean.sadt_batch(2, "4.03.00", items=2, expenses=1)
+GUIDE = "/mensagemTISS/prestadorParaOperadora/loteGuias/guiasTISS/guiaSP-SADT"
+
+
+def told(raw: bytes) -> list[tuple[str, str]]:
+    found = report.validate(raw, tables=installed(), today=datetime.date(2026, 11, 26)).problems
+    return [(problem.code, problem.where) for problem in found if not problem.code.startswith("hash.")]
+
+
+def without(raw: bytes, name: bytes, count: int = 0) -> bytes:
+    return re.sub(rb"<ans:" + name + rb">.*?</ans:" + name + rb">", b"", raw, count=count, flags=re.DOTALL)
+
+
+def test_what_follows_a_missing_element_is_judged_as_well() -> None:
+    raw = without(without(RAW, b"numeroLote"), b"atendimentoRN", 1).replace(b"<ans:UF>35<", b"<ans:UF>99<", 1)
+    first = schema_problems(read(raw), "4.03.00")
+    assert [problem.code for problem in first] == ["xsd.content.before"], "libxml2 passes over all that follows"
+    found = told(raw)
+    assert ("xsd.content.before", "/mensagemTISS/prestadorParaOperadora/loteGuias/guiasTISS") in found
+    assert ("xsd.missing", f"{GUIDE}[1]/dadosBeneficiario") in found
+    assert any(where.endswith("guiaSP-SADT[1]/dadosSolicitante/profissionalSolicitante/UF") for _, where in found)
+
+
+def test_one_misfit_is_told_once() -> None:
+    for change in (
+        lambda raw: raw.replace(b"ans:numeroLote>", b"ans:numeroDoLote>"),
+        lambda raw: raw.replace(b"ans:dadosSolicitacao>", b"ans:dadosDoPedido>"),
+        lambda raw: without(raw, b"dadosSolicitante"),
+        lambda raw: re.sub(rb"(<ans:sequencialItem>1</ans:sequencialItem>)(<ans:dataExecucao>[^<]*</ans:dataExecucao>)", rb"\2\1", raw),
+    ):  # fmt: skip
+        parsed = read(change(RAW))
+        first = schema_problems(parsed, "4.03.00")
+        assert first and beyond.further(parsed, "4.03.00", first) == first
+
+
+def read(raw: bytes) -> message.Tiss:
+    found = message.read(raw)
+    assert isinstance(found, message.Tiss)
+    return found
+
+
+def test_a_body_outside_its_place_is_said_where_it_belongs() -> None:
+    raw = b"<ans:mensagemTISS " + NS + b"><ans:demonstrativoAnaliseConta/></ans:mensagemTISS>"
+    found = report.validate(raw, tables=installed()).problems
+    (elsewhere,) = [problem for problem in found if problem.code == "xsd.content.elsewhere"]
+    assert "demonstrativosRetorno" in elsewhere.text() and "header.empty" not in {problem.code for problem in found}
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "right"),
+    [(b"Padrao", b"versaoPadrao", "Padrao"), (b"guiasTISS", b"guias", "guiasTISS"), (b"CNPJ", b"cnpjContratado", "CNPJ")],
+)  # fmt: skip
+def test_names_of_before_are_known(was: bytes, becomes: bytes, right: str) -> None:
+    raw = re.sub(rb"(</?ans:)" + was + rb">", rb"\1" + becomes + b">", RAW)
+    if raw == RAW:
+        raw = re.sub(rb"(</?ans:)codigoPrestadorNaOperadora>", rb"\1cnpjContratado>", RAW, count=2)
+    found = report.validate(raw, tables=installed()).problems
+    assert right in {dict(problem.args)["right"] for problem in found if problem.code == "xsd.content.renamed"}
+
+
+def test_the_monitoring_is_told_apart() -> None:
+    raw = b"<ans:mensagemEnvioANS " + NS + b"><ans:cabecalho/></ans:mensagemEnvioANS>"
+    found = report.validate(raw, tables=installed())
+    assert not found.readable and [problem.code for problem in found.problems] == ["header.monitoring"]
+
+
+def test_an_old_file_is_told_its_version_and_little_else() -> None:
+    head = b"<ans:cabecalho><ans:origem><ans:CNPJ>1</ans:CNPJ></ans:origem><ans:versaoPadrao>2.01.03</ans:versaoPadrao></ans:cabecalho>"
+    raw = b'<?xml version="1.0" encoding="ISO-8859-1"?><ans:mensagemTISS ' + NS + b">" + head + b"</ans:mensagemTISS>"
+    assert told(raw) == [("header.version.old", "/mensagemTISS/cabecalho/versaoPadrao")]
+
+
+def test_a_service_message_without_body_names_what_it_lacks() -> None:
+    raw = b"<ans:loteGuiasWS " + NS + b"><ans:cabecalho/><ans:hash/></ans:loteGuiasWS>"
+    (empty,) = [p for p in report.validate(raw, tables=installed()).problems if p.code.startswith("header.empty")]
+    assert empty.code == "header.empty.service" and "loteGuias" in empty.text()
+
+
+def test_totals_of_a_guide_without_items_are_left_to_a_person() -> None:
+    raw = without(without(RAW, b"procedimentosExecutados"), b"outrasDespesas")
+    done = repair.repair(raw, tables=installed(), today=datetime.date(2026, 11, 26))
+    assert isinstance(done, repair.Repaired)
+    amounts = re.compile(rb"<ans:valorTotalGeral>([^<]*)<")
+    assert amounts.findall(done.content) == amounts.findall(raw) and "sum.no-items" in {
+        p.code for p in done.report.problems
+    }
+
+
+def test_a_message_in_its_envelope_is_repaired_without_it() -> None:
+    declaration, _, inner = RAW.replace(b"<ans:hash>", b"<ans:hash>0").partition(b"?>")
+    envelope = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
+    raw = declaration + b"?>" + envelope + inner + b"</s:Body></s:Envelope>"
+    done = repair.repair(raw, tables=installed(), today=datetime.date(2026, 11, 26))
+    assert isinstance(done, repair.Repaired) and done.changes[0].code == "header.wrapper" and done.report.readable
+    cut = repair.repair(b"<s:Envelope", tables=installed())
+    assert isinstance(cut, Problem)
