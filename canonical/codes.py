@@ -68,6 +68,10 @@ MOTHER_EXTENSION = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaide
 _TYPES = {"CPF": CPF, "CNS": CNS, "SUS": CNS, "CARTAOSUS": CNS, "CNES": CNES, "CNPJ": CNPJ, "ANS": ANS}
 _LENGTHS = {"TAX": (11, CPF), "CIC": (11, CPF), "HC": (15, CNS), "NH": (15, CNS), "FI": (7, CNES)}
 _OIDS = {"2.16.840.1.113883.13.237": CPF, "2.16.840.1.113883.13.236": CNS, "2.16.840.1.113883.13.36": CNES}
+_SSN = "http://hl7.org/fhir/sid/us-ssn"
+_NPI = "http://hl7.org/fhir/sid/us-npi"
+_FOREIGN = {"2.16.840.1.113883.4.1": (9, _SSN), "2.16.840.1.113883.4.6": (10, _NPI)}
+_CNS_DIGITS = 15
 _OID = re.compile(r"[0-2](\.\d+)+\Z")
 _NUMERIC = frozenset((CPF, CNS, CNES, CNPJ, ANS))
 NATIONAL = frozenset((CPF, CNS, CNPJ, CNES, ANS))
@@ -144,15 +148,18 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
     if universal.startswith(("http://", "https://", "urn:")) and not any(c.isspace() for c in universal):
         return universal, short if universal in _NUMERIC else number
     for name in (kind, _SAFE.sub("", authority.upper())):
-        if name in _TYPES:
+        if name in _TYPES and not (name == "SUS" != kind and len(short) != _CNS_DIGITS):  # a hospital of that name
             system = _TYPES[name]
             return system, short if system in _NUMERIC else number
     if universal in _OIDS:
         return _OIDS[universal], short
+    digits, abroad = _FOREIGN.get(universal, (0, ""))
+    if digits and len(short) == digits and short.isdigit():
+        return abroad, short
     if kind == "SS" and is_cpf(short):
         return CPF, short
     if kind == "SS" and len(short) == 9 and authority.upper() in ("USA", "US", "SSA", "USSSA"):
-        return "http://hl7.org/fhir/sid/us-ssn", short
+        return _SSN, short
     length, register = _LENGTHS.get(kind, (0, ""))
     if len(short) == length and short.isascii() and short.isdigit() and not _OID.match(universal):
         return register, short
@@ -170,7 +177,7 @@ def professional_system(kind: str, authority: str, state: str, number: str) -> t
         if name in _TYPES:
             return _TYPES[name], compact(number)
     if "NPI" in (kind.upper(), authority.upper()) and len(number) == 10 and number.isdigit():
-        return "http://hl7.org/fhir/sid/us-npi", number
+        return _NPI, number
     council, found_state = _council(kind, authority)
     inside = _COUNCIL_NUMBER.match(number.upper())
     if inside and (council or inside[1]) and (inside[2] or inside[4] or inside[1]):

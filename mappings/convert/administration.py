@@ -13,6 +13,7 @@ from canonical.records import DRAFT
 from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe
 from mappings.convert.people import practitioner_reference
 from mappings.convert.periods import period
+from mappings.convert.plausible import no_licence
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, moment_text, number, parse_dtm
@@ -98,7 +99,7 @@ def birth_time(value: Value, context: Context, argument: str) -> Any:
 def dln(value: Value, context: Context, argument: str) -> Any:
     """DLN (PID-20) as Identifier of type DL, in the namespace of the state that issued it."""
     text = value.text(1)
-    if not text:
+    if not text or no_licence(value, context):
         return None
     kind = {"coding": [{"system": systems.V2_0203, "code": "DL"}]}
     identifier: dict[str, Any] = {

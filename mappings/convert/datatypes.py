@@ -12,7 +12,7 @@ from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
-from mappings.convert.plausible import no_code, no_number, visit_for_patient
+from mappings.convert.plausible import no_address, no_code, no_number, visit_for_patient
 from mappings.convert.published import Claims, alone, claims, coding_of, placed, tell_claims, tell_own
 from mappings.convert.registry import Context, Value, conversion
 from mappings.table import Source
@@ -20,6 +20,7 @@ from mappings.table import Source
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 
 _DIALLED = re.compile(r"\+?[0-9 ()./-]{5,}\Z")
+_SHORTEST = 5  # digits of a subscriber's number without its area
 _CEP = re.compile(r"[0-9]{5}-?[0-9]{3}\Z")
 LONGEST_KEPT = 256  # characters of a coded field whose reading is remembered
 _CHECKS = {
@@ -65,7 +66,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     A Brazilian address with its number, complement and quarter in components of their own (state and CEP stand further
     right then) is read as such, with a finding.
     """
-    if no_code(value, context):  # a date where the address belongs
+    if no_address(value, context):
         return None
     if (shifted := _shifted(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
@@ -127,17 +128,11 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
         return None
     kind, first, fourth = value.text(3), value.text(1), value.text(4)
     mail = fourth if "@" in fourth or not _dialled(fourth) else first if "@" in first else ""
-    country = value.text(5).lstrip("+")
-    built = " ".join(part for part in (f"+{country}" if country else "", value.text(6), value.text(7)) if part)
-    number = (built if value.text(7) else "") or value.text(12) or ("" if first == mail else first) or built
-    if not number and fourth != mail:  # `^^PH^51568432`: a number where the e-mail belongs
-        number = fourth
+    number = _number(value, first="" if first == mail else first, fourth="" if fourth == mail else fourth)
     use = context.codes("hl70201").get(value.text(2)) or argument
     points: list[dict[str, Any]] = []
     if number:
         system = context.codes("hl70202").get(kind) or "phone"
-        if extension := value.text(8):
-            number += f" x{extension}"
         mobile = context.codes("hl70202-use").get(kind)
         points.append({"system": "phone" if system == "email" else system, "value": number, "use": mobile or use})
     if mail:
@@ -146,6 +141,30 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     if re.fullmatch("[1-9][0-9]{0,8}", value.text(18)):
         more["rank"] = int(value.text(18))
     return [{name: text for name, text in {**point, **more}.items() if text} for point in points] or None
+
+
+def _number(value: Value, *, first: str, fourth: str) -> str:
+    """The number of an XTN: of its parts, of XTN-12, as XTN-1 has it, or where else one stands that can be dialled.
+
+    Some senders shift the parts by one (the area in XTN-7, the number in XTN-8) or put the whole into XTN-4 or XTN-9 to
+    11. XTN-1 says it then, or that component.
+    """
+    parts = [value.text(n) for n in (5, 6, 7, 8)]
+    if not any(c.isdigit() for part in parts for c in part):  # `^NET^Internet` behind an address
+        parts = ["", "", "", ""]
+    country, area, local, extension = parts
+    country = f"+{country.lstrip('+')}" if country else ""
+    built = " ".join(part for part in (country, area, local) if part)
+    if local and _digits(first) > _digits(built) + _digits(extension) - 1 > 0 and _digits(local) < _SHORTEST:
+        return first
+    number = (built if local else "") or value.text(12) or first or built or fourth
+    if number:
+        return f"{number} x{extension}" if extension else number
+    return next((text for text in (extension, *(value.text(n) for n in (9, 10, 11))) if _dialled(text)), "")
+
+
+def _digits(text: str) -> int:
+    return sum(c.isdigit() for c in text)
 
 
 def _dialled(text: str) -> bool:
@@ -246,10 +265,15 @@ def diagnosis_code(value: Value, context: Context, argument: str) -> Any:
         text = value.other(4)
         return {"text": text} if text else None
     first = found.get("coding", [{}])[0]
-    if systems.coding_system(named) == systems.CID10 or (not named and identifiers.is_cid10(code)):
-        first.update(system=systems.CID10, code=code)
-        if not identifiers.is_cid10(code):
+    system = systems.coding_system(named)
+    if system == systems.CID10 or (not named and identifiers.is_cid10(code)):
+        first["system"] = systems.CID10
+        if identifiers.is_cid10(code):
+            first["code"] = code
+        else:  # of a national edition: its codes have their dot
             context.problems.append(value.problem("code.cid10"))
+    elif first and "system" not in first and not system.startswith(systems.LOCAL):
+        first.update({"system": system} if system else {})
     if text := value.other(4):
         found.setdefault("text", text)
     return found

@@ -116,7 +116,7 @@ def media_type(value: Value, kind: str) -> str:
         if text.upper() in known:
             return known[text.upper()]
     major = {"TX": "text", "TEXT": "text", "IM": "image", "AP": "application", "AU": "audio"}.get(major.upper(), major)
-    whole = f"{major}/{minor}".lower()
+    whole = f"{major}/{minor}".lower() if minor or major.lower() != "text" else "text/plain"
     return whole if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", whole) else ""
 
 
@@ -127,7 +127,7 @@ def document_content(values: list[Value], context: Context, argument: str) -> An
     lines: list[str] = []
     files: list[Value] = []
     for value in values:
-        if value.other(2) in ("ED", "RP"):
+        if value.other(2) in ("ED", "RP") or (not value.other(2) and value.text(4).lower() == "base64"):
             files.append(value)
         elif value.raw:
             lines.append(_line(value))
@@ -140,9 +140,10 @@ def document_content(values: list[Value], context: Context, argument: str) -> An
 def _line(value: Value) -> str:
     """A text as it is; another value with what it is and its unit."""
     if value.other(2) in ("TX", "FT", "ST", ""):
-        return value.full()
+        return value.full().rstrip(value.delimiters.component)
     label = value.other(3, 2) or value.other(3)
-    shown = value.text(2) if value.other(2) in ("CE", "CWE", "CNE", "CF") and value.text(2) else value.full()
+    coded = value.other(2) in ("CE", "CWE", "CNE", "CF")
+    shown = (coded and (value.text(2) or value.text(9) or value.text(1))) or value.full()
     unit = value.other(6, 2) or value.other(6)
     return " ".join(part for part in (f"{label}:" if label else "", shown, unit) if part)
 

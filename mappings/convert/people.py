@@ -9,11 +9,12 @@ from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import period_of, xad, xtn
-from mappings.convert.plausible import misplaced
+from mappings.convert.plausible import misplaced, no_department, no_name
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+_NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
 _ORGANIZATIONS = {"ORC": (21,), "OBX": (23,)}
 _ROLES = {
     "ATND": "attender",
@@ -27,7 +28,7 @@ _ROLES = {
 @conversion("xpn")
 def xpn(value: Value, context: Context, argument: str) -> Any:
     """XPN as HumanName; the use comes from XPN-7 (table 0200), `argument` is the use when none is sent."""
-    if misplaced(value, context):
+    if no_name(value, context):
         return None
     given = [name for name in (value.text(2), *value.text(3).split()) if name]
     kind = value.text(7)
@@ -146,9 +147,9 @@ def actor(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("taking-part")
 def taking_part(value: Value, context: Context, argument: str) -> Any:
-    """PRT-5 as a person; `argument` asks for one role of PRT-4 (table 0912), none for all but the one who ordered."""
+    """PRT-5 as a person; `argument` asks for one role of PRT-4 (table 0912), none for all that performed something."""
     role = value.other(4)
-    if value.other(2) in ("DE", "D") or (role != argument if argument else role == "OP"):
+    if value.other(2) in ("DE", "D") or (role != argument if argument else role in _NO_PERFORMERS):
         return None
     return _reachable(value, context, xcn(value, context, ""), "14,15")
 
@@ -167,7 +168,7 @@ def taking_part_actor(value: Value, context: Context, argument: str) -> Any:
 @conversion("taking-part-organization")
 def taking_part_organization(value: Value, context: Context, argument: str) -> Any:
     """PRT-8 as an organization, unless the segment ends the participation; the contacts are a person's where one is."""
-    if value.other(2) in ("DE", "D"):
+    if value.other(2) in ("DE", "D") or value.other(4) in _NO_PERFORMERS:
         return None
     return _reachable(value, context, xon(value, context, ""), "" if value.segment.raw_field(5) else "14,15")
 
@@ -254,7 +255,7 @@ def producer(value: Value, context: Context, argument: str) -> Any:
     `argument` is a field that says the same better (OBX-23): with it, this one says nothing.
     """
     code, name = value.text(1), value.text(2)
-    if argument and value.other(int(argument)):
+    if (argument and value.other(int(argument))) or no_department(value, context):
         return None
     reference: dict[str, Any] = {"type": "Organization"}
     if code:

@@ -9,7 +9,7 @@ from canonical import codes as systems
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import xad
-from mappings.convert.plausible import misplaced
+from mappings.convert.plausible import no_place
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import parse_dtm
 
@@ -62,7 +62,7 @@ def booked_visit(value: Value, context: Context, argument: str) -> Any:
 def location_reference(value: Value, context: Context, argument: str) -> Any:
     """PL as reference to a Location, found again by facility, building, floor, point of care, room and bed."""
     label = location_label(value)
-    if not label or misplaced(value, context):
+    if not label or no_place(value, context):
         return None
     key = location_key(value, context, argument)
     local = context.emit("Location", key, location_body(value, key, label))

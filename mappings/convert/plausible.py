@@ -22,6 +22,11 @@ _PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
 _DATE = re.compile(_DAY + r"\Z")
 _MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
+_TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
+_HERE = 3  # PV1-3
+_NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
+_STATE = re.compile(r"[A-Z]{2,3}\Z")
+_POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
 
 
 def misplaced(value: Value, context: Context) -> bool:
@@ -32,6 +37,43 @@ def misplaced(value: Value, context: Context) -> bool:
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False
+
+
+def no_place(value: Value, context: Context) -> bool:
+    """Whether a PL holds what `misplaced` knows, or a person with a title: number and two names; told.
+
+    A bare day is no earlier or later place; the place where a patient is (PV1-3) may be called by eight digits.
+    """
+    day = value.source.field != _HERE and _bare_day(value)
+    return misplaced(value, context) or _told(day or _is_person(value), value, context)
+
+
+def no_name(value: Value, context: Context) -> bool:
+    """Whether an XPN holds what `misplaced` knows, or a bare day; told. (An XCN may be a number of eight digits.)"""
+    return misplaced(value, context) or _told(_bare_day(value), value, context)
+
+
+def no_address(value: Value, context: Context) -> bool:
+    """Whether an XAD holds a date or a telephone; told."""
+    return _told(_is_time(value.raw) or _is_telephone(value), value, context)
+
+
+def no_department(value: Value, context: Context) -> bool:
+    """Whether an amount of money stands where a department's code belongs (FT1-13); told."""
+    return _told(bool(_AMOUNT.match(value.text(1))), value, context)
+
+
+def no_licence(value: Value, context: Context) -> bool:
+    """Whether PID-20, a licence's number, is a CX with its type (an account, a field late), or words; told."""
+    number = value.text(1)
+    typed = bool(value.text(4)) and value.text(5).isalpha()
+    return _told(typed or (bool(number) and not any(c.isdigit() for c in number)), value, context)
+
+
+def _told(wrong: bool, value: Value, context: Context) -> bool:
+    if wrong:
+        context.problems.append(value.problem("field.misplaced"))
+    return wrong
 
 
 def no_number(value: Value, context: Context) -> bool:
@@ -51,12 +93,36 @@ def says_no_number(text: str) -> bool:
 
 
 def no_code(value: Value, context: Context) -> bool:
-    """Whether a coded field of an HL7 table holds a date or a moment; it is told."""
+    """Whether a coded field of an HL7 table holds a date or a moment, a person or an address; it is told."""
+    if _is_time(value.raw):
+        return _told(True, value, context)
+    if value.raw.count(value.delimiters.component) < 4:  # cheap: most codes have at most two
+        return False
+    return _told(_is_person(value) or _is_address(value), value, context)
+
+
+def _is_time(raw: str) -> bool:
+    """Whether a field is a date or a moment."""
+    return raw[:2] in ("19", "20") and raw.isdigit() and bool(_DATE.match(raw) or _MOMENT.match(raw))
+
+
+def _bare_day(value: Value) -> bool:
+    """Whether all that is said is one day."""
     raw = value.raw
-    if raw[:2] in ("19", "20") and raw.isdigit() and (_DATE.match(raw) or _MOMENT.match(raw)):
-        context.problems.append(value.problem("field.misplaced"))
-        return True
-    return False
+    return raw[:2] in ("19", "20") and bool(_DATE.match(raw.strip(value.delimiters.component)))
+
+
+def _is_person(value: Value) -> bool:
+    """Whether an XCN stands there: a number, two names without a digit, and a title in XCN-6 or a degree in XCN-7."""
+    if value.raw.count(value.delimiters.component) < 5 or not any(c.isdigit() for c in value.text(1)):
+        return False
+    titled = any(value.text(n).upper().rstrip(".") in _TITLES for n in (6, 7))
+    return titled and all(_NAMES.match(value.text(n)) for n in (2, 3))
+
+
+def _is_address(value: Value) -> bool:
+    """Whether an XAD stands there: a state in XAD-4 and a postal code in XAD-5."""
+    return bool(_STATE.match(value.text(4)) and _POSTAL.match(value.text(5)))
 
 
 def moment_for_number(order: Segment) -> bool:
@@ -124,11 +190,9 @@ def shifted_charge(charge: Segment) -> bool:
 
 
 def no_service(value: Value, context: Context) -> bool:
-    """Whether an amount of money stands where the code of what is charged belongs (FT1-7); it is told."""
-    if _AMOUNT.match(value.text(1)) and not value.text(3):
-        context.problems.append(value.problem("field.misplaced"))
-        return True
-    return False
+    """Whether an amount or a moment stands where the code of what is charged belongs (FT1-7); it is told."""
+    code = value.text(1)
+    return _told(not value.text(3) and bool(_AMOUNT.match(code) or _MOMENT.match(code)), value, context)
 
 
 def _only_moments(value: Value) -> bool:

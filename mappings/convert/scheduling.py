@@ -66,6 +66,20 @@ def start_instant(value: Value, context: Context, argument: str) -> Any:
     return None
 
 
+@conversion("timing-part")
+def timing_part(value: Value, context: Context, argument: str) -> Any:
+    """The `start` or `end` of a TQ (SCH-11) as instant: its fourth and fifth component, or where a separator too many
+    stands before them (no start, a moment as priority) its fifth and sixth."""
+    shifted = not value.text(4) and isinstance(parse_dtm(value.text(6), context.zone), datetime.datetime)
+    number_of = {"start": 4, "end": 5}[argument] + shifted
+    moment = parse_dtm(value.text(number_of), context.zone)
+    if isinstance(moment, datetime.datetime):
+        return moment.isoformat()
+    if value.text(number_of):
+        context.problems.append(value.problem("field.date"))
+    return None
+
+
 @conversion("end-instant")
 def end_instant(value: Value, context: Context, argument: str) -> Any:
     """The end that follows from this start and the duration in field `argument` (unit in the field after it)."""

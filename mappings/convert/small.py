@@ -11,7 +11,7 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei, ei_key, visit_key
 from mappings.convert.people import name_text, payor, xcn
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import no_code
+from mappings.convert.plausible import no_code, no_name, no_place
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, moment_text, number
@@ -30,7 +30,7 @@ def deceased(value: Value, context: Context, argument: str) -> Any:
 def place(value: Value, context: Context, argument: str) -> Any:
     """A coded place (PV1-37) as logical reference."""
     label = value.text(1, 2) or value.text(2) or value.text(1)
-    return {"type": "Location", "display": label} if label else None
+    return {"type": "Location", "display": label} if label and not no_place(value, context) else None
 
 
 @conversion("days")
@@ -114,7 +114,7 @@ def payor_name(value: Value, context: Context, argument: str) -> Any:
 def named_person(value: Value, context: Context, argument: str) -> Any:
     """An XPN as a reference by display (the subscriber, who may be no patient here)."""
     text = name_text(value, context, argument)
-    return {"display": text} if text else None
+    return {"display": text} if text and not no_name(value, context) else None
 
 
 @conversion("site")

@@ -1,0 +1,144 @@
+"""What messages of unknown senders taught: contents that stand in another field's place, and parts put elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from canonical import codes as systems
+from hl7 import er7
+from hl7.er7 import STANDARD, Message, Segment
+from mappings.convert.datatypes import xtn
+from mappings.convert.registry import Context, Value
+from mappings.engine import translate
+from mappings.table import Source
+
+HEAD = (
+    "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana||||||{address}||{phone}|||||||{licence}\r"
+)
+
+
+def made(kind: str, rest: str, **person: str) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
+    """The bodies by type, and the places told to hold what belongs elsewhere."""
+    text = HEAD.format(kind=kind, **{"address": "", "phone": "", "licence": "", **person}) + rest
+    message = er7.read(text.encode())
+    assert isinstance(message, Message)
+    translation = translate(message, zone="America/Sao_Paulo")
+    bodies: dict[str, list[dict[str, Any]]] = {}
+    for draft in translation.drafts:
+        bodies.setdefault(draft.type, []).append({**draft.initial, **draft.body})
+    return bodies, {p.where for p in translation.problems if p.code == "field.misplaced"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "numbers", "mail"),
+    [
+        ("^^^ana@example.test^NET^Internet", [], "ana@example.test"),
+        ("^PRN^CP^^^^^^^(086)5551234", ["(086)5551234"], ""),
+        ("^PRN^PH^^^^^5550133", ["5550133"], ""),
+        ("(555)555-0133^^^ana@example.test^^^555^5550133", ["(555)555-0133"], "ana@example.test"),
+        ("(51)555-0133^PRN^PH^^55^51^5550133^12", ["+55 51 5550133 x12"], ""),
+        ("^WPN^PH^^^^4321", ["4321"], ""),
+        ("555-0133^PRN^PH^^^212^5550133", ["212 5550133"], ""),
+    ],
+)
+def test_numbers_wherever_the_parts_of_an_xtn_stand(sent: str, numbers: list[str], mail: str) -> None:
+    segment = Segment(f"PID|||||||||||||{sent}", 1, STANDARD)
+    message = er7.read(HEAD.format(kind="ADT^A31", address="", phone=sent, licence="").encode())
+    assert isinstance(message, Message)
+    points = xtn(Value(sent, Source("PID", 13), segment), Context(message, "UTC"), "home") or []
+    assert [p["value"] for p in points if p["system"] == "phone"] == numbers
+    assert [p["value"] for p in points if p["system"] == "email"] == ([mail] if mail else [])
+
+
+PERSON = "41^Reis^Nora^B^^Dr."
+PLACES = {
+    f"PV1||I|4N||||||||||||||||||||||||||||||||||||||||{PERSON}": "PV1#3-43",
+    "PV1||I|4N||||||||||||||||||||||||||||||||||||||||20261120": "PV1#3-43",
+    f"PV1||I|4N|||{PERSON}": "PV1#3-6",
+    "PV1||I|4N||||||||||||||||||||||||||||||||||20261120080000": "PV1#3-37",
+    "PV1||I|4N|||||||||||||41^Reis^Nora^B^^^MD": "PV1#3-16",
+    "IN1|1|P1|77|Convenio||||||||||||19800101": "IN1#3-16",
+    "IN1|1|P1|77|Convenio|||||||||||||2 Elm^^Salem^OR^97301": "IN1#3-17",
+    "NK1|1|Souza^Rui||^PRN^PH^^^51^5550133": "NK1#3-4",
+}
+
+
+@pytest.mark.parametrize("rest", PLACES)
+def test_a_person_a_day_an_address_or_a_telephone_where_it_cannot_be(rest: str) -> None:
+    bodies, told = made("ADT^A01", rest + "\r")
+    assert told == {PLACES[rest]}
+    assert not [b for b in bodies.get("Location", ()) if "Reis" in b["name"] or b["name"].isdigit()]
+    assert not [b for b in bodies.get("RelatedPerson", ()) if b.get("name")]
+
+
+def test_a_place_called_by_eight_digits_and_a_real_address_stay() -> None:
+    bodies, told = made("ADT^A01", "PV1||I|20261120\r", address="5 Elm^^Salem^OR^97301")
+    assert not told and bodies["Location"][0]["name"] == "20261120"
+    assert bodies["Patient"][0]["address"][0]["postalCode"] == "97301"
+
+
+@pytest.mark.parametrize("licence", ["AN55^^^H^AN", "NAO INFORMOU"])
+def test_a_licence_is_a_number_of_its_own(licence: str) -> None:
+    bodies, told = made("ADT^A28", "", licence=licence)
+    assert told == {"PID#2-20"} and len(bodies["Patient"][0]["identifier"]) == 1
+    bodies, told = made("ADT^A28", "", licence="998877^RS")
+    assert not told and bodies["Patient"][0]["identifier"][1]["value"] == "998877"
+
+
+@pytest.mark.parametrize(("seventh", "thirteenth"), [("20261120080000", ""), ("10101012^Consulta^TUSS22", "150.00")])
+def test_a_moment_is_no_service_and_an_amount_no_department(seventh: str, thirteenth: str) -> None:
+    charge = f"FT1|1|T9||20261120||CG|{seventh}|Consulta|||||{thirteenth}\r"
+    bodies, told = made("DFT^P03", charge)
+    assert told == {f"FT1#3-{13 if thirteenth else 7}"}
+    assert not any("performingOrganization" in body for body in bodies.get("ChargeItem", ()))
+    assert bool(thirteenth) == ("ChargeItem" in bodies)  # what is charged must be said
+
+
+def test_start_and_end_one_component_late() -> None:
+    bodies, _ = made("SIU^S12", "SCH|A7||||||||30|MIN|^^^^20261201090000^20261201093000\r")
+    appointment = bodies["Appointment"][0]
+    assert appointment["start"].startswith("2026-12-01T09:00") and appointment["end"].startswith("2026-12-01T09:30")
+
+
+@pytest.mark.parametrize(
+    ("kind", "authority", "universal", "number", "system"),
+    [
+        ("PI", "SUS", "", "20038812345", "urn:ponte:sus:pi"),
+        ("", "SUS", "", "700500000000001", systems.CNS),
+        ("SUS", "", "", "70050", systems.CNS),
+        ("SS", "X", "2.16.840.1.113883.4.1", "123-45-6789", "http://hl7.org/fhir/sid/us-ssn"),
+        ("NPI", "", "2.16.840.1.113883.4.6", "1234567893", "http://hl7.org/fhir/sid/us-npi"),
+        ("SS", "", "2.16.840.1.113883.4.1", "N/A", "urn:oid:2.16.840.1.113883.4.1"),
+    ],
+)
+def test_whose_number_it_is(kind: str, authority: str, universal: str, number: str, system: str) -> None:
+    assert systems.identifier_system(kind, authority, universal, number)[0] == system
+
+
+def test_the_coding_method_names_the_system_of_a_bare_diagnosis() -> None:
+    bodies, _ = made("ADT^A01", "PV1||I\rDG1|1|I9C|155.0|Neoplasm\rDG1|2|HOUSE|77|Else\rDG1|3|I10|S72.002A|Fracture\r")
+    codings = [b["code"]["coding"][0] for b in bodies["Condition"]]
+    assert codings[0] == {"code": "155.0", "system": "http://hl7.org/fhir/sid/icd-9-cm"}
+    assert codings[1] == {"code": "77"}
+    assert codings[2]["code"] == "S72.002A"  # a national edition's code keeps its dot
+
+
+def test_who_gets_a_copy_performed_nothing() -> None:
+    role = "PRT||UC||{0}^x^HL70912|{1}^Reis^Nora\r"
+    results = "OBR|1||F1|X^X^L|||||||||||||||||||||F\r" + role.format("RCT", 41) + role.format("PO", 42)
+    bodies, _ = made("ORU^R01", results + "OBX|1|ST|Y^Y^L||x||||||F\r")
+    assert [each["identifier"]["value"] for each in bodies["DiagnosticReport"][0]["performer"]] == ["42"]
+
+
+def test_contents_of_a_document() -> None:
+    """Codes are said in words, separators behind a text are none of it, a file is one without its type as well."""
+    bodies, _ = made(
+        "MDM^T02",
+        "TXA|1|DS|TX|20261122||||||||D9\rOBX|1|ST|A^A^L||Sim^^^||||||F\rOBX|2|CE|B^Motivo^L||N^^L||||||F\r"
+        "OBX|3||C^Anexo^L||^^^Base64^JVBERi0xLjQ=||||||F\rOBX|4|ED|D^Corpo^L||^TEXT^^Base64^b2xh||||||F\r",
+    )
+    contents = [each["attachment"] for each in bodies["DocumentReference"][0]["content"]]
+    assert [each["contentType"] for each in contents] == ["text/plain; charset=utf-8", "application/pdf", "text/plain"]
+    assert contents[0]["data"] == "U2ltCk1vdGl2bzogTg=="
