@@ -155,9 +155,14 @@ def _lines(file: Path) -> dict[str, str]:
 
 def fields(message: Message, *, zone: str, site: Site = PLAIN) -> list[dict[str, Any]]:
     """What became of each populated field: segment, index, field, fate, and paths and rows, or the reason and row."""
-    translation, trace = traced(message, zone=zone, site=site)
-    plan, known, made = plan_for(message.type, site), _static(message, site), _made(trace)
-    told = []
+    return told(message, *traced(message, zone=zone, site=site), site=site)
+
+
+def told(message: Message, translation: Translation, trace: Trace, *, site: Site = PLAIN) -> list[dict[str, Any]]:
+    """The same of a message that was just translated with a trace (`traced`)."""
+    plan, made = plan_for(message.type, site), _made(trace)
+    known = _static(message.type, site) if plan else {}
+    found = []
     for segment in message.segments:
         for number in numbers(populated_bits(segment)):
             entry: dict[str, Any] = {"segment": segment.name, "index": segment.index, "field": number}
@@ -167,8 +172,8 @@ def fields(message: Message, *, zone: str, site: Site = PLAIN) -> list[dict[str,
                 ways = made.get(place, [])
                 entry["paths"] = sorted({*(path for _, path in ways), *trace.also.get(place, ())})
                 entry["rows"] = sorted({row for row, _ in ways}) or known.get((segment.name, number), [])
-            told.append(entry)
-    return told
+            found.append(entry)
+    return found
 
 
 def _made(trace: Trace) -> dict[tuple[int, int], list[tuple[str, str]]]:
@@ -193,9 +198,10 @@ def _fate(segment: Segment, number: int, account: Account, plan: Plan | None) ->
     return {"fate": "ignored", "reason": declared.reason, "row": declared.place}
 
 
-def _static(message: Message, site: Site) -> dict[tuple[str, int], list[str]]:
+@cache
+def _static(message_type: str, site: Site) -> dict[tuple[str, int], list[str]]:
     """The rows that read a field, whatever came of it, and the plan where it decides what record there is."""
-    plan = plan_for(message.type, site)
+    plan = plan_for(message_type, site)
     found: dict[tuple[str, int], list[str]] = {}
     for record in plan.records if plan else ():
         for step in program(record):
