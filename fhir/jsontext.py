@@ -11,6 +11,7 @@ from jiter import LosslessFloat
 from canonical.problem import Problem
 
 _DEEPEST = 100
+_MARK = b"\xef\xbb\xbf"  # of UTF-8, which a reader may ignore (RFC 8259 §8.1)
 _CONTAINERS = frozenset((dict, list))
 
 
@@ -18,7 +19,11 @@ def parse(raw: bytes) -> Any | Problem:
     """The parsed document with numbers kept as written; a Problem when it is no JSON or nests too deep."""
     try:
         document = jiter.from_json(
-            raw, float_mode="lossless-float", catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys"
+            raw.removeprefix(_MARK),
+            float_mode="lossless-float",
+            catch_duplicate_keys=True,
+            allow_inf_nan=False,
+            cache_mode="keys",
         )
     except ValueError as error:
         if "Detected duplicate key" in str(error):

@@ -24,6 +24,7 @@ from api.console import (
 )
 from api.console import routes as console
 from api.http import description, failures
+from api.http.echoes import Echoes
 from api.http.origins import CrossOrigin
 from api.http.rates import RateHeaders
 from api.http.state import State
@@ -107,6 +108,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
     app.state.ponte = state
     app.add_middleware(RateHeaders)
     app.add_middleware(CrossOrigin)
+    app.add_middleware(Echoes)
     failures.install(app)
     visit.install(app)
     for router in _ROUTERS:

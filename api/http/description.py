@@ -15,8 +15,8 @@ from fhir.definitions.table import resource_types
 
 PREFIX = "/fhir"
 OPEN = frozenset((
-    "/health/live", "/health/ready", "/.well-known/jwks.json", "/oauth/token", "/oauth/revoke", "/fhir/metadata",
-    "/fhir/.well-known/smart-configuration",
+    "/health/live", "/health/ready", "/.well-known/jwks.json", "/oauth/token", "/oauth/revoke",
+    "/oauth/introspect", "/fhir/metadata", "/fhir/.well-known/smart-configuration",
 ))  # fmt: skip
 _SHAPE = re.compile(r":\w+(?=})")
 _NAME = re.compile(r"{(\w+)}")

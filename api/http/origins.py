@@ -24,13 +24,13 @@ _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _SENT = ", ".join(
     (
         "Accept", "Accept-Language", "Authorization", "Content-Type", "If-Match", "If-Modified-Since", "If-None-Exist",
-        "If-None-Match", "Prefer", "X-Provenance",
+        "If-None-Match", "Prefer", "X-Correlation-Id", "X-Provenance", "X-Request-Id",
     )
 )  # fmt: skip
 _SHOWN = ", ".join(
     (
         "Content-Location", "ETag", "Last-Modified", "Location", "RateLimit-Limit", "RateLimit-Remaining",
-        "RateLimit-Reset", "Retry-After", "WWW-Authenticate", "X-Progress",
+        "RateLimit-Reset", "Retry-After", "WWW-Authenticate", "X-Correlation-Id", "X-Progress", "X-Request-Id",
     )
 )  # fmt: skip
 

@@ -1,5 +1,5 @@
 """Keys and tokens for partners: client credentials (RFC 6749 §4.4) by secret or by signed assertion (RFC 7523 §2.2,
-SMART Backend Services), revocation (RFC 7009), public keys (RFC 7517)."""
+SMART Backend Services), revocation (RFC 7009), introspection (RFC 7662), public keys (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fhir import jsontext
 from hub.guard import assertions, clients, scopes, tokens
 from hub.guard.clients import Client, InvalidClient
 from hub.guard.limits import Throttled, token_limits
-from hub.guard.tokens import InvalidToken
+from hub.guard.tokens import Identity, InvalidToken
 from hub.records.entry import is_id
 
 router = APIRouter()
@@ -90,7 +90,44 @@ async def _issued(request: Request, form: dict[str, str], client: Client) -> Res
 @router.post("/oauth/revoke")
 async def revoke(request: Request) -> Response:
     """End a token of the calling client. A token that is not valid, or another client's, changes nothing (200)."""
-    state = state_of(request)
+    given = await _asked(request)
+    if isinstance(given, Response):
+        return given
+    text, client, identity = given
+    if identity is not None and identity.subject == client.client_id:
+        state = state_of(request)
+        await tokens.revoke(state.world, identity)
+        state.verifier.forget(text)
+    return Response(status_code=200, headers=_NO_STORE)
+
+
+@router.post("/oauth/introspect")
+async def introspect(request: Request) -> Response:
+    """What a token of the calling client's tenant may do, for whom and until when. Of one that is not valid, or of
+    another tenant, only that it is not active."""
+    given = await _asked(request)
+    if isinstance(given, Response):
+        return given
+    identity = given[2]
+    if identity is None:
+        return Response(jsontext.text({"active": False}), 200, _NO_STORE, "application/json")
+    told = {
+        "scope": " ".join(sorted(identity.scopes)),
+        "client_id": identity.client_id,
+        "token_type": "Bearer",
+        "exp": int(identity.expires_at.timestamp()),
+        "sub": identity.subject,
+        "iss": tokens.ISSUER,
+        "jti": identity.token_id,
+        "patient": identity.patient,
+    }
+    answer = {"active": True, **{name: value for name, value in told.items() if value != ""}}
+    return Response(jsontext.text(answer), 200, _NO_STORE, "application/json")
+
+
+async def _asked(request: Request) -> tuple[str, Client, Identity | None] | Response:
+    """The token that the form is about, the client that asks, and what the token says when it is valid and of the
+    client's tenant; or the answer to what is not asked well."""
     try:
         form = await _form(request)
         client = await _client(request, form)
@@ -102,13 +139,10 @@ async def revoke(request: Request) -> Response:
     if not text:
         return _error(400, "invalid_request", "token is missing")
     try:
-        identity = await state.verifier.verify(text)
+        identity = await state_of(request).verifier.verify(text)
     except InvalidToken:
-        return Response(status_code=200, headers=_NO_STORE)
-    if identity.subject == client.client_id and identity.tenant_id == client.tenant.id:
-        await tokens.revoke(state.world, identity)
-        state.verifier.forget(text)
-    return Response(status_code=200, headers=_NO_STORE)
+        return text, client, None
+    return text, client, identity if identity.tenant_id == client.tenant.id else None
 
 
 async def _counted(request: Request, form: dict[str, str]) -> None:

@@ -121,6 +121,7 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/.well-known/jwks.json"): "public keys of the hub itself",
     ("POST", "/oauth/token"): "acts by the client's own secret; tests/api/access/test_tokens.py",
     ("POST", "/oauth/revoke"): [{"path": "/oauth/revoke", "data": {"token": "{id}"}}],
+    ("POST", "/oauth/introspect"): "tells of tokens of the client's own tenant only; tests/api/access/test_tokens.py",
     ("GET", "/api/v1/clients"): [{"path": "/api/v1/clients"}],
     ("POST", "/api/v1/clients"): "the name of another tenant's client is free here; tests/api/access/test_clients.py",
     ("GET", "/api/v1/clients/{name}"): [{"path": "/api/v1/clients/{id}"}],
@@ -168,6 +169,7 @@ OPEN = {
     "/console/login/oidc": "leads to the sign-in of the house that is named, and to the form where it has none",
     "/health/live": "states", "/health/ready": "states", "/.well-known/jwks.json": "public keys",
     "/oauth/token": "asks for the client's secret itself", "/oauth/revoke": "asks for the client's secret itself",
+    "/oauth/introspect": "asks for the client's secret itself",
     "/fhir/metadata": "R4 wants it open", "/fhir/.well-known/smart-configuration": "SMART wants it open",
 }  # fmt: skip
 

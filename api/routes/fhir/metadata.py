@@ -123,6 +123,8 @@ async def smart_configuration(request: Request) -> Response:
         "token_endpoint_auth_signing_alg_values_supported": taken,
         "revocation_endpoint": f"{root}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint": f"{root}/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": methods,
         "grant_types_supported": ["client_credentials"],
         "scopes_supported": list(registration.SUPPORTED),
         "capabilities": [

@@ -252,6 +252,36 @@ async def test_revocation_and_disabling(world: World, tenant: Tenant, fhir: http
     assert (await fhir.post("/oauth/token", data=form)).status_code == 401
 
 
+async def test_introspection(world: World, tenant: Tenant, other_tenant: Tenant, fhir: httpx.AsyncClient) -> None:
+    """RFC 7662, as the US Core server's suite asks: a token is told to clients of its own tenant, and while it is valid."""
+    proofs, held = {}, {}
+    for owner in (tenant, other_tenant):
+        identity, secret = await clients.create(world, owner, "reader", scopes=["patient/*.rs", "system/Patient.r"])
+        proofs[owner.slug] = {"client_id": identity, "client_secret": secret}
+        form = {"grant_type": "client_credentials", "patient": "p1", **proofs[owner.slug]}
+        held[owner.slug] = (await fhir.post("/oauth/token", data=form)).json()["access_token"]
+
+    async def told(owner: Tenant, token: str) -> Any:
+        answer = await fhir.post(
+            "/oauth/introspect", data={**proofs[owner.slug], "token": token, "token_type_hint": "x"}
+        )
+        assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+        return answer.json()
+
+    found = await told(tenant, held[tenant.slug])
+    assert found["active"] is True and found["client_id"] == found["sub"] == proofs[tenant.slug]["client_id"]
+    assert (found["scope"], found["patient"]) == ("patient/*.rs system/Patient.r", "p1")
+    assert isinstance(found["exp"], int) and found["exp"] > world.now().timestamp()
+    silent = {"active": False}
+    assert await told(other_tenant, held[tenant.slug]) == await told(tenant, held[other_tenant.slug]) == silent
+    assert await told(tenant, "nonsense") == silent
+    await fhir.post("/oauth/revoke", data={**proofs[tenant.slug], "token": held[tenant.slug]})
+    assert await told(tenant, held[tenant.slug]) == silent
+    assert (await told(other_tenant, held[other_tenant.slug]))["active"] is True
+    refused = {401: {"token": held[tenant.slug]}, 400: proofs[tenant.slug]}
+    assert [(await fhir.post("/oauth/introspect", data=form)).status_code for form in refused.values()] == [*refused]
+
+
 async def test_inactive_tenant(world: World, tenant: Tenant, fhir: httpx.AsyncClient) -> None:
     assert (await fhir.get("/fhir/Patient")).status_code == 200
     await world.database.global_rows("UPDATE tenant SET active = false WHERE id = $1", tenant.id)

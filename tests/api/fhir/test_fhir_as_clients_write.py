@@ -108,3 +108,22 @@ async def test_references_by_our_own_address(fhir: httpx.AsyncClient, base: str)
         "/fhir/Patient/p", content=json.dumps(patch), headers={"content-type": "application/json-patch+json"}
     )
     assert patched.json()["generalPractitioner"][2] == {"reference": "Organization/o"}
+
+
+async def test_a_mark_before_the_text(fhir: httpx.AsyncClient) -> None:
+    """Programs on Windows write UTF-8 with its mark in front, which a reader of JSON may pass over (RFC 8259 §8.1)."""
+    done = await fhir.put("/fhir/Patient/p", content=b"\xef\xbb\xbf" + json.dumps(WHOLE).encode())
+    assert done.status_code == 201 and (await fhir.get("/fhir/Patient/p")).json()["name"] == WHOLE["name"]
+    twice = await fhir.put("/fhir/Patient/q", content=b"\xef\xbb\xbf" * 2 + json.dumps(WHOLE).encode())
+    assert twice.status_code == 400
+
+
+async def test_a_name_of_the_request_comes_back(fhir: httpx.AsyncClient) -> None:
+    named = {"x-request-id": "5f0c-1", "X-Correlation-Id": "visit/7"}
+    for path, status in (("/fhir/metadata", 200), ("/fhir/Patient/none", 404), ("/fhir/Nothing", 404)):
+        answer = await fhir.get(path, headers=named)
+        assert answer.status_code == status
+        assert (answer.headers["X-Request-Id"], answer.headers["X-Correlation-Id"]) == ("5f0c-1", "visit/7"), path
+    for text in ("x" * 129, "a b", ""):
+        assert "x-request-id" not in (await fhir.get("/fhir/metadata", headers={"x-request-id": text})).headers
+    assert "x-request-id" not in (await fhir.get("/fhir/metadata")).headers

@@ -261,7 +261,7 @@ async def test_smart_configuration(fhir: httpx.AsyncClient) -> None:
         scopes.grant_of(s) or s in registration.OWN_SCOPES or s == "launch/patient"
         for s in document["scopes_supported"]
     )
-    for name in ("jwks_uri", "token_endpoint", "revocation_endpoint"):
+    for name in ("jwks_uri", "token_endpoint", "revocation_endpoint", "introspection_endpoint"):
         path = "/" + document[name].split("/", 3)[3]
         answer = await fhir.request("GET" if name == "jwks_uri" else "POST", path)
         assert answer.status_code in (200, 400, 401), (name, answer.status_code)
