@@ -23,7 +23,7 @@ from hub.exchange.out import forward
 from hub.exchange.out.forward import Arrived
 from hub.exchange.work import lanes, poison
 from hub.exchange.work.lanes import Lease, LeaseLost
-from hub.exchange.work.pace import Pace
+from hub.exchange.work.pace import LEAST, SHARES, Pace
 from hub.records import merges
 from hub.records.settle import settle
 from hub.records.snapshot import Stated, withdrawn
@@ -100,7 +100,7 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
     """Process what waits in as many lanes of a tenant as `pace` takes; returns the number of messages finished."""
     pace = pace or Pace()
     async with world.transaction(tenant, wide=True) as tx:
-        leases = await lanes.lease(tx, "inbound", pace.lanes())
+        leases = await lanes.lease_part(tx, "inbound", pace.lanes(tenant.id), SHARES, LEAST)
         waiting = await _waiting(tx, leases) if leases else {}
         for empty in [held for held in leases if held.lane_id not in waiting]:  # a wrong count is not asked for ever
             await lanes.recount(tx, empty, "message")
@@ -119,6 +119,7 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
             if not wave:
                 break
             finished += await _wave(world, tenant, channels, wave)
+            pace.begun(tenant.id)
             settled.update(item.lease.lane_id for item in wave if item.stopped or item.released)
     except LeaseLost:
         await _give_back(world, tenant, leases, settled)

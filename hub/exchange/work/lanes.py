@@ -62,16 +62,26 @@ async def lease(tx: Transaction, kind: str, limit: int) -> list[Lease]:
 
     They are chosen once, as an array: as a condition a plan may choose again for every lane there is.
     """
-    rows = await tx.rows(
-        "UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3 "
-        "WHERE tenant_id = $1 AND id = ANY (ARRAY("
-        " SELECT id FROM lane WHERE tenant_id = $1 AND kind = $2 AND ready AND next_at <= now()"
-        " ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING id, kind, lease_token, attempt",
-        kind,
-        LEASE,
-        limit,
-    )
+    rows = await tx.rows(_LEASE.format(limit="$4"), kind, LEASE, limit)
     return [Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]) for row in rows]
+
+
+async def lease_part(tx: Transaction, kind: str, limit: int, shares: int, least: int) -> list[Lease]:
+    """Lease like `lease`, but of few ready lanes one part in `shares`, and `least` where that is more."""
+    rows = await tx.rows(_LEASE.format(limit=_PART), kind, LEASE, limit, shares, least)
+    return [Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]) for row in rows]
+
+
+_LEASE = (
+    "UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3 "
+    "WHERE tenant_id = $1 AND id = ANY (ARRAY("
+    " SELECT id FROM lane WHERE tenant_id = $1 AND kind = $2 AND ready AND next_at <= now()"
+    " ORDER BY next_at LIMIT {limit} FOR UPDATE SKIP LOCKED)) RETURNING id, kind, lease_token, attempt"
+)
+_PART = (
+    "least($4::bigint, greatest($6::bigint, (SELECT count(*) FROM (SELECT 1 FROM lane WHERE tenant_id = $1 "
+    "AND kind = $2 AND ready AND next_at <= now() LIMIT $4::bigint * $5::bigint) w) / $5::bigint))"
+)
 
 
 _LEASE_SPREAD = """

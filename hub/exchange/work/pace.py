@@ -1,27 +1,43 @@
 """How much one wave takes: enough that its statements are worth their trips, little enough to share the rest.
 
 A wave of short admissions may take many lanes; one of long laboratory reports is full with few. The length of a
-message tells well what it will make (130 to 160 bytes a record), so waves are cut by bytes.
+message tells well what it will make (130 to 160 bytes a record), so waves are cut by bytes. Of little that waits a wave
+takes a part, so that no worker ends long before the others.
 """
 
 from __future__ import annotations
+
+from uuid import UUID
 
 FEWEST, MOST = 8, 64
 """Lanes of one wave; below the fewest, bytes do not matter."""
 BYTES = 96 * 1024
 """Some hundred records: with fewer each statement's own cost counts, with more nothing is won."""
+FIRST = 2
+"""Lanes of the first wave of a tenant: it makes who is named by all of its messages, and the waves beside it, which
+wait for that and are then run again, are as small."""
+SHARES, LEAST = 4, 8
+"""Of the lanes that are ready a wave takes one part in SHARES, or the LEAST: two workers have two waves each."""
 _NEWS = 0.5
 
 
 class Pace:
-    """How long the messages were that one worker met lately."""
+    """How long the messages were that one worker met lately; when `wary`, also of whom it worked any yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wary: bool = False) -> None:
         self._each = BYTES / MOST
+        self._wary = wary
+        self._begun: set[UUID] = set()
 
-    def lanes(self) -> int:
-        """How many lanes to lease for the next wave."""
+    def lanes(self, tenant: UUID | None = None) -> int:
+        """How many lanes to lease at most for the next wave."""
+        if self._wary and tenant not in self._begun:
+            return FIRST
         return max(FEWEST, min(MOST, int(BYTES / self._each)))
+
+    def begun(self, tenant: UUID) -> None:
+        """A wave of this tenant is done."""
+        self._begun.add(tenant)
 
     def fit(self, lengths: list[int]) -> int:
         """How many messages of these lengths, one of each lane, make a wave; remembers how long they are."""

@@ -47,7 +47,7 @@ class Crew:
     def __init__(self, world: World) -> None:
         self._world = world
         self._courier = delivery.Courier(world)
-        self._pace = Pace()
+        self._pace = Pace(wary=True)
         self._tasks: set[asyncio.Task[int]] = set()
         self._running: Counter[tuple[str, UUID, str]] = Counter()
         self._rest: dict[tuple[str, UUID], float] = {}

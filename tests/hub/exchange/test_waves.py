@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from uuid import uuid4
 
 import pytest
 
 from canonical.errors import Conflict
-from hub.exchange.work import inbound, memory, pace, worker
+from hub.exchange.work import inbound, lanes, memory, pace, worker
 from hub.records.settle import Settled, settle
 from hub.world import Tenant, World
 from tests.hub.test_operate import GOOD, put, work
@@ -139,6 +140,23 @@ def test_the_number_of_lanes_follows_the_messages() -> None:
     for _ in range(10):
         rhythm.fit([1])
     assert rhythm.lanes() == pace.MOST
+
+
+def test_the_first_wave_of_a_tenant_is_small() -> None:
+    """Who all of a new tenant's messages name is made by few of them; the others would wait and be done again."""
+    rhythm, new, old = pace.Pace(wary=True), uuid4(), uuid4()
+    rhythm.begun(old)
+    assert (rhythm.lanes(new), rhythm.lanes(old)) == (pace.FIRST, pace.MOST)
+
+
+async def test_of_little_that_waits_a_wave_takes_a_part(world: World, tenant: Tenant) -> None:
+    for number in range(9):
+        await put(world, tenant, attended(number))
+    taken = []
+    for limit, shares, least in ((64, 3, 1), (64, 3, 1), (1, 2, 1), (64, 4, 8)):
+        async with world.transaction(tenant) as tx:
+            taken.append(len(await lanes.lease_part(tx, "inbound", limit, shares, least)))
+    assert taken == [3, 2, 1, 3]  # of 9, of 6, of 4, of the 3 that are left
 
 
 def test_what_only_the_collector_finds_is_freed_when_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
