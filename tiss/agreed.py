@@ -17,6 +17,7 @@ from tiss.rules.case import OFF, rules
 
 TABLES = ("contract", "levels", "until")
 ENCODINGS = ("declared", "iso-8859-1", "utf-8")
+IDENTITIES = {"code": "codigoPrestadorNaOperadora", "cpf": "CPF", "cnpj": "CNPJ"}  # identificacaoPrestador
 _NO_CNES = "9999999"
 _NUMBERS = ("days", "largest_bytes", "tolerance_cents")
 _LEVELS: dict[str, Severity] = {"error": "error", "warning": "warning", "information": "information"}
@@ -47,8 +48,16 @@ def contract(settings: Mapping[str, Any], *, version: str, operator: str = "") -
         silent=frozenset(code for code, level in levels.items() if level == OFF),
         until=dict(settings.get("until", {})),
         places=_places(settings.get("provider", {})),
+        provider=_provider(settings),
         **settings.get("contract", {}),
     )
+
+
+def _provider(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The element and the value that name the provider at this operator; nothing where they are not set."""
+    key = str(settings.get("billing", {}).get("provider_key", "code"))
+    value = str(settings.get("provider", {}).get(key, ""))
+    return {IDENTITIES[key]: value} if value and key in IDENTITIES else {}
 
 
 def _places(provider: Mapping[str, Any]) -> dict[str, frozenset[str]]:

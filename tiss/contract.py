@@ -15,7 +15,8 @@ class Contract:
     `levels` overrides the severity of a finding by its code, and switches on those that are off by default;
     `silent` are the codes nobody is told of;
     `until` tells to which day (ISO) the operator takes a version; `days` how old an item may be when it is sent;
-    `largest_bytes` how large a file; `places` the CNES of each CNPJ the provider bills by.
+    `largest_bytes` how large a file; `places` the CNES of each CNPJ the provider bills by; `provider` how the operator
+    knows the provider, by the element of identificacaoPrestador.
     """
 
     version: str = ""
@@ -28,4 +29,5 @@ class Contract:
     until: Mapping[str, str] = field(default_factory=dict)
     levels: Mapping[str, Severity] = field(default_factory=dict)
     places: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    provider: Mapping[str, str] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()

@@ -56,6 +56,7 @@ class Seen:
 
     _messages: dict[str, str] = field(default_factory=dict)
     _lots: dict[Key, str] = field(default_factory=dict)
+    _sequences: dict[Key, str] = field(default_factory=dict)
     _guides: dict[int, str] = field(default_factory=dict)
     _items: dict[int, _Guide] = field(default_factory=dict)
 
@@ -83,6 +84,11 @@ class Seen:
     def lot(self, number: str, sides: Key, file: str) -> str:
         """The file that used a lot's number before; empty when none did."""
         before = self._lots.setdefault((*sides, number), file)
+        return before if number and before != file else ""
+
+    def sequence(self, number: str, sides: Key, file: str) -> str:
+        """The file that used a sequencialTransacao before; empty when none did."""
+        before = self._sequences.setdefault((*sides, number), file)
         return before if number and before != file else ""
 
     def guide(self, number: str, sides: Key, file: str) -> str:
@@ -116,6 +122,8 @@ class Part:
         if self._sides is None:
             self._sides = (operator_of(message), "".join(_texts(message.find("cabecalho/origem"))))
             self._again = self._lot(guides, self._sides, found)
+            if not self._again:
+                self._sequence(message, self._sides, found)
         if self._again:  # the lot again, and its guides are too
             return
         for position, guide in enumerate(guides, start=before + 1):
@@ -133,6 +141,14 @@ class Part:
         if node is not None and before:
             found.add("duplicate.lot", place(node), lot=shown(lot), file=before)
         return bool(before)
+
+    def _sequence(self, message: Tiss, sides: Key, found: Findings) -> None:
+        """duplicate.transaction: the number of a transaction that another one has, of another lot."""
+        node = message.find("cabecalho/identificacaoTransacao/sequencialTransacao")
+        number = (node.text or "").strip() if node is not None else ""
+        before = self._seen.sequence(number, sides, self._file)
+        if node is not None and before:
+            found.add("duplicate.transaction", place(node), number=shown(number), file=before)
 
     def _guide(self, guide: etree._Element, position: int, sides: Key, found: Findings) -> None:
         node = next(guide.iter(f"{_NS}numeroGuiaPrestador"), None)

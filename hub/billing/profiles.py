@@ -15,7 +15,7 @@ from hub.store.database import Transaction
 from tiss import agreed, shapes
 from tiss.contract import Contract
 
-PROVIDER_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "CPF", "cnpj": "CNPJ"}
+PROVIDER_KEYS = agreed.IDENTITIES
 CONTRACTED_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "cpfContratado", "cnpj": "cnpjContratado"}
 _PAYER = "payer"
 _TREATMENT_DAYS = 30

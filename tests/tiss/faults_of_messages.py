@@ -153,6 +153,12 @@ FAULTS = [
     Fault("version nobody knows", "header.version", f"{HEAD}/Padrao", head=at("Padrao", "4.02.99"), more=True),
     Fault("version yet to come", "header.version.new", f"{HEAD}/Padrao", head=at("Padrao", "9.99.00")),
     Fault(
+        "provider under another code",
+        "payer.provider",
+        f"{HEAD}/origem/identificacaoPrestador/codigoPrestadorNaOperadora",
+        contract=Contract(provider={"codigoPrestadorNaOperadora": "54321"}),
+    ),
+    Fault(
         "no tipoTransacao",
         "header.transaction.missing",
         f"{HEAD}/identificacaoTransacao",

@@ -34,7 +34,7 @@ OTHERS = {  # proven by tests of their own
     "header.transaction-reply", "header.empty", "table.too-many-guides", "table.death", "table.birth", "date.stay",
     "date.order", "identifier.cid", "identifier.cid-dot", "identifier.cns-digits", "header.version-expired",
     "header.file-name", "payer.size", "payer.late", "payer.place", "payer.password", "payer.validation", "payer.quantity", "payer.opme-licence", "payer.opme-registration",
-    "payer.clinical", "encoding.bom", "duplicate.file", "duplicate.lot", "duplicate.billed",
+    "payer.clinical", "encoding.bom", "duplicate.file", "duplicate.lot", "duplicate.transaction", "duplicate.billed",
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,19 @@ Tree = dict[str, Any]
 
 
 def lot(raw: bytes, number: str) -> bytes:
-    return raw.replace(b">4711<", b">" + number.encode() + b"<")
+    """The batch under another number, as another transaction."""
+    told = re.sub(rb"(<ans:sequencialTransacao>)[^<]*<", rb"\g<1>" + number.encode() + b"<", raw)
+    return told.replace(b">4711<", b">" + number.encode() + b"<")
 
 
-def told(*raws: bytes) -> list[list[Problem]]:
+def told(*raws: bytes, contract: Contract = Contract()) -> list[list[Problem]]:  # noqa: B008 - a frozen value
     """What is found in each of several batches, read one after the other."""
     seen = repeats.Seen()
     found = []
     for number, raw in enumerate(raws, start=1):
         read = message.read(raw)
         assert isinstance(read, message.Tiss)
-        found.append(seen.told(f"{number}.xml", read, Contract()))
+        found.append(seen.told(f"{number}.xml", read, contract))
     return found
 
 
@@ -157,3 +160,14 @@ def test_a_stream_beside_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
         got = {(p.code, p.where, p.args) for p in streamed.problems if p.code.startswith("duplicate.")}
         assert expected and got == expected
         assert {whole.guide(p) for p in whole.problems} == {streamed.guide(p) for p in streamed.problems}
+
+
+def test_one_transaction_number_of_two_lots_is_told_where_the_operator_asks() -> None:
+    asks = Contract(levels={"duplicate.transaction": "warning"})
+    raw = full.batch("guiaConsulta", [numbered("guiaConsulta", "A1")], "4.03.00")
+    other = raw.replace(b">A1<", b">A2<").replace(b">4711<", b">4712<")
+    first, second = codes(told(raw, other, contract=asks))
+    assert first == [] and "duplicate.transaction" in second
+    same = codes(told(raw, raw.replace(b">A1<", b">A2<"), contract=asks))[1]
+    assert "duplicate.transaction" not in same, "the lot is told of already"
+    assert "duplicate.transaction" not in codes(told(raw, other))[1]

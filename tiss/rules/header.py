@@ -32,6 +32,8 @@ def check(message: Tiss, given: Given, found: Findings) -> None:
     if told:
         _direction(message, told[0].requests, found)
     _operator(message, given, found)
+    if not told or told[0].requests:
+        _provider(message, given, found)
     _registration(message, given, found)
     _numbers(message, body, found)
 
@@ -128,6 +130,15 @@ def _operator(message: Tiss, given: Given, found: Findings) -> None:
     known = given.contract.known_operator or given.tables is None or given.tables.operator(ans) is not None
     if not known:
         found.add("table.operator", _at(message, path), stated=shown(ans))
+
+
+def _provider(message: Tiss, given: Given, found: Findings) -> None:
+    """payer.provider: who sends is named as this operator knows the provider (`identificacaoPrestador`)."""
+    node = message.find("cabecalho/origem/identificacaoPrestador")
+    told = next(iter(node.iterchildren(etree.Element)), None) if node is not None else None
+    for name, value in given.contract.provider.items():
+        if told is not None and (etree.QName(told).localname, (told.text or "").strip()) != (name, value):
+            found.add("payer.provider", place(told), right=f"{name} {value}")
 
 
 def _registration(message: Tiss, given: Given, found: Findings) -> None:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from canonical.problem import Problem
 from hub.billing import writing
-from hub.billing.check import checking, seals
+from hub.billing.check import checking, seals, sent
 from hub.billing.profiles import payers
 from hub.billing.returns import history
 from hub.guard import pools
 from hub.world import Tenant, World
 from signatures.trust import Trust
-from tiss import files, message, repeats
+from tiss import files, message, repeats, report
 from tiss.contract import Contract
 from tiss.repair import Repaired
 from tiss.report import Report
@@ -84,13 +84,14 @@ def _of(name: str, content: bytes | Problem, around: Circumstances) -> Checked:
 
 
 async def _with_history(world: World, tenant: Tenant, one: Checked, around: Circumstances) -> Checked:
-    """The same with what the tenant's statements say of its items where its operator is one of ours."""
+    """The same with what the tenant's statements and batches say of its items and numbers, for an operator of ours."""
     read = message.read(one.content) if one.content is not None and one.report.readable else None
     profile = around.profiles.get(operator_of(read)) if isinstance(read, message.Tiss) else None
     if profile is None or not isinstance(read, message.Tiss):
         return one
     async with world.transaction(tenant) as tx:
         told = await history.of_file(tx, profile, read, one.report.problems, around.today)
+        told += report.told(await sent.problems(tx, profile, read, one.report, tenant.zone), profile.contract)
     return dataclasses.replace(one, report=dataclasses.replace(one.report, problems=(*one.report.problems, *told)))
 
 
