@@ -17,6 +17,7 @@ from api.console import (
     messages_page,
     partners_page,
     persons_page,
+    reference_page,
     retention_page,
     trail_page,
     users,
@@ -25,8 +26,8 @@ from api.console import (
 from api.console import routes as console
 from api.http import description, failures
 from api.http.echoes import Echoes
+from api.http.headers import OwnHeaders
 from api.http.origins import CrossOrigin
-from api.http.rates import RateHeaders
 from api.http.state import State
 from api.routes import (
     alarms,
@@ -85,6 +86,7 @@ _ROUTERS = (
     partners_page.router,
     retention_page.router,
     persons_page.router,
+    reference_page.router,
     trail_page.router,
     account.router,
     users.router,
@@ -104,9 +106,9 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
         await state.reading.flush()
         await state.limits.close()
 
-    app = FastAPI(title="Ponte", version="0.1.0", docs_url="/docs", redoc_url=None, lifespan=life)
+    app = FastAPI(title="Ponte", version="0.1.0", docs_url=None, redoc_url=None, lifespan=life)
     app.state.ponte = state
-    app.add_middleware(RateHeaders)
+    app.add_middleware(OwnHeaders)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Echoes)
     failures.install(app)

@@ -24,7 +24,7 @@ _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _SENT = ", ".join(
     (
         "Accept", "Accept-Language", "Authorization", "Content-Type", "If-Match", "If-Modified-Since", "If-None-Exist",
-        "If-None-Match", "Prefer", "X-Correlation-Id", "X-Provenance", "X-Request-Id",
+        "If-None-Match", "Prefer", "X-Correlation-Id", "X-Provenance", "X-Purpose-Of-Use", "X-Request-Id",
     )
 )  # fmt: skip
 _SHOWN = ", ".join(

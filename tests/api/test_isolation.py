@@ -160,7 +160,7 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/api/v1/users", "tests/api/access/test_user_commands.py"),
     ("/api/v1/sign-in", "tests/api/access/test_user_commands.py"),
 )
-DOCUMENTS = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+DOCUMENTS = {"/openapi.json", "/docs"}
 # Routes that answer without a token, and why that shows nothing of a tenant.
 OPEN = {
     **dict.fromkeys(DOCUMENTS, "the description of the API"),
