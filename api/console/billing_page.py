@@ -23,6 +23,7 @@ from canonical.problem import Problem
 from hub.billing import listing, sheets, writing
 from hub.billing.appeal import appeals
 from hub.billing.batch import batches
+from hub.billing.profiles import payers
 from hub.billing.returns import deadlines, intake
 from hub.exchange.work import jobs
 from hub.guard import audit
@@ -187,9 +188,11 @@ async def _page(visit: Visit, told: Told) -> Response:
         drafted = await listing.newest(tx, "appeals", {}, MOST)
         protocols = await listing.newest(tx, "submissions", {"settled": "false"}, MOST)
         due = await deadlines.upcoming(tx, today, DAYS)
+        names = {profile.ans: profile.partner.name for profile in await payers(tx)}
     return visit.page(
         "billing.html",
         status=told.status,
+        names=names,
         told=told,
         waiting=[_with_findings(row) for row in waiting],
         batches=[{**row, "sent": sent.get(row["id"], {})} for row in closed],

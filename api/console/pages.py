@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
 from api.console.doors import Door
-from api.console.words import HERE, Words
+from api.console.words import HERE, Words, texts
 from canonical.problem import in_general
 from hub.console import MOST_FAILURES, Overview
 
@@ -54,6 +54,18 @@ def door_name(door: Door, words: Words) -> str:
     return f"{name}: {door.channel}" if door.channel else name
 
 
+def kind_name(kind: str, words: Words) -> str:
+    """What a kind of guide, annex or request is called; a word of the standard that has no other stays."""
+    key = f"kind.{kind}"
+    return words.say(key) if key in texts() else kind
+
+
+def status_name(status: str, words: Words) -> str:
+    """What a state of billing is called, with its accents."""
+    key = f"status.{status}"
+    return words.say(key) if key in texts() else status
+
+
 def cause(code: str, words: Words) -> tuple[str, str]:
     """Text and remedy of a finding's code; what would name a value of one message is left open."""
     return in_general(code, words.language)
@@ -63,7 +75,8 @@ def page(name: str, words: Words, *, status: int = 200, **values: object) -> Res
     """A rendered template as an answer."""
     template = _environment().get_template(name)
     given = {"refresh": 0, "stopped": STOPPED, "most_failures": MOST_FAILURES, **values}
-    text = template.render(words=words, say=words.say, cause=cause, door_name=door_name, **given)
+    named = {"cause": cause, "door_name": door_name, "kind_name": kind_name, "status_name": status_name}
+    text = template.render(words=words, say=words.say, **named, **given)
     headers = {**HEADERS, "Content-Language": words.tag}
     return Response(text, status, headers, "text/html; charset=utf-8")
 

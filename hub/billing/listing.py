@@ -161,9 +161,14 @@ KINDS = {
 }  # fmt: skip
 
 
-async def newest(tx: Transaction, name: str, filters: dict[str, str], limit: int = 50) -> list[dict[str, Any]]:
-    """The newest rows of a kind, newest first; filters and errors as of `page`."""
+async def newest(
+    tx: Transaction, name: str, filters: dict[str, str], limit: int = 50, *, before: str = ""
+) -> list[dict[str, Any]]:
+    """The newest rows of a kind, newest first, or those `before` one of them; filters and errors as of `page`."""
     kind, clauses, values = _asked(name, filters)
+    if before:
+        values.append(_identity(before))
+        clauses.append(f"t.id < ${len(values) + 1}")
     rows = await tx.rows(
         f"SELECT {kind.selected} FROM {kind.source} WHERE {' AND '.join(clauses)} ORDER BY t.id DESC LIMIT {limit}",
         *values,
