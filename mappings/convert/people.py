@@ -14,8 +14,9 @@ from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+_ORDERING_FACILITY = 21  # ORC
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
-_ORGANIZATIONS = {"ORC": (21,), "OBX": (23,)}
+_ORGANIZATIONS = {"ORC": (21,), "OBX": (23,), "PRD": (10,)}
 _ROLES = {
     "ATND": "attender",
     "REF": "referrer",
@@ -194,8 +195,28 @@ def placed(value: Value, context: Context, argument: str) -> Any:
     A numbered one gets them in its record, which an organization has only for their sake; an unnumbered one goes
     inside the record that names it.
     """
-    organization = value.source.field in _ORGANIZATIONS.get(value.source.segment, ())
-    return _reachable(value, context, xon(value, context, "") if organization else xcn(value, context, ""), argument)
+    if value.source.field in _ORGANIZATIONS.get(value.source.segment, ()):
+        return _reachable(value, context, xon(value, context, ""), argument)
+    found = _reachable(value, context, xcn(value, context, ""), argument)
+    if found and value.source.segment == "ORC" and value.segment.raw_field(_ORDERING_FACILITY):
+        _ordered_from(found, value.sibling(_ORDERING_FACILITY), context)
+    return found
+
+
+def _ordered_from(person: dict[str, Any], facility: Value, context: Context) -> None:
+    """Who orders (ORC-12) and from where (ORC-21 to 23) as a PractitionerRole (v2-to-fhir ORC[ServiceRequest]).
+
+    The order names the person: a guide asks who prescribed. A person or a place without number has no role to find.
+    """
+    where = xon(facility, context, "")
+    if not where or "identifier" not in where or "system" not in person.get("identifier", {}):
+        return
+    where = _reachable(facility, context, where, "22,23") or where
+    system = systems.local_system(context.sender, "ROLE")
+    key = Key(system, f"{person['identifier']['value']} / {where['identifier']['value']}")
+    number = {"system": key.system, "value": key.value}
+    body = {"active": True, "identifier": [number], "practitioner": {**person}, "organization": where}
+    context.emit("PractitionerRole", key, body)
 
 
 def _reachable(value: Value, context: Context, found: dict[str, Any] | None, fields: str) -> dict[str, Any] | None:

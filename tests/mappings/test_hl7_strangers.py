@@ -142,3 +142,28 @@ def test_contents_of_a_document() -> None:
     contents = [each["attachment"] for each in bodies["DocumentReference"][0]["content"]]
     assert [each["contentType"] for each in contents] == ["text/plain; charset=utf-8", "application/pdf", "text/plain"]
     assert contents[0]["data"] == "U2ltCk1vdGl2bzogTg=="
+
+
+def test_who_orders_and_from_where_is_a_role_the_order_names_the_person() -> None:
+    order = "ORC|NW|P1||||||||||41^Reis^Nora|||||||||Clinica Sul^^^^^^XX^^^C9{0}\rOBR|1|P1||X^X^L\r"
+    bodies, _ = made("ORM^O01", order.format("|5 Elm^^Salem^OR^97301|^WPN^PH^^^51^5550177"))
+    (role,), (place,) = bodies["PractitionerRole"], bodies["Organization"]
+    assert role["practitioner"]["reference"] == bodies["ServiceRequest"][0]["requester"]["reference"]
+    assert role["organization"]["identifier"]["value"] == "C9" and role["organization"]["reference"]
+    assert place["address"][0]["city"] == "Salem" and place["telecom"][0]["value"] == "51 5550177"
+    bodies, _ = made("ORM^O01", order.format(""))
+    assert bodies["PractitionerRole"][0]["organization"]["display"] == "Clinica Sul" and "Organization" not in bodies
+    bodies, _ = made("ORM^O01", order.replace("41^Reis", "^Reis").format(""))
+    assert "PractitionerRole" not in bodies  # nobody to find it by
+    bodies, _ = made("ORM^O01", order.replace("41^Reis", "^Reis").format("|||7 Elm^^Salem"))
+    assert "PractitionerRole" not in bodies and bodies["ServiceRequest"][0]["requester"]["reference"].startswith("#")
+
+
+def test_the_place_of_a_provider_of_a_referral() -> None:
+    provider = (
+        "PRD|RP|Reis^Nora|||||41^NPI|||Clinica Sul^^^^^^XX^^^C9|5 Elm^^Salem^OR^97301|AMB^2|^WPN^PH^^^51^5550177\r"
+    )
+    bodies, _ = made("REF^I12", "RF1||||||R1\r" + provider)
+    role = bodies["PractitionerRole"][0]
+    assert role["organization"]["reference"] and role["location"][0]["display"] == "AMB / 2"
+    assert bodies["Organization"][0]["address"][0]["city"] == "Salem"

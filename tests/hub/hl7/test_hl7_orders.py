@@ -128,6 +128,17 @@ async def test_dispense_and_administration_meet_their_prescription(world: World,
     assert (dispense["status"], given["status"]) == ("completed", "entered-in-error"), "RXA-21 D takes it back"
 
 
+async def test_where_an_order_comes_from_is_one_role_however_often_it_is_said(world: World, tenant: Tenant) -> None:
+    asked = "ORC|NW|P{0}||||||||||41^Reis^Nora|||||||||Clinica Sul^^^^^^XX^^^C9\rOBR|1|P{0}||GLI^Exame^L"
+    await feed(world, tenant, order(asked.format(1)), order(asked.format(2), at=2))
+    (role,) = await records(world, tenant, "PractitionerRole")
+    (person,) = await records(world, tenant, "Practitioner")
+    assert role["practitioner"]["reference"] == f"Practitioner/{person['id']}"
+    assert {o["requester"]["reference"] for o in await records(world, tenant, "ServiceRequest")} == {
+        f"Practitioner/{person['id']}"
+    }
+
+
 def read(text: str) -> Message:
     found = er7.read(text.encode())
     assert isinstance(found, Message)
