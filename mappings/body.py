@@ -15,6 +15,8 @@ from fhir.definitions.table import Type, choice_key, type_named
 _STEP = re.compile(r"(\w+)(?:\[(\w*|\.)\])?\Z")
 _LONG = 64
 _PARTS = re.compile(r"\w+(?:\[[^\]]*\])?")
+Way = tuple[tuple[str, str, bool], ...]
+"""A path made ready: (name, tag, repeats) of each step."""
 
 
 class Body:
@@ -32,10 +34,10 @@ class Body:
         """Set or append `value` at `path` (without the type's name); False when a single place is taken already."""
         return self.put_at(compiled(self.type, path), value, segment)
 
-    def put_at(self, steps: tuple[tuple[str, str, bool], ...], value: Any, segment: int = 0) -> bool:
+    def put_at(self, steps: Way, value: Any, segment: int = 0) -> bool:
         """The same at a path that is compiled already."""
         node = self.value
-        for name, tag, repeats in steps[:-1]:
+        for name, tag, repeats in steps[:-1] if len(steps) > 1 else ():
             node = self._descend(node, name, str(segment) if tag == "." else tag, repeats)
         name, _, repeats = steps[-1]
         if repeats:
@@ -71,7 +73,7 @@ class Body:
 
 
 @cache
-def compiled(type_name: str, path: str) -> tuple[tuple[str, str, bool], ...]:
+def compiled(type_name: str, path: str) -> Way:
     """The steps of `path` as (name, tag, repeats); raises LookupError for a path R4 does not have."""
     found = type_named(type_name)
     steps: list[tuple[str, str, bool]] = []

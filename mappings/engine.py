@@ -18,7 +18,7 @@ from canonical.records import DRAFT, Draft, Key
 from hl7.er7 import NULL, Message, Segment
 from mappings import kinship
 from mappings.account import Account, close, close_whole
-from mappings.body import Body, required
+from mappings.body import Body, compiled, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.convert.text import parse_dtm
@@ -111,7 +111,8 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
     body, initial = Body(plan.type), Body(plan.type)
     draft = Draft(local=occurrence.local, type=plan.type, body=body.value, initial=initial.value)
     work = _Work(occurrence, context, body, initial, draft)
-    for step in telling(plan, occurrence.said(looked_at(plan))):
+    around = (*occurrence.parents, "", *occurrence.children)
+    for step in telling(plan, occurrence.said(looked_at(plan)), around):
         if step.plain:
             _read(step, work)
         else:
@@ -128,11 +129,22 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
 
 def _read(step: Step, work: _Work) -> None:
     """A row that reads a field, one repetition at a time."""
-    number = step.number
-    for segment in work.occurrence.within_reach(step.segment, step.owned):
+    number, occurrence = step.number, work.occurrence
+    for segment in occurrence.own.get(step.segment) or occurrence.within_reach(step.segment, step.owned):
         fields = segment.fields()
-        if number < len(fields) and fields[number]:
-            _field(step, segment, fields[number], work)
+        raw = fields[number] if number < len(fields) else ""
+        if not raw or (step.late and step.path in work.done):
+            continue
+        if raw == NULL:
+            _clear(step, work)
+            continue
+        for repetition in segment.split(raw, number) if segment.delimiters.repetition in raw else (raw,):
+            value = Value(repetition.strip(" "), step.source, segment)
+            if step.equals and value.whole() != step.equals:
+                continue
+            converted = step.function(value, work.context, step.argument)
+            if converted is not None:
+                _store(step, converted, value, work)
 
 
 def _apply(step: Step, work: _Work) -> None:
@@ -142,7 +154,7 @@ def _apply(step: Step, work: _Work) -> None:
         _relate(step, work)
     elif row.source is None:
         if not row.when or step.path not in work.done:
-            _put(step, work, {"true": True, "false": False}.get(row.constant, row.constant), 0)
+            _put(step, work, step.made, 0)
     elif not step.late or step.path not in work.done:
         _gather(step, work.occurrence.within_reach(step.segment, step.owned), work)
 
@@ -164,21 +176,6 @@ def _relate(step: Step, work: _Work) -> None:
             _tell(step, work, head, linked, None)
         else:
             _put(step, work, reference, 0)
-
-
-def _field(step: Step, segment: Segment, raw: str, work: _Work) -> None:
-    if step.late and step.path in work.done:
-        return
-    if raw == NULL:
-        _clear(step, work)
-        return
-    for repetition in segment.split(raw, step.number):
-        value = Value(repetition.strip(" "), step.source, segment)
-        if step.equals and value.whole() != step.equals:
-            continue
-        converted = step.function(value, work.context, step.row.argument)
-        if converted is not None:
-            _store(step, converted, value, work)
 
 
 def _gather(step: Step, segments: Sequence[Segment], work: _Work) -> None:
@@ -229,19 +226,20 @@ def _store(step: Step, converted: Any, value: Value, work: _Work) -> None:
         _put(step, work, chosen, value.segment.index, step.path[:-3] + name, value)
     elif isinstance(converted, list):
         for item in converted:
-            _put(step, work, item, value.segment.index, step.path, value)
+            _put(step, work, item, value.segment.index, "", value)
     else:
-        _put(step, work, converted, value.segment.index, step.path, value)
+        _put(step, work, converted, value.segment.index, "", value)
 
 
 def _put(step: Step, work: _Work, converted: Any, segment: int, path: str = "", value: Value | None = None) -> None:
-    target = work.initial if step.row.when == "new" else work.body
+    target, context = work.initial if step.new else work.body, work.context
     work.done.add(step.path)
-    if not target.put(path or step.path, converted, segment) and value is not None:
-        work.context.problems.append(value.problem("structure.repetition-lost", target=step.row.target))
-    elif work.context.trace is not None:
+    way = step.way if step.way is not None and not path else compiled(target.type, path)
+    if not target.put_at(way, converted, segment) and value is not None:
+        context.problems.append(value.problem("structure.repetition-lost", target=step.row.target))
+    elif context.trace is not None:
         _tell(step, work, path or step.path, converted, value)
-    if work.context.contained:
+    if context.contained:
         _contain(step, work, target, value)
 
 
@@ -358,9 +356,8 @@ def _complete(work: _Work) -> bool:
         return True
     if draft.must_exist:
         return True
-    missing = [
-        names[0] for names in required(draft.type) if not any(n in draft.body or n in draft.initial for n in names)
-    ]
+    body, initial = draft.body.keys(), draft.initial.keys()
+    missing = [n[0] for n in required(draft.type) if body.isdisjoint(n) and initial.isdisjoint(n)]
     draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential and not work.essential
     code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:

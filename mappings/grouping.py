@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from canonical.records import Draft
 from hl7.er7 import Message, Segment
@@ -13,6 +14,7 @@ from mappings.convert.plausible import says_no_number
 from mappings.plan import Plan, RecordPlan
 
 _NOTE = "NTE"
+_INDEX = attrgetter("index")
 _STAY = frozenset(("MSH", "EVN", "SFT"))
 
 
@@ -58,7 +60,7 @@ class Occurrence:
     def segments(self) -> list[Segment]:
         """All own segments in message order."""
         found = [segment for group in self.own.values() for segment in group]
-        return sorted(found, key=lambda segment: segment.index)
+        return sorted(found, key=_INDEX) if len(found) > 1 else found
 
 
 class Grouper:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from mappings.body import compiled
+from mappings.body import Way, compiled
 from mappings.convert import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer
 from mappings.plan import RecordPlan
 from mappings.table import Row, Source, TableError, table
 
 _NOWHERE = Source("", 0)
+_SAID: dict[str, Any] = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,10 @@ class Step:
     owned: bool
     plain: bool
     late: bool
+    new: bool
+    way: Way | None
+    made: Any
+    argument: str
     function: Conversion
     gather: Gatherer
     gathers: bool
@@ -50,11 +55,22 @@ def looked_at(plan: RecordPlan) -> tuple[tuple[str, bool], ...]:
 
 
 @lru_cache(maxsize=4096)
-def telling(plan: RecordPlan, said: tuple[int, ...]) -> tuple[Step, ...]:
+def telling(plan: RecordPlan, said: tuple[int, ...], around: tuple[str, ...]) -> tuple[Step, ...]:
     """The steps that find something to read, in table order, when the fields `said` (as bits, for each segment of
-    `looked_at`) are filled. Most rows of a table are about fields that a sender leaves empty, message after message."""
+    `looked_at`) are filled and the records `around` are there: those above, a blank, those below.
+
+    Most rows of a table are about fields that a sender leaves empty and records it does not send, time after time.
+    """
     filled = dict(zip((name for name, _ in looked_at(plan)), said, strict=True))
-    return tuple(step for step in program(plan) if not step.plain or filled[step.segment] >> step.number & 1)
+    above, below = around[: around.index("")], around[around.index("") + 1 :]
+
+    def tells(step: Step) -> bool:
+        if step.plain:
+            return bool(filled[step.segment] >> step.number & 1)
+        row = step.row
+        return row.reference in above if row.reference else not row.children or row.children in below
+
+    return tuple(step for step in program(plan) if tells(step))
 
 
 @cache
@@ -91,6 +107,10 @@ def _step(row: Row, plan: RecordPlan) -> Step:
         owned=plan.owns(source.segment),
         plain=row.source is not None and not gathers,
         late=row.when in ("absent", "new"),
+        new=row.when == "new",
+        way=None if path.startswith("@") or path.endswith("[x]") else compiled(plan.type, path),
+        made=_SAID.get(row.constant, row.constant),
+        argument=row.argument,
         function=CONVERSIONS.get(row.convert, _none),
         gather=GATHERERS.get(row.convert, _nothing),
         gathers=gathers,

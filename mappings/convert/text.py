@@ -59,10 +59,19 @@ def date(value: Value, context: Context, argument: str) -> Any:
 @conversion("datetime")
 def date_time(value: Value, context: Context, argument: str) -> Any:
     """DTM as a FHIR dateTime; a time without a zone gets the sender's zone."""
+    text = value.whole()
+    if text.isdigit() and (found := _dtm_text(text, context.zone)):  # as most are written: nothing to be told of it
+        return found
     moment = _moment(value, context)
     if isinstance(moment, str) or moment is None:
         return moment
     return moment.isoformat()
+
+
+@lru_cache(maxsize=4096)  # a report says its few moments for each result again
+def _dtm_text(text: str, zone: str) -> str | None:
+    moment = parse_dtm(text, zone)
+    return moment.isoformat() if isinstance(moment, datetime.datetime) else moment
 
 
 @conversion("instant")
@@ -163,6 +172,7 @@ def _whole_minutes(moment: datetime.datetime) -> datetime.datetime:
     return moment.replace(tzinfo=datetime.timezone(datetime.timedelta(minutes=minutes)))
 
 
+@lru_cache(maxsize=8192)  # a result is looked at before it is read, and limits are the same day after day
 def number(text: str) -> LosslessFloat | int | None:
     """A decimal as sent, digit by digit (`1.50` stays `1.50`); a comma is read as point; None when it is no number."""
     match = _NUMBER.match(text.strip())
