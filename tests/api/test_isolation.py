@@ -40,6 +40,8 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("POST", "/fhir/{type_name:fhir_type}/$lastn"): [{"path": "/fhir/Observation/$lastn", "json": {"resourceType": "Parameters", "parameter": [{"name": "patient", "valueString": "{id}"}]}}],
     **{(method, "/fhir/{type_name:fhir_type}/{record_id:fhir_other}"): "refuses what can be no id, whoever asks" for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE")},
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta"): [{"path": "/fhir/Patient/{id}/$meta"}],
+    ("GET", "/fhir/{type_name:fhir_type}/$meta"): [{"path": "/fhir/Patient/$meta"}],
+    ("GET", "/fhir/$meta"): [{"path": "/fhir/$meta"}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-add"): [{"path": "/fhir/Patient/{id}/$meta-add", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$meta-delete"): [{"path": "/fhir/Patient/{id}/$meta-delete", "json": {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/$status"): [{"path": "/fhir/Subscription/{id}/$status"}, {"path": "/fhir/Patient/{id}/$status"}],

@@ -1,4 +1,4 @@
-"""Operations on records: $meta, $meta-add, $meta-delete, $lastn, and $reindex of a tenant's own search parameters."""
+"""Operations on records: $meta (also of a type and of all), $meta-add, $meta-delete, $lastn, and $reindex."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from api.routes.fhir.search import check_known, page_text
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
+from fhir.definitions.table import resource_types
 from fhir.outcome import outcome
 from fhir.search.query import parse
 from hub.exchange.work import jobs
+from hub.find.labels import labels
 from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
@@ -33,7 +35,7 @@ _MOST_LASTN = 5000
 
 def _parameters(**values: Any) -> str:
     listed = [{"name": name, **value} for name, value in values.items()]
-    return jsontext.text({"resourceType": "Parameters", "parameter": listed})
+    return jsontext.text({"resourceType": "Parameters", **({"parameter": listed} if listed else {})})
 
 
 async def meta(exchange: Exchange) -> Response:
@@ -46,6 +48,26 @@ async def meta(exchange: Exchange) -> Response:
         raise Gone("the record was deleted")
     body: Any = jsontext.parse(row["body"].encode())
     return exchange.answer(_parameters(**{"return": {"valueMeta": body["meta"]}}))
+
+
+async def meta_of_type(exchange: Exchange) -> Response:
+    """$meta: the profiles, tags and security labels in use among the records of a type."""
+    type_name = exchange.type_name
+    exchange.actor.require(type_name, "s")
+    return await _in_use(exchange, [type_name])
+
+
+async def meta_of_all(exchange: Exchange) -> Response:
+    """$meta: the profiles, tags and security labels in use, of the types whose records the token may all search."""
+    types = [name for name in resource_types() if exchange.actor.permits(name, "s")]
+    if not types:
+        exchange.actor.require("*", "s")
+    return await _in_use(exchange, types)
+
+
+async def _in_use(exchange: Exchange, types: Sequence[str]) -> Response:
+    found = await labels(OneTrip(exchange.state.world, exchange.actor.tenant), types)
+    return exchange.answer(_parameters(**({"return": {"valueMeta": found}} if found else {})))
 
 
 async def meta_add(exchange: Exchange) -> Response:

@@ -102,6 +102,7 @@ async def test_operations_are_offered_where_claimed(statement: dict[str, Any], f
         assert (await fhir.get(f"/fhir/{path}", headers={"prefer": "respond-async"})).status_code == 404
     assert {o["name"] for o in rest["operation"]} == {
         "validate",
+        "meta",
         "reindex",
         "export",
         "import",

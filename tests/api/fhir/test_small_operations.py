@@ -105,3 +105,37 @@ async def test_profiles_of_a_tenant_are_declared(fhir: httpx.AsyncClient, browse
     await fhir.delete("/fhir/StructureDefinition/known")
     await fhir.delete("/fhir/ImplementationGuide/g")
     assert await declared(fhir) == (None, None)
+
+
+async def test_labels_in_use(
+    fhir: httpx.AsyncClient, client_for: NewClient, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    """As Firely's client asks: the labels of a type and of all records, while a record carries them."""
+
+    async def told(path: str, client: httpx.AsyncClient = fhir) -> Any:
+        answer = await client.get(path)
+        assert answer.status_code == 200 and validate(answer.json()) == [], answer.text
+        return next((part["valueMeta"] for part in answer.json().get("parameter", ())), {})
+
+    assert await told("/fhir/$meta") == {}
+    first, second = {"system": "urn:x", "code": "A"}, {"code": "a"}
+    profile, secret = "http://example.org/StructureDefinition/one", {"system": "urn:y", "code": "R"}
+    for number, tags in enumerate(([first], [first, second], [second])):
+        meta = {"profile": [f"{profile}|1.0"], "security": [secret], "tag": tags}
+        await fhir.put(f"/fhir/Patient/p{number}", json={"resourceType": "Patient", "id": f"p{number}", "meta": meta})
+    group = {"resourceType": "Group", "id": "g", "type": "person", "actual": True, "meta": {"tag": [{"code": "g"}]}}
+    await fhir.put("/fhir/Group/g", json=group)
+    found = await told("/fhir/Patient/$meta")
+    assert (found["profile"], found["security"]) == ([profile], [secret])
+    assert sorted(found["tag"], key=str) == sorted([first, second], key=str)
+    assert await told("/fhir/Group/$meta") == {"tag": [{"code": "g"}]} and await told("/fhir/Person/$meta") == {}
+    assert {tag["code"] for tag in (await told("/fhir/$meta"))["tag"]} == {"A", "a", "g"}
+    for number in (1, 2):
+        await fhir.delete(f"/fhir/Patient/p{number}")
+    assert (await told("/fhir/Patient/$meta"))["tag"] == [first]
+    some = await client_for(tenant, ["system/Group.rs", "system/Patient.rs?gender=male"])
+    assert await told("/fhir/$meta", some) == {"tag": [{"code": "g"}]}
+    assert (await some.get("/fhir/Patient/$meta")).status_code == 403
+    assert await told("/fhir/$meta", await client_for(other_tenant)) == {}
+    assert (await (await client_for(tenant, ["hl7/send"])).get("/fhir/$meta")).status_code == 403
+    assert (await fhir.get("/fhir/Nothing/$meta")).status_code == 404
