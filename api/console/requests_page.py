@@ -6,6 +6,7 @@ sends one again. Each act is the one of `/api/v1/tiss`. A person's number is sen
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -118,7 +119,7 @@ async def _page(visit: Visit, told: Told) -> Response:
         status=told.status,
         told=told,
         asked=asked,
-        rows=rows[:SHOWN],
+        rows=[{**row, "created_at": datetime.datetime.fromisoformat(row["created_at"])} for row in rows[:SHOWN]],
         more=f"/console/requests?{urlencode(more)}#found" if more else "",
         newest=f"/console/requests?{urlencode(query)}#found" if given.get("before") else "",
         names=names,

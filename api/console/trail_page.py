@@ -39,7 +39,7 @@ _DAY = 10  # characters of a date without a time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The newest seals were computed anew: how many at most, and the first that does not fit."""
+    """The newest seals were computed anew: how many, and the first that does not fit."""
 
     seals: int
     broken: int | None
@@ -67,7 +67,8 @@ async def look(visit: VisitDep) -> Response:
             found, chain = await events.page(tx, wanted, SHOWN), await events.chain(tx)
             checked = None
             if visit.request.query_params.get("check") == "1":
-                checked = Checked(seals=CHECKED, broken=await audit.broken_seal(tx, newest=CHECKED + 1))
+                seals = min(CHECKED, chain.number)
+                checked = Checked(seals=seals, broken=await audit.broken_seal(tx, newest=CHECKED + 1))
             await events.looked(tx, visit.actor, wanted)
     except (Refused, NotFound, Denied) as error:
         return _page(visit, asked, Shown(problem=error.code, status=status_of(error)))

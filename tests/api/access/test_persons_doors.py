@@ -125,7 +125,7 @@ async def test_by_page(
     assert "theirs" not in whole and "acessos de uma pessoa consultados" in whole
     async with world.transaction(tenant) as tx:
         await audit.seal(tx)
-    assert "recalculados e conferem" in (await stranger.get("/console/trail?lang=pt&check=1")).text
+    assert "Lacres recalculados que conferem: 1." in (await stranger.get("/console/trail?lang=pt&check=1")).text
     for odd in ("since=amanhã", "until=99999999d", "before=x", "person=Patient/none", "actor=a%00b"):
         answer = await stranger.get(f"/console/trail?{odd}")
         assert answer.status_code in (200, 404, 422), odd

@@ -40,6 +40,7 @@ async def test_eligibility_from_question_to_answer(
         await settle(world, tenant)
         shown = (await browser.get(f"{PAGE}?lang=pt&status=elegivel")).text
         assert shown.count('class="badge">elegível<') == 1 and f'<span class="code">{JACARANDA}</span>' in shown
+        assert re.search(r'<time datetime="[^"]+">\d\d/\d\d/\d{4} \d\d:\d\d</time>', shown), "in the tenant's zone"
         older = re.search(r'href="(/console/requests\?[^"]+before=[^"#]+)', shown)
         assert older
         page = (await browser.get(older[1].replace("&amp;", "&"))).text
