@@ -158,7 +158,7 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
         return abroad, short
     if kind == "SS" and is_cpf(short):
         return CPF, short
-    if kind == "SS" and len(short) == 9 and authority.upper() in ("USA", "US", "SSA", "USSSA"):
+    if kind == "SS" and len(short) == 9 and short.isdigit() and authority.upper() in ("USA", "US", "SSA", "USSSA"):
         return _SSN, short
     length, register = _LENGTHS.get(kind, (0, ""))
     if len(short) == length and short.isascii() and short.isdigit() and not _OID.match(universal):

@@ -79,11 +79,15 @@ def allergy_clinical(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("problem-code")
 def problem_code(value: Value, context: Context, argument: str) -> Any:
-    """PRB-3 as CodeableConcept, CID-10 recognised by its system."""
+    """PRB-3 as CodeableConcept, CID-10 recognised by its system and without dot; told where it has not its form."""
     found = cwe(value, context, "")
     first = found.get("coding", [{}])[0] if found else {}
     if first.get("system") == systems.CID10:
-        first["code"] = identifiers.compact(value.text(1))
+        code = identifiers.compact(value.text(1))
+        if identifiers.is_cid10(code):
+            first["code"] = code
+        else:  # of a national edition, or of another system: its codes have their dot
+            context.problems.append(value.problem("code.cid10"))
     return found
 
 

@@ -110,6 +110,8 @@ def test_start_and_end_one_component_late() -> None:
         ("SUS", "", "", "70050", systems.CNS),
         ("SS", "X", "2.16.840.1.113883.4.1", "123-45-6789", "http://hl7.org/fhir/sid/us-ssn"),
         ("NPI", "", "2.16.840.1.113883.4.6", "1234567893", "http://hl7.org/fhir/sid/us-npi"),
+        ("SS", "SSA", "", "123456789", "http://hl7.org/fhir/sid/us-ssn"),
+        ("SS", "SSA", "", "SSN456789", "urn:ponte:ssa:ss"),
         ("SS", "", "2.16.840.1.113883.4.1", "N/A", "urn:oid:2.16.840.1.113883.4.1"),
     ],
 )
@@ -123,6 +125,17 @@ def test_the_coding_method_names_the_system_of_a_bare_diagnosis() -> None:
     assert codings[0] == {"code": "155.0", "system": "http://hl7.org/fhir/sid/icd-9-cm"}
     assert codings[1] == {"code": "77"}
     assert codings[2]["code"] == "S72.002A"  # a national edition's code keeps its dot
+
+
+@pytest.mark.parametrize(("sent", "code", "told"), [("E11.9", "E119", False), ("250.00", "250.00", True)])
+def test_a_problem_under_cid10_without_its_form_is_told_and_stays(sent: str, code: str, told: bool) -> None:
+    text = HEAD.format(kind="PPR^PC1", address="", phone="", licence="") + f"PRB|AD|20261122|{sent}^X^I10||P1\r"
+    message = er7.read(text.encode())
+    assert isinstance(message, Message)
+    translation = translate(message, zone="America/Sao_Paulo")
+    (problem,) = (draft.body for draft in translation.drafts if draft.type == "Condition")
+    assert problem["code"]["coding"][0]["code"] == code
+    assert told == ("code.cid10" in {p.code for p in translation.problems})
 
 
 def test_who_gets_a_copy_performed_nothing() -> None:
