@@ -13,6 +13,7 @@ from tiss.build import build
 
 Tree = dict[str, Any]
 PROVIDER = {"codigoPrestadorNaOperadora": "12345"}
+ERROR = {"mensagemErro": {"codigoGlosa": "5012", "descricaoGlosa": "Lote já recebido às 10h"}}
 
 
 def header(transaction: str, version: str = "4.03.00") -> Tree:
@@ -149,7 +150,7 @@ def test_error_keeps_the_operators_words_and_a_code_nobody_knows() -> None:
         "protocoloRecebimentoWS",
         "PROTOCOLO_RECEBIMENTO",
         "recebimentoLote",
-        {"mensagemErro": {"codigoGlosa": "5012", "descricaoGlosa": "Lote já recebido às 10h"}},
+        ERROR,
     ).replace(b">5012<", b">Z999<")
     found = one(raw)
     assert found == answers.Error(
@@ -157,6 +158,12 @@ def test_error_keeps_the_operators_words_and_a_code_nobody_knows() -> None:
         text="Lote já recebido às 10h",
         where="/protocoloRecebimentoWS/recebimentoLote/mensagemErro",
     )
+
+
+@pytest.mark.parametrize("version", [b"4.05.00", b"3.02.00", b"?"])
+def test_a_reply_in_a_version_nobody_knows_is_read_all_the_same(version: bytes) -> None:
+    raw = service("protocoloRecebimentoWS", "PROTOCOLO_RECEBIMENTO", "recebimentoLote", ERROR)
+    assert one(raw.replace(b">4.03.00<", b">" + version + b"<")) == one(raw)
 
 
 def test_a_failure_in_the_header() -> None:
