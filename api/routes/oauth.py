@@ -51,16 +51,10 @@ async def jwks(state: StateDep) -> Response:
 async def token(request: Request) -> Response:
     """An access token for a client that proves itself: by a signed assertion, or by its secret in the form or by HTTP
     Basic. `patient`, the id of a Patient record, narrows the token to that patient for its `patient/…` scopes."""
-    try:
-        form = await _form(request)
-        await _counted(request, form)
-        client = await _client(request, form)
-    except Rejected as rejected:
-        return _error(rejected.status, "invalid_request", _FORM_TEXT)
-    except InvalidClient as invalid:
-        return _invalid_client(request, invalid)
-    except Throttled as throttled:
-        return _error(429, "slow_down", "too many requests for tokens; a token lives 15 minutes", throttled.headers)
+    proven = await _proven(request)
+    if isinstance(proven, Response):
+        return proven
+    form, client = proven
     if form.get("grant_type") != "client_credentials":
         return _error(400, "unsupported_grant_type", "grant_type must be client_credentials")
     return await _issued(request, form, client)
@@ -128,13 +122,10 @@ async def introspect(request: Request) -> Response:
 async def _asked(request: Request) -> tuple[str, Client, Identity | None] | Response:
     """The token that the form is about, the client that asks, and what the token says when it is valid and of the
     client's tenant; or the answer to what is not asked well."""
-    try:
-        form = await _form(request)
-        client = await _client(request, form)
-    except Rejected as rejected:
-        return _error(rejected.status, "invalid_request", _FORM_TEXT)
-    except InvalidClient as invalid:
-        return _invalid_client(request, invalid)
+    proven = await _proven(request)
+    if isinstance(proven, Response):
+        return proven
+    form, client = proven
     text = form.get("token", "")
     if not text:
         return _error(400, "invalid_request", "token is missing")
@@ -143,6 +134,21 @@ async def _asked(request: Request) -> tuple[str, Client, Identity | None] | Resp
     except InvalidToken:
         return text, client, None
     return text, client, identity if identity.tenant_id == client.tenant.id else None
+
+
+async def _proven(request: Request) -> tuple[dict[str, str], Client] | Response:
+    """The form and the client that proves itself by it, or why not. Every try counts, whatever the form is for: what
+    asks for a client's proof without counting would be the place to guess it."""
+    try:
+        form = await _form(request)
+        await _counted(request, form)
+        return form, await _client(request, form)
+    except Rejected as rejected:
+        return _error(rejected.status, "invalid_request", _FORM_TEXT)
+    except InvalidClient as invalid:
+        return _invalid_client(request, invalid)
+    except Throttled as throttled:
+        return _error(429, "slow_down", "too many requests for tokens; a token lives 15 minutes", throttled.headers)
 
 
 async def _counted(request: Request, form: dict[str, str]) -> None:

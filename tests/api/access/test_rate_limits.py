@@ -135,16 +135,17 @@ async def test_over_http(world: World, tenant: Tenant, other_tenant: Tenant, lim
         assert answer.status_code == 404 and "ratelimit-limit" not in answer.headers
 
 
-async def test_the_token_address(world: World, tenant: Tenant, limited: FastAPI) -> None:
+@pytest.mark.parametrize("address", ["/oauth/token", "/oauth/revoke", "/oauth/introspect"])
+async def test_where_clients_prove_themselves(world: World, tenant: Tenant, limited: FastAPI, address: str) -> None:
     await set_limits(world, tenant, token_requests_per_minute=4)
     identity, secret = await clients.create(world, tenant, "eager", scopes=["system/*.rs"])
-    form = {"grant_type": "client_credentials", "client_id": identity, "client_secret": "wrong"}
+    form = {"grant_type": "client_credentials", "client_id": identity, "client_secret": "wrong", "token": "x"}
     async with caller(limited) as hub:
-        codes = [(await hub.post("/oauth/token", data=form)).status_code for _ in range(9)]
+        codes = [(await hub.post(address, data=form)).status_code for _ in range(9)]
         assert codes[0] == 401 and 429 in codes
-        refused = await hub.post("/oauth/token", data=form)
+        refused = await hub.post(address, data=form)
         while refused.status_code != 429:
-            refused = await hub.post("/oauth/token", data=form)
+            refused = await hub.post(address, data=form)
         assert refused.json()["error"] == "slow_down" and int(refused.headers["retry-after"]) >= 1
         other, _ = await clients.create(world, tenant, "calm", scopes=["system/*.rs"])
         assert (await hub.post("/oauth/token", data={**form, "client_id": other})).status_code == 401
