@@ -107,28 +107,29 @@ async def lease_spread(
     return [(Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]), row["name"]) for row in rows]
 
 
-_IN_ORDER = (
-    "FROM (SELECT l.id, given.n, given.back FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[])"
-    " AS given(id, token, n, back)"
-    " JOIN lane l ON l.tenant_id = $1 AND l.id = given.id AND l.lease_token = given.token"
-    " ORDER BY l.id FOR NO KEY UPDATE OF l) AS x WHERE lane.tenant_id = $1 AND lane.id = x.id"
+_HELD = (
+    "WHERE tenant_id = (SELECT $1::uuid) AND id = ANY (ARRAY("
+    " SELECT l.id FROM unnest($2::bigint[], $3::bigint[]) AS given(id, token) CROSS JOIN LATERAL ("
+    "SELECT id FROM lane WHERE tenant_id = (SELECT $1::uuid) AND id = given.id AND lease_token = given.token"
+    " FOR NO KEY UPDATE) l))"
 )
-"""Locks the lanes in the order of their ids, as doors do that add to several: no two wait for each other."""
+"""Locks the lanes one after the other, as they are given: in the order of their ids, as doors do that add to several, so
+that no two wait for each other. Each is a look-up of its own, and they are found once: joined, a plan made for a tenant
+that was new may look at the given ones for every lane there is (124 ms for 36 of 200)."""
 
 
 async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]], back: Collection[int] = ()) -> None:
     """Record finished work per lease and give the lanes `back` back; raises LeaseLost when any token is no longer
     the lane's."""
-    given = frozenset(back)
+    given, ordered = frozenset(back), sorted(done, key=lambda each: each[0].lane_id)
     rows = await tx.rows(
-        "UPDATE lane SET pending = pending - x.n, attempt = 0, last_error = NULL, "
-        "next_at = CASE WHEN x.back THEN now() ELSE next_at END, "
-        "lease_until = CASE WHEN x.back THEN NULL ELSE lease_until END "
-        f"{_IN_ORDER} RETURNING lane.id",
-        [held.lane_id for held, _ in done],
-        [held.token for held, _ in done],
-        [count for _, count in done],
-        [held.lane_id in given for held, _ in done],
+        "UPDATE lane SET pending = pending - ($4::bigint[])[array_position($2::bigint[], id)], attempt = 0, "
+        "last_error = NULL, next_at = CASE WHEN id = ANY ($5::bigint[]) THEN now() ELSE next_at END, "
+        f"lease_until = CASE WHEN id = ANY ($5::bigint[]) THEN NULL ELSE lease_until END {_HELD} RETURNING id",
+        [held.lane_id for held, _ in ordered],
+        [held.token for held, _ in ordered],
+        [count for _, count in ordered],
+        list(given),
     )
     if len(rows) != len(done):
         raise LeaseLost
@@ -136,12 +137,11 @@ async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]], back: 
 
 async def release(tx: Transaction, leases: Sequence[Lease]) -> None:
     """Give lanes back at once."""
+    ordered = sorted(leases, key=lambda held: held.lane_id)
     await tx.run(
-        f"UPDATE lane SET next_at = now(), lease_until = NULL {_IN_ORDER}",
-        [held.lane_id for held in leases],
-        [held.token for held in leases],
-        [0] * len(leases),
-        [True] * len(leases),
+        f"UPDATE lane SET next_at = now(), lease_until = NULL {_HELD}",
+        [held.lane_id for held in ordered],
+        [held.token for held in ordered],
     )
 
 

@@ -58,10 +58,18 @@ def _by_bytes(name: str) -> Column[object]:
     return Column(name, Text(collation="C"), nullable=False)
 
 
+def _led(lookup: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of a look-up with the key: it comes first, but behind a system alone.
+
+    Beginning with the key, the index of systems seems as good for finding a code, and reads all codes of the key.
+    """
+    return ("system", "key") if lookup == ("system",) else ("key", *lookup)
+
+
 def _index(kind: str, *columns: Column[object], lookups: tuple[tuple[str, ...], ...]) -> Table:
     """An index table; `lookups` are the column orders searches need, each after (tenant_id, key)."""
     name = f"idx_{kind}"
-    indexes = [Index(f"{name}_{'_'.join(lookup)}_idx", "tenant_id", "key", *lookup, "rid") for lookup in lookups]
+    indexes = [Index(f"{name}_{'_'.join(lookup)}_idx", "tenant_id", *_led(lookup), "rid") for lookup in lookups]
     return tenant_table(
         name,
         ("rid", "key", "position"),
