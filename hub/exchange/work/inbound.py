@@ -308,6 +308,16 @@ def _local(problem: Problem) -> Problem:
     return dataclasses.replace(problem, where=problem.where.partition(":")[2] or problem.where)
 
 
+_RECORD = """
+UPDATE message SET status = ($3::text[])[array_position($2::uuid[], id)], finished_at = now(),
+ problems = ($4::text[])[array_position($2::uuid[], id)], segments = ($5::text[])[array_position($2::uuid[], id)]
+WHERE tenant_id = (SELECT $1::uuid) AND id = ANY (ARRAY(
+ SELECT m.id FROM unnest($2::uuid[]) AS given(id) CROSS JOIN LATERAL (SELECT id FROM message
+  WHERE tenant_id = (SELECT $1::uuid) AND id = given.id AND coalesce(status, '') = 'RECEIVED' OFFSET 0) m))
+"""
+"""Each by a look-up of its own: joined, all that wait are held against all of the wave while a tenant is new."""
+
+
 async def _record(
     world: World, tenant: Tenant, tx: Transaction, wave: list[Work], found: dict[UUID, list[Problem]]
 ) -> None:
@@ -319,9 +329,7 @@ async def _record(
     lost = await forward.follow(world, tenant, tx, ended)
     told = [[*problems, *lost.get(item.id, ())] for item, problems in zip(wave, told, strict=True)]
     await tx.run(
-        "UPDATE message SET status = x.status, problems = x.problems, segments = x.segments, finished_at = now() "
-        "FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS x(id, status, problems, segments) "
-        "WHERE message.tenant_id = $1 AND message.id = x.id AND coalesce(message.status, '') = 'RECEIVED'",
+        _RECORD,
         [item.id for item in wave],
         ["ERROR" if bad else "FILTERED" if i.filtered else "TRANSFORMED" for i, bad in zip(wave, failed, strict=True)],
         [json.dumps([p.as_json() for p in problems], ensure_ascii=False) for problems in told],

@@ -113,9 +113,10 @@ _HELD = (
     "SELECT id FROM lane WHERE tenant_id = (SELECT $1::uuid) AND id = given.id AND lease_token = given.token"
     " FOR NO KEY UPDATE) l))"
 )
-"""Locks the lanes one after the other, as they are given: in the order of their ids, as doors do that add to several, so
-that no two wait for each other. Each is a look-up of its own, and they are found once: joined, a plan made for a tenant
-that was new may look at the given ones for every lane there is (124 ms for 36 of 200)."""
+"""Locks the lanes one after the other, as they are given: in the order of their ids, as doors do that add to several,
+so that no two wait for each other. Each is a look-up of its own, and they are found once: joined, a plan made while the
+tenant was new may look at the given ones for every lane there is (124 ms for 36 of 200).
+"""
 
 
 async def acknowledge(tx: Transaction, done: Sequence[tuple[Lease, int]], back: Collection[int] = ()) -> None:
