@@ -22,7 +22,7 @@ from adapters.transports.mail import MailTransport
 from adapters.transports.mllp import MllpTransport
 from canonical.errors import Misconfigured
 from canonical.toml_lines import line_of, lines_of
-from tiss import agreed
+from tiss.rules import agreed
 
 HERE = Path(__file__).resolve().parent
 KINDS = {"payers": "payer", "labs": "lab", "his": "subscriber", "rnds": "network"}

@@ -14,7 +14,7 @@ from hl7.escapes import unescape
 from hl7.fragments import whole
 from hub.exchange.answer import late
 from hub.exchange.door.receive import judge_header
-from hub.records import offline
+from hub.records.drafts import offline
 from mappings import trace
 from mappings.account import Account
 from mappings.engine import translate, untouched

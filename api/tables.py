@@ -8,8 +8,8 @@ from pathlib import Path
 
 from api.cli import output
 from canonical.errors import Misconfigured
-from tiss import table_files
-from tiss.tables import Term, installed
+from tiss.tables import files as table_files
+from tiss.tables.tables import Term, installed
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from bench.fhir_data import body, load
 from bench.fhir_server import FLOOR, FLOOR_DAY, FLOOR_SQL, add_floor_rows, bare_pool, serving
 from bench.measure import Measure
 from hub.guard import tokens
-from hub.records import read
+from hub.records.requests import read
 from hub.world import Tenant, World
 
 RECORDS = 1000

@@ -21,7 +21,7 @@ from signatures import demo_pki, xmldsig
 from signatures.keys import Signer
 from signatures.trust import Trust
 from signatures.verdict import Outcome
-from tiss import build, versions
+from tiss.wire import build, versions
 
 GUIDES = 100
 ROUNDS = 40

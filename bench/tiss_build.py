@@ -31,8 +31,8 @@ from hub.records.write import Origin, Write, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import guide_tree, plan
-from tiss import tables
-from tiss.versions import NAMESPACE
+from tiss.tables import tables
+from tiss.wire.versions import NAMESPACE
 
 GUIDES, ROUNDS = 100, 7
 PAYER = "999814"

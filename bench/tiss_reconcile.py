@@ -28,7 +28,8 @@ from hub.store import bulk
 from hub.store.schema import billing as schema
 from hub.store.schema import guard, projections, records
 from hub.world import Tenant, World
-from tiss import build, replies
+from tiss.answers import replies
+from tiss.wire import build
 
 PROTOCOLS, GUIDES, ITEMS = 30, 20, 5
 ROUNDS = 3

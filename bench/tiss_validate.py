@@ -21,9 +21,10 @@ from typing import Any
 
 from bench.measure import Measure
 from canonical.identifiers import cnpj_digits, cpf_digits
-from tiss import message, report, versions
-from tiss.build import build
-from tiss.tables import Tables, installed
+from tiss.checking import report
+from tiss.tables.tables import Tables, installed
+from tiss.wire import message, versions
+from tiss.wire.build import build
 
 ROUNDS = 30
 TODAY = datetime.date(2026, 11, 20)

@@ -8,9 +8,9 @@ from typing import Any
 from billing_day import IPE
 
 from canonical.billing import money
-from tiss import answers
-from tiss.build import build
-from tiss.payments import APPEAL, CREDIT, DEBIT, FIRST
+from tiss.answers import values as answers
+from tiss.answers.payments import APPEAL, CREDIT, DEBIT, FIRST
+from tiss.wire.build import build
 
 
 def guide(number: str, paid: int, denied: int = 0, kind: str = FIRST, **changed: Any) -> answers.PaidGuide:

@@ -13,7 +13,7 @@ from typing import Any
 from lxml import etree
 
 from canonical.errors import Misconfigured
-from tiss.message import declares_dtd, parser
+from tiss.wire.message import declares_dtd, parser
 
 LARGEST = 4 * 1024 * 1024
 _WSDL = "http://schemas.xmlsoap.org/wsdl/"

@@ -108,7 +108,7 @@ def _load(given: argparse.Namespace) -> int:
 
 
 def _is_large(path: Path) -> bool:
-    from tiss.message import LARGEST
+    from tiss.wire.message import LARGEST
 
     return path.suffix.lower() == ".xml" and path.stat().st_size > LARGEST
 

@@ -11,7 +11,7 @@ from lxml import etree
 from api.cli import output
 from canonical.errors import Misconfigured
 from schemas_xsd import catalogue, importer, install
-from tiss import versions
+from tiss.wire import versions
 
 _TOLD = {
     "installed": "installed, every file as published",

@@ -17,10 +17,11 @@ from api import prices, tables
 from api.cli import output
 from canonical.problem import Problem
 from hub.clock import utc_now
-from tiss import files, message, repair, repeats, spec, stream, tree
-from tiss.message import LARGEST
-from tiss.report import Contract, Report, validate
-from tiss.tables import installed
+from tiss.checking import repair, repeats, stream
+from tiss.checking.report import Contract, Report, validate
+from tiss.tables.tables import installed
+from tiss.wire import files, message, spec, tree
+from tiss.wire.message import LARGEST
 
 _SIGNED = (b"SignedInfo", b"assinaturaDigitalGuia")
 _LABELS = {
@@ -304,7 +305,7 @@ def _show(given: argparse.Namespace) -> int:
 
 def _told(content: bytes, as_json: bool) -> list[str] | dict[str, Any] | Problem:
     """A summary, or the description of a message; a Problem when it cannot be read."""
-    from tiss import summary
+    from tiss.checking import summary
 
     if not as_json:
         return summary.of(content)

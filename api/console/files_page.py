@@ -20,9 +20,9 @@ from api.console.visit import Visit, VisitDep
 from api.http.failures import Rejected
 from canonical.problem import Problem
 from hub.billing.check import uploads
-from tiss import files
-from tiss.offers import offered
-from tiss.report import Report
+from tiss.checking.offers import offered
+from tiss.checking.report import Report
+from tiss.wire import files
 
 router = APIRouter(include_in_schema=False, prefix="/console/files")
 LARGEST = 64 * 1024 * 1024

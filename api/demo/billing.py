@@ -24,8 +24,9 @@ from schemas_xsd.catalogue import schema_sets
 from signatures import xmldsig
 from signatures.trust import Trust
 from signatures.verdict import Outcome, Reason
-from tiss import report, tables
-from tiss.contract import Contract
+from tiss.checking import report
+from tiss.rules.contract import Contract
+from tiss.tables import tables
 
 DELIVERY_SECONDS = 60
 ANALYSIS_SECONDS = 2.3

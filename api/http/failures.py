@@ -18,8 +18,8 @@ from fhir.outcome import outcome
 from fhir.search.conditions import BadQuery
 from hub.guard.limits import Throttled
 from hub.guard.tokens import InvalidToken
-from hub.records.entry import Failed, problems_of
-from hub.records.refusal import Refusal
+from hub.records.requests.entry import Failed, problems_of
+from hub.records.requests.refusal import Refusal
 from hub.records.write import Invalid
 
 log = logging.getLogger("ponte.api")

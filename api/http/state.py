@@ -18,8 +18,8 @@ from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Identity, InvalidToken, Verifier
 from hub.operate import blocking
 from hub.records import blocked as blocks
-from hub.records.acting import Actor, setting_of
-from hub.records.refusal import refused
+from hub.records.requests.acting import Actor, setting_of
+from hub.records.requests.refusal import refused
 from hub.world import Tenant, World
 
 ORIGINS = "ponte.origins"  # where a request keeps the origins whose pages its caller's tenant allows

@@ -20,7 +20,7 @@ from hub.guard import assertions, clients, scopes, tokens
 from hub.guard.clients import Client, InvalidClient
 from hub.guard.limits import Throttled, token_limits
 from hub.guard.tokens import Identity, InvalidToken
-from hub.records.entry import is_id
+from hub.records.requests.entry import is_id
 
 router = APIRouter()
 _FORM = frozenset(("application/x-www-form-urlencoded",))

@@ -29,7 +29,7 @@ from hub.guard import audit, vault
 from hub.guard.tokens import InvalidToken
 from hub.requests import returned
 from hub.world import Tenant
-from tiss import message, soap, transactions
+from tiss.wire import message, soap, transactions
 
 router = APIRouter(prefix="/payers", tags=["TISS"])
 XML = "text/xml; charset=ISO-8859-1"

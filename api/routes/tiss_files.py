@@ -17,7 +17,7 @@ from api.http.inflow import Inflow, TooMuch
 from api.http.state import CallerDep, StateDep
 from canonical.problem import Problem
 from hub.billing.check import checking, uploads
-from tiss import files
+from tiss.wire import files
 
 router = APIRouter(prefix="/api/v1/tiss/files", tags=["TISS"])
 LARGEST_UPLOAD = 64 * 1024 * 1024

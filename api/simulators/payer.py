@@ -29,10 +29,10 @@ from canonical.problem import Problem
 from signatures import xmldsig
 from signatures.trust import Trust
 from signatures.verdict import Outcome, Reason
-from tiss import message, soap
-from tiss.check import schema_problems
-from tiss.message import Tiss
-from tiss.versions import NAMESPACE
+from tiss.schema.check import schema_problems
+from tiss.wire import message, soap
+from tiss.wire.message import Tiss
+from tiss.wire.versions import NAMESPACE
 
 FAULTS = (
     "", "slow", "400", "401", "403", "404", "500", "503", "html", "lost", "fault", "garbage", "refuse", "error",

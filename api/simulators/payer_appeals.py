@@ -9,7 +9,7 @@ from typing import Any
 from lxml import etree
 
 from canonical.billing import cents
-from tiss.versions import NAMESPACE
+from tiss.wire.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
 

@@ -16,7 +16,7 @@ from lxml import etree
 
 from api.simulators.payer_appeals import Appeal, appeal_lines, appealed, first, text
 from canonical.billing import cents
-from tiss.versions import NAMESPACE
+from tiss.wire.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
 _KINDS = ("guiaConsulta", "guiaSP-SADT", "guiaResumoInternacao", "guiaHonorarios", "guiaOdonto")

@@ -17,8 +17,8 @@ from api.simulators.payer_appeals import text
 from api.simulators.payer_book import Book, Request
 from api.simulators.payer_replies import BENEFICIARY, Replies, Tree, person, today
 from canonical.billing import cents, money
-from tiss import tree as trees
-from tiss.versions import NAMESPACE
+from tiss.wire import tree as trees
+from tiss.wire.versions import NAMESPACE
 
 DENIED = "1801"
 _NS = f"{{{NAMESPACE}}}"

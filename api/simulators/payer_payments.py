@@ -14,7 +14,7 @@ from typing import Any
 from api.simulators.payer_book import Batch, Book
 from api.simulators.payer_replies import fitted, today
 from canonical.billing import money
-from tiss import build
+from tiss.wire import build
 
 Tree = dict[str, Any]
 NUMBER = "2026000001"

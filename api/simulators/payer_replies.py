@@ -12,8 +12,8 @@ from lxml import etree
 from api.simulators.payer_appeals import Appeal, text
 from api.simulators.payer_book import Batch, Book, Guide, Item
 from canonical.billing import money
-from tiss import build, shapes, transactions
-from tiss.shapes import Shape
+from tiss.wire import build, shapes, transactions
+from tiss.wire.shapes import Shape
 
 Tree = dict[str, Any]
 _NO = "Glosa mantida pela simulação"

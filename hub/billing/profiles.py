@@ -12,8 +12,9 @@ from canonical.codes import local_system
 from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner, partner, partners_of
 from hub.store.database import Transaction
-from tiss import agreed, shapes
-from tiss.contract import Contract
+from tiss.rules import agreed
+from tiss.rules.contract import Contract
+from tiss.wire import shapes
 
 PROVIDER_KEYS = agreed.IDENTITIES
 CONTRACTED_KEYS = {"code": "codigoPrestadorNaOperadora", "cpf": "cpfContratado", "cnpj": "cnpjContratado"}

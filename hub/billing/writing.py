@@ -21,7 +21,7 @@ from hub.records.write import Invalid, Origin, Saved, Write, save
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.billing.records import describe, record_plan
-from tiss import tables
+from tiss.tables import tables
 
 Body = dict[str, Any]
 ACTOR = "billing"

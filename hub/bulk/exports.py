@@ -17,7 +17,7 @@ from hub.bulk.run import Run
 from hub.bulk.wanted import Wanted
 from hub.exchange import handlers
 from hub.records import custom
-from hub.records.refusal import Refusal
+from hub.records.requests.refusal import Refusal
 from hub.world import Tenant, World
 
 

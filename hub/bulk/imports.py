@@ -22,9 +22,9 @@ from hub.bulk.run import Run
 from hub.exchange import handlers
 from hub.guard import scopes
 from hub.records import custom
-from hub.records.acting import Actor
-from hub.records.bundle import transact
-from hub.records.entry import Entry, Failed, is_id, problems_of
+from hub.records.requests.acting import Actor
+from hub.records.requests.bundle import transact
+from hub.records.requests.entry import Entry, Failed, is_id, problems_of
 from hub.world import Tenant, World
 
 LINE = "urn:ponte:import:line"

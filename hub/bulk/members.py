@@ -20,8 +20,9 @@ from hub.bulk.wanted import SUPPORTING, Wanted, codes_of
 from hub.find.narrow import found_sql, narrowed
 from hub.find.sight import Sight, guarded
 from hub.find.statement import Statement, Within
-from hub.records import conditional, custom
+from hub.records import custom
 from hub.records.index import key_of
+from hub.records.requests import conditional
 from hub.store.database import Transaction
 
 _MOST_NESTED = 10_000

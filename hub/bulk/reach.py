@@ -11,7 +11,7 @@ from hub.bulk.wanted import Wanted
 from hub.find.sight import WHOLE, Alternatives, alternative
 from hub.guard import scopes
 from hub.records import blocked
-from hub.records.acting import Actor, setting_of
+from hub.records.requests.acting import Actor, setting_of
 from hub.world import Tenant, World
 
 

@@ -14,7 +14,7 @@ from hub.exchange.channels import Channel
 from hub.exchange.door.receive import judge, take
 from hub.exchange.out import forward, orders
 from hub.exchange.partners import Partner, partners_of
-from hub.records import offline
+from hub.records.drafts import offline
 from hub.store.database import Transaction
 from mappings.engine import translate
 

@@ -22,8 +22,8 @@ from fhir.graph import Field, Selection, bad
 from fhir.search.query import parse
 from hub.find.search import Page, search
 from hub.find.statement import OneTrip
-from hub.records import visible
-from hub.records.acting import Actor
+from hub.records.requests import visible
+from hub.records.requests.acting import Actor
 from hub.store.database import Row
 from hub.world import World
 

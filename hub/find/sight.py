@@ -20,7 +20,7 @@ from fhir.search.values import Target
 from hub.find.criteria import rids
 from hub.find.statement import Statement
 from hub.guard.scopes import Grant
-from hub.records.refusal import refused
+from hub.records.requests.refusal import refused
 
 Alternatives = tuple[tuple[Condition, ...], ...]
 Sight = Callable[[str, str], Alternatives]  # of a type and an action (a letter of `cruds`)

@@ -14,7 +14,7 @@ from typing import Any
 from canonical.errors import NotFound, Refused
 from hub.guard import assertions, audit, keys
 from hub.guard.registration import MOST_RATE
-from hub.records.acting import MOST_DELETED, policy_of
+from hub.records.requests.acting import MOST_DELETED, policy_of
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 

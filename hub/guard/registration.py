@@ -20,7 +20,7 @@ from fhir.definitions.table import resource_types
 from hub.find.sight import narrowed_by
 from hub.guard import audit, clients, keys, scopes
 from hub.guard.clients import Registration
-from hub.records.acting import setting_of
+from hub.records.requests.acting import setting_of
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 

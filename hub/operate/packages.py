@@ -17,7 +17,7 @@ from fhir.validation.validator import validate
 from hub.find.statement import Within
 from hub.operate import package_files
 from hub.operate.package_files import Around
-from hub.records.entry import is_id
+from hub.records.requests.entry import is_id
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
 from hub.terms import stored

@@ -21,7 +21,7 @@ from hub.billing import profiles
 from hub.exchange.partners import Partner, merged
 from hub.partners.keys import KINDS, keys
 from schemas_xsd.catalogue import schema_sets
-from tiss import agreed
+from tiss.rules import agreed
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9\-]{0,62}\Z")
 _WHO = ("kind", "code", "name", "profile", "active")

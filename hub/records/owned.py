@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hub.records import trail
+from hub.records.trail import trail
 from hub.records.write import Clash, Write
 from hub.store.database import Transaction
 

@@ -21,8 +21,8 @@ from fhir.search.query import Query
 from fhir.terminology.published import RELEASED
 from hub.find.search import Page
 from hub.find.statement import Source
-from hub.records import trail
-from hub.records.acting import Action, Actor
+from hub.records.requests.acting import Action, Actor
+from hub.records.trail import trail
 from hub.terms import published, stored
 from hub.terms.published import Body
 

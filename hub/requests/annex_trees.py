@@ -18,7 +18,7 @@ from hub.billing.writing import parsed
 from hub.records.projections import first_code
 from hub.requests import sending
 from hub.store.database import Transaction
-from tiss import tables
+from tiss.tables import tables
 
 KINDS = ("opme", "quimio", "radio", "situacao-inicial")
 _INSIDE = {"opme": "solicitacaoOPME", "quimio": "solicitacaoQuimioterapia", "radio": "solicitacaoRadioterapia"}

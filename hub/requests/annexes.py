@@ -24,7 +24,8 @@ from hub.requests.matter import Named, matter, professionals
 from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from tiss import answers, transactions
+from tiss.answers import values as answers
+from tiss.wire import transactions
 
 TRANSACTION = "ENVIO_ANEXO"
 STATUS = "SOLIC_STATUS_PROTOCOLO"

@@ -25,7 +25,7 @@ from hub.requests.matter import Matter, Named, matter, orders, professionals
 from hub.requests.sending import Asked, Kind, Put
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from tiss import tables
+from tiss.tables import tables
 
 TRANSACTION = "SOLICITACAO_PROCEDIMENTOS"
 KIND: Kind = "autorizacao"

@@ -24,7 +24,7 @@ from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import plan
 from mappings.table import codes
-from tiss import answers
+from tiss.answers import values as answers
 
 TRANSACTION = "CANCELA_GUIA"
 KIND: Kind = "cancelamento"

@@ -23,8 +23,8 @@ from hub.billing.profiles import PayerProfile, payers
 from hub.exchange.out.connections import vault_entry
 from hub.requests import returned
 from hub.world import Tenant, World
-from tiss.files import ZIPPED, members
-from tiss.message import LARGEST
+from tiss.wire.files import ZIPPED, members
+from tiss.wire.message import LARGEST
 
 log = logging.getLogger("ponte.requests")
 ACTOR = "collector"

@@ -23,8 +23,9 @@ from hub.requests.sending import Told
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.table import codes
-from tiss import answers, transactions
-from tiss.receipts import Decided
+from tiss.answers import values as answers
+from tiss.answers.receipts import Decided
+from tiss.wire import transactions
 
 STATUS = "SOLICITA_STATUS_AUTORIZACAO"
 STATUS_PLAN = "status-autorizacao"

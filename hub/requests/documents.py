@@ -22,7 +22,8 @@ from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.table import codes
-from tiss import answers, transactions
+from tiss.answers import values as answers
+from tiss.wire import transactions
 
 TRANSACTION = "ENVIO_DOCUMENTO"
 KIND: Kind = "documento"

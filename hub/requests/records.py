@@ -12,7 +12,7 @@ from hub.billing.profiles import PayerProfile
 from hub.records.write import Origin, Write
 from hub.store.database import Row, Transaction
 from mappings.billing.records import describe, record_plan
-from tiss import answers
+from tiss.answers import values as answers
 
 
 def parties(profile: PayerProfile) -> dict[str, dict[str, str]]:

@@ -23,7 +23,8 @@ from hub.requests import annexes, cancellation, decision, documents, eligibility
 from hub.requests.hearing import Answered, Take
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from tiss import answers, message, soap
+from tiss.answers import values as answers
+from tiss.wire import message, soap
 
 _TAKES: dict[str, Take] = {
     "autorizacao": decision.take,

@@ -26,7 +26,7 @@ from hub.requests import replacing
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import guide_tree, plan
-from tiss import transactions
+from tiss.wire import transactions
 
 Kind = Literal["elegibilidade", "autorizacao", "anexo", "comunicacao", "cancelamento", "documento", "demonstrativo"]
 ROOM = "requests"

@@ -22,7 +22,7 @@ from hub.requests.matter import provider
 from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from tiss import answers
+from tiss.answers import values as answers
 
 TRANSACTION = "SOLIC_DEMONSTRATIVO_RETORNO"
 KIND: Kind = "demonstrativo"

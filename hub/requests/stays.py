@@ -17,7 +17,7 @@ from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.table import codes
-from tiss import answers
+from tiss.answers import values as answers
 
 TRANSACTION = "COMUNICACAO_BENEFICIARIO"
 KIND: Kind = "comunicacao"

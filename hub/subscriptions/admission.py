@@ -17,8 +17,8 @@ from hub.exchange.out import outbox
 from hub.exchange.partners import Partner, save_partner
 from hub.exchange.work import lanes
 from hub.guard import vault
-from hub.records.acting import Actor
-from hub.records.refusal import Refusal
+from hub.records.requests.acting import Actor
+from hub.records.requests.refusal import Refusal
 from hub.records.write import Saved, Write
 from hub.store.database import Transaction
 from hub.subscriptions import events

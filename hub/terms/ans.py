@@ -8,8 +8,8 @@ from functools import lru_cache
 from canonical.codes import TUSS
 from canonical.errors import Misconfigured
 from fhir.terminology.systems import Concept, Property
-from tiss.tables import GLOSAS, Tables, Term, installed
-from tiss.tables import TUSS as TERMS
+from tiss.tables.tables import GLOSAS, Tables, Term, installed
+from tiss.tables.tables import TUSS as TERMS
 
 _MOST = 500_000
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from canonical.problem import Problem
 from mappings.billing.sheet_plan import SheetPlan
 from mappings.billing.sheet_rows import Record, Records, records
-from tiss import answers
-from tiss.payments import CREDIT, DEBIT, FIRST
-from tiss.sheets import Sheet
+from tiss.answers import values as answers
+from tiss.answers.payments import CREDIT, DEBIT, FIRST
+from tiss.sheets.sheets import Sheet
 
 _CODES = re.compile(r"[;,/|\s]+")
 Told = answers.Statement | answers.Remittance

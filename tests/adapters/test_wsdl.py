@@ -13,7 +13,7 @@ from shared_files import standards
 from adapters.transports import Call, Means, Unsent, wsdl
 from adapters.transports.soap import SoapTransport
 from canonical.errors import Misconfigured
-from tiss import soap, transactions
+from tiss.wire import soap, transactions
 
 ANS = "http://www.ans.gov.br/padroes/tiss/schemas"
 BODY = f'<?xml version="1.0" encoding="ISO-8859-1"?><ans:loteGuiasWS xmlns:ans="{ANS}"/>'.encode()

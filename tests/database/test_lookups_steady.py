@@ -10,7 +10,7 @@ import clusters
 import pytest
 
 from canonical.records import Draft, Key
-from hub.records.settle import settle
+from hub.records.drafts.settle import settle
 from hub.records.write import Origin, save
 from hub.servers.postgres import Cluster
 from hub.settings import Settings

@@ -19,7 +19,7 @@ from hub.partners.keys import keys
 from hub.settings import Settings
 from mappings.table import codes
 from schemas_xsd.catalogue import schema_sets
-from tiss import agreed
+from tiss.rules import agreed
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"

@@ -8,10 +8,11 @@ import pytest
 
 from canonical.problem import catalogue
 from tests.docs.test_reference import compare
-from tiss import offers, transactions
-from tiss.agreed import ENCODINGS
+from tiss.checking import offers
+from tiss.rules.agreed import ENCODINGS
 from tiss.rules.case import FOLDER, rules
 from tiss.rules.layout import sections
+from tiss.wire import transactions
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_transactions(accept: bool) -> None:
         "# TISS transactions",
         "",
         "All 27, read and written in the file form (`mensagemTISS`) and in the web-service form, in every installed version",
-        "that has them. From `tiss/transactions.csv`.",
+        "that has them. From `tiss/wire/transactions.csv`.",
         "",
     ]
     for direction, title in (("request", "From the provider"), ("reply", "From the operator")):
@@ -82,7 +83,7 @@ _PROSE = (
     "again (`duplicate.file`), a numeroLote used twice (`duplicate.lot`), a guide number of another file",
     "(`duplicate.guide.elsewhere`), and an item of the same patient, day, hour, tooth and performer in two guides",
     "(`duplicate.billed`, within a file too; files read as a stream included). Materials and medicines are used again and again on one",
-    "day: an expense is the same by what `tiss/expenses.csv` says of its kind (a diária by its day, OPME by its reference, others by",
+    "day: an expense is the same by what `tiss/checking/expenses.csv` says of its kind (a diária by its day, OPME by its reference, others by",
     "hour, quantity and amount).",
     "",
     "## Messages that travel as text",

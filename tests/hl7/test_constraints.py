@@ -19,8 +19,8 @@ from fhir.validation import invariants
 from fhir.validation.validator import validate
 from hl7 import er7
 from hl7.er7 import Message
-from hub.records import offline
-from hub.records.combine import combine
+from hub.records.drafts import offline
+from hub.records.drafts.combine import combine
 from mappings.convert.published import holds
 from mappings.engine import translate
 

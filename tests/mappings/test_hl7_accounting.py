@@ -16,7 +16,7 @@ from api.hl7_reading import read_file
 from canonical.problem import blocking
 from hl7 import er7
 from hl7.er7 import Message
-from hub.records import offline
+from hub.records.drafts import offline
 from mappings import trace
 from mappings.account import FATES, ignored, numbers
 from mappings.engine import Translation, translate

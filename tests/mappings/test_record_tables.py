@@ -15,7 +15,7 @@ from mappings.billing.guide_values import Unmapped
 from mappings.billing.record_values import RECORD_CONVERSIONS
 from mappings.billing.records import RecordPart, RecordPlan, describe, record_plan, record_plans
 from mappings.table import HERE, TableError, codes
-from tiss import versions
+from tiss.wire import versions
 
 FOLDER = HERE / "tiss" / "records"
 TABLES = sorted(path.stem for path in FOLDER.glob("*.csv"))

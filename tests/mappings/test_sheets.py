@@ -21,7 +21,9 @@ from mappings.billing.sheet_plan import parse, plan, plans
 from mappings.billing.sheet_rows import number
 from mappings.billing.sheet_statements import Read, statements
 from mappings.table import TableError
-from tiss import answers, portal_sheets, sheets
+from tiss.answers import values as answers
+from tiss.sheets import portal as portal_sheets
+from tiss.sheets import sheets
 
 TEXTS = [
     ["Demonstrativo nº: 42", "", ""],

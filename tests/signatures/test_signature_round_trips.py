@@ -15,7 +15,7 @@ from signatures.keys import Signer
 from signatures.places import place_of
 from signatures.trust import Trust
 from signatures.verdict import Outcome, Reason
-from tiss import epilogo, versions
+from tiss.wire import epilogo, versions
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "tiss"
 

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from canonical.identifiers import ans_digit, cnpj_digits, cpf_digits
-from tiss.build import build
-from tiss.tables import installed
+from tiss.tables.tables import installed
+from tiss.wire.build import build
 
 Tree = dict[str, Any]
 OPERATOR = "000515"

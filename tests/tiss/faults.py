@@ -10,8 +10,8 @@ from typing import Any
 
 import clean
 
-from tiss import build, message
-from tiss.contract import Contract
+from tiss.rules.contract import Contract
+from tiss.wire import build, message
 
 Tree = dict[str, Any]
 SADT = "/mensagemTISS/prestadorParaOperadora/loteGuias/guiasTISS/guiaSP-SADT[2]"

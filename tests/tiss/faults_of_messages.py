@@ -8,8 +8,8 @@ from collections.abc import Callable
 import clean
 from faults import HEAD, SADT, Fault, at
 
-from tiss import epilogo, message
-from tiss.contract import Contract
+from tiss.rules.contract import Contract
+from tiss.wire import epilogo, message
 
 
 def recipe(content: Callable[[str], bytes], algorithm: str = "md5") -> Callable[[bytes], bytes]:

@@ -12,7 +12,7 @@ from typing import Any
 import clean
 import made
 
-from tiss import shapes
+from tiss.wire import shapes
 
 Tree = dict[str, Any]
 KINDS = ("guiaConsulta", "guiaSP-SADT", "guiaResumoInternacao", "guiaHonorarios", "guiaOdonto")

@@ -7,9 +7,9 @@ from typing import Any
 
 import clean
 
-from tiss import shapes, transactions
-from tiss.build import UnknownElement, build
-from tiss.shapes import Shape, Shapes
+from tiss.wire import shapes, transactions
+from tiss.wire.build import UnknownElement, build
+from tiss.wire.shapes import Shape, Shapes
 
 __all__ = ["UnknownElement", "exists", "message", "message_of", "spread"]
 Tree = dict[str, Any]

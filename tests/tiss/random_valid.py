@@ -11,7 +11,7 @@ import clean
 import xmlschema
 from lxml import etree
 
-from tiss import build, transactions, versions
+from tiss.wire import build, transactions, versions
 
 MOST = 2  # of what may repeat without end
 # what the schema leaves open and the header must say all the same

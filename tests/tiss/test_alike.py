@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from tests.tiss.test_structure import VARIANTS
-from tiss import alike, build, facets, message, versions
 from tiss.rules import fragments
+from tiss.schema import alike, facets
+from tiss.wire import build, message, versions
 
 VERSIONS = ("4.02.00", "4.03.00")
 TEXTS = (

@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.tiss.test_clean import report
-from tiss import answers, files, message, replies, soap
-from tiss.contract import Contract
+from tiss.answers import replies
+from tiss.answers import values as answers
 from tiss.rules import case
+from tiss.rules.contract import Contract
+from tiss.wire import files, message, soap
 
 NS = b'xmlns="http://www.ans.gov.br/padroes/tiss/schemas"'
 BOMB = (

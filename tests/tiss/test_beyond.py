@@ -9,9 +9,11 @@ import clean
 import pytest
 
 from canonical.problem import Problem
-from tiss import beyond, message, repair, report
-from tiss.check import schema_problems
-from tiss.tables import installed
+from tiss.checking import repair, report
+from tiss.schema import beyond
+from tiss.schema.check import schema_problems
+from tiss.tables.tables import installed
+from tiss.wire import message
 
 NS = b'xmlns:ans="http://www.ans.gov.br/padroes/tiss/schemas"'
 RAW = clean.sadt_batch(2, "4.03.00", items=2, expenses=1)

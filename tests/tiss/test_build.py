@@ -8,7 +8,7 @@ import clean
 import pytest
 
 from tests.tiss.test_clean import report
-from tiss import build, epilogo, message
+from tiss.wire import build, epilogo, message
 
 
 def tree(name: str, note: str) -> dict[str, object]:

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tiss import soap
-from tiss.report import Contract, Report, validate
-from tiss.tables import installed
+from tiss.checking.report import Contract, Report, validate
+from tiss.tables.tables import installed
+from tiss.wire import soap
 
 TODAY = datetime.date(2026, 11, 22)
 VERSIONS = ("4.02.00", "4.03.00")
@@ -103,7 +103,7 @@ def test_without_tables_and_day_what_needs_them_is_left_out() -> None:
 def test_an_unlisted_operator_is_known_by_contract() -> None:
     ans = clean.unknown_operator()
     raw = clean.sadt_batch(1).replace(clean.OPERATOR.encode(), ans.encode())
-    from tiss import build, message
+    from tiss.wire import build, message
 
     parsed = message.read(raw)
     assert isinstance(parsed, message.Tiss)

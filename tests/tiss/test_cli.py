@@ -34,7 +34,7 @@ def bad(tmp_path: Path) -> Path:
 
 
 def reseal(path: Path) -> Path:
-    from tiss import build, message
+    from tiss.wire import build, message
 
     parsed = message.read(path.read_bytes())
     assert isinstance(parsed, message.Tiss)

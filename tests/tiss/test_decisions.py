@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from shared_files import samples
 
-from tiss import answers, replies, soap
+from tiss.answers import replies
+from tiss.answers import values as answers
+from tiss.wire import soap
 
 EXPECTED = {
     "RESPOSTA_SOLICITACAO__autorizacao": answers.Authorisation,

@@ -15,9 +15,9 @@ import full
 import pytest
 
 from tests.tiss.test_clean import TODAY, report
-from tiss import repair
+from tiss.checking import repair
 from tiss.rules.identifiers import elements
-from tiss.tables import installed
+from tiss.tables.tables import installed
 
 Tree = dict[str, Any]
 Path = tuple[str | int, ...]

@@ -13,7 +13,7 @@ import clean
 import pytest
 
 from tests.tiss.test_clean import independent_hash, report
-from tiss.contract import Contract
+from tiss.rules.contract import Contract
 
 Tree = dict[str, Any]
 VERSIONS = ("4.01.00", "4.02.00", "4.03.00")

@@ -13,10 +13,10 @@ import long_statements as long
 import pytest
 
 from tests.tiss.test_clean import TODAY, report
-from tiss import stream
-from tiss.report import Report
+from tiss.checking import stream
+from tiss.checking.report import Report
 from tiss.streams import slices
-from tiss.tables import installed
+from tiss.tables.tables import installed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,7 +80,7 @@ def test_flat_memory(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.writelines(long.sealed(long.pieces(20, 100)))
     script = (
-        "import sys, tiss.files; tiss.files.LARGEST = 2 * 1024 * 1024; from api.cli.main import main;"
+        "import sys, tiss.wire.files; tiss.wire.files.LARGEST = 2 * 1024 * 1024; from api.cli.main import main;"
         "code = main(['tiss', 'validate', '--json', sys.argv[1]]);"
         # the peak of this program alone: getrusage would count what the starting process held before
         "peak = open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]; sys.stderr.write(peak); sys.exit(code)"

@@ -12,8 +12,8 @@ from faults_made import FAULTS, Made
 
 from canonical.problem import Problem
 from tests.tiss.test_clean import report
-from tiss import transactions
-from tiss.contract import Contract
+from tiss.rules.contract import Contract
+from tiss.wire import transactions
 
 
 def bodies(fault: Made) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -38,7 +38,7 @@ def test_hash_and_findings_agree(name: str) -> None:
 def test_the_published_vector() -> None:
     from lxml import etree
 
-    from tiss import epilogo
+    from tiss.wire import epilogo
 
     root = etree.fromstring("<r><a>AÇÃO</a><b> x </b><c/><d>1</d></r>")
     assert "".join(epilogo.leaf_texts(root)) == epilogo.leaf_text(root) == "AÇÃO x 1"

@@ -7,8 +7,8 @@ import made
 import pytest
 
 from tests.tiss.test_clean import report
-from tiss import build, message
-from tiss.contract import Contract
+from tiss.rules.contract import Contract
+from tiss.wire import build, message
 
 PADRAO = "/mensagemTISS/cabecalho/Padrao"
 

@@ -13,8 +13,10 @@ import pytest
 from canonical.problem import Problem
 from tests.tiss.test_clean import report
 from tests.tiss.test_replies import STATEMENT, in_file
-from tiss import answers, epilogo, message, replies, soap
+from tiss.answers import replies
+from tiss.answers import values as answers
 from tiss.rules import hashes
+from tiss.wire import epilogo, message, soap
 
 RAW = clean.sadt_batch(1, service=True)  # with accents, in ISO-8859-1
 TEXT = RAW.decode("latin-1")

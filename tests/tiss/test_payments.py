@@ -10,9 +10,10 @@ from lxml import etree
 from shared_files import samples
 
 from canonical.problem import Problem
-from tiss import replies, versions
-from tiss.answers import Remittance
-from tiss.payments import judged
+from tiss.answers import replies
+from tiss.answers.payments import judged
+from tiss.answers.values import Remittance
+from tiss.wire import versions
 
 
 def read(raw: bytes) -> Remittance:

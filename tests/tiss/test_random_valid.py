@@ -14,12 +14,15 @@ from made import exists
 
 from tests.tiss.test_clean import TODAY, report
 from tests.tiss.test_round_trip import again, leaves
-from tiss import answers, message, repair, replies, stream, summary, transactions, versions
-from tiss.report import Report
+from tiss.answers import replies
+from tiss.answers import values as answers
+from tiss.checking import repair, stream, summary
+from tiss.checking.report import Report
 from tiss.streams import slices
 from tiss.streams.levels import levels as level_table
 from tiss.streams.levels import tags
-from tiss.tables import installed
+from tiss.tables.tables import installed
+from tiss.wire import message, transactions, versions
 
 LONG = {level.upwards[-1].rpartition("}")[2] for levels in level_table().values() for level in levels}
 LEVELS = re.compile(b"|".join(rb"<ans:%b>" % tag.rpartition("}")[2].encode() for tag in tags()))

@@ -16,8 +16,9 @@ from faults import COST, ITEM, cent_off, put
 from api.cli.main import main
 from canonical.problem import Problem
 from tests.tiss.test_clean import TODAY, report
-from tiss import epilogo, message, offers, repair
-from tiss.tables import installed
+from tiss.checking import offers, repair
+from tiss.tables.tables import installed
+from tiss.wire import epilogo, message
 
 Tree = dict[str, Any]
 

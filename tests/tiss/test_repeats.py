@@ -17,10 +17,11 @@ import pytest
 from api.cli.main import main
 from canonical.problem import Problem
 from tests.tiss.test_clean import TODAY, report
-from tiss import message, repeats, stream
-from tiss.contract import Contract
+from tiss.checking import repeats, stream
+from tiss.rules.contract import Contract
 from tiss.streams import slices
-from tiss.tables import installed
+from tiss.tables.tables import installed
+from tiss.wire import message
 
 Tree = dict[str, Any]
 

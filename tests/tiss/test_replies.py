@@ -8,8 +8,10 @@ import clean
 import pytest
 
 from canonical.problem import Problem
-from tiss import amounts, answers, replies
-from tiss.build import build
+from tiss.answers import replies
+from tiss.answers import values as answers
+from tiss.wire import amounts
+from tiss.wire.build import build
 
 Tree = dict[str, Any]
 PROVIDER = {"codigoPrestadorNaOperadora": "12345"}

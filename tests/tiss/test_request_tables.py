@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from mappings.billing.guides import Part, asks_for, kinds, plan, rows
-from tiss import shapes
-from tiss.shapes import Shape, Shapes
+from tiss.wire import shapes
+from tiss.wire.shapes import Shape, Shapes
 
 BATCH = "loteAnexoWS/loteAnexo/AnexosGuiasTISS"
 STATEMENT = "solicitacaoDemonstrativoRetornoWS/solicitacaoDemonstrativoRetorno"

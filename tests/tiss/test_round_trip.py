@@ -12,7 +12,8 @@ from shared_files import samples
 
 from api.cli.main import main
 from canonical.problem import Problem
-from tiss import message, spec, summary, transactions, tree, versions
+from tiss.checking import summary
+from tiss.wire import message, spec, transactions, tree, versions
 
 
 def again(raw: bytes) -> tuple[bytes, message.Tiss, message.Tiss]:

@@ -7,12 +7,12 @@ import csv
 import pytest
 
 from canonical.problem import catalogue
-from tiss import shapes, soap, transactions, versions
 from tiss.rules import checks, layout, sums
 from tiss.rules.case import FOLDER, Findings, rules
 from tiss.rules.identifiers import Checker, elements
 from tiss.rules.message import FUNCTIONS, functions
-from tiss.shapes import Shape, Shapes
+from tiss.wire import shapes, soap, transactions, versions
+from tiss.wire.shapes import Shape, Shapes
 
 GUIDES = ("mensagemTISS", "prestadorParaOperadora", "loteGuias", "guiasTISS")
 

@@ -13,8 +13,10 @@ from lxml import etree
 from shared_files import samples
 
 from tests.tiss.test_clean import independent_hash, report
-from tiss import answers, build, message, replies, transactions, versions
-from tiss.message import place
+from tiss.answers import replies
+from tiss.answers import values as answers
+from tiss.wire import build, message, transactions, versions
+from tiss.wire.message import place
 
 Change = Callable[[etree._Element, etree._Element], str]
 VERSIONS = ("3.05.00", "4.01.00", "4.02.00", "4.03.00")

@@ -14,8 +14,8 @@ from shared_files import samples, standards
 
 from api.cli.main import main
 from schemas_xsd import catalogue
-from tiss import versions
-from tiss.report import validate
+from tiss.checking.report import validate
+from tiss.wire import versions
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from tests.tiss.test_clean import TODAY
 from tests.tiss.test_made_faults import bodies
-from tiss import build, message
-from tiss.contract import Contract
 from tiss.rules import fragments
 from tiss.rules.case import Given
+from tiss.rules.contract import Contract
 from tiss.rules.message import Facts, check
 from tiss.rules.screen import Env
-from tiss.tables import installed
+from tiss.tables.tables import installed
+from tiss.wire import build, message
 
 TEXTS = (
     "", " ", "0", "1", "2", "3", "1.00", "0.01", "99", "04", "08", "22", "19", "20", "00", "31005497", "10101012", "40304361",

@@ -7,8 +7,8 @@ import pytest
 from shared_files import samples
 
 from canonical.problem import Problem
-from tiss import message, soap
-from tiss.soap import Body, Fault
+from tiss.wire import message, soap
+from tiss.wire.soap import Body, Fault
 
 ENVELOPE = (
     b'<?xml version="1.0" encoding="%s"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"%s>'
@@ -89,7 +89,7 @@ def test_a_client_fault_is_refused_and_soap_12_is_read() -> None:
 
 
 def test_faults_of_the_table_are_those_of_the_schema() -> None:
-    from tiss import shapes
+    from tiss.wire import shapes
 
     for version in ("4.02.00", "4.03.00"):
         table = shapes.of(version, service=True)

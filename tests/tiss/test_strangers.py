@@ -16,8 +16,9 @@ from lxml import etree
 from api.cli.main import main
 from canonical.problem import Problem
 from tests.tiss.test_clean import TODAY, report
-from tiss import epilogo, files, offers, repair, soap
-from tiss.tables import installed
+from tiss.checking import offers, repair
+from tiss.tables.tables import installed
+from tiss.wire import epilogo, files, soap
 
 Change = Callable[[bytes], bytes]
 RAW = clean.consulta_batch(2)

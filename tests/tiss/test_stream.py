@@ -16,10 +16,11 @@ import pytest
 from faults import ITEM, put
 
 from tests.tiss.test_clean import TODAY, report
-from tiss import build, epilogo, message, stream
-from tiss.report import Report
+from tiss.checking import stream
+from tiss.checking.report import Report
 from tiss.streams import tap
-from tiss.tables import installed
+from tiss.tables.tables import installed
+from tiss.wire import build, epilogo, message
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from lxml import etree
 from shared_files import samples
 
-from tiss import epilogo, message, transactions, versions
 from tiss.rules import fragments, marked, texts
 from tiss.rules.layout import Unit
 from tiss.rules.runs import Extract
+from tiss.wire import epilogo, message, transactions, versions
 
 
 def both(raw: bytes) -> tuple[Extract, Extract, bool]:

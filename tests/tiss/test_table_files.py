@@ -14,7 +14,8 @@ from sheets_made import as_xlsx
 
 from api.cli.main import main
 from schemas_xsd import catalogue
-from tiss import table_files, tables
+from tiss.tables import files as table_files
+from tiss.tables import tables
 
 
 def found(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:

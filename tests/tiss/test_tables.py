@@ -14,10 +14,10 @@ import pytest
 from canonical.errors import Misconfigured
 from canonical.identifiers import is_registro_ans
 from schemas_xsd import catalogue
-from tiss import tables
 from tiss.rules.case import rules
 from tiss.rules.sums import parts
-from tiss.tables import installed
+from tiss.tables import tables
+from tiss.tables.tables import installed
 
 
 def test_terms_and_their_days() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tiss import message, replies, versions
-from tiss.report import validate
-from tiss.tables import installed
+from tiss.answers import replies
+from tiss.checking.report import validate
+from tiss.tables.tables import installed
+from tiss.wire import message, versions
 
 FOLDER = Path(__file__).resolve().parents[1] / "cases" / "tiss"
 CASES = sorted(path.parent for path in FOLDER.glob("*/*/in.xml"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiss import shapes, transactions, versions
+from tiss.wire import shapes, transactions, versions
 
 ROWS = list(transactions.table().values())
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from canonical.problem import Problem, Severity
-from tiss.contract import Contract
+from tiss.rules.contract import Contract
 from tiss.rules.layout import Unit
-from tiss.tables import Tables
+from tiss.tables.tables import Tables
 
 FOLDER = Path(__file__).resolve().parent
 MOST = 200

@@ -14,13 +14,13 @@ from itertools import chain, islice
 
 from lxml import etree
 
-from tiss.message import Tiss, first
 from tiss.rules import layout, marked
 from tiss.rules.identifiers import elements
 from tiss.rules.layout import Unit
 from tiss.rules.marked import Marked
 from tiss.rules.pieces import Context, Fragment, Group, Open, Piece, Template, Unmatched
 from tiss.rules.runs import Extract, Held, Pieces, Run, Screener, Span, runs_of
+from tiss.wire.message import Tiss, first
 
 _LARGEST = 64 * 1024
 _MOST = 8 * 1024 * 1024  # characters of markup that are remembered of one root and prefix

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import epilogo
-from tiss.message import Tiss, place
 from tiss.rules.case import Findings, Given
+from tiss.wire import epilogo
+from tiss.wire.message import Tiss, place
 
 _PLACE_HOLDER = "0" * 32
 _HEX = re.compile(r"[0-9a-fA-F]+\Z")

@@ -9,11 +9,11 @@ from lxml import etree
 
 from canonical.identifiers import is_registro_ans
 from schemas_xsd.catalogue import schema_sets
-from tiss import transactions
-from tiss.message import Tiss, place
 from tiss.rules.case import Findings, Given, shown
 from tiss.rules.items import day
 from tiss.rules.layout import Unit
+from tiss.wire import transactions
+from tiss.wire.message import Tiss, place
 
 _AROUND_BODY = frozenset(("cabecalho", "epilogo", "hash", "Signature", "Signatures"))
 _TIME = re.compile(r"\d\d:\d\d:\d\d\Z", re.ASCII)

@@ -10,9 +10,9 @@ from typing import Protocol
 from lxml import etree
 
 from canonical.identifiers import is_cbo, is_cid10, is_cnes, is_cnpj, is_cns, is_cpf, is_registro_ans
-from tiss.message import place
-from tiss.offers import YES
+from tiss.checking.offers import YES
 from tiss.rules.case import FOLDER, Findings
+from tiss.wire.message import place
 
 LETTERS_FROM = "4.03.00"
 _LETTERS = "RO AC AM RR PA AP TO MA PI CE RN PB PE AL SE BA MG ES RJ SP PR SC RS MS MT GO DF"

@@ -8,7 +8,7 @@ from functools import lru_cache
 from tiss.rules.case import Findings, Given, shown
 from tiss.rules.layout import Unit
 from tiss.rules.sums import ITEMS, parts
-from tiss.tables import Tables
+from tiss.tables.tables import Tables
 
 FREE_TABLES = frozenset(("00", "90", "98"))
 TUSS_TABLES = frozenset(("18", "19", "20", "22"))

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tiss import transactions
-from tiss.versions import NAMESPACE
+from tiss.wire import transactions
+from tiss.wire.versions import NAMESPACE
 
 FOLDER = Path(__file__).resolve().parent
 ITSELF = "."

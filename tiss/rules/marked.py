@@ -15,9 +15,9 @@ from typing import Any
 
 from lxml import etree
 
-from tiss import epilogo
-from tiss.message import Tiss
-from tiss.versions import NAMESPACE
+from tiss.wire import epilogo
+from tiss.wire.message import Tiss
+from tiss.wire.versions import NAMESPACE
 
 MARK = "\x01"
 _TEXT = re.compile(r">[^<]+<")

@@ -9,11 +9,6 @@ from functools import cache, partial
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import shapes, transactions
-from tiss.amounts import cents
-from tiss.amounts import text as money
-from tiss.message import place
-from tiss.reading import value
 from tiss.rules import checks, fragments, hashes, header, items, marked, papers, payer, people, sums, texts
 from tiss.rules.case import Findings, Given, off, rules
 from tiss.rules.hashes import Hash
@@ -21,7 +16,12 @@ from tiss.rules.identifiers import Checker
 from tiss.rules.layout import Unit, sections
 from tiss.rules.runs import Pieces, Screener
 from tiss.rules.screen import Env
-from tiss.versions import NAMESPACE
+from tiss.wire import shapes, transactions
+from tiss.wire.amounts import cents
+from tiss.wire.amounts import text as money
+from tiss.wire.message import place
+from tiss.wire.reading import value
+from tiss.wire.versions import NAMESPACE
 
 LARGEST_BATCH = 100
 Function = Callable[[Unit, Given, Findings], None]

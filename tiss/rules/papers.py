@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 
-from tiss.amounts import text as money
 from tiss.rules.amounts import in_cents
 from tiss.rules.case import Findings, Given
 from tiss.rules.layout import Unit
+from tiss.wire.amounts import text as money
 
 APPEALED = ("appeal-item", "appeal-dental-item")
 """The sections whose totals an appeal sums up."""

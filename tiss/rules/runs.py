@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tiss.message import Tiss
 from tiss.rules.layout import Section, Unit
 from tiss.rules.marked import Marked
 from tiss.rules.pieces import Fragment
+from tiss.wire.message import Tiss
 
 Held = list[str]
 

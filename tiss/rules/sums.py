@@ -6,10 +6,10 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 
-from tiss.amounts import text as money
 from tiss.rules.amounts import in_cents, item_cents, scaled
 from tiss.rules.case import FOLDER, Findings, Given
 from tiss.rules.layout import Unit
+from tiss.wire.amounts import text as money
 
 ITEMS = frozenset(("visit", "item-sadt", "item-stay", "item-fee", "expense", "tooth"))
 

@@ -11,11 +11,11 @@ from functools import cache
 
 from lxml import etree
 
-from tiss import epilogo, shapes, versions
-from tiss.broken import BOM
-from tiss.message import Tiss, place
 from tiss.rules.case import Findings
-from tiss.shapes import Shape, Shapes
+from tiss.wire import epilogo, shapes, versions
+from tiss.wire.broken import BOM
+from tiss.wire.message import Tiss, place
+from tiss.wire.shapes import Shape, Shapes
 
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\xff]")
 _POSITION = re.compile(r"\[\d+\]")

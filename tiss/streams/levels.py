@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lxml import etree
 
-from tiss import transactions
-from tiss.versions import NAMESPACE
+from tiss.wire import transactions
+from tiss.wire.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
 

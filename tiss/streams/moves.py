@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss.message import Tiss
 from tiss.streams.levels import Level, levels
-from tiss.versions import NAMESPACE
+from tiss.wire.message import Tiss
+from tiss.wire.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
 _PORTIONS = "|".join(sorted({re.escape(tag.removeprefix(_NS)) for tag in levels()}, key=len, reverse=True))

@@ -16,24 +16,25 @@ from dataclasses import dataclass, replace
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import alike, epilogo, message, shapes, transactions
-from tiss.check import schema_problems
-from tiss.contract import Contract
-from tiss.message import Tiss
-from tiss.repeats import Part
-from tiss.report import judged_by, numbered
+from tiss.checking.repeats import Part
+from tiss.checking.report import judged_by, numbered
 from tiss.rules import fragments, header, items, marked, texts
 from tiss.rules import message as rules
 from tiss.rules.case import MOST, Findings, Given
+from tiss.rules.contract import Contract
 from tiss.rules.identifiers import Checker
 from tiss.rules.layout import Unit
 from tiss.rules.running import Running
 from tiss.rules.runs import Extract
+from tiss.schema import alike
+from tiss.schema.check import schema_problems
 from tiss.streams import walk
 from tiss.streams.levels import Level, level_of
 from tiss.streams.moves import Moves, Place, below
 from tiss.streams.sums import Sums
-from tiss.versions import NAMESPACE
+from tiss.wire import epilogo, message, shapes, transactions
+from tiss.wire.message import Tiss
+from tiss.wire.versions import NAMESPACE
 
 AT_ONCE = 50
 _NS = f"{{{NAMESPACE}}}"

@@ -13,13 +13,15 @@ from typing import Any
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss import answers, epilogo, payments, replies
-from tiss.broken import other_kind, unreadable
-from tiss.message import LARGEST, declared_encoding, declares_dtd, place
-from tiss.reading import Reader, value
+from tiss.answers import payments, replies
+from tiss.answers import values as answers
 from tiss.streams import walk
 from tiss.streams.levels import level_of
-from tiss.versions import NAMESPACE
+from tiss.wire import epilogo
+from tiss.wire.broken import other_kind, unreadable
+from tiss.wire.message import LARGEST, declared_encoding, declares_dtd, place
+from tiss.wire.reading import Reader, value
+from tiss.wire.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
 _STATEMENT, _PROTOCOL = f"{_NS}demonstrativoAnaliseConta", f"{_NS}dadosProtocolo"

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from tiss.amounts import text as money
 from tiss.rules import papers, sums
 from tiss.rules.amounts import in_cents
 from tiss.rules.layout import Unit, sections
+from tiss.wire.amounts import text as money
 
 
 @cache

@@ -6,8 +6,8 @@ import hashlib
 import re
 from typing import Protocol
 
-from tiss.message import LARGEST
 from tiss.rules import texts
+from tiss.wire.message import LARGEST
 
 HEAD = 1024 * 1024
 _TAIL = 64 * 1024

@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from tiss import epilogo
+from tiss.wire import epilogo
 
 
 def ancestors(node: etree._Element) -> list[etree._Element]:

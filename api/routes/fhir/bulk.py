@@ -24,8 +24,8 @@ from hub.bulk.pieces import File
 from hub.bulk.reach import is_within
 from hub.bulk.wanted import Level, Wanted
 from hub.guard import audit
-from hub.records import visible
-from hub.records.entry import is_id
+from hub.records.requests import visible
+from hub.records.requests.entry import is_id
 from hub.records.write import instant
 
 NDJSON = "application/fhir+ndjson"

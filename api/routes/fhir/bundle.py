@@ -18,10 +18,10 @@ from canonical.errors import Conflict
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validation.validator import validate
-from hub.records import visible
-from hub.records.bundle import transact
-from hub.records.entry import Done, Failed, entries_of, problems_of, within
-from hub.records.refusal import Refusal
+from hub.records.requests import visible
+from hub.records.requests.bundle import transact
+from hub.records.requests.entry import Done, Failed, entries_of, problems_of, within
+from hub.records.requests.refusal import Refusal
 from hub.records.write import instant
 
 _REASONS = {200: "200 OK", 201: "201 Created", 204: "204 No Content"}

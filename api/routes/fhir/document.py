@@ -14,9 +14,9 @@ from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
 from hub.find import documents
-from hub.records import read as store
-from hub.records.bundle import transact
-from hub.records.entry import Entry, is_id
+from hub.records.requests import read as store
+from hub.records.requests.bundle import transact
+from hub.records.requests.entry import Entry, is_id
 from hub.records.write import instant
 
 _OWN = ("persist", "id", "graph", "_format", "_pretty")

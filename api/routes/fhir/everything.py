@@ -20,7 +20,7 @@ from hub.find.include import around
 from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
-from hub.records import visible
+from hub.records.requests import visible
 
 TYPES = ("Patient", "Encounter")
 _OWN = ("_since", "_type", "start", "end", "_format", "_pretty")

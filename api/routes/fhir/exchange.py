@@ -19,9 +19,10 @@ from fhir.definitions.table import resource_types
 from fhir.forms import Form
 from fhir.outcome import outcome
 from fhir.tags import read as read_tags
-from hub.records import custom, lineage
-from hub.records.acting import Actor
-from hub.records.entry import is_id
+from hub.records import custom
+from hub.records.requests import lineage
+from hub.records.requests.acting import Actor
+from hub.records.requests.entry import is_id
 
 _MOST_FIELDS = 200
 MOST_BODY = 20 * 1024 * 1024

@@ -22,8 +22,8 @@ from fhir.definitions.table import resource_types
 from fhir.search.options import DEFAULT_COUNT, MOST_COUNT, cursor_parts, cursor_text
 from fhir.search.ranges import date_range
 from fhir.search.values import BadValue
-from hub.records import history as store
-from hub.records import visible
+from hub.records.requests import history as store
+from hub.records.requests import visible
 from hub.records.write import instant
 
 Row = Any

@@ -14,7 +14,7 @@ from fhir import jsontext
 from fhir.validation.validator import validate
 from hub.find import people
 from hub.find.people import Match
-from hub.records import visible
+from hub.records.requests import visible
 
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 

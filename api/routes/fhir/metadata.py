@@ -22,8 +22,8 @@ from fhir.definitions.table import Parameter
 from hub.guard import assertions, keys, policies, registration
 from hub.guard.tokens import InvalidToken
 from hub.records import custom, profiled
-from hub.records.acting import Policy, policy_of
 from hub.records.profiled import Declared
+from hub.records.requests.acting import Policy, policy_of
 from hub.subscriptions.topics import topics
 from hub.world import Tenant
 

@@ -24,10 +24,11 @@ from hub.find.labels import labels
 from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
-from hub.records import custom, visible
-from hub.records.bundle import transact
-from hub.records.entry import Entry
+from hub.records import custom
 from hub.records.reindex import NAME
+from hub.records.requests import visible
+from hub.records.requests.bundle import transact
+from hub.records.requests.entry import Entry
 
 _LISTS = ("profile", "security", "tag")
 _MOST_LASTN = 5000

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.routes.fhir import binary
 from api.routes.fhir.exchange import Exchange, http_date, same_version
 from canonical.errors import Gone, NotFound
-from hub.records import visible
+from hub.records.requests import visible
 
 
 async def read(exchange: Exchange) -> Response:

@@ -18,7 +18,7 @@ from fhir import jsontext
 from fhir.search.query import parse
 from hub.find.search import search as find
 from hub.find.statement import OneTrip
-from hub.records import visible
+from hub.records.requests import visible
 from hub.subscriptions import past
 from hub.subscriptions.declared import CONTENTS, content_of, topic_of
 from hub.subscriptions.events import Status, bundle, status_of

@@ -13,7 +13,8 @@ from fhir import jsontext
 from fhir.validation import invariants
 from fhir.validation.validator import validate
 from hub.find.statement import OneTrip
-from hub.records import profiled, visible
+from hub.records import profiled
+from hub.records.requests import visible
 
 _MODES = ("", "create", "update", "delete", "profile")
 

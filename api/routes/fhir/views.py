@@ -21,7 +21,7 @@ from fhir.views import BadView, Row, View, view
 from hub.find.search import search
 from hub.find.sight import members
 from hub.find.statement import OneTrip
-from hub.records.entry import is_id
+from hub.records.requests.entry import is_id
 
 _FORMATS = {
     "ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8", "json": "application/json",

@@ -14,10 +14,10 @@ from api.routes.fhir.exchange import Exchange, body_of, check_content_type, http
 from canonical.problem import Problem
 from fhir import forms, jsontext, mergepatch
 from fhir.validation import invariants
-from hub.records import visible
-from hub.records.bundle import transact
-from hub.records.entry import Done, Entry, condition_of, tags_of, xml_patch
-from hub.records.refusal import refused
+from hub.records.requests import visible
+from hub.records.requests.bundle import transact
+from hub.records.requests.entry import Done, Entry, condition_of, tags_of, xml_patch
+from hub.records.requests.refusal import refused
 
 _PATCHES = forms.JSON | forms.XML | forms.PATCHES | {forms.XML_PATCH}
 

@@ -30,7 +30,8 @@ from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.table import HERE, codes
-from tiss import answers, latin1, transactions
+from tiss.answers import values as answers
+from tiss.wire import latin1, transactions
 
 TRANSACTION = "RECURSO_GLOSA"
 STATUS = "SOLIC_STATUS_RECURSO_GLOSA"

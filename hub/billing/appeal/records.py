@@ -20,7 +20,7 @@ from hub.billing.writing import Body, glosa_name, payer_party, provider_party, s
 from hub.records.write import Origin, Write
 from hub.store.database import Row, Transaction
 from mappings.billing.records import describe, record_plan
-from tiss import answers
+from tiss.answers import values as answers
 
 _SYSTEM = "urn:ponte:recurso"
 _DENIALS = """

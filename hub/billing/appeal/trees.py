@@ -15,7 +15,7 @@ from hub.billing.appeal import records as appeal_records
 from hub.billing.appeal.records import Names
 from hub.billing.profiles import PayerProfile
 from hub.store.database import Row, Transaction
-from tiss import latin1
+from tiss.wire import latin1
 
 LONGEST_JUSTIFICATION = 500
 DENTAL = "odonto"

@@ -24,7 +24,7 @@ from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import plan
-from tiss import soap, transactions
+from tiss.wire import soap, transactions
 
 SENDING, BLOCKED, REFUSED, ENDED = "enviando", "bloqueado", "rejeitado", "encerrado"
 TRANSACTION = "ENVIO_LOTE_GUIAS"

@@ -16,7 +16,7 @@ from hub.billing.writing import Body, glosa_name, payer_party, stored, write
 from hub.records.write import Origin, Write
 from hub.store.database import Transaction
 from mappings.billing.records import describe, record_plan
-from tiss import answers
+from tiss.answers import values as answers
 
 TYPE = "ClaimResponse"
 REFUSED = "recusado"

@@ -27,7 +27,8 @@ from hub.guard import audit
 from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from tiss import answers, soap, transactions
+from tiss.answers import values as answers
+from tiss.wire import soap, transactions
 
 STATUS = "SOLIC_STATUS_PROTOCOLO"
 STATEMENT = "SOLIC_DEMONSTRATIVO_RETORNO"

@@ -12,11 +12,13 @@ from canonical.identity import bytes_number
 from canonical.problem import Problem
 from hub.billing.profiles import PayerProfile
 from schemas_xsd.catalogue import HERE
-from tiss import message, repair, repeats, report, stream, tables
-from tiss.contract import Contract
+from tiss.checking import repair, repeats, report, stream
 from tiss.rules.case import Findings, Given
+from tiss.rules.contract import Contract
 from tiss.rules.header import operator_of
 from tiss.rules.payer import size
+from tiss.tables import tables
+from tiss.wire import message
 
 Profiles = Mapping[str, PayerProfile]
 _GUIDE = re.compile(r"/guiasTISS/[A-Za-z-]+(?:\[(\d+)\])?")

@@ -13,8 +13,8 @@ from signatures import guides
 from signatures.guides import Seal
 from signatures.trust import Trust
 from signatures.verdict import Outcome
-from tiss import message, soap
-from tiss.report import Report
+from tiss.checking.report import Report
+from tiss.wire import message, soap
 
 _NO_TRUST = "signature.trust.none"
 

@@ -12,11 +12,11 @@ from lxml import etree
 from canonical.problem import Problem
 from hub.billing.profiles import PayerProfile
 from hub.store.database import Transaction
-from tiss import message as messages
-from tiss.message import Tiss
-from tiss.report import Report
+from tiss.checking.report import Report
 from tiss.rules.case import rules, shown
-from tiss.versions import NAMESPACE
+from tiss.wire import message as messages
+from tiss.wire.message import Tiss
+from tiss.wire.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
 _LOT = """

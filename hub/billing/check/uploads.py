@@ -19,11 +19,12 @@ from hub.billing.returns import history
 from hub.guard import pools
 from hub.world import Tenant, World
 from signatures.trust import Trust
-from tiss import files, message, repeats, report
-from tiss.contract import Contract
-from tiss.repair import Repaired
-from tiss.report import Report
+from tiss.checking import repeats, report
+from tiss.checking.repair import Repaired
+from tiss.checking.report import Report
+from tiss.rules.contract import Contract
 from tiss.rules.header import operator_of
+from tiss.wire import files, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

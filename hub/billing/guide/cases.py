@@ -21,7 +21,7 @@ from hub.billing.visit.professionals import UNKNOWN_CBO, leading, occupation, pr
 from hub.billing.visit.stays import diagnoses_of, stay
 from hub.billing.visit.surroundings import Surroundings
 from mappings.billing.guide_values import longest
-from tiss.tables import Tables
+from tiss.tables.tables import Tables
 
 _NEWBORN_DAYS = 30
 _DENTAL_ORDER = "43152"  # table 51: an urgency, orthodontics or a treatment goes before the exams made for it

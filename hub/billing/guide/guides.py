@@ -33,8 +33,9 @@ from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema
 from hub.world import Tenant, World
 from mappings.billing.guides import guide_tree, plan
-from tiss import tables, versions
-from tiss.build import UnknownElement
+from tiss.tables import tables
+from tiss.wire import versions
+from tiss.wire.build import UnknownElement
 
 READY, PENDING = "pronta", "pendente"
 _GUIDE = ("id", "payer_id", "created_at", "status", "tree", "problems", *claims.COLUMNS)

@@ -11,7 +11,7 @@ from hub.billing.message import numbers, vault
 from hub.billing.profiles import PayerProfile
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from tiss import build, soap, transactions
+from tiss.wire import build, soap, transactions
 
 Tree = dict[str, Any]
 _MODULUS = 10**12  # sequencialTransacao and numeroLote have at most 12 digits
@@ -41,7 +41,7 @@ def trial_stamp(today: datetime.date) -> Stamp:
 
 
 def request(profile: PayerProfile, transaction: str, body: Tree, mark: Stamp) -> bytes:
-    """The exact bytes of a request, hash included, in the form the payer takes; raises tiss.build.UnknownElement.
+    """The exact bytes of a request, hash included, in the form the payer takes; raises tiss.wire.build.UnknownElement.
 
     A payer with a web service gets the web-service form, one that takes files the file form.
     """

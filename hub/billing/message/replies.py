@@ -11,11 +11,12 @@ from canonical.problem import Problem, Severity
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.exchange.handlers import Reply
 from hub.store.database import Transaction
-from tiss import answers, soap
-from tiss import message as messages
-from tiss import replies as tiss_replies
-from tiss.answers import Answer
+from tiss.answers import replies as tiss_replies
+from tiss.answers import values as answers
+from tiss.answers.values import Answer
 from tiss.rules import hashes
+from tiss.wire import message as messages
+from tiss.wire import soap
 
 LONGEST_REASON = 600
 

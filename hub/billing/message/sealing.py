@@ -13,9 +13,9 @@ from hub.billing.message import messages, signing
 from hub.billing.profiles import PayerProfile
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from tiss import epilogo, soap
-from tiss import message as tiss_message
-from tiss.build import UnknownElement
+from tiss.wire import epilogo, soap
+from tiss.wire import message as tiss_message
+from tiss.wire.build import UnknownElement
 
 _TOLD = ("batch.", "signature.")  # what these codes say is meant for the biller
 

@@ -24,7 +24,7 @@ from hub.billing.writing import Body, glosa_name, laid_over, payer_party, provid
 from hub.records.write import Origin, Write
 from hub.store.database import Transaction
 from mappings.billing.records import describe, record_plan
-from tiss import answers
+from tiss.answers import values as answers
 
 TYPE = "ExplanationOfBenefit"
 STATED = "urn:ponte:extension:sequencial-item"

@@ -11,7 +11,7 @@ from canonical.problem import Problem
 from hub.billing.profiles import PayerProfile
 from hub.billing.returns import deadlines
 from hub.store.database import Row, Transaction
-from tiss import answers
+from tiss.answers import values as answers
 
 _APPEALED = """
 SELECT d.id, l.guide_number, coalesce(l.item_sequence, l.sequence) AS sequence, d.glosa_code,

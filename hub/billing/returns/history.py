@@ -19,8 +19,8 @@ from hub.billing.profiles import PayerProfile
 from hub.billing.writing import glosa_name
 from hub.store.database import Transaction
 from mappings.billing.record_values import professional
-from tiss import billed
-from tiss.message import Tiss
+from tiss.rules import billed
+from tiss.wire.message import Tiss
 
 _COUNTED = """
 SELECT k.n, c.* FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS k(tiss_table, code, professional, n)

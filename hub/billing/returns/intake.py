@@ -21,9 +21,12 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.billing import sheet_plan, sheet_statements
 from mappings.table import TableError
-from tiss import answers, replies, sheets, soap
-from tiss.message import Tiss
-from tiss.message import read as read_message
+from tiss.answers import replies
+from tiss.answers import values as answers
+from tiss.sheets import sheets
+from tiss.wire import soap
+from tiss.wire.message import Tiss
+from tiss.wire.message import read as read_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from canonical.billing import money
 from canonical.errors import Refused
 from canonical.problem import Problem
-from tiss import answers
+from tiss.answers import values as answers
 
 _LARGEST_SEQUENCE = 1_000_000
 _LARGEST_CENTS = 10**14

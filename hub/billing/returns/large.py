@@ -26,7 +26,7 @@ from hub.billing.returns import intake, statements
 from hub.billing.returns.intake import Read, Taken
 from hub.guard import audit
 from hub.world import Tenant, World
-from tiss import answers
+from tiss.answers import values as answers
 from tiss.streams.statements import Statements, Told, Unreadable
 
 PIECE = 4 * 1024 * 1024

@@ -19,8 +19,8 @@ from hub.billing.writing import Body, laid_over, payer_party, provider_party, st
 from hub.records.write import Origin, Write
 from hub.store.database import Transaction
 from mappings.billing.records import describe, record_plan
-from tiss import answers
-from tiss.payments import DEBIT, FIRST
+from tiss.answers import values as answers
+from tiss.answers.payments import DEBIT, FIRST
 
 TYPE = "PaymentReconciliation"
 _GUIDE_NUMBER = "numero-guia-prestador"

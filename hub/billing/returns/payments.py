@@ -24,8 +24,8 @@ from hub.records.write import Origin
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema
-from tiss import answers
-from tiss.payments import CREDIT, DEBIT, FIRST
+from tiss.answers import values as answers
+from tiss.answers.payments import CREDIT, DEBIT, FIRST
 
 _LARGEST_CENTS = 10**14
 _LONGEST_NUMBER = 100

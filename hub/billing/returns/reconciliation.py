@@ -12,7 +12,7 @@ from uuid import UUID
 from canonical.errors import NotFound
 from hub.billing.listing import plain, plain_text
 from hub.store.database import Row, Transaction
-from tiss.payments import APPEAL
+from tiss.answers.payments import APPEAL
 
 _ITEMS = """
 SELECT g.id, g.number, i.sequence, i.code, i.total_cents AS billed, coalesce(l.paid, 0) AS paid,

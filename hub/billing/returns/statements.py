@@ -31,8 +31,8 @@ from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema
 from hub.world import Tenant, World
-from tiss import answers
-from tiss.payments import judged
+from tiss.answers import values as answers
+from tiss.answers.payments import judged
 
 OPEN = "aberta"
 _STATEMENT = (

@@ -18,7 +18,7 @@ from hub.billing.visit.prices import Price, in_force
 from hub.billing.visit.surroundings import Surroundings
 from mappings.billing.guide_values import in_range
 from mappings.table import codes
-from tiss.tables import Tables
+from tiss.tables.tables import Tables
 
 PROCEDURES = ("22", "00", "90", "98")
 _WITH_TEAM = ("sp-sadt", "internacao", "honorarios")

@@ -25,8 +25,8 @@ from hub.exchange.work import lanes, poison
 from hub.exchange.work.lanes import Lease, LeaseLost
 from hub.exchange.work.pace import LEAST, SHARES, Pace
 from hub.records import merges
-from hub.records.settle import settle
-from hub.records.snapshot import Stated, withdrawn
+from hub.records.drafts.settle import settle
+from hub.records.drafts.snapshot import Stated, withdrawn
 from hub.records.write import Invalid, Origin, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World

@@ -7,14 +7,14 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
-from hub.records.identify import Places
-from hub.records.lookup import lookup, stored, survivors_of
+from hub.records.drafts.identify import Places
+from hub.records.drafts.lookup import lookup, stored, survivors_of
+from hub.records.drafts.settle import settle
 from hub.records.merges.apart import are_apart, noted
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import held_by, named_by
 from hub.records.merges.references import moved, parsed, pointing
 from hub.records.merges.renames import name
-from hub.records.settle import settle
 from hub.records.write import Origin, Write, save
 from hub.store.database import Row, Transaction
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft
-from hub.records.identify import Places
-from hub.records.lookup import lookup, stored, survivors_of
+from hub.records.drafts.identify import Places
+from hub.records.drafts.lookup import lookup, stored, survivors_of
+from hub.records.drafts.settle import settle
 from hub.records.merges import patients
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import held_by
 from hub.records.merges.references import moved, pointing
 from hub.records.merges.renames import name, united
-from hub.records.settle import settle
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
 

@@ -12,12 +12,12 @@ from typing import Any
 from canonical.problem import Problem
 from canonical.records import Draft
 from hub.records import blocked
-from hub.records.combine import combine
-from hub.records.identify import Places, new_id
-from hub.records.lookup import Place, lookup, stored, survivors_of
+from hub.records.drafts.combine import combine
+from hub.records.drafts.identify import Places, new_id
+from hub.records.drafts.lookup import Place, lookup, stored, survivors_of
+from hub.records.drafts.settle import Settled, settle
 from hub.records.merges.apart import are_apart
 from hub.records.merges.references import turned
-from hub.records.settle import Settled, settle
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
-from hub.records.identify import Places
-from hub.records.lookup import lookup, stored, survivors_of
+from hub.records.drafts.identify import Places
+from hub.records.drafts.lookup import lookup, stored, survivors_of
 from hub.records.merges.patients import held_by
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction

@@ -12,7 +12,7 @@ import pytest_asyncio
 from fhir.validation.validator import validate
 from hub.exchange.work import inbound
 from hub.guard import clients
-from hub.records import trail_mapping
+from hub.records.trail import mapping as trail_mapping
 from hub.world import Tenant, World
 
 ADT = "MSH|^~\\&|HIS|HOSP|P|H|20261122080000||ADT^A04^ADT_A01|TRAIL-1|P|2.5||||||UNICODE UTF-8\rEVN|A04|20261122080000\rPID|1||T1^^^HOSP^MR||Silva^Ana||19800229|F\rPV1|1|O\r"

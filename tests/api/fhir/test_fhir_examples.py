@@ -23,7 +23,7 @@ from fhir.search.query import parse
 from hub.find.search import search
 from hub.find.sight import everything
 from hub.find.statement import OneTrip
-from hub.records.acting import Actor
+from hub.records.requests.acting import Actor
 from hub.subscriptions.declared import withheld
 from hub.world import Tenant, World
 from tests import r4_examples

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.records.acting import Actor
-from hub.records.bundle import transact
-from hub.records.entry import Entry, Failed
+from hub.records.requests.acting import Actor
+from hub.records.requests.bundle import transact
+from hub.records.requests.entry import Entry, Failed
 from hub.world import Tenant, World
 
 JSON_PATCH = {"content-type": "application/json-patch+json"}

@@ -13,9 +13,9 @@ import pytest
 
 from api.cli.main import main
 from hub.operate import packages
-from hub.records.acting import Actor
-from hub.records.bundle import transact
-from hub.records.entry import Entry, Failed, problems_of
+from hub.records.requests.acting import Actor
+from hub.records.requests.bundle import transact
+from hub.records.requests.entry import Entry, Failed, problems_of
 from hub.world import Tenant, World
 
 URL = "http://example.org/StructureDefinition/named"

@@ -22,7 +22,7 @@ from hub.requests import authorisation, sending
 from hub.requests.authorisation import Wish
 from hub.requests.matter import Named
 from hub.world import Tenant, World
-from tiss import build, soap
+from tiss.wire import build, soap
 
 LOGIN, PASSWORD = "operadora", "senha-de-volta"
 ROOT = etree.fromstring(

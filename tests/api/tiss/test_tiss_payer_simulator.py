@@ -13,7 +13,8 @@ from payer_server import MD5, payer_server
 from api.simulators.payer import own_hash
 from hub.billing.message import messages
 from hub.billing.profiles import PayerProfile, profile_of
-from tiss import check, epilogo, message, soap
+from tiss.schema import check
+from tiss.wire import epilogo, message, soap
 
 AT = datetime.datetime(2026, 11, 21, 9, 0, tzinfo=datetime.UTC)
 

@@ -24,7 +24,7 @@ from hub.exchange import handlers
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_payments import EACH, billed, figures, take
 from tests.hub.billing.test_billing_statements import item, rows, statement
-from tiss import answers
+from tiss.answers import values as answers
 
 
 def decision(*lines: tuple[int, str, int], appealed: tuple[int, ...] = ()) -> answers.AppealAnswer:

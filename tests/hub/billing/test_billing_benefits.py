@@ -12,7 +12,7 @@ from fhir.validation.validator import validate
 from hub.billing.profiles import profile_of
 from hub.billing.returns import benefits
 from hub.billing.returns.judgement import Line
-from tiss import answers
+from tiss.answers import values as answers
 
 AT = datetime.datetime(2026, 11, 21, 9, tzinfo=datetime.UTC)
 PROFILE = profile_of(partner_row(IPE))

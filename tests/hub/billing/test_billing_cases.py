@@ -31,7 +31,8 @@ from hub.billing.visit.surroundings import Surroundings
 from hub.records.write import Origin
 from mappings.billing import guides as mapped
 from mappings.table import HERE, codes
-from tiss import shapes, soap, tables, versions
+from tiss.tables import tables
+from tiss.wire import shapes, soap, versions
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "payers"
 PAYERS = {p.name: p for p in registry.profiles().values() if p.kind == "payer"}

@@ -18,7 +18,7 @@ from hub.billing.batch import batches
 from hub.billing.writing import origin, stored
 from hub.records.write import Write
 from hub.world import Tenant, World
-from tiss import message, soap
+from tiss.wire import message, soap
 
 FILLING = ("22", "85100200", "1", "130.00")
 XRAY = ("22", "81000421", "2", "30.00")

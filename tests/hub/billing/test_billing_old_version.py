@@ -30,7 +30,8 @@ from hub.requests.matter import Named
 from hub.world import Tenant, World
 from schemas_xsd import catalogue, importer
 from tests.hub.billing.test_billing_dental import treated
-from tiss import check, message, soap
+from tiss.schema import check
+from tiss.wire import message, soap
 
 OLD = "3.05.00"
 

@@ -23,7 +23,7 @@ from hub.billing.writing import origin, parsed
 from hub.records.write import Origin
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_statements import item, rows, statement
-from tiss import answers
+from tiss.answers import values as answers
 
 EACH = 2540  # cents of a guide with one EXAM
 

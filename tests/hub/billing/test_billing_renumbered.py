@@ -21,7 +21,7 @@ from hub.billing.writing import origin
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_payments import paid, take
 from tests.hub.billing.test_billing_statements import item, rows, statement
-from tiss import answers
+from tiss.answers import values as answers
 
 
 async def sent(world: World, tenant: Tenant) -> Any:

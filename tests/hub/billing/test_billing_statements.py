@@ -18,7 +18,7 @@ from hub.billing.profiles import payer
 from hub.billing.returns import reconciliation, statements
 from hub.billing.writing import origin
 from hub.world import Tenant, World
-from tiss import answers
+from tiss.answers import values as answers
 
 
 async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Any]:

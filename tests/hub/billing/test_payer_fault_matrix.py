@@ -24,7 +24,7 @@ from hub.requests import jobs as request_jobs
 from hub.requests.matter import Named
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from tiss import transactions
+from tiss.wire import transactions
 
 ROOTS = {row.root for row in transactions.table().values() if row.requests}
 OPME = {

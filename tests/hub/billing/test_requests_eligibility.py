@@ -15,7 +15,7 @@ from hub.requests import eligibility, sending
 from hub.requests.matter import Named
 from hub.store.database import Row
 from hub.world import Tenant, World
-from tiss import message, soap
+from tiss.wire import message, soap
 
 
 async def ask(world: World, tenant: Tenant, patient: str, **named: str) -> sending.Put:

@@ -25,8 +25,10 @@ from hub.requests import jobs as request_jobs
 from hub.requests.matter import Named
 from hub.store.database import Row
 from hub.world import Tenant, World
-from tiss import build, message, report, tables, tree
-from tiss.contract import Contract
+from tiss.checking import report
+from tiss.rules.contract import Contract
+from tiss.tables import tables
+from tiss.wire import build, message, tree
 
 BOTH = pytest.mark.parametrize("payer", [IPE, JACARANDA])
 

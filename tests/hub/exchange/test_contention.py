@@ -13,7 +13,7 @@ from hub.exchange.channels import channels_of
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.receive import take
 from hub.exchange.work import inbound, lanes
-from hub.records.settle import Settled, settle
+from hub.records.drafts.settle import Settled, settle
 from hub.store.database import Transaction
 from hub.store.standing import Standing
 from hub.world import Tenant, World

@@ -10,7 +10,7 @@ import pytest
 
 from canonical.errors import Conflict
 from hub.exchange.work import inbound, lanes, memory, pace, worker
-from hub.records.settle import Settled, settle
+from hub.records.drafts.settle import Settled, settle
 from hub.world import Tenant, World
 from tests.hub.test_operate import GOOD, put, work
 

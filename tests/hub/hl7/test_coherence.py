@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canonical.records import Draft
-from hub.records.combine import combine
+from hub.records.drafts.combine import combine
 
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 ERROR = {

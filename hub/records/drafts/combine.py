@@ -1,0 +1,311 @@
+"""How a draft changes a stored body: what is stated replaces, what is silent stays, what is nulled goes.
+
+A repeating element is replaced whole, except where several senders or fields add to one list (`_GROUPS`): there each
+group is replaced by itself. A draft older than what the record tells only fills gaps.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+from canonical.records import Draft
+from hub.records.drafts import coherence, visits
+
+EVENT_TIME = "urn:ponte:event-time"
+STATUS_TIME = "urn:ponte:status-time"
+TOLD_BY = "urn:ponte:told-by"
+_PERSONS = frozenset(("RelatedPerson",))  # NK1, GT1, IN1 and PID make them, each a set of its own
+_INNER = ("period", "hospitalization", "meta")
+_STATUS_PARTS = ("status", "period", "hospitalization")
+_CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
+_RANK = {"registered": 0, "unknown": 0, "preliminary": 1, "partial": 1, "final": 2, "cancelled": 2}
+_WITHOUT_TIME = frozenset(("proposed", "cancelled", "waitlist"))
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
+_DONE = frozenset(("final", "amended", "corrected"))
+_CONTENT = ("value", "component", "dataAbsentReason", "interpretation", "conclusion", "presentedForm")
+_WITH_SIBLINGS = ("status", "birthDate")
+LATE = {"system": "urn:ponte:history", "code": "late"}
+
+
+def combine(
+    present: dict[str, Any] | None, draft: Draft, *, stale: bool, gone: list[str] | None = None
+) -> dict[str, Any]:
+    """The new body (with resourceType, without id); `present` is not changed. `gone` gets the paths of what was left
+    out because it contradicts the newer part."""
+    body: dict[str, Any] = dict(present) if present else {"resourceType": draft.type}
+    if lags(present, draft, stale=stale):  # a late older result is history, not a patchwork of two
+        return _united_only(body, draft)
+    status = _changed_after_final(present, draft)
+    late_status = stale and _status_is_news(body, draft)
+    if not stale or late_status:
+        for name in draft.cleared:
+            if not stale or name.partition(".")[0] in _STATUS_PARTS:
+                _remove(body, name)
+    for name, value in _plain(draft):
+        _set(body, name, value, stale=stale and not (late_status and name in _STATUS_PARTS))
+    _fill(body, draft.initial)
+    _drop_stale_siblings(present, body, draft)
+    if status:
+        body["status"] = status
+    if draft.type == "Encounter":
+        visits.follow(present, body, draft, stale=stale)
+    _tell_missing_times(body)
+    coherence.agree(present, body, draft.body, stale=stale, gone=gone)
+    _stamp(body, draft, stale=stale, late_status=late_status)
+    return body
+
+
+def _tell_missing_times(body: dict[str, Any]) -> None:
+    """R4 app-2 and app-3: an appointment has both its start and its end, or neither while it is asked for or is off.
+
+    Schedules are sent with a start alone, or with no time that can be read; what is not known is said to be unknown.
+    """
+    if body["resourceType"] != "Appointment":
+        return
+    timeless = body.get("status") in _WITHOUT_TIME and not {"start", "end"} & body.keys()
+    for name in ("start", "end"):
+        if name in body or timeless:
+            body.pop(f"_{name}", None)
+        else:
+            body[f"_{name}"] = {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
+
+
+def _fill(body: dict[str, Any], initial: dict[str, Any]) -> None:
+    """Put what only fills gaps into them; of the resources inside, those nobody needs go afterwards."""
+    for name, value in initial.items():
+        if name == "contained":
+            body[name] = _united(body.get(name, []), value, _GROUPS[name], stale=True)
+        elif name not in body and not _has_choice(body, name):
+            body[name] = value
+
+
+def _plain(draft: Draft) -> Iterator[tuple[str, Any]]:
+    """What is stated, but for the places of a visit, which keeps those it was in."""
+    for name, value in draft.body.items():
+        if name != "location" or draft.type != "Encounter":
+            yield name, value
+
+
+def _drop_stale_siblings(present: dict[str, Any] | None, body: dict[str, Any], draft: Draft) -> None:
+    """What an extension of a primitive said of the old value is not said of the new one (`_status`, `_birthDate`)."""
+    for name in _WITH_SIBLINGS:
+        changed = name == "status" or (present or {}).get(name) != body.get(name)
+        if changed and f"_{name}" in body and name in draft.body and f"_{name}" not in draft.body:
+            del body[f"_{name}"]
+
+
+def lags(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> bool:
+    """Whether a result tells of something older than the stored record: that is history, and leaves the view alone."""
+    return present is not None and draft.type in _RESULTS and (stale or _falls_back(present, draft))
+
+
+def late_version(present: dict[str, Any], draft: Draft) -> dict[str, Any]:
+    """The record as a late, older result tells it: a version for the history, marked `late` in meta.tag."""
+    body = combine(None, draft, stale=False)
+    if "identifier" in present:
+        body["identifier"] = present["identifier"]
+    body["meta"] = {**body.get("meta", {}), "tag": [LATE]}
+    return body
+
+
+def _changed_after_final(present: dict[str, Any] | None, draft: Draft) -> str:
+    """What a result that was final becomes when its sender says `final` again: `amended` when its content changed,
+    else what it was (R4 observation-status: modified subsequent to being final). Empty when nothing is to be said."""
+    told = str(present.get("status")) if present else ""
+    if draft.type not in _RESULTS or told not in _DONE or draft.body.get("status") != "final":
+        return ""
+    said = {name: value for name, value in draft.body.items() if name.startswith(_CONTENT)}
+    if any((present or {}).get(name) != value for name, value in said.items()):
+        return "amended"
+    return told if told != "final" else ""
+
+
+def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | None:
+    """The time of the latest event a stored record tells of (a meta extension), or None."""
+    for extension in body.get("meta", {}).get("extension", ()):
+        if extension.get("url") == url:
+            return datetime.datetime.fromisoformat(extension["valueInstant"])
+    return None
+
+
+def _set(body: dict[str, Any], name: str, value: Any, *, stale: bool) -> None:
+    group = _GROUPS.get(name)
+    if group is not None and isinstance(value, list):
+        present = body.get(name, [])
+        body[name] = _united(present, value, group, stale=stale) if present or len(value) > 1 else value
+    elif isinstance(value, dict) and isinstance(body.get(name), dict) and name in _INNER:
+        body[name] = {**value, **body[name]} if stale else {**body[name], **value}
+    elif not (stale and (name in body or _has_choice(body, name))):
+        _drop_other_choices(body, name)
+        body[name] = value
+
+
+def _remove(body: dict[str, Any], path: str) -> None:
+    """Take out `period.end`, `extension:<url>`, `participant:ATND` or a whole element."""
+    name, _, wanted = path.partition(":")
+    if wanted:
+        group = _GROUPS[name]
+        kept = [item for item in body.get(name, ()) if group(item) != wanted]
+        body[name] = kept
+    elif path.endswith("[x]"):
+        for other in [key for key in body if key.startswith(path[:-3]) and key[len(path) - 3 :][:1].isupper()]:
+            del body[other]
+        return
+    else:
+        first, _, last = path.partition(".")
+        if not last:
+            body.pop(first, None)
+        elif isinstance(body.get(first), dict):
+            body[first] = {key: value for key, value in body[first].items() if key != last}
+        name = first
+    if name in body and not body[name]:
+        del body[name]
+
+
+def _falls_back(present: dict[str, Any], draft: Draft) -> bool:
+    """Whether a result of the same moment would go backward: preliminary after final, final after corrected."""
+    if draft.type not in _RESULTS:
+        return False
+    told = told_at(present)
+    if told is not None and draft.event_at is not None and draft.event_at > told:
+        return False
+    ours, theirs = draft.body.get("status"), present.get("status")
+    return ours is not None and _RANK.get(str(ours), 3) < _RANK.get(str(theirs), 3)
+
+
+def _status_is_news(body: dict[str, Any], draft: Draft) -> bool:
+    """Whether an older event is still the latest that speaks of the status (a cancellation behind an update)."""
+    if "status" not in draft.body or draft.event_at is None:
+        return False
+    told = told_at(body, STATUS_TIME)
+    return told is not None and draft.event_at > told
+
+
+def _united_only(body: dict[str, Any], draft: Draft) -> dict[str, Any]:
+    for name in ("identifier", "result"):
+        if name in draft.body:
+            body[name] = _united(body.get(name, []), draft.body[name], _GROUPS[name], stale=True)
+    return body
+
+
+def _united(present: list[Any], stated: list[Any], group: Callable[[Any], str], *, stale: bool) -> list[Any]:
+    """Both lists by group: a stated group replaces the stored one, or gives way to it when stale."""
+    told, said = _grouped(present, group), _grouped(stated, group)
+    if stale:
+        return [*present, *(item for name, items in said.items() if name not in told for item in items)]
+    if not present:
+        return [item for items in said.values() for item in items]
+    merged: list[Any] = []
+    for name in {**told, **said}:
+        if name not in said:
+            merged += told[name]
+        else:
+            uses = [item["use"] for item in told.get(name, ()) if isinstance(item, dict) and "use" in item]
+            merged += [_with_use(item, uses[-1] if uses else None) for item in said[name]]
+    return merged
+
+
+def _grouped(items: list[Any], group: Callable[[Any], str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        found.setdefault(group(item), []).append(item)
+    return found
+
+
+def _with_use(item: Any, use: str | None) -> Any:
+    """An identifier keeps the use it has (`old` after a merge) when the sender states none."""
+    return {"use": use, **item} if use and "value" in item and "use" not in item else item
+
+
+def _identifier(item: Any) -> str:
+    return f"{item.get('system', '')}|{item.get('value', '')}"
+
+
+def _role(item: Any) -> str:
+    codings = (item.get("type") or [{}])[0].get("coding") or [{}]
+    return str(codings[0].get("code", ""))
+
+
+def _link(item: Any) -> str:
+    return f"{item.get('other', {}).get('reference', '')}|{item.get('type', '')}"
+
+
+def _reference(item: Any) -> str:
+    return str(item.get("reference") or _identifier(item.get("identifier") or {}))
+
+
+_GROUPS: dict[str, Callable[[Any], str]] = {
+    "contained": lambda item: str(item.get("id", "")),
+    "identifier": _identifier,
+    "extension": lambda item: str(item.get("url", "")),
+    "link": _link,
+    "participant": _role,
+    "location": visits.group_of,
+    "telecom": lambda item: "work" if item.get("use") == "work" else "home",
+    "result": _reference,
+    "basedOn": _reference,
+    "hasMember": _reference,
+    "derivedFrom": _reference,
+    "replaces": _reference,
+}
+
+
+@cache
+def _choice(name: str) -> str:
+    """The choice element that a JSON name is one form of (`value` of `valueString`); empty when it is none."""
+    return next((c for c in _CHOICES if name.startswith(c) and name[len(c) : len(c) + 1].isupper()), "")
+
+
+def _has_choice(body: dict[str, Any], name: str) -> bool:
+    choice = _choice(name)
+    return bool(choice) and any(_choice(key) == choice for key in body)
+
+
+def _drop_other_choices(body: dict[str, Any], name: str) -> None:
+    """A new `valueQuantity` ends an old `valueString`."""
+    if choice := _choice(name):
+        for other in [key for key in body if _choice(key) == choice]:
+            del body[other]
+
+
+def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool) -> None:
+    """Remember in meta when the record and its status were last told of, so that an older message cannot undo them."""
+    if draft.type in _PERSONS and draft.sources:
+        names = {source.partition("#")[0] for source in draft.sources}
+        mark(body, TOLD_BY, {"valueString": " ".join(sorted(names | told_by(body)))})
+    moment = draft.event_at
+    if moment is None:
+        return
+    if not stale:
+        mark_time(body, moment)
+    told = told_at(body, STATUS_TIME)
+    if draft.type == "Encounter" and (late_status or (not stale and ("status" in draft.body or told is None))):
+        mark_time(body, moment if "status" in draft.body else _BEFORE_ALL, STATUS_TIME)
+
+
+_BEFORE_ALL = datetime.datetime(1900, 1, 1, tzinfo=datetime.UTC)
+
+
+def mark_time(body: dict[str, Any], moment: datetime.datetime, url: str = EVENT_TIME) -> None:
+    """Note in meta the time of the latest event the record tells of."""
+    mark(body, url, {"valueInstant": moment.isoformat()})
+
+
+def mark(body: dict[str, Any], url: str, value: dict[str, str]) -> None:
+    """Note a value in meta, in the place of what was noted under that address."""
+    meta = dict(body.get("meta") or {})
+    others = [e for e in meta.get("extension", ()) if e.get("url") != url]
+    meta["extension"] = [*others, {"url": url, **value}]
+    body["meta"] = meta
+
+
+def told_by(body: dict[str, Any]) -> set[str]:
+    """The segments that told of a person; empty for records that say nothing of it."""
+    for extension in body.get("meta", {}).get("extension", ()):
+        if extension.get("url") == TOLD_BY:
+            return set(str(extension["valueString"]).split())
+    return set()

@@ -1,0 +1,308 @@
+"""Drafts meet stored records: which record each draft is, what it becomes, and which id references get.
+
+Matching is by business key only, never by name; a key of a merged patient leads to the survivor. A draft without
+keys is a part of another one (a result of a report) and takes its identity from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from canonical.codes import NATIONAL
+from canonical.errors import Conflict
+from canonical.problem import Problem, Severity
+from canonical.records import Draft, Key
+from fhir.tags import Tags
+from hub.records.drafts import kindred, reversals, withdrawals
+from hub.records.drafts.coherence import contradiction
+from hub.records.drafts.combine import combine, lags, late_version, told_at
+from hub.records.drafts.identify import (
+    Places,
+    agrees,
+    known_under,
+    met_under,
+    new_id,
+    numbers,
+    part_id,
+    parts_in_order,
+    resolved,
+    same_person,
+    same_subject,
+    subject_of,
+)
+from hub.records.drafts.lookup import Place, lookup, stored, survivors_of
+from hub.records.drafts.reversals import is_credit
+from hub.records.write import Write
+from hub.store.database import Transaction
+
+
+@dataclass(slots=True)
+class Settled:
+    """The writes that follow from drafts, where each draft landed, and what could not be settled."""
+
+    writes: list[Write]
+    problems: list[Problem]
+    places: Places = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the store holds: candidates by key, survivors of merged patients, and the rows themselves."""
+
+    candidates: dict[tuple[str, Key], list[str]]
+    survivors: dict[str, str]
+    rows: dict[Place, dict[str, Any] | None]
+    new: dict[tuple[str, Key, str], tuple[str, str]] = field(default_factory=dict)
+
+
+async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None = None) -> Settled:
+    """The writes of `drafts`, merged with what is stored; drafts of one record become one write.
+
+    `places` are drafts that were settled elsewhere: losers of patient merges are left to `hub.records.merges`.
+    Raises Conflict when a patient was merged while we waited for its lock.
+    """
+    own = [draft for draft in drafts if not draft.merge_into]
+    candidates = await lookup(tx, own)
+    survivors = await survivors_of(tx, sorted({i for (t, _), ids in candidates.items() if t == "Patient" for i in ids}))
+    known = _Known(candidates, survivors, await _met(tx, own, candidates, survivors))
+    settled = Settled([], [], dict(places or {}))
+    await _place(tx, own, known, settled)
+    known.rows.update(await kindred.place(tx, own, candidates, settled.places))
+    if any(is_credit(draft) for draft in own):
+        await reversals.place(tx, own, settled.places, known.rows)
+        fresh = {settled.places[d.local] for d in own if is_credit(d) and d.local in settled.places}
+        known.rows.update(await stored(tx, fresh - known.rows.keys()))
+    patients = sorted({identity for kind, identity in settled.places.values() if kind == "Patient"})
+    if await survivors_of(tx, [identity for identity in patients if identity not in survivors and not places]):
+        raise Conflict("a patient was merged in between")
+    _write(own, known, settled)
+    await kindred.meet(tx, own, settled.places, settled.writes)
+    settled.problems += await withdrawals.follow(tx, known.rows, settled.places, settled.writes)
+    return settled
+
+
+def _named(draft: Draft) -> bool:
+    """Whether a draft only names a record that many messages name (a professional, a payer), and states nothing."""
+    return not draft.body and not draft.cleared and not draft.partial and not draft.must_exist
+
+
+async def _met(
+    tx: Transaction, drafts: Sequence[Draft], candidates: dict[tuple[str, Key], list[str]], survivors: dict[str, str]
+) -> dict[Place, dict[str, Any] | None]:
+    """The records found by key. Those that are only named are not locked: every worker names the same ones."""
+    stating = {(draft.type, key) for draft in drafts if not _named(draft) for key in draft.keys}
+    told: set[Place] = set()
+    named: set[Place] = set()
+    for wish, ids in candidates.items():
+        (told if wish in stating else named).update((wish[0], survivors.get(i, i)) for i in ids)
+    return {**await stored(tx, told), **await stored(tx, named - told, lock=False)}
+
+
+async def _place(tx: Transaction, drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+    """Give every draft its record: by key first, then parts of what was placed, level by level."""
+    waiting: list[Draft] = []
+    for draft in drafts:
+        if draft.keys:
+            settled.places[draft.local] = (draft.type, _by_key(draft, known, settled))
+        elif draft.part and draft.under:
+            waiting.append(draft)
+        elif not draft.beside:
+            settled.problems.append(_no_key(draft))
+    fresh = {place for place in settled.places.values() if place not in known.rows}
+    for draft, parent in parts_in_order(waiting, settled.places):
+        settled.places[draft.local] = (draft.type, part_id(draft, parent))
+        fresh.add(settled.places[draft.local])
+    known.rows.update(await stored(tx, fresh))
+    settled.problems += [_no_key(draft) for draft in waiting if draft.local not in settled.places]
+
+
+def _no_key(draft: Draft) -> Problem:
+    """A record nothing identifies is not stored; for a patient that stops the message."""
+    level: Severity = "error" if draft.type == "Patient" else "warning"
+    return Problem("semantic.no-key", draft.local, args=(("type", draft.type),), level=level)
+
+
+def _by_key(draft: Draft, known: _Known, settled: Settled) -> str:
+    """The id of the record a draft names by its keys; the first usable key makes the id of a new one.
+
+    A patient is looked for by the hospital's own numbers first: a national one may be somebody else's.
+    """
+    refused: set[Key] = set()
+    subject = subject_of(draft, settled.places)
+    foreign = False
+    for key in sorted(draft.keys, key=_is_national) if draft.type == "Patient" else draft.keys:
+        for found in known.candidates.get((draft.type, key), ()):
+            identity = known.survivors.get(found, found)
+            body = known.rows.get((draft.type, identity)) or {}
+            if draft.type == "Patient" and not _is_meant(draft, key, found, known):
+                refused.add(key)
+                settled.problems.append(Problem("semantic.identity-review", draft.local))
+            elif not same_subject(subject, body):
+                foreign = True
+            elif agrees(draft, body):
+                if identity != found:
+                    settled.problems.append(Problem("semantic.merged-patient", draft.local))
+                settled.problems += _shared(draft, identity, known)
+                return identity
+    usable = [key for key in draft.keys if key not in refused]
+    own = usable or [Key(f"{draft.keys[0].system}#{draft.local}", draft.keys[0].value)]
+    return _new(draft, own, known, subject, foreign=foreign)
+
+
+def _is_national(key: Key) -> bool:
+    return key.system in NATIONAL
+
+
+def _is_meant(draft: Draft, key: Key, found: str, known: _Known) -> bool:
+    """Whether the patient found by a key can be the one a draft means."""
+    identity = known.survivors.get(found, found)
+    merged = identity != found or (not _is_national(key) and found in known.survivors.values())
+    return same_person(draft, key, known.rows.get(("Patient", identity)) or {}, merged=merged)
+
+
+def _shared(draft: Draft, identity: str, known: _Known) -> list[Problem]:
+    """A finding when a national number of this patient is also another one's: one person twice, or a wrong number."""
+    if draft.type != "Patient":
+        return []
+    bearers = {
+        known.survivors.get(found, found)
+        for key in draft.keys
+        if _is_national(key)
+        for found in known.candidates.get(("Patient", key), ())
+    }
+    return [Problem("semantic.identity-review", draft.local)] if bearers - {identity} else []
+
+
+def _new(draft: Draft, keys: Sequence[Key], known: _Known, subject: str, *, foreign: bool) -> str:
+    """The id of a new record; drafts of one batch that share a usable key are the same new record.
+
+    `foreign`: the number is another patient's order already; numbers without authority meet by chance.
+    """
+    told = [key for key in keys if key in numbers(draft)] or keys
+    for key in told:
+        for name in met_under(draft):
+            met = known.new.get((draft.type, key, name))
+            if met is not None and (not subject or met[1] in ("", subject)):
+                return met[0]
+            foreign = foreign or met is not None
+    first = Key(f"{keys[0].system}#{subject}", keys[0].value) if foreign else keys[0]
+    identity = new_id(draft, first)
+    for key in told:
+        for name in known_under(draft):
+            known.new.setdefault((draft.type, key, name), (identity, subject))
+    return identity
+
+
+def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+    bodies: dict[Place, dict[str, Any]] = {}
+    sources: dict[Place, UUID | None] = {}
+    earlier: dict[Place, list[dict[str, Any]]] = {}
+    _refuse_unknown(drafts, known, settled)
+    whole = all(draft.local in settled.places for draft in drafts)
+    for draft in drafts:
+        place = settled.places.get(draft.local)
+        if place is None:
+            continue
+        present = bodies.get(place) or known.rows.get(place)
+        if is_credit(draft):
+            _credit(draft, present, settled.problems)
+        body = resolved(draft.type, draft.body, settled.places, whole=whole)
+        initial = resolved(draft.type, draft.initial, settled.places, whole=whole)
+        meant = _with(draft, body, initial)
+        bodies[place] = _combined(present, meant, settled)
+        sources[place] = draft.message_id
+        stored = known.rows.get(place)
+        if stored is not None and not draft.partial and lags(stored, meant, stale=_stale(draft, stored)):
+            earlier.setdefault(place, []).append(late_version(stored, meant))
+    stating = {settled.places.get(draft.local) for draft in drafts if not _named(draft)}
+    for place, body in bodies.items():
+        known_as = known.rows.get(place)
+        if place not in stating and body == known_as:
+            continue  # only named, and known: nothing to write, nothing to lock
+        write = Write(
+            type=place[0],
+            id=place[1],
+            body=body,
+            skip_unchanged=True,
+            message_id=sources[place],
+            earlier=tuple(earlier.get(place, ())),
+            expected=None if place in stating else _version(known_as),
+        )
+        settled.writes.append(write)
+
+
+def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) -> dict[str, Any]:
+    """The record with what the draft states; what contradicts its newer part is left out, and told."""
+    gone: list[str] = []
+    body = combine(present, draft, stale=_stale(draft, present), gone=gone)
+    settled.problems += [contradiction(draft, path) for path in gone]
+    return body
+
+
+def _version(body: dict[str, Any] | None) -> Tags | None:
+    """The version a stored body says it is: what was read without a lock must still stand when it is written."""
+    return Tags(frozenset((int(body["meta"]["versionId"]),))) if body is not None else None
+
+
+def _refuse_unknown(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+    """The cancellation of something unknown is reported; nothing its message names is created. Nor is a record made
+    of what only a known one can take, unless another draft of the same record makes it."""
+    missing = set()
+    makers = (draft for draft in drafts if not (draft.partial or draft.known_only or draft.must_exist))
+    made = {settled.places.get(draft.local) for draft in makers}
+    for draft in drafts:
+        place = settled.places.get(draft.local)
+        bound = draft.must_exist or draft.partial or draft.known_only
+        if place is None or known.rows.get(place) is not None or not bound:
+            continue
+        if place in made and not draft.must_exist:
+            continue
+        if draft.must_exist or draft.body:  # a record only named (an order's parent) may be unknown
+            settled.problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))
+        if draft.must_exist:
+            missing.add(_message(draft))
+        else:
+            del settled.places[draft.local]
+    for draft in drafts if missing else ():
+        place = settled.places.get(draft.local)
+        if place is not None and _message(draft) in missing and known.rows.get(place) is None:
+            del settled.places[draft.local]
+
+
+def _message(draft: Draft) -> str:
+    """The part of a draft's name that tells its message among those settled together."""
+    return draft.local.partition(":")[0] if ":" in draft.local else ""
+
+
+def _credit(draft: Draft, present: dict[str, Any] | None, problems: list[Problem]) -> None:
+    """A credit takes back the charge of its number, whose own figures stay; without that charge it is reported."""
+    if present is None:
+        problems.append(Problem("semantic.credit-unmatched", draft.local))
+        return
+    draft.body = {name: value for name, value in draft.body.items() if name in ("status", "note", "identifier")}
+    draft.cleared = ()
+
+
+def _with(draft: Draft, body: dict[str, Any], initial: dict[str, Any]) -> Draft:
+    return Draft(
+        local=draft.local,
+        type=draft.type,
+        body=body,
+        initial=initial,
+        cleared=draft.cleared,
+        event_at=draft.event_at,
+        occurred_at=draft.occurred_at,
+        action=draft.action,
+        sources=draft.sources,
+    )
+
+
+def _stale(draft: Draft, present: dict[str, Any] | None) -> bool:
+    """Whether the record already tells of a later event than this draft."""
+    if present is None or draft.event_at is None:
+        return False
+    told = told_at(present)
+    return told is not None and draft.event_at < told

@@ -1,0 +1,1 @@
+"""What operators answer, pay and decide, read into values."""

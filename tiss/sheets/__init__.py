@@ -1,0 +1,1 @@
+"""Rows of sheets, as files of many kinds hold them."""

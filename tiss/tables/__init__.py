@@ -1,0 +1,1 @@
+"""The ANS tables, and the files they come in."""
