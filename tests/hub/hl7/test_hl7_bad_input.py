@@ -182,7 +182,7 @@ async def test_ugly_text_in_every_field(world: World, tenant: Tenant, name: str)
 async def test_a_segment_a_hundred_thousand_times(
     world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("test_hl7_door.LIMIT", 10_000_000)
+    monkeypatch.setattr("tests.hub.hl7.test_hl7_door.LIMIT", 10_000_000)
     raw = (GOOD + "NTE|1||Observação repetida\r" * 100_000).encode()
     async with listening(world, tenant) as port:
         busy = asyncio.create_task(talk(port, frame(raw)))
@@ -196,7 +196,7 @@ async def test_a_segment_a_hundred_thousand_times(
 @pytest.mark.slow
 async def test_a_hundred_megabytes_are_refused(world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the limit a frame is refused while it is still coming; others go on."""
-    monkeypatch.setattr("test_hl7_door.LIMIT", 80 * 1024 * 1024)
+    monkeypatch.setattr("tests.hub.hl7.test_hl7_door.LIMIT", 80 * 1024 * 1024)
     raw = (GOOD + "OBX|1|ED|PDF||^application^pdf^Base64^").encode()
     async with listening(world, tenant) as port:
         over = await talk(port, b"\x0b" + raw, *[b"A" * (1024 * 1024)] * 100)

@@ -79,7 +79,7 @@ async def test_a_late_older_result_tells_who_listens_again(world: World, tenant:
         rows = await tx.rows(
             "SELECT version, method FROM resource_version WHERE tenant_id = $1 AND type = 'Observation'"
         )
-    assert sorted(tuple(row) for row in rows) == [(1, "POST"), (2, "PUT"), (3, "PUT")]
+    assert sorted(tuple(row) for row in rows) == [(1, "PUT"), (2, "PUT"), (3, "PUT")], "under the id it has"
 
 
 async def test_preliminary_and_wrong_patient_after_final(world: World, tenant: Tenant) -> None:
