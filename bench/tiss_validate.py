@@ -86,7 +86,18 @@ def _peer(raw: bytes) -> float:
     with tempfile.TemporaryDirectory(prefix="ponte-peer-") as name:
         path = Path(name) / "lote.xml"
         path.write_bytes(raw)
-        command = [uv, "run", "--isolated", "--no-project", "--with", "tiss==0.4.0", "python", "-c", _PEER_PROGRAM]
+        command = [
+            uv,
+            "run",
+            "--isolated",
+            "--no-project",
+            "--with",
+            "tiss==0.4.0",
+            "python",
+            "-I",
+            "-c",
+            _PEER_PROGRAM,
+        ]
         try:
             done = subprocess.run(
                 [*command, str(path)], cwd=name, capture_output=True, text=True, check=True, timeout=120
