@@ -27,21 +27,18 @@ async def measure(world: World, tenant: Tenant) -> list[Measure]:
     token = await tokens.issue(world, tenant, "bench", roles=[], scopes=["system/*.read"])
     ours = [http_load.get(f"/fhir/Patient/p{n}", token) for n in range(RECORDS)]
     bare = [http_load.get(f"/floor/{n}", token) for n in range(1, RECORDS + 1)]
-    rates: list[tuple[float, float]] = []
+    rounds: list[tuple[http_load.Load, http_load.Load]] = []
     async with serving(world) as port:
         await http_load.run(port, ours, seconds=0.5)
         await http_load.run(port, bare, seconds=0.5)
         for _ in range(ROUNDS):
             floor = await http_load.run(port, bare, connections=CONNECTIONS, seconds=SECONDS)
             load_ = await http_load.run(port, ours, connections=CONNECTIONS, seconds=SECONDS)
-            rates.append((load_.rate, floor.rate))
-    value, floor_rate = middle(rates)
+            rounds.append((load_, floor))
     inner = await _in_process(world, tenant)
+    bare_route = "a bare route of the same server that reads 3 KB by primary key with asyncpg"
     return [
-        Measure(
-            name="fhir-read", value=value, unit="reads/s", floor=floor_rate,
-            floor_name="a bare route of the same server that reads 3 KB by primary key with asyncpg",
-        ),
+        *http_load.figures("fhir-read", rounds, unit="reads/s", floor_name=bare_route),
         Measure(
             name="fhir-read-store", value=inner[0], unit="reads/s", floor=inner[1],
             floor_name="asyncpg primary-key read of 3 KB in the same process",

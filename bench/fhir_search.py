@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bench import http_load
 from bench.fhir_data import body, load, multiply
-from bench.fhir_read import middle
 from bench.fhir_server import add_floor_rows, serving
 from bench.measure import Measure
 from hub.guard import tokens
@@ -16,6 +15,7 @@ MESSAGES = PATIENTS + OBSERVATIONS  # records; `--messages` asks for more
 SECONDS = 2.0
 ROUNDS = 3
 CONNECTIONS = 16
+FLOOR_NAME = "a bare route of the same server that reads 3 KB by primary key with asyncpg"
 SEARCHES = {
     "token": "/fhir/Patient?identifier=urn:ponte:bench:mr|{n:08d}",
     "string": "/fhir/Patient?family=brandao{n}&_count=5",
@@ -55,19 +55,13 @@ async def measure(world: World, tenant: Tenant, records: int = MESSAGES) -> list
         for kind, path in SEARCHES.items():
             requests = [http_load.get(filled(path, n), token) for n in range(500)]
             await http_load.run(port, requests, seconds=0.5)
-            rates = []
+            rounds = []
             for _ in range(ROUNDS):
                 floor = await http_load.run(port, bare, connections=CONNECTIONS, seconds=SECONDS / 2)
                 load_ = await http_load.run(port, requests, connections=CONNECTIONS, seconds=SECONDS)
-                rates.append((load_.rate, floor.rate))
-            value, floor_rate = middle(rates)
-            found.append(_measure(kind, value, floor_rate))
+                rounds.append((load_, floor))
+            found += http_load.figures(f"fhir-search-{kind}", rounds, unit="searches/s", floor_name=FLOOR_NAME)
     return found
-
-
-def _measure(kind: str, value: float, floor: float) -> Measure:
-    name = "a bare route of the same server that reads 3 KB by primary key with asyncpg"
-    return Measure(name=f"fhir-search-{kind}", value=value, unit="searches/s", floor=floor, floor_name=name)
 
 
 def filled(path: str, number: int) -> str:

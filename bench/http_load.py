@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from bench.measure import Measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +18,30 @@ class Load:
     p50: float
     p95: float
     p99: float
+
+
+def figures(
+    name: str, rounds: Sequence[tuple[Load, Load]], *, unit: str, floor_name: str, per_request: int = 1
+) -> list[Measure]:
+    """The rate and the percentiles of the round (ours, floor) with the median ratio.
+
+    Percentiles stand as 1000 / milliseconds, so that larger is faster for them too.
+    """
+    ours, floor = sorted(rounds, key=lambda pair: pair[0].rate / pair[1].rate)[len(rounds) // 2]
+    parts = (("p50", ours.p50, floor.p50), ("p95", ours.p95, floor.p95), ("p99", ours.p99, floor.p99))
+    return [
+        Measure(
+            name=name,
+            value=ours.rate * per_request,
+            unit=unit,
+            floor=floor.rate * per_request,
+            floor_name=floor_name,
+        ),
+        *(
+            Measure(name=f"{name}-{part}", value=1000 / own, unit="1000/ms", floor=1000 / bare, floor_name=floor_name)
+            for part, own, bare in parts
+        ),
+    ]
 
 
 def get(path: str, token: str) -> bytes:
