@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from bench import http_load
 from bench.fhir_data import body, load
 from bench.fhir_server import FLOOR, FLOOR_DAY, FLOOR_SQL, add_floor_rows, bare_pool, serving
-from bench.measure import Measure
+from bench.measure import Measure, middle
 from hub.guard import tokens
 from hub.records.requests import read
 from hub.world import Tenant, World
@@ -46,11 +46,6 @@ async def measure(world: World, tenant: Tenant) -> list[Measure]:
     ]  # fmt: skip
 
 
-def middle(rates: list[tuple[float, float]]) -> tuple[float, float]:
-    """The round with the median ratio."""
-    return sorted(rates, key=lambda pair: pair[0] / pair[1])[len(rates) // 2]
-
-
 async def _in_process(world: World, tenant: Tenant) -> tuple[float, float]:
     async def ours(number: int) -> None:
         await read.current(world, tenant, "Patient", f"p{number % RECORDS}")
@@ -61,7 +56,7 @@ async def _in_process(world: World, tenant: Tenant) -> tuple[float, float]:
             await pool.fetch(FLOOR_SQL, FLOOR, str(1 + number % RECORDS), FLOOR_DAY)
 
         rates = [(await rate(ours), await rate(bare)) for _ in range(ROUNDS)]
-    return middle(rates)
+    return middle(rates, lambda pair: pair[0] / pair[1])
 
 
 async def rate(call: Callable[[int], Awaitable[None]], seconds: float = 2.0) -> float:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.measure import Measure
+from bench.measure import Measure, middle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ def figures(
 
     Percentiles stand as 1000 / milliseconds, so that larger is faster for them too.
     """
-    ours, floor = sorted(rounds, key=lambda pair: pair[0].rate / pair[1].rate)[len(rounds) // 2]
+    ours, floor = middle(rounds, lambda pair: pair[0].rate / pair[1].rate)
     parts = (("p50", ours.p50, floor.p50), ("p95", ours.p95, floor.p95), ("p99", ours.p99, floor.p99))
     return [
         Measure(

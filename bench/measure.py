@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+Round = TypeVar("Round")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +34,8 @@ class Measure:
             "floor_name": self.floor_name,
             "ratio": round(self.ratio, 4),
         }
+
+
+def middle(rounds: Sequence[Round], ratio: Callable[[Round], float]) -> Round:
+    """The round with the median ratio to its floor."""
+    return sorted(rounds, key=ratio)[len(rounds) // 2]
