@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from api.simulators import payer
 from api.simulators.payer_book import Book, Side
 from hub.exchange import handlers
 from hub.exchange.out import delivery
+from hub.servers.process import free_port
 from hub.world import Tenant, World
 
 handlers.load()
@@ -61,9 +61,7 @@ class Server:
 @contextlib.asynccontextmanager
 async def payer_server(**changed: Any) -> AsyncIterator[Server]:
     app = payer.create_app(payer.Config(sides=sides(**changed)))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, log_level="critical", access_log=False, lifespan="off", ws="none"
     )

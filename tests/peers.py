@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.servers import process
+
 END = b"\x1c\r"
 
 
@@ -138,9 +140,5 @@ async def http(script: Callable[[int, bytes], object]) -> AsyncIterator[HttpPeer
 
 
 def dead_port() -> int:
-    """A port nobody listens on."""
-    import socket
-
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, and that nobody is given who names none."""
+    return process.free_port()

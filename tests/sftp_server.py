@@ -15,6 +15,8 @@ from pathlib import Path
 
 import asyncssh
 
+from hub.servers.process import free_port
+
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else "")
 
 
@@ -35,9 +37,7 @@ def serving(folder: Path) -> Iterator[Server]:
     (home / "host").write_bytes(host.export_private_key())
     (home / "host").chmod(0o600)
     (home / "authorized").write_bytes(own.export_public_key())
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     lines = (
         f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {home}/host", f"AuthorizedKeysFile {home}/authorized",
         "StrictModes no", "UsePAM no", "PasswordAuthentication no", "PermitRootLogin yes", f"PidFile {home}/pid",

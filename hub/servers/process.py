@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import pwd
+import secrets
 import signal
 import socket
 import subprocess
@@ -18,6 +20,9 @@ from canonical.errors import Misconfigured
 
 _PR_SET_PDEATHSIG = 1
 _ACCOUNTS = ("ponte", "postgres", "nobody")
+FIRST_PORT = 10_240
+PORTS = 22_528  # up to 32,767: systems give the ports above to whoever names none
+TRIES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,21 @@ def reachable(path: Path, account: Account | None) -> bool:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port nobody listens on at this moment."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port nobody listens on at this moment; raises Misconfigured when none of many tried is free.
+
+    It is drawn from below the range that systems give to outgoing connections and to listeners without a port: one of
+    that range may be given away between this look and its use, and a connection to it may even reach itself.
+    """
+    for _ in range(TRIES):
+        with contextlib.closing(socket.socket()) as probe:
+            try:
+                probe.bind((host, FIRST_PORT + secrets.randbelow(PORTS)))
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+                continue
+            return int(probe.getsockname()[1])
+    raise Misconfigured(f"no free port was found on {host}; name the ports")
 
 
 def spawn(

@@ -16,16 +16,11 @@ from api.doors import board
 from api.doors.board import Board
 from hub.exchange.door.keep import Keeper
 from hub.redis import CHANNELS
+from hub.servers.process import free_port
 from hub.world import Tenant, World, opened
 
 ADMIN = ["admin/*", "hl7/write"]
 MESSAGE = "MSH|^~\\&|{app}|HOSP|P|H|20261122080000||ADT^A04^ADT_A01|{id}|P|2.5\rEVN|A04|20261122080000\rPID|1||1^^^HOSP^MR||Silva^Ana\r"
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def ask(port: int, control: str, app: str = "HIS") -> str:
@@ -163,12 +158,11 @@ async def test_a_taken_port_delays_no_other_door(world: World, tenant: Tenant, m
     from channel_feed import put
 
     monkeypatch.setattr(board, "LOOK_SECONDS", 0.05)
-    good = free_port()
+    good, held = free_port(), free_port()
     with contextlib.closing(socket.socket()) as taken:
         async with doors(world):
-            taken.bind(("127.0.0.1", 0))
+            taken.bind(("127.0.0.1", held))
             taken.listen()
-            held = taken.getsockname()[1]
             await put(world, tenant, f'name = "a"\ndoor = "mllp"\nport = {held}\n')
             await put(world, tenant, f'name = "b"\ndoor = "mllp"\nport = {good}\n')
             await until("AA", good)
