@@ -26,6 +26,24 @@ class Key:
     loose: bool = field(default=False, compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """One movement of a visit as a sender numbers it (IHE PAM, segment ZBE), so that it can be corrected later.
+
+    `act` is insert, update or cancel; `past`: later movements stand already; `ends` is an ISO moment or empty.
+    `change` and `status` are what the event it tells of does to the places and to the status of a visit (`admit`,
+    `transfer`; `finished`), empty for neither. `about` are extensions that describe it: who is responsible, its scope.
+    """
+
+    numbers: tuple[Key, ...] = ()
+    act: str = "insert"
+    past: bool = False
+    ends: str = ""
+    change: str = ""
+    status: str = ""
+    about: tuple[dict[str, Any], ...] = ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """What one message says of one record.
@@ -40,7 +58,8 @@ class Draft:
     known record and makes no new one; `known_only` has them, but says what only a known record can suffer (an order
     cancelled). `action` names what the event does beyond stating values (a transfer taken back, a merge of two records,
     an identifier changed); `merge_into` names the draft it is done to, the survivor of a merge. `beside` names a
-    report: the record is the `part` of another report that shares its number, whichever holds it.
+    report: the record is the `part` of another report that shares its number, whichever holds it. `movement`: the
+    movement of a visit that is told, where its sender numbers them.
     """
 
     local: str
@@ -60,5 +79,6 @@ class Draft:
     known_only: bool = False
     action: str = ""
     merge_into: str = ""
+    movement: Movement | None = None
     sources: tuple[str, ...] = ()
     message_id: uuid.UUID | None = None

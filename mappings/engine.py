@@ -6,27 +6,26 @@ Silent loss is a bug: each segment ends as mapped, ignored by declaration, or un
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from canonical.extensions import EXTENSIONS
 from canonical.problem import Problem
-from canonical.records import DRAFT, Draft, Key
+from canonical.records import DRAFT, Draft
 from hl7.er7 import NULL, Message, Segment
 from mappings import kinship
 from mappings.account import Account, close, close_whole
 from mappings.body import Body, compiled, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
-from mappings.convert.text import parse_dtm
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.nested import drop_incomplete, drop_reversed, forget
 from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, looked_at, telling
 from mappings.site import PLAIN, Site
+from mappings.work import SPECIAL, Work
 
 _GROUPED = frozenset(("participant", "telecom", "location"))
 
@@ -38,21 +37,6 @@ class Translation:
     drafts: list[Draft]
     problems: list[Problem]
     account: Account
-
-
-@dataclass(slots=True)
-class _Work:
-    """A draft under construction: stated and initial elements, the paths that have a value, and what to skip."""
-
-    occurrence: Occurrence
-    context: Context
-    body: Body
-    initial: Body
-    draft: Draft
-    done: set[str] = field(default_factory=set)
-    skip: bool = False
-    essential: bool = False
-    stated: bool = False
 
 
 def translate(
@@ -110,7 +94,7 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
         return None
     body, initial = Body(plan.type), Body(plan.type)
     draft = Draft(local=occurrence.local, type=plan.type, body=body.value, initial=initial.value)
-    work = _Work(occurrence, context, body, initial, draft)
+    work = Work(occurrence, context, body, initial, draft)
     around = (*occurrence.parents, "", *occurrence.children)
     for step in telling(plan, occurrence.said(looked_at(plan)), around):
         if step.plain:
@@ -127,7 +111,7 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
     return draft if _complete(work) else None
 
 
-def _read(step: Step, work: _Work) -> None:
+def _read(step: Step, work: Work) -> None:
     """A row that reads a field, one repetition at a time."""
     number, occurrence = step.number, work.occurrence
     for segment in occurrence.own.get(step.segment) or occurrence.within_reach(step.segment, step.owned):
@@ -147,7 +131,7 @@ def _read(step: Step, work: _Work) -> None:
                 _store(step, converted, value, work)
 
 
-def _apply(step: Step, work: _Work) -> None:
+def _apply(step: Step, work: Work) -> None:
     """A row that reads no field, or all of them together."""
     row = step.row
     if row.reference or row.children:
@@ -159,7 +143,7 @@ def _apply(step: Step, work: _Work) -> None:
         _gather(step, work.occurrence.within_reach(step.segment, step.owned), work)
 
 
-def _relate(step: Step, work: _Work) -> None:
+def _relate(step: Step, work: Work) -> None:
     row, occurrence = step.row, work.occurrence
     if row.reference:
         parent = occurrence.parents.get(row.reference)
@@ -178,7 +162,7 @@ def _relate(step: Step, work: _Work) -> None:
             _put(step, work, reference, 0)
 
 
-def _gather(step: Step, segments: Sequence[Segment], work: _Work) -> None:
+def _gather(step: Step, segments: Sequence[Segment], work: Work) -> None:
     """A conversion that reads all repetitions of all its segments together."""
     values = [Value(raw, step.source, s) for s in segments for raw in s.repetitions(step.number) or [""] if raw != NULL]
     converted = step.gather(values, work.context, step.row.argument) if values else None
@@ -194,7 +178,7 @@ def _gather(step: Step, segments: Sequence[Segment], work: _Work) -> None:
             _store(step, value, values[0], work)
 
 
-def _clear(step: Step, work: _Work) -> None:
+def _clear(step: Step, work: Work) -> None:
     if step.path.startswith("@") or step.path in ("identifier", "status") or step.row.when == "new":
         return
     name = step.clears
@@ -214,12 +198,12 @@ def _needed(name: str, type_name: str) -> bool:
     return any(name in names for names in required(type_name))
 
 
-def _store(step: Step, converted: Any, value: Value, work: _Work) -> None:
+def _store(step: Step, converted: Any, value: Value, work: Work) -> None:
     if step.owned:
         work.stated = True
     if step.path.startswith("@"):
         work.done.add(step.path)
-        _SPECIAL[step.path](converted, value, work)
+        SPECIAL[step.path](converted, value, work)
         _tell(step, work, step.path, converted, value)
     elif step.path.endswith("[x]"):
         name, chosen = converted
@@ -231,7 +215,7 @@ def _store(step: Step, converted: Any, value: Value, work: _Work) -> None:
         _put(step, work, converted, value.segment.index, "", value)
 
 
-def _put(step: Step, work: _Work, converted: Any, segment: int, path: str = "", value: Value | None = None) -> None:
+def _put(step: Step, work: Work, converted: Any, segment: int, path: str = "", value: Value | None = None) -> None:
     target, context = work.initial if step.new else work.body, work.context
     work.done.add(step.path)
     way = step.way if step.way is not None and not path else compiled(target.type, path)
@@ -243,7 +227,7 @@ def _put(step: Step, work: _Work, converted: Any, segment: int, path: str = "", 
         _contain(step, work, target, value)
 
 
-def _contain(step: Step, work: _Work, target: Body, value: Value | None) -> None:
+def _contain(step: Step, work: Work, target: Body, value: Value | None) -> None:
     """Put what the row's value refers to inside the record."""
     for resource in work.context.contained:
         target.put("contained", resource)
@@ -251,77 +235,13 @@ def _contain(step: Step, work: _Work, target: Body, value: Value | None) -> None
     work.context.contained.clear()
 
 
-def _tell(step: Step, work: _Work, path: str, made: Any, value: Value | None) -> None:
+def _tell(step: Step, work: Work, path: str, made: Any, value: Value | None) -> None:
     """Tell the trace, when there is one, what a row made and from where."""
     if work.context.trace is not None:
         work.context.trace.note(work.draft.local, path, step.row, made, value)
 
 
-def _key(converted: Any, value: Value, work: _Work) -> None:
-    if isinstance(converted, Key) and converted not in work.draft.keys:
-        work.draft.keys += (converted,)
-
-
-def _part(converted: Any, value: Value, work: _Work) -> None:
-    work.draft.part += ("|" if work.draft.part else "") + str(converted)
-
-
-def _time(converted: Any, value: Value, work: _Work) -> None:
-    moment = parse_dtm(value.whole(), work.context.zone)
-    if isinstance(moment, datetime.datetime) and work.draft.event_at is None:
-        work.draft.event_at = moment
-
-
-def _occurred(converted: Any, value: Value, work: _Work) -> None:
-    moment = parse_dtm(value.whole(), work.context.zone)
-    if isinstance(moment, datetime.datetime) and work.draft.occurred_at is None:
-        work.draft.occurred_at = moment
-
-
-def _action(converted: Any, value: Value, work: _Work) -> None:
-    work.draft.action = work.draft.action or str(converted)
-
-
-def _must_exist(converted: Any, value: Value, work: _Work) -> None:
-    work.draft.must_exist = work.draft.must_exist or converted == "true"
-
-
-def _known_only(converted: Any, value: Value, work: _Work) -> None:
-    work.draft.known_only = work.draft.known_only or converted == "true"
-
-
-def _skip(converted: Any, value: Value, work: _Work) -> None:
-    work.skip = work.skip or converted == "true"
-
-
-def _essential(converted: Any, value: Value, work: _Work) -> None:
-    work.essential = work.essential or converted == "true"
-
-
-def _clear_paths(converted: Any, value: Value, work: _Work) -> None:
-    work.draft.cleared += tuple(str(converted).split())
-
-
-def _distinct(converted: Any, value: Value, work: _Work) -> None:
-    work.draft.distinct = work.draft.distinct or str(converted)
-
-
-_SPECIAL = {
-    "@key": _key,
-    "@part": _part,
-    "@time": _time,
-    "@occurred": _occurred,
-    "@action": _action,
-    "@must-exist": _must_exist,
-    "@known-only": _known_only,
-    "@skip": _skip,
-    "@essential": _essential,
-    "@clear": _clear_paths,
-    "@distinct": _distinct,
-}
-
-
-def _finish(work: _Work) -> None:
+def _finish(work: Work) -> None:
     """What follows from the plan: gaps only, whose part the record is, which record survives it."""
     draft, plan, parents = work.draft, work.occurrence.plan, work.occurrence.parents
     for path in draft.cleared:
@@ -347,7 +267,7 @@ def _finish(work: _Work) -> None:
     draft.sources = tuple(f"{s.name}#{s.index}" for s in work.occurrence.segments())
 
 
-def _complete(work: _Work) -> bool:
+def _complete(work: Work) -> bool:
     """Whether R4's required elements are there. Without them a numbered record can change what is known of it, but
     make nothing new; any other is reported, since it cannot be stored."""
     draft = work.draft

@@ -26,6 +26,7 @@ SPECIAL = frozenset(
         "@action",
         "@known-only",
         "@essential",
+        "@movement",
     )
 )
 REMOVED = "-"  # the source of an overlay's row that takes its target away

@@ -117,6 +117,14 @@ def test_administration(accept: bool) -> None:
     lines += ["", "## Accounts (BAR)", "", "| event | status | must be known |", "| --- | --- | --- |"]
     for event in sorted(codes("bar-event-status")):
         lines.append(f"| {event} | {codes('bar-event-status')[event]} | {codes('bar-event-must-exist')[event]} |")
+    lines += ["", "## Movements with a number (IHE PAM, ZBE)", "", "| ZBE-4 | what is done |", "| --- | --- |"]
+    done = {
+        "insert": "a stay begins at ZBE-2, whatever came after it (ZBE-5 `Y`), and keeps the number",
+        "update": "the stay of that number gets another place or time; the neighbours' ends follow, of the first and last the visit's",
+        "cancel": "the stay of that number goes; the one before lasts until the next",
+        "refer": "nothing: it only names a movement",
+    }
+    lines += [f"| {act} | {done[what]} |" for act, what in codes("zbe-act").items()]
     compare("administration.md", "\n".join(lines) + "\n", accept)
 
 

@@ -16,7 +16,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir.tags import Tags
-from hub.records.drafts import kindred, reversals, withdrawals
+from hub.records.drafts import kindred, movements, reversals, withdrawals
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, lags, late_version, told_at
 from hub.records.drafts.identify import (
@@ -239,6 +239,8 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     gone: list[str] = []
     body = combine(present, draft, stale=_stale(draft, present), gone=gone)
     settled.problems += [contradiction(draft, path) for path in gone]
+    if movements.unknown(present, draft.movement):
+        settled.problems.append(Problem("semantic.unknown-movement", draft.local))
     return body
 
 
@@ -296,6 +298,7 @@ def _with(draft: Draft, body: dict[str, Any], initial: dict[str, Any]) -> Draft:
         event_at=draft.event_at,
         occurred_at=draft.occurred_at,
         action=draft.action,
+        movement=draft.movement,
         sources=draft.sources,
     )
 

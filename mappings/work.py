@@ -1,0 +1,105 @@
+"""A draft under construction, and what the rows with a target of the form `@name` say about it.
+
+They say which stored record it is, when it happened and what the event does, and state no element of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from dataclasses import dataclass, field
+from typing import Any
+
+from canonical.records import Draft, Key, Movement
+from mappings.body import Body
+from mappings.convert import Value
+from mappings.convert.registry import Context
+from mappings.convert.text import parse_dtm
+from mappings.grouping import Occurrence
+
+
+@dataclass(slots=True)
+class Work:
+    """A draft under construction: stated and initial elements, the paths that have a value, and what to skip."""
+
+    occurrence: Occurrence
+    context: Context
+    body: Body
+    initial: Body
+    draft: Draft
+    done: set[str] = field(default_factory=set)
+    skip: bool = False
+    essential: bool = False
+    stated: bool = False
+
+
+def _key(converted: Any, value: Value, work: Work) -> None:
+    if isinstance(converted, Key) and converted not in work.draft.keys:
+        work.draft.keys += (converted,)
+
+
+def _part(converted: Any, value: Value, work: Work) -> None:
+    work.draft.part += ("|" if work.draft.part else "") + str(converted)
+
+
+def _time(converted: Any, value: Value, work: Work) -> None:
+    moment = parse_dtm(value.whole(), work.context.zone)
+    if isinstance(moment, datetime.datetime) and work.draft.event_at is None:
+        work.draft.event_at = moment
+
+
+def _occurred(converted: Any, value: Value, work: Work) -> None:
+    moment = parse_dtm(value.whole(), work.context.zone)
+    if isinstance(moment, datetime.datetime) and work.draft.occurred_at is None:
+        work.draft.occurred_at = moment
+
+
+def _action(converted: Any, value: Value, work: Work) -> None:
+    work.draft.action = work.draft.action or str(converted)
+
+
+def _movement(converted: Any, value: Value, work: Work) -> None:
+    """What a field of ZBE says of the movement; numbers and what describes it add up."""
+    present = work.draft.movement or Movement()
+    more = {name: (*getattr(present, name), *said) for name, said in converted.items() if isinstance(said, tuple)}
+    work.draft.movement = dataclasses.replace(present, **{**converted, **more})
+
+
+def _must_exist(converted: Any, value: Value, work: Work) -> None:
+    work.draft.must_exist = work.draft.must_exist or converted == "true"
+
+
+def _known_only(converted: Any, value: Value, work: Work) -> None:
+    work.draft.known_only = work.draft.known_only or converted == "true"
+
+
+def _skip(converted: Any, value: Value, work: Work) -> None:
+    work.skip = work.skip or converted == "true"
+
+
+def _essential(converted: Any, value: Value, work: Work) -> None:
+    work.essential = work.essential or converted == "true"
+
+
+def _clear_paths(converted: Any, value: Value, work: Work) -> None:
+    work.draft.cleared += tuple(str(converted).split())
+
+
+def _distinct(converted: Any, value: Value, work: Work) -> None:
+    work.draft.distinct = work.draft.distinct or str(converted)
+
+
+SPECIAL = {
+    "@key": _key,
+    "@part": _part,
+    "@time": _time,
+    "@occurred": _occurred,
+    "@action": _action,
+    "@must-exist": _must_exist,
+    "@known-only": _known_only,
+    "@skip": _skip,
+    "@essential": _essential,
+    "@clear": _clear_paths,
+    "@distinct": _distinct,
+    "@movement": _movement,
+}
