@@ -112,3 +112,59 @@ def test_a_message_in_its_envelope_is_repaired_without_it() -> None:
     assert isinstance(done, repair.Repaired) and done.changes[0].code == "header.wrapper" and done.report.readable
     cut = repair.repair(b"<s:Envelope", tables=installed())
     assert isinstance(cut, Problem)
+
+
+def renamed(raw: bytes, was: bytes, becomes: bytes) -> bytes:
+    return re.sub(rb"(</?ans:)" + was + rb">", rb"\1" + becomes + b">", raw)
+
+
+def test_what_stands_in_a_renamed_element_is_judged_under_the_name_it_has() -> None:
+    raw = without(renamed(RAW, b"guiasTISS", b"guias"), b"atendimentoRN", 1)
+    raw = re.sub(rb"(<ans:horaInicial>)[^<]*", rb"\g<1>0800", raw, count=1)
+    found = told(raw)
+    guide = GUIDE.replace("guiasTISS", "guias")
+    assert ("xsd.content.renamed", guide.rpartition("/")[0]) in found
+    assert ("xsd.missing", f"{guide}[1]/dadosBeneficiario") in found
+    assert any(code == "xsd.datatype.time" and where.endswith("horaInicial") for code, where in found)
+
+
+def test_strange_elements_of_one_parent_are_all_told_and_what_it_lacks_beside_them() -> None:
+    raw = without(RAW, b"dadosSolicitacao", 1)
+    raw = raw.replace(
+        b"<ans:dadosSolicitante>", b"<ans:medico>1</ans:medico><ans:sala>2</ans:sala><ans:dadosSolicitante>", 1
+    )
+    found = [(code, where.rpartition("/")[2]) for code, where in told(raw) if code.startswith("xsd.")]
+    assert sorted(found) == [
+        ("xsd.content.before", "dadosExecutante"),
+        ("xsd.content.unknown", "medico"),
+        ("xsd.content.unknown", "sala"),
+    ]
+
+
+def test_a_field_with_tags_inside_is_told_so_and_once() -> None:
+    raw = RAW.replace(b"<ans:caraterAtendimento>1<", b"<ans:caraterAtendimento><ans:codigo>1</ans:codigo><", 1)
+    (found,) = [code for code, where in told(raw) if where.endswith("caraterAtendimento")]
+    assert found == "xsd.children"
+
+
+def test_what_is_missing_is_named_in_full_and_nothing_that_is_there() -> None:
+    raw = without(without(without(RAW, b"valorUnitario", 1), b"valorTotal", 1), b"descricaoProcedimento", 1)
+    problems = report.validate(raw, tables=installed()).problems
+    missing = [dict(problem.args) for problem in problems if problem.code == "xsd.missing"]
+    assert {"found": "procedimento", "expected": "descricaoProcedimento"} in missing
+    assert {"found": "procedimentoExecutado", "expected": "valorUnitario, valorTotal"} in missing
+
+
+def test_a_place_is_named_only_where_this_message_has_it() -> None:
+    raw = b"<ans:pedidoElegibilidadeWS " + NS + b"><ans:cabecalho/><ans:beneficiario/></ans:pedidoElegibilidadeWS>"
+    codes = {problem.code for problem in report.validate(raw, tables=installed()).problems}
+    assert "xsd.content.unknown" in codes and "xsd.content.elsewhere" not in codes  # honorários has one, this has not
+
+
+def test_a_name_of_before_is_repaired_where_its_place_is_free() -> None:
+    raw = renamed(RAW, b"Padrao", b"versaoPadrao")
+    done = repair.repair(raw, tables=installed(), today=datetime.date(2026, 11, 26))
+    assert isinstance(done, repair.Repaired) and b"<ans:Padrao>4.03.00</ans:Padrao>" in done.content and done.report.ok
+    twice = RAW.replace(b"<ans:Padrao>", b"<ans:versaoPadrao>4.03.00</ans:versaoPadrao><ans:Padrao>")
+    kept = repair.repair(twice, tables=installed(), today=datetime.date(2026, 11, 26))
+    assert isinstance(kept, repair.Repaired) and b"<ans:versaoPadrao>" in kept.content

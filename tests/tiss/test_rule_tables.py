@@ -61,7 +61,7 @@ def test_every_section_and_role_exists_in_some_version_and_in_both_forms(every_v
     assert wanted - services == set()
 
 
-@pytest.mark.parametrize("version", versions.installed())
+@pytest.mark.parametrize("version", [v for v in versions.installed() if v >= "4.02.00"])
 def test_the_newest_versions_have_every_place_of_a_guide(version: str) -> None:
     found = places(shapes.of(version), "mensagemTISS")
     for name, section in layout.sections().items():

@@ -230,11 +230,12 @@ class _Work:
         return parent is not None and shape is not None and misplaced.ordered(parent, shape)
 
     def rename(self, problem: Problem) -> bool:
-        """Write the name of an element as the standard does."""
-        node = self.at(problem.where)
-        if node is None:
+        """Write the name of an element as the standard does, where nothing beside it has that name."""
+        node, right = self.at(problem.where), _NS + dict(problem.args)["right"]
+        parent = node.getparent() if node is not None else None
+        if node is None or (parent is not None and parent.find(right) is not None):
             return False
-        node.tag = _NS + dict(problem.args)["right"]
+        node.tag = right
         return True
 
     def attribute(self, problem: Problem) -> bool:

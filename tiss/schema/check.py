@@ -38,11 +38,11 @@ _KINDS = {
     "SCHEMAV_CVC_COMPLEX_TYPE_2_3": "content",
     "SCHEMAV_CVC_COMPLEX_TYPE_3_2_1": "attribute",
     "SCHEMAV_CVC_TYPE_3_1_1": "attribute",
+    "SCHEMAV_CVC_TYPE_3_1_2": "children",
     "SCHEMAV_CVC_MININCLUSIVE_VALID": "range",
     "SCHEMAV_CVC_MAXINCLUSIVE_VALID": "range",
 }
 _OF_VALUES = frozenset(("enumeration", "pattern", "max-length", "min-length", "length", "datatype", "digits", "range"))
-_SEALS = frozenset(("epilogo", "hash"))
 _ECHOES = frozenset(("SCHEMAV_CVC_DATATYPE_VALID_1_2_1", "SCHEMAV_CVC_TYPE_3_1_3"))
 # the end of libxml2's sentence lists names of the schema, never content
 _EXPECTED = re.compile(r"Expected is (?:one of )?\(([^()]*)\)\.?\s*\Z")
@@ -72,16 +72,18 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
         kind = _KINDS.get(entry.type_name, "invalid")
         node = _follow(entry.path or "", message.root)
         where = f"line {entry.line}" if node is None else place(node)
-        if entry.type_name in _ECHOES and where in told:
-            continue  # a facet error already told of this value
+        if (entry.type_name in _ECHOES and where in told) or ("children", where) in found:
+            continue  # a facet error, or that there is more than a value, already told of this value
         if kind == "content" and "Missing child" in entry.message:
             kind = "missing"
         told.add(where)
         shape = _shape(where, message, version)
         name = etree.QName(node).localname if node is not None else "?"
         args = _args(kind, entry, name, where, shape)
+        if kind == "missing" and node is not None and (owed := misplaced.owed(node, shape)):
+            args = (("found", name), ("expected", ", ".join(owed)))
         exact, looks = _exact(kind, node, shape, (message, version))
-        if kind == "missing" and dict(args).get("expected") in _SEALS:
+        if kind == "missing" and dict(args).get("expected") in misplaced.SEALS:
             exact = "missing.hash"
         args = (*args, *looks)
         found.setdefault((kind, where), Problem(f"xsd.{exact}", where, args=args))
@@ -144,6 +146,8 @@ def _args(kind: str, entry: etree._LogEntry, name: str, where: str, shape: Shape
     if kind == "attribute":
         match = _ATTRIBUTE.search(_QUALIFIED.sub("", entry.message))
         return (("name", match[1] if match else "?"),)
+    if kind == "children":
+        return (("found", name),)
     if kind in ("content", "missing"):
         match = _EXPECTED.search(entry.message)
         expected = _QUALIFIED.sub("", match[1]).strip() if match else ""

@@ -18,6 +18,7 @@ from tiss.wire import shapes, versions
 from tiss.wire.shapes import Part, Shape
 
 Args = tuple[tuple[str, str], ...]
+SEALS = frozenset(("epilogo", "hash"))
 _FEW = 2
 _OUTER = 2  # the root and prestadorParaOperadora or operadoraParaPrestador: inside, names are of many places
 _LETTERS = re.compile(r"[^a-z0-9]")
@@ -45,7 +46,7 @@ def why(node: etree._Element, path: Sequence[str], version: str, *, service: boo
         return "version", (("versions", ", ".join(others)), ("stated", version))
     if right := next((own for own in _former().get(name, ()) if own in names), ""):
         return "renamed", (("right", right), ("stated", version))
-    parents = _parents(name, version, service) if len(path) <= _OUTER else ()
+    parents = _parents(name, path[0], version, service) if len(path) <= _OUTER else ()
     if parents:
         return "elsewhere", (("parents", " / ".join(parents)), ("stated", version))
     return "unknown", (("stated", version),)
@@ -63,10 +64,21 @@ def _known(node: etree._Element, parent: etree._Element, shape: Shape, names: li
     if rival := next((own for own in rivals if own in earlier or own in later), ""):
         return "choice", (("other", rival),)
     place = names.index(name)
-    owed = [before.name for before in shape.parts[:place] if _owed(before, earlier)]
-    if [own for own in earlier if own in names and names.index(own) > place] or [own for own in owed if own in later]:
+    missing = [before.name for before in shape.parts[:place] if _owed(before, earlier)]
+    passed = any(own in names and names.index(own) > place for own in earlier)
+    if passed or any(own in later for own in missing):
         return "order", (("order", _around(names, place)),)
-    return ("before", (("missing", ", ".join(owed)),)) if owed else ("", ())
+    return ("before", (("missing", ", ".join(missing)),)) if missing else ("", ())
+
+
+def owed(parent: etree._Element, shape: Shape | None) -> list[str]:
+    """The names of all elements that `parent` must have and has not; empty where its shape does not say.
+
+    The seal is named only where it alone is missing: rules tell of it anyway.
+    """
+    there = _names(parent)
+    missing = [part.name for part in shape.parts if _owed(part, there)] if shape is not None else []
+    return [name for name in missing if name not in SEALS] or missing
 
 
 def _owed(part: Part, earlier: list[str]) -> bool:
@@ -108,14 +120,27 @@ def _former() -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def _parents(name: str, version: str, service: bool) -> tuple[str, ...]:
-    """The elements a group of this name stands in; empty for a plain field, and where they are many."""
-    types = shapes.of(version, service=service).types
+def _parents(name: str, root: str, version: str, service: bool) -> tuple[str, ...]:
+    """The elements a group of this name stands in, within `root`; empty for a plain field, and where they are many."""
+    table = shapes.of(version, service=service)
+    types = _within(table, root)
     holders = {
-        key for key, shape in types.items() for part in shape.parts if part.name == name and types[part.type].parts
+        key for key in types for part in table.types[key].parts if part.name == name and table.types[part.type].parts
     }
-    found = sorted({part.name for shape in types.values() for part in shape.parts if part.type in holders})
+    found = sorted({part.name for key in types for part in table.types[key].parts if part.type in holders})
     return tuple(found) if len(found) <= _FEW else ()
+
+
+def _within(table: shapes.Shapes, root: str) -> set[str]:
+    """The types of all elements that can stand in a root element, and its own."""
+    found: set[str] = set()
+    waiting = [table.roots[root]]
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting += [part.type for part in table.types[key].parts if part.type in table.types]
+    return found
 
 
 def _has(name: str, path: tuple[str, ...], version: str, service: bool) -> bool:
