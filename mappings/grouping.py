@@ -4,16 +4,18 @@ nearest OBR or SPM above). Segments that belong nowhere are left over, never dro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
 from canonical.records import Draft
 from hl7.er7 import Message, Segment
+from mappings.convert.embedded import FILE, holds_file
 from mappings.convert.plausible import says_no_number
 from mappings.plan import Plan, RecordPlan
 
 _NOTE = "NTE"
+_TYPE = 2  # OBX
 _INDEX = attrgetter("index")
 _STAY = frozenset(("MSH", "EVN", "SFT"))
 
@@ -82,6 +84,7 @@ class Grouper:
         self._at: dict[int, list[Occurrence]] = {}
         self._counters: dict[str, int] = {}
         self._last: Segment | None = None
+        self._file: Segment | None = None  # the last OBX that holds a file, or a piece of one
         self._took: Occurrence | None = None  # the record that took the segment before, when it may have notes
 
     def walk(self, message: Message) -> list[Occurrence]:
@@ -93,7 +96,9 @@ class Grouper:
                 self._flush()
                 self._above = {name: held for name, held in self._above.items() if name in _STAY}
             self._above[segment.name] = segment
-            records = [r for r in self._anchored.get(segment.name, ()) if _admits(r, segment, self._current)]
+            if segment.name == "OBX" and holds_file(segment, self._file if self._last is self._file else None):
+                self._file = segment
+            records = [r for r in self._anchored.get(segment.name, ()) if self._admits(r, segment)]
             if segment.name == "PID" and self._plan.anonymous and not named(segment):
                 records = []
             if records:
@@ -159,7 +164,7 @@ class Grouper:
             return False
         if self._last.name != segment.name or last.own[segment.name][-1] is not self._last:
             return False
-        if segment.text(int(record.join[0].partition("-")[2])).strip() not in record.join_among:
+        if self._said(segment, int(record.join[0].partition("-")[2])) not in record.join_among:
             return False
         for place in record.join:
             number = int(place.partition("-")[2])
@@ -167,6 +172,19 @@ class Grouper:
                 return False
         last.attach(segment)
         return True
+
+    def _admits(self, record: RecordPlan, segment: Segment) -> bool:
+        """Whether a record's conditions let this segment be its anchor."""
+        if not record.where:
+            return True
+        value = self._said(segment, record.where_field)
+        if record.below and record.below in self._current and value in record.unless_below:
+            return False
+        return value in record.among if record.among else value not in record.unless
+
+    def _said(self, segment: Segment, number: int) -> str:
+        """What a field says that decides over records; a file is one whatever type OBX-2 claims."""
+        return FILE if segment is self._file and number == _TYPE else segment.text(number).strip()
 
     def _starts(self, segment: Segment) -> bool:
         """Whether a lead belongs to the record below it: always, unless it also follows and nothing is open.
@@ -243,17 +261,6 @@ def identified(patient: Segment) -> bool:
     """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do; "desconhecido" is none."""
     numbers = (patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
     return any(not says_no_number(number) for number in numbers)
-
-
-def _admits(record: RecordPlan, segment: Segment, current: Mapping[str, Occurrence]) -> bool:
-    if not record.where:
-        return True
-    value = segment.text(record.where_field).strip()
-    if record.below and record.below in current and value in record.unless_below:
-        return False
-    if record.among:
-        return value in record.among
-    return value not in record.unless
 
 
 def unite(drafts: list[Draft], plan: Plan) -> list[tuple[str, str]]:

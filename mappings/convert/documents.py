@@ -13,6 +13,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import DRAFT
+from mappings.convert.embedded import ENCODINGS, FILE, bare, holds_file, started, type_of
 from mappings.convert.keys import ei_key
 from mappings.convert.people import xcn
 from mappings.convert.registry import Context, Value, conversion, gatherer
@@ -20,8 +21,6 @@ from mappings.convert.text import moment_text
 
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _ANY = "application/octet-stream"
-_ENCODINGS = ("base64", "hex", "a")
-_MARKS = ("JVBER", "/9j/", "iVBOR", "UEsDB", "e1xyd", "SUkq", "TU0A", "R0lGO")
 
 
 @gatherer("attachments")
@@ -39,8 +38,8 @@ def _documents(values: list[Value]) -> list[list[Value]]:
     """Values that are one file together: a piece follows when the file before it was cut and it starts no file."""
     groups: list[list[Value]] = []
     for value in values:
-        piece = groups and value.other(2) == "ED" and groups[-1][0].other(2) == "ED"
-        if piece and _started(_data(groups[-1][0])) and not _started(_data(value)):
+        piece = groups and value.other(2) == groups[-1][0].other(2) != "RP"
+        if piece and started(_data(groups[-1][0])) and not started(_data(value)):
             groups[-1].append(value)
         else:
             groups.append([value])
@@ -48,12 +47,8 @@ def _documents(values: list[Value]) -> list[list[Value]]:
 
 
 def _data(value: Value) -> str:
-    """The data of an ED; senders that put type and subtype in one component have it in the fourth."""
-    return value.text(5) or (value.text(4) if value.text(3).lower() in _ENCODINGS else "")
-
-
-def _started(text: str) -> bool:
-    return text.lstrip().startswith(_MARKS)
+    """The data of an ED; with type and subtype in one component it is the fourth; some send the bare data."""
+    return value.text(5) or (value.text(4) if value.text(3).lower() in ENCODINGS else bare(value.raw))
 
 
 def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
@@ -66,14 +61,14 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
         pointer = "".join(value.said(1).split())
         return {**found, "url": pointer} if pointer else None
     data = _bytes(value, "".join(_data(part) for part in group))
+    if kind != FILE:
+        context.problems.append(value.problem("structure.embedded-type"))
     if title := value.other(3, 2) or value.other(3):
         found["title"] = title
     if data is None:  # the results beside it must not wait for a mended document
         context.problems.append(value.problem("structure.embedded-data"))
         return {**found, **missing("error"), "contentType": found.get("contentType", _ANY)}
-    if "contentType" not in found and data.startswith(b"%PDF"):
-        found["contentType"] = "application/pdf"
-    found.setdefault("contentType", _ANY)
+    found.setdefault("contentType", type_of(data) or _ANY)
     return {**found, **stored(data)}
 
 
@@ -127,7 +122,8 @@ def document_content(values: list[Value], context: Context, argument: str) -> An
     lines: list[str] = []
     files: list[Value] = []
     for value in values:
-        if value.other(2) in ("ED", "RP") or (not value.other(2) and value.text(4).lower() == "base64"):
+        before = files[-1].segment if files else None
+        if value.other(2) == "RP" or holds_file(value.segment, before):
             files.append(value)
         elif value.raw:
             lines.append(_line(value))

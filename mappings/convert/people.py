@@ -16,6 +16,7 @@ from mappings.convert.registry import Context, Value, conversion
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ORDERING_FACILITY = 21  # ORC
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
+_TITLES = "xcn-title"
 _ORGANIZATIONS = {"ORC": (21,), "OBX": (23,), "PRD": (10,)}
 _ROLES = {
     "ATND": "attender",
@@ -105,11 +106,11 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     if misplaced(value, context) or not any(c.isalnum() for c in value.raw):
         return None
     key = _professional(value, context)
-    name = _professional_name(value)
+    name = _professional_name(value, context)
     reference: dict[str, Any] = {}
     if key is not None:
         if value.text(9) or any(c.isdigit() for c in key.value):
-            reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, key, name))
+            reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, context, key, name))
             reference["identifier"] = {"system": key.system, "value": key.value}
         else:
             reference["identifier"] = {"value": key.value}
@@ -206,17 +207,25 @@ def placed(value: Value, context: Context, argument: str) -> Any:
 def _ordered_from(person: dict[str, Any], facility: Value, context: Context) -> None:
     """Who orders (ORC-12) and from where (ORC-21 to 23) as a PractitionerRole (v2-to-fhir ORC[ServiceRequest]).
 
-    The order names the person: a guide asks who prescribed. A person or a place without number has no role to find.
+    The order names the person, whom guides and searches ask for, and in an extension the role. A place without number
+    is one of this sender's, known by its name; a person without number has no role to find.
     """
     where = xon(facility, context, "")
-    if not where or "identifier" not in where or "system" not in person.get("identifier", {}):
+    if not where or "system" not in person.get("identifier", {}):
         return
-    where = _reachable(facility, context, where, "22,23") or where
-    system = systems.local_system(context.sender, "ROLE")
-    key = Key(system, f"{person['identifier']['value']} / {where['identifier']['value']}")
-    number = {"system": key.system, "value": key.value}
-    body = {"active": True, "identifier": [number], "practitioner": {**person}, "organization": where}
-    context.emit("PractitionerRole", key, body)
+    body: dict[str, Any] = {"active": True, "practitioner": {**person}, "organization": where}
+    if "identifier" in where:
+        place = where["identifier"]["value"]
+        body["organization"] = _reachable(facility, context, where, "22,23") or where
+    else:
+        place = where["display"]
+        if more := _contacts(facility, context, "22,23"):  # told of a place without number: inside the role
+            body["contained"] = [{"resourceType": "Organization", "id": "place", "name": place, **more}]
+            body["organization"] = {"reference": "#place", **where}
+    key = Key(systems.local_system(context.sender, "ROLE"), f"{person['identifier']['value']} / {place}")
+    body["identifier"] = [{"system": key.system, "value": key.value}]
+    role = {"reference": DRAFT + context.emit("PractitionerRole", key, body), "type": "PractitionerRole"}
+    person["extension"] = [{"url": EXTENSIONS["ordering-role"], "valueReference": role}]
 
 
 def _reachable(value: Value, context: Context, found: dict[str, Any] | None, fields: str) -> dict[str, Any] | None:
@@ -228,7 +237,7 @@ def _reachable(value: Value, context: Context, found: dict[str, Any] | None, fie
     organization = kind == "Organization"
     name: Any = found.get("display")
     if "system" not in number:
-        told = name if organization else [_human_name(value, name or "")]
+        told = name if organization else [_human_name(value, context, name or "")]
         return {"reference": context.contain(kind, {**({"name": told} if name else {}), **more}), **found}
     key = Key(number["system"], number["value"])
     if organization:
@@ -322,30 +331,35 @@ def _professional(value: Value, context: Context) -> Key | None:
     return Key(system, compact)
 
 
-def _professional_name(value: Value) -> str:
-    parts = (value.text(6), value.text(3), value.text(4), surname(value, 2))
+def _professional_name(value: Value, context: Context) -> str:
+    parts = (_title(value, context), value.text(3), value.text(4), surname(value, 2))
     return " ".join(part for part in parts if part)
 
 
-def _human_name(value: Value, text: str) -> dict[str, Any]:
+def _title(value: Value, context: Context) -> str:
+    """XCN-6, or a title that stands where the degree belongs (XCN-7 `DRA`: table 0360 has no such degree)."""
+    return value.text(6) or context.codes(_TITLES).get(value.text(7).upper().rstrip("."), "")
+
+
+def _human_name(value: Value, context: Context, text: str) -> dict[str, Any]:
     """The name of an XCN, which is said as `text`, in its parts."""
     given = [part for part in (value.text(3), value.text(4)) if part]
     name: dict[str, Any] = {"text": text}
-    for element, component in (("prefix", 6), ("suffix", 5)):
-        if part := value.text(component):
+    for element, part in (("prefix", _title(value, context)), ("suffix", value.text(5))):
+        if part:
             name[element] = [part]
     if family := surname(value, 2):
         name["family"] = family
     return {**name, **({"given": given} if given else {})}
 
 
-def _practitioner(value: Value, key: Key, text: str) -> dict[str, Any]:
+def _practitioner(value: Value, context: Context, key: Key, text: str) -> dict[str, Any]:
     initial: dict[str, Any] = {"identifier": [{"system": key.system, "value": key.value}]}
     if text:
-        initial["name"] = [_human_name(value, text)]
+        initial["name"] = [_human_name(value, context, text)]
     if identifiers.is_cbo(value.text(7)):
         occupation = {"coding": [{"system": systems.CBO, "code": value.text(7)}]}
         initial["qualification"] = [{"code": occupation}]
-    elif degree := value.text(7):
+    elif (degree := value.text(7)) and degree.upper().rstrip(".") not in context.codes(_TITLES):
         initial["qualification"] = [{"code": {"coding": [coding_of("0360", degree)]}}]
     return initial

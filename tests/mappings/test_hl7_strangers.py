@@ -166,6 +166,13 @@ def test_who_orders_and_from_where_is_a_role_the_order_names_the_person() -> Non
     assert place["address"][0]["city"] == "Salem" and place["telecom"][0]["value"] == "51 5550177"
     bodies, _ = made("ORM^O01", order.format(""))
     assert bodies["PractitionerRole"][0]["organization"]["display"] == "Clinica Sul" and "Organization" not in bodies
+    named = bodies["ServiceRequest"][0]["requester"]["extension"][0]["valueReference"]
+    assert named == {"reference": "draft:practitionerrole/1", "type": "PractitionerRole"}
+    unnumbered = order.replace("^^^^^^XX^^^C9", "")
+    bodies, _ = made("ORM^O01", unnumbered.format("|5 Elm^^Salem^OR^97301|^WPN^PH^^^51^5550177"))
+    role = bodies["PractitionerRole"][0]
+    assert role["identifier"][0]["value"] == "41 / Clinica Sul" and role["organization"]["display"] == "Clinica Sul"
+    assert role["contained"][0]["address"][0]["city"] == "Salem" and "contained" not in bodies["ServiceRequest"][0]
     bodies, _ = made("ORM^O01", order.replace("41^Reis", "^Reis").format(""))
     assert "PractitionerRole" not in bodies  # nobody to find it by
     bodies, _ = made("ORM^O01", order.replace("41^Reis", "^Reis").format("|||7 Elm^^Salem"))

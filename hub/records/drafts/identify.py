@@ -78,9 +78,9 @@ def linked(node: dict[str, Any], places: Places) -> dict[str, Any] | None:
     if type(reference) is str and reference.startswith(DRAFT):
         target = places.get(reference[len(DRAFT) :])
         rest = {key: value for key, value in node.items() if key != "reference"}
-        if target:
-            return {"reference": f"{target[0]}/{target[1]}", **rest}
-        return rest if rest.keys() - {"type"} else None
+        rest = (linked(rest, places) or {}) if "extension" in rest else rest  # it may name a record too
+        whole = {"reference": f"{target[0]}/{target[1]}", **rest} if target else rest
+        return whole if whole.keys() - {"type"} else None
     changed: dict[str, Any] = {}
     for key, value in node.items():
         kind = type(value)

@@ -1,0 +1,74 @@
+"""Files in Base64 of senders that do not say ED in OBX-2, and titles where a degree belongs."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from hl7 import er7
+from hl7.er7 import Message
+from hub.records.drafts.offline import bundle
+from mappings.engine import translate
+
+PDF = base64.b64encode(b"%PDF-1.4\n" + b"laudo " * 40).decode()
+JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + b"\x01" * 200).decode()
+
+
+def made(kind: str, *lines: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The resources of a message and the codes of its findings."""
+    head = [f"MSH|^~\\&|LIS|HOSP|P|H|20261122110000||{kind}|D1|P|2.5", "PID|1||A^^^HOSP^MR||Souza^Ana"]
+    message = er7.read(("\r".join([*head, *lines]) + "\r").encode())
+    assert isinstance(message, Message)
+    found = translate(message, zone="America/Sao_Paulo")
+    whole, problems = bundle(found.drafts, "x")
+    return [e["resource"] for e in whole["entry"]], [p.code for p in (*found.problems, *problems)]
+
+
+def result(kind: str, *values: str) -> tuple[list[dict[str, Any]], list[str]]:
+    report = "OBR|1|P1|F1|LAU^Laudo|||20261122|||||||||||||||20261122||LAB|F"
+    return made("ORU^R01", report, *(f"OBX|{n}|{kind}|PDF^Laudo||{v}||||||F" for n, v in enumerate(values, 1)))
+
+
+FILES = {
+    "no type": ("", (PDF,), "application/pdf"),
+    "text": ("TX", (PDF,), "application/pdf"),
+    "text, in pieces": ("TX", (PDF[:140], PDF[140:]), "application/pdf"),
+    "formatted text with line breaks": ("FT", (PDF[:120] + "\\.br\\" + PDF[120:],), "application/pdf"),
+    "an image": ("ST", (JPEG,), "image/jpeg"),
+    "an ED without its type": ("", ("^^^Base64^" + PDF,), "application/pdf"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_file_is_one_whatever_obx_2_says(case: str) -> None:
+    kind, values, media = FILES[case]
+    resources, problems = result(kind, *values)
+    (document,) = [r for r in resources if r["resourceType"] == "DocumentReference"]
+    (content,) = document["content"]
+    assert content["attachment"]["contentType"] == media and content["attachment"]["title"] == "Laudo"
+    assert content["attachment"]["data"] in (PDF, JPEG) and problems == ["structure.embedded-type"]
+
+
+@pytest.mark.parametrize("text", ["A" * 300, PDF[:60], PDF + "!", "JVBER quer dizer %PDF em Base64" + " laudo" * 30])
+def test_a_text_stays_a_text(text: str) -> None:
+    resources, problems = result("TX", text)
+    (found,) = [r for r in resources if r["resourceType"] == "Observation"]
+    assert found["valueString"] == text and not problems
+
+
+def test_a_document_message_holds_the_same_files() -> None:
+    resources, _ = made("MDM^T02", "TXA|1|DS|TX|20261122||||||||D9", "OBX|1|TX|A^Laudo||Normal||||||F",
+        f"OBX|2|TX|B^Anexo||{PDF[:140]}||||||F", f"OBX|3|TX|B^Anexo||{PDF[140:]}||||||F")  # fmt: skip
+    (document,) = [r for r in resources if r["resourceType"] == "DocumentReference"]
+    contents = [one["attachment"] for one in document["content"]]
+    assert [c["contentType"] for c in contents] == ["text/plain; charset=utf-8", "application/pdf"]
+    assert contents[1]["data"] == PDF
+
+
+def test_a_title_where_the_degree_belongs() -> None:
+    resources, _ = made("ADT^A01", "PV1|1|I|||||123^Reis^Nora^^^^DRA|45^Lima^Rui^^^Dr.^MD")
+    people = {r["identifier"][0]["value"]: r for r in resources if r["resourceType"] == "Practitioner"}
+    assert people["123"]["name"][0]["prefix"] == ["Dra."] and "qualification" not in people["123"]
+    assert people["45"]["qualification"][0]["code"]["coding"][0]["code"] == "MD"
