@@ -23,7 +23,17 @@ _SPECIAL = {
 }  # fmt: skip
 _BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription"
 _BULK = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
+_TERMS = "http://hl7.org/fhir/CapabilityStatement/terminology-server"
+_TELLS = "http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4"
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+
+
+# A guide, and the operations without which it does not hold.
+_GUIDES = (
+    (_BULK, {"export"}),
+    (_TERMS, {"expand", "lookup", "validate-code", "translate", "subsumes", "closure"}),
+    (_TELLS, {"status"}),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +146,8 @@ def _named(offer: Offer, kind: str) -> dict[str, str]:
 
 def _guides(offer: Offer) -> list[str]:
     """The capability statements of guides that hold here."""
-    exports = any(name == "export" for name, _, _ in offer.system_operations)
-    return [_BULK] if exports else []
+    offered = {name for name, _, _ in (*offer.system_operations, *offer.operations)}
+    return [guide for guide, needed in _GUIDES if needed <= offered]
 
 
 def _profiles(name: str, offer: Offer) -> dict[str, Any]:

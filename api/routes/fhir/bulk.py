@@ -11,6 +11,7 @@ from uuid import UUID
 from starlette.responses import Response, StreamingResponse
 
 from api.http.failures import Rejected
+from api.http.packing import takes_gzip
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
 from api.routes.fhir.inputs import pairs_given
 from canonical.errors import Gone, NotFound
@@ -270,7 +271,7 @@ async def file(exchange: Exchange) -> Response:
     subject = exchange.caller.identity.subject
     await exchange.state.reading.note(tenant, subject, "read", f"bulk/{job.id}/{found.number}")
     headers = {"Vary": "Accept-Encoding", "Cache-Control": "no-store"}
-    if _takes_gzip(exchange.request.headers.get("accept-encoding", "")):
+    if takes_gzip(exchange.request.headers.get("accept-encoding", "")):
         headers |= {"Content-Encoding": "gzip", "Content-Length": str(found.gzip_bytes)}
         return StreamingResponse(pieces.packed(world, tenant, job.id, found), 200, headers, NDJSON)
     headers["Content-Length"] = str(found.plain_bytes)
@@ -281,12 +282,3 @@ def _may_have(exchange: Exchange, job: Job, type_name: str) -> bool:
     """Whether the token reaches what an export wrote of a type; of an import there is no output."""
     identity = exchange.caller.identity
     return is_within(wanted.wanted(job.request), type_name, identity.scopes, identity.patient)
-
-
-def _takes_gzip(header: str) -> bool:
-    """Whether Accept-Encoding names gzip and does not refuse it (RFC 9110 §12.5.3)."""
-    for part in header.lower().split(","):
-        name, _, weight = part.partition(";")
-        if name.strip() in ("gzip", "x-gzip", "*"):
-            return not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight)
-    return False

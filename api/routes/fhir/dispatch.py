@@ -70,7 +70,8 @@ def _request(exchange: Exchange, item: dict[str, Any]) -> Request:
     asked, resource = item["request"], item.get("resource")
     url = str(asked["url"]).removeprefix(exchange.base)
     path, query = f"/fhir/{_path(url)}".rstrip("/"), urlsplit(url).query
-    posted, form = asked["method"] == "POST", path.endswith("/_search")
+    posted = asked["method"] == "POST"
+    form = posted and path.endswith("/_search")
     body = query.encode() if form else jsontext.text(resource).encode() if posted and resource is not None else b""
     kept = [pair for pair in exchange.request.scope["headers"] if pair[0] in _KEPT]
     headers = [*kept, (b"accept", b"application/fhir+json"), (b"content-length", str(len(body)).encode())]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.http.packing import PACKED, unpacked
 from api.http.state import Caller, State, caller_of, state_of
 from api.routes.fhir import binary
 from canonical.problem import Problem
@@ -174,7 +177,7 @@ def check_accept(request: Request, query: list[tuple[str, str]]) -> Form:
 
 
 def check_content_type(request: Request, allowed: frozenset[str]) -> str:
-    """The media type of the body; raises Rejected (415) unless it is of `allowed`, R4, in UTF-8 and not compressed.
+    """The media type of the body; raises Rejected (415) unless it is of `allowed`, R4 and in UTF-8.
 
     A body without a declared type is taken for JSON.
     """
@@ -182,9 +185,8 @@ def check_content_type(request: Request, allowed: frozenset[str]) -> str:
     kind, _, rest = header.partition(";")
     kind = kind.strip().lower()
     charset = rest.lower().partition("charset=")[2].split(";")[0].strip(' "')
-    plain = request.headers.get("content-encoding", "identity").lower() == "identity"
     known = not header or kind in allowed
-    if not plain or not known or charset not in ("", "utf-8", "utf8", "us-ascii"):
+    if not known or charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise Rejected(415, [Problem("fhir.format.content-type")])
     if forms.is_other_version(rest):
         raise Rejected(415, [Problem("fhir.format.version")])
@@ -192,21 +194,33 @@ def check_content_type(request: Request, allowed: frozenset[str]) -> str:
 
 
 async def body_of(request: Request, most: int = MOST_BODY) -> bytes:
-    """The body; raises Rejected (413) as soon as it is known to exceed `most`."""
+    """The body, unpacked; raises Rejected: 413 as soon as it is known to exceed `most`, 415 when it is packed otherwise
+    than by gzip, 400 when it is damaged.
+    """
     too_large = Rejected(413, [Problem("failure.too-large", args=(("limit", f"{most // 1024 // 1024} MB"),))])
     stated = request.headers.get("content-length", "")
     if stated.isascii() and stated.isdigit() and int(stated[:18]) > most:
         raise too_large
     parts, size = [], 0
     try:
-        async for chunk in request.stream():
+        async for chunk in _plain(request):
             size += len(chunk)
             if size > most:
                 raise too_large
             parts.append(chunk)
-    except ClientDisconnect:
+    except (ClientDisconnect, zlib.error):
         raise Rejected(400, [Problem("failure.request", level="error")]) from None
     return b"".join(parts)
+
+
+def _plain(request: Request) -> AsyncIterator[bytes]:
+    """The body as it was before it was packed; raises Rejected (415)."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding in PACKED:
+        return unpacked(request.stream())
+    if coding != "identity":
+        raise Rejected(415, [Problem("fhir.format.content-encoding")])
+    return request.stream()
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -140,6 +140,13 @@ def _cursor(row: Row, *, up: bool) -> str:
     return cursor_text(f"{mark}{row['type']}/{row['id']}/{row['updated_at'].isoformat()}", row["version"])
 
 
+# Where the last page begins, which is read from its end; where the oldest come first it ends with the newest.
+_LAST = {
+    False: cursor_text(f"-//{store.EVER.isoformat()}", 0),
+    True: cursor_text(f"//{store.NEVER.isoformat()}", store.NEWEST),
+}
+
+
 async def _answer(exchange: Exchange, address: str, page: _Found) -> Response:
     subject = exchange.caller.identity.subject
     await exchange.state.reading.note(exchange.caller.tenant, subject, "history", address or "system")
@@ -151,6 +158,8 @@ async def _answer(exchange: Exchange, address: str, page: _Found) -> Response:
     if neighbours or exchange.parameter("_cursor"):
         links.append(("first", link_text(own, kept)))
     links += [(name, link_text(own, [*kept, ("_cursor", cursor)])) for name, cursor in neighbours]
+    if len(links) > 1:
+        links.append(("last", link_text(own, [*kept, ("_cursor", _LAST[page.rising])])))
     entries = [_version_text(exchange, row) for row in page.rows]
     whole = page.count and not neighbours and not exchange.parameter("_cursor")
     return exchange.answer(bundle_text("history", entries, links, len(entries) if whole else page.total))

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.http.packing import unpacked
 from api.routes.fhir.bulk import asked, require_async, too_many
 from api.routes.fhir.exchange import Exchange
 from canonical.problem import Problem
@@ -19,7 +20,6 @@ from hub.bulk.intake import MOST_BYTES, MOST_LINE, Intake, TooLarge
 from hub.guard import audit
 
 _MEDIA = ("application/fhir+ndjson", "application/ndjson", "application/x-ndjson")
-_STEP = 1024 * 1024
 
 
 async def import_(exchange: Exchange) -> Response:
@@ -56,7 +56,7 @@ async def _kept(exchange: Exchange, intake: Intake) -> None:
     """The body as input of the job, which is given up when the body does not come in whole; raises Rejected."""
     chunks: AsyncIterator[bytes] = exchange.request.stream()
     if exchange.request.headers.get("content-encoding", "identity").lower() == "gzip":
-        chunks = _unpacked(chunks)
+        chunks = unpacked(chunks)
     try:
         await intake.keep(chunks)
     except BaseException as error:
@@ -75,19 +75,3 @@ async def _given_up(exchange: Exchange, job: UUID) -> None:
         found = await desk.find(tx, world.settings, job, subject)
         if found is not None:
             await desk.cancel(tx, found, subject, world.now())
-
-
-async def _unpacked(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What gzip members hold, a bounded part at a time; raises zlib.error when they are damaged or cut short."""
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    async for chunk in chunks:
-        rest = chunk
-        while rest:
-            yield reader.decompress(rest, _STEP)
-            rest = reader.unconsumed_tail
-            if reader.eof:
-                rest = reader.unused_data
-                reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-                if not rest:
-                    break
-    yield reader.flush()

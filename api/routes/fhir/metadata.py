@@ -17,7 +17,7 @@ from api.http.state import caller_of, state_of
 from api.routes.fhir import registry
 from api.routes.fhir.exchange import check_accept, pairs_of
 from api.routes.fhir.terminology import RETOLD
-from fhir import capability, forms, jsontext
+from fhir import capability, forms, jsontext, subset
 from fhir.definitions.table import Parameter
 from hub.guard import assertions, keys, policies, registration
 from hub.guard.tokens import InvalidToken
@@ -27,6 +27,7 @@ from hub.records.requests.acting import Policy, policy_of
 from hub.subscriptions.topics import topics
 from hub.world import Tenant
 
+_MOST_ELEMENTS = 20
 _NONE = Declared()  # without a tenant nothing is declared
 _Own = tuple[tuple[str, tuple[Parameter, ...]], ...]
 
@@ -48,6 +49,7 @@ async def metadata(request: Request) -> Response:
         cors = bool(policies.origins_of(tenant))
         stated = await profiled.declared(world, tenant)
         text, tag = _statement(world.settings.base_url, tenant.name, policy_of(tenant), own, stated, cors=cors)
+    text, tag = _shown(query, text, tag)
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept, Authorization"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
@@ -89,6 +91,22 @@ def _terminology(root: str) -> tuple[str, str]:
     return _tagged(capability.terminology(_offer(root), (*RETOLD, "tx-resource")))
 
 
+def _shown(query: list[tuple[str, str]], text: str, tag: str) -> tuple[str, str]:
+    """What `_elements` or `_summary` leave of a statement, with a tag of its own."""
+    stated = dict(query)
+    names = tuple(sorted(name for name in stated.get("_elements", "").split(",") if name))
+    summary = stated.get("_summary", "")
+    if not names and summary not in subset.SUMMARIES:
+        return text, tag
+    return _part(text, summary, names[:_MOST_ELEMENTS])
+
+
+@lru_cache(maxsize=16)
+def _part(text: str, summary: str, names: tuple[str, ...]) -> tuple[str, str]:
+    part = subset.text(text, summary, names)
+    return part, _tag(part)
+
+
 def _offer(root: str) -> capability.Offer:
     """What everyone is offered."""
     return capability.Offer(
@@ -107,7 +125,11 @@ def _offer(root: str) -> capability.Offer:
 
 def _tagged(document: dict[str, Any]) -> tuple[str, str]:
     text = jsontext.text(document)
-    return text, f'W/"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
+    return text, _tag(text)
+
+
+def _tag(text: str) -> str:
+    return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
 async def smart_configuration(request: Request) -> Response:

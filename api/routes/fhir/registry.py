@@ -150,7 +150,9 @@ INTERACTIONS: tuple[Interaction, ...] = (
         level="system",
         codes=("search-system",),
     ),
+    Interaction(method="GET", path="/_search", handler=search.search_system, level="system", codes=("search-system",)),
     _instance("GET", search.search_compartment, "search-type", path="/{member:fhir_type}"),
+    _instance("GET", search.search_compartment, "search-type", path="/{member:fhir_type}/_search"),
     _instance("POST", search.search_compartment_by_post, "search-type", path="/{member:fhir_type}/_search"),
     _instance("GET", search.search_compartment_all, "search-type", path="/*"),
     _operation("GET", validate.validate_stored, "validate", path=INSTANCE),
@@ -203,6 +205,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
         for method in ("GET", "POST")
     ),
     _type("POST", search.search_by_post, "search-type", path="/_search"),
+    _type("GET", search.search, "search-type", path="/_search"),
     _type("GET", search.search, "search-type"),
     _type("POST", write.create, "create", conditional="create"),
     _type("PUT", write.update_conditional, conditional="update"),

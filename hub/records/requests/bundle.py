@@ -355,7 +355,7 @@ class _Job:
                 raise Failed({entry.position: refused("not-found", "failure.not-found")})
             return Done(entry=entry, kind="row", row=row)
         try:
-            query = conditional.parsed(entry.type_name, entry.query, self.setting)
+            query = conditional.parsed(entry.type_name, entry.query, self.setting, entry.inside)
             page = await published.search(Within(self.tx), query, self.actor)
         except BadQuery as error:
             raise Failed({entry.position: Refusal("malformed", [error.problem])}) from None

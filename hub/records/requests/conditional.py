@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl
 
 from canonical.identity import number
 from canonical.problem import Problem
-from fhir.search.conditions import BadQuery, Setting
+from fhir.search.conditions import BadQuery, Inside, Setting
 from fhir.search.query import Query, parse
 from hub.find.search import matching
+from hub.find.sight import members
 from hub.records.requests.refusal import Refusal, refused
 from hub.store.database import Row, Transaction
 
@@ -33,13 +34,21 @@ def conditions_of(type_name: str, text: str, setting: Setting) -> Query:
     return query
 
 
-def parsed(type_name: str, text: str, setting: Setting) -> Query:
-    """The query of a URL-encoded text; raises BadQuery."""
+def parsed(type_name: str, text: str, setting: Setting, inside: tuple[str, str] | None = None) -> Query:
+    """The query of a URL-encoded text, within the compartment of the record `inside`; raises BadQuery, Refusal."""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=100)
     except ValueError:
         raise BadQuery(Problem("fhir.search.value", "?", args=(("name", "?"),))) from None
-    return parse(type_name, pairs, setting)
+    return parse(type_name, pairs, setting, _compartment(type_name, *inside) if inside else None)
+
+
+def _compartment(type_name: str, compartment: str, record_id: str) -> Inside:
+    """The condition that a record of `type_name` is in the compartment; raises Refusal where there can be none."""
+    codes = members(compartment).get(type_name)
+    if codes is None:
+        raise refused("not-found", "fhir.search.compartment", "request.url", name=f"{compartment}/{type_name}")
+    return Inside(type_name, compartment, record_id, codes)
 
 
 async def lock(tx: Transaction, queries: Iterable[Query]) -> None:

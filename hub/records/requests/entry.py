@@ -31,9 +31,10 @@ _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")  # what may be the name of a type
 class Entry:
     """An interaction: `id` empty means a create, a search or a conditional one by `query`; `alone`: not of a Bundle.
 
-    `patch` is a list (JSON Patch), a Parameters resource or a function of the body; `expected` are the versions of
-    If-Match, `unless` those of a write's If-None-Match; `known` is the version the caller has already (If-None-Match
-    of a read); `skip_unchanged`: a body that says what is stored makes no new version.
+    `inside` is the record whose compartment a search looks into; `patch` is a list (JSON Patch), a Parameters resource
+    or a function of the body; `expected` are the versions of If-Match, `unless` those of a write's If-None-Match;
+    `known` is the version the caller has already (If-None-Match of a read); `skip_unchanged`: a body that says what is
+    stored makes no new version.
     """
 
     position: int = 0
@@ -41,6 +42,7 @@ class Entry:
     type_name: str
     id: str = ""
     query: str = ""
+    inside: tuple[str, str] | None = None
     version: int | None = None
     resource: dict[str, Any] | None = None
     full_url: str = ""
@@ -200,6 +202,10 @@ def address(method: str, url: str) -> Entry:
     rest = parts[1:]
     if rest and rest[-1] == "":
         rest.pop()
+    if method == "GET" and len(rest) == 2 and is_id(rest[0]) and rest[1] in resource_types():
+        return replace(entry, type_name=rest[1], inside=(type_name, rest[0]))
+    if method == "GET" and rest == ["_search"]:
+        rest = []
     if (
         len(rest) == 3
         and rest[1] == "_history"

@@ -70,7 +70,7 @@ async def test_searches_of_the_server_and_of_a_compartment(fhir: httpx.AsyncClie
         "Patient/p/Nothing",
         "Patient/p/Location",
         "Patient/$nothing",
-        "Patient/_search",
+        "Patient/_search?_id:nothing=p",
     )
     for url, each in zip(refused, await batch(fhir, *(("GET", url, None) for url in refused)), strict=True):
         alone = await fhir.get(f"/fhir/{url}")

@@ -202,3 +202,17 @@ async def test_a_stored_bundle_keeps_its_own_links(fhir: httpx.AsyncClient) -> N
         "/fhir/Observation", json=observation_of("urn:uuid:6b0a0f67-0000-4000-8000-000000000000")
     )
     assert dangling.status_code == 201
+
+
+async def test_a_compartment_is_searched_in_a_transaction(fhir: httpx.AsyncClient) -> None:
+    """By its address alone, like any other search: what the transaction itself writes is found."""
+    await fhir.put("/fhir/Patient/p", json={**patient("1"), "id": "p"})
+    get = [{"request": {"method": "GET", "url": url}} for url in ("Patient/p/Observation?status=final", "Patient/_search?_id=p")]  # fmt: skip
+    done = await send(fhir, bundle(*get, post("Observation", observation_of("Patient/p"))))
+    assert [entry.get("resource", {}).get("total") for entry in done.json()["entry"]] == [1, 1, None]
+    (link,) = done.json()["entry"][0]["resource"]["link"]
+    assert link["url"].endswith("/fhir/Patient/p/Observation?status=final")
+    for wrong, status in (("Patient/p/Location", 404), ("Location/p/Observation", 404), ("Patient/p/X", 400)):
+        answer = await send(fhir, bundle({"request": {"method": "GET", "url": wrong}}))
+        assert answer.status_code == status, wrong
+        assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[0].request.url"]

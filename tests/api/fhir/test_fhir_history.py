@@ -153,3 +153,19 @@ async def test_parameters_it_does_not_have(fhir: httpx.AsyncClient) -> None:
         assert strict.status_code == 400 and strict.json()["issue"][0]["expression"] == ["name"]
         for refused in ("_list=1", "_sort=name", "_sort=_id"):
             assert (await fhir.get(f"/fhir/{path}?{refused}")).status_code == 400, refused
+
+
+@pytest.mark.parametrize("path", ["Patient/p/_history", "Patient/_history", "_history"])
+@pytest.mark.parametrize("order", ["", "&_sort=_lastUpdated"])
+async def test_the_last_page(fhir: httpx.AsyncClient, path: str, order: str) -> None:
+    for _ in range(5):
+        await put(fhir, "Patient", "p")
+    all_of_it = versions((await fhir.get(f"/fhir/{path}?_count=50{order}")).json())
+    first = (await fhir.get(f"/fhir/{path}?_count=2{order}")).json()
+    links = {link["relation"]: link["url"] for link in first["link"]}
+    last = (await fhir.get(links["last"])).json()
+    assert versions(last) == all_of_it[-2:] and last["total"] == 5
+    back = {link["relation"]: link["url"] for link in last["link"]}
+    assert "next" not in back and back["last"] == links["last"]
+    assert versions((await fhir.get(back["previous"])).json()) == all_of_it[1:3]
+    assert "last" not in {link["relation"] for link in (await fhir.get(f"/fhir/{path}")).json()["link"]}

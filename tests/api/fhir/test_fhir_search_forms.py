@@ -155,3 +155,12 @@ async def test_everything_that_refers_to_it_is_bounded_by_the_token(
     """`_revinclude=*` shows no type that the token may not read."""
     narrow = await client_for(tenant, scopes=["system/Patient.rs", "system/Group.rs"])
     assert shown(await narrow.get("/fhir/Patient?_id=p1&_revinclude=*"), "include") == ["Group/g"]
+
+
+async def test_search_by_get(fhir: httpx.AsyncClient) -> None:
+    """`GET Type/_search`, as some clients of other servers write a search: what it finds is the same."""
+    await fhir.put("/fhir/Patient/p", json={"resourceType": "Patient", "id": "p", "gender": "female"})
+    for path in ("Patient/_search?gender=female", "_search?_type=Patient&gender=female"):
+        answer = await fhir.get(f"/fhir/{path}")
+        assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == ["p"], path
+    assert (await fhir.get("/fhir/Patient/p/Observation/_search?status=final")).json()["total"] == 0
