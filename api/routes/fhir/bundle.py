@@ -34,6 +34,7 @@ async def bundle(exchange: Exchange) -> Response:
     kind = document.get("type")
     if document.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
         raise Rejected(400, [Problem("fhir.bundle.type", "Bundle.type")])
+    _complete(document)
     _check_frame(document)
     if kind == "batch":
         return exchange.answer(bundle_text("batch-response", await _batch(exchange, document), [], None))
@@ -46,6 +47,16 @@ async def bundle(exchange: Exchange) -> Response:
         raise Rejected(failures.status_of(first), problems[:100]) from None
     await _note_reads(exchange, done)
     return exchange.answer(bundle_text("transaction-response", [_entry_text(exchange, d) for d in done], [], None))
+
+
+def _complete(document: dict[str, Any]) -> None:
+    """HAPI's client leaves out where an entry is posted (`withResources`): to the type of its resource."""
+    entries = document.get("entry")
+    for item in entries if isinstance(entries, list) else ():
+        asked = item.get("request") if isinstance(item, dict) else None
+        resource = item.get("resource") if isinstance(item, dict) else None
+        if asked == {"method": "POST"} and isinstance(resource, dict):
+            item["request"] = {**asked, "url": resource.get("resourceType")}
 
 
 def _check_frame(document: dict[str, Any]) -> None:

@@ -29,6 +29,13 @@ from hub.records.write import instant
 Row = Any
 _PARAMETERS = ("_since", "_at", "_count", "_sort", "_cursor", "_summary", "_elements", "_format", "_pretty")
 MOST_LOOKS = 20  # a narrow token may see few of many versions
+_SPANS: dict[str, Callable[[datetime.datetime, datetime.datetime], tuple[datetime.datetime, datetime.datetime]]] = {
+    "eq": lambda start, end: (start, end),
+    **dict.fromkeys(("gt", "sa"), lambda start, end: (end, store.NEVER)),
+    "ge": lambda start, end: (start, store.NEVER),
+    **dict.fromkeys(("lt", "eb"), lambda start, end: (store.EVER, start)),
+    "le": lambda start, end: (store.EVER, end),
+}  # the moments that a prefix of `_at` means (R4 §3.1.1.4.7)
 _STATUS = {"POST": "201", "PUT": "200", "PATCH": "200", "DELETE": "204"}
 
 
@@ -210,14 +217,28 @@ def _period(exchange: Exchange) -> store.Period:
     text = exchange.parameter("_count") or str(DEFAULT_COUNT)
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise _bad("_count")
-    since, at = _span(exchange, "_since"), _span(exchange, "_at")
-    return store.Period(most=min(int(text), MOST_COUNT) + 1, since=since[0] if since else None, at=at)
+    stated = exchange.parameter("_since")
+    since = _span(exchange, "_since", stated)[0] if stated else None
+    return store.Period(most=min(int(text), MOST_COUNT) + 1, since=since, at=_at(exchange))
 
 
-def _span(exchange: Exchange, name: str) -> tuple[datetime.datetime, datetime.datetime] | None:
-    text = exchange.parameter(name)
-    if not text:
-        return None
+def _at(exchange: Exchange) -> tuple[datetime.datetime, datetime.datetime] | None:
+    """The span that all `_at` have in common, each a date with or without a prefix of a search; raises Rejected."""
+    low, high = store.EVER, store.NEVER
+    stated = [value for name, value in exchange.query if name == "_at" and value]
+    for text in stated:
+        prefix = text[:2] if text[:2].isalpha() else "eq"
+        if prefix not in _SPANS:
+            raise _bad("_at")
+        start, end = _span(exchange, "_at", text.removeprefix(prefix))
+        first, last = _SPANS[prefix](start, end)
+        low, high = max(low, first), min(high, last)
+    if low >= high:
+        raise _bad("_at")
+    return (low, high) if stated else None
+
+
+def _span(exchange: Exchange, name: str, text: str) -> tuple[datetime.datetime, datetime.datetime]:
     span = date_range(text.replace(" ", "+"), exchange.actor.setting(exchange.state.world).zone)
     if span is None:
         raise _bad(name)

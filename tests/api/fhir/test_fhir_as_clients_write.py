@@ -127,3 +127,15 @@ async def test_a_name_of_the_request_comes_back(fhir: httpx.AsyncClient) -> None
     for text in ("x" * 129, "a b", ""):
         assert "x-request-id" not in (await fhir.get("/fhir/metadata", headers={"x-request-id": text})).headers
     assert "x-request-id" not in (await fhir.get("/fhir/metadata")).headers
+
+
+async def test_entries_posted_to_nowhere(fhir: httpx.AsyncClient) -> None:
+    """HAPI's client leaves `request.url` out of what it makes of a list of resources, and counts them."""
+    entries = [{"resource": {"resourceType": kind}, "request": {"method": "POST"}} for kind in ("Patient",)]
+    document = {"resourceType": "Bundle", "type": "transaction", "total": 2, "entry": entries}
+    done = await fhir.post("/fhir", json=document)
+    assert done.status_code == 200 and "/Patient/" in done.json()["entry"][0]["response"]["location"]
+    nothing = {**document, "entry": [{"resource": {}, "request": {"method": "POST"}}, {"request": {"method": "POST"}}]}
+    refused = await fhir.post("/fhir", json=nothing)
+    assert refused.status_code == 400
+    assert [each["expression"] for each in refused.json()["issue"]] == [["Bundle.entry[0].request.url"], ["Bundle.entry[1].request.url"]]  # fmt: skip

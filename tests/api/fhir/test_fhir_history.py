@@ -169,3 +169,17 @@ async def test_the_last_page(fhir: httpx.AsyncClient, path: str, order: str) -> 
     assert "next" not in back and back["last"] == links["last"]
     assert versions((await fhir.get(back["previous"])).json()) == all_of_it[1:3]
     assert "last" not in {link["relation"] for link in (await fhir.get(f"/fhir/{path}")).json()["link"]}
+
+
+async def test_a_span_in_two_halves(fhir: httpx.AsyncClient) -> None:
+    """`_at` takes the prefixes of a date search, as HAPI's client writes a range."""
+    first = await put(fhir, "Patient", "p")
+    second = await put(fhir, "Patient", "p", active=True)
+    for query, expected in (
+        ("_at=ge2020&_at=le2100", ["2", "1"]), (f"_at=lt{second}", ["2", "1"]), (f"_at=lt{first}", ["1"]),
+        (f"_at=gt{second}", ["2"]), ("_at=gt2099", ["2"]), ("_at=eb2020", []), (f"_at={first}", ["1"]),
+    ):  # fmt: skip
+        page = (await fhir.get(f"/fhir/Patient/_history?{query}")).json()
+        assert [each.rpartition("/")[2] for each in versions(page)] == expected, query
+    for wrong in ("_at=ne2020", "_at=ap2020", "_at=ge2021&_at=le2020", "_at=ge", "_at=xx"):
+        assert (await fhir.get(f"/fhir/Patient/_history?{wrong}")).status_code == 400, wrong
