@@ -47,4 +47,4 @@ def place_of(means: Means) -> Place:
         return SftpFolder(means)
     if means.root is None:
         raise Misconfigured("no folder is open to partners here (PONTE_EXCHANGE_ROOT)", code="transport.path")
-    return LocalFolder(means.root / str(means.settings.get("path", "")))
+    return LocalFolder.below(means.root, str(means.settings.get("path", "")))

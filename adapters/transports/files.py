@@ -67,6 +67,12 @@ class LocalFolder:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
 
+    @classmethod
+    def below(cls, root: Path, path: str) -> LocalFolder:
+        """The folder `path` of `root`; raises Misconfigured for one that leads out of it, by `..`, from the top or by a
+        link: other tenants' folders lie beside it."""
+        return cls(cls(root)._inside(path))
+
     async def files(self, folder: str) -> list[Listed]:
         """See Place."""
         return await asyncio.to_thread(self._files, self._inside(folder))
@@ -136,6 +142,11 @@ class LocalFolder:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
+
+
+def leads_out(path: str) -> bool:
+    """Whether a folder is named by more than a way down into the tenant's own."""
+    return path.startswith(("/", "~", "\\")) or ".." in path.replace("\\", "/").split("/")
 
 
 @contextlib.contextmanager

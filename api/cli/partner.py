@@ -92,7 +92,7 @@ async def _act(given: argparse.Namespace, world: World, tenant: Tenant, stated: 
     from hub.partners import desk, probe
 
     if given.action == "put":
-        done = await desk.put(world, tenant, output.actor(), stated)
+        done = await desk.put(world, tenant, output.actor(), stated, by_operator=True)
         _say(given, done.standing)
         _tell(given, done.problems)
         if done.schedules and not given.json:

@@ -100,7 +100,7 @@ async def _settings(given: argparse.Namespace, world: World, tenant: Tenant) -> 
         async with world.transaction(tenant) as tx:
             found = await settings.show(tx)
     else:
-        found = await desk.configure(world, tenant, _document(given.file), output.actor())
+        found = await desk.configure(world, tenant, _document(given.file), output.actor(), by_operator=True)
     output.say(json.dumps(found.as_json(), ensure_ascii=False, indent=None if given.json else 2))
     return 0
 

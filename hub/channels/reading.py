@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from adapters.transports.files import leads_out
 from canonical.errors import Misconfigured, Refused
 from canonical.problem import Problem
 from canonical.toml_lines import line_of, lines_of
@@ -239,14 +240,9 @@ def _pickup(found: Document) -> Together:
         except Misconfigured:
             faults.append(("pickup.cron", "form", {}))
     for name in ("path", "processed", "failed"):
-        if found.door == "folder" and _leads_out(getattr(found.pickup, name)):
+        if found.door == "folder" and leads_out(getattr(found.pickup, name)):
             faults.append((f"pickup.{name}", "form", {}))
     return faults
-
-
-def _leads_out(path: str) -> bool:
-    """Whether a folder of the tenant's own is named by more than a way down into it."""
-    return path.startswith(("/", "~", "\\")) or ".." in path.replace("\\", "/").split("/")
 
 
 def _charset(name: str) -> bool:

@@ -99,14 +99,17 @@ def _partner(row: Row, own: dict[str, Any]) -> Partner:
     return Partner(**{name: row[name] for name in names}, settings=own)
 
 
-async def put(world: World, tenant: Tenant, actor: str, stated: Mapping[str, Any]) -> Put:
+async def put(world: World, tenant: Tenant, actor: str, stated: Mapping[str, Any], *, by_operator: bool = False) -> Put:
     """Make a partner or replace its document; raises Faulty.
 
     The first payer brings the schedules of billing that the tenant does not have; closing batches waits for a person.
+    A private network is the operator's: a tenant's people neither open it to a partner nor lead one elsewhere in it.
     """
     wanted = document.read(stated)
     async with world.transaction(tenant) as tx:
         present = await listed(tx, wanted.kind, wanted.code)
+        if not (by_operator or world.settings.allow_private_targets):
+            document.check_private(wanted, present[0].stated if present else {})
         await save_partner(tx, _row(tenant, wanted))
         given = await usual.give(tx, tenant, world.now(), usual.PAYER) if wanted.kind == "payer" else []
         action = "partner-change" if present else "partner-create"

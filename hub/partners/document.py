@@ -14,6 +14,7 @@ from typing import Any
 from adapters import payer_terms, registry
 from adapters.quirks import QUIRKS
 from adapters.transports import acknowledging
+from adapters.transports.files import leads_out
 from canonical import identifiers
 from canonical.errors import Misconfigured
 from canonical.problem import Problem, blocking
@@ -99,6 +100,15 @@ def read(stated: Mapping[str, Any]) -> Document:
     )
 
 
+def check_private(wanted: Document, before: Mapping[str, Any]) -> None:
+    """Raise Faulty where a document opens the private network, or leads a partner elsewhere that may reach it."""
+    if not wanted.settings.get("allow_private"):
+        return
+    places = [(one.get("profile", ""), one.get("transport")) for one in (wanted.as_json(), before)]
+    if not before.get("allow_private") or places[0] != places[1]:
+        raise Faulty([_fault("allow_private", "private")])
+
+
 def _fault(key: str, why: str, **said: str) -> Problem:
     return Problem(f"partner.{why}", key, args=(("key", key), *said.items()))
 
@@ -157,6 +167,9 @@ def _transport(table: Any, kind: str) -> Iterator[Problem]:
         key = keys().get(f"transport.{name}")
         if not (key.holds(value) if key else isinstance(value, str)):
             yield _fault(f"transport.{name}", "value", wanted=key.type if key else "text")
+    for name in ("path", "returns") if table.get("kind") == "folder" else ():
+        if isinstance(table.get(name), str) and leads_out(table[name]):
+            yield _fault(f"transport.{name}", "folder")
     if isinstance(table.get("kind"), str) and table["kind"] in registry.TRANSPORTS and table["kind"] not in WAYS[kind]:
         yield _fault("transport.kind", "value", wanted=" ".join(WAYS[kind]))
 

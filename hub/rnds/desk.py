@@ -13,10 +13,15 @@ from hub.rnds.settings import Faulty, Settings
 from hub.world import Tenant, World
 
 
-async def configure(world: World, tenant: Tenant, document: Mapping[str, Any], actor: str) -> Settings:
-    """Store a tenant's RNDS settings; raises Faulty. The vault must hold the certificate they name."""
+async def configure(
+    world: World, tenant: Tenant, document: Mapping[str, Any], actor: str, *, by_operator: bool = False
+) -> Settings:
+    """Store a tenant's RNDS settings; raises Faulty. The vault must hold the certificate they name. Addresses of a
+    private network are the operator's to allow."""
     async with world.transaction(tenant) as tx:
         found = settings.read(document)
+        if not (by_operator or world.settings.allow_private_targets):
+            settings.check_private(found, await settings.stored(tx))
         held = {entry.name for entry in await vault.entries(tx)}
         wanted = {"certificate": found.certificate, **({"trust": found.trust} if found.trust else {})}
         missing = [settings.fault(key, "vault", name=name) for key, name in wanted.items() if name not in held]

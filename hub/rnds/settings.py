@@ -126,10 +126,24 @@ def network_of(found: Partner) -> Network:
 
 async def show(tx: Transaction) -> Settings:
     """The stored settings, also when they are switched off; raises NotFound, Misconfigured."""
-    row = await tx.value("SELECT id FROM partner WHERE tenant_id = $1 AND kind = $2 AND code = $3", KIND, CODE)
-    if row is None:
+    found = await stored(tx)
+    if found is None:
         raise NotFound("the tenant has no RNDS settings")
-    return network_of(await partner(tx, row)).settings
+    return found
+
+
+async def stored(tx: Transaction) -> Settings | None:
+    """The same; None when there are none. Raises Misconfigured."""
+    row = await tx.value("SELECT id FROM partner WHERE tenant_id = $1 AND kind = $2 AND code = $3", KIND, CODE)
+    return None if row is None else network_of(await partner(tx, row)).settings
+
+
+def check_private(wanted: Settings, before: Settings | None) -> None:
+    """Raise Faulty where settings open the private network, or lead elsewhere once it is open."""
+    same = before is not None and before.allow_private
+    same = same and before is not None and (before.auth_url, before.url) == (wanted.auth_url, wanted.url)
+    if wanted.allow_private and not same:
+        raise Faulty([fault("allow_private", "private")])
 
 
 async def put(tx: Transaction, tenant: Tenant, document: Mapping[str, Any]) -> Settings:

@@ -27,7 +27,7 @@ async def trial_network(world: World, tenant: Tenant, auth_url: str, url: str, f
             known = _first()
     if known["certificate"] != KEYS:
         return  # somebody joined a real one
-    await desk.configure(world, tenant, {**known, "auth_url": auth_url, "url": url}, "seed")
+    await desk.configure(world, tenant, {**known, "auth_url": auth_url, "url": url}, "seed", by_operator=True)
 
 
 def _first() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import httpx
@@ -27,6 +28,12 @@ LAB: dict[str, Any] = {
     "allow_private": True,
     "transport": {"kind": "mllp", "host": "127.0.0.1", "port": 2575, "connect_timeout_s": 1},
 }
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """One whose operator allows the private network."""
+    return dataclasses.replace(world, settings=dataclasses.replace(world.settings, allow_private_targets=True))
 
 
 async def test_only_with_a_session_and_only_an_administrator_changes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import tomllib
 import uuid
@@ -12,7 +13,12 @@ from typing import Any
 import peers
 import pytest
 
+from adapters.transports import Means
+from adapters.transports.drop import place_of
 from api.cli.main import main
+from canonical.errors import Misconfigured
+from hub.partners import desk
+from hub.partners.document import Faulty
 from hub.seed import demo_tenant
 from hub.settings import Settings
 from hub.world import Tenant, World, opened
@@ -41,6 +47,41 @@ login = "payer-326305-login"
 code = "1234"
 name = "Hospital Exemplo"
 """
+
+
+PRIVATE = ("partner.private", "allow_private")
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """One whose operator allows the private network."""
+    return dataclasses.replace(world, settings=dataclasses.replace(world.settings, allow_private_targets=True))
+
+
+async def test_the_private_network_is_the_operators(world: World, tenant: Tenant) -> None:
+    closed = dataclasses.replace(world, settings=dataclasses.replace(world.settings, allow_private_targets=False))
+    stated = {**LAB, "kind": "lab", "code": "apoio"}
+
+    async def refused(document: dict[str, Any]) -> set[tuple[str, str]]:
+        with pytest.raises(Faulty) as caught:
+            await desk.put(closed, tenant, "user:ana", document)
+        return {(one.code, one.where) for one in caught.value.problems}
+
+    assert await refused(stated) == {PRIVATE}
+    await desk.put(closed, tenant, "operator", stated, by_operator=True)
+    await desk.put(closed, tenant, "user:ana", {**stated, "name": "Apoio"})
+    assert await refused({**stated, "transport": {**LAB["transport"], "port": 5432}}) == {PRIVATE}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("path", ["/etc", "../other", "in/../../other", "~root", "\\\\host\\share"])
+async def test_a_folder_lies_below_the_tenants_own(tenant: Tenant, client_for: Any, path: str, tmp_path: Path) -> None:
+    client = await client_for(tenant, scopes=["partners/write"])
+    folder = {**LAB, "transport": {"kind": "folder", "path": path}}
+    answer = await client.put("/api/v1/partners/lab/apoio", json=folder)
+    assert answer.status_code == 422 and answer.json()["problems"][0]["code"] == "partner.folder"
+    if "other" in path or path == "/etc":
+        with pytest.raises(Misconfigured):
+            place_of(Means(settings=folder["transport"], root=tmp_path / "own"))
 
 
 async def test_a_laboratory_over_http(tenant: Tenant, client_for: Any) -> None:
