@@ -44,6 +44,10 @@ class Budget:
         if self.left < 0:
             raise TooCostly("too many steps")
 
+    def charge(self, made: Sequence[Any]) -> None:
+        """Take steps for a text or list that was made, which needs room; raises TooCostly."""
+        self.spend(1 + len(made) // 16)
+
 
 class Scope:
     """What surrounds an evaluation. `resource` holds the item, `root` is the resource `resource` is contained in.
@@ -256,7 +260,13 @@ def _operator(node: syntax.Node) -> Step:
     def step(scope: Scope, focus: Items) -> Items:
         one, other = left(scope, focus), right(scope, focus)
         scope.budget.spend(1 + len(one) * len(other))
-        return work(one, other)
+        try:
+            found = work(one, other)
+        except ArithmeticError:  # numbers whose digits nothing holds: what they are to each other cannot be told
+            return []
+        if len(found) == 1 and isinstance(found[0].value, str):
+            scope.budget.charge(found[0].value)
+        return found
 
     return step
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from jiter import LosslessFloat
 
 from fhir.definitions.table import choice_key, type_named
 
 SYSTEM = "System."
+Value = TypeVar("Value")
+_MOST_DIGITS = 1000
+_MOST_BITS = 3400  # of an integer of so many digits
 _KINDS = {
     "Boolean": ("boolean",),
     "Integer": ("integer", "positiveInt", "unsignedInt"),
@@ -178,24 +181,34 @@ def is_a(item: Item, wanted: str) -> bool:
 
 
 def number(item: Item) -> int | Decimal | None:
-    """The number of an item, exactly as written; None when it is none."""
+    """The number of an item, exactly as written; None when it is none, or too far from one to calculate with."""
     value = item.value
     if isinstance(value, bool) or item.kind not in ("Integer", "Decimal"):
         return None
     if isinstance(value, (int, Decimal)):
-        return value if item.kind == "Integer" or isinstance(value, Decimal) else Decimal(value)
+        return bounded(value if item.kind == "Integer" or isinstance(value, Decimal) else Decimal(value))
     if isinstance(value, (LosslessFloat, float)):
         try:
-            return Decimal(str(value))
+            return bounded(Decimal(str(value)))
         except InvalidOperation:
             return None
     return None
 
 
+def bounded(value: Value) -> Value | None:
+    """A value as it is; None for a number with so many digits before or behind the point that it would take the
+    machine: `1e999999999` is a decimal of ten letters, and as an integer fills a memory."""
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MOST_BITS else None
+    if isinstance(value, Decimal):
+        return value if abs(value.adjusted()) <= _MOST_DIGITS else None
+    return value
+
+
 def quantity(item: Item) -> tuple[Decimal, str] | None:
     """The value and unit of a quantity, FHIR's or System's; None for anything else, or a quantity without value."""
     if item.type == SYSTEM + "Quantity":
-        return item.value  # type: ignore[no-any-return]
+        return None if bounded(item.value[0]) is None else item.value
     if "Quantity" in lineage(item.type) and isinstance(item.value, dict) and "comparator" not in item.value:
         found = number(Item("decimal", item.value.get("value")))
         unit = item.value.get("code") or item.value.get("unit") or "1"

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir.fhirpath import compare
 from fhir.fhirpath.engine import Items, PathError, Scope, Step, boolean, distinct, single
-from fhir.fhirpath.items import Item, number, of, quantity, truth
+from fhir.fhirpath.items import Item, bounded, number, of, quantity, truth
 
 Work = Callable[[Items, Items], Items]
 _CALENDAR = {"year": 12, "month": 1}
@@ -103,9 +103,12 @@ def _arithmetic(work: Callable[[Any, Any], Any]) -> Work:
             return []
         x, y = number(a), number(b)
         if x is None or y is None:
-            return _measured(work, a, b)
+            try:
+                return [item for item in _measured(work, a, b) if quantity(item) is not None]
+            except ArithmeticError:
+                return []
         try:
-            found = work(x, y)
+            found = bounded(work(x, y))
         except (ArithmeticError, InvalidOperation):
             return []
         return [] if found is None else [of("Decimal" if isinstance(found, Decimal) else "Integer", found)]

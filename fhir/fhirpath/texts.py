@@ -6,12 +6,11 @@ import math
 import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 
-from fhir.fhirpath import escapes
-from fhir.fhirpath.engine import Items, PathError, Scope, single
-from fhir.fhirpath.items import Item, number, of, quantity, truth
+from fhir.fhirpath import escapes, linear
+from fhir.fhirpath.engine import Items, PathError, Scope, TooCostly, single
+from fhir.fhirpath.items import Item, bounded, number, of, quantity, truth
 from fhir.patterns import BadPattern, pattern
 from fhir.validation import primitives, xhtml
 
@@ -22,7 +21,8 @@ _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?\Z", re.ASCII)
 _CALENDAR = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
 _QUANTITY = re.compile(rf"([+-]?\d+(?:\.\d+)?)\s*(?:'([^']+)'|({'|'.join(_CALENDAR)})s?)?\Z", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3])(:[0-5]\d(:[0-5]\d(\.\d+)?)?)?(Z|[+-](0\d|1[0-3]):[0-5]\d|[+-]14:00)?\Z", re.ASCII)
-_GROUP = re.compile(r"\$(\d+)|\$\{(\w+)\}")
+MOST_TEXT = 1_000_000
+"""How long a text may become in one step: a few steps that each make it longer would fill the machine."""
 Function = Callable[..., Items]
 
 
@@ -45,7 +45,10 @@ def _on_text(work: Callable[..., Any]) -> Function:
         if item is None or item.value is None or None in given:
             return []
         values = [item_value(each) for each in given if each is not None]
-        return _found(work(text(focus), *values))
+        found = work(text(focus), *values)
+        if isinstance(found, str | list):
+            scope.budget.charge(found)
+        return _found(found)
 
     return step
 
@@ -82,22 +85,22 @@ def _pattern(expression: str, *, whole: bool) -> Callable[[str], bool]:
         raise PathError("a regular expression that cannot be used") from None
 
 
-@lru_cache(maxsize=500)
-def _regex(expression: str) -> re.Pattern[str]:
-    """For replacing: only expressions the linear engine takes, and only short texts are replaced in."""
-    _pattern(expression, whole=False)
+def _replace(value: str, old: str, new: str) -> str:
+    if value.count(old) * len(new) > MOST_TEXT:
+        raise TooCostly("a text that becomes too long")
+    return value.replace(old, new)
+
+
+def _replace_matches(scope: Scope, focus: Items, expression: Items, other: Items) -> Items:
+    """`replaceMatches`: each step of the matching is counted (N1 §5.6.9)."""
+    given = [single(focus), single(expression), single(other)]
+    if any(item is None or item.value is None for item in given):
+        return []
+    value, wanted, made = text(focus), text(expression), text(other)
     try:
-        return re.compile(expression, re.DOTALL)
-    except re.error:
+        return [of("String", linear.replaced(value, wanted, made, scope.budget.spend) if wanted else value)]
+    except linear.Unusable:
         raise PathError("a regular expression that cannot be used") from None
-
-
-def _replace_matches(value: str, expression: str, other: str) -> str:
-    if not expression:
-        return value
-    if len(value) > 2000 or re.search(r"[*+}]\)*[*+{]", expression):
-        raise PathError("too long to replace in")
-    return _regex(expression).sub(_GROUP.sub(lambda m: f"\\g<{m[1] or m[2]}>", other), value)
 
 
 def _numbers(work: Callable[..., Any]) -> Function:
@@ -110,7 +113,7 @@ def _numbers(work: Callable[..., Any]) -> Function:
         if None in values:
             raise PathError("no number")
         try:
-            return _found(work(*values))
+            return _found(bounded(work(*values)))
         except (ArithmeticError, ValueError, InvalidOperation):
             return []
 
@@ -235,7 +238,11 @@ def _converts(kind: str) -> Function:
 
 def _join(scope: Scope, focus: Items, *mark: Items) -> Items:
     between = text(mark[0]) if mark else ""
-    return [of("String", between.join(text([item]) for item in focus))] if focus else []
+    if len(between) * len(focus) > MOST_TEXT:
+        raise TooCostly("a text that becomes too long")
+    found = between.join(text([item]) for item in focus)
+    scope.budget.charge(found)
+    return [of("String", found)] if focus else []
 
 
 def html_checks(scope: Scope, focus: Items) -> Items:
@@ -256,10 +263,10 @@ FUNCTIONS: dict[str, tuple[Function, int, int]] = {
     "length": (_on_text(len), 0, 0),
     "toChars": (_on_text(list), 0, 0),
     "split": (_on_text(lambda value, mark: value.split(mark) if mark else list(value)), 1, 1),
-    "replace": (_on_text(lambda value, old, new: value.replace(old, new)), 2, 2),
+    "replace": (_on_text(_replace), 2, 2),
     "matches": (_on_text(_matches), 1, 1),
     "matchesFull": (_on_text(lambda value, expression: _pattern(expression, whole=True)(value)), 1, 1),
-    "replaceMatches": (_on_text(_replace_matches), 2, 2),
+    "replaceMatches": (_replace_matches, 2, 2),
     "join": (_join, 0, 1),
     "abs": (_absolute, 0, 0),
     "encode": (_on_text(escapes.encode), 1, 1),
