@@ -10,7 +10,7 @@ from jiter import LosslessFloat
 
 from canonical.problem import Problem
 
-_DEEPEST = 100
+DEEPEST = 100
 _MARK = b"\xef\xbb\xbf"  # of UTF-8, which a reader may ignore (RFC 8259 §8.1)
 _CONTAINERS = frozenset((dict, list))
 
@@ -29,8 +29,8 @@ def parse(raw: bytes) -> Any | Problem:
         if "Detected duplicate key" in str(error):
             return Problem("fhir.json.duplicate-key", "$this")
         return Problem("fhir.json.syntax", "$this")
-    if raw.count(b"{") + raw.count(b"[") > _DEEPEST and _depth(document) > _DEEPEST:
-        return Problem("fhir.json.too-deep", "$this", args=(("limit", str(_DEEPEST)),))
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST and depth(document) > DEEPEST:
+        return Problem("fhir.json.too-deep", "$this", args=(("limit", str(DEEPEST)),))
     if b"u0000" in raw and _has_nul(document):  # PostgreSQL text cannot hold it
         return Problem("fhir.json.nul", "$this")
     return document
@@ -43,6 +43,14 @@ def text(document: Any, *, pretty: bool = False) -> str:
         return orjson.dumps(document, default=_number, option=option).decode("utf-8")
     except TypeError:  # an integer beyond 64 bits, as a decimal may be written
         return orjson.dumps(_big_integers_as_written(document), default=_number, option=option).decode("utf-8")
+
+
+def copied(document: Any) -> Any:
+    """The document again, whose objects and arrays may be changed without changing it. What is copied are these: a
+    number as written is a value that nothing can change, and that `copy.deepcopy` cannot take."""
+    if isinstance(document, dict):
+        return {key: copied(value) for key, value in document.items()}
+    return [copied(value) for value in document] if isinstance(document, list) else document
 
 
 def _big_integers_as_written(node: Any) -> Any:
@@ -74,11 +82,11 @@ def _number(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def _depth(document: Any) -> int:
+def depth(document: Any) -> int:
     """How many objects and arrays stand within each other; 0 for a bare value."""
-    depth, level = 0, [document] if type(document) in _CONTAINERS else []
+    found, level = 0, [document] if type(document) in _CONTAINERS else []
     while level:
-        depth += 1
+        found += 1
         within = [node.values() if type(node) is dict else node for node in level]
         level = [child for each in within for child in each if type(child) in _CONTAINERS]
-    return depth
+    return found

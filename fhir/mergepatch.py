@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
+
+from fhir.jsontext import copied
 
 
 def apply(document: Any, changes: Any) -> Any:
     """`document` with `changes` merged into it; both are left alone. Lists are replaced as a whole (§2)."""
     if not isinstance(changes, dict):
-        return copy.deepcopy(changes)
+        return copied(changes)
     found = dict(document) if isinstance(document, dict) else {}
     for key, value in changes.items():
         if value is None:

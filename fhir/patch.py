@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from decimal import Decimal
 from typing import Any
@@ -10,8 +9,11 @@ from typing import Any
 from jiter import LosslessFloat
 
 from canonical.problem import Problem
+from fhir.jsontext import copied
 
 MOST_OPERATIONS = 1000
+MOST_COPIED = 100_000
+"""Values that `copy` may make in one patch: each copy of a whole record into itself doubles it."""
 _INDEX = re.compile(r"(0|[1-9][0-9]{0,8})\Z")
 
 
@@ -29,34 +31,57 @@ def apply(document: Any, operations: Any) -> Any:
         raise Unpatched("form")
     if len(operations) > MOST_OPERATIONS:
         raise Unpatched("too-long", limit=str(MOST_OPERATIONS))
-    found = copy.deepcopy(document)
+    found, room = copied(document), _Room()
     for number, operation in enumerate(operations):
         try:
-            found = _one(found, operation)
-        except (KeyError, IndexError, TypeError, ValueError):
+            found = _one(found, operation, room)
+        except (KeyError, IndexError, TypeError, ValueError, RecursionError):
             raise Unpatched("operation", f"[{number}]", number=str(number)) from None
     return found
 
 
-def _one(document: Any, operation: dict[str, Any]) -> Any:
+class _Room:
+    """How many values may still be copied."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MOST_COPIED
+
+    def copied(self, value: Any) -> Any:
+        """The value again; raises ValueError when there is no room left."""
+        nodes = [value]
+        while nodes:
+            self.left -= len(nodes)
+            if self.left < 0:
+                raise ValueError
+            nodes = [
+                child
+                for node in nodes
+                for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
+            ]
+        return copied(value)
+
+
+def _one(document: Any, operation: dict[str, Any], room: _Room) -> Any:
     path = _steps(operation["path"])
     match operation["op"]:
         case "add":
-            return _added(document, path, copy.deepcopy(operation["value"]))
+            return _added(document, path, copied(operation["value"]))
         case "remove":
             _taken(document, path)
         case "replace":
             _at(document, path)
             if not path:
-                return copy.deepcopy(operation["value"])
-            _put(_at(document, path[:-1]), path[-1], copy.deepcopy(operation["value"]))
+                return copied(operation["value"])
+            _put(_at(document, path[:-1]), path[-1], copied(operation["value"]))
         case "move":
             source = _steps(operation["from"])
             if path[: len(source)] == source and path != source:
                 raise ValueError
             return _added(document, path, _taken(document, source))
         case "copy":
-            return _added(document, path, copy.deepcopy(_at(document, _steps(operation["from"]))))
+            return _added(document, path, room.copied(_at(document, _steps(operation["from"]))))
         case "test":
             if not same(_at(document, path), operation["value"]):
                 raise Unpatched("test", operation["path"][:200])

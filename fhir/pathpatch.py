@@ -6,14 +6,15 @@ Names are those of FHIRPath (`Observation.value`), also where JSON spells the ty
 
 from __future__ import annotations
 
-import copy
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from fhir.definitions.table import Element, choice_key, type_named
+from fhir.jsontext import copied
 from fhir.patch import MOST_OPERATIONS, Unpatched, same
 
+_LONGEST = 4000  # of a path: what is looked for in it may take its square
 _STEP = re.compile(r"\s*\.?\s*(?:(\w+)\(((?:'(?:[^'\\]|\\.)*'|[^()'])*)\)|`?(\w+)`?|\[(\d{1,9})\])")
 _EQUAL = re.compile(r"\s*([\w.]+)\s*=\s*('(?:[^'\\]|\\.)*'|true|false|-?\d+(?:\.\d+)?)\s*\Z")
 _AND = re.compile(r"\band\b(?=(?:[^']*'[^']*')*[^']*\Z)")
@@ -38,14 +39,14 @@ def apply(document: dict[str, Any], parameters: Any) -> dict[str, Any]:
     listed = parameters.get("parameter", [])
     if not isinstance(listed, list) or len(listed) > MOST_OPERATIONS:
         raise Unpatched("too-long", limit=str(MOST_OPERATIONS))
-    found = copy.deepcopy(document)
+    found: dict[str, Any] = copied(document)
     for number, item in enumerate(listed):
         where = f"Parameters.parameter[{number}]"
         try:
             if item.get("name") != "operation":
                 raise ValueError
             _one(found, {part["name"]: part for part in item["part"]})
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError):
             raise Unpatched("operation", where, number=str(number)) from None
     return found
 
@@ -160,7 +161,7 @@ def _value(part: dict[str, Any], type_name: str) -> tuple[Any, str]:
     found = type_named(stated) or type_named(stated[0].lower() + stated[1:])
     if found is None:
         raise ValueError
-    return copy.deepcopy(value), found.name
+    return copied(value), found.name
 
 
 def _built(parts: list[dict[str, Any]], type_name: str) -> dict[str, Any]:
@@ -194,6 +195,8 @@ def _keys(element: Element) -> list[str]:
 
 def _spots(document: dict[str, Any], path: str) -> list[_Spot]:
     """The places a path names."""
+    if len(path) > _LONGEST:
+        raise ValueError
     root = str(document["resourceType"])
     spots = [_Spot(document, root)]
     position, first = 0, True

@@ -26,4 +26,6 @@ def patched(stored: str, patch: Any) -> dict[str, Any]:
     identity = ("resourceType", "id")
     if not isinstance(after, dict) or any(after.get(key) != before.get(key) for key in identity):
         raise refused("unprocessable", "fhir.patch.identity")
+    if jsontext.depth(after) > jsontext.DEEPEST:  # operations may put one thing into another
+        raise refused("unprocessable", "fhir.json.too-deep", limit=str(jsontext.DEEPEST))
     return after
