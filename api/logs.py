@@ -9,6 +9,8 @@ import datetime
 import json
 import logging
 import os
+import traceback
+from typing import Any
 
 from hub.exchange.work.lanes import place_of
 
@@ -16,10 +18,16 @@ from hub.exchange.work.lanes import place_of
 def begin(door: str, form: str) -> None:
     """Log from INFO upwards to standard error, as `text` or `json`."""
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        AsJson(door) if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    )
+    handler.setFormatter(AsJson(door) if form == "json" else AsText("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class AsText(logging.Formatter):
+    """One line; of an exception the places it went through and its type, never its text, which could carry a value."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the framework's name
+        """The places and the type."""
+        return "".join(traceback.format_tb(ei[2])) + type(ei[1]).__name__
 
 
 class AsJson(logging.Formatter):

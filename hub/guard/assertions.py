@@ -62,11 +62,11 @@ async def authenticate(world: World, published: keys.Published, assertion: str, 
     try:
         tenant = await world.tenant(stated.client_id.partition(".")[0])
     except NotFound:
-        raise InvalidClient("key") from None
+        raise _nobody(stated, keys.ALGORITHMS) from None
     async with world.transaction(tenant) as tx:
         row = await tx.row(_ROW, stated.client_id)
     if row is None:
-        raise InvalidClient("key")
+        raise _nobody(stated, algorithms(tenant))
     try:
         claims = await _verified(world, published, (tenant, row), stated, assertion)
         _check(claims, stated.client_id, audience, world.now())
@@ -83,6 +83,11 @@ async def authenticate(world: World, published: keys.Published, assertion: str, 
         roles=tuple(row["roles"].split()),
         scopes=tuple(row["scopes"].split()),
     )
+
+
+def _nobody(stated: _Stated, taken: tuple[str, ...]) -> InvalidClient:
+    """What is said of a client that is none: the same as of one whose signature is another's."""
+    return InvalidClient("key" if stated.header.get("alg") in taken else "algorithm")
 
 
 def _stated(assertion: str) -> _Stated:

@@ -126,7 +126,8 @@ class Database:
                 if not connection.is_closed():
                     await connection.execute("ROLLBACK")
                 raise
-            await connection.execute("COMMIT")
+            if await connection.execute("COMMIT") != "COMMIT":  # a statement failed, and whoever asked let it pass
+                raise TryLater("the transaction was rolled back", code="store.busy")
 
     async def call(self, query: str, *arguments: Any) -> list[Row]:
         """One statement in its own transaction: the functions that set the tenant themselves (`ponte_…`)."""
