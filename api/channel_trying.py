@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -17,7 +16,6 @@ from hl7.fragments import whole
 
 if TYPE_CHECKING:
     from hub.channels.compare import Comparison
-    from hub.channels.document import Document
     from hub.channels.trial import Trial
     from hub.exchange.channels import Channel
     from hub.world import Tenant, World
@@ -71,10 +69,11 @@ async def compare(given: argparse.Namespace, world: World, tenant: Tenant) -> in
 
 async def _candidates(given: argparse.Namespace, world: World, tenant: Tenant) -> list[Channel]:
     from hub.channels import reading
+    from hub.channels.candidate import unstored
     from hub.exchange.channels import channels_of
 
     if given.document is not None:
-        return [_channel(reading.from_toml(given.document.read_text(encoding="utf-8")), tenant)]
+        return [unstored(reading.from_toml(given.document.read_text(encoding="utf-8")), tenant)]
     found = await channels_of(world, tenant)
     if given.channel:
         found = [channel for channel in found if channel.name == given.channel]
@@ -86,6 +85,7 @@ async def _candidates(given: argparse.Namespace, world: World, tenant: Tenant) -
 async def _against(given: argparse.Namespace, world: World, tenant: Tenant, old: Channel) -> Channel:
     """The other version: a number, or a document in a file; with `--overlay` its tables are those of a folder."""
     from hub.channels import reading, versions
+    from hub.channels.candidate import unstored
 
     if given.against.isdigit():
         async with world.transaction(tenant) as tx:
@@ -96,24 +96,7 @@ async def _against(given: argparse.Namespace, world: World, tenant: Tenant, old:
     if given.overlay is not None:
         document = dataclasses.replace(document, overlay=str(given.overlay.resolve()))
     versions.refuse_unusable(document)
-    return dataclasses.replace(_channel(document, tenant), id=old.id, version=number)
-
-
-def _channel(document: Document, tenant: Tenant) -> Channel:
-    """A document that is not stored, as a channel of version 0."""
-    from hub.exchange.channels import Channel
-
-    return Channel(
-        id=uuid.uuid5(tenant.id, document.name),
-        tenant=tenant,
-        name=document.name,
-        door=document.door,
-        charset=document.charset,
-        fallback=document.fallback,
-        zone=document.zone or tenant.zone,
-        version=0,
-        document=document,
-    )
+    return dataclasses.replace(unstored(document, tenant), id=old.id, version=number)
 
 
 def _tell(found: Trial, index: int, as_json: bool) -> None:

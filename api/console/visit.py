@@ -27,7 +27,7 @@ from hub.world import Tenant
 ACCOUNT = "/console/account"
 HOUSE = "ponte_house"  # where a browser remembers whose pages it showed last
 _MOST_FORM = 32 * 1024
-_PLACE = re.compile(r"/(console/[a-z/\-]{1,60})?(\?[A-Za-z0-9_.=&%:+\-]{0,300})?\Z", re.ASCII)
+_PLACE = re.compile(r"/(console/[a-z0-9/\-]{1,100})?(\?[A-Za-z0-9_.=&%:+\-]{0,300})?\Z", re.ASCII)
 
 
 class Turned(Exception):

@@ -52,6 +52,16 @@ class ChannelLine:
     error_at: datetime.datetime | None
 
 
+async def lasts(tx: Transaction, since: UUID) -> dict[str, datetime.datetime]:
+    """When each channel's last message came, among the newest MOST_COUNTED since the message id `since`."""
+    rows = await tx.rows(
+        f"SELECT c.name, f.last FROM ({_RATE}) f JOIN channel c ON c.tenant_id = $1 AND c.id = f.channel_id",
+        since,
+        MOST_COUNTED,
+    )
+    return {row["name"]: row["last"] for row in rows}
+
+
 async def lines(tx: Transaction, since: UUID) -> tuple[ChannelLine, ...]:
     """The channels of a tenant, active ones first; `since` is the smallest message id of the last hour."""
     rate = {row["channel_id"]: row for row in await tx.rows(_RATE, since, MOST_COUNTED)}

@@ -40,16 +40,18 @@ async def put_message(world: World, tenant: Tenant, **given: Any) -> None:
         "direction": "in", "format": "hl7", "type": "ADT^A01", "status": "TRANSFORMED", "problems": "[]",
         "control_id": "CANARIO", "received_at": datetime.datetime.now(datetime.UTC), **given,
     }  # fmt: skip
+    place = row.pop("channel", "his-mllp")
+    content = row.pop("content", b"MSH|^~\\&|CANARIO\rPID|1||CANARIO||Maria das Dores")
     names = list(row)
     async with world.transaction(tenant) as tx:
-        channel = await tx.value("SELECT id FROM channel WHERE tenant_id = $1 AND name = 'his-mllp'")
+        channel = await tx.value("SELECT id FROM channel WHERE tenant_id = $1 AND name = $2", place)
         await tx.run(
             f"INSERT INTO message (tenant_id, id, channel_id, content, {', '.join(names)}) VALUES ($1, $2, $3, $4, "
             + ", ".join(f"${n}" for n in range(5, 5 + len(names)))
             + ")",
             new_id(),
             channel,
-            b"MSH|^~\\&|CANARIO\rPID|1||CANARIO||Maria das Dores",
+            content,
             *row.values(),
         )
 
