@@ -26,7 +26,9 @@ def options(parser: argparse.ArgumentParser, *, status: str = STATUSES) -> None:
     parser.add_argument("--until", default="", help="the same; before that moment")
 
 
-def query_of(given: argparse.Namespace, world: World, tenant: Tenant, limit: int, **more: str) -> Query:
+def query_of(
+    given: argparse.Namespace, world: World, tenant: Tenant, limit: int, control_id: str = "", direction: str = ""
+) -> Query:
     """The query of the options; raises Refused for a moment that cannot be read."""
     from hub.channels.compare import moment
     from hub.operate.selection import Query
@@ -41,5 +43,6 @@ def query_of(given: argparse.Namespace, world: World, tenant: Tenant, limit: int
         since=moment(given.since, now, zone) if given.since else None,
         until=moment(given.until, now, zone) if given.until else None,
         limit=limit,
-        **more,
+        control_id=control_id,
+        direction=direction,
     )

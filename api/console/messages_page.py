@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
@@ -25,7 +26,7 @@ from api.http.state import State
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from hub.channels.compare import moment
 from hub.console import shown_code, shown_type
-from hub.operate import find, replay
+from hub.operate import find, replay, whose
 from hub.operate.find import Cause, Found
 from hub.operate.selection import Query
 from hub.watch import alarms
@@ -36,9 +37,11 @@ SHOWN = 50
 TRIED = 500
 REPLAY = "channels/write"
 """The scope to replay what failed: whoever may change how a channel reads may have it read again."""
+WHOSE = ("channels/read", "channels/write", "persons/read")
+"""Who may look for the messages of one person."""
 STATUSES = ("ERROR", "TRANSFORMED", "RECEIVED", "PENDING", "FILTERED", "QUEUED", "SENT")
 AGAIN = frozenset(("ERROR", "TRANSFORMED"))  # what a replay of many may mean
-FIELDS = ("status", "code", "channel", "type", "control_id", "since")
+FIELDS = ("status", "code", "channel", "type", "control_id", "since", "until")
 _SHAPE = re.compile(r"[A-Za-z0-9._\-]{1,40}\Z")
 _LONGEST = 120
 
@@ -55,10 +58,32 @@ class Told:
     codes: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is looked for: the fields that may stand in an address, the person's number that may not, and the place
+    behind which the list goes on."""
+
+    said: Mapping[str, str]
+    person: str = ""
+    before: UUID | None = None
+
+
 @router.get("/messages")
 async def look(visit: VisitDep) -> Response:
     """The page."""
     return await _page(visit, _asked(visit.request.query_params), Told())
+
+
+@router.post("/messages/find")
+async def find_them(visit: VisitDep) -> Response:
+    """The page of a search: by its address, but a person's number travels in the form only."""
+    form = await form_of(visit.request)
+    asked = _asked(form, form.get("person", "").strip()[:200])
+    if asked.person:
+        return await _page(visit, asked, Told())
+    said = {name: value for name, value in asked.said.items() if value}
+    query = urlencode({"lang": visit.words.language, **said})
+    return RedirectResponse(f"/console/messages?{query}#found", 303, pages.HEADERS)
 
 
 @router.post("/messages/try")
@@ -87,13 +112,15 @@ async def take(visit: VisitDep) -> Response:
 
 
 async def _acted(visit: Visit, *, dry: bool) -> Response:
-    asked = _asked(await form_of(visit.request))
+    form = await form_of(visit.request)
+    asked = _asked(form, form.get("person", "").strip()[:200])
+    asked = dataclasses.replace(asked, before=None)
     state, tenant = visit.state, visit.tenant
     try:
         visit.require(REPLAY)
-        if asked["status"] not in AGAIN:
+        if asked.said["status"] not in AGAIN:
             raise Refused("errors or worked messages can be replayed", code="message.which")
-        query = _query(state, tenant, asked, replay.AT_MOST)
+        query = await _query(visit, asked, replay.AT_MOST)
         told = await (_tried(state, tenant, query) if dry else _replayed(state, tenant, visit.actor, query))
     except (Refused, Conflict, NotFound, Denied) as error:
         return await _page(visit, asked, Told(problem=error.code), status_of(error))
@@ -114,26 +141,33 @@ async def _replayed(state: State, tenant: Tenant, actor: str, query: Query) -> T
     return Told("messages.replayed", len(queued))
 
 
-async def _page(visit: Visit, asked: Mapping[str, str], told: Told, status: int = 200) -> Response:
-    state, tenant = visit.state, visit.tenant
+async def _page(visit: Visit, asked: Asked, told: Told, status: int = 200) -> Response:
     try:
-        found = await _found(state, tenant, asked)
-    except (Refused, NotFound) as error:
+        found = await _found(visit, asked)
+    except (Refused, NotFound, Denied) as error:
         told, status = Told(problem=error.code), status_of(error)
-        found = await _found(state, tenant, dict.fromkeys(FIELDS, ""))
+        asked = Asked(said=dict.fromkeys(FIELDS, ""))
+        found = await _found(visit, asked)
+    said = {name: value for name, value in asked.said.items() if value}
+    address = {"lang": visit.words.language, **said}
+    last = found.messages[SHOWN - 1].id if len(found.messages) > SHOWN else None
     return visit.page(
         "messages.html",
         status=status,
         replays=visit.may(REPLAY),
-        asked=asked,
-        searched=any(asked.values()),
-        again=asked["status"] in AGAIN,
+        whose=visit.may(*WHOSE),
+        asked=asked.said,
+        person=asked.person,
+        again=asked.said["status"] in AGAIN,
         statuses=STATUSES,
-        causes=found[0],
-        messages=found[1],
-        most=SHOWN,
+        channels=found.channels,
+        causes=found.causes,
+        messages=found.messages[:SHOWN],
+        last=last,
+        older=f"/console/messages?{urlencode({**address, 'before': str(last)})}#found" if last else "",
+        newest=f"/console/messages?{urlencode(address)}#found" if asked.before else "",
         told=told,
-        number=_number,
+        number=shown_number,
         kind=shown_type,
         code_of=shown_code,
         place=_place,
@@ -141,31 +175,47 @@ async def _page(visit: Visit, asked: Mapping[str, str], told: Told, status: int 
     )
 
 
-async def _found(state: State, tenant: Tenant, asked: Mapping[str, str]) -> tuple[list[Cause], list[Found]]:
-    query = _query(state, tenant, asked, SHOWN)
-    week = state.world.now() - datetime.timedelta(days=7)
-    async with state.world.transaction(tenant) as tx:
-        return await find.causes(tx, week), await find.messages(tx, query)
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    causes: list[Cause]
+    messages: list[Found]
+    channels: list[str]
 
 
-def _asked(given: Mapping[str, str]) -> dict[str, str]:
-    return {name: given.get(name, "").strip()[:_LONGEST] for name in FIELDS}
+async def _found(visit: Visit, asked: Asked) -> _Shown:
+    query = await _query(visit, asked, SHOWN + 1)
+    week = visit.state.world.now() - datetime.timedelta(days=7)
+    async with visit.state.world.transaction(visit.tenant) as tx:
+        names = await tx.rows("SELECT name FROM channel WHERE tenant_id = $1 ORDER BY name LIMIT 500")
+        found = await find.messages(tx, query, before=asked.before)
+        return _Shown(await find.causes(tx, week), found, [row["name"] for row in names])
 
 
-def _query(state: State, tenant: Tenant, asked: Mapping[str, str], limit: int) -> Query:
-    since = moment(asked["since"], state.world.now(), ZoneInfo(tenant.zone)) if asked["since"] else None
-    return Query(
-        status=asked["status"],
-        code=asked["code"],
-        channel=asked["channel"],
-        type=asked["type"],
-        control_id=asked["control_id"],
-        since=since,
-        limit=limit,
-    )
+def _asked(given: Mapping[str, str], person: str = "") -> Asked:
+    said = {name: given.get(name, "").strip()[:_LONGEST] for name in FIELDS}
+    try:
+        before = UUID(given.get("before", ""))
+    except ValueError:
+        before = None
+    return Asked(said=said, person=person, before=before)
 
 
-def _number(control_id: str) -> str:
+async def _query(visit: Visit, asked: Asked, limit: int) -> Query:
+    """The search; raises NotFound for a moment or a person nobody knows, Denied where the person may not be asked."""
+    state, said, ids = visit.state, asked.said, None
+    if asked.person:
+        visit.require(*WHOSE)
+        theirs = await whose.messages_of(state.world, visit.tenant, asked.person, visit.actor)
+        if not theirs.ids and not theirs.known:
+            raise NotFound("nobody here has that number or id", code="person.unknown")
+        ids = theirs.ids
+    now, zone = state.world.now(), ZoneInfo(visit.tenant.zone)
+    since, until = (moment(said[name], now, zone) if said[name] else None for name in ("since", "until"))
+    named = {name: said[name] for name in ("status", "code", "channel", "type", "control_id")}
+    return Query(**named, since=since, until=until, ids=ids, limit=limit)
+
+
+def shown_number(control_id: str) -> str:
     """A message's number as it is shown: only where it looks like one."""
     return control_id if _SHAPE.match(control_id) else "–"
 

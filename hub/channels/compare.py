@@ -185,5 +185,5 @@ def moment(text: str, now: datetime.datetime, zone: datetime.tzinfo) -> datetime
     try:
         found = datetime.datetime.fromisoformat(text)
     except ValueError:
-        raise NotFound(f"{text}: no such moment", code="message.moment") from None
+        raise NotFound(f"{text}: no such moment", code="console.moment") from None
     return found if found.tzinfo else found.replace(tzinfo=zone)

@@ -12,8 +12,9 @@ from canonical.problem import Problem
 from hl7.er7 import Message
 from hub.channels.document import Condition, Document
 
+PATIENT = "patient"
 _LANES = {
-    "patient": ("PID-3", "PID-2", "PID-4"),
+    PATIENT: ("PID-3", "PID-2", "PID-4"),
     "visit": ("PV1-19", "PID-18", "PV1-50"),
     "order": ("ORC-3", "OBR-3", "ORC-2", "OBR-2"),
     "channel": (),
@@ -94,7 +95,12 @@ def _lane_places(lane: str) -> tuple[tuple[str, int, int], ...]:
 
 def lane_of(channel: str, document: Document, message: Message | None) -> int:
     """The lane a message of a channel (its id) waits in."""
-    return number("inbound", channel, lane_value(document, message))
+    return lane_number(channel, lane_value(document, message))
+
+
+def lane_number(channel: str, value: str) -> int:
+    """The lane of a channel (its id) that keeps the messages with one value in order."""
+    return number("inbound", channel, value)
 
 
 def _of_type(found: str, wanted: Iterable[str]) -> bool:

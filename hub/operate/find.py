@@ -28,6 +28,11 @@ _FROM = (
 )
 
 
+_BEHIND = (
+    "(m.received_at, m.id) < (SELECT b.received_at, b.id FROM message b WHERE b.tenant_id = $1 AND b.id = {place})"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """One message as an operator sees it; `place` is the channel it came in by or the partner it goes to.
@@ -107,10 +112,14 @@ async def causes(tx: Transaction, since: datetime.datetime) -> list[Cause]:
     return [Cause(**dict(row)) for row in await tx.rows(_CAUSES, since, MOST_FAILED)]
 
 
-async def messages(tx: Transaction, query: Query) -> list[Found]:
-    """The messages a query describes, newest first."""
+async def messages(tx: Transaction, query: Query, *, before: UUID | None = None) -> list[Found]:
+    """The messages a query describes, newest first; `before`: those that come behind this one, of the same query."""
     where, values = conditions(query)
     order = "m.received_at DESC, m.id DESC" if query.status == "ERROR" else "m.id DESC"
+    if before is not None:
+        place = f"${len(values) + 2}"
+        where += " AND " + (_BEHIND if query.status == "ERROR" else "m.id < {place}").format(place=place)
+        values = [*values, before]
     sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.tenant_id = $1{where} ORDER BY {order} LIMIT {int(query.limit)}"
     return [_found(row) for row in await tx.rows(sql, *values)]
 

@@ -6,6 +6,7 @@ import datetime
 import re
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from canonical.errors import Refused
 from canonical.identity import first_id
@@ -19,6 +20,7 @@ class Query:
     """What is asked for; empty fields do not filter, several must hold together. At most `limit`.
 
     `code` is a finding's, or the beginning of one up to a dot (`code` finds `code.unmapped`); `partner` is a code too.
+    `ids`: only among these (none: no message is meant).
     """
 
     control_id: str = ""
@@ -30,6 +32,7 @@ class Query:
     partner: str = ""
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
+    ids: tuple[UUID, ...] | None = None
     limit: int = LIMIT
 
     @property
@@ -43,6 +46,7 @@ _CODED = (
     "WHERE p ->> 'code' = ${n} OR starts_with(p ->> 'code', ${n} || '.'))"
 )
 _WHERE = {
+    "ids": "m.id = ANY(${n}::uuid[])",
     "control_id": "m.control_id = ${n}",
     "type": "m.type = ${n}",
     "direction": "m.direction = ${n}",

@@ -41,7 +41,9 @@ def area(answer: httpx.Response, name: str) -> str:
 
 async def audited(world: World, tenant: Tenant) -> list[tuple[str, str]]:
     async with world.transaction(tenant) as tx:
-        rows = await tx.rows("SELECT action, entity FROM audit_event WHERE tenant_id = $1 AND actor = 'operator' ORDER BY seq")
+        rows = await tx.rows(
+            "SELECT action, entity FROM audit_event WHERE tenant_id = $1 AND actor = 'operator' ORDER BY seq"
+        )
     return [(row["action"], row["entity"]) for row in rows if row["action"].startswith("channel-")]
 
 
