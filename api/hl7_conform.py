@@ -7,10 +7,11 @@ from typing import Any
 
 from api.hl7_reading import ReadError
 from canonical.problem import Problem
-from hl7 import batch, er7, profile
+from hl7 import batch, er7
 from hl7.fragments import whole
 from hl7.grammar import conform, structure_name
-from hl7.profile import Profile
+from hl7.profiles import profile
+from hl7.profiles.profile import Profile
 from hl7.second_opinion import second_opinion
 from hl7.versions.table import VERSIONS
 from mappings.convert.published import table_has

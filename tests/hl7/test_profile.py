@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from api.cli.main import main
-from hl7 import er7, profile
+from hl7 import er7
 from hl7.er7 import Message
+from hl7.profiles import profile
 
 FILE = Path(__file__).resolve().parent / "profiles" / "oru-laboratorio.xml"
 AGREED = profile.read(FILE.read_bytes())

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from api.cli.main import main
-from hl7 import er7, profile
+from hl7 import er7
 from hl7.er7 import Message
-from hl7.profile_parts import Condition, evaluate
+from hl7.profiles import profile
+from hl7.profiles.conditions import Condition, evaluate
 from mappings.convert.published import table_has
 
 PROFILES = Path(__file__).resolve().parent / "profiles"
@@ -23,7 +24,10 @@ PID, RXA = "PID|1||7^^^SUL^MR", "RXA|0|1|20261124||03^SCR^CVX|0.5|mL^mL^UCUM"
 def judged(*lines: str, agreed: profile.Profile = AGREED, more: str = "") -> list[tuple[str, str]]:
     message = er7.read("\r".join([HEAD.format(more=more), *lines]).encode())
     assert isinstance(message, Message)
-    return [(problem.code, problem.where) for problem in profile.judge(message, agreed, table_has)]
+    found = [(problem.code, problem.where) for problem in profile.judge(message, agreed, table_has)]
+    if agreed is AGREED:
+        assert found.pop(found.index(("profile.unjudged", "RXA#4"))), "one of its rules is a test of its own"
+    return found
 
 
 BROKEN = [
