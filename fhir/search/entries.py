@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fhir.definitions.table import Parameter, choice_key, type_named
-from fhir.search import composites
+from fhir.search import composites, leading
 from fhir.search.composites import stored_as
 from fhir.search.parameters import IDENTIFIER, SHAPE, parameters_of
 from fhir.search.paths import Path, compile_for, follow, is_a, keeps
@@ -80,6 +80,8 @@ def extracted(resource: dict[str, Any], zone: ZoneInfo) -> Iterable[Found]:
     for entry in composites.entries(resource, zone, READINGS):
         found[entry] = None
     found[SHAPE, "token", ("", shape(type_name, (code for code, _, _ in found)))] = None
+    if type_name == "Bundle":
+        found.update(dict.fromkeys(leading.entries(resource, zone, extracted)))
     return found
 
 

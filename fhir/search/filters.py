@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal, NoReturn
 
 from fhir.definitions.table import Parameter
-from fhir.search import values
+from fhir.search import leading, values
 from fhir.search.conditions import (
     BadQuery,
     Chain,
@@ -196,6 +196,8 @@ class _Comparisons:
 
     def _chain(self, type_name: str, head: tuple[str, str], rest: tuple[str, str, str], depth: int) -> Condition:
         name, wanted = head
+        if type_name == "Bundle" and name in leading.LEADERS:
+            return leading.chained(head, rest[0], lambda kind, _: self._of(kind, *rest, depth + 1))
         parameter = self.setting.parameter(type_name, name)
         allowed = self.setting.targets(type_name, name)
         if parameter is None or parameter.type != "reference" or (wanted and wanted not in allowed):

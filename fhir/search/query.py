@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir.definitions.table import Parameter, resource_types
-from fhir.search import composites, filters, special, values
+from fhir.search import composites, filters, leading, special, values
 from fhir.search.conditions import (
     BadQuery,
     Chain,
@@ -318,10 +318,12 @@ class _Reader:
         )
         return values.Composite(lead, tuple(rest), first)
 
-    def _chain(self, type_name: str, head: tuple[str, str], rest: tuple[str, str], depth: int) -> Chain:
+    def _chain(self, type_name: str, head: tuple[str, str], rest: tuple[str, str], depth: int) -> Condition:
         """A chain of one or more steps, over every target type that has the next parameter."""
         code, wanted = head
         parameter = self.setting.parameter(type_name, code)
+        if type_name == "Bundle" and code in leading.LEADERS:
+            return leading.chained(head, rest[0], partial(self.condition, text=rest[1], depth=depth + 1))
         named = f"{code}:{wanted}.{rest[0]}" if wanted else f"{code}.{rest[0]}"
         allowed = self.setting.targets(type_name, code)
         if parameter is None or parameter.type != "reference" or (wanted and wanted not in allowed):

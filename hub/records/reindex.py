@@ -26,8 +26,10 @@ from hub.world import Tenant, World
 
 BATCH = 200
 NAME = "fhir.reindex"
-EDITION = 1
+EDITION = 2
 """Of what the index holds; a tenant's settings say by which its records were indexed."""
+CHANGED: dict[int, tuple[str, ...]] = {2: ("Bundle",)}
+"""The types that an edition has more of than the one before; of an edition that is not here all."""
 SETTING = "index"
 _WAITS = "SELECT EXISTS (SELECT 1 FROM job WHERE tenant_id = $1 AND name = $2 AND status = 'QUEUED')"
 
@@ -38,14 +40,23 @@ async def job(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str:
     types = [name for name in arguments.get("types", ()) if name in resource_types()] or list(resource_types())
     custom.forget(tenant.id)
     done = await reindex(world, tenant, types)
-    if not arguments.get("types"):
+    if not arguments.get("types") or arguments.get("edition") == EDITION:
         await settle(world, tenant)
     return f"{done} records indexed"
 
 
+def _outdated(former: Any) -> dict[str, Any]:
+    """What a job has to index anew after the edition `former`: the types that changed since, or, of old, all."""
+    steps = range(former + 1, EDITION + 1) if isinstance(former, int) else ()
+    if not steps or any(step not in CHANGED for step in steps):
+        return {}
+    return {"types": sorted({name for step in steps for name in CHANGED[step]}), "edition": EDITION}
+
+
 async def after_upgrade(world: World, tenant: Tenant) -> bool:
     """Queue a job that indexes a tenant's records anew where they were indexed by another edition; whether it did."""
-    if policies.part_of(tenant.settings, SETTING).get("edition") == EDITION:
+    former = policies.part_of(tenant.settings, SETTING).get("edition")
+    if former == EDITION:
         return False
     async with world.transaction(tenant) as tx:
         await policies.settings_of(tx)  # locked: of two processes that start together one queues
@@ -54,7 +65,7 @@ async def after_upgrade(world: World, tenant: Tenant) -> bool:
         if not await tx.value("SELECT EXISTS (SELECT 1 FROM resource WHERE tenant_id = $1)"):
             await _kept(tx)
             return False
-        await jobs.enqueue(tx, NAME, {})
+        await jobs.enqueue(tx, NAME, _outdated(former))
     return True
 
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange, outcome_text
+from api.routes.fhir.inputs import is_bare
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validation import invariants
@@ -31,18 +32,23 @@ async def validate_type(exchange: Exchange) -> Response:
 
 
 async def validate_instance(exchange: Exchange) -> Response:
-    """POST /fhir/{type}/{id}/$validate: whether the body may replace the record."""
+    """POST /fhir/{type}/{id}/$validate: whether the body may replace the record; without a body as by GET."""
+    if is_bare(exchange):
+        return await validate_stored(exchange)
     type_name, record_id = exchange.type_name, exchange.record_id
     exchange.actor.reach(type_name, "r")
     return await _answer(exchange, await exchange.resource(), type_name, record_id)
 
 
 async def validate_stored(exchange: Exchange) -> Response:
-    """GET /fhir/{type}/{id}/$validate: the record as it stands."""
+    """GET /fhir/{type}/{id}/$validate: the record as it stands; with `mode=delete` whether it is there."""
     type_name, record_id = exchange.type_name, exchange.record_id
+    mode = _known(exchange.parameter("mode"))
     row = await visible.current(exchange.state.world, exchange.actor, type_name, record_id)
     if row is None or row["deleted"]:
         raise Rejected(404, [Problem("failure.not-found")])
+    if mode == "delete":
+        return exchange.answer(outcome_text([]))
     body = jsontext.parse(row["body"].encode())
     return exchange.answer(outcome_text(await _findings(exchange, body, exchange.parameter("profile"))))
 
@@ -56,9 +62,7 @@ async def _answer(exchange: Exchange, document: dict[str, Any], type_name: str, 
             resource = named.get("resource", {}).get("resource")
             profile = profile or _text(named.get("profile"))
             mode = mode or _text(named.get("mode"))
-    if mode not in _MODES:
-        raise Rejected(400, [Problem("fhir.search.value", "mode", args=(("name", "mode"),))])
-    if mode == "delete" and resource is None:
+    if _known(mode) == "delete" and resource is None:
         return exchange.answer(outcome_text([]))
     problems = await _findings(exchange, resource, profile)
     if type_name and isinstance(resource, dict) and resource.get("resourceType") != type_name:
@@ -67,6 +71,13 @@ async def _answer(exchange: Exchange, document: dict[str, Any], type_name: str, 
     if (record_id and stated != record_id) or (mode == "update" and not stated):
         problems.insert(0, Problem("fhir.id-mismatch", f"{type_name or '$this'}.id"))
     return exchange.answer(outcome_text(problems))
+
+
+def _known(mode: str) -> str:
+    """The mode as it is; raises Rejected for one that R4 does not have."""
+    if mode not in _MODES:
+        raise Rejected(400, [Problem("fhir.search.value", "mode", args=(("name", "mode"),))])
+    return mode
 
 
 def _text(part: Any) -> str:

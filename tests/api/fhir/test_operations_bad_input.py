@@ -54,3 +54,15 @@ async def test_lines(world: World, tenant: Tenant, fhir: httpx.AsyncClient, capl
     assert told["written"] + told["refused"] == len(content) and told["written"] > 10 and told["refused"] > 10
     assert len(await lines(fhir, found["error"])) == told["refused"]
     assert "Sá" not in caplog.text
+
+
+async def test_validate_without_a_body(fhir: httpx.AsyncClient) -> None:
+    """What would be deleted needs no resource (R4 $validate, `resource`)."""
+    await fhir.put("/fhir/Patient/p", json={"resourceType": "Patient", "id": "p"})
+    for query, identity, status in (
+        ("?mode=delete", "p", 200), ("", "p", 200), ("?mode=delete", "none", 404), ("?mode=other", "p", 400),
+    ):  # fmt: skip
+        for method in ("GET", "POST"):
+            answer = await fhir.request(method, f"/fhir/Patient/{identity}/$validate{query}")
+            assert answer.status_code == status and answer.json()["resourceType"] == "OperationOutcome"
+            assert status != 200 or {each["severity"] for each in answer.json()["issue"]} == {"information"}
