@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Query
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from api.http.state import Caller, State
 from hub.billing import listing
 from hub.requests import sending
 from hub.requests.sending import Put
+from hub.world import Tenant, World
 
 _LOOK_SECONDS = 0.1
 Wait = Annotated[float, Query(ge=0, le=30, description="seconds to wait for the payer's answer")]
@@ -58,11 +60,17 @@ def reader(caller: Caller) -> None:
 
 async def answer(state: State, caller: Caller, put: Put, wait: float) -> Response:
     """The request as it stands, at the latest after `wait` seconds: 202 while it is under way, 201 when it is not."""
+    row = await waited(state.world, caller.tenant, put.id, wait)
+    return json_answer(row, 202 if row["status"] == sending.SENDING else 201)
+
+
+async def waited(world: World, tenant: Tenant, request: UUID, wait: float) -> dict[str, Any]:
+    """The request's row as soon as it is no longer under way, at the latest after `wait` seconds."""
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
     while True:
-        async with state.world.transaction(caller.tenant) as tx:
-            row = await listing.one(tx, "requests", put.id)
+        async with world.transaction(tenant) as tx:
+            row = await listing.one(tx, "requests", request)
         if row["status"] != sending.SENDING or loop.time() >= until:
-            return json_answer(row, 202 if row["status"] == sending.SENDING else 201)
+            return row
         await asyncio.sleep(_LOOK_SECONDS)

@@ -71,16 +71,8 @@ async def ask_authorisation(wish: AuthorisationWish, state: StateDep, caller: Ca
     id; guides built afterwards stand on it. 409 for an order that is asked for or authorised already.
     """
     writer(caller)
-    wanted = authorisation.Wish(
-        named=wish.named,
-        detail=wish.detail,
-        orders=tuple(wish.orders),
-        items=tuple(one.item for one in wish.items),
-        annexes=tuple(annex(one) for one in wish.annexes),
-        values=wish.values,
-    )
     async with state.world.transaction(caller.tenant) as tx:
-        put = await authorisation.ask(state.world, caller.tenant, tx, wanted, caller.identity.subject)
+        put = await authorisation.ask(state.world, caller.tenant, tx, wish.wish, caller.identity.subject)
     return await answer(state, caller, put, wait)
 
 

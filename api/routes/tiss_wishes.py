@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hub.requests import authorisation
 from hub.requests.authorisation import Item
 from hub.requests.matter import Named
 
@@ -221,6 +222,18 @@ class AuthorisationWish(Whom):
         records = {"patient", "encounter", "coverage", "payer", "detail", "orders", "items", "annexes"}
         told = self.model_dump(mode="json", exclude=records, exclude_none=True)
         return {name: str(value) for name, value in told.items() if value != ""}
+
+    @property
+    def wish(self) -> authorisation.Wish:
+        """As the hub takes it."""
+        return authorisation.Wish(
+            named=self.named,
+            detail=self.detail,
+            orders=tuple(self.orders),
+            items=tuple(one.item for one in self.items),
+            annexes=tuple(annex(one) for one in self.annexes),
+            values=self.values,
+        )
 
 
 class StayWish(Strict):

@@ -6,7 +6,7 @@ import re
 
 import httpx
 import pytest
-from billing_day import JACARANDA, Visit, happen, partner_row, register
+from billing_day import EXAM, JACARANDA, Visit, happen, order, partner_row, put_records, register
 from payer_server import payer_server, settle
 
 from api.console import requests_page
@@ -22,6 +22,7 @@ async def test_eligibility_from_question_to_answer(
     browser: httpx.AsyncClient, world: World, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests_page, "SHOWN", 1)
+    monkeypatch.setattr(requests_page, "ANSWER_SECONDS", 0)
     await enter(browser, world, tenant, "console/read", "tiss/write")
     assert "saem sozinhas pela agenda" in (await browser.get(f"{PAGE}?lang=pt")).text
     async with payer_server() as server:
@@ -61,3 +62,53 @@ async def test_eligibility_from_question_to_answer(
     assert "reenviado" in (await browser.post(f"{PAGE}/{one}/resend?lang=pt")).text
     for odd in ("before=x", "payer=x", "kind=x", "number=%00"):
         assert (await browser.get(f"{PAGE}?{odd}")).status_code in (200, 404, 422), odd
+
+
+async def test_an_authorisation_is_chosen_asked_and_answered(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests_page, "ANSWER_SECONDS", 0)
+    await enter(browser, world, tenant, "console/read", "tiss/write")
+    async with payer_server() as server:
+        await register(world, tenant, [partner_row(JACARANDA, server.url(JACARANDA))])
+        (patient,) = await happen(world, tenant, [Visit(payer=JACARANDA, charges=())])
+        number = [{"system": "urn:pedidos", "value": "PED-77"}]
+        ids = await put_records(world, tenant, order(patient, EXAM[1], identifier=number), order(patient, "40302040"))
+        for about, count in (("PED-77", 1), (f"ServiceRequest/{ids[1]}", 1), (f"Patient/{patient}", 2)):
+            page = await browser.post(f"{PAGE}/choose?lang=pt", data={"about": about})
+            assert page.status_code == 200 and page.text.count('type="checkbox" name="order"') == count, about
+            assert about not in str(page.url) and ("TUSS " in page.text)
+            assert (" checked" in page.text) is (count == 1), "what is meant for sure is ticked"
+        for form, status, told in (
+            ({}, 422, "Nada foi escolhido"),
+            ({"order": ids[0], "days": "muitas"}, 422, "forma esperada"),
+            ({"order": "nobody"}, 404, 'role="alert"'),
+            ({"order": ids[0], "payer": "000000"}, 422, 'role="alert"'),
+        ):
+            answer = await browser.post(
+                f"{PAGE}/authorisation", data={"about": f"Patient/{patient}", "note": "urgente", **form}
+            )
+            assert answer.status_code == status and told in answer.text and 'value="urgente"' in answer.text, form
+        wish = {"about": "PED-77", "order": ids, "indication": "Dor torácica", "detail": "sp-sadt"}
+        asked = await browser.post(f"{PAGE}/authorisation?lang=pt", data=wish)
+        assert asked.status_code == 200 and "ainda não respondeu" in asked.text
+        place = re.search(r'href="(/console/requests/[0-9a-f\-]{36})', asked.text)
+        assert place is not None
+        await settle(world, tenant)
+        shown = (await browser.get(place[1])).text
+        assert (
+            ">autorizado<" in shown
+            and re.search(r"Senha ou protocolo</dt><dd><strong>S\w+", shown)
+            and EXAM[1] in shown
+        )
+        again = await browser.post(f"{PAGE}/authorisation", data=wish)
+        assert again.status_code == 409 and "já pedido" in again.text and again.text.count(" disabled") == 1
+    await enter(browser, world, other_tenant, "console/read", "tiss/write")
+    assert (await browser.get(place[1])).status_code == 404
+    for about in ("PED-77", f"ServiceRequest/{ids[0]}", f"Patient/{patient}", "Encounter/x"):
+        assert (await browser.post(f"{PAGE}/choose", data={"about": about})).status_code == 404, about
+    await enter(browser, world, tenant, "console/read")
+    page = await browser.get(place[1])
+    assert page.status_code == 200 and EXAM[1] not in page.text, "items are for who reads billing"
+    for what in ("choose", "authorisation"):
+        assert (await browser.post(f"{PAGE}/{what}", data={"about": "PED-77", "order": ids})).status_code == 403
