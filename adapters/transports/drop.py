@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from adapters.transports import Answer, Call, Means, Reached
 from adapters.transports.files import LocalFolder, Place
@@ -16,11 +17,14 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,200}\Z")
 
 
 class DropTransport:
-    """Writes files. Settings: path, suffix, and those of the SFTP server."""
+    """Writes files. Settings: path, suffix, returns, and those of the SFTP server."""
 
     def __init__(self, means: Means) -> None:
         self._suffix = str(means.settings.get("suffix", ".hl7"))
         self._place = place_of(means)
+        returns = means.settings.get("returns")
+        back = {**means.settings, "path": returns}
+        self._returns = place_of(replace(means, settings=back)) if returns else None
 
     async def send(self, call: Call) -> Answer:
         """Write the file; the answer has no content. Raises TryLater, Misconfigured."""
@@ -31,12 +35,16 @@ class DropTransport:
         return Answer(content=b"", format="file", code="file.written")
 
     async def reach(self) -> AsyncIterator[Reached]:
-        """List the folder; nothing is written."""
+        """List the folder, and the one returns are collected from; nothing is written."""
         yield Reached(place="path", said=f"{len(await self._place.files(''))} files")
+        if self._returns is not None:
+            yield Reached(place="returns", said=f"{len(await self._returns.files(''))} files")
 
     async def close(self) -> None:
         """Give up the connection."""
         await self._place.close()
+        if self._returns is not None:
+            await self._returns.close()
 
 
 def place_of(means: Means) -> Place:

@@ -46,6 +46,7 @@ class Told:
     status: int = 200
 
 
+_OF_APPEALS = {"send": "billing.appeal-sent", "resend": "billing.resended", "discard": "billing.appeal-discarded"}
 Act = Callable[[Visit, Mapping[str, str]], Awaitable[Told]]
 
 
@@ -149,18 +150,20 @@ async def draft(visit: VisitDep) -> Response:
 
 @router.post("/appeals/{appeal_id}/{what}")
 async def appeal(visit: VisitDep, appeal_id: UUID, what: str) -> Response:
-    """Send a drafted appeal (`send`), or drop it (`discard`)."""
+    """Send a drafted appeal (`send`), its same bytes again (`resend`), or drop it (`discard`)."""
 
     async def done(visit: Visit, form: Mapping[str, str]) -> Told:
         world, tenant = visit.state.world, visit.tenant
         async with world.transaction(tenant) as tx:
             if what == "send":
                 await appeals.send(world, tenant, tx, appeal_id, visit.actor)
+            elif what == "resend":
+                await appeals.resend(tx, appeal_id, visit.actor)
             elif what == "discard":
                 await appeals.discard(tx, appeal_id, writing.origin(world, tenant, visit.actor))
             else:
                 raise NotFound("there is no such act")
-        return Told(key="billing.appeal-sent" if what == "send" else "billing.appeal-discarded")
+        return Told(key=_OF_APPEALS[what])
 
     return await _changed(visit, done)
 

@@ -41,11 +41,11 @@ _TABLES = ("22", "18", "19", "20", "00", "90", "98")
 _WISHED = ("patient", "encounter", "payer", "detail", "indication", "note", "days")
 FILTERS = ("kind", "status", "payer", "number")
 STATUSES = (
-    "enviando", "em analise", "aguarda justificativa", "aguarda documentos", "incerto", "bloqueado", "substituido",
-    "rejeitado", "recusado", "autorizado", "autorizado parcial", "negado", "elegivel", "nao elegivel", "aceito",
-    "recebido", "cancelado",
+    "enviando", "enviado", "em analise", "aguarda justificativa", "aguarda documentos", "incerto", "bloqueado",
+    "substituido", "rejeitado", "recusado", "autorizado", "autorizado parcial", "negado", "elegivel", "nao elegivel",
+    "aceito", "recebido", "cancelado",
 )  # fmt: skip
-AGAIN = frozenset((sending.UNKNOWN, sending.REFUSED))
+AGAIN = frozenset((sending.SENT, sending.UNKNOWN, sending.REFUSED))
 _STATED = (Refused, Conflict, NotFound, Denied, Misconfigured)
 _LONGEST = 60
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Sequence
 
@@ -170,5 +171,25 @@ async def _http(request: Request, error: Exception) -> Response:
     return answer(request, error.status_code, [Problem(code, level="error")], dict(error.headers or {}))
 
 
+# what pydantic calls it -> the last part of our code
+_FAULTS = {"missing": "missing", "extra_forbidden": "unknown", "json_invalid": "json"}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}\Z", re.ASCII)
+_MOST_FAULTS = 20
+
+
 async def _request(request: Request, error: Exception) -> Response:
-    return answer(request, 400, [Problem("failure.request", level="error")])
+    """Each parameter or member that does not fit is named; never with its value."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [_misfit(fault["type"], fault["loc"]) for fault in error.errors()[:_MOST_FAULTS]]
+    return answer(request, 400, found or [Problem("failure.request", level="error")])
+
+
+def _misfit(kind: str, place: Sequence[str | int]) -> Problem:
+    """A finding about the part of a request at a place (`body`, `query` or `path`, then names and positions)."""
+    of_body = bool(place) and place[0] == "body" and kind != "json_invalid"
+    steps = place[1:] if of_body else place[:1] if kind == "json_invalid" else place
+    names = [str(step) if isinstance(step, int) or _NAME.match(step) else "?" for step in steps]
+    field = "/".join(names)
+    code = f"failure.request.{_FAULTS.get(kind, 'value')}" if field else "failure.request"
+    return Problem(code, field, args=(("field", field),), level="error")

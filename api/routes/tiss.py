@@ -53,9 +53,9 @@ class AppealWish(_Strict):
     texts: dict[str, str] = Field(default_factory=dict, examples=[{"1705": "Valor conforme tabela contratada."}])
 
 
-def _example(document: Any) -> dict[int | str, dict[str, Any]]:
+def _example(document: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of an answer with its example."""
-    return {200: {"content": {"application/json": {"example": document}}}}
+    return {status: {"content": {"application/json": {"example": document}}}}
 
 
 def _reader(caller: Caller) -> None:
@@ -68,6 +68,12 @@ def _writer(caller: Caller) -> None:
 
 def _by(state: State, caller: Caller) -> Origin:
     return writing.origin(state.world, caller.tenant, caller.identity.subject)
+
+
+_BATCH = {"id": "…", "payer": "999806", "number": 12, "kind": "sp-sadt", "status": "recebido", "total_cents": 2540}
+_SUBMISSION = {"id": "…", "batch_id": "…", "batch_number": 12, "protocol": "9806000001", "status": "recebido"}
+_STATEMENT = {"id": "…", "protocol": "9806000001", "billed_cents": 2540, "paid_cents": 2000, "denied_cents": 540}
+_APPEAL = {"id": "…", "batch_protocol": "9806000001", "number": 3, "status": "respondido", "granted_cents": 540}
 
 
 @router.post("/statements", status_code=201)
@@ -128,12 +134,50 @@ async def read_guide(guide_id: UUID, state: StateDep, caller: CallerDep) -> Resp
         return json_answer(await listing.guide(tx, guide_id, caller.identity.subject))
 
 
+@router.get("/batches/{batch_id}", responses=_example(_BATCH))
+async def read_batch(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """One batch: where it stands and its findings."""
+    return await _one(state, caller, "batches", batch_id)
+
+
+@router.get("/submissions/{submission_id}", responses=_example(_SUBMISSION))
+async def read_submission(submission_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """One sending of a batch: its protocol and where the payer says it stands."""
+    return await _one(state, caller, "submissions", submission_id)
+
+
+@router.get("/statements/{statement_id}", responses=_example(_STATEMENT))
+async def read_statement(statement_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """One statement of a protocol: its totals and findings."""
+    return await _one(state, caller, "statements", statement_id)
+
+
+@router.get("/appeals/{appeal_id}", responses=_example(_APPEAL))
+async def read_appeal(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """One appeal: where it stands, what was claimed and granted, and its findings."""
+    return await _one(state, caller, "appeals", appeal_id)
+
+
+@router.get("/appeals/{appeal_id}/document", responses={200: {"content": {"application/xml": {}}}})
+async def appeal_document(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """The exact message of an appeal as it was sent."""
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        return Response(await appeals.document(tx, appeal_id), media_type="application/xml")
+
+
 @router.get("/batches/{batch_id}/document", responses={200: {"content": {"application/xml": {}}}})
 async def batch_document(batch_id: UUID, state: StateDep, caller: CallerDep) -> Response:
     """The exact message of a batch as it was sent."""
     _reader(caller)
     async with state.world.transaction(caller.tenant) as tx:
         return Response(await batches.document(tx, batch_id), media_type="application/xml")
+
+
+async def _one(state: State, caller: Caller, kind: str, identity: UUID) -> Response:
+    _reader(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        return json_answer(await listing.one(tx, kind, identity))
 
 
 _PAGE = {"items": [{"id": "…", "payer": "999806", "status": "recebido", "total_cents": 2540}], "next": "019a…"}
@@ -254,9 +298,18 @@ async def send_appeal(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Re
     return json_answer(await _appeal(state, caller, appeal_id), 202)
 
 
+@router.post("/appeals/{appeal_id}/resend", status_code=202, responses=_example(_APPEAL, 202))
+async def resend_appeal(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Response:
+    """Send an appeal's same bytes again, where the payer has not answered it; 409 otherwise."""
+    _writer(caller)
+    async with state.world.transaction(caller.tenant) as tx:
+        await appeals.resend(tx, appeal_id, caller.identity.subject)
+    return json_answer(await _appeal(state, caller, appeal_id), 202)
+
+
 @router.delete("/appeals/{appeal_id}", status_code=204)
 async def discard_appeal(appeal_id: UUID, state: StateDep, caller: CallerDep) -> Response:
-    """Drop a draft; its denials are open again."""
+    """Drop a draft, or a blocked appeal; its denials are open again."""
     _writer(caller)
     async with state.world.transaction(caller.tenant) as tx:
         await appeals.discard(tx, appeal_id, _by(state, caller))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from canonical.errors import NotFound, Refused
+from hub.billing.writing import glosa_name
 from hub.guard import audit
 from hub.store.database import Row, Transaction
+from mappings.table import codes
 
 MOST = 200
 ALL = 20_000
@@ -20,7 +23,7 @@ class Kind:
     """What can be listed: its table, the columns shown, those a caller may filter by, and JSON columns.
 
     `joined` adds columns of another table, reached by `join`; they can be filtered by as well. `named` are further
-    expressions by the name they are shown under.
+    expressions by the name they are shown under. `coded` columns hold codes of the standard, shown with their terms.
     """
 
     table: str
@@ -30,6 +33,7 @@ class Kind:
     join: str = ""
     joined: tuple[str, ...] = ()
     named: tuple[tuple[str, str], ...] = ()
+    coded: tuple[str, ...] = ()
 
     @property
     def selected(self) -> str:
@@ -68,7 +72,7 @@ KINDS = {
             "id", "payer_id", "number", "sequence", "kind", "status", "tiss_version", "guides", "total_cents", "hash",
             "rule_set", "tables", "reason", "problems", "created_at", "updated_at",
         ),
-        filters=("status", "kind"),
+        filters=("status", "kind", "number"),
         documents=("problems",),
     ),
     "requests": Kind(
@@ -90,6 +94,7 @@ KINDS = {
         filters=("status", "protocol", "batch_id", "settled"),
         join="LEFT JOIN batch b ON b.tenant_id = $1 AND b.id = t.batch_id",
         named=(("batch_number", "b.number"), ("batch_guides", "b.guides"), ("batch_total_cents", "b.total_cents")),
+        coded=("payer_status",),
     ),
     "statements": Kind(
         table="statement",
@@ -98,8 +103,9 @@ KINDS = {
             "processed_cents", "paid_cents", "denied_cents", "copay_cents", "problems", "replaced", "message_id",
             "created_at",
         ),
-        filters=("protocol", "submission_id", "number", "replaced"),
+        filters=("protocol", "submission_id", "number", "issued_on", "replaced"),
         documents=("problems",),
+        coded=("payer_status",),
     ),
     "statement-lines": Kind(
         table="statement_line",
@@ -148,6 +154,7 @@ KINDS = {
         "LEFT JOIN guide g ON g.tenant_id = $1 AND g.id = t.guide_id",
         named=(("own_guide_number", "g.number"),),
         joined=("protocol", "guide_number", "sequence", "tiss_table", "code", "billed_cents", "paid_cents"),
+        coded=("glosa_code",),
     ),
     "appeals": Kind(
         table="appeal",
@@ -155,7 +162,7 @@ KINDS = {
             "id", "payer_id", "batch_id", "batch_protocol", "number", "status", "protocol", "claimed_cents",
             "granted_cents", "appeal_until", "hash", "reason", "problems", "created_at", "updated_at",
         ),
-        filters=("status", "batch_protocol", "protocol"),
+        filters=("status", "batch_id", "batch_protocol", "number", "protocol"),
         documents=("problems",),
     ),
 }  # fmt: skip
@@ -277,7 +284,16 @@ def _shown(row: Row, kind: Kind) -> dict[str, Any]:
     }
     for column in kind.documents:
         found[column] = json.loads(found[column])
+    for column in kind.coded:
+        found[f"{column.removesuffix('_code')}_name"] = _TERMS[column](str(found[column] or ""))
     return plain(found)
+
+
+# table 38, dm_statusProtocolo
+_TERMS: dict[str, Callable[[str], str]] = {
+    "glosa_code": glosa_name,
+    "payer_status": lambda code: codes("status-protocolo").get(code, ""),
+}
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -49,16 +49,6 @@ ORDER BY a.polled_at NULLS FIRST, a.id LIMIT 200 FOR UPDATE OF a SKIP LOCKED
 """
 
 
-# a file that was written is sent; its protocol comes as a file, too
-_DROPPED = """
-WITH sent AS (UPDATE submission SET status = 'enviado', sent_at = coalesce(sent_at, now()) FROM delivery d
-    WHERE submission.tenant_id = $1 AND submission.payer_id = $2 AND submission.status = 'enviando'
-    AND d.tenant_id = $1 AND d.id = submission.delivery_id AND d.status = 'SENT' RETURNING submission.batch_id)
-UPDATE batch SET status = 'enviado', updated_at = now() FROM sent
-WHERE batch.tenant_id = $1 AND batch.id = sent.batch_id AND batch.status = 'enviando'
-"""
-
-
 @dataclass(slots=True, kw_only=True)
 class Polled:
     """What a poll did: protocols and appeals asked about, batches sent again, payers that are set up wrongly."""
@@ -105,7 +95,6 @@ async def _turned_away(tx: Transaction, profile: PayerProfile, by: Origin) -> No
 
 async def _protocols(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, done: Polled) -> None:
     if profile.by_file:  # a folder answers no question: what it returns is collected
-        await tx.run(_DROPPED, profile.partner.id)
         return
     for row in await tx.rows(_OPEN, profile.partner.id):
         if not due(world, row["polled_at"], profile):

@@ -69,7 +69,9 @@ ReplyHandler = Callable[[World, Tenant, Transaction, Reply], Awaitable[None]]
 Reconcile = Callable[[World, Tenant, Doubt], Awaitable[bytes | None]]
 Job = Callable[[World, Tenant, dict[str, Any]], Awaitable[str]]
 GivenUp = Callable[[World, Tenant, Transaction, Partner, str], Awaitable[None]]
+Written = Callable[[Transaction, dict[str, Any]], Awaitable[None]]
 REPLIES: dict[str, ReplyHandler] = {}
+WRITTEN: dict[str, Written] = {}
 GIVEN_UP: dict[str, GivenUp] = {}
 RECONCILE: dict[str, Reconcile] = {}
 JOBS: dict[str, Job] = {}
@@ -84,6 +86,19 @@ def on_reply(operation: str) -> Callable[[ReplyHandler], ReplyHandler]:
 
     def register(function: ReplyHandler) -> ReplyHandler:
         REPLIES[operation] = function
+        return function
+
+    return register
+
+
+def on_written(operation: str) -> Callable[[Written], Written]:
+    """Register what follows when an operation's message, or a topic's, was left as a file: nobody answers that.
+
+    It is called with the delivery's purpose, in the transaction that records the delivery as done.
+    """
+
+    def register(function: Written) -> Written:
+        WRITTEN[operation] = function
         return function
 
     return register

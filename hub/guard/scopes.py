@@ -69,8 +69,13 @@ def needs_patient(scopes: Iterable[str]) -> bool:
     return any(s == LAUNCH_PATIENT or ((g := grant_of(s)) is not None and g.context == "patient") for s in scopes)
 
 
+def names_of(wanted: str) -> frozenset[str]:
+    """The names under which a scope of one of the hub's own doors may be held: its own, and that of the whole door."""
+    return frozenset((wanted, f"{wanted.partition('/')[0]}/*"))
+
+
 def covers(held: Iterable[str], wanted: str) -> bool:
-    """Whether holding `held` includes `wanted`: literally, or as a part of a wider SMART scope.
+    """Whether holding `held` includes `wanted`: literally, as a part of a wider SMART scope, or of a door's `…/*`.
 
     Wider are: `system/` than `user/` than `patient/`, any type than one, no query than some of the wanted one's.
     `launch/patient` adds nothing by itself and belongs to whoever holds a SMART scope.
@@ -83,7 +88,7 @@ def covers(held: Iterable[str], wanted: str) -> bool:
         return bool(grants)
     grant = grant_of(wanted)
     if grant is None:
-        return False
+        return names_of(wanted).intersection(names) != frozenset()
     wider = [g for g in grants if _is_wider(g, grant)]
     return all(any(g.allows(grant.type_name, action) for g in wider) for action in grant.actions)
 

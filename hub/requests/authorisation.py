@@ -249,7 +249,7 @@ async def _body(tx: Transaction, found: Matter, detail: str, wish: Wish, record:
     """solicitacaoProcedimento with the annexes inside the guide they belong to."""
     name = f"solicitacao-{detail}"
     tree, problems = sending.body_of(name, record, found.profile)
-    if not record["items"] and detail in ("sp-sadt", "odonto"):
+    if not record["items"] and detail in ("sp-sadt", "internacao", "odonto"):
         problems.append(Problem("request.no-items", name))
     for annex in wish.annexes:
         made, wrong = await annex_trees.tree(tx, found.profile, annex, record)

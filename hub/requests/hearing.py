@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from canonical.errors import TryLater
 from hub.billing import writing
 from hub.billing.message.replies import Heard, Refusal, listen
 from hub.billing.profiles import PayerProfile, profile_of
-from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
+from hub.exchange.handlers import Doubt, Reply, on_reply, on_written, reconcile
 from hub.records.write import Origin
 from hub.requests import sending
 from hub.store.database import Row, Transaction
@@ -39,7 +40,7 @@ def topic(transaction: str) -> str:
 
 
 def answers_to(transaction: str, take: Take, refuse: Refuse) -> None:
-    """Register what follows the answers to a transaction."""
+    """Register what follows the answers to a transaction, and its messages that were left as files."""
 
     @on_reply(topic(transaction))
     async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
@@ -47,6 +48,12 @@ def answers_to(transaction: str, take: Take, refuse: Refuse) -> None:
         by = writing.origin(world, tenant, message_id=reply.message_id)
         found = Answered(row=row, profile=profile_of(reply.partner), heard=await listen(tx, reply), by=by)
         await taken(tx, found, take, refuse)
+
+    @on_written(topic(transaction))
+    async def left(tx: Transaction, purpose: dict[str, Any]) -> None:
+        row = await sending.row_of(tx, UUID(purpose["request"]))
+        if row["status"] == sending.SENDING:
+            await sending.set_state(tx, row["id"], sending.SENT)
 
 
 async def taken(tx: Transaction, found: Answered, take: Take, refuse: Refuse) -> None:
@@ -59,7 +66,7 @@ async def taken(tx: Transaction, found: Answered, take: Take, refuse: Refuse) ->
             await sending.set_state(tx, identity, sending.REFUSED, reason=why.reason, settled=True)
             await refuse(tx, found, why)
         return
-    if found.row["status"] == sending.SENDING:
+    if found.row["status"] in (sending.SENDING, sending.SENT):
         reason = why.reason if why else found.heard.unreadable or "header.no-answer"
         await sending.set_state(tx, identity, sending.UNKNOWN, reason=reason)
 

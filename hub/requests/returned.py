@@ -45,7 +45,7 @@ ORDER BY s.id DESC LIMIT 1 FOR UPDATE OF s
 """
 _APPEAL = """
 SELECT id FROM appeal WHERE tenant_id = $1 AND payer_id = $2 AND batch_protocol = $3
-AND CASE WHEN $4 THEN status = 'recebido' ELSE status IN ('enviando', 'incerto') END
+AND CASE WHEN $4 THEN status = 'recebido' ELSE status IN ('enviando', 'enviado', 'incerto') END
 ORDER BY id LIMIT 1 FOR UPDATE
 """
 

@@ -30,9 +30,8 @@ from tiss.wire import transactions
 
 Kind = Literal["elegibilidade", "autorizacao", "anexo", "comunicacao", "cancelamento", "documento", "demonstrativo"]
 ROOM = "requests"
-SENDING, BLOCKED, REFUSED, UNKNOWN = "enviando", "bloqueado", "rejeitado", "incerto"
+SENDING, SENT, BLOCKED, REFUSED, UNKNOWN = "enviando", "enviado", "bloqueado", "rejeitado", "incerto"
 NEVER_SENT = (BLOCKED,)
-_NO_REPETITION = (BLOCKED, SENDING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,14 +186,17 @@ async def row_of(tx: Transaction, identity: UUID) -> Row:
 
 
 async def resend(tx: Transaction, identity: UUID, actor: str) -> None:
-    """Send a request's same bytes again (lost, refused, or unknown outcome); raises NotFound, Conflict."""
+    """Send a request's same bytes again (refused, of unknown outcome, or left as a file and not answered).
+
+    Raises NotFound, Conflict.
+    """
     row = await row_of(tx, identity)
     waiting = await tx.value(
         "SELECT count(*) FROM delivery WHERE tenant_id = $1 AND id = $2 AND status IN ('QUEUED', 'DEAD')",
         row["delivery_id"],
     )
-    if row["status"] not in (UNKNOWN, REFUSED) or waiting:
-        raise Conflict("only a refused request, or one of unknown outcome, can be sent again", code="request.answered")
+    if row["status"] not in (SENT, UNKNOWN, REFUSED) or waiting:
+        raise Conflict("only a refused request, or one without answer, can be sent again", code="request.answered")
     await again(tx, await payer(tx, row["payer_id"]), row)
     await audit.note(tx, actor, "resend-request", f"payer_request/{identity}")
 

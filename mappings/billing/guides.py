@@ -1,6 +1,7 @@
 """Maps canonical billing records to guide trees by tables: target a guide path, source a record path.
 
-Same columns and rules as the HL7 tables. A blank `when` means the guide needs the value; rows of `tiss/<version>/`
+Same columns and rules as the HL7 tables. A blank `when` means the guide needs the value, and so does `absent`, the way
+to it where no other row gave one; rows of `tiss/<version>/`
 replace rows of the same target, so a version is only the rows that moved.
 """
 
@@ -171,7 +172,7 @@ def _fill(table: tuple[GuideRow, ...], record: Record, place: str, problems: lis
         if row.when == "absent" and value_at(tree, row.target.replace("/", ".")) is not None:
             continue
         if value is None or value in _EMPTY:
-            if not row.when:
+            if row.when in ("", "absent"):  # the last way to a value the guide needs
                 where = f"{place}/{row.target}"
                 problems.append(Problem("guide.missing", where, args=(("field", row.label), ("source", row.source))))
             continue

@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from canonical.errors import Conflict, NotFound, TryLater
@@ -23,7 +24,7 @@ from hub.billing.message.replies import Refusal, listen
 from hub.billing.message.sealing import seal, stated_in
 from hub.billing.profiles import PayerProfile, payer, profile_of
 from hub.billing.returns.decisions import decide
-from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
+from hub.exchange.handlers import Doubt, Reply, on_reply, on_written, reconcile
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.guard import audit
 from hub.records.write import Origin
@@ -37,7 +38,8 @@ TRANSACTION = "RECURSO_GLOSA"
 STATUS = "SOLIC_STATUS_RECURSO_GLOSA"
 OPERATION = transactions.of(TRANSACTION).service
 STATUS_OPERATION = transactions.of(STATUS).service
-DRAFT, SENDING, RECEIVED, REFUSED, ANSWERED = "rascunho", "enviando", "recebido", "rejeitado", "respondido"
+DRAFT, SENDING, SENT, RECEIVED = "rascunho", "enviando", "enviado", "recebido"
+UNKNOWN, REFUSED, ANSWERED = "incerto", "rejeitado", "respondido"
 DISCARDED = "descartado"
 CANCELLED, NOT_FOUND = "9", "7"  # statusProtocolo
 DECIDED = "3"  # statusProtocolo of what has been analysed
@@ -94,7 +96,7 @@ async def draft(tx: Transaction, wish: Wish, by: Origin) -> UUID:
     allowed = set(numbers_of[:1] if "" in numbers_of else numbers_of[:MOST_GUIDES])
     chosen = [row for row in rows if row["guide_number"] in allowed]
     if not chosen:
-        raise NotFound("there is no open denial to appeal")
+        raise NotFound("there is no open denial to appeal", code="appeal.nothing-open")
     identity = await _insert(tx, wish, profile, chosen)
     await tx.run(
         "UPDATE denial SET appeal_id = $2, status = 'em recurso', justification = x.why "
@@ -132,10 +134,10 @@ def _why(row: Row, texts: Mapping[str, str]) -> str:
 
 
 async def discard(tx: Transaction, appeal_id: UUID, by: Origin) -> None:
-    """Drop a draft; its denials are open again. Raises NotFound, Conflict."""
+    """Drop an appeal that never went out; its denials are open again. Raises NotFound, Conflict."""
     row = await _appeal(tx, appeal_id)
-    if row["status"] != DRAFT:
-        raise Conflict("only a draft can be dropped")
+    if row["status"] not in (DRAFT, batches.BLOCKED):
+        raise Conflict("only a draft, or a blocked appeal, can be dropped", code="appeal.sent")
     await appeal_records.discarded(tx, appeal_id, DISCARDED, by)
     await _release(tx, appeal_id)
     await _set(tx, appeal_id, DISCARDED)
@@ -146,11 +148,11 @@ async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, a
     """Build, check, sign and queue an appeal; returns its status (`bloqueado` keeps the findings in its row)."""
     row = await _appeal(tx, appeal_id)
     if row["status"] not in (DRAFT, batches.BLOCKED):
-        raise Conflict("the appeal has been sent already")
+        raise Conflict("the appeal has been sent already", code="appeal.sent")
     by = writing.origin(world, tenant, actor)
     today = writing.today(by)
     if deadline_passed(row, today):
-        raise Conflict("the payer's deadline for this appeal is over")
+        raise Conflict("the payer's deadline for this appeal is over", code="appeal.late")
     profile = await payer(tx, row["payer_id"])
     body = await appeal_trees.body_of(tx, profile, row, today.isoformat())
     sealed = await seal(world, tenant, tx, profile, (TRANSACTION, body))
@@ -169,6 +171,31 @@ async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, a
     await appeal_records.save_claims(tx, appeal_id, by)
     await audit.note(tx, actor, "send-appeal", f"appeal/{appeal_id}")
     return SENDING
+
+
+async def resend(tx: Transaction, appeal_id: UUID, actor: str) -> None:
+    """Send an appeal's same bytes again: left as a file and never acknowledged, or its answer lost.
+
+    Raises NotFound; Conflict while it waits to be sent, and once the payer has answered.
+    """
+    row = await _appeal(tx, appeal_id)
+    waiting = await tx.value(
+        "SELECT count(*) FROM delivery WHERE tenant_id = $1 AND id = $2 AND status IN ('QUEUED', 'DEAD')",
+        row["delivery_id"],
+    )
+    if row["status"] not in (SENT, UNKNOWN) or waiting:
+        raise Conflict("only an appeal without an answer can be sent again", code="appeal.answered")
+    await queue(tx, await payer(tx, row["payer_id"]), row, await _kept(tx, row))
+    await audit.note(tx, actor, "resend-appeal", f"appeal/{appeal_id}")
+
+
+async def document(tx: Transaction, appeal_id: UUID) -> bytes:
+    """The exact TISS message of an appeal as it was sent; raises NotFound, Gone."""
+    return batches.content_of(await _kept(tx, await _appeal(tx, appeal_id)))
+
+
+async def _kept(tx: Transaction, row: Row) -> bytes:
+    return await batches.kept(tx, row["message_id"], "the appeal was not sent yet")
 
 
 async def queue(tx: Transaction, profile: PayerProfile, row: Row, content: bytes) -> None:
@@ -207,7 +234,18 @@ async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     elif heard.refusal is not None and heard.refusal.action != "retry":
         await _refused(tx, appeal_id, heard.refusal, by)
     else:
-        await _set(tx, appeal_id, "incerto", heard.refusal.reason if heard.refusal else heard.unreadable)
+        await _set(tx, appeal_id, UNKNOWN, heard.refusal.reason if heard.refusal else heard.unreadable)
+
+
+@on_written(OPERATION)
+async def left(tx: Transaction, purpose: dict[str, Any]) -> None:
+    """An appeal was left as a file: it is sent, and its protocol comes as a file, too."""
+    await tx.run(
+        "UPDATE appeal SET status = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND status = $4",
+        UUID(purpose["appeal"]),
+        SENT,
+        SENDING,
+    )
 
 
 async def taken(tx: Transaction, appeal_id: UUID, protocol: str, by: Origin) -> None:
@@ -238,7 +276,7 @@ async def _refused(tx: Transaction, appeal_id: UUID, why: Refusal, by: Origin) -
 async def lost_reply(world: World, tenant: Tenant, doubt: Doubt) -> bytes | None:
     """An appeal in doubt goes out again only to a payer that recognises a repeated one; else a person must look."""
     async with world.transaction(tenant) as tx:
-        await _set(tx, UUID(doubt.purpose["appeal"]), "incerto", "transport.no-answer")
+        await _set(tx, UUID(doubt.purpose["appeal"]), UNKNOWN, "transport.no-answer")
     if profile_of(doubt.partner).resend == "same-bytes":
         return None
     raise TryLater("the payer may have the appeal already; a person must look", code="appeal.in-doubt")
@@ -273,7 +311,7 @@ async def standing(tx: Transaction, appeal_id: UUID, status: str, by: Origin) ->
     if status == CANCELLED:
         await _refused(tx, appeal_id, Refusal(code="", text=words, action="refused"), by)
     else:
-        await _set(tx, appeal_id, "incerto" if status == NOT_FOUND else RECEIVED, words)
+        await _set(tx, appeal_id, UNKNOWN if status == NOT_FOUND else RECEIVED, words)
 
 
 async def decided(

@@ -30,7 +30,7 @@ async def body_of(tx: Transaction, profile: PayerProfile, row: Row, today: str) 
     names = await appeal_records.names_of(tx, by_guide)
     batch = await tx.row("SELECT number, kind FROM batch WHERE tenant_id = $1 AND id = $2", row["batch_id"])
     if batch is None or not row["batch_protocol"].isdigit():
-        raise Conflict("an appeal needs the batch it is about, and a numeric protocol")
+        raise Conflict("an appeal needs the batch it is about, and a numeric protocol", code="appeal.no-batch")
     claimed = sum(found["amount_cents"] for group in by_guide.values() for found in group)
     whole = by_guide.pop("", [])
     dental = batch["kind"] == DENTAL

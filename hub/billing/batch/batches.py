@@ -185,24 +185,26 @@ async def resend(tx: Transaction, batch_id: UUID, actor: str) -> UUID:
     """Send a batch's same bytes again (lost, refused, or unknown outcome); raises NotFound, Conflict."""
     row = await _batch(tx, batch_id)
     if row["message_id"] is None or row["status"] == BLOCKED:
-        raise Conflict("a blocked batch has nothing to send; repair its guides and close a new one")
+        raise Conflict(
+            "a blocked batch has nothing to send; repair its guides and close a new one", code="batch.nothing-to-send"
+        )
     waiting = await tx.value(
         "SELECT count(*) FROM submission s JOIN delivery d ON d.tenant_id = $1 AND d.id = s.delivery_id "
         "WHERE s.tenant_id = $1 AND s.batch_id = $2 AND d.status IN ('QUEUED', 'DEAD')",
         batch_id,
     )
     if waiting or row["protocol"]:
-        raise Conflict("the batch is still waiting to be sent, or the payer has given a protocol for it already")
-    kept = await _bytes(tx, row)
+        raise Conflict("the batch waits to be sent, or has a protocol already", code="batch.answered")
+    content = content_of(await _bytes(tx, row))
     await audit.note(tx, actor, "resend-batch", f"batch/{batch_id}")
-    return await send(tx, await payer(tx, row["payer_id"]), batch_id, row["number"], content_of(kept))
+    return await send(tx, await payer(tx, row["payer_id"]), batch_id, row["number"], content)
 
 
 async def reopen(tx: Transaction, batch_id: UUID, by: Origin) -> int:
     """Give the guides of a blocked or refused batch back for repair; returns how many. Its number stays used."""
     row = await _batch(tx, batch_id)
     if row["status"] not in (BLOCKED, REFUSED):
-        raise Conflict("only a blocked or refused batch gives its guides back")
+        raise Conflict("only a blocked or refused batch gives its guides back", code="batch.not-refused")
     found = await tx.rows(
         "UPDATE guide SET batch_id = NULL, status = 'pendente', updated_at = now() "
         "WHERE tenant_id = $1 AND batch_id = $2 RETURNING id",
@@ -221,12 +223,17 @@ async def document(tx: Transaction, batch_id: UUID) -> bytes:
 
 
 async def _bytes(tx: Transaction, row: Row) -> bytes:
-    kept = await tx.row("SELECT content, removed_at FROM message WHERE tenant_id = $1 AND id = $2", row["message_id"])
-    if kept is None:
-        raise NotFound("the batch was blocked; nothing was sent")
-    if kept["removed_at"] is not None:
-        raise Gone(f"its bytes were removed by retention on {kept['removed_at'].date()}", code="message.removed")
-    return bytes(kept["content"])
+    return await kept(tx, row["message_id"], "the batch was blocked; nothing was sent")
+
+
+async def kept(tx: Transaction, message_id: UUID | None, absent: str) -> bytes:
+    """The bytes of a message as they are kept; raises NotFound with `absent` for none, Gone where they were removed."""
+    row = await tx.row("SELECT content, removed_at FROM message WHERE tenant_id = $1 AND id = $2", message_id)
+    if row is None:
+        raise NotFound(absent)
+    if row["removed_at"] is not None:
+        raise Gone(f"its bytes were removed by retention on {row['removed_at'].date()}", code="message.removed")
+    return bytes(row["content"])
 
 
 def content_of(enveloped: bytes) -> bytes:

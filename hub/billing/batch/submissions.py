@@ -20,7 +20,7 @@ from hub.billing.message import messages
 from hub.billing.message.replies import Heard, Refusal, listen
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.returns.following import ENDED, catch_up
-from hub.exchange.handlers import Doubt, Reply, on_reply, reconcile
+from hub.exchange.handlers import Doubt, Reply, on_reply, on_written, reconcile
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.exchange.work import lanes
 from hub.guard import audit
@@ -59,6 +59,24 @@ async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     else:
         reason = heard.refusal.reason if heard.refusal else heard.unreadable
         await _set(tx, submission, batch, UNKNOWN, reason)
+
+
+@on_written(batches.OPERATION)
+async def left(tx: Transaction, purpose: dict[str, Any]) -> None:
+    """A batch was left as a file: it is sent, and its protocol comes as a file, too."""
+    await tx.run(
+        "UPDATE submission SET status = $3, sent_at = coalesce(sent_at, now()) "
+        "WHERE tenant_id = $1 AND id = $2 AND status = $4",
+        UUID(purpose["submission"]),
+        SENT,
+        batches.SENDING,
+    )
+    await tx.run(
+        "UPDATE batch SET status = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND status = $4",
+        UUID(purpose["batch"]),
+        SENT,
+        batches.SENDING,
+    )
 
 
 def said_by(heard: Heard, protocol: str) -> Said:
@@ -280,7 +298,7 @@ async def enter_protocol(tx: Transaction, submission: UUID, protocol: str, by: O
     if row is None:
         raise NotFound("there is no such submission")
     if row["protocol"]:
-        raise Conflict("the payer has given a protocol already")
+        raise Conflict("the payer has given a protocol already", code="batch.answered")
     await set_protocol(tx, (submission, row["batch_id"]), Said(protocol=protocol, status="1"), by)
     dead = await tx.row(
         "UPDATE delivery SET status = 'SENT', last_error = NULL WHERE tenant_id = $1 AND id = $2 AND status = 'DEAD' "

@@ -66,6 +66,9 @@ async def _record(world: World, tenant: Tenant, tx: Transaction, item: Item, out
     status, code = ("SENT", None) if accepted else ("ERROR", answer.code)
     await close(tx, item.id, item.message_id, status, code, reply_id)
     if reply_id is None:  # a file was written: nobody answers
+        written = handlers.WRITTEN.get(handlers.topic(item.operation, item.purpose))
+        if accepted and written is not None:
+            await written(tx, item.purpose)
         return
     if answer.awaits:  # the handler is called with what the application says
         waits = "UPDATE delivery SET application = $3 WHERE tenant_id = $1 AND id = $2"

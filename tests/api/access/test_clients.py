@@ -81,7 +81,7 @@ async def test_a_client_from_first_to_last(world: World, tenant: Tenant, client_
 
 
 WRONG: list[tuple[dict[str, Any], int, str]] = [
-    ({"name": "Lab"}, 400, "failure.request"), ({"name": "../x"}, 400, "failure.request"), ({"secret": False}, 422, "client.proof"),
+    ({"name": "Lab"}, 400, "failure.request.value"), ({"name": "../x"}, 400, "failure.request.value"), ({"secret": False}, 422, "client.proof"),
     ({"jwks": KEYS}, 422, "client.proof"), ({"secret": False, "jwks": {"keys": []}}, 422, "client.keys"),
     ({"secret": False, "jwks": {"keys": [{**jwk("RS", "a"), "d": "AQAB"}]}}, 422, "client.private"),
     ({"secret": False, "jwks": {"keys": [jwk("RS", "a"), jwk("ES384", "a")]}}, 422, "client.keys"),
@@ -91,7 +91,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"secret": False, "jwks_url": "http://partner.example/jwks"}, 500, "transport.address"), ({"secret": False, "jwks_url": "file:///etc/passwd"}, 500, "transport.address"),
     ({"scopes": ["everything"]}, 422, "client.scope"), ({"scopes": ["system/Nothing.rs"]}, 422, "client.scope"), ({"scopes": ["system/Patient.sr"]}, 422, "client.scope"),
     ({"scopes": ["system/Patient.rs?nonsense=1"]}, 422, "client.scope-query"), ({"scopes": ["system/Patient.rs?general-practitioner.name=x"]}, 422, "client.scope-query"),
-    ({"scopes": ["system/Observation.rs?code:in=http://x"]}, 422, "client.scope-query"), ({"rate": 0}, 400, "failure.request"), ({"surplus": 1}, 400, "failure.request"),
+    ({"scopes": ["system/Observation.rs?code:in=http://x"]}, 422, "client.scope-query"), ({"rate": 0}, 400, "failure.request.value"), ({"surplus": 1}, 400, "failure.request.unknown"),
 ]  # fmt: skip
 
 

@@ -259,7 +259,7 @@ COVERING: list[tuple[str, str, bool]] = [
     ("system/*.rs", "system/Observation.rs?category=laboratory", True), ("system/Observation.rs?category=laboratory", "system/Observation.rs", False),
     ("system/Observation.rs?category=laboratory", "patient/Observation.r?category=laboratory&status=final", True),
     ("system/Observation.rs?category=laboratory", "system/Observation.rs?category=vital-signs", False), ("system/*.rs", "launch/patient", True),
-    ("hl7/write", "launch/patient", False), ("system/*.rs", "system/*.rs?category=x", True), ("system/*.s", "system/*.rs?category=x", False),
+    ("tiss/*", "tiss/write", True), ("tiss/*", "rnds/write", False), ("tiss/read", "tiss/*", False), ("hl7/write", "launch/patient", False), ("system/*.rs", "system/*.rs?category=x", True), ("system/*.s", "system/*.rs?category=x", False),
 ]  # fmt: skip
 
 

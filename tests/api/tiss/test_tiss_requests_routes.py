@@ -180,9 +180,9 @@ async def test_a_request_is_found_in_its_own_collection_only(world: World, tenan
     [
         ({}, 404, "request.no-patient"),
         ({"patient": "never"}, 404, "failure.not-found"),
-        ({"patient": "a b"}, 400, "failure.request"),
-        ({"patient": "x", "stranger": 1}, 400, "failure.request"),
-        ({"patient": "x\x00"}, 400, "failure.request"),
+        ({"patient": "a b"}, 400, "failure.request.value"),
+        ({"patient": "x", "stranger": 1}, 400, "failure.request.unknown"),
+        ({"patient": "x\x00"}, 400, "failure.request.value"),
     ],
 )
 async def test_bad_wishes_are_told(world: World, tenant: Tenant, wish: Any, status: int, code: str) -> None:
@@ -190,3 +190,19 @@ async def test_bad_wishes_are_told(world: World, tenant: Tenant, wish: Any, stat
     async with calling(world, tenant) as client:
         answer = await client.post(f"{BASE}/eligibility", json=wish)
         assert (answer.status_code, answer.json()["problems"][0]["code"]) == (status, code), answer.text
+
+
+async def test_what_does_not_fit_a_request_is_named_without_its_value(world: World, tenant: Tenant) -> None:
+    async with calling(world, tenant) as client:
+        body = {"encounter": "x", "annexes": [{"kind": "opme", "items": [], "Maria da Silva": 1}], "days": "segredo"}
+        answer = await client.post(f"{BASE}/authorisations", json=body)
+        found = {(problem["code"], problem["where"]) for problem in answer.json()["problems"]}
+        assert answer.status_code == 400
+        assert ("failure.request.missing", "annexes/0/opme/justification") in found
+        assert ("failure.request.value", "annexes/0/opme/items") in found and ("failure.request.value", "days") in found
+        assert ("failure.request.unknown", "annexes/0/opme/?") in found
+        assert "segredo" not in answer.text and "Maria" not in answer.text
+        broken = await client.post(f"{BASE}/eligibility", content=b"{", headers={"content-type": "application/json"})
+        assert broken.json()["problems"][0]["code"] == "failure.request.json"
+        query = (await client.get(f"{BASE}/guides", params={"limit": "0"})).json()["problems"][0]
+        assert (query["code"], query["where"]) == ("failure.request.value", "query/limit")

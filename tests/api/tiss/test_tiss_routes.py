@@ -73,14 +73,30 @@ async def test_the_cycle_by_buttons(world: World, tenant: Tenant, other_tenant: 
         await settle(world, tenant)
         (appeal,) = await items(client, "appeals")
         assert appeal["status"] == "recebido" and appeal["protocol"]
+        message = await client.get(f"{BASE}/appeals/{appeal['id']}/document")
+        assert message.status_code == 200 and b"guiaRecursoGlosa" in message.content
+        again = await client.post(f"{BASE}/appeals/{appeal['id']}/resend")
+        assert (again.status_code, again.json()["problems"][0]["code"]) == (409, "appeal.answered")
+        for kind, row in (("batches", batch), ("submissions", submission), ("appeals", appeal)):
+            assert (await client.get(f"{BASE}/{kind}/{row['id']}")).json()["id"] == row["id"]
+        (statement,) = await items(client, "statements", protocol=submission["protocol"])
+        assert (await client.get(f"{BASE}/statements/{statement['id']}")).json() == statement
+        assert submission["payer_status_name"] and {d["glosa_name"] for d in denials} - {""}
+        assert await items(client, "batches", number=str(batch["number"]))
         figures = (await client.get(f"{BASE}/reconciliation/{JACARANDA}/{submission['protocol']}")).json()
         assert figures["billed"] == figures["paid"] + figures["denied"] + figures["open"] == batch["total_cents"]
         assert (await client.post(f"{BASE}/batches/{batch['id']}/resend")).status_code == 409
         await _foreign(world, other_tenant, batch, appeal, submission)
+        async with calling(world, other_tenant) as stranger:
+            assert (await stranger.get(f"{BASE}/statements/{statement['id']}")).status_code == 404
 
 
 async def _foreign(world: World, other: Tenant, batch: Any, appeal: Any, submission: Any) -> None:
     async with calling(world, other) as client:
+        for kind, row in (("batches", batch), ("submissions", submission), ("appeals", appeal)):
+            assert (await client.get(f"{BASE}/{kind}/{row['id']}")).status_code == 404
+        assert (await client.get(f"{BASE}/appeals/{appeal['id']}/document")).status_code == 404
+        assert (await client.post(f"{BASE}/appeals/{appeal['id']}/resend")).status_code == 404
         for kind in ("guides", "batches", "submissions", "statements", "statement-lines", "denials", "appeals"):
             assert await items(client, kind) == []
         assert (await client.get(f"{BASE}/batches/{batch['id']}/document")).status_code == 404
@@ -123,6 +139,9 @@ async def test_scopes_decide(world: World, tenant: Tenant) -> None:
             assert answer.status_code == 403 and answer.headers["content-type"] == "application/problem+json"
     async with calling(world, tenant, "system/*.read") as client:
         assert (await client.get(f"{BASE}/guides")).status_code == 403
+    async with calling(world, tenant, "tiss/*") as client:  # the whole door, as `./ponte token` gives it
+        assert (await client.get(f"{BASE}/guides")).status_code == 200
+        assert (await client.post(f"{BASE}/guides/build")).status_code == 200
     transport = httpx.ASGITransport(app=create_app(world, Keeper(world.database)))
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
         assert (await client.get(f"{BASE}/guides")).status_code == 401

@@ -17,6 +17,7 @@ from payer_server import settle, sides
 
 from api.simulators.payer_book import Batch, Book
 from api.simulators.payer_replies import Replies
+from canonical.errors import Conflict
 from hub.billing import jobs, listing
 from hub.billing.appeal import appeals
 from hub.billing.writing import origin
@@ -82,8 +83,11 @@ async def test_a_batch_leaves_as_a_file_and_its_returns_are_collected(world: Wor
         contract=Contract(known_operator=True),
     )
     assert judged.ok and judged.guides == 3
-    await jobs.poll_protocols(world, tenant, {})
-    assert (await rows(world, tenant, "SELECT status FROM submission WHERE tenant_id = $1"))[0]["status"] == "enviado"
+    (submission,) = await rows(world, tenant, "SELECT status, sent_at FROM submission WHERE tenant_id = $1")
+    assert (submission["status"], submission["sent_at"] is None) == ("enviado", False), (
+        "a file that was written is sent"
+    )
+    assert (await rows(world, tenant, "SELECT status FROM batch WHERE tenant_id = $1"))[0]["status"] == "enviado"
     book = Book(next(side for side in sides() if side.ans == payer))
     known, replies = received(file.read_bytes(), book)
     put(back, "protocolo.xml", replies.protocol(known))
@@ -115,6 +119,14 @@ async def _appealed(world: World, tenant: Tenant, places: tuple[Path, Path], sub
         await appeals.send(world, tenant, tx, appeal, "test")
     await settle(world, tenant)
     sent = next(p for p in out.iterdir() if b"guiaRecursoGlosa" in p.read_bytes())
+    raw = sent.read_bytes()
+    sent.unlink()  # the payer says that it never came
+    async with world.transaction(tenant) as tx:
+        assert (await listing.one(tx, "appeals", appeal))["status"] == "enviado"
+        assert await appeals.document(tx, appeal) == raw
+        await appeals.resend(tx, appeal, "test")
+    await settle(world, tenant)
+    assert sent.read_bytes() == raw
     found = message.read(sent.read_bytes())
     assert isinstance(found, message.Tiss)
     told = tree.description(found)["message"]
@@ -128,6 +140,9 @@ async def _appealed(world: World, tenant: Tenant, places: tuple[Path, Path], sub
     async with world.transaction(tenant) as tx:
         one = await listing.one(tx, "appeals", appeal)
     assert (one["status"], one["protocol"]) == ("respondido", taken.protocol)
+    async with world.transaction(tenant) as tx:
+        with pytest.raises(Conflict):
+            await appeals.resend(tx, appeal, "test")
 
 
 async def test_an_authorisation_by_file(world: World, tenant: Tenant) -> None:
