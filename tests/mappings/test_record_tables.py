@@ -32,6 +32,12 @@ LEFT = {
     "procSolic/descricaoProcedimento": "the same words as display",
     "servicosExecutados/descricaoProcedimento": "the same words as display",
     "codigoDespesa": "the item's category",
+    "dadosBeneficiario/nomeBeneficiario": "the patient (3.05.00)",
+    "beneficiario/nomeBeneficiario": "the patient (3.05.00)",
+    "contratadoExecutante/nomeContratado": "the provider (3.05.00)",
+    "dadosExecutante/contratadoExecutante/nomeContratado": "the provider (3.05.00)",
+    "dadosContratadoExecutante/nomeContratadoExecutante": "the provider (3.05.00)",
+    "dadosProfissionaisResponsaveis/nomeProfExec": "the first executor (3.05.00)",
     "dadosSolicitante/contratadoSolicitante": "the contractor itself; its name stands in supportingInfo",
     "valorTotal/": "sums of items by kind; the grand total is Claim.total",
 }
