@@ -101,12 +101,17 @@ Condition = Clause | Chain | Has | Inside | Either | Without | Words | Near
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a value may depend on: the tenant's zone and own parameters, the time, and our own base address."""
+    """What a value may depend on: the tenant's zone and own parameters, the time, and our own base address.
+
+    `held` are the places where the tenant's records name resources contained in them
+    (`MedicationRequest.medication:Medication`).
+    """
 
     zone: ZoneInfo
     now: datetime.datetime
     base: str
     custom: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
 
     def parameter(self, type_name: str, code: str) -> Parameter | None:
         """The parameter `code` of a type, published or the tenant's own."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fhir.definitions.table import Parameter, choice_key, type_named
-from fhir.search import composites, leading
+from fhir.search import composites, contained, leading
 from fhir.search.composites import stored_as
 from fhir.search.parameters import IDENTIFIER, SHAPE, parameters_of
 from fhir.search.paths import Path, compile_for, follow, is_a, keeps
@@ -65,6 +65,20 @@ def entries(resource: dict[str, Any], zone: ZoneInfo) -> list[Entry]:
 def extracted(resource: dict[str, Any], zone: ZoneInfo) -> Iterable[Found]:
     """The same as plain tuples (code, type, columns), each once: a busy feed makes tens of thousands a second."""
     type_name = resource["resourceType"]
+    held = contained.local(resource) if "contained" in resource else {}
+    found = _stated(type_name, contained.typed(resource, held) if held else resource, zone)
+    for entry in composites.entries(resource, zone, READINGS):
+        found[entry] = None
+    if held:
+        contained.moved(type_name, found, held, zone, extracted)
+    found[SHAPE, "token", ("", shape(type_name, (code for code, _, _ in found)))] = None
+    if type_name == "Bundle":
+        found.update(dict.fromkeys(leading.entries(resource, zone, extracted)))
+    return found
+
+
+def _stated(type_name: str, resource: dict[str, Any], zone: ZoneInfo) -> dict[Found, None]:
+    """The entries of all parameters but composites."""
     plan = _plan(type_name)
     found: dict[Found, None] = {}
     by_key = plan.by_key
@@ -77,11 +91,6 @@ def extracted(resource: dict[str, Any], zone: ZoneInfo) -> Iterable[Found]:
                 found[code, kind, values] = None
             if kind == "reference":
                 _identified((code,), typed[1], zone, found)
-    for entry in composites.entries(resource, zone, READINGS):
-        found[entry] = None
-    found[SHAPE, "token", ("", shape(type_name, (code for code, _, _ in found)))] = None
-    if type_name == "Bundle":
-        found.update(dict.fromkeys(leading.entries(resource, zone, extracted)))
     return found
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal, NoReturn
 
 from fhir.definitions.table import Parameter
-from fhir.search import leading, values
+from fhir.search import leading, nested, values
 from fhir.search.conditions import (
     BadQuery,
     Chain,
@@ -210,7 +210,7 @@ class _Comparisons:
                 continue
         if not targets:
             _wrong(self.written)
-        return Chain(type_name, name, tuple(targets))
+        return nested.beside(Chain(type_name, name, tuple(targets)), self.setting)
 
     def _leaf(self, type_name: str, parameter: Parameter, operator: str, value: str) -> Condition:
         code = parameter.code

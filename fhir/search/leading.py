@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir.search import values
-from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, UnknownParameter, Without, problem
-from fhir.search.parameters import SHAPE, split_reference
+from fhir.search import nested, values
+from fhir.search.conditions import BadQuery, Clause, Condition, UnknownParameter, problem
+from fhir.search.nested import Found, Read, under
+from fhir.search.parameters import split_reference
 
 LEADERS = {"composition": "Composition", "message": "MessageHeader"}
 _BUNDLE = "Bundle"
@@ -24,9 +25,6 @@ _PLACES = {"document": "composition", "message": "message"}
 _NOT_FOLLOWED = frozenset(("entry", "related-ref"))  # what the document is made of, and other documents
 _ALSO = {("subject", "Patient"): ("patient",)}  # whose expression asks for the type, which a urn:uuid does not tell
 _MOST_FOLLOWED = 20
-
-Found = tuple[str, str, tuple[Any, ...]]
-Read = Callable[[dict[str, Any], ZoneInfo], Iterable[Found]]
 
 
 def entries(bundle: dict[str, Any], zone: ZoneInfo, read: Read) -> Iterator[Found]:
@@ -36,7 +34,7 @@ def entries(bundle: dict[str, Any], zone: ZoneInfo, read: Read) -> Iterator[Foun
     lead = listed[0].get("resource")
     if not place or not isinstance(lead, dict) or lead.get("resourceType") != LEADERS[place]:
         return
-    yield from _under(f"{place}.", lead, found := list(read(lead, zone)))
+    yield from under(f"{place}.", lead, found := list(read(lead, zone)))
     beside = dict(_addressed(listed[1:]))
     wanted = [(code, columns) for code, kind, columns in found if kind == "reference" and code not in _NOT_FOLLOWED]
     near = [(code, beside[columns]) for code, columns in wanted if columns in beside]
@@ -44,13 +42,7 @@ def entries(bundle: dict[str, Any], zone: ZoneInfo, read: Read) -> Iterator[Foun
         kind = resource["resourceType"]
         told = list(read(resource, zone))
         for name in (code, *_ALSO.get((code, kind), ())):
-            yield from _under(f"{place}.{name}:{kind}.", resource, told)
-
-
-def _under(place: str, resource: dict[str, Any], found: Iterable[Found]) -> Iterator[Found]:
-    """Entries under a place, which ends with a dot, and one that says that something stands there."""
-    yield place, "token", ("", resource["resourceType"])
-    yield from ((place + code, kind, columns) for code, kind, columns in found if code != SHAPE)
+            yield from under(f"{place}.{name}:{kind}.", resource, told)
 
 
 def _addressed(listed: Iterable[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
@@ -84,39 +76,4 @@ def _of_lead(condition: Condition, code: str) -> Condition | None:
     if isinstance(condition, Clause) and condition.kind == "id":
         targets = tuple(replace(v, types=(LEADERS[code],)) for v in condition.values if isinstance(v, values.Target))
         return Clause(_BUNDLE, code, "reference", targets)
-    return _moved(condition, f"{code}.", LEADERS[code])
-
-
-def _moved(condition: Condition, place: str, kind: str) -> Condition | None:
-    match condition:
-        case Clause():
-            return _clause(condition, place, kind)
-        case Chain():
-            stored = replace(condition, type_name=_BUNDLE, code=place + condition.code)
-            held = [_moved(inner, f"{place}{condition.code}:{name}.", name) for name, inner in condition.targets]
-            return Either(_BUNDLE, ((stored,), *((each,) for each in held if each is not None)))
-        case Either():
-            found = [[_moved(each, place, kind) for each in conditions] for conditions in condition.alternatives]
-            kept = [tuple(each for each in conditions if each is not None) for conditions in found]
-            whole = all(len(before) == len(after) for before, after in zip(found, kept, strict=True))
-            return Either(_BUNDLE, tuple(kept)) if whole else None
-        case Without(condition=inner):
-            there = _moved(inner, place, kind)
-            return _lacking(there, place, kind) if there is not None else None
-        case _:
-            return None
-
-
-def _clause(clause: Clause, place: str, kind: str) -> Condition | None:
-    if clause.kind in ("id", "updated", "composite"):
-        return None
-    there = replace(clause, type_name=_BUNDLE, code=place + clause.code, form="match")
-    if clause.form in ("not", "missing"):
-        return _lacking(there, place, kind)
-    return replace(there, form=clause.form)
-
-
-def _lacking(condition: Condition, place: str, kind: str) -> Condition:
-    """Something stands at the place, and does not meet the condition."""
-    there = Clause(_BUNDLE, place, "token", (values.token(kind),))
-    return Either(_BUNDLE, ((there, Without(_BUNDLE, condition)),))
+    return nested.moved(condition, _BUNDLE, f"{code}.", LEADERS[code])

@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir.definitions.table import Parameter, resource_types
-from fhir.search import composites, filters, leading, special, values
+from fhir.search import composites, filters, leading, nested, special, values
 from fhir.search.conditions import (
     BadQuery,
     Chain,
@@ -336,7 +336,7 @@ class _Reader:
                 continue
         if not targets:
             raise BadQuery(problem("chain", named))
-        return Chain(type_name, code, tuple(targets))
+        return nested.beside(Chain(type_name, code, tuple(targets)), self.setting)
 
     def _has(self, type_name: str, name: str, text: str, depth: int) -> Has:
         """`_has:Type:reference:parameter`, which may itself be a `_has`."""

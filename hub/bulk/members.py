@@ -121,6 +121,7 @@ async def gather(run: Run, tx: Transaction, wanted: Wanted, type_name: str) -> N
         now=run.job.created_at,
         base=f"{run.world.settings.base_url}/fhir",
         custom=custom.remembered(run.tenant.id),
+        held=custom.held(run.tenant.id),
     )
     sight = reach_of(run.world, run.tenant, wanted, run.job.owner).actor.sight
     for text in filters:

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from canonical.identity import number
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.definitions.table import Parameter, resource_types
 from fhir.search import composites
-from fhir.search.parameters import INDEXED, parameters_of
+from fhir.search.parameters import HELD, INDEXED, parameters_of
 from fhir.search.paths import UnsupportedExpression, compile_for
 from hub.store import bulk
 from hub.store.database import Transaction
@@ -28,7 +29,14 @@ SECONDS = 5.0
 MOST = 200
 _READ = "SELECT type, code, kind, expression, targets, url FROM search_parameter WHERE tenant_id = {tenant} LIMIT 1000"
 _COLUMNS = ("type", "code", "kind", "expression", "targets", "url")
-_CACHE: dict[UUID, tuple[float, Customs]] = {}
+# Where the tenant's records name what is contained in them, each once, by jumps through the index.
+_HELD = (
+    "WITH RECURSIVE h(code) AS ((SELECT t.code FROM idx_token t WHERE t.tenant_id = {tenant} AND t.key = {key} "
+    "ORDER BY t.code LIMIT 1) UNION ALL SELECT (SELECT t.code FROM idx_token t WHERE t.tenant_id = {tenant} "
+    "AND t.key = {key} AND t.code > h.code ORDER BY t.code LIMIT 1) FROM h WHERE h.code IS NOT NULL) "
+    "SELECT h.code FROM h WHERE h.code IS NOT NULL LIMIT 1000"
+)
+_CACHE: dict[UUID, tuple[float, Customs, frozenset[str]]] = {}
 
 
 def remembered(tenant: UUID) -> Customs:
@@ -36,18 +44,25 @@ def remembered(tenant: UUID) -> Customs:
     return _CACHE[tenant][1] if tenant in _CACHE else {}
 
 
+def held(tenant: UUID) -> frozenset[str]:
+    """Where records of the tenant name resources contained in them, as this process last read it."""
+    return _CACHE[tenant][2] if tenant in _CACHE else frozenset()
+
+
 async def known(world: World, tenant: Tenant) -> Customs:
     """The tenant's own parameters by type and code, at most a few seconds old."""
     if _is_fresh(tenant.id):
         return remembered(tenant.id)
-    return _remember(tenant.id, await world.database.ask(tenant.id, _READ.format(tenant="c.tenant")))
+    places = await world.database.ask(tenant.id, _HELD.format(tenant="c.tenant", key=number("", HELD)))
+    return _remember(tenant.id, await world.database.ask(tenant.id, _READ.format(tenant="c.tenant")), places)
 
 
 async def within(tx: Transaction) -> Customs:
     """The same inside a transaction."""
     if _is_fresh(tx.tenant):
         return remembered(tx.tenant)
-    return _remember(tx.tenant, await tx.rows(_READ.format(tenant="$1")))
+    places = await tx.rows(_HELD.format(tenant="$1", key=number("", HELD)))
+    return _remember(tx.tenant, await tx.rows(_READ.format(tenant="$1")), places)
 
 
 def forget(tenant: UUID) -> None:
@@ -59,7 +74,7 @@ def _is_fresh(tenant: UUID) -> bool:
     return tenant in _CACHE and time.monotonic() - _CACHE[tenant][0] < SECONDS
 
 
-def _remember(tenant: UUID, rows: Sequence[Any]) -> Customs:
+def _remember(tenant: UUID, rows: Sequence[Any], places: Sequence[Any]) -> Customs:
     found: dict[str, dict[str, Parameter]] = {}
     for row in rows:
         parameter = Parameter(
@@ -72,7 +87,7 @@ def _remember(tenant: UUID, rows: Sequence[Any]) -> Customs:
             (),
         )
         found.setdefault(row["type"], {})[row["code"]] = parameter
-    _CACHE[tenant] = time.monotonic(), found
+    _CACHE[tenant] = time.monotonic(), found, frozenset(row["code"] for row in places)
     return found
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from canonical.identity import number
 from fhir.search.entries import Found, extracted, further
+from fhir.search.parameters import HELD
 from hub.records import custom
 from hub.store import bulk
 from hub.store.database import Transaction
@@ -62,7 +63,9 @@ async def replace(
             continue
         rid, type_name = str(rids[(saved.type, saved.id)]), saved.type
         for position, (code, kind, values) in enumerate(_entries(saved.body, place, customs)):
-            rows[kind].append((rid, _spelled(type_name, code), str(position), *values))
+            rows[kind].append((rid, _spelled("" if code == HELD else type_name, code), str(position), *values))
+            if code == HELD and values[1] not in custom.held(tx.tenant):
+                custom.forget(tx.tenant)
     if rows:
         for kind, columns in COLUMNS.items():
             together.insert(INDEX_TABLES[kind], columns, rows[kind], spelled=_OWN)

@@ -28,8 +28,8 @@ BATCH = 200
 NAME = "fhir.reindex"
 EDITION = 2
 """Of what the index holds; a tenant's settings say by which its records were indexed."""
-CHANGED: dict[int, tuple[str, ...]] = {2: ("Bundle",)}
-"""The types that an edition has more of than the one before; of an edition that is not here all."""
+CHANGED = {2: "(type = 'Bundle' OR body LIKE '%\"contained\"%')"}
+"""The records of which an edition holds more than the one before; where it is not here, all."""
 SETTING = "index"
 _WAITS = "SELECT EXISTS (SELECT 1 FROM job WHERE tenant_id = $1 AND name = $2 AND status = 'QUEUED')"
 
@@ -39,18 +39,15 @@ async def job(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str:
     """Index the records of `types` anew, or all."""
     types = [name for name in arguments.get("types", ()) if name in resource_types()] or list(resource_types())
     custom.forget(tenant.id)
-    done = await reindex(world, tenant, types)
-    if not arguments.get("types") or arguments.get("edition") == EDITION:
+    done = await reindex(world, tenant, types, CHANGED.get(arguments.get("edition", 0), "true"))
+    if not arguments.get("types"):
         await settle(world, tenant)
     return f"{done} records indexed"
 
 
 def _outdated(former: Any) -> dict[str, Any]:
-    """What a job has to index anew after the edition `former`: the types that changed since, or, of old, all."""
-    steps = range(former + 1, EDITION + 1) if isinstance(former, int) else ()
-    if not steps or any(step not in CHANGED for step in steps):
-        return {}
-    return {"types": sorted({name for step in steps for name in CHANGED[step]}), "edition": EDITION}
+    """What a job has to index anew after the edition `former`: what changed since, or, of old, all."""
+    return {"edition": EDITION} if former == EDITION - 1 and EDITION in CHANGED else {}
 
 
 async def after_upgrade(world: World, tenant: Tenant) -> bool:
@@ -81,24 +78,24 @@ async def _kept(tx: Transaction) -> None:
     await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", json.dumps(settings))
 
 
-async def reindex(world: World, tenant: Tenant, types: Sequence[str]) -> int:
-    """The number of records of `types` indexed anew."""
+async def reindex(world: World, tenant: Tenant, types: Sequence[str], which: str = "true") -> int:
+    """The number of records of `types` indexed anew: all, or those that meet `which`."""
     done = 0
     for kind in types:
         last = -(2**62)
         while True:
-            count, last = await _batch(world, tenant, kind, last)
+            count, last = await _batch(world, tenant, kind, which, last)
             done += count
             if count < BATCH:
                 break
     return done
 
 
-async def _batch(world: World, tenant: Tenant, kind: str, after: int) -> tuple[int, int]:
+async def _batch(world: World, tenant: Tenant, kind: str, which: str, after: int) -> tuple[int, int]:
     async with world.transaction(tenant, wide=True) as tx:
         rows = await tx.rows(
             "SELECT rid, id, updated_at, body, version FROM resource WHERE tenant_id = $1 AND type = $2 AND rid > $3 "
-            "AND NOT deleted ORDER BY rid LIMIT $4 FOR UPDATE",
+            f"AND NOT deleted AND {which} ORDER BY rid LIMIT $4 FOR UPDATE",
             kind,
             after,
             BATCH,

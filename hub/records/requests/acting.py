@@ -111,4 +111,5 @@ def setting_of(world: World, tenant: Tenant) -> Setting:
         now=world.now(),
         base=f"{world.settings.base_url}/fhir",
         custom=custom.remembered(tenant.id),
+        held=custom.held(tenant.id),
     )

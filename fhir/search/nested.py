@@ -1,0 +1,74 @@
+"""Conditions on a resource that stands within a record, as conditions on the record.
+
+What is contained in a record (R4 §3.1.1.4.5: a chain is evaluated inside contained resources too), or leads a document,
+is no record of its own. Its index entries stand under the record's, behind the place where the record names it
+(`medication:Medication.code`), and one more says that something stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fhir.search import values
+from fhir.search.conditions import Chain, Clause, Condition, Either, Setting, Without
+from fhir.search.parameters import HELD, SHAPE
+
+Found = tuple[str, str, tuple[Any, ...]]
+Read = Callable[[dict[str, Any], ZoneInfo], Iterable[Found]]
+
+
+def under(place: str, resource: dict[str, Any], found: Iterable[Found]) -> Iterator[Found]:
+    """The entries `found` of `resource` under a place, which ends with a dot."""
+    yield place, "token", ("", resource["resourceType"])
+    yield from ((place + code, kind, columns) for code, kind, columns in found if code not in (SHAPE, HELD))
+
+
+def beside(chain: Chain, setting: Setting) -> Condition:
+    """The chain over records and, where the tenant has such, over what is contained in those that are searched."""
+    held = []
+    for kind, inner in chain.targets:
+        if f"{chain.type_name}.{chain.code}:{kind}" in setting.held:
+            found = moved(inner, chain.type_name, f"{chain.code}:{kind}.", kind)
+            held += [(found,)] if found is not None else []
+    return Either(chain.type_name, ((chain,), *held)) if held else chain
+
+
+def moved(condition: Condition, owner: str, place: str, kind: str) -> Condition | None:
+    """`condition` on the resource of type `kind` at `place` as one on its `owner`.
+
+    None where the index does not tell: ids, times of storing, composites, `_has`, words.
+    """
+    match condition:
+        case Clause(kind="id" | "updated" | "composite"):
+            return None
+        case Clause():
+            return _clause(condition, owner, place, kind)
+        case Chain():
+            stored = replace(condition, type_name=owner, code=place + condition.code)
+            held = [moved(inner, owner, f"{place}{condition.code}:{name}.", name) for name, inner in condition.targets]
+            return Either(owner, ((stored,), *((each,) for each in held if each is not None)))
+        case Either():
+            found = [[moved(each, owner, place, kind) for each in each_of] for each_of in condition.alternatives]
+            kept = tuple(tuple(each for each in each_of if each is not None) for each_of in found)
+            return Either(owner, kept) if all(map(all, found)) else None
+        case Without(condition=inner):
+            there = moved(inner, owner, place, kind)
+            return _lacking(there, owner, place, kind) if there is not None else None
+        case _:
+            return None
+
+
+def _clause(clause: Clause, owner: str, place: str, kind: str) -> Condition:
+    there = replace(clause, type_name=owner, code=place + clause.code, form="match")
+    if clause.form in ("not", "missing"):
+        return _lacking(there, owner, place, kind)
+    return replace(there, form=clause.form)
+
+
+def _lacking(condition: Condition, owner: str, place: str, kind: str) -> Condition:
+    """Something stands at the place, and does not meet the condition."""
+    there = Clause(owner, place, "token", (values.token(kind),))
+    return Either(owner, ((there, Without(owner, condition)),))
