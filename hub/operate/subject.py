@@ -125,9 +125,10 @@ async def accesses(tx: Transaction, named: str) -> list[dict[str, Any]]:
 async def _merged(tx: Transaction, ids: Sequence[str]) -> list[str]:
     """The ids, and every record merged into or from one of them, however long the chain."""
     rows = await tx.rows(
-        "WITH RECURSIVE one(id) AS (SELECT unnest($2::text[]) UNION SELECT CASE WHEN l.loser_id = one.id THEN "
-        "l.survivor_id ELSE l.loser_id END FROM one JOIN patient_link l ON l.tenant_id = $1 "
-        "AND (l.loser_id = one.id OR l.survivor_id = one.id)) SELECT id FROM one ORDER BY id",
+        "WITH RECURSIVE one(id) AS (SELECT unnest($2::text[]) UNION SELECT l.id FROM one CROSS JOIN LATERAL ("
+        "SELECT survivor_id AS id FROM patient_link WHERE tenant_id = $1 AND loser_id = one.id UNION ALL "
+        "SELECT loser_id FROM patient_link WHERE tenant_id = $1 AND survivor_id = one.id OFFSET 0) l"
+        ") SELECT id FROM one ORDER BY id",
         list(ids),
     )
     return [row["id"] for row in rows]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -40,19 +42,19 @@ class Transaction:
 
     async def rows(self, query: str, *arguments: Any) -> list[Row]:
         """All rows of a query; `$1` is always the tenant."""
-        return await self.connection.fetch(query, self.tenant, *arguments)  # type: ignore[no-any-return]
+        return await self.connection.fetch(_sent(query), self.tenant, *arguments)  # type: ignore[no-any-return]
 
     async def row(self, query: str, *arguments: Any) -> Row | None:
         """The first row or None; `$1` is always the tenant."""
-        return await self.connection.fetchrow(query, self.tenant, *arguments)
+        return await self.connection.fetchrow(_sent(query), self.tenant, *arguments)
 
     async def value(self, query: str, *arguments: Any) -> Any:
         """The first column of the first row; `$1` is always the tenant."""
-        return await self.connection.fetchval(query, self.tenant, *arguments)
+        return await self.connection.fetchval(_sent(query), self.tenant, *arguments)
 
     async def run(self, query: str, *arguments: Any) -> str:
         """Execute a statement and return its command tag; `$1` is always the tenant."""
-        return await self.connection.execute(query, self.tenant, *arguments)  # type: ignore[no-any-return]
+        return await self.connection.execute(_sent(query), self.tenant, *arguments)  # type: ignore[no-any-return]
 
 
 class Database:
@@ -161,6 +163,22 @@ class Database:
         return await self.call(query, *arguments)
 
 
+@lru_cache(maxsize=4096)
+def _sent(query: str) -> str:
+    """The statement as it is sent: where it joins, the tenant is known when it runs, not when it is planned.
+
+    Statistics do not know a tenant that came after them. To the planner such a tenant has one row in each table, so
+    that any index serves to find it and any join is cheap: beside a large tenant a new one's ten thousand rows were
+    joined each with each. A tenant that is not known yet is as large as tenants are. Statements of one table keep the
+    tenant: what a small one has is not looked for by reading a large one's rows.
+    """
+    found = len(_TENANT.findall(query))
+    joins = found > 1 or (found and any(word in query for word in _ROW_BY_ROW))
+    return _TENANT.sub(r"tenant_id = (SELECT $1::uuid)", query) if joins else query
+
+
+_TENANT = re.compile(r"tenant_id = \$1\b")
+_ROW_BY_ROW = ("unnest(", "LATERAL", "JOIN ")
 _PLANNED = "; SET LOCAL plan_cache_mode = force_custom_plan"
 _ASK = (
     "SELECT s.* FROM (SELECT set_config('app.current_tenant', $1::text, true)::uuid AS tenant OFFSET 0) c "

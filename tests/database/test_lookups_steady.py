@@ -21,6 +21,10 @@ pytestmark = pytest.mark.slow
 SYSTEM = "urn:ponte:HOSPITAL:MR"
 GROWN, WAVE = 4000, 100
 TABLES = ("resource", "resource_version", "idx_token", "idx_reference")
+JOINED = (
+    "SELECT count(*) FROM idx_token t JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted "
+    "WHERE t.tenant_id = $1"
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +90,19 @@ async def test_a_wave_reads_what_it_names(world: World, tenant: Tenant, cluster:
     known = await work(world, tenant, [*drafts(7, WAVE)])
     assert fresh < 5 * WAVE, f"{fresh} rows read for {WAVE} new patients"
     assert known < 40 * WAVE, f"{known} rows read for {WAVE} known patients"
+
+
+@pytest.mark.parametrize("wide", [True, False])
+async def test_a_new_tenant_beside_a_known_one_is_joined_by_keys(
+    world: World, tenant: Tenant, other_tenant: Tenant, cluster: tuple[Settings, Cluster], wide: bool
+) -> None:
+    """Statistics know the first tenant only; the records of the second are not held each against each."""
+    await work(world, tenant, drafts(0, WAVE))
+    await frozen(cluster[1])
+    await work(world, other_tenant, drafts(0, 3 * WAVE))
+    async with world.transaction(other_tenant, wide=wide) as tx:
+        before = await read(tx)
+        found = await tx.value(JOINED)
+        rows = await read(tx) - before
+    assert found >= 3 * WAVE
+    assert rows < 20 * found, f"{rows} rows read for {found} entries"

@@ -22,10 +22,13 @@ Declaration = dict[str, str]
 Papers = dict[str, list[Declaration]]
 _CAUSE = "69453-9"  # LOINC: cause of death
 _CHILDREN = """
-SELECT p.patient_id AS mother, r.body FROM patient_identifier p
-JOIN idx_token t ON t.tenant_id = $1 AND t.key = $2 AND t.code = p.value AND t.system = p.system
-JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted
-WHERE p.tenant_id = $1 AND p.patient_id = ANY($3::text[]) ORDER BY r.rid
+SELECT p.patient_id AS mother, r.body
+FROM (SELECT patient_id, system, value FROM patient_identifier
+      WHERE tenant_id = $1 AND patient_id = ANY($3::text[]) OFFSET 0) p
+CROSS JOIN LATERAL (SELECT rid FROM idx_token WHERE tenant_id = $1 AND key = $2 AND code = p.value
+                    AND (system || '') = p.system OFFSET 0) t
+CROSS JOIN LATERAL (SELECT body FROM resource WHERE tenant_id = $1 AND rid = t.rid AND NOT deleted OFFSET 0) r
+ORDER BY t.rid
 """
 _CAUSES = """
 SELECT x.patient_id, r.body FROM result x

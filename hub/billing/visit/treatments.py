@@ -136,8 +136,9 @@ def _treatment(row: Row, status: str) -> Treatment:
 
 _BY_NUMBER = """
 SELECT x.episode, r.body FROM unnest($3::text[], $4::text[], $5::text[]) AS x(episode, system, code)
-JOIN idx_token t ON t.tenant_id = $1 AND t.key = $2 AND t.system = x.system AND t.code = x.code
-JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted
+CROSS JOIN LATERAL (SELECT rid FROM idx_token WHERE tenant_id = $1 AND key = $2 AND code = x.code
+                    AND (system || '') = x.system OFFSET 0) t
+CROSS JOIN LATERAL (SELECT body FROM resource WHERE tenant_id = $1 AND rid = t.rid AND NOT deleted OFFSET 0) r
 """
 
 
