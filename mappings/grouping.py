@@ -16,6 +16,7 @@ from mappings.plan import Plan, RecordPlan
 
 _NOTE = "NTE"
 _TYPE = 2  # OBX
+_PARTICIPATION = "PRT"
 _INDEX = attrgetter("index")
 _STAY = frozenset(("MSH", "EVN", "SFT"))
 
@@ -84,7 +85,9 @@ class Grouper:
         self._at: dict[int, list[Occurrence]] = {}
         self._counters: dict[str, int] = {}
         self._last: Segment | None = None
+        self._before: Segment | None = None  # the last that is no participation: 2.8 has them between OBR and its ORC
         self._file: Segment | None = None  # the last OBX that holds a file, or a piece of one
+        self._early: list[Segment] = []
         self._took: Occurrence | None = None  # the record that took the segment before, when it may have notes
 
     def walk(self, message: Message) -> list[Occurrence]:
@@ -102,15 +105,25 @@ class Grouper:
             if segment.name == "PID" and self._plan.anonymous and not named(segment):
                 records = []
             if records:
+                self._keep(segment)
                 self._anchor(segment, records)
             elif segment.name in self._leads and self._starts(segment):
                 self._lead(segment)
             elif not (self._pending and segment.name in self._follow and self._joins_pending(segment)):
                 self._attach(segment)
             self._last = segment
+            if segment.name != _PARTICIPATION:
+                self._before = segment
         self._flush()
         self._meet_late()
+        self._take_early()
         return self.found
+
+    def _take_early(self) -> None:
+        """Notes above all records are of the whole message: the first record it is about that takes notes has them."""
+        first = next((o for o in self.found if o.plan.name in self._plan.about and _NOTE in o.plan.follow), None)
+        if first is not None and self._early:
+            first.own[_NOTE] = [*self._early, *first.own.get(_NOTE, ())]
 
     def _leave_out(self, present: frozenset[str]) -> None:
         for name, records in self._anchored.items():
@@ -136,6 +149,12 @@ class Grouper:
                 continue
             leading = [s for s in waiting if taken and (s.name in record.lead or s.name in record.follow)]
             self._open(record, segment, leading)
+
+    def _keep(self, segment: Segment) -> None:
+        """A segment that begins a record is also one of the record above that keeps such segments."""
+        for occurrence in self._current.values():
+            if segment.name in occurrence.plan.keeps:
+                occurrence.attach(segment)
 
     def _open(self, record: RecordPlan, anchor: Segment, leading: list[Segment]) -> None:
         number = self._counters.get(record.name, 0) + 1
@@ -193,7 +212,7 @@ class Grouper:
         """
         if self._pending or segment.name not in self._follow:
             return True
-        return self._begins(segment.name) and not (self._last is not None and self._last.name in self._anchored)
+        return self._begins(segment.name) and not (self._before is not None and self._before.name in self._anchored)
 
     def _lead(self, segment: Segment) -> None:
         again = any(held.name == segment.name for held in self._pending)
@@ -226,6 +245,9 @@ class Grouper:
 
     def _attach(self, segment: Segment) -> None:
         """To the nearest record above that takes such segments; a note to the one that took the segment above it."""
+        if segment.name == _NOTE and not self.found and not self._pending:
+            self._early.append(segment)
+            return
         latest = [*reversed(self._current.values())]
         first = [held for held in latest if segment.name in held.plan.claims]
         if segment.name == _NOTE and self._took is not None and self._took in latest:

@@ -31,6 +31,7 @@ class RecordPlan:
     (RAS: one ORC for several RXA), what follows the last was said of all (one RXR).
     `below` names a record below which anchors with a value of `unless_below` in the field of `where` are that record's.
     `claims` names segments that are this record's wherever they stand below it (the notes of an appointment).
+    `keeps` names followers that are its own even where they begin another record (PD1 with a living will).
     `unite` names a list: records of this kind without numbers, of one record above, are one record with all entries
     of that list (the forecasts of a message). `overlay` names the overlay its tables are read under.
     """
@@ -59,6 +60,7 @@ class RecordPlan:
     without: str = ""
     shared: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
     unite: str = ""
     overlay: str = ""
 
