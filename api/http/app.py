@@ -32,6 +32,7 @@ from api.http.echoes import Echoes
 from api.http.headers import OwnHeaders
 from api.http.origins import CrossOrigin
 from api.http.packing import Packed
+from api.http.slashes import Unslashed
 from api.http.state import State
 from api.routes import (
     alarms,
@@ -116,6 +117,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
     app = FastAPI(title="Ponte", version="0.1.0", docs_url=None, redoc_url=None, lifespan=life)
     app.state.ponte = state
     app.add_middleware(Packed)
+    app.add_middleware(Unslashed)
     app.add_middleware(OwnHeaders)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Echoes)

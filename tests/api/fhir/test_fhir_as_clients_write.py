@@ -139,3 +139,22 @@ async def test_entries_posted_to_nowhere(fhir: httpx.AsyncClient) -> None:
     refused = await fhir.post("/fhir", json=nothing)
     assert refused.status_code == 400
     assert [each["expression"] for each in refused.json()["issue"]] == [["Bundle.entry[0].request.url"], ["Bundle.entry[1].request.url"]]  # fmt: skip
+
+
+async def test_a_slash_at_the_end_says_nothing(fhir: httpx.AsyncClient) -> None:
+    made = await fhir.post("/fhir/Patient/", json={"resourceType": "Patient", "gender": "male"})
+    assert made.status_code == 201
+    one = f"Patient/{made.json()['id']}"
+    for path in (
+        "metadata/",
+        "Patient/?gender=male",
+        f"{one}/",
+        f"{one}/_history/",
+        "",
+        "/",
+        "?_type=Patient",
+        "/?_type=Patient",
+    ):
+        answer = await fhir.get(f"/fhir/{path}" if path[:1].isalpha() else f"/fhir{path}")
+        assert answer.status_code == 200, path
+    assert (await fhir.get(f"/fhir/{one}/nothing/")).status_code == 404
