@@ -47,7 +47,7 @@ def whole(path: Path) -> None:
     assert (judged(told) is None) == (not any(guide.items and guide.kind == "1" for guide in guides))
 
 
-@pytest.mark.parametrize("version", versions.installed())
+@pytest.mark.parametrize("version", [v for v in versions.installed() if v >= "4.02.00"])
 def test_a_value_and_its_message_say_the_same(version: str) -> None:
     told = made.remittance(
         "77",

@@ -254,12 +254,24 @@ def _turn(group: Group, unit: Unit, held: Held) -> Unit:
 
 def _beginnings(name: str, root: etree._Element) -> tuple[frozenset[str], frozenset[str]]:
     """The names of elements that begin an outermost section in this very message, and any section."""
-    bodies = frozenset(_bodies(root))
-    here = [
-        (path[-1].rpartition("}")[2], inner)
-        for path, inner in layout.outermost(name).items()
-        if (path[:2] in bodies or path[:1] in bodies) and first(root, path) is not None
-    ]
+    likely = _likely(name, frozenset(_bodies(root)))
+    return _named(likely, tuple(first(root, path) is not None for path, _ in likely))
+
+
+Likely = tuple[tuple[tuple[str, ...], frozenset[str]], ...]
+
+
+@lru_cache(maxsize=256)
+def _likely(name: str, bodies: frozenset[tuple[str, ...]]) -> Likely:
+    """The outermost sections a message with these bodies can have: the path of each, and the names inside."""
+    return tuple(
+        (path, inner) for path, inner in layout.outermost(name).items() if path[:2] in bodies or path[:1] in bodies
+    )
+
+
+@lru_cache(maxsize=256)
+def _named(likely: Likely, there: tuple[bool, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    here = [(path[-1].rpartition("}")[2], inner) for (path, inner), found in zip(likely, there, strict=True) if found]
     outer = frozenset(element for element, _ in here)
     return outer, outer.union(*(inner for _, inner in here))
 

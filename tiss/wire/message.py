@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from tiss.wire.versions import NAMESPACE
 LARGEST = 64 * 1024 * 1024
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 HUGE = 10_000_000
+_HEADER = "cabecalho"
 _DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._\-]+)[\"']")
 _SERVICE = re.compile(r"WS\Z")
 _MONITORING = frozenset(("mensagemEnvioANS",))  # roots of the monitoring's own schemas, in the same namespace
@@ -23,11 +24,15 @@ _MONITORING = frozenset(("mensagemEnvioANS",))  # roots of the monitoring's own 
 
 @dataclass(frozen=True, slots=True)
 class Tiss:
-    """A parsed message: the tree, the encoding it declares, and whether it is the web-service form."""
+    """A parsed message: the tree, the encoding it declares, and whether it is the web-service form.
+
+    Its header is asked for many things: its elements are looked up once. Who adds or removes some there reads again.
+    """
 
     root: etree._Element
     encoding: str
     service: bool
+    _header: dict[str, etree._Element] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def version(self) -> str:
@@ -41,12 +46,28 @@ class Tiss:
 
     def find(self, path: str) -> etree._Element | None:
         """The first element at a path of local names."""
-        return first(self.root, _tags(path))
+        if not path.startswith(_HEADER):
+            return first(self.root, _tags(path))
+        if not self._header:
+            node = first(self.root, _tags(_HEADER))
+            if node is None:
+                return None
+            _index(node, _HEADER, self._header)
+        return self._header.get(path)
 
     def text(self, path: str) -> str:
         """The text at a path of local names, stripped; empty when absent."""
         found = self.find(path)
         return (found.text or "").strip() if found is not None else ""
+
+
+def _index(node: etree._Element, path: str, into: dict[str, etree._Element]) -> None:
+    """Put down an element and those inside it by their paths of local names; the first of each counts."""
+    into.setdefault(path, node)
+    for child in node.iterchildren(f"{{{NAMESPACE}}}*"):
+        inner = f"{path}/{child.tag.rpartition('}')[2]}"
+        if inner not in into:
+            _index(child, inner, into)
 
 
 @lru_cache(maxsize=256)

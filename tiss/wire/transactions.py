@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from lxml import etree
@@ -66,11 +66,13 @@ def known_in(row: Transaction, version: str, *, service: bool = False) -> bool:
     return row.root in table.roots if service else shapes.at(table, ("mensagemTISS", row.wrapper, row.body)) is not None
 
 
+@lru_cache(maxsize=256)
 def by_root(root: str) -> tuple[Transaction, ...]:
     """The transactions whose web-service form has this root element."""
     return tuple(row for row in table().values() if row.root == root)
 
 
+@lru_cache(maxsize=256)
 def by_body(body: str) -> tuple[Transaction, ...]:
     """The transactions whose file form has this body element."""
     return tuple(row for row in table().values() if row.body == body)
