@@ -6,9 +6,10 @@ import logging
 from dataclasses import dataclass
 
 from canonical.errors import Misconfigured
+from hub.billing import writing
 from hub.billing.polling import due
 from hub.billing.profiles import PayerProfile, payer, payers
-from hub.requests import annexes, authorisation, decision, sending, statements
+from hub.requests import annexes, authorisation, decision, replacing, sending, statements
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
@@ -48,6 +49,7 @@ async def poll(world: World, tenant: Tenant) -> Polled:
             async with world.transaction(tenant) as tx:
                 profile = await payer(tx, payer_id)
                 await tx.run(_TURNED_AWAY, payer_id, sending.REFUSED)
+                await replacing.look_back(tx, payer_id, writing.origin(world, tenant))
                 for row in await tx.rows(_OPEN, payer_id):
                     if not profile.by_file and due(world, row["polled_at"], profile):
                         await _one(world, tenant, tx, profile, row, found)

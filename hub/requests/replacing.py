@@ -45,6 +45,22 @@ _ASKED = (
     "jsonb_path_query({row}.tree::jsonb, p.path::jsonpath) AS v)"
 )
 _QUERY = _FOUND.format(asked_b=_ASKED.format(row="b"), asked_n=_ASKED.format(row="n"))
+# blocked ones nobody looked back at: of before requests were marked, or blocked just now (a blocked one is not polled)
+_UNSEEN = """
+UPDATE payer_request SET polled_at = $3 WHERE tenant_id = $1 AND id = ANY (ARRAY(
+    SELECT id FROM payer_request WHERE tenant_id = $1 AND payer_id = $2 AND status = 'bloqueado' AND polled_at IS NULL
+    ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED))
+RETURNING id, payer_id, kind, patient_id
+"""
+# the newest first: of records in common, or, where the blocked one names none, of the same patient
+_LATER = """
+SELECT n.id FROM payer_request n WHERE n.tenant_id = $1 AND n.payer_id = $2 AND n.kind = $3 AND n.id > $4
+AND CASE WHEN EXISTS (SELECT 1 FROM payer_request_subject s WHERE s.tenant_id = $1 AND s.request_id = $4)
+THEN EXISTS (SELECT 1 FROM payer_request_subject s JOIN payer_request_subject o ON o.tenant_id = $1
+    AND o.type = s.type AND o.record_id = s.record_id WHERE s.tenant_id = $1 AND s.request_id = $4
+    AND o.request_id = n.id)
+ELSE n.patient_id IS NOT DISTINCT FROM $5 END ORDER BY n.id DESC LIMIT 50
+"""
 _RECORDS = ("Claim", "CoverageEligibilityRequest", "Communication", "Task")
 
 
@@ -95,3 +111,18 @@ async def replace(tx: Transaction, identity: UUID, kind: str, by: Origin) -> lis
             writes.append(Write(type=name, id=record_id, body=over, message_id=by.message_id, skip_unchanged=True))
     await writing.write(tx, writes, by)
     return gone
+
+
+async def look_back(tx: Transaction, payer_id: UUID, by: Origin) -> int:
+    """Mark the blocked requests to a payer that a later one has asked again already; returns how many were marked.
+
+    Each is looked at once: whatever is asked afterwards looks for those it takes the place of by itself.
+    """
+    unseen = await tx.rows(_UNSEEN, payer_id, by.now)
+    gone: set[UUID] = set()
+    for row in sorted(unseen, key=lambda one: one["id"]):
+        for later in await tx.rows(_LATER, row["payer_id"], row["kind"], row["id"], row["patient_id"]):
+            if row["id"] in gone:
+                break
+            gone.update(await replace(tx, later["id"], row["kind"], by))
+    return len(gone)

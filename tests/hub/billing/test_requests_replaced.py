@@ -14,9 +14,9 @@ from canonical.errors import Conflict
 from fhir.validation.validator import validate
 from hub import console
 from hub.billing import listing
-from hub.billing.writing import stored
+from hub.billing.writing import origin, stored
 from hub.records.write import Write
-from hub.requests import authorisation, eligibility, replacing, sending, statements, stays
+from hub.requests import authorisation, eligibility, polling, replacing, sending, statements, stays
 from hub.requests.authorisation import Item
 from hub.requests.matter import Named
 from hub.requests.sending import Put
@@ -165,3 +165,24 @@ async def test_memberships_and_statements(world: World, tenant: Tenant) -> None:
 
 def test_every_kind_has_its_rule() -> None:
     assert set(replacing.matters()) == set(get_args(sending.Kind))
+
+
+async def test_those_of_before_requests_were_marked_are_found_by_the_poll(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE)])
+    (patient,) = await happen(world, tenant, [Visit(payer=IPE, charges=(), doctor=False)])
+    one, other = [await ordered(world, tenant, patient, code, **NOBODY) for code in (APPENDIX, GALL)]
+    blocked = await authorise(world, tenant, named=Named(), orders=(one,))
+    alone = await authorise(world, tenant, named=Named(), orders=(other,))
+    items = {"named": Named(patient=patient), "items": (Item(table="22", code=APPENDIX),)}
+    loose = await authorise(world, tenant, **items)
+    later = [await authorise(world, tenant, named=Named(), orders=(one,)), await authorise(world, tenant, **items)]
+    before = "UPDATE payer_request SET status = 'bloqueado', replaced_by = NULL WHERE tenant_id = $1 AND replaced_by IS NOT NULL"
+    async with world.transaction(tenant) as tx:
+        await tx.run(before)
+    await polling.poll(world, tenant)
+    found = await statuses(world, tenant)
+    assert found[blocked] == ("substituido", later[0]) and found[loose] == ("substituido", later[1])
+    assert [found[one][0] for one in (alone, *later)] == ["bloqueado"] * 3
+    async with world.transaction(tenant) as tx:
+        claim = (await stored(tx, "Claim", [blocked]))[blocked]
+        assert claim["status"] == "cancelled" and await replacing.look_back(tx, UUID(int=0), origin(world, tenant)) == 0
