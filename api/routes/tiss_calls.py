@@ -40,7 +40,7 @@ REQUEST: dict[str, Any] = {
     "answered_at": "2026-11-26T10:00:01+00:00",
     "settled": True,
 }
-FINDING = {"code": "guide.missing", "severity": "error", "where": "…", "text": "Falta na guia: …", "remedy": "…"}
+FINDING = {"code": "request.missing", "severity": "error", "where": "…", "text": "Falta no pedido: …", "remedy": "…"}
 
 
 def example(document: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:

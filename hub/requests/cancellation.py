@@ -134,7 +134,7 @@ async def _batch(tx: Transaction, batch_id: UUID | None) -> _What:
     if row is None:
         raise NotFound("there is no such batch")
     if row["status"] in (batches.BLOCKED, batches.REFUSED, batches.ENDED):
-        raise Conflict("the payer does not have this batch", code="request.not-sent")
+        raise Conflict("the payer does not have this batch, or is done with it", code="request.batch-ended")
     profile = await payer(tx, row["payer_id"])
     if plan("cancelamento-lote", sending.ROOM, profile.version).kind != "cancelamento-lote":
         rows = await tx.rows("SELECT id FROM guide WHERE tenant_id = $1 AND batch_id = $2", batch_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -77,12 +77,17 @@ def element_of(name: str) -> str:
     return plan(name, ROOM).guide
 
 
+def _of_request(problem: Problem) -> Problem:
+    """A finding of the tables, which serve guides too, in the words of a request."""
+    return replace(problem, code="request.missing") if problem.code == "guide.missing" else problem
+
+
 async def put(world: World, tenant: Tenant, tx: Transaction, asked: Asked) -> Put:
     """Keep a request and queue it; one with a blocking finding is kept and not sent.
 
     Blocked ones of the same matter are replaced by it.
     """
-    problems, content, stated = list(asked.problems), None, ""
+    problems, content, stated = [_of_request(problem) for problem in asked.problems], None, ""
     if not blocking(problems):
         sealed = await seal(world, tenant, tx, asked.profile, (asked.transaction, dict(asked.body)))
         problems += sealed.problems

@@ -41,6 +41,12 @@ CANCELLED = "9"
 BATCH_STATUS = {"1": "recebido", "2": "em analise", "3": "demonstrativo", "5": "demonstrativo", "8": "em analise"}
 
 
+_TAKEN = """
+SELECT 1 FROM submission s JOIN submission o ON o.tenant_id = $1 AND o.payer_id = s.payer_id AND o.protocol = $3
+AND o.batch_id <> s.batch_id WHERE s.tenant_id = $1 AND s.id = $2 LIMIT 1
+"""
+
+
 @on_reply(batches.OPERATION)
 async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """The answer to a batch: a protocol, a refusal kept verbatim, or an answer that leaves it open."""
@@ -299,6 +305,8 @@ async def enter_protocol(tx: Transaction, submission: UUID, protocol: str, by: O
         raise NotFound("there is no such submission")
     if row["protocol"]:
         raise Conflict("the payer has given a protocol already", code="batch.answered")
+    if await tx.value(_TAKEN, submission, protocol):
+        raise Conflict("another batch has this protocol", code="batch.protocol-taken")
     await set_protocol(tx, (submission, row["batch_id"]), Said(protocol=protocol, status="1"), by)
     dead = await tx.row(
         "UPDATE delivery SET status = 'SENT', last_error = NULL WHERE tenant_id = $1 AND id = $2 AND status = 'DEAD' "

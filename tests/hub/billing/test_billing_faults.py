@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from billing_day import EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, partner_row, register
+from billing_day import CONSULTATION, EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, partner_row, register
 from payer_server import Server, payer_server, settle
 
 from canonical.errors import Conflict
@@ -251,3 +251,17 @@ async def test_what_a_payer_says_that_is_no_answer_is_kept(
         assert wanted in bytes(page["content"]).decode() and page["status"] == "TRANSFORMED"
         assert page["type"] == ("200" if status == "html" else status)
         assert sent["status"] == kept and sent["reply_id"] == (page["id"] if kept == "ERROR" else None)
+
+
+async def test_a_protocol_of_another_batch_is_not_entered(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE)])
+    await happen(world, tenant, [Visit(payer=IPE, charges=(CONSULTATION, EXAM))])
+    await jobs.close_batches(world, tenant, {})
+    async with world.transaction(tenant) as tx:
+        first, second = await tx.rows("SELECT id FROM submission WHERE tenant_id = $1 ORDER BY id")
+        by = origin(world, tenant, "test")
+        await submissions.enter_protocol(tx, first["id"], "4711", by)
+        with pytest.raises(Conflict) as refused:
+            await submissions.enter_protocol(tx, second["id"], "4711", by)
+        assert refused.value.code == "batch.protocol-taken"
+        await submissions.enter_protocol(tx, second["id"], "4712", by)

@@ -67,7 +67,7 @@ async def test_admission_and_discharge_are_told(world: World, tenant: Tenant, pa
         patient, encounter = await inpatient(world, tenant, payer)
         blocked = await tell(world, tenant, encounter)
         assert blocked.status == "bloqueado"  # nothing tells the kind of the stay
-        assert [problem.code for problem in blocked.problems] == ["guide.missing"]
+        assert [problem.code for problem in blocked.problems] == ["request.missing"]
         assert "tipo de internação" in blocked.problems[0].text()
         await put_records(world, tenant, order(patient, "31309054", encounter=encounter))
         put = await tell(world, tenant, encounter)

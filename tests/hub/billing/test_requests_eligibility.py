@@ -132,7 +132,7 @@ async def test_a_card_that_is_missing_blocks_the_request(world: World, tenant: T
     await register(world, tenant, [partner_row(IPE)])
     (patient,) = await happen(world, tenant, [Visit(payer=IPE, charges=(), member="")])
     put = await ask(world, tenant, patient)
-    assert put.status == "bloqueado" and [p.code for p in put.problems] == ["guide.missing"]
+    assert put.status == "bloqueado" and [p.code for p in put.problems] == ["request.missing"]
     assert "carteira" in put.problems[0].text() and (await row(world, tenant, put))["delivery_id"] is None
     assert (await record(world, tenant, "CoverageEligibilityRequest", put))["status"] == "draft"
     with pytest.raises(Exception, match="can be sent again"):
