@@ -85,6 +85,7 @@ async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whose word on who called counts is ours to say (api.http.whence)
         timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)

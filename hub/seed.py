@@ -87,7 +87,7 @@ async def trial_keys(settings: Settings) -> Keys:
             person = await tx.row(
                 "SELECT password_hash FROM user_account WHERE tenant_id = $1 AND login = $2 AND active", TRIAL_LOGIN
             )
-            client = await tx.value("SELECT active FROM client WHERE tenant_id = $1 AND client_id = $2", "demo.trial")
+            client = await clients.holds(tx, "demo.trial", secret)
     holds = person is not None and await passwords.verified(person["password_hash"], password)
     return Keys(password=password if holds else "", secret=secret if client else "")
 

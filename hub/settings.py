@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 from collections.abc import Mapping
@@ -12,6 +13,10 @@ from canonical.errors import Misconfigured
 
 MOST_WORKERS = 8
 """Beyond this one PostgreSQL on the same machine is the limit; an operator who knows better sets PONTE_WORKERS."""
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK = "127.0.0.0/8, ::1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,16 @@ class Settings:
     log_format: str = "text"
     simulators: bool = True
     demo: bool = True
+    trusted_proxies: str = LOOPBACK
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The addresses whose word on who called counts; raises Misconfigured for what is no address or network."""
+        named = self.trusted_proxies.replace(",", " ").split()
+        try:
+            return tuple(ipaddress.ip_network(one) for one in named if one != "none")
+        except ValueError:
+            raise Misconfigured("PONTE_TRUSTED_PROXIES names addresses or networks (10.0.0.0/8), or none") from None
 
     @property
     def worker_count(self) -> int:
@@ -70,7 +85,16 @@ class Settings:
 
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 _NUMBERS = {"http_port", "mllp_port", "pool_size", "workers", "max_message_bytes"}
-_TEXTS = {"database_url", "owner_database_url", "redis_url", "host", "public_url", "exchange_root", "trust"}
+_TEXTS = {
+    "database_url",
+    "owner_database_url",
+    "redis_url",
+    "host",
+    "public_url",
+    "exchange_root",
+    "trust",
+    "trusted_proxies",
+}
 
 
 def from_environment(environment: Mapping[str, str], *, data: Path | None = None) -> Settings:
@@ -89,7 +113,9 @@ def from_environment(environment: Mapping[str, str], *, data: Path | None = None
         raise Misconfigured("PONTE_LOG_FORMAT must be text or json")
     values["log_format"] = form
     folder = data or Path(environment.get("PONTE_DATA") or default_data(environment))
-    return Settings(data=folder.resolve(), **values)  # type: ignore[arg-type]
+    found = Settings(data=folder.resolve(), **values)  # type: ignore[arg-type]
+    _ = found.proxies  # what cannot be read stops the start, not the first request
+    return found
 
 
 def default_data(environment: Mapping[str, str]) -> Path:

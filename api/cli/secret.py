@@ -21,6 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--p12", type=Path, metavar="FILE", help="PKCS#12 with certificate and key")
     source.add_argument("--login", metavar="LOGIN", help="what we log in with, or a payer logs in with at our door")
     source.add_argument("--pem", type=Path, metavar="FILE", help="certificates of trusted issuers")
+    put.add_argument(
+        "--issuer", default="", help="with --login: the login is our client id at this sign-in service (OpenID Connect)"
+    )
     put.add_argument("--password-env", metavar="NAME", help="environment variable with the password")
     remove = running.action(actions, "remove", "take a secret out of the vault")
     remove.add_argument("name")
@@ -37,6 +40,9 @@ def run(given: argparse.Namespace) -> int:
         return asyncio.run(_rekey(given))
     if given.action == "put" and given.login is not None and not given.password_env:
         output.complain("--login pede --password-env / --login needs --password-env")
+        return 2
+    if given.action == "put" and given.issuer and given.login is None:
+        output.complain("--issuer pede --login / --issuer needs --login")
         return 2
     if given.action == "put" and given.password_env and given.password_env not in os.environ:
         output.complain(f"a variável {given.password_env} não existe / the environment variable is not set")
@@ -77,7 +83,10 @@ async def _run(given: argparse.Namespace) -> int:
             elif given.action == "put" and given.login is not None:
                 password = os.environ.get(given.password_env or "", "")
                 content = {"login": given.login, "password": password}
-                await vault.put(tx, world.settings, given.name, content, kind="login")
+                if given.issuer:
+                    await vault.put_sign_in(tx, world.settings, given.name, (given.issuer, given.login), password)
+                else:
+                    await vault.put(tx, world.settings, given.name, content, kind="login")
             elif given.action == "put":
                 await vault.put_issuers(tx, world.settings, given.name, given.pem.read_bytes())
             elif given.action == "remove":

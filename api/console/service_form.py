@@ -74,7 +74,7 @@ async def try_out(visit: Visit, form: Form, login: str) -> Told:
         raise NotFound("the house has no service")
     if service.credential:
         async with world.transaction(tenant) as tx:
-            if await vault.reveal(tx, world.settings, service.credential) is None:
+            if await federation.secret_of(tx, world, service) is None:
                 raise Refused("the vault has no such secret", code="user.oidc-secret")
     try:
         await provider.places(service.issuer, allow_private=world.settings.allow_private_targets)
@@ -102,9 +102,9 @@ def _kept(before: Service | None, form: Form) -> str:
 async def _seal(visit: Visit, service: Service, secret: str) -> None:
     if len(secret) > _LONGEST_SECRET or not secret.isprintable():
         raise Refused("a secret is at most 500 printable characters", code="user.oidc")
-    content = {"login": service.client_id, "password": secret}
+    whose = (service.issuer, service.client_id)
     async with visit.state.world.transaction(visit.tenant) as tx:
-        await vault.put(tx, visit.state.world.settings, service.credential, content, kind="login")
+        await vault.put_sign_in(tx, visit.state.world.settings, service.credential, whose, secret)
         await audit.note(tx, visit.actor, "secret-put", f"secret/{service.credential}")
 
 

@@ -34,6 +34,7 @@ from api.http.origins import CrossOrigin
 from api.http.packing import Packed
 from api.http.slashes import Unslashed
 from api.http.state import State
+from api.http.whence import Whence
 from api.routes import (
     alarms,
     channels,
@@ -121,6 +122,7 @@ def create_app(world: World, keeper: Keeper) -> FastAPI:
     app.add_middleware(OwnHeaders)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Echoes)
+    app.add_middleware(Whence, trusted=world.settings.proxies)
     failures.install(app)
     visit.install(app)
     for router in _ROUTERS:

@@ -1,7 +1,8 @@
 """The audit trail: append-only events, written in the transaction of what they tell, and sealed in a hash chain.
 
 Events carry places and counts, never values. Sealing happens a moment later, one sealer per tenant, so writers do
-not wait for each other: a seal covers the events of all transactions below the oldest one still running.
+not wait for each other: a seal covers the events of all transactions below the oldest one still running. Where an
+event comes of a request, its detail names the caller's `address`; so the seal covers that too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hub.guard import whence
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import guard as tables
@@ -23,8 +25,15 @@ _COLUMNS = ("actor", "action", "entity", "outcome", "detail")
 
 def record(together: bulk.Together, origin: Origin, changed: Sequence[Saved]) -> None:
     """One event for each changed record, added to what is written together."""
+    where = whence.address()
     rows = [
-        (origin.actor, _action(saved), f"{saved.type}/{saved.id}/_history/{saved.version}", "success", _source(saved))
+        (
+            origin.actor,
+            _action(saved),
+            f"{saved.type}/{saved.id}/_history/{saved.version}",
+            "success",
+            _source(saved, where),
+        )
         for saved in changed
     ]
     together.insert(tables.audit_event, _COLUMNS, rows)
@@ -40,15 +49,29 @@ async def note(
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """One event that is no record write: a login, a read, a resend, a replay; `detail` holds counts and names only."""
-    await bulk.insert(tx, tables.audit_event, _COLUMNS, [(actor, action, entity, outcome, json.dumps(detail or {}))])
+    await write(tx, [(actor, action, entity, outcome, detailed(detail))])
 
 
 async def note_all(tx: Transaction, events: Sequence[tuple[str, str, str, str]]) -> None:
     """Events (actor, action, entity, outcome) that are no record writes, together."""
-    await bulk.insert(tx, tables.audit_event, _COLUMNS, [(*event, "{}") for event in events])
+    said = detailed()
+    await write(tx, [(*event, said) for event in events])
 
 
-def _source(saved: Saved) -> str:
+async def write(tx: Transaction, events: Sequence[tuple[str, str, str, str, str]]) -> None:
+    """Events with their detail, as `detailed` made it when they happened."""
+    await bulk.insert(tx, tables.audit_event, _COLUMNS, events)
+
+
+def detailed(said: Mapping[str, Any] | None = None) -> str:
+    """The detail of an event that happens now: what is said of it, and from where it comes."""
+    where = whence.address()
+    return json.dumps({**(said or {}), "address": where} if where else said or {})
+
+
+def _source(saved: Saved, where: str) -> str:
+    if where:
+        return detailed({"message": str(saved.message_id)} if saved.message_id else None)
     return f'{{"message": "{saved.message_id}"}}' if saved.message_id else "{}"
 
 

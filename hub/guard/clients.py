@@ -18,6 +18,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from canonical.errors import Conflict, NotFound, Refused
 from hub.guard import audit
 from hub.settings import secret_file
+from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 TRIAL_FILE = "demo-client.secret"  # where its secret is kept
@@ -110,20 +111,26 @@ def hash_of(secret: str) -> str:
     return _HASHER.hash(secret)
 
 
-async def ensure_trial(world: World, tenant: Tenant) -> tuple[str, str]:
-    """The client `<tenant>.trial` for first steps; its secret is the one kept in the secrets folder."""
+async def ensure_trial(world: World, tenant: Tenant) -> None:
+    """The client `<tenant>.trial` for first steps; its secret is the one kept in the secrets folder.
+
+    What somebody changed since stays: a secret turned, keys instead of one, a client revoked. Only where the folder
+    has no secret of it, as a new folder beside an old database, it gets the new one; then nobody could know the old.
+    """
+    new = not (world.settings.secrets / TRIAL_FILE).exists()
     secret = secret_file(world.settings, TRIAL_FILE)
     client_id = f"{tenant.slug}.trial"
     async with world.transaction(tenant) as tx:
-        query = "SELECT secret_hash FROM client WHERE tenant_id = $1 AND client_id = $2"
-        stored = await tx.value(query, client_id)
-    if stored is None:
+        row = await tx.row("SELECT secret_hash FROM client WHERE tenant_id = $1 AND client_id = $2", client_id)
+    if row is None:
         await create(world, tenant, "trial", scopes=TRIAL_SCOPES, roles=("ADMIN",), secret=secret)
-    elif not await asyncio.to_thread(_verify, stored, secret):  # another secrets folder than at first
+    elif new and row["secret_hash"]:
+        hashed = await asyncio.to_thread(_HASHER.hash, secret)
         async with world.transaction(tenant) as tx:
-            update = "UPDATE client SET secret_hash = $3 WHERE tenant_id = $1 AND client_id = $2"
-            await tx.run(update, client_id, await asyncio.to_thread(_HASHER.hash, secret))
-    return client_id, secret
+            await tx.run(
+                "UPDATE client SET secret_hash = $3 WHERE tenant_id = $1 AND client_id = $2", client_id, hashed
+            )
+            await audit.note(tx, "seed", "client-keys", f"client/{client_id}")
 
 
 async def disable(world: World, tenant: Tenant, client_id: str) -> None:
@@ -165,6 +172,14 @@ async def authenticate_slowly(world: World, client_id: str, secret: str) -> Clie
     """The same, a few at a time: a flood of attempts at a page must not take the machine. Raises InvalidClient."""
     async with _AT_ONCE:
         return await authenticate(world, client_id, secret)
+
+
+async def holds(tx: Transaction, client_id: str, secret: str) -> bool:
+    """Whether an active client's secret is this one."""
+    hashed = await tx.value(
+        "SELECT secret_hash FROM client WHERE tenant_id = $1 AND client_id = $2 AND active", client_id
+    )
+    return bool(hashed) and await asyncio.to_thread(_verify, hashed, secret)
 
 
 def _verify(hashed: str, secret: str) -> bool:

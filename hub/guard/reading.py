@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from canonical.errors import PonteError
-from hub.guard.audit import note_all
+from hub.guard import audit
 from hub.world import Tenant, World
 
 log = logging.getLogger("ponte.audit")
@@ -21,7 +21,7 @@ DELAY = 0.3
 MOST_WAITING = 5000
 _PAUSE = 0.5  # between attempts while the store does not answer
 
-Event = tuple[str, str, str, str]  # actor, action, entity, outcome
+Event = tuple[str, str, str, str, str]  # actor, action, entity, outcome, detail
 
 
 class ReadAudit:
@@ -36,7 +36,7 @@ class ReadAudit:
 
     async def note(self, tenant: Tenant, actor: str, action: str, entity: str) -> None:
         """Remember one event; waits for the store only when too many are waiting."""
-        self._waiting[tenant.id].append((actor, action, entity, "success"))
+        self._waiting[tenant.id].append((actor, action, entity, "success", audit.detailed()))
         self._count += 1
         if self._count >= MOST_WAITING:
             await self.flush()
@@ -51,7 +51,7 @@ class ReadAudit:
                 tenant, events = waiting.popitem()
                 try:
                     async with self._world.database.transaction(tenant) as tx:
-                        await note_all(tx, events)
+                        await audit.write(tx, events)
                 except BaseException:
                     waiting[tenant] = events
                     self._put_back(waiting)

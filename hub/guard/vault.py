@@ -15,6 +15,10 @@ from hub.guard import secrets
 from hub.settings import Settings
 from hub.store.database import Transaction
 
+SIGN_IN = "sign-in"
+BOUND = frozenset((SIGN_IN,))
+"""Kinds whose entries are revealed only to who asks for that kind: they serve one purpose, whoever names them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -58,12 +62,15 @@ async def put(
     )
 
 
-async def reveal(tx: Transaction, settings: Settings, name: str) -> dict[str, str] | None:
-    """The content of a secret; None when the tenant has none of that name."""
-    sealed = await tx.value("SELECT sealed FROM credential WHERE tenant_id = $1 AND name = $2", name)
-    if sealed is None:
+async def reveal(tx: Transaction, settings: Settings, name: str, *, kind: str = "") -> dict[str, str] | None:
+    """The content of a secret; None when the tenant has none of that name, or not of the `kind` that is asked for.
+
+    An entry of a BOUND kind is revealed only to who asks for it: a partner's document cannot name it for its own use.
+    """
+    row = await tx.row("SELECT kind, sealed FROM credential WHERE tenant_id = $1 AND name = $2", name)
+    if row is None or (row["kind"] != kind and (kind or row["kind"] in BOUND)):
         return None
-    found = json.loads(secrets.unseal(settings, bytes(sealed), f"credential/{name}"))
+    found = json.loads(secrets.unseal(settings, bytes(row["sealed"]), f"credential/{name}"))
     return {str(key): str(value) for key, value in found.items()}
 
 
@@ -77,6 +84,13 @@ async def put_certificate(tx: Transaction, settings: Settings, name: str, conten
         raise Refused("the PKCS#12 cannot be opened with this password, or holds no key", code="tls.certificate")
     document = {"pkcs12": content.hex(), "password": password}
     await put(tx, settings, name, document, kind="pkcs12", expires_at=certificate.not_valid_after_utc)
+
+
+async def put_sign_in(tx: Transaction, settings: Settings, name: str, service: tuple[str, str], password: str) -> None:
+    """Store the secret that a sign-in service (its issuer, our client id there) gave us: for that service only."""
+    issuer, client_id = service
+    content = {"issuer": issuer, "login": client_id, "password": password}
+    await put(tx, settings, name, content, kind=SIGN_IN)
 
 
 async def put_issuers(tx: Transaction, settings: Settings, name: str, pem: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What an authorisation can be asked for: the open orders and the visits of whom a number names, and what was answered.
+"""What an authorisation can be asked for: the orders and the visits of whom a number names, and what was answered.
 
 A number is a person's (CPF, CNS, the house's own), a visit's or an order's; `Patient/…`, `Encounter/…` and
 `ServiceRequest/…` name a record. That somebody looked is audited.
@@ -29,9 +29,10 @@ _NUMBERED = (
     "WHERE t.tenant_id = $1 AND t.key = ANY($2::bigint[]) AND t.code = $3 AND NOT r.deleted LIMIT $4"
 )
 _ORDERS = (
-    "SELECT id, patient_id, encounter_id, coalesce(placer_number, filler_number, '') AS number, authored_at "
-    "FROM service_order WHERE tenant_id = $1 AND id = ANY($2::text[]) AND status = 'active' "
-    "ORDER BY authored_at DESC NULLS LAST, id LIMIT $3"
+    "SELECT id, patient_id, encounter_id, coalesce(placer_number, filler_number, '') AS number, authored_at, status "
+    "FROM service_order WHERE tenant_id = $1 AND id = ANY($2::text[]) "
+    "AND NOT status IN ('revoked', 'entered-in-error') "
+    "ORDER BY status = 'active' DESC, authored_at DESC NULLS LAST, id LIMIT $3"
 )
 _VISITS = (
     "SELECT id, patient_id, class, status, coalesce(visit_number, '') AS number, start_at FROM encounter "
@@ -46,7 +47,8 @@ _ASKED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An open order: its number, TUSS code (empty: it has none) and words; `asked` when a request of ours has it."""
+    """An order: its number, TUSS code (empty: it has none) and words; `done` when it was carried out already, `asked`
+    when a request of ours has it."""
 
     id: str
     number: str
@@ -54,6 +56,7 @@ class Order:
     words: str
     encounter: str
     authored_at: datetime.datetime | None
+    done: bool
     asked: bool
 
 
@@ -122,6 +125,7 @@ def _order(row: Row, body: Body, asked: bool) -> Order:
         words=str(words),
         encounter=row["encounter_id"] or "",
         authored_at=row["authored_at"],
+        done=row["status"] == "completed",
         asked=asked,
     )
 

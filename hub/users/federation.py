@@ -91,8 +91,13 @@ def checked(world: World, said: Mapping[str, Any]) -> Service:
 
 
 async def decide(world: World, tenant: Tenant, service: Service | None, *, actor: str) -> None:
-    """Set the house's service, or take it away."""
+    """Set the house's service, or take it away. Raises Refused for a credential of the vault that is there and was
+    not given by this service: it would be sent to it."""
     async with world.transaction(tenant) as tx:
+        if service is not None and service.credential:
+            named = await tx.value("SELECT true FROM credential WHERE tenant_id = $1 AND name = $2", service.credential)
+            if named and await secret_of(tx, world, service) is None:
+                raise Refused("the entry of the vault is not this service's secret", code="user.oidc-credential")
         settings = await policies.settings_of(tx)
         part = policies.part_of(settings, PART)
         part.pop(KEY, None)
@@ -189,9 +194,17 @@ async def _secret(world: World, tenant: Tenant, service: Service) -> str:
     if not service.credential:
         return ""
     async with world.transaction(tenant) as tx:
-        found = await vault.reveal(tx, world.settings, service.credential)
-    if found is None or "password" not in found:
+        found = await secret_of(tx, world, service)
+    if found is None:
         raise Misconfigured("the vault has no secret of this name for the sign-in service", code="user.oidc-secret")
+    return found
+
+
+async def secret_of(tx: Transaction, world: World, service: Service) -> str | None:
+    """The secret that the vault keeps for this service: given by its issuer for our id there, else None."""
+    found = await vault.reveal(tx, world.settings, service.credential, kind=vault.SIGN_IN)
+    if found is None or (found["issuer"], found["login"]) != (service.issuer, service.client_id):
+        return None
     return found["password"]
 
 

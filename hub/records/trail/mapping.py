@@ -59,7 +59,7 @@ def audit_event(row: Row, tenant: Tenant, patients: Sequence[str] = ()) -> dict[
         "action": known["letter"] if known is not None else "E",
         "recorded": instant(row["at"]),
         "outcome": "0" if row["outcome"] == "success" else "4",
-        "agent": [{"who": _who(row), "altId": row["actor"], "name": row["person"] or row["actor"], "requestor": True}],
+        "agent": [_agent(row)],
         "source": {
             "site": tenant.slug,
             "observer": {"identifier": {"system": "urn:ponte:tenant", "value": tenant.slug}, "display": "Ponte"},
@@ -67,6 +67,13 @@ def audit_event(row: Row, tenant: Tenant, patients: Sequence[str] = ()) -> dict[
         },
         "entity": [_entity(row), *(_patient(identity) for identity in patients)],
     }
+
+
+def _agent(row: Row) -> dict[str, Any]:
+    """Who acted, and the network address (type 2: IP) they acted from, where it is known."""
+    agent = {"who": _who(row), "altId": row["actor"], "name": row["person"] or row["actor"], "requestor": True}
+    where = json.loads(row["detail"] or "{}").get("address")
+    return {**agent, "network": {"address": where, "type": "2"}} if where else agent
 
 
 def _who(row: Row) -> dict[str, Any]:

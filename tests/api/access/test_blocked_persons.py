@@ -125,7 +125,7 @@ async def test_the_glass_is_broken_by_name_and_purpose(
             "SELECT actor, entity, detail FROM audit_event WHERE tenant_id = $1 AND action = 'break-glass'"
         )
     assert [(row["actor"], row["entity"], json.loads(row["detail"])) for row in rows] == [
-        ("test", "/fhir/Patient/p", {"purpose": "ETREAT"})
+        ("test", "/fhir/Patient/p", {"purpose": "ETREAT", "address": "127.0.0.1"})
     ]
     await blocking.unblock(world, tenant, "Patient/p", actor="dpo")
     assert (await (await client_for(tenant)).get("/fhir/Patient/p")).status_code == 200

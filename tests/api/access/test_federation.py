@@ -95,8 +95,7 @@ async def test_a_person_comes_by_the_houses_service(
     service.secret = secret
     if secret:
         async with open_world.transaction(tenant) as tx:
-            content = {"login": "ponte", "password": secret}
-            await vault.put(tx, open_world.settings, "entra", content, kind="login")
+            await vault.put_sign_in(tx, open_world.settings, "entra", (service.issuer, "ponte"), secret)
     await trust(open_world, tenant, service, credential="entra" if secret else "")
     await rules.decide(open_world, tenant, rules.House(second_factor=True, idle_minutes=30, hours=12), actor="test")
     arrived = await come(browser, tenant, "/console/messages?lang=pt")
