@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from fhir.definitions.table import Element, choice_key, type_named
@@ -15,9 +16,9 @@ from fhir.jsontext import copied
 from fhir.patch import MOST_OPERATIONS, Unpatched, same
 
 _LONGEST = 4000  # of a path: what is looked for in it may take its square
-_STEP = re.compile(r"\s*\.?\s*(?:(\w+)\(((?:'(?:[^'\\]|\\.)*'|[^()'])*)\)|`?(\w+)`?|\[(\d{1,9})\])")
+_STEP = re.compile(r"\s*+\.?\s*+(?:(\w+)\(((?:'(?:[^'\\]|\\.)*'|[^()'])*)\)|`?(\w+)`?|\[(\d{1,9})\])")
 _EQUAL = re.compile(r"\s*([\w.]+)\s*=\s*('(?:[^'\\]|\\.)*'|true|false|-?\d+(?:\.\d+)?)\s*\Z")
-_AND = re.compile(r"\band\b(?=(?:[^']*'[^']*')*[^']*\Z)")
+_AND = re.compile(r"'(?:[^'\\]|\\.)*+'|\band\b")  # or a text, within which it is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +250,18 @@ def _called(spots: list[_Spot], name: str, argument: str) -> list[_Spot]:
             inner = [each for spot in spots for each in _children(spot, "extension")]
             return [each for each in inner if each.value.get("url") == _literal(argument.strip())]
         case "where":
-            tests = [_EQUAL.match(part) for part in _AND.split(argument)]
+            tests = [_EQUAL.match(part) for part in _conjuncts(argument)]
             if not all(tests):
                 raise ValueError
             pairs = [(test[1].split("."), _literal(test[2])) for test in tests if test]
             return [spot for spot in spots if all(_has(spot, steps, wanted) for steps, wanted in pairs)]
     raise ValueError
+
+
+def _conjuncts(argument: str) -> list[str]:
+    """What stands between the words `and` of a condition."""
+    ends = [match.span() for match in _AND.finditer(argument) if match[0] == "and"]
+    return [argument[begin:end] for (_, begin), (end, _) in pairwise(((0, 0), *ends, (len(argument), 0)))]
 
 
 def _has(spot: _Spot, steps: list[str], wanted: Any) -> bool:

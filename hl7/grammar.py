@@ -25,7 +25,7 @@ _CODES = {
 _CONTINUED = ("ADD",)
 _MOMENT = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d(?:\.\d{1,4})?)?([+-]\d{4})?\Z", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,4})?)?)?([+-]\d{4})?\Z", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)\Z", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d++\.?\d*+|\.\d++)\Z", re.ASCII)
 _SEQUENCE = re.compile(r"\d{1,4}\Z", re.ASCII)
 
 

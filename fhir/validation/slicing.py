@@ -15,7 +15,7 @@ from fhir.definitions.table import resource_types, type_named
 from fhir.validation.profile_tree import BASE, Node, Typed, chain_of, children, holds, stated, tree_of
 
 _STEPS = re.compile(r"[^.()]+(?:\([^()]*\))?")
-_CALL = re.compile(r"(ofType|extension)\(\s*'?([^')]*)'?\s*\)\Z")
+_CALL = re.compile(r"(ofType|extension)\(\s{0,9}'?([^')]{0,500})'?\s{0,9}\)\Z")
 URL = {"type": "value", "path": "url"}
 THIS = {"type": "type", "path": "$this"}
 

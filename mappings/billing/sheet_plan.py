@@ -33,7 +33,7 @@ _KEYS = {
 }  # fmt: skip
 _OPTIONS = ("title", "sheet", "decimal", "separator", "encoding", "one_row_per")
 _COLUMN_KEYS = {"names", "required", "fill", "default", "width"}
-_DATE = re.compile(r"(?:DD|MM|YYYY|YY|[./\- ])+\Z|serial\Z")
+_DATE = re.compile(r"(?:DD|MM|YYYY|YY|[./\- ])++\Z|serial\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 

@@ -24,14 +24,15 @@ _MEASURED = frozenset(("ST", ""))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
 _COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
 _POWER = re.compile(r"\s*[xX*]?\s*10\^-?[0-9]{1,2}(?:[*/ ][^^]*)?\Z")
-_COMPARED = re.compile(r"(<=|>=|<|>)\s*([+-]?[0-9]*[.,]?[0-9]+)\Z")
-_RANGE = re.compile(r"\s*([+-]?[0-9]*[.,]?[0-9]+)\s*(?:-|–|a|até|ate|to)\s*([+-]?[0-9]*[.,]?[0-9]+)\s*\Z", re.I)
+_PLAIN = "[0-9]{0,30}[.,]?[0-9]{1,30}"
+_COMPARED = re.compile(rf"(<=|>=|<|>)\s*([+-]?{_PLAIN})\Z")
+_RANGE = re.compile(rf"\s*([+-]?{_PLAIN})\s*(?:-|–|a|até|ate|to)\s*([+-]?{_PLAIN})\s*\Z", re.I)
 _ABOVE = re.compile(
-    r"(?:maior|superior|acima|greater|above)(?: ou igual)?(?: do)?(?: que| a| de| than)?\s+([0-9]*[.,]?[0-9]+)\Z", re.I
+    rf"(?:maior|superior|acima|greater|above)(?: ou igual)?(?: do)?(?: que| a| de| than)?\s+({_PLAIN})\Z", re.I
 )
 _BELOW = re.compile(
     r"(?:(?:menor|inferior|abaixo|less|below)(?: ou igual)?(?: do)?(?: que| a| de| than)?|até|ate|up to)"
-    r"\s+([0-9]*[.,]?[0-9]+)\Z",
+    rf"\s+({_PLAIN})\Z",
     re.I,
 )
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})?([0-9]{2})?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")

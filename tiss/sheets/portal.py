@@ -17,7 +17,8 @@ from tiss.sheets.sheets import MOST_COLUMNS, MOST_ROWS, Cell, Row, Sheet, TooMan
 
 LARGEST_WORKBOOK = 16 * 1024 * 1024
 _HTML = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|meta|body|table|div|style)\b", re.I | re.S
+    rb"\A(?:\xef\xbb\xbf)?\s*(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s+html|html|head|meta|body|table|div|style)\b",
+    re.I | re.S,
 )
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([A-Za-z0-9_\-]+)", re.I)
 

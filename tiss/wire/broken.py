@@ -19,7 +19,7 @@ DEEPEST = 256
 BOM = b"\xef\xbb\xbf"
 _FOLDER = Path(__file__).parent
 _DECLARED = re.compile(rb"\A(?:\xef\xbb\xbf)?<\?xml\s[^>]*?encoding\s*=")
-_HTML = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
+_HTML = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s+html|html)\b", re.I | re.S)
 _JSON = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:\{\s*\"|\[\s*[\[{\"])")
 _PREFIX = re.compile(r"Namespace prefix ([A-Za-z][\w.-]{0,19}) ")
 _NUMBER = re.compile(r"Char value (\d+)\Z")
