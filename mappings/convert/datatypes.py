@@ -207,7 +207,8 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> tuple[dict[str
             coding["display"] = display
         codings.append(coding)
     concept: dict[str, Any] = {"coding": codings} if codings else {}
-    if text := value.said(9) or value.said(2) or ("" if codings else value.said(5)):
+    words = "" if codings else value.said(5) or (value.said(3) if " " in value.text(3) else "")
+    if text := value.said(9) or value.said(2) or words:
         concept["text"] = text
     return concept or None, claims(codings)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
-from mappings.convert.plausible import says_no_number, shifted_charge, visit_for_patient
+from mappings.convert.plausible import no_moment, says_no_number, shifted_charge, visit_for_patient
 from mappings.convert.registry import Context, Value, conversion
 
 
@@ -65,6 +65,8 @@ def visit_identifier(value: Value, context: Context, argument: str) -> Any:
 def ei_key(value: Value, context: Context, argument: str) -> Any:
     """EI (order, appointment or specimen number) as key; `argument` is its 0203 type: PLAC, FILL…"""
     number = value.text(1)
+    if value.source.segment == "RF1" and no_moment(value, context):  # the number of all referrals of that day
+        return None
     if not number and not value.text(2) and not value.text(4):
         return _unnamed(value, context, argument)
     if not number:

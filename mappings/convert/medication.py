@@ -12,7 +12,7 @@ from mappings.convert.keys import ei_key
 from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import counted_medicine, stray_completion
+from mappings.convert.plausible import counted_medicine, no_moment, stray_completion
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import descends, moment_text, number
@@ -22,6 +22,7 @@ from mappings.table import Source
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
 _ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"
 _SOURCES = re.compile(r"(NIP0*1)?\Z")  # NIP001, also with a zero too many
+_UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NOTHING_KNOWN = frozenset(("999", "0", ""))
 # LOINC codes of the observations that a vaccination message puts below RXA, and the element they are (CDC guide 2.5.1).
@@ -72,7 +73,9 @@ def dose(value: Value, context: Context, argument: str) -> Any:
     first = value.source.field
     if (most_said := value.other(first + 1)) and number(most_said) is None:  # the unit, one field too early
         context.problems.append(value.problem("field.misplaced"))
-        return None
+        alone = not value.other(first + 2) and _UNIT.match(most_said)
+        early = quantity(value.whole(), value, first + 1) if alone else None
+        return ("Quantity", early) if early else None
     low, high = quantity(value.whole(), value, first + 2), quantity(value.other(first + 1), value, first + 2)
     if value.whole() and low is None:
         context.problems.append(value.problem("field.number"))
@@ -145,6 +148,8 @@ def quantity(text: str, value: Value, unit_field: int) -> dict[str, Any] | None:
 @conversion("labelled")
 def labelled(value: Value, context: Context, argument: str) -> Any:
     """A field R4 has no place for, as Annotation in words: `argument`, then its value (a CE by its text)."""
+    if value.source.segment == "SPM" and no_moment(value, context):
+        return None
     text = value.text(2) or value.text(1) or value.text(5)
     return {"text": f"{argument}: {text}"} if text else None
 
@@ -164,6 +169,9 @@ def substitution(value: Value, context: Context, argument: str) -> Any:
 def order_named(value: Value, context: Context, argument: str) -> Any:
     """An EI (ORC-2, ORC-3) as reference to an order told before; `argument` is `Type:PLAC` or `Type:FILL`."""
     kind, _, number_type = argument.partition(":")
+    if value.source.segment == "TXA" and value.text(1).upper() in context.codes("hl70271"):  # the status, too early
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     key = ei_key(value, context, number_type)
     if key is None:
         return None

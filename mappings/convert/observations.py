@@ -46,7 +46,8 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
     kind = first.other(2)
     if not kind and any(value.raw for value in values):
         context.problems.append(first.problem("structure.value-type"))
-    if kind in _MEASURED and len(values) == 1 and (measured := _measured(first)):
+    plain = kind in _MEASURED or (kind in _CODED and first.delimiters.component not in first.raw)
+    if plain and len(values) == 1 and (measured := _measured(first)):
         return [measured]
     if kind in _TEXTS or not kind or kind not in _VALUES:
         if kind and kind not in _TEXTS and any(v.raw for v in values):
@@ -55,9 +56,15 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
         return [("valueString", text)] if text else None
     found = [pair for value in values if (pair := _VALUES[kind](value, context))]
     if len(found) <= 1:
-        return found or None
+        return [*found, *(_beside(first) if kind == "NM" else ())] or None
     code = cwe(first.sibling(3), context, "") or {"text": "?"}
     return [("component", {"code": code, name: value}) for name, value in found]
+
+
+def _beside(value: Value) -> list[Pair]:
+    """What a sender adds behind a number (`2.5^(25,7 %)`): an NM has no such part, and it was said of the result."""
+    rest = " ".join(part for number in (2, 3, 4) if (part := value.text(number)))
+    return [("note", {"text": rest})] if rest else []
 
 
 def _measured(value: Value) -> Pair | None:

@@ -45,12 +45,13 @@ def no_place(value: Value, context: Context) -> bool:
     A bare day is no earlier or later place; the place where a patient is (PV1-3) may be called by eight digits.
     """
     day = value.source.field != _HERE and _bare_day(value)
-    return misplaced(value, context) or _told(day or _is_person(value), value, context)
+    return misplaced(value, context) or _told(day or is_person(value), value, context)
 
 
 def no_name(value: Value, context: Context) -> bool:
-    """Whether an XPN holds what `misplaced` knows, or a bare day; told. (An XCN may be a number of eight digits.)"""
-    return misplaced(value, context) or _told(_bare_day(value), value, context)
+    """Whether an XPN holds what `misplaced` knows, a bare day, or a number; told. (An XCN may be a number alone.)"""
+    number = value.raw.isdigit()
+    return misplaced(value, context) or _told(number or _bare_day(value), value, context)
 
 
 def no_address(value: Value, context: Context) -> bool:
@@ -59,8 +60,23 @@ def no_address(value: Value, context: Context) -> bool:
 
 
 def no_department(value: Value, context: Context) -> bool:
-    """Whether an amount of money stands where a department's code belongs (FT1-13); told."""
-    return _told(bool(_AMOUNT.match(value.text(1))), value, context)
+    """Whether an amount of money or a moment stands where a department's code belongs (FT1-13, OBX-15); told."""
+    return _told(bool(_AMOUNT.match(value.text(1))) or _is_time(value.raw), value, context)
+
+
+def no_moment(value: Value, context: Context) -> bool:
+    """Whether a day or a moment stands where a count, a number or a word belongs (IN1-22, RF1-6, SPM-16); told."""
+    return _told(_is_time(value.raw), value, context)
+
+
+def no_person(value: Value, context: Context) -> bool:
+    """Whether a unit of time stands where a person belongs (SCH-12, two fields late); told."""
+    return _told(says_minutes(value.raw), value, context)
+
+
+def says_minutes(text: str) -> bool:
+    """Whether a text is the word for minutes."""
+    return text.strip().upper() in _MINUTES
 
 
 def no_licence(value: Value, context: Context) -> bool:
@@ -98,7 +114,7 @@ def no_code(value: Value, context: Context) -> bool:
         return _told(True, value, context)
     if value.raw.count(value.delimiters.component) < 4:  # cheap: most codes have at most two
         return False
-    return _told(_is_person(value) or _is_address(value), value, context)
+    return _told(is_person(value) or _is_address(value), value, context)
 
 
 def _is_time(raw: str) -> bool:
@@ -112,7 +128,7 @@ def _bare_day(value: Value) -> bool:
     return raw[:2] in ("19", "20") and bool(_DATE.match(raw.strip(value.delimiters.component)))
 
 
-def _is_person(value: Value) -> bool:
+def is_person(value: Value) -> bool:
     """Whether an XCN stands there: a number, two names without a digit, and a title in XCN-6 or a degree in XCN-7."""
     if value.raw.count(value.delimiters.component) < 5 or not any(c.isdigit() for c in value.text(1)):
         return False

@@ -10,7 +10,14 @@ from mappings.convert.keys import ei_identifier, ei_key
 from mappings.convert.people import xcn
 from mappings.convert.periods import period
 from mappings.convert.places import location_reference
-from mappings.convert.plausible import counts_only, length_for_type, times_for_numbers
+from mappings.convert.plausible import (
+    counts_only,
+    is_person,
+    length_for_type,
+    no_person,
+    says_minutes,
+    times_for_numbers,
+)
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import listed, number, parse_dtm
 
@@ -18,6 +25,7 @@ _MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN"
 _HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
 _SECONDS = frozenset(("S", "SEC", "SECOND", "SECONDS", "SEGUNDO", "SEGUNDOS"))
 _LONGEST = 366 * 24 * 60  # more is a moment or a number that stands in the duration's field
+_SCHEDULED = 11  # SCH: when
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 # Where each resource segment has its start and duration (offset and units between and behind) and its filler status.
 _TIMES = {"AIP": (6, 9, 12), "AIL": (6, 9, 12), "AIG": (8, 11, 14)}
@@ -70,6 +78,7 @@ def start_instant(value: Value, context: Context, argument: str) -> Any:
 def timing_part(value: Value, context: Context, argument: str) -> Any:
     """The `start` or `end` of a TQ (SCH-11) as instant: its fourth and fifth component, or where a separator too many
     stands before them (no start, a moment as priority) its fifth and sixth."""
+    value = _two_late(value, context)
     shifted = not value.text(4) and isinstance(parse_dtm(value.text(6), context.zone), datetime.datetime)
     number_of = {"start": 4, "end": 5}[argument] + shifted
     moment = parse_dtm(value.text(number_of), context.zone)
@@ -78,6 +87,19 @@ def timing_part(value: Value, context: Context, argument: str) -> Any:
     if value.text(number_of):
         context.problems.append(value.problem("field.date"))
     return None
+
+
+def _two_late(value: Value, context: Context) -> Value:
+    """The times in SCH-13, where length and unit, which belong in SCH-9 and 10, stand in SCH-11 and 12."""
+    late = (
+        value.sibling(_SCHEDULED + 2)
+        if value.source.segment == "SCH" and says_minutes(value.other(_SCHEDULED + 1))
+        else None
+    )
+    if late is None or value.text(4) or not isinstance(parse_dtm(late.text(4), context.zone), datetime.datetime):
+        return value
+    context.problems.append(value.problem("field.misplaced"))
+    return late
 
 
 @conversion("end-instant")
@@ -135,7 +157,7 @@ def appointment_type(value: Value, context: Context, argument: str) -> Any:
 @conversion("appointment-actor")
 def appointment_actor(value: Value, context: Context, argument: str) -> Any:
     """XCN (AIP-3, SCH-12, SCH-16…) as participant of an appointment; `argument` is its role, beside AIP-4."""
-    found = xcn(value, context, "")
+    found = None if no_person(value, context) else xcn(value, context, "")
     if found is None:
         return None
     entry: dict[str, Any] = {"actor": found, **_state(value, context)}
@@ -148,7 +170,9 @@ def appointment_actor(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("resource-actor")
 def resource_actor(value: Value, context: Context, argument: str) -> Any:
-    """AIG-3 as participant by its name, of the type AIG-4 says (a device, a team, a vehicle)."""
+    """AIG-3 as participant by its name, of the type AIG-4 says (a device, a team, a vehicle), or a person it names."""
+    if is_person(value):
+        return appointment_actor(value, context, "")
     label = " / ".join(part for part in (value.text(2), value.text(1)) if part)
     kind = cwe(value.sibling(4), context, "")
     entry = {"actor": {"type": argument, "display": label}, **_state(value, context)}

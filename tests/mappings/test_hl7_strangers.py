@@ -187,3 +187,46 @@ def test_the_place_of_a_provider_of_a_referral() -> None:
     role = bodies["PractitionerRole"][0]
     assert role["organization"]["reference"] and role["location"][0]["display"] == "AMB / 2"
     assert bodies["Organization"][0]["address"][0]["city"] == "Salem"
+
+
+ONE = "OBR|1|P1|F1|X^X^L|||||||||||||||||||||F\r"
+SHIFTED = [
+    ("SIU^S12", "SCH|A1|A2|||||||||15|min|^^^20261201090000^20261201091500\r", "Appointment", "start", "2026-12-01T09:00:00-03:00", "SCH#3-11"),
+    ("SIU^S12", "SCH|A1|A2|||||||||15|min|^^^20261201090000^20261201091500\r", "Appointment", "participant", [{"actor": {"reference": "draft:patient"}, "status": "accepted"}], "SCH#3-12"),
+    ("ADT^A01", "PV1|1|I\rIN1|1|P|O|Op" + "|" * 18 + "19810314\r", "Coverage", "order", None, "IN1#4-22"),
+    ("ADT^A01", "PV1|1|I\rIN1|1|P|O|Op" + "|" * 12 + "01|19\r", "RelatedPerson", "name", None, "IN1#4-16"),
+    ("ORU^R01", ONE + "OBX|1|NM|Y^Y^L||1||||||F||||20261122100000\r", "Observation", "performer", None, "OBX#4-15"),
+    ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|mg/m2||IV\r", "MedicationRequest", "dosageInstruction", [{"doseAndRate": [{"doseQuantity": {"value": 400, "unit": "mg/m2"}}]}], "RXO#4-2"),
+    ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|como antes|TAB\r", "MedicationRequest", "dosageInstruction", None, "RXO#4-2"),
+    ("MDM^T02", "TXA|1|CN|TX|||||||||D1|||AU^Autenticado\rOBX|1|TX|A^A^L||x||||||F\r", "DocumentReference", "context", None, "TXA#3-15"),
+    ("REF^I12", "RF1||||||20261122\rPRD|RP|Reis^Nora|||||41^NPI\r", "ServiceRequest", "identifier", None, "RF1#3-6"),
+    ("ORU^R01", ONE + "SPM|1|||UR^Urina^HL70487||||||||||||20261122100000\r", "Specimen", "note", None, "SPM#4-16"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "rest", "record", "name", "made_of_it", "place"), SHIFTED)
+def test_what_stands_one_or_two_fields_beside(
+    kind: str, rest: str, record: str, name: str, made_of_it: Any, place: str
+) -> None:
+    bodies, misplaced = made(kind, rest)
+    assert place in misplaced and [each.get(name) for each in bodies.get(record, [{}])][:1] == [made_of_it]
+
+
+def test_numbers_with_a_unit_whatever_their_type_and_what_is_beside_them() -> None:
+    bodies, _ = made("ORU^R01", ONE + "OBX|1|CE|A^A^L||15|mm/h|||||F\rOBX|2|NM|B^B^L||2.5^(25,7 %)|K/uL|||||F\r")
+    erythrocytes, lymphocytes = bodies["Observation"]
+    assert erythrocytes["valueQuantity"]["unit"] == "mm/h" and lymphocytes["valueQuantity"]["unit"] == "K/uL"
+    assert lymphocytes["note"] == [{"text": "(25,7 %)"}]
+    bodies, _ = made("ORU^R01", ONE + "OBX|1|CE|A^A^L||15^Quinze^L|mm/h|||||F\rOBX|2|CE|B^B^L||15||||||F\r")
+    assert all("valueCodeableConcept" in each for each in bodies["Observation"])
+
+
+def test_words_alone_where_a_coding_system_belongs_and_a_person_as_resource() -> None:
+    bodies, _ = made("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|1||mg|||^^Tomar em jejum\r")
+    assert bodies["MedicationRequest"][0]["dosageInstruction"][0]["additionalInstruction"] == [
+        {"text": "Tomar em jejum"}
+    ]
+    bodies, _ = made("SIU^S12", "SCH|A1|A2\rRGS|1\rAIG|1||23456^Vega^Ana^Maria^^^DRA\rAIG|2||7^Arco C^L\r")
+    person, device = bodies["Appointment"][0]["participant"][1:]
+    assert person["actor"]["type"] == "Practitioner" and person["actor"]["display"] == "Dra. Ana Maria Vega"
+    assert device["actor"] == {"type": "Device", "display": "Arco C / 7"}
