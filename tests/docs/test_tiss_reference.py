@@ -108,7 +108,7 @@ _PROSE = (
     "at a time, in flat memory (`tiss/streams/levels.csv` says what is let go). They are checked by the same schema and rules,",
     "sums over what was let go included; a wrong hash is explained by the recipes that need no second look at the file. Not",
     "told are how often a statement may repeat, and what needs the whole file at once (content of another version). Other",
-    "messages beyond 64 MB, and one guide or protocol of that size, are refused.",
+    "messages beyond 64 MB, and one guide of that size, are refused; signatures in what is streamed are not judged.",
     "",
 )
 

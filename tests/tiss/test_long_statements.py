@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -13,10 +14,13 @@ import long_statements as long
 import pytest
 
 from tests.tiss.test_clean import TODAY, report
+from tiss.answers import replies
+from tiss.answers.values import Statement, StatementProtocol
 from tiss.checking import stream
 from tiss.checking.report import Report
-from tiss.streams import slices
+from tiss.streams import slices, statements
 from tiss.tables.tables import installed
+from tiss.wire import message
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,3 +96,57 @@ def test_flat_memory(tmp_path: Path) -> None:
     assert path.stat().st_size > 10 * 1024 * 1024
     assert (done.returncode, found["problems"], found["transaction"]) == (0, [], "DEMONSTRATIVO_ANALISE_CONTA")
     assert int(done.stderr.strip().splitlines()[-1]) < 80 * 1024  # KiB
+
+
+def told(raw: bytes, size: int = 5_000) -> tuple[list[StatementProtocol], list[tuple[str, str]], statements.Statements]:
+    """The protocols a stream of bytes tells, its findings, and the reader with the hash."""
+    reader = statements.Statements()
+    found = [
+        one for start in range(0, len(raw), size) for one in reader.feed(raw[start : start + size])
+    ] + reader.close()
+    answers = [one.answer for one in found if isinstance(one.answer, Statement)]
+    places = [(problem.code, problem.where) for one in found for problem in one.problems]
+    return [protocol for answer in answers for protocol in answer.protocols], places, reader
+
+
+def bare(value: object) -> object:
+    """A value without the places in it, which a part of a message cannot know."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = (field.name for field in dataclasses.fields(value))
+        return tuple((name, bare(getattr(value, name))) for name in names if name != "where")
+    return tuple(map(bare, value)) if isinstance(value, tuple) else value
+
+
+def test_a_protocol_is_read_guide_by_guide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much as may be held is less than a protocol: its guides are let go."""
+    turn = count(1)
+    wrong = "<ans:valorInformado>12,34"
+
+    def spoil(piece: str) -> str:
+        at = piece.rfind("<ans:valorInformado>12.34")
+        return piece[:at] + wrong + piece[at + len(wrong) :] if at >= 0 and next(turn) == 2 else piece
+
+    raw = made(spoil=spoil)
+    parsed = message.read(raw)
+    assert isinstance(parsed, message.Tiss)
+    whole = replies.of(parsed)
+    small = len(raw) // 12
+    monkeypatch.setattr(statements, "LARGEST", small)
+    protocols, places, reader = told(raw, small // 4)
+    assert bare(tuple(protocols)) == bare(
+        tuple(p for one in whole.answers if isinstance(one, Statement) for p in one.protocols)
+    )
+    assert (reader.stated, reader.computed("declared")) == (report(raw).hash.stated, report(raw).hash.computed)
+    (problem,) = whole.problems
+    ((code, where),) = places
+    assert code == problem.code and where.replace("[1]", "") == problem.where.replace("[1]", "")
+    assert "dadosProtocolo[2]/relacaoGuias[4]/" in where
+
+
+def test_a_protocol_of_too_many_lines_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "MOST_LINES", 4 * (1 + long.ITEMS) - 1)
+    with pytest.raises(statements.Unreadable) as refused:
+        told(made())
+    assert refused.value.problem.code == "statement.lines"
+    monkeypatch.setattr(statements, "MOST_LINES", 4 * (1 + long.ITEMS))
+    assert len(told(made())[0]) == 6

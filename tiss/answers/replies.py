@@ -6,7 +6,7 @@ with a Problem at its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypedDict
 
 from lxml import etree
@@ -189,21 +189,24 @@ def _statement(node: etree._Element, reader: Reader) -> Statement:
     )
 
 
-def protocol(node: etree._Element, reader: Reader) -> StatementProtocol:
-    """dadosProtocolo of a demonstrativo de análise."""
+def protocol(node: etree._Element, reader: Reader, guides: Sequence[StatementGuide] | None = None) -> StatementProtocol:
+    """dadosProtocolo of a demonstrativo de análise; `guides` are its guides, where they were read before."""
+    if guides is None:
+        guides = [statement_guide(found, reader) for found in every(node, "relacaoGuias")]
     return StatementProtocol(
         number=value(node, "numeroProtocolo"),
         batch=value(node, "numeroLotePrestador"),
         on=value(node, "dataProtocolo"),
         status=value(node, "situacaoProtocolo"),
-        guides=tuple(_statement_guide(found, reader) for found in every(node, "relacaoGuias")),
+        guides=tuple(guides),
         glosas=_glosas(node, "GlosaProtocolo"),
         **_sums(node, "Protocolo", reader),
         where=place(node),
     )
 
 
-def _statement_guide(node: etree._Element, reader: Reader) -> StatementGuide:
+def statement_guide(node: etree._Element, reader: Reader) -> StatementGuide:
+    """relacaoGuias of a protocol."""
     return StatementGuide(
         provider_number=value(node, "numeroGuiaPrestador"),
         operator_number=value(node, "numeroGuiaOperadora"),

@@ -1,6 +1,7 @@
 """Statements of any size, read while they come: a protocol at a time, or a payment statement as a whole.
 
-What has been read is let go. The hash is that of all that came, by each encoding an operator can have used.
+What has been read is let go; of a protocol its guides are, one by one, and what they tell is kept until it ends. The
+hash is that of all that came, by each encoding an operator can have used.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from tiss.wire.versions import NAMESPACE
 
 _NS = f"{{{NAMESPACE}}}"
 _STATEMENT, _PROTOCOL = f"{_NS}demonstrativoAnaliseConta", f"{_NS}dadosProtocolo"
+_GUIDE = f"{_NS}relacaoGuias"
+MOST_LINES = 200_000
+"""Lines of one protocol that may wait for its end."""
 _PAYMENTS = {
     f"{_NS}demonstrativoPagamento": payments.medical,
     f"{_NS}demonstrativoPagamentoOdonto": payments.dental,
@@ -56,7 +60,7 @@ class Statements:
         self.stated = ""
         self._parser = etree.XMLPullParser(
             events=("end",),
-            tag=(_STATEMENT, _PROTOCOL, *_PAYMENTS),
+            tag=(_STATEMENT, _PROTOCOL, _GUIDE, *_PAYMENTS),
             huge_tree=True,
             resolve_entities=False,
             no_network=True,
@@ -64,7 +68,9 @@ class Statements:
         self._begun = b""
         self._held = 0
         self._mark: tuple[etree._Element, bool] | None = None
-        self._statements = self._protocols = 0
+        self._statements = self._protocols = self._lines = 0
+        self._guides: list[answers.StatementGuide] = []
+        self._odd: list[Problem] = []  # of the guides of the protocol that is open
         self._digests: dict[str, hashlib._Hash | None] = {}
 
     def feed(self, piece: bytes) -> list[Told]:
@@ -134,7 +140,10 @@ class Statements:
                     self._digests[name] = None
 
     def _ended(self, node: etree._Element) -> list[Told]:
-        """What an element that has been read whole tells; those of its kind before it are let go."""
+        """What an element that has been read whole tells; those of its kind before it are let go.
+
+        Raises Unreadable for a protocol of too many lines.
+        """
         level = level_of(node)
         if level is None:
             return []
@@ -151,10 +160,14 @@ class Statements:
 
     def _told(self, node: etree._Element) -> Told | None:
         reader = Reader()
+        if node.tag == _GUIDE:
+            self._keep(node, reader)
+            return None
         if node.tag == _STATEMENT:
             self._statements, self._protocols = self._statements + 1, 0
             return None
         where = place(node)
+        problems, self._odd = self._odd, []
         if node.tag == _PROTOCOL:
             self._protocols += 1
             answer: answers.Statement | answers.Remittance | None = self._of_protocol(node, reader)
@@ -164,19 +177,31 @@ class Statements:
         if answer is None:
             return None
         real = self._real(where, node)
-        moved = (replace(p, where=real + p.where.removeprefix(where)) for p in reader.problems)
+        moved = (replace(p, where=real + p.where.removeprefix(where)) for p in (*problems, *reader.problems))
         return Told(answer=_at(answer, real), problems=tuple(moved))
+
+    def _keep(self, node: etree._Element, reader: Reader) -> None:
+        """What a guide tells, until its protocol ends."""
+        told = replies.statement_guide(node, reader)
+        self._guides.append(told)
+        self._lines += 1 + len(told.items)
+        if self._lines > MOST_LINES:
+            raise Unreadable(Problem("statement.lines", args=(("limit", str(MOST_LINES)),)))
+        here, above = place(node), place(node).rpartition("/")[0]
+        real = f"{above}/relacaoGuias[{len(self._guides)}]"
+        self._odd += [replace(p, where=real + p.where.removeprefix(here)) for p in reader.problems]
 
     def _of_protocol(self, node: etree._Element, reader: Reader) -> answers.Statement:
         """A statement of this protocol alone, with the head of the one it stands in."""
         statement = next(node.iterancestors(_STATEMENT))
         head = "cabecalhoDemonstrativo"
+        guides, self._guides, self._lines = self._guides, [], 0
         return answers.Statement(
             number=value(statement, f"{head}/numeroDemonstrativo"),
             operator=value(statement, f"{head}/registroANS"),
             operator_cnpj=value(statement, f"{head}/numeroCNPJ"),
             issued_on=value(statement, f"{head}/dataEmissao"),
-            protocols=(replies.protocol(node, reader),),
+            protocols=(replies.protocol(node, reader, guides),),
             billed_cents=0,
             processed_cents=0,
             paid_cents=0,
