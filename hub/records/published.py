@@ -21,6 +21,7 @@ from fhir.search.query import Query
 from fhir.terminology.published import RELEASED
 from hub.find.search import Page
 from hub.find.statement import Source
+from hub.records import versioned
 from hub.records.requests.acting import Action, Actor
 from hub.records.trail import trail
 from hub.terms import published, stored
@@ -56,6 +57,12 @@ def _may(actor: Actor, found: Body, action: Action) -> bool:
 
 async def search(source: Source, query: Query, actor: Actor) -> Page:
     """The page of `query`; behind the stored records come those nobody stored. Raises BadQuery, Refusal."""
+    page = await _with_unstored(source, query, actor)
+    reverse = any(each.reverse for each in query.includes)
+    return await versioned.as_named(source, actor, page, reverse=reverse) if page.included else page
+
+
+async def _with_unstored(source: Source, query: Query, actor: Actor) -> Page:
     if not _asks(query):
         return await trail.search(source, query, actor)
     cursor, count = query.options.cursor, query.options.count
