@@ -49,11 +49,18 @@ async def narrowed(source: Source, type_name: str, conditions: Sequence[Conditio
     for condition in conditions:
         simple = condition if is_simple(condition) else await _one(source, condition)
         found.append(simple)
-        if isinstance(simple, Chain | Has | Inside) and not names_one(simple):
+        if _finds_many(simple):
             wide.append(simple)
     if found and all(is_negative(each) for each in found):
         found += await _others(source, type_name, found[0])
     return Narrowed(type_name, tuple(found), frozenset(wide))
+
+
+def _finds_many(condition: Found) -> bool:
+    """Whether a condition may find many records, so that walking them in order is better than gathering them first."""
+    if isinstance(condition, Either):
+        return any(isinstance(each, Chain) and not names_one(each) for some in condition.alternatives for each in some)
+    return isinstance(condition, Chain | Has | Inside) and not names_one(condition)
 
 
 def is_simple(condition: Condition) -> bool:
