@@ -11,6 +11,8 @@ client, unless it has a rate of its own), `token_requests_per_minute`. Nothing s
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import ipaddress
 import logging
 import math
 import time
@@ -70,11 +72,24 @@ def limits_of(identity: Identity, tenant: Tenant) -> list[Limit]:
 
 
 def token_limits(tenant: Tenant | None, client_id: str, address: str) -> list[Limit]:
-    """The limits of the token address: by address, and by client and address, so that nobody shuts out another."""
+    """The limits of the token address: by address, and by client and address, so that nobody shuts out another. What
+    somebody typed as a client's name, which may be anything, is counted by its digest."""
     stated = tenant.settings.get("limits") if tenant is not None else None
     most = _stated(stated, "token_requests_per_minute", "") if isinstance(stated, dict) else []
     each = most[0][1] if most else TOKENS_PER_CLIENT
-    return [(f"token:{address}", max(TOKENS_PER_ADDRESS, each)), (f"token:{client_id[:200]}:{address}", each)]
+    place, named = network_of(address), hashlib.sha256(client_id.encode("utf-8", "replace")).hexdigest()[:32]
+    return [(f"token:{place}", max(TOKENS_PER_ADDRESS, each)), (f"token:{named}:{place}", each)]
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one, which one caller has whole."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address)
+    return str(found)
 
 
 def _stated(settings: Mapping[str, Any], name: str, key: str) -> list[Limit]:

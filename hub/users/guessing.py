@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import ipaddress
 
+from hub.guard.limits import network_of
 from hub.store.database import Transaction
 from hub.users.rules import Waits, waits
 
@@ -35,7 +35,7 @@ class Locked(Exception):
 def keys_of(login: str, address: str) -> dict[str, Waits]:
     """What an attempt counts for, in the order in which the rows are locked."""
     named = hashlib.sha256(login.strip().casefold().encode("utf-8", "replace")).hexdigest()
-    return {f"address:{_network(address)}": waits("address"), f"login:{named}": waits("login")}
+    return {f"address:{network_of(address)}": waits("address"), f"login:{named}": waits("login")}
 
 
 async def count(tx: Transaction, keys: dict[str, Waits], now: datetime.datetime) -> None:
@@ -74,14 +74,3 @@ def _wait(rule: Waits, failures: int) -> datetime.timedelta:
     if failures < rule.free:
         return datetime.timedelta()
     return rule.waits[min(failures - rule.free, len(rule.waits) - 1)]
-
-
-def _network(address: str) -> str:
-    """An IPv4 address, or the /64 of an IPv6 one, which one caller has whole."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address)
-    return str(found)

@@ -232,3 +232,10 @@ def test_a_digit_that_is_no_number_never_raises(name: str) -> None:
     for text in (b"\xb2", b"4.0\xb2.\xb3"):
         changed = re.sub(rb"(<ans:%s>)[^<]*" % name.encode(), lambda match, text=text: match[1] + text, raw)  # type: ignore[misc]
         assert changed != raw and not report(changed).ok
+
+
+def test_nothing_hidden_within_a_value_cuts_it() -> None:
+    kind = b"<tipoTransacao>ENVIO<!-- x -->_LOTE_<?p q?>GUIAS</tipoTransacao>"
+    body = b"<cabecalho><identificacaoTransacao>" + kind + b"</identificacaoTransacao></cabecalho>"
+    found = message.read(b"<mensagemTISS " + NS + b">" + body + b"</mensagemTISS>")
+    assert isinstance(found, message.Tiss) and found.transaction == "ENVIO_LOTE_GUIAS"

@@ -56,7 +56,10 @@ def validate(
     tap = Tap(file, encoding in texts.LATIN)
     slices = Slices(Given(version="", tables=tables, today=today, contract=Contract()), encoding, contract_of)
     slices.beside = beside
-    parser = etree.iterparse(tap, events=("end",), tag=tags(), huge_tree=True, resolve_entities=False, no_network=True)
+    parser = etree.iterparse(
+        tap, events=("end",), tag=tags(), huge_tree=True, resolve_entities=False, no_network=True,
+        remove_comments=True, remove_pis=True,
+    )  # fmt: skip
     try:
         for _, node in parser:
             level = level_of(node)

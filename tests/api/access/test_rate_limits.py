@@ -150,3 +150,10 @@ async def test_where_clients_prove_themselves(world: World, tenant: Tenant, limi
         other, _ = await clients.create(world, tenant, "calm", scopes=["system/*.rs"])
         assert (await hub.post("/oauth/token", data={**form, "client_id": other})).status_code == 401
         assert (await hub.post("/oauth/token", data=form, headers={"authorization": "Basic !"})).status_code == 401
+
+
+def test_what_is_typed_as_a_client_is_no_key() -> None:
+    keys = [key for key, _ in limits.token_limits(None, "demo.Maria da Silva", "2001:db8::1")]
+    assert "Maria" not in "".join(keys)
+    assert keys == [key for key, _ in limits.token_limits(None, "demo.Maria da Silva", "2001:db8::ffff:2")]
+    assert keys[1] != limits.token_limits(None, "demo.Mario", "2001:db8::1")[1][0]
