@@ -6,6 +6,7 @@ Who has a session looks; the message of a batch wants `tiss/read`, acts want `ti
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,8 @@ class Told:
     status: int = 200
 
 
+_OF_AUTHORISATION = ("dadosAutorizacao", "guiaSolicInternacao")
+"""What a guide that wants an authorisation first lacks, as its findings name it."""
 _OF_APPEALS = {"send": "billing.appeal-sent", "resend": "billing.resended", "discard": "billing.appeal-discarded"}
 Act = Callable[[Visit, Mapping[str, str]], Awaitable[Told]]
 
@@ -156,7 +159,8 @@ async def appeal(visit: VisitDep, appeal_id: UUID, what: str) -> Response:
         world, tenant = visit.state.world, visit.tenant
         async with world.transaction(tenant) as tx:
             if what == "send":
-                await appeals.send(world, tenant, tx, appeal_id, visit.actor)
+                if await appeals.send(world, tenant, tx, appeal_id, visit.actor) in pages.STOPPED:
+                    return Told(key="billing.appeal-blocked")
             elif what == "resend":
                 await appeals.resend(tx, appeal_id, visit.actor)
             elif what == "discard":
@@ -201,7 +205,8 @@ async def _page(visit: Visit, told: Told) -> Response:
         batches=[{**row, "sent": sent.get(row["id"], {})} for row in closed],
         appeals=drafted,
         protocols=protocols,
-        due=due[:MOST],
+        due=[{**row, "appeal_until": datetime.date.fromisoformat(row["appeal_until"])} for row in due[:MOST]],
+        days=DAYS,
         writes=visit.may(WRITE),
     )
 
@@ -209,4 +214,5 @@ async def _page(visit: Visit, told: Told) -> Response:
 def _with_findings(row: Mapping[str, Any]) -> dict[str, Any]:
     """A guide's row with its findings by severity, those that block first."""
     found = sorted(row["problems"], key=lambda one: one["severity"] != "error")
-    return {**row, "problems": found[:5], "more": max(0, len(found) - 5)}
+    unauthorised = any(mark in f"{one['where']} {one['text']}" for one in found for mark in _OF_AUTHORISATION)
+    return {**row, "problems": found[:5], "more": max(0, len(found) - 5), "unauthorised": unauthorised}

@@ -14,6 +14,7 @@ from api.console.words import HERE
 from api.http.answering import csv_answer
 from api.http.state import State, state_of
 from canonical.errors import NotFound, TryLater
+from hub.billing.profiles import payers
 from hub.console import Overview
 from hub.world import Tenant
 
@@ -53,7 +54,9 @@ async def first(request: Request) -> Response:
 async def denials(visit: VisitDep) -> Response:
     """The board of denials."""
     shown = await denial_board.shown(visit.state.world, visit.tenant)
-    return visit.page("denials.html", board=shown)
+    async with visit.state.world.transaction(visit.tenant) as tx:
+        names = {profile.ans: profile.partner.name for profile in await payers(tx)}
+    return visit.page("denials.html", board=shown, names=names)
 
 
 @router.get("/console/denials.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from billing_day import CONSULTATION, DIPYRONE, EXAM, GLUCOSE, JACARANDA, Visit, happen, many, partner_row, register
 from payer_server import payer_server, settle
 
+from canonical.identity import new_id
+from canonical.problem import Problem
 from hub.billing import jobs as billing_jobs
 from hub.exchange import handlers
 from hub.exchange.work import jobs
@@ -98,8 +101,26 @@ async def test_a_guide_that_lacks_something_says_what(browser: httpx.AsyncClient
     await register(world, tenant, [partner_row(JACARANDA)])
     await happen(world, tenant, [Visit(payer=JACARANDA, charges=(CONSULTATION,), doctor=False)])
     await billing_jobs.close_batches(world, tenant, {})
+    async with world.transaction(tenant) as tx:  # a stay whose authorisation nobody asked for
+        told = Problem("guide.missing", "guia/dadosAutorizacao/senha", args=(("field", "senha"), ("source", "x")))
+        await tx.run(
+            "INSERT INTO guide (tenant_id, id, payer_id, kind, number, status, tiss_version, patient_id, encounter_id, competence, executed_on, total_cents, tree, "
+            "problems) SELECT tenant_id, $2, payer_id, 'internacao', 999, status, tiss_version, patient_id, encounter_id, competence, executed_on, total_cents, tree, $3 "
+            "FROM guide WHERE tenant_id = $1 LIMIT 1",
+            new_id(),
+            json.dumps([told.as_json()]),
+        )
     await enter(browser, world, tenant)
-    assert "Falta na guia" in (await browser.get(f"{PAGE}?lang=pt")).text
+    page = (await browser.get(f"{PAGE}?lang=pt")).text
+    assert "Falta na guia: senha." in page and "monte as guias de novo" in page, "what, and what to do"
+    about = re.findall(r'name="about" value="(Encounter/[^"]+)"', page)
+    assert len(about) == 1, "the way to ask for it, only where that is what it lacks"
+    asked = await browser.post("/console/requests/choose?lang=pt", data={"about": about[0]})
+    assert asked.status_code == 200 and "Pedir à operadora" in asked.text
+    assert "The guide lacks" in (await browser.get(f"{PAGE}?lang=en")).text
+    await enter(browser, world, tenant, "console/read")
+    page = (await browser.get(f"{PAGE}?lang=pt")).text
+    assert "Falta na guia: …" in page and 'name="about"' not in page, "in general for who does not read billing"
 
 
 @pytest.mark.parametrize("scopes", [("console/read",), ("console/read", "tiss/read")])
