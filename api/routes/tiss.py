@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from hub.billing.returns import intake, large, reconciliation
 from hub.billing.visit import charges
 from hub.guard import audit
 from hub.records.write import Origin
+from tiss.tables import tables
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])
 _RESERVED = frozenset(("after", "limit", "format", "lang"))
@@ -190,6 +193,28 @@ class ListQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=listing.MOST)
     format: Literal["json", "csv"] = "json"
     lang: sheets.Language = "pt"
+
+
+_TERM = {"table": "22", "code": "40304361", "name": "Hemograma com contagem…", "since": "2009-02-13", "until": None}
+
+
+class TermQuery(BaseModel):
+    """Words or a code; a table (18, 19, 20, 22, 38 glosas, a domain; none: the TUSS); the day it must be in force."""
+
+    model_config = ConfigDict(extra="forbid")
+    words: str = Field(min_length=1, max_length=100, examples=["hemograma"])
+    table: str = Field(default="", pattern=r"^([0-9]{2})?$")
+    on: datetime.date | None = None
+    limit: int = Field(default=20, ge=1, le=200)
+
+
+@router.get("/terms", responses=_example({"items": [_TERM]}))
+async def find_terms(asked: Annotated[TermQuery, Query()], caller: CallerDep) -> Response:
+    """Terms of the ANS tables whose code begins with, or whose name holds, all words; case and accents do not count."""
+    _reader(caller)
+    known, words = tables.installed(), listing.plain_text(asked.words)
+    found = await asyncio.to_thread(known.search, words, table=asked.table, on=asked.on, most=asked.limit)
+    return json_answer({"items": [{name: getattr(term, name) or None for name in _TERM} for term in found]})
 
 
 @router.get("/{kind}", responses={200: {"content": {"text/csv": {}, "application/json": {"example": _PAGE}}}})

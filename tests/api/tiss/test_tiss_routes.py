@@ -252,3 +252,15 @@ async def test_the_description_has_examples(world: World) -> None:
     listed = ours[f"{BASE}/{{kind}}"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
     assert listed["items"] and "next" in listed
     assert "examples" in document["components"]["schemas"]["AppealWish"]["properties"]["payer"]
+
+
+async def test_terms_are_found_by_words_code_and_day(world: World, tenant: Tenant) -> None:
+    async with calling(world, tenant, "tiss/read") as client:
+        found = await items(client, "terms", words="RADIOGRAFIA periapical", table="22")
+        assert {"table": "22", "code": "81000421", "name": "Radiografia periapical"}.items() <= found[0].items()
+        assert await items(client, "terms", words="81000421", on="1999-01-01") == []
+        glosas = await items(client, "terms", words="1705", table="38")
+        assert [term["code"] for term in glosas] == ["1705"] and "MAIOR" in glosas[0]["name"]
+        assert (await client.get(f"{BASE}/terms")).json()["problems"][0]["where"] == "query/words"
+    async with calling(world, tenant, "hl7/write") as client:
+        assert (await client.get(f"{BASE}/terms", params={"words": "x"})).status_code == 403
