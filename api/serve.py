@@ -69,6 +69,7 @@ async def _mllp(world: World, stop: asyncio.Event) -> None:
     keeper = Keeper(world.database, world.bell.ring)
     board = Board(world, keeper)
     await board.start()
+    memory.settle_in(memory.AT_A_DOOR)
     await asyncio.gather(board.follow(stop), Collector(world, keeper).follow(stop))
     await board.close()
 
@@ -90,6 +91,7 @@ async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours end all doors together
+    memory.settle_in(memory.AT_A_DOOR)
     task = asyncio.create_task(server.serve())
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)

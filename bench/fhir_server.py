@@ -28,6 +28,7 @@ from starlette.routing import Route
 
 from api.http.app import create_app
 from hub.exchange.door.keep import Keeper
+from hub.exchange.work import memory
 from hub.settings import Settings, from_environment
 from hub.world import World, opened
 
@@ -84,6 +85,7 @@ async def _serve() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             sys.stdout.write(f"{listening.getsockname()[1]}\n")
             sys.stdout.flush()
+            memory.settle_in(memory.AT_A_DOOR)
             config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
             await uvicorn.Server(config).serve(sockets=[listening])
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from fhir.definitions.table import choice_key, type_named
 
 _URIS = frozenset(("uri", "url", "canonical", "oid", "uuid"))
+_TEXTS = _URIS | {"xhtml"}
 _ANCHOR = re.compile(r"""\b(href|src)=(["'])([^"']+)\2""")
 
 
@@ -36,25 +37,30 @@ def _objects(type_name: str) -> dict[str, str]:
     return {key: name for key, name in _keys(type_name).items() if not name[0].islower()}
 
 
-def references(node: Any, type_name: str) -> Iterator[str]:
+def references(node: Any, type_name: str) -> list[str]:
     """The literal text of every Reference within `node`, contained resources included."""
+    found: list[str] = []
+    _gather(node, type_name, found)
+    return found
+
+
+def _gather(node: Any, type_name: str, found: list[str]) -> None:
     if isinstance(node, list):
         for item in node:
-            yield from references(item, type_name)
+            _gather(item, type_name, found)
     elif isinstance(node, dict):
-        literal = node.get("reference")
-        if type_name == "Reference" and isinstance(literal, str):
-            yield literal
+        if type_name == "Reference" and isinstance(literal := node.get("reference"), str):
+            found.append(literal)
         keys = _objects(_actual(node, type_name))
         for key, value in node.items():
-            if key in keys:
-                yield from references(value, keys[key])
+            if key in keys and not isinstance(value, str):
+                _gather(value, keys[key], found)
 
 
-def owned(node: Any, type_name: str, base: str, *, but: Container[str] = ()) -> dict[str, str]:
-    """References of `node` by the server's own address `base`, with the relative ones that mean the same."""
+def owned(literals: Iterable[str], base: str, *, but: Container[str] = ()) -> dict[str, str]:
+    """Those of `literals` by the server's own address `base`, with the relative ones that mean the same."""
     found = {}
-    for literal in references(node, type_name):
+    for literal in literals:
         if literal.startswith(base + "/") and literal not in but:
             name = literal.removeprefix(base + "/")
             if type_named(name.partition("/")[0]) is not None:
@@ -75,8 +81,9 @@ def replaced(node: Any, type_name: str, targets: Mapping[str, str]) -> Any:
     keys = _keys(_actual(node, type_name))
     copy = dict(node)
     for key, value in node.items():
-        if key in keys:
-            copy[key] = replaced(value, keys[key], targets)
+        kind = keys.get(key)
+        if kind is not None and (kind in _TEXTS or not isinstance(value, str)):
+            copy[key] = replaced(value, kind, targets)
     if type_name == "Reference" and isinstance(node.get("reference"), str):
         copy["reference"] = targets.get(node["reference"], node["reference"])
     return copy

@@ -124,7 +124,7 @@ class _Job:
         await visible.refuse_foreign(self.tx, self.actor, places)
         await self._patch(writers)
         for entry in (each for each in writers if each.method == "PATCH"):
-            targets |= links.owned(entry.resource, entry.type_name, self.setting.base)
+            targets |= links.owned(links.references(entry.resource, entry.type_name), self.setting.base)
         await allowed.check(self.tx, self.policy, [(each, self._id(each)) for each in writers])
         writes = [self._write(entry, targets) for entry in writers]
         if self.policy.enforce_profiles:
@@ -264,8 +264,9 @@ class _Job:
         for entry in [*self.entries, *self.stated]:
             if entry.resource is None or entry.position in self.done:
                 continue
-            found |= links.owned(entry.resource, entry.type_name, self.setting.base, but=targets)
-            for literal in links.references(entry.resource, entry.type_name):
+            literals = links.references(entry.resource, entry.type_name)
+            found |= links.owned(literals, self.setting.base, but=targets)
+            for literal in literals:
                 kind, mark, text = literal.partition("?")
                 if literal.startswith(("urn:uuid:", "urn:oid:")) and literal not in targets and not entry.alone:
                     raise Failed({entry.position: refused("malformed", "fhir.bundle.unresolved", "resource")})
