@@ -71,7 +71,8 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if (shifted := _shifted(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
         return shifted
-    names = {"city": 3, "state": 4, "postalCode": 5, "country": 6, "district": 9}
+    late = not value.text(5) and value.text(6).isdigit() and value.text(7).isalpha()  # `^^City^Region^^9016^NZ`
+    names = {"city": 3, "state": 4, "postalCode": 5 + late, "country": 6 + late, "district": 9}
     address: dict[str, Any] = {name: text for name, number in names.items() if (text := value.text(number))}
     if argument == "county" and len(value.segment.repetitions(11)) == 1 and "district" not in address:
         address.update({"district": county} if (county := value.other(12)) else {})

@@ -6,8 +6,10 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
-from mappings.convert.plausible import no_moment, says_no_number, shifted_charge, visit_for_patient
+from mappings.convert.plausible import no_account, no_moment, says_no_number, shifted_charge, visit_for_patient
 from mappings.convert.registry import Context, Value, conversion
+
+_ACCOUNT = 18  # PID
 
 
 @conversion("cx-key")
@@ -17,7 +19,7 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
     A word that says there is no number ("desconhecido") is none.
     """
     number = value.text(1)
-    if says_no_number(number) or visit_for_patient(value):
+    if says_no_number(number) or visit_for_patient(value) or (value.source.field == _ACCOUNT and no_account(value)):
         return None
     authority = value.text(4) or ("" if value.text(4, 2) else context.sender)
     kind = value.text(5).upper() or argument
@@ -33,7 +35,7 @@ def visit_key(value: Value, context: Context, argument: str) -> Any:
     """
     value = _meant(value)
     number = value.text(1)
-    if not number:
+    if not number or (value.source.field == _ACCOUNT and no_account(value)):
         return None
     authority = value.text(4) or value.text(4, 2) or context.sender
     return Key(systems.local_system(authority, argument or "VN"), number)
@@ -56,7 +58,7 @@ def _meant(value: Value) -> Value:
 @conversion("visit-identifier")
 def visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """The visit number as Identifier (type `argument`, VN by default), in the system its key has."""
-    if _meant(value) is not value:
+    if _meant(value) is not value or (value.source.field == _ACCOUNT and no_account(value)):
         context.problems.append(value.problem("field.misplaced"))
     return _typed(visit_key(value, context, argument), argument or "VN")
 

@@ -70,8 +70,18 @@ def no_moment(value: Value, context: Context) -> bool:
 
 
 def no_person(value: Value, context: Context) -> bool:
-    """Whether a unit of time stands where a person belongs (SCH-12, two fields late); told."""
-    return _told(says_minutes(value.raw), value, context)
+    """Whether a unit of time, or times (TQ), stand where a person belongs (SCH-12, a field or two late); told."""
+    return _told(says_minutes(value.raw) or says_times(value), value, context)
+
+
+def says_times(value: Value) -> bool:
+    """Whether a TQ stands there: a moment in its fourth component."""
+    return bool(_MOMENT.match(value.text(4)))
+
+
+def no_account(value: Value) -> bool:
+    """Whether PID-18 holds a social security number (PID-19, a field early): one account of a whole life."""
+    return value.source.segment == "PID" and "SS" in (value.text(4), value.text(5))
 
 
 def says_minutes(text: str) -> bool:
@@ -129,8 +139,11 @@ def _bare_day(value: Value) -> bool:
 
 
 def is_person(value: Value) -> bool:
-    """Whether an XCN stands there: a number, two names without a digit, and a title in XCN-6 or a degree in XCN-7."""
-    if value.raw.count(value.delimiters.component) < 5 or not any(c.isdigit() for c in value.text(1)):
+    """Whether an XCN stands there: a number, two names without a digit, a title in XCN-6 or a degree in XCN-7; with a
+    degree the number may be letters."""
+    if value.raw.count(value.delimiters.component) < 5:
+        return False
+    if not any(c.isdigit() for c in value.text(1)) and value.text(7).upper().rstrip(".") not in _TITLES:
         return False
     titled = any(value.text(n).upper().rstrip(".") in _TITLES for n in (6, 7))
     return titled and all(_NAMES.match(value.text(n)) for n in (2, 3))

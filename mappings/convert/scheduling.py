@@ -16,6 +16,7 @@ from mappings.convert.plausible import (
     length_for_type,
     no_person,
     says_minutes,
+    says_times,
     times_for_numbers,
 )
 from mappings.convert.registry import Context, Value, conversion
@@ -87,6 +88,12 @@ def timing_part(value: Value, context: Context, argument: str) -> Any:
     if value.text(number_of):
         context.problems.append(value.problem("field.date"))
     return None
+
+
+@conversion("timing-late")
+def timing_late(value: Value, context: Context, argument: str) -> Any:
+    """The `start` or `end` of a TQ in SCH-12, where SCH-11 is empty; a person there says no times."""
+    return timing_part(value, context, argument) if says_times(value) and not value.other(_SCHEDULED) else None
 
 
 def _two_late(value: Value, context: Context) -> Value:

@@ -230,3 +230,12 @@ def test_words_alone_where_a_coding_system_belongs_and_a_person_as_resource() ->
     person, device = bodies["Appointment"][0]["participant"][1:]
     assert person["actor"]["type"] == "Practitioner" and person["actor"]["display"] == "Dra. Ana Maria Vega"
     assert device["actor"] == {"type": "Device", "display": "Arco C / 7"}
+
+
+def test_a_social_security_number_is_no_account_and_a_postal_code_no_country() -> None:
+    bodies, misplaced = made(
+        "ADT^A01", "PV1|1|I\r", address="Rua 1^^Centro^Dunedin^^9016^NZ", phone="|||||427613948^^^SS"
+    )
+    (visit,), (patient,) = bodies["Encounter"], bodies["Patient"]
+    assert "identifier" not in visit and "Account" not in bodies and "PID#2-18" in misplaced
+    assert (patient["address"][0]["postalCode"], patient["address"][0]["country"]) == ("9016", "NZ")
