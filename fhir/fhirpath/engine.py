@@ -33,10 +33,11 @@ class TooCostly(PathError):
 class Budget:
     """How many steps evaluations may still take together."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "walked")
 
     def __init__(self, steps: int = MOST_STEPS) -> None:
         self.left = steps
+        self.walked: dict[tuple[int, str], tuple[Any, Items]] = {}  # what is below a value, by identity and type
 
     def spend(self, steps: int) -> None:
         """Take steps; raises TooCostly when there are none left."""

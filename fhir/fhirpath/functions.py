@@ -239,9 +239,18 @@ def _sieved(scope: Scope, focus: Items, others: Items, *, kept: bool) -> Items:
 
 
 def _descendants(scope: Scope, focus: Items) -> Items:
-    found = list(descendants(focus))
+    """What is below; of one value it is gathered once, since rules ask for it again for each thing contained."""
+    value = focus[0].value if len(focus) == 1 else None
+    if not isinstance(value, dict):
+        found = list(descendants(focus))
+        scope.budget.spend(len(found))
+        return found
+    known, place = scope.budget.walked, (id(value), focus[0].type)
+    if place not in known:
+        known[place] = value, list(descendants(focus))  # held, so that its identity stays its own
+    found = known[place][1]
     scope.budget.spend(len(found))
-    return found
+    return list(found)
 
 
 def _has(found: Items, item: Item) -> bool:

@@ -140,16 +140,21 @@ def _item(kind: str, value: Any, beside: Any) -> Item:
 
 
 @cache
-def _names(type_name: str) -> tuple[str, ...]:
+def _places(type_name: str) -> dict[str, tuple[int, str, str]]:
+    """By JSON key: its place in the definition of a type, the key itself, and the type of what stands there."""
     found = type_named(type_name)
-    return tuple(found.elements) if found is not None else ()
+    keys = [each for name in found.elements for each in keys_of(type_name, name)] if found is not None else []
+    return {key: (place, key, kind) for place, (key, kind) in enumerate(keys)}
 
 
 def all_children(item: Item) -> Iterator[Item]:
-    """Every value right below an item, in the order of the definition."""
-    names = _names(item.type) if isinstance(item.value, dict) else ("id", "extension")
-    for name in names:
-        yield from children(item, name)
+    """Every value right below an item, in the order of the definition; of what is absent nothing is asked."""
+    body, kind = (item.value, item.type) if isinstance(item.value, dict) else (item.beside, "Element")
+    if not isinstance(body, dict):
+        return
+    places = _places(kind)
+    for _, key, inner in sorted({places[name] for key in body if (name := key.removeprefix("_")) in places}):
+        yield from _values(body, key, inner)
 
 
 def descendants(items: list[Item]) -> Iterator[Item]:
