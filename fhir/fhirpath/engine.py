@@ -17,6 +17,7 @@ Items = list[Item]
 Step = Callable[["Scope", Items], Items]
 Resolver = Callable[[Item], Item | None]
 MOST_STEPS = 2_000_000
+_MANY = 4  # values that are reached by one step
 _VALUE_SETS = "http://hl7.org/fhir/ValueSet/"
 _EXTENSIONS = "http://hl7.org/fhir/StructureDefinition/"
 _FIXED = {"ucum": "http://unitsofmeasure.org", "sct": "http://snomed.info/sct", "loinc": "http://loinc.org"}
@@ -144,7 +145,10 @@ def _name(node: syntax.Node) -> Step:
     name = str(node.value)
 
     def child(scope: Scope, focus: Items) -> Items:
-        return [inner for item in focus for inner in children(item, name)]
+        found = [inner for item in focus for inner in children(item, name)]
+        if len(found) >= _MANY:
+            scope.budget.spend(len(found) // _MANY)
+        return found
 
     if not name[0].isupper():
         return child

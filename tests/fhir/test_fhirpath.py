@@ -167,3 +167,11 @@ def test_steps_are_bounded() -> None:
             {**body, "name": body["name"] * 2},
         )
     assert time.process_time() - began < 30
+
+
+def test_what_is_reached_takes_steps() -> None:
+    """A path that leads to many values costs as much as they are, each time it is asked."""
+    body = {"resourceType": "Patient", "name": [{"family": f"a{n}"} for n in range(3000)]}
+    with pytest.raises(TooCostly):
+        values("name.where(%resource.name.first().family.exists())", body)
+    assert len(values("name.where(family.exists())", body)) == 3000
