@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hub.exchange import handlers
 from hub.records import reindex as anew
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
@@ -121,3 +122,16 @@ async def test_an_upgrade_indexes_what_changed(fhir: httpx.AsyncClient, world: W
             (row,) = await tx.rows("SELECT arguments FROM job WHERE tenant_id = $1")
         told = json.loads(row["arguments"]) if isinstance(row["arguments"], str) else row["arguments"]
         assert told == expected
+
+
+async def test_the_job_of_an_upgrade(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
+    """It indexes Bundles and what contains resources, leaves the rest, and is done once."""
+    await stored(fhir)
+    async with world.transaction(tenant) as tx:
+        await tx.run("DELETE FROM idx_token WHERE tenant_id = $1")
+        await tx.run("DELETE FROM idx_string WHERE tenant_id = $1")
+    handlers.load()
+    assert await anew.job(world, tenant, {"edition": anew.EDITION}) == "4 records indexed"
+    assert (await fhir.get("/fhir/Bundle?composition.status=final&_summary=count")).json()["total"] == 1
+    assert (await fhir.get("/fhir/Practitioner?family=lima&_summary=count")).json()["total"] == 0
+    assert not await anew.after_upgrade(world, await world.tenant(tenant.slug))
