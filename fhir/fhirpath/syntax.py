@@ -89,10 +89,15 @@ def _tokens(text: str) -> Any:
 
 
 def unescaped(text: str) -> str:
-    """The text of a string or delimited name without its marks and escapes."""
-    return _ESCAPE.sub(
+    """The text of a string or delimited name without its marks and escapes; raises BadExpression for half a letter
+    (`\\uD83D` alone), which no answer could hold."""
+    found = _ESCAPE.sub(
         lambda m: chr(int(m[1][1:], 16)) if m[1][0] == "u" and len(m[1]) == 5 else _ESCAPES.get(m[1], m[1]), text[1:-1]
     )
+    try:
+        return found if found.isascii() else found.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        raise BadExpression from None
 
 
 class _Reader:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from fhir.definitions.table import choice_key, type_named
@@ -42,7 +42,7 @@ class Path:
     tokens: tuple[str, ...] = ()
 
 
-@cache
+@lru_cache(maxsize=8192)  # tenants' own expressions come and go
 def compile_for(expression: str, base: str) -> tuple[Path, ...]:
     """The alternatives of `expression` that start at resource type `base`."""
     paths = []
@@ -72,7 +72,7 @@ def follow(path: Path, base: str, resource: dict[str, Any]) -> list[Typed]:
     return values
 
 
-@cache
+@lru_cache(maxsize=8192)  # tenants' own expressions come and go
 def compile_within(expression: str, base: str) -> tuple[Path, ...]:
     """The alternatives of an expression that starts at an element of type `base`, as components of composites do."""
     paths = []

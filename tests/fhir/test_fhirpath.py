@@ -79,7 +79,7 @@ def test_values_of_an_observation(text: str, wanted: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "name.", "name[", "(1", "1 +", "'abc", "a b", "name.where(", "@20", "$that", "{1}", "name..given", "#", "(" * 200 + "1" + ")" * 200, "1 " * 20_000]
+    "text", ["", r"'\uD83D'", "name.", "name[", "(1", "1 +", "'abc", "a b", "name.where(", "@20", "$that", "{1}", "name..given", "#", "(" * 200 + "1" + ")" * 200, "1 " * 20_000]
 )  # fmt: skip
 def test_no_expressions(text: str) -> None:
     with pytest.raises(BadExpression):

@@ -33,6 +33,7 @@ HEAVY: dict[str, tuple[str, Any]] = {
     "a text that doubles": (f"{A45}.aggregate($total & $total, 'aa')", TooCostly),
     "a text that grows": (f"{GROWING}.replace('a', '{'a' * 90}')", TooCostly),
     "a text between": (f"{GROWING}.toChars().join('{'b' * 90}')", TooCostly),
+    "a letter in two halves": (r"'\uD83D\uDE00'", ["😀"]),
     "a group there is not": ("'a'.replaceMatches('a', '$4')", PathError),
     "looking back": (r"'aa'.replaceMatches('(a)\\1', 'b')", PathError),
     "nothing again and again": ("'a'.replaceMatches('((?:){2000}){2000}', '')", PathError),
