@@ -256,7 +256,7 @@ def _narrative(div: str) -> Any:
     except (etree.XMLSyntaxError, ValueError):
         pass
     node = etree.Element(f"{{{XHTML}}}div", nsmap=_prefix(XHTML))
-    node.text = _clean(re.sub(r"<[^>]*>", " ", div))
+    node.text = _clean(re.sub(r"<[^<>]*+>", " ", div))
     return node
 
 

@@ -170,7 +170,7 @@ def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
 
 def duration(text: str) -> dict[str, Any] | None:
     """`D5`, `H8`, `5 dias`, `30min` as Duration in UCUM; None for indefinite or unreadable ones."""
-    match = re.match(r"\s*([A-Za-zê]*)\s*([0-9]{1,4})\s*([A-Za-zê]*)\s*\Z", text)
+    match = re.match(r"\s*+([A-Za-zê]*+)\s*+([0-9]{1,4}+)\s*+([A-Za-zê]*+)\s*+\Z", text)
     if match is None:
         return None
     prefix, count, suffix = match.groups()

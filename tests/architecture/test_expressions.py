@@ -9,11 +9,17 @@ from __future__ import annotations
 import importlib
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fhir import xmltext
+from mappings.convert.timing import duration
+from tiss.rules.hashes import blanked
+from tiss.wire import message
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("canonical", "hl7", "tiss", "fhir", "mappings", "signatures", "hub")
@@ -130,3 +136,13 @@ def test_time_grows_with_the_text_only(place: str, text: str) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_what_is_written_where_it_is_used_grows_with_the_text_too() -> None:
+    began = time.process_time()
+    assert not message.nearly("/" * 100_000 + "x")
+    assert duration(" " * 100_000 + "x") is None
+    text = xmltext.text({"resourceType": "Patient", "text": {"status": "generated", "div": "<" * 100_000}})
+    assert "&lt;&lt;" in text
+    assert blanked(b"<a><![CDATA[" + b"<hash " * 50_000 + b"]]><b/></a>")
+    assert time.process_time() - began < 10 * SECONDS

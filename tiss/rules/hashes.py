@@ -20,7 +20,7 @@ _HEX = re.compile(r"[0-9a-fA-F]+\Z")
 LARGEST_SEARCHED = 8 * 1024 * 1024
 _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 _FAMILIES = {"sha1": "sha-1", "sha256": "sha-2", "sha512": "sha-2"}
-_ELEMENT = re.compile(rb"(<(?:[\w.\-]+:)?hash(?:\s[^>]*)?>)[^<]*(</)")
+_ELEMENT = re.compile(rb"(<(?:[\w.\-]+:)?hash(?:\s[^<>]*+)?>)[^<]*+(</)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,7 +151,7 @@ def _message(root: etree._Element, encoding: str) -> Tiss | Problem:
 
 def nearly(namespace: str) -> bool:
     """Whether a namespace is that of the ANS but for how it is spelled."""
-    stated = re.sub(r"\A(?:https?:)?/{0,2}(?:www\.)?|[/#\s]+\Z", "", namespace.strip().lower())
+    stated = re.sub(r"\A(?:https?:)?/{0,2}(?:www\.)?", "", namespace.strip().lower())
     return stated.startswith("ans.gov.br/padroes/tiss")
 
 
