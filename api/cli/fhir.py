@@ -1,4 +1,4 @@
-"""FHIR: `fhir validate FILE…` offline (JSON, NDJSON or XML), `fhir package import PATH`, `fhir reindex`"""
+"""FHIR: `fhir validate FILE…` offline, `fhir package import PATH`, `fhir terms …`, `fhir reindex`"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api import running
+from api import running, terms
 from api.cli import output
 
 _LARGEST = 512 * 1024 * 1024
@@ -37,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     package.add_argument(
         "--canonical", default="", help="root of the addresses of FSH sources without sushi-config.yaml"
     )
+    terms.arguments(actions)
     reindex = actions.add_parser("reindex", help="index the records of a tenant anew, while the hub runs")
     for action in (package, reindex):
         running.options(action)
@@ -46,6 +47,8 @@ def run(given: argparse.Namespace) -> int:
     """The worst of the files' exit codes; for a package 1 when something was not taken."""
     if given.action == "package":
         return asyncio.run(_import(given))
+    if given.action == "terms":
+        return asyncio.run(terms.run(given))
     if given.action == "reindex":
         return asyncio.run(_reindex(given))
     rules = Rules.of(given.package, given.profile or "", given.canonical)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from canonical.identity import fold
+from fhir.terminology.choosing import chosen as chosen_of
+from fhir.terminology.selection import Chosen
 from fhir.terminology.sets import Member, Reader, Set
 from fhir.terminology.systems import Property, Unanswered, above
 
@@ -41,6 +43,42 @@ class Asked:
 def expand(reader: Reader, found: Set, asked: Asked, heading: dict[str, Any], now: datetime.datetime) -> dict[str, Any]:
     """The expanded value set; `heading` are the elements of the set itself. Raises Unanswered."""
     words = tuple(fold(asked.filter).split())
+    total, members = _chosen(reader, found, asked, words) or _walked(reader, found, asked, words)
+    expansion: dict[str, Any] = {
+        "identifier": f"urn:uuid:{uuid.uuid4()}",
+        "timestamp": now.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "total": total,
+        "offset": asked.offset,
+        "parameter": [*asked.shown, *_versions(members), *_supplements(reader, members)],
+        "contains": _nested(reader, members, asked)
+        if asked.nested and asked.count is None and not asked.offset
+        else [_item(member, asked) for member in members],
+    }
+    kept = {key: value for key, value in expansion.items() if value != []}
+    return {"resourceType": "ValueSet", **heading, "expansion": kept}
+
+
+def _costly(total: int, asked: Asked) -> None:
+    if total > MOST_CODES and (asked.count is None or asked.count > MOST_CODES):
+        raise Unanswered("too-costly", "fhir.terminology.too-costly", limit=str(MOST_CODES))
+
+
+def _chosen(reader: Reader, found: Set, asked: Asked, words: tuple[str, ...]) -> tuple[int, list[Member]] | None:
+    """How many members there are and those of the page, of a set that one system can choose by itself; else None."""
+    whole = chosen_of(reader, found) if not asked.excluded else None
+    if whole is None:
+        return None
+    system, node = whole
+    chosen = Chosen(node=node, words=words, active=asked.active_only, selectable=asked.selectable_only)
+    total = system.count(chosen, MOST_CODES * 50)
+    _costly(total, asked)
+    count = MOST_CODES if asked.count is None else asked.count
+    concepts = system.select(chosen, asked.offset, count) if count else ()
+    return total, [Member(system=system.url, version=system.version, concept=concept) for concept in concepts]
+
+
+def _walked(reader: Reader, found: Set, asked: Asked, words: tuple[str, ...]) -> tuple[int, list[Member]]:
+    """The same, each member looked at."""
     members = [
         member
         for member in itertools.islice(reader.members(found, words), MOST_CODES * 50)
@@ -48,21 +86,9 @@ def expand(reader: Reader, found: Set, asked: Asked, heading: dict[str, Any], no
         and not (asked.selectable_only and member.concept.abstract)
         and member.system not in asked.excluded
     ]
-    if len(members) > MOST_CODES and (asked.count is None or asked.count > MOST_CODES):
-        raise Unanswered("too-costly", "fhir.terminology.too-costly", limit=str(MOST_CODES))
+    _costly(len(members), asked)
     end = None if asked.count is None else asked.offset + asked.count
-    expansion: dict[str, Any] = {
-        "identifier": f"urn:uuid:{uuid.uuid4()}",
-        "timestamp": now.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "total": len(members),
-        "offset": asked.offset,
-        "parameter": [*asked.shown, *_versions(members), *_supplements(reader, members)],
-        "contains": _nested(reader, members, asked)
-        if asked.nested and asked.count is None and not asked.offset
-        else [_item(member, asked) for member in members[asked.offset : end]],
-    }
-    kept = {key: value for key, value in expansion.items() if value != []}
-    return {"resourceType": "ValueSet", **heading, "expansion": kept}
+    return len(members), members[asked.offset : end]
 
 
 def _versions(members: list[Member]) -> list[dict[str, Any]]:

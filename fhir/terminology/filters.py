@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fhir.patterns import BadPattern, pattern
+from fhir.terminology import ecl
+from fhir.terminology.selection import walked
 from fhir.terminology.systems import Concept, System, Unanswered, above, below
 
 Test = Callable[[Concept], bool]
@@ -70,6 +72,9 @@ def _generalizes(system: System, name: str, value: str) -> Test:
 
 
 def _equals(system: System, name: str, value: str) -> Test:
+    if name == "constraint":
+        codes = walked(system, ecl.parse(value))
+        return lambda concept: concept.code in codes
     return lambda concept: value in values_of(system, concept, name)
 
 

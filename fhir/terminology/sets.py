@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from canonical.codes import aliases, spellings
+from canonical.codes import aliases
+from fhir.terminology.choosing import apart, spelled
 from fhir.terminology.filters import Test, start_of, test_of
+from fhir.terminology.selection import Chosen, Either, Node, Without, choosing, of_filters
 from fhir.terminology.systems import Concept, System, Unanswered, designations
 
 SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
@@ -160,9 +162,9 @@ class Reader:
     def _step(self) -> None:
         self._left -= 1
         if self._left < 0:
-            raise Unanswered("too-costly", "fhir.terminology.too-costly")
+            raise Unanswered("too-costly", "fhir.terminology.too-long")
 
-    def _deeper(self, found: Set, above: tuple[str, ...]) -> tuple[str, ...]:
+    def deeper(self, found: Set, above: tuple[str, ...]) -> tuple[str, ...]:
         """The sets walked through, this one last; raises Unanswered for a circle."""
         if (found.url and found.url in above) or len(above) >= DEEPEST:
             raise Unanswered("unsupported", "fhir.terminology.circle", name=found.url)
@@ -172,9 +174,9 @@ class Reader:
     def holds(self, found: Set, system: str, code: str, above: tuple[str, ...] = ()) -> bool:
         """Whether a code is in the set; `system` empty: whichever system. Raises Unanswered when that is not known."""
         self._step()
-        above = self._deeper(found, above)
+        above = self.deeper(found, above)
         if found.listed:
-            return any(c in _written(system, code) and (not system or s in aliases(system)) for s, c in found.listed)
+            return any(c in spelled(system, code) and (not system or s in aliases(system)) for s, c in found.listed)
         if any(self._of_part(part, system, code, above) for part in found.excludes):
             return False
         unknown: Unanswered | None = None
@@ -199,7 +201,7 @@ class Reader:
         )
 
     def _of_system(self, part: Part, code: str) -> bool:
-        written = _written(part.system, code)
+        written = spelled(part.system, code)
         if part.codes:
             return any(each in part.codes for each in written)
         system = self.system(part)
@@ -208,11 +210,17 @@ class Reader:
             if not system.complete:
                 raise Unanswered("not-found", "fhir.terminology.incomplete", name=part.system)
             return False
+        own = choosing(system)
+        if own is not None and part.filters and not own.holds(of_filters(part.filters, lists=True)[0], concept.code):
+            return False
         return all(test(concept) for test in self._filters(part, system))
 
     def _filters(self, part: Part, system: System) -> list[Test]:
+        """The tests of each concept; a system that chooses by itself leaves those that only a look tells."""
         if id(part) not in self._tests:
-            self._tests[id(part)] = [test_of(system, stated) for stated in part.filters]
+            own = choosing(system) is not None
+            stated = of_filters(part.filters, lists=True)[1] if own else part.filters
+            self._tests[id(part)] = [test_of(system, each) for each in stated]
             self._parts.append(part)
         return self._tests[id(part)]
 
@@ -221,7 +229,7 @@ class Reader:
         for part in found.includes:
             if part.system and (not system or system in aliases(part.system)):
                 source = self.library.system(part.system, part.version)
-                for each in _written(part.system, code):
+                for each in spelled(part.system, code):
                     if each in part.codes:
                         return _named(part.codes[each], source)
                     if (concept := source.find(each) if source is not None else None) is not None:
@@ -269,24 +277,27 @@ class Reader:
 
     def members(self, found: Set, words: tuple[str, ...] = (), above: tuple[str, ...] = ()) -> Iterator[Member]:
         """The members in order, each once; only those with all of the folded `words` in code or name."""
-        above = self._deeper(found, above)
+        above = self.deeper(found, above)
         if found.listed:
             yield from (m for m in found.listed.values() if m.concept.named(words))
             return
         seen: set[tuple[str, str]] = set()
         for part in found.includes:
-            for member in self._enumerated(part, words, above):
+            excludes, taken = apart(self.library, part, found.excludes)
+            for member in self._enumerated(part, words, above, taken):
                 place = (member.system, member.concept.code)
                 if place not in seen:
                     seen.add(place)
-                    if not any(self._of_part(each, *place, above) for each in found.excludes):
+                    if not any(self._of_part(each, *place, above) for each in excludes):
                         yield member
 
-    def _enumerated(self, part: Part, words: tuple[str, ...], above: tuple[str, ...]) -> Iterator[Member]:
+    def _enumerated(
+        self, part: Part, words: tuple[str, ...], above: tuple[str, ...], taken: tuple[Node, ...] = ()
+    ) -> Iterator[Member]:
         sets = [self.imported(url) for url in part.sets]
         if part.system:
             system = self.library.system(part.system, part.version)
-            for concept in self._concepts(part, system, words):
+            for concept in self._concepts(part, system, words, taken):
                 self._step()
                 if all(self.holds(each, part.system, concept.code, above) for each in sets):
                     version = part.version or (system.version if system is not None else "")
@@ -297,12 +308,23 @@ class Reader:
                 if all(self.holds(each, member.system, member.concept.code, above) for each in sets[1:]):
                     yield member
 
-    def _concepts(self, part: Part, system: System | None, words: tuple[str, ...]) -> Iterator[Concept]:
+    def _concepts(
+        self, part: Part, system: System | None, words: tuple[str, ...], taken: tuple[Node, ...]
+    ) -> Iterator[Concept]:
+        own = choosing(system)
         if part.codes:
+            if own is not None:
+                own.bring(part.codes)
             concepts = (_named(stated, system) for stated in part.codes.values())
             yield from (concept for concept in concepts if concept.named(words))
             return
         system = self.system(part)
+        if own is not None:
+            node = of_filters(part.filters, lists=True)[0]
+            chosen = Chosen(node=Without(node, Either(taken)) if taken else node, words=words)
+            tests = self._filters(part, system)
+            yield from (concept for concept in own.select(chosen) if all(test(concept) for test in tests))
+            return
         if not system.complete and not any(True for _ in system.concepts()):
             raise Unanswered("not-found", "fhir.terminology.incomplete", name=part.system)
         tests = self._filters(part, system)
@@ -314,11 +336,6 @@ class Reader:
         for concept in found:
             if all(test(concept) for test in tests):
                 yield concept
-
-
-def _written(system: str, code: str) -> tuple[str, ...]:
-    """The code and its other spellings in that system (CID-10 with and without dot)."""
-    return (code, *spellings(system, code)) if system else (code,)
 
 
 def _named(stated: Concept, system: System | None) -> Concept:

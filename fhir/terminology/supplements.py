@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from canonical.codes import aliases
+from fhir.terminology.selection import Chosen, Node, Selecting, choosing
 from fhir.terminology.systems import Concept, Listed, System
 
 
@@ -83,3 +84,41 @@ class Supplemented:
                 shown = (*concept.designations, *own.designations)
                 concept = replace(concept, designations=shown, properties=(*concept.properties, *own.properties))
         return concept
+
+
+class SupplementedChoosing(Supplemented):
+    """The same over a system that chooses by itself; words are looked for in its own names."""
+
+    def __init__(self, base: Selecting, supplements: Sequence[Listed]) -> None:
+        super().__init__(base, supplements)
+        self._choosing = base
+
+    def count(self, chosen: Chosen, most: int) -> int:
+        """How many are chosen, counted up to `most`."""
+        return self._choosing.count(chosen, most)
+
+    def select(self, chosen: Chosen, start: int = 0, count: int | None = None) -> Iterable[Concept]:
+        """Those chosen in their order."""
+        return (self._more(concept) for concept in self._choosing.select(chosen, start, count))
+
+    def holds(self, node: Node, code: str) -> bool:
+        """Whether a tree means a code."""
+        return self._choosing.holds(node, code)
+
+    def bring(self, codes: Iterable[str]) -> None:
+        """Have these concepts at hand."""
+        self._choosing.bring(codes)
+
+    def ancestors(self, code: str) -> dict[str, None]:
+        """The code and all it stands under."""
+        return self._choosing.ancestors(code)
+
+    def descendants(self, code: str) -> dict[str, None]:
+        """The code and all under it."""
+        return self._choosing.descendants(code)
+
+
+def supplemented(base: System, supplements: Sequence[Listed]) -> System:
+    """The system with those supplements."""
+    own = choosing(base)
+    return SupplementedChoosing(own, supplements) if own is not None else Supplemented(base, supplements)

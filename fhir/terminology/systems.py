@@ -253,12 +253,14 @@ def designations(listed: Iterable[dict[str, Any]]) -> tuple[Designation, ...]:
 
 def below(system: System, code: str) -> dict[str, None]:
     """The code and all under it, nearest first."""
-    return _reached(code, system.children)
+    own = getattr(system, "descendants", None)
+    return own(code) if own is not None else _reached(code, system.children)
 
 
 def above(system: System, code: str) -> dict[str, None]:
     """The code and all it stands under, nearest first."""
-    return _reached(code, system.parents)
+    own = getattr(system, "ancestors", None)
+    return own(code) if own is not None else _reached(code, system.parents)
 
 
 def _reached(code: str, step: Any) -> dict[str, None]:

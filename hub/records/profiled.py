@@ -6,8 +6,9 @@ itself always holds), or `enforce`: a record that names a known profile in `meta
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +48,12 @@ async def check(source: Source, document: Any, asked: str = "") -> list[Problem]
         return []
     definitions = await definitions_of(source, [url for _, _, urls in claims for url in urls])
     member = membership(Reader(await _shelf(source, definitions.values())))
+    return await asyncio.to_thread(_judged, document, claims, definitions, member)
+
+
+def _judged(
+    document: Any, claims: Iterable[Any], definitions: dict[str, dict[str, Any]], member: Callable[..., bool | None]
+) -> list[Problem]:
     found: list[Problem] = []
     for resource, where, urls in claims:
         within = document if resource is not document else None

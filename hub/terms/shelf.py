@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 from canonical.codes import aliases
-from fhir.terminology import known
+from fhir.terminology import implicit, known
 from fhir.terminology.maps import Map
-from fhir.terminology.sets import Set, of_body
-from fhir.terminology.supplements import Choice, Supplemented, fitting, missing
+from fhir.terminology.sets import Set
+from fhir.terminology.supplements import Choice, fitting, missing, supplemented
 from fhir.terminology.systems import Listed, System, Unanswered
 from hub.find.statement import Source
 from hub.terms import ans, published, stored
+from hub.terms.releases.loaded import Loaded, releases
 from hub.terms.stored import Read
 
 MOST_SETS = 300
-ALL_CODES = "?fhir_vs"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +42,7 @@ class Shelf:
         self._given: dict[tuple[str, str], Read] = {}
         self._supplements: list[Listed] = []
         self._choice = Choice()
+        self._releases: dict[str, list[Loaded]] = {}
         self._supplemented: dict[int, System] = {}
         self._kept: list[System] = []  # keeps those alive whose identity is a key
 
@@ -65,7 +65,7 @@ class Shelf:
     def system(self, url: str, version: str = "") -> System | None:
         """The code system of an address in a version, or None; raises Unanswered for a version that is ruled out."""
         version = self.versions.forced.get(url) or version or self.versions.default.get(url, "")
-        found = next((s for s in self._systems(url) if version in ("", "*", s.version)), None)
+        found = next((s for s in self._systems(url) if _fits(version, s.version)), None)
         wanted = self.versions.checked.get(url)
         if found is not None and wanted and found.version != wanted:
             raise Unanswered("unsupported", "fhir.terminology.version", name=f"{url}|{wanted}")
@@ -77,7 +77,7 @@ class Shelf:
             return found
         if id(found) not in self._supplemented:
             extra = fitting(found, self._supplements, self._choice)
-            self._supplemented[id(found)] = Supplemented(found, extra) if extra else found
+            self._supplemented[id(found)] = supplemented(found, extra) if extra else found
             self._kept.append(found)
         return self._supplemented[id(found)]
 
@@ -86,7 +86,10 @@ class Shelf:
         for name in names:
             given = [read] if (read := self._given.get(("CodeSystem", name))) is not None else []
             reads = [*given, *_newest(self._stored.get(("CodeSystem", name), ()))]
-            yield from (read.form for read in reads if not read.form.supplements)
+            whole = [read.form for read in reads if not read.form.supplements]
+            yield from (form for form in whole if form.complete or form.fragment)
+            yield from self._releases.get(name, ())
+            yield from (form for form in whole if not (form.complete or form.fragment))
         for name in names:
             if (table := ans.system(name, self.on)) is not None:
                 yield table
@@ -94,11 +97,8 @@ class Shelf:
                 yield own
 
     def value_set(self, url: str) -> Set | None:
-        """The value set of an address, with or without version.
-
-        `SYSTEM?fhir_vs` are all codes of a system, `SYSTEM?fhir_vs=isa/CODE` those below one, itself included.
-        """
-        name, _, version = url.partition("|")
+        """The value set of an address, with or without version; also one that an address stands for by itself."""
+        name, version = implicit.named(url)
         if name in self.given_sets:
             return self.given_sets[name]
         given = self._given.get(("ValueSet", name))
@@ -108,9 +108,9 @@ class Shelf:
             if not version or read.form.version == version:
                 return read.form  # type: ignore[no-any-return]
         own = known.value_set(name)
-        if own is None and ALL_CODES in name:
-            return _implicit(name)
-        return own if own is None or not version or own.version == version else None
+        if own is None:
+            return implicit.value_set(name)
+        return own if not version or own.version == version else None
 
     def heading(self, found: Set) -> dict[str, object]:
         """The elements an answer repeats of a value set."""
@@ -127,12 +127,14 @@ class Shelf:
         looked: set[str] = set()
         while waiting or wanted_systems - looked:
             forms = [each for each in waiting if isinstance(each, Set)]
-            urls = {str(each).partition("|")[0] for each in waiting if isinstance(each, str)} - looked
+            urls = {implicit.named(each)[0] for each in waiting if isinstance(each, str)} - looked
             for form in forms:
                 wanted_systems |= {url.partition("|")[0] for url in form.systems}
-                urls |= {url.partition("|")[0] for url in form.imports} - looked
+                urls |= {implicit.named(url)[0] for url in form.imports} - looked
             fresh = wanted_systems - looked
             looked |= urls | fresh
+            if fresh:
+                await self._look_for_releases(source, fresh)
             if len(looked) > MOST_SETS:
                 raise Unanswered("too-costly", "fhir.terminology.too-many-sets", limit=str(MOST_SETS))
             for key, reads in (await stored.by_address(source, ("ValueSet", "CodeSystem"), urls | fresh)).items():
@@ -140,21 +142,19 @@ class Shelf:
             waiting = [found for url in urls if (found := self.value_set(url)) is not None]
         return self
 
+    async def _look_for_releases(self, source: Source, urls: Iterable[str]) -> None:
+        for name, found in (await releases(source, urls)).items():
+            self._releases.setdefault(name, [Loaded(source, each) for each in found])
+
+
+def _fits(wanted: str, version: str) -> bool:
+    """Whether a version is the one wanted; of SNOMED CT an edition without date is any version of it."""
+    return wanted in ("", "*", version) or (wanted.startswith(implicit.SNOMED) and version.startswith(f"{wanted}/"))
+
 
 def _newest(reads: Iterable[Read]) -> list[Read]:
     """The newest first, retired ones last."""
     return sorted(reads, key=lambda read: read.retired)
-
-
-def _implicit(name: str) -> Set | None:
-    """The value set an address of a code system stands for; None for a query that is not understood."""
-    system, _, query = name.partition(ALL_CODES)
-    code = query.removeprefix("=isa/")
-    if query and (code == query or not code):
-        return None
-    filters = [{"property": "concept", "op": "is-a", "value": unquote(code)}] if query else []
-    include = {"system": system, **({"filter": filters} if filters else {})}
-    return of_body({"url": name, "compose": {"include": [include]}})
 
 
 async def concept_maps(source: Source, url: str) -> tuple[Map | None, dict[str, Map]]:

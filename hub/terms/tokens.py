@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ async def _of_lineage(source: Source, wanted: Concepts) -> list[Token]:
     if system is None:
         raise Unanswered("not-found", "fhir.terminology.system", name=wanted.system)
     names = _names(wanted.system)
-    codes = (below if wanted.relation == "below" else above)(system, wanted.code)
+    codes = await asyncio.to_thread(below if wanted.relation == "below" else above, system, wanted.code)
     return [Token(names, bounded(code)) for code in codes]
 
 
@@ -63,7 +64,8 @@ async def _of_set(source: Source, url: str, bare: bool) -> list[Token]:
         found = shelf.value_set(url)
     if found is None:
         raise Unanswered("not-found", "fhir.terminology.value-set", name=url)
-    return list(dict.fromkeys(_tokens(Reader(shelf), found, bare)))
+    whole = found
+    return await asyncio.to_thread(lambda: list(dict.fromkeys(_tokens(Reader(shelf), whole, bare))))
 
 
 def _tokens(reader: Reader, found: Set, bare: bool) -> Iterator[Token]:

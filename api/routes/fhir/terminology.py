@@ -107,8 +107,12 @@ def _version(inputs: Inputs) -> str:
 async def _lookup(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[str, Any]:
     coding = _codings(inputs, inputs.text("system"))[0]
     system = await questions.system(subject, coding.system, coding.version or inputs.text("version"))
-    concept = await asyncio.to_thread(answers.found, system, coding.code)
-    return answers.lookup(system, concept, inputs.texts("property"), subject.language)
+
+    def answer() -> dict[str, Any]:
+        concept = answers.found(system, coding.code)
+        return answers.lookup(system, concept, inputs.texts("property"), subject.language)
+
+    return await asyncio.to_thread(answer)
 
 
 async def _subsumes(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hub.store.schema import (
     network,
     projections,
     records,
+    releases,
     requests,
     subscriptions,
     terms,
@@ -25,6 +26,9 @@ GLOBAL_TABLES = {
     "signing_key": "the hub's own token keys, private parts encrypted; the same for all tenants",
     "terminology": "national code systems and ANS tables, the same for all tenants",
     "erasure": "that a tenant was erased outlives the tenant; holds its short name, counts and a seal, no patient data",
+    "term_release": "releases of terminologies as their publishers wrote them; who uses one stands in term_use",
+    "term_concept": "the concepts of such a release, the same for all tenants that use it",
+    "term_map": "the maps of such a release",
     "alembic_version": "the migration tool's own mark",
 }
 
@@ -38,6 +42,7 @@ __all__ = [
     "network",
     "projections",
     "records",
+    "releases",
     "requests",
     "subscriptions",
     "terms",

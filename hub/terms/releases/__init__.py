@@ -1,0 +1,1 @@
+"""Releases of terminologies: brought in, kept for those who use them, asked."""

@@ -1,0 +1,215 @@
+"""The terminology operations, searches and bindings over releases that were brought in, of invented concepts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+import pytest_asyncio
+import release_packages as made
+
+from hub.world import Tenant, World
+from tests.api.fhir.test_fhir_terminology import codes, named, value_set
+from tests.hub.test_releases import bring
+
+SCT = "http://snomed.info/sct"
+EDITION = f"{SCT}/{made.CORE}/version/20260301"
+
+
+@pytest_asyncio.fixture
+async def moon(
+    fhir: httpx.AsyncClient, world: World, cluster: Any, tenant: Tenant, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    await bring(world, cluster, tenant, made.zipped(tmp_path / "s.zip", made.snomed()))
+    await bring(world, cluster, tenant, made.zipped(tmp_path / "l.zip", made.loinc()))
+    await bring(world, cluster, tenant, made.zipped(tmp_path / "c.zip", made.cid10(), "latin-1"))
+    yield fhir
+
+
+def url_of(text: str) -> str:
+    return quote(text, safe="")
+
+
+EXPANSIONS: dict[str, list[str]] = {
+    f"{SCT}?fhir_vs=isa/400000992": ["400000992", "400000993", "400000995"],
+    f"{SCT}/{made.CORE}?fhir_vs=isa/400000994": ["400000994", "400000995"],
+    f"{EDITION}?fhir_vs=refset/{made.LIST}": ["400000993", "400000994"],
+    f"{SCT}?fhir_vs=ecl/<400000992": ["400000993", "400000995"],
+    f"{SCT}?fhir_vs=ecl/<< 400000992 |Lua| AND << 400000994": ["400000995"],
+    f"{SCT}?fhir_vs=ecl/<400000991 MINUS (<<400000992 OR ^ {made.LIST})": [],
+    f"{SCT}?fhir_vs=ecl/^{made.LIST} MINUS <<400000992": ["400000994"],
+    f"{SCT}?fhir_vs=ecl/<!400000991": ["400000992", "400000994"],
+    f"{SCT}?fhir_vs=ecl/>400000995": [made.ROOT, "400000991", "400000992", "400000994"],
+    f"{SCT}?fhir_vs=ecl/>!400000993": ["400000992"],
+    f"{SCT}?fhir_vs=ecl/*:400000998=<<400000997": ["400000992"],
+    f"{SCT}?fhir_vs=ecl/<400000991:400000998=400000996": [],
+    "http://loinc.org/vs/LP99999-1": ["99001-1", "99002-9"],
+    "http://loinc.org/vs/LL9999-1": ["LA99991-1", "LA99992-9"],
+    "urn:vs:blood": ["99001-1"],
+    "urn:vs:pattern": ["99002-9"],
+    "urn:vs:both": ["400000993", "99001-1"],
+    "urn:vs:within": ["400000994", "400000995"],
+    "urn:vs:tide": ["A00.0", "A00.1"],
+    "urn:vs:listed": ["400000993", "400000992"],
+}
+SETS = [
+    value_set("blood", [{"system": "http://loinc.org", "filter": [
+        {"property": "SYSTEM", "op": "=", "value": "Bld"}, {"property": "STATUS", "op": "=", "value": "ACTIVE"}]}]),
+    value_set("pattern", [{"system": "http://loinc.org", "filter": [{"property": "SYSTEM", "op": "regex", "value": "Ur.*"}]}]),
+    value_set("both", [
+        {"system": SCT, "filter": [{"property": "concept", "op": "in", "value": made.LIST}]},
+        {"system": "http://loinc.org", "concept": [{"code": "99001-1"}]},
+    ], [{"system": SCT, "concept": [{"code": "400000994"}]}]),
+    value_set("within", [{"valueSet": [f"{SCT}?fhir_vs=isa/400000994"]}]),
+    value_set("tide", [{"system": "http://hl7.org/fhir/sid/icd-10", "filter": [{"property": "concept", "op": "descendent-of", "value": "A00"}]}]),
+    value_set("listed", [{"system": SCT, "concept": [{"code": "400000993"}, {"code": "400000992", "display": "Nossa lua"}]}]),
+]  # fmt: skip
+
+
+async def test_expansions(moon: httpx.AsyncClient) -> None:
+    for body in SETS:
+        assert (await moon.put(f"/fhir/ValueSet/{body['id']}", json=body)).status_code == 201
+    for url, wanted in EXPANSIONS.items():
+        answer = await moon.get(f"/fhir/ValueSet/$expand?url={url_of(url)}")
+        assert answer.status_code == 200, (url, answer.text)
+        assert codes(answer).split() == wanted, url
+
+
+async def test_pages_words_and_refusals(moon: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = f"/fhir/ValueSet/$expand?url={url_of(SCT + '?fhir_vs')}"
+    whole = (await moon.get(call)).json()["expansion"]
+    assert whole["total"] == 10 and whole["contains"][0]["display"] == "Raiz inventada"
+    assert {"name": "version", "valueUri": f"{SCT}|{EDITION}"} in whole["parameter"]
+    page = (await moon.get(f"{call}&offset=8&count=5&activeOnly=true")).json()["expansion"]
+    assert page["total"] == 9 and [each["code"] for each in page["contains"]] == ["400000998"]
+    assert codes(await moon.get(f"{call}&filter=LUA%20CLÁ")).split() == ["400000992", "400000993"]
+    assert codes(await moon.get(f"{call}&filter=observacao")).split() == ["400000996"]
+    assert codes(await moon.get(f"{call}&filter=very")).split() == ["400000993"]
+    assert (await moon.get(f"{call}&filter=nothing")).json()["expansion"]["total"] == 0
+    english = (await moon.get(f"{call}&filter=crater&displayLanguage=en")).json()["expansion"]["contains"]
+    assert english == [{"system": SCT, "version": EDITION, "code": "400000997", "display": "Crater"}]
+    nested = (
+        await moon.get(f"/fhir/ValueSet/$expand?url={url_of(SCT + '?fhir_vs=isa/400000991')}&excludeNested=false")
+    ).json()
+    (top,) = nested["expansion"]["contains"]
+    assert [each["code"] for each in top["contains"]] == ["400000992", "400000994"]
+    for query, status in REFUSALS.items():
+        answer = await moon.get(f"/fhir/ValueSet/$expand?url={url_of(f'{SCT}?fhir_vs={query}')}")
+        assert answer.status_code == status, (query, answer.text)
+    monkeypatch.setattr("fhir.terminology.expansion.MOST_CODES", 3)
+    assert (await moon.get(call)).status_code == 422 and (await moon.get(f"{call}&count=3")).status_code == 200
+
+
+async def test_one_code(moon: httpx.AsyncClient) -> None:
+    answer = (await moon.get(f"/fhir/CodeSystem/$lookup?system={SCT}&code=400000992")).json()["parameter"]
+    simple = {
+        part["name"]: part.get("valueString") for part in answer if part["name"] in ("display", "version", "name")
+    }
+    assert simple == {"name": "SNOMED CT", "version": EDITION, "display": "Lua clara"}
+    properties = {
+        (p["part"][0]["valueCode"], str(next(iter({k: v for k, v in p["part"][1].items() if k != "name"}.values()))))
+        for p in answer
+        if p["name"] == "property"
+    }
+    assert {
+        ("parent", "400000991"),
+        ("child", "400000993"),
+        ("child", "400000995"),
+        ("inactive", "False"),
+        ("400000998", "400000997"),
+        ("sufficientlyDefined", "False"),
+    } <= properties
+    names = {
+        p["part"][-1]["valueString"]: p["part"][1]["valueCoding"]["code"] for p in answer if p["name"] == "designation"
+    }
+    assert names == {"Bright moon (invented)": made.FSN, "Bright moon": "preferredForLanguage"}
+    english = await moon.get(f"/fhir/CodeSystem/$lookup?system={SCT}&code=400000992&displayLanguage=en-GB")
+    assert named(english)["display"] == "Bright moon"
+    cid = await moon.get("/fhir/CodeSystem/$lookup?system=http://hl7.org/fhir/sid/icd-10&code=A001")
+    assert named(cid)["display"] == "Maré de abril" and named(cid)["code"] == "A00.1"
+    assert (await moon.get(f"/fhir/CodeSystem/$lookup?system={SCT}&code=4711")).status_code == 404
+    assert (await moon.get(f"/fhir/CodeSystem/$lookup?system={SCT}&version={SCT}/1&code=400000992")).status_code == 404
+    await _lineages(moon)
+    await _verdicts(moon)
+
+
+async def _lineages(moon: httpx.AsyncClient) -> None:
+    pairs = {("400000991", "400000995"): "subsumes", ("400000995", "400000994"): "subsumed-by",
+             ("400000992", "400000994"): "not-subsumed", ("400000992", "400000992"): "equivalent"}  # fmt: skip
+    for (one, other), outcome in pairs.items():
+        answer = await moon.get(f"/fhir/CodeSystem/$subsumes?system={SCT}&codeA={one}&codeB={other}")
+        assert named(answer)["outcome"] == outcome
+    name = {"name": "name", "valueString": "moons"}
+    assert (
+        await moon.post("/fhir/$closure", json={"resourceType": "Parameters", "parameter": [name]})
+    ).status_code == 200
+    added = [{"name": "concept", "valueCoding": {"system": SCT, "code": code}} for code in ("400000991", "400000995")]
+    told = await moon.post("/fhir/$closure", json={"resourceType": "Parameters", "parameter": [name, *added]})
+    assert told.json()["group"][0]["element"][0]["target"] == [{"code": "400000991", "equivalence": "subsumes"}]
+
+
+VERDICTS = (
+    ("CodeSystem", f"url={SCT}&code=400000992&display=Bright%20moon", True, ""),
+    ("CodeSystem", f"url={SCT}&code=400000992&display=Sun", False, "Lua clara"),
+    ("CodeSystem", f"url={SCT}&code={made.GONE}", True, "inativo"),
+    ("CodeSystem", f"url={SCT}&code={made.GONE}&activeOnly=true", False, "inativo"),
+    ("CodeSystem", f"url={SCT}&code=4711", False, "não existe"),
+    ("ValueSet", f"url={url_of(SCT + '?fhir_vs=isa/400000991')}&system={SCT}&code=400000995", True, ""),
+    ("ValueSet", f"url={url_of(SCT + '?fhir_vs=isa/400000994')}&system={SCT}&code=400000992", False, "não pertence"),
+    ("ValueSet", f"url={url_of(SCT + '?fhir_vs=ecl/^' + made.LIST)}&code=400000993", True, ""),
+    ("CodeSystem", "url=http://hl7.org/fhir/sid/icd-10&code=A00-A09", False, "agrupar"),
+)
+
+
+async def _verdicts(moon: httpx.AsyncClient) -> None:
+    for kind, query, result, words in VERDICTS:
+        answer = named(await moon.get(f"/fhir/{kind}/$validate-code?{query}"))
+        assert answer["result"] is result and words in answer.get("message", ""), (query, answer)
+
+
+REFUSALS = {
+    f"ecl/400000991 AND 400000992 OR {made.ROOT}": 422, "ecl/<<": 422, "ecl/<400000991 {{ term = \"x\" }}": 422,
+    "ecl/" + "(" * 60 + "400000991" + ")" * 60: 422, "ecl/*:*=400000997": 422, "other/1": 404,
+}  # fmt: skip
+
+
+async def test_searches_bindings_and_walls(moon: httpx.AsyncClient, client_for: Any, other_tenant: Tenant) -> None:
+    for number, code in enumerate(("400000993", "400000994", "400000996")):
+        body = {
+            "resourceType": "Condition",
+            "id": f"c{number}",
+            "subject": {"reference": "Patient/x"},
+            "code": {"coding": [{"system": SCT, "code": code}]},
+        }
+        assert (await moon.put(f"/fhir/Condition/c{number}", json=body)).status_code == 201
+    searches = {
+        f"code:in={url_of(SCT + '?fhir_vs=isa/400000991')}": {"c0", "c1"},
+        f"code:not-in={url_of(SCT + '?fhir_vs=refset/' + made.LIST)}": {"c2"},
+        f"code:below={SCT}|400000992": {"c0"},
+        f"code:above={SCT}|400000995": {"c1"},
+    }
+    for query, wanted in searches.items():
+        answer = await moon.get(f"/fhir/Condition?{query}")
+        assert answer.status_code == 200, answer.text
+        assert {
+            e["resource"]["id"] for e in answer.json().get("entry", []) if e["search"]["mode"] == "match"
+        } == wanted, query
+    profile = {
+        "resourceType": "StructureDefinition", "id": "moon", "url": "urn:sd:moon", "name": "Moon", "status": "active", "kind": "resource",
+        "abstract": False, "type": "Condition", "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Condition", "derivation": "constraint",
+        "differential": {"element": [{"id": "Condition.code", "path": "Condition.code", "binding": {"strength": "required", "valueSet": f"{SCT}?fhir_vs=isa/400000992"}}]},
+    }  # fmt: skip
+    assert (await moon.put("/fhir/StructureDefinition/moon", json=profile)).status_code == 201
+    for record, holds in (("c0", True), ("c1", False)):
+        told = (await moon.get(f"/fhir/Condition/{record}/$validate?profile=urn:sd:moon")).json()
+        assert any(issue["severity"] == "error" for issue in told["issue"]) is not holds, told
+    other = await client_for(other_tenant)
+    for call in (
+        f"CodeSystem/$lookup?system={SCT}&code=400000992",
+        f"ValueSet/$expand?url={url_of(SCT + '?fhir_vs=isa/400000992')}",
+    ):
+        assert (await other.get(f"/fhir/{call}")).status_code == 404
