@@ -1,13 +1,13 @@
-"""Terminology that nobody stored, read and searched like records.
+"""R4's terminology and definitions, which nobody stored, read and searched like records.
 
-It is found by what names it (`url`, `_id`, `name`, with `version` and `status`), behind the tenant's own records, and
-only while the tenant has none of the same id or address: a record stored under such an id stands in its place.
+They are found by what names them (`url`, `_id`, `name`, of definitions also what they are about), behind the tenant's
+own records, and only while the tenant has none of the same id or address: such a record stands in their place.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,7 +27,18 @@ from hub.records.trail import trail
 from hub.terms import published, stored
 from hub.terms.published import Body
 
-_NAMES = frozenset(("url", "_id", "name", "version", "status"))
+_NAMES = frozenset(("url", "_id", "name"))
+_ABOUT: Mapping[str, frozenset[str]] = {
+    "StructureDefinition": frozenset(("type", "base")),
+    "SearchParameter": frozenset(("base", "code")),
+    "OperationDefinition": frozenset(("code",)),
+    "CompartmentDefinition": frozenset(("code",)),
+}
+_BESIDE: Mapping[str, frozenset[str]] = {
+    "StructureDefinition": frozenset(("kind", "abstract", "derivation")),
+    "SearchParameter": frozenset(("type", "target")),
+    "OperationDefinition": frozenset(("kind", "system", "type", "instance")),
+}
 _MARK = "published"  # of a place among these; other places are those of stored records
 _UTC = ZoneInfo("UTC")
 _UPDATED = datetime.datetime.fromisoformat(RELEASED)
@@ -91,8 +102,10 @@ def _asks(query: Query) -> bool:
     if len(query.branches) != 1 or query.type_name not in published.KINDS:
         return False
     conditions = query.conditions
-    named = [c for c in conditions if isinstance(c, Clause) and c.code in _NAMES and is_fixed(c)]
-    return len(named) == len(conditions) and any(c.code in ("url", "_id", "name") and c.form == "match" for c in named)
+    naming = _NAMES | _ABOUT.get(query.type_name, frozenset())
+    beside = _BESIDE.get(query.type_name, frozenset()) | {"version", "status"}
+    named = [c for c in conditions if isinstance(c, Clause) and c.code in naming | beside and is_fixed(c)]
+    return len(named) == len(conditions) and any(c.code in naming and c.form == "match" for c in named)
 
 
 async def _found(source: Source, query: Query, actor: Actor) -> list[Body]:
@@ -101,8 +114,7 @@ async def _found(source: Source, query: Query, actor: Actor) -> list[Body]:
     matches = [h for h in _candidates(kind, conditions) if meets(h, [conditions], _UTC) and _may(actor, h, "s")]
     if len(matches) > stored.MOST_ROWS:
         raise BadQuery(Problem("fhir.search.too-costly"))
-    taken = await stored.by_address(source, (kind,), [each["url"] for each in matches])
-    urls = {url for _, url in taken} | {read.heading.get("url") for reads in taken.values() for read in reads}
+    urls = await stored.addresses_taken(source, kind, [each["url"] for each in matches])
     ids = await stored.ids_taken(source, kind, [each["id"] for each in matches])
     kept = [each for each in matches if each["url"] not in urls and each["id"] not in ids]
     return [found for each in kept if (found := published.body(kind, each["id"])) is not None]

@@ -1,4 +1,4 @@
-"""Terminology that nobody stored, as resources: what R4 brings, and our own code tables as ConceptMaps."""
+"""What nobody stored, as resources: R4's terminology and definitions, and our own code tables as ConceptMaps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from fhir.definitions import resources
 from fhir.terminology import maps, published
 from fhir.terminology.maps import Map
 from hub.terms import stored
 from mappings import table
 
-KINDS = ("CodeSystem", "ValueSet", "ConceptMap")
+KINDS = ("CodeSystem", "ValueSet", "ConceptMap", *resources.KINDS)
 _HL7 = re.compile(r"hl7(\d{4})\Z")
 _OWN = "ponte-"
 Body = dict[str, Any]
@@ -29,7 +30,15 @@ def body(kind: str, identity: str) -> Body | None:
     """The resource of an id, or None."""
     if kind == "ConceptMap" and identity in _tables():
         return _table_map(identity)
+    if kind in resources.KINDS:
+        found = resources.body(kind, identity)
+        return _with_meta(found) if found is not None else None
     return published.body(kind, identity) if kind in KINDS else None
+
+
+def _with_meta(found: Body) -> Body:
+    meta = {"versionId": "1", "lastUpdated": published.RELEASED}
+    return {"resourceType": found["resourceType"], "id": found["id"], "meta": meta, **found}
 
 
 def own_map(url: str) -> Map | None:
@@ -71,6 +80,8 @@ def _table_map(identity: str) -> Body:
 @cache
 def headings(kind: str) -> Mapping[str, Body]:
     """What is looked for by of each resource of a type: by id, without what it holds."""
+    if kind in resources.KINDS:
+        return {identity: _with_meta(found) for identity, found in resources.headings(kind).items()}
     found = dict(published.headings(kind))
     if kind == "ConceptMap":
         meta = {"versionId": "1", "lastUpdated": published.RELEASED}

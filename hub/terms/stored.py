@@ -92,6 +92,19 @@ async def by_address(source: Source, kinds: Sequence[str], urls: Iterable[str]) 
     return found
 
 
+async def addresses_taken(source: Source, kind: str, urls: Iterable[str]) -> set[str]:
+    """Those of `urls` under which, or under another name of which, the tenant has a record of a type."""
+    named = {bounded(name): url for url in urls for name in aliases(url)}
+    if not named:
+        return set()
+    statement = source.statement()
+    where = (
+        f"t.key = {statement.literal(key_of(kind, 'url'))} AND t.value = ANY({statement.argument(list(named))}::text[])"
+    )
+    sql = f"SELECT t.value FROM idx_uri t WHERE {statement.of_tenant('t')} AND {where} LIMIT {MOST_ROWS}"
+    return {named[row["value"]] for row in await source.rows(statement, sql)}
+
+
 async def supplements(source: Source) -> list[Read]:
     """The supplements of code systems a tenant has, the newest first."""
     statement = source.statement()

@@ -24,6 +24,17 @@ FOUND = {
     "CodeSystem?url=http://terminology.hl7.org/CodeSystem/v2-0001": ["v2-0001"],
     "ConceptMap?url=urn:ponte:ConceptMap:hl70001-gender": ["ponte-hl70001-gender"],
     "ConceptMap?_id=101": ["101"],
+    "StructureDefinition?url=http://hl7.org/fhir/StructureDefinition/Patient": ["Patient"],
+    "StructureDefinition?type=Quantity&derivation=specialization&kind=complex-type": ["Quantity"],
+    "SearchParameter?base=Patient&code=birthdate": ["individual-birthdate"],
+    "SearchParameter?base=Binary": [],
+    "SearchParameter?base=Slot&type=reference": ["Slot-schedule"],
+    "SearchParameter?url=http://hl7.org/fhir/SearchParameter/Patient-link": ["Patient-link"],
+    "OperationDefinition?code=lookup": ["CodeSystem-lookup"],
+    "OperationDefinition?code=validate-code&type=true": ["CodeSystem-validate-code", "ValueSet-validate-code"],
+    "CompartmentDefinition?code=Patient": ["patient"],
+    "StructureDefinition?kind=resource": [],
+    "SearchParameter?type=token": [],
     "ValueSet": [],
     "ValueSet?status=active": [],
     "Patient?_id=administrative-gender": [],
@@ -56,6 +67,29 @@ async def test_they_are_read_and_asked_by_id(fhir: httpx.AsyncClient) -> None:
         "&system=http://terminology.hl7.org/CodeSystem/v2-0001"
     )
     assert "female" in translated.text and translated.json()["parameter"][0]["valueBoolean"] is True
+
+
+async def test_definitions_are_read_and_step_aside(fhir: httpx.AsyncClient) -> None:
+    patient = (await fhir.get("/fhir/StructureDefinition/Patient")).json()
+    assert not [p for p in validate(patient) if p.blocks]
+    elements = {each["path"]: each for each in patient["snapshot"]["element"]}
+    assert len(elements) == 45 and elements["Patient.deceased[x]"]["isModifier"]
+    assert elements["Patient.gender"]["binding"]["strength"] == "required"
+    assert [t["code"] for t in elements["Patient.deceased[x]"]["type"]] == ["boolean", "dateTime"]
+    assert "pat-1" in {rule["key"] for rule in elements["Patient.contact"]["constraint"]}
+    assert (await fhir.get("/fhir/StructureDefinition/Nothing")).status_code == 404
+    own = {**patient, "name": "Own", "id": "own-patient"}
+    assert (await fhir.put("/fhir/StructureDefinition/own-patient", json=own)).status_code == 201
+    assert ids((await fhir.get(f"/fhir/StructureDefinition?url={patient['url']}")).json()) == ["own-patient"]
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in published.KINDS if kind not in ("CodeSystem", "ValueSet", "ConceptMap")]
+)
+def test_definitions_are_valid(kind: str) -> None:
+    for identity in published.headings(kind):
+        body = published.body(kind, identity)
+        assert body is not None and not [problem for problem in validate(body) if problem.blocks], identity
 
 
 async def test_the_resource_asked_about_comes_by_itself(fhir: httpx.AsyncClient) -> None:
