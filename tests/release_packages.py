@@ -139,11 +139,13 @@ def extension(date: str = "20260601") -> dict[str, str]:
     }
 
 
+def quoted(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A CSV with everything in quotes."""
+    return table([f'"{c}"' for c in columns], ([f'"{v}"' for v in row] for row in rows), ",")
+
+
 def loinc() -> dict[str, str]:
     """LOINC: three terms, one of them deprecated, parts above them, answers, a panel, Portuguese names."""
-
-    def quoted(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-        return table([f'"{c}"' for c in columns], ([f'"{v}"' for v in row] for row in rows), ",")
 
     columns = (
         "LOINC_NUM",

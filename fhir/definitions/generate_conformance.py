@@ -1,4 +1,4 @@
-"""Generates `_conformance.json`: R4's types and operations as data, without prose (npm hl7.fhir.r4.examples 4.0.1, CC0).
+"""Generates `_conformance.json`: R4's types and operations as data (npm hl7.fhir.r4.examples 4.0.1, CC0).
 
 Usage: python -m fhir.definitions.generate_conformance EXAMPLES_FOLDER (the unpacked `package` folder).
 Each element of a type is a row of facts: occurrence, types, binding, flags. Sentences are not taken.

@@ -86,7 +86,9 @@ async def test_trees_and_implicit_sets(terms: httpx.AsyncClient) -> None:
     assert codes(await terms.get("/fhir/ValueSet/$expand", params=implicit)) == "red pink violet"
     check = {**implicit, "system": "urn:cs:colours", "code": "blue"}
     assert named(await terms.get("/fhir/ValueSet/$validate-code", params=check))["result"] is False
-    odd = await terms.get("/fhir/ValueSet/$expand", params={"url": "urn:cs:colours?fhir_vs=ecl/x"})
+    wrong = await terms.get("/fhir/ValueSet/$expand", params={"url": "urn:cs:colours?fhir_vs=ecl/x"})
+    assert wrong.status_code == 422 and "fhir_vs" not in wrong.json()["issue"][0]["details"]["text"]
+    odd = await terms.get("/fhir/ValueSet/$expand", params={"url": "urn:cs:colours?fhir_vs=odd/x"})
     assert odd.status_code == 404
 
 
