@@ -80,7 +80,7 @@ def snomed(date: str = "20260301") -> dict[str, str]:
     mapped = [
         ("x1", date, "1", CORE, MAP, "400000992", "1", "1", "IFA 248152002", "IF FEMALE", "R68.1", "447561005", "447637006"),
         ("x2", date, "1", CORE, MAP, "400000992", "1", "2", "OTHERWISE TRUE", "ALWAYS R68.8", "R68.8", "447561005", "447637006"),
-        ("x3", date, "1", CORE, MAP, "400000992", "2", "1", "TRUE", "ALWAYS Z03.9", "Z03.9", "447561005", "447637006"),
+        ("x3", date, "1", CORE, MAP, "400000992", "2", "1", "TRUE", "ALWAYS A00.1", "A00.1", "447561005", "447637006"),
         ("x4", date, "1", CORE, MAP, "400000994", "1", "1", "TRUE", "CANNOT BE CLASSIFIED", "", "447561005", "447638001"),
     ]  # fmt: skip
     name = f"SnomedCT_Invented_{date}/Snapshot"

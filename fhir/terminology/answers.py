@@ -247,8 +247,10 @@ def translation(matches: Sequence[Match], language: str) -> dict[str, Any]:
     """The answer of $translate."""
     result = any(match.counts for match in matches)
     parts: list[dict[str, Any]] = [{"name": "result", "valueBoolean": result}]
-    if not result:
-        parts.append(text("message", _problem("untranslated").text("en" if language.startswith("en") else "pt")))
+    notes = [] if result else [_problem("untranslated").text("en" if language.startswith("en") else "pt")]
+    notes += dict.fromkeys(match.note for match in matches if match.note)
+    if notes:
+        parts.append(text("message", "; ".join(notes)))
     return parameters(*parts, *(_matched(match) for match in matches))
 
 

@@ -22,6 +22,17 @@ def named(address: str) -> tuple[str, str]:
     return name, version
 
 
+def system_of(place: str) -> tuple[str, str]:
+    """The code system of the part of an address before its mark, and the SNOMED CT edition or version it names."""
+    match = _EDITION.match(place)
+    return (match[1], place) if match is not None else (place, "")
+
+
+def fits(wanted: str, version: str) -> bool:
+    """Whether a version is the one wanted; of SNOMED CT an edition without date is any version of it."""
+    return wanted in ("", "*", version) or (wanted.startswith(SNOMED) and version.startswith(f"{wanted}/"))
+
+
 def value_set(address: str) -> Set | None:
     """The value set an address stands for; None for one that stands for none. Expressions are read when it is asked."""
     if (match := _LOINC.match(address)) is not None:
@@ -29,9 +40,7 @@ def value_set(address: str) -> Set | None:
     place, mark, query = address.partition(ALL_CODES)
     if not mark:
         return None
-    system, version = place, ""
-    if (match := _EDITION.match(place)) is not None:
-        system, version = match[1], place
+    system, version = system_of(place)
     stated = _query(query)
     return _made(address, system, version, stated) if stated is not None else None
 

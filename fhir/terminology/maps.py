@@ -62,6 +62,7 @@ class Match:
     display: str
     source: str
     products: tuple[dict[str, Any], ...] = ()
+    note: str = ""  # what a person is to know of it, in the map's own words
 
     @property
     def counts(self) -> bool:

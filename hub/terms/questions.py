@@ -17,6 +17,7 @@ from fhir.terminology.sets import Reader, Set
 from fhir.terminology.systems import System, Unanswered
 from hub.find.statement import Source
 from hub.terms import published, stored
+from hub.terms.releases import mapped
 from hub.terms.shelf import Shelf, Versions, concept_maps
 
 
@@ -163,6 +164,10 @@ async def translated(subject: Subject, url: str, wanted: Sequence[Wanted], ends:
         return [match for each in wanted for match in maps.translated(own.form, each, named)]
     if url:
         found, named = await concept_maps(subject.source, url)
+        if found is None and mapped.MARK in url:
+            of_release = [await mapped.translated(subject.source, each, url) for each in wanted]
+            if None not in of_release:
+                return [match for matches in of_release for match in matches or ()]
         if found is None:
             raise Unanswered("not-found", "fhir.terminology.concept-map", name=url)
         return [match for each in wanted for match in maps.translated(found, each, named)]
@@ -173,6 +178,7 @@ async def translated(subject: Subject, url: str, wanted: Sequence[Wanted], ends:
         for one in await _maps_of(subject.source, each):
             if _fits(one, ends):
                 matches += maps.translated(one, each, await _stand_ins(subject.source, one))
+        matches += await mapped.translated(subject.source, each) or []
     return matches
 
 

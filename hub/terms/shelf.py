@@ -65,7 +65,7 @@ class Shelf:
     def system(self, url: str, version: str = "") -> System | None:
         """The code system of an address in a version, or None; raises Unanswered for a version that is ruled out."""
         version = self.versions.forced.get(url) or version or self.versions.default.get(url, "")
-        found = next((s for s in self._systems(url) if _fits(version, s.version)), None)
+        found = next((s for s in self._systems(url) if implicit.fits(version, s.version)), None)
         wanted = self.versions.checked.get(url)
         if found is not None and wanted and found.version != wanted:
             raise Unanswered("unsupported", "fhir.terminology.version", name=f"{url}|{wanted}")
@@ -145,11 +145,6 @@ class Shelf:
     async def _look_for_releases(self, source: Source, urls: Iterable[str]) -> None:
         for name, found in (await releases(source, urls)).items():
             self._releases.setdefault(name, [Loaded(source, each) for each in found])
-
-
-def _fits(wanted: str, version: str) -> bool:
-    """Whether a version is the one wanted; of SNOMED CT an edition without date is any version of it."""
-    return wanted in ("", "*", version) or (wanted.startswith(implicit.SNOMED) and version.startswith(f"{wanted}/"))
 
 
 def _newest(reads: Iterable[Read]) -> list[Read]:

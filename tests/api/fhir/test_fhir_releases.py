@@ -135,6 +135,7 @@ async def test_one_code(moon: httpx.AsyncClient) -> None:
     assert (await moon.get(f"/fhir/CodeSystem/$lookup?system={SCT}&version={SCT}/1&code=400000992")).status_code == 404
     await _lineages(moon)
     await _verdicts(moon)
+    await _translations(moon)
 
 
 async def _lineages(moon: httpx.AsyncClient) -> None:
@@ -169,6 +170,36 @@ async def _verdicts(moon: httpx.AsyncClient) -> None:
     for kind, query, result, words in VERDICTS:
         answer = named(await moon.get(f"/fhir/{kind}/$validate-code?{query}"))
         assert answer["result"] is result and words in answer.get("message", ""), (query, answer)
+
+
+ICD, R68 = "http://hl7.org/fhir/sid/icd-10", f"{EDITION}?fhir_cm={made.MAP}"
+TRANSLATIONS: dict[str, list[tuple[str, str, str]]] = {
+    f"system={SCT}&code=400000992": [
+        ("inexact", "R68.1", ""), ("inexact", "R68.8", ""), ("relatedto", "A00.1", "Maré de abril"),
+    ],
+    f"url={url_of(R68)}&system={SCT}&code=400000994": [("unmatched", "", "")],
+    f"url={url_of(f'{SCT}?fhir_cm={made.MAP}')}&system={ICD}&code=A001&reverse=true": [("relatedto", "400000992", "Lua clara")],
+    f"system={SCT}&code=400000992&targetsystem=urn:other": [],
+    f"system={SCT}&code=400000997": [],
+}  # fmt: skip
+
+
+async def _translations(moon: httpx.AsyncClient) -> None:
+    for query, wanted in TRANSLATIONS.items():
+        answer = (await moon.get(f"/fhir/ConceptMap/$translate?{query}")).json()["parameter"]
+        matches = [{part["name"]: part for part in each["part"]} for each in answer if each["name"] == "match"]
+        codings = [each.get("concept", {}).get("valueCoding", {}) for each in matches]
+        told = [
+            (m["equivalence"]["valueCode"], c.get("code", ""), c.get("display", ""))
+            for m, c in zip(matches, codings, strict=True)
+        ]
+        assert told == wanted, (query, answer)
+        assert all(each["source"]["valueUri"] == R68 for each in matches)
+    told = named(await moon.get(f"/fhir/ConceptMap/$translate?system={SCT}&code=400000992"))
+    assert told["result"] is True and "R68.1: IF FEMALE" in told["message"]
+    assert (
+        await moon.get(f"/fhir/ConceptMap/$translate?url={url_of('urn:x?fhir_cm=1')}&system={SCT}&code=1")
+    ).status_code == 404
 
 
 REFUSALS = {
