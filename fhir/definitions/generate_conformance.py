@@ -66,7 +66,7 @@ def _element(element: dict[str, Any]) -> dict[str, Any]:
 
 def _type_of(stated: dict[str, Any]) -> Any:
     """A type's code, with its profiles and targets where it has any."""
-    extra = {key: stated[key] for key in ("profile", "targetProfile") if key in stated}
+    extra: dict[str, Any] = {key: stated[key] for key in ("profile", "targetProfile") if key in stated}
     urls = [each for each in stated.get("extension", ()) if each["url"].endswith("structuredefinition-fhir-type")]
     if urls:
         extra["u"] = urls[0]["valueUrl"]
