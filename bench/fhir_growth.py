@@ -16,6 +16,7 @@ from bench.fhir_data import load, multiply
 from bench.fhir_search import MESSAGES as FEW
 from bench.fhir_search import OBSERVATIONS, PATIENTS, SEARCHES, filled
 from bench.measure import Measure
+from canonical.errors import Misconfigured
 from fhir.search.conditions import Inside, Setting
 from fhir.search.query import Query, parse
 from hub.find.search import search
@@ -29,7 +30,12 @@ TRIED = (7, 77, 123, 211, 350, 499)
 
 
 async def measure(world: World, tenant: Tenant, records: int = MESSAGES) -> list[Measure]:
-    """Pages of one search of each kind, the mean of a few values, at each tenfold number of records up to `records`."""
+    """Pages of one search of each kind, the mean of a few values, at each tenfold number of records up to `records`.
+
+    Raises Misconfigured for so few records that there is nothing to compare.
+    """
+    if records < 2 * FEW:
+        raise Misconfigured(f"growth is measured from {FEW} records on: give --messages {2 * FEW} or more")
     await load(world, tenant, PATIENTS, OBSERVATIONS)
     first = await _pages(world, tenant)
     found, held = [], FEW
