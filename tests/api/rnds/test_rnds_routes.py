@@ -43,7 +43,9 @@ async def test_from_settings_to_deletion(
             "requester",
             "certificate",
         }
-        unsealed = await client.put(f"{BASE}/settings", json=server.settings(**OFF))
+        private = await client.put(f"{BASE}/settings", json=server.settings(**OFF))
+        assert {p["code"] for p in private.json()["problems"]} == {"rnds.config.private"}
+        unsealed = await client.put(f"{BASE}/settings", json={**server.settings(**OFF), "allow_private": False})
         assert {p["code"] for p in unsealed.json()["problems"]} == {"rnds.config.vault"}
         await server.join(world, tenant, **OFF)
         assert (await client.put(f"{BASE}/settings", json=server.settings(**OFF))).status_code == 200

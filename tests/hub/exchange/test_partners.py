@@ -187,7 +187,7 @@ def test_whatever_stands_at_a_key_is_read_or_told(base: dict[str, Any], place: s
 
 async def test_a_payer_without_a_profile_bills_from_its_document(world: World, tenant: Tenant) -> None:
     async with payer_server() as server:
-        done = await desk.put(world, tenant, ME, changed(PAYER, transport__url=server.url(JACARANDA)))
+        done = await desk.put(world, tenant, ME, changed(PAYER, transport__url=server.url(JACARANDA)), by_operator=True)
         assert [problem.code for problem in done.problems] == ["partner.secret"]
         assert "close-batches" in done.schedules and done.standing.stated["name"] == "Operadora sem perfil"
         async with world.transaction(tenant) as tx:
@@ -202,7 +202,7 @@ async def test_a_payer_without_a_profile_bills_from_its_document(world: World, t
         await settle(world, tenant)
         book = (await server.received())[JACARANDA]
         assert len(book["batches"]) == 1 and (await standing(world, tenant, "payer", JACARANDA)).waiting == 0
-    again = await desk.put(world, tenant, ME, changed(PAYER, name="Outro nome"))
+    again = await desk.put(world, tenant, ME, changed(PAYER, name="Outro nome"), by_operator=True)
     assert again.schedules == [] and again.standing.stated["name"] == "Outro nome"
 
 
@@ -212,10 +212,10 @@ async def standing(world: World, tenant: Tenant, kind: str, code: str) -> desk.S
 
 
 async def test_switched_off_what_goes_to_it_waits_and_each_change_is_audited(world: World, tenant: Tenant) -> None:
-    await desk.put(world, tenant, ME, LAB)
+    await desk.put(world, tenant, ME, LAB, by_operator=True)
     assert not (await desk.switch(world, tenant, ME, "lab", "apoio", active=False)).stated["active"]
     assert (await desk.switch(world, tenant, ME, "lab", "apoio", active=True)).stated["active"]
-    await desk.put(world, tenant, ME, changed(LAB, active=False))
+    await desk.put(world, tenant, ME, changed(LAB, active=False), by_operator=True)
     async with world.transaction(tenant) as tx:
         rows = await tx.rows("SELECT action FROM audit_event WHERE tenant_id = $1 AND entity = 'Partner/lab/apoio'")
     assert sorted(row["action"] for row in rows) == ["partner-change", "partner-create", "partner-off", "partner-on"]
@@ -225,7 +225,7 @@ async def test_switched_off_what_goes_to_it_waits_and_each_change_is_audited(wor
 
 async def test_what_is_wrong_stores_nothing(world: World, tenant: Tenant) -> None:
     with pytest.raises(Faulty):
-        await desk.put(world, tenant, ME, changed(PAYER, code="999815"))
+        await desk.put(world, tenant, ME, changed(PAYER, code="999815"), by_operator=True)
     async with world.transaction(tenant) as tx:
         assert await desk.listed(tx) == []
         assert {entry.name for entry in await agenda.listed(tx)}.isdisjoint(one.name for one in usual.kit(usual.PAYER))
@@ -235,7 +235,7 @@ async def test_what_is_wrong_stores_nothing(world: World, tenant: Tenant) -> Non
 
 
 async def tried(world: World, tenant: Tenant, stated: dict[str, Any]) -> probe.Tried:
-    await desk.put(world, tenant, ME, stated)
+    await desk.put(world, tenant, ME, stated, by_operator=True)
     return await probe.tried(world, tenant, ME, stated["kind"], stated["code"])
 
 
