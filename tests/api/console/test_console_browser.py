@@ -108,7 +108,7 @@ async def test_the_first_page(chromium: Any, address: str, world: World, tenant:
         if folder:
             await page.screenshot(path=f"{folder}/console-{width}.png", full_page=True)
 
-    for name in ("Denials", "Check files", "Access"):  # from page to page, each says where one is
+    for name in ("Channels", "Denials", "Check files", "Access"):  # from page to page, each says where one is
         await page.get_by_role("link", name=name, exact=True).click()
         assert await page.locator("nav [aria-current]").inner_text() == name
         assert [await page.locator(mark).count() for mark in ("header", "nav", "main", "h1")] == [1, 1, 1, 1]
