@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
+import asyncpg
 import pytest
 
 from canonical.errors import Refused, TryLater
@@ -83,6 +85,20 @@ async def test_who_waits_too_long_is_told(cluster: tuple[Settings, Any], monkeyp
                 await database.call(PID)
         assert caught.value.code == "store.down"
         assert (await database.call(PID))[0]["pid"] == held.get_server_pid()
+    finally:
+        await database.close()
+
+
+async def test_a_failure_that_was_let_pass_is_told_at_the_end(cluster: tuple[Settings, Any], tenant: Tenant) -> None:
+    """The server answers the commit of a transaction that failed with a rollback: nothing of it is kept, and that is said."""
+    database = await Database.open(cluster[0].database_url, size=1)
+    try:
+        with pytest.raises(TryLater, match="rolled back"):
+            async with database.transaction(tenant.id) as tx:
+                with contextlib.suppress(asyncpg.PostgresError):
+                    await tx.value("SELECT 1 / 0 WHERE $1::uuid IS NOT NULL")
+        async with database.transaction(tenant.id) as tx:
+            assert await tx.value("SELECT 1 WHERE $1::uuid IS NOT NULL") == 1, "the connection is sound"
     finally:
         await database.close()
 

@@ -80,7 +80,8 @@ async def test_old_events_go_and_the_chain_holds(
     assert await broken(world, ruled) is None and await events(world, other_tenant) == before
     async with world.transaction(ruled) as tx:
         told = await tx.value("SELECT detail FROM audit_event WHERE tenant_id = $1 AND action = 'retention'")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with world.transaction(ruled) as tx:
             await tx.run(
                 "INSERT INTO audit_removal (tenant_id, until_seal, until_transaction, events, actor) "
                 "VALUES ($1, 99, 99, 0, 'x')"
