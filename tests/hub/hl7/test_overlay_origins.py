@@ -15,7 +15,7 @@ door = "mllp"
 overlay = "hospital_exemplo"
 
 [plans]
-"ADT^Z99" = "adt"
+"ADT^Z98" = "adt"
 """
 PLAIN = 'name = "his"\ndoor = "mllp"\n'
 
@@ -23,7 +23,7 @@ PLAIN = 'name = "his"\ndoor = "mllp"\n'
 def alert(mrn: str, at: str) -> str:
     """A message only the channel's own plan maps, with a segment only its overlay maps."""
     pid = f"PID|1||{mrn}^^^HOSP^MR||Souza^Ana||19800229|3"
-    return "\r".join((msh("ADT^Z99", at), f"EVN|Z99|{at}-0300", pid, "ZPD|1|Nina", "ZAL|1|Q|Queda|A|20261122")) + "\r"
+    return "\r".join((msh("ADT^Z98", at), f"EVN|Z98|{at}-0300", pid, "ZPD|1|Nina", "ZAL|1|Q|Queda|A|20261122")) + "\r"
 
 
 async def test_an_unmerge_gives_back_what_a_channels_own_plan_and_overlay_made(world: World, tenant: Tenant) -> None:
