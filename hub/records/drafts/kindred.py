@@ -25,16 +25,12 @@ _RESULTS = (
     "SELECT id, body FROM resource WHERE tenant_id = $1 AND type = 'Observation' AND id = ANY($2::text[]) "
     "AND NOT deleted ORDER BY id FOR UPDATE"
 )
-# Each by look-ups of its own, found before they are locked in the order of their ids: joined, a plan made while a
-# tenant is new holds all of its records against each.
+# A join, which the planner answers by keys since it does not see the tenant (decision 45). Written as a probe for
+# each, reports by two workers came to 2,400 to 3,710 resources a second in seven runs, so to 3,230 to 3,790 in six.
 _WAITING = (
-    "SELECT r.id, r.body, w.system, w.code FROM (SELECT x.system, x.code, t.rid, o.id "
-    "FROM unnest($3::text[], $4::text[]) AS x(system, code) "
-    "CROSS JOIN LATERAL (SELECT rid FROM idx_token WHERE tenant_id = $1 AND key = $2 AND code = x.code "
-    "AND (system || '') = x.system OFFSET 0) t "
-    "CROSS JOIN LATERAL (SELECT id FROM resource WHERE tenant_id = $1 AND rid = t.rid AND NOT deleted OFFSET 0) o "
-    "ORDER BY o.id) w CROSS JOIN LATERAL ("
-    "SELECT id, body FROM resource WHERE tenant_id = $1 AND rid = w.rid AND NOT deleted FOR UPDATE) r ORDER BY r.id"
+    "SELECT r.id, r.body, x.system, x.code FROM unnest($3::text[], $4::text[]) AS x(system, code) "
+    "JOIN idx_token t ON t.tenant_id = $1 AND t.key = $2 AND t.code = x.code AND t.system = x.system "
+    "JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted ORDER BY r.id FOR UPDATE OF r"
 )
 
 

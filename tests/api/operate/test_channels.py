@@ -200,7 +200,7 @@ async def test_the_first_page_tells_of_each_channel(app: Any, world: World, tena
         token = await tokens.issue(world, tenant, "operator", roles=["ADMIN"], scopes=["admin/*"])
         await browser.post("/console/login", data={"token": token})
         text = (await browser.get("/?lang=en")).text
-    row = text.partition('>novo</a></th>')[2].partition("</tr>")[0]
+    row = text.partition(">novo</a></th>")[2].partition("</tr>")[0]
     cells = [part.partition("</td>")[0].partition(">")[2].strip() for part in row.split("<td")[1:]]
     assert cells[:5] == ["mllp", "2", "on", "2", "1"] and "structure.required" in cells[7]
     assert "Souza" not in text and (await channel(world, tenant, "novo")).version == 2
