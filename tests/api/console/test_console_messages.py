@@ -8,14 +8,11 @@ import httpx
 import pytest
 
 from api.console import messages_page
-from hub.exchange.channels import channels_of
-from hub.exchange.door.keep import Keeper
-from hub.exchange.door.receive import receive
-from hub.exchange.work import inbound
 from hub.operate import accounting, whose
 from hub.world import Tenant, World
 from tests.api.console.test_console import plain
 from tests.api.console.test_console_access import enter
+from tests.hub import test_operate as operated
 
 PAGE = "/console/messages"
 ADMISSION = (
@@ -28,10 +25,8 @@ ADMISSION = (
 
 
 async def put(world: World, tenant: Tenant, text: str) -> None:
-    channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
-    await receive(Keeper(world.database), channel, text.encode())
-    while await inbound.work(world, tenant):
-        pass
+    await operated.put(world, tenant, text)
+    await operated.work(world, tenant)
 
 
 async def failed(world: World, tenant: Tenant, control: str) -> None:
@@ -82,8 +77,7 @@ async def test_found_by_the_patients_number_and_replayed(
     assert "Ensaio feito" in (await browser.post(f"{at}/try")).text
     assert "reenfileirada" in (await browser.post(f"{at}/replay")).text
     assert "já está na fila" in (await browser.post(f"{at}/replay")).text
-    while await inbound.work(world, tenant):
-        pass
+    await operated.work(world, tenant)
     after = plain((await browser.get(at)).text)
     assert "Situação: trabalhada" in after and "Patient/" in after
     found = await events(world, tenant)
