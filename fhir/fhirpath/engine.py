@@ -6,6 +6,7 @@ A function takes the scope (what `%resource`, `$this` and the clock are) and the
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,8 @@ Items = list[Item]
 Step = Callable[["Scope", Items], Items]
 Resolver = Callable[[Item], Item | None]
 MOST_STEPS = 2_000_000
+MOST_SECONDS = 1.0  # of processor, for the expressions of one resource: a door answers nobody else meanwhile
+_SLICE = 5_000  # steps between two looks at the clock, so that most resources never look
 _MANY = 4  # values that are reached by one step
 _VALUE_SETS = "http://hl7.org/fhir/ValueSet/"
 _EXTENSIONS = "http://hl7.org/fhir/StructureDefinition/"
@@ -28,27 +31,47 @@ class PathError(Exception):
 
 
 class TooCostly(PathError):
-    """The evaluation takes more steps than it may."""
+    """The evaluation takes more steps, or longer, than it may."""
 
 
 class Budget:
-    """How many steps evaluations may still take together."""
+    """How many steps evaluations may still take together, and until when.
 
-    __slots__ = ("left", "walked")
+    `until` is a reading of this thread's processor time (see `deadline`), not of the day: what others do at the same
+    time costs a resource nothing. None: only the steps count.
+    """
 
-    def __init__(self, steps: int = MOST_STEPS) -> None:
-        self.left = steps
+    __slots__ = ("_kept", "_until", "left", "walked")
+
+    def __init__(self, steps: int = MOST_STEPS, *, until: float | None = None) -> None:
+        self.left = steps if until is None else min(steps, _SLICE)
+        self._kept = steps - self.left
+        self._until = until
         self.walked: dict[tuple[int, str], tuple[Any, Items]] = {}  # what is below a value, by identity and type
 
     def spend(self, steps: int) -> None:
-        """Take steps; raises TooCostly when there are none left."""
+        """Take steps; raises TooCostly when there are none left, or it is too late."""
         self.left -= steps
+        if self.left < 0:
+            self._refill()
+
+    def _refill(self) -> None:
+        if self._until is not None and time.thread_time() > self._until:
+            self._kept = 0
+        granted = min(self._kept, _SLICE - self.left)
+        self.left += granted
+        self._kept -= granted
         if self.left < 0:
             raise TooCostly("too many steps")
 
     def charge(self, made: Sequence[Any]) -> None:
         """Take steps for a text or list that was made, which needs room; raises TooCostly."""
         self.spend(1 + len(made) // 16)
+
+
+def deadline(seconds: float = MOST_SECONDS) -> float:
+    """The reading of this thread's processor time when so many seconds of it have passed."""
+    return time.thread_time() + seconds
 
 
 class Scope:

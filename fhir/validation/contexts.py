@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir.definitions.table import Element, choice_key, resource_types, type_named
-from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
+from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled, deadline
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
 from fhir.validation.profile_tree import Typed, children
@@ -38,7 +38,7 @@ def misplaced(resource: Any, definitions: Mapping[str, Any], where: str) -> Iter
     if not known or not isinstance(resource, dict):
         return
     kind = str(resource.get("resourceType"))
-    budget = Budget()
+    budget = Budget(until=deadline())
     for holder in _holders(_of_resource((kind, resource), where)):
         for url in _own(holder.value[1]):
             if url in known and not _may(known[url], holder, budget):

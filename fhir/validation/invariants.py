@@ -21,12 +21,13 @@ from canonical.problem import Problem, Severity
 from fhir import definitions
 from fhir.definitions.table import resource_types, type_named
 from fhir.fhirpath import items
-from fhir.fhirpath.engine import Budget, PathError, Scope, Step, TooCostly, boolean, compiled
+from fhir.fhirpath.engine import Budget, PathError, Scope, Step, TooCostly, boolean, compiled, deadline
 from fhir.fhirpath.items import Item
 from fhir.validation.quick import keys
 from fhir.validation.validator import expression
 
 MAXIMUM_FINDINGS = 100
+MOST_SECONDS_OF_ALL = 3.0  # of processor, for all resources of a Bundle or of a transaction
 _LOWEST: dict[str, Severity] = {"dom-6": "information"}
 _UNTOLD = "where($this).empty()"  # where precision or units leave an order open, nothing is wrong
 _ERRATA = {
@@ -188,32 +189,40 @@ def _prune(plans: dict[str, Plan]) -> None:
         plan.below = {key: (below, own) for key, (below, own) in plan.below.items() if own or below.matters}
 
 
-def check(resource: dict[str, Any], *, blocking: bool = False) -> list[Problem]:
+def check(resource: dict[str, Any], *, blocking: bool = False, until: float | None = None) -> list[Problem]:
     """The findings of a resource that is valid in structure; empty when every constraint holds.
 
-    `blocking`: only of the constraints of severity error, and no others are run.
+    `blocking`: only of the constraints of severity error, and no others are run. `until` (`all_until`): when those that
+    are checked together have cost enough; what then still needs long is too costly.
     """
-    walk = _Walk(blocking=blocking)
+    walk = _Walk(blocking=blocking, until=all_until() if until is None else until)
     walk.resource(resource, str(resource["resourceType"]), None, None)
     return walk.found[:MAXIMUM_FINDINGS]
+
+
+def all_until() -> float:
+    """Until when resources that come together may be checked, as this thread's processor time."""
+    return deadline(MOST_SECONDS_OF_ALL)
 
 
 class _Walk:
     """One resource under way; `places` is the path as JSON keys and positions."""
 
-    def __init__(self, *, blocking: bool) -> None:
+    def __init__(self, *, blocking: bool, until: float) -> None:
         self.found: list[Problem] = []
         self.blocking = blocking
         self.places: list[str | int] = []
         self.type = ""
-        self.budget = Budget()
+        self.until = until
+        self.budget = Budget(until=until)
 
     def resource(self, body: dict[str, Any], name: str, root: Item | None, bundle: Item | None) -> None:
         """A resource and all in it; `root` is the one it is contained in, `bundle` the Bundle it is an entry of."""
         if not self.type:
             self.type = name
         if root is None:
-            self.budget = Budget()  # each resource may cost what one may cost by itself
+            # Each resource may cost what one may cost by itself, until all have cost what a Bundle may.
+            self.budget = Budget(until=min(deadline(), self.until))
         own = Item(name, body)
         self.node(body, plan_of(name), (own, root or own, bundle if name != "Bundle" else own))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from canonical.problem import Problem, Severity
 from fhir.definitions.table import resource_types, type_named
-from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
+from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled, deadline
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
 from fhir.validation import contexts, invariants, slicing
@@ -150,7 +150,7 @@ class _Checker:
         self.current = resource  # the contained resource under way, or the resource itself
         self.within = within
         self.follow = invariants.resolver(resource, Item("Bundle", within) if within is not None else None)
-        self.budget = Budget()
+        self.budget = Budget(until=deadline())
         self.found: list[Problem] = []
         self.asked: dict[tuple[str, int], bool] = {}
         self.depth = 0

@@ -118,11 +118,12 @@ async def save(tx: Transaction, writes: Sequence[Write], origin: Origin) -> list
 
 def _refuse_invalid(writes: Sequence[Write]) -> None:
     findings: dict[int, list[Problem]] = {}
+    until = invariants.all_until()
     for position, write in enumerate(writes):
         bodies = [*write.earlier, *([write.body] if write.body is not None else [])]
         problems = [p for body in bodies for p in validate(body) if p.blocks]
         if write.rules and not problems:
-            problems = [p for body in bodies for p in invariants.check(body, blocking=True)]
+            problems = [p for body in bodies for p in invariants.check(body, blocking=True, until=until)]
         if problems:
             findings[position] = problems
     if findings:
