@@ -24,6 +24,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     put.add_argument(
         "--issuer", default="", help="with --login: the login is our client id at this sign-in service (OpenID Connect)"
     )
+    put.add_argument(
+        "--for",
+        dest="owner",
+        default="",
+        metavar="KIND/CODE",
+        help="with --login: of this partner (payer/326305) or channel (channel/lab) alone; no other can name it",
+    )
     put.add_argument("--password-env", metavar="NAME", help="environment variable with the password")
     remove = running.action(actions, "remove", "take a secret out of the vault")
     remove.add_argument("name")
@@ -40,6 +47,9 @@ def run(given: argparse.Namespace) -> int:
         return asyncio.run(_rekey(given))
     if given.action == "put" and given.login is not None and not given.password_env:
         output.complain("--login pede --password-env / --login needs --password-env")
+        return 2
+    if given.action == "put" and given.owner and (given.login is None or given.issuer):
+        output.complain("--for pede --login, sem --issuer / --for needs --login, without --issuer")
         return 2
     if given.action == "put" and given.issuer and given.login is None:
         output.complain("--issuer pede --login / --issuer needs --login")
@@ -82,7 +92,7 @@ async def _run(given: argparse.Namespace) -> int:
                 await vault.put_certificate(tx, world.settings, given.name, given.p12.read_bytes(), password)
             elif given.action == "put" and given.login is not None:
                 password = os.environ.get(given.password_env or "", "")
-                content = {"login": given.login, "password": password}
+                content = {"login": given.login, "password": password} | ({"for": given.owner} if given.owner else {})
                 if given.issuer:
                     await vault.put_sign_in(tx, world.settings, given.name, (given.issuer, given.login), password)
                 else:

@@ -107,7 +107,8 @@ async def _authenticated(state: State, slug: str, ans: str, header: str) -> tupl
     async with state.world.transaction(tenant) as tx:
         profile = next((one for one in await payers(tx) if one.ans == ans), None)
         name = profile.secrets.get("callback", "") if profile is not None else ""
-        known = await vault.reveal(tx, state.world.settings, name) if name else None
+        owner = profile.partner.owner if profile is not None else ""
+        known = await vault.reveal(tx, state.world.settings, name, owner=owner) if name else None
     said, kept = f"{login}\0{password}", f"{(known or {}).get('login', '')}\0{(known or {}).get('password', '')}"
     if not hmac.compare_digest(said.encode(), kept.encode()) or profile is None or not password:
         raise InvalidToken("the login is not known")

@@ -31,6 +31,11 @@ class Partner:
     active: bool
     settings: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def owner(self) -> str:
+        """Whose secrets of the vault are its own (`hub.guard.vault.owner_of`)."""
+        return f"{self.kind}/{self.code}"
+
 
 _COLUMNS = "id, kind, code, name, adapter, active, settings"
 

@@ -20,6 +20,18 @@ BOUND = frozenset((SIGN_IN,))
 """Kinds whose entries are revealed only to who asks for that kind: they serve one purpose, whoever names them."""
 
 
+_OWNED = {"subscription/": "webhook", "watch-": "watch"}
+"""Names the hub gives itself: each belongs to the partner of that kind whose code follows."""
+
+
+def owner_of(name: str, content: Mapping[str, str]) -> str:
+    """The one partner (`kind/code`) or channel (`channel/name`) an entry was kept for; empty: any of the tenant."""
+    for prefix, kind in _OWNED.items():
+        if name.startswith(prefix):
+            return f"{kind}/{name.removeprefix(prefix)}"
+    return content.get("for", "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What may be shown of a secret."""
@@ -62,11 +74,24 @@ async def put(
     )
 
 
-async def reveal(tx: Transaction, settings: Settings, name: str, *, kind: str = "") -> dict[str, str] | None:
+async def reveal(
+    tx: Transaction, settings: Settings, name: str, *, kind: str = "", owner: str = ""
+) -> dict[str, str] | None:
     """The content of a secret; None when the tenant has none of that name, or not of the `kind` that is asked for.
 
-    An entry of a BOUND kind is revealed only to who asks for it: a partner's document cannot name it for its own use.
+    An entry of a BOUND kind is revealed only to who asks for it, one kept for a partner or channel only to that `owner`
+    (`owner_of`): the document of another cannot name it for its own use.
     """
+    found = await _opened(tx, settings, name, kind)
+    return found if found is not None and owner_of(name, found) in ("", owner) else None
+
+
+async def opens(tx: Transaction, settings: Settings, entry: Entry) -> bool:
+    """Whether the entry is there and opens with the master key; raises Misconfigured when it does not open."""
+    return await _opened(tx, settings, entry.name, entry.kind) is not None
+
+
+async def _opened(tx: Transaction, settings: Settings, name: str, kind: str) -> dict[str, str] | None:
     row = await tx.row("SELECT kind, sealed FROM credential WHERE tenant_id = $1 AND name = $2", name)
     if row is None or (row["kind"] != kind and (kind or row["kind"] in BOUND)):
         return None

@@ -112,7 +112,7 @@ async def _tenants(world: World) -> list[Point]:
             events += int(await tx.value("SELECT count(*) FROM audit_event WHERE tenant_id = $1"))
             for entry in await vault.entries(tx):
                 try:
-                    opened_ones += await vault.reveal(tx, world.settings, entry.name, kind=entry.kind) is not None
+                    opened_ones += await vault.opens(tx, world.settings, entry)
                 except PonteError:
                     closed.append(f"{tenant.slug}: {entry.name}")
     return [

@@ -152,7 +152,7 @@ async def _opened(world: World, tenant: Tenant, profile: PayerProfile) -> Place:
     secret: dict[str, str] = {}
     if settings.get("secret"):
         async with world.transaction(tenant) as tx:
-            secret = await vault_entry(world, tx, settings["secret"])
+            secret = await vault_entry(world, tx, settings["secret"], profile.partner.owner)
     allowed = world.settings.allow_private_targets or bool(profile.partner.settings.get("allow_private"))
     means = Means(
         settings={**settings, "path": settings["returns"]},

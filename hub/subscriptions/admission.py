@@ -74,7 +74,7 @@ async def judged(tx: Transaction, world: World, actor: Actor, write: Write) -> A
     """The write as it will be stored; raises Refusal."""
     if write.body is None or write.body.get("status") not in _ASKED:
         return Admitted(write=write if write.body is None else _without_values(write, write.body), wanted=None)
-    kept = await vault.reveal(tx, world.settings, secret_of(write.id)) or {}
+    kept = await vault.reveal(tx, world.settings, secret_of(write.id), owner=f"{KIND}/{write.id}") or {}
     found = declared(write.body, actor.setting(world), json.loads(kept.get("headers", "{}")) | _key(kept))
     if isinstance(found, list):
         raise Refusal("unprocessable", found)

@@ -151,6 +151,10 @@ def test_partners(accept: bool) -> None:
     lines += [
         "",
         "`secret`, `certificate` and `trust` are names in the tenant's vault (`./ponte secret put`).",
+        "A login kept with `--for payer/326305` (`lab/…`, `subscriber/…`, `channel/…`) is given to that partner or channel",
+        "alone, whoever else names it; without `--for` any partner of the tenant may name it. What the hub keeps itself for a",
+        "Subscription (`subscription/…`) and a receiver of alarms (`watch-…`) serves that one alone. A partner that names",
+        "another's is not connected (`transport.certificate`). Who may change a partner may still change its address.",
         f"`[retry]` has {', '.join(f'`{name}`' for name in registry.RETRY_SETTINGS)}, `[acknowledge]` "
         f"{', '.join(f'`{name}`' for name in acknowledging.CHOICES)} and `timeout_s`; what a payer agreed beyond the standard "
         f"stands in {', '.join(f'`[{name}]`' for name in (*agreed.TABLES, *payer_terms.TABLES))}: see "

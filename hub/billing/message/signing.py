@@ -15,7 +15,7 @@ async def signed(world: World, tx: Transaction, profile: PayerProfile, document:
     if not profile.signature:
         return document
     name = profile.secrets.get("certificate", "")
-    found = await vault.reveal(tx, world.settings, name) if name else None
+    found = await vault.reveal(tx, world.settings, name, owner=profile.partner.owner) if name else None
     if found is None:
         raise Misconfigured(
             f"payer {profile.ans} asks for a signature and the vault has no certificate", code="batch.no-certificate"

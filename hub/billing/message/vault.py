@@ -16,7 +16,7 @@ async def login(tx: Transaction, settings: Settings, profile: PayerProfile) -> d
     name = profile.secrets.get("login")
     if not name:
         return None
-    found = await vault.reveal(tx, settings, name)
+    found = await vault.reveal(tx, settings, name, owner=profile.partner.owner)
     if found is None:
         raise Misconfigured(f"the login for payer {profile.ans} is not in the vault")
     password = str(found["password"])

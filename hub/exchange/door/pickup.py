@@ -143,7 +143,7 @@ class Pickup:
             secret: dict[str, str] = {}
             if settings.secret:
                 async with self._world.transaction(self.channel.tenant) as tx:
-                    secret = await vault_entry(self._world, tx, settings.secret)
+                    secret = await vault_entry(self._world, tx, settings.secret, f"channel/{self.channel.name}")
             means = Means(
                 settings={
                     "kind": self.channel.door,

@@ -83,41 +83,41 @@ class Connections:
         means = Means(
             settings=settings,
             allow_private=allowed,
-            tls=await self._tls(tenant, settings),
+            tls=await self._tls(tenant, settings, partner.owner),
             acknowledge=partner.settings.get("acknowledge") or {},
             stray=stray,
-            secret=await self._opened(tenant, settings["secret"]) if settings.get("secret") else {},
+            secret=await self._opened(tenant, settings["secret"], partner.owner) if settings.get("secret") else {},
             root=self._world.settings.folders / tenant.slug,
             tokens=self._tokens.setdefault(tenant.id, Tokens()),
         )
         return registry.transport(means)
 
-    async def _tls(self, tenant: Tenant, settings: dict[str, Any]) -> ssl.SSLContext | None:
+    async def _tls(self, tenant: Tenant, settings: dict[str, Any], owner: str) -> ssl.SSLContext | None:
         """The TLS context that settings ask for: our certificate (`certificate`), whom we trust (`trust`)."""
         if not (settings.get("certificate") or settings.get("trust")):
             return None
         context = ssl.create_default_context()
         if settings.get("trust"):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            trusted = (await self._opened(tenant, settings["trust"])).get("pem", "")
+            trusted = (await self._opened(tenant, settings["trust"], owner)).get("pem", "")
             try:
                 context.load_verify_locations(cadata=trusted)
             except (ssl.SSLError, ValueError):
                 raise Misconfigured("the trusted certificates cannot be read", code="transport.certificate") from None
         if settings.get("certificate"):
-            document = await self._opened(tenant, settings["certificate"])
+            document = await self._opened(tenant, settings["certificate"], owner)
             load_certificate(context, bytes.fromhex(document.get("pkcs12", "")), document.get("password", ""))
         return context
 
-    async def _opened(self, tenant: Tenant, name: str) -> dict[str, str]:
+    async def _opened(self, tenant: Tenant, name: str, owner: str) -> dict[str, str]:
         """A vault entry; raises Misconfigured when it is not there."""
         async with self._world.transaction(tenant) as tx:
-            return await vault_entry(self._world, tx, name)
+            return await vault_entry(self._world, tx, name, owner)
 
 
-async def vault_entry(world: World, tx: Transaction, name: str) -> dict[str, str]:
-    """What the tenant's vault holds under a name; raises Misconfigured."""
-    found = await vault.reveal(tx, world.settings, name)
+async def vault_entry(world: World, tx: Transaction, name: str, owner: str) -> dict[str, str]:
+    """What the tenant's vault holds for `owner` under a name; raises Misconfigured."""
+    found = await vault.reveal(tx, world.settings, name, owner=owner)
     if found is None:
         raise Misconfigured("a certificate or secret is not in the vault", code="transport.certificate")
     return found
