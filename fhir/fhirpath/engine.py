@@ -38,15 +38,17 @@ class Budget:
     """How many steps evaluations may still take together, and until when.
 
     `until` is a reading of this thread's processor time (see `deadline`), not of the day: what others do at the same
-    time costs a resource nothing. None: only the steps count.
+    time costs a resource nothing. None: only the steps count. `own` are the seconds it has at most itself, from its
+    first look at the clock, which most resources never take.
     """
 
-    __slots__ = ("_kept", "_until", "left", "walked")
+    __slots__ = ("_kept", "_own", "_until", "left", "walked")
 
-    def __init__(self, steps: int = MOST_STEPS, *, until: float | None = None) -> None:
+    def __init__(self, steps: int = MOST_STEPS, *, until: float | None = None, own: float | None = None) -> None:
         self.left = steps if until is None else min(steps, _SLICE)
         self._kept = steps - self.left
         self._until = until
+        self._own = own
         self.walked: dict[tuple[int, str], tuple[Any, Items]] = {}  # what is below a value, by identity and type
 
     def spend(self, steps: int) -> None:
@@ -56,8 +58,12 @@ class Budget:
             self._refill()
 
     def _refill(self) -> None:
-        if self._until is not None and time.thread_time() > self._until:
-            self._kept = 0
+        if self._until is not None:
+            now = time.thread_time()
+            if self._own is not None:
+                self._until, self._own = min(self._until, now + self._own), None
+            if now > self._until:
+                self._kept = 0
         granted = min(self._kept, _SLICE - self.left)
         self.left += granted
         self._kept -= granted

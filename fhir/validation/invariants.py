@@ -21,7 +21,17 @@ from canonical.problem import Problem, Severity
 from fhir import definitions
 from fhir.definitions.table import resource_types, type_named
 from fhir.fhirpath import items
-from fhir.fhirpath.engine import Budget, PathError, Scope, Step, TooCostly, boolean, compiled, deadline
+from fhir.fhirpath.engine import (
+    MOST_SECONDS,
+    Budget,
+    PathError,
+    Scope,
+    Step,
+    TooCostly,
+    boolean,
+    compiled,
+    deadline,
+)
 from fhir.fhirpath.items import Item
 from fhir.validation.quick import keys
 from fhir.validation.validator import expression
@@ -222,7 +232,7 @@ class _Walk:
             self.type = name
         if root is None:
             # Each resource may cost what one may cost by itself, until all have cost what a Bundle may.
-            self.budget = Budget(until=min(deadline(), self.until))
+            self.budget = Budget(until=self.until, own=MOST_SECONDS)
         own = Item(name, body)
         self.node(body, plan_of(name), (own, root or own, bundle if name != "Bundle" else own))
 
