@@ -37,10 +37,13 @@ class Wanted:
 ORIGINAL = Wanted(True)
 
 
-# Table 0357 by the first part of a problem's code: what an ERR-3 says.
+# Table 0357 by a problem's code, or else by its first part: what an ERR-3 says. 100 is also "required segments are
+# missing"; 101 speaks of a field alone, and 207 is the table's own catch-all.
 CONDITIONS = {
+    "structure.batch-count": ("207", "Application internal error"),
+    "structure.required": ("101", "Required field missing"),
     "er7": ("100", "Segment sequence error"),
-    "structure": ("101", "Required field missing"),
+    "structure": ("100", "Segment sequence error"),
     "field": ("102", "Data type error"),
     "charset": ("102", "Data type error"),
     "code": ("103", "Table value not found"),
@@ -201,7 +204,7 @@ def _err(problem: Finding, to: Envelope) -> str:
     """ERR: place as ERR-2 (ERL) and text from 2.5 on; ERR-1 (ELD) before."""
     d = to.delimiters
     family = problem.code.split(".", 1)[0]
-    number, meaning = CONDITIONS.get(family, ("207", "Application internal error"))
+    number, meaning = CONDITIONS.get(problem.code) or CONDITIONS.get(family, ("207", "Application internal error"))
     segment, nth, place, component = _place(problem.where)
     if not since(to.version, (2, 5)):
         condition = d.sub.join((number, meaning, "HL70357"))

@@ -261,3 +261,21 @@ def test_answer_header_by_version(version: str, event: str, expected: str) -> No
     assert [header.raw_field(n) for n in (3, 4, 5, 6)] == ["C", "D", "A^1", "B"]
     assert header.raw_field(9) == expected and header.raw_field(11) == "T" and header.raw_field(12) == version
     assert answer.segments[1].raw_field(2) == "x\\F\\1", "MSA-2 is MSH-10 unchanged"
+
+
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [
+        ("structure.required", b"101^Required field missing^HL70357"),
+        ("structure.segment-missing", b"100^Segment sequence error^HL70357"),
+        ("structure.segment-required", b"100^Segment sequence error^HL70357"),
+        ("structure.segment-order", b"100^Segment sequence error^HL70357"),
+        ("structure.batch-trailer", b"100^Segment sequence error^HL70357"),
+        ("structure.batch-count", b"207^Application internal error^HL70357"),
+        ("type.unmapped", b"200^Unsupported message type^HL70357"),
+    ],
+)
+def test_an_error_says_the_condition_of_table_0357_that_its_problem_has(code: str, number: bytes) -> None:
+    stamp = ack.Stamp(control_id="R1", now=_now())
+    answer = ack.build(ack.Envelope(control_id="M1"), "AE", [Problem(code, "PV1")], stamp)
+    assert b"|" + number + b"|E|" + code.encode() in answer
