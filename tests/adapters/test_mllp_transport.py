@@ -14,10 +14,11 @@ from adapters.transports.mllp import MllpTransport
 from canonical.errors import Misconfigured, PonteError, TryLater
 
 MESSAGE = b"MSH|^~\\&|P|H|L|L|20261122||OML^O21|c1|P|2.5\r"
+SOON = 0.5  # seconds: for a deadline that is to pass. Where an answer is to come, a busy machine has time for it.
 
 
 def client(port: int, **settings: Any) -> MllpTransport:
-    values = {"kind": "mllp", "host": "127.0.0.1", "port": port, "timeout_s": 0.5, "connect_timeout_s": 0.5, **settings}
+    values = {"kind": "mllp", "host": "127.0.0.1", "port": port, "timeout_s": 30, "connect_timeout_s": 30, **settings}
     return MllpTransport(Means(settings=values, allow_private=True))
 
 
@@ -59,7 +60,7 @@ async def test_codes(code: str, condition: str, verdict: str) -> None:
 )
 async def test_what_is_no_answer(answer: Callable[[bytes], object], code: str) -> None:
     with pytest.raises(TryLater) as caught:
-        await exchange(lambda n, m: answer(m))
+        await exchange(lambda n, m: answer(m), timeout_s=SOON if code == "transport.timeout" else 30)
     assert caught.value.code == code and not isinstance(caught.value, Unsent)
 
 
@@ -90,7 +91,7 @@ async def test_a_late_answer_is_not_taken_for_the_next_message() -> None:
         return peers.framed(peers.ack(message))
 
     async with peers.mllp(late) as peer:
-        transport = client(peer.port)
+        transport = client(peer.port, timeout_s=SOON)
         with pytest.raises(TryLater):
             await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
         second = MESSAGE.replace(b"c1", b"c2")
