@@ -10,7 +10,7 @@ from uuid import UUID
 from canonical.errors import Misconfigured
 from hub.billing import writing
 from hub.billing.appeal import appeals
-from hub.billing.batch import batches, submissions
+from hub.billing.batch import batches, protocols, submissions
 from hub.billing.batch.submissions import Question
 from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile, payer, payers
@@ -22,7 +22,7 @@ from hub.world import Tenant, World
 log = logging.getLogger("ponte.billing")
 
 _OPEN = """
-SELECT s.id, s.protocol, s.batch_id, s.status, s.polled_at, b.number, m.content FROM submission s
+SELECT s.id, s.protocol, s.batch_id, s.status, s.reason, s.polled_at, b.number, m.content FROM submission s
 JOIN batch b ON b.tenant_id = $1 AND b.id = s.batch_id
 JOIN message m ON m.tenant_id = $1 AND m.id = b.message_id
 WHERE s.tenant_id = $1 AND s.payer_id = $2 AND NOT s.settled AND NOT s.id::text = ANY (ARRAY(
@@ -42,7 +42,7 @@ SELECT a.id, d.last_error FROM appeal a JOIN delivery d ON d.tenant_id = $1 AND 
 WHERE a.tenant_id = $1 AND a.payer_id = $2 AND a.status = 'enviando' AND d.status = 'ERROR' FOR UPDATE OF a SKIP LOCKED
 """
 _APPEALS = """
-SELECT a.id, a.number, a.status, a.protocol, a.polled_at, m.content FROM appeal a
+SELECT a.id, a.number, a.status, a.reason, a.protocol, a.polled_at, m.content FROM appeal a
 JOIN message m ON m.tenant_id = $1 AND m.id = a.message_id
 WHERE a.tenant_id = $1 AND a.payer_id = $2 AND a.status IN ('recebido', 'incerto')
 ORDER BY a.polled_at NULLS FIRST, a.id LIMIT 200 FOR UPDATE OF a SKIP LOCKED
@@ -87,6 +87,11 @@ def due(world: World, polled_at: datetime.datetime | None, profile: PayerProfile
     return polled_at is None or (world.now() - polled_at).total_seconds() >= profile.poll_minutes * 60
 
 
+def mixed_up(row: Row) -> bool:
+    """Whether a payer answered with another one's protocol: sending again does not help, a person must ask it."""
+    return str(row["reason"] or "").startswith(protocols.MIXED_UP)
+
+
 async def _turned_away(tx: Transaction, profile: PayerProfile, by: Origin) -> None:
     for row in await tx.rows(_TURNED_AWAY, profile.partner.id):
         why = Refusal(code="", text=row["last_error"] or "transport", action="refused")
@@ -104,7 +109,7 @@ async def _protocols(world: World, tenant: Tenant, tx: Transaction, profile: Pay
             question = Question(transaction=submissions.STATUS, body=body, purpose=purpose)
             await submissions.ask(world, tenant, tx, profile, question)
             done.protocols += 1
-        elif row["status"] == submissions.UNKNOWN and profile.resend == "same-bytes":
+        elif row["status"] == submissions.UNKNOWN and profile.resend == "same-bytes" and not mixed_up(row):
             await _again(tx, profile, row)
             done.resent += 1
         await tx.run("UPDATE submission SET polled_at = $3 WHERE tenant_id = $1 AND id = $2", row["id"], world.now())
@@ -143,6 +148,6 @@ async def _appeals(world: World, tenant: Tenant, tx: Transaction, profile: Payer
             question = Question(transaction=appeals.STATUS, body=body, purpose={"appeal": str(row["id"])})
             await submissions.ask(world, tenant, tx, profile, question)
             done.appeals += 1
-        elif profile.resend == "same-bytes":
+        elif profile.resend == "same-bytes" and not mixed_up(row):
             await appeals.queue(tx, profile, row, bytes(row["content"]))
         await tx.run("UPDATE appeal SET polled_at = $3 WHERE tenant_id = $1 AND id = $2", row["id"], world.now())

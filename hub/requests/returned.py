@@ -41,7 +41,7 @@ _BY_NUMBER = (
 _BATCH = """
 SELECT s.id, s.batch_id, s.protocol FROM batch b JOIN submission s ON s.tenant_id = $1 AND s.batch_id = b.id
 WHERE b.tenant_id = $1 AND b.payer_id = $2 AND (b.number::text = $3 OR s.protocol = $4) AND s.status <> 'substituido'
-ORDER BY s.id DESC LIMIT 1 FOR UPDATE OF s
+ORDER BY (b.number::text = $3) DESC, s.id DESC LIMIT 1 FOR UPDATE OF s
 """
 _APPEAL = """
 SELECT id FROM appeal WHERE tenant_id = $1 AND payer_id = $2 AND batch_protocol = $3
@@ -110,51 +110,51 @@ async def _work(
     read = await statements.take_all(tx, source, heard.answers)
     matched, problems = read.protocols + read.payments, list(heard.problems)
     for one in heard.answers:
+        if isinstance(one, answers.Statement | answers.Remittance):
+            continue  # they were read
         found = await _place(tx, profile, one, by)
-        if found is None:
-            continue
-        matched += found
-        if not found:
-            problems.append(Problem("returned.unknown", one.where))
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            matched += found
     return matched, problems
 
 
-async def _place(tx: Transaction, profile: PayerProfile, one: answers.Answer, by: Origin) -> int | None:
-    """1 when an answer found what it answers, 0 when that is not ours; None for statements, which were read."""
-    if isinstance(one, answers.Statement | answers.Remittance):
-        return None
+async def _place(tx: Transaction, profile: PayerProfile, one: answers.Answer, by: Origin) -> int | Problem:
+    """1 when an answer found what it answers, else why not: that is not ours, or it is another one's."""
+    unknown = Problem("returned.unknown", one.where)
     if isinstance(one, answers.Protocol | answers.Status):
-        return await _batch(tx, profile, one, by)
+        return await _batch(tx, profile, one, by) or unknown
     if isinstance(one, answers.AppealProtocol | answers.AppealAnswer):
-        return await _appeal(tx, profile, one, by)
+        return await _appeal(tx, profile, one, by) or unknown
     row = await _request(tx, profile, one)
     if row is None:
-        return 0
+        return unknown
     found = Answered(row=row, profile=profile, heard=Heard(answers=(one,)), by=by)
-    return int(await _TAKES[row["kind"]](tx, found))
+    return int(await _TAKES[row["kind"]](tx, found)) or unknown
 
 
-async def _batch(tx: Transaction, profile: PayerProfile, one: answers.Protocol | answers.Status, by: Origin) -> int:
+async def _batch(
+    tx: Transaction, profile: PayerProfile, one: answers.Protocol | answers.Status, by: Origin
+) -> int | Problem:
     """The protocol or the state of a batch of ours."""
     row = await tx.row(_BATCH, profile.partner.id, one.batch, one.number)
     if row is None:
         return 0
-    await submissions.returned(tx, row, one, by)
-    return 1
+    return await submissions.returned(tx, row, one, by) or 1
 
 
 async def _appeal(
     tx: Transaction, profile: PayerProfile, one: answers.AppealProtocol | answers.AppealAnswer, by: Origin
-) -> int:
+) -> int | Problem:
     """The protocol of an appeal of ours, or the decision on it; both name the batch's protocol."""
     protocol = one.appealed_protocol if isinstance(one, answers.AppealProtocol) else one.protocol
     appeal = await tx.value(_APPEAL, profile.partner.id, protocol, isinstance(one, answers.AppealAnswer))
     if appeal is None:
         return 0
     if isinstance(one, answers.AppealProtocol):
-        await appeals.taken(tx, appeal, one.number, by)
-    else:
-        await appeals.decided(tx, profile, appeal, one, by)
+        return await appeals.taken(tx, appeal, one.number, by) or 1
+    await appeals.decided(tx, profile, appeal, one, by)
     return 1
 
 

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from canonical.errors import Conflict, NotFound, TryLater
 from canonical.identity import new_id
+from canonical.problem import Problem
 from hub.billing import writing
 from hub.billing.appeal import records as appeal_records
 from hub.billing.appeal import trees as appeal_trees
-from hub.billing.batch import batches
+from hub.billing.batch import batches, protocols
 from hub.billing.batch.responses import REFUSED as NOT_TAKEN
 from hub.billing.batch.responses import Said
 from hub.billing.guide import guides
@@ -230,7 +231,9 @@ async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
     by = writing.origin(world, tenant, message_id=reply.message_id)
     protocol = heard.first(answers.AppealProtocol)
     if isinstance(protocol, answers.AppealProtocol):
-        await taken(tx, appeal_id, protocol.number, by)
+        if wrong := await taken(tx, appeal_id, protocol.number, by):
+            await protocols.note(tx, reply.message_id, wrong)
+            await _set(tx, appeal_id, UNKNOWN, wrong.code)
     elif heard.refusal is not None and heard.refusal.action != "retry":
         await _refused(tx, appeal_id, heard.refusal, by)
     else:
@@ -248,8 +251,10 @@ async def left(tx: Transaction, purpose: dict[str, Any]) -> None:
     )
 
 
-async def taken(tx: Transaction, appeal_id: UUID, protocol: str, by: Origin) -> None:
-    """Record that the payer has an appeal under a protocol."""
+async def taken(tx: Transaction, appeal_id: UUID, protocol: str, by: Origin) -> Problem | None:
+    """Record that the payer has an appeal under a protocol; one that is another appeal's is told and not recorded."""
+    if wrong := await protocols.appeal_astray(tx, appeal_id, protocol):
+        return wrong
     await tx.run(
         "UPDATE appeal SET protocol = $3, status = $4, reason = NULL, updated_at = now() "
         "WHERE tenant_id = $1 AND id = $2",
@@ -263,6 +268,7 @@ async def taken(tx: Transaction, appeal_id: UUID, protocol: str, by: Origin) -> 
         appeal_id,
     )
     await appeal_records.answered(tx, appeal_id, Said(protocol=protocol, status="1"), by)
+    return None
 
 
 async def _refused(tx: Transaction, appeal_id: UUID, why: Refusal, by: Origin) -> None:

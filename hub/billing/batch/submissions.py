@@ -11,9 +11,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from canonical.errors import Conflict, Misconfigured, NotFound, TryLater
-from canonical.problem import blocking
+from canonical.problem import Problem, blocking
 from hub.billing import writing
-from hub.billing.batch import batches, responses
+from hub.billing.batch import batches, protocols, responses
 from hub.billing.batch.responses import Said
 from hub.billing.check import checking
 from hub.billing.message import messages
@@ -41,12 +41,6 @@ CANCELLED = "9"
 BATCH_STATUS = {"1": "recebido", "2": "em analise", "3": "demonstrativo", "5": "demonstrativo", "8": "em analise"}
 
 
-_TAKEN = """
-SELECT 1 FROM submission s JOIN submission o ON o.tenant_id = $1 AND o.payer_id = s.payer_id AND o.protocol = $3
-AND o.batch_id <> s.batch_id WHERE s.tenant_id = $1 AND s.id = $2 LIMIT 1
-"""
-
-
 @on_reply(batches.OPERATION)
 async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
     """The answer to a batch: a protocol, a refusal kept verbatim, or an answer that leaves it open."""
@@ -60,6 +54,9 @@ async def received(world: World, tenant: Tenant, tx: Transaction, reply: Reply) 
         await _set(tx, submission, batch, SENT, heard.refusal.reason)
     elif heard.refusal is not None and heard.refusal.action != "retry":
         await refuse(tx, (submission, batch), heard.refusal, by)
+    elif wrong := await _astray(tx, batch, heard):
+        await protocols.note(tx, reply.message_id, wrong)
+        await _set(tx, submission, batch, UNKNOWN, wrong.code)
     elif protocol := protocol_of(heard):
         await set_protocol(tx, (submission, batch), said_by(heard, protocol), by)
     else:
@@ -107,6 +104,14 @@ def protocol_of(heard: Heard) -> str:
     """The protocol number an answer gives; empty when it gives none."""
     found = heard.first(answers.Protocol, answers.Status)
     return found.number if isinstance(found, answers.Protocol | answers.Status) else ""
+
+
+async def _astray(tx: Transaction, batch: UUID, heard: Heard) -> Problem | None:
+    """Why the answer to a batch is another one's; None when it is not, or says nothing."""
+    found = heard.first(answers.Protocol, answers.Status)
+    if not isinstance(found, answers.Protocol | answers.Status):
+        return None
+    return await protocols.astray(tx, batch, found.number, found.batch, found.where)
 
 
 async def set_protocol(tx: Transaction, place: tuple[UUID, UUID | None], said: Said, by: Origin) -> None:
@@ -246,6 +251,9 @@ async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Repl
     )
     if row is None:
         return
+    if status.number != row["protocol"] and (wrong := await protocols.astray(tx, row["batch_id"], status.number)):
+        await protocols.note(tx, reply.message_id, wrong)
+        return  # where another batch stands says nothing of this one; the next poll asks again
     if status.status != row["payer_status"]:
         await _new_status(tx, submission, row, status, writing.origin(world, tenant, message_id=reply.message_id))
     await _follow(tx, row["batch_id"], status.status)
@@ -264,19 +272,25 @@ async def told_status(world: World, tenant: Tenant, tx: Transaction, reply: Repl
         await tx.run("UPDATE submission SET settled = true WHERE tenant_id = $1 AND id = $2", submission)
 
 
-async def returned(tx: Transaction, row: Row, told: answers.Protocol | answers.Status, by: Origin) -> None:
-    """A protocol or a state that came unasked, for the submission of `row` (id, batch_id, protocol)."""
+async def returned(tx: Transaction, row: Row, told: answers.Protocol | answers.Status, by: Origin) -> Problem | None:
+    """A protocol or a state that came unasked, for the submission of `row` (id, batch_id, protocol).
+
+    What is another batch's is not recorded: the finding says whose it is.
+    """
+    if wrong := await protocols.astray(tx, row["batch_id"], told.number, where=told.where):
+        return wrong
     if not row["protocol"] and told.number:
         said = said_by(Heard(answers=(told,)), told.number)
         await set_protocol(tx, (row["id"], row["batch_id"]), said, by)
     if not isinstance(told, answers.Status):
-        return
+        return None
     again = await tx.row("SELECT * FROM submission WHERE tenant_id = $1 AND id = $2 FOR UPDATE", row["id"])
     if again is not None and again["payer_status"] != told.status:
         await _new_status(tx, row["id"], again, told, by)
     await _follow(tx, row["batch_id"], told.status)
     if told.status == CANCELLED:
         await tx.run("UPDATE submission SET settled = true WHERE tenant_id = $1 AND id = $2", row["id"])
+    return None
 
 
 async def _follow(tx: Transaction, batch_id: UUID | None, status: str) -> None:
@@ -305,7 +319,7 @@ async def enter_protocol(tx: Transaction, submission: UUID, protocol: str, by: O
         raise NotFound("there is no such submission")
     if row["protocol"]:
         raise Conflict("the payer has given a protocol already", code="batch.answered")
-    if await tx.value(_TAKEN, submission, protocol):
+    if await protocols.holder(tx, row["batch_id"], protocol):
         raise Conflict("another batch has this protocol", code="batch.protocol-taken")
     await set_protocol(tx, (submission, row["batch_id"]), Said(protocol=protocol, status="1"), by)
     dead = await tx.row(
