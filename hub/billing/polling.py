@@ -47,6 +47,15 @@ JOIN message m ON m.tenant_id = $1 AND m.id = a.message_id
 WHERE a.tenant_id = $1 AND a.payer_id = $2 AND a.status IN ('recebido', 'incerto')
 ORDER BY a.polled_at NULLS FIRST, a.id LIMIT 200 FOR UPDATE OF a SKIP LOCKED
 """
+# files that were written before a written file was followed up at once (`on_written`): nobody answers their deliveries
+_LEFT = """
+SELECT s.id, s.batch_id FROM submission s JOIN delivery d ON d.tenant_id = $1 AND d.id = s.delivery_id
+WHERE s.tenant_id = $1 AND s.payer_id = $2 AND s.status = 'enviando' AND d.status = 'SENT' FOR UPDATE OF s SKIP LOCKED
+"""
+_APPEALS_LEFT = """
+SELECT a.id FROM appeal a JOIN delivery d ON d.tenant_id = $1 AND d.id = a.delivery_id
+WHERE a.tenant_id = $1 AND a.payer_id = $2 AND a.status = 'enviando' AND d.status = 'SENT' FOR UPDATE OF a SKIP LOCKED
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,6 +79,8 @@ async def poll(world: World, tenant: Tenant) -> Polled:
                 profile = await payer(tx, payer_id)
                 found = Polled()
                 await _turned_away(tx, profile, writing.origin(world, tenant))
+                if profile.by_file:
+                    await _left(tx, profile)
                 await _protocols(world, tenant, tx, profile, found)
                 await _appeals(world, tenant, tx, profile, found)
         except Misconfigured as error:
@@ -96,6 +107,14 @@ async def _turned_away(tx: Transaction, profile: PayerProfile, by: Origin) -> No
     for row in await tx.rows(_TURNED_AWAY, profile.partner.id):
         why = Refusal(code="", text=row["last_error"] or "transport", action="refused")
         await submissions.refuse(tx, (row["id"], row["batch_id"]), why, by)
+
+
+async def _left(tx: Transaction, profile: PayerProfile) -> None:
+    """What was left as a file and still stands as being sent is sent."""
+    for row in await tx.rows(_LEFT, profile.partner.id):
+        await submissions.left(tx, {"submission": str(row["id"]), "batch": str(row["batch_id"])})
+    for row in await tx.rows(_APPEALS_LEFT, profile.partner.id):
+        await appeals.left(tx, {"appeal": str(row["id"])})
 
 
 async def _protocols(world: World, tenant: Tenant, tx: Transaction, profile: PayerProfile, done: Polled) -> None:

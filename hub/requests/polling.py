@@ -27,6 +27,12 @@ WHERE payer_request.tenant_id = $1 AND payer_request.payer_id = $2 AND NOT payer
 AND d.tenant_id = $1 AND d.id = payer_request.delivery_id AND d.status = 'ERROR'
 AND payer_request.status IN ('enviando', 'incerto')
 """
+# files that were written before a written file was followed up at once (`on_written`): nobody answers their deliveries
+_LEFT = """
+UPDATE payer_request SET status = $3, updated_at = now() FROM delivery d
+WHERE payer_request.tenant_id = $1 AND payer_request.payer_id = $2 AND payer_request.status = 'enviando'
+AND d.tenant_id = $1 AND d.id = payer_request.delivery_id AND d.status = 'SENT'
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +55,8 @@ async def poll(world: World, tenant: Tenant) -> Polled:
             async with world.transaction(tenant) as tx:
                 profile = await payer(tx, payer_id)
                 await tx.run(_TURNED_AWAY, payer_id, sending.REFUSED)
+                if profile.by_file:
+                    await tx.run(_LEFT, payer_id, sending.SENT)
                 await replacing.look_back(tx, payer_id, writing.origin(world, tenant))
                 for row in await tx.rows(_OPEN, payer_id):
                     if not profile.by_file and due(world, row["polled_at"], profile):

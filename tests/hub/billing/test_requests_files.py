@@ -127,6 +127,11 @@ async def _appealed(world: World, tenant: Tenant, places: tuple[Path, Path], sub
         await appeals.resend(tx, appeal, "test")
     await settle(world, tenant)
     assert sent.read_bytes() == raw
+    async with world.transaction(tenant) as tx:  # as one of a release that did not follow written files up
+        await tx.run("UPDATE appeal SET status = 'enviando' WHERE tenant_id = $1")
+    await jobs.poll_protocols(world, tenant, {})
+    async with world.transaction(tenant) as tx:
+        assert (await listing.one(tx, "appeals", appeal))["status"] == "enviado"
     found = message.read(sent.read_bytes())
     assert isinstance(found, message.Tiss)
     told = tree.description(found)["message"]
@@ -237,3 +242,32 @@ async def test_a_folder_that_is_gone_delays_no_other(world: World, tenant: Tenan
     put(back, "x.xml", b"<html/>")
     done = await collecting.collect(world, tenant)
     assert (done.files, done.broken) in ((1, 1), (1, 0))
+
+
+async def test_files_of_before_that_still_stand_as_being_sent_are_taken_on_by_the_poll(
+    world: World, tenant: Tenant
+) -> None:
+    """Written by a release that followed a written file up only at its next poll, which never came."""
+    folders(world, tenant)
+    await register(world, tenant, [by_file(JACARANDA)])
+    (patient,) = await happen(world, tenant, [Visit(payer=JACARANDA, charges=(EXAM,))])
+    (one,) = await put_records(world, tenant, order(patient, EXAM[1]))
+    async with world.transaction(tenant) as tx:
+        await authorisation.ask(world, tenant, tx, authorisation.Wish(named=Named(), orders=(one,)), "test")
+    await jobs.close_batches(world, tenant, {})
+    states = (
+        "SELECT status FROM submission WHERE tenant_id = $1 UNION ALL SELECT status FROM batch WHERE tenant_id = $1 "
+        "UNION ALL SELECT status FROM payer_request WHERE tenant_id = $1"
+    )
+
+    async def polled() -> list[str]:
+        await jobs.poll_protocols(world, tenant, {})
+        await request_jobs.poll_requests(world, tenant, {})
+        return [row["status"] for row in await rows(world, tenant, states)]
+
+    assert await polled() == ["enviando"] * 3, "not written yet"
+    await settle(world, tenant)
+    async with world.transaction(tenant) as tx:
+        for table in ("submission", "batch", "payer_request"):
+            await tx.run(f"UPDATE {table} SET status = 'enviando' WHERE tenant_id = $1")
+    assert await polled() == ["enviado"] * 3
