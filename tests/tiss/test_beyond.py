@@ -151,8 +151,19 @@ def test_what_is_missing_is_named_in_full_and_nothing_that_is_there() -> None:
     raw = without(without(without(RAW, b"valorUnitario", 1), b"valorTotal", 1), b"descricaoProcedimento", 1)
     problems = report.validate(raw, tables=installed()).problems
     missing = [dict(problem.args) for problem in problems if problem.code == "xsd.missing"]
-    assert {"found": "procedimento", "expected": "descricaoProcedimento"} in missing
-    assert {"found": "procedimentoExecutado", "expected": "valorUnitario, valorTotal"} in missing
+    told_of = {(args["found"], args["expected"], args["expected_names"]) for args in missing}
+    assert told_of == {
+        (
+            "procedimento",
+            "descricaoProcedimento",
+            "campo Descrição do procedimento ou item assistencial (descricaoProcedimento)",
+        ),
+        (
+            "procedimentoExecutado",
+            "valorUnitario, valorTotal",
+            "campo Valor unitário (valorUnitario), campo Valor total (valorTotal)",
+        ),
+    }
 
 
 def test_a_place_is_named_only_where_this_message_has_it() -> None:

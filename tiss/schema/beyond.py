@@ -61,8 +61,17 @@ def _beside(problem: Problem, told: Sequence[Problem]) -> Problem | None:
     meant = {name for p in here if p.code == _CONTENT + _UNKNOWN for name in _names(p, "expected")}
     key = "expected" if problem.code.startswith(_MISSING) else "missing"
     left = [name for name in _names(problem, key) if name not in meant]  # the unknown one is one of these, misspelt
-    args = tuple((name, ", ".join(left) if name == key else value) for name, value in problem.args)
+    args = tuple((name, _kept(name, value, key, left)) for name, value in problem.args)
     return replace(problem, args=args) if left or not meant else None
+
+
+def _kept(name: str, value: str, key: str, left: Sequence[str]) -> str:
+    """An argument of a finding of which only these elements are left: the list of them, and what they are called."""
+    if name == key:
+        return ", ".join(left)
+    if name != f"{key}_names":
+        return value
+    return ", ".join(one for one in value.split(", ") if one.rpartition(" ")[2].strip("()") in left)
 
 
 def _names(problem: Problem, key: str) -> list[str]:

@@ -10,7 +10,7 @@ from lxml import etree
 from canonical.identifiers import is_cnpj, is_cpf, is_registro_ans
 from canonical.problem import Problem
 from tiss.checking.offers import YES
-from tiss.schema import forms, misplaced
+from tiss.schema import forms, misplaced, names
 from tiss.wire import shapes, versions
 from tiss.wire.epilogo import own_text
 from tiss.wire.message import Tiss, place
@@ -80,13 +80,20 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
         shape = _shape(where, message, version)
         name = etree.QName(node).localname if node is not None else "?"
         args = _args(kind, entry, name, where, shape)
-        if kind == "missing" and node is not None and (owed := misplaced.owed(node, shape)):
+        owed = misplaced.owed(node, shape) if kind == "missing" and node is not None else []
+        if owed:
             args = (("found", name), ("expected", ", ".join(owed)))
         exact, looks = _exact(kind, node, shape, (message, version))
-        if kind == "missing" and dict(args).get("expected") in misplaced.SEALS:
-            exact = "missing.hash"
-        args = (*args, *looks)
-        found.setdefault((kind, where), Problem(f"xsd.{exact}", where, args=args))
+        if kind == "missing" and (expected := dict(args).get("expected", "")):
+            exact = (
+                "missing.hash"
+                if expected in misplaced.SEALS
+                else "missing.one"
+                if not owed and "," in expected
+                else exact
+            )
+        told_as = names.worded(f"xsd.{exact}", where, (*args, *looks), lambda at: _shape(at, message, version))
+        found.setdefault((kind, where), Problem(f"xsd.{exact}", where, args=told_as))
         if len(found) >= MOST:
             break
     return list(found.values())
@@ -153,11 +160,17 @@ def _args(kind: str, entry: etree._LogEntry, name: str, where: str, shape: Shape
         expected = _QUALIFIED.sub("", match[1]).strip() if match else ""
         inside = _POSITION.sub("", where).rpartition("/")[0].rpartition("/")[2]
         return (("found", name), ("expected", expected or f"</{inside}>"))
-    if kind in ("enumeration", "max-length"):
+    if kind in ("enumeration", "max-length", "min-length", "length", "range"):
         codes = shape.codes if shape is not None else ()
         few = ", ".join(codes[:FEW]) + (", …" if len(codes) > FEW else "")
         limit = shape.longest if shape is not None else None
-        return (("allowed", few or "-"), ("limit", str(limit or "-")))
+        shortest, least = (shape.shortest, shape.least) if shape is not None else (None, "")
+        return (
+            ("allowed", few or "-"),
+            ("limit", str(limit or "-")),
+            ("shortest", str(shortest or "-")),
+            ("least", least or "-"),
+        )
     return ()
 
 

@@ -35,7 +35,7 @@ def refined(kind: str, text: str, shape: Shape | None) -> tuple[str, Args]:
     if shape is None or kind not in _LOOKS:
         return kind, ()
     look, args = _LOOKS[kind](text, shape)
-    return (f"{kind}.{look}", args) if look else (kind, ())
+    return (f"{kind}.{look}" if look else kind), args
 
 
 def _datatype(text: str, shape: Shape) -> tuple[str, Args]:
@@ -103,16 +103,32 @@ def _spelled(plain: str, kind: str) -> str:
 def _pattern(text: str, shape: Shape) -> tuple[str, Args]:
     if bare(text, shape):
         return "punctuation", ()
-    match = _DIGITS.match(shape.patterns[0]) if len(shape.patterns) == 1 else None
-    if match is None:
-        return "", ()
-    wanted, plain = match[1] or "1", text.strip()
-    lost = plain.isascii() and plain.isdigit() and len(plain) < int(wanted)
-    return ("zero" if lost else "digits"), (("wanted", wanted), ("long", str(len(plain))))
+    only = shape.patterns[0] if len(shape.patterns) == 1 else ""
+    match = _DIGITS.match(only)
+    kind, wanted = ("digits", match[1] or "1") if match else _patterns().get(only, ("", ""))
+    plain = text.strip()
+    args = (("wanted", wanted), ("long", str(len(plain))))
+    if wanted and plain.isascii() and plain.isdigit() and len(plain) < int(wanted):
+        return "zero", args
+    return kind, args
+
+
+def _digits(text: str, shape: Shape) -> tuple[str, Args]:
+    places = shape.places or 0
+    whole = str(shape.digits - places) if shape.digits is not None else "-"
+    return ("" if places else "whole"), (("whole", whole), ("places", str(places)))
+
+
+@cache
+def _patterns() -> dict[str, tuple[str, str]]:
+    """What a pattern means, and how many characters it takes if these may be digits alone (`patterns.csv`)."""
+    with _TABLE.with_name("patterns.csv").open(encoding="utf-8", newline="") as file:
+        return {row["pattern"]: (row["kind"], row["digits"]) for row in csv.DictReader(file)}
 
 
 _LOOKS: dict[str, Callable[[str, Shape], tuple[str, Args]]] = {
     "datatype": _datatype,
+    "digits": _digits,
     "enumeration": _enumeration,
     "pattern": _pattern,
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 from tiss.wire import versions
 
-_LAYOUT = 3  # of what is stored; a table of another one is derived again
+_LAYOUT = 4  # of what is stored; a table of another one is derived again
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One type: `parts` in order for a complex type; facets for a simple one (`places`: decimals of a number)."""
+    """One type: `parts` in order for a complex type; facets for a simple one.
+
+    `places` are the decimals of a number, `digits` all its digits, `least` the smallest value.
+    """
 
     name: str
     parts: tuple[Part, ...]
@@ -44,6 +47,8 @@ class Shape:
     longest: int | None
     shortest: int | None
     places: int | None = None
+    digits: int | None = None
+    least: str = ""
 
     @property
     def simple(self) -> bool:
@@ -106,6 +111,8 @@ def _load(document: dict[str, Any]) -> Shapes:
             row.get("longest"),
             row.get("shortest"),
             row.get("places"),
+            row.get("digits"),
+            row.get("least", ""),
         )
         for key, row in document["types"].items()
     }
@@ -180,7 +187,8 @@ def _facets(found: Any) -> dict[str, Any]:
         row["longest"] = found.max_length
     if found.min_length is not None:
         row["shortest"] = found.min_length
-    places = [facet.value for name, facet in found.facets.items() if name and name.endswith("}fractionDigits")]
-    if places:
-        row["places"] = places[0]
+    for key, facet in (("places", "fractionDigits"), ("digits", "totalDigits"), ("least", "minInclusive")):
+        values = [each.value for name, each in found.facets.items() if name and name.endswith(f"}}{facet}")]
+        if values:
+            row[key] = str(values[0]) if key == "least" else values[0]
     return row
