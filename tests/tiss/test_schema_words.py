@@ -185,3 +185,25 @@ def test_zeros_a_spreadsheet_took_from_a_cnpj_come_back_also_where_it_may_have_l
     assert told is not None and told["kind"] == "zeros"
     mended = repair.repair(raw, tables=installed(), today=TODAY)
     assert number.encode() in mended.content and not said(mended.content)
+
+
+def test_what_the_header_lacks_beside_the_version_is_told_too() -> None:
+    raw = re.sub(rb"<ans:origem>.*?</ans:Padrao>", b"", SADT, flags=re.DOTALL)
+    assert raw != SADT
+    told = {(problem.code, problem.where): problem for problem in report(raw).problems}
+    where = "/mensagemTISS/cabecalho"
+    assert ("header.version.missing", where) in told
+    lacking = told["xsd.missing", where]
+    assert "(origem)" in lacking.text() and "(destino)" in lacking.text() and "Padrao" not in lacking.text()
+
+
+def test_a_lacking_version_alone_is_told_once() -> None:
+    raw = re.sub(rb"<ans:Padrao>[^<]*</ans:Padrao>", b"", SADT)
+    assert [p.code for p in report(raw).problems if not p.code.startswith("hash.")] == ["header.version.missing"]
+
+
+def test_a_message_without_its_header_is_told_so() -> None:
+    raw = re.sub(rb"<ans:cabecalho>.*?</ans:cabecalho>", b"", SADT, flags=re.DOTALL)
+    found = next(problem for problem in report(raw).problems if problem.code.startswith("header.version.missing"))
+    assert (found.code, found.where) == ("header.version.missing.header", "/mensagemTISS")
+    assert "cabeçalho" in found.text() and "4.03.00" in found.remedy()

@@ -288,6 +288,8 @@ def judged_by(message: Tiss, agreed: Contract) -> tuple[str, list[Problem]]:
         return instead, [Problem("header.version.new", where, args=told)]
     args = (("known", ", ".join(versions.known())), ("used", instead))
     if not stated and message.find("cabecalho/Padrao") is None:
+        if message.find("cabecalho") is None:
+            return instead, [Problem("header.version.missing.header", head.rpartition("/")[0], args=args)]
         return instead, [Problem("header.version.missing", head, args=args)]
     return instead, [Problem("header.version", where, args=args)]
 

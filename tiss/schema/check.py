@@ -85,18 +85,21 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
             args = (("found", name), ("expected", ", ".join(owed)))
         exact, looks = _exact(kind, node, shape, (message, version))
         if kind == "missing" and (expected := dict(args).get("expected", "")):
-            exact = (
-                "missing.hash"
-                if expected in misplaced.SEALS
-                else "missing.one"
-                if not owed and "," in expected
-                else exact
-            )
+            exact = _lack(expected, owed)
         told_as = names.worded(f"xsd.{exact}", where, (*args, *looks), lambda at: _shape(at, message, version))
         found.setdefault((kind, where), Problem(f"xsd.{exact}", where, args=told_as))
         if len(found) >= MOST:
             break
     return list(found.values())
+
+
+def _lack(expected: str, owed: list[str]) -> str:
+    """The exact kind of what is missing: the seal, the version, one of several, or all of what is owed."""
+    if expected in misplaced.SEALS:
+        return "missing.hash"
+    if expected == misplaced.VERSION:
+        return "missing.version"
+    return "missing.one" if not owed and "," in expected else "missing"
 
 
 def _exact(

@@ -19,6 +19,7 @@ from tiss.wire.shapes import Part, Shape
 
 Args = tuple[tuple[str, str], ...]
 SEALS = frozenset(("epilogo", "hash"))
+VERSION = "Padrao"
 _FEW = 2
 _OUTER = 2  # the root and prestadorParaOperadora or operadoraParaPrestador: inside, names are of many places
 _LETTERS = re.compile(r"[^a-z0-9]")
@@ -74,11 +75,11 @@ def _known(node: etree._Element, parent: etree._Element, shape: Shape, names: li
 def owed(parent: etree._Element, shape: Shape | None) -> list[str]:
     """The names of all elements that `parent` must have and has not; empty where its shape does not say.
 
-    The seal is named only where it alone is missing: rules tell of it anyway.
+    Seal and version are named only where they alone are missing: rules tell of them anyway.
     """
     there = _names(parent)
     missing = [part.name for part in shape.parts if _owed(part, there)] if shape is not None else []
-    return [name for name in missing if name not in SEALS] or missing
+    return [name for name in missing if name not in SEALS and name != VERSION] or missing
 
 
 def _owed(part: Part, earlier: list[str]) -> bool:

@@ -57,20 +57,25 @@ def example(element: str, shape: Shape | None) -> str:
     if shape.codes:
         return next(code for code in shape.codes if code)
     if shape.base in _NUMBERS:
-        return "12.50" if shape.places else "1"
+        return "12.50" if shape.places else _kin(element, shape) or "1"
     return _BY_BASE.get(shape.base) or _text(element, shape)
 
 
 def _text(element: str, shape: Shape) -> str:
+    return _kin(element, shape) or "12345678901234567890"[: max(shape.shortest or 0, min(shape.longest or 5, 5))]
+
+
+def _kin(element: str, shape: Shape) -> str:
+    """An example of fields whose name begins alike; empty where there is none the field takes."""
     kin = (text for start, text in _examples().items() if start.endswith("*") and element.startswith(start[:-1]))
-    found = next((text for text in kin if _takes(shape, text)), "")
-    return found or "12345678901234567890"[: max(shape.shortest or 0, min(shape.longest or 5, 5))]
+    return next((text for text in kin if _takes(shape, text)), "")
 
 
 def _takes(shape: Shape, text: str) -> bool:
     if shape.codes:
         return text in shape.codes
-    fits = shape.longest is None or len(text) <= shape.longest
+    longest = shape.digits if shape.base in _NUMBERS else shape.longest
+    fits = longest is None or len(text) <= longest
     return fits and all(re.fullmatch(pattern, text, re.ASCII) for pattern in shape.patterns)
 
 
