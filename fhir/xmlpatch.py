@@ -58,6 +58,8 @@ def read(raw: bytes) -> list[Operation] | Problem:
         return Problem("fhir.patch.form", "$this")
     if len(root) > MOST_OPERATIONS:
         return Problem("fhir.patch.too-long", "$this", args=(("limit", str(MOST_OPERATIONS)),))
+    if any(map(xmltext.wide, root)):
+        return Problem("fhir.xml.attributes", "$this", args=(("limit", str(xmltext.MOST_ATTRIBUTES)),))
     return [_operation(node) for node in root]
 
 

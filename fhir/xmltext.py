@@ -20,6 +20,7 @@ from fhir.definitions.table import Element, choice_key, resource_types, type_nam
 NAMESPACE = "http://hl7.org/fhir"
 XHTML = "http://www.w3.org/1999/xhtml"
 _DEEPEST = 100
+MOST_ATTRIBUTES = 20  # of an element: id, url or value, and xsi:schemaLocation on a root
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 _WHOLE = re.compile(r"-?[0-9]{1,18}\Z")
 _WHOLES = frozenset(("integer", "positiveInt", "unsignedInt"))
@@ -116,6 +117,8 @@ def _object(node: Any, type_name: str, depth: int) -> dict[str, Any]:
     if depth > _DEEPEST:
         raise _Unreadable("fhir.json.too-deep", limit=str(_DEEPEST))
     _refuse_text(node)
+    if wide(node):
+        raise _Unreadable("fhir.xml.attributes", limit=str(MOST_ATTRIBUTES))
     members: dict[str, Any] = {str(name): str(value) for name, value in node.attrib.items()}
     fields = _fields(type_name)
     for child in node:
@@ -127,6 +130,11 @@ def _object(node: Any, type_name: str, depth: int) -> dict[str, Any]:
         element, kind = fields.get(name, (None, ""))
         _add(members, name, element, _content(child, kind, depth + 1))
     return {k: v for k, v in members.items() if not (isinstance(v, list) and all(item is None for item in v))}
+
+
+def wide(node: Any) -> bool:
+    """Whether an element has more attributes than FHIR has any use for: lxml reads n of them in the square of n."""
+    return len(node.attrib) > MOST_ATTRIBUTES
 
 
 def _refuse_text(node: Any, *, tail_only: bool = False) -> None:

@@ -131,6 +131,7 @@ DOCUMENTS = {
     b"": "fhir.xml.syntax", b"<diff>": "fhir.xml.syntax", b"<Patient/>": "fhir.patch.form",
     b'<!DOCTYPE diff [<!ENTITY e SYSTEM "file:///etc/passwd">]><diff>&e;</diff>': "fhir.xml.doctype",
     b"<diff>" + b'<remove sel="a"/>' * (MOST_OPERATIONS + 1) + b"</diff>": "fhir.patch.too-long",
+    b"<diff><add %s/></diff>" % b" ".join(b'a%d=""' % n for n in range(21)): "fhir.xml.attributes",
 }  # fmt: skip
 
 

@@ -77,6 +77,8 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
         if kind == "content" and "Missing child" in entry.message:
             kind = "missing"
         told.add(where)
+        if (kind, where) in found:
+            continue  # the first of its kind at a place is told: a tag may have a hundred thousand attributes
         shape = _shape(where, message, version)
         name = etree.QName(node).localname if node is not None else "?"
         args = _args(kind, entry, name, where, shape)
@@ -87,7 +89,7 @@ def schema_problems(message: Tiss, version: str) -> list[Problem]:
         if kind == "missing" and (expected := dict(args).get("expected", "")):
             exact = _lack(expected, owed)
         told_as = names.worded(f"xsd.{exact}", where, (*args, *looks), lambda at: _shape(at, message, version))
-        found.setdefault((kind, where), Problem(f"xsd.{exact}", where, args=told_as))
+        found[kind, where] = Problem(f"xsd.{exact}", where, args=told_as)
         if len(found) >= MOST:
             break
     return list(found.values())
