@@ -8,7 +8,7 @@ import dataclasses
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -76,6 +76,12 @@ class Work:
         return any(draft.merge_into or draft.action in merges.ACTIONS for draft in drafts) and not blocking(
             self.problems
         )
+
+    def told(self, problems: Iterable[Problem]) -> str:
+        """Findings to be kept of it (JSON), after those the door alone could have: the order of MSH-13, if let pass."""
+        kept = json.loads(self.row["problems"]) if '"sequence.' in self.row["problems"] else ()
+        door = [one for one in kept if one["code"].startswith("sequence.") and one["severity"] != "error"]
+        return json.dumps([*door, *(problem.as_json() for problem in problems)], ensure_ascii=False)
 
     @property
     def under(self) -> tuple[UUID, int | None]:
@@ -332,7 +338,7 @@ async def _record(
         _RECORD,
         [item.id for item in wave],
         ["ERROR" if bad else "FILTERED" if i.filtered else "TRANSFORMED" for i, bad in zip(wave, failed, strict=True)],
-        [json.dumps([p.as_json() for p in problems], ensure_ascii=False) for problems in told],
+        [item.told(problems) for item, problems in zip(wave, told, strict=True)],
         [json.dumps(item.translation.account.counts()) if item.translation else "" for item in wave],
     )
 
@@ -347,5 +353,5 @@ async def _fail(world: World, tenant: Tenant, item: Work) -> None:
         await tx.run(
             "UPDATE message SET status = 'ERROR', problems = $3, finished_at = now() WHERE tenant_id = $1 AND id = $2",
             item.id,
-            json.dumps([p.as_json() for p in item.problems], ensure_ascii=False),
+            item.told(item.problems),
         )
