@@ -52,14 +52,11 @@ async def test(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
 async def compare(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     """0 when the outputs are the same, 1 when they differ."""
     from hub.channels.compare import compared, moment
-    from hub.exchange.channels import channels_at
+    from hub.exchange.channels import serving
 
-    async with world.transaction(tenant) as tx:
-        identity = await tx.value("SELECT id FROM channel WHERE tenant_id = $1 AND name = $2", given.name)
-    if identity is None:
+    old = await serving(world, tenant, given.name)
+    if old is None:
         raise NotFound("there is no such channel")
-    known = await channels_at(world, tenant, [(identity, None)])
-    old = known[identity, None]
     new = await _against(given, world, tenant, old)
     since = moment(given.since, world.now(), ZoneInfo(tenant.zone))
     found = await compared(world, tenant, (old, new), since, given.limit, values=given.show_values)
@@ -96,7 +93,7 @@ async def _against(given: argparse.Namespace, world: World, tenant: Tenant, old:
     if given.overlay is not None:
         document = dataclasses.replace(document, overlay=str(given.overlay.resolve()))
     versions.refuse_unusable(document)
-    return dataclasses.replace(unstored(document, tenant), id=old.id, version=number)
+    return dataclasses.replace(unstored(document, tenant, number), id=old.id)
 
 
 def _tell(found: Trial, index: int, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from hub.channels.document import Document
 from hub.channels.reading import Fault, Faulty
 from hub.channels.trial import Trial
 from hub.exchange import ports
-from hub.exchange.channels import channels_at
+from hub.exchange.channels import serving
 
 READ, WRITE = ("channels/read", "channels/write"), "channels/write"
 COMPARED = 300
@@ -146,14 +146,12 @@ async def _test(visit: Visit, name: str, form: _Form) -> Told:
 async def _compare(visit: Visit, name: str, form: _Form) -> Told:
     world, tenant = visit.state.world, visit.tenant
     document = candidate.read(form.text, name)
-    async with world.transaction(tenant) as tx:
-        identity = await tx.value("SELECT id FROM channel WHERE tenant_id = $1 AND name = $2", name)
-    serving = (await channels_at(world, tenant, [(identity, None)])).get((identity, None)) if identity else None
-    if serving is None:
+    old = await serving(world, tenant, name)
+    if old is None:
         raise NotFound("a new channel has received nothing", code="channel.nothing-yet")
     new = candidate.unstored(document, tenant)
     since = compare.moment(form.said.get("since", "").strip() or "24h", world.now(), ZoneInfo(tenant.zone))
-    found = await compare.compared(world, tenant, (serving, new), since, COMPARED, values=False)
+    found = await compare.compared(world, tenant, (old, new), since, COMPARED, values=False)
     return form.back(key="channels.compared", comparison=found)
 
 

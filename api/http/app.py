@@ -37,6 +37,7 @@ from api.http.state import State
 from api.http.whence import Whence
 from api.routes import (
     alarms,
+    channel_trials,
     channels,
     clients,
     fhir,
@@ -71,6 +72,7 @@ _ROUTERS = (
     alarms.router,
     metrics.router,
     channels.router,
+    channel_trials.router,
     clients.router,
     partners.router,
     user_routes.router,

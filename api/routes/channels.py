@@ -13,12 +13,12 @@ from api.http.failures import Rejected
 from api.http.state import Caller, CallerDep, StateDep
 from canonical.problem import Problem
 from hub.channels import reading, versions
-from hub.channels.document import as_json
+from hub.channels.document import Document, as_json
 from hub.channels.reading import Faulty
 from hub.exchange import ports
 
 router = APIRouter(prefix="/api/v1/channels", tags=["channels"])
-_EXAMPLE = {
+EXAMPLE = {
     "name": "his-adt",
     "door": "mllp",
     "port": 2580,
@@ -31,7 +31,7 @@ class NewVersion(BaseModel):
     """A channel's new document and why it changes; the document's keys are in the reference of channels."""
 
     model_config = ConfigDict(extra="forbid")
-    document: dict[str, Any] = Field(examples=[_EXAMPLE])
+    document: dict[str, Any] = Field(examples=[EXAMPLE])
     note: str = Field(default="", max_length=500, examples=["o HIS passou a enviar A31"])
 
 
@@ -48,6 +48,30 @@ def _reader(caller: Caller) -> None:
 
 def _writer(caller: Caller) -> None:
     caller.require("channels/write", "admin/*")
+
+
+def document_of(name: str, stated: dict[str, Any]) -> Document:
+    """The document of a channel of this name; Rejected (422) with every fault of it at once."""
+    try:
+        document = reading.from_json({"name": name, **stated})
+        if document.name != name:
+            raise Faulty([reading.fault("name", "one-of", allowed=name)])
+    except Faulty as error:
+        raise _faulty(error) from None
+    return usable(document)
+
+
+def usable(document: Document) -> Document:
+    """The document, whose overlay and zone are there; Rejected (422) otherwise."""
+    try:
+        versions.refuse_unusable(document)
+    except Faulty as error:
+        raise _faulty(error) from None
+    return document
+
+
+def _faulty(error: Faulty) -> Rejected:
+    return Rejected(422, [fault.problem for fault in error.faults] or [Problem(error.code)])
 
 
 @router.get("")
@@ -71,15 +95,10 @@ async def read(name: str, state: StateDep, caller: CallerDep) -> Response:
 async def put(name: str, wish: NewVersion, state: StateDep, caller: CallerDep) -> Response:
     """Store a new version and activate it; every fault of the document is told at once (422)."""
     _writer(caller)
-    try:
-        document = reading.from_json({"name": name, **wish.document})
-        if document.name != name:
-            raise Faulty([reading.fault("name", "one-of", allowed=name)])
-        await ports.refuse_taken(state.world, caller.tenant, document)
-        async with state.world.transaction(caller.tenant) as tx:
-            stored = await versions.put(tx, caller.tenant, document, actor=caller.identity.subject, note=wish.note)
-    except Faulty as error:
-        raise Rejected(422, [fault.problem for fault in error.faults] or [Problem(error.code)]) from None
+    document = document_of(name, wish.document)
+    await ports.refuse_taken(state.world, caller.tenant, document)
+    async with state.world.transaction(caller.tenant) as tx:
+        stored = await versions.put(tx, caller.tenant, document, actor=caller.identity.subject, note=wish.note)
     return json_answer(stored.as_json())
 
 

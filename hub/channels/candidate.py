@@ -19,8 +19,8 @@ from hub.exchange.partners import Partner
 from hub.world import Tenant
 
 
-def unstored(document: Document, tenant: Tenant) -> Channel:
-    """The document as a channel of version 0."""
+def unstored(document: Document, tenant: Tenant, version: int = 0) -> Channel:
+    """The document as a channel; version 0 where it is not stored at all."""
     return Channel(
         id=uuid.uuid5(tenant.id, document.name),
         tenant=tenant,
@@ -29,7 +29,7 @@ def unstored(document: Document, tenant: Tenant) -> Channel:
         charset=document.charset,
         fallback=document.fallback,
         zone=document.zone or tenant.zone,
-        version=0,
+        version=version,
         document=document,
     )
 

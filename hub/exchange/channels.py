@@ -76,6 +76,13 @@ async def channels_at(world: World, tenant: Tenant, wanted: Iterable[At]) -> dic
     return {at: found[0] for at, own in rows.items() if (found := _readable(own, tenant))}
 
 
+async def serving(world: World, tenant: Tenant, name: str) -> Channel | None:
+    """A channel in the version that serves, or served last; None where there is none of that name."""
+    async with world.transaction(tenant) as tx:
+        identity = await tx.value("SELECT id FROM channel WHERE tenant_id = $1 AND name = $2", name)
+    return (await channels_at(world, tenant, [(identity, None)])).get((identity, None)) if identity else None
+
+
 async def documents_at(tx: Transaction, wanted: Iterable[At]) -> dict[At, Document]:
     """The documents of channels at the versions messages were received under, for work inside a transaction."""
     rows = await _rows_at(tx, wanted)

@@ -39,6 +39,12 @@ written as a TOML file for `./ponte channel put` or as JSON for `PUT /api/v1/cha
 unknown key, a wrong type or a value outside its list is refused, with the line in a file. Every change is a new version;
 doors and workers take it up without a restart, and a message is worked under the version it was received under.
 
+A version is tried before it serves: `./ponte channel test FILE` or `POST /api/v1/channels/{name}/test` (a `message` as text or `content` in
+base64; a `document`, a stored `version`, or what serves) tells the fate of each message, and `./ponte channel compare` or
+`POST /api/v1/channels/{name}/compare` where the outputs of messages really received would differ, over HTTP by place and count alone. Both
+need `channels/write` there. What hangs on the order of arrival, numbers in MSH-13 and control ids that came before, is judged by
+the door only and not compared.
+
 The vault entries named here are written with the tenant's secrets: `{"pkcs12": hex, "password": …}` for a certificate,
 `{"pem": …}` for trusted authorities, `{"password": …}` or `{"key": …, "passphrase": …}` for SFTP.
 """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -55,6 +57,53 @@ async def doors(world: World) -> AsyncIterator[Board]:
         stop.set()
         await task
         await found.close()
+
+
+async def test_a_document_is_tried_before_it_is_kept(client_for: Any, tenant: Tenant) -> None:
+    client = await client_for(tenant, ["channels/write"])
+    text = MESSAGE.format(app="HIS", id="trial-1")
+    url = "/api/v1/channels/lis/test"
+    tried = (await client.post(url, json={"document": {"door": "http"}, "message": text.replace("\r", "\n")})).json()
+    [one] = tried["messages"]
+    assert (one["type"], one["control_id"], one["version"]) == ("ADT^A04", "trial-1", 0)
+    assert (one["acknowledgement"], one["status"], one["ok"]) == ("AA", "RECEIVED", True)
+    assert one["records"]["Patient"] == 1 and tried["ok"] and not tried["more"]
+    skip = {"door": "http", "filters": [{"action": "skip", "types": ["ADT^*"]}]}
+    content = base64.b64encode(b"\r".join(MESSAGE.format(app="HIS", id=f"m{n}").encode() for n in range(25))).decode()
+    many = (await client.post(url, json={"document": skip, "content": content})).json()
+    assert len(many["messages"]) == 20 and many["more"] and {one["status"] for one in many["messages"]} == {"FILTERED"}
+    assert (await client.post(url, json={"message": text})).status_code == 404  # nothing was kept
+    assert (await client.post("/api/v1/channels/his-http/test", json={"message": text})).json()["ok"]
+    wrong = await client.post(url, json={"document": {"door": "window"}, "message": text})
+    assert wrong.status_code == 422 and wrong.json()["problems"]
+    both = await client.post(url, json={"document": {"door": "http"}, "version": 1, "message": text})
+    assert both.status_code == 400
+    assert (await client.post(url, json={"document": {"door": "http"}})).status_code == 404  # no message
+    reader = await client_for(tenant, ["channels/read"])
+    assert (await reader.post(url, json={"document": {"door": "http"}, "message": text})).status_code == 403
+
+
+async def test_versions_are_compared_over_what_was_received(
+    client_for: Any, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    client = await client_for(tenant, ["channels/write", "hl7/write"])
+    for number in range(3):
+        sent = await client.post("/hl7/his-http", content=MESSAGE.format(app="HIS", id=f"c{number}").encode())
+        assert sent.status_code == 200
+    url = "/api/v1/channels/his-http/compare"
+    same = (await client.post(url, json={})).json()
+    assert (same["messages"], same["differing"], same["differences"]) == (3, 0, [])
+    skip = {"door": "http", "filters": [{"action": "skip", "types": ["ADT^*"]}]}
+    told = (await client.post(url, json={"document": skip, "since": "7d", "limit": 2})).json()
+    assert (told["old"], told["new"], told["messages"], told["differing"]) == (1, 0, 2, 2)
+    assert {("message", "status", "changed", 2)} <= {
+        (d["what"], d["path"], d["kind"], d["count"]) for d in told["differences"]
+    }
+    assert "Silva" not in json.dumps(told)
+    assert (await client.post(url, json={"since": "soon"})).status_code == 404
+    assert (await client.post("/api/v1/channels/none/compare", json={})).status_code == 404
+    other = await client_for(other_tenant, ["channels/write"])
+    assert (await other.post(url, json={"document": skip})).json()["messages"] == 0
 
 
 async def test_put_read_diff_and_roll_back(client_for: Any, tenant: Tenant) -> None:
