@@ -5,7 +5,7 @@ A code system in memory is walked; one that is kept elsewhere turns the tree int
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -232,6 +232,9 @@ class Selecting(System, Protocol):
 
     def select(self, chosen: Chosen, start: int = 0, count: int | None = None) -> Iterable[Concept]:
         """Those chosen in their order, from the place `start` on; the likeliest first where words are asked for."""
+
+    def codes(self, node: Node, most: int) -> Sequence[str]:
+        """The codes a tree means, up to `most` of them."""
 
     def holds(self, node: Node, code: str) -> bool:
         """Whether a tree means a code."""

@@ -101,6 +101,10 @@ class SupplementedChoosing(Supplemented):
         """Those chosen in their order."""
         return (self._more(concept) for concept in self._choosing.select(chosen, start, count))
 
+    def codes(self, node: Node, most: int) -> Sequence[str]:
+        """The codes a tree means."""
+        return self._choosing.codes(node, most)
+
     def holds(self, node: Node, code: str) -> bool:
         """Whether a tree means a code."""
         return self._choosing.holds(node, code)

@@ -19,7 +19,8 @@ from fhir.search.parameters import SHAPE
 from fhir.search.values import Concepts, Token
 from hub.find import narrow
 from hub.find.criteria import Found, Told, is_negative, rids
-from hub.find.narrow import MOST_SHAPES, Narrowed, met_sql, names_one, other_values, shapes_sql
+from hub.find.narrow import MOST_SHAPES, Narrowed, met_sql, names_one, shapes_sql
+from hub.find.others import other_values
 from hub.find.statement import Statement
 from hub.records.index import key_of
 from hub.store.database import Row
@@ -182,7 +183,7 @@ class Ahead:
         if len(tokens) != len(condition.values) or not shapes.is_known(type_name, condition.code):
             return []
         absent = self._missing(dataclasses.replace(condition, values=(), form="missing"))
-        lists = [rids(self.statement, absent), *other_values(self.statement, condition, tokens)]
+        lists = [rids(self.statement, absent), *other_values(self.statement, condition, tokens, narrow.WIDE_FROM + 1)]
         union = " UNION ALL ".join(f"(SELECT o.rid FROM ({each}) o LIMIT {narrow.WIDE_FROM + 1})" for each in lists)
         few = self._part(f"SELECT u.rid FROM ({union}) u LIMIT {narrow.WIDE_FROM + 1}", narrow.WIDE_FROM)
         return [Told(f"(SELECT DISTINCT f.rid FROM {few} f) a", "", "a.rid", few=True)]

@@ -17,6 +17,7 @@ from hub.find.spans import MOMENTS, NUMBERS
 from hub.find.statement import Statement
 from hub.records.index import key_of
 
+_FEW = 20
 _LAST = "\U0010ffff"  # above any character, so that `>= x` and `< x + last` is "starts with x"
 
 
@@ -30,6 +31,23 @@ def any_of(parts: Iterable[str]) -> str:
     """Any of these tests, each once."""
     found = list(dict.fromkeys(parts))
     return found[0] if len(found) == 1 else f"({' OR '.join(found)})"
+
+
+def any_value(statement: Statement, clause: Clause) -> str:
+    """That an entry meets any value of the clause; many codes of one system as one list."""
+    if len(clause.values) <= _FEW:
+        return any_of(comparison(statement, clause, value) for value in clause.values)
+    grouped: dict[tuple[str, ...] | None, list[str]] = {}
+    parts = []
+    for value in clause.values:
+        if isinstance(value, Token) and value.code is not None:
+            grouped.setdefault(systems_of(clause, value), []).extend((value.code, *value.spellings))
+        else:
+            parts.append(comparison(statement, clause, value))
+    for systems, codes in grouped.items():
+        within = f" AND t.system = ANY({statement.argument(list(systems))}::text[])" if systems is not None else ""
+        parts.append(f"(t.code = ANY({statement.argument(codes)}::text[]){within})")
+    return any_of(parts)
 
 
 def comparison(statement: Statement, clause: Clause, value: Value) -> str:

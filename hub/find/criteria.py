@@ -14,7 +14,7 @@ from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside
 from fhir.search.parameters import BASE, SHAPE
 from fhir.search.values import Moment, Number, Target
 from hub.find import scans
-from hub.find.comparing import any_of, comparison, filled, of_keys
+from hub.find.comparing import any_of, any_value, filled, of_keys
 from hub.find.pairs import pairs
 from hub.find.spans import NUMBERS, UPDATED
 from hub.find.statement import Statement
@@ -130,7 +130,7 @@ def _entries(statement: Statement, clause: Clause) -> str:
     codes = [code + clause.suffix for code in stored_as(clause.code)]
     where = [statement.of_tenant("t"), of_keys(statement, clause.type_name, codes)]
     if clause.values:
-        alike = any_of(comparison(statement, clause, value) for value in clause.values)
+        alike = any_value(statement, clause)
         where.append(f"NOT {alike}" if clause.form == "other" else alike)
     found = f"SELECT t.rid FROM idx_{clause.kind} t WHERE {' AND '.join(where)}"
     if clause.kind != "quantity":

@@ -11,14 +11,15 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from canonical.problem import Problem
 from fhir.search import shapes
-from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
+from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.search.parameters import SHAPE, has_bare_codes, parameters_of
 from fhir.search.values import Concepts, Text, Token, Value
 from hub.find import probes, words
 from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
+from hub.find.others import other_values
 from hub.find.statement import Source, Statement
+from hub.find.used import in_use
 from hub.records.index import key_of
 from hub.terms.tokens import tokens as tokens_of
 
@@ -245,6 +246,7 @@ async def _with_concepts(source: Source, clause: Clause) -> Found:
     bare = published and has_bare_codes(clause.type_name, clause.code)
     for value in clause.values:
         tokens += await tokens_of(source, value, bare=bare) if isinstance(value, Concepts) else [value]
+    tokens = await in_use(source, clause, tokens)
     if not tokens:
         return Among(()) if clause.form == "match" else dataclasses.replace(clause, values=(_NO_CODE,))
     return dataclasses.replace(clause, values=tuple(tokens))
@@ -261,32 +263,10 @@ async def _others(source: Source, type_name: str, condition: Found) -> list[Foun
     statement = source.statement(planned=True)
     if not isinstance(absent, Shaped):
         return []
-    parts = [rids(statement, absent), *other_values(statement, condition, tokens)]
+    parts = [rids(statement, absent), *other_values(statement, condition, tokens, WIDE_FROM + 1)]
     union = " UNION ALL ".join(f"(SELECT o.rid FROM ({part}) o LIMIT {WIDE_FROM + 1})" for part in parts)
     rows = await source.rows(statement, f"SELECT DISTINCT u.rid FROM ({union}) u LIMIT {WIDE_FROM + 1}")
     return [] if len(rows) > WIDE_FROM else [Among(tuple(sorted(row["rid"] for row in rows)))]
-
-
-def other_values(statement: Statement, clause: Clause, tokens: Sequence[Token]) -> list[str]:
-    """Subqueries of the records with another value than `tokens`: between these codes, and under other systems."""
-    key = statement.literal(key_of(clause.type_name, clause.code))
-    start = f"SELECT t.rid FROM idx_token t WHERE {statement.of_tenant('t')} AND t.key = {key}"
-    codes = sorted({code for token in tokens for code in (token.code, *token.spellings) if code is not None})
-    if len(codes) > 50:
-        raise BadQuery(Problem("fhir.search.too-costly"))
-    places = [statement.argument(code) for code in codes]
-    lows, highs = [None, *places], [*places, None]
-    ranges = [
-        " AND ".join(test for test in (low and f"t.code > {low}", high and f"t.code < {high}") if test)
-        for low, high in zip(lows, highs, strict=True)
-    ]
-    parts = [f"{start} AND {test}" for test in ranges]
-    for token in tokens:
-        if token.systems is not None:
-            same = statement.argument(token.code)
-            systems = statement.argument(list(token.systems))
-            parts.append(f"{start} AND t.code = {same} AND NOT t.system = ANY({systems}::text[])")
-    return parts
 
 
 def found_sql(

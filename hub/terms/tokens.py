@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from canonical.codes import aliases
 from canonical.problem import Problem
 from fhir.search.conditions import BadQuery
 from fhir.search.parameters import bounded
 from fhir.search.values import Concepts, Token
+from fhir.terminology.choosing import chosen
 from fhir.terminology.sets import Reader, Set
 from fhir.terminology.systems import Unanswered, above, below
 from hub.find.statement import Source
 from hub.terms import stored
 from hub.terms.shelf import Shelf
 
-MOST_CODES = 2000
+MOST_CODES = 200_000
 
 
 async def tokens(source: Source, wanted: Concepts, *, bare: bool = False) -> list[Token]:
@@ -70,14 +72,27 @@ async def _of_set(source: Source, url: str, bare: bool) -> list[Token]:
 
 def _tokens(reader: Reader, found: Set, bare: bool) -> Iterator[Token]:
     """Whole systems as such where that can be, so that they need not be here; else each member."""
+    whole = chosen(reader, found)
+    if whole is not None and (bare or not any(part.is_whole for part in found.includes)):
+        own, node = whole
+        yield from _within_limit(Token(_names(own.url), bounded(code)) for code in own.codes(node, MOST_CODES + 1))
+        return
     apart = () if bare or found.excludes else tuple(part for part in found.includes if part.is_whole)
     yield from (Token(_names(part.system), None) for part in apart)
     rest = dataclasses.replace(found, includes=tuple(part for part in found.includes if part not in apart))
-    for count, member in enumerate(reader.members(rest if apart else found)):
-        if count > MOST_CODES:
+    members = reader.members(rest if apart else found)
+    yield from _within_limit(
+        Token(_names(member.system) if member.system else None, bounded(member.concept.code)) for member in members
+    )
+
+
+def _within_limit(found: Iterable[Token]) -> Iterator[Token]:
+    for count, token in enumerate(found):
+        if count >= MOST_CODES:
             raise Unanswered("too-costly", "fhir.terminology.too-costly", limit=str(MOST_CODES))
-        yield Token(_names(member.system) if member.system else None, bounded(member.concept.code))
+        yield token
 
 
+@lru_cache(maxsize=1024)
 def _names(system: str) -> tuple[str, ...]:
     return tuple(sorted(bounded(name) for name in aliases(system)))

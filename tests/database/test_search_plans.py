@@ -6,8 +6,9 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -15,14 +16,16 @@ import clusters
 import pytest
 import pytest_asyncio
 
-from fhir.search.conditions import Setting
+from fhir.search.conditions import Clause, Setting
 from fhir.search.parameters import LEAD, SHAPE
 from fhir.search.query import Query, parse
 from fhir.search.shapes import shape
+from fhir.search.values import Token
 from hub.find import sorting
-from hub.find.narrow import Narrowed
+from hub.find.narrow import Narrowed, narrowed
 from hub.find.search import page_of, page_sql
 from hub.find.statement import OneTrip, Statement
+from hub.find.used import in_use
 from hub.records.index import key_of
 from hub.servers.postgres import Cluster
 from hub.settings import Settings
@@ -185,6 +188,37 @@ async def test_plans(filled: World, tenant: Tenant) -> None:
             if scanned or not expected <= used:
                 wrong[url, generic] = (scanned, used)
     assert not wrong
+
+
+class Recording(OneTrip):
+    """Runs what it is asked, and keeps it."""
+
+    asked: ClassVar[list[tuple[Statement, str]]] = []
+
+    async def rows(self, statement: Statement, sql: str) -> list[Row]:
+        self.asked.append((statement, sql))
+        return await super().rows(statement, sql)
+
+
+@pytest.mark.parametrize("form", ["match", "not"])
+async def test_plans_of_many_codes(filled: World, tenant: Tenant, form: Literal["match", "not"]) -> None:
+    """The look for those of thousands of codes that records have, and all that follows from it, read no table whole."""
+    Recording.asked.clear()
+    source = Recording(filled, tenant)
+    tokens = [Token(("urn:x", "urn:w"), f"v{number}") for number in range(ROWS - 500, ROWS + 5_000)]
+    clause = Clause("Patient", "identifier", "token", tuple(tokens), form)
+    found = await in_use(source, clause, tokens)
+    assert sorted(found, key=str) == sorted((Token(("urn:x",), f"v{n}") for n in range(ROWS - 500, ROWS + 1)), key=str)
+    branch = await narrowed(source, "Patient", [replace(clause, values=tuple(found))])
+    statement = source.statement(planned=True)
+    page = page_sql(statement, query_of("Patient"), [branch])
+    rows = await source.rows(statement, page)
+    assert [row["id"] for row in rows][:2] == (["i7500", "i7501"] if form == "match" else ["i1", "i2"])
+    for statement, sql in source.asked:
+        plan = await plan_of(filled, tenant, statement, sql, generic=False)
+        assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"], sql
+    used = {node.get("Index Name") for node in nodes(await plan_of(filled, tenant, *source.asked[0], generic=False))}
+    assert "idx_token_code_system_idx" in used
 
 
 async def test_results_stay_right_at_this_size(filled: World, tenant: Tenant) -> None:

@@ -139,6 +139,10 @@ class Loaded:
         """Whether a tree means a code."""
         return bool(self._rows("t.number", Chosen(node=All((Codes((code,)), node))), "LIMIT 1"))
 
+    def codes(self, node: Node, most: int) -> Sequence[str]:
+        """The codes a tree means, up to `most` of them."""
+        return [row["code"] for row in self._rows("t.code", Chosen(node=node), f"LIMIT {int(most)}")]
+
     def _codes(self, node: Node, order: str = "t.number") -> list[str]:
         return [row["code"] for row in self._rows("t.code", Chosen(node=node), f"ORDER BY {order} LIMIT {MOST_ROWS}")]
 
