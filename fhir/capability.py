@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,6 @@ from fhir.definitions.table import VERSION, Parameter, compartments, resource_ty
 from fhir.search import composites
 from fhir.search.parameters import parameters_of, reference_types
 from fhir.search.special import offered
-from fhir.terminology import known
 
 _DEFINITION = "http://hl7.org/fhir/SearchParameter/"
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
@@ -105,9 +104,10 @@ def statement(offer: Offer) -> dict[str, Any]:
     }
 
 
-def terminology(offer: Offer, expansion: Sequence[str]) -> dict[str, Any]:
-    """The TerminologyCapabilities of `offer` (R4 §3.1.0.12, mode `terminology`): the code systems of R4, which every
-    tenant has, and the parameters that `$expand` heeds.
+def terminology(offer: Offer, expansion: Sequence[str], systems: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Any]:
+    """The TerminologyCapabilities of `offer` (R4 §3.1.0.12, mode `terminology`): the code systems that can be asked
+    about, each with its versions, of which the first is the one that counts by itself; and the parameters that
+    `$expand` heeds.
     """
     return {
         "resourceType": "TerminologyCapabilities",
@@ -118,7 +118,7 @@ def terminology(offer: Offer, expansion: Sequence[str]) -> dict[str, Any]:
         "kind": "instance",
         "software": {"name": "Ponte", "version": offer.software},
         "implementation": {"description": offer.description, "url": offer.base},
-        "codeSystem": [_system(url, row["v"]) for url, row in sorted(known.rows("systems").items())],
+        "codeSystem": [_system(url, versions) for url, versions in systems],
         "expansion": {
             "hierarchical": True,
             "paging": True,
@@ -133,8 +133,10 @@ def terminology(offer: Offer, expansion: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _system(url: str, version: str) -> dict[str, Any]:
-    return {"uri": url, **({"version": [{"code": version, "isDefault": True}]} if version else {})}
+def _system(url: str, versions: Sequence[str]) -> dict[str, Any]:
+    """A code system; a version without name is told only as what counts by itself, since tcp-1 asks for names."""
+    named = [{"code": each, "isDefault": place == 0} for place, each in enumerate(versions) if each]
+    return {"uri": url, **({"version": named} if named else {})}
 
 
 def _named(offer: Offer, kind: str) -> dict[str, str]:

@@ -72,10 +72,18 @@ def system(url: str, on: str) -> AnsTable | None:
         tables = installed()
     except Misconfigured:
         return None
-    return AnsTable(tables, number, on) if _has(tables.version, number) else None
+    return AnsTable(tables, number, on) if number in _numbers(tables.version) else None
 
 
-@lru_cache(maxsize=200)
-def _has(version: str, number: str) -> bool:
-    """Whether the installed tables (of that version) have one of this number."""
-    return bool(installed().search("", table=number, most=1))
+def addresses() -> list[str]:
+    """The addresses of the tables that are installed here."""
+    try:
+        return [f"{TUSS}{number}" for number in sorted(_numbers(installed().version))]
+    except Misconfigured:
+        return []
+
+
+@lru_cache(maxsize=4)
+def _numbers(version: str) -> frozenset[str]:
+    """The numbers of the installed tables (of that version)."""
+    return installed().numbers()

@@ -93,6 +93,9 @@ class Tables(Protocol):
         Without `table` the TUSS is searched; `38` gives glosas, another number a domain.
         """
 
+    def numbers(self) -> frozenset[str]:
+        """The numbers of the tables that have a term."""
+
 
 @cache
 def installed() -> Tables:
@@ -146,6 +149,10 @@ class _Stored:
         given = [kind, *(part for word in wanted for part in (f"%{word}%", f"{word}%"))]
         terms = (_term(row) for row in self._rows(sql, *given))
         return [term for term in terms if on is None or term.in_force(on)][:most]
+
+    def numbers(self) -> frozenset[str]:
+        rows = self._rows("SELECT DISTINCT kind FROM term")
+        return frozenset(kind.removeprefix("tuss-") for (kind,) in rows)
 
     def _find(self, kind: str, code: str) -> Term | None:
         rows = self._rows("SELECT kind, code, name, since, until FROM term WHERE kind = ? AND code = ?", kind, code)

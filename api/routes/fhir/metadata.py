@@ -25,6 +25,7 @@ from hub.records import custom, profiled
 from hub.records.profiled import Declared
 from hub.records.requests.acting import Policy, policy_of
 from hub.subscriptions.topics import topics
+from hub.terms.usable import Usable, everyones, usable
 from hub.world import Tenant
 
 _MOST_ELEMENTS = 20
@@ -40,7 +41,8 @@ async def metadata(request: Request) -> Response:
     form = check_accept(request, query)
     world, tenant = state_of(request).world, await _tenant(request)
     if ("mode", "terminology") in query:
-        text, tag = _terminology(world.settings.base_url)
+        systems = await everyones() if tenant is None else await usable(world, tenant)
+        text, tag = _terminology(world.settings.base_url, tenant.name if tenant is not None else "", systems)
     elif tenant is None:
         text, tag = _statement(world.settings.base_url, "", Policy(), ())
     else:
@@ -73,7 +75,7 @@ def _statement(
 ) -> tuple[str, str]:
     offer = dataclasses.replace(
         _offer(root),
-        description=f"Ponte FHIR R4: {name}" if name else "Ponte FHIR R4",
+        description=_described(name),
         update_creates=policy.update_create,
         requires_match=policy.require_match,
         deletes_several=policy.delete_most > 1,
@@ -86,9 +88,14 @@ def _statement(
     return _tagged(capability.statement(offer))
 
 
-@lru_cache(maxsize=4)
-def _terminology(root: str) -> tuple[str, str]:
-    return _tagged(capability.terminology(_offer(root), (*RETOLD, "tx-resource")))
+@lru_cache(maxsize=16)
+def _terminology(root: str, name: str, systems: Usable) -> tuple[str, str]:
+    offer = dataclasses.replace(_offer(root), description=_described(name))
+    return _tagged(capability.terminology(offer, (*RETOLD, "tx-resource"), systems))
+
+
+def _described(name: str) -> str:
+    return f"Ponte FHIR R4: {name}" if name else "Ponte FHIR R4"
 
 
 def _shown(query: list[tuple[str, str]], text: str, tag: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from canonical.codes import aliases
 from fhir.search.conditions import BadQuery
 from fhir.terminology.selection import All, Chosen, Codes, Every, Lineage, Node
 from fhir.terminology.systems import Concept, Designation, Property, Unanswered
-from hub.find.statement import Source
+from hub.find.statement import Source, Statement
 from hub.store.database import Row
 from hub.terms.releases.choosing import Choice
 
@@ -53,16 +53,26 @@ async def releases(source: Source, urls: Iterable[str]) -> dict[str, list[Known]
     if not wanted:
         return {}
     statement = source.statement()
+    named = f"r.system = ANY({statement.argument(wanted)}::text[])"
+    found: dict[str, list[Known]] = {}
+    for known in await _listed(source, statement, named):
+        found.setdefault(known.system, []).append(known)
+    return found
+
+
+async def every_release(source: Source) -> list[Known]:
+    """All releases a tenant may use, those of one system in the order in which they count."""
+    return await _listed(source, source.statement(), "true")
+
+
+async def _listed(source: Source, statement: Statement, named: str) -> list[Known]:
     rows = await source.rows(
         statement,
         f"SELECT r.id, r.system, r.version, r.name FROM term_release r LEFT JOIN term_use u ON "
-        f"{statement.of_tenant('u')} AND u.release = r.id WHERE r.system = ANY({statement.argument(wanted)}::text[]) "
+        f"{statement.of_tenant('u')} AND u.release = r.id WHERE {named} "
         "AND (r.house OR u.release IS NOT NULL) ORDER BY coalesce(u.since, r.taken_at) DESC, r.id DESC LIMIT 400",
     )
-    found: dict[str, list[Known]] = {}
-    for row in rows:
-        found.setdefault(row["system"], []).append(Known(**row))
-    return found
+    return [Known(**row) for row in rows]
 
 
 class Loaded:

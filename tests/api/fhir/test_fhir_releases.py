@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 import release_packages as made
 
+from fhir.validation.validator import validate
 from hub.world import Tenant, World
 from tests.api.fhir.test_fhir_terminology import codes, named, value_set
 from tests.hub.test_releases import bring
@@ -244,3 +245,70 @@ async def test_searches_bindings_and_walls(moon: httpx.AsyncClient, client_for: 
         f"ValueSet/$expand?url={url_of(SCT + '?fhir_vs=isa/400000992')}",
     ):
         assert (await other.get(f"/fhir/{call}")).status_code == 404
+
+
+OWN = [
+    {"id": "a", "url": "urn:cs:own", "version": "1", "content": "complete", "concept": [{"code": "x"}]},
+    {"id": "b", "url": "urn:cs:own", "version": "2", "content": "complete", "concept": [{"code": "x"}]},
+    {"id": "old", "url": "urn:cs:own", "version": "3", "content": "complete", "status": "retired"},
+    {"id": "plain", "url": "urn:cs:plain", "content": "fragment", "concept": [{"code": "x"}]},
+    {"id": "promised", "url": "urn:cs:promised", "content": "not-present"},
+    {"id": "more", "url": "urn:cs:more", "content": "supplement", "supplements": "urn:cs:own"},
+    {"id": "moons", "url": SCT, "version": "mine", "content": "example", "concept": [{"code": "400000992"}]},
+]
+CODES = {SCT: "400000992"}  # what holds some of its concepts only is not asked about others
+
+
+async def terms_of(client: httpx.AsyncClient) -> dict[str, list[str]]:
+    """The versions of each code system that the TerminologyCapabilities claim, what counts by itself first."""
+    document = (await client.get("/fhir/metadata?mode=terminology")).json()
+    assert validate(document) == []
+    found = {each["uri"]: [v["code"] for v in each.get("version", ())] for each in document["codeSystem"]}
+    assert len(found) == len(document["codeSystem"])
+    assert all(
+        v["isDefault"] is (not place) for e in document["codeSystem"] for place, v in enumerate(e.get("version", ()))
+    )
+    return found
+
+
+async def status_of(client: httpx.AsyncClient, url: str, version: str = "") -> int:
+    asked = f"/fhir/CodeSystem/$validate-code?url={url_of(url)}&code={CODES.get(url, 'x')}" + (
+        f"&version={url_of(version)}" if version else ""
+    )
+    return (await client.get(asked)).status_code
+
+
+async def test_what_is_claimed_of_code_systems_holds_both_ways(
+    moon: httpx.AsyncClient, client_for: Any, other_tenant: Tenant
+) -> None:
+    for body in OWN:
+        stored = {"resourceType": "CodeSystem", "status": "active", **body}
+        assert (await moon.put(f"/fhir/CodeSystem/{body['id']}", json=stored)).status_code == 201
+    found, other = await terms_of(moon), await client_for(other_tenant)
+    assert found["urn:cs:own"] == ["2", "1", "3"] and found["urn:cs:plain"] == []
+    assert found[SCT] == [EDITION, "mine"] and len(found["http://loinc.org"]) == 1
+    assert "https://fhir.ans.gov.br/CodeSystem/tuss-22" in found
+    theirs = await terms_of(other)
+    own = {url: versions for url, versions in found.items() if theirs.get(url) != versions}
+    assert {"urn:cs:own", "urn:cs:plain", SCT, "http://loinc.org"} <= set(own) and set(theirs) < set(found)
+    for url, versions in (own | dict(list(theirs.items())[::40])).items():
+        for version in ("", *versions):
+            assert await status_of(moon, url, version) == 200, (url, version)
+        assert await status_of(moon, url, "no-such") == 404, url
+    for url in ("urn:cs:own", "urn:cs:plain", SCT):
+        assert url not in theirs and await status_of(other, url) == 404
+    for url in ("urn:cs:more", "urn:cs:promised", "urn:cs:none"):
+        assert url not in found, url
+    for url, version in ((SCT, EDITION), ("urn:cs:own", "2")):
+        answer = await moon.get(
+            f"/fhir/CodeSystem/$lookup?system={url_of(url)}&code={'400000992' if url == SCT else 'x'}"
+        )
+        assert {p["name"]: p.get("valueString") for p in answer.json()["parameter"]}["version"] == version
+    for identity in ("a", "plain"):
+        await moon.delete(f"/fhir/CodeSystem/{identity}")
+    found = await terms_of(moon)
+    assert found["urn:cs:own"] == ["2", "3"] and "urn:cs:plain" not in found
+    assert await status_of(moon, "urn:cs:own", "1") == 404 == await status_of(moon, "urn:cs:plain")
+    stranger = (await moon.get("/fhir/metadata?mode=terminology", headers={"authorization": ""})).json()["codeSystem"]
+    named = {each["uri"] for each in stranger}
+    assert len(named) > 1000 and named <= set(theirs) and not named & {"urn:cs:own", SCT}
