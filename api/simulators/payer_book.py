@@ -174,14 +174,14 @@ class Book:
     refused: Counter[str] = field(default_factory=Counter)
     decided: Decisions = field(default_factory=Decisions)
     items: int = 0
-    protocols: int = 0
+    protocols: int = field(default_factory=lambda: int(time.time() * 100))
     foreign: bool = False
     strange_glosa: str = ""
 
     def next_protocol(self) -> str:
-        """A fresh protocol number."""
+        """A fresh protocol number (numeroProtocolo, 12 characters); started again, the payer repeats none."""
         self.protocols += 1
-        return f"{self.side.ans[-4:]}{self.protocols:06d}"
+        return f"{self.protocols % 10**10:010d}{self.side.ans[-2:]}"
 
     def take(self, root: etree._Element, raw: bytes, *, signed: bool) -> Batch:
         """Enter a lote that is not known yet."""
