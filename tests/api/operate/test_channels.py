@@ -32,8 +32,12 @@ async def ask(port: int, control: str, app: str = "HIS") -> str:
     except OSError:
         return ""
     writer.write(b"\x0b" + MESSAGE.format(app=app, id=control).encode() + b"\x1c\r")
-    answer = await asyncio.wait_for(reader.read(65536), 30)
-    writer.close()
+    try:
+        answer = await asyncio.wait_for(reader.read(65536), 30)
+    except ConnectionResetError:  # closed before the message was read
+        return ""
+    finally:
+        writer.close()
     return answer.partition(b"MSA|")[2][:2].decode()
 
 
