@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -63,7 +64,8 @@ def _measures(one: Item, other: Item) -> tuple[Decimal, Decimal] | None:
     first, second = units.known(_unit(a[1])), units.known(_unit(b[1]))
     if first is None or second is None or first.base != second.base:
         return None
-    return Decimal(str(first.of(float(a[0])))), Decimal(str(second.of(float(b[0]))))
+    x, y = first.of(float(a[0])), second.of(float(b[0]))
+    return (Decimal(str(x)), Decimal(str(y))) if math.isfinite(x) and math.isfinite(y) else None
 
 
 def _mixes_calendars(one: Item, other: Item) -> bool:

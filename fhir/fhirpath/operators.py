@@ -11,6 +11,7 @@ from typing import Any
 from fhir.fhirpath import compare
 from fhir.fhirpath.engine import Items, PathError, Scope, Step, boolean, distinct, single
 from fhir.fhirpath.items import Item, bounded, number, of, quantity, truth
+from fhir.search import ucum
 
 Work = Callable[[Items, Items], Items]
 _CALENDAR = {"year": 12, "month": 1}
@@ -128,7 +129,18 @@ def _measured(work: Callable[[Any, Any], Any], one: Item, other: Item) -> Items:
     if "1" in (a[1], b[1]) and (probe != 2 or b[1] == "1"):
         found = work(a[0], b[0])
         return [] if found is None else [of("Quantity", (found, a[1] if b[1] == "1" else b[1]))]
-    return []
+    return _of_two_units(work(a[0], b[0]), (a[1], b[1]), probe)
+
+
+def _of_two_units(found: Any, stated: tuple[str, str], probe: Any) -> Items:
+    """What a product or quotient has of two units (N1 §6.6.1, §6.6.2); nothing where one is no unit of UCUM."""
+    if not isinstance(found, Decimal) or probe not in (18, 2):
+        return []
+    one, other = stated
+    if ucum.read(one) is None or ucum.read(other) is None:
+        return []
+    unit = ucum.product(one, other, divided=probe == 2)
+    return [of("Quantity", (found, unit))] if ucum.read(unit) is not None else []
 
 
 def _plus(one: Items, other: Items) -> Items:

@@ -6,6 +6,7 @@ says nothing to a search.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -161,7 +162,7 @@ def based(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
     """A quantity of a known UCUM unit in its base unit."""
     known = units.known(value.get("code", "")) if value.get("system") == UCUM else None
     point = ranges.point(str(value.get("value"))) if known is not None else None
-    if known is None or point is None:
+    if known is None or point is None or not math.isfinite(known.of(point)):
         return ()
     low, high = _compared(known.of(point), value.get("comparator", ""))
     return ((low, high, "", known.base),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -238,7 +239,8 @@ def quantity(text: str) -> Number:
     known = units.known(parts[2]) if parts[1] == UCUM else None
     base = None
     if known is not None:
-        base = Base(known.base, known.of(found.point), known.of(found.low), known.of(found.high))
+        ends = [known.of(each) for each in (found.point, found.low, found.high)]
+        base = Base(known.base, *ends) if all(map(math.isfinite, ends)) else None
     return Number(found.prefix, found.point, found.low, found.high, system, unit, base)
 
 

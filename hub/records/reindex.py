@@ -26,9 +26,9 @@ from hub.world import Tenant, World
 
 BATCH = 200
 NAME = "fhir.reindex"
-EDITION = 2
+EDITION = 3
 """Of what the index holds; a tenant's settings say by which its records were indexed."""
-CHANGED = {2: "(type = 'Bundle' OR body LIKE '%\"contained\"%')"}
+CHANGED = {3: "body LIKE '%\"http://unitsofmeasure.org\"%'"}
 """The records of which an edition holds more than the one before; where it is not here, all."""
 SETTING = "index"
 _WAITS = "SELECT EXISTS (SELECT 1 FROM job WHERE tenant_id = $1 AND name = $2 AND status = 'QUEUED')"

@@ -50,6 +50,8 @@ VALUES: list[tuple[str, list[Any]]] = [
     ("descendants().count() > 20", [True]), ("children().count()", [11]), ("repeat(contained).name", ["Org"]), ("%resource.id", ["p"]), ("%ucum", ["http://unitsofmeasure.org"]), ("%mine + 1", [6]), ("name.trace('x').use.first()", ["official"]), ("$this.id", ["p"]), ("`name`.use[1]", ["usual"]), ("name.given[1] // a remark", ["James"]),
 ]  # fmt: skip
 ABOUT_OBSERVATION: list[tuple[str, list[Any]]] = [
+    ("2.0 'cm' * 2.0 'm' = 0.040 'm2'", [True]), ("4.0 'g' / 2.0 'm' = 2 'g/m'", [True]), ("(4 'g' / 2 'L' * 3 'L') = 6 'g'", [True]), ("4 'g' div 3 'm'", []), ("1 'Cel' * 2 'm'", []),
+    ("2 'm' * 3 years", []), ("1 'mL/kg/h' = 1 'mL/(kg.h)'", [True]), ("1 'mmol/L' > 1 'umol/L'", [True]), ("1 'mmol/L' = 1 '10*9/L'", []), ("1 'parsec' * 1 'm'", []), ("(2 'm' * 3 'm').toString()", ["6 'm.m'"]),
     ("value > 1000 'mg'", [True]), ("value = 1.5 'g'", [True]), ("value > 1 'mL'", []), ("value.as(Quantity).unit", ["g"]), ("value is Quantity", [True]), ("component.value.ofType(integer)", [3]),
     ("component.where(value is string).code.text", ["y"]), ("component.value.count()", [2]), ("effective.start < @2024-02", [True]), ("effective.start < @2024-01-15", []), ("code ~ code", [True]), ("value.value.toString()", ["1.50"]),
     ("component is BackboneElement", PathError), ("component[0] is BackboneElement", [True]), ("code.coding.where(code = 'a').exists()", [True]), ("code is Element", [True]), ("$this is DomainResource", [True]),

@@ -125,13 +125,20 @@ async def test_an_upgrade_indexes_what_changed(fhir: httpx.AsyncClient, world: W
 
 
 async def test_the_job_of_an_upgrade(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
-    """It indexes Bundles and what contains resources, leaves the rest, and is done once."""
+    """It indexes what has a unit of UCUM, leaves the rest, and is done once; one queued for an older edition does all."""
     await stored(fhir)
+    unit = {"value": 5, "system": "http://unitsofmeasure.org", "code": "mL/kg/h"}
+    body = {"resourceType": "Observation", "id": "u", "status": "final", "code": {"text": "x"}, "valueQuantity": unit}
+    assert (await fhir.put("/fhir/Observation/u", json=body)).status_code == 201
     async with world.transaction(tenant) as tx:
-        await tx.run("DELETE FROM idx_token WHERE tenant_id = $1")
+        await tx.run("DELETE FROM idx_quantity WHERE tenant_id = $1")
         await tx.run("DELETE FROM idx_string WHERE tenant_id = $1")
     handlers.load()
-    assert await anew.job(world, tenant, {"edition": anew.EDITION}) == "4 records indexed"
-    assert (await fhir.get("/fhir/Bundle?composition.status=final&_summary=count")).json()["total"] == 1
+    asked = "/fhir/Observation?value-quantity=5|http://unitsofmeasure.org|mL/(kg.h)&_summary=count"
+    assert (await fhir.get(asked)).json()["total"] == 0
+    assert await anew.job(world, tenant, {"edition": anew.EDITION}) == "1 records indexed"
+    assert (await fhir.get(asked)).json()["total"] == 1
     assert (await fhir.get("/fhir/Practitioner?family=lima&_summary=count")).json()["total"] == 0
     assert not await anew.after_upgrade(world, await world.tenant(tenant.slug))
+    assert await anew.job(world, tenant, {"edition": anew.EDITION - 1}) != "1 records indexed"
+    assert (await fhir.get("/fhir/Practitioner?family=lima&_summary=count")).json()["total"] > 0
