@@ -34,7 +34,7 @@ SAME = {
     "kg.m/s2": "N", "cm2.m": "100.cm3", "g.m-2": "g/m2", "mL/(kg.h)": "mL/kg/h", "a/d": "1461/4",
     "/min": "min-1", "10*3/uL": "10*9/L", "10^3.uL-1": "10*9/L", "kPa": "1000.N/m2",
     "{beats}/min": "/min", "mL{total}": "mL", "/100{WBC}": "%", "mg/dL": "10.mg/L", "[lb_av]": "16.[oz_av]",
-    "[psi]": "[lbf_av]/[in_i]2", "U/L": "umol/min/L", "[mi_i]": "1760.[yd_i]", "kcal": "[Cal]", "cd": "lm/sr",
+    "[psi]": "[lbf_av]/[in_i]2", "U/L": "umol/min/L", "[mi_i]": "1760.[yd_i]", "kcal": "[Cal]", "mg%": "mg/dL", "cd": "lm/sr",
     "dar": "ar/10", "Pa": "N.m-2", "min": "60.s", "mo": "1461.d/48", "((m))": "m", "m/(s/kg)": "m.kg/s", "m/s.kg": "m.kg/s",
     "[foz_us]": "2.[tbs_us]", "[degR]": "5.K/9", "Kibit": "1024.bit",
 }  # fmt: skip
