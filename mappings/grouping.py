@@ -208,11 +208,13 @@ class Grouper:
     def _starts(self, segment: Segment) -> bool:
         """Whether a lead belongs to the record below it: always, unless it also follows and nothing is open.
 
-        OUL puts ORC behind its OBR, other senders before it: just behind an anchor it belongs to that one.
+        OUL puts ORC behind its OBR, other senders before it: just behind an anchor that takes it, it belongs to that one
+        (behind SPM, which takes none, to the OBR below).
         """
         if self._pending or segment.name not in self._follow:
             return True
-        return self._begins(segment.name) and not (self._before is not None and self._before.name in self._anchored)
+        before = self._anchored.get(self._before.name, ()) if self._before is not None else ()
+        return self._begins(segment.name) and not any(segment.name in record.follow for record in before)
 
     def _lead(self, segment: Segment) -> None:
         again = any(held.name == segment.name for held in self._pending)
