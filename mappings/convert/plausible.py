@@ -198,13 +198,13 @@ def visit_for_patient(value: Value) -> bool:
 
 
 def _is_telephone(value: Value) -> bool:
-    """Whether an XTN stands there: a use of table 0201, then an equipment of table 0202."""
-    return value.text(3) in _PHONES and value.text(2) in _USES
+    """Whether an XTN stands there: a use of table 0201 or nothing before it, then an equipment of table 0202."""
+    return value.text(3) in _PHONES and (value.text(2) in _USES or not (value.text(1) or value.text(2)))
 
 
 def length_for_type(value: Value, context: Context) -> bool:
-    """Whether SCH-8, the type of an appointment, is its length with a unit (`30^MIN`); it is told."""
-    if value.text(1).isdigit() and value.text(2).upper() in _MINUTES:
+    """Whether SCH-8, the type of an appointment, is its length, the unit beside it or in SCH-9; it is told."""
+    if value.text(1).isdigit() and (says_minutes(value.text(2)) or says_minutes(value.other(9))):
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False

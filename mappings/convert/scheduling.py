@@ -54,8 +54,13 @@ def _no_number(value: Value) -> bool:
 
 @conversion("minutes")
 def minutes(value: Value, context: Context, argument: str) -> Any:
-    """SCH-9 (or AIS-7) as minutes; the next field, or its own second component (`30^MIN`), must say the unit."""
+    """SCH-9 (or AIS-7) as minutes; the next field, or its own second component (`30^MIN`), must say the unit.
+
+    Where the unit stands in SCH-9 itself, the length is a field early too, in SCH-8.
+    """
     text, unit = value.whole(), value.text(2) or value.other(value.source.field + 1)
+    if value.source.segment == "SCH" and says_minutes(text) and value.other(8).isdigit():
+        text, unit = value.other(8), text
     found = _minutes(text, unit)
     if found is not None and found > 0 and (unit or found == _booked(value, context, found)):
         return found
@@ -88,6 +93,15 @@ def timing_part(value: Value, context: Context, argument: str) -> Any:
     if value.text(number_of):
         context.problems.append(value.problem("field.date"))
     return None
+
+
+@conversion("timing-early")
+def timing_early(value: Value, context: Context, argument: str) -> Any:
+    """The `start` or `end` of a TQ in SCH-10, the unit of the length, where SCH-11 says none."""
+    if not says_times(value) or says_times(value.sibling(_SCHEDULED)):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return timing_part(value, context, argument)
 
 
 @conversion("timing-late")

@@ -193,6 +193,11 @@ ONE = "OBR|1|P1|F1|X^X^L|||||||||||||||||||||F\r"
 SHIFTED = [
     ("SIU^S12", "SCH|A1|A2|||||||||15|min|^^^20261201090000^20261201091500\r", "Appointment", "start", "2026-12-01T09:00:00-03:00", "SCH#3-11"),
     ("SIU^S12", "SCH|A1|A2|||||||||15|min|^^^20261201090000^20261201091500\r", "Appointment", "participant", [{"actor": {"reference": "draft:patient"}, "status": "accepted"}], "SCH#3-12"),
+    ("SIU^S12", "SCH|A1|A2||||||15|MIN|^^15^20261201090000^20261201091500\r", "Appointment", "end", "2026-12-01T09:15:00-03:00", "SCH#3-10"),
+    ("SIU^S12", "SCH|A1|A2||||||15|MIN|^^15^20261201090000^20261201091500|41^Reis^Nora\r", "Appointment", "start", "2026-12-01T09:00:00-03:00", "SCH#3-10"),
+    ("SIU^S12", "SCH|A1|A2|||||C^Consulta^L|15|MIN\r", "Appointment", "minutesDuration", 15, "SCH#3-8"),
+    ("SIU^S12", "SCH|A1|A2||||||15|MIN\r", "Appointment", "appointmentType", None, "SCH#3-8"),
+    ("SIU^S12", "SCH|A1|A2||||||15|MIN|||||||||||^^PH^+551155550133\r", "Appointment", "participant", [{"actor": {"reference": "draft:patient"}, "status": "accepted"}], "SCH#3-20"),
     ("ADT^A01", "PV1|1|I\rIN1|1|P|O|Op" + "|" * 18 + "19810314\r", "Coverage", "order", None, "IN1#4-22"),
     ("ADT^A01", "PV1|1|I\rIN1|1|P|O|Op" + "|" * 12 + "01|19\r", "RelatedPerson", "name", None, "IN1#4-16"),
     ("ORU^R01", ONE + "OBX|1|NM|Y^Y^L||1||||||F||||20261122100000\r", "Observation", "performer", None, "OBX#4-15"),
@@ -239,3 +244,11 @@ def test_a_social_security_number_is_no_account_and_a_postal_code_no_country() -
     (visit,), (patient,) = bodies["Encounter"], bodies["Patient"]
     assert "identifier" not in visit and "Account" not in bodies and "PID#2-18" in misplaced
     assert (patient["address"][0]["postalCode"], patient["address"][0]["country"]) == ("9016", "NZ")
+
+
+def test_the_order_stands_between_specimen_and_examination() -> None:
+    rest = "SPM|1|S1||BLD^Sangue^L\rORC|RE|P1^H|F1^L\rOBR|1|||HEM^Hemograma^L\rOBX|1|NM|HB^Hb^L||13|g/dL|||||F\r"
+    again = "ORC|RE|P2^H|F2^L\rOBR|2|||GLI^Glicose^L\rOBX|1|NM|GLI^Glicose^L||90|mg/dL|||||F\r"
+    bodies, _ = made("OUL^R22", rest + again)
+    numbers = [{i["value"] for i in request["identifier"]} for request in bodies["ServiceRequest"]]
+    assert numbers == [{"P1", "F1"}, {"P2", "F2"}]
