@@ -15,6 +15,7 @@ from mappings.table import codes
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
 _USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
+_STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too
 _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 _DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
 _VISITS = frozenset(("VN", "AN"))
@@ -166,6 +167,11 @@ def stray_completion(value: Value, context: Context) -> bool:
         return False
     context.problems.append(value.problem("field.misplaced"))
     return True
+
+
+def status_for_nature(value: Value) -> bool:
+    """Whether OBX-10, the nature of the test (table 0080), is a status (table 0085) for which OBX-11 is empty."""
+    return value.text(1) in _STATUSES and not value.other(11)
 
 
 def times_for_numbers(value: Value) -> bool:
