@@ -167,6 +167,16 @@ def document_relation(value: Value, context: Context, argument: str) -> Any:
     }
 
 
+@conversion("document-parent")
+def document_parent(value: Value, context: Context, argument: str) -> Any:
+    """TXA-13 as related document, of the events that name a parent without saying how (code table `mdm-related`)."""
+    key, own = ei_key(value, context, argument), ei_key(value.sibling(12), context, argument)
+    if key is None or key == own or not context.codes("mdm-related").get(context.message.type.partition("^")[2]):
+        return None
+    reference = DRAFT + context.mention("DocumentReference", key)
+    return {"reference": reference, "type": "DocumentReference", "identifier": {"system": key.system, "value": key.value}}
+
+
 @conversion("availability-kept")
 def availability_kept(value: Value, context: Context, argument: str) -> Any:
     """TXA-19 CA, OB and UN kept beside the status, whose code says less (v2-to-fhir TXA[DocumentReference])."""
