@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from canonical import codes as systems
@@ -16,6 +17,8 @@ from mappings.convert.registry import Context, Value, conversion
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ORDERING_FACILITY = 21  # ORC
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
+_SENDER = "SB"  # who sent a result or an order: its performer no more than who gets a copy
+_SURNAME_FIRST = ("I", "P")
 _TITLES = "xcn-title"
 _ORGANIZATIONS = {"ORC": (21,), "OBX": (23,), "PRD": (10,)}
 _ROLES = {
@@ -46,7 +49,7 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
         name["suffix"] = suffixes
     if period := period_of(value, context, (12, 13), 10):
         name["period"] = period
-    full = " ".join([*given, *([family] if family else [])])
+    full = _in_order(given, family, value.text(11), value.text(8))
     if not full:
         return None
     name["text"] = full
@@ -55,6 +58,15 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
     if called := value.text(15):
         return [name, {"use": "nickname", "given": [called], "text": called}]
     return name
+
+
+def _in_order(given: list[str], family: str, order: str, written: str) -> str:
+    """Given names and surname as they are said: the surname first where the assembly order is F (table 0444).
+
+    So, where none is sent, are names in ideograms and the same as they are spoken (table 0465: I, P).
+    """
+    first = order == "F" or (not order and written in _SURNAME_FIRST)
+    return " ".join(part for part in ((family, *given) if first else (*given, family)) if part)
 
 
 def surname(value: Value, component: int) -> str:
@@ -82,7 +94,8 @@ def mother(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("race")
 def race(value: Value, context: Context, argument: str) -> Any:
-    """PID-10 as raça/cor of the IBGE (BR Core extension raca-br-ips); other countries' races are not guessed."""
+    """PID-10 as raça/cor of the IBGE (BR Core extension raca-br-ips); other countries' races are not guessed, nor is a
+    bare letter: B is Branca here and Black elsewhere, and the overlay of a sender knows which."""
     text = value.text(1)
     if not text:
         return None
@@ -151,7 +164,14 @@ def actor(value: Value, context: Context, argument: str) -> Any:
 def taking_part(value: Value, context: Context, argument: str) -> Any:
     """PRT-5 as a person; `argument` asks for one role of PRT-4 (table 0912), none for all that performed something."""
     role = value.other(4)
-    if value.other(2) in ("DE", "D") or (role != argument if argument else role in _NO_PERFORMERS):
+    if role != argument if argument else role == _SENDER:
+        return None
+    return _participant(value, context, () if argument else _NO_PERFORMERS)
+
+
+def _participant(value: Value, context: Context, but: Collection[str]) -> dict[str, Any] | None:
+    """PRT-5 as a person, unless the segment ends the participation or its role is one of `but`."""
+    if value.other(2) in ("DE", "D") or value.other(4) in but:
         return None
     return _reachable(value, context, xcn(value, context, ""), "14,15")
 
@@ -159,7 +179,7 @@ def taking_part(value: Value, context: Context, argument: str) -> Any:
 @conversion("taking-part-actor")
 def taking_part_actor(value: Value, context: Context, argument: str) -> Any:
     """PRT-5 as the `actor` of a performer, with its role of table 0912; who ordered performs nothing."""
-    found = taking_part(value, context, "")
+    found = _participant(value, context, _NO_PERFORMERS)
     role, text = value.other(4), value.other(4, 2)
     if found is None:
         return None
@@ -170,7 +190,7 @@ def taking_part_actor(value: Value, context: Context, argument: str) -> Any:
 @conversion("taking-part-organization")
 def taking_part_organization(value: Value, context: Context, argument: str) -> Any:
     """PRT-8 as an organization, unless the segment ends the participation; the contacts are a person's where one is."""
-    if value.other(2) in ("DE", "D") or value.other(4) in _NO_PERFORMERS:
+    if value.other(2) in ("DE", "D") or value.other(4) in (*_NO_PERFORMERS, _SENDER):
         return None
     return _reachable(value, context, xon(value, context, ""), "" if value.segment.raw_field(5) else "14,15")
 
@@ -332,8 +352,9 @@ def _professional(value: Value, context: Context) -> Key | None:
 
 
 def _professional_name(value: Value, context: Context) -> str:
-    parts = (_title(value, context), value.text(3), value.text(4), surname(value, 2))
-    return " ".join(part for part in parts if part)
+    given = [part for part in (value.text(3), value.text(4)) if part]
+    name = _in_order(given, surname(value, 2), value.text(18), value.text(15))
+    return " ".join(part for part in (_title(value, context), name) if part)
 
 
 def _title(value: Value, context: Context) -> str:

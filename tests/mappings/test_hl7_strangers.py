@@ -145,6 +145,53 @@ def test_who_gets_a_copy_performed_nothing() -> None:
     assert [each["identifier"]["value"] for each in bodies["DiagnosticReport"][0]["performer"]] == ["42"]
 
 
+def test_who_sent_a_result_performed_nothing_but_has_a_part_in_a_dose() -> None:
+    sent = "PRT||UC||SB^x^HL70912|41^Reis^Nora|||Lab Sul^^^^^H^XX^^^9\r"
+    results = "OBR|1||F1|X^X^L|||||||||||||||||||||F\r" + sent + "OBX|1|ST|Y^Y^L||x||||||F\r" + sent
+    bodies, _ = made("ORU^R01", results)
+    assert "performer" not in bodies["DiagnosticReport"][0] and "performer" not in bodies["Observation"][0]
+    bodies, _ = made("RDS^O13", "ORC|RE|P1\rRXD|1|M^M^L|20261122|1|mg\r" + sent)
+    assert bodies["MedicationDispense"][0]["performer"][0]["function"]["coding"][0]["code"] == "SB"
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "order", "said"),
+    [
+        ("Souza^Ana^Rita", "", "", "Ana Rita Souza"),
+        ("Souza^Ana^Rita", "A", "G", "Ana Rita Souza"),
+        ("Souza^Ana^Rita", "A", "F", "Souza Ana Rita"),
+        ("山田^花子^", "I", "", "山田 花子"),
+        ("ヤマダ^ハナコ^", "P", "", "ヤマダ ハナコ"),
+    ],
+)
+def test_names_are_said_in_their_order(name: str, written: str, order: str, said: str) -> None:
+    patient, doctor = f"{name}^^^^L^{written}^^^{order}", f"41^{name}{'^' * 11}{written}^^^{order}"
+    text = f"MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5.1\rPID|1||7^^^H^MR||{patient}\rPV1||I|||||{doctor}\r"
+    message = er7.read(text.encode())
+    assert isinstance(message, Message)
+    drafts = {draft.type: {**draft.initial, **draft.body} for draft in translate(message, zone="UTC").drafts}
+    assert [drafts[kind]["name"][0]["text"] for kind in ("Patient", "Practitioner")] == [said, said]
+
+
+@pytest.mark.parametrize("letter", ["A", "B", "I", "N", "P"])
+def test_a_bare_letter_of_race_is_told_and_not_guessed(letter: str) -> None:
+    text = f"MSH|^~\\&|A|B|C|D|2026||ADT^A31|1|P|2.5\rPID|1||7^^^H^MR||Souza^Ana|||||{letter}\r"
+    message = er7.read(text.encode())
+    assert isinstance(message, Message)
+    translation = translate(message, zone="UTC")
+    assert "extension" not in translation.drafts[0].body
+    assert ("code.unmapped", "PID#2-10") in {(p.code, p.where) for p in translation.problems}
+
+
+def test_the_document_a_document_belongs_to() -> None:
+    """TXA-13 of an event that says no relation (T01, T02) is a related document; an addendum's is one it completes."""
+    for event, there, other in (("T02", "context", "relatesTo"), ("T06", "relatesTo", "context")):
+        bodies, _ = made(f"MDM^{event}", "TXA|1|CN|TX|||||||||D2|D1\rOBX|1|TX|A^A^L||x||||||F\r")
+        (document,) = [each for each in bodies["DocumentReference"] if "masterIdentifier" in each]
+        named = document[there]["related"][0] if there == "context" else document[there][0]["target"]
+        assert named["identifier"]["value"] == "D1" and other not in document
+
+
 def test_contents_of_a_document() -> None:
     """Codes are said in words, separators behind a text are none of it, a file is one without its type as well."""
     bodies, _ = made(
@@ -201,6 +248,8 @@ SHIFTED = [
     ("ADT^A01", "PV1|1|I\rIN1|1|P|O|Op" + "|" * 18 + "19810314\r", "Coverage", "order", None, "IN1#4-22"),
     ("ADT^A01", "PV1|1|I\rIN1|1|P|O|Op" + "|" * 12 + "01|19\r", "RelatedPerson", "name", None, "IN1#4-16"),
     ("ORU^R01", ONE + "OBX|1|NM|Y^Y^L||1||||||F||||20261122100000\r", "Observation", "performer", None, "OBX#4-15"),
+    ("ORU^R01", ONE + "OBX|1|NM|Y^Y^L||1|mg||||P\r", "Observation", "status", "preliminary", "OBX#4-10"),
+    ("ORU^R01", ONE + "OBX|1|NM|Y^Y^L||1|mg||||P\r", "Observation", "extension", None, "OBX#4-10"),
     ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|mg/m2||IV\r", "MedicationRequest", "dosageInstruction", [{"doseAndRate": [{"doseQuantity": {"value": 400, "unit": "mg/m2"}}]}], "RXO#4-2"),
     ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|como antes|TAB\r", "MedicationRequest", "dosageInstruction", None, "RXO#4-2"),
     ("MDM^T02", "TXA|1|CN|TX|||||||||D1|||AU^Autenticado\rOBX|1|TX|A^A^L||x||||||F\r", "DocumentReference", "context", None, "TXA#3-15"),
