@@ -208,8 +208,8 @@ class Grouper:
     def _starts(self, segment: Segment) -> bool:
         """Whether a lead belongs to the record below it: always, unless it also follows and nothing is open.
 
-        OUL puts ORC behind its OBR, other senders before it: just behind an anchor that takes it, it belongs to that one
-        (behind SPM, which takes none, to the OBR below).
+        OUL puts ORC behind its OBR, other senders before it: just behind an anchor that takes it, it belongs to that
+        one (behind SPM, which takes none, to the OBR below).
         """
         if self._pending or segment.name not in self._follow:
             return True

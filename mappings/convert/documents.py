@@ -174,7 +174,11 @@ def document_parent(value: Value, context: Context, argument: str) -> Any:
     if key is None or key == own or not context.codes("mdm-related").get(context.message.type.partition("^")[2]):
         return None
     reference = DRAFT + context.mention("DocumentReference", key)
-    return {"reference": reference, "type": "DocumentReference", "identifier": {"system": key.system, "value": key.value}}
+    return {
+        "reference": reference,
+        "type": "DocumentReference",
+        "identifier": {"system": key.system, "value": key.value},
+    }
 
 
 @conversion("availability-kept")
