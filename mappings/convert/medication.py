@@ -224,6 +224,13 @@ def completion_astray(value: Value, context: Context, argument: str) -> Any:
     return context.codes(argument).get(value.raw) if stray_completion(value, context) else None
 
 
+@conversion("stray-action")
+def action_astray(value: Value, context: Context, argument: str) -> Any:
+    """The action (table 0206) that stands in RXA-20 beside the completion in RXA-19: what is deleted was not given."""
+    code = context.codes(argument).get(value.text(1))
+    return code if code and stray_completion(value.sibling(19), context) else None
+
+
 @conversion("report-origin")
 def report_origin(value: Value, context: Context, argument: str) -> Any:
     """RXA-9 of a historical record as reportOrigin."""
@@ -301,6 +308,16 @@ def strength(value: Value, context: Context, argument: str) -> Any:
     text = value.whole()
     unit = value.other(value.source.field + 1, 2) or value.other(value.source.field + 1)
     return {"text": f"{argument}: {text} {unit}".strip()} if text else None
+
+
+@conversion("dose-in-words")
+def dose_in_words(value: Value, context: Context, argument: str) -> Any:
+    """A dose that is no number (`875/125`, `1 a 2`) as Annotation, its unit two fields on: said, not lost."""
+    text = value.full()
+    if not text or number(value.whole()) is not None:
+        return None
+    unit = value.other(value.source.field + 2, 2) or value.other(value.source.field + 2)
+    return {"text": f"{argument}: {text} {unit}".strip()}
 
 
 @conversion("prescription-number")

@@ -14,7 +14,7 @@ from canonical import codes as systems
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.datatypes import LONGEST_KEPT, cwe
 from mappings.convert.periods import period
-from mappings.convert.plausible import status_for_nature
+from mappings.convert.plausible import stray_interpretation, stray_status
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
 from mappings.convert.text import descends, listed, moment_text, number
@@ -134,10 +134,19 @@ def alternate(code: str, table: str) -> dict[str, Any]:
     return {"extension": [{"url": url, "valueCodeableConcept": {"coding": [coding_of(table, code)]}}]}
 
 
+@conversion("stray-interpretation")
+def interpretation_astray(value: Value, context: Context, argument: str) -> Any:
+    """The interpretation in OBX-10, two fields late; it is told."""
+    if not stray_interpretation(value):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return interpretation(value, context, "")
+
+
 @conversion("stray-status")
-def stray_status(value: Value, context: Context, argument: str) -> Any:
-    """The status of a result in OBX-10, a field early, by the code table `argument`; it is told."""
-    if not status_for_nature(value):
+def status_astray(value: Value, context: Context, argument: str) -> Any:
+    """The status of a result in OBX-10 or OBX-13, beside its own field, by the code table `argument`; it is told."""
+    if not stray_status(value):
         return None
     context.problems.append(value.problem("field.misplaced"))
     return context.codes(argument).get(value.text(1)) or None
@@ -146,7 +155,7 @@ def stray_status(value: Value, context: Context, argument: str) -> Any:
 @conversion("abnormality")
 def abnormality(value: Value, context: Context, argument: str) -> Any:
     """OBX-10, the nature of the abnormal test (table 0080), as the published extension."""
-    code = "" if status_for_nature(value) else value.text(1)
+    code = "" if stray_status(value) or stray_interpretation(value) else value.text(1)
     url = "http://hl7.org/fhir/StructureDefinition/observation-nature-of-abnormal-test"
     return {"url": url, "valueCodeableConcept": {"coding": [coding_of("0080", code)]}} if code else None
 

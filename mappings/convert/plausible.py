@@ -71,8 +71,9 @@ def no_moment(value: Value, context: Context) -> bool:
 
 
 def no_person(value: Value, context: Context) -> bool:
-    """Whether a unit of time, or times (TQ), stand where a person belongs (SCH-12, a field or two late); told."""
-    return _told(says_minutes(value.raw) or says_times(value), value, context)
+    """Whether a length before its unit, the unit, or times (TQ) stand where a person belongs (SCH-12, late); told."""
+    length = value.raw.isdigit() and says_minutes(value.other(value.source.field + 1))
+    return _told(length or says_minutes(value.raw) or says_times(value), value, context)
 
 
 def says_times(value: Value) -> bool:
@@ -156,8 +157,8 @@ def _is_address(value: Value) -> bool:
 
 
 def moment_for_number(order: Segment) -> bool:
-    """Whether ORC-8, the parent's number, is the moment that belongs in ORC-9, which is empty then."""
-    return bool(_MOMENT.match(order.ask(8))) and not order.raw_field(9)
+    """Whether ORC-8, the parent's number, is the moment that belongs in ORC-9, empty then, or the TQ of ORC-7."""
+    return (bool(_MOMENT.match(order.ask(8))) and not order.raw_field(9)) or bool(_MOMENT.match(order.ask(8, 4)))
 
 
 def stray_completion(value: Value, context: Context) -> bool:
@@ -169,9 +170,14 @@ def stray_completion(value: Value, context: Context) -> bool:
     return True
 
 
-def status_for_nature(value: Value) -> bool:
-    """Whether OBX-10, the nature of the test (table 0080), is a status (table 0085) for which OBX-11 is empty."""
+def stray_status(value: Value) -> bool:
+    """Whether OBX-10, a nature (table 0080), or OBX-13, an access check, is the status for which OBX-11 is empty."""
     return value.text(1) in _STATUSES and not value.other(11)
+
+
+def stray_interpretation(value: Value) -> bool:
+    """Whether OBX-10 is the interpretation for which OBX-8 is empty: two fields late, as the status in OBX-13 shows."""
+    return bool(value.text(1)) and not value.other(8) and stray_status(value.sibling(13))
 
 
 def times_for_numbers(value: Value) -> bool:

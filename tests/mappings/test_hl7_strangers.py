@@ -192,6 +192,15 @@ def test_the_document_a_document_belongs_to() -> None:
         assert named["identifier"]["value"] == "D1" and other not in document
 
 
+def test_a_dose_that_is_no_number_is_said_in_words() -> None:
+    """RXE-3 and RXO-2: two substances in one tablet, or from one to two; nobody may have to guess that a dose was sent."""
+    for kind, rest in (("RDE^O11", "RXE||M^M^L|{0}||mg\r"), ("OMP^O09", "RXO|M^M^L|{0}||mg\r")):
+        for dose, said in (("875/125", "Dose: 875/125 mg"), ("1 a 2", "Dose: 1 a 2 mg"), ("500", None)):
+            bodies, _ = made(kind, "ORC|NW|P1\r" + rest.format(dose))
+            (request,) = bodies["MedicationRequest"]
+            assert [note["text"] for note in request.get("note", [])] == ([said] if said else [])
+
+
 def test_contents_of_a_document() -> None:
     """Codes are said in words, separators behind a text are none of it, a file is one without its type as well."""
     bodies, _ = made(
@@ -250,6 +259,13 @@ SHIFTED = [
     ("ORU^R01", ONE + "OBX|1|NM|Y^Y^L||1||||||F||||20261122100000\r", "Observation", "performer", None, "OBX#4-15"),
     ("ORU^R01", ONE + "OBX|1|NM|Y^Y^L||1|mg||||P\r", "Observation", "status", "preliminary", "OBX#4-10"),
     ("ORU^R01", ONE + "OBX|1|NM|Y^Y^L||1|mg||||P\r", "Observation", "extension", None, "OBX#4-10"),
+    ("ORU^R01", ONE + "OBX|1|ST|Y^Y^L||>32|mg/L||||R|||P\r", "Observation", "status", "preliminary", "OBX#4-13"),
+    ("ORU^R01", ONE + "OBX|1|ST|Y^Y^L||>32|mg/L||||R|||P\r", "Observation", "interpretation", [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation", "code": "R", "display": "Resistant"}]}], "OBX#4-10"),
+    ("ORU^R01", ONE + "OBX|1|ST|Y^Y^L||>32|mg/L||||R|||P\r", "Observation", "extension", None, "OBX#4-10"),
+    ("SIU^S12", "SCH|A1|A2||||||||||30|min|^^^20261201090000^20261201093000\r", "Appointment", "participant", [{"actor": {"reference": "draft:patient"}, "status": "accepted"}], "SCH#3-12"),
+    ("ORM^O01", "ORC|NW|P1||||||1^^^20261201090000^^R|20261122\rOBR|1|P1||X^X^L\r", "ServiceRequest", "basedOn", None, "ORC#3-8"),
+    ("VXU^V04", "RXA|0|1|20261122||8^HB^CVX|1|mL||00||||||||||CP|D\r", "Immunization", "status", "entered-in-error", "RXA#3-19"),
+    ("VXU^V04", "RXA|0|1|20261122||8^HB^CVX|1|mL||00||||||||||CP|A\r", "Immunization", "status", "completed", "RXA#3-19"),
     ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|mg/m2||IV\r", "MedicationRequest", "dosageInstruction", [{"doseAndRate": [{"doseQuantity": {"value": 400, "unit": "mg/m2"}}]}], "RXO#4-2"),
     ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|como antes|TAB\r", "MedicationRequest", "dosageInstruction", None, "RXO#4-2"),
     ("MDM^T02", "TXA|1|CN|TX|||||||||D1|||AU^Autenticado\rOBX|1|TX|A^A^L||x||||||F\r", "DocumentReference", "context", None, "TXA#3-15"),
