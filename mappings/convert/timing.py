@@ -5,6 +5,8 @@ Table 0335 gives frequency and period; a pattern it does not list stays as the c
 
 from __future__ import annotations
 
+import calendar
+import datetime
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,11 @@ _WEEKDAYS = re.compile(r"Q([0-9]{0,2})J([1-7]+)\Z")
 _UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([0-2][0-9]):?([0-5][0-9])")
+_DAY = len("2026-12-31")
+_SPANS = {
+    "s": datetime.timedelta(seconds=1), "min": datetime.timedelta(minutes=1), "h": datetime.timedelta(hours=1),
+    "d": datetime.timedelta(days=1), "wk": datetime.timedelta(weeks=1),
+}  # fmt: skip
 _UCUM_TIMES = frozenset(("s", "min", "h", "d", "wk", "mo", "a"))
 _SPELLED = {
     "sec": "s", "second": "s", "seconds": "s", "m": "min", "minute": "min", "minutes": "min", "minuto": "min",
@@ -162,10 +169,40 @@ def _pattern(pattern: str, context: Context) -> dict[str, Any]:
 
 
 def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
-    if span := period(value, context, parts.start, parts.end):
-        return {"boundsPeriod": span}
-    length = duration(parts.duration)
-    return {"boundsDuration": length} if length else {}
+    """Start and end; the one that is not said follows from the other and the duration (v2-to-fhir TQ1-6)."""
+    span, length = period(value, context, parts.start, parts.end), duration(parts.duration)
+    if not span:
+        return {"boundsDuration": length} if length else {}
+    if length and "end" not in span and not parts.end and (end := after(span["start"], length)):
+        span["end"] = end
+    elif length and "start" not in span and not parts.start and (start := after(span["end"], length, -1)):
+        span["start"] = start
+    return {"boundsPeriod": span}
+
+
+def after(told: str, length: dict[str, Any], sign: int = 1) -> str | None:
+    """The FHIR date or dateTime `told` with the duration added (`sign` -1: taken away); None where that has no sense.
+
+    Seven days from the 16th are over on the 22nd: a bare date at the end of a Period is inside it (R4 Period.end).
+    Hours cannot be added to a day, nor anything to a month.
+    """
+    unit, count = length["code"], length["value"]
+    if not count or len(told) < _DAY or (len(told) == _DAY and unit in ("s", "min", "h")):
+        return None
+    moment = datetime.datetime.fromisoformat(told)
+    try:
+        if months := {"mo": 1, "a": 12}.get(unit, 0) * count * sign:
+            year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+            found = moment.replace(
+                year=year, month=month + 1, day=min(moment.day, calendar.monthrange(year, month + 1)[1])
+            )
+        else:
+            found = moment + sign * count * _SPANS[unit]
+        if len(told) == _DAY:
+            found -= sign * datetime.timedelta(days=1)
+    except (OverflowError, ValueError):  # a year no calendar has
+        return None
+    return found.date().isoformat() if len(told) == _DAY else found.isoformat()
 
 
 def duration(text: str) -> dict[str, Any] | None:

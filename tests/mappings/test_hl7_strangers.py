@@ -201,6 +201,28 @@ def test_a_dose_that_is_no_number_is_said_in_words() -> None:
             assert [note["text"] for note in request.get("note", [])] == ([said] if said else [])
 
 
+@pytest.mark.parametrize(
+    ("length", "start", "end", "bounds"),
+    [
+        ("7^d", "20261216", "", ("2026-12-16", "2026-12-22")),
+        ("7^d", "20261216080000-0300", "", ("2026-12-16T08:00:00-03:00", "2026-12-23T08:00:00-03:00")),
+        ("2^wk", "", "20261216", ("2026-12-03", "2026-12-16")),
+        ("1^mo", "20270131080000-0300", "", ("2027-01-31T08:00:00-03:00", "2027-02-28T08:00:00-03:00")),
+        ("12^h", "20261216", "", ("2026-12-16", None)),
+        ("7^d", "20261216", "20261230", ("2026-12-16", "2026-12-30")),
+        ("9999^a", "20261216", "", ("2026-12-16", None)),
+        ("0^d", "20261216", "", ("2026-12-16", None)),
+    ],
+)
+def test_an_end_follows_from_start_and_duration(
+    length: str, start: str, end: str, bounds: tuple[str | None, str | None]
+) -> None:
+    """TQ1-6 with one of TQ1-7 and TQ1-8 (v2-to-fhir TQ1[MedicationRequest]); a bare last day is inside the period."""
+    bodies, _ = made("RDE^O11", f"ORC|NW|P1\rTQ1|1||BID|||{length}|{start}|{end}\rRXE||M^M^L|1||mg\r")
+    span = bodies["MedicationRequest"][0]["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"]
+    assert (span.get("start"), span.get("end")) == bounds
+
+
 def test_contents_of_a_document() -> None:
     """Codes are said in words, separators behind a text are none of it, a file is one without its type as well."""
     bodies, _ = made(
