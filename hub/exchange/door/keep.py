@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -28,10 +29,15 @@ LARGEST_BYTES = 32 * 1024 * 1024
 
 KEEP_ATTEMPTS = 3
 COMMITTERS = 4
-"""Commits of one channel under way at a time: while the database writes one group, the next is read and sent.
+"""Commits of one channel under way at a time, at most."""
+WORTH = 8
+"""So many messages that wait are worth a commit of their own beside those under way."""
+LATE_SECONDS = 0.002
+"""A commit that takes longer lets another begin beside it, however few wait.
 
-A message alone costs the door and the database three times what one in a group of eight does: more commits at a time
-make smaller groups. Fewer are no gain on 8 connections and lose on 64.
+A message alone costs the door and the database three times what one in a group of eight does, and more commits at a
+time make smaller groups. So fewer than WORTH wait for the commit under way, which on a quick disk is soon done; a slow
+disk or a large message holds up nobody.
 """
 
 
@@ -80,6 +86,19 @@ class _Waiting(NamedTuple):
     source: Hashable
 
 
+@dataclass(slots=True)
+class _Queue:
+    """The messages of one place that wait, its commits under way, and how many of them are late.
+
+    `beginning` while one is about to take its first group.
+    """
+
+    waiting: list[_Waiting] = field(default_factory=list)
+    running: int = 0
+    late: int = 0
+    beginning: bool = False
+
+
 class Keeper:
     """Collects messages while commits are under way and keeps them in the next ones.
 
@@ -89,8 +108,7 @@ class Keeper:
     def __init__(self, database: Database, ring: Callable[[UUID], None] | None = None) -> None:
         self.database = database
         self._ring = ring
-        self._waiting: dict[_Place, list[_Waiting]] = defaultdict(list)
-        self._running: Counter[_Place] = Counter()
+        self._queues: dict[_Place, _Queue] = defaultdict(_Queue)
         self._busy: set[Hashable] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -120,33 +138,59 @@ class Keeper:
         Returns at once. What one `source` (a connection) submits is committed and reported in that order.
         """
         place = (channel.tenant.id, channel.id, channel.version, incoming.format)
-        self._waiting[place].append(_Waiting(incoming, done, source))
-        if self._running[place] < COMMITTERS and source not in self._busy:
-            self._running[place] += 1
-            task = asyncio.get_running_loop().create_task(self._flush(place))
+        queue = self._queues[place]
+        queue.waiting.append(_Waiting(incoming, done, source))
+        if (queue.running == queue.late or len(queue.waiting) >= WORTH) and source not in self._busy:
+            self._begin(place, queue)
+
+    def _begin(self, place: _Place, queue: _Queue) -> None:
+        """Start a commit of what waits, unless one is about to be or enough are under way."""
+        if queue.running < COMMITTERS and not queue.beginning:
+            queue.running += 1
+            queue.beginning = True
+            task = asyncio.get_running_loop().create_task(self._flush(place, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _flush(self, place: _Place) -> None:
+    async def _flush(self, place: _Place, queue: _Queue) -> None:
         try:
             with self.database.standing() as standing:
-                while group := self._together(place):
-                    sources = [item.source for item in group if item.source is not None]
-                    self._busy.update(sources)
-                    try:
+                while group := self._together(queue):
+                    with self._watched(place, queue, group):
                         await self._commit(standing, place, group)
-                    finally:
-                        self._busy.difference_update(sources)
         finally:
-            self._running[place] -= 1
+            queue.running -= 1
+            queue.beginning = False
 
-    def _together(self, place: _Place) -> list[_Waiting]:
+    @contextlib.contextmanager
+    def _watched(self, place: _Place, queue: _Queue, group: Sequence[_Waiting]) -> Iterator[None]:
+        """While this group is committed its sources have nothing in another commit; from LATE_SECONDS on it is late."""
+        late = False
+
+        def told() -> None:
+            nonlocal late
+            late = True
+            queue.late += 1
+            if queue.waiting:
+                self._begin(place, queue)
+
+        timer = asyncio.get_running_loop().call_later(LATE_SECONDS, told)
+        sources = [item.source for item in group if item.source is not None]
+        self._busy.update(sources)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            queue.late -= late
+            self._busy.difference_update(sources)
+
+    def _together(self, queue: _Queue) -> list[_Waiting]:
         """The next group: at most LARGEST_GROUP messages and LARGEST_BYTES, but always one when one may go.
 
         Two messages under one control id do not share a group: the second must see the first to be a resend or a
         conflict. Nor does anything join whose source has a message in another commit.
         """
-        waiting = self._waiting[place]
+        waiting = queue.waiting
         size, count, seen = 0, 0, set[tuple[str, int | None]]()
         for item in waiting[:LARGEST_GROUP]:
             incoming = item.incoming
@@ -161,8 +205,7 @@ class Keeper:
             count += 1
         group = waiting[:count]
         del waiting[:count]
-        if not waiting:
-            del self._waiting[place]
+        queue.beginning = False
         return group
 
     async def _commit(self, standing: Standing, place: _Place, group: Sequence[_Waiting]) -> None:

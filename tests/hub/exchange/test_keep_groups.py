@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 from hl7_feed import adt
 
 from hub.exchange.channels import Channel, channels_of
+from hub.exchange.door import keep
 from hub.exchange.door.keep import Incoming, Keeper, Kept
 from hub.exchange.door.receive import take
 from hub.world import Tenant, World
@@ -72,3 +75,60 @@ async def test_one_control_id_sent_many_times_at_once_is_kept_once(
     assert sum(row["conflict"] for row in rows) == 2, (
         "whichever came first of three bodies, the other two are conflicts"
     )
+
+
+@contextlib.asynccontextmanager
+async def held(world: World, tenant: Tenant, lane: int) -> AsyncIterator[None]:
+    """A commit that touches this lane waits until the block ends."""
+    async with world.transaction(tenant) as tx:
+        await tx.run("INSERT INTO lane (tenant_id, id, kind, name, pending) VALUES ($1, $2, 'inbound', 'hl7', 0)", lane)
+    async with world.transaction(tenant) as tx:
+        await tx.value("SELECT 1 FROM lane WHERE tenant_id = $1 AND id = $2 FOR UPDATE", lane)
+        yield
+
+
+async def commits(world: World, tenant: Tenant, *items: Incoming) -> int:
+    """In how many transactions these were stored."""
+    async with world.transaction(tenant) as tx:
+        found = await tx.value(
+            "SELECT count(DISTINCT xmin::text) FROM message WHERE tenant_id = $1 AND id = ANY($2::uuid[])",
+            [item.id for item in items],
+        )
+    return int(found)
+
+
+async def test_few_messages_wait_for_the_commit_under_way_and_share_the_next(
+    world: World, tenant: Tenant, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keep, "LATE_SECONDS", 60)
+    keeper = Keeper(world.database)
+    first = admission(channel, "W0", "W0")
+    others = [admission(channel, f"W{n}", f"W{n}") for n in range(1, keep.WORTH + 1)]
+    tasks: list[asyncio.Task[Kept]] = []
+    async with held(world, tenant, first.lane):
+        leading = asyncio.create_task(keeper.keep(channel, first))
+        await asyncio.sleep(0.05)
+        for item in others[:-1]:  # each in a turn of its own: none finds another at the door
+            tasks.append(asyncio.create_task(keeper.keep(channel, item)))
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in tasks)
+        tasks.append(asyncio.create_task(keeper.keep(channel, others[-1])))
+        await asyncio.wait_for(asyncio.gather(*tasks), 30)  # so many are worth a commit beside it
+        assert not leading.done()
+    await leading
+    assert await commits(world, tenant, *others) == 1
+
+
+async def test_a_commit_that_takes_long_holds_up_nobody(world: World, tenant: Tenant, channel: Channel) -> None:
+    keeper = Keeper(world.database)
+    first = admission(channel, "L0", "L0")
+    async with held(world, tenant, first.lane):
+        leading = asyncio.create_task(keeper.keep(channel, first))
+        await asyncio.sleep(0)
+        at_once = asyncio.create_task(keeper.keep(channel, admission(channel, "L1", "L1")))  # it is not late yet
+        await asyncio.wait_for(at_once, 30)
+        await asyncio.wait_for(keeper.keep(channel, admission(channel, "L2", "L2")), 30)
+        assert not leading.done()
+    await leading
+    await asyncio.wait_for(keeper.keep(channel, admission(channel, "L3", "L3")), 30)
