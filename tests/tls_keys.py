@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -33,22 +35,29 @@ class Authority:
     def pem(self) -> str:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, begins: int = 0, ends: int = 3650
+    ) -> x509.CertificateBuilder:
+        start = NOW if not begins else datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self.name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW)
-            .not_valid_after(NOW + datetime.timedelta(days=3650))
+            .not_valid_before(start + datetime.timedelta(days=begins))
+            .not_valid_after(start + datetime.timedelta(days=ends))
         )
 
-    def issue(self, subject: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    def issue(
+        self, subject: str, *, begins: int = 0, ends: int = 3650, names: Sequence[str] = ()
+    ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        """A key and its certificate; `begins` and `ends` in days from now (0: as the authority's)."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(subject)]
-        builder = self._builder(name(subject), key.public_key())
-        return key, builder.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(
+        usual = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(subject)]
+        stated = [x509.DNSName(one) for one in names] if names else usual
+        builder = self._builder(name(subject), key.public_key(), begins, ends)
+        return key, builder.add_extension(x509.SubjectAlternativeName(stated), critical=False).sign(
             self.key, hashes.SHA256()
         )
 
@@ -58,8 +67,8 @@ class Authority:
             b"x", key, certificate, [self.certificate], serialization.BestAvailableEncryption(password.encode())
         )
 
-    def server(self, folder: Path, *, clients: bool) -> ssl.SSLContext:
-        key, certificate = self.issue("servidor.teste")
+    def server(self, folder: Path, *, clients: bool, **stated: Any) -> ssl.SSLContext:
+        key, certificate = self.issue("servidor.teste", **stated)
         file = folder / "server.pem"
         file.write_bytes(
             key.private_bytes(

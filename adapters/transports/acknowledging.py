@@ -107,6 +107,13 @@ def judge(payload: bytes, control_id: str, how: Acknowledging) -> Answer | None:
     )
 
 
+def is_application(payload: bytes) -> bool:
+    """Whether a frame is an application's acknowledgement, which in enhanced mode comes whenever it comes."""
+    message = er7.read(payload)
+    said = None if isinstance(message, Problem) else message.first("MSA")
+    return said is not None and said.text(1) in ("AA", "AE", "AR")
+
+
 def verdict(message: Message, code: str, how: Acknowledging) -> Literal["accepted", "refused", "later"]:
     """What a code means for the delivery, by the partner's policy."""
     if code in ("AA", "CA"):

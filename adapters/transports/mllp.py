@@ -8,13 +8,15 @@ answer meets a new message.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 
 from adapters.transports import Answer, Call, Means, Reached, Unsent
-from adapters.transports.acknowledging import Acknowledging, confirmation, judge
-from adapters.transports.session import Closed, Session
-from adapters.transports.targets import resolve
+from adapters.transports.acknowledging import Acknowledging, confirmation, is_application, judge
+from adapters.transports.session import CertificateRefused, Closed, Session
+from adapters.transports.targets import certificate_fault, resolve
 from canonical.errors import Misconfigured, TryLater
 from hl7 import batch
 
@@ -44,22 +46,34 @@ class MllpTransport:
         if not call.control_id:
             raise Misconfigured("an HL7 message without MSH-10 cannot be acknowledged", code="transport.no-control-id")
         async with self._lock:
-            session = await self._connected()
+            kept = self._session is not None and self._session.usable
             try:
-                with session.listening():
-                    async with asyncio.timeout(self._seconds):
-                        await session.say(call.content)
-                        answer = await self._answer(session, call.control_id)
-                    return await self._application(session, call.control_id, answer)
-            except TimeoutError:
-                await self._drop()
-                raise TryLater("no acknowledgement in time", code="transport.timeout") from None
-            except (OSError, Closed):
-                await self._drop()
+                return await self._exchange(call)
+            except _Unread:
+                if not kept:
+                    raise
+            try:  # the partner closed an idle connection while this was on its way: it was not read there
+                return await self._exchange(call)
+            except Unsent:
                 raise TryLater("the connection broke before the acknowledgement", code="transport.closed") from None
-            except BaseException:
-                await self._drop()
-                raise
+
+    async def _exchange(self, call: Call) -> Answer:
+        session = await self._connected()
+        try:
+            with session.listening():
+                async with asyncio.timeout(self._seconds):
+                    await session.say(call.content)
+                    answer = await self._answer(session, call.control_id)
+                return await self._application(session, call.control_id, answer)
+        except TimeoutError:
+            await self._drop()
+            raise _amiss(session) or TryLater("no acknowledgement in time", code="transport.timeout") from None
+        except (OSError, Closed) as error:
+            await self._drop()
+            raise _amiss(session) or _broken(error) from None
+        except BaseException:
+            await self._drop()
+            raise
 
     async def send_batch(self, calls: Sequence[Call], batch_id: str) -> dict[str, Answer]:
         """Send messages as one batch (BHS … BTS, 2.5.1 §2.10.3); the answers that came in time, by MSH-10.
@@ -111,6 +125,8 @@ class MllpTransport:
         while True:
             payload = await session.hear()
             answer = judge(payload, control_id, self._how)
+            if answer is None and not (self._how.enhanced and is_application(payload)):
+                session.others += 1
             if answer is None or (final and answer.code.startswith("ack.c")):
                 await session.stray(payload)
             else:
@@ -137,7 +153,8 @@ class MllpTransport:
         except (TimeoutError, OSError, Closed):  # it has the message safe: sending it again would double it
             return waiting
         if said := confirmation(answer.content):
-            await session.say(said)
+            with contextlib.suppress(Closed):  # the answer counts, whatever became of our word about it
+                await session.say(said)
         return answer
 
     async def _connected(self) -> Session:
@@ -145,18 +162,34 @@ class MllpTransport:
             return self._session
         await self._drop()
         address = await resolve(self._host, self._port, allow_private=self._means.allow_private)
+        line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        line.setblocking(False)
         try:
             async with asyncio.timeout(self._connect_seconds):
-                tls = self._tls()
-                streams = await asyncio.open_connection(
-                    address, self._port, ssl=tls, server_hostname=self._host if tls else None
-                )
-        except ssl.SSLCertVerificationError:
-            raise Misconfigured("the partner's certificate is not trusted", code="transport.certificate") from None
+                await asyncio.get_running_loop().sock_connect(line, (address, self._port))
         except (OSError, TimeoutError):
+            line.close()
             raise Unsent("the partner does not accept the connection", code="transport.connect") from None
+        except BaseException:
+            line.close()
+            raise
+        streams = await self._secured(line)
         self._session = Session(*streams, self._means.stray)
         return self._session
+
+    async def _secured(self, line: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The streams of a connection, after the handshake where TLS is wanted; raises Misconfigured, Unsent."""
+        try:
+            tls = self._tls()
+            async with asyncio.timeout(self._connect_seconds):
+                return await asyncio.open_connection(
+                    sock=line, ssl=tls, server_hostname=self._host if tls is not None else None
+                )
+        except ssl.SSLCertVerificationError as error:
+            raise Misconfigured("the partner's certificate does not hold", code=certificate_fault(error)) from None
+        except (OSError, TimeoutError):
+            line.close()
+            raise Unsent("the partner does not go through the handshake of TLS", code="transport.tls") from None
 
     def _tls(self) -> ssl.SSLContext | None:
         if self._means.tls is not None:
@@ -168,6 +201,31 @@ class MllpTransport:
             session, self._session = self._session, None
             self._strays += session.strays
             await session.close()
+
+
+class _Unread(TryLater):
+    """The connection was reset before anything was heard: what was sent has not been read."""
+
+    code = "transport.closed"
+
+
+def _broken(error: Exception) -> TryLater:
+    """What a connection that ended without an answer means for the delivery."""
+    if isinstance(error, CertificateRefused):
+        return TryLater("the partner does not take our certificate", code="transport.certificate-refused")
+    text = "the connection broke before the acknowledgement"
+    return _Unread(text) if isinstance(error, Closed) and error.unread else TryLater(text, code="transport.closed")
+
+
+def _amiss(session: Session) -> TryLater | None:
+    """Why what came was no answer, where something came: an operator must not take it for silence."""
+    if session.alerted:
+        return TryLater("the partner's port wants TLS", code="transport.tls-wanted")
+    if session.unframed:
+        return TryLater("what the partner answers is not framed", code="transport.ack-unframed")
+    if session.others:
+        return TryLater("the partner's answers name no message in flight", code="transport.ack-other")
+    return None
 
 
 def wrapped(messages: Sequence[bytes], batch_id: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 
 from adapters.transports import Unsent
 from canonical.errors import Misconfigured
@@ -42,3 +43,18 @@ def is_public(address: str) -> bool:
         if parsed in ipaddress.ip_network("64:ff9b::/96"):
             return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
     return parsed.is_global and not parsed.is_multicast
+
+
+_EXPIRED, _NOT_YET, _OTHER_HOST, _OTHER_ADDRESS = 10, 9, 62, 64
+"""Of OpenSSL's `X509_V_ERR_…`: the faults whose remedy is not another authority."""
+_FAULTS = {
+    _EXPIRED: "transport.certificate-expired",
+    _NOT_YET: "transport.certificate-expired",
+    _OTHER_HOST: "transport.certificate-name",
+    _OTHER_ADDRESS: "transport.certificate-name",
+}
+
+
+def certificate_fault(error: ssl.SSLCertVerificationError) -> str:
+    """The code of what is wrong with a server's certificate: out of date, for another name, or not trusted."""
+    return _FAULTS.get(error.verify_code, "transport.certificate-issuer")

@@ -1,4 +1,4 @@
-"""what waits and why: `lane list | pause | resume`, by --id, --kind or --name (a partner's code, a job's name)"""
+"""what waits and why: `lane list | pause | resume | skip`, by --id, --kind or --name (a partner, a job)"""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from api.cli import output
 
 if TYPE_CHECKING:
     from hub.operate.halting import Lane, Wanted
+    from hub.operate.skipping import Skipped
+
+_ACTS = (
+    ("pause", "stop lanes until they are resumed"),
+    ("resume", "let lanes go on at once"),
+    ("skip", "give up the message that stands first in a partner's lanes; it can be sent again later"),
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listed = _action(actions, "list", "lanes with work or paused, those in trouble first")
     listed.add_argument("--troubled", action="store_true", help="only paused or failing ones")
     listed.add_argument("--limit", type=int, default=200)
-    for name, text in (("pause", "stop lanes until they are resumed"), ("resume", "let lanes go on at once")):
+    for name, text in _ACTS:
         act = _action(actions, name, text)
         act.add_argument("--reason", default="", help="kept in the audit trail; no patient data")
 
@@ -43,7 +50,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _run(given: argparse.Namespace) -> int:
-    from hub.operate import halting
+    from hub.operate import halting, skipping
     from hub.world import opened
 
     wanted = halting.Wanted(id=given.id, kind=given.kind, name=given.name, troubled=getattr(given, "troubled", False))
@@ -52,9 +59,20 @@ async def _run(given: argparse.Namespace) -> int:
         if given.action == "list":
             async with world.transaction(tenant) as tx:
                 return _shown(given, await halting.listed(tx, wanted, given.limit))
+        if given.action == "skip":
+            return _skipped(given, await skipping.skip(world, tenant, output.actor(), wanted, given.reason))
         act = halting.pause if given.action == "pause" else halting.resume
         count = await act(world, tenant, output.actor(), wanted, given.reason)
     _tell(given, wanted, count)
+    return 0
+
+
+def _skipped(given: argparse.Namespace, found: list[Skipped]) -> int:
+    for one in found:
+        if given.json:
+            output.line({"action": "skip", **one.as_json()})
+        else:
+            output.say(f"skipped {one.name} {one.control_id}; send it again: ./ponte replay {one.message_id}")
     return 0
 
 

@@ -10,6 +10,7 @@ from api import choosing, running
 from api.cli import output
 
 if TYPE_CHECKING:
+    from hub.operate.fates import Fate
     from hub.operate.find import Found
 
 
@@ -90,6 +91,22 @@ def _show(message: Found) -> None:
         output.say(f"    part of {message.whole}")
     for part in message.parts:
         output.say(f"    joined from {part}")
+    if message.delivery is not None:
+        _tell(message.delivery)
     for problem in message.problems:
         output.say(f"    {problem['severity']:<12}{problem['where']:<10}{problem['code']}: {problem['text']}")
         output.say(f"            {problem['remedy']}")
+
+
+def _tell(fate: Fate) -> None:
+    """Why a delivery waits or was given up, what to do about it, and when it is tried again."""
+    from canonical.problem import in_general
+
+    if not fate.code:
+        return
+    again = f", again {fate.again.astimezone():%H:%M:%S}" if fate.again is not None else ", lane paused" * fate.paused
+    text, remedy = in_general(fate.code, "pt")
+    output.say(f"    {fate.code}: {text}  ({fate.attempt} attempts{again})")
+    output.say(f"            {remedy}")
+    for fault in fate.faults:
+        output.say(f"    ERR {fault}")

@@ -1,4 +1,4 @@
-"""work kept messages again (`--status ERROR`), or send dead deliveries again (`--status DEAD`); `--dry-run` first"""
+"""work kept messages again (`--status ERROR`), or send deliveries again (DEAD, REFUSED, SENT); `--dry-run` first"""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from api import choosing, running
 from api.cli import output
 
 if TYPE_CHECKING:
+    from hub.operate.redeliver import Ended
     from hub.operate.replay import Rehearsal
     from hub.world import Tenant, World
+
+STATUSES = "ERROR or TRANSFORMED; of deliveries DEAD (gave up), REFUSED, or SENT (with --partner and --since)"
+SENT_AGAIN = ("DEAD", "REFUSED", "SENT")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which messages, and whether for real."""
     parser.add_argument("message", nargs="*", type=uuid.UUID, help="ids as `messages find` shows them")
-    choosing.options(parser, status="ERROR or TRANSFORMED; DEAD: deliveries that gave up")
+    choosing.options(parser, status=STATUSES)
     parser.add_argument("--limit", type=int, default=100_000, help="at most so many, the oldest first")
     parser.add_argument("--dry-run", action="store_true", help="only show what would happen")
     parser.add_argument("--quiet", action="store_true", help="only the sums of a dry run")
@@ -32,8 +36,11 @@ def run(given: argparse.Namespace) -> int:
     if bool(given.message) == bool(given.status):
         output.complain("name message ids, or --status (narrowed by --code, --channel, --since …), not both")
         return 2
-    if given.status not in ("", "ERROR", "TRANSFORMED", "DEAD"):
-        output.complain("--status is ERROR, TRANSFORMED or DEAD")
+    if given.status not in ("", "ERROR", "TRANSFORMED", *SENT_AGAIN):
+        output.complain("--status is ERROR, TRANSFORMED, DEAD, REFUSED or SENT")
+        return 2
+    if given.status == "SENT" and not (given.partner and given.since):
+        output.complain("--status SENT sends again what a partner has taken: name it (--partner) and since when")
         return 2
     return asyncio.run(_replay(given))
 
@@ -44,8 +51,14 @@ async def _replay(given: argparse.Namespace) -> int:
 
     async with opened(running.located(given.data), size=2) as world:
         tenant = await world.tenant(given.tenant)
-        if given.status == "DEAD":
-            return await _redeliver(given, world, tenant)
+        if given.status in SENT_AGAIN:
+            return _redelivered(given, await _redeliver(given, world, tenant))
+        sent = await _redeliver(given, world, tenant) if given.message else []
+        if sent:
+            _redelivered(given, sent)
+            given.message = [one for one in given.message if one not in {ended.message_id for ended in sent}]
+            if not given.message:
+                return 0
         query = choosing.query_of(given, world, tenant, given.limit)
         if given.dry_run:
             return _rehearsed(given, await replay.rehearse(world, tenant, given.message, query=query))
@@ -73,19 +86,31 @@ def _rehearsed(given: argparse.Namespace, rehearsals: list[Rehearsal]) -> int:
     return 0 if rehearsals else 1
 
 
-async def _redeliver(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+async def _redeliver(given: argparse.Namespace, world: World, tenant: Tenant) -> list[Ended]:
     from hub.operate import redeliver
 
-    if given.dry_run:
-        async with world.transaction(tenant) as tx:
-            found = await redeliver.dead(tx, given.partner, given.code, given.limit)
-    else:
-        found = await redeliver.redeliver(world, tenant, output.actor(), given.partner, given.code, given.limit)
+    query = choosing.query_of(given, world, tenant, given.limit)
+    wanted = redeliver.Wanted(
+        status=given.status,
+        partner=given.partner,
+        code=given.code,
+        since=query.since,
+        until=query.until,
+        messages=tuple(given.message),
+    )
+    if not given.dry_run:
+        return await redeliver.redeliver(world, tenant, output.actor(), wanted, given.limit)
+    async with world.transaction(tenant) as tx:
+        return await redeliver.ended(tx, wanted, given.limit)
+
+
+def _redelivered(given: argparse.Namespace, found: list[Ended]) -> int:
     for one in found:
         if given.json:
             output.line({**one.as_json(), "queued": not given.dry_run})
         elif not given.quiet:
-            output.say(f"{one.id}  {one.partner:<12} {one.operation:<28} {one.attempt} attempts: {one.last_error}")
+            why = f": {one.last_error}" if one.last_error else ""
+            output.say(f"{one.message_id}  {one.partner:<12} {one.operation:<28} {one.attempt} attempts{why}")
     if not given.json:
         output.say(
             f"{len(found)} "

@@ -15,7 +15,8 @@ from api.console.visit import Visit, VisitDep
 from api.http.failures import status_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from hub.console import shown_code, shown_type
-from hub.operate import accounting, find, replay
+from hub.operate import accounting, find, redeliver, replay, skipping
+from hub.operate.redeliver import Wanted
 from hub.operate.replay import Rehearsal
 
 router = APIRouter(include_in_schema=False, prefix="/console/messages")
@@ -30,13 +31,19 @@ async def look(visit: VisitDep, message_id: UUID) -> Response:
 
 @router.post("/{message_id}/{what}")
 async def act(visit: VisitDep, message_id: UUID, what: str) -> Response:
-    """What a replay would do (`try`), or the replay itself (`replay`)."""
+    """What a replay would do (`try`), the replay (`replay`); of an outgoing one: `resend` and `skip`."""
     world, tenant = visit.state.world, visit.tenant
     try:
         visit.require(REPLAY)
         if what == "try":
             found = await replay.rehearse(world, tenant, [message_id])
             return await _page(visit, message_id, key="message.tried", tried=found)
+        if what == "resend":
+            sent = await redeliver.redeliver(world, tenant, visit.actor, Wanted(messages=(message_id,)))
+            return await _page(visit, message_id, key="message.resent" if sent else "message.not-replayed")
+        if what == "skip":
+            await skipping.skip_message(world, tenant, visit.actor, message_id)
+            return await _page(visit, message_id, key="message.skipped")
         if what != "replay":
             raise NotFound("there is no such act")
         queued = await replay.replay(world, tenant, visit.actor, [message_id])

@@ -5,6 +5,7 @@ Newest first follows the primary key (ids are made in the order of time), or for
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from canonical.problem import in_general
+from hub.operate.fates import Fate, fates
 from hub.operate.selection import Query, conditions
 from hub.store.database import Row, Transaction
 
@@ -38,7 +40,8 @@ class Found:
     """One message as an operator sees it; `place` is the channel it came in by or the partner it goes to.
 
     A message that came in parts names them in their order; each of them names the `whole` it became a part of.
-    `removed_at`: when retention removed its bytes; it can no longer be replayed.
+    `delivery`: what became of an outgoing one. `removed_at`: when retention removed its bytes; it can no longer be
+    replayed.
     """
 
     id: UUID
@@ -58,12 +61,15 @@ class Found:
     segments: dict[str, int]
     whole: UUID | None
     parts: list[UUID]
+    delivery: Fate | None = None
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object with the fields in their order."""
         document = {name: getattr(self, name) for name in self.__slots__}
         whole = str(self.whole) if self.whole else None
-        return {**document, "id": str(self.id), "whole": whole, "parts": [str(one) for one in self.parts]}
+        fate = self.delivery.as_json() if self.delivery is not None else None
+        document |= {"id": str(self.id), "whole": whole, "parts": [str(one) for one in self.parts], "delivery": fate}
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +127,19 @@ async def messages(tx: Transaction, query: Query, *, before: UUID | None = None)
         where += " AND " + (_BEHIND if query.status == "ERROR" else "m.id < {place}").format(place=place)
         values = [*values, before]
     sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.tenant_id = $1{where} ORDER BY {order} LIMIT {int(query.limit)}"
-    return [_found(row) for row in await tx.rows(sql, *values)]
+    return await _with_fates(tx, [_found(row) for row in await tx.rows(sql, *values)])
 
 
 async def message(tx: Transaction, message_id: UUID) -> Found | None:
     """One message by id, or None."""
     row = await tx.row(f"SELECT {_COLUMNS} {_FROM} WHERE m.tenant_id = $1 AND m.id = $2", message_id)
-    return _found(row) if row is not None else None
+    return (await _with_fates(tx, [_found(row)]))[0] if row is not None else None
+
+
+async def _with_fates(tx: Transaction, found: list[Found]) -> list[Found]:
+    """The same messages, the outgoing ones with what became of them."""
+    known = await fates(tx, [one.id for one in found if one.direction == "out"])
+    return [dataclasses.replace(one, delivery=known[one.id]) if one.id in known else one for one in found]
 
 
 def _found(row: Row) -> Found:

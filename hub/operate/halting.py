@@ -50,6 +50,11 @@ class Wanted:
     name: str = ""
     troubled: bool = False
 
+    @property
+    def values(self) -> tuple[int | None, str, str, bool]:
+        """What stands for $2 to $5 of `meant`."""
+        return self.id, self.kind, self.name, self.troubled
+
 
 _COLUMNS = "id, kind, name, pending, paused, attempt, next_at, coalesce(last_error, '') AS last_error"
 # The lanes that have work or are paused, by the two indexes of those; idle ones are left out.
@@ -63,11 +68,16 @@ _MEANT = (
 )
 
 
+def meant() -> str:
+    """The condition on `lane` that a `Wanted` stands for, its values in $2 to $5."""
+    return _MEANT
+
+
 async def listed(tx: Transaction, wanted: Wanted, limit: int = LIMIT) -> list[Lane]:
     """The lanes with work, or paused: those in trouble first, then the longest."""
     rows = await tx.rows(
         f"SELECT * FROM ({_BUSY}) l WHERE {_MEANT} ORDER BY paused DESC, attempt DESC, pending DESC, id LIMIT $6",
-        *_values(wanted),
+        *wanted.values,
         limit,
     )
     return [Lane(**dict(row)) for row in rows]
@@ -97,7 +107,7 @@ _ONES = (
 async def _set(world: World, tenant: Tenant, act: tuple[str, str, str], wanted: Wanted, change: str) -> int:
     actor, action, reason = act
     async with world.transaction(tenant) as tx:
-        rows = await tx.rows(f"{change} {_ONES} RETURNING id, kind, name", *_values(wanted))
+        rows = await tx.rows(f"{change} {_ONES} RETURNING id, kind, name", *wanted.values)
         if not rows:
             raise NotFound("there is no such lane")
         detail = {"lanes": len(rows), **({"reason": reason[:200]} if reason else {})}
@@ -105,7 +115,3 @@ async def _set(world: World, tenant: Tenant, act: tuple[str, str, str], wanted: 
             await audit.note(tx, actor, action, f"Lane/{kind}/{name}", detail=detail)
         tx.announced = True
     return len(rows)
-
-
-def _values(wanted: Wanted) -> tuple[int | None, str, str, bool]:
-    return wanted.id, wanted.kind, wanted.name, wanted.troubled

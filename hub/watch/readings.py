@@ -56,6 +56,13 @@ SELECT p.kind || '/' || p.code AS place, count(*) AS value
 FROM (SELECT partner_id FROM delivery WHERE tenant_id = $1 AND status = 'DEAD' LIMIT $2) d
 JOIN partner p ON p.tenant_id = $1 AND p.id = d.partner_id GROUP BY 1
 """,
+    "outbound.refused": """
+SELECT p.kind || '/' || p.code AS place, count(*) AS value
+FROM (SELECT partner_id, message_id FROM delivery WHERE tenant_id = $1 AND status = 'ERROR'
+      AND created_at > now() - interval '8 days' AND finished_at > now() - interval '1 day' LIMIT $2) d
+JOIN message m ON m.tenant_id = $1 AND m.id = d.message_id AND m.format = 'hl7'
+JOIN partner p ON p.tenant_id = $1 AND p.id = d.partner_id GROUP BY 1
+""",
     "outbound.attempts": """
 SELECT name AS place, max(attempt)::bigint AS value
 FROM (SELECT name, attempt FROM lane WHERE tenant_id = $1 AND ready AND kind = 'outbound' AND attempt > 0 LIMIT $2) l

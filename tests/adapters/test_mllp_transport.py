@@ -16,6 +16,8 @@ from canonical.errors import Misconfigured, PonteError, TryLater
 MESSAGE = b"MSH|^~\\&|P|H|L|L|20261122||OML^O21|c1|P|2.5\r"
 SOON = 0.5  # seconds: for a deadline that is to pass. Where an answer is to come, a busy machine has time for it.
 
+WAITED_FOR = ("transport.timeout", "transport.ack-other", "transport.ack-unframed", "transport.tls-wanted")
+
 
 def client(port: int, **settings: Any) -> MllpTransport:
     values = {"kind": "mllp", "host": "127.0.0.1", "port": port, "timeout_s": 30, "connect_timeout_s": 30, **settings}
@@ -48,19 +50,34 @@ async def test_codes(code: str, condition: str, verdict: str) -> None:
     ("answer", "code"),
     [
         (lambda m: None, "transport.timeout"),
-        (lambda m: peers.framed(peers.ack(m, answered="other")), "transport.timeout"),
+        (lambda m: peers.framed(peers.ack(m, answered="other")), "transport.ack-other"),
+        (lambda m: peers.framed(peers.ack(m, answered="c1 ")), "transport.ack-other"),
         (lambda m: peers.framed(b"hello"), "transport.not-hl7"),
         (lambda m: peers.framed(peers.ack(m, "ZZ")), "transport.ack-unknown"),
-        (lambda m: peers.framed(b"MSH|^~\\&|L|L|P|H|20261122||ACK|A|P|2.5\r"), "transport.timeout"),
-        (lambda m: peers.framed(peers.ack(m))[:-20], "transport.timeout"),
-        (lambda m: b"garbage without any frame", "transport.timeout"),
+        (lambda m: peers.framed(b"MSH|^~\\&|L|L|P|H|20261122||ACK|A|P|2.5\r"), "transport.ack-other"),
+        (lambda m: peers.framed(peers.ack(m))[:-20], "transport.ack-unframed"),
+        (lambda m: peers.framed(peers.ack(m))[:-1], "transport.ack-unframed"),
+        (lambda m: b"garbage without any frame", "transport.ack-unframed"),
+        (lambda m: b"\x15\x03\x03\x00\x02\x02\x46", "transport.tls-wanted"),
         (lambda m: b"\x0b" + b"x" * 5_000_000, "transport.too-large"),
     ],
-    ids=["silence", "wrong id", "no hl7", "unknown code", "no msa", "truncated", "garbage", "endless"],
+    ids=[
+        "silence",
+        "wrong id",
+        "padded id",
+        "no hl7",
+        "unknown code",
+        "no msa",
+        "truncated",
+        "no CR behind FS",
+        "garbage",
+        "a TLS alert",
+        "endless",
+    ],
 )
 async def test_what_is_no_answer(answer: Callable[[bytes], object], code: str) -> None:
     with pytest.raises(TryLater) as caught:
-        await exchange(lambda n, m: answer(m), timeout_s=SOON if code == "transport.timeout" else 30)
+        await exchange(lambda n, m: answer(m), timeout_s=SOON if code in WAITED_FOR else 30)
     assert caught.value.code == code and not isinstance(caught.value, Unsent)
 
 
@@ -129,6 +146,46 @@ async def test_the_connection_is_used_again_and_made_again_when_it_was_closed() 
         await transport.close()
         await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
         assert peer.connections == 2
+        await transport.close()
+
+
+async def test_a_partner_that_closes_a_moment_after_each_answer_gets_the_next_message_at_once() -> None:
+    """It closes while the next message is on its way and unread there: its system resets the connection."""
+    answered: list[bytes] = []
+    serving: list[asyncio.Task[None] | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.current_task())
+        message = await reader.readuntil(peers.END)
+        answered.append(message[1:-2])
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # nobody reads on, as in a program that sleeps
+        writer.write(peers.framed(peers.ack(message[1:-2])))
+        await asyncio.sleep(0.2)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    transport = client(server.sockets[0].getsockname()[1])
+    for name in (b"c1", b"c2", b"c3"):
+        call = Call(content=MESSAGE.replace(b"c1", name), key="k", control_id=name.decode())
+        assert (await transport.send(call)).verdict == "accepted"
+    await transport.close()
+    await asyncio.gather(*(task for task in serving if task is not None))
+    server.close()
+    assert peers.ids_of(answered) == ["c1", "c2", "c3"], "each was read once, in order"
+
+
+async def test_a_partner_that_reads_and_closes_is_not_sent_the_same_twice() -> None:
+    def close(number: int, message: bytes) -> bytes:
+        if number == 2:
+            raise ConnectionError
+        return peers.framed(peers.ack(message))
+
+    async with peers.mllp(close) as peer:
+        transport = client(peer.port)
+        await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+        with pytest.raises(TryLater) as caught:
+            await transport.send(Call(content=MESSAGE.replace(b"c1", b"c2"), key="k2", control_id="c2"))
+        assert caught.value.code == "transport.closed" and peer.ids == ["c1", "c2"]
         await transport.close()
 
 

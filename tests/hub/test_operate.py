@@ -125,9 +125,9 @@ async def test_dead_deliveries_go_back_into_their_lane(world: World, tenant: Ten
         identity = await enqueue(tx, partner, wanted)
         await tx.run("UPDATE delivery SET status = 'DEAD', attempt = 8 WHERE tenant_id = $1 AND id = $2", identity)
         await tx.run("UPDATE lane SET pending = 0, paused = true WHERE tenant_id = $1 AND kind = 'outbound'")
-    assert [one.id for one in await redeliver.redeliver(world, tenant, "test")] == [identity]
+    assert [one.id for one in await redeliver.redeliver(world, tenant, "test", redeliver.Wanted())] == [identity]
     async with world.transaction(tenant) as tx:
-        assert await redeliver.dead(tx) == []
+        assert await redeliver.ended(tx, redeliver.Wanted()) == []
         assert (await figures.waiting(tx))["outbound"] == 1
         assert not await tx.value("SELECT paused FROM lane WHERE tenant_id = $1 AND kind = 'outbound'")
         assert await tx.value("SELECT count(*) FROM audit_event WHERE tenant_id = $1 AND action = 'redeliver'") == 1

@@ -88,8 +88,11 @@ async def work(world: World, tenant: Tenant, *, limit: int = LANES_AT_ONCE) -> i
         await courier.close()
 
 
-async def requeue(tx: Transaction, delivery_id: UUID) -> None:
-    """Send a dead or refused delivery again, same bytes and key, and resume its lane; raises NotFound, Conflict."""
+async def requeue(tx: Transaction, delivery_id: UUID, *, sent: bool = False) -> None:
+    """Send a dead or refused delivery again, same bytes and key, and resume its lane; raises NotFound, Conflict.
+
+    `sent`: also one the partner has taken, which says that it has lost it.
+    """
     row = await tx.row("SELECT lane_id, message_id, status FROM delivery WHERE tenant_id = $1 AND id = $2", delivery_id)
     if row is None:
         raise NotFound("there is no such delivery")
@@ -100,12 +103,13 @@ async def requeue(tx: Transaction, delivery_id: UUID) -> None:
     )
     await lanes.touch(tx, "outbound", [(row["lane_id"], name, 1)])
     changed = await tx.row(
-        "UPDATE delivery SET status = 'QUEUED', attempt = 0, finished_at = NULL, last_error = NULL "
-        "WHERE tenant_id = $1 AND id = $2 AND status IN ('DEAD', 'ERROR') RETURNING id",
+        "UPDATE delivery SET status = 'QUEUED', attempt = 0, finished_at = NULL, last_error = NULL, application = '' "
+        "WHERE tenant_id = $1 AND id = $2 AND (status IN ('DEAD', 'ERROR') OR $3 AND status = 'SENT') RETURNING id",
         delivery_id,
+        sent,
     )
     if changed is None:
-        raise Conflict("only a dead or refused delivery can be sent again")
+        raise Conflict("only a delivery that is over can be sent again")
     await tx.run("UPDATE message SET status = 'QUEUED' WHERE tenant_id = $1 AND id = $2", row["message_id"])
     await lanes.resume(tx, row["lane_id"])
 

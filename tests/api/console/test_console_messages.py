@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 
 import httpx
+import peers
 import pytest
+from channel_feed import partner
 
 from api.console import messages_page
+from hub.exchange.out import delivery
 from hub.operate import accounting, whose
 from hub.world import Tenant, World
 from tests.api.console.test_console import plain
 from tests.api.console.test_console_access import enter
 from tests.hub import test_operate as operated
+from tests.hub.exchange.test_enhanced_sender import queue
 
 PAGE = "/console/messages"
 ADMISSION = (
@@ -107,6 +111,32 @@ async def test_who_may_do_what(browser: httpx.AsyncClient, world: World, tenant:
     assert (await browser.post(f"{at}/burn")).status_code == 403
     headers = {"origin": "https://elsewhere.example"}
     assert (await browser.post(f"{at}/replay", headers=headers)).status_code == 403
+
+
+async def test_an_outgoing_message_tells_why_it_waits_and_is_skipped_and_sent_again(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    retry = {"attempts": 50, "first_s": 600, "most_s": 600}
+    lab = await partner(world, tenant, "lab", peers.dead_port(), kind="lab", retry=retry)
+    await queue(world, tenant, lab, "a")
+    await delivery.work(world, tenant)
+    await enter(browser, world, tenant)
+    (identity,) = ids(await browser.get(f"{PAGE}?status=QUEUED"))
+    at = f"{PAGE}/{identity}"
+    told = plain((await browser.get(at)).text)
+    assert "não aceita a conexão" in told and "Tentativas: 1." in told and "A próxima é" in told
+    await enter(browser, world, other_tenant)
+    assert (await browser.post(f"{at}/skip")).status_code == 404
+    await enter(browser, world, tenant, "console/read")
+    assert "<button" not in (await browser.get(at)).text.partition("</header>")[2]
+    assert [(await browser.post(f"{at}/{what}")).status_code for what in ("skip", "resend")] == [403, 403]
+    await enter(browser, world, tenant)
+    assert "Mensagem pulada" in (await browser.post(f"{at}/skip")).text
+    again = await browser.post(f"{at}/skip")
+    assert again.status_code == 404, "it does not wait any more"
+    assert "pulou esta mensagem" in plain((await browser.get(at)).text)
+    assert "de volta na fila" in (await browser.post(f"{at}/resend")).text
+    assert ids(await browser.get(f"{PAGE}?status=QUEUED")) == [identity]
 
 
 @pytest.mark.parametrize("status", ["", "ERROR"])

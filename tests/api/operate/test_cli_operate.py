@@ -8,19 +8,23 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import peers
 import pytest
+from channel_feed import partner
 
 from api.cli.main import main
 from canonical.errors import Misconfigured
 from hub.exchange.channels import channels_of
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.receive import receive
+from hub.exchange.out import delivery
 from hub.exchange.work import inbound
 from hub.operate import backup
 from hub.seed import demo_tenant
 from hub.servers import postgres
 from hub.settings import Settings, secret_file
 from hub.world import opened
+from tests.hub.exchange.test_enhanced_sender import queue
 
 GOOD = (
     "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122080000||ADT^A01^ADT_A01|{control}|P|2.5||||||UNICODE UTF-8\r"
@@ -52,6 +56,38 @@ async def _fill(settings: Settings, slug: str) -> None:
 async def _patient(settings: Settings, slug: str) -> str:
     async with opened(settings, size=1) as world, world.transaction(await world.tenant(slug)) as tx:
         return str(await tx.value("SELECT id FROM patient WHERE tenant_id = $1"))
+
+
+async def _refused(settings: Settings, slug: str) -> None:
+    async with opened(settings, size=2) as world:
+        tenant = await world.tenant(slug)
+        lab = await partner(world, tenant, "lab", peers.dead_port(), kind="lab", retry={"first_s": 600})
+        await queue(world, tenant, lab, "first", "second")
+        await delivery.work(world, tenant)
+
+
+def test_what_waits_for_a_partner_is_explained_skipped_and_sent_again(
+    slug: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(_refused(cluster[0], slug))
+    find = ["messages", "find", "--tenant", slug, "--direction", "out"]
+    assert main(find) == 0
+    told = capsys.readouterr().out
+    assert "transport.connect: O parceiro não aceita a conexão." in told and "1 attempts, again" in told
+    assert main(["lane", "skip", "--tenant", slug, "--name", "lab", "--reason", "exame errado"]) == 0
+    told = capsys.readouterr().out
+    assert "skipped lab first" in told
+    identity = told.split()[-1]
+    assert main(["replay", "--tenant", slug, identity, "--dry-run"]) == 0
+    assert f"{identity}  lab" in capsys.readouterr().out
+    assert main(["replay", "--tenant", slug, identity]) == 0
+    capsys.readouterr()
+    assert main([*find, "--status", "QUEUED", "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert main(["replay", "--tenant", slug, "--status", "REFUSED"]) == 1
+    assert main(["replay", "--tenant", slug, "--status", "SENT"]) == 2, (
+        "of what was taken, whose and since when is said"
+    )
 
 
 def test_messages_find(slug: str, capsys: pytest.CaptureFixture[str]) -> None:

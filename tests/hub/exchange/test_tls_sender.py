@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +52,13 @@ async def test_mutual_tls(world: World, tenant: Tenant, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("transport", "code"),
     [
-        ({"tls": True}, "transport.certificate"),
-        ({"tls": True, "trust": "other"}, "transport.certificate"),
+        ({"tls": True}, "transport.certificate-issuer"),
+        ({"tls": True, "trust": "other"}, "transport.certificate-issuer"),
+        ({"tls": True, "trust": "other", "host": "localhost"}, "transport.certificate-issuer"),
         ({"tls": True, "trust": "absent"}, "transport.certificate"),
         ({"tls": True, "trust": "ca"}, "transport.closed"),
     ],
-    ids=["public trust only", "another authority", "not in the vault", "no certificate of ours"],
+    ids=["public", "another authority", "another authority, by name", "not in the vault", "no certificate of ours"],
 )
 async def test_what_is_not_trusted(
     world: World, tenant: Tenant, tmp_path: Path, transport: dict[str, Any], code: str
@@ -64,8 +70,57 @@ async def test_what_is_not_trusted(
         assert peer.received == [], "nothing leaves before both sides are who they say"
 
 
+@pytest.mark.parametrize(
+    ("certificate", "code"),
+    [
+        ({"begins": -800, "ends": -400}, "transport.certificate-expired"),
+        ({"begins": 400, "ends": 800}, "transport.certificate-expired"),
+        ({"names": ["outra.teste"]}, "transport.certificate-name"),
+    ],
+    ids=["expired", "not valid yet", "for another host"],
+)
+async def test_a_certificate_that_does_not_hold_is_told_by_its_fault(
+    world: World, tenant: Tenant, tmp_path: Path, certificate: dict[str, Any], code: str
+) -> None:
+    own = Authority()
+    async with peers.mllp(tls=own.server(tmp_path, clients=False, **certificate)) as peer:
+        found = await outcome(world, tenant, peer.port, {"ca": {"pem": own.pem}}, tls=True, trust="ca")
+    assert found == ("QUEUED", code) and peer.received == []
+
+
+@contextlib.contextmanager
+def server_that_says_why(context: ssl.SSLContext) -> Iterator[int]:
+    """The port of a server that sends the alerts of its TLS library, as real ones do and asyncio's does not."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                line, _ = listening.accept()
+                with contextlib.suppress(OSError), context.wrap_socket(line, server_side=True) as secured:
+                    secured.recv(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()
+
+
+async def test_a_partner_that_wants_a_certificate_of_ours_is_told_so(
+    world: World, tenant: Tenant, tmp_path: Path
+) -> None:
+    own = Authority()
+    with server_that_says_why(own.server(tmp_path, clients=True)) as port:
+        found = await outcome(world, tenant, port, {"ca": {"pem": own.pem}}, tls=True, trust="ca")
+    assert found == ("QUEUED", "transport.certificate-refused")
+
+
 async def test_a_plain_port_does_not_pass_for_tls(world: World, tenant: Tenant) -> None:
     own = Authority()
     async with peers.mllp() as peer:
         found = await outcome(world, tenant, peer.port, {"ca": {"pem": own.pem}}, tls=True, trust="ca")
-    assert found[0] == "QUEUED" and peer.received == []
+    assert found == ("QUEUED", "transport.tls") and peer.received == []
