@@ -274,4 +274,4 @@ async def test_a_certificate_nobody_trusts_is_told(world: World, tenant: Tenant,
     context = Authority().server(tmp_path, clients=False)
     async with peers.mllp(tls=context) as peer:
         told = await tried(world, tenant, changed(LAB, transport__port=peer.port, transport__tls=True))
-    assert [problem.code for problem in told.problems] == ["transport.certificate"]
+    assert [problem.code for problem in told.problems] == ["transport.certificate-issuer"]
