@@ -65,6 +65,30 @@ class Bell:
                 connected(False)
             await asyncio.sleep(RECONNECT_SECONDS)
 
+    async def note(self, key: str, text: str, seconds: int) -> None:
+        """Leave a note for whoever looks within so long; without Redis there is none. No patient data."""
+        if not self._url:
+            return
+        with contextlib.suppress(*_DOWN):
+            if self._client is None:
+                self._client = self._connect()
+            async with asyncio.timeout(2):
+                await self._client.set(key, text, ex=seconds)
+
+    async def notes(self, beginning: str) -> list[str] | None:
+        """The notes whose keys begin so; None when there is no Redis to ask."""
+        if not self._url:
+            return None
+        try:
+            async with asyncio.timeout(5):
+                if self._client is None:
+                    self._client = self._connect()
+                keys = [key async for key in self._client.scan_iter(match=f"{beginning}*", count=1000)]
+                found = await self._client.mget(sorted(keys)) if keys else []
+        except _DOWN:
+            return None
+        return [text.decode() for text in found if text is not None]
+
     async def close(self) -> None:
         """Send what still waits and close the connection."""
         if self._task is not None:

@@ -1,4 +1,4 @@
-"""channels as data: `channel list | show | put | versions | diff | rollback | deactivate | test | compare`"""
+"""channels: `channel list | show | put | versions | diff | rollback | deactivate | test | compare | connections`"""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     back.add_argument("--to", type=int, default=0, metavar="VERSION")
     off = running.action(actions, "deactivate", "close a channel's door; `rollback --to` opens it again")
     off.add_argument("name")
+    guests = running.action(actions, "connections", "who is connected to the MLLP doors, and who was turned away")
+    guests.add_argument("name", nargs="?", default="", help="only this channel")
     _trying(actions)
 
 
@@ -171,6 +173,44 @@ async def _deactivate(given: argparse.Namespace, world: World, tenant: Tenant) -
     return 0
 
 
+async def _connections(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
+    """0 when a door is open, 1 when none is, 3 without the Valkey that would know."""
+    from hub.operate import guests
+
+    found = await guests.connected(world, tenant, given.name)
+    if found is None:
+        output.complain("who is connected is told over Valkey, which is not in reach; the doors work without it")
+        return 3
+    for door in found:
+        if given.json:
+            output.line(door)
+        else:
+            _told(door)
+    if not found and not given.json:
+        output.say("no MLLP door is open / nenhuma porta MLLP aberta")
+    return 0 if found else 1
+
+
+def _told(door: dict[str, Any]) -> None:
+    from canonical.problem import in_general
+
+    output.say(f"{door['channel']:<20} port {door['port']:<6} {door['connections']} connections")
+    for one in door["addresses"]:
+        output.say(
+            f"    {one['address']:<39} {one['connections']:>5}  {one['messages']} messages, "
+            f"open {_ago(one['open_s'])}, last heard {_ago(one['heard_s'])} ago  {one['certificate']}".rstrip()
+        )
+    for one in door["turned_away"]:
+        text, remedy = in_general(one["code"], "pt")
+        output.say(f"    turned away ×{one['count']} {one['address']}, last {_ago(one['last_s'])} ago: {one['code']}")
+        output.say(f"        {text} {remedy}")
+
+
+def _ago(seconds: int) -> str:
+    units = (("h", 3600), ("min", 60), ("s", 0))
+    return next(f"{seconds // (size or 1)} {name}" for name, size in units if seconds >= size)
+
+
 _ACTIONS: dict[str, Callable[[argparse.Namespace, World, Tenant], Awaitable[int]]] = {
     "list": _list,
     "show": _show,
@@ -179,6 +219,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, World, Tenant], Awaitable[int]
     "diff": _diff,
     "rollback": _rollback,
     "deactivate": _deactivate,
+    "connections": _connections,
 }
 
 

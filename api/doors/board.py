@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from uuid import UUID
+
+import orjson
 
 from api.doors.mllp import Listener
 from canonical.errors import Misconfigured, PonteError
@@ -18,6 +21,7 @@ from hub.exchange.channels import Channel, all_channels
 from hub.exchange.door import tls
 from hub.exchange.door.keep import Keeper
 from hub.exchange.ports import Place
+from hub.operate import guests
 from hub.redis import CHANNELS
 from hub.world import World
 
@@ -61,6 +65,7 @@ class Board:
                 self._changed.clear()
                 try:
                     await self._look(strict=False)
+                    await self._tell()
                 except PonteError as error:
                     log.warning("cannot look at the channels: %s", error.code)
                 changed = asyncio.create_task(self._changed.wait())
@@ -76,6 +81,15 @@ class Board:
         while self._open:
             _, (_, listener) = self._open.popitem()
             await listener.stop()
+
+    async def _tell(self) -> None:
+        """Leave word of who is connected, for `channel connections`."""
+        if self._world.bell.silent:
+            return
+        for place, listener in list(self._open.values()):
+            told = {"channel": listener.channel.name, "port": place.port, "pid": os.getpid(), **listener.report()}
+            key = guests.key_of(listener.channel.tenant.id, listener.channel.name, os.getpid())
+            await self._world.bell.note(key, orjson.dumps(told).decode(), guests.KEPT_SECONDS)
 
     async def _look(self, *, strict: bool) -> None:
         wanted = ports.placed(await all_channels(self._world), self._world.settings)

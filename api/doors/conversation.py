@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol, cast
 
+from api.doors import strangers
+from api.doors.guests import name_of
 from canonical.errors import PonteError
 from canonical.problem import Problem
 from hl7.mllp import Frame, Framer, FrameTooLarge, frame
@@ -36,6 +38,13 @@ class Door(Protocol):
     channel: Channel
     keeper: Keeper
     limit: int
+
+    @property
+    def full(self) -> bool:
+        """Whether no more connections are taken."""
+
+    def turn_away(self, code: str, address: str) -> None:
+        """Somebody was not let in, or said what cannot be a message."""
 
     def arrived(self, conversation: Conversation) -> None:
         """A connection was made."""
@@ -72,20 +81,33 @@ class Conversation(asyncio.Protocol):
         self._gone = asyncio.Event()
         self._in_flight = 0
         self._reading = True
-        self._busy = self._ending = self._stalled = self._full = self._sealed = self._ours = False
+        self._busy = self._ending = self._stalled = self._full = self._sealed = self._ours = self._greeted = False
+        self.address = self.certificate = ""
+        self.since = self._seen
+        self.messages = 0
+
+    @property
+    def heard(self) -> float:
+        """When something came last, by the loop's clock."""
+        return self._seen
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         self._transport = cast("asyncio.Transport", transport)
         self._sealed = transport.get_extra_info("sslcontext") is not None
-        if self._sealed and not self._admitted():
-            log.warning("channel %s: a client certificate that is not expected here", self._door.channel.name)
+        self.address = str((transport.get_extra_info("peername") or ("?",))[0])
+        self.certificate = name_of(transport.get_extra_info("peercert")) if self._sealed else ""
+        refusal = "door.full" if self._door.full else "door.certificate" if not self._admitted() else ""
+        if refusal:
+            self._door.turn_away(refusal, self.address)
             self._ending = True
             self._transport.abort()
         self._door.arrived(self)
         self._timer = self._loop.call_later(IDLE_SECONDS, self._tick)
 
     def _admitted(self) -> bool:
+        if not self._sealed:
+            return True
         wanted = self._door.channel.document.sender.certificates
         found = self._transport.get_extra_info("ssl_object") if self._transport is not None and wanted else None
         return not wanted or (found is not None and admitted(wanted, found.getpeercert(), found.getpeercert(True)))
@@ -95,6 +117,12 @@ class Conversation(asyncio.Protocol):
         self._seen = self._loop.time()
         if self._ending:
             return
+        if not self._greeted:
+            self._greeted = True
+            if (stranger := strangers.known(data, sealed=self._sealed)) is not None:
+                self._meet(stranger)
+                return
+        before = len(self._frames)
         try:
             self._frames.extend(self._framer.feed(data))
         except FrameTooLarge as error:
@@ -102,9 +130,20 @@ class Conversation(asyncio.Protocol):
             self._pump()
             self._start(self._give_up(Problem("er7.too-large", "MSH", args=(("limit", str(self._door.limit)),))))
             return
+        self.messages += len(self._frames) - before
+        if not self.messages and not self._framer.inside and strangers.unframed(data):
+            self._door.turn_away("door.unframed", self.address)
         self._measure()
         if self._frames:
             self._pump()
+
+    def _meet(self, stranger: strangers.Stranger) -> None:
+        """Whoever speaks another protocol is told in it, and the connection ends."""
+        self._door.turn_away(stranger.code, self.address)
+        self._ending = self._ours = True
+        if self._transport is not None:
+            self._transport.write(stranger.answer)
+        self._finish()
 
     def eof_received(self) -> bool:
         """The sender has said everything; what is under way is still answered."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from api.doors.conversation import Conversation
+from api.doors.guests import Book
+from api.doors.sealed import SealedServer
 from hl7 import batch
 from hub.exchange.answer.owed import Debt, Debts
 from hub.exchange.channels import Channel
@@ -17,8 +19,9 @@ from hub.exchange.door.keep import AFTERWARDS, Keeper
 from hub.exchange.door.receive import Answer
 
 CLOSING_SECONDS = 10.0
-HANDSHAKE_SECONDS = 15.0
-FAREWELL_SECONDS = 5.0
+BACKLOG = 512
+MOST_CONNECTIONS = 2000
+"""Connections of one door at a time: a sender that leaks them must not take the descriptors of all doors."""
 PLACES = 3
 """How many bulky frames are read at a time; the senders of others wait. This bounds the memory of a door."""
 
@@ -31,7 +34,8 @@ class Listener:
         self.keeper = keeper
         self.limit = limit
         self._debts = debts
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | SealedServer | None = None
+        self._book = Book()
         self._conversations: set[Conversation] = set()
         self._placed: set[Conversation] = set()
         self._queue: deque[Conversation] = deque()
@@ -41,25 +45,41 @@ class Listener:
 
         Called again it listens anew, for instance with a new certificate; the connections there are go on.
         """
-        loop = asyncio.get_running_loop()
-        if self._server is not None:
-            self._server.close()
-        self._server = await loop.create_server(
-            lambda: Conversation(self),
-            host,
-            port,
-            backlog=512,
-            ssl=tls,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
-            ssl_shutdown_timeout=FAREWELL_SECONDS if tls else None,
-        )
+        if isinstance(self._server, SealedServer) and tls is not None:
+            self._server.tls = tls
+            return int(self._server.sockets[0].getsockname()[1])
+        await self._close()
+        if tls is None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(lambda: Conversation(self), host, port, backlog=BACKLOG)
+        else:
+            self._server = sealed = SealedServer(tls, lambda: Conversation(self), self.turn_away)
+            await sealed.start(host, port, BACKLOG)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening and end the connections; what was not acknowledged the sender will send again."""
-        if self._server is not None:
-            self._server.close()
+        await self._close()
         await asyncio.gather(*(one.close(CLOSING_SECONDS) for one in list(self._conversations)))
+
+    async def _close(self) -> None:
+        if isinstance(self._server, SealedServer):
+            await self._server.stop()
+        elif self._server is not None:
+            self._server.close()
+
+    @property
+    def full(self) -> bool:
+        """Whether no more connections are taken."""
+        return len(self._conversations) >= MOST_CONNECTIONS
+
+    def turn_away(self, code: str, address: str) -> None:
+        """Somebody at `address` was not let in, or said what cannot be a message."""
+        self._book.turn_away(self.channel.name, code, address, asyncio.get_running_loop().time())
+
+    def report(self) -> dict[str, Any]:
+        """Who is connected and who was turned away, as JSON; times as seconds ago."""
+        return self._book.report(self._conversations, asyncio.get_running_loop().time())
 
     def arrived(self, conversation: Conversation) -> None:
         """A connection was made."""

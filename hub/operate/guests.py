@@ -1,0 +1,29 @@
+"""Who is connected to the MLLP doors: what each door leaves word of while it is open. Without Valkey nobody knows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from hub.world import Tenant, World
+
+KEPT_SECONDS = 10
+
+
+def key_of(tenant: UUID, channel: str, pid: int) -> str:
+    """Under what a door's word is left."""
+    return f"{_beginning(tenant)}{channel}:{pid}"
+
+
+def _beginning(tenant: UUID) -> str:
+    return f"ponte:guests:{tenant}:"
+
+
+async def connected(world: World, tenant: Tenant, channel: str = "") -> list[dict[str, Any]] | None:
+    """What the open doors of a tenant said within the last seconds, by channel; None when it cannot be asked."""
+    notes = await world.bell.notes(_beginning(tenant.id))
+    if notes is None:
+        return None
+    found = [json.loads(text) for text in notes]
+    return sorted((one for one in found if channel in ("", one["channel"])), key=lambda one: str(one["channel"]))
