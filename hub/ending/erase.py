@@ -64,10 +64,15 @@ async def erase(world: World, owner: Owner, slug: str, *, at_once: bool, unexpor
     tenant = await tenants.any_tenant(world, slug)
     async with owner.transaction(tenant.id) as tx:
         await _begin(tx, tenant, world.now(), at_once=at_once, unexported=unexported)
-    counts = {table.name: await _emptied(owner, tenant, table.name) for table in tenant_tables()}
-    counts["files"] = await asyncio.to_thread(_folders_removed, world, tenant)
+    for table in tenant_tables():
+        await _emptied(owner, tenant, table.name)
+    files = await asyncio.to_thread(_files_of, world, tenant)
     async with owner.transaction(tenant.id) as tx:
-        return await _ended(tx, world, tenant, {name: n for name, n in counts.items() if n}, actor)
+        counts = await _counted(tx)
+        await _count(tx, "files", max(files - counts.get("files", 0), 0))
+    await asyncio.to_thread(_folders_removed, world, tenant)
+    async with owner.transaction(tenant.id) as tx:
+        return await _ended(tx, world, tenant, await _counted(tx), actor)
 
 
 async def erasures(world: World) -> tuple[list[Erased], bool]:
@@ -99,33 +104,47 @@ async def _begin(tx: Transaction, tenant: Tenant, now: datetime.datetime, *, at_
         raise Conflict("export it first, now that it is closed; or say --without-export", code="tenant.unexported")
     await audit.seal(tx)
     last = await tx.value("SELECT hash FROM audit_seal WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1")
-    settings[tenants.ERASING] = {"since": now.isoformat(), "last_seal": last or ""}
+    settings[tenants.ERASING] = {"since": now.isoformat(), "last_seal": last or "", "counts": {}}
     await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", json.dumps(settings))
 
 
-async def _emptied(owner: Owner, tenant: Tenant, table: str) -> int:
-    """Remove all rows of one table, some at a time; how many there were."""
+async def _emptied(owner: Owner, tenant: Tenant, table: str) -> None:
+    """Remove all rows of one table, some at a time, and count them where an interrupted erasure finds the number."""
     statement = (
         f"WITH gone AS (DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY (ARRAY(SELECT ctid FROM {table} "
         f"WHERE tenant_id = $1 LIMIT {AT_ONCE})) RETURNING 1) SELECT count(*) FROM gone"
     )
-    total = 0
-    while True:
+    count = 1
+    while count:
         async with owner.transaction(tenant.id) as tx:
             count = int(await tx.value(statement))
-        total += count
-        if count == 0:
-            return total
+            await _count(tx, table, count)
 
 
-def _folders_removed(world: World, tenant: Tenant) -> int:
-    """Remove the tenant's folder of exchanged files; how many files it held."""
+async def _count(tx: Transaction, name: str, more: int) -> None:
+    """Add to what was removed so far."""
+    if more:
+        settings = await settings_of(tx)
+        counts = settings[tenants.ERASING].setdefault("counts", {})
+        counts[name] = counts.get(name, 0) + more
+        await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", json.dumps(settings))
+
+
+async def _counted(tx: Transaction) -> dict[str, int]:
+    """What was removed since the erasure began, by table; files of the tenant's folder as `files`."""
+    return dict((await settings_of(tx))[tenants.ERASING].get("counts", {}))
+
+
+def _files_of(world: World, tenant: Tenant) -> int:
+    """How many files of exchange the tenant's folder still holds."""
+    return sum(1 for path in (world.settings.folders / tenant.slug).rglob("*") if path.is_file())
+
+
+def _folders_removed(world: World, tenant: Tenant) -> None:
+    """Remove the tenant's folder of exchanged files."""
     folder = world.settings.folders / tenant.slug
-    if not folder.is_dir():
-        return 0
-    count = sum(1 for path in folder.rglob("*") if path.is_file())
-    shutil.rmtree(folder)
-    return count
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 async def _left(tx: Transaction, world: World, tenant: Tenant) -> list[str]:
