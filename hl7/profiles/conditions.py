@@ -15,6 +15,7 @@ _MOST = 1000  # groups whose numbering is looked at
 ORDINAL = "#"  # the path that asks which of its kind a segment is
 Ask = Callable[[str], list[str] | None]
 """The values at a path below the place a condition is judged at (`5[1].2[1]`); None for a path that is none."""
+_ABSENT: dict[str, bool | None] = {"FAIL": False, "INCONCLUSIVE": None}
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "EQ": operator.eq, "NE": operator.ne, "GT": operator.gt, "LT": operator.lt, "GE": operator.ge, "LE": operator.le,
 }  # fmt: skip
@@ -24,8 +25,9 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 class Condition:
     """One test of a condition: its kind as the schema names it, the path it looks at, its words, and what it joins.
 
-    `once`: one value that fits is enough. `places` are the paths of codes, each with that of their system or "", below
-    the field of a bound code.
+    `once`: one value that fits is enough. `absent`: what a value that is not there makes of it (FAIL, INCONCLUSIVE;
+    else it breaks no rule). `places` are the paths of codes, each with that of their system or "", below the field of a
+    bound code.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Condition:
     words: tuple[str, ...] = ()
     any_case: bool = False
     once: bool = False
+    absent: str = ""
     places: tuple[tuple[str, str], ...] = ()
     inner: tuple[Condition, ...] = ()
 
@@ -46,6 +49,8 @@ def evaluate(condition: Condition, ask: Ask) -> bool | None:
     if condition.kind not in _TESTS:
         return None
     values = ask(condition.path)
+    if values == [] and condition.absent in _ABSENT:
+        return _ABSENT[condition.absent]
     return None if values is None else _TESTS[condition.kind](values, condition)
 
 
@@ -138,6 +143,8 @@ def _paths(condition: Condition, ask: Ask) -> bool | None:
     left, right = ask(condition.path), ask(other)
     if left is None or right is None or sign not in _COMPARISONS:
         return None
+    if not (left and right) and condition.absent in _ABSENT:
+        return _ABSENT[condition.absent]
     if not left or not right:
         return left == right if sign == "EQ" else sign == "NE" and left != right
     numbers = sign not in ("EQ", "NE") and all(_number(value) is not None for value in (*left, *right))

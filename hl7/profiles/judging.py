@@ -1,6 +1,7 @@
 """A message judged by a profile: structure, usage, cardinality, length, values, conditions, co-constraints.
 
-Of a segment that a profile defines at several places the definition that fits best is taken.
+Of a segment that a profile defines at several places the definition that fits best is taken; where the profile divides
+its place, the one of its slice.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from canonical.problem import Problem
 from hl7.er7 import NULL, Message, Segment
 from hl7.escapes import unescape
 from hl7.grammar import misfits_of
-from hl7.profiles import groups, together
+from hl7.profiles import groups, slices, together
 from hl7.profiles.conditions import Ask, evaluate, steps
 from hl7.profiles.parts import FORBIDDEN, Part, Profile, Rule
 from hl7.profiles.tree import asked_of, ordinals, placed
@@ -36,13 +37,13 @@ def judge(message: Message, profile: Profile, lists: Lists = _UNKNOWN) -> list[P
     tree = placed(profile.root, message.segments)
     told, decided = groups.judge(tree, profile)
     due = ordinals(tree)
+    chosen, unsure = slices.of_segments(tree)
     for segment in message.segments:
-        asked = asked_of(segment, due.get(segment.index, ""))
-        ways = [
-            list(_segment(segment, whole, lists, asked, decided)) for whole in profile.segments.get(segment.name, ())
-        ]
+        asked, own = asked_of(segment, due.get(segment.index, "")), chosen.get(segment.index)
+        wholes = profile.segments.get(segment.name, ()) if own is None else (own,)
+        ways = [list(_segment(segment, whole, lists, asked, decided)) for whole in wholes]
         found += sorted(ways, key=len)[0] if ways else []
-    found += [*told, *together.judge(tree, profile)]
+    found += [*told, *unsure, *together.judge(tree, profile)]
     found += [Problem("profile.unread", "MSH#1", args=(("kind", kind[:40]),)) for kind in profile.unread]
     return _once(found)
 
@@ -110,7 +111,9 @@ def _field(segment: Segment, raw: str, field: Part, usage: str, place: str, list
         yield Problem("profile.too-few", place, args=(("least", str(field.least)),))
     marks = (segment.delimiters.component, segment.delimiters.sub)
     for nth, each in enumerate(repetitions, start=1):
-        yield from _value(segment, each, field, f"{place}[{nth}]", marks, lists)
+        own, unsure = slices.of_value(segment, each, field, nth) if each and field.slices else (field, [])
+        yield from slices.told(unsure, f"{place}[{nth}]")
+        yield from _value(segment, each, own, f"{place}[{nth}]", marks, lists)
 
 
 def _missing(usage: str, place: str) -> Iterator[Problem]:

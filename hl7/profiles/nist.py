@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
-from hl7.profiles import nist_together
-from hl7.profiles.conditions import steps
+from hl7.profiles import nist_slices, nist_together
+from hl7.profiles.conditions import Condition, steps
 from hl7.profiles.nist_rules import Values, bound, condition_in
 from hl7.profiles.parts import BadProfile, CoTable, Part, Place, Profile, Rule, most_of, name_of, number_of
 
 _DEEPEST = 2  # a component and its subcomponents; more an ER7 message cannot say
 _RULED = frozenset(("Segment", "Datatype", "Group", "Message"))
-_READ = frozenset(("ConformanceContext", "ValueSetLibrary", "ValueSetBindingsContext", "CoConstraintContext"))
+_READ = frozenset(
+    ("ConformanceContext", "ValueSetLibrary", "ValueSetBindingsContext", "CoConstraintContext", "ProfileSlicing")
+)
 
 
 @dataclass(slots=True)
@@ -30,6 +32,7 @@ class _Library:
     targeted: dict[tuple[str, str], list[Rule]] = field(default_factory=dict)
     constraints: dict[tuple[str, str], list[Rule]] = field(default_factory=dict)
     tables: dict[str, tuple[CoTable, ...]] = field(default_factory=dict)
+    divided: nist_slices.Divided = field(default_factory=nist_slices.Divided)
     unread: list[str] = field(default_factory=list)
 
 
@@ -45,11 +48,12 @@ def read(root: etree._Element, others: list[etree._Element]) -> Profile:
         raise BadProfile("it holds no Message")
     library = _library(root, others)
     segments: dict[str, tuple[Part, ...]] = {}
-    places = _places(message, library, segments)
+    names = (message.get("ID", ""), message.get("StructID", ""))
+    places = _places(message, library, segments, [(name, name) for name in names])
     if not segments:
         raise BadProfile("its definition names no segment")
     kind = "^".join(part for part in (message.get("Type", ""), message.get("Event", "")) if part)
-    names = (message.get("ID", ""), message.get("StructID", ""))
+    library.unread += [f"ProfileSlicing {group}" for name, group, _ in library.divided.segments if name in names]
     return Profile(
         type=kind,
         version=root.get("HL7Version", ""),
@@ -71,15 +75,22 @@ def _library(root: etree._Element, others: list[etree._Element]) -> _Library:
             codes = (each.get("Value", "") for each in node if each.get("Usage", "R") != "E")
             found.values[node.get("BindingIdentifier", "")] = frozenset(filter(None, codes))
     for other in others:  # what names value sets comes after them
-        if name_of(other) not in _READ:
-            found.unread.append(name_of(other))
-        for node in other.iter():
-            parent = node.getparent()
-            if name_of(node) in ("ByID", "ByName") and parent is not None and name_of(parent) in _RULED:
-                _take_rules(node, (name_of(parent), node.get("ID") or node.get("Name") or ""), found)
-        if name_of(other) == "CoConstraintContext":
-            found.tables.update(nist_together.read(other, found.values))
+        _take(other, found)
     return found
+
+
+def _take(other: etree._Element, found: _Library) -> None:
+    """What one file beside the profile says, by its kind."""
+    if name_of(other) not in _READ:
+        found.unread.append(name_of(other))
+    for node in other.iter():
+        parent = node.getparent()
+        if name_of(node) in ("ByID", "ByName") and parent is not None and name_of(parent) in _RULED:
+            _take_rules(node, (name_of(parent), node.get("ID") or node.get("Name") or ""), found)
+    if name_of(other) == "CoConstraintContext":
+        found.tables.update(nist_together.read(other, found.values))
+    if name_of(other) == "ProfileSlicing":
+        nist_slices.read(other, found.divided)
 
 
 def _take_rules(node: etree._Element, place: tuple[str, str], found: _Library) -> None:
@@ -109,13 +120,37 @@ def _take_rules(node: etree._Element, place: tuple[str, str], found: _Library) -
             found.constraints.setdefault(place, []).append(Rule(condition=condition, name=each.get("ID", "")))
 
 
-def _places(node: etree._Element, library: _Library, segments: dict[str, tuple[Part, ...]]) -> tuple[Place, ...]:
-    return tuple(_place(child, library, segments) for child in node if name_of(child) in ("Segment", "Group"))
+def _places(
+    node: etree._Element, library: _Library, segments: dict[str, tuple[Part, ...]], owners: list[tuple[str, str]]
+) -> tuple[Place, ...]:
+    """The places of a group or message; `owners` are its names, each with the message's, that slices know it by."""
+    nodes = [child for child in node if name_of(child) in ("Segment", "Group")]
+    found = []
+    for position, child in enumerate(nodes, start=1):
+        keys = [(*owner, position) for owner in owners]
+        divided = next((library.divided.segments.pop(key) for key in keys if key in library.divided.segments), [])
+        found.append(_divided(_place(child, library, segments, owners), divided, library))
+    return tuple(found)
 
 
-def _place(node: etree._Element, library: _Library, segments: dict[str, tuple[Part, ...]]) -> Place:
+def _divided(place: Place, nodes: list[etree._Element], library: _Library) -> Place:
+    """The place with its slices; a group that is divided is told as not judged (the schema divides segments alone)."""
+    if nodes and not place.segment:
+        rule = Rule(condition=Condition(kind="SegmentSlicing"), name=f"SegmentSlicing {place.name}")
+        return replace(place, constraints=(*place.constraints, rule))
+
+    def defined(name: str) -> Part | None:
+        node = library.segments.get(name)
+        return _whole(node, library) if node is not None and node.get("Name", "") == place.name else None
+
+    return replace(place, slices=nist_slices.slices(nodes, defined, library.values)) if nodes else place
+
+
+def _place(
+    node: etree._Element, library: _Library, segments: dict[str, tuple[Part, ...]], owners: list[tuple[str, str]]
+) -> Place:
     segment, usage = name_of(node) == "Segment", node.get("Usage", "O")
-    name = node.get("Name", "")
+    name, part = node.get("Name", ""), None
     if segment:
         defined = library.segments.get(node.get("Ref", ""))
         name = defined.get("Name", "") if defined is not None else ""
@@ -124,15 +159,18 @@ def _place(node: etree._Element, library: _Library, segments: dict[str, tuple[Pa
         part = _whole(defined, library)
         if usage not in ("X", "W") and part not in segments.get(name, ()):
             segments[name] = (*segments.get(name, ()), part)
+    names = (node.get("ID", ""), name)
+    below = [(message, own) for message, _ in owners for own in names if message and own]
     place = Place(
         name=name,
         segment=segment,
         usage=usage,
         least=int(node.get("Min", "1") != "0"),
         most=most_of(node),
-        children=() if segment else _places(node, library, segments),
+        children=() if segment else _places(node, library, segments, below),
+        part=part,
     )
-    return place if segment else _grouped(place, "Group", (node.get("ID", ""), name), library)
+    return place if segment else _grouped(place, "Group", names, library)
 
 
 def _grouped(place: Place, kind: str, names: tuple[str, ...], library: _Library) -> Place:
@@ -145,12 +183,27 @@ def _grouped(place: Place, kind: str, names: tuple[str, ...], library: _Library)
 
 def _whole(node: etree._Element, library: _Library) -> Part:
     place = ("Segment", node.get("ID", ""))
-    parts = tuple(_part(child, library, 0) for child in node if name_of(child) == "Field")
+    fields = [child for child in node if name_of(child) == "Field"]
+    parts = tuple(_field(node, number, child, library) for number, child in enumerate(fields, start=1))
     part = Part(usage="R", least=0, most=0, length=0, constant="", parts=parts)
     return _ruled(part, place, library, node.get("Name", ""))
 
 
-def _part(node: etree._Element, library: _Library, depth: int) -> Part:
+def _field(segment: etree._Element, number: int, node: etree._Element, library: _Library) -> Part:
+    """A field with its slices: those of a file beside the profile, then what another field makes of it."""
+
+    def defined(name: str) -> Part | None:
+        return _part(node, library, 0, name) if name in library.types else None
+
+    names = (segment.get("ID", ""), segment.get("Label", ""))
+    nodes = next(
+        (library.divided.fields[name, number] for name in names if (name, number) in library.divided.fields), []
+    )
+    slices = nist_slices.slices(nodes, defined, library.values)
+    return replace(_part(node, library, 0), slices=(*slices, *nist_slices.cases(segment, number, defined)))
+
+
+def _part(node: etree._Element, library: _Library, depth: int, datatype: str = "") -> Part:
     bound = node.get("Binding") or node.get("Table") or ""
     values = frozenset().union(*(library.values.get(name, frozenset()) for name in bound.split(":")))
     part = Part(
@@ -163,7 +216,7 @@ def _part(node: etree._Element, library: _Library, depth: int) -> Part:
         table=bound,
         values=values,
     )
-    defined = library.types.get(node.get("Datatype", ""))
+    defined = library.types.get(datatype or node.get("Datatype", ""))
     if defined is None or depth >= _DEEPEST:
         return part
     components = tuple(_components(defined, library, depth + 1))

@@ -30,6 +30,7 @@ def condition(node: etree._Element, values: Values) -> Condition:
         words=_words(node, kind, values),
         any_case=node.get("IgnoreCase", "false") == "true",
         once=node.get("AtLeastOnce", "false") == "true",
+        absent=node.get("NotPresentBehavior", "") if kind != "Presence" else "",
         places=tuple((place, "") for place in _locations(node)) if kind == "ValueSet" else (),
         inner=tuple(condition(child, values) for child in node if isinstance(child.tag, str)),
     )

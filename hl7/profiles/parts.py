@@ -51,7 +51,8 @@ class Part:
     """What a profile says of a field, component or subcomponent; `most` and `length` are 0 where it sets no limit.
 
     `table` names the HL7 table of its values, `values` are those the profile itself lists. `rules` say, for the parts
-    below by number, when one is used; `constraints` are what must hold of the whole.
+    below by number, when one is used; `constraints` are what must hold of the whole. `slices` are other definitions
+    that a value of it may have.
     """
 
     usage: str
@@ -64,6 +65,7 @@ class Part:
     values: frozenset[str] = frozenset()
     rules: Mapping[int, Rule] = field(default_factory=dict)
     constraints: tuple[Rule, ...] = ()
+    slices: tuple[Slice, ...] = ()
 
     def choice(self) -> tuple[str, str]:
         """The two usages of a conditional part."""
@@ -76,10 +78,24 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """A definition for some of what stands at one place: for the one that is the `occurrence`th of its kind, or for
+    those a condition holds of. `beside`: the condition looks at the segment that holds the value, not at the value.
+    """
+
+    part: Part
+    name: str = ""
+    occurrence: int = 0
+    condition: Condition | None = None
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A segment or group where the profile has it, or the whole message; `most` is 0 where it repeats without limit.
 
-    `rules` are the predicates of a group, each with its target below it, `constraints` what must hold of it.
+    `rules` are the predicates of a group, each with its target below it, `constraints` what must hold of it. The
+    place of a segment has its definition as `part`, and where it is divided `slices`, before it.
     """
 
     name: str
@@ -90,6 +106,8 @@ class Place:
     children: tuple[Place, ...] = ()
     rules: tuple[Rule, ...] = ()
     constraints: tuple[Rule, ...] = ()
+    part: Part | None = None
+    slices: tuple[Slice, ...] = ()
 
     def line(self) -> str:
         """The place as part of a structure line; empty for what the profile does not support."""

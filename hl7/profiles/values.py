@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hl7.er7 import Segment
 from hl7.escapes import unescape
-from hl7.profiles.conditions import steps
+from hl7.profiles.conditions import Ask, steps
 
 Way = list[tuple[int, str]]
 _DEEPEST = 3  # field, component, subcomponent
@@ -23,6 +23,18 @@ def values_at(segment: Segment, path: str) -> list[str] | None:
     marks = (segment.delimiters.component, segment.delimiters.sub)
     found = [values_below(each.split(marks[0]), rest, marks[1:]) if rest else [each] for each in chosen]
     return [unescape(text, segment.delimiters) for texts in found for text in texts or [] if text]
+
+
+def asked_of_value(segment: Segment, raw: str) -> Ask:
+    """The values at paths below one value of a field (`1[1].2[1]`); `.` is the value itself."""
+    marks = (segment.delimiters.component, segment.delimiters.sub)
+    given = raw.split(marks[0])
+
+    def ask(path: str) -> list[str] | None:
+        found = [raw] if path in ("", ".") else values_below(given, steps(path), marks[1:])
+        return None if found is None else [unescape(text, segment.delimiters) for text in found]
+
+    return ask
 
 
 def values_below(given: list[str], way: Way | None, marks: tuple[str, ...]) -> list[str] | None:

@@ -123,8 +123,8 @@ def test_what_rules_of_groups_and_co_constraints_find(row: tuple[str, tuple[str,
 
 
 def test_what_is_not_judged_is_told_once() -> None:
-    """Without its values nobody knows the codes, without its rules nobody the conditions; a divided profile is read whole."""
-    without = profile.read(*(text.encode() for text in (PROFILE, RULES, TOGETHER, "<ProfileSlicing/>")))
+    """Without its values nobody knows the codes, without its rules nobody the conditions; a file of another kind is not read."""
+    without = profile.read(*(text.encode() for text in (PROFILE, RULES, TOGETHER, "<ProfileComponents/>")))
     assert judged(*WHOLE, *WHOLE[1:], agreed=without) == [("profile.unjudged", "OBX#6-5"), ("profile.unread", "MSH#1")]
     alone = profile.read(PROFILE.encode())
     told = ("profile.condition", "ORC#3-3")
