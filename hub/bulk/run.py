@@ -22,6 +22,7 @@ from hub.bulk.pieces import File, Piece
 from hub.exchange.work.lanes import place_of
 from hub.guard import audit
 from hub.retention import rules
+from hub.store import older
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
@@ -155,21 +156,6 @@ async def settled(run: Run, seconds: float = 60.0, *, wait: bool = True) -> date
     bound = run.job.bound_at
     if bound is None:
         raise LookupError("a job without a moment")
-    end = asyncio.get_running_loop().time() + seconds
-    while wait and await _busy(run, bound):
-        if asyncio.get_running_loop().time() > end:
-            raise TryLater("older transactions are still open", code="bulk.busy")
-        await asyncio.sleep(0.05)
+    if wait and not await older.ended(run.world.database, run.tenant.id, bound, seconds):
+        raise TryLater("older transactions are still open", code="bulk.busy")
     return bound
-
-
-async def _busy(run: Run, bound: datetime.datetime) -> bool:
-    async with run.world.transaction(run.tenant) as tx:
-        return bool(
-            await tx.value(
-                "SELECT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.datname = current_database() "
-                "AND a.usename = current_user AND a.pid <> pg_backend_pid() AND $1::uuid IS NOT NULL "
-                "AND a.xact_start IS NOT NULL AND a.xact_start <= $2)",
-                bound,
-            )
-        )

@@ -9,10 +9,13 @@ while the hub runs. Doing it twice changes nothing.
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from canonical.errors import TryLater
 from fhir import jsontext
 from fhir.definitions.table import resource_types
 from hub.exchange import handlers
@@ -20,7 +23,7 @@ from hub.exchange.work import jobs
 from hub.guard import policies
 from hub.records import custom, index, words
 from hub.records.write import Saved
-from hub.store import bulk
+from hub.store import bulk, older
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
@@ -31,6 +34,11 @@ EDITION = 3
 CHANGED = {3: "body LIKE '%\"http://unitsofmeasure.org\"%'"}
 """The records of which an edition holds more than the one before; where it is not here, all."""
 SETTING = "index"
+_SKEW = datetime.timedelta(seconds=0.5)
+"""Between the clocks of the hub's processes."""
+_LONGEST = datetime.timedelta(minutes=10)
+"""A record bears the moment its writer began; no writer takes as long."""
+_PATIENCE_SECONDS = 60.0
 _WAITS = "SELECT EXISTS (SELECT 1 FROM job WHERE tenant_id = $1 AND name = $2 AND status = 'QUEUED')"
 
 
@@ -40,9 +48,25 @@ async def job(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str:
     types = [name for name in arguments.get("types", ()) if name in resource_types()] or list(resource_types())
     custom.forget(tenant.id)
     done = await reindex(world, tenant, types, CHANGED.get(arguments.get("edition", 0), "true"))
+    if arguments.get("adopted"):
+        await _meanwhile(world, tenant, types, datetime.datetime.fromisoformat(arguments["adopted"]))
     if not arguments.get("types"):
         await settle(world, tenant)
     return f"{done} records indexed"
+
+
+async def _meanwhile(world: World, tenant: Tenant, types: Sequence[str], adopted: datetime.datetime) -> None:
+    """Index again what was written by a process that did not know yet of parameters adopted at that moment.
+
+    Each remembers what it read for `custom.SECONDS`; what it began to write by then knows as little. Raises TryLater
+    while such a transaction is still open.
+    """
+    known = adopted + datetime.timedelta(seconds=custom.SECONDS) + _SKEW
+    await asyncio.sleep(max(0.0, (known - world.now()).total_seconds()))
+    if not await older.ended(world.database, tenant.id, known, _PATIENCE_SECONDS):
+        raise TryLater("older transactions are still open", code="store.busy")
+    since = (adopted - _LONGEST).isoformat()
+    await reindex(world, tenant, types, f"updated_at >= timestamptz '{since}'")
 
 
 def _outdated(former: Any) -> dict[str, Any]:

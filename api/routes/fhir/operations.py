@@ -157,7 +157,8 @@ async def reindex(exchange: Exchange) -> Response:
     world, tenant = exchange.state.world, exchange.caller.tenant
     async with world.transaction(tenant) as tx:
         types, problems = await custom.adopt(tx)
-        job = await jobs.enqueue(tx, NAME, {"types": types}) if types else None
+        arguments = {"types": types, "adopted": world.now().isoformat()}
+        job = await jobs.enqueue(tx, NAME, arguments) if types else None
     custom.forget(tenant.id)
     values: dict[str, Any] = {"types": {"valueString": ",".join(types) or "-"}}
     if job is not None:

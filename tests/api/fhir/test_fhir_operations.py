@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
+import pytest
 
 from hub.exchange import handlers
 from hub.exchange.work import jobs
@@ -150,7 +152,12 @@ PARAMETER: dict[str, Any] = {
 
 
 async def test_own_parameters(
-    fhir: httpx.AsyncClient, client_for: NewClient, world: World, tenant: Tenant, other_tenant: Tenant
+    fhir: httpx.AsyncClient,
+    client_for: NewClient,
+    world: World,
+    tenant: Tenant,
+    other_tenant: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     race = {"extension": [{"url": "urn:race", "valueCodeableConcept": {"coding": [{"system": "urn:r", "code": "03"}]}}]}
     await put(fhir, "Patient", "before", **race)
@@ -166,6 +173,7 @@ async def test_own_parameters(
     assert adopted.status_code == 200 and values["types"]["valueString"] == "Patient"
     assert "clever" in values["outcome"]["resource"]["issue"][0]["diagnostics"]
     handlers.load()
+    monkeypatch.setattr(custom, "SECONDS", 0.2)
     assert await jobs.work(world, tenant) == 1
     await put(fhir, "Patient", "after", **race)
     await put(fhir, "Patient", "without")
@@ -181,6 +189,27 @@ async def test_own_parameters(
     assert (await fhir.post("/fhir/$reindex")).status_code == 200
     custom.forget(tenant.id)
     assert (await fhir.get("/fhir/Patient?race=03", headers=strict)).status_code == 400
+
+
+async def test_what_a_process_writes_that_does_not_know_a_new_parameter_yet_is_found(
+    fhir: httpx.AsyncClient, world: World, tenant: Tenant
+) -> None:
+    handlers.load()
+    await put(
+        fhir, "SearchParameter", "race", **{k: v for k, v in PARAMETER.items() if k not in ("resourceType", "id")}
+    )
+    await custom.known(world, tenant)
+    before = custom._CACHE[tenant.id]
+    assert (await fhir.post("/fhir/$reindex")).status_code == 200
+    work = asyncio.create_task(jobs.work(world, tenant))
+    await asyncio.sleep(1)
+    custom._CACHE[tenant.id] = before  # as another process, which read it a moment ago
+    coded = {"url": "urn:race", "valueCodeableConcept": {"coding": [{"system": "urn:r", "code": "03"}]}}
+    await put(fhir, "Patient", "meanwhile", extension=[coded])
+    await work
+    custom.forget(tenant.id)
+    answer = await fhir.get("/fhir/Patient?race=03", headers={"prefer": "handling=strict"})
+    assert found(answer) == ["Patient/meanwhile"]
 
 
 async def test_indexing_anew_changes_nothing(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
