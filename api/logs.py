@@ -20,6 +20,7 @@ def begin(door: str, form: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(AsJson(door) if form == "json" else AsText("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells every step of every login
 
 
 class AsText(logging.Formatter):

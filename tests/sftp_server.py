@@ -27,10 +27,12 @@ class Server:
     host_key: str
     key: str
     folder: Path
+    pid: int = 0
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, without: str = "") -> Iterator[Server]:
+    """`without`: requests of SFTP it does not know, such as `posix-rename`, as servers that are not OpenSSH."""
     home = folder / "ssh"
     home.mkdir(mode=0o700)
     host, own = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
@@ -41,7 +43,7 @@ def serving(folder: Path) -> Iterator[Server]:
     lines = (
         f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {home}/host", f"AuthorizedKeysFile {home}/authorized",
         "StrictModes no", "UsePAM no", "PasswordAuthentication no", "PermitRootLogin yes", f"PidFile {home}/pid",
-        "Subsystem sftp internal-sftp",
+        f"Subsystem sftp internal-sftp{f' -P {without}' if without else ''}",
     )  # fmt: skip
     (home / "config").write_text("\n".join(lines) + "\n", encoding="utf-8")
     if os.getuid() == 0:
@@ -56,7 +58,7 @@ def serving(folder: Path) -> Iterator[Server]:
         files = folder / "files"
         files.mkdir()
         public = host.export_public_key().decode().strip()
-        yield Server(port, getpass.getuser(), public, own.export_private_key().decode(), files)
+        yield Server(port, getpass.getuser(), public, own.export_private_key().decode(), files, process.pid)
     finally:
         process.terminate()
         process.wait(10)

@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     back.add_argument("--to", type=int, default=0, metavar="VERSION")
     off = running.action(actions, "deactivate", "close a channel's door; `rollback --to` opens it again")
     off.add_argument("name")
-    guests = running.action(actions, "connections", "who is connected to the MLLP doors, and who was turned away")
+    guests = running.action(actions, "connections", "who is connected or was turned away, and how pick-ups fare")
     guests.add_argument("name", nargs="?", default="", help="only this channel")
     _trying(actions)
 
@@ -175,7 +175,7 @@ async def _deactivate(given: argparse.Namespace, world: World, tenant: Tenant) -
 
 async def _connections(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     """0 when a door is open, 1 when none is, 3 without the Valkey that would know."""
-    from hub.operate import guests
+    from hub.exchange import guests
 
     found = await guests.connected(world, tenant, given.name)
     if found is None:
@@ -187,13 +187,21 @@ async def _connections(given: argparse.Namespace, world: World, tenant: Tenant) 
         else:
             _told(door)
     if not found and not given.json:
-        output.say("no MLLP door is open / nenhuma porta MLLP aberta")
+        output.say("no door is open / nenhuma porta aberta")
     return 0 if found else 1
 
 
 def _told(door: dict[str, Any]) -> None:
     from canonical.problem import in_general
 
+    if "door" in door:
+        looked = "never" if door["looked_s"] is None else f"{_ago(door['looked_s'])} ago"
+        output.say(f"{door['channel']:<20} {door['door']} {door['path']}  {door['files']} files, looked {looked}")
+        if door["code"]:
+            text, remedy = in_general(door["code"], "pt")
+            output.say(f"    failing for {_ago(door['failing_s'])}, again in {_ago(door['again_s'])}: {door['code']}")
+            output.say(f"        {text} {remedy}")
+        return
     output.say(f"{door['channel']:<20} port {door['port']:<6} {door['connections']} connections")
     for one in door["addresses"]:
         output.say(

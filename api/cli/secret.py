@@ -1,4 +1,4 @@
-"""the tenant's vault: `secret list | put NAME (--p12 F | --login L --password-env V | --pem F) | remove | rekey`"""
+"""the tenant's vault: `secret list | put NAME (--p12 F | --login L | --key F | --pem F) | remove | rekey`"""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import argparse
 import asyncio
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api import running
 from api.cli import output
+
+if TYPE_CHECKING:
+    from hub.store.database import Transaction
+    from hub.world import World
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--p12", type=Path, metavar="FILE", help="PKCS#12 with certificate and key")
     source.add_argument("--login", metavar="LOGIN", help="what we log in with, or a payer logs in with at our door")
     source.add_argument("--pem", type=Path, metavar="FILE", help="certificates of trusted issuers")
+    source.add_argument("--key", type=Path, metavar="FILE", help="private key for SFTP (OpenSSH or PEM)")
     put.add_argument(
         "--issuer", default="", help="with --login: the login is our client id at this sign-in service (OpenID Connect)"
     )
@@ -29,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="owner",
         default="",
         metavar="KIND/CODE",
-        help="with --login: of this partner (payer/326305) or channel (channel/lab) alone; no other can name it",
+        help="with --login or --key: of this partner (payer/326305) or channel (channel/lab) alone",
     )
     put.add_argument("--password-env", metavar="NAME", help="environment variable with the password")
     remove = running.action(actions, "remove", "take a secret out of the vault")
@@ -48,8 +54,8 @@ def run(given: argparse.Namespace) -> int:
     if given.action == "put" and given.login is not None and not given.password_env:
         output.complain("--login pede --password-env / --login needs --password-env")
         return 2
-    if given.action == "put" and given.owner and (given.login is None or given.issuer):
-        output.complain("--for pede --login, sem --issuer / --for needs --login, without --issuer")
+    if given.action == "put" and given.owner and ((given.login is None and given.key is None) or given.issuer):
+        output.complain("--for pede --login ou --key, sem --issuer / --for needs --login or --key, without --issuer")
         return 2
     if given.action == "put" and given.issuer and given.login is None:
         output.complain("--issuer pede --login / --issuer needs --login")
@@ -80,25 +86,35 @@ async def _rekey(given: argparse.Namespace) -> int:
     return 0
 
 
+async def _put(given: argparse.Namespace, world: World, tx: Transaction) -> str:
+    """Keep what is given; of a key for SFTP its public one, else nothing is returned."""
+    from hub.guard import vault
+
+    password = os.environ.get(given.password_env or "", "")
+    if given.p12 is not None:
+        await vault.put_certificate(tx, world.settings, given.name, given.p12.read_bytes(), password)
+    elif given.key is not None:
+        return await vault.put_key(tx, world.settings, given.name, given.key.read_bytes(), password, given.owner)
+    elif given.pem is not None:
+        await vault.put_issuers(tx, world.settings, given.name, given.pem.read_bytes())
+    elif given.issuer:
+        await vault.put_sign_in(tx, world.settings, given.name, (given.issuer, given.login), password)
+    else:
+        content = {"login": given.login, "password": password} | ({"for": given.owner} if given.owner else {})
+        await vault.put(tx, world.settings, given.name, content, kind="login")
+    return ""
+
+
 async def _run(given: argparse.Namespace) -> int:
     from hub.guard import audit, vault
     from hub.world import opened
 
+    public = ""
     async with opened(running.located(given.data), size=2) as world:
         tenant = await world.tenant(given.tenant)
         async with world.transaction(tenant) as tx:
-            if given.action == "put" and given.p12 is not None:
-                password = os.environ.get(given.password_env or "", "")
-                await vault.put_certificate(tx, world.settings, given.name, given.p12.read_bytes(), password)
-            elif given.action == "put" and given.login is not None:
-                password = os.environ.get(given.password_env or "", "")
-                content = {"login": given.login, "password": password} | ({"for": given.owner} if given.owner else {})
-                if given.issuer:
-                    await vault.put_sign_in(tx, world.settings, given.name, (given.issuer, given.login), password)
-                else:
-                    await vault.put(tx, world.settings, given.name, content, kind="login")
-            elif given.action == "put":
-                await vault.put_issuers(tx, world.settings, given.name, given.pem.read_bytes())
+            if given.action == "put":
+                public = await _put(given, world, tx)
             elif given.action == "remove":
                 await vault.remove(tx, given.name)
             if given.action != "list":
@@ -112,4 +128,6 @@ async def _run(given: argparse.Namespace) -> int:
         else:
             until = f"  until {entry.expires_at:%Y-%m-%d}" if entry.expires_at else ""
             output.say(f"{entry.name}  {entry.kind}{until}")
+    if public and not given.json:
+        output.say(f"for the server's authorized_keys: {public}")
     return 0

@@ -15,13 +15,12 @@ import orjson
 
 from api.doors.mllp import Listener
 from canonical.errors import Misconfigured, PonteError
-from hub.exchange import ports
+from hub.exchange import guests, ports
 from hub.exchange.answer.owed import Debts
 from hub.exchange.channels import Channel, all_channels
 from hub.exchange.door import tls
 from hub.exchange.door.keep import Keeper
 from hub.exchange.ports import Place
-from hub.operate import guests
 from hub.redis import CHANNELS
 from hub.world import World
 

@@ -6,10 +6,15 @@ import asyncio
 import contextlib
 import datetime
 import logging
+import os
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+import orjson
+
 from canonical.errors import PonteError
+from hub.exchange import guests
 from hub.exchange.channels import Channel, all_channels
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.pickup import Pickup
@@ -31,6 +36,25 @@ class _Route:
     due: float
     task: asyncio.Task[None] | None = None
     failures: int = 0
+    code: str = ""
+    since: float = 0.0
+    looked: float | None = None
+    files: int = 0
+
+    def report(self, now: float) -> dict[str, Any]:
+        """How it fares, as JSON; times as seconds ago. `looked_s` is None before the first look that succeeded."""
+        channel = self.pickup.channel
+        return {
+            "channel": channel.name,
+            "door": channel.door,
+            "path": channel.document.pickup.path,
+            "files": self.files,
+            "looked_s": None if self.looked is None else round(now - self.looked),
+            "failures": self.failures,
+            "code": self.code,
+            "failing_s": round(now - self.since) if self.code else 0,
+            "again_s": max(0, round(self.due - now)),
+        }
 
 
 class Collector:
@@ -49,6 +73,7 @@ class Collector:
                 if loop.time() >= fresh:
                     with contextlib.suppress(PonteError):
                         await self._refresh()
+                        await self._tell()
                     fresh = loop.time() + LOOK_SECONDS
                 for route in self._routes.values():
                     if loop.time() >= route.due and (route.task is None or route.task.done()):
@@ -70,17 +95,28 @@ class Collector:
                     Pickup(self._world, self._keeper, channel), self._next(channel, first=True)
                 )
 
+    async def _tell(self) -> None:
+        """Leave word of how the pick-ups fare, for `channel connections` and the alarms."""
+        now = asyncio.get_running_loop().time()
+        for route in self._routes.values() if not self._world.bell.silent else ():
+            channel = route.pickup.channel
+            key = guests.key_of(channel.tenant.id, channel.name, os.getpid())
+            await self._world.bell.note(key, orjson.dumps(route.report(now)).decode(), guests.KEPT_SECONDS)
+
     async def _look(self, route: _Route) -> None:
         """One look; a failure is told once and waited for longer each time, other channels go on."""
         channel = route.pickup.channel
         try:
-            await route.pickup.look()
+            route.files += await route.pickup.look()
             if route.failures:
                 log.info("channel %s: files can be taken again", channel.name)
-            route.failures = 0
+            route.failures, route.code, route.looked = 0, "", asyncio.get_running_loop().time()
         except PonteError as error:
             route.failures += 1
             if route.failures == 1:
+                route.since = asyncio.get_running_loop().time()
+            if error.code != route.code:
+                route.code = error.code
                 log.warning("channel %s: files cannot be taken: %s", channel.name, error.code)
             await route.pickup.close()
         rest = min(LONGEST_REST, 2.0 ** min(route.failures, 9)) if route.failures else 0.0

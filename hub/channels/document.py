@@ -157,7 +157,8 @@ class Destination(Condition):
 class Pickup:
     """Where a folder or SFTP channel takes its files, how often it looks, and what becomes of them.
 
-    A file is taken when its size has not changed for `stable_s` seconds. `secret` names a vault entry (password or
+    A file is taken when its size has not changed for `stable_s` seconds; `pattern` does not tell small letters from
+    capitals. `secret` names a vault entry (password or
     key), `host_key` is the server's public key (`ssh-ed25519 AAAA…`), which must be the one that answers. A
     folder's `path` is relative: it lies in the tenant's own folder below `PONTE_EXCHANGE_ROOT`, and none outside
     is taken.

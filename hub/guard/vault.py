@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+    pkcs12,
+)
 
 from canonical.errors import NotFound, Refused
 from hub.guard import secrets
@@ -116,6 +126,27 @@ async def put_sign_in(tx: Transaction, settings: Settings, name: str, service: t
     issuer, client_id = service
     content = {"issuer": issuer, "login": client_id, "password": password}
     await put(tx, settings, name, content, kind=SIGN_IN)
+
+
+async def put_key(
+    tx: Transaction, settings: Settings, name: str, content: bytes, password: str = "", owner: str = ""
+) -> str:
+    """Store a private key for SFTP (OpenSSH or PEM) and return its public one, as a server lists it; raises Refused.
+
+    `owner`: kept for that partner or channel alone (`owner_of`).
+    """
+    try:
+        if content.lstrip().startswith(b"-----BEGIN OPENSSH"):
+            key: object = load_ssh_private_key(content, password.encode() or None)
+        else:
+            key = load_pem_private_key(content, password.encode() or None)
+        if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey):
+            raise ValueError
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Refused("the file holds no private key that opens with this password", code="vault.key") from None
+    document = {"key": content.decode("ascii", "ignore")} | ({"passphrase": password} if password else {})
+    await put(tx, settings, name, document | ({"for": owner} if owner else {}), kind="ssh")
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 async def put_issuers(tx: Transaction, settings: Settings, name: str, pem: bytes) -> None:

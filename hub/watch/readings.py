@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from canonical.errors import Misconfigured
 from canonical.identity import first_id
 from hub.billing import profiles
+from hub.exchange import guests
 from hub.exchange.partners import partners_of
 from hub.exchange.work import usual
 from hub.store.database import Transaction
@@ -125,6 +126,10 @@ async def of_tenant(world: World, tenant: Tenant) -> list[Reading]:
         found += await _broken(tx, tenant)
         found += await _versions(tx, world.now().date())
         ahead = abs(await tx.value(_CLOCK, world.now()))
+    found += [
+        Reading(rule="pickup.failing", place=name, value=seconds)
+        for name, seconds in (await guests.failing(world, tenant)).items()
+    ]
     found.append(Reading(rule="clock.skew", place="", value=int(ahead)))
     return found + of_machine(world)
 

@@ -46,7 +46,7 @@ need `channels/write` there. What hangs on the order of arrival, numbers in MSH-
 the door only and not compared.
 
 The vault entries named here are written with the tenant's secrets: `{"pkcs12": hex, "password": …}` for a certificate,
-`{"pem": …}` for trusted authorities, `{"password": …}` or `{"key": …, "passphrase": …}` for SFTP.
+`{"pem": …}` for trusted authorities, `{"password": …}` or `{"key": …, "passphrase": …}` for SFTP (`./ponte secret put NAME --p12, --pem, --login or --key`).
 """
 TAIL = """
 ## What happens to a message

@@ -99,7 +99,7 @@ class Pickup:
         settings, now = self.channel.document.pickup, asyncio.get_running_loop().time()
         seen: dict[str, tuple[Listed, float]] = {}
         for one in await place.files(""):
-            if fnmatchcase(one.name, settings.pattern):
+            if fnmatchcase(one.name.lower(), settings.pattern.lower()):
                 before = self._seen.get(one.name)
                 seen[one.name] = before if before is not None and before[0] == one else (one, now)
         self._seen = seen

@@ -22,8 +22,8 @@ from api.cli.main import main
 from api.doors import board, guests, mllp
 from api.doors.board import Board
 from hl7.mllp import frame
+from hub.exchange import guests as seen
 from hub.exchange.door.keep import Keeper
-from hub.operate import guests as seen
 from hub.redis import Bell
 from hub.world import Tenant, World
 from tests.api.operate import test_mllp_tls as sealed

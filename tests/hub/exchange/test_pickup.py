@@ -18,11 +18,15 @@ from hl7_feed import adt, records, work_all
 from api.doors import collector
 from api.doors.collector import Collector
 from canonical.errors import Misconfigured, TryLater
+from hub.exchange import guests
 from hub.exchange.door import pickup
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.pickup import Pickup
 from hub.exchange.out import delivery
 from hub.exchange.partners import save_partner
+from hub.guard import vault
+from hub.redis import Bell
+from hub.watch import readings
 from hub.world import Tenant, World, opened
 
 QUICK = "every_s = 0.1\nstable_s = 0.0\n"
@@ -91,6 +95,41 @@ async def test_a_batch_with_a_wrong_count_and_a_bad_message_goes_to_the_failed(w
     assert {(2, "type.unmapped"), (0, "structure.batch-count")} <= codes
     assert "Souza" not in text and "M2" not in text, "places and codes, never values"
     assert len(await received(world, tenant)) == 2, "what is good in it is kept all the same"
+
+
+async def test_a_pattern_does_not_tell_small_letters_from_capitals(world: World, tenant: Tenant) -> None:
+    place = folder(world, tenant)
+    (place / "ADT0001.HL7").write_bytes(a01(1))
+    (place / "ADT0001.TXT").write_bytes(a01(2))
+    assert await (await taker(world, tenant)).look() == 1
+    assert (names(place), names(place, "processed")) == (["ADT0001.TXT"], ["ADT0001.HL7"])
+
+
+async def test_a_pick_up_that_fails_is_seen_and_alarms(world: World, tenant: Tenant, redis_url: str) -> None:
+    heard = dataclasses.replace(world, bell=Bell(redis_url))
+    await put(world, tenant, f'name = "good"\ndoor = "folder"\n[pickup]\npath = "in"\n{QUICK}')
+    document = 'name = "bad"\ndoor = "sftp"\n[pickup]\npath = "in"\nhost = "127.0.0.1"\n'
+    async with world.transaction(tenant) as tx:
+        await vault.put(tx, world.settings, "k", {"password": "x"}, kind="login")
+    await put(world, tenant, document + 'user = "u"\nsecret = "k"\nhost_key = "none"\n')
+    (folder(world, tenant) / "a.hl7").write_bytes(a01(1))
+    assert await guests.failing(world, tenant) == {}, "without Valkey nobody knows"
+    stop = asyncio.Event()
+    task = asyncio.create_task(Collector(heard, Keeper(world.database)).follow(stop))
+    try:
+        async with asyncio.timeout(40):
+            while not (found := {one["channel"]: one for one in await guests.connected(heard, tenant) or []}) or not (
+                found["bad"]["code"] and found["good"]["files"]
+            ):
+                await asyncio.sleep(0.1)
+    finally:
+        stop.set()
+        await task
+    assert (found["bad"]["code"], found["bad"]["looked_s"]) == ("transport.key", None)
+    assert (found["good"]["code"], found["good"]["files"], found["good"]["path"]) == ("", 1, "in")
+    measured = {(one.rule, one.place) for one in await readings.of_tenant(heard, tenant)}
+    assert ("pickup.failing", "bad") in measured and ("pickup.failing", "good") not in measured
+    await heard.bell.close()
 
 
 async def test_an_empty_and_a_foreign_file_fail(world: World, tenant: Tenant) -> None:

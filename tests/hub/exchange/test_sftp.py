@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +15,21 @@ import pytest
 import pytest_asyncio
 import sftp_server
 from channel_feed import partner, put, send
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from hl7_feed import adt
 from sftp_server import Server
 
-from adapters.transports import Means
+from adapters.transports import Means, sftp
 from adapters.transports.sftp import SftpFolder
-from canonical.errors import Misconfigured, TryLater
+from canonical.errors import Misconfigured, Refused, TryLater
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.pickup import Pickup
 from hub.exchange.out import delivery
@@ -44,7 +56,7 @@ async def world(cluster: Any) -> AsyncIterator[World]:
 @pytest_asyncio.fixture
 async def key(world: World, tenant: Tenant, server: Server) -> str:
     async with world.transaction(tenant) as tx:
-        await vault.put(tx, world.settings, "partner-key", {"key": server.key}, kind="ssh")
+        await vault.put_key(tx, world.settings, "partner-key", server.key.encode())
     return "partner-key"
 
 
@@ -116,3 +128,67 @@ async def test_a_file_of_the_same_name_is_not_replaced(server: Server, tmp_path:
         with pytest.raises(Misconfigured):
             await far.write(wrong, b"")
     await far.close()
+
+
+async def test_a_server_without_the_extension_of_openssh_gets_whole_files_too(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    with sftp_server.serving(tmp_path, without="posix-rename") as server:
+        far = SftpFolder(means_of(server, tmp_path / "place"))
+        await far.write("a", b"first")
+        await far.write("a", b"again")
+        await far.close()
+    assert [(one.name, one.read_bytes()) for one in (tmp_path / "place").iterdir()] == [("a", b"again")]
+
+
+async def test_a_server_that_falls_silent_is_given_up(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sftp, "KEEPALIVE_SECONDS", 0.2)
+    far = SftpFolder(means_of(server, tmp_path))
+    assert await far.files("") == []
+    serving = [int(pid) for pid in children(server.pid)]
+    for pid in serving:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(TryLater):
+            async with asyncio.timeout(20):
+                await far.files("")
+    finally:
+        for pid in serving:
+            os.kill(pid, signal.SIGCONT)
+        await far.close()
+
+
+def means_of(server: Server, path: Path) -> Means:
+    settings = {"host": "127.0.0.1", "port": server.port, "user": server.user, "host_key": server.host_key}
+    return Means(settings={**settings, "path": str(path)}, allow_private=True, secret={"key": server.key})
+
+
+def children(pid: int) -> list[str]:
+    """A process' children, and theirs."""
+    own = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return own + [one for child in own for one in children(int(child))]
+
+
+async def test_a_key_is_tried_before_it_is_kept_and_can_belong_to_one_channel(
+    world: World, tenant: Tenant, server: Server
+) -> None:
+    locked = Ed25519PrivateKey.generate()
+    closed = locked.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"segredo"))
+    async with world.transaction(tenant) as tx:
+        for content, password in ((b"nothing", ""), (closed, ""), (closed, "wrong"), (server.key.encode()[:80], "")):
+            with pytest.raises(Refused) as caught:
+                await vault.put_key(tx, world.settings, "k", content, password)
+            assert caught.value.code == "vault.key"
+        public = await vault.put_key(tx, world.settings, "k", closed, "segredo", "channel/lab")
+        assert public == locked.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        assert asyncssh.import_private_key(closed, "segredo").export_public_key().decode().split()[:2] == public.split()
+        assert await vault.reveal(tx, world.settings, "k", owner="channel/other") is None
+        held = await vault.reveal(tx, world.settings, "k", owner="channel/lab")
+        assert held is not None and (held["key"].encode(), held["passphrase"]) == (closed, "segredo")
+        for pem in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())):
+            content = pem.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            assert (await vault.put_key(tx, world.settings, "p", content)).split()[0] in (
+                "ssh-rsa",
+                "ecdsa-sha2-nistp256",
+            )

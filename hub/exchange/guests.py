@@ -1,4 +1,4 @@
-"""Who is connected to the MLLP doors: what each door leaves word of while it is open. Without Valkey nobody knows."""
+"""Who is connected to the doors and how pick-ups fare: what each leaves word of while it works. Valkey only."""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ async def connected(world: World, tenant: Tenant, channel: str = "") -> list[dic
         return None
     found = [json.loads(text) for text in notes]
     return sorted((one for one in found if channel in ("", one["channel"])), key=lambda one: str(one["channel"]))
+
+
+async def failing(world: World, tenant: Tenant) -> dict[str, int]:
+    """For how many seconds the pick-ups of folder and SFTP channels have failed, by channel; empty without Valkey."""
+    found: dict[str, int] = {}
+    for one in await connected(world, tenant) or []:
+        if one.get("code"):
+            found[one["channel"]] = max(found.get(one["channel"], 0), int(one["failing_s"]))
+    return found
