@@ -1,4 +1,4 @@
-"""gzip on the way in and out of the FHIR door (RFC 9110 §8.4, §12.5.3; R4 §3.1.0.1.9).
+"""gzip on the way in (FHIR, HL7 v2 over HTTP) and out of the FHIR door (RFC 9110 §8.4, §12.5.3; R4 §3.1.0.1.9).
 
 Many clients pack what they send and all take packed answers. What comes in is unpacked a bounded part at a time, so
 that a small body cannot become an endless one.
@@ -12,7 +12,11 @@ import zlib
 from collections.abc import AsyncIterator
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.failures import Rejected
+from canonical.problem import Problem
 
 PACKED = ("gzip", "x-gzip")
 _STEP = 1024 * 1024
@@ -50,6 +54,16 @@ async def unpacked(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield reader.flush()
         if not reader.eof:
             raise zlib.error("cut short")
+
+
+def plain(request: Request) -> AsyncIterator[bytes]:
+    """The body of a request as it was before it was packed; raises Rejected (415) for another coding than gzip."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding in PACKED:
+        return unpacked(request.stream())
+    if coding != "identity":
+        raise Rejected(415, [Problem("fhir.format.content-encoding")])
+    return request.stream()
 
 
 class Packed:

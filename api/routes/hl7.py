@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+
 from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.http.packing import plain
 from api.http.state import CallerDep, StateDep
 from canonical.errors import NotFound
 from canonical.problem import Problem
@@ -61,16 +65,23 @@ async def answers(state: StateDep, caller: CallerDep, channel: str) -> Response:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """The body, read no further than the limit; MLLP framing that some clients keep around it is taken off."""
+    """The body, unpacked, read no further than the limit; MLLP framing that some clients keep around it is taken off.
+
+    Raises Rejected: 413 for one over the limit, 415 when it is packed otherwise than by gzip, 400 when it is damaged or
+    its sender went away.
+    """
     stated = request.headers.get("content-length", "")
     parts: list[bytes] = []
     size = 0
     if not (stated.isascii() and stated.isdigit() and int(stated) > limit):
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                break
-            parts.append(part)
-        else:
-            return b"".join(parts).removeprefix(b"\x0b")
+        try:
+            async for part in plain(request):
+                size += len(part)
+                if size > limit:
+                    break
+                parts.append(part)
+            else:
+                return b"".join(parts).removeprefix(b"\x0b")
+        except (ClientDisconnect, zlib.error):
+            raise Rejected(400, [Problem("failure.request", level="error")]) from None
     raise Rejected(413, [Problem("er7.too-large", "MSH", args=(("limit", str(limit)),))])

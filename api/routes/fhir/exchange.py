@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from api.http.failures import Rejected
-from api.http.packing import PACKED, unpacked
+from api.http.packing import plain
 from api.http.state import Caller, State, caller_of, state_of
 from api.routes.fhir import binary
 from canonical.problem import Problem
@@ -203,7 +202,7 @@ async def body_of(request: Request, most: int = MOST_BODY) -> bytes:
         raise too_large
     parts, size = [], 0
     try:
-        async for chunk in _plain(request):
+        async for chunk in plain(request):
             size += len(chunk)
             if size > most:
                 raise too_large
@@ -211,16 +210,6 @@ async def body_of(request: Request, most: int = MOST_BODY) -> bytes:
     except (ClientDisconnect, zlib.error):
         raise Rejected(400, [Problem("failure.request", level="error")]) from None
     return b"".join(parts)
-
-
-def _plain(request: Request) -> AsyncIterator[bytes]:
-    """The body as it was before it was packed; raises Rejected (415)."""
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding in PACKED:
-        return unpacked(request.stream())
-    if coding != "identity":
-        raise Rejected(415, [Problem("fhir.format.content-encoding")])
-    return request.stream()
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

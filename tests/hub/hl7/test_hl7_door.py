@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gzip
 import re
 import time
 from collections.abc import AsyncIterator
@@ -195,6 +196,29 @@ async def test_http_door(world: World, tenant: Tenant) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
         large = await client.post("/hl7", content=b"MSH|" + b"x" * 5000, headers=head)
     assert large.status_code == 413 and large.json()["problems"][0]["code"] == "er7.too-large"
+
+
+async def test_http_bodies_that_are_packed(world: World, tenant: Tenant) -> None:
+    token = await tokens.issue(world, tenant, "test", roles=[], scopes=["hl7/write"])
+    small = dataclasses.replace(world, settings=dataclasses.replace(world.settings, max_message_bytes=100_000))
+    transport = httpx.ASGITransport(app=create_app(small, Keeper(world.database)))
+    head = {"authorization": f"Bearer {token}", "content-encoding": "gzip"}
+    packed = gzip.compress(GOOD.encode())
+    batch = gzip.compress(b"BHS|^~\\&|H\r" + GOOD.encode() + b"BTS|1\r")
+    bomb = gzip.compress(b"MSH|" + b"x" * 5_000_000)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub", headers=head) as client:
+        assert b"MSA|AA|" in (await client.post("/hl7", content=packed)).content
+        told = await client.post("/hl7", content=batch)
+        assert told.content.startswith(b"BHS|") and b"MSA|AA|" in told.content
+        for content, coding, status in (
+            (packed[:-9], "gzip", 400),
+            (GOOD.encode(), "gzip", 400),
+            (packed, "br", 415),
+            (bomb, "gzip", 413),
+        ):
+            answer = await client.post("/hl7", content=content, headers={"content-encoding": coding})
+            assert answer.status_code == status, coding
+    assert {content[:4] for _, content in await kept(world, tenant)} == {b"MSH|", b"BHS|"}, "as it was before packing"
 
 
 async def test_answer_speaks_the_senders_charset(world: World, tenant: Tenant) -> None:
