@@ -9,6 +9,17 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from fhir.terminology.constraint import (
+    Defined,
+    Described,
+    Dotted,
+    Grouped,
+    Historic,
+    Listed,
+    OnlyHere,
+    Related,
+    Tips,
+)
 from fhir.terminology.systems import Concept, System, Unanswered, above, below
 
 _OWN = frozenset(("concept", "code"))
@@ -52,14 +63,6 @@ class Has:
 
 
 @dataclass(frozen=True, slots=True)
-class Valued:
-    """Concepts whose property has one of the concepts of `of` as its value."""
-
-    name: Node
-    of: Node
-
-
-@dataclass(frozen=True, slots=True)
 class Stated:
     """Concepts that have a property at all."""
 
@@ -98,7 +101,7 @@ class Chosen:
     selectable: bool = False
 
 
-Node = Every | Codes | Lineage | MemberOf | Has | Valued | Stated | All | Either | Without
+Node = Every | Codes | Lineage | MemberOf | Has | Stated | All | Either | Without | OnlyHere
 Filters = Iterable[dict[str, Any]]
 
 
@@ -181,8 +184,14 @@ def walked(system: System, node: Node) -> dict[str, None]:
             raise Unanswered("unsupported", "fhir.terminology.no-lists", name=system.url)
         case All() | Either() | Without():
             return _joined(system, node)
-        case Has() | Valued() | Stated():
+        case Has() | Stated():
             return _those(system, node)
+        case Related() if node.plain:
+            return _those(system, node)
+        case Tips() | Dotted():
+            return _reached(system, node)
+        case Related() | Grouped() | Listed() | Described() | Defined() | Historic():
+            raise Unanswered("unsupported", "fhir.terminology.no-release", name=system.url)
 
 
 def _joined(system: System, node: All | Either | Without) -> dict[str, None]:
@@ -195,16 +204,29 @@ def _joined(system: System, node: All | Either | Without) -> dict[str, None]:
     return {code: None for code in first if all(code in other for other in others)}
 
 
-def _those(system: System, node: Has | Valued | Stated) -> dict[str, None]:
-    names = walked(system, node.name) if isinstance(node, Valued) else {node.name: None}
+def _those(system: System, node: Has | Related | Stated) -> dict[str, None]:
+    names = walked(system, node.name) if isinstance(node, Related) else {node.name: None}
     values: Container[str] | None = None
-    if not isinstance(node, Stated):
-        values = walked(system, node.of) if isinstance(node, Valued) else node.values
+    if isinstance(node, Has):
+        values = node.values
+    elif isinstance(node, Related):
+        values = walked(system, cast(Node, node.value))
     return {
         concept.code: None
         for concept in system.concepts()
         if any(p.code in names and (values is None or p.text in values) for p in concept.properties)
     }
+
+
+def _reached(system: System, node: Tips | Dotted) -> dict[str, None]:
+    start = walked(system, node.of)
+    if isinstance(node, Tips):
+        further = above if node.top else below
+        return {c: None for c in start if all(each == c or each not in start for each in further(system, c))}
+    names = walked(system, node.name)
+    stated = (system.find(code) for code in start)
+    values = (p.text for each in stated if each is not None for p in each.properties if p.code in names)
+    return {value: None for value in values if system.find(value) is not None}
 
 
 def _lineage_of(system: System, node: Lineage) -> dict[str, None]:

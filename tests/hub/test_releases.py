@@ -42,10 +42,8 @@ async def concepts(world: World, release: int) -> dict[str, Any]:
 async def test_snomed(world: World, cluster: Any, tenant: Tenant, tmp_path: Path) -> None:
     taken = await bring(world, cluster, tenant, made.zipped(tmp_path / "edition.zip", made.snomed()))
     assert taken.version == f"http://snomed.info/sct/{made.CORE}/version/20260301"
-    assert taken.counts["concept"] == 10 and taken.counts["member"] == 2 and taken.counts["mapped"] == 4
+    assert taken.counts["concept"] == 10 and taken.counts["member"] == 2 + 4 and taken.counts["mapped"] == 4
     assert taken.not_read == {
-        "file der2_crefset_associationsnapshot_int_20260301.txt": 1,
-        "inactive descriptions": 10,
         "inactive relationships": 1,
         "stated relationships": 1,
     }

@@ -7,12 +7,14 @@ passed over where a Snapshot is there.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from fhir.terminology.releases.rows import (
     Broken,
     Concept,
+    Detail,
     Edge,
     Fact,
     File,
@@ -20,6 +22,7 @@ from fhir.terminology.releases.rows import (
     Member,
     Name,
     Rank,
+    Relation,
     Release,
     Row,
     heading,
@@ -41,6 +44,9 @@ _KINDS = {
     (
         "sourceId", "destinationId", "relationshipGroup", "typeId", "characteristicTypeId", "modifierId",
     ): "edge",
+    (
+        "sourceId", "value", "relationshipGroup", "typeId", "characteristicTypeId", "modifierId",
+    ): "value",
     ("refsetId", "referencedComponentId"): "member",
     ("refsetId", "referencedComponentId", "acceptabilityId"): "language",
     ("refsetId", "referencedComponentId", "mapTarget"): "map",
@@ -54,7 +60,9 @@ _KINDS = {
     ): "map",
     ("refsetId", "referencedComponentId", "sourceEffectiveTime", "targetEffectiveTime"): "module",
 }  # fmt: skip
-_ORDER = ("concept", "name", "edge", "member", "language", "map")
+_MEMBER = ("refsetId", "referencedComponentId")
+_NO_CONCEPTS = frozenset(("owlExpression",))  # refsets with axioms, which the relationships say already
+_ORDER = ("concept", "name", "edge", "value", "member", "language", "map")
 _DATE = re.compile(r"_(\d{8})(?:T\d+Z?)?\.txt\Z", re.IGNORECASE)
 _DIALECTS = {
     "900000000000509007": "en-US",
@@ -68,11 +76,14 @@ _DIALECTS = {
 
 
 def kind_of(file: File) -> str:
-    """What a file holds (`concept`, `name`, `edge`, `member`, `language`, `map`, `module`); empty: not read."""
+    """What a file holds (`concept`, `name`, `edge`, `member`, `language`, `map`, `module` …); empty: not read."""
     if not file.last.endswith(".txt"):
         return ""
     columns = tuple(heading(file).split("\t"))
-    return _KINDS.get(columns[4:], "") if columns[:4] == _HEAD else ""
+    if columns[:4] != _HEAD:
+        return ""
+    other = "member" if columns[4:6] == _MEMBER and _NO_CONCEPTS.isdisjoint(columns) else ""
+    return _KINDS.get(columns[4:], other)
 
 
 def is_one(files: Sequence[File]) -> bool:
@@ -90,8 +101,9 @@ def read(packages: Sequence[Sequence[File]], edition: str = "") -> Release:
     dependencies = [row for files in kinds for file, kind in files if kind == "module" for _, row in split(file, "\t")]
     module, date = _edition(dependencies, edition, [file for files in chosen for file in files])
     release = Release(
-        system=SYSTEM, version=f"{SYSTEM}/{module}/version/{date}", name="SNOMED CT", rows=iter(()), language="en"
-    )
+        system=SYSTEM, version=f"{SYSTEM}/{module}/version/{date}", name="SNOMED CT", rows=iter(()), language="en",
+        depth=1,
+    )  # fmt: skip
     release.rows = _rows(kinds, release)
     return release
 
@@ -145,41 +157,65 @@ def _concept(row: Fields, file: File, line: int, release: Release) -> Iterator[R
     yield Fact(row["id"], "sufficientlyDefined", "valueBoolean", defined)
 
 
+def _detail(row: Fields, kind: str = "") -> Detail:
+    return Detail(kind, row["moduleId"], row["effectiveTime"], row["active"] == "1")
+
+
 def _name(row: Fields, file: File, line: int, release: Release) -> Iterator[Row]:
-    if row["active"] != "1":
-        release.skip("inactive descriptions")
-        return
     if not row["id"].isdigit():
         raise Broken(file.name, line, "id")
     use = "f" if row["typeId"] == _FSN else "d" if "textdefinition" in file.last else "s"
-    yield Name(row["conceptId"], row["term"], row["languageCode"], use, int(row["id"]))
+    detail = _detail(row, row["typeId"])
+    yield Name(row["conceptId"], row["term"], row["languageCode"], use, int(row["id"]), detail)
 
 
 def _edge(row: Fields, file: File, line: int, release: Release) -> Iterator[Row]:
+    if not _holds(row, release):
+        return
+    if row["typeId"] == _ISA:
+        yield Edge(row["sourceId"], row["destinationId"])
+    else:
+        yield Fact(row["sourceId"], row["typeId"], "valueCode", row["destinationId"])
+        yield Relation(row["sourceId"], _group(row, file, line), row["typeId"], row["destinationId"])
+
+
+def _value(row: Fields, file: File, line: int, release: Release) -> Iterator[Row]:
+    if _holds(row, release):
+        told = row["value"].removeprefix("#").strip('"')
+        yield Fact(row["sourceId"], row["typeId"], "valueString", told)
+        yield Relation(row["sourceId"], _group(row, file, line), row["typeId"], "", row["value"])
+
+
+def _holds(row: Fields, release: Release) -> bool:
+    """Whether a relationship is an active inferred one."""
     if row["active"] != "1":
         release.skip("inactive relationships")
     elif row["characteristicTypeId"] == _STATED:
         release.skip("stated relationships")
-    elif row["typeId"] == _ISA:
-        yield Edge(row["sourceId"], row["destinationId"])
     else:
-        yield Fact(row["sourceId"], row["typeId"], "valueCode", row["destinationId"])
+        return True
+    return False
+
+
+def _group(row: Fields, file: File, line: int) -> int:
+    if not row["relationshipGroup"].isdigit():
+        raise Broken(file.name, line, "relationshipGroup")
+    return int(row["relationshipGroup"])
 
 
 def _member(row: Fields, file: File, line: int, release: Release) -> Iterator[Row]:
-    if row["active"] == "1":
-        yield Member(row["refsetId"], row["referencedComponentId"])
-    else:
-        release.skip("inactive members")
+    fields = {name: value for name, value in row.items() if name not in _HEAD and name not in _MEMBER}
+    yield Member(row["refsetId"], row["referencedComponentId"], _detail(row), json.dumps(fields, ensure_ascii=False))
 
 
 def _language(row: Fields, file: File, line: int, release: Release) -> Iterator[Row]:
     if row["active"] == "1" and row["referencedComponentId"].isdigit():
         dialect = _DIALECTS.get(row["refsetId"], "")
-        yield Rank(int(row["referencedComponentId"]), dialect, row["acceptabilityId"] == _PREFERRED)
+        yield Rank(int(row["referencedComponentId"]), dialect, row["acceptabilityId"] == _PREFERRED, row["refsetId"])
 
 
 def _map(row: Fields, file: File, line: int, release: Release) -> Iterator[Row]:
+    yield from _member(row, file, line, release)
     if row["active"] != "1":
         release.skip("inactive members of maps")
         return
@@ -196,6 +232,7 @@ _READERS = {
     "concept": _concept,
     "name": _name,
     "edge": _edge,
+    "value": _value,
     "member": _member,
     "language": _language,
     "map": _map,

@@ -28,8 +28,17 @@ class Concept(NamedTuple):
     abstract: bool = False
 
 
+class Detail(NamedTuple):
+    """What RF2 says of a description or a member beside it; `kind` is the description's type."""
+
+    kind: str
+    module: str
+    since: str
+    active: bool
+
+
 class Name(NamedTuple):
-    """A name of a concept.
+    """A name of a concept; one whose `detail` says that it is inactive is kept for expressions only.
 
     `use`: `p` the one to show in its language, `f` fully specified, `s` synonym, `d` definition, `c` for the public.
     `ref` numbers a name whose rank a `Rank` tells (SNOMED CT descriptions); 0: none.
@@ -40,6 +49,7 @@ class Name(NamedTuple):
     language: str
     use: str
     ref: int = 0
+    detail: Detail | None = None
 
 
 class Rank(NamedTuple):
@@ -48,6 +58,7 @@ class Rank(NamedTuple):
     ref: int
     dialect: str
     best: bool
+    list: str = ""
 
 
 class Edge(NamedTuple):
@@ -66,11 +77,26 @@ class Fact(NamedTuple):
     value: str
 
 
+class Relation(NamedTuple):
+    """A relationship in a group (`part`; 0: in none) to a concept (`target`) or a value (`#5`, `"x"`, `true`)."""
+
+    code: str
+    part: int
+    kind: str
+    target: str
+    value: str = ""
+
+
 class Member(NamedTuple):
-    """That a concept is in a list of the release (a SNOMED CT reference set, a LOINC answer list)."""
+    """That a concept is in a list of the release (a SNOMED CT reference set, a LOINC answer list).
+
+    `fields`: the row's further columns as a JSON object, where there is a `detail`.
+    """
 
     group: str
     code: str
+    detail: Detail | None = None
+    fields: str = "{}"
 
 
 class Mapped(NamedTuple):
@@ -85,7 +111,7 @@ class Mapped(NamedTuple):
     advice: str
 
 
-Row = Concept | Name | Rank | Edge | Fact | Member | Mapped
+Row = Concept | Name | Rank | Edge | Fact | Relation | Member | Mapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +131,7 @@ class File:
 class Release:
     """What a package holds: a code system in a version, its rows, and what of it is not read and why.
 
+    `depth` is 1 where relationships, descriptions and members come with their details.
     `rows` may be walked once. `not_read` is filled while they are walked: a reason, and how often it was met.
     """
 
@@ -113,6 +140,7 @@ class Release:
     name: str
     rows: Iterator[Row]
     language: str = "en"
+    depth: int = 0
     not_read: dict[str, int] = field(default_factory=dict)
 
     def skip(self, why: str, times: int = 1) -> None:

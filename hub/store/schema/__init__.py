@@ -29,6 +29,9 @@ GLOBAL_TABLES = {
     "term_release": "releases of terminologies as their publishers wrote them; who uses one stands in term_use",
     "term_concept": "the concepts of such a release, the same for all tenants that use it",
     "term_map": "the maps of such a release",
+    "term_relation": "the relationships of such a release with their groups",
+    "term_name": "the descriptions of such a release",
+    "term_member": "the members of the lists of such a release",
     "alembic_version": "the migration tool's own mark",
 }
 

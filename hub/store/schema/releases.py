@@ -6,11 +6,21 @@ What publishers write is no tenant's: releases stand once, whoever uses them, an
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Identity, Index, Integer, Table, Text, UniqueConstraint
-from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.schema import PrimaryKeyConstraint
 
-from hub.store.schema.columns import METADATA, flag, moment, small, string, tenant_table
+from hub.store.schema.columns import METADATA, flag, moment, small, string, tenant_table, whole
 
 term_release = Table(
     "term_release",
@@ -22,6 +32,7 @@ term_release = Table(
     flag("house"),
     string("counts"),
     moment("taken_at"),
+    small("depth", default=0),
     UniqueConstraint("system", "version"),
 )
 
@@ -65,6 +76,59 @@ term_map = Table(
     PrimaryKeyConstraint("release", "map", "code", "place"),
     ForeignKeyConstraint(["release"], ["term_release.id"], ondelete="CASCADE"),
     Index("term_map_target_idx", "release", "map", "target"),
+)
+
+term_relation = Table(
+    "term_relation",
+    METADATA,
+    small("release"),
+    small("place"),
+    small("source"),
+    small("part"),
+    small("kind"),
+    small("target", optional=True),
+    string("value", optional=True),
+    Column("amount", Numeric, nullable=True),
+    PrimaryKeyConstraint("release", "place"),
+    ForeignKeyConstraint(["release"], ["term_release.id"], ondelete="CASCADE"),
+    Index("term_relation_source_idx", "source"),
+    Index("term_relation_kind_target_idx", "kind", "target"),
+    Index("term_relation_target_idx", "target"),
+)
+
+term_name = Table(
+    "term_name",
+    METADATA,
+    small("release"),
+    small("place"),
+    small("number"),
+    whole("ref"),
+    string("kind"),
+    string("language"),
+    string("module"),
+    string("since"),
+    flag("active"),
+    string("folded"),
+    Column("ranks", ARRAY(Text), nullable=False),
+    PrimaryKeyConstraint("release", "place"),
+    ForeignKeyConstraint(["release"], ["term_release.id"], ondelete="CASCADE"),
+    Index("term_name_number_idx", "number"),
+)
+
+term_member = Table(
+    "term_member",
+    METADATA,
+    small("release"),
+    small("place"),
+    small("number"),
+    string("list"),
+    string("module"),
+    string("since"),
+    flag("active"),
+    Column("fields", JSONB, nullable=False),
+    PrimaryKeyConstraint("release", "place"),
+    ForeignKeyConstraint(["release"], ["term_release.id"], ondelete="CASCADE"),
+    Index("term_member_release_list_idx", "release", "list"),
 )
 
 term_use = tenant_table(

@@ -5,6 +5,10 @@ Lists of ancestors and of marks are indexed; a part that starts from other conce
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import cast
+
+from fhir.terminology.constraint import Related
 from fhir.terminology.selection import (
     All,
     Chosen,
@@ -16,22 +20,38 @@ from fhir.terminology.selection import (
     MemberOf,
     Node,
     Stated,
-    Valued,
     Without,
 )
 from fhir.terminology.systems import Unanswered
 from hub.find.statement import Statement
+from hub.terms.releases.algebra import Algebra, apart
 from hub.terms.releases.staging import LONGEST_MARK, words_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A release a tenant may use, the one that counts first before others of its system.
+
+    `depth` is 1 where its relationships, descriptions and members are kept with their details.
+    """
+
+    id: int
+    system: str
+    version: str
+    name: str
+    depth: int
+
 
 _FLAGS = {"inactive": "inactive", "notSelectable": "abstract", "abstract": "abstract"}
 
 
 class Choice:
-    """Conditions of one statement on the release `number`."""
+    """Conditions of one statement on a release."""
 
-    def __init__(self, statement: Statement, number: int) -> None:
+    def __init__(self, statement: Statement, known: Known) -> None:
         self._statement = statement
-        self._release = statement.argument(number) + "::int"
+        self._known = known
+        self._release = statement.argument(known.id) + "::int"
         self._aliases = 0
 
     def wall(self) -> str:
@@ -61,6 +81,8 @@ class Choice:
 
     def means(self, node: Node, alias: str) -> str:
         """That a tree means a row."""
+        if apart(node) and (self._known.depth or not isinstance(node, All | Either | Without)):
+            return self._in_steps(node, alias)
         match node:
             case Every():
                 return "true"
@@ -69,11 +91,9 @@ class Choice:
             case Lineage():
                 return self._lineage(node, alias)
             case MemberOf(of):
-                return f"{alias}.marks && {self._lists(of)}"
+                return self._member(of, alias)
             case Has(name, values):
                 return self._has(name, values, alias)
-            case Valued(name, of):
-                return self._valued(name, of, alias)
             case Stated(name):
                 return self._stated(name, alias)
             case All(parts) | Either(parts):
@@ -81,6 +101,24 @@ class Choice:
                 return "(" + word.join(self.means(part, alias) for part in parts) + ")"
             case Without(of, taken):
                 return f"({self.means(of, alias)} AND NOT {self.means(taken, alias)})"
+        raise TypeError(f"{type(node).__name__} is worked out in steps")
+
+    def _in_steps(self, node: Node, alias: str) -> str:
+        """The same, worked out in steps; of a release without details a plain attribute is told by the marks."""
+        if isinstance(node, Related) and not self._known.depth and node.plain:
+            return self._valued(node.name, cast(Node, node.value), alias)
+        steps = Algebra(self._statement, self._release, self.means, self._refuse)
+        return f"{alias}.number IN ({steps.means(node)})"
+
+    def _member(self, of: Node, alias: str) -> str:
+        if isinstance(of, Every):
+            return f"EXISTS (SELECT 1 FROM unnest({alias}.marks) AS mark WHERE starts_with(mark, '^'))"
+        return f"{alias}.marks && {self._lists(of)}"
+
+    def _refuse(self) -> None:
+        """Raises Unanswered for a release that was brought in without what is asked for."""
+        if not self._known.depth:
+            raise Unanswered("unsupported", "fhir.terminology.older-import", name=self._known.version)
 
     def _of(self, node: Node, column: str) -> str:
         """An array of a column (of `{a}`) over the rows a tree means."""
@@ -118,7 +156,7 @@ class Choice:
 
     def _valued(self, name: Node, of: Node, alias: str) -> str:
         if isinstance(name, Every):
-            raise Unanswered("unsupported", "fhir.terminology.expression", name="* =")
+            raise Unanswered("unsupported", "fhir.terminology.older-import", name=self._known.version)
         if isinstance(of, Every) and isinstance(name, Codes):
             return "(" + " OR ".join(self.means(Stated(code), alias) for code in name.codes) + ")"
         self._aliases += 1

@@ -18,6 +18,7 @@ from hub.terms.releases import packages
 from hub.terms.releases.staging import Staging
 from hub.world import Tenant
 
+_TABLES = ("term_concept", "term_map", "term_relation", "term_name", "term_member")
 _RELEASE = """
 INSERT INTO term_release AS r (system, version, name, house, counts, taken_at) VALUES ($1, $2, $3, $4, '{}', $5)
 ON CONFLICT (system, version) DO UPDATE SET taken_at = excluded.taken_at, house = r.house OR excluded.house
@@ -67,14 +68,15 @@ async def take_in(owner: Owner, tenant: Tenant, wish: Wish, now: datetime.dateti
                 text = f"{error.name}, line {error.line}: {error.why}; nothing was changed"
                 raise Refused(text) from None
             await audit.note(tx, actor, "terms.import", f"{taken.system}|{taken.version}", "success")
-        await tx.connection.execute("VACUUM (ANALYZE) term_concept")
+        for table in _TABLES:
+            await tx.connection.execute(f"VACUUM (ANALYZE) {table}")
     return taken
 
 
 async def _within(tx: Transaction, found: Release, wish: Wish, now: datetime.datetime) -> Taken:
     await tx.connection.execute("LOCK TABLE term_release IN SHARE ROW EXCLUSIVE MODE")
     release = await tx.connection.fetchval(_RELEASE, found.system, found.version, found.name, wish.house, now)
-    for table in ("term_concept", "term_map"):
+    for table in _TABLES:
         await tx.connection.execute(f"DELETE FROM {table} WHERE release = $1", release)
     base = await tx.connection.fetchval("SELECT coalesce(max(number), 0) + 1 FROM term_concept")
     staging = Staging(tx, release, base)
@@ -82,7 +84,8 @@ async def _within(tx: Transaction, found: Release, wish: Wish, now: datetime.dat
     if not staging.counts.get("concept"):
         raise Refused("the package holds no concept")
     told = json.dumps({"read": dict(staging.counts), "not_read": found.not_read}, sort_keys=True)
-    await tx.connection.execute("UPDATE term_release SET counts = $2 WHERE id = $1", release, told)
+    change = "UPDATE term_release SET counts = $2, depth = $3 WHERE id = $1"
+    await tx.connection.execute(change, release, told, found.depth)
     if not wish.house:
         await tx.run(
             "INSERT INTO term_use (tenant_id, release, since) VALUES ($1, $2, $3) "

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from canonical.codes import aliases
@@ -18,7 +17,7 @@ from fhir.terminology.selection import All, Chosen, Codes, Every, Lineage, Node
 from fhir.terminology.systems import Concept, Designation, Property, Unanswered
 from hub.find.statement import Source, Statement
 from hub.store.database import Row
-from hub.terms.releases.choosing import Choice
+from hub.terms.releases.choosing import Choice, Known
 
 MOST_ASKED = 5_000  # questions to the tables for one question to the terminology
 MOST_ROWS = 500_000
@@ -35,16 +34,6 @@ _IN_ORDER = (
     f"SELECT {_COLUMNS} FROM ({{sql}}) AS p JOIN term_concept t ON t.number = p.number "
     f"ORDER BY p.size, p.number LIMIT {AT_ONCE}"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A release a tenant may use, the one that counts first before others of its system."""
-
-    id: int
-    system: str
-    version: str
-    name: str
 
 
 async def releases(source: Source, urls: Iterable[str]) -> dict[str, list[Known]]:
@@ -68,7 +57,7 @@ async def every_release(source: Source) -> list[Known]:
 async def _listed(source: Source, statement: Statement, named: str) -> list[Known]:
     rows = await source.rows(
         statement,
-        f"SELECT r.id, r.system, r.version, r.name FROM term_release r LEFT JOIN term_use u ON "
+        f"SELECT r.id, r.system, r.version, r.name, r.depth FROM term_release r LEFT JOIN term_use u ON "
         f"{statement.of_tenant('u')} AND u.release = r.id WHERE {named} "
         "AND (r.house OR u.release IS NOT NULL) ORDER BY coalesce(u.since, r.taken_at) DESC, r.id DESC LIMIT 400",
     )
@@ -87,7 +76,7 @@ class Loaded:
         self.name = known.name
         self.value_set = "http://loinc.org/vs" if known.system == "http://loinc.org" else f"{known.system}?fhir_vs"
         self._source = source
-        self._id = known.id
+        self._known = known
         self._loop = asyncio.get_running_loop()
         self._asked = 0
         self._found: dict[str, Concept | None] = {}
@@ -100,7 +89,7 @@ class Loaded:
         if _here() is self._loop:
             raise AssertionError("a release is asked in a thread beside the loop")
         statement = self._source.statement()
-        where = Choice(statement, self._id).chosen(chosen, "t")
+        where = Choice(statement, self._known).chosen(chosen, "t")
         sql = whole.format(sql=f"SELECT {columns} FROM term_concept t WHERE {where} {rest}")
         try:
             return asyncio.run_coroutine_threadsafe(self._source.rows(statement, sql), self._loop).result()

@@ -16,8 +16,8 @@ from fhir.terminology import implicit
 from fhir.terminology.maps import Match, Wanted
 from hub.find.statement import Source
 from hub.store.database import Row
-from hub.terms.releases.choosing import Choice
-from hub.terms.releases.loaded import Known, Loaded, releases
+from hub.terms.releases.choosing import Choice, Known
+from hub.terms.releases.loaded import Loaded, releases
 
 MOST = 1000
 MARK = "?fhir_cm="
@@ -48,7 +48,7 @@ async def translated(source: Source, wanted: Wanted, url: str = "") -> list[Matc
 
 async def _rows(source: Source, known: Known, wanted: Wanted, refset: str) -> list[Row]:
     statement = source.statement()
-    choice = Choice(statement, known.id)
+    choice = Choice(statement, known)
     column = "target" if wanted.reverse else "code"
     codes = [wanted.code, *spellings(wanted.system, wanted.code)]
     where = f"m.{column} = ANY({statement.argument(codes)}::text[]) AND {choice.of('m')} AND {choice.wall()}"

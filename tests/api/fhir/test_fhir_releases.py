@@ -48,6 +48,8 @@ EXPANSIONS: dict[str, list[str]] = {
     f"{SCT}?fhir_vs=ecl/>!400000993": ["400000992"],
     f"{SCT}?fhir_vs=ecl/*:400000998=<<400000997": ["400000992"],
     f"{SCT}?fhir_vs=ecl/<400000991:400000998=400000996": [],
+    f"{SCT}?fhir_vs=ecl/*:*=400000997": ["400000992"],
+    f'{SCT}?fhir_vs=ecl/<400000991 {{{{ term = "MUITO lua", language = pt }}}}': ["400000993"],
     "http://loinc.org/vs/LP99999-1": ["99001-1", "99002-9"],
     "http://loinc.org/vs/LL9999-1": ["LA99991-1", "LA99992-9"],
     "urn:vs:blood": ["99001-1"],
@@ -204,8 +206,8 @@ async def _translations(moon: httpx.AsyncClient) -> None:
 
 
 REFUSALS = {
-    f"ecl/400000991 AND 400000992 OR {made.ROOT}": 422, "ecl/<<": 422, "ecl/<400000991 {{ term = \"x\" }}": 422,
-    "ecl/" + "(" * 60 + "400000991" + ")" * 60: 422, "ecl/*:*=400000997": 422, "other/1": 404,
+    f"ecl/400000991 AND 400000992 OR {made.ROOT}": 422, "ecl/<<": 422, "ecl/<400000991 {{ term = \"x }}": 422,
+    "ecl/" + "(" * 60 + "400000991" + ")" * 60: 422, "ecl/LOINC#1-2": 422, "other/1": 404,
 }  # fmt: skip
 
 
