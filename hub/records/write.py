@@ -198,7 +198,8 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
     if write.body is None and not exists:
         return _unchanged(write, row, origin)
     version = 1 if row is None else row["version"] + 1 + len(write.earlier)
-    body = None if write.body is None else with_meta(write.body, write.id, version, origin.now)
+    now = _moment(row, origin)
+    body = None if write.body is None else with_meta(write.body, write.id, version, now)
     same = write.skip_unchanged and row is not None and exists and body is not None and _same(row["body"], body)
     if same and not write.earlier:
         return _unchanged(write, row, origin)
@@ -206,7 +207,7 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
         type=write.type,
         id=write.id,
         version=version,
-        updated_at=origin.now,
+        updated_at=now,
         text="" if body is None else jsontext.text(body),
         body=body,
         created=not exists,
@@ -215,6 +216,12 @@ def _next(write: Write, row: Row | None, origin: Origin) -> Saved:
         earlier=write.earlier,
         fresh=write.fresh,
     )
+
+
+def _moment(row: Row | None, origin: Origin) -> datetime.datetime:
+    """When the next version is stored: never before the last one, though its writer may have begun earlier or the clock
+    been set back. Whoever asks what changed since a version was stored hears of the next."""
+    return origin.now if row is None else max(origin.now, row["updated_at"])
 
 
 def _is_at(expected: Tags, row: Row, exists: bool) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.world import Tenant
+from hub.records.write import Origin, Write, save
+from hub.world import Tenant, World
 from tests.api.conftest import NewClient
 
 
@@ -183,3 +184,23 @@ async def test_a_span_in_two_halves(fhir: httpx.AsyncClient) -> None:
         assert [each.rpartition("/")[2] for each in versions(page)] == expected, query
     for wrong in ("_at=ne2020", "_at=ap2020", "_at=ge2021&_at=le2020", "_at=ge", "_at=xx"):
         assert (await fhir.get(f"/fhir/Patient/_history?{wrong}")).status_code == 400, wrong
+
+
+async def test_a_version_is_never_older_than_the_one_before(
+    fhir: httpx.AsyncClient, world: World, tenant: Tenant
+) -> None:
+    """A writer that began earlier and had to wait, or a clock that was set back."""
+    for minutes, family in ((0, "Prima"), (-5, "Secunda"), (-90, "Tertia")):
+        now = world.now() + datetime.timedelta(minutes=minutes)
+        body = {"resourceType": "Patient", "name": [{"family": family}]}
+        async with world.transaction(tenant) as tx:
+            await save(tx, [Write(type="Patient", id="p", body=body)], Origin(actor="test", now=now, zone=tenant.zone))
+    for path in ("Patient/p/_history", "Patient/_history", "_history"):
+        entries = (await fhir.get(f"/fhir/{path}")).json()["entry"]
+        told = [(e["resource"]["meta"]["versionId"], e["resource"]["meta"]["lastUpdated"]) for e in entries]
+        assert [version for version, _ in told] == ["3", "2", "1"] and len({moment for _, moment in told}) == 1
+    second = entries[1]["resource"]["meta"]["lastUpdated"]
+    since = (await fhir.get("/fhir/Patient/p/_history", params={"_since": second})).json()["entry"]
+    assert since[0]["resource"]["name"][0]["family"] == "Tertia"
+    searched = await fhir.get("/fhir/Patient", params={"_lastUpdated": f"ge{second}"})
+    assert [e["resource"]["meta"]["versionId"] for e in searched.json()["entry"]] == ["3"]
