@@ -24,6 +24,7 @@ def name(text: str) -> x509.Name:
 
 class Authority:
     def __init__(self, title: str = "Autoridade de Teste") -> None:
+        self.issued = 0
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = name(title)
         builder = self._builder(self.name, self.key.public_key())
@@ -67,8 +68,19 @@ class Authority:
             b"x", key, certificate, [self.certificate], serialization.BestAvailableEncryption(password.encode())
         )
 
+    def revoking(self, *serials: int) -> str:
+        """Its revocation list, as PEM."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.name).last_update(now)
+        builder = builder.next_update(now + datetime.timedelta(days=1))
+        for serial in serials:
+            gone = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+            builder = builder.add_revoked_certificate(gone.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
     def server(self, folder: Path, *, clients: bool, **stated: Any) -> ssl.SSLContext:
         key, certificate = self.issue("servidor.teste", **stated)
+        self.issued = certificate.serial_number
         file = folder / "server.pem"
         file.write_bytes(
             key.private_bytes(

@@ -45,13 +45,16 @@ def is_public(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast
 
 
-_EXPIRED, _NOT_YET, _OTHER_HOST, _OTHER_ADDRESS = 10, 9, 62, 64
+_EXPIRED, _NOT_YET, _OTHER_HOST, _OTHER_ADDRESS, _REVOKED, _NO_LIST, _OLD_LIST = 10, 9, 62, 64, 23, 3, 12
 """Of OpenSSL's `X509_V_ERR_…`: the faults whose remedy is not another authority."""
 _FAULTS = {
     _EXPIRED: "transport.certificate-expired",
     _NOT_YET: "transport.certificate-expired",
     _OTHER_HOST: "transport.certificate-name",
     _OTHER_ADDRESS: "transport.certificate-name",
+    _REVOKED: "transport.certificate-revoked",
+    _NO_LIST: "transport.revocation-list",
+    _OLD_LIST: "transport.revocation-list",
 }
 
 

@@ -19,11 +19,13 @@ _REASONS = {
     "door.tls-old": ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "NO_SHARED_CIPHER", "NO_PROTOCOLS_AVAILABLE"),
     "door.no-certificate": ("PEER_DID_NOT_RETURN_A_CERTIFICATE",),
 }
-_EXPIRED, _NOT_YET, _REVOKED = 10, 9, 23
+_EXPIRED, _NOT_YET, _REVOKED, _NO_LIST, _OLD_LIST = 10, 9, 23, 3, 12
 _VERIFIED = {
     _EXPIRED: "door.certificate-expired",
     _NOT_YET: "door.certificate-expired",
     _REVOKED: "door.certificate-revoked",
+    _NO_LIST: "door.revocation-list",
+    _OLD_LIST: "door.revocation-list",
 }
 
 

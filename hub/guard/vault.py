@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ BOUND = frozenset((SIGN_IN,))
 """Kinds whose entries are revealed only to who asks for that kind: they serve one purpose, whoever names them."""
 
 
+_LISTS = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 _OWNED = {"subscription/": "webhook", "watch-": "watch"}
 """Names the hub gives itself: each belongs to the partner of that kind whose code follows."""
 
@@ -150,12 +152,18 @@ async def put_key(
 
 
 async def put_issuers(tx: Transaction, settings: Settings, name: str, pem: bytes) -> None:
-    """Store the certificates of trusted issuers; raises Refused when the PEM holds none."""
+    """Store the certificates of trusted issuers, and their revocation lists where the PEM holds some too.
+
+    It expires with the first of them: nobody is let in by a list that is out of date. Raises Refused when the PEM holds
+    no certificate.
+    """
     try:
         found = x509.load_pem_x509_certificates(pem)
+        lists = [x509.load_pem_x509_crl(one) for one in _LISTS.findall(pem)]
     except ValueError:
         raise Refused("the file holds no certificate in PEM form", code="tls.trust") from None
-    expires = min(item.not_valid_after_utc for item in found)
+    ends = [item.not_valid_after_utc for item in found]
+    expires = min(ends + [item.next_update_utc for item in lists if item.next_update_utc is not None])
     await put(tx, settings, name, {"pem": pem.decode("ascii", "ignore")}, kind="issuers", expires_at=expires)
 
 

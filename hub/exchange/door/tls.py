@@ -1,6 +1,7 @@
 """TLS of a door: the certificate and the trusted issuers from the tenant's vault, and which clients may come in.
 
-`certificate` names a PKCS#12 in the vault, `trust` a PEM of issuers. TLS 1.2 is the least; keys never touch a disk.
+`certificate` names a PKCS#12 in the vault, `trust` a PEM of issuers and of their revocation lists, if wanted.
+TLS 1.2 is the least; keys never touch a disk.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from canonical.errors import Misconfigured
 from hub.exchange.channels import Channel
-from hub.exchange.out.connections import load_certificate
+from hub.exchange.out.connections import load_certificate, load_trusted
 from hub.guard import secrets
 from hub.world import World
 
@@ -60,7 +61,7 @@ async def door_tls(world: World, channel: Channel) -> DoorTls | None:
     if tls.clients != "none":
         pem = str((await _revealed(world, channel, tls.trust)).get("pem", "")) if tls.trust else ""
         try:
-            context.load_verify_locations(cadata=pem)
+            load_trusted(context, pem)
         except (ssl.SSLError, ValueError):
             raise Misconfigured(
                 f"channel {channel.name}: the issuers of client certificates cannot be read", code="tls.trust"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import datetime
 import json
 import socket
 import ssl
@@ -16,14 +17,19 @@ from typing import Any
 
 import pytest
 from channel_feed import put
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from peers import dead_port
 
 from api.cli.main import main
 from api.doors import board, guests, mllp
 from api.doors.board import Board
+from api.doors.sealed import SealedServer
 from hl7.mllp import frame
 from hub.exchange import guests as seen
 from hub.exchange.door.keep import Keeper
+from hub.guard import vault
 from hub.redis import Bell
 from hub.world import Tenant, World
 from tests.api.operate import test_mllp_tls as sealed
@@ -41,6 +47,13 @@ class Open:
     def report(self) -> dict[str, Any]:
         (listener,) = [one for one in self.board.listeners if one.channel.document.port == self.port]
         return listener.report()
+
+    async def context(self) -> ssl.SSLContext:
+        """What serves the next connection over TLS."""
+        (listener,) = [one for one in self.board.listeners if one.channel.document.port == self.port]
+        server = listener._server
+        assert isinstance(server, SealedServer)
+        return server.tls
 
 
 @contextlib.asynccontextmanager
@@ -188,6 +201,45 @@ async def test_whose_handshake_fails_is_told_by_its_cause(
         answer = await asyncio.to_thread(asked, port, client_of(tmp_path, what))
         assert b"MSA" not in answer
         assert await turned_away(found) == [(code, 1)]
+
+
+def revoking(*serials: int, days: int = 30) -> bytes:
+    """The authority's revocation list, in force until `days` from now."""
+    builder = x509.CertificateRevocationListBuilder().issuer_name(sealed.AUTHORITY.certificate.subject)
+    builder = builder.last_update(sealed.NOW - datetime.timedelta(60))
+    builder = builder.next_update(sealed.NOW + datetime.timedelta(days))
+    for serial in serials:
+        gone = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(sealed.NOW)
+        builder = builder.add_revoked_certificate(gone.build())
+    return builder.sign(sealed.AUTHORITY.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("listed", "days", "code"),
+    [(True, 30, "door.certificate-revoked"), (False, 30, ""), (False, -1, "door.revocation-list")],
+    ids=["revoked", "not revoked", "an old list"],
+)
+async def test_a_revocation_list_beside_the_issuers_is_obeyed(
+    world: World, tenant: Tenant, tmp_path: Path, listed: bool, days: int, code: str
+) -> None:
+    async with door(world, tenant, sealed.BOTH) as (port, found):
+        serials = (sealed.OTHER.certificate.serial_number,) if listed else ()
+        async with world.transaction(tenant) as tx:
+            await vault.put_issuers(
+                tx, world.settings, "issuers", sealed.AUTHORITY.pem() + revoking(*serials, days=days)
+            )
+            (entry,) = [one for one in await vault.entries(tx) if one.name == "issuers"]
+            assert entry.expires_at is not None and (entry.expires_at - sealed.NOW).days <= 30, "the alarm warns of it"
+        async with asyncio.timeout(30):
+            while (await found.context()).verify_flags & ssl.VERIFY_CRL_CHECK_LEAF == 0:
+                await asyncio.sleep(0.1)
+        context = sealed.trusting()
+        context.load_cert_chain(sealed.OTHER.file(tmp_path))
+        answer = await asyncio.to_thread(asked, port, context)
+        if code:
+            assert b"MSA" not in answer and await turned_away(found) == [(code, 1)]
+        else:
+            assert b"MSA|AA" in answer
 
 
 async def test_a_door_takes_so_many_connections_and_no_more(

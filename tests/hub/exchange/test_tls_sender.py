@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -88,6 +89,18 @@ async def test_a_certificate_that_does_not_hold_is_told_by_its_fault(
     assert found == ("QUEUED", code) and peer.received == []
 
 
+@pytest.mark.parametrize("listed", [True, False], ids=["revoked", "not revoked"])
+async def test_a_partner_on_the_revocation_list_gets_nothing(
+    world: World, tenant: Tenant, tmp_path: Path, listed: bool
+) -> None:
+    own = Authority()
+    async with peers.mllp(tls=own.server(tmp_path, clients=False)) as peer:
+        trust = {"ca": {"pem": own.pem + own.revoking(own.issued if listed else 4711)}}
+        found = await outcome(world, tenant, peer.port, trust, tls=True, trust="ca")
+    wanted = ("QUEUED", "transport.certificate-revoked") if listed else ("SENT", None)
+    assert found == wanted and len(peer.received) == (0 if listed else 1)
+
+
 @contextlib.contextmanager
 def server_that_says_why(context: ssl.SSLContext) -> Iterator[int]:
     """The port of a server that sends the alerts of its TLS library, as real ones do and asyncio's does not."""
@@ -97,8 +110,13 @@ def server_that_says_why(context: ssl.SSLContext) -> Iterator[int]:
         with contextlib.suppress(OSError):
             while True:
                 line, _ = listening.accept()
-                with contextlib.suppress(OSError), context.wrap_socket(line, server_side=True) as secured:
-                    secured.recv(1)
+                secured = context.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
+                with contextlib.suppress(OSError), secured, socket.socket(fileno=os.dup(secured.fileno())) as raw:
+                    with contextlib.suppress(ssl.SSLError):
+                        secured.do_handshake()
+                    raw.shutdown(socket.SHUT_WR)  # and what still comes is read: a reset could overtake the alert
+                    while raw.recv(65536):
+                        pass
 
     thread = threading.Thread(target=serve)
     thread.start()

@@ -9,6 +9,7 @@ import gzip
 import re
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -219,6 +220,25 @@ async def test_http_bodies_that_are_packed(world: World, tenant: Tenant) -> None
             answer = await client.post("/hl7", content=content, headers={"content-encoding": coding})
             assert answer.status_code == status, coding
     assert {content[:4] for _, content in await kept(world, tenant)} == {b"MSH|", b"BHS|"}, "as it was before packing"
+
+
+async def test_a_sender_that_goes_away_within_its_body_is_no_defect(world: World, tenant: Tenant) -> None:
+    token = await tokens.issue(world, tenant, "test", roles=[], scopes=["hl7/write"])
+    app = create_app(world, Keeper(world.database))
+    said = iter([{"type": "http.request", "body": b"MSH|", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(said)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {token}".encode()), (b"host", b"hub")]
+    scope = {"type": "http", "method": "POST", "path": "/hl7", "raw_path": b"/hl7", "query_string": b"", "headers": headers,
+             "http_version": "1.1", "scheme": "http", "server": ("hub", 80), "client": ("127.0.0.1", 9), "root_path": ""}  # fmt: skip
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 400 and await kept(world, tenant) == []
 
 
 async def test_answer_speaks_the_senders_charset(world: World, tenant: Tenant) -> None:
