@@ -64,6 +64,7 @@ def translate(
             account.take(occurrence)
     if len(drafts) < len(occurrences):
         forget(drafts, {occurrence.local for occurrence in occurrences} - {draft.local for draft in drafts})
+    _own_numbers(drafts)
     _weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
@@ -278,12 +279,23 @@ def _complete(work: Work) -> bool:
         return True
     body, initial = draft.body.keys(), draft.initial.keys()
     missing = [n[0] for n in required(draft.type) if body.isdisjoint(n) and initial.isdisjoint(n)]
+    if draft.type == "Encounter" and not draft.keys and "subject" not in (body | initial):
+        missing.append("subject")  # it is nobody's, and could not be found again
     draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential and not work.essential
     code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:
         problem = Problem(code, _place(work.occurrence), args=(("target", f"{draft.type}.{name}"),))
         work.context.problems.append(problem)
     return draft.partial or not missing
+
+
+def _own_numbers(drafts: Sequence[Draft]) -> None:
+    """Who is merged is found by the numbers that the survivor does not have, too: both may say one person's CPF."""
+    named = {draft.local: draft for draft in drafts}
+    for draft in drafts:
+        survivor = named.get(draft.merge_into)
+        if draft.type == "Patient" and draft.action == "merge" and survivor is not None:
+            draft.keys = tuple(key for key in draft.keys if key not in survivor.keys) or draft.keys
 
 
 def _weigh(drafts: Sequence[Draft], occurrences: Sequence[Occurrence], context: Context) -> None:

@@ -13,7 +13,7 @@ from canonical.records import DRAFT
 from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe
 from mappings.convert.people import practitioner_reference
 from mappings.convert.periods import period
-from mappings.convert.plausible import no_licence
+from mappings.convert.plausible import no_language, no_licence, no_religion
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, moment_text, number, parse_dtm
@@ -28,8 +28,16 @@ _FUNCTIONS = {"anesthetist": ("88189002", "Anesthesiologist"), "surgeon": ("3042
 @conversion("extension-concept")
 def extension_concept(value: Value, context: Context, argument: str) -> Any:
     """CWE as the extension `argument` with a CodeableConcept."""
+    if argument == "religion" and no_religion(value, context):
+        return None
     concept = cwe(value, context, _TABLES.get(argument, ""))
     return {"url": EXTENSIONS[argument], "valueCodeableConcept": concept} if concept else None
+
+
+@conversion("language")
+def language(value: Value, context: Context, argument: str) -> Any:
+    """PID-15 (table `argument`) as CodeableConcept; one letter alone is no language, but what stands a field on."""
+    return None if no_language(value, context) else cwe(value, context, argument)
 
 
 @conversion("extension-coded")

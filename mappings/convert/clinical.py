@@ -9,6 +9,7 @@ from canonical import identifiers
 from hl7.er7 import Segment
 from mappings.convert.datatypes import concept, cwe
 from mappings.convert.keys import ei_key
+from mappings.convert.plausible import no_moment
 from mappings.convert.registry import Context, Value, conversion, link
 from mappings.convert.text import number, parse_dtm
 
@@ -79,7 +80,12 @@ def allergy_clinical(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("problem-code")
 def problem_code(value: Value, context: Context, argument: str) -> Any:
-    """PRB-3 as CodeableConcept, CID-10 recognised by its system and without dot; told where it has not its form."""
+    """PRB-3 as CodeableConcept, CID-10 recognised by its system and without dot; told where it has not its form.
+
+    A moment stands there where PRB is a field short: it is told, and is no problem of anybody.
+    """
+    if no_moment(value, context):
+        return None
     found = cwe(value, context, "")
     first = found.get("coding", [{}])[0] if found else {}
     if first.get("system") == systems.CID10:

@@ -128,7 +128,7 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     if no_number(value, context):
         return None
     kind, first, fourth = value.text(3), value.text(1), value.text(4)
-    mail = fourth if "@" in fourth or not _dialled(fourth) else first if "@" in first else ""
+    mail = fourth if "@" in fourth else first if "@" in first else "" if _dialled(fourth) else fourth
     number = _number(value, first="" if first == mail else first, fourth="" if fourth == mail else fourth)
     use = context.codes("hl70201").get(value.text(2)) or argument
     points: list[dict[str, Any]] = []

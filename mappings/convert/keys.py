@@ -6,7 +6,14 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
-from mappings.convert.plausible import no_account, no_moment, says_no_number, shifted_charge, visit_for_patient
+from mappings.convert.plausible import (
+    no_account,
+    no_moment,
+    says_no_number,
+    shared_transaction,
+    shifted_charge,
+    visit_for_patient,
+)
 from mappings.convert.registry import Context, Value, conversion
 
 _ACCOUNT = 18  # PID
@@ -100,9 +107,14 @@ def ei(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("transaction-key")
 def transaction_key(value: Value, context: Context, argument: str) -> Any:
-    """FT1-2, the transaction's number, as key: unique within its sender only."""
+    """FT1-2, the transaction's number, as key: unique within its sender only.
+
+    One that charges of several services share is a patient's or a bill's, and they would become one charge.
+    """
     number = value.text(1)
     if not number or shifted_charge(value.segment):  # a day, which all charges of that day would share
+        return None
+    if shared_transaction(value, context):
         return None
     return Key(systems.local_system(context.sender, "FT1"), number)
 
@@ -111,6 +123,8 @@ def transaction_key(value: Value, context: Context, argument: str) -> Any:
 def transaction_identifier(value: Value, context: Context, argument: str) -> Any:
     """FT1-2 as Identifier."""
     key = transaction_key(value, context, argument)
+    if key is None and not shifted_charge(value.segment) and shared_transaction(value, context):
+        context.problems.append(value.problem("field.misplaced"))
     return {"system": key.system, "value": key.value} if key else None
 
 

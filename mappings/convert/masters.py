@@ -6,6 +6,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
+from mappings.convert.datatypes import cwe
 from mappings.convert.registry import Context, Value, conversion
 
 _LONGEST_NAME = 255
@@ -28,6 +29,15 @@ def staff_key(value: Value, context: Context, argument: str) -> Any:
 def staff_identifier(value: Value, context: Context, argument: str) -> Any:
     """The same as Identifier."""
     return _identifier(staff_key(value, context, argument))
+
+
+@conversion("specialty")
+def specialty(value: Value, context: Context, argument: str) -> Any:
+    """PRA-5 as CodeableConcept. As SPD (2.5.1 §2.A.73: name, board, certified or eligible, date) its name is words; a
+    code with text and system, as other senders write it, is one of table `argument`."""
+    if value.text(3) in ("C", "E"):
+        return {"text": value.text(1)} if value.text(1) else None
+    return cwe(value, context, argument)
 
 
 @conversion("license-key")

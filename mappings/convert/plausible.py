@@ -25,6 +25,8 @@ _DATE = re.compile(_DAY + r"\Z")
 _MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _HERE = 3  # PV1-3
+_LONG_NUMBER = re.compile(r"[0-9]{4}")
+_LETTERED = re.compile(r"[A-Za-z]{1,5}[0-9]{2,}\Z")  # a professional's number that begins with letters
 _NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
 _STATE = re.compile(r"[A-Z]{2,3}\Z")
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
@@ -91,6 +93,16 @@ def says_minutes(text: str) -> bool:
     return text.strip().upper() in _MINUTES
 
 
+def no_religion(value: Value, context: Context) -> bool:
+    """Whether PID-17 holds a number (the account, PID-18, a field early): no code of table 0006 has digits; told."""
+    return _told(bool(_LONG_NUMBER.search(value.text(1))) and not value.text(3), value, context)
+
+
+def no_language(value: Value, context: Context) -> bool:
+    """Whether PID-15 is one letter, a marital status (PID-16, a field early): languages have two or three; told."""
+    return _told(len(value.text(1)) == 1 and not value.text(2), value, context)
+
+
 def no_licence(value: Value, context: Context) -> bool:
     """Whether PID-20, a licence's number, is a CX with its type (an account, a field late), or words; told."""
     number = value.text(1)
@@ -105,7 +117,11 @@ def _told(wrong: bool, value: Value, context: Context) -> bool:
 
 
 def no_number(value: Value, context: Context) -> bool:
-    """Whether an XTN has neither a digit nor an address; it is told."""
+    """Whether an XTN has neither a digit nor an address, or is a person (number, surname, given name); it is told."""
+    second, third = value.text(2), value.text(3)
+    numbered = bool(_LETTERED.match(value.text(1)) and _NAMES.match(second) and _NAMES.match(third))
+    if is_person(value) or (numbered and second not in _USES and third not in _PHONES):
+        return _told(True, value, context)
     if value.raw and "@" not in value.raw and "/" not in value.raw and not any(c.isdigit() for c in value.raw):
         context.problems.append(value.problem("field.misplaced"))
         return True
@@ -228,6 +244,12 @@ def shifted_charge(charge: Segment) -> bool:
     if _DATE.match(charge.ask(2)) and _DATE.match(charge.ask(3)[:8]):  # two days where number and batch belong
         return True
     return bool(day) and not _DATE.match(day[:8]) and (kind not in codes("hl70017") or not service)
+
+
+def shared_transaction(value: Value, context: Context) -> bool:
+    """Whether FT1-2, a transaction's number, stands in this message with another service (FT1-7, 25, 8) too."""
+    same = [one for one in context.message.segments if one.name == "FT1" and one.ask(2) == value.text(1)]
+    return len({one.ask(7) or one.ask(25) or one.ask(8) for one in same}) > 1
 
 
 def no_service(value: Value, context: Context) -> bool:

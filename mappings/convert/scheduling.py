@@ -27,6 +27,8 @@ _HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
 _SECONDS = frozenset(("S", "SEC", "SECOND", "SECONDS", "SEGUNDO", "SEGUNDOS"))
 _LONGEST = 366 * 24 * 60  # more is a moment or a number that stands in the duration's field
 _SCHEDULED = 11  # SCH: when
+_ENDING = frozenset(("S15", "S16", "S17", "S26"))  # cancelled, discontinued, deleted, not come
+_TO_COME = frozenset(("proposed", "pending", "booked", "arrived", "checked-in", "waitlist"))
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 # Where each resource segment has its start and duration (offset and units between and behind) and its filler status.
 _TIMES = {"AIP": (6, 9, 12), "AIL": (6, 9, 12), "AIG": (8, 11, 14)}
@@ -97,7 +99,7 @@ def timing_part(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("timing-early")
 def timing_early(value: Value, context: Context, argument: str) -> Any:
-    """The `start` or `end` of a TQ in SCH-10, the unit of the length, where SCH-11 says none."""
+    """The `start` or `end` of a TQ in SCH-10, the unit of the length, or SCH-8, the type, where SCH-11 says none."""
     if not says_times(value) or says_times(value.sibling(_SCHEDULED)):
         return None
     context.problems.append(value.problem("field.misplaced"))
@@ -171,8 +173,19 @@ def _minutes(text: str, unit: str) -> int | None:
 
 @conversion("appointment-type")
 def appointment_type(value: Value, context: Context, argument: str) -> Any:
-    """SCH-8 or ARQ-8 (table 0277), unless the length stands there, a field too early."""
-    return None if length_for_type(value, context) else cwe(value, context, "HL70277")
+    """SCH-8 or ARQ-8 (table 0277), unless the length or the times stand there, too early."""
+    return None if says_times(value) or length_for_type(value, context) else cwe(value, context, "HL70277")
+
+
+@conversion("ended-by-event")
+def ended_by_event(value: Value, context: Context, argument: str) -> Any:
+    """The status that S15, S16, S17 or S26 gives an appointment which SCH-25 still has as one to come.
+
+    The event is what is told; the filler's status is often the one before it. A status that ends it, too, knows more.
+    """
+    schedule = context.message.first("SCH")
+    told = listed(context.codes("hl70278"), schedule.ask(25)) if schedule is not None else None
+    return context.codes(argument).get(value.whole()) if value.whole() in _ENDING and told in _TO_COME else None
 
 
 @conversion("appointment-actor")

@@ -8,7 +8,7 @@ from typing import Any
 
 from canonical.identity import record_id
 from canonical.problem import Problem
-from canonical.records import Draft, Key
+from canonical.records import DRAFT, Draft, Key
 from fhir.validation.validator import validate
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine
@@ -34,11 +34,12 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
     """
     known = _with_old_numbers([draft for draft in drafts if not draft.must_exist or draft.keys])
     places = _places(known, seed)
+    problems = [Problem("semantic.merge-self", draft.local) for draft in known if _of_itself(draft, places)]
+    known = _linked([draft for draft in known if not _of_itself(draft, places)], places)
     made = {places[draft.local] for draft in known if not draft.partial}
     places = {local: place for local, place in places.items() if place in made}
     whole = len(places) == len(drafts)
     bodies: dict[tuple[str, str], dict[str, Any]] = {}
-    problems: list[Problem] = []
     for draft in (draft for draft in known if draft.local in places):
         place = places[draft.local]
         said = dataclasses.replace(
@@ -64,6 +65,38 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
     if entries:
         found["entry"] = entries
     return found, problems
+
+
+def _of_itself(draft: Draft, places: Places) -> bool:
+    """Whether a merge names one patient on both sides."""
+    merged = draft.type == "Patient" and draft.action == "merge" and bool(draft.merge_into)
+    return merged and places.get(draft.local) == places.get(draft.merge_into)
+
+
+def _linked(drafts: list[Draft], places: Places) -> list[Draft]:
+    """The drafts as the hub would write them: two patients linked (A24) each refer to the other, and who was merged
+    into nobody is not told of it."""
+    each = [draft for draft in drafts if draft.action == "link"]
+    others: dict[str, Draft] = {}
+    for one, two in zip(each[::2], each[1::2], strict=False):
+        others |= {one.local: two, two.local: one}
+    found = []
+    for draft in drafts:
+        body = dict(draft.body)
+        if draft.type == "Patient" and "link" in body:
+            body["link"] = [link for link in body["link"] if _leads_away(draft, link, places)]
+            body = {name: value for name, value in body.items() if name != "link" or value}
+        other = others.get(draft.local)
+        if other is not None and places[draft.local] != places[other.local]:
+            body["link"] = [*body.get("link", ()), {"other": {"reference": DRAFT + other.local}, "type": "seealso"}]
+        found.append(dataclasses.replace(draft, body=body))
+    return found
+
+
+def _leads_away(draft: Draft, link: dict[str, Any], places: Places) -> bool:
+    """Whether a link leads to another record than its own."""
+    other = str(link.get("other", {}).get("reference", "")).removeprefix(DRAFT)
+    return other not in places or places[other] != places.get(draft.local)
 
 
 def _with_old_numbers(drafts: list[Draft]) -> list[Draft]:

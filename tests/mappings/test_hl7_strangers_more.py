@@ -1,0 +1,150 @@
+"""What further messages of unknown senders taught: numbers that are shared, and fields a place off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.hl7_reading import read_file
+from tests.mappings.test_hl7_strangers import made
+
+
+def read(text: str) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
+    """The records of a message as `ponte hl7 read` shows them, by type, and the codes of what is told."""
+    (document,) = read_file("m", [text.replace("\n", "\r").encode()], to="fhir", zone="America/Sao_Paulo")
+    bodies: dict[str, list[dict[str, Any]]] = {}
+    for entry in (document["bundle"] or {}).get("entry", []):
+        bodies.setdefault(entry["resource"]["resourceType"], []).append(entry["resource"])
+    return bodies, {problem["code"] for problem in document["problems"]}
+
+
+HEAD = "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5.1\nEVN||20261122\n"
+BOTH = "52998224725^^^&2.16.840.1.113883.13.237&ISO^CPF"
+
+
+def test_a_cpf_on_both_sides_of_a_merge_does_not_merge_a_patient_into_itself() -> None:
+    rest = f"PID|1||{BOTH}~700^^^H^MR||Souza^Ana\nMRG|{BOTH}~655^^^H^MR\n"
+    bodies, told = read(HEAD.format(kind="ADT^A40") + rest)
+    kept, gone = bodies["Patient"] if bodies["Patient"][0]["active"] else reversed(bodies["Patient"])
+    assert kept["active"] is True and gone["active"] is False and not told
+    ((to, kind),) = [(link["other"]["reference"], link["type"]) for link in kept["link"]]
+    assert to.endswith(gone["id"]) and kind == "replaces"
+    ((to, kind),) = [(link["other"]["reference"], link["type"]) for link in gone["link"]]
+    assert to.endswith(kept["id"]) and kind == "replaced-by"
+
+
+def test_a_merge_of_a_patient_into_itself_is_told_and_undoes_nobody() -> None:
+    bodies, told = read(HEAD.format(kind="ADT^A40") + "PID|1||700^^^H^MR||Souza^Ana\nMRG|700^^^H^MR\n")
+    (patient,) = bodies["Patient"]
+    assert told == {"semantic.merge-self"} and patient["active"] is True and "link" not in patient
+
+
+def test_two_patients_linked_refer_to_each_other() -> None:
+    bodies, _ = read(HEAD.format(kind="ADT^A24") + "PID|1||700^^^H^MR||Souza^Ana\nPID|2||701^^^H^MR||Souza^Bia\n")
+    one, two = bodies["Patient"]
+    for own, other in ((one, two), (two, one)):
+        (link,) = own["link"]
+        assert link["type"] == "seealso" and link["other"]["reference"].endswith(other["id"])
+
+
+def test_charges_that_share_a_transaction_number_stay_apart() -> None:
+    rest = "FT1|1|55||20261120||CG|4030401^Hemograma^L||1\nFT1|2|55||20261120||CG|4030120^Glicose^L||1\n"
+    bodies, told = read(HEAD.format(kind="DFT^P03") + "PID|1||700^^^H^MR||Souza^Ana\n" + rest)
+    assert {c["code"]["coding"][0]["code"] for c in bodies["ChargeItem"]} == {"4030401", "4030120"}
+    assert all("identifier" not in charge for charge in bodies["ChargeItem"]) and "field.misplaced" in told
+    credit = rest.replace("FT1|2|55||20261120||CG|4030120^Glicose", "FT1|2|55||20261120||CD|4030401^Hemograma")
+    bodies, told = read(HEAD.format(kind="DFT^P03") + "PID|1||700^^^H^MR||Souza^Ana\n" + credit)
+    assert bodies["ChargeItem"][0]["identifier"][0]["value"] == "55" and "field.misplaced" not in told
+
+
+@pytest.mark.parametrize(
+    ("sent", "points"),
+    [
+        ("ana@example.test^EMAIL", [("email", "ana@example.test", "home")]),
+        ("51998765432^MOBILE", [("phone", "51998765432", "mobile")]),
+        ("5133334444^WORK", [("phone", "5133334444", "work")]),
+    ],
+)
+def test_the_kind_of_a_contact_in_words(sent: str, points: list[tuple[str, str, str]]) -> None:
+    bodies, _ = made("ADT^A31", "", phone=sent)
+    assert [(p["system"], p["value"], p["use"]) for p in bodies["Patient"][0]["telecom"]] == points
+
+
+@pytest.mark.parametrize("person", ["DR4455^ROCHA^WILMA", "4455^Rocha^Wilma^^^Dra.", "E125^Yano^Jiro"])
+def test_a_person_is_no_telephone(person: str) -> None:
+    rest = f"ORC|NW|P1||||||||||41^Reis^Nora||{person}\nOBR|1|P1||HEM^Hemograma^L\n"
+    bodies, told = made("ORM^O01", rest.replace("\n", "\r"))
+    assert told == {"ORC#3-14"} and "callback" not in str(bodies["ServiceRequest"][0].get("extension"))
+
+
+@pytest.mark.parametrize(
+    ("event", "said", "status"),
+    [
+        ("S26", "Booked", "noshow"),
+        ("S15", "Booked", "cancelled"),
+        ("S17", "Pending", "entered-in-error"),
+        ("S26", "Cancelled", "cancelled"),
+        ("S12", "Booked", "booked"),
+        ("S26", "", "noshow"),
+    ],
+)
+def test_an_event_that_ends_an_appointment_is_stronger_than_the_status_before_it(
+    event: str, said: str, status: str
+) -> None:
+    times = "^^30^20261124090000^20261124093000"
+    bodies, _ = made(f"SIU^{event}", f"SCH|A1|A2|||||||||{times}||||||||||||||{said}\r")
+    assert bodies["Appointment"][0]["status"] == status
+
+
+def test_times_where_the_type_of_an_appointment_belongs() -> None:
+    bodies, told = made("SIU^S12", "SCH|A1|A2||||||^^^20261124090000|30|min|Booked\r")
+    appointment = bodies["Appointment"][0]
+    assert appointment["start"] == "2026-11-24T09:00:00-03:00" and "appointmentType" not in appointment
+    assert "SCH#3-8" in told
+
+
+def test_a_specialty_as_its_own_type_has_no_code_system_called_certified() -> None:
+    head = "MFI|PRA||UPD|||NE\rMFE|MAD|||77|CE\rSTF|77||Reis^Nora\r"
+    text = "MSH|^~\\&|A|B|C|D|20261122||MFN^M02|1|P|2.5.1\n" + head.replace("\r", "\n")
+    bodies, _ = read(text + "PRA|77||||Obstetrícia^CONSELHO DE OBSTETRÍCIA^C^19990101\n")
+    assert bodies["PractitionerRole"][0]["specialty"] == [{"text": "Obstetrícia"}]
+    bodies, _ = read(text + "PRA|77||||OBS^Obstetrícia^L\n")
+    assert bodies["PractitionerRole"][0]["specialty"][0]["coding"][0]["code"] == "OBS"
+
+
+@pytest.mark.parametrize(("said", "code"), [("Confirmed", "confirmed"), ("SUSPEITO", "provisional"), ("", "")])
+def test_the_confirmation_of_a_problem(said: str, code: str) -> None:
+    bodies, _ = made("PPR^PC1", f"PRB|AD|20261120|J45^Asma^I10|9|||||||||{said}\r")
+    found = bodies["Condition"][0].get("verificationStatus", {}).get("coding", [{}])[0].get("code", "")
+    assert found == code
+
+
+def test_a_moment_is_no_problem() -> None:
+    bodies, told = made("PPR^PC1", "PRB|AD||202611200900|Asma|9\r")
+    assert "code" not in bodies.get("Condition", [{}])[0] and "PRB#3-3" in told
+
+
+def test_a_number_is_no_religion_and_one_letter_no_language() -> None:
+    head = "MSH|^~\\&|A|B|C|D|20261122||ADT^A31|1|P|2.5.1\n"
+    bodies, told = read(head + "PID|1||7^^^H^MR||Souza^Ana||||||||||S||CONTA4471\n")
+    assert "field.misplaced" in told
+    assert not {"communication", "extension"} & bodies["Patient"][0].keys()
+    bodies, told = read(head + "PID|1||7^^^H^MR||Souza^Ana||||||||||pt||CAT\n")
+    assert bodies["Patient"][0]["communication"][0]["language"]["coding"][0]["code"] == "pt" and not told
+
+
+def test_the_procedure_is_what_is_asked_for_where_no_examination_is_named() -> None:
+    bodies, _ = made("OMI^O23", "ORC|NW|P1\rOBR|1|P1|" + "|" * 41 + "TX^Radiografia de tórax^L\r")
+    assert bodies["ServiceRequest"][0]["code"]["coding"][0]["code"] == "TX"
+
+
+def test_a_visit_of_nobody_without_number_is_none() -> None:
+    text = "MSH|^~\\&|A|B|C|D|20261122||OUL^R22|1|P|2.5\nPV1|1|N\nSPM|1|S1||BLD^Sangue^L\nOBR|1||F1|HEM^Hemograma^L\n"
+    bodies, _ = read(text + "OBX|1|NM|HB^Hb^L||13|g/dL|||||F\n")
+    assert "Encounter" not in bodies and bodies["Observation"]
+
+
+def test_a_name_no_longer_to_be_used_is_an_old_one() -> None:
+    text = "MSH|^~\\&|A|B|C|D|20261122||ADT^A31|1|P|2.9\nPID|1||7^^^H^MR||Souza^Ana^^^^^L~Lima^Ana^^^^^NOUSE\n"
+    assert [name["use"] for name in read(text)[0]["Patient"][0]["name"]] == ["official", "old"]
