@@ -43,18 +43,19 @@ class Asked:
 def expand(reader: Reader, found: Set, asked: Asked, heading: dict[str, Any], now: datetime.datetime) -> dict[str, Any]:
     """The expanded value set; `heading` are the elements of the set itself. Raises Unanswered."""
     words = tuple(fold(asked.filter).split())
+    paged = asked.count is not None or asked.offset > 0  # R4: without paging no offset SHALL be present
     total, members = _chosen(reader, found, asked, words) or _walked(reader, found, asked, words)
     expansion: dict[str, Any] = {
         "identifier": f"urn:uuid:{uuid.uuid4()}",
         "timestamp": now.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "total": total,
-        "offset": asked.offset,
+        "offset": asked.offset if paged else None,
         "parameter": [*asked.shown, *_versions(members), *_supplements(reader, members)],
         "contains": _nested(reader, members, asked)
-        if asked.nested and asked.count is None and not asked.offset
+        if asked.nested and not paged
         else [_item(member, asked) for member in members],
     }
-    kept = {key: value for key, value in expansion.items() if value != []}
+    kept = {key: value for key, value in expansion.items() if value not in ([], None)}
     return {"resourceType": "ValueSet", **heading, "expansion": kept}
 
 
@@ -93,8 +94,9 @@ def _walked(reader: Reader, found: Set, asked: Asked, words: tuple[str, ...]) ->
 
 def _versions(members: list[Member]) -> list[dict[str, Any]]:
     """Which versions of code systems the expansion rests on."""
-    stated = dict.fromkeys((m.system, m.version) for m in members if m.version)
-    return [{"name": name, "valueUri": f"{s}|{v}"} for name in ("version", "used-codesystem") for s, v in stated]
+    used = dict.fromkeys((m.system, m.version) for m in members)
+    told = [{"name": "version", "valueUri": f"{s}|{v}"} for s, v in used if v]
+    return told + [{"name": "used-codesystem", "valueUri": f"{s}|{v}" if v else s} for s, v in used]
 
 
 def _supplements(reader: Reader, members: list[Member]) -> list[dict[str, Any]]:

@@ -224,19 +224,26 @@ class Reader:
             self._parts.append(part)
         return self._tests[id(part)]
 
-    def member(self, found: Set, system: str, code: str) -> Concept | None:
-        """What is known of a code that is in the set, the name the set gives first; None: nothing."""
+    def member(self, found: Set, system: str, code: str) -> tuple[Concept, str] | None:
+        """What is known of a code that is in the set, the name the set gives first, and in which version of its system.
+
+        None: nothing. The version is empty where nobody states one.
+        """
         for part in found.includes:
             if part.system and (not system or system in aliases(part.system)):
                 source = self.library.system(part.system, part.version)
                 for each in spelled(part.system, code):
                     if each in part.codes:
-                        return _named(part.codes[each], source)
+                        version = source.version if source is not None else part.version
+                        return _named(part.codes[each], source), version
                     if (concept := source.find(each) if source is not None else None) is not None:
-                        return concept
-        listed = (m.concept for (s, c), m in found.listed.items() if c == code and (not system or s == system))
+                        return concept, source.version if source is not None else ""
+        listed = (m for (s, c), m in found.listed.items() if c == code and (not system or s == system))
+        if (stated := next(listed, None)) is not None:
+            return stated.concept, stated.version
         source = self.library.system(system) if system else None
-        return next(listed, None) or (source.find(code) if source is not None else None)
+        known = source.find(code) if source is not None else None
+        return (known, source.version) if known is not None and source is not None else None
 
     def owners(self, found: Set, code: str) -> list[str]:
         """The code systems as whose code the set has it, each once; raises Unanswered where none that is here does."""

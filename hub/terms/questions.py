@@ -129,11 +129,13 @@ async def in_set(subject: Subject, url: str, codings: Sequence[Coding], how: Str
             return Verdict(result=False, coding=coding, problems=answers.no_system(coding))
         version = known_as.version if known_as is not None else ""
         if not reader.holds(found, coding.system, coding.code):
-            return answers.not_in_set(coding, named, _why(known_as, coding, version))
+            why = _why(known_as, coding, version)
+            return replace(answers.not_in_set(coding, named, why), version="" if why else version)
         member = reader.member(found, coding.system, coding.code)
         if member is None:
             return Verdict(result=True, coding=coding, version=version)
-        return replace(answers.judged(member, coding, how), version=version)
+        concept, stated = member
+        return replace(answers.judged(concept, coding, how), version=stated or version)
 
     return await asyncio.to_thread(answers.best, codings, judge)
 

@@ -5,6 +5,7 @@ Found in this order: what came with the question, the tenant's records, the ANS 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -39,7 +40,8 @@ class Shelf:
         self.versions = versions or Versions()
         self.given_sets: dict[str, Set] = {}
         self._stored: dict[tuple[str, str], list[Read]] = {}
-        self._given: dict[tuple[str, str], Read] = {}
+        self._given: dict[tuple[str, str], list[Read]] = {}
+        self._asked: list[Set] = []
         self._supplements: list[Listed] = []
         self._choice = Choice()
         self._releases: dict[str, list[Loaded]] = {}
@@ -47,15 +49,15 @@ class Shelf:
         self._kept: list[System] = []  # keeps those alive whose identity is a key
 
     def give(self, reads: Iterable[Read]) -> None:
-        """What came along with a question stands before all that is stored."""
-        self._given |= {(read.type, str(read.form.url)): read for read in reads}
+        """What came along with a question stands before all that is stored, the highest version first."""
+        for read in sorted(reads, key=lambda read: _numbered(read.form.version), reverse=True):
+            self._given.setdefault((read.type, str(read.form.url)), []).append(read)
 
     async def supplement(self, source: Source, named: Iterable[str], language: str) -> Shelf:
         """Let supplements apply: those `named` here or by the sets, and those in a language; raises Unanswered."""
-        sets = [read.form for reads in self._stored.values() for read in reads if read.type == "ValueSet"]
-        sets += [*self.given_sets.values(), *(r.form for r in self._given.values() if r.type == "ValueSet")]
-        wanted = {*named, *(name for found in sets for name in found.supplements)}
-        reads = [*self._given.values(), *(await stored.supplements(source))]
+        wanted = {*named, *(name for found in self._asked for name in found.supplements)}
+        along = [read for reads in self._given.values() for read in reads]
+        reads = [*along, *(await stored.supplements(source))]
         self._supplements = [r.form for r in reads if r.type == "CodeSystem" and r.form.supplements and not r.retired]
         if lost := missing(sorted(wanted), self._supplements):
             raise Unanswered("not-found", "fhir.terminology.supplement", name=lost)
@@ -84,8 +86,7 @@ class Shelf:
     def _systems(self, url: str) -> Iterable[System]:
         names = [url, *sorted(aliases(url) - {url})]
         for name in names:
-            given = [read] if (read := self._given.get(("CodeSystem", name))) is not None else []
-            reads = [*given, *_newest(self._stored.get(("CodeSystem", name), ()))]
+            reads = [*self._given.get(("CodeSystem", name), ()), *_newest(self._stored.get(("CodeSystem", name), ()))]
             whole = [read.form for read in reads if not read.form.supplements]
             yield from (form for form in whole if form.complete or form.fragment)
             yield from self._releases.get(name, ())
@@ -101,10 +102,8 @@ class Shelf:
         name, version = implicit.named(url)
         if name in self.given_sets:
             return self.given_sets[name]
-        given = self._given.get(("ValueSet", name))
-        if given is not None and (not version or given.form.version == version):
-            return given.form  # type: ignore[no-any-return]
-        for read in _newest(self._stored.get(("ValueSet", name), ())):
+        given = self._given.get(("ValueSet", name), ())
+        for read in (*given, *_newest(self._stored.get(("ValueSet", name), ()))):
             if not version or read.form.version == version:
                 return read.form  # type: ignore[no-any-return]
         own = known.value_set(name)
@@ -114,7 +113,8 @@ class Shelf:
 
     def heading(self, found: Set) -> dict[str, object]:
         """The elements an answer repeats of a value set."""
-        for read in self._stored.get(("ValueSet", found.url), ()):
+        place = "ValueSet", found.url
+        for read in (*self._given.get(place, ()), *self._stored.get(place, ())):
             if read.form is found:
                 return dict(read.heading)
         stated = {"url": found.url, "version": found.version, "name": found.name}
@@ -127,6 +127,7 @@ class Shelf:
         looked: set[str] = set()
         while waiting or wanted_systems - looked:
             forms = [each for each in waiting if isinstance(each, Set)]
+            self._asked += forms
             urls = {implicit.named(each)[0] for each in waiting if isinstance(each, str)} - looked
             for form in forms:
                 wanted_systems |= {url.partition("|")[0] for url in form.systems}
@@ -145,6 +146,12 @@ class Shelf:
     async def _look_for_releases(self, source: Source, urls: Iterable[str]) -> None:
         for name, found in (await releases(source, urls)).items():
             self._releases.setdefault(name, [Loaded(source, each) for each in found])
+
+
+def _numbered(version: str) -> list[tuple[int, str]]:
+    """A version as its parts compare: numbers as such, other parts as text and before them."""
+    parts = re.split(r"[.\-+]", version)
+    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in parts]
 
 
 def _newest(reads: Iterable[Read]) -> list[Read]:

@@ -35,6 +35,7 @@ RETOLD = (
 )  # fmt: skip
 _COUNTS = ("offset", "count")
 _FLAGS = ("includeDesignations", "includeDefinition", "activeOnly", "excludeNotForUI", "excludeNested")
+_CODES = ("displayLanguage", "property")
 Work = Callable[[Exchange, Inputs, Subject], Awaitable[dict[str, Any]]]
 
 
@@ -200,7 +201,8 @@ def _retold(inputs: Inputs) -> list[dict[str, Any]]:
             elif name in _FLAGS:
                 found.append({"name": name, "valueBoolean": inputs.flag(name)})
             elif value:
-                found.append({"name": name, "valueString": str(value)})
+                kind = "valueCode" if name in _CODES else "valueString"
+                found.append({"name": name, kind: str(value)})
     return found
 
 
