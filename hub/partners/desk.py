@@ -14,7 +14,7 @@ from typing import Any
 from canonical.errors import NotFound
 from canonical.problem import Problem
 from hub.exchange.partners import Partner, save_partner
-from hub.exchange.work import usual
+from hub.exchange.work import lanes, usual
 from hub.guard import audit, vault
 from hub.partners import document
 from hub.partners.document import Document
@@ -114,7 +114,7 @@ async def put(world: World, tenant: Tenant, actor: str, stated: Mapping[str, Any
         given = await usual.give(tx, tenant, world.now(), usual.PAYER) if wanted.kind == "payer" else []
         action = "partner-change" if present else "partner-create"
         await audit.note(tx, actor, action, _place(wanted.kind, wanted.code), detail={"active": wanted.active})
-        tx.announced = True
+        await lanes.hurry(tx, wanted.code)
         standing = await one(tx, wanted.kind, wanted.code)
         return Put(standing=standing, problems=await lacking(tx, wanted.secrets), schedules=given)
 
@@ -155,7 +155,7 @@ async def switch(world: World, tenant: Tenant, actor: str, kind: str, code: str,
         if row is None:
             raise NotFound("there is no such partner", code="partner.unknown")
         await audit.note(tx, actor, "partner-on" if active else "partner-off", _place(kind, code))
-        tx.announced = True
+        await lanes.hurry(tx, code)
         return await one(tx, kind, code)
 
 

@@ -223,6 +223,20 @@ async def resume(tx: Transaction, lane_id: int) -> None:
     )
 
 
+async def hurry(tx: Transaction, name: str) -> None:
+    """Let a partner's lanes that wait after a failure be tried at once: what they wait for was mended, perhaps.
+
+    Their failures are not forgotten, and what is paused or under way stays as it is.
+    """
+    await tx.run(
+        "UPDATE lane SET next_at = now() WHERE tenant_id = $1 AND id = ANY (ARRAY(SELECT id FROM lane "
+        "WHERE tenant_id = $1 AND ready AND kind = 'outbound' AND name = $2 AND attempt > 0 "
+        "AND (lease_until IS NULL OR lease_until < now()) ORDER BY id FOR UPDATE))",
+        name,
+    )
+    tx.announced = True
+
+
 _WAITS = {"message": "RECEIVED", "delivery": "QUEUED", "job": "QUEUED"}
 
 

@@ -17,6 +17,8 @@ from tls_keys import Authority
 
 from canonical.errors import NotFound
 from hub.billing import jobs
+from hub.exchange import partners
+from hub.exchange.out import delivery
 from hub.exchange.work import usual
 from hub.guard import vault
 from hub.operate import agenda
@@ -24,6 +26,7 @@ from hub.partners import desk, document, probe
 from hub.partners.document import Faulty
 from hub.partners.keys import keys
 from hub.world import Tenant, World
+from tests.hub.exchange.test_enhanced_sender import queue
 
 ME = "user/tester"
 PAYER: dict[str, Any] = {
@@ -268,6 +271,30 @@ async def test_missing_and_expired_secrets_are_told(world: World, tenant: Tenant
     told = await tried(world, tenant, stated)
     assert {problem.code for problem in told.problems} == {"partner.secret", "partner.expired", "transport.connect"}
     assert told.days["secrets.certificate"] < 0
+
+
+@pytest.mark.parametrize("how", ["put", "switch"])
+async def test_what_waits_for_a_partner_is_tried_at_once_when_it_is_mended(
+    world: World, tenant: Tenant, how: str
+) -> None:
+    async with peers.mllp() as peer:
+        lab = changed(LAB, transport__port=peers.dead_port(), retry={"first_s": 600}, allow_private=True)
+        await desk.put(world, tenant, "ana", lab, by_operator=True)
+        async with world.transaction(tenant) as tx:
+            to = (await partners.partners_called(tx, {lab["code"]}))[lab["code"]]
+        await queue(world, tenant, to, "a", "b")
+        await delivery.work(world, tenant)
+        assert await delivery.work(world, tenant) == 0, "it waits ten minutes"
+        if how == "put":
+            mended = changed(lab, transport__port=peer.port)
+            await desk.put(world, tenant, "ana", mended, by_operator=True)
+        else:
+            async with world.transaction(tenant) as tx:
+                port = "jsonb_set(settings::jsonb, '{transport,port}', to_jsonb($2::int))::text"
+                await tx.run(f"UPDATE partner SET settings = {port} WHERE tenant_id = $1", peer.port)
+            await desk.switch(world, tenant, "ana", "lab", lab["code"], active=True)
+        assert await delivery.work(world, tenant) == 2
+    assert peer.ids == ["a", "b"]
 
 
 async def test_a_certificate_nobody_trusts_is_told(world: World, tenant: Tenant, tmp_path: Path) -> None:
