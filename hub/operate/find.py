@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from canonical.problem import in_general
+from canonical.problem import Problem, in_general
 from hub.operate.fates import Fate, fates
-from hub.operate.selection import Query, conditions
+from hub.operate.selection import CONFLICT, Query, conditions
 from hub.store.database import Row, Transaction
 
 MOST_FAILED = 50_000
@@ -142,6 +142,14 @@ async def _with_fates(tx: Transaction, found: list[Found]) -> list[Found]:
     return [dataclasses.replace(one, delivery=known[one.id]) if one.id in known else one for one in found]
 
 
+def _problems(row: Row) -> list[dict[str, Any]]:
+    """The findings of a message, with the one that its mark of a conflict stands for."""
+    found: list[dict[str, Any]] = json.loads(row["problems"])
+    if row["conflict"] and all(one["code"] != CONFLICT for one in found):
+        found.append(Problem(CONFLICT, "MSH-10").as_json())
+    return found
+
+
 def _found(row: Row) -> Found:
     return Found(
         id=row["id"],
@@ -157,7 +165,7 @@ def _found(row: Row) -> Found:
         received_at=row["received_at"],
         finished_at=row["finished_at"],
         removed_at=row["removed_at"],
-        problems=json.loads(row["problems"]),
+        problems=_problems(row),
         segments=json.loads(row["segments"] or "{}"),
         whole=row["whole"],
         parts=list(row["parts"]),

@@ -12,6 +12,9 @@ from canonical.errors import Refused
 from canonical.identity import first_id
 
 LIMIT = 100
+CONFLICT = (
+    "message.conflict"  # kept as a mark of the message: whether another had its number is known once it is stored
+)
 _STATUS = re.compile(r"[A-Z]{3,20}\Z")
 
 
@@ -42,8 +45,9 @@ class Query:
 
 
 _CODED = (
-    "m.problems <> '[]' AND EXISTS (SELECT 1 FROM jsonb_array_elements(m.problems::jsonb) p "
-    "WHERE p ->> 'code' = ${n} OR starts_with(p ->> 'code', ${n} || '.'))"
+    "((m.problems <> '[]' AND EXISTS (SELECT 1 FROM jsonb_array_elements(m.problems::jsonb) p "
+    "WHERE p ->> 'code' = ${n} OR starts_with(p ->> 'code', ${n} || '.'))) "
+    f"OR (m.conflict AND ('{CONFLICT}' = ${{n}} OR starts_with('{CONFLICT}', ${{n}} || '.'))))"
 )
 _WHERE = {
     "ids": "m.id = ANY(${n}::uuid[])",

@@ -55,6 +55,20 @@ async def test_find_by_control_id_status_and_type(world: World, tenant: Tenant, 
     assert set(errors[0].as_json()) >= {"id", "control_id", "status", "problems", "segments"}
 
 
+async def test_a_reused_control_id_is_found_by_its_code(world: World, tenant: Tenant) -> None:
+    """Both are kept, the second with a mark; the code it was answered with finds it, and so does the code's beginning."""
+    for mrn in ("11", "12", "12"):
+        await put(world, tenant, GOOD.format(control="same", mrn=mrn))
+    await put(world, tenant, GOOD.format(control="else", mrn="13"))
+    await work(world, tenant)
+    for code in ("message.conflict", "message"):
+        (second,) = await found(world, tenant, code=code)
+        assert (second.control_id, second.conflict, second.receipts) == ("same", True, 2)
+        assert [(one["code"], one["where"]) for one in second.problems] == [("message.conflict", "MSH-10")]
+        assert second.problems[0]["text"] and second.problems[0]["severity"] == "warning"
+    assert await found(world, tenant, code="mess") == [] and await found(world, tenant, code="message.conflict.x") == []
+
+
 async def test_replay_of_a_sound_message_changes_no_record(world: World, tenant: Tenant) -> None:
     await put(world, tenant, GOOD.format(control="again", mrn="2"))
     await work(world, tenant)
