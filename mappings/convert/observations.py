@@ -166,10 +166,22 @@ def observation_code(value: Value, context: Context, argument: str) -> Any:
     concept = cwe(value, context, "")
     suffix = value.text(1, 2)
     label = context.codes(argument).get(suffix) or suffix
+    if concept is None and label and (above := context.above("OBR", value.segment)) is not None:
+        named = above.repetitions(4)  # `&IMP`: the examination is the one of OBR-4 (§7.1.4)
+        concept = cwe(Value(named[0], Source("OBR", 4), above), context, "") if named else None
     if concept is None or not label:
         return concept
     text = concept.get("text", "")
     return {**concept, "text": f"{text}: {label}" if text else label}
+
+
+@conversion("code-of-order")
+def code_of_order(value: Value, context: Context, argument: str) -> Any:
+    """OBR-4 as the code of a result whose OBX-3 names none: it is the examination that was asked for."""
+    concept = cwe(value, context, argument)
+    if concept is not None and (told := value.problem("semantic.code-of-order")) not in context.problems[-3:]:
+        context.problems.append(told)  # results follow one another: once for most reports
+    return concept
 
 
 @conversion("suffix-part")

@@ -90,6 +90,16 @@ def taking_place(value: Value, context: Context, argument: str) -> Any:
     return {"url": EXTENSIONS[argument], "valueReference": place} if argument else place
 
 
+@conversion("related-place")
+def related_place(value: Value, context: Context, argument: str) -> Any:
+    """LRL-4 PAR: the place this one is part of (LRL-6). Other relations, and one that is deleted, are told (§8.9.3)."""
+    place, action = value.sibling(6), value.other(2)
+    if value.text(1) != "PAR" or action in ("DE", "D") or not place.raw:
+        context.problems.append(value.problem("semantic.place-relation", code=value.text(1)[:20]))
+        return None
+    return location_reference(place, context, "")
+
+
 @conversion("location-key")
 def location_key(value: Value, context: Context, argument: str) -> Any:
     """The key of a PL: its parts in order, scoped by authority (PL-11), facility (PL-4) or sender."""

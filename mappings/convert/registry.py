@@ -40,6 +40,7 @@ class Context:
     """
 
     __slots__ = (
+        "_above",
         "_counts",
         "contained",
         "emitted",
@@ -61,6 +62,7 @@ class Context:
         self.site = site
         self.problems: list[Problem] = []
         self.emitted: dict[tuple[str, Key], Draft] = {}
+        self._above: dict[str, list[Segment | None]] = {}
         self._counts: dict[str, int] = {}
         self.ignored: set[int] = set()
         self.contained: list[dict[str, Any]] = []
@@ -72,6 +74,13 @@ class Context:
         """The code table called `name`, with the rows of the site's overlay."""
         found = codes(name, self.site.overlay)
         return found if self.trace is None else self.trace.codes(name, found)
+
+    def above(self, name: str, segment: Segment) -> Segment | None:
+        """The nearest segment of this name before another of the message."""
+        if name not in self._above:
+            last: Segment | None = None
+            self._above[name] = [last := one if one.name == name else last for one in self.message.segments]
+        return self._above[name][segment.index - 1]
 
     def emit(self, type_name: str, key: Key, initial: dict[str, Any]) -> str:
         """The local name of a side record, made at its first mention."""

@@ -33,7 +33,8 @@ _SPELLED = {
     "sec": "s", "second": "s", "seconds": "s", "m": "min", "minute": "min", "minutes": "min", "minuto": "min",
     "minutos": "min", "hr": "h", "hour": "h", "hours": "h", "hora": "h", "horas": "h", "day": "d", "days": "d",
     "dia": "d", "dias": "d", "w": "wk", "week": "wk", "weeks": "wk", "semana": "wk", "semanas": "wk", "l": "mo",
-    "month": "mo", "months": "mo", "mês": "mo", "meses": "mo", "y": "a", "year": "a", "years": "a",
+    "month": "mo", "months": "mo", "mês": "mo", "mes": "mo", "meses": "mo", "y": "a", "year": "a", "years": "a",
+    "ano": "a", "anos": "a", "日": "d", "週": "wk", "月": "mo", "年": "a", "時間": "h", "分": "min",
 }  # fmt: skip
 
 
@@ -108,7 +109,8 @@ def timing(value: Value, context: Context, argument: str) -> Any:
 def order_timing(value: Value, context: Context, argument: str) -> Any:
     """The same as `occurrence[x]` of an order, only where something repeats: a single moment is a dateTime."""
     parts = told(value)
-    if not parts.pattern and not _CLOCK.search(parts.times):
+    moment = (parts.start or parts.end) and parts.start != parts.end
+    if not parts.pattern and not _CLOCK.search(parts.times) and (moment or not parts.duration):
         return None
     found = timing(value, context, argument)
     return ("Timing", found) if found else None
@@ -116,8 +118,12 @@ def order_timing(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("start-or-period")
 def start_or_period(value: Value, context: Context, argument: str) -> Any:
-    """TQ1-7 with TQ1-8, or the start and end of a TQ, as dateTime or Period."""
+    """TQ1-7 with TQ1-8, or the start and end of a TQ, as dateTime or Period; a duration gives the end not said."""
     parts = told(value)
+    if parts.duration or not parts.start:
+        span = _bounds(parts, value, context).get("boundsPeriod", {})
+        if "end" in span:
+            return ("Period", span)
     return moment_or_period(value, context, parts.start, parts.end)
 
 
@@ -170,7 +176,7 @@ def _pattern(pattern: str, context: Context) -> dict[str, Any]:
 
 def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
     """Start and end; the one that is not said follows from the other and the duration (v2-to-fhir TQ1-6)."""
-    span, length = period(value, context, parts.start, parts.end), duration(parts.duration)
+    span, length = period(value, context, parts.start, parts.end), _length(parts.duration, value, context)
     if not span:
         return {"boundsDuration": length} if length else {}
     if length and "end" not in span and not parts.end and (end := after(span["start"], length)):
@@ -178,6 +184,17 @@ def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
     elif length and "start" not in span and not parts.start and (start := after(span["end"], length, -1)):
         span["start"] = start
     return {"boundsPeriod": span}
+
+
+def _length(text: str, value: Value, context: Context) -> dict[str, Any] | None:
+    """The duration, and a finding where what is said is none; INDEF (2.5.1 §4.3.3) asks for no end."""
+    found = duration(text)
+    if found is None and text and text.upper() != "INDEF":
+        place = value.sibling(6) if value.segment.name == "TQ1" else value
+        problem = place.problem("field.duration-form")
+        if problem not in context.problems[-20:]:  # several elements are made of one timing
+            context.problems.append(problem)
+    return found
 
 
 def after(told: str, length: dict[str, Any], sign: int = 1) -> str | None:
@@ -207,7 +224,7 @@ def after(told: str, length: dict[str, Any], sign: int = 1) -> str | None:
 
 def duration(text: str) -> dict[str, Any] | None:
     """`D5`, `H8`, `5 dias`, `30min` as Duration in UCUM; None for indefinite or unreadable ones."""
-    match = re.match(r"\s*+([A-Za-zê]*+)\s*+([0-9]{1,4}+)\s*+([A-Za-zê]*+)\s*+\Z", text)
+    match = re.match(r"\s*+([^\W\d_]*+)\s*+([0-9]{1,4}+)\s*+([^\W\d_]*+)\s*+\Z", text)
     if match is None:
         return None
     prefix, count, suffix = match.groups()
