@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -19,6 +20,7 @@ from hub.settings import Settings
 from hub.world import World, opened
 
 log = logging.getLogger("ponte.serve")
+MOST_DESCRIPTORS = 65536
 
 
 def run(door: str, settings: Settings) -> int:
@@ -30,8 +32,22 @@ def run(door: str, settings: Settings) -> int:
     if not settings.database_url:
         raise Misconfigured("set PONTE_DATABASE_URL, or use `ponte up` for the embedded database")
     logs.begin(door, settings.log_format)
+    lift_descriptors()
     uvloop.run(_serve(door, settings))
     return 0
+
+
+def lift_descriptors() -> int:
+    """Take as many descriptors as the system lets this process have; returns how many.
+
+    A shell gives 1,024: fewer than the connections one door takes, and HTTP lives of the same ones.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return soft
 
 
 async def _serve(door: str, settings: Settings) -> None:

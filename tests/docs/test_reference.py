@@ -14,6 +14,7 @@ import pytest
 from adapters import payer_terms, registry
 from adapters.transports import acknowledging
 from api.cli.main import commands
+from hub.exchange.out.delivery import Policy
 from hub.partners.document import WAYS
 from hub.partners.keys import keys
 from hub.settings import Settings
@@ -130,6 +131,7 @@ def test_administration(accept: bool) -> None:
 
 def test_partners(accept: bool) -> None:
     """Every key of a partner's document, from the table that reads it."""
+    policy = Policy()
     lines = [
         "# Partners",
         "",
@@ -159,6 +161,20 @@ def test_partners(accept: bool) -> None:
         f"{', '.join(f'`{name}`' for name in acknowledging.CHOICES)} and `timeout_s`; what a payer agreed beyond the standard "
         f"stands in {', '.join(f'`[{name}]`' for name in (*agreed.TABLES, *payer_terms.TABLES))}: see "
         "[TISS rules](tiss-rules.md#per-payer).",
+        "",
+        "## `[retry]`: when a delivery fails",
+        "",
+        "A delivery that fails (no connection, no answer in time, AR) is tried again, and what waits behind it in its lane",
+        "keeps its place. What was refused (AE, CE, AR for type, version or processing id) is not tried again and lets the lane",
+        "go on. `./ponte messages find --direction out` tells why one waits; [Operate](../how-to/operate.md) how to send it again",
+        "or skip it.",
+        "",
+        "| key | default | says |",
+        "| --- | --- | --- |",
+        f"| `attempts` | `{policy.attempts}` | so often, then the delivery gives up (`DEAD`); with the other defaults about a day |",
+        f"| `first_s` | `{policy.first_s:g}` | seconds after the first failure; each wait doubles, with up to a fifth more by chance |",
+        f"| `most_s` | `{policy.most_s:g}` | the longest wait |",
+        f"| `then` | `{policy.then}` | after giving up: `pause` the lane until somebody resumes it, or `continue` with the next |",
     ]
     compare("partners.md", "\n".join(lines) + "\n", accept)
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import resource
 import socket
 import ssl
 import warnings
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from peers import dead_port
 
+from api import serve
 from api.cli.main import main
 from api.doors import board, guests, mllp
 from api.doors.board import Board
@@ -296,3 +298,16 @@ async def test_the_doors_leave_word_of_it_for_the_command(
         (line,) = capsys.readouterr().out.splitlines()
         assert (json.loads(line)["port"], json.loads(line)["turned_away"][0]["code"]) == (port, "door.http")
     await heard.bell.close()
+
+
+def test_a_door_is_not_bound_to_the_descriptors_of_a_shell() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(900, soft), hard))
+        lifted = serve.lift_descriptors()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (lifted, hard)
+        wanted = serve.MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, serve.MOST_DESCRIPTORS)
+        assert lifted == max(wanted, min(900, soft))
+        assert serve.lift_descriptors() == lifted
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
