@@ -98,7 +98,7 @@ def lookup(system: System, concept: Concept, wanted: Sequence[str], language: st
     if concept.definition and (not wanted or "definition" in wanted):
         parts.append(text("definition", concept.definition))
     if not wanted or "designation" in wanted or any(name.startswith("lang.") for name in wanted):
-        parts += [_designation(each) for each in concept.designations if _asked(each.language, wanted)]
+        parts += [_designation(each) for each in concept.others(language) if _asked(each.language, wanted)]
     parts += [part for code, part in _properties(system, concept) if not wanted or code in wanted]
     return parameters(*parts)
 

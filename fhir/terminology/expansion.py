@@ -136,7 +136,7 @@ def _item(member: Member, asked: Asked) -> dict[str, Any]:
     if asked.designations:
         item["designation"] = [
             {k: v for k, v in (("language", d.language), ("use", d.use), ("value", d.value)) if v}
-            for d in concept.designations
+            for d in concept.others(asked.language)
             if not asked.languages or d.language in asked.languages
         ]
     told = [each for each in concept.properties if each.code in asked.properties]

@@ -85,6 +85,14 @@ class Concept:
         wanted = (language.strip().lower() for language in languages.split(","))
         return next((name for language in wanted if language and (name := self._in(language))), self.display)
 
+    def others(self, languages: str) -> tuple[Designation, ...]:
+        """The names beside the one shown in these languages: its own display first, where another is shown instead."""
+        name = self.shown(languages)
+        if name == self.display:
+            return self.designations
+        rest = (each for each in self.designations if each.value != name or not each.is_display)
+        return (Designation(self.display, self.language), *rest) if self.display else tuple(rest)
+
     def _in(self, wanted: str) -> str:
         """The name in one language; empty when there is none."""
         if self.language.lower() == wanted:

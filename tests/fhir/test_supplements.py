@@ -145,7 +145,7 @@ def test_an_expansion_tells_properties_and_what_it_rests_on() -> None:
     assert {"name": "used-supplement", "valueUri": "urn:cs:beds-pt|1"} in answer["parameter"]
     assert {"name": "used-codesystem", "valueUri": f"{URL}|2"} in answer["parameter"]
     icu = next(item for item in answer["contains"] if item["code"] == "icu")
-    assert icu["display"] == "UTI" and icu["designation"] == [{"language": "pt-BR", "value": "UTI"}]
+    assert icu["display"] == "UTI" and icu["designation"] == [{"language": "en", "value": "Intensive care"}]
     assert icu["extension"][0]["extension"] == [
         {"url": "code", "valueCode": "sus"},
         {"url": "value", "valueString": "0802"},

@@ -184,16 +184,18 @@ async def _expand(exchange: Exchange, inputs: Inputs, subject: Subject) -> dict[
         nested="excludeNested" in inputs.values and not inputs.flag("excludeNested"),
         properties=tuple(inputs.texts("property")),
         excluded=tuple(text.partition("|")[0] for text in inputs.texts("exclude-system")),
-        shown=tuple(_retold(inputs)),
+        shown=tuple(_retold(inputs, subject.language)),
     )
     url = _with_version(inputs.text("url"), inputs.text("valueSetVersion"))
     whole = inputs.flag("includeDefinition")
     return await questions.expanded(subject, url, asked, whole=whole, now=exchange.state.world.now())
 
 
-def _retold(inputs: Inputs) -> list[dict[str, Any]]:
-    """The parameters that took effect, as the expansion tells them."""
+def _retold(inputs: Inputs, language: str) -> list[dict[str, Any]]:
+    """The parameters that took effect, as the expansion tells them; a language by the header is one."""
     found: list[dict[str, Any]] = []
+    if language and not inputs.text("displayLanguage"):
+        found.append({"name": "displayLanguage", "valueCode": language})
     for name in RETOLD:
         for value in inputs.values.get(name, ()):
             if name in _COUNTS:

@@ -67,3 +67,25 @@ async def test_what_an_expansion_tells_of_itself(fhir: httpx.AsyncClient) -> Non
     assert page["expansion"]["offset"] == 0 and page["expansion"]["total"] == 2
     bare = (await fhir.post("/fhir/ValueSet/$expand", json=asked(NEW["url"], [phases("", "New"), NEW]))).json()
     assert bare["expansion"]["parameter"] == [{"name": "used-codesystem", "valueUri": SYSTEM}]
+
+
+async def test_the_name_shown_is_not_told_twice_and_the_display_is_not_lost(fhir: httpx.AsyncClient) -> None:
+    names = [{"language": "pt", "value": "Lua nova"}, {"language": "de", "value": "Neumond"}]
+    system = {**phases("1", "New moon"), "language": "en"}
+    system["concept"][0]["designation"] = names
+    along = [system, NEW]
+    for language, shown, beside in (
+        ("pt-BR", "Lua nova", [("en", "New moon"), ("de", "Neumond")]),
+        ("en", "New moon", [("pt", "Lua nova"), ("de", "Neumond")]),
+        ("fr", "New moon", [("pt", "Lua nova"), ("de", "Neumond")]),
+    ):
+        body = asked(NEW["url"], along, includeDesignations_Boolean=True)
+        answer = await fhir.post("/fhir/ValueSet/$expand", json=body, headers={"accept-language": language})
+        (found,) = answer.json()["expansion"]["contains"]
+        assert (found["display"], [(d["language"], d["value"]) for d in found["designation"]]) == (shown, beside)
+        assert {"name": "displayLanguage", "valueCode": language} in answer.json()["expansion"]["parameter"]
+    stored = {**system, "id": "phases"}
+    assert (await fhir.put("/fhir/CodeSystem/phases", json=stored)).status_code == 201
+    told = (await fhir.get(f"/fhir/CodeSystem/$lookup?system={SYSTEM}&code=p0&displayLanguage=pt")).json()["parameter"]
+    assert [p["valueString"] for p in told if p["name"] == "display"] == ["Lua nova"]
+    assert [p["part"][-1]["valueString"] for p in told if p["name"] == "designation"] == ["New moon", "Neumond"]
