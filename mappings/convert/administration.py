@@ -13,10 +13,10 @@ from canonical.records import DRAFT
 from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe
 from mappings.convert.people import practitioner_reference
 from mappings.convert.periods import period
-from mappings.convert.plausible import no_language, no_licence, no_religion
+from mappings.convert.plausible import late_admission, no_language, no_licence, no_religion
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, moment_text, number, parse_dtm
+from mappings.convert.text import boolean, date_time, moment_text, number, parse_dtm
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -32,6 +32,21 @@ def extension_concept(value: Value, context: Context, argument: str) -> Any:
         return None
     concept = cwe(value, context, _TABLES.get(argument, ""))
     return {"url": EXTENSIONS[argument], "valueCodeableConcept": concept} if concept else None
+
+
+@conversion("discharge")
+def discharge(value: Value, context: Context, argument: str) -> Any:
+    """PV1-45 as dateTime, unless it is the admission a field late; that is told."""
+    if late_admission(value, context):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+    return date_time(value, context, "")
+
+
+@conversion("late-admission")
+def admission(value: Value, context: Context, argument: str) -> Any:
+    """PV1-45 as the admission, where it is that."""
+    return date_time(value, context, "") if late_admission(value, context) else None
 
 
 @conversion("language")

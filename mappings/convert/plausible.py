@@ -16,6 +16,7 @@ _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
 _USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
 _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too
+_COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
 _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 _DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
 _VISITS = frozenset(("VN", "AN"))
@@ -26,7 +27,11 @@ _MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _HERE = 3  # PV1-3
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
-_LETTERED = re.compile(r"[A-Za-z]{1,5}[0-9]{2,}\Z")  # a professional's number that begins with letters
+_NUMBERED = re.compile(r"[A-Za-z]{0,5}[0-9]{2,}\Z")  # a professional's number, with letters before it or none
+_KINDS = frozenset(
+    ("PHONE", "HOME", "WORK", "CELL", "MOBILE", "FAX", "EMAIL", "OFFICE", "BUSINESS", "PRIMARY", "OTHER")
+)
+_KINDS |= frozenset(("CELULAR", "TELEFONE", "RESIDENCIAL", "COMERCIAL", "FIXO", "RECADO"))  # of telephones, in words
 _NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
 _STATE = re.compile(r"[A-Z]{2,3}\Z")
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
@@ -62,6 +67,11 @@ def no_address(value: Value, context: Context) -> bool:
     return _told(_is_time(value.raw) or _is_telephone(value), value, context)
 
 
+def late_admission(value: Value, context: Context) -> bool:
+    """Whether PV1-45, the discharge, is the admission for which PV1-44 is empty: the patient comes or is here now."""
+    return context.message.type in _COMING and not value.other(44)
+
+
 def no_department(value: Value, context: Context) -> bool:
     """Whether an amount of money or a moment stands where a department's code belongs (FT1-13, OBX-15); told."""
     return _told(bool(_AMOUNT.match(value.text(1))) or _is_time(value.raw), value, context)
@@ -73,9 +83,11 @@ def no_moment(value: Value, context: Context) -> bool:
 
 
 def no_person(value: Value, context: Context) -> bool:
-    """Whether a length before its unit, the unit, or times (TQ) stand where a person belongs (SCH-12, late); told."""
+    """Whether a length before its unit, the unit, times (TQ), or the status of an appointment (table 0278) stand where
+    a person belongs (SCH-12, 16, 20); told."""
     length = value.raw.isdigit() and says_minutes(value.other(value.source.field + 1))
-    return _told(length or says_minutes(value.raw) or says_times(value), value, context)
+    status = value.raw.capitalize() in codes("hl70278") or value.raw.upper() in codes("hl70278")
+    return _told(length or status or says_minutes(value.raw) or says_times(value), value, context)
 
 
 def says_times(value: Value) -> bool:
@@ -84,8 +96,10 @@ def says_times(value: Value) -> bool:
 
 
 def no_account(value: Value) -> bool:
-    """Whether PID-18 holds a social security number (PID-19, a field early): one account of a whole life."""
-    return value.source.segment == "PID" and "SS" in (value.text(4), value.text(5))
+    """Whether PID-18 holds a social security number (PID-19, a field early): one account of a whole life; or a word or
+    a letter, such as a marital status (PID-16): one account of all who say the same."""
+    numbered = any(c.isdigit() for c in value.text(1))
+    return value.source.segment == "PID" and ("SS" in (value.text(4), value.text(5)) or not numbered)
 
 
 def says_minutes(text: str) -> bool:
@@ -99,8 +113,11 @@ def no_religion(value: Value, context: Context) -> bool:
 
 
 def no_language(value: Value, context: Context) -> bool:
-    """Whether PID-15 is one letter, a marital status (PID-16, a field early): languages have two or three; told."""
-    return _told(len(value.text(1)) == 1 and not value.text(2), value, context)
+    """Whether PID-15 is one letter, or a code of another table, of marital status (PID-16, a field early): languages
+    have two or three letters; told."""
+    named = value.text(3)
+    other = bool(_TABLE.match(named)) and named != "HL70296"
+    return _told(other or (len(value.text(1)) == 1 and not value.text(2)), value, context)
 
 
 def no_licence(value: Value, context: Context) -> bool:
@@ -119,8 +136,9 @@ def _told(wrong: bool, value: Value, context: Context) -> bool:
 def no_number(value: Value, context: Context) -> bool:
     """Whether an XTN has neither a digit nor an address, or is a person (number, surname, given name); it is told."""
     second, third = value.text(2), value.text(3)
-    numbered = bool(_LETTERED.match(value.text(1)) and _NAMES.match(second) and _NAMES.match(third))
-    if is_person(value) or (numbered and second not in _USES and third not in _PHONES):
+    numbered = bool(_NUMBERED.match(value.text(1)) and _NAMES.match(second) and _NAMES.match(third))
+    kinds = {second.upper(), third.upper()} & (_USES | _PHONES | _KINDS)
+    if is_person(value) or (numbered and not kinds):
         return _told(True, value, context)
     if value.raw and "@" not in value.raw and "/" not in value.raw and not any(c.isdigit() for c in value.raw):
         context.problems.append(value.problem("field.misplaced"))

@@ -18,6 +18,7 @@ from mappings.convert.text import boolean, moment_text, number
 from mappings.table import Source
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_FILLER = 2  # EIP: the number of who fills the order
 
 
 @conversion("deceased")
@@ -222,13 +223,24 @@ def quantity_each(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("specimen-key")
 def specimen_key(value: Value, context: Context, argument: str) -> Any:
-    """One EI in the subcomponents of SPM-2 (EIP) as key."""
+    """One EI in the subcomponents of SPM-2 (EIP) as key.
+
+    As an EI, `7^LAB`, its second part is who gave the number: as a number, it would be that of all specimens.
+    """
     component = value.source.component
-    text = value.text(component)
-    if not text:
+    text, giver = value.text(component), _giver(value, context)
+    if not text or (giver and component == _FILLER):
         return None
-    authority = value.text(component, 2) or value.text(component, 3) or context.sender
+    authority = giver or value.text(component, 2) or value.text(component, 3) or context.sender
     return Key(systems.local_system(authority, "SPM"), text)
+
+
+def _giver(value: Value, context: Context) -> str:
+    """The second part of SPM-2 where it is no number: it has no digit, or is who sends the message."""
+    second, header = value.text(_FILLER), context.message.header
+    alone = bool(value.text(1)) and not value.text(1, 2) and not value.text(_FILLER, 2)
+    sends = second in (header.text(3), header.text(4))
+    return second if alone and (sends or not any(c.isdigit() for c in second)) else ""
 
 
 @conversion("specimen-identifier")
@@ -262,7 +274,16 @@ def specimen_parent(value: Value, context: Context, argument: str) -> Any:
 def file_identifier(value: Value, context: Context, argument: str) -> Any:
     """TXA-16, the unique file name, as Identifier within its sender."""
     text = value.text(1)
+    if text in context.codes("hl70271"):  # the document's status, a field early
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     return {"system": systems.local_system(context.sender, "file"), "value": text} if text else None
+
+
+@conversion("early-status")
+def early_status(value: Value, context: Context, argument: str) -> Any:
+    """The status of a document (TXA-17) in the field before it, through the table `argument`."""
+    return context.codes(argument).get(value.text(1))
 
 
 @conversion("labelled-text")

@@ -71,7 +71,9 @@ def test_the_kind_of_a_contact_in_words(sent: str, points: list[tuple[str, str, 
     assert [(p["system"], p["value"], p["use"]) for p in bodies["Patient"][0]["telecom"]] == points
 
 
-@pytest.mark.parametrize("person", ["DR4455^ROCHA^WILMA", "4455^Rocha^Wilma^^^Dra.", "E125^Yano^Jiro"])
+@pytest.mark.parametrize(
+    "person", ["DR4455^ROCHA^WILMA", "1234567893^Rocha^Wilma^^^^^^^^^^NPI", "4455^Rocha^Wilma^^^Dra.", "E125^Yano^Jiro"]
+)
 def test_a_person_is_no_telephone(person: str) -> None:
     rest = f"ORC|NW|P1||||||||||41^Reis^Nora||{person}\nOBR|1|P1||HEM^Hemograma^L\n"
     bodies, told = made("ORM^O01", rest.replace("\n", "\r"))
@@ -148,3 +150,52 @@ def test_a_visit_of_nobody_without_number_is_none() -> None:
 def test_a_name_no_longer_to_be_used_is_an_old_one() -> None:
     text = "MSH|^~\\&|A|B|C|D|20261122||ADT^A31|1|P|2.9\nPID|1||7^^^H^MR||Souza^Ana^^^^^L~Lima^Ana^^^^^NOUSE\n"
     assert [name["use"] for name in read(text)[0]["Patient"][0]["name"]] == ["official", "old"]
+
+
+def test_one_letter_is_no_account_of_all_who_say_the_same() -> None:
+    head = "MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\nPID|1||7^^^H^MR||Souza^Ana|||||||||||||S\nPV1|1|I|4N\n"
+    bodies, _ = read(head)
+    assert "Account" not in bodies and "identifier" not in bodies["Encounter"][0]
+
+
+def test_an_admission_where_the_discharge_belongs() -> None:
+    text = (
+        "MSH|^~\\&|A|B|C|D|20261122||ADT^{event}|1|P|2.5.1\nEVN||20261122\nPID|1||7^^^H^MR||Souza^Ana\nPV1|1|I|4N"
+        + "|" * 42
+    )
+    bodies, told = read(text.format(event="A01") + "20261121080000\n")
+    assert bodies["Encounter"][0]["period"] == {"start": "2026-11-21T08:00:00-03:00"} and "field.misplaced" in told
+    bodies, told = read(text.format(event="A03") + "20261121080000\n")
+    assert bodies["Encounter"][0]["period"]["end"] == "2026-11-21T08:00:00-03:00" and "field.misplaced" not in told
+
+
+def test_the_status_of_a_document_a_field_early_is_no_file_name() -> None:
+    rest = "TXA|1|DS|TX" + "|" * 13 + "AU^Autenticado^HL70271\rOBX|1|TX|DS^Sumário^L||Alta||||||F\r"
+    bodies, told = made("MDM^T02", rest)
+    (document,) = bodies["DocumentReference"]
+    assert document["docStatus"] == "final" and "identifier" not in document and told == {"TXA#3-16"}
+
+
+def test_the_status_of_an_appointment_is_no_person() -> None:
+    rest = "SCH|A1|A2" + "|" * 9 + "^^30^20261124090000" + "|" * 9 + "Booked\r"
+    bodies, told = made("SIU^S12", rest)
+    assert len(bodies["Appointment"][0]["participant"]) == 1 and told == {"SCH#3-20"}
+
+
+def test_a_code_of_another_table_is_no_language() -> None:
+    head = "MSH|^~\\&|A|B|C|D|20261122||ADT^A31|1|P|2.5.1\n"
+    bodies, told = read(head + "PID|1||7^^^H^MR||Souza^Ana||||||||||M^Married^HL70002\n")
+    assert "communication" not in bodies["Patient"][0] and "field.misplaced" in told
+
+
+@pytest.mark.parametrize(
+    ("number", "values"),
+    [("77^LABOR", ["77"]), ("77^B", ["77"]), ("77&LABOR^88&B", ["88", "77"]), ("77^88", ["88", "77"]), ("77", ["77"])],
+)
+def test_who_gave_a_specimen_its_number_is_no_number(number: str, values: list[str]) -> None:
+    rest = f"SPM|1|{number}||BLD^Sangue^L" + "|" * 28 + "9001^CORREIO\\r"
+    rest += "OBR|1||F1|HEM^Hemograma^L\\rOBX|1|NM|HB^Hb^L||13|g/dL|||||F\\r"
+    bodies, _ = made("OUL^R22", rest)
+    found = bodies["Specimen"][0]["identifier"]
+    assert [one["value"] for one in found] == [*values, "9001"]
+    assert found[-1]["type"]["coding"][0]["code"] == "STN"
