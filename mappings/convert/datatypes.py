@@ -260,11 +260,12 @@ def concept_or_own(value: Value, context: Context, argument: str) -> Any:
 @conversion("diagnosis-code")
 def diagnosis_code(value: Value, context: Context, argument: str) -> Any:
     """DG1-3 as CodeableConcept: CID-10 without dot where the system says so or the shape fits, text of DG1-4."""
+    described = (value.source.segment, value.source.field) == ("DG1", 3)
     found = cwe(value, context, "")
     code = identifiers.compact(value.text(1))
-    named = value.text(3) or value.other(2)
+    named = value.text(3) or (value.other(2) if described else "")
     if found is None:
-        text = value.other(4)
+        text = value.other(4) if described else ""
         return {"text": text} if text else None
     first = found.get("coding", [{}])[0]
     system = systems.coding_system(named)
@@ -276,9 +277,21 @@ def diagnosis_code(value: Value, context: Context, argument: str) -> Any:
             context.problems.append(value.problem("code.cid10"))
     elif first and "system" not in first and not system.startswith(systems.LOCAL):
         first.update({"system": system} if system else {})
-    if text := value.other(4):
-        found.setdefault("text", text)
+    if described:
+        describe(found, value, context, 4)
     return found
+
+
+def describe(concept: dict[str, Any], value: Value, context: Context, field: int) -> None:
+    """The description beside a code, in `field`, as text: what was written; the name of the code stays its display.
+
+    A number or a moment there describes nothing; it is told.
+    """
+    text, original = value.other(field), value.said(9)
+    if text and not any(c.isalpha() for c in text):
+        context.problems.append(value.sibling(field).problem("field.misplaced"))
+    elif text and text not in [coding.get("display") for coding in concept.get("coding", ())]:
+        concept["text"] = f"{original}: {text}" if original and original != text else text
 
 
 def _code(text: str) -> str:

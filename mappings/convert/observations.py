@@ -23,6 +23,7 @@ from mappings.table import Source
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
 _MEASURED = frozenset(("ST", ""))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
+_WITH_UNIT = frozenset(("valueQuantity", "valueRatio", "valueRange", "valueSampledData"))
 _COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
 _POWER = re.compile(r"\s*[xX*]?\s*10\^-?[0-9]{1,2}(?:[*/ ][^^]*)?\Z")
 _PLAIN = "[0-9]{0,30}[.,]?[0-9]{1,30}"
@@ -54,18 +55,26 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
         if kind and kind not in _TEXTS and any(v.raw for v in values):
             context.problems.append(first.problem("structure.value-kind", type=kind[:10]))
         text = "\n".join(value.full().rstrip(value.delimiters.component) for value in values).strip()
-        return [("valueString", text)] if text else None
+        return [("valueString", text), *_unit_beside(first, text)] if text else None
     found = [pair for value in values if (pair := _VALUES[kind](value, context))]
+    told = [made for name, made in found if name not in _WITH_UNIT]
+    beside = _unit_beside(first, str(told)) if told and len(told) == len(found) else []
     if len(found) <= 1:
-        return [*found, *(_beside(first) if kind == "NM" else ())] or None
+        return [*found, *(_beside(first) if kind == "NM" else ()), *beside] or None
     code = cwe(first.sibling(3), context, "") or {"text": "?"}
-    return [("component", {"code": code, name: value}) for name, value in found]
+    return [*(("component", {"code": code, name: value}) for name, value in found), *beside]
 
 
 def _beside(value: Value) -> list[Pair]:
     """What a sender adds behind a number (`2.5^(25,7 %)`): an NM has no such part, and it was said of the result."""
     rest = " ".join(part for number in (2, 3, 4) if (part := value.text(number)))
     return [("note", {"text": rest})] if rest else []
+
+
+def _unit_beside(value: Value, told: str) -> list[Pair]:
+    """The unit of a value that is no number (`superior a 100`, `mg/dL`): R4 has no place for it but a note."""
+    unit = _unit(value).get("unit", "")
+    return [("note", {"text": f"Unidade: {unit}"})] if unit and unit not in told else []
 
 
 def _measured(value: Value) -> Pair | None:

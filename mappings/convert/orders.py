@@ -11,7 +11,7 @@ from jiter import LosslessFloat
 from canonical import codes as systems
 from canonical import identifiers
 from fhir.definitions.table import codes
-from mappings.convert.datatypes import cwe, xtn
+from mappings.convert.datatypes import cwe, describe, xtn
 from mappings.convert.keys import ei, ei_identifier
 from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_code, no_service
@@ -57,12 +57,13 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
 def charge_code(value: Value, context: Context, argument: str) -> Any:
     """A CE as CodeableConcept; a bare code with a TUSS check digit is TUSS of its chapter's table.
 
-    `argument` is the field with the description (FT1-8); then FT1-25, the procedure, is a further coding.
+    `argument` is the field with the description (FT1-8, PR1-4). FT1-25, the procedure, is a further coding of FT1-7.
     """
-    concept = None if argument and no_service(value, context) else cwe(value, context, "")
+    charged = value.source.segment == "FT1"
+    concept = None if charged and no_service(value, context) else cwe(value, context, "")
     if concept is None:
         return None
-    if argument and value.source.field == 7 and (also := cwe(value.sibling(25), context, "")):
+    if charged and value.source.field == 7 and (also := cwe(value.sibling(25), context, "")):
         known = [coding["code"] for coding in concept.get("coding", ())]
         more = [coding for coding in also.get("coding", ()) if coding["code"] not in known]
         concept["coding"] = [*concept.get("coding", ()), *more]
@@ -73,8 +74,8 @@ def charge_code(value: Value, context: Context, argument: str) -> Any:
         table = coding.get("system", "").removeprefix(systems.TUSS)
         if table in _WITH_CHECK_DIGIT and not identifiers.is_tuss(code):
             context.problems.append(value.problem("code.tuss"))
-    if argument and (text := value.other(int(argument))):
-        concept.setdefault("text", text)
+    if argument:
+        describe(concept, value, context, int(argument))
     return concept
 
 
