@@ -83,6 +83,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
         code = address.pop("district")
         coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": code}}
         address["_city"] = {"extension": [coded]}
+    _designate(address, "" if late else value.text(8))
     if not address:
         return None
     for name, table in (("use", "hl70190"), ("type", "hl70190-type")):
@@ -91,6 +92,19 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if span := period_of(value, context, (13, 14), 12):
         address["period"] = span
     return address
+
+
+def _designate(address: dict[str, Any], other: str) -> None:
+    """XAD-8, another geographic designation (a county, a quarter): the district where none is said, else a line.
+
+    A single letter is the type of the address, a component off.
+    """
+    if len(other) < len("Sé"):
+        return
+    if "district" not in address:
+        address["district"] = other
+    elif other != address["district"]:
+        address["line"] = [*address.get("line", ()), other]
 
 
 def _lines(value: Value) -> list[str]:

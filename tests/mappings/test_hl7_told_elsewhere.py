@@ -81,6 +81,24 @@ def test_a_result_of_an_order_that_names_nothing_is_told() -> None:
     assert {("structure.segment-unmapped", "OBX#4"), ("structure.segment-unmapped", "OBX#5")} <= set(told)
 
 
+@pytest.mark.parametrize(
+    ("address", "district", "lines"),
+    [
+        ("Rua A 1^^Recife^PE^50000-000^BRA^H^Boa Vista", "Boa Vista", ["Rua A 1"]),
+        ("Rua A 1^^Recife^PE^50000-000^BRA^H^Zona Sul^Boa Vista", "Boa Vista", ["Rua A 1", "Zona Sul"]),
+        ("Rua A 1^^Recife^PE^50000-000^BRA^H^Boa Vista^Boa Vista", "Boa Vista", ["Rua A 1"]),
+        ("Rua A 1^^Recife^PE^50000-000^BRA^H^Boa Vista^2611606", "Boa Vista", ["Rua A 1"]),
+        ("Rua A 1^^Recife^PE^50000-000^BRA^H^H", None, ["Rua A 1"]),
+    ],
+)
+def test_another_geographic_designation_of_an_address_is_kept(
+    address: str, district: str | None, lines: list[str]
+) -> None:
+    records, told = made("ADT^A28^ADT_A05", f"{PID}||||||{address}")
+    (found,) = records["Patient"][0]["address"]
+    assert (found.get("district"), found["line"], found["city"]) == (district, lines, "Recife") and told == []
+
+
 PLACE = ("MFI|LOC||UPD|||AL", "MFE|MAD|||UTI^1^2|PL", "LOC|UTI^1^2||N")
 
 
