@@ -92,7 +92,8 @@ def statement(offer: Offer) -> dict[str, Any]:
                 "mode": "server",
                 "documentation": (
                     "Unknown search parameters are ignored and named in an OperationOutcome entry of the result; "
-                    "Prefer: handling=strict refuses them. Dates without a zone lie in the tenant's time zone."
+                    "Prefer: handling=strict refuses them. Dates without a zone lie in the tenant's time zone. "
+                    "_contained and _containedType find contained resources, in searches of one type."
                 ),
                 "security": _security(offer),
                 "resource": [_resource(name, offer, incoming.get(name, [])) for name in resource_types()],

@@ -104,7 +104,7 @@ class Setting:
     """What a value may depend on: the tenant's zone and own parameters, the time, and our own base address.
 
     `held` are the places where the tenant's records name resources contained in them
-    (`MedicationRequest.medication:Medication`).
+    (`MedicationRequest.medication:Medication`). `inner`: contained resources can be searched for (`_contained`).
     """
 
     zone: ZoneInfo
@@ -112,6 +112,7 @@ class Setting:
     base: str
     custom: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
+    inner: bool = False
 
     def parameter(self, type_name: str, code: str) -> Parameter | None:
         """The parameter `code` of a type, published or the tenant's own."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from fhir.search.nested import Found, Read, under
 from fhir.search.parameters import HELD
 
-_MOST = 20
+MOST = 20
 
 
 def local(resource: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -18,7 +18,7 @@ def local(resource: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for each in resource.get("contained") or ():
         if isinstance(each, dict) and isinstance(each.get("id"), str) and isinstance(each.get("resourceType"), str):
             found[f"#{each['id']}"] = each
-    return dict(list(found.items())[:_MOST])
+    return dict(list(found.items())[:MOST])
 
 
 def typed(node: Any, held: dict[str, dict[str, Any]]) -> Any:

@@ -13,10 +13,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir.search import values
-from fhir.search.conditions import Chain, Clause, Condition, Either, Setting, Without
+from fhir.search.conditions import Chain, Clause, Condition, Either, Inside, Setting, Without
 from fhir.search.parameters import HELD, SHAPE
 
 Found = tuple[str, str, tuple[Any, ...]]
+INNER = "#."
+"""The place of the entries of a contained resource as itself, which stand under a number of its own."""
 Read = Callable[[dict[str, Any], ZoneInfo], Iterable[Found]]
 
 
@@ -46,6 +48,8 @@ def moved(condition: Condition, owner: str, place: str, kind: str) -> Condition 
             return None
         case Clause():
             return _clause(condition, owner, place, kind)
+        case Inside(codes=codes):
+            return replace(condition, type_name=owner, codes=tuple(place + code for code in codes))
         case Chain():
             stored = replace(condition, type_name=owner, code=place + condition.code)
             held = [moved(inner, owner, f"{place}{condition.code}:{name}.", name) for name, inner in condition.targets]
@@ -70,5 +74,13 @@ def _clause(clause: Clause, owner: str, place: str, kind: str) -> Condition:
 
 def _lacking(condition: Condition, owner: str, place: str, kind: str) -> Condition:
     """Something stands at the place, and does not meet the condition."""
-    there = Clause(owner, place, "token", (values.token(kind),))
-    return Either(owner, ((there, Without(owner, condition)),))
+    return Either(owner, ((_standing(owner, place, kind), Without(owner, condition)),))
+
+
+def there(kind: str) -> Condition:
+    """Any contained resource of a type; a bare code of no system, so that the index has them in order."""
+    return Clause(kind, INNER, "token", (values.token(f"|{kind}"),))
+
+
+def _standing(owner: str, place: str, kind: str) -> Condition:
+    return there(kind) if place == INNER else Clause(owner, place, "token", (values.token(kind),))

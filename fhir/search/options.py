@@ -26,10 +26,6 @@ class NoEffect(Exception):
     """A result parameter that is understood but says nothing about this search."""
 
 
-class Unoffered(Exception):
-    """A result parameter that is understood and not offered; leaving it out would make another search."""
-
-
 @dataclass(frozen=True, slots=True)
 class Include:
     """`_include=Type:parameter[:target]` or, reversed, `_revinclude`; `code` and `type_name` `*` mean any.
@@ -70,6 +66,8 @@ class Options:
     cursor: tuple[Any, int] | None = None
     behind: tuple[str, ...] = ()  # the cursors of the pages before that of `cursor`, the nearest first
     includes: tuple[Include, ...] = ()
+    contained: str = ""  # of contained resources `true` (only these) or `both`
+    inner_shown: bool = False  # they themselves and not the records that contain them
     besides: tuple[Inside, ...] = ()  # what lies in here comes by itself and is not included
 
     @property
@@ -192,16 +190,14 @@ def _cursor(text: str) -> dict[str, Any]:
 
 
 def _contained(text: str) -> dict[str, Any]:
-    """Records that are contained in others are not searched for (R4 §3.1.1.5.8): anything but `false` is refused."""
-    if _one_of(text, ("false", "true", "both")) != "false":
-        raise Unoffered
-    return {}
+    """Whether resources contained in others are searched for (R4 §3.1.1.5.8)."""
+    chosen = _one_of(text, ("false", "true", "both"))
+    return {"contained": "" if chosen == "false" else chosen}
 
 
 def _contained_type(text: str) -> dict[str, Any]:
-    """How found contained records would be shown; there are none."""
-    _one_of(text, ("container", "contained"))
-    raise NoEffect
+    """Whether contained resources that are found are shown themselves, or the records that contain them."""
+    return {"inner_shown": _one_of(text, ("container", "contained")) == "contained"}
 
 
 def _nothing(text: str) -> dict[str, Any]:

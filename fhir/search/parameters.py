@@ -21,6 +21,7 @@ BASE = ":base"  # the quantity entries in base units
 LEAD = "\x1f"  # parts the code of a composite from its first value
 SHAPE = ":shape"  # the one token entry of a record that tells which parameters have values
 HELD = ":held"  # token entries, under one key for all types, that tell where records name what they contain
+INNER = ":inner"  # the token entry of a record that tells how many contained resources have entries of their own
 LONGEST = 240  # characters of an indexed value: with its fold it must fit a b-tree entry at four bytes each
 _TYPE_TEST = re.compile(r"resolve\(\) is (\w+)")
 _PLAIN_PATH = re.compile(r"\w+(?:\.\w+)+\Z")

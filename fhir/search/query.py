@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir.definitions.table import Parameter, resource_types
-from fhir.search import composites, filters, leading, nested, special, values
+from fhir.search import composites, filters, leading, nested, settling, special, values
 from fhir.search.conditions import (
     BadQuery,
     Chain,
@@ -28,7 +28,7 @@ from fhir.search.conditions import (
     Without,
     problem,
 )  # fmt: skip
-from fhir.search.options import Include, NoEffect, Options, Sort, Unoffered, read_option
+from fhir.search.options import Include, NoEffect, Options, read_option
 from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT, VERSION, implied_systems
 from fhir.search.values import BadValue, Value
 
@@ -56,7 +56,8 @@ class Query:
     """A search; `used` are the parameters that took effect, for the self link.
 
     A search of one type has one branch. A search of several (system level, `_type`) has one for each; `address` is
-    where it was asked, relative to the base.
+    where it was asked, relative to the base. `held` are the conditions on resources that records contain, where those
+    are searched for (`_contained`).
     """
 
     branches: tuple[Branch, ...]
@@ -64,6 +65,7 @@ class Query:
     used: tuple[tuple[str, str], ...]
     unknown: tuple[Problem, ...]
     address: str
+    held: tuple[Condition, ...] = ()
 
     @property
     def type_name(self) -> str:
@@ -116,61 +118,19 @@ def parse_many(
             continue
         except (BadValue, LookupError):
             raise BadQuery(problem("value", name)) from None
-        except Unoffered:
-            raise BadQuery(problem("contained", name)) from None
         used.append((name, text))
     if any(len(conditions) > MOST_CONDITIONS for conditions in found):
         raise BadQuery(problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
-    used, wrong = _settled(stated, used, types, setting)
+    used, wrong = settling.settled(stated, used, types, setting)
+    branches = tuple((kind, tuple(conditions)) for kind, conditions in zip(types, found, strict=True))
     return Query(
-        branches=tuple((kind, tuple(conditions)) for kind, conditions in zip(types, found, strict=True)),
+        branches=branches,
         options=Options(**stated) if stated else _AS_USUAL,
         used=tuple(used),
         unknown=tuple(unknown + wrong),
         address=address,
+        held=settling.held(branches, setting) if stated.get("contained") else (),
     )
-
-
-def _settled(
-    stated: dict[str, Any], used: list[tuple[str, str]], types: Sequence[str], setting: Setting
-) -> tuple[list[tuple[str, str]], list[Problem]]:
-    """Takes out of `stated` what cannot take effect; the parameters that do, and what is wrong with others."""
-    wrong: list[Problem] = []
-    if "sort" in stated:
-        stated["sort"], used, wrong = _sorted(stated["sort"], used, types, setting)
-    if stated.get("summary") == "text" and stated.pop("includes", ()):  # they cannot be mixed (R4 §3.1.1.5.9)
-        wrong += [problem("no-effect", name) for name, _ in used if _is_include(name)]
-        used = [pair for pair in used if not _is_include(pair[0])]
-    return used, wrong
-
-
-def _sorted(
-    fields: Sequence[Sort], used: list[tuple[str, str]], types: Sequence[str], setting: Setting
-) -> tuple[tuple[Sort, ...], list[tuple[str, str]], list[Problem]]:
-    """Only those sort fields that every type has, the parameters that took effect, and what is wrong with others."""
-    kept, wrong = [], []
-    for field_ in fields:
-        kinds = {_sort_kind(kind, field_.code, setting) for kind in types}
-        if None in kinds or len(kinds) > 1 or (len(types) > 1 and not field_.is_column):
-            wrong.append(problem("unsupported-sort", field_.code))
-        else:
-            kept.append(replace(field_, kind=str(kinds.pop())))
-    if wrong:
-        used = [pair for pair in used if pair[0] != "_sort"]
-        if kept:
-            used.append(("_sort", ",".join(("-" if f.down else "") + f.code for f in kept)))
-    return tuple(kept), used, wrong
-
-
-def _is_include(name: str) -> bool:
-    return name.partition(":")[0] in ("_include", "_revinclude")
-
-
-def _sort_kind(type_name: str, code: str, setting: Setting) -> str | None:
-    if code in ("_id", "_lastUpdated"):
-        return "column"
-    parameter = setting.parameter(type_name, code)
-    return parameter.type if parameter is not None and parameter.type != "composite" else None
 
 
 class _Reader:

@@ -17,7 +17,7 @@ from fhir.search.conditions import BadQuery, Clause
 from fhir.search.options import Sort, cursor_text
 from fhir.search.query import Query
 from fhir.search.values import Composite, Moment, Number
-from hub.find import include, sorting
+from hub.find import include, inner, sorting
 from hub.find.ahead import Ahead, Apart, far, is_wide, looks
 from hub.find.criteria import Found, Told, is_negative
 from hub.find.narrow import Narrowed, cost, found_sql, is_simple, is_spelled, names_one, narrowed, spelled, tests_sql
@@ -45,17 +45,48 @@ async def search(source: Source, query: Query, sight: Sight) -> Page:
     """The page of `query` over what `sight` shows; raises BadQuery, and Refusal for a type it shows nothing of."""
     query = guarded(query, sight)
     if query.options.counts_only:
-        return Page(rows=(), total=await _total(source, query))
-    sort = query.options.sort
-    if sort and not (len(sort) == 1 and sort[0].is_column):
-        rows, cursor = await sorting.page(source, query, await narrowed(source, *query.branches[0]))
-        included = await include.included(source, query, rows, sight) if query.includes and rows else []
-    else:
-        rows, cursor, included = await _found(source, query, sight)
+        return Page(rows=(), total=await _whole(source, query, sight))
+    around = _with_inner if query.options.contained else _own
+    rows, cursor, included = await around(source, query, sight)
     total = len(rows) if not cursor and query.options.cursor is None else None
     if query.options.total in ("accurate", "estimate") and total is None:
-        total = await _total(source, query, 0 if query.options.total == "accurate" else _ESTIMATE_FROM)
+        total = await _whole(source, query, sight, 0 if query.options.total == "accurate" else _ESTIMATE_FROM)
     return Page(rows=rows, included=included, total=total, cursor=cursor)
+
+
+async def _own(source: Source, query: Query, sight: Sight) -> tuple[list[Row], str, list[Row]]:
+    """The records found as themselves, the cursor of the next page, and what is included."""
+    sort = query.options.sort
+    if not sort or (len(sort) == 1 and sort[0].is_column):
+        return await _found(source, query, sight)
+    rows, cursor = await sorting.page(source, query, await narrowed(source, *query.branches[0]))
+    return rows, cursor, await include.included(source, query, rows, sight) if query.includes and rows else []
+
+
+async def _with_inner(source: Source, query: Query, sight: Sight) -> tuple[list[Row], str, list[Row]]:
+    """What is contained, and with `both` records behind it, with the cursor of the next page; nothing is included."""
+    rows: list[Row] = []
+    both = query.options.contained == "both"
+    if inner.is_before(query):
+        rows, cursor = await inner.page(source, query, sight)
+        if cursor or not both:
+            return rows, cursor, []
+        query = replace(query, options=replace(query.options, cursor=None, count=query.options.count - len(rows)))
+    if not both:
+        return rows, "", []
+    if not query.options.count:  # the page is full: records, if any, begin on the next one
+        first = replace(query, options=replace(query.options, count=1))
+        return rows, cursor_text(None, 0) if (await _found(source, first, sight))[0] else "", []
+    own, cursor, _ = await _found(source, query, sight)
+    return [*rows, *own], cursor, []
+
+
+async def _whole(source: Source, query: Query, sight: Sight, most: int = 0) -> int:
+    """The number of all that a search finds."""
+    held = await inner.total(source, query, sight, most) if query.options.contained else 0
+    if query.options.contained == "true" or (most and held >= most):
+        return held
+    return min(held + await _total(source, query, most), most or 2**62)
 
 
 async def _found(source: Source, query: Query, sight: Sight) -> tuple[list[Row], str, list[Row]]:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from fhir.definitions.table import compartments, resource_types
+from fhir.search import nested
 from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, Has, Inside, Setting, Without
 from fhir.search.matching import is_fixed
 from fhir.search.parameters import parameters_of
@@ -94,6 +95,19 @@ def guarded(query: Query, sight: Sight, action: str = "s") -> Query:
         branches.append((kind, (*kept, *limits(kind, _shown(kind, sight, action)))))
     found = tuple(branches)
     return query if found == query.branches else replace(query, branches=found)
+
+
+def inner_conditions(query: Query, sight: Sight) -> tuple[Condition, ...]:
+    """The conditions of `query` on contained resources, over what `sight` shows; raises Refusal like `guarded`.
+
+    Where it shows only some records of the type they must be like these: without what the index tells, none is shown.
+    """
+    kind = query.type_name
+    kept = tuple(_guarded(condition, sight) for condition in query.held)
+    alternatives = _shown(kind, sight, "s")
+    if () in alternatives:
+        return kept
+    return (*kept, nested.moved(Either(kind, alternatives), kind, nested.INNER, kind) or Either(kind, ()))
 
 
 def limits(kind: str, alternatives: Alternatives) -> tuple[Condition, ...]:

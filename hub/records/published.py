@@ -99,7 +99,7 @@ def _page(found: Sequence[Body], start: int, count: int) -> Page:
 
 def _asks(query: Query) -> bool:
     """Whether a search is one by name, which is all that these are found by."""
-    if len(query.branches) != 1 or query.type_name not in published.KINDS:
+    if len(query.branches) != 1 or query.type_name not in published.KINDS or query.options.contained == "true":
         return False
     conditions = query.conditions
     naming = _NAMES | _ABOUT.get(query.type_name, frozenset())

@@ -29,9 +29,9 @@ from hub.world import Tenant, World
 
 BATCH = 200
 NAME = "fhir.reindex"
-EDITION = 3
+EDITION = 4
 """Of what the index holds; a tenant's settings say by which its records were indexed."""
-CHANGED = {3: "body LIKE '%\"http://unitsofmeasure.org\"%'"}
+CHANGED = {4: "body LIKE '%\"contained\"%'"}
 """The records of which an edition holds more than the one before; where it is not here, all."""
 SETTING = "index"
 _SKEW = datetime.timedelta(seconds=0.5)

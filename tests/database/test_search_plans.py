@@ -21,9 +21,10 @@ from fhir.search.parameters import LEAD, SHAPE
 from fhir.search.query import Query, parse
 from fhir.search.shapes import shape
 from fhir.search.values import Token
-from hub.find import sorting
+from hub.find import inner, sorting
 from hub.find.narrow import Narrowed, narrowed
 from hub.find.search import page_of, page_sql
+from hub.find.sight import everything
 from hub.find.statement import OneTrip, Statement
 from hub.find.used import in_use
 from hub.records.index import key_of
@@ -54,6 +55,12 @@ COLUMNS = {
     "token": "system, code", "string": "folded, exact", "date": "low, high", "reference": "target_type, target_id", "uri": "value",
     "number": "low, high", "quantity": "low, high, system, code",
 }  # fmt: skip
+INNER = {
+    "#.": "'', 'Medication'",
+    "#.code": "'urn:x', 'm' || n + p",
+    "#.status": "'', CASE p WHEN 0 THEN 'active' ELSE 'inactive' END",
+}
+HOLDING = '{"contained":[{"resourceType":"Medication","id":"a"},{"resourceType":"Medication","id":"b"}]}'
 TYPES = {
     "probability": "RiskAssessment", "value-quantity": "Observation", f"code-value-quantity{LEAD}c": "Observation", "patient": "Observation",
 }  # fmt: skip
@@ -64,7 +71,7 @@ async def fill(world: World, tenant: Tenant) -> None:
         for kind in ("Patient", "RiskAssessment", "Observation"):
             await tx.run(
                 "INSERT INTO resource (tenant_id, type, id, version, updated_at, body) "
-                f"SELECT $1, '{kind}', 'i' || n, 1, timestamptz '2024-01-01' + n * interval '1 minute', '{{}}' FROM generate_series(1, {ROWS}) n"
+                f"SELECT $1, '{kind}', 'i' || n, 1, timestamptz '2024-01-01' + n * interval '1 minute', '{HOLDING if kind == 'Observation' else '{}'}' FROM generate_series(1, {ROWS}) n"
             )
         for table, parameters in FILL.items():
             for code, values in parameters:
@@ -74,6 +81,12 @@ async def fill(world: World, tenant: Tenant) -> None:
                     f"FROM (SELECT rid, substr(id, 2)::int AS n FROM resource WHERE tenant_id = $1 AND type = '{kind}') r "
                     f"CROSS JOIN LATERAL (SELECT {values}) v"
                 )
+        for code, values in INNER.items():  # two Medications in each Observation
+            await tx.run(
+                f"INSERT INTO idx_token (tenant_id, rid, key, position, {COLUMNS['token']}) SELECT $1, (r.rid << 5) + p - {2**62}, "
+                f"{key_of('Medication', code)}, 0, v.* FROM (SELECT rid, substr(id, 2)::int AS n FROM resource WHERE tenant_id = $1 "
+                f"AND type = 'Observation') r CROSS JOIN generate_series(0, 1) p CROSS JOIN LATERAL (SELECT {values}) v"
+            )
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +150,8 @@ def query_of(url: str) -> Query:
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
-    for inner in plan.get("Plans", ()):
-        yield from nodes(inner)
+    for each in plan.get("Plans", ()):
+        yield from nodes(each)
 
 
 class OneAtMost(OneTrip):
@@ -198,6 +211,34 @@ class Recording(OneTrip):
     async def rows(self, statement: Statement, sql: str) -> list[Row]:
         self.asked.append((statement, sql))
         return await super().rows(statement, sql)
+
+
+@pytest.mark.parametrize("apart", ["container", "contained"])
+async def test_plans_of_contained_resources(filled: World, tenant: Tenant, apart: str) -> None:
+    """No table is read whole, the first page of all of a type reads few rows, and each condition is met by an index."""
+    source = Recording(filled, tenant)
+    for text, expected in (
+        ("code=urn:x|m77", 2),
+        ("code=urn:x|m77&status=active", 1),
+        ("code=m77&status:not=active", 1),
+        ("", 11),
+    ):
+        Recording.asked.clear()
+        pairs = [tuple(part.split("=", 1)) for part in text.split("&") if part]
+        asked = [*pairs, ("_contained", "true"), ("_containedType", apart), ("_count", "10")]
+        query = parse("Medication", asked, replace(SETTING, inner=True))  # type: ignore[arg-type]
+        rows, cursor = await inner.page(source, query, everything)
+        assert (len(rows), bool(cursor)) == (min(expected, 10), expected > 10), text
+        plan = await plan_of(filled, tenant, *Recording.asked[-1], generic=False)
+        assert not [
+            node for node in nodes(plan) if node["Node Type"] == "Seq Scan" and node["Relation Name"] != "tenant"
+        ], text
+        used = {node.get("Index Name") for node in nodes(plan)}
+        assert {"idx_token_code_system_idx", "resource_tenant_id_rid_key"} <= used, (text, used)
+        sorts = [
+            node for node in nodes(plan) if node["Node Type"] in ("Sort", "HashAggregate") and node["Plan Rows"] > 1000
+        ]
+        assert not sorts, text
 
 
 @pytest.mark.parametrize("form", ["match", "not"])

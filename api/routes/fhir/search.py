@@ -19,7 +19,7 @@ from api.routes.fhir.exchange import Exchange, body_of, check_content_type, outc
 from canonical.problem import Problem
 from fhir import subset
 from fhir.definitions.table import resource_types
-from fhir.search.conditions import Inside
+from fhir.search.conditions import Inside, Setting
 from fhir.search.options import cursor_after, cursor_before
 from fhir.search.query import Query, parse, parse_many
 from hub.find.search import Page
@@ -82,7 +82,7 @@ async def _with_form(exchange: Exchange) -> list[tuple[str, str]]:
 async def _of_type(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
     type_name = exchange.type_name
     exchange.actor.reach(type_name, "s")
-    return await found(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world)))
+    return await found(exchange, parse(type_name, pairs, _setting(exchange)))
 
 
 async def _of_system(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
@@ -97,7 +97,12 @@ async def _of_compartment(exchange: Exchange, pairs: list[tuple[str, str]]) -> R
     if type_name not in members:
         raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", f"{compartment}/{type_name}"[:64]),))])
     inside = Inside(type_name, compartment, record_id, members[type_name])
-    return await found(exchange, parse(type_name, pairs, exchange.actor.setting(exchange.state.world), inside))
+    return await found(exchange, parse(type_name, pairs, _setting(exchange), inside))
+
+
+def _setting(exchange: Exchange) -> Setting:
+    """Of a search: contained resources can be searched for."""
+    return replace(exchange.actor.setting(exchange.state.world), inner=True)
 
 
 def members_of(compartment: str) -> dict[str, tuple[str, ...]]:
@@ -130,7 +135,7 @@ async def _many(
     inside: Mapping[str, Inside],
     address: str,
 ) -> Response:
-    setting = exchange.actor.setting(exchange.state.world)
+    setting = _setting(exchange)
     rest = [(name, text) for name, text in pairs if name != "_type"]
     query = parse_many(types, rest, setting, inside, address=address)
     stated = [(name, text) for name, text in pairs if name == "_type"]
@@ -185,5 +190,5 @@ def _record(base: str, query: Query, row: Any, mode: str) -> str:
         text = subset.text(text, "", options.elements)
     elif options.summary in subset.SUMMARIES:
         text = subset.text(text, options.summary, ())
-    full_url = f"{base}/{row['type']}/{row['id']}"
+    full_url = f"{base}/{row['type']}/{row['id']}{row.get('inner', '')}"
     return f'{{"fullUrl":"{full_url}","resource":{text},"search":{{"mode":"{mode}"}}}}'

@@ -104,6 +104,7 @@ class _Job:
         self.tx = tx
         self.entries = entries
         self.setting = actor.setting(world)
+        self.searching = dataclasses.replace(self.setting, inner=True)
         self.done: dict[int, Done] = {}
         self.same: dict[int, Entry] = {}  # entries that create what an earlier one creates (same ifNoneExist)
         self.ids: dict[int, str] = {}
@@ -356,7 +357,7 @@ class _Job:
                 raise Failed({entry.position: refused("not-found", "failure.not-found")})
             return Done(entry=entry, kind="row", row=row)
         try:
-            query = conditional.parsed(entry.type_name, entry.query, self.setting, entry.inside)
+            query = conditional.parsed(entry.type_name, entry.query, self.searching, entry.inside)
             page = await published.search(Within(self.tx), query, self.actor)
         except BadQuery as error:
             raise Failed({entry.position: Refusal("malformed", [error.problem])}) from None

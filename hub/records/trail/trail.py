@@ -100,7 +100,7 @@ class _Walk:
 
 async def search(source: Source, query: Query, actor: Actor) -> Page:
     """The page of `query`; of AuditEvent and Provenance the hub's own come first. Raises BadQuery, Refusal."""
-    if len(query.branches) != 1 or query.type_name not in TYPES:
+    if len(query.branches) != 1 or query.type_name not in TYPES or query.options.contained == "true":
         return await find(source, query, actor.sight)
     actor.reach(query.type_name, "s")
     cursor, count = query.options.cursor, query.options.count

@@ -192,6 +192,17 @@ async def test_includes_claimed_work(statement: dict[str, Any], fhir: httpx.Asyn
             assert answer.status_code == 200, answer.text
 
 
+async def test_contained_resources_of_every_type_are_searched(
+    statement: dict[str, Any], fhir: httpx.AsyncClient
+) -> None:
+    assert "_contained and _containedType find contained resources" in statement["rest"][0]["documentation"]
+    for resource in statement["rest"][0]["resource"]:
+        asked = f"/fhir/{resource['type']}?_contained=both&_containedType=contained&_count=1"
+        answer = await fhir.get(asked, headers={"prefer": "handling=strict"})
+        assert answer.status_code == 200 and "_containedType=contained" in answer.json()["link"][0]["url"], answer.text
+    assert (await fhir.get("/fhir?_type=Patient,Group&_contained=true")).status_code == 400
+
+
 async def test_terminology_capabilities(fhir: httpx.AsyncClient) -> None:
     """What is claimed of terminology: every code system is known, every parameter of $expand is taken."""
     document = (await fhir.get("/fhir/metadata?mode=terminology", headers={"authorization": ""})).json()

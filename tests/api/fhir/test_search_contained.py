@@ -1,4 +1,4 @@
-"""A chain is evaluated inside contained resources too (R4 §3.1.1.4.5); they are found as themselves by nobody."""
+"""A chain is evaluated inside contained resources too (R4 §3.1.1.4.5); as themselves they are found where asked for."""
 
 from __future__ import annotations
 

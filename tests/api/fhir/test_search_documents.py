@@ -125,16 +125,15 @@ async def test_an_upgrade_indexes_what_changed(fhir: httpx.AsyncClient, world: W
 
 
 async def test_the_job_of_an_upgrade(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
-    """It indexes what has a unit of UCUM, leaves the rest, and is done once; one queued for an older edition does all."""
+    """It indexes what contains resources, leaves the rest, and is done once; one queued for an older edition does all."""
     await stored(fhir)
-    unit = {"value": 5, "system": "http://unitsofmeasure.org", "code": "mL/kg/h"}
-    body = {"resourceType": "Observation", "id": "u", "status": "final", "code": {"text": "x"}, "valueQuantity": unit}
+    body = {"resourceType": "Observation", "id": "u", "status": "final", "code": {"text": "x"}, "subject": {"reference": "#p"},
+            "contained": [{"resourceType": "Patient", "id": "p", "name": [{"family": "Prado"}]}]}  # fmt: skip
     assert (await fhir.put("/fhir/Observation/u", json=body)).status_code == 201
     async with world.transaction(tenant) as tx:
-        await tx.run("DELETE FROM idx_quantity WHERE tenant_id = $1")
         await tx.run("DELETE FROM idx_string WHERE tenant_id = $1")
     handlers.load()
-    asked = "/fhir/Observation?value-quantity=5|http://unitsofmeasure.org|mL/(kg.h)&_summary=count"
+    asked = "/fhir/Patient?family=prado&_contained=true&_summary=count"
     assert (await fhir.get(asked)).json()["total"] == 0
     assert await anew.job(world, tenant, {"edition": anew.EDITION}) == "1 records indexed"
     assert (await fhir.get(asked)).json()["total"] == 1
