@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import datetime
 import json
 import logging
 from collections import defaultdict
@@ -23,7 +24,7 @@ from hub.exchange.out import forward
 from hub.exchange.out.forward import Arrived
 from hub.exchange.work import lanes, poison
 from hub.exchange.work.lanes import Lease, LeaseLost
-from hub.exchange.work.pace import LEAST, SHARES, Pace
+from hub.exchange.work.pace import LEAST, SHARES, Pace, longest
 from hub.records import merges
 from hub.records.drafts.settle import settle
 from hub.records.drafts.snapshot import Stated, withdrawn
@@ -35,6 +36,8 @@ from mappings.engine import Translation, translate, untouched
 log = logging.getLogger("ponte.inbound")
 PER_LANE = 20
 GROUP_ATTEMPTS = 3
+LARGE = 256 * 1024
+"""Bytes of a message that is mapped aside."""
 MOST_BYTES = 64 * 1024 * 1024
 """How much of waiting messages a worker takes into memory at once."""
 Channels = dict[tuple[UUID, int | None], Channel]
@@ -117,13 +120,14 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
     if not leases:
         return 0
     channels = await channels_at(world, tenant, {item.under for queue in waiting.values() for item in queue})
-    finished = 0
+    finished, until = 0, asyncio.get_running_loop().time() + lanes.LEASE.total_seconds()
     settled: set[int] = set()  # lanes that stopped or were given back
     try:
         for position in range(PER_LANE):
             wave = [q[position] for lane, q in waiting.items() if len(q) > position and lane not in settled]
             if not wave:
                 break
+            until = await _held(world, tenant, [each for each in leases if each.lane_id not in settled], wave, until)
             finished += await _wave(world, tenant, channels, wave)
             pace.begun(tenant.id)
             settled.update(item.lease.lane_id for item in wave if item.stopped or item.released)
@@ -136,6 +140,21 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
         raise
     await _give_back(world, tenant, leases, settled)
     return finished
+
+
+async def _held(world: World, tenant: Tenant, leases: Sequence[Lease], wave: Sequence[Work], until: float) -> float:
+    """Renew the leases, which last until `until` by the loop's clock, where this wave may outlast them; their new end.
+
+    Were a lease to run out over a message, another worker would begin it anew, and both would lose it for ever.
+    """
+    needed = longest([item.row["content"] for item in wave])
+    now = asyncio.get_running_loop().time()
+    if until - now >= needed:
+        return until
+    length = max(lanes.LEASE, datetime.timedelta(seconds=2 * needed))
+    async with world.transaction(tenant) as tx:
+        await lanes.hold(tx, leases, length)
+    return now + length.total_seconds()
 
 
 async def _give_back(world: World, tenant: Tenant, leases: Sequence[Lease], settled: Collection[int]) -> None:
@@ -164,7 +183,10 @@ async def _wave(world: World, tenant: Tenant, channels: Channels, wave: list[Wor
         await asyncio.sleep(0)  # the worker's other wave may have its answer
         try:
             item.prefix = f"{number}:"
-            _translate(item, channels)
+            if len(item.row["content"]) > LARGE:  # the worker's deliveries and jobs go on meanwhile
+                await asyncio.to_thread(_translate, item, channels)
+            else:
+                _translate(item, channels)
             sound.append(item)
         except Exception as error:  # a defect of a mapping: this message is set aside, the others go on
             _set_aside(item, error)

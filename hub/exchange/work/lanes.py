@@ -169,6 +169,19 @@ async def extend(tx: Transaction, held: Lease) -> None:
         raise LeaseLost
 
 
+async def hold(tx: Transaction, held: Sequence[Lease], length: datetime.timedelta) -> None:
+    """Renew leases for so long from now on; raises LeaseLost when any token is no longer the lane's."""
+    ordered = sorted(held, key=lambda each: each.lane_id)
+    rows = await tx.rows(
+        f"UPDATE lane SET lease_until = now() + $4, next_at = now() + $4 {_HELD} RETURNING id",
+        [each.lane_id for each in ordered],
+        [each.token for each in ordered],
+        length,
+    )
+    if len(rows) != len(ordered):
+        raise LeaseLost
+
+
 async def keep(world: World, tenant: Tenant, held: Lease, work: Coroutine[Any, Any, T]) -> T:
     """The outcome of `work`, with the lease renewed while it runs; raises LeaseLost, `work` is then cancelled."""
     task = asyncio.ensure_future(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import weakref
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from canonical.errors import Conflict
 from hub.exchange.work import inbound, lanes, memory, pace, worker
 from hub.records.drafts.settle import Settled, settle
 from hub.world import Tenant, World
+from mappings.engine import translate
 from tests.hub.test_operate import GOOD, put, work
 
 DOCTOR = "148201^Nóbrega^Antônio^^^^^^CRM^L^^^LN"
@@ -121,6 +123,35 @@ async def test_a_worker_maps_one_wave_while_the_database_has_another(
             await asyncio.sleep(0.05)
     stop.set()
     await running
+
+
+async def test_a_message_that_takes_longer_than_a_lease_is_worked_once(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def alone(_: World) -> list[Tenant]:
+        return [tenant]
+
+    mapped = []
+
+    def counted(*given: object, **more: object) -> object:
+        mapped.append(1)
+        return translate(*given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(World, "tenants", alone)
+    monkeypatch.setattr(lanes, "LEASE", datetime.timedelta(seconds=0.2))
+    monkeypatch.setattr(inbound, "translate", counted)
+    monkeypatch.setattr(inbound, "LARGE", 10_000)
+    report = attended(1).replace("ADT^A01^ADT_A01", "ORU^R01^ORU_R01").replace("EVN|A01|20261122080000\r", "")
+    results = "".join(f"OBX|{n}|NM|{n}^Analito {n}^L||{n}|mg/dL|||||F\r" for n in range(1, 1200))
+    await put(world, tenant, report + "OBR|1|P1|F1|1^Painel^L\r" + results)
+    stop = asyncio.Event()
+    running = [asyncio.create_task(worker.run(world, stop)) for _ in range(2)]
+    async with asyncio.timeout(60):
+        while (await ended(world, tenant)).get("TRANSFORMED") != 1:
+            await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.gather(*running)
+    assert len(mapped) == 1
 
 
 @pytest.mark.parametrize(
