@@ -202,6 +202,13 @@ def _told(door: dict[str, Any]) -> None:
             output.say(f"    failing for {_ago(door['failing_s'])}, again in {_ago(door['again_s'])}: {door['code']}")
             output.say(f"        {text} {remedy}")
         return
+    if door.get("closed"):
+        text, remedy = in_general(door["closed"], "pt")
+        output.say(
+            f"{door['channel']:<20} port {door['port']:<6} CLOSED for {_ago(door['closed_s'])}: {door['closed']}"
+        )
+        output.say(f"        {text} {remedy}")
+        return
     output.say(f"{door['channel']:<20} port {door['port']:<6} {door['connections']} connections")
     for one in door["addresses"]:
         output.say(

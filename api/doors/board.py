@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -38,6 +39,7 @@ class Board:
         self._open: dict[UUID, tuple[Place, Listener]] = {}
         self._marks: dict[UUID, str] = {}
         self._refused: set[Place] = set()
+        self._closed: dict[UUID, tuple[Channel, Place, str, float]] = {}
         self._changed = asyncio.Event()
 
     @property
@@ -82,16 +84,29 @@ class Board:
             await listener.stop()
 
     async def _tell(self) -> None:
-        """Leave word of who is connected, for `channel connections`."""
+        """Leave word of who is connected and what stays closed, for `channel connections` and the alarms."""
         if self._world.bell.silent:
             return
         for place, listener in list(self._open.values()):
-            told = {"channel": listener.channel.name, "port": place.port, "pid": os.getpid(), **listener.report()}
-            key = guests.key_of(listener.channel.tenant.id, listener.channel.name, os.getpid())
-            await self._world.bell.note(key, orjson.dumps(told).decode(), guests.KEPT_SECONDS)
+            await self._note(listener.channel, place, listener.report())
+        now = asyncio.get_running_loop().time()
+        for channel, place, code, since in list(self._closed.values()):
+            nobody = {"connections": 0, "addresses": [], "turned_away": []}
+            await self._note(channel, place, {**nobody, "closed": code, "closed_s": round(now - since)})
+
+    def _stays_closed(self, channel: Channel, place: Place, code: str) -> None:
+        before = self._closed.get(channel.id)
+        since = before[3] if before is not None else asyncio.get_running_loop().time()
+        self._closed[channel.id] = (channel, place, code, since)
+
+    async def _note(self, channel: Channel, place: Place, report: dict[str, Any]) -> None:
+        told = {"channel": channel.name, "port": place.port, "pid": os.getpid(), **report}
+        key = guests.key_of(channel.tenant.id, channel.name, os.getpid())
+        await self._world.bell.note(key, orjson.dumps(told).decode(), guests.KEPT_SECONDS)
 
     async def _look(self, *, strict: bool) -> None:
         wanted = ports.placed(await all_channels(self._world), self._world.settings)
+        self._closed = {identity: found for identity, found in self._closed.items() if identity in wanted}
         for identity, (place, listener) in list(self._open.items()):
             if identity not in wanted or wanted[identity][0] != place:
                 del self._open[identity]
@@ -123,6 +138,7 @@ class Board:
             found = await tls.door_tls(self._world, channel)
             await listener.start(place.host, place.port, found.context if found else None)
         except Misconfigured as error:
+            self._stays_closed(channel, place, error.code)
             if place not in self._refused:
                 self._refused.add(place)
                 log.error("channel %s: port %s stays closed: %s", channel.name, place.port, error.text)
@@ -130,11 +146,13 @@ class Board:
         except OSError as error:
             if strict and place.port == self._world.settings.mllp_port:
                 raise Misconfigured(f"channel {channel.name}: port {place.port}: {error.strerror}") from None
+            self._stays_closed(channel, place, "door.port")
             if place not in self._refused:
                 self._refused.add(place)
                 log.warning("channel %s: port %s cannot be opened: %s", channel.name, place.port, error.strerror)
             return
         self._refused.discard(place)
+        self._closed.pop(channel.id, None)
         self._open[channel.id] = (place, listener)
         self._marks[channel.id] = found.mark if found else ""
         log.info("channel %s, version %s: port %s is open", channel.name, channel.version, place.port)

@@ -36,3 +36,8 @@ async def failing(world: World, tenant: Tenant) -> dict[str, int]:
         if one.get("code"):
             found[one["channel"]] = max(found.get(one["channel"], 0), int(one["failing_s"]))
     return found
+
+
+async def closed(world: World, tenant: Tenant) -> dict[str, int]:
+    """For how many seconds the MLLP ports that should be open have been closed, by channel; empty without Valkey."""
+    return {one["channel"]: int(one["closed_s"]) for one in await connected(world, tenant) or [] if one.get("closed")}

@@ -130,6 +130,10 @@ async def of_tenant(world: World, tenant: Tenant) -> list[Reading]:
         Reading(rule="pickup.failing", place=name, value=seconds)
         for name, seconds in (await guests.failing(world, tenant)).items()
     ]
+    found += [
+        Reading(rule="door.closed", place=name, value=seconds)
+        for name, seconds in (await guests.closed(world, tenant)).items()
+    ]
     found.append(Reading(rule="clock.skew", place="", value=int(ahead)))
     return found + of_machine(world)
 

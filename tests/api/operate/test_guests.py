@@ -33,6 +33,7 @@ from hub.exchange import guests as seen
 from hub.exchange.door.keep import Keeper
 from hub.guard import vault
 from hub.redis import Bell
+from hub.watch import readings
 from hub.world import Tenant, World
 from tests.api.operate import test_mllp_tls as sealed
 
@@ -297,6 +298,37 @@ async def test_the_doors_leave_word_of_it_for_the_command(
         assert await asyncio.to_thread(main, [*argued, "--json"]) == 0
         (line,) = capsys.readouterr().out.splitlines()
         assert (json.loads(line)["port"], json.loads(line)["turned_away"][0]["code"]) == (port, "door.http")
+    await heard.bell.close()
+
+
+async def test_a_door_that_stays_closed_is_told_with_its_cause_and_alarms(
+    world: World, tenant: Tenant, redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(board, "LOOK_SECONDS", 0.05)
+    heard = dataclasses.replace(world, bell=Bell(redis_url))
+
+    async def codes() -> dict[str, str]:
+        return {one["channel"]: one.get("closed", "") for one in await seen.connected(heard, tenant) or []}
+
+    async with door(heard, tenant, '[tls]\ncertificate = "absent"\n'):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            await put(world, tenant, f'name = "taken"\ndoor = "mllp"\nport = {port}\n')
+            async with asyncio.timeout(20):
+                while not {"door", "taken"} <= set(await codes()):
+                    await asyncio.sleep(0.05)
+            found = await codes()
+            assert (found["door"], found["taken"]) == ("tls.certificate", "door.port")
+            measured = {(one.rule, one.place) for one in await readings.of_tenant(heard, tenant)}
+            assert {("door.closed", "door"), ("door.closed", "taken")} <= measured
+            monkeypatch.setenv("PONTE_DATABASE_URL", world.settings.database_url)
+            monkeypatch.setenv("PONTE_REDIS_URL", redis_url)
+            assert await asyncio.to_thread(main, ["channel", "connections", "taken", "--tenant", tenant.slug]) == 0
+            told = capsys.readouterr().out
+            assert "CLOSED for " in told and ": door.port" in told and "outro programa a usa" in told
+        async with asyncio.timeout(20):
+            while (await codes())["taken"]:
+                await asyncio.sleep(0.05)
     await heard.bell.close()
 
 
