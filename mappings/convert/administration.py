@@ -10,7 +10,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
-from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe
+from mappings.convert.datatypes import CITY_SYSTEM, coding, concept_or_own, cwe
 from mappings.convert.people import practitioner_reference
 from mappings.convert.periods import period
 from mappings.convert.plausible import late_admission, no_language, no_licence, no_religion
@@ -23,6 +23,7 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _TABLES = {"religion": "HL70006", "disability": "HL70295", "citizenship": "HL70171", "nationality": "HL70212"}
 _ROLE_PLACES = {"ROL": (2, 3, 5, 6), "PRT": (2, 4, 11, 12)}
 _FUNCTIONS = {"anesthetist": ("88189002", "Anesthesiologist"), "surgeon": ("304292004", "Surgeon")}
+_SELF = frozenset(("SEL", "SELF", "18"))
 
 
 @conversion("extension-concept")
@@ -232,10 +233,23 @@ def performed(value: Value, context: Context, argument: str) -> Any:
     return ("Period", {"start": start, "end": (begun + datetime.timedelta(minutes=minutes)).isoformat()})
 
 
+def _oneself(value: Value) -> bool:
+    """Whether a relationship (table 0063) is the patient's to himself: SEL, written out, or X12's 18."""
+    return value.text(1).upper() in _SELF
+
+
+@conversion("relationship")
+def relationship(value: Value, context: Context, argument: str) -> Any:
+    """IN1-17 as CodeableConcept of the table `argument`; what means SEL is read as it."""
+    if _oneself(value):
+        value = Value("SEL", value.source, value.segment)
+    return concept_or_own(value, context, argument)
+
+
 @conversion("self-or-name")
 def self_or_name(value: Value, context: Context, argument: str) -> Any:
-    """IN1-16 of a card holder who is the patient (IN1-17 SEL): a reference to the patient of the message."""
-    if value.other(17) != "SEL" or sum(1 for _ in context.message.named("PID")) != 1:
+    """IN1-16 of a card holder who is the patient (IN1-17): a reference to the patient of the message."""
+    if not _oneself(value.sibling(17)) or sum(1 for _ in context.message.named("PID")) != 1:
         return None
     return {"reference": f"{DRAFT}{context.prefix}patient", "type": "Patient"}
 

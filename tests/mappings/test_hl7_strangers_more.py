@@ -199,3 +199,13 @@ def test_who_gave_a_specimen_its_number_is_no_number(number: str, values: list[s
     found = bodies["Specimen"][0]["identifier"]
     assert [one["value"] for one in found] == [*values, "9001"]
     assert found[-1]["type"]["coding"][0]["code"] == "STN"
+
+
+@pytest.mark.parametrize("said", ["SEL^Self^HL70063", "18^Self", "SELF"])
+def test_a_card_holder_who_is_the_patient(said: str) -> None:
+    text = "MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\nPID|1||7^^^H^MR||Souza^Ana\nPV1|1|I|4N\n"
+    bodies, _ = read(text + f"IN1|1|P1|77|Convênio||||||||||||Souza^Ana|{said}\n")
+    (coverage,) = bodies["Coverage"]
+    assert "RelatedPerson" not in bodies
+    assert coverage["subscriber"]["reference"].endswith(bodies["Patient"][0]["id"])
+    assert coverage["relationship"]["coding"][0]["code"] == "ONESELF"
