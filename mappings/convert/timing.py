@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canonical import codes as systems
+from canonical.problem import Problem
 from mappings.convert.periods import moment_or_period, period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
@@ -129,9 +130,15 @@ def start_or_period(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("as-needed")
 def as_needed(value: Value, context: Context, argument: str) -> Any:
-    """PRN as pattern or priority, or a condition (TQ1-10): to be taken when needed."""
+    """PRN as pattern or priority, or a condition (TQ1-10): to be taken when needed.
+
+    A priority in TQ1-10, a field off, is no condition (`R^Rotina^HL70485`): it is told.
+    """
     parts = told(value)
-    if parts.condition:
+    misplaced = parts.condition != "PRN" and parts.condition in context.codes("hl70485")
+    if misplaced and value.segment.name == "TQ1":
+        _tell(value.sibling(10).problem("field.misplaced"), context)
+    elif parts.condition:
         return ("CodeableConcept", {"text": parts.condition})
     priority = value.other(9) if value.segment.name == "TQ1" else value.text(6)
     return ("Boolean", True) if parts.pattern.upper().startswith("PRN") or priority == "PRN" else None
@@ -191,10 +198,14 @@ def _length(text: str, value: Value, context: Context) -> dict[str, Any] | None:
     found = duration(text)
     if found is None and text and text.upper() != "INDEF":
         place = value.sibling(6) if value.segment.name == "TQ1" else value
-        problem = place.problem("field.duration-form")
-        if problem not in context.problems[-20:]:  # several elements are made of one timing
-            context.problems.append(problem)
+        _tell(place.problem("field.duration-form"), context)
     return found
+
+
+def _tell(problem: Problem, context: Context) -> None:
+    """A finding once, though several elements are made of one timing."""
+    if problem not in context.problems[-20:]:
+        context.problems.append(problem)
 
 
 def after(told: str, length: dict[str, Any], sign: int = 1) -> str | None:

@@ -56,6 +56,33 @@ def test_a_duration_without_frequency(row: tuple[str, Any, dict[str, Any] | None
     assert told == [(code, "TQ1#5-6") for code in row[3]]
 
 
+def test_a_condition_and_an_instruction_of_a_timing_are_kept_wherever_it_stands() -> None:
+    """TQ1-10 and TQ1-11 of orders, gives and dispenses, as those of prescriptions."""
+    when = "TQ1|1||BID|||||||se dor|com água"
+    records, told = made("OML^O21^OML_O21", PID, "ORC|NW|P1", when, "OBR|1|P1||X^Exame^L")
+    (order,) = records["ServiceRequest"]
+    assert order["asNeededCodeableConcept"] == {"text": "se dor"} and order["note"] == [{"text": "com água"}]
+    give = ("ORC|NW|P1", "RXG|1|1||X^Droga^L|1||mg", when, "RXR|PO")
+    dispense = ("ORC|RE|P1", "RXD|1|X^Droga^L|20260101|1|mg||9", when, "RXR|PO")
+    for kind, lines, name in (
+        ("RGV^O15^RGV_O15", give, "MedicationRequest"),
+        ("RDS^O13^RDS_O13", dispense, "MedicationDispense"),
+    ):
+        records, found = made(kind, PID, *lines)
+        (dosage,) = next(one for one in records[name] if "dosageInstruction" in one)["dosageInstruction"]
+        assert (dosage["asNeededCodeableConcept"], dosage["text"]) == ({"text": "se dor"}, "com água")
+        told += [one for one in found if "TQ1" in one[1]]
+    assert told == []
+
+
+def test_a_priority_where_the_condition_stands_is_told_and_is_no_condition() -> None:
+    records, told = made(
+        "OML^O21^OML_O21", PID, "ORC|NW|P1", "TQ1|1||BID|||||||S^Urgente^HL70485", "OBR|1|P1||X^Exame^L"
+    )
+    assert not any(name.startswith("asNeeded") for name in records["ServiceRequest"][0])
+    assert told == [("field.misplaced", "TQ1#4-10")]
+
+
 OBR = "OBR|1|P1|F1|718-7^Hb^LN|||20260101|||||||||||||||||||F"
 
 
