@@ -96,10 +96,10 @@ def says_times(value: Value) -> bool:
 
 
 def no_account(value: Value) -> bool:
-    """Whether PID-18 holds a social security number (PID-19, a field early): one account of a whole life; or a word or
-    a letter, such as a marital status (PID-16): one account of all who say the same."""
-    numbered = any(c.isdigit() for c in value.text(1))
-    return value.source.segment == "PID" and ("SS" in (value.text(4), value.text(5)) or not numbered)
+    """Whether PID-18 holds a social security number (PID-19, a field early): one account of a whole life; or one
+    letter, a marital status (PID-16): one account of all who say the same."""
+    letter = len(value.text(1)) == 1 and value.text(1).isalpha()
+    return value.source.segment == "PID" and ("SS" in (value.text(4), value.text(5)) or letter)
 
 
 def says_minutes(text: str) -> bool:
