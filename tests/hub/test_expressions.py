@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,19 @@ def test_brief_and_long_are_read_alike(tree: oracle.Tree) -> None:
     assert ecl.parse(oracle.text(tree)) == ecl.parse(oracle.text(tree, long=True))
 
 
+def in_groups() -> list[oracle.Tree]:
+    """Two attributes in a group, with bounds within and around it, that chance seldom puts together."""
+    kinds: list[oracle.Tree] = [("any",), *(("code", each) for each in chance.ATTRIBUTES[:2])]
+    return [
+        ("refined", ("any",), ("group", around, ("and", tuple(
+            ("attr", bound, False, kind, "=", ("any",)) for bound, kind in ((within, one), ((1, None), other))
+        ))))
+        for around, within, one, other in itertools.product(
+            ((1, None), (0, 0), (1, 1), (2, None)), ((0, 0), (0, 1), (1, 1), (2, None)), kinds, kinds
+        )
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", [7, 8])
 async def test_answers_are_those_of_every_row(
     world: World, cluster: Any, tenant: Tenant, tmp_path: Path, seed: int
@@ -51,6 +65,7 @@ async def test_answers_are_those_of_every_row(
         trees.append(tree)
 
     collect()
+    trees += in_groups()
     found = await answers(world, tenant, [ecl.parse(oracle.text(tree)) for tree in trees])
     wanted = [oracle.Oracle(release).of(tree) & set(release.concepts) for tree in trees]
     wrong = [(oracle.text(t), f ^ w) for t, f, w in zip(trees, found, wanted, strict=True) if f != w]
