@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
@@ -11,7 +12,7 @@ from api.http import failures
 from api.http.failures import Rejected
 from api.routes.fhir import dispatch
 from api.routes.fhir.bundles import bundle_text, entry_text
-from api.routes.fhir.exchange import Exchange, outcome_text, same_version
+from api.routes.fhir.exchange import Exchange, outcome_text, part_of, same_version
 from api.routes.fhir.search import page_text
 from api.routes.fhir.write import described
 from canonical.errors import Conflict
@@ -79,7 +80,7 @@ async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
     texts = []
     stated = exchange.stated_lineage
     for position, item in enumerate(document.get("entry", ())):
-        if dispatch.is_other(item, exchange.base):
+        if dispatch.is_other(item, exchange.base) or dispatch.is_nowhere(exchange, item):
             texts.append(await dispatch.answered(exchange, item))
             continue
         try:
@@ -114,6 +115,9 @@ def _entry_text(exchange: Exchange, done: Done) -> str:
     if done.saved is None and done.row is None:  # a conditional delete that found nothing
         return '{"response":{"status":"204 No Content"}}'
     place, version, moment, text, status = described(done)
+    if done.entry.method == "GET" and done.entry.query:
+        stated = dict(parse_qsl(done.entry.query))
+        text = part_of(text, stated.get("_summary", ""), stated.get("_elements", ""))
     response = {"status": _REASONS[status]}
     if version and done.entry.method != "DELETE":
         response["location"] = f"{exchange.base}/{place}/_history/{version}"

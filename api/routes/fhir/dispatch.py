@@ -20,6 +20,8 @@ from starlette.types import Message
 
 from api.routes.fhir.exchange import Exchange
 from fhir import jsontext
+from hub.records.requests.entry import METHODS, address
+from hub.records.requests.refusal import Refusal
 
 _METHODS = ("GET", "POST")
 _WHOLE = (["metadata"], [""])  # of the server; a query alone is a search of several types
@@ -41,6 +43,30 @@ def is_other(item: Any, base: str) -> bool:
         return False
     operation = parts[-1].startswith("$") or parts[-1] == "_search"
     return operation or (asked["method"] == "GET" and (parts[-1] == "_history" or parts in _WHOLE or _is_member(parts)))
+
+
+def is_nowhere(exchange: Exchange, item: Any) -> bool:
+    """Whether an entry asks for what is no address of a record or a search: it is told what it would be told alone.
+
+    A read is asked as it stands. A write only goes where no route takes it: preconditions are read elsewhere.
+    """
+    asked = item.get("request") if isinstance(item, dict) else None
+    if not isinstance(asked, dict) or not isinstance(asked.get("url"), str):
+        return False
+    method, url = str(asked.get("method")), asked["url"].removeprefix(exchange.base)
+    parts = _path(url).split("/")
+    if method not in METHODS or any(part in _APART for part in parts):
+        return False
+    try:
+        address(method, url.removeprefix("/"))
+    except Refusal:
+        return method == "GET" or not _has_route(_request(exchange, item))
+    return False
+
+
+def _has_route(request: Request) -> bool:
+    routes = (route for route in request.app.router.routes if isinstance(route, Route))
+    return any(route.matches(request.scope)[0] is Match.FULL for route in routes if route.path.startswith("/fhir"))
 
 
 def _is_member(parts: list[str]) -> bool:

@@ -133,9 +133,13 @@ class Exchange:
 
     def shown(self, text: str) -> str:
         """A stored record as `_elements` and `_summary` want it."""
-        summary, elements = self.parameter("_summary"), self.parameter("_elements")
-        names = tuple(part for part in elements.split(",") if part)
-        return subset.text(text, summary, names) if names or summary in subset.SUMMARIES else text
+        return part_of(text, self.parameter("_summary"), self.parameter("_elements"))
+
+
+def part_of(text: str, summary: str, elements: str) -> str:
+    """A stored record as `_summary` and `_elements` with these values want it."""
+    names = tuple(part for part in elements.split(",") if part)
+    return subset.text(text, summary, names) if names or summary in subset.SUMMARIES else text
 
 
 async def opened(request: Request, *, any_form: bool = False) -> Exchange:

@@ -79,6 +79,39 @@ async def test_searches_of_the_server_and_of_a_compartment(fhir: httpx.AsyncClie
         assert told == alone.json()["issue"][0]["details"]["coding"], url
 
 
+async def test_what_is_no_address_is_answered_as_if_alone(fhir: httpx.AsyncClient) -> None:
+    """Unknown types, ids that can be none, and methods that an address does not take; nothing is written by them."""
+    await fhir.put("/fhir/Patient/p", json=PATIENT)
+    urls = ("nothing/1", "patient/p", "Nothing1/1", "No_thing?x=1", "Patient/a_b", f"Patient/{'x' * 65}", "Patient/p/_history/x", "Patient/p/q/r", "Patient//p")  # fmt: skip
+    asked: list[tuple[str, str, Any]] = [("GET", url, None) for url in urls]
+    asked += [("POST", url, PATIENT) for url in ("patient", "Patient/p", "Patient/p/q", "Nothing")]
+    asked += [("PUT", url, {**PATIENT, "gender": "male"}) for url in ("patient/p", "Patient/p/q", "Nothing/1")]
+    asked += [("DELETE", url, None) for url in ("patient/p", "Patient/p/_history", "Patient/p/q", "Patient/p/$nothing")]
+    found = await batch(fhir, *asked)
+    for (method, url, body), each in zip(asked, found, strict=True):
+        content = {"json": body, "headers": {"content-type": "application/fhir+json"}} if body else {}
+        alone = await fhir.request(method, f"/fhir/{url}", **content)
+        assert each["response"]["status"][:3] == str(alone.status_code), (method, url)
+        told = each["response"]["outcome"]["issue"][0]["details"]["coding"]
+        assert told == alone.json()["issue"][0]["details"]["coding"], (method, url)
+    for url in ("Patient/p//", "Patient/p#x"):  # a write whose preconditions would not be read is none
+        (each,) = await batch(fhir, ("PUT", url, {**PATIENT, "gender": "male"}))
+        assert each["response"]["status"] == "400"
+    assert (await fhir.get("/fhir/Patient/p")).json()["gender"] == "female"
+
+
+async def test_reads_in_part(fhir: httpx.AsyncClient) -> None:
+    await fhir.put("/fhir/Patient/p", json=PATIENT)
+    for kind in ("batch", "transaction"):
+        listed = [
+            {"request": {"method": "GET", "url": f"Patient/p?{part}"}} for part in ("_elements=id", "_summary=text")
+        ]
+        answer = await fhir.post("/fhir", json={"resourceType": "Bundle", "type": kind, "entry": listed})
+        for part, each in zip(("_elements=id", "_summary=text"), answer.json()["entry"], strict=True):
+            assert each["resource"] == (await fhir.get(f"/fhir/Patient/p?{part}")).json(), (kind, part)
+            assert "gender" not in each["resource"]
+
+
 async def test_the_token_holds_for_each(fhir: httpx.AsyncClient, client_for: NewClient, tenant: Tenant) -> None:
     await fhir.put("/fhir/Patient/p", json=PATIENT)
     other = await client_for(tenant, ["system/Observation.rs"])
