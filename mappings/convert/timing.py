@@ -41,10 +41,11 @@ _SPELLED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What TQ1 or TQ says of time: pattern, clock times, duration, start, end, total, condition, text, quantity."""
+    """What TQ1 or TQ says of time: a pattern with its text and period (RPT-5, RPT-6), clock times, bounds and more."""
 
     pattern: str
     pattern_text: str
+    every: str
     times: str
     duration: str
     start: str
@@ -61,6 +62,7 @@ def told(value: Value) -> Told:
     return Told(
         pattern=value.text(2, 1) or value.text(2),
         pattern_text="",
+        every="",
         times=value.text(2, 2),
         duration=value.text(3),
         start=value.text(4),
@@ -74,9 +76,11 @@ def told(value: Value) -> Told:
 def _of_tq1(value: Value) -> Told:
     span = value.other(6)
     value.segment.ask(4)
+    repeated = value if value.source.field == 3 else value.sibling(3)
     return Told(
-        pattern=value.other(3),
-        pattern_text=value.other(3, 1, 2),
+        pattern=repeated.text(1),
+        pattern_text=repeated.text(1, 2),
+        every=f"{repeated.text(5)}{repeated.text(6)}",
         times=" ".join(value.segment.text(4, repetition=n) for n in range(len(value.segment.repetitions(4)))),
         duration=f"{span}{value.other(6, 2)}" if span else "",
         start=value.other(7),
@@ -91,9 +95,10 @@ def _of_tq1(value: Value) -> Told:
 def timing(value: Value, context: Context, argument: str) -> Any:
     """TQ1-3 or a TQ as Timing: how often, from when to when, how many times. `coded`: only where it says how often."""
     parts = told(value)
-    if argument == "coded" and not parts.pattern:
+    if argument == "coded" and not parts.pattern and not parts.every:
         return None
-    repeat = {**_pattern(parts.pattern, context), **_bounds(parts, value, context)}
+    often = _pattern(parts.pattern, context) or _every(parts.every, value, context)
+    repeat = {**often, **_bounds(parts, value, context)}
     if times := [f"{hour}:{minute}:00" for hour, minute in _CLOCK.findall(parts.times)]:
         repeat = {**{k: v for k, v in repeat.items() if k != "when"}, "timeOfDay": times}
     total = number(parts.total)
@@ -111,7 +116,7 @@ def order_timing(value: Value, context: Context, argument: str) -> Any:
     """The same as `occurrence[x]` of an order, only where something repeats: a single moment is a dateTime."""
     parts = told(value)
     moment = (parts.start or parts.end) and parts.start != parts.end
-    if not parts.pattern and not _CLOCK.search(parts.times) and (moment or not parts.duration):
+    if not parts.pattern and not parts.every and not _CLOCK.search(parts.times) and (moment or not parts.duration):
         return None
     found = timing(value, context, argument)
     return ("Timing", found) if found else None
@@ -181,6 +186,12 @@ def _pattern(pattern: str, context: Context) -> dict[str, Any]:
     return {**found, "when": [when]} if when else found
 
 
+def _every(text: str, value: Value, context: Context) -> dict[str, Any]:
+    """`6H`, the period of a repeat pattern (RPT-5 and 6), as once in that time (v2-to-fhir RPT[Timing])."""
+    length = _length(text, value, context, 3)
+    return {"frequency": 1, "period": length["value"], "periodUnit": length["code"]} if length else {}
+
+
 def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
     """Start and end; the one that is not said follows from the other and the duration (v2-to-fhir TQ1-6)."""
     span, length = period(value, context, parts.start, parts.end), _length(parts.duration, value, context)
@@ -193,11 +204,11 @@ def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
     return {"boundsPeriod": span}
 
 
-def _length(text: str, value: Value, context: Context) -> dict[str, Any] | None:
-    """The duration, and a finding where what is said is none; INDEF (2.5.1 §4.3.3) asks for no end."""
+def _length(text: str, value: Value, context: Context, field: int = 6) -> dict[str, Any] | None:
+    """The duration of a field, and a finding where what is said is none; INDEF (2.5.1 §4.3.3) asks for no end."""
     found = duration(text)
     if found is None and text and text.upper() != "INDEF":
-        place = value.sibling(6) if value.segment.name == "TQ1" else value
+        place = value.sibling(field) if value.segment.name == "TQ1" else value
         _tell(place.problem("field.duration-form"), context)
     return found
 
