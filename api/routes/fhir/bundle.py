@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,7 +22,7 @@ from fhir import jsontext
 from fhir.validation.validator import validate
 from hub.records.requests import visible
 from hub.records.requests.bundle import transact
-from hub.records.requests.entry import Done, Failed, entries_of, problems_of, within
+from hub.records.requests.entry import Done, Entry, Failed, entries_of, problems_of, within
 from hub.records.requests.refusal import Refusal
 from hub.records.write import instant
 
@@ -40,7 +41,7 @@ async def bundle(exchange: Exchange) -> Response:
     if kind == "batch":
         return exchange.answer(bundle_text("batch-response", await _batch(exchange, document), [], None))
     try:
-        entries = entries_of(document, exchange.base)
+        entries = _entries(exchange, document)
         done = await transact(exchange.state.world, exchange.actor, entries, exchange.stated_lineage)
     except Failed as failed:
         first = failed.causes[min(failed.causes)]
@@ -84,7 +85,7 @@ async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
             texts.append(await dispatch.answered(exchange, item))
             continue
         try:
-            (entry,) = entries_of({"entry": [item]}, exchange.base)
+            (entry,) = _entries(exchange, {"entry": [item]})
             (done,) = await transact(exchange.state.world, exchange.actor, [entry], stated)
             await _note_reads(exchange, [done])
             texts.append(_entry_text(exchange, done))
@@ -93,6 +94,14 @@ async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
         except (Refusal, Conflict) as cause:
             texts.append(_failed_text(position, cause))
     return texts
+
+
+def _entries(exchange: Exchange, document: dict[str, Any]) -> list[Entry]:
+    """The entries of a Bundle, whose searches heed `Prefer` as they would alone; raises Failed."""
+    found = entries_of(document, exchange.base)
+    for entry in found:
+        entry.strict = exchange.strict
+    return found
 
 
 def _failed_text(position: int, cause: Refusal | Conflict) -> str:
@@ -111,6 +120,8 @@ async def _note_reads(exchange: Exchange, done: Sequence[Done]) -> None:
 
 def _entry_text(exchange: Exchange, done: Done) -> str:
     if done.page is not None and done.query is not None:
+        if done.entry.bare:
+            return '{"response":{"status":"200 OK"}}'
         return entry_text("", page_text(exchange.base, done.query, done.page), '"response":{"status":"200 OK"}')
     if done.saved is None and done.row is None:  # a conditional delete that found nothing
         return '{"response":{"status":"204 No Content"}}'
@@ -123,16 +134,26 @@ def _entry_text(exchange: Exchange, done: Done) -> str:
         response["location"] = f"{exchange.base}/{place}/_history/{version}"
     if version:
         response |= {"etag": f'W/"{version}"', "lastModified": instant(moment)}
-    known = bool(version) and same_version(done.entry.known, version)
+    known = bool(version) and _is_known(done.entry, version, moment)
     if known:
         response["status"] = _UNCHANGED
     wanted = (done.entry.method == "GET" and not known) or (
         done.entry.method != "GET" and exchange.wanted_return == "representation"
     )
-    wanted = wanted and done.entry.method != "DELETE"
+    wanted = wanted and done.entry.method != "DELETE" and not done.entry.bare
     shown = text if wanted and visible.shows(exchange.actor, done, done.entry.type_name, text) else ""
     full_url = f"{exchange.base}/{place}" if shown else ""
     return entry_text(full_url, shown, f'"response":{_response(exchange, response, done)}')
+
+
+def _is_known(entry: Entry, version: int, moment: datetime.datetime) -> bool:
+    """Whether the caller has this version (`ifNoneMatch`, or else `ifModifiedSince`; R4 §3.1.0.1.1)."""
+    if entry.known:
+        return same_version(entry.known, version)
+    try:
+        return bool(entry.since) and moment.replace(microsecond=0) <= datetime.datetime.fromisoformat(entry.since)
+    except ValueError:  # a leap second, which FHIR has
+        return False
 
 
 def _response(exchange: Exchange, response: dict[str, str], done: Done) -> str:

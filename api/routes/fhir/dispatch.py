@@ -10,7 +10,7 @@ from __future__ import annotations
 import http
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,7 +23,8 @@ from fhir import jsontext
 from hub.records.requests.entry import METHODS, address
 from hub.records.requests.refusal import Refusal
 
-_METHODS = ("GET", "POST")
+_READS = ("GET", "HEAD")
+_METHODS = (*_READS, "POST")
 _WHOLE = (["metadata"], [""])  # of the server; a query alone is a search of several types
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")
 _APART = ("$export", "$import", "bulk")  # they answer later, or take streams
@@ -42,7 +43,9 @@ def is_other(item: Any, base: str) -> bool:
     if any(part in _APART for part in parts):
         return False
     operation = parts[-1].startswith("$") or parts[-1] == "_search"
-    return operation or (asked["method"] == "GET" and (parts[-1] == "_history" or parts in _WHOLE or _is_member(parts)))
+    return operation or (
+        asked["method"] in _READS and (parts[-1] == "_history" or parts in _WHOLE or _is_member(parts))
+    )
 
 
 def is_nowhere(exchange: Exchange, item: Any) -> bool:
@@ -55,12 +58,12 @@ def is_nowhere(exchange: Exchange, item: Any) -> bool:
         return False
     method, url = str(asked.get("method")), asked["url"].removeprefix(exchange.base)
     parts = _path(url).split("/")
-    if method not in METHODS or any(part in _APART for part in parts):
+    if method not in (*METHODS, "HEAD") or any(part in _APART for part in parts):
         return False
     try:
-        address(method, url.removeprefix("/"))
+        address("GET" if method == "HEAD" else method, url.removeprefix("/"))
     except Refusal:
-        return method == "GET" or not _has_route(_request(exchange, item))
+        return method in _READS or not _has_route(_request(exchange, item))
     return False
 
 
@@ -88,7 +91,7 @@ async def answered(exchange: Exchange, item: dict[str, Any]) -> str:
         if handler is None:
             raise
         response = await handler(request, error)
-    return _entry(response)
+    return _entry(response, bare=item["request"]["method"] == "HEAD")
 
 
 def _request(exchange: Exchange, item: dict[str, Any]) -> Request:
@@ -102,7 +105,7 @@ def _request(exchange: Exchange, item: dict[str, Any]) -> Request:
     kept = [pair for pair in exchange.request.scope["headers"] if pair[0] in _KEPT]
     headers = [*kept, (b"accept", b"application/fhir+json"), (b"content-length", str(len(body)).encode())]
     headers += [(b"content-type", _FORM[form])] if body else []
-    scope = {**exchange.request.scope, "method": asked["method"], "path": path, "raw_path": path.encode()}
+    scope = {**exchange.request.scope, "method": asked["method"], "path": unquote(path), "raw_path": path.encode()}
     scope |= {"query_string": b"" if form else query.encode(), "headers": headers, "path_params": {}}
 
     async def receive() -> Message:
@@ -131,8 +134,8 @@ def _handler(request: Request, error: Exception) -> Any:
     return next((known[kind] for kind in type(error).__mro__ if kind in known and kind is not Exception), None)
 
 
-def _entry(response: Response) -> str:
-    """An answer as an entry of a batch-response."""
+def _entry(response: Response, *, bare: bool) -> str:
+    """An answer as an entry of a batch-response; `bare`: without its resource."""
     told: dict[str, Any] = {"status": f"{response.status_code} {http.HTTPStatus(response.status_code).phrase}"}
     for name, header in (("etag", "etag"), ("location", "location")):
         if header in response.headers:
@@ -143,4 +146,4 @@ def _entry(response: Response) -> str:
     status = jsontext.text(told)
     if response.status_code >= 400:
         return f'{{"response":{status[:-1]},"outcome":{text}}}}}' if text else f'{{"response":{status}}}'
-    return f'{{"resource":{text},"response":{status}}}' if text else f'{{"response":{status}}}'
+    return f'{{"resource":{text},"response":{status}}}' if text and not bare else f'{{"response":{status}}}'

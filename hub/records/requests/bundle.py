@@ -358,6 +358,8 @@ class _Job:
             return Done(entry=entry, kind="row", row=row)
         try:
             query = conditional.parsed(entry.type_name, entry.query, self.searching, entry.inside)
+            if query.unknown and entry.strict:
+                raise conditional.unheeded(query)
             page = await published.search(Within(self.tx), query, self.actor)
         except BadQuery as error:
             raise Failed({entry.position: Refusal("malformed", [error.problem])}) from None

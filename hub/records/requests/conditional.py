@@ -28,10 +28,15 @@ def conditions_of(type_name: str, text: str, setting: Setting) -> Query:
     except BadQuery as error:
         raise Refusal("malformed", [error.problem]) from None
     if query.unknown:
-        raise Refusal("malformed", [Problem(p.code, p.where, args=p.args, level="error") for p in query.unknown])
+        raise unheeded(query)
     if not query.conditions:
         raise refused("precondition", "fhir.conditional.empty")
     return query
+
+
+def unheeded(query: Query) -> Refusal:
+    """The refusal of a query whose parameters must all take effect, and of which some do not."""
+    return Refusal("malformed", [Problem(p.code, p.where, args=p.args, level="error") for p in query.unknown])
 
 
 def parsed(type_name: str, text: str, setting: Setting, inside: tuple[str, str] | None = None) -> Query:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from canonical.errors import Conflict
 from canonical.problem import Problem
-from fhir import forms, jsontext, tags, xmlpatch
+from fhir import forms, jsontext, mergepatch, tags, xmlpatch
 from fhir.definitions.table import resource_types
 from fhir.search.query import Query
 from fhir.tags import Tags
@@ -33,8 +33,9 @@ class Entry:
 
     `inside` is the record whose compartment a search looks into; `patch` is a list (JSON Patch), a Parameters resource
     or a function of the body; `expected` are the versions of If-Match, `unless` those of a write's If-None-Match;
-    `known` is the version the caller has already (If-None-Match of a read); `skip_unchanged`: a body that says what is
-    stored makes no new version.
+    `known` is the version the caller has already (If-None-Match of a read), `since` the instant of its copy
+    (If-Modified-Since); `skip_unchanged`: a body that says what is stored makes no new version; `bare`: a HEAD, which
+    is answered without a resource; `strict`: a search parameter that has no effect is an error.
     """
 
     position: int = 0
@@ -52,7 +53,10 @@ class Entry:
     unless: Tags | None = None
     known: str = ""
     alone: bool = False
+    since: str = ""
     skip_unchanged: bool = False
+    bare: bool = False
+    strict: bool = False
 
     @property
     def creates_only(self) -> bool:
@@ -131,9 +135,8 @@ def _entry(position: int, item: dict[str, Any], base: str) -> Entry:
     request = item.get("request")
     if not isinstance(request, dict) or not isinstance(request.get("url"), str):
         raise refused("malformed", "fhir.bundle.request", "request")
-    method = request.get("method")
-    if method == "HEAD":
-        method = "GET"
+    asked = request.get("method")
+    method = "GET" if asked == "HEAD" else asked
     if method not in METHODS:
         raise refused("malformed", "fhir.bundle.method", "request.method")
     found = address(str(method), request["url"].removeprefix(base + "/"))
@@ -143,7 +146,7 @@ def _entry(position: int, item: dict[str, Any], base: str) -> Entry:
     found.expected = tags_of(str(request.get("ifMatch", "")), "If-Match")
     known = str(request.get("ifNoneMatch", ""))
     if method == "GET":
-        found.known = known
+        found.known, found.since, found.bare = known, str(request.get("ifModifiedSince", "")), asked == "HEAD"
     elif method != "POST":
         found.unless = tags_of(known, "If-None-Match")
     if method in ("POST", "PUT"):
@@ -154,7 +157,7 @@ def _entry(position: int, item: dict[str, Any], base: str) -> Entry:
 
 
 def _patch(item: dict[str, Any]) -> Any:
-    """The patch of an entry: a Parameters resource, or a Binary that carries a JSON or XML Patch (R4 §3.1.0.11.1)."""
+    """The patch of an entry: a Parameters resource, or a Binary of a JSON, XML or merge patch (R4 §3.1.0.11.1)."""
     resource = item.get("resource")
     if not isinstance(resource, dict):
         raise refused("malformed", "fhir.bundle.resource", "resource")
@@ -167,6 +170,8 @@ def _patch(item: dict[str, Any]) -> Any:
     if resource.get("contentType") == forms.XML_PATCH:
         return xml_patch(raw, "resource")
     found = jsontext.parse(raw)
+    if resource.get("contentType") in forms.MERGES and not isinstance(found, Problem):
+        return partial(mergepatch.apply, changes=found)
     if isinstance(found, Problem) or resource.get("contentType") != "application/json-patch+json":
         raise refused("malformed", "fhir.patch.form", "resource")
     return found
@@ -218,7 +223,9 @@ def address(method: str, url: str) -> Entry:
         rest = rest[:1]
     if len(rest) == 1 and is_id(rest[0]) and method != "POST":
         entry.id = rest[0]
-    elif rest or (method in ("PUT", "PATCH", "DELETE") and not query):
+    elif not rest and method in ("PUT", "PATCH", "DELETE") and not query:
+        raise refused("precondition", "fhir.conditional.empty")  # as the same request by itself
+    elif rest:
         raise refused("malformed", "fhir.bundle.url", "request.url")
     return entry
 

@@ -133,7 +133,7 @@ WRONG: dict[str, tuple[int, dict[str, Any]]] = {
     "id mismatch": (400, {"request": {"method": "PUT", "url": "Patient/z"}, "resource": {**patient("z"), "id": "y"}}),
     "missing read": (404, {"request": {"method": "GET", "url": "Patient/nobody"}}),
     "bad search": (400, {"request": {"method": "GET", "url": "Patient?birthdate=never"}}),
-    "delete all": (400, {"request": {"method": "DELETE", "url": "Patient"}}),
+    "delete all": (412, {"request": {"method": "DELETE", "url": "Patient"}}),
 }  # fmt: skip
 
 
