@@ -63,11 +63,11 @@ async def page(source: Source, query: Query, sight: Sight) -> tuple[list[Row], s
     found = found_sql(asked.statement, asked.branch, after=after, limit=most) + (f" LIMIT {most}" if most else "")
     sql = f"SELECT {COLUMNS}, m.number {asked.records(found)} ORDER BY m.number LIMIT {count + 1}"
     rows = await source.rows(asked.statement, sql)
+    shown = [held for row in rows[:count] if (held := _shown(row, apart=asked.apart)) is not None]
     if len(rows) <= count:
-        return [_shown(row, apart=asked.apart) for row in rows], ""
+        return shown, ""
     last = rows[count - 1]["number"]
-    cursor = cursor_text(None, last if asked.apart else inner(last, LAST_PLACE))
-    return [_shown(row, apart=asked.apart) for row in rows[:count]], cursor
+    return shown, cursor_text(None, last if asked.apart else inner(last, LAST_PLACE))
 
 
 async def total(source: Source, query: Query, sight: Sight, most: int = 0) -> int:
@@ -97,10 +97,18 @@ async def _branch(source: Source, kind: str, conditions: Sequence[Any]) -> Narro
     return Narrowed(kind, tuple(conditions)) if simple else await narrowed(source, kind, conditions)
 
 
-def _shown(row: Row, *, apart: bool) -> Row:
-    """The record, or with `apart` what it contains at the place found, as `body` beside its name there (`inner`)."""
+def _shown(row: Row, *, apart: bool) -> Row | None:
+    """The record, or with `apart` what it contains at the place found, as `body` beside its name there (`inner`).
+
+    None where nothing stands there any more: a process of an earlier release, which knows of no such entries, has
+    stored the record since.
+    """
     if not apart:
         return row
     body: Any = jsontext.parse(row["body"].encode())
-    name, held = list(local(body).items())[place_of(row["number"])]
-    return {**row, "body": jsontext.text(held), "inner": name}
+    held = list(local(body).items())
+    place = place_of(row["number"])
+    if place >= len(held):
+        return None
+    name, found = held[place]
+    return {**row, "body": jsontext.text(found), "inner": name}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -253,3 +254,13 @@ async def test_of_very_many_the_first_are_found(ward: Client) -> None:
     await put(ward, order("many", *many))
     asked = "Medication?code=many&_contained=true&_containedType=contained"
     assert await found(ward, f"{asked}&_count=7") == [f"MedicationRequest/many#m{number}" for number in range(20)]
+
+
+async def test_what_an_earlier_release_stored_since_is_not_shown(ward: Client, world: World, tenant: Tenant) -> None:
+    async with world.transaction(tenant) as tx:  # its process knows of no entries of what is contained
+        body = await tx.value("SELECT body FROM resource WHERE tenant_id = $1 AND id = 'o1'")
+        less = json.dumps({name: value for name, value in json.loads(body).items() if name != "contained"})
+        await tx.run("UPDATE resource SET body = $2 WHERE tenant_id = $1 AND id = 'o1'", less)
+    told = await found(ward, "Medication?_contained=true&_containedType=contained&code=b")
+    assert told == []
+    assert await found(ward, "Medication?_contained=true&_containedType=contained&code=a&status=active") != []
