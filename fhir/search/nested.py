@@ -13,8 +13,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir.search import values
+from fhir.search.composites import stored_as
 from fhir.search.conditions import Chain, Clause, Condition, Either, Inside, Setting, Without
-from fhir.search.parameters import HELD, SHAPE
+from fhir.search.parameters import HELD, SHAPE, has_bare_codes
 
 Found = tuple[str, str, tuple[Any, ...]]
 INNER = "#."
@@ -66,10 +67,13 @@ def moved(condition: Condition, owner: str, place: str, kind: str) -> Condition 
 
 
 def _clause(clause: Clause, owner: str, place: str, kind: str) -> Condition:
-    there = replace(clause, type_name=owner, code=place + clause.code, form="match")
-    if clause.form in ("not", "missing"):
-        return _lacking(there, owner, place, kind)
-    return replace(there, form=clause.form)
+    bare = has_bare_codes(clause.type_name, clause.code)
+    asked = tuple(replace(each, bare=bare) if isinstance(each, values.Concepts) else each for each in clause.values)
+    form = clause.form if clause.form in ("other", "present") else "match"
+    codes = [place + code for code in stored_as(clause.code)]  # those of `combo-` have no entries of their own
+    each_of = [replace(clause, type_name=owner, code=code, values=asked, form=form) for code in codes]
+    found = each_of[0] if len(each_of) == 1 else Either(owner, tuple((each,) for each in each_of))
+    return _lacking(found, owner, place, kind) if clause.form in ("not", "missing") else found
 
 
 def _lacking(condition: Condition, owner: str, place: str, kind: str) -> Condition:

@@ -6,7 +6,7 @@ import datetime
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -36,11 +36,15 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Concepts:
-    """Codes that terminology names: those of a value set (`in`), or `below` or `above` one code of a system."""
+    """Codes that terminology names: those of a value set (`in`), or `below` or `above` one code of a system.
+
+    `bare`: the element says no system, wherever it stands.
+    """
 
     relation: str
     system: str
     code: str = ""
+    bare: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,7 @@ def concepts(text: str, relation: str) -> Concepts:
     parts = [plain(part) for part in split(text, "|")]
     if len(parts) != 2 or not all(parts):
         raise BadValue
-    return Concepts(relation, *parts)
+    return Concepts(relation, parts[0], parts[1])
 
 
 def string(text: str, *, exact: bool = False, inside: bool = False) -> Text:

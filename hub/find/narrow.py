@@ -245,7 +245,8 @@ async def _with_concepts(source: Source, clause: Clause) -> Found:
     published = clause.code in parameters_of(clause.type_name)
     bare = published and has_bare_codes(clause.type_name, clause.code)
     for value in clause.values:
-        tokens += await tokens_of(source, value, bare=bare) if isinstance(value, Concepts) else [value]
+        found = await tokens_of(source, value, bare=bare or value.bare) if isinstance(value, Concepts) else [value]
+        tokens += found
     tokens = await in_use(source, clause, tokens)
     if not tokens:
         return Among(()) if clause.form == "match" else dataclasses.replace(clause, values=(_NO_CODE,))

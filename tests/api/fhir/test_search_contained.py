@@ -87,6 +87,30 @@ async def test_through_another_record(fhir: httpx.AsyncClient, tenant: Tenant) -
     assert (await fhir.get(f"/fhir/MedicationRequest?{query}")).json()["entry"][0]["resource"]["id"] == "a"
 
 
+PART = {"code": {"coding": [{"code": "sis"}]}, "valueQuantity": {"value": 120}}
+MEASURE: dict[str, Any] = {
+    "resourceType": "Observation", "id": "o", "status": "final", "code": {"coding": [{"code": "pa"}]}, "component": [PART],
+}  # fmt: skip
+STATUSES = "http://hl7.org/fhir/ValueSet/observation-status"
+
+
+@pytest.mark.parametrize(("query", "expected"), [
+    ("combo-code=pa", 1), ("combo-code=sis", 1), ("combo-code=nada", 0), ("combo-code:not=sis", 0), ("combo-code:not=nada", 1),
+    ("combo-code:missing=true", 0), ("combo-code:missing=false", 1), ("combo-value-quantity=120", 1), (f"status:in={STATUSES}", 1),
+    (f"status:not-in={STATUSES}", 0), ("status=http://hl7.org/fhir/observation-status|final", 1),
+])  # fmt: skip
+async def test_parameters_that_are_read_elsewhere(
+    fhir: httpx.AsyncClient, tenant: Tenant, query: str, expected: int
+) -> None:
+    """`combo-` means two parameters, and a bare code the system of its value set, inside as well: in a chain, and itself."""
+    report = {"resourceType": "DiagnosticReport", "id": "r", "status": "final", "code": {"text": "x"}}
+    await put(fhir, {**report, "contained": [MEASURE], "result": [{"reference": "#o"}]})
+    custom.forget(tenant.id)
+    for asked in (f"DiagnosticReport?result.{query}", f"Observation?{query}&_contained=true"):
+        answer = await fhir.get(f"/fhir/{asked}&_summary=count")
+        assert answer.json().get("total") == expected, (asked, answer.text)
+
+
 @pytest.mark.parametrize("change", ["replaced", "deleted"])
 async def test_what_is_no_longer_contained(fhir: httpx.AsyncClient, tenant: Tenant, change: str) -> None:
     await stored(fhir, tenant)

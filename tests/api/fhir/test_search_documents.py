@@ -54,6 +54,7 @@ FOUND: tuple[tuple[str, list[str]], ...] = (
     ("composition.type=http://loinc.org|18842-5", ["doc", "other"]),
     ("composition.status=final", ["doc"]),
     ("composition.status:not=final", ["other"]),
+    ("composition.status:in=http://hl7.org/fhir/ValueSet/composition-status", ["doc", "other"]),
     ("composition.confidentiality:missing=true", ["doc", "other"]),
     ("composition.title:contains=alta", ["doc", "other"]),
     ("composition:Composition.date=ge2024-05&composition.date=lt2024-06", ["doc", "other"]),
