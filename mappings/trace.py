@@ -15,6 +15,7 @@ from hl7.er7 import Message, Segment
 from mappings.account import Account, ignored, numbers, populated_bits
 from mappings.convert import Value
 from mappings.engine import Translation, translate
+from mappings.parts import left
 from mappings.plan import Plan, plan_for
 from mappings.program import program
 from mappings.site import PLAIN, Site
@@ -154,7 +155,10 @@ def _lines(file: Path) -> dict[str, str]:
 
 
 def fields(message: Message, *, zone: str, site: Site = PLAIN) -> list[dict[str, Any]]:
-    """What became of each populated field: segment, index, field, fate, and paths and rows, or the reason and row."""
+    """What became of each populated field: segment, index, field, fate, and paths and rows, or the reason and row.
+
+    `left` are the parts of a mapped field that have no place in a record, each with the reason and its row.
+    """
     return told(message, *traced(message, zone=zone, site=site), site=site)
 
 
@@ -172,6 +176,8 @@ def told(message: Message, translation: Translation, trace: Trace, *, site: Site
                 ways = made.get(place, [])
                 entry["paths"] = sorted({*(path for _, path in ways), *trace.also.get(place, ())})
                 entry["rows"] = sorted({row for row, _ in ways}) or known.get((segment.name, number), [])
+                if kept := left(segment, number):
+                    entry["left"] = kept
             found.append(entry)
     return found
 

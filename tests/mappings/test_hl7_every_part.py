@@ -1,0 +1,179 @@
+"""Every component and subcomponent of a field that is read has a place, a finding or a reason (`mappings/parts.csv`).
+
+A message is made of each structure; each part of each of its fields is taken away, or put there, and what the mapping
+says of the message must change: in whole fields, where nothing else is filled, beside the first component and without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from test_hl7_every_segment import made, value
+
+from hl7 import er7
+from hl7.er7 import Message, Segment
+from hl7.versions.table import Item, Version, version_named
+from mappings.engine import translate
+from mappings.parts import declared_parts, left, reason_for
+from mappings.plan import Plan, plan_for, plans
+from mappings.program import program
+
+ZONE, VERSION = "America/Sao_Paulo", "2.5.1"
+MOMENT = "202601021003"
+COMMON = {"ADT^A01": ("PID", "PV1", "NK1", "DG1"), "ORU^R01": ("OBR", "OBX", "SPM"), "RDE^O11": ("RXE", "TQ1")}
+Part = tuple[int, int]
+
+
+def told(lines: list[str]) -> tuple[Message, str, dict[int, int]]:
+    """The message, all that its mapping says, and the fields that it reads of each segment."""
+    message = er7.read(("\r".join(lines) + "\r").encode())
+    assert isinstance(message, Message)
+    translation = translate(message, zone=ZONE)
+    read = {s.index: translation.account.read.get(s.index, 0) | s.asked for s in message.segments}
+    findings = [(p.code, p.where, p.args) for p in translation.problems]
+    fates = translation.account.fate
+    return message, repr((translation.drafts, findings)), {n: b for n, b in read.items() if fates[n] == "mapped"}
+
+
+def parts_of(kind: str, version: Version) -> Iterator[tuple[Part, Item]]:
+    for component, item in enumerate(version.types.get(kind, ()), start=1):
+        inner = version.types.get(item.type, ())
+        for sub, one in enumerate(inner if len(inner) > 1 else (item,), start=1):
+            if item.use != "X" and one.use != "X":
+                yield (component, sub), one
+
+
+def filled(item: Item, place: str, nth: int) -> str:
+    """A value for a part: a code of its table, else what is recognised."""
+    if item.type in ("DT", "DTM", "TS"):
+        return MOMENT[: 8 if item.type == "DT" else None]
+    if item.type in ("NM", "SI", "TM"):
+        return f"{10 + nth:02d}"
+    return value("", Item("O", 1, "ID", item.table)) if item.table else f"Q{place[:3]}{nth}z"
+
+
+def put(raw: str, part: Part, text: str) -> str:
+    components = raw.split("^")
+    components += [""] * (part[0] - len(components))
+    subs = components[part[0] - 1].split("&")
+    subs += [""] * (part[1] - len(subs))
+    subs[part[1] - 1] = text
+    components[part[0] - 1] = "&".join(subs).rstrip("&")
+    return "^".join(components).rstrip("^")
+
+
+def has(raw: str, part: Part) -> bool:
+    components = raw.split("^")
+    subs = components[part[0] - 1].split("&") if len(components) >= part[0] else []
+    return len(subs) >= part[1] and bool(subs[part[1] - 1])
+
+
+class Audit:
+    """What of a field makes no difference to what a message says."""
+
+    def __init__(self, lines: list[str], at: int, number: int) -> None:
+        self._lines, self._at, self._number = lines, at, number
+        self._known: dict[str, str] = {}
+
+    def says(self, raw: str) -> str:
+        if raw not in self._known:
+            fields = self._lines[self._at].split("|")
+            fields[self._number] = raw
+            lines = [*self._lines[: self._at], "|".join(fields), *self._lines[self._at + 1 :]]
+            self._known[raw] = told(lines)[1]
+        return self._known[raw]
+
+    def silent(self, kind: str, place: str, version: Version) -> list[Part]:
+        """The parts without effect; none of a field that has itself none here, since another says it better."""
+        raw = self._lines[self._at].split("|")[self._number]
+        parts = list(parts_of(kind, version))
+        if len(parts) < 2 or self.says(raw) == self.says(""):
+            return []
+        texts = {part: filled(item, place, nth) for nth, (part, item) in enumerate(parts)}
+        whole = raw
+        for part, text in texts.items():
+            whole = whole if has(whole, part) else put(whole, part, text)
+        first = put("", (1, 1), raw.split("^")[0].split("&")[0])
+        without = put(raw, (1, 1), "")
+        return [
+            part
+            for part, text in texts.items()
+            if all(self.says(put(b, part, "")) == self.says(put(b, part, text)) for b in (raw, first, without, ""))
+            and self.says(put(whole, part, "")) == self.says(whole)
+        ]
+
+
+def audited(
+    kind: str, version: Version, seen: set[object], only: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str, Audit]]:
+    """The fields of a message of `kind` that no message before had mapped by the same rows: place and type of each."""
+    code, _, event = kind.partition("^")
+    structure, plan = version.structure_of(code, event, ""), plan_for(kind)
+    if not structure or plan is None or (plan.name, structure) in seen:
+        return
+    seen.add((plan.name, structure))
+    lines = [numbered(segment) for segment in made(kind, version, structure).segments]
+    message, _, read = told(lines)
+    for segment in message.segments[1:]:
+        if only and segment.name not in only:
+            continue
+        for number, item in version.segments.get(segment.name, {}).items():
+            key = (segment.name, number, rows_of(plan, segment.name, number))
+            if read.get(segment.index, 0) >> number & 1 and segment.raw_field(number) and key not in seen:
+                seen.add(key)
+                yield f"{segment.name}-{number}", item.type, Audit(lines, segment.index - 1, number)
+
+
+def numbered(segment: Segment) -> str:
+    """The segment with people and organizations of its own: what is told first of a number is what its record says."""
+    return segment.raw.replace("XX^^^9", f"XX^^^9{segment.index}").replace("123^Lima", f"{segment.index}123^Lima")
+
+
+def rows_of(plan: Plan, segment: str, number: int) -> frozenset[str]:
+    steps = (step for record in plan.records for step in program(record))
+    return frozenset(s.row.place for s in steps if s.row.source and (s.segment, s.number) == (segment, number))
+
+
+def undeclared(kinds: dict[str, tuple[str, ...]]) -> tuple[dict[str, list[Part]], dict[str, set[Part]], int]:
+    """The parts without effect or reason, all without effect, and how many were tried; no segments named: all."""
+    version, seen = version_named(VERSION), set[object]()
+    assert version is not None
+    lost: dict[str, list[Part]] = {}
+    silent: dict[str, set[Part]] = {}
+    tried = 0
+    for kind, only in kinds.items():
+        for place, item_type, audit in audited(kind, version, seen, only):
+            found = audit.silent(item_type, place, version)
+            silent.setdefault(place, set()).update(found)
+            tried += len(list(parts_of(item_type, version)))
+            if left_over := [part for part in found if reason_for(place, *part) is None]:
+                lost[place] = left_over
+    return lost, silent, tried
+
+
+def test_parts_of_the_common_segments() -> None:
+    lost, _, tried = undeclared(COMMON)
+    assert lost == {} and tried > 1000
+
+
+@pytest.mark.slow
+def test_every_part_of_every_field_that_is_read() -> None:
+    lost, silent, tried = undeclared(dict.fromkeys(plans(), ()))
+    assert lost == {} and tried > 7000
+    version = version_named(VERSION)
+    assert version is not None
+    for place in declared_parts():
+        segment, _, number = place.partition("-")
+        known = dict(parts_of(version.segments[segment][int(number)].type, version))
+        stale = [p for p in known if reason_for(place, *p) is not None and p not in silent.get(place, set())]
+        assert not stale, f"{place} {stale} are read: the declaration is out of date"
+
+
+def test_what_is_left_of_a_field_is_told_with_its_reason() -> None:
+    message = er7.read(b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|2.5.1\rPID|1||7^4^M11^H&&ISO^MR~8^^^H\r")
+    assert isinstance(message, Message)
+    found = left(message.segments[1], 3)
+    assert [one["part"] for one in found] == ["2", "3", "4.3"]
+    assert all(one["reason"] and one["row"].startswith("parts.csv:") for one in found)
+    assert left(message.segments[1], 5) == []
