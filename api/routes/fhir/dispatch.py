@@ -26,6 +26,7 @@ from hub.records.requests.refusal import Refusal
 _READS = ("GET", "HEAD")
 _METHODS = (*_READS, "POST")
 _WHOLE = (["metadata"], [""])  # of the server; a query alone is a search of several types
+_FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")  # a whole address that does not begin with ours
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")
 _APART = ("$export", "$import", "bulk")  # they answer later, or take streams
 _KEPT = frozenset((b"authorization", b"prefer", b"accept-language"))
@@ -39,8 +40,9 @@ def is_other(item: Any, base: str) -> bool:
     asked = item.get("request") if isinstance(item, dict) else None
     if not isinstance(asked, dict) or asked.get("method") not in _METHODS:
         return False
-    parts = _path(str(asked.get("url", "")).removeprefix(base)).split("/")
-    if any(part in _APART for part in parts):
+    url = str(asked.get("url", "")).removeprefix(base)
+    parts = _path(url).split("/")
+    if _FOREIGN.match(url) or any(part in _APART for part in parts):
         return False
     operation = parts[-1].startswith("$") or parts[-1] == "_search"
     return operation or (
@@ -58,7 +60,7 @@ def is_nowhere(exchange: Exchange, item: Any) -> bool:
         return False
     method, url = str(asked.get("method")), asked["url"].removeprefix(exchange.base)
     parts = _path(url).split("/")
-    if method not in (*METHODS, "HEAD") or any(part in _APART for part in parts):
+    if method not in (*METHODS, "HEAD") or _FOREIGN.match(url) or any(part in _APART for part in parts):
         return False
     try:
         address("GET" if method == "HEAD" else method, url.removeprefix("/"))

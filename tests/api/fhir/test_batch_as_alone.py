@@ -94,6 +94,25 @@ async def test_no_address_writes_past_its_conditions(fhir: httpx.AsyncClient, me
     assert (await fhir.get("/fhir/Patient?_summary=count")).json()["total"] == 2
 
 
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_an_address_of_another_server(fhir: httpx.AsyncClient, kind: str) -> None:
+    """It is refused, and neither read nor done here."""
+    await stored(fhir)
+    tag = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}
+    for method, path, resource in (
+        ("GET", "Patient/p", None), ("GET", "x/Patient/p", None), ("GET", "Patient?_id=p", None), ("GET", "Patient/p/_history", None),
+        ("GET", "Patient/p/$everything", None), ("GET", "metadata", None), ("HEAD", "Patient/p", None),
+        ("POST", "Patient/p/$meta-add", tag), ("POST", "Patient/_search?_id=p", None), ("DELETE", "Patient/p", None),
+    ):  # fmt: skip
+        request = {"method": method, "url": f"https://elsewhere.example.org/{path}"}
+        entry = {"request": request, **({"resource": resource} if resource else {})}
+        answer = await fhir.post("/fhir", json={"resourceType": "Bundle", "type": kind, "entry": [entry]})
+        found = answer.json() if kind == "transaction" else answer.json()["entry"][0]["response"]["outcome"]
+        status = str(answer.status_code) if kind == "transaction" else answer.json()["entry"][0]["response"]["status"]
+        assert (status, codes(found)) == ("400", ["fhir.bundle.url"]), (method, path)
+    assert (await fhir.get("/fhir/Patient/p")).json()["meta"]["versionId"] == "1"
+
+
 async def test_a_copy_that_is_not_older(fhir: httpx.AsyncClient) -> None:
     """`ifModifiedSince`, unless `ifNoneMatch` is stated as well (RFC 9110 §13.1.3)."""
     await stored(fhir)
