@@ -192,7 +192,7 @@ async def test_own_parameters(
 
 
 async def test_what_a_process_writes_that_does_not_know_a_new_parameter_yet_is_found(
-    fhir: httpx.AsyncClient, world: World, tenant: Tenant
+    fhir: httpx.AsyncClient, world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handlers.load()
     await put(
@@ -203,7 +203,7 @@ async def test_what_a_process_writes_that_does_not_know_a_new_parameter_yet_is_f
     assert (await fhir.post("/fhir/$reindex")).status_code == 200
     work = asyncio.create_task(jobs.work(world, tenant))
     await asyncio.sleep(1)
-    custom._CACHE[tenant.id] = before  # as another process, which read it a moment ago
+    monkeypatch.setitem(custom._CACHE, tenant.id, before)  # as another process, which read it a moment ago
     coded = {"url": "urn:race", "valueCodeableConcept": {"coding": [{"system": "urn:r", "code": "03"}]}}
     await put(fhir, "Patient", "meanwhile", extension=[coded])
     await work
