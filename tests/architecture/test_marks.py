@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,12 @@ def marks(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
             if name == "setattr" and node.args and _dotted(node.args[0]).split(".")[0] in imported:
                 yield node.lineno, ast.unparse(node)
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """They are modules of one space: run together, the second of two would not be read."""
+    names = Counter(path.name for path in TESTS.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_nothing_shared_is_changed_by_hand() -> None:

@@ -108,7 +108,7 @@ async def test_the_code_of_an_earlier_status_does_not_stay(world: World, tenant:
 
 
 async def test_one_result_without_a_code_does_not_hold_up_the_others(world: World, tenant: Tenant) -> None:
-    lines = ("OBR|1||F9|GLI^Glicose^L", "OBX|1|NM|||1", "OBX|2|NM|HB^Hb^L||13|g/dL|||||F")
+    lines = ("OBR|1||F9", "OBX|1|NM|||1", "OBX|2|NM|HB^Hb^L||13|g/dL|||||F")
     (outcome,) = await feed(world, tenant, message("ORU^R01", 1, *lines))
     assert outcome["status"] == "TRANSFORMED" and outcome["segments"]["unmapped"] == 1
     assert "structure.element" in outcome["problems"] and len(await records(world, tenant, "Observation")) == 1
