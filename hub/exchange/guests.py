@@ -29,15 +29,13 @@ async def connected(world: World, tenant: Tenant, channel: str = "") -> list[dic
     return sorted((one for one in found if channel in ("", one["channel"])), key=lambda one: str(one["channel"]))
 
 
-async def failing(world: World, tenant: Tenant) -> dict[str, int]:
-    """For how many seconds the pick-ups of folder and SFTP channels have failed, by channel; empty without Valkey."""
-    found: dict[str, int] = {}
+async def troubles(world: World, tenant: Tenant) -> list[tuple[str, str, int]]:
+    """For how many seconds pick-ups have failed (`pickup.failing`) and ports that should be open have been closed
+    (`door.closed`), each with its channel; empty without Valkey."""
+    found: dict[tuple[str, str], int] = {}
     for one in await connected(world, tenant) or []:
-        if one.get("code"):
-            found[one["channel"]] = max(found.get(one["channel"], 0), int(one["failing_s"]))
-    return found
-
-
-async def closed(world: World, tenant: Tenant) -> dict[str, int]:
-    """For how many seconds the MLLP ports that should be open have been closed, by channel; empty without Valkey."""
-    return {one["channel"]: int(one["closed_s"]) for one in await connected(world, tenant) or [] if one.get("closed")}
+        for rule, said, seconds in (("pickup.failing", "code", "failing_s"), ("door.closed", "closed", "closed_s")):
+            if one.get(said):
+                place = (rule, str(one["channel"]))
+                found[place] = max(found.get(place, 0), int(one[seconds]))
+    return [(rule, channel, seconds) for (rule, channel), seconds in found.items()]

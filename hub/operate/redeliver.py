@@ -86,9 +86,8 @@ async def redeliver(world: World, tenant: Tenant, actor: str, wanted: Wanted, li
     while len(found) < limit:
         wave = min(WAVE, limit - len(found))
         async with world.transaction(tenant) as tx:
-            queued = await ended(
-                tx, wanted, wave, found[-1].seq if found else -1
-            )  # a sent one may be sent again by now
+            after = found[-1].seq if found else -1  # what is queued again may have been sent by now, and is found again
+            queued = await ended(tx, wanted, wave, after)
             for one in queued:
                 await delivery.requeue(tx, one.id, sent=True)
             await audit.note_all(tx, [(actor, "redeliver", f"Delivery/{one.id}", "success") for one in queued])

@@ -12,9 +12,8 @@ from canonical.errors import Refused
 from canonical.identity import first_id
 
 LIMIT = 100
-CONFLICT = (
-    "message.conflict"  # kept as a mark of the message: whether another had its number is known once it is stored
-)
+CONFLICT = "message.conflict"
+"""Kept as a mark of the message: whether another one had its number is known once it is stored."""
 _STATUS = re.compile(r"[A-Z]{3,20}\Z")
 
 

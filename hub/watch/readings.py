@@ -126,14 +126,7 @@ async def of_tenant(world: World, tenant: Tenant) -> list[Reading]:
         found += await _broken(tx, tenant)
         found += await _versions(tx, world.now().date())
         ahead = abs(await tx.value(_CLOCK, world.now()))
-    found += [
-        Reading(rule="pickup.failing", place=name, value=seconds)
-        for name, seconds in (await guests.failing(world, tenant)).items()
-    ]
-    found += [
-        Reading(rule="door.closed", place=name, value=seconds)
-        for name, seconds in (await guests.closed(world, tenant)).items()
-    ]
+    found += [Reading(rule=rule, place=name, value=n) for rule, name, n in await guests.troubles(world, tenant)]
     found.append(Reading(rule="clock.skew", place="", value=int(ahead)))
     return found + of_machine(world)
 

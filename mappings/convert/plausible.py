@@ -266,8 +266,14 @@ def shifted_charge(charge: Segment) -> bool:
 
 def shared_transaction(value: Value, context: Context) -> bool:
     """Whether FT1-2, a transaction's number, stands in this message with another service (FT1-7, 25, 8) too."""
-    same = [one for one in context.message.segments if one.name == "FT1" and one.ask(2) == value.text(1)]
-    return len({one.ask(7) or one.ask(25) or one.ask(8) for one in same}) > 1
+
+    def services() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for one in context.message.named("FT1"):
+            found.setdefault(one.ask(2), set()).add(one.ask(7) or one.ask(25) or one.ask(8))
+        return found
+
+    return len(context.once("services of FT1-2", services).get(value.text(1).strip(), ())) > 1
 
 
 def no_service(value: Value, context: Context) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from canonical.problem import Problem
 from canonical.records import Draft, Key
@@ -13,6 +13,8 @@ from hl7.er7 import NULL, Message, Segment, component_text
 from hl7.escapes import unescape
 from mappings.site import PLAIN, Site
 from mappings.table import Row, Source, codes
+
+T = TypeVar("T")
 
 
 class Tracer(Protocol):
@@ -40,8 +42,8 @@ class Context:
     """
 
     __slots__ = (
-        "_above",
         "_counts",
+        "_found",
         "contained",
         "emitted",
         "event",
@@ -62,8 +64,8 @@ class Context:
         self.site = site
         self.problems: list[Problem] = []
         self.emitted: dict[tuple[str, Key], Draft] = {}
-        self._above: dict[str, list[Segment | None]] = {}
         self._counts: dict[str, int] = {}
+        self._found: dict[str, Any] = {}
         self.ignored: set[int] = set()
         self.contained: list[dict[str, Any]] = []
         self.trace: Tracer | None = None
@@ -77,10 +79,18 @@ class Context:
 
     def above(self, name: str, segment: Segment) -> Segment | None:
         """The nearest segment of this name before another of the message."""
-        if name not in self._above:
+
+        def all_above() -> list[Segment | None]:
             last: Segment | None = None
-            self._above[name] = [last := one if one.name == name else last for one in self.message.segments]
-        return self._above[name][segment.index - 1]
+            return [last := one if one.name == name else last for one in self.message.segments]
+
+        return self.once(f"above {name}", all_above)[segment.index - 1]
+
+    def once(self, name: str, find: Callable[[], T]) -> T:
+        """What `find` finds in all of the message, looked for once: for each segment it would cost their square."""
+        if name not in self._found:
+            self._found[name] = find()
+        return cast("T", self._found[name])
 
     def emit(self, type_name: str, key: Key, initial: dict[str, Any]) -> str:
         """The local name of a side record, made at its first mention."""

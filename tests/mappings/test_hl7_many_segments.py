@@ -14,6 +14,7 @@ from mappings.engine import translate
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{}|1|P|2.5.1\rPID|1||7^^^H^MR||A^B\r"
 ORU = HEAD.format("ORU^R01") + "OBR|1|P|F|X^x^L|||20261122|||||||||||||||20261122|||F\r"
 ADT = HEAD.format("ADT^A01") + "PV1|1|I\r"
+DFT = HEAD.format("DFT^P03") + "PV1|1|I\r"
 ORM = HEAD.format("ORM^O01")
 KINDS = {
     "lines": (ORU, "OBX|1|TX|A^a^L||line||||||F\r"),
@@ -27,6 +28,8 @@ KINDS = {
     "foreign": (ORU + "OBX|1|NM|A^a^L||1||||||F\r", "ZZZ|1|x\r"),
     "results-and-foreign": (ORU, "OBX|{n}|NM|A{n}^a^L||1||||||F\rZZZ|1|x\r"),
     "diagnoses": (ADT, "DG1|{n}||I{n}\r"),
+    "charges": (DFT, "FT1|{n}|T||20261122||CG|S{n}^s^L\r"),
+    "charges-of-their-own": (DFT, "FT1|{n}|T{n}||20261122||CG|S^s^L\r"),
     "people": (ADT, "ROL|1|AD|AT|{n}^L^R\r"),
     "orders-of-a-group": (
         ORM + "ORC|PA|G\rOBR|1|G||X^x^L\r",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from fhir.terminology.constraint import Defined, Described, Historic, Numbers, Test, Texts, Truth
+from fhir.terminology.dialects import aliases
 from fhir.terminology.ecl.scanner import Scanner
 from fhir.terminology.selection import All, Codes, Lineage, Node
 
@@ -26,13 +27,6 @@ _RANKS = {
     "900000000000548007": "P", "900000000000549004": "A",
 }  # fmt: skip
 _STATES = {"primitive": "900000000000074008", "defined": "900000000000073002"}
-_DIALECTS = {  # the aliases of ECL's appendix for the international language refsets and those Portuguese names come in
-    "en-us": "900000000000509007", "en-gb": "900000000000508004", "es": "448879004", "sv": "46011000052107",
-    "sv-se": "46011000052107", "nl": "31000172101", "nl-be": "31000172101", "fr-be": "21000172104",
-    "da": "554461000005103", "da-dk": "554461000005103", "en-au": "32570271000036106", "en-ca": "19491000087109",
-    "fr-ca": "20581000087109", "en-ie": "21000220103", "en-nz": "271000210107", "et-ee": "71000181105",
-    "nb-no": "61000202103", "nn-no": "91000202106",
-}  # fmt: skip
 _SAME, _REPLACED, _WAS, _PARTLY = "900000000000527005", "900000000000526001", "900000000000528000", "1186924009"
 _ASSOCIATIONS = Lineage(Codes(("900000000000522004",)), True, True, False)
 _HISTORY: dict[str, Node] = {
@@ -207,14 +201,14 @@ def _named(scanner: Scanner, known: dict[str, str]) -> tuple[str, ...]:
 
 def _dialect(scanner: Scanner, known: str, compared: str, part: Reading) -> Test:
     """Refsets by alias, code or expression; in a set each may have acceptabilities of its own, behind it all have."""
-    words = "|".join(sorted(_DIALECTS, key=len, reverse=True))
+    words = "|".join(sorted(aliases(), key=len, reverse=True))
     one = rf"(?:{words})(?![\w-])" if known == "dialect" else _CODE
     if known == "dialectid" and scanner.see(rf"\(?\s*{_CODE}") is None:
         return Test("dialectid", compared, part(scanner), _ranks(scanner))
     several = bool(scanner.take(r"\("))
     found: list[tuple[str, str]] = []
     while not found or (several and not scanner.take(r"\)")):
-        named = code(scanner) if known == "dialectid" else _DIALECTS[scanner.need(one).lower()]
+        named = code(scanner) if known == "dialectid" else aliases()[scanner.need(one).lower()]
         found.append(("".join(_ranks(scanner)) if several else "", named))
     shared = "".join(_ranks(scanner))
     return Test("dialectid", compared, Texts(tuple((ranks or shared, named) for ranks, named in found)))

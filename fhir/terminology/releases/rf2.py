@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from fhir.terminology.dialects import languages
 from fhir.terminology.releases.rows import (
     Broken,
     Concept,
@@ -64,15 +65,6 @@ _MEMBER = ("refsetId", "referencedComponentId")
 _NO_CONCEPTS = frozenset(("owlExpression",))  # refsets with axioms, which the relationships say already
 _ORDER = ("concept", "name", "edge", "value", "member", "language", "map")
 _DATE = re.compile(r"_(\d{8})(?:T\d+Z?)?\.txt\Z", re.IGNORECASE)
-_DIALECTS = {
-    "900000000000509007": "en-US",
-    "900000000000508004": "en-GB",
-    "450828004": "es",
-    "448879004": "es",
-    "46011000052107": "sv",
-    "31000172101": "nl",
-    "21000172104": "fr",
-}
 
 
 def kind_of(file: File) -> str:
@@ -210,7 +202,7 @@ def _member(row: Fields, file: File, line: int, release: Release) -> Iterator[Ro
 
 def _language(row: Fields, file: File, line: int, release: Release) -> Iterator[Row]:
     if row["active"] == "1" and row["referencedComponentId"].isdigit():
-        dialect = _DIALECTS.get(row["refsetId"], "")
+        dialect = languages().get(row["refsetId"], "")
         yield Rank(int(row["referencedComponentId"]), dialect, row["acceptabilityId"] == _PREFERRED, row["refsetId"])
 
 

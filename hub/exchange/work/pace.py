@@ -26,7 +26,7 @@ _SEGMENT_SECONDS, _BYTE_SECONDS, _WAVE_SECONDS = 0.01, 1e-6, 10.0
 
 def longest(contents: Sequence[bytes]) -> float:
     """The seconds that working these messages may take: a report of 40,000 results took 74 on a busy machine."""
-    segments = sum(content.count(b"\r") for content in contents)
+    segments = sum(max(content.count(b"\r"), content.count(b"\n")) for content in contents)  # some end lines by LF
     return _WAVE_SECONDS + segments * _SEGMENT_SECONDS + sum(map(len, contents)) * _BYTE_SECONDS
 
 

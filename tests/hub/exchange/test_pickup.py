@@ -113,7 +113,7 @@ async def test_a_pick_up_that_fails_is_seen_and_alarms(world: World, tenant: Ten
         await vault.put(tx, world.settings, "k", {"password": "x"}, kind="login")
     await put(world, tenant, document + 'user = "u"\nsecret = "k"\nhost_key = "none"\n')
     (folder(world, tenant) / "a.hl7").write_bytes(a01(1))
-    assert await guests.failing(world, tenant) == {}, "without Valkey nobody knows"
+    assert await guests.troubles(world, tenant) == [], "without Valkey nobody knows"
     stop = asyncio.Event()
     task = asyncio.create_task(Collector(heard, Keeper(world.database)).follow(stop))
     try:

@@ -199,3 +199,9 @@ def test_what_only_the_collector_finds_is_freed_when_nothing_runs(monkeypatch: p
     seen = weakref.ref(Knot())
     memory.tidy()
     assert seen() is None
+
+
+def test_a_lease_is_long_enough_for_all_segments_however_they_end() -> None:
+    many = ["OBX|1|NM|A^a^L||1"] * 40_000
+    times = [pace.longest([end.join(many).encode()]) for end in ("\r", "\n", "\r\n")]
+    assert min(times) > 300 and pace.longest([b"MSH|1\rPID|1\r"]) < lanes.LEASE.total_seconds() / 2
