@@ -27,6 +27,7 @@ from hub.channels import figures, versions
 from hub.channels.figures import ChannelLine
 from hub.channels.versions import Version
 from hub.channels.writing import to_toml
+from hub.exchange import guests
 
 router = APIRouter(include_in_schema=False, prefix="/console/channels")
 DOORS = ("mllp", "http", "folder", "sftp")
@@ -153,7 +154,9 @@ async def _one(visit: Visit, name: str, told: Told) -> Response:
     lines, lasts = await _lines(visit)
     line = next((line for line in lines if line.name == name), None)
     past: list[Version] = []
+    met: list[dict[str, Any]] | None = []
     if line is not None and visit.may(*READ):
+        met = await guests.connected(visit.state.world, visit.tenant, name)
         async with visit.state.world.transaction(visit.tenant) as tx:
             past = await versions.versions(tx, name)
     current = next((found for found in past if line is not None and found.version == line.version), None)
@@ -164,6 +167,7 @@ async def _one(visit: Visit, name: str, told: Told) -> Response:
         line=line,
         last=lasts.get(name),
         answers=await _open(visit),
+        met=met,
         past=[(found, _changes(past, at)) for at, found in enumerate(past[:SHOWN])],
         current=current,
         told=told,

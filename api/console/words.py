@@ -68,7 +68,10 @@ class Words:
         """How long before the page's moment; a dash for never."""
         if moment is None:
             return "–"
-        seconds = max(0, int((self.at - moment).total_seconds()))
+        return self.age(max(0, int((self.at - moment).total_seconds())))
+
+    def age(self, seconds: int) -> str:
+        """How long ago so many seconds are."""
         for name, size, most in (("seconds", 1, 120), ("minutes", 60, 7200), ("hours", 3600, 172_800)):
             if seconds < most:
                 return self.say(f"age.{name}", n=seconds // size)
