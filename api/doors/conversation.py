@@ -311,7 +311,7 @@ class Conversation(asyncio.Protocol):
 
     async def _give_up(self, problem: Problem) -> None:
         """AR for a frame over the limit or behind its time; what came of it is kept, the rest is not read."""
-        log.warning("channel %s: %s; the connection is closed", self._door.channel.name, problem.code)
+        self._door.turn_away(problem.code, self.address)
         self._ending = self._ours = True
         self._flow()
         head = self._framer.rest(KEPT_OF_BROKEN)
@@ -323,8 +323,8 @@ class Conversation(asyncio.Protocol):
         rest = self._framer.rest(KEPT_OF_BROKEN)
         self._framer = Framer(self._door.limit)
         if rest:
-            log.warning("channel %s: a connection ended inside a frame", self._door.channel.name)
             fault = Problem("er7.unfinished", "MSH")
+            self._door.turn_away(fault.code, self.address)
             await receive(self._door.keeper, self._door.channel, rest, fault=fault)
 
     def _end(self) -> None:

@@ -140,6 +140,24 @@ async def test_a_client_of_tls_at_a_plain_port_fails_at_once(world: World, tenan
         assert await turned_away(found) == [("door.tls", 1)]
 
 
+async def test_frames_without_an_end_are_told_once_a_minute_with_their_sender(
+    world: World, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with door(world, tenant) as (port, found):
+        for _ in range(20):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(frame(MESSAGE)[:60])
+            writer.close()
+        async with asyncio.timeout(20):
+            while [one["count"] for one in found.report()["turned_away"]] != [20]:
+                await asyncio.sleep(0.02)
+        (one,) = found.report()["turned_away"]
+        assert (one["code"], one["address"]) == ("er7.unfinished", "127.0.0.1")
+        assert [line for line in caplog.messages if "er7.unfinished" in line] == [
+            "channel door: turned away 127.0.0.1: er7.unfinished (1 times by now)"
+        ]
+
+
 async def test_a_message_without_framing_is_told_of_while_its_sender_waits(world: World, tenant: Tenant) -> None:
     async with door(world, tenant) as (port, found):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
