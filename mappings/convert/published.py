@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from canonical import codes as systems
+from canonical import identifiers
 from fhir.terminology import known
 from mappings.convert.registry import Context, Value
 from mappings.table import codes
@@ -29,9 +30,12 @@ def placed(name: str, code: str, table: str = "") -> tuple[str, str]:
     """System and code of what a sender wrote in a system it names (CWE-3), else in the field's own `table` (`HL70487`).
 
     A code that differs from the table's by its case alone is the table's. One that a named HL7 table lacks is in a
-    local system of the table's name; one that the field's own table lacks, in none.
+    local system of the table's name; one that the field's own table lacks, in none. CID-10 is without its dot, as in
+    a diagnosis, so that one search finds both.
     """
     system = systems.coding_system(name or table, code)
+    if system == systems.CID10 and identifiers.is_cid10(whole := identifiers.compact(code)):
+        return system, whole
     if holds(system, code) is not False:
         return system, code
     for written in (code.upper(), code.capitalize()):

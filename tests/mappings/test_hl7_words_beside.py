@@ -65,6 +65,27 @@ def test_a_moment_as_description_is_told() -> None:
     assert found[0]["code"]["text"] == "Hipertensão" and ("field.misplaced", "DG1#4-4") in problems
 
 
+@pytest.mark.parametrize(
+    ("kind", "segment", "wanted", "key"),
+    [
+        ("OML^O21", "ORC|NW|1\rOBR|1|1||X^Y^L" + "|" * 27 + "{code}^Anemia^CID10", "ServiceRequest", "reasonCode"),
+        ("ADT^A01", "PV1|1|I\rPV2|||{code}^Anemia^I10", "Encounter", "reasonCode"),
+        ("ADT^A01", "PV1|1|I\rPR1|1||X^Y^L||20260101" + "|" * 10 + "{code}^Anemia^I10", "Procedure", "reasonCode"),
+        ("ADT^A01", "PV1|1|I\rDG1|1||{code}^Anemia^I10", "Condition", "code"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("sent", "code"), [("D50.9", "D509"), ("d50.9", "D509"), ("D509", "D509"), ("S72.002A", "S72.002A")]
+)
+def test_a_reason_in_cid10_is_written_as_a_diagnosis_is(
+    kind: str, segment: str, wanted: str, key: str, sent: str, code: str
+) -> None:
+    """So that one search finds both; a code of a national edition keeps its dot everywhere."""
+    (body,), _ = bodies(kind, segment.format(code=sent) + "\r", wanted)
+    found = body[key][0] if isinstance(body[key], list) else body[key]
+    assert found["coding"][0] == {"code": code, "system": "http://hl7.org/fhir/sid/icd-10", "display": "Anemia"}
+
+
 def test_only_a_diagnosis_has_its_system_and_words_beside_it() -> None:
     """FT1-2 and FT1-4 are a number and a day; FT1-19 is a diagnosis all the same."""
     (body,), _ = bodies("DFT^P03", "FT1|1|T1||20260101||CG|X1^N^L|||1" + "|" * 9 + "I10\r", "ChargeItem")
