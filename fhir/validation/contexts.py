@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fhir.definitions.table import Element, choice_key, resource_types, type_named
+from fhir.definitions.table import resource_types, type_named
 from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled, deadline
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
-from fhir.validation.profile_tree import Typed, children
+from fhir.validation.profile_tree import Typed, children, parts
 
 _KEYS = ("extension", "modifierExtension")
 _TYPES = frozenset(("Element", "BackboneElement"))
@@ -39,8 +39,8 @@ def misplaced(resource: Any, definitions: Mapping[str, Any], where: str) -> Iter
         return
     kind = str(resource.get("resourceType"))
     budget = Budget(until=deadline())
-    for holder in _holders(_of_resource((kind, resource), where)):
-        for url in _own(holder.value[1]):
+    for holder in _holders(_of_resource(Typed(kind, resource), where)):
+        for url in _own(holder.value.element):
             if url in known and not _may(known[url], holder, budget):
                 yield url, holder.where
 
@@ -69,27 +69,19 @@ def _of_resource(value: Typed, where: str) -> Holder:
 def _holders(holder: Holder) -> Iterator[Holder]:
     """An element and all below it."""
     yield holder
-    kind, content = holder.value
+    kind = holder.value.type
     found = type_named(kind)
-    if found is None or not isinstance(content, dict):
+    if found is None or not isinstance(holder.value.element, dict):
         return
-    for element in found.elements.values():
+    for element in parts(found):
         bare = element.name.removesuffix("[x]")
         place = f"{holder.where}.{bare}"
-        for value in (*children(holder.value, element.name), *_beside(content, element)):
+        for value in children(holder.value, element.name):
             if value[0] in resource_types():
                 yield from _holders(_of_resource(value, place))
             else:
                 url = _url(value) or (holder.url if kind == "Extension" else "")
                 yield from _holders(Holder(value, _names(holder, bare, value), place, holder.resource, url))
-
-
-def _beside(content: dict[str, Any], element: Element) -> Iterator[Typed]:
-    """What stands beside primitive values that are there: their extensions."""
-    for kind in element.types:
-        name = choice_key(element, kind) if element.choice else element.name
-        beside = content.get("_" + name) if name in content else None
-        yield from ((kind, each) for each in (beside if isinstance(beside, list) else [beside]) if each is not None)
 
 
 def _names(holder: Holder, name: str, value: Typed) -> frozenset[str]:

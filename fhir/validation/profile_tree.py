@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 from jiter import LosslessFloat
 
-from fhir.definitions.table import choice_key, type_named
+from fhir.definitions.table import Element, Type, choice_key, type_named
 from fhir.patch import same
 
 _LEAST_LENGTH = "http://hl7.org/fhir/StructureDefinition/minLength"
 BASE = "http://hl7.org/fhir/StructureDefinition/"
-Typed = tuple[str, Any]  # type name, JSON value
+
+
+class Typed(NamedTuple):
+    """A value of a record: its type's name, its JSON, and of a primitive what stands beside it (`_name`)."""
+
+    type: str
+    value: Any
+    beside: Any = None
+
+    @property
+    def element(self) -> Any:
+        """The JSON object that holds its parts, the extensions of a primitive among them; None without one."""
+        return self.value if isinstance(self.value, dict) else self.beside
 
 
 @dataclass(slots=True)
@@ -33,11 +46,17 @@ def elements(definition: dict[str, Any]) -> list[dict[str, Any]]:
     return [element for element in part.get("element", ()) if isinstance(element, dict)]
 
 
-def tree(definition: dict[str, Any]) -> Node:
-    """The elements by their ids: `Patient.identifier:cpf.system`."""
+def foreign(url: str) -> bool:
+    """Whether an address is not of a type of R4 itself."""
+    return not (url.startswith(BASE) and type_named(url.removeprefix(BASE)) is not None)
+
+
+def tree(definition: dict[str, Any], *, alone: bool = False) -> Node:
+    """The elements by their ids: `Patient.identifier:cpf.system`; `alone`, what it is based on is not here."""
     root = Node()
     slices: dict[str, str] = {}
-    for element in elements(definition):
+    snapshot = definition.get("snapshot") if alone else None
+    for element in elements({"snapshot": snapshot} if snapshot else definition):
         node = root
         for step in _identity(element, slices).split(".")[1:]:
             name, _, sliced = step.partition(":")
@@ -89,7 +108,9 @@ def tree_of(chain: list[dict[str, Any]]) -> Node:
     key = tuple(map(id, chain))
     found = _TREES.get(key)
     if found is None or any(one is not other for one, other in zip(found[0], chain, strict=True)):
-        node = tree(chain[-1])
+        node = tree(
+            chain[-1], alone=foreign(str(chain[-1].get("baseDefinition") or BASE + "Element").partition("|")[0])
+        )
         for definition in reversed(chain[:-1]):
             node = narrowed(node, tree(definition))
         found = _TREES[key] = (chain, node)
@@ -178,23 +199,25 @@ def _least_length(element: dict[str, Any]) -> int:
 
 def children(value: Typed, name: str) -> Iterator[Typed]:
     """The values of an element by name; of a choice (`value[x]`, `valueQuantity`) each with its type."""
-    kind, content = value
-    found = type_named(kind)
+    found, content = type_named(value.type), value.element
     if not isinstance(content, dict) or found is None:
         return
     bare = name.removesuffix("[x]")
-    for element in found.elements.values():
+    for element in parts(found):
         for type_name in element.types:
             key = choice_key(element, type_name) if element.choice else element.name
             if bare not in (element.name, key):
                 continue
-            for item in _listed(content.get(key), content.get("_" + key)):
+            for item, beside in zip_longest(_listed(content.get(key)), _listed(content.get("_" + key))):
                 actual = item.get("resourceType", type_name) if isinstance(item, dict) else type_name
-                yield str(actual), item
+                yield Typed(str(actual), item, beside)
 
 
-def _listed(items: Any, beside: Any) -> list[Any]:
-    """The values of a key; a primitive that only has extensions is there as well."""
-    if items is None:
-        return [] if beside is None else beside if isinstance(beside, list) else [beside]
-    return items if isinstance(items, list) else [items]
+def parts(kind: Type) -> Iterable[Element]:
+    """The elements of a type; those of Element for a primitive, which may have extensions."""
+    own = kind.elements or (type_named("Element") or kind).elements
+    return own.values()
+
+
+def _listed(items: Any) -> list[Any]:
+    return [] if items is None else items if isinstance(items, list) else [items]

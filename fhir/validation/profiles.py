@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from canonical.problem import Problem, Severity
-from fhir.definitions.table import resource_types, type_named
+from fhir.definitions.table import resource_types
 from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled, deadline
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
@@ -26,7 +26,9 @@ from fhir.validation.profile_tree import (
     chain_of,
     children,
     elements,
+    foreign,
     holds,
+    narrowed,
     outside,
     stated,
     tree_of,
@@ -59,11 +61,6 @@ def _adds_slices(definition: dict[str, Any], listed: Sequence[dict[str, Any]]) -
     sliced = {str(each.get("path")) for each in listed if "slicing" in each}
     named = {str(each.get("path")) for each in listed if "sliceName" in each or ":" in str(each.get("id", ""))}
     return foreign(str(definition.get("baseDefinition", ""))) and not named <= sliced
-
-
-def foreign(url: str) -> bool:
-    """Whether an address is not of a type of R4 itself."""
-    return not (url.startswith(BASE) and type_named(url.removeprefix(BASE)) is not None)
 
 
 def spelled(url: str) -> tuple[str, ...]:
@@ -106,7 +103,7 @@ def check(
     """The findings of a resource (at `where`) against a profile; `within` is the Bundle it is an entry of."""
     name = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
     checker = _Checker(definitions, member, Item(name, resource), within)
-    checker.profile(url, (name, resource), where or name)
+    checker.profile(url, Typed(name, resource), where or name)
     address, _, version = url.partition("|")
     present = str(definitions.get(address, {}).get("version", ""))
     if version and present and version != present:
@@ -152,7 +149,7 @@ class _Checker:
         self.follow = invariants.resolver(resource, Item("Bundle", within) if within is not None else None)
         self.budget = Budget(until=deadline())
         self.found: list[Problem] = []
-        self.asked: dict[tuple[str, int], bool] = {}
+        self.asked: dict[tuple[str, int, int], bool] = {}
         self.depth = 0
 
     def add(self, code: str, where: str, **named: str) -> None:
@@ -224,8 +221,16 @@ class _Checker:
         for kind in element.get("type", ()):
             if kind.get("code") in (value[0], "Resource") and "_profile" not in kind:
                 self.one_of([url.partition("|")[0] for url in kind.get("profile", ())], value, where)
-        self.node(node, value, where)
+        self.node(self._with_profile(node), value, where)
         self.current = before
+
+    def _with_profile(self, node: Node) -> Node:
+        """An element that adds to slices of the one profile of its type: with what that profile says they are."""
+        urls = slicing.profiles_of(node, "profile")
+        found = self.definitions.get(next(iter(urls))) if len(urls) == 1 else None
+        if found is None or not slicing.adds(node):
+            return node
+        return narrowed(tree_of(chain_of(found, self.definitions)[0]), node)
 
     def stated(self, element: dict[str, Any], value: Typed, where: str) -> None:
         """What an element says of its value itself: fixed, a pattern, how long, how small or great a number."""
@@ -283,13 +288,13 @@ class _Checker:
     def resolve(self, reference: Any) -> Typed | None:
         """The resource a reference leads to, in the resource or its Bundle."""
         found = self.follow(Item("Reference", reference))
-        return (found.type, found.value) if found is not None else None
+        return Typed(found.type, found.value) if found is not None else None
 
     def conforms(self, url: str, value: Typed) -> bool:
         """Whether a value meets a profile; where profiles ask for each other in a circle, it is taken to."""
         if _is_base(url, value[0]):
             return url.removeprefix(BASE) in (value[0], "Resource", "DomainResource", "Element")
-        key = (url, id(value[1]))
+        key = (url, id(value.value), id(value.beside))
         if key in self.asked:
             return self.asked[key]
         if self.depth > _DEEPEST:
@@ -328,13 +333,15 @@ class _Checker:
         parts = {name: part for name, part in node.slices.items() if "/" not in name}
         try:
             marks = slicing.marks_of(name, node)
-            mine = {key: [v for v in values if slicing.belongs(self, part, marks, v)] for key, part in parts.items()}
+            told = {key: [slicing.belongs(self, part, marks, v) for v in values] for key, part in parts.items()}
         except slicing.Undecided:
             return
-        for key, part in parts.items():
-            self.occurrence(part.element, len(mine[key]), f"{where}:{key}")
-            for each in mine[key]:
-                self.value(part, each, f"{where}:{key}")
-        left = [value for value in values if not any(value in found for found in mine.values())]
-        if node.element.get("slicing", {}).get("rules") == "closed" and left:
+        silent = {key for key, verdicts in told.items() if None in verdicts}  # nothing tells what is of them
+        for key in (key for key in parts if key not in silent):
+            mine = [value for value, verdict in zip(values, told[key], strict=True) if verdict]
+            self.occurrence(parts[key].element, len(mine), f"{where}:{key}")
+            for each in mine:
+                self.value(parts[key], each, f"{where}:{key}")
+        left = [place for place in range(len(values)) if not any(verdicts[place] for verdicts in told.values())]
+        if node.element.get("slicing", {}).get("rules") == "closed" and left and not silent:
             self.add("slice", where)

@@ -51,17 +51,17 @@ def marks_of(name: str, node: Node) -> list[dict[str, Any]]:
     raise Undecided
 
 
-def belongs(judge: Judge, part: Node, marks: Iterable[dict[str, Any]], value: Typed) -> bool:
-    """Whether a value is of a slice by all discriminators the slice speaks of; raises Undecided."""
+def belongs(judge: Judge, part: Node, marks: Iterable[dict[str, Any]], value: Typed) -> bool | None:
+    """Whether a value is of a slice by all discriminators the slice speaks of; None when of none; raises Undecided."""
     told = [_one(judge, part, mark, value) for mark in marks]
-    return False not in told and True in told
+    return None if not any(each is not None for each in told) else False not in told
 
 
 def _one(judge: Judge, part: Node, mark: dict[str, Any], value: Typed) -> bool | None:
     """By one discriminator; None where the slice says nothing of what it looks at."""
     path = str(mark.get("path", "$this"))
     steps = [] if path == "$this" else _STEPS.findall(path.removeprefix("$this."))
-    if path == "url" and value[0] == "Extension" and (urls := _profiles(part, "profile")):
+    if path == "url" and value[0] == "Extension" and (urls := profiles_of(part, "profile")):
         return isinstance(value[1], dict) and value[1].get("url") in urls
     values = [value]
     for step in steps:
@@ -69,11 +69,11 @@ def _one(judge: Judge, part: Node, mark: dict[str, Any], value: Typed) -> bool |
     node = _node(judge, part, steps)
     match mark.get("type"):
         case "type":
-            return any(each[0] in _types(judge, node) for each in values)
+            return any(each[0] in (_types(judge, node) or _by_name(node)) for each in values)
         case "exists":
             return bool(values) is (node.element.get("max") != "0")
         case "profile":
-            urls = _profiles(node, "targetProfile" if "resolve()" in steps else "profile")
+            urls = profiles_of(node, "targetProfile" if "resolve()" in steps else "profile")
             return _by_profile(judge, sorted(urls), values) if urls else None
     return _equal(judge, node, values)
 
@@ -153,18 +153,32 @@ def _node(judge: Judge, node: Node, steps: list[str]) -> Node:
             node = below if below is not None else _child(_profile_tree(judge, node, "profile"), step) or Node()
         elif call[1] == "extension":
             slices = node.children.get("extension", Node()).slices.values()
-            node = next((each for each in slices if call[2] in _profiles(each, "profile")), Node())
+            node = next((each for each in slices if call[2] in profiles_of(each, "profile")), Node())
     return node
 
 
 def _child(node: Node, step: str) -> Node | None:
     """An element by its name; a choice also where it is named by its one type (`valueCode`), or a slice is."""
     found = node.children.get(step) or node.children.get(step + "[x]")
+    if found is None or not _speaks(found):
+        found = _of_a_slice(node, step) or found
     if found is not None:
         named = [part for name, part in found.slices.items() if _chosen(step, name)]
         return named[0] if len(named) == 1 == len(found.slices) else found
     named = [_typed(child, step, name) for name, child in node.children.items() if _chosen(step, name)]
     return named[0] if len(named) == 1 else None
+
+
+def _speaks(node: Node) -> bool:
+    """Whether an element or what is below it says anything of its value."""
+    return bool(node.children or node.slices or node.element.keys() - {"id", "path", "min", "max", "mustSupport"})
+
+
+def _of_a_slice(node: Node, step: str) -> Node | None:
+    """What a slice that must be there, or the only one, says of an element: `code.coding.code` in R4's own bp."""
+    listed = list(node.slices.values())
+    must = [part for part in listed if part.element.get("min", 0)] or (listed if len(listed) == 1 else [])
+    return next((found for part in must if (found := _child(part, step)) is not None), None)
 
 
 def _chosen(step: str, name: str) -> str:
@@ -184,18 +198,30 @@ def _profile_tree(judge: Judge, node: Node, key: str) -> Node:
     """The tree of the one profile an element names; raises Undecided for a part of a profile, named by an extension."""
     if any("_profile" in kind for kind in node.element.get("type", ())):
         raise Undecided
-    found = [judge.definitions[url] for url in sorted(_profiles(node, key)) if url in judge.definitions]
+    found = [judge.definitions[url] for url in sorted(profiles_of(node, key)) if url in judge.definitions]
     return tree_of(chain_of(found[0], judge.definitions)[0]) if len(found) == 1 else Node()
 
 
-def _profiles(node: Node, key: str) -> set[str]:
+def adds(node: Node) -> bool:
+    """Whether an element has slices somewhere below it."""
+    return bool(node.slices) or any(adds(child) for child in node.children.values())
+
+
+def profiles_of(node: Node, key: str) -> set[str]:
+    """The profiles the types of an element name, by `profile` or `targetProfile`, without versions."""
     return {url.partition("|")[0] for kind in node.element.get("type", ()) for url in kind.get(key, ())}
+
+
+def _by_name(node: Node) -> set[str]:
+    """The type in the name of a slice of a choice (`valueQuantity`), which may go without saying it again."""
+    path, name = str(node.element.get("path")), str(node.element.get("sliceName"))
+    return {_chosen(path.rpartition(".")[2].removesuffix("[x]"), name)} - {""} if path.endswith("[x]") else set()
 
 
 def _types(judge: Judge, node: Node) -> set[str]:
     """The types an element allows; of a reference, those of its targets."""
     found = {str(kind.get("code")) for kind in node.element.get("type", ())}
-    for url in _profiles(node, "targetProfile"):
+    for url in profiles_of(node, "targetProfile"):
         name = url.rsplit("/", 1)[-1]
         found.add(name if name in resource_types() else str(judge.definitions.get(url, {}).get("type", "")))
     return found

@@ -13,6 +13,7 @@ from canonical.problem import Problem
 from canonical.records import Key
 from fhir import jsontext
 from fhir.validation import profiles
+from fhir.validation.profile_tree import foreign
 from fhir.validation.validator import validate
 from hub.find.statement import Within
 from hub.operate import package_files
@@ -128,7 +129,7 @@ async def _absent(world: World, tenant: Tenant, bodies: Iterable[dict[str, Any]]
     """What profiles rest on that neither came with them nor is stored: the rules of a base above all."""
     own = [body for body in bodies if body["resourceType"] == "StructureDefinition"]
     here = {name for body in own for name in profiles.spelled(str(body.get("url")))}
-    wanted = {url: body for body in own for url in profiles.needed(body) if profiles.foreign(url) and url not in here}
+    wanted = {url: body for body in own for url in profiles.needed(body) if foreign(url) and url not in here}
     if not wanted:
         return []
     async with world.transaction(tenant) as tx:
