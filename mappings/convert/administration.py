@@ -16,7 +16,7 @@ from mappings.convert.periods import period
 from mappings.convert.plausible import late_admission, no_language, no_licence, no_religion
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, date_time, moment_text, number, parse_dtm
+from mappings.convert.text import boolean, date_time, ended, moment_text, number, parse_dtm
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -171,7 +171,7 @@ def role_participant(value: Value, context: Context, argument: str) -> Any:
     """ROL-4 or PRT-5 beside a visit as Encounter.participant: role by table 0443 or 0912, and its period."""
     action, role, start, end = _ROLE_PLACES[value.source.segment]
     individual = practitioner_reference(value, context)
-    if individual is None or value.other(action) in ("DE", "UN", "D"):
+    if individual is None or ended(value, context, action):
         return None
     entry: dict[str, Any] = {}
     if (kind := _role(value.sibling(role), context, argument)) is not None:
@@ -185,7 +185,7 @@ def role_participant(value: Value, context: Context, argument: str) -> Any:
 def role_general_practitioner(value: Value, context: Context, argument: str) -> Any:
     """ROL-4 or PRT-5 beside a patient: the primary care provider; another role there has no place in R4 Patient."""
     action, role, _, _ = _ROLE_PLACES[value.source.segment]
-    if value.other(action) in ("DE", "UN", "D"):
+    if ended(value, context, action):
         return None
     if value.other(role) not in ("PP", "FHCP", "PCP"):
         context.problems.append(
@@ -198,9 +198,9 @@ def role_general_practitioner(value: Value, context: Context, argument: str) -> 
 @conversion("role-performer")
 def role_performer(value: Value, context: Context, argument: str) -> Any:
     """ROL-4 or PRT-5 beside a procedure as its performer, with the role and a six-digit XCN-7 (CBO) as function."""
-    _, role, _, _ = _ROLE_PLACES[value.source.segment]
+    action, role, _, _ = _ROLE_PLACES[value.source.segment]
     actor = practitioner_reference(value, context)
-    if actor is None:
+    if actor is None or ended(value, context, action):
         return None
     function = _role(value.sibling(role), context, argument) or {}
     if identifiers.is_cbo(value.text(7)):

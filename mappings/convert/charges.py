@@ -13,6 +13,7 @@ from canonical.extensions import EXTENSIONS
 from mappings.convert.datatypes import cwe
 from mappings.convert.plausible import shifted_charge
 from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import boolean
 
 _DOMAINS = frozenset(("28", "32", "42", "48", "61"))
 _INCIDENTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -67,7 +68,7 @@ def _of(value: Value, context: Context, tables: frozenset[str]) -> dict[str, Any
 @conversion("work-accident")
 def work_accident(value: Value, context: Context, argument: str) -> Any:
     """ACC-5 when it says yes, as the incident code of an accident at work."""
-    if value.text(1) != "Y":
+    if not boolean(value, context, argument):
         return None
     coding = {"system": _INCIDENTS, "code": "WPA", "display": "workplace accident"}
     return {"coding": [coding]}

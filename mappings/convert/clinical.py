@@ -6,7 +6,8 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical import identifiers
-from hl7.er7 import Segment
+from canonical.problem import Problem
+from hl7.er7 import NULL, Segment
 from mappings.convert.datatypes import concept, cwe
 from mappings.convert.keys import ei_key
 from mappings.convert.plausible import no_moment
@@ -33,7 +34,10 @@ def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[st
     if found := context.codes(argument).get(segment.ask(6)):
         system, code, display = found.split("|")
         entry["use"] = {"coding": [{"system": system, "code": code, "display": display}]}
-    rank = number(segment.ask(15))
+    said = segment.ask(15)
+    rank = number(said)
+    if said and said != NULL and rank is None:
+        context.problems.append(Problem("field.number", f"DG1#{segment.index}-15"))
     if isinstance(rank, int) and 0 < rank < 2**31:
         entry["rank"] = rank
     return entry

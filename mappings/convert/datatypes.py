@@ -15,6 +15,7 @@ from mappings.convert.periods import period
 from mappings.convert.plausible import no_address, no_code, no_number, visit_for_patient
 from mappings.convert.published import Claims, alone, claims, coding_of, placed, tell_claims, tell_own
 from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import component_code, listed
 from mappings.table import Source
 
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
@@ -86,9 +87,9 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     _designate(address, "" if late else value.text(8))
     if not address:
         return None
-    for name, table in (("use", "hl70190"), ("type", "hl70190-type")):
-        if found := context.codes(table).get(value.text(7)):
-            address[name] = found
+    if not late:
+        use, kind = component_code(value, context, "hl70190", 7), listed(context.codes("hl70190-type"), value.text(7))
+        address.update({**({"use": use} if use else {}), **({"type": kind} if kind else {})})
     if span := period_of(value, context, (13, 14), 12):
         address["period"] = span
     return address
@@ -141,14 +142,14 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4; `argument` the use."""
     if no_number(value, context):
         return None
-    kind, first, fourth = value.text(3), value.text(1), value.text(4)
+    first, fourth = value.text(1), value.text(4)
     mail = fourth if "@" in fourth else first if "@" in first else "" if _dialled(fourth) else fourth
     number = _number(value, first="" if first == mail else first, fourth="" if fourth == mail else fourth)
-    use = context.codes("hl70201").get(value.text(2)) or argument
+    use = component_code(value, context, "hl70201", 2) or argument
+    system = component_code(value, context, "hl70202", 3) or "phone"
     points: list[dict[str, Any]] = []
     if number:
-        system = context.codes("hl70202").get(kind) or "phone"
-        mobile = context.codes("hl70202-use").get(kind)
+        mobile = listed(context.codes("hl70202-use"), value.text(3))
         points.append({"system": "phone" if system == "email" else system, "value": number, "use": mobile or use})
     if mail:
         points.append({"system": "email", "value": mail, "use": use})

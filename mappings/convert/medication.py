@@ -15,7 +15,7 @@ from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import counted_medicine, no_moment, stray_completion
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import descends, moment_text, number
+from mappings.convert.text import component_code, descends, moment_text, number
 from mappings.convert.timing import unit_of_time
 from mappings.table import Source
 
@@ -59,8 +59,8 @@ def _ingredient(value: Value, context: Context) -> dict[str, Any] | None:
     if concept is None:
         return None
     found: dict[str, Any] = {"itemCodeableConcept": concept}
-    if value.other(1):
-        found["isActive"] = value.other(1) == "A"
+    if kind := component_code(value.sibling(1), context, "hl70166", 1):
+        found["isActive"] = kind == "additive"
     amount = quantity(value.other(3), value, 4)
     if amount is not None:
         found["strength"] = {"numerator": amount, "denominator": {"value": 1}}

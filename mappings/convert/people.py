@@ -13,12 +13,13 @@ from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.plausible import misplaced, no_department, no_name
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import component_code, ended
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ORDERING_FACILITY = 21  # ORC
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
 _SENDER = "SB"  # who sent a result or an order: its performer no more than who gets a copy
-_SURNAME_FIRST = ("I", "P")
+_SURNAME_FIRST = ("IDE", "SYL")
 _TITLES = "xcn-title"
 _ORGANIZATIONS = {"ORC": (21,), "OBX": (23,), "PRD": (10,)}
 _ROLES = {
@@ -36,8 +37,7 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
     if no_name(value, context):
         return None
     given = [name for name in (value.text(2), *value.text(3).split()) if name]
-    kind = value.text(7)
-    use = context.codes("hl70200").get(kind, "") if kind else argument or "official"
+    use = component_code(value, context, "hl70200", 7) if value.text(7) else argument or "official"
     name: dict[str, Any] = {"use": use} if use else {}
     if family := surname(value, 1):
         name["family"] = family
@@ -49,11 +49,12 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
         name["suffix"] = suffixes
     if period := period_of(value, context, (12, 13), 10):
         name["period"] = period
-    full = _in_order(given, family, value.text(11), value.text(8))
+    written = component_code(value, context, "hl70465", 8)
+    full = _in_order(given, family, component_code(value, context, "hl70444", 11), written)
     if not full:
         return None
     name["text"] = full
-    if written := context.codes("hl70465").get(value.text(8)):  # the same name in ideograms and as it is spoken
+    if written:  # the same name in ideograms and as it is spoken
         name["extension"] = [{"url": EXTENSIONS["name-representation"], "valueCode": written}]
     if called := value.text(15):
         return [name, {"use": "nickname", "given": [called], "text": called}]
@@ -65,7 +66,7 @@ def _in_order(given: list[str], family: str, order: str, written: str) -> str:
 
     So, where none is sent, are names in ideograms and the same as they are spoken (table 0465: I, P).
     """
-    first = order == "F" or (not order and written in _SURNAME_FIRST)
+    first = order == "family" or (not order and written in _SURNAME_FIRST)
     return " ".join(part for part in ((family, *given) if first else (*given, family)) if part)
 
 
@@ -171,7 +172,7 @@ def taking_part(value: Value, context: Context, argument: str) -> Any:
 
 def _participant(value: Value, context: Context, but: Collection[str]) -> dict[str, Any] | None:
     """PRT-5 as a person, unless the segment ends the participation or its role is one of `but`."""
-    if value.other(2) in ("DE", "D") or value.other(4) in but:
+    if ended(value, context) or value.other(4) in but:
         return None
     return _reachable(value, context, xcn(value, context, ""), "14,15")
 
@@ -190,7 +191,7 @@ def taking_part_actor(value: Value, context: Context, argument: str) -> Any:
 @conversion("taking-part-organization")
 def taking_part_organization(value: Value, context: Context, argument: str) -> Any:
     """PRT-8 as an organization, unless the segment ends the participation; the contacts are a person's where one is."""
-    if value.other(2) in ("DE", "D") or value.other(4) in (*_NO_PERFORMERS, _SENDER):
+    if ended(value, context) or value.other(4) in (*_NO_PERFORMERS, _SENDER):
         return None
     return _reachable(value, context, xon(value, context, ""), "" if value.segment.raw_field(5) else "14,15")
 
@@ -353,7 +354,8 @@ def _professional(value: Value, context: Context) -> Key | None:
 
 def _professional_name(value: Value, context: Context) -> str:
     given = [part for part in (value.text(3), value.text(4)) if part]
-    name = _in_order(given, surname(value, 2), value.text(18), value.text(15))
+    order, written = component_code(value, context, "hl70444", 18), component_code(value, context, "hl70465", 15)
+    name = _in_order(given, surname(value, 2), order, written)
     return " ".join(part for part in (_title(value, context), name) if part)
 
 

@@ -11,7 +11,7 @@ from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import xad
 from mappings.convert.plausible import no_place
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import parse_dtm
+from mappings.convert.text import ended, parse_dtm
 
 _PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
 _KINDS = (
@@ -80,7 +80,7 @@ def taking_place(value: Value, context: Context, argument: str) -> Any:
 
     `argument` is the extension that holds it where R4 has no element for the place.
     """
-    place = None if value.other(2) in ("DE", "D") else location_reference(value, context, "")
+    place = None if ended(value, context) else location_reference(value, context, "")
     if place is None:
         return None
     if not value.segment.raw_field(5) and not value.segment.raw_field(8) and value.segment.raw_field(14):
@@ -93,8 +93,8 @@ def taking_place(value: Value, context: Context, argument: str) -> Any:
 @conversion("related-place")
 def related_place(value: Value, context: Context, argument: str) -> Any:
     """LRL-4 PAR: the place this one is part of (LRL-6). Other relations, and one that is deleted, are told (§8.9.3)."""
-    place, action = value.sibling(6), value.other(2)
-    if value.text(1) != "PAR" or action in ("DE", "D") or not place.raw:
+    place = value.sibling(6)
+    if value.text(1) != "PAR" or ended(value, context) or not place.raw:
         context.problems.append(value.problem("semantic.place-relation", code=value.text(1)[:20]))
         return None
     return location_reference(place, context, "")

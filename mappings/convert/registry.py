@@ -185,11 +185,11 @@ class Value:
         self.segment.asked |= 1 << number
         return [Value(raw, place(self.segment.name, number), self.segment) for raw in self.segment.repetitions(number)]
 
-    def problem(self, code: str, /, **args: str) -> Problem:
-        """A finding at this place."""
+    def problem(self, code: str, /, component: int = 0, **args: str) -> Problem:
+        """A finding at this place, or at a component of it."""
         place = f"{self.segment.name}#{self.segment.index}-{self.source.field}"
-        if self.source.component:
-            place += f".{self.source.component}"
+        if component := component or self.source.component:
+            place += f".{component}"
         return Problem(code, place, args=tuple(args.items()))
 
 

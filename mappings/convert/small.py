@@ -14,7 +14,7 @@ from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_code, no_moment, no_name, no_place
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, moment_text, number
+from mappings.convert.text import boolean, ended, moment_text, number
 from mappings.table import Source
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -165,7 +165,7 @@ def device(value: Value, context: Context, argument: str) -> Any:
 def taking_device(value: Value, context: Context, argument: str) -> Any:
     """PRT-10, or PRT-16 where that is empty, as the device of a participation; its UDI, lot, serial number and dates
     (PRT-16 to 22) make it a Device inside the record."""
-    if value.other(2) in ("DE", "D") or (value.source.field != 10 and value.other(10)):
+    if ended(value, context) or (value.source.field != 10 and value.other(10)):
         return None
     more: dict[str, Any] = {}
     if udi := value.other(16):

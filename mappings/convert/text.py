@@ -33,6 +33,12 @@ def plain(value: Value, context: Context, argument: str) -> Any:
     return value.whole() or None
 
 
+@conversion("action-code")
+def action_code(value: Value, context: Context, argument: str) -> Any:
+    """Like `code`, for what the sender does to a record (table 0206): most actions say nothing of its status."""
+    return component_code(value, context, argument, 1) or None
+
+
 @conversion("code")
 def code(value: Value, context: Context, argument: str) -> Any:
     """A code through `codes/<argument>.csv`; a code the table does not list is a finding."""
@@ -43,6 +49,25 @@ def code(value: Value, context: Context, argument: str) -> Any:
     if found is None:
         context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
     return found or None
+
+
+def component_code(value: Value, context: Context, table: str, component: int) -> str:
+    """What `codes/<table>.csv` says of the code in a component, `""` where that is nothing.
+
+    A code the table does not list is told: what the rest of the field says is kept without it.
+    """
+    text = value.text(component)
+    if not text:
+        return ""
+    found = listed(context.codes(table), text)
+    if found is None:
+        context.problems.append(value.problem("code.unmapped", component, table=table, code=text[:20]))
+    return found or ""
+
+
+def ended(value: Value, context: Context, action: int = 2) -> bool:
+    """Whether the action code in a field beside this one (ROL-2, PRT-2, LRL-2: table 0287 or 0206) takes it away."""
+    return component_code(value.sibling(action), context, "hl70287", 1) == "ended"
 
 
 def listed(table: Mapping[str, str], text: str) -> str | None:

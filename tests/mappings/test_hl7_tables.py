@@ -17,7 +17,7 @@ from mappings.table import HERE, TableError, codes, table
 TABLES = sorted(path.stem for path in (HERE / "hl7").glob("*.csv") if path.stem != "ignored")
 CODES = sorted(path.stem for path in (HERE / "codes").glob("*.csv"))
 RECORDS = {(plan.name, record.name, record.anchor): record for plan in plans().values() for record in plan.records}
-CODE_CONVERSIONS = ("code", "quiet-code", "coding", "concept", "concept-or-own")
+CODE_CONVERSIONS = ("code", "action-code", "quiet-code", "coding", "concept", "concept-or-own")
 ASKED = [
     *(f"ADT^A{n:02}" for n in range(1, 63) if n not in (19, *range(56, 60))), "QRY^A19",
     *(f"BAR^P{n}" for n in ("01", "02", "05", "06", "10", "12")), *(f"MFN^M{n}" for n in ("01", "02", "05", "08", "12")),
@@ -115,7 +115,11 @@ def test_targets_of_required_bindings_are_r4_codes(name: str) -> None:
 
     for file in TABLES:
         for row in table(f"hl7/{file}"):
-            if row.argument != name or row.convert not in ("code", "quiet-code") or row.path.startswith("@"):
+            if (
+                row.argument != name
+                or row.convert not in ("code", "action-code", "quiet-code")
+                or row.path.startswith("@")
+            ):
                 continue
             found = type_named(row.target.partition(".")[0])
             element = found.elements.get(row.path) if found else None
