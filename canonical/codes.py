@@ -58,6 +58,8 @@ ALIASES: tuple[frozenset[str], ...] = (
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 TUSS = _ANS_TABLES
+RESTRICTED = frozenset(("R", "V"))
+"""Labels (v3-Confidentiality) of records that are not told to other systems unasked."""
 UCUM = "http://unitsofmeasure.org"
 CURRENCIES = "urn:iso:std:iso:4217"
 LOCAL = "urn:ponte"

@@ -1,7 +1,10 @@
 """Records out as HL7 v2: a plan names the segments, a table per segment says which place comes from which element.
 
 The same table-driven way as in: `target` is an HL7 place, `source` a path into one of the named sources (`order`,
-`patient`, `encounter`, `partner`, `message`) or a constant (`=NW`), `convert` one of `mappings.outward`.
+`patient`, `encounter`, `partner`, `message`) or a constant (`=NW`), `convert` one of `mappings.outward`. A plan's
+segment is the name of its table, or a table of its own that says more: `for`, a path each of whose values makes a
+segment (named `as` in the rows, its number `index.n`); `messages` and `since`, the types and the first version that
+have it.
 """
 
 from __future__ import annotations
@@ -15,14 +18,25 @@ from typing import Any
 
 from canonical.problem import Problem
 from hl7.writer import SegmentWriter
-from mappings.outward import CONVERSIONS, Repetition
+from mappings.outward import CONVERSIONS, OF_ALL, Repetition
 from mappings.table import HERE, TableError, read_rows
 
 _COLUMNS = ["target", "source", "convert", "note", "spec"]
 _TARGET = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?\Z")
-SOURCES = frozenset(
-    ("order", "patient", "loser", "encounter", "place", "partner", "message", "task", "role", "practitioner", "note")
+_RECORDS = (
+    "order",
+    "patient",
+    "loser",
+    "encounter",
+    "role",
+    "practitioner",
+    "task",
+    "coverage",
+    "condition",
+    "observation",
 )
+SOURCES = frozenset((*_RECORDS, "specimen", "place", "facility", "note", "partner", "message", "index"))
+_SAYS = {"table", "for", "as", "messages", "since"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +53,38 @@ class OutRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutSegment:
+    """One segment of a plan: its rows; `each`, the path whose values it is written for, and what they are `named` in
+    the rows; the types of message that have it (none: all), and the version of HL7 since which they do. An `optional`
+    one of which there is only the number and what is constant is left out."""
+
+    rows: tuple[OutRow, ...]
+    each: tuple[str, ...] = ()
+    named: str = ""
+    messages: tuple[str, ...] = ()
+    since: tuple[int, ...] = ()
+    optional: bool = False
+
+    def fits(self, sources: Mapping[str, Any]) -> bool:
+        """Whether the message that is made may have it."""
+        partner = sources.get("partner", {})
+        kind = str(partner.get("message", "")).split("^", 1)[0]
+        return (not self.messages or kind in self.messages) and _version(partner.get("version", "")) >= self.since
+
+    def scenes(self, sources: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The sources of each segment that is written."""
+        if not self.each:
+            return [sources]
+        values = found(sources, self.each)
+        return [{**sources, self.named: value, "index": {"n": str(n)}} for n, value in enumerate(values, start=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutPlan:
-    """A plan: its segments' rows in order, and the places without which the message may not go out."""
+    """A plan: its segments in order, and the places without which the message may not go out."""
 
     name: str
-    segments: tuple[tuple[OutRow, ...], ...]
+    segments: tuple[OutSegment, ...]
     required: tuple[str, ...]
 
 
@@ -53,10 +94,30 @@ def out_plan(name: str) -> OutPlan:
     path = HERE / "plans" / f"{name}.toml"
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-        segments = tuple(out_table(table) for table in document["segments"])
+        segments = tuple(_segment(said, f"plans/{name}.toml") for said in document["segments"])
         return OutPlan(name=name, segments=segments, required=tuple(document["required"]))
     except (FileNotFoundError, KeyError) as error:
         raise TableError(f"plans/{name}.toml: {error}") from None
+
+
+def _segment(said: Any, place: str) -> OutSegment:
+    table = {"table": said} if isinstance(said, str) else dict(said)
+    each, named = str(table.get("for", "")), str(table.get("as", ""))
+    if not set(table) <= _SAYS or bool(each) != bool(named) or (named and named not in SOURCES):
+        raise TableError(f"{place}: segment {table}")
+    return OutSegment(
+        rows=out_table(str(table["table"])),
+        each=tuple(each.split(".")) if each else (),
+        named=named,
+        messages=tuple(table.get("messages", ())),
+        since=_version(table.get("since", "")),
+        optional=not isinstance(said, str),
+    )
+
+
+def _version(text: object) -> tuple[int, ...]:
+    """`2.5.1` as numbers to compare; none for no version."""
+    return tuple(int(part) for part in str(text).split(".") if part.isdigit())
 
 
 @cache
@@ -75,7 +136,7 @@ def _row(values: dict[str, str], place: str, name: str) -> OutRow:
         raise TableError(f"{place}: conversion {convert!r}")
     text = values["source"]
     steps = () if text.startswith("=") else tuple(text.split("."))
-    if not text.startswith("=") and (len(steps) < 2 or steps[0] not in SOURCES):
+    if not text.startswith("=") and steps[0] not in SOURCES:
         raise TableError(f"{place}: source {text!r}")
     return OutRow(
         segment=match[1],
@@ -91,22 +152,28 @@ def _row(values: dict[str, str], place: str, name: str) -> OutRow:
 def render(plan: OutPlan, sources: Mapping[str, Any]) -> tuple[list[SegmentWriter], list[Problem]]:
     """The segments that have content, and a Problem for each required place that stayed empty."""
     segments = []
-    for rows in plan.segments:
-        writer = SegmentWriter(rows[0].segment)
-        for row in rows:
-            _put(writer, row, sources)
-        if writer.fields:
-            segments.append(writer)
+    for part in plan.segments:
+        for scene in part.scenes(sources) if part.fits(sources) else ():
+            writer = SegmentWriter(part.rows[0].segment)
+            for row in part.rows:
+                _put(writer, row, scene)
+            if set(writer.fields) - _set_ids(part):
+                segments.append(writer)
     filled = {f"{segment.name}-{number}" for segment in segments for number in segment.fields}
     return segments, [
         Problem("order.incomplete", place, args=(("place", place),)) for place in plan.required if place not in filled
     ]
 
 
+def _set_ids(part: OutSegment) -> set[int]:
+    """The fields of a segment that say nothing by themselves: its number, and constants."""
+    return {row.field for row in part.rows if part.optional and (row.constant or row.source[0] == "index")}
+
+
 def _put(writer: SegmentWriter, row: OutRow, sources: Mapping[str, Any]) -> None:
     values = [row.constant] if row.constant else found(sources, row.source)
     repetitions: list[Repetition] = []
-    for value in values:
+    for value in [values] if row.convert in OF_ALL and values else values:
         repetitions += CONVERSIONS[row.convert](value, row.argument)
     for place, repetition in enumerate(repetitions):
         for (component, sub), text in repetition.items():

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from canonical.codes import RESTRICTED
 from canonical.errors import PonteError
 from canonical.identity import bytes_number, fold
 from canonical.problem import Problem
@@ -45,7 +46,6 @@ KINDS = {
     OLD: ("ADR", "A19", "ADR_A19"),
 }
 _PLANS = {"QBP^Q23": "out/corresponding", OLD: "out/patient-query"}
-_RESTRICTED = frozenset(("R", "V"))
 _POINTER = re.compile(r"([0-9]{1,18})\.([0-9]{1,9})\.([0-9a-f]{16})\Z")
 _VISIT = (
     "SELECT r.body FROM encounter e JOIN resource r ON r.tenant_id = $1 AND r.type = 'Encounter' AND r.id = e.id "
@@ -246,7 +246,7 @@ async def _some(
 
 def _may_be_told(body: Body) -> bool:
     labels = {label.get("code") for label in body.get("meta", {}).get("security", ())}
-    return body.get("active", True) is not False and not labels & _RESTRICTED
+    return body.get("active", True) is not False and not labels & RESTRICTED
 
 
 def _meant(body: Body, words: Sequence[tuple[str, str]]) -> bool:

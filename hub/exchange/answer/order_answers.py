@@ -19,7 +19,7 @@ from hub.store.database import Transaction
 from mappings.convert import Value
 from mappings.convert.keys import ei_key
 from mappings.convert.registry import Context
-from mappings.outward import ei
+from mappings.outward.people import ei
 from mappings.table import Source, codes
 
 _DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "RQD": 4}

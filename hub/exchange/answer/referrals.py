@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from canonical.codes import RESTRICTED
 from canonical.problem import Problem
 from canonical.records import Draft
 from fhir import jsontext
@@ -31,7 +32,6 @@ from mappings.outbound import out_plan, render
 from mappings.site import Site
 
 KIND = "REF^I15"
-_RESTRICTED = frozenset(("R", "V"))
 _AS_TOLD = Site(plans=((KIND, "referrals"),))
 """A question is read as a referral is, for its numbers."""
 Body = dict[str, Any]
@@ -89,7 +89,7 @@ async def _record(tx: Transaction, reference: str) -> Body | None:
     )
     body = jsontext.parse(text.encode()) if text else None
     labels = {label.get("code") for label in body.get("meta", {}).get("security", ())} if isinstance(body, dict) else ()
-    return body if isinstance(body, dict) and not _RESTRICTED & set(labels) else None
+    return body if isinstance(body, dict) and not RESTRICTED & set(labels) else None
 
 
 async def _segments(tx: Transaction, message: Message, order: Body, stamp: Stamp) -> list[SegmentWriter]:

@@ -16,6 +16,7 @@ from fhir import jsontext
 from hl7.writer import write
 from hub.exchange.answer import late
 from hub.exchange.out import outbox
+from hub.exchange.out.order_sources import sources_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
 from hub.records.projections import target
@@ -117,11 +118,8 @@ async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, or
     body = saved.body or {}
     settings = lab.settings.get("orders") or {}
     control_id = new_id().hex[:20].upper()
-    patient = await record_of(tx, body.get("subject"), "Patient")
     sources = {
-        "order": body,
-        "patient": patient,
-        "encounter": await record_of(tx, body.get("encounter"), "Encounter"),
+        **await sources_of(tx, body, insurance=settings.get("insurance") is True),
         "partner": {
             **settings,
             **late.conditions(lab.settings),

@@ -1,0 +1,116 @@
+"""What an order is told with: its patient, visit, requester and place, and the records it names.
+
+Diagnoses, specimens and what is stated with the order go to every laboratory, but for records labelled as restricted;
+the membership only to one whose document says `orders.insurance`: who bills the hospital has no need of it (LGPD art.
+6, III).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from canonical.codes import RESTRICTED
+from canonical.extensions import EXTENSIONS
+from fhir import jsontext
+from hub.store.database import Transaction
+from mappings import events
+
+Body = dict[str, Any]
+_NAMED = {"reasonReference": "Condition", "supportingInfo": "Observation", "specimen": "Specimen"}
+
+
+async def sources_of(tx: Transaction, order: Body, *, insurance: bool) -> Body:
+    """`order`, `patient`, `encounter`, `place` and `facility` for the tables of `mappings/out`."""
+    requester = order.get("requester", {})
+    named = {name: order.get(name, ()) for name in _NAMED}
+    references = [order.get("subject"), order.get("encounter"), requester, _role_of(requester)]
+    found = await _records(tx, [*references, *(one for each in named.values() for one in each)])
+    role = found.get(_literal(_role_of(requester))) or found.get(_literal(requester), {})
+    person = role.get("practitioner", {}) if _literal(requester).startswith("PractitionerRole/") else requester
+    encounter = found.get(_literal(order.get("encounter")), {})
+    present = [one for one in encounter.get("participant", ()) if "individual" in one]
+    found |= await _records(tx, [person, *(one["individual"] for one in present)])
+    told: Body = {name: list(_living(found, each, _NAMED[name])) for name, each in named.items()}
+    told["insurance"] = await _memberships(tx, order) if insurance else []
+    return {
+        "order": {**order, **told, "requester": _named(person, found)},
+        "patient": found.get(_literal(order.get("subject")), {}),
+        "encounter": {
+            **encounter,
+            "participant": [{**p, "individual": _named(p["individual"], found)} for p in present],
+        },
+        "place": events.place(encounter),
+        "facility": role.get("organization", {}),
+    }
+
+
+def _role_of(requester: Body) -> Any:
+    """The role in which somebody orders, where the record names it beside the person."""
+    urls = {one.get("url"): one.get("valueReference") for one in requester.get("extension", ())}
+    return urls.get(EXTENSIONS["ordering-role"])
+
+
+def _literal(reference: Any) -> str:
+    return "/".join(str((reference or {}).get("reference", "")).split("/")[:2])
+
+
+async def _records(tx: Transaction, references: Iterable[Any]) -> dict[str, Body]:
+    """The living records of the literal references among these, by reference."""
+    wanted = sorted({text for reference in references if "/" in (text := _literal(reference))})
+    if not wanted:
+        return {}
+    kinds, ids = zip(*(text.split("/") for text in wanted), strict=True)
+    rows = await tx.rows(
+        "SELECT r.type, r.id, r.body FROM unnest($2::text[], $3::text[]) AS w(type, id) "
+        "JOIN resource r ON r.tenant_id = $1 AND r.type = w.type AND r.id = w.id AND NOT r.deleted",
+        list(kinds),
+        list(ids),
+    )
+    return {f"{row['type']}/{row['id']}": _body(row["body"]) for row in rows}
+
+
+def _body(text: str) -> Body:
+    body = jsontext.parse(text.encode())
+    return body if isinstance(body, dict) else {}
+
+
+def _named(person: Any, found: dict[str, Body]) -> Body:
+    """A reference to a person with the parts of the name beside it, where the record has them."""
+    record = found.get(_literal(person), {})
+    names = [name for name in record.get("name", ()) if name.get("family")]
+    return {**person, **({"name": names[0]} if names else {})}
+
+
+def _living(found: dict[str, Body], references: Iterable[Any], kind: str) -> Iterable[Body]:
+    """The records of one type that may be told and hold; a specimen with the one number that stands for it."""
+    for reference in references:
+        body = found.get(_literal(reference), {})
+        status = {body.get("status"), *(c.get("code") for c in body.get("verificationStatus", {}).get("coding", ()))}
+        labels = {label.get("code") for label in body.get("meta", {}).get("security", ())}
+        if body.get("resourceType") != kind or status & {"entered-in-error", "refuted"} or labels & RESTRICTED:
+            continue
+        numbers = [body["accessionIdentifier"]] if "accessionIdentifier" in body else body.get("identifier", [])[:1]
+        yield {**body, "number": numbers} if kind == "Specimen" else body
+
+
+async def _memberships(tx: Transaction, order: Body) -> list[Body]:
+    """The memberships an order names, else those its patient has on the day it was written; each with its plan."""
+    found = await _records(tx, order.get("insurance", ()))
+    if not found:
+        rows = await tx.rows(
+            "SELECT r.body FROM coverage c JOIN resource r ON r.tenant_id = $1 AND r.type = 'Coverage' AND r.id = c.id "
+            "WHERE c.tenant_id = $1 AND c.patient_id = $2 AND c.status = 'active' AND NOT r.deleted "
+            "AND coalesce(c.valid_from <= $3::text::date, true) AND coalesce(c.valid_until >= $3::text::date, true) "
+            "ORDER BY c.valid_from DESC NULLS LAST, c.id",
+            _literal(order.get("subject")).partition("/")[2],
+            str(order.get("authoredOn", ""))[:10] or None,
+        )
+        found = {str(n): _body(row["body"]) for n, row in enumerate(rows)}
+    return [{**body, "plan": list(_plan(body))} for body in found.values() if body.get("status") == "active"]
+
+
+def _plan(coverage: Body) -> Iterable[Body]:
+    for one in coverage.get("class", ()):
+        if any(coding.get("code") == "plan" for coding in one.get("type", {}).get("coding", ())):
+            yield {"coding": [{"code": str(one.get("value", "")), "display": str(one.get("name", ""))}]}

@@ -1,0 +1,36 @@
+"""The closed list of conversions outward: a FHIR value as repetitions of an HL7 field."""
+
+from __future__ import annotations
+
+from mappings.outward import clinical, people, values
+from mappings.outward.values import Conversion, Repetition
+
+__all__ = ["CONVERSIONS", "OF_ALL", "Conversion", "Repetition"]
+
+CONVERSIONS: dict[str, Conversion] = {
+    "text": values.text,
+    "parts": values.parts,
+    "text-of": values.text_of,
+    "datetime": values.datetime_text,
+    "code": values.code,
+    "joined": values.joined,
+    "cx": people.cx,
+    "ei": people.ei,
+    "xpn": people.xpn,
+    "mother": people.mother,
+    "xad": people.xad,
+    "xtn": people.xtn,
+    "xcn": people.xcn,
+    "participant": people.participant,
+    "xon": people.xon,
+    "payor": people.payor,
+    "pln": people.pln,
+    "ce": clinical.ce,
+    "obx-type": clinical.value_type,
+    "obx-value": clinical.value_of,
+    "unit": clinical.unit,
+    "span": clinical.span,
+    "eip": clinical.placed,
+}
+OF_ALL = frozenset(("joined",))
+"""Conversions that take all values of a path at once."""

@@ -1,0 +1,156 @@
+"""What a laboratory is told of an order, mapped from the records: read again, it says what the hospital wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from channel_feed import partner, put, queued, send
+
+from api.hl7_reading import read_file
+from hl7 import er7
+from hl7.grammar import conform
+from hub.records.write import Origin, Write, save
+from hub.world import Tenant, World
+
+WHO = "123456^Lima^Ana^Maria^^Dra.^^^CRM-SP^L^^^CRM"
+IN1 = [
+    "1",
+    "OURO^Plano Ouro",
+    "326305",
+    "Exemplo Saúde",
+    *[""] * 7,
+    "20260101",
+    "20991231",
+    *[""] * 22,
+    "00012345678901234",
+]
+SEGMENTS = [
+    "MSH|^~\\&|HIS|HOSP|PONTE|PONTE|20261127120000-0300||OML^O21^OML_O21|{control}|P|2.5.1||||||UNICODE UTF-8",
+    "PID|1||4711^^^HOSP^MR~52998224725^^^CPF^TAX||Conceição^Maria^^^^^L~Silva^Mário^^^^^D|Conceição^Ana|19800102|F|||"
+    "Rua das Flores, 10^Ap 3^São Paulo^SP^01310100^BRA^H^Centro^3550308||^PRN^PH^^55^11^999998888",
+    f"PV1|1|I|UTI^203^A^HOSP||||{WHO}" + "|" * 12 + "V900^^^HOSP^VN",
+    "IN1|" + "|".join(IN1),
+    f"ORC|NW|{{number}}^HIS||REQ77^HIS|||||20261127115500-0300|||{WHO}|||||||||HOSPITAL DEMO^^^^^CNES^^^^2077485",
+    "TQ1|1||||||20261127130000-0300||S",
+    f"OBR|1|{{number}}^HIS||40304361^Hemograma completo^TUSS|||20261127130000-0300||||||Anemia|||{WHO}",
+    "NTE|1||Usa anticoagulante",
+    "DG1|1||D50.9^Anemia ferropriva^I10|||W",
+    "OBX|1|NM|29463-7^Peso^LN||71.5|kg^^UCUM|||||F",
+    "OBX|2|SN|8302-2^Altura^LN||>^150|cm^^UCUM|||||F",
+    "OBX|3|CE|63931-6^Jejum^LN||Y^Sim^HL70136||||||F",
+    "OBX|4|TS|8665-2^DUM^LN||20261101||||||F",
+    "OBX|5|ST|X1^Medicação^L||varfarina||||||F",
+    "OBX|6|SN|X2^Título^L||^1^:^128||||||F",
+    "SPM|1|AM1^LAB||BLD^Sangue^HL70487|||||||||||||20261127130000-0300|20261127133000-0300",
+]
+LAB: dict[str, Any] = {
+    "plan": "out/order",
+    "orders": {"message": "OML^O21^OML_O21", "application": "LAB", "facility": "APOIO"},
+}
+
+
+def order(number: str = "ORD1", control: str = "C1") -> str:
+    return "".join(f"{segment}\r" for segment in SEGMENTS).format(number=number, control=control)
+
+
+async def told(world: World, tenant: Tenant, **orders: Any) -> bytes:
+    """The order as it goes to the laboratory."""
+    await partner(world, tenant, "apoio", 1, kind="lab", **{**LAB, "orders": LAB["orders"] | orders})
+    await send(world, tenant, await put(world, tenant, 'name = "x"\ndoor = "mllp"\n'), order())
+    (row,) = await queued(world, tenant)
+    return bytes(row["content"])
+
+
+def read(raw: bytes) -> er7.Message:
+    found = er7.read(raw)
+    assert isinstance(found, er7.Message) and not found.problems
+    return found
+
+
+def meaning(raw: bytes) -> dict[str, list[dict[str, Any]]]:
+    """What a hub at the other end makes of it, but for its own ids."""
+    (document,) = read_file("order.hl7", [raw], to="fhir", zone="America/Sao_Paulo")
+    kept: dict[str, list[dict[str, Any]]] = {}
+    for entry in document["bundle"]["entry"]:
+        record = {key: value for key, value in entry["resource"].items() if "reference" not in str(value)}
+        kept.setdefault(record["resourceType"], []).append({key: record[key] for key in record if key != "id"})
+    return kept
+
+
+async def test_the_laboratory_reads_what_the_hospital_wrote(world: World, tenant: Tenant) -> None:
+    before, after = meaning(order().encode()), meaning(await told(world, tenant, insurance=True))
+    assert after["Observation"] == before["Observation"] and len(after["Observation"]) == 6
+    assert after["Patient"][0]["name"] == before["Patient"][0]["name"], "the social name too, and which is which"
+    for name in ("address", "telecom", "birthDate", "gender"):
+        assert after["Patient"][0][name] == before["Patient"][0][name]
+    assert after["Condition"][0]["code"] == before["Condition"][0]["code"]
+    assert after["Practitioner"][0] == before["Practitioner"][0], "who orders, with all of the name"
+    for name in ("type", "collection", "receivedTime", "identifier"):
+        assert after["Specimen"][0][name] == before["Specimen"][0][name]
+    for name in ("code", "priority", "authoredOn", "occurrenceDateTime", "requisition", "identifier"):
+        assert after["ServiceRequest"][0][name] == before["ServiceRequest"][0][name]
+    for name in ("class", "period", "subscriberId"):
+        assert after["Coverage"][0][name] == before["Coverage"][0][name]
+    assert after["Organization"] == before["Organization"], "the operadora by its registro ANS"
+    assert {note["text"] for note in after["ServiceRequest"][0]["note"]} == {"Usa anticoagulante\nAnemia"}
+
+
+async def test_it_is_a_message_of_its_version(world: World, tenant: Tenant) -> None:
+    message = read(await told(world, tenant, insurance=True))
+    assert not [problem for problem in conform(message) if problem.blocks]
+    assert [segment.name for segment in message.segments] == [
+        *("MSH", "PID", "PV1", "IN1", "ORC", "TQ1", "OBR", "DG1"),
+        *["OBX"] * 6,
+        "SPM",
+    ]
+    assert message.text("PV1", 7) == "123456" and message.text("ORC", 21, 10) == "2077485"
+    assert len(message.first("OBR").repetitions(13)) == 1, "OBR-13 does not repeat"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("kind", "speaks"), [("ORM^O01^ORM_O01", "hl7 2.5.1"), ("ORM^O01", "hl7 2.3"), ("OML^O21", "hl7 2.4")]
+)
+async def test_older_messages_have_no_segments_that_came_later(
+    world: World, tenant: Tenant, kind: str, speaks: str
+) -> None:
+    await partner(world, tenant, "old", 1, kind="lab", **{**LAB, "speaks": speaks, "orders": {"message": kind}})
+    await send(world, tenant, await put(world, tenant, 'name = "x"\ndoor = "mllp"\n'), order())
+    (row,) = await queued(world, tenant)
+    found = read(row["content"])
+    assert not {"TQ1", "SPM"} & {segment.name for segment in found.segments}
+    assert found.text("OBR", 27, 6) == "S", "the priority is told all the same"
+
+
+async def test_the_membership_goes_to_whom_it_concerns_only(world: World, tenant: Tenant) -> None:
+    raw = await told(world, tenant)
+    assert read(raw).first("IN1") is None and b"00012345678901234" not in raw
+
+
+async def test_what_is_restricted_or_wrong_is_not_told(world: World, tenant: Tenant) -> None:
+    await partner(world, tenant, "apoio", 1, kind="lab", **LAB)
+    patient = {
+        "resourceType": "Patient",
+        "identifier": [{"system": "urn:x", "value": "7"}],
+        "name": [{"family": "Lima"}],
+    }
+    label = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}
+    subject = {"subject": {"reference": "Patient/p"}}
+
+    def said(name: str, **more: Any) -> Write:
+        code = {"coding": [{"system": "http://loinc.org", "code": name}]}
+        body = {"resourceType": "Observation", "status": "final", "code": code, "valueString": name, **subject, **more}
+        return Write(type="Observation", id=name, body=body)
+
+    asked = {
+        **{"resourceType": "ServiceRequest", "status": "active", "intent": "order", **subject},
+        "identifier": [{"system": "urn:y", "value": "9"}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "718-7"}]},
+        "supportingInfo": [{"reference": f"Observation/{name}"} for name in ("open", "secret", "wrong")],
+    }
+    async with world.transaction(tenant) as tx:
+        writes = [Write(type="Patient", id="p", body=patient), said("open"), said("secret", meta=label)]
+        writes += [said("wrong", status="entered-in-error"), Write(type="ServiceRequest", id="s", body=asked)]
+        await save(tx, writes, Origin(actor="fhir", now=world.now(), zone=tenant.zone))
+    (row,) = await queued(world, tenant)
+    assert b"|open|" in row["content"] and b"secret" not in row["content"] and b"wrong" not in row["content"]
