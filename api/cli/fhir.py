@@ -116,12 +116,10 @@ class Rules:
         if not isinstance(document, dict) or any(problem.blocks for problem in problems):
             return problems
         problems += invariants.check(document)
-        for resource, where, urls in profiles.claims(document, self.profile):
-            for url in urls:
-                if self.definitions:
-                    within = document if resource is not document else None
-                    problems += profiles.check(resource, url, self.definitions, self.member, where, within=within)
-        return problems + profiles.placed(document, self.definitions)
+        if not self.definitions:
+            return problems
+        claimed = profiles.claims(document, self.profile)
+        return problems + profiles.judged(document, claimed, self.definitions, self.member)
 
 
 def _file(path: Path, rules: Rules, *, as_json: bool) -> int:

@@ -45,6 +45,21 @@ def misplaced(resource: Any, definitions: Mapping[str, Any], where: str) -> Iter
                 yield url, holder.where
 
 
+def known(resource: Any, definitions: Mapping[str, Any], where: str) -> Iterator[tuple[Holder, str]]:
+    """The extensions of a resource whose definitions are here, each with its address."""
+    if not isinstance(resource, dict) or definitions.keys().isdisjoint(_urls(resource)):
+        return
+    for holder in _holders(_of_resource(Typed(str(resource.get("resourceType")), resource), where)):
+        url = _url(holder.value).partition("|")[0]
+        if url in definitions:
+            yield holder, url
+
+
+def named(document: Any) -> set[str]:
+    """The addresses of all extensions in a document."""
+    return {url for url in _urls(document) if ":" in url}
+
+
 def _urls(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         yield from _own(node)

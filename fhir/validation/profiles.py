@@ -39,6 +39,7 @@ MAXIMUM_FINDINGS = 100
 _DEEPEST = 12
 _MINISTRY = re.compile(r"https?://(?:www\.)?saude\.gov\.br/(.+)\Z")
 Definitions = Mapping[str, dict[str, Any]]
+Claim = tuple[Any, str, list[str]]  # a resource, its place, the profiles it claims
 Member = Callable[[str, str, str], bool | None]  # value set, system (empty: any), code; None: not known
 
 
@@ -77,9 +78,9 @@ def by_spelling(definitions: Definitions) -> dict[str, dict[str, Any]]:
     return {**{name: body for url, body in definitions.items() for name in spelled(url)}, **definitions}
 
 
-def claims(document: Any, asked: str = "") -> list[tuple[Any, str, list[str]]]:
+def claims(document: Any, asked: str = "") -> list[Claim]:
     """Who claims which profiles: the document, and the resources in the entries of a Bundle, each with its place."""
-    found: list[tuple[Any, str, list[str]]] = []
+    found: list[Claim] = []
     if isinstance(document, dict):
         name = str(document.get("resourceType"))
         found.append((document, name, list(dict.fromkeys([*([asked] if asked else []), *_named(document)]))))
@@ -97,15 +98,48 @@ def _named(resource: dict[str, Any]) -> list[str]:
     return [url for url in listed if isinstance(url, str)] if isinstance(listed, list) else []
 
 
+def judged(document: Any, claimed: Iterable[Claim], definitions: Definitions, member: Member) -> list[Problem]:
+    """The findings of a document against the profiles its resources claim, and of its extensions."""
+    found: list[Problem] = []
+    done: set[int] = set()
+    for resource, where, urls in claimed:
+        within = document if resource is not document else None
+        for url in urls:
+            checker = _Checker(definitions, member, _item(resource), within)
+            checker.done = done
+            found += _against(checker, url, where)
+    return [*found, *_extensions(document, definitions, member, done), *placed(document, definitions)]
+
+
+def _extensions(document: Any, definitions: Definitions, member: Member, done: set[int]) -> list[Problem]:
+    """The findings of extensions against their definitions, but those that a profile had judged."""
+    name = str(document.get("resourceType")) if isinstance(document, dict) else ""
+    found: list[Problem] = []
+    for holder, url in contexts.known(document, definitions, name):
+        if id(holder.value.value) in done or len(found) >= MAXIMUM_FINDINGS:
+            continue
+        checker = _Checker(definitions, member, holder.resource, document)
+        checker.profile(url, holder.value, holder.where)
+        found += checker.found
+    return list(dict.fromkeys(found))[:MAXIMUM_FINDINGS]
+
+
 def check(
     resource: Any, url: str, definitions: Definitions, member: Member, where: str = "", *, within: Any = None
 ) -> list[Problem]:
     """The findings of a resource (at `where`) against a profile; `within` is the Bundle it is an entry of."""
-    name = str(resource.get("resourceType")) if isinstance(resource, dict) else ""
-    checker = _Checker(definitions, member, Item(name, resource), within)
+    return _against(_Checker(definitions, member, _item(resource), within), url, where)
+
+
+def _item(resource: Any) -> Item:
+    return Item(str(resource.get("resourceType")) if isinstance(resource, dict) else "", resource)
+
+
+def _against(checker: _Checker, url: str, where: str) -> list[Problem]:
+    name, resource = checker.resource.type, checker.resource.value
     checker.profile(url, Typed(name, resource), where or name)
     address, _, version = url.partition("|")
-    present = str(definitions.get(address, {}).get("version", ""))
+    present = str(checker.definitions.get(address, {}).get("version", ""))
     if version and present and version != present:
         checker.add("version", where or name, profile=address, version=present)
     return list(dict.fromkeys(checker.found))[:MAXIMUM_FINDINGS]
@@ -151,6 +185,7 @@ class _Checker:
         self.found: list[Problem] = []
         self.asked: dict[tuple[str, int, int], bool] = {}
         self.depth = 0
+        self.done: set[int] = set()
 
     def add(self, code: str, where: str, **named: str) -> None:
         """One finding."""
@@ -176,7 +211,10 @@ class _Checker:
         if base and not _is_base(base, value[0]):
             self.add("not-installed", where, profile=base)
         self.depth += 1
+        self.done.add(id(value.value))
         root = tree_of(chain)
+        if value.type == "Extension" and slicing.unknown_parts(root, value):
+            self.add("slice", f"{where}.extension")
         self.stated(root.element, value, where)
         self.constraints(root.element, value, where)
         self.node(root, value, where)
@@ -212,7 +250,7 @@ class _Checker:
             self.add("choice", where, expected=", ".join(kinds))
         binding = element.get("binding", {})
         if binding.get("strength") == "required" and binding.get("valueSet"):
-            self.binding(str(binding["valueSet"]), value[1], where)
+            self.binding(str(binding["valueSet"]), value, where)
         self.target(element, value, where)
         self.constraints(element, value, where)
         before = self.current
@@ -251,9 +289,10 @@ class _Checker:
         """Whether a value meets one of the profiles; one that is being asked already, in a circle, is taken to."""
         return any(self.conforms(url, value) for url in urls)
 
-    def binding(self, value_set: str, value: Any, where: str) -> None:
+    def binding(self, value_set: str, value: Typed, where: str) -> None:
         """A code of the value set; nothing is said when that is not known."""
-        if self.bound(value_set, value) is False:
+        coded = value.type not in ("CodeableConcept", "Coding") or slicing.is_coded(value.value)
+        if not coded or self.bound(value_set, value.value) is False:
             self.add("code", where, set=value_set)
 
     def bound(self, value_set: str, value: Any) -> bool | None:

@@ -106,11 +106,22 @@ def _equal(judge: Judge, node: Node, values: list[Typed]) -> bool | None:
     binding = node.element.get("binding", {})
     if binding.get("strength") != "required":
         inner = {name: child for name, child in node.children.items() if stated(child.element) is not None}
-        return any(_has_all(each, inner) for each in values) if inner else None
+        return any(_has_all(each, inner) for each in values) if inner else _by_slices(judge, node, values)
     told = [judge.bound(str(binding.get("valueSet", "")), each[1]) for each in values]
     if None in told:
         raise Undecided
     return any(told)
+
+
+def _by_slices(judge: Judge, node: Node, values: list[Typed]) -> bool | None:
+    """Whether the slices that must be there, or the only one, have a value each; None where they say nothing."""
+    told = [_equal(judge, part, values) for part in _decisive(node)]
+    return False if False in told else True if True in told else None
+
+
+def _decisive(node: Node) -> list[Node]:
+    listed = list(node.slices.values())
+    return [part for part in listed if part.element.get("min", 0)] or (listed if len(listed) == 1 else [])
 
 
 def _has_all(value: Typed, wanted: dict[str, Node]) -> bool:
@@ -176,9 +187,7 @@ def _speaks(node: Node) -> bool:
 
 def _of_a_slice(node: Node, step: str) -> Node | None:
     """What a slice that must be there, or the only one, says of an element: `code.coding.code` in R4's own bp."""
-    listed = list(node.slices.values())
-    must = [part for part in listed if part.element.get("min", 0)] or (listed if len(listed) == 1 else [])
-    return next((found for part in must if (found := _child(part, step)) is not None), None)
+    return next((found for part in _decisive(node) if (found := _child(part, step)) is not None), None)
 
 
 def _chosen(step: str, name: str) -> str:
@@ -200,6 +209,20 @@ def _profile_tree(judge: Judge, node: Node, key: str) -> Node:
         raise Undecided
     found = [judge.definitions[url] for url in sorted(profiles_of(node, key)) if url in judge.definitions]
     return tree_of(chain_of(found[0], judge.definitions)[0]) if len(found) == 1 else Node()
+
+
+def unknown_parts(root: Node, extension: Typed) -> bool:
+    """Whether an extension has parts by relative addresses (R4 2.4.0.1) that its definition, which has some, lacks."""
+    slices = root.children.get("extension", Node()).slices.values()
+    known = {stated(part.children.get("url", Node()).element) for part in slices}
+    urls = (part.value.get("url") for part in children(extension, "extension") if isinstance(part.value, dict))
+    return bool(known) and None not in known and any(":" not in str(url) and url not in known for url in urls)
+
+
+def is_coded(value: Any) -> bool:
+    """Whether a CodeableConcept or Coding states a code with its system, or by an extension why it has none."""
+    listed = [value, *(value.get("coding") or ())] if isinstance(value, dict) else []
+    return any(each.keys() >= {"system", "code"} or "extension" in each for each in listed if isinstance(each, dict))
 
 
 def adds(node: Node) -> bool:

@@ -1,14 +1,15 @@
 """Profiles of a tenant: StructureDefinition and ValueSet records, looked up with all they rest on.
 
 How much they bind a write is the tenant's choice (`profiles` under `fhir` of its settings): `off` (the default; R4
-itself always holds), or `enforce`: a record that names a known profile in `meta.profile` must meet it.
+itself always holds), or `enforce`: a record must meet the known profiles it names in `meta.profile`, and its extensions
+their definitions.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ from canonical.problem import Problem
 from fhir.terminology.bodies import membership
 from fhir.terminology.sets import Reader
 from fhir.terminology.systems import Unanswered
-from fhir.validation import profiles
+from fhir.validation import contexts, profiles
 from fhir.validation.profile_tree import elements
 from hub.find.statement import Source
 from hub.terms import stored
@@ -39,27 +40,18 @@ _DECLARED: dict[UUID, tuple[Any, Declared]] = {}
 
 
 async def check(source: Source, document: Any, asked: str = "") -> list[Problem]:
-    """The findings of a document against the profiles it and its entries name, and the one `asked` for.
+    """The findings of a document against the profiles it and its entries name, and `asked`; and of its extensions.
 
     A profile that is not stored is named in a warning.
     """
     claims = profiles.claims(document, asked)[:MOST_CLAIMS]
-    if not claims:
+    urls = dict.fromkeys([url for _, _, urls in claims for url in urls])
+    urls |= dict.fromkeys(sorted(contexts.named(document))[:MOST_CLAIMS])
+    if not urls:
         return []
-    definitions = await definitions_of(source, [url for _, _, urls in claims for url in urls])
+    definitions = await definitions_of(source, urls)
     member = membership(Reader(await _shelf(source, definitions.values())))
-    return await asyncio.to_thread(_judged, document, claims, definitions, member)
-
-
-def _judged(
-    document: Any, claims: Iterable[Any], definitions: dict[str, dict[str, Any]], member: Callable[..., bool | None]
-) -> list[Problem]:
-    found: list[Problem] = []
-    for resource, where, urls in claims:
-        within = document if resource is not document else None
-        for url in urls:
-            found += profiles.check(resource, url, definitions, member, where, within=within)
-    return found + profiles.placed(document, definitions)
+    return await asyncio.to_thread(profiles.judged, document, claims, definitions, member)
 
 
 async def definitions_of(source: Source, urls: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -182,3 +182,72 @@ def test_slices_that_nothing_tells_apart_are_not_judged() -> None:
     )  # fmt: skip
     patient = {"resourceType": "Patient", "identifier": [{"system": "urn:card", "value": "1"}]}
     assert found(patient, profile) == [("not-installed", "Patient")]
+
+
+def judged(resource: dict[str, Any], *definitions: dict[str, Any], member: Any = lambda *_: None) -> list[Any]:
+    """All findings of a document that claims nothing but what it says itself."""
+    known = {each["url"]: each for each in definitions}
+    told = profiles.judged(resource, profiles.claims(resource), known, member)
+    return [(problem.code.removeprefix("fhir.profile."), problem.where) for problem in told]
+
+
+def test_a_slice_known_by_a_sliced_element_itself() -> None:
+    """A discriminator may end at an element whose own slices say what must be there."""
+    profile = definition(
+        "flow", "Observation",
+        ("Observation.component", by("value", "code.coding")),
+        ("Observation.component:flow.code.coding", by("pattern", "$this")),
+        ("Observation.component:flow.code.coding:loinc", {"min": 1, "patternCoding": {"code": "3151-8"}}),
+        ("Observation.component:flow.code.coding:own", {"min": 1, "patternCoding": {"code": "flow"}}),
+        ("Observation.component:flow.value[x]", {"patternQuantity": {"unit": "L/min"}}),
+    )  # fmt: skip
+    flow = {"code": {"coding": [{"code": "flow"}, {"code": "3151-8"}]}, "valueQuantity": UNIT}
+    other = {"code": {"coding": [{"code": "flow"}]}, "valueQuantity": UNIT}
+    record = {"resourceType": "Observation", "status": "final", "code": {"text": "a"}, "component": [flow, other]}
+    assert found(record, profile) == [("value", "Observation.component:flow.value")]
+    assert found({**record, "component": [other]}, profile) == []
+
+
+def test_extensions_are_judged_by_their_definitions_where_no_profile_names_them() -> None:
+    """R4 2.4: an extension keeps what its definition says, wherever it stands; a profile that names it told it already."""
+    patient = {"resourceType": "Patient", "name": [{"prefix": ["Dr."], "_prefix": [note("too long")]}]}
+    assert judged(patient, NOTE) == [("long", "Patient.name.prefix.extension.value")]
+    entry = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient}]}
+    assert judged(entry, NOTE) == [("long", "Bundle.entry.resource.name.prefix.extension.value")]
+    profile = definition("named", "Patient", ("Patient.name.prefix.extension:note", {**OF_NOTE}))
+    claiming = {**patient, "meta": {"profile": [OWN + "named"]}}
+    assert judged(claiming, profile, NOTE) == [("long", "Patient.name.prefix.extension:note.value")]
+    assert judged({**patient, "name": [{"_prefix": [note("a")]}]}, NOTE) == []
+
+
+def test_parts_of_an_extension_are_those_of_its_definition() -> None:
+    """R4 2.4.0.1: a relative address means a part that the definition of the whole extension has."""
+    whole = {
+        **MANY,
+        "differential": {"element": [each for each in MANY["differential"]["element"] if "slicing" not in each]},
+    }
+    part = {"url": "second", "valueBoolean": True}
+    patient = {"resourceType": "Patient", "extension": [{"url": OWN + "many", "extension": [part]}]}
+    assert judged(patient, whole) == [("slice", "Patient.extension.extension")]
+    part["url"] = "first"
+    assert judged(patient, whole) == []
+    part["url"] = "urn:own:more"
+    assert judged(patient, whole) == []
+
+
+def test_a_required_value_set_asks_for_a_code_with_its_system() -> None:
+    """R4 bindings, required: words alone, or a code of no system, are no code of the set; a stated reason is heard."""
+    bound = {"binding": {"strength": "required", "valueSet": "urn:set"}}
+    profile = definition("bound", "Observation", ("Observation.method", bound))
+    record = {"resourceType": "Observation", "status": "final", "code": {"text": "a"}}
+    known = {profile["url"]: profile}
+
+    def told(method: dict[str, Any]) -> list[str]:
+        found = profiles.check({**record, "method": method}, OWN + "bound", known, lambda *_: True)
+        return [problem.where for problem in found]
+
+    assert told({"coding": [{"system": "urn:a", "code": "x"}]}) == []
+    assert told({"text": "by hand"}) == ["Observation.method"]
+    assert told({"coding": [{"code": "x"}]}) == ["Observation.method"]
+    assert told({"coding": [{"system": "urn:a"}]}) == ["Observation.method"]
+    assert told({"text": "by hand", **note("a")}) == []
