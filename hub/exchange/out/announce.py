@@ -14,6 +14,7 @@ from canonical.identity import new_id
 from hl7.writer import write
 from hub.exchange.answer import late
 from hub.exchange.out import outbox
+from hub.exchange.out.matter import visit_of
 from hub.exchange.out.orders import record_of, senders_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
@@ -63,7 +64,7 @@ async def _queue(tx: Transaction, partner: Partner, saved: Saved, event: str, or
     sources = {
         "patient": patient,
         "loser": body if event == "A40" else {},
-        "encounter": body if saved.type == "Encounter" else {},
+        "encounter": await visit_of(tx, body) if saved.type == "Encounter" else {},
         "place": events.place(body) if saved.type == "Encounter" else {},
         "partner": {
             "application": settings.get("application", ""),

@@ -16,7 +16,7 @@ from fhir import jsontext
 from hl7.writer import write
 from hub.exchange.answer import late
 from hub.exchange.out import outbox
-from hub.exchange.out.order_sources import sources_of
+from hub.exchange.out.matter import sources_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
 from hub.records.projections import target

@@ -106,3 +106,28 @@ async def test_only_wanted_events_nothing_to_its_sender_and_no_old_ones(world: W
     await send(world, tenant, own, adt("A01", "M1", "V1", "20261122080000"), oru("M1", "1", "F", "9", "20261122100000"))
     await send(world, tenant, own, adt("A03", "M1", "V1", "20261123100000", pv1="|" * 25 + "20261123100000"))
     assert [(row["code"], row["purpose"][-6:-2]) for row in await queued(world, tenant)] == [("bed", '"A03')]
+
+
+async def test_a_subscriber_hears_of_names_as_they_are(world: World, tenant: Tenant) -> None:
+    """The social name is told as such, and a doctor's title is no part of the name."""
+    await partner(world, tenant, "pep", 1, adt=ADT)
+    own = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n')
+    doctor = "123456^Lima^Ana^Maria^^Dra.^^^CRM-SP^L^^^CRM"
+    named = "Silva^João^^^^^L~Silva^Joana^^^^^D||19800229|F"
+    await send(
+        world,
+        tenant,
+        own,
+        adt("A01", "M1", "V1", "20261122080000", pid=named).replace("1234^Lima^Rui^^^^^^CRM-SP", doctor),
+    )
+    message = read((await queued(world, tenant))[0]["content"])
+    names = message.first("PID").repetitions(5)  # type: ignore[union-attr]
+    assert names == ["Silva^João^^^^^L", "Silva^Joana^^^^^D"]
+    assert [message.text("PV1", 7, n) for n in (1, 2, 3, 4, 6, 9)] == [
+        "123456",
+        "Lima",
+        "Ana",
+        "Maria",
+        "Dra.",
+        "CRM-SP",
+    ]

@@ -1,4 +1,4 @@
-"""What an order is told with: its patient, visit, requester and place, and the records it names.
+"""What an order or a visit is told with: the patient, the professionals with their names, and the records it names.
 
 Diagnoses, specimens and what is stated with the order go to every laboratory, but for records labelled as restricted;
 the membership only to one whose document says `orders.insurance`: who bills the hospital has no need of it (LGPD art.
@@ -28,21 +28,24 @@ async def sources_of(tx: Transaction, order: Body, *, insurance: bool) -> Body:
     found = await _records(tx, [*references, *(one for each in named.values() for one in each)])
     role = found.get(_literal(_role_of(requester))) or found.get(_literal(requester), {})
     person = role.get("practitioner", {}) if _literal(requester).startswith("PractitionerRole/") else requester
-    encounter = found.get(_literal(order.get("encounter")), {})
-    present = [one for one in encounter.get("participant", ()) if "individual" in one]
-    found |= await _records(tx, [person, *(one["individual"] for one in present)])
+    found |= await _records(tx, [person])
+    encounter = await visit_of(tx, found.get(_literal(order.get("encounter")), {}))
     told: Body = {name: list(_living(found, each, _NAMED[name])) for name, each in named.items()}
     told["insurance"] = await _memberships(tx, order) if insurance else []
     return {
         "order": {**order, **told, "requester": _named(person, found)},
         "patient": found.get(_literal(order.get("subject")), {}),
-        "encounter": {
-            **encounter,
-            "participant": [{**p, "individual": _named(p["individual"], found)} for p in present],
-        },
+        "encounter": encounter,
         "place": events.place(encounter),
         "facility": role.get("organization", {}),
     }
+
+
+async def visit_of(tx: Transaction, encounter: Body) -> Body:
+    """An Encounter whose participants have the parts of their names beside them, where their records do."""
+    present = [one for one in encounter.get("participant", ()) if "individual" in one]
+    found = await _records(tx, [one["individual"] for one in present])
+    return {**encounter, "participant": [{**p, "individual": _named(p["individual"], found)} for p in present]}
 
 
 def _role_of(requester: Body) -> Any:
