@@ -26,6 +26,7 @@ EXTENSIONS = {
     "alternate-codes": f"{_CORE}/alternate-codes",
     "city-code": f"{_CORE}/iso21090-SC-coding",
     "due-to": f"{_CORE}/condition-dueTo",
+    "note": f"{_CORE}/note",
     "ordering-role": "urn:ponte:extension:papel-solicitante",
     "movement": "urn:ponte:extension:movimento",
     "modifier": "urn:ponte:extension:modificador",

@@ -75,7 +75,8 @@ class Grouper:
         self._prefix = prefix
         self._leads = plan.leads()
         self._anchored: dict[str, list[RecordPlan]] = {}
-        self._absent = frozenset(record.without for record in plan.records if record.without)
+        self._some = any(record.without or record.wants for record in plan.records)
+        self._alone_first = [record for record in plan.records if record.alone]
         for record in plan.records:
             self._anchored.setdefault(record.anchor, []).append(record)
         self._follow = frozenset(name for record in plan.records for name in record.follow)
@@ -92,8 +93,8 @@ class Grouper:
 
     def walk(self, message: Message) -> list[Occurrence]:
         """All occurrences of `message` in order."""
-        if self._absent:
-            self._leave_out(self._absent.intersection(segment.name for segment in message.segments))
+        if self._some:
+            self._leave_out(frozenset(segment.name for segment in message.segments))
         for segment in message.segments:
             if segment.name == "PID":
                 self._flush()
@@ -126,8 +127,12 @@ class Grouper:
             first.own[_NOTE] = [*self._early, *first.own.get(_NOTE, ())]
 
     def _leave_out(self, present: frozenset[str]) -> None:
+        def made(record: RecordPlan) -> bool:
+            return record.without not in present and (not record.wants or record.wants in present)
+
         for name, records in self._anchored.items():
-            self._anchored[name] = [record for record in records if record.without not in present]
+            self._anchored[name] = [record for record in records if made(record)]
+        self._alone_first = [record for record in self._alone_first if made(record)]
 
     def _meet_late(self) -> None:
         """Relatives that come below the record: the first of that name after it."""
@@ -241,8 +246,8 @@ class Grouper:
         pending, self._pending = self._pending, []
         if not pending:
             return
-        for record in self._plan.records:
-            if record.alone and record.lead[:1] == (pending[0].name,):
+        for record in self._alone_first:
+            if record.lead[:1] == (pending[0].name,):
                 self._open(record, pending[0], pending[1:])
 
     def _attach(self, segment: Segment) -> None:

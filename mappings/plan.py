@@ -26,7 +26,8 @@ class RecordPlan:
     `merge_into` names the record above that survives this one. `late` names records that come below it (SIU: the
     patient follows the appointment). `needs` names records that must come with it (a merge without its loser).
     `essential`: the message is not taken without it (a charge is money); any other part that cannot be stored is
-    reported, and the rest goes on. `without` names a segment whose presence in the message makes none of these records.
+    reported, and the rest goes on. `without` names a segment whose presence in the message makes none of these records,
+    `wants` one whose absence does.
     `shared` names segments that a run of such records has in common: a lead above the first of them is the lead of each
     (RAS: one ORC for several RXA), what follows the last was said of all (one RXR).
     `below` names a record below which anchors with a value of `unless_below` in the field of `where` are that record's.
@@ -61,6 +62,7 @@ class RecordPlan:
     shared: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
+    wants: str = ""
     unite: str = ""
     overlay: str = ""
 

@@ -20,6 +20,7 @@ from mappings.convert import (
     places,
     scheduling,
     small,
+    supplies,
     text,
     timing,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "places",
     "scheduling",
     "small",
+    "supplies",
     "text",
     "timing",
 ]

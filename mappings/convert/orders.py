@@ -20,6 +20,7 @@ from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
 
 _WITH_CHECK_DIGIT = frozenset(("18", "19", "20", "22"))  # 00, 90 and 98 are the payer's or the provider's own
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
 
@@ -123,6 +124,15 @@ def status_reason(value: Value, context: Context, argument: str) -> Any:
     concept = cwe(value, context, "")
     url = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
     return {"url": url, "valueCodeableConcept": concept} if concept else None
+
+
+@conversion("nobody-as-subject")
+def nobody_as_subject(value: Value, context: Context, argument: str) -> Any:
+    """An unknown subject for an imaging order without PID, which 2.5.1 §4.5.7 allows and R4 does not; it is told."""
+    if value.whole() != "OMI" or context.message.first("PID") is not None:
+        return None
+    context.problems.append(value.problem("semantic.order-of-nobody"))
+    return {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
 
 
 @conversion("business-event")

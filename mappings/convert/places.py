@@ -74,6 +74,18 @@ def location_reference(value: Value, context: Context, argument: str) -> Any:
     }
 
 
+@conversion("place-as-subject")
+def place_as_subject(value: Value, context: Context, argument: str) -> Any:
+    """PV1-3 as what a diet is for in a message without PID (2.5.1 §4.8.1: that of a ward); that is told.
+
+    An examination without PID has lost it.
+    """
+    of_place = context.message.first("PID") is None and context.message.first("ODS") is not None
+    place = location_reference(value, context, "") if of_place else None
+    context.problems += [value.problem("semantic.order-of-place")] if place else []
+    return place
+
+
 @conversion("taking-place")
 def taking_place(value: Value, context: Context, argument: str) -> Any:
     """PRT-9, the place of a participation, unless the segment ends it; PRT-14 is its address where no other is named.
@@ -93,8 +105,8 @@ def taking_place(value: Value, context: Context, argument: str) -> Any:
 @conversion("related-place")
 def related_place(value: Value, context: Context, argument: str) -> Any:
     """LRL-4 PAR: the place this one is part of (LRL-6). Other relations, and one that is deleted, are told (§8.9.3)."""
-    place = value.sibling(6)
-    if value.text(1) != "PAR" or ended(value, context) or not place.raw:
+    place, over = value.sibling(6), ended(value, context)
+    if value.text(1) != "PAR" or over or not place.raw:
         context.problems.append(value.problem("semantic.place-relation", code=value.text(1)[:20]))
         return None
     return location_reference(place, context, "")

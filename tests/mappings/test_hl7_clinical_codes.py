@@ -18,9 +18,10 @@ ORDER_STATUS = "A CA CM DC ER HD IP RP SC"
 COMPLETION = "CP NA PA RE"
 STANDARD = {
     **dict.fromkeys(
-        ("hl70119", "hl70119-medication", "hl70119-dispense", "hl70119-answer", "hl70119-known"), ORDER_CONTROL
+        ("hl70119", "hl70119-medication", "hl70119-dispense", "hl70119-supply", "hl70119-answer", "hl70119-known"),
+        ORDER_CONTROL,
     ),
-    **dict.fromkeys(("hl70038", "hl70038-medication", "hl70038-dispense"), ORDER_STATUS),
+    **dict.fromkeys(("hl70038", "hl70038-medication", "hl70038-dispense", "hl70038-supply"), ORDER_STATUS),
     **dict.fromkeys(("hl70322", "hl70322-administration"), COMPLETION),
     "hl70065-intent": "A G L O P R S",
     "hl70078": "< > A AA AC B CAR D DET E EX EXP H HH HM HU I IE IND L LL LU MS N NCL ND NEG NR NS OBX POS QCF R RR S SDD "

@@ -6,7 +6,7 @@ what state the order is in (SR), or that there is no such order (UC, UH…). Wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canonical.records import Draft, Key
@@ -23,22 +23,26 @@ from mappings.outward.people import ei
 from mappings.table import Source, codes
 
 _DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "RQD": 4}
+_REPEATED = ("IPC", "RQ1")  # what stands in an answer as it was ordered, behind OBR (ORI) or RQD (ORS, ORN)
+_OF_MATERIAL = ("OMS^O05", "OMN^O07")
 _PLACES = ((3, "FILL"), (2, "PLAC"))
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One ORC with the segment that says what was ordered."""
+    """One ORC with the segment that says what was ordered, and what repeats it in an answer beside an OBR (IPC)."""
 
     orc: Segment
     detail: Segment | None
+    more: tuple[Segment, ...] = ()
+    stock: bool = False
 
     @property
     def type(self) -> str:
-        """The type of record it is about."""
-        return (
-            "MedicationRequest" if self.detail is not None and self.detail.name.startswith("RX") else "ServiceRequest"
-        )
+        """The type of record it is about; material for a store, which names no patient, is a SupplyRequest."""
+        if self.detail is not None and self.detail.name.startswith("RX"):
+            return "MedicationRequest"
+        return "SupplyRequest" if self.stock else "ServiceRequest"
 
     @property
     def code(self) -> str:
@@ -64,11 +68,15 @@ async def answer(tx: Transaction, message: Message) -> tuple[str, list[str]]:
 
 def _asked(message: Message) -> list[Asked]:
     found: list[Asked] = []
+    nobody = message.first("PID") is None
     for segment in message.segments:
         if segment.name == "ORC":
-            found.append(Asked(segment, None))
+            found.append(Asked(segment, None, stock=nobody and message.type in _OF_MATERIAL))
         elif segment.name in _DETAILS and found and found[-1].detail is None:
-            found[-1] = Asked(found[-1].orc, segment)
+            stock = found[-1].stock or (nobody and segment.name == "RQD")
+            found[-1] = replace(found[-1], detail=segment, stock=stock)
+        elif segment.name in _REPEATED and found:
+            found[-1] = replace(found[-1], more=(*found[-1].more, segment))
     return found
 
 
@@ -116,7 +124,9 @@ def _lines(item: Asked, known: dict[str, Any] | None, message: Message) -> list[
         lines.append(
             d.field.join(("OBR", item.detail.raw_field(1), *numbers, item.detail.raw_field(4))).rstrip(d.field)
         )
-    return lines
+    elif item.detail is not None and item.detail.name == "RQD":
+        lines.append(item.detail.raw)
+    return [*lines, *(segment.raw for segment in item.more)]
 
 
 def _number(known: dict[str, Any] | None, kind: str, message: Message) -> str:

@@ -172,3 +172,31 @@ async def test_the_hub_answers_orders_with_what_it_knows(world: World, tenant: T
 async def test_news_of_an_order_gets_a_plain_acknowledgement(world: World, tenant: Tenant, control: str) -> None:
     assert await said(world, tenant, order(orc(control, "P1"))) == ("", [])
     assert await said(world, tenant, order("OBR|1|P1||X", kind="ORU^R01")) == ("", [])
+
+
+def stock(*lines: str, kind: str = "OMS^O05^OMS_O05", at: int = 1, sender: str = "HIS|HOSP") -> str:
+    return order(*lines, kind=kind, at=at, patient="", sender=sender)
+
+
+async def test_material_for_a_store_is_requested_confirmed_and_answered(world: World, tenant: Tenant) -> None:
+    item = "RQD|1|||4711^Seringa^HOSP|100|UN\rRQ1|||C-77"
+    (outcome,) = await feed(world, tenant, stock("ORC|NW|R1", item, "ORC|NW|R2", item))
+    assert outcome["status"] == "TRANSFORMED"
+    await feed(world, tenant, stock("MSA|AA|1", "ORC|OC|R1^HOSP|A7", kind="ORS^O06", at=2, sender="ALM|HOSP"))
+    assert await statuses(world, tenant, "SupplyRequest") == {"R1": "cancelled", "R2": "active"}
+    assert await records(world, tenant, "ServiceRequest") == []
+    kind, lines = await said(world, tenant, stock("ORC|CA|R2", item, at=3))
+    assert (kind, lines) == ("ORS^O06^ORS_O06", ["ORC|RR|R2|||IP", *item.split("\r")])
+    kind, lines = await said(world, tenant, stock("ORC|CA|R9", item, kind="OMN^O07^OMN_O07", at=3))
+    assert (kind, lines[0]) == ("ORN^O08^ORN_O08", "ORC|UC|R9")
+
+
+async def test_an_image_ordered_for_nobody_is_found_by_its_number(world: World, tenant: Tenant) -> None:
+    lines = (orc("NW", "P1"), "IPC|A1|RP1|1.2.3")
+    (outcome,) = await feed(world, tenant, stock(*lines, kind="OMI^O23"))
+    assert "semantic.order-of-nobody" in outcome["problems"] and outcome["status"] == "TRANSFORMED"
+    kind, said_back = await said(world, tenant, stock(*lines, kind="OMI^O23"))
+    assert kind == "ORI^O24^ORI_O24" and [line[:3] for line in said_back] == ["ORC", "OBR", "IPC"]
+    await feed(world, tenant, order(*lines, kind="OMI^O23", at=2))
+    (found,) = await records(world, tenant, "ServiceRequest")
+    assert found["subject"]["reference"].startswith("Patient/")
