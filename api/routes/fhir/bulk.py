@@ -18,6 +18,7 @@ from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.definitions.table import resource_types
+from fhir.search.conditions import BadQuery
 from fhir.search.ranges import date_range
 from hub.bulk import desk, members, pieces, wanted
 from hub.bulk.desk import Job
@@ -27,6 +28,7 @@ from hub.bulk.wanted import Level, Wanted
 from hub.guard import audit
 from hub.records.requests import visible
 from hub.records.requests.entry import is_id
+from hub.records.requests.refusal import Refusal
 from hub.records.write import instant
 
 NDJSON = "application/fhir+ndjson"
@@ -107,24 +109,27 @@ def _bad(name: str) -> Rejected:
 
 
 def _wanted(exchange: Exchange, level: Level, pairs: Pairs, permitted: list[str]) -> Wanted:
-    """The export that is asked for; raises Rejected, Refusal."""
+    """The export that is asked for; raises Rejected, Refusal, BadQuery."""
+    lenient = "handling=lenient" in exchange.preferences
     ignored = sorted({name[:64] for name, _ in pairs if name not in _OWN})
-    if ignored and "handling=lenient" not in exchange.preferences:
+    if ignored and not lenient:
         raise Rejected(400, [Problem("fhir.bulk.parameter", name, args=(("name", name),)) for name in ignored])
     if any(_format(value) not in _FORMATS for name, value in pairs if name == "_outputFormat"):
         raise _bad("_outputFormat")
-    types = _types(exchange, level, _listed(pairs, "_type"), permitted)
+    stated, unknown = _stated(level, _listed(pairs, "_type"), permitted, lenient=lenient)
+    types = _types(exchange, level, stated, permitted)
+    filters, unread = _filters(exchange, pairs, types, lenient=lenient)
     return Wanted(
         address=asked(exchange),
         level=level,
         types=types,
         since=_moment(exchange, pairs, "_since"),
         until=_moment(exchange, pairs, "_until"),
-        filters=_filters(exchange, pairs, types),
+        filters=filters,
         elements=tuple(_listed(pairs, "_elements")),
         patients=_patients(level, pairs),
         group=exchange.record_id if level == "Group" else "",
-        ignored=tuple(ignored),
+        ignored=(*ignored, *unknown, *unread),
         scopes=_scopes(exchange),
         patient=exchange.caller.identity.patient,
         blocked=exchange.caller.blocked,
@@ -145,9 +150,24 @@ def _listed(pairs: Pairs, name: str) -> list[str]:
     return [part.strip() for key, text in pairs if key == name for part in text.split(",") if part.strip()]
 
 
+def _known(level: Level) -> list[str] | tuple[str, ...]:
+    return resource_types() if level == "system" else wanted.types_of_patients()
+
+
+def _stated(level: Level, stated: list[str], permitted: list[str], *, lenient: bool) -> tuple[list[str], list[str]]:
+    """The types to export, and what is told of those that `handling=lenient` lets go (Bulk Data 2.0); one is left."""
+    kept = [name for name in stated if name in permitted]
+    if not lenient or not kept:
+        return stated, []
+    known = _known(level)
+    gone = [name for name in dict.fromkeys(stated) if name not in permitted]
+    # What is no type may be anything, so it is not repeated.
+    return kept, sorted({f"_type={name}" if name in known else "_type" for name in gone})
+
+
 def _types(exchange: Exchange, level: Level, stated: list[str], permitted: list[str]) -> tuple[str, ...]:
     """The types in the order they are gathered; those that are named must be permitted."""
-    known = resource_types() if level == "system" else wanted.types_of_patients()
+    known = _known(level)
     for name in stated:
         if name not in known:
             raise _bad("_type")
@@ -168,17 +188,40 @@ def _moment(exchange: Exchange, pairs: Pairs, name: str) -> datetime.datetime | 
     return span[0]
 
 
-def _filters(exchange: Exchange, pairs: Pairs, types: Sequence[str]) -> tuple[str, ...]:
-    """The searches of `_typeFilter`, each checked now, so that a wrong one is told at once."""
+def _filters(
+    exchange: Exchange, pairs: Pairs, types: Sequence[str], *, lenient: bool
+) -> tuple[tuple[str, ...], list[str]]:
+    """The searches of `_typeFilter`, each checked now, so that a wrong one is told at once.
+
+    Also what is told of those that `handling=lenient` lets go: without its filters a type is exported whole. What the
+    token may not search by is refused all the same.
+    """
     found = [part for name, text in pairs if name == "_typeFilter" for part in _NEXT_FILTER.split(text) if part]
     if len(found) > _MOST_FILTERS:
         raise _bad("_typeFilter")
+    kept: list[str] = []
     for text in found:
-        kind, _, query = text.partition("?")
-        if kind not in types or not query:
-            raise _bad("_typeFilter")
+        try:
+            _filter(exchange, text, types)
+        except (Rejected, BadQuery, Refusal) as error:
+            if not lenient or (isinstance(error, Refusal) and error.kind == "forbidden"):
+                raise
+        else:
+            kept.append(text)
+    return tuple(kept), ["_typeFilter"] if len(kept) < len(found) else []
+
+
+def _filter(exchange: Exchange, text: str, types: Sequence[str]) -> None:
+    """Raises Rejected, BadQuery unless a filter is a search of one of the types, Refusal when the token may not ask."""
+    kind, _, query = text.partition("?")
+    if kind not in types or not query:
+        raise _bad("_typeFilter")
+    try:
         members.conditions_of(kind, query, exchange.actor.setting(exchange.state.world), exchange.actor.sight)
-    return tuple(found)
+    except Refusal as refusal:
+        if refusal.kind != "precondition":
+            raise
+        raise _bad("_typeFilter") from None  # parameters of results only, which no filter has (`_sort`, `_include`)
 
 
 def _patients(level: Level, pairs: Pairs) -> tuple[str, ...]:

@@ -94,3 +94,33 @@ async def test_files_ask_for_as_much_as_began_them(
         await worked(world, tenant)
         url = "/" + (await manifest(fhir, whole))["output"][0]["url"].split("/", 3)[3]
         assert (await one.get(url)).status_code == 403
+
+
+LENIENT = {"prefer": "respond-async, handling=lenient"}
+LET_GO = [
+    ("_type=Patient,Nothing", "Patient", "_type"),
+    ("_type=Patient,Observation", "Patient", "_type=Observation"),  # known, not permitted
+    ("_type=Patient&_typeFilter=Patient%3Fstatus%3Dactive", "Patient", "_typeFilter"),
+    ("_type=Patient&_typeFilter=Patient%3F_sort%3Dbirthdate", "Patient", "_typeFilter"),
+    ("_type=Patient&_typeFilter=Group%3Ftype%3Dperson", "Patient", "_typeFilter"),
+    ("_typeFilter=Group%3F_lastUpdated%3Dsoon,Group%3Ftype%3Danimal", "Patient", "_typeFilter"),  # the other counts
+]
+
+
+async def test_lenient_lets_go_what_cannot_be_done(
+    world: World, tenant: Tenant, app: FastAPI, fhir: httpx.AsyncClient
+) -> None:
+    """Bulk Data 2.0: an error for types and filters that are not supported, unless handling is lenient; then told."""
+    await ward(fhir)
+    async with await holder(world, tenant, app, "system/Patient.rs system/Group.rs") as client:
+        for query, kind, name in LET_GO:
+            strict = await client.get(f"/fhir/$export?{query}", headers=ASYNC)
+            assert strict.status_code in (400, 403), query
+            found, records = await exported(world, tenant, client, f"/fhir/$export?{query}", headers=LENIENT)
+            assert {each.partition("/")[0] for each in records} == {kind} and len(records) == 2, query
+            (outcome,) = await lines(client, found["error"])
+            assert f"parameter {name} had no effect" in str(outcome), query
+        nothing = await client.get("/fhir/$export?_type=Nothing", headers={**ASYNC, **LENIENT})
+        assert nothing.status_code == 400  # nothing asked for is left; everything is another request
+        hidden = "/fhir/$export?_typeFilter=Patient%3F_has:Observation:subject:status%3Dfinal"
+        assert (await client.get(hidden, headers={**ASYNC, **LENIENT})).status_code == 403
