@@ -133,6 +133,10 @@ _CODING = {
     "UNII": "http://fdasis.nlm.nih.gov",
     "CDCPHINVS": "urn:oid:2.16.840.1.114222.4.5.274",
 }
+_NAMES = {
+    system: name for name, system in reversed(_CODING.items()) if not system.startswith(TUSS)
+}  # the first of each
+_V2_TABLE = re.compile(r"http://terminology\.hl7\.org/CodeSystem/v2-(\d{4})\Z")
 _HL7_TABLE = re.compile(r"HL7(\d{4})\Z")
 _TUSS_TABLE = re.compile(r"TUSS[ _./-]?(\d{2})\Z")
 _CID10_CODE = re.compile(r"[A-Z][0-9]{2}(\.[0-9]|[0-9])\Z")
@@ -244,6 +248,19 @@ def coding_system(name: str, code: str = "") -> str:
     if re.fullmatch(r"[0-2](\.\d+)+", name):
         return f"urn:oid:{name}"
     return local_codes(name)
+
+
+def coding_name(system: str) -> str:
+    """The name of a coding system as senders of HL7 write it, understood again by `coding_system`; a URI of no such
+    name as it is."""
+    if system in _NAMES:
+        return _NAMES[system]
+    if system.startswith(TUSS):
+        return "TUSS" + system.removeprefix(TUSS)
+    if match := _V2_TABLE.match(system):
+        return f"HL7{match[1]}"
+    prefix = f"{LOCAL}:codes:"
+    return system.removeprefix(prefix).upper() if system.startswith(prefix) else system
 
 
 def local_codes(name: str) -> str:

@@ -9,8 +9,6 @@ from canonical import codes as systems
 from mappings.outward.people import local
 from mappings.outward.values import Repetition, components, datetime_text, filled, filled_list
 
-_CODING_NAMES = {systems.LOINC: "LN", systems.CID10: "I10", "http://snomed.info/sct": "SCT"}
-
 
 def ce(value: Any, argument: str) -> list[Repetition]:
     """A CodeableConcept as CE: its first two codings, or its text."""
@@ -21,17 +19,8 @@ def ce(value: Any, argument: str) -> list[Repetition]:
     for start, coding in zip((1, 4), codings, strict=False):
         repetition[(start, 1)] = str(coding.get("code", ""))
         repetition[(start + 1, 1)] = str(coding.get("display", "") or value.get("text", ""))
-        repetition[(start + 2, 1)] = coding_name(str(coding.get("system", "")))
+        repetition[(start + 2, 1)] = systems.coding_name(str(coding.get("system", "")))
     return filled_list(repetition)
-
-
-def coding_name(system: str) -> str:
-    """The name of a coding system as HL7 senders write it, understood again by `canonical.codes.coding_system`."""
-    if system in _CODING_NAMES:
-        return _CODING_NAMES[system]
-    if system.startswith(systems.TUSS):
-        return "TUSS" + system.removeprefix(systems.TUSS)
-    return system.removeprefix(f"{systems.LOCAL}:codes:")
 
 
 def value_type(value: Any, argument: str) -> list[Repetition]:

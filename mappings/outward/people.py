@@ -141,7 +141,7 @@ def local(system: str) -> tuple[str, str]:
     if not system.startswith(prefix):
         return system, ""
     authority, _, kind = system.removeprefix(prefix).rpartition(":")
-    return authority, kind
+    return authority.upper(), kind
 
 
 def type_of(identifier: Any) -> str:

@@ -22,7 +22,8 @@ def rendered(case: Path) -> tuple[list[SegmentWriter], list[str]]:
     sources: dict[str, Any] = json.loads((case / "record.json").read_text(encoding="utf-8"))
     profile = registry.profile(case.parent.name)
     sources["partner"] = {**profile.business["orders"], "version": profile.speaks.partition(" ")[2]}
-    sources["message"] = {"control_id": "C1", "time": "2026-11-22T11:00:00+00:00", "control": "NW"}
+    sender = {"application": "PONTE", "facility": "HOSP"}
+    sources["message"] = {**sender, "control_id": "C1", "time": "2026-11-22T11:00:00+00:00", "control": "NW"}
     segments, problems = render(out_plan(profile.plan), sources)
     return segments, [f"{problem.code} {problem.where}" for problem in problems]
 

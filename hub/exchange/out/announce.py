@@ -8,13 +8,13 @@ is not sent back to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from canonical.identity import new_id
 from hl7.writer import write
 from hub.exchange.answer import late
 from hub.exchange.out import outbox
-from hub.exchange.out.matter import visit_of
+from hub.exchange.out.matter import sender_of, visit_of
 from hub.exchange.out.orders import record_of, senders_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
@@ -55,26 +55,10 @@ def _patient(saved: Saved) -> str:
 
 
 async def _queue(tx: Transaction, partner: Partner, saved: Saved, event: str, origin: Origin) -> None:
-    body, settings = saved.body or {}, partner.settings["adt"]
     control_id = new_id().hex[:20].upper()
-    kind = events.message_type(event)
-    patient = await record_of(tx, body.get("subject"), "Patient") if saved.type == "Encounter" else body
-    if event == "A40":
-        patient = await record_of(tx, {"reference": events.survivor(body)}, "Patient")
-    sources = {
-        "patient": patient,
-        "loser": body if event == "A40" else {},
-        "encounter": await visit_of(tx, body) if saved.type == "Encounter" else {},
-        "place": events.place(body) if saved.type == "Encounter" else {},
-        "partner": {
-            "application": settings.get("application", ""),
-            "facility": settings.get("facility", ""),
-            "message": kind,
-            "version": str(partner.settings.get("speaks") or "hl7 2.5.1").partition(" ")[2],
-            **late.conditions(partner.settings),
-        },
-        "message": {"control_id": control_id, "time": origin.now.isoformat(timespec="seconds"), "event": event},
-    }
+    sources = await _sources(tx, partner, saved, event)
+    told = {"control_id": control_id, "time": origin.now.isoformat(timespec="seconds"), "event": event}
+    sources["message"] = {**await sender_of(tx, partner.settings["adt"]), **told}
     segments, problems = render(out_plan("out/adt-merge" if event == "A40" else "out/adt"), sources)
     outgoing = Outgoing(
         operation=OPERATION,
@@ -91,6 +75,27 @@ async def _queue(tx: Transaction, partner: Partner, saved: Saved, event: str, or
         await outbox.refuse(tx, partner, outgoing, problems[0].code)
     else:
         await outbox.enqueue(tx, partner, outgoing)
+
+
+async def _sources(tx: Transaction, partner: Partner, saved: Saved, event: str) -> dict[str, Any]:
+    """The record and its patient, and the partner as the tables of `mappings/out` name it."""
+    body, settings = saved.body or {}, partner.settings["adt"]
+    patient = await record_of(tx, body.get("subject"), "Patient") if saved.type == "Encounter" else body
+    if event == "A40":
+        patient = await record_of(tx, {"reference": events.survivor(body)}, "Patient")
+    return {
+        "patient": patient,
+        "loser": body if event == "A40" else {},
+        "encounter": await visit_of(tx, body) if saved.type == "Encounter" else {},
+        "place": events.place(body) if saved.type == "Encounter" else {},
+        "partner": {
+            "application": settings.get("application", ""),
+            "facility": settings.get("facility", ""),
+            "message": events.message_type(event),
+            "version": str(partner.settings.get("speaks") or "hl7 2.5.1").partition(" ")[2],
+            **late.conditions(partner.settings),
+        },
+    }
 
 
 def _lane(saved: Saved) -> str:

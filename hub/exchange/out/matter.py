@@ -41,6 +41,12 @@ async def sources_of(tx: Transaction, order: Body, *, insurance: bool) -> Body:
     }
 
 
+async def sender_of(tx: Transaction, settings: Body) -> Body:
+    """MSH-3 and MSH-4 of what goes to a partner: as its document says, else the hub and the tenant's short name."""
+    facility = settings.get("sending_facility") or await tx.value("SELECT upper(slug) FROM tenant WHERE id = $1")
+    return {"application": settings.get("sending_application") or "PONTE", "facility": facility}
+
+
 async def visit_of(tx: Transaction, encounter: Body) -> Body:
     """An Encounter whose participants have the parts of their names beside them, where their records do."""
     present = [one for one in encounter.get("participant", ()) if "individual" in one]

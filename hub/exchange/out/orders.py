@@ -16,7 +16,7 @@ from fhir import jsontext
 from hl7.writer import write
 from hub.exchange.answer import late
 from hub.exchange.out import outbox
-from hub.exchange.out.matter import sources_of
+from hub.exchange.out.matter import sender_of, sources_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
 from hub.records.projections import target
@@ -126,6 +126,7 @@ async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, or
             "version": str(lab.settings.get("speaks", "hl7 2.5.1")).partition(" ")[2],
         },
         "message": {
+            **await sender_of(tx, settings),
             "control_id": control_id,
             "time": origin.now.isoformat(timespec="seconds"),
             "control": _CONTROLS[operation],

@@ -104,6 +104,8 @@ async def test_it_is_a_message_of_its_version(world: World, tenant: Tenant) -> N
         *["OBX"] * 6,
         "SPM",
     ]
+    assert [message.text("MSH", n) for n in (3, 4, 5, 6)] == ["PONTE", tenant.slug.upper(), "LAB", "APOIO"]
+    assert message.text("PID", 3, 4) == "HOSP" and message.text("SPM", 4, 3) == "HL70487"
     assert message.text("PV1", 7) == "123456" and message.text("ORC", 21, 10) == "2077485"
     assert len(message.first("OBR").repetitions(13)) == 1, "OBR-13 does not repeat"  # type: ignore[union-attr]
 
@@ -120,6 +122,11 @@ async def test_older_messages_have_no_segments_that_came_later(
     found = read(row["content"])
     assert not {"TQ1", "SPM"} & {segment.name for segment in found.segments}
     assert found.text("OBR", 27, 6) == "S", "the priority is told all the same"
+
+
+async def test_the_sender_is_as_the_laboratory_knows_it(world: World, tenant: Tenant) -> None:
+    message = read(await told(world, tenant, sending_application="HIS", sending_facility="77001"))
+    assert [message.text("MSH", n) for n in (3, 4)] == ["HIS", "77001"]
 
 
 async def test_the_membership_goes_to_whom_it_concerns_only(world: World, tenant: Tenant) -> None:

@@ -72,7 +72,7 @@ async def test_asking_for_the_state_is_answered_by_it(world: World, tenant: Tena
     rf1 = lines[2].split("|")
     assert (rf1[1], rf1[3].split("^")[0], rf1[6]) == (state, "Med", "ENC-1^APS")
     assert [line.split("|")[7] for line in lines if line.startswith("PRD")] == ["88123^CRM^SP", "70441^CRM^SP"]
-    assert lines[names.index("PID")].startswith("PID|1||7^^^hosp^MR||Souza^Ana")
+    assert lines[names.index("PID")].startswith("PID|1||7^^^HOSP^MR||Souza^Ana")
     assert ("NTE|||Consulta em 26/11." in lines) == bool(answered)
 
 
