@@ -7,6 +7,7 @@ Sunday), "day of month or weekday" when both are given, and a local time that a 
 from __future__ import annotations
 
 import datetime
+from collections import deque
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -31,6 +32,26 @@ def following(expression: str, zone: str, after: datetime.datetime) -> datetime.
     place = ZoneInfo(zone)
     found = [m for trigger in triggers if (m := _next(trigger, place, after, every_hour)) is not None]
     return min(found) if found else None
+
+
+def newest(
+    expression: str, zone: str, after: datetime.datetime, until: datetime.datetime, most: int
+) -> list[datetime.datetime]:
+    """The newest moments of the schedule, `most` of them, after `after` and not after `until`, in their order.
+
+    Looked for backwards from `until`, further and further: however long nothing ran, few moments are made.
+    """
+    span = datetime.timedelta(hours=1)
+    while True:
+        start = until - span if until - after > span else after
+        found: deque[datetime.datetime] = deque(maxlen=most)
+        moment = following(expression, zone, start)
+        while moment is not None and moment <= until:
+            found.append(moment)
+            moment = following(expression, zone, moment)
+        if start == after or len(found) == most:
+            return list(found)
+        span *= 4
 
 
 def _next(

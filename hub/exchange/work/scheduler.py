@@ -18,7 +18,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from canonical.errors import Misconfigured, PonteError
 from canonical.identity import new_id
-from hub.exchange.work import cron, lanes
+from hub.exchange.work import clock_back, cron, lanes
+from hub.exchange.work.clock_back import Hands
 from hub.exchange.work.jobs import lane_of
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
@@ -97,16 +98,15 @@ async def fire_due(world: World, tenant: Tenant) -> int:
 
 def _times(row: Row, now: datetime.datetime) -> tuple[list[datetime.datetime], datetime.datetime | None]:
     """The fire times to queue now by the catch-up rule, and the next one after `now`."""
-    missed: list[datetime.datetime] = []
-    moment: datetime.datetime | None = row["next_fire_at"]
-    while moment is not None and moment <= now:
-        missed = [*missed[-(MOST_CAUGHT_UP - 1) :], moment]
-        moment = cron.following(row["cron"], row["zone"], moment)
-    if row["catch_up"] == "once":
-        missed = missed[-1:]
-    elif row["catch_up"] == "skip":
-        missed = [time for time in missed[-1:] if now - time <= GRACE]
-    return missed, moment
+    first: datetime.datetime = row["next_fire_at"]
+    following = cron.following(row["cron"], row["zone"], now)
+    most = MOST_CAUGHT_UP if row["catch_up"] == "all" else 1
+    missed = cron.newest(row["cron"], row["zone"], first, now, most)
+    if len(missed) < most:
+        missed.insert(0, first)
+    if row["catch_up"] == "skip":
+        missed = [time for time in missed if now - time <= GRACE]
+    return missed, following
 
 
 async def _new(tx: Transaction, row: Row, times: list[datetime.datetime]) -> list[datetime.datetime]:
@@ -141,11 +141,13 @@ async def _queue(tx: Transaction, firing: list[tuple[Row, datetime.datetime]]) -
     )
 
 
-async def tick(world: World) -> int:
-    """Fire what is due for every tenant; one tenant's failure delays nobody else."""
+async def tick(world: World, hands: Hands | None = None) -> int:
+    """Fire what is due for every tenant; one tenant's failure delays nobody else. `hands` tell of a clock set back."""
     fired = 0
     try:
         tenants = {tenant.id: tenant for tenant in await world.tenants()}
+        if hands is not None:
+            await _look_at_clocks(world, list(tenants.values()), hands)
         rows = await world.database.call("SELECT tenant, kind, due FROM ponte_due($1)", list(tenants))
     except PonteError as error:
         log.warning("cannot look for due schedules: %s", error.code)
@@ -159,10 +161,17 @@ async def tick(world: World) -> int:
     return fired
 
 
+async def _look_at_clocks(world: World, tenants: list[Tenant], hands: Hands) -> None:
+    theirs = (await world.database.call("SELECT clock_timestamp() AS at"))[0]["at"]
+    gone = hands.back(world.now(), theirs)
+    if gone is not None:
+        await clock_back.mend_all(world, tenants, gone)
+
+
 async def run(world: World, stop: asyncio.Event) -> None:
     """Tick until `stop` is set."""
     ticker = AsyncIOScheduler(timezone=datetime.UTC)
-    ticker.add_job(tick, "interval", seconds=TICK_SECONDS, args=[world], max_instances=1, coalesce=True)
+    ticker.add_job(tick, "interval", seconds=TICK_SECONDS, args=[world, Hands()], max_instances=1, coalesce=True)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     ticker.start()
     try:

@@ -60,6 +60,41 @@ async def test_catching_up(world: World, tenant: Tenant, rule: str, count: int) 
     assert await scheduler.fire_due(at(world, START + datetime.timedelta(minutes=10, seconds=20)), tenant) == 0
 
 
+@pytest.mark.parametrize(("rule", "count"), [("once", 1), ("all", scheduler.MOST_CAUGHT_UP), ("skip", 1)])
+async def test_catching_up_after_years_takes_no_longer_than_after_a_day(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, rule: str, count: int
+) -> None:
+    plain, asked = cron.following, []
+
+    def counted(*arguments: Any) -> Any:
+        asked.append(arguments)
+        return plain(*arguments)
+
+    monkeypatch.setattr(cron, "following", counted)
+    await plan(world, tenant, catch_up=rule)
+    moment = START + datetime.timedelta(days=3650, seconds=35)
+    assert await scheduler.fire_due(at(world, moment), tenant) == count
+    assert len(asked) < 3 * scheduler.MOST_CAUGHT_UP
+    assert (await fired(world, tenant))[-1] == moment.replace(second=0)
+    assert await scheduler.fire_due(at(world, moment), tenant) == 0
+
+
+@pytest.mark.parametrize(
+    "expression", ["*/15 0-2 * * *", "30 0 * * *", "0 * * * *", "7 3 1 * 1", "0 0 29 2 *", "*/20 1,2 * * *"]
+)
+@pytest.mark.parametrize("zone", ["America/Sao_Paulo", "America/New_York"])
+def test_the_newest_moments_are_those_counted_one_by_one(expression: str, zone: str) -> None:
+    ends = ("2018-11-04T09:00", "2018-02-18T07:30", "2016-03-01T00:00", "2026-11-01T08:15")
+    for end in (datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC) for text in ends):
+        start = end - datetime.timedelta(hours=30 if expression.startswith("*") else 960)
+        every, moment = [], cron.following(expression, zone, start)
+        while moment is not None and moment <= end:
+            every.append(moment)
+            moment = cron.following(expression, zone, moment)
+        for most in (1, 7, 2000):
+            assert cron.newest(expression, zone, start, end, most) == every[-most:]
+
+
 async def test_skip_drops_what_is_late(world: World, tenant: Tenant) -> None:
     await plan(world, tenant, cron="0 * * * *", catch_up="skip")
     late = START + datetime.timedelta(hours=3, minutes=20)
