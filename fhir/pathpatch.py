@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from fhir.definitions.table import Element, choice_key, type_named
@@ -31,6 +31,7 @@ class _Spot:
     key: str = ""
     position: int | None = None
     within: str = ""  # the type of what holds it
+    beside: Any = None  # of a primitive: its id and extensions, which JSON keeps under `_key` (R4 §2.6.2.3)
 
 
 def apply(document: dict[str, Any], parameters: Any) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def apply(document: dict[str, Any], parameters: Any) -> dict[str, Any]:
 
 
 def _text(parts: dict[str, Any], name: str) -> str:
-    found = next(value for key, value in parts[name].items() if key.startswith("value"))
+    found = next((value for key, value in parts[name].items() if key.startswith("value")), None)
     if not isinstance(found, str):
         raise TypeError
     return found
@@ -88,93 +89,123 @@ def _one(document: dict[str, Any], parts: dict[str, Any]) -> None:
 
 
 def _add(spot: _Spot, name: str, part: dict[str, Any]) -> None:
-    element = _element(spot.type, name)
-    value, type_name = _value(part, element.types[0])
+    if isinstance(spot.value, dict):
+        return _put(spot.value, spot.type, name, part)
+    beside = spot.beside or {}
+    _put(beside, "Element", name, part)
+    _set(spot, spot.value, beside)
+
+
+def _put(holder: dict[str, Any], within: str, name: str, part: dict[str, Any]) -> None:
+    """Adds the value of `part` to `holder`, which is of the type `within`; raises ValueError where one stands."""
+    element = _element(within, name)
+    value, beside, type_name = _value(part, element.types[0])
     key = choice_key(element, type_name) if element.choice else element.name
     if element.repeats:
-        spot.value.setdefault(key, []).append(value)
-    elif any(k in spot.value for k in _keys(element)):
+        _store(holder, key, [*_pairs(holder, key), (value, beside)])
+    elif any(each in holder or "_" + each in holder for each in _keys(element)):
         raise ValueError
     else:
-        spot.value[key] = value
+        _store_one(holder, key, value, beside)
 
 
 def _replace(spot: _Spot, part: dict[str, Any]) -> None:
-    value, type_name = _value(part, spot.type)
+    value, beside, type_name = _value(part, spot.type)
     if spot.position is not None:
-        spot.holder[spot.key][spot.position] = value
-        return
+        return _set(spot, value, beside)
     element = _element(spot.within, spot.key)
-    key = choice_key(element, type_name) if element.choice else spot.key
-    spot.holder.pop(spot.key)
-    spot.holder.pop("_" + spot.key, None)
-    spot.holder[key] = value
+    _store_one(spot.holder, spot.key, None, None)
+    _store_one(spot.holder, choice_key(element, type_name) if element.choice else spot.key, value, beside)
+
+
+def _set(spot: _Spot, value: Any, beside: Any) -> None:
+    """Puts a value and what stands beside it where `spot` is."""
+    if spot.position is None:
+        return _store_one(spot.holder, spot.key, value, beside)
+    pairs = _pairs(spot.holder, spot.key)
+    pairs[spot.position] = (value, beside)
+    _store(spot.holder, spot.key, pairs)
 
 
 def _delete(spot: _Spot) -> None:
-    beside = spot.holder.get("_" + spot.key)
     if spot.position is None:
-        spot.holder.pop(spot.key, None)
-        spot.holder.pop("_" + spot.key, None)
-        return
-    del spot.holder[spot.key][spot.position]
-    if isinstance(beside, list) and len(beside) > spot.position:
-        del beside[spot.position]
-    for key in (spot.key, "_" + spot.key):
-        if key in spot.holder and not any(item is not None for item in spot.holder[key]):
-            del spot.holder[key]
+        return _store_one(spot.holder, spot.key, None, None)
+    pairs = _pairs(spot.holder, spot.key)
+    del pairs[spot.position]
+    _store(spot.holder, spot.key, pairs)
 
 
-def _prune(node: Any) -> None:
+def _pairs(holder: dict[str, Any], key: str) -> list[tuple[Any, Any]]:
+    """The items of a list, each with its id and extensions: both move together, or one takes those of another."""
+    return list(zip_longest(holder.get(key) or [], holder.get("_" + key) or []))
+
+
+def _store(holder: dict[str, Any], key: str, pairs: list[tuple[Any, Any]]) -> None:
+    values, besides = [value for value, _ in pairs], [beside for _, beside in pairs]
+    some = any(value is not None for value in values), any(beside is not None for beside in besides)
+    _store_one(holder, key, values if some[0] else None, besides if some[1] else None)
+
+
+def _store_one(holder: dict[str, Any], key: str, value: Any, beside: Any) -> None:
+    for name, found in ((key, value), ("_" + key, beside)):
+        if found is None:
+            holder.pop(name, None)
+        else:
+            holder[name] = found
+
+
+def _prune(node: dict[str, Any]) -> None:
     """Takes away what a deletion left empty: an element has a value or children (R4 §2.24.0, ele-1)."""
-    for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
-        if not isinstance(value, (dict, list)):
-            continue
-        _prune(value)
-        if not value and isinstance(node, dict):
+    for key, value in list(node.items()):
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, dict):
+                _prune(item)
+        if isinstance(value, list):
+            name = key.removeprefix("_")
+            pairs = [(None if one == {} else one, beside or None) for one, beside in _pairs(node, name)]
+            _store(node, name, [pair for pair in pairs if pair != (None, None)])
+        elif value == {}:
             del node[key]
-    if isinstance(node, list):
-        node[:] = [value for value in node if value not in ({}, [])]
 
 
 def _in_list(spots: list[_Spot], kind: str, parts: dict[str, Any]) -> None:
     if not spots or any(spot.position is None or spot.holder is not spots[0].holder for spot in spots):
         raise ValueError
-    items = spots[0].holder[spots[0].key]
+    holder, key = spots[0].holder, spots[0].key
+    pairs = _pairs(holder, key)
     if kind == "move":
         source, target = _whole(parts, "source"), _whole(parts, "destination")
-        if target >= len(items):
+        if target >= len(pairs):
             raise IndexError
-        items.insert(target, items.pop(source))
-        return
-    index = _whole(parts, "index")
-    if index > len(items):
-        raise IndexError
-    items.insert(index, _value(parts["value"], spots[0].type)[0])
+        pairs.insert(target, pairs.pop(source))
+    else:
+        index = _whole(parts, "index")
+        if index > len(pairs):
+            raise IndexError
+        value, beside, _ = _value(parts["value"], spots[0].type)
+        pairs.insert(index, (value, beside))
+    _store(holder, key, pairs)
 
 
-def _value(part: dict[str, Any], type_name: str) -> tuple[Any, str]:
-    """The value of a `value` part and its type; parts within build an object of type `type_name`."""
+def _value(part: dict[str, Any], type_name: str) -> tuple[Any, Any, str]:
+    """The value of a `value` part, what stands beside it and its type; parts within build one of `type_name`."""
     if "part" in part:
-        return _built(part["part"], type_name), type_name
-    key, value = next((k, v) for k, v in part.items() if k.startswith("value"))
-    stated = key.removeprefix("value")
-    found = type_named(stated) or type_named(stated[0].lower() + stated[1:])
+        return _built(part["part"], type_name), None, type_name
+    if "resource" in part:
+        return copied(part["resource"]), None, str(part["resource"]["resourceType"])
+    stated = {key.removeprefix("_") for key in part if key.removeprefix("_").startswith("value")}
+    (key,) = stated
+    name = key.removeprefix("value")
+    found = type_named(name) or type_named(name[0].lower() + name[1:])
     if found is None:
         raise ValueError
-    return copied(value), found.name
+    return copied(part.get(key)), copied(part.get("_" + key)), found.name
 
 
 def _built(parts: list[dict[str, Any]], type_name: str) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for part in parts:
-        element = _element(type_name, part["name"])
-        value, kind = _value(part, element.types[0])
-        key = choice_key(element, kind) if element.choice else element.name
-        if element.repeats:
-            made.setdefault(key, []).append(value)
-        else:
-            made[key] = value
+        _put(made, type_name, part["name"], part)
     return made
 
 
@@ -219,18 +250,18 @@ def _spots(document: dict[str, Any], path: str) -> list[_Spot]:
 
 
 def _children(spot: _Spot, name: str) -> list[_Spot]:
-    if not isinstance(spot.value, dict):
+    inner, within = (spot.value, spot.type) if isinstance(spot.value, dict) else (spot.beside, "Element")
+    if not isinstance(inner, dict):
         return []
-    element = _element(spot.type, name)
+    element = _element(within, name)
     found = []
     for type_name, key in zip(element.types, _keys(element), strict=False):
-        value = spot.value.get(key)
-        if isinstance(value, list):
-            found += [
-                _Spot(item, _actual(item, type_name), spot.value, key, n, spot.type) for n, item in enumerate(value)
-            ]
-        elif value is not None:
-            found.append(_Spot(value, _actual(value, type_name), spot.value, key, None, spot.type))
+        value, beside = inner.get(key), inner.get("_" + key)
+        if isinstance(value, list) or isinstance(beside, list):
+            for n, (one, other) in enumerate(_pairs(inner, key)):
+                found.append(_Spot(one, _actual(one, type_name), inner, key, n, within, other))
+        elif value is not None or beside is not None:
+            found.append(_Spot(value, _actual(value, type_name), inner, key, None, within, beside))
     return found
 
 
