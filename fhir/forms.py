@@ -19,6 +19,7 @@ MERGES = frozenset(("application/merge-patch+json",))
 XML_PATCH = "application/xml-patch+xml"
 PATCHES = frozenset(("application/json-patch+json",)) | MERGES
 _ANY = frozenset(("*/*", "application/*"))
+_GENERIC = frozenset(("application/json", "text/json", "application/xml", "text/xml"))
 _VERSIONS = ("", "4.0", "4.0.1")
 
 
@@ -35,6 +36,26 @@ def wanted(accept: str, stated: str) -> Form | None:
         if form is not None and weight > 0 and (best is None or weight > best[0]):
             best = weight, form
     return best[1] if best else None
+
+
+def media(form: Form, accept: str, stated: str) -> str:
+    """The media type of an answer in `form`: FHIR's own, or the generic one of an Accept that takes no other.
+
+    R4 §3.1.0.1.9: a generic type in Accept SHOULD be answered by that type. Beside a wildcard it is taken for a
+    preference of the form only, as browsers and generic HTTP libraries state it.
+    """
+    if stated or not accept:
+        return MEDIA[form]
+    best, kind = 0.0, ""
+    for part in accept.split(","):
+        name, weight = part.partition(";")[0].strip().lower(), _weight(part)
+        if weight <= 0 or (_named(part) != form and name not in _ANY):
+            continue
+        if name not in _GENERIC:
+            return MEDIA[form]
+        if weight > best:
+            best, kind = weight, name
+    return f"{kind}; charset=utf-8" if kind else MEDIA[form]
 
 
 def stated_in(query: Iterable[tuple[str, str]]) -> str:

@@ -77,9 +77,10 @@ def answer(
     """The findings in the form of the surface that was called."""
     if request.url.path == "/fhir" or request.url.path.startswith("/fhir/"):
         accept = ",".join(request.headers.getlist("accept"))
-        form = forms.wanted(accept, request.query_params.get("_format", "")) or "json"
+        stated = request.query_params.get("_format", "")
+        form = forms.wanted(accept, stated) or "json"
         text = forms.rendered(jsontext.text(outcome(problems)), form)
-        return Response(text, status, headers, forms.MEDIA[form])
+        return Response(text, status, headers, forms.media(form, accept, stated))
     first = problems[0]
     document = {
         "type": f"urn:ponte:problem:{first.code}",

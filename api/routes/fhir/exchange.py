@@ -49,6 +49,17 @@ class Exchange:
         self.actor = self.caller.actor
 
     @property
+    def media(self) -> str:
+        """The media type of an answer in the form asked for."""
+        accept = accept_of(self.request)
+        return forms.media(self.form, accept, forms.stated_in(self.query) if self.query else "")
+
+    def add(self, pairs: list[tuple[str, str]]) -> None:
+        """Take parameters that came in the body beside those of the address; raises Rejected (406)."""
+        self.query = [*self.query, *pairs]
+        self.form = check_accept(self.request, self.query)
+
+    @property
     def base(self) -> str:
         """Our FHIR base address."""
         return f"{self.state.world.settings.base_url}/fhir"
@@ -129,7 +140,7 @@ class Exchange:
         pretty = bool(self.query) and self.parameter("_pretty") == "true"
         if text and (pretty or self.form == "xml"):
             text = forms.rendered(text, self.form, pretty=pretty)
-        return Response(text, status, headers, forms.MEDIA[self.form])
+        return Response(text, status, headers, self.media)
 
     def shown(self, text: str) -> str:
         """A stored record as `_elements` and `_summary` want it."""
@@ -170,10 +181,14 @@ def _decoded(text: str) -> str:
     return unquote_plus(text, errors="replace") if "%" in text or "+" in text else text
 
 
+def accept_of(request: Request) -> str:
+    """What Accept states, in however many headers."""
+    return ",".join(request.headers.getlist("accept"))
+
+
 def check_accept(request: Request, query: list[tuple[str, str]]) -> Form:
     """The form of the answer; raises Rejected (406) when neither JSON nor XML is acceptable."""
-    accept = ",".join(request.headers.getlist("accept"))
-    form = forms.wanted(accept, forms.stated_in(query) if query else "")
+    form = forms.wanted(accept_of(request), forms.stated_in(query) if query else "")
     if form is None:
         raise Rejected(406, [Problem("fhir.format.accept")])
     return form

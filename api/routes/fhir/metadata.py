@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from api.http.state import caller_of, state_of
 from api.routes.fhir import registry
-from api.routes.fhir.exchange import check_accept, pairs_of
+from api.routes.fhir.exchange import accept_of, check_accept, pairs_of
 from api.routes.fhir.terminology import RETOLD
 from fhir import capability, forms, jsontext, subset
 from fhir.definitions.table import Parameter
@@ -56,7 +56,8 @@ async def metadata(request: Request) -> Response:
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     pretty = ("_pretty", "true") in query
-    return Response(forms.rendered(text, form, pretty=pretty), 200, headers, forms.MEDIA[form])
+    media = forms.media(form, accept_of(request), forms.stated_in(query))
+    return Response(forms.rendered(text, form, pretty=pretty), 200, headers, media)
 
 
 async def _tenant(request: Request) -> Tenant | None:

@@ -63,9 +63,17 @@ async def search_compartment_by_post(exchange: Exchange) -> Response:
 
 async def search_compartment_all(exchange: Exchange) -> Response:
     """search of all types within a compartment: `Patient/1/*`, or those of `_type`."""
+    return await _of_compartment_all(exchange, exchange.query)
+
+
+async def search_compartment_all_by_post(exchange: Exchange) -> Response:
+    """search of all types within a compartment by POST: `Patient/1/_search`, as R5 writes it (R4 names no address)."""
+    return await _of_compartment_all(exchange, await _with_form(exchange))
+
+
+async def _of_compartment_all(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
     compartment, record_id = exchange.type_name, exchange.record_id
     members = members_of(compartment)
-    pairs = exchange.query
     types = types_of(exchange, pairs, tuple(members))
     if wrong := [name for name in types if name not in members]:
         raise Rejected(404, [Problem("fhir.search.compartment", args=(("name", f"{compartment}/{wrong[0]}"[:64]),))])
@@ -76,7 +84,8 @@ async def search_compartment_all(exchange: Exchange) -> Response:
 async def _with_form(exchange: Exchange) -> list[tuple[str, str]]:
     check_content_type(exchange.request, _FORM)
     form = (await body_of(exchange.request, _MOST_FORM)).decode("utf-8", "replace")
-    return [*exchange.query, *pairs_of(form)]
+    exchange.add(pairs_of(form))
+    return exchange.query
 
 
 async def _of_type(exchange: Exchange, pairs: list[tuple[str, str]]) -> Response:
