@@ -28,7 +28,7 @@ async def heartbeats(world: World, tenant: Tenant, arguments: dict[str, Any]) ->
     async with world.transaction(tenant) as tx:
         for partner in await partners_of(tx, "webhook"):
             period = _period(partner, now)
-            if period is not None and await _is_quiet(tx, partner, now - period + _SLACK):
+            if period is not None and await _is_quiet(tx, partner, now - period + _SLACK, now):
                 await events.heartbeat(tx, partner, now)
                 sent += 1
     return json.dumps({"sent": sent})
@@ -43,13 +43,18 @@ def _period(partner: Partner, now: datetime.datetime) -> datetime.timedelta | No
     return datetime.timedelta(seconds=int(asked["heartbeat"]))
 
 
-async def _is_quiet(tx: Transaction, partner: Partner, since: datetime.datetime) -> bool:
-    """Whether a subscriber was told nothing since a moment, and nothing waits for it."""
+async def _is_quiet(tx: Transaction, partner: Partner, since: datetime.datetime, now: datetime.datetime) -> bool:
+    """Whether a subscriber was told nothing since a moment, and nothing waits for it.
+
+    What is told later than now was told before the clock was set back: it says nothing of the time since.
+    """
     found = await tx.value(
-        "SELECT NOT EXISTS (SELECT 1 FROM subscription s WHERE s.tenant_id = $1 AND s.id = $2 AND s.told_at > $3) "
+        "SELECT NOT EXISTS (SELECT 1 FROM subscription s WHERE s.tenant_id = $1 AND s.id = $2 AND s.told_at > $3 "
+        "AND s.told_at <= $5) "
         "AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.tenant_id = $1 AND d.lane_id = $4 AND d.status = 'QUEUED')",
         partner.code,
         since,
         outbox.lane_of(partner),
+        now + _SLACK,
     )
     return bool(found)

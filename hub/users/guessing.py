@@ -13,6 +13,8 @@ from hub.guard.limits import network_of
 from hub.store.database import Transaction
 from hub.users.rules import Waits, waits
 
+_SKEW = datetime.timedelta(seconds=30)
+"""Between the clocks of the hub's processes."""
 _LOCKED = (
     "INSERT INTO sign_in_attempt AS a (tenant_id, key, failures, last_at, until) VALUES ($1, $2, 0, $3, $3) "
     "ON CONFLICT (tenant_id, key) DO UPDATE SET key = excluded.key RETURNING a.failures, a.last_at, a.until"
@@ -39,9 +41,14 @@ def keys_of(login: str, address: str) -> dict[str, Waits]:
 
 
 async def count(tx: Transaction, keys: dict[str, Waits], now: datetime.datetime) -> None:
-    """Count an attempt as failed until it is known better; raises Locked while one of `keys` has to wait."""
+    """Count an attempt as failed until it is known better; raises Locked while one of `keys` has to wait.
+
+    Where the clock was set back since the last attempt its wait would last until the clock is there again: one attempt
+    is looked at, and counts and waits as the next one.
+    """
     found = {key: await tx.row(_LOCKED, key, now) for key in keys}
-    if waiting := [row["until"] - now for row in found.values() if row is not None and row["until"] > now]:
+    of_now = [row for row in found.values() if row is not None and row["last_at"] <= now + _SKEW]
+    if waiting := [row["until"] - now for row in of_now if row["until"] > now]:
         raise Locked(int(max(waiting).total_seconds()) + 1)
     for key, rule in keys.items():
         row = found[key]

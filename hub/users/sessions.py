@@ -133,7 +133,7 @@ async def find(world: World, word: str, *, looked: bool = True) -> Session | Non
     tenant, now = tenant_from(row), world.now()
     if not row["standing"] or row["ends_at"] <= now or _is_idle(tenant, row, now):
         return None
-    if looked and row["seen_at"] + MINUTE <= now:
+    if looked and abs(now - row["seen_at"]) >= MINUTE:  # also when the clock was set back since
         async with world.transaction(tenant) as tx:
             await tx.run("UPDATE console_session SET seen_at = $3 WHERE tenant_id = $1 AND id = $2", identity, now)
     return _session(tenant, row, now)

@@ -129,7 +129,7 @@ def standing(tenant: Tenant, taken: Iterable[Reading], known: Known, now: dateti
             severity=rule.severity(level),
             value=reading.value,
             unit=rule.unit,
-            since=row["since"] if row is not None else now,
+            since=min(row["since"], now) if row is not None else now,  # later: the clock was set back
             acknowledged_at=kept["acknowledged_at"] if kept is not None else None,
             acknowledged_by=kept["acknowledged_by"] if kept is not None else "",
         )

@@ -29,7 +29,9 @@ ON CONFLICT (tenant_id, rule, place) DO UPDATE SET
   acknowledged_at = CASE WHEN a.cleared_at IS NULL AND excluded.level <= a.level THEN a.acknowledged_at END,
   acknowledged_by = CASE WHEN a.cleared_at IS NULL AND excluded.level <= a.level THEN a.acknowledged_by ELSE '' END
 """
-_END = "UPDATE alarm SET cleared_at = $2 WHERE tenant_id = $1 AND cleared_at IS NULL AND seen_at <= $3"
+_END = (
+    "UPDATE alarm SET cleared_at = $2 WHERE tenant_id = $1 AND cleared_at IS NULL AND (seen_at <= $3 OR seen_at >= $4)"
+)
 _FORGET = "DELETE FROM alarm WHERE tenant_id = $1 AND cleared_at < $2"
 
 
@@ -58,7 +60,8 @@ def _compared(stands: Standing, known: Known, now: datetime.datetime) -> News:
     due = [alarm for alarm, rule in stands if is_due(alarm, rule, now)]
     told = {key: int(row["told_level"]) for key, row in known.items()}
     here = {(alarm.rule, alarm.place) for alarm, _ in stands}
-    gone = [row for key, row in known.items() if key not in here and now - row["seen_at"] >= QUIET]
+    # Seen long after now: the clock was set back since, and nobody knows how long it has not been seen.
+    gone = [row for key, row in known.items() if key not in here and abs(now - row["seen_at"]) >= QUIET]
     return News(
         begun=tuple(alarm for alarm in due if not told.get((alarm.rule, alarm.place))),
         worse=tuple(alarm for alarm in due if 0 < told.get((alarm.rule, alarm.place), 0) < alarm.level),
@@ -86,5 +89,5 @@ async def _keep(tx: Transaction, stands: Standing, known: Known, now: datetime.d
         [alarm.since for alarm in alarms],
         told,
     )
-    await tx.run(_END, now, now - QUIET)
+    await tx.run(_END, now, now - QUIET, now + QUIET)
     await tx.run(_FORGET, now - REMEMBERED)

@@ -276,6 +276,27 @@ async def test_a_rule_that_holds_is_told_only_when_it_has_stood(moved: World, te
     assert "inbound.age" in {one.rule for one in (await look.judge(moved, tenant)).begun}
 
 
+async def test_a_clock_set_back_silences_no_alarm_and_leaves_none_standing(
+    moved: World, tenant: Tenant, clock: Clock
+) -> None:
+    day = datetime.timedelta(days=1)
+    partner = await partner_of(moved, tenant)
+    async with moved.transaction(tenant) as tx:
+        await tx.run(
+            "INSERT INTO message (tenant_id, id, direction, format, status, content, received_at) "
+            "VALUES ($1, $2, 'in', 'hl7', 'RECEIVED', 'x', now() - interval '3 days')", new_id(),
+        )  # fmt: skip
+    await dead(moved, tenant, partner)
+    clock.now += day
+    await look.judge(moved, tenant)
+    await alive(moved, tenant)
+    clock.now -= day
+    assert keys((await look.judge(moved, tenant)).ended) == {("outbound.dead", "payer/pagador", "warning")}
+    clock.now += 2 * MINUTE
+    again = await look.judge(moved, tenant)
+    assert not keys(again.ended) and "inbound.age" in {one.rule for one in again.begun}
+
+
 async def test_nothing_of_another_tenant(moved: World, tenant: Tenant, other_tenant: Tenant) -> None:
     await dead(moved, tenant, await partner_of(moved, tenant))
     await look.judge(moved, tenant)

@@ -49,6 +49,9 @@ async def test_who_asked_hears_while_nothing_happens(
         await sent(open_world, tenant)
         assert await looked(110) == 0 and await looked(170) == 1
         await sent(open_world, tenant)
+        assert await looked(70) == 1  # the clock was set back: told later than now says nothing
+        await sent(open_world, tenant)
+        peer.received.pop()
         found = [json.loads(body) for _, body in peer.received]
         assert [kind(one) for one in found] == ["handshake", "handshake", "heartbeat", "heartbeat"]
         parameters = {each["name"]: each for each in found[-1]["entry"][0]["resource"]["parameter"]}

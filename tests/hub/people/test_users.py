@@ -245,6 +245,28 @@ async def test_guessing_has_to_wait_longer_and_longer(timed: World, tenant: Tena
     assert await attempt(timed, tenant, "ana", other), "who keeps the accounts ends the wait"
 
 
+async def test_a_clock_set_back_makes_nobody_wait_longer_nor_forgets_what_was_tried(
+    timed: World, tenant: Tenant, clock: Clock
+) -> None:
+    first = await person(timed, tenant)
+    clock.on(24 * 60)
+    for number in range(6):
+        with pytest.raises((Wrong, Locked)):
+            await attempt(timed, tenant, "ana", "wrong", f"10.5.0.{number}")
+    clock.at = START
+    with pytest.raises(Wrong):
+        await attempt(timed, tenant, "ana", "wrong", "10.5.0.7")
+    with pytest.raises(Locked) as locked:
+        await attempt(timed, tenant, "ana", first, "10.5.0.8")
+    assert 60 < locked.value.seconds <= 301, "the sixth failure, and no longer"
+    clock.on(5.1)
+    word = await attempt(timed, tenant, "ana", first, "10.5.0.9")
+    clock.on(-10)
+    assert await sessions.find(timed, word) is not None
+    clock.on(31)
+    assert await sessions.find(timed, word) is None, "31 minutes without a look"
+
+
 async def test_guesses_at_one_moment_see_each_other(timed: World, tenant: Tenant) -> None:
     await person(timed, tenant)
     tried = await asyncio.gather(
