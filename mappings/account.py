@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from canonical.problem import Problem
-from hl7.er7 import NULL, Message, Segment
+from hl7.er7 import NULL, Delimiters, Message, Segment
 from mappings.grouping import Occurrence
 from mappings.plan import Plan
 from mappings.program import reads
@@ -108,6 +108,11 @@ def _fate(segment: Segment, plan: Plan) -> str:
 def _says_nothing(segment: Segment) -> bool:
     """Whether a segment is empty but for its set id."""
     return not any(content and content != NULL for content in segment.fields()[2:])
+
+
+def populated(content: str, delimiters: Delimiters) -> bool:
+    """Whether a field says something: separators alone say nothing."""
+    return bool(content.strip(delimiters.component + delimiters.repetition + delimiters.sub))
 
 
 def populated_bits(segment: Segment) -> int:

@@ -16,7 +16,7 @@ from canonical.problem import Problem
 from canonical.records import DRAFT, Draft
 from hl7.er7 import NULL, Message, Segment
 from mappings import kinship
-from mappings.account import Account, close, close_whole
+from mappings.account import Account, close, close_whole, populated
 from mappings.body import Body, compiled, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
@@ -25,6 +25,7 @@ from mappings.nested import drop_incomplete, drop_reversed, forget
 from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, looked_at, telling
 from mappings.site import PLAIN, Site
+from mappings.twins import differs, place_of
 from mappings.work import SPECIAL, Work
 
 _GROUPED = frozenset(("participant", "telecom", "location"))
@@ -118,7 +119,10 @@ def _read(step: Step, work: Work) -> None:
     for segment in occurrence.own.get(step.segment) or occurrence.within_reach(step.segment, step.owned):
         fields = segment.fields()
         raw = fields[number] if number < len(fields) else ""
-        if not raw or (step.late and step.path in work.done):
+        if not raw:
+            continue
+        if step.late and step.path in work.done:
+            _pass_over(step, segment, raw, work)
             continue
         if raw == NULL:
             _clear(step, work)
@@ -142,6 +146,23 @@ def _apply(step: Step, work: Work) -> None:
             _put(step, work, step.made, 0)
     elif not step.late or step.path not in work.done:
         _gather(step, work.occurrence.within_reach(step.segment, step.owned), work)
+    else:
+        for segment in work.occurrence.within_reach(step.segment, step.owned):
+            if raw := segment.raw_field(step.number):
+                _pass_over(step, segment, raw, work)
+
+
+def _pass_over(step: Step, segment: Segment, raw: str, work: Work) -> None:
+    """A field that only fills a gap, where an earlier one spoke: that is told where both should say the same and do
+    not (`mappings.twins`), and to the trace."""
+    taken, context = work.done[step.path], work.context
+    if raw == NULL or not populated(raw, segment.delimiters):
+        return
+    if context.trace is not None:
+        context.trace.passed(step.row, segment.index, step.number, taken[1] if taken else None)
+    if step.twins and taken is not None and place_of(taken[1]) in step.twins and differs(step, segment, taken, context):
+        value = Value(raw, step.source, segment)
+        context.problems.append(value.problem("field.differs", other=place_of(taken[1])))
 
 
 def _relate(step: Step, work: Work) -> None:
@@ -172,7 +193,7 @@ def _gather(step: Step, segments: Sequence[Segment], work: Work) -> None:
     for path, value in converted if isinstance(converted, list) else [("", converted)]:
         if path:
             work.body.put(path, value)
-            work.done.add(step.path)
+            work.done.setdefault(step.path, (value, values[0]))
             work.stated = True
             _tell(step, work, path, value, values[0])
         else:
@@ -202,8 +223,8 @@ def _needed(name: str, type_name: str) -> bool:
 def _store(step: Step, converted: Any, value: Value, work: Work) -> None:
     if step.owned:
         work.stated = True
+    work.done.setdefault(step.path, (converted, value))
     if step.path.startswith("@"):
-        work.done.add(step.path)
         SPECIAL[step.path](converted, value, work)
         _tell(step, work, step.path, converted, value)
     elif step.path.endswith("[x]"):
@@ -218,7 +239,7 @@ def _store(step: Step, converted: Any, value: Value, work: Work) -> None:
 
 def _put(step: Step, work: Work, converted: Any, segment: int, path: str = "", value: Value | None = None) -> None:
     target, context = work.initial if step.new else work.body, work.context
-    work.done.add(step.path)
+    work.done.setdefault(step.path, None)
     way = step.way if step.way is not None and not path else compiled(target.type, path)
     if not target.put_at(way, converted, segment) and value is not None:
         context.problems.append(value.problem("structure.repetition-lost", target=step.row.target))

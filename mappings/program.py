@@ -10,6 +10,7 @@ from mappings.body import Way, compiled
 from mappings.convert import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer
 from mappings.plan import RecordPlan
 from mappings.table import Row, Source, TableError, table
+from mappings.twins import twins
 
 _NOWHERE = Source("", 0)
 _SAID: dict[str, Any] = {"true": True, "false": False}
@@ -20,7 +21,8 @@ class Step:
     """One row, ready to run.
 
     `owned`: the record has such segments of its own and looks at none above it. `plain`: it reads a field, one
-    repetition at a time. `late`: it counts only when no earlier row gave its target a value.
+    repetition at a time. `late`: it counts only when no earlier row gave its target a value; `twins` are the fields it
+    should agree with then.
     """
 
     row: Row
@@ -40,6 +42,7 @@ class Step:
     gathers: bool
     equals: str
     clears: str
+    twins: frozenset[str]
 
 
 @cache
@@ -116,6 +119,7 @@ def _step(row: Row, plan: RecordPlan) -> Step:
         gathers=gathers,
         equals=row.when[7:] if row.when.startswith("equals:") else "",
         clears=_clears(path),
+        twins=twins().get(f"{source.segment}-{source.field}", frozenset()),
     )
 
 

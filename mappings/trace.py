@@ -50,11 +50,13 @@ class Note:
 
 @dataclass(slots=True)
 class Trace:
-    """Collects notes; `also` tells which rows' conversions asked for a field beside their own."""
+    """Collects notes; `also` tells which rows' conversions asked for a field beside their own, `over` for which paths
+    a field was passed over, each with the place that had said it."""
 
     overlay: str = ""
     notes: list[Note] = field(default_factory=list)
     also: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    over: dict[tuple[int, int], dict[str, str]] = field(default_factory=dict)
     _codes: list[str] = field(default_factory=list)
     _named: list[str] = field(default_factory=list)
     _asked: dict[int, int] = field(default_factory=dict)
@@ -77,6 +79,13 @@ class Trace:
             for number in numbers(segment.asked & ~self._asked.get(segment.index, 0)):
                 self.also.setdefault((segment.index, number), []).append(target)
             self._asked[segment.index] = segment.asked
+
+    def passed(self, row: Row, index: int, field: int, by: Value | None) -> None:
+        """A field was left alone by a row, whose target another field had given."""
+        if row.path.startswith("@"):  # it finds the record, and states nothing of it
+            return
+        said = f"{by.segment.name}#{by.segment.index}-{by.source.field}" if by is not None else ""
+        self.over.setdefault((index, field), {}).setdefault(row.target, said)
 
     def emitted(self, local: str) -> None:
         """A side record was named; the note that follows says by what."""
@@ -157,7 +166,8 @@ def _lines(file: Path) -> dict[str, str]:
 def fields(message: Message, *, zone: str, site: Site = PLAIN) -> list[dict[str, Any]]:
     """What became of each populated field: segment, index, field, fate, and paths and rows, or the reason and row.
 
-    `left` are the parts of a mapped field that have no place in a record, each with the reason and its row.
+    `left` are the parts of a mapped field that have no place in a record, each with the reason and its row; `unused`
+    the paths a field would have filled had another (`said_by`) not said them already, when it filled none.
     """
     return told(message, *traced(message, zone=zone, site=site), site=site)
 
@@ -176,6 +186,8 @@ def told(message: Message, translation: Translation, trace: Trace, *, site: Site
                 ways = made.get(place, [])
                 entry["paths"] = sorted({*(path for _, path in ways), *trace.also.get(place, ())})
                 entry["rows"] = sorted({row for row, _ in ways}) or known.get((segment.name, number), [])
+                if not entry["paths"] and (over := trace.over.get(place)):
+                    entry["unused"] = [{"path": path, "said_by": by} for path, by in sorted(over.items())]
                 if kept := left(segment, number):
                     entry["left"] = kept
             found.append(entry)

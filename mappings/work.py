@@ -17,17 +17,20 @@ from mappings.convert.registry import Context
 from mappings.convert.text import parse_dtm
 from mappings.grouping import Occurrence
 
+Taken = tuple[Any, Value] | None  # what a field said that gave a path its value; None: a constant or a link
+
 
 @dataclass(slots=True)
 class Work:
-    """A draft under construction: stated and initial elements, the paths that have a value, and what to skip."""
+    """A draft under construction: stated and initial elements, the paths that have a value and from where, and what to
+    skip."""
 
     occurrence: Occurrence
     context: Context
     body: Body
     initial: Body
     draft: Draft
-    done: set[str] = field(default_factory=set)
+    done: dict[str, Taken] = field(default_factory=dict)
     skip: bool = False
     essential: bool = False
     stated: bool = False

@@ -129,7 +129,7 @@ def status_reason(value: Value, context: Context, argument: str) -> Any:
 @conversion("nobody-as-subject")
 def nobody_as_subject(value: Value, context: Context, argument: str) -> Any:
     """An unknown subject for an imaging order without PID, which 2.5.1 §4.5.7 allows and R4 does not; it is told."""
-    if value.whole() != "OMI" or context.message.first("PID") is not None:
+    if context.message.first("PID") is not None:
         return None
     context.problems.append(value.problem("semantic.order-of-nobody"))
     return {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
