@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,8 @@ class _Asked:
 async def _asked(url: str, asked: _Asked, *, allow_private: bool) -> bytes:
     import httpx  # here: it is costly to import, and most processes fetch nothing
 
+    from adapters.transports.http import sealing_fault
+
     parts, port = address(url, allow_private=allow_private)
     host = str(parts.hostname)
     try:
@@ -70,8 +73,10 @@ async def _asked(url: str, asked: _Asked, *, allow_private: bool) -> bytes:
             return await _read(target, parts.netloc, host, asked)
     except (TimeoutError, httpx.TimeoutException):
         raise TryLater("the partner's document did not arrive in time", code="transport.timeout") from None
-    except httpx.HTTPError:
-        raise TryLater("the partner's document could not be fetched", code="transport.closed") from None
+    except (httpx.HTTPError, ssl.SSLError) as error:
+        sealed = sealing_fault(error)
+        code = sealed.code if sealed else "transport.closed"
+        raise TryLater("the partner's document could not be fetched", code=code) from None
 
 
 def address(url: str, *, allow_private: bool = False) -> tuple[SplitResult, int]:

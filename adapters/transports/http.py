@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from adapters.transports import Unsent
-from adapters.transports.targets import resolve
+from adapters.transports.targets import certificate_fault, resolve
 from canonical.errors import Misconfigured, PonteError, TryLater
+
+FAILURES = (TimeoutError, httpx.HTTPError, ssl.SSLError)
+"""What `failure` reads. The client hands an alert that comes after the handshake on as the TLS library has it."""
+_REFUSALS = ("ALERT_HANDSHAKE_FAILURE", "CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+"""In the name of an alert: the other side wants a certificate of ours, or another one."""
 
 
 async def checked(full: str, *, allow_private: bool) -> tuple[str, dict[str, str], dict[str, Any]]:
@@ -40,8 +46,35 @@ def failure(error: Exception) -> PonteError:
     """A failure of httpx (or a time-out) by what to do next: Unsent when surely nothing was handed over."""
     if isinstance(error, TimeoutError | httpx.ReadTimeout | httpx.WriteTimeout):
         return TryLater("no answer in time", code="transport.timeout")
+    if sealed := sealing_fault(error):
+        return sealed
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-        if isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
-            return Misconfigured("the partner's certificate is not trusted", code="transport.certificate")
         return Unsent("the partner does not accept the connection", code="transport.connect")
     return TryLater("the connection broke before the answer", code="transport.closed")
+
+
+def sealing_fault(error: BaseException) -> PonteError | None:
+    """What a failure says of TLS: the other side's certificate, ours, or a port without it; None when nothing.
+
+    An alert is the other side's word about our certificate; TLS 1.3 sends it only after the handshake.
+    """
+    waiting = (ssl.SSLWantReadError, ssl.SSLWantWriteError)  # how the library says that it is not its turn
+    faults = (one for one in _causes(error) if isinstance(one, ssl.SSLError) and not isinstance(one, waiting))
+    fault = next(faults, None)
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return Misconfigured("the partner's certificate does not hold", code=certificate_fault(fault))
+    if fault is None:
+        return None
+    reason = fault.reason or ""
+    code = "transport.certificate-refused" if any(word in reason for word in _REFUSALS) else "transport.tls"
+    if isinstance(error, httpx.ConnectError):
+        return Unsent("the partner does not go through the handshake of TLS", code=code)
+    return TryLater("the partner ended TLS before its answer", code=code)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was raised from."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__

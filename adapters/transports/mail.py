@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, localtime
 
 from adapters.transports import Answer, Call, Means, Unsent
-from adapters.transports.targets import resolve
+from adapters.transports.targets import certificate_fault, resolve
 from canonical.errors import Misconfigured, Refused, TryLater
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -54,8 +54,10 @@ class MailTransport:
             await asyncio.to_thread(self._hand_over, address, mail)
         except smtplib.SMTPAuthenticationError:
             raise Misconfigured("the mail server does not take the login", code="transport.login") from None
+        except ssl.SSLCertVerificationError as error:
+            raise Misconfigured("the mail server's certificate does not hold", code=certificate_fault(error)) from None
         except ssl.SSLError:
-            raise Misconfigured("the mail server's certificate is not trusted", code="transport.certificate") from None
+            raise Unsent("the mail server does not go through the handshake of TLS", code="transport.tls") from None
         except smtplib.SMTPNotSupportedError:
             raise Misconfigured("the mail server does not offer what is asked", code="transport.settings") from None
         except smtplib.SMTPRecipientsRefused as error:

@@ -15,7 +15,7 @@ import httpx
 
 from adapters.rnds import answers, errors
 from adapters.transports import Answer, Call, Means, Unsent
-from adapters.transports.http import checked, failure
+from adapters.transports.http import FAILURES, checked, failure
 from adapters.transports.tokens import Token, Tokens
 from canonical.errors import Misconfigured, PonteError, Refused, TryLater
 from fhir import jsontext
@@ -88,7 +88,7 @@ class NationalTransport:
                     content=call.content if method == "POST" else None,
                 )
                 return await self._received(request)
-        except (TimeoutError, httpx.HTTPError) as error:
+        except FAILURES as error:
             raise failure(error) from None
 
     async def _received(self, request: httpx.Request) -> tuple[int, bytes]:
@@ -111,7 +111,7 @@ class NationalTransport:
         try:
             async with asyncio.timeout(self._seconds):
                 reply = await self._client.get(url, headers=headers, extensions=extensions)
-        except (TimeoutError, httpx.HTTPError) as error:
+        except FAILURES as error:
             raise _not_given(error) from None
         if reply.status_code in (401, 403):
             raise Misconfigured("RNDS does not know the certificate", code="rnds.credential")

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from adapters.transports import Answer, Call, Means, Reached, Unsent, wsdl
-from adapters.transports.http import checked, failure
+from adapters.transports.http import FAILURES, checked, failure
 from adapters.transports.wsdl import Described
 from canonical.errors import Misconfigured, PonteError, Refused, TryLater
 
@@ -67,7 +67,7 @@ class SoapTransport:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._post(url, headers, extensions, call.content)
-        except (TimeoutError, httpx.HTTPError) as error:
+        except FAILURES as error:
             raise failure(error) from None
 
     async def _described(self, call: Call) -> Described:
@@ -94,7 +94,7 @@ class SoapTransport:
                 self._client.stream("GET", url, headers=headers, extensions=extensions) as reply,
             ):
                 received, status = await _bounded(reply, wsdl.LARGEST), reply.status_code
-        except (TimeoutError, httpx.HTTPError) as error:
+        except FAILURES as error:
             raise failure(error) from None
         if status == 200:
             return received
@@ -125,7 +125,7 @@ class SoapTransport:
                 self._client.stream("GET", url, headers=headers, extensions=extensions) as reply,
             ):
                 return reply.status_code
-        except (TimeoutError, httpx.HTTPError) as error:
+        except FAILURES as error:
             raise failure(error) from None
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from adapters.transports import Answer, Call, Means, Unsent
-from adapters.transports.http import checked, failure
+from adapters.transports.http import FAILURES, checked, failure
 from canonical.errors import Misconfigured, Refused, TryLater
 
 LARGEST_ANSWER = 4096
@@ -58,7 +58,7 @@ class WebhookTransport:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._exchange(method, url, headers, extensions, call.content)
-        except (TimeoutError, httpx.HTTPError) as error:
+        except FAILURES as error:
             raise failure(error) from None
 
     async def close(self) -> None:

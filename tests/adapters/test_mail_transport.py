@@ -53,7 +53,7 @@ async def test_a_login_only_over_tls_that_is_trusted(tmp_path: Path) -> None:
         assert server.logins == [b"\0ponte\0s"] and len(server.mails) == 1
         with pytest.raises(Misconfigured) as caught:  # an authority nobody told us of
             await registry.transport(means(server.port, secret=secret, tls="starttls")).send(CALL)
-        assert caught.value.code == "transport.certificate" and len(server.mails) == 1
+        assert caught.value.code == "transport.certificate-issuer" and len(server.mails) == 1
     async with mail_server.mail() as server:  # offers no TLS that works: nothing is said in the clear
         with pytest.raises(Misconfigured):
             registry.transport(means(server.port, secret=secret))
