@@ -59,7 +59,8 @@ async def _own(source: Source, query: Query, sight: Sight) -> tuple[list[Row], s
     sort = query.options.sort
     if not sort or (len(sort) == 1 and sort[0].is_column):
         return await _found(source, query, sight)
-    rows, cursor = await sorting.page(source, query, await narrowed(source, *query.branches[0]))
+    branches = [await narrowed(source, *branch) for branch in query.branches]
+    rows, cursor = await sorting.page(source, query, branches)
     return rows, cursor, await include.included(source, query, rows, sight) if query.includes and rows else []
 
 

@@ -33,14 +33,17 @@ _KEYS = {
 _FIELDS = {"_id": ("r.id",), "_lastUpdated": ("r.updated_at",)}
 
 
-async def page(source: Source, query: Query, each: Narrowed) -> tuple[list[Row], str]:
-    """The rows of a sorted page and the cursor of the next one; raises BadQuery."""
+async def page(source: Source, query: Query, branches: Sequence[Narrowed]) -> tuple[list[Row], str]:
+    """The rows of a sorted page and the cursor of the next one; raises BadQuery.
+
+    Of several types, each a branch, all fields are columns that every record has.
+    """
     fields, count = query.options.sort, query.options.count
-    if len(fields) == 1 and await _is_many(source, each):
-        rows = await _walked(source, query, each)
+    if len(fields) == 1 and await _is_many(source, branches[0]):
+        rows = await _walked(source, query, branches[0])
     else:
         statement = source.statement(planned=True)
-        rows = await source.rows(statement, _whole(statement, query, each))
+        rows = await source.rows(statement, _whole(statement, query, branches))
     if len(rows) <= count:
         return rows, ""
     last = rows[count - 1]
@@ -106,7 +109,7 @@ def _keys(statement: Statement, type_name: str, code: str, alias: str) -> str:
     return f"{alias}.key = {keys[0]}" if len(keys) == 1 else f"{alias}.key IN ({', '.join(keys)})"
 
 
-def _whole(statement: Statement, query: Query, each: Narrowed) -> str:
+def _whole(statement: Statement, query: Query, branches: Sequence[Narrowed]) -> str:
     """All matches with their sort values, sorted: for few matches, or several fields."""
     fields = query.options.sort
     joins, selected, order = [], [], []
@@ -119,13 +122,14 @@ def _whole(statement: Statement, query: Query, each: Narrowed) -> str:
             inner = ", ".join(f"t.{name} {way}" for name in _KEYS[field.kind])
             joins.append(
                 f"LEFT JOIN LATERAL (SELECT t.* FROM idx_{field.kind} t WHERE {statement.of_tenant('t')} "
-                f"AND t.rid = r.rid AND {_keys(statement, each.type_name, field.code, 't')} ORDER BY {inner} LIMIT 1) "
-                f"k{number} ON true"
+                f"AND t.rid = r.rid AND {_keys(statement, branches[0].type_name, field.code, 't')} ORDER BY {inner} "
+                f"LIMIT 1) k{number} ON true"
             )
     place = _values(query)
     after = f"WHERE {_after(statement, fields, *place)}" if place else ""
+    found = " UNION ALL ".join(f"({found_sql(statement, each, ordered=False)})" for each in branches)
     return (
-        f"SELECT {_COLUMNS}, {', '.join(selected)} FROM ({found_sql(statement, each, ordered=False)}) m "
+        f"SELECT {_COLUMNS}, {', '.join(selected)} FROM ({found}) m "
         f"JOIN resource r ON {statement.of_tenant('r')} AND r.rid = m.rid {' '.join(joins)} {after} "
         f"ORDER BY {', '.join(order)}, r.rid {'DESC' if fields[0].down else 'ASC'} LIMIT {query.options.count + 1}"
     )

@@ -197,6 +197,8 @@ SORTS = {
     "Patient?_sort=-gender,-_id": "p1 p3 p2",
     "Observation?status=final&_sort=-date": "b1 b2 b5 b4",
     "?_type=Patient,Organization&_sort=-_id": "p3 p2 p1 o2 o1",
+    "?_type=Patient,Organization&_sort=_id,-_lastUpdated": "o1 o2 p1 p2 p3",
+    "Patient/p1/*?_sort=-_id,_lastUpdated": "e1 c1 b2 b1",
 }  # fmt: skip
 
 
