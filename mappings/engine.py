@@ -21,6 +21,7 @@ from mappings.body import Body, compiled, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
+from mappings.mentions import one_person
 from mappings.nested import drop_incomplete, drop_reversed, forget
 from mappings.plan import Plan, RecordPlan, plan_for
 from mappings.program import Step, looked_at, telling
@@ -77,9 +78,19 @@ def translate(
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     close(message, plan, account, context.problems)
-    named = list(context.emitted.values())  # what is only mentioned comes last: it must not tell its number's code
+    named = _named(drafts, context)  # what is only mentioned comes last: it must not tell its number's code
     drafts = [*(d for d in named if not d.partial), *drafts, *(d for d in named if d.partial)]
     return Translation(drafts, context.problems, account)
+
+
+def _named(drafts: Sequence[Draft], context: Context) -> list[Draft]:
+    """The side records, each person once."""
+    named = list(context.emitted.values())
+    gone = dict(one_person(named, (*drafts, *named)))
+    for went, heir in gone.items():
+        if context.trace is not None:
+            context.trace.united(went, heir)
+    return [draft for draft in named if draft.local not in gone]
 
 
 def untouched(message: Message) -> Translation:

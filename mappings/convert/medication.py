@@ -76,6 +76,8 @@ def dose(value: Value, context: Context, argument: str) -> Any:
         alone = not value.other(first + 2) and _UNIT.match(most_said)
         early = quantity(value.whole(), value, first + 1) if alone else None
         return ("Quantity", early) if early else None
+    if _numbered_unit(value, context, first + 2):
+        return None
     low, high = quantity(value.whole(), value, first + 2), quantity(value.other(first + 1), value, first + 2)
     if value.whole() and low is None:
         context.problems.append(value.problem("field.number"))
@@ -90,10 +92,22 @@ def dose(value: Value, context: Context, argument: str) -> Any:
 @conversion("most")
 def most(value: Value, context: Context, argument: str) -> Any:
     """The maximum of a dose whose minimum was not said (RXO-3, RXE-4, RXG-6), unit in the next field, as `dose[x]`."""
+    if _numbered_unit(value, context, value.source.field + 1):
+        return None
     high = quantity(value.whole(), value, value.source.field + 1)
     if value.whole() and high is None:
         context.problems.append(value.problem("field.number"))
     return ("Range", {"high": high}) if high else None
+
+
+def _numbered_unit(value: Value, context: Context, field: int) -> bool:
+    """Whether a number alone stands where the unit of a dose belongs: a field too many or too few before it; told.
+
+    Which of the numbers is the dose cannot be known, and a wrong dose is worse than none.
+    """
+    wrong = number(value.other(field)) is not None and not value.other(field, 2)
+    context.problems += [value.sibling(field).problem("field.misplaced")] if wrong else []
+    return wrong
 
 
 @conversion("amount")

@@ -96,12 +96,14 @@ class Context:
         return cast("T", self._found[name])
 
     def emit(self, type_name: str, key: Key, initial: dict[str, Any]) -> str:
-        """The local name of a side record, made at its first mention."""
+        """The local name of a side record, made at its first mention; a later one fills what that did not say."""
         place = (type_name, key)
         if place not in self.emitted:
             number = self._counts[type_name] = self._counts.get(type_name, 0) + 1
             local = f"{self.prefix}{type_name.lower()}/{number}"
             self.emitted[place] = Draft(local=local, type=type_name, body={}, initial=initial, keys=(key,))
+        else:
+            self.emitted[place].initial = {**initial, **self.emitted[place].initial}
         if self.trace is not None:
             self.trace.emitted(self.emitted[place].local)
         return self.emitted[place].local

@@ -1,0 +1,53 @@
+"""A professional whom a message mentions twice, once by a bare number and once by the same in a register.
+
+`77^Lima^Rui` and `77^Lima^Rui^^^^^^CRM-SP` are one person: the number and the surname are the same. A number alone
+would not do, since a house counts its people from one, as a council does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from canonical.codes import LOCAL
+from canonical.records import DRAFT, Draft
+
+_PERSON = "Practitioner"
+
+
+def one_person(named: Sequence[Draft], drafts: Iterable[Draft]) -> list[tuple[str, str]]:
+    """Let the records in `drafts` name the better known of two mentions; the names that went, each with its heir."""
+    bare: list[Draft] = []
+    known: dict[tuple[str, str], list[Draft]] = {}
+    for draft in named:
+        if draft.type == _PERSON and draft.keys and _surname(draft):
+            if draft.keys[0].system.startswith(LOCAL):
+                bare.append(draft)
+            else:
+                known.setdefault((draft.keys[0].value, _surname(draft)), []).append(draft)
+    heirs = {draft.local: known.get((draft.keys[0].value, _surname(draft)), []) for draft in bare}
+    gone = {local: found[0] for local, found in heirs.items() if len(found) == 1}
+    if gone:
+        for draft in drafts:
+            draft.body, draft.initial = _renamed(draft.body, gone), _renamed(draft.initial, gone)
+    return [(went, heir.local) for went, heir in gone.items()]
+
+
+def _surname(draft: Draft) -> str:
+    names: list[dict[str, Any]] = draft.initial.get("name", [])
+    return str(names[0].get("family", "")).casefold() if names else ""
+
+
+def _renamed(value: Any, gone: dict[str, Draft]) -> Any:
+    """`value` with references to a mention that went leading to its heir, by local name and by number."""
+    if isinstance(value, list):
+        return [_renamed(item, gone) for item in value]
+    if not isinstance(value, dict):
+        return value
+    heir = gone.get(str(value.get("reference", "")).removeprefix(DRAFT))
+    made = {name: _renamed(item, gone) for name, item in value.items()}
+    if heir is not None:
+        made["reference"] = DRAFT + heir.local
+        if "identifier" in made:
+            made["identifier"] = {"system": heir.keys[0].system, "value": heir.keys[0].value}
+    return made
