@@ -100,5 +100,7 @@ async def at_every_commit(
             await lease_over(world, tenant)
             await work(tenant, made)
             found = await state(tenant, made)
-            assert found == wanted, f"ended {'before' if before else 'after'} commit {last} of {whole.commits}"
+            assert found == wanted, (
+                f"{found} for {wanted}: ended {'before' if before else 'after'} commit {last} of {whole.commits}"
+            )
     return tried
