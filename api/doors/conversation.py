@@ -291,10 +291,10 @@ class Conversation(asyncio.Protocol):
 
     def _break_off(self, error: PonteError) -> None:
         """What could not be kept is not answered: the connection ends, and the sender sends it again."""
-        log.warning("channel %s: not acknowledged: %s", self._door.channel.name, error.code)
         self._frames.clear()
         self._ending = True
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():  # told once, however many there are
+            log.warning("channel %s: not acknowledged: %s", self._door.channel.name, error.code)
             self._transport.close()
 
     async def _large(self, item: Frame) -> None:

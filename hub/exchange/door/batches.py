@@ -33,14 +33,14 @@ async def receive(keeper: Keeper, channel: Channel, raw: bytes) -> list[Answer]:
     kept = await keeper.keep(channel, _whole(channel, raw, contents))
     said: list[Answer] = []
     for start in range(0, len(contents.messages), AT_ONCE):
-        said += await _together(keeper, channel, contents.messages[start : start + AT_ONCE])
+        said += await together(keeper, channel, contents.messages[start : start + AT_ONCE])
     code = "AE" if contents.problems else "AA"
     payload = _payload(channel, contents, said, kept)
     whole = Answer(payload=payload, code=code, message_id=kept.id, problems=tuple(contents.problems))
     return [whole, *(dataclasses.replace(item, payload=b"") for item in said if item.owes)]
 
 
-async def _together(keeper: Keeper, channel: Channel, messages: Sequence[bytes]) -> list[Answer]:
+async def together(keeper: Keeper, channel: Channel, messages: Sequence[bytes]) -> list[Answer]:
     """The answers of messages that are kept in their order."""
     if any(strict.alone(channel, raw) for raw in messages):
         return [await strict.received(keeper, channel, raw) for raw in messages]

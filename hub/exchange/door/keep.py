@@ -157,7 +157,9 @@ class Keeper:
             with self.database.standing() as standing:
                 while group := self._together(queue):
                     with self._watched(place, queue, group):
-                        await self._commit(standing, place, group)
+                        failed = await self._commit(standing, place, group)
+                    if failed is not None:
+                        self._fail_behind(queue, group, failed)
         finally:
             queue.running -= 1
             queue.beginning = False
@@ -208,7 +210,17 @@ class Keeper:
         queue.beginning = False
         return group
 
-    async def _commit(self, standing: Standing, place: _Place, group: Sequence[_Waiting]) -> None:
+    def _fail_behind(self, queue: _Queue, group: Sequence[_Waiting], reason: PonteError) -> None:
+        """What waits behind a message that could not be kept, from the same source, is not kept either: it would stand
+        before that one, which comes again."""
+        sources = {item.source for item in group} - {None}
+        behind = [item for item in queue.waiting if item.source in sources]
+        queue.waiting[:] = [item for item in queue.waiting if item.source not in sources]
+        for item in behind:
+            item.done(reason)
+
+    async def _commit(self, standing: Standing, place: _Place, group: Sequence[_Waiting]) -> PonteError | None:
+        """Keep a group and tell each of its messages; returns why when it could not be kept."""
         try:
             if len(group) == 1:
                 rows = await _kept(standing, KEEP_ONE, *_head(place), *values(group[0].incoming))
@@ -222,10 +234,11 @@ class Keeper:
             reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code="store.failed")
             for item in group:
                 item.done(reason)
-            return
+            return reason
         for item, outcome in zip(group, outcomes, strict=True):
             item.done(outcome)
         self.ring(place[0])
+        return None
 
 
 async def _kept(standing: Standing, query: str, *arguments: object) -> list[Any]:

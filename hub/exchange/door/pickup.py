@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -26,7 +27,8 @@ from canonical.identity import number
 from canonical.problem import Problem
 from hl7 import batch
 from hub.exchange.channels import Channel
-from hub.exchange.door.keep import Keeper
+from hub.exchange.door.batches import together
+from hub.exchange.door.keep import LARGEST_GROUP, Keeper
 from hub.exchange.door.receive import Answer
 from hub.exchange.door.strict import received
 from hub.exchange.out.connections import vault_entry
@@ -36,6 +38,7 @@ log = logging.getLogger("ponte.pickup")
 PROCESSING = "processing"
 MOST_FILES = 100
 MOST_FINDINGS = 1000
+GROUP_BYTES = 1024 * 1024
 _GOOD = ("AA", "CA")
 
 
@@ -127,12 +130,26 @@ class Pickup:
 
     async def _keep(self, place: Place, path: str, read: _Read) -> None:
         limit = self._world.settings.max_message_bytes
-        async for item in _messages(place.read(path)):
+        async for group in _messages(place.read(path)):
+            for whole, items in groupby(group, lambda item: isinstance(item, bytes) and len(item) <= limit):
+                if whole:
+                    said = await together(
+                        self._keeper, self.channel, [item for item in items if isinstance(item, bytes)]
+                    )
+                    for answer in said:
+                        read.messages += 1
+                        read.note(read.messages, answer.code, "", answer.problems)
+                else:
+                    await self._keep_odd(items, limit, read)
+
+    async def _keep_odd(self, items: Iterable[bytes | Problem], limit: int, read: _Read) -> None:
+        """What is no message, and messages over the limit, of which the beginning is kept."""
+        for item in items:
             if isinstance(item, Problem):
                 read.note(0, "AE", "", (item,))
                 continue
             read.messages += 1
-            large = Problem("er7.too-large", "MSH", args=(("limit", str(limit)),)) if len(item) > limit else None
+            large = Problem("er7.too-large", "MSH", args=(("limit", str(limit)),))
             answer: Answer = await received(self._keeper, self.channel, item[:limit], fault=large)
             read.note(read.messages, answer.code, "", answer.problems)
 
@@ -172,8 +189,9 @@ async def _moved(place: Place, old: str, new: str) -> bool:
     raise TryLater("too many files of one name", code="transport.exists")
 
 
-async def _messages(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes | Problem]:
-    """The messages of a file that is read piece by piece: split in a thread, so that a large one delays nobody."""
+async def _messages(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes | Problem]]:
+    """The messages of a file that is read piece by piece, in groups that are kept together: split in a thread, so that
+    a large one delays nobody."""
     loop = asyncio.get_running_loop()
 
     async def piece() -> bytes:
@@ -187,5 +205,16 @@ async def _messages(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes | Probl
             yield found
 
     items = batch.messages(chunks())
-    while (item := await asyncio.to_thread(next, items, None)) is not None:
-        yield item
+    while group := await asyncio.to_thread(_group, items):
+        yield group
+
+
+def _group(items: Iterator[bytes | Problem]) -> list[bytes | Problem]:
+    found: list[bytes | Problem] = []
+    size = 0
+    for item in items:
+        found.append(item)
+        size += len(item) if isinstance(item, bytes) else 0
+        if len(found) == LARGEST_GROUP or size >= GROUP_BYTES:
+            break
+    return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from hl7_feed import adt
 
+from canonical.errors import TryLater
 from hub.exchange.channels import Channel, channels_of
 from hub.exchange.door import keep
 from hub.exchange.door.keep import Incoming, Keeper, Kept
@@ -132,3 +134,33 @@ async def test_a_commit_that_takes_long_holds_up_nobody(world: World, tenant: Te
         assert not leading.done()
     await leading
     await asyncio.wait_for(keeper.keep(channel, admission(channel, "L3", "L3")), 30)
+
+
+async def test_what_waits_behind_a_message_that_could_not_be_kept_is_not_kept_before_it(
+    world: World, tenant: Tenant, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sender sends several without waiting; the first commit fails and the store is there again at once."""
+    real, calls = keep._kept, [0]
+
+    async def failing_once(*given: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 1:
+            raise TryLater("the database was away for a moment")
+        return await real(*given)
+
+    monkeypatch.setattr(keep, "LARGEST_GROUP", 1)
+    monkeypatch.setattr(keep, "_kept", failing_once)
+    keeper, one, other = Keeper(world.database), object(), object()
+    items = [admission(channel, f"B{n}", "A") for n in range(3)]
+    found = await asyncio.gather(
+        *(keeper.keep(channel, item, one) for item in items),
+        keeper.keep(channel, admission(channel, "B9", "B"), other),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in found] == [TryLater, TryLater, TryLater, Kept]
+    for item in items:  # the sender sends them again, in its order
+        await keeper.keep(channel, item, one)
+    async with world.transaction(tenant) as tx:
+        query = "SELECT control_id FROM message WHERE tenant_id = $1 AND lane_id = $2 ORDER BY seq"
+        order = await tx.rows(query, items[0].lane)
+    assert [row["control_id"] for row in order] == ["B0", "B1", "B2"], "B1 and B2 would have stood before B0"

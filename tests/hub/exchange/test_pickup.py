@@ -19,7 +19,7 @@ from api.doors import collector
 from api.doors.collector import Collector
 from canonical.errors import Misconfigured, TryLater
 from hub.exchange import guests
-from hub.exchange.door import pickup
+from hub.exchange.door import keep
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.pickup import Pickup
 from hub.exchange.out import delivery
@@ -159,23 +159,43 @@ async def test_a_crash_loses_and_doubles_nothing(
     """The process ends after some messages of a file: the next one takes it up, resends are recognised."""
     place = folder(world, tenant)
     (place / "a.hl7").write_bytes(a01(1) + a01(2) + a01(3))
-    real, calls = pickup.received, [0]
+    real, calls = keep._kept, [0]
 
-    async def failing(*given: Any, **named: Any) -> Any:
+    async def failing(*given: Any) -> Any:
         calls[0] += 1
         if calls[0] > after:
             raise TryLater("the power went off")
-        return await real(*given, **named)
+        return await real(*given)
 
-    monkeypatch.setattr(pickup, "received", failing)
+    monkeypatch.setattr(keep, "LARGEST_GROUP", 1)
+    monkeypatch.setattr(keep, "_kept", failing)
     own = await taker(world, tenant)
     with pytest.raises(TryLater):
         await own.look()
     assert names(place, "processing") == ["a.hl7"]
-    monkeypatch.setattr(pickup, "received", real)
+    monkeypatch.setattr(keep, "_kept", real)
     assert await (await taker(world, tenant)).look() == 1
     assert [receipts for _, receipts in await received(world, tenant)] == [2] * after + [1] * (3 - after)
     assert names(place, "processed") == ["a.hl7"]
+
+
+async def test_a_file_is_kept_in_groups_and_in_its_order(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, real = list[int](), Keeper._commit
+
+    async def counted(self: Keeper, standing: Any, place: Any, group: Any) -> Any:
+        sizes.append(len(group))
+        return await real(self, standing, place, group)
+
+    monkeypatch.setattr(Keeper, "_commit", counted)
+    sent = [a01(n) for n in range(2 * keep.LARGEST_GROUP + 7)]
+    (folder(world, tenant) / "a.hl7").write_bytes(b"".join(sent))
+    assert await (await taker(world, tenant)).look() == 1
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows("SELECT control_id FROM message WHERE tenant_id = $1 ORDER BY seq")
+    assert [row["control_id"] for row in rows] == [raw.split(b"|", 10)[9].decode() for raw in sent]
+    assert sum(sizes) == len(sent) and len(sizes) < 8, sizes
 
 
 async def test_the_same_file_again_changes_nothing_and_overwrites_nothing(world: World, tenant: Tenant) -> None:
