@@ -16,7 +16,7 @@ from canonical.records import DRAFT, FILLER, Draft, Key
 from hl7.er7 import Segment
 from mappings.convert import Value
 from mappings.convert.keys import ei_key
-from mappings.convert.plausible import moment_for_number
+from mappings.convert.plausible import no_parent
 from mappings.convert.registry import Context, clean
 from mappings.grouping import Occurrence
 from mappings.table import Source
@@ -79,7 +79,7 @@ class _Kin:
         if _orc(order, 1) == "PA":
             self._group = order
         segment, number = next(_parents_named(order), (None, 0))
-        if segment is not None and number == 8 and moment_for_number(segment):
+        if segment is not None and number == 8 and no_parent(segment):
             self.context.problems.append(Problem("field.misplaced", f"ORC#{segment.index}-8"))
         elif segment is not None:
             own = self.drafts[order.local].keys

@@ -13,7 +13,7 @@ from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
 from mappings.convert.plausible import no_address, no_code, no_number, visit_for_patient
-from mappings.convert.published import Claims, alone, claims, coding_of, placed, tell_claims, tell_own
+from mappings.convert.published import Claims, alone, by_number, claims, coding_of, placed, tell_claims, tell_own
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, listed
 from mappings.table import Source
@@ -69,7 +69,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     """
     if no_address(value, context):
         return None
-    if (shifted := _shifted(value)) is not None:
+    if (shifted := _shifted(value) or _behind_a_house(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
         return shifted
     late = not value.text(5) and value.text(6).isdigit() and value.text(7).isalpha()  # `^^City^Region^^9016^NZ`
@@ -128,6 +128,17 @@ def _shifted(value: Value) -> dict[str, Any] | None:
     if state == 6 and (quarter := value.text(4)):
         address["district"] = quarter
     return address
+
+
+def _behind_a_house(value: Value) -> dict[str, Any] | None:
+    """An address behind the name of a house, two components late: postal code and country where the type and another
+    designation belong, and no digit in the postal code; None for any other."""
+    code = value.text(7)
+    if len(code) < len("101") or not code.isdigit() or not value.text(8).isalpha() or _digits(value.text(5)):
+        return None
+    names = {"city": 5, "state": 6, "postalCode": 7, "country": 8}
+    address: dict[str, Any] = {"line": [line for number in (1, 2, 3, 4) if (line := value.text(number))]}
+    return {**address, **{name: text for name, number in names.items() if (text := value.text(number))}}
 
 
 @conversion("district")
@@ -213,6 +224,7 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> tuple[dict[str
         code, display = _code(value.text(first)), value.said(first + 1)
         if not code:
             continue
+        code, display = by_number(value.text(first + 2), code, display)
         system, code = placed(value.text(first + 2), code, argument)
         coding = {"code": code}
         if system:

@@ -14,7 +14,7 @@ from canonical import codes as systems
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.datatypes import LONGEST_KEPT, cwe
 from mappings.convert.periods import period
-from mappings.convert.plausible import stray_interpretation, stray_status
+from mappings.convert.plausible import no_moment, stray_interpretation, stray_status
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
 from mappings.convert.text import descends, listed, moment_text, number
@@ -132,7 +132,12 @@ def original(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("original-if-unmapped")
 def original_if_unmapped(value: Value, context: Context, argument: str) -> Any:
-    """The same, only for a code that `codes/<argument>.csv` does not map: the required element says less than it."""
+    """The same, only for a code that `codes/<argument>.csv` does not map: the required element says less than it.
+
+    A moment is no code; it is told.
+    """
+    if no_moment(value, context):
+        return None
     code = value.text(1)
     return alternate(code, argument[3:7]) if code and not listed(context.codes(argument), code) else None
 

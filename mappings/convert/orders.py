@@ -14,7 +14,7 @@ from fhir.definitions.table import codes
 from mappings.convert.datatypes import cwe, describe, xtn
 from mappings.convert.keys import ei, ei_identifier
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import no_code, no_service
+from mappings.convert.plausible import no_code, no_service, state_for_group
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
@@ -89,13 +89,21 @@ def single_moment(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("group-number")
 def group_number(value: Value, context: Context, argument: str) -> Any:
-    """ORC-4 as Identifier: an EI, or from 2.8.2 an EIP with the placer's EI in subcomponents."""
+    """ORC-4 as Identifier: an EI, or from 2.8.2 an EIP with the placer's EI in subcomponents.
+
+    None where it is the order's state, a field early; it is told.
+    """
+    if state_for_group(value):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     return ei(_first_of_pair(value), context, argument)
 
 
 @conversion("group-identifier")
 def group_identifier(value: Value, context: Context, argument: str) -> Any:
     """The same among the identifiers of a report, with its type PGN."""
+    if state_for_group(value):  # the order tells it
+        return None
     return ei_identifier(_first_of_pair(value), context, "PGN")
 
 

@@ -35,6 +35,8 @@ _KINDS |= frozenset(("CELULAR", "TELEFONE", "RESIDENCIAL", "COMERCIAL", "FIXO", 
 _NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
 _STATE = re.compile(r"[A-Z]{2,3}\Z")
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
+_URGENCIES = frozenset(("STAT", "ASAP", "ROUTINE", "URGENT", "ROTINA", "URGENTE", "EMERGÊNCIA", "ELETIVO"))
+_VISIT = re.compile(r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z")
 
 
 def misplaced(value: Value, context: Context) -> bool:
@@ -193,6 +195,37 @@ def _is_address(value: Value) -> bool:
 def moment_for_number(order: Segment) -> bool:
     """Whether ORC-8, the parent's number, is the moment that belongs in ORC-9, empty then, or the TQ of ORC-7."""
     return (bool(_MOMENT.match(order.ask(8))) and not order.raw_field(9)) or bool(_MOMENT.match(order.ask(8, 4)))
+
+
+def no_parent(order: Segment) -> bool:
+    """Whether ORC-8, the number of the order this is a part of, holds a moment, a TQ, or the order's urgency: a letter
+    of table 0485 or its word. As a number all orders of that urgency would have one parent."""
+    said = [text.strip().upper() for part in (1, 2) if (text := order.ask(8, part))]
+    urgency = bool(said) and all(text in _URGENCIES or text in codes("hl70485") for text in said)
+    return urgency or moment_for_number(order)
+
+
+def state_for_group(value: Value) -> bool:
+    """Whether ORC-4, the number of a group of orders, is the state (table 0038) for which ORC-5 is empty: all orders of
+    that state would be one group."""
+    return value.raw in codes("hl70038") and not value.other(5)
+
+
+def early_visit(value: Value) -> bool:
+    """Whether PV1-17, who admitted, is the number of the visit, two fields early: bare, called one by its letters
+    (`VN`, `ADM`), and PV1-19 is empty."""
+    here = (value.source.segment, value.source.field) == ("PV1", 17)
+    return here and not value.other(19) and bool(_VISIT.match(value.raw.upper()))
+
+
+def early_result(value: Value) -> bool:
+    """Whether OBR-24 is the status (table 0123) for which OBR-25 is empty: OBR-21 has the time of OBR-22, empty too.
+
+    A letter alone may be a section of the house (C for chemistry), and says no status then.
+    """
+    if value.other(25) or value.other(22) or not _MOMENT.match(value.other(21)):
+        return False
+    return value.raw in codes("hl70123")
 
 
 def stray_completion(value: Value, context: Context) -> bool:

@@ -44,6 +44,15 @@ def placed(name: str, code: str, table: str = "") -> tuple[str, str]:
     return (systems.local_codes(name) if name else ""), code
 
 
+def by_number(name: str, code: str, display: str) -> tuple[str, str]:
+    """Code and display of a device's term: those of ISO/IEEE 11073-10101 are numbers, their `MDC_…` reference is shown.
+
+    Senders that put the reference first mean the number behind it.
+    """
+    turned = name.upper() == "MDC" and code.startswith("MDC") and display.isdigit()
+    return (display, code) if turned else (code, display)
+
+
 def alone(table: str, code: str, display: str = "", name: str = "") -> dict[str, Any]:
     """A code as a Coding that stands by itself (a class, a label) and needs a system: a local one for an own code."""
     found = coding_of(table, code, display, name)

@@ -1,0 +1,79 @@
+"""Orders, visits and medicines whose fields stand beside their own place, told by contents that no such field has.
+
+What is moved is read where its own field is empty and nothing else could be meant. It is told either way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canonical import codes as systems
+from canonical.records import Key
+from mappings.convert.datatypes import cwe
+from mappings.convert.medication import labelled
+from mappings.convert.plausible import early_result, early_visit
+from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import instant
+
+_UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
+_ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
+
+
+@conversion("early-report-status")
+def early_report_status(value: Value, context: Context, argument: str) -> Any:
+    """OBR-24 through `codes/<argument>.csv`, where it is the result's status, a field early; it is told."""
+    if not early_result(value):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return context.codes(argument).get(value.raw) or None
+
+
+@conversion("section")
+def section(value: Value, context: Context, argument: str) -> Any:
+    """OBR-24, the diagnostic service section, as CodeableConcept; none where it is the status, a field early."""
+    return None if early_result(value) else cwe(value, context, argument)
+
+
+@conversion("early-instant")
+def early_instant(value: Value, context: Context, argument: str) -> Any:
+    """OBR-21, where it is the time of the result (OBR-22), a field early as the status in OBR-24 shows."""
+    return instant(value, context, "") if early_result(value.sibling(24)) else None
+
+
+@conversion("early-visit-key")
+def early_visit_key(value: Value, context: Context, argument: str) -> Any:
+    """PV1-17, where it is the number of the visit, two fields early, as key."""
+    return Key(systems.local_system(context.sender, "VN"), value.raw) if early_visit(value) else None
+
+
+@conversion("early-visit-identifier")
+def early_visit_identifier(value: Value, context: Context, argument: str) -> Any:
+    """PV1-17, where it is the number of the visit, two fields early, as Identifier; it is told."""
+    if not early_visit(value):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    kind = {"coding": [{"system": systems.V2_0203, "code": "VN"}]}
+    return {"type": kind, "system": systems.local_system(context.sender, "VN"), "value": value.raw}
+
+
+@conversion("no-house")
+def no_house(value: Value, context: Context, argument: str) -> Any:
+    """A CE of the table `argument` (how a visit ended, a diet) as CodeableConcept.
+
+    None where it is the hospital itself, named by PV1-3 or as sender or receiver: PV1-39 some fields early. It is told.
+    """
+    header = context.message.header
+    houses = {header.ask(4), header.ask(6), value.other(3, 4), value.other(3, 6)} - {""}
+    if value.raw in houses:
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+    return cwe(value, context, argument)
+
+
+@conversion("dosage-form")
+def dosage_form(value: Value, context: Context, argument: str) -> Any:
+    """The form of a medicine as Annotation; none where a unit or a route stands, named by its coding system; told."""
+    if value.text(3).upper() in _UNITS | _ROUTES:
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+    return labelled(value, context, argument)

@@ -1,0 +1,124 @@
+"""What messages of unknown senders taught: fields one or two places beside their own, in orders, visits and medicines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.mappings.test_hl7_strangers import made
+
+HOUR = "20261122080000"
+ORDER = "ORC|NW|P1||{group}|{state}|||{parent}\rOBR|1|P1||X^Exame^L\r"
+
+
+@pytest.mark.parametrize("parent", ["S", "R^ROUTINE", "S^STAT", "^ROTINA"])
+def test_the_urgency_of_an_order_is_no_parent_of_all_orders_of_that_urgency(parent: str) -> None:
+    bodies, told = made("ORM^O01", ORDER.format(group="", state="", parent=parent))
+    assert "basedOn" not in bodies["ServiceRequest"][0]
+    assert told == {"ORC#3-8"}
+
+
+def test_a_parent_stays_a_parent_whatever_its_number() -> None:
+    for parent in ("P0", "S1^LAB", "A^B7"):
+        bodies, told = made("ORM^O01", ORDER.format(group="", state="", parent=parent))
+        assert bodies["ServiceRequest"][0]["basedOn"], parent
+        assert not told
+
+
+def test_the_state_of_an_order_is_no_group_of_all_orders_of_that_state() -> None:
+    result = ORDER.replace("|NW|", "|RE|") + "OBX|1|ST|Y^Z^L||bom||||||F\r"
+    bodies, told = made("ORU^R01", result.format(group="CM", state="", parent=""))
+    assert "requisition" not in bodies["ServiceRequest"][0]
+    assert [n["value"] for n in bodies["DiagnosticReport"][0]["identifier"]] == ["P1"]
+    assert told == {"ORC#3-4"}
+    bodies, told = made("ORU^R01", result.format(group="CM", state="IP", parent=""))
+    assert bodies["ServiceRequest"][0]["requisition"]["value"] == "CM"
+    assert not told
+
+
+RESULT = "OBR|1||F1|X^Exame^L|||20261122070000|||||||||||||{}\rOBX|1|ST|Y^Z^L||bom||||||F\r"
+
+
+@pytest.mark.parametrize(("letter", "status"), [("F", "final"), ("C", "corrected"), ("P", "preliminary")])
+def test_the_status_of_a_result_a_field_early_with_its_time(letter: str, status: str) -> None:
+    bodies, told = made("ORU^R01", RESULT.format(f"|{HOUR}||LAB|{letter}"))
+    report = bodies["DiagnosticReport"][0]
+    assert (report["status"], report["issued"]) == (status, "2026-11-22T08:00:00-03:00")
+    assert "category" not in report and "category" not in bodies["ServiceRequest"][0]
+    assert told == {"OBR#3-24"}
+
+
+def test_a_letter_as_section_says_no_status() -> None:
+    bodies, told = made("ORU^R01", RESULT.format(f"||{HOUR}||C"))
+    report = bodies["DiagnosticReport"][0]
+    assert (report["status"], report["category"][0]["coding"][0]["code"]) == ("unknown", "C")
+    assert not told
+
+
+VISIT = "EVN||20261122\rPV1||I|4N^1^2^H||||41^Reis^Nora||||||||||{admitter}||{visit}|||||||||||||||||{end}||{diet}\r"
+
+
+@pytest.mark.parametrize("number", ["VIS20261122001", "VN445566", "V-2026-3344", "ADM20261122001"])
+def test_the_number_of_a_visit_is_no_professional(number: str) -> None:
+    bodies, told = made("ADT^A01", VISIT.format(admitter=number, visit="", end="", diet=""))
+    visit = bodies["Encounter"][0]
+    assert [n["value"] for n in visit["identifier"]] == [number]
+    assert [p["identifier"][0]["value"] for p in bodies["Practitioner"]] == ["41"]
+    assert len(visit["participant"]) == 1
+    assert told == {"PV1#4-17"}
+
+
+@pytest.mark.parametrize(
+    ("number", "visit"),
+    [("52", ""), ("DR4455", ""), ("CRM123456", ""), ("V12345^Lima^Rui", ""), ("VN445566", "88")],
+)
+def test_who_admitted_stays_a_professional(number: str, visit: str) -> None:
+    bodies, told = made("ADT^A01", VISIT.format(admitter=number, visit=visit, end="", diet=""))
+    numbers = [n["value"] for n in bodies["Encounter"][0].get("identifier", ())]
+    assert numbers == ([visit] if visit else [])
+    assert len(bodies["Encounter"][0]["participant"]) == 2
+    assert not told
+
+
+def test_the_hospital_is_no_end_of_a_visit_and_no_diet() -> None:
+    bodies, told = made("ADT^A03", VISIT.format(admitter="", visit="88", end="B", diet="H"))
+    assert "hospitalization" not in bodies["Encounter"][0]
+    assert told == {"PV1#4-36", "PV1#4-38"}
+    bodies, told = made("ADT^A03", VISIT.format(admitter="", visit="88", end="12", diet="BRANDA"))
+    stay = bodies["Encounter"][0]["hospitalization"]
+    assert stay["dischargeDisposition"]["coding"][0]["code"] == "12"
+    assert stay["dietPreference"][0]["coding"][0]["code"] == "BRANDA"
+    assert not told
+
+
+@pytest.mark.parametrize(
+    ("form", "notes"),
+    [("HR^hora^ISO+", []), ("SC^Subcutânea^HL70162", []), ("TAB^Comprimido^L", ["Forma farmacêutica: Comprimido"])],
+)
+def test_a_unit_or_a_route_is_no_form_of_a_medicine(form: str, notes: list[str]) -> None:
+    bodies, told = made("RDE^O11", f"ORC|NW|P1\rRXE|^BID|M1^Remédio^L|1||mg|{form}\rRXR|PO\r")
+    assert [n["text"] for n in bodies["MedicationRequest"][0].get("note", ())] == notes
+    assert told == (set() if notes else {"RXE#4-6"})
+
+
+def test_a_moment_is_no_status_of_a_dose() -> None:
+    bodies, told = made("RAS^O17", f"ORC|RE|P1\rRXA|0|1|{HOUR}|{HOUR}|M1^Remédio^L|1|mg|||||||||||||{HOUR}\rRXR|PO\r")
+    assert "_status" not in bodies["MedicationAdministration"][0]
+    assert "RXA#4-20" in told
+
+
+@pytest.mark.parametrize("term", ["MDC_PULS_RATE^149514^MDC", "149514^MDC_PULS_RATE^MDC"])
+def test_the_number_of_a_device_term_is_its_code(term: str) -> None:
+    bodies, _ = made(
+        "ORU^R01", f"OBR|1||F1|X^Exame^L|||{HOUR}|||||||||||||||{HOUR}|||F\rOBX|1|NM|{term}||71|bpm|||||F\r"
+    )
+    coding: dict[str, Any] = bodies["Observation"][0]["code"]["coding"][0]
+    assert coding == {"system": "urn:iso:std:iso:11073:10101", "code": "149514", "display": "MDC_PULS_RATE"}
+
+
+def test_an_address_behind_the_name_of_a_house() -> None:
+    bodies, _ = made("ADT^A31", "", address="Clínica do Vale^^Rua das Flores 12^^Otago^^1051^NZ")
+    assert bodies["Patient"][0]["address"] == [
+        {"line": ["Clínica do Vale", "Rua das Flores 12"], "city": "Otago", "postalCode": "1051", "country": "NZ"}
+    ]
