@@ -49,6 +49,7 @@ _MODIFIERS = {
 Branch = tuple[str, tuple[Condition, ...]]
 _AS_USUAL = Options()
 _COLUMNS = {"_id": "id", "_lastUpdated": "updated"}
+_WORDLESS = ("_tag", "_security")  # every record has labels: their displays are not indexed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,11 +174,13 @@ class _Reader:
             if text not in ("true", "false"):
                 raise BadValue
             return Clause(type_name, code, kind, (), "missing" if text == "true" else "present")
-        if kind == "reference" and values.is_type(modifier):
+        if kind == "reference" and values.is_type(modifier) and modifier in self.setting.targets(type_name, code):
             return self._reference(type_name, code, text, (modifier,), only=True)
         if kind == "id" and modifier == "not":
             return Without(type_name, self._matching(type_name, (code, kind), "", text))
         if modifier and (modifier not in _MODIFIERS[parameter.type] or kind in ("id", "updated")):
+            raise BadQuery(problem("modifier", f"{code}:{modifier}"))
+        if modifier == "text" and code in _WORDLESS:
             raise BadQuery(problem("modifier", f"{code}:{modifier}"))
         if kind == "composite":
             return self._pairs(type_name, parameter, text)

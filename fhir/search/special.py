@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from fhir.definitions.table import type_named
-from fhir.search.conditions import Near, Words
+from fhir.search.conditions import BadQuery, Near, Words, problem
 from fhir.search.values import BadValue, plain, split
 
 MOST_CHARACTERS = 500
@@ -27,7 +27,10 @@ def offered(type_name: str) -> tuple[tuple[str, str], ...]:
 
 
 def read(type_name: str, name: str, text: str) -> Words | Near | None:
-    """The condition of such a parameter; None when it is none of this type's. Raises BadValue."""
+    """The condition of such a parameter; None when it is none of this type's. Raises BadValue, BadQuery."""
+    code, mark, _ = name.partition(":")
+    if mark and code in dict(offered(type_name)):
+        raise BadQuery(problem("modifier", name))
     if name not in _NAMES or name not in dict(offered(type_name)):
         return None
     if name == "near":

@@ -102,7 +102,8 @@ def tags_of(text: str, header: str) -> Tags | None:
 def condition_of(text: str, type_name: str) -> str:
     """The query of an If-None-Exist, which clients also write with the type or the whole address; raises Refusal.
 
-    R4 §3.1.0.8.1 has only what follows the question mark.
+    R4 §3.1.0.8.1 has only what follows the question mark. A mark that nothing follows is no condition: it is refused,
+    since the record would be made unconditionally.
     """
     head, mark, query = text.strip().partition("?")
     if not mark:
@@ -111,6 +112,8 @@ def condition_of(text: str, type_name: str) -> str:
         return text
     if head and head.rstrip("/").rpartition("/")[2] != type_name:
         raise refused("malformed", "fhir.conditional.type", "request.ifNoneExist", type=type_name)
+    if not query:
+        raise refused("precondition", "fhir.conditional.empty", "request.ifNoneExist")
     return query
 
 

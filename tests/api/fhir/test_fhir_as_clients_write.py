@@ -42,6 +42,9 @@ async def test_conditions_with_type_or_address(fhir: httpx.AsyncClient, base: st
     assert [answer.status_code for answer in answers] == [201] + [200] * 5
     other = await fhir.post("/fhir/Patient", json=ONE, headers={"if-none-exist": f"Observation?{query}"})
     assert other.status_code == 400 and "fhir.conditional.type" in other.text
+    for nothing in ("?", "Patient?", f"{base}/Patient?"):
+        none = await fhir.post("/fhir/Patient", json=ONE, headers={"if-none-exist": nothing})
+        assert none.status_code == 412 and "fhir.conditional.empty" in none.text, nothing
     address = await fhir.post("/fhir/Patient", json=ONE, headers={"if-none-exist": "identifier=http://x.invalid/a?b|1"})
     assert address.status_code == 201
 

@@ -294,6 +294,7 @@ async def test_includes_in_turns(ward: httpx.AsyncClient, url: str) -> None:
         (400, "?_type=Patient,Observation&gender=male"), (400, "Patient?_sort=near"), (400, "Patient?_has:Observation:patient:_has:Observation:patient:x=1"),
         (400, "Observation?subject" + ".organization.partof" * 12 + "=x"), (400, "Patient?_sort=family&_cursor=WyJbXSIsMV0"), (400, "Patient?_sort=birthdate&_cursor=WyJbW1wieFwiLFwieVwiXV0iLDFd"),
         (400, "Patient?_list="  "%00"), (400, "Patient?birthdate:not=1"), (400, "Patient?_include=Patient:birthdate"),
+        (400, "Observation?patient:Practitioner=d1"), (400, "Location?near:missing=true"), (400, "Patient?_content:exact=x"), (400, "Patient?_tag:text=x"),
     ],
 )  # fmt: skip
 async def test_what_is_refused(ward: httpx.AsyncClient, status: int, url: str) -> None:
