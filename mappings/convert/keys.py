@@ -9,6 +9,7 @@ from canonical.records import Key
 from mappings.convert.plausible import (
     no_account,
     no_moment,
+    one_letter,
     says_no_number,
     shared_transaction,
     shifted_charge,
@@ -64,7 +65,10 @@ def _meant(value: Value) -> Value:
 
 @conversion("visit-identifier")
 def visit_identifier(value: Value, context: Context, argument: str) -> Any:
-    """The visit number as Identifier (type `argument`, VN by default), in the system its key has."""
+    """The visit number as Identifier (type `argument`, VN by default), in its key's system; one letter is none."""
+    if one_letter(value):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     if _meant(value) is not value or (value.source.field == _ACCOUNT and no_account(value)):
         context.problems.append(value.problem("field.misplaced"))
     return _typed(visit_key(value, context, argument), argument or "VN")

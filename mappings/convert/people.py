@@ -10,7 +10,7 @@ from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import period_of, xad, xtn
-from mappings.convert.plausible import early_visit, misplaced, no_department, no_name
+from mappings.convert.plausible import early_visit, misplaced, no_department, no_name, no_professional
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended
@@ -142,7 +142,7 @@ def practitioner_reference(value: Value, context: Context) -> dict[str, Any] | N
 @conversion("participant")
 def participant(value: Value, context: Context, argument: str) -> Any:
     """XCN as Encounter.participant with the role `argument` (v3 ParticipationType); not for a visit's number."""
-    if early_visit(value):
+    if early_visit(value) or no_professional(value, context):
         return None
     individual = xcn(value, context, "")
     if individual is None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
+from canonical.codes import V2
 from hl7.er7 import Segment
+from mappings.convert.published import holds
 from mappings.convert.registry import Context, Value
 from mappings.table import codes
 
@@ -26,6 +28,8 @@ _DATE = re.compile(_DAY + r"\Z")
 _MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _HERE = 3  # PV1-3
+_TYPE = 8  # SCH-8
+_SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 _NUMBERED = re.compile(r"[A-Za-z]{0,5}[0-9]{2,}\Z")  # a professional's number, with letters before it or none
 _KINDS = frozenset(
@@ -177,13 +181,14 @@ def _bare_day(value: Value) -> bool:
 
 
 def is_person(value: Value) -> bool:
-    """Whether an XCN stands there: a number, two names without a digit, a title in XCN-6 or a degree in XCN-7; with a
-    degree the number may be letters."""
+    """Whether an XCN stands there: a number, two names without a digit, a title in XCN-6, a degree in XCN-7 or a type
+    of its number in XCN-13; with a degree the number may be letters."""
     if value.raw.count(value.delimiters.component) < 5:
         return False
     if not any(c.isdigit() for c in value.text(1)) and value.text(7).upper().rstrip(".") not in _TITLES:
         return False
-    titled = any(value.text(n).upper().rstrip(".") in _TITLES for n in (6, 7))
+    typed = value.text(13).isalpha() and holds(f"{V2}0203", value.text(13)) is True
+    titled = typed or any(value.text(n).upper().rstrip(".") in _TITLES for n in (6, 7))
     return titled and all(_NAMES.match(value.text(n)) for n in (2, 3))
 
 
@@ -212,10 +217,35 @@ def state_for_group(value: Value) -> bool:
 
 
 def early_visit(value: Value) -> bool:
-    """Whether PV1-17, who admitted, is the number of the visit, two fields early: bare, called one by its letters
-    (`VN`, `ADM`), and PV1-19 is empty."""
-    here = (value.source.segment, value.source.field) == ("PV1", 17)
+    """Whether PV1-17, who admitted, or PV1-18, the type of patient, is the number of the visit, a field or two early:
+    bare, called one by its letters (`VN`, `ADM`), and PV1-19 is empty."""
+    here = value.source.segment == "PV1" and value.source.field in (17, 18)
     return here and not value.other(19) and bool(_VISIT.match(value.raw.upper()))
+
+
+def one_letter(value: Value) -> bool:
+    """Whether a number is one letter, a code of a field beside it: all who say the same would share it."""
+    return len(value.text(1)) == 1 and value.text(1).isalpha()
+
+
+def no_professional(value: Value, context: Context) -> bool:
+    """Whether a professional of a visit (PV1-7 to 9, 17) is `IP`, `OP` or a service (table 0069), a field off; told."""
+    return _told(value.raw in _SERVICES, value, context)
+
+
+def early_admission(value: Value) -> bool:
+    """Whether PV1-41, the state of an account, is the admission, three fields early: a moment, with PV1-44 empty, or
+    the discharge there, later, and PV1-45 empty."""
+    start, then = value.raw, value.other(44)
+    if not _MOMENT.match(start) or value.other(45):
+        return False
+    return not then or bool(_MOMENT.match(then) and then[:12] > start[:12])
+
+
+def no_reason(value: Value, context: Context) -> bool:
+    """Whether the reason of an appointment (SCH-6, 7) is its time, or its length before the unit in SCH-8; told."""
+    length = value.source.field + 1 == _TYPE and value.raw.isdigit() and says_minutes(value.other(_TYPE))
+    return _told(length or _is_time(value.raw), value, context)
 
 
 def early_result(value: Value) -> bool:
@@ -282,8 +312,9 @@ def _is_telephone(value: Value) -> bool:
 
 
 def length_for_type(value: Value, context: Context) -> bool:
-    """Whether SCH-8, the type of an appointment, is its length, the unit beside it or in SCH-9; it is told."""
-    if value.text(1).isdigit() and (says_minutes(value.text(2)) or says_minutes(value.other(9))):
+    """Whether SCH-8, the type of an appointment, is its length, the unit beside it or in SCH-9, or the unit; told."""
+    length = value.text(1).isdigit() and (says_minutes(value.text(2)) or says_minutes(value.other(9)))
+    if length or (says_minutes(value.raw) and value.other(7).isdigit()):
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False

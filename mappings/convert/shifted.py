@@ -11,9 +11,9 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.medication import labelled
-from mappings.convert.plausible import early_result, early_visit
+from mappings.convert.plausible import early_admission, early_result, early_visit, no_reason
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import instant
+from mappings.convert.text import date_time, instant
 
 _UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
 _ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
@@ -42,18 +42,39 @@ def early_instant(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("early-visit-key")
 def early_visit_key(value: Value, context: Context, argument: str) -> Any:
-    """PV1-17, where it is the number of the visit, two fields early, as key."""
+    """PV1-17 or PV1-18, where it is the number of the visit, as key."""
     return Key(systems.local_system(context.sender, "VN"), value.raw) if early_visit(value) else None
 
 
 @conversion("early-visit-identifier")
 def early_visit_identifier(value: Value, context: Context, argument: str) -> Any:
-    """PV1-17, where it is the number of the visit, two fields early, as Identifier; it is told."""
+    """PV1-17 or PV1-18, where it is the number of the visit, as Identifier; it is told."""
     if not early_visit(value):
         return None
     context.problems.append(value.problem("field.misplaced"))
     kind = {"coding": [{"system": systems.V2_0203, "code": "VN"}]}
     return {"type": kind, "system": systems.local_system(context.sender, "VN"), "value": value.raw}
+
+
+@conversion("early-admission")
+def admission_early(value: Value, context: Context, argument: str) -> Any:
+    """PV1-41 as dateTime, where it is the admission, three fields early; it is told."""
+    if not early_admission(value):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return date_time(value, context, "")
+
+
+@conversion("admission")
+def admission(value: Value, context: Context, argument: str) -> Any:
+    """PV1-44 as dateTime, unless it is the discharge, three fields early as the admission in PV1-41 shows."""
+    return None if early_admission(value.sibling(41)) else date_time(value, context, "")
+
+
+@conversion("reason")
+def reason(value: Value, context: Context, argument: str) -> Any:
+    """SCH-6, SCH-7 as CodeableConcept; none where the time or the length of the appointment stands; told."""
+    return None if no_reason(value, context) else cwe(value, context, argument)
 
 
 @conversion("no-house")

@@ -122,3 +122,57 @@ def test_an_address_behind_the_name_of_a_house() -> None:
     assert bodies["Patient"][0]["address"] == [
         {"line": ["Clínica do Vale", "Rua das Flores 12"], "city": "Otago", "postalCode": "1051", "country": "NZ"}
     ]
+
+
+def test_the_number_of_a_visit_as_type_of_patient_and_one_letter_as_number() -> None:
+    bodies, told = made("ADT^A01", "EVN||20261122\rPV1||I|4N|||||||||||||||VN445566\r")
+    assert [n["value"] for n in bodies["Encounter"][0]["identifier"]] == ["VN445566"]
+    assert told == {"PV1#4-18"}
+    bodies, told = made("ADT^A01", "EVN||20261122\rPV1||I|4N||||||||||||||||C\r")
+    assert "identifier" not in bodies["Encounter"][0]
+    assert told == {"PV1#4-19"}
+
+
+@pytest.mark.parametrize("code", ["OP", "IP", "MED", "SUR"])
+def test_a_service_is_no_professional(code: str) -> None:
+    bodies, told = made("ADT^A01", f"EVN||20261122\rPV1||I|4N||||41^Reis^Nora||{code}||||||||{code}||88\r")
+    assert len(bodies["Encounter"][0]["participant"]) == 1
+    assert told == {"PV1#4-9", "PV1#4-17"}
+
+
+def test_a_professional_known_by_the_type_of_the_number_is_no_courtesy() -> None:
+    person = "45678^Mak^Kok Wah^^^^^NUH^^^^^NPI"
+    bodies, told = made("ADT^A01", f"EVN||20261122\rPV1||I|4N|||||||||||||{person}|||88\r")
+    assert "hospitalization" not in bodies["Encounter"][0]
+    assert told == {"PV1#4-16"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "start"),
+    [
+        ("ADT^A01", "20261120083000|||", "2026-11-20T08:30:00-03:00"),
+        ("ADT^A03", "20261120083000|||20261122162500", "2026-11-20T08:30:00-03:00"),
+    ],
+)
+def test_an_admission_three_fields_early(kind: str, fields: str, start: str) -> None:
+    bodies, told = made(kind, "EVN||20261122162500\rPV1||I|4N||||||||||||||||88" + "|" * 22 + fields + "\r")
+    assert bodies["Encounter"][0]["period"]["start"] == start
+    assert told == {"PV1#4-41"}
+
+
+def test_an_admission_in_its_field_stays_whatever_the_account_says() -> None:
+    for fields in (
+        "20261122162500|||20261120083000",
+        "A|||20261120083000",
+        "20261119080000|||20261120083000|20261122162500",
+    ):
+        bodies, told = made("ADT^A03", "EVN||20261122162500\rPV1||I|4N||||||||||||||||88" + "|" * 22 + fields + "\r")
+        assert bodies["Encounter"][0]["period"]["start"] == "2026-11-20T08:30:00-03:00"
+        assert not told
+
+
+def test_time_length_and_unit_are_no_reasons_of_an_appointment() -> None:
+    bodies, told = made("SIU^S12", f"SCH|AG1|||||{HOUR}|30|MIN\rRGS|1\rAIS|1||X^Exame^L|{HOUR}|30|MIN\r")
+    booked = bodies["Appointment"][0]
+    assert "reasonCode" not in booked and "appointmentType" not in booked
+    assert told == {"SCH#3-6", "SCH#3-7", "SCH#3-8"}
