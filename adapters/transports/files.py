@@ -123,7 +123,10 @@ class LocalFolder:
         return sorted(found, key=lambda one: one.name)
 
     def _rename(self, old: Path, new: Path) -> bool:
-        """By a link and an unlink, since a plain rename would replace a file of that name."""
+        """By a link and an unlink, since a plain rename would replace a file of that name.
+
+        A process that ended between the two has left one file under both names: the rename is finished.
+        """
         with _local():
             try:
                 os.link(old, new)
@@ -131,7 +134,9 @@ class LocalFolder:
             except FileNotFoundError:
                 return False
             except FileExistsError:
-                raise TryLater("a file of that name is there", code="transport.exists") from None
+                if not _are_one(old, new):
+                    raise TryLater("a file of that name is there", code="transport.exists") from None
+                old.unlink(missing_ok=True)
         return True
 
     def _write(self, path: Path, content: bytes) -> None:
@@ -142,6 +147,15 @@ class LocalFolder:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
+
+
+def _are_one(one: Path, other: Path) -> bool:
+    """Whether two names are of one and the same file; links are not followed."""
+    try:
+        first, second = one.lstat(), other.lstat()
+    except FileNotFoundError:
+        return False
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
 def leads_out(path: str) -> bool:

@@ -89,13 +89,17 @@ class Pickup:
             settings = self.channel.document.pickup
             for folder in (PROCESSING, settings.processed, settings.failed):
                 await place.make(folder)
-            names = [one.name for one in await place.files(PROCESSING)]  # left by a process that ended
-            for name in await self._ready(place):
-                if await place.rename(name, f"{PROCESSING}/{name}"):
-                    names.append(name)
-            for name in names[:MOST_FILES]:
+            left = [one.name for one in await place.files(PROCESSING)]  # by a process that ended
+            for name in left[:MOST_FILES]:  # first: a new file may have the name of one of them
                 await self._finish(place, name)
-            return len(names[:MOST_FILES])
+            if len(left) >= MOST_FILES:
+                return MOST_FILES
+            claimed = [name for name in await self._ready(place) if await place.rename(name, f"{PROCESSING}/{name}")][
+                : MOST_FILES - len(left)
+            ]
+            for name in claimed:
+                await self._finish(place, name)
+            return len(left) + len(claimed)
 
     async def _ready(self, place: Place) -> list[str]:
         """Files that match the pattern and have kept size and time for `stable_s` seconds of our own clock."""

@@ -208,6 +208,36 @@ async def test_the_same_file_again_changes_nothing_and_overwrites_nothing(world:
     assert [receipts for _, receipts in await received(world, tenant)] == [3]
 
 
+async def test_a_file_left_by_a_dead_process_comes_before_a_new_one_of_its_name(world: World, tenant: Tenant) -> None:
+    place = folder(world, tenant)
+    (place / "processing").mkdir()
+    old, new = a01(1), a01(2)
+    (place / "processing" / "out.hl7").write_bytes(old)
+    (place / "out.hl7").write_bytes(new)  # a HIS that names every file alike
+    own = await taker(world, tenant)
+    await own.look()
+    assert (names(place), names(place, "processing")) == ([], [])
+    assert names(place, "processed") == ["out.hl7", "out.hl7.2"]
+    assert [(place / "processed" / name).read_bytes() for name in ("out.hl7", "out.hl7.2")] == [old, new]
+    assert len(await received(world, tenant)) == 2
+
+
+@pytest.mark.parametrize(("old", "new"), [("a.hl7", "processing/a.hl7"), ("processing/a.hl7", "processed/a.hl7")])
+async def test_a_process_that_died_within_a_rename_leaves_one_file(
+    world: World, tenant: Tenant, old: str, new: str
+) -> None:
+    place = folder(world, tenant)
+    for name in ("processing", "processed"):
+        (place / name).mkdir()
+    (place / old).write_bytes(a01(1))
+    os.link(place / old, place / new)
+    own = await taker(world, tenant)
+    for _ in range(2):
+        await own.look()
+    assert (names(place), names(place, "processing"), names(place, "processed")) == ([], [], ["a.hl7"])
+    assert len(await received(world, tenant)) == 1
+
+
 async def test_two_processes_take_a_file_once(world: World, tenant: Tenant) -> None:
     place = folder(world, tenant)
     for n in range(20):
