@@ -41,11 +41,11 @@ async def everything(exchange: Exchange) -> Response:
     query = _query(exchange, compartment, record_id)
     source = OneTrip(world, exchange.caller.tenant)
     page = await find(source, query, exchange.actor.sight)
-    if query.options.cursor is None and not exchange.parameter("_type"):
+    if query.options.cursor is None:
         own = {"type": compartment, "id": record_id, "body": row["body"], "rid": 0}
         named = await around(source, (compartment, record_id), query.options.besides, exchange.actor.sight)
         page = _with_own(page, own, named)
-    return await _answer(exchange, query, page)
+    return await _answer(exchange, query, _kept(exchange, query, page))
 
 
 def _with_own(page: Page, own: dict[str, Any], named: Sequence[Any]) -> Page:
@@ -65,14 +65,35 @@ async def everything_of_all(exchange: Exchange) -> Response:
     exchange.actor.reach("Patient", "s")
     query = _query(exchange, "Patient", "")
     page = await find(OneTrip(exchange.state.world, exchange.caller.tenant), query, exchange.actor.sight)
-    return await _answer(exchange, query, page)
+    return await _answer(exchange, query, _kept(exchange, query, page))
+
+
+def _kept(exchange: Exchange, query: Query, page: Page) -> Page:
+    """The page without records of types that `_type` does not name; what it leaves out is counted where it is all."""
+    wanted = {part for name, text in exchange.query if name == "_type" for part in text.split(",") if part}
+    if not wanted:
+        return page
+    rows = [each for each in page.rows if each["type"] in wanted]
+    included = [each for each in page.included if each["type"] in wanted]
+    total = page.total
+    if total is not None and not wanted.issuperset(kind for kind, _ in query.branches):
+        total = len(rows) if query.options.cursor is None and not page.cursor else None
+    elif total is not None:
+        total -= len(page.rows) - len(rows)  # the record itself, which is counted though no type of the search
+    return dataclasses.replace(page, rows=rows, included=included, total=total)
 
 
 def _query(exchange: Exchange, compartment: str, record_id: str) -> Query:
-    """The search of one compartment, or, without an id, of all of a kind and of those they are named after."""
+    """The search of one compartment, or, without an id, of all of a kind and of those they are named after.
+
+    Where `_type` names what only others refer to, all members are looked through for that.
+    """
     members = members_of(compartment)
     known = {*members, compartment} if not record_id else {*members}
-    types = [name for name in types_of(exchange, exchange.query, tuple(sorted(known))) if name in known]
+    stated = types_of(exchange, exchange.query, tuple(sorted(known)))
+    types = [name for name in stated if name in known]
+    if not types or not {*known, compartment}.issuperset(stated):
+        types = types_of(exchange, [], tuple(sorted(known)))
     setting = exchange.actor.setting(exchange.state.world)
     inside = {name: Inside(name, compartment, record_id, members[name]) for name in types if name in members}
     if not record_id:

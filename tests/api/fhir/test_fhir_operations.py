@@ -42,6 +42,15 @@ def found(answer: httpx.Response) -> list[str]:
     return [f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in answer.json().get("entry", ())]
 
 
+TYPED = {
+    "Patient": {"Patient/p"},
+    "Patient,Encounter": {"Patient/p", "Encounter/e"},
+    "Organization": {"Organization/o"},
+    "Practitioner,Encounter": {"Practitioner/d", "Encounter/e"},
+    "Device": set(),
+}
+
+
 async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant: Tenant) -> None:
     await ward(fhir)
     records = [f"Observation/b{n}" for n in range(4)]
@@ -57,7 +66,7 @@ async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant
         url = next((link["url"] for link in page.json()["link"] if link["relation"] == "next"), "")
     assert set(records) <= set(seen) and "Observation/other" not in seen
     typed = await fhir.get("/fhir/Patient/p/$everything?_type=Observation&start=2024-02-01&end=2024-02-28")
-    assert [r for r in found(typed) if r.startswith("Observation")] == ["Observation/b2", "Observation/b3"]
+    assert found(typed) == ["Observation/b2", "Observation/b3"] and typed.json()["total"] == 2
     given = {
         "_type": ("valueString", "Observation"),
         "start": ("valueDate", "2024-02-01"),
@@ -74,6 +83,12 @@ async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant
         "Practitioner/d",
     }
     assert (await fhir.get("/fhir/Patient/none/$everything")).status_code == 404
+    for types, expected in TYPED.items():
+        some = (await fhir.get(f"/fhir/Patient/p/$everything?_type={types}")).json()
+        assert {f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in some.get("entry", ())} == expected, (
+            types
+        )
+        assert some["total"] == len([e for e in some.get("entry", ()) if e["search"]["mode"] == "match"]), types
     narrow = await client_for(tenant, ["system/Patient.rs", "system/Encounter.rs"])
     assert set(found(await narrow.get("/fhir/Patient/p/$everything"))) == {"Patient/p", "Encounter/e"}
 
