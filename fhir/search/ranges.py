@@ -6,7 +6,7 @@ import datetime
 import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite, nextafter
 from zoneinfo import ZoneInfo
 
 EARLIEST = datetime.datetime(1, 1, 2, tzinfo=datetime.UTC)
@@ -59,14 +59,17 @@ def _after(
 
 
 def number_range(text: str) -> tuple[float, float] | None:
-    """Half a unit of the last digit to both sides; None when it is no number."""
+    """Half a unit of the last digit to both sides; None when it is no number.
+
+    The upper end lies above the number, also of one with more digits than a double holds.
+    """
     try:
         value = Decimal(text)
         exponent = value.as_tuple().exponent
         if not isinstance(exponent, int) or abs(value.adjusted()) > _WIDEST or abs(exponent) > _WIDEST:
             return None
         half = Decimal(5).scaleb(exponent - 1)
-        return float(value - half), float(value + half)
+        return float(value - half), max(float(value + half), nextafter(float(value), inf))
     except (InvalidOperation, ValueError, ArithmeticError):
         return None
 

@@ -14,10 +14,11 @@ MOMENTS = {
     "eb": "t.high <= {low}",
     "ap": "(t.low < {high} AND t.high > {low})",
 }
+# A number stands for what rounds to it, its upper end not among it: 5 is 4.5 up to but not 5.5 (R4 §3.1.1.4.6).
 NUMBERS = {
-    "eq": "(t.low >= {low} AND t.low <= {high} AND (t.high <= {high}) IS TRUE)",
+    "eq": "(t.low >= {low} AND t.low < {high} AND (t.high < {high}) IS TRUE)",
     "ap": "(t.low >= {low} AND t.low <= {high} AND t.high <= {high})",
-    "ne": "(t.low < {low} OR t.high > {high})",
+    "ne": "(t.low < {low} OR t.high >= {high})",
     "gt": "t.high > {point}",
     "lt": "t.low < {point}",
     "ge": "t.high >= {point}",

@@ -96,6 +96,8 @@ def test_quantities_and_numbers() -> None:
     assert found(body, "value-quantity") == [(1.5, 1.5, "u", "mg"), (1.5, 1.5, "", "miligrama")]
     assert found(body, "component-value-quantity") == [(3.0, float("inf"), "", "")]
     assert number_range("1.50") == (1.495, 1.505) and number_range("1e2") == (50.0, 150.0)
+    low, high = number_range("100000000000000001") or (0.0, 0.0)
+    assert low <= 1e17 < high  # more digits than a double holds
     for text in ("x", "1e999", "1" * 5000, "NaN", "Infinity", ""):
         assert number_range(text) is None
 

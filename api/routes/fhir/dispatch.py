@@ -41,8 +41,10 @@ def is_other(item: Any, base: str) -> bool:
     if not isinstance(asked, dict) or asked.get("method") not in _METHODS:
         return False
     url = str(asked.get("url", "")).removeprefix(base)
+    if _is_foreign(url):
+        return False
     parts = _path(url).split("/")
-    if _FOREIGN.match(url) or any(part in _APART for part in parts):
+    if any(part in _APART for part in parts):
         return False
     operation = parts[-1].startswith("$") or parts[-1] == "_search"
     return operation or (
@@ -59,8 +61,7 @@ def is_nowhere(exchange: Exchange, item: Any) -> bool:
     if not isinstance(asked, dict) or not isinstance(asked.get("url"), str):
         return False
     method, url = str(asked.get("method")), asked["url"].removeprefix(exchange.base)
-    parts = _path(url).split("/")
-    if method not in (*METHODS, "HEAD") or _FOREIGN.match(url) or any(part in _APART for part in parts):
+    if method not in (*METHODS, "HEAD") or _is_foreign(url) or any(part in _APART for part in _path(url).split("/")):
         return False
     try:
         address("GET" if method == "HEAD" else method, url.removeprefix("/"))
@@ -77,6 +78,15 @@ def _has_route(request: Request) -> bool:
 def _is_member(parts: list[str]) -> bool:
     """Whether an address is a search within a compartment: `Patient/1/Observation`, `Patient/1/*`."""
     return len(parts) == 3 and (parts[2] == "*" or _TYPE.match(parts[2]) is not None)
+
+
+def _is_foreign(url: str) -> bool:
+    """Whether a text is an address that does not begin with ours, or none that can be read (`//[`)."""
+    try:
+        urlsplit(url)
+    except ValueError:
+        return True
+    return _FOREIGN.match(url) is not None
 
 
 def _path(url: str) -> str:

@@ -113,6 +113,15 @@ async def test_an_address_of_another_server(fhir: httpx.AsyncClient, kind: str) 
     assert (await fhir.get("/fhir/Patient/p")).json()["meta"]["versionId"] == "1"
 
 
+@pytest.mark.parametrize("url", ["//[", "http://[bad/Patient/p", "http://a:b/Patient/p"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "POST"])
+async def test_what_cannot_be_read_as_an_address(fhir: httpx.AsyncClient, method: str, url: str) -> None:
+    await stored(fhir)
+    resource = {"resource": NEW} if method == "POST" else {}
+    found = await asked(fhir, {"request": {"method": method, "url": url}, **resource})
+    assert (found["response"]["status"], codes(found["response"]["outcome"])) == ("400", ["fhir.bundle.url"])
+
+
 async def test_a_copy_that_is_not_older(fhir: httpx.AsyncClient) -> None:
     """`ifModifiedSince`, unless `ifNoneMatch` is stated as well (RFC 9110 §13.1.3)."""
     await stored(fhir)

@@ -185,6 +185,30 @@ async def test_searches(ward: httpx.AsyncClient) -> None:
     assert not wrong
 
 
+ROUNDED = {
+    "5": "a",
+    "6": "b",
+    "5.5": "b",
+    "ne5": "b c",
+    "ne6": "a c",
+    "100000000000000001": "c",
+    "ne5.5": "a c",
+    "-5": "",
+}
+
+
+async def test_a_number_stands_for_what_rounds_to_it(fhir: httpx.AsyncClient) -> None:
+    """5 is 4.5 up to but not 5.5 (R4 §3.1.1.4.6), of plain quantities, in units of the same kind and in composites."""
+    for name, value in (("a", "4.5"), ("b", "5.5"), ("c", "100000000000000001")):
+        quantity = f'{{"value": {value}, "system": "http://unitsofmeasure.org", "code": "kg"}}'
+        body = f'{{"resourceType": "Observation", "id": "{name}", "status": "final", "code": {{"coding": [{{"code": "w"}}]}}, "valueQuantity": {quantity}}}'
+        await fhir.put(f"/fhir/Observation/{name}", content=body, headers={"content-type": "application/fhir+json"})
+    for text, expected in ROUNDED.items():
+        for address in (f"value-quantity={text}", f"value-quantity={text}||kg", f"code-value-quantity=w${text}"):
+            assert sorted(await ids(fhir, f"Observation?{address}")) == expected.split(), address
+    assert await ids(fhir, "Observation?value-quantity=5e3|http://unitsofmeasure.org|g") == ["a"]
+
+
 SORTS = {
     "Observation?_sort=date": "b2 b3 b1 b4 b5",
     "Observation?_sort=-date": "b1 b3 b2 b5 b4",
