@@ -28,6 +28,8 @@ def parse(raw: bytes) -> Any | Problem:
     except ValueError as error:
         if "Detected duplicate key" in str(error):
             return Problem("fhir.json.duplicate-key", "$this")
+        if "recursion limit" in str(error):
+            return Problem("fhir.json.too-deep", "$this", args=(("limit", str(DEEPEST)),))
         return Problem("fhir.json.syntax", "$this")
     if raw.count(b"{") + raw.count(b"[") > DEEPEST and depth(document) > DEEPEST:
         return Problem("fhir.json.too-deep", "$this", args=(("limit", str(DEEPEST)),))

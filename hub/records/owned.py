@@ -44,7 +44,8 @@ async def refuse(tx: Transaction, writes: Sequence[Write]) -> None:
     rows = await tx.rows(_MARKED, [write.type for _, write in asked], [write.id for _, write in asked], _MARK)
     owned = {(row["type"], row["id"]) for row in rows}
     for position, write in asked:
-        claimed = write.body is not None and (write.body.get("meta") or {}).get("source") == BILLING
+        meta = write.body.get("meta") if write.body is not None else None
+        claimed = isinstance(meta, dict) and meta.get("source") == BILLING  # the structure is looked at later
         if claimed or (write.type, write.id) in owned:
             raise _clash(position, _CODE)
 

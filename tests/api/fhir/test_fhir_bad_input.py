@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir import jsontext
+from fhir.definitions.table import resource_types
 
 SEEDS: list[dict[str, Any]] = [
     {"resourceType": "Patient", "active": True, "identifier": [{"system": "urn:x", "value": "1", "period": {"start": "2020"}}],
@@ -97,6 +98,28 @@ async def test_mutated_records(fhir: httpx.AsyncClient, seed: dict[str, Any]) ->
     assert 0 < accepted < len(spots) * 5
 
 
+SHAPES: list[dict[str, Any]] = [
+    {"meta": "x"}, {"meta": ["x"]}, {"meta": {"source": ["x"]}}, {"meta": {"tag": ["x"]}}, {"meta": {"profile": "x"}},
+    {"contained": "x"}, {"contained": ["x"]}, {"extension": ["x"]}, {"identifier": ["x"]}, {"text": "x"},
+]  # fmt: skip
+
+
+async def test_common_elements_of_any_shape_on_every_type(fhir: httpx.AsyncClient) -> None:
+    """What looks at a record before its structure is known to hold (who owns it, its labels) takes any shape."""
+    types = [name for name in resource_types() if name not in ("Bundle", "DomainResource", "Resource")]
+    entries = [
+        {"resource": {"resourceType": name, **shape}, "request": {"method": "POST", "url": name}}
+        for name in types
+        for shape in SHAPES
+    ]
+    answer = await fhir.post("/fhir", json={"resourceType": "Bundle", "type": "batch", "entry": entries})
+    told = [entry["response"] for entry in answer.json()["entry"]]
+    assert {each["status"][:1] for each in told} == {"4"}
+    for entry, each in zip(entries, told, strict=True):
+        (shape,) = entry["resource"].keys() - {"resourceType"}
+        assert any(f".{shape}" in issue["expression"][0] for issue in each["outcome"]["issue"]), entry
+
+
 async def test_numbers_are_kept_or_refused(fhir: httpx.AsyncClient) -> None:
     for number in [*RAW, "1.50", "100000000000000000000"]:
         body = json.dumps(SEEDS[1]).replace("1.5", number)
@@ -116,6 +139,16 @@ async def test_amounts_no_column_can_hold(fhir: httpx.AsyncClient, quantity: str
     )
     answer = await fhir.post("/fhir/ChargeItem", content=body, headers={"content-type": "application/fhir+json"})
     assert answer.status_code == 422 and answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_json_deeper_than_the_reader_goes(fhir: httpx.AsyncClient) -> None:
+    """The depth is told, not that the JSON is none."""
+    deep = "[" * 5000 + "]" * 5000
+    body = f'{{"resourceType":"Patient","extension":{deep}}}'
+    answer = await fhir.post("/fhir/Patient", content=body, headers={"content-type": "application/fhir+json"})
+    assert answer.status_code == 400
+    (issue,) = answer.json()["issue"]
+    assert issue["details"]["coding"][0]["code"] == "fhir.json.too-deep"
 
 
 async def test_hostile_json(fhir: httpx.AsyncClient) -> None:
