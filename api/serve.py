@@ -99,6 +99,7 @@ async def _http(world: World, keeper: Keeper, stop: asyncio.Event) -> None:
         create_app(world, keeper),
         host=world.settings.host,
         port=world.settings.http_port,
+        log_config=None,  # its own lines would show what an exception says, which may be what somebody sent
         log_level="warning",
         access_log=False,
         server_header=False,

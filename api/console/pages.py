@@ -77,7 +77,7 @@ def page(name: str, words: Words, *, status: int = 200, **values: object) -> Res
     given = {"refresh": 0, "stopped": STOPPED, "most_failures": MOST_FAILURES, **values}
     named = {"cause": cause, "door_name": door_name, "kind_name": kind_name, "status_name": status_name}
     text = template.render(words=words, say=words.say, **named, **given)
-    headers = {**HEADERS, "Content-Language": words.tag}
+    headers = {**HEADERS, "Content-Language": words.tag, **({"Retry-After": "5"} if status == 503 else {})}
     return Response(text, status, headers, "text/html; charset=utf-8")
 
 

@@ -6,8 +6,11 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from api.http.state import StateDep
+from canonical.errors import TryLater
 
 router = APIRouter(prefix="/health")
+# on: a standby, or a server that was told so
+_WRITES = "SELECT current_setting('transaction_read_only') AS only"
 
 
 @router.get("/live")
@@ -18,6 +21,8 @@ async def live() -> JSONResponse:
 
 @router.get("/ready")
 async def ready(state: StateDep) -> JSONResponse:
-    """The database answers; raises TryLater (503) when it does not."""
-    await state.world.database.global_rows("SELECT 1")
+    """The database answers and takes what is written; raises TryLater (503) when it does not."""
+    said = await state.world.database.global_rows(_WRITES)
+    if said[0]["only"] != "off":
+        raise TryLater("the database takes nothing that is written", code="store.busy")
     return JSONResponse({"status": "ok"})

@@ -125,8 +125,7 @@ class Database:
             try:
                 yield Transaction(connection, tenant)
             except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
+                await _roll_back(connection)
                 raise
             if await connection.execute("COMMIT") != "COMMIT":  # a statement failed, and whoever asked let it pass
                 raise TryLater("the transaction was rolled back", code="store.busy")
@@ -189,6 +188,16 @@ _ASK = (
 def as_asked(query: str) -> str:
     """The whole statement that `ask` sends for a query; `$1` is the tenant as text."""
     return f"{_ASK}{query}) s"
+
+
+async def _roll_back(connection: Any) -> None:
+    """End a transaction that failed. What cannot be rolled back is cut off, and the failure before it stands."""
+    try:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+        with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back already
+            connection.terminate()
 
 
 async def _nothing_to_reset(connection: Any) -> None:

@@ -11,10 +11,29 @@ import asyncpg
 
 from canonical.errors import Misconfigured, Refused, TryAgain, TryLater
 
-# Two transactions in each other's way, one of them rolled back: the same may work at once.
-_RACED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-# What else rolls back (class 40), full disk or memory (53), shutdown (57): the same may work later.
-_PASSING = (asyncpg.TransactionRollbackError, asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError)
+# Two transactions in each other's way, one of them rolled back, or a migration beside it: the same may work at once.
+_RACED = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+# The connection is of no more use; InternalClientError: its server said farewell while the driver expected an answer.
+_BROKEN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+)
+# What else rolls back (class 40), full disk or memory (53), shutdown (57), its disk's errors (58), and a server that is
+# another's standby or was told to write nothing (25006): the same may work later.
+_PASSING = (
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 _UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 # A value out of range or of the wrong kind (class 22), found by the server or by the driver: repeating is useless.
 _VALUES = (asyncpg.DataError,)
@@ -61,9 +80,9 @@ def translated() -> Iterator[None]:
         yield
     except _VALUES as error:
         raise Refused(f"a value cannot be stored ({type(error).__name__})", code="store.value") from None
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
-        raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
     except _RACED as error:
         raise TryAgain(f"another transaction was in the way ({type(error).__name__})", code="store.raced") from None
+    except _BROKEN as error:
+        raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
     except _PASSING as error:
         raise TryLater(f"the database cannot do it now ({type(error).__name__})", code="store.busy") from None

@@ -27,6 +27,9 @@ class Standing:
         Raises as the pool does: TryLater when the outcome is unknown or it may work later, Refused for a bad value.
         """
         try:
+            if self._connection is None or self._connection.is_closed():  # its server may have ended it meanwhile
+                self._prepared.clear()
+                self._connection = await self._connect()
             statement = self._prepared.get(query) or await self._prepare(query)
             return await statement.fetch(*arguments)  # type: ignore[no-any-return]
         except BaseException:  # what the connection was doing is not known: it is not used again
@@ -44,9 +47,6 @@ class Standing:
                 await connection.close(timeout=5)
 
     async def _prepare(self, query: str) -> Any:
-        if self._connection is None or self._connection.is_closed():
-            self._prepared.clear()
-            self._connection = await self._connect()
         statement = await self._connection.prepare(query)
         self._prepared[query] = statement
         return statement

@@ -323,7 +323,7 @@ async def test_without_a_database_the_page_says_so(
 
     monkeypatch.setattr(console, "hub_overview", down)
     answer = await browser.get("/")
-    assert answer.status_code == 503
+    assert answer.status_code == 503 and answer.headers["retry-after"] == "5"
     assert texts()["alarm.database"]["pt"] in answer.text
 
 
