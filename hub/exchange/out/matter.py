@@ -15,6 +15,7 @@ from canonical.extensions import EXTENSIONS
 from fhir import jsontext
 from hub.store.database import Transaction
 from mappings import events
+from mappings.outward.clinical import value_type
 
 Body = dict[str, Any]
 _NAMED = {"reasonReference": "Condition", "supportingInfo": "Observation", "specimen": "Specimen"}
@@ -99,8 +100,19 @@ def _living(found: dict[str, Body], references: Iterable[Any], kind: str) -> Ite
         labels = {label.get("code") for label in body.get("meta", {}).get("security", ())}
         if body.get("resourceType") != kind or status & {"entered-in-error", "refuted"} or labels & RESTRICTED:
             continue
+        if kind == "Observation":
+            yield from _stated(body)
+            continue
         numbers = [body["accessionIdentifier"]] if "accessionIdentifier" in body else body.get("identifier", [])[:1]
         yield {**body, "number": numbers} if kind == "Specimen" else body
+
+
+def _stated(observation: Body) -> Iterable[Body]:
+    """An Observation and its components (a blood pressure has two), each as far as OBX can say its value."""
+    shared: Body = {name: observation[name] for name in ("status", "effectiveDateTime") if name in observation}
+    for one in (observation, *observation.get("component", ())):
+        if value_type(one, ""):
+            yield {**shared, **one}
 
 
 async def _memberships(tx: Transaction, order: Body) -> list[Body]:

@@ -146,18 +146,29 @@ async def test_what_is_restricted_or_wrong_is_not_told(world: World, tenant: Ten
 
     def said(name: str, **more: Any) -> Write:
         code = {"coding": [{"system": "http://loinc.org", "code": name}]}
-        body = {"resourceType": "Observation", "status": "final", "code": code, "valueString": name, **subject, **more}
+        value = {} if "component" in more else {"valueString": name}
+        body = {"resourceType": "Observation", "status": "final", "code": code, **value, **subject, **more}
         return Write(type="Observation", id=name, body=body)
 
     asked = {
         **{"resourceType": "ServiceRequest", "status": "active", "intent": "order", **subject},
         "identifier": [{"system": "urn:y", "value": "9"}],
         "code": {"coding": [{"system": "http://loinc.org", "code": "718-7"}]},
-        "supportingInfo": [{"reference": f"Observation/{name}"} for name in ("open", "secret", "wrong")],
+        "supportingInfo": [{"reference": f"Observation/{name}"} for name in ("open", "secret", "wrong", "picture")],
     }
+    measured = [
+        {"code": {"text": name}, "valueQuantity": {"value": value, "unit": "mmHg"}}
+        for name, value in (("PAS", 120), ("PAD", 80))
+    ]
     async with world.transaction(tenant) as tx:
         writes = [Write(type="Patient", id="p", body=patient), said("open"), said("secret", meta=label)]
+        writes.append(said("picture", component=measured))
         writes += [said("wrong", status="entered-in-error"), Write(type="ServiceRequest", id="s", body=asked)]
         await save(tx, writes, Origin(actor="fhir", now=world.now(), zone=tenant.zone))
     (row,) = await queued(world, tenant)
+    lines = list(read(row["content"]).named("OBX"))
+    assert [(one.text(1), one.text(2), one.text(3, 2), one.text(5)) for one in lines[1:]] == [
+        ("2", "NM", "PAS", "120"),
+        ("3", "NM", "PAD", "80"),
+    ]
     assert b"|open|" in row["content"] and b"secret" not in row["content"] and b"wrong" not in row["content"]
