@@ -10,8 +10,8 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
-from mappings.convert.datatypes import CITY_SYSTEM, coding, concept_or_own, cwe
-from mappings.convert.people import practitioner_reference
+from mappings.convert.datatypes import CITY_SYSTEM, coding, concept_or_own, cwe, xad, xtn
+from mappings.convert.people import practitioner_reference, xpn
 from mappings.convert.periods import period
 from mappings.convert.plausible import late_admission, no_language, no_licence, no_religion
 from mappings.convert.published import alone
@@ -236,6 +236,24 @@ def performed(value: Value, context: Context, argument: str) -> Any:
 def _oneself(value: Value) -> bool:
     """Whether a relationship (table 0063) is the patient's to himself: SEL, written out, or X12's 18."""
     return value.text(1).upper() in _SELF
+
+
+@conversion("contact-person")
+def contact_person(value: Value, context: Context, argument: str) -> Any:
+    """NK1-30, whom to ask for at an organization (NK1-13) that is a contact, unless NK1-2 names somebody."""
+    return None if value.other(2) or value.other(2, 2) else xpn(value, context, "")
+
+
+@conversion("contact-telephone")
+def contact_telephone(value: Value, context: Context, argument: str) -> Any:
+    """NK1-31, the telephone of that person, unless NK1-2 names another."""
+    return None if value.other(2) or value.other(2, 2) else xtn(value, context, "work")
+
+
+@conversion("contact-address")
+def contact_address(value: Value, context: Context, argument: str) -> Any:
+    """NK1-32, the address of that person, unless NK1-2 names another or NK1-4 says one."""
+    return None if value.other(2) or value.other(2, 2) or value.other(4) else xad(value, context, "")
 
 
 @conversion("relationship")

@@ -7,9 +7,11 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.problem import Problem
+from canonical.records import DRAFT
 from hl7.er7 import NULL, Segment
 from mappings.convert.datatypes import concept, cwe
 from mappings.convert.keys import ei_key
+from mappings.convert.people import name_text
 from mappings.convert.plausible import no_moment
 from mappings.convert.registry import Context, Value, conversion, link
 from mappings.convert.text import number, parse_dtm
@@ -49,6 +51,26 @@ def problem_status(value: Value, context: Context, argument: str) -> Any:
     found = concept(value, context, argument)
     active = found is not None and found["coding"][0]["code"] not in ("inactive", "remission", "resolved")
     return (problem_over(value, context, argument) if active and value.other(9) else None) or found
+
+
+@conversion("reported-by")
+def reported_by(value: Value, context: Context, argument: str) -> Any:
+    """IAM-14 as who told of the allergy: the patient (IAM-15 SEL), else a person by name, with what IAM-15 says."""
+    if value.other(15) == "SEL" and sum(1 for _ in context.message.named("PID")) == 1:
+        return {"reference": f"{DRAFT}{context.prefix}patient", "type": "Patient"}
+    name, relation = name_text(value, context, ""), value.other(15, 2) or value.other(15)
+    if not name:
+        return None
+    kind = {"type": "RelatedPerson"} if relation else {}
+    return {**kind, "display": f"{name} ({relation})" if relation else name}
+
+
+@conversion("allergen")
+def allergen(value: Value, context: Context, argument: str) -> Any:
+    """IAM-3 with the codes of IAM-27, which a clinician identified it by (from 2.7 on)."""
+    found, more = cwe(value, context, argument), cwe(value.sibling(27), context, argument)
+    codings = [coding for one in (found, more) if one for coding in one.get("coding", ())]
+    return {**(found or more), **({"coding": codings} if codings else {})} if found or more else None
 
 
 @conversion("problem-over")

@@ -7,7 +7,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import DRAFT, Key
-from mappings.convert.datatypes import cwe
+from mappings.convert.datatypes import cwe, xad
 from mappings.convert.keys import ei_key
 from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
@@ -260,9 +260,16 @@ def administration_note(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("place-of-care")
 def place_of_care(value: Value, context: Context, argument: str) -> Any:
-    """LA2 or PL (RXA-11, RXA-27, RXD-13) as logical reference to a Location: facility, point of care, room, bed."""
+    """LA2 or PL (RXA-11, RXA-27, RXD-13) as logical reference to a Location: facility, point of care, room, bed.
+
+    With an address (`argument`, RXA-28) the place goes inside the record.
+    """
     parts = [value.text(n) for n in (4, 1, 2, 3)]
     label = " / ".join(part for part in parts if part)
+    address = xad(value.sibling(int(argument)), context, "") if label and argument else None
+    if address:
+        reference = context.contain("Location", {"name": label, "address": address})
+        return {"reference": reference, "type": "Location", "display": label}
     return {"type": "Location", "display": label} if label else None
 
 

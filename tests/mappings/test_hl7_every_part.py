@@ -22,6 +22,7 @@ from mappings.program import program
 ZONE, VERSION = "America/Sao_Paulo", "2.5.1"
 MOMENT = "202601021003"
 COMMON = {"ADT^A01": ("PID", "PV1", "NK1", "DG1"), "ORU^R01": ("OBR", "OBX", "SPM"), "RDE^O11": ("RXE", "TQ1")}
+DIFFERS = "field.differs"  # that another field says other than this one gives its parts no place
 Part = tuple[int, int]
 
 
@@ -31,7 +32,7 @@ def told(lines: list[str]) -> tuple[Message, str, dict[int, int]]:
     assert isinstance(message, Message)
     translation = translate(message, zone=ZONE)
     read = {s.index: translation.account.read.get(s.index, 0) | s.asked for s in message.segments}
-    findings = [(p.code, p.where, p.args) for p in translation.problems]
+    findings = [(p.code, p.where, p.args) for p in translation.problems if p.code != DIFFERS]
     fates = translation.account.fate
     return message, repr((translation.drafts, findings)), {n: b for n, b in read.items() if fates[n] == "mapped"}
 
