@@ -16,6 +16,7 @@ from fhir.patch import same
 
 _LEAST_LENGTH = "http://hl7.org/fhir/StructureDefinition/minLength"
 BASE = "http://hl7.org/fhir/StructureDefinition/"
+_SIMPLE = BASE + "SimpleQuantity"  # R4's profile whose one rule, sqty-1, stands at each element of it
 
 
 class Typed(NamedTuple):
@@ -47,8 +48,8 @@ def elements(definition: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def foreign(url: str) -> bool:
-    """Whether an address is not of a type of R4 itself."""
-    return not (url.startswith(BASE) and type_named(url.removeprefix(BASE)) is not None)
+    """Whether an address is not of a type of R4 itself, or of SimpleQuantity."""
+    return url != _SIMPLE and not (url.startswith(BASE) and type_named(url.removeprefix(BASE)) is not None)
 
 
 def tree(definition: dict[str, Any], *, alone: bool = False) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir.validation import profiles
+from fhir.validation.profile_tree import foreign
 
 OWN = "http://example.org/StructureDefinition/"
 UNIT = {"system": "http://unitsofmeasure.org", "code": "mm[Hg]", "unit": "mmHg", "value": 120}
@@ -251,3 +252,9 @@ def test_a_required_value_set_asks_for_a_code_with_its_system() -> None:
     assert told({"coding": [{"code": "x"}]}) == ["Observation.method"]
     assert told({"coding": [{"system": "urn:a"}]}) == ["Observation.method"]
     assert told({"text": "by hand", **note("a")}) == []
+
+
+def test_simple_quantity_is_of_r4_itself() -> None:
+    """R4's snapshots name SimpleQuantity; its rule (sqty-1) stands at those elements, so no package lacks it."""
+    assert not foreign(profiles.BASE + "SimpleQuantity") and not foreign(profiles.BASE + "Quantity")
+    assert foreign(profiles.BASE + "vitalsigns") and foreign(OWN + "SimpleQuantity")
