@@ -19,6 +19,7 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ORDERING_FACILITY = 21  # ORC
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
 _SENDER = "SB"  # who sent a result or an order: its performer no more than who gets a copy
+_PERFORMED = ("TXA", 22)
 _SURNAME_FIRST = ("IDE", "SYL")
 _TITLES = "xcn-title"
 _ORGANIZATIONS = {"ORC": (21,), "OBX": (23,), "PRD": (10,)}
@@ -356,7 +357,9 @@ def _professional(value: Value, context: Context) -> Key | None:
 
 def _professional_name(value: Value, context: Context) -> str:
     given = [part for part in (value.text(3), value.text(4)) if part]
-    order, written = component_code(value, context, "hl70444", 18), component_code(value, context, "hl70465", 15)
+    later = (value.source.segment, value.source.field) == _PERFORMED  # PPN: XCN with a moment before its last parts
+    order = component_code(value, context, "hl70444", 19 if later else 18)
+    written = component_code(value, context, "hl70465", 16 if later else 15)
     name = _in_order(given, surname(value, 2), order, written)
     return " ".join(part for part in (_title(value, context), name) if part)
 

@@ -101,3 +101,10 @@ def test_no_part_of_a_common_message_loses_a_code(kind: str) -> None:
         if found := silent(audit, item_type, place):
             lost[place] = found
     assert lost == {} and tried > 20
+
+
+def test_the_moment_of_an_authentication_is_no_code() -> None:
+    rest = PID.format(name="L", address="H", use="PRN", device="PH")
+    rest += "TXA|1|CN|TX|20261122||||||||D1^HIS|||||AU||||" + "|77^Lima^Rui" + "^" * 12 + "20261122100000\r"
+    _, problems = mapped("MDM^T02", rest + "OBX|1|TX|X^Nota^L||Nota||||||F\r")
+    assert not {where for code, where in problems if code == "code.unmapped"}
