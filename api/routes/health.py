@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
@@ -9,6 +11,7 @@ from api.http.state import StateDep
 from canonical.errors import TryLater
 
 router = APIRouter(prefix="/health")
+READY_SECONDS = 3.0
 # on: a standby, or a server that was told so
 _WRITES = "SELECT current_setting('transaction_read_only') AS only"
 
@@ -21,8 +24,13 @@ async def live() -> JSONResponse:
 
 @router.get("/ready")
 async def ready(state: StateDep) -> JSONResponse:
-    """The database answers and takes what is written; raises TryLater (503) when it does not."""
-    said = await state.world.database.global_rows(_WRITES)
+    """The database answers soon and takes what is written; raises TryLater (503) when it does not."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            with state.world.database.standing() as lent:  # as messages are kept; cut off when it does not answer
+                said = await lent.fetch(_WRITES)
+    except TimeoutError:
+        raise TryLater("the database does not answer", code="store.down") from None
     if said[0]["only"] != "off":
         raise TryLater("the database takes nothing that is written", code="store.busy")
     return JSONResponse({"status": "ok"})

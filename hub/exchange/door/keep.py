@@ -28,6 +28,8 @@ LARGEST_GROUP = 200
 LARGEST_BYTES = 32 * 1024 * 1024
 
 KEEP_ATTEMPTS = 3
+KEEP_SECONDS = 20.0
+"""How long a commit may take. Senders wait half a minute as a rule: one that hears nothing is to be told before."""
 COMMITTERS = 4
 """Commits of one channel under way at a time, at most."""
 WORTH = 8
@@ -231,7 +233,8 @@ class Keeper:
                 told = {row[0]: tuple(row)[1:] for row in rows}
                 outcomes = [kept_of(item.incoming.id, told.get(item.incoming.id)) for item in group]
         except Exception as error:  # whatever it was, none of these may be acknowledged
-            reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code="store.failed")
+            code = "store.down" if isinstance(error, TimeoutError) else "store.failed"
+            reason = error if isinstance(error, PonteError) else TryLater(type(error).__name__, code=code)
             for item in group:
                 item.done(reason)
             return reason
@@ -242,13 +245,17 @@ class Keeper:
 
 
 async def _kept(standing: Standing, query: str, *arguments: object) -> list[Any]:
-    """What the store says; a group whose transaction lost a race is kept again, the senders need not know."""
-    for _ in range(KEEP_ATTEMPTS - 1):
-        try:
-            return await standing.fetch(query, *arguments)
-        except TryAgain:
-            continue
-    return await standing.fetch(query, *arguments)
+    """What the store says; a group whose transaction lost a race is kept again, the senders need not know.
+
+    Raises TimeoutError after KEEP_SECONDS. Whether it was kept is not known then: who sends it again is told.
+    """
+    async with asyncio.timeout(KEEP_SECONDS):
+        for _ in range(KEEP_ATTEMPTS - 1):
+            try:
+                return await standing.fetch(query, *arguments)
+            except TryAgain:
+                continue
+        return await standing.fetch(query, *arguments)
 
 
 def kept_of(made: UUID, told: Sequence[Any] | None) -> Kept:

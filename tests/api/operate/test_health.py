@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,10 +10,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 import own_database
+import pytest
 
 from api.http.app import create_app
+from api.routes import health
 from hub.exchange.door.keep import Keeper
 from hub.store.database import Database
+from hub.store.standing import Standing
 from hub.world import World
 
 
@@ -39,3 +43,15 @@ async def _said(world: World, url: str) -> tuple[int, int]:
         return ready.status_code, live.status_code
     finally:
         await database.close()
+
+
+async def test_a_database_that_hangs_makes_the_hub_not_ready_soon(
+    browser: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Standing, "fetch", hang)
+    monkeypatch.setattr(health, "READY_SECONDS", 0.05)
+    answer = await asyncio.wait_for(browser.get("/health/ready"), 10)
+    assert answer.status_code == 503 and answer.headers["retry-after"]

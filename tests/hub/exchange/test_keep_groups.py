@@ -164,3 +164,21 @@ async def test_what_waits_behind_a_message_that_could_not_be_kept_is_not_kept_be
         query = "SELECT control_id FROM message WHERE tenant_id = $1 AND lane_id = $2 ORDER BY seq"
         order = await tx.rows(query, items[0].lane)
     assert [row["control_id"] for row in order] == ["B0", "B1", "B2"], "B1 and B2 would have stood before B0"
+
+
+async def test_a_commit_that_does_not_end_is_given_up_before_its_sender_gives_up(
+    world: World, tenant: Tenant, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that hangs: not acknowledged, and what comes again is kept once whatever became of the first."""
+    monkeypatch.setattr(keep, "KEEP_SECONDS", 0.2)
+    keeper = Keeper(world.database)
+    first = admission(channel, "H0", "H0")
+    async with held(world, tenant, first.lane):
+        with pytest.raises(TryLater) as caught:
+            await asyncio.wait_for(keeper.keep(channel, first), 10)
+        assert caught.value.code == "store.down"
+    monkeypatch.undo()
+    for _ in range(2):
+        await asyncio.wait_for(keeper.keep(channel, admission(channel, "H0", "H0")), 30)
+    async with world.transaction(tenant) as tx:
+        assert await tx.value("SELECT count(*) FROM message WHERE tenant_id = $1 AND control_id = 'H0'") == 1
