@@ -8,6 +8,7 @@ cancelled or timed out goes back to the pool, which knows how to make it whole.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from types import TracebackType
 from typing import Any
@@ -112,7 +113,8 @@ class Lending:
 
     async def _return(self, connection: Any) -> None:
         try:
-            await self._pool.release(connection)
+            with contextlib.suppress(TimeoutError):  # it did not end what it was asked to end: the pool has cut it off
+                await self._pool.release(connection)
         finally:
             self._returned()
 

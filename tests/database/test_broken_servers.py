@@ -13,6 +13,7 @@ from canonical.errors import NotFound, TryAgain, TryLater
 from hub.settings import Settings
 from hub.store.database import Database
 from hub.store.failures import translated
+from hub.store.lending import Lending, Loan
 from hub.world import Tenant
 
 SAID = {
@@ -96,3 +97,25 @@ async def test_a_standing_connection_that_ended_is_made_anew_before_its_use(
                 assert await standing.fetch("SELECT 1")
     finally:
         await database.close()
+
+
+class Hanging:
+    """A pool whose connections do not end what they were asked to end."""
+
+    def get_max_size(self) -> int:
+        return 1
+
+    async def acquire(self, timeout: float) -> object:
+        return object()
+
+    async def release(self, connection: object) -> None:
+        raise TimeoutError
+
+
+async def test_a_connection_that_does_not_come_to_rest_hides_no_failure() -> None:
+    lending = Lending(Hanging())
+    for _ in range(2):  # its room is free again
+        with pytest.raises(TryLater) as caught:
+            async with Loan(lending):
+                raise TryLater("the statement took too long", code="store.too-long")
+        assert caught.value.code == "store.too-long"
