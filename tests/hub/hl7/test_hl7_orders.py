@@ -161,8 +161,8 @@ async def test_the_hub_answers_orders_with_what_it_knows(world: World, tenant: T
     await feed(world, tenant, order(orc("NW", "P1", "F1")))
     for asked, expected in ANSWERS:
         kind, (first, second) = await said(world, tenant, order(orc(asked, "P1"), kind="OML^O21^OML_O21"))
-        assert (kind, first) == ("ORL^O22^ORL_O22", f"ORC|{expected}|P1|F1^hosp||IP"), asked
-        assert second == "OBR|1|P1|F1^hosp|GLI^Exame^L"
+        assert (kind, first) == ("ORL^O22^ORL_O22", f"ORC|{expected}|P1|F1^HOSP||IP"), asked
+        assert second == "OBR|1|P1|F1^HOSP|GLI^Exame^L"
     for asked, expected in UNKNOWN:
         kind, lines = await said(world, tenant, order(orc(asked, "P8")))
         assert (kind, lines[0].rstrip("|")) == ("ORR^O02^ORR_O02", f"ORC|{expected}|P8"), asked
