@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 EARLIEST = datetime.datetime(1, 1, 2, tzinfo=datetime.UTC)
 LATEST = datetime.datetime(9999, 12, 30, tzinfo=datetime.UTC)
+_LEAST = datetime.timedelta(microseconds=1)
 _WIDEST = 300  # decimal exponents a double holds with room to spare
 _DATE = re.compile(
     r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?\Z"
@@ -24,17 +25,29 @@ def date_range(text: str, zone: ZoneInfo) -> tuple[datetime.datetime, datetime.d
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, offset = match.groups()
-    tz: datetime.tzinfo = _offset(offset) if offset else zone
+    micro = int((fraction or "0")[:6].ljust(6, "0"))
     try:
-        micro = int((fraction or "0")[:6].ljust(6, "0"))
+        tz: datetime.tzinfo = _offset(offset) if offset else zone
         low = datetime.datetime(
             int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), min(int(second or 0), 59),
             micro, tzinfo=tz,
         )  # fmt: skip
-        high = _after(low, month, day, hour, second, fraction)
-        return max(low.astimezone(datetime.UTC), EARLIEST), min(high.astimezone(datetime.UTC), LATEST)
     except (ValueError, OverflowError):
         return None
+    first = min(_bounded(low), LATEST - _LEAST)
+    try:
+        high = _bounded(_after(low, month, day, hour, second, fraction))
+    except (ValueError, OverflowError):  # the year 10000, which no datetime reaches
+        high = LATEST
+    return first, max(high, first + _LEAST)
+
+
+def _bounded(moment: datetime.datetime) -> datetime.datetime:
+    """A moment in UTC, within what every zone can show: 9999-12-31 and 0001-01-01 stand for "never ends", "unknown"."""
+    try:
+        return min(max(moment.astimezone(datetime.UTC), EARLIEST), LATEST)
+    except OverflowError:
+        return EARLIEST if moment.year == 1 else LATEST
 
 
 def _after(

@@ -29,9 +29,9 @@ from hub.world import Tenant, World
 
 BATCH = 200
 NAME = "fhir.reindex"
-EDITION = 4
+EDITION = 5
 """Of what the index holds; a tenant's settings say by which its records were indexed."""
-CHANGED = {4: "body LIKE '%\"contained\"%'"}
+CHANGED = {5: "body ~ '\"(9999|0001)'"}
 """The records of which an edition holds more than the one before; where it is not here, all."""
 SETTING = "index"
 _SKEW = datetime.timedelta(seconds=0.5)

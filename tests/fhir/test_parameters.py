@@ -110,11 +110,25 @@ def test_quantities_and_numbers() -> None:
         ("2018-11-04", "2018-11-04T03:00:00", "2018-11-05T02:00:00"),  # the night summer time began at midnight
         ("2024-01-01T23:30-03:00", "2024-01-02T02:30:00", "2024-01-02T02:31:00"),
         ("2024-01-01T00:00:00.5Z", "2024-01-01T00:00:00.500000", "2024-01-01T00:00:00.600000"),
+        # what is written for "never ends" and "unknown" is a date as well
+        ("9999", "9999-01-01T03:00:00", "9999-12-30T00:00:00"),
+        ("9999-12-31", "9999-12-29T23:59:59.999999", "9999-12-30T00:00:00"),
+        ("9999-12-31T23:59:59Z", "9999-12-29T23:59:59.999999", "9999-12-30T00:00:00"),
+        ("9999-12-31T23:59:59.999-03:00", "9999-12-29T23:59:59.999999", "9999-12-30T00:00:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-02T00:00:00", "0001-01-02T00:00:00.000001"),
+        ("0001-01-01T00:00:00+03:00", "0001-01-02T00:00:00", "0001-01-02T00:00:00.000001"),
     ],
 )
 def test_dates_lie_in_the_tenants_zone(text: str, low: str, high: str) -> None:
     span = date_range(text, ZONE)
     assert span == tuple(datetime.datetime.fromisoformat(end).replace(tzinfo=datetime.UTC) for end in (low, high))
+
+
+@pytest.mark.parametrize(
+    "text", ["10000", "0000", "2024-13", "2023-02-29", "2024-01-01T00:00:00+99:99", "9999-12-32", "x"]
+)
+def test_what_is_no_date(text: str) -> None:
+    assert date_range(text, ZONE) is None
 
 
 def test_what_parameters_point_to() -> None:

@@ -106,3 +106,33 @@ async def test_numbers_and_quantities(fhir: httpx.AsyncClient) -> None:
             assert await found(fhir, f"Observation?value-quantity={prefix}{text}{unit}") == wanted, prefix + text + unit
     for unit, count in (("||mg", 7), ("||g", 0), ("|urn:y|mg", 0), ("|urn:x|", 7)):
         assert len(await found(fhir, f"Observation?value-quantity=gt0{unit}")) == count, unit
+
+
+async def test_dates_that_stand_for_never_and_unknown(fhir: httpx.AsyncClient) -> None:
+    """9999-12-31 and 0001-01-01 are found and compared, whatever zone carries them over the edge of the calendar."""
+    periods = {
+        "open": ("2020", "9999-12-31"),
+        "moment": ("2020", "9999-12-31T23:59:59-03:00"),
+        "past": ("0001-01-01T00:00:00Z", "2020"),
+    }
+    for identity, (start, end) in periods.items():
+        made = {"resourceType": "Encounter", "id": identity, "status": "finished", "class": {"code": "IMP"}}
+        await fhir.put(f"/fhir/Encounter/{identity}", json={**made, "period": {"start": start, "end": end}})
+    for identity, day in (("never", "9999-12-31"), ("first", "0001-01-01"), ("real", "1990-05-01")):
+        await fhir.put(f"/fhir/Patient/{identity}", json={"resourceType": "Patient", "id": identity, "birthDate": day})
+    wanted = {
+        "Patient?birthdate=9999-12-31": {"never"},
+        "Patient?birthdate=9999": {"never"},
+        "Patient?birthdate=ge9999": {"never"},
+        "Patient?birthdate=lt9999-12-31": {"first", "real"},
+        "Patient?birthdate=ne9999-12-31": {"first", "real"},
+        "Patient?birthdate=0001-01-01": {"first"},
+        "Patient?birthdate=le0001": {"first"},
+        "Patient?birthdate=gt0001-01-01T00:00:00Z": {"first", "never", "real"},  # the day goes on after its midnight
+        "Patient?birthdate:missing=true": set(),
+        "Encounter?date=gt9998": {"open", "moment"},
+        "Encounter?date=le9999-12-31T23:59:59Z": {"open", "moment", "past"},
+        "Encounter?date=lt0001-01-01T00:00:00%2B03:00": set(),
+    }
+    for url, expected in wanted.items():
+        assert await found(fhir, url) == expected, url

@@ -126,10 +126,10 @@ async def test_an_upgrade_indexes_what_changed(fhir: httpx.AsyncClient, world: W
 
 
 async def test_the_job_of_an_upgrade(fhir: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
-    """It indexes what contains resources, leaves the rest, and is done once; one queued for an older edition does all."""
+    """It indexes what the edition is about, leaves the rest, and is done once; one queued for an older edition does all."""
     await stored(fhir)
     body = {"resourceType": "Observation", "id": "u", "status": "final", "code": {"text": "x"}, "subject": {"reference": "#p"},
-            "contained": [{"resourceType": "Patient", "id": "p", "name": [{"family": "Prado"}]}]}  # fmt: skip
+            "effectiveDateTime": "9999-12-31", "contained": [{"resourceType": "Patient", "id": "p", "name": [{"family": "Prado"}]}]}  # fmt: skip
     assert (await fhir.put("/fhir/Observation/u", json=body)).status_code == 201
     async with world.transaction(tenant) as tx:
         await tx.run("DELETE FROM idx_string WHERE tenant_id = $1")
