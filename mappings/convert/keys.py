@@ -7,6 +7,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.plausible import (
+    late_visit,
     no_account,
     no_moment,
     one_letter,
@@ -65,8 +66,9 @@ def _meant(value: Value) -> Value:
 
 @conversion("visit-identifier")
 def visit_identifier(value: Value, context: Context, argument: str) -> Any:
-    """The visit number as Identifier (type `argument`, VN by default), in its key's system; one letter is none."""
-    if one_letter(value):
+    """The visit number as Identifier (type `argument`, VN by default), in its key's system; one letter is none, nor is
+    a class before a number that stands a field late."""
+    if one_letter(value) or late_visit(value):
         context.problems.append(value.problem("field.misplaced"))
         return None
     if _meant(value) is not value or (value.source.field == _ACCOUNT and no_account(value)):

@@ -40,6 +40,7 @@ _NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
 _STATE = re.compile(r"[A-Z]{2,3}\Z")
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
 _URGENCIES = frozenset(("STAT", "ASAP", "ROUTINE", "URGENT", "ROTINA", "URGENTE", "EMERGÊNCIA", "ELETIVO"))
+_NUMBERED_LONG = re.compile(r"[A-Za-z]{0,3}[0-9]{4,}\Z")
 _VISIT = re.compile(r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z")
 
 
@@ -74,8 +75,16 @@ def no_address(value: Value, context: Context) -> bool:
 
 
 def late_admission(value: Value, context: Context) -> bool:
-    """Whether PV1-45, the discharge, is the admission for which PV1-44 is empty: the patient comes or is here now."""
-    return context.message.type in _COMING and not value.other(44)
+    """Whether PV1-45, the discharge, is the admission for which PV1-44 is empty: the patient comes or is here now, or
+    the visit's number is a field late too."""
+    return not value.other(44) and (context.message.type in _COMING or late_visit(value))
+
+
+def late_visit(value: Value) -> bool:
+    """Whether PV1-19 is a class or a service (`OP`), and the number of the visit stands bare in PV1-20, a field late,
+    as the rest of the segment does: PV1-44 is empty."""
+    here = value.source.segment == "PV1" and value.other(19).upper() in _SERVICES
+    return here and not value.other(44) and bool(_NUMBERED_LONG.match(value.other(20)))
 
 
 def no_department(value: Value, context: Context) -> bool:

@@ -11,7 +11,7 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.medication import labelled
-from mappings.convert.plausible import early_admission, early_result, early_visit, no_reason
+from mappings.convert.plausible import early_admission, early_result, early_visit, late_admission, late_visit, no_reason
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant
 
@@ -54,6 +54,27 @@ def early_visit_identifier(value: Value, context: Context, argument: str) -> Any
     context.problems.append(value.problem("field.misplaced"))
     kind = {"coding": [{"system": systems.V2_0203, "code": "VN"}]}
     return {"type": kind, "system": systems.local_system(context.sender, "VN"), "value": value.raw}
+
+
+@conversion("late-visit-key")
+def late_visit_key(value: Value, context: Context, argument: str) -> Any:
+    """PV1-20, where it is the number of the visit, a field late, as key."""
+    return Key(systems.local_system(context.sender, "VN"), value.raw) if late_visit(value) else None
+
+
+@conversion("late-visit-identifier")
+def late_visit_identifier(value: Value, context: Context, argument: str) -> Any:
+    """PV1-20, where it is the number of the visit, a field late, as Identifier; PV1-19 is told."""
+    if not late_visit(value):
+        return None
+    kind = {"coding": [{"system": f"{systems.V2}0203", "code": "VN"}]}
+    return {"type": kind, "system": systems.local_system(context.sender, "VN"), "value": value.raw}
+
+
+@conversion("finished")
+def finished(value: Value, context: Context, argument: str) -> Any:
+    """`argument`, when PV1-45 says that the visit has ended; not when it is the admission, a field late."""
+    return argument if value.whole() and not late_admission(value, context) else None
 
 
 @conversion("early-admission")

@@ -123,6 +123,8 @@ CASES: dict[tuple[str, str], list[dict[str, Any]] | str] = {
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/{member:fhir_type}"): [{"path": "/fhir/Patient/{id}/Observation"}],
     ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/{member:fhir_type}/_search"): [{"path": "/fhir/Patient/{id}/Observation/_search", "data": {}}],
     ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/*"): [{"path": "/fhir/Patient/{id}/*"}],
+    ("GET", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/_search"): [{"path": "/fhir/Patient/{id}/_search"}],
+    ("POST", "/fhir/{type_name:fhir_type}/{record_id:fhir_id}/_search"): [{"path": "/fhir/Patient/{id}/_search", "data": {}}],
     ("GET", "/.well-known/jwks.json"): "public keys of the hub itself",
     ("POST", "/oauth/token"): "acts by the client's own secret; tests/api/access/test_tokens.py",
     ("POST", "/oauth/revoke"): [{"path": "/oauth/revoke", "data": {"token": "{id}"}}],

@@ -176,3 +176,17 @@ def test_time_length_and_unit_are_no_reasons_of_an_appointment() -> None:
     booked = bodies["Appointment"][0]
     assert "reasonCode" not in booked and "appointmentType" not in booked
     assert told == {"SCH#3-6", "SCH#3-7", "SCH#3-8"}
+
+
+def test_a_visit_whose_number_and_admission_stand_a_field_late_is_not_over() -> None:
+    late = "PV1||O|RX|||||||||||||||" + "|OP|4471902" + "|" * 25 + "20261120083000\r"
+    order = "ORC|RE|1^RIS\rOBR|1|1^RIS||X^Raio X^L|||20261120083000\rOBX|1|TX|X^Laudo^L||Normal||||||F\r"
+    bodies, told = made("ORU^R01", late + order)
+    (visit,) = bodies["Encounter"]
+    assert visit["identifier"][0]["value"] == "4471902" and len(visit["identifier"]) == 1
+    assert visit["status"] != "finished" and visit["period"] == {"start": "2026-11-20T08:30:00-03:00"}
+    assert {"PV1#3-19", "PV1#3-45"} <= told
+    usual = "PV1||O|RX|||||||||||||||" + "|4471902|OP" + "|" * 24 + "20261120083000|20261120093000\r"
+    bodies, told = made("ORU^R01", usual + order)
+    (visit,) = bodies["Encounter"]
+    assert visit["identifier"][0]["value"] == "4471902" and visit["status"] == "finished" and not told
