@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
@@ -25,12 +23,7 @@ async def live() -> JSONResponse:
 @router.get("/ready")
 async def ready(state: StateDep) -> JSONResponse:
     """The database answers soon and takes what is written; raises TryLater (503) when it does not."""
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            with state.world.database.standing() as lent:  # as messages are kept; cut off when it does not answer
-                said = await lent.fetch(_WRITES)
-    except TimeoutError:
-        raise TryLater("the database does not answer", code="store.down") from None
+    said = await state.world.database.probe(_WRITES, READY_SECONDS)
     if said[0]["only"] != "off":
         raise TryLater("the database takes nothing that is written", code="store.busy")
     return JSONResponse({"status": "ok"})

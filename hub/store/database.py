@@ -23,6 +23,8 @@ from hub.store.standing import Standing
 
 _SERVER_SETTINGS = {"timezone": "UTC"}
 Row = Any  # asyncpg.Record: columns by name
+_PROBE_SECONDS = 2.0
+"""Within which a database that works answers a statement that costs nothing, whatever else it is at."""
 
 
 class Transaction:
@@ -102,6 +104,18 @@ class Database:
         finally:
             self._standing.append(lent)
 
+    async def probe(self, query: str, seconds: float) -> list[Row]:
+        """A small reading statement on a connection of its own, cut off when it is not answered.
+
+        Raises TryLater (`store.down`) after `seconds`: the database hangs, whatever else is asked of it.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                with self.standing() as lent:
+                    return await lent.fetch(query)
+        except TimeoutError:
+            raise TryLater("the database does not answer", code="store.down") from None
+
     async def _connect(self) -> Any:
         with reaching():
             connection = await asyncpg.connect(self._url, timeout=30, server_settings=_SERVER_SETTINGS)
@@ -143,7 +157,8 @@ class Database:
         `planned` asks for a plan made for these very values, at the price of a second trip.
 
         The outer row sets the context for this statement only; the LIMIT keeps the planner from starting with the
-        inner side. Were it to, the policies would find no context and show nothing. Raises TryLater after `seconds`.
+        inner side. Were it to, the policies would find no context and show nothing. Raises TryLater after `seconds`:
+        `store.too-long` when the database answers others meanwhile, `store.down` when it does not.
         """
         async with Loan(self._lending) as connection:
             try:
@@ -154,6 +169,11 @@ class Database:
                 else:
                     found = await connection.fetch(whole, str(tenant), *arguments, timeout=seconds)
             except TimeoutError:
+                try:
+                    await self.probe("SELECT 1", _PROBE_SECONDS)
+                except TryLater:
+                    connection.terminate()  # nothing that is asked of it, to stop least of all, is answered
+                    raise
                 raise TryLater("the statement took too long", code="store.too-long") from None
             return found  # type: ignore[no-any-return]
 
