@@ -58,7 +58,8 @@ def placed(value: Any, argument: str) -> list[Repetition]:
 
 
 def _typed(observation: Any) -> tuple[str, list[Repetition]]:
-    return next((make(observation[name]) for name, make in _VALUES.items() if name in observation), ("", []))
+    kind, said = next((make(observation[name]) for name, make in _VALUES.items() if name in observation), ("", []))
+    return (kind, said) if said else ("", [])
 
 
 def _quantity(value: Any) -> tuple[str, list[Repetition]]:

@@ -118,6 +118,7 @@ def _stated(observation: Body) -> Iterable[Body]:
 async def _memberships(tx: Transaction, order: Body) -> list[Body]:
     """The memberships an order names, else those its patient has on the day it was written; each with its plan."""
     found = await _records(tx, order.get("insurance", ()))
+    day = str(order.get("authoredOn", ""))[:10]
     if not found:
         rows = await tx.rows(
             "SELECT r.body FROM coverage c JOIN resource r ON r.tenant_id = $1 AND r.type = 'Coverage' AND r.id = c.id "
@@ -125,7 +126,7 @@ async def _memberships(tx: Transaction, order: Body) -> list[Body]:
             "AND coalesce(c.valid_from <= $3::text::date, true) AND coalesce(c.valid_until >= $3::text::date, true) "
             "ORDER BY c.valid_from DESC NULLS LAST, c.id",
             _literal(order.get("subject")).partition("/")[2],
-            str(order.get("authoredOn", ""))[:10] or None,
+            day if len(day) == len("2026-11-27") else None,  # a month or a year alone is no day
         )
         found = {str(n): _body(row["body"]) for n, row in enumerate(rows)}
     return [{**body, "plan": list(_plan(body))} for body in found.values() if body.get("status") == "active"]

@@ -134,6 +134,42 @@ async def test_the_membership_goes_to_whom_it_concerns_only(world: World, tenant
     assert read(raw).first("IN1") is None and b"00012345678901234" not in raw
 
 
+@pytest.mark.parametrize(
+    ("written", "cards"), [("2026-11", 1), ("2026-11-27T10:00:00-03:00", 1), ("2025-11-27", 0), (None, 1)]
+)
+async def test_the_membership_is_that_of_the_day_of_the_order(
+    world: World, tenant: Tenant, written: str | None, cards: int
+) -> None:
+    await partner(world, tenant, "apoio", 1, kind="lab", **{**LAB, "orders": LAB["orders"] | {"insurance": True}})
+    subject = {"reference": "Patient/p"}
+    patient = {
+        "resourceType": "Patient",
+        "identifier": [{"system": "urn:x", "value": "7"}],
+        "name": [{"family": "Lima"}],
+    }
+    coverage = {
+        **{"resourceType": "Coverage", "status": "active", "beneficiary": subject, "subscriberId": "0001"},
+        **{"payor": [{"display": "Ipê"}], "period": {"start": "2026-01-01"}},
+    }
+    asked: dict[str, Any] = {
+        **{"resourceType": "ServiceRequest", "status": "active", "intent": "order", "subject": subject},
+        **{"identifier": [{"system": "urn:y", "value": "9"}], "code": {"text": "Exame"}},
+        **({"authoredOn": written} if written else {}),
+        "supportingInfo": [{"reference": "Observation/empty"}],
+    }
+    empty = {
+        **{"resourceType": "Observation", "status": "final", "code": {"text": "X"}, "subject": subject},
+        "valueCodeableConcept": {"extension": [{"url": "urn:z", "valueString": "z"}]},
+    }
+    bodies = {"Patient/p": patient, "Coverage/c": coverage, "Observation/empty": empty, "ServiceRequest/s": asked}
+    async with world.transaction(tenant) as tx:
+        writes = [Write(type=key.split("/")[0], id=key.split("/")[1], body=body) for key, body in bodies.items()]
+        await save(tx, writes, Origin(actor="fhir", now=world.now(), zone=tenant.zone))
+    (row,) = await queued(world, tenant)
+    message = read(row["content"])
+    assert len(list(message.named("IN1"))) == cards and not list(message.named("OBX"))
+
+
 async def test_what_is_restricted_or_wrong_is_not_told(world: World, tenant: Tenant) -> None:
     await partner(world, tenant, "apoio", 1, kind="lab", **LAB)
     patient = {
