@@ -43,7 +43,7 @@ def early_instant(value: Value, context: Context, argument: str) -> Any:
 @conversion("early-visit-key")
 def early_visit_key(value: Value, context: Context, argument: str) -> Any:
     """PV1-17 or PV1-18, where it is the number of the visit, as key."""
-    return Key(systems.local_system(context.sender, "VN"), value.raw) if early_visit(value) else None
+    return _visit_key(value, context) if early_visit(value) else None
 
 
 @conversion("early-visit-identifier")
@@ -52,23 +52,30 @@ def early_visit_identifier(value: Value, context: Context, argument: str) -> Any
     if not early_visit(value):
         return None
     context.problems.append(value.problem("field.misplaced"))
-    kind = {"coding": [{"system": systems.V2_0203, "code": "VN"}]}
-    return {"type": kind, "system": systems.local_system(context.sender, "VN"), "value": value.raw}
+    return _visit_identifier(value, context)
 
 
 @conversion("late-visit-key")
 def late_visit_key(value: Value, context: Context, argument: str) -> Any:
     """PV1-20, where it is the number of the visit, a field late, as key."""
-    return Key(systems.local_system(context.sender, "VN"), value.raw) if late_visit(value) else None
+    return _visit_key(value, context) if late_visit(value) else None
 
 
 @conversion("late-visit-identifier")
 def late_visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """PV1-20, where it is the number of the visit, a field late, as Identifier; PV1-19 is told."""
-    if not late_visit(value):
-        return None
-    kind = {"coding": [{"system": f"{systems.V2}0203", "code": "VN"}]}
-    return {"type": kind, "system": systems.local_system(context.sender, "VN"), "value": value.raw}
+    return _visit_identifier(value, context) if late_visit(value) else None
+
+
+def _visit_key(value: Value, context: Context) -> Key:
+    return Key(systems.local_system(context.sender, "VN"), value.raw)
+
+
+def _visit_identifier(value: Value, context: Context) -> dict[str, Any]:
+    """The identifier equal to the key: a bare number, which is the sender's own."""
+    key = _visit_key(value, context)
+    kind = {"coding": [{"system": systems.V2_0203, "code": "VN"}]}
+    return {"type": kind, "system": key.system, "value": key.value}
 
 
 @conversion("finished")

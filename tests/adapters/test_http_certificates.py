@@ -13,7 +13,7 @@ from tls_keys import Authority
 from adapters.transports import Call, Means, Unsent
 from adapters.transports.soap import SoapTransport
 from canonical.errors import Misconfigured, PonteError, TryLater
-from tests.hub.exchange.test_tls_sender import server_that_says_why
+from tests.hub.exchange.test_tls_sender import does_not_hold, server_that_says_why
 
 
 async def refusal(port: int, trusted: Authority) -> PonteError:
@@ -28,15 +28,7 @@ async def refusal(port: int, trusted: Authority) -> PonteError:
         await transport.close()
 
 
-@pytest.mark.parametrize(
-    ("certificate", "code"),
-    [
-        ({"begins": -800, "ends": -400}, "transport.certificate-expired"),
-        ({"begins": 400, "ends": 800}, "transport.certificate-expired"),
-        ({"names": ["outra.teste"]}, "transport.certificate-name"),
-    ],
-    ids=["expired", "not valid yet", "for another host"],
-)
+@does_not_hold
 async def test_a_server_whose_certificate_does_not_hold(tmp_path: Path, certificate: dict[str, Any], code: str) -> None:
     own = Authority()
     with server_that_says_why(own.server(tmp_path, clients=False, **certificate)) as port:

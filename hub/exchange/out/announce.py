@@ -14,8 +14,8 @@ from canonical.identity import new_id
 from hl7.writer import write
 from hub.exchange.answer import late
 from hub.exchange.out import outbox
-from hub.exchange.out.matter import sender_of, visit_of
-from hub.exchange.out.orders import record_of, senders_of
+from hub.exchange.out.matter import patient_of, sender_of, visit_of
+from hub.exchange.out.orders import senders_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
 from hub.records.earlier import earlier
@@ -80,9 +80,9 @@ async def _queue(tx: Transaction, partner: Partner, saved: Saved, event: str, or
 async def _sources(tx: Transaction, partner: Partner, saved: Saved, event: str) -> dict[str, Any]:
     """The record and its patient, and the partner as the tables of `mappings/out` name it."""
     body, settings = saved.body or {}, partner.settings["adt"]
-    patient = await record_of(tx, body.get("subject"), "Patient") if saved.type == "Encounter" else body
+    patient = await patient_of(tx, body.get("subject")) if saved.type == "Encounter" else body
     if event == "A40":
-        patient = await record_of(tx, {"reference": events.survivor(body)}, "Patient")
+        patient = await patient_of(tx, {"reference": events.survivor(body)})
     return {
         "patient": patient,
         "loser": body if event == "A40" else {},

@@ -29,14 +29,14 @@ async def sources_of(tx: Transaction, order: Body, *, insurance: bool) -> Body:
     found = await _records(tx, [*references, *(one for each in named.values() for one in each)])
     role = found.get(_literal(_role_of(requester))) or found.get(_literal(requester), {})
     person = role.get("practitioner", {}) if _literal(requester).startswith("PractitionerRole/") else requester
-    found |= await _records(tx, [person])
-    encounter = await visit_of(tx, found.get(_literal(order.get("encounter")), {}))
+    encounter = found.get(_literal(order.get("encounter")), {})
+    found |= await _records(tx, (one for one in (person, *_present(encounter)) if _literal(one) not in found))
     told: Body = {name: list(_living(found, each, _NAMED[name])) for name, each in named.items()}
     told["insurance"] = await _memberships(tx, order) if insurance else []
     return {
         "order": {**order, **told, "requester": _named(person, found)},
-        "patient": found.get(_literal(order.get("subject")), {}),
-        "encounter": encounter,
+        "patient": _patient(found, order.get("subject")),
+        "encounter": _with_names(encounter, found),
         "place": events.place(encounter),
         "facility": role.get("organization", {}),
     }
@@ -50,9 +50,27 @@ async def sender_of(tx: Transaction, settings: Body) -> Body:
 
 async def visit_of(tx: Transaction, encounter: Body) -> Body:
     """An Encounter whose participants have the parts of their names beside them, where their records do."""
-    present = [one for one in encounter.get("participant", ()) if "individual" in one]
-    found = await _records(tx, [one["individual"] for one in present])
-    return {**encounter, "participant": [{**p, "individual": _named(p["individual"], found)} for p in present]}
+    return _with_names(encounter, await _records(tx, _present(encounter)))
+
+
+async def patient_of(tx: Transaction, reference: Any) -> Body:
+    """The Patient a literal reference leads to; empty when there is none, or what is there is something else."""
+    return _patient(await _records(tx, [reference]), reference)
+
+
+def _patient(found: dict[str, Body], reference: Any) -> Body:
+    """A group, a place or a device that something is ordered for has numbers too, which are no patient's."""
+    body = found.get(_literal(reference), {})
+    return body if body.get("resourceType") == "Patient" else {}
+
+
+def _present(encounter: Body) -> list[Any]:
+    return [one["individual"] for one in encounter.get("participant", ()) if "individual" in one]
+
+
+def _with_names(encounter: Body, found: dict[str, Body]) -> Body:
+    told = [one for one in encounter.get("participant", ()) if "individual" in one]
+    return {**encounter, "participant": [{**one, "individual": _named(one["individual"], found)} for one in told]}
 
 
 def _role_of(requester: Body) -> Any:

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from canonical.codes import ORDER_EVENT
 from canonical.identity import new_id
-from fhir import jsontext
 from hl7.writer import write
 from hub.exchange.answer import late
 from hub.exchange.out import outbox
 from hub.exchange.out.matter import sender_of, sources_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
-from hub.records.projections import target
-from hub.store.database import Row, Transaction
+from hub.store.database import Transaction
 from mappings.outbound import out_plan, render
 
 if TYPE_CHECKING:
@@ -147,17 +145,3 @@ async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, or
         await outbox.refuse(tx, lab, outgoing, problems[0].code)
     else:
         await outbox.enqueue(tx, lab, outgoing)
-
-
-async def record_of(tx: Transaction, reference: Any, type_name: str) -> dict[str, Any]:
-    """The body a literal reference leads to; empty when there is none."""
-    identity = target(reference, type_name)
-    row: Row | None = None
-    if identity:
-        row = await tx.row(
-            "SELECT body FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3 AND NOT deleted",
-            type_name,
-            identity,
-        )
-    body = jsontext.parse(row["body"].encode()) if row is not None else None
-    return body if isinstance(body, dict) else {}

@@ -208,3 +208,21 @@ async def test_what_is_restricted_or_wrong_is_not_told(world: World, tenant: Ten
         ("3", "NM", "PAD", "80"),
     ]
     assert b"|open|" in row["content"] and b"secret" not in row["content"] and b"wrong" not in row["content"]
+
+
+async def test_what_is_ordered_for_a_place_is_nobody_s(world: World, tenant: Tenant) -> None:
+    """A place has a number, which must not stand where a patient's does."""
+    await partner(world, tenant, "apoio", 1, kind="lab", **LAB)
+    place = {"resourceType": "Location", "identifier": [{"system": "urn:x", "value": "UTI-7"}], "name": "UTI"}
+    asked = {
+        **{"resourceType": "ServiceRequest", "status": "active", "intent": "order"},
+        **{"identifier": [{"system": "urn:y", "value": "9"}], "code": {"text": "Swab"}},
+        "subject": {"reference": "Location/l"},
+    }
+    async with world.transaction(tenant) as tx:
+        writes = [Write(type="Location", id="l", body=place), Write(type="ServiceRequest", id="s", body=asked)]
+        await save(tx, writes, Origin(actor="fhir", now=world.now(), zone=tenant.zone))
+    assert not [row for row in await queued(world, tenant) if row["status"] == "QUEUED"]
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows("SELECT content FROM message WHERE tenant_id = $1 AND direction = 'out'")
+    assert all(b"UTI-7" not in (row["content"] or b"") for row in rows)
