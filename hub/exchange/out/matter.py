@@ -19,6 +19,7 @@ from mappings.outward.clinical import value_type
 
 Body = dict[str, Any]
 _NAMED = {"reasonReference": "Condition", "supportingInfo": "Observation", "specimen": "Specimen"}
+_PERSONS = ("Practitioner", "Patient", "RelatedPerson")
 
 
 async def sources_of(tx: Transaction, order: Body, *, insurance: bool) -> Body:
@@ -29,16 +30,17 @@ async def sources_of(tx: Transaction, order: Body, *, insurance: bool) -> Body:
     found = await _records(tx, [*references, *(one for each in named.values() for one in each)])
     role = found.get(_literal(_role_of(requester))) or found.get(_literal(requester), {})
     person = role.get("practitioner", {}) if _literal(requester).startswith("PractitionerRole/") else requester
+    house = _literal(requester).startswith("Organization/")
     encounter = found.get(_literal(order.get("encounter")), {})
     found |= await _records(tx, (one for one in (person, *_present(encounter)) if _literal(one) not in found))
     told: Body = {name: list(_living(found, each, _NAMED[name])) for name, each in named.items()}
     told["insurance"] = await _memberships(tx, order) if insurance else []
     return {
-        "order": {**order, **told, "requester": _named(person, found)},
+        "order": {**order, **told, "requester": {} if house else _named(person, found)},
         "patient": _patient(found, order.get("subject")),
         "encounter": _with_names(encounter, found),
         "place": events.place(encounter),
-        "facility": role.get("organization", {}),
+        "facility": requester if house else role.get("organization", {}),
     }
 
 
@@ -106,7 +108,8 @@ def _body(text: str) -> Body:
 def _named(person: Any, found: dict[str, Body]) -> Body:
     """A reference to a person with the parts of the name beside it, where the record has them."""
     record = found.get(_literal(person), {})
-    names = [name for name in record.get("name", ()) if name.get("family")]
+    told = record.get("name", ()) if record.get("resourceType") in _PERSONS else ()  # an organization's is a text
+    names = [name for name in told if name.get("family")]
     return {**person, **({"name": names[0]} if names else {})}
 
 

@@ -226,3 +226,31 @@ async def test_what_is_ordered_for_a_place_is_nobody_s(world: World, tenant: Ten
     async with world.transaction(tenant) as tx:
         rows = await tx.rows("SELECT content FROM message WHERE tenant_id = $1 AND direction = 'out'")
     assert all(b"UTI-7" not in (row["content"] or b"") for row in rows)
+
+
+async def test_a_house_that_orders_is_the_place_and_no_person(world: World, tenant: Tenant) -> None:
+    await partner(world, tenant, "apoio", 1, kind="lab", **LAB)
+    number = [{"system": "https://saude.gov.br/fhir/sid/cnes", "value": "2077485"}]
+    house = {"resourceType": "Organization", "identifier": number, "name": "Clínica Ipê"}
+    patient = {
+        "resourceType": "Patient",
+        "identifier": [{"system": "urn:x", "value": "7"}],
+        "name": [{"family": "Lima"}],
+    }
+    asked = {
+        **{"resourceType": "ServiceRequest", "status": "active", "intent": "order"},
+        **{"identifier": [{"system": "urn:y", "value": "9"}], "code": {"text": "Exame"}},
+        "subject": {"reference": "Patient/p"},
+        "requester": {"reference": "Organization/o", "display": "Clínica Ipê", "identifier": number[0]},
+    }
+    bodies = {"Organization/o": house, "Patient/p": patient, "ServiceRequest/s": asked}
+    async with world.transaction(tenant) as tx:
+        writes = [Write(type=key.split("/")[0], id=key.split("/")[1], body=body) for key, body in bodies.items()]
+        await save(tx, writes, Origin(actor="fhir", now=world.now(), zone=tenant.zone))
+    (row,) = await queued(world, tenant)
+    message = read(row["content"])
+    assert (message.text("ORC", 12), message.text("ORC", 21), message.text("ORC", 21, 10)) == (
+        "",
+        "Clínica Ipê",
+        "2077485",
+    )
