@@ -164,8 +164,9 @@ def based(type_name: str, value: Any, zone: ZoneInfo) -> Sequence[Columns]:
     point = ranges.point(str(value.get("value"))) if known is not None else None
     if known is None or point is None or not math.isfinite(known.of(point)):
         return ()
-    low, high = _compared(known.of(point), value.get("comparator", ""))
-    return ((low, high, "", known.base),)
+    low, high = _compared(point, value.get("comparator", ""))
+    ends = sorted((known.of(low), known.of(high)))
+    return ((ends[0], ends[1], "", known.base),)
 
 
 # What else an element says, to modifiers and to other units: by parameter and element type, under which suffix of the

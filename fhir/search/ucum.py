@@ -3,7 +3,7 @@
 `ucum.csv` says what each unit is, in the units above it, down to those made of nothing else; `ucum_prefixes.csv` the
 prefixes of metric ones. Apart from UCUM, amounts (`mol`, `eq`, `osm`) and arbitrary units (`[IU]`, `[CFU]`, `[HPF]` …)
 are kinds of their own: as plain numbers they would equal counts, and each other. Units that are no multiple of another
-(`Cel`, `[pH]`, `B`, `Np`, `[p'diop]` …) are none here.
+(`Cel`, `[pH]`, `B`, `Np`, `[p'diop]` …) are none here: `fhir.search.curves` has them.
 """
 
 from __future__ import annotations
@@ -179,6 +179,11 @@ def _prefixes() -> Mapping[str, Fraction]:
 def _rows(name: str) -> list[dict[str, str]]:
     with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def prefix(code: str) -> Fraction | None:
+    """What a prefix multiplies by; None for what is none."""
+    return _prefixes().get(code)
 
 
 def product(one: str, other: str, *, divided: bool = False) -> str:

@@ -12,24 +12,30 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from fhir.search import ucum
-
-_SHIFTED = {"Cel": (1.0, 273.15), "[degF]": (5 / 9, 459.67 * 5 / 9)}  # no multiple of K: alone, without prefix
+from fhir.search.curves import Special, special
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit: a value times `factor` plus `offset` is the value in `base`."""
+    """A unit: a value, along its curve if it has one, times `factor` plus `offset` is the value in `base`."""
 
     base: str
     factor: float
     offset: float
+    curve: Special | None = None
+
+    @property
+    def falls(self) -> bool:
+        """Whether a greater value means less in the base unit (`[pH]`)."""
+        return self.curve is not None and self.curve.falls
 
     def of(self, value: float) -> float:
-        """`value` in the base unit, rounded to what a conversion leaves exact."""
-        return float(f"{value * self.factor + self.offset:.12g}")
+        """`value` in the base unit, rounded to what a conversion leaves exact; not finite where it has none there."""
+        bent = value if self.curve is None else self.curve.bent(value)
+        return float(f"{bent * self.factor + self.offset:.12g}")
 
     def back(self, value: float) -> float:
-        """A value of the base unit in this one."""
+        """A value of the base unit in this one, which has no curve."""
         return float(f"{(value - self.offset) / self.factor:.12g}")
 
 
@@ -56,15 +62,24 @@ def of_base(base: str) -> tuple[tuple[str, Unit], ...]:
 
 @lru_cache(maxsize=4096)
 def known(code: str) -> Unit | None:
-    """The unit of a UCUM code, or None when it is none that is known, or no multiple of its base unit."""
-    if code in _SHIFTED:
-        return Unit("K", *_SHIFTED[code])
+    """The unit of a UCUM code, or None when it is none that is known."""
+    curve = special(code)
+    if curve is not None:
+        return _along(curve)
     measure = ucum.read(code)
     if measure is None:
         return None
     base, one = _bases().get(measure.powers) or (_spelled(measure.powers), ucum.Measure(ucum.ONE))
     factor = float(measure.factor / one.factor)
     return Unit(base, factor, 0.0) if factor else None
+
+
+def _along(curve: Special) -> Unit | None:
+    """A special unit: what its curve leads to, in the base unit of that."""
+    plain = known(curve.unit)
+    if plain is None:
+        return None
+    return Unit(plain.base, float(curve.value) * plain.factor, curve.offset * plain.factor, curve)
 
 
 def _spelled(powers: ucum.Powers) -> str:

@@ -82,8 +82,9 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The same number in the base unit of its UCUM unit."""
+    """The same number in the base unit of its UCUM unit; `prefix` is the other way round where the unit falls."""
 
+    prefix: str
     unit: str
     point: float
     low: float
@@ -232,20 +233,31 @@ def number(text: str) -> Number:
 
 
 def quantity(text: str) -> Number:
-    """`number`, `number|system|code`, `number||unit`."""
+    """`number`, `number|system|code`, `number||unit`; `number|system` is any code of the system."""
     parts = [plain(part) for part in split(text, "|")]
-    if len(parts) not in (1, 3):
+    if len(parts) > 3:
         raise BadValue
     found = number(parts[0])
-    if len(parts) == 1:
-        return found
-    system, unit = (bounded(part) if part else None for part in parts[1:])
-    known = units.known(parts[2]) if parts[1] == UCUM else None
-    base = None
-    if known is not None:
-        ends = [known.of(each) for each in (found.point, found.low, found.high)]
-        base = Base(known.base, *ends) if all(map(math.isfinite, ends)) else None
+    system, unit = (bounded(part) if part else None for part in (*parts[1:], "", "")[:2])
+    base = _based(found, parts[2]) if len(parts) == 3 and parts[1] == UCUM else None
     return Number(found.prefix, found.point, found.low, found.high, system, unit, base)
+
+
+_TURNED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge", "sa": "eb", "eb": "sa"}
+
+
+def _based(found: Number, code: str) -> Base | None:
+    """The number in the base unit of a UCUM unit; None where the unit is not known or has no such value."""
+    unit = units.known(code)
+    if unit is None:
+        return None
+    point, low, high = (unit.of(each) for each in (found.point, found.low, found.high))
+    if not all(map(math.isfinite, (point, low, high))):
+        return None
+    if not unit.falls:
+        return Base(found.prefix, unit.base, point, low, high)
+    low, high = (math.nextafter(each, math.inf) for each in (high, low))  # the lower end now is the one not among it
+    return Base(_TURNED.get(found.prefix, found.prefix), unit.base, point, low, high)
 
 
 def in_each_unit(number: Number) -> tuple[Number, ...]:
@@ -256,6 +268,7 @@ def in_each_unit(number: Number) -> tuple[Number, ...]:
     others = (
         replace(
             number,
+            prefix=base.prefix,
             point=unit.back(base.point),
             low=unit.back(base.low),
             high=unit.back(base.high),

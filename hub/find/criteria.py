@@ -146,7 +146,7 @@ def _based(statement: Statement, clause: Clause, numbers: Iterable[Number]) -> s
         if value.base is None:
             continue
         base = value.base
-        test = filled(statement, NUMBERS[value.prefix], low=base.low, high=base.high, point=base.point)
+        test = filled(statement, NUMBERS[base.prefix], low=base.low, high=base.high, point=base.point)
         parts.append(f"({test} AND t.code = {statement.argument(base.unit)})")
     keys = of_keys(statement, clause.type_name, [code + BASE for code in stored_as(clause.code)])
     return f"SELECT t.rid FROM idx_quantity t WHERE {statement.of_tenant('t')} AND {keys} AND {any_of(parts)}"

@@ -29,9 +29,10 @@ from hub.world import Tenant, World
 
 BATCH = 200
 NAME = "fhir.reindex"
-EDITION = 5
+EDITION = 6
 """Of what the index holds; a tenant's settings say by which its records were indexed."""
-CHANGED = {5: "body ~ '\"(9999|0001)'"}
+_SPECIAL = r"[a-zA-Z]{1,2}Cel|[a-zA-Z]{0,2}(Np|B(\[[^\"]*)?)|bit_s|%\[slope\]|\[(degRe|pH|hp|p|m)[^\"]*"
+CHANGED = {6: f'body ~ \'"code"\\s*:\\s*"({_SPECIAL})"\''}
 """The records of which an edition holds more than the one before; where it is not here, all."""
 SETTING = "index"
 _SKEW = datetime.timedelta(seconds=0.5)

@@ -39,8 +39,8 @@ SAME = {
     "[foz_us]": "2.[tbs_us]", "[degR]": "5.K/9", "Kibit": "1024.bit",
 }  # fmt: skip
 WRONG = (
-    "", " ", "m m", "m.", ".m", "m..s", "//m", "m/", "(m", "m)", "()", "m--2", "m+", "2mL", "0", "m0", "kmin", "dCel", "Cel.m",
-    "[pH]", "dB", "B[SPL]", "Np", "[p'diop]", "%[slope]", "mEg", "MIN", "{unclosed", "{a{b}}", "m{", "x", "ã", "m²", "Ym99", "Ym9.Ym9", "m\n",
+    "", " ", "m m", "m.", ".m", "m..s", "//m", "m/", "(m", "m)", "()", "m--2", "m+", "2mL", "0", "m0", "kmin", "Cel.m", "k[pH]", "d%[slope]", "[pH]/L", "2.dB", "[pH]2", "dB/m",
+    "mEg", "MIN", "{unclosed", "{a{b}}", "m{", "x", "ã", "m²", "Ym99", "Ym9.Ym9", "m\n",
     "(" * 40 + "m" + ")" * 40, "m" * 100, "9" * 110, "[", "[]", "[in_i", "kkg", "year", "week", "day",
 )  # fmt: skip
 
@@ -86,6 +86,30 @@ def test_temperatures_are_shifted() -> None:
     celsius, fahrenheit = units.known("Cel"), units.known("[degF]")
     assert celsius is not None and fahrenheit is not None
     assert celsius.of(37) == fahrenheit.of(98.6) == 310.15 and celsius.base == fahrenheit.base == "K"
+
+
+# A value of a special unit, and the same in another (UCUM §21, table of functions).
+FUNCTIONS = [
+    (7, "[pH]", 1e-7, "mol/L"), (7, "[pH]", 100, "nmol/L"), (10, "dB", 1, "B"), (3, "B", 1000, "1"), (1, "Np", math.e, "1"),
+    (20, "dB", 100, "1"), (2, "B[V]", 10, "V"), (60, "dB[mV]", 1, "V"), (4, "B[W]", 1, "B[kW]"), (0, "B[SPL]", 20, "uPa"), (8, "bit_s", 256, "1"),
+    (2, "B[10.nV]", 100, "nV"), (0, "B[uV]", 1e-6, "V"), (100, "[p'diop]", 45, "deg"), (100, "%[slope]", math.pi / 4, "rad"), (80, "[degRe]", 100, "Cel"),
+    (37000, "mCel", 37, "Cel"), (6, "[hp'_X]", 3, "[hp'_C]"), (2, "[hp'_M]", 1e-6, "1"), (1, "[hp'_Q]", 2e-5, "1"), (3, "[m/s2/Hz^(1/2)]", 9, "m2/s4/Hz"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "code", "same", "other"), FUNCTIONS)
+def test_units_that_are_functions(value: float, code: str, same: float, other: str) -> None:
+    one, two = units.known(code), units.known(other)
+    assert one is not None and two is not None and one.base == two.base
+    assert math.isclose(one.of(value), two.of(same), rel_tol=1e-10)
+
+
+def test_what_a_function_has_no_value_for() -> None:
+    """Infinity, or no number, is never compared; what falls is known to."""
+    beyond, root, acid, level = (units.known(code) for code in ("B", "[m/s2/Hz^(1/2)]", "[pH]", "dB"))
+    assert beyond is not None and root is not None and acid is not None and level is not None
+    assert math.isinf(beyond.of(1e9)) and math.isnan(root.of(-1))
+    assert acid.falls and not level.falls and acid.of(8) < acid.of(7) and level.of(8) > level.of(7)
 
 
 @pytest.mark.parametrize(

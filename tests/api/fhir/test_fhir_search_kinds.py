@@ -87,6 +87,13 @@ SEARCHES = {
     f"Observation?code-value-quantity=718-7$gt90|{UCUM}|g/L": "b2",
     f"Observation?code-value-quantity=718-7$le9|{UCUM}|g/dL,8480-6$120|{UCUM}|mm[Hg]": "b1 b3",
     f"Observation?code-value-quantity=718-7$9|{UCUM}|mmol/L": "",
+    f"Observation?value-quantity=gt90|{UCUM}": "b1",
+    f"Observation?value-quantity=ge90|{UCUM}|": "b1 b3",
+    "Observation?value-quantity=ge90|urn:other": "",
+    f"Observation?code-value-quantity=718-7$lt100|{UCUM}": "b2 b3",
+    f"Observation?component-code-value-quantity=8480-6$ge140|{UCUM}": "b4",
+    f"Patient?_has:Observation:patient:value-quantity=90|{UCUM}": "p2",
+    f"Observation?value-quantity=90|{UCUM}|g/L,120|{UCUM}": "b1 b3",
     f"Observation?component-code-value-quantity=8480-6$gt19|{UCUM}|kPa": "b4",
     f"Observation?code-value-quantity=718-7$90|{UCUM}|kg/m3": "b3",
     f"Observation?value-quantity=90|{UCUM}|kg/m3": "b3",
@@ -207,6 +214,46 @@ async def test_a_number_stands_for_what_rounds_to_it(fhir: httpx.AsyncClient) ->
         for address in (f"value-quantity={text}", f"value-quantity={text}||kg", f"code-value-quantity=w${text}"):
             assert sorted(await ids(fhir, f"Observation?{address}")) == expected.split(), address
     assert await ids(fhir, "Observation?value-quantity=5e3|http://unitsofmeasure.org|g") == ["a"]
+
+
+LEVELS = {
+    f"7|{UCUM}|[pH]": "acid neutral",  # 6.8 rounds to 7, and 7.5 does not
+    f"7.0|{UCUM}|[pH]": "neutral",
+    f"gt7|{UCUM}|[pH]": "base",
+    f"lt7|{UCUM}|[pH]": "acid",
+    f"ge7|{UCUM}|[pH]": "base neutral",
+    f"sa6.9|{UCUM}|[pH]": "base neutral",
+    f"eb7|{UCUM}|[pH]": "acid faint",
+    f"gt100|{UCUM}|nmol/L": "acid",
+    f"lt100|{UCUM}|nmol/L": "base",
+    f"100.0|{UCUM}|nmol/L": "neutral",
+    f"30|{UCUM}|dB": "loud",
+    f"3.00|{UCUM}|B": "loud",
+    f"gt999|{UCUM}|B": "",
+}
+
+
+async def test_units_that_are_functions_of_others(fhir: httpx.AsyncClient) -> None:
+    """What is more of a unit that falls is less of the other, with prefixes and comparators (UCUM §21)."""
+    made = (
+        ("acid", "6.8", "[pH]"),
+        ("neutral", "100", "nmol/L"),
+        ("base", "7.5", "[pH]"),
+        ("loud", "1000", "1"),
+        ("faint", "5", "[pH]"),
+    )
+    for name, value, unit in made:
+        comparator = '"comparator": "<", ' if name == "faint" else ""
+        quantity = f'{{{comparator}"value": {value}, "system": "{UCUM}", "code": "{unit}"}}'
+        body = f'{{"resourceType": "Observation", "id": "{name}", "status": "final", "code": {{"text": "w"}}, "valueQuantity": {quantity}}}'
+        assert (await fhir.put(f"/fhir/Observation/{name}", content=body)).status_code == 201
+    for value, expected in LEVELS.items():
+        wanted = [each for each in expected.split() if each != "faint"]
+        found = [each for each in await ids(fhir, f"Observation?value-quantity={value}") if each != "faint"]
+        assert sorted(found) == wanted, value
+    assert "faint" in await ids(fhir, f"Observation?value-quantity=eb7|{UCUM}|[pH]")
+    assert "faint" in await ids(fhir, f"Observation?value-quantity=gt100|{UCUM}|nmol/L")
+    assert "faint" not in await ids(fhir, f"Observation?value-quantity=gt7|{UCUM}|[pH]")
 
 
 SORTS = {

@@ -129,7 +129,7 @@ async def test_the_job_of_an_upgrade(fhir: httpx.AsyncClient, world: World, tena
     """It indexes what the edition is about, leaves the rest, and is done once; one queued for an older edition does all."""
     await stored(fhir)
     body = {"resourceType": "Observation", "id": "u", "status": "final", "code": {"text": "x"}, "subject": {"reference": "#p"},
-            "effectiveDateTime": "9999-12-31", "contained": [{"resourceType": "Patient", "id": "p", "name": [{"family": "Prado"}]}]}  # fmt: skip
+            "valueQuantity": {"value": 7, "system": "http://unitsofmeasure.org", "code": "[pH]"}, "contained": [{"resourceType": "Patient", "id": "p", "name": [{"family": "Prado"}]}]}  # fmt: skip
     assert (await fhir.put("/fhir/Observation/u", json=body)).status_code == 201
     async with world.transaction(tenant) as tx:
         await tx.run("DELETE FROM idx_string WHERE tenant_id = $1")
