@@ -16,7 +16,8 @@ from uuid import UUID
 import asyncpg
 
 from canonical.errors import Misconfigured, TryLater
-from hub.store.failures import reaching, starting
+from hub.store import hanging
+from hub.store.failures import committing, reaching, starting
 from hub.store.lending import Lending, Loan
 from hub.store.schema import GLOBAL_TABLES
 from hub.store.standing import Standing
@@ -67,6 +68,7 @@ class Database:
         self._lending = Lending(pool)
         self._url = url
         self._standing: list[Standing] = []
+        self._watch: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: str, *, size: int = 8) -> Database:
@@ -82,10 +84,15 @@ class Database:
         except BaseException:
             await pool.close()
             raise
+        database._watch = asyncio.create_task(hanging.watch(database._lending, database._ask))
         return database
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
         for standing in self._standing:
             await standing.close()
         with contextlib.suppress(TimeoutError):
@@ -110,11 +117,14 @@ class Database:
         Raises TryLater (`store.down`) after `seconds`: the database hangs, whatever else is asked of it.
         """
         try:
-            async with asyncio.timeout(seconds):
-                with self.standing() as lent:
-                    return await lent.fetch(query)
+            return await self._ask(seconds, query)
         except TimeoutError:
             raise TryLater("the database does not answer", code="store.down") from None
+
+    async def _ask(self, seconds: float, query: str = "SELECT 1") -> list[Row]:
+        async with asyncio.timeout(seconds):
+            with self.standing() as lent:
+                return await lent.fetch(query)
 
     async def _connect(self) -> Any:
         with reaching():
@@ -132,6 +142,8 @@ class Database:
 
         `wide` is for statements over hundreds of rows: each is planned when it runs. A plan kept from the time when the
         tables were small may read all records of a tenant for each row.
+
+        Raises TryLater `store.unknown` when the answer to its commit was lost; after anything else nothing is done.
         """
         begin = f"BEGIN; SELECT set_config('app.current_tenant', '{UUID(str(tenant))}', true)"
         async with Loan(self._lending) as connection:
@@ -141,7 +153,9 @@ class Database:
             except BaseException:
                 await _roll_back(connection)
                 raise
-            if await connection.execute("COMMIT") != "COMMIT":  # a statement failed, and whoever asked let it pass
+            with committing():
+                ended = await connection.execute("COMMIT")
+            if ended != "COMMIT":  # a statement failed, and whoever asked let it pass
                 raise TryLater("the transaction was rolled back", code="store.busy")
 
     async def call(self, query: str, *arguments: Any) -> list[Row]:

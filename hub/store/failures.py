@@ -34,6 +34,8 @@ _PASSING = (
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+# The server said farewell, or nothing: a commit that it had been asked for may have been done before.
+_GONE = (*_BROKEN, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 _UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 # A value out of range or of the wrong kind (class 22), found by the server or by the driver: repeating is useless.
 _VALUES = (asyncpg.DataError,)
@@ -66,11 +68,13 @@ def starting(setting: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reaching() -> Iterator[None]:
-    """Around the making of a connection: raises TryLater when the database cannot be reached."""
+    """Around the making of a connection: raises TryLater when the database cannot be reached, or has none to give."""
     try:
         yield
-    except (*_UNREACHABLE, *_PASSING) as error:
+    except _UNREACHABLE as error:
         raise TryLater(f"the database does not answer ({type(error).__name__})", code="store.down") from None
+    except _PASSING as error:
+        raise TryLater(f"the database takes nobody now ({type(error).__name__})", code="store.busy") from None
 
 
 @contextlib.contextmanager
@@ -86,3 +90,12 @@ def translated() -> Iterator[None]:
         raise TryLater(f"the database connection broke ({type(error).__name__})", code="store.down") from None
     except _PASSING as error:
         raise TryLater(f"the database cannot do it now ({type(error).__name__})", code="store.busy") from None
+
+
+@contextlib.contextmanager
+def committing() -> Iterator[None]:
+    """Around a commit: raises TryLater (`store.unknown`) when its answer was lost: it may be done."""
+    try:
+        yield
+    except _GONE as error:
+        raise TryLater(f"the answer to a commit was lost ({type(error).__name__})", code="store.unknown") from None

@@ -15,16 +15,18 @@ from typing import Any
 
 import asyncpg
 
+from canonical.errors import TryLater
 from hub.store.failures import reaching, translated
 
 PATIENCE_SECONDS = 30
+CONNECT_SECONDS = 10
 _ROUND = 256  # after so many uses the longest idle connection goes to the pool, which ends what is idle or old
 
 
 class Lending:
     """The connections of one pool; last in, first out, so that what is not needed becomes idle."""
 
-    __slots__ = ("_closing", "_free", "_out", "_pool", "_size", "_uses", "_waiting")
+    __slots__ = ("_closing", "_free", "_out", "_pool", "_size", "_stopped", "_used", "_uses", "_waiting")
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -32,11 +34,15 @@ class Lending:
         self._free: deque[Any] = deque()
         self._out = 0  # connections that are not in the pool: free, in use, or being made
         self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._used: dict[Any, float] = {}  # who has a connection, and since when; the longest first
         self._closing = False
+        self._stopped = False
         self._uses = 0
 
     async def take(self) -> Any:
-        """A connection for one user; raises TryLater when there is none for PATIENCE_SECONDS."""
+        """A connection for one user; raises TryLater when there is none for PATIENCE_SECONDS, or the database hangs."""
+        if self._stopped:
+            raise TryLater("the database does not answer", code="store.down")
         while self._free:
             connection = self._free.pop()
             try:
@@ -55,7 +61,7 @@ class Lending:
             self._out += 1
         try:
             with reaching():
-                return await self._pool.acquire(timeout=PATIENCE_SECONDS)
+                return await self._pool.acquire(timeout=CONNECT_SECONDS)
         except BaseException:
             self._returned()
             raise
@@ -74,6 +80,38 @@ class Lending:
                 await self._return(connection)
             else:
                 self._free.append(connection)
+
+    def begin(self, connection: Any) -> None:
+        """Its use begins: `longest` counts from now."""
+        self._used[connection] = asyncio.get_running_loop().time()
+
+    def end(self, connection: Any) -> None:
+        """Its use is over."""
+        del self._used[connection]
+
+    def longest(self) -> float:
+        """For how many seconds the connection that is used for the longest time has been used; 0.0 without any."""
+        for since in self._used.values():
+            return asyncio.get_running_loop().time() - since
+        return 0.0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nobody begins until `resume`."""
+        return self._stopped
+
+    def cut(self) -> None:
+        """The database hangs: end every use, turn away who waits for one, and let nobody begin until `resume`."""
+        self._stopped = True
+        for connection in list(self._used):
+            with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back already
+                connection.terminate()
+        for turn in self._waiting:
+            _lapse(turn)
+
+    def resume(self) -> None:
+        """The database answers again."""
+        self._stopped = False
 
     async def drain(self) -> None:
         """Give everything back to the pool: what is idle now, and from now on what is used no longer."""
@@ -140,11 +178,13 @@ class Loan:
 
     async def __aenter__(self) -> Any:
         self._connection = await self._lending.take()
+        self._lending.begin(self._connection)
         return self._connection
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._lending.end(self._connection)
         await self._lending.give(self._connection, sound=error is None)
         if error is None:
             return
