@@ -76,6 +76,12 @@ async def channels_at(world: World, tenant: Tenant, wanted: Iterable[At]) -> dic
     return {at: found[0] for at, own in rows.items() if (found := _readable(own, tenant))}
 
 
+async def of_partner(tx: Transaction, tenant: Tenant, code: str) -> list[Channel]:
+    """The active channels whose document names a partner, by name."""
+    rows = await tx.rows(f"SELECT {_COLUMNS} FROM channel c WHERE c.tenant_id = $1 AND c.active ORDER BY c.name")
+    return [channel for channel in _readable(rows, tenant) if channel.document.partner == code]
+
+
 async def serving(world: World, tenant: Tenant, name: str) -> Channel | None:
     """A channel in the version that serves, or served last; None where there is none of that name."""
     async with world.transaction(tenant) as tx:

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from adapters.transports.acknowledging import Acknowledging, confirmation, judge
+from adapters.transports.acknowledging import Acknowledging, judge
 from canonical.errors import PonteError
-from canonical.identity import bytes_number, new_id
 from canonical.problem import Problem
 from hl7 import er7
 from hub.exchange import handlers, partners
 from hub.exchange.handlers import Reply
-from hub.exchange.partners import Partner
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
@@ -40,35 +38,14 @@ class Heard:
     message_id: UUID
 
 
+def answers(message: er7.Message) -> bool:
+    """Whether a message says which one it answers; beside an acknowledgement it may say more (ORL, ORR)."""
+    return message.first("MSA") is not None
+
+
 def is_acknowledgement(message: er7.Message) -> bool:
     """Whether a message only answers another one (2.5.1 §2.9: it is never answered in original mode)."""
-    return message.type.partition("^")[0] == "ACK" and message.first("MSA") is not None
-
-
-async def stray(world: World, tenant: Tenant, partner: Partner, payload: bytes) -> bytes:
-    """Keep a frame that came unasked over a connection of ours and route it; returns what is said to it."""
-    message = er7.read(payload)
-    async with world.transaction(tenant) as tx:
-        identity = new_id()
-        problems: list[Problem] = [message] if isinstance(message, Problem) else []
-        await tx.run(
-            "INSERT INTO message (tenant_id, id, direction, format, type, partner_id, status, control_id, payload_key, "
-            "content, finished_at) VALUES ($1, $2, 'in', 'hl7', $3, $4, $5, $6, $7, $8, now())",
-            identity,
-            "" if isinstance(message, Problem) else message.type[:60],
-            partner.id,
-            "ERROR" if problems else "TRANSFORMED",
-            "" if isinstance(message, Problem) else message.control_id[:199],
-            bytes_number(payload),
-            payload,
-        )
-        if not isinstance(message, Problem):
-            heard = Heard(message=message, content=payload, message_id=identity)
-            problems = await take(world, tenant, tx, heard, partner.id)
-        if problems:
-            said = json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
-            await tx.run("UPDATE message SET problems = $3 WHERE tenant_id = $1 AND id = $2", identity, said)
-    return confirmation(payload) if not isinstance(message, Problem) else b""
+    return message.type.partition("^")[0] == "ACK" and answers(message)
 
 
 async def take(

@@ -23,7 +23,7 @@ from adapters import registry
 from adapters.transports import Means, Transport
 from adapters.transports.tokens import Tokens
 from canonical.errors import Misconfigured
-from hub.exchange.answer import late
+from hub.exchange.answer import onward
 from hub.exchange.partners import Partner
 from hub.guard import vault
 from hub.store.database import Transaction
@@ -79,7 +79,7 @@ class Connections:
         allowed = self._world.settings.allow_private_targets or bool(partner.settings.get("allow_private"))
 
         async def stray(payload: bytes) -> bytes:
-            return await late.stray(self._world, tenant, partner, payload)
+            return await onward.stray(self._world, tenant, partner, payload)
 
         means = Means(
             settings=settings,

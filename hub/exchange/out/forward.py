@@ -53,11 +53,13 @@ async def follow(
     destinations. Returns what could not, by message."""
     problems: dict[UUID, list[Problem]] = {}
     for one in arrived:
-        if late.is_acknowledgement(one.message):
+        code, alone = one.channel.document.partner, late.is_acknowledgement(one.message)
+        if alone or (code and late.answers(one.message)):
             heard = late.Heard(message=one.message, content=one.content, message_id=one.id)
-            code = one.channel.document.partner
             sender = (await partners_called(tx, {code})).get(code) if code else None
-            problems[one.id] = await late.take(world, tenant, tx, heard, sender.id if sender else None)
+            found = await late.take(world, tenant, tx, heard, sender.id if sender else None)
+            if alone:  # one that says more goes on, whatever it answers
+                problems[one.id] = found
     return problems | await enqueue(tx, [one for one in arrived if one.id not in problems], world.now())
 
 
