@@ -64,7 +64,7 @@ def _told(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """0 done, or nothing stands; 1 something stands that nobody took on; 2 usage."""
     if given.action == "tell" and bool(given.url) == bool(given.to and given.host and given.sender):
-        output.complain("name --url, or --to with --host and --sender")
+        output.complain("say how: --url ADDRESS, or --to ADDRESS with --host SERVER and --sender ADDRESS (all three)")
         return 2
     if given.action == "limit" and (given.warning is None and given.critical is None) != (given.off or given.default):
         output.complain("name --warning and --critical, or --off, or --default")

@@ -56,7 +56,7 @@ def run(given: argparse.Namespace) -> int:
     try:
         found, secret = asyncio.run(_run(given))
     except (OSError, ValueError) as error:
-        output.complain(f"o arquivo não pode ser lido / the file cannot be read: {type(error).__name__}")
+        output.complain(f"o arquivo não pode ser lido / the file cannot be read: {output.unread(error)}")
         return 2
     for client in found:
         if given.json:

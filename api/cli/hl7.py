@@ -109,6 +109,8 @@ def _show_conformance(line: dict[str, Any]) -> None:
         output.say(f"  perfil: {'conforme' if line['profile']['ok'] else 'NÃO CONFORME'}")
         _show_problems(line["profile"]["findings"])
     theirs = line["hl7apy"]
+    if not line["readable"]:
+        return
     output.say(f"  hl7apy: {'conforme' if theirs['ok'] else 'não conforme'}")
     for finding in theirs["findings"]:
         output.say(f"    [{finding['severity']}] {finding['code']} em {finding['where'] or '?'}: {finding['text']}")

@@ -6,16 +6,33 @@ Exit codes: 0 good, 1 the data is wrong, 2 usage or unreadable input, 3 undecide
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import pkgutil
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from canonical.errors import Misconfigured, PonteError
+from canonical.errors import Misconfigured, NotFound, PonteError
 
 _INTERNAL = frozenset(("main", "__main__", "output"))
+# What shows the names there are, by command or by command and action: said where one was named that is not there.
+_SHOWS = {
+    "alarms": "alarms list",
+    "alarms limit": "alarms limits",
+    "alarms untell": "alarms receivers",
+    "channel": "channel list",
+    "channel diff": "channel versions NAME",
+    "client": "client list",
+    "lane": "lane list",
+    "partner": "partner list",
+    "returns": "partner list",
+    "schedule": "schedule list",
+    "secret": "secret list",
+    "user": "user list",
+}
 
 
 def commands() -> list[str]:
@@ -30,8 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or given[0] in ("-h", "--help", "help"):
         _help()
         return 0 if given else 2
+    if given[0] in ("--version", "-V", "version"):
+        sys.stdout.write(f"ponte {_version()}\n")
+        return 0
     if given[0] not in commands():
-        sys.stderr.write(f"ponte: unknown command {given[0]!r}; one of: {', '.join(commands())}\n")
+        near = difflib.get_close_matches(given[0], commands(), n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else f"; one of: {', '.join(commands())}"
+        sys.stderr.write(f"ponte: unknown command {given[0]!r}{meant}\n")
         return 2
     return _run(importlib.import_module(f"api.cli.{given[0]}"), given)
 
@@ -49,12 +71,31 @@ def _run(module: ModuleType, given: list[str]) -> int:
         sys.stderr.write(f"ponte: {error.text}\n")
         return 4
     except PonteError as error:
-        sys.stderr.write(f"ponte: {error.text}\n")
+        sys.stderr.write(f"ponte: {error.text}{_shown_by(error, given[0], known)}\n")
         return 1
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"ponte: {error.filename}: {error.strerror}\n")
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _shown_by(error: PonteError, command: str, known: argparse.Namespace) -> str:
+    """Which command shows what could have been named, where something was named that is not there."""
+    if not isinstance(error, NotFound) or "./ponte" in error.text:
+        return ""
+    listing = _SHOWS.get(f"{command} {getattr(known, 'action', '')}", _SHOWS.get(command))
+    return f"; ./ponte {listing} shows what there is" if listing else ""
+
+
+def _version() -> str:
+    """The version of this copy of Ponte."""
+    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
 
 
 def _help() -> None:

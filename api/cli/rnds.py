@@ -187,6 +187,8 @@ async def _status(given: argparse.Namespace, world: World, tenant: Tenant) -> in
             output.line(one)
         else:
             output.say(f"{one['kind']:<5} {one['status']:<12} {one['count']:>8}  {one['code']}")
+    if not found and not given.json:
+        output.say("no document to RNDS yet / nenhum documento para a RNDS ainda")
     return 0
 
 

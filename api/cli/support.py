@@ -41,7 +41,7 @@ async def _run(given: argparse.Namespace) -> list[tuple[str, int]]:
         async with opened(settings, size=2) as world:
             return await support.bundle(settings, world, given.file)
     except PonteError as error:
-        if given.file.exists():
+        if given.file.exists() or not given.file.parent.is_dir():  # the file was the fault, not the database
             raise
         output.complain(f"{error.text}; the bundle has no database part")
         return await support.bundle(settings, None, given.file)

@@ -68,7 +68,7 @@ def run(given: argparse.Namespace) -> int:
             output.complain(f"{fault} / {fault.problem.text('pt')}")
         return 1
     except (OSError, ValueError) as error:
-        output.complain(f"o arquivo não pode ser lido / the file cannot be read: {type(error).__name__}")
+        output.complain(f"o arquivo não pode ser lido / the file cannot be read: {output.unread(error)}")
         return 2
     found, secret = asyncio.run(_run(given, channels, keys))
     if not found and not given.json:

@@ -11,19 +11,27 @@ from pathlib import Path
 
 from api.cli import output
 
+_MOST_MINUTES = 366 * 24 * 60
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Tenant, scopes and lifetime."""
-    parser.add_argument("--tenant", required=True)
-    parser.add_argument("--scope", action="append", nargs="+", help="scopes (default: all)")
-    parser.add_argument("--role", action="append", default=[])
+    parser.add_argument("--tenant", required=True, help="whose records it reaches; ./ponte tenant list shows them")
+    parser.add_argument("--scope", action="append", nargs="+", help="such as system/Patient.rs (default: all)")
+    parser.add_argument("--role", action="append", default=[], help="kept in it for the trail (default: ADMIN)")
     parser.add_argument("--patient", default="", help="id of the Patient that patient/… scopes mean")
-    parser.add_argument("--minutes", type=int, default=60)
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--minutes", type=_minutes, default=60, help="how long it lives (default: 60)")
+    parser.add_argument("--data", type=Path, help="data directory of the hub (default: the last one started here)")
+
+
+def _minutes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _MOST_MINUTES:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {_MOST_MINUTES}")
+    return int(text)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print the token."""
+    """Print the token; 1 when a scope is none the hub knows."""
     scopes = [scope for group in given.scope or [] for item in group for scope in item.split()]
     output.say(asyncio.run(_issue(given, scopes or ["system/*.*", "hl7/write", "tiss/*", "admin/*"])))
     return 0
@@ -31,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
 
 async def _issue(given: argparse.Namespace, scopes: list[str]) -> str:
     from hub import runfile
-    from hub.guard import audit, tokens
+    from hub.guard import audit, registration, tokens
     from hub.settings import from_environment
     from hub.world import opened
 
@@ -41,6 +49,7 @@ async def _issue(given: argparse.Namespace, scopes: list[str]) -> str:
         settings = dataclasses.replace(settings, database_url=facts["database_url"], data=Path(facts["data"]))
     async with opened(settings, size=1) as world:
         tenant = await world.tenant(given.tenant)
+        registration.check_scopes(world, tenant, scopes)
         lifetime = datetime.timedelta(minutes=given.minutes)
         claims = tokens.claims(
             world, tenant, "operator", roles=given.role or ["ADMIN"], scopes=scopes, lifetime=lifetime

@@ -138,7 +138,7 @@ async def _oidc(world: World, tenant: Tenant, given: argparse.Namespace) -> int:
         try:
             said = tomllib.loads(given.file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            output.complain(f"o arquivo não pode ser lido / the file cannot be read: {type(error).__name__}")
+            output.complain(f"o arquivo não pode ser lido / the file cannot be read: {output.unread(error)}")
             return 2
         await federation.decide(world, tenant, federation.checked(world, said), actor=output.actor())
     elif given.off:

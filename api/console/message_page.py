@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.console.messages_page import REPLAY, STATUSES, shown_number
+from api.console.messages_page import REPLAY, shown_number
 from api.console.visit import Visit, VisitDep
 from api.http.failures import status_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
@@ -18,6 +18,7 @@ from hub.console import shown_code, shown_type
 from hub.operate import accounting, find, redeliver, replay, skipping
 from hub.operate.redeliver import Wanted
 from hub.operate.replay import Rehearsal
+from hub.operate.selection import STATUSES
 
 router = APIRouter(include_in_schema=False, prefix="/console/messages")
 _STATED = (Refused, Conflict, NotFound, Denied)

@@ -28,7 +28,7 @@ from hub.channels.compare import moment
 from hub.console import shown_code, shown_type
 from hub.operate import find, replay, whose
 from hub.operate.find import Cause, Found
-from hub.operate.selection import Query
+from hub.operate.selection import STATUSES, Query
 from hub.watch import alarms
 from hub.world import Tenant
 
@@ -39,7 +39,6 @@ REPLAY = "channels/write"
 """The scope to replay what failed: whoever may change how a channel reads may have it read again."""
 WHOSE = ("channels/read", "channels/write", "persons/read")
 """Who may look for the messages of one person."""
-STATUSES = ("ERROR", "TRANSFORMED", "RECEIVED", "PENDING", "FILTERED", "QUEUED", "SENT")
 AGAIN = frozenset(("ERROR", "TRANSFORMED"))  # what a replay of many may mean
 FIELDS = ("status", "code", "channel", "type", "control_id", "since", "until")
 _SHAPE = re.compile(r"[A-Za-z0-9._\-]{1,40}\Z")

@@ -176,7 +176,8 @@ def check_scopes(world: World, tenant: Tenant, wanted: Iterable[str]) -> None:
             continue
         grant = scopes.grant_of(scope)
         if grant is None or (grant.type_name != "*" and grant.type_name not in resource_types()):
-            raise Refused("a scope is not one of those the hub offers", code="client.scope")
+            named = scope.partition("?")[0][:80]  # what follows may name a person
+            raise Refused(f"{named} is not one of the scopes the hub offers", code="client.scope")
         kind = "Patient" if grant.type_name == "*" else grant.type_name
         if grant.query and narrowed_by(kind, grant.query, setting_of(world, tenant)) is None:
             raise Refused("a scope's query is not of fixed values of the type's parameters", code="client.scope-query")

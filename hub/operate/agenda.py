@@ -148,7 +148,9 @@ def _wanted(wish: Wish, present: Entry | None, tenant: Tenant) -> Schedule:
     job = wish.job or (present.job if present else wish.name)
     known = usual.of_job(job)
     if known is None or (present is not None and present.job != job):
-        raise Refused("no such job can be scheduled, or the schedule starts another", code="schedule.job")
+        jobs_there_are = ", ".join(sorted({one.job for one in usual.usual()}))
+        text = f"no such job can be scheduled, or the schedule starts another; there are {jobs_there_are}"
+        raise Refused(text, code="schedule.job")
     active = wish.active if wish.active is not None else (present.active if present else True)
     if known.kit == usual.UPKEEP and not active:
         raise _kept()

@@ -109,7 +109,7 @@ async def _set(world: World, tenant: Tenant, act: tuple[str, str, str], wanted: 
     async with world.transaction(tenant) as tx:
         rows = await tx.rows(f"{change} {_ONES} RETURNING id, kind, name", *wanted.values)
         if not rows:
-            raise NotFound("there is no such lane")
+            raise NotFound("there is no such lane: a partner, a job or a patient has one once something waited for it")
         detail = {"lanes": len(rows), **({"reason": reason[:200]} if reason else {})}
         for kind, name in sorted({(row["kind"], row["name"]) for row in rows}):
             await audit.note(tx, actor, action, f"Lane/{kind}/{name}", detail=detail)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,7 +13,8 @@ from canonical.identity import first_id
 LIMIT = 100
 CONFLICT = "message.conflict"
 """Kept as a mark of the message: whether another one had its number is known once it is stored."""
-_STATUS = re.compile(r"[A-Z]{3,20}\Z")
+STATUSES = ("ERROR", "TRANSFORMED", "RECEIVED", "PENDING", "FILTERED", "QUEUED", "SENT")
+"""What becomes of a message, as it is stored, looked for and shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +66,8 @@ def conditions(query: Query, first: int = 2) -> tuple[str, list[Any]]:
 
     The status stands in the text, so that the index of what failed or waits can be used.
     """
-    if query.status and not _STATUS.match(query.status):
-        raise Refused("a status is a word in capitals", code="message.status")
+    if query.status and query.status not in STATUSES:
+        raise Refused(f"there is no such status of a message; one of {', '.join(STATUSES)}", code="message.status")
     found = [f"m.status = '{query.status}'"] if query.status else []
     values: list[Any] = []
     for name, text in _WHERE.items():

@@ -198,5 +198,6 @@ def test_the_command_tells_conform_findings_and_unreadable_apart(
     assert '"code":"structure.segment-missing"' in lines[1]
     assert '"hl7apy":{"ok":false' in lines[1]
     assert main(["hl7", "conform", str(good), str(broken)]) == 2
+    assert capsys.readouterr().out.count("hl7apy: conforme") == 1  # none of what could not be read
     assert main(["hl7", "conform", "--version", "9.9", str(good)]) == 2
     assert main(["hl7", "conform", "--version", "2.8.2", str(good)]) in (0, 1)
