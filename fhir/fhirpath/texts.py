@@ -36,16 +36,14 @@ def text(found: Items) -> str:
     return item.value
 
 
-def _on_text(work: Callable[..., Any]) -> Function:
-    """A function of one text and of arguments that must be there: nothing when one is missing."""
+def _on_text(work: Callable[..., Any], argument: Callable[[Items], Any] = text) -> Function:
+    """A function of one text and of arguments that must be there: nothing when one is missing or has no value."""
 
     def step(scope: Scope, focus: Items, *arguments: Items) -> Items:
-        item = single(focus)
-        given = [single(argument) for argument in arguments]
-        if item is None or item.value is None or None in given:
+        given = [single(each) for each in (focus, *arguments)]
+        if any(item is None or item.value is None for item in given):
             return []
-        values = [item_value(each) for each in given if each is not None]
-        found = work(text(focus), *values)
+        found = work(text(focus), *map(argument, arguments))
         if isinstance(found, str | list):
             scope.budget.charge(found)
         return _found(found)
@@ -53,10 +51,13 @@ def _on_text(work: Callable[..., Any]) -> Function:
     return step
 
 
-def item_value(item: Item) -> Any:
-    """The value of an argument: a text, or a number."""
-    plain = number(item)
-    return item.value if plain is None else plain
+def _whole(found: Items) -> int:
+    """The value of a single integer; raises PathError for what is none."""
+    item = single(found)
+    plain = None if item is None else number(item)
+    if not isinstance(plain, int):
+        raise PathError("no integer")
+    return plain
 
 
 def _found(value: Any) -> Items:
@@ -253,7 +254,7 @@ def html_checks(scope: Scope, focus: Items) -> Items:
 
 FUNCTIONS: dict[str, tuple[Function, int, int]] = {
     "indexOf": (_on_text(lambda value, other: value.find(other)), 1, 1),
-    "substring": (_on_text(_substring), 1, 2),
+    "substring": (_on_text(_substring, _whole), 1, 2),
     "startsWith": (_on_text(lambda value, other: value.startswith(other)), 1, 1),
     "endsWith": (_on_text(lambda value, other: value.endswith(other)), 1, 1),
     "contains": (_on_text(lambda value, other: other in value), 1, 1),

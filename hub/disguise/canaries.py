@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from canonical.identity import fold
+from canonical.names import stated
 
 _WORD = re.compile(r"[a-z0-9]+")
 _SHORTEST = 5
@@ -59,14 +60,14 @@ def _telling(node: Any, key: str = "") -> Iterator[str]:
 
 def _name(node: Mapping[str, Any]) -> Iterator[str]:
     """A name as it is called, in both orders."""
-    given, family = [str(each) for each in node.get("given", ())], str(node.get("family", ""))
+    given, family = stated(node, "given"), str(node.get("family", ""))
     if given and family:
         yield from (f"{' '.join(given)} {family}", f"{family} {' '.join(given)}", f"{given[0]} {family}")
     yield str(node.get("text", ""))
 
 
 def _address(node: Mapping[str, Any]) -> Iterator[str]:
-    yield from (str(line) for line in node.get("line", ()))
+    yield from stated(node, "line")
     yield from (str(node.get(name, "")) for name in ("postalCode", "text"))
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from canonical.codes import CNS, CPF, MOTHER_EXTENSION, aliases
 from canonical.identity import fold
+from canonical.names import stated
 
 Verdict = Literal["agree", "near", "differ"]
 Grade = Literal["certain", "probable", "possible", "certainly-not"]
@@ -124,7 +125,7 @@ def _order(body: Body) -> set[str]:
 def names_of(body: Body) -> list[list[str]]:
     """The names of a patient as folded words without particles."""
     texts = (
-        " ".join([*map(str, name.get("given", ())), str(name.get("family", ""))]).strip() or str(name.get("text", ""))
+        " ".join([*stated(name, "given"), str(name.get("family", ""))]).strip() or str(name.get("text", ""))
         for name in body.get("name", ())
     )
     return [words for text in texts if (words := [w for w in fold(text).split() if w not in _PARTICLES])]

@@ -13,6 +13,7 @@ from sqlalchemy import Table
 from canonical import billing, codes, local
 from canonical.errors import Refused
 from canonical.identity import fold
+from canonical.names import whole
 from fhir.search.ranges import date_range
 from hub.store import bulk
 from hub.store.database import Transaction
@@ -59,10 +60,9 @@ async def _forget(tx: Transaction, saved: Saved) -> None:
 
 def _patient(record_id: str, body: dict[str, Any], zone: str) -> Iterator[Row]:
     name = (body.get("name") or [{}])[0]
-    text = name.get("text") or " ".join([*name.get("given", []), name.get("family", "")])
     row = {
         "id": record_id,
-        "name_folded": fold(text)[:500] or None,
+        "name_folded": fold(whole(name))[:500] or None,
         "mother_folded": fold(_mother(body))[:500] or None,
         "birth_date": local.date(body.get("birthDate")),
         "gender": body.get("gender"),

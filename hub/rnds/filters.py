@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from canonical.identity import fold
+from canonical.names import whole
 from hub.rnds.reading import bodies, literal, referring
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
@@ -43,10 +44,7 @@ def is_test(settings: Settings, patient: Mapping[str, Any]) -> bool:
 
 def called(patient: Mapping[str, Any], patterns: Iterable[str]) -> bool:
     """Whether one of a patient's names is like one of the patterns (`*`, `?`; case and accents do not count)."""
-    names = [
-        fold(str(name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")])))
-        for name in patient.get("name", ())
-    ]
+    names = [fold(whole(name)) for name in patient.get("name", ())]
     return any(fnmatchcase(name, fold(wanted)) for name in names for wanted in patterns)
 
 

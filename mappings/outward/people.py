@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from canonical import codes as systems
+from canonical.names import stated
 from mappings.outward.values import Repetition, components, filled, filled_list
 from mappings.table import codes
 
@@ -43,7 +44,7 @@ def xpn(value: Any, argument: str) -> list[Repetition]:
     """A HumanName as XPN with its type (table 0200); a name that is not used any more is left out."""
     if value.get("use") == "old":
         return []
-    given = [str(name) for name in value.get("given", ())]
+    given = stated(value, "given")
     family = str(value.get("family", "")) or (str(value.get("text", "")) if not given else "")
     kind = codes("out-name-use").get(str(value.get("use", "")), "")
     found = (family, given[0] if given else "", " ".join(given[1:]))
@@ -51,7 +52,7 @@ def xpn(value: Any, argument: str) -> list[Repetition]:
 
 
 def _joined(value: Any, name: str) -> str:
-    return " ".join(str(part) for part in value.get(name, ()))
+    return " ".join(stated(value, name))
 
 
 def mother(value: Any, argument: str) -> list[Repetition]:
@@ -63,7 +64,7 @@ def xad(value: Any, argument: str) -> list[Repetition]:
     """An Address as XAD, its quarter as XAD-8, its IBGE municipality as XAD-9; one of former times is left out."""
     if value.get("use") == "old":
         return []
-    lines = [str(line) for line in value.get("line", ())]
+    lines = stated(value, "line")
     places = [str(value.get(name, "")) for name in ("city", "state", "postalCode", "country")]
     kind = "M" if value.get("type") == "postal" else codes("out-address-use").get(str(value.get("use", "")), "")
     city = [e["valueCoding"]["code"] for e in value.get("_city", {}).get("extension", ()) if "valueCoding" in e]
@@ -95,7 +96,7 @@ def xcn(value: Any, argument: str) -> list[Repetition]:
     first, _, last = str(value.get("display", "")).rpartition(" ")
     repetition = {(1, 1): number, (2, 1): last, (3, 1): first}
     if name.get("family") or name.get("given"):
-        given = [str(part) for part in name.get("given", ())]
+        given = stated(name, "given")
         repetition |= {(2, 1): str(name.get("family", "")), (3, 1): given[0] if given else ""}
         repetition |= {(4, 1): " ".join(given[1:]), (5, 1): _joined(name, "suffix"), (6, 1): _joined(name, "prefix")}
     if number and system:

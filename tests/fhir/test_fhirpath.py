@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import time
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir import jsontext
+from fhir.fhirpath import texts
 from fhir.fhirpath.engine import PathError, TooCostly, evaluate
 from fhir.fhirpath.items import of, resource
 from fhir.fhirpath.syntax import BadExpression, parse
@@ -156,6 +158,49 @@ def test_what_cannot_be_evaluated(text: str) -> None:
 def test_only_its_own_errors(text: str) -> None:
     with contextlib.suppress(BadExpression, PathError):
         values(text, PATIENT)
+
+
+ARGUMENTS = (
+    *(
+        "{}",
+        "'abc'",
+        "''",
+        "5",
+        "1.5",
+        "true",
+        "@2020",
+        "@2020-01-01T10:00:00Z",
+        "@T10:00",
+        "5 'mg'",
+        "5 days",
+        "(1 | 2)",
+    ),
+    *("name", "%resource", "birthDate", "active", "multipleBirth", "deceased", "name.given", "name.type()"),
+)
+UNVALUED: dict[str, Any] = {
+    "resourceType": "Patient",
+    "name": [{"given": [None], "_given": [{"extension": [{"url": "urn:t", "valueCode": "x"}]}]}],
+    **{
+        f"_{name}": {"extension": [{"url": "urn:t", "valueCode": "x"}]}
+        for name in ("birthDate", "active", "multipleBirthInteger", "deceasedDateTime")
+    },
+}
+
+
+@pytest.mark.parametrize("name", sorted(texts.FUNCTIONS))
+def test_any_argument(name: str) -> None:
+    """A number where a text is meant, a primitive that has an extension and no value: its own errors, or nothing."""
+    _, least, most = texts.FUNCTIONS[name]
+    for count in range(least, most + 1):
+        for first in ARGUMENTS:
+            for others in product(ARGUMENTS, repeat=count):
+                with contextlib.suppress(PathError, TooCostly):
+                    values(f"{first}.{name}({','.join(others)})", UNVALUED)
+
+
+def test_no_value_is_no_text() -> None:
+    for text in ("'abc'.startsWith(birthDate)", "'abc'.replace('a', name.given)", "'abc'.substring(multipleBirth)"):
+        assert values(text, UNVALUED) == []
 
 
 def test_steps_are_bounded() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from canonical.codes import CPF, aliases
+from canonical.names import whole
 from hub.records.projections import target
 from mappings.table import codes
 
@@ -83,8 +84,7 @@ def _number(value: str) -> tuple[str, str]:
 
 
 def _name(body: Mapping[str, Any]) -> str:
-    names = body.get("name") or [{}]
-    return str(names[0].get("text") or " ".join([*names[0].get("given", ()), names[0].get("family", "")]).strip())
+    return whole((body.get("name") or [{}])[0])
 
 
 def _cbo(qualifications: Iterable[Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canonical import local
+from canonical.names import whole
 from hub.billing import writing
 from hub.billing.profiles import PayerProfile
 from hub.billing.visit import authorisations, births, prices
@@ -97,8 +98,7 @@ async def surroundings(
 
 def shown_name(patient: Body) -> str:
     """A patient's name as a guide shows it."""
-    name: Body = (patient.get("name") or [{}])[0]
-    return str(name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")]).strip())
+    return whole((patient.get("name") or [{}])[0])
 
 
 async def _coverages(tx: Transaction, patients: list[str]) -> dict[str, list[Coverage]]:

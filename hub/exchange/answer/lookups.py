@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from canonical.codes import RESTRICTED
 from canonical.errors import PonteError
 from canonical.identity import bytes_number, fold
+from canonical.names import stated
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.search.conditions import BadQuery, Setting
@@ -261,7 +262,7 @@ def _meant(body: Body, words: Sequence[tuple[str, str]]) -> bool:
 
 def _names(name: Body, kind: str) -> list[str]:
     if kind == "given":
-        given = [str(item) for item in name.get("given", ())]
+        given = stated(name, "given")
         return [*given, " ".join(given), *(word for item in given for word in item.split())]
     family = str(name.get("family", ""))
     return [family, *family.split()]

@@ -8,6 +8,7 @@ from typing import Any
 
 from canonical.codes import NATIONAL
 from canonical.identity import fold, record_id
+from canonical.names import stated
 from canonical.records import DRAFT, FILLER, Draft, Key
 from fhir.definitions.table import type_named
 from mappings.nested import without_lost
@@ -202,4 +203,4 @@ def _same_given(stated: dict[str, Any], stored: dict[str, Any]) -> bool:
 
 
 def _first_names(body: dict[str, Any]) -> set[str]:
-    return {fold(name["given"][0]) for name in body.get("name", ()) if name.get("given")}
+    return {fold(given[0]) for name in body.get("name", ()) if (given := stated(name, "given"))}

@@ -7,14 +7,13 @@ stands in one place.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from canonical.errors import Conflict, TryAgain
 from canonical.identity import new_id
 from canonical.problem import Problem
 from fhir import links
-from fhir.definitions.table import resource_types
 from fhir.search.conditions import BadQuery
 from fhir.search.query import Query
 from fhir.subset import is_partial
@@ -26,6 +25,7 @@ from hub.records.requests import allowed, conditional, lineage, visible
 from hub.records.requests.acting import Action, Actor, policy_of
 from hub.records.requests.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.requests.patching import patched
+from hub.records.requests.referring import Referring
 from hub.records.requests.refusal import Refusal, refused
 from hub.records.trail import trail
 from hub.records.write import Clash, Invalid, Saved, Write, save
@@ -116,7 +116,7 @@ class _Job:
         """Decide which record each entry means, link them, save once, then read."""
         await self._decide()
         targets = self._targets()
-        targets |= await self._conditional_references(targets)
+        targets |= self._addresses(targets)
         settled = {*self.done, *self.same}
         writers = [e for e in self.entries if e.position in self.ids and e.position not in settled]
         writers += [dataclasses.replace(e, id=i) for e in self.entries for i in self.others.get(e.position, ())]
@@ -127,12 +127,10 @@ class _Job:
         for entry in (each for each in writers if each.method == "PATCH"):
             targets |= links.owned(links.references(entry.resource, entry.type_name), self.setting.base)
         await allowed.check(self.tx, self.policy, [(each, self._id(each)) for each in writers])
-        writes = [self._write(entry, targets) for entry in writers]
-        if self.policy.enforce_profiles:
-            await self._check_profiles(writers, writes)
-        stored = list(zip(writers, await self._save(writers, writes), strict=True))
+        referring = Referring(self.tx, self.actor, self.setting, targets)
+        stored = await referring.store(writers, self._store)
         visible.refuse_outside(self.actor, [(e.position, saved, _action(e)) for e, saved in stored])
-        await self._trace([saved for _, saved in stored if saved.changed], targets)
+        await self._trace([saved for _, saved in stored if saved.changed], referring)
         for entry, saved in reversed(stored):
             self.done[entry.position] = Done(entry=entry, kind="saved", saved=saved)
         for position, other in self.same.items():
@@ -150,6 +148,8 @@ class _Job:
             query = queries[entry.position]
             several = entry.method == "DELETE" and self.policy.delete_most > 1
             found = await self._found(entry, query) if query and not several else None
+            if found is not None and entry.method == "POST" and (entry.type_name, found["id"]) in self._deleted():
+                found = None
             if entry.method == "POST":
                 self._decide_create(entry, query, found, creators)
             elif entry.method == "PUT":
@@ -160,6 +160,11 @@ class _Job:
                 self._decide_delete(entry, found)
             elif entry.method == "DELETE" and query:
                 await self._decide_deletes(entry, query)
+
+    def _deleted(self) -> set[tuple[str, str]]:
+        """What entries decided before delete: they come first (R4 §3.1.0.11.2), so a create does not find it."""
+        gone = [e for e in self.entries if e.method == "DELETE" and e.position in self.ids]
+        return {(e.type_name, i) for e in gone for i in (self._id(e), *self.others.get(e.position, ()))}
 
     def _conditions(self, entry: Entry) -> Query | None:
         text = entry.if_none_exist if entry.method == "POST" else entry.query
@@ -259,8 +264,8 @@ class _Job:
                 targets[f"{entry.type_name}/{stated}"] = f"{entry.type_name}/{self.ids[entry.position]}"
         return targets
 
-    async def _conditional_references(self, targets: dict[str, str]) -> dict[str, str]:
-        """`Patient?identifier=…` inside a resource means the one record that meets it (R4 §3.1.0.11.3)."""
+    def _addresses(self, targets: dict[str, str]) -> dict[str, str]:
+        """References by our own address, as relative ones; raises Failed for a `urn:` that no entry is called."""
         found: dict[str, str] = {}
         for entry in [*self.entries, *self.stated]:
             if entry.resource is None or entry.position in self.done:
@@ -268,22 +273,9 @@ class _Job:
             literals = links.references(entry.resource, entry.type_name)
             found |= links.owned(literals, self.setting.base, but=targets)
             for literal in literals:
-                kind, mark, text = literal.partition("?")
                 if literal.startswith(("urn:uuid:", "urn:oid:")) and literal not in targets and not entry.alone:
                     raise Failed({entry.position: refused("malformed", "fhir.bundle.unresolved", "resource")})
-                if mark and kind in resource_types() and literal not in found:
-                    found[literal] = await self._only(entry, kind, text)
         return found
-
-    async def _only(self, entry: Entry, kind: str, text: str) -> str:
-        try:
-            query = guarded(conditional.conditions_of(kind, text, self.setting), self.actor.sight)
-            row = await conditional.resolve(self.tx, query)
-        except Refusal as refusal:
-            raise Failed({entry.position: refusal}) from None
-        if row is None:
-            raise Failed({entry.position: refused("precondition", "fhir.conditional.none", "resource", type=kind[:64])})
-        return f"{kind}/{row['id']}"
 
     def _refuse_doubles(self, writers: Sequence[Entry]) -> None:
         seen: set[tuple[str, str]] = set()
@@ -293,7 +285,13 @@ class _Job:
                 raise Failed({entry.position: refused("malformed", "fhir.bundle.twice", "request.url")})
             seen.add(place)
 
-    def _write(self, entry: Entry, targets: dict[str, str]) -> Write:
+    async def _store(self, writers: Sequence[Entry], targets: Mapping[str, str]) -> list[tuple[Entry, Saved]]:
+        writes = [self._write(entry, targets) for entry in writers]
+        if self.policy.enforce_profiles:
+            await self._check_profiles(writers, writes)
+        return list(zip(writers, await self._save(writers, writes), strict=True))
+
+    def _write(self, entry: Entry, targets: Mapping[str, str]) -> Write:
         body = entry.resource
         if body is not None:
             body = {key: value for key, value in body.items() if key != "id"}
@@ -310,14 +308,12 @@ class _Job:
             rules=self.policy.enforce_constraints,
         )
 
-    async def _trace(self, changed: Sequence[Saved], targets: dict[str, str]) -> None:
+    async def _trace(self, changed: Sequence[Saved], referring: Referring) -> None:
         """Store what was stated of the records written, pointing to their new versions."""
         for entry in self.stated if changed else ():
             meant = lineage.pointing(entry, changed)
-            write = self._write(meant, targets)
-            if self.policy.enforce_profiles:
-                await self._check_profiles([meant], [write])
-            (saved,) = await self._save([meant], [write])
+            await referring.settle(meant)
+            ((_, saved),) = await self._store([meant], referring.targets)
             visible.refuse_outside(self.actor, [(meant.position, saved, "c")])
 
     async def _check_profiles(self, writers: Sequence[Entry], writes: Sequence[Write]) -> None:

@@ -9,6 +9,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from hub.find import likeness
+
 ONE: dict[str, Any] = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}], "gender": "female"}
 WHOLE = {**ONE, "id": "p", "name": [{"family": "Lima"}], "active": True}
 MERGE = {"content-type": "application/merge-patch+json"}
@@ -161,3 +163,18 @@ async def test_a_slash_at_the_end_says_nothing(fhir: httpx.AsyncClient) -> None:
         answer = await fhir.get(f"/fhir/{path}" if path[:1].isalpha() else f"/fhir{path}")
         assert answer.status_code == 200, path
     assert (await fhir.get(f"/fhir/{one}/nothing/")).status_code == 404
+
+
+async def test_names_with_an_unknown_part(fhir: httpx.AsyncClient) -> None:
+    """An item of a list that has an extension alone is null in JSON; a patient named so was a 500."""
+    unknown = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
+    name = {"given": [None, "Iara"], "_given": [{"extension": [unknown]}, None], "family": "Lima"}
+    body = {"resourceType": "Patient", "id": "unnamed", "birthDate": "1990-01-01", "name": [name]}
+    answer = await fhir.put("/fhir/Patient/unnamed", json=body)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["name"] == [name]
+    alone = {**body, "id": "none", "name": [{"given": [None], "_given": [{"extension": [unknown]}]}]}
+    assert (await fhir.put("/fhir/Patient/none", json=alone)).status_code == 201
+    found = await fhir.get("/fhir/Patient?given=iara")
+    assert [entry["resource"]["id"] for entry in found.json()["entry"]] == ["unnamed"]
+    assert likeness.names_of(body) == [["iara", "lima"]]
