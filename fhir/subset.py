@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fhir import jsontext
@@ -20,7 +21,16 @@ def text(stored: str, summary: str, elements: tuple[str, ...]) -> str:
     if not isinstance(body, dict):
         return stored
     found = type_named(str(body.get("resourceType")))
-    return jsontext.text(_tagged(_part(body, found, summary, elements))) if found else stored
+    names = elements_of(found.name, elements) if found else ()
+    if found is None or (elements and not names):
+        return stored
+    return jsontext.text(_tagged(_part(body, found, summary, names)))
+
+
+def elements_of(type_name: str, elements: Iterable[str], *, own: bool = True) -> tuple[str, ...]:
+    """The elements wanted of a type: those named for it (`Patient.name`) and, where `own`, those without a type."""
+    named = [text.rpartition(".") for text in elements]
+    return tuple(name for kind, _, name in named if kind == type_name or (own and not kind))
 
 
 def is_partial(body: Any) -> bool:

@@ -16,7 +16,7 @@ from fhir.definitions.table import Parameter
 from fhir.search.composites import stored_as
 from fhir.search.conditions import Clause, Condition, Either, Inside, Without
 from fhir.search.entries import extracted, further
-from fhir.search.values import Concepts, Link, Moment, Target, Text, Token, Value
+from fhir.search.values import OPEN, Link, Media, Moment, Target, Text, Token, Value
 
 KINDS = frozenset(("token", "string", "date", "reference", "uri", "id"))
 Columns = Sequence[Any]
@@ -33,7 +33,7 @@ def is_fixed(condition: Condition) -> bool:
         return all(is_fixed(each) for conditions in condition.alternatives for each in conditions)
     if not isinstance(condition, Clause) or condition.kind not in KINDS:
         return False
-    return not any(isinstance(value, Concepts) for value in condition.values)
+    return not any(isinstance(value, OPEN) for value in condition.values)
 
 
 def meets(
@@ -95,6 +95,8 @@ def _equals(value: Value, columns: Columns) -> bool:
         case Token(systems, code, spellings):
             system, found = columns
             return (code is None or found in (code, *spellings)) and (systems is None or system in systems)
+        case Media(name):
+            return bool(columns[1] == name or columns[1].startswith((f"{name}/", f"{name};")))
         case Text():
             return _says(value, *columns)
         case Moment(prefix, low, high):

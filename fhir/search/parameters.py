@@ -17,6 +17,7 @@ IDENTIFIER = ":identifier"  # the token entries of a reference's identifier stan
 TEXT = ":text"  # the string entries of a token's words stand under `code:text`
 VERSION = ":version"  # canonicals that name a version stand under `code:version` with it, else without
 OF_TYPE = ":of-type"  # the token entries `type system|type code`, value of identifiers
+_MEDIA = ("contentType", "format", "payload")  # the codes of R4 that are media types (BCP 13) and have a parameter
 BASE = ":base"  # the quantity entries in base units
 LEAD = "\x1f"  # parts the code of a composite from its first value
 SHAPE = ":shape"  # the one token entry of a record that tells which parameters have values
@@ -73,6 +74,12 @@ def implied_systems(type_name: str, code: str) -> frozenset[str]:
     found = {system for each in sets if each is not None for system in each.systems}
     booleans = any("boolean" in element.types for element in _primitives(type_name, code))
     return frozenset(found | {_BOOLEANS} if booleans else found)
+
+
+@cache
+def is_media(type_name: str, code: str) -> bool:
+    """Whether a parameter of a type reads media types (`text/xml`)."""
+    return any(element.name in _MEDIA and element.types == ("code",) for element in _primitives(type_name, code))
 
 
 @cache

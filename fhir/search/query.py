@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir.definitions.table import Parameter, resource_types
-from fhir.search import composites, filters, leading, nested, settling, special, values
+from fhir.search import composites, filters, hierarchies, leading, nested, settling, special, values
 from fhir.search.conditions import (
     BadQuery,
     Chain,
@@ -29,7 +29,7 @@ from fhir.search.conditions import (
     problem,
 )  # fmt: skip
 from fhir.search.options import Include, NoEffect, Options, read_option
-from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT, VERSION, implied_systems
+from fhir.search.parameters import IDENTIFIER, OF_TYPE, TEXT, VERSION, implied_systems, is_media
 from fhir.search.values import BadValue, Value
 
 MOST_CONDITIONS = 50
@@ -39,7 +39,7 @@ MOST_STEPS = 8
 _MODIFIERS = {
     "token": ("not", "missing", "text", "in", "not-in", "above", "below", "of-type"),
     "string": ("exact", "contains", "missing"),
-    "reference": ("identifier", "missing"),
+    "reference": ("identifier", "missing", "above", "below"),
     "uri": ("above", "below", "missing"),
     "date": ("missing",),
     "number": ("missing",),
@@ -192,6 +192,8 @@ class _Reader:
             return Clause(type_name, code, "token", _each(text, values.token), suffix=IDENTIFIER)
         if kind == "token":
             return _token_clause(type_name, code, modifier, text)
+        if kind == "reference" and modifier:
+            return self._kin(type_name, code, modifier, text)
         if kind in ("reference", "uri") and not modifier and "|" in text:
             return self._versioned(type_name, named, text)
         if kind == "reference":
@@ -215,6 +217,14 @@ class _Reader:
 
     def _reference(self, type_name: str, code: str, text: str, types: tuple[str, ...], *, only: bool = False) -> Clause:
         found = _each(text, lambda part: values.reference(part, types, self.setting.base, only=only))
+        return Clause(type_name, code, "reference", found)
+
+    def _kin(self, type_name: str, code: str, relation: str, text: str) -> Clause:
+        """`:above` and `:below` of a reference into a hierarchy; of others they are refused."""
+        types = self.setting.targets(type_name, code)
+        if not hierarchies.lead_there(types):
+            raise BadQuery(problem("modifier", f"{code}:{relation}"))
+        found = _each(text, lambda part: hierarchies.kin(part, types, self.setting.base, relation))
         return Clause(type_name, code, "reference", found)
 
     def _versioned(self, type_name: str, named: tuple[str, str], text: str) -> Condition:
@@ -325,6 +335,8 @@ def _token_clause(type_name: str, code: str, modifier: str, text: str) -> Clause
             return Clause(type_name, code, "token", _each(text, values.of_type), suffix=OF_TYPE)
         case "in" | "not-in":
             return Clause(type_name, code, "token", (values.concepts(text, "in"),), form)
+        case "above" | "below" if is_media(type_name, code):
+            return Clause(type_name, code, "token", _each(text, lambda part: values.media(part, modifier)))
         case "above" | "below":
             return Clause(type_name, code, "token", _each(text, lambda part: values.concepts(part, modifier)))
         case _:

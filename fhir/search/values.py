@@ -48,6 +48,22 @@ class Concepts:
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """A record and all `below` or `above` it in the hierarchy of its type (`fhir.search.hierarchies`)."""
+
+    type: str
+    id: str
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A media type, or the first part of one, with all below it: its subtypes, and itself with parameters."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A string by its folded start, exactly when `exact` is set, or anywhere within when `inside`; `way` says whether
     the start, all or the end of the string is meant."""
@@ -120,7 +136,8 @@ class Composite:
     first: Token | None = None
 
 
-Value = Token | Text | Moment | Number | Target | Link | Concepts | Composite
+Value = Token | Text | Moment | Number | Target | Link | Concepts | Kin | Media | Composite
+OPEN = (Concepts, Kin)  # what stands for values that only the stored records tell
 Reader = Callable[[str], Value]
 
 
@@ -184,6 +201,16 @@ def concepts(text: str, relation: str) -> Concepts:
     if len(parts) != 2 or not all(parts):
         raise BadValue
     return Concepts(relation, parts[0], parts[1])
+
+
+def media(text: str, relation: str) -> Media | Token:
+    """`:below` and `:above` of a media type (R4 §3.1.1.4.10): `image`, `image/png`, `text/xml; charset=utf-8`."""
+    name = plain(text)
+    if relation == "below":
+        return Media(name)
+    bare = name.partition(";")[0].strip()
+    wider = (bare, bare.partition("/")[0])
+    return Token(("",), bounded(name), tuple(each for each in dict.fromkeys(map(bounded, wider)) if each != name))
 
 
 def string(text: str, *, exact: bool = False, inside: bool = False) -> Text:

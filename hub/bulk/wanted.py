@@ -7,6 +7,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fhir import subset
 from fhir.definitions.table import compartments
 from fhir.search.parameters import parameters_of
 
@@ -54,8 +55,7 @@ class Wanted:
 
     def elements_of(self, type_name: str) -> tuple[str, ...]:
         """The elements wanted of a type: those named for it, and those named for all."""
-        named = [text.rpartition(".") for text in self.elements]
-        return tuple(name for kind, _, name in named if kind in ("", type_name))
+        return subset.elements_of(type_name, self.elements)
 
     def as_json(self) -> dict[str, Any]:
         """The value as JSON can hold it."""

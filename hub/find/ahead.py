@@ -16,7 +16,7 @@ from functools import cache
 from fhir.search import shapes
 from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Without
 from fhir.search.parameters import SHAPE
-from fhir.search.values import Concepts, Token
+from fhir.search.values import OPEN, Token
 from hub.find import narrow
 from hub.find.criteria import Found, Told, is_negative, rids
 from hub.find.narrow import MOST_SHAPES, Narrowed, met_sql, names_one, shapes_sql
@@ -65,7 +65,7 @@ def _is_plain(condition: Condition) -> bool:
         case Without(condition=inner):
             return _is_plain(inner)
         case Clause(values=values):
-            return not _is_looked_up(condition) and not any(isinstance(value, Concepts) for value in values)
+            return not _is_looked_up(condition) and not any(isinstance(value, OPEN) for value in values)
         case _:
             return isinstance(condition, Inside) or not _is_looked_up(condition)
 
@@ -116,7 +116,7 @@ class Ahead:
                 raise Apart  # only shapes tell
             case Clause(form="missing") if shapes.is_known(condition.type_name, condition.code):
                 return self._missing(condition)
-            case Clause(values=values) if any(isinstance(value, Concepts) for value in values):
+            case Clause(values=values) if any(isinstance(value, OPEN) for value in values):
                 raise Apart
         return condition
 

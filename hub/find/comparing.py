@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir.search.conditions import Clause
 from fhir.search.parameters import has_bare_codes, parameters_of
-from fhir.search.values import Link, Moment, Number, Target, Text, Token, Value
+from fhir.search.values import Link, Media, Moment, Number, Target, Text, Token, Value
 from hub.find.spans import MOMENTS, NUMBERS
 from hub.find.statement import Statement
 from hub.records.index import key_of
@@ -34,19 +34,25 @@ def any_of(parts: Iterable[str]) -> str:
 
 
 def any_value(statement: Statement, clause: Clause) -> str:
-    """That an entry meets any value of the clause; many codes of one system as one list."""
+    """That an entry meets any value of the clause; many codes of one system, or many records, as one list."""
     if len(clause.values) <= _FEW:
         return any_of(comparison(statement, clause, value) for value in clause.values)
     grouped: dict[tuple[str, ...] | None, list[str]] = {}
     parts = []
+    referred: dict[tuple[str, ...], list[str]] = {}
     for value in clause.values:
-        if isinstance(value, Token) and value.code is not None:
+        if isinstance(value, Target):
+            referred.setdefault(value.types, []).append(value.id)
+        elif isinstance(value, Token) and value.code is not None:
             grouped.setdefault(systems_of(clause, value), []).extend((value.code, *value.spellings))
         else:
             parts.append(comparison(statement, clause, value))
     for systems, codes in grouped.items():
         within = f" AND t.system = ANY({statement.argument(list(systems))}::text[])" if systems is not None else ""
         parts.append(f"(t.code = ANY({statement.argument(codes)}::text[]){within})")
+    for types, ids in referred.items():
+        kinds = statement.argument(list(types))
+        parts.append(f"(t.target_id = ANY({statement.argument(ids)}::text[]) AND t.target_type = ANY({kinds}::text[]))")
     return any_of(parts)
 
 
@@ -55,6 +61,9 @@ def comparison(statement: Statement, clause: Clause, value: Value) -> str:
     match value:
         case Token():
             return _token(statement, clause, value)
+        case Media(name):
+            starts = statement.argument([f"{name}/", f"{name};"])
+            return f"(t.code = {statement.argument(name)} OR left(t.code, {len(name) + 1}) = ANY({starts}::text[]))"
         case Text():
             return _text(statement, value)
         case Moment():

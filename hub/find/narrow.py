@@ -14,9 +14,10 @@ from typing import Any
 from fhir.search import shapes
 from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.search.parameters import SHAPE, has_bare_codes, parameters_of
-from fhir.search.values import Concepts, Text, Token, Value
+from fhir.search.values import OPEN, Concepts, Kin, Text, Token, Value
 from hub.find import probes, words
 from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
+from hub.find.kin import targets
 from hub.find.others import other_values
 from hub.find.statement import Source, Statement
 from hub.find.used import in_use
@@ -215,8 +216,8 @@ def _is_spelled(condition: Condition) -> bool:
 
 
 def names_concepts(clause: Clause) -> bool:
-    """Whether a clause has values that stand for codes not known yet."""
-    return Concepts in map(type, clause.values)
+    """Whether a clause has values that stand for codes, or records, not known yet."""
+    return any(isinstance(value, OPEN) for value in clause.values)
 
 
 async def _spelled(source: Source, condition: Condition) -> Any:
@@ -240,7 +241,10 @@ async def _spelled(source: Source, condition: Condition) -> Any:
 
 
 async def _with_concepts(source: Source, clause: Clause) -> Found:
-    """The clause with the codes that value sets and hierarchies stand for; no code at all is met by no record."""
+    """The clause with the codes, or records, that its values stand for; no code at all is met by no record."""
+    if clause.kind == "reference":
+        kin = [await targets(source, each) for each in clause.values if isinstance(each, Kin)]
+        return dataclasses.replace(clause, values=tuple(dict.fromkeys(each for some in kin for each in some)))
     tokens: list[Value] = []
     published = clause.code in parameters_of(clause.type_name)
     bare = published and has_bare_codes(clause.type_name, clause.code)

@@ -17,7 +17,7 @@ from fhir.search.conditions import BadQuery, Chain, Clause, Condition, Either, H
 from fhir.search.matching import is_fixed
 from fhir.search.parameters import parameters_of
 from fhir.search.query import Query, parse
-from fhir.search.values import Target
+from fhir.search.values import Kin, Target
 from hub.find.criteria import rids
 from hub.find.statement import Statement
 from hub.guard.scopes import Grant
@@ -139,8 +139,18 @@ def _guarded(condition: Condition, sight: Sight) -> Condition:
             return replace(condition, alternatives=tuple(kept))
         case Without():
             return replace(condition, condition=_guarded(condition.condition, sight))
+        case Clause(kind="reference"):
+            _walked(condition, sight)
+            return condition
         case _:
             return condition
+
+
+def _walked(clause: Clause, sight: Sight) -> None:
+    """A hierarchy tells of records of its type: of one that is not seen whole it is refused."""
+    for kind in {value.type for value in clause.values if isinstance(value, Kin)}:
+        if () not in _shown(kind, sight, "s"):
+            raise refused("forbidden", "failure.denied.scope", scope=f"system/{kind}.s")
 
 
 def _far(kind: str, inner: Condition, sight: Sight) -> Condition:

@@ -195,8 +195,8 @@ def _other_pages(address: str, query: Query, cursor: str) -> Iterator[tuple[str,
 def _record(base: str, query: Query, row: Any, mode: str) -> str:
     text: str = row["body"]
     options = query.options
-    if options.elements and mode == "match":
-        text = subset.text(text, "", options.elements)
+    if names := subset.elements_of(row["type"], options.elements, own=mode == "match"):
+        text = subset.text(text, "", names)
     elif options.summary in subset.SUMMARIES:
         text = subset.text(text, options.summary, ())
     full_url = f"{base}/{row['type']}/{row['id']}{row.get('inner', '')}"
