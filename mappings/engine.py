@@ -23,7 +23,7 @@ from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.mentions import one_person
 from mappings.nested import drop_incomplete, drop_reversed, forget
-from mappings.plan import Plan, RecordPlan, plan_for
+from mappings.plan import Plan, RecordPlan, plan_for, read_as
 from mappings.program import Step, looked_at, telling
 from mappings.site import PLAIN, Site
 from mappings.twins import differs, place_of
@@ -51,12 +51,13 @@ def translate(
     and of the row that made it.
     """
     account = Account({segment.index: "unmapped" for segment in message.segments})
-    plan = plan_for(message.type, site)
+    kind = read_as(message, site)
+    plan = plan_for(kind, site)
     if plan is None:
         close_whole(message, account, "unmapped")
         return Translation([], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account)
     context = Context(message, zone, prefix, site)
-    context.trace = trace
+    context.trace, context.event = trace, kind.partition("^")[2]
     occurrences = Grouper(plan, prefix).walk(message)
     drafts: list[Draft] = []
     for occurrence in occurrences:

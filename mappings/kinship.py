@@ -13,7 +13,7 @@ from typing import Any
 from canonical.codes import coding_system
 from canonical.problem import Problem
 from canonical.records import DRAFT, FILLER, Draft, Key
-from hl7.er7 import Segment
+from hl7.er7 import NULL, Segment
 from mappings.convert import Value
 from mappings.convert.keys import ei_key
 from mappings.convert.plausible import no_parent
@@ -22,6 +22,8 @@ from mappings.grouping import Occurrence
 from mappings.table import Source
 
 _ORDERS = ("ServiceRequest", "MedicationRequest")
+_NUMBERED = ("ServiceRequest", "DiagnosticReport")
+_PARENT = 8  # ORC-8
 _REPLACED = ("RP", "RQ", "RU")
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 UNKNOWN_CODE = {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
@@ -31,6 +33,13 @@ def join(occurrences: Sequence[Occurrence], drafts: Sequence[Draft], context: Co
     """Link `drafts` with their kin; returns drafts of records this message only names."""
     kin = _Kin(occurrences, {draft.local: draft for draft in drafts}, context)
     orders = [o for o in occurrences if o.plan.type in _ORDERS and o.local in kin.drafts and not o.plan.fill]
+    for common in context.message.named("ORC"):  # also where the order makes no record of its own (RAS)
+        if common.raw_field(_PARENT) and no_parent(common):
+            context.problems.append(Problem("field.misplaced", f"ORC#{common.index}-{_PARENT}"))
+    for occurrence in occurrences:
+        if occurrence.plan.type in _NUMBERED and occurrence.anchor.name == "OBR":
+            _compare_numbers(occurrence, context)
+    _drop_shared(drafts)
     kin.replacements(orders)
     for order in orders:
         kin.parent_order(order)
@@ -79,9 +88,9 @@ class _Kin:
         if _orc(order, 1) == "PA":
             self._group = order
         segment, number = next(_parents_named(order), (None, 0))
-        if segment is not None and number == 8 and no_parent(segment):
-            self.context.problems.append(Problem("field.misplaced", f"ORC#{segment.index}-8"))
-        elif segment is not None:
+        if segment is not None:
+            if number == _PARENT and no_parent(segment):  # told for the whole message
+                return
             own = self.drafts[order.local].keys
             keys = tuple(key for key in self._numbers(segment, number) if key not in own)  # a child shares its placer's
             if keys:
@@ -216,6 +225,35 @@ def _parents_named(order: Occurrence) -> Iterator[tuple[Segment, int]]:
         for segment in order.own.get(name, ()):
             if segment.ask(number, 1) or segment.ask(number, 2):
                 yield segment, number
+
+
+def _compare_numbers(order: Occurrence, context: Context) -> None:
+    """ORC-2 and OBR-2, ORC-3 and OBR-3 are one number (2.5.1 §4.5.1.2, §4.5.3.2): others are told, and both kept."""
+    for segment in order.own.get("ORC", ()):
+        for number in (2, 3):
+            said, beside = segment.ask(number), order.anchor.ask(number)
+            if said and beside and said != beside and NULL not in (said, beside):
+                found = Problem(
+                    "field.number-differs", f"ORC#{segment.index}-{number}", args=(("other", f"OBR-{number}"),)
+                )
+                context.problems.append(found)
+
+
+def _drop_shared(drafts: Sequence[Draft]) -> None:
+    """A number of ORC above orders of one examination whose numbers in OBR differ is a requisition's: each keeps it as
+    identifier, but is found by its own, or two blood cultures would be one."""
+    owners: dict[tuple[str, str, Key], set[Key]] = {}
+    for draft in (each for each in drafts if each.type in _NUMBERED):
+        for key in draft.keys:
+            owners.setdefault((draft.type, draft.distinct, key), set()).add(_own(draft, key))
+    for draft in (each for each in drafts if each.type in _NUMBERED):
+        shared = [k for k in draft.keys if len(owners[(draft.type, draft.distinct, k)]) > 1 and _own(draft, k) != k]
+        draft.keys = tuple(key for key in draft.keys if key not in shared)
+
+
+def _own(draft: Draft, key: Key) -> Key:
+    """The first number of the same kind: the one of OBR."""
+    return next(each for each in draft.keys if each.system == key.system)
 
 
 def _orc(order: Occurrence, number: int) -> str:

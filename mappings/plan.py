@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hl7.er7 import Message
 from mappings.site import PLAIN, Site
-from mappings.table import HERE, TableError
+from mappings.table import HERE, TableError, codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,6 +139,32 @@ def plan_for(message_type: str, site: Site = PLAIN) -> Plan | None:
     if named is None:
         raise TableError(f"there is no plan {wanted!r} for {message_type}")
     return named
+
+
+def read_as(message: Message, site: Site = PLAIN) -> str:
+    """The type by whose plan a message is read: its own, or for an event its code does not have (`RDE^O13`) the one
+    that MSH-9.3 names, else the code's usual one, where the segments are there that this needs. Raises TableError.
+
+    Only of codes whose event says nothing beside the structure (`codes/usual-event.csv`): A01 and A03 are not the same.
+    """
+    own = message.type
+    code = own.partition("^")[0]
+    usual = codes("usual-event")
+    if code not in usual or plan_for(own, site) is not None:
+        return own
+    named = message.header.text(9, 3).strip().upper().replace("_", "^", 1)
+    for other in (named, usual[code]):
+        plan = plan_for(other, site) if other.startswith(f"{code}^") else None
+        if plan is None or missing(message, plan, other):
+            continue
+        if any(message.first(each.anchor) for each in plan.records if each.name in plan.about and each.anchor != "PID"):
+            return other
+    return own
+
+
+def missing(message: Message, plan: Plan, message_type: str) -> list[str]:
+    """The segments without which a message of that type is not taken and that `message` does not have."""
+    return [name for name in plan.required(message_type) if not any(message.first(one) for one in name.split("|"))]
 
 
 def load_plan(path: Path) -> Plan:

@@ -16,7 +16,7 @@ from mappings.account import Account, ignored, numbers, populated_bits
 from mappings.convert import Value
 from mappings.engine import Translation, translate
 from mappings.parts import left
-from mappings.plan import Plan, plan_for
+from mappings.plan import Plan, plan_for, read_as
 from mappings.program import program
 from mappings.site import PLAIN, Site
 from mappings.table import HERE, Row, overlay_folder, shown
@@ -174,8 +174,9 @@ def fields(message: Message, *, zone: str, site: Site = PLAIN) -> list[dict[str,
 
 def told(message: Message, translation: Translation, trace: Trace, *, site: Site = PLAIN) -> list[dict[str, Any]]:
     """The same of a message that was just translated with a trace (`traced`)."""
-    plan, made = plan_for(message.type, site), _made(trace)
-    known = _static(message.type, site) if plan else {}
+    kind, made = read_as(message, site), _made(trace)
+    plan = plan_for(kind, site)
+    known = _static(kind, site) if plan else {}
     found = []
     for segment in message.segments:
         for number in numbers(populated_bits(segment)):

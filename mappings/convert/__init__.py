@@ -22,6 +22,7 @@ from mappings.convert import (
     shifted,
     small,
     supplies,
+    swapped,
     text,
     timing,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "shifted",
     "small",
     "supplies",
+    "swapped",
     "text",
     "timing",
 ]

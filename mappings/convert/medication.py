@@ -12,7 +12,8 @@ from mappings.convert.keys import ei_key
 from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import counted_medicine, no_moment, stray_completion
+from mappings.convert.plausible import no_moment, stray_completion
+from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, no_prescription
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import component_code, descends, moment_text, number
@@ -22,6 +23,8 @@ from mappings.table import Source
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
 _ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"
 _SOURCES = re.compile(r"(NIP0*1)?\Z")  # NIP001, also with a zero too many
+_WORDS = re.compile(r"(?=.*[^\W\d_]{4})\S+ .*\S\Z")  # `Dipirona 500 mg`: several, one of them of four letters or more
+_MEDICINE = {"RXE": 2, "RXO": 1}
 _UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NOTHING_KNOWN = frozenset(("999", "0", ""))
@@ -31,8 +34,15 @@ _VIS_TYPE, _VIS_DATE, _VIS_GIVEN = ("30956-7", "69764-9"), "29768-9", "29769-7"
 
 @conversion("medication")
 def medication(value: Value, context: Context, argument: str) -> Any:
-    """The code of a medicine as `medication[x]`."""
-    concept = None if counted_medicine(value, context) else charge_code(value, context, "")
+    """The code of a medicine as `medication[x]`; words alone are text; a dose (RXD-2) is none: the prescribed one."""
+    if counted_medicine(value, context):
+        return None
+    prescribed = dose_for_medicine(value, context)
+    if prescribed is not None:
+        context.problems.append(value.problem("field.misplaced"))
+        value = Value("", value.source, prescribed).sibling(_MEDICINE[prescribed.name])
+    words = value.delimiters.component not in value.raw and _WORDS.match(value.text(1))
+    concept = {"text": value.text(1)} if words else charge_code(value, context, "")
     return ("CodeableConcept", concept) if concept else None
 
 
@@ -344,7 +354,7 @@ def dose_in_words(value: Value, context: Context, argument: str) -> Any:
 @conversion("prescription-number")
 def prescription_number(value: Value, context: Context, argument: str) -> Any:
     """RXE-15, RXD-7: the number of the prescription, in the namespace of its sender."""
-    text = value.text(1)
+    text = "" if no_prescription(value, context) else value.text(1)
     return {"system": systems.local_system(context.sender, "RX"), "value": text} if text else None
 
 

@@ -25,7 +25,7 @@ _VISITS = frozenset(("VN", "AN"))
 _PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
 _DATE = re.compile(_DAY + r"\Z")
-_MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
+MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _HERE = 3  # PV1-3
 _TYPE = 8  # SCH-8
@@ -41,6 +41,7 @@ _STATE = re.compile(r"[A-Z]{2,3}\Z")
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
 _URGENCIES = frozenset(("STAT", "ASAP", "ROUTINE", "URGENT", "ROTINA", "URGENTE", "EMERGÊNCIA", "ELETIVO"))
 _NUMBERED_LONG = re.compile(r"[A-Za-z]{0,3}[0-9]{4,}\Z")
+_OFTEN = re.compile(r"(?:Q[0-9]{1,3}[SMHDWL]|[1-9][0-9]?ID|Q[0-9]{0,2}J[1-7]+)\Z")  # patterns of table 0335
 _VISIT = re.compile(r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z")
 
 
@@ -60,18 +61,18 @@ def no_place(value: Value, context: Context) -> bool:
     A bare day is no earlier or later place; the place where a patient is (PV1-3) may be called by eight digits.
     """
     day = value.source.field != _HERE and _bare_day(value)
-    return misplaced(value, context) or _told(day or is_person(value), value, context)
+    return misplaced(value, context) or misplaced_if(day or is_person(value), value, context)
 
 
 def no_name(value: Value, context: Context) -> bool:
     """Whether an XPN holds what `misplaced` knows, a bare day, or a number; told. (An XCN may be a number alone.)"""
     number = value.raw.isdigit()
-    return misplaced(value, context) or _told(number or _bare_day(value), value, context)
+    return misplaced(value, context) or misplaced_if(number or _bare_day(value), value, context)
 
 
 def no_address(value: Value, context: Context) -> bool:
     """Whether an XAD holds a date or a telephone; told."""
-    return _told(_is_time(value.raw) or _is_telephone(value), value, context)
+    return misplaced_if(_is_time(value.raw) or _is_telephone(value), value, context)
 
 
 def late_admission(value: Value, context: Context) -> bool:
@@ -89,12 +90,12 @@ def late_visit(value: Value) -> bool:
 
 def no_department(value: Value, context: Context) -> bool:
     """Whether an amount of money or a moment stands where a department's code belongs (FT1-13, OBX-15); told."""
-    return _told(bool(_AMOUNT.match(value.text(1))) or _is_time(value.raw), value, context)
+    return misplaced_if(bool(_AMOUNT.match(value.text(1))) or _is_time(value.raw), value, context)
 
 
 def no_moment(value: Value, context: Context) -> bool:
     """Whether a day or a moment stands where a count, a number or a word belongs (IN1-22, RF1-6, SPM-16); told."""
-    return _told(_is_time(value.raw), value, context)
+    return misplaced_if(_is_time(value.raw), value, context)
 
 
 def no_person(value: Value, context: Context) -> bool:
@@ -102,12 +103,12 @@ def no_person(value: Value, context: Context) -> bool:
     a person belongs (SCH-12, 16, 20); told."""
     length = value.raw.isdigit() and says_minutes(value.other(value.source.field + 1))
     status = value.raw.capitalize() in codes("hl70278") or value.raw.upper() in codes("hl70278")
-    return _told(length or status or says_minutes(value.raw) or says_times(value), value, context)
+    return misplaced_if(length or status or says_minutes(value.raw) or says_times(value), value, context)
 
 
 def says_times(value: Value) -> bool:
     """Whether a TQ stands there: a moment in its fourth component."""
-    return bool(_MOMENT.match(value.text(4)))
+    return bool(MOMENT.match(value.text(4)))
 
 
 def no_account(value: Value) -> bool:
@@ -124,7 +125,7 @@ def says_minutes(text: str) -> bool:
 
 def no_religion(value: Value, context: Context) -> bool:
     """Whether PID-17 holds a number (the account, PID-18, a field early): no code of table 0006 has digits; told."""
-    return _told(bool(_LONG_NUMBER.search(value.text(1))) and not value.text(3), value, context)
+    return misplaced_if(bool(_LONG_NUMBER.search(value.text(1))) and not value.text(3), value, context)
 
 
 def no_language(value: Value, context: Context) -> bool:
@@ -132,17 +133,18 @@ def no_language(value: Value, context: Context) -> bool:
     have two or three letters; told."""
     named = value.text(3)
     other = bool(_TABLE.match(named)) and named != "HL70296"
-    return _told(other or (len(value.text(1)) == 1 and not value.text(2)), value, context)
+    return misplaced_if(other or (len(value.text(1)) == 1 and not value.text(2)), value, context)
 
 
 def no_licence(value: Value, context: Context) -> bool:
     """Whether PID-20, a licence's number, is a CX with its type (an account, a field late), or words; told."""
     number = value.text(1)
     typed = bool(value.text(4)) and value.text(5).isalpha()
-    return _told(typed or (bool(number) and not any(c.isdigit() for c in number)), value, context)
+    return misplaced_if(typed or (bool(number) and not any(c.isdigit() for c in number)), value, context)
 
 
-def _told(wrong: bool, value: Value, context: Context) -> bool:
+def misplaced_if(wrong: bool, value: Value, context: Context) -> bool:
+    """`wrong`; what is wrong is told as the content of another field."""
     if wrong:
         context.problems.append(value.problem("field.misplaced"))
     return wrong
@@ -154,7 +156,7 @@ def no_number(value: Value, context: Context) -> bool:
     numbered = bool(_NUMBERED.match(value.text(1)) and _NAMES.match(second) and _NAMES.match(third))
     kinds = {second.upper(), third.upper()} & (_USES | _PHONES | _KINDS)
     if is_person(value) or (numbered and not kinds):
-        return _told(True, value, context)
+        return misplaced_if(True, value, context)
     if value.raw and "@" not in value.raw and "/" not in value.raw and not any(c.isdigit() for c in value.raw):
         context.problems.append(value.problem("field.misplaced"))
         return True
@@ -172,15 +174,15 @@ def says_no_number(text: str) -> bool:
 def no_code(value: Value, context: Context) -> bool:
     """Whether a coded field of an HL7 table holds a date or a moment, a person or an address; it is told."""
     if _is_time(value.raw):
-        return _told(True, value, context)
+        return misplaced_if(True, value, context)
     if value.raw.count(value.delimiters.component) < 4:  # cheap: most codes have at most two
         return False
-    return _told(is_person(value) or _is_address(value), value, context)
+    return misplaced_if(is_person(value) or _is_address(value), value, context)
 
 
 def _is_time(raw: str) -> bool:
     """Whether a field is a date or a moment."""
-    return raw[:2] in ("19", "20") and raw.isdigit() and bool(_DATE.match(raw) or _MOMENT.match(raw))
+    return raw[:2] in ("19", "20") and raw.isdigit() and bool(_DATE.match(raw) or MOMENT.match(raw))
 
 
 def _bare_day(value: Value) -> bool:
@@ -208,7 +210,24 @@ def _is_address(value: Value) -> bool:
 
 def moment_for_number(order: Segment) -> bool:
     """Whether ORC-8, the parent's number, is the moment that belongs in ORC-9, empty then, or the TQ of ORC-7."""
-    return (bool(_MOMENT.match(order.ask(8))) and not order.raw_field(9)) or bool(_MOMENT.match(order.ask(8, 4)))
+    if bool(MOMENT.match(order.ask(8))) and not order.raw_field(9):
+        return True
+    return are_of_timing(order.ask(8), order.ask(8, 2), order.ask(8, 4))
+
+
+def are_of_timing(quantity: str, pattern: str, start: str) -> bool:
+    """Whether the first, second and fourth component of a field are those of a TQ: a start, or how often (table 0335)
+    behind a number or nothing. One letter (`C`) may be any code."""
+    if MOMENT.match(start):
+        return True
+    often = pattern.strip().upper()
+    known = len(often) > 1 and (often in codes("hl70335") or bool(_OFTEN.match(often)))
+    return known and (not quantity or quantity.replace(".", "", 1).isdigit())
+
+
+def is_timing(value: Value) -> bool:
+    """Whether a TQ, how much and how often, stands where an instruction belongs (RXO-7)."""
+    return are_of_timing(value.text(1), value.text(2), value.text(4))
 
 
 def no_parent(order: Segment) -> bool:
@@ -239,22 +258,22 @@ def one_letter(value: Value) -> bool:
 
 def no_professional(value: Value, context: Context) -> bool:
     """Whether a professional of a visit (PV1-7 to 9, 17) is `IP`, `OP` or a service (table 0069), a field off; told."""
-    return _told(value.raw in _SERVICES, value, context)
+    return misplaced_if(value.raw in _SERVICES, value, context)
 
 
 def early_admission(value: Value) -> bool:
     """Whether PV1-41, the state of an account, is the admission, three fields early: a moment, with PV1-44 empty, or
     the discharge there, later, and PV1-45 empty."""
     start, then = value.raw, value.other(44)
-    if not _MOMENT.match(start) or value.other(45):
+    if not MOMENT.match(start) or value.other(45):
         return False
-    return not then or bool(_MOMENT.match(then) and then[:12] > start[:12])
+    return not then or bool(MOMENT.match(then) and then[:12] > start[:12])
 
 
 def no_reason(value: Value, context: Context) -> bool:
     """Whether the reason of an appointment (SCH-6, 7) is its time, or its length before the unit in SCH-8; told."""
     length = value.source.field + 1 == _TYPE and value.raw.isdigit() and says_minutes(value.other(_TYPE))
-    return _told(length or _is_time(value.raw), value, context)
+    return misplaced_if(length or _is_time(value.raw), value, context)
 
 
 def early_result(value: Value) -> bool:
@@ -262,7 +281,7 @@ def early_result(value: Value) -> bool:
 
     A letter alone may be a section of the house (C for chemistry), and says no status then.
     """
-    if value.other(25) or value.other(22) or not _MOMENT.match(value.other(21)):
+    if value.other(25) or value.other(22) or not MOMENT.match(value.other(21)):
         return False
     return value.raw in codes("hl70123")
 
@@ -288,21 +307,12 @@ def stray_interpretation(value: Value) -> bool:
 
 def times_for_numbers(value: Value) -> bool:
     """Whether SCH-2 and SCH-3, the numbers of an appointment, are moments: its start and end, which others share."""
-    return bool(_MOMENT.match(value.raw)) and bool(_MOMENT.match(value.other(3)))
+    return bool(MOMENT.match(value.raw)) and bool(MOMENT.match(value.other(3)))
 
 
 def counts_only(value: Value) -> bool:
     """Whether SCH-1 is a segment's count put where the appointment's number belongs."""
     return value.raw == "1" or (len(value.raw) <= 2 and value.raw.isdigit() and bool(value.other(2)))
-
-
-def counted_medicine(value: Value, context: Context) -> bool:
-    """Whether a medicine's code is a segment's count, with the medicine in the field behind it; it is told."""
-    following = value.segment.raw_field(value.source.field + 1)
-    if len(value.raw) <= 2 and value.raw.isdigit() and value.delimiters.component in following:
-        context.problems.append(value.problem("field.misplaced"))
-        return True
-    return False
 
 
 def visit_for_patient(value: Value) -> bool:
@@ -352,10 +362,10 @@ def shared_transaction(value: Value, context: Context) -> bool:
 def no_service(value: Value, context: Context) -> bool:
     """Whether an amount or a moment stands where the code of what is charged belongs (FT1-7); it is told."""
     code = value.text(1)
-    return _told(not value.text(3) and bool(_AMOUNT.match(code) or _MOMENT.match(code)), value, context)
+    return misplaced_if(not value.text(3) and bool(_AMOUNT.match(code) or MOMENT.match(code)), value, context)
 
 
 def _only_moments(value: Value) -> bool:
     """Whether all that is said are moments with a time."""
     said = [part.strip() for part in value.raw.split(value.delimiters.component) if part]
-    return bool(said) and all(_MOMENT.match(part) for part in said)
+    return bool(said) and all(MOMENT.match(part) for part in said)

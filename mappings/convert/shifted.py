@@ -11,9 +11,18 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.medication import labelled
-from mappings.convert.plausible import early_admission, early_result, early_visit, late_admission, late_visit, no_reason
+from mappings.convert.plausible import (
+    early_admission,
+    early_result,
+    early_visit,
+    is_timing,
+    late_admission,
+    late_visit,
+    no_reason,
+)
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant
+from mappings.convert.timing import as_needed, timing, timing_text
 
 _UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
 _ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
@@ -126,3 +135,22 @@ def dosage_form(value: Value, context: Context, argument: str) -> Any:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return labelled(value, context, argument)
+
+
+@conversion("instruction")
+def instruction(value: Value, context: Context, argument: str) -> Any:
+    """RXO-7 as CodeableConcept; none where it is a TQ, as senders of old versions have it; that is told."""
+    if is_timing(value):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+    return cwe(value, context, argument)
+
+
+@conversion("stray-timing")
+def stray_timing(value: Value, context: Context, argument: str) -> Any:
+    """A TQ in RXO-7 through the conversion `argument` (`timing`, `as-needed`, `timing-text`), or its priority."""
+    if not is_timing(value):
+        return None
+    if argument == "priority":
+        return context.codes("hl70485").get(value.text(6)) or None
+    return {"timing": timing, "as-needed": as_needed, "timing-text": timing_text}[argument](value, context, "")

@@ -20,6 +20,7 @@ from mappings.convert import Value
 from mappings.convert.keys import ei_key
 from mappings.convert.registry import Context
 from mappings.outward.people import ei
+from mappings.plan import read_as
 from mappings.table import Source, codes
 
 _DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "RQD": 4}
@@ -55,7 +56,7 @@ async def answer(tx: Transaction, message: Message) -> tuple[str, list[str]]:
 
     Empty when the message is no order, or none of its order control codes asks for an answer.
     """
-    kind = codes("order-answer-type").get(message.type, "")
+    kind = codes("order-answer-type").get(read_as(message), "")
     asked = _asked(message) if kind else []
     if not any(codes("hl70119-answer").get(item.orc.text(1)) for item in asked):
         return "", []

@@ -20,7 +20,7 @@ from hub.exchange.answer import answers, late
 from hub.exchange.channels import Channel
 from hub.exchange.door.keep import AFTERWARDS, Incoming, Keeper, Kept
 from mappings.grouping import identified, named
-from mappings.plan import plan_for
+from mappings.plan import missing, plan_for, read_as
 from mappings.site import PLAIN, Site
 
 _REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large", "er7.too-slow")
@@ -236,14 +236,13 @@ def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
     found = judge_envelope(message)
     if late.is_acknowledgement(message):
         return found
-    plan = plan_for(message.type, site)
-    if message.header.text(9) and plan is None:
-        found.append(Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),)))
-    found += [
-        Problem("structure.segment-required", name)
-        for name in (plan.required(message.type) if plan else ())
-        if not any(message.first(one) for one in name.split("|"))
-    ]
+    kind = read_as(message, site)
+    plan = plan_for(kind, site)
+    if message.header.text(9) and (plan is None or kind != message.type):
+        code = "type.unmapped" if plan is None else "type.event"
+        found.append(Problem(code, "MSH-9", args=(("type", kind[:20]),)))
+    if plan is not None:
+        found += [Problem("structure.segment-required", name) for name in missing(message, plan, kind)]
     nobody = plan is not None and plan.anonymous
     for nth, patient in enumerate(message.named("PID"), start=1):
         if not identified(patient) and (named(patient) or not nobody):

@@ -1,0 +1,39 @@
+"""Medicines, doses and numbers of prescriptions whose content names itself as that of another field; it is told."""
+
+from __future__ import annotations
+
+from hl7.er7 import Segment
+from mappings.convert.plausible import MOMENT, misplaced_if
+from mappings.convert.registry import Context, Value
+
+
+def counted_medicine(value: Value, context: Context) -> bool:
+    """Whether a medicine's code is a segment's count, with the medicine in the field behind it; it is told."""
+    following = value.segment.raw_field(value.source.field + 1)
+    if len(value.raw) <= 2 and value.raw.isdigit() and value.delimiters.component in following:
+        context.problems.append(value.problem("field.misplaced"))
+        return True
+    return False
+
+
+def dose_for_medicine(value: Value, context: Context) -> Segment | None:
+    """The prescription that says the medicine where RXD-2 is a bare number, its dose: the RXE, else the RXO, below the
+    same ORC, with a medicine of another code and that dose, or where RXD-2 has decimals, as no code has."""
+    number = value.raw
+    if value.source.segment != "RXD" or not number.replace(".", "", 1).isdigit():
+        return None
+    order = context.above("ORC", value.segment)
+    for name, medicine, amount in (("RXE", 2, 3), ("RXO", 1, 2)):
+        above = context.above(name, value.segment)
+        if above is None or (order is not None and above.index < order.index) or not above.raw_field(medicine):
+            continue
+        if above.ask(medicine) != number and ("." in number or above.ask(amount) == number):
+            return above
+    return None
+
+
+def no_prescription(value: Value, context: Context) -> bool:
+    """Whether words or a moment stand where a prescription's number belongs (RXE-15, RXD-7); all that say the same
+    would share it. It is told."""
+    words = bool(value.text(1)) and not any(c.isdigit() for c in value.raw)
+    return misplaced_if(words or bool(MOMENT.match(value.raw)), value, context)

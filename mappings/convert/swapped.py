@@ -1,0 +1,73 @@
+"""A religion in PID-16 and a marital status in PID-17: each where the other belongs (2.5.1 §3.4.2.16, 17); told.
+
+A letter is a marital status (table 0002) and was a religion in old editions of table 0006; it is read as the other
+field's only beside a religion in PID-16, or where its sender names the table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canonical.extensions import EXTENSIONS
+from mappings.convert.administration import extension_concept
+from mappings.convert.datatypes import concept_or_own, cwe
+from mappings.convert.registry import Context, Value, conversion
+
+_MARITAL, _RELIGION = ("HL70002", "0002"), ("HL70006", "0006")
+_MARITAL_FIELD, _RELIGION_FIELD = 16, 17
+
+
+@conversion("marital-status")
+def marital_status(value: Value, context: Context, argument: str) -> Any:
+    """PID-16 as CodeableConcept; none where it is a religion, which is told."""
+    if _is_religion(value, context):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+    return concept_or_own(value, context, argument)
+
+
+@conversion("stray-marital-status")
+def stray_marital_status(value: Value, context: Context, argument: str) -> Any:
+    """PID-17, where it is the marital status, as CodeableConcept."""
+    return concept_or_own(value, context, argument) if _is_marital_status(value, context) else None
+
+
+@conversion("religion")
+def religion(value: Value, context: Context, argument: str) -> Any:
+    """PID-17 as extension; none where it is the marital status, which is told."""
+    if _is_marital_status(value, context):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+    return extension_concept(value, context, "religion")
+
+
+@conversion("stray-religion")
+def stray_religion(value: Value, context: Context, argument: str) -> Any:
+    """PID-16 as extension, where it is the religion and PID-17 says none."""
+    beside = value.sibling(_RELIGION_FIELD)
+    if not _is_religion(value, context) or (beside.raw and not _is_marital_status(beside, context)):
+        return None
+    concept = cwe(value, context, "HL70006")
+    return {"url": EXTENSIONS["religion"], "valueCodeableConcept": concept} if concept else None
+
+
+def _is_religion(value: Value, context: Context) -> bool:
+    """Whether PID-16 can only be a religion: its sender says so, or it is one of the codes of table 0006 that no house
+    would choose for a marital status (`codes/religions.csv`)."""
+    code, named = value.text(1).upper(), value.text(3).upper()
+    if value.source.field != _MARITAL_FIELD or not code:
+        return False
+    if named:
+        return named in _RELIGION
+    return code in context.codes("religions")
+
+
+def _is_marital_status(value: Value, context: Context) -> bool:
+    """Whether PID-17 can only be a marital status: its sender says so, or it is a code of table 0002 beside a religion
+    in PID-16."""
+    code, named = value.text(1).upper(), value.text(3).upper()
+    if value.source.field != _RELIGION_FIELD or not code:
+        return False
+    if named:
+        return named in _MARITAL
+    return code in context.codes("hl70002") and _is_religion(value.sibling(_MARITAL_FIELD), context)

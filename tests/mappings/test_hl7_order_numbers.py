@@ -1,0 +1,83 @@
+"""Numbers of ORC and OBR that differ in one order, and events that are none of their message code."""
+
+from __future__ import annotations
+
+import pytest
+
+from hl7 import er7
+from hl7.er7 import Message
+from hub.exchange.door.receive import judge_header
+from mappings.engine import Translation, translate
+
+HEAD = "MSH|^~\\&|A|B|C|D|20261122||{}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana\r"
+
+
+def read(kind: str, rest: str) -> tuple[Message, Translation]:
+    message = er7.read((HEAD.format(kind) + rest).encode())
+    assert isinstance(message, Message)
+    return message, translate(message, zone="America/Sao_Paulo")
+
+
+def differing(translation: Translation) -> list[tuple[str, str]]:
+    return [(p.where, p.args[0][1]) for p in translation.problems if p.code == "field.number-differs"]
+
+
+@pytest.mark.parametrize("kind", ["OML^O21", "ORM^O01", "ORU^R01"])
+def test_other_numbers_in_orc_than_in_obr_are_told_and_kept(kind: str) -> None:
+    rest = "ORC|NW|P1|F1\rOBR|1|P2|F2|X^Exame^L\rOBX|1|ST|Y^Z^L||bom||||||F\r"
+    _, translation = read(kind, rest)
+    assert sorted(differing(translation)) == [("ORC#3-2", "OBR-2"), ("ORC#3-3", "OBR-3")]
+    order = next(d for d in translation.drafts if d.type == "ServiceRequest")
+    assert [n["value"] for n in order.body["identifier"]] == ["P2", "P1", "F2", "F1"]
+    assert [key.value for key in order.keys] == ["P2", "P1", "F2", "F1"]
+
+
+@pytest.mark.parametrize("numbers", [("P1", "P1^HIS"), ("P1", ""), ("", "P1"), ('""', "P1")])
+def test_numbers_that_agree_are_not_told(numbers: tuple[str, str]) -> None:
+    assert not differing(read("OML^O21", "ORC|NW|{}\rOBR|1|{}||X^Exame^L\r".format(*numbers))[1])
+
+
+def test_one_number_above_two_orders_of_one_examination_is_no_key_of_either() -> None:
+    orders = "".join(f"ORC|NW|R1\rOBR|{n}|P{n}||{code}^Exame^L\r" for n, code in enumerate(("X", "X", "Y"), start=1))
+    _, translation = read("OML^O21", orders)
+    found = [d for d in translation.drafts if d.type == "ServiceRequest"]
+    assert [[key.value for key in d.keys] for d in found] == [["P1"], ["P2"], ["P3", "R1"]]
+    assert all({n["value"] for n in d.body["identifier"]} == {f"P{i}", "R1"} for i, d in enumerate(found, start=1))
+
+
+GIVEN = "RXA|0|1|20261122100000|20261122100000|0123^DIPIRONA^L|500|mg\r"
+RESULT = "OBR|1|P1|F1|X^Exame^L\rOBX|1|ST|Y^Z^L||bom||||||F\r"
+
+
+@pytest.mark.parametrize(
+    ("sent", "rest", "read_as", "made"),
+    [
+        ("RDE^O13", "ORC|NW|P1\rRXE|1^Q6H|0123^DIPIRONA^L|500||mg\r", "RDE^O11", "MedicationRequest"),
+        ("RDE", "ORC|NW|P1\rRXE|1^Q6H|0123^DIPIRONA^L|500||mg\r", "RDE^O11", "MedicationRequest"),
+        ("RAS^O18", f"ORC|RE|P1\r{GIVEN}", "RAS^O17", "MedicationAdministration"),
+        ("ORU^O01", RESULT, "ORU^R01", "DiagnosticReport"),
+        ("OML^O99^OML_O21", "ORC|NW|P1\rOBR|1|P1||X^Exame^L\r", "OML^O21", "ServiceRequest"),
+    ],
+)
+def test_an_event_that_is_none_of_its_code(sent: str, rest: str, read_as: str, made: str) -> None:
+    message, translation = read(sent, rest)
+    told = [p for p in judge_header(message) if p.code.startswith("type.")]
+    assert [(p.code, p.where, p.args) for p in told] == [("type.event", "MSH-9", (("type", read_as),))]
+    assert made in [d.type for d in translation.drafts]
+    whole = read(read_as, rest)[1]
+    assert [d.body for d in translation.drafts] == [d.body for d in whole.drafts]
+
+
+@pytest.mark.parametrize(
+    ("sent", "rest"),
+    [
+        ("ADT^A99^ADT_A01", "PV1||I|4N\r"),
+        ("RDE^O13", "ORC|NW|P1\rRXD|1|0123|20261122|1\r"),
+        ("OML^O99", "ORC|NW|P1\rOBR|1|P1||X^Exame^L\r"),
+        ("OML^O99^ORU_R01", RESULT),
+    ],
+)
+def test_a_type_that_cannot_be_told_stays_unmapped(sent: str, rest: str) -> None:
+    message, translation = read(sent, rest)
+    assert [p.code for p in judge_header(message) if p.code.startswith("type.")] == ["type.unmapped"]
+    assert not translation.drafts
