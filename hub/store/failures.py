@@ -25,14 +25,18 @@ _BROKEN = (
     asyncpg.InternalClientError,
     ConnectionError,
 )
-# What else rolls back (class 40), full disk or memory (53), shutdown (57), its disk's errors (58), and a server that is
-# another's standby or was told to write nothing (25006): the same may work later.
+# What else rolls back (class 40), full disk or memory (53), shutdown (57), its disk's errors (58), a server that is
+# another's standby or was told to write nothing (25006), and the times that its operator set for locks, transactions
+# and pauses within them: the same may work later.
 _PASSING = (
     asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 # The server said farewell, or nothing: a commit that it had been asked for may have been done before.
 _GONE = (*_BROKEN, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)

@@ -16,7 +16,7 @@ from api.routes.fhir.bundles import bundle_text, entry_text
 from api.routes.fhir.exchange import Exchange, outcome_text, part_of, same_version
 from api.routes.fhir.search import page_text
 from api.routes.fhir.write import described
-from canonical.errors import Conflict
+from canonical.errors import PonteError, TryLater
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validation.validator import validate
@@ -27,6 +27,7 @@ from hub.records.requests.refusal import Refusal
 from hub.records.write import instant
 
 _REASONS = {200: "200 OK", 201: "201 Created", 204: "204 No Content"}
+_GONE = ("store.down", "store.unknown")
 _UNCHANGED = "304 Not Modified"
 
 
@@ -78,9 +79,14 @@ def _check_frame(document: dict[str, Any]) -> None:
 
 
 async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
-    texts = []
+    """The answer to each entry, whatever becomes of the others; what fails before any was done is raised."""
+    texts: list[str] = []
     stated = exchange.stated_lineage
+    lost: TryLater | None = None
     for position, item in enumerate(document.get("entry", ())):
+        if lost is not None:  # each of them would wait as long for a database that is gone
+            texts.append(_failed_text(position, lost))
+            continue
         if dispatch.is_other(item, exchange.base) or dispatch.is_nowhere(exchange, item):
             texts.append(await dispatch.answered(exchange, item))
             continue
@@ -91,8 +97,12 @@ async def _batch(exchange: Exchange, document: dict[str, Any]) -> list[str]:
             texts.append(_entry_text(exchange, done))
         except Failed as failed:
             texts.append(_failed_text(position, failed.causes[0]))
-        except (Refusal, Conflict) as cause:
+        except (Refusal, PonteError) as cause:
+            if not texts and isinstance(cause, TryLater):
+                raise
             texts.append(_failed_text(position, cause))
+            if isinstance(cause, TryLater) and cause.code in _GONE:
+                lost = TryLater("the database was lost before", code="store.down")
     return texts
 
 
@@ -104,7 +114,7 @@ def _entries(exchange: Exchange, document: dict[str, Any]) -> list[Entry]:
     return found
 
 
-def _failed_text(position: int, cause: Refusal | Conflict) -> str:
+def _failed_text(position: int, cause: Refusal | PonteError) -> str:
     outcome = outcome_text(within(position, problems_of(cause)))
     return f'{{"response":{{"status":"{failures.status_of(cause)}","outcome":{outcome}}}}}'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from adapters.transports import Answer
-from canonical.errors import Conflict, NotFound, PonteError, TryLater
+from canonical.errors import Conflict, NotFound, PonteError, TryAgain, TryLater
 from canonical.identity import bytes_number, new_id
 from canonical.problem import Problem
 from hub.exchange import handlers, partners
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ponte.replies")
 TRIES = 3
+PAUSE_SECONDS = 1.0
+"""After the first failure, twice as long after the second: well within a lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,8 @@ async def record(world: World, tenant: Tenant, held: Lease, item: Item, outcome:
             log.warning("delivery %s: recording failed (%s)", item.id, type(error).__name__)
             if attempt == TRIES:
                 break
+            if isinstance(error, TryLater) and not isinstance(error, TryAgain):
+                await asyncio.sleep(PAUSE_SECONDS * attempt)  # a store that is away is not back at once
     async with world.transaction(tenant) as tx:
         await _close_failed(tx, item, outcome.answer)
         await lanes.acknowledge(tx, [(held, 1)])

@@ -82,7 +82,7 @@ async def _again(work: Callable[[], Awaitable[T]]) -> T:
         return await work()
     except Clash:
         raise
-    except (Conflict, TryAgain):
+    except Conflict:
         raise Conflict("other writers hold these records") from None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from canonical.errors import Conflict
+from canonical.errors import Conflict, PonteError
 from canonical.problem import Problem
 from fhir import forms, jsontext, mergepatch, tags, xmlpatch
 from fhir.definitions.table import resource_types
@@ -233,7 +233,7 @@ def address(method: str, url: str) -> Entry:
     return entry
 
 
-def problems_of(cause: Refusal | Conflict) -> list[Problem]:
+def problems_of(cause: Refusal | PonteError) -> list[Problem]:
     """The findings of a cause."""
     return cause.problems if isinstance(cause, Refusal) else [Problem(cause.code, level="error")]
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
+
+from hub.store.database import Database, Transaction
 
 URN = "urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9"
 
@@ -217,3 +222,41 @@ async def test_a_compartment_is_searched_in_a_transaction(fhir: httpx.AsyncClien
         answer = await send(fhir, bundle({"request": {"method": "GET", "url": wrong}}))
         assert answer.status_code == status, wrong
         assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[0].request.url"]
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, which: int) -> None:
+    """The server ends the connection of the transaction number `which` within it."""
+    plain, begun = Database.transaction, iter(range(1, 1000))
+
+    @contextlib.asynccontextmanager
+    async def ours(self: Database, tenant: UUID, *, wide: bool = False) -> AsyncIterator[Transaction]:
+        async with plain(self, tenant, wide=wide) as tx:
+            if next(begun) == which:
+                await tx.run("SELECT pg_terminate_backend(pg_backend_pid()) WHERE $1::uuid IS NOT NULL")
+            yield tx
+
+    monkeypatch.setattr(Database, "transaction", ours)
+
+
+async def test_a_batch_whose_database_breaks_tells_what_was_done(
+    fhir: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {**bundle(*(post("Patient", patient(str(number))) for number in range(4))), "type": "batch"}
+    breaking(monkeypatch, 3)
+    done = await send(fhir, document)
+    assert done.status_code == 200
+    told = [entry["response"] for entry in done.json()["entry"]]
+    assert [response["status"][:3] for response in told] == ["201", "201", "503", "503"]
+    assert {response["outcome"]["issue"][0]["code"] for response in told[2:]} == {"transient"}
+    found = (await fhir.get("/fhir/Patient?identifier=urn:x|")).json()
+    assert found["total"] == 2
+
+
+async def test_a_batch_that_could_not_begin_is_refused_as_a_whole(
+    fhir: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaking(monkeypatch, 1)
+    done = await send(fhir, {**bundle(post("Patient", patient("1")), post("Patient", patient("2"))), "type": "batch"})
+    assert done.status_code == 503
+    assert done.headers["retry-after"]
+    assert (await fhir.get("/fhir/Patient?identifier=urn:x|")).json()["total"] == 0
