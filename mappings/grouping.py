@@ -11,11 +11,12 @@ from operator import attrgetter
 from canonical.records import Draft
 from hl7.er7 import Message, Segment
 from mappings.convert.embedded import FILE, holds_file
-from mappings.convert.plausible import says_no_number
+from mappings.convert.plausible import no_material, says_no_number
 from mappings.plan import Plan, RecordPlan
 
 _NOTE = "NTE"
 _TYPE = 2  # OBX
+_MATERIAL = 15  # OBR
 _PARTICIPATION = "PRT"
 _INDEX = attrgetter("index")
 _STAY = frozenset(("MSH", "EVN", "SFT"))
@@ -208,7 +209,10 @@ class Grouper:
 
     def _said(self, segment: Segment, number: int) -> str:
         """What a field says that decides over records; a file is one whatever type OBX-2 claims."""
-        return FILE if segment is self._file and number == _TYPE else segment.text(number).strip()
+        if segment is self._file and number == _TYPE:
+            return FILE
+        material = segment.name == "OBR" and number == _MATERIAL
+        return "" if material and no_material(segment) else segment.text(number).strip()
 
     def _starts(self, segment: Segment) -> bool:
         """Whether a lead belongs to the record below it: always, unless it also follows and nothing is open.

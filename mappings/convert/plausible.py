@@ -12,7 +12,7 @@ from canonical.codes import V2
 from hl7.er7 import Segment
 from mappings.convert.published import holds
 from mappings.convert.registry import Context, Value
-from mappings.table import codes
+from mappings.table import Source, codes
 
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
@@ -29,6 +29,7 @@ MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _HERE = 3  # PV1-3
 _TYPE = 8  # SCH-8
+_MATERIAL = 15  # OBR-15
 _SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 _NUMBERED = re.compile(r"[A-Za-z]{0,5}[0-9]{2,}\Z")  # a professional's number, with letters before it or none
@@ -112,10 +113,13 @@ def says_times(value: Value) -> bool:
 
 
 def no_account(value: Value) -> bool:
-    """Whether PID-18 holds a social security number (PID-19, a field early): one account of a whole life; or one
-    letter, a marital status (PID-16): one account of all who say the same."""
+    """Whether PID-18 holds a social security number (PID-19, a field early) or, with its type, a number the patient has
+    in PID-3: one account of a whole life; or one letter, a marital status (PID-16): one account of all who say so."""
     letter = len(value.text(1)) == 1 and value.text(1).isalpha()
-    return value.source.segment == "PID" and ("SS" in (value.text(4), value.text(5)) or letter)
+    own = bool(value.text(5)) and any(
+        [other.text(n) for n in (1, 4, 5)] == [value.text(n) for n in (1, 4, 5)] for other in value.siblings(3)
+    )
+    return value.source.segment == "PID" and ("SS" in (value.text(4), value.text(5)) or letter or own)
 
 
 def says_minutes(text: str) -> bool:
@@ -201,6 +205,17 @@ def is_person(value: Value) -> bool:
     typed = value.text(13).isalpha() and holds(f"{V2}0203", value.text(13)) is True
     titled = typed or any(value.text(n).upper().rstrip(".") in _TITLES for n in (6, 7))
     return titled and all(_NAMES.match(value.text(n)) for n in (2, 3))
+
+
+def no_material(order: Segment) -> bool:
+    """Whether OBR-15, the specimen, is a person (OBR-16, a field early) or a moment: there is no specimen then."""
+    value = Value(order.raw_field(_MATERIAL), Source("OBR", _MATERIAL), order)
+    return _is_time(value.raw) or is_person(value)
+
+
+def early_orderer(value: Value) -> bool:
+    """Whether OBR-15 is the person who ordered, a field early: OBR-16 is empty."""
+    return value.source.segment == "OBR" and not value.segment.raw_field(_MATERIAL + 1) and is_person(value)
 
 
 def _is_address(value: Value) -> bool:

@@ -11,18 +11,21 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.medication import labelled
+from mappings.convert.people import xcn
 from mappings.convert.plausible import (
     early_admission,
+    early_orderer,
     early_result,
     early_visit,
     is_timing,
     late_admission,
     late_visit,
     no_reason,
+    says_times,
 )
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant
-from mappings.convert.timing import as_needed, timing, timing_text
+from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
 
 _UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
 _ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
@@ -39,8 +42,39 @@ def early_report_status(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("section")
 def section(value: Value, context: Context, argument: str) -> Any:
-    """OBR-24, the diagnostic service section, as CodeableConcept; none where it is the status, a field early."""
+    """OBR-24, the diagnostic service section, as CodeableConcept; none where it is the status, a field early, or the
+    quantity and timing of OBR-27, three fields early; that is told."""
+    if says_times(value):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     return None if early_result(value) else cwe(value, context, argument)
+
+
+@conversion("early-times")
+def early_times(value: Value, context: Context, argument: str) -> Any:
+    """OBR-24 by the conversion `argument`, where it is the quantity and timing for which OBR-27 is empty."""
+    early = says_times(value) and not value.segment.raw_field(27)
+    return (
+        {"order-timing": order_timing, "start-or-period": start_or_period}[argument](value, context, "")
+        if early
+        else None
+    )
+
+
+@conversion("early-priority")
+def early_priority(value: Value, context: Context, argument: str) -> Any:
+    """The priority in such an OBR-24, through `codes/<argument>.csv`."""
+    early = says_times(value) and not value.segment.raw_field(27)
+    return context.codes(argument).get(value.text(6)) or None if early else None
+
+
+@conversion("early-orderer")
+def orderer_early(value: Value, context: Context, argument: str) -> Any:
+    """OBR-15 as who ordered, where a person stands there and OBR-16 is empty; it is told."""
+    if not early_orderer(value):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return xcn(value, context, argument)
 
 
 @conversion("early-instant")
@@ -154,3 +188,12 @@ def stray_timing(value: Value, context: Context, argument: str) -> Any:
     if argument == "priority":
         return context.codes("hl70485").get(value.text(6)) or None
     return {"timing": timing, "as-needed": as_needed, "timing-text": timing_text}[argument](value, context, "")
+
+
+@conversion("for-what")
+def for_what(value: Value, context: Context, argument: str) -> Any:
+    """RXE-27, RXO-20 as CodeableConcept; a yes or no (table 0136), which stands in fields near by, is none; told."""
+    if value.raw.upper() in ("Y", "N"):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+    return cwe(value, context, argument)

@@ -136,7 +136,8 @@ def annotation(value: Value, context: Context, argument: str) -> Any:
     """A text or CE as Annotation; a moment alone is none."""
     if no_code(value, context):
         return None
-    text = value.text(2) or value.full()
+    words = "" if value.text(1) else value.text(3)  # `^^text`: a name put a part late
+    text = value.text(2) or words or value.full()
     return {"text": text} if text else None
 
 

@@ -21,6 +21,7 @@ from mappings.convert.text import number
 _EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
 _TIMES = re.compile(r"([0-9]{1,2})ID\Z")
 _WEEKDAYS = re.compile(r"Q([0-9]{0,2})J([1-7]+)\Z")
+_OFTEN = frozenset(("BID", "TID", "QID", "QD", "QOD", "QHS", "QAM", "QPM", "QSHIFT", "DAILY"))  # table 0335
 _UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([0-2][0-9]):?([0-5][0-9])")
@@ -109,6 +110,22 @@ def timing(value: Value, context: Context, argument: str) -> Any:
         text = parts.pattern_text or parts.pattern
         found["code"] = {"coding": [coding_of("0335", parts.pattern)], "text": text}
     return found or None
+
+
+@conversion("stray-frequency")
+def stray_frequency(value: Value, context: Context, argument: str) -> Any:
+    """RXE-8, RXO-8, where the medicine goes to, as Timing where it says how often; it is told.
+
+    Start and end are those of the TQ in the field `argument`. A ward may be called by other codes of table 0335.
+    """
+    often = value.text(1).upper().strip()
+    if value.text(4) or not (often in _OFTEN or _EVERY.match(often)):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    times = told(value.sibling(int(argument))) if argument else None
+    bounds = _bounds(times, value, context) if times else {}
+    found = {"coding": [coding_of("0335", value.text(1))], "text": value.text(2) or value.text(1)}
+    return {"repeat": {**_pattern(often, context), **bounds}, "code": found}
 
 
 @conversion("order-timing")

@@ -14,14 +14,12 @@ from mappings.convert.registry import Context, Value
 from mappings.engine import translate
 from mappings.table import Source
 
-HEAD = (
-    "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana||||||{address}||{phone}|||||||{licence}\r"
-)
+HEAD = "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana||||||{address}||{phone}|||||{account}||{licence}\r"
 
 
 def made(kind: str, rest: str, **person: str) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
     """The bodies by type, and the places told to hold what belongs elsewhere."""
-    text = HEAD.format(kind=kind, **{"address": "", "phone": "", "licence": "", **person}) + rest
+    text = HEAD.format(kind=kind, **{"address": "", "phone": "", "account": "", "licence": "", **person}) + rest
     message = er7.read(text.encode())
     assert isinstance(message, Message)
     translation = translate(message, zone="America/Sao_Paulo")
@@ -45,7 +43,7 @@ def made(kind: str, rest: str, **person: str) -> tuple[dict[str, list[dict[str, 
 )
 def test_numbers_wherever_the_parts_of_an_xtn_stand(sent: str, numbers: list[str], mail: str) -> None:
     segment = Segment(f"PID|||||||||||||{sent}", 1, STANDARD)
-    message = er7.read(HEAD.format(kind="ADT^A31", address="", phone=sent, licence="").encode())
+    message = er7.read(HEAD.format(kind="ADT^A31", address="", phone=sent, account="", licence="").encode())
     assert isinstance(message, Message)
     points = xtn(Value(sent, Source("PID", 13), segment), Context(message, "UTC"), "home") or []
     assert [p["value"] for p in points if p["system"] == "phone"] == numbers
@@ -129,7 +127,7 @@ def test_the_coding_method_names_the_system_of_a_bare_diagnosis() -> None:
 
 @pytest.mark.parametrize(("sent", "code", "told"), [("E11.9", "E119", False), ("250.00", "250.00", True)])
 def test_a_problem_under_cid10_without_its_form_is_told_and_stays(sent: str, code: str, told: bool) -> None:
-    text = HEAD.format(kind="PPR^PC1", address="", phone="", licence="") + f"PRB|AD|20261122|{sent}^X^I10||P1\r"
+    text = HEAD.format(kind="PPR^PC1", address="", phone="", account="", licence="") + f"PRB|AD|20261122|{sent}^X^I10||P1\r"
     message = er7.read(text.encode())
     assert isinstance(message, Message)
     translation = translate(message, zone="America/Sao_Paulo")

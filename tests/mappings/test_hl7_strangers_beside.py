@@ -1,0 +1,99 @@
+"""What messages of unknown senders taught: whole fields beside their own in orders, prescriptions and registrations."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mappings.test_hl7_strangers import made
+
+WHO = "41^Reis^Nora^^^Dr."
+ORDER = "ORC|NW|P1\rOBR|1|P1||X^Raio X^L|||20261122||||||{clinical}||{material}|{orderer}||||||||{section}|||{times}\r"
+RESULT = "ORC|RE|P1\rOBR|1|P1|F1|X^Raio X^L|||20261122||||||||{material}|||||||||F\rOBX|1|ST|Y^Z^L||bom||||||F\r"
+
+
+def order(**said: str) -> str:
+    return ORDER.format(**{"clinical": "", "material": "", "orderer": "", "section": "", "times": "", **said})
+
+
+@pytest.mark.parametrize(("kind", "body"), [("ORM^O01", order(material=WHO)), ("ORU^R01", RESULT.format(material=WHO))])
+def test_who_ordered_a_field_early_is_no_specimen(kind: str, body: str) -> None:
+    bodies, told = made(kind, body)
+    assert "Specimen" not in bodies
+    assert "specimen" not in bodies["ServiceRequest"][0]
+    assert bodies["ServiceRequest"][0]["requester"]["identifier"]["value"] == "41"
+    assert told == {"OBR#4-15"}
+
+
+def test_a_person_for_specimen_beside_who_ordered_is_nobody() -> None:
+    bodies, _ = made("ORM^O01", order(material=WHO, orderer="52^Luz^Ida^^^Dr."))
+    assert "Specimen" not in bodies
+    assert bodies["ServiceRequest"][0]["requester"]["identifier"]["value"] == "52"
+
+
+def test_a_specimen_stays_one() -> None:
+    bodies, told = made("ORM^O01", order(material="SER&Soro&HL70070", orderer=WHO))
+    assert bodies["Specimen"][0]["type"]["coding"][0]["code"] == "SER"
+    assert not told
+
+
+def test_times_three_fields_early_are_no_section() -> None:
+    bodies, told = made("ORM^O01", order(section="1^^^20261123080000^^S"))
+    request = bodies["ServiceRequest"][0]
+    assert "category" not in request
+    assert (request["occurrenceDateTime"], request["priority"]) == ("2026-11-23T08:00:00-03:00", "stat")
+    assert told == {"OBR#4-24"}
+    bodies, _ = made("ORM^O01", order(section="1^^^20261123080000^^S", times="1^^^20261124080000^^R"))
+    request = bodies["ServiceRequest"][0]
+    assert (request["occurrenceDateTime"], request["priority"]) == ("2026-11-24T08:00:00-03:00", "routine")
+
+
+def test_words_in_a_later_part_of_the_clinical_information_lose_their_marks() -> None:
+    for sent in ("^^Dor torácica", "^Dor torácica", "Dor torácica"):
+        bodies, _ = made("ORM^O01", order(clinical=sent))
+        assert [n["text"] for n in bodies["ServiceRequest"][0]["note"]] == ["Dor torácica"], sent
+
+
+def test_a_number_of_the_patient_is_no_account() -> None:
+    text = "EVN||20261122\rPV1||I|4N^1^2^H\r"
+    bodies, told = made("ADT^A01", text, account="7^^^H^MR")
+    assert "Account" not in bodies
+    assert told == {"PID#2-18"}
+    bodies, told = made("ADT^A01", text, account="7^^^H^AN")
+    assert bodies["Account"][0]["identifier"][0]["value"] == "7"
+    assert not told
+
+
+DRUG = "ORC|NW|P1\rRXE|{times}|D^Droga^L|10||mg|COMP||{where}|||||||{number}||||||||||||{why}\rRXR|PO^Oral^HL70162\r"
+
+
+def drug(**said: str) -> str:
+    return DRUG.format(**{"times": "^^^20261122080000^^R", "where": "", "number": "", "why": "", **said})
+
+
+def test_how_often_where_the_ward_belongs_is_not_lost() -> None:
+    for sent in ("BID^Duas vezes ao dia", "Q12H"):
+        bodies, told = made("RDE^O11", drug(where=sent))
+        timing = bodies["MedicationRequest"][0]["dosageInstruction"][0]["timing"]
+        assert timing["code"]["coding"][0]["code"] == sent.partition("^")[0]
+        assert timing["repeat"]["boundsPeriod"] == {"start": "2026-11-22T08:00:00-03:00"}
+        assert timing["repeat"]["period"] == (1 if sent[0] == "B" else 12)
+        assert told == {"RXE#4-8"}
+
+
+def test_how_often_where_it_belongs_is_taken_before_a_ward() -> None:
+    bodies, told = made("RDE^O11", drug(times="^TID^^20261122080000^^R", where="BID"))
+    assert bodies["MedicationRequest"][0]["dosageInstruction"][0]["timing"]["repeat"]["frequency"] == 3
+    bodies, told = made("RDE^O11", drug(where="PC^4^1"))
+    timing = bodies["MedicationRequest"][0]["dosageInstruction"][0]["timing"]
+    assert "code" not in timing and not told
+
+
+def test_a_unit_is_no_prescription_and_a_no_is_no_indication() -> None:
+    bodies, told = made("RDE^O11", drug(number="COMP", why="N"))
+    request = bodies["MedicationRequest"][0]
+    assert [n["value"] for n in request["identifier"]] == ["P1"]
+    assert "reasonCode" not in request
+    assert told == {"RXE#4-15", "RXE#4-27"}
+    bodies, told = made("RDE^O11", drug(number="RX77", why="DOR^Dor^L"))
+    assert [n["value"] for n in bodies["MedicationRequest"][0]["identifier"]] == ["P1", "RX77"]
+    assert not told
