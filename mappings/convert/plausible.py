@@ -21,6 +21,7 @@ _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are n
 _COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
 _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 _DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
+_OF_PERSONS = frozenset(("SS", "CPF", "CNS"))
 _VISITS = frozenset(("VN", "AN"))
 _PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
@@ -113,13 +114,13 @@ def says_times(value: Value) -> bool:
 
 
 def no_account(value: Value) -> bool:
-    """Whether PID-18 holds a social security number (PID-19, a field early) or, with its type, a number the patient has
-    in PID-3: one account of a whole life; or one letter, a marital status (PID-16): one account of all who say so."""
+    """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early) or, with its type, a number of
+    PID-3: one account of a whole life; or one letter, a marital status (PID-16): one account of all who say so."""
     letter = len(value.text(1)) == 1 and value.text(1).isalpha()
     own = bool(value.text(5)) and any(
         [other.text(n) for n in (1, 4, 5)] == [value.text(n) for n in (1, 4, 5)] for other in value.siblings(3)
     )
-    return value.source.segment == "PID" and ("SS" in (value.text(4), value.text(5)) or letter or own)
+    return value.source.segment == "PID" and (bool({value.text(4), value.text(5)} & _OF_PERSONS) or letter or own)
 
 
 def says_minutes(text: str) -> bool:

@@ -127,7 +127,10 @@ def test_the_coding_method_names_the_system_of_a_bare_diagnosis() -> None:
 
 @pytest.mark.parametrize(("sent", "code", "told"), [("E11.9", "E119", False), ("250.00", "250.00", True)])
 def test_a_problem_under_cid10_without_its_form_is_told_and_stays(sent: str, code: str, told: bool) -> None:
-    text = HEAD.format(kind="PPR^PC1", address="", phone="", account="", licence="") + f"PRB|AD|20261122|{sent}^X^I10||P1\r"
+    text = (
+        HEAD.format(kind="PPR^PC1", address="", phone="", account="", licence="")
+        + f"PRB|AD|20261122|{sent}^X^I10||P1\r"
+    )
     message = er7.read(text.encode())
     assert isinstance(message, Message)
     translation = translate(message, zone="America/Sao_Paulo")

@@ -58,6 +58,8 @@ def test_a_number_of_the_patient_is_no_account() -> None:
     bodies, told = made("ADT^A01", text, account="7^^^H^MR")
     assert "Account" not in bodies
     assert told == {"PID#2-18"}
+    bodies, told = made("ADT^A01", text, account="52998224725^^^CPF")
+    assert "Account" not in bodies and told == {"PID#2-18"}
     bodies, told = made("ADT^A01", text, account="7^^^H^AN")
     assert bodies["Account"][0]["identifier"][0]["value"] == "7"
     assert not told
