@@ -4,14 +4,14 @@ The same table-driven way as in: `target` is an HL7 place, `source` a path into 
 `patient`, `encounter`, `partner`, `message`) or a constant (`=NW`), `convert` one of `mappings.outward`. A plan's
 segment is the name of its table, or a table of its own that says more: `for`, a path each of whose values makes a
 segment (named `as` in the rows, its number `index.n`); `messages` and `since`, the types and the first version that
-have it.
+have it. A `group` of segments is written for each value of its path, which lies over the sources.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -37,6 +37,7 @@ _RECORDS = (
 )
 SOURCES = frozenset((*_RECORDS, "specimen", "place", "facility", "note", "partner", "message", "index"))
 _SAYS = {"table", "for", "as", "messages", "since"}
+Sources = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +66,13 @@ class OutSegment:
     since: tuple[int, ...] = ()
     optional: bool = False
 
-    def fits(self, sources: Mapping[str, Any]) -> bool:
+    def fits(self, sources: Sources) -> bool:
         """Whether the message that is made may have it."""
         partner = sources.get("partner", {})
         kind = str(partner.get("message", "")).split("^", 1)[0]
         return (not self.messages or kind in self.messages) and _version(partner.get("version", "")) >= self.since
 
-    def scenes(self, sources: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    def scenes(self, sources: Sources) -> list[Sources]:
         """The sources of each segment that is written."""
         if not self.each:
             return [sources]
@@ -80,12 +81,31 @@ class OutSegment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutGroup:
+    """Segments written once; or, of a group, for each of the values at a path, its number being `index.n`."""
+
+    segments: tuple[OutSegment, ...]
+    each: tuple[str, ...] = ()
+
+    def scenes(self, sources: Sources) -> list[Sources]:
+        """The sources of each time it is written."""
+        if not self.each:
+            return [sources]
+        return [{**sources, "index": {"n": str(n)}, **one} for n, one in enumerate(found(sources, self.each), start=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutPlan:
     """A plan: its segments in order, and the places without which the message may not go out."""
 
     name: str
-    segments: tuple[OutSegment, ...]
+    groups: tuple[OutGroup, ...]
     required: tuple[str, ...]
+
+    @property
+    def segments(self) -> tuple[OutSegment, ...]:
+        """All segments, whatever group they are of."""
+        return tuple(segment for group in self.groups for segment in group.segments)
 
 
 @cache
@@ -94,10 +114,19 @@ def out_plan(name: str) -> OutPlan:
     path = HERE / "plans" / f"{name}.toml"
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-        segments = tuple(_segment(said, f"plans/{name}.toml") for said in document["segments"])
-        return OutPlan(name=name, segments=segments, required=tuple(document["required"]))
+        groups = tuple(_group(said, f"plans/{name}.toml") for said in document["segments"])
+        return OutPlan(name=name, groups=groups, required=tuple(document["required"]))
     except (FileNotFoundError, KeyError) as error:
         raise TableError(f"plans/{name}.toml: {error}") from None
+
+
+def _group(said: Any, place: str) -> OutGroup:
+    if isinstance(said, Mapping) and "group" in said:
+        if set(said) != {"group", "segments"}:
+            raise TableError(f"{place}: group {said['group']}")
+        segments = tuple(_segment(one, place) for one in said["segments"])
+        return OutGroup(segments=segments, each=tuple(str(said["group"]).split(".")))
+    return OutGroup(segments=(_segment(said, place),))
 
 
 def _segment(said: Any, place: str) -> OutSegment:
@@ -149,20 +178,28 @@ def _row(values: dict[str, str], place: str, name: str) -> OutRow:
     )
 
 
-def render(plan: OutPlan, sources: Mapping[str, Any]) -> tuple[list[SegmentWriter], list[Problem]]:
-    """The segments that have content, and a Problem for each required place that stayed empty."""
-    segments = []
-    for part in plan.segments:
-        for scene in part.scenes(sources) if part.fits(sources) else ():
-            writer = SegmentWriter(part.rows[0].segment)
-            for row in part.rows:
-                _put(writer, row, scene)
-            if set(writer.fields) - _set_ids(part):
-                segments.append(writer)
-    filled = {f"{segment.name}-{number}" for segment in segments for number in segment.fields}
-    return segments, [
-        Problem("order.incomplete", place, args=(("place", place),)) for place in plan.required if place not in filled
-    ]
+def render(plan: OutPlan, sources: Sources) -> tuple[list[SegmentWriter], list[Problem]]:
+    """The segments that have content, and a Problem for each required place that stayed empty, if only in one group."""
+    segments: list[SegmentWriter] = []
+    empty: list[str] = []
+    for group in plan.groups:
+        for scene in group.scenes(sources) or [{}]:
+            written = [writer for part in group.segments for writer in _written(part, scene)]
+            filled = {f"{segment.name}-{number}" for segment in written for number in segment.fields}
+            names = {part.rows[0].segment for part in group.segments}
+            empty += [one for one in plan.required if one.partition("-")[0] in names and one not in filled]
+            segments += written
+    missing = [place for place in plan.required if place in empty]
+    return segments, [Problem("order.incomplete", place, args=(("place", place),)) for place in missing]
+
+
+def _written(part: OutSegment, scene: Sources) -> Iterator[SegmentWriter]:
+    for sources in part.scenes(scene) if part.fits(scene) else ():
+        writer = SegmentWriter(part.rows[0].segment)
+        for row in part.rows:
+            _put(writer, row, sources)
+        if set(writer.fields) - _set_ids(part):
+            yield writer
 
 
 def _set_ids(part: OutSegment) -> set[int]:
@@ -170,7 +207,7 @@ def _set_ids(part: OutSegment) -> set[int]:
     return {row.field for row in part.rows if part.optional and (row.constant or row.source[0] == "index")}
 
 
-def _put(writer: SegmentWriter, row: OutRow, sources: Mapping[str, Any]) -> None:
+def _put(writer: SegmentWriter, row: OutRow, sources: Sources) -> None:
     values = [row.constant] if row.constant else found(sources, row.source)
     repetitions: list[Repetition] = []
     for value in [values] if row.convert in OF_ALL and values else values:

@@ -230,9 +230,11 @@ async def _sent(tx: Transaction, archive: zipfile.ZipFile, records: Sequence[tup
     found: list[Row] = []
     for piece in _pieces(records):
         found += await tx.rows(
-            "SELECT d.created_at, d.finished_at, p.kind, p.code, p.name, d.operation, d.subject, d.status "
-            "FROM delivery d JOIN partner p ON p.tenant_id = $1 AND p.id = d.partner_id "
-            "WHERE d.tenant_id = $1 AND d.subject <> '' AND d.subject = ANY($2::text[]) ORDER BY d.seq",
+            "SELECT d.created_at, d.finished_at, p.kind, p.code, p.name, d.operation, x.subject, d.status FROM ("
+            "SELECT id, subject FROM delivery WHERE tenant_id = $1 AND subject <> '' AND subject = ANY($2::text[]) "
+            "UNION SELECT delivery_id, subject FROM delivery_subject WHERE tenant_id = $1 AND subject = ANY($2::text[])"
+            ") x JOIN delivery d ON d.tenant_id = $1 AND d.id = x.id "
+            "JOIN partner p ON p.tenant_id = $1 AND p.id = d.partner_id ORDER BY d.seq, x.subject",
             [f"{kind}/{identity}" for kind, identity in piece],
         )
     columns = ("created_at", "finished_at", "kind", "code", "name", "operation", "subject", "status")

@@ -27,7 +27,9 @@ _STANDING = (
 _OF_RECORDS = """
 WITH k AS (SELECT * FROM unnest($2::text[], $3::text[]) AS k(type, id)),
 told AS (SELECT d.message_id, d.reply_id FROM k JOIN delivery d ON d.tenant_id = $1
-         AND d.subject <> '' AND d.subject = k.type || '/' || k.id),
+         AND d.subject <> '' AND d.subject = k.type || '/' || k.id
+         UNION SELECT d.message_id, d.reply_id FROM k JOIN delivery_subject s ON s.tenant_id = $1
+         AND s.subject = k.type || '/' || k.id JOIN delivery d ON d.tenant_id = $1 AND d.id = s.delivery_id),
 made AS (SELECT v.message_id AS id FROM k
          JOIN resource_version v ON v.tenant_id = $1 AND v.type = k.type AND v.id = k.id
          UNION SELECT message_id FROM told UNION SELECT reply_id FROM told)

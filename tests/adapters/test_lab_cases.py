@@ -21,6 +21,7 @@ CASES = sorted(path.parent for path in (Path(__file__).resolve().parents[1] / "c
 def rendered(case: Path) -> tuple[list[SegmentWriter], list[str]]:
     sources: dict[str, Any] = json.loads((case / "record.json").read_text(encoding="utf-8"))
     profile = registry.profile(case.parent.name)
+    sources["orders"] = [{name: sources[name] for name in ("order", "facility") if name in sources}]
     sources["partner"] = {**profile.business["orders"], "version": profile.speaks.partition(" ")[2]}
     sender = {"application": "PONTE", "facility": "HOSP"}
     sources["message"] = {**sender, "control_id": "C1", "time": "2026-11-22T11:00:00+00:00", "control": "NW"}

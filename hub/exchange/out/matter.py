@@ -7,7 +7,7 @@ the membership only to one whose document says `orders.insurance`: who bills the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from canonical.codes import RESTRICTED
@@ -22,25 +22,51 @@ _NAMED = {"reasonReference": "Condition", "supportingInfo": "Observation", "spec
 _PERSONS = ("Practitioner", "Patient", "RelatedPerson")
 
 
-async def sources_of(tx: Transaction, order: Body, *, insurance: bool) -> Body:
-    """`order`, `patient`, `encounter`, `place` and `facility` for the tables of `mappings/out`."""
-    requester = order.get("requester", {})
-    named = {name: order.get(name, ()) for name in _NAMED}
-    references = [order.get("subject"), order.get("encounter"), requester, _role_of(requester)]
-    found = await _records(tx, [*references, *(one for each in named.values() for one in each)])
-    role = found.get(_literal(_role_of(requester))) or found.get(_literal(requester), {})
-    person = role.get("practitioner", {}) if _literal(requester).startswith("PractitionerRole/") else requester
-    house = _literal(requester).startswith("Organization/")
-    encounter = found.get(_literal(order.get("encounter")), {})
-    found |= await _records(tx, (one for one in (person, *_present(encounter)) if _literal(one) not in found))
-    told: Body = {name: list(_living(found, each, _NAMED[name])) for name, each in named.items()}
-    told["insurance"] = await _memberships(tx, order) if insurance else []
+async def sources_of(tx: Transaction, orders: Sequence[Body], *, insurance: bool) -> Body:
+    """`patient`, `encounter`, `place`, `memberships` and `orders` (each `order` and `facility`) for `mappings/out`.
+
+    The orders are of one patient and visit.
+    """
+    found = await _records(tx, (one for order in orders for one in _named_by(order)))
+    encounter = found.get(_literal(orders[0].get("encounter")), {})
+    people = (_orderer(order, found) for order in orders)
+    found |= await _records(tx, (one for one in (*people, *_present(encounter)) if _literal(one) not in found))
     return {
-        "order": {**order, **told, "requester": {} if house else _named(person, found)},
-        "patient": _patient(found, order.get("subject")),
+        "orders": [_told(order, found) for order in orders],
+        "patient": _patient(found, orders[0].get("subject")),
         "encounter": _with_names(encounter, found),
         "place": events.place(encounter),
-        "facility": requester if house else role.get("organization", {}),
+        "memberships": await _memberships(tx, orders) if insurance else [],
+    }
+
+
+def _named_by(order: Body) -> list[Any]:
+    """What the tables may need of an order's references; whoever ordered in a role comes with it."""
+    requester = order.get("requester", {})
+    named = [one for name in _NAMED for one in order.get(name, ())]
+    return [order.get("subject"), order.get("encounter"), requester, _role_of(requester), *named]
+
+
+def _role(order: Body, found: dict[str, Body]) -> Body:
+    requester = order.get("requester", {})
+    return found.get(_literal(_role_of(requester))) or found.get(_literal(requester), {})
+
+
+def _orderer(order: Body, found: dict[str, Body]) -> Body:
+    """The reference to the person who orders, whose role may be all that the order names."""
+    requester: Body = order.get("requester", {})
+    by_role = _literal(requester).startswith("PractitionerRole/")
+    person: Body = _role(order, found).get("practitioner", {}) if by_role else requester
+    return person
+
+
+def _told(order: Body, found: dict[str, Body]) -> Body:
+    requester = order.get("requester", {})
+    house = _literal(requester).startswith("Organization/")
+    told = {name: list(_living(found, order.get(name, ()), kind)) for name, kind in _NAMED.items()}
+    return {
+        "order": {**order, **told, "requester": {} if house else _named(_orderer(order, found), found)},
+        "facility": requester if house else _role(order, found).get("organization", {}),
     }
 
 
@@ -136,17 +162,17 @@ def _stated(observation: Body) -> Iterable[Body]:
             yield {**shared, **one}
 
 
-async def _memberships(tx: Transaction, order: Body) -> list[Body]:
-    """The memberships an order names, else those its patient has on the day it was written; each with its plan."""
-    found = await _records(tx, order.get("insurance", ()))
-    day = str(order.get("authoredOn", ""))[:10]
+async def _memberships(tx: Transaction, orders: Sequence[Body]) -> list[Body]:
+    """The memberships the orders name, else those their patient has on the day of the first; each with its plan."""
+    found = await _records(tx, (one for order in orders for one in order.get("insurance", ())))
+    day = str(orders[0].get("authoredOn", ""))[:10]
     if not found:
         rows = await tx.rows(
             "SELECT r.body FROM coverage c JOIN resource r ON r.tenant_id = $1 AND r.type = 'Coverage' AND r.id = c.id "
             "WHERE c.tenant_id = $1 AND c.patient_id = $2 AND c.status = 'active' AND NOT r.deleted "
             "AND coalesce(c.valid_from <= $3::text::date, true) AND coalesce(c.valid_until >= $3::text::date, true) "
             "ORDER BY c.valid_from DESC NULLS LAST, c.id",
-            _literal(order.get("subject")).partition("/")[2],
+            _literal(orders[0].get("subject")).partition("/")[2],
             day if len(day) == len("2026-11-27") else None,  # a month or a year alone is no day
         )
         found = {str(n): _body(row["body"]) for n, row in enumerate(rows)}

@@ -1,7 +1,7 @@
 """Orders out: a new or cancelled ServiceRequest becomes an HL7 order for each lab that wants it.
 
 A lab gets an order once, and its cancellation once; what the lab itself sent is not sent back to it, and a lab added
-later gets no order that is older than itself.
+later gets no order that is older than itself. A lab may ask for the orders of a requisition in one message.
 """
 
 from __future__ import annotations
@@ -28,18 +28,39 @@ ORDER, CANCEL = "lab-order", "lab-order-cancel"
 _CONTROLS = {ORDER: "NW", CANCEL: "CA"}
 _CANCELLING = ("revoked", "entered-in-error")
 _ASKING = ("CA", "DC")
+_TOLD = """
+SELECT subject, partner_id, operation FROM delivery
+WHERE tenant_id = $1 AND subject <> '' AND subject = ANY($2::text[]) AND NOT (status = 'ERROR' AND attempt = 0)
+UNION SELECT s.subject, d.partner_id, d.operation FROM delivery_subject s
+JOIN delivery d ON d.tenant_id = $1 AND d.id = s.delivery_id
+WHERE s.tenant_id = $1 AND s.subject = ANY($2::text[]) AND NOT (d.status = 'ERROR' AND d.attempt = 0)
+"""
 
 
 async def enqueue(tx: Transaction, requests: Sequence[Saved], origin: Origin, labs: Sequence[Partner]) -> None:
     """Queue what the labs of the tenant should hear of `requests`."""
     known = await _known(tx, requests)
     senders = await senders_of(tx, requests)
-    for saved in requests:
-        for lab in labs:
+    for lab in labs:
+        told: dict[tuple[Any, ...], list[Saved]] = {}
+        for saved in requests:
             operation = _operation(saved, known.get((_subject(saved), lab.id), set()))
             fresh = saved.created or await _born_after(tx, saved, lab)
             if operation and fresh and senders.get(saved.message_id) != lab.code and wants(lab, saved.body or {}):
-                await _queue(tx, lab, saved, operation, origin)
+                told.setdefault((operation, *_together(lab, saved)), []).append(saved)
+        for (operation, *_), group in told.items():
+            await _queue(tx, lab, group, operation, origin)
+
+
+def _together(lab: Partner, saved: Saved) -> tuple[Any, ...]:
+    """What the orders of one message to a lab have in common: with `orders.together` what came together of one
+    requisition, for one patient's visit; without, each is alone."""
+    if (lab.settings.get("orders") or {}).get("together") is not True:
+        return (saved.id,)
+    body = saved.body or {}
+    number = body.get("requisition", {})
+    place = [str(body.get(name, {}).get("reference", "")) for name in ("subject", "encounter")]
+    return saved.message_id, *place, number.get("system"), number.get("value")
 
 
 def _subject(saved: Saved) -> str:
@@ -78,12 +99,8 @@ def wants(lab: Partner, body: dict[str, Any]) -> bool:
 
 
 async def _known(tx: Transaction, requests: Sequence[Saved]) -> dict[tuple[str, Any], set[str]]:
-    rows = await tx.rows(
-        "SELECT subject, partner_id, operation FROM delivery "
-        "WHERE tenant_id = $1 AND subject <> '' AND subject = ANY($2::text[]) "
-        "AND NOT (status = 'ERROR' AND attempt = 0)",
-        [_subject(saved) for saved in requests],
-    )
+    """What was told before, by order and lab."""
+    rows = await tx.rows(_TOLD, [_subject(saved) for saved in requests])
     known: dict[tuple[str, Any], set[str]] = {}
     for row in rows:
         known.setdefault((row["subject"], row["partner_id"]), set()).add(row["operation"])
@@ -112,12 +129,12 @@ async def _born_after(tx: Transaction, saved: Saved, lab: Partner) -> bool:
     )
 
 
-async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, origin: Origin) -> None:
-    body = saved.body or {}
+async def _queue(tx: Transaction, lab: Partner, group: Sequence[Saved], operation: str, origin: Origin) -> None:
+    """Queue one message of these orders; where one of several is incomplete each goes by itself, or is refused."""
     settings = lab.settings.get("orders") or {}
     control_id = new_id().hex[:20].upper()
     sources = {
-        **await sources_of(tx, body, insurance=settings.get("insurance") is True),
+        **await sources_of(tx, [saved.body or {} for saved in group], insurance=settings.get("insurance") is True),
         "partner": {
             **settings,
             **late.conditions(lab.settings),
@@ -131,6 +148,11 @@ async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, or
         },
     }
     segments, problems = render(out_plan(str(lab.settings.get("plan", "out/order"))), sources)
+    if problems and len(group) > 1:
+        for saved in group:
+            await _queue(tx, lab, [saved], operation, origin)
+        return
+    subject, *others = [_subject(saved) for saved in group]
     outgoing = Outgoing(
         operation=operation,
         format="hl7",
@@ -138,8 +160,9 @@ async def _queue(tx: Transaction, lab: Partner, saved: Saved, operation: str, or
         content=write(segments),
         control_id=control_id,
         charset="utf-8",
-        subject=_subject(saved),
-        purpose={"order": saved.id, "version": saved.version},
+        subject=subject,
+        others=tuple(others),
+        purpose={"orders": {saved.id: saved.version for saved in group}},
     )
     if problems:
         await outbox.refuse(tx, lab, outgoing, problems[0].code)

@@ -21,7 +21,7 @@ class Outgoing:
     """What is to be sent: exact bytes, their format and type, the operation, and ids the reply's handler needs.
 
     `purpose` holds ids and counts only, never patient data; its `action` is the SOAPAction. `subject` names the record
-    it is about (`ServiceRequest/1`). `lane` splits a partner's traffic into ordered queues.
+    it is about (`ServiceRequest/1`), `others` more of them. `lane` splits a partner's traffic into ordered queues.
     """
 
     operation: str
@@ -32,6 +32,7 @@ class Outgoing:
     charset: str = ""
     lane: str = ""
     subject: str = ""
+    others: tuple[str, ...] = ()
     purpose: dict[str, Any] = field(default_factory=dict)
 
 
@@ -79,4 +80,10 @@ async def _insert(tx: Transaction, partner: Partner, outgoing: Outgoing, status:
         json.dumps(outgoing.purpose),
         code,
     )
+    if outgoing.others:
+        await tx.run(
+            "INSERT INTO delivery_subject (tenant_id, delivery_id, subject) SELECT $1, $2, unnest($3::text[])",
+            delivery_id,
+            list(outgoing.others),
+        )
     return delivery_id

@@ -201,6 +201,16 @@ delivery = tenant_table(
     Index("delivery_subject_idx", "tenant_id", "subject", postgresql_where=text("subject <> ''")),
 )
 
+# the records a delivery is about beside its `subject`
+delivery_subject = tenant_table(
+    "delivery_subject",
+    ("delivery_id", "subject"),
+    identity("delivery_id"),
+    string("subject"),
+    ForeignKeyConstraint(["tenant_id", "delivery_id"], ["delivery.tenant_id", "delivery.id"]),
+    Index("delivery_subject_record_idx", "tenant_id", "subject"),
+)
+
 schedule = tenant_table(
     "schedule",
     ("id",),

@@ -254,3 +254,69 @@ async def test_a_house_that_orders_is_the_place_and_no_person(world: World, tena
         "Clínica Ipê",
         "2077485",
     )
+
+
+def requisition(control: str, *orders: tuple[str, str, str], group: str = "REQ77^HIS", code: str = "NW") -> str:
+    """One message with orders (number, code, what is stated with it) of a requisition."""
+    lines = [*SEGMENTS[:4]]
+    for number, exam, weight in orders:
+        lines += [f"ORC|{code}|{number}^HIS||{group}|||||20261127115500-0300|||{WHO}"]
+        lines += [f"OBR|1|{number}^HIS||{exam}^Exame^TUSS", f"OBX|1|NM|29463-7^Peso^LN||{weight}|kg^^UCUM|||||F"]
+    return "".join(f"{line}\r" for line in lines).replace("{control}", control)
+
+
+async def test_the_orders_of_a_requisition_go_in_one_message(world: World, tenant: Tenant) -> None:
+    orders = {**LAB["orders"], "together": True, "insurance": True}
+    await partner(world, tenant, "apoio", 1, kind="lab", **{**LAB, "orders": orders})
+    door = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n')
+    three = (("ORD1", "40304361", "71"), ("ORD2", "40301630", "72"), ("ORD3", "40302040", "73"))
+    await send(world, tenant, door, requisition("C1", *three))
+    await send(world, tenant, door, requisition("C2", ("ORD4", "40301150", "74"), group="REQ78^HIS"))
+    first, second = await queued(world, tenant)
+    message = read(first["content"])
+    assert not [problem for problem in conform(message) if problem.blocks]
+    assert [segment.name for segment in message.segments] == [
+        *("MSH", "PID", "PV1", "IN1"), *("ORC", "OBR", "OBX") * 3
+    ]  # fmt: skip
+    assert [(obr.text(1), obr.text(2), obr.text(4)) for obr in message.named("OBR")] == [
+        (str(n), number, exam) for n, (number, exam, _) in enumerate(three, start=1)
+    ]
+    assert [obx.text(5) for obx in message.named("OBX")] == ["71", "72", "73"], "each with its own"
+    assert b"ORD4" in second["content"] and b"ORD4" not in first["content"], "another requisition"
+
+
+async def test_each_of_them_is_told_once_and_may_be_cancelled_alone(world: World, tenant: Tenant) -> None:
+    await partner(world, tenant, "apoio", 1, kind="lab", **{**LAB, "orders": LAB["orders"] | {"together": True}})
+    door = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n')
+    three = (("ORD1", "40304361", "71"), ("ORD2", "40301630", "72"), ("ORD3", "40302040", "73"))
+    await send(world, tenant, door, requisition("C1", *three), requisition("C2", *three))
+    await send(world, tenant, door, requisition("C3", three[2], code="CA"), requisition("C4", *three, code="CA"))
+    found = [(one["operation"], read(one["content"])) for one in await queued(world, tenant)]
+    assert [(kind, [orc.text(2) for orc in message.named("ORC")]) for kind, message in found] == [
+        ("lab-order", ["ORD1", "ORD2", "ORD3"]),
+        ("lab-order-cancel", ["ORD3"]),
+        ("lab-order-cancel", ["ORD1", "ORD2"]),
+    ]
+
+
+async def test_one_that_is_incomplete_does_not_keep_the_others(world: World, tenant: Tenant) -> None:
+    await partner(world, tenant, "apoio", 1, kind="lab", **{**LAB, "orders": LAB["orders"] | {"together": True}})
+    await put(world, tenant, 'name = "x"\ndoor = "mllp"\n')
+    number = {"system": "urn:ponte:x:PLAC", "value": "ORD1"}
+    shared: dict[str, Any] = {
+        "resourceType": "ServiceRequest", "status": "active", "intent": "order", "subject": {"reference": "Patient/p"},
+        "requisition": {"value": "REQ1"},
+    }  # fmt: skip
+    patient = {"resourceType": "Patient", "id": "p", "identifier": [{"system": "urn:ponte:x:MR", "value": "1"}]}
+    bodies = [
+        {**shared, "id": "a", "identifier": [number], "code": {"text": "Hemograma"}},
+        {**shared, "id": "b", "identifier": [{**number, "value": "ORD2"}]},
+        {**shared, "id": "c", "code": {"text": "Glicose"}},
+    ]
+    async with world.transaction(tenant) as tx:
+        writes = [Write(type="Patient", id="p", body=patient)]
+        writes += [Write(type="ServiceRequest", id=body["id"], body=body) for body in bodies]
+        await save(tx, writes, Origin(actor="test", now=world.now(), zone=tenant.zone))
+    assert [(one["status"], one["subject"]) for one in await queued(world, tenant)] == [
+        ("QUEUED", "ServiceRequest/a"), ("ERROR", "ServiceRequest/b"), ("ERROR", "ServiceRequest/c"),
+    ]  # fmt: skip

@@ -150,3 +150,17 @@ async def test_a_hold_keeps_a_persons_messages_until_it_is_lifted(world: World, 
     async with world.transaction(tenant) as tx:
         assert await audit.broken_seal(tx) is None
         assert await tx.value("SELECT count(*) FROM audit_event WHERE tenant_id = $1 AND action LIKE 'hold-%'") == 4
+
+
+async def test_a_hold_covers_a_message_about_several_records(world: World, tenant: Tenant) -> None:
+    await received(world, tenant, "several", "990622")
+    async with world.transaction(tenant) as tx:
+        (patient,) = await subject.patients_of(tx, "990622")
+        partner = Partner(id=tenant.id, kind="lab", code="lab-y", name="Lab", adapter="", active=True, settings={})
+        await save_partner(tx, partner)
+        first, others = "ServiceRequest/of-nobody", (f"Patient/{patient}",)
+        sent = Outgoing(operation="t", format="hl7", type="OML^O21", content=b"MSH|", subject=first, others=others)
+        delivery = await enqueue(tx, partner, sent)
+        message = await tx.value("SELECT message_id FROM delivery WHERE tenant_id = $1 AND id = $2", delivery)
+        await holds.place(tx, "990622", "processo 0002", actor="dpo")
+        assert message in (await holds.held(tx)).messages

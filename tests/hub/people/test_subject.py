@@ -50,6 +50,11 @@ async def test_everything_about_one_person(world: World, tenant: Tenant, other_t
                 operation="test", format="hl7", type="ADT^A01", content=b"MSH|", subject=f"Patient/{patient}"
             )
             await enqueue(tx, partner, sent)
+        several = Outgoing(
+            operation="several", format="hl7", type="OML^O21", content=b"MSH|", subject="ServiceRequest/of-nobody",
+            others=(f"Patient/{kept[0]}", "ServiceRequest/of-nobody-else"),
+        )  # fmt: skip
+        await enqueue(tx, partner, several)
     target = tmp_path / "person.zip"
     gathered = await subject.export(world, tenant, "501", target, actor="dpo")
     assert target.stat().st_mode & 0o077 == 0 and list(gathered.patients) == kept
@@ -66,7 +71,10 @@ async def test_everything_about_one_person(world: World, tenant: Tenant, other_t
         True,
     ]
     assert {"dr.ana", "hl7"} <= {row["actor"] for row in seen} and "dr.eva" not in {row["actor"] for row in seen}
-    assert [(row["code"], row["name"], row["subject"]) for row in sent_to] == [("lab-x", "'=Lab", f"Patient/{kept[0]}")]
+    assert [(row["code"], row["name"], row["subject"], row["operation"]) for row in sent_to] == [
+        ("lab-x", "'=Lab", f"Patient/{kept[0]}", "test"),
+        ("lab-x", "'=Lab", f"Patient/{kept[0]}", "several"),
+    ]
     assert stranger not in whole and "777" not in {i["value"] for r in records for i in r.get("identifier", [])}
     async with world.transaction(tenant) as tx:
         assert await tx.value("SELECT count(*) FROM audit_event WHERE tenant_id = $1 AND action = 'person-export'") == 2
