@@ -11,7 +11,8 @@ from operator import attrgetter
 from canonical.records import Draft
 from hl7.er7 import Message, Segment
 from mappings.convert.embedded import FILE, holds_file
-from mappings.convert.plausible import no_material, says_no_number
+from mappings.convert.plausible import no_material
+from mappings.convert.whose import named
 from mappings.plan import Plan, RecordPlan
 
 _NOTE = "NTE"
@@ -283,17 +284,6 @@ class Grouper:
             if not same or other.own.get(name, []) != last.own[name][:-1]:
                 return
             other.attach(segment)
-
-
-def named(patient: Segment) -> bool:
-    """Whether a PID names somebody: by a number in PID-3 (or PID-2 or PID-4, as up to 2.3), or by a name."""
-    return identified(patient) or bool(patient.text(5) or patient.text(5, 2))
-
-
-def identified(patient: Segment) -> bool:
-    """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do; "desconhecido" is none."""
-    numbers = (patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))
-    return any(not says_no_number(number) for number in numbers)
 
 
 def unite(drafts: list[Draft], plan: Plan) -> list[tuple[str, str]]:

@@ -18,8 +18,10 @@ from mappings.convert.plausible import no_code, no_service, state_for_group
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text, number
+from mappings.convert.whose import named
 
 _WITH_CHECK_DIGIT = frozenset(("18", "19", "20", "22"))  # 00, 90 and 98 are the payer's or the provider's own
+_OF_NOBODY = frozenset("CEFOQV")  # roles of a specimen (table 0369): controls, calibrators, proficiency
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
@@ -140,6 +142,23 @@ def nobody_as_subject(value: Value, context: Context, argument: str) -> Any:
     if context.message.first("PID") is not None:
         return None
     context.problems.append(value.problem("semantic.order-of-nobody"))
+    return {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
+
+
+@conversion("specimen-of-nobody")
+def specimen_of_nobody(value: Value, context: Context, argument: str) -> Any:
+    """An unknown subject for the examination of a numbered specimen (SPM-2) whose message names no patient, as 2.5.1
+    §4.4.8 allows and IHE LAB-28 has it; it is told, unless the specimen is a control or blank (SPM-11), which has none.
+    """
+    specimen = context.above("SPM", value.segment)
+    if specimen is None or any(named(patient) for patient in context.message.named("PID")):
+        return None
+    number_field = Value("", value.source, specimen).sibling(2)
+    if not number_field.raw.strip("".join((value.delimiters.component, value.delimiters.sub))):
+        return None
+    if number_field.other(11) in _OF_NOBODY:
+        return {"extension": [{"url": _ABSENT, "valueCode": "not-applicable"}]}
+    context.problems.append(number_field.problem("semantic.order-of-specimen"))
     return {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
 
 

@@ -26,16 +26,22 @@ from mappings.table import Source, codes
 _DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "RQD": 4}
 _REPEATED = ("IPC", "RQ1")  # what stands in an answer as it was ordered, behind OBR (ORI) or RQD (ORS, ORN)
 _OF_MATERIAL = ("OMS^O05", "OMN^O07")
+_BY_SPECIMEN, _TUBES = ("OML^O33", "OML^O35"), ("SPM", "SAC")
+_WITHOUT_PATIENT = {"ORL^O34^ORL_O34": "ORL^O34^ORL_O42"}  # the structure that asks for no PID (2.8.1; IHE LAB-28)
 _PLACES = ((3, "FILL"), (2, "PLAC"))
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One ORC with the segment that says what was ordered, and what repeats it in an answer beside an OBR (IPC)."""
+    """One ORC with the segment that says what was ordered, and what repeats it in an answer beside an OBR (IPC).
+
+    `above` is the specimen it is the first order of, with its containers (ORL^O34, ORL^O36).
+    """
 
     orc: Segment
     detail: Segment | None
     more: tuple[Segment, ...] = ()
+    above: tuple[Segment, ...] = ()
     stock: bool = False
 
     @property
@@ -62,6 +68,10 @@ async def answer(tx: Transaction, message: Message) -> tuple[str, list[str]]:
         return "", []
     context = Context(message, "UTC")
     lines: list[str] = []
+    patient = message.first("PID")
+    if read_as(message) in _BY_SPECIMEN:
+        lines += [patient.raw] if patient is not None else []
+        kind = kind if patient is not None else _WITHOUT_PATIENT.get(kind, kind)
     for item in asked:
         lines += _lines(item, await _known(tx, item, context), message)
     return message.delimiters.component.join(kind.split("^")), lines
@@ -69,10 +79,16 @@ async def answer(tx: Transaction, message: Message) -> tuple[str, list[str]]:
 
 def _asked(message: Message) -> list[Asked]:
     found: list[Asked] = []
+    above: list[Segment] = []
     nobody = message.first("PID") is None
+    tubes = _TUBES if read_as(message) in _BY_SPECIMEN else ()
     for segment in message.segments:
-        if segment.name == "ORC":
-            found.append(Asked(segment, None, stock=nobody and message.type in _OF_MATERIAL))
+        if segment.name in tubes:
+            above.append(segment)
+        elif segment.name == "ORC":
+            stock = nobody and message.type in _OF_MATERIAL
+            found.append(Asked(segment, None, stock=stock, above=tuple(above)))
+            above = []
         elif segment.name in _DETAILS and found and found[-1].detail is None:
             stock = found[-1].stock or (nobody and segment.name == "RQD")
             found[-1] = replace(found[-1], detail=segment, stock=stock)
@@ -127,7 +143,7 @@ def _lines(item: Asked, known: dict[str, Any] | None, message: Message) -> list[
         )
     elif item.detail is not None and item.detail.name == "RQD":
         lines.append(item.detail.raw)
-    return [*lines, *(segment.raw for segment in item.more)]
+    return [*(segment.raw for segment in item.above), *lines, *(segment.raw for segment in item.more)]
 
 
 def _number(known: dict[str, Any] | None, kind: str, message: Message) -> str:
