@@ -28,12 +28,31 @@ _ByType = dict[str, tuple[_Sql, _Sql]]  # by type: the SQL of the rids and of th
 
 async def included(source: Source, query: Query, rows: Sequence[Row], sight: Sight) -> list[Row]:
     """The records added to a page, each once, without those of the page itself; raises BadQuery when too many."""
+    return await _in_turns(source, query.options, rows, sight)
+
+
+async def around(source: Source, place: tuple[str, str], given: Options, sight: Sight) -> list[Row]:
+    """What the record of a type and id refers to, and what the includes in turns of `given` add to that, but for what
+    lies in its `besides`; raises BadQuery when too much."""
+    statement = source.statement()
+    kind, identity = statement.argument(place[0]), statement.argument(place[1])
+    rows = await source.rows(
+        statement,
+        f"SELECT {_COLUMNS} FROM resource r WHERE {statement.of_tenant('r')} AND r.type = {kind} AND r.id = {identity} "
+        "AND NOT r.deleted LIMIT 1",
+    )
+    turns = (each for each in given.includes if each.iterate)
+    options = Options(includes=(Include(place[0], "*", "", reverse=False), *turns), besides=given.besides)
+    return await _in_turns(source, options, rows, sight) if rows else []
+
+
+async def _in_turns(source: Source, given: Options, rows: Sequence[Row], sight: Sight) -> list[Row]:
     known = {row["rid"] for row in rows}
     found: list[Row] = []
-    includes: Sequence[Include] = query.includes
+    includes: Sequence[Include] = given.includes
     front = rows
     for _ in range(_MOST_TURNS):
-        options = dataclasses.replace(query.options, includes=tuple(includes))
+        options = dataclasses.replace(given, includes=tuple(includes))
         new = await _turn(source, options, front, sorted(known), sight)
         if not new:
             break
@@ -45,22 +64,6 @@ async def included(source: Source, query: Query, rows: Sequence[Row], sight: Sig
         if not includes:
             break
         front = new
-    return found
-
-
-async def around(source: Source, place: tuple[str, str], besides: Sequence[Inside], sight: Sight) -> list[Row]:
-    """What the record of a type and id refers to, but for what lies in `besides`; raises BadQuery when too much."""
-    statement = source.statement()
-    kind, identity = statement.argument(place[0]), statement.argument(place[1])
-    rows = await source.rows(
-        statement,
-        f"SELECT {_COLUMNS} FROM resource r WHERE {statement.of_tenant('r')} AND r.type = {kind} AND r.id = {identity} "
-        "AND NOT r.deleted LIMIT 1",
-    )
-    options = Options(includes=(Include(place[0], "*", "", reverse=False),), besides=tuple(besides))
-    found = await _turn(source, options, rows, [row["rid"] for row in rows], sight) if rows else []
-    if len(found) > MOST_INCLUDED:
-        raise BadQuery(Problem("fhir.search.too-many-included", args=(("limit", str(MOST_INCLUDED)),)))
     return found
 
 

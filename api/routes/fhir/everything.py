@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from starlette.responses import Response
@@ -15,7 +16,10 @@ from api.routes.fhir.search import check_known, members_of, page_text, types_of
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir.search.conditions import Condition, Inside, Setting
+from fhir.search.options import Include
+from fhir.search.parameters import parameters_of, reference_types
 from fhir.search.query import Query, parse_many
+from hub.bulk.wanted import SUPPORTING
 from hub.find.include import around
 from hub.find.search import Page
 from hub.find.search import search as find
@@ -43,7 +47,7 @@ async def everything(exchange: Exchange) -> Response:
     page = await find(source, query, exchange.actor.sight)
     if query.options.cursor is None:
         own = {"type": compartment, "id": record_id, "body": row["body"], "rid": 0}
-        named = await around(source, (compartment, record_id), query.options.besides, exchange.actor.sight)
+        named = await around(source, (compartment, record_id), query.options, exchange.actor.sight)
         page = _with_own(page, own, named)
     return await _answer(exchange, query, _kept(exchange, query, page))
 
@@ -109,7 +113,20 @@ def _query(exchange: Exchange, compartment: str, record_id: str) -> Query:
     if all(isinstance(each, Inside) for _, conditions in query.branches for each in conditions):
         # All members come as matches, of this page or another: what else these refer to is all there is to include.
         query = dataclasses.replace(query, options=dataclasses.replace(query.options, besides=tuple(inside.values())))
-    return query
+    includes = (*query.options.includes, *_behind())
+    return dataclasses.replace(query, options=dataclasses.replace(query.options, includes=includes))
+
+
+@cache
+def _behind() -> tuple[Include, ...]:
+    """What supporting records refer to in turn, as long as that is supporting too: a role's person and house, the house
+    it is part of. No other parameter is followed, so none leads to another patient."""
+    found = ((kind, code) for kind in (*SUPPORTING, "Device", "Patient") for code in parameters_of(kind))
+    return tuple(
+        Include(kind, code, "", reverse=False, iterate=True)
+        for kind, code in found
+        if parameters_of(kind)[code].type == "reference" and {*SUPPORTING}.issuperset(reference_types(kind, code))
+    )
 
 
 async def _answer(exchange: Exchange, query: Query, page: Page) -> Response:

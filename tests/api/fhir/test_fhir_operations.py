@@ -81,6 +81,7 @@ async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant
         *records,
         "Patient/p",
         "Practitioner/d",
+        "Organization/o",
     }
     assert (await fhir.get("/fhir/Patient/none/$everything")).status_code == 404
     for types, expected in TYPED.items():
@@ -91,6 +92,36 @@ async def test_everything(fhir: httpx.AsyncClient, client_for: NewClient, tenant
         assert some["total"] == len([e for e in some.get("entry", ()) if e["search"]["mode"] == "match"]), types
     narrow = await client_for(tenant, ["system/Patient.rs", "system/Encounter.rs"])
     assert set(found(await narrow.get("/fhir/Patient/p/$everything"))) == {"Patient/p", "Encounter/e"}
+
+
+async def test_everything_goes_on_behind_what_supports(fhir: httpx.AsyncClient) -> None:
+    """The person and the house of a role, the house above it, a circle once; not the people a device is of."""
+    await ward(fhir)
+    top = {"reference": "Organization/top"}
+    await put(fhir, "Organization", "top", name="Rede", partOf={"reference": "Organization/o"})
+    await put(fhir, "Organization", "o", name="Hospital", partOf=top)
+    await put(fhir, "Organization", "maker", name="Oficina")
+    await put(fhir, "PractitionerRole", "r", practitioner={"reference": "Practitioner/d"}, organization=top)
+    await put(fhir, "Device", "v", patient={"reference": "Patient/q"}, owner={"reference": "Organization/maker"})
+    await put(fhir, "Observation", "b9", status="final", code={"text": "x"}, subject={"reference": "Patient/p"},
+              encounter={"reference": "Encounter/e9"}, device={"reference": "Device/v"}, performer=[{"reference": "PractitionerRole/r"}])  # fmt: skip
+    await put(
+        fhir, "Encounter", "e9", status="finished", **{"class": {"code": "IMP"}}, subject={"reference": "Patient/p"}
+    )
+    behind = {
+        "PractitionerRole/r",
+        "Practitioner/d",
+        "Organization/top",
+        "Organization/o",
+        "Device/v",
+        "Organization/maker",
+    }
+    for address in ("Patient/p/$everything", "Encounter/e9/$everything"):
+        whole = found(await fhir.get(f"/fhir/{address}"))
+        assert behind <= set(whole) and len(whole) == len(set(whole)), address
+        assert "Patient/q" not in whole and "Observation/other" not in whole
+    paged = await fhir.get("/fhir/Patient/p/$everything?_count=1")
+    assert {"Organization/o", "Organization/top"} <= set(found(paged))  # what the patient refers to, on the first page
 
 
 async def test_lastn(fhir: httpx.AsyncClient) -> None:
