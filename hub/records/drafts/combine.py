@@ -7,15 +7,14 @@ group is replaced by itself. A draft older than what the record tells only fills
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from canonical.records import Draft
 from hub.records.drafts import coherence, visits
+from hub.records.drafts.marks import STATUS_TIME, mark, mark_time, told_at
 
-EVENT_TIME = "urn:ponte:event-time"
-STATUS_TIME = "urn:ponte:status-time"
 TOLD_BY = "urn:ponte:told-by"
 _PERSONS = frozenset(("RelatedPerson",))  # NK1, GT1, IN1 and PID make them, each a set of its own
 _INNER = ("period", "hospitalization", "meta")
@@ -45,7 +44,7 @@ def combine(
         for name in draft.cleared:
             if not stale or name.partition(".")[0] in _STATUS_PARTS:
                 _remove(body, name)
-    for name, value in _plain(draft):
+    for name, value in visits.elements(body, draft, old=stale and not late_status):
         _set(body, name, value, stale=stale and not (late_status and name in _STATUS_PARTS))
     _fill(body, draft.initial)
     _drop_stale_siblings(present, body, draft)
@@ -83,13 +82,6 @@ def _fill(body: dict[str, Any], initial: dict[str, Any]) -> None:
             body[name] = value
 
 
-def _plain(draft: Draft) -> Iterator[tuple[str, Any]]:
-    """What is stated, but for the places of a visit, which keeps those it was in."""
-    for name, value in draft.body.items():
-        if name != "location" or draft.type != "Encounter":
-            yield name, value
-
-
 def _drop_stale_siblings(present: dict[str, Any] | None, body: dict[str, Any], draft: Draft) -> None:
     """What an extension of a primitive said of the old value is not said of the new one (`_status`, `_birthDate`)."""
     for name in _WITH_SIBLINGS:
@@ -122,14 +114,6 @@ def _changed_after_final(present: dict[str, Any] | None, draft: Draft) -> str:
     if any((present or {}).get(name) != value for name, value in said.items()):
         return "amended"
     return told if told != "final" else ""
-
-
-def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | None:
-    """The time of the latest event a stored record tells of (a meta extension), or None."""
-    for extension in body.get("meta", {}).get("extension", ()):
-        if extension.get("url") == url:
-            return datetime.datetime.fromisoformat(extension["valueInstant"])
-    return None
 
 
 def _set(body: dict[str, Any], name: str, value: Any, *, stale: bool) -> None:
@@ -288,19 +272,6 @@ def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool
 
 
 _BEFORE_ALL = datetime.datetime(1900, 1, 1, tzinfo=datetime.UTC)
-
-
-def mark_time(body: dict[str, Any], moment: datetime.datetime, url: str = EVENT_TIME) -> None:
-    """Note in meta the time of the latest event the record tells of."""
-    mark(body, url, {"valueInstant": moment.isoformat()})
-
-
-def mark(body: dict[str, Any], url: str, value: dict[str, str]) -> None:
-    """Note a value in meta, in the place of what was noted under that address."""
-    meta = dict(body.get("meta") or {})
-    others = [e for e in meta.get("extension", ()) if e.get("url") != url]
-    meta["extension"] = [*others, {"url": url, **value}]
-    body["meta"] = meta
 
 
 def told_by(body: dict[str, Any]) -> set[str]:

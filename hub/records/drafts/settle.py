@@ -18,7 +18,7 @@ from canonical.records import Draft, Key
 from fhir.tags import Tags
 from hub.records.drafts import kindred, movements, reversals, withdrawals
 from hub.records.drafts.coherence import contradiction
-from hub.records.drafts.combine import combine, lags, late_version, told_at
+from hub.records.drafts.combine import combine, lags, late_version
 from hub.records.drafts.identify import (
     Places,
     agrees,
@@ -34,6 +34,7 @@ from hub.records.drafts.identify import (
     subject_of,
 )
 from hub.records.drafts.lookup import Place, lookup, stored, survivors_of
+from hub.records.drafts.marks import told_at
 from hub.records.drafts.reversals import is_credit
 from hub.records.write import Write
 from hub.store.database import Transaction

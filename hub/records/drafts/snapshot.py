@@ -15,7 +15,8 @@ from uuid import UUID
 
 from canonical.records import Draft
 from fhir import jsontext
-from hub.records.drafts.combine import mark_time, told_at, told_by
+from hub.records.drafts.combine import told_by
+from hub.records.drafts.marks import mark_time, told_at
 from hub.records.drafts.settle import Settled
 from hub.records.index import key_of
 from hub.records.write import Write

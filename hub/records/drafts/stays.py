@@ -13,10 +13,10 @@ Entry = dict[str, Any]
 
 def moved(held: list[Entry], entry: Entry, at: str, *, stale: bool) -> list[Entry]:
     """A stay that begins at `at` among those held, which stay in order of time."""
-    known = _begun_unknown(held, entry, at)
+    known = _begun_unknown(held, entry, at, stale=stale)
     if known is not None:
         held = [*held[:known], with_period(held[known], start=at), *held[known + 1 :]]
-        return [closed(item, at) if place == known - 1 else item for place, item in enumerate(held)]
+        return [cut(item, at) if place == known - 1 else item for place, item in enumerate(held)]
     position = position_at(held, at)
     before = held[position - 1] if position else None
     after = held[position] if position < len(held) else None
@@ -34,12 +34,13 @@ def moved(held: list[Entry], entry: Entry, at: str, *, stale: bool) -> list[Entr
     return [*(cut(item, at) if item is before else item for item in held[:position]), between, *held[position:]]
 
 
-def _begun_unknown(held: list[Entry], entry: Entry, at: str) -> int | None:
-    """The position of a stay in the same place that ended after `at` and whose beginning nobody told yet."""
+def _begun_unknown(held: list[Entry], entry: Entry, at: str, *, stale: bool) -> int | None:
+    """The position of a stay in the same place whose beginning nobody told yet, and that ended after `at`, or lasts
+    still while this is told late."""
     for position, item in enumerate(held):
         if place_of(item) == place_of(entry) and at and "start" not in period_of(item):
             end = period_of(item).get("end", "")
-            if end and moment(end) > moment(at):
+            if moment(end) > moment(at) if end else stale and item.get("status") == "active":
                 return position
     return None
 
@@ -61,6 +62,32 @@ def closed(entry: Entry, at: str) -> Entry:
     if entry.get("status") == "completed" and "end" in period_of(entry):
         return entry
     return with_period({**entry, "status": "completed"}, end=at)
+
+
+def ended(held: list[Entry], at: str) -> list[Entry]:
+    """The stays of a visit that is over at `at`: the last one ends then. Of one before it that is silently over, nobody
+    said when it ended."""
+    beds = [place for place, item in enumerate(held) if not is_temporary(item)]
+    last = beds[-1] if beds else -1
+    return [
+        closed(item, at) if item.get("status") == "active" or place == last else item for place, item in enumerate(held)
+    ]
+
+
+def corrected(held: list[Entry], old: str, new: str) -> list[Entry]:
+    """The stays of a visit whose end is told anew: what ended with the visit ends with it still."""
+    told = [item for item in held if old and new and period_of(item).get("end") == old]
+    return [with_period(item, end=new) if item in told else item for item in held]
+
+
+def again(held: list[Entry], entry: Entry, first: str) -> list[Entry] | None:
+    """The stays when somebody comes back, from `first` on, to the place of the last one, which was over by then; None
+    where this is no return. Who was there before that end never left: the stay goes on."""
+    last = held[-1]
+    end = period_of(last).get("end", "")
+    if not first or not end or last.get("status") != "completed" or place_of(last) != place_of(entry):
+        return None
+    return [*held, with_period(entry, start=first)] if moment(first) >= moment(end) else [*held[:-1], opened(last)]
 
 
 def cut(entry: Entry, at: str) -> Entry:

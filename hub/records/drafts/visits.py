@@ -6,15 +6,23 @@ order of their time, whatever order the messages come in. Temporary places (an X
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from canonical.records import Draft
 from hub.records.drafts import movements
+from hub.records.drafts.marks import mark_time, told_at, unmark
 from hub.records.drafts.stays import (
     Entry,
+    again,
     closed,
+    corrected,
+    ended,
     is_temporary,
     moment,
     moved,
     opened,
+    period_of,
     place_of,
     position_at,
     with_period,
@@ -22,6 +30,9 @@ from hub.records.drafts.stays import (
 
 _OVER = frozenset(("finished", "cancelled", "entered-in-error"))
 _PLANNED = frozenset(("reserved", "planned"))
+_ENDING = {"period": ("end",), "hospitalization": ("dischargeDisposition", "destination")}
+TAKEN_BACK = "urn:ponte:transfer-taken-back"
+AWAITED = "urn:ponte:transfer-cancelled-before"
 
 
 def group_of(entry: Entry) -> str:
@@ -32,6 +43,20 @@ def group_of(entry: Entry) -> str:
     return {"reserved": "reserved", "planned": "assigned"}.get(str(status), "")
 
 
+def elements(body: Entry, draft: Draft, *, old: bool) -> Iterator[tuple[str, Any]]:
+    """What a draft states, but for the places of a visit, which `follow` keeps.
+
+    An `old` draft does not end a visit of which a later event says that it goes on (a discharge behind its own A13).
+    """
+    undone = draft.type == "Encounter" and old and body.get("status", "finished") not in _OVER
+    for name, value in draft.body.items():
+        said = value
+        if undone and name in _ENDING:
+            said = {key: part for key, part in value.items() if key not in _ENDING[name]}
+        if said != {} and (name != "location" or draft.type != "Encounter"):
+            yield name, said
+
+
 def follow(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> None:
     """Bring the places, statuses and classes of `body` up to what `draft` says happened."""
     when = draft.occurred_at or draft.event_at
@@ -40,9 +65,11 @@ def follow(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> 
     found = _places(held, body, draft, at, stale=stale)
     before, now = (present or {}).get("status"), body.get("status")
     if now in _OVER and (before != now or found != held):
-        found = [closed(entry, _end_of(body) or at) for entry in found if entry.get("status") not in _PLANNED]
+        found = ended([entry for entry in found if entry.get("status") not in _PLANNED], _end_of(body) or at)
     elif before == "finished" and now not in _OVER:
         found = _reopened(found)
+    if now in _OVER:
+        found = corrected(found, _end_of(present or {}), _end_of(body))
     if draft.movement is not None:
         found = movements.corrected(body, movements.described(found, draft.movement, at), draft.movement, at)
     if found:
@@ -64,7 +91,9 @@ def _places(held: list[Entry], body: Entry, draft: Draft, at: str, *, stale: boo
     if numbered is not None:
         return [*numbered, *rooms, *_plans(plans, stated, draft.action, numbered)]
     if draft.action == "cancel-transfer" and not stale:
-        return [*_taken_back(beds, entry), *rooms, *plans]
+        return [*_cancelled(body, beds, entry, draft), *rooms, *plans]
+    if draft.action == "transfer" and stale and _was_cancelled(body, draft):
+        return held
     first = {"admit": _start_of(body) or at, "transfer": at}.get(draft.action, "")
     beds = _stays(beds, stated, at, first, temporary=False, stale=stale)
     if draft.action in ("cancel-arriving", "cancel-departing") and not stale:
@@ -87,7 +116,34 @@ def _stays(held: list[Entry], stated: list[Entry], at: str, first: str, *, tempo
         return held
     if not held:
         return [with_period(entry, start=first)]
+    if not stale and (returned := again(held, entry, first)) is not None:
+        return returned
     return moved(held, entry, at, stale=stale)
+
+
+def _cancelled(body: Entry, held: list[Entry], stated: Entry | None, draft: Draft) -> list[Entry]:
+    """The beds without the last transfer. It is remembered which one was taken back, or that it is still to come: the
+    transfer itself may arrive afterwards, late or again."""
+    found = _taken_back(held, stated)
+    gone = period_of(held[-1]).get("start", "") if held and found != held else ""
+    if gone:
+        mark_time(body, moment(gone), TAKEN_BACK)
+    elif draft.event_at is not None:
+        mark_time(body, draft.event_at, AWAITED)
+    return found
+
+
+def _was_cancelled(body: Entry, draft: Draft) -> bool:
+    """Whether a transfer that comes late was taken back by its cancellation (A12) before."""
+    when = draft.occurred_at or draft.event_at
+    if when is None:
+        return False
+    awaited = told_at(body, AWAITED)
+    if awaited is not None and when < awaited:
+        unmark(body, AWAITED)
+        mark_time(body, when, TAKEN_BACK)
+        return True
+    return told_at(body, TAKEN_BACK) == when
 
 
 def _taken_back(held: list[Entry], stated: Entry | None) -> list[Entry]:

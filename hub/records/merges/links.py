@@ -9,10 +9,11 @@ from canonical.problem import Problem
 from canonical.records import Draft
 from hub.records.drafts.identify import Places
 from hub.records.drafts.lookup import lookup, stored, survivors_of
+from hub.records.drafts.marks import unmark
 from hub.records.drafts.settle import settle
 from hub.records.merges.apart import are_apart, noted
 from hub.records.merges.origins import named_in_messages
-from hub.records.merges.patients import held_by, named_by
+from hub.records.merges.patients import INTO, held_by, named_by
 from hub.records.merges.references import moved, parsed, pointing
 from hub.records.merges.renames import name
 from hub.records.write import Origin, Write, save
@@ -101,9 +102,9 @@ async def _undo(tx: Transaction, row: Row, draft: Draft, origin: Origin) -> None
     bodies[survivor] = noted(bodies[survivor], loser, draft)
     bodies[loser] = noted(bodies[loser], survivor, draft)
     records = await pointing(tx, "Patient", survivor)
-    back = await _told_by_merge(tx, row) | await named_in_messages(
-        tx, records, wanted=theirs, besides=own, since=row["linked_at"]
-    )
+    back = await named_in_messages(tx, records, wanted=theirs, besides=own, since=row["linked_at"])
+    for merge in (row, *await tx.rows(_LINK_OF + "AND loser_id = ANY($2::text[])", family)):
+        back |= await _told_by_merge(tx, merge)
     writes = [Write(type="Patient", id=identity, body=body) for identity, body in bodies.items()]
     writes += [
         Write(type=place[0], id=place[1], body=moved(body, f"Patient/{survivor}", f"Patient/{loser}"))
@@ -132,7 +133,11 @@ async def _family(tx: Transaction, row: Row) -> list[str]:
 async def _direct(tx: Transaction, row: Row) -> str:
     """Into whom a patient was merged by its own merge, whatever became of that one later."""
     version = await tx.row(_MERGED_AT, row["loser_id"], row["message_id"])
-    links = parsed(version["body"]).get("link", []) if version is not None else []
+    body = parsed(version["body"]) if version is not None else {}
+    named = [item["valueString"] for item in body.get("meta", {}).get("extension", ()) if item.get("url") == INTO]
+    if named:
+        return str(named[0])
+    links = body.get("link", [])
     targets = [item["other"]["reference"] for item in links if item.get("type") == "replaced-by"]
     return str(targets[0]).removeprefix("Patient/") if targets else str(row["survivor_id"])
 
@@ -195,6 +200,7 @@ def _without(survivor: Body, gone: set[str], theirs: set[tuple[str, str]]) -> Bo
 
 
 def _revived(loser: Body, survivor: str) -> Body:
+    unmark(loser, INTO)
     links = [
         item
         for item in loser.get("link", ())

@@ -15,12 +15,14 @@ from hub.records import blocked
 from hub.records.drafts.combine import combine
 from hub.records.drafts.identify import Places, new_id
 from hub.records.drafts.lookup import Place, lookup, stored, survivors_of
+from hub.records.drafts.marks import mark, unmark
 from hub.records.drafts.settle import Settled, settle
 from hub.records.merges.apart import are_apart
 from hub.records.merges.references import turned
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
 
+INTO = "urn:ponte:merged-into"
 _LINKED = "SELECT loser_id FROM patient_link WHERE tenant_id = $1 AND survivor_id = $2 ORDER BY loser_id"
 _REPOINT = "UPDATE patient_link SET survivor_id = $3 WHERE tenant_id = $1 AND survivor_id = $2"
 _LINK = (
@@ -31,11 +33,13 @@ _LINK = (
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """One merge as the store sees it; `done` when it was carried out before."""
+    """One merge as the store sees it; `done` when it was carried out before, `into` when the message names somebody
+    who was merged into the survivor before."""
 
     loser: str
     survivor: str
     done: bool
+    into: str = ""
 
 
 async def merge(
@@ -81,7 +85,7 @@ async def _pair(tx: Transaction, survivor: Draft, loser: Draft) -> _Pair | Probl
         return Problem("semantic.merge-cycle", loser.local) if start == lost else _Pair(lost, end, done=True)
     if start != lost:  # the loser was merged into somebody else before
         return Problem("semantic.merge-conflict", loser.local)
-    return _Pair(lost, end, done=False)
+    return _Pair(lost, end, done=False, into=kept if kept != end else "")
 
 
 def held_by(draft: Draft, found: dict[tuple[str, Any], list[str]]) -> list[str]:
@@ -107,6 +111,8 @@ async def _bodies(
     for identity in (pair.loser, *earlier):
         present = rows.get(("Patient", identity))
         body = _retired(present, loser if identity == pair.loser else None, pair.survivor)
+        if identity == pair.loser:
+            _note(body, pair.into)
         bodies[("Patient", identity)] = body
         target = _adopts(target, identity, body)
     bodies[("Patient", pair.survivor)] = target
@@ -122,6 +128,13 @@ def _retired(present: dict[str, Any] | None, draft: Draft | None, survivor: str)
     others = [link for link in body.get("link", ()) if link.get("type") != "replaced-by"]
     link = {"other": {"reference": f"Patient/{survivor}"}, "type": "replaced-by"}
     return {**body, "active": False, "link": [*others, link]}
+
+
+def _note(body: dict[str, Any], into: str) -> None:
+    """Remember on a merged record whom its merge named, where the survivor is another: undoing needs to know it."""
+    unmark(body, INTO)
+    if into:
+        mark(body, INTO, {"valueString": into})
 
 
 def _adopts(survivor: dict[str, Any], loser: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -102,6 +102,26 @@ async def test_unmerge_inside_a_chain(world: World, tenant: Tenant, gone: str) -
         assert uses(people["B"]) == {"B": None, "A": "old"} and uses(people["C"]) == {"C": None}
 
 
+@pytest.mark.parametrize("gone", [("C", "B"), ("B", "A"), ("C", "A")])
+async def test_unmerge_inside_a_chain_that_came_out_of_order(
+    world: World, tenant: Tenant, gone: tuple[str, str]
+) -> None:
+    """B into C is told first, A into B afterwards: undone, they part as if they had come in order."""
+    await feed(world, tenant, *(adt("A01", n, f"V{n}", T.format(i)) for i, n in enumerate("ABC")))
+    await feed(world, tenant, a40(T.format(5), ("C", "B")), a40(T.format(4), ("B", "A")))
+    (undone,) = await feed(world, tenant, event("A37", T.format(6), pid(gone[0]), pid(gone[1])))
+    assert "semantic.not-linked" not in undone["problems"]
+    people = {n: (await one(world, tenant, "Patient", n)) for n in "ABC"}
+    assert [n for n in "ABC" if people[n]["active"]] == (["B", "C"] if gone[1] == "B" else ["A", "C"])
+    ids = {p["id"]: n for n, p in people.items()}
+    visits = await records(world, tenant, "Encounter")
+    owner = {e["identifier"][0]["value"]: ids[e["subject"]["reference"][8:]] for e in visits}
+    assert owner == ({"VA": "B", "VB": "B", "VC": "C"} if gone[1] == "B" else {"VA": "A", "VB": "C", "VC": "C"})
+    await feed(world, tenant, oru("A", "7", "F", "90", T.format(8)))
+    (late,) = await records(world, tenant, "Observation")
+    assert ids[late["subject"]["reference"][8:]] == gone[1], "a late result goes where its patient is now"
+
+
 async def test_link_and_unlink(world: World, tenant: Tenant) -> None:
     await feed(
         world, tenant, event("A24", T.format(1), pid("A"), pid("B")), event("A24", T.format(2), pid("A"), pid("B"))

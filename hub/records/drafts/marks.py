@@ -1,0 +1,41 @@
+"""What a stored record remembers of its events in `meta`: when they happened, by the address of what is noted."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+EVENT_TIME = "urn:ponte:event-time"
+STATUS_TIME = "urn:ponte:status-time"
+
+
+def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | None:
+    """The time of the latest event a stored record tells of (a meta extension), or None."""
+    for extension in body.get("meta", {}).get("extension", ()):
+        if extension.get("url") == url:
+            return datetime.datetime.fromisoformat(extension["valueInstant"])
+    return None
+
+
+def mark_time(body: dict[str, Any], moment: datetime.datetime, url: str = EVENT_TIME) -> None:
+    """Note in meta the time of the latest event the record tells of."""
+    mark(body, url, {"valueInstant": moment.isoformat()})
+
+
+def mark(body: dict[str, Any], url: str, value: dict[str, str]) -> None:
+    """Note a value in meta, in the place of what was noted under that address."""
+    meta = dict(body.get("meta") or {})
+    others = [e for e in meta.get("extension", ()) if e.get("url") != url]
+    meta["extension"] = [*others, {"url": url, **value}]
+    body["meta"] = meta
+
+
+def unmark(body: dict[str, Any], url: str) -> None:
+    """Take out of meta what was noted under that address."""
+    meta = {key: value for key, value in (body.get("meta") or {}).items() if key != "extension"}
+    others = [e for e in (body.get("meta") or {}).get("extension", ()) if e.get("url") != url]
+    found = {**meta, **({"extension": others} if others else {})}
+    if found:
+        body["meta"] = found
+    else:
+        body.pop("meta", None)
