@@ -126,7 +126,10 @@ def _show_problems(problems: list[dict[str, str]]) -> None:
 def _became(field: dict[str, Any]) -> str:
     """What became of one field: the places it went to and by which rows, or why it did not."""
     if field["fate"] == "mapped":
-        return f"{', '.join(field['paths']) or 'lido'}  ({', '.join(field['rows'])})"
+        said = f"{', '.join(field['paths']) or 'lido'}  ({', '.join(field['rows'])})"
+        over = [f"não usado em {item['path']}: já dito por {item['said_by']}" for item in field.get("unused", ())]
+        rest = [f"sem lugar: {item['part']} ({item['reason']})" for item in field.get("left", ())]
+        return "; ".join([said, *over, *rest])
     if field["fate"] == "ignored":
         return f"ignorado: {field['reason']}" + (f"  ({field['row']})" if field["row"] else "")
     return "sem destino"

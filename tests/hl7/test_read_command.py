@@ -129,3 +129,16 @@ def test_fixed_charset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     latin = (CASES / "br-latin1-declarado" / "in.hl7").read_bytes()
     code, (line,), _ = run(capsys, write(tmp_path, "a", latin), "--charset", "UTF-8", "--json")
     assert code == 1 and line["problems"][0]["code"] == "charset.undecodable"
+
+
+def test_a_person_reads_what_was_left_and_what_was_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A field that was read and made nothing says why, in words as in JSON: what said it already, what has no place."""
+    text = (
+        "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261127100000-0300||ORM^O01|N1|P|2.5.1||||||UNICODE UTF-8\r"
+        "PID|1||77120^3^M11^HOSP^MR||Bittencourt^Noemi\r"
+        "ORC|NW|P1^HIS||||||||||1234^Lima^Rui^^^^^^CRM-SP\rOBR|1|P1^HIS||GLI^Glicose^L||||||||||||1234^Lima^Rui^^^^^^CRM-SP\r"
+    )
+    code, _, shown = run(capsys, write(tmp_path, "a.hl7", text.encode()), "--to", "problems")
+    assert code == 0
+    assert "OBR#4-16: lido  (hl7/" in shown and "não usado em ServiceRequest.requester: já dito por ORC#3-12" in shown
+    assert "sem lugar: 2 (dígito verificador" in shown

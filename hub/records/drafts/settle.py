@@ -16,7 +16,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir.tags import Tags
-from hub.records.drafts import kindred, movements, reversals, withdrawals
+from hub.records.drafts import kindred, movements, reports, reversals, withdrawals
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, lags, late_version
 from hub.records.drafts.identify import (
@@ -218,6 +218,9 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
         stored = known.rows.get(place)
         if stored is not None and not draft.partial and lags(stored, meant, stale=_stale(draft, stored)):
             earlier.setdefault(place, []).append(late_version(stored, meant))
+    for draft in drafts:
+        if (place := settled.places.get(draft.local)) in bodies and place is not None:
+            reports.follow_results(draft, place, bodies, known.rows)
     stating = {settled.places.get(draft.local) for draft in drafts if not _named(draft)}
     for place, body in bodies.items():
         known_as = known.rows.get(place)

@@ -54,6 +54,20 @@ async def test_a_final_result_sent_again_with_another_value_is_amended(world: Wo
     assert statuses[0] == "final" and statuses[-1] == "amended" and "final" not in statuses[2:]
 
 
+async def test_a_final_report_follows_its_changed_results(world: World, tenant: Tenant) -> None:
+    """OBR-25 is `F` throughout: R4 calls the report amended, or corrected where OBX-11 says so."""
+    again = {"A": ("F", "91"), "B": ("C", "91"), "C": ("F", "90")}
+    for patient, (status, value) in again.items():
+        first, late = (
+            oru(patient, patient, "F", "90", T.format(1)),
+            oru(patient, patient, status, value, T.format(2), report="F"),
+        )
+        await feed(world, tenant, first, late, late.replace("|T", "|U", 1))
+    reports = {r["identifier"][0]["value"]: r["status"] for r in await records(world, tenant, "DiagnosticReport")}
+    found = {number.lstrip("PF"): status for number, status in reports.items()}
+    assert found == {"A": "amended", "B": "corrected", "C": "final"}
+
+
 async def test_same_time_never_goes_backward(world: World, tenant: Tenant) -> None:
     await feed(world, tenant, oru("A", "1", "F", "90", T.format(1)), oru("A", "1", "P", "80", T.format(1)))
     (observation,) = await records(world, tenant, "Observation")
