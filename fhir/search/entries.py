@@ -95,13 +95,24 @@ def _stated(type_name: str, resource: dict[str, Any], zone: ZoneInfo) -> dict[Fo
 
 
 def further(resource: dict[str, Any], zone: ZoneInfo, parameters: Iterable[Parameter]) -> Iterator[Found]:
-    """The entries of parameters that are not published: a tenant's own."""
+    """The entries of parameters that are not published: a tenant's own, modifiers and units included."""
     type_name = resource["resourceType"]
     for parameter in parameters:
         for path in compile_for(parameter.expression, type_name):
             for kind, value in follow(path, type_name, resource):
-                for columns in READINGS[parameter.type](kind, value, zone):
-                    yield parameter.code, parameter.type, columns
+                yield from _told(parameter, kind, value, zone)
+
+
+def _told(parameter: Parameter, kind: str, value: Any, zone: ZoneInfo) -> Iterator[Found]:
+    """What one value says to a parameter, and besides."""
+    readings = (("", parameter.type, READINGS[parameter.type]), *BESIDE.get((parameter.type, kind), ()))
+    for suffix, table, reading in readings:
+        for columns in reading(kind, value, zone):
+            yield parameter.code + suffix, table, columns
+    if parameter.type == "reference":
+        found: dict[Found, None] = {}
+        _identified((parameter.code,), value, zone, found)
+        yield from found
 
 
 def _probe(probe: Probe, content: Any, zone: ZoneInfo, found: dict[Found, None]) -> None:

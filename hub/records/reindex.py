@@ -32,8 +32,10 @@ NAME = "fhir.reindex"
 EDITION = 6
 """Of what the index holds; a tenant's settings say by which its records were indexed."""
 _SPECIAL = r"[a-zA-Z]{1,2}Cel|[a-zA-Z]{0,2}(Np|B(\[[^\"]*)?)|bit_s|%\[slope\]|\[(degRe|pH|hp|p|m)[^\"]*"
-CHANGED = {6: f'body ~ \'"code"\\s*:\\s*"({_SPECIAL})"\''}
-"""The records of which an edition holds more than the one before; where it is not here, all."""
+_OWN = "EXISTS (SELECT 1 FROM resource s WHERE s.tenant_id = $1 AND s.type = 'SearchParameter' AND NOT s.deleted)"
+CHANGED = {6: f'(body ~ \'"code"\\s*:\\s*"({_SPECIAL})"\' OR {_OWN})'}
+"""The records of which an edition holds more than the one before (6: units that are functions, and modifiers of a
+tenant's own parameters); where it is not here, all."""
 SETTING = "index"
 _SKEW = datetime.timedelta(seconds=0.5)
 """Between the clocks of the hub's processes."""

@@ -82,10 +82,11 @@ class Exchange:
 
     @property
     def preferences(self) -> tuple[str, ...]:
-        """What Prefer states, part by part."""
+        """What Prefer states, part by part; a preference's name in small letters (RFC 7240 §2)."""
         if self.preferred is None:
             header = ",".join(self.request.headers.getlist("prefer"))
-            self.preferred = tuple(part.strip().replace('"', "") for part in header.replace(";", ",").split(","))
+            parts = (part.strip().replace('"', "").partition("=") for part in header.replace(";", ",").split(","))
+            self.preferred = tuple(f"{name.lower()}{mark}{value}" for name, mark, value in parts)
         return self.preferred
 
     @property

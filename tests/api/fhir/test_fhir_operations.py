@@ -237,6 +237,47 @@ async def test_own_parameters(
     assert (await fhir.get("/fhir/Patient?race=03", headers=strict)).status_code == 400
 
 
+OWN = {
+    "concept": ("token", "CodeableConcept", {"coding": [{"code": "03"}], "text": "Some words"}),
+    "number": ("token", "Identifier", {"type": {"coding": [{"system": "urn:t", "code": "MR"}]}, "value": "77"}),
+    "amount": ("quantity", "Quantity", {"value": 2, "system": "http://unitsofmeasure.org", "code": "kg"}),
+    "paper": ("uri", "canonical", "urn:q|1.0"),
+    "person": ("reference", "Reference", {"reference": "Patient/p", "identifier": {"system": "urn:i", "value": "5"}}),
+}
+
+
+async def test_modifiers_and_units_of_own_parameters(
+    fhir: httpx.AsyncClient, world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What published parameters of a type can, a tenant's own can as well."""
+    handlers.load()
+    monkeypatch.setattr(custom, "SECONDS", 0.2)
+    for code, (kind, value, _) in OWN.items():
+        stated = {k: v for k, v in PARAMETER.items() if k not in ("resourceType", "id")} | {
+            "url": f"urn:sp:{code}",
+            "name": code,
+            "code": code,
+        }
+        expression = f"Basic.extension('urn:{code}').value.as({value})"
+        await put(
+            fhir, "SearchParameter", code, **{**stated, "base": ["Basic"], "type": kind, "expression": expression}
+        )
+    extensions = [
+        {"url": f"urn:{code}", f"value{kind[0].upper()}{kind[1:]}": value} for code, (_, kind, value) in OWN.items()
+    ]
+    await put(fhir, "Basic", "b", code={"text": "x"}, extension=extensions)
+    assert (await fhir.post("/fhir/$reindex")).status_code == 200
+    assert await jobs.work(world, tenant) == 1
+    for query, wanted in (
+        ("concept:text=some", True), ("concept:text=words", False), ("number:of-type=urn:t|MR|77", True), ("number:of-type=urn:t|MR|78", False),
+        ("amount=2000|http://unitsofmeasure.org|g", True), ("amount=gt2000|http://unitsofmeasure.org|g", False),
+        ("paper=urn:q", True), ("paper=urn:q|1.0", True), ("paper=urn:q|2.0", False), ("person:identifier=urn:i|5", True), ("person:identifier=6", False),
+    ):  # fmt: skip
+        answer = await fhir.get(f"/fhir/Basic?{query}", headers={"prefer": "Handling=strict"})
+        assert found(answer) == (["Basic/b"] if wanted else []), query
+    assert (await fhir.get("/fhir/Basic?colour=1", headers={"prefer": "Handling=strict"})).status_code == 400
+
+
 async def test_what_a_process_writes_that_does_not_know_a_new_parameter_yet_is_found(
     fhir: httpx.AsyncClient, world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
