@@ -17,7 +17,8 @@ from typing import Literal
 Severity = Literal["error", "warning", "information"]
 LANGUAGES = ("pt", "en")
 _ROOMS = ("canonical", "hl7", "tiss", "fhir", "signatures", "mappings", "adapters", "hub", "api")
-_PLACE = re.compile(r"\{[a-z_\-]+\}")
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,6})?")
+_PLACE = re.compile(r"\{([a-z_\-]+)(?::([^{}]*))?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def wording(code: str) -> Wording:
 def in_general(code: str, language: str = "pt") -> tuple[str, str]:
     """Text and remedy of a code where no single finding is meant; what would name a value of one is left open (…)."""
     words = wording(code)
-    text, remedy = (_PLACE.sub("…", _fill(each, language, ())) for each in (words.text, words.remedy))
+    text, remedy = (_PLACE.sub(_left_open, _fill(each, language, ())) for each in (words.text, words.remedy))
     return text, remedy
 
 
@@ -97,11 +98,42 @@ def catalogue() -> Mapping[str, Wording]:
     return _catalogue()
 
 
+def filled(text: str, values: Mapping[str, str], language: str) -> str:
+    """A text with its places filled; a place without a value stays as it is.
+
+    `{n}` is the value, `{n:guia|guias}` the word for one or for any other number, `{sum:money}` an amount (`1234.50`)
+    as it is written in the language.
+    """
+
+    def put(place: re.Match[str]) -> str:
+        value, form = values.get(place[1]), place[2]
+        if value is None or form is None:
+            return place[0] if value is None else value
+        if form == "money":
+            return _money(value) if language == "pt" else value
+        one, _, many = form.partition("|")
+        return one if value == "1" else many
+
+    return _PLACE.sub(put, text)
+
+
+def _money(value: str) -> str:
+    """An amount as it is written in Brazil; what is none stays as it was stated."""
+    if not _AMOUNT.fullmatch(value):
+        return value
+    whole, _, cents = value.partition(".")
+    marked = f"{int(whole):,}".replace(",", ".")
+    return f"{'-' if whole == '-0' else ''}{marked}{',' + cents if cents else ''}"
+
+
+def _left_open(place: re.Match[str]) -> str:
+    """What stands for a value that is not known: the word for many, or an ellipsis."""
+    form = place[2] or ""
+    return form.partition("|")[2] if "|" in form else "…"
+
+
 def _fill(words: Mapping[str, str], language: str, args: tuple[tuple[str, str], ...]) -> str:
-    text = words.get(language) or words["pt"]
-    for name, value in args:
-        text = text.replace("{" + name + "}", value)
-    return text
+    return filled(words.get(language) or words["pt"], dict(args), language)
 
 
 @cache

@@ -64,9 +64,9 @@ async def document(visit: VisitDep, batch_id: UUID) -> Response:
     """The exact message of a batch as it was sent, as a download."""
     visit.require(*READ)
     async with visit.state.world.transaction(visit.tenant) as tx:
-        content = await batches.document(tx, batch_id)
+        name, content = await batches.file_of(tx, batch_id)
         await audit.note(tx, visit.actor, "batch-download", f"batch/{batch_id}")
-    headers = {**pages.HEADERS, "Content-Disposition": f'attachment; filename="lote-{batch_id}.xml"'}
+    headers = {**pages.HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, 200, headers, "application/xml")
 
 
@@ -122,14 +122,14 @@ async def statement(visit: VisitDep) -> Response:
         return await _page(visit, Told(problems=error.problems, status=error.status))
     content = next((bytes(part.content) for part in parts if part.name == "file" and part.content), b"")
     if not content:
-        return await _page(visit, Told(problems=[Problem("failure.request", level="error")], status=422))
+        return await _page(visit, Told(problems=[Problem("encoding.empty")], status=422))
     taken = await intake.take_file(visit.state.world, visit.tenant, content, visit.actor)
     wrong = [problem for problem in taken.problems if problem.blocks]
     return await _page(
         visit,
         Told(
             key="" if wrong else "billing.taken",
-            what=str(taken.found.protocols + taken.found.payments),
+            what="" if wrong else str(taken.found.protocols + taken.found.payments),
             problems=taken.problems,
             status=422 if wrong else 200,
         ),

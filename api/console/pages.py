@@ -66,6 +66,15 @@ def status_name(status: str, words: Words) -> str:
     return words.say(key) if key in texts() else status
 
 
+def key_name(by: str, key: str, words: Words) -> str:
+    """What a group of the board of denials is called: months as they are written, councils in capitals."""
+    if by == "month":
+        return words.month(key) if key else words.say("denials.no-month")
+    if by == "professional":
+        return key.upper() if key else words.say("denials.no-professional")
+    return key or "–"
+
+
 def cause(code: str, words: Words) -> tuple[str, str]:
     """Text and remedy of a finding's code; what would name a value of one message is left open."""
     return in_general(code, words.language)
@@ -75,7 +84,8 @@ def page(name: str, words: Words, *, status: int = 200, **values: object) -> Res
     """A rendered template as an answer."""
     template = _environment().get_template(name)
     given = {"refresh": 0, "stopped": STOPPED, "most_failures": MOST_FAILURES, **values}
-    named = {"cause": cause, "door_name": door_name, "kind_name": kind_name, "status_name": status_name}
+    named: dict[str, object] = {"cause": cause, "door_name": door_name, "key_name": key_name}
+    named |= {"kind_name": kind_name, "status_name": status_name}
     text = template.render(words=words, say=words.say, **named, **given)
     headers = {**HEADERS, "Content-Language": words.tag, **({"Retry-After": "5"} if status == 503 else {})}
     return Response(text, status, headers, "text/html; charset=utf-8")

@@ -25,6 +25,7 @@ from hub.users.sessions import Session
 from hub.world import Tenant
 
 ACCOUNT = "/console/account"
+ALARMS = "/console/alarms"  # sent from the first page, and no page itself
 HOUSE = "ponte_house"  # where a browser remembers whose pages it showed last
 _MOST_FORM = 32 * 1024
 _PLACE = re.compile(r"/(console/[a-z0-9/\-]{1,100})?(\?[A-Za-z0-9_.=&%:+\-]{0,300})?\Z", re.ASCII)
@@ -101,8 +102,16 @@ async def any_visit(request: Request) -> Visit:
     state = state_of(request)
     found = await session.found(request, state)
     if found is None:
-        raise Turned(way_in(request, status=401))
+        raise Turned(_ended(request))
     return Visit(request, state, found)
+
+
+def _ended(request: Request) -> Response:
+    """The way in for somebody without a session: whether one ended, and whether something sent was not done."""
+    if request.method in ("GET", "HEAD"):
+        return way_in(request, status=401, error="login.ended" if session.COOKIE in request.cookies else "")
+    page = "/".join(request.url.path.split("/")[:3])
+    return way_in(request, status=401, error="login.unsent", to=place_of("/" if page == ALARMS else page))
 
 
 def own_form(request: Request) -> None:

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from canonical.problem import filled
+
 HERE = Path(__file__).resolve().parent
 LANGUAGES = {"pt": "pt-BR", "en": "en"}
 
@@ -34,7 +36,10 @@ class Words:
 
     def say(self, key: str, **values: object) -> str:
         """The text of `key`, with its places filled; a key that is not in the table is a defect and raises KeyError."""
-        return texts()[key][self.language].format(**values)
+        text = texts()[key][self.language]
+        if "|" in text:
+            return filled(text, {name: str(value) for name, value in values.items()}, self.language)
+        return text.format(**values)
 
     def count(self, number: int) -> str:
         """A whole number with thousands marked."""
@@ -48,6 +53,11 @@ class Words:
     def day(self, day: datetime.date) -> str:
         """A calendar day as it is written in the language; ISO 8601 in English."""
         return day.strftime("%d/%m/%Y") if self.language == "pt" else day.isoformat()
+
+    def month(self, month: str) -> str:
+        """A month (`2026-11`) as it is written in the language; ISO 8601 in English."""
+        year, _, number = month.partition("-")
+        return f"{number}/{year}" if self.language == "pt" else month
 
     def clock(self, moment: datetime.datetime) -> str:
         """The time of day in the page's zone."""

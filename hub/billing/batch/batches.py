@@ -24,7 +24,7 @@ from hub.records.write import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import plan
-from tiss.wire import soap, transactions
+from tiss.wire import epilogo, soap, transactions
 
 SENDING, BLOCKED, REFUSED, ENDED = "enviando", "bloqueado", "rejeitado", "encerrado"
 TRANSACTION = "ENVIO_LOTE_GUIAS"
@@ -220,6 +220,13 @@ async def document(tx: Transaction, batch_id: UUID) -> bytes:
     """The exact TISS message of a batch as it was sent; raises NotFound."""
     row = await _batch(tx, batch_id)
     return content_of(await _bytes(tx, row))
+
+
+async def file_of(tx: Transaction, batch_id: UUID) -> tuple[str, bytes]:
+    """The same with the standard name of its file (batch in 20 digits, hash in capitals); raises NotFound."""
+    row = await _batch(tx, batch_id)
+    content = content_of(await _bytes(tx, row))
+    return epilogo.file_name(str(row["number"]), hash_of(content)), content
 
 
 async def _bytes(tx: Transaction, row: Row) -> bytes:

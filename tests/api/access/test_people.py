@@ -294,6 +294,21 @@ async def test_one_comes_to_the_page_one_wanted(world: World, tenant: Tenant, an
     asked = await browser.get(wanted)
     assert asked.status_code == 401 and f'name="to" value="{wanted.replace("&", "&amp;")}"' in asked.text
     assert f'id="house" name="house" value="{tenant.slug}"' in asked.text, "the browser remembers the house"
+    assert "A sessão terminou" not in asked.text, "nobody was in"
+
+
+async def test_a_session_that_ended_is_told_and_leads_back(world: World, tenant: Tenant, another: Browser) -> None:
+    await add(world, tenant, "ana", "billing")
+    browser = await another()
+    await enter(browser, tenant, "ana")
+    async with world.transaction(tenant) as tx:
+        await tx.run("DELETE FROM console_session WHERE tenant_id = $1")
+    looked = await browser.get("/console/billing?lang=pt")
+    assert looked.status_code == 401 and "A sessão terminou, por tempo sem uso" in looked.text
+    for path, page in (("/console/billing/close", "/console/billing"), ("/console/alarms", "/")):
+        sent = await browser.post(f"{path}?lang=pt", data={"rule": "x"})
+        assert sent.status_code == 401 and "nada foi feito" in sent.text
+        assert f'name="to" value="{page}"' in sent.text
 
 
 async def test_the_trail_names_the_person(

@@ -68,9 +68,13 @@ async def test_a_month_from_charges_to_a_decided_appeal(
         assert download
         file = await browser.get(download[0])
         assert file.headers["content-type"] == "application/xml" and b"ENVIO_LOTE_GUIAS" in file.content
+        assert re.search(r'filename="0{19}[0-9]_[0-9A-F]{32}\.xml"', file.headers["content-disposition"])
         await billing_jobs.poll_protocols(world, tenant, {})
         await settle(world, tenant)
         await sheets_of_what_is_shown(browser)
+        for wrong in ("2026-", ">crm-", "</span>,00", ">sp-sadt<", ">internacao "):
+            assert wrong not in (await browser.get("/console/denials?lang=pt")).text, wrong
+        assert ">sp-sadt" not in (await browser.get("/?lang=pt")).text
         due = re.search(r'name="protocol" value="(\w+)"', (await browser.get(PAGE)).text)
         assert due
         form = {"payer": JACARANDA, "protocol": due[1]}
@@ -92,8 +96,9 @@ async def test_a_statement_from_a_portal_is_taken_in_and_what_is_none_is_told(
 ) -> None:
     await enter(browser, world, tenant, "console/read", "tiss/write")
     wrong = await browser.post(f"{PAGE}/statements?lang=pt", files={"file": ("d.xml", b"<html>login</html>")})
-    assert wrong.status_code == 422 and "Não foi feito" in wrong.text
-    assert (await browser.post(f"{PAGE}/statements", files={"file": ("d.xml", b"")})).status_code == 422
+    assert wrong.status_code == 422 and ">Não foi feito</h2>" in wrong.text
+    empty = await browser.post(f"{PAGE}/statements?lang=pt", files={"file": ("d.xml", b"")})
+    assert empty.status_code == 422 and "O arquivo está vazio." in empty.text
     assert (await browser.post(f"{PAGE}/statements", content=b"x")).status_code == 400
 
 
