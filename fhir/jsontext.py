@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jiter
@@ -12,6 +13,7 @@ from canonical.problem import Problem
 
 DEEPEST = 100
 _MARK = b"\xef\xbb\xbf"  # of UTF-8, which a reader may ignore (RFC 8259 §8.1)
+_AT = re.compile(r"at line ([0-9]{1,9}) column ([0-9]{1,9})\Z")
 _CONTAINERS = frozenset((dict, list))
 
 
@@ -30,12 +32,22 @@ def parse(raw: bytes) -> Any | Problem:
             return Problem("fhir.json.duplicate-key", "$this")
         if "recursion limit" in str(error):
             return Problem("fhir.json.too-deep", "$this", args=(("limit", str(DEEPEST)),))
-        return Problem("fhir.json.syntax", "$this")
+        return _syntax(raw, str(error))
     if raw.count(b"{") + raw.count(b"[") > DEEPEST and depth(document) > DEEPEST:
         return Problem("fhir.json.too-deep", "$this", args=(("limit", str(DEEPEST)),))
     if b"u0000" in raw and _has_nul(document):  # PostgreSQL text cannot hold it
         return Problem("fhir.json.nul", "$this")
     return document
+
+
+def _syntax(raw: bytes, said: str) -> Problem:
+    """That it is no JSON, and where it ceases to be; of what the parser says only the place is told."""
+    if not raw.removeprefix(_MARK).strip():
+        return Problem("fhir.json.empty", "$this")
+    place = _AT.search(said)
+    if place is None:
+        return Problem("fhir.json.syntax", "$this")
+    return Problem("fhir.json.syntax.at", "$this", args=(("line", place[1]), ("column", place[2])))
 
 
 def text(document: Any, *, pretty: bool = False) -> str:

@@ -118,7 +118,7 @@ def parse_many(
             unknown.append(problem("no-effect" if isinstance(error, NoEffect) else "unknown-parameter", name))
             continue
         except (BadValue, LookupError):
-            raise BadQuery(problem("value", name)) from None
+            raise BadQuery(problem(_value_of(types, name, setting), name)) from None
         used.append((name, text))
     if any(len(conditions) > MOST_CONDITIONS for conditions in found):
         raise BadQuery(problem("too-many-conditions", "", limit=str(MOST_CONDITIONS)))
@@ -132,6 +132,12 @@ def parse_many(
         address=address,
         held=settling.held(branches, setting) if stated.get("contained") else (),
     )
+
+
+def _value_of(types: Sequence[str], name: str, setting: Setting) -> str:
+    """The finding of a value that cannot be read: by the parameter's type; in general with a modifier."""
+    parameter = setting.parameter(types[0], name) if types else None
+    return f"value.{parameter.type}" if parameter is not None else "value"
 
 
 class _Reader:

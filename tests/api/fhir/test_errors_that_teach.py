@@ -38,7 +38,11 @@ def case(status: int, issue: str, problem: str, remedy: tuple[str, str], call: s
 
 CASES = [
     case(400, "structure", "fhir.json", ("JSON", "JSON"), "POST /fhir/Patient", content=b"{"),
-    case(400, "invalid", "fhir.search.value", ("valor", "value"), "GET /fhir/Patient?birthdate=x"),
+    case(400, "invalid", "fhir.search.value", ("valor", "value"), "GET /fhir/Patient?birthdate:missing=x"),
+    case(400, "invalid", "fhir.search.value.date", ("AAAA-MM-DD", "YYYY-MM-DD"), "GET /fhir/Patient?birthdate=29/02/1980"),
+    case(400, "structure", "fhir.json.syntax.at", ("linha 2, coluna 11", "line 2, column 11"), "POST /fhir/Patient", content=b'{"active": true,\n"gender": ma}'),
+    case(400, "structure", "fhir.json.empty", ("vazio", "empty"), "POST /fhir/Patient", content=b" "),
+    case(422, "value", "fhir.value.date", ("AAAA-MM-DD", "YYYY-MM-DD"), "POST /fhir/Patient", json={**PATIENT, "birthDate": "29/02/1980"}),
     case(400, "not-supported", "fhir.search.unknown-parameter", ("/fhir/metadata", "/fhir/metadata"), "GET /fhir/Patient?nonsense=1", headers={"prefer": "handling=strict"}),
     case(400, "invalid", "fhir.id-mismatch", ("id", "id"), "PUT /fhir/Patient/other", json=PATIENT),
     case(401, "login", "failure.login", ("token", "token"), "GET /fhir/Patient/p", headers={"authorization": "Bearer nonsense"}),
