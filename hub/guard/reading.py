@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from uuid import UUID
 
 import asyncpg
@@ -34,9 +35,11 @@ class ReadAudit:
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
 
-    async def note(self, tenant: Tenant, actor: str, action: str, entity: str) -> None:
-        """Remember one event; waits for the store only when too many are waiting."""
-        self._waiting[tenant.id].append((actor, action, entity, "success", audit.detailed()))
+    async def note(
+        self, tenant: Tenant, actor: str, action: str, entity: str, detail: Mapping[str, str] | None = None
+    ) -> None:
+        """Remember one event; waits for the store only when too many are waiting. `detail` holds names only."""
+        self._waiting[tenant.id].append((actor, action, entity, "success", audit.detailed(detail)))
         self._count += 1
         if self._count >= MOST_WAITING:
             await self.flush()

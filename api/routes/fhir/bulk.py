@@ -76,13 +76,13 @@ async def _begun(exchange: Exchange, level: Level, types: list[str]) -> Response
     pairs = [pair for pair in await pairs_given(exchange) if pair[0] not in _GENERAL]
     what = _wanted(exchange, level, pairs, types)
     world, tenant, subject = exchange.state.world, exchange.caller.tenant, exchange.caller.identity.subject
-    entity = {"system": "", "Patient": "Patient/", "Group": f"Group/{what.group}/"}[level] + "$export"
+    entity = {"system": "$export", "Patient": "Patient/$export", "Group": f"Group/{what.group}"}[level]
     async with world.transaction(tenant) as tx:
         if not await desk.has_room(tx, tenant, desk.EXPORT):
             return too_many(exchange, tenant)
         job = await desk.begin(tx, world.settings, desk.EXPORT, subject, what.as_json(), now=world.now())
         await desk.start(tx, desk.EXPORT, job)
-        detail = {"job": str(job), "types": len(what.types), "filtered": bool(what.filters)}
+        detail = {"operation": "$export", "job": str(job), "types": len(what.types), "filtered": bool(what.filters)}
         await audit.note(tx, subject, "export", entity, detail=detail)
     return Response(status_code=202, headers={"Content-Location": f"{exchange.base}/bulk/{job}"})
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.http import failures
 from api.http.failures import Rejected
 from api.routes.fhir import dispatch
+from api.routes.fhir.audited import searched
 from api.routes.fhir.bundles import bundle_text, entry_text
 from api.routes.fhir.exchange import Exchange, outcome_text, part_of, same_version
 from api.routes.fhir.search import page_text
@@ -122,10 +123,11 @@ def _failed_text(position: int, cause: Refusal | PonteError) -> str:
 async def _note_reads(exchange: Exchange, done: Sequence[Done]) -> None:
     """Reads and searches of a Bundle are audited like those outside of one."""
     for item in done:
-        if item.entry.method == "GET":
-            action = "read" if item.entry.id else "search"
-            entity = f"{item.entry.type_name}/{item.entry.id}" if item.entry.id else f"{item.entry.type_name}?"
-            await exchange.state.reading.note(exchange.caller.tenant, exchange.caller.identity.subject, action, entity)
+        if item.entry.method == "GET" and item.query is not None:
+            await searched(exchange, item.query, f"{item.entry.type_name}?")
+        elif item.entry.method == "GET":
+            entity = f"{item.entry.type_name}/{item.entry.id}"
+            await exchange.state.reading.note(exchange.caller.tenant, exchange.caller.identity.subject, "read", entity)
 
 
 def _entry_text(exchange: Exchange, done: Done) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.routes.fhir.audited import operated
 from api.routes.fhir.bundles import entry_text
 from api.routes.fhir.exchange import Exchange
 from canonical.errors import Gone, NotFound
@@ -72,7 +73,7 @@ async def _document(exchange: Exchange, identity: str, asked: dict[str, str]) ->
     whole = {"type": "Composition", "id": identity, **dict(row)}
     rows = await documents.members(world, tenant, whole, exchange.base, permit)
     text = _text(exchange, rows)
-    await exchange.state.reading.note(tenant, actor.subject, "read", f"Composition/{identity}/$document")
+    await operated(exchange, f"Composition/{identity}", "$document")
     if asked.get("persist") != "true":
         return exchange.answer(text)
     body: Any = jsontext.parse(text.encode())

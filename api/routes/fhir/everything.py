@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.routes.fhir.audited import operated
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import pairs_given
 from api.routes.fhir.search import check_known, members_of, page_text, types_of
@@ -134,7 +135,8 @@ async def _answer(exchange: Exchange, query: Query, page: Page) -> Response:
     kept = tuple(pair for pair in exchange.query if pair[0] in _OWN)
     used = tuple(pair for pair in query.used if pair[0] not in ("_include", "_lastUpdated"))
     query = dataclasses.replace(query, used=(*kept, *used))
-    await exchange.state.reading.note(exchange.caller.tenant, exchange.caller.identity.subject, "read", query.address)
+    record, _, operation = query.address.rpartition("/")
+    await operated(exchange, record, operation)
     return exchange.answer(page_text(exchange.base, query, page))
 
 

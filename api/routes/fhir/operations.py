@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.routes.fhir.audited import searched
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import pairs_given
 from api.routes.fhir.search import check_known, page_text
@@ -130,7 +131,7 @@ async def lastn(exchange: Exchange) -> Response:
     if page.cursor:
         raise Rejected(422, [Problem("fhir.search.too-costly")])
     kept = _newest(page.rows, int(text))
-    await exchange.state.reading.note(tenant, exchange.caller.identity.subject, "search", "Observation/$lastn")
+    await searched(exchange, query, "Observation/$lastn")
     return exchange.answer(page_text(exchange.base, query, Page(rows=kept, total=len(kept))))
 
 

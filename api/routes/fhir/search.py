@@ -14,6 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.routes.fhir.audited import searched
 from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange, body_of, check_content_type, outcome_text, pairs_of
 from canonical.problem import Problem
@@ -164,7 +165,7 @@ async def found(exchange: Exchange, query: Query) -> Response:
     page = await published.search(OneTrip(world, tenant), query, exchange.actor)
     names = "&".join(sorted({name.partition(":")[0] for name, _ in query.used if not name.startswith("_has:")}))
     address = query.address.rpartition("/")[2] if "/" in query.address else query.address
-    await exchange.state.reading.note(tenant, exchange.caller.identity.subject, "search", f"{address}?{names}")
+    await searched(exchange, query, f"{address}?{names}")
     return exchange.answer(page_text(exchange.base, query, page))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from api.http.failures import Rejected
+from api.routes.fhir.audited import operated
 from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import Inputs
@@ -76,9 +77,7 @@ async def events(exchange: Exchange) -> Response:
     for kind in {row["type"] for row in rows}:
         exchange.actor.reach(kind, "r")
     found = past.told_again(await visible.versions(exchange.state.world, exchange.actor, rows), content)
-    await exchange.state.reading.note(
-        exchange.caller.tenant, exchange.caller.identity.subject, "read", f"Subscription/{exchange.record_id}/$events"
-    )
+    await operated(exchange, f"Subscription/{exchange.record_id}", "$events")
     told = _told(exchange, body, "query-event", so_far)
     return exchange.answer(jsontext.text(bundle(told, found, exchange.state.world.now())))
 

@@ -25,6 +25,7 @@ _ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 _SOURCE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 _AGENT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 _OPERATION = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
+_INTERACTION = "http://hl7.org/fhir/restful-interaction"
 _SUBJECT, _MESSAGE = "urn:ponte:subject", "urn:ponte:message"
 
 
@@ -39,23 +40,28 @@ def record_of(entity: str) -> tuple[str, str] | None:
     """Type and id of the record an event tells of; None when it tells of something else."""
     kind, _, rest = entity.partition("/")
     identity = rest.partition("/")[0]
-    return (kind, identity) if kind in resource_types() and identity and "?" not in entity else None
+    if not identity or identity.startswith("$") or "?" in entity:
+        return None
+    return (kind, identity) if kind in resource_types() else None
 
 
 def audit_event(row: Row, tenant: Tenant, patients: Sequence[str] = ()) -> dict[str, Any]:
     """An event as AuditEvent; `patients` are the ids of those whose record it touched."""
     known = actions().get(row["action"])
-    subtype = {"system": "urn:ponte:audit-action", "code": row["action"]}
+    subtypes = [{"system": "urn:ponte:audit-action", "code": row["action"]}]
+    said = json.loads(row["detail"] or "{}")
     kind = {"system": "urn:ponte:audit-action", "code": "operate"}
     if known is not None:
         kind = {"system": known["system"], "code": known["type"], "display": known["display"]}
-        subtype = {"system": known["subsystem"], "code": known["subtype"]}
+        subtypes = [{"system": known["subsystem"], "code": known["subtype"]}]
+    if "operation" in said:
+        subtypes.append({"system": _INTERACTION, "code": "operation"})
     return {
         "resourceType": "AuditEvent",
         "id": f"{AUDIT}{row['seq']}",
         "meta": {"versionId": "1", "lastUpdated": instant(row["at"])},
         "type": kind,
-        "subtype": [subtype],
+        "subtype": subtypes,
         "action": known["letter"] if known is not None else "E",
         "recorded": instant(row["at"]),
         "outcome": "0" if row["outcome"] == "success" else "4",
@@ -65,7 +71,7 @@ def audit_event(row: Row, tenant: Tenant, patients: Sequence[str] = ()) -> dict[
             "observer": {"identifier": {"system": "urn:ponte:tenant", "value": tenant.slug}, "display": "Ponte"},
             "type": [{"system": _SOURCE, "code": "4"}],
         },
-        "entity": [_entity(row), *(_patient(identity) for identity in patients)],
+        "entity": [_entity(row, said), *_query(said), *(_patient(identity) for identity in patients)],
     }
 
 
@@ -81,19 +87,32 @@ def _who(row: Row) -> dict[str, Any]:
     return {"identifier": {"system": _SUBJECT, "value": row["actor"]}, "display": row["person"] or row["actor"]}
 
 
-def _entity(row: Row) -> dict[str, Any]:
-    """What the event tells of: a record, a query by the names of its parameters, or a thing of the hub."""
+def _entity(row: Row, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the event tells of: a record (and the operation that showed it), a query, or a thing of the hub."""
     entity = row["entity"]
     found = record_of(entity)
     if found is not None:
         role = "1" if found[0] == "Patient" else "4"
-        return {"what": {"reference": entity}, "type": _coding(_ENTITY, "2"), "role": _coding(_ROLE, role)}
+        place, mark, name = entity.partition("/$")
+        shown = {"what": {"reference": place}, "type": _coding(_ENTITY, "2"), "role": _coding(_ROLE, role)}
+        by = said.get("operation") or mark[1:] + name
+        return {**shown, "detail": [{"type": "operation", "valueString": by}]} if by else shown
     if "?" in entity:
-        query = base64.b64encode(entity.encode()).decode()
-        return {"type": _coding(_ENTITY, "2"), "role": _coding(_ROLE, "24"), "query": query}
+        return _asked(entity)
     kind, _, value = entity.partition("/")
     what = {"identifier": {"system": f"urn:ponte:{kind}", "value": value or kind}}
     return {"what": what, "type": _coding(_ENTITY, "2")}
+
+
+def _query(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The search that looked for the record, where the event is one."""
+    return [_asked(said["query"])] if "query" in said else []
+
+
+def _asked(text: str) -> dict[str, Any]:
+    """A query by the names of its parameters."""
+    query = base64.b64encode(text.encode()).decode()
+    return {"type": _coding(_ENTITY, "2"), "role": _coding(_ROLE, "24"), "query": query}
 
 
 def _patient(identity: str) -> dict[str, Any]:

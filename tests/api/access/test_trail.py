@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest_asyncio
 
 from fhir.validation.validator import validate
 from hub.exchange.work import inbound
-from hub.guard import clients
+from hub.guard import clients, tokens
 from hub.records.trail import mapping as trail_mapping
 from hub.world import Tenant, World
 
@@ -165,3 +166,54 @@ def test_actions_are_named() -> None:
     for action, row in trail_mapping.actions().items():
         assert row["letter"] in "CRUDE" and row["type"] and row["subtype"], action
     assert set(trail_mapping.WRITES) <= set(trail_mapping.actions())
+
+
+async def test_who_looked_at_a_patient(fhir: httpx.AsyncClient, app: Any) -> None:
+    """Everything at once, compartments, searches that name the patient: each stands in the patient's trail."""
+    await fhir.put("/fhir/Patient/seen", json={"resourceType": "Patient", "id": "seen"})
+    await fhir.put("/fhir/Patient/else", json={"resourceType": "Patient", "id": "else"})
+    batch = [{"request": {"method": "GET", "url": "Condition?patient=Patient/seen"}}]
+    looks = [
+        "Patient/seen/$everything",
+        "Patient/seen/Observation?status=final",
+        "Observation?subject=Patient/seen,Patient/else&code=x",
+        "Patient?_id=seen",
+        "Observation/$lastn?patient=seen",
+    ]
+    for path in looks:
+        assert (await fhir.get(f"/fhir/{path}")).status_code == 200, path
+    await fhir.post("/fhir", json={"resourceType": "Bundle", "type": "batch", "entry": batch})
+    await fhir.get("/fhir/Observation?code=x&subject:not=Patient/seen")
+    await app.state.ponte.reading.flush()
+    events = (await found(fhir, "AuditEvent?patient=seen&action:not=C"))[::-1]
+    assert events[0]["subtype"][1]["code"] == "operation"
+    assert events[0]["entity"][0]["detail"] == [{"type": "operation", "valueString": "$everything"}]
+    asked = [base64.b64decode(event["entity"][1]["query"]).decode() for event in events[1:]]
+    assert asked == [
+        "Observation?status",
+        "Observation?code&subject",
+        "Patient?_id",
+        "Observation/$lastn",
+        "Condition?",
+    ]
+    assert [event["entity"][0]["what"] for event in events] == [{"reference": "Patient/seen"}] * 6
+    assert [event["subtype"][0]["code"] for event in events] == ["read", *["search"] * 5]
+    assert all(not validate(event) or all(not p.blocks for p in validate(event)) for event in events)
+    assert len(await found(fhir, "AuditEvent?patient=else&action:not=C")) == 1
+    await fhir.put("/fhir/Group/g", json={"resourceType": "Group", "id": "g", "type": "person", "actual": True})
+    await fhir.get("/fhir/Group/g/$export", headers={"prefer": "respond-async"})
+    (export,) = await found(fhir, "AuditEvent?entity=Group/g&action:not=C")
+    assert export["entity"][0]["what"] == {"reference": "Group/g"}
+
+
+async def test_searches_of_a_token_for_one_patient(fhir: httpx.AsyncClient, app: Any, tenant: Tenant) -> None:
+    """What such a token searches is that patient's record, named or not."""
+    await fhir.put("/fhir/Patient/seen", json={"resourceType": "Patient", "id": "seen"})
+    world = app.state.ponte.world
+    said = tokens.claims(world, tenant, "app", roles=[], scopes=["patient/Observation.rs"])
+    token = await tokens.signed(world, {**said, "patient": "seen"})
+    answer = await fhir.get("/fhir/Observation?status=final", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 200, answer.text
+    await app.state.ponte.reading.flush()
+    (event,) = await found(fhir, "AuditEvent?patient=seen&action:not=C")
+    assert base64.b64decode(event["entity"][1]["query"]) == b"Observation?status"
