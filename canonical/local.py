@@ -41,6 +41,15 @@ def moment(told: Any, zone: str) -> Moment:
     return Moment(local.date().isoformat(), local.strftime("%H:%M:%S"))
 
 
+def instant(told: Any) -> datetime.datetime | None:
+    """The moment of a FHIR instant, a leap second as the one before it; None for anything else."""
+    try:
+        at = datetime.datetime.fromisoformat(_LEAP.sub(r"\1:59", told)) if isinstance(told, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
+
+
 def day(told: Any, zone: str) -> datetime.date | None:
     """The local day of a FHIR date or dateTime; None for one that tells no day."""
     found = moment(told, zone).date

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from canonical import local
 from canonical.problem import Problem
 from fhir.definitions.table import resource_types
 from fhir.search.conditions import BadQuery, Condition, Setting
@@ -95,7 +96,7 @@ def declared(body: Mapping[str, Any], setting: Setting, kept: Mapping[str, str])
         problems.append(Problem("fhir.subscription.header", "Subscription.channel.header"))
     if problems or found is None or headers is None:
         return problems
-    end = datetime.datetime.fromisoformat(body["end"]) if isinstance(body.get("end"), str) else None
+    end = local.instant(body.get("end"))
     return Declared(
         type_name=found[0],
         criteria=criteria,

@@ -272,7 +272,8 @@ def extended(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[
     """An extension `NAME,LIST`: of an extension of that address, a concept or a code."""
     name, _, lists = argument.partition(",")
     url = f"{PROFILE}{name}"
-    own = [value["valueCodeableConcept"] for value in values if isinstance(value, Mapping) and value.get("url") == url]
+    named = [value for value in values if isinstance(value, Mapping) and value.get("url") == url]
+    own = [value["valueCodeableConcept"] for value in named if isinstance(value.get("valueCodeableConcept"), Mapping)]
     plain = [value for value in values if not (isinstance(value, Mapping) and "url" in value)]
     if not (own or plain):
         raise Lacking("rnds.missing")

@@ -67,7 +67,8 @@ def xad(value: Any, argument: str) -> list[Repetition]:
     lines = stated(value, "line")
     places = [str(value.get(name, "")) for name in ("city", "state", "postalCode", "country")]
     kind = "M" if value.get("type") == "postal" else codes("out-address-use").get(str(value.get("use", "")), "")
-    city = [e["valueCoding"]["code"] for e in value.get("_city", {}).get("extension", ()) if "valueCoding" in e]
+    codings = [e["valueCoding"] for e in value.get("_city", {}).get("extension", ()) if "valueCoding" in e]
+    city = [coding["code"] for coding in codings if coding.get("code")]
     more = (str(value.get("district", "")), str(city[0]) if city else "")
     found = (lines[0] if lines else "", " ".join(lines[1:]), *places)
     return components(*found, kind, *more) if any((*found, *more)) else []

@@ -60,3 +60,11 @@ def test_how_a_moment_is_written_changes_nothing(at: datetime.datetime, zone: st
 def test_a_date_alone_is_no_moment() -> None:
     assert local.date("2026-11-20") == datetime.date(2026, 11, 20)
     assert local.date("2026-11-20T22:30:00Z") is None and local.date(None) is None
+
+
+def test_instants() -> None:
+    whole = datetime.datetime(2016, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
+    assert local.instant("2016-12-31T23:59:60Z") == local.instant("2016-12-31T23:59:59Z") == whole
+    assert local.instant("2016-12-31T20:59:59.123-03:00") == whole.replace(microsecond=123000)
+    for told in (None, 5, {}, "", "x", "2016-12-31", "2016-12-31T23:59:59", "2016-13-01T00:00:00Z"):
+        assert local.instant(told) is None

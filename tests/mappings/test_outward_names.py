@@ -17,3 +17,8 @@ def test_a_part_without_value_is_not_told() -> None:
     assert person[(3, 1)] == "Iara"
     assert (6, 1) not in person
     assert people.xad({"line": [None, "Rua A"], "city": "Belém"}, "")[0][(1, 1)] == "Rua A"
+
+
+def test_a_city_code_without_code_is_not_told() -> None:
+    address = {"city": "Belém", "_city": {"extension": [{"url": "urn:t", "valueCoding": {"display": "Belém"}}]}}
+    assert (9, 1) not in people.xad(address, "")[0]

@@ -87,7 +87,8 @@ def last_control(body: dict[str, Any]) -> str:
         if extension.get("url") == ORDER_EVENT:
             for part in extension.get("extension", ()):
                 if part.get("url") == "value":
-                    return str(part["valueCodeableConcept"]["coding"][0]["code"])
+                    codings = part.get("valueCodeableConcept", {}).get("coding") or [{}]
+                    return str(codings[0].get("code", ""))
     return ""
 
 

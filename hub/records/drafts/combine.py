@@ -278,5 +278,5 @@ def told_by(body: dict[str, Any]) -> set[str]:
     """The segments that told of a person; empty for records that say nothing of it."""
     for extension in body.get("meta", {}).get("extension", ()):
         if extension.get("url") == TOLD_BY:
-            return set(str(extension["valueString"]).split())
+            return set(str(extension.get("valueString", "")).split())
     return set()

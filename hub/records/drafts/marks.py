@@ -5,15 +5,20 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from canonical import local
+
 EVENT_TIME = "urn:ponte:event-time"
 STATUS_TIME = "urn:ponte:status-time"
 
 
 def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | None:
-    """The time of the latest event a stored record tells of (a meta extension), or None."""
+    """The time of the latest event a stored record tells of (a meta extension), or None.
+
+    Whoever may write the record may have put something else under that address; then it tells no time.
+    """
     for extension in body.get("meta", {}).get("extension", ()):
         if extension.get("url") == url:
-            return datetime.datetime.fromisoformat(extension["valueInstant"])
+            return local.instant(extension.get("valueInstant"))
     return None
 
 

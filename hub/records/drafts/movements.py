@@ -86,7 +86,7 @@ def _position(held: list[Entry], movement: Movement) -> int | None:
 
 def _numbers(entry: Entry) -> set[tuple[str, str]]:
     found = (part.get("valueIdentifier") for part in _parts(entry))
-    return {(number["system"], number["value"]) for number in found if number}
+    return {(number["system"], number["value"]) for number in found if number and {"system", "value"} <= number.keys()}
 
 
 def _parts(entry: Entry) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from canonical import local
 from canonical.records import Draft
 
 APART = "urn:ponte:apart"
@@ -33,7 +34,8 @@ def are_apart(bodies: dict[tuple[str, str], Body | None], one: str, two: str, dr
 
 
 def _since(body: Body, other: str, moment: datetime.datetime) -> bool:
-    return any(_at(item) > moment for item in body.get("meta", {}).get("extension", ()) if _of(item, other))
+    notes = (item for item in body.get("meta", {}).get("extension", ()) if _of(item, other))
+    return any((at := _at(item)) is not None and at > moment for item in notes)
 
 
 def _of(item: Body, other: str) -> bool:
@@ -41,6 +43,6 @@ def _of(item: Body, other: str) -> bool:
     return any(part.get("valueReference", {}).get("reference") == f"Patient/{other}" for part in parts)
 
 
-def _at(item: Body) -> datetime.datetime:
-    stated = (part["valueInstant"] for part in item["extension"] if "valueInstant" in part)
-    return datetime.datetime.fromisoformat(next(stated))
+def _at(item: Body) -> datetime.datetime | None:
+    """When the two were told apart; None where a note that others have changed tells no time."""
+    return next((at for part in item["extension"] if (at := local.instant(part.get("valueInstant")))), None)

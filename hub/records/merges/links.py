@@ -134,11 +134,12 @@ async def _direct(tx: Transaction, row: Row) -> str:
     """Into whom a patient was merged by its own merge, whatever became of that one later."""
     version = await tx.row(_MERGED_AT, row["loser_id"], row["message_id"])
     body = parsed(version["body"]) if version is not None else {}
-    named = [item["valueString"] for item in body.get("meta", {}).get("extension", ()) if item.get("url") == INTO]
-    if named:
-        return str(named[0])
+    noted = (item for item in body.get("meta", {}).get("extension", ()) if item.get("url") == INTO)
+    if named := [str(item["valueString"]) for item in noted if item.get("valueString")]:
+        return named[0]
     links = body.get("link", [])
-    targets = [item["other"]["reference"] for item in links if item.get("type") == "replaced-by"]
+    others = [item["other"] for item in links if item.get("type") == "replaced-by"]
+    targets = [other["reference"] for other in others if other.get("reference")]
     return str(targets[0]).removeprefix("Patient/") if targets else str(row["survivor_id"])
 
 

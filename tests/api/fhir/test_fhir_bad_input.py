@@ -246,3 +246,16 @@ async def test_official_examples_mutated(fhir: httpx.AsyncClient) -> None:
             if spot != ("resourceType",):
                 body = json.dumps(changed(document, spot, chance.choice(LEAVES)))
                 assert sane(await send(fhir, body)), (path.name, spot)
+
+
+async def test_a_subscription_that_ends_in_a_leap_second(fhir: httpx.AsyncClient) -> None:
+    channel = {"type": "rest-hook", "endpoint": "https://partner.example/hook"}
+    body = {
+        "resourceType": "Subscription",
+        "status": "off",
+        "reason": "x",
+        "criteria": "Patient?name=x",
+        "channel": channel,
+    }
+    answer = await fhir.post("/fhir/Subscription", json={**body, "status": "requested", "end": "2016-12-31T23:59:60Z"})
+    assert answer.status_code == 201, answer.text
