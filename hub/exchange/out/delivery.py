@@ -27,7 +27,7 @@ from hub.exchange.out import replies
 from hub.exchange.out.connections import Connections
 from hub.exchange.partners import Partner
 from hub.exchange.work import lanes
-from hub.exchange.work.lanes import Lease, LeaseLost
+from hub.exchange.work.lanes import Lease, LeaseLost, Shift
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
@@ -117,8 +117,9 @@ async def requeue(tx: Transaction, delivery_id: UUID, *, sent: bool = False) -> 
 class Courier:
     """Works leased outbound lanes; keeps the connection of a lane open from one delivery to the next."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, shift: Shift | None = None) -> None:
         self._world = world
+        self._shift = shift or Shift()
         self._connections = Connections(world)
 
     async def close(self) -> None:
@@ -126,11 +127,11 @@ class Courier:
         await self._connections.close()
 
     async def run(self, tenant: Tenant, held: Lease) -> int:
-        """Deliver in order until the lane is empty, a delivery must wait, or it is another lane's turn."""
+        """Deliver in order until the lane is empty, a delivery must wait, or it is another lane's or worker's turn."""
         done = 0
         known: dict[UUID, Partner] = {}
         try:
-            while done < PER_LEASE:
+            while done < PER_LEASE and not self._shift.over:
                 items = await self._next(tenant, held, known)
                 one = len(items) == 1
                 if not items or not await (

@@ -23,7 +23,7 @@ from hub.exchange.channels import Channel, channels_at
 from hub.exchange.out import forward
 from hub.exchange.out.forward import Arrived
 from hub.exchange.work import lanes, poison
-from hub.exchange.work.lanes import Lease, LeaseLost
+from hub.exchange.work.lanes import Lease, LeaseLost, Shift
 from hub.exchange.work.pace import LEAST, SHARES, Pace, longest
 from hub.records import merges
 from hub.records.drafts.settle import settle
@@ -105,8 +105,9 @@ def arrived(item: Work, failed: bool) -> Arrived:
     return Arrived(id=item.id, channel=item.channel, message=item.message, content=content, failed=failed)
 
 
-async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
-    """Process what waits in as many lanes of a tenant as `pace` takes; returns the number of messages finished."""
+async def work(world: World, tenant: Tenant, pace: Pace | None = None, shift: Shift | None = None) -> int:
+    """Process what waits in as many lanes of a tenant as `pace` takes, until `shift` is over; returns the number of
+    messages finished."""
     pace = pace or Pace()
     async with world.transaction(tenant, wide=True) as tx:
         leases = await lanes.lease_part(tx, "inbound", pace.lanes(tenant.id), SHARES, LEAST)
@@ -125,7 +126,7 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
     try:
         for position in range(PER_LANE):
             wave = [q[position] for lane, q in waiting.items() if len(q) > position and lane not in settled]
-            if not wave:
+            if not wave or (shift and shift.over):
                 break
             until = await _held(world, tenant, [each for each in leases if each.lane_id not in settled], wave, until)
             finished += await _wave(world, tenant, channels, wave)
@@ -134,7 +135,7 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None) -> int:
     except LeaseLost:
         await _give_back(world, tenant, leases, settled)
         return finished
-    except Exception:  # whatever it was, the lanes need not wait until the lease runs out
+    except (Exception, asyncio.CancelledError):  # whatever it was, the lanes need not wait until the lease runs out
         with contextlib.suppress(PonteError):
             await _give_back(world, tenant, leases, settled)
         raise

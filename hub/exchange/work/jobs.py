@@ -17,7 +17,7 @@ from canonical.errors import Misconfigured, PonteError
 from canonical.identity import new_id, number
 from hub.exchange import handlers
 from hub.exchange.work import lanes
-from hub.exchange.work.lanes import Lease, LeaseLost
+from hub.exchange.work.lanes import Lease, LeaseLost, Shift
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
@@ -61,11 +61,11 @@ async def work(world: World, tenant: Tenant, *, limit: int = LANES_AT_ONCE) -> i
     return sum(await asyncio.gather(*(run(world, tenant, held) for held in leases)))
 
 
-async def run(world: World, tenant: Tenant, held: Lease) -> int:
-    """Run the jobs of a leased lane in order until it is empty or one must wait."""
+async def run(world: World, tenant: Tenant, held: Lease, shift: Shift | None = None) -> int:
+    """Run the jobs of a leased lane in order until it is empty, one must wait, or the worker's `shift` is over."""
     done = 0
     try:
-        while done < PER_LEASE:
+        while done < PER_LEASE and not (shift and shift.over):
             row = await _next(world, tenant, held)
             if row is None or not await _run(world, tenant, held, row):
                 break

@@ -57,6 +57,14 @@ async def touch(tx: Transaction, kind: str, lanes: Sequence[tuple[int, str, int]
     await tx.run(touch_sql(kind), [i for i, _, _ in ordered], [n for _, n, _ in ordered], [c for _, _, c in ordered])
 
 
+@dataclass(slots=True)
+class Shift:
+    """The working time of one worker. When it is over, whoever works a lane ends behind the piece of work it is at and
+    gives the lane back, so that another goes on at once and not when the lease runs out."""
+
+    over: bool = False
+
+
 async def lease(tx: Transaction, kind: str, limit: int) -> list[Lease]:
     """Lease up to `limit` ready lanes of a kind, longest waiting first.
 

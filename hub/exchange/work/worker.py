@@ -19,7 +19,7 @@ from canonical.errors import PonteError
 from hub.exchange import handlers
 from hub.exchange.out import delivery
 from hub.exchange.work import inbound, jobs, lanes, memory
-from hub.exchange.work.lanes import Lease
+from hub.exchange.work.lanes import Lease, Shift
 from hub.exchange.work.pace import Pace
 from hub.world import Tenant, World
 
@@ -46,7 +46,8 @@ class Crew:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._courier = delivery.Courier(world)
+        self._shift = Shift()
+        self._courier = delivery.Courier(world, self._shift)
         self._pace = Pace(wary=True)
         self._tasks: set[asyncio.Task[int]] = set()
         self._running: Counter[tuple[str, UUID, str]] = Counter()
@@ -71,7 +72,7 @@ class Crew:
         if kind == "inbound":
             if self._count("inbound") >= WAVES:
                 return 0
-            self._spawn(inbound.work(self._world, tenant, self._pace), (kind, tenant.id, ""))
+            self._spawn(inbound.work(self._world, tenant, self._pace, self._shift), (kind, tenant.id, ""))
             return 1
         room = min(ROOM[kind] - self._count(kind), PER_TENANT[kind] - self._count(kind, tenant.id))
         if room <= 0:
@@ -87,7 +88,7 @@ class Crew:
     async def _lane(self, tenant: Tenant, held: Lease) -> int:
         if held.kind == "outbound":
             return await self._courier.run(tenant, held)
-        return await jobs.run(self._world, tenant, held)
+        return await jobs.run(self._world, tenant, held, self._shift)
 
     def _count(self, kind: str, tenant: UUID | None = None) -> int:
         return sum(c for (k, t, _), c in self._running.items() if k == kind and tenant in (None, t))
@@ -125,7 +126,9 @@ class Crew:
             await asyncio.wait(self._tasks)
 
     async def close(self, seconds: float) -> None:
-        """Give running work a moment to end, then cancel it: its leases run out and another worker goes on."""
+        """End behind what is under way. What has not ended within `seconds` is cancelled: its leases run out, and
+        another worker goes on then."""
+        self._shift.over = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for task in list(self._tasks):

@@ -15,7 +15,7 @@ from hub.exchange.handlers import Doubt, Reply
 from hub.exchange.out import delivery, outbox, replies
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
-from hub.exchange.work import lanes
+from hub.exchange.work import lanes, worker
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
@@ -331,3 +331,26 @@ async def test_a_defect_in_reconciling_delays_only_its_lane(world: World, tenant
         assert len(peer.received) == 1, "in doubt and unable to ask: not sent again"
     found = {name: (status, code) for name, status, code in await states(world, tenant)}
     assert found == {"x": ("DEAD", "delivery.failed"), "y": ("SENT", None)}
+
+
+async def test_a_worker_that_is_ended_gives_its_lane_back(world: World, tenant: Tenant) -> None:
+    """Behind the message it is at, however many wait: the next worker need not wait until the lease runs out."""
+
+    async def slowly(number: int, message: bytes) -> bytes:
+        await asyncio.sleep(0.3)
+        return peers.framed(peers.ack(message))
+
+    stop = asyncio.Event()
+    async with peers.mllp(slowly) as peer:
+        await queue(world, tenant, partner_on(peer.port), *(f"m{n}" for n in range(25)))
+        running = asyncio.create_task(worker.run(world, stop))
+        async with asyncio.timeout(30):
+            while len(peer.ids) < 2:
+                await asyncio.sleep(0.02)
+            stop.set()
+            await running
+        sent = len(peer.ids)
+        assert sent < 6
+        assert [state[1] for state in await states(world, tenant)] == ["SENT"] * sent + ["QUEUED"] * (25 - sent)
+        found = await lane(world, tenant)
+        assert found["lease_until"] is None and found["next_at"] <= world.now()
