@@ -17,6 +17,7 @@ from canonical.records import DRAFT, Draft
 from hl7.er7 import NULL, Message, Segment
 from mappings import kinship
 from mappings.account import Account, close, close_whole, populated
+from mappings.aligned import aligned
 from mappings.body import Body, compiled, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
@@ -34,11 +35,12 @@ _GROUPED = frozenset(("participant", "telecom", "location"))
 
 @dataclass(slots=True)
 class Translation:
-    """The outcome of mapping one message."""
+    """The outcome of mapping one message; the account is of the segments of `message`."""
 
     drafts: list[Draft]
     problems: list[Problem]
     account: Account
+    message: Message  # as it was read: with the segments in place that were a field off
 
 
 def translate(
@@ -55,8 +57,12 @@ def translate(
     plan = plan_for(kind, site)
     if plan is None:
         close_whole(message, account, "unmapped")
-        return Translation([], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account)
+        return Translation(
+            [], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account, message
+        )
+    message, shifts = (message, []) if site.overlay else aligned(message)  # an overlay knows where its sender has what
     context = Context(message, zone, prefix, site)
+    context.problems += shifts
     context.trace, context.event = trace, kind.partition("^")[2]
     occurrences = Grouper(plan, prefix).walk(message)
     drafts: list[Draft] = []
@@ -81,7 +87,7 @@ def translate(
     close(message, plan, account, context.problems)
     named = _named(drafts, context)  # what is only mentioned comes last: it must not tell its number's code
     drafts = [*(d for d in named if not d.partial), *drafts, *(d for d in named if d.partial)]
-    return Translation(drafts, context.problems, account)
+    return Translation(drafts, context.problems, account, message)
 
 
 def _named(drafts: Sequence[Draft], context: Context) -> list[Draft]:
@@ -98,7 +104,7 @@ def untouched(message: Message) -> Translation:
     """The translation of a message that is only passed on: nothing stated, every segment ignored by declaration."""
     account = Account()
     close_whole(message, account, "ignored")
-    return Translation([], [], account)
+    return Translation([], [], account, message)
 
 
 def _draft(occurrence: Occurrence, context: Context) -> Draft | None:

@@ -178,7 +178,7 @@ def told(message: Message, translation: Translation, trace: Trace, *, site: Site
     plan = plan_for(kind, site)
     known = _static(kind, site) if plan else {}
     found = []
-    for segment in message.segments:
+    for segment in translation.message.segments:
         for number in numbers(populated_bits(segment)):
             entry: dict[str, Any] = {"segment": segment.name, "index": segment.index, "field": number}
             entry.update(_fate(segment, number, translation.account, plan))

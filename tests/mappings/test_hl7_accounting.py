@@ -44,7 +44,7 @@ def check(message: Message, *, alike: bool = True) -> Translation:
     for segment in message.segments:
         if translation.account.fate[segment.index] == "unmapped" and message.type in plans():
             assert f"{segment.name}#{segment.index}" in reported
-    check_fields(message, translation, trace.told(message, translation, notes))
+    check_fields(translation.message, translation, trace.told(message, translation, notes))
     found, wrong = offline.bundle(translation.drafts, "seed")
     wrong = [p for p in wrong if p.code != "semantic.merge-self"]  # what is drawn may name one patient on both sides
     missing = {p.where for p in translation.problems if p.code == "structure.element"}

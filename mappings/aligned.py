@@ -1,0 +1,202 @@
+"""Segments a separator too many or too few (PID, PV1, IN1): all that follows stands one field off (2.5.1 §2.5.3).
+
+What each field cannot hold is in `shapes.csv`. Where two fields or more hold what they cannot, and taking an empty
+field out (or putting one in) leaves none that does, the segment is read that way, and it is told. Several places of
+the separator may explain it: then only what must be moved is, and the first field that may be off too is told. Where
+one too many explains it as well as one too few, nothing is moved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+from canonical.problem import Problem
+from hl7.er7 import NULL, Delimiters, Message, Segment
+from mappings.table import HERE, TableError, codes, read_rows
+
+FILE = HERE / "shapes.csv"
+_COLUMNS = ["segment", "field", "shape", "needed", "note", "spec"]
+_LEAST = 2  # fields that hold what they cannot
+_DAY = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{4}(?:[0-9]{2})?)?\Z")
+_YEAR = re.compile(r"(?:1[89]|20|21)[0-9]{2}")
+_BED = re.compile(r"[A-Z]{0,2}[0-9]{1,4}[A-Z]?\Z")
+_WORD = re.compile(r"[^\W\d_]{2}[^\d_]*\Z")
+_LETTERS = frozenset("BCEINOPRU")  # classes of a visit, table 0004
+_SEXES = frozenset("AFIMNOU")  # table 0001
+_SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes in two letters
+
+
+def aligned(message: Message) -> tuple[Message, list[Problem]]:
+    """The message with such segments as they were meant, and what is told; the message itself where there is none."""
+    moved: dict[int, Segment] = {}
+    told: list[Problem] = []
+    for segment in message.segments:
+        shapes = _shapes().get(segment.name)
+        if shapes is None or sum(1 for _ in _wrong(segment.fields(), shapes, segment.delimiters)) < _LEAST:
+            continue
+        ways = _ways(segment, shapes)
+        if not ways:
+            continue
+        if len({len(way) for way in ways}) > 1:  # one too many as well as one too few would explain it
+            told.append(_told("structure.shifted-unclear", segment, segment.fields(), ways[0]))
+            continue
+        moved[segment.index] = Segment(segment.delimiters.field.join(ways[-1]), segment.index, segment.delimiters)
+        told.append(_told("structure.shifted", segment, segment.fields(), ways[-1]))
+        if len(ways) > 1:
+            told.append(_told("structure.shifted-unclear", segment, segment.fields(), ways[0]))
+    if not moved:
+        return message, told
+    return dataclasses.replace(message, segments=[moved.get(s.index, s) for s in message.segments]), told
+
+
+def _ways(segment: Segment, shapes: Shapes) -> list[tuple[str, ...]]:
+    """The fields by each way that leaves nothing wrong and keeps filled what a segment needs, what moves most first."""
+    fields = segment.fields()
+    last = max((n for n, content in enumerate(fields) if content), default=0)
+    kept = fields[: last + 1]
+    tries = [kept[:n] + kept[n + 1 :] for n in range(1, last) if not kept[n]]
+    tries += [[*kept[:n], "", *kept[n:]] for n in range(1, last + 1)]
+    found = dict.fromkeys(tuple(way) for way in tries)  # each further one moves less
+    wrong = set(_wrong(kept, shapes, segment.delimiters))
+    needed = [n for n, shape in shapes.items() if shape.needed and n <= last and kept[n] and n not in wrong]
+    right = [way for way in found if all(n < len(way) and way[n] for n in needed)]
+    return [way for way in right if not any(_wrong(way, shapes, segment.delimiters))]
+
+
+def _wrong(fields: Sequence[str], shapes: Shapes, delimiters: Delimiters) -> Iterator[int]:
+    """The fields that hold what they cannot."""
+    for number, shape in shapes.items():
+        content = fields[number] if number < len(fields) else ""
+        if content and content != NULL and shape.cannot(_parts(content, delimiters)):
+            yield number
+
+
+def _parts(content: str, delimiters: Delimiters) -> list[str]:
+    """The components of the first repetition, without blanks around them and without empty ones behind."""
+    parts = [part.strip() for part in content.split(delimiters.repetition, 1)[0].split(delimiters.component)]
+    while len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def _told(code: str, segment: Segment, fields: Sequence[str], way: Sequence[str]) -> Problem:
+    """The finding at the first field that a way moves."""
+    first = next((n for n, (one, other) in enumerate(zip(fields, way, strict=False)) if one != other), 1)
+    return Problem(code, f"{segment.name}#{segment.index}-{first}")
+
+
+def _time(parts: Sequence[str]) -> bool:
+    return len(parts) == 1 and bool(_DAY.match(parts[0]))
+
+
+def _no_sequence(parts: Sequence[str]) -> bool:
+    return not parts[0].isdigit()
+
+
+def _no_number(parts: Sequence[str]) -> bool:
+    return _time(parts) or not any(map(str.isdigit, parts[0]))
+
+
+def _no_time(parts: Sequence[str]) -> bool:
+    return not _YEAR.match(parts[0])
+
+
+def _of_place(parts: Sequence[str]) -> bool:
+    """Whether room or bed stand where a text or a name does: `UTI^101^A`."""
+    return len(parts) > 1 and bool(_BED.match(parts[1]))
+
+
+def _no_class(parts: Sequence[str]) -> bool:
+    return _time(parts) or _of_place(parts)
+
+
+def _no_place(parts: Sequence[str]) -> bool:
+    return _time(parts) or (len(parts) == 1 and parts[0] in _LETTERS)
+
+
+def _no_person(parts: Sequence[str]) -> bool:
+    return _time(parts) or _of_place(parts) or (len(parts) == 1 and (parts[0] in _SERVICES or parts[0] in _LETTERS))
+
+
+def _no_visit(parts: Sequence[str]) -> bool:
+    person = len(parts) > 2 and bool(_WORD.match(parts[1])) and bool(_WORD.match(parts[2]))
+    return person or (len(parts) == 1 and (parts[0].upper() in _SERVICES or parts[0] in _LETTERS))
+
+
+def _no_name(parts: Sequence[str]) -> bool:
+    alone = len(parts) == 1
+    return _coded(parts) or (alone and (parts[0].isdigit() or len(parts[0]) == 1 or _relationship(parts[0])))
+
+
+def _coded(parts: Sequence[str]) -> bool:
+    """Whether the third component names a coding system: an HL7 table, or a list of the house."""
+    return len(parts) > 2 and (parts[2].upper().startswith(("HL7", "99")) or parts[2] == "L")
+
+
+def _no_relationship(parts: Sequence[str]) -> bool:
+    """Whether a person's name stands there: two words, neither a code nor what it means, without a coding system."""
+    if len(parts) < 2 or _coded(parts):
+        return _time(parts)
+    words = all(_WORD.match(part) for part in parts[:2])
+    return words and len(parts[0]) > 3 and parts[0].casefold() != parts[1].casefold()
+
+
+def _no_phone(parts: Sequence[str]) -> bool:
+    """Whether neither an address nor six digits stand there."""
+    said = "".join(parts)
+    return _time(parts) or ("@" not in said and sum(map(str.isdigit, said)) < 6)
+
+
+def _no_sex(parts: Sequence[str]) -> bool:
+    return _time(parts) or len(parts) > 3
+
+
+def _no_address(parts: Sequence[str]) -> bool:
+    return _time(parts) or (len(parts) == 1 and (parts[0] in _SEXES or _relationship(parts[0])))
+
+
+def _relationship(text: str) -> bool:
+    return text.upper() in codes("hl70063") or text.casefold() == "self"
+
+
+_CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
+    "any": lambda parts: False,
+    "sequence": _no_sequence,
+    "moment": _no_time,
+    "number": _no_number,
+    "no-time": _time,
+    "code": _no_class,
+    "place": _no_place,
+    "person": _no_person,
+    "visit": _no_visit,
+    "name": _no_name,
+    "phone": _no_phone,
+    "relationship": _no_relationship,
+    "sex": _no_sex,
+    "address": _no_address,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shape:
+    """What a field cannot hold, and whether no way may leave it empty that is not."""
+
+    cannot: Callable[[Sequence[str]], bool]
+    needed: bool
+
+
+Shapes = dict[int, Shape]
+
+
+@cache
+def _shapes() -> dict[str, Shapes]:
+    found: dict[str, Shapes] = {}
+    for line, values in read_rows(FILE, _COLUMNS):
+        if values["shape"] not in _CANNOT or not values["field"].isdigit():
+            raise TableError(f"shapes.csv:{line}: a field number and a known shape are needed")
+        shape = Shape(_CANNOT[values["shape"]], values["needed"] == "yes")
+        found.setdefault(values["segment"], {})[int(values["field"])] = shape
+    return found
