@@ -35,6 +35,7 @@ class Wanted:
 
 
 ORIGINAL = Wanted(True)
+_KIND = re.compile(r"[A-Z]{3}(?:\^[A-Z][A-Z0-9]{2})?(?=\^|\Z)")
 
 
 # Table 0357 by a problem's code, or else by its first part: what an ERR-3 says. 100 is also "required segments are
@@ -60,7 +61,10 @@ CONDITIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What an acknowledgement needs from the message it answers; also buildable for an unreadable one."""
+    """What an acknowledgement needs from the message it answers; also buildable for an unreadable one.
+
+    `kind` is the type and event of an unreadable one (`ADT^A01`), where its first line tells them.
+    """
 
     delimiters: Delimiters = STANDARD
     sending: tuple[str, str] = ("", "")
@@ -73,6 +77,7 @@ class Envelope:
     application: str = ""
     charset_field: str = ""
     codec: str = "ascii"
+    kind: str = ""
 
 
 def wanted(to: Envelope, mode: Mode) -> Wanted:
@@ -139,6 +144,7 @@ def salvage(raw: bytes) -> Envelope:
         version=plain(12) or "2.5",
         accept=plain(15),
         application=plain(16),
+        kind=found.group(0) if (found := _KIND.match(plain(9))) else "",
     )
 
 

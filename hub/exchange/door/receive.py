@@ -122,6 +122,8 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
     if message is not None and late.is_acknowledgement(message) and not wanted.accept:
         silent, owes = True, ""  # an answer is never answered, or two systems would answer each other for ever
     incoming = _incoming(channel, raw, message, problems, status)
+    if message is None:
+        incoming = dataclasses.replace(incoming, control_id=envelope.control_id[:199], type=envelope.kind[:60])
     taken = Taken(dataclasses.replace(incoming, owes=owes) if owes else incoming, envelope, code, silent, part=part)
     return with_reply(taken)
 

@@ -3,8 +3,9 @@
 Channels look twice for sequence numbers (MSH-13) and for control ids that may not recur.
 
 Sequence number protocol (2.5.1 §2.10.1): the number expected next is kept for each sender, in the transaction that
-keeps the message, and told in MSA-4. 0 starts the link: nothing is taken, the answer tells what is expected. -1, in
-either direction, means that any number may come next. The same bytes again are a resend and do not count.
+keeps the message, and told in MSA-4. 0 starts the link by a header alone: nothing is taken, the answer tells what is
+expected. -1, in either direction, means that any number may come next. A message that says something has no number
+when it says 0 or -1: it is not lost for that. The same bytes again are a resend and do not count.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from hub.store.database import Transaction
 
 ANY = -1
 _TAKEN = ("RECEIVED", "PENDING")
+_HEADERS = ("MSH", "SFT", "UAC")
 _NUMBER = re.compile("-?[0-9]{1,14}")
 
 
@@ -165,6 +167,10 @@ async def _unique(tx: Transaction, taken: Taken) -> Taken:
 
 
 def _number(channel: Channel, raw: bytes) -> str:
-    """MSH-13 as sent."""
+    """MSH-13 as sent; empty for one that starts the link (0 or less) in a message with more than its header."""
     message = er7.read(raw, fixed_charset=channel.charset, fallback_charset=channel.fallback)
-    return message.header.text(13).strip() if isinstance(message, Message) else ""
+    if not isinstance(message, Message):
+        return ""
+    number = message.header.text(13).strip()
+    starts = _NUMBER.fullmatch(number) is not None and int(number) <= 0
+    return "" if starts and any(segment.name not in _HEADERS for segment in message.segments) else number

@@ -30,6 +30,11 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 MOST = 256
+_NAMED = ("certificate", "trust", "secret")  # keys of a transport that name entries of the vault
+_HELD = (
+    "SELECT name, encode(sha256(sealed), 'hex') AS mark FROM credential "
+    "WHERE tenant_id = $1 AND name = ANY($2::text[]) ORDER BY name"
+)
 REVOCATION = "-----BEGIN X509 CRL-----"
 
 
@@ -48,10 +53,9 @@ class Connections:
         self._tokens: dict[UUID, Tokens] = {}
 
     async def transport(self, tenant: Tenant, partner: Partner, lane_id: int) -> Transport:
-        """The lane's transport; a new one when the partner's settings changed. Raises Misconfigured."""
+        """The lane's transport; a new one when anything it was made from changed. Raises Misconfigured."""
         key = (tenant.id, lane_id)
-        said = [partner.settings.get(name) or {} for name in ("transport", "acknowledge")]
-        settings = json.dumps(said, sort_keys=True)
+        settings = await self._made_from(tenant, partner)
         found = self._open.pop(key, None)
         if found is not None and found.settings != settings:
             await found.transport.close()
@@ -73,6 +77,19 @@ class Connections:
         while self._open:
             _, opened = self._open.popitem()
             await opened.transport.close()
+
+    async def _made_from(self, tenant: Tenant, partner: Partner) -> str:
+        """What a transport of the partner is made from: its settings, and what the vault entries they name hold now.
+
+        A certificate that is renewed under its name, or an address that is allowed, counts from the next delivery on.
+        """
+        said: list[Any] = [partner.settings.get(name) or {} for name in ("transport", "acknowledge", "allow_private")]
+        transport: dict[str, Any] = partner.settings.get("transport") or {}
+        names = [transport[name] for name in _NAMED if transport.get(name)]
+        if names:
+            async with self._world.transaction(tenant) as tx:
+                said.append([(row["name"], row["mark"]) for row in await tx.rows(_HELD, names)])
+        return json.dumps([*said, partner.owner], sort_keys=True)
 
     async def _make(self, tenant: Tenant, partner: Partner) -> Transport:
         settings: dict[str, Any] = partner.settings.get("transport") or {}

@@ -100,8 +100,10 @@ async def test_wrong_count_is_an_error_of_the_batch(world: World, tenant: Tenant
     assert [row["status"] for row in found] == ["ERROR", "RECEIVED", "ERROR", "RECEIVED"], "the messages are worked"
 
 
-def numbered(number: str, control: str) -> bytes:
+def numbered(number: str, control: str, *, whole: bool | None = None) -> bytes:
+    """A message with that MSH-13; what starts a link is a header alone, unless it is asked for `whole`."""
     lines = adt("A01", "A", "V1", AT).split("\r")
+    lines = lines if whole or (whole is None and number not in ("0", "-1")) else lines[:1]
     fields = [*lines[0].split("|"), *[""] * 4]
     fields[9], fields[12] = control, number
     return "\r".join(["|".join(fields[:18]), *lines[1:]]).encode()
@@ -134,6 +136,30 @@ async def test_sequence_refuses_a_gap(world: World, tenant: Tenant) -> None:
     found = await rows(world, tenant)
     assert [row["status"] for row in found if row["control_id"] in "stu"] == ["FILTERED"] * 3
     assert sum(row["status"] == "RECEIVED" for row in found) == 4
+
+
+async def test_a_message_that_says_something_does_not_only_start_the_link(world: World, tenant: Tenant) -> None:
+    """Some senders fill MSH-13 with 0 always: the admission is taken or refused, never acknowledged and left out."""
+    for policy, code, status in (("report", "AA", "RECEIVED"), ("refuse", "AE", "ERROR")):
+        to = await his(world, tenant, f'[sequence]\npolicy = "{policy}"')
+        for number in ("0", "-1"):
+            sent = numbered(number, f"{policy}{number}", whole=True)
+            assert (await strict.receive(Keeper(world.database), to, sent)).code == code
+            (row,) = (row for row in await rows(world, tenant) if row["control_id"] == f"{policy}{number}")
+            assert row["status"] == status and "sequence.missing" in row["problems"]
+        nobody = numbered("0", f"{policy}n", whole=True).replace(b"A^^^HOSP^MR", b"")
+        assert (await strict.receive(Keeper(world.database), to, nobody)).code == "AE"
+
+
+async def test_what_cannot_be_read_is_found_by_its_number(world: World, tenant: Tenant) -> None:
+    """The sender was answered with its MSH-10: that is what its people will ask for."""
+    to = await his(world, tenant)
+    sent = adt("A01", "A", "V1", AT).replace("Souza^Ana", "Jo\udc81o^Ana").encode(errors="surrogateescape")
+    answer = await receive(Keeper(world.database), to, sent)
+    assert answer.code == "AE"
+    (row,) = await rows(world, tenant)
+    assert f"MSA|AE|{row['control_id']}".encode() in answer.payload and row["control_id"]
+    assert row["type"] == "ADT^A01"
 
 
 async def test_sequence_reports_a_gap(world: World, tenant: Tenant) -> None:

@@ -14,9 +14,13 @@ from typing import Any
 import peers
 import pytest
 from channel_feed import partner, queued
+from hl7_feed import msh
 from tls_keys import Authority
 
+from adapters.transports import Call
+from canonical.errors import PonteError
 from hub.exchange.out import delivery
+from hub.exchange.out.connections import Connections
 from hub.exchange.partners import save_partner
 from hub.guard import vault
 from hub.world import Tenant, World
@@ -48,6 +52,32 @@ async def test_mutual_tls(world: World, tenant: Tenant, tmp_path: Path) -> None:
             None,
         )
     assert len(peer.received) == 1
+
+
+async def test_what_an_operator_mends_counts_from_the_next_delivery(
+    world: World, tenant: Tenant, tmp_path: Path
+) -> None:
+    """Issuers put right, a certificate renewed under its name, a private address allowed: nobody restarts a worker."""
+    own, connections = Authority(), Connections(world)
+    async with peers.mllp(tls=own.server(tmp_path, clients=False)) as peer:
+        to = await partner(world, tenant, "lab", peer.port)
+        to.settings["transport"] |= {"tls": True, "trust": "ca"}
+        message = f"{msh('ORM^O01', '20261122100000')}\r".encode()
+        call = Call(content=message, key="1", control_id=message.split(b"|")[9].decode())
+        for trusted in (Authority("Outra").pem, own.pem):
+            async with world.transaction(tenant) as tx:
+                await vault.put(tx, world.settings, "ca", {"pem": trusted}, kind="pem")
+            first = await connections.transport(tenant, to, 1)
+            if trusted == own.pem:
+                assert (await first.send(call)).verdict == "accepted"
+            else:
+                with pytest.raises(PonteError) as told:
+                    await first.send(call)
+                assert told.value.code == "transport.certificate-issuer"
+        assert await connections.transport(tenant, to, 1) is first, "what stays is kept"
+        to.settings["allow_private"] = not to.settings.get("allow_private")
+        assert await connections.transport(tenant, to, 1) is not first
+        await connections.close()
 
 
 @pytest.mark.parametrize(
