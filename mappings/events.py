@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from canonical.extensions import EXTENSIONS
 from mappings.table import codes
 
 EVENTS, STRUCTURES = "out-adt-event", "out-adt-structure"
 _INPATIENT = ("IMP", "ACUTE", "NONAC")
+_OVER = ("finished", "cancelled", "entered-in-error")
+_TEMPORARY = EXTENSIONS["temporary-location"]
 
 
 def visit_event(before: dict[str, Any] | None, after: dict[str, Any]) -> str:
@@ -41,6 +44,16 @@ def survivor(body: dict[str, Any]) -> str:
 def place(body: dict[str, Any]) -> dict[str, Any]:
     """Where the patient is: the last location that is not a past one."""
     found = [one for one in body.get("location", ()) if one.get("status") in ("active", None)]
+    return dict(found[-1].get("location", {})) if found else {}
+
+
+def left(body: dict[str, Any]) -> dict[str, Any]:
+    """The place a visit that is over was in last; a temporary place beside the bed only where it had no bed."""
+    if body.get("status") not in _OVER:
+        return {}
+    stays = [one for one in body.get("location", ()) if one.get("status") == "completed"]
+    beds = [one for one in stays if not any(e.get("url") == _TEMPORARY for e in one.get("extension", ()))]
+    found = beds or stays
     return dict(found[-1].get("location", {})) if found else {}
 
 

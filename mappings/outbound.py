@@ -35,7 +35,7 @@ _RECORDS = (
     "condition",
     "observation",
 )
-SOURCES = frozenset((*_RECORDS, "specimen", "place", "facility", "note", "partner", "message", "index"))
+SOURCES = frozenset((*_RECORDS, "specimen", "place", "prior", "facility", "note", "partner", "message", "index"))
 _SAYS = {"table", "for", "as", "messages", "since"}
 Sources = Mapping[str, Any]
 

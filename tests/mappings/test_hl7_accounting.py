@@ -236,3 +236,16 @@ def test_control_characters_in_what_names_the_parent_result() -> None:
         message = er7.read(text.replace(old, new).encode())
         assert isinstance(message, Message)
         check(message)
+
+
+def test_every_line_of_a_joined_text_says_where_it_went() -> None:
+    """Notes and texts in several segments become one element, which each of them made."""
+    message = er7.read(
+        b"MSH|^~\\&|LIS|LAB|PONTE|HUB|20261123083000-0300||ORU^R01|J1|P|2.5.1\rPID|1||88123^^^HSR^MR||Figueiredo^Marlene\r"
+        b"OBR|1||F1^LAB|LAU^Laudo^L\rNTE|1|L|um\rNTE|2|L|dois\rOBX|1|TX|LAU^Laudo^L||linha um||||||F\rOBX|2|TX|LAU^Laudo^L||linha dois||||||F\r"
+    )
+    assert isinstance(message, Message)
+    told = trace.fields(message, zone="America/Sao_Paulo")
+    paths = {(one["segment"], one["index"], one["field"]): one.get("paths") for one in told}
+    assert paths["NTE", 4, 3] == paths["NTE", 5, 3] == ["DiagnosticReport.extension"]
+    assert paths["OBX", 6, 5] == paths["OBX", 7, 5] == ["Observation.valueString"]

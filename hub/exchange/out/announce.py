@@ -18,6 +18,7 @@ from hub.exchange.out.matter import patient_of, sender_of, visit_of
 from hub.exchange.out.orders import senders_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
+from hub.records.drafts.marks import told_at
 from hub.records.earlier import earlier
 from hub.store.database import Transaction
 from mappings import events
@@ -47,18 +48,21 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, par
         for partner in subscribers:
             wanted = partner.settings["adt"].get("events") or ()
             if (not wanted or event in wanted) and senders.get(saved.message_id) != partner.code:
-                await _queue(tx, partner, saved, event, origin)
+                await _queue(tx, partner, saved, event, origin, old)
 
 
 def _patient(saved: Saved) -> str:
     return str((saved.body or {}).get("subject", {}).get("reference", ""))
 
 
-async def _queue(tx: Transaction, partner: Partner, saved: Saved, event: str, origin: Origin) -> None:
+async def _queue(
+    tx: Transaction, partner: Partner, saved: Saved, event: str, origin: Origin, old: dict[str, Any] | None
+) -> None:
     control_id = new_id().hex[:20].upper()
     sources = await _sources(tx, partner, saved, event)
     told = {"control_id": control_id, "time": origin.now.isoformat(timespec="seconds"), "event": event}
-    sources["message"] = {**await sender_of(tx, partner.settings["adt"]), **told}
+    sources["message"] = {**await sender_of(tx, partner.settings["adt"]), **told, **_occurred(saved.body or {}, old)}
+    sources["prior"] = events.place(old or {}) if event == "A02" else {}
     segments, problems = render(out_plan("out/adt-merge" if event == "A40" else "out/adt"), sources)
     outgoing = Outgoing(
         operation=OPERATION,
@@ -77,6 +81,12 @@ async def _queue(tx: Transaction, partner: Partner, saved: Saved, event: str, or
         await outbox.enqueue(tx, partner, outgoing)
 
 
+def _occurred(body: dict[str, Any], old: dict[str, Any] | None) -> dict[str, str]:
+    """When it happened, where the change came with a time of its own (EVN of a message)."""
+    moment = told_at(body)
+    return {"occurred": moment.isoformat()} if moment is not None and moment != told_at(old or {}) else {}
+
+
 async def _sources(tx: Transaction, partner: Partner, saved: Saved, event: str) -> dict[str, Any]:
     """The record and its patient, and the partner as the tables of `mappings/out` name it."""
     body, settings = saved.body or {}, partner.settings["adt"]
@@ -87,7 +97,7 @@ async def _sources(tx: Transaction, partner: Partner, saved: Saved, event: str) 
         "patient": patient,
         "loser": body if event == "A40" else {},
         "encounter": await visit_of(tx, body) if saved.type == "Encounter" else {},
-        "place": events.place(body) if saved.type == "Encounter" else {},
+        "place": (events.place(body) or events.left(body)) if saved.type == "Encounter" else {},
         "partner": {
             "application": settings.get("application", ""),
             "facility": settings.get("facility", ""),

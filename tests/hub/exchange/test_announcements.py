@@ -42,6 +42,9 @@ EVENTS = [
     (body("in-progress"), body("finished"), "A03"), (body("finished"), body("in-progress"), "A13"),
     (body("in-progress"), body("cancelled"), "A11"), (body("in-progress"), body("in-progress", "IMP"), "A06"),
     (body("in-progress", "IMP"), body("in-progress"), "A07"), (body("in-progress"), body("in-progress"), "A08"),
+    (body("cancelled"), body("in-progress", "IMP"), "A01"), (body("in-progress"), body("onleave"), "A21"),
+    (body("onleave"), body("in-progress"), "A22"), (body("onleave"), body("finished"), "A03"),
+    (body("finished"), body("cancelled"), "A11"), (body("in-progress"), body("entered-in-error"), "A23"),
     (body("in-progress", location=bed("A")), body("in-progress", location=bed("B")), "A02"),
 ]  # fmt: skip
 
@@ -67,6 +70,22 @@ async def test_a_stay_is_told_from_admission_to_discharge(world: World, tenant: 
     assert (first.type, first.text("MSH", 5), first.text("MSH", 6)) == ("ADT^A01", "PEP", "CLIN")
     assert (first.text("PID", 3), first.text("PV1", 2), first.text("PV1", 19)) == ("M1", "I", "V1")
     assert first.text("EVN", 1) == "A01" and read(peer.received[-1]).text("PV1", 45).startswith("20261123")
+
+
+async def test_a_census_learns_when_and_from_where(world: World, tenant: Tenant) -> None:
+    """A transfer names the bed it came from, a discharge the bed it left; EVN-6 is when it happened, EVN-2 when told."""
+    await partner(world, tenant, "pep", 1, adt={**ADT, "events": ["A01", "A02", "A03", "A13", "A11"]})
+    own = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n')
+    other = [adt(event, "M1", "V1", f"2026112{day}090000").replace("UTI^1^2", "UTI^7^1") for event, day in (("A02", 2), ("A03", 3))]  # fmt: skip
+    out = other[1].replace("|20261122080000", "|20261122080000|20261123083000")
+    await send(world, tenant, own, adt("A01", "M1", "V1", "20261121090000"), other[0], out)
+    found = [read(row["content"]) for row in await queued(world, tenant)]
+    seen = [(m.text("EVN", 1), m.text("PV1", 3, 9), m.text("PV1", 6, 9), m.text("EVN", 6)[:10]) for m in found]
+    assert seen == [
+        ("A01", "UTI / 1 / 2", "", "2026112109"),
+        ("A02", "UTI / 7 / 1", "UTI / 1 / 2", "2026112209"),
+        ("A03", "UTI / 7 / 1", "", "2026112309"),
+    ]
 
 
 async def test_what_comes_over_fhir_is_told_too(world: World, tenant: Tenant) -> None:
