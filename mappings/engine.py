@@ -216,15 +216,17 @@ def _gather(step: Step, segments: Sequence[Segment], work: Work) -> None:
             _tell(step, work, path, value, values[0])
         else:
             _store(step, value, values[0], work)
-            if work.context.trace is not None and not isinstance(converted, list):
-                _tell_others(step, work, value, values)
+    if work.context.trace is not None and not (isinstance(converted, list) and len(converted) > 1):
+        _tell_others(step, work, converted, values)
 
 
 def _tell_others(step: Step, work: Work, converted: Any, values: Sequence[Value]) -> None:
     """Tell the trace of the further fields one value was made of: lines of a text or a note, pieces of a file."""
     path, made = step.path, converted
-    if path.endswith("[x]"):
-        path, made = path[:-3] + converted[0], converted[1]
+    if isinstance(made, list):
+        path, made = next(((one or path, value) for one, value in made), (path, None))
+    elif path.endswith("[x]"):
+        path, made = path[:-3] + made[0], made[1]
     further = {value.segment.index: value for value in values[1:] if value.raw}
     for index, value in further.items():
         if index != values[0].segment.index:
