@@ -25,6 +25,7 @@ _TERMS = "https://terminologia.saude.gov.br/fhir/CodeSystem"
 LOINC = "http://loinc.org"
 CID10 = "http://hl7.org/fhir/sid/icd-10"
 CBO = f"{_TERMS}/BRCBO"
+PERSON = f"{_DOCUMENTS}/StructureDefinition/BRIndividuo-1.0"
 # One register or code list under the names of BR Core, of the RNDS read side and of RNDS documents.
 ALIASES: tuple[frozenset[str], ...] = (
     frozenset((CPF, f"{_RNDS}/NamingSystem/cpf")),
@@ -32,7 +33,7 @@ ALIASES: tuple[frozenset[str], ...] = (
         (
             CNS,
             f"{_RNDS}/NamingSystem/cns",
-            f"{_DOCUMENTS}/StructureDefinition/BRIndividuo-1.0",
+            PERSON,
             f"{_DOCUMENTS}/StructureDefinition/BRProfissional-1.0",
         )
     ),
@@ -298,3 +299,13 @@ def aliases(system: str) -> frozenset[str]:
         if system in family:
             return family
     return frozenset((system,))
+
+
+def names(system: str, value: str) -> frozenset[str]:
+    """All systems under which `value` of `system` may stand.
+
+    Documents of RNDS call a person by CNS or by CPF under one name (BRIndividuo-1.0): what has the check digits of a
+    CPF is one, and stands there or under the names of CPF.
+    """
+    found = aliases(system)
+    return aliases(CPF) | {PERSON} if (system == PERSON or CPF in found) and is_cpf(value) else found

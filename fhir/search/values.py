@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from canonical.codes import UCUM, aliases, spellings
+from canonical.codes import UCUM, names, spellings
 from fhir.definitions.table import resource_types
 from fhir.search import ranges, units
 from fhir.search.parameters import bounded, folded, split_reference
@@ -174,15 +174,15 @@ def token(text: str) -> Token:
     if len(parts) == 1:
         return Token(None, bounded(parts[0]))
     system, code = parts
-    systems = _named(system) if system else ("",)
+    systems = _indexed(names(system, code)) if system else ("",)
     others = tuple(bounded(other) for other in spellings(system, code)) if code else ()
     return Token(systems, bounded(code) if code else None, others)
 
 
 @lru_cache(maxsize=1024)
-def _named(system: str) -> tuple[str, ...]:
+def _indexed(systems: frozenset[str]) -> tuple[str, ...]:
     """The names of a system, as they are indexed."""
-    return tuple(sorted(map(bounded, aliases(system))))
+    return tuple(sorted(map(bounded, systems)))
 
 
 def of_type(text: str) -> Token:

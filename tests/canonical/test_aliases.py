@@ -35,3 +35,11 @@ def test_every_name_leads_to_all(name: str) -> None:
 def test_no_name_is_of_two_families() -> None:
     names = [name for family in codes.ALIASES for name in family]
     assert len(names) == len(set(names)) and codes.aliases("urn:x") == {"urn:x"}
+
+
+def test_a_person_of_a_document_is_called_by_cns_or_cpf() -> None:
+    cpf, cns = "52998224725", "700501971318558"
+    assert codes.names(codes.CPF, cpf) == codes.names(codes.PERSON, cpf) == codes.aliases(codes.CPF) | {codes.PERSON}
+    assert codes.names(codes.PERSON, cns) == codes.names(codes.CNS, cns) == codes.aliases(codes.CNS)
+    assert codes.names(codes.CPF, "52998224724") == codes.aliases(codes.CPF)
+    assert codes.names("urn:other", cpf) == {"urn:other"}
