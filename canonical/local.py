@@ -34,17 +34,22 @@ def moment(told: Any, zone: str) -> Moment:
     try:
         if len(text) == _DATE_LENGTH:
             return Moment(datetime.date.fromisoformat(text).isoformat())
-        at = datetime.datetime.fromisoformat(_LEAP.sub(r"\1:59", text))
+        at = datetime.datetime.fromisoformat(readable(text))
         local = at.astimezone(ZoneInfo(zone)) if at.tzinfo else at
     except (ValueError, OverflowError):
         return Moment()
     return Moment(local.date().isoformat(), local.strftime("%H:%M:%S"))
 
 
+def readable(text: str) -> str:
+    """A FHIR dateTime as Python reads it: a leap second, which FHIR has (R4 §2.24.0.1), is the one before it."""
+    return _LEAP.sub(r"\1:59", text)
+
+
 def instant(told: Any) -> datetime.datetime | None:
     """The moment of a FHIR instant, a leap second as the one before it; None for anything else."""
     try:
-        at = datetime.datetime.fromisoformat(_LEAP.sub(r"\1:59", told)) if isinstance(told, str) else None
+        at = datetime.datetime.fromisoformat(readable(told)) if isinstance(told, str) else None
     except ValueError:
         return None
     return at if at is not None and at.tzinfo is not None else None

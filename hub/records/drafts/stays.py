@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from canonical import local
 from canonical.extensions import EXTENSIONS
 
 TEMPORARY = EXTENSIONS["temporary-location"]
@@ -135,5 +136,5 @@ def is_temporary(entry: Entry) -> bool:
 def moment(text: str) -> datetime.datetime:
     """A FHIR dateTime as a moment that can be compared; a date counts as its beginning in UTC."""
     padded = text + "-01-01"[len(text) - 4 :] if len(text) < 10 else text
-    found = datetime.datetime.fromisoformat(padded)
+    found = datetime.datetime.fromisoformat(local.readable(padded))
     return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)

@@ -43,8 +43,9 @@ async def merge(
     settled = await settle(tx, [*plain, survivor], places)
     places.update(settled.places)
     await save(tx, settled.writes, origin)
-    if lost:
-        await _retire(tx, loser.type, lost[0], settled.places[survivor.local][1], origin)
+    kept_as = settled.places[survivor.local][1]
+    if lost and lost[0] != kept_as:  # one record: somebody has taken the survivor's number out of it since
+        await _retire(tx, loser.type, lost[0], kept_as, origin)
     return settled.problems
 
 

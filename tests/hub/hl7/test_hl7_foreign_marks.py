@@ -73,3 +73,34 @@ async def test_marks_of_another_form(world: World, tenant: Tenant, other: dict[s
         await save(tx, writes, Origin(actor="partner", now=world.now(), zone=tenant.zone))
     outcomes = await feed(world, tenant, *rounds(15), *rounds(30))
     assert {(each["code"], each["status"]) for each in outcomes} == {("AA", "TRANSFORMED")}
+
+
+async def test_a_number_taken_out_of_a_merged_account(world: World, tenant: Tenant) -> None:
+    """The survivor's own number is gone, the merged one leads to it: the merge told again finds one record, not two."""
+    merge = event("A36", T.format(1), pid("A") + "||||||||||AC5^^^HOSP", "MRG|B^^^HOSP^MR||AC4^^^HOSP")
+    again = event("A36", T.format(2), pid("A") + "||||||||||AC5^^^HOSP", "MRG|B^^^HOSP^MR||AC4^^^HOSP")
+    await feed(world, tenant, merge)
+    (account,) = (each for each in await records(world, tenant, "Account") if each["status"] == "active")
+    left = [each for each in account["identifier"] if each["value"] != "AC5"]
+    assert [each["value"] for each in left] == ["AC4"]
+    body = {key: value for key, value in account.items() if key != "id"}
+    async with world.transaction(tenant) as tx:
+        by = Origin(actor="partner", now=world.now(), zone=tenant.zone)
+        await save(tx, [Write(type="Account", id=account["id"], body={**body, "identifier": left})], by)
+    (outcome,) = await feed(world, tenant, again)
+    assert (outcome["code"], outcome["status"]) == ("AA", "TRANSFORMED")
+    (kept,) = (each for each in await records(world, tenant, "Account") if each["status"] == "active")
+    assert kept["id"] == account["id"]
+    assert {each["value"] for each in kept["identifier"]} == {"AC4", "AC5"}
+
+
+async def test_a_stay_that_begins_in_a_leap_second(world: World, tenant: Tenant) -> None:
+    await feed(world, tenant, adt("A01", "A", "VA", T.format(1)))
+    (visit,) = await records(world, tenant, "Encounter")
+    places = [{**each, "period": {"start": "2016-12-31T23:59:60Z"}} for each in visit["location"]]
+    body = {key: value for key, value in visit.items() if key != "id"}
+    async with world.transaction(tenant) as tx:
+        by = Origin(actor="partner", now=world.now(), zone=tenant.zone)
+        await save(tx, [Write(type="Encounter", id=visit["id"], body={**body, "location": places})], by)
+    (outcome,) = await feed(world, tenant, adt("A02", "A", "VA", T.format(2)))
+    assert (outcome["code"], outcome["status"]) == ("AA", "TRANSFORMED")
