@@ -192,6 +192,7 @@ def _resource(name: str, offer: Offer, incoming: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": name,
         **({"documentation": offer.notes[name]} if name in offer.notes else {}),
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
         **_profiles(name, offer),
         "interaction": [{"code": code} for code in offer.type_interactions],
         "versioning": "versioned-update" if offer.requires_match else "versioned",

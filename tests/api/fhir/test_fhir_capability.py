@@ -145,6 +145,7 @@ async def test_registered_routes_are_claimed(statement: dict[str, Any], app: Fas
     for flag in ("conditionalCreate", "conditionalUpdate", "updateCreate", "readHistory"):
         assert patient[flag] is True
     assert patient["conditionalDelete"] == "single" and patient["conditionalRead"] == "full-support"
+    assert patient["profile"] == "http://hl7.org/fhir/StructureDefinition/Patient"
 
 
 EXAMPLES = {
