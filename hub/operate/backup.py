@@ -55,16 +55,19 @@ def backup(settings: Settings, target: Path, url: str = "") -> int:
     if target.exists():
         raise Misconfigured(f"{target} exists already; a backup never overwrites another")
     whole = url or embedded_url(settings, urlsplit(settings.database_url).port)
-    partial = target.with_name(target.name + ".partial")
+    listed = manifest_of(target)
+    partial, told = (path.with_name(path.name + ".partial") for path in (target, listed))
     try:
         with _private(partial) as file:
             found = asyncio.run(_dumped(settings, whole, file))
-        partial.replace(target)
+        size, digest = partial.stat().st_size, sha256(partial)
+        with _private(told) as file:
+            file.write(json.dumps({**asdict(found), "sha256": digest, "size": size}, indent=1).encode())
+        _named(told, listed)
+        _named(partial, target)  # last: a dump that is there has its manifest, whenever this was ended
     finally:
         partial.unlink(missing_ok=True)
-    size, digest = target.stat().st_size, sha256(target)
-    with _private(manifest_of(target)) as file:
-        file.write(json.dumps({**asdict(found), "sha256": digest, "size": size}, indent=1).encode())
+        told.unlink(missing_ok=True)
     machine.backed_up(settings)
     return size
 
@@ -150,6 +153,14 @@ def _private(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
     except OSError as error:
         raise Misconfigured(f"cannot write {path}: {error.strerror}") from None
+
+
+def _named(partial: Path, name: Path) -> None:
+    """Give a whole file its name; raises Misconfigured."""
+    try:
+        partial.replace(name)
+    except OSError as error:
+        raise Misconfigured(f"cannot write {name}: {error.strerror}") from None
 
 
 async def _dumped(settings: Settings, url: str, file: IO[bytes]) -> Manifest:

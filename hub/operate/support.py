@@ -6,6 +6,7 @@ long numbers are masked all the same). Addresses, logins, message content, numbe
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -14,9 +15,9 @@ import platform
 import re
 import sys
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from canonical.errors import Misconfigured, PonteError
 from hub.operate import check, find, halting
@@ -40,24 +41,41 @@ async def bundle(settings: Settings, world: World | None, target: Path) -> list[
 
     Raises Misconfigured when the file cannot be written or is there already.
     """
-    made: list[tuple[str, int]] = []
+    with _whole(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        return await _filled(archive, settings, world)
+
+
+@contextlib.contextmanager
+def _whole(target: Path) -> Iterator[IO[bytes]]:
+    """A new file that only its maker can read, and that is not left in part; raises Misconfigured."""
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise Misconfigured(f"cannot write {target}: {error.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise Misconfigured(f"cannot write {target}: {error.strerror}") from None
+        raise
 
-        def put(name: str, text: str) -> None:
-            archive.writestr(name, text)
-            made.append((name, len(text.encode())))
 
-        put("about.json", _json(about(settings)))
-        if world is not None:
-            put("database.json", _json(await _safely(lambda: _database(world))))
-            for tenant in await world.tenants():
-                put(f"tenants/{tenant.slug}.json", _json(await _safely(lambda t=tenant: _tenant(world, t))))  # type: ignore[misc]
-        for path in sorted(settings.logs.glob("*.log")):
-            put(f"logs/{path.name}", scrubbed(_tail(path)))
+async def _filled(archive: zipfile.ZipFile, settings: Settings, world: World | None) -> list[tuple[str, int]]:
+    made: list[tuple[str, int]] = []
+
+    def put(name: str, text: str) -> None:
+        archive.writestr(name, text)
+        made.append((name, len(text.encode())))
+
+    put("about.json", _json(about(settings)))
+    if world is not None:
+        put("database.json", _json(await _safely(lambda: _database(world))))
+        for tenant in await world.tenants():
+            put(f"tenants/{tenant.slug}.json", _json(await _safely(lambda t=tenant: _tenant(world, t))))  # type: ignore[misc]
+    for path in sorted(settings.logs.glob("*.log")):
+        put(f"logs/{path.name}", scrubbed(_tail(path)))
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 import release_packages as made
+from endings import Died, Life, living
 
 from canonical.errors import NotFound, Refused
 from hub.store import owned
@@ -135,6 +137,15 @@ async def test_who_uses_a_release(
     async with owner_of(world, cluster) as owner:
         assert house.id in {each.id for each in await importing.listed(owner, other_tenant)}
         assert await importing.removed(owner, other_tenant, house.id, "test")
+
+
+async def test_a_release_goes_with_its_last_user(world: World, cluster: Any, tenant: Tenant, tmp_path: Path) -> None:
+    """Were it left behind by a process that ended in between, nobody could name it any more."""
+    taken = await bring(world, cluster, tenant, made.folder(tmp_path / "cbo", made.cbo()), version="9003")
+    with contextlib.suppress(Died), living(Life(1)):
+        async with owner_of(world, cluster) as owner:
+            await importing.removed(owner, tenant, taken.id, "test")
+    assert not await concepts(world, taken.id)
 
 
 @pytest.mark.parametrize(

@@ -125,15 +125,15 @@ async def removed(owner: Owner, tenant: Tenant, release: int, actor: str) -> boo
             await tx.connection.execute("UPDATE term_release SET house = false WHERE id = $1", release)
         await audit.note(tx, actor, "terms.remove", f"{row['system']}|{row['version']}", "success")
         house = row["house"] and row["used"] is not None
-    return not house and await _gone(owner, tenant, release)
+        return not house and await _gone(tx, release)
 
 
-async def _gone(owner: Owner, tenant: Tenant, release: int) -> bool:
+async def _gone(tx: Transaction, release: int) -> bool:
     """Whether a release without users is removed; the walls hide who else has it, the foreign key does not."""
     import asyncpg
 
     try:
-        async with owner.transaction(tenant.id) as tx:
+        async with tx.connection.transaction():  # what was done before it stands, whoever else has it
             await tx.connection.execute("DELETE FROM term_release WHERE id = $1 AND NOT house", release)
     except asyncpg.ForeignKeyViolationError:
         return False

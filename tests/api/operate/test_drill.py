@@ -66,6 +66,11 @@ async def test_a_backup_is_restored_and_held_against_its_manifest(cluster: Any, 
     async with own_database.fresh(cluster) as (_, application):
         slug = await filled(dataclasses.replace(settings, database_url=application))
         dump = data_root / f"{slug}.dump"
+        backup.manifest_of(dump).mkdir()  # it cannot be written: no dump stands without one
+        with pytest.raises(Misconfigured, match="cannot write"):
+            await asyncio.to_thread(backup.backup, settings, dump, superior(cluster, application))
+        backup.manifest_of(dump).rmdir()
+        assert not list(data_root.glob(f"{slug}*"))
         await asyncio.to_thread(backup.backup, settings, dump, superior(cluster, application))
     assert machine.hours_since_backup(settings, dump.stat().st_mtime) == 0
     manifest = backup.read_manifest(dump)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -99,3 +102,15 @@ def test_a_support_bundle_that_cannot_be_written_is_told_once(
     assert main(["support", str(tmp_path / "none" / "bundle.zip")]) == 4
     told = capsys.readouterr().err
     assert told.count("cannot write") == 1 and "database" not in told
+
+
+def test_a_support_bundle_on_a_full_disk_is_told_and_none_is_left(
+    slug: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    assert main(["support", str(tmp_path / "bundle.zip")]) == 4
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
