@@ -13,6 +13,7 @@ from hl7.er7 import Message
 from hub.channels.document import Condition, Document
 
 PATIENT = "patient"
+FILTERED = "message.filtered"
 _LANES = {
     PATIENT: ("PID-3", "PID-2", "PID-4"),
     "visit": ("PV1-19", "PID-18", "PV1-50"),
@@ -32,10 +33,17 @@ def stranger(document: Document, message: Message) -> Problem | None:
 
 def decision(document: Document, message: Message) -> Literal["take", "skip"]:
     """Whether the filters take the message; the first that applies decides."""
-    for one in document.filters:
+    return "take" if left_out(document, message) is None else "skip"
+
+
+def left_out(document: Document, message: Message) -> Problem | None:
+    """The finding that names the filter which leaves the message out, by its number and name; None when it is taken."""
+    for nth, one in enumerate(document.filters, start=1):
         if applies(one, message):
-            return one.action
-    return "skip" if any(one.action == "take" for one in document.filters) else "take"
+            said = f"{nth} ({one.name})" if one.name else str(nth)
+            return None if one.action == "take" else Problem(FILTERED, one.field or "MSH-9", args=(("filter", said),))
+    wanted = any(one.action == "take" for one in document.filters)
+    return Problem(f"{FILTERED}.not-taken", "MSH-9") if wanted else None
 
 
 def applies(condition: Condition, message: Message) -> bool:

@@ -99,6 +99,7 @@ def tried(raw: bytes, channel: Channel, labs: Sequence[Partner] = ()) -> Trial:
         return found
     found.type, found.control_id, found.lane = message.type, message.control_id, document.lane
     if found.status != "RECEIVED":
+        found.problems = list(taken.incoming.problems)
         return found
     if document.records:
         _map(found, message, channel)

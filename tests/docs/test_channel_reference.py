@@ -52,7 +52,8 @@ TAIL = """
 ## What happens to a message
 
 1. **Sender.** MSH-3 or MSH-4 outside `[sender]`: rejected (AR), kept with `sender.unknown`.
-2. **Filters**, in order, the first that applies decides. Left out: kept as FILTERED and answered with `acknowledge.filtered`.
+2. **Filters**, in order, the first that applies decides. Left out: kept as FILTERED with the filter that did it (`message.filtered`)
+   and answered with `acknowledge.filtered`.
 3. **Kept**, then answered; the row remembers the channel's version.
 4. **Worked** in its lane: mapped with the channel's overlay and plans, or only passed on (`records = false`).
 5. **Passed on**: an outbox row for each destination that applies, in the transaction that records what became of the message. A

@@ -108,8 +108,9 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
         return _of_part(channel, raw, message, problems)
     code = verdict(problems)
     status = "RECEIVED" if code == "AA" else "ERROR"
-    if code == "AA" and message is not None and matching.decision(channel.document, message) == "skip":
-        code, status = settings.filtered, "FILTERED"
+    out = matching.left_out(channel.document, message) if code == "AA" and message is not None else None
+    if out is not None:
+        code, status, problems = settings.filtered, "FILTERED", [*problems, out]
     wanted = ack.wanted(envelope, settings.mode)
     asks = message is not None and answers.more_than_acknowledged(message.type)
     owes = _owes(wanted, status, "processed" if asks else settings.when)

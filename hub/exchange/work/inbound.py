@@ -269,8 +269,9 @@ def _translate(item: Work, channels: Channels) -> None:
         item.problems = [message]
         return
     item.channel, item.message = channel, message
-    if matching.decision(channel.document, message) == "skip":  # replayed, and left out as the channel says today
-        item.translation, item.problems, item.filtered = untouched(message), list(message.problems), True
+    out = matching.left_out(channel.document, message)
+    if out is not None:  # replayed, and left out as the channel says today
+        item.translation, item.problems, item.filtered = untouched(message), [*message.problems, out], True
         return
     if not channel.document.records or late.is_acknowledgement(message):  # a channel that only passes on
         item.translation, item.problems = untouched(message), list(message.problems)

@@ -88,9 +88,15 @@ async def test_a_stranger_is_rejected_and_kept(world: World, tenant: Tenant) -> 
 
 
 async def test_a_filtered_message_is_answered_kept_and_not_mapped(world: World, tenant: Tenant) -> None:
-    own = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n[[filters]]\naction = "skip"\ntypes = ["ADT^*"]\n')
+    skip = '[[filters]]\naction = "skip"\nname = "sem ADT"\ntypes = ["ADT^*"]\n'
+    own = await put(world, tenant, f'name = "x"\ndoor = "mllp"\n{skip}')
     (answer,) = await send(world, tenant, own, A01)
-    assert answer.code == "AA" and (await outcome(world, tenant, answer.message_id))["status"] == "FILTERED"
+    kept = await outcome(world, tenant, answer.message_id)
+    assert answer.code == "AA" and b"ERR" not in answer.payload and kept["status"] == "FILTERED"
+    assert kept["problems"] == ["message.filtered"] and answer.problems[0].args == (("filter", "1 (sem ADT)"),)
+    take = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n[[filters]]\naction = "take"\ntypes = ["ORU"]\n')
+    (answer,) = await send(world, tenant, take, A01.replace("|T", "|U", 1))
+    assert (await outcome(world, tenant, answer.message_id))["problems"] == ["message.filtered.not-taken"]
     assert await records(world, tenant, "Patient") == []
 
 
@@ -105,7 +111,8 @@ async def test_a_replay_takes_the_filters_of_today(world: World, tenant: Tenant)
             await put(world, tenant, text)
         assert await replay.replay(world, tenant, "ana", [answer.message_id]) == [answer.message_id]
         await work_all(world, tenant)
-        assert (await outcome(world, tenant, answer.message_id))["status"] == expected
+        told = await outcome(world, tenant, answer.message_id)
+        assert told["status"] == expected and ("message.filtered" in told["problems"]) is (expected == "FILTERED")
     assert len(await records(world, tenant, "Patient")) == len(await queued(world, tenant)) == 1
 
 
