@@ -50,14 +50,16 @@ class _Read:
     failed: int = 0
     lines: list[dict[str, Any]] = field(default_factory=list)
 
-    def note(self, index: int, code: str, control_id: str, problems: tuple[Problem, ...]) -> None:
-        """Remember the findings of a message (index 0: of the file itself)."""
+    def note(self, code: str, problems: tuple[Problem, ...], message: Answer | None = None) -> None:
+        """Remember the findings of the last message read, or of the file itself (index 0), with what finds it again."""
         good = code in _GOOD
         self.failed += not good
         told = [p for p in problems if not good or p.severity != "information"]
         if told and len(self.lines) < MOST_FINDINGS:
             found = [{"code": p.code, "severity": p.severity, "where": p.where} for p in told]
-            self.lines.append({"message": index, "control_id": control_id, "answer": code, "findings": found})
+            named = {"control_id": message.control_id, "id": str(message.message_id)} if message is not None else {}
+            index = self.messages if message is not None else 0
+            self.lines.append({"message": index, **named, "answer": code, "findings": found})
 
 
 class Pickup:
@@ -118,7 +120,7 @@ class Pickup:
         sizes = {one.name: one.size for one in await place.files(PROCESSING)}
         if sizes.get(name, 0) > settings.most_bytes:
             problem = Problem("er7.too-large", "", args=(("limit", str(settings.most_bytes)),))
-            read.note(0, "AR", "", (problem,))
+            read.note("AR", (problem,))
         else:
             await self._keep(place, f"{PROCESSING}/{name}", read)
         target = settings.failed if read.failed or not read.messages else settings.processed
@@ -142,7 +144,7 @@ class Pickup:
                     )
                     for answer in said:
                         read.messages += 1
-                        read.note(read.messages, answer.code, "", answer.problems)
+                        read.note(answer.code, answer.problems, answer)
                 else:
                     await self._keep_odd(items, limit, read)
 
@@ -150,12 +152,12 @@ class Pickup:
         """What is no message, and messages over the limit, of which the beginning is kept."""
         for item in items:
             if isinstance(item, Problem):
-                read.note(0, "AE", "", (item,))
+                read.note("AE", (item,))
                 continue
             read.messages += 1
             large = Problem("er7.too-large", "MSH", args=(("limit", str(limit)),))
             answer: Answer = await received(self._keeper, self.channel, item[:limit], fault=large)
-            read.note(read.messages, answer.code, "", answer.problems)
+            read.note(answer.code, answer.problems, answer)
 
     async def _opened(self) -> Place:
         if self._place is None:

@@ -32,7 +32,8 @@ class Answer:
     """What goes back to the sender at once (empty: nothing), its code, and the id the message is kept under.
 
     `owes` says what else is due: an application acknowledgement (AL, ER, SU) when the message has been worked, or
-    (AFTERWARDS) the one answer of original mode, for which `instead` is said when that takes too long.
+    (AFTERWARDS) the one answer of original mode, for which `instead` is said when that takes too long. `control_id` is
+    the message's own.
     """
 
     payload: bytes
@@ -42,6 +43,7 @@ class Answer:
     owes: str = ""
     instead: bytes = b""
     resent: bool = False
+    control_id: str = ""
 
 
 @dataclass(slots=True)
@@ -202,6 +204,7 @@ def answer(taken: Taken, kept: Kept) -> Answer:
         owes=owes,
         instead=taken.spoken(kept.id) if owes == AFTERWARDS else b"",
         resent=kept.resent,
+        control_id=incoming.control_id,
     )
 
 

@@ -94,6 +94,10 @@ async def test_a_batch_with_a_wrong_count_and_a_bad_message_goes_to_the_failed(w
     codes = {(line["message"], finding["code"]) for line in lines for finding in line["findings"]}
     assert {(2, "type.unmapped"), (0, "structure.batch-count")} <= codes
     assert "Souza" not in text and "M2" not in text, "places and codes, never values"
+    async with world.transaction(tenant) as tx:
+        kept = await tx.rows("SELECT control_id, id FROM message WHERE tenant_id = $1")
+    found = {(line["control_id"], line["id"]) for line in lines if line["message"]}
+    assert found and found <= {(row["control_id"], str(row["id"])) for row in kept} and all(map(all, found))
     assert len(await received(world, tenant)) == 2, "what is good in it is kept all the same"
 
 
