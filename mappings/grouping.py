@@ -11,7 +11,7 @@ from operator import attrgetter
 from canonical.records import Draft
 from hl7.er7 import Message, Segment
 from mappings.convert.embedded import FILE, holds_file
-from mappings.convert.plausible import no_material
+from mappings.convert.plausible_results import late_holder, no_material
 from mappings.convert.whose import named
 from mappings.plan import Plan, RecordPlan
 
@@ -212,8 +212,10 @@ class Grouper:
         """What a field says that decides over records; a file is one whatever type OBX-2 claims."""
         if segment is self._file and number == _TYPE:
             return FILE
-        material = segment.name == "OBR" and number == _MATERIAL
-        return "" if material and no_material(segment) else segment.text(number).strip()
+        astray = (segment.name == "OBR" and number == _MATERIAL and no_material(segment)) or (
+            segment.name == "IN1" and late_holder(segment)
+        )
+        return "" if astray else segment.text(number).strip()
 
     def _starts(self, segment: Segment) -> bool:
         """Whether a lead belongs to the record below it: always, unless it also follows and nothing is open.

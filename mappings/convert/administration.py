@@ -14,6 +14,7 @@ from mappings.convert.datatypes import CITY_SYSTEM, coding, concept_or_own, cwe,
 from mappings.convert.people import practitioner_reference, xpn
 from mappings.convert.periods import period
 from mappings.convert.plausible import late_admission, no_language, no_licence, no_religion
+from mappings.convert.plausible_results import late_holder
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, date_time, ended, moment_text, number, parse_dtm
@@ -258,7 +259,11 @@ def contact_address(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("relationship")
 def relationship(value: Value, context: Context, argument: str) -> Any:
-    """IN1-17 as CodeableConcept of the table `argument`; what means SEL is read as it."""
+    """IN1-17 as CodeableConcept of the table `argument`; what means SEL is read as it. IN1-18 where it is a field late;
+    that is told."""
+    if late_holder(value.segment):
+        context.problems.append(value.problem("field.misplaced"))
+        value = value.sibling(18)
     if _oneself(value):
         value = Value("SEL", value.source, value.segment)
     return concept_or_own(value, context, argument)
@@ -267,7 +272,8 @@ def relationship(value: Value, context: Context, argument: str) -> Any:
 @conversion("self-or-name")
 def self_or_name(value: Value, context: Context, argument: str) -> Any:
     """IN1-16 of a card holder who is the patient (IN1-17): a reference to the patient of the message."""
-    if not _oneself(value.sibling(17)) or sum(1 for _ in context.message.named("PID")) != 1:
+    said = value.sibling(18 if late_holder(value.segment) else 17)
+    if not _oneself(said) or sum(1 for _ in context.message.named("PID")) != 1:
         return None
     return {"reference": f"{DRAFT}{context.prefix}patient", "type": "Patient"}
 

@@ -12,7 +12,7 @@ from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
-from mappings.convert.plausible import no_address, no_code, no_number, visit_for_patient
+from mappings.convert.plausible import no_address, no_code, no_instant, no_number, visit_for_patient
 from mappings.convert.published import Claims, alone, by_number, claims, coding_of, placed, tell_claims, tell_own
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, listed
@@ -202,7 +202,7 @@ def _dialled(text: str) -> bool:
 @conversion("cwe")
 def cwe(value: Value, context: Context, argument: str) -> Any:
     """CE, CWE, CNE, CF or IS as CodeableConcept with all codings; `argument` names the system of a bare code."""
-    if argument.startswith("HL7") and no_code(value, context):
+    if (argument.startswith("HL7") and no_code(value, context)) or no_instant(value, context):
         return None
     reader = _cwe_read if len(value.raw) <= LONGEST_KEPT else _cwe_read.__wrapped__
     read, claimed = reader(value.raw, value.delimiters, argument)

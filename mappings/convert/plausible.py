@@ -12,7 +12,7 @@ from canonical.codes import V2
 from hl7.er7 import Segment
 from mappings.convert.published import holds
 from mappings.convert.registry import Context, Value
-from mappings.table import Source, codes
+from mappings.table import codes
 
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
@@ -30,7 +30,6 @@ MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _HERE = 3  # PV1-3
 _TYPE = 8  # SCH-8
-_MATERIAL = 15  # OBR-15
 _SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 _NUMBERED = re.compile(r"[A-Za-z]{0,5}[0-9]{2,}\Z")  # a professional's number, with letters before it or none
@@ -57,6 +56,11 @@ def misplaced(value: Value, context: Context) -> bool:
     return False
 
 
+def no_instant(value: Value, context: Context) -> bool:
+    """Whether a coded field without a table of its own is a moment with its time; told."""
+    return value.raw[:2] in ("19", "20") and misplaced_if(bool(MOMENT.match(value.raw)), value, context)
+
+
 def no_place(value: Value, context: Context) -> bool:
     """Whether a PL holds what `misplaced` knows, or a person with a title: number and two names; told.
 
@@ -74,7 +78,7 @@ def no_name(value: Value, context: Context) -> bool:
 
 def no_address(value: Value, context: Context) -> bool:
     """Whether an XAD holds a date or a telephone; told."""
-    return misplaced_if(_is_time(value.raw) or _is_telephone(value), value, context)
+    return misplaced_if(is_time(value.raw) or _is_telephone(value), value, context)
 
 
 def late_admission(value: Value, context: Context) -> bool:
@@ -92,12 +96,12 @@ def late_visit(value: Value) -> bool:
 
 def no_department(value: Value, context: Context) -> bool:
     """Whether an amount of money or a moment stands where a department's code belongs (FT1-13, OBX-15); told."""
-    return misplaced_if(bool(_AMOUNT.match(value.text(1))) or _is_time(value.raw), value, context)
+    return misplaced_if(bool(_AMOUNT.match(value.text(1))) or is_time(value.raw), value, context)
 
 
 def no_moment(value: Value, context: Context) -> bool:
     """Whether a day or a moment stands where a count, a number or a word belongs (IN1-22, RF1-6, SPM-16); told."""
-    return misplaced_if(_is_time(value.raw), value, context)
+    return misplaced_if(is_time(value.raw), value, context)
 
 
 def no_person(value: Value, context: Context) -> bool:
@@ -114,13 +118,19 @@ def says_times(value: Value) -> bool:
 
 
 def no_account(value: Value) -> bool:
-    """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early) or, with its type, a number of
-    PID-3: one account of a whole life; or one letter, a marital status (PID-16): one account of all who say so."""
+    """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early), one of those in PID-3 or,
+    with its type, any number there: one account of a whole life; or one letter, a marital status (PID-16)."""
     letter = len(value.text(1)) == 1 and value.text(1).isalpha()
-    own = bool(value.text(5)) and any(
-        [other.text(n) for n in (1, 4, 5)] == [value.text(n) for n in (1, 4, 5)] for other in value.siblings(3)
+    named = [value.text(n) for n in (1, 4, 5)]
+    own = any(
+        other.text(1) == named[0]
+        and (
+            bool({other.text(4), other.text(5)} & _OF_PERSONS)
+            or (named[2] and [other.text(4), other.text(5)] == named[1:])
+        )
+        for other in value.siblings(3)
     )
-    return value.source.segment == "PID" and (bool({value.text(4), value.text(5)} & _OF_PERSONS) or letter or own)
+    return value.source.segment == "PID" and (bool({value.text(4), value.text(5)} & _OF_PERSONS) or letter or bool(own))
 
 
 def says_minutes(text: str) -> bool:
@@ -178,14 +188,14 @@ def says_no_number(text: str) -> bool:
 
 def no_code(value: Value, context: Context) -> bool:
     """Whether a coded field of an HL7 table holds a date or a moment, a person or an address; it is told."""
-    if _is_time(value.raw):
+    if is_time(value.raw):
         return misplaced_if(True, value, context)
     if value.raw.count(value.delimiters.component) < 4:  # cheap: most codes have at most two
         return False
     return misplaced_if(is_person(value) or _is_address(value), value, context)
 
 
-def _is_time(raw: str) -> bool:
+def is_time(raw: str) -> bool:
     """Whether a field is a date or a moment."""
     return raw[:2] in ("19", "20") and raw.isdigit() and bool(_DATE.match(raw) or MOMENT.match(raw))
 
@@ -206,17 +216,6 @@ def is_person(value: Value) -> bool:
     typed = value.text(13).isalpha() and holds(f"{V2}0203", value.text(13)) is True
     titled = typed or any(value.text(n).upper().rstrip(".") in _TITLES for n in (6, 7))
     return titled and all(_NAMES.match(value.text(n)) for n in (2, 3))
-
-
-def no_material(order: Segment) -> bool:
-    """Whether OBR-15, the specimen, is a person (OBR-16, a field early) or a moment: there is no specimen then."""
-    value = Value(order.raw_field(_MATERIAL), Source("OBR", _MATERIAL), order)
-    return _is_time(value.raw) or is_person(value)
-
-
-def early_orderer(value: Value) -> bool:
-    """Whether OBR-15 is the person who ordered, a field early: OBR-16 is empty."""
-    return value.source.segment == "OBR" and not value.segment.raw_field(_MATERIAL + 1) and is_person(value)
 
 
 def _is_address(value: Value) -> bool:
@@ -289,7 +288,7 @@ def early_admission(value: Value) -> bool:
 def no_reason(value: Value, context: Context) -> bool:
     """Whether the reason of an appointment (SCH-6, 7) is its time, or its length before the unit in SCH-8; told."""
     length = value.source.field + 1 == _TYPE and value.raw.isdigit() and says_minutes(value.other(_TYPE))
-    return misplaced_if(length or _is_time(value.raw), value, context)
+    return misplaced_if(length or is_time(value.raw), value, context)
 
 
 def early_result(value: Value) -> bool:

@@ -13,8 +13,8 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.medication import labelled
 from mappings.convert.people import xcn
 from mappings.convert.plausible import (
+    MOMENT,
     early_admission,
-    early_orderer,
     early_result,
     early_visit,
     is_timing,
@@ -23,6 +23,7 @@ from mappings.convert.plausible import (
     no_reason,
     says_times,
 )
+from mappings.convert.plausible_results import early_order, early_orderer, late_result
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
@@ -164,11 +165,20 @@ def no_house(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("dosage-form")
 def dosage_form(value: Value, context: Context, argument: str) -> Any:
-    """The form of a medicine as Annotation; none where a unit or a route stands, named by its coding system; told."""
+    """The form of a medicine, or a word to the pharmacy, as Annotation.
+
+    None where a unit or a route stands, named by its coding system; told.
+    """
     if value.text(3).upper() in _UNITS | _ROUTES:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return labelled(value, context, argument)
+
+
+@conversion("stray-route")
+def stray_route(value: Value, context: Context, argument: str) -> Any:
+    """A route where another code belongs, named by its table (RXO-6), as CodeableConcept; what reads that tells it."""
+    return cwe(value, context, "HL70162") if value.text(3).upper() in _ROUTES else None
 
 
 @conversion("instruction")
@@ -197,3 +207,32 @@ def for_what(value: Value, context: Context, argument: str) -> Any:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return cwe(value, context, argument)
+
+
+@conversion("late-report-status")
+def late_report_status(value: Value, context: Context, argument: str) -> Any:
+    """OBR-26 through `codes/<argument>.csv`, where it is the result's status, a field late; the kinship tells it."""
+    return context.codes(argument).get(value.raw) or None if late_result(value.segment) else None
+
+
+@conversion("late-instant")
+def late_instant(value: Value, context: Context, argument: str) -> Any:
+    """OBR-23, where it is the time of the result (OBR-22, empty), a field late as the status in OBR-26 shows."""
+    late = late_result(value.segment) and not value.other(22) and MOMENT.match(value.raw)
+    return instant(value, context, "") if late else None
+
+
+@conversion("early-authored")
+def early_authored(value: Value, context: Context, argument: str) -> Any:
+    """ORC-8 as authoredOn of a new order, where it is the moment of ORC-9; the kinship tells it."""
+    new = value.other(1) in ("NW", "") and MOMENT.match(value.raw) and not value.other(9)
+    return date_time(value, context, "") if new else None
+
+
+@conversion("early-requester")
+def early_requester(value: Value, context: Context, argument: str) -> Any:
+    """ORC-11 as who orders (ORC-12), a field early as the moment in ORC-8 shows; it is told."""
+    if not early_order(value.segment):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return xcn(value, context, argument)

@@ -12,6 +12,7 @@ from mappings.convert.keys import ei, ei_key, visit_key
 from mappings.convert.people import name_text, payor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_code, no_moment, no_name, no_place
+from mappings.convert.plausible_results import late_holder
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, ended, moment_text, number
@@ -113,7 +114,8 @@ def payor_name(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("named-person")
 def named_person(value: Value, context: Context, argument: str) -> Any:
-    """An XPN as a reference by display (the subscriber, who may be no patient here)."""
+    """An XPN as a reference by display (the subscriber, who may be no patient here), a field late or not."""
+    value = value.sibling(17) if late_holder(value.segment) else value
     text = name_text(value, context, argument)
     return {"display": text} if text and not no_name(value, context) else None
 

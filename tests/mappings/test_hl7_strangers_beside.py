@@ -99,3 +99,70 @@ def test_a_unit_is_no_prescription_and_a_no_is_no_indication() -> None:
     bodies, told = made("RDE^O11", drug(number="RX77", why="DOR^Dor^L"))
     assert [n["value"] for n in bodies["MedicationRequest"][0]["identifier"]] == ["P1", "RX77"]
     assert not told
+
+
+LATE = "OBR|1|P1|F1|X^Raio X^L|||20261122070000||||||||||||||||{charge}||{status}|{parent}|||{who}\r"
+LATE += "OBX|1|ST|Y^Z^L||bom||||||F\r"
+
+
+def test_the_status_of_a_result_a_field_late_is_no_result_it_examines() -> None:
+    bodies, told = made("ORU^R01", LATE.format(charge="20261122080000", status="", parent="F", who=WHO))
+    (report,) = bodies["DiagnosticReport"]
+    assert (report["status"], report["issued"]) == ("final", "2026-11-22T08:00:00-03:00")
+    assert len(bodies["Observation"]) == 1
+    assert "basedOn" not in bodies["ServiceRequest"][0]
+    assert told == {"OBR#3-26", "OBR#3-29"}
+
+
+def test_a_person_is_no_parent_of_results() -> None:
+    bodies, told = made("ORU^R01", LATE.format(charge="", status="F", parent="600-7&Cultura&LN^1", who=WHO))
+    assert len(bodies["DiagnosticReport"]) == 1
+    assert told == {"OBR#3-29"}
+    bodies, told = made("ORU^R01", LATE.format(charge="", status="F", parent="600-7&Cultura&LN^1", who="P0^F0"))
+    assert len(bodies["DiagnosticReport"]) == 2
+    assert not told
+
+
+@pytest.mark.parametrize("kind", ["ORM^O01", "ORU^R01"])
+def test_an_order_a_field_early_keeps_who_ordered_and_when(kind: str) -> None:
+    body = f"ORC|NW|P1||||||20261122080000|||{WHO}\rOBR|1|P1||X^Raio X^L\r"
+    bodies, told = made(kind, body + ("OBX|1|ST|Y^Z^L||bom||||||F\r" if kind == "ORU^R01" else ""))
+    request = bodies["ServiceRequest"][0]
+    assert request["requester"]["identifier"]["value"] == "41"
+    assert kind == "ORU^R01" or request["authoredOn"] == "2026-11-22T08:00:00-03:00"
+    assert told == {"ORC#3-8", "ORC#3-11"}
+    bodies, told = made(kind, body.replace("||||||2026", "|||||||2026"))
+    assert bodies["ServiceRequest"][0]["requester"]["identifier"]["value"] == "41"
+    assert not told
+
+
+INSURED = "EVN||20261122\rPV1||I|4N\rIN1|1|OURO|9|Plano A|||||||||||{}\r"
+
+
+def test_the_card_holder_a_field_late_is_nobody_called_by_the_plan() -> None:
+    bodies, told = made("ADT^A01", INSURED.format("|PPO|Souza^Ana^B|Self|19800102"))
+    assert "RelatedPerson" not in bodies
+    cover = bodies["Coverage"][0]
+    assert cover["relationship"]["coding"][0]["code"] == "ONESELF"
+    assert cover["subscriber"]["type"] == "Patient"
+    assert told == {"IN1#5-17"}
+    bodies, _ = made("ADT^A01", INSURED.format("|PPO|Souza^Rui^B|Father|19500102"))
+    assert "RelatedPerson" not in bodies
+    assert bodies["Coverage"][0]["subscriber"] == {"display": "Rui B Souza"}
+    bodies, told = made("ADT^A01", INSURED.format("PPO|Souza^Rui^B|FTH|19500102"))
+    assert bodies["RelatedPerson"][0]["name"][0]["family"] == "Souza"
+    assert not told
+
+
+def test_a_moment_is_no_method() -> None:
+    bodies, told = made("ORU^R01", "OBR|1|P1|F1|X^Raio X^L\rOBX|1|ST|Y^Z^L||bom||||||F||||||20261122080000\r")
+    assert "method" not in bodies["Observation"][0]
+    assert told == {"OBX#4-17"}
+
+
+def test_a_route_among_the_words_to_the_pharmacy_is_the_route() -> None:
+    bodies, told = made("ORM^O01", "ORC|NW|P1\rRXO|D^Droga^L|5||mg||PO^Oral^HL70162\r")
+    request = bodies["MedicationRequest"][0]
+    assert request["dosageInstruction"][0]["route"]["coding"][0]["code"] == "PO"
+    assert "note" not in request
+    assert told == {"RXO#4-6"}

@@ -1,0 +1,45 @@
+"""Results, orders and coverage whose fields stand beside their own place: what one field shows of the others."""
+
+from __future__ import annotations
+
+from hl7.er7 import Segment
+from mappings.convert.plausible import MOMENT, is_person, is_time
+from mappings.convert.registry import Value
+from mappings.table import Source, codes
+
+_MATERIAL = 15  # OBR-15
+
+
+def late_result(order: Segment) -> bool:
+    """Whether OBR-26, the result this one examines further, is the status (table 0123) for which OBR-25 is empty: a
+    letter alone names no result, and all reports of that status would hang on one."""
+    return not order.raw_field(25) and order.raw_field(26) in codes("hl70123")
+
+
+def person_for_parent(order: Segment) -> bool:
+    """Whether OBR-29, the number of the parent, is a person: all results of that person would be one's children."""
+    return is_person(Value(order.raw_field(29), Source("OBR", 29), order))
+
+
+def early_order(order: Segment) -> bool:
+    """Whether ORC-8 is the moment of ORC-9, as ORC-11 is then who orders (ORC-12): both are empty."""
+    return bool(MOMENT.match(order.raw_field(8))) and not order.raw_field(9) and not order.raw_field(12)
+
+
+def late_holder(insurance: Segment) -> bool:
+    """Whether the card holder's name (IN1-16) stands in IN1-17, and with it the relationship in IN1-18 and the birth
+    date in IN1-19, a field late each."""
+    born, holder = insurance.raw_field(19), insurance.raw_field(17)
+    late = insurance.raw_field(18).isalpha() and is_time(born)
+    return insurance.name == "IN1" and late and insurance.delimiters.component in holder
+
+
+def no_material(order: Segment) -> bool:
+    """Whether OBR-15, the specimen, is a person (OBR-16, a field early) or a moment: there is no specimen then."""
+    value = Value(order.raw_field(_MATERIAL), Source("OBR", _MATERIAL), order)
+    return is_time(value.raw) or is_person(value)
+
+
+def early_orderer(value: Value) -> bool:
+    """Whether OBR-15 is the person who ordered, a field early: OBR-16 is empty."""
+    return value.source.segment == "OBR" and not value.segment.raw_field(_MATERIAL + 1) and is_person(value)
