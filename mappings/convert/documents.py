@@ -16,6 +16,7 @@ from canonical.records import DRAFT
 from mappings.convert.embedded import ENCODINGS, FILE, bare, holds_file, started, type_of
 from mappings.convert.keys import ei_key
 from mappings.convert.people import xcn
+from mappings.convert.plausible_results import late_document
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text
 
@@ -156,7 +157,7 @@ def document_relation(value: Value, context: Context, argument: str) -> Any:
     relation = context.codes("mdm-relation").get(context.message.type.partition("^")[2], "")
     key = ei_key(value, context, argument)
     own = ei_key(value.sibling(12), context, argument)
-    if key is None or not relation or key == own:
+    if key is None or not relation or key == own or late_document(value.segment):
         return None
     retired = {"status": "superseded"} if relation == "replaces" else None
     local = context.mention("DocumentReference", key, retired)
@@ -171,7 +172,9 @@ def document_relation(value: Value, context: Context, argument: str) -> Any:
 def document_parent(value: Value, context: Context, argument: str) -> Any:
     """TXA-13 as related document, of the events that name a parent without saying how (code table `mdm-related`)."""
     key, own = ei_key(value, context, argument), ei_key(value.sibling(12), context, argument)
-    if key is None or key == own or not context.codes("mdm-related").get(context.message.type.partition("^")[2]):
+    if key is None or key == own or late_document(value.segment):
+        return None
+    if not context.codes("mdm-related").get(context.message.type.partition("^")[2]):
         return None
     reference = DRAFT + context.mention("DocumentReference", key)
     return {

@@ -15,6 +15,7 @@ from mappings.convert.registry import Context, Value
 from mappings.table import codes
 
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
+_DIAGNOSES = re.compile(r"(?:ICD-?|I)[0-9]{1,2}(?:-?[A-Z]{1,3})?\Z")  # coding systems of diagnoses (table 0396)
 _PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
 _USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
 _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too
@@ -28,6 +29,7 @@ _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "
 _DATE = re.compile(_DAY + r"\Z")
 MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
+_TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
 _HERE = 3  # PV1-3
 _TYPE = 8  # SCH-8
 _SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
@@ -47,9 +49,9 @@ _VISIT = re.compile(r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9
 
 
 def misplaced(value: Value, context: Context) -> bool:
-    """Whether a PL, XCN or XPN holds a code (its third component names an HL7 table), a telephone or a moment; told."""
+    """Whether a PL, XCN or XPN holds a code (XCN-3 names a table or ICD), a telephone or a moment; told."""
     raw = value.raw
-    coded = "HL7" in raw and _TABLE.match(value.text(3))
+    coded = ("HL7" in raw and _TABLE.match(value.text(3))) or ("I" in raw and _DIAGNOSES.match(value.text(3)))
     if coded or (len(raw) > 11 and _only_moments(value)) or _is_telephone(value):
         context.problems.append(value.problem("field.misplaced"))
         return True
@@ -207,15 +209,16 @@ def _bare_day(value: Value) -> bool:
 
 
 def is_person(value: Value) -> bool:
-    """Whether an XCN stands there: a number, two names without a digit, a title in XCN-6, a degree in XCN-7 or a type
-    of its number in XCN-13; with a degree the number may be letters."""
-    if value.raw.count(value.delimiters.component) < 5:
+    """Whether an XCN stands there: a number, two names without a digit, a title in XCN-6 (or 5), a degree in XCN-7 or a
+    type of its number in XCN-13; with a degree the number may be letters. A Chinese name may be in one part."""
+    if value.raw.count(value.delimiters.component) < 4:
         return False
     if not any(c.isdigit() for c in value.text(1)) and value.text(7).upper().rstrip(".") not in _TITLES:
         return False
     typed = value.text(13).isalpha() and holds(f"{V2}0203", value.text(13)) is True
-    titled = typed or any(value.text(n).upper().rstrip(".") in _TITLES for n in (6, 7))
-    return titled and all(_NAMES.match(value.text(n)) for n in (2, 3))
+    titled = typed or any(value.text(n).upper().replace(".", "") in _TITLES for n in (5, 6, 7))
+    whole = not value.text(3) and not value.text(2).isascii()
+    return titled and all(_NAMES.match(value.text(n)) for n in ((2,) if whole else (2, 3)))
 
 
 def _is_address(value: Value) -> bool:
@@ -233,7 +236,7 @@ def moment_for_number(order: Segment) -> bool:
 def are_of_timing(quantity: str, pattern: str, start: str) -> bool:
     """Whether the first, second and fourth component of a field are those of a TQ: a start, or how often (table 0335)
     behind a number or nothing. One letter (`C`) may be any code."""
-    if MOMENT.match(start):
+    if MOMENT.match(start) or (_DATE.match(start) and not quantity and not pattern):
         return True
     often = pattern.strip().upper()
     known = len(often) > 1 and (often in codes("hl70335") or bool(_OFTEN.match(often)))

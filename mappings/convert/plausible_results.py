@@ -43,3 +43,17 @@ def no_material(order: Segment) -> bool:
 def early_orderer(value: Value) -> bool:
     """Whether OBR-15 is the person who ordered, a field early: OBR-16 is empty."""
     return value.source.segment == "OBR" and not value.segment.raw_field(_MATERIAL + 1) and is_person(value)
+
+
+def early_specimen(specimen: Segment) -> bool:
+    """Whether SPM-16, a risk, is when the specimen was taken (SPM-17), and SPM-17 when it came, for which SPM-18 is
+    empty."""
+    both = bool(MOMENT.match(specimen.raw_field(16)) and MOMENT.match(specimen.raw_field(17)))
+    return both and not specimen.raw_field(18)
+
+
+def late_document(document: Segment) -> bool:
+    """Whether TXA-13, the number of the parent, is that of the document itself, which has none in TXA-12: the status
+    (TXA-17) stands late too, in TXA-18 or TXA-19."""
+    late = any(document.ask(number) in codes("hl70271") for number in (18, 19))
+    return not document.raw_field(12) and not document.raw_field(17) and late

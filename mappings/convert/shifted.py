@@ -10,6 +10,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.datatypes import cwe
+from mappings.convert.keys import ei, ei_key
 from mappings.convert.medication import labelled
 from mappings.convert.people import xcn
 from mappings.convert.plausible import (
@@ -23,7 +24,7 @@ from mappings.convert.plausible import (
     no_reason,
     says_times,
 )
-from mappings.convert.plausible_results import early_order, early_orderer, late_result
+from mappings.convert.plausible_results import early_order, early_orderer, early_specimen, late_document, late_result
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
@@ -130,10 +131,14 @@ def finished(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("early-admission")
 def admission_early(value: Value, context: Context, argument: str) -> Any:
-    """PV1-41 as dateTime, where it is the admission, three fields early; it is told."""
+    """PV1-41 as dateTime, where it is the admission, three fields early; it is told. In a discharge (A03) the time of
+    the event is that of the discharge."""
     if not early_admission(value):
         return None
     context.problems.append(value.problem("field.misplaced"))
+    events = {event.ask(number) for event in context.message.named("EVN") for number in (2, 6)}
+    if context.message.type == "ADT^A03" and value.raw in events:
+        return None
     return date_time(value, context, "")
 
 
@@ -236,3 +241,38 @@ def early_requester(value: Value, context: Context, argument: str) -> Any:
         return None
     context.problems.append(value.problem("field.misplaced"))
     return xcn(value, context, argument)
+
+
+@conversion("late-document-key")
+def late_document_key(value: Value, context: Context, argument: str) -> Any:
+    """TXA-13 as key of the document, where it is its own number (TXA-12), a field late."""
+    return ei_key(value, context, argument) if late_document(value.segment) else None
+
+
+@conversion("late-document")
+def late_document_number(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier; it is told."""
+    if not late_document(value.segment):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return ei(value, context, argument)
+
+
+@conversion("late-status")
+def late_status(value: Value, context: Context, argument: str) -> Any:
+    """TXA-19 through `codes/<argument>.csv`, where it is the status (TXA-17) of the document, two fields late; told."""
+    found = context.codes(argument).get(value.text(1)) if not value.other(17) else None
+    context.problems += [value.problem("field.misplaced")] if found else []
+    return found or None
+
+
+@conversion("early-collected")
+def early_collected(value: Value, context: Context, argument: str) -> Any:
+    """SPM-16 as dateTime, where it is when the specimen was taken (SPM-17), a field early; what reads it tells."""
+    return ("DateTime", date_time(value, context, "")) if early_specimen(value.segment) else None
+
+
+@conversion("early-received")
+def early_received(value: Value, context: Context, argument: str) -> Any:
+    """SPM-17 as dateTime, where it is when the specimen came (SPM-18), as the moment in SPM-16 shows."""
+    return date_time(value, context, "") if early_specimen(value.segment) else None

@@ -60,17 +60,24 @@ def told(value: Value) -> Told:
     """The parts of a timing, wherever the version puts them."""
     if value.segment.name == "TQ1":
         return _of_tq1(value)
+    condition, text, duration = value.text(7), value.text(8), value.text(3)
+    if condition.isdigit():  # no condition: a length, with its unit behind it
+        unit = unit_of_time(text)
+        duration, text = (duration or f"{condition}{text}", "") if unit else (duration, text)
+        condition = ""
+    urgency = value.text(6).upper().strip()
+    stray = value.text(6) if urgency in _OFTEN or _EVERY.match(urgency) else ""  # how often, as priority
     return Told(
-        pattern=value.text(2, 1) or value.text(2),
+        pattern=value.text(2, 1) or value.text(2) or stray,
         pattern_text="",
         every="",
         times=value.text(2, 2),
-        duration=value.text(3),
+        duration=duration,
         start=value.text(4),
         end=value.text(5),
         total=value.text(12),
-        condition=value.text(7),
-        text=value.text(8),
+        condition=condition,
+        text=text,
     )
 
 

@@ -166,3 +166,70 @@ def test_a_route_among_the_words_to_the_pharmacy_is_the_route() -> None:
     assert request["dosageInstruction"][0]["route"]["coding"][0]["code"] == "PO"
     assert "note" not in request
     assert told == {"RXO#4-6"}
+
+
+def test_a_professional_of_another_script_is_no_specimen() -> None:
+    bodies, told = made("ORM^O01", order(material="D20^鍾雅慧^^^醫師"))
+    assert "Specimen" not in bodies
+    assert bodies["ServiceRequest"][0]["requester"]["identifier"]["value"] == "D20"
+    assert told == {"OBR#4-15"}
+
+
+def test_how_often_as_priority_and_how_long_as_condition_are_read() -> None:
+    bodies, told = made("RDE^O11", drug(times="^^^20261122^^BID^90^Day"))
+    dosage = bodies["MedicationRequest"][0]["dosageInstruction"][0]
+    assert dosage["timing"]["repeat"] == {
+        "frequency": 2,
+        "period": 1,
+        "periodUnit": "d",
+        "boundsPeriod": {"start": "2026-11-22", "end": "2027-02-19"},
+    }
+    assert "asNeededCodeableConcept" not in dosage and "text" not in dosage
+    assert not told
+
+
+def test_a_timing_of_a_day_among_the_instructions_is_no_code() -> None:
+    bodies, told = made("ORM^O01", "ORC|NW|P1\rRXO|D^Droga^L|5||mg|||^^^20261122^^QD\r")
+    dosage = bodies["MedicationRequest"][0]["dosageInstruction"][0]
+    assert "additionalInstruction" not in dosage
+    assert dosage["timing"]["code"]["coding"][0]["code"] == "QD"
+    assert told == {"RXO#4-7"}
+    bodies, _ = made("ORM^O01", "ORC|NW|P1|||||^^^20261122080000^^R\rRXO|D^Droga^L|5||mg|||^^^20261122^^QD\r")
+    assert bodies["MedicationRequest"][0]["dosageInstruction"][0]["timing"]["code"]["coding"][0]["code"] == "QD"
+
+
+def test_a_diagnosis_is_nobody() -> None:
+    bodies, told = made(
+        "DFT^P03", f"EVN||20261122\rFT1|1|T1||20261122||CG|C^Consulta^L{'|' * 13}I25.1^Doença^ICD-10-CM\r"
+    )
+    assert "Practitioner" not in bodies and "performer" not in bodies["ChargeItem"][0]
+    assert told == {"FT1#4-20"}
+
+
+def test_the_time_of_a_discharge_is_no_admission() -> None:
+    visit = "EVN||20261122100000\rPV1||I|4N" + "|" * 38 + "{}\r"
+    bodies, _ = made("ADT^A03", visit.format("20261122100000"))
+    assert bodies["Encounter"][0]["period"] == {"end": "2026-11-22T10:00:00-03:00"}
+    bodies, _ = made("ADT^A03", visit.format("20261120100000"))
+    assert bodies["Encounter"][0]["period"]["start"] == "2026-11-20T10:00:00-03:00"
+
+
+def test_the_number_of_a_document_a_field_late_is_no_parent() -> None:
+    text = "EVN||20261122\rTXA|1|DS^Alta^L|FT|20261122{}\rOBX|1|FT|DS^Alta^L||bem||||||F\r"
+    bodies, told = made("MDM^T02", text.format("|" * 9 + "DOC1" + "|" * 6 + "AU"))
+    (document,) = bodies["DocumentReference"]
+    assert (document["masterIdentifier"]["value"], document["docStatus"]) == ("DOC1", "final")
+    assert "related" not in document.get("context", {})
+    assert told == {"TXA#4-13", "TXA#4-19"}
+    bodies, told = made("MDM^T02", text.format("|" * 8 + "DOC1|DOC0" + "|" * 4 + "AU"))
+    assert {d.get("masterIdentifier", {}).get("value") for d in bodies["DocumentReference"]} >= {"DOC1"}
+    assert not told
+
+
+def test_when_a_specimen_was_taken_a_field_early() -> None:
+    text = "ORC|NW|P1\rOBR|1|P1||X^Exame^L\rSPM|1|||SER^Soro^HL70487{}\r"
+    bodies, told = made("OML^O21", text.format("|" * 12 + "20261122073000|20261122074000"))
+    specimen = bodies["Specimen"][0]
+    assert specimen["collection"]["collectedDateTime"] == "2026-11-22T07:30:00-03:00"
+    assert specimen["receivedTime"] == "2026-11-22T07:40:00-03:00"
+    assert told == {"SPM#5-16"}
