@@ -29,7 +29,8 @@ def judge(message: Message, profile: Profile, lists: Lists = _UNKNOWN) -> list[P
 
     `lists` knows the codes of HL7's tables.
     """
-    if profile.type and not f"{message.type}^".startswith(f"{profile.type}^"):
+    profile = next((one for one in (profile, *profile.others) if _serves(one, message)), profile)
+    if not _serves(profile, message):
         return [Problem("profile.type", "MSH-9", args=(("type", profile.type),))]
     shape = structure(profile.root.inside())
     judged = [s for s in message.segments if s.name in shape.names or s.name[0] != "Z"]
@@ -46,6 +47,10 @@ def judge(message: Message, profile: Profile, lists: Lists = _UNKNOWN) -> list[P
     found += [*told, *unsure, *together.judge(tree, profile)]
     found += [Problem("profile.unread", "MSH#1", args=(("kind", kind[:40]),)) for kind in profile.unread]
     return _once(found)
+
+
+def _serves(profile: Profile, message: Message) -> bool:
+    return not profile.type or f"{message.type}^".startswith(f"{profile.type}^")
 
 
 def _once(found: list[Problem]) -> list[Problem]:
@@ -133,21 +138,24 @@ def _value(
     text = unescape(raw, segment.delimiters)
     if part.length and len(text) > part.length:
         yield Problem("field.length", place, args=(("most", str(part.length)),))
+    if part.shortest and len(text) < part.shortest:
+        yield Problem("profile.too-short", place, args=(("least", str(part.shortest)),))
     if part.constant and text != part.constant:
         yield Problem("profile.constant", place)
-    code = unescape(raw.split(marks[0], maxsplit=1)[0], segment.delimiters) if marks else text
-    yield from _code(code.strip(), part, place, lists)
+    given = [unescape(each, segment.delimiters).strip() for each in raw.split(marks[0])] if marks else [text.strip()]
+    yield from _code([given[nth - 1] for nth in part.located or (1,) if nth <= len(given)], part, place, lists)
     if part.parts and marks:
         yield from _inner(segment, raw, part, place, marks, lists)
+    elif not part.parts:  # what a simple data type asks of its value
+        yield from _constraints(part, lambda path: [text] if path in ("", ".") else None, place)
 
 
-def _code(code: str, part: Part, place: str, lists: Lists) -> Iterator[Problem]:
-    """A code that the profile's value set, or the HL7 table it names, does not have."""
-    table = part.table.removeprefix("HL7")
-    if not code or not table:
+def _code(given: list[str], part: Part, place: str, lists: Lists) -> Iterator[Problem]:
+    """Codes none of which the profile's value set, or the HL7 table it names, has."""
+    table, said = part.table.removeprefix("HL7"), [code for code in given if code]
+    if not said or not table:
         return
-    missing = code not in part.values if part.values else lists(table.zfill(4), code) is False
-    if missing:
+    if all(code not in part.values if part.values else lists(table.zfill(4), code) is False for code in said):
         yield Problem("profile.table", place, args=(("table", part.table[:20]),))
 
 

@@ -28,6 +28,7 @@ class _Library:
     segments: dict[str, etree._Element] = field(default_factory=dict)
     types: dict[str, etree._Element] = field(default_factory=dict)
     values: Values = field(default_factory=dict)
+    free: set[str] = field(default_factory=set)  # value sets that are not to be judged
     rules: dict[tuple[str, str], dict[int, Rule]] = field(default_factory=dict)
     targeted: dict[tuple[str, str], list[Rule]] = field(default_factory=dict)
     constraints: dict[tuple[str, str], list[Rule]] = field(default_factory=dict)
@@ -42,11 +43,16 @@ def is_one(root: etree._Element) -> bool:
 
 
 def read(root: etree._Element, others: list[etree._Element]) -> Profile:
-    """The first message of the profile, with what the `others` say of it; raises BadProfile."""
-    message = next((node for node in root.iter() if name_of(node) == "Message"), None)
-    if message is None:
+    """The messages of the profile, with what the `others` say of them: the first, and in it the others; raises
+    BadProfile."""
+    messages = [node for node in root.iter() if name_of(node) == "Message"]
+    if not messages:
         raise BadProfile("it holds no Message")
-    library = _library(root, others)
+    first, *more = (_message(node, root, _library(root, others)) for node in messages)
+    return replace(first, others=tuple(more))
+
+
+def _message(message: etree._Element, root: etree._Element, library: _Library) -> Profile:
     segments: dict[str, tuple[Part, ...]] = {}
     names = (message.get("ID", ""), message.get("StructID", ""))
     places = _places(message, library, segments, [(name, name) for name in names])
@@ -72,8 +78,11 @@ def _library(root: etree._Element, others: list[etree._Element]) -> _Library:
             place[node.get("ID", "")] = node
     for node in (node for other in others for node in other.iter()):
         if name_of(node) == "ValueSetDefinition":
-            codes = (each.get("Value", "") for each in node if each.get("Usage", "R") != "E")
+            codes = (each.get("Value", "").strip() for each in node if each.get("Usage", "R") != "E")
             found.values[node.get("BindingIdentifier", "")] = frozenset(filter(None, codes))
+        elif name_of(node) == "NoValidation":
+            found.free |= {(each.text or "").strip() for each in node}
+    found.values = {name: codes for name, codes in found.values.items() if name not in found.free}
     for other in others:  # what names value sets comes after them
         _take(other, found)
     return found
@@ -175,7 +184,8 @@ def _place(
 
 def _grouped(place: Place, kind: str, names: tuple[str, ...], library: _Library) -> Place:
     """The group or message with its rules, by any of its names."""
-    keys = [(kind, name) for name in names if name]
+    kinds = ("Message", "Group") if kind == "Message" else (kind,)  # older files rule a message as a group of its id
+    keys = [(each, name) for each in kinds for name in names if name]
     rules = [rule for key in keys for rule in library.targeted.get(key, ())]
     constraints = [rule for key in keys for rule in library.constraints.get(key, ())]
     return replace(place, rules=tuple(rules), constraints=tuple(constraints))
@@ -205,6 +215,9 @@ def _field(segment: etree._Element, number: int, node: etree._Element, library: 
 
 def _part(node: etree._Element, library: _Library, depth: int, datatype: str = "") -> Part:
     bound = node.get("Binding") or node.get("Table") or ""
+    loose = node.get("BindingStrength", "R") != "R"  # suggested or not decided: other codes are nobody's mistake
+    if loose or library.free.intersection(bound.split(":")):
+        bound = ""
     values = frozenset().union(*(library.values.get(name, frozenset()) for name in bound.split(":")))
     part = Part(
         usage=node.get("Usage", "O"),
@@ -215,12 +228,15 @@ def _part(node: etree._Element, library: _Library, depth: int, datatype: str = "
         parts=(),
         table=bound,
         values=values,
+        shortest=number_of(node, "MinLength"),
+        located=tuple(int(each) for each in node.get("BindingLocation", "").split(":") if each.isdigit()),
     )
     defined = library.types.get(datatype or node.get("Datatype", ""))
-    if defined is None or depth >= _DEEPEST:
+    if defined is None:
         return part
-    components = tuple(_components(defined, library, depth + 1))
-    part = replace(part, parts=components, length=0 if components else part.length)  # lengths are of simple values
+    components = tuple(_components(defined, library, depth + 1)) if depth < _DEEPEST else ()
+    if components:  # lengths are of simple values
+        part = replace(part, parts=components, length=0, shortest=0)
     return _ruled(part, ("Datatype", defined.get("ID", "")), library, defined.get("Name", ""))
 
 

@@ -50,7 +50,8 @@ def choice_of(usage: str) -> tuple[str, str]:
 class Part:
     """What a profile says of a field, component or subcomponent; `most` and `length` are 0 where it sets no limit.
 
-    `table` names the HL7 table of its values, `values` are those the profile itself lists. `rules` say, for the parts
+    `shortest` is the least length. `table` names the HL7 table of its values, `values` are those the profile itself
+    lists; the code stands in one of the components `located`, else in the first. `rules` say, for the parts
     below by number, when one is used; `constraints` are what must hold of the whole. `slices` are other definitions
     that a value of it may have.
     """
@@ -63,6 +64,8 @@ class Part:
     parts: tuple[Part, ...]
     table: str = ""
     values: frozenset[str] = frozenset()
+    shortest: int = 0
+    located: tuple[int, ...] = ()
     rules: Mapping[int, Rule] = field(default_factory=dict)
     constraints: tuple[Rule, ...] = ()
     slices: tuple[Slice, ...] = ()
@@ -176,7 +179,7 @@ class Profile:
     """A message profile: the type and version it is for, its structure, its segments by name (each as a part whose
     parts are fields), the acknowledgements agreed on (MSH-15, MSH-16; empty: nothing is said), and its co-constraints.
 
-    `unread` names the kinds of files beside it that are not judged.
+    `unread` names the kinds of files beside it that are not judged. `others` are the further messages of one file.
     """
 
     type: str
@@ -187,6 +190,7 @@ class Profile:
     application: str = ""
     tables: tuple[CoTable, ...] = ()
     unread: tuple[str, ...] = ()
+    others: tuple[Profile, ...] = ()
 
 
 def parsed(raw: bytes) -> etree._Element:
