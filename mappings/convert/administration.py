@@ -24,7 +24,7 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _TABLES = {"religion": "HL70006", "disability": "HL70295", "citizenship": "HL70171", "nationality": "HL70212"}
 _ROLE_PLACES = {"ROL": (2, 3, 5, 6), "PRT": (2, 4, 11, 12)}
 _FUNCTIONS = {"anesthetist": ("88189002", "Anesthesiologist"), "surgeon": ("304292004", "Surgeon")}
-_SELF = frozenset(("SEL", "SELF", "18"))
+_SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR"))
 
 
 @conversion("extension-concept")
@@ -235,7 +235,8 @@ def performed(value: Value, context: Context, argument: str) -> Any:
 
 
 def _oneself(value: Value) -> bool:
-    """Whether a relationship (table 0063) is the patient's to himself: SEL, written out, or X12's 18."""
+    """Whether a relationship (table 0063) is the patient's to himself: SEL, written out (in Portuguese and Spanish,
+    too), or X12's 18."""
     return value.text(1).upper() in _SELF
 
 

@@ -63,7 +63,12 @@ def judged(kind: str, *lines: str, binding: str = "", first: str = "ST") -> list
     text = "\r".join([f"MSH|^~\\&|A|B|C|D|20261124||{kind}|1|P|2.5.1", *lines])
     message = er7.read(text.encode())
     assert isinstance(message, Message)
-    agreed = profile.read(*(each.replace("{binding}", binding).replace("{first}", first).encode() for each in (PROFILE, RULES, SETS, FORM)))
+    agreed = profile.read(
+        *(
+            each.replace("{binding}", binding).replace("{first}", first).encode()
+            for each in (PROFILE, RULES, SETS, FORM)
+        )
+    )
     return [(problem.code, problem.where or "") for problem in profile.judge(message, agreed, table_has)]
 
 
@@ -81,7 +86,10 @@ def test_a_message_is_ruled_under_its_id_as_a_group_too() -> None:
 
 
 def test_a_value_shorter_than_the_least() -> None:
-    assert judged("ACK^A01^ACK", "MSA|A|1") == [("profile.too-short", "MSA#2-1[1]"), ("profile.constraint", "MSA#2-1[1]")]
+    assert judged("ACK^A01^ACK", "MSA|A|1") == [
+        ("profile.too-short", "MSA#2-1[1]"),
+        ("profile.constraint", "MSA#2-1[1]"),
+    ]
 
 
 @pytest.mark.parametrize(

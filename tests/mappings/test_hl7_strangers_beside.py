@@ -140,18 +140,18 @@ INSURED = "EVN||20261122\rPV1||I|4N\rIN1|1|OURO|9|Plano A|||||||||||{}\r"
 
 
 def test_the_card_holder_a_field_late_is_nobody_called_by_the_plan() -> None:
-    bodies, told = made("ADT^A01", INSURED.format("|PPO|Souza^Ana^B|Self|19800102"))
+    bodies, _ = made("ADT^A01", INSURED.format("|PPO|Souza^Ana^B|Self|19800102"))
     assert "RelatedPerson" not in bodies
     cover = bodies["Coverage"][0]
     assert cover["relationship"]["coding"][0]["code"] == "ONESELF"
     assert cover["subscriber"]["type"] == "Patient"
-    assert told == {"IN1#5-17"}
-    bodies, _ = made("ADT^A01", INSURED.format("|PPO|Souza^Rui^B|Father|19500102"))
-    assert "RelatedPerson" not in bodies
-    assert bodies["Coverage"][0]["subscriber"] == {"display": "Rui B Souza"}
-    bodies, told = made("ADT^A01", INSURED.format("PPO|Souza^Rui^B|FTH|19500102"))
-    assert bodies["RelatedPerson"][0]["name"][0]["family"] == "Souza"
-    assert not told
+    for oneself in ("Self", "self", "TITULAR", "Titular"):
+        bodies, _ = made("ADT^A01", INSURED.format(f"PPO|Souza^Ana^B|{oneself}|19800102"))
+        assert "RelatedPerson" not in bodies, oneself
+        assert bodies["Coverage"][0]["relationship"]["coding"][0]["code"] == "ONESELF"
+    for shifted in ("|PPO|Souza^Rui^B|FTH|19500102", "PPO|Souza^Rui^B|FTH|19500102"):
+        bodies, _ = made("ADT^A01", INSURED.format(shifted))
+        assert bodies["RelatedPerson"][0]["name"][0]["family"] == "Souza", shifted
 
 
 def test_a_moment_is_no_method() -> None:
