@@ -107,11 +107,14 @@ def judge(payload: bytes, control_id: str, how: Acknowledging) -> Answer | None:
     )
 
 
-def is_application(payload: bytes) -> bool:
-    """Whether a frame is an application's acknowledgement, which in enhanced mode comes whenever it comes."""
+def said_of(payload: bytes) -> str:
+    """The message that a frame is the application's acknowledgement of (MSA-2), empty for any other frame.
+
+    In enhanced mode it comes whenever it comes.
+    """
     message = er7.read(payload)
     said = None if isinstance(message, Problem) else message.first("MSA")
-    return said is not None and said.text(1) in ("AA", "AE", "AR")
+    return said.raw_field(2) if said is not None and said.text(1) in ("AA", "AE", "AR") else ""
 
 
 def verdict(message: Message, code: str, how: Acknowledging) -> Literal["accepted", "refused", "later"]:

@@ -11,14 +11,17 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from adapters.transports import Answer, Call, Means, Reached, Unsent
-from adapters.transports.acknowledging import Acknowledging, confirmation, is_application, judge
+from adapters.transports.acknowledging import Acknowledging, confirmation, judge, said_of
 from adapters.transports.session import CertificateRefused, Closed, Session
 from adapters.transports.targets import certificate_fault, resolve
 from canonical.errors import Misconfigured, TryLater
 from hl7 import batch
+
+_REMEMBERED = 1000  # messages whose application may still answer, late
 
 
 class MllpTransport:
@@ -34,6 +37,7 @@ class MllpTransport:
         self._how = Acknowledging.of(means.acknowledge)
         self._session: Session | None = None
         self._strays = 0
+        self._sent: deque[str] = deque(maxlen=_REMEMBERED)
         self._lock = asyncio.Lock()
 
     @property
@@ -63,6 +67,7 @@ class MllpTransport:
             with session.listening():
                 async with asyncio.timeout(self._seconds):
                     await session.say(call.content)
+                    self._sent.append(call.control_id)
                     answer = await self._answer(session, call.control_id)
                 return await self._application(session, call.control_id, answer)
         except TimeoutError:
@@ -87,6 +92,7 @@ class MllpTransport:
                 with session.listening():
                     async with asyncio.timeout(self._seconds):
                         await session.say(wrapped([call.content for call in calls], batch_id))
+                        self._sent.extend(call.control_id for call in calls)
                         while len(answers) < len(calls):
                             await self._collect(session, calls, batch_id, answers)
             except (TimeoutError, OSError, Closed):  # what was answered before counts, the rest is in doubt
@@ -125,7 +131,7 @@ class MllpTransport:
         while True:
             payload = await session.hear()
             answer = judge(payload, control_id, self._how)
-            if answer is None and not (self._how.enhanced and is_application(payload)):
+            if answer is None and not (self._how.enhanced and said_of(payload) in self._sent):
                 session.others += 1
             if answer is None or (final and answer.code.startswith("ack.c")):
                 await session.stray(payload)

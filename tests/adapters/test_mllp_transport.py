@@ -117,6 +117,26 @@ async def test_a_late_answer_is_not_taken_for_the_next_message() -> None:
         await transport.close()
 
 
+@pytest.mark.parametrize(("named", "code"), [("c0", "transport.timeout"), ("c9", "transport.ack-other")])
+async def test_an_application_that_names_no_message_of_ours_is_told_as_that(named: str, code: str) -> None:
+    """In enhanced mode an application may answer an earlier message late: only then is our own one unanswered."""
+
+    def answers(number: int, message: bytes) -> bytes:
+        return peers.framed(
+            peers.ack(message, "CA") if b"|c0|" in message else peers.ack(message, "AA", answered=named)
+        )
+
+    async with peers.mllp(answers) as peer:
+        values = {"kind": "mllp", "host": "127.0.0.1", "port": peer.port, "timeout_s": SOON, "connect_timeout_s": 30}
+        how = {"mode": "enhanced", "application": "later"}
+        transport = MllpTransport(Means(settings=values, allow_private=True, acknowledge=how))
+        await transport.send(Call(content=MESSAGE.replace(b"|c1|", b"|c0|"), key="k", control_id="c0"))
+        with pytest.raises(TryLater) as caught:
+            await transport.send(Call(content=MESSAGE, key="k", control_id="c1"))
+        assert caught.value.code == code
+        await transport.close()
+
+
 async def test_an_answer_to_another_message_before_ours_is_dropped() -> None:
     def chatter(number: int, message: bytes) -> bytes:
         return peers.framed(peers.ack(message, answered="old")) + peers.framed(peers.ack(message))
