@@ -133,12 +133,20 @@ _CODING = {
     "NCIT": "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl",
     "UNII": "http://fdasis.nlm.nih.gov",
     "CDCPHINVS": "urn:oid:2.16.840.1.114222.4.5.274",
+    "2.16.840.1.113883.6.1": LOINC,  # by OID, as CWE-14 names a system (2.7 on); R4 knows these by their URI
+    "2.16.840.1.113883.6.3": CID10,
+    "2.16.840.1.113883.6.8": UCUM,
+    "2.16.840.1.113883.6.73": "http://www.whocc.no/atc",
+    "2.16.840.1.113883.6.88": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "2.16.840.1.113883.6.96": "http://snomed.info/sct",
+    "2.16.840.1.113883.12.292": "http://hl7.org/fhir/sid/cvx",
 }
 _NAMES = {
     system: name for name, system in reversed(_CODING.items()) if not system.startswith(TUSS)
 }  # the first of each
 _V2_TABLE = re.compile(r"http://terminology\.hl7\.org/CodeSystem/v2-(\d{4})\Z")
 _HL7_TABLE = re.compile(r"HL7(\d{4})\Z")
+_HL7_OID = re.compile(r"2\.16\.840\.1\.113883\.12\.(\d{1,4})\Z")
 _TUSS_TABLE = re.compile(r"TUSS[ _./-]?(\d{2})\Z")
 _CID10_CODE = re.compile(r"[A-Z][0-9]{2}(\.[0-9]|[0-9])\Z")
 _CID10_NAMES = next(names for names in ALIASES if CID10 in names)
@@ -242,6 +250,8 @@ def coding_system(name: str, code: str = "") -> str:
         return _CODING[upper]
     if match := _HL7_TABLE.match(upper):
         return f"http://terminology.hl7.org/CodeSystem/v2-{match[1]}"
+    if match := _HL7_OID.match(upper):
+        return f"http://terminology.hl7.org/CodeSystem/v2-{match[1]:0>4}"
     if match := _TUSS_TABLE.match(upper):
         return TUSS + match[1]
     if name.startswith(("http://", "https://", "urn:")) and not any(c.isspace() for c in name):

@@ -1,7 +1,8 @@
 """Why parts of fields that are read stay in the message: the declarations of `parts.csv` beside it.
 
 A row names fields and the `parts` of them that have no place in a record: `4` is a component with its subcomponents,
-`4.2` one of them, `2-6` several. The types are those of 2.5.1; a test tries every part of every field that is read.
+`4.2` one of them, `2-6` several. `@CWE` stands for all fields that have this type in the newest version (CNE too, they
+have the same parts), where no other row speaks of the part. Tests try every part of every field that is read.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from functools import cache
 from typing import Any
 
 from hl7.er7 import NULL, Segment
+from hl7.versions.table import version_named
 from mappings.account import Declared
 from mappings.table import HERE, TableError, read_rows, shown
 
 FILE = HERE / "parts.csv"
+_NEWEST = "2.8.2"
 _COLUMNS = ["fields", "parts", "reason", "spec"]
 _PARTS = re.compile(r"([0-9]+)(?:-([0-9]+)|(\.[0-9]+))?\Z", re.ASCII)
 
@@ -23,17 +26,38 @@ _PARTS = re.compile(r"([0-9]+)(?:-([0-9]+)|(\.[0-9]+))?\Z", re.ASCII)
 def declared_parts() -> dict[str, dict[str, Declared]]:
     """The declarations by field (`NK1-3`) and part (`4`, `4.2`); raises TableError."""
     found: dict[str, dict[str, Declared]] = {}
+    general: list[tuple[str, list[str], Declared]] = []
     for line, values in read_rows(FILE, _COLUMNS):
         place = f"{shown(FILE)}:{line}"
         if not values["fields"] or not values["reason"] or not values["spec"]:
             raise TableError(f"{place}: fields, a reason and a source are needed")
         declared = Declared(reason=values["reason"], spec=values["spec"], place=place)
-        for field in values["fields"].split():
-            known = found.setdefault(field, {})
-            for part in _each(values["parts"], place):
+        parts = _each(values["parts"], place)
+        for word in values["fields"].split():
+            if word.startswith("@"):
+                general.append((word[1:], parts, declared))
+                continue
+            known = found.setdefault(word, {})
+            for part in parts:
                 if part in known:
-                    raise TableError(f"{place}: {field} has part {part} twice")
+                    raise TableError(f"{place}: {word} has part {part} twice")
                 known[part] = declared
+    for kind, parts, declared in general:
+        for field in _fields_of(kind):
+            known = found.setdefault(field, {})
+            for part in parts:
+                known.setdefault(part, declared)
+    return found
+
+
+def _fields_of(kind: str) -> list[str]:
+    """The fields of a data type in the newest version; raises TableError where there is none."""
+    version = version_named(_NEWEST)
+    kinds = ("CWE", "CNE") if kind == "CWE" else (kind,)
+    segments = version.segments if version is not None else {}
+    found = [f"{s}-{n}" for s, fields in segments.items() for n, item in fields.items() if item.type in kinds]
+    if not found:
+        raise TableError(f"{shown(FILE)}: no field has the type {kind}")
     return found
 
 

@@ -89,6 +89,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
         return None
     if not late:
         use, kind = component_code(value, context, "hl70190", 7), listed(context.codes("hl70190-type"), value.text(7))
+        use = use or ("temp" if value.text(16) == "Y" else "old" if value.text(17) == "Y" else "")  # 2.6 on
         address.update({**({"use": use} if use else {}), **({"type": kind} if kind else {})})
     if span := period_of(value, context, (13, 14), 12):
         address["period"] = span
@@ -208,7 +209,11 @@ def cwe(value: Value, context: Context, argument: str) -> Any:
     read, claimed = reader(value.raw, value.delimiters, argument)
     if read is None:
         return None
-    if argument.startswith("HL7") and not value.text(3) and not read.get("coding", [{}])[0].get("system"):
+    if (
+        argument.startswith("HL7")
+        and not (value.text(3) or value.text(14))
+        and not read.get("coding", [{}])[0].get("system")
+    ):
         tell_own(value, context, argument, _code(value.text(1)))
     if claimed:
         tell_claims(value, context, claimed)
@@ -220,17 +225,18 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> tuple[dict[str
     """The concept, and the codes in it that are not of the system their sender names."""
     value = Value(raw, Source("OBX", 3), Segment("OBX", 0, delimiters))
     codings = []
-    for first, version in ((1, 7), (4, 8), (10, 13)):
+    for first, version, number in ((1, 7, 14), (4, 8, 17), (10, 13, 20)):
         code, display = _code(value.text(first)), value.said(first + 1)
         if not code:
             continue
-        code, display = by_number(value.text(first + 2), code, display)
-        system, code = placed(value.text(first + 2), code, argument)
+        named = value.text(first + 2) or value.text(number)  # by its OID, from 2.7 on
+        code, display = by_number(named, code, display)
+        system, code = placed(named, code, argument)
         coding = {"code": code}
         if system:
             coding["system"] = system
-            if number := value.text(version):
-                coding["version"] = number
+            if edition := value.text(version):
+                coding["version"] = edition
         if display:
             coding["display"] = display
         codings.append(coding)

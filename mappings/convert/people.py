@@ -13,7 +13,7 @@ from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.plausible import early_visit, misplaced, no_department, no_name, no_professional
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import component_code, ended
+from mappings.convert.text import component_code, ended, spread
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ORDERING_FACILITY = 21  # ORC
@@ -120,6 +120,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     """
     if misplaced(value, context) or not any(c.isalnum() for c in value.raw):
         return None
+    value = spread(value)
     key = _professional(value, context)
     name = _professional_name(value, context)
     reference: dict[str, Any] = {}

@@ -244,3 +244,12 @@ def moment_text(text: str, value: Value, context: Context) -> str | None:
         return None
     moment = _told(text, value, context)
     return moment.isoformat() if isinstance(moment, datetime.datetime) else moment
+
+
+def spread(value: Value) -> Value:
+    """A person whose parts are subcomponents of the first component, as up to 2.2 (`123&Lima&Rui^S` in PR1-12), as an
+    XCN; any other value itself."""
+    first = value.raw.partition(value.delimiters.component)[0]
+    if value.delimiters.sub not in first:
+        return value
+    return Value(first.replace(value.delimiters.sub, value.delimiters.component), value.source, value.segment)
