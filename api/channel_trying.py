@@ -26,10 +26,12 @@ PIECE = 1024 * 1024
 async def test(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     """0 when every message would pass or be left out as declared, 1 when one would not."""
     from hub.channels import trial
+    from hub.exchange.out import forward
 
     channels = await _candidates(given, world, tenant)
     async with world.transaction(tenant) as tx:
         labs = await trial.labs_of(tx)
+        lacking = {channel.name: await forward.lacking(tx, channel.document) for channel in channels}
     worst, count = 0, 0
     with given.file.open("rb") as file:
         for item in whole(batch.messages(iter(lambda: file.read(PIECE), b""))):
@@ -42,6 +44,7 @@ async def test(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
             if channel is None:
                 raise NotFound("no channel takes this sender; name one with --channel")
             found = trial.tried(item, channel, labs)
+            found.problems += lacking[channel.name]
             worst = max(worst, 0 if found.good else 1)
             _tell(found, count, given.json)
     if not count:

@@ -110,12 +110,16 @@ async def _show(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
 async def _put(given: argparse.Namespace, world: World, tenant: Tenant) -> int:
     from hub.channels import reading, versions
     from hub.exchange import ports
+    from hub.exchange.out import forward
 
     document = reading.from_toml(given.file.read_text(encoding="utf-8"))
     await ports.refuse_taken(world, tenant, document)
     async with world.transaction(tenant) as tx:
         stored = await versions.put(tx, tenant, document, actor=output.actor(), note=given.note)
+        lacking = await forward.lacking(tx, document)
     _line(stored, given.json)
+    for problem in lacking:
+        output.complain(f"{problem.where}: {problem.text('en')} {problem.remedy('en')} / {problem.text('pt')}")
     return 0
 
 

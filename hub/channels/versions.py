@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from mappings.site import Site
 from mappings.table import TableError
 
 MOST_VERSIONS = 500
+_FINGERPRINT = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ async def put(tx: Transaction, tenant: Tenant, document: Document, *, actor: str
     A document equal to the active version makes no new one.
     """
     refuse_unusable(document)
+    _refuse_fingerprints(document)
     await _refuse_taken_port(tx, document)
     settings = settings_of(document)
     row = await tx.row(
@@ -176,6 +179,17 @@ def refuse_unusable(document: Document) -> None:
             plan_for(message, Site(overlay="" if faults else document.overlay, plans=((message, name),)))
         except TableError as error:
             faults.append(fault(f"plans.{message}", "overlay", reason=str(error)))
+    if faults:
+        raise Faulty(faults)
+
+
+def _refuse_fingerprints(document: Document) -> None:
+    """Raise Faulty for a fingerprint that can be nobody's; a version that is kept with one serves on."""
+    faults = [
+        fault(f"sender.certificates[{number}]", "fingerprint")
+        for number, said in enumerate(document.sender.certificates, start=1)
+        if said.lower().startswith("sha256:") and not _FINGERPRINT.fullmatch(said[7:].replace(":", ""))
+    ]
     if faults:
         raise Faulty(faults)
 

@@ -86,6 +86,16 @@ async def enqueue(tx: Transaction, arrived: Sequence[Arrived], now: datetime.dat
     return problems
 
 
+async def lacking(tx: Transaction, document: Document) -> list[Problem]:
+    """A finding for each destination of a channel whose partner is not there (yet): what it is given goes nowhere."""
+    known = await partners_called(tx, {place.partner for place in document.destinations})
+    return [
+        Problem("channel.no-partner", f"destinations[{number}].partner", args=(("partner", place.partner),))
+        for number, place in enumerate(document.destinations, start=1)
+        if place.partner not in known
+    ]
+
+
 async def _had(tx: Transaction, subjects: Sequence[str]) -> set[str]:
     """Which destination was given which message before (a replay)."""
     rows = await tx.rows(

@@ -112,6 +112,16 @@ def test_trying_a_file_stores_nothing(run: Run, slug: str, cluster: Any, tmp_pat
     assert asyncio.run(counts(cluster[0], slug)) == before
 
 
+def test_a_destination_to_nobody_is_told_before_anything_is_lost(run: Run, slug: str, tmp_path: Path) -> None:
+    file, message = tmp_path / "his.toml", tmp_path / "in.hl7"
+    file.write_text(toml(slug) + '[[destinations]]\nname = "copy"\npartner = "nobody"\n', encoding="utf-8")
+    message.write_bytes(adt("A01", "M9", "V9", "20261122080000").encode())
+    code, out, _ = run("test", str(message), "--document", str(file), "--json")
+    assert code == 0 and [p["code"] for p in json.loads(out)["problems"]] == ["channel.no-partner"]
+    code, _, err = run("put", str(file))
+    assert code == 0 and "destinations[1].partner: The partner nobody of this destination does not exist" in err
+
+
 def test_comparing_a_version_over_what_was_received(run: Run, slug: str, cluster: Any, tmp_path: Path) -> None:
     before = asyncio.run(counts(cluster[0], slug))
     assert run("compare", "his", "--against", "1", "--since", "1d")[0] == 0, "the same version, the same outputs"

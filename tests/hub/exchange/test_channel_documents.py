@@ -181,3 +181,16 @@ async def test_one_document_that_no_longer_reads_leaves_the_others(world: World,
     async with world.transaction(tenant) as tx:
         await tx.run("""UPDATE channel SET settings = '{"gone": 1}' WHERE tenant_id = $1 AND name = 'his-http'""")
     assert [channel.name for channel in await channels_of(world, tenant)] == ["his-mllp"]
+
+
+async def test_a_fingerprint_that_can_be_nobodys_is_not_put(world: World, tenant: Tenant) -> None:
+    tls = '[tls]\ncertificate = "door"\nclients = "required"\ntrust = "issuers"\n'
+    text = f'name = "a"\ndoor = "mllp"\nport = 6661\n{tls}[sender]\ncertificates = ["his", "sha256:{{}}"]\n'
+    async with world.transaction(tenant) as tx:
+        for wrong in ("9f86d081…", "9f86d081", "g" * 64):
+            document = reading.from_toml(text.format(wrong))  # what an earlier release kept can be read
+            with pytest.raises(Faulty) as caught:
+                await versions.put(tx, tenant, document, actor="ana")
+            assert [one.key for one in caught.value.faults] == ["sender.certificates[2]"], wrong
+        right = ":".join(["9F"] * 32)
+        assert (await versions.put(tx, tenant, reading.from_toml(text.format(right)), actor="ana")).version == 1
