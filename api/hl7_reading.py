@@ -15,7 +15,7 @@ from hl7.fragments import whole
 from hub.exchange.answer import late
 from hub.exchange.door.receive import judge_header
 from hub.records.drafts import offline
-from mappings import trace
+from mappings import overlay, trace
 from mappings.account import Account
 from mappings.engine import translate, untouched
 from mappings.plan import plan_for
@@ -42,6 +42,8 @@ def read_file(
         raise ReadError(f"{zone}: no such time zone") from None
     try:
         plan_for("", site)
+        if site.overlay:
+            overlay.check(site.overlay)
     except TableError as error:
         raise ReadError(str(error)) from None
     held: dict[str, Any] | None = None

@@ -124,6 +124,8 @@ def _restore(given: argparse.Namespace) -> int:
     from hub.operate import backup
     from hub.settings import from_environment
 
+    if given.file.is_file() and not backup.manifest_of(given.file).exists():
+        output.complain(f"{backup.manifest_of(given.file).name} is not beside it: nobody can tell whether it is whole")
     if given.url_env:
         backup.restore_into(from_environment(os.environ, data=given.data), _named(given.url_env), given.file)
         output.say("restored; bring it to this version with: ./ponte db migrate")

@@ -31,6 +31,7 @@ from hub.store import migrate
 from hub.store.failures import starting
 from hub.watch import machine
 
+_DUMP = b"PGDMP"  # how a dump in the custom format of pg_dump begins
 _PIECE = 1024 * 1024
 
 
@@ -92,26 +93,42 @@ def restore(settings: Settings, source: Path, secrets: Path) -> None:
     """Make the embedded database of a new data directory from a dump; raises Misconfigured.
 
     `secrets` is the folder of the hub that was backed up: without its master key stored credentials stay closed.
+    What is no dump, or not the one its manifest describes, is told first; where it fails later no database stays.
     """
     if (settings.data / "postgres").exists():
         raise Misconfigured(f"{settings.data} holds a database already; restore into a new folder")
     if not source.is_file() or not (secrets / "master.key").is_file():
         raise Misconfigured("name the dump, and with --secrets the folder that holds its master.key")
+    _refuse_none(source)
     prepare_folders(settings)
     shutil.copy2(secrets / "master.key", settings.secrets / "master.key")
-    with postgres.running(settings) as cluster:
-        asyncio.run(migrate.make_roles(cluster, settings))
-        restore_into(settings, embedded_url(settings, cluster.port), source)
-        asyncio.run(migrate.upgrade(cluster.owner_url, cluster.application_url))
+    try:
+        with postgres.running(settings) as cluster:
+            asyncio.run(migrate.make_roles(cluster, settings))
+            restore_into(settings, embedded_url(settings, cluster.port), source)
+            asyncio.run(migrate.upgrade(cluster.owner_url, cluster.application_url))
+    except BaseException:
+        shutil.rmtree(settings.data / "postgres", ignore_errors=True)  # made here, and half of one cannot be used
+        raise
 
 
 def restore_into(settings: Settings, url: str, source: Path) -> None:
     """Bring a dump into an empty database whose roles exist, all of it or nothing; raises Misconfigured."""
     if not source.is_file():
         raise Misconfigured(f"there is no file {source}")
+    _refuse_none(source)
     if asyncio.run(_holds_tables(url)):
         raise Misconfigured("the database holds tables already; restore into an empty one")
     _run(settings, ["pg_restore", "--exit-on-error", "--single-transaction", str(source.resolve())], url)
+
+
+def _refuse_none(source: Path) -> None:
+    """Raise Misconfigured for a file that is no dump, or, with its manifest beside it, not the one that was made."""
+    with source.open("rb") as file:
+        if file.read(len(_DUMP)) != _DUMP:
+            raise Misconfigured(f"{source} is no backup: it does not begin as what `./ponte db backup` makes")
+    if manifest_of(source).exists():
+        read_manifest(source)
 
 
 async def counted(connection: Any) -> dict[str, int]:

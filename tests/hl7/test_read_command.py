@@ -142,3 +142,13 @@ def test_a_person_reads_what_was_left_and_what_was_not_used(tmp_path: Path, caps
     assert code == 0
     assert "OBR#4-16: lido  (hl7/" in shown and "não usado em ServiceRequest.requester: já dito por ORC#3-12" in shown
     assert "sem lugar: 2 (dígito verificador" in shown
+
+
+def test_a_table_that_cannot_work_is_told_by_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message, laid = tmp_path / "in.hl7", tmp_path / "laid"
+    message.write_bytes(GOOD)
+    (laid / "hl7").mkdir(parents=True)
+    (laid / "overlay.toml").write_text('[[extend]]\nrecord = "patient"\ntables = ["hl7/zpd"]\nfollow = ["ZPD"]\n')
+    (laid / "hl7" / "zpd.csv").write_text("target,source,convert\n")
+    assert main(["hl7", "read", "--overlay", str(laid), str(message)]) == 2
+    assert "zpd.csv:1: columns must be" in capsys.readouterr().err

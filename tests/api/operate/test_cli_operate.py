@@ -135,7 +135,9 @@ def test_no_hub_is_one_sentence(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_backup_restores_into_a_new_folder(slug: str, cluster: Cluster, data_root: Path) -> None:
+def test_a_backup_restores_into_a_new_folder(
+    slug: str, cluster: Cluster, data_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings, _ = cluster
     target = data_root / f"{slug}.dump"
     size = backup.backup(settings, target)
@@ -146,9 +148,26 @@ def test_a_backup_restores_into_a_new_folder(slug: str, cluster: Cluster, data_r
     fresh = Settings(data=data_root / f"restored-{slug}", http_port=0, mllp_port=0)
     with pytest.raises(Misconfigured, match="master"):
         backup.restore(fresh, target, data_root)
+    _refuses_what_is_no_backup(fresh, target, settings.secrets)
+    half = ["db", "restore", str(target.with_name(f"alone-{target.name}")), "--data", str(fresh.data)]
+    assert main([*half, "--secrets", str(settings.secrets)]) == 4
+    assert "nobody can tell whether it is whole" in capsys.readouterr().err
     backup.restore(fresh, target, settings.secrets)
     with pytest.raises(Misconfigured, match="holds a database already"):
         backup.restore(fresh, target, settings.secrets)
     with postgres.running(fresh, shared_buffers_mb=32) as again:
         restored = Settings(data=fresh.data, database_url=again.application_url)
         assert asyncio.run(_patient(restored, slug)) == asyncio.run(_patient(settings, slug))
+
+
+def _refuses_what_is_no_backup(fresh: Settings, good: Path, secrets: Path) -> None:
+    """Each is told as what it is, and the folder stays free for the right one."""
+    other, cut, alone = (good.with_name(f"{name}-{good.name}") for name in ("other", "cut", "alone"))
+    other.write_bytes(b"-- PostgreSQL database dump\n")
+    cut.write_bytes(good.read_bytes()[:-100])
+    backup.manifest_of(cut).write_bytes(backup.manifest_of(good).read_bytes())
+    alone.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    for file, told in ((other, "is no backup"), (cut, "was cut or changed"), (alone, "pg_restore failed")):
+        with pytest.raises(Misconfigured, match=told):
+            backup.restore(fresh, file, secrets)
+        assert not (fresh.data / "postgres").exists(), told
