@@ -20,13 +20,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """0 when every check of every step held, else 1."""
-    from api.demo import trial
+    from api.demo import run as demonstration
     from api.demo.screen import Screen
     from api.demo.steps import STEPS
 
     start = time.monotonic()
     screen = Screen(quiet=given.json)
-    steps = trial.run(screen, seed=trial.SEED if given.seed is None else given.seed)
+    steps = demonstration.run(screen, seed=demonstration.SEED if given.seed is None else given.seed)
     complete = [step.name for step in steps[1:]] == [name for name, _, _ in STEPS]
     held = complete and all(step.held for step in steps)
     if given.json:

@@ -100,7 +100,7 @@ def test_the_command_ends_with_1_for_anything_that_did_not_hold(
     for step in done:
         step.same("figure", 1, 2 if broken == "figure" and step is done[3] else 1)
     done[2].failure = "TryLater" if broken == "failure" else ""
-    monkeypatch.setattr("api.demo.trial.run", lambda screen, seed: done)
+    monkeypatch.setattr("api.demo.run.run", lambda screen, seed: done)
     assert main(["demo", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is (code == 0) and document["failed"] == (1 if broken == "figure" else 0)

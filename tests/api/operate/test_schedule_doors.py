@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.cli.main import main
-from api.demo.trial import rest
+from api.demo.run import rest
 from hub.exchange.work import usual
 from hub.operate import agenda
 from hub.seed import demo_tenant
