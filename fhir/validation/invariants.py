@@ -33,7 +33,7 @@ from fhir.fhirpath.engine import (
     deadline,
 )
 from fhir.fhirpath.items import Item
-from fhir.validation.quick import keys
+from fhir.validation.compiling import keys
 from fhir.validation.validator import expression
 
 MAXIMUM_FINDINGS = 100

@@ -14,8 +14,9 @@ from typing import Any
 from jiter import LosslessFloat
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 
-from fhir.definitions.table import Element, Type, choice_key, codes, resource_types, type_named
-from fhir.validation import primitives
+from fhir.definitions.table import Element, Type, codes, resource_types, type_named
+from fhir.validation import compiling, primitives
+from fhir.validation.compiling import Definitions, Fields, keys, strict
 
 _DAY = (
     "(?:(?:1[0-9]|20)[0-9][0-9]-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
@@ -49,47 +50,22 @@ def accepts(resource: dict[str, Any]) -> bool:
 
 @cache
 def _schema_of(name: str) -> SchemaValidator:
-    definitions: dict[str, core_schema.CoreSchema] = {}
-    _define(name, definitions)
-    return SchemaValidator(
-        core_schema.definitions_schema(core_schema.definition_reference_schema(name), list(definitions.values()))
-    )
+    return compiling.compiled(name, _define)
 
 
-def _define(name: str, definitions: dict[str, core_schema.CoreSchema]) -> None:
-    if name in definitions:
-        return
-    found = type_named(name)
-    if found is None:
-        raise LookupError(name)
-    definitions[name] = core_schema.any_schema()  # stops the recursion; replaced below
-    fields: dict[str, core_schema.TypedDictField] = {}
-    if found.kind == "resource":
-        fields["resourceType"] = core_schema.typed_dict_field(core_schema.literal_schema([name]), required=True)
-    for element in found.elements.values():
-        for key, type_name in keys(element):
-            fields.update(_fields(element, key, type_name, definitions))
-    if name == "Extension":
-        definitions[name] = {**_extension(fields), "ref": name}
-        return
-    body: core_schema.CoreSchema = core_schema.typed_dict_schema(
-        fields, total=False, extra_behavior="forbid", strict=True
-    )
-    if rule := _rule(found):
-        body = core_schema.no_info_after_validator_function(rule, body)
-    definitions[name] = {**body, "ref": name}
+def _define(name: str, definitions: Definitions) -> None:
+    compiling.add(name, definitions, _fields, _body)
 
 
-def keys(element: Element) -> list[tuple[str, str]]:
-    """The JSON keys of an element, each with its type."""
-    if not element.choice:
-        return [(element.name, element.types[0])]
-    return [(choice_key(element, type_name), type_name) for type_name in element.types]
+def _body(found: Type, fields: Fields) -> core_schema.CoreSchema:
+    if found.name == "Extension":
+        return _extension(fields)
+    body = strict(fields)
+    rule = _rule(found)
+    return core_schema.no_info_after_validator_function(rule, body) if rule else body
 
 
-def _fields(
-    element: Element, key: str, type_name: str, definitions: dict[str, core_schema.CoreSchema]
-) -> dict[str, core_schema.TypedDictField]:
+def _fields(element: Element, key: str, type_name: str, definitions: Definitions) -> Fields:
     """Required where R4 requires it: a required primitive with extensions only gets no quick yes."""
     schema = _schema(element, type_name, definitions)
     if element.repeats:
@@ -102,7 +78,7 @@ def _fields(
     return fields
 
 
-def _schema(element: Element, type_name: str, definitions: dict[str, core_schema.CoreSchema]) -> core_schema.CoreSchema:
+def _schema(element: Element, type_name: str, definitions: Definitions) -> core_schema.CoreSchema:
     if type_name == "Resource":
         return core_schema.no_info_plain_validator_function(_never)
     if primitives.is_primitive(type_name):
@@ -116,20 +92,19 @@ def _schema(element: Element, type_name: str, definitions: dict[str, core_schema
     return reference
 
 
-def _reference(targets: tuple[str, ...], definitions: dict[str, core_schema.CoreSchema]) -> core_schema.CoreSchema:
+def _reference(targets: tuple[str, ...], definitions: Definitions) -> core_schema.CoreSchema:
     """A reference of ours, `Type/id`, to one of `targets`."""
     name = "Reference>" + "|".join(targets)
     if name not in definitions:
         found = type_named("Reference")
         definitions[name] = core_schema.any_schema()
         pattern = f"^(?:{'|'.join(targets)})/[A-Za-z0-9.-]{{1,64}}$"
-        fields: dict[str, core_schema.TypedDictField] = {}
+        fields: Fields = {}
         for element in found.elements.values() if found else ():
             for key, type_name in keys(element):
                 fields.update(_fields(element, key, type_name, definitions))
         fields["reference"] = core_schema.typed_dict_field(core_schema.str_schema(pattern=pattern, strict=True))
-        body = core_schema.typed_dict_schema(fields, total=False, extra_behavior="forbid", strict=True)
-        definitions[name] = core_schema.no_info_after_validator_function(_not_empty, body, ref=name)
+        definitions[name] = core_schema.no_info_after_validator_function(_not_empty, strict(fields), ref=name)
     return core_schema.definition_reference_schema(name)
 
 
@@ -196,7 +171,7 @@ def _chosen(
     return _not_empty(value)
 
 
-def _extension(fields: dict[str, core_schema.TypedDictField]) -> core_schema.CoreSchema:
+def _extension(fields: Fields) -> core_schema.CoreSchema:
     """A URL and one value, nothing else; nested ones are left to the validator.
 
     Chosen by the value's name: as one schema of fifty possible values each of them would be looked for.

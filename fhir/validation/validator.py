@@ -14,8 +14,8 @@ from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError,
 
 from canonical.problem import Problem
 from fhir.definitions.table import Element, Type, codes, resource_types, type_named
-from fhir.validation import primitives, quick
-from fhir.validation.quick import keys
+from fhir.validation import compiling, primitives, quick
+from fhir.validation.compiling import Definitions, Fields, keys, strict
 
 MAXIMUM_FINDINGS = 100
 _MISSING = "missing"
@@ -43,35 +43,18 @@ def findings(name: str, resource: dict[str, Any]) -> list[Problem]:
 @cache
 def validator_of(name: str) -> SchemaValidator:
     """The compiled validator of one resource type."""
-    definitions: dict[str, core_schema.CoreSchema] = {}
-    _define(name, definitions)
-    return SchemaValidator(
-        core_schema.definitions_schema(core_schema.definition_reference_schema(name), list(definitions.values()))
-    )
+    return compiling.compiled(name, _define)
 
 
-def _define(name: str, definitions: dict[str, core_schema.CoreSchema]) -> None:
-    """Add the schema of type `name` and of all it uses."""
-    if name in definitions:
-        return
-    found = type_named(name)
-    if found is None:
-        raise LookupError(name)
-    definitions[name] = core_schema.any_schema()  # stops the recursion; replaced below
-    fields: dict[str, core_schema.TypedDictField] = {}
-    if found.kind == "resource":
-        fields["resourceType"] = core_schema.typed_dict_field(core_schema.literal_schema([name]), required=True)
-        # `json` sibling of resourceType is not defined: an extra field is refused like any other
-    for element in found.elements.values():
-        for key, type_name in keys(element):
-            fields.update(_fields(element, key, type_name, definitions))
-    body = core_schema.typed_dict_schema(fields, total=False, extra_behavior="forbid", strict=True)
-    definitions[name] = core_schema.no_info_after_validator_function(_rules(found), body, ref=name)
+def _define(name: str, definitions: Definitions) -> None:
+    compiling.add(name, definitions, _fields, _body)
 
 
-def _fields(
-    element: Element, key: str, type_name: str, definitions: dict[str, core_schema.CoreSchema]
-) -> dict[str, core_schema.TypedDictField]:
+def _body(found: Type, fields: Fields) -> core_schema.CoreSchema:
+    return core_schema.no_info_after_validator_function(_rules(found), strict(fields))
+
+
+def _fields(element: Element, key: str, type_name: str, definitions: Definitions) -> Fields:
     """The JSON field of an element and, for primitives, its `_` sibling."""
     primitive = primitives.is_primitive(type_name)
     schema = _schema(element, type_name, definitions)
@@ -88,7 +71,7 @@ def _fields(
     return fields
 
 
-def _schema(element: Element, type_name: str, definitions: dict[str, core_schema.CoreSchema]) -> core_schema.CoreSchema:
+def _schema(element: Element, type_name: str, definitions: Definitions) -> core_schema.CoreSchema:
     if type_name == "Resource":
         return core_schema.no_info_plain_validator_function(_nested_resource)
     if primitives.is_primitive(type_name):
