@@ -7,7 +7,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from typing import Any
 
 import hubs
 import pytest
@@ -73,3 +76,28 @@ def test_a_door_without_its_settings_says_so(folder: Path, door: str) -> None:
     )
     assert done.returncode == 4 and len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert ("PONTE_SIMULATOR_CONFIG" if door == "simulators" else "PONTE_DATABASE_URL") in done.stderr
+
+
+def test_an_account_that_may_not_use_the_environment_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loader = SourceFileLoader("ponte_launcher", str(Path(__file__).resolve().parents[3] / "ponte"))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    launcher = module_from_spec(spec)
+    monkeypatch.setenv("PONTE_VENV", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", "")
+    loader.exec_module(launcher)
+    (tmp_path / "ponte.stamp").write_text(launcher.fingerprint())
+    python, exists = tmp_path / "bin" / "python", Path.exists
+
+    def refused(path: Path, **more: Any) -> bool:
+        if path == python:
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path, **more)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    with pytest.raises(SystemExit) as ended:
+        launcher.main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 4 and f"this account may not use {python}" in told and len(told.splitlines()) == 1
