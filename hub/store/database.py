@@ -19,7 +19,7 @@ from canonical.errors import Misconfigured, TryLater
 from hub.store import hanging
 from hub.store.failures import committing, reaching, starting
 from hub.store.lending import Lending, Loan
-from hub.store.schema import GLOBAL_TABLES
+from hub.store.schema import GLOBAL_TABLES, METADATA
 from hub.store.standing import Standing
 
 _SERVER_SETTINGS = {"timezone": "UTC"}
@@ -245,10 +245,15 @@ SELECT current_user::text AS name, r.rolsuper, r.rolbypassrls,
        current_setting('server_version_num')::int AS version
 FROM pg_roles r WHERE r.rolname = current_user
 """
+# A table without tenant that this version does not know is a later version's: while a hub of several processes is
+# brought up to date, those of the version before go on beside it.
 _OPEN = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+AND (c.relname = ANY ($1::text[]) OR EXISTS (
+ SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped))
 """
+_OURS = sorted(set(METADATA.tables) - set(GLOBAL_TABLES))
 
 
 async def refuse_unsafe(connection: Any) -> None:
@@ -264,7 +269,7 @@ async def refuse_unsafe(connection: Any) -> None:
     for flag, reason in reasons.items():
         if role[flag]:
             raise Misconfigured(f"the database role {role['name']} {reason}: row-level security would not hold")
-    open_tables = {row["relname"] for row in await connection.fetch(_OPEN)} - set(GLOBAL_TABLES)
+    open_tables = {row["relname"] for row in await connection.fetch(_OPEN, _OURS)} - set(GLOBAL_TABLES)
     if open_tables:
         raise Misconfigured(f"row-level security is not forced on: {', '.join(sorted(open_tables))}")
     if await connection.fetchval("SELECT to_regclass('resource') IS NULL"):

@@ -13,8 +13,10 @@ import pytest
 import pytest_asyncio
 from alembic import op
 
+from canonical.errors import Misconfigured
 from hub.settings import Settings
 from hub.store import migrate
+from hub.store.database import Database
 from hub.world import opened
 
 EARLIER = "0019"  # before subscriptions, words, alarms
@@ -120,3 +122,17 @@ async def test_a_filled_database_comes_forward_and_a_failed_step_leaves_it(
                     }  # fmt: skip
                 else:
                     assert days == {"2026-11-21T01:30:00Z": "2026-11-20", "2026-11-21": "2026-11-21", "2026-11": None}
+
+
+async def test_processes_of_this_version_go_on_beside_a_later_schema(cluster: Any) -> None:
+    """Its tables without tenant are its own business; one of tenants that is not walled in is refused whoever made it."""
+    async with own_database.fresh(cluster) as (owner, application):
+        connection = await asyncpg.connect(owner)
+        try:
+            await connection.execute("CREATE TABLE of_tomorrow (id int)")
+            await (await Database.open(application, size=1)).close()
+            await connection.execute("CREATE TABLE of_tenants (tenant_id uuid)")
+            with pytest.raises(Misconfigured, match="of_tenants"):
+                await Database.open(application, size=1)
+        finally:
+            await connection.close()
