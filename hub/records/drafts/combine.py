@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from canonical.records import Draft
-from hub.records.drafts import coherence, visits
+from hub.records.drafts import coherence, nulls, visits
 from hub.records.drafts.marks import STATUS_TIME, mark, mark_time, told_at
 
 TOLD_BY = "urn:ponte:told-by"
@@ -44,8 +44,11 @@ def combine(
         for name in draft.cleared:
             if not stale or name.partition(".")[0] in _STATUS_PARTS:
                 _remove(body, name)
+    gone_since = nulls.since(body, draft.event_at) if stale else frozenset()
     for name, value in visits.elements(body, draft, old=stale and not late_status):
-        _set(body, name, value, stale=stale and not (late_status and name in _STATUS_PARTS))
+        said = nulls.left(name, value, gone_since, _choice(name), _GROUPS) if gone_since else value
+        if said is not None:
+            _set(body, name, said, stale=stale and not (late_status and name in _STATUS_PARTS))
     _fill(body, draft.initial)
     _drop_stale_siblings(present, body, draft)
     if status:
@@ -75,7 +78,11 @@ def _tell_missing_times(body: dict[str, Any]) -> None:
 
 def _fill(body: dict[str, Any], initial: dict[str, Any]) -> None:
     """Put what only fills gaps into them; of the resources inside, those nobody needs go afterwards."""
-    for name, value in initial.items():
+    gone = nulls.since(body, None) if initial else frozenset()
+    for name, stated in initial.items():
+        value = nulls.left(name, stated, gone, _choice(name), _GROUPS) if gone else stated
+        if value is None:
+            continue
         if name == "contained":
             body[name] = _united(body.get(name, []), value, _GROUPS[name], stale=True)
         elif name not in body and not _has_choice(body, name):
@@ -266,6 +273,7 @@ def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool
         return
     if not stale:
         mark_time(body, moment)
+        nulls.note(body, draft, _choice, _GROUPS)
     told = told_at(body, STATUS_TIME)
     if draft.type == "Encounter" and (late_status or (not stale and ("status" in draft.body or told is None))):
         mark_time(body, moment if "status" in draft.body else _BEFORE_ALL, STATUS_TIME)

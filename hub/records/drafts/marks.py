@@ -9,6 +9,7 @@ from canonical import local
 
 EVENT_TIME = "urn:ponte:event-time"
 STATUS_TIME = "urn:ponte:status-time"
+NULLED = "urn:ponte:nulled"
 
 
 def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | None:
@@ -44,3 +45,30 @@ def unmark(body: dict[str, Any], url: str) -> None:
         body["meta"] = found
     else:
         body.pop("meta", None)
+
+
+def nulled(body: dict[str, Any]) -> dict[str, datetime.datetime]:
+    """The elements a sender set to null, as `Draft.cleared` names them, each with the time of that event."""
+    found = {}
+    for extension in body.get("meta", {}).get("extension", ()):
+        if extension.get("url") == NULLED:
+            parts = {part["url"]: part for part in extension["extension"]}
+            found[str(parts["path"]["valueString"])] = datetime.datetime.fromisoformat(parts["at"]["valueInstant"])
+    return found
+
+
+def mark_nulled(body: dict[str, Any], told: dict[str, datetime.datetime]) -> None:
+    """Note which elements were set to null, in the place of what was noted before."""
+    if told == nulled(body):
+        return
+    unmark(body, NULLED)
+    notes = [
+        {
+            "url": NULLED,
+            "extension": [{"url": "path", "valueString": path}, {"url": "at", "valueInstant": at.isoformat()}],
+        }
+        for path, at in sorted(told.items())
+    ]
+    if notes:
+        meta = dict(body.get("meta") or {})
+        body["meta"] = {**meta, "extension": [*meta.get("extension", ()), *notes]}

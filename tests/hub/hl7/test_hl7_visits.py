@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hl7_feed import adt, by_number, feed, msh, records, versions
+from hl7_feed import adt, by_number, feed, msh, oru, records, versions
 
 from hub.world import Tenant, World
 
@@ -85,6 +85,25 @@ async def test_null_removes_and_silence_keeps(world: World, tenant: Tenant) -> N
     assert not {"gender", "address", "extension"} & set(patient)
     assert [t["use"] for t in patient["telecom"]] == ["work"] and patient["birthDate"] == "1980-02-29"
     assert '\\"\\"' not in str(patient)
+
+
+async def test_an_older_message_does_not_bring_back_what_was_nulled(world: World, tenant: Tenant) -> None:
+    """Neither does a result that mentions the person; a newer registration does."""
+    full = "Souza^Ana||19800229|F|||Rua A 1^^Recife^PE||^PRN^PH^^^81^33334444|^WPN^PH^^^81^22221111|||||||||||||"
+    old = adt("A31", "A", "", T.format(2), pid=full)
+    null = adt("A31", "A", "", T.format(5), pid='Souza^Ana||19800229|""|||""||""')
+    await feed(world, tenant, adt("A31", "A", "", T.format(1), pid=full), null, old)
+    mention = oru("A", "1", "F", "90", T.format(8)).replace("Souza^Ana", full.rstrip("|"))
+    await feed(world, tenant, mention)
+    (patient,) = await records(world, tenant, "Patient")
+    assert not {"gender", "address"} & set(patient) and [t["use"] for t in patient["telecom"]] == ["work"]
+    await feed(world, tenant, adt("A31", "A", "", T.format(9), pid=full))
+    (patient,) = await records(world, tenant, "Patient")
+    assert patient["gender"] == "female" and len(patient["telecom"]) == 2 and patient["address"]
+    assert "urn:ponte:nulled" not in str(patient["meta"])
+    await feed(world, tenant, null.replace("|T", "|U", 1), mention.replace("|T", "|U", 1))
+    (patient,) = await records(world, tenant, "Patient")
+    assert patient["gender"] == "female", "the null is the older word now"
 
 
 async def test_null_of_one_doctor_leaves_the_others(world: World, tenant: Tenant) -> None:
