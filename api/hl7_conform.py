@@ -16,6 +16,8 @@ from hl7.second_opinion import second_opinion
 from hl7.versions.table import VERSIONS
 from mappings.convert.published import table_has
 
+_NOT_JUDGED = ("hl7apy.skipped", "hl7apy.failed")
+
 
 def read_profile(raw: bytes, *more: bytes) -> Profile:
     """The message profile in a file, with the conditions and value sets of `more` files; raises ReadError."""
@@ -55,10 +57,10 @@ def _judged(name: str, index: int, message: er7.Message, version: str, agreed: P
     judged_as = version or message.version
     structure = structure_name(message, judged_as)
     problems = [*message.problems, *conform(message, judged_as)]
-    theirs = second_opinion(message, judged_as, structure) if judged_as in VERSIONS else []
+    theirs = second_opinion(message, judged_as, structure) if judged_as in VERSIONS else None
     document = _document(name, index, problems)
     document |= {"type": message.type, "structure": structure, "version": judged_as}
-    document["hl7apy"] = {"ok": _fits(theirs), "findings": [problem.as_json() for problem in theirs]}
+    document["hl7apy"] = _theirs(theirs)
     if agreed is not None:
         found = profile.judge(message, agreed, table_has)
         document["profile"] = {"ok": _fits(found), "findings": [problem.as_json() for problem in found]}
@@ -76,8 +78,15 @@ def _document(name: str, index: int, problems: list[Problem], *, readable: bool 
         "version": "",
         "ok": _fits(problems),
         "problems": [problem.as_json() for problem in problems],
-        "hl7apy": {"ok": True, "findings": []},
+        "hl7apy": _theirs(None),
     }
+
+
+def _theirs(findings: list[Problem] | None) -> dict[str, Any]:
+    """What hl7apy found; `ok` is None where it did not judge: an unreadable message, no known version, too many
+    segments, or a failure of its own."""
+    silent = findings is None or any(problem.code in _NOT_JUDGED for problem in findings)
+    return {"ok": None if silent else _fits(findings or ()), "findings": [one.as_json() for one in findings or ()]}
 
 
 def _fits(problems: Iterable[Problem]) -> bool:

@@ -111,7 +111,8 @@ def _show_conformance(line: dict[str, Any]) -> None:
     theirs = line["hl7apy"]
     if not line["readable"]:
         return
-    output.say(f"  hl7apy: {'conforme' if theirs['ok'] else 'não conforme'}")
+    verdict = "não julgou" if theirs["ok"] is None else "conforme" if theirs["ok"] else "não conforme"
+    output.say(f"  hl7apy: {verdict}")
     for finding in theirs["findings"]:
         output.say(f"    [{finding['severity']}] {finding['code']} em {finding['where'] or '?'}: {finding['text']}")
 

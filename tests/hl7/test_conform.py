@@ -199,5 +199,11 @@ def test_the_command_tells_conform_findings_and_unreadable_apart(
     assert '"hl7apy":{"ok":false' in lines[1]
     assert main(["hl7", "conform", str(good), str(broken)]) == 2
     assert capsys.readouterr().out.count("hl7apy: conforme") == 1  # none of what could not be read
+    unknown, long = tmp_path / "unknown.hl7", tmp_path / "long.hl7"
+    unknown.write_bytes("\r".join(GOOD).replace("|2.5.1", "|9.9").encode())
+    long.write_bytes("\r".join([*GOOD, *["NTE|1||x"] * MAXIMUM_SEGMENTS]).encode())
+    main(["hl7", "conform", str(unknown), str(long)])
+    shown = capsys.readouterr().out
+    assert shown.count("hl7apy: não julgou") == 2 and "hl7apy: conforme" not in shown
     assert main(["hl7", "conform", "--version", "9.9", str(good)]) == 2
     assert main(["hl7", "conform", "--version", "2.8.2", str(good)]) in (0, 1)
