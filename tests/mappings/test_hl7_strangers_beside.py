@@ -233,3 +233,14 @@ def test_when_a_specimen_was_taken_a_field_early() -> None:
     assert specimen["collection"]["collectedDateTime"] == "2026-11-22T07:30:00-03:00"
     assert specimen["receivedTime"] == "2026-11-22T07:40:00-03:00"
     assert told == {"SPM#5-16"}
+
+
+def test_the_house_that_gave_a_parents_number_is_no_number() -> None:
+    for parent, number, system in (
+        ("77^LAB", "77", "urn:ponte:lab:plac"),
+        ("77&LAB^88&LIS", "88", "urn:ponte:lis:fill"),
+    ):
+        bodies, told = made("ORM^O01", f"ORC|NW|P1||||||{parent}\rOBR|1|P1||X^Raio X^L\r")
+        (based,) = bodies["ServiceRequest"][0]["basedOn"]
+        assert (based["identifier"]["value"], based["identifier"]["system"]) == (number, system)
+        assert not told
