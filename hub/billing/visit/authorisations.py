@@ -88,11 +88,13 @@ async def of_patients(tx: Transaction, patients: Sequence[str], zone: str) -> di
     """The granted authorisations of patients, newest last; days as in `zone`."""
     keys = (key_of("ClaimResponse", "patient"), key_of("ClaimResponse", "use"))
     bodies = [parsed(row["body"]) for row in await tx.rows(_FOUND, *keys, list(patients))]
-    granted = [body for body in bodies if body["status"] == "active" and body["outcome"] in ("complete", "partial")]
+    # whoever may write the record may leave a value out and say why: R4 wants the element, not its value
+    active = [body for body in bodies if body.get("status") == "active"]
+    granted = [body for body in active if body.get("outcome") in ("complete", "partial")]
     asked = {i for body in granted if (i := target(body.get("request"), "Claim"))}
     requests = await stored(tx, "Claim", sorted(asked))
     found: dict[str, list[Authorisation]] = {}
-    for body in sorted(granted, key=lambda body: local.moment(body["created"], zone)):
+    for body in sorted(granted, key=lambda body: local.moment(body.get("created"), zone)):
         request = requests.get(target(body.get("request"), "Claim") or "", {})
         one = _authorisation(body, request, zone)
         found.setdefault(one.patient_id, []).append(one)
@@ -114,7 +116,7 @@ def _authorisation(body: Mapping[str, Any], request: Mapping[str, Any], zone: st
         password=str(body.get("preAuthRef", "")),
         number=str((body.get("identifier") or [{}])[0].get("value", "")),
         request=str(asked.get("value", "")),
-        given_on=local.day(period.get("start"), zone) or local.day(body["created"], zone),
+        given_on=local.day(period.get("start"), zone) or local.day(body.get("created"), zone),
         valid_until=local.day(period.get("end"), zone),
         codes=frozenset(code for code in asked_for if granted.get(code, 1)),
         granted=granted,
@@ -133,10 +135,10 @@ def _granted(body: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, D
     codes: dict[int, str] = {}
     for item in request.get("item", ()):
         coding: Mapping[str, Any] = next(iter(item["productOrService"].get("coding", ())), {})
-        codes[item["sequence"]] = str(coding.get("code", ""))
+        codes |= {item["sequence"]: str(coding.get("code", ""))} if "sequence" in item else {}
     found: dict[str, Decimal] = {}
     for item in body.get("item", ()):
-        code = codes.get(item["itemSequence"], "")
+        code = codes.get(item.get("itemSequence", 0), "")
         for part in item["adjudication"]:
             names = [coding.get("code") for coding in part["category"].get("coding", ())]
             if code and _QUANTITY in names and "value" in part:

@@ -146,7 +146,7 @@ async def _statuses(tx: Transaction, episodes: Sequence[str]) -> dict[str, str]:
     """What EpisodeOfCare records say of episodes: those named by a reference, those known by a number."""
     literal = {one: one.partition("/")[2] for one in episodes if one.startswith(f"{_TYPE}/")}
     bodies = await stored(tx, _TYPE, list(literal.values()))
-    found = {one: str(bodies[identity]["status"]) for one, identity in literal.items() if identity in bodies}
+    found = {one: str(bodies[identity].get("status", "")) for one, identity in literal.items() if identity in bodies}
     numbered = [(one, *one.split("|", 1)) for one in episodes if "|" in one]
     columns = [list(column) for column in zip(*numbered, strict=True)] or [[], [], []]
     for row in await tx.rows(_BY_NUMBER, key_of(_TYPE, "identifier"), *columns):
