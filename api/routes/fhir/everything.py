@@ -20,6 +20,7 @@ from fhir.search.conditions import Condition, Inside, Setting
 from fhir.search.options import Include
 from fhir.search.parameters import parameters_of, reference_types
 from fhir.search.query import Query, parse_many
+from fhir.search.ranges import date_range
 from hub.bulk.wanted import SUPPORTING
 from hub.find.include import around
 from hub.find.search import Page
@@ -100,6 +101,7 @@ def _query(exchange: Exchange, compartment: str, record_id: str) -> Query:
     if not types or not {*known, compartment}.issuperset(stated):
         types = types_of(exchange, [], tuple(sorted(known)))
     setting = exchange.actor.setting(exchange.state.world)
+    _check_moments(exchange, setting)
     inside = {name: Inside(name, compartment, record_id, members[name]) for name in types if name in members}
     if not record_id:
         inside.pop(compartment, None)
@@ -138,6 +140,14 @@ async def _answer(exchange: Exchange, query: Query, page: Page) -> Response:
     record, _, operation = query.address.rpartition("/")
     await operated(exchange, record, operation)
     return exchange.answer(page_text(exchange.base, query, page))
+
+
+def _check_moments(exchange: Exchange, setting: Setting) -> None:
+    """Refuse a `start`, `end` or `_since` that is no date, by the name the caller gave it; whatever types are asked."""
+    for name in ("start", "end", "_since"):
+        text = exchange.parameter(name)
+        if text and date_range(text.replace(" ", "+"), setting.zone) is None:
+            raise Rejected(400, [Problem("fhir.search.value", name, args=(("name", name),))])
 
 
 def _dated(exchange: Exchange, kind: str, setting: Setting) -> tuple[Condition, ...]:

@@ -62,6 +62,10 @@ async def test_it_is_narrowed(fhir: httpx.AsyncClient) -> None:
     assert found(await fhir.get(f"{URL}?_since=2100-01-01T00:00:00Z")) == []
     for wrong in ("_type=Nothing", "_since=x", "start=x&_type=Observation"):
         assert (await fhir.get(f"{URL}?{wrong}")).status_code == 400, wrong
+    for name in ("start", "end", "_since"):  # told by the name it was given, also where no type has a date
+        answer = await fhir.get(f"{URL}?_type=Patient&{name}=ge2024")
+        assert answer.status_code == 400
+        assert answer.json()["issue"][0]["expression"] == [name]
     assert (await fhir.get("/fhir/Encounter/$everything")).status_code == 404  # R4 has it for patients only
 
 
