@@ -76,6 +76,8 @@ def _wrong(fields: Sequence[str], shapes: Shapes, delimiters: Delimiters) -> Ite
 
 def _parts(content: str, delimiters: Delimiters) -> list[str]:
     """The components of the first repetition, without blanks around them and without empty ones behind."""
+    if delimiters.component not in content and delimiters.repetition not in content:
+        return [content.strip()]
     parts = [part.strip() for part in content.split(delimiters.repetition, 1)[0].split(delimiters.component)]
     while len(parts) > 1 and not parts[-1]:
         parts.pop()

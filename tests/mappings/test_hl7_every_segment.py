@@ -24,6 +24,7 @@ TYPES = {
     "PL": "UTI^1^2^HOSP", "XON": "Org^^^^^HOSP^XX^^^9", "CQ": "1^mL", "MO": "10.00^BRL", "CP": "10.00&BRL", "TQ": "1^BID",
     "ED": "^application^pdf^Base64^JVBERi0xLjQ=", "DT": "20260101", "TM": "1000", "DTM": "20260101100000",
     "TS": "20260101100000", "NM": "1", "SI": "1", "DR": "20260101^20260102", "RI": "BID", "PPN": "123^Lima^Rui", "SN": "^1",
+    "CM_PRACTITIONER": "123&Lima&Rui",
 }  # fmt: skip
 FIELDS = {
     "PID-3": "N1^^^HOSP^MR", "PV1-2": "I", "ORC-1": "NW", "OBX-2": "ST", "OBX-11": "F", "FT1-6": "CG", "MFE-1": "MAD",
