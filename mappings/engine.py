@@ -23,7 +23,7 @@ from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.mentions import one_person
-from mappings.nested import drop_incomplete, drop_reversed, forget
+from mappings.nested import drop_incomplete, drop_reversed, forget, once
 from mappings.plan import Plan, RecordPlan, plan_for, read_as
 from mappings.program import Step, looked_at, telling
 from mappings.site import PLAIN, Site
@@ -145,7 +145,7 @@ def _read(step: Step, work: Work) -> None:
         if raw == NULL:
             _clear(step, work)
             continue
-        for repetition in segment.split(raw, number) if segment.delimiters.repetition in raw else (raw,):
+        for repetition in once(segment.split(raw, number)) if segment.delimiters.repetition in raw else (raw,):
             value = Value(repetition.strip(" "), step.source, segment)
             if step.equals and value.whole() != step.equals:
                 continue
@@ -204,7 +204,8 @@ def _relate(step: Step, work: Work) -> None:
 
 def _gather(step: Step, segments: Sequence[Segment], work: Work) -> None:
     """A conversion that reads all repetitions of all its segments together."""
-    values = [Value(raw, step.source, s) for s in segments for raw in s.repetitions(step.number) or [""] if raw != NULL]
+    said = [(s, raw) for s in segments for raw in once(s.repetitions(step.number)) or [""]]
+    values = [Value(raw, step.source, s) for s, raw in said if raw != NULL]
     converted = step.gather(values, work.context, step.row.argument) if values else None
     if converted is None:
         return

@@ -163,3 +163,9 @@ def _drop(node: dict[str, Any], path: tuple[str, ...], needed: tuple[tuple[str, 
         node[name] = kept
     else:
         node.pop(name, None)
+
+
+def once(repetitions: list[str]) -> list[str]:
+    """The repetitions of a field, one where it says the same twice: that adds nothing, and would make parts of a value
+    or another record of it. More than two of the same may be a curve that is flat."""
+    return repetitions[:1] if len(repetitions) == 2 and repetitions[0] == repetitions[1] else repetitions
