@@ -1,5 +1,4 @@
-"""documents to RNDS: `rnds settings | check | status | failures | people | preview | send | resend | delete | answer |
-look | context | read`"""
+"""documents to RNDS: `rnds settings | check | status | failures | people | send | resend | delete | look | read …`"""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """One action; each reaches the running hub's database."""
     actions = parser.add_subparsers(dest="action", required=True)
     running.action(actions, "list", "names, kinds and dates; never a secret")
-    put = running.action(actions, "put", "seal a certificate with its key, or the certificates of trusted issuers")
+    kinds = "a certificate with its key, a login, a key for SFTP, or certificates of trusted issuers"
+    put = running.action(actions, "put", f"seal {kinds}")
     put.add_argument("name")
     source = put.add_mutually_exclusive_group(required=True)
     source.add_argument("--p12", type=Path, metavar="FILE", help="PKCS#12 with certificate and key")
