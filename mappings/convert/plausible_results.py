@@ -41,8 +41,10 @@ def no_material(order: Segment) -> bool:
 
 
 def early_orderer(value: Value) -> bool:
-    """Whether OBR-15 is the person who ordered, a field early: OBR-16 is empty."""
-    return value.source.segment == "OBR" and not value.segment.raw_field(_MATERIAL + 1) and is_person(value)
+    """Whether OBR-15 or OBR-14 is the person who ordered, a field or two early: with nothing up to OBR-16."""
+    between = range(value.source.field + 1, _MATERIAL + 2)
+    here = value.source.segment == "OBR" and not any(value.segment.raw_field(number) for number in between)
+    return here and is_person(value)
 
 
 def early_specimen(specimen: Segment) -> bool:

@@ -72,7 +72,7 @@ def early_priority(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("early-orderer")
 def orderer_early(value: Value, context: Context, argument: str) -> Any:
-    """OBR-15 as who ordered, where a person stands there and OBR-16 is empty; it is told."""
+    """OBR-15 or OBR-14 as who ordered, where a person stands there and OBR-16 is empty; told."""
     if not early_orderer(value):
         return None
     context.problems.append(value.problem("field.misplaced"))

@@ -244,3 +244,11 @@ def test_the_house_that_gave_a_parents_number_is_no_number() -> None:
         (based,) = bodies["ServiceRequest"][0]["basedOn"]
         assert (based["identifier"]["value"], based["identifier"]["system"]) == (number, system)
         assert not told
+
+
+def test_who_ordered_two_fields_early_is_not_lost() -> None:
+    for kind, lead in (("ORM^O01", "NW"), ("ORU^R01", "RE")):
+        order = f"ORC|{lead}|P1\rOBR|1|P1||X^Raio X^L|||20261122|||||||{WHO}\r"
+        bodies, told = made(kind, order + ("OBX|1|ST|Y^Z^L||bom||||||F\r" if lead == "RE" else ""))
+        assert bodies["ServiceRequest"][0]["requester"]["identifier"]["value"] == "41"
+        assert told == {"OBR#4-14"}
