@@ -13,6 +13,7 @@ from typing import Any
 from canonical import codes as systems
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.datatypes import LONGEST_KEPT, cwe
+from mappings.convert.decimals import settled
 from mappings.convert.periods import period
 from mappings.convert.plausible import no_moment, stray_interpretation, stray_status
 from mappings.convert.published import coding_of
@@ -26,7 +27,7 @@ _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
 _WITH_UNIT = frozenset(("valueQuantity", "valueRatio", "valueRange", "valueSampledData"))
 _COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
 _POWER = re.compile(r"\s*[xX*]?\s*10\^-?[0-9]{1,2}(?:[*/ ][^^]*)?\Z")
-_PLAIN = "[0-9]{0,30}[.,]?[0-9]{1,30}"
+_PLAIN = "(?:[0-9]{1,30}(?:[.,][0-9]{1,30}){0,9}|[.,][0-9]{1,30})"
 _COMPARED = re.compile(rf"(<=|>=|<|>)\s*([+-]?{_PLAIN})\Z")
 _RANGE = re.compile(rf"\s*([+-]?{_PLAIN})\s*(?:-|–|a|até|ate|to)\s*([+-]?{_PLAIN})\s*\Z", re.I)
 _ABOVE = re.compile(
@@ -49,7 +50,7 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
     if not kind and any(value.raw for value in values):
         context.problems.append(first.problem("structure.value-type"))
     plain = kind in _MEASURED or (kind in _CODED and first.delimiters.component not in first.raw)
-    if plain and len(values) == 1 and (measured := _measured(first)):
+    if plain and len(values) == 1 and (measured := _measured(first, context)):
         return [measured]
     if kind in _TEXTS or not kind or kind not in _VALUES:
         if kind and kind not in _TEXTS and any(v.raw for v in values):
@@ -77,15 +78,20 @@ def _unit_beside(value: Value, told: str) -> list[Pair]:
     return [("note", {"text": f"Unidade: {unit}"})] if unit and unit not in told else []
 
 
-def _measured(value: Value) -> Pair | None:
+def _measured(value: Value, context: Context) -> Pair | None:
     """A number, also with comparator, sent as text or without type but with a unit: text would lose the unit."""
-    text = value.full()
     if not value.other(6) and not value.other(6, 2):
         return None
-    if number(text) is not None:
-        return "valueQuantity", _quantity(text, value)
+    return _compared(value.full(), value, context)
+
+
+def _compared(text: str, value: Value, context: Context) -> Pair | None:
+    """A number, or one with a comparator before it (`> 600`); None for other text, and for numbers that may be two."""
     match = _COMPARED.match(text)
-    return ("valueQuantity", {"comparator": match[1], **_quantity(match[2], value)}) if match else None
+    plain = settled(match[2] if match else text, value, context)
+    if plain is None or number(plain) is None:
+        return None
+    return "valueQuantity", {**({"comparator": match[1]} if match else {}), **_quantity(plain, value)}
 
 
 @conversion("interpretation")
@@ -112,16 +118,22 @@ def reference_range(value: Value, context: Context, argument: str) -> Any:
     found: dict[str, Any] = {"text": text}
     unit = value.other(6)
     bare = text.removesuffix(unit).strip() if unit else text
-    if match := _RANGE.match(bare):
-        low, high = _quantity(match[1], value), _quantity(match[2], value)
-        found.update({} if descends(low, high) else {"low": low, "high": high})
-    elif match := _COMPARED.match(bare):
-        found["high" if "<" in match[1] else "low"] = _quantity(match[2], value)
-    elif match := _ABOVE.match(bare):
-        found["low"] = _quantity(match[1], value)
-    elif match := _BELOW.match(bare):
-        found["high"] = _quantity(match[1], value)
-    return found
+    limits = _limits(bare)
+    read = {name: settled(limit, value, context) for name, limit in limits.items()}
+    ends = {name: _quantity(plain, value) for name, plain in read.items() if plain and number(plain) is not None}
+    whole = len(ends) == len(limits) and not (len(ends) > 1 and descends(ends["low"], ends["high"]))
+    return {**found, **(ends if whole else {})}
+
+
+def _limits(text: str) -> dict[str, str]:
+    """The limits a range names: `a-b`, `<b`, `>a`, or in words."""
+    if match := _RANGE.match(text):
+        return {"low": match[1], "high": match[2]}
+    if match := _COMPARED.match(text):
+        return {"high" if "<" in match[1] else "low": match[2]}
+    if match := _ABOVE.match(text):
+        return {"low": match[1]}
+    return {"high": match[1]} if (match := _BELOW.match(text)) else {}
 
 
 @conversion("original")
@@ -218,12 +230,9 @@ def _nm(value: Value, context: Context) -> Pair | None:
     text = value.text(1)
     if not text:
         return None
-    if number(text) is not None:
-        return "valueQuantity", _quantity(text, value)
-    context.problems.append(value.problem("field.number"))
-    if match := _COMPARED.match(text):
-        return "valueQuantity", {"comparator": match[1], **_quantity(match[2], value)}
-    return "valueString", value.full()
+    if number(text) is None:
+        context.problems.append(value.problem("field.number"))
+    return _compared(text, value, context) or ("valueString", value.full())
 
 
 def _sn(value: Value, context: Context) -> Pair | None:
@@ -231,9 +240,11 @@ def _sn(value: Value, context: Context) -> Pair | None:
     comparator, low, mark, high = (value.text(n) for n in (1, 2, 3, 4))
     if comparator and not low and comparator not in _COMPARATORS:  # a plain number, or words, where its parts belong
         return _nm(value, context)
-    if comparator in ("<>",) or mark == "+" or (low and number(low) is None) or (high and number(high) is None):
+    plain = [settled(one, value, context) for one in (low, high)]
+    if comparator == "<>" or mark == "+" or any(one is None or (one and number(one) is None) for one in plain):
         words = " ".join(part for part in (comparator, low, mark, high, value.other(6)) if part)
         return ("valueString", words) if words else None
+    low, high = (one or "" for one in plain)
     if mark in (":", "/") and low and high:
         return "valueRatio", {"numerator": _quantity(low, value, comparator), "denominator": _quantity(high, value)}
     if mark == "-" and high:
@@ -270,7 +281,8 @@ def _period(value: Value, context: Context) -> Pair | None:
 
 
 def _number_range(value: Value, context: Context) -> Pair | None:
-    low, high = (value.text(n) if number(value.text(n)) is not None else "" for n in (1, 2))
+    plain = [settled(value.text(n), value, context) or "" for n in (1, 2)]
+    low, high = (one if number(one) is not None else "" for one in plain)
     return _range(value, context, low, high)
 
 

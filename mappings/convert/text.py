@@ -199,8 +199,12 @@ def _whole_minutes(moment: datetime.datetime) -> datetime.datetime:
 
 @lru_cache(maxsize=8192)  # a result is looked at before it is read, and limits are the same day after day
 def number(text: str) -> LosslessFloat | int | None:
-    """A decimal as sent, digit by digit (`1.50` stays `1.50`); a comma is read as point; None when it is no number."""
-    match = _NUMBER.match(text.strip())
+    """A decimal as sent, digit by digit (`1.50` stays `1.50`); a comma is read as point; None when it is no number.
+
+    Thousands may be parted where nothing else can be meant: `1.234,5`, `1,234.5`, `1.234.567`.
+    """
+    bare = text.strip()
+    match = _NUMBER.match(bare) or _NUMBER.match(_joined(bare))
     if match is None:
         return None
     sign, whole, fraction = match.groups()
@@ -209,6 +213,17 @@ def number(text: str) -> LosslessFloat | int | None:
     if not fraction:
         return int(minus + digits) if len(digits) <= 15 else LosslessFloat(f"{minus}{digits}".encode())
     return LosslessFloat(f"{minus}{digits}.{fraction}".encode())
+
+
+def _joined(text: str) -> str:
+    """A number without what parts its thousands; empty when they are not surely parted."""
+    for parting, sign in ((".", ","), (",", ".")):
+        whole, _, fraction = text.partition(sign)
+        first, *groups = whole.lstrip("+-").split(parting)
+        parted = bool(groups) and all(len(one) == 3 for one in groups) and 0 < len(first) <= 3 and first[0] != "0"
+        if parted and (len(groups) > 1 if sign not in text else fraction.isdigit()):
+            return f"{whole.replace(parting, '')}.{fraction}"
+    return ""
 
 
 def descends(low: dict[str, Any], high: dict[str, Any]) -> bool:
