@@ -75,6 +75,8 @@ _SSN = "http://hl7.org/fhir/sid/us-ssn"
 _NPI = "http://hl7.org/fhir/sid/us-npi"
 _FOREIGN = {"2.16.840.1.113883.4.1": (9, _SSN), "2.16.840.1.113883.4.6": (10, _NPI)}
 _CNS_DIGITS = 15
+_PRINTED_CPF = re.compile(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\Z")
+_ANY_NUMBER = frozenset(("", "PI", "PT", "U"))  # types of 0203 that say nothing of who numbers
 _OID = re.compile(r"[0-2](\.\d+)+\Z")
 _NUMERIC = frozenset((CPF, CNS, CNES, CNPJ, ANS))
 NATIONAL = frozenset((CPF, CNS, CNPJ, CNES, ANS))
@@ -84,7 +86,8 @@ _COUNCIL = re.compile(
     r"[-/ .]?(?:([A-Z]{2})|([0-9]{1,2}))?\Z"
 )
 _COUNCIL_NUMBER = re.compile(
-    r"(?:(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]?)?([A-Z]{2})?[-/ ]?([0-9][0-9.]*)[-/ ]?([A-Z]{2})?\Z"
+    r"(?:(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]{0,3})?([A-Z]{2})?[-/ :]{0,3}"
+    r"([0-9][0-9.]*(?:-[0-9]{1,6}){0,2})[-/ ]{0,3}([A-Z]{2})?\Z"
 )
 STATES = frozenset(
     "AC AL AM AP BA CE DF ES GO MA MG MS MT PA PB PE PI PR RJ RN RO RR RS SC SE SP TO".split()  # noqa: SIM905
@@ -157,7 +160,8 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
     """The identifier system of a CX by type (CX-5) and authority (CX-4), and the number in its compact form.
 
     `TAX` and `HC` are the 0203 types of CPF and CNS, but also of other countries' numbers: the length decides where no
-    register of another country is named by its OID.
+    register of another country is named by its OID. A valid number as a CPF is printed is one, unless another type says
+    what it is.
     """
     short = compact(number)
     if universal.startswith(("http://", "https://", "urn:")) and not any(c.isspace() for c in universal):
@@ -171,7 +175,7 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
     digits, abroad = _FOREIGN.get(universal, (0, ""))
     if digits and len(short) == digits and short.isdigit():
         return abroad, short
-    if kind == "SS" and is_cpf(short):
+    if is_cpf(short) and (kind == "SS" or (kind in _ANY_NUMBER and _PRINTED_CPF.match(number.strip()) is not None)):
         return CPF, short
     if kind == "SS" and len(short) == 9 and short.isdigit() and authority.upper() in ("USA", "US", "SSA", "USSSA"):
         return _SSN, short

@@ -24,7 +24,7 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _TABLES = {"religion": "HL70006", "disability": "HL70295", "citizenship": "HL70171", "nationality": "HL70212"}
 _ROLE_PLACES = {"ROL": (2, 3, 5, 6), "PRT": (2, 4, 11, 12)}
 _FUNCTIONS = {"anesthetist": ("88189002", "Anesthesiologist"), "surgeon": ("304292004", "Surgeon")}
-_SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR"))
+_SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPRIO"))
 
 
 @conversion("extension-concept")

@@ -23,6 +23,7 @@ CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeogra
 _DIALLED = re.compile(r"\+?[0-9 ()./-]{5,}\Z")
 _SHORTEST = 5  # digits of a subscriber's number without its area
 _CEP = re.compile(r"[0-9]{5}-?[0-9]{3}\Z")
+_WORD = 4  # a shorter text beside a code may be a code itself
 LONGEST_KEPT = 256  # characters of a coded field whose reading is remembered
 _CHECKS = {
     systems.CPF: identifiers.is_cpf,
@@ -280,8 +281,13 @@ def concept(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("concept-or-own")
 def concept_or_own(value: Value, context: Context, argument: str) -> Any:
-    """A code through `codes/<argument>.csv` as CodeableConcept; a code the table lacks is kept as the sender's own."""
-    text = value.whole()
+    """A code through `codes/<argument>.csv` as CodeableConcept; a code the table lacks is kept as the sender's own.
+
+    A word beside the code that the table knows says what the sender means by it (`C^CASADO` is no common law).
+    """
+    text, word = value.whole(), value.text(2).upper()
+    if len(word) >= _WORD and word in context.codes(argument):
+        text = word
     if text in context.codes(argument):
         target = context.codes(argument)[text]
         if target:

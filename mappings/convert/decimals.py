@@ -1,4 +1,4 @@
-"""How a sender writes numbers: HL7 has the decimal point alone (2.5.1 §2.A.47), and senders write as their country does.
+"""How a sender writes numbers: HL7 has the decimal point alone (2.5.1 §2.A.47), senders write as their country does.
 
 `15.300` is fifteen where a point is the decimal sign, and fifteen thousand where it parts thousands. What the other
 numbers of the results in a message show decides; where they do not, or contradict each other, the text is no number.
