@@ -16,7 +16,7 @@ from mappings.engine import Translation, translate
 
 HEAD = (
     "MSH|^~\\&|LIS|LAB|HIS|HOSP|20261127143000||ORU^R01^ORU_R01|L1|P|2.5.1||||||UNICODE UTF-8\r"
-    "PID|1||4711^^^HOSP^MR||Silva^Maria||19800102|F\rOBR|1|P1^HIS|F1^LAB|HEMO^Hemograma^L|||20261127103000|||||||||||||||||||F\r"
+    "PID|1||4711^^^HOSP^MR||Silva^Maria||19800102|F\rOBR|1|P1^HIS|F1^LAB|HEMO^Hemograma^L|||20261127103000||||||||||||||||||F\r"
 )
 
 
