@@ -81,6 +81,8 @@ def answer(
         form = forms.wanted(accept, stated) or "json"
         text = forms.rendered(jsontext.text(outcome(problems)), form)
         return Response(text, status, headers, forms.media(form, accept, stated))
+    if _is_a_persons(request):
+        return _page(request, status, problems, headers)
     first = problems[0]
     document = {
         "type": f"urn:ponte:problem:{first.code}",
@@ -90,6 +92,23 @@ def answer(
         "problems": [p.as_json() for p in problems],
     }
     return Response(jsontext.text(document), status, headers, "application/problem+json")
+
+
+def _is_a_persons(request: Request) -> bool:
+    """Whether somebody looks at a page of the console, by a browser."""
+    path = request.url.path
+    return (path == "/" or path.startswith("/console/")) and "text/html" in request.headers.get("accept", "")
+
+
+def _page(request: Request, status: int, problems: Sequence[Problem], headers: dict[str, str] | None) -> Response:
+    from api.console import pages
+    from api.console.visit import words_of
+    from api.http.state import state_of
+
+    words = words_of(request, state_of(request), None)
+    page = pages.page("failure.html", words, status=status, title=problems[0].text(words.language), problems=problems)
+    page.headers.update(headers or {})
+    return page
 
 
 def status_of(error: PonteError | Refusal) -> int:
