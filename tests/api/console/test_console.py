@@ -170,7 +170,7 @@ async def test_an_operator_sees_the_own_tenant(
     for words_ in (
         "Hospital de Teste", "his-mllp", "entrada ADT^A01 7", "entrada outro 2", "Operadora &lt;b&gt;Exemplo&lt;/b&gt;",
         "PROT-2026-77", "1.234.567,89", "Lacre nº 1", "identifier.cpf", "transport.timeout", "há 7 min",
-        "Autorização Operadora &lt;b&gt;Exemplo&lt;/b&gt; em analise 2", "Elegibilidade Operadora", "bloqueado 1",
+        "Autorização Operadora &lt;b&gt;Exemplo&lt;/b&gt; em análise 2", "Elegibilidade Operadora", "bloqueado 1",
         "esperam uma decisão: 1.", "Filas pausadas: 1.", "Porta fechada: MLLP", "Precisa de atenção",
     ):  # fmt: skip
         assert words_ in text, words_
