@@ -73,6 +73,7 @@ def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
         PV1.replace("|I|UTI^101^A|", "||I|"),  # one field that cannot be: no shift explains it
         IN1.replace("|20260101|20261231|", "|INDETERMINADO|INDETERMINADO|"),
         PID.replace("|19800301|M|", "|IGNORADO|1|"),
+        "PV1||I|4N||||41^Reis^Nora||IP||||||||IP||88",  # two codes as professionals, but the visit's number in its place
         "PV1||O",
         "PID|||77^^^H^MR",
     ],
