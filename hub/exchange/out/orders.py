@@ -24,6 +24,7 @@ from mappings.outbound import out_plan, render
 if TYPE_CHECKING:
     from hub.records.write import Origin, Saved
 
+MESSAGE = "OML^O21^OML_O21"
 ORDER, CANCEL = "lab-order", "lab-order-cancel"
 _CONTROLS = {ORDER: "NW", CANCEL: "CA"}
 _CANCELLING = ("revoked", "entered-in-error")
@@ -130,9 +131,15 @@ async def _born_after(tx: Transaction, saved: Saved, lab: Partner) -> bool:
     )
 
 
+def _said(lab: Partner) -> dict[str, Any]:
+    """`[orders]` of the laboratory's document; without `message` it gets what 2.5.1 has for laboratories (§4.4.6)."""
+    settings = lab.settings.get("orders") or {}
+    return {**settings, "message": settings.get("message") or MESSAGE}
+
+
 async def _queue(tx: Transaction, lab: Partner, group: Sequence[Saved], operation: str, origin: Origin) -> None:
     """Queue one message of these orders; where one of several is incomplete each goes by itself, or is refused."""
-    settings = lab.settings.get("orders") or {}
+    settings = _said(lab)
     control_id = new_id().hex[:20].upper()
     sources = {
         **await sources_of(tx, [saved.body or {} for saved in group], insurance=settings.get("insurance") is True),

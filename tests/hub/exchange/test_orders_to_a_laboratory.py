@@ -124,6 +124,14 @@ async def test_older_messages_have_no_segments_that_came_later(
     assert found.text("OBR", 27, 6) == "S", "the priority is told all the same"
 
 
+async def test_an_order_has_its_type_whatever_the_document_leaves_out(world: World, tenant: Tenant) -> None:
+    """`orders.message` may be missing: no message goes out with an empty MSH-9."""
+    read = er7.read(await told(world, tenant, message=""))
+    assert isinstance(read, er7.Message) and read.header.raw_field(9) == "OML^O21^OML_O21"
+    async with world.transaction(tenant) as tx:
+        assert await tx.value("SELECT type FROM message WHERE tenant_id = $1 AND direction = 'out'") == "OML^O21"
+
+
 async def test_the_sender_is_as_the_laboratory_knows_it(world: World, tenant: Tenant) -> None:
     message = read(await told(world, tenant, sending_application="HIS", sending_facility="77001"))
     assert [message.text("MSH", n) for n in (3, 4)] == ["HIS", "77001"]
