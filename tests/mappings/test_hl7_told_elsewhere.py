@@ -83,7 +83,7 @@ def test_a_priority_where_the_condition_stands_is_told_and_is_no_condition() -> 
     assert told == [("field.misplaced", "TQ1#4-10")]
 
 
-OBR = "OBR|1|P1|F1|718-7^Hb^LN|||20260101|||||||||||||||||||F"
+OBR = "OBR|1|P1|F1|718-7^Hb^LN|||20260101||||||||||||||||||F"
 
 
 def test_results_without_obx_3_have_the_examination_of_their_order() -> None:

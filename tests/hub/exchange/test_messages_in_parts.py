@@ -37,7 +37,7 @@ def report(mrn: str = "31", pointer: str = "lab-1", sender: str = "LIS", ask: st
     """A report in three parts; the second result is cut within its text."""
     return [
         part(
-            f"PID|1||{mrn}^^^HOSP^MR||Conceição^Ana\rOBR|1|P{mrn}|F{mrn}|AP^Anátomo^L|||20261122080000|||||||||||||||||||F\r"
+            f"PID|1||{mrn}^^^HOSP^MR||Conceição^Ana\rOBR|1|P{mrn}|F{mrn}|AP^Anátomo^L|||20261122080000||||||||||||||||||F\r"
             "OBX|1|NM|718-7^Hemoglobina^LN||12.5|g/dL|||||F\r",
             "",
             pointer,
