@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.payer_terms import Terms
+from canonical.problem import filled
 from hub.billing.profiles import PayerProfile, payers
 from hub.exchange.handlers import job
 from hub.store.database import Transaction
@@ -104,6 +105,11 @@ def summary(found: Iterable[dict[str, Any]]) -> str:
     rows = list(found)
     if not rows:
         return "nenhum prazo de recurso próximo"
-    cents = sum(row["cents"] for row in rows)
-    count = sum(row["denials"] for row in rows)
-    return f"{count} glosas, R$ {cents / 100:.2f}, vencem em breve; a próxima em {rows[0]['appeal_until']}"
+    reais, cents = divmod(sum(row["cents"] for row in rows), 100)
+    said = {
+        "n": str(sum(row["denials"] for row in rows)),
+        "sum": f"{reais}.{cents:02d}",
+        "day": f"{datetime.date.fromisoformat(rows[0]['appeal_until']):%d/%m/%Y}",
+    }
+    text = "{n} {n:glosa vence|glosas vencem} em breve, R$ {sum:money}; {n:em|a próxima em} {day}"
+    return filled(text, said, "pt")

@@ -153,7 +153,7 @@ async def test_evidence_and_deadlines(world: World, tenant: Tenant) -> None:
     assert later == [] and len(wide) == 1
     handlers.load()
     assert jobs and await handlers.JOBS["appeal-deadlines"](world, tenant, {"days": 3650}) == (
-        f"1 glosas, R$ 5.40, vencem em breve; a próxima em {today}"
+        f"1 glosa vence em breve, R$ 5,40; em {'/'.join(reversed(today.split('-')))}"
     )
 
 
