@@ -204,8 +204,7 @@ def _relate(step: Step, work: Work) -> None:
 
 def _gather(step: Step, segments: Sequence[Segment], work: Work) -> None:
     """A conversion that reads all repetitions of all its segments together."""
-    said = [(s, raw) for s in segments for raw in once(s.repetitions(step.number)) or [""]]
-    values = [Value(raw, step.source, s) for s, raw in said if raw != NULL]
+    values = [Value(raw, step.source, s) for s in segments for raw in s.repetitions(step.number) or [""] if raw != NULL]
     converted = step.gather(values, work.context, step.row.argument) if values else None
     if converted is None:
         return

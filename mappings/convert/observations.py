@@ -57,6 +57,8 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
             context.problems.append(first.problem("structure.value-kind", type=kind[:10]))
         text = "\n".join(value.full().rstrip(value.delimiters.component) for value in values).strip()
         return [("valueString", text), *_unit_beside(first, text)] if text else None
+    if len(values) == 2 and values[0].raw == values[1].raw and values[0].segment is values[1].segment:
+        values = values[:1]  # said twice; of a text each line is a line
     found = [pair for value in values if (pair := _VALUES[kind](value, context))]
     told = [made for name, made in found if name not in _WITH_UNIT]
     beside = _unit_beside(first, str(told)) if told and len(told) == len(found) else []

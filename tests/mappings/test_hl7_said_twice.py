@@ -36,3 +36,8 @@ def test_a_visit_without_number_is_the_same_whether_its_start_is_said_once_or_tw
 @pytest.mark.parametrize("value", ["92~93", "92~92~92"])
 def test_several_values_stay_several(value: str) -> None:
     assert "component" in said("ORU^R01", RESULT.format(**{**WHOLE, "value": value}))
+
+
+def test_two_equal_lines_of_a_text_stay_two() -> None:
+    text = {**WHOLE, "kind": "TX", "value": "Nada digno de nota~Nada digno de nota"}
+    assert "Nada digno de nota\\nNada digno de nota" in said("ORU^R01", RESULT.format(**text))
