@@ -218,7 +218,7 @@ class _Kin:
         delimiters = segment.delimiters
         parts = raw.split(delimiters.component)
         if _one_number(parts, delimiters.sub):
-            parts = [delimiters.sub.join(parts[:2])]
+            parts = [delimiters.sub.join(part.split(delimiters.sub)[0] for part in parts[:2])]
         for part, kind in ((parts[1:2], "FILL"), (parts[0:1], "PLAC")):
             text = part[0].replace(delimiters.sub, delimiters.component) if part else ""
             yield ei_key(Value(text, Source(segment.name, number), segment), self.context, kind)
@@ -227,9 +227,12 @@ class _Kin:
 def _one_number(parts: list[str], sub: str) -> bool:
     """Whether what should be two numbers is one with who gave it (`77^LAB`): a number has digits. As the filler's
     number, `LAB` would be the parent of all orders of that house."""
-    if len(parts) < 2 or not parts[0] or sub in parts[0] or sub in parts[1]:
+    if len(parts) < 2:
         return False
-    return bool(parts[1]) and not any(c.isdigit() for c in parts[1])
+    (number, *place), (giver, *beside) = parts[0].split(sub), parts[1].split(sub)
+    if not number or any(place[:2]) or any(beside[:2]):  # each says itself who gave it
+        return False
+    return bool(giver) and not any(c.isdigit() for c in giver)
 
 
 def _parents_named(order: Occurrence) -> Iterator[tuple[Segment, int]]:
