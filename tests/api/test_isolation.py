@@ -157,6 +157,7 @@ ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/api/v1/tiss/documents", "tests/api/tiss/test_tiss_requests_routes.py"),
     ("/api/v1/tiss/statement-requests", "tests/api/tiss/test_tiss_requests_routes.py"),
     ("/api/v1/channels", "tests/api/operate/test_channels.py"),
+    ("/api/v1/messages", "tests/api/operate/test_message_doors.py"),
     ("/api/v1/alarms", "tests/api/operate/test_watch_doors.py"),
     ("/metrics", "tests/api/operate/test_watch_doors.py"),
     ("/api/v1/rnds", "tests/api/rnds/test_rnds_routes.py"),
