@@ -1,7 +1,8 @@
-"""A religion in PID-16 and a marital status in PID-17: each where the other belongs (2.5.1 §3.4.2.16, 17); told.
+"""Fields of PID whose content belongs to another one (2.5.1 §3.4.2), which is told.
 
-A letter is a marital status (table 0002) and was a religion in old editions of table 0006; it is read as the other
-field's only beside a religion in PID-16, or where its sender names the table.
+A religion in PID-16, a marital status in PID-17; the mother's name in PID-21, which is for her number. A letter is a
+marital status (table 0002) and was a religion in old editions of table 0006; it is read as the other field's only
+beside a religion in PID-16, or where its sender names the table.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from typing import Any
 
 from canonical.extensions import EXTENSIONS
 from mappings.convert.administration import extension_concept
-from mappings.convert.datatypes import concept_or_own, cwe
+from mappings.convert.datatypes import concept_or_own, cwe, cx
+from mappings.convert.people import mother, xpn
 from mappings.convert.registry import Context, Value, conversion
 
 _MARITAL, _RELIGION = ("HL70002", "0002"), ("HL70006", "0006")
 _MARITAL_FIELD, _RELIGION_FIELD = 16, 17
+_MOTHERS_NAME = 6
 
 
 @conversion("marital-status")
@@ -71,3 +74,30 @@ def _is_marital_status(value: Value, context: Context) -> bool:
     if named:
         return named in _MARITAL
     return code in context.codes("hl70002") and _is_religion(value.sibling(_MARITAL_FIELD), context)
+
+
+@conversion("mother-number")
+def mother_number(value: Value, context: Context, argument: str) -> Any:
+    """PID-21 as Identifier; none where it is a name, which is told."""
+    if not _is_name(value):
+        return cx(value, context, argument)
+    context.problems.append(value.problem("field.misplaced"))
+    return None
+
+
+@conversion("stray-mother")
+def stray_mother(value: Value, context: Context, argument: str) -> Any:
+    """PID-21 as the mother's name in an extension, where it is that and PID-6 says none."""
+    return mother(value, context, argument) if _is_name(value) and not value.other(_MOTHERS_NAME) else None
+
+
+@conversion("stray-mother-name")
+def stray_mother_name(value: Value, context: Context, argument: str) -> Any:
+    """The same as the name of her record."""
+    return xpn(value, context, argument) if _is_name(value) and not value.other(_MOTHERS_NAME) else None
+
+
+def _is_name(value: Value) -> bool:
+    """Whether words stand where a number belongs: two or more, with no digit, no authority and no type."""
+    words = f"{value.text(1)} {value.text(2)}".replace("'", " ").replace(".", " ").split()
+    return len(words) > 1 and all(map(str.isalpha, words)) and not value.text(4) and not value.text(5)

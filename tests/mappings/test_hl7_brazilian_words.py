@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from canonical.codes import CPF, SID, identifier_system, professional_system
+from canonical.codes import CPF, MOTHER_EXTENSION, SID, identifier_system, professional_system
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.engine import translate
@@ -25,6 +25,28 @@ def records(*, marital: str = "", visit: str = "I", more: str = "") -> dict[str,
     for draft in translate(message, zone="America/Sao_Paulo").drafts:
         found.setdefault(draft.type, []).append(draft.body)
     return found
+
+
+def mother(sent: str, own: str = "") -> tuple[list[str], dict[str, Any], list[str]]:
+    """The mother's name at the patient, her record without its links, and the findings, by PID-21 and PID-6."""
+    pid = f"PID|1||4711^^^HOSP^MR||Souza^José|{own}|19551231|M" + "|" * 13 + f"{sent}\r"
+    message = er7.read((HEAD + pid + "PV1|1|I\r").encode())
+    assert isinstance(message, Message)
+    made = translate(message, zone="America/Sao_Paulo")
+    patient, kin = (next(d.body for d in made.drafts if d.type == kind) for kind in ("Patient", "RelatedPerson"))
+    said = [one["valueString"] for one in patient.get("extension", ()) if one["url"] == MOTHER_EXTENSION]
+    return said, {n: kin[n] for n in ("identifier", "name") if n in kin}, [p.code for p in made.problems]
+
+
+@pytest.mark.parametrize("sent", ["JOANA DA SILVA", "SILVA^JOANA DA"])
+def test_the_mothers_name_where_her_number_belongs(sent: str) -> None:
+    said, record, told = mother(sent)
+    assert said == ["JOANA DA SILVA"] and told == ["field.misplaced"]
+    assert record["name"][0]["text"] == "JOANA DA SILVA" and "identifier" not in record
+    said, record, told = mother(sent, "SILVA^MARIA")
+    assert said == ["MARIA SILVA"] and [name["text"] for name in record["name"]] == ["MARIA SILVA"]
+    said, record, told = mother("0815^^^HOSP^MR", "SILVA^MARIA")
+    assert said == ["MARIA SILVA"] and record["identifier"][0]["value"] == "0815" and told == []
 
 
 def code(concept: dict[str, Any]) -> str:
