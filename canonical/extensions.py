@@ -29,6 +29,7 @@ EXTENSIONS = {
     "note": f"{_CORE}/note",
     "ordering-role": "urn:ponte:extension:papel-solicitante",
     "movement": "urn:ponte:extension:movimento",
+    "place-parts": "urn:ponte:extension:partes-do-lugar",
     "modifier": "urn:ponte:extension:modificador",
     "working-permit": "urn:ponte:extension:autorizacao-funcionamento",
     "birth-declaration": "urn:ponte:extension:declaracao-nascido-vivo",

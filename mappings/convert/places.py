@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from canonical import codes as systems
+from canonical import places
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import xad
@@ -139,9 +140,25 @@ def location_identifier(value: Value, context: Context, argument: str) -> Any:
     return {"system": key.system, "value": key.value} if key else None
 
 
+@conversion("location-parts")
+def location_parts(value: Value, context: Context, argument: str) -> Any:
+    """Which parts of a PL its label joins, as extension, where the label does not read as them."""
+    key = location_key(value, context, argument)
+    return places.unusual(_parts(value), _kind(value), key.system) if key else None
+
+
+def _parts(value: Value) -> dict[int, str]:
+    return {number: value.text(number) for number in places.ORDER}
+
+
+def _kind(value: Value) -> str:
+    concept = _physical(value)
+    return str(concept["coding"][0]["code"]) if concept else ""
+
+
 def location_label(value: Value) -> str:
     """Facility, building, floor, point of care, room, bed; else the description of PL-9 or the identifier of PL-10."""
-    return " / ".join(part for n in (4, 7, 8, 1, 2, 3) if (part := value.text(n))) or value.text(9) or value.text(10)
+    return places.label(_parts(value)) or value.text(9) or value.text(10)
 
 
 def location_body(value: Value, key: Key, label: str) -> dict[str, Any]:
@@ -153,6 +170,8 @@ def location_body(value: Value, key: Key, label: str) -> dict[str, Any]:
     }
     if (kind := _physical(value)) is not None:
         body["physicalType"] = kind
+    if (parts := places.unusual(_parts(value), _kind(value), key.system)) is not None:
+        body["extension"] = [parts]
     if (text := value.text(9)) and text != label:
         body["description"] = text
     return body

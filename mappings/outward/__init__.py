@@ -18,6 +18,7 @@ CONVERSIONS: dict[str, Conversion] = {
     "ei": people.ei,
     "xpn": people.xpn,
     "mother": people.mother,
+    "pl": people.pl,
     "xad": people.xad,
     "xtn": people.xtn,
     "xcn": people.xcn,

@@ -6,6 +6,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.names import stated
+from canonical.places import parts_of
 from mappings.outward.values import Repetition, components, filled, filled_list
 from mappings.table import codes
 
@@ -53,6 +54,14 @@ def xpn(value: Any, argument: str) -> list[Repetition]:
 
 def _joined(value: Any, name: str) -> str:
     return " ".join(stated(value, name))
+
+
+def pl(value: Any, argument: str) -> list[Repetition]:
+    """A place (a Reference, with its Location as `record` where that is known) as PL: by its parts, else as text."""
+    found = parts_of(value.get("record", {}))
+    if not found:
+        return [{(9, 1): text}] if (text := str(value.get("display", ""))) else []
+    return [{(number, 1): text for number, text in found.items()}]
 
 
 def mother(value: Any, argument: str) -> list[Repetition]:

@@ -27,6 +27,7 @@ from hl7 import ack
 from hl7.ack import Stamp
 from hl7.er7 import Message, Segment
 from hl7.writer import SegmentWriter
+from hub.exchange.out.matter import place_of
 from hub.find.search import matching
 from hub.guard import audit
 from hub.records import blocked
@@ -298,7 +299,7 @@ async def _persons(tx: Transaction, message: Message, found: _Found) -> list[Seg
         sources: Body = {"patient": body}
         if message.type == OLD:
             visit = await _visit(tx, str(body["id"]))
-            sources.update(encounter=visit, place=events.place(visit))
+            sources.update(encounter=visit, place=await place_of(tx, events.place(visit)))
         rendered, _ = render(plan, sources)
         for segment in rendered:
             segment.put(1, str(number))

@@ -14,7 +14,7 @@ from canonical.identity import new_id
 from hl7.writer import write
 from hub.exchange.answer import late
 from hub.exchange.out import outbox
-from hub.exchange.out.matter import patient_of, sender_of, visit_of
+from hub.exchange.out.matter import patient_of, place_of, sender_of, visit_of
 from hub.exchange.out.orders import senders_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
@@ -62,7 +62,7 @@ async def _queue(
     sources = await _sources(tx, partner, saved, event)
     told = {"control_id": control_id, "time": origin.now.isoformat(timespec="seconds"), "event": event}
     sources["message"] = {**await sender_of(tx, partner.settings["adt"]), **told, **_occurred(saved.body or {}, old)}
-    sources["prior"] = events.place(old or {}) if event == "A02" else {}
+    sources["prior"] = await place_of(tx, events.place(old or {}) if event == "A02" else {})
     segments, problems = render(out_plan("out/adt-merge" if event == "A40" else "out/adt"), sources)
     outgoing = Outgoing(
         operation=OPERATION,
@@ -97,7 +97,7 @@ async def _sources(tx: Transaction, partner: Partner, saved: Saved, event: str) 
         "patient": patient,
         "loser": body if event == "A40" else {},
         "encounter": await visit_of(tx, body) if saved.type == "Encounter" else {},
-        "place": (events.place(body) or events.left(body)) if saved.type == "Encounter" else {},
+        "place": await place_of(tx, (events.place(body) or events.left(body)) if saved.type == "Encounter" else {}),
         "partner": {
             "application": settings.get("application", ""),
             "facility": settings.get("facility", ""),

@@ -30,12 +30,13 @@ async def sources_of(tx: Transaction, orders: Sequence[Body], *, insurance: bool
     found = await _records(tx, (one for order in orders for one in _named_by(order)))
     encounter = found.get(_literal(orders[0].get("encounter")), {})
     people = (_orderer(order, found) for order in orders)
-    found |= await _records(tx, (one for one in (*people, *_present(encounter)) if _literal(one) not in found))
+    beside = (*people, *_present(encounter), events.place(encounter))
+    found |= await _records(tx, (one for one in beside if _literal(one) not in found))
     return {
         "orders": [_told(order, found) for order in orders],
         "patient": _patient(found, orders[0].get("subject")),
         "encounter": _with_names(encounter, found),
-        "place": events.place(encounter),
+        "place": _placed(events.place(encounter), found),
         "memberships": await _memberships(tx, orders) if insurance else [],
     }
 
@@ -84,6 +85,16 @@ async def visit_of(tx: Transaction, encounter: Body) -> Body:
 async def patient_of(tx: Transaction, reference: Any) -> Body:
     """The Patient a literal reference leads to; empty when there is none, or what is there is something else."""
     return _patient(await _records(tx, [reference]), reference)
+
+
+async def place_of(tx: Transaction, place: Body) -> Body:
+    """A reference to a place with its Location as `record`, where it leads to one."""
+    return _placed(place, await _records(tx, [place])) if place else {}
+
+
+def _placed(place: Body, found: dict[str, Body]) -> Body:
+    record = found.get(_literal(place), {})
+    return {**place, "record": record} if record.get("resourceType") == "Location" else place
 
 
 def _patient(found: dict[str, Body], reference: Any) -> Body:

@@ -80,11 +80,12 @@ async def test_a_census_learns_when_and_from_where(world: World, tenant: Tenant)
     out = other[1].replace("|20261122080000", "|20261122080000|20261123083000")
     await send(world, tenant, own, adt("A01", "M1", "V1", "20261121090000"), other[0], out)
     found = [read(row["content"]) for row in await queued(world, tenant)]
-    seen = [(m.text("EVN", 1), m.text("PV1", 3, 9), m.text("PV1", 6, 9), m.text("EVN", 6)[:10]) for m in found]
+    place = [["^".join(m.text("PV1", field, n) for n in (1, 2, 3)) for field in (3, 6)] for m in found]
+    seen = [(m.text("EVN", 1), *there, m.text("EVN", 6)[:10]) for m, there in zip(found, place, strict=True)]
     assert seen == [
-        ("A01", "UTI / 1 / 2", "", "2026112109"),
-        ("A02", "UTI / 7 / 1", "UTI / 1 / 2", "2026112209"),
-        ("A03", "UTI / 7 / 1", "", "2026112309"),
+        ("A01", "UTI^1^2", "^^", "2026112109"),
+        ("A02", "UTI^7^1", "UTI^1^2", "2026112209"),
+        ("A03", "UTI^7^1", "^^", "2026112309"),
     ]
 
 

@@ -106,6 +106,7 @@ async def test_it_is_a_message_of_its_version(world: World, tenant: Tenant) -> N
     ]
     assert [message.text("MSH", n) for n in (3, 4, 5, 6)] == ["PONTE", tenant.slug.upper(), "LAB", "APOIO"]
     assert message.text("PID", 3, 4) == "HOSP" and message.text("SPM", 4, 3) == "HL70487"
+    assert [message.text("PV1", 3, n) for n in (1, 2, 3, 4, 9)] == ["UTI", "203", "A", "HOSP", ""]
     assert message.text("PV1", 7) == "123456" and message.text("ORC", 21, 10) == "2077485"
     assert len(message.first("OBR").repetitions(13)) == 1, "OBR-13 does not repeat"  # type: ignore[union-attr]
 
