@@ -106,7 +106,7 @@ def _page(request: Request, status: int, problems: Sequence[Problem], headers: d
     from api.http.state import state_of
 
     words = words_of(request, state_of(request), None)
-    page = pages.page("failure.html", words, status=status, title=problems[0].text(words.language), problems=problems)
+    page = pages.page("failed.html", words, status=status, title=problems[0].text(words.language), problems=problems)
     page.headers.update(headers or {})
     return page
 

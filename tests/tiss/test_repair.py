@@ -168,7 +168,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     source.write_bytes(spoilt(cent_off("valorTotal/valorTotalGeral")))
     assert main(["tiss", "validate", "--json", str(source)]) == 1
     (problem,) = json.loads(capsys.readouterr().out)["problems"]
-    assert problem["repair"]["kind"] == "total" and problem["repair"]["value"] in problem["text"]
+    written = f"{float(problem['repair']['value']):,.2f}".translate(str.maketrans(",.", ".,"))
+    assert problem["repair"]["kind"] == "total" and f"R$ {written}" in problem["text"]
     assert main(["tiss", "repair", str(source), "--out", str(target), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [made["code"] for made in answer["changes"]] == ["sum.total"]
