@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from canonical.codes import local_system
+from canonical.codes import LOCAL, local_system
 from canonical.extensions import EXTENSIONS
 
 FACILITY, WARD, ROOM, BED = 4, 1, 2, 3
@@ -45,7 +45,7 @@ def parts_of(place: Mapping[str, Any]) -> dict[int, str]:
     """The parts of PL of a Location that came by HL7; none of another."""
     first: Mapping[str, Any] = next(iter(place.get("identifier", ())), {})
     system, text = str(first.get("system", "")), str(first.get("value", ""))
-    if not text or system != local_system(system.split(":")[2] if system.count(":") > 1 else "", "PL"):
+    if not text or not (system.startswith(f"{LOCAL}:") and system.endswith(":pl")):
         return {}
     said = (
         one.get("valueString", "") for one in place.get("extension", ()) if one.get("url") == EXTENSIONS["place-parts"]

@@ -90,14 +90,7 @@ async def _redeliver(given: argparse.Namespace, world: World, tenant: Tenant) ->
     from hub.operate import redeliver
 
     query = choosing.query_of(given, world, tenant, given.limit)
-    wanted = redeliver.Wanted(
-        status=given.status,
-        partner=given.partner,
-        code=given.code,
-        since=query.since,
-        until=query.until,
-        messages=tuple(given.message),
-    )
+    wanted = redeliver.Wanted.of(query, given.status, given.message)
     if not given.dry_run:
         return await redeliver.redeliver(world, tenant, output.actor(), wanted, given.limit)
     async with world.transaction(tenant) as tx:

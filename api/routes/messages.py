@@ -128,15 +128,7 @@ async def again(wish: Again, state: StateDep, caller: CallerDep) -> Response:
 async def _sent(wish: Again, world: World, caller: Caller, limit: int) -> Sequence[redeliver.Ended]:
     if not wish.ids and wish.status not in redeliver.STATUSES:
         return []
-    query = wish.query(world, caller)
-    wanted = Wanted(
-        status=wish.status or "DEAD",
-        partner=wish.partner,
-        code=wish.code,
-        since=query.since,
-        until=query.until,
-        messages=tuple(wish.ids),
-    )
+    wanted = Wanted.of(wish.query(world, caller), wish.status, wish.ids)
     if not wish.dry_run:
         return await redeliver.redeliver(world, caller.tenant, caller.identity.subject, wanted, limit)
     async with world.transaction(caller.tenant) as tx:

@@ -6,12 +6,14 @@ What was refused or sent is sent again only where it is an HL7 v2 message: billi
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from hub.exchange.out import delivery
 from hub.guard import audit
+from hub.operate.selection import Query
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 
@@ -34,6 +36,12 @@ class Wanted:
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
     messages: tuple[UUID, ...] = ()
+
+    @classmethod
+    def of(cls, query: Query, status: str, messages: Sequence[UUID]) -> Wanted:
+        """The deliveries a query of messages means; without `status`, whatever became of `messages`."""
+        named = {name: getattr(query, name) for name in ("partner", "code", "since", "until")}
+        return cls(status=status or "DEAD", messages=tuple(messages), **named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from mappings.convert.registry import Context, Value
+from mappings.convert.text import decimal_sign
 
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}\Z")
 _WRITTEN = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
-_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:[.,][0-9]{3})+\Z")
 _NUMERIC = frozenset(("NM", "SN", "NR", "NA", "MA"))
 
 
@@ -42,14 +42,3 @@ def _signs(context: Context) -> frozenset[str]:
         for field in (5, 7) if measured else (7,):
             found.update(decimal_sign(one) for one in _WRITTEN.findall(segment.raw_field(field)[:200]))
     return frozenset(found - {""})
-
-
-def decimal_sign(written: str) -> str:
-    """The decimal sign that digits with points or commas show; empty where they show none (`1.500`, `01.02.2026`)."""
-    marks = [each for each in written if each in ".,"]
-    if len(marks) < 2:
-        return "" if not marks or _THOUSANDS.match(written) else marks[0]
-    if len(set(marks)) == 1:
-        return {".": ",", ",": "."}[marks[0]] if _THOUSANDS.match(written) else ""
-    whole = written.rpartition(marks[-1])[0]
-    return marks[-1] if marks[-1] not in marks[:-1] and _THOUSANDS.match(whole) else ""

@@ -14,6 +14,7 @@ from jiter import LosslessFloat
 from mappings.convert.registry import Context, Value, conversion
 
 _NUMBER = re.compile(r"([+-]?)(?=[.,]?[0-9])([0-9]{0,30})(?:[.,]([0-9]{0,30}))?\Z")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:[.,][0-9]{3})+\Z")
 _DTM = re.compile(
     r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.[0-9]{1,6})?)?)?)?)?)?"
     r"([+-][0-9]{2}:?[0-9]{2})?(?:\^.*)?\Z"
@@ -217,13 +218,19 @@ def number(text: str) -> LosslessFloat | int | None:
 
 def _joined(text: str) -> str:
     """A number without what parts its thousands; empty when they are not surely parted."""
-    for parting, sign in ((".", ","), (",", ".")):
-        whole, _, fraction = text.partition(sign)
-        first, *groups = whole.lstrip("+-").split(parting)
-        parted = bool(groups) and all(len(one) == 3 for one in groups) and 0 < len(first) <= 3 and first[0] != "0"
-        if parted and (len(groups) > 1 if sign not in text else fraction.isdigit()):
-            return f"{whole.replace(parting, '')}.{fraction}"
-    return ""
+    sign = decimal_sign(text.lstrip("+-"))
+    return text.replace("," if sign == "." else ".", "").replace(sign, ".") if sign else ""
+
+
+def decimal_sign(written: str) -> str:
+    """The decimal sign that digits with points or commas show; empty where they show none (`1.500`, `01.02.2026`)."""
+    marks = [each for each in written if each in ".,"]
+    if len(marks) < 2:
+        return "" if not marks or _THOUSANDS.match(written) else marks[0]
+    if len(set(marks)) == 1:
+        return {".": ",", ",": "."}[marks[0]] if _THOUSANDS.match(written) else ""
+    whole = written.rpartition(marks[-1])[0]
+    return marks[-1] if marks[-1] not in marks[:-1] and _THOUSANDS.match(whole) else ""
 
 
 def descends(low: dict[str, Any], high: dict[str, Any]) -> bool:

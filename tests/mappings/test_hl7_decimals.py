@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.convert.decimals import decimal_sign
-from mappings.convert.text import number
+from mappings.convert.text import decimal_sign, number
 from mappings.engine import Translation, translate
 
 HEAD = (

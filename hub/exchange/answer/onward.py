@@ -7,6 +7,7 @@ names their partner: its overlay, its lanes, its destinations (2.5.1 §4.4: the 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from uuid import UUID
 
 from adapters.transports.acknowledging import confirmation
@@ -26,6 +27,7 @@ _QUEUE = (
     "UPDATE message SET status = 'RECEIVED', channel_id = $3, channel_version = $4, lane_id = $5, finished_at = NULL "
     "WHERE tenant_id = $1 AND id = $2"
 )
+_FOUND = "UPDATE message SET problems = (problems::jsonb || $3::text::jsonb)::text WHERE tenant_id = $1 AND id = $2"
 
 
 async def stray(world: World, tenant: Tenant, partner: Partner, payload: bytes) -> bytes:
@@ -47,27 +49,34 @@ async def stray(world: World, tenant: Tenant, partner: Partner, payload: bytes) 
         )
         if not isinstance(message, Problem):
             heard = late.Heard(message=message, content=payload, message_id=identity)
-            problems = await late.take(world, tenant, tx, heard, partner.id) or await work_on(
-                tx, tenant, partner, identity, payload
-            )
-        if problems:
-            said = json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
-            await tx.run("UPDATE message SET problems = $3 WHERE tenant_id = $1 AND id = $2", identity, said)
+            problems = await late.take(world, tenant, tx, heard, partner.id)
+        await _tell(tx, identity, problems)
+        await work_on(tx, tenant, partner, identity, payload)
     return confirmation(payload) if not isinstance(message, Problem) else b""
 
 
-async def work_on(tx: Transaction, tenant: Tenant, partner: Partner, message_id: UUID, content: bytes) -> list[Problem]:
-    """Queue a kept answer to be worked, when there is more in it; returns why it cannot be, which is no error.
+async def work_on(tx: Transaction, tenant: Tenant, partner: Partner, message_id: UUID, content: bytes) -> None:
+    """Queue a kept answer to be worked, when there is more in it, whichever delivery it answers.
 
-    Of several channels of the partner the first by name serves that does not filter such a message out.
+    Of several channels of the partner the first by name serves that does not filter such a message out; without one
+    the answer keeps the finding that says so.
     """
     message = er7.read(content)
-    if isinstance(message, Problem) or late.is_acknowledgement(message) or plan_for(message.type) is None:
-        return []
+    if isinstance(message, Problem) or not late.answers(message) or late.is_acknowledgement(message):
+        return
+    if plan_for(message.type) is None:
+        return
     for channel in await of_partner(tx, tenant, partner.code):
         if channel.document.records and matching.decision(channel.document, message) != "skip":
             lane = matching.lane_of(str(channel.id), channel.document, message)
             await lanes.touch(tx, "inbound", [(lane, "hl7", 1)])
             await tx.run(_QUEUE, message_id, channel.id, channel.version, lane)
-            return []
-    return [Problem("answer.no-channel", "MSH-9", args=(("partner", partner.code),))]
+            return
+    await _tell(tx, message_id, [Problem("answer.no-channel", "MSH-9", args=(("partner", partner.code),))])
+
+
+async def _tell(tx: Transaction, message_id: UUID, problems: Sequence[Problem]) -> None:
+    """Add findings to those that are kept with a message."""
+    if problems:
+        said = json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
+        await tx.run(_FOUND, message_id, said)

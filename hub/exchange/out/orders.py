@@ -46,8 +46,9 @@ async def enqueue(tx: Transaction, requests: Sequence[Saved], origin: Origin, la
         told: dict[tuple[Any, ...], list[Saved]] = {}
         for saved in requests:
             operation = _operation(saved, known.get((_subject(saved), lab.id), set()))
-            fresh = saved.created or await _born_after(tx, saved, lab)
-            if operation and fresh and senders.get(saved.message_id) != lab.code and wants(lab, saved.body or {}):
+            if not operation or senders.get(saved.message_id) == lab.code or not wants(lab, saved.body or {}):
+                continue
+            if saved.created or await _born_after(tx, saved, lab):
                 told.setdefault((operation, *_together(lab, saved)), []).append(saved)
         for (operation, *_), group in told.items():
             await _queue(tx, lab, group, operation, origin)

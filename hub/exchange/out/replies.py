@@ -93,10 +93,13 @@ async def _record(world: World, tenant: Tenant, tx: Transaction, item: Item, out
 
 
 async def _handle(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -> None:
-    """Call the operation's handler in a savepoint; what may pass on repetition is raised, the rest is noted."""
+    """Call the operation's handler in a savepoint; what may pass on repetition is raised, the rest is noted.
+
+    An answer no handler takes may say more than an acknowledgement: it is worked like what comes by a door.
+    """
     handler = handlers.REPLIES.get(handlers.topic(reply.operation, reply.purpose))
     if handler is None:
-        await _work_on(tenant, tx, reply)
+        await onward.work_on(tx, tenant, reply.partner, reply.message_id, reply.content)
         return
     await tx.connection.execute("SAVEPOINT reply")
     try:
@@ -108,13 +111,6 @@ async def _handle(world: World, tenant: Tenant, tx: Transaction, reply: Reply) -
         log.error("the handler of %s failed on reply %s: %s", reply.operation, reply.message_id, code)
         await tx.connection.execute("ROLLBACK TO SAVEPOINT reply")
         await _mark(tx, reply.delivery_id, reply.message_id)
-
-
-async def _work_on(tenant: Tenant, tx: Transaction, reply: Reply) -> None:
-    """An answer no handler takes may say more than an acknowledgement: it is worked like what comes by a door."""
-    if problems := await onward.work_on(tx, tenant, reply.partner, reply.message_id, reply.content):
-        said = json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
-        await tx.run("UPDATE message SET problems = $3 WHERE tenant_id = $1 AND id = $2", reply.message_id, said)
 
 
 async def given_up(world: World, tenant: Tenant, tx: Transaction, partner: Partner, code: str) -> None:

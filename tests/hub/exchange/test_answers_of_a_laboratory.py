@@ -133,3 +133,23 @@ async def test_it_may_come_unasked_on_the_connection(world: World, tenant: Tenan
         await work_all(world, tenant)
     orders = await records(world, tenant, "ServiceRequest")
     assert sorted(len(order["identifier"]) for order in orders) == [1, 2]
+
+
+async def test_an_answer_nobody_waits_for_says_it_too(world: World, tenant: Tenant) -> None:
+    """The laboratory was asked for no application answer (MSH-16 NE) and gives one behind the next message."""
+    sent: list[bytes] = []
+
+    def script(number: int, message: bytes) -> bytes:
+        sent.append(message)
+        before = peers.framed(said(sent[0])) if number == 2 else b""
+        return before + peers.framed(peers.ack(message, "CA"))
+
+    async with peers.mllp(script) as peer:
+        await connected(world, tenant, peer.port, acknowledge={"mode": "enhanced", "application": "none"})
+        await deliver(world, tenant)
+        second = ORDER.replace("ORD1", "ORD2").replace("|C1|", "|C2|")
+        await send(world, tenant, await put(world, tenant, 'name = "his"\ndoor = "mllp"\n'), second)
+        await deliver(world, tenant)
+        await work_all(world, tenant)
+    orders = await records(world, tenant, "ServiceRequest")
+    assert sorted(len(order["identifier"]) for order in orders) == [1, 2]
