@@ -15,7 +15,7 @@ from canonical.codes import NATIONAL
 from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
-from fhir.tags import Tags
+from fhir.tags import ALL, Tags
 from hub.records.drafts import kindred, movements, reports, reversals, withdrawals
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, lags, late_version
@@ -234,6 +234,8 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
             message_id=sources[place],
             earlier=tuple(earlier.get(place, ())),
             expected=None if place in stating else _version(known_as),
+            # made by another message meanwhile, and merged perhaps: what is said of that patient is settled anew
+            unless=ALL if known_as is None and place[0] == "Patient" else None,
         )
         settled.writes.append(write)
 

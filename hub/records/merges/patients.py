@@ -11,6 +11,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
+from fhir.tags import ALL
 from hub.records import blocked
 from hub.records.drafts.combine import combine
 from hub.records.drafts.identify import Places, new_id
@@ -64,7 +65,11 @@ async def merge(
         return [*settled.problems, *([Problem("semantic.merge-undone", loser.local)] if undone else ())]
     writes = {(write.type, write.id): write for write in settled.writes}
     bodies = await _bodies(tx, pair, loser, writes[place], settled)
-    moved = [Write(type=t, id=i, body=body, message_id=origin.message_id) for (t, i), body in bodies.items()]
+    absent = {place for place, body in rows.items() if body is None}  # what another message has made since is met anew
+    moved = [
+        Write(type=t, id=i, body=body, message_id=origin.message_id, unless=ALL if (t, i) in absent else None)
+        for (t, i), body in bodies.items()
+    ]
     await save(tx, [*moved, *await turned(tx, "Patient", pair.loser, pair.survivor)], origin)
     await tx.run(_REPOINT, pair.loser, pair.survivor)
     await tx.run(_LINK, pair.loser, pair.survivor, origin.now, origin.message_id)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+from typing import Any
 
 import pytest
 from hl7_feed import a40, adt, by_number, feed, oru, records, work_all
@@ -15,6 +16,7 @@ from hub.exchange.channels import channels_of
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.receive import receive
 from hub.exchange.work import inbound
+from hub.records.merges import patients as merging
 from hub.world import Tenant, World
 
 T = "202611221000{:02d}"
@@ -174,6 +176,30 @@ async def test_merge_without_its_other_half_is_refused(world: World, tenant: Ten
         assert (outcome["code"], outcome["status"]) == ("AE", "ERROR")
         assert "structure.segment-required" in outcome["problems"]
     assert await records(world, tenant, "Patient") == []
+
+
+@pytest.mark.parametrize("module", [merging, inbound])
+async def test_a_patient_another_message_makes_meanwhile_is_settled_anew(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    """A merge and a result name a patient nobody has met; each has looked when the other is committed."""
+    merge, result = a40(T.format(4), ("S", "L")), oru("L", "1", "F", "90", T.format(3))
+    begun, between = (merge, result) if module is merging else (result, merge)
+    plain, fed = module.save, []
+
+    async def save(*given: Any) -> Any:
+        if not fed:
+            fed.append(between)
+            await feed(world, tenant, between)
+        return await plain(*given)
+
+    monkeypatch.setattr(module, "save", save)
+    assert [one["status"] for one in await feed(world, tenant, begun)] == ["TRANSFORMED"]
+    patients = await records(world, tenant, "Patient")
+    survivor = by_number(patients, "S")
+    assert by_number(patients, "L")["active"] is False and len(patients) == 2
+    for kind in ("Observation", "DiagnosticReport", "ServiceRequest"):
+        assert {r["subject"]["reference"] for r in await records(world, tenant, kind)} == {f"Patient/{survivor['id']}"}
 
 
 async def test_two_workers_race_over_merges_and_results(world: World, tenant: Tenant) -> None:
