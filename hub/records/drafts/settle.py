@@ -226,18 +226,29 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
         known_as = known.rows.get(place)
         if place not in stating and body == known_as:
             continue  # only named, and known: nothing to write, nothing to lock
-        write = Write(
-            type=place[0],
-            id=place[1],
-            body=body,
-            skip_unchanged=True,
-            message_id=sources[place],
-            earlier=tuple(earlier.get(place, ())),
-            expected=None if place in stating else _version(known_as),
-            # made by another message meanwhile, and merged perhaps: what is said of that patient is settled anew
-            unless=ALL if known_as is None and place[0] == "Patient" else None,
-        )
-        settled.writes.append(write)
+        settled.writes.append(_of(place, body, known_as, sources[place], earlier.get(place, ()), place in stating))
+
+
+def _of(
+    place: Place,
+    body: dict[str, Any],
+    known_as: dict[str, Any] | None,
+    message_id: UUID | None,
+    earlier: Sequence[dict[str, Any]],
+    stated: bool,
+) -> Write:
+    """The write of one record: `known_as` is what the store holds, `stated` whether anything is said of it."""
+    return Write(
+        type=place[0],
+        id=place[1],
+        body=body,
+        skip_unchanged=True,
+        message_id=message_id,
+        earlier=tuple(earlier),
+        expected=None if stated else _version(known_as),
+        # made by another message meanwhile, and merged perhaps: what is said of that patient is settled anew
+        unless=ALL if known_as is None and place[0] == "Patient" else None,
+    )
 
 
 def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) -> dict[str, Any]:

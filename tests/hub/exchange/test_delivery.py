@@ -349,7 +349,9 @@ async def test_a_worker_that_is_ended_gives_its_lane_back(world: World, tenant: 
 
     stop = asyncio.Event()
     async with peers.mllp(slowly) as peer:
-        await queue(world, tenant, partner_on(peer.port), *(f"m{n}" for n in range(25)))
+        laboratory = partner_on(peer.port)
+        laboratory.settings["transport"]["timeout_s"] = 20  # a busy machine must not make it send one again
+        await queue(world, tenant, laboratory, *(f"m{n}" for n in range(25)))
         running = asyncio.create_task(worker.run(world, stop))
         async with asyncio.timeout(30):
             while len(peer.ids) < 2:
