@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import isolated
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,12 +66,11 @@ def evaluated(examples: Path, step: int) -> list[str]:
 
 def told(examples: Path, program: str, step: int) -> list[str]:
     """What a program of `tests/oracles/fhir` tells of every `step`-th example; skips where it cannot run."""
-    uv = shutil.which("uv") or str(ROOT / ".venv" / "bin" / "uv")
-    if not Path(uv).exists():
-        pytest.skip("uv is not here to run the other engine in an environment of its own")
     script = ROOT / "tests" / "oracles" / "fhir" / program
-    command = [uv, "run", "--isolated", "--no-project", "--with", "fhirpathpy==2.2.4", "python", str(script)]
-    done = subprocess.run([*command, str(examples), str(step)], capture_output=True, text=True, check=False)
+    command = [isolated.uv(), "run", "--isolated", "--no-project", "--with", "fhirpathpy==2.2.4", "python", str(script)]
+    done = subprocess.run(
+        [*command, str(examples), str(step)], env=isolated.environment(), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         pytest.skip(f"the other engine did not run: {done.stderr.strip().splitlines()[-1:]}")
     return done.stdout.splitlines()

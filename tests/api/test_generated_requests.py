@@ -7,15 +7,14 @@ The tool runs in an environment of its own, bounded in seconds. Skipped, with th
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
 import hubs
+import isolated
 import pytest
 
 VERSION = "4.32.5"
@@ -26,14 +25,12 @@ SCOPES = ["system/*.*", "hl7/write", "tiss/read", "tiss/write", "admin/*"]
 
 def tool(folder: Path) -> list[str]:
     """The command of Schemathesis."""
-    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
-    if not Path(uv).exists():
-        pytest.skip("uv is not here to run the tool in an environment of its own")
-    own = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    uv, own = isolated.uv(), isolated.environment()
     wanted = f"schemathesis=={VERSION}"
     for words in ([uv, "venv", "-q", "env"], [uv, "pip", "install", "-q", "--python", "env", wanted]):
-        if subprocess.run(words, cwd=folder, env=own, capture_output=True, timeout=240, check=False).returncode:
-            pytest.skip("schemathesis cannot be installed here")
+        done = subprocess.run(words, cwd=folder, env=own, capture_output=True, text=True, timeout=240, check=False)
+        if done.returncode:
+            pytest.skip(f"schemathesis cannot be installed here: {isolated.reason(done.stderr)}")
     return [str(folder / "env" / "bin" / "st")]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import isolated
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -110,7 +111,7 @@ _PARTNERS = {
 def test_a_partners_program_runs(language: str, hub: dict[str, str], tmp_path: Path) -> None:
     """The programs of the tutorial, with fhirpy and fhir-kit-client, against a hub that knows nothing of them."""
     name, *steps = _PARTNERS[language]
-    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
+    uv = isolated.uv() if language == "python" else ""
     needed = {"python": [uv], "js": ["node", "npm"]}[language]
     if absent := [each for each in needed if shutil.which(each) is None]:
         pytest.skip(f"not installed: {absent}")
@@ -126,13 +127,16 @@ def test_a_partners_program_runs(language: str, hub: dict[str, str], tmp_path: P
     create = ["client", "create", f"program-{language}", "--scope", "system/Patient.cruds", "system/Observation.cruds"]
     command = [sys.executable, "-X", "utf8", "-m", "api.cli", *create, "--jwks", str(tmp_path / "jwks.json")]
     subprocess.run(command, env=hub, check=True, timeout=60, stdout=subprocess.DEVNULL)
-    own = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")}
-    own |= {"FHIR": f"{hub['HUB']}/fhir", "CLIENT_ID": f"demo.program-{language}", "KEY": str(tmp_path / "key.pem")}
+    own = isolated.environment() | {
+        "FHIR": f"{hub['HUB']}/fhir",
+        "CLIENT_ID": f"demo.program-{language}",
+        "KEY": str(tmp_path / "key.pem"),
+    }
     for number, step in enumerate(steps):
         words = [word.replace("{uv}", uv) for word in step]
         done = subprocess.run(words, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=180, check=False)
         if done.returncode and number < len(steps) - 1:
-            pytest.skip(f"{words[-1]} cannot be installed here")
+            pytest.skip(f"{words[-1]} cannot be installed here: {isolated.reason(done.stderr)}")
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
     assert re.search(r"^done [0-9a-f-]{36}$", done.stdout, re.MULTILINE), done.stdout
 

@@ -7,12 +7,10 @@ It runs in an environment of its own, since the distribution owns our import nam
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import isolated
 import pytest
 from shared_files import samples
 
@@ -48,21 +46,19 @@ def resources() -> list[str]:
 
 @pytest.mark.slow
 def test_another_reader_takes_every_resource() -> None:
-    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
-    if not Path(uv).exists():
-        pytest.skip("uv is not here to run the other reader in an environment of its own")
-    command = [uv, "run", "--isolated", "--no-project", "--quiet", "--with", "fhir.resources==8.*", "python"]
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    command = [isolated.uv(), "run", "--isolated", "--no-project", "--quiet", "--with", "fhir.resources==8.*", "python"]
+    environment = isolated.environment()
     probe = subprocess.run(
         [*command, "-c", "import fhir.resources.R4B"],
         capture_output=True,
+        text=True,
         cwd="/",
         env=environment,
         timeout=120,
         check=False,
     )
     if probe.returncode:
-        pytest.skip("fhir.resources cannot be installed here")
+        pytest.skip(f"fhir.resources cannot be installed here: {isolated.reason(probe.stderr)}")
     made = resources()
     read = subprocess.run(
         [*command, "-c", _READER],
