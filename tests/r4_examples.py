@@ -1,15 +1,17 @@
-"""The official R4 examples (npm hl7.fhir.r4.examples 4.0.1, CC0), which are not committed: where they stand, or a skip.
+"""The official R4 examples and expansions (npm, CC0), which are not committed: where they stand, or a skip.
 
-`PONTE_R4_EXAMPLES` names the unpacked `package` folder. Without it `.ponte/cache/r4-examples` is used, and filled by
-`npm pack` when `PONTE_FETCH` is set.
+`PONTE_R4_EXAMPLES` and `PONTE_R4_EXPANSIONS` name the unpacked `package` folders. Without them `.ponte/cache` is used, and
+filled by `npm pack` when `PONTE_FETCH` is set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import isolated
@@ -37,26 +39,40 @@ BREAKING = {
 
 def folder() -> Path:
     """The folder of the examples; skips the test where they are not here."""
-    stated = os.environ.get("PONTE_R4_EXAMPLES")
+    return _package(PACKAGE, "PONTE_R4_EXAMPLES")
+
+
+def expansions() -> Path:
+    """The folder of the published expansions (npm hl7.fhir.r4.expansions 4.0.1), found and skipped likewise."""
+    return _package("hl7.fhir.r4.expansions@4.0.1", "PONTE_R4_EXPANSIONS")
+
+
+def _package(name: str, variable: str) -> Path:
+    stated = os.environ.get(variable)
     if stated:
         return Path(stated)
-    cache = ROOT / ".ponte" / "cache" / "r4-examples"
+    cache = ROOT / ".ponte" / "cache" / name.replace("hl7.fhir.", "").replace("@", "-")
     if not (cache / "package").is_dir() and os.environ.get("PONTE_FETCH"):
-        _fetch(cache)
+        _fetch(name, cache)
     if not (cache / "package").is_dir():
-        pytest.skip(f"the package {PACKAGE} is not here: set PONTE_R4_EXAMPLES to its folder, or PONTE_FETCH=1")
+        pytest.skip(f"the package {name} is not here: set {variable} to its folder, or PONTE_FETCH=1")
     return cache / "package"
 
 
-def _fetch(cache: Path) -> None:
+def _fetch(name: str, cache: Path) -> None:
+    """Fill the cache, whole or not at all: several processes of one run may ask at once."""
     npm = shutil.which("npm")
     if npm is None:
         return
-    cache.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([npm, "pack", PACKAGE, "--silent"], cwd=cache, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        with tarfile.open(cache / done.stdout.split()[-1]) as archive:
-            archive.extractall(cache, filter="data")
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache.parent) as made:
+        done = subprocess.run([npm, "pack", name, "--silent"], cwd=made, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return
+        with tarfile.open(Path(made) / done.stdout.split()[-1]) as archive:
+            archive.extractall(Path(made) / "whole", filter="data")
+        with contextlib.suppress(OSError):  # another was first
+            (Path(made) / "whole").rename(cache)
 
 
 def evaluated(examples: Path, step: int) -> list[str]:
