@@ -11,7 +11,7 @@ from operator import attrgetter
 from canonical.records import Draft
 from hl7.er7 import Message, Segment
 from mappings.convert.embedded import FILE, holds_file
-from mappings.convert.plausible_results import late_holder, no_material
+from mappings.convert.plausible_results import late_holder, measured, no_material
 from mappings.convert.whose import named
 from mappings.plan import Plan, RecordPlan
 
@@ -190,12 +190,16 @@ class Grouper:
             return False
         if self._last.name != segment.name or last.own[segment.name][-1] is not self._last:
             return False
-        if self._said(segment, int(record.join[0].partition("-")[2])) not in record.join_among:
+        kind, *same = (int(place.partition("-")[2]) for place in record.join)
+        if self._said(segment, kind) not in record.join_among:
             return False
-        for place in record.join:
-            number = int(place.partition("-")[2])
-            if segment.raw_field(number) != last.anchor.raw_field(number):
-                return False
+        one = last.anchor.raw_field(kind)
+        if one != segment.raw_field(kind) and one.strip() not in record.join_among:
+            return False
+        if any(segment.raw_field(number) != last.anchor.raw_field(number) for number in same):
+            return False
+        if measured(segment) or measured(last.anchor):
+            return False
         last.attach(segment)
         return True
 

@@ -20,8 +20,8 @@ class RecordPlan:
 
     `follow` names segments that attach to the nearest such record above them, `lead` those that belong to the next
     one below; with `alone` a lead without an anchor makes a record by itself. `where` and `among` (or `unless`)
-    restrict anchors by a field. `join` names fields whose equality makes consecutive anchors one record, when the
-    first of them is one of `join_among`.
+    restrict anchors by a field. `join` names fields that make consecutive anchors one record: the first holds one of
+    `join_among` in each (TX and FT are lines of one text), the others are equal.
     `within` names records whose start ends this one. `under` names the records, first found first, whose identity
     completes that of a record without keys of its own. `fill`: the record only fills gaps of a stored one.
     `merge_into` names the record above that survives this one. `late` names records that come below it (SIU: the

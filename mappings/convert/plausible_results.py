@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from hl7.er7 import Segment
 from mappings.convert.plausible import MOMENT, is_person, is_time
 from mappings.convert.registry import Value
 from mappings.table import Source, codes
 
 _MATERIAL = 15  # OBR-15
+_AMOUNT = re.compile(r"\s*(?:<=|>=|<|>)?\s*[+-]?[0-9.,]*[0-9]\s*\Z")
 
 
 def late_result(order: Segment) -> bool:
@@ -24,6 +27,11 @@ def person_for_parent(order: Segment) -> bool:
 def early_order(order: Segment) -> bool:
     """Whether ORC-8 is the moment of ORC-9, as ORC-11 is then who orders (ORC-12): both are empty."""
     return bool(MOMENT.match(order.raw_field(8))) and not order.raw_field(9) and not order.raw_field(12)
+
+
+def measured(result: Segment) -> bool:
+    """Whether an OBX of text is a number with its unit (OBX-6): a value of its own, no line of a longer text."""
+    return bool(result.raw_field(6)) and _AMOUNT.match(result.raw_field(5)) is not None
 
 
 def late_holder(insurance: Segment) -> bool:
