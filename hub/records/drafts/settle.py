@@ -16,7 +16,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir.tags import ALL, Tags
-from hub.records.drafts import kindred, movements, reports, reversals, withdrawals
+from hub.records.drafts import cancelled, kindred, movements, replaced, reports, reversals, withdrawals
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, lags, late_version
 from hub.records.drafts.identify import (
@@ -81,8 +81,15 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
         raise Conflict("a patient was merged in between")
     _write(own, known, settled)
     await kindred.meet(tx, own, settled.places, settled.writes)
-    settled.problems += await withdrawals.follow(tx, known.rows, settled.places, settled.writes)
+    await _take_back(tx, known, settled)
     return settled
+
+
+async def _take_back(tx: Transaction, known: _Known, settled: Settled) -> None:
+    """What follows, for other records too, from orders called off, reports cancelled and documents replaced."""
+    settled.problems += await withdrawals.follow(tx, known.rows, settled.places, settled.writes)
+    settled.problems += await cancelled.follow(tx, known.rows, settled.places, settled.writes)
+    settled.problems += await replaced.follow(tx, settled.places, settled.writes)
 
 
 def _named(draft: Draft) -> bool:
