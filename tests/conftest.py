@@ -72,7 +72,7 @@ def redis_url(cluster: tuple[Settings, postgres.Cluster]) -> Iterator[str]:
 
 
 @pytest_asyncio.fixture
-async def world(cluster: tuple[Settings, postgres.Cluster]) -> AsyncIterator[World]:
+async def world(cluster: tuple[Settings, postgres.Cluster], light_hashes: None) -> AsyncIterator[World]:
     """The application's world over the session's cluster, whose settings all tests share."""
     made = dataclasses.replace(cluster[0])
     async with opened(cluster[0], size=8) as found:
@@ -82,16 +82,20 @@ async def world(cluster: tuple[Settings, postgres.Cluster]) -> AsyncIterator[Wor
 
 @pytest.fixture
 def light_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Passwords are hashed by the same algorithm with parameters that cost a test nothing."""
+    """Passwords and secrets are hashed by the same algorithm with parameters that cost a test nothing."""
     from argon2 import PasswordHasher
 
+    from hub.guard import clients
     from hub.users import passwords
 
-    passwords._nobody.cache_clear()
     light = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     monkeypatch.setattr(passwords, "_hasher", lambda: light)
+    monkeypatch.setattr(clients, "_HASHER", light)
+    for room in (passwords, clients):
+        room._nobody.cache_clear()
     yield
-    passwords._nobody.cache_clear()
+    for room in (passwords, clients):
+        room._nobody.cache_clear()
 
 
 async def new_tenant(world: World, slug: str = "") -> Tenant:

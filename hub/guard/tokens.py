@@ -125,7 +125,9 @@ async def signed(world: World, stated: dict[str, Any]) -> str:
     kid = await ensure_key(world)
     rows = await world.database.global_rows("SELECT sealed FROM signing_key WHERE kid = $1", kid)
     private = serialization.load_der_private_key(
-        secrets.unseal(world.settings, bytes(rows[0]["sealed"]), PURPOSE), password=None
+        secrets.unseal(world.settings, bytes(rows[0]["sealed"]), PURPOSE),
+        password=None,
+        unsafe_skip_rsa_key_validation=True,  # made above and unsealed unchanged; the check holds the door up for 50 ms
     )
     if not isinstance(private, rsa.RSAPrivateKey):
         raise TypeError("the signing key is not RSA")

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import datetime
 import json
+import time
 import uuid
 from functools import cache
 from typing import Any
@@ -229,6 +230,23 @@ async def test_secrets_are_hashed(world: World, tenant: Tenant) -> None:
     async with world.transaction(tenant) as tx:
         stored = await tx.value("SELECT secret_hash FROM client WHERE tenant_id = $1 AND client_id = $2", identity)
     assert stored.startswith("$argon2id$") and secret not in stored
+
+
+def test_a_secret_is_slow_to_guess() -> None:
+    """The parameters of RFC 9106 (section 4) for little memory, or more: a thief of the hashes tries few a second."""
+    kind, version, costs, *_ = clients.hash_of("a secret").lstrip("$").split("$")
+    cost = {name: int(value) for name, value in (part.split("=") for part in costs.split(","))}
+    assert (kind, version) == ("argon2id", "v=19")
+    assert cost["m"] >= 65536 and cost["t"] >= 3 and cost["p"] >= 1
+
+
+async def test_signing_does_not_prove_the_key_again(world: World, tenant: Tenant) -> None:
+    """Proving a sealed key's primes anew would hold every other caller up for 50 ms and more at each token."""
+    await tokens.issue(world, tenant, "test", roles=[], scopes=[])
+    began = time.process_time()
+    for _ in range(30):
+        await tokens.issue(world, tenant, "test", roles=[], scopes=[])
+    assert time.process_time() - began < 30 * 0.03
 
 
 async def test_revocation_and_disabling(world: World, tenant: Tenant, fhir: httpx.AsyncClient) -> None:
