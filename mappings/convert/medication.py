@@ -13,7 +13,7 @@ from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_moment, stray_completion
-from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, no_prescription
+from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, medicine_for_dose, no_prescription
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import component_code, descends, moment_text, number
@@ -81,6 +81,8 @@ def _ingredient(value: Value, context: Context) -> dict[str, Any] | None:
 def dose(value: Value, context: Context, argument: str) -> Any:
     """Minimum, maximum and unit of a dose in three fields in a row (RXO-2, RXE-3, RXG-5) as `dose[x]`."""
     first = value.source.field
+    if medicine_for_dose(value.segment):
+        return None
     if (most_said := value.other(first + 1)) and number(most_said) is None:  # the unit, one field too early
         context.problems.append(value.problem("field.misplaced"))
         alone = not value.other(first + 2) and _UNIT.match(most_said)
@@ -102,7 +104,7 @@ def dose(value: Value, context: Context, argument: str) -> Any:
 @conversion("most")
 def most(value: Value, context: Context, argument: str) -> Any:
     """The maximum of a dose whose minimum was not said (RXO-3, RXE-4, RXG-6), unit in the next field, as `dose[x]`."""
-    if _numbered_unit(value, context, value.source.field + 1):
+    if medicine_for_dose(value.segment) or _numbered_unit(value, context, value.source.field + 1):
         return None
     high = quantity(value.whole(), value, value.source.field + 1)
     if value.whole() and high is None:
@@ -345,7 +347,7 @@ def strength(value: Value, context: Context, argument: str) -> Any:
 def dose_in_words(value: Value, context: Context, argument: str) -> Any:
     """A dose that is no number (`875/125`, `1 a 2`) as Annotation, its unit two fields on: said, not lost."""
     text = value.full()
-    if not text or number(value.whole()) is not None:
+    if not text or number(value.whole()) is not None or medicine_for_dose(value.segment):
         return None
     unit = value.other(value.source.field + 2, 2) or value.other(value.source.field + 2)
     return {"text": f"{argument}: {text} {unit}".strip()}

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from hl7.er7 import Segment
 from mappings.convert.plausible import MOMENT, misplaced_if
 from mappings.convert.registry import Context, Value
+from mappings.convert.text import number
+from mappings.table import Source
+
+_NAMED = re.compile(r"[^\W\d_]{4}")
+_DOSE = {"RXE": 3, "RXO": 2}  # the field behind that of the medicine
 
 
 def counted_medicine(value: Value, context: Context) -> bool:
@@ -16,18 +23,32 @@ def counted_medicine(value: Value, context: Context) -> bool:
     return False
 
 
+def medicine_for_dose(segment: Segment) -> bool:
+    """Whether the medicine stands where its dose belongs (RXE-3, RXO-2), a field late, its own field being empty.
+
+    A code of a list, or one that is no number, with a name: `1^comprimido` is a dose. Which of the fields behind it is
+    the dose cannot be known then.
+    """
+    field = _DOSE.get(segment.name, 0)
+    if not field or segment.raw_field(field - 1) or segment.delimiters.component not in segment.raw_field(field):
+        return False
+    value = Value(segment.raw_field(field), Source(segment.name, field), segment)
+    coded = bool(value.text(3)) or number(value.text(1)) is None
+    return coded and bool(_NAMED.match(value.text(2)))
+
+
 def dose_for_medicine(value: Value, context: Context) -> Segment | None:
     """The prescription that says the medicine where RXD-2 is a bare number, its dose: the RXE, else the RXO, below the
     same ORC, with a medicine of another code and that dose, or where RXD-2 has decimals, as no code has."""
-    number = value.raw
-    if value.source.segment != "RXD" or not number.replace(".", "", 1).isdigit():
+    said = value.raw
+    if value.source.segment != "RXD" or not said.replace(".", "", 1).isdigit():
         return None
     order = context.above("ORC", value.segment)
     for name, medicine, amount in (("RXE", 2, 3), ("RXO", 1, 2)):
         above = context.above(name, value.segment)
         if above is None or (order is not None and above.index < order.index) or not above.raw_field(medicine):
             continue
-        if above.ask(medicine) != number and ("." in number or above.ask(amount) == number):
+        if above.ask(medicine) != said and ("." in said or above.ask(amount) == said):
             return above
     return None
 

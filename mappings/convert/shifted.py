@@ -11,7 +11,7 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei, ei_key
-from mappings.convert.medication import labelled
+from mappings.convert.medication import labelled, medication
 from mappings.convert.people import xcn
 from mappings.convert.plausible import (
     MOMENT,
@@ -24,6 +24,7 @@ from mappings.convert.plausible import (
     no_reason,
     says_times,
 )
+from mappings.convert.plausible_pharmacy import medicine_for_dose
 from mappings.convert.plausible_results import early_order, early_orderer, early_specimen, late_document, late_result
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant
@@ -276,3 +277,12 @@ def early_collected(value: Value, context: Context, argument: str) -> Any:
 def early_received(value: Value, context: Context, argument: str) -> Any:
     """SPM-17 as dateTime, where it is when the specimen came (SPM-18), as the moment in SPM-16 shows."""
     return date_time(value, context, "") if early_specimen(value.segment) else None
+
+
+@conversion("late-medicine")
+def late_medicine(value: Value, context: Context, argument: str) -> Any:
+    """The medicine in RXE-3 or RXO-2, a field late, as `medication[x]`; it is told."""
+    if not medicine_for_dose(value.segment):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return medication(value, context, argument)
