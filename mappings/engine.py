@@ -21,6 +21,7 @@ from mappings.aligned import aligned
 from mappings.body import Body, compiled, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
+from mappings.dated import dated
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.mentions import one_person
 from mappings.nested import drop_incomplete, drop_reversed, forget, once
@@ -60,9 +61,10 @@ def translate(
         return Translation(
             [], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account, message
         )
+    message, days = dated(message, plan.dates)
     message, shifts = (message, []) if site.overlay else aligned(message)  # an overlay knows where its sender has what
     context = Context(message, zone, prefix, site)
-    context.problems += shifts
+    context.problems += days + shifts
     context.trace, context.event = trace, kind.partition("^")[2]
     occurrences = Grouper(plan, prefix).walk(message)
     drafts: list[Draft] = []

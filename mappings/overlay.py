@@ -1,7 +1,8 @@
 """A partner's overlay: only what differs, laid over the plans. `mappings/partners/<name>/overlay.toml` says it.
 
 `[[records]]` are further records of the message types they name, `[[extend]]` gives a record of the plans more
-segments or tables, `[ignored]` names segments that carry nothing. Rows lie beside it: `hl7/*.csv`, `codes/*.csv`.
+segments or tables, `[ignored]` names segments that carry nothing, `dates = "day-first"` says that all dates with
+strokes have the day first (`mappings.dated`). Rows lie beside it: `hl7/*.csv`, `codes/*.csv`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import Any
 
 from canonical.toml_lines import line_of, lines_of
 from mappings.account import ignored
+from mappings.dated import DAY_FIRST
 from mappings.plan import Plan, RecordPlan, load_plan, plans
 from mappings.program import program
 from mappings.table import HERE, TableError, codes, overlay_folder, shown, table
 
 FILE = "overlay.toml"
-_KNOWN = {"title": str, "ignored": dict, "records": list, "extend": list}
+_KNOWN = {"title": str, "ignored": dict, "records": list, "extend": list, "dates": str}
 _EXTEND = {"record", "messages", "tables", "follow", "lead"}
 _RECORD = {item.name for item in dataclasses.fields(RecordPlan)} - {"overlay"} | {"messages"}
 _NOT_LISTS = {item.name for item in dataclasses.fields(RecordPlan) if item.type == "str"}
@@ -33,6 +35,7 @@ class _Overlay:
     """What an overlay file says, checked."""
 
     name: str
+    dates: str = ""
     ignored: dict[str, str] = field(default_factory=dict)
     records: list[tuple[tuple[str, ...], RecordPlan]] = field(default_factory=list)
     extend: list[dict[str, Any]] = field(default_factory=list)
@@ -90,7 +93,7 @@ def _laid(plan: Plan, message: str, found: _Overlay) -> Plan:
     records = [_extended(record, message, found) for record in plan.records]
     added = [record for messages, record in found.records if _serves(messages, message)]
     laid = {**plan.ignored, **found.ignored}
-    return dataclasses.replace(plan, records=(*records, *added), ignored=laid, overlay=found.name)
+    return dataclasses.replace(plan, records=(*records, *added), ignored=laid, overlay=found.name, dates=found.dates)
 
 
 def _extended(record: RecordPlan, message: str, found: _Overlay) -> RecordPlan:
@@ -134,7 +137,9 @@ def _read(folder: Path, name: str) -> _Overlay:
             raise wrong(key, f"there is no such key; known are {', '.join(_KNOWN)}")
         if not isinstance(value, _KNOWN[key]):
             raise wrong(key, "is of the wrong kind")
-    found = _Overlay(name, ignored=_ignored(document.get("ignored", {}), wrong))
+    found = _Overlay(name, document.get("dates", ""), _ignored(document.get("ignored", {}), wrong))
+    if found.dates not in ("", DAY_FIRST):
+        raise wrong("dates", f'must be "{DAY_FIRST}" where it is said')
     for number, row in enumerate(document.get("records", ()), start=1):
         found.records.append(_record(row, f"records[{number}]", name, wrong))
     for number, row in enumerate(document.get("extend", ()), start=1):

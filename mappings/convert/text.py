@@ -23,6 +23,8 @@ _ISO_8601 = re.compile(
     r"([0-9]{4})[-/]([0-9]{2})(?:[-/]([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?"
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?\Z"
 )
+_STROKES = re.compile(r"([0-9]{1,2})[/-]([0-9]{1,2})[/-][0-9]{4}\b")
+_MONTHS = 12
 _YES, _NO = frozenset(("Y", "1", "S", "YES", "SIM", "TRUE")), frozenset(("N", "0", "NO", "NAO", "NÃO", "FALSE"))
 _OPEN_END = 9999  # the year of a date that means "no end"
 
@@ -249,7 +251,9 @@ def _told(text: str, value: Value, context: Context) -> datetime.datetime | str 
     """A DTM text as moment; what is none, or is written as ISO 8601 writes it, is a finding."""
     moment = parse_dtm(text, context.zone)
     if moment is None:
-        context.problems.append(value.problem("field.date"))
+        match = _STROKES.match(text)
+        unsure = match is not None and max(int(match[1]), int(match[2])) <= _MONTHS
+        context.problems.append(value.problem("field.date-ambiguous" if unsure else "field.date"))
     elif ":" in text or (text[4:5] in ("-", "/") and text[7:8] in ("-", "/", "")):
         context.problems.append(value.problem("field.date-form"))
     return moment
