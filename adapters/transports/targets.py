@@ -33,6 +33,23 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> str:
     return allowed[0]
 
 
+def literally_private(host: str) -> bool:
+    """Whether `host` names this machine or a private range by itself, without asking anyone: an IP address in any
+    spelling that `inet_aton` reads (`127.1`, `0x7f000001`), or `localhost` (RFC 6761 §6.3). Names are judged when they
+    are resolved."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return not is_public(name)
+    except ValueError:
+        pass
+    try:
+        return not is_public(socket.inet_ntoa(socket.inet_aton(name)))
+    except (OSError, UnicodeError):
+        return False
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is reachable over the open network: no loopback, private, link-local or mapped range."""
     parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -10,7 +10,9 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
+from adapters.transports.targets import literally_private
 from canonical.identity import new_id
 from canonical.problem import Problem
 from hub.exchange.out import outbox
@@ -78,10 +80,14 @@ async def judged(tx: Transaction, world: World, actor: Actor, write: Write) -> A
     found = declared(write.body, actor.setting(world), json.loads(kept.get("headers", "{}")) | _key(kept))
     if isinstance(found, list):
         raise Refusal("unprocessable", found)
+    if not world.settings.allow_private_targets and literally_private(urlsplit(found.endpoint).hostname or ""):
+        raise Refusal("unprocessable", [Problem("fhir.subscription.private", "Subscription.channel.endpoint")])
     if not actor.sight(found.type_name, "r"):
         problem = Problem("failure.denied.scope", args=(("scope", f"system/{found.type_name}.r"),))
         raise Refusal("forbidden", [problem])
     body = with_heartbeat({name: value for name, value in write.body.items() if name != "error"}, found.heartbeat)
+    if found.end is not None and found.end <= world.now():  # the time to switch it off has come already (R4 `end`)
+        return Admitted(write=_without_values(write, {**body, "status": "off"}), wanted=None)
     status = "requested" if found.content in CONTENTS else "active"  # the backport asks for a handshake first
     reach = None
     if not actor.permits(found.type_name, "r"):

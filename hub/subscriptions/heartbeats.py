@@ -1,7 +1,8 @@
 """Heartbeats (R5 Subscriptions Backport for R4): a subscription that asked for them hears that it is still served.
 
-They are looked for once a minute, so a shorter period is raised to a minute when the record is stored. While something
-waits to be delivered there is none: a heartbeat behind undelivered events would tell nothing.
+Subscriptions are looked at once a minute, so a shorter period is raised to a minute when the record is stored. While
+something waits to be delivered there is none: a heartbeat behind undelivered events would tell nothing. The same look
+turns off those whose `end` has come.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from hub.exchange.handlers import job
 from hub.exchange.out import outbox
 from hub.exchange.partners import Partner, partners_of
 from hub.store.database import Transaction
-from hub.subscriptions import events
+from hub.subscriptions import events, standing
 from hub.world import Tenant, World
 
 NAME = "subscriptions.heartbeats"
@@ -23,22 +24,24 @@ _SLACK = datetime.timedelta(seconds=5)  # a look that comes a little early count
 
 @job(NAME)
 async def heartbeats(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str:
-    """Queue a heartbeat for each subscription that was told nothing for its period."""
+    """Queue a heartbeat for each subscription that was told nothing for its period, and turn off those that ended."""
     now, sent = world.now(), 0
     async with world.transaction(tenant) as tx:
         for partner in await partners_of(tx, "webhook"):
-            period = _period(partner, now)
+            if standing.has_ended(partner.settings, now):
+                await standing.ended(world, tenant, tx, partner)
+                continue
+            period = _period(partner)
             if period is not None and await _is_quiet(tx, partner, now - period + _SLACK, now):
                 await events.heartbeat(tx, partner, now)
                 sent += 1
     return json.dumps({"sent": sent})
 
 
-def _period(partner: Partner, now: datetime.datetime) -> datetime.timedelta | None:
+def _period(partner: Partner) -> datetime.timedelta | None:
     """How long a subscriber may hear nothing; None for one that asked for no heartbeats, or is not served."""
     asked = partner.settings.get("subscription") or {}
-    end = asked.get("end")
-    if not asked.get("heartbeat") or asked.get("awaits") or (end and datetime.datetime.fromisoformat(end) <= now):
+    if not asked.get("heartbeat") or asked.get("awaits"):
         return None
     return datetime.timedelta(seconds=int(asked["heartbeat"]))
 

@@ -214,12 +214,17 @@ def _bad(name: str) -> Rejected:
 def _period(exchange: Exchange) -> store.Period:
     """What is wanted, with one version more than asked to know whether another page follows; raises Rejected."""
     _refuse_others(exchange)
-    text = exchange.parameter("_count") or str(DEFAULT_COUNT)
+    text = "0" if _counts_only(exchange) else exchange.parameter("_count") or str(DEFAULT_COUNT)
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise _bad("_count")
     stated = exchange.parameter("_since")
     since = _span(exchange, "_since", stated)[0] if stated else None
     return store.Period(most=min(int(text), MOST_COUNT) + 1, since=since, at=_at(exchange))
+
+
+def _counts_only(exchange: Exchange) -> bool:
+    """Whether the total alone is asked for (R4 §3.1.0.1.3: `_summary` is of all interactions)."""
+    return exchange.parameter("_summary") == "count"
 
 
 def _at(exchange: Exchange) -> tuple[datetime.datetime, datetime.datetime] | None:

@@ -119,7 +119,8 @@ async def test_conditions_inside(fhir: httpx.AsyncClient) -> None:
         fhir, bundle(post("Observation", observation_of("Patient?identifier=urn:x|a"))), prefer="return=representation"
     )
     assert by_query.json()["entry"][0]["resource"]["subject"]["reference"] == f"Patient/{made[0]['id']}"
-    update = {"request": {"method": "PUT", "url": "Patient?identifier=urn:x|a"}, "resource": patient("a")}
+    update = {"request": {"method": "PUT", "url": "Patient?identifier=urn:x|a"}}
+    update["resource"] = {**patient("a"), "active": True}
     assert (await send(fhir, bundle(update))).json()["entry"][0]["response"]["etag"] == 'W/"2"'
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from typing import Any
 
 import httpx
@@ -12,10 +13,12 @@ from hub.records.write import Origin, Write, save
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
 
+_PUTS = itertools.count()
+
 
 async def put(client: httpx.AsyncClient, type_name: str, identity: str, **rest: Any) -> str:
-    """Store a record; the moment just after."""
-    body = {"resourceType": type_name, "id": identity, **rest}
+    """Store a record, which says something new each time; the moment just after."""
+    body = {"resourceType": type_name, "id": identity, "meta": {"source": f"urn:put:{next(_PUTS)}"}, **rest}
     assert (await client.put(f"/fhir/{type_name}/{identity}", json=body)).status_code in (200, 201)
     return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
 
@@ -204,3 +207,11 @@ async def test_a_version_is_never_older_than_the_one_before(
     assert since[0]["resource"]["name"][0]["family"] == "Tertia"
     searched = await fhir.get("/fhir/Patient", params={"_lastUpdated": f"ge{second}"})
     assert [e["resource"]["meta"]["versionId"] for e in searched.json()["entry"]] == ["3"]
+
+
+async def test_the_total_alone(fhir: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        await put(fhir, "Patient", "p")
+    for path in ("Patient/p/_history", "Patient/_history", "_history"):
+        page = (await fhir.get(f"/fhir/{path}?_summary=count")).json()
+        assert page["total"] == 3 and "entry" not in page, path

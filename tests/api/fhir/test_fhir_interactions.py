@@ -39,8 +39,8 @@ async def test_life_of_a_record(fhir: httpx.AsyncClient) -> None:
 
 
 async def test_history_pages(fhir: httpx.AsyncClient) -> None:
-    for _ in range(5):
-        await fhir.put("/fhir/Patient/many", json={**PATIENT, "id": "many"})
+    for n in range(5):
+        await fhir.put("/fhir/Patient/many", json={**PATIENT, "id": "many", "multipleBirthInteger": n})
     seen: list[str] = []
     url = "/fhir/Patient/many/_history?_count=2"
     while url:
@@ -140,16 +140,17 @@ async def test_fifty_conditional_creates_make_one(fhir: httpx.AsyncClient) -> No
     assert len({a.json()["id"] for a in answers}) == 1
 
 
+def saying(identity: str, number: int) -> dict[str, Any]:
+    return {**PATIENT, "id": identity, "multipleBirthInteger": number}
+
+
 async def test_fifty_updates_with_one_version(fhir: httpx.AsyncClient) -> None:
     await fhir.put("/fhir/Patient/race", json={**PATIENT, "id": "race"})
     answers = await asyncio.gather(
-        *(
-            fhir.put("/fhir/Patient/race", json={**PATIENT, "id": "race"}, headers={"if-match": 'W/"1"'})
-            for _ in range(50)
-        )
+        *(fhir.put("/fhir/Patient/race", json=saying("race", n), headers={"if-match": 'W/"1"'}) for n in range(50))
     )
     assert sorted(a.status_code for a in answers) == [200] + [412] * 49
-    free = await asyncio.gather(*(fhir.put("/fhir/Patient/free", json={**PATIENT, "id": "free"}) for _ in range(20)))
+    free = await asyncio.gather(*(fhir.put("/fhir/Patient/free", json=saying("free", n)) for n in range(20)))
     assert sorted(a.status_code for a in free) == [200] * 19 + [201]
     versions = [
         e["resource"]["meta"]["versionId"] for e in (await fhir.get("/fhir/Patient/free/_history")).json()["entry"]

@@ -20,8 +20,8 @@ EXCLUDES = {"*": 412, 'W/"2"': 412, '"7", "2"': 412, 'W/"1"': 200, '"two"': 200,
 
 async def twice(fhir: httpx.AsyncClient, identity: str = "p") -> None:
     """A record at version 2."""
-    for _ in range(2):
-        await fhir.put(f"/fhir/Patient/{identity}", json={**BODY, "id": identity})
+    for active in (False, True):
+        await fhir.put(f"/fhir/Patient/{identity}", json={**BODY, "id": identity, "active": active})
 
 
 async def written(fhir: httpx.AsyncClient, method: str, headers: dict[str, str], identity: str = "p") -> int:
@@ -67,10 +67,10 @@ async def test_several_headers_are_one_list(fhir: httpx.AsyncClient) -> None:
 async def test_in_a_bundle(fhir: httpx.AsyncClient) -> None:
     await twice(fhir)
     cases = [("ifMatch", t, s) for t, s in MATCHES.items()] + [("ifNoneMatch", t, s) for t, s in EXCLUDES.items()]
-    for name, stated, wanted in cases:
+    for n, (name, stated, wanted) in enumerate(cases):
         version = (await fhir.get("/fhir/Patient/p")).headers["etag"][3:-1]
         request = {"method": "PUT", "url": "Patient/p", name: stated.replace("2", version)}
-        entry = {"resource": BODY, "request": request}
+        entry = {"resource": {**BODY, "active": bool(n % 2)}, "request": request}
         answer = await fhir.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
         assert answer.status_code == wanted, (name, stated, answer.text)
 

@@ -36,7 +36,7 @@ def targets(provenance: dict[str, Any]) -> list[str]:
 
 
 async def test_every_write_is_told_of(fhir: httpx.AsyncClient) -> None:
-    made = await fhir.post("/fhir/Patient", json={"resourceType": "Patient"}, headers=header())
+    made = await fhir.post("/fhir/Patient", json={"resourceType": "Patient", "gender": "male"}, headers=header())
     identity = made.json()["id"]
     patch = b'[{"op": "add", "path": "/active", "value": true}]'
     await fhir.put(f"/fhir/Patient/{identity}", json={**PATIENT, "id": identity}, headers=header())

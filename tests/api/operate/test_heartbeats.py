@@ -13,9 +13,19 @@ import peers
 from hub.subscriptions import heartbeats
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
-from tests.api.fhir.test_subscriptions import backport, kind, observed, open_world, sent, subscribe, subscription, taken
+from tests.api.fhir.test_subscriptions import (
+    app,
+    backport,
+    kind,
+    observed,
+    open_world,
+    sent,
+    subscribe,
+    subscription,
+    taken,
+)
 
-__all__ = ["open_world"]  # a fixture
+__all__ = ["app", "open_world"]  # fixtures
 HEARTBEAT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-heartbeat-period"
 
 
@@ -92,3 +102,38 @@ async def test_a_narrow_token_asks_for_its_events(
             assert [part["valueString"] for parts in events for part in parts if part["name"] == "event-number"] == seen
         other = await client_for(tenant, ["system/Subscription.r", "system/Patient.r"])
         assert (await other.get(url)).status_code == 403
+
+
+async def test_one_whose_end_has_come_is_turned_off(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    """R4 `Subscription.end`; what happened before is still told, and another end makes it go on."""
+    soon = (open_world.now() + datetime.timedelta(minutes=5)).isoformat()
+
+    async def looked(seconds: int) -> str:
+        await heartbeats.heartbeats(later(open_world, seconds), tenant, {})
+        return str((await fhir.get(f"/fhir/Subscription/{made['id']}")).json()["status"])
+
+    async with peers.http(taken) as peer:
+        made = await subscribe(fhir, {**subscription(peer.port, "Observation"), "end": soon})
+        assert made["status"] == "active" and await looked(60) == "active"
+        await observed(fhir, "a", "1")
+        assert await looked(400) == "off" and await looked(460) == "off"
+        await sent(open_world, tenant)
+        assert len(peer.received) == 1
+        await looked(520)
+        await observed(fhir, "b", "1")
+        await sent(open_world, tenant)
+        assert len(peer.received) == 1
+        again = {**made, "status": "requested", "end": "2099-01-01T00:00:00Z"}
+        assert (await fhir.put(f"/fhir/Subscription/{made['id']}", json=again)).json()["status"] == "active"
+        await observed(fhir, "c", "1")
+        await sent(open_world, tenant)
+        assert len(peer.received) == 2 and await looked(580) == "active"
+
+
+async def test_one_stored_after_its_end_is_off(fhir: httpx.AsyncClient, open_world: World, tenant: Tenant) -> None:
+    async with peers.http(taken) as peer:
+        made = await subscribe(fhir, {**subscription(peer.port, "Observation"), "end": "2020-01-01T00:00:00Z"})
+        assert made["status"] == "off"
+        await observed(fhir, "a", "1")
+        await sent(open_world, tenant)
+        assert peer.received == []
