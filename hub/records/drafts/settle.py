@@ -253,8 +253,8 @@ def _of(
         message_id=message_id,
         earlier=tuple(earlier),
         expected=None if stated else _version(known_as),
-        # made by another message meanwhile, and merged perhaps: what is said of that patient is settled anew
-        unless=ALL if known_as is None and place[0] == "Patient" else None,
+        # what another message has made meanwhile, and merged perhaps, is met anew: this body knows nothing of it
+        unless=ALL if known_as is None else None,
     )
 
 

@@ -45,10 +45,10 @@ async def link(tx: Transaction, draft: Draft, named: dict[str, Draft], origin: O
     if are_apart(await stored(tx, {("Patient", one), ("Patient", two)}), one, two, draft):
         await save(tx, settled.writes, origin)
         return [*settled.problems, Problem("semantic.merge-undone", draft.local)]
-    bodies = {write.id: write.body or {} for write in settled.writes}
+    own = {write.id: write for write in settled.writes if write.type == "Patient"}
     writes = [
-        Write(type="Patient", id=own, body=_with_link(bodies[own], other, "seealso"))
-        for own, other in ((one, two), (two, one))
+        dataclasses.replace(own[identity], body=_with_link(own[identity].body or {}, other, "seealso"))
+        for identity, other in ((one, two), (two, one))
     ]
     rest = [write for write in settled.writes if write.id not in (one, two)]
     await save(tx, [*writes, *rest], origin)
