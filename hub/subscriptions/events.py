@@ -78,8 +78,8 @@ async def enqueue(tx: Transaction, changed: Sequence[Saved], origin: Origin, sub
         if met:
             first = await _count(tx, partner.code, len(met), origin.now) - len(met) + 1
             await _note(tx, partner.code, first, met, origin.now)
-            for number, saved in enumerate(met, start=first):
-                await outbox.enqueue(tx, partner, _outgoing(partner, saved, number, origin.now))
+            told = [_outgoing(partner, saved, number, origin.now) for number, saved in enumerate(met, start=first)]
+            await outbox.enqueue_all(tx, partner, told)
 
 
 def _met(body: dict[str, Any] | None, alternatives: Alternatives, zone: str, own: Any) -> bool:

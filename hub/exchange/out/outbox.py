@@ -6,6 +6,8 @@ The exact bytes are kept as a message; a delivery says to whom and what for. `hu
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,7 +15,12 @@ from uuid import UUID
 from canonical.identity import bytes_number, new_id, number
 from hub.exchange.partners import Partner
 from hub.exchange.work import lanes
+from hub.store import bulk
 from hub.store.database import Transaction
+from hub.store.schema import exchange as tables
+
+LARGEST_BYTES = 32 * 1024 * 1024
+"""How much goes to the database at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,47 +50,73 @@ def lane_of(partner: Partner, lane: str = "") -> int:
 
 async def enqueue(tx: Transaction, partner: Partner, outgoing: Outgoing) -> UUID:
     """Queue one delivery; returns its id."""
-    await lanes.touch(tx, "outbound", [(lane_of(partner, outgoing.lane), partner.code, 1)])
-    return await _insert(tx, partner, outgoing, "QUEUED", None)
+    (delivery,) = await enqueue_all(tx, partner, [outgoing])
+    return delivery
+
+
+async def enqueue_all(tx: Transaction, partner: Partner, several: Sequence[Outgoing]) -> list[UUID]:
+    """Queue deliveries to one partner, in their order, with two statements for all; returns their ids."""
+    queued: list[UUID] = []
+    for part in _portions(several):
+        counts = Counter(lane_of(partner, outgoing.lane) for outgoing in part)
+        await lanes.touch(tx, "outbound", [(lane, partner.code, count) for lane, count in counts.items()])
+        queued += await _insert(tx, partner, part, "QUEUED", None)
+    return queued
+
+
+def _portions(several: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+    """`several` in portions of LARGEST_BYTES, or of one where one is larger."""
+    portion: list[Outgoing] = []
+    size = 0
+    for outgoing in several:
+        if portion and size + len(outgoing.content) > LARGEST_BYTES:
+            yield portion
+            portion, size = [], 0
+        portion.append(outgoing)
+        size += len(outgoing.content)
+    if portion:
+        yield portion
 
 
 async def refuse(tx: Transaction, partner: Partner, outgoing: Outgoing, code: str) -> UUID:
     """Keep a delivery that cannot go out, with the reason, where an operator finds it; returns its id."""
-    return await _insert(tx, partner, outgoing, "ERROR", code)
+    (delivery,) = await _insert(tx, partner, [outgoing], "ERROR", code)
+    return delivery
 
 
-async def _insert(tx: Transaction, partner: Partner, outgoing: Outgoing, status: str, code: str | None) -> UUID:
-    message_id, delivery_id = new_id(), new_id()
-    await tx.run(
-        "INSERT INTO message (tenant_id, id, direction, format, type, partner_id, status, control_id, payload_key, "
-        "charset, content) VALUES ($1, $2, 'out', $3, $4, $5, $6, $7, $8, $9, $10)",
-        message_id,
-        outgoing.format,
-        outgoing.type,
-        partner.id,
-        status,
-        outgoing.control_id,
-        bytes_number(outgoing.content),
-        outgoing.charset,
-        outgoing.content,
-    )
-    await tx.run(
-        "INSERT INTO delivery (tenant_id, id, message_id, partner_id, lane_id, operation, subject, status, purpose, "
-        "last_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        delivery_id,
-        message_id,
-        partner.id,
-        lane_of(partner, outgoing.lane),
-        outgoing.operation,
-        outgoing.subject,
-        status,
-        json.dumps(outgoing.purpose),
-        code,
-    )
-    if outgoing.others:
-        await tx.run(
-            "INSERT INTO delivery_subject (tenant_id, delivery_id, subject) SELECT $1, $2, unnest($3::text[])",
-            delivery_id,
-            list(outgoing.others),
+_MESSAGE = (
+    "id",
+    "direction",
+    "format",
+    "type",
+    "partner_id",
+    "status",
+    "control_id",
+    "payload_key",
+    "charset",
+    "content",
+)
+_DELIVERY = ("id", "message_id", "partner_id", "lane_id", "operation", "subject", "status", "purpose", "last_error")
+
+
+async def _insert(
+    tx: Transaction, partner: Partner, several: Sequence[Outgoing], status: str, code: str | None
+) -> list[UUID]:
+    messages, deliveries, subjects = [], [], []
+    for one in several:
+        message_id, delivery_id = new_id(), new_id()
+        key = bytes_number(one.content)
+        messages.append(
+            (message_id, "out", one.format, one.type, partner.id, status, one.control_id, key, one.charset, one.content)
         )
-    return delivery_id
+        lane, purpose = lane_of(partner, one.lane), json.dumps(one.purpose)
+        deliveries.append(
+            (delivery_id, message_id, partner.id, lane, one.operation, one.subject, status, purpose, code)
+        )
+        subjects += [(delivery_id, subject) for subject in one.others]
+    together = bulk.Together()
+    together.insert(tables.message, _MESSAGE, messages)
+    together.insert(tables.delivery, _DELIVERY, deliveries)
+    together.insert(tables.delivery_subject, ("delivery_id", "subject"), subjects)
+    await together.run(tx)
+    return [row[0] for row in deliveries]
