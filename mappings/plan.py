@@ -85,8 +85,8 @@ class Plan:
     one of them); `also` those that some of its messages need. `expects` are segments whose absence is told. `about`
     names the records a message is about: when it makes none of them, that is told. `kin`: its orders and results are
     parents, children and replacements of one another (`mappings.kinship`). `anonymous`: it may come without a patient,
-    so a PID that names nobody is none. `overlay` names the overlay that was laid over it; `dates` is what that says
-    how its sender writes them.
+    so a PID that names nobody is none. `overlay` names the overlay that was laid over it; `dates` is how its sender
+    writes them, as far as that says it.
     """
 
     name: str

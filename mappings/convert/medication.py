@@ -8,16 +8,16 @@ from typing import Any
 from canonical import codes as systems
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe, xad
+from mappings.convert.doses import quantity
 from mappings.convert.keys import ei_key
 from mappings.convert.orders import charge_code
 from mappings.convert.people import xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_moment, stray_completion
-from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, medicine_for_dose, no_prescription
+from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, no_prescription
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import component_code, descends, moment_text, number
-from mappings.convert.timing import unit_of_time
+from mappings.convert.text import component_code, moment_text, number
 from mappings.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
@@ -25,9 +25,6 @@ _ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"
 _SOURCES = re.compile(r"(NIP0*1)?\Z")  # NIP001, also with a zero too many
 _WORDS = re.compile(r"(?=.*[^\W\d_]{4})\S+ .*\S\Z")  # `Dipirona 500 mg`: several, one of them of four letters or more
 _MEDICINE = {"RXE": 2, "RXO": 1}
-_UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
-_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-_NOTHING_KNOWN = frozenset(("999", "0", ""))
 # LOINC codes of the observations that a vaccination message puts below RXA, and the element they are (CDC guide 2.5.1).
 _VIS_TYPE, _VIS_DATE, _VIS_GIVEN = ("30956-7", "69764-9"), "29768-9", "29769-7"
 
@@ -71,104 +68,10 @@ def _ingredient(value: Value, context: Context) -> dict[str, Any] | None:
     found: dict[str, Any] = {"itemCodeableConcept": concept}
     if kind := component_code(value.sibling(1), context, "hl70166", 1):
         found["isActive"] = kind == "additive"
-    amount = quantity(value.other(3), value, 4)
+    amount = quantity(value.other(3), value, 4, context)
     if amount is not None:
         found["strength"] = {"numerator": amount, "denominator": {"value": 1}}
     return found
-
-
-@conversion("dose")
-def dose(value: Value, context: Context, argument: str) -> Any:
-    """Minimum, maximum and unit of a dose in three fields in a row (RXO-2, RXE-3, RXG-5) as `dose[x]`."""
-    first = value.source.field
-    if medicine_for_dose(value.segment):
-        return None
-    if (most_said := value.other(first + 1)) and number(most_said) is None:  # the unit, one field too early
-        context.problems.append(value.problem("field.misplaced"))
-        alone = not value.other(first + 2) and _UNIT.match(most_said)
-        early = quantity(value.whole(), value, first + 1) if alone else None
-        return ("Quantity", early) if early else None
-    if _numbered_unit(value, context, first + 2):
-        return None
-    low, high = quantity(value.whole(), value, first + 2), quantity(value.other(first + 1), value, first + 2)
-    if value.whole() and low is None:
-        context.problems.append(value.problem("field.number"))
-    if low and high and descends(low, high):  # one of them is wrong, and a wrong dose is worse than none
-        context.problems.append(value.problem("field.range"))
-        return None
-    if low and high and low != high:
-        return ("Range", {"low": low, "high": high})
-    return ("Quantity", low) if low else None
-
-
-@conversion("most")
-def most(value: Value, context: Context, argument: str) -> Any:
-    """The maximum of a dose whose minimum was not said (RXO-3, RXE-4, RXG-6), unit in the next field, as `dose[x]`."""
-    if medicine_for_dose(value.segment) or _numbered_unit(value, context, value.source.field + 1):
-        return None
-    high = quantity(value.whole(), value, value.source.field + 1)
-    if value.whole() and high is None:
-        context.problems.append(value.problem("field.number"))
-    return ("Range", {"high": high}) if high else None
-
-
-def _numbered_unit(value: Value, context: Context, field: int) -> bool:
-    """Whether a number alone stands where the unit of a dose belongs: a field too many or too few before it; told.
-
-    Which of the numbers is the dose cannot be known, and a wrong dose is worse than none.
-    """
-    wrong = number(value.other(field)) is not None and not value.other(field, 2)
-    context.problems += [value.sibling(field).problem("field.misplaced")] if wrong else []
-    return wrong
-
-
-@conversion("amount")
-def amount(value: Value, context: Context, argument: str) -> Any:
-    """A number with the unit of field `argument` as Quantity; 999 of RXA-6 says that the amount is not known."""
-    if value.source.segment == "RXA" and value.whole() in _NOTHING_KNOWN:
-        return None
-    found = quantity(value.whole(), value, int(argument))
-    if value.whole() and found is None:
-        context.problems.append(value.problem("field.number"))
-    return found
-
-
-@conversion("unknown-amount")
-def unknown_amount(value: Value, context: Context, argument: str) -> Any:
-    """A dose that is not known, beside a route or a site that is (R4 mad-1: one of dose and rate)."""
-    return {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]} if value.raw else None
-
-
-@conversion("daily-dose")
-def daily_dose(value: Value, context: Context, argument: str) -> Any:
-    """RXE-19, the total daily dose (CQ), as Ratio per day."""
-    found = number(value.text(1))
-    if found is None:
-        return None
-    unit = value.text(2, 2) or value.text(2) or value.other(5, 2) or value.other(5)
-    day = {"value": 1, "unit": "d", "system": systems.UCUM, "code": "d"}
-    return {"numerator": {"value": found, **({"unit": unit} if unit else {})}, "denominator": day}
-
-
-@conversion("rate")
-def rate(value: Value, context: Context, argument: str) -> Any:
-    """A rate (RXE-23, RXG-15) with its unit in the next field as `rate[x]`."""
-    found = quantity(value.whole(), value, value.source.field + 1)
-    return ("Quantity", found) if found else None
-
-
-def quantity(text: str, value: Value, unit_field: int) -> dict[str, Any] | None:
-    """A number and the CE that names its unit; None when the text is no number."""
-    found = number(text)
-    if found is None:
-        return None
-    code, label, system = (value.other(unit_field, n) for n in (1, 2, 3))
-    quantity: dict[str, Any] = {"value": found}
-    if label or code:
-        quantity["unit"] = label or code
-    if code and system:
-        quantity.update(system=systems.coding_system(system, code), code=" ".join(code.split()))
-    return quantity
 
 
 @conversion("labelled")
@@ -335,50 +238,11 @@ def dose_number(values: list[Value], context: Context, argument: str) -> Any:
     return None
 
 
-@conversion("strength")
-def strength(value: Value, context: Context, argument: str) -> Any:
-    """A strength with its unit in the next field, as Annotation in words (R4 has it only inside a Medication)."""
-    text = value.whole()
-    unit = value.other(value.source.field + 1, 2) or value.other(value.source.field + 1)
-    return {"text": f"{argument}: {text} {unit}".strip()} if text else None
-
-
-@conversion("dose-in-words")
-def dose_in_words(value: Value, context: Context, argument: str) -> Any:
-    """A dose that is no number (`875/125`, `1 a 2`) as Annotation, its unit two fields on: said, not lost."""
-    text = value.full()
-    if not text or number(value.whole()) is not None or medicine_for_dose(value.segment):
-        return None
-    unit = value.other(value.source.field + 2, 2) or value.other(value.source.field + 2)
-    return {"text": f"{argument}: {text} {unit}".strip()}
-
-
 @conversion("prescription-number")
 def prescription_number(value: Value, context: Context, argument: str) -> Any:
     """RXE-15, RXD-7: the number of the prescription, in the namespace of its sender."""
     text = "" if no_prescription(value, context) else value.text(1)
     return {"system": systems.local_system(context.sender, "RX"), "value": text} if text else None
-
-
-@conversion("dispensed-dose")
-def dispensed_dose(value: Value, context: Context, argument: str) -> Any:
-    """RXD-12, the total daily dose (CQ), as dose of one day."""
-    found = number(value.text(1))
-    unit = value.text(2, 2) or value.text(2)
-    return ("Quantity", {"value": found, **({"unit": unit} if unit else {})}) if found is not None else None
-
-
-@conversion("administered-rate")
-def administered_rate(value: Value, context: Context, argument: str) -> Any:
-    """RXA-12, administered per time unit (`h`, `1 h`), with the dose of RXA-6 and RXA-7 as Ratio."""
-    unit = unit_of_time(value.whole().lstrip("0123456789. "))
-    amount_given = quantity(value.other(6), value, 7)
-    if amount_given is None or not unit:
-        return None
-    return (
-        "Ratio",
-        {"numerator": amount_given, "denominator": {"value": 1, "unit": unit, "system": systems.UCUM, "code": unit}},
-    )
 
 
 @conversion("substituted")

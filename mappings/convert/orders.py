@@ -12,6 +12,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from fhir.definitions.table import codes
 from mappings.convert.datatypes import cwe, describe, xtn
+from mappings.convert.decimals import settled
 from mappings.convert.keys import ei, ei_identifier
 from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_code, no_service, state_for_group
@@ -215,9 +216,10 @@ def security(value: Value, context: Context, argument: str) -> Any:
 @conversion("quantity")
 def quantity(value: Value, context: Context, argument: str) -> Any:
     """FT1-10 as Quantity, the sign as sent."""
-    found = number(value.whole())
+    plain = settled(value.whole(), value, context)
+    found = None if plain is None else number(plain)
     if found is None:
-        context.problems.append(value.problem("field.number"))
+        context.problems += [value.problem("field.number")] if plain is not None else []
         return None
     return {"value": found}
 
@@ -225,33 +227,40 @@ def quantity(value: Value, context: Context, argument: str) -> Any:
 @conversion("total-price")
 def total_price(value: Value, context: Context, argument: str) -> Any:
     """FT1-11, the extended amount, as Money: the exact decimal text; a credit (FT1-6 CD) is below zero."""
-    return _money(amount(value), value, context)
+    return _money(_amount(value, context, doubtful=True), value, context)
 
 
 @conversion("unit-price")
 def unit_price(value: Value, context: Context, argument: str) -> Any:
     """FT1-12, the unit price, times FT1-10, as Money."""
-    price = amount(value)
-    count = number(value.other(10) or "1")
-    if price is None or count is None:
-        return None if not value.whole() else _money(price, value, context)
+    price = _amount(value, context)
+    times = settled(value.other(10) or "1", value.sibling(10), context)
+    count = None if times is None else number(times)
+    if price is None or count is None:  # of how many is told of FT1-10
+        return None
     product = Decimal(str(price)) * Decimal(str(count))
     return _money(product.quantize(Decimal("0.01"), ROUND_HALF_UP), value, context)
 
 
-def amount(value: Value) -> Decimal | None:
-    """The amount of a CP or MO (component 1.1); `1.234,56` and `12,50` are read as Brazilian amounts."""
+def _amount(value: Value, context: Context, *, doubtful: bool = False) -> Decimal | None:
+    """The amount of a CP or MO (component 1.1); `1.234,56` and `12,50` are read as Brazilian amounts.
+
+    A total has cents: `1.500` is no number of them where nothing in the message shows what its point is (`doubtful`).
+    """
     text = value.text(1).replace("R$", "").strip()
     if _AMOUNT.match(text):
         text = text.replace(".", "")
-    found = number(text)
+    plain = settled(text, value, context, doubtful=doubtful)
+    if plain is None:
+        return None
+    found = number(plain)
+    if found is None and value.whole():
+        context.problems.append(value.problem("field.number"))
     return None if found is None else Decimal(str(found))
 
 
 def _money(price: Decimal | None, value: Value, context: Context) -> Any:
     if price is None:
-        if value.whole():
-            context.problems.append(value.problem("field.number"))
         return None
     if value.other(6) == "CD" and price > 0:
         price = -price
