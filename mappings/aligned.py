@@ -1,4 +1,4 @@
-"""Segments a separator too many or too few (PID, PV1, IN1): all that follows stands one field off (2.5.1 §2.5.3).
+"""Segments a separator too many or too few (`shapes.csv` names them): what follows is one field off (2.5.1 §2.5.3).
 
 What each field cannot hold is in `shapes.csv`. Where two fields or more hold what they cannot, and taking an empty
 field out (or putting one in) leaves none that does, the segment is read that way, and it is told. Several places of
@@ -13,12 +13,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
+from canonical.codes import coding_system
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
 from mappings.table import HERE, TableError, codes, read_rows
 
 FILE = HERE / "shapes.csv"
 _COLUMNS = ["segment", "field", "shape", "needed", "note", "spec"]
+_OWN = "urn:ponte:"  # what a coding system that nobody knows is called
 _LEAST = 2  # fields that hold what they cannot
 _DAY = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{4}(?:[0-9]{2})?)?\Z")
 _YEAR = re.compile(r"(?:1[89]|20|21)[0-9]{2}")
@@ -26,6 +28,10 @@ _BED = re.compile(r"[A-Z]{0,2}[0-9]{1,4}[A-Z]?\Z")
 _WORD = re.compile(r"[^\W\d_]{2}[^\d_]*\Z")
 _LETTERS = frozenset("BCEINOPRU")  # classes of a visit, table 0004
 _SEXES = frozenset("AFIMNOU")  # table 0001
+_SECTIONS = frozenset(
+    ("LAB", "RAD", "HM", "CH", "MB", "MCB", "BLB", "IMM", "SR", "PAT", "CT", "RUS", "NMR")
+)  # table 0074
+_AMOUNT = re.compile(r"[+-]?[0-9][0-9.,]*\Z")
 _SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes in two letters
 
 
@@ -70,7 +76,10 @@ def _wrong(fields: Sequence[str], shapes: Shapes, delimiters: Delimiters) -> Ite
     """The fields that hold what they cannot."""
     for number, shape in shapes.items():
         content = fields[number] if number < len(fields) else ""
-        if content and content != NULL and shape.cannot(_parts(content, delimiters)):
+        if not content or content == NULL:
+            continue
+        parts = _parts(content, delimiters)
+        if any(parts) and shape.cannot(parts):
             yield number
 
 
@@ -120,7 +129,13 @@ def _no_place(parts: Sequence[str]) -> bool:
 
 
 def _no_person(parts: Sequence[str]) -> bool:
-    return _time(parts) or _of_place(parts) or (len(parts) == 1 and (parts[0] in _SERVICES or parts[0] in _LETTERS))
+    code = len(parts) == 1 and (parts[0] in _SERVICES or parts[0] in _LETTERS)
+    return code or _time(parts) or _of_place(parts) or _timed(parts)
+
+
+def _timed(parts: Sequence[str]) -> bool:
+    """Whether a quantity and timing stands there, with its moment in the fourth component."""
+    return len(parts) > 3 and bool(_DAY.match(parts[3]))
 
 
 def _no_visit(parts: Sequence[str]) -> bool:
@@ -164,6 +179,84 @@ def _relationship(text: str) -> bool:
     return text.upper() in codes("hl70063") or text.casefold() == "self"
 
 
+def _person(parts: Sequence[str]) -> bool:
+    """Whether a number, a surname and a given name stand there, not a code with its name and system."""
+    if len(parts) < 3 or not any(map(str.isdigit, parts[0])) or not all(_WORD.match(part) for part in parts[1:3]):
+        return False
+    given = parts[2]
+    return not given.isupper() or (len(parts) > 6 and len(given) > 2 and coding_system(given).startswith(_OWN))
+
+
+def _no_text(parts: Sequence[str]) -> bool:
+    """Whether a moment or a person stands there."""
+    return _time(parts) or _person(parts)
+
+
+def _no_reason(parts: Sequence[str]) -> bool:
+    """Whether a moment, a person or a number of minutes stands there."""
+    return _no_text(parts) or (len(parts) == 1 and parts[0].isdigit() and len(parts[0]) < 4)
+
+
+def _no_parent(parts: Sequence[str]) -> bool:
+    """Whether a timing, with the moment in its fourth component, or a person stands there."""
+    return _no_text(parts) or _timed(parts)
+
+
+def _no_order_status(parts: Sequence[str]) -> bool:
+    return _no_text(parts) or parts[0].isdigit()
+
+
+def _no_letter(parts: Sequence[str]) -> bool:
+    """Whether anything but one letter, or a word of letters, stands there."""
+    return len(parts) > 1 or not parts[0].isalpha()
+
+
+def _no_status(parts: Sequence[str]) -> bool:
+    return _no_letter(parts) or parts[0] in _SECTIONS
+
+
+def _no_section(parts: Sequence[str]) -> bool:
+    return _no_text(parts) or (len(parts) == 1 and parts[0] in codes("hl70123"))
+
+
+def _no_priority(parts: Sequence[str]) -> bool:
+    return _no_text(parts) or _coded(parts)
+
+
+def _no_control(parts: Sequence[str]) -> bool:
+    return parts[0].upper() not in codes("hl70119")
+
+
+def _no_charge_kind(parts: Sequence[str]) -> bool:
+    return parts[0].upper() not in codes("hl70017")
+
+
+def _no_charged_code(parts: Sequence[str]) -> bool:
+    return _time(parts) or (len(parts) == 1 and parts[0].upper() in codes("hl70017"))
+
+
+def _no_amount(parts: Sequence[str]) -> bool:
+    """Whether no number stands first (a price may have its currency behind it)."""
+    return _time(parts) or not _AMOUNT.match(parts[0])
+
+
+def _no_words(parts: Sequence[str]) -> bool:
+    return _time(parts) or not any(map(str.isalpha, "".join(parts)))
+
+
+def _no_unit(parts: Sequence[str]) -> bool:
+    return _no_words(parts) or _person(parts)
+
+
+def _no_timing(parts: Sequence[str]) -> bool:
+    return _person(parts) or (len(parts) == 1 and bool(parts[0]) and not _DAY.match(parts[0]) and parts[0].isalpha())
+
+
+def _no_occasion(parts: Sequence[str]) -> bool:
+    """Whether a person stands there, or one word or number that is no moment."""
+    return _person(parts) or (len(parts) == 1 and not _time(parts))
+
+
 _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "any": lambda parts: False,
     "sequence": _no_sequence,
@@ -179,6 +272,22 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "relationship": _no_relationship,
     "sex": _no_sex,
     "address": _no_address,
+    "text": _no_text,
+    "reason": _no_reason,
+    "parent": _no_parent,
+    "order-status": _no_order_status,
+    "letter": _no_letter,
+    "status": _no_status,
+    "section": _no_section,
+    "priority": _no_priority,
+    "control": _no_control,
+    "charge": _no_charge_kind,
+    "charged": _no_charged_code,
+    "amount": _no_amount,
+    "unit": _no_unit,
+    "words": _no_words,
+    "timing": _no_timing,
+    "occasion": _no_occasion,
 }
 
 

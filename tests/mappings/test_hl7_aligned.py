@@ -15,6 +15,11 @@ HEAD = "MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\r"
 PID = "PID|1||77^^^H^MR||Lima^Rui||19800301|M|||Rua A^^Porto Alegre^RS^90000"
 PV1 = "PV1|1|I|UTI^101^A|U|||55^Melo^Ana|||||||||||OP|V100" + "|" * 25 + "20261122080000"
 IN1 = "IN1|1|PLANO|326305|AMIL||||G77|||Metal SA|20260101|20261231||PPO|Lima^Rui|SEL|19800301|Rua A^^Porto Alegre^RS"
+OBR = "OBR|1|P1|F1|HEM^Hemograma^TUSS|||20261122070000|||||||||41^Reis^Nora||||||20261122080000||LAB|F"
+ORC = "ORC|RE|P1|F1||CM||||20261122080000|9^Luz^Ida||41^Reis^Nora|UTI"
+FT1 = "FT1|1|T1||20261122|20261122|CG|10101012^Consulta^TUSS|||1|61.50|61.50||||UTI||||41^Reis^Nora"
+SCH = "SCH|A1|A2|||||||30|min|^^^20261201090000^20261201093000|||||41^Reis^Nora|||||||||Booked"
+RANGE = "OBR|1|P1|F1|GLI^Glicose^LN^80^Glicemia^TUSS|R|20261122|20261122|||77^Sa^Bia|L||jejum|20261122|SER&Soro&HL70070"
 
 
 def read(*lines: str) -> Message:
@@ -47,6 +52,14 @@ def lost(line: str, at: int) -> str:
         (IN1, doubled(IN1, 12), 12),
         (IN1, doubled(IN1, 17), 17),
         (IN1, lost(IN1, 14), 14),
+        (OBR, doubled(OBR, 16), 16),
+        (OBR, lost(OBR, 20), 21),
+        (ORC, doubled(ORC, 9), 9),
+        (ORC, lost(ORC, 8), 8),
+        (FT1, doubled(FT1, 5), 5),
+        (FT1, lost(FT1, 9), 9),
+        (SCH, doubled(SCH, 9), 9),
+        (SCH, lost(SCH, 8), 8),
     ],
 )
 def test_a_segment_one_field_off_is_read_in_its_place(whole: str, sent: str, first: int) -> None:
@@ -76,6 +89,16 @@ def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
         "PV1||I|4N||||41^Reis^Nora||IP||||||||IP||88",  # two codes as professionals, but the visit's number in its place
         "PV1||O",
         "PID|||77^^^H^MR",
+        OBR,
+        ORC,
+        FT1,
+        SCH,
+        RANGE,
+        OBR.replace("|LAB|F", "|F|"),  # one field that cannot be
+        FT1.replace("|CG|", "|P|").replace("|1|61.50", "|P|61.50"),
+        "FT1|1|T1||20261122|CG|10101012^Consulta^TUSS||10|580000",  # two off: the price would be the quantity
+        "ORC|RE|P1|F1||CM^Complete^HL70038|||20261122080000|||41^Reis^Nora",
+        "ORC|NW|P1|^^||||^^^^^|||^^||^^||^^^^^",
     ],
 )
 def test_what_no_shift_explains_stays_as_sent(sent: str) -> None:

@@ -45,8 +45,8 @@ def test_the_status_of_a_result_a_field_early_with_its_time(letter: str, status:
     bodies, told = made("ORU^R01", RESULT.format(f"|{HOUR}||LAB|{letter}"))
     report = bodies["DiagnosticReport"][0]
     assert (report["status"], report["issued"]) == (status, "2026-11-22T08:00:00-03:00")
-    assert "category" not in report and "category" not in bodies["ServiceRequest"][0]
-    assert told == {"OBR#3-24"}
+    assert report["category"][0]["coding"][0]["code"] == "LAB"
+    assert told == {"OBR#3-21"}
 
 
 def test_a_letter_as_section_says_no_status() -> None:
