@@ -337,6 +337,8 @@ def _complete(work: Work) -> bool:
     missing = [n[0] for n in required(draft.type) if body.isdisjoint(n) and initial.isdisjoint(n)]
     if draft.type == "Encounter" and not draft.keys and "subject" not in (body | initial):
         missing.append("subject")  # it is nobody's, and could not be found again
+    if draft.type == "RelatedPerson" and not draft.keys and body <= {"patient"}:
+        missing.append("name")  # nothing is said of whom: what stood there was of other fields
     draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential and not work.essential
     code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:

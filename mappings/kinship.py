@@ -17,7 +17,7 @@ from hl7.er7 import NULL, Segment
 from mappings.convert import Value
 from mappings.convert.keys import ei_key
 from mappings.convert.plausible import no_parent
-from mappings.convert.plausible_results import late_result, person_for_parent
+from mappings.convert.plausible_results import late_result, other_for_parent
 from mappings.convert.registry import Context, clean
 from mappings.grouping import Occurrence
 from mappings.table import Source
@@ -105,11 +105,11 @@ class _Kin:
         raw = (obr.repetitions(26) or [""])[0]
         code, sub = Value(raw, Source("OBR", 26), obr).text(1), obr.ask(26, 2)
         children = [c.local for c in report.children.get("observation", ()) if c.local in self.drafts]
-        for number, wrong in ((26, late_result(obr)), (29, person_for_parent(obr))):
+        for number, wrong in ((26, late_result(obr)), (29, other_for_parent(obr))):
             self.context.problems += [Problem("field.misplaced", f"OBR#{obr.index}-{number}")] if wrong else []
         if not code or not children or late_result(obr):
             return
-        keys = () if person_for_parent(obr) else self._numbers(obr, 29)
+        keys = () if other_for_parent(obr) else self._numbers(obr, 29)
         parent = self._told_here(report, code, sub, set(keys)) or self._told_elsewhere(report, keys, f"{code}|{sub}")
         if parent is None:
             return
@@ -239,7 +239,7 @@ def _parents_named(order: Occurrence) -> Iterator[tuple[Segment, int]]:
     """The places of an order that name its parent."""
     for name, number in (("ORC", 8), ("OBR", 29)):
         for segment in order.own.get(name, ()):
-            if (segment.ask(number, 1) or segment.ask(number, 2)) and not (number == 29 and person_for_parent(segment)):
+            if (segment.ask(number, 1) or segment.ask(number, 2)) and not (number == 29 and other_for_parent(segment)):
                 yield segment, number
 
 

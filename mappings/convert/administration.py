@@ -13,8 +13,9 @@ from canonical.records import DRAFT
 from mappings.convert.datatypes import CITY_SYSTEM, coding, concept_or_own, cwe, xad, xtn
 from mappings.convert.people import practitioner_reference, xpn
 from mappings.convert.periods import period
-from mappings.convert.plausible import late_admission, no_language, no_licence, no_religion
+from mappings.convert.plausible import misplaced_if, no_language, no_licence, no_religion
 from mappings.convert.plausible_results import late_holder
+from mappings.convert.plausible_visits import late_admission
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, date_time, ended, moment_text, number, parse_dtm
@@ -91,7 +92,12 @@ def mode_of_arrival(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("animal")
 def animal(value: Value, context: Context, argument: str) -> Any:
-    """PID-35 and PID-36 (species, breed) as the extension of R4 for a patient that is an animal."""
+    """PID-35 and PID-36 (species, breed) as the extension of R4 for a patient that is an animal.
+
+    None where PID-35 is a yes or no (table 0136) of a field near by: that would make an animal of a person. It is told.
+    """
+    if misplaced_if(value.raw.upper() in ("Y", "N"), value, context):
+        return None
     parts = []
     for url, concept in (("species", cwe(value, context, "")), ("breed", cwe(value.sibling(36), context, ""))):
         if concept:

@@ -18,7 +18,7 @@ from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import descends, number
 from mappings.convert.timing import unit_of_time
 
-_UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
+UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NOTHING_KNOWN = frozenset(("999", "0", ""))
 
@@ -31,7 +31,7 @@ def dose(value: Value, context: Context, argument: str) -> Any:
         return None
     if (most_said := value.other(first + 1)) and number(most_said) is None:  # the unit, one field too early
         context.problems.append(value.problem("field.misplaced"))
-        alone = not value.other(first + 2) and _UNIT.match(most_said)
+        alone = not value.other(first + 2) and UNIT.match(most_said)
         early = quantity(value.whole(), value, first + 1, context) if alone else None
         return ("Quantity", early) if early else None
     if _numbered_unit(value, context, first + 2):

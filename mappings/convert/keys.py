@@ -7,7 +7,6 @@ from typing import Any
 from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.plausible import (
-    late_visit,
     no_account,
     no_moment,
     one_letter,
@@ -16,6 +15,7 @@ from mappings.convert.plausible import (
     shifted_charge,
     visit_for_patient,
 )
+from mappings.convert.plausible_visits import late_visit
 from mappings.convert.registry import Context, Value, conversion
 
 _ACCOUNT = 18  # PID

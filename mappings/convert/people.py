@@ -10,7 +10,8 @@ from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import period_of, xad, xtn
-from mappings.convert.plausible import early_visit, misplaced, no_department, no_name, no_professional
+from mappings.convert.plausible import misplaced, no_department, no_name, no_professional
+from mappings.convert.plausible_visits import early_visit
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread

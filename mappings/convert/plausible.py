@@ -19,7 +19,6 @@ _DIAGNOSES = re.compile(r"(?:ICD-?|I)[0-9]{1,2}(?:-?[A-Z]{1,3})?\Z")  # coding s
 _PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
 _USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
 _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too
-_COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
 _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 _DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
 _OF_PERSONS = frozenset(("SS", "CPF", "CNS"))
@@ -30,9 +29,10 @@ _DATE = re.compile(_DAY + r"\Z")
 MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
+_NAME_TYPES = _TITLES | {"L", "D"}
 _HERE = 3  # PV1-3
 _TYPE = 8  # SCH-8
-_SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
+SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 _NUMBERED = re.compile(r"[A-Za-z]{0,5}[0-9]{2,}\Z")  # a professional's number, with letters before it or none
 _KINDS = frozenset(
@@ -42,10 +42,9 @@ _KINDS |= frozenset(("CELULAR", "TELEFONE", "RESIDENCIAL", "COMERCIAL", "FIXO", 
 _NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
 _STATE = re.compile(r"[A-Z]{2,3}\Z")
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
-_URGENCIES = frozenset(("STAT", "ASAP", "ROUTINE", "URGENT", "ROTINA", "URGENTE", "EMERGÊNCIA", "ELETIVO"))
-_NUMBERED_LONG = re.compile(r"[A-Za-z]{0,3}[0-9]{4,}\Z")
+URGENCIES = {"STAT": "S", "ASAP": "A", "ROUTINE": "R", "URGENT": "U", "ROTINA": "R", "URGENTE": "U"}  # table 0485
+URGENCIES |= {"EMERGÊNCIA": "S", "ELETIVO": "R"}
 _OFTEN = re.compile(r"(?:Q[0-9]{1,3}[SMHDWL]|[1-9][0-9]?ID|Q[0-9]{0,2}J[1-7]+)\Z")  # patterns of table 0335
-_VISIT = re.compile(r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z")
 
 
 def misplaced(value: Value, context: Context) -> bool:
@@ -81,19 +80,6 @@ def no_name(value: Value, context: Context) -> bool:
 def no_address(value: Value, context: Context) -> bool:
     """Whether an XAD holds a date or a telephone; told."""
     return misplaced_if(is_time(value.raw) or _is_telephone(value), value, context)
-
-
-def late_admission(value: Value, context: Context) -> bool:
-    """Whether PV1-45, the discharge, is the admission for which PV1-44 is empty: the patient comes or is here now, or
-    the visit's number is a field late too."""
-    return not value.other(44) and (context.message.type in _COMING or late_visit(value))
-
-
-def late_visit(value: Value) -> bool:
-    """Whether PV1-19 is a class or a service (`OP`), and the number of the visit stands bare in PV1-20, a field late,
-    as the rest of the segment does: PV1-44 is empty."""
-    here = value.source.segment == "PV1" and value.other(19).upper() in _SERVICES
-    return here and not value.other(44) and bool(_NUMBERED_LONG.match(value.other(20)))
 
 
 def no_department(value: Value, context: Context) -> bool:
@@ -210,13 +196,16 @@ def _bare_day(value: Value) -> bool:
 
 def is_person(value: Value) -> bool:
     """Whether an XCN stands there: a number, two names without a digit, a title in XCN-6 (or 5), a degree in XCN-7 or a
-    type of its number in XCN-13; with a degree the number may be letters. A Chinese name may be in one part."""
+    type of its number in XCN-13, or nothing else but a title or a type of name (table 0200) about XCN-10; with a degree
+    the number may be letters. A Chinese name may be in one part."""
     if value.raw.count(value.delimiters.component) < 4:
         return False
     if not any(c.isdigit() for c in value.text(1)) and value.text(7).upper().rstrip(".") not in _TITLES:
         return False
     typed = value.text(13).isalpha() and holds(f"{V2}0203", value.text(13)) is True
     titled = typed or any(value.text(n).upper().replace(".", "") in _TITLES for n in (5, 6, 7))
+    if not titled and not any(value.text(n) for n in (4, 5, 6, 7, 9)):
+        titled = any(value.text(n).upper() in _NAME_TYPES for n in (8, 10, 11))
     whole = not value.text(3) and not value.text(2).isascii()
     return titled and all(_NAMES.match(value.text(n)) for n in ((2,) if whole else (2, 3)))
 
@@ -249,24 +238,21 @@ def is_timing(value: Value) -> bool:
 
 
 def no_parent(order: Segment) -> bool:
-    """Whether ORC-8, the number of the order this is a part of, holds a moment, a TQ, or the order's urgency: a letter
-    of table 0485 or its word. As a number all orders of that urgency would have one parent."""
-    said = [text.strip().upper() for part in (1, 2) if (text := order.ask(8, part))]
-    urgency = bool(said) and all(text in _URGENCIES or text in codes("hl70485") for text in said)
-    return urgency or moment_for_number(order)
+    """Whether ORC-8, the number of the order this is a part of, holds a moment, a TQ, or the order's urgency."""
+    return urgency_for_number(order, 8) or moment_for_number(order)
+
+
+def urgency_for_number(order: Segment, field: int) -> bool:
+    """Whether a number (ORC-8, OBR-29) is the order's urgency, a letter of table 0485 or its word: all orders of that
+    urgency would have one parent."""
+    said = [text.strip().upper() for part in (1, 2) if (text := order.ask(field, part))]
+    return bool(said) and all(text in URGENCIES or text in codes("hl70485") for text in said)
 
 
 def state_for_group(value: Value) -> bool:
     """Whether ORC-4, the number of a group of orders, is the state (table 0038) for which ORC-5 is empty: all orders of
     that state would be one group."""
     return value.raw in codes("hl70038") and not value.other(5)
-
-
-def early_visit(value: Value) -> bool:
-    """Whether PV1-17, who admitted, or PV1-18, the type of patient, is the number of the visit, a field or two early:
-    bare, called one by its letters (`VN`, `ADM`), and PV1-19 is empty."""
-    here = value.source.segment == "PV1" and value.source.field in (17, 18)
-    return here and not value.other(19) and bool(_VISIT.match(value.raw.upper()))
 
 
 def one_letter(value: Value) -> bool:
@@ -276,16 +262,7 @@ def one_letter(value: Value) -> bool:
 
 def no_professional(value: Value, context: Context) -> bool:
     """Whether a professional of a visit (PV1-7 to 9, 17) is `IP`, `OP` or a service (table 0069), a field off; told."""
-    return misplaced_if(value.raw in _SERVICES, value, context)
-
-
-def early_admission(value: Value) -> bool:
-    """Whether PV1-41, the state of an account, is the admission, three fields early: a moment, with PV1-44 empty, or
-    the discharge there, later, and PV1-45 empty."""
-    start, then = value.raw, value.other(44)
-    if not MOMENT.match(start) or value.other(45):
-        return False
-    return not then or bool(MOMENT.match(then) and then[:12] > start[:12])
+    return misplaced_if(value.raw in SERVICES, value, context)
 
 
 def no_reason(value: Value, context: Context) -> bool:

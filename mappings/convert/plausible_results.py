@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hl7.er7 import Segment
-from mappings.convert.plausible import MOMENT, is_person, is_time
+from mappings.convert.plausible import MOMENT, is_person, is_time, urgency_for_number
 from mappings.convert.registry import Value
 from mappings.table import Source, codes
 
@@ -19,9 +19,10 @@ def late_result(order: Segment) -> bool:
     return not order.raw_field(25) and order.raw_field(26) in codes("hl70123")
 
 
-def person_for_parent(order: Segment) -> bool:
-    """Whether OBR-29, the number of the parent, is a person: all results of that person would be one's children."""
-    return is_person(Value(order.raw_field(29), Source("OBR", 29), order))
+def other_for_parent(order: Segment) -> bool:
+    """Whether OBR-29, the number of the parent, is a person or an urgency: all results of that person, or orders of
+    that urgency, would be one's children."""
+    return urgency_for_number(order, 29) or is_person(Value(order.raw_field(29), Source("OBR", 29), order))
 
 
 def early_order(order: Segment) -> bool:

@@ -10,24 +10,24 @@ from typing import Any
 from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.datatypes import cwe
+from mappings.convert.doses import UNIT, quantity
 from mappings.convert.keys import ei, ei_key
 from mappings.convert.medication import labelled, medication
 from mappings.convert.people import xcn
 from mappings.convert.plausible import (
     MOMENT,
-    early_admission,
+    URGENCIES,
     early_result,
-    early_visit,
     is_timing,
-    late_admission,
-    late_visit,
     no_reason,
     says_times,
+    urgency_for_number,
 )
 from mappings.convert.plausible_pharmacy import medicine_for_dose
 from mappings.convert.plausible_results import early_order, early_orderer, early_specimen, late_document, late_result
+from mappings.convert.plausible_visits import early_admission, early_visit, late_admission, late_visit
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import date_time, instant
+from mappings.convert.text import date_time, instant, number
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
 
 _UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
@@ -71,6 +71,16 @@ def early_priority(value: Value, context: Context, argument: str) -> Any:
     return context.codes(argument).get(value.text(6)) or None if early else None
 
 
+@conversion("stray-priority")
+def stray_priority(value: Value, context: Context, argument: str) -> Any:
+    """OBR-29, the parent's number, through `codes/<argument>.csv`, where it is the urgency of the order; told."""
+    if not urgency_for_number(value.segment, value.source.field):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    letter = (value.text(1) or value.text(2)).upper()
+    return context.codes(argument).get(URGENCIES.get(letter, letter)) or None
+
+
 @conversion("early-orderer")
 def orderer_early(value: Value, context: Context, argument: str) -> Any:
     """OBR-15 or OBR-14 as who ordered, where a person stands there and OBR-16 is empty; told."""
@@ -109,16 +119,20 @@ def late_visit_key(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("late-visit-identifier")
 def late_visit_identifier(value: Value, context: Context, argument: str) -> Any:
-    """PV1-20, where it is the number of the visit, a field late, as Identifier; PV1-19 is told."""
-    return _visit_identifier(value, context) if late_visit(value) else None
+    """PV1-20, where it is the number of the visit, a field late, as Identifier; told, where PV1-19 is not."""
+    if not late_visit(value):
+        return None
+    context.problems += [] if value.other(19) else [value.problem("field.misplaced")]
+    return _visit_identifier(value, context)
 
 
 def _visit_key(value: Value, context: Context) -> Key:
-    return Key(systems.local_system(context.sender, "VN"), value.raw)
+    authority = value.text(4) or value.text(4, 2) or context.sender
+    return Key(systems.local_system(authority, "VN"), value.text(1))
 
 
 def _visit_identifier(value: Value, context: Context) -> dict[str, Any]:
-    """The identifier equal to the key: a bare number, which is the sender's own."""
+    """The identifier equal to the key; a bare number is the sender's own."""
     key = _visit_key(value, context)
     kind = {"coding": [{"system": systems.V2_0203, "code": "VN"}]}
     return {"type": kind, "system": key.system, "value": key.value}
@@ -132,11 +146,12 @@ def finished(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("early-admission")
 def admission_early(value: Value, context: Context, argument: str) -> Any:
-    """PV1-41 as dateTime, where it is the admission, three fields early; it is told. In a discharge (A03) the time of
-    the event is that of the discharge."""
-    if not early_admission(value):
+    """PV1-41 to 43 as dateTime, where it is the admission, up to three fields early; it is told. In a discharge (A03)
+    the time of the event is that of the discharge."""
+    if not early_admission(value, context):
         return None
-    context.problems.append(value.problem("field.misplaced"))
+    if value.source.field == 41:  # what reads the places tells the others
+        context.problems.append(value.problem("field.misplaced"))
     events = {event.ask(number) for event in context.message.named("EVN") for number in (2, 6)}
     if context.message.type == "ADT^A03" and value.raw in events:
         return None
@@ -146,7 +161,7 @@ def admission_early(value: Value, context: Context, argument: str) -> Any:
 @conversion("admission")
 def admission(value: Value, context: Context, argument: str) -> Any:
     """PV1-44 as dateTime, unless it is the discharge, three fields early as the admission in PV1-41 shows."""
-    return None if early_admission(value.sibling(41)) else date_time(value, context, "")
+    return None if early_admission(value.sibling(41), context) else date_time(value, context, "")
 
 
 @conversion("reason")
@@ -175,16 +190,38 @@ def dosage_form(value: Value, context: Context, argument: str) -> Any:
 
     None where a unit or a route stands, named by its coding system; told.
     """
+    if value.source.segment == "RXO" and not value.other(2) and not value.other(3) and _unit_of_dose(value):
+        return None  # `late-dose` tells it
     if value.text(3).upper() in _UNITS | _ROUTES:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return labelled(value, context, argument)
 
 
+@conversion("late-dose")
+def late_dose(value: Value, context: Context, argument: str) -> Any:
+    """RXO-4, the unit, as `dose[x]` where it is the dose for which RXO-2 and 3 are empty, two fields late: a number
+    alone, with its unit in RXO-6. It is told, also without that unit: then it is no dose."""
+    if number(value.raw) is None or value.other(2) or value.other(3) or medicine_for_dose(value.segment):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    found = quantity(value.raw, value, 6, context) if _unit_of_dose(value.sibling(6)) else None
+    return ("Quantity", found) if found else None
+
+
+def _unit_of_dose(value: Value) -> bool:
+    """Whether RXO-6, a word to the pharmacy, is the unit of the dose in RXO-4."""
+    coded = not value.text(3) or value.text(3).upper() in _UNITS
+    return coded and bool(UNIT.match(value.text(1))) and number(value.other(4)) is not None
+
+
 @conversion("stray-route")
 def stray_route(value: Value, context: Context, argument: str) -> Any:
-    """A route where another code belongs, named by its table (RXO-6), as CodeableConcept; what reads that tells it."""
-    return cwe(value, context, "HL70162") if value.text(3).upper() in _ROUTES else None
+    """A route where another code belongs (RXO-6, 8), named by its table; what else reads RXO-6 tells that one."""
+    if value.text(3).upper() not in _ROUTES:
+        return None
+    context.problems += [value.problem("field.misplaced")] if value.source.field == 8 else []
+    return cwe(value, context, "HL70162")
 
 
 @conversion("instruction")
@@ -261,7 +298,8 @@ def late_document_number(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("late-status")
 def late_status(value: Value, context: Context, argument: str) -> Any:
-    """TXA-19 through `codes/<argument>.csv`, where it is the status (TXA-17) of the document, two fields late; told."""
+    """TXA-18 or 19 through `codes/<argument>.csv`, where it is the document's status (TXA-17), up to two fields late;
+    told."""
     found = context.codes(argument).get(value.text(1)) if not value.other(17) else None
     context.problems += [value.problem("field.misplaced")] if found else []
     return found or None

@@ -11,7 +11,7 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei, ei_key, visit_key
 from mappings.convert.people import name_text, payor, xcn
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import no_code, no_moment, no_name, no_place
+from mappings.convert.plausible import misplaced_if, no_code, no_moment, no_name, no_place
 from mappings.convert.plausible_results import late_holder
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
@@ -97,8 +97,9 @@ def episode(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("positive")
 def positive(value: Value, context: Context, argument: str) -> Any:
-    """A whole number above zero (IN1-22); anything else is no priority."""
-    found = None if no_moment(value, context) else number(value.whole())
+    """A whole number above zero (IN1-22); anything else is none: a moment, a code with its text (`01^Self`); told."""
+    coded = misplaced_if(bool(value.text(2)), value, context)
+    found = None if coded or no_moment(value, context) else number(value.whole())
     return found if isinstance(found, int) and 0 < found < 2**31 else None
 
 

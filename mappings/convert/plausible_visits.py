@@ -1,0 +1,62 @@
+"""Numbers and times of a visit that stand beside their own field of PV1."""
+
+from __future__ import annotations
+
+import re
+
+from mappings.convert.plausible import MOMENT, SERVICES
+from mappings.convert.registry import Context, Value
+
+_COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
+_NUMBERED_LONG = re.compile(r"[A-Za-z]{0,3}[0-9]{4,}\Z")
+_LONGER = re.compile(r"[A-Za-z]{0,5}[0-9]{8,}\Z")  # no financial class is so long
+_BARE_VISIT = re.compile(r"V[0-9]{5,}\Z")
+_OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z")
+_ARRIVING = frozenset(("ADT^A01", "ADT^A04"))
+_STATE = 41
+_VISIT = re.compile(r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z")
+
+
+def late_admission(value: Value, context: Context) -> bool:
+    """Whether PV1-45, the discharge, is the admission for which PV1-44 is empty: the patient comes or is here now, or
+    the visit's number is a field late too."""
+    return not value.other(44) and (context.message.type in _COMING or late_visit(value))
+
+
+def late_visit(value: Value) -> bool:
+    """Whether the number of the visit (PV1-19) stands bare in PV1-20, the financial class, a field late, as the rest of
+    the segment does: PV1-44 is empty, and PV1-19 a class or a service (`OP`), or empty beside a long number."""
+    before, here = value.other(19).upper(), value.other(20)
+    if value.source.segment != "PV1" or value.other(44):
+        return False
+    return bool(_NUMBERED_LONG.match(here)) if before in SERVICES else not before and bool(_LONGER.match(here))
+
+
+def early_visit(value: Value) -> bool:
+    """Whether PV1-17, who admitted, or PV1-18, the type of patient, is the number of the visit, a field or two early:
+    called one by its type (VN) or its letters (`VN`, `ADM`), or `V` and digits, and PV1-19 is empty.
+
+    A `V` may begin a professional's number, unless those of the house begin with another letter (PV1-7).
+    """
+    field = value.source.field
+    if value.source.segment != "PV1" or field not in (17, 18) or value.other(19):
+        return False
+    if value.text(5) == "VN":
+        return bool(value.text(1)) and not value.text(2) and not value.text(3)
+    number = value.raw.upper()
+    lettered = field == 18 or bool(_OTHER_LETTER.match(value.other(7)))
+    return bool(_VISIT.match(number)) or (lettered and bool(_BARE_VISIT.match(number)))
+
+
+def early_admission(value: Value, context: Context) -> bool:
+    """Whether PV1-41, the state of an account, PV1-42 or PV1-43, places, is the admission, up to three fields early: a
+    moment, with PV1-44 empty (or, of PV1-41, the discharge there, later) and PV1-45 empty.
+
+    A place is it only where the patient comes, or no event is told: else it may be the time of the event.
+    """
+    start, then = value.raw, value.other(44)
+    if not MOMENT.match(start) or value.other(45):
+        return False
+    if value.source.field != _STATE:
+        return not then and (context.message.type in _ARRIVING or context.message.first("EVN") is None)
+    return not then or bool(MOMENT.match(then) and then[:12] > start[:12])

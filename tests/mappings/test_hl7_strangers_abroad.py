@@ -1,0 +1,153 @@
+"""What messages of unknown senders abroad taught: visits, doses, urgencies and people where others belong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.mappings.test_hl7_strangers import made
+
+MOMENT = "20261120080000"
+VISIT = (
+    "PV1||I|4N^1^2^H||||{doctor}||||||||||{admitter}|{sort}|{number}|{payer}||||||||||||||||||||||{held}|{was}|{came}\r"
+)
+
+
+def visit(
+    kind: str = "ADT^A01", event: str = "EVN||20261122\r", rest: str = "", **said: str
+) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
+    fields = ("doctor", "admitter", "sort", "number", "payer", "held", "was", "came")
+    return made(kind, event + VISIT.format(**{**dict.fromkeys(fields, ""), **said}) + rest)
+
+
+@pytest.mark.parametrize(
+    ("said", "number", "system", "place"),
+    [
+        ({"sort": "V123456"}, "V123456", "a", 18),
+        ({"sort": "V7001^^^HIB^VN"}, "V7001", "hib", 18),
+        ({"admitter": "V7001^^^HIB^VN", "sort": "OSDE^OSDE 410"}, "V7001", "hib", 17),
+        ({"admitter": "V900100", "doctor": "D900100^Reis^Nora"}, "V900100", "a", 17),
+        ({"payer": "RSK202604010001"}, "RSK202604010001", "a", 20),
+    ],
+)
+def test_a_visit_number_beside_its_field(said: dict[str, str], number: str, system: str, place: int) -> None:
+    bodies, told = visit(**said)
+    stay = bodies["Encounter"][0]
+    assert [(i["value"], i["type"]["coding"][0]["code"]) for i in stay["identifier"]] == [(number, "VN")]
+    assert stay["identifier"][0]["system"].endswith(f"{'b' if system == 'a' else system}:vn")
+    assert told == {f"PV1#4-{place}"}
+    assert not [p for p in stay.get("participant", ()) if p["type"][0]["coding"][0]["code"] == "ADM"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"sort": "V1"},
+        {"sort": "VIP"},
+        {"admitter": "V900100", "doctor": "V800200^Reis^Nora"},
+        {"admitter": "V900100"},
+        {"payer": "COM"},
+        {"payer": "1234"},
+        {"sort": "V123456", "number": "88"},
+        {"payer": "RSK202604010001", "number": "88"},
+        {"payer": "RSK202604010001", "came": MOMENT},
+    ],
+)
+def test_no_other_code_becomes_a_visit(said: dict[str, str]) -> None:
+    bodies, told = visit(**said)
+    numbers = [i["value"] for i in bodies["Encounter"][0].get("identifier", ())]
+    assert numbers == ([said["number"]] if "number" in said else []) and not told
+
+
+def test_an_admission_where_a_place_belongs() -> None:
+    for said in ({"held": MOMENT}, {"was": MOMENT}):
+        bodies, told = visit(**said)
+        assert bodies["Encounter"][0]["period"] == {"start": "2026-11-20T08:00:00-03:00"}
+        assert told == {"PV1#4-42" if "held" in said else "PV1#4-43"}
+    order = "ORC|NW|P1\rOBR|1|P1||X^Raio X^L\r"
+    bodies, _ = visit("ORM^O01", "", number="8", was=MOMENT, rest=order)
+    assert bodies["Encounter"][0]["period"]["start"].startswith("2026-11-20T08")
+
+
+@pytest.mark.parametrize("kind", ["ADT^A02", "ADT^A03", "ADT^A08"])
+def test_the_time_of_a_later_event_there_is_no_admission(kind: str) -> None:
+    bodies, told = visit(kind, number="8", was=MOMENT)
+    assert "start" not in bodies["Encounter"][0].get("period", {})
+    assert told == {"PV1#4-43"}
+
+
+def test_a_yes_or_no_makes_no_animal_of_a_person() -> None:
+    for sent in ("N", "Y"):
+        bodies, told = made("ADT^A31", "EVN||20261122\r", licence=f"{'|' * 15}{sent}")
+        assert "extension" not in bodies["Patient"][0], sent
+        assert told == {"PID#2-35"}
+    bodies, told = made("ADT^A31", "EVN||20261122\r", licence=f"{'|' * 15}L-80700^Cão^SNM")
+    assert bodies["Patient"][0]["extension"][0]["url"].endswith("patient-animal") and not told
+
+
+DRUG = "ORC|NW|P1\rRXO|0123^DIPIRONA^L|{low}||{unit}||{word}||{where}\r"
+
+
+def test_a_dose_two_fields_late_with_its_unit_and_route() -> None:
+    bodies, told = made("ORM^O01", DRUG.format(low="", unit="500", word="mg", where="PO^Oral^HL70162"))
+    request = bodies["MedicationRequest"][0]
+    dosage = request["dosageInstruction"][0]
+    assert dosage["doseAndRate"][0]["doseQuantity"] == {"value": 500, "unit": "mg"}
+    assert dosage["route"]["coding"][0]["code"] == "PO"
+    assert "note" not in request
+    assert told == {"RXO#4-4", "RXO#4-8"}
+
+
+@pytest.mark.parametrize("word", ["", "com água", "5"])
+def test_a_number_as_unit_without_unit_is_told_and_no_dose(word: str) -> None:
+    bodies, told = made("ORM^O01", DRUG.format(low="", unit="500", word=word, where=""))
+    assert "dosageInstruction" not in bodies["MedicationRequest"][0]
+    assert told == {"RXO#4-4"}
+
+
+def test_a_word_to_the_pharmacy_stays_one_beside_a_dose() -> None:
+    bodies, told = made("ORM^O01", DRUG.format(low="500", unit="mg", word="SEDE", where=""))
+    assert [n["text"] for n in bodies["MedicationRequest"][0]["note"]] == ["Instrução à farmácia: SEDE"] and not told
+
+
+ORDER = "ORC|NW|P1\rOBR|1|P1||X^Raio X^L|{old}||||||||||||||||||||||||{parent}\r"
+
+
+@pytest.mark.parametrize(("sent", "priority"), [("STAT", "stat"), ("R^ROUTINE", "routine"), ("urgent", "urgent")])
+def test_an_urgency_where_the_parent_belongs(sent: str, priority: str) -> None:
+    bodies, told = made("ORM^O01", ORDER.format(old="", parent=sent))
+    request = bodies["ServiceRequest"][0]
+    assert "basedOn" not in request and request["priority"] == priority
+    assert told == {"OBR#4-29"}
+
+
+def test_a_parent_in_its_place_is_one() -> None:
+    bodies, told = made("ORM^O01", ORDER.format(old="S", parent="P0^HIS"))
+    assert bodies["ServiceRequest"][0]["basedOn"] and bodies["ServiceRequest"][0]["priority"] == "stat" and not told
+
+
+def test_the_status_of_a_document_a_field_late() -> None:
+    rest = "EVN||20261122\rTXA|1|CN|TX|20261122|41^Reis^Nora|||||||DOC9||||||{}\rOBX|1|TX|N^Nota^L||bom||||||F\r"
+    bodies, told = made("MDM^T02", rest.format("AU"))
+    assert bodies["DocumentReference"][0]["docStatus"] == "final" and told == {"TXA#4-18"}
+    bodies, told = made("MDM^T02", rest.format("R"))
+    assert "docStatus" not in bodies["DocumentReference"][0] and bodies["DocumentReference"][0]["securityLabel"]
+
+
+def test_a_card_holder_of_whom_nothing_is_said_is_nobody() -> None:
+    days = "20250101|20261231|||1^Titular^HL70072|Souza^Ana|01^Self^HL70063|19800101"
+    bodies, told = made("ADT^A01", f"EVN||20261122\rPV1||I|4N\rIN1|1|P1|77|Convenio|Rua 1|||||||||||{days}\r")
+    assert "RelatedPerson" not in bodies
+    coverage = bodies["Coverage"][0]
+    assert "order" not in coverage  # a reference to who is not made goes with the bundle
+    assert told == {"IN1#5-16", "IN1#5-17", "IN1#5-22"}
+
+
+@pytest.mark.parametrize("sent", ["D1^Reis^Nora^^^^^L^^^DR", "110^Reis^Nora^^^^^^^L^^^^^I"])
+def test_a_person_as_resource_by_the_type_of_the_name(sent: str) -> None:
+    rest = "SCH|1^A|2^A|||||CHECK|||30|min|^^^20261122080000^20261122083000\r"
+    bodies, _ = made("SIU^S12", rest + f"RGS|1\rAIG|1||{sent}\r")
+    actors = [p["actor"] for p in bodies["Appointment"][0]["participant"]]
+    assert [a.get("type") for a in actors if "Device" in str(a)] == []
+    assert bodies["Practitioner"][0]["name"][0]["family"] == "Reis"
