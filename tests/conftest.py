@@ -77,6 +77,7 @@ async def world(cluster: tuple[Settings, postgres.Cluster], light_hashes: None) 
     made = dataclasses.replace(cluster[0])
     async with opened(cluster[0], size=8) as found:
         yield found
+        await _close_tenants(found)
     assert cluster[0] == made, "a test changed the settings of all that follow; dataclasses.replace makes its own"
 
 
@@ -99,10 +100,24 @@ def light_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def new_tenant(world: World, slug: str = "") -> Tenant:
-    """A fresh tenant with an MLLP and an HTTP channel."""
+    """A fresh tenant with an MLLP and an HTTP channel; one without a name of its own is closed with its world."""
     from hub.seed import demo_tenant
 
-    return await demo_tenant(world, slug or f"t{uuid.uuid4().hex[:12]}", "Hospital de Teste")
+    made = await demo_tenant(world, slug or f"t{uuid.uuid4().hex[:12]}", "Hospital de Teste")
+    if not slug:
+        _made.append((world, made.slug))
+    return made
+
+
+_made: list[tuple[World, str]] = []
+
+
+async def _close_tenants(world: World) -> None:
+    """End what a world's fresh tenants have scheduled: what works for all tenants would do it in every later test."""
+    ours = [slug for owner, slug in _made if owner is world]
+    if ours:
+        await world.database.global_rows("UPDATE tenant SET active = false WHERE slug = ANY($1::text[])", ours)
+    _made[:] = [one for one in _made if one[0] is not world]
 
 
 @pytest_asyncio.fixture
