@@ -10,7 +10,7 @@ import re
 from unicodedata import normalize
 from urllib.parse import quote
 
-from canonical.identifiers import compact, is_cpf
+from canonical.identifiers import compact, is_cns, is_cpf, is_tuss
 
 SID = "https://saude.gov.br/fhir/sid"
 CPF = f"{SID}/cpf"
@@ -89,6 +89,9 @@ _COUNCIL_NUMBER = re.compile(
     r"(?:(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]{0,3})?([A-Z]{2})?[-/ :]{0,3}"
     r"([0-9][0-9.]*(?:-[0-9]{1,6}){0,2})[-/ ]{0,3}([A-Z]{2})?\Z"
 )
+_NUMBER_FIRST = re.compile(
+    r"([0-9][0-9.]{0,9})[-/ .:]{0,3}(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]{0,3}([A-Z]{2})?\Z"
+)
 STATES = frozenset(
     "AC AL AM AP BA CE DF ES GO MA MG MS MT PA PB PE PI PR RJ RN RO RR RS SC SE SP TO".split()  # noqa: SIM905
 )
@@ -151,6 +154,7 @@ _V2_TABLE = re.compile(r"http://terminology\.hl7\.org/CodeSystem/v2-(\d{4})\Z")
 _HL7_TABLE = re.compile(r"HL7(\d{4})\Z")
 _HL7_OID = re.compile(r"2\.16\.840\.1\.113883\.12\.(\d{1,4})\Z")
 _TUSS_TABLE = re.compile(r"TUSS[ _./-]?(\d{2})\Z")
+_CHECKED_TABLES = frozenset(("18", "19", "20", "22"))
 _CID10_CODE = re.compile(r"[A-Z][0-9]{2}(\.[0-9]|[0-9])\Z")
 _CID10_NAMES = next(names for names in ALIASES if CID10 in names)
 _SAFE = re.compile(r"[^A-Za-z0-9._\-]+")
@@ -175,8 +179,8 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
     digits, abroad = _FOREIGN.get(universal, (0, ""))
     if digits and len(short) == digits and short.isdigit():
         return abroad, short
-    if is_cpf(short) and (kind == "SS" or (kind in _ANY_NUMBER and _PRINTED_CPF.match(number.strip()) is not None)):
-        return CPF, short
+    if person := _person_register(kind, number, short):
+        return person, short
     if kind == "SS" and len(short) == 9 and short.isdigit() and authority.upper() in ("USA", "US", "SSA", "USSSA"):
         return _SSN, short
     length, register = _LENGTHS.get(kind, (0, ""))
@@ -187,16 +191,28 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
     return local_system(authority or universal, kind or "PI"), number
 
 
+def _person_register(kind: str, number: str, short: str) -> str:
+    """The register of persons whose check digits a number has: CNS or CPF as social security, or a CPF as printed."""
+    if kind == "SS" and is_cns(short):
+        return CNS
+    return (
+        CPF if is_cpf(short) and (kind == "SS" or (kind in _ANY_NUMBER and _PRINTED_CPF.match(number.strip()))) else ""
+    )
+
+
 def professional_system(kind: str, authority: str, state: str, number: str) -> tuple[str, str]:
     """The identifier system of a professional (XCN): CPF, CNS, or council and state such as CRM/SP.
 
-    Real senders put council and state in XCN-13 and XCN-22, in XCN-9 (`CRM-SP`), or in the number (`12345-SP`).
+    Real senders put council and state in XCN-13 and XCN-22, in XCN-9 (`CRM-SP`), or in the number (`12345-SP`,
+    `12345 CRM SP`).
     """
     for name in (kind.upper(), authority.upper()):
         if name in _TYPES:
             return _TYPES[name], compact(number)
     if "NPI" in (kind.upper(), authority.upper()) and len(number) == 10 and number.isdigit():
         return _NPI, number
+    if turned := _NUMBER_FIRST.match(number.upper()):  # `1234 CRM PR`
+        number = f"{turned[2]} {turned[1]} {turned[3] or ''}".strip()
     council, found_state = _council(kind, authority)
     inside = _COUNCIL_NUMBER.match(number.upper())
     if inside and (council or inside[1]) and (inside[2] or inside[4] or inside[1]):
@@ -243,13 +259,16 @@ def _foreign(run: re.Match[str]) -> str:
 def coding_system(name: str, code: str = "") -> str:
     """The URI of a coding system HL7 names in CE-3/CWE-3; a URN for local ones; empty for none.
 
-    `TUSS` without a table number: the chapter, the first digit of an eight-digit `code`, tells the table.
+    `TUSS` without a table number: the chapter, the first digit of an eight-digit `code`, tells the table. A bare number
+    of a table (`22`), as TISS names it, is one beside a code with its check digit.
     """
     upper = " ".join(name.upper().split())
     if not upper:
         return ""
     if upper == "TUSS":
         return TUSS + tuss_table(code)
+    if upper in _CHECKED_TABLES and is_tuss(code):
+        return TUSS + upper
     if upper in _CODING:
         return _CODING[upper]
     if match := _HL7_TABLE.match(upper):

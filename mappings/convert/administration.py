@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from html import escape
 from typing import Any
 
@@ -25,6 +26,10 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _TABLES = {"religion": "HL70006", "disability": "HL70295", "citizenship": "HL70171", "nationality": "HL70212"}
 _ROLE_PLACES = {"ROL": (2, 3, 5, 6), "PRT": (2, 4, 11, 12)}
 _FUNCTIONS = {"anesthetist": ("88189002", "Anesthesiologist"), "surgeon": ("304292004", "Surgeon")}
+_CARD = re.compile(r"(?:RG:?\s*)?([0-9][0-9.\-]{3,14}[0-9X])\s*(?:[-/ ]+\s*([A-Z].*))?\Z")
+_PRINTED_CARD = re.compile(r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}(?:-?[0-9X])?\Z")
+_ISSUER = re.compile(r"([A-Z]{2,7})(?:\s*[-/ ]\s*([A-Z]{2}))?\Z")
+_LICENCE_DIGITS = 11
 _SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPRIO"))
 
 
@@ -128,10 +133,15 @@ def birth_time(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("dln")
 def dln(value: Value, context: Context, argument: str) -> Any:
-    """DLN (PID-20) as Identifier of type DL, in the namespace of the state that issued it."""
+    """DLN (PID-20) as Identifier of type DL, in the namespace of the state that issued it.
+
+    Brazilian senders put the identity card (RG) there: a number as it is printed, or with who issued it (`SSP/PR`).
+    """
     text = value.text(1)
     if not text or no_licence(value, context):
         return None
+    if card := _identity_card(value, context):
+        return card
     kind = {"coding": [{"system": systems.V2_0203, "code": "DL"}]}
     identifier: dict[str, Any] = {
         "type": kind,
@@ -141,6 +151,20 @@ def dln(value: Value, context: Context, argument: str) -> Any:
     if end := moment_text(value.text(3), value, context):
         identifier["period"] = {"end": end}
     return identifier
+
+
+def _identity_card(value: Value, context: Context) -> dict[str, Any] | None:
+    """An RG as Identifier, in the namespace of who issued it where that is said; None for a licence (eleven digits)."""
+    match = _CARD.match(value.text(1).upper())
+    if match is None or sum(map(str.isdigit, match[1])) == _LICENCE_DIGITS:
+        return None
+    behind = _ISSUER.match(match[2] or value.text(2).upper())
+    issued = behind is not None and behind[1] in context.codes("rg-orgao") and behind[2] in (None, *systems.STATES)
+    if not issued and (match[2] or not _PRINTED_CARD.match(match[1])):
+        return None
+    authority = "-".join(part for part in behind.groups() if part) if issued and behind else context.sender
+    kind = {"coding": [{"code": "RG"}]}
+    return {"type": kind, "system": systems.local_system(authority, "RG"), "value": match[1]}
 
 
 @conversion("multiple-birth")

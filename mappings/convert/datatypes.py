@@ -285,14 +285,12 @@ def concept_or_own(value: Value, context: Context, argument: str) -> Any:
 
     A word beside the code that the table knows says what the sender means by it (`C^CASADO` is no common law).
     """
-    text, word = value.whole(), value.text(2).upper()
-    if len(word) >= _WORD and word in context.codes(argument):
+    text, word = value.whole(), value.text(2)
+    if len(word) >= _WORD and listed(context.codes(argument), word) is not None:
         text = word
-    if text in context.codes(argument):
-        target = context.codes(argument)[text]
-        if target:
-            system, code, display = ([*target.split("|"), "", ""])[:3]
-            return {"coding": [{"system": system, "code": code, "display": display}]}
+    if target := listed(context.codes(argument), text):
+        system, code, display = ([*target.split("|"), "", ""])[:3]
+        return {"coding": [{"system": system, "code": code, "display": display}]}
     return cwe(value, context, argument.split("-", maxsplit=1)[0].upper())
 
 

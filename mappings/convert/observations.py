@@ -38,6 +38,7 @@ _BELOW = re.compile(
     rf"\s+({_PLAIN})\Z",
     re.I,
 )
+_BETTER = "B"
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})?([0-9]{2})?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")
 Pair = tuple[str, Any]
 
@@ -102,13 +103,23 @@ def interpretation(value: Value, context: Context, argument: str) -> Any:
     text = value.text(1)
     if not text:
         return None
-    target = context.codes("hl70078").get(text)
+    target = listed(context.codes("hl70078"), text)
+    if text == _BETTER and _reads_low(value, context):  # B for `baixo`
+        target = context.codes("hl70078")["L"]
     if target:
         system, code, display = target.split("|")
         return {"coding": [{"system": system, "code": code, "display": display}]}
     if target is None and not value.text(2):
         context.problems.append(value.problem("code.unmapped", table="hl70078", code=text[:20]))
     return cwe(value, context, "HL70078" if target is not None else "")  # a code the table lacks is not of the table
+
+
+def _reads_low(value: Value, context: Context) -> bool:
+    """Whether the number in OBX-5 is below the lower limit of OBX-7."""
+    low = _limits(value.other(7)).get("low", "")
+    plain = [settled(text, value.sibling(field), context) for field, text in ((5, value.other(5)), (7, low))]
+    result, limit = (None if text is None else number(text) for text in plain)
+    return result is not None and limit is not None and float(result) < float(limit)
 
 
 @conversion("reference-range")

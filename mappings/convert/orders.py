@@ -18,13 +18,14 @@ from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_code, no_service, state_for_group
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import moment_text, number
+from mappings.convert.text import listed, moment_text, number
 from mappings.convert.whose import named
 
 _WITH_CHECK_DIGIT = frozenset(("18", "19", "20", "22"))  # 00, 90 and 98 are the payer's or the provider's own
 _OF_NOBODY = frozenset("CEFOQV")  # roles of a specimen (table 0369): controls, calibrators, proficiency
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
+_TAKEN_BACK = "not-billable"
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
 
 
@@ -262,7 +263,7 @@ def _amount(value: Value, context: Context, *, doubtful: bool = False) -> Decima
 def _money(price: Decimal | None, value: Value, context: Context) -> Any:
     if price is None:
         return None
-    if value.other(6) == "CD" and price > 0:
+    if listed(context.codes("hl70017"), value.other(6)) == _TAKEN_BACK and price > 0:
         price = -price
     amount = {"value": LosslessFloat(format(price, "f").encode())}
     currency = value.text(1, 2)

@@ -15,6 +15,7 @@ from mappings.convert.plausible_visits import early_visit
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
+from mappings.convert.titles import TITLES, surname, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ORDERING_FACILITY = 21  # ORC
@@ -22,7 +23,6 @@ _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a co
 _SENDER = "SB"  # who sent a result or an order: its performer no more than who gets a copy
 _PERFORMED = ("TXA", 22)
 _SURNAME_FIRST = ("IDE", "SYL")
-_TITLES = "xcn-title"
 _ORGANIZATIONS = {"ORC": (21,), "OBX": (23,), "PRD": (10,)}
 _ROLES = {
     "ATND": "attender",
@@ -70,16 +70,6 @@ def _in_order(given: list[str], family: str, order: str, written: str) -> str:
     """
     first = order == "family" or (not order and written in _SURNAME_FIRST)
     return " ".join(part for part in ((family, *given) if first else (*given, family)) if part)
-
-
-def surname(value: Value, component: int) -> str:
-    """FN (2.5.1 §2.A.30): the surname with its own prefix, which some senders put beside it and some in it as well."""
-    whole, prefix, own = (value.text(component, n) for n in (1, 2, 3))
-    if not whole:
-        return " ".join(part for part in (prefix, own) if part)
-    if not prefix or whole.upper().startswith(prefix.upper()) or (own and own.upper() in whole.upper()):
-        return whole
-    return f"{prefix} {whole}"
 
 
 def name_text(value: Value, context: Context, argument: str) -> Any:
@@ -362,23 +352,18 @@ def _professional_name(value: Value, context: Context) -> str:
     later = (value.source.segment, value.source.field) == _PERFORMED  # PPN: XCN with a moment before its last parts
     order = component_code(value, context, "hl70444", 19 if later else 18)
     written = component_code(value, context, "hl70465", 16 if later else 15)
-    name = _in_order(given, surname(value, 2), order, written)
-    return " ".join(part for part in (_title(value, context), name) if part)
-
-
-def _title(value: Value, context: Context) -> str:
-    """XCN-6, or a title that stands where the degree belongs (XCN-7 `DRA`: table 0360 has no such degree)."""
-    return value.text(6) or context.codes(_TITLES).get(value.text(7).upper().rstrip("."), "")
+    name = _in_order(given, untitled(value, context)[1], order, written)
+    return " ".join(part for part in (title_of(value, context), name) if part)
 
 
 def _human_name(value: Value, context: Context, text: str) -> dict[str, Any]:
     """The name of an XCN, which is said as `text`, in its parts."""
     given = [part for part in (value.text(3), value.text(4)) if part]
     name: dict[str, Any] = {"text": text}
-    for element, part in (("prefix", _title(value, context)), ("suffix", value.text(5))):
+    for element, part in (("prefix", title_of(value, context)), ("suffix", value.text(5))):
         if part:
             name[element] = [part]
-    if family := surname(value, 2):
+    if family := untitled(value, context)[1]:
         name["family"] = family
     return {**name, **({"given": given} if given else {})}
 
@@ -390,6 +375,6 @@ def _practitioner(value: Value, context: Context, key: Key, text: str) -> dict[s
     if identifiers.is_cbo(value.text(7)):
         occupation = {"coding": [{"system": systems.CBO, "code": value.text(7)}]}
         initial["qualification"] = [{"code": occupation}]
-    elif (degree := value.text(7)) and degree.upper().rstrip(".") not in context.codes(_TITLES):
+    elif (degree := value.text(7)) and degree.upper().rstrip(".") not in context.codes(TITLES):
         initial["qualification"] = [{"code": {"coding": [coding_of("0360", degree)]}}]
     return initial

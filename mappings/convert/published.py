@@ -20,6 +20,11 @@ from mappings.table import codes
 
 _OPEN = re.compile(r"<(?!null)[^>]*>|x{3}\Z|\Ax(?=[A-Z])")  # in `Q<integer>H`, `PRNxxx` and `xID`
 _LOINC = re.compile(r"(?:[0-9]{1,7}|L[A-Z][0-9]{1,7})-[0-9]|MTHU[0-9]+")  # with the part and answer codes
+# Tables that take their codes from ISO 3166 and ISO 639: a word of a sender (`BRASILEIRA`) is none of them.
+_FORMS = {
+    **dict.fromkeys(("0171", "0212"), re.compile(r"[A-Za-z]{2,3}|[0-9]{3}")),
+    "0296": re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z]{2})?"),
+}
 _CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC"))
 Claims = tuple[tuple[str, str], ...]
 _DEFINED = "hl7-defined"
@@ -66,15 +71,16 @@ def coding_of(table: str, code: str, display: str = "", name: str = "") -> dict[
 
 
 def holds(system: str, code: str) -> bool | None:
-    """Whether a published HL7 table has the code, or it has a LOINC code's form; None for other systems, and for tables
-    without published codes."""
+    """Whether a published HL7 table has the code, or it has a LOINC code's form, or that of the codes of countries and
+    languages; None for other systems, and for tables without published codes."""
     if system == systems.LOINC:
         return _LOINC.fullmatch(code) is not None
     if not system.startswith(systems.V2):
         return None
     listed = known.system(system)
     if listed is None:
-        return None
+        form = _FORMS.get(system.removeprefix(systems.V2))
+        return None if form is None else form.fullmatch(code) is not None
     return listed.find(code) is not None or any(pattern.fullmatch(code) for pattern in _patterns(system))
 
 

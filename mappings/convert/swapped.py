@@ -2,20 +2,25 @@
 
 A religion in PID-16, a marital status in PID-17; the mother's name in PID-21, which is for her number. A letter is a
 marital status (table 0002) and was a religion in old editions of table 0006; it is read as the other field's only
-beside a religion in PID-16, or where its sender names the table.
+beside a religion in PID-16, or where its sender names the table. A word (`DIVORCIADO`) is what it says.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from canonical import codes as systems
 from canonical.extensions import EXTENSIONS
 from mappings.convert.administration import extension_concept
 from mappings.convert.datatypes import concept_or_own, cwe, cx
 from mappings.convert.people import mother, xpn
 from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import listed
 
 _MARITAL, _RELIGION = ("HL70002", "0002"), ("HL70006", "0006")
+_RELIGIONS = f"{systems.V2}0006"
+_STATUS = "v3-MaritalStatus|"
+_WORD = 4  # letters: no code of a religion is a word of marital status
 _MARITAL_FIELD, _RELIGION_FIELD = 16, 17
 _MOTHERS_NAME = 6
 
@@ -41,7 +46,16 @@ def religion(value: Value, context: Context, argument: str) -> Any:
     if _is_marital_status(value, context):
         context.problems.append(value.problem("field.misplaced"))
         return None
-    return extension_concept(value, context, "religion")
+    found = extension_concept(value, context, "religion")
+    return _of_the_table(found, context) if found else None
+
+
+def _of_the_table(found: dict[str, Any], context: Context) -> dict[str, Any]:
+    """A religion, whose code has the system of table 0006 only where that lists it; a word of a sender has none."""
+    for coding in found["valueCodeableConcept"].get("coding", ()):
+        if coding.get("system") == _RELIGIONS and coding["code"].upper() not in context.codes("religions"):
+            del coding["system"]
+    return found
 
 
 @conversion("stray-religion")
@@ -66,13 +80,15 @@ def _is_religion(value: Value, context: Context) -> bool:
 
 
 def _is_marital_status(value: Value, context: Context) -> bool:
-    """Whether PID-17 can only be a marital status: its sender says so, or it is a code of table 0002 beside a religion
-    in PID-16."""
+    """Whether PID-17 can only be a marital status: its sender says so, it is a word for one (`DIVORCIADO`), or it is a
+    code of table 0002 beside a religion in PID-16."""
     code, named = value.text(1).upper(), value.text(3).upper()
     if value.source.field != _RELIGION_FIELD or not code:
         return False
     if named:
         return named in _MARITAL
+    if len(code) >= _WORD and _STATUS in (listed(context.codes("hl70002"), code) or ""):
+        return True
     return code in context.codes("hl70002") and _is_religion(value.sibling(_MARITAL_FIELD), context)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -25,6 +26,8 @@ _ISO_8601 = re.compile(
 )
 _STROKES = re.compile(r"([0-9]{1,2})[/-]([0-9]{1,2})[/-][0-9]{4}\b")
 _MONTHS = 12
+_WORD = 4  # letters of a word, which no code of a table is by chance
+_BOTH = re.compile(r"\s*(?:\([AO]\)|/[AO])\Z")
 _YES, _NO = frozenset(("Y", "1", "S", "YES", "SIM", "TRUE")), frozenset(("N", "0", "NO", "NAO", "NÃO", "FALSE"))
 _OPEN_END = 9999  # the year of a date that means "no end"
 
@@ -74,8 +77,21 @@ def ended(value: Value, context: Context, action: int = 2) -> bool:
 
 
 def listed(table: Mapping[str, str], text: str) -> str | None:
-    """What a code table says of a code in any case, since senders are careless of it; None when it does not list it."""
-    return next((table[written] for written in (text, text.upper(), text.capitalize()) if written in table), None)
+    """What a code table says of a code in any case, since senders are careless of it; None when it does not list it.
+
+    A word is found without its accents, and with both genders (`SOLTEIRO(A)`).
+    """
+    for written in (text, text.upper(), text.capitalize()):
+        if written in table:
+            return table[written]
+    return table.get(_folded(text)) if len(text) >= _WORD else None
+
+
+@lru_cache(maxsize=4096)
+def _folded(word: str) -> str:
+    """A word in capitals without accents, and without the ending of the other gender."""
+    plain = unicodedata.normalize("NFD", _BOTH.sub("", " ".join(word.upper().split())))
+    return "".join(c for c in plain if not unicodedata.combining(c))
 
 
 @conversion("date")
