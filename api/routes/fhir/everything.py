@@ -51,6 +51,9 @@ async def everything(exchange: Exchange) -> Response:
         own = {"type": compartment, "id": record_id, "body": row["body"], "rid": 0}
         named = await around(source, (compartment, record_id), query.options, exchange.actor.sight)
         page = _with_own(page, own, named)
+    else:  # it was at the head of the first page, and everything here refers to it
+        rest = [each for each in page.included if (each["type"], each["id"]) != (compartment, record_id)]
+        page = dataclasses.replace(page, included=rest)
     return await _answer(exchange, query, _kept(exchange, query, page))
 
 
