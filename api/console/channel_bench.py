@@ -23,6 +23,7 @@ from hub.channels.reading import Fault, Faulty
 from hub.channels.trial import Trial
 from hub.exchange import ports
 from hub.exchange.channels import serving
+from hub.exchange.out import forward
 
 READ, WRITE = ("channels/read", "channels/write"), "channels/write"
 COMPARED = 300
@@ -117,8 +118,10 @@ async def _usable(visit: Visit, name: str, text: str) -> Document:
 
 
 async def _check(visit: Visit, name: str, form: _Form) -> Told:
-    await _usable(visit, name, form.text)
-    return form.back(key="channels.checked")
+    document = await _usable(visit, name, form.text)
+    async with visit.state.world.transaction(visit.tenant) as tx:
+        lacking = await forward.lacking(tx, document)
+    return form.back(key="channels.checked", problems=lacking)
 
 
 async def _keep(visit: Visit, name: str, form: _Form) -> Told:
@@ -126,7 +129,8 @@ async def _keep(visit: Visit, name: str, form: _Form) -> Told:
     note = form.said.get("note", "").strip()[:_LONGEST_NOTE]
     async with visit.state.world.transaction(visit.tenant) as tx:
         stored = await versions.put(tx, visit.tenant, document, actor=visit.actor, note=note)
-    return Told(key="channels.kept", what=f"{stored.channel} v{stored.version}")
+        lacking = await forward.lacking(tx, document)
+    return Told(key="channels.kept", what=f"{stored.channel} v{stored.version}", problems=lacking)
 
 
 async def _test(visit: Visit, name: str, form: _Form) -> Told:

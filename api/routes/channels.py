@@ -16,6 +16,7 @@ from hub.channels import reading, versions
 from hub.channels.document import Document, as_json
 from hub.channels.reading import Faulty
 from hub.exchange import ports
+from hub.exchange.out import forward
 
 router = APIRouter(prefix="/api/v1/channels", tags=["channels"])
 EXAMPLE = {
@@ -93,13 +94,17 @@ async def read(name: str, state: StateDep, caller: CallerDep) -> Response:
 
 @router.put("/{name}")
 async def put(name: str, wish: NewVersion, state: StateDep, caller: CallerDep) -> Response:
-    """Store a new version and activate it; every fault of the document is told at once (422)."""
+    """Store a new version and activate it; every fault of the document is told at once (422).
+
+    `problems` tells what is stored and goes nowhere yet: a destination whose partner is not there.
+    """
     _writer(caller)
     document = document_of(name, wish.document)
     await ports.refuse_taken(state.world, caller.tenant, document)
     async with state.world.transaction(caller.tenant) as tx:
         stored = await versions.put(tx, caller.tenant, document, actor=caller.identity.subject, note=wish.note)
-    return json_answer(stored.as_json())
+        lacking = await forward.lacking(tx, document)
+    return json_answer({**stored.as_json(), "problems": [problem.as_json() for problem in lacking]})
 
 
 @router.get("/{name}/versions")

@@ -142,6 +142,16 @@ async def test_findings_stand_at_their_line(
     assert area(answer, "text") == document
 
 
+async def test_a_destination_without_its_partner_is_told(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant
+) -> None:
+    await enter(browser, world, tenant)
+    document = 'name = "adiante"\ndoor = "http"\n\n[[destinations]]\nname = "a"\npartner = "ninguem"\n'
+    for what in ("check", "keep"):
+        told = await post(browser, "adiante", what, document=document)
+        assert told.status_code == 200 and "O parceiro ninguem deste destino não existe" in told.text, what
+
+
 async def test_a_port_that_is_taken_is_told_at_its_line(
     browser: httpx.AsyncClient, world: World, tenant: Tenant
 ) -> None:

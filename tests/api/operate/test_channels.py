@@ -131,6 +131,18 @@ async def test_put_read_diff_and_roll_back(client_for: Any, tenant: Tenant) -> N
     assert names == ["his-http", "his-mllp", "lis"]
 
 
+async def test_a_destination_without_its_partner_is_told_when_it_is_put(client_for: Any, tenant: Tenant) -> None:
+    client = await client_for(tenant, ADMIN)
+    document = {"door": "http", "destinations": [{"name": "a", "partner": "ninguem"}]}
+    stored = await client.put("/api/v1/channels/adiante", json={"document": document})
+    assert stored.status_code == 200 and stored.json()["active"] is True
+    (told,) = stored.json()["problems"]
+    assert (told["code"], told["severity"], told["where"]) == (
+        "channel.no-partner", "warning", "destinations[1].partner")  # fmt: skip
+    plain = await client.put("/api/v1/channels/adiante", json={"document": {"door": "http"}})
+    assert plain.json()["problems"] == []
+
+
 async def test_every_fault_is_told_with_its_key(client_for: Any, tenant: Tenant) -> None:
     client = await client_for(tenant, ADMIN)
     wrong = {"door": "mllp", "port": "x", "colour": 1, "filters": [{"action": "maybe"}]}
