@@ -24,6 +24,7 @@ from api.console.visit import Visit, VisitDep, form_of, way_in
 from api.http.failures import status_of
 from api.http.state import State
 from canonical.errors import Conflict, Denied, NotFound, Refused
+from canonical.identifiers import is_cns, is_cpf
 from hub.channels.compare import moment
 from hub.console import shown_code, shown_type
 from hub.operate import find, replay, whose
@@ -43,6 +44,15 @@ AGAIN = frozenset(("ERROR", "TRANSFORMED"))  # what a replay of many may mean
 FIELDS = ("status", "code", "channel", "type", "control_id", "since", "until")
 _SHAPE = re.compile(r"[A-Za-z0-9._\-]{1,40}\Z")
 _LONGEST = 120
+_ANY = re.compile(r".*")
+_MEANT = {  # what the fields hold that are no choice; a name or a number of somebody does not look like it
+    "status": re.compile(r"[A-Z]+"),
+    "code": re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*"),
+    "type": re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[\^_][A-Za-z0-9_*]*)*"),
+    "control_id": re.compile(r"\S+"),
+    "since": re.compile(r"[0-9TZhdwm:.+\-]+"),
+    "until": re.compile(r"[0-9TZhdwm:.+\-]+"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,11 @@ class Asked:
     person: str = ""
     before: UUID | None = None
 
+    @property
+    def in_address(self) -> bool:
+        """Whether it may stand in an address: no person is looked for, and no field holds what it is not for."""
+        return not self.person and all(_may_stand(name, value) for name, value in self.said.items())
+
 
 @router.get("/messages")
 async def look(visit: VisitDep) -> Response:
@@ -75,10 +90,10 @@ async def look(visit: VisitDep) -> Response:
 
 @router.post("/messages/find")
 async def find_them(visit: VisitDep) -> Response:
-    """The page of a search: by its address, but a person's number travels in the form only."""
+    """The page of a search: by its address, but a person's number travels in the form only, in whichever field."""
     form = await form_of(visit.request)
     asked = _asked(form, form.get("person", "").strip()[:200])
-    if asked.person:
+    if not asked.in_address:
         return await _page(visit, asked, Told())
     said = {name: value for name, value in asked.said.items() if value}
     query = urlencode({"lang": visit.words.language, **said})
@@ -157,6 +172,7 @@ async def _page(visit: Visit, asked: Asked, told: Told, status: int = 200) -> Re
         whose=visit.may(*WHOSE),
         asked=asked.said,
         person=asked.person,
+        by_form=not asked.in_address,
         again=asked.said["status"] in AGAIN,
         statuses=STATUSES,
         channels=found.channels,
@@ -212,6 +228,14 @@ async def _query(visit: Visit, asked: Asked, limit: int) -> Query:
     since, until = (moment(said[name], now, zone) if said[name] else None for name in ("since", "until"))
     named = {name: said[name] for name in ("status", "code", "channel", "type", "control_id")}
     return Query(**named, since=since, until=until, ids=ids, limit=limit)
+
+
+def _may_stand(name: str, value: str) -> bool:
+    """Whether a value may stand in an address: what the field is for, and no number of a person (CPF, CNS)."""
+    if not value:
+        return True
+    digits = "".join(c for c in value if c not in " .-/")
+    return not (is_cpf(digits) or is_cns(digits)) and _MEANT.get(name, _ANY).fullmatch(value) is not None
 
 
 def shown_number(control_id: str) -> str:

@@ -96,6 +96,28 @@ async def test_found_by_the_patients_number_and_replayed(
     assert (await browser.post(f"{PAGE}/find", data={"person": "4711"})).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"code": "529.982.247-25"},
+        {"code": "52998224725"},
+        {"code": "Conceição Maria"},
+        {"type": "529.982.247-25"},
+        {"control_id": "52998224725"},
+        {"control_id": "898001160660761"},
+        {"channel": "529.982.247-25"},
+    ],
+)
+async def test_a_persons_number_in_another_field_stays_out_of_the_address(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant, said: dict[str, str]
+) -> None:
+    await enter(browser, world, tenant)
+    found = await browser.post(f"{PAGE}/find", data=said)
+    assert found.status_code == 200 and ids(found) == [] and "location" not in found.headers
+    for one in ({"control_id": "20261122123"}, {"code": "code.unmapped"}, {"type": "ADT^A01"}, {"since": "24h"}):
+        assert (await browser.post(f"{PAGE}/find", data=one)).status_code == 303
+
+
 async def test_who_may_do_what(browser: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
     await put(world, tenant, ADMISSION.format(control="one", mrn="4711"))
     await enter(browser, world, tenant, "console/read")
