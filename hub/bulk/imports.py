@@ -138,9 +138,7 @@ class _Batch:
         if not isinstance(stated, str) or not is_id(stated):
             return Problem("fhir.primitive", f"{kind}.id")
         resource = {**body, "id": stated}
-        return Entry(
-            position=line, method="PUT", type_name=kind, id=stated, resource=resource, alone=True, skip_unchanged=True
-        )
+        return Entry(position=line, method="PUT", type_name=kind, id=stated, resource=resource, alone=True)
 
     async def flush(self) -> None:
         """Write what was taken; what the write path refuses is told, the rest is written."""

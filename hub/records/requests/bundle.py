@@ -304,7 +304,7 @@ class _Job:
             expected=entry.expected,
             unless=entry.unless,
             fresh=entry.method == "POST",
-            skip_unchanged=entry.skip_unchanged,
+            skip_unchanged=entry.method in ("PUT", "PATCH"),  # what changes nothing makes no version
             rules=self.policy.enforce_constraints,
         )
 

@@ -34,8 +34,8 @@ class Entry:
     `inside` is the record whose compartment a search looks into; `patch` is a list (JSON Patch), a Parameters resource
     or a function of the body; `expected` are the versions of If-Match, `unless` those of a write's If-None-Match;
     `known` is the version the caller has already (If-None-Match of a read), `since` the instant of its copy
-    (If-Modified-Since); `skip_unchanged`: a body that says what is stored makes no new version; `bare`: a HEAD, which
-    is answered without a resource; `strict`: a search parameter that has no effect is an error.
+    (If-Modified-Since); `bare`: a HEAD, which is answered without a resource; `strict`: a search parameter that has no
+    effect is an error.
     """
 
     position: int = 0
@@ -54,7 +54,6 @@ class Entry:
     known: str = ""
     alone: bool = False
     since: str = ""
-    skip_unchanged: bool = False
     bare: bool = False
     strict: bool = False
 

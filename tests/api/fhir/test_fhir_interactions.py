@@ -192,3 +192,31 @@ async def test_subsets(fhir: httpx.AsyncClient) -> None:
     assert set(part) == {"resourceType", "id", "meta", "gender"} and part["meta"]["tag"][0]["code"] == "SUBSETTED"
     summary = (await fhir.get(path, params={"_summary": "true"})).json()
     assert "name" in summary and "contact" not in summary
+
+
+async def test_what_changes_nothing_makes_no_version(fhir: httpx.AsyncClient) -> None:
+    """Whatever a client states of version and time; a label or a digit more is a change. The condition still holds."""
+    body = {"resourceType": "Patient", "id": "p", "multipleBirthInteger": 1}
+    first = await fhir.put("/fhir/Patient/p", json=body)
+    stale = {"versionId": "9", "lastUpdated": "2001-01-01T00:00:00Z"}
+    patch = b'[{"op": "replace", "path": "/multipleBirthInteger", "value": 1}]'
+    kind = {"content-type": "application/json-patch+json"}
+    entry = {"resource": body, "request": {"method": "PUT", "url": "Patient/p"}}
+    for answer in (
+        await fhir.put("/fhir/Patient/p", json=body),
+        await fhir.put("/fhir/Patient/p", json=first.json(), headers={"if-match": first.headers["etag"]}),
+        await fhir.put("/fhir/Patient/p", json={**body, "meta": stale}),
+        await fhir.put("/fhir/Patient?_id=p", json=body),
+        await fhir.patch("/fhir/Patient/p", content=patch, headers=kind),
+        await fhir.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]}),
+    ):
+        assert answer.status_code == 200, answer.text
+        told = answer.json()["entry"][0]["response"] if "entry" in answer.json() else dict(answer.headers)
+        assert told["etag"] == 'W/"1"' and told.get("last-modified") in (None, first.headers["last-modified"])
+        assert "entry" in answer.json() or answer.json() == first.json()
+    assert (await fhir.put("/fhir/Patient/p", json=body, headers={"if-match": 'W/"2"'})).status_code == 412
+    assert (await fhir.get("/fhir/Patient/p/_history")).json()["total"] == 1
+    tagged = await fhir.put("/fhir/Patient/p", json={**body, "meta": {"tag": [{"code": "x"}]}})
+    assert tagged.headers["etag"] == 'W/"2"'
+    await fhir.delete("/fhir/Patient/p")
+    assert (await fhir.put("/fhir/Patient/p", json=tagged.json())).status_code == 201
