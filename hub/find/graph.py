@@ -181,7 +181,7 @@ class Graph:
     async def _values(self, node: _Node, asked: Field) -> tuple[list[Any], str, bool]:
         """The values of a field with their type, and whether the field is a list."""
         if asked.name == "__typename":
-            return [node.type_name], "string", False
+            return [node.type_name.replace(".", "_")], "string", False  # as the schema calls parts of a type
         if node.type_name == "Reference" and asked.name == "resource":
             return await self._resource(node, asked)
         key, kind = _place(node, asked.name)

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from starlette.responses import Response
 
 from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange, body_of
-from canonical.errors import Gone, NotFound
+from canonical.errors import Gone, NotFound, TryLater
 from canonical.problem import Problem
 from fhir import graph, jsontext
 from fhir.graph import BadGraph, Selection
 from hub.find.graph import Graph
 
 _MOST_BODY = 1024 * 1024
+_BUSY = threading.Lock()
+Asked = tuple[str, dict[str, Any], str]  # the query, its variables, the name of the operation
 _TEXT, _JSON = "application/graphql", ("", "application/json", "application/fhir+json")
 
 
 async def of_system(exchange: Exchange) -> Response:
     """$graphql over all records: reads by id, searches as lists and connections."""
-    selections = await _selections(exchange)
+    asked = await _asked(exchange)
+    if (schema := await _of_schema(asked, "")) is not None:
+        return schema
     at = _graph(exchange)
-    return await _answered(exchange, at, await _carried_out(at.of_system(selections)))
+    return await _answered(exchange, at, await _carried_out(at.of_system(_selections(asked))))
 
 
 async def of_record(exchange: Exchange) -> Response:
     """$graphql of one record, from which references and back-references lead on."""
-    selections = await _selections(exchange)
+    asked = await _asked(exchange)
+    if (schema := await _of_schema(asked, exchange.type_name)) is not None:
+        exchange.actor.reach(exchange.type_name, "r")
+        return schema
+    selections = _selections(asked)
     at = _graph(exchange)
     row = await at.row(exchange.type_name, exchange.record_id)
     if row is None:
@@ -55,16 +67,43 @@ def _rejected(error: BadGraph) -> Rejected:
     return Rejected(422 if error.problem.code.endswith("too-costly") else 400, [error.problem])
 
 
-async def _selections(exchange: Exchange) -> Sequence[Selection]:
+def _selections(asked: Asked) -> Sequence[Selection]:
     """What the query selects; raises Rejected."""
-    text, variables, operation = await _asked(exchange)
     try:
-        return graph.selections(text, variables, operation)
+        return graph.selections(*asked)
     except BadGraph as error:
         raise _rejected(error) from None
 
 
-async def _asked(exchange: Exchange) -> tuple[str, dict[str, Any], str]:
+async def _of_schema(asked: Asked, root: str) -> Response | None:
+    """The answer to a question about the schema; None for any other query. Raises Rejected, TryLater.
+
+    The whole schema takes seconds of the processor, so a process works at one at a time and keeps the last answers.
+    """
+    text, variables, operation = asked
+    if "__schema" not in text and "__type" not in text:
+        return None
+    try:
+        told = await asyncio.to_thread(_told, text, json.dumps(variables, sort_keys=True), operation, root)
+    except BadGraph as error:
+        raise _rejected(error) from None
+    return None if told is None else Response(told, 200, None, "application/json")
+
+
+@lru_cache(maxsize=2)
+def _told(text: str, variables: str, operation: str, root: str) -> bytes | None:
+    from fhir.graph_schema import introspected  # here: it is costly to import, and few ask
+
+    if not _BUSY.acquire(blocking=False):
+        raise TryLater("another question about the schema is being answered", code="fhir.graphql.busy")
+    try:
+        found = introspected(text, json.loads(variables), operation, root)
+    finally:
+        _BUSY.release()
+    return None if found is None else json.dumps(found).encode()
+
+
+async def _asked(exchange: Exchange) -> Asked:
     """The query, its variables, and the name of the operation."""
     if exchange.request.method != "POST":
         return _checked({"query": exchange.parameter("query")})
@@ -80,7 +119,7 @@ async def _asked(exchange: Exchange) -> tuple[str, dict[str, Any], str]:
     return _checked(document)
 
 
-def _checked(document: Any) -> tuple[str, dict[str, Any], str]:
+def _checked(document: Any) -> Asked:
     found = document if isinstance(document, dict) else {}
     text, variables, name = found.get("query"), found.get("variables") or {}, found.get("operationName") or ""
     if not text or not isinstance(text, str) or not isinstance(variables, dict) or not isinstance(name, str):

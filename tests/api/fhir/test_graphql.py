@@ -161,3 +161,18 @@ async def test_scopes_and_budget(
     ).status_code == 403
     monkeypatch.setattr(graph.Graph, "_spend", lambda self, n: (_ for _ in ()).throw(graph.bad("too-costly")))
     assert (await fhir.post("/fhir/$graphql", json={"query": "{ PatientList { id } }"})).status_code == 422
+
+
+async def test_the_schema_is_told(fhir: httpx.AsyncClient) -> None:
+    """As GraphiQL and generators of code ask for it; other queries say what they are by the same names."""
+    await ward(fhir)
+    query = '{__schema{queryType{name}} type: __type(name: "Patient_contact"){name}}'
+    answer = await fhir.post("/fhir/$graphql", json={"query": query})
+    assert answer.json() == {
+        "data": {"__schema": {"queryType": {"name": "Query"}}, "type": {"name": "Patient_contact"}}
+    }
+    answer = await fhir.get("/fhir/Patient/p/$graphql", params={"query": "{__schema{queryType{name}}}"})
+    assert answer.json() == {"data": {"__schema": {"queryType": {"name": "Patient"}}}}
+    await put(fhir, "Patient", "q", contact=[{"name": {"family": "Lima"}}])
+    answer = await fhir.post("/fhir/$graphql", json={"query": '{Patient(id: "q"){contact{__typename}}}'})
+    assert answer.json()["data"]["Patient"]["contact"] == [{"__typename": "Patient_contact"}]
