@@ -15,6 +15,7 @@ from mappings.plan import Plan, plan_for, plans
 
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.6", "2.7", "2.8.2")
 APART = {"PRT", "ARV", "SFT", "UAC", "VAR", "CTI", "BLG"}  # many and the same below each group
+BELOW = {"ORU^R01": ("PRT",), "RAS^O17": ("PRT",), "ADT^A01": ("PRT", "ARV")}  # some of those groups
 SHOWN = {("XAD", (16, 1)), ("XAD", (17, 1))}  # Y or N: `test_an_address_that_is_temporary_or_bad`
 SHOWN |= {(kind, (oid, 1)) for kind in ("CWE", "CNE") for oid in (14, 17, 20)}  # `test_a_coding_system_by_its_oid`
 AROUND = {"MSH", "EVN", "PID", "PV1", "ORC", "OBR"}  # without these the others would be nobody's
@@ -96,6 +97,18 @@ def test_new_parts_of_the_common_segments() -> None:
     assert {name: found for name, found in lost.items() if found} == {} and tried > 200
 
 
+def test_new_parts_of_participations_and_restrictions() -> None:
+    seen = set[object]()
+    tried = 0
+    for name in ("2.6", "2.7", "2.8.2"):
+        version = version_named(name)
+        assert version is not None
+        lost, more = undeclared(version, BELOW, seen)
+        assert lost == {}, name
+        tried += more
+    assert tried > 30
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VERSIONS)
 def test_new_parts_of_every_field_that_is_read(name: str) -> None:
@@ -138,3 +151,18 @@ def test_a_coding_system_by_its_oid(code: str, oid: str, system: str) -> None:
     drafts = told([*lines, f"OBX|1|NM|{coded}||92|mg/dL|||||F"])[1]
     assert f"'code': '{code}', 'system': '{system}'" in drafts
     assert "'code': 'X1', 'system': 'urn:oid:1.2.840.99999.8'" in drafts
+
+
+@pytest.mark.parametrize("role", ["PI", "PRI", "AI", "ARI"])
+def test_who_interprets_a_report_by_a_participation(role: str) -> None:
+    """Up to 2.6 it is OBR-32 and OBR-33, from 2.7 on a PRT."""
+    lines = ["MSH|^~\\&|A|B|C|D|20261122||ORU^R01|1|P|2.8.2", "PID|||7^^^H||Souza^Ana", "OBR|1||F1|X^Exame^L"]
+    drafts = told([*lines, f"PRT|1|UC||{role}^Interprete^HL70912|41^Reis^Nora"])[1]
+    assert "'resultsInterpreter': [{" in drafts and "'value': '41'" in drafts
+    assert "resultsInterpreter" not in told([*lines, "PRT|1|UC||TN^Tecnico^HL70912|41^Reis^Nora"])[1]
+
+
+def test_who_entered_a_prescription_by_a_participation() -> None:
+    lines = ["MSH|^~\\&|A|B|C|D|20261122||OMP^O09|1|P|2.8.2", "PID|||7^^^H||Souza^Ana", "ORC|NW|P1"]
+    drafts = told([*lines, "PRT|1|UC||EP^Digitador^HL70912|41^Reis^Nora", "RXO|1^Dipirona^L|500||mg"])[1]
+    assert "'recorder': {" in drafts and "'value': '41'" in drafts
