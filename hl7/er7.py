@@ -14,6 +14,7 @@ from functools import lru_cache
 from canonical.problem import Problem
 from hl7 import charset
 from hl7.escapes import has_unknown, switches, unescape
+from hl7.open_ends import is_base64, is_open_file, is_open_text
 
 NULL = '""'
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
@@ -359,7 +360,7 @@ class _Lines:
 
         A name in lower case or behind blanks is read as the segment it names. A line without the shape of a segment,
         behind a text that is still open (OBX-5 of a text type, NTE-3), is the next line of that text: its sender wrote
-        line ends into it.
+        line ends into it. Behind a file (OBX-5 of type ED) it is more of its Base64, which has no lines.
         """
         segments, d = self._message.segments, self._message.delimiters
         bare = line.lstrip(" \t")
@@ -369,10 +370,11 @@ class _Lines:
             segments.append(Segment(name + bare[3:], len(segments) + 1, d))
             self._tell("er7.segment-form", segments[-1])
             return None
-        still_open = self._open if self.later else bool(segments) and _is_open_text(segments[-1])
-        if line[3:4] == d.field or not still_open:
+        data = bool(segments) and is_open_file(segments[-1])
+        still_open = self._open if self.later else data or (bool(segments) and is_open_text(segments[-1]))
+        if line[3:4] == d.field or not still_open or (data and not is_base64(line.split(d.field, maxsplit=1)[0])):
             return Problem("er7.segment", f"#{len(segments) + 1}")
-        self.later.append(f"{d.escape}.br{d.escape}{line}")
+        self.later.append(line if data else f"{d.escape}.br{d.escape}{line}")
         self._open = d.field not in line
         self._tell("er7.line-in-text", segments[-1])
         return None
@@ -382,14 +384,6 @@ class _Lines:
         if code not in self._told:
             self._told.add(code)
             self._message.problems.append(Problem(code, f"{segment.name}#{segment.index}"))
-
-
-def _is_open_text(segment: Segment) -> bool:
-    """Whether a segment ends in the middle of a text: in OBX-5 of a text type, or in NTE-3."""
-    last = len(segment.fields()) - 1
-    if segment.name == "OBX":
-        return last == 5 and segment.text(2) in ("TX", "FT", "ST", "")
-    return segment.name == "NTE" and last == 3
 
 
 def _place_of(text: str, message: Message) -> str:

@@ -10,6 +10,7 @@ from mappings.convert.registry import Value
 from mappings.table import Source, codes
 
 _MATERIAL = 15  # OBR-15
+_WORD = re.compile(r"[^\W\d_][^\d_]+\Z")
 _AMOUNT = re.compile(r"\s*(?:<=|>=|<|>)?\s*[+-]?[0-9.,]*[0-9]\s*\Z")
 
 
@@ -46,14 +47,26 @@ def late_holder(insurance: Segment) -> bool:
 def no_material(order: Segment) -> bool:
     """Whether OBR-15, the specimen, is a person (OBR-16, a field early) or a moment: there is no specimen then."""
     value = Value(order.raw_field(_MATERIAL), Source("OBR", _MATERIAL), order)
-    return is_time(value.raw) or is_person(value)
+    return is_time(value.raw) or _names_person(value)
 
 
-def early_orderer(value: Value) -> bool:
-    """Whether OBR-15 or OBR-14 is the person who ordered, a field or two early: with nothing up to OBR-16."""
-    between = range(value.source.field + 1, _MATERIAL + 2)
+def stray_orderer(value: Value) -> bool:
+    """Whether OBR-15 or OBR-14 is the person who ordered, a field or two early, with nothing up to OBR-16; or OBR-17, a
+    telephone, a field late."""
+    field = value.source.field
+    between = (_MATERIAL + 1,) if field > _MATERIAL else range(field + 1, _MATERIAL + 2)
     here = value.source.segment == "OBR" and not any(value.segment.raw_field(number) for number in between)
-    return here and is_person(value)
+    return here and _names_person(value)
+
+
+def _names_person(value: Value) -> bool:
+    """Whether an XCN stands where no place can: one that `is_person`, or number and names with any word in XCN-6; a CE
+    with a name of its second system alone says nothing."""
+    number, surname, given = (value.text(n) for n in (1, 2, 3))
+    if is_person(value):
+        return True
+    words = all(_WORD.match(part) for part in (surname, given, value.text(6)))
+    return any(map(str.isdigit, number)) and words and not value.text(4) and not value.text(5)
 
 
 def early_specimen(specimen: Segment) -> bool:

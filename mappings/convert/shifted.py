@@ -24,7 +24,7 @@ from mappings.convert.plausible import (
     urgency_for_number,
 )
 from mappings.convert.plausible_pharmacy import medicine_for_dose
-from mappings.convert.plausible_results import early_order, early_orderer, early_specimen, late_document, late_result
+from mappings.convert.plausible_results import early_order, early_specimen, late_document, late_result, stray_orderer
 from mappings.convert.plausible_visits import early_admission, early_visit, late_admission, late_visit
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant, number
@@ -83,8 +83,8 @@ def stray_priority(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("early-orderer")
 def orderer_early(value: Value, context: Context, argument: str) -> Any:
-    """OBR-15 or OBR-14 as who ordered, where a person stands there and OBR-16 is empty; told."""
-    if not early_orderer(value):
+    """OBR-15, OBR-14 or OBR-17 as who ordered, where a person stands there and OBR-16 is empty; told."""
+    if not stray_orderer(value):
         return None
     context.problems.append(value.problem("field.misplaced"))
     return xcn(value, context, argument)

@@ -92,10 +92,18 @@ def _is_marital_status(value: Value, context: Context) -> bool:
     return code in context.codes("hl70002") and _is_religion(value.sibling(_MARITAL_FIELD), context)
 
 
+@conversion("mother-part")
+def mother_part(value: Value, context: Context, argument: str) -> Any:
+    """What makes a record of the mother: PID-21, unless it is the patient's own number and PID-6 does not name her."""
+    own = _own_number(value) and not _is_name(value) and not value.other(_MOTHERS_NAME)
+    context.problems += [value.problem("field.misplaced")] if own else []
+    return None if own else argument
+
+
 @conversion("mother-number")
 def mother_number(value: Value, context: Context, argument: str) -> Any:
-    """PID-21 as Identifier; none where it is a name, which is told."""
-    if not _is_name(value):
+    """PID-21 as Identifier; none where it is a name, or made of the patient's own day of birth; told."""
+    if not _is_name(value) and not _own_number(value):
         return cx(value, context, argument)
     context.problems.append(value.problem("field.misplaced"))
     return None
@@ -111,6 +119,15 @@ def stray_mother(value: Value, context: Context, argument: str) -> Any:
 def stray_mother_name(value: Value, context: Context, argument: str) -> Any:
     """The same as the name of her record."""
     return xpn(value, context, argument) if _is_name(value) and not value.other(_MOTHERS_NAME) else None
+
+
+def _own_number(value: Value) -> bool:
+    """Whether the mother's number holds the day of birth of the patient (PID-7), as numbers of persons do in many
+    countries: then it is the patient's own, and no mother is born on that day."""
+    day, number = value.other(7)[:8], value.text(1)
+    if len(day) != 8 or not day.isdigit() or len(number) < 9:
+        return False
+    return day in number or day[2:] in number or day[6:8] + day[4:6] + day[2:4] in number
 
 
 def _is_name(value: Value) -> bool:

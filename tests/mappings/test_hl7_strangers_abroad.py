@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.mappings.test_hl7_strangers import made
+from hl7 import er7
+from hl7.er7 import Message
+from mappings.engine import translate
+from tests.mappings.test_hl7_strangers import HEAD, made
 
 MOMENT = "20261120080000"
 VISIT = (
@@ -151,3 +154,50 @@ def test_a_person_as_resource_by_the_type_of_the_name(sent: str) -> None:
     actors = [p["actor"] for p in bodies["Appointment"][0]["participant"]]
     assert [a.get("type") for a in actors if "Device" in str(a)] == []
     assert bodies["Practitioner"][0]["name"][0]["family"] == "Reis"
+
+
+@pytest.mark.parametrize("own", ["SOUA800102MDFXXX09", "0201805558", "X19800102Y"])
+def test_the_patients_own_number_makes_no_mother(own: str) -> None:
+    text = "PV1||I|4N\r"
+    bodies, told = born(text, own)
+    assert "RelatedPerson" not in bodies and told == {"PID#2-21"}
+    bodies, told = born(text, own, mother="Lima^Rosa")
+    mother = bodies["RelatedPerson"][0]
+    assert mother["name"][0]["family"] == "Lima" and "identifier" not in mother and told == {"PID#2-21"}
+
+
+@pytest.mark.parametrize("number", ["SOUA550102MDFXXX09^^^CURP", "77001", "800102"])
+def test_a_mothers_number_makes_one(number: str) -> None:
+    bodies, told = born("PV1||I|4N\r", number)
+    assert bodies["RelatedPerson"][0]["identifier"][0]["value"] == number.partition("^")[0] and not told
+
+
+def born(rest: str, number: str, mother: str = "") -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
+    """The bodies of a registration of somebody born on 2 January 1980, with PID-6 and PID-21."""
+    text = HEAD.format(kind="ADT^A01", address="", phone="", account="", licence=f"|{number}")
+    message = er7.read((text.replace("Souza^Ana||", f"Souza^Ana|{mother}|19800102", 1) + rest).encode())
+    assert isinstance(message, Message)
+    translation = translate(message, zone="America/Sao_Paulo")
+    bodies: dict[str, list[dict[str, Any]]] = {}
+    for draft in translation.drafts:
+        bodies.setdefault(draft.type, []).append({**draft.initial, **draft.body})
+    return bodies, {p.where for p in translation.problems if p.code == "field.misplaced"}
+
+
+WHO = "D41^Reis^Nora^^^LKT^Lääkäri"
+
+
+@pytest.mark.parametrize("place", [14, 15, 17])
+@pytest.mark.parametrize("kind", ["ORM^O01", "ORU^R01"])
+def test_who_ordered_beside_the_field(kind: str, place: int) -> None:
+    result = "|" * (25 - place) + "F\rOBX|1|ST|Y^Z^L||bom||||||F" if kind == "ORU^R01" else ""
+    bodies, told = made(
+        kind, f"ORC|{'RE' if result else 'NW'}|P1\rOBR|1|P1|F1|X^Raio X^L{'|' * (place - 4)}{WHO}{result}\r"
+    )
+    assert bodies["ServiceRequest"][0]["requester"]["identifier"]["value"] == "D41"
+    assert "Specimen" not in bodies and told == {f"OBR#4-{place}"}
+
+
+def test_a_material_with_two_codes_stays_one() -> None:
+    bodies, told = made("ORM^O01", "ORC|NW|P1\rOBR|1|P1||X^Exame^L|||||||||||B2^Sangue^L^SG^Soro^LAB\r")
+    assert bodies["Specimen"][0]["type"]["coding"][0]["code"] == "B2" and not told
