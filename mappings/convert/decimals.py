@@ -14,6 +14,8 @@ from mappings.convert.text import decimal_sign
 
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}\Z")
 _WRITTEN = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
+_MULTIPLE = re.compile(r"10\s*[*^]?\s*[3-9³⁶⁹]|\b(?:mil|milh(?:ão|ões|ao|oes)|k)\b", re.I)
+_ABOUT_ONE = re.compile(r"1[.,]0[0-9]{2}\Z")
 _NUMERIC = frozenset(("NM", "SN", "NR", "NA", "MA"))
 # Fields that hold numbers, beside OBX: charges, doses, rates, amounts.
 _NUMBERS = {
@@ -42,11 +44,20 @@ def settled(text: str, value: Value, context: Context, *, doubtful: bool = False
     signs = context.once("decimal signs", lambda: _signs(context))
     if other not in signs and (own in signs or (own == "." and not doubtful)):
         return text  # as the others are written, or as the standard has it and nothing speaks against it
-    parted = other in signs and own not in signs
+    parted = other in signs and own not in signs and not _unlikely(text.strip(), value)
     told = value.problem("field.number-thousands" if parted else "field.number-ambiguous")
     if told not in context.problems[-1:]:  # both limits of a range
         context.problems.append(told)
     return text.strip().replace(own, "") if parted else None
+
+
+def _unlikely(text: str, value: Value) -> bool:
+    """Whether a result of thousands would be one of another order: its unit counts in thousands or millions already
+    (`7.200`, `x10³/µL`), or it has no unit and is about one, as a density (`1.020`)."""
+    if value.source.segment != "OBX":
+        return False
+    unit = value.other(6) or value.other(6, 2)
+    return bool(_MULTIPLE.search(unit)) if unit else bool(_ABOUT_ONE.match(text))
 
 
 def _signs(context: Context) -> frozenset[str]:

@@ -16,9 +16,11 @@ from mappings.convert.plausible import (
     visit_for_patient,
 )
 from mappings.convert.plausible_visits import late_visit
-from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.registry import Context, Value, conversion, place
+from mappings.convert.text import listed
 
 _ACCOUNT = 18  # PID
+_MOTHER = "v3-RoleCode|MTH|"
 
 
 @conversion("cx-key")
@@ -33,7 +35,34 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
     authority = value.text(4) or ("" if value.text(4, 2) else context.sender)
     kind = value.text(5).upper() or argument
     system, compact = systems.identifier_system(kind, authority, value.text(4, 2), number)
-    return Key(system, compact)
+    return None if of_the_mother(system, compact, value, context) else Key(system, compact)
+
+
+def of_the_mother(system: str, number: str, value: Value, context: Context) -> bool:
+    """Whether a CPF or CNS of the patient is in the same message the mother's (NK1-33), as a newborn is sent that has
+    none yet: mother and child would be one person. It is told.
+    """
+    if value.source.segment != "PID" or system not in (systems.CPF, systems.CNS):
+        return False
+    if (system, number) not in context.once("numbers of the mother", lambda: _of_mothers(context)):
+        return False
+    context.problems.append(value.problem("semantic.number-of-mother"))
+    return True
+
+
+def _of_mothers(context: Context) -> frozenset[tuple[str, str]]:
+    """The national numbers of the mother of the one patient of a message."""
+    if sum(1 for _ in context.message.named("PID")) != 1:
+        return frozenset()
+    found = set()
+    for kin in context.message.named("NK1"):
+        said = (listed(context.codes("hl70063"), kin.text(3, part)) for part in (1, 2))
+        if not any(_MOTHER in (one or "") for one in said):
+            continue
+        for raw in kin.repetitions(33):
+            one = Value(raw, place("NK1", 33), kin)
+            found.add(systems.identifier_system(one.text(5).upper(), one.text(4), one.text(4, 2), one.text(1)))
+    return frozenset(found)
 
 
 @conversion("visit-key")

@@ -322,7 +322,7 @@ def payor(value: Value, context: Context, argument: str) -> Any:
     """IN1-3 with the name of IN1-4: the payer as Organization, by its registro ANS where that is what was sent."""
     number, name = value.text(1), value.other(4)
     kind, authority = value.text(5).upper(), value.text(4)
-    if not number:
+    if not number.strip("0"):  # `0` is no payer: a house's SUS and its private patients have it both
         return {"type": "Organization", "display": name} if name else None
     system, compact = systems.identifier_system(kind, authority or context.sender, value.text(4, 2), number)
     if system == systems.ANS and not identifiers.is_registro_ans(compact):

@@ -61,7 +61,7 @@ def card_identifier(value: Value, context: Context, argument: str) -> Any:
     found = value.text(1)
     if not found:
         return None
-    payer = value.other(3) or value.other(4) or context.sender
+    payer = value.other(3) if value.other(3).strip("0") else value.other(4) or context.sender
     kind = {"coding": [{"system": systems.V2_0203, "code": "MB"}]}
     return {"type": kind, "system": systems.local_system(payer, "MB"), "value": found}
 

@@ -136,3 +136,27 @@ def test_charges_and_what_takes_them_back_in_words() -> None:
     assert [body["status"] for body in bodies] == ["billable", "not-billable"]
     assert [float(body["priceOverride"]["value"]) for body in bodies] == [12.5, -12.5]
     assert bodies[0]["code"]["coding"][0]["system"] == f"{TUSS}22"
+
+
+@pytest.mark.parametrize("kin", ["MTH", "MÃE", "1^Mae"])
+def test_a_newborn_with_the_numbers_of_the_mother_is_not_her(kin: str) -> None:
+    mother = f"NK1|1|Souza^Rita|{kin}" + "|" * 30 + f"778700^^^HOSP^MR~08301661305^^^RFB^CPF~{NEW_CARD}^^^SUS^CNS"
+    sent = {3: f"778812^^^HOSP^MR~{NEW_CARD}^^^^CNS", 5: "RN DE RITA SOUZA", 19: "083.016.613-05"}
+    told = read("ADT^A01", mother, "PV1|1|I", pid=sent)
+    newborn = next(d for d in told.drafts if d.type == "Patient")
+    assert [key.value for key in newborn.keys] == ["778812"]
+    assert [number["value"] for number in newborn.body["identifier"]] == ["778812"]
+    assert {p.where for p in told.problems if p.code == "semantic.number-of-mother"} == {"PID#3-3", "PID#3-19"}
+    other = read("ADT^A01", mother.replace(f"|{kin}|", "|FTH|"), "PV1|1|I", pid=sent)
+    assert len(next(d for d in other.drafts if d.type == "Patient").keys) == 3
+
+
+def test_nought_is_no_number_of_a_payer() -> None:
+    lines = [f"IN1|{n}|{name}|{'0' * n}|{name}" + "|" * 32 + f"55{n}" for n, name in ((1, "SUS"), (6, "PARTICULAR"))]
+    told = read("ADT^A01", "PV1|1|I", *lines)
+    covers = [draft.body for draft in told.drafts if draft.type == "Coverage"]
+    assert [cover["payor"] for cover in covers] == [
+        [{"type": "Organization", "display": "SUS"}],
+        [{"type": "Organization", "display": "PARTICULAR"}],
+    ]
+    assert [cover["identifier"][0]["system"] for cover in covers] == ["urn:ponte:sus:mb", "urn:ponte:particular:mb"]

@@ -103,3 +103,13 @@ def test_no_text_is_two_numbers(text: str) -> None:
         said = [c for c in str(found) if c.isdigit()]
         assert "".join(said).lstrip("0").rstrip("0") in "".join(digits)
     assert decimal_sign(text) in ("", ".", ",")
+
+
+def test_where_a_thousand_more_cannot_be_meant_the_text_stays() -> None:
+    """A unit that counts in thousands, and a density, are not a thousand times themselves."""
+    told = read(COMMA, ("NM", "7.200", "x10³/µL", "4.000 a 11.000"), ("NM", "1.020", "", "1.005 a 1.030"))
+    bodies = [draft.body for draft in told.drafts if draft.type == "Observation"][1:]
+    assert [body["valueString"] for body in bodies] == ["7.200", "1.020"]
+    assert [set(body["referenceRange"][0]) for body in bodies] == [{"text"}, {"text"}]
+    assert {p.code for p in told.problems if p.where.startswith("OBX")} == {"field.number-ambiguous"}
+    assert values(COMMA, ("NM", "245", "mil/mm3", ""), ("NM", "1.020", "/mm3", "")) == [4.52, 245.0, 1020.0]
