@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hl7.er7 import Message
+from hl7.versions.table import version_named
 from mappings.site import PLAIN, Site
 from mappings.table import HERE, TableError, codes
 
@@ -147,13 +148,16 @@ def read_as(message: Message, site: Site = PLAIN) -> str:
     """The type by whose plan a message is read: its own, or for an event its code does not have (`RDE^O13`) the one
     that MSH-9.3 names, else the code's usual one, where the segments are there that this needs. Raises TableError.
 
-    Only of codes whose event says nothing beside the structure (`codes/usual-event.csv`): A01 and A03 are not the same.
+    So of codes whose event says nothing beside the structure (`codes/usual-event.csv`). A01 and A03 are not the same:
+    of any other code the event must be told elsewhere in the message.
     """
     own = message.type
     code = own.partition("^")[0]
     usual = codes("usual-event")
-    if code not in usual or plan_for(own, site) is not None:
+    if plan_for(own, site) is not None:
         return own
+    if code not in usual:
+        return _told_elsewhere(message, code, site) or own
     named = message.header.text(9, 3).strip().upper().replace("_", "^", 1)
     for other in (named, usual[code]):
         plan = plan_for(other, site) if other.startswith(f"{code}^") else None
@@ -162,6 +166,19 @@ def read_as(message: Message, site: Site = PLAIN) -> str:
         if any(message.first(each.anchor) for each in plan.records if each.name in plan.about and each.anchor != "PID"):
             return other
     return own
+
+
+def _told_elsewhere(message: Message, code: str, site: Site) -> str:
+    """The type by the event of EVN-1, or by one that lost its nought (`A1`); empty where neither is an event of this
+    code, both are and differ, or the structure of MSH-9.3 is another event's."""
+    named, event = message.header.text(9, 3).strip().upper(), message.header.text(9, 2).strip().upper()
+    told = {message.text("EVN", 1).strip().upper(), f"{event[:1]}0{event[1:]}" if len(event) == 2 else event}
+    found = [(f"{code}^{one}", plan) for one in told if (plan := plan_for(f"{code}^{one}", site)) is not None]
+    if len(found) != 1 or missing(message, found[0][1], found[0][0]):
+        return ""
+    kind, version = found[0][0], version_named("2.5.1")
+    structure = version.structure_of(code, kind.partition("^")[2], "") if version is not None else ""
+    return kind if not named or not structure or named == structure else ""
 
 
 def missing(message: Message, plan: Plan, message_type: str) -> list[str]:

@@ -154,7 +154,7 @@ def no_content(values: list[Value], context: Context, argument: str) -> Any:
 @conversion("document-relation")
 def document_relation(value: Value, context: Context, argument: str) -> Any:
     """TXA-13 as relatesTo, by the event: an addendum appends, a replacement retires the parent."""
-    relation = context.codes("mdm-relation").get(context.message.type.partition("^")[2], "")
+    relation = context.codes("mdm-relation").get(context.event, "")
     key = ei_key(value, context, argument)
     own = ei_key(value.sibling(12), context, argument)
     if key is None or not relation or key == own or late_document(value.segment):
@@ -174,7 +174,7 @@ def document_parent(value: Value, context: Context, argument: str) -> Any:
     key, own = ei_key(value, context, argument), ei_key(value.sibling(12), context, argument)
     if key is None or key == own or late_document(value.segment):
         return None
-    if not context.codes("mdm-related").get(context.message.type.partition("^")[2]):
+    if not context.codes("mdm-related").get(context.event):
         return None
     reference = DRAFT + context.mention("DocumentReference", key)
     return {

@@ -46,6 +46,7 @@ def test_one_number_above_two_orders_of_one_examination_is_no_key_of_either() ->
 
 
 GIVEN = "RXA|0|1|20261122100000|20261122100000|0123^DIPIRONA^L|500|mg\r"
+NOTE = "TXA|1|CN|TX|||||||||D2^HIS|D1^HIS\rOBX|1|TX|X^Nota^L||bom||||||F\r"
 RESULT = "OBR|1|P1|F1|X^Exame^L\rOBX|1|ST|Y^Z^L||bom||||||F\r"
 
 
@@ -57,6 +58,11 @@ RESULT = "OBR|1|P1|F1|X^Exame^L\rOBX|1|ST|Y^Z^L||bom||||||F\r"
         ("RAS^O18", f"ORC|RE|P1\r{GIVEN}", "RAS^O17", "MedicationAdministration"),
         ("ORU^O01", RESULT, "ORU^R01", "DiagnosticReport"),
         ("OML^O99^OML_O21", "ORC|NW|P1\rOBR|1|P1||X^Exame^L\r", "OML^O21", "ServiceRequest"),
+        ("ADT^A99^ADT_A01", "EVN|A04|20261122\rPV1||O|4N\r", "ADT^A04", "Encounter"),
+        ("ADT^ENTRADA", "EVN|A03|20261122\rPV1||I|4N\r", "ADT^A03", "Encounter"),
+        ("ADT^A1", "PV1||I|4N\r", "ADT^A01", "Encounter"),
+        ("MDM^T99", "EVN|T11|20261122\rTXA|1|CN|TX|||||||||D1^HIS\r", "MDM^T11", "DocumentReference"),
+        ("MDM^T99^MDM_T02", f"EVN|T10|20261122\r{NOTE}", "MDM^T10", "DocumentReference"),
     ],
 )
 def test_an_event_that_is_none_of_its_code(sent: str, rest: str, read_as: str, made: str) -> None:
@@ -72,6 +78,13 @@ def test_an_event_that_is_none_of_its_code(sent: str, rest: str, read_as: str, m
     ("sent", "rest"),
     [
         ("ADT^A99^ADT_A01", "PV1||I|4N\r"),
+        ("ADT^A99^ADT_A03", "PV1||I|4N\r"),
+        ("ADT^A99^ADT_A39", "EVN|A01|20261122\rPV1||I|4N\r"),
+        ("ADT^A1", "EVN|A03|20261122\rPV1||I|4N\r"),
+        ("ADT^A99", "EVN|A98|20261122\rPV1||I|4N\r"),
+        ("MDM^T99", "EVN|T10|20261122\r"),
+        ("MDM^T99^MDM_T02", NOTE),
+        ("SIU^S99^SIU_S12", "SCH|A1|A2|||||||30|min|^^^20261201090000\r"),
         ("RDE^O13", "ORC|NW|P1\rRXD|1|0123|20261122|1\r"),
         ("OML^O99", "ORC|NW|P1\rOBR|1|P1||X^Exame^L\r"),
         ("OML^O99^ORU_R01", RESULT),
