@@ -16,7 +16,7 @@ from mappings.convert.people import practitioner_reference, xpn
 from mappings.convert.periods import period
 from mappings.convert.plausible import misplaced_if, no_language, no_licence, no_religion
 from mappings.convert.plausible_results import late_holder
-from mappings.convert.plausible_visits import late_admission
+from mappings.convert.plausible_visits import late_admission, no_discharge
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, date_time, ended, moment_text, number, parse_dtm
@@ -45,7 +45,7 @@ def extension_concept(value: Value, context: Context, argument: str) -> Any:
 @conversion("discharge")
 def discharge(value: Value, context: Context, argument: str) -> Any:
     """PV1-45 as dateTime, unless it is the admission a field late; that is told."""
-    if late_admission(value, context):
+    if late_admission(value, context) or no_discharge(value, context):
         context.problems.append(value.problem("field.misplaced"))
         return None
     return date_time(value, context, "")

@@ -180,6 +180,9 @@ def place_of_care(value: Value, context: Context, argument: str) -> Any:
     With an address (`argument`, RXA-28) the place goes inside the record.
     """
     parts = [value.text(n) for n in (4, 1, 2, 3)]
+    if value.text(3) and _SOURCES.match(value.text(3)):  # who told of a dose (RXA-9), two fields late
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     label = " / ".join(part for part in parts if part)
     address = xad(value.sibling(int(argument)), context, "") if label and argument else None
     if address:

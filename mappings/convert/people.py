@@ -11,7 +11,7 @@ from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.plausible import misplaced, no_department, no_name, no_professional
-from mappings.convert.plausible_visits import early_visit
+from mappings.convert.plausible_visits import early_visit, is_patient
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
@@ -109,7 +109,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     Letters alone, by no named authority, are no number: senders put a family name there, and two people of that name
     would become one. They stay in the reference, as an identifier of no register.
     """
-    if misplaced(value, context) or not any(c.isalnum() for c in value.raw):
+    if misplaced(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
         return None
     value = spread(value)
     key = _professional(value, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mappings.convert.plausible import MOMENT, SERVICES
+from mappings.convert.plausible import MOMENT, SERVICES, misplaced_if
 from mappings.convert.registry import Context, Value
 
 _COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
@@ -19,8 +19,34 @@ _VISIT = re.compile(r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9
 
 def late_admission(value: Value, context: Context) -> bool:
     """Whether PV1-45, the discharge, is the admission for which PV1-44 is empty: the patient comes or is here now, or
-    the visit's number is a field late too."""
-    return not value.other(44) and (context.message.type in _COMING or late_visit(value))
+    the visit's number is a field late too, or early and no event is told."""
+    if value.other(44):
+        return False
+    alone = context.message.first("EVN") is None and early_visit(value.sibling(18))
+    return context.message.type in _COMING or late_visit(value) or alone
+
+
+def no_discharge(value: Value, context: Context) -> bool:
+    """Whether PV1-45 says no discharge: the number of the visit stands in PV1-18, a field early, PV1-44 is empty and
+    the message tells none (A03); what was meant cannot be known."""
+    return not value.other(44) and context.message.type != "ADT^A03" and early_visit(value.sibling(18))
+
+
+def is_patient(value: Value, context: Context) -> bool:
+    """Whether a professional (XCN) is the patient: the bare number of PID-3 with the surname of PID-5. As a record it
+    would be one of who ordered, under a number of the patient; it is told."""
+    if value.text(9) or value.text(13) or not value.text(1) or not value.text(2):
+        return False
+
+    def patients() -> set[tuple[str, str]]:
+        found = context.message.named("PID")
+        return {(pid.text(3, 1, 1, n), pid.ask(5).casefold()) for pid in found for n in range(len(pid.repetitions(3)))}
+
+    return misplaced_if(
+        (value.text(1), value.text(2).casefold()) in context.once("numbers of PID-3 with PID-5", patients),
+        value,
+        context,
+    )
 
 
 def late_visit(value: Value) -> bool:

@@ -25,7 +25,7 @@ from mappings.convert.plausible import (
 )
 from mappings.convert.plausible_pharmacy import medicine_for_dose
 from mappings.convert.plausible_results import early_order, early_specimen, late_document, late_result, stray_orderer
-from mappings.convert.plausible_visits import early_admission, early_visit, late_admission, late_visit
+from mappings.convert.plausible_visits import early_admission, early_visit, late_admission, late_visit, no_discharge
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant, number
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
@@ -141,7 +141,8 @@ def _visit_identifier(value: Value, context: Context) -> dict[str, Any]:
 @conversion("finished")
 def finished(value: Value, context: Context, argument: str) -> Any:
     """`argument`, when PV1-45 says that the visit has ended; not when it is the admission, a field late."""
-    return argument if value.whole() and not late_admission(value, context) else None
+    doubtful = late_admission(value, context) or no_discharge(value, context)
+    return argument if value.whole() and not doubtful else None
 
 
 @conversion("early-admission")

@@ -201,3 +201,34 @@ def test_who_ordered_beside_the_field(kind: str, place: int) -> None:
 def test_a_material_with_two_codes_stays_one() -> None:
     bodies, told = made("ORM^O01", "ORC|NW|P1\rOBR|1|P1||X^Exame^L|||||||||||B2^Sangue^L^SG^Soro^LAB\r")
     assert bodies["Specimen"][0]["type"]["coding"][0]["code"] == "B2" and not told
+
+
+@pytest.mark.parametrize("kind", ["ORM^O01", "ORU^R01"])
+def test_the_patient_is_nobody_who_ordered(kind: str) -> None:
+    result = "|||||||||F\rOBX|1|ST|Y^Z^L||bom||||||F" if kind == "ORU^R01" else ""
+    order = "ORC|RE|P1\rOBR|1|P1|F1|X^Raio X^L||||||||||||{}" + result + "\r"
+    bodies, told = made(kind, order.format("7^SOUZA^Ana M"))
+    assert "Practitioner" not in bodies and "requester" not in bodies["ServiceRequest"][0]
+    assert told == {"OBR#4-16"}
+    for other in ("7^Reis^Ana", "8^Souza^Ana", "7^Souza^Ana^^^^^^CRM-SP"):
+        bodies, told = made(kind, order.format(other))
+        assert bodies["Practitioner"] and not told, other
+
+
+def test_a_discharge_behind_a_visit_number_that_is_early() -> None:
+    stay = "PV1||I|4N|||||||||||||||V12345|||||||||||||||||||||||||||20261120080000\r"
+    order = "ORC|NW|P1\rOBR|1|P1||X^Raio X^L\r"
+    body = made("ORM^O01", stay + order)[0]["Encounter"][0]
+    assert (body["status"], body["period"]) == ("in-progress", {"start": "2026-11-20T08:00:00-03:00"})
+    bodies, told = made("ADT^A08", "EVN||20261122\r" + stay)
+    assert "period" not in bodies["Encounter"][0] and told == {"PV1#4-18", "PV1#4-45"}
+    bodies, told = made("ADT^A03", "EVN||20261120080000\r" + stay)
+    assert bodies["Encounter"][0]["period"] == {"end": "2026-11-20T08:00:00-03:00"} and told == {"PV1#4-18"}
+
+
+def test_who_told_of_a_dose_is_no_place() -> None:
+    dose = "ORC|RE|P1\rRXA|0|1|20261120|20261120|08^Hep B^CVX|999||||{}|{}\r"
+    bodies, told = made("VXU^V04", dose.format("", "00^New record^NIP001"))
+    assert "location" not in bodies["Immunization"][0] and told == {"RXA#4-11"}
+    bodies, told = made("VXU^V04", dose.format("", "^^^CLINICA"))
+    assert bodies["Immunization"][0]["location"]["display"] == "CLINICA" and not told
