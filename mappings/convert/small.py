@@ -55,10 +55,20 @@ def with_field(value: Value, context: Context, argument: str) -> Any:
     return value.whole() or None if value.other(int(argument)) else None
 
 
+def _card(value: Value) -> str:
+    """The number of a card without the blanks between its digits; other text as it is."""
+    text = value.text(1)
+    bare = "".join(text.split())
+    return bare if bare.replace("-", "").replace(".", "").isdigit() else text
+
+
 @conversion("card-identifier")
 def card_identifier(value: Value, context: Context, argument: str) -> Any:
-    """A health plan card number (IN1-36, IN1-49) as member number, in the namespace of the payer it belongs to."""
-    found = value.text(1)
+    """A health plan card number (IN1-36, IN1-49) as member number, in the namespace of the payer it belongs to.
+
+    Without the blanks it is printed with: one card is one number. `subscriberId` says it as sent.
+    """
+    found = _card(value)
     if not found:
         return None
     payer = value.other(3) if value.other(3).strip("0") else value.other(4) or context.sender
@@ -76,7 +86,7 @@ def cpf_identifier(value: Value, context: Context, argument: str) -> Any:
 @conversion("member-identifier")
 def member_identifier(value: Value, context: Context, argument: str) -> Any:
     """CX of a member number (IN2-61, IN2-1…) as Identifier of type MB."""
-    found = value.text(1)
+    found = _card(value)
     if not found:
         return None
     kind = {"coding": [{"system": systems.V2_0203, "code": "MB"}]}
