@@ -130,7 +130,8 @@ def document_content(values: list[Value], context: Context, argument: str) -> An
             lines.append(_line(value))
     if lines:
         text = "\n".join(lines).strip().encode()
-        found.append(("content", {"attachment": {"contentType": "text/plain; charset=utf-8", **stored(text)}}))
+        media = type_of(text) or "text/plain; charset=utf-8"  # an RTF is sent as text, too
+        found.append(("content", {"attachment": {"contentType": media, **stored(text)}}))
     return [*found, *(attachments(files, context, argument) or ())] or None
 
 

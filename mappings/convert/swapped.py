@@ -51,9 +51,11 @@ def religion(value: Value, context: Context, argument: str) -> Any:
 
 
 def _of_the_table(found: dict[str, Any], context: Context) -> dict[str, Any]:
-    """A religion, whose code has the system of table 0006 only where that lists it; a word of a sender has none."""
+    """A religion, whose code has the system of table 0006 only where that lists it, or is one letter, as in its old
+    editions; a word of a sender has none."""
     for coding in found["valueCodeableConcept"].get("coding", ()):
-        if coding.get("system") == _RELIGIONS and coding["code"].upper() not in context.codes("religions"):
+        code = coding["code"].upper()
+        if coding.get("system") == _RELIGIONS and len(code) > 1 and code not in context.codes("religions"):
             del coding["system"]
     return found
 

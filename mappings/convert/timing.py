@@ -20,6 +20,12 @@ from mappings.convert.text import number
 
 _EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
 _TIMES = re.compile(r"([0-9]{1,2})ID\Z")
+# As prescriptions in Portuguese have it: `8/8H`, `DE 6 EM 6 HORAS`, `A CADA 12 HORAS`; `3X AO DIA`, `2 VEZES POR DIA`.
+_HOURS = re.compile(
+    r"(?:DE )?([1-9][0-9]?) ?(?:/|EM) ?\1 ?(?:H|HS|HRS|HORAS?)\.?\Z|(?:A )?CADA ([1-9][0-9]?) ?(?:H|HS|HRS|HORAS?)\.?\Z"
+)
+_A_DAY = re.compile(r"([1-9][0-9]?) ?(?:X|VEZ|VEZES) ?(?:/|AO|POR) ?DIA\Z")
+_WHEN_NEEDED = ("PRN", "SE NECESS", "S/N", "SOS")
 _WEEKDAYS = re.compile(r"Q([0-9]{0,2})J([1-7]+)\Z")
 _OFTEN = frozenset(("BID", "TID", "QID", "QD", "QOD", "QHS", "QAM", "QPM", "QSHIFT", "DAILY"))  # table 0335
 _UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
@@ -170,7 +176,8 @@ def as_needed(value: Value, context: Context, argument: str) -> Any:
     elif parts.condition:
         return ("CodeableConcept", {"text": parts.condition})
     priority = value.other(9) if value.segment.name == "TQ1" else value.text(6)
-    return ("Boolean", True) if parts.pattern.upper().startswith("PRN") or priority == "PRN" else None
+    needed = parts.pattern.upper().startswith(_WHEN_NEEDED) or priority == "PRN"
+    return ("Boolean", True) if needed else None
 
 
 @conversion("timing-text")
@@ -191,6 +198,11 @@ def _pattern(pattern: str, context: Context) -> dict[str, Any]:
     upper = pattern.upper().strip()
     if match := _EVERY.match(upper):
         return {"frequency": 1, "period": max(1, int(match[1])), "periodUnit": _UNITS[match[2]]}
+    upper = " ".join(upper.split())
+    if match := _HOURS.match(upper):
+        return {"frequency": 1, "period": int(match[1] or match[2]), "periodUnit": "h"}
+    if match := _A_DAY.match(upper):
+        return {"frequency": int(match[1]), "period": 1, "periodUnit": "d"}
     if match := _WEEKDAYS.match(upper):
         days = sorted(set(match[2]))
         weeks = int(match[1] or 1) or 1

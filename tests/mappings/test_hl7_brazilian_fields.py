@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -160,3 +161,33 @@ def test_nought_is_no_number_of_a_payer() -> None:
         [{"type": "Organization", "display": "PARTICULAR"}],
     ]
     assert [cover["identifier"][0]["system"] for cover in covers] == ["urn:ponte:sus:mb", "urn:ponte:particular:mb"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ("8/8H", (1, 8, "h")),
+        ("12/12 horas", (1, 12, "h")),
+        ("de 6 em 6 horas", (1, 6, "h")),
+        ("A CADA 4 HORAS", (1, 4, "h")),
+        ("3X AO DIA", (3, 1, "d")),
+        ("2 vezes por dia", (2, 1, "d")),
+        ("8/6H", None),
+        ("CADA 0 HORAS", None),
+        ("SE NECESSARIO", None),
+    ],
+)
+def test_how_often_in_words(sent: str, expected: tuple[int, int, str] | None) -> None:
+    told = read("RDE^O11", f"ORC|NW|P1|||||^{sent}", "RXE||7^Dipirona^L|500||mg")
+    instruction = first(told, "MedicationRequest")["dosageInstruction"][0]
+    repeat = instruction["timing"].get("repeat", {})
+    assert tuple(repeat.get(name) for name in ("frequency", "period", "periodUnit")) == (expected or (None, None, None))
+    assert instruction["timing"]["code"]["text"] == sent
+    assert instruction.get("asNeededBoolean") == (True if sent == "SE NECESSARIO" else None)
+
+
+def test_an_rtf_sent_as_text_is_an_rtf() -> None:
+    told = read("MDM^T02", "TXA|1|LAUDO|FT|||||||||L1", "OBX|1|FT|LAUDO||{\\rtf1\\ansi T\\'f3rax\\par}||||||F")
+    attachment = first(told, "DocumentReference")["content"][0]["attachment"]
+    assert attachment["contentType"] == "application/rtf"
+    assert base64.b64decode(attachment["data"]) == b"{\\rtf1\\ansi T\\'f3rax\\par}"
