@@ -6,7 +6,8 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """pytest's own exit code."""
     command = [sys.executable, "-X", "utf8", "-m", "pytest", *side_by_side(given.rest), *given.rest]
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run(command, env=compiled_once(os.environ), check=False).returncode
+
+
+def compiled_once(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables for the tests' processes: where Python must leave no compiled code beside the sources, it goes
+    into the environment's folder.
+
+    The tests start hundreds of processes, and each would spend its first seconds on compiling the same again.
+    """
+    kept = {name: value for name, value in variables.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if len(kept) < len(variables):
+        kept.setdefault("PYTHONPYCACHEPREFIX", str(Path(sys.prefix) / "compiled"))
+    return kept
 
 
 def side_by_side(words: Sequence[str]) -> list[str]:

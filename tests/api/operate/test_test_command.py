@@ -1,0 +1,31 @@
+"""`./ponte test`: what it gives its processes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.cli.test import compiled_once, side_by_side
+
+OURS = str(Path(sys.prefix) / "compiled")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"A": "1"}, {"A": "1"}),
+        ({"A": "1", "PYTHONDONTWRITEBYTECODE": "1"}, {"A": "1", "PYTHONPYCACHEPREFIX": OURS}),
+        ({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "/x"}, {"PYTHONPYCACHEPREFIX": "/x"}),
+    ],
+)
+def test_compiled_code_is_kept_away_from_the_sources_where_it_may_not_be_beside_them(
+    given: dict[str, str], expected: dict[str, str]
+) -> None:
+    assert compiled_once(given) == expected
+
+
+@pytest.mark.parametrize("words", [["tests/hl7"], ["-k", "x"], ["-n", "4"], ["--accept"]])
+def test_a_choice_of_tests_runs_in_one_process(words: list[str]) -> None:
+    assert side_by_side(words) == []
