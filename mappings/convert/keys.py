@@ -21,6 +21,7 @@ from mappings.convert.text import listed
 
 _ACCOUNT = 18  # PID
 _MOTHER = "v3-RoleCode|MTH|"
+_SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 
 
 @conversion("cx-key")
@@ -111,6 +112,9 @@ def ei_key(value: Value, context: Context, argument: str) -> Any:
     number = value.text(1)
     if value.source.segment == "RF1" and no_moment(value, context):  # the number of all referrals of that day
         return None
+    if _further_number(value):
+        context.problems.append(value.problem("structure.repetition-lost", target="@key"))
+        return None
     if not number and not value.text(2) and not value.text(4):
         return _unnamed(value, context, argument)
     if not number:
@@ -119,6 +123,15 @@ def ei_key(value: Value, context: Context, argument: str) -> Any:
         return Key("".join(value.text(3).split()), number)
     authority = value.text(2) or value.text(3)
     return Key(systems.local_system(authority or context.sender, argument), number, loose=not authority)
+
+
+def _further_number(value: Value) -> bool:
+    """Whether a number stands behind the first in a field of an order that does not repeat (ORC-2, 3, OBR-2, 3): it is
+    a part of the number (`A78~001`), and by itself that of many orders."""
+    source = value.source
+    if (source.segment, source.field) not in _SINGLE_NUMBERS:
+        return False
+    return value.raw != next(iter(value.segment.repetitions(source.field)), value.raw).strip(" ")
 
 
 def _unnamed(value: Value, context: Context, argument: str) -> Key | None:

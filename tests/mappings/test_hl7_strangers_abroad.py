@@ -232,3 +232,8 @@ def test_who_told_of_a_dose_is_no_place() -> None:
     assert "location" not in bodies["Immunization"][0] and told == {"RXA#4-11"}
     bodies, told = made("VXU^V04", dose.format("", "^^^CLINICA"))
     assert bodies["Immunization"][0]["location"]["display"] == "CLINICA" and not told
+
+
+def test_a_part_of_an_orders_number_is_no_number_of_many_orders() -> None:
+    bodies, _ = made("ORM^O01", "ORC|NW|P78|F78~001\rOBR|1|P78|F78~001|X^Raio X^L\r")
+    assert [n["value"] for n in bodies["ServiceRequest"][0]["identifier"]] == ["P78", "F78"]
