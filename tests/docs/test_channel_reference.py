@@ -37,7 +37,8 @@ HEAD = """\
 A channel is a door of a tenant's senders: how its messages are read, answered, mapped and passed on. It is one document,
 written as a TOML file for `./ponte channel put` or as JSON for `PUT /api/v1/channels/{name}`; the keys are the same. An
 unknown key, a wrong type or a value outside its list is refused, with the line in a file. Every change is a new version;
-doors and workers take it up without a restart, and a message is worked under the version it was received under.
+doors and workers take it up without a restart, and a message is worked under the version it was received under. A destination whose
+partner is not there (yet) is stored and told: by the command, in `problems` of the answer, and on the console.
 
 A version is tried before it serves: `./ponte channel test FILE` or `POST /api/v1/channels/{name}/test` (a `message` as text or `content` in
 base64; a `document`, a stored `version`, or what serves) tells the fate of each message, and `./ponte channel compare` or
