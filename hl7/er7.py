@@ -323,12 +323,12 @@ class _Lines:
     """Makes the segments of a message from its lines; what belongs to the end of a segment and came behind it is held
     until the next one begins."""
 
-    __slots__ = ("_message", "_open", "_told", "later")
+    __slots__ = ("_data", "_message", "_open", "_told", "later")
 
     def __init__(self, message: Message) -> None:
         self._message = message
         self.later: list[str] = []  # what is held for the segment before
-        self._open = False
+        self._open = self._data = False
         self._told: set[str] = set()
 
     def take(self, line: str) -> Problem | None:
@@ -353,7 +353,7 @@ class _Lines:
         """The last segment is complete."""
         if self.later:
             self._message.segments[-1].extend("".join(self.later))
-            self.later, self._open = [], False
+            self.later, self._open, self._data = [], False, False
 
     def _mended(self, line: str) -> Problem | None:
         """Take a line that is no segment as it stands; a Problem when it cannot be one.
@@ -370,11 +370,13 @@ class _Lines:
             segments.append(Segment(name + bare[3:], len(segments) + 1, d))
             self._tell("er7.segment-form", segments[-1])
             return None
-        data = bool(segments) and is_open_file(segments[-1])
-        still_open = self._open if self.later else data or (bool(segments) and is_open_text(segments[-1]))
-        if line[3:4] == d.field or not still_open or (data and not is_base64(line.split(d.field, maxsplit=1)[0])):
+        if not self.later and segments:  # asked once: what is held does not change it, and a file may be long
+            self._data = is_open_file(segments[-1])
+            self._open = self._data or is_open_text(segments[-1])
+        wrong = self._data and not is_base64(line.split(d.field, maxsplit=1)[0])
+        if line[3:4] == d.field or not self._open or wrong:
             return Problem("er7.segment", f"#{len(segments) + 1}")
-        self.later.append(line if data else f"{d.escape}.br{d.escape}{line}")
+        self.later.append(line if self._data else f"{d.escape}.br{d.escape}{line}")
         self._open = d.field not in line
         self._tell("er7.line-in-text", segments[-1])
         return None

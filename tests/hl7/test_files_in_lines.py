@@ -38,3 +38,13 @@ def test_another_line_makes_the_message_unreadable(line: str) -> None:
 def test_a_line_behind_the_end_of_the_field_is_none_of_it() -> None:
     found = er7.read((HEAD + FILE[:76] + f"||||||F\r{FILE[76:]}\r").encode())
     assert not isinstance(found, Message) and found.code == "er7.segment"
+
+
+def test_a_file_is_looked_at_once_however_many_lines_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    asked = er7.is_open_file
+    monkeypatch.setattr(er7, "is_open_file", lambda segment: looked.append(segment.index) or asked(segment))
+    message = er7.read((HEAD + FILE + "\r" + f"{FILE[:76]}\r" * 1000).encode())
+    assert isinstance(message, Message)
+    assert next(iter(message.named("OBX"))).text(5, 5) == FILE + FILE[:76] * 1000
+    assert len(looked) == 1
