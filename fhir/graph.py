@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from canonical.problem import Problem
 MOST_CHARACTERS = 100_000
 MOST_TOKENS = 5000
 MOST_FIELDS = 1000
+_OF_SCHEMA = re.compile(r"__(?:schema|type)\b")
 DEEPEST = 15
 DIRECTIVES = ("flatten", "first", "singleton", "slice", "skip", "include")
 
@@ -43,6 +45,11 @@ class Inline:
 
 
 Selection = Field | Inline
+
+
+def asks_of_schema(text: str) -> bool:
+    """Whether a query may ask of the schema (GraphQL §4); `__typename`, which clients add to every query, does not."""
+    return _OF_SCHEMA.search(text) is not None
 
 
 def bad(code: str, where: str = "", **named: str) -> BadGraph:

@@ -41,7 +41,7 @@ from graphql import (
 from graphql.language import FieldNode
 
 from fhir.definitions.table import Element, choice_key, parameters, resource_types, type_named
-from fhir.graph import MOST_CHARACTERS, MOST_TOKENS, bad
+from fhir.graph import MOST_CHARACTERS, MOST_TOKENS, asks_of_schema, bad
 
 _SCALARS = {"boolean": GraphQLBoolean, "decimal": GraphQLFloat, "id": GraphQLID} | dict.fromkeys(
     ("integer", "positiveInt", "unsignedInt"), GraphQLInt
@@ -64,7 +64,7 @@ def introspected(text: str, variables: Mapping[str, Any], operation: str, root: 
 
     `root` is the type of the record that is asked, "" at the base address. Raises BadGraph for what is too large.
     """
-    if not any(name in text for name in _ROOTS):
+    if not asks_of_schema(text):
         return None
     if len(text) > MOST_CHARACTERS:
         raise bad("too-large")

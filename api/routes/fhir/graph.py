@@ -16,7 +16,7 @@ from api.routes.fhir.exchange import Exchange, body_of
 from canonical.errors import Gone, NotFound, TryLater
 from canonical.problem import Problem
 from fhir import graph, jsontext
-from fhir.graph import BadGraph, Selection
+from fhir.graph import BadGraph, Selection, asks_of_schema
 from hub.find.graph import Graph
 
 _MOST_BODY = 1024 * 1024
@@ -81,7 +81,7 @@ async def _of_schema(asked: Asked, root: str) -> Response | None:
     The whole schema takes seconds of the processor, so a process works at one at a time and keeps the last answers.
     """
     text, variables, operation = asked
-    if "__schema" not in text and "__type" not in text:
+    if not asks_of_schema(text):
         return None
     try:
         told = await asyncio.to_thread(_told, text, json.dumps(variables, sort_keys=True), operation, root)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from bulk_client import put
 
+from api.routes.fhir import graph as route
 from hub.find import graph
 from hub.world import Tenant
 from tests.api.conftest import NewClient
@@ -176,3 +177,12 @@ async def test_the_schema_is_told(fhir: httpx.AsyncClient) -> None:
     await put(fhir, "Patient", "q", contact=[{"name": {"family": "Lima"}}])
     answer = await fhir.post("/fhir/$graphql", json={"query": '{Patient(id: "q"){contact{__typename}}}'})
     assert answer.json()["data"]["Patient"]["contact"] == [{"__typename": "Patient_contact"}]
+
+
+async def test_only_questions_about_the_schema_wait_for_each_other(fhir: httpx.AsyncClient) -> None:
+    await ward(fhir)
+    with route._BUSY:
+        answer = await fhir.post("/fhir/$graphql", json={"query": '{Patient(id: "p"){id __typename}}'})
+        assert answer.json() == {"data": {"Patient": {"id": "p", "__typename": "Patient"}}}
+        answer = await fhir.post("/fhir/$graphql", json={"query": "{__schema{types{name description}}}"})
+        assert answer.status_code == 503 and "retry-after" in answer.headers
