@@ -16,6 +16,7 @@ from functools import cache
 from canonical.codes import coding_system
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
+from mappings.convert.plausible import SERVICES
 from mappings.table import HERE, TableError, codes, read_rows
 
 FILE = HERE / "shapes.csv"
@@ -32,7 +33,6 @@ _SECTIONS = frozenset(
     ("LAB", "RAD", "HM", "CH", "MB", "MCB", "BLB", "IMM", "SR", "PAT", "CT", "RUS", "NMR")
 )  # table 0074
 _AMOUNT = re.compile(r"[+-]?[0-9][0-9.,]*\Z")
-_SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes in two letters
 
 
 def aligned(message: Message) -> tuple[Message, list[Problem]]:
@@ -129,7 +129,7 @@ def _no_place(parts: Sequence[str]) -> bool:
 
 
 def _no_person(parts: Sequence[str]) -> bool:
-    code = len(parts) == 1 and (parts[0] in _SERVICES or parts[0] in _LETTERS)
+    code = len(parts) == 1 and (parts[0] in SERVICES or parts[0] in _LETTERS)
     return code or _time(parts) or _of_place(parts) or _timed(parts)
 
 
@@ -140,7 +140,7 @@ def _timed(parts: Sequence[str]) -> bool:
 
 def _no_visit(parts: Sequence[str]) -> bool:
     person = len(parts) > 2 and bool(_WORD.match(parts[1])) and bool(_WORD.match(parts[2]))
-    return person or (len(parts) == 1 and (parts[0].upper() in _SERVICES or parts[0] in _LETTERS))
+    return person or (len(parts) == 1 and (parts[0].upper() in SERVICES or parts[0] in _LETTERS))
 
 
 def _no_name(parts: Sequence[str]) -> bool:
