@@ -7,7 +7,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 Kind = Literal["consulta", "sp-sadt", "internacao", "honorarios", "odonto"]
-GUIDES_PER_BATCH = 100
 _CENT = Decimal("0.01")
 
 
@@ -30,6 +29,11 @@ def money(cents: int) -> str:
     """Cents as the decimal text TISS and FHIR carry: 1050 gives `10.50`."""
     sign = "-" if cents < 0 else ""
     return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+
+
+def reais(cents: int) -> str:
+    """Cents as people in Brazil read them: 123450 gives `1.234,50`."""
+    return f"{cents / 100:,.2f}".translate(str.maketrans(",.", ".,"))
 
 
 def cents(text: str) -> int:

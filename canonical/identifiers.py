@@ -127,8 +127,3 @@ def is_ibge_city(text: str) -> bool:
 def is_cid10(text: str) -> bool:
     """Whether `text` has the shape of a Brazilian CID-10 code, without dot."""
     return _CID10.match(text) is not None
-
-
-def is_aih(text: str) -> bool:
-    """Whether `text` is an AIH or APAC number: 13 digits, the last is the first twelve mod 11 (10 gives 0)."""
-    return _digits(text, 13) and str(int(text[:12]) % 11 % 10) == text[12]

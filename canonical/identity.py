@@ -40,8 +40,12 @@ def fold(text: str) -> str:
     """`text` as searched: no accents, lower case, single blanks (R4 §3.1.1.4.9)."""
     if text.isascii():
         return " ".join(text.lower().split())
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+    return " ".join(unaccented(text.casefold()).split())
+
+
+def unaccented(text: str) -> str:
+    """`text` without accents, its characters in their plainest form (NFKD)."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def new_id() -> uuid.UUID:

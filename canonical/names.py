@@ -14,3 +14,8 @@ def stated(value: Mapping[str, Any], element: str) -> list[str]:
 def whole(name: Mapping[str, Any]) -> str:
     """A name as one text: its own, else given names and family name."""
     return str(name.get("text") or " ".join([*stated(name, "given"), name.get("family", "")]).strip())
+
+
+def first(person: Mapping[str, Any]) -> str:
+    """The first name of a person as one text, as a guide shows it; empty when there is none."""
+    return whole((person.get("name") or [{}])[0])

@@ -7,6 +7,7 @@ English text and remedy), so an analyst can mend a sentence without touching cod
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -73,6 +74,11 @@ class Problem:
 def blocking(problems: Iterable[Problem]) -> list[Problem]:
     """Those of `problems` that stop the data."""
     return [problem for problem in problems if problem.blocks]
+
+
+def json_of(problems: Iterable[Problem]) -> str:
+    """Findings as the JSON kept in a row."""
+    return json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
 
 
 def wording(code: str) -> Wording:

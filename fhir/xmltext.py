@@ -15,7 +15,7 @@ from jiter import LosslessFloat
 from lxml import etree
 
 from canonical.problem import Problem
-from fhir.definitions.table import Element, choice_key, resource_types, type_named
+from fhir.definitions.table import Element, choice_key, is_primitive, resource_types, type_named
 
 NAMESPACE = "http://hl7.org/fhir"
 XHTML = "http://www.w3.org/1999/xhtml"
@@ -106,12 +106,6 @@ def _fields(type_name: str) -> dict[str, tuple[Element, str]]:
     return fields
 
 
-@cache
-def _is_primitive(type_name: str) -> bool:
-    found = type_named(type_name)
-    return found is not None and found.kind == "primitive"
-
-
 def _object(node: Any, type_name: str, depth: int) -> dict[str, Any]:
     """The members of an element; attributes first (`id`, and `url` of extensions)."""
     if depth > _DEEPEST:
@@ -151,7 +145,7 @@ def _content(node: Any, kind: str, depth: int) -> tuple[Any, Any]:
         if len(node) != 1:
             raise _Unreadable("fhir.xml.resource")
         return _resource(node[0], depth), None
-    if not _is_primitive(kind) and (kind or "value" not in node.attrib):
+    if not is_primitive(kind) and (kind or "value" not in node.attrib):
         return _object(node, kind, depth), None
     rest = _object(node, "Element", depth)
     text = rest.pop("value", None)
@@ -234,7 +228,7 @@ def _child(node: Any, key: str, kind: str, content: list[Any], beside: list[Any]
     child = etree.SubElement(node, f"{{{NAMESPACE}}}{key}")
     if kind == "Resource":
         _written(value, child)
-    elif _is_primitive(kind):
+    elif is_primitive(kind):
         if value is not None:
             child.set("value", _clean(_plain(value)))
         if rest:

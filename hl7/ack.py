@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, Protocol
 
+from canonical.identity import unaccented
 from hl7 import charset
 from hl7.er7 import STANDARD, Delimiters, Message
 from hl7.escapes import escape
@@ -230,7 +230,7 @@ def sayable(text: str, codec: str) -> str:
     try:
         text.encode(codec)
     except UnicodeEncodeError:
-        plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        plain = unaccented(text)
         return plain.encode(codec, "replace").decode(codec)
     return text
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from api import running
 from api.cli import output
+from canonical.billing import reais
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,13 +56,13 @@ def _told(given: argparse.Namespace) -> int:
         output.line(found)
         return 0 if found["cases"] else 1
     output.say(f"{found['table']}/{found['code']} na operadora {found['payer']}, desde {found['since']}:")
-    output.say(f"  {found['denied']} de {found['cases']} itens glosados, R$ {_money(found['denied_cents'])}")
+    output.say(f"  {found['denied']} de {found['cases']} itens glosados, R$ {reais(found['denied_cents'])}")
     if found["professional"]:
         own = f"{found['professional_denied']} de {found['professional_cases']}"
         output.say(f"  {found['professional']}: {own} itens glosados")
     for glosa in found["glosas"]:
-        won = f", R$ {_money(glosa['granted_cents'])} recuperados" if glosa["granted_cents"] else ""
-        output.say(f"  {glosa['times']:>6} × {glosa['code']} {glosa['name']}: R$ {_money(glosa['cents'])}{won}")
+        won = f", R$ {reais(glosa['granted_cents'])} recuperados" if glosa["granted_cents"] else ""
+        output.say(f"  {glosa['times']:>6} × {glosa['code']} {glosa['name']}: R$ {reais(glosa['cents'])}{won}")
     for finding in found["findings"]:
         output.say(f"  aviso: {finding['text']} {finding['remedy']}")
     return 0 if found["cases"] else 1
@@ -79,11 +80,6 @@ async def _history(given: argparse.Namespace) -> dict[str, Any]:
         async with world.transaction(tenant) as tx:
             profile = await payer(tx, await listing.payer_id(tx, given.payer))
             return await history.tell(tx, profile, item, writing.today(writing.origin(world, tenant)))
-
-
-def _money(cents: int) -> str:
-    """Cents as reais in Portuguese writing."""
-    return f"{cents / 100:,.2f}".translate(str.maketrans(",.", ".,"))
 
 
 def _load(given: argparse.Namespace) -> int:
@@ -155,7 +151,7 @@ def _read(given: argparse.Namespace) -> int:
         output.line({"statements": shown, "problems": [problem.as_json() for problem in problems]})
         return 0
     for one in told:
-        sums = f"informado {_money(one.billed_cents)}, liberado {_money(one.paid_cents)}"
+        sums = f"informado {reais(one.billed_cents)}, liberado {reais(one.paid_cents)}"
         output.say(f"demonstrativo {one.number or 'sem número'} de {one.issued_on or 'data não dita'}: {sums}")
     _say([problem.as_json() for problem in problems])
     return 0
@@ -172,7 +168,7 @@ def _late(given: argparse.Namespace) -> int:
         if given.json:
             output.line(row)
             continue
-        what = f"{row['denials']} glosas ({row['drafted']} em rascunho), R$ {_money(row['cents'])}"
+        what = f"{row['denials']} glosas ({row['drafted']} em rascunho), R$ {reais(row['cents'])}"
         output.say(f"{row['appeal_until']} (em {row['days_left']} d)  {row['payer']}  {row['protocol']}: {what}")
     if not found and not given.json:
         output.say("nenhum prazo de recurso próximo")

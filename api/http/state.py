@@ -91,10 +91,6 @@ class Caller:
             self._narrow[key] = blocks.narrowed(allowed, type_name, action, self.blocked)
         return self._narrow[key]
 
-    def reads_some(self, type_name: str, action: str) -> bool:
-        """Whether the token allows `action` on any record of a type."""
-        return self.permits(type_name, action) or bool(self.narrow(type_name, action))
-
     def require(self, *wanted: str) -> None:
         """Raise a Refusal that names the first of `wanted` (the least that would do) unless the token has one.
 

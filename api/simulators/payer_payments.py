@@ -13,7 +13,7 @@ from typing import Any
 
 from api.simulators.payer_book import Batch, Book
 from api.simulators.payer_replies import fitted, today
-from canonical.billing import money
+from canonical.billing import money, reais
 from tiss.wire import build
 
 Tree = dict[str, Any]
@@ -71,15 +71,11 @@ def sheet(book: Book) -> bytes:
     day = "/".join(reversed(today().split("-")))
     for line in lines(book):
         kind = "Recurso" if line.kind == "2" else "Normal"
-        amounts = [_reais(line.paid), _reais(line.denied)]
+        amounts = [reais(line.paid), reais(line.denied)]
         writer.writerow([day, line.batch.protocol, line.batch.number, line.guide, kind, *amounts, ""])
-    writer.writerow([day, "", "", "", "", _reais(withheld(book)), "", "ISS"])
+    writer.writerow([day, "", "", "", "", reais(withheld(book)), "", "ISS"])
     writer.writerow(["Fim do demonstrativo"])
     return stream.getvalue().encode("cp1252")
-
-
-def _reais(cents: int) -> str:
-    return f"{cents / 100:,.2f}".translate(str.maketrans(",.", ".,"))
 
 
 def document(book: Book) -> bytes:

@@ -23,7 +23,7 @@ def generate(examples: Path, expansions: Path) -> dict[str, Any]:
     bindings: set[str] = set()
     for path in sorted(examples.glob("StructureDefinition-*.json")):
         definition = json.loads(path.read_text(encoding="utf-8"))
-        if _is_base_type(definition):
+        if is_base_type(definition):
             _add_type(definition, types, bindings)
     codes = {url: found for url in sorted(bindings) if (found := _codes(url, expansions, examples))}
     for elements in types.values():
@@ -34,7 +34,8 @@ def generate(examples: Path, expansions: Path) -> dict[str, Any]:
     return {**table, "compartments": _compartments(examples)}
 
 
-def _is_base_type(definition: dict[str, Any]) -> bool:
+def is_base_type(definition: dict[str, Any]) -> bool:
+    """Whether it defines a type of R4 itself, not a profile of one."""
     return (
         definition["url"] == _BASE + definition["type"]
         and definition["kind"] in ("resource", "complex-type", "primitive-type")
@@ -166,12 +167,13 @@ def main(arguments: list[str]) -> None:
     target = Path(__file__).with_name("_r4.json")
     lines = [
         f'"version":{json.dumps(table["version"])}',
-        *(f"{json.dumps(part)}:{_block(table[part])}" for part in ("types", "codes", "search", "compartments")),
+        *(f"{json.dumps(part)}:{block(table[part])}" for part in ("types", "codes", "search", "compartments")),
     ]
     target.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
 
 
-def _block(part: Any) -> str:
+def block(part: Any) -> str:
+    """A part of a generated table as JSON, one line an entry."""
     """One entry a line, so that a regenerated table reads as a diff."""
 
     def compact(value: Any) -> str:

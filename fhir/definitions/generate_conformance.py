@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fhir.definitions.generate import _block, _is_base_type
+from fhir.definitions.generate import block, is_base_type
 
 _TYPE = "http://hl7.org/fhir/StructureDefinition/"
 _OPERATION = "http://hl7.org/fhir/OperationDefinition/"
@@ -24,7 +24,7 @@ def generate(examples: Path) -> dict[str, Any]:
     types: dict[str, Any] = {}
     for path in sorted(examples.glob("StructureDefinition-*.json")):
         definition = json.loads(path.read_text(encoding="utf-8"))
-        if _is_base_type(definition):
+        if is_base_type(definition):
             types[definition["type"]] = _type(definition)
     operations: dict[str, Any] = {}
     for path in sorted(examples.glob("OperationDefinition-*.json")):
@@ -89,7 +89,7 @@ def _parameters(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main(arguments: list[str]) -> None:
     """Write `_conformance.json` beside this module."""
     table = generate(Path(arguments[0]))
-    text = ",\n".join(f"{json.dumps(part)}:{_block(table[part])}" for part in ("types", "operations"))
+    text = ",\n".join(f"{json.dumps(part)}:{block(table[part])}" for part in ("types", "operations"))
     Path(__file__).with_name("_conformance.json").write_text("{" + text + "}\n", encoding="utf-8")
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fhir.definitions.generate import is_base_type
+
 _BASE = "http://hl7.org/fhir/StructureDefinition/"
 _STRUCTURAL = ("ele-1", "ext-1")  # kept by the validator of structure
 _SIMPLE = ("SimpleQuantity", "MoneyQuantity")
@@ -23,7 +25,7 @@ def generate(examples: Path) -> dict[str, list[list[str]]]:
     common = _keys(bodies[_BASE + "DomainResource"])
     found: dict[str, list[list[str]]] = {}
     for body in bodies.values():
-        if not _is_type(body):
+        if not is_base_type(body):
             continue
         for element in body["snapshot"]["element"]:
             path = element["path"].removesuffix("[x]")
@@ -43,14 +45,6 @@ def generate(examples: Path) -> dict[str, list[list[str]]]:
 def _definitions(examples: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(examples.glob("StructureDefinition-*.json")):
         yield json.loads(path.read_text(encoding="utf-8"))
-
-
-def _is_type(body: dict[str, Any]) -> bool:
-    return (
-        body["url"] == _BASE + body["type"]
-        and body["kind"] in ("resource", "complex-type", "primitive-type")
-        and body.get("derivation", "specialization") != "constraint"
-    )
 
 
 def _keys(body: dict[str, Any]) -> frozenset[str]:

@@ -82,6 +82,13 @@ def type_named(name: str) -> Type | None:
 
 
 @cache
+def is_primitive(name: str) -> bool:
+    """Whether `name` is a primitive type."""
+    found = type_named(name)
+    return found is not None and found.kind == "primitive"
+
+
+@cache
 def resource_types() -> tuple[str, ...]:
     """The names of all concrete resource types."""
     return tuple(name for name, raw in _raw()["types"].items() if raw["kind"] == "resource")

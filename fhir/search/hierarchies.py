@@ -13,8 +13,6 @@ from pathlib import Path
 
 from fhir.search.values import BadValue, Kin, reference
 
-MODIFIERS = ("above", "below")
-
 
 @cache
 def steps() -> Mapping[str, str]:

@@ -215,4 +215,3 @@ _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "_containedType": _contained_type,
     **dict.fromkeys(_GENERAL, _nothing),
 }
-RESULT_PARAMETERS = ("_include", "_revinclude", *_READERS)

@@ -166,6 +166,11 @@ def plain(text: str) -> str:
     return re.sub(r"\\([\\,|$])", r"\1", text) if "\\" in text else text
 
 
+def escaped(text: str) -> str:
+    """`text` as one value of a search parameter (R4 §3.1.1.4.0): what `plain` reads as it."""
+    return re.sub(r"([\\,|$])", r"\\\1", text)
+
+
 def token(text: str) -> Token:
     """`code`, `system|code`, `|code`, `system|`; a Brazilian register's system stands for all its names."""
     parts = [plain(part) for part in split(text, "|")]

@@ -13,8 +13,6 @@ from typing import Any
 from jiter import LosslessFloat
 from pydantic_core import PydanticCustomError, core_schema
 
-from fhir.definitions.table import type_named
-
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?\Z")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]{1,9})?\Z")
 _ZONE = re.compile(r"(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)\Z")
@@ -46,12 +44,6 @@ KINDS = frozenset(
         *tuple(_RANGES),
     )
 )
-
-
-def is_primitive(name: str) -> bool:
-    """Whether `name` is a primitive type."""
-    found = type_named(name)
-    return found is not None and found.kind == "primitive"
 
 
 def is_date(text: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from jiter import LosslessFloat
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 
-from fhir.definitions.table import Element, Type, codes, resource_types, type_named
+from fhir.definitions.table import Element, Type, codes, is_primitive, resource_types, type_named
 from fhir.validation import compiling, primitives
 from fhir.validation.compiling import Definitions, Fields, keys, strict
 
@@ -71,7 +71,7 @@ def _fields(element: Element, key: str, type_name: str, definitions: Definitions
     if element.repeats:
         schema = core_schema.list_schema(schema, min_length=1, max_length=element.maximum or None)
     fields = {key: core_schema.typed_dict_field(schema, required=bool(element.minimum and not element.choice))}
-    if primitives.is_primitive(type_name) and not element.repeats:
+    if is_primitive(type_name) and not element.repeats:
         _define("Element", definitions)
         sibling = core_schema.definition_reference_schema("Element")
         fields["_" + key] = core_schema.typed_dict_field(sibling, required=False)
@@ -81,7 +81,7 @@ def _fields(element: Element, key: str, type_name: str, definitions: Definitions
 def _schema(element: Element, type_name: str, definitions: Definitions) -> core_schema.CoreSchema:
     if type_name == "Resource":
         return core_schema.no_info_plain_validator_function(_never)
-    if primitives.is_primitive(type_name):
+    if is_primitive(type_name):
         return _primitive(type_name, codes(element.binding) if element.binding else frozenset())
     if type_name == "Reference" and element.targets and "Resource" not in element.targets:
         return _reference(element.targets, definitions)

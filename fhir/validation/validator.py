@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 
 from canonical.problem import Problem
-from fhir.definitions.table import Element, Type, codes, resource_types, type_named
+from fhir.definitions.table import Element, Type, codes, is_primitive, resource_types, type_named
 from fhir.validation import compiling, primitives, quick
 from fhir.validation.compiling import Definitions, Fields, keys, strict
 
@@ -56,7 +56,7 @@ def _body(found: Type, fields: Fields) -> core_schema.CoreSchema:
 
 def _fields(element: Element, key: str, type_name: str, definitions: Definitions) -> Fields:
     """The JSON field of an element and, for primitives, its `_` sibling."""
-    primitive = primitives.is_primitive(type_name)
+    primitive = is_primitive(type_name)
     schema = _schema(element, type_name, definitions)
     if element.repeats:
         inner = core_schema.nullable_schema(schema) if primitive else schema
@@ -74,7 +74,7 @@ def _fields(element: Element, key: str, type_name: str, definitions: Definitions
 def _schema(element: Element, type_name: str, definitions: Definitions) -> core_schema.CoreSchema:
     if type_name == "Resource":
         return core_schema.no_info_plain_validator_function(_nested_resource)
-    if primitives.is_primitive(type_name):
+    if is_primitive(type_name):
         return primitives.schema(type_name, codes(element.binding) if element.binding else frozenset())
     _define(type_name, definitions)
     reference = core_schema.definition_reference_schema(type_name)

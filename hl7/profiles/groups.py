@@ -24,7 +24,7 @@ def judge(tree: Node, profile: Profile) -> tuple[list[Problem], Decided]:
             for rule in node.place.rules:
                 found += _predicate(node, rule, decided, profile)
             for rule in node.place.constraints:
-                found += constraint(rule, node.ask, _where(node))
+                found += constraint(rule, node.ask, node.where())
     return found, decided
 
 
@@ -94,7 +94,7 @@ def _used(node: Node, number: int, rule: Rule, holds: bool | None, profile: Prof
     elif not found and usage == "C":
         yield Problem("profile.condition", _named(place))
     elif usage in FORBIDDEN:
-        yield from (Problem("profile.not-supported", _where(one)) for one in found)
+        yield from (Problem("profile.not-supported", one.where()) for one in found)
 
 
 def _part(node: Node, way: Way, usage: str) -> Iterator[Problem]:
@@ -102,7 +102,7 @@ def _part(node: Node, way: Way, usage: str) -> Iterator[Problem]:
     if node.segment is None:
         return
     values = values_at(node.segment, ".".join(f"{number}[{nth}]" for number, nth in way))
-    place = field_of(_where(node), ".".join(str(number) for number, _ in way))
+    place = field_of(node.where(), ".".join(str(number) for number, _ in way))
     if not values and usage in ("R", "C"):
         yield Problem("structure.required" if usage == "R" else "profile.condition", place)
     elif values and usage in FORBIDDEN:
@@ -112,8 +112,3 @@ def _part(node: Node, way: Way, usage: str) -> Iterator[Problem]:
 def _named(place: Place) -> str:
     """What is named when a place is empty: its segment, the first of a group."""
     return place.name if place.segment or not place.children else _named(place.children[0])
-
-
-def _where(node: Node) -> str:
-    segment = node.anchor()
-    return f"{segment.name}#{segment.index}" if segment is not None else node.place.name

@@ -26,7 +26,7 @@ def _below(node: Node, path: str) -> list[Node]:
 
 
 def _table(context: Node, table: CoTable) -> Iterator[Problem]:
-    where = _where(context)
+    where = context.where()
     holds = True if table.condition is None else evaluate(table.condition, context.ask)
     if holds is None:
         yield Problem("profile.unjudged", where, args=(("name", "ConditionalTable"),))
@@ -110,8 +110,3 @@ def _kept(one: CoConstraint, segments: list[Segment]) -> Iterator[Problem]:
                 yield Problem("profile.unjudged", where, args=(("name", one.name[:40]),))
             elif not holds:
                 yield Problem("profile.together", where, args=(("name", one.name[:60]),))
-
-
-def _where(node: Node) -> str:
-    segment = node.anchor()
-    return f"{segment.name}#{segment.index}" if segment is not None else node.place.name

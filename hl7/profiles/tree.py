@@ -33,6 +33,11 @@ class Node:
         """The first segment of it."""
         return next((node.segment for node in self.walk() if node.segment is not None), None)
 
+    def where(self) -> str:
+        """Its first segment and the number of that in the message; the name of its place where it has none."""
+        segment = self.anchor()
+        return f"{segment.name}#{segment.index}" if segment is not None else self.place.name
+
     def ask(self, path: str) -> list[str] | None:
         """The values at a path below it; the name of each segment or group where the path ends at one."""
         if path in ("", "."):

@@ -15,13 +15,12 @@ from fhir.search.parameters import parameters_of, reference_types
 from fhir.search.query import Query
 from hub.find import canonicals
 from hub.find.sight import Sight, visible_sql
-from hub.find.statement import Source, Statement
+from hub.find.statement import COLUMNS, Source, Statement
 from hub.records.index import key_of
 from hub.store.database import Row
 
 MOST_INCLUDED = 1000
 _MOST_TURNS = 8
-_COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
 _Sql = Callable[[], str]
 _ByType = dict[str, tuple[_Sql, _Sql]]  # by type: the SQL of the rids and of the ids that includes start from
 
@@ -38,7 +37,7 @@ async def around(source: Source, place: tuple[str, str], given: Options, sight: 
     kind, identity = statement.argument(place[0]), statement.argument(place[1])
     rows = await source.rows(
         statement,
-        f"SELECT {_COLUMNS} FROM resource r WHERE {statement.of_tenant('r')} AND r.type = {kind} AND r.id = {identity} "
+        f"SELECT {COLUMNS} FROM resource r WHERE {statement.of_tenant('r')} AND r.type = {kind} AND r.id = {identity} "
         "AND NOT r.deleted LIMIT 1",
     )
     turns = (each for each in given.includes if each.iterate)
@@ -127,7 +126,7 @@ def _records(
         if not besides[0].id:  # those the compartments are named after come by themselves as well
             test += f" AND r.type <> {statement.argument(besides[0].compartment)}"
     return (
-        f"SELECT {_COLUMNS} FROM (SELECT DISTINCT u.rid FROM ({' UNION ALL '.join(parts)}) u) m JOIN resource r "
+        f"SELECT {COLUMNS} FROM (SELECT DISTINCT u.rid FROM ({' UNION ALL '.join(parts)}) u) m JOIN resource r "
         f"ON {statement.of_tenant('r')} AND r.rid = m.rid AND NOT r.deleted "
         f"WHERE NOT r.rid = ANY({known}){test} ORDER BY r.rid LIMIT {MOST_INCLUDED + 1}"
     )

@@ -16,11 +16,9 @@ from fhir.search.options import cursor_text
 from fhir.search.query import Query
 from hub.find.narrow import Narrowed, found_sql, is_simple, narrowed
 from hub.find.sight import Sight, inner_conditions, visible_sql
-from hub.find.statement import Source, Statement
+from hub.find.statement import COLUMNS, Source, Statement
 from hub.records.index import LAST_PLACE, inner, owner_sql, place_of
 from hub.store.database import Row
-
-COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from canonical.codes import CNS, CPF, aliases
 from fhir import jsontext
 from fhir.search.conditions import BadQuery, Setting
 from fhir.search.query import parse
+from fhir.search.values import escaped
 from hub.find.likeness import POSSIBLE, Likeness, likeness, names_of
 from hub.find.search import Page, search
 from hub.find.sight import Sight
@@ -94,12 +95,12 @@ def questions(wanted: dict[str, Any]) -> list[tuple[Pairs, Pairs]]:
     numbers = [text for item in wanted.get("identifier", ()) if item.get("value") for text in _numbers(item)]
     asked: list[tuple[Pairs, Pairs]] = [([("identifier", ",".join(numbers[:100]))], [])] if numbers else []
     words = list(dict.fromkeys(word for name in names_of(wanted) for word in name))
-    starts = ",".join(_escaped(word[:_PREFIX]) for word in words[:20])
+    starts = ",".join(escaped(word[:_PREFIX]) for word in words[:20])
     for day in _days(str(wanted.get("birthDate", ""))):
         asked.append(([("birthdate", day)], [("name", starts)] if starts else []))
     for name in names_of(wanted)[:5]:
-        asked += [([("name", _escaped(name[0])), ("name", _escaped(name[-1]))], [])] if name[1:] else []
-    values = [_escaped(str(t["value"])) for t in wanted.get("telecom", ()) if t.get("value")]
+        asked += [([("name", escaped(name[0])), ("name", escaped(name[-1]))], [])] if name[1:] else []
+    values = [escaped(str(t["value"])) for t in wanted.get("telecom", ()) if t.get("value")]
     return [*asked, ([("telecom", ",".join(values[:20]))], [])] if values else asked
 
 
@@ -108,7 +109,7 @@ def _numbers(item: dict[str, Any]) -> Iterable[str]:
     value, system = str(item["value"]), str(item.get("system", ""))
     bare = "".join(c for c in value if c.isalnum())
     for each in dict.fromkeys((value, bare) if aliases(system) & _NATIONAL else (value,)):
-        yield f"{_escaped(system)}|{_escaped(each)}" if system else _escaped(each)
+        yield f"{escaped(system)}|{escaped(each)}" if system else escaped(each)
 
 
 def _days(birth: str) -> Iterable[str]:
@@ -118,7 +119,3 @@ def _days(birth: str) -> Iterable[str]:
         yield birth[:10]
     if day and day <= "12" and day != month:
         yield f"{year}-{day}-{month}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace(",", "\\,").replace("|", "\\|").replace("$", "\\$")

@@ -22,10 +22,9 @@ from hub.find.ahead import Ahead, Apart, far, is_wide, looks
 from hub.find.criteria import Found, Told, is_negative
 from hub.find.narrow import Narrowed, cost, found_sql, is_simple, is_spelled, names_one, narrowed, spelled, tests_sql
 from hub.find.sight import Sight, guarded
-from hub.find.statement import Source, Statement, Within
+from hub.find.statement import COLUMNS, Source, Statement, Within
 from hub.store.database import Row, Transaction
 
-COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
 _WIDTH = COLUMNS.count(",") + 1
 _ESTIMATE_FROM = 10_000
 _SORTED = {"_id": "id", "_lastUpdated": "updated_at"}

@@ -20,11 +20,10 @@ from fhir.search.query import Query
 from hub.find import narrow
 from hub.find.criteria import Shaped, rids
 from hub.find.narrow import Narrowed, found_sql, missing, tests_sql
-from hub.find.statement import Source, Statement
+from hub.find.statement import COLUMNS, Source, Statement
 from hub.records.index import key_of
 from hub.store.database import Row
 
-_COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"
 # The columns of each index in the order of its b-tree, so that a walk needs no sorting.
 _KEYS = {
     "token": ("code", "system"), "string": ("folded",), "date": ("low", "high"), "number": ("low", "high"),
@@ -129,7 +128,7 @@ def _whole(statement: Statement, query: Query, branches: Sequence[Narrowed]) -> 
     after = f"WHERE {_after(statement, fields, *place)}" if place else ""
     found = " UNION ALL ".join(f"({found_sql(statement, each, ordered=False)})" for each in branches)
     return (
-        f"SELECT {_COLUMNS}, {', '.join(selected)} FROM ({found}) m "
+        f"SELECT {COLUMNS}, {', '.join(selected)} FROM ({found}) m "
         f"JOIN resource r ON {statement.of_tenant('r')} AND r.rid = m.rid {' '.join(joins)} {after} "
         f"ORDER BY {', '.join(order)}, r.rid {'DESC' if fields[0].down else 'ASC'} LIMIT {query.options.count + 1}"
     )
@@ -175,7 +174,7 @@ async def _walked(source: Source, query: Query, each: Narrowed) -> list[Row]:
     way = "DESC" if field.down else "ASC"
     nothing = ", ".join(f"NULL AS s0_{k}" for k in range(len(_KEYS[field.kind])))
     sql = (
-        f"SELECT {_COLUMNS}, {nothing} FROM (SELECT m.rid FROM ({rest}) m {where} ORDER BY m.rid {way} "
+        f"SELECT {COLUMNS}, {nothing} FROM (SELECT m.rid FROM ({rest}) m {where} ORDER BY m.rid {way} "
         f"LIMIT {query.options.count + 1 - len(rows)}) m JOIN resource r ON {statement.of_tenant('r')} "
         f"AND r.rid = m.rid ORDER BY r.rid {way} LIMIT {query.options.count + 1}"
     )
@@ -218,7 +217,7 @@ def walk_sql(statement: Statement, query: Query, each: Narrowed, place: tuple[li
     again = ", ".join(f"m.s0_{k}" for k in range(len(names)))
     limit = query.options.count + 1
     return (
-        f"SELECT {_COLUMNS}, {again} FROM (SELECT t.rid, {selected} FROM idx_{field.kind} t "
+        f"SELECT {COLUMNS}, {again} FROM (SELECT t.rid, {selected} FROM idx_{field.kind} t "
         f"WHERE {' AND '.join(where)} ORDER BY {order}, t.rid {way} LIMIT {limit}) m "
         f"JOIN resource r ON {statement.of_tenant('r')} AND r.rid = m.rid "
         f"ORDER BY {', '.join(f'm.s0_{k} {way}' for k in range(len(names)))}, r.rid {way} LIMIT {limit}"

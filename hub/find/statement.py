@@ -13,6 +13,7 @@ from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 
 SECONDS = 10.0
+COLUMNS = "r.rid, r.type, r.id, r.version, r.updated_at, r.body"  # of `resource r`: what a found record is read by
 
 
 class Statement:

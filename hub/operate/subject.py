@@ -18,6 +18,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from canonical.errors import Misconfigured, NotFound, Refused
+from hub.ending.export import one_line
 from hub.find.sight import of_patients
 from hub.guard import audit
 from hub.records.index import key_of
@@ -158,7 +159,7 @@ async def _bodies(tx: Transaction, archive: zipfile.ZipFile, records: Sequence[t
                 "AND r.type = k.type AND r.id = k.id WHERE NOT r.deleted",
                 *_columns(piece),
             )
-            file.write(b"".join(_line(row["body"]) + b"\n" for row in rows))
+            file.write(b"".join(one_line(row["body"]) + b"\n" for row in rows))
             count += len(rows)
     return count
 
@@ -183,12 +184,7 @@ def _version(row: Row) -> bytes:
     told = {name: row[name] for name in ("type", "id", "version", "deleted")}
     message = str(row["message_id"]) if row["message_id"] else None
     told |= {"updated_at": row["updated_at"].isoformat(), "message": message}
-    return json.dumps(told)[:-1].encode() + b', "body": ' + _line(row["body"] or "null") + b"}\n"
-
-
-def _line(body: str) -> bytes:
-    """A record's exact text on one line: between its tokens a line's end is a blank, within them there is none."""
-    return body.replace("\r", " ").replace("\n", " ").encode()
+    return json.dumps(told)[:-1].encode() + b', "body": ' + one_line(row["body"] or "null") + b"}\n"
 
 
 async def _messages(tx: Transaction, archive: zipfile.ZipFile, ids: Sequence[UUID]) -> int:

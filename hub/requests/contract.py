@@ -22,10 +22,6 @@ class Wants:
     announce_stays: bool
     unknown: frozenset[str]
 
-    def must_authorise(self, code: str) -> bool:
-        """Whether a procedure needs an authorisation."""
-        return bool(self.authorise) and code.startswith(self.authorise)
-
 
 def wants(profile: PayerProfile) -> Wants:
     """What this payer wants of the tenant."""

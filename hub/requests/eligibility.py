@@ -18,7 +18,6 @@ from tiss.answers import values as answers
 TRANSACTION = "VERIFICA_ELEGIBILIDADE"
 KIND: Kind = "elegibilidade"
 PLAN, ANSWER = "elegibilidade-pedido", "elegibilidade-resposta"
-COVERED, NOT_COVERED = "elegivel", "nao elegivel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

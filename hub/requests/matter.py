@@ -10,6 +10,7 @@ from typing import Any
 from canonical import local
 from canonical.codes import CNS
 from canonical.errors import NotFound, Refused
+from canonical.names import first
 from hub.billing.profiles import PayerProfile, payers
 from hub.billing.visit import surroundings
 from hub.billing.visit.professionals import UNKNOWN_CBO, leading, professional
@@ -140,7 +141,7 @@ def _patient(body: Body, today: datetime.date) -> dict[str, Any]:
     born = local.date(body.get("birthDate"))
     numbers = [i.get("value") for i in body.get("identifier", ()) if i.get("system") == CNS]
     return {
-        "name": surroundings.shown_name(body),
+        "name": first(body),
         "sex": body.get("gender"),
         "cns": numbers[0] if numbers else "",
         "age": None if born is None else years(born, today),

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from canonical.identity import bytes_number, new_id
-from canonical.problem import Problem
+from canonical.problem import Problem, json_of
 from hub.billing import writing
 from hub.billing.appeal import appeals
 from hub.billing.batch import submissions
-from hub.billing.message.replies import Heard, hear, told
+from hub.billing.message.replies import Heard, hear
 from hub.billing.profiles import PayerProfile
 from hub.billing.returns import statements
 from hub.guard import audit
@@ -86,7 +86,7 @@ async def take(world: World, tenant: Tenant, profile: PayerProfile, raw: bytes, 
             "UPDATE message SET status = $3, problems = $4, finished_at = now() WHERE tenant_id = $1 AND id = $2",
             message_id,
             "ERROR" if bad else "TRANSFORMED",
-            told(problems),
+            json_of(problems),
         )
     return Taken(message_id=message_id, matched=matched, problems=tuple(problems))
 

@@ -13,10 +13,9 @@ from uuid import UUID
 
 from canonical.errors import Conflict, Misconfigured, NotFound
 from canonical.identity import new_id
-from canonical.problem import Problem, blocking
+from canonical.problem import Problem, blocking, json_of
 from hub.billing import writing
 from hub.billing.check import checking
-from hub.billing.guide import guides
 from hub.billing.message import messages
 from hub.billing.message.sealing import seal, stated_in
 from hub.billing.profiles import PayerProfile, payer
@@ -31,7 +30,6 @@ from tiss.wire import transactions
 Kind = Literal["elegibilidade", "autorizacao", "anexo", "comunicacao", "cancelamento", "documento", "demonstrativo"]
 ROOM = "requests"
 SENDING, SENT, BLOCKED, REFUSED, UNKNOWN = "enviando", "enviado", "bloqueado", "rejeitado", "incerto"
-NEVER_SENT = (BLOCKED,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +167,7 @@ async def _insert(
         asked.coverage_id or None,
         asked.profile.version,
         json.dumps(asked.body if asked.kept is None else asked.kept, ensure_ascii=False),
-        guides.told(problems),
+        json_of(problems),
         asked.actor,
         state[0] == BLOCKED,
     )

@@ -6,7 +6,6 @@ secret is believed. A program or a token may have a session too; its rights are 
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import hashlib
 import hmac
@@ -206,8 +205,3 @@ def _must(tenant: Tenant, row: Row, now: datetime.datetime) -> str:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
-
-
-def without_rights(session: Session) -> Session:
-    """The same while something must be done first: it may nothing else."""
-    return dataclasses.replace(session, scopes=frozenset())

@@ -24,7 +24,6 @@ ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCY = "BRL"
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_ANS_TABLES = frozenset(("18", "19", "20", "22"))
 _LARGEST = 2**31 - 1
 
 
@@ -187,7 +186,7 @@ def tuss(value: Any, argument: str) -> str:
     table = text(value, "")
     if not table.isalnum():
         raise Unmapped("guide.code")
-    return f"{systems.TUSS}{table}" if table in _ANS_TABLES else f"{systems.LOCAL}:codes:tabela-{table}"
+    return f"{systems.TUSS}{table}" if table in systems.TUSS_TABLES else f"{systems.LOCAL}:codes:tabela-{table}"
 
 
 @record_conversion("professional")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
@@ -16,7 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from canonical.billing import money
 from canonical.problem import Problem
 from mappings.billing.sheet_plan import AMOUNTS, DAYS, SheetPlan
-from tiss.sheets.sheets import Cell, Row, Sheet, text_of
+from tiss.sheets.sheets import Cell, Row, Sheet, text_of, title
 
 _DEEPEST_HEADER = 60
 _CENT = Decimal("0.01")
@@ -49,7 +48,7 @@ class Records:
 def records(plan: SheetPlan, sheets: Sequence[Sheet]) -> Records:
     """The records of the sheet that the plan names (else the first one with its header row)."""
     found = Records()
-    wanted = [sheet for sheet in sheets if not plan.sheet or fold(sheet.name) == fold(plan.sheet)] or list(sheets)
+    wanted = [sheet for sheet in sheets if not plan.sheet or title(sheet.name) == title(plan.sheet)] or list(sheets)
     for sheet in wanted:
         header = _header(plan, sheet.rows)
         if header is not None:
@@ -60,21 +59,15 @@ def records(plan: SheetPlan, sheets: Sequence[Sheet]) -> Records:
     return found
 
 
-def fold(text: str) -> str:
-    """A text without case, accents and needless blanks."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return " ".join(plain.replace("_", " ").split())
-
-
 def _header(plan: SheetPlan, rows: Sequence[Row]) -> tuple[int, dict[str, int]] | None:
     """Position of the header row and of each column in it: the first row that names all that are required."""
     for position, row in enumerate(rows[:_DEEPEST_HEADER]):
-        names = [fold(text_of(cell)) for cell in row.cells]
+        names = [title(text_of(cell)) for cell in row.cells]
         places = {
-            key: names.index(fold(name))
+            key: names.index(title(name))
             for key, column in plan.columns.items()
             for name in reversed(column.names)
-            if fold(name) in names
+            if title(name) in names
         }
         needed = {key for key, column in plan.columns.items() if column.required}
         if places and needed <= set(places):
@@ -84,12 +77,12 @@ def _header(plan: SheetPlan, rows: Sequence[Row]) -> tuple[int, dict[str, int]] 
 
 def _read(plan: SheetPlan, rows: Sequence[Row], header: tuple[int, dict[str, int]], found: Records) -> None:
     position, places = header
-    titles = [fold(text_of(cell)) for cell in rows[position].cells]
+    titles = [title(text_of(cell)) for cell in rows[position].cells]
     _head(plan, rows[:position], found)
     above: dict[str, str] = {}
     sums = _Sums()
     for row in rows[position + 1 :]:
-        if [fold(text_of(cell)) for cell in row.cells] == titles:
+        if [title(text_of(cell)) for cell in row.cells] == titles:
             continue  # the header again, at the top of a printed page
         cells: list[Problem] = []
         record = _record(plan, row, places, cells)
@@ -115,7 +108,7 @@ def _head(plan: SheetPlan, rows: Sequence[Row], found: Records) -> None:
         for row in rows:
             texts = [text_of(cell) for cell in row.cells]
             for position, text in enumerate(texts):
-                if not fold(text).startswith(fold(label)):
+                if not title(text).startswith(title(label)):
                     continue
                 beside = [*(one for one in texts[position + 1 :] if one and one != text), ""]
                 value = text.partition(":")[2].strip() or beside[0]
@@ -191,8 +184,8 @@ def _day(plan: SheetPlan, text: str) -> str:
 
 def _is_total(plan: SheetPlan, row: Row, record: Record) -> bool:
     """A row that begins with a word for totals and names no item."""
-    first = next((fold(text_of(cell)) for cell in row.cells if text_of(cell)), "")
-    words = tuple(fold(word) for word in plan.totals)
+    first = next((title(text_of(cell)) for cell in row.cells if text_of(cell)), "")
+    words = tuple(title(word) for word in plan.totals)
     return first.startswith(words) and not record.text("code") and not record.text("entry")
 
 

@@ -21,7 +21,6 @@ from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import listed, moment_text, number
 from mappings.convert.whose import named
 
-_WITH_CHECK_DIGIT = frozenset(("18", "19", "20", "22"))  # 00, 90 and 98 are the payer's or the provider's own
 _OF_NOBODY = frozenset("CEFOQV")  # roles of a specimen (table 0369): controls, calibrators, proficiency
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
@@ -77,7 +76,7 @@ def charge_code(value: Value, context: Context, argument: str) -> Any:
         if "system" not in coding and identifiers.is_tuss(code):
             coding["system"] = systems.TUSS + systems.tuss_table(code)
         table = coding.get("system", "").removeprefix(systems.TUSS)
-        if table in _WITH_CHECK_DIGIT and not identifiers.is_tuss(code):
+        if table in systems.TUSS_TABLES and not identifiers.is_tuss(code):
             context.problems.append(value.problem("code.tuss"))
     if argument:
         describe(concept, value, context, int(argument))

@@ -13,7 +13,7 @@ VALID = [
     (ids.is_cns, "123456789010000"), (ids.is_cns, "100000000060018"), (ids.is_cns, "700000000000005"),
     (ids.is_registro_ans, "326305"), (ids.is_registro_ans, "304051"), (ids.is_registro_ans, "300730"),
     (ids.is_tuss, "10101012"), (ids.is_tuss, "40304361"), (ids.is_tuss, "10101020"), (ids.is_tuss, "10104020"),
-    (ids.is_ibge_city, "3550308"), (ids.is_ibge_city, "3117836"), (ids.is_aih, "3524100000014"),
+    (ids.is_ibge_city, "3550308"), (ids.is_ibge_city, "3117836"),
     (ids.is_cid10, "A90"), (ids.is_cid10, "J121"),
 ]  # fmt: skip
 INVALID = [

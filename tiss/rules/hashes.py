@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lxml import etree
 
+from canonical.identity import unaccented
 from canonical.problem import Problem
 from tiss.rules.case import Findings, Given
 from tiss.wire import epilogo
@@ -145,7 +145,7 @@ def _body_only(root: etree._Element, _text: str) -> str:
 
 
 def _plain(_root: etree._Element, text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return unaccented(text)
 
 
 _CHANGES: dict[str, Callable[[etree._Element, str], str]] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from canonical.codes import TUSS_TABLES
 from tiss.rules.case import Findings, Given, shown
 from tiss.rules.layout import Unit
 from tiss.rules.sums import ITEMS, parts
 from tiss.tables.tables import Tables
 
 FREE_TABLES = frozenset(("00", "90", "98"))
-TUSS_TABLES = frozenset(("18", "19", "20", "22"))
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TEAMS = ("team-sadt", "team-fee", "team-stay")
 _MEMBER = ("degree", "council-number", "cpf", "provider")

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import unicodedata
 from collections.abc import Callable, Iterable
 
+from canonical.identity import unaccented
 from tiss.rules.hashes import blanked, kind_of
 
 _ENCODINGS = {"utf-8": "utf-8", "iso-8859-1": "iso-8859-1", "windows-1252": "windows-1252", "utf-16-le": "utf-16"}
-_PLAIN = str.maketrans(
-    {
-        chr(c): "".join(x for x in unicodedata.normalize("NFKD", chr(c)) if not unicodedata.combining(x))
-        for c in range(160, 256)
-    }
-)
+_PLAIN = str.maketrans({chr(c): unaccented(chr(c)) for c in range(160, 256)})
 _CHANGES: dict[str, Callable[[str], str]] = {
     "upper-case": str.upper,
     "lower-case": str.lower,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
 from collections.abc import Callable
 from datetime import date
 from functools import cache
 from pathlib import Path
 
+from canonical.identity import unaccented
 from tiss.wire.shapes import Shape
 
 Args = tuple[tuple[str, str], ...]
@@ -96,7 +96,7 @@ def _spellings() -> dict[tuple[str, str], str]:
 
 def _spelled(plain: str, kind: str) -> str:
     """The code a word of people stands for; empty when none is known."""
-    word = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c)).upper()
+    word = unaccented(plain).upper()
     return _spellings().get((kind, word), "")
 
 

@@ -19,6 +19,7 @@ from typing import IO
 
 from lxml import etree
 
+from canonical.identity import unaccented
 from canonical.problem import Problem
 
 LARGEST = 64 * 1024 * 1024
@@ -73,6 +74,11 @@ def text_of(cell: Cell) -> str:
     if isinstance(cell, datetime.date):
         return cell.isoformat()
     return " ".join((cell or "").split())
+
+
+def title(text: str) -> str:
+    """A column's title as titles are compared: no case, accents, underscores or needless blanks."""
+    return " ".join(unaccented(text.lower()).replace("_", " ").split())
 
 
 def _csv(raw: bytes, encoding: str, separator: str) -> list[Sheet] | Problem:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,18 +90,13 @@ def _below(rows: Sequence[sheets.Row], places: dict[str, int], table: str) -> li
 
 
 def _places(names: list[str]) -> dict[str, int]:
-    folded = [_fold(name) for name in names]
+    folded = [sheets.title(name) for name in names]
     return {
         column: folded.index(known)
         for column, others in _NAMES.items()
         for known in reversed(others)
         if known in folded
     }
-
-
-def _fold(text: str) -> str:
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return " ".join(plain.replace("_", " ").split())
 
 
 def _row(cells: list[str], places: dict[str, int], table: str, line: int) -> dict[str, str]:

@@ -11,7 +11,6 @@ import json
 import os
 import sqlite3
 import threading
-import unicodedata
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from canonical.errors import Misconfigured
+from canonical.identity import unaccented
 from schemas_xsd import catalogue
 from tiss.tables import files as table_files
 
@@ -173,7 +173,7 @@ def _term(row: tuple[str, ...]) -> Term:
 
 def fold(text: str) -> str:
     """`text` without accents, in lower case."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
+    return unaccented(text.lower())
 
 
 def _open(sources: dict[str, Path]) -> sqlite3.Connection:

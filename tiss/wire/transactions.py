@@ -78,14 +78,6 @@ def by_body(body: str) -> tuple[Transaction, ...]:
     return tuple(row for row in table().values() if row.body == body)
 
 
-def by_service(service: str) -> Transaction:
-    """The request of a web service, by the service's name; raises LookupError."""
-    for row in table().values():
-        if row.service == service and service:
-            return row
-    raise LookupError(service)
-
-
 def body_of(message: Tiss) -> etree._Element | None:
     """The body element of a message in either form; None when there is none."""
     if message.service:

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from api.http.failures import Rejected
 from api.http.packing import takes_gzip
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
-from api.routes.fhir.inputs import pairs_given
+from api.routes.fhir.inputs import bad, pairs_given
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
@@ -104,10 +104,6 @@ def _format(text: str) -> str:
     return text.partition(";")[0].strip().replace(" ", "+").lower()
 
 
-def _bad(name: str) -> Rejected:
-    return Rejected(400, [Problem("fhir.search.value", name, args=(("name", name),))])
-
-
 def _wanted(exchange: Exchange, level: Level, pairs: Pairs, permitted: list[str]) -> Wanted:
     """The export that is asked for; raises Rejected, Refusal, BadQuery."""
     lenient = "handling=lenient" in exchange.preferences
@@ -115,7 +111,7 @@ def _wanted(exchange: Exchange, level: Level, pairs: Pairs, permitted: list[str]
     if ignored and not lenient:
         raise Rejected(400, [Problem("fhir.bulk.parameter", name, args=(("name", name),)) for name in ignored])
     if any(_format(value) not in _FORMATS for name, value in pairs if name == "_outputFormat"):
-        raise _bad("_outputFormat")
+        raise bad("_outputFormat")
     stated, unknown = _stated(level, _listed(pairs, "_type"), permitted, lenient=lenient)
     types = _types(exchange, level, stated, permitted)
     filters, unread = _filters(exchange, pairs, types, lenient=lenient)
@@ -170,7 +166,7 @@ def _types(exchange: Exchange, level: Level, stated: list[str], permitted: list[
     known = _known(level)
     for name in stated:
         if name not in known:
-            raise _bad("_type")
+            raise bad("_type")
         exchange.actor.reach(name, "r")
         exchange.actor.reach(name, "s")
     if not stated and not permitted:
@@ -184,7 +180,7 @@ def _moment(exchange: Exchange, pairs: Pairs, name: str) -> datetime.datetime | 
         return None
     span = date_range(text.replace(" ", "+"), exchange.actor.setting(exchange.state.world).zone)
     if span is None:
-        raise _bad(name)
+        raise bad(name)
     return span[0]
 
 
@@ -198,7 +194,7 @@ def _filters(
     """
     found = [part for name, text in pairs if name == "_typeFilter" for part in _NEXT_FILTER.split(text) if part]
     if len(found) > _MOST_FILTERS:
-        raise _bad("_typeFilter")
+        raise bad("_typeFilter")
     kept: list[str] = []
     for text in found:
         try:
@@ -215,19 +211,19 @@ def _filter(exchange: Exchange, text: str, types: Sequence[str]) -> None:
     """Raises Rejected, BadQuery unless a filter is a search of one of the types, Refusal when the token may not ask."""
     kind, _, query = text.partition("?")
     if kind not in types or not query:
-        raise _bad("_typeFilter")
+        raise bad("_typeFilter")
     try:
         members.conditions_of(kind, query, exchange.actor.setting(exchange.state.world), exchange.actor.sight)
     except Refusal as refusal:
         if refusal.kind != "precondition":
             raise
-        raise _bad("_typeFilter") from None  # parameters of results only, which no filter has (`_sort`, `_include`)
+        raise bad("_typeFilter") from None  # parameters of results only, which no filter has (`_sort`, `_include`)
 
 
 def _patients(level: Level, pairs: Pairs) -> tuple[str, ...]:
     found = [text.removeprefix("Patient/") for name, text in pairs if name == "patient"]
     if found and (level == "system" or not all(is_id(identity) for identity in found)):
-        raise _bad("patient")
+        raise bad("patient")
     return tuple(dict.fromkeys(found))
 
 

@@ -16,11 +16,12 @@ from starlette.responses import Response
 from api.http.failures import Rejected
 from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange
+from api.routes.fhir.inputs import bad
 from canonical.errors import NotFound
 from canonical.problem import Problem
 from fhir.definitions.table import resource_types
 from fhir.search.options import DEFAULT_COUNT, MOST_COUNT, cursor_parts, cursor_text
-from fhir.search.ranges import date_range
+from fhir.search.ranges import EARLIEST, LATEST, date_range
 from fhir.search.values import BadValue
 from hub.records.requests import history as store
 from hub.records.requests import visible
@@ -31,10 +32,10 @@ _PARAMETERS = ("_since", "_at", "_count", "_sort", "_cursor", "_summary", "_elem
 MOST_LOOKS = 20  # a narrow token may see few of many versions
 _SPANS: dict[str, Callable[[datetime.datetime, datetime.datetime], tuple[datetime.datetime, datetime.datetime]]] = {
     "eq": lambda start, end: (start, end),
-    **dict.fromkeys(("gt", "sa"), lambda start, end: (end, store.NEVER)),
-    "ge": lambda start, end: (start, store.NEVER),
-    **dict.fromkeys(("lt", "eb"), lambda start, end: (store.EVER, start)),
-    "le": lambda start, end: (store.EVER, end),
+    **dict.fromkeys(("gt", "sa"), lambda start, end: (end, LATEST)),
+    "ge": lambda start, end: (start, LATEST),
+    **dict.fromkeys(("lt", "eb"), lambda start, end: (EARLIEST, start)),
+    "le": lambda start, end: (EARLIEST, end),
 }  # the moments that a prefix of `_at` means (R4 §3.1.1.4.7)
 _STATUS = {"POST": "201", "PUT": "200", "PATCH": "200", "DELETE": "204"}
 
@@ -149,8 +150,8 @@ def _cursor(row: Row, *, up: bool) -> str:
 
 # Where the last page begins, which is read from its end; where the oldest come first it ends with the newest.
 _LAST = {
-    False: cursor_text(f"-//{store.EVER.isoformat()}", 0),
-    True: cursor_text(f"//{store.NEVER.isoformat()}", store.NEWEST),
+    False: cursor_text(f"-//{EARLIEST.isoformat()}", 0),
+    True: cursor_text(f"//{LATEST.isoformat()}", store.NEWEST),
 }
 
 
@@ -203,12 +204,8 @@ def _rising(exchange: Exchange) -> bool:
     """Whether the oldest versions come first; raises Rejected."""
     stated = exchange.parameter("_sort")
     if stated not in ("", "_lastUpdated", "-_lastUpdated"):
-        raise _bad("_sort")
+        raise bad("_sort")
     return stated == "_lastUpdated"
-
-
-def _bad(name: str) -> Rejected:
-    return Rejected(400, [Problem("fhir.search.value", name, args=(("name", name),))])
 
 
 def _period(exchange: Exchange) -> store.Period:
@@ -216,7 +213,7 @@ def _period(exchange: Exchange) -> store.Period:
     _refuse_others(exchange)
     text = "0" if _counts_only(exchange) else exchange.parameter("_count") or str(DEFAULT_COUNT)
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise _bad("_count")
+        raise bad("_count")
     stated = exchange.parameter("_since")
     since = _span(exchange, "_since", stated)[0] if stated else None
     return store.Period(most=min(int(text), MOST_COUNT) + 1, since=since, at=_at(exchange))
@@ -229,24 +226,24 @@ def _counts_only(exchange: Exchange) -> bool:
 
 def _at(exchange: Exchange) -> tuple[datetime.datetime, datetime.datetime] | None:
     """The span that all `_at` have in common, each a date with or without a prefix of a search; raises Rejected."""
-    low, high = store.EVER, store.NEVER
+    low, high = EARLIEST, LATEST
     stated = [value for name, value in exchange.query if name == "_at" and value]
     for text in stated:
         prefix = text[:2] if text[:2].isalpha() else "eq"
         if prefix not in _SPANS:
-            raise _bad("_at")
+            raise bad("_at")
         start, end = _span(exchange, "_at", text.removeprefix(prefix))
         first, last = _SPANS[prefix](start, end)
         low, high = max(low, first), min(high, last)
     if low >= high:
-        raise _bad("_at")
+        raise bad("_at")
     return (low, high) if stated else None
 
 
 def _span(exchange: Exchange, name: str, text: str) -> tuple[datetime.datetime, datetime.datetime]:
     span = date_range(text.replace(" ", "+"), exchange.actor.setting(exchange.state.world).zone)
     if span is None:
-        raise _bad(name)
+        raise bad(name)
     return span
 
 
@@ -261,6 +258,6 @@ def _place(exchange: Exchange) -> store.Place:
         if found.tzinfo is None or "\0" in type_name + record_id:
             raise ValueError
     except (BadValue, ValueError):
-        raise _bad("_cursor") from None
+        raise bad("_cursor") from None
     up = str(value).startswith("-")
     return store.Place(updated_at=found, id=record_id, version=version, type=type_name, up=up)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from api.http.failures import Rejected
 from api.routes.fhir.bundles import bundle_text, entry_text
 from api.routes.fhir.exchange import Exchange
+from api.routes.fhir.inputs import bad
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validation.validator import validate
@@ -58,7 +59,7 @@ def _asked(document: dict[str, Any]) -> tuple[dict[str, Any], bool, int]:
     only = _value(named, "onlyCertainMatches", "valueBoolean", False)
     count = _value(named, "count", "valueInteger", people.MOST)
     if count < 1:
-        raise _bad("count")
+        raise bad("count")
     return wanted, only, count
 
 
@@ -70,12 +71,8 @@ def _value(named: dict[Any, dict[str, Any]], name: str, form: str, default: Any)
     """The value of a parameter, which must be of the default's type."""
     value = named[name].get(form) if name in named else default
     if type(value) is not type(default):
-        raise _bad(name)
+        raise bad(name)
     return value
-
-
-def _bad(name: str) -> Rejected:
-    return Rejected(400, [Problem("fhir.search.value", name, args=(("name", name),))])
 
 
 def _entry(exchange: Exchange, found: Match) -> str:

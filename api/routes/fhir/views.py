@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.http.failures import Rejected
 from api.routes.fhir.exchange import Exchange
+from api.routes.fhir.inputs import bad
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.search.conditions import Inside
@@ -81,7 +82,7 @@ def _asked(exchange: Exchange, document: dict[str, Any]) -> _Asked:
             else:
                 named[str(name)] = _text(item)
     if unknown := [name for name in named if name not in _OWN]:
-        raise _bad(unknown[0][:64])
+        raise bad(unknown[0])
     if not isinstance(wanted, dict):
         raise Rejected(400, [Problem("fhir.structure.required", "Parameters.parameter.resource")])
     compiled = view(wanted)
@@ -101,13 +102,9 @@ def _text(item: Any) -> str:
     return str(value.get("reference", "")) if isinstance(value, dict) else jsontext.text(value).strip('"')
 
 
-def _bad(name: str) -> Rejected:
-    return Rejected(400, [Problem("fhir.search.value", name, args=(("name", name),))])
-
-
 def _suitable(given: list[dict[str, Any]], compiled: View) -> list[dict[str, Any]]:
     if len(given) > _MOST_INLINE:
-        raise _bad("resource")
+        raise bad("resource")
     return [body for body in given if body.get("resourceType") == compiled.type_name]
 
 
@@ -115,7 +112,7 @@ def _limit(text: Any) -> int | None:
     if text in (None, ""):
         return None
     if not str(text).isascii() or not str(text).isdigit() or len(str(text)) > 9 or int(text) < 1:
-        raise _bad("_limit")
+        raise bad("_limit")
     return int(text)
 
 
@@ -124,7 +121,7 @@ def _form(exchange: Exchange, stated: str) -> str:
     if stated:
         found = stated if stated in _FORMATS else _MEDIA.get(stated.replace(" ", "+"))
         if found is None:
-            raise _bad("_format")
+            raise bad("_format")
         return found
     accept = exchange.request.headers.get("accept", "")
     kinds = (part.partition(";")[0].strip().lower() for part in accept.split(","))
@@ -156,13 +153,13 @@ def _query(exchange: Exchange, asked: _Asked, cursor: str) -> Query:
     inside = None
     if asked.patient:
         if not is_id(asked.patient):
-            raise _bad("patient")
+            raise bad("patient")
         if kind == "Patient":
             pairs.append(("_id", asked.patient))
         elif kind in members("Patient"):
             inside = Inside(kind, "Patient", asked.patient, members("Patient")[kind])
         else:
-            raise _bad("patient")
+            raise bad("patient")
     return parse(kind, pairs, exchange.actor.setting(exchange.state.world), inside)
 
 

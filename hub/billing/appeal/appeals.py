@@ -12,14 +12,13 @@ from uuid import UUID
 
 from canonical.errors import Conflict, NotFound, TryLater
 from canonical.identity import new_id
-from canonical.problem import Problem
+from canonical.problem import Problem, json_of
 from hub.billing import writing
 from hub.billing.appeal import records as appeal_records
 from hub.billing.appeal import trees as appeal_trees
 from hub.billing.batch import batches, protocols
 from hub.billing.batch.responses import REFUSED as NOT_TAKEN
 from hub.billing.batch.responses import Said
-from hub.billing.guide import guides
 from hub.billing.message import messages, numbers
 from hub.billing.message.replies import Refusal, listen
 from hub.billing.message.sealing import seal, stated_in
@@ -160,7 +159,7 @@ async def send(world: World, tenant: Tenant, tx: Transaction, appeal_id: UUID, a
     await tx.run(
         "UPDATE appeal SET problems = $3, hash = $4, tiss_version = $5 WHERE tenant_id = $1 AND id = $2",
         appeal_id,
-        guides.told(sealed.problems),
+        json_of(sealed.problems),
         sealed.hash,
         profile.version,
     )
@@ -337,7 +336,7 @@ async def decided(
         appeal_id,
         ANSWERED,
         found.granted_cents,
-        guides.told(problems),
+        json_of(problems),
     )
     await tx.run(
         "UPDATE batch SET status = 'encerrado', updated_at = now() FROM appeal a WHERE batch.tenant_id = $1 "

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from canonical.errors import Conflict, Gone, NotFound
 from canonical.identity import new_id
-from canonical.problem import Problem
+from canonical.problem import Problem, json_of
 from hub.billing import writing
 from hub.billing.check import checking
 from hub.billing.guide import claims, guides
@@ -118,7 +118,7 @@ async def _keep(
         sealed.sequence,
         checking.rule_set(),
         checking.table_versions(),
-        guides.told([*sealed.problems, *await _history(tx, profile, rows, writing.origin(world, tenant))]),
+        json_of([*sealed.problems, *await _history(tx, profile, rows, writing.origin(world, tenant))]),
     )
     guide_status = "bloqueada" if sealed.content is None else "enviada"
     identities = [row["id"] for row in rows]
@@ -278,4 +278,4 @@ async def _tell_guides(tx: Transaction, rows: Sequence[Row], problems: Sequence[
         if position is not None and position <= len(rows):
             by_guide[rows[position - 1]["id"]].append(problem)
     for guide_id, found in by_guide.items():
-        await tx.run(_TOLD, guide_id, guides.told(found), ["guide.repeated", "history.%"])
+        await tx.run(_TOLD, guide_id, json_of(found), ["guide.repeated", "history.%"])

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from canonical.problem import Problem
-from hub.billing.message.replies import told
+from canonical.problem import Problem, json_of
 from hub.store.database import Transaction
 
 MIXED_UP = "returned.of-another"  # what the codes of such findings begin with
@@ -66,5 +65,5 @@ async def note(tx: Transaction, message_id: UUID, problem: Problem) -> None:
     await tx.run(
         "UPDATE message SET problems = (problems::jsonb || $3::jsonb)::text WHERE tenant_id = $1 AND id = $2",
         message_id,
-        told([problem]),
+        json_of([problem]),
     )

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from canonical.errors import Misconfigured
 from canonical.identity import new_id
-from canonical.problem import Problem, blocking
+from canonical.problem import Problem, blocking, json_of
 from hub.billing import writing
 from hub.billing.check import checking
 from hub.billing.guide import claims, repeats
@@ -164,7 +164,7 @@ class Finished:
 def _row(identity: UUID, case: Case, one: Finished) -> tuple[Any, ...]:
     """The guide's row (_GUIDE): what its Claim says, and what only the hub needs."""
     tree = json.dumps(one.tree, ensure_ascii=False)
-    own = (identity, case.profile.partner.id, one.created_at, one.status, tree, told(one.problems))
+    own = (identity, case.profile.partner.id, one.created_at, one.status, tree, json_of(one.problems))
     return (*own, *claims.columns_of(one.claim))
 
 
@@ -193,11 +193,6 @@ def check_guide(profile: PayerProfile, element: str, tree: dict[str, Any], today
             return [Problem("guide.no-schema", "", args=(("version", profile.version),))]
         return [Problem("guide.provider", "cabecalho/origem/identificacaoPrestador")]
     return checking.findings(raw, profile, today)
-
-
-def told(problems: Sequence[Problem]) -> str:
-    """Findings as the JSON kept in a row."""
-    return json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
 
 
 async def _rebuild(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from canonical.problem import Problem, Severity
+from canonical.problem import Problem, Severity, json_of
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.exchange.handlers import Reply
 from hub.store.database import Transaction
@@ -56,14 +54,9 @@ async def listen(tx: Transaction, reply: Reply) -> Heard:
         await tx.run(
             "UPDATE message SET problems = $3 WHERE tenant_id = $1 AND id = $2",
             reply.message_id,
-            told(heard.problems),
+            json_of(heard.problems),
         )
     return heard
-
-
-def told(problems: Sequence[Problem]) -> str:
-    """Findings as the JSON kept in a row."""
-    return json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
 
 
 def hear(content: bytes, profile: PayerProfile) -> Heard:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from canonical.errors import NotFound, Refused
 from canonical.identity import bytes_number, new_id
-from canonical.problem import Problem, blocking
+from canonical.problem import Problem, blocking, json_of
 from hub.billing import listing, writing
 from hub.billing.message.replies import stamped
 from hub.billing.profiles import payer
@@ -154,7 +153,7 @@ async def _finished(tx: Transaction, taken: Taken, kind: str) -> None:
         taken.message_id,
         "ERROR" if any(problem.blocks for problem in taken.problems) else "TRANSFORMED",
         kind or "DEMONSTRATIVO_ANALISE_CONTA",
-        json.dumps([problem.as_json() for problem in taken.problems], ensure_ascii=False),
+        json_of(taken.problems),
     )
 
 

@@ -14,9 +14,8 @@ from uuid import UUID
 from canonical.billing import money
 from canonical.errors import Refused
 from canonical.identity import new_id
-from canonical.problem import Problem
+from canonical.problem import Problem, json_of
 from hub.billing import writing
-from hub.billing.guide import guides
 from hub.billing.profiles import PayerProfile
 from hub.billing.returns import benefits, payment_records, renumbered
 from hub.billing.returns.payment_records import Lot, Paid, Place, read_day
@@ -79,7 +78,7 @@ async def take_in(tx: Transaction, profile: PayerProfile, told: answers.Remittan
     made = _Made(id=new_id(), payer_id=payer_id, key=key, digest=digest, message_id=by.message_id)
     await _insert(tx, made, (told, on), stored, ours)
     problems = [*judge(told, stored, ours), *await _compared(tx, made)]
-    await tx.run("UPDATE remittance SET problems = $3 WHERE tenant_id = $1 AND id = $2", made.id, guides.told(problems))
+    await tx.run("UPDATE remittance SET problems = $3 WHERE tenant_id = $1 AND id = $2", made.id, json_of(problems))
     return True
 
 

@@ -14,17 +14,17 @@ from typing import Any
 from uuid import UUID
 
 from canonical.identity import new_id
-from canonical.problem import Problem
+from canonical.problem import Problem, json_of
 from hub.billing import writing
 from hub.billing.batch.responses import Said
 from hub.billing.batch.submissions import SENT, STATEMENT_OPERATION, UNKNOWN, set_protocol
-from hub.billing.guide import guides
 from hub.billing.message.replies import listen
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.billing.returns import benefits, deadlines, payments, renumbered, replacing
 from hub.billing.returns.following import Followed, follow
 from hub.billing.returns.judgement import Line, lines_of, merged, refuse_unbelievable, sums, whole_protocol
 from hub.billing.returns.matching import Guide, Item, Matched, match
+from hub.billing.returns.payment_records import read_day
 from hub.exchange.handlers import Reply, on_reply
 from hub.records.write import Origin
 from hub.store import bulk
@@ -155,7 +155,7 @@ class _Place:
     @property
     def on(self) -> datetime.date:
         """The statement's day."""
-        return _day(self.statement.issued_on) or self.source.on
+        return read_day(self.statement.issued_on) or self.source.on
 
 
 def _numbered(protocol: answers.StatementProtocol) -> answers.StatementProtocol:
@@ -194,7 +194,7 @@ async def _store_all(
     heads, entries = [], []
     for one, lines in zip(fresh, said, strict=True):
         found = match(lines, _accounts(rows, [guide.provider_number for guide in one.protocol.guides]))
-        problems = guides.told(_problems(one.protocol, lines, found, renamed))
+        problems = json_of(_problems(one.protocol, lines, found, renamed))
         head = _head(place, one, lines, problems)
         heads.append(head)
         entries.append((head[0], one.protocol.number, lines, found))
@@ -363,10 +363,3 @@ AND s.status = ANY($5::text[]) AND EXISTS (
     SELECT 1 FROM guide g WHERE g.tenant_id = $1 AND g.batch_id = b.id AND g.number = ANY($4::text[]))
 ORDER BY s.id DESC LIMIT 1 FOR UPDATE OF s
 """
-
-
-def _day(text: str) -> datetime.date | None:
-    try:
-        return datetime.date.fromisoformat(text[:10])
-    except ValueError:
-        return None

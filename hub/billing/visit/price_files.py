@@ -10,13 +10,13 @@ import csv
 import datetime
 import io
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from canonical.codes import tuss_table
 from canonical.problem import Problem
+from tiss.sheets.sheets import title
 
 _NAMES = {
     "table": ("tabela", "table"),
@@ -105,17 +105,12 @@ def _text(raw: bytes) -> str:
 
 
 def _places(names: Sequence[str]) -> dict[str, int]:
-    folded = [_fold(name) for name in names]
+    folded = [title(name) for name in names]
     return {
         column: folded.index(next(known for known in others if known in folded))
         for column, others in _NAMES.items()
         if any(known in folded for known in others)
     }
-
-
-def _fold(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text.strip().lower())
-    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).replace("_", " ").split())
 
 
 def _cell(cells: Sequence[str], place: int) -> str:

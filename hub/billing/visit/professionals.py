@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from canonical.codes import CPF, aliases
-from canonical.names import whole
+from canonical.names import first
 from hub.records.projections import target
 from mappings.table import codes
 
@@ -34,7 +34,7 @@ def professional(
         number = next((i.get("value") for i in identifiers if system and i.get("system") in aliases(system)), None)
         if number:
             found[place] = str(number)
-    name = reference.get("display") or _name(body)
+    name = reference.get("display") or first(body)
     if name:
         found["name"] = name
     if cbo := _cbo(body.get("qualification", ())):
@@ -81,10 +81,6 @@ def _number(value: str) -> tuple[str, str]:
     if match is None:
         return value.strip(), ""
     return (match[2], match[1].upper()) if match[1] else (match[3], match[4].upper())
-
-
-def _name(body: Mapping[str, Any]) -> str:
-    return whole((body.get("name") or [{}])[0])
 
 
 def _cbo(qualifications: Iterable[Mapping[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canonical import local
-from canonical.names import whole
+from canonical.names import first
 from hub.billing import writing
 from hub.billing.profiles import PayerProfile
 from hub.billing.visit import authorisations, births, prices
@@ -88,17 +88,12 @@ async def surroundings(
     episodes = [charge.treatment.partition("/")[2] for charge in charges if charge.treatment]
     found.treatments = await of_episodes(tx, episodes, today, by.zone)
     if any(asks_for("patient.name", profile.version) for profile in profiles):
-        found.names = {i: shown_name(body) for i, body in (await stored(tx, "Patient", patients)).items()}
+        found.names = {i: first(body) for i, body in (await stored(tx, "Patient", patients)).items()}
     stays = {i: body for i, body in found.encounters.items() if is_inpatient(body.get("class", {}).get("code", ""))}
     if stays:
         found.billed = await _billed(tx, sorted(stays))
         found.papers = await births.papers(tx, stays, by.zone)
     return found
-
-
-def shown_name(patient: Body) -> str:
-    """A patient's name as a guide shows it."""
-    return whole((patient.get("name") or [{}])[0])
 
 
 async def _coverages(tx: Transaction, patients: list[str]) -> dict[str, list[Coverage]]:

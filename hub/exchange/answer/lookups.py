@@ -23,6 +23,7 @@ from canonical.problem import Problem
 from fhir import jsontext
 from fhir.search.conditions import BadQuery, Setting
 from fhir.search.query import Query, parse
+from fhir.search.values import escaped
 from hl7 import ack
 from hl7.ack import Stamp
 from hl7.er7 import Message, Segment
@@ -149,12 +150,7 @@ def _search_value(parameter: str, text: str) -> str:
         return "-".join(part for part in (text[:4], text[4:6], text[6:8]) if part)
     if parameter == "gender":
         return codes("query-gender").get(text.upper(), text)
-    return _plain(text.rstrip("*"))
-
-
-def _plain(text: str) -> str:
-    """`text` as one value of a search parameter."""
-    return text.replace("\\", "\\\\").replace(",", "\\,").replace("|", "\\|").replace("$", "\\$")
+    return escaped(text.rstrip("*"))
 
 
 def _corresponding(message: Message, query: Segment | None) -> _Asked:
@@ -183,9 +179,9 @@ def _who(message: Message, query: Segment | None) -> _Asked:
             key = cx_key(
                 Value(d.join((number, "", "", authority, kind)), value.source, value.segment), _no(message), "PI"
             )
-            numbers.append(f"{_plain(key.system)}|{_plain(key.value)}" if key is not None else _plain(number))
+            numbers.append(f"{escaped(key.system)}|{escaped(key.value)}" if key is not None else escaped(number))
         elif number:
-            numbers.append(_plain(number))
+            numbers.append(escaped(number))
         elif not asked.pairs:
             for parameter, component in (("family", 2), ("given", 3)):
                 if text := value.text(component):

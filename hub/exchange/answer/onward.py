@@ -6,13 +6,12 @@ names their partner: its overlay, its lanes, its destinations (2.5.1 §4.4: the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from uuid import UUID
 
 from adapters.transports.acknowledging import confirmation
 from canonical.identity import bytes_number, new_id
-from canonical.problem import Problem
+from canonical.problem import Problem, json_of
 from hl7 import er7
 from hub.channels import matching
 from hub.exchange.answer import late
@@ -78,5 +77,5 @@ async def work_on(tx: Transaction, tenant: Tenant, partner: Partner, message_id:
 async def _tell(tx: Transaction, message_id: UUID, problems: Sequence[Problem]) -> None:
     """Add findings to those that are kept with a message."""
     if problems:
-        said = json.dumps([problem.as_json() for problem in problems], ensure_ascii=False)
+        said = json_of(problems)
         await tx.run(_FOUND, message_id, said)

@@ -6,12 +6,11 @@ goes on or stops until someone resumes it, as the channel says. After the mendin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
-from canonical.problem import Problem
+from canonical.problem import Problem, json_of
 from hub.channels.document import Poison
 from hub.exchange.work import lanes
 from hub.exchange.work.lanes import Lease
@@ -36,7 +35,7 @@ async def met(tx: Transaction, held: Lease, message: UUID, policy: Poison, probl
     await tx.run(
         "UPDATE message SET status = 'ERROR', problems = $3, finished_at = now() WHERE tenant_id = $1 AND id = $2",
         message,
-        json.dumps([problem.as_json() for problem in problems], ensure_ascii=False),
+        json_of(problems),
     )
     if policy.then == "pause":
         await lanes.pause(tx, held, REASON)

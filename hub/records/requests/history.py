@@ -10,12 +10,11 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fhir.search.ranges import EARLIEST, LATEST
 from hub.store.database import Row
 from hub.world import Tenant, World
 
 SECONDS = 10.0
-EVER = datetime.datetime(1, 1, 2, tzinfo=datetime.UTC)
-NEVER = datetime.datetime(9999, 12, 30, tzinfo=datetime.UTC)
 NEWEST = 2**62
 _COLUMNS = "v.type, v.id, v.version, v.updated_at, v.deleted, v.method, v.body"
 # `$4` and `$5` bound `_at`: a version counts when it began before the end and none replaced it before the start.
@@ -70,8 +69,8 @@ class Period:
 
     def arguments(self) -> tuple[datetime.datetime, datetime.datetime | None, datetime.datetime, int]:
         """`$3` to `$6` of the statements."""
-        low, high = self.at or (None, NEVER)
-        return self.since or EVER, low, high, self.most
+        low, high = self.at or (None, LATEST)
+        return self.since or EARLIEST, low, high, self.most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +84,8 @@ class Place:
     up: bool = False
 
 
-FIRST = Place(updated_at=NEVER, id="", version=0, type="")
-OLDEST = Place(updated_at=EVER, id="", version=0, type="", up=True)
+FIRST = Place(updated_at=LATEST, id="", version=0, type="")
+OLDEST = Place(updated_at=EARLIEST, id="", version=0, type="", up=True)
 
 
 def place_of(row: Row, *, up: bool = False) -> Place:
