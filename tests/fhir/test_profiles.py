@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from shared_files import samples, standards
 
 from fhir import jsontext
 from fhir.terminology.bodies import Bodies, membership
 from fhir.terminology.sets import Reader
 from fhir.validation import profiles
 from hub.operate import packages
-from tests.shared_files import samples, standards
 
 BR = "http://example.org/StructureDefinition/"
 CPF, CNS = "urn:sid:cpf", "urn:sid:cns"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_files import standards
 
 from canonical.problem import Problem
 from fhir.shorthand.reader import Config, config_of, read
@@ -15,7 +16,6 @@ from fhir.terminology.bodies import Bodies, membership
 from fhir.terminology.sets import Reader
 from fhir.validation import profiles
 from fhir.validation.validator import validate
-from tests.shared_files import standards
 
 CONFIG = Config(canonical="http://example.org/fhir", version="0.1.0")
 ROOT = "http://example.org/fhir/StructureDefinition/"

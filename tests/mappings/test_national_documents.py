@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 import rnds_records as records
+from shared_files import standards
 
 from canonical.problem import Problem, blocking
 from fhir.document import document
@@ -26,7 +27,6 @@ from mappings.national.document_codes import NATIONAL
 from mappings.national.document_plans import DocumentPlan, Part
 from mappings.national.document_values import CONVERSIONS, PROFILE, valued
 from mappings.table import HERE, codes
-from tests.shared_files import standards
 
 CASES = Path(__file__).resolve().parents[1] / "cases" / "networks" / "rnds"
 DAY = records.NOW.date()

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+import r4_examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir import jsontext
 from fhir.definitions.table import resource_types
-from tests import r4_examples
 
 SEEDS: list[dict[str, Any]] = [
     {"resourceType": "Patient", "active": True, "identifier": [{"system": "urn:x", "value": "1", "period": {"start": "2020"}}],

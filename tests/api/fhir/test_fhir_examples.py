@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+import r4_examples
 
 from fhir import jsontext, xmltext
 from fhir.search.matching import is_fixed, meets
@@ -26,7 +27,6 @@ from hub.find.statement import OneTrip
 from hub.records.requests.acting import Actor
 from hub.subscriptions.declared import withheld
 from hub.world import Tenant, World
-from tests import r4_examples
 from tests.fhir.test_validator import KNOWN_WRONG
 
 pytestmark = pytest.mark.slow

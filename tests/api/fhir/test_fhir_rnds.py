@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from shared_files import samples
 
 from fhir import jsontext
-from tests.shared_files import samples
 
 
 @pytest.mark.parametrize("name", ["Example-Bundle-RAC-Completo", "example-bundle-rel-loinc", "example-rira-booked"])

@@ -6,8 +6,7 @@ import json
 
 import httpx
 import pytest
-
-from tests.shared_files import samples
+from shared_files import samples
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import clusters
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ADT = "MSH|^~\\&|HIS|HOSP|P|H|20261122080000||ADT^A04^ADT_A01|{0}|P|2.5||||||UNICODE UTF-8\rEVN|A04|20261122080000\rPID|1||{1}^^^HOSP^MR||Silva^Ana||19800229|F\r"
 
 

@@ -17,7 +17,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 _OURS = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")
 
 

@@ -40,15 +40,15 @@ class Door:
 @contextmanager
 def door(settings: Settings, tenant: Tenant, limit: int) -> Iterator[Door]:
     """A door of the tenant's MLLP channel that takes frames up to `limit` bytes."""
-    root = Path(__file__).resolve().parent
+    root = Path(__file__).resolve().parents[2]
     given = json.dumps({"data": str(settings.data), "database_url": settings.database_url})
     process = subprocess.Popen(
-        [sys.executable, "-X", "utf8", str(root / "door_process.py"), given, str(tenant.slug), str(limit)],
-        cwd=root.parent,
+        [sys.executable, "-X", "utf8", __file__, given, str(tenant.slug), str(limit)],
+        cwd=root,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": str(root.parent), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"},
     )
     try:
         assert process.stdout is not None and process.stdin is not None
