@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from canonical.identity import unaccented
 from hl7 import charset
 from hl7.er7 import STANDARD, Delimiters, Message
 from hl7.escapes import escape
+from hl7.heading import Heading
 
 Code = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
 Mode = Literal["auto", "original", "enhanced", "none"]
@@ -59,24 +60,33 @@ CONDITIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """What an acknowledgement needs from the message it answers; also buildable for an unreadable one.
-
-    `kind` is the type and event of an unreadable one (`ADT^A01`), where its first line tells them.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Letterhead:
+    """What the messages of one sender say alike and an acknowledgement repeats; shared by those that do."""
 
     delimiters: Delimiters = STANDARD
     sending: tuple[str, str] = ("", "")
     receiving: tuple[str, str] = ("", "")
     event: str = ""
-    control_id: str = ""
     processing: str = "P"
     version: str = "2.5"
     accept: str = ""
     application: str = ""
     charset_field: str = ""
     codec: str = "ascii"
+
+
+NOBODY = Letterhead()
+
+
+class Envelope(NamedTuple):
+    """What an acknowledgement needs from the message it answers; also buildable for an unreadable one.
+
+    `kind` is the type and event of an unreadable one (`ADT^A01`), where its first line tells them.
+    """
+
+    head: Letterhead = NOBODY
+    control_id: str = ""
     kind: str = ""
 
 
@@ -89,7 +99,7 @@ def wanted(to: Envelope, mode: Mode) -> Wanted:
     """
     if mode == "none":
         return Wanted(False)
-    accept, application = to.accept, to.application
+    accept, application = to.head.accept, to.head.application
     if mode == "enhanced":
         return Wanted(False, "AL", _CONDITIONS.get(application, ""))
     if mode == "original" or not {accept, application} & {"NE", *_CONDITIONS}:
@@ -105,19 +115,23 @@ def due(condition: str, good: bool) -> bool:
 
 def envelope(message: Message) -> Envelope:
     """The envelope of a readable message; application and facility keep their raw form."""
-    header = message.header
-    return Envelope(
-        delimiters=message.delimiters,
+    return Envelope(_letterhead(message.heading), message.header.raw_field(10))
+
+
+@lru_cache(maxsize=4096)
+def _letterhead(heading: Heading) -> Letterhead:
+    header = heading.header
+    return Letterhead(
+        delimiters=header.delimiters,
         sending=(header.raw_field(3), header.raw_field(4)),
         receiving=(header.raw_field(5), header.raw_field(6)),
         event=header.text(9, 2).upper(),
-        control_id=header.raw_field(10),
         processing=header.raw_field(11) or "P",
         version=header.raw_field(12) or "2.5",
         accept=header.raw_field(15),
         application=header.raw_field(16),
         charset_field=header.raw_field(18),
-        codec=message.charset,
+        codec=heading.codec,
     )
 
 
@@ -136,16 +150,15 @@ def salvage(raw: bytes) -> Envelope:
         text = fields[number - 1]
         return text if text.isprintable() and len(text) <= 227 and chr(line[3]) == "|" else ""
 
-    return Envelope(
+    head = Letterhead(
         sending=(plain(3), plain(4)),
         receiving=(plain(5), plain(6)),
-        control_id=plain(10),
         processing=plain(11) or "P",
         version=plain(12) or "2.5",
         accept=plain(15),
         application=plain(16),
-        kind=found.group(0) if (found := _KIND.match(plain(9))) else "",
     )
+    return Envelope(head, plain(10), found.group(0) if (found := _KIND.match(plain(9))) else "")
 
 
 class Finding(Protocol):
@@ -170,8 +183,7 @@ class Finding(Protocol):
         """How to repair it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What an acknowledgement has of its own: MSH-10, MSH-7, and what it says beyond code and findings.
 
     `expected` is MSA-4, the sequence number expected next. `asks` makes it ask for an accept acknowledgement itself.
@@ -188,25 +200,43 @@ class Stamp:
 
 def build(to: Envelope, code: Code, problems: Sequence[Finding], stamp: Stamp) -> bytes:
     """The acknowledgement as bytes, without framing: MSH, MSA and an ERR for each blocking problem."""
-    d = to.delimiters
-    kind = "ACK"
-    if since(to.version, (2, 4)) and to.event:
-        kind = d.component.join(("ACK", escape(to.event, d), "ACK"))
-    elif to.event:
-        kind = d.component.join(("ACK", escape(to.event, d)))
-    kind = stamp.kind or kind
-    moment = stamp.now.strftime("%Y%m%d%H%M%S%z")
-    header = ["MSH", d.encoding_characters, *to.receiving, *to.sending, moment, "", kind, stamp.control_id]
-    header += [to.processing, to.version, "", "", *(("AL", "NE") if stamp.asks else ("", "")), "", to.charset_field]
+    head = to.head
+    d, mark = head.delimiters, head.delimiters.field
+    before, kind, after, asking = _header(head)
+    moment = _moment(stamp.now, stamp.now.utcoffset())
+    header = mark.join((before, moment, "", stamp.kind or kind, stamp.control_id, asking if stamp.asks else after))
     shown = [p for p in problems if p.severity == "error"] or ([] if code in ("AA", "CA") else list(problems))
-    first = escape(sayable(shown[0].text("en"), to.codec), d) if shown and not since(to.version, (2, 5)) else ""
-    answer = ("MSA", code, to.control_id, first, stamp.expected)
-    lines = [d.field.join(header).rstrip(d.field), d.field.join(answer).rstrip(d.field)]
-    lines += [*(_err(problem, to) for problem in shown[:20]), *stamp.more]
-    return charset.encode("\r".join(lines) + "\r", to.codec)
+    first = escape(sayable(shown[0].text("en"), head.codec), d) if shown and not since(head.version, (2, 5)) else ""
+    answer = mark.join(("MSA", code, to.control_id, first, stamp.expected)).rstrip(mark)
+    lines = (header, answer, *(_err(problem, head) for problem in shown[:20]), *stamp.more, "")
+    return charset.encode("\r".join(lines), head.codec)
 
 
-def _err(problem: Finding, to: Envelope) -> str:
+@lru_cache(maxsize=4096)
+def _header(head: Letterhead) -> tuple[str, str, str, str]:
+    """An answer's MSH up to MSH-6; its MSH-9; and MSH-11 to the end, as it is and as one that asks for an answer."""
+    d, mark = head.delimiters, head.delimiters.field
+    kind = "ACK"
+    if since(head.version, (2, 4)) and head.event:
+        kind = d.component.join(("ACK", escape(head.event, d), "ACK"))
+    elif head.event:
+        kind = d.component.join(("ACK", escape(head.event, d)))
+    before = mark.join(("MSH", d.encoding_characters, *head.receiving, *head.sending))
+    after, asking = (
+        mark.join((head.processing, head.version, "", "", *asks, "", head.charset_field)).rstrip(mark)
+        for asks in (("", ""), ("AL", "NE"))
+    )
+    return before, kind, after, asking
+
+
+@lru_cache(maxsize=64)
+def _moment(moment: datetime.datetime, offset: datetime.timedelta | None) -> str:
+    """MSH-7; equal moments of other zones are written otherwise, so `offset` tells them apart."""
+    del offset
+    return moment.strftime("%Y%m%d%H%M%S%z")
+
+
+def _err(problem: Finding, to: Letterhead) -> str:
     """ERR: place as ERR-2 (ERL) and text from 2.5 on; ERR-1 (ELD) before."""
     d = to.delimiters
     family = problem.code.split(".", 1)[0]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from canonical.problem import Problem
 
@@ -58,8 +59,7 @@ _REFUSED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """The text of a message, the codec that gave it, and what was noticed."""
 
     text: str
@@ -123,7 +123,7 @@ def _mended(raw: bytes, found: Decoded) -> Decoded | Problem:
 def _lost(raw: bytes, found: Decoded) -> bool:
     """Whether the bytes have a replacement character; UTF-8 is faster searched as text."""
     if found.name == "utf-8":
-        return any(mark in found.text for mark in _LOST)
+        return any(map(found.text.__contains__, _LOST))
     return any(mark in raw for mark in _LOST_BYTES)
 
 
@@ -139,13 +139,22 @@ def _mac_roman(text: str) -> bytes:
 def declared_charset(raw: bytes) -> str:
     """The first repetition of MSH-18 in upper case; empty when silent. ASCII is enough to find it."""
     start = raw.find(b"MSH")
-    end = min((p for p in (raw.find(b"\r", start), raw.find(b"\n", start)) if p >= 0), default=len(raw))
-    header = raw[start:end] if start >= 0 else b""
+    if start < 0:
+        return ""
+    end = raw.find(b"\r", start)
+    header = raw[start : end if end >= 0 else len(raw)]
+    if (end := header.find(b"\n")) >= 0:
+        header = header[:end]
     if len(header) < 9:
         return ""
-    fields = header.split(header[3:4])
-    value = fields[17] if len(fields) > 17 else b""
-    first = value.split(header[5:6])[0] if header[5:6] else value
+    fields = header.split(header[3:4], 18)
+    return _first(fields[17], header[5:6]) if len(fields) > 17 else ""
+
+
+@lru_cache(maxsize=1024)
+def _first(value: bytes, repetition: bytes) -> str:
+    """The first repetition, in upper case."""
+    first = value.split(repetition)[0] if repetition else value
     return first.decode("ascii", "replace").strip().upper()
 
 

@@ -50,10 +50,10 @@ def may_be_part(raw: bytes) -> bool:
 
 def part_of(message: Message) -> Part | None:
     """The part that a message is, or None when it is whole. In queries and their answers DSC means something else."""
-    if message.type.startswith(BY_PARTS):
+    follows, ends = message.header.text(14).strip(), message.last_name == "DSC"
+    if not (follows or ends) or message.type.startswith(BY_PARTS):
         return None
-    last, follows = message.segments[-1], message.header.text(14).strip()
-    leads = last.text(1).strip() if last.name == "DSC" else ""
+    leads = message.segments[-1].text(1).strip() if ends else ""
     follows, leads = ("" if pointer == NULL else pointer for pointer in (follows, leads))
     if not follows and not leads:
         return None

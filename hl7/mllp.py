@@ -7,14 +7,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 START = b"\x0b"
 END = b"\x1c\r"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame's payload. `cut` is set when a new start came before its end: it is no message, but kept."""
 
     payload: bytes

@@ -55,7 +55,7 @@ def aligned(message: Message) -> tuple[Message, list[Problem]]:
             told.append(_told("structure.shifted-unclear", segment, segment.fields(), ways[0]))
     if not moved:
         return message, told
-    return dataclasses.replace(message, segments=[moved.get(s.index, s) for s in message.segments]), told
+    return message.with_segments([moved.get(s.index, s) for s in message.segments]), told
 
 
 def _ways(segment: Segment, shapes: Shapes) -> list[tuple[str, ...]]:

@@ -8,7 +8,6 @@ stays as it was sent, and is told where it is read; a date with the month first 
 from __future__ import annotations
 
 import calendar
-import dataclasses
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -48,7 +47,7 @@ def dated(message: Message, order: str = "") -> tuple[Message, list[Problem]]:
         segment = changed.get(place[0], message.segments[place[0] - 1])
         changed[place[0]] = _with(segment, place, moment)
     whole = [changed.get(segment.index, segment) for segment in message.segments]
-    return (dataclasses.replace(message, segments=whole), list(told)) if changed else (message, [])
+    return (message.with_segments(whole), list(told)) if changed else (message, [])
 
 
 def _dates(segment: Segment, version: str) -> Iterator[tuple[Place, str]]:

@@ -78,7 +78,7 @@ class RecordPlan:
         return int(self.where.partition("-")[2])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
     """A plan: the message types it serves, its records, and the segments it knowingly ignores with the reason.
 
@@ -152,10 +152,10 @@ def read_as(message: Message, site: Site = PLAIN) -> str:
     of any other code the event must be told elsewhere in the message.
     """
     own = message.type
-    code = own.partition("^")[0]
-    usual = codes("usual-event")
     if plan_for(own, site) is not None:
         return own
+    code = own.partition("^")[0]
+    usual = codes("usual-event")
     if code not in usual:
         return _told_elsewhere(message, code, site) or own
     named = message.header.text(9, 3).strip().upper().replace("_", "^", 1)
@@ -183,7 +183,14 @@ def _told_elsewhere(message: Message, code: str, site: Site) -> str:
 
 def missing(message: Message, plan: Plan, message_type: str) -> list[str]:
     """The segments without which a message of that type is not taken and that `message` does not have."""
-    return [name for name in plan.required(message_type) if not any(message.first(one) for one in name.split("|"))]
+    names = message.names()
+    return [wanted for wanted, ways in _required(plan, message_type) if not any(name in names for name in ways)]
+
+
+@cache
+def _required(plan: Plan, message_type: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a plan requires of a type, each with the segments of which one will do."""
+    return tuple((name, tuple(name.split("|"))) for name in plan.required(message_type))
 
 
 def load_plan(path: Path) -> Plan:

@@ -38,6 +38,8 @@ def decision(document: Document, message: Message) -> Literal["take", "skip"]:
 
 def left_out(document: Document, message: Message) -> Problem | None:
     """The finding that names the filter which leaves the message out, by its number and name; None when it is taken."""
+    if not document.filters:
+        return None
     for nth, one in enumerate(document.filters, start=1):
         if applies(one, message):
             said = f"{nth} ({one.name})" if one.name else str(nth)

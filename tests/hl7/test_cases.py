@@ -48,7 +48,7 @@ def results(raw: bytes, channel: Channel = CHANNEL) -> dict[str, str]:
     return {
         "bundle.json": _json(document["bundle"]),
         "problems.json": _json(account),
-        "ack.hl7": answer.decode(envelope.codec).replace("\r", "\n"),
+        "ack.hl7": answer.decode(envelope.head.codec).replace("\r", "\n"),
     }
 
 

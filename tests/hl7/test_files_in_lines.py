@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from hl7 import er7
+from hl7 import lines as reading
 from hl7.er7 import Message
 
 FILE = base64.b64encode(bytes(range(256))).decode()
@@ -42,8 +43,8 @@ def test_a_line_behind_the_end_of_the_field_is_none_of_it() -> None:
 
 def test_a_file_is_looked_at_once_however_many_lines_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
-    asked = er7.is_open_file
-    monkeypatch.setattr(er7, "is_open_file", lambda segment: looked.append(segment.index) or asked(segment))
+    asked = reading.is_open_file
+    monkeypatch.setattr(reading, "is_open_file", lambda segment: looked.append(segment.index) or asked(segment))
     message = er7.read((HEAD + FILE + "\r" + f"{FILE[:76]}\r" * 1000).encode())
     assert isinstance(message, Message)
     assert next(iter(message.named("OBX"))).text(5, 5) == FILE + FILE[:76] * 1000

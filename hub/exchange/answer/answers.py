@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from hl7 import ack
@@ -28,7 +27,7 @@ async def build(tx: Transaction, message: Message, stamp: Stamp) -> bytes:
         return await lookups.answer(tx, message, stamp)
     event = message.type.partition("^")[2]
     more = tuple(segment.text(message.delimiters) for segment in _master_segments(message))
-    stamp = dataclasses.replace(stamp, kind=message.delimiters.component.join(("MFK", event, "MFK_M01")), more=more)
+    stamp = stamp._replace(kind=message.delimiters.component.join(("MFK", event, "MFK_M01")), more=more)
     return ack.build(ack.envelope(message), "AA", [], stamp)
 
 

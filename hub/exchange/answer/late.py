@@ -45,7 +45,7 @@ def answers(message: er7.Message) -> bool:
 
 def is_acknowledgement(message: er7.Message) -> bool:
     """Whether a message only answers another one (2.5.1 §2.9: it is never answered in original mode)."""
-    return message.type.partition("^")[0] == "ACK" and answers(message)
+    return message.heading.code == "ACK" and answers(message)
 
 
 async def take(

@@ -100,7 +100,7 @@ async def answer(tx: Transaction, message: Message, stamp: Stamp) -> bytes:
         segments.append(pointer)
     more = tuple(segment.text(message.delimiters) for segment in segments)
     kind = message.delimiters.component.join(KINDS[message.type])
-    stamp = dataclasses.replace(stamp, kind=kind, more=more)
+    stamp = stamp._replace(kind=kind, more=more)
     return ack.build(ack.envelope(message), "AE" if asked.problems else "AA", asked.problems, stamp)
 
 

@@ -261,7 +261,8 @@ async def _built(tx: Transaction, row: Row, made: UUID, *, asks: bool, to: bytes
     message = er7.read(bytes(row["content"]), fixed_charset=row["charset"])
     if to is not None and isinstance(message, Message):
         header = er7.read(to, fixed_charset=row["charset"])
-        message.segments[0] = header.header if isinstance(header, Message) else message.header
+        if isinstance(header, Message):
+            message = message.with_segments([header.header, *message.segments[1:]])
     if good and isinstance(message, Message) and answers.more_than_acknowledged(message.type):
         return await answers.build(tx, message, ack.Stamp(control_id=made.hex[:20], now=moment_of(made), asks=asks))
     kind, more = await order_answers.answer(tx, message) if good and isinstance(message, Message) else ("", [])

@@ -6,7 +6,6 @@ What is under a security label is answered like what is not there. Each answer i
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -45,7 +44,7 @@ async def answer(tx: Transaction, message: Message, stamp: Stamp) -> bytes:
     await audit.note_all(tx, [("hl7", "read", f"ServiceRequest/{order['id']}", "success")] if order else [])
     kind = message.delimiters.component.join(("RRI", "I15", "RRI_I12"))
     more = tuple(segment.text(message.delimiters) for segment in segments)
-    stamp = dataclasses.replace(stamp, kind=kind, more=more)
+    stamp = stamp._replace(kind=kind, more=more)
     return ack.build(ack.envelope(message), "AE" if problems else "AA", problems, stamp)
 
 

@@ -7,7 +7,6 @@ an AE that names the batch's control id, beside the answers of its messages, whi
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 from canonical.identity import bytes_number, moment_of, new_id
@@ -37,7 +36,7 @@ async def receive(keeper: Keeper, channel: Channel, raw: bytes) -> list[Answer]:
     code = "AE" if contents.problems else "AA"
     payload = _payload(channel, contents, said, kept)
     whole = Answer(payload=payload, code=code, message_id=kept.id, problems=tuple(contents.problems))
-    return [whole, *(dataclasses.replace(item, payload=b"") for item in said if item.owes)]
+    return [whole, *(item._replace(payload=b"") for item in said if item.owes)]
 
 
 async def together(keeper: Keeper, channel: Channel, messages: Sequence[bytes]) -> list[Answer]:
@@ -112,11 +111,11 @@ def _with_fault(parts: list[Head | bytes], contents: Contents, kept: Kept) -> li
 def _fault(head: Head, problems: Sequence[Problem], kept: Kept) -> bytes:
     delimiters = er7.read_delimiters(head.line[:12].decode("latin-1"))
     names = [head.field(number).decode("ascii", "ignore") for number in (3, 4, 5, 6, 11)]
-    envelope = ack.Envelope(
+    letterhead = ack.Letterhead(
         delimiters=STANDARD if isinstance(delimiters, Problem) else delimiters,
         sending=(names[0], names[1]),
         receiving=(names[2], names[3]),
-        control_id=names[4],
     )
+    envelope = ack.Envelope(letterhead, names[4])
     stamp = ack.Stamp(control_id=kept.id.hex[:20], now=moment_of(kept.id))
     return ack.build(envelope, "AE", problems, stamp)

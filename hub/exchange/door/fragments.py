@@ -221,7 +221,7 @@ async def _whole(tx: Transaction, channel: Channel, chain: Sequence[UUID], taken
         return raw
     found = await read(channel, raw)
     # No part of its own, and no control id that would be looked for among those of resends and conflicts.
-    found.incoming = dataclasses.replace(found.incoming, control_key=None, sender_key=None, reply=None)
+    found.incoming = found.incoming._replace(control_key=None, sender_key=None, reply=None)
     return Whole(taken=found, parts=tuple(chain))
 
 
@@ -230,14 +230,14 @@ def _completing(channel: Channel, taken: Taken, whole: Taken) -> Taken:
     wanted = ack.wanted(taken.envelope, channel.document.acknowledge.mode)
     code = _SAID[whole.code[1]][bool(wanted.accept)]
     problems = whole.incoming.problems if blocking(whole.incoming.problems) else ()
-    incoming = dataclasses.replace(taken.incoming, status="TRANSFORMED", problems=problems, reply=None)
+    incoming = taken.incoming._replace(status="TRANSFORMED", problems=problems, reply=None)
     silent = not wanted.original and not ack.due(wanted.accept, code[1] == "A")
     return with_reply(dataclasses.replace(taken, incoming=incoming, code=code, silent=silent, _prepared=None))
 
 
 def _with(taken: Taken, **changes: object) -> Taken:
     """`taken` with other values of what is kept; its answer is made anew."""
-    incoming = dataclasses.replace(taken.incoming, **changes)  # type: ignore[arg-type]
+    incoming = taken.incoming._replace(**changes)  # type: ignore[arg-type]
     return dataclasses.replace(taken, incoming=incoming, _prepared=None)
 
 
@@ -258,9 +258,9 @@ def owing(said: Answer, taken: Taken, whole: Whole) -> Answer:
     if not incoming.owes:
         return said
     if incoming.owes != AFTERWARDS:
-        return dataclasses.replace(said, owes=incoming.owes, message_id=incoming.id)
+        return said._replace(owes=incoming.owes, message_id=incoming.id)
     instead = taken.spoken(said.message_id)
-    return dataclasses.replace(said, payload=b"", owes=AFTERWARDS, message_id=incoming.id, instead=instead)
+    return said._replace(payload=b"", owes=AFTERWARDS, message_id=incoming.id, instead=instead)
 
 
 async def _mark(tx: Transaction, whole: Whole) -> None:

@@ -43,9 +43,8 @@ disk or a large message holds up nobody.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
-    """A message as a door received it.
+class Incoming(NamedTuple):
+    """A message as a door received it. Each costs one: a tuple is made in half the time of a frozen dataclass.
 
     `lane` orders it. `control_key` stands for its channel and bytes: with the same `control_id` it is a resend. Other
     bytes under the same id of the same sender (`sender_key`) are a conflict. `owes` is the condition (AL, ER, SU) of an
@@ -59,17 +58,16 @@ class Incoming:
     status: str
     control_id: str
     control_key: int | None
-    sender_key: int | None = None
     payload_key: int
     charset: str
     content: bytes
     reply: bytes | None
     problems: tuple[Problem, ...]
     owes: str = ""
+    sender_key: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(NamedTuple):
     """What the store says: the id under which it is kept, the first answer and status of a resend, and id conflicts."""
 
     id: UUID

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
-from canonical.identity import bytes_number, moment_of, new_id, number
+from canonical.identity import bytes_number, new_id, number
 from canonical.problem import Problem, blocking
 from hl7 import ack, er7
 from hl7.er7 import Message
 from hl7.fragments import Part, part_of
+from hl7.heading import Heading
 from hub.channels import matching
 from hub.channels.matching import stranger
 from hub.exchange.answer import answers, late
@@ -27,8 +30,7 @@ _REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large", "er
 LARGE = 512 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back to the sender at once (empty: nothing), its code, and the id the message is kept under.
 
     `owes` says what else is due: an application acknowledgement (AL, ER, SU) when the message has been worked, or
@@ -75,7 +77,7 @@ class Taken:
         """The immediate answer. The same message kept as `made` gets the very same bytes each time."""
         if self._prepared is not None and made == self.incoming.id:
             return self._prepared
-        stamp = ack.Stamp(control_id=made.hex[:20], now=moment_of(made), expected=self.expected)
+        stamp = ack.Stamp(made.hex[:20], _second_of((made.int >> 80) // 1000), self.expected)
         return ack.build(self.envelope, self.code, self.incoming.problems, stamp)
 
     def reply(self, made: UUID) -> bytes:
@@ -126,8 +128,8 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
         silent, owes = True, ""  # an answer is never answered, or two systems would answer each other for ever
     incoming = _incoming(channel, raw, message, problems, status)
     if message is None:
-        incoming = dataclasses.replace(incoming, control_id=envelope.control_id[:199], type=envelope.kind[:60])
-    taken = Taken(dataclasses.replace(incoming, owes=owes) if owes else incoming, envelope, code, silent, part=part)
+        incoming = incoming._replace(control_id=envelope.control_id[:199], type=envelope.kind[:60])
+    taken = Taken(incoming._replace(owes=owes) if owes else incoming, envelope, code, silent, part=part)
     return with_reply(taken)
 
 
@@ -151,7 +153,7 @@ def _of_part(channel: Channel, raw: bytes, message: Message | None, problems: Se
     wanted = ack.wanted(envelope, channel.document.acknowledge.mode)
     code = verdict(problems)
     incoming = _incoming(channel, raw, message, problems, "PENDING" if code == "AA" else "ERROR")
-    incoming = dataclasses.replace(incoming, lane=channel_number(channel.id))
+    incoming = incoming._replace(lane=channel_number(channel.id))
     silent = not wanted.original and not ack.due(wanted.accept, code == "AA")
     code = ack.ACCEPT[code] if wanted.accept else code
     part = part_of(message) if message is not None else None
@@ -177,7 +179,7 @@ def _problems_of_part(message: Message) -> list[Problem]:
 def with_reply(taken: Taken) -> Taken:
     """`taken` with its answer kept beside the message, unless the answer can be made again from the message alone."""
     if not taken.silent and (taken.code not in ("AA", "CA") or taken.expected):
-        taken.incoming = dataclasses.replace(taken.incoming, reply=taken.spoken(taken.incoming.id))
+        taken.incoming = taken.incoming._replace(reply=taken.spoken(taken.incoming.id))
     return taken
 
 
@@ -227,14 +229,34 @@ def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[M
 
 def judge_envelope(message: Message) -> list[Problem]:
     """MSH-9 to MSH-12 (2.5.1 §2.14.9): what every message must have, also one that is only passed on."""
-    found = [Problem("structure.required", f"MSH-{n}") for n in (9, 10) if not message.header.text(n)]
-    if message.header.text(9).strip() != message.type.partition("^")[0]:
+    stated = _stated(message.heading)
+    found = list(stated.missing)
+    if not message.control_id:
+        found.append(Problem("structure.required", "MSH-10"))
+    if stated.malformed:
         found.append(Problem("type.form", "MSH-9", args=(("type", message.type[:20]),)))
-    if message.header.text(11).strip()[:1] not in ("P", "T", "D", ""):
-        found.append(Problem("processing.unknown", "MSH-11"))
-    if message.version and not message.version.startswith("2"):
-        found.append(Problem("version.unsupported", "MSH-12"))
-    return found
+    return [*found, *stated.wrong]
+
+
+class _Stated(NamedTuple):
+    """What a heading lacks, whether MSH-9.1 is no code as it stands, and what of the rest is wrong."""
+
+    missing: tuple[Problem, ...]
+    malformed: bool
+    wrong: tuple[Problem, ...]
+
+
+@lru_cache(maxsize=4096)
+def _stated(heading: Heading) -> _Stated:
+    header = heading.header
+    code, processing, version = header.text(9), header.text(11).strip(), header.text(12).strip()
+    wrong = []
+    if processing[:1] not in ("P", "T", "D", ""):
+        wrong.append(Problem("processing.unknown", "MSH-11"))
+    if version and not version.startswith("2"):
+        wrong.append(Problem("version.unsupported", "MSH-12"))
+    lacking = () if code else (Problem("structure.required", "MSH-9"),)
+    return _Stated(lacking, code.strip() != heading.code, tuple(wrong))
 
 
 def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
@@ -244,7 +266,7 @@ def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
         return found
     kind = read_as(message, site)
     plan = plan_for(kind, site)
-    if message.header.text(9) and (plan is None or kind != message.type):
+    if (plan is None or kind != message.type) and message.header.text(9):
         code = "type.unmapped" if plan is None else "type.event"
         found.append(Problem(code, "MSH-9", args=(("type", kind[:20]),)))
     if plan is not None:
@@ -258,7 +280,7 @@ def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
 
 def verdict(problems: Sequence[Problem]) -> ack.Code:
     """AR for what the header rules out, AE for other blocking findings, else AA (original mode)."""
-    found = blocking(problems)
+    found = blocking(problems) if problems else ()
     if not found:
         return "AA"
     return "AR" if any(p.code.startswith(_REJECTED) for p in found) else "AE"
@@ -270,7 +292,7 @@ def _incoming(
     control = message.control_id[:199] if message else ""
     payload = bytes_number(raw)
     place = channel_number(channel.id)
-    sender = _sender_number(_sender(message)) if message and control else 0
+    sender = _sender(message.heading) if message and control else 0
     return Incoming(
         id=new_id(),
         format="hl7",
@@ -288,14 +310,16 @@ def _incoming(
     )
 
 
-def _sender(message: Message) -> str:
-    """MSH-3 and MSH-4 as sent."""
-    return f"{message.header.raw_field(3)}\x1f{message.header.raw_field(4)}"
+@lru_cache(maxsize=64)
+def _second_of(seconds: int) -> datetime.datetime:
+    """MSH-7 of an answer, which tells seconds; one moment for all that are answered in one."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
 @lru_cache(maxsize=4096)
-def _sender_number(sender: str) -> int:
-    return bytes_number(sender.encode())
+def _sender(heading: Heading) -> int:
+    """A number of MSH-3 and MSH-4 as sent."""
+    return bytes_number(f"{heading.header.raw_field(3)}\x1f{heading.header.raw_field(4)}".encode())
 
 
 @lru_cache(maxsize=4096)

@@ -132,17 +132,17 @@ def _level(policy: str) -> Severity:
 def _start(taken: Taken) -> Taken:
     """A message that only starts the link has no content: it is kept, answered AA, and not worked."""
     accept: ack.Code = "CA" if taken.code.startswith("C") else "AA"
-    incoming = dataclasses.replace(taken.incoming, status="FILTERED", problems=(), reply=None, owes="")
+    incoming = taken.incoming._replace(status="FILTERED", problems=(), reply=None, owes="")
     return dataclasses.replace(taken, incoming=incoming, code=accept, silent=False)
 
 
 def _found(taken: Taken, problem: Problem) -> Taken:
     """`taken` with one more finding, which may refuse it."""
-    incoming = dataclasses.replace(taken.incoming, problems=(*taken.incoming.problems, problem))
+    incoming = taken.incoming._replace(problems=(*taken.incoming.problems, problem))
     if not blocking([problem]):
         return dataclasses.replace(taken, incoming=incoming)
     refused: ack.Code = "CE" if taken.code.startswith("C") else "AE"
-    incoming = dataclasses.replace(incoming, status="ERROR", owes="")
+    incoming = incoming._replace(status="ERROR", owes="")
     return with_reply(_fresh(dataclasses.replace(taken, incoming=incoming, code=refused, silent=False)))
 
 

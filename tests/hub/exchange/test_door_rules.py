@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import re
 
 import pytest
@@ -233,7 +232,7 @@ async def test_same_id_other_bytes_refused(world: World, tenant: Tenant) -> None
     assert all(b"message.conflict" in item.payload for item in said if item.code == "AE")
     first = next(n for n, item in enumerate(said) if item.code == "AA")
     again = await strict.receive(keeper, to, others[first])
-    assert dataclasses.replace(again, resent=False, problems=said[first].problems) == said[first]
+    assert again._replace(resent=False, problems=said[first].problems) == said[first]
     assert len(await rows(world, tenant)) == 5
 
 
