@@ -120,7 +120,16 @@ class Grouper:
         self._flush()
         self._meet_late()
         self._take_early()
+        self._put_below_first()
         return self.found
+
+    def _put_below_first(self) -> None:
+        """Of followers that stand on both sides of an anchor, those below it, which are its own, come first."""
+        for occurrence in self.found:
+            for name in occurrence.plan.below_first:
+                if len(held := occurrence.own.get(name, ())) > 1:
+                    anchor = occurrence.anchor.index
+                    occurrence.own[name] = sorted(held, key=lambda one: (one.index < anchor, one.index))
 
     def _take_early(self) -> None:
         """Notes above all records are of the whole message: the first record it is about that takes notes has them."""

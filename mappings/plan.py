@@ -32,6 +32,8 @@ class RecordPlan:
     `wants` one whose absence does.
     `shared` names segments that a run of such records has in common: a lead above the first of them is the lead of each
     (RAS: one ORC for several RXA), what follows the last was said of all (one RXR).
+    `below_first` names followers of which those below the anchor come before those between it and its lead: the route
+    behind RXE is the pharmacy's, the one behind RXO was asked for.
     `below` names a record below which anchors with a value of `unless_below` in the field of `where` are that record's.
     `claims` names segments that are this record's wherever they stand below it (the notes of an appointment).
     `keeps` names followers that are its own even where they begin another record (PD1 with a living will).
@@ -62,6 +64,7 @@ class RecordPlan:
     essential: bool = False
     without: str = ""
     shared: tuple[str, ...] = ()
+    below_first: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
     wants: str = ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import DRAFT, Key
+from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe, xad
 from mappings.convert.doses import quantity
 from mappings.convert.keys import ei_key
@@ -45,20 +46,36 @@ def medication(value: Value, context: Context, argument: str) -> Any:
 
 @gatherer("mixture")
 def mixture(values: list[Value], context: Context, argument: str) -> Any:
-    """RXC components as a contained Medication with ingredients; `argument` is the place of the mixture's own code."""
-    ingredients = [found for value in values if (found := _ingredient(value, context))]
+    """RXC components as a contained Medication with ingredients; `argument` is the place of the mixture's own code.
+
+    Where components stand above that place too (asked for, behind RXO) and below it (encoded, behind RXE), those below
+    are the mixture; others among those above are told.
+    """
+    segment, _, number = argument.partition("-")
+    head = _head(values[0], segment, context)
+    own = [value for value in values if head is None or value.segment.index > head.index] or values
+    ingredients = [found for value in own if (found := _ingredient(value, context))]
     if not ingredients:
         return None
+    for value in values:
+        if value not in own and _ingredient(value, context) not in ingredients:
+            context.problems.append(value.problem("field.differs", other=f"{segment}/RXC-2"))
     medicine: dict[str, Any] = {"resourceType": "Medication", "id": "mixture"}
-    segment, _, place = argument.partition("-")
-    above = [s for s in context.message.named(segment) if s.index < values[0].segment.index]
-    if above and above[-1].raw_field(int(place)):
-        head = above[-1]
-        head.ask(int(place))
-        found = charge_code(Value(head.repetitions(int(place))[0], Source(segment, int(place)), head), context, "")
+    if head is not None and head.raw_field(int(number)):
+        head.ask(int(number))
+        found = charge_code(Value(head.repetitions(int(number))[0], Source(segment, int(number)), head), context, "")
         medicine.update({"code": found} if found else {})
     medicine["ingredient"] = ingredients
     return [("contained", medicine), ("medicationReference", {"reference": "#mixture"})]
+
+
+def _head(value: Value, name: str, context: Context) -> Segment | None:
+    """The segment of that name which a component belongs to, within its own order: the one above it, else the next."""
+    index = value.segment.index
+    order = context.above("ORC", value.segment)
+    mine = [one for one in context.message.named(name) if context.above("ORC", one) is order]
+    above = [one for one in mine if one.index < index]
+    return above[-1] if above else next(iter(mine), None)
 
 
 def _ingredient(value: Value, context: Context) -> dict[str, Any] | None:
@@ -72,6 +89,23 @@ def _ingredient(value: Value, context: Context) -> dict[str, Any] | None:
     if amount is not None:
         found["strength"] = {"numerator": amount, "denominator": {"value": 1}}
     return found
+
+
+@conversion("asked-medicine")
+def asked_medicine(value: Value, context: Context, argument: str) -> Any:
+    """RXO-1 in words, as Annotation, where the pharmacy's RXE-2 below it names another medicine (2.5.1 §4.14.4): no
+    code in common, nor words that all stand in the other. `argument` is what stands before the words."""
+    order = context.above("ORC", value.segment)
+    below = [one for one in context.message.named("RXE") if one.index > value.segment.index]
+    encoded = next((one for one in below if context.above("ORC", one) is order), None)
+    if encoded is None:
+        return None
+    other = Value("", value.source, encoded).sibling(_MEDICINE["RXE"])
+    if {value.text(1), value.text(4)} & {other.text(1), other.text(4)} - {""}:
+        return None
+    asked, told = (one.text(2) or one.text(1) for one in (value, other))
+    words, others = set(asked.casefold().split()), set(told.casefold().split())
+    return None if words <= others or others <= words else {"text": f"{argument}: {asked}"}
 
 
 @conversion("labelled")

@@ -85,6 +85,10 @@ class Audit:
             self._known[raw] = told(lines)[1]
         return self._known[raw]
 
+    def matters(self) -> bool:
+        """Whether the field makes a difference here."""
+        return self.says(self._lines[self._at].split("|")[self._number]) != self.says("")
+
     def silent(self, kind: str, place: str, version: Version, only: Collection[Part] = ()) -> list[Part]:
         """The parts without effect; none of a field that has itself none here, since another says it better.
 
@@ -92,7 +96,7 @@ class Audit:
         """
         raw = self._lines[self._at].split("|")[self._number]
         parts = list(parts_of(kind, version))
-        if len(parts) < 2 or self.says(raw) == self.says(""):
+        if len(parts) < 2 or not self.matters():
             return []
         texts = {part: filled(item, place, nth) for nth, (part, item) in enumerate(parts)}
         whole = raw
@@ -120,14 +124,17 @@ def audited(
     seen.add((plan.name, structure))
     lines = [numbered(segment) for segment in made(kind, version, structure).segments]
     message, _, read = told(lines)
+    last = {segment.name: segment for segment in message.segments}
     for segment in message.segments[1:]:
         if only and segment.name not in only:
             continue
         for number, item in version.segments.get(segment.name, {}).items():
             key = (segment.name, number, rows_of(plan, segment.name, number))
             if read.get(segment.index, 0) >> number & 1 and segment.raw_field(number) and key not in seen:
-                seen.add(key)
-                yield f"{segment.name}-{number}", item.type, Audit(lines, segment.index - 1, number)
+                audit = Audit(lines, segment.index - 1, number)
+                if segment is last[segment.name] or audit.matters():  # else a later one says it better
+                    seen.add(key)
+                yield f"{segment.name}-{number}", item.type, audit
 
 
 def numbered(segment: Segment) -> str:
