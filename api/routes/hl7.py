@@ -46,8 +46,7 @@ async def post(request: Request, state: StateDep, caller: CallerDep, channel: st
         said = await strict.received(state.keeper, found, body)
     payload = said.payload
     if said.owes == AFTERWARDS:
-        seconds = found.document.acknowledge.wait_s
-        payload = await owed.wait(state.world, caller.tenant, said.message_id, seconds, said.instead)
+        payload = await owed.wait(state.world, caller.tenant, said, found.document.acknowledge.wait_s)
     return Response(payload, 200 if payload else 202, {"X-Ponte-Message": str(said.message_id)}, ER7)
 
 

@@ -22,6 +22,7 @@ from hub.exchange import partners
 from hub.exchange.answer import answers, order_answers
 from hub.exchange.channels import Channel, channels_at
 from hub.exchange.door.keep import AFTERWARDS
+from hub.exchange.door.receive import Answer
 from hub.exchange.out import outbox
 from hub.exchange.out.outbox import Outgoing
 from hub.store.database import Row, Transaction
@@ -68,12 +69,12 @@ class Debts:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._owed: dict[UUID, Debt] = {}
+        self._owed: dict[UUID, list[Debt]] = {}
         self._some = asyncio.Event()
 
     def follow(self, message: UUID, debt: Debt) -> None:
-        """Pay `debt` as soon as the message has been worked."""
-        self._owed[message] = debt
+        """Pay `debt` as soon as the message has been worked; who sends it again meanwhile is owed the same."""
+        self._owed.setdefault(message, []).append(debt)
         self._some.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -94,23 +95,32 @@ class Debts:
     async def pay(self) -> None:
         """One look at everything owed: what has been worked is said, what took too long is said otherwise."""
         now = asyncio.get_running_loop().time()
-        by_tenant: dict[UUID, dict[UUID, Debt]] = {}
-        for message, debt in self._owed.items():
-            by_tenant.setdefault(debt.tenant.id, {})[message] = debt
-        for debts in by_tenant.values():
-            tenant = next(iter(debts.values())).tenant
-            said = await settle(self._world, tenant, debts)
-            again = [message for message, debt in debts.items() if debt.resent and message not in said]
-            said |= await said_before(self._world, tenant, again)
+        by_tenant: dict[UUID, list[UUID]] = {}
+        for message, debts in self._owed.items():
+            by_tenant.setdefault(debts[0].tenant.id, []).append(message)
+        for messages in by_tenant.values():
+            tenant = self._owed[messages[0]][0].tenant
+            said = await settle(self._world, tenant, messages)
+            said |= await self._again(tenant, [message for message in messages if message not in said])
             for message, payload in said.items():
-                del self._owed[message]
-                if payload and not debts[message].say(payload):
-                    await _undelivered(self._world, tenant, message)
-            late = {m: d for m, d in debts.items() if m in self._owed and d.until is not None and d.until <= now}
-            for message, debt in late.items():
-                payload = await give_up(self._world, tenant, message, debt.instead)
-                del self._owed[message]
-                debt.say(payload)
+                await self._say(tenant, message, payload)
+            for message in messages:
+                late = [d for d in self._owed.get(message, ()) if d.until is not None and d.until <= now]
+                if late:
+                    await self._say(tenant, message, await give_up(self._world, tenant, message, late[0].instead))
+
+    async def _again(self, tenant: Tenant, messages: Collection[UUID]) -> dict[UUID, bytes]:
+        """What was said before of those that came again: one who asked while it was being said missed it."""
+        resent = [message for message in messages if any(debt.resent for debt in self._owed[message])]
+        whole = {message for message in resent if any(debt.instead for debt in self._owed[message])}
+        said = await replies(self._world, tenant, whole)
+        return said | await said_before(self._world, tenant, [message for message in resent if message not in whole])
+
+    async def _say(self, tenant: Tenant, message: UUID, payload: bytes) -> None:
+        """Say it on every connection that waits for it; it is undelivered when none of them is left."""
+        said = [debt.say(payload) for debt in self._owed.pop(message, ()) if payload]
+        if payload and not any(said):
+            await _undelivered(self._world, tenant, message)
 
     async def _wait(self, stop: asyncio.Event, seconds: float) -> None:
         self._some.clear()
@@ -122,16 +132,17 @@ class Debts:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def wait(world: World, tenant: Tenant, message: UUID, seconds: float, instead: bytes) -> bytes:
-    """The answer of a message that is answered when it has been worked, or `instead` after `seconds`."""
+async def wait(world: World, tenant: Tenant, said: Answer, seconds: float) -> bytes:
+    """The answer of a message that is answered when it has been worked, or `said.instead` after `seconds`."""
+    message = said.message_id
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     while loop.time() < until:
-        said = await settle(world, tenant, [message])
-        if message in said:
-            return said[message]
+        found = await settle(world, tenant, [message]) or await replies(world, tenant, [message] * said.resent)
+        if message in found:
+            return found[message]
         await asyncio.sleep(LOOK_SECONDS)
-    return await give_up(world, tenant, message, instead)
+    return await give_up(world, tenant, message, said.instead)
 
 
 async def settle(world: World, tenant: Tenant, messages: Collection[UUID]) -> dict[UUID, bytes]:
@@ -156,6 +167,19 @@ async def said_before(world: World, tenant: Tenant, messages: Collection[UUID]) 
             "SELECT id FROM message WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND owes = ''", list(messages)
         )
     return {row["id"]: b"" for row in finished} | {row["answers"]: bytes(row["content"]) for row in rows}
+
+
+async def replies(world: World, tenant: Tenant, messages: Collection[UUID]) -> dict[UUID, bytes]:
+    """The answers that were given after the processing, of those messages that have one."""
+    if not messages:
+        return {}
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows(
+            "SELECT id, reply FROM message WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND owes = '' "
+            "AND reply IS NOT NULL",
+            list(messages),
+        )
+    return {row["id"]: bytes(row["reply"]) for row in rows}
 
 
 async def give_up(world: World, tenant: Tenant, message: UUID, instead: bytes) -> bytes:

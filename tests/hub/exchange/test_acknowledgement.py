@@ -185,6 +185,56 @@ async def test_answer_after_the_processing(world: World, tenant: Tenant) -> None
         assert caller.answers[2].segments[0].raw == caller.answers[1].segments[0].raw, "the same bytes again"
 
 
+async def test_sent_again_while_it_is_worked(world: World, tenant: Tenant) -> None:
+    """Whoever sends the same bytes before the answer gets the same answer: nobody waits for ever."""
+    to = await his(world, tenant, 'when = "processed"')
+    async with calling(world, to) as (first, debts):
+        callers = [first, await again(first), await again(first)]
+        for rounds, text in enumerate((GOOD, adt("A08", "A", "V1", AT)), start=1):
+            for caller in callers:
+                caller.send(text.encode())
+            await received(world, tenant, 3 * rounds)
+            await work_all(world, tenant)
+            await debts.pay()
+            assert [await caller.hear(rounds) for caller in callers] == [["AA"] * rounds] * 3
+        assert len({caller.answers[0].segments[0].raw for caller in callers}) == 1
+        for caller in callers[1:]:
+            caller.writer.close()
+
+
+async def again(caller: Caller) -> Caller:
+    """Another connection to the same port."""
+    return Caller(*await asyncio.open_connection(*caller.writer.get_extra_info("peername")))
+
+
+async def test_sent_again_while_it_is_answered(world: World, tenant: Tenant) -> None:
+    """The answer was given between the look at the kept message and the waiting for it."""
+    heard: list[bytes] = []
+    to = await his(world, tenant, 'when = "processed"')
+    async with calling(world, to) as (caller, debts):
+        caller.send(GOOD.encode())
+        await received(world, tenant, 1)
+        await work_all(world, tenant)
+        await debts.pay()
+        assert await caller.hear(1) == ["AA"]
+        async with world.transaction(tenant) as tx:
+            message = await tx.value("SELECT id FROM message WHERE tenant_id = $1")
+        late = owed.Debt(tenant=tenant, say=lambda said: not heard.append(said), instead=b"kept", resent=True)
+        debts.follow(message, late)
+        await debts.pay()
+    assert len(heard) == 1 and b"MSA|AA|" in heard[0]
+
+
+async def received(world: World, tenant: Tenant, receipts: int) -> None:
+    """Wait until so many receipts stand in the store."""
+    async with asyncio.timeout(10):
+        while True:
+            async with world.transaction(tenant) as tx:
+                if (await tx.value("SELECT coalesce(sum(receipts), 0) FROM message WHERE tenant_id = $1")) >= receipts:
+                    return
+            await asyncio.sleep(0.01)
+
+
 async def test_nobody_listens_any_more(world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owed, "GRACE", "0 seconds")
     await partner(world, tenant, "his-back", 9)
