@@ -209,3 +209,34 @@ def test_a_card_holder_who_is_the_patient(said: str) -> None:
     assert "RelatedPerson" not in bodies
     assert coverage["subscriber"]["reference"].endswith(bodies["Patient"][0]["id"])
     assert coverage["relationship"]["coding"][0]["code"] == "ONESELF"
+
+
+def test_each_specimen_names_its_own_parent() -> None:
+    orders = "".join(f"OBR|{n}|A{n}||X{n}^Exame^L\nSPM|1|S{n}^LAB|P{n}^LAB|BLD\n" for n in (1, 2, 3))
+    bodies, _ = read(HEAD.format(kind="OML^O21") + "PID|1||700^^^H^MR||Souza^Ana\n" + orders)
+    parents = {body["identifier"][0]["value"]: body["parent"][0] for body in bodies["Specimen"]}
+    assert {number: parent["identifier"]["value"] for number, parent in parents.items()} == {
+        "S1": "P1",
+        "S2": "P2",
+        "S3": "P3",
+    }
+    assert all("reference" not in parent for parent in parents.values())
+
+
+def test_each_place_of_a_master_file_is_part_of_its_own() -> None:
+    places = "".join(
+        f"MFE|MAD|{n}|20261122|L{n}|PL\nLOC|A{n}^Q{n}^L{n}^HOSP||B\nLRL|A{n}^Q{n}^L{n}^HOSP|A||PAR||A{9 - n}^^^HOSP\n"
+        for n in (1, 2, 3)
+    )
+    bodies, _ = read(HEAD.format(kind="MFN^M05") + "MFI|LOC||UPD|||AL\n" + places)
+    names = {f"Location/{body['id']}": body["name"] for body in bodies["Location"]}
+    above = {body["name"]: names[body["partOf"]["reference"]] for body in bodies["Location"] if "partOf" in body}
+    assert above == {f"HOSP / A{n} / Q{n} / L{n}": f"HOSP / A{9 - n}" for n in (1, 2, 3)}
+
+
+def test_a_specimen_told_below_two_orders_is_of_both() -> None:
+    orders = "".join(f"OBR|{n}|A{n}||X{n}^Exame^L\nSPM|1|S1^LAB||BLD\n" for n in (1, 2))
+    bodies, _ = read(HEAD.format(kind="OML^O21") + "PID|1||700^^^H^MR||Souza^Ana\n" + orders)
+    (specimen,) = bodies["Specimen"]
+    requests = {f"ServiceRequest/{body['id']}" for body in bodies["ServiceRequest"]}
+    assert {one["reference"] for one in specimen["request"]} == requests and len(requests) == 2

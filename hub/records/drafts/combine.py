@@ -242,6 +242,7 @@ _GROUPS: dict[str, Callable[[Any], str]] = {
     "hasMember": _reference,
     "derivedFrom": _reference,
     "replaces": _reference,
+    "request": _reference,
 }
 
 
