@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from canonical.errors import PonteError, TryAgain, TryLater
@@ -148,39 +147,42 @@ class Keeper:
         if queue.running < COMMITTERS and not queue.beginning:
             queue.running += 1
             queue.beginning = True
-            task = asyncio.get_running_loop().create_task(self._flush(place, queue))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.add(asyncio.get_running_loop().create_task(self._flush(place, queue)))
 
     async def _flush(self, place: _Place, queue: _Queue) -> None:
         try:
             with self.database.standing() as standing:
                 while group := self._together(queue):
-                    with self._watched(place, queue, group):
-                        failed = await self._commit(standing, place, group)
+                    failed = await self._watched(standing, place, queue, group)
                     if failed is not None:
                         self._fail_behind(queue, group, failed)
         finally:
             queue.running -= 1
             queue.beginning = False
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    @contextlib.contextmanager
-    def _watched(self, place: _Place, queue: _Queue, group: Sequence[_Waiting]) -> Iterator[None]:
-        """While this group is committed its sources have nothing in another commit; from LATE_SECONDS on it is late."""
+    async def _watched(
+        self, standing: Standing, place: _Place, queue: _Queue, group: Sequence[_Waiting]
+    ) -> PonteError | None:
+        """Commit a group. Meanwhile its sources have nothing in another commit; from LATE_SECONDS on it is late, and
+        only then its KEEP_SECONDS are watched."""
+        loop = asyncio.get_running_loop()
+        limit = asyncio.timeout(None)
         late = False
 
         def told() -> None:
             nonlocal late
             late = True
             queue.late += 1
+            limit.reschedule(loop.time() + KEEP_SECONDS)
             if queue.waiting:
                 self._begin(place, queue)
 
-        timer = asyncio.get_running_loop().call_later(LATE_SECONDS, told)
+        timer = loop.call_later(LATE_SECONDS, told)
         sources = [item.source for item in group if item.source is not None]
         self._busy.update(sources)
         try:
-            yield
+            return await self._commit(standing, place, group, limit)
         finally:
             timer.cancel()
             queue.late -= late
@@ -193,6 +195,9 @@ class Keeper:
         conflict. Nor does anything join whose source has a message in another commit.
         """
         waiting = queue.waiting
+        if not waiting:
+            queue.beginning = False
+            return []
         size, count, seen = 0, 0, set[tuple[str, int | None]]()
         for item in waiting[:LARGEST_GROUP]:
             incoming = item.incoming
@@ -219,15 +224,20 @@ class Keeper:
         for item in behind:
             item.done(reason)
 
-    async def _commit(self, standing: Standing, place: _Place, group: Sequence[_Waiting]) -> PonteError | None:
-        """Keep a group and tell each of its messages; returns why when it could not be kept."""
+    async def _commit(
+        self, standing: Standing, place: _Place, group: Sequence[_Waiting], limit: asyncio.Timeout
+    ) -> PonteError | None:
+        """Keep a group and tell each of its messages; returns why when it could not be kept, or not within the limit:
+        whether it was kept is not known then, and who sends it again is told."""
         try:
             if len(group) == 1:
-                rows = await _kept(standing, KEEP_ONE, *_head(place), *values(group[0].incoming))
+                async with limit:
+                    rows = await _kept(standing, KEEP_ONE, *_head(place), *values(group[0].incoming))
                 outcomes = [kept_of(group[0].incoming.id, rows[0][0])]
             else:
                 columns = [list(column) for column in zip(*(values(item.incoming) for item in group), strict=True)]
-                rows = await _kept(standing, _KEEP, *_head(place), *columns)
+                async with limit:
+                    rows = await _kept(standing, _KEEP, *_head(place), *columns)
                 told = {row[0]: tuple(row)[1:] for row in rows}
                 outcomes = [kept_of(item.incoming.id, told.get(item.incoming.id)) for item in group]
         except Exception as error:  # whatever it was, none of these may be acknowledged
@@ -243,17 +253,13 @@ class Keeper:
 
 
 async def _kept(standing: Standing, query: str, *arguments: object) -> list[Any]:
-    """What the store says; a group whose transaction lost a race is kept again, the senders need not know.
-
-    Raises TimeoutError after KEEP_SECONDS. Whether it was kept is not known then: who sends it again is told.
-    """
-    async with asyncio.timeout(KEEP_SECONDS):
-        for _ in range(KEEP_ATTEMPTS - 1):
-            try:
-                return await standing.fetch(query, *arguments)
-            except TryAgain:
-                continue
-        return await standing.fetch(query, *arguments)
+    """What the store says; a group whose transaction lost a race is kept again, the senders need not know."""
+    for _ in range(KEEP_ATTEMPTS - 1):
+        try:
+            return await standing.fetch(query, *arguments)
+        except TryAgain:
+            continue
+    return await standing.fetch(query, *arguments)
 
 
 def kept_of(made: UUID, told: Sequence[Any] | None) -> Kept:

@@ -188,9 +188,9 @@ async def test_a_file_is_kept_in_groups_and_in_its_order(
 ) -> None:
     sizes, real = list[int](), Keeper._commit
 
-    async def counted(self: Keeper, standing: Any, place: Any, group: Any) -> Any:
+    async def counted(self: Keeper, standing: Any, place: Any, group: Any, limit: Any) -> Any:
         sizes.append(len(group))
-        return await real(self, standing, place, group)
+        return await real(self, standing, place, group, limit)
 
     monkeypatch.setattr(Keeper, "_commit", counted)
     sent = [a01(n) for n in range(2 * keep.LARGEST_GROUP + 7)]
