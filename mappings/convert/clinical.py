@@ -14,7 +14,7 @@ from mappings.convert.keys import ei_key
 from mappings.convert.people import name_text
 from mappings.convert.plausible import no_moment
 from mappings.convert.registry import Context, Value, conversion, link
-from mappings.convert.text import number, parse_dtm
+from mappings.convert.text import listed, number, parse_dtm
 
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _CONDITION = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -33,7 +33,7 @@ def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[st
     """DG1-6 and DG1-15 as use and rank of a diagnosis in its visit (table 0052, v2-to-fhir DG1[Encounter])."""
     entry: dict[str, Any] = {}
     segment.asked |= (1 << 6) | (1 << 15)
-    if found := context.codes(argument).get(segment.ask(6)):
+    if found := listed(context.codes(argument), segment.ask(6)):
         system, code, display = found.split("|")
         entry["use"] = {"coding": [{"system": system, "code": code, "display": display}]}
     said = segment.ask(15)
@@ -67,10 +67,19 @@ def reported_by(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("allergen")
 def allergen(value: Value, context: Context, argument: str) -> Any:
-    """IAM-3 with the codes of IAM-27, which a clinician identified it by (from 2.7 on)."""
-    found, more = cwe(value, context, argument), cwe(value.sibling(27), context, argument)
+    """AL1-3, or IAM-3 with the codes of IAM-27, which a clinician identified it by (from 2.7 on).
+
+    Words that deny allergies (`NEGA ALERGIAS`, `codes/no-allergy.csv`) get the code of what they say.
+    """
+    found = cwe(value, context, argument)
+    more = cwe(value.sibling(27), context, argument) if value.segment.name == "IAM" else None
     codings = [coding for one in (found, more) if one for coding in one.get("coding", ())]
-    return {**(found or more), **({"coding": codings} if codings else {})} if found or more else None
+    words = value.text(2) or value.text(1)
+    if denied := listed(context.codes("no-allergy"), words):
+        system, code, display = denied.split("|")
+        codings.append({"system": system, "code": code, "display": display})
+    said = found or more
+    return {**said, **({"coding": codings} if codings else {})} if said else None
 
 
 @conversion("problem-over")
@@ -84,7 +93,7 @@ def problem_over(value: Value, context: Context, argument: str) -> Any:
 @conversion("severity")
 def severity(value: Value, context: Context, argument: str) -> Any:
     """Table 0128 as severity of a reaction; R4 wants a manifestation beside it (field `argument`)."""
-    return context.codes("hl70128-severity").get(value.whole()) or None if value.other(int(argument)) else None
+    return listed(context.codes("hl70128-severity"), value.whole()) or None if value.other(int(argument)) else None
 
 
 @conversion("reaction")

@@ -254,7 +254,7 @@ def coding(value: Value, context: Context, argument: str) -> Any:
     text = value.whole()
     if not text:
         return None
-    target = context.codes(argument).get(text)
+    target = listed(context.codes(argument), text)
     if not target:
         if target is None:
             context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))

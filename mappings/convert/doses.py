@@ -19,6 +19,7 @@ from mappings.convert.text import descends, number
 from mappings.convert.timing import unit_of_time
 
 UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
+_BETWEEN = re.compile(r"(\d[\d.,]*) ?(?:A|À|ATE|ATÉ|-) ?(\d[\d.,]*)\Z", re.IGNORECASE)  # `10 a 20`
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NOTHING_KNOWN = frozenset(("999", "0", ""))
 
@@ -102,9 +103,34 @@ def daily_dose(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("rate")
 def rate(value: Value, context: Context, argument: str) -> Any:
-    """A rate (RXE-23, RXG-15) with its unit in the next field as `rate[x]`."""
-    found = quantity(value.whole(), value, value.source.field + 1, context)
+    """A rate (RXE-23, RXG-15) with its unit in the next field as `rate[x]`, two (`10 a 20`) as what lies between.
+
+    Anything else (`ACM`, `BIC`) is told, and said in words (`rate-in-words`).
+    """
+    found = _rate(value, context)
+    if found is None:
+        _tell_no_number(value, context)
+    return found
+
+
+def _rate(value: Value, context: Context) -> tuple[str, dict[str, Any]] | None:
+    unit, text = value.source.field + 1, value.whole()
+    if match := _BETWEEN.match(text):
+        low, high = (quantity(end, value, unit, context) for end in match.groups())
+        if low and high and not descends(low, high):
+            return ("Range", {"low": low, "high": high})
+    found = quantity(text, value, unit, context)
     return ("Quantity", found) if found else None
+
+
+@conversion("rate-in-words")
+def rate_in_words(value: Value, context: Context, argument: str) -> Any:
+    """A rate that is no number nor two, or may be another a thousand times as large, as Annotation with its unit."""
+    text = value.full()
+    if not text or _rate(value, context) is not None:
+        return None
+    unit = value.other(value.source.field + 1, 2) or value.other(value.source.field + 1)
+    return {"text": f"{argument}: {text} {unit}".strip()}
 
 
 def counted(text: str, value: Value, context: Context) -> LosslessFloat | int | None:

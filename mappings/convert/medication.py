@@ -18,7 +18,7 @@ from mappings.convert.plausible import no_moment, stray_completion
 from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, no_prescription
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import component_code, moment_text, number
+from mappings.convert.text import component_code, listed, moment_text, number
 from mappings.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
@@ -173,6 +173,19 @@ def primary_source(value: Value, context: Context, argument: str) -> Any:
     """RXA-9 of NIP001: 00 is a new record of who gave it, 01 to 08 tell history."""
     code = value.text(1)
     return None if not code.isdigit() or not _SOURCES.match(value.text(3)) else code == "00"
+
+
+@conversion("unknown-if-unmapped")
+def unknown_if_unmapped(value: Value, context: Context, argument: str) -> Any:
+    """`unknown` for a completion (RXA-20) that `codes/<argument>.csv` lacks: it may say that nothing was given."""
+    text = value.whole()
+    return "unknown" if text and listed(context.codes(argument), text) is None else None
+
+
+@conversion("refused")
+def refused(value: Value, context: Context, argument: str) -> Any:
+    """`not-done` where RXA-18 tells why a dose was not given; for a row behind those that read RXA-20."""
+    return "not-done" if value.text(1) or value.text(2) else None
 
 
 @conversion("indication")

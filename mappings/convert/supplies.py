@@ -1,4 +1,4 @@
-"""Conversions of requisitions of material (HL7 v2.5.1 §4.11): RQD and RQ1 as SupplyRequest, or as an order's code."""
+"""Conversions of requisitions of material (HL7 v2.5.1 §4.11) and of diets (§4.8): RQD, RQ1, ODS."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ def item(value: Value, context: Context, argument: str) -> Any:
     text = next((one["text"] for one in found if "text" in one), "")
     concept = {**({"coding": codings} if codings else {}), **({"text": text} if text else {})}
     return concept or None
+
+
+@conversion("further-diet")
+def further_diet(value: Value, context: Context, argument: str) -> Any:
+    """ODS-3 of a second line of one diet (a fast, a supplement, a preference), whose first line is the order's code."""
+    above = value.segment.index
+    order = max((s.index for s in context.message.named("ORC") if s.index < above), default=0)
+    second = any(order < s.index < above for s in context.message.named("ODS"))
+    return cwe(value, context, "HL70160") if second else None
 
 
 @conversion("requisitioned")

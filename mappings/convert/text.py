@@ -137,7 +137,7 @@ def constant(value: Value, context: Context, argument: str) -> Any:
 @conversion("quiet-code")
 def quiet_code(value: Value, context: Context, argument: str) -> Any:
     """Like `code`, for a second look at a code that another row reports."""
-    return context.codes(argument).get(value.whole()) or None
+    return listed(context.codes(argument), value.whole()) or None
 
 
 @conversion("event")

@@ -26,6 +26,7 @@ _HOURS = re.compile(
 )
 _A_DAY = re.compile(r"([1-9][0-9]?) ?(?:X|VEZ|VEZES) ?(?:/|AO|POR) ?DIA\Z")
 _WHEN_NEEDED = ("PRN", "SE NECESS", "S/N", "SOS")
+_AS_LETTERS = ("SN", "S.N")
 _WEEKDAYS = re.compile(r"Q([0-9]{0,2})J([1-7]+)\Z")
 _OFTEN = frozenset(("BID", "TID", "QID", "QD", "QOD", "QHS", "QAM", "QPM", "QSHIFT", "DAILY"))  # table 0335
 _UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
@@ -176,7 +177,8 @@ def as_needed(value: Value, context: Context, argument: str) -> Any:
     elif parts.condition:
         return ("CodeableConcept", {"text": parts.condition})
     priority = value.other(9) if value.segment.name == "TQ1" else value.text(6)
-    needed = parts.pattern.upper().startswith(_WHEN_NEEDED) or priority == "PRN"
+    pattern = parts.pattern.upper().strip(" .")
+    needed = pattern.startswith(_WHEN_NEEDED) or pattern in _AS_LETTERS or priority == "PRN"
     return ("Boolean", True) if needed else None
 
 
