@@ -209,7 +209,7 @@ def _segments(once: list[str], d: Delimiters, codec: str, found: list[Problem]) 
 
 def _part(message: Message) -> Problem | None:
     """Where a message says that it is a part: in DSC-1, or in MSH-14, of which nothing follows if it has a head."""
-    ends, pointed = message.last_name == "DSC", message.header.text(14) not in ("", NULL)
+    ends, pointed = message.last_name == "DSC", bool(message.heading.pointer)
     if not (ends or pointed) or message.type.startswith(BY_PARTS):
         return None
     if ends and (last := message.segments[-1]).text(1) not in ("", NULL):

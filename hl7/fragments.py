@@ -50,11 +50,11 @@ def may_be_part(raw: bytes) -> bool:
 
 def part_of(message: Message) -> Part | None:
     """The part that a message is, or None when it is whole. In queries and their answers DSC means something else."""
-    follows, ends = message.header.text(14).strip(), message.last_name == "DSC"
+    follows, ends = message.heading.pointer, message.last_name == "DSC"
     if not (follows or ends) or message.type.startswith(BY_PARTS):
         return None
     leads = message.segments[-1].text(1).strip() if ends else ""
-    follows, leads = ("" if pointer == NULL else pointer for pointer in (follows, leads))
+    leads = "" if leads == NULL else leads
     if not follows and not leads:
         return None
     certain = any(problem.code == "er7.fragment" for problem in message.problems)

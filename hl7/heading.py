@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hl7.segment import Segment
+from hl7.segment import NULL, Segment
 
 _ONLY_EVENT = {"ORU": "R01", "ORM": "O01", "ORR": "O02", "DFT": "P03", "VXU": "V04"}
 
@@ -15,7 +15,7 @@ class Heading:
 
     `code` and `event` are MSH-9 in upper case; a structure in the place of the code (`ADT_A01`) is read as both.
     `stated`: MSH-9.2 tells the event, or the code has none. Else `usual` is the only event that the code had in 2.1.
-    `codec` is the character set the message was read in.
+    `pointer` is MSH-14, empty for `""`; `codec` the character set the message was read in.
     """
 
     header: Segment
@@ -23,7 +23,8 @@ class Heading:
     code: str
     event: str
     stated: bool
-    usual: str = ""
+    usual: str
+    pointer: str
 
 
 _known: dict[tuple[str, str], Heading] = {}
@@ -47,7 +48,8 @@ def heading_of(header: Segment, codec: str) -> Heading:
 
 def _made(header: Segment, codec: str) -> Heading:
     code, event = header.text(9).strip().upper(), header.text(9, 2).strip().upper()
+    pointer = "" if (follows := header.text(14).strip()) == NULL else follows
     if event or code in ("ACK", ""):
-        return Heading(header, codec, code, event, True)
+        return Heading(header, codec, code, event, True, "", pointer)
     code, _, event = code.partition("_")
-    return Heading(header, codec, code, event, False, _ONLY_EVENT.get(code, ""))
+    return Heading(header, codec, code, event, False, _ONLY_EVENT.get(code, ""), pointer)
