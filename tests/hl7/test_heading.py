@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canonical.problem import Problem
 from hl7 import ack, er7, heading
 from hl7.er7 import Message
+from hub.exchange.door.receive import judge_envelope
 
 NOW = datetime.datetime(2026, 11, 28, 10, 0, 0, tzinfo=datetime.UTC)
 TYPES = st.sampled_from(
@@ -101,3 +103,23 @@ def test_the_same_moment_of_two_zones_is_written_in_each() -> None:
     there = NOW.astimezone(datetime.timezone(datetime.timedelta(hours=-3)))
     found = [ack.build(ack.Envelope(control_id="1"), "AA", [], ack.Stamp("R1", now)) for now in (NOW, there)]
     assert b"|20261128100000+0000|" in found[0] and b"|20261128070000-0300|" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"MSH|^~\\&|A|B|C|D|2026||ADT^A01^ADT_A01|1|P|2.5\r", []),
+        (b"MSH|*~\\&|A|B|C|D|2026||ADT*A01|1|P|2.5\r", []),
+        (b"MSH|*~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5\r", ["type.form"]),
+        (b"MSH|^~\\&|A|B|C|D|2026||adt^A01|1|P|2.5\r", ["type.form"]),
+        (b"MSH|^~\\&|A|B|C|D|2026||ADT_A01|1|P|2.5\r", ["type.form"]),
+        (
+            b"MSH|^~\\&|A|B|C|D|2026||||X|3.0\r",
+            ["structure.required"] * 2 + ["processing.unknown", "version.unsupported"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_header_is_told_of_each_message(raw: bytes, told: list[str]) -> None:
+    for _ in range(2):
+        message = er7.read(raw)
+        assert isinstance(message, Message) and [problem.code for problem in judge_envelope(message)] == told

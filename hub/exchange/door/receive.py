@@ -256,7 +256,7 @@ def _stated(heading: Heading) -> _Stated:
     if version and not version.startswith("2"):
         wrong.append(Problem("version.unsupported", "MSH-12"))
     lacking = () if code else (Problem("structure.required", "MSH-9"),)
-    return _Stated(lacking, code.strip() != heading.code, tuple(wrong))
+    return _Stated(lacking, code.strip() != heading.code.partition("^")[0], tuple(wrong))
 
 
 def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
