@@ -52,7 +52,7 @@ def aligned(message: Message) -> tuple[Message, list[Problem]]:
         moved[segment.index] = Segment(segment.delimiters.field.join(ways[-1]), segment.index, segment.delimiters)
         told.append(_told("structure.shifted", segment, segment.fields(), ways[-1]))
         if len(ways) > 1:
-            told.append(_told("structure.shifted-unclear", segment, segment.fields(), ways[0]))
+            told.append(_told("structure.shifted-partly", segment, segment.fields(), ways[0]))
     if not moved:
         return message, told
     return message.with_segments([moved.get(s.index, s) for s in message.segments]), told

@@ -73,6 +73,8 @@ def translate(
         if draft is not None:
             drafts.append(draft)
             account.take(occurrence)
+    if trace is not None:
+        trace.begins(())
     if len(drafts) < len(occurrences):
         forget(drafts, {occurrence.local for occurrence in occurrences} - {draft.local for draft in drafts})
     _own_numbers(drafts)
@@ -119,6 +121,8 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
     work = Work(occurrence, context, body, initial, draft)
     around = (*occurrence.parents, "", *occurrence.children)
     for step in telling(plan, occurrence.said(looked_at(plan)), around):
+        if context.trace is not None:
+            context.trace.begins(occurrence.within_reach(step.segment, step.owned))
         if step.plain:
             _read(step, work)
         else:

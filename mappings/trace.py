@@ -6,6 +6,7 @@ It is made again from the kept message when someone asks; a feed that is worked 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,7 @@ class Note:
     """One value: in which draft and path it landed, from which place of the message, by which row and code rows.
 
     `segment` is empty for a constant or a link between records; `made` is the value itself and is never shown.
+    `beside` are the fields of the same segment that the conversion looked at too: the unit of a number.
     """
 
     local: str
@@ -38,6 +40,7 @@ class Note:
     row: Row
     codes: tuple[str, ...]
     made: Any
+    beside: tuple[int, ...] = ()
 
     @property
     def source(self) -> str:
@@ -47,20 +50,36 @@ class Note:
         place = f"{self.segment}#{self.index}-{self.field}"
         return f"{place}.{self.component}" if self.component else place
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The places looked at beside it: `OBX#6-6`."""
+        return tuple(f"{self.segment}#{self.index}-{number}" for number in self.beside)
+
 
 @dataclass(slots=True)
 class Trace:
-    """Collects notes; `also` tells which rows' conversions asked for a field beside their own, `over` for which paths
-    a field was passed over, each with the place that had said it."""
+    """Collects notes; `also` tells which rows' conversions asked for a field beside their own, with the paths, `over`
+    for which paths a field was passed over, each with the place that had said it."""
 
     overlay: str = ""
     notes: list[Note] = field(default_factory=list)
-    also: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    also: dict[tuple[int, int], list[tuple[str, str]]] = field(default_factory=dict)
     over: dict[tuple[int, int], dict[str, str]] = field(default_factory=dict)
     _codes: list[str] = field(default_factory=list)
     _named: list[str] = field(default_factory=list)
-    _asked: dict[int, int] = field(default_factory=dict)
+    _held: list[tuple[Segment, int]] = field(default_factory=list)
     _last: Value | None = None
+
+    def begins(self, segments: Sequence[Segment]) -> None:
+        """A row begins. What the one before looked up or asked for without making anything is not the next one's; what
+        it asked for stays on its segments, for the account."""
+        for segment, asked in self._held:
+            segment.asked |= asked
+        self._held = [(segment, segment.asked) for segment in segments]
+        for segment in segments:
+            segment.asked = 0
+        self._codes.clear()
+        self._last = None
 
     def note(self, local: str, path: str, row: Row, made: Any, value: Value | None) -> None:
         """One value of a row; the code rows looked up since the last conversion are its own."""
@@ -76,9 +95,8 @@ class Trace:
         self.notes.append(_note(local, path, row, value, codes, made))
         if value is not None:
             segment = value.segment
-            for number in numbers(segment.asked & ~self._asked.get(segment.index, 0)):
-                self.also.setdefault((segment.index, number), []).append(target)
-            self._asked[segment.index] = segment.asked
+            for number in numbers(segment.asked):
+                self.also.setdefault((segment.index, number), []).append((row.place, target))
 
     def passed(self, row: Row, index: int, field: int, by: Value | None) -> None:
         """A field was left alone by a row, whose target another field had given."""
@@ -134,6 +152,7 @@ def _note(local: str, path: str, row: Row, value: Value | None, codes: tuple[str
         row=row,
         codes=codes,
         made=made,
+        beside=tuple(n for n in numbers(value.segment.asked) if n != value.source.field) if value else (),
     )
 
 
@@ -184,9 +203,10 @@ def told(message: Message, translation: Translation, trace: Trace, *, site: Site
             entry.update(_fate(segment, number, translation.account, plan))
             if entry["fate"] == "mapped":
                 place = (segment.index, number)
-                ways = made.get(place, [])
-                entry["paths"] = sorted({*(path for _, path in ways), *trace.also.get(place, ())})
-                entry["rows"] = sorted({row for row, _ in ways}) or known.get((segment.name, number), [])
+                own, also = made.get(place, []), trace.also.get(place, [])
+                entry["paths"] = sorted({path for _, path in (*own, *also)})
+                static = () if own else known.get((segment.name, number), ())
+                entry["rows"] = sorted({*(row for row, _ in (*own, *also)), *static})
                 if not entry["paths"] and (over := trace.over.get(place)):
                     entry["unused"] = [{"path": path, "said_by": by} for path, by in sorted(over.items())]
                 if kept := left(segment, number):

@@ -81,5 +81,8 @@ def _show_element(element: Origin) -> None:
         output.say(f"    by {element.by}" + (f", from message {cause.message_id}" if cause.message_id else ""))
         return
     how = f" by {element.convert}" if element.convert else ""
-    output.say(f"    {element.source or 'constant or link'} of {cause.message_type} {cause.control_id}{how}")
+    source = element.source or "constant or link"
+    if element.beside:
+        source += f" (beside it {', '.join(element.beside)})"
+    output.say(f"    {source} of {cause.message_type} {cause.control_id}{how}")
     output.say(f"    {element.row}" + "".join(f", {code}" for code in element.codes))

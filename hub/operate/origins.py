@@ -32,8 +32,9 @@ _OFTYPE = re.compile(r"\.ofType\((\w+)\)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What made one element: `source` is its place in the message (`PID#3-5`), `row` the table row, `codes` the code
-    rows that answered; all empty where no row made it, and `by` then says who did (`hub`, or the actor)."""
+    """What made one element: `source` is its place in the message (`PID#3-5`), `beside` the fields that the same
+    conversion looked at with it, `row` the table row, `codes` the code rows that answered; all empty where no row made
+    it, and `by` then says who did (`hub`, or the actor)."""
 
     path: str
     cause: Cause
@@ -43,6 +44,7 @@ class Origin:
     target: str = ""
     convert: str = ""
     codes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """One JSON object; no value of the record is in it."""
@@ -56,6 +58,7 @@ class Origin:
             "channel": cause.channel,
             "received_at": cause.received_at,
             "source": self.source,
+            "beside": list(self.beside),
             "row": self.row,
             "target": self.target,
             "convert": self.convert,
@@ -204,6 +207,7 @@ def _origins(
             target=note.row.target,
             convert=":".join(part for part in (note.row.convert, note.row.argument) if part),
             codes=tuple(f"mappings/{code}" for code in note.codes),
+            beside=note.others,
         )
         for note in unique.values()
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol, TypeVar, cast
 
@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 class Tracer(Protocol):
     """Who is told what rows made (`mappings.trace`); there is none while a feed is worked."""
+
+    def begins(self, segments: Sequence[Segment]) -> None:
+        """Another row begins, which reads `segments`."""
 
     def note(self, local: str, path: str, row: Row, made: Any, value: Value | None) -> None:
         """The row put `made` at `path` of draft `local`, reading `value` (None: it reads no field)."""

@@ -75,7 +75,7 @@ def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
     message, told = aligned(read(sent))
     assert [(p.code, p.where) for p in told] == [
         ("structure.shifted", "IN1#2-12"),
-        ("structure.shifted-unclear", "IN1#2-8"),
+        ("structure.shifted-partly", "IN1#2-8"),
     ]
     assert [message.segments[1].raw_field(n) for n in (8, 9, 12, 17)] == ["", "G77", "20260101", "SEL"]
 

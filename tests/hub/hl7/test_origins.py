@@ -73,6 +73,9 @@ async def test_results_of_one_report_are_told_apart(world: World, tenant: Tenant
     for code, segment in (("718-7", "OBX#4"), ("789-8", "OBX#5")):
         (value,) = await of(world, tenant, "Observation", "value.ofType(Quantity)", f"body LIKE '%{code}%'")
         assert (value.source, value.path) == (f"{segment}-5", "Observation.valueQuantity")
+        assert f"{segment}-6" in value.beside, "the unit is another field"
+        (order,) = await of(world, tenant, "Observation", "basedOn", f"body LIKE '%{code}%'")
+        assert order.codes == (), "what a row before it looked up in vain is not its own"
         (status,) = await of(world, tenant, "Observation", "status", f"body LIKE '%{code}%'")
         assert status.source == f"{segment}-11" and status.codes
         (flag,) = await of(world, tenant, "Observation", "interpretation", f"body LIKE '%{code}%'")
