@@ -246,7 +246,7 @@ def test_who_orders_and_from_where_is_a_role_the_order_names_the_person() -> Non
     bodies, _ = made("ORM^O01", order.format(""))
     assert bodies["PractitionerRole"][0]["organization"]["display"] == "Clinica Sul" and "Organization" not in bodies
     named = bodies["ServiceRequest"][0]["requester"]["extension"][0]["valueReference"]
-    assert named == {"reference": "draft:practitionerrole/1", "type": "PractitionerRole"}
+    assert named == {"reference": "draft:practitionerrole+1", "type": "PractitionerRole"}
     unnumbered = order.replace("^^^^^^XX^^^C9", "")
     bodies, _ = made("ORM^O01", unnumbered.format("|5 Elm^^Salem^OR^97301|^WPN^PH^^^51^5550177"))
     role = bodies["PractitionerRole"][0]
