@@ -152,12 +152,13 @@ def district(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("xtn")
 def xtn(value: Value, context: Context, argument: str) -> Any:
-    """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4; `argument` the use."""
+    """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4, also where XTN-1 or the
+    unformatted number (XTN-12) has it; `argument` the use."""
     if no_number(value, context):
         return None
-    first, fourth = value.text(1), value.text(4)
-    mail = fourth if "@" in fourth else first if "@" in first else "" if _dialled(fourth) else fourth
-    number = _number(value, first="" if first == mail else first, fourth="" if fourth == mail else fourth)
+    first, fourth, whole = value.text(1), value.text(4), value.text(12)
+    mail = next((text for text in (fourth, first, whole) if "@" in text), "" if _dialled(fourth) else fourth)
+    number = _number(value, *("" if text == mail else text for text in (first, fourth, whole)))
     use = component_code(value, context, "hl70201", 2) or argument
     system = component_code(value, context, "hl70202", 3) or "phone"
     points: list[dict[str, Any]] = []
@@ -172,7 +173,7 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     return [{name: text for name, text in {**point, **more}.items() if text} for point in points] or None
 
 
-def _number(value: Value, *, first: str, fourth: str) -> str:
+def _number(value: Value, first: str, fourth: str, whole: str) -> str:
     """The number of an XTN: of its parts, of XTN-12, as XTN-1 has it, or where else one stands that can be dialled.
 
     Some senders shift the parts by one (the area in XTN-7, the number in XTN-8) or put the whole into XTN-4 or XTN-9 to
@@ -182,11 +183,11 @@ def _number(value: Value, *, first: str, fourth: str) -> str:
     if not any(c.isdigit() for part in parts for c in part):  # `^NET^Internet` behind an address
         parts = ["", "", "", ""]
     country, area, local, extension = parts
-    country = f"+{country.lstrip('+')}" if country else ""
+    country = f"+{country.lstrip('+')}" if _digits(country) else ""  # `PH`: the equipment's kind, two components late
     built = " ".join(part for part in (country, area, local) if part)
     if local and _digits(first) > _digits(built) + _digits(extension) - 1 > 0 and _digits(local) < _SHORTEST:
         return first
-    number = (built if local else "") or value.text(12) or first or built or fourth
+    number = (built if local else "") or whole or first or built or fourth
     if number:
         return f"{number} x{extension}" if extension else number
     return next((text for text in (extension, *(value.text(n) for n in (9, 10, 11))) if _dialled(text)), "")

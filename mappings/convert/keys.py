@@ -110,7 +110,7 @@ def visit_identifier(value: Value, context: Context, argument: str) -> Any:
 def ei_key(value: Value, context: Context, argument: str) -> Any:
     """EI (order, appointment or specimen number) as key; `argument` is its 0203 type: PLAC, FILL…"""
     number = value.text(1)
-    if value.source.segment == "RF1" and no_moment(value, context):  # the number of all referrals of that day
+    if value.source.segment in ("RF1", "OBX") and no_moment(value, context):  # the number of all of that moment
         return None
     if _further_number(value):
         context.problems.append(value.problem("structure.repetition-lost", target="@key"))

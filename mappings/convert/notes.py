@@ -32,5 +32,5 @@ def note_extension(values: list[Value], context: Context, argument: str) -> Any:
 
 
 def joined(values: list[Value]) -> str:
-    """The texts as lines."""
-    return "\n".join(value.full() for value in values).strip()
+    """The texts as lines; separators behind a text are none of it."""
+    return "\n".join(value.full().rstrip(value.delimiters.component) for value in values).strip()

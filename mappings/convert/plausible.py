@@ -26,7 +26,8 @@ _VISITS = frozenset(("VN", "AN"))
 _PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
 _DATE = re.compile(_DAY + r"\Z")
-MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?\Z")
+_ZONE = r"(?:[+-](?:0[0-9]|1[0-4])(?:00|15|30|45))?"  # behind minutes: `20261122-0300` may be a number
+MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,4})?)?" + _ZONE + r"\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
 _NAME_TYPES = _TITLES | {"L", "D"}
@@ -185,7 +186,7 @@ def no_code(value: Value, context: Context) -> bool:
 
 def is_time(raw: str) -> bool:
     """Whether a field is a date or a moment."""
-    return raw[:2] in ("19", "20") and raw.isdigit() and bool(_DATE.match(raw) or MOMENT.match(raw))
+    return bool(_DATE.match(raw) or MOMENT.match(raw))
 
 
 def _bare_day(value: Value) -> bool:

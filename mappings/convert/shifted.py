@@ -246,11 +246,24 @@ def stray_timing(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("for-what")
 def for_what(value: Value, context: Context, argument: str) -> Any:
-    """RXE-27, RXO-20 as CodeableConcept; a yes or no (table 0136), which stands in fields near by, is none; told."""
-    if value.raw.upper() in ("Y", "N"):
+    """RXE-27, RXO-20 as CodeableConcept; a yes or no (table 0136), which stands in fields near by, is none, nor is the
+    unit of a strength that stands a field late; told."""
+    if value.raw.upper() in ("Y", "N") or _unit_of_late_strength(value):
         context.problems.append(value.problem("field.misplaced"))
         return None
     return cwe(value, context, argument)
+
+
+@conversion("late-strength")
+def late_strength(value: Value, context: Context, argument: str) -> Any:
+    """RXO-19 and 20 as Annotation in words after `argument`, where they are the strength and its unit (RXO-18, 19)."""
+    return {"text": f"{argument}: {value.other(19)} {value.text(1)}"} if _unit_of_late_strength(value) else None
+
+
+def _unit_of_late_strength(value: Value) -> bool:
+    """Whether RXO-20 is the unit of the number before it, with none in RXO-18: no indication then."""
+    of_order = value.source.segment == "RXO" and not value.other(18)
+    return of_order and number(value.other(19)) is not None and not any(c.isdigit() for c in value.text(1))
 
 
 @conversion("late-report-status")

@@ -78,3 +78,34 @@ def test_the_route_asked_for_counts_where_the_pharmacy_says_none() -> None:
 def test_another_medicine_than_was_asked_for_is_noted(asked: str, encoded: str, note: list[str]) -> None:
     body = request(f"ORC|NW|P1\rRXO|{asked}|1||un\rRXE||{encoded}|1||un\rORC|NW|P2\rRXE||3^Outro^L|1||un\r")
     assert [one["text"] for one in body.get("note", [])] == note
+
+
+@pytest.mark.parametrize(
+    ("strength", "notes", "reasons", "told"),
+    [
+        ("|25|mg", ["Concentração: 25 mg"], None, {"RXO#4-20"}),
+        ("25|mg|", ["Concentração: 25 mg"], None, set()),
+        ("||dor", [], [{"coding": [{"code": "dor"}]}], set()),
+        ("5|mg|dor", ["Concentração: 5 mg"], [{"coding": [{"code": "dor"}]}], set()),
+    ],
+)
+def test_a_strength_a_field_late_is_no_indication(
+    strength: str, notes: list[str], reasons: list[Any] | None, told: set[str]
+) -> None:
+    bodies, where = made("OMP^O09", f"ORC|NW|P1\rRXO|1^Metoprolol^L|1||un{'|' * 14}{strength}\r")
+    body = bodies["MedicationRequest"][0]
+    assert [one["text"] for one in body.get("note", [])] == notes and body.get("reasonCode") == reasons
+    assert where == told
+
+
+@pytest.mark.parametrize("kind", ["PPR^PC1", "PGL^PC6", "PPP^PCB"])
+def test_a_prescription_of_a_problem_a_goal_or_a_pathway_is_one(kind: str) -> None:
+    above = {
+        "PPR^PC1": "PRB|AD|20261122|I10^Hipertensão^L|9\r",
+        "PGL^PC6": "GOL|AD|20261122|1^Meta^L|9\r",
+        "PPP^PCB": "PTH|AD|1^Protocolo^L|9\r",
+    }
+    bodies, _ = made(kind, above[kind] + "ORC|NW|P1\rRXO|1^Metoprolol^L|25||mg\rRXR|PO\r")
+    (body,) = bodies["MedicationRequest"]
+    assert body["medicationCodeableConcept"]["text"] == "Metoprolol"
+    assert body["dosageInstruction"][0]["route"]["coding"][0]["code"] == "PO"

@@ -240,3 +240,48 @@ def test_a_specimen_told_below_two_orders_is_of_both() -> None:
     (specimen,) = bodies["Specimen"]
     requests = {f"ServiceRequest/{body['id']}" for body in bodies["ServiceRequest"]}
     assert {one["reference"] for one in specimen["request"]} == requests and len(requests) == 2
+
+
+def test_a_dose_whose_start_cannot_be_read_is_kept_by_its_end() -> None:
+    dose = "ORC|RE||V1^H\nRXA|0|1|{start}|20261120|141^Influenza^CVX|1|mL\n"
+    for start, told in (("202611201", {"field.date"}), ("", set())):
+        bodies, codes = read(HEAD.format(kind="VXU^V04") + "PID|1||700^^^H^MR||Souza^Ana\n" + dose.format(start=start))
+        assert [body["occurrenceDateTime"] for body in bodies["Immunization"]] == ["2026-11-20"]
+        assert codes - {"structure.segment-unmapped"} == told  # EVN
+
+
+@pytest.mark.parametrize(
+    ("sent", "point"),
+    [
+        ("^NET^Internet^^^^^^^^^ana@example.test", {"system": "email", "value": "ana@example.test"}),
+        ("^PRN^^^PH^86^5551234", {"system": "phone", "value": "86 5551234"}),
+        ("^PRN^PH^^55^86^5551234", {"system": "phone", "value": "+55 86 5551234"}),
+    ],
+)
+def test_an_e_mail_or_a_kind_of_equipment_is_no_part_of_a_number(sent: str, point: dict[str, str]) -> None:
+    bodies, _ = read(HEAD.format(kind="ADT^A28") + f"PID|1||700^^^H^MR||Souza^Ana||||||||{sent}\n")
+    (made_of,) = bodies["Patient"][0]["telecom"]
+    assert {name: made_of[name] for name in point} == point
+
+
+def test_a_moment_with_its_zone_is_no_number_of_a_result_or_a_parent() -> None:
+    rest = "PID|1||700^^^H^MR||Souza^Ana\nORC|RE|A1|F1|||||202611221030-0300\nOBR|1|A1|F1|X^Exame^L\n"
+    bodies, told = read(
+        HEAD.format(kind="ORU^R01") + rest + f"OBX|1|NM|G^Glicose^L||9|mg|||||F{'|' * 10}202611221030-0300\n"
+    )
+    assert "identifier" not in bodies["Observation"][0] and "basedOn" not in bodies["ServiceRequest"][0]
+    assert told == {"field.misplaced"}
+
+
+def test_a_number_made_of_a_day_stays_one() -> None:
+    rest = (
+        "PID|1||700^^^H^MR||Souza^Ana\nOBR|1|A1|F1|X^Exame^L\nOBX|1|NM|G^Glicose^L||9|mg|||||F||||||||||20261122-0300\n"
+    )
+    bodies, told = read(HEAD.format(kind="ORU^R01") + rest)
+    assert bodies["Observation"][0]["identifier"][0]["value"] == "20261122-0300" and not told
+
+
+def test_separators_behind_a_note_are_none_of_it() -> None:
+    rest = "PID|1||700^^^H^MR||Souza^Ana\nOBR|1|A1|F1|X^Exame^L\nOBX|1|NM|G^Glicose^L||9|mg|||||F\nNTE|1||em jejum^^\n"
+    bodies, _ = read(HEAD.format(kind="ORU^R01") + rest)
+    assert bodies["Observation"][0]["note"] == [{"text": "em jejum"}]
