@@ -113,7 +113,7 @@ _CODING = {
     "SIMPRO": TUSS + "12",
     "CBHPM": f"{LOCAL}:codes:cbhpm",
     "SIGTAP": "https://terminologia.saude.gov.br/fhir/CodeSystem/BRTabelaSUS",
-    "CBO": CBO,
+    **dict.fromkeys(("CBO", "CBO2002", "CBO-2002"), CBO),
     "ICD10": CID10,
     "ICD-10": CID10,
     "10": CID10,

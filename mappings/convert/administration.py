@@ -19,7 +19,7 @@ from mappings.convert.plausible_results import late_holder
 from mappings.convert.plausible_visits import late_admission, no_discharge
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, date_time, ended, moment_text, number, parse_dtm
+from mappings.convert.text import boolean, date_time, ended, listed, moment_text, number, parse_dtm
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -298,6 +298,17 @@ def relationship(value: Value, context: Context, argument: str) -> Any:
     if _oneself(value):
         value = Value("SEL", value.source, value.segment)
     return concept_or_own(value, context, argument)
+
+
+@conversion("holder-kin")
+def holder_kin(value: Value, context: Context, argument: str) -> Any:
+    """IN1-17 as what the card holder is to the patient. A word that says what the patient is to the holder (`FILHO`,
+    `DEPENDENTE`) gives the reverse by `codes/holder-inverse.csv`, or nothing where that is not known."""
+    inverse = listed(context.codes("holder-inverse"), value.text(2) or value.whole())
+    if inverse is None:
+        return concept_or_own(value, context, argument)
+    system, code, display = ([*inverse.split("|"), "", ""])[:3]
+    return {"coding": [{"system": system, "code": code, "display": display}]} if code else None
 
 
 @conversion("self-or-name")

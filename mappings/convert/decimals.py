@@ -14,6 +14,8 @@ from mappings.convert.text import decimal_sign
 
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}\Z")
 _WRITTEN = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
+_MEASURE = re.compile(r"[<>=+-]*\s?[0-9]+[.,][0-9]+\s?[^0-9]{0,12}\Z")  # `36,8 ºC` as a text
+_ALONE = "?"
 _MULTIPLE = re.compile(r"10\s*[*^]?\s*[3-9³⁶⁹]|\b(?:mil|milh(?:ão|ões|ao|oes)|k)\b", re.I)
 _ABOUT_ONE = re.compile(r"1[.,]0[0-9]{2}\Z")
 _NUMERIC = frozenset(("NM", "SN", "NR", "NA", "MA"))
@@ -34,7 +36,8 @@ def settled(text: str, value: Value, context: Context, *, doubtful: bool = False
     either a decimal sign or part thousands. Thousands that were parted are told too.
 
     Where nothing in the message speaks of it, a point is the decimal sign, as the standard has it; a `doubtful` number,
-    which a wrong reading makes dangerous, is none then.
+    which a wrong reading makes dangerous, is none then, nor is one beside a number that may part thousands by a comma
+    (`1.150` mL and `71,400` kg): one of the two signs is the decimal one.
     """
     match = _GROUPED.match(text.strip())
     if match is None:
@@ -42,7 +45,8 @@ def settled(text: str, value: Value, context: Context, *, doubtful: bool = False
     own = match[1]
     other = "," if own == "." else "."
     signs = context.once("decimal signs", lambda: _signs(context))
-    if other not in signs and (own in signs or (own == "." and not doubtful)):
+    contested = doubtful or _ALONE + other in signs
+    if other not in signs and (own in signs or (own == "." and not contested)):
         return text  # as the others are written, or as the standard has it and nothing speaks against it
     parted = other in signs and own not in signs and not _unlikely(text.strip(), value)
     told = value.problem("field.number-thousands" if parted else "field.number-ambiguous")
@@ -61,12 +65,18 @@ def _unlikely(text: str, value: Value) -> bool:
 
 
 def _signs(context: Context) -> frozenset[str]:
-    """The decimal signs that the results, reference ranges, doses and amounts of a message use."""
+    """The decimal signs that the results, reference ranges, doses and amounts of a message use.
+
+    `_ALONE` and a sign tell of a number in which it may be either.
+    """
     found: set[str] = set()
     for segment in context.message.segments:
         fields = _NUMBERS.get(segment.name, ())
         if segment.name == "OBX":
-            fields = (5, 7) if segment.text(2) in _NUMERIC or segment.raw_field(6) else (7,)
+            numeric = segment.text(2) in _NUMERIC or segment.raw_field(6) or _MEASURE.match(segment.raw_field(5))
+            fields = (5, 7) if numeric else (7,)
         for field in fields:
-            found.update(decimal_sign(one) for one in _WRITTEN.findall(segment.raw_field(field)[:200]))
+            for one in _WRITTEN.findall(segment.raw_field(field)[:200]):
+                alone = _GROUPED.match(one)
+                found.update((decimal_sign(one), _ALONE + alone[1] if alone else ""))
     return frozenset(found - {""})

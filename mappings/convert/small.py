@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from canonical import codes as systems
@@ -15,10 +16,11 @@ from mappings.convert.plausible import misplaced_if, no_code, no_moment, no_name
 from mappings.convert.plausible_results import late_holder
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, ended, moment_text, number
+from mappings.convert.text import boolean, ended, moment_text, number, parse_dtm
 from mappings.table import Source
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_NAME = re.compile(r"[^\W\d_]{3}.*\s\S")  # words
 _FILLER = 2  # EIP: the number of who fills the order
 
 
@@ -30,8 +32,12 @@ def deceased(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("place")
 def place(value: Value, context: Context, argument: str) -> Any:
-    """A coded place (PV1-37) as logical reference."""
-    label = value.text(1, 2) or value.text(2) or value.text(1)
+    """A coded place (PV1-37) as logical reference; a moment behind it (DLD-2) is none of its names."""
+    name, beside = value.text(1), value.text(2)
+    dated = beside.isdigit() and parse_dtm(beside, context.zone) is not None
+    label = value.text(1, 2) or ("" if dated else beside) or name
+    if _NAME.match(name) and not dated and beside:  # a name with its number behind it: both are said
+        label = f"{name} / {beside}"
     return {"type": "Location", "display": label} if label and not no_place(value, context) else None
 
 
@@ -226,6 +232,13 @@ def cq(value: Value, context: Context, argument: str) -> Any:
         return None
     unit = value.text(2, 2) or value.text(2)
     return {"value": found, **({"unit": unit} if unit else {})}
+
+
+@conversion("several")
+def several(value: Value, context: Context, argument: str) -> Any:
+    """The quantity of a TQ (ORC-7, OBR-27) where it is more than one: one of what is asked for goes without saying."""
+    found = cq(value, context, argument)
+    return found if found and float(found["value"]) > 1 else None
 
 
 @conversion("quantity-each")

@@ -166,3 +166,54 @@ def test_how_a_problem_stands_in_words(word: str, status: str) -> None:
 def test_how_a_bed_stands_in_words(word: str, code: str) -> None:
     records, _ = told("ADT^A20", f"EVN|A20|20261127090000\rNPU|CM^210^1|{word}\r")
     assert records["Location"][0]["operationalStatus"]["code"] == code
+
+
+def values(*lines: tuple[str, str, str]) -> list[Any]:
+    """What OBX lines of a type, a value and a unit are read as: a number or a text."""
+    obx = "".join(f"OBX|{n}|{kind}|X{n}||{text}|{unit}|||||F\r" for n, (kind, text, unit) in enumerate(lines, 1))
+    records, _ = told("ORU^R01", PATIENT + "OBR|1|||SV^SINAIS VITAIS|||20261127140000\r" + obx)
+    read = [one.get("valueQuantity", {}).get("value", one.get("valueString")) for one in records["Observation"]]
+    return [one if isinstance(one, str) else float(one) for one in read]
+
+
+def test_a_point_and_a_comma_that_both_may_part_thousands_are_neither() -> None:
+    assert values(("NM", "1.150", "mL"), ("NM", "71,400", "kg")) == ["1.150", "71,400"]
+    assert values(("NM", "1.150", "mL")) == [1.15]
+
+
+def test_a_measure_said_as_a_text_shows_the_decimal_sign() -> None:
+    assert values(("NM", "1.150", "mL"), ("NM", "71,400", "kg"), ("ST", "36,8 ºC", "")) == [1150, 71.4, "36,8 ºC"]
+    assert values(("NM", "1.150", "mL"), ("ST", "82x46", "")) == [1.15, "82x46"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ("HOSPITAL DE EXEMPLO^CNES 2077485", "HOSPITAL DE EXEMPLO / CNES 2077485"),
+        ("2077485^HOSPITAL DE EXEMPLO", "HOSPITAL DE EXEMPLO"),
+        ("HOSPITAL DE EXEMPLO^20261127", "HOSPITAL DE EXEMPLO"),
+        ("HOSP^20261127", "HOSP"),
+    ],
+)
+def test_where_a_patient_went(sent: str, said: str) -> None:
+    pv1 = "PV1|1|I" + "|" * 17 + "V1" + "|" * 18 + f"{sent}\r"
+    records, _ = told("ADT^A03", "EVN|A03|20261127090000\r" + PATIENT + pv1)
+    assert records["Encounter"][0]["hospitalization"]["destination"]["display"] == said
+
+
+@pytest.mark.parametrize(
+    ("word", "holder"), [("FILHO", "PRN"), ("NETA", "GRPRN"), ("CONJUGE", "SPS"), ("DEPENDENTE", None), ("SPO", "SPS")]
+)
+def test_what_a_card_holder_is_to_the_patient(word: str, holder: str | None) -> None:
+    in1 = f"PV1|1|I\rIN1|1|ENF|326305|OPERADORA EXEMPLO||||||||||||ROCHA^SANDRA|{word}|19800101{'|' * 18}00123\r"
+    records, _ = told("ADT^A01", "EVN|A01|20261127090000\r" + PATIENT + in1)
+    kin = records["RelatedPerson"][0].get("relationship", [{"coding": [{"code": None}]}])
+    assert kin[0]["coding"][0]["code"] == holder
+    assert records["Coverage"][0]["relationship"]["coding"]
+
+
+@pytest.mark.parametrize(("quantity", "said"), [("2", {"value": 2}), ("1", None), ("", None)])
+def test_how_many_are_asked_for(quantity: str, said: dict[str, Any] | None) -> None:
+    order = f"ORC|NW|H1|||||{quantity}^^^20261127140000^^R\rOBR|1|H1||CH^CONCENTRADO DE HEMACIAS\r"
+    records, _ = told("ORM^O01", PATIENT + order)
+    assert records["ServiceRequest"][0].get("quantityQuantity") == said
