@@ -12,7 +12,7 @@ from hl7.er7 import NULL, Segment
 from mappings.convert.datatypes import concept, cwe
 from mappings.convert.keys import ei_key
 from mappings.convert.people import name_text
-from mappings.convert.plausible import no_moment
+from mappings.convert.plausible import is_time, no_moment, without_digit
 from mappings.convert.registry import Context, Value, conversion, link
 from mappings.convert.text import listed, number, parse_dtm
 
@@ -130,6 +130,19 @@ def problem_code(value: Value, context: Context, argument: str) -> Any:
         else:  # of a national edition, or of another system: its codes have their dot
             context.problems.append(value.problem("code.cid10"))
     return found
+
+
+@conversion("late-problem")
+def late_problem(value: Value, context: Context, argument: str) -> Any:
+    """PRB-4 as CodeableConcept in words, where PRB is a field short and PRB-3 is a moment (`aortic stenosis`)."""
+    text = late_problem_part(value, context, argument)
+    return {"text": text} if text else None
+
+
+@conversion("late-problem-part")
+def late_problem_part(value: Value, context: Context, argument: str) -> Any:
+    """The same as part of what tells the problem from its neighbours."""
+    return value.text(1) if is_time(value.other(3)) and without_digit(value) else None
 
 
 @conversion("due-to")

@@ -7,6 +7,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.plausible import (
+    misplaced_if,
     no_account,
     no_moment,
     one_letter,
@@ -14,6 +15,7 @@ from mappings.convert.plausible import (
     shared_transaction,
     shifted_charge,
     visit_for_patient,
+    without_digit,
 )
 from mappings.convert.plausible_visits import late_visit
 from mappings.convert.registry import Context, Value, conversion, place
@@ -111,6 +113,8 @@ def ei_key(value: Value, context: Context, argument: str) -> Any:
     """EI (order, appointment or specimen number) as key; `argument` is its 0203 type: PLAC, FILL…"""
     number = value.text(1)
     if value.source.segment in ("RF1", "OBX") and no_moment(value, context):  # the number of all of that moment
+        return None
+    if value.source.segment == "PRB" and misplaced_if(without_digit(value), value, context):
         return None
     if _further_number(value):
         context.problems.append(value.problem("structure.repetition-lost", target="@key"))

@@ -175,6 +175,12 @@ def says_no_number(text: str) -> bool:
     return not text or " ".join(text.upper().split()) in codes("no-number")
 
 
+def without_digit(value: Value) -> bool:
+    """Whether words without any digit stand where the number of a problem belongs (PRB-4: `estenose aórtica`): as key
+    they would make one record of that problem of all patients."""
+    return bool(value.text(1)) and not any(c.isdigit() for c in value.text(1))
+
+
 def no_code(value: Value, context: Context) -> bool:
     """Whether a coded field of an HL7 table holds a date or a moment, a person or an address; it is told."""
     if is_time(value.raw):

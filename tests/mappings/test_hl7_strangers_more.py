@@ -124,7 +124,7 @@ def test_the_confirmation_of_a_problem(said: str, code: str) -> None:
 
 def test_a_moment_is_no_problem() -> None:
     bodies, told = made("PPR^PC1", "PRB|AD||202611200900|Asma|9\r")
-    assert "code" not in bodies.get("Condition", [{}])[0] and "PRB#3-3" in told
+    assert bodies["Condition"][0]["code"] == {"text": "Asma"} and {"PRB#3-3", "PRB#3-4"} <= told
 
 
 def test_a_number_is_no_religion_and_one_letter_no_language() -> None:
@@ -285,3 +285,19 @@ def test_separators_behind_a_note_are_none_of_it() -> None:
     rest = "PID|1||700^^^H^MR||Souza^Ana\nOBR|1|A1|F1|X^Exame^L\nOBX|1|NM|G^Glicose^L||9|mg|||||F\nNTE|1||em jejum^^\n"
     bodies, _ = read(HEAD.format(kind="ORU^R01") + rest)
     assert bodies["Observation"][0]["note"] == [{"text": "em jejum"}]
+
+
+def test_a_problem_in_words_where_its_number_belongs_is_one_of_each_patient() -> None:
+    rest = "PID|1||{who}^^^H^MR||Souza^Ana\nPRB|AD||20260101120000|estenose aórtica|53692\nPRB|AD||20260101120000|gota|53693\n"
+    made_of = [read(HEAD.format(kind="PPR^PC1") + rest.format(who=who)) for who in (700, 701)]
+    for bodies, told in made_of:
+        assert [body["code"] for body in bodies["Condition"]] == [{"text": "estenose aórtica"}, {"text": "gota"}]
+        assert all("identifier" not in body for body in bodies["Condition"]) and "field.misplaced" in told
+    ids = {body["id"] for bodies, _ in made_of for body in bodies["Condition"]}
+    assert len(ids) == 4
+
+
+def test_a_problem_keeps_its_number() -> None:
+    rest = "PID|1||700^^^H^MR||Souza^Ana\nPRB|AD|20260101|I35.0^Estenose aórtica^I10|P53\n"
+    bodies, told = read(HEAD.format(kind="PPR^PC1") + rest)
+    assert bodies["Condition"][0]["identifier"][0]["value"] == "P53" and "field.misplaced" not in told
