@@ -53,6 +53,7 @@ class Told:
 
     pattern: str
     pattern_text: str
+    pattern_system: str
     every: str
     times: str
     duration: str
@@ -77,6 +78,7 @@ def told(value: Value) -> Told:
     return Told(
         pattern=value.text(2, 1) or value.text(2) or stray,
         pattern_text="",
+        pattern_system="",
         every="",
         times=value.text(2, 2),
         duration=duration,
@@ -95,6 +97,7 @@ def _of_tq1(value: Value) -> Told:
     return Told(
         pattern=repeated.text(1),
         pattern_text=repeated.text(1, 2),
+        pattern_system=repeated.text(1, 3),
         every=f"{repeated.text(5)}{repeated.text(6)}",
         times=" ".join(value.segment.text(4, repetition=n) for n in range(len(value.segment.repetitions(4)))),
         duration=f"{span}{value.other(6, 2)}" if span else "",
@@ -112,7 +115,10 @@ def timing(value: Value, context: Context, argument: str) -> Any:
     parts = told(value)
     if argument == "coded" and not parts.pattern and not parts.every:
         return None
-    often = _pattern(parts.pattern, context) or _every(parts.every, value, context)
+    doubtful = _doubtful(parts, context)
+    if doubtful:
+        _tell((value.sibling(3) if value.segment.name == "TQ1" else value).problem("field.two-meanings"), context)
+    often = ({} if doubtful else _pattern(parts.pattern, context)) or _every(parts.every, value, context)
     repeat = {**often, **_bounds(parts, value, context)}
     if times := [f"{hour}:{minute}:00" for hour, minute in _CLOCK.findall(parts.times)]:
         repeat = {**{k: v for k, v in repeat.items() if k != "when"}, "timeOfDay": times}
@@ -121,9 +127,20 @@ def timing(value: Value, context: Context, argument: str) -> Any:
         repeat["count"] = total
     found: dict[str, Any] = {"repeat": repeat} if repeat else {}
     if parts.pattern:
-        text = parts.pattern_text or parts.pattern
-        found["code"] = {"coding": [coding_of("0335", parts.pattern)], "text": text}
+        coded = {} if doubtful else {"coding": [coding_of("0335", parts.pattern)]}
+        found["code"] = {**coded, "text": parts.pattern_text or parts.pattern}
     return found or None
+
+
+def _doubtful(parts: Told, context: Context) -> bool:
+    """Whether a pattern of table 0335 is also a Brazilian abbreviation of another meaning, and nothing says which.
+
+    `ACM`, before breakfast, is "a critério médico" on a Brazilian ward: a time nobody ordered is worse than none.
+    The table's name beside the code settles it, unless words stand there too, which then say what is meant.
+    """
+    if " ".join(parts.pattern.upper().split()).strip(" .") not in context.codes("hl70335-doubtful"):
+        return False
+    return bool(parts.pattern_text) or parts.pattern_system.upper() not in ("HL70335", "0335")
 
 
 @conversion("stray-frequency")

@@ -45,3 +45,19 @@ def test_a_second_pattern_is_not_lost_in_silence() -> None:
     found, problems = timing("Q6H~QHS")
     assert found["code"]["text"] == "Q6H"
     assert ("structure.repetition-lost", "TQ1#4-3") in problems
+
+
+@pytest.mark.parametrize("pattern", ["ACM", "acm.", "ACM&a critério médico&HL70335", "M", "D", "V", "ACM&&L"])
+def test_an_abbreviation_with_a_brazilian_meaning_says_no_time(pattern: str) -> None:
+    found, problems = timing(pattern)
+    assert found["code"] == {"text": pattern.split("&")[1] if "&a" in pattern else pattern.split("&")[0]}
+    assert "when" not in found["repeat"] and ("field.two-meanings", "TQ1#4-3") in problems
+
+
+@pytest.mark.parametrize(
+    ("pattern", "when"), [("ACM&&HL70335", "ACM"), ("AC", "AC"), ("PC", "PC"), ("PCV", "PCV"), ("HS", "HS")]
+)
+def test_a_time_is_said_where_the_abbreviation_has_one_meaning(pattern: str, when: str) -> None:
+    found, problems = timing(pattern)
+    assert found["repeat"]["when"] == [when] and found["code"]["coding"][0]["code"] == pattern.split("&")[0]
+    assert not {code for code, _ in problems} & {"field.two-meanings"}
