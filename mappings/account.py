@@ -12,6 +12,7 @@ from pathlib import Path
 
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
+from hl7.versions.table import version_named
 from mappings.grouping import Occurrence
 from mappings.plan import Plan
 from mappings.program import reads
@@ -19,6 +20,7 @@ from mappings.table import HERE, TableError, overlaid, read_rows, shown
 
 FATES = ("mapped", "ignored", "unmapped")
 _COLUMNS = ["segment", "field", "reason", "spec"]
+_NEWEST = "2.8.2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,17 @@ def _fate(segment: Segment, plan: Plan) -> str:
 
 def _says_nothing(segment: Segment) -> bool:
     """Whether a segment is empty but for its set id."""
-    return not any(content and content != NULL for content in segment.fields()[2:])
+    first = 2 if _begins_with_set_id(segment.name) else 1
+    return not any(content and content != NULL for content in segment.fields()[first:])
+
+
+@cache
+def _begins_with_set_id(name: str) -> bool:
+    """Whether the first field of such segments only counts them (type SI): not that of MRG, ORC or PRB. A segment that
+    HL7 does not know (Z) is taken to count."""
+    version = version_named(_NEWEST)
+    fields = version.segments.get(name) if version is not None else None
+    return not fields or 1 not in fields or fields[1].type == "SI"
 
 
 def populated(content: str, delimiters: Delimiters) -> bool:

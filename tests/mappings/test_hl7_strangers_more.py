@@ -301,3 +301,22 @@ def test_a_problem_keeps_its_number() -> None:
     rest = "PID|1||700^^^H^MR||Souza^Ana\nPRB|AD|20260101|I35.0^Estenose aórtica^I10|P53\n"
     bodies, told = read(HEAD.format(kind="PPR^PC1") + rest)
     assert bodies["Condition"][0]["identifier"][0]["value"] == "P53" and "field.misplaced" not in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest", "told"),
+    [
+        (
+            "ADT^A01",
+            "PV1|1|I\nMRG|655^^^H^MR\n",
+            {"structure.segment-unmapped"},
+        ),  # a merge that the event does not ask for
+        ("ADT^A01", "PV1|1|I\nORC|NW\n", {"structure.segment-unmapped"}),
+        ("ADT^A01", 'PV1|1|I\nMRG|""\n', set()),
+        ("ADT^A01", "PV1|1|I\nZXX|1\n", set()),
+        ("ADT^A40", "MRG|655^^^H^MR\n", set()),
+    ],
+)
+def test_a_segment_whose_first_field_alone_says_something_is_told(kind: str, rest: str, told: set[str]) -> None:
+    _, codes = read(HEAD.format(kind=kind) + "PID|1||700^^^H^MR||Souza^Ana\n" + rest)
+    assert codes & {"structure.segment-unmapped"} == told
