@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import errno
 import hashlib
 import json
 import os
@@ -31,6 +32,7 @@ from hub.store import migrate
 from hub.store.failures import starting
 from hub.watch import machine
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _DUMP = b"PGDMP"  # how a dump in the custom format of pg_dump begins
 _PIECE = 1024 * 1024
 
@@ -94,22 +96,28 @@ def restore(settings: Settings, source: Path, secrets: Path) -> None:
 
     `secrets` is the folder of the hub that was backed up: without its master key stored credentials stay closed.
     What is no dump, or not the one its manifest describes, is told first; where it fails later no database stays.
+    What a restore left that was ended in its middle (kill -9, a power cut) is removed; no hub starts on it.
     """
-    if (settings.data / "postgres").exists():
+    begun = postgres.unfinished(settings)
+    if (settings.data / "postgres").exists() and not begun.exists():
         raise Misconfigured(f"{settings.data} holds a database already; restore into a new folder")
     if not source.is_file() or not (secrets / "master.key").is_file():
         raise Misconfigured("name the dump, and with --secrets the folder that holds its master.key")
     _refuse_none(source)
     prepare_folders(settings)
     shutil.copy2(secrets / "master.key", settings.secrets / "master.key")
+    begun.touch()
+    postgres.discard(settings)
     try:
-        with postgres.running(settings) as cluster:
+        with postgres.running(settings, restoring=True) as cluster:
             asyncio.run(migrate.make_roles(cluster, settings))
             restore_into(settings, embedded_url(settings, cluster.port), source)
             asyncio.run(migrate.upgrade(cluster.owner_url, cluster.application_url))
     except BaseException:
         shutil.rmtree(settings.data / "postgres", ignore_errors=True)  # made here, and half of one cannot be used
+        begun.unlink()
         raise
+    begun.unlink()
 
 
 def restore_into(settings: Settings, url: str, source: Path) -> None:
@@ -236,5 +244,7 @@ def _run(settings: Settings, command: list[str], url: str, output: IO[bytes] | N
         check=False,
     )
     if done.returncode != 0:
-        # the program's own words may quote rows: only its name and code are told
-        raise Misconfigured(f"{command[0]} failed with exit code {done.returncode}")
+        # the program's own words may quote rows: of them only what the system says of a disk is told
+        said = next((os.strerror(number) for number in _DISK if os.strerror(number).encode() in done.stderr), "")
+        reason = f": {said}; nothing was kept of it" if said else ""
+        raise Misconfigured(f"{command[0]} failed with exit code {done.returncode}{reason}")

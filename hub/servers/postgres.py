@@ -90,8 +90,13 @@ def binaries(settings: Settings, account: process.Account | None) -> Path:
 
 
 @contextlib.contextmanager
-def running(settings: Settings, *, shared_buffers_mb: int = 256) -> Iterator[Cluster]:
-    """The cluster of `settings.data`, initialised on first use and stopped at the end; raises Misconfigured."""
+def running(settings: Settings, *, shared_buffers_mb: int = 256, restoring: bool = False) -> Iterator[Cluster]:
+    """The cluster of `settings.data`, initialised on first use and stopped at the end; raises Misconfigured.
+
+    Where a restore was ended in its middle only another restore may use it: it would be a hub without its records.
+    """
+    if not restoring and unfinished(settings).exists():
+        raise Misconfigured(f"a restore into {settings.data} was not finished; run ./ponte db restore into it again")
     account = process.server_account()
     if not process.reachable(settings.data, account):
         name = account.name if account else ""
@@ -110,6 +115,18 @@ def running(settings: Settings, *, shared_buffers_mb: int = 256) -> Iterator[Clu
         yield cluster
     finally:
         process.stop(cluster.process, signal.SIGINT, 20)
+
+
+def unfinished(settings: Settings) -> Path:
+    """The file that stands in the data directory while a backup is restored into it."""
+    return settings.data / "restoring"
+
+
+def discard(settings: Settings) -> None:
+    """Remove the cluster of `settings.data`; raises Misconfigured while a server runs on it."""
+    folder = settings.data / "postgres"
+    _refuse_second_server(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def revive(cluster: Cluster, settings: Settings) -> None:

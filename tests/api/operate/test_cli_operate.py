@@ -152,12 +152,22 @@ def test_a_backup_restores_into_a_new_folder(
     half = ["db", "restore", str(target.with_name(f"alone-{target.name}")), "--data", str(fresh.data)]
     assert main([*half, "--secrets", str(settings.secrets)]) == 4
     assert "nobody can tell whether it is whole" in capsys.readouterr().err
+    (fresh.data / "postgres").mkdir()  # as a restore leaves it that is killed
+    postgres.unfinished(fresh).touch()
+    with pytest.raises(Misconfigured, match="was not finished"), postgres.running(fresh):
+        pytest.fail("a hub without its records")
     backup.restore(fresh, target, settings.secrets)
     with pytest.raises(Misconfigured, match="holds a database already"):
         backup.restore(fresh, target, settings.secrets)
     with postgres.running(fresh, shared_buffers_mb=32) as again:
         restored = Settings(data=fresh.data, database_url=again.application_url)
         assert asyncio.run(_patient(restored, slug)) == asyncio.run(_patient(settings, slug))
+
+
+def test_a_backup_on_a_full_disk_says_so(cluster: Cluster) -> None:
+    settings, server = cluster
+    with Path("/dev/full").open("wb") as full, pytest.raises(Misconfigured, match="No space left on device"):
+        backup._run(settings, ["pg_dump", "--format=custom"], backup.embedded_url(settings, server.port), full)
 
 
 def _refuses_what_is_no_backup(fresh: Settings, good: Path, secrets: Path) -> None:
