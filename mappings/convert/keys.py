@@ -119,7 +119,7 @@ def ei_key(value: Value, context: Context, argument: str) -> Any:
     if _further_number(value):
         context.problems.append(value.problem("structure.repetition-lost", target="@key"))
         return None
-    if not number and not value.text(2) and not value.text(4):
+    if not number and not value.text(4) and (not value.text(2) or value.source.segment == "TXA"):
         return _unnamed(value, context, argument)
     if not number:
         return None
@@ -139,9 +139,14 @@ def _further_number(value: Value) -> bool:
 
 
 def _unnamed(value: Value, context: Context, argument: str) -> Key | None:
-    """A number alone in the third component (`^^12345`), where an EI has its universal id: some senders' TXA-12."""
-    number = value.text(3)
-    return Key(systems.local_system(context.sender, argument), number, loose=True) if number else None
+    """A number alone in the third component (`^^12345`), where an EI has its universal id: some senders' TXA-12, there
+    also behind who gave it (`^ARQUIVO^12345`)."""
+    number, authority = value.text(3), value.text(2)
+    return (
+        Key(systems.local_system(authority or context.sender, argument), number, loose=not authority)
+        if number
+        else None
+    )
 
 
 @conversion("ei-identifier")

@@ -320,3 +320,19 @@ def test_a_problem_keeps_its_number() -> None:
 def test_a_segment_whose_first_field_alone_says_something_is_told(kind: str, rest: str, told: set[str]) -> None:
     _, codes = read(HEAD.format(kind=kind) + "PID|1||700^^^H^MR||Souza^Ana\n" + rest)
     assert codes & {"structure.segment-unmapped"} == told
+
+
+@pytest.mark.parametrize(
+    ("sent", "number"),
+    [("^^12345", "12345"), ("^ARQUIVO^12345", "12345"), ("9^ARQUIVO^1.2.3^ISO", "9"), ("^ARQUIVO^1.2.3^ISO", "")],
+)
+def test_the_number_of_a_document_in_the_third_component(sent: str, number: str) -> None:
+    rest = f"PID|1||700^^^H^MR||Souza^Ana\nTXA|1|OP|TX||||||||||{sent}|||||LA\nOBX|1|TX|T^Texto^L||a||||||F\n"
+    bodies, _ = read(HEAD.format(kind="MDM^T02") + rest)
+    assert bodies["DocumentReference"][0].get("masterIdentifier", {}).get("value", "") == number
+
+
+def test_an_authority_alone_is_no_number_of_an_order() -> None:
+    rest = "PID|1||700^^^H^MR||Souza^Ana\nORC|NW|^HIS^1.2.3\nOBR|1|||X^Exame^L\n"
+    bodies, _ = read(HEAD.format(kind="ORM^O01") + rest)
+    assert "identifier" not in bodies["ServiceRequest"][0]
