@@ -20,6 +20,7 @@ from mappings.convert.timing import unit_of_time
 
 UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
 _BETWEEN = re.compile(r"(\d[\d.,]*) ?(?:A|À|ATE|ATÉ|-) ?(\d[\d.,]*)\Z", re.IGNORECASE)  # `10 a 20`
+_PER_TIME = re.compile(r"/\s?(?:h|hr|hora|min|minuto|d|dia)\.?\Z", re.IGNORECASE)
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NOTHING_KNOWN = frozenset(("999", "0", ""))
 
@@ -82,6 +83,23 @@ def amount(value: Value, context: Context, argument: str) -> Any:
         return None
     _tell_no_number(value, context)
     return quantity(value.whole(), value, int(argument), context)
+
+
+@conversion("given-dose")
+def given_dose(value: Value, context: Context, argument: str) -> Any:
+    """RXA-6 with its unit as dose; how fast (`12,5 mL/h`) is none (`given-rate`)."""
+    return None if _per_time(value) else amount(value, context, argument)
+
+
+@conversion("given-rate")
+def given_rate(value: Value, context: Context, argument: str) -> Any:
+    """RXA-6 as `rate[x]` where its unit is one of an amount in a time (`mL/h`)."""
+    found = amount(value, context, argument) if _per_time(value) else None
+    return ("Quantity", found) if found else None
+
+
+def _per_time(value: Value) -> bool:
+    return bool(_PER_TIME.search(value.other(7, 2) or value.other(7)))
 
 
 @conversion("unknown-amount")

@@ -26,6 +26,7 @@ _MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN"
 _HOURS = frozenset(("H", "HR", "HOUR", "HOURS", "HORA", "HORAS", "HRS"))
 _SECONDS = frozenset(("S", "SEC", "SECOND", "SECONDS", "SEGUNDO", "SEGUNDOS"))
 _LONGEST = 366 * 24 * 60  # more is a moment or a number that stands in the duration's field
+_SHORTEST = 5  # minutes of an appointment, where no unit is said
 _SCHEDULED = 11  # SCH: when
 _ENDING = frozenset(("S15", "S16", "S17", "S26"))  # cancelled, discontinued, deleted, not come
 _TO_COME = frozenset(("proposed", "pending", "booked", "arrived", "checked-in", "waitlist"))
@@ -132,6 +133,27 @@ def end_instant(value: Value, context: Context, argument: str) -> Any:
     place = int(argument)
     length = _minutes(value.other(place), value.other(place, 2) or value.other(place + 1))
     if not isinstance(moment, datetime.datetime) or length is None:
+        return None
+    return (moment + datetime.timedelta(minutes=length)).isoformat()
+
+
+@conversion("timing-length")
+def timing_length(value: Value, context: Context, argument: str) -> Any:
+    """The minutes of a TQ's length (SCH-11: `20`, `M20`, `H1`) where nothing else says it; `end`: the end they give.
+
+    A number without a letter is minutes, as it is in SCH-9; a few of them are rather hours or times.
+    """
+    text = value.text(3).upper()
+    if not text or value.other(9) or value.text(5):
+        return None
+    unit = text[0] if text[0] in "SMH" else "MIN"
+    length = _minutes(text.lstrip("SMH"), unit)
+    if not length or length < 0 or (unit == "MIN" and length < _SHORTEST):
+        return None
+    if argument != "end":
+        return length
+    moment = parse_dtm(value.text(4), context.zone)
+    if not isinstance(moment, datetime.datetime):
         return None
     return (moment + datetime.timedelta(minutes=length)).isoformat()
 

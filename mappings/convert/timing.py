@@ -8,7 +8,7 @@ from __future__ import annotations
 import calendar
 import datetime
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canonical import codes as systems
@@ -17,6 +17,7 @@ from mappings.convert.periods import moment_or_period, period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import number
+from mappings.table import Source
 
 _EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
 _TIMES = re.compile(r"([0-9]{1,2})ID\Z")
@@ -112,7 +113,7 @@ def _of_tq1(value: Value) -> Told:
 @conversion("timing")
 def timing(value: Value, context: Context, argument: str) -> Any:
     """TQ1-3 or a TQ as Timing: how often, from when to when, how many times. `coded`: only where it says how often."""
-    parts = told(value)
+    parts = _until(told(value), value, context)
     if argument == "coded" and not parts.pattern and not parts.every:
         return None
     doubtful = _doubtful(parts, context)
@@ -141,6 +142,17 @@ def _doubtful(parts: Told, context: Context) -> bool:
     if " ".join(parts.pattern.upper().split()).strip(" .") not in context.codes("hl70335-doubtful"):
         return False
     return bool(parts.pattern_text) or parts.pattern_system.upper() not in ("HL70335", "0335")
+
+
+def _until(parts: Told, value: Value, context: Context) -> Told:
+    """RXE-1 with the end its order says (ORC-7), where the pharmacy says none and does not begin at another moment."""
+    above = [one for one in context.message.named("ORC") if one.index < value.segment.index]
+    if value.segment.name != "RXE" or parts.end or parts.duration or not above or not above[-1].raw_field(7):
+        return parts
+    asked = told(Value(above[-1].repetitions(7)[0], Source("ORC", 7), above[-1]))
+    if parts.start and asked.start and parts.start != asked.start:
+        return parts
+    return replace(parts, start=parts.start or asked.start, end=asked.end, duration=asked.duration)
 
 
 @conversion("stray-frequency")

@@ -217,3 +217,40 @@ def test_how_many_are_asked_for(quantity: str, said: dict[str, Any] | None) -> N
     order = f"ORC|NW|H1|||||{quantity}^^^20261127140000^^R\rOBR|1|H1||CH^CONCENTRADO DE HEMACIAS\r"
     records, _ = told("ORM^O01", PATIENT + order)
     assert records["ServiceRequest"][0].get("quantityQuantity") == said
+
+
+@pytest.mark.parametrize(
+    ("times", "minutes", "end"),
+    [
+        ("^^20^20261128103000", 20, "2026-11-28T10:50:00-03:00"),
+        ("^^H1^20261128103000", 60, "2026-11-28T11:30:00-03:00"),
+        ("^^1^20261128103000", None, None),
+        ("^^20^20261128103000^20261128110000", None, "2026-11-28T11:00:00-03:00"),
+    ],
+)
+def test_how_long_an_appointment_lasts_within_its_times(times: str, minutes: int | None, end: str | None) -> None:
+    sch = f"SCH|AG1||||||^CONSULTA||||{times}||||||||||||||MARCADO\r"
+    record = told("SIU^S12", sch + PATIENT)[0]["Appointment"][0]
+    assert (record.get("minutesDuration"), record.get("end")) == (minutes, end)
+
+
+@pytest.mark.parametrize(("unit", "kind"), [("ml/h", "rateQuantity"), ("mL", "dose"), ("mcg/kg/min", "rateQuantity")])
+def test_how_fast_is_no_dose(unit: str, kind: str) -> None:
+    rxa = f"RXA|0|1|20261127100000||NORA^NOREPINEFRINA|12,5|{unit}|||||||||||||CP\r"
+    dosage = told("RAS^O17", PATIENT + "ORC|RE|P1\r" + rxa)[0]["MedicationAdministration"][0]["dosage"]
+    assert set(dosage) == {kind} and float(dosage[kind]["value"]) == 12.5 and dosage[kind]["unit"] == unit
+
+
+@pytest.mark.parametrize(
+    ("encoded", "asked", "end"),
+    [
+        ("^6/6H^^20261127080000", "^6/6H^^20261127080000^20261204080000", "2026-12-04T08:00:00-03:00"),
+        ("^6/6H", "^6/6H^D7^20261127080000", "2026-12-04T08:00:00-03:00"),
+        ("^6/6H^^20261128080000", "^6/6H^^20261127080000^20261204080000", None),
+        ("^6/6H^^^20261130080000", "^6/6H^^20261127080000^20261204080000", "2026-11-30T08:00:00-03:00"),
+    ],
+)
+def test_the_end_of_a_prescription_is_that_of_its_order(encoded: str, asked: str, end: str | None) -> None:
+    rxe = f"ORC|NW|P1|||||{asked}\rRXE|{encoded}|MEPE^MEROPENEM|1||g\rRXR|EV\r"
+    record = told("RDE^O11", PATIENT + rxe)[0]["MedicationRequest"][0]
+    assert record["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"].get("end") == end
