@@ -336,3 +336,13 @@ def test_an_authority_alone_is_no_number_of_an_order() -> None:
     rest = "PID|1||700^^^H^MR||Souza^Ana\nORC|NW|^HIS^1.2.3\nOBR|1|||X^Exame^L\n"
     bodies, _ = read(HEAD.format(kind="ORM^O01") + rest)
     assert "identifier" not in bodies["ServiceRequest"][0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "council", "expected"),
+    [("", "1869^CRM-SP", {"1869", "15101"}), ("", "", {"15101"}), ("88", "1869^CRM-SP", {"1869", "88"})],
+)
+def test_the_key_of_a_professional_beside_the_council_is_kept(numbers: str, council: str, expected: set[str]) -> None:
+    rest = f"MFI|PRA||UPD|||AL\nMFE|MAD|1|20261122|15101|CE\nSTF|15101|{numbers}|Reis^Nora|C|M\nPRA|15101|MED||||{council}\n"
+    bodies, _ = read(HEAD.format(kind="MFN^M02") + rest)
+    assert {one["value"] for one in bodies["Practitioner"][0]["identifier"]} == expected
