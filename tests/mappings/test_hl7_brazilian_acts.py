@@ -254,3 +254,36 @@ def test_the_end_of_a_prescription_is_that_of_its_order(encoded: str, asked: str
     rxe = f"ORC|NW|P1|||||{asked}\rRXE|{encoded}|MEPE^MEROPENEM|1||g\rRXR|EV\r"
     record = told("RDE^O11", PATIENT + rxe)[0]["MedicationRequest"][0]
     assert record["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"].get("end") == end
+
+
+@pytest.mark.parametrize(
+    ("word", "report", "result"),
+    [
+        ("LIBERADO", "final", "final"),
+        ("Parcial", "partial", "preliminary"),
+        ("RETIFICADA", "corrected", "corrected"),
+        ("CANCELADO", "cancelled", "cancelled"),
+        ("PENDENTE", "registered", "registered"),
+    ],
+)
+def test_how_a_result_stands_in_words(word: str, report: str, result: str) -> None:
+    obr = f"OBR|1|C1|C1|K^POTASSIO|||20261127080000{'|' * 18}{word}\rOBX|1|NM|K^Potássio||3,9|mmol/L|||||{word}\r"
+    records, codes = told("ORU^R01", PATIENT + obr)
+    assert records["DiagnosticReport"][0]["status"] == report and "code.unmapped" not in codes
+    assert records["Observation"][0]["status"] == result
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [("SOLICITADO", "active"), ("Cancelada", "revoked"), ("SUSPENSO", "on-hold"), ("REALIZADO", "completed")],
+)
+def test_how_an_order_stands_in_words(word: str, status: str) -> None:
+    records, _ = told("ORM^O01", PATIENT + f"ORC|SC|P1|||{word}\rOBR|1|P1||K^POTASSIO\r")
+    assert records["ServiceRequest"][0]["status"] == status
+
+
+@pytest.mark.parametrize(("word", "status"), [("DEVOLVIDO", "cancelled"), ("ENTREGUE", "completed")])
+def test_what_was_handed_out_came_back_in_words(word: str, status: str) -> None:
+    rxd = f"ORC|RE|P1|D1||{word}\rRXE|^12/12H|CEFT^CEFTRIAXONA|1||g\rRXD|1|CEFT^CEFTRIAXONA|20261127|1|FA||D1\r"
+    records, codes = told("RDS^O13", PATIENT + rxd)
+    assert records["MedicationDispense"][0]["status"] == status and "code.unmapped" not in codes
