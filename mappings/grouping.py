@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from canonical.records import Draft
 from hl7.er7 import Message, Segment
-from mappings.convert.embedded import FILE, holds_file
+from mappings.convert.embedded import FILE, Files
 from mappings.convert.plausible_results import late_holder, measured, no_material
 from mappings.convert.whose import named
 from mappings.plan import Plan, RecordPlan
@@ -89,7 +89,7 @@ class Grouper:
         self._counters: dict[str, int] = {}
         self._last: Segment | None = None
         self._before: Segment | None = None  # the last that is no participation: 2.8 has them between OBR and its ORC
-        self._file: Segment | None = None  # the last OBX that holds a file, or a piece of one
+        self._files = Files()
         self._early: list[Segment] = []
         self._took: Occurrence | None = None  # the record that took the segment before, when it may have notes
 
@@ -102,8 +102,8 @@ class Grouper:
                 self._flush()
                 self._above = {name: held for name, held in self._above.items() if name in _STAY}
             self._above[segment.name] = segment
-            if segment.name == "OBX" and holds_file(segment, self._file if self._last is self._file else None):
-                self._file = segment
+            if segment.name == "OBX":
+                self._files.takes_behind(segment, self._last)
             records = [r for r in self._anchored.get(segment.name, ()) if self._admits(r, segment)]
             if segment.name == "PID" and self._plan.anonymous and not named(segment):
                 records = []
@@ -205,7 +205,8 @@ class Grouper:
         one = last.anchor.raw_field(kind)
         if one != segment.raw_field(kind) and one.strip() not in record.join_among:
             return False
-        if any(segment.raw_field(number) != last.anchor.raw_field(number) for number in same):
+        line = segment is self._files.last and self._files.piece  # some number the lines of one RTF in OBX-4
+        if not line and any(segment.raw_field(number) != last.anchor.raw_field(number) for number in same):
             return False
         if measured(segment) or measured(last.anchor):
             return False
@@ -223,7 +224,7 @@ class Grouper:
 
     def _said(self, segment: Segment, number: int) -> str:
         """What a field says that decides over records; a file is one whatever type OBX-2 claims."""
-        if segment is self._file and number == _TYPE:
+        if segment is self._files.last and number == _TYPE:
             return FILE
         astray = (segment.name == "OBR" and number == _MATERIAL and no_material(segment)) or (
             segment.name == "IN1" and late_holder(segment)

@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import DRAFT
-from mappings.convert.embedded import ENCODINGS, FILE, bare, holds_file, started, type_of
+from mappings.convert.embedded import ENCODINGS, FILE, Files, bare, is_rtf, rtf_bytes, rtf_text, started, type_of
 from mappings.convert.keys import ei_key
 from mappings.convert.people import xcn
 from mappings.convert.plausible_results import late_document
@@ -39,12 +39,18 @@ def _documents(values: list[Value]) -> list[list[Value]]:
     """Values that are one file together: a piece follows when the file before it was cut and it starts no file."""
     groups: list[list[Value]] = []
     for value in values:
-        piece = groups and value.other(2) == groups[-1][0].other(2) != "RP"
-        if piece and started(_data(groups[-1][0])) and not started(_data(value)):
+        piece = bool(groups) and value.other(2) == groups[-1][0].other(2) != "RP"
+        if piece and _goes_on(groups[-1], value):
             groups[-1].append(value)
         else:
             groups.append([value])
     return groups
+
+
+def _goes_on(group: list[Value], value: Value) -> bool:
+    if is_rtf(group[0].segment):
+        return value.segment is group[-1].segment or not (is_rtf(value.segment) or started(_data(value)))
+    return started(_data(group[0])) and not started(_data(value))
 
 
 def _data(value: Value) -> str:
@@ -61,7 +67,12 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
     if kind == "RP":
         pointer = "".join(value.said(1).split())
         return {**found, "url": pointer} if pointer else None
-    data = _bytes(value, "".join(_data(part) for part in group))
+    if is_rtf(value.segment):
+        lines = dict.fromkeys(part.segment for part in group)  # the repetitions of a field are one text
+        data: bytes | None = rtf_bytes("\n".join(rtf_text(line) for line in lines).strip())
+        found["contentType"] = type_of(data or b"")
+    else:
+        data = _bytes(value, "".join(_data(part) for part in group))
     if kind != FILE:
         context.problems.append(value.problem("structure.embedded-type"))
     if title := value.other(3, 2) or value.other(3):
@@ -122,16 +133,15 @@ def document_content(values: list[Value], context: Context, argument: str) -> An
     found: list[Any] = []
     lines: list[str] = []
     files: list[Value] = []
+    held = Files()
     for value in values:
-        before = files[-1].segment if files else None
-        if value.other(2) == "RP" or holds_file(value.segment, before):
+        if value.other(2) == "RP" or held.takes(value.segment):
             files.append(value)
         elif value.raw:
             lines.append(_line(value))
     if lines:
         text = "\n".join(lines).strip().encode()
-        media = type_of(text) or "text/plain; charset=utf-8"  # an RTF is sent as text, too
-        found.append(("content", {"attachment": {"contentType": media, **stored(text)}}))
+        found.append(("content", {"attachment": {"contentType": "text/plain; charset=utf-8", **stored(text)}}))
     return [*found, *(attachments(files, context, argument) or ())] or None
 
 

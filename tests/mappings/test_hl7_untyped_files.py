@@ -72,3 +72,37 @@ def test_a_title_where_the_degree_belongs() -> None:
     people = {r["identifier"][0]["value"]: r for r in resources if r["resourceType"] == "Practitioner"}
     assert people["123"]["name"][0]["prefix"] == ["Dra."] and "qualification" not in people["123"]
     assert people["45"]["qualification"][0]["code"]["coding"][0]["code"] == "MD"
+
+
+RTF = "{\\rtf1\\ansi{\\fonttbl{\\f0 Arial;}}\\f0 T\\'f3rax\\~normal\\par Fígado\\par}"
+AS_FILE = RTF.replace("í", "\\u237?").encode()
+
+
+@pytest.mark.parametrize("kind", ["TX", "FT", "ST", ""])
+@pytest.mark.parametrize("sent", [RTF, RTF.replace("\\", "\\E\\").replace("~", "\\R\\"), " " + RTF])
+def test_an_rtf_is_a_file_whatever_type_its_sender_says(kind: str, sent: str) -> None:
+    resources, problems = result(kind, sent)
+    (document,) = [r for r in resources if r["resourceType"] == "DocumentReference"]
+    (content,) = document["content"]
+    assert content["attachment"]["contentType"] == "application/rtf"
+    assert base64.b64decode(content["attachment"]["data"]) == AS_FILE
+    assert "rtf1" not in str([r for r in resources if r["resourceType"] == "Observation"])
+    assert "structure.embedded-type" in problems
+
+
+@pytest.mark.parametrize("sub", ["", "n"])
+def test_the_lines_of_an_rtf_are_one_file_until_its_groups_close(sub: str) -> None:
+    lines = ["{\\rtf1\\ansi T\\'f3rax", "Normal", "\\{x\\par}", "Liberado pelo sistema"]
+    report = "OBR|1|P1|F1|LAU^Laudo|||20261122|||||||||||||||20261122||LAB|F"
+    rows = [f"OBX|{n}|TX|L^Laudo|{sub and n}|{line}||||||F" for n, line in enumerate(lines, 1)]
+    resources, _ = made("ORU^R01", report, *rows)
+    (document,) = [r for r in resources if r["resourceType"] == "DocumentReference"]
+    (content,) = document["content"]
+    assert base64.b64decode(content["attachment"]["data"]).decode() == "\n".join(lines[:3])
+    texts = [r["valueString"] for r in resources if r["resourceType"] == "Observation"]
+    assert texts == [lines[3]]
+
+
+def test_a_text_that_speaks_of_rtf_stays_a_text() -> None:
+    resources, _ = result("TX", "{rtf} segue em anexo")
+    assert [r["valueString"] for r in resources if r["resourceType"] == "Observation"] == ["{rtf} segue em anexo"]
