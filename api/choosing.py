@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from hub.operate.selection import Query
+    from hub.operate.messages.selection import Query
     from hub.world import Tenant, World
 
 STATUSES = "RECEIVED, TRANSFORMED, ERROR, PENDING (a part that waits); QUEUED, SENT outgoing"
@@ -31,7 +31,7 @@ def query_of(
 ) -> Query:
     """The query of the options; raises Refused for a moment that cannot be read."""
     from hub.channels.compare import moment
-    from hub.operate.selection import Query
+    from hub.operate.messages.selection import Query
 
     now, zone = world.now(), ZoneInfo(tenant.zone)
     return Query(

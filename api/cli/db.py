@@ -13,7 +13,7 @@ from api.cli import output
 from canonical.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from hub.operate.check import Health
+    from hub.operate.database.check import Health
     from hub.settings import Settings
 
 
@@ -84,7 +84,7 @@ def _check(given: argparse.Namespace) -> int:
 
 
 async def _checked(given: argparse.Namespace) -> int:
-    from hub.operate import check
+    from hub.operate.database import check
     from hub.world import opened
 
     settings = running.located(given.data)
@@ -113,7 +113,7 @@ def _show(health: Health) -> None:
 
 
 def _backup(given: argparse.Namespace) -> int:
-    from hub.operate import backup
+    from hub.operate.database import backup
 
     size = backup.backup(running.located(given.data), given.file, _named(given.url_env))
     output.say(f"{given.file}: {size / 1_000_000:.1f} MB; keep secrets/master.key apart from it")
@@ -121,7 +121,7 @@ def _backup(given: argparse.Namespace) -> int:
 
 
 def _restore(given: argparse.Namespace) -> int:
-    from hub.operate import backup
+    from hub.operate.database import backup
     from hub.settings import from_environment
 
     if given.file.is_file() and not backup.manifest_of(given.file).exists():
@@ -139,7 +139,7 @@ def _restore(given: argparse.Namespace) -> int:
 
 
 def _drill(given: argparse.Namespace) -> int:
-    from hub.operate import drill
+    from hub.operate.database import drill
 
     report = drill.drill(given.file, given.secrets)
     if given.json:

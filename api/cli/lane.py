@@ -10,8 +10,8 @@ from api import running
 from api.cli import output
 
 if TYPE_CHECKING:
-    from hub.operate.halting import Lane, Wanted
-    from hub.operate.skipping import Skipped
+    from hub.operate.messages.halting import Lane, Wanted
+    from hub.operate.messages.skipping import Skipped
 
 _ACTS = (
     ("pause", "stop lanes until they are resumed"),
@@ -50,7 +50,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _run(given: argparse.Namespace) -> int:
-    from hub.operate import halting, skipping
+    from hub.operate.messages import halting, skipping
     from hub.world import opened
 
     wanted = halting.Wanted(id=given.id, kind=given.kind, name=given.name, troubled=getattr(given, "troubled", False))

@@ -10,8 +10,8 @@ from api import choosing, running
 from api.cli import output
 
 if TYPE_CHECKING:
-    from hub.operate.fates import Fate
-    from hub.operate.find import Found
+    from hub.operate.messages.fates import Fate
+    from hub.operate.messages.find import Found
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _find(given: argparse.Namespace) -> list[Found]:
-    from hub.operate import find
+    from hub.operate.messages import find
     from hub.world import opened
 
     more = {"control_id": given.control_id, "direction": given.direction}
@@ -60,7 +60,7 @@ async def _causes(given: argparse.Namespace) -> int:
     from zoneinfo import ZoneInfo
 
     from hub.channels.compare import moment
-    from hub.operate import find
+    from hub.operate.messages import find
     from hub.world import opened
 
     async with opened(running.located(given.data), size=1) as world:

@@ -12,7 +12,7 @@ from api import running
 from api.cli import output
 
 if TYPE_CHECKING:
-    from hub.operate.reviews import Review
+    from hub.operate.persons.reviews import Review
     from hub.world import Tenant, World
 
 PERSON = "Patient/ID, a number (CPF, CNS, the house's own), or - to read it from standard input"
@@ -60,7 +60,7 @@ async def _run(given: argparse.Namespace) -> int:
 
 
 async def _review(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
-    from hub.operate import reviews
+    from hub.operate.persons import reviews
 
     async with world.transaction(tenant) as tx:
         found = await reviews.pairs(tx, given.limit)
@@ -79,7 +79,7 @@ def _show(pair: Review, *, as_json: bool) -> None:
 
 
 async def _export(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
-    from hub.operate import subject
+    from hub.operate.persons import subject
 
     gathered = await subject.export(world, tenant, _person(given), given.file, actor=output.actor())
     if given.json:
@@ -92,7 +92,7 @@ async def _export(given: argparse.Namespace, world: World, tenant: Tenant) -> No
 
 async def _accesses(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
     from hub.guard import audit
-    from hub.operate import subject
+    from hub.operate.persons import subject
 
     async with world.transaction(tenant) as tx:
         person = _person(given)
@@ -109,14 +109,14 @@ async def _accesses(given: argparse.Namespace, world: World, tenant: Tenant) -> 
 
 
 async def _block(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
-    from hub.operate import blocking
+    from hub.operate.persons import blocking
 
     act = blocking.block if given.action == "block" else blocking.unblock
     _told(await act(world, tenant, _person(given), actor=output.actor()), as_json=given.json)
 
 
 async def _blocked(given: argparse.Namespace, world: World, tenant: Tenant) -> None:
-    from hub.operate import blocking
+    from hub.operate.persons import blocking
 
     async with world.transaction(tenant) as tx:
         found = await blocking.listed(tx)

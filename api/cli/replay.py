@@ -12,8 +12,8 @@ from api import choosing, running
 from api.cli import output
 
 if TYPE_CHECKING:
-    from hub.operate.redeliver import Ended
-    from hub.operate.replay import Rehearsal
+    from hub.operate.messages.redeliver import Ended
+    from hub.operate.messages.replay import Rehearsal
     from hub.world import Tenant, World
 
 STATUSES = "ERROR or TRANSFORMED; of deliveries DEAD (gave up), REFUSED, or SENT (with --partner and --since)"
@@ -46,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _replay(given: argparse.Namespace) -> int:
-    from hub.operate import replay
+    from hub.operate.messages import replay
     from hub.world import opened
 
     async with opened(running.located(given.data), size=2) as world:
@@ -87,7 +87,7 @@ def _rehearsed(given: argparse.Namespace, rehearsals: list[Rehearsal]) -> int:
 
 
 async def _redeliver(given: argparse.Namespace, world: World, tenant: Tenant) -> list[Ended]:
-    from hub.operate import redeliver
+    from hub.operate.messages import redeliver
 
     query = choosing.query_of(given, world, tenant, given.limit)
     wanted = redeliver.Wanted.of(query, given.status, given.message)

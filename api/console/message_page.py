@@ -15,10 +15,10 @@ from api.console.visit import Visit, VisitDep
 from api.http.failures import status_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from hub.console import shown_code, shown_type
-from hub.operate import accounting, find, redeliver, replay, skipping
-from hub.operate.redeliver import Wanted
-from hub.operate.replay import Rehearsal
-from hub.operate.selection import STATUSES
+from hub.operate.messages import accounting, find, redeliver, replay, skipping
+from hub.operate.messages.redeliver import Wanted
+from hub.operate.messages.replay import Rehearsal
+from hub.operate.messages.selection import STATUSES
 
 router = APIRouter(include_in_schema=False, prefix="/console/messages")
 _STATED = (Refused, Conflict, NotFound, Denied)

@@ -27,9 +27,10 @@ from canonical.errors import Conflict, Denied, NotFound, Refused
 from canonical.identifiers import is_cns, is_cpf
 from hub.channels.compare import moment
 from hub.console import shown_code, shown_type
-from hub.operate import find, replay, whose
-from hub.operate.find import Cause, Found
-from hub.operate.selection import STATUSES, Query
+from hub.operate.messages import find, replay
+from hub.operate.messages.find import Cause, Found
+from hub.operate.messages.selection import STATUSES, Query
+from hub.operate.persons import whose
 from hub.watch import alarms
 from hub.world import Tenant
 

@@ -18,8 +18,9 @@ from api.console.visit import Visit, VisitDep, form_of
 from api.http.failures import status_of
 from api.routes.persons import COPY
 from canonical.errors import Conflict, Denied, NotFound, Refused
-from hub.operate import blocking, events, subject
+from hub.operate import events
 from hub.operate.events import Event, Wanted
+from hub.operate.persons import blocking, subject
 
 router = APIRouter(include_in_schema=False, prefix="/console/persons")
 READ, WRITE = "persons/read", "persons/write"

@@ -26,7 +26,7 @@ from canonical.errors import Conflict, Denied, Misconfigured, NotFound, Refused
 from hub.billing import listing
 from hub.billing.profiles import payers
 from hub.console import ASKED
-from hub.operate import subject
+from hub.operate.persons import subject
 from hub.requests import askable, authorisation, decision, eligibility, sending
 from hub.requests.askable import Askable
 from hub.requests.matter import Named

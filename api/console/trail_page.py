@@ -24,8 +24,9 @@ from api.http.failures import status_of
 from canonical.errors import Denied, NotFound, Refused
 from hub.channels.compare import moment
 from hub.guard import audit
-from hub.operate import events, subject
+from hub.operate import events
 from hub.operate.events import Chain, Page, Wanted
+from hub.operate.persons import subject
 
 router = APIRouter(include_in_schema=False, prefix="/console/trail")
 READ = "system/AuditEvent.rs"

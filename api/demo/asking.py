@@ -12,8 +12,8 @@ from api.demo.step import Step
 from api.demo.trial import Trial
 from api.demo.waiting import job, payer_books, until
 from hub.billing import listing
-from hub.operate import asked
-from hub.operate.asked import Request
+from hub.operate.books import asked
+from hub.operate.books.asked import Request
 from hub.requests import authorisation, cancellation, documents
 from hub.requests.matter import Named
 

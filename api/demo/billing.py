@@ -18,8 +18,8 @@ from hub.billing.batch import batches
 from hub.billing.returns import reconciliation
 from hub.billing.trial import FEES_APART
 from hub.exchange.partners import partners_of
-from hub.operate import billed
-from hub.operate.billed import SentBatch
+from hub.operate.books import billed
+from hub.operate.books.billed import SentBatch
 from schemas_xsd.catalogue import schema_sets
 from signatures import xmldsig
 from signatures.trust import Trust

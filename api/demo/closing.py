@@ -8,7 +8,7 @@ from api.demo.step import Step
 from api.demo.trial import Trial
 from api.demo.waiting import control, payer_books, until
 from hub.guard import audit
-from hub.operate import figures
+from hub.operate.books import figures
 
 
 async def exchange(trial: Trial, step: Step) -> None:

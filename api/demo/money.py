@@ -11,7 +11,7 @@ from api.demo.trial import Trial
 from api.demo.waiting import payer_books
 from canonical.billing import cents
 from canonical.errors import Refused
-from hub.operate import billed
+from hub.operate.books import billed
 
 PAGE = 100
 _APPEAL = "recurso-glosa"

@@ -16,7 +16,7 @@ from api.demo.waiting import control, until
 from canonical import codes
 from canonical.errors import Refused
 from hub.guard import tokens
-from hub.operate import figures
+from hub.operate.books import figures
 
 KINDS = ("RAC", "REL", "RIA")
 _RECORDS = Path(__file__).resolve().parent / "data" / "network.json"

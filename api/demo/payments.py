@@ -12,7 +12,7 @@ from canonical.billing import cents
 from canonical.errors import TryLater
 from hub.billing import listing
 from hub.billing.returns import intake, reconciliation
-from hub.operate import billed
+from hub.operate.books import billed
 
 BY_SHEET = "999806"
 PLAN = "exemplo_pagamento"

@@ -117,7 +117,7 @@ async def _counted(trial: Trial) -> int:
 
 
 async def _stored(trial: Trial) -> int:
-    from hub.operate import figures
+    from hub.operate.books import figures
 
     async with trial.world.transaction(trial.tenant) as tx:
         return (await figures.record_counts(tx)).get("Encounter", 0)

@@ -11,7 +11,7 @@ from api.demo.step import Step
 from api.demo.trial import Trial
 from api.demo.wire import Message
 from canonical.identity import bytes_number
-from hub.operate import figures
+from hub.operate.books import figures
 
 CONNECTIONS = 8
 WORK_SECONDS = 60

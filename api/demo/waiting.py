@@ -10,7 +10,7 @@ from typing import Any
 from api.demo.trial import Trial
 from canonical.errors import TryLater
 from hub.exchange.work import jobs
-from hub.operate import billed
+from hub.operate.books import billed
 
 PAUSE = 0.1
 

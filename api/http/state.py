@@ -16,7 +16,7 @@ from hub.guard.limits import Limits, limits_of
 from hub.guard.policies import origins_of
 from hub.guard.reading import ReadAudit
 from hub.guard.tokens import Identity, InvalidToken, Verifier
-from hub.operate import blocking
+from hub.operate.persons import blocking
 from hub.records import blocked as blocks
 from hub.records.requests.acting import Actor, setting_of
 from hub.records.requests.refusal import refused

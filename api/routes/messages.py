@@ -19,9 +19,9 @@ from api.http.answering import json_answer
 from api.http.state import Caller, CallerDep, StateDep
 from canonical.errors import NotFound
 from hub.channels.compare import moment
-from hub.operate import find, redeliver, replay
-from hub.operate import selection as chosen
-from hub.operate.redeliver import Wanted
+from hub.operate.messages import find, redeliver, replay
+from hub.operate.messages import selection as chosen
+from hub.operate.messages.redeliver import Wanted
 from hub.world import World
 
 router = APIRouter(prefix="/api/v1/messages", tags=["messages"])

@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from api.http.answering import json_answer
 from api.http.state import CallerDep, StateDep
-from hub.operate import blocking, events, subject
+from hub.operate import events
 from hub.operate.events import Wanted
+from hub.operate.persons import blocking, subject
 
 router = APIRouter(prefix="/api/v1/persons", tags=["persons"])
 READ = ("persons/read", "persons/write", "admin/*")

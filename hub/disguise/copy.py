@@ -26,7 +26,7 @@ from hub.disguise.people import Invented
 from hub.disguise.records import Disguise
 from hub.ending import sealed_file
 from hub.guard import audit
-from hub.operate import subject
+from hub.operate.persons import subject
 from hub.records import blocked, owned
 from hub.store.database import Transaction
 from hub.world import Tenant, World

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.guard import audit
-from hub.operate import subject
+from hub.operate.persons import subject
 from hub.store.database import Row, Transaction
 
 LOOKED_AT = 20_000

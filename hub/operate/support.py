@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from canonical.errors import Misconfigured, PonteError
-from hub.operate import check, find, halting
+from hub.operate.database import check
+from hub.operate.messages import find, halting
 from hub.settings import Settings
 from hub.store import migrate
 from hub.watch import alarms, readings, rules

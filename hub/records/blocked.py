@@ -2,7 +2,7 @@
 
 A block is a condition on what may be read and searched: outside of these patients' compartments. Reads, searches,
 history, exports, GraphQL, HL7 look-ups and notifications go by it; writing goes on, since a health record must be kept
-whole. Who blocks, and who looks past a block: `hub.operate.blocking`.
+whole. Who blocks, and who looks past a block: `hub.operate.persons.blocking`.
 """
 
 from __future__ import annotations

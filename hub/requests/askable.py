@@ -16,7 +16,7 @@ from canonical.codes import TUSS
 from canonical.errors import NotFound
 from hub.billing.writing import Body, stored
 from hub.guard import audit
-from hub.operate import subject
+from hub.operate.persons import subject
 from hub.records.index import key_of
 from hub.records.projections import target
 from hub.requests.authorisation import ENDED, KIND

@@ -15,7 +15,7 @@ from uuid import UUID
 from canonical.errors import NotFound, Refused
 from canonical.identity import new_id
 from hub.guard import audit
-from hub.operate import subject
+from hub.operate.persons import subject
 from hub.store.database import Transaction
 
 LONGEST_REASON = 500

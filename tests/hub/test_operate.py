@@ -14,8 +14,11 @@ from hub.exchange.door.receive import receive
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.exchange.partners import Partner, save_partner
 from hub.exchange.work import inbound
-from hub.operate import check, explain, figures, find, redeliver, replay
-from hub.operate.find import Query
+from hub.operate import explain
+from hub.operate.books import figures
+from hub.operate.database import check
+from hub.operate.messages import find, redeliver, replay
+from hub.operate.messages.find import Query
 from hub.world import Tenant, World
 
 GOOD = (

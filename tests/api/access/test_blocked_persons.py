@@ -11,7 +11,7 @@ from bulk_client import exported, put
 
 from api.cli.main import main
 from canonical.errors import Conflict
-from hub.operate import blocking
+from hub.operate.persons import blocking
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
 from tests.api.fhir.test_bulk_narrow import ward

@@ -15,7 +15,7 @@ from canonical.codes import CPF
 from canonical.errors import NotFound
 from canonical.identifiers import is_cpf
 from hub.disguise import copy
-from hub.operate import blocking
+from hub.operate.persons import blocking
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
 from tests.api.fhir.test_bulk_import import counts, imported

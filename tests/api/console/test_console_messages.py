@@ -11,7 +11,8 @@ from channel_feed import partner
 
 from api.console import messages_page
 from hub.exchange.out import delivery
-from hub.operate import accounting, whose
+from hub.operate.messages import accounting
+from hub.operate.persons import whose
 from hub.world import Tenant, World
 from tests.api.console.test_console import plain
 from tests.api.console.test_console_access import enter

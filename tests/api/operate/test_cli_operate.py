@@ -19,7 +19,7 @@ from hub.exchange.door.keep import Keeper
 from hub.exchange.door.receive import receive
 from hub.exchange.out import delivery
 from hub.exchange.work import inbound
-from hub.operate import backup
+from hub.operate.database import backup
 from hub.seed import demo_tenant
 from hub.servers import postgres
 from hub.settings import Settings, secret_file

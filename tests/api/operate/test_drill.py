@@ -15,8 +15,8 @@ import pytest
 from api.cli.main import main
 from canonical.errors import Misconfigured
 from hub.guard import audit, vault
-from hub.operate import backup, drill
-from hub.operate.drill import _compared
+from hub.operate.database import backup, drill
+from hub.operate.database.drill import _compared
 from hub.seed import demo_tenant
 from hub.settings import Settings
 from hub.watch import machine

@@ -7,8 +7,8 @@ from typing import Any
 
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.exchange.partners import Partner, save_partner
-from hub.operate import find
-from hub.operate.find import Query
+from hub.operate.messages import find
+from hub.operate.messages.find import Query
 from hub.world import Tenant, World
 from tests.hub.test_operate import GOOD, put, work
 

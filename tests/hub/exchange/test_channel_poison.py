@@ -9,7 +9,7 @@ from channel_feed import put, send
 from hl7_feed import adt, outcome, records, work_all
 
 from hub.exchange.work import inbound, lanes
-from hub.operate import replay
+from hub.operate.messages import replay
 from hub.world import Tenant, World
 
 

@@ -15,7 +15,7 @@ from hub.channels import matching, reading
 from hub.channels.document import Document
 from hub.exchange.out import delivery
 from hub.exchange.work import worker
-from hub.operate import replay
+from hub.operate.messages import replay
 from hub.world import Tenant, World
 
 A01 = adt("A01", "M1", "V1", "20261122080000")

@@ -15,7 +15,7 @@ from hub.exchange.channels import Channel, channels_of
 from hub.exchange.door import batches, strict
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.receive import receive
-from hub.operate import find
+from hub.operate.messages import find
 from hub.store.database import Row
 from hub.world import Tenant, World
 

@@ -19,8 +19,9 @@ from hub.exchange.door import batches, strict
 from hub.exchange.door.keep import AFTERWARDS, Keeper
 from hub.exchange.door.receive import Answer
 from hub.exchange.work import overdue
-from hub.operate import explain, find, replay
-from hub.operate.find import Found, Query
+from hub.operate import explain
+from hub.operate.messages import find, replay
+from hub.operate.messages.find import Found, Query
 from hub.operate.origins import origins
 from hub.world import Tenant, World
 

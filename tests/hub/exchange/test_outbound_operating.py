@@ -13,10 +13,10 @@ from canonical.errors import Conflict, NotFound
 from hub.exchange.out import delivery, outbox
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.work import lanes
-from hub.operate import fates, find, redeliver, skipping
-from hub.operate.find import Found
-from hub.operate.halting import Wanted
-from hub.operate.selection import Query
+from hub.operate.messages import fates, find, redeliver, skipping
+from hub.operate.messages.find import Found
+from hub.operate.messages.halting import Wanted
+from hub.operate.messages.selection import Query
 from hub.watch import readings
 from hub.world import Tenant, World
 from tests.hub.exchange.test_enhanced_sender import queue

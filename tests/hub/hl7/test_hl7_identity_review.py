@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hl7_feed import a40, feed, msh, records
 
-from hub.operate import reviews
+from hub.operate.persons import reviews
 from hub.world import Tenant, World
 
 T = "202611221000{:02d}"

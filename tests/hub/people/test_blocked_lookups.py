@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hl7_feed import a40, feed
 
-from hub.operate import blocking
+from hub.operate.persons import blocking
 from hub.records import blocked
 from hub.world import Tenant, World
 from tests.hub.hl7.test_hl7_queries import T, ask, people, qbp

@@ -12,7 +12,9 @@ from canonical.errors import NotFound, Refused
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import audit
-from hub.operate import explain, replay, subject
+from hub.operate import explain
+from hub.operate.messages import replay
+from hub.operate.persons import subject
 from hub.retention import holds, messages, rules, run
 from hub.world import Tenant, World
 from tests.hub.test_operate import GOOD, found, put, work

@@ -15,7 +15,7 @@ from canonical.errors import Misconfigured, NotFound
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import audit
-from hub.operate import subject
+from hub.operate.persons import subject
 from hub.world import Tenant, World
 from tests.hub.test_operate import GOOD, put, work
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from hub.exchange.out import delivery
 from hub.guard import audit
-from hub.operate.selection import Query
+from hub.operate.messages.selection import Query
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 

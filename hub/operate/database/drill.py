@@ -18,8 +18,8 @@ import asyncpg
 
 from canonical.errors import Misconfigured, PonteError
 from hub.guard import audit, vault
-from hub.operate import backup
-from hub.operate.backup import Manifest
+from hub.operate.database import backup
+from hub.operate.database.backup import Manifest
 from hub.servers import postgres
 from hub.servers.postgres import Cluster
 from hub.settings import Settings

@@ -15,7 +15,7 @@ from canonical.errors import NotFound
 from hub.channels.matching import PATIENT, lane_number
 from hub.exchange.channels import channels_of
 from hub.guard import audit
-from hub.operate import subject
+from hub.operate.persons import subject
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 

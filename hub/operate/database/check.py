@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.guard import audit
-from hub.operate import figures
+from hub.operate.books import figures
 from hub.store import migrate
 from hub.world import Tenant, World
 

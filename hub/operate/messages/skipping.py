@@ -12,8 +12,8 @@ from uuid import UUID
 
 from canonical.errors import Conflict, NotFound
 from hub.guard import audit
-from hub.operate.fates import fates
-from hub.operate.halting import Wanted, meant
+from hub.operate.messages.fates import fates
+from hub.operate.messages.halting import Wanted, meant
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 

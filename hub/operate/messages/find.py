@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from canonical.problem import Problem, in_general
-from hub.operate.fates import Fate, fates
-from hub.operate.selection import CONFLICT, Query, conditions
+from hub.operate.messages.fates import Fate, fates
+from hub.operate.messages.selection import CONFLICT, Query, conditions
 from hub.store.database import Row, Transaction
 
 MOST_FAILED = 50_000

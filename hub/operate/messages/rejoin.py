@@ -9,7 +9,7 @@ from canonical.problem import Problem
 from hub.exchange.channels import Channel
 from hub.exchange.door import fragments
 from hub.guard import audit
-from hub.operate.selection import Query, conditions
+from hub.operate.messages.selection import Query, conditions
 from hub.store.database import Row, Transaction
 
 _WAITING = (

@@ -21,8 +21,8 @@ from hub.exchange.channels import Channel, channels_of
 from hub.exchange.door.receive import judge
 from hub.exchange.work import lanes
 from hub.guard import audit
-from hub.operate import rejoin
-from hub.operate.selection import Query, conditions
+from hub.operate.messages import rejoin
+from hub.operate.messages.selection import Query, conditions
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.engine import translate

@@ -10,7 +10,7 @@ from typing import Any
 from canonical.errors import Conflict, Refused
 from hub.guard import audit
 from hub.guard.policies import settings_of
-from hub.operate import subject
+from hub.operate.persons import subject
 from hub.records.blocked import SETTING
 from hub.store.database import Transaction
 from hub.world import Tenant, World

@@ -1,0 +1,1 @@
+"""What stands in our books, to be held against those of partners: messages, bills, requests."""
