@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from canonical.extensions import EXTENSIONS
+from hl7.er7 import NULL
 from mappings.convert.datatypes import cwe
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean
@@ -29,6 +30,12 @@ def further_diet(value: Value, context: Context, argument: str) -> Any:
     order = max((s.index for s in context.message.named("ORC") if s.index < above), default=0)
     second = any(order < s.index < above for s in context.message.named("ODS"))
     return cwe(value, context, "HL70160") if second else None
+
+
+@conversion("blood-preparation")
+def blood_preparation(value: Value, context: Context, argument: str) -> Any:
+    """BPO-3 (table 0508) as detail of an order of blood; none without a product in BPO-2 (R4 prr-1)."""
+    return cwe(value, context, "HL70508") if value.other(2) not in ("", NULL) else None
 
 
 @conversion("requisitioned")
