@@ -40,6 +40,12 @@ def text(value: Any, argument: str) -> str:
     return " ".join(str(value).split())
 
 
+@guide_conversion("joined")
+def joined(value: Any, argument: str) -> str:
+    """A number without its blanks: a card shows it in groups (`0 123 4567`), and st_texto20 has 20 places for it."""
+    return "".join(str(value).split())
+
+
 @guide_conversion("each")
 def each(value: Any, argument: str) -> list[str]:
     """A list of texts as repeated elements."""

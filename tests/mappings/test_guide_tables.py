@@ -98,3 +98,9 @@ def test_missing_values_are_told_with_their_label_and_never_with_data() -> None:
     assert {p.code for p in problems} == {"guide.missing"}
     assert any("CNES" in p.text() for p in problems)
     assert not any("123456789" in p.text() + p.remedy() + p.where for p in problems)
+
+
+@pytest.mark.parametrize("plan", ["consulta", "sp-sadt", "internacao", "honorarios", "odonto"])
+def test_a_card_number_goes_out_without_its_blanks(plan: str) -> None:
+    tree, _ = guides.guide_tree(guides.plan(plan), {"coverage": {"member_number": "0 123\t4567 "}}, "4.03.00")
+    assert "'numeroCarteira': '01234567'" in str(tree)
