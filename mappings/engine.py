@@ -23,7 +23,7 @@ from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.dated import dated
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
-from mappings.mentions import one_person
+from mappings.mentions import merged_once, one_person
 from mappings.nested import drop_incomplete, drop_reversed, forget, once
 from mappings.plan import Plan, RecordPlan, plan_for, read_as
 from mappings.program import Step, looked_at, telling
@@ -81,7 +81,7 @@ def translate(
     _weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
-    for went, heir in unite(drafts, plan):
+    for went, heir in [*merged_once(drafts), *unite(drafts, plan)]:
         if trace is not None:
             trace.united(went, heir)
     number_parts(drafts)

@@ -1,4 +1,5 @@
-"""A professional whom a message mentions twice, once by a bare number and once by the same in a register.
+"""What a message mentions twice and is one: a professional by a bare number and by the same in a register, and a record
+that is merged twice.
 
 `77^Lima^Rui` and `77^Lima^Rui^^^^^^CRM-SP` are one person: the number and the surname are the same. A number alone
 would not do, since a house counts its people from one, as a council does.
@@ -11,6 +12,7 @@ from typing import Any
 
 from canonical.codes import LOCAL
 from canonical.records import DRAFT, Draft
+from mappings.nested import forget
 
 _PERSON = "Practitioner"
 
@@ -31,6 +33,30 @@ def one_person(named: Sequence[Draft], drafts: Iterable[Draft]) -> list[tuple[st
         for draft in drafts:
             draft.body, draft.initial = _renamed(draft.body, gone), _renamed(draft.initial, gone)
     return [(went, heir.local) for went, heir in gone.items()]
+
+
+def merged_once(drafts: list[Draft]) -> list[tuple[str, str]]:
+    """Let a record that is merged twice into the same one (MRG repeated) be merged once, by all numbers it was told by;
+    the names that went, each with its heir."""
+    kept: list[Draft] = []
+    gone: list[tuple[str, str]] = []
+    for draft in [each for each in drafts if each.action == "merge" and each.merge_into]:
+        heir = next((each for each in kept if _is_one(each, draft)), None)
+        if heir is None:
+            kept.append(draft)
+            continue
+        heir.keys = tuple(dict.fromkeys((*heir.keys, *draft.keys)))
+        heir.sources += draft.sources
+        drafts.remove(draft)
+        gone.append((draft.local, heir.local))
+    if gone:
+        forget(drafts, {went for went, _ in gone})
+    return gone
+
+
+def _is_one(one: Draft, other: Draft) -> bool:
+    same = (one.type, one.merge_into) == (other.type, other.merge_into)
+    return same and not set(one.keys).isdisjoint(other.keys)
 
 
 def _surname(draft: Draft) -> str:

@@ -119,6 +119,19 @@ async def test_repeated_merge_changes_nothing(world: World, tenant: Tenant) -> N
 
 
 @pytest.mark.parametrize(
+    "again", ["MRG|A^^^HOSP^MR", "MRG|A^^^HOSP^MR~A2^^^LAB^MR", "PID|1||B^^^HOSP^MR||Souza^Ana\rMRG|A^^^HOSP^MR"]
+)
+async def test_a_loser_told_twice_in_one_message_is_merged_once(world: World, tenant: Tenant, again: str) -> None:
+    (outcome,) = await feed(world, tenant, a40(T.format(1), ("B", "A")) + again + "\r")
+    assert (outcome["code"], outcome["status"], outcome["segments"]["unmapped"]) == ("AA", "TRANSFORMED", 0)
+    patients = await records(world, tenant, "Patient")
+    loser, survivor = by_number(patients, "A"), by_number(patients, "B")
+    assert len(patients) == 2
+    assert loser["link"] == [{"other": {"reference": f"Patient/{survivor['id']}"}, "type": "replaced-by"}]
+    assert survivor["link"] == [{"other": {"reference": f"Patient/{loser['id']}"}, "type": "replaces"}]
+
+
+@pytest.mark.parametrize(
     ("second", "code"),
     [
         (("A", "B"), "semantic.merge-cycle"),
