@@ -190,7 +190,7 @@ def render(plan: OutPlan, sources: Sources) -> tuple[list[SegmentWriter], list[P
             empty += [one for one in plan.required if one.partition("-")[0] in names and one not in filled]
             segments += written
     missing = [place for place in plan.required if place in empty]
-    return segments, [Problem("order.incomplete", place, args=(("place", place),)) for place in missing]
+    return segments, [Problem("order.incomplete", place) for place in missing]
 
 
 def _written(part: OutSegment, scene: Sources) -> Iterator[SegmentWriter]:
