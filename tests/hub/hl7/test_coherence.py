@@ -14,6 +14,11 @@ ERROR = {
     "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}]
 }
 ACTIVE, RESOLVED = ({"coding": [{"system": _CLINICAL, "code": code}]} for code in ("active", "resolved"))
+SHOWN = {"coding": [{"system": _CLINICAL, "code": "active", "display": "Active"}]}
+SURE = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "confirmed"}]}
+LISTED = [
+    {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-category", "code": "problem-list-item"}]}
+]
 EARLY, LATE = "2026-11-20T08:00:00-03:00", "2026-11-22T08:00:00-03:00"
 Body = dict[str, Any]
 
@@ -27,6 +32,8 @@ TABLE: list[tuple[str, Body, Body, bool, Body, list[str]]] = [
     ("Condition", {"clinicalStatus": ACTIVE}, {"verificationStatus": ERROR}, False, {"verificationStatus": ERROR}, ["clinicalStatus"]),
     ("Condition", {"verificationStatus": ERROR}, {"clinicalStatus": ACTIVE}, False, {"clinicalStatus": ACTIVE}, ["verificationStatus"]),
     ("Condition", {"verificationStatus": ERROR}, {"clinicalStatus": ACTIVE}, True, {"verificationStatus": ERROR}, []),
+    ("Condition", {"verificationStatus": ERROR, "category": LISTED}, {"verificationStatus": SURE}, False, {"verificationStatus": SURE, "category": LISTED, "clinicalStatus": SHOWN}, []),
+    ("Condition", {"verificationStatus": ERROR}, {"verificationStatus": SURE}, False, {"verificationStatus": SURE}, []),
     ("Observation", {"valueString": "5"}, {"dataAbsentReason": {"text": "?"}}, False, {"dataAbsentReason": {"text": "?"}}, ["valueString"]),
     ("Observation", {"dataAbsentReason": {"text": "?"}}, {"valueString": "5"}, False, {"valueString": "5"}, ["dataAbsentReason"]),
     ("Task", {"lastModified": EARLY}, {"authoredOn": LATE}, False, {"authoredOn": LATE}, ["lastModified"]),
