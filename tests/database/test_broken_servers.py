@@ -61,16 +61,19 @@ async def test_a_transaction_whose_server_ends_is_tried_later(
 ) -> None:
     """Between two statements, within one, and while it is rolled back: TryLater, or what failed before."""
     database = await Database.open(url, size=4)
+    all_begun = asyncio.Barrier(5)
 
     async def one(number: int) -> None:
         async with database.transaction(tenant.id) as tx:
+            await all_begun.wait()  # a slow machine connects late, and what begins after the end does not end
             await tx.value("SELECT pg_sleep($2) WHERE $1::uuid IS NOT NULL", number * 0.02)
-            await tx.value("SELECT pg_sleep($2) WHERE $1::uuid IS NOT NULL", 0.2)
+            await tx.value("SELECT pg_sleep($2) WHERE $1::uuid IS NOT NULL", 20)
 
     try:
         for _ in range(3):
             tasks = [asyncio.create_task(one(number)) for number in range(4)]
-            await asyncio.sleep(0.08)
+            await all_begun.wait()
+            await asyncio.sleep(0.05)
             await ended(cluster[1])
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(outcome, TryLater) for outcome in outcomes), outcomes
