@@ -154,9 +154,8 @@ _V2_TABLE = re.compile(r"http://terminology\.hl7\.org/CodeSystem/v2-(\d{4})\Z")
 _HL7_TABLE = re.compile(r"HL7(\d{4})\Z")
 _HL7_OID = re.compile(r"2\.16\.840\.1\.113883\.12\.(\d{1,4})\Z")
 _TUSS_TABLE = re.compile(r"TUSS[ _./-]?(\d{2})\Z")
-TUSS_TABLES = frozenset(
-    ("18", "19", "20", "22")
-)  # with check digits; 00, 90 and 98 are the payer's or the provider's own
+TUSS_TABLES = frozenset(("18", "19", "20", "22"))
+"""Those with check digits; 00, 90 and 98 are the payer's or the provider's own."""
 _CID10_CODE = re.compile(r"[A-Z][0-9]{2}(\.[0-9]|[0-9])\Z")
 _CID10_NAMES = next(names for names in ALIASES if CID10 in names)
 _SAFE = re.compile(r"[^A-Za-z0-9._\-]+")

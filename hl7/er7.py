@@ -38,7 +38,7 @@ class Message:
     A segment is made when it is first asked for: a door looks at two of a message's dozens.
     """
 
-    __slots__ = ("_names", "_segments", "_type", "_whole", "charset", "delimiters", "header", "heading", "problems")
+    __slots__ = ("_names", "_segments", "_type", "charset", "delimiters", "header", "heading", "problems")
 
     def __init__(
         self,
@@ -48,10 +48,9 @@ class Message:
         problems: Iterable[Problem] = (),
         names: tuple[str, ...] | None = None,
     ) -> None:
-        """Of `segments`, MSH first, or of lines in their place that are to be one segment each; `names` if known."""
+        """Of `segments`, MSH first, or of lines that are to be one segment each, with the `names` of all of these."""
         self._segments = list(segments)
         self._names = names
-        self._whole = False
         self._type: str | None = None
         self.delimiters = delimiters
         self.charset = charset
@@ -68,10 +67,10 @@ class Message:
     @property
     def segments(self) -> list[Segment]:
         """All segments, in order."""
-        if not self._whole:
+        if self._names is not None:
             for index in range(len(self._segments)):
                 self._at(index)
-            self._whole, self._names = True, None  # whoever has the list may change it
+            self._names = None  # whoever has the list may change it
         return cast("list[Segment]", self._segments)
 
     def _at(self, index: int) -> Segment:
@@ -82,15 +81,12 @@ class Message:
 
     def names(self) -> tuple[str, ...]:
         """The names of all segments, in order."""
-        if self._names is not None:
-            return self._names
-        return tuple([one[:3] if isinstance(one, str) else one.name for one in self._segments])
+        return self._names if self._names is not None else tuple([one.name for one in self.segments])
 
     @property
     def last_name(self) -> str:
         """The name of the last segment."""
-        last = self._segments[-1]
-        return last[:3] if isinstance(last, str) else last.name
+        return self._names[-1] if self._names is not None else self.segments[-1].name
 
     def named(self, name: str) -> Iterator[Segment]:
         """All segments called `name`, in order."""
@@ -98,9 +94,9 @@ class Message:
 
     def first(self, name: str) -> Segment | None:
         """The first segment called `name`, or None."""
-        if self._whole:
+        names = self._names
+        if names is None:
             return next((one for one in self.segments if one.name == name), None)
-        names = self.names()
         return self._at(names.index(name)) if name in names else None
 
     def text(self, name: str, number: int, component: int = 1, sub: int = 1) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
-from hl7.versions.table import version_named
+from hl7.versions.table import NEWEST, version_named
 from mappings.grouping import Occurrence
 from mappings.plan import Plan
 from mappings.program import reads
@@ -20,7 +20,6 @@ from mappings.table import HERE, TableError, overlaid, read_rows, shown
 
 FATES = ("mapped", "ignored", "unmapped")
 _COLUMNS = ["segment", "field", "reason", "spec"]
-_NEWEST = "2.8.2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +116,7 @@ def _says_nothing(segment: Segment) -> bool:
 def _begins_with_set_id(name: str) -> bool:
     """Whether the first field of such segments only counts them (type SI): not that of MRG, ORC or PRB. A segment that
     HL7 does not know (Z) is taken to count."""
-    version = version_named(_NEWEST)
+    version = version_named(NEWEST)
     fields = version.segments.get(name) if version is not None else None
     return not fields or 1 not in fields or fields[1].type == "SI"
 

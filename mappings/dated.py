@@ -14,7 +14,7 @@ from functools import cache
 
 from canonical.problem import Problem
 from hl7.er7 import Message, Segment
-from hl7.versions.table import version_named
+from hl7.versions.table import NEWEST, version_named
 
 DAY_FIRST = "day-first"
 WRITTEN = re.compile(
@@ -23,7 +23,6 @@ WRITTEN = re.compile(
 )
 _INSIDE = re.compile(r"(?<![0-9])[0-9]{1,2}([/-])[0-9]{1,2}\1[0-9]{4}(?![0-9])")
 _MOMENTS = frozenset(("DT", "DTM", "TS"))
-_NEWEST = "2.8.2"
 _STAMPS = (("MSH", 7), ("EVN", 2))  # the message's own day
 _MONTHS = 12
 Place = tuple[int, int, int, int]  # segment, field, repetition, component
@@ -69,7 +68,7 @@ def _dates(segment: Segment, version: str) -> Iterator[tuple[Place, str]]:
 @cache
 def _type(version: str, segment: str, number: int) -> str:
     """The type of a field in a version, or else in the newest; empty for one that no version has."""
-    for name in (version, _NEWEST):
+    for name in (version, NEWEST):
         known = version_named(name)
         if known is not None and number in known.segments.get(segment, {}):
             return known.segments[segment][number].type
@@ -81,7 +80,7 @@ def _components(version: str, kind: str) -> frozenset[int]:
     """The components (from 0) of a type that are moments."""
     if kind in _MOMENTS:
         return frozenset((0,))
-    known = version_named(version) or version_named(_NEWEST)
+    known = version_named(version) or version_named(NEWEST)
     items = known.types.get(kind, ()) if known else ()
     return frozenset(n for n, item in enumerate(items) if item.type in _MOMENTS)
 

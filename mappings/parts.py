@@ -12,12 +12,11 @@ from functools import cache
 from typing import Any
 
 from hl7.er7 import NULL, Segment
-from hl7.versions.table import version_named
+from hl7.versions.table import NEWEST, version_named
 from mappings.account import Declared
 from mappings.table import HERE, TableError, read_rows, shown
 
 FILE = HERE / "parts.csv"
-_NEWEST = "2.8.2"
 _COLUMNS = ["fields", "parts", "reason", "spec"]
 _PARTS = re.compile(r"([0-9]+)(?:-([0-9]+)|(\.[0-9]+))?\Z", re.ASCII)
 
@@ -52,7 +51,7 @@ def declared_parts() -> dict[str, dict[str, Declared]]:
 
 def _fields_of(kind: str) -> list[str]:
     """The fields of a data type in the newest version; raises TableError where there is none."""
-    version = version_named(_NEWEST)
+    version = version_named(NEWEST)
     kinds = ("CWE", "CNE") if kind == "CWE" else (kind,)
     segments = version.segments if version is not None else {}
     found = [f"{s}-{n}" for s, fields in segments.items() for n, item in fields.items() if item.type in kinds]

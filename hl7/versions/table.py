@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2")
+NEWEST = VERSIONS[-1]
 _HERE = Path(__file__).parent
 _USE = re.compile(r"([ROX])(\*|\d+)?\Z")
 

@@ -19,7 +19,7 @@ from mappings.convert.plausible_results import late_holder
 from mappings.convert.plausible_visits import late_admission, no_discharge
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, date_time, ended, listed, moment_text, number, parse_dtm
+from mappings.convert.text import boolean, coding_from, date_time, ended, listed, moment_text, number, parse_dtm
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -307,8 +307,7 @@ def holder_kin(value: Value, context: Context, argument: str) -> Any:
     inverse = listed(context.codes("holder-inverse"), value.text(2) or value.whole())
     if inverse is None:
         return concept_or_own(value, context, argument)
-    system, code, display = ([*inverse.split("|"), "", ""])[:3]
-    return {"coding": [{"system": system, "code": code, "display": display}]} if code else None
+    return {"coding": [coding_from(inverse)]} if inverse else None
 
 
 @conversion("self-or-name")
@@ -323,7 +322,6 @@ def self_or_name(value: Value, context: Context, argument: str) -> Any:
 def _role(value: Value, context: Context, table: str) -> dict[str, Any] | None:
     found = context.codes(table).get(value.text(1))
     if found:
-        system, code, display = found.split("|")
-        return {"coding": [{"system": system, "code": code, "display": display}]}
+        return {"coding": [coding_from(found)]}
     concept = cwe(value, context, table.split("-", maxsplit=1)[0].upper())
     return concept if isinstance(concept, dict) else None

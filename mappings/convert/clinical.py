@@ -14,7 +14,7 @@ from mappings.convert.keys import ei_key
 from mappings.convert.people import name_text
 from mappings.convert.plausible import is_time, no_moment, without_digit
 from mappings.convert.registry import Context, Value, conversion, link
-from mappings.convert.text import listed, number, parse_dtm
+from mappings.convert.text import coding_from, listed, number, parse_dtm
 
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _CONDITION = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -34,8 +34,7 @@ def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[st
     entry: dict[str, Any] = {}
     segment.asked |= (1 << 6) | (1 << 15)
     if found := listed(context.codes(argument), segment.ask(6)):
-        system, code, display = found.split("|")
-        entry["use"] = {"coding": [{"system": system, "code": code, "display": display}]}
+        entry["use"] = {"coding": [coding_from(found)]}
     said = segment.ask(15)
     rank = number(said)
     if said and said != NULL and rank is None:
@@ -76,8 +75,7 @@ def allergen(value: Value, context: Context, argument: str) -> Any:
     codings = [coding for one in (found, more) if one for coding in one.get("coding", ())]
     words = value.text(2) or value.text(1)
     if denied := listed(context.codes("no-allergy"), words):
-        system, code, display = denied.split("|")
-        codings.append({"system": system, "code": code, "display": display})
+        codings.append(coding_from(denied))
     said = found or more
     return {**said, **({"coding": codings} if codings else {})} if said else None
 

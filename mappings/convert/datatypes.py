@@ -15,7 +15,7 @@ from mappings.convert.periods import period
 from mappings.convert.plausible import no_address, no_code, no_instant, no_number, visit_for_patient
 from mappings.convert.published import Claims, alone, by_number, claims, coding_of, placed, tell_claims, tell_own
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import component_code, listed
+from mappings.convert.text import coding_from, component_code, listed
 from mappings.table import Source
 
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
@@ -260,8 +260,7 @@ def coding(value: Value, context: Context, argument: str) -> Any:
         if target is None:
             context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
         return None
-    system, code, display = ([*target.split("|"), "", ""])[:3]
-    return {"system": system, "code": code, **({"display": display} if display else {})}
+    return coding_from(target)
 
 
 @conversion("coding-or-own")
@@ -290,8 +289,7 @@ def concept_or_own(value: Value, context: Context, argument: str) -> Any:
     if len(word) >= _WORD and listed(context.codes(argument), word) is not None:
         text = word
     if target := listed(context.codes(argument), text):
-        system, code, display = ([*target.split("|"), "", ""])[:3]
-        return {"coding": [{"system": system, "code": code, "display": display}]}
+        return {"coding": [coding_from(target)]}
     return cwe(value, context, argument.split("-", maxsplit=1)[0].upper())
 
 

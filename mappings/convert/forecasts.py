@@ -10,7 +10,7 @@ from typing import Any
 from canonical import codes as systems
 from mappings.convert.datatypes import cwe
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import moment_text, number
+from mappings.convert.text import coding_from, moment_text, number
 
 _VACCINE = frozenset(("30956-7", "30979-9", "38890-0"))
 _DATES = frozenset(("30980-7", "30981-5", "59777-3", "59778-1"))
@@ -80,7 +80,6 @@ def _count(name: str, text: str) -> dict[str, Any]:
 def _status(code: str, context: Context, table: str, own: Any = None) -> dict[str, Any]:
     """The status as R4's example value set has it, with the sender's code behind it; `due` when none is sent."""
     named = context.codes(table).get(code) or ("" if own else context.codes(table).get(_DUE, ""))
-    system, target, display = named.split("|") if named else ("", "", "")
-    coding = [{"system": system, "code": target, "display": display}] if target else []
+    coding = [coding_from(named)] if named else []
     found: dict[str, Any] = dict(own or {})
     return {**found, "coding": [*coding, *found.get("coding", ())]} if coding else found

@@ -142,11 +142,9 @@ def _unnamed(value: Value, context: Context, argument: str) -> Key | None:
     """A number alone in the third component (`^^12345`), where an EI has its universal id: some senders' TXA-12, there
     also behind who gave it (`^ARQUIVO^12345`)."""
     number, authority = value.text(3), value.text(2)
-    return (
-        Key(systems.local_system(authority or context.sender, argument), number, loose=not authority)
-        if number
-        else None
-    )
+    if not number:
+        return None
+    return Key(systems.local_system(authority or context.sender, argument), number, loose=not authority)
 
 
 @conversion("ei-identifier")

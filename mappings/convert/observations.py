@@ -18,7 +18,7 @@ from mappings.convert.periods import period
 from mappings.convert.plausible import no_moment, stray_interpretation, stray_status
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
-from mappings.convert.text import descends, listed, moment_text, number
+from mappings.convert.text import coding_from, descends, listed, moment_text, number
 from mappings.table import Source
 
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
@@ -107,8 +107,7 @@ def interpretation(value: Value, context: Context, argument: str) -> Any:
     if text == _BETTER and _reads_low(value, context):  # B for `baixo`
         target = context.codes("hl70078")["L"]
     if target:
-        system, code, display = target.split("|")
-        return {"coding": [{"system": system, "code": code, "display": display}]}
+        return {"coding": [coding_from(target)]}
     if target is None and not value.text(2):
         context.problems.append(value.problem("code.unmapped", table="hl70078", code=text[:20]))
     return cwe(value, context, "HL70078" if target is not None else "")  # a code the table lacks is not of the table

@@ -18,7 +18,7 @@ from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import no_code, no_service, state_for_group
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import listed, moment_text, number
+from mappings.convert.text import coding_from, listed, moment_text, number
 from mappings.convert.whose import named
 
 _OF_NOBODY = frozenset("CEFOQV")  # roles of a specimen (table 0369): controls, calibrators, proficiency
@@ -208,8 +208,7 @@ def security(value: Value, context: Context, argument: str) -> Any:
     if target is None and not value.text(3):
         context.problems.append(value.problem("code.unmapped", table="hl70177", code=code[:20]))
     if target:
-        system, own, display = target.split("|")
-        return {"system": system, "code": own, "display": display}
+        return coding_from(target)
     return alone("0177", code, name=value.text(3))
 
 

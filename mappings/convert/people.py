@@ -14,7 +14,7 @@ from mappings.convert.plausible import misplaced, no_department, no_name, no_pro
 from mappings.convert.plausible_visits import early_visit, is_patient
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import component_code, ended, spread
+from mappings.convert.text import coding_from, component_code, ended, spread
 from mappings.convert.titles import TITLES, surname, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -97,9 +97,7 @@ def race(value: Value, context: Context, argument: str) -> Any:
         context.problems.append(value.problem("code.unmapped", table="br-raca", code=text[:20]))
     if not target:
         return None
-    system, code, display = target.split("|")
-    concept = {"coding": [{"system": system, "code": code, "display": display}]}
-    return {"url": systems.RACE_EXTENSION, "valueCodeableConcept": concept}
+    return {"url": systems.RACE_EXTENSION, "valueCodeableConcept": {"coding": [coding_from(target)]}}
 
 
 @conversion("xcn")

@@ -103,9 +103,8 @@ class Context:
         place = (type_name, key)
         if place not in self.emitted:
             number = self._counts[type_name] = self._counts.get(type_name, 0) + 1
-            local = (
-                f"{self.prefix}{type_name.lower()}+{number}"  # `specimen/2` is the second record of a plan's `specimen`
-            )
+            # not with a stroke: `specimen/2` is the second record of a plan's `specimen`
+            local = f"{self.prefix}{type_name.lower()}+{number}"
             self.emitted[place] = Draft(local=local, type=type_name, body={}, initial=initial, keys=(key,))
         else:
             self.emitted[place].initial = {**initial, **self.emitted[place].initial}

@@ -87,6 +87,12 @@ def listed(table: Mapping[str, str], text: str) -> str | None:
     return table.get(_folded(text)) if len(text) >= _WORD else None
 
 
+def coding_from(target: str) -> dict[str, str]:
+    """What a code table says, `system|code|display`, as Coding; without a display where it says none."""
+    system, code, display = ([*target.split("|"), ""])[:3]
+    return {"system": system, "code": code, **({"display": display} if display else {})}
+
+
 @lru_cache(maxsize=4096)
 def _folded(word: str) -> str:
     """A word in capitals without accents, and without the ending of the other gender."""

@@ -13,7 +13,7 @@ def named(patient: Segment) -> bool:
 
 def identified(patient: Segment) -> bool:
     """Whether PID has a number in PID-3, or in PID-2 or PID-4 as senders up to 2.3 do; "desconhecido" is none."""
-    first = patient.text(3)
+    first = patient.text(3)  # as a rule: a door asks this of every message
     if first and not says_no_number(first):
         return True
     numbers = (patient.text(n, repetition=r) for n in (3, 2, 4) for r in range(len(patient.repetitions(n))))

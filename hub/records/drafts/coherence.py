@@ -18,12 +18,6 @@ from fhir.periods import reverses
 Body = dict[str, Any]
 _OVER = frozenset(("inactive", "remission", "resolved"))
 _ERROR = "entered-in-error"
-_LISTED = "problem-list-item"
-_ACTIVE = {
-    "system": "http://terminology.hl7.org/CodeSystem/condition-clinical",
-    "code": "active",
-    "display": "Active",
-}
 _CLINICAL, _VERIFICATION, _REASON = "clinicalStatus", "verificationStatus", "dataAbsentReason"
 
 
@@ -97,15 +91,6 @@ def _valued(present: Body, body: Body, told: frozenset[str], stale: bool) -> Ite
             yield name
 
 
-def _listed(present: Body, body: Body, told: frozenset[str], stale: bool) -> Iterator[str]:
-    """A problem of the list that is no error any more stands there as one that enters it does: as active (con-3)."""
-    yield from ()
-    listed = any(one.get("code") == _LISTED for each in body.get("category", ()) for one in each.get("coding", ()))
-    over = any(name.startswith("abatement") for name in body)
-    if listed and not over and _CLINICAL not in body and _code(body, _VERIFICATION) != _ERROR:
-        body[_CLINICAL] = {"coding": [dict(_ACTIVE)]}
-
-
 def _modified(present: Body, body: Body, told: frozenset[str], stale: bool) -> Iterator[str]:
     if "authoredOn" in body and "lastModified" in body and reverses(body["authoredOn"], body["lastModified"]):
         del body["lastModified"]
@@ -156,7 +141,7 @@ def _references(node: Any) -> Iterator[str]:
 _Rule = Callable[[Body, Body, frozenset[str], bool], Iterator[str]]
 _RULES: dict[str, tuple[_Rule, ...]] = {
     "AllergyIntolerance": (_in_error,),
-    "Condition": (_in_error, _listed, _ended),
+    "Condition": (_in_error, _ended),
     "Coverage": (_period,),
     "Encounter": (_period,),
     "Observation": (_valued,),

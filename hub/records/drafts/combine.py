@@ -27,6 +27,11 @@ _RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
 _DONE = frozenset(("final", "amended", "corrected"))
 _CONTENT = ("value", "component", "dataAbsentReason", "interpretation", "conclusion", "presentedForm")
 _WITH_SIBLINGS = ("status", "birthDate")
+_ACTIVE = {
+    "system": "http://terminology.hl7.org/CodeSystem/condition-clinical",
+    "code": "active",
+    "display": "Active",
+}
 LATE = {"system": "urn:ponte:history", "code": "late"}
 
 
@@ -57,6 +62,7 @@ def combine(
         visits.follow(present, body, draft, stale=stale)
     _tell_missing_times(body)
     coherence.agree(present, body, draft.body, stale=stale, gone=gone)
+    _list_again(body)
     _stamp(body, draft, stale=stale, late_status=late_status)
     return body
 
@@ -74,6 +80,23 @@ def _tell_missing_times(body: dict[str, Any]) -> None:
             body.pop(f"_{name}", None)
         else:
             body[f"_{name}"] = {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}
+
+
+def _list_again(body: dict[str, Any]) -> None:
+    """R4 con-3: a problem of the list that is no error any more stands there as one that enters it does, as active."""
+    if body["resourceType"] != "Condition" or "clinicalStatus" in body:
+        return
+    wrong = "entered-in-error" in _codes(body, "verificationStatus")
+    listed = "problem-list-item" in _codes(body, "category")
+    if listed and not wrong and not any(name.startswith("abatement") for name in body):
+        body["clinicalStatus"] = {"coding": [dict(_ACTIVE)]}
+
+
+def _codes(body: dict[str, Any], name: str) -> set[str]:
+    """The codes of an element that is one CodeableConcept or several."""
+    stated = body.get(name) or []
+    concepts = [stated] if isinstance(stated, dict) else stated
+    return {coding.get("code", "") for concept in concepts for coding in concept.get("coding", ())}
 
 
 def _fill(body: dict[str, Any], initial: dict[str, Any]) -> None:
