@@ -7,6 +7,7 @@ system as received, search matches the aliases.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from unicodedata import normalize
 from urllib.parse import quote
 
@@ -81,10 +82,9 @@ _OID = re.compile(r"[0-2](\.\d+)+\Z")
 _NUMERIC = frozenset((CPF, CNS, CNES, CNPJ, ANS))
 NATIONAL = frozenset((CPF, CNS, CNPJ, CNES, ANS))
 # Councils of health professions; each register is one of council and state (BR Core).
-_COUNCIL = re.compile(
-    r"(CRM|CREMESP|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA|CREFONO|CRBM|CREF|CRESS|CRV|CRTR|CRBIO|CRMV)"
-    r"[-/ .]?(?:([A-Z]{2})|([0-9]{1,2}))?\Z"
-)
+_COUNCILS = "CRM|CREMESP|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA|CREFONO|CRBM|CREF|CRESS|CRV|CRTR|CRBIO|CRMV"
+_COUNCIL = re.compile(rf"({_COUNCILS})[-/ .]?(?:([A-Z]{{2}})|([0-9]{{1,2}}))?\Z")
+_COUNCIL_SYSTEM = re.compile(rf"{re.escape(SID)}/({_COUNCILS.lower()})(?:-([a-z]{{2}}|[0-9]{{1,2}}))?\Z")
 _COUNCIL_NUMBER = re.compile(
     r"(?:(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]{0,3})?([A-Z]{2})?[-/ :]{0,3}"
     r"([0-9][0-9.]*(?:-[0-9]{1,6}){0,2})[-/ ]{0,3}([A-Z]{2})?\Z"
@@ -237,6 +237,15 @@ def _council(kind: str, authority: str) -> tuple[str, str]:
         elif name in STATES:
             place = place or name
     return council, place
+
+
+@lru_cache(maxsize=1024)
+def council_of(system: str) -> tuple[str, str] | None:
+    """Council and state (or region) of the register `system`, as `crm` and `sp`; the state is empty where none is told.
+    None for a system that is no council's.
+    """
+    match = _COUNCIL_SYSTEM.match(system)
+    return (match[1], match[2] or "") if match else None
 
 
 def local_system(authority: str, kind: str) -> str:

@@ -2,7 +2,7 @@
 that is merged twice.
 
 `77^Lima^Rui` and `77^Lima^Rui^^^^^^CRM-SP` are one person: the number and the surname are the same. A number alone
-would not do, since a house counts its people from one, as a council does.
+would not do, since a house counts its people from one, as a council does. So is `77^Lima^Rui^^^^^^CRM` beside it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from canonical.codes import LOCAL
+from canonical.codes import LOCAL, council_of
+from canonical.names import words
 from canonical.records import DRAFT, Draft
 from mappings.nested import forget
 
@@ -19,20 +20,38 @@ _PERSON = "Practitioner"
 
 def one_person(named: Sequence[Draft], drafts: Iterable[Draft]) -> list[tuple[str, str]]:
     """Let the records in `drafts` name the better known of two mentions; the names that went, each with its heir."""
-    bare: list[Draft] = []
     known: dict[tuple[str, str], list[Draft]] = {}
     for draft in named:
         if draft.type == _PERSON and draft.keys and _surname(draft):
-            if draft.keys[0].system.startswith(LOCAL):
-                bare.append(draft)
-            else:
-                known.setdefault((draft.keys[0].value, _surname(draft)), []).append(draft)
-    heirs = {draft.local: known.get((draft.keys[0].value, _surname(draft)), []) for draft in bare}
-    gone = {local: found[0] for local, found in heirs.items() if len(found) == 1}
+            known.setdefault((draft.keys[0].value, _surname(draft)), []).append(draft)
+    gone: dict[str, Draft] = {}
+    for alike in known.values():
+        for draft in alike if len(alike) > 1 else ():
+            found = _better_known(draft, alike)
+            gone.update({draft.local: found[0]} if len(found) == 1 else {})
     if gone:
         for draft in drafts:
             draft.body, draft.initial = _renamed(draft.body, gone), _renamed(draft.initial, gone)
     return [(went, heir.local) for went, heir in gone.items()]
+
+
+def _better_known(draft: Draft, alike: Sequence[Draft]) -> list[Draft]:
+    """Those who may be this mention with a better number: for one of the house, any register's; for one of a council
+    without its state, the same council's with a state and a name that agrees. Of both, the latter are the better."""
+    own = draft.keys[0].system
+    told = council_of(own)
+    if told and not told[1]:
+        return [one for one in alike if one.keys[0].system.startswith(f"{own}-") and _agree(draft, one)]
+    if not own.startswith(LOCAL):
+        return []
+    others = [one for one in alike if not one.keys[0].system.startswith(LOCAL)]
+    return [one for one in others if len(_better_known(one, others)) != 1]
+
+
+def _agree(one: Draft, other: Draft) -> bool:
+    """Whether one of two names of one surname has all the words of the other: `Nora Lima` is not `Rui Lima`."""
+    first, second = words(one.initial["name"][0]), words(other.initial["name"][0])
+    return first <= second or second <= first
 
 
 def merged_once(drafts: list[Draft]) -> list[tuple[str, str]]:

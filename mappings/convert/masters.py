@@ -6,6 +6,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
+from mappings.convert.councils import professional_key
 from mappings.convert.datatypes import cwe
 from mappings.convert.registry import Context, Value, conversion
 
@@ -18,11 +19,7 @@ def staff_key(value: Value, context: Context, argument: str) -> Any:
     number = value.text(1)
     if not number:
         return None
-    kind, authority = value.text(5).upper(), value.text(4)
-    system, compact = systems.professional_system(kind, authority, "", number)
-    if system.startswith(f"{systems.LOCAL}:local:"):
-        system = systems.local_system(context.sender, kind or "DN")
-    return Key(system, compact)
+    return professional_key(context, number, value.text(5).upper(), (value.text(4), value.text(6), ""), "DN")
 
 
 @conversion("staff-identifier")
@@ -46,10 +43,8 @@ def license_key(value: Value, context: Context, argument: str) -> Any:
     number = value.text(1)
     if not number:
         return None
-    system, compact = systems.professional_system(value.text(2).upper(), "", value.text(3), number)
-    if system.startswith(f"{systems.LOCAL}:local:"):
-        system = systems.local_system(value.text(3) or context.sender, value.text(2) or "LN")
-    return Key(system, compact)
+    kind, state = value.text(2).upper(), value.text(3)
+    return professional_key(context, number, kind, ("", state, state), "LN")
 
 
 @conversion("license-identifier")

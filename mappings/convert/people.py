@@ -9,6 +9,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
+from mappings.convert.councils import professional_key
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.plausible import misplaced, no_department, no_name, no_professional
 from mappings.convert.plausible_visits import early_visit, is_patient
@@ -338,11 +339,8 @@ def _professional(value: Value, context: Context) -> Key | None:
     number = value.text(1)
     if not number:
         return None
-    authority = value.text(9)
-    system, compact = systems.professional_system(value.text(13).upper(), authority, value.text(22), number)
-    if system.startswith(f"{systems.LOCAL}:local:"):
-        system = systems.local_system(context.sender, value.text(13) or "DN")
-    return Key(system, compact)
+    told_by = (value.text(9), value.text(14), value.text(22))
+    return professional_key(context, number, value.text(13).upper(), told_by, "DN")
 
 
 def _professional_name(value: Value, context: Context) -> str:

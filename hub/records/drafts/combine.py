@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from canonical.records import Draft
-from hub.records.drafts import coherence, nulls, visits
+from hub.records.drafts import coherence, nulls, professionals, visits
 from hub.records.drafts.marks import STATUS_TIME, mark, mark_time, told_at
 
 TOLD_BY = "urn:ponte:told-by"
@@ -55,6 +55,8 @@ def combine(
         if said is not None:
             _set(body, name, said, stale=stale and not (late_status and name in _STATUS_PARTS))
     _fill(body, draft.initial)
+    if draft.type == professionals.TYPE and "identifier" in body:
+        body["identifier"] = professionals.numbered(body, draft.initial)
     _drop_stale_siblings(present, body, draft)
     if status:
         body["status"] = status

@@ -14,6 +14,7 @@ from typing import Any
 from canonical.codes import aliases
 from canonical.records import Draft, Key
 from fhir import jsontext
+from hub.records.drafts import professionals
 from hub.records.index import key_of
 from hub.store.database import Row, Transaction
 
@@ -51,6 +52,7 @@ async def lookup(tx: Transaction, drafts: Sequence[Draft]) -> dict[tuple[str, Ke
             if row["id"] not in ids:
                 ids.append(row["id"])
     await _loose(tx, drafts, found)
+    await _councils(tx, drafts, found)
     return found
 
 
@@ -64,17 +66,40 @@ async def _loose(tx: Transaction, drafts: Sequence[Draft], found: dict[tuple[str
     }
     if not wishes:
         return
-    rows = await tx.rows(
-        "SELECT x.key, x.code, t.system, r.id FROM unnest($2::bigint[], $3::text[]) AS x(key, code) "
-        "CROSS JOIN LATERAL (SELECT rid, system FROM idx_token WHERE tenant_id = (SELECT $1::uuid) AND key = x.key "
-        f"AND code = x.code OFFSET 0) t {_LIVING} ORDER BY t.rid",
-        [key for key, _ in wishes],
-        [code for _, code in wishes],
-    )
+    rows = await _under_any_system(tx, list(wishes))
     for row in rows:
         wish = wishes[(row["key"], row["code"])]
         if (row["system"] or "").rpartition(":")[2] == wish[1].system.rpartition(":")[2]:
             found.setdefault(wish, []).append(row["id"])
+
+
+async def _councils(tx: Transaction, drafts: Sequence[Draft], found: dict[tuple[str, Key], list[str]]) -> None:
+    """Professionals with the same number in the same council, where no state is told, or none is known with it: whether
+    they are meant is for `professionals` to say."""
+    wishes: dict[tuple[int, str], list[tuple[str, Key]]] = {}
+    for draft in drafts:
+        if draft.type == professionals.TYPE:
+            for key in draft.keys:
+                wish = (draft.type, key)
+                if professionals.family(key) and (professionals.is_stateless(key) or wish not in found):
+                    wishes.setdefault((key_of(draft.type, "identifier"), key.value), []).append(wish)
+    for row in await _under_any_system(tx, list(wishes)) if wishes else ():
+        told = professionals.family(Key(row["system"] or "", row["code"]))
+        for wish in dict.fromkeys(wishes[(row["key"], row["code"])]):
+            ids = found.setdefault(wish, [])
+            if told == professionals.family(wish[1]) and row["id"] not in ids:
+                ids.append(row["id"])
+
+
+async def _under_any_system(tx: Transaction, wanted: Sequence[tuple[int, str]]) -> list[Row]:
+    """The entries of the index with these keys and codes, whatever their system, oldest record first."""
+    return await tx.rows(
+        "SELECT x.key, x.code, t.system, r.id FROM unnest($2::bigint[], $3::text[]) AS x(key, code) "
+        "CROSS JOIN LATERAL (SELECT rid, system FROM idx_token WHERE tenant_id = (SELECT $1::uuid) AND key = x.key "
+        f"AND code = x.code OFFSET 0) t {_LIVING} ORDER BY t.rid",
+        [key for key, _ in wanted],
+        [code for _, code in wanted],
+    )
 
 
 async def survivors_of(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:

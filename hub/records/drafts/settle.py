@@ -1,7 +1,8 @@
 """Drafts meet stored records: which record each draft is, what it becomes, and which id references get.
 
-Matching is by business key only, never by name; a key of a merged patient leads to the survivor. A draft without
-keys is a part of another one (a result of a report) and takes its identity from there.
+Matching is by business key, never by name alone (a council number without state asks for the name too); a key of a
+merged patient leads to the survivor. A draft without keys is a part of another one (a result of a report) and takes its
+identity from there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir.tags import ALL, Tags
-from hub.records.drafts import cancelled, kindred, movements, replaced, reports, reversals, withdrawals
+from hub.records.drafts import cancelled, kindred, movements, professionals, replaced, reports, reversals, withdrawals
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, lags, late_version
 from hub.records.drafts.identify import (
@@ -57,6 +58,8 @@ class _Known:
     survivors: dict[str, str]
     rows: dict[Place, dict[str, Any] | None]
     new: dict[tuple[str, Key, str], tuple[str, str]] = field(default_factory=dict)
+    people: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """Professionals by a number that these drafts name, as they grow."""
 
 
 async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None = None) -> Settled:
@@ -113,7 +116,10 @@ async def _place(tx: Transaction, drafts: Sequence[Draft], known: _Known, settle
     """Give every draft its record: by key first, then parts of what was placed, level by level."""
     waiting: list[Draft] = []
     for draft in drafts:
-        if draft.keys:
+        if professionals.has_council(draft):
+            if identity := _professional(draft, known, settled):
+                settled.places[draft.local] = (draft.type, identity)
+        elif draft.keys:
             settled.places[draft.local] = (draft.type, _by_key(draft, known, settled))
         elif draft.part and draft.under:
             waiting.append(draft)
@@ -158,6 +164,25 @@ def _by_key(draft: Draft, known: _Known, settled: Settled) -> str:
     usable = [key for key in draft.keys if key not in refused]
     own = usable or [Key(f"{draft.keys[0].system}#{draft.local}", draft.keys[0].value)]
     return _new(draft, own, known, subject, foreign=foreign)
+
+
+def _professional(draft: Draft, known: _Known, settled: Settled) -> str:
+    """The id of the professional whom a council number names; empty where nobody can tell whom (which is told)."""
+    ids = {identity for key in draft.keys for identity in known.candidates.get((draft.type, key), ())}
+    people = {identity: body for identity in sorted(ids) if (body := known.rows.get((draft.type, identity)))}
+    for key in draft.keys:
+        people |= known.people.get(key.value, {})
+    identity = professionals.meant(draft, people)
+    if not identity and professionals.is_doubtful(draft, people):
+        settled.problems.append(Problem("semantic.council-without-state", draft.local))
+    if not identity:
+        sure = [key for key in draft.keys if not professionals.is_stateless(key)]
+        identity = _new(draft, sure, known, "", foreign=False) if sure else professionals.own_id(draft, people)
+    if identity and not professionals.adds_nothing(draft, known.rows.get((draft.type, identity))):
+        grown = professionals.grown(people.get(identity, {}), draft)
+        for key in draft.keys:
+            known.people.setdefault(key.value, {})[identity] = grown
+    return identity
 
 
 def _is_national(key: Key) -> bool:
