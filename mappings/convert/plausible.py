@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from canonical.codes import V2
+from canonical.identifiers import compact
 from hl7.er7 import Segment
 from mappings.convert.published import holds
 from mappings.convert.registry import Context, Value
@@ -32,6 +33,8 @@ _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "
 _TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
 _NAME_TYPES = _TITLES | {"L", "D"}
 _HERE = 3  # PV1-3
+_CPF_DIGITS = 11
+_CNS_DIGITS = 15
 _TYPE = 8  # SCH-8
 SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
@@ -168,11 +171,18 @@ def no_number(value: Value, context: Context) -> bool:
 
 
 def says_no_number(text: str) -> bool:
-    """Whether what stands for a number only says that there is none: nothing, or a word of the table `no-number`.
+    """Whether what stands for a number only says that there is none: nothing, a word of the table `no-number`, or one
+    digit as often as a CPF or a CNS has digits (`000.000.000-00`, `99999999999`), which neither can be.
 
-    As a key it would make one record of all that have none. Zeros may be a number.
+    As a key it would make one record of all that have none. Fewer zeros may be a number.
     """
-    return not text or " ".join(text.upper().split()) in codes("no-number")
+    if not text or " ".join(text.upper().split()) in codes("no-number"):
+        return True
+    return text[0] == text[-1] and len(text) >= _CPF_DIGITS and _is_filler(compact(text))
+
+
+def _is_filler(number: str) -> bool:
+    return len(number) in (_CPF_DIGITS, _CNS_DIGITS) and number.isdigit() and len(set(number)) == 1
 
 
 def without_digit(value: Value) -> bool:

@@ -161,12 +161,15 @@ def same_subject(subject: str, stored: dict[str, Any]) -> bool:
     return not subject or not theirs or subject == theirs
 
 
-def same_person(draft: Draft, key: Key, stored: dict[str, Any], *, merged: bool = False) -> bool:
+def same_person(draft: Draft, key: Key, stored: dict[str, Any], *, merged: bool = False, shared: bool = False) -> bool:
     """Whether a patient found by a number can be the one meant (a newborn often carries the mother's CPF).
 
     A number the hospital itself gave needs no second look, unless it is one it took back (`old`) and may have given to
-    somebody else since. A national one joins only where birth date and sex agree, or are not known. `merged`: the
-    number leads here by a merge, where the names decide, and eleven years between the births are too much.
+    somebody else since. A national one joins only where birth date and sex agree, or are not known. Of children born
+    together that is not enough, who are sent with one number of their mother: the given names must not disagree where
+    the number is `shared` (somebody else has it too), where the hospital numbers both otherwise, and where a birth date
+    is not known. `merged`: the number leads here by a merge, where the names decide, and eleven years between the
+    births are too much.
     """
     national = key.system in NATIONAL
     if not national and (merged or not _given_up(key, stored)):
@@ -174,19 +177,44 @@ def same_person(draft: Draft, key: Key, stored: dict[str, Any], *, merged: bool 
     stated = {**draft.initial, **draft.body}
     born, other = str(stated.get("birthDate", ""))[:10], str(stored.get("birthDate", ""))[:10]
     same_sex = _same_sex(stated, stored)
+    named_alike = _same_given(stated, stored)
+    if national and not named_alike and (shared or not (born and other) or _numbered_otherwise(draft, stored)):
+        return False
     if not born or not other:
-        return same_sex or _same_given(stated, stored)
+        return same_sex or named_alike
     if born == other[: len(born)] or other == born[: len(other)]:
-        return same_sex or (not national and _same_given(stated, stored))
+        return same_sex or (not national and named_alike)
     if (national and not merged) or abs(int(born[:4]) - int(other[:4])) >= 11:
         return False
-    return _same_given(stated, stored)
+    return named_alike
 
 
 def _same_sex(stated: dict[str, Any], stored: dict[str, Any]) -> bool:
     """Whether the sexes agree; one that is not known does not disagree."""
     ours, theirs = stated.get("gender"), stored.get("gender")
     return ours == theirs or ours in (None, "unknown") or theirs in (None, "unknown")
+
+
+def as_stored(draft: Draft) -> dict[str, Any]:
+    """What a draft of a new record says of it, with the numbers that are its keys, as another one is compared with."""
+    numbers = [{"system": key.system, "value": key.value} for key in draft.keys]
+    return {**draft.initial, **draft.body, "identifier": numbers}
+
+
+def apart(draft: Draft) -> Key:
+    """The key that makes the id of a patient whose every number is somebody else's: with what tells them apart, since
+    the next one under that number (the other twin) is a third person."""
+    said = as_stored(draft)
+    told = [str(said.get("birthDate", "")), str(said.get("gender", "")), *sorted(map(" ".join, _given_names(said)))]
+    first = draft.keys[0]
+    return Key(f"{first.system}#{draft.type}", "|".join((first.value, *told)))
+
+
+def _numbered_otherwise(draft: Draft, stored: dict[str, Any]) -> bool:
+    """Whether who gave a draft its own number has given this person another one, which is in use."""
+    ours = {key.system: key.value for key in draft.keys if key.system not in NATIONAL}
+    held = [(i.get("system"), i.get("value")) for i in stored.get("identifier", ()) if i.get("use") != "old"]
+    return any(ours.get(str(system), value) != value for system, value in held)
 
 
 def _given_up(key: Key, stored: dict[str, Any]) -> bool:
@@ -197,10 +225,22 @@ def _given_up(key: Key, stored: dict[str, Any]) -> bool:
 
 
 def _same_given(stated: dict[str, Any], stored: dict[str, Any]) -> bool:
-    """Whether any first given name is shared; unnamed sides do not disagree."""
-    ours, theirs = (_first_names(body) for body in (stated, stored))
-    return not ours or not theirs or bool(ours & theirs)
+    """Whether given names agree: all of the shorter begin the longer (`Ana` and `Ana M.`, not `Ana Maria` and `Ana
+    Paula`, who may be sisters); unnamed sides do not disagree."""
+    ours, theirs = (_given_names(body) for body in (stated, stored))
+    return not ours or not theirs or any(_begin(one, other) for one in ours for other in theirs)
 
 
-def _first_names(body: dict[str, Any]) -> set[str]:
-    return {fold(given[0]) for name in body.get("name", ()) if (given := stated(name, "given"))}
+def _begin(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return all(a == b or _is_initial(min(a, b, key=len), max(a, b, key=len)) for a, b in zip(one, other, strict=False))
+
+
+def _is_initial(short: str, long: str) -> bool:
+    """`M` of `Maria`; `I` beside `II` counts the children of one birth."""
+    return len(short) == 1 and long.startswith(short) and not set(long) <= set("iv")
+
+
+def _given_names(body: dict[str, Any]) -> set[tuple[str, ...]]:
+    """The given names of each name, in words."""
+    found = (tuple(fold(" ".join(stated(name, "given")).replace(".", " ")).split()) for name in body.get("name", ()))
+    return {words for words in found if words}

@@ -23,6 +23,8 @@ from hub.records.drafts.combine import combine, lags, late_version
 from hub.records.drafts.identify import (
     Places,
     agrees,
+    apart,
+    as_stored,
     known_under,
     met_under,
     new_id,
@@ -58,6 +60,8 @@ class _Known:
     survivors: dict[str, str]
     rows: dict[Place, dict[str, Any] | None]
     new: dict[tuple[str, Key, str], tuple[str, str]] = field(default_factory=dict)
+    patients: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    """New patients by a national number, as their drafts tell of them."""
     people: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """Professionals by a number that these drafts name, as they grow."""
 
@@ -151,7 +155,7 @@ def _by_key(draft: Draft, known: _Known, settled: Settled) -> str:
         for found in known.candidates.get((draft.type, key), ()):
             identity = known.survivors.get(found, found)
             body = known.rows.get((draft.type, identity)) or {}
-            if draft.type == "Patient" and not _is_meant(draft, key, found, known):
+            if draft.type == "Patient" and not _is_meant(draft, key, found, known, shared=key in refused):
                 refused.add(key)
                 settled.problems.append(Problem("semantic.identity-review", draft.local))
             elif not same_subject(subject, body):
@@ -161,9 +165,22 @@ def _by_key(draft: Draft, known: _Known, settled: Settled) -> str:
                     settled.problems.append(Problem("semantic.merged-patient", draft.local))
                 settled.problems += _shared(draft, identity, known)
                 return identity
+    refused |= _refused_here(draft, refused, known, settled)
     usable = [key for key in draft.keys if key not in refused]
-    own = usable or [Key(f"{draft.keys[0].system}#{draft.local}", draft.keys[0].value)]
-    return _new(draft, own, known, subject, foreign=foreign)
+    for key in filter(_is_national, usable if draft.type == "Patient" else ()):
+        known.patients.setdefault(key, as_stored(draft))
+    return _new(draft, usable or [apart(draft)], known, subject, foreign=foreign)
+
+
+def _refused_here(draft: Draft, refused: set[Key], known: _Known, settled: Settled) -> set[Key]:
+    """The national numbers of a new patient that are somebody else's among the drafts that are settled together."""
+    found = {
+        key
+        for key in (draft.keys if draft.type == "Patient" else ())
+        if key in known.patients and key not in refused and not same_person(draft, key, known.patients[key])
+    }
+    settled.problems += [Problem("semantic.identity-review", draft.local) for _ in found]
+    return found
 
 
 def _professional(draft: Draft, known: _Known, settled: Settled) -> str:
@@ -189,11 +206,11 @@ def _is_national(key: Key) -> bool:
     return key.system in NATIONAL
 
 
-def _is_meant(draft: Draft, key: Key, found: str, known: _Known) -> bool:
-    """Whether the patient found by a key can be the one a draft means."""
+def _is_meant(draft: Draft, key: Key, found: str, known: _Known, *, shared: bool) -> bool:
+    """Whether the patient found by a key can be the one a draft means; `shared`: it is somebody else's number too."""
     identity = known.survivors.get(found, found)
     merged = identity != found or (not _is_national(key) and found in known.survivors.values())
-    return same_person(draft, key, known.rows.get(("Patient", identity)) or {}, merged=merged)
+    return same_person(draft, key, known.rows.get(("Patient", identity)) or {}, merged=merged, shared=shared)
 
 
 def _shared(draft: Draft, identity: str, known: _Known) -> list[Problem]:
