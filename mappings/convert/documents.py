@@ -15,6 +15,7 @@ from canonical import codes as systems
 from canonical.records import DRAFT
 from mappings.convert.embedded import ENCODINGS, FILE, Files, bare, is_rtf, rtf_bytes, rtf_text, started, type_of
 from mappings.convert.keys import ei_key
+from mappings.convert.markup import marked
 from mappings.convert.people import xcn
 from mappings.convert.plausible_results import late_document
 from mappings.convert.registry import Context, Value, conversion, gatherer
@@ -140,8 +141,9 @@ def document_content(values: list[Value], context: Context, argument: str) -> An
         elif value.raw:
             lines.append(_line(value))
     if lines:
-        text = "\n".join(lines).strip().encode()
-        found.append(("content", {"attachment": {"contentType": "text/plain; charset=utf-8", **stored(text)}}))
+        text = "\n".join(lines).strip()
+        media = f"text/{'html' if marked(text) else 'plain'}; charset=utf-8"
+        found.append(("content", {"attachment": {"contentType": media, **stored(text.encode())}}))
     return [*found, *(attachments(files, context, argument) or ())] or None
 
 

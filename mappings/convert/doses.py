@@ -16,7 +16,7 @@ from mappings.convert.decimals import settled
 from mappings.convert.plausible_pharmacy import medicine_for_dose
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import descends, number
-from mappings.convert.timing import unit_of_time
+from mappings.convert.timing import duration, unit_of_time
 
 UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
 _BETWEEN = re.compile(r"(\d[\d.,]*) ?(?:A|À|ATE|ATÉ|-) ?(\d[\d.,]*)\Z", re.IGNORECASE)  # `10 a 20`
@@ -207,12 +207,37 @@ def dispensed_dose(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("administered-rate")
 def administered_rate(value: Value, context: Context, argument: str) -> Any:
-    """RXA-12, administered per time unit (`h`, `1 h`), with the dose of RXA-6 and RXA-7 as Ratio."""
-    unit = unit_of_time(value.whole().lstrip("0123456789. "))
-    amount_given = quantity(value.other(6), value.sibling(6), 7, context)
-    if amount_given is None or not unit:
+    """RXA-12, administered per time (`H6`, `6 h`, `h`), with the dose of RXA-6 and RXA-7 as Ratio."""
+    return _per(value, context, 6, 7)
+
+
+@conversion("dose-per-time")
+def dose_per_time(value: Value, context: Context, argument: str) -> Any:
+    """RXE-22 and RXG-14, give per time (`H6`: the dose in six hours), with the dose as Ratio.
+
+    `argument` names the fields of the dose and of its unit (`3:5`).
+    """
+    return _per(value, context, *(int(field) for field in argument.split(":")))
+
+
+@conversion("time-in-words")
+def time_in_words(value: Value, context: Context, argument: str) -> Any:
+    """RXE-22, RXG-14 as Annotation where they make no rate: a rate stands beside them, or they name no time."""
+    text = value.whole()
+    rated = value.other(value.source.field + 1)
+    if not text or (not rated and _time(text) is not None):
         return None
-    return (
-        "Ratio",
-        {"numerator": amount_given, "denominator": {"value": 1, "unit": unit, "system": systems.UCUM, "code": unit}},
-    )
+    return {"text": f"{argument}: {text}"}
+
+
+def _per(value: Value, context: Context, dose_field: int, unit_field: int) -> tuple[str, dict[str, Any]] | None:
+    time = _time(value.whole())
+    amount_said = quantity(value.other(dose_field), value.sibling(dose_field), unit_field, context)
+    return ("Ratio", {"numerator": amount_said, "denominator": time}) if amount_said and time else None
+
+
+def _time(text: str) -> dict[str, Any] | None:
+    """A number of units of time, one where only the unit is said; None for other text, and for none of them."""
+    unit = unit_of_time(text)
+    found = duration(f"1 {unit}" if unit else text)
+    return found if found and found["value"] else None

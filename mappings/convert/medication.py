@@ -66,7 +66,16 @@ def mixture(values: list[Value], context: Context, argument: str) -> Any:
         found = charge_code(Value(head.repetitions(int(number))[0], Source(segment, int(number)), head), context, "")
         medicine.update({"code": found} if found else {})
     medicine["ingredient"] = ingredients
-    return [("contained", medicine), ("medicationReference", {"reference": "#mixture"})]
+    strengths = [("note", {"text": text}) for value in own if (text := _strength_of(value))]
+    return [("contained", medicine), ("medicationReference", {"reference": "#mixture"}), *strengths]
+
+
+def _strength_of(value: Value) -> str:
+    """The strength of a component in words (RXC-5 and 6, in the volume of RXC-8 and 9); empty where none is said."""
+    parts = [value.other(field, 2) or value.other(field) for field in (5, 6, 8, 9)]
+    said, volume = (" ".join(part for part in pair if part) for pair in (parts[:2], parts[2:]))
+    name = value.text(2) or value.text(1)
+    return f"Concentração de {name}: {said}{f' em {volume}' if volume else ''}" if parts[0] else ""
 
 
 def _head(value: Value, name: str, context: Context) -> Segment | None:
@@ -115,6 +124,15 @@ def labelled(value: Value, context: Context, argument: str) -> Any:
         return None
     text = value.text(2) or value.text(1) or value.text(5)
     return {"text": f"{argument}: {text}"} if text else None
+
+
+@conversion("labelled-date")
+def labelled_date(value: Value, context: Context, argument: str) -> Any:
+    """The same of a day (RXD-19, RXA-16: until when the lot may be used); one that cannot be read is told, and said as
+    it was sent."""
+    text = value.whole()
+    day = (moment_text(text, value, context) or text)[: len("2026-12-31")] if text else ""
+    return {"text": f"{argument}: {day}"} if day else None
 
 
 @conversion("substitution")

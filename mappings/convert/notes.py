@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mappings.convert.markup import unmarked
 from mappings.convert.registry import Context, Value, gatherer
 
 NOTE_EXTENSION = "http://hl7.org/fhir/StructureDefinition/note"
@@ -13,22 +14,26 @@ REPORT_NOTE_EXTENSION = "http://hl7.org/fhir/5.0/StructureDefinition/extension-D
 @gatherer("note")
 def note(values: list[Value], context: Context, argument: str) -> Any:
     """All NTE-3 of a record as one Annotation, one line each, empty lines kept between paragraphs."""
-    text = joined(values)
+    text = _plain(values, context)
     return {"text": text} if text else None
 
 
 @gatherer("note-text")
 def note_text(values: list[Value], context: Context, argument: str) -> Any:
     """All NTE-3 of a record as text."""
-    return joined(values) or None
+    return _plain(values, context) or None
 
 
 @gatherer("note-extension")
 def note_extension(values: list[Value], context: Context, argument: str) -> Any:
     """The same where R4 has no place: an extension with an Annotation; `argument` is `report` or blank."""
-    text = joined(values)
+    text = _plain(values, context)
     url = REPORT_NOTE_EXTENSION if argument == "report" else NOTE_EXTENSION
     return {"url": url, "valueAnnotation": {"text": text}} if text else None
+
+
+def _plain(values: list[Value], context: Context) -> str:
+    return unmarked(joined(values), values[0], context)
 
 
 def joined(values: list[Value]) -> str:

@@ -14,6 +14,8 @@ from canonical import codes as systems
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.datatypes import LONGEST_KEPT, cwe
 from mappings.convert.decimals import settled
+from mappings.convert.markup import unmarked
+from mappings.convert.notes import joined
 from mappings.convert.periods import period
 from mappings.convert.plausible import no_moment, stray_interpretation, stray_status
 from mappings.convert.published import coding_of
@@ -56,7 +58,7 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
     if kind in _TEXTS or not kind or kind not in _VALUES:
         if kind and kind not in _TEXTS and any(v.raw for v in values):
             context.problems.append(first.problem("structure.value-kind", type=kind[:10]))
-        text = "\n".join(value.full().rstrip(value.delimiters.component) for value in values).strip()
+        text = unmarked(joined(values), first, context)
         return [("valueString", text), *_unit_beside(first, text)] if text else None
     if len(values) == 2 and values[0].raw == values[1].raw and values[0].segment is values[1].segment:
         values = values[:1]  # said twice; of a text each line is a line
