@@ -1,7 +1,7 @@
 """Hierarchies of records (R4 §3.1.1.4.11): `location:below=Location/1` means that place and all places within it.
 
 `hierarchies.csv` names, by type, the reference parameter that leads one step up. Who is below or above is looked up
-where the records are (`hub.find.kin`).
+where the records are (`hub.find.ahead.kin`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether one record meets conditions, judged by its own content: what `hub.find.criteria` asks of the index.
+"""Whether one record meets conditions, judged by its own content: what `hub.find.conditions` asks of the index.
 
 Only conditions whose values are fixed and that lie in the record itself: tokens, strings, dates, references, URIs,
 `_id`, compartments. A test compares the answers with those of the index over all official examples.
@@ -130,7 +130,7 @@ def _is_link(found: str, uri: str, below: bool, above: Sequence[str]) -> bool:
 
 
 _Test = Callable[[datetime.datetime, datetime.datetime, datetime.datetime, datetime.datetime], bool]
-# R4 §3.1.1.4.5, as in hub.find.criteria: the record's span [a, b) beside the value's [low, high).
+# R4 §3.1.1.4.5, as in hub.find.conditions.criteria: the record's span [a, b) beside the value's [low, high).
 _MOMENTS: dict[str, _Test] = {
     "eq": lambda a, b, low, high: low <= a < high and b <= high,
     "ne": lambda a, b, low, high: a < low or b > high,

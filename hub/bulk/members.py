@@ -17,7 +17,7 @@ from fhir.search.query import Query, parse
 from hub.bulk.reach import is_whole, reach_of
 from hub.bulk.run import Run
 from hub.bulk.wanted import SUPPORTING, Wanted, codes_of
-from hub.find.narrow import found_sql, narrowed
+from hub.find.ahead.narrow import found_sql, narrowed
 from hub.find.sight import Sight, guarded
 from hub.find.statement import Statement, Within
 from hub.records import custom

@@ -14,7 +14,7 @@ from fhir import jsontext
 from fhir.search.contained import MOST, local
 from fhir.search.options import cursor_text
 from fhir.search.query import Query
-from hub.find.narrow import Narrowed, found_sql, is_simple, narrowed
+from hub.find.ahead.narrow import Narrowed, found_sql, is_simple, narrowed
 from hub.find.sight import Sight, inner_conditions, visible_sql
 from hub.find.statement import COLUMNS, Source, Statement
 from hub.records.index import LAST_PLACE, inner, owner_sql, place_of

@@ -17,10 +17,21 @@ from fhir.search.conditions import BadQuery, Clause
 from fhir.search.options import Sort, cursor_text
 from fhir.search.query import Query
 from fhir.search.values import Composite, Moment, Number
-from hub.find import include, inner, sorting
-from hub.find.ahead import Ahead, Apart, far, is_wide, looks
-from hub.find.criteria import Found, Told, is_negative
-from hub.find.narrow import Narrowed, cost, found_sql, is_simple, is_spelled, names_one, narrowed, spelled, tests_sql
+from hub.find import inner, sorting
+from hub.find.ahead.looks import Ahead, Apart, far, is_wide, looks
+from hub.find.ahead.narrow import (
+    Narrowed,
+    cost,
+    found_sql,
+    is_simple,
+    is_spelled,
+    names_one,
+    narrowed,
+    spelled,
+    tests_sql,
+)
+from hub.find.conditions.criteria import Found, Told, is_negative
+from hub.find.included import include
 from hub.find.sight import Sight, guarded
 from hub.find.statement import COLUMNS, Source, Statement, Within
 from hub.store.database import Row, Transaction

@@ -18,7 +18,7 @@ from fhir.search.matching import is_fixed
 from fhir.search.parameters import parameters_of
 from fhir.search.query import Query, parse
 from fhir.search.values import Kin, Target
-from hub.find.criteria import rids
+from hub.find.conditions.criteria import rids
 from hub.find.statement import Statement
 from hub.guard.scopes import Grant
 from hub.records.requests.refusal import refused

@@ -17,9 +17,9 @@ from fhir.search.composites import stored_as
 from fhir.search.conditions import BadQuery, Clause
 from fhir.search.options import Sort, cursor_text
 from fhir.search.query import Query
-from hub.find import narrow
-from hub.find.criteria import Shaped, rids
-from hub.find.narrow import Narrowed, found_sql, missing, tests_sql
+from hub.find.ahead import narrow
+from hub.find.ahead.narrow import Narrowed, found_sql, missing, tests_sql
+from hub.find.conditions.criteria import Shaped, rids
 from hub.find.statement import COLUMNS, Source, Statement
 from hub.records.index import key_of
 from hub.store.database import Row

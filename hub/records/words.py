@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from fhir.definitions.table import resource_types
 from hub.exchange import handlers
-from hub.find.scans import said
-from hub.find.words import CODE, LONGEST, NO_WORD, SHORTEST
+from hub.find.conditions.scans import said
+from hub.find.conditions.words import CODE, LONGEST, NO_WORD, SHORTEST
 from hub.records.index import key_of
 from hub.store import bulk
 from hub.store.database import Transaction

@@ -22,11 +22,11 @@ from fhir.search.query import Query, parse
 from fhir.search.shapes import shape
 from fhir.search.values import Token
 from hub.find import inner, sorting
-from hub.find.narrow import Narrowed, narrowed
+from hub.find.ahead.narrow import Narrowed, narrowed
+from hub.find.ahead.used import in_use
 from hub.find.search import page_of, page_sql
 from hub.find.sight import everything
 from hub.find.statement import OneTrip, Statement
-from hub.find.used import in_use
 from hub.records.index import key_of
 from hub.servers.postgres import Cluster
 from hub.settings import Settings

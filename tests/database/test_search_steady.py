@@ -16,7 +16,7 @@ import asyncpg
 import clusters
 import pytest
 
-from hub.find import narrow
+from hub.find.ahead import narrow
 from hub.find.search import search
 from hub.find.sight import everything
 from hub.find.statement import Statement

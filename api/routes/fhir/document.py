@@ -14,7 +14,7 @@ from api.routes.fhir.exchange import Exchange
 from canonical.errors import Gone, NotFound
 from canonical.problem import Problem
 from fhir import jsontext
-from hub.find import documents
+from hub.find.included import documents
 from hub.records.requests import read as store
 from hub.records.requests.bundle import transact
 from hub.records.requests.entry import Entry, is_id

@@ -22,7 +22,7 @@ from fhir.search.parameters import parameters_of, reference_types
 from fhir.search.query import Query, parse_many
 from fhir.search.ranges import date_range
 from hub.bulk.wanted import SUPPORTING
-from hub.find.include import around
+from hub.find.included.include import around
 from hub.find.search import Page
 from hub.find.search import search as find
 from hub.find.statement import OneTrip

@@ -13,8 +13,8 @@ from api.routes.fhir.inputs import bad
 from canonical.problem import Problem
 from fhir import jsontext
 from fhir.validation.validator import validate
-from hub.find import people
-from hub.find.people import Match
+from hub.find.match import people
+from hub.find.match.people import Match
 from hub.records.requests import visible
 
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from hub.find import likeness
+from hub.find.match import likeness
 
 ONE: dict[str, Any] = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}], "gender": "female"}
 WHOLE = {**ONE, "id": "p", "name": [{"family": "Lima"}], "active": True}

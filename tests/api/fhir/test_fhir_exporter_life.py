@@ -117,7 +117,7 @@ async def test_a_whole_life(fhir: httpx.AsyncClient, monkeypatch: pytest.MonkeyP
         assert done["response"]["status"] == "201 Created"
         names[urn(name)] = "/".join(done["response"]["location"].split("/")[-4:-2])
     # The lineage names every record of the life, which come by themselves: the hospital alone is to be included.
-    monkeypatch.setattr("hub.find.include.MOST_INCLUDED", len(hospital()["entry"]) + 1)
+    monkeypatch.setattr("hub.find.included.include.MOST_INCLUDED", len(hospital()["entry"]) + 1)
     stored: dict[str, Any] = {}
     url: str | None = f"/fhir/{names[urn('patient')]}/$everything?_count=100"
     while url:

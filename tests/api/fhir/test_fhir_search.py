@@ -274,7 +274,7 @@ async def test_a_search_that_takes_too_long_is_stopped(
 
 
 async def test_too_many_included_are_refused(ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.find.include.MOST_INCLUDED", 1)
+    monkeypatch.setattr("hub.find.included.include.MOST_INCLUDED", 1)
     answer = await ward.get("/fhir/Patient?_revinclude=Observation:patient")
     assert answer.status_code == 422 and answer.json()["issue"][0]["code"] == "too-costly"
 
@@ -282,7 +282,7 @@ async def test_too_many_included_are_refused(ward: httpx.AsyncClient, monkeypatc
 async def test_chains_walk_when_their_far_side_is_wide(
     ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.find.narrow.WIDE_FROM", 1)
+    monkeypatch.setattr("hub.find.ahead.narrow.WIDE_FROM", 1)
     wrong = {}
     for url, expected in SEARCHES.items():
         if "_has" in url or "." in url.partition("=")[0]:

@@ -277,7 +277,7 @@ SORTS = {
 async def test_sorting_in_pages(ward: httpx.AsyncClient, few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether few matches are sorted as a whole or many walked by index, the order and the pages are the same."""
     if not few:
-        monkeypatch.setattr("hub.find.narrow.WIDE_FROM", 0)
+        monkeypatch.setattr("hub.find.ahead.narrow.WIDE_FROM", 0)
     for url, expected in SORTS.items():
         seen: list[str] = []
         next_url = f"/fhir/{url}&_count=2"
@@ -311,7 +311,7 @@ async def test_totals_and_includes_of_looks(
     ward: httpx.AsyncClient, wide_from: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether looks ahead find little or much, in one trip or two: the same number, and the same is included."""
-    monkeypatch.setattr("hub.find.narrow.WIDE_FROM", wide_from)
+    monkeypatch.setattr("hub.find.ahead.narrow.WIDE_FROM", wide_from)
     for url in ("Patient?_has:Observation:patient:status=final", "Patient?birthdate:missing=false&gender:not=unknown"):
         expected = await ids(ward, url)
         for mode in ("_summary=count", "_count=1&_total=accurate", "_count=1&_total=estimate"):
@@ -322,7 +322,7 @@ async def test_totals_and_includes_of_looks(
 
 
 async def test_wide_looks_find_the_same(ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.find.narrow.WIDE_FROM", 0)
+    monkeypatch.setattr("hub.find.ahead.narrow.WIDE_FROM", 0)
     await test_searches(ward)
 
 

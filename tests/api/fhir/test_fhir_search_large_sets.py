@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from hub.find import used
+from hub.find.ahead import used
 
 CODES = [f"k{number:05}" for number in range(6_000)]
 RECORDED = CODES[::20]  # 300, more than are looked for one by one
@@ -85,7 +85,7 @@ async def ids(client: httpx.AsyncClient, url: str) -> list[str]:
 @pytest.mark.parametrize("wide_from", [5000, 0])
 async def test_searches(register: httpx.AsyncClient, wide_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether looks ahead find little or much, and for totals and pages too."""
-    monkeypatch.setattr("hub.find.narrow.WIDE_FROM", wide_from)
+    monkeypatch.setattr("hub.find.ahead.narrow.WIDE_FROM", wide_from)
     for url, wanted in SEARCHES.items():
         found = await ids(register, url)
         assert set(found) == wanted and len(found) == len(wanted), url

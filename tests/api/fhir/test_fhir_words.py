@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from fhir.search.conditions import Words
-from hub.find import words as by_index
+from hub.find.conditions import words as by_index
+from hub.find.conditions.words import understood
 from hub.find.statement import OneTrip
-from hub.find.words import understood
 from hub.records import words
 from hub.store import bulk
 from hub.world import Tenant, World

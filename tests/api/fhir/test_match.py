@@ -9,7 +9,7 @@ import pytest
 from bulk_client import put
 
 from canonical.codes import CNS, CPF, MOTHER_EXTENSION
-from hub.find.likeness import likeness, weights
+from hub.find.match.likeness import likeness, weights
 from hub.world import Tenant, World
 
 MARIA = {
@@ -55,7 +55,7 @@ def test_grades(told: Body, grade: str) -> None:
 
 
 def test_the_table_tells_every_point() -> None:
-    from hub.find.likeness import _POINTS
+    from hub.find.match.likeness import _POINTS
 
     assert set(weights()) == set(_POINTS)
     assert all(row["differ"] <= 0 <= row["near"] <= row["agree"] for row in weights().values())

@@ -62,7 +62,7 @@ async def test_chains_look_inside(
     fhir: httpx.AsyncClient, tenant: Tenant, wide_from: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the far side finds few records, or so many that the page is filled by walking."""
-    monkeypatch.setattr("hub.find.narrow.WIDE_FROM", wide_from)
+    monkeypatch.setattr("hub.find.ahead.narrow.WIDE_FROM", wide_from)
     await stored(fhir, tenant)
     for query, expected in FOUND:
         answer = await fhir.get(f"/fhir/MedicationRequest?{query}&_sort=_id")

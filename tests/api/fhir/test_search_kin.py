@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from hub.find import kin
+from hub.find.ahead import kin
 from hub.world import Tenant
 from tests.api.conftest import NewClient
 

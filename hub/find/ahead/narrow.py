@@ -15,12 +15,13 @@ from fhir.search import shapes
 from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.search.parameters import SHAPE, has_bare_codes, parameters_of
 from fhir.search.values import OPEN, Concepts, Kin, Text, Token, Value
-from hub.find import probes, words
-from hub.find.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
-from hub.find.kin import targets
-from hub.find.others import other_values
+from hub.find.ahead import probes
+from hub.find.ahead.kin import targets
+from hub.find.ahead.others import other_values
+from hub.find.ahead.used import in_use
+from hub.find.conditions import words
+from hub.find.conditions.criteria import Among, Found, Pointing, Shaped, Told, is_negative, rids
 from hub.find.statement import Source, Statement
-from hub.find.used import in_use
 from hub.records.index import key_of
 from hub.terms.tokens import tokens as tokens_of
 

@@ -13,7 +13,7 @@ from typing import Any
 from fhir.search.conditions import Clause
 from fhir.search.parameters import has_bare_codes, parameters_of
 from fhir.search.values import Link, Media, Moment, Number, Target, Text, Token, Value
-from hub.find.spans import MOMENTS, NUMBERS
+from hub.find.conditions.spans import MOMENTS, NUMBERS
 from hub.find.statement import Statement
 from hub.records.index import key_of
 

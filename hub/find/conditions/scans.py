@@ -2,7 +2,7 @@
 
 They never lead a search that has another condition: they test what that one finds. Alone they read the records of a
 type in order until a page is full, within the time a search has. Words are read here only of records that the index of
-words (`hub.find.words`) does not hold yet, and where it cannot tell.
+words (`hub.find.conditions.words`) does not hold yet, and where it cannot tell.
 """
 
 from __future__ import annotations

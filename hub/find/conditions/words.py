@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir.search.conditions import Words
-from hub.find.scans import asked, found, says
+from hub.find.conditions.scans import asked, found, says
 from hub.find.statement import Source, Statement
 from hub.records.index import key_of
 

@@ -17,10 +17,10 @@ from fhir.search import shapes
 from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Without
 from fhir.search.parameters import SHAPE
 from fhir.search.values import OPEN, Token
-from hub.find import narrow
-from hub.find.criteria import Found, Told, is_negative, rids
-from hub.find.narrow import MOST_SHAPES, Narrowed, met_sql, names_one, shapes_sql
-from hub.find.others import other_values
+from hub.find.ahead import narrow
+from hub.find.ahead.narrow import MOST_SHAPES, Narrowed, met_sql, names_one, shapes_sql
+from hub.find.ahead.others import other_values
+from hub.find.conditions.criteria import Found, Told, is_negative, rids
 from hub.find.statement import Statement
 from hub.records.index import key_of
 from hub.store.database import Row

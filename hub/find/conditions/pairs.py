@@ -9,8 +9,8 @@ from fhir.search.composites import halves_of, is_whole, leads, stored_as
 from fhir.search.conditions import Clause
 from fhir.search.parameters import LEAD
 from fhir.search.values import Composite, Moment, Number, Text, Token, Value, in_each_unit
-from hub.find.comparing import any_of, comparison, filled, of_keys
-from hub.find.spans import NUMBERS
+from hub.find.conditions.comparing import any_of, comparison, filled, of_keys
+from hub.find.conditions.spans import NUMBERS
 from hub.find.statement import Statement
 from hub.records.index import key_of
 

@@ -15,7 +15,7 @@ from fhir import jsontext
 from fhir.search.conditions import BadQuery, Setting
 from fhir.search.query import parse
 from fhir.search.values import escaped
-from hub.find.likeness import POSSIBLE, Likeness, likeness, names_of
+from hub.find.match.likeness import POSSIBLE, Likeness, likeness, names_of
 from hub.find.search import Page, search
 from hub.find.sight import Sight
 from hub.find.statement import OneTrip

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fhir.search.composites import stored_as
 from fhir.search.conditions import Clause
 from fhir.search.values import Token, Value
-from hub.find.comparing import systems_of
+from hub.find.conditions.comparing import systems_of
 from hub.find.statement import Source
 from hub.records.index import key_of
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from fhir.search.composites import stored_as
 from fhir.search.conditions import Clause
 from fhir.search.values import Token
-from hub.find.comparing import systems_of
-from hub.find.criteria import Found
+from hub.find.conditions.comparing import systems_of
+from hub.find.conditions.criteria import Found
 from hub.find.statement import Statement
 from hub.records.index import key_of
 

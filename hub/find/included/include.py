@@ -13,7 +13,7 @@ from fhir.search.conditions import BadQuery, Inside
 from fhir.search.options import Include, Options
 from fhir.search.parameters import parameters_of, reference_types
 from fhir.search.query import Query
-from hub.find import canonicals
+from hub.find.included import canonicals
 from hub.find.sight import Sight, visible_sql
 from hub.find.statement import COLUMNS, Source, Statement
 from hub.records.index import key_of

@@ -13,12 +13,12 @@ from fhir.search.composites import stored_as
 from fhir.search.conditions import Chain, Clause, Condition, Either, Has, Inside, Near, Without, Words
 from fhir.search.parameters import BASE, SHAPE
 from fhir.search.values import Moment, Number, Target
-from hub.find import scans
-from hub.find.comparing import any_of, any_value, filled, of_keys
-from hub.find.pairs import pairs
-from hub.find.spans import NUMBERS, UPDATED
+from hub.find.conditions import scans
+from hub.find.conditions.comparing import any_of, any_value, filled, of_keys
+from hub.find.conditions.pairs import pairs
+from hub.find.conditions.spans import NUMBERS, UPDATED
+from hub.find.conditions.words import Said
 from hub.find.statement import Statement
-from hub.find.words import Said
 from hub.records.index import key_of
 
 _LAST = "\U0010ffff"  # above any character, so that `>= x` and `< x + last` is "starts with x"
@@ -50,7 +50,8 @@ class Shaped:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A record that a part of the statement leads to (`hub.find.ahead`): `rid` of `body`, for each row `a` of `start`.
+    """A record that a part of the statement leads to (`hub.find.ahead.looks`): `rid` of `body`, for each row `a` of
+    `start`.
 
     `few`: they are no more than a few for each row. `walks`: one row's can be had in the order of their rids.
     """

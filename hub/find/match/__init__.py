@@ -1,0 +1,1 @@
+"""Patient/$match: which stored patients may be the person described, and how alike each is."""
