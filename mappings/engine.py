@@ -23,10 +23,11 @@ from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.dated import dated
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
+from mappings.inheriting import in_turn
 from mappings.mentions import merged_once, one_person
 from mappings.nested import drop_incomplete, drop_reversed, forget, once
 from mappings.plan import Plan, RecordPlan, plan_for, read_as
-from mappings.program import Step, looked_at, telling
+from mappings.program import Step
 from mappings.site import PLAIN, Site
 from mappings.twins import differs, place_of
 from mappings.work import SPECIAL, Work
@@ -119,10 +120,9 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
     body, initial = Body(plan.type), Body(plan.type)
     draft = Draft(local=occurrence.local, type=plan.type, body=body.value, initial=initial.value)
     work = Work(occurrence, context, body, initial, draft)
-    around = (*occurrence.parents, "", *occurrence.children)
-    for step in telling(plan, occurrence.said(looked_at(plan)), around):
+    for step in in_turn(work):
         if context.trace is not None:
-            context.trace.begins(occurrence.within_reach(step.segment, step.owned))
+            context.trace.begins(work.occurrence.within_reach(step.segment, step.owned))
         if step.plain:
             _read(step, work)
         else:

@@ -25,7 +25,10 @@ _STAY = frozenset(("MSH", "EVN", "SFT"))
 
 @dataclass(slots=True)
 class Occurrence:
-    """One record to be: its own segments by name, the segments above it, and its relatives by record name."""
+    """One record to be: its own segments by name, the segments above it, and its relatives by record name.
+
+    `inherited` is what led the first record of a run below one lead: it says of this one what it does not say itself.
+    """
 
     plan: RecordPlan
     anchor: Segment
@@ -34,6 +37,7 @@ class Occurrence:
     above: dict[str, Segment]
     parents: dict[str, Occurrence]
     children: dict[str, list[Occurrence]] = field(default_factory=dict)
+    inherited: tuple[Segment, ...] = ()
 
     def attach(self, segment: Segment) -> None:
         """Add a segment that belongs to this record."""
@@ -66,6 +70,17 @@ class Occurrence:
         """All own segments in message order."""
         found = [segment for group in self.own.values() for segment in group]
         return sorted(found, key=_INDEX) if len(found) > 1 else found
+
+    def ordered(self, name: str) -> Sequence[Segment]:
+        """The segments of that name that led it, or the record whose lead it inherits."""
+        return self.own.get(name) or [segment for segment in self.inherited if segment.name == name]
+
+    def heir(self) -> Occurrence:
+        """The same record, with nothing but what it inherits."""
+        own: dict[str, list[Segment]] = {}
+        for segment in self.inherited:
+            own.setdefault(segment.name, []).append(segment)
+        return Occurrence(self.plan, self.anchor, self.local, own, {}, {})
 
 
 class Grouper:
@@ -175,6 +190,7 @@ class Grouper:
     def _open(self, record: RecordPlan, anchor: Segment, leading: list[Segment]) -> None:
         number = self._counters.get(record.name, 0) + 1
         self._counters[record.name] = number
+        inherited = self._inherited(record) if record.inherits and not leading else ()
         local = self._prefix + (record.name if number == 1 else f"{record.name}/{number}")
         for other in self._plan.records:
             if record.name in other.within:
@@ -182,7 +198,7 @@ class Grouper:
         parents = {name: held for name, held in self._current.items() if name != record.name}
         above = dict(self._above)
         leading = leading or [above[name] for name in record.lead if name in record.shared and name in above]
-        occurrence = Occurrence(record, anchor, local, {}, above, parents)
+        occurrence = Occurrence(record, anchor, local, {}, above, parents, inherited=inherited)
         for segment in (*leading, anchor):
             occurrence.attach(segment)
         for parent in parents.values():
@@ -191,6 +207,14 @@ class Grouper:
         self._current[record.name] = self._took = occurrence
         self._at.setdefault(anchor.index, []).append(occurrence)
         self.found.append(occurrence)
+
+    def _inherited(self, record: RecordPlan) -> tuple[Segment, ...]:
+        """What led the record of this kind before, if its lead is still the nearest above: ORC, OBR, OBR."""
+        before = self._current.get(record.name)
+        if before is None:
+            return ()
+        led = tuple(one for one in before.segments() if one.index < before.anchor.index) or before.inherited
+        return led if any(one is self._above.get(record.lead[0]) for one in led) else ()
 
     def _continues(self, segment: Segment, record: RecordPlan) -> bool:
         """Whether this anchor continues the record just before it (several OBX of one text)."""

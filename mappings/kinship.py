@@ -238,7 +238,7 @@ def _one_number(parts: list[str], sub: str) -> bool:
 def _parents_named(order: Occurrence) -> Iterator[tuple[Segment, int]]:
     """The places of an order that name its parent."""
     for name, number in (("ORC", 8), ("OBR", 29)):
-        for segment in order.own.get(name, ()):
+        for segment in order.ordered(name):
             if (segment.ask(number, 1) or segment.ask(number, 2)) and not (number == 29 and other_for_parent(segment)):
                 yield segment, number
 
@@ -273,7 +273,7 @@ def _own(draft: Draft, key: Key) -> Key:
 
 
 def _orc(order: Occurrence, number: int) -> str:
-    return next((clean(segment.ask(number)) for segment in order.own.get("ORC", ())), "")
+    return next((clean(segment.ask(number)) for segment in order.ordered("ORC")), "")
 
 
 def _identifiers(keys: Sequence[Key]) -> list[dict[str, Any]]:

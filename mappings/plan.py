@@ -32,6 +32,8 @@ class RecordPlan:
     `wants` one whose absence does.
     `shared` names segments that a run of such records has in common: a lead above the first of them is the lead of each
     (RAS: one ORC for several RXA), what follows the last was said of all (one RXR).
+    `inherits`: one without a lead of its own below another has what led that one (an ORC above several OBR: who
+    ordered, where, how urgent, when), where it says nothing itself; never its numbers.
     `below_first` names followers of which those below the anchor come before those between it and its lead: the route
     behind RXE is the pharmacy's, the one behind RXO was asked for.
     `below` names a record below which anchors with a value of `unless_below` in the field of `where` are that record's.
@@ -64,6 +66,7 @@ class RecordPlan:
     essential: bool = False
     without: str = ""
     shared: tuple[str, ...] = ()
+    inherits: bool = False
     below_first: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()

@@ -45,6 +45,34 @@ def test_one_number_above_two_orders_of_one_examination_is_no_key_of_either() ->
     assert all({n["value"] for n in d.body["identifier"]} == {f"P{i}", "R1"} for i, d in enumerate(found, start=1))
 
 
+def test_a_second_obr_below_one_orc_inherits_what_it_does_not_say_but_no_number() -> None:
+    orc = "ORC|NW|P1|F1|G1|||||20261122095500-0300|||12^Lima^Rui^^^^^^CRM-SP\rTQ1|1||||||||S\rNTE|1||todos\r"
+    others = "OBR|2|P2||Y^Outro^L\rOBR|3|||Z^Mais^L||||||||||||34^Prado^Lia^^^^^^CRM-SP|||||||||||^^^^^R\r"
+    _, translation = read("OML^O21", f"{orc}OBR|1|P1||X^Exame^L\r{others}")
+    first, second, third = (d for d in translation.drafts if d.type == "ServiceRequest")
+    for each in (first, second, third):
+        assert each.body["authoredOn"] == "2026-11-22T09:55:00-03:00"
+        assert each.body["requisition"]["value"] == "G1"
+        assert each.body["note"] == [{"text": "todos"}]
+        assert each.event_at == first.event_at
+    assert [d.body["priority"] for d in (first, second, third)] == ["stat", "stat", "routine"]
+    assert [d.body["requester"]["display"] for d in (first, second, third)] == ["Rui Lima", "Rui Lima", "Lia Prado"]
+    assert [[key.value for key in d.keys] for d in (second, third)] == [["P2"], []]
+    assert [n["value"] for n in second.body["identifier"]] == ["P2"]
+    assert not [p for p in translation.problems if p.code.startswith("field.")]
+
+
+def test_what_is_cancelled_below_one_orc_is_no_new_order() -> None:
+    _, translation = read("ORM^O01", "ORC|CA|P1\rOBR|1|P1||X^Exame^L\rOBR|2|P2||Y^Outro^L\r")
+    assert [d.known_only for d in translation.drafts if d.type == "ServiceRequest"] == [True, True]
+
+
+def test_an_orc_that_leads_another_record_is_not_inherited() -> None:
+    rest = "ORC|CA|P1\rOBR|1|P1||X^Exame^L\rORC|NW|P2\rRXO|1^Soro^L|1||mL\rOBR|2|P3||Y^Outro^L\r"
+    _, translation = read("ORM^O01", rest)
+    assert [d.known_only for d in translation.drafts if d.type == "ServiceRequest"] == [True, False]
+
+
 GIVEN = "RXA|0|1|20261122100000|20261122100000|0123^DIPIRONA^L|500|mg\r"
 NOTE = "TXA|1|CN|TX|||||||||D2^HIS|D1^HIS\rOBX|1|TX|X^Nota^L||bom||||||F\r"
 RESULT = "OBR|1|P1|F1|X^Exame^L\rOBX|1|ST|Y^Z^L||bom||||||F\r"
