@@ -16,13 +16,11 @@ from uuid import UUID
 from canonical.errors import Conflict, PonteError, TryAgain, TryLater
 from canonical.problem import Problem, blocking
 from hl7 import er7
-from hub.channels import matching
 from hub.channels.document import Poison
-from hub.exchange.answer import late
 from hub.exchange.channels import Channel, channels_at
 from hub.exchange.out import forward
 from hub.exchange.out.forward import Arrived
-from hub.exchange.work import lanes, poison
+from hub.exchange.work import lanes, poison, reading
 from hub.exchange.work.lanes import Lease, LeaseLost, Shift
 from hub.exchange.work.pace import LEAST, SHARES, Pace, longest
 from hub.records import merges
@@ -31,7 +29,7 @@ from hub.records.drafts.snapshot import Stated, withdrawn
 from hub.records.write import Invalid, Origin, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.engine import Translation, translate, untouched
+from mappings.engine import Translation
 
 log = logging.getLogger("ponte.inbound")
 PER_LANE = 20
@@ -82,6 +80,8 @@ class Work:
 
     def told(self, problems: Iterable[Problem]) -> str:
         """Findings to be kept of it (JSON), after those the door alone could have: the order of MSH-13, if let pass."""
+        if reading.broken(self.row["problems"]):
+            return str(self.row["problems"])
         kept = json.loads(self.row["problems"]) if '"sequence.' in self.row["problems"] else ()
         door = [one for one in kept if one["code"].startswith("sequence.") and one["severity"] != "error"]
         return json.dumps([*door, *(problem.as_json() for problem in problems)], ensure_ascii=False)
@@ -260,26 +260,12 @@ async def _alone(world: World, tenant: Tenant, item: Work) -> None:
 
 
 def _translate(item: Work, channels: Channels) -> None:
-    channel = channels.get(item.under)
-    if channel is None:
-        item.problems = [Problem("message.no-channel", "MSH")]
-        return
-    message = er7.read(bytes(item.row["content"]), fixed_charset=channel.charset, fallback_charset=channel.fallback)
-    if isinstance(message, Problem):
-        item.problems = [message]
-        return
-    item.channel, item.message = channel, message
-    out = matching.left_out(channel.document, message)
-    if out is not None:  # replayed, and left out as the channel says today
-        item.translation, item.problems, item.filtered = untouched(message), [*message.problems, out], True
-        return
-    if not channel.document.records or late.is_acknowledgement(message):  # a channel that only passes on
-        item.translation, item.problems = untouched(message), list(message.problems)
-        return
-    item.translation = translate(message, zone=channel.zone, prefix=item.prefix, site=channel.site)
-    for draft in item.translation.drafts:
+    item.channel = channels.get(item.under)
+    found = reading.read(bytes(item.row["content"]), item.row["problems"], item.channel, item.prefix)
+    item.message, item.translation, item.filtered = found.message, found.translation, found.filtered
+    item.problems = found.problems
+    for draft in item.translation.drafts if item.translation is not None else ():
         draft.message_id = item.id
-    item.problems = [*message.problems, *item.translation.problems]
 
 
 async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:

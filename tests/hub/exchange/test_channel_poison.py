@@ -8,7 +8,7 @@ import pytest
 from channel_feed import put, send
 from hl7_feed import adt, outcome, records, work_all
 
-from hub.exchange.work import inbound, lanes
+from hub.exchange.work import lanes, reading
 from hub.operate.messages import replay
 from hub.world import Tenant, World
 
@@ -26,14 +26,14 @@ async def pass_time(world: World, tenant: Tenant) -> None:
 
 
 def breaking(monkeypatch: pytest.MonkeyPatch, poisoned: list[str]) -> None:
-    real = inbound.translate
+    real = reading.translate
 
     def translate(message: Any, **named: Any) -> Any:
         if message.text("PID", 3) in poisoned:
             raise ZeroDivisionError
         return real(message, **named)
 
-    monkeypatch.setattr(inbound, "translate", translate)
+    monkeypatch.setattr(reading, "translate", translate)
 
 
 @pytest.mark.parametrize("then", ["skip", "pause"])
@@ -61,6 +61,8 @@ async def test_a_poison_message_is_tried_then_given_up(
     if then == "pause":
         assert lane["paused"] and lane["last_error"] == "message.defect" and lane["pending"] == 1
         assert (await outcome(world, tenant, second.message_id))["status"] == "RECEIVED"
+    (tried,) = await replay.rehearse(world, tenant, [first.message_id])
+    assert not tried.would_pass and tried.after == ["message.defect"], "the others are tried all the same"
     poisoned.clear()
     await replay.replay(world, tenant, "ana", [first.message_id])
     async with world.transaction(tenant) as tx:

@@ -10,9 +10,12 @@ import pytest
 from channel_feed import channel, deliver, partner, put, queued, send
 from hl7_feed import adt, msh, oru, outcome, records, work_all
 
+from canonical.problem import Problem
 from hl7 import er7
 from hub.channels import matching, reading
 from hub.channels.document import Document
+from hub.exchange.door.keep import Keeper
+from hub.exchange.door.receive import receive
 from hub.exchange.out import delivery
 from hub.exchange.work import worker
 from hub.operate.messages import replay
@@ -85,6 +88,35 @@ async def test_a_stranger_is_rejected_and_kept(world: World, tenant: Tenant) -> 
     refused, taken = await send(world, tenant, own, A01, oru("M1", "1", "F", "90", "20261122100000"))
     assert (refused.code, taken.code) == ("AR", "AA")
     assert (await outcome(world, tenant, refused.message_id))["problems"] == ["sender.unknown"]
+
+
+STRANGE = '[sender]\napplications = ["LIS*"]\n'
+CUT = "\r".join(A01.split("\r")[:2]) + "\r"
+
+
+@pytest.mark.parametrize(
+    ("rule", "raw", "fault", "mended"),
+    [(STRANGE, A01, None, ""), ("", CUT, None, None), ("", A01, Problem("er7.unfinished", "MSH"), None)],
+)
+async def test_a_replay_takes_what_the_door_takes_today(
+    world: World, tenant: Tenant, rule: str, raw: str, fault: Problem | None, mended: str | None
+) -> None:
+    """What was refused for its sender, a missing segment or a broken frame becomes no record by a mere replay."""
+    start = 'name = "x"\ndoor = "mllp"\n'
+    own = await put(world, tenant, start + rule)
+    kept = await receive(Keeper(world.database), own, raw.encode(), fault=fault)
+    assert kept.code in ("AE", "AR")
+    before = (await outcome(world, tenant, kept.message_id))["problems"]
+    for change in (None, mended):
+        if change is not None:
+            await put(world, tenant, start + change)
+        (tried,) = await replay.rehearse(world, tenant, [kept.message_id])
+        await replay.replay(world, tenant, "ana", [kept.message_id])
+        await work_all(world, tenant)
+        told, passes = await outcome(world, tenant, kept.message_id), change is not None
+        assert (tried.would_pass, told["status"] == "TRANSFORMED") == (passes, passes)
+        assert passes or told["problems"] == before
+        assert len(await records(world, tenant, "Patient")) == passes
 
 
 async def test_a_filtered_message_is_answered_kept_and_not_mapped(world: World, tenant: Tenant) -> None:

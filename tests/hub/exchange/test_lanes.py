@@ -25,7 +25,7 @@ from hub.exchange.door.keep import Incoming, Keeper
 from hub.exchange.out import delivery, outbox
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
-from hub.exchange.work import inbound, lanes, worker
+from hub.exchange.work import inbound, lanes, reading, worker
 from hub.world import Tenant, World, opened
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -209,7 +209,7 @@ async def test_poison_is_set_aside_and_the_lane_goes_on(
 ) -> None:
     channel = (await channels_of(world, tenant))[0]
     ids = [await keep(world, channel, ADT.format(name).encode(), 5) for name in ("a", "poison", "c")]
-    real = inbound.translate if at == "translate" else inbound.settle
+    real = reading.translate if at == "translate" else inbound.settle
 
     def broken_translate(message: Any, **options: Any) -> Any:
         if message.control_id == "poison":
@@ -221,9 +221,10 @@ async def test_poison_is_set_aside_and_the_lane_goes_on(
             await tx.run("SELECT 1/0 WHERE $1::uuid IS NOT NULL")
         return await real(tx, drafts)
 
-    monkeypatch.setattr(
-        inbound, at if at == "translate" else "settle", broken_translate if at == "translate" else broken_settle
-    )
+    if at == "translate":
+        monkeypatch.setattr(reading, "translate", broken_translate)
+    else:
+        monkeypatch.setattr(inbound, "settle", broken_settle)
     await inbound.work(world, tenant)
     async with world.transaction(tenant) as tx:
         rows = await tx.rows("SELECT id, status, problems FROM message WHERE tenant_id = $1 ORDER BY seq")

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from canonical.errors import Conflict
-from hub.exchange.work import inbound, lanes, memory, pace, worker
+from hub.exchange.work import inbound, lanes, memory, pace, reading, worker
 from hub.records.drafts.settle import Settled, settle
 from hub.world import Tenant, World
 from mappings.engine import translate
@@ -139,7 +139,7 @@ async def test_a_message_that_takes_longer_than_a_lease_is_worked_once(
 
     monkeypatch.setattr(World, "tenants", alone)
     monkeypatch.setattr(lanes, "LEASE", datetime.timedelta(seconds=0.2))
-    monkeypatch.setattr(inbound, "translate", counted)
+    monkeypatch.setattr(reading, "translate", counted)
     monkeypatch.setattr(inbound, "LARGE", 10_000)
     report = attended(1).replace("ADT^A01^ADT_A01", "ORU^R01^ORU_R01").replace("EVN|A01|20261122080000\r", "")
     results = "".join(f"OBX|{n}|NM|{n}^Analito {n}^L||{n}|mg/dL|||||F\r" for n in range(1, 1200))
