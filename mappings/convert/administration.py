@@ -30,6 +30,7 @@ _CARD = re.compile(r"(?:RG:?\s*)?([0-9][0-9.\-]{3,14}[0-9X])\s*(?:[-/ ]+\s*([A-Z
 _PRINTED_CARD = re.compile(r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}(?:-?[0-9X])?\Z")
 _ISSUER = re.compile(r"([A-Z]{2,7})(?:\s*[-/ ]\s*([A-Z]{2}))?\Z")
 _LICENCE_DIGITS = 11
+_SHORT_WORD = 3
 _SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPRIO"))
 
 
@@ -99,9 +100,10 @@ def mode_of_arrival(value: Value, context: Context, argument: str) -> Any:
 def animal(value: Value, context: Context, argument: str) -> Any:
     """PID-35 and PID-36 (species, breed) as the extension of R4 for a patient that is an animal.
 
-    None where PID-35 is a yes or no (table 0136) of a field near by: that would make an animal of a person. It is told.
+    None where PID-35 is a yes or no (table 0136) of a field near by, or up to three letters alone (a state, a country):
+    they name no species, and would make an animal of a person. It is told.
     """
-    if misplaced_if(value.raw.upper() in ("Y", "N"), value, context):
+    if misplaced_if(value.raw.isalpha() and value.raw.isascii() and len(value.raw) <= _SHORT_WORD, value, context):
         return None
     parts = []
     for url, concept in (("species", cwe(value, context, "")), ("breed", cwe(value.sibling(36), context, ""))):

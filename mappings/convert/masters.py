@@ -8,6 +8,8 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.councils import professional_key
 from mappings.convert.datatypes import cwe
+from mappings.convert.people import human_name, xpn
+from mappings.convert.plausible import is_person, misplaced_if
 from mappings.convert.registry import Context, Value, conversion
 
 _LONGEST_NAME = 255
@@ -55,9 +57,26 @@ def license_identifier(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("primary-key")
 def primary_key(value: Value, context: Context, argument: str) -> Any:
-    """The primary key of a master file (CWE), in the namespace of its system or sender; `argument` is the kind."""
-    code = value.text(1)
-    return Key(systems.local_system(value.text(3) or context.sender, argument), code) if code else None
+    """The primary key of a master file (CWE), in the namespace of its system or sender; `argument` is the kind.
+
+    A person there (STF-1, MFE-4: number, surname, given name) has a given name where the system belongs.
+    """
+    code, named = value.text(1), "" if is_person(value) else value.text(3)
+    return Key(systems.local_system(named or context.sender, argument), code) if code else None
+
+
+@conversion("staff-name")
+def staff_name(value: Value, context: Context, argument: str) -> Any:
+    """STF-3 as HumanName. Where STF-1 holds the person, a single word here is a field near by (a department): it is
+    told, and the name is that of STF-1."""
+    other = not value.text(2) and is_person(value.sibling(1))
+    return None if misplaced_if(other, value, context) else xpn(value, context, argument)
+
+
+@conversion("person-name")
+def person_name(value: Value, context: Context, argument: str) -> Any:
+    """STF-1 as HumanName, where a person stands there."""
+    return human_name(value, context) if is_person(value) else None
 
 
 @conversion("computable-name")

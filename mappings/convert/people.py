@@ -106,7 +106,8 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     """XCN as reference to a Practitioner: a record of its own when numbered, with number and name shown here too.
 
     Letters alone, by no named authority, are no number: senders put a family name there, and two people of that name
-    would become one. They stay in the reference, as an identifier of no register.
+    would become one. Nor are words in place of a number, or one digit without name and authority. They stay in the
+    reference, as an identifier of no register.
     """
     if misplaced(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
         return None
@@ -115,7 +116,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     name = _professional_name(value, context)
     reference: dict[str, Any] = {}
     if key is not None:
-        if value.text(9) or any(c.isdigit() for c in key.value):
+        if _is_numbered(value, key):
             reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, context, key, name))
             reference["identifier"] = {"system": key.system, "value": key.value}
         else:
@@ -123,6 +124,13 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     if label := name or ("" if "reference" in reference else value.text(1)):
         reference["display"] = label
     return {**reference, "type": "Practitioner"} if reference else None
+
+
+def _is_numbered(value: Value, key: Key) -> bool:
+    """Whether the number of a professional is one that nobody else has."""
+    if not any(c.isdigit() for c in key.value):
+        return bool(value.text(9)) and " " not in key.value.strip()
+    return len(key.value) > 1 or any(value.text(part) for part in (2, 3, 9))
 
 
 def practitioner_reference(value: Value, context: Context) -> dict[str, Any] | None:
@@ -362,6 +370,11 @@ def _human_name(value: Value, context: Context, text: str) -> dict[str, Any]:
     if family := untitled(value, context)[1]:
         name["family"] = family
     return {**name, **({"given": given} if given else {})}
+
+
+def human_name(value: Value, context: Context) -> dict[str, Any]:
+    """The name of an XCN as HumanName, for other conversions."""
+    return _human_name(value, context, _professional_name(value, context))
 
 
 def _practitioner(value: Value, context: Context, key: Key, text: str) -> dict[str, Any]:

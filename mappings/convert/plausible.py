@@ -21,14 +21,14 @@ _PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "
 _USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
 _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too
 _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
-_DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
+DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
 _OF_PERSONS = frozenset(("SS", "CPF", "CNS"))
 _VISITS = frozenset(("VN", "AN"))
 _PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
-_DATE = re.compile(_DAY + r"\Z")
+_DATE = re.compile(DAY + r"\Z")
 _ZONE = r"(?:[+-](?:0[0-9]|1[0-4])(?:00|15|30|45))?"  # behind minutes: `20261122-0300` may be a number
-MOMENT = re.compile(_DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,4})?)?" + _ZONE + r"\Z")
+MOMENT = re.compile(DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,4})?)?" + _ZONE + r"\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
 _NAME_TYPES = _TITLES | {"L", "D"}
@@ -233,8 +233,8 @@ def _is_address(value: Value) -> bool:
 
 
 def moment_for_number(order: Segment) -> bool:
-    """Whether ORC-8, the parent's number, is the moment that belongs in ORC-9, empty then, or the TQ of ORC-7."""
-    if bool(MOMENT.match(order.ask(8))) and not order.raw_field(9):
+    """Whether ORC-8, the parent's number, is the moment or day of ORC-9, empty then, or the TQ of ORC-7."""
+    if not order.raw_field(9) and (MOMENT.match(order.ask(8)) or _DATE.match(order.raw_field(8))):
         return True
     return are_of_timing(order.ask(8), order.ask(8, 2), order.ask(8, 4))
 
@@ -255,7 +255,7 @@ def is_timing(value: Value) -> bool:
 
 
 def no_parent(order: Segment) -> bool:
-    """Whether ORC-8, the number of the order this is a part of, holds a moment, a TQ, or the order's urgency."""
+    """Whether ORC-8, the number of the order this is a part of, holds a moment, a day, a TQ, or the order's urgency."""
     return urgency_for_number(order, 8) or moment_for_number(order)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from canonical.codes import V2
 from hl7.er7 import Segment
 from mappings.convert.plausible import MOMENT, is_person, is_time, urgency_for_number
+from mappings.convert.published import holds
 from mappings.convert.registry import Value
 from mappings.table import Source, codes
 
@@ -18,6 +20,12 @@ def late_result(order: Segment) -> bool:
     """Whether OBR-26, the result this one examines further, is the status (table 0123) for which OBR-25 is empty: a
     letter alone names no result, and all reports of that status would hang on one."""
     return not order.raw_field(25) and order.raw_field(26) in codes("hl70123")
+
+
+def section_for_reason(value: Value) -> bool:
+    """Whether OBR-31, why the study is done, is a bare code of the section (table 0074) for which OBR-24 is empty: an
+    X-ray is not done because of `RAD`."""
+    return value.source.segment == "OBR" and holds(f"{V2}0074", value.raw) is True and not value.other(24)
 
 
 def other_for_parent(order: Segment) -> bool:

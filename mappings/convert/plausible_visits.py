@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mappings.convert.plausible import MOMENT, SERVICES, misplaced_if
+from mappings.convert.plausible import DAY, MOMENT, SERVICES, misplaced_if
 from mappings.convert.registry import Context, Value
 
 _COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
@@ -14,16 +14,33 @@ _BARE_VISIT = re.compile(r"V[0-9]{5,}\Z")
 _OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z")
 _ARRIVING = frozenset(("ADT^A01", "ADT^A04"))
 _STATE = 41
-_VISIT = re.compile(r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z")
+_AMOUNTS = range(46, 50)  # balance, charges, adjustments, payments
+_VISIT = re.compile(
+    r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z"
+    r"|[A-Z]{2,8}[-_]?" + DAY + r"[-_]?[0-9]{2,8}\Z"  # a day and a count, as no professional's has
+)
 
 
 def late_admission(value: Value, context: Context) -> bool:
     """Whether PV1-45, the discharge, is the admission for which PV1-44 is empty: the patient comes or is here now, or
-    the visit's number is a field late too, or early and no event is told."""
+    the visit's number is a field late too, or early and no event is told, or the discharge stands behind it."""
     if value.other(44):
         return False
+    if among_amounts(value.sibling(45)):
+        return True
     alone = context.message.first("EVN") is None and early_visit(value.sibling(18))
     return context.message.type in _COMING or late_visit(value) or alone
+
+
+def among_amounts(value: Value) -> tuple[int, int] | None:
+    """The fields of PV1-45 to 49 that hold admission and discharge, some fields late: PV1-44 is empty, and of these,
+    most of them amounts, two are moments, the earlier first. None where it is not so."""
+    if value.source.segment != "PV1" or value.other(44):
+        return None
+    found = [number for number in (45, *_AMOUNTS) if MOMENT.match(value.other(number))]
+    if len(found) != 2 or value.other(found[0])[:12] >= value.other(found[1])[:12]:
+        return None
+    return found[0], found[1]
 
 
 def no_discharge(value: Value, context: Context) -> bool:
@@ -60,7 +77,8 @@ def late_visit(value: Value) -> bool:
 
 def early_visit(value: Value) -> bool:
     """Whether PV1-17, who admitted, or PV1-18, the type of patient, is the number of the visit, a field or two early:
-    called one by its type (VN) or its letters (`VN`, `ADM`), or `V` and digits, and PV1-19 is empty.
+    called one by its type (VN), its letters (`VN`, `ADM`), or `V` and digits, or made of letters, a day and a count,
+    and PV1-19 is empty.
 
     A `V` may begin a professional's number, unless those of the house begin with another letter (PV1-7).
     """

@@ -25,7 +25,8 @@ _FORMS = {
     **dict.fromkeys(("0171", "0212"), re.compile(r"[A-Za-z]{2,3}|[0-9]{3}")),
     "0296": re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z]{2})?"),
 }
-_CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC"))
+_CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC", "MDC"))
+_DEVICES = systems.coding_system("MDC")  # ISO/IEEE 11073-10101
 Claims = tuple[tuple[str, str], ...]
 _DEFINED = "hl7-defined"
 
@@ -71,10 +72,12 @@ def coding_of(table: str, code: str, display: str = "", name: str = "") -> dict[
 
 
 def holds(system: str, code: str) -> bool | None:
-    """Whether a published HL7 table has the code, or it has a LOINC code's form, or that of the codes of countries and
-    languages; None for other systems, and for tables without published codes."""
+    """Whether a published HL7 table has the code, or it has a LOINC code's form, a device term's, or that of the codes
+    of countries and languages; None for other systems, and for tables without published codes."""
     if system == systems.LOINC:
         return _LOINC.fullmatch(code) is not None
+    if system == _DEVICES:
+        return code.isascii() and code.isdigit()
     if not system.startswith(systems.V2):
         return None
     listed = known.system(system)

@@ -11,6 +11,7 @@ from mappings.convert.people import xcn
 from mappings.convert.periods import period
 from mappings.convert.places import location_reference
 from mappings.convert.plausible import (
+    MOMENT,
     counts_only,
     is_person,
     length_for_type,
@@ -109,8 +110,23 @@ def timing_early(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("timing-late")
 def timing_late(value: Value, context: Context, argument: str) -> Any:
-    """The `start` or `end` of a TQ in SCH-12, where SCH-11 is empty; a person there says no times."""
-    return timing_part(value, context, argument) if says_times(value) and not value.other(_SCHEDULED) else None
+    """The `start` or `end` of a TQ in SCH-12, where SCH-11 is empty or the unit of the length, a field late too; a
+    person there says no times."""
+    before = value.other(_SCHEDULED)
+    late = says_times(value) and (not before or says_minutes(before))
+    return timing_part(value, context, argument) if late else None
+
+
+@conversion("times-in-pair")
+def times_in_pair(value: Value, context: Context, argument: str) -> Any:
+    """SCH-16 and 17, a person and a telephone, as instants, where they are the start and the later end of the
+    appointment, for which SCH-11 is empty; it is told."""
+    start, end = value.other(16), value.other(17)
+    if value.other(_SCHEDULED) or not (MOMENT.match(start) and MOMENT.match(end) and start[:12] < end[:12]):
+        return None
+    if argument == "end":  # what reads SCH-16 as a person tells the start
+        context.problems.append(value.problem("field.misplaced"))
+    return start_instant(value, context, "")
 
 
 def _two_late(value: Value, context: Context) -> Value:

@@ -18,14 +18,29 @@ from mappings.convert.plausible import (
     MOMENT,
     URGENCIES,
     early_result,
+    is_time,
     is_timing,
     no_reason,
     says_times,
     urgency_for_number,
 )
 from mappings.convert.plausible_pharmacy import medicine_for_dose
-from mappings.convert.plausible_results import early_order, early_specimen, late_document, late_result, stray_orderer
-from mappings.convert.plausible_visits import early_admission, early_visit, late_admission, late_visit, no_discharge
+from mappings.convert.plausible_results import (
+    early_order,
+    early_specimen,
+    late_document,
+    late_result,
+    section_for_reason,
+    stray_orderer,
+)
+from mappings.convert.plausible_visits import (
+    among_amounts,
+    early_admission,
+    early_visit,
+    late_admission,
+    late_visit,
+    no_discharge,
+)
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant, number
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
@@ -51,6 +66,21 @@ def section(value: Value, context: Context, argument: str) -> Any:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return None if early_result(value) else cwe(value, context, argument)
+
+
+@conversion("late-section")
+def late_section(value: Value, context: Context, argument: str) -> Any:
+    """OBR-31, the reason of the study, as the section, where it is that of OBR-24, empty then; it is told."""
+    if not section_for_reason(value):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return cwe(value, context, argument)
+
+
+@conversion("study-reason")
+def study_reason(value: Value, context: Context, argument: str) -> Any:
+    """OBR-31 as CodeableConcept; none where the section stands there, some fields late."""
+    return None if section_for_reason(value) else cwe(value, context, argument)
 
 
 @conversion("early-times")
@@ -140,7 +170,10 @@ def _visit_identifier(value: Value, context: Context) -> dict[str, Any]:
 
 @conversion("finished")
 def finished(value: Value, context: Context, argument: str) -> Any:
-    """`argument`, when PV1-45 says that the visit has ended; not when it is the admission, a field late."""
+    """`argument`, when PV1-45 says that the visit has ended; not when it is the admission, a field late, unless the
+    discharge stands behind it."""
+    if among_amounts(value):
+        return argument
     doubtful = late_admission(value, context) or no_discharge(value, context)
     return argument if value.whole() and not doubtful else None
 
@@ -156,6 +189,16 @@ def admission_early(value: Value, context: Context, argument: str) -> Any:
     events = {event.ask(number) for event in context.message.named("EVN") for number in (2, 6)}
     if context.message.type == "ADT^A03" and value.raw in events:
         return None
+    return date_time(value, context, "")
+
+
+@conversion("among-amounts")
+def stands_among_amounts(value: Value, context: Context, argument: str) -> Any:
+    """PV1-46 to 49, amounts, as dateTime, where the `start` or `end` of the visit stands there; it is told."""
+    found = among_amounts(value)
+    if found is None or value.source.field != found[argument == "end"]:
+        return None
+    context.problems.append(value.problem("field.misplaced"))
     return date_time(value, context, "")
 
 
@@ -282,7 +325,7 @@ def late_instant(value: Value, context: Context, argument: str) -> Any:
 @conversion("early-authored")
 def early_authored(value: Value, context: Context, argument: str) -> Any:
     """ORC-8 as authoredOn of a new order, where it is the moment of ORC-9; the kinship tells it."""
-    new = value.other(1) in ("NW", "") and MOMENT.match(value.raw) and not value.other(9)
+    new = value.other(1) in ("NW", "") and is_time(value.raw) and not value.other(9)
     return date_time(value, context, "") if new else None
 
 

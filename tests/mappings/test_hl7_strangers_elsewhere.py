@@ -1,0 +1,176 @@
+"""What messages of unknown senders taught: times, numbers and names that stand some fields from their own place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hl7 import er7
+from hl7.er7 import Message
+from mappings.plan import missing, plans
+from tests.mappings.test_hl7_strangers import made
+
+ADMITTED, LEFT = "20261118101100", "20261122081100"
+VISIT = "{event}PV1||I|4N^1^2^H||||41^Reis^Nora||||||||||{admitter}||{number}" + "|" * 25
+
+
+def visit(kind: str, times: str, admitter: str = "", number: str = "V1") -> tuple[dict[str, Any], set[str]]:
+    """The visit of a message whose PV1-44 and the fields behind it are `times`, and the places told."""
+    event = f"EVN||{LEFT}\r" if kind.startswith("ADT") else ""
+    before = "PRD|RP|Lima^Rui\r" if kind.startswith("REF") else ""
+    bodies, told = made(kind, before + VISIT.format(event=event, admitter=admitter, number=number) + times + "\r")
+    return bodies["Encounter"][0], told
+
+
+@pytest.mark.parametrize("kind", ["ADT^A03", "REF^I12"])
+def test_a_discharge_behind_the_admission_is_the_end_and_the_admission_is_none(kind: str) -> None:
+    found, told = visit(kind, f"|{ADMITTED}|||{LEFT}")
+    assert found["period"] == {"start": "2026-11-18T10:11:00-03:00", "end": "2026-11-22T08:11:00-03:00"}
+    assert found["status"] == "finished"
+    assert {place.split("-")[1] for place in told} == {"45", "48"}
+
+
+def test_both_times_among_the_amounts_of_an_account_are_read() -> None:
+    found, told = visit("ADT^A03", f"||{ADMITTED}|||{LEFT}")
+    assert found["period"] == {"start": "2026-11-18T10:11:00-03:00", "end": "2026-11-22T08:11:00-03:00"}
+    assert {place.split("-")[1] for place in told} == {"46", "49"}
+
+
+@pytest.mark.parametrize("times", [f"{ADMITTED}|{LEFT}|150.00", f"{ADMITTED}|{LEFT}||{LEFT}"])
+def test_times_in_their_own_fields_stay(times: str) -> None:
+    found, told = visit("ADT^A03", times)
+    assert found["period"] == {"start": "2026-11-18T10:11:00-03:00", "end": "2026-11-22T08:11:00-03:00"}
+    assert not told
+
+
+def test_a_number_made_of_a_day_and_a_count_is_the_visits_and_nobody() -> None:
+    found, told = visit("ADT^A01", "", admitter="REL20261122001", number="")
+    assert [n["value"] for n in found["identifier"]] == ["REL20261122001"]
+    assert len(found["participant"]) == 1
+    assert told == {"PV1#4-17"}
+
+
+BOOKED = "SCH|P1|F1|||||||{}\rRGS|1\r"
+
+
+@pytest.mark.parametrize(
+    ("sent", "places"),
+    [
+        (f"|30|min|^^30^{ADMITTED}^20261118104100||41^Reis^Nora^^^Dr.", {"SCH#3-12"}),
+        (f"30|min||||||{ADMITTED}|20261118104100", {"SCH#3-16", "SCH#3-17"}),
+    ],
+)
+def test_the_times_of_an_appointment_behind_a_length_or_in_two_fields(sent: str, places: set[str]) -> None:
+    bodies, told = made("SIU^S12", BOOKED.format(sent))
+    found = bodies["Appointment"][0]
+    assert (found["start"], found["end"]) == ("2026-11-18T10:11:00-03:00", "2026-11-18T10:41:00-03:00")
+    assert told == places
+
+
+@pytest.mark.parametrize("contact", ["^^30", "41^Reis^Nora^^^Dr."])
+def test_no_times_come_of_what_is_none(contact: str) -> None:
+    bodies, _ = made("SIU^S12", BOOKED.format(f"|30|min|{contact}|||{LEFT}|{ADMITTED}"))
+    assert "start" not in bodies["Appointment"][0]
+
+
+ORDER = "ORC|{control}|P1|F1|||||{parent}|{when}\rOBR|1|P1|F1|X^Exame^L|||{when}{rest}\r"
+
+
+def test_a_bare_day_is_no_parent_of_all_orders_of_that_day() -> None:
+    bodies, told = made("ORM^O01", ORDER.format(control="NW", parent="20261122", when="", rest=""))
+    order = bodies["ServiceRequest"][0]
+    assert "basedOn" not in order
+    assert order["authoredOn"] == "2026-11-22"
+    assert told == {"ORC#3-8"}
+
+
+@pytest.mark.parametrize(("parent", "when"), [("20261122^LAB", ""), ("20261122", "20261122080000"), ("20261372", "")])
+def test_a_number_that_may_be_one_stays_the_parents(parent: str, when: str) -> None:
+    bodies, told = made("ORM^O01", ORDER.format(control="NW", parent=parent, when=when, rest=""))
+    assert bodies["ServiceRequest"][0]["basedOn"]
+    assert not told
+
+
+@pytest.mark.parametrize("kind", ["ORM^O01", "ORU^R01"])
+def test_a_section_is_no_reason_for_a_study(kind: str) -> None:
+    control = "NW" if kind == "ORM^O01" else "RE"
+    rest = "|" * 18 + "F||||||RAD" + ("" if kind == "ORM^O01" else "\rOBX|1|ST|Y^Z^L||bom||||||F")
+    bodies, told = made(kind, ORDER.format(control=control, parent="", when="", rest=rest))
+    for body in (*bodies["ServiceRequest"], *bodies.get("DiagnosticReport", ())):
+        assert body["category"][0]["coding"][0]["code"] == "RAD"
+        assert "reasonCode" not in body
+    assert told == {"OBR#4-31"}
+
+
+@pytest.mark.parametrize(("section", "reason"), [("LAB", "CH"), ("", "CH^Cefaleia"), ("", "TOSSE")])
+def test_a_reason_stays_a_reason(section: str, reason: str) -> None:
+    rest = "|" * 17 + f"{section}|||||||{reason}"
+    bodies, told = made("ORM^O01", ORDER.format(control="NW", parent="", when="", rest=rest))
+    assert bodies["ServiceRequest"][0]["reasonCode"][0]["coding"][0]["code"] == reason.partition("^")[0]
+    assert not told
+
+
+@pytest.mark.parametrize("word", ["RS", "GPX", "Y"])
+def test_a_few_letters_are_no_species(word: str) -> None:
+    bodies, told = made("ADT^A31", "", licence="|" * 15 + word)
+    assert "extension" not in bodies["Patient"][0]
+    assert told == {"PID#2-35"}
+
+
+@pytest.mark.parametrize("species", ["CANINE", "L-80700^Canine^SCT", "CAT^gato"])
+def test_a_species_stays_one(species: str) -> None:
+    bodies, told = made("ADT^A31", "", licence="|" * 15 + species)
+    assert bodies["Patient"][0]["extension"][0]["extension"][0]["url"] == "species"
+    assert not told
+
+
+@pytest.mark.parametrize("who", ["Nr ext^Reis^Nora^^^^^^EXT", "4", "REIS^Nora"])
+def test_words_or_one_digit_make_no_record_of_a_professional(who: str) -> None:
+    found, _ = made("ADT^A01", f"PV1||I|4N|||||{who}\r")
+    assert "Practitioner" not in found
+    assert found["Encounter"][0]["participant"][0]["individual"]["display"]
+
+
+@pytest.mark.parametrize("who", ["nreis^Reis^Nora^^^^^^EXT", "4^Reis^Nora", "44", "4^^^^^^^^EXT"])
+def test_other_numbers_of_a_professional_make_one(who: str) -> None:
+    found, _ = made("ADT^A01", f"PV1||I|4N|||||{who}\r")
+    assert found["Practitioner"][0]["identifier"][0]["value"] == who.partition("^")[0]
+
+
+def test_the_reference_of_a_devices_term_is_not_its_code() -> None:
+    line = "OBR|1||F1|X^Exame^L\rOBX|1|NM|{}||75|mm[Hg]|||||F\r"
+    for sent, system in (
+        ("MDC_PRESS_BLD_DIA^MDC_PRESS_BLD_DIA^MDC", "urn:ponte:codes:mdc"),
+        ("150035^MDC_PRESS_BLD_DIA^MDC", "urn:iso:std:iso:11073:10101"),
+        ("MDC_PRESS_BLD_DIA^150035^MDC", "urn:iso:std:iso:11073:10101"),
+    ):
+        bodies, _ = made("ORU^R01", line.format(sent))
+        assert bodies["Observation"][0]["code"]["coding"][0]["system"] == system, sent
+
+
+STAFF = "MFI|STF^Pessoal^HL70175||UPD|||AL\rMFE|MUP||20261122|{key}|CE\rSTF|{key}||{name}\r"
+
+
+def test_a_person_as_key_of_a_master_file_has_a_name_and_no_system() -> None:
+    bodies, told = made("MFN^M02", STAFF.format(key="DOC9^Reis^Nora^^^Dra.", name="CARDIOLOGIA"))
+    (found,) = bodies["Practitioner"]
+    assert (found["name"][0]["family"], found["name"][0]["given"]) == ("Reis", ["Nora"])
+    assert [n["system"] for n in found["identifier"]] == ["urn:ponte:b:stf"]
+    assert told == {"STF#5-3"}
+
+
+def test_a_key_with_its_system_and_a_name_stay() -> None:
+    bodies, told = made("MFN^M02", STAFF.format(key="DOC9^Reis Nora^L", name="Reis^Nora"))
+    (found,) = bodies["Practitioner"]
+    assert (found["name"][0]["family"], found["identifier"][0]["system"]) == ("Reis", "urn:ponte:l:stf")
+    assert not told
+
+
+def test_an_answer_to_a_referral_needs_no_acknowledgement_which_the_standard_leaves_open() -> None:
+    head = "MSH|^~\\&|A|B|C|D|20261122||RRI^I12|1|P|2.5.1\r{}PID|1||7^^^H^MR||Souza^Ana\r"
+    for provider, lacking in (("PRD|CP|Lima^Rui\r", []), ("", ["PRD"])):
+        message = er7.read(head.format(provider).encode())
+        assert isinstance(message, Message)
+        plan = plans()["RRI^I12"]
+        assert missing(message, plan, "RRI^I12") == lacking
