@@ -14,12 +14,14 @@ from mappings.convert.embedded import FILE, Files
 from mappings.convert.plausible_results import late_holder, measured, no_material
 from mappings.convert.whose import named
 from mappings.plan import Plan, RecordPlan
+from mappings.prior import told_before
 
 _NOTE = "NTE"
 _TYPE = 2  # OBX
 _MATERIAL = 15  # OBR
 _PARTICIPATION = "PRT"
 _INDEX = attrgetter("index")
+_ENDS_EARLIER = frozenset(("PID", "ORC", "OBR"))
 _STAY = frozenset(("MSH", "EVN", "SFT"))
 
 
@@ -92,10 +94,12 @@ class Grouper:
         self._prefix = prefix
         self._leads = plan.leads()
         self._anchored: dict[str, list[RecordPlan]] = {}
+        self._anchored_before: dict[str, list[RecordPlan]] = {}  # of results told before
         self._some = any(record.without or record.wants for record in plan.records)
         self._alone_first = [record for record in plan.records if record.alone]
         for record in plan.records:
-            self._anchored.setdefault(record.anchor, []).append(record)
+            by_name = self._anchored_before if record.told_before else self._anchored
+            by_name.setdefault(record.anchor, []).append(record)
         self._follow = frozenset(name for record in plan.records for name in record.follow)
         self._pending: list[Segment] = []
         self._above: dict[str, Segment] = {}
@@ -107,19 +111,20 @@ class Grouper:
         self._files = Files()
         self._early: list[Segment] = []
         self._took: Occurrence | None = None  # the record that took the segment before, when it may have notes
+        self._earlier: frozenset[int] = frozenset()
+        self._told_before = False  # whether what stands here is a result told before
 
     def walk(self, message: Message) -> list[Occurrence]:
         """All occurrences of `message` in order."""
         if self._some:
             self._leave_out(frozenset(segment.name for segment in message.segments))
+        if self._anchored_before:
+            self._earlier = told_before(message)
         for segment in message.segments:
-            if segment.name == "PID":
-                self._flush()
-                self._above = {name: held for name, held in self._above.items() if name in _STAY}
-            self._above[segment.name] = segment
+            self._enter(segment)
             if segment.name == "OBX":
                 self._files.takes_behind(segment, self._last)
-            records = [r for r in self._anchored.get(segment.name, ()) if self._admits(r, segment)]
+            records = [r for r in self._anchored_here(segment.name) if self._admits(r, segment)]
             if segment.name == "PID" and self._plan.anonymous and not named(segment):
                 records = []
             if records:
@@ -137,6 +142,19 @@ class Grouper:
         self._take_early()
         self._put_below_first()
         return self.found
+
+    def _enter(self, segment: Segment) -> None:
+        """What a segment begins, beside records: a patient's part of the message, an order, results told before."""
+        if segment.name in _ENDS_EARLIER:
+            self._told_before = segment.index in self._earlier
+        if segment.name == "PID":
+            self._flush()
+            self._above = {name: held for name, held in self._above.items() if name in _STAY}
+        self._above[segment.name] = segment
+
+    def _anchored_here(self, name: str) -> list[RecordPlan]:
+        """The records that such a segment begins; among results told before those that are made for them, if any."""
+        return (self._told_before and self._anchored_before.get(name)) or self._anchored.get(name, [])
 
     def _put_below_first(self) -> None:
         """Of followers that stand on both sides of an anchor, those below it, which are its own, come first."""

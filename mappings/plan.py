@@ -34,6 +34,7 @@ class RecordPlan:
     (RAS: one ORC for several RXA), what follows the last was said of all (one RXR).
     `inherits`: one without a lead of its own below another has what led that one (an ORC above several OBR: who
     ordered, where, how urgent, when), where it says nothing itself; never its numbers.
+    `told_before`: such a record is made of the results told before that come with an order, and of nothing else.
     `below_first` names followers of which those below the anchor come before those between it and its lead: the route
     behind RXE is the pharmacy's, the one behind RXO was asked for.
     `below` names a record below which anchors with a value of `unless_below` in the field of `where` are that record's.
@@ -67,6 +68,7 @@ class RecordPlan:
     without: str = ""
     shared: tuple[str, ...] = ()
     inherits: bool = False
+    told_before: bool = False
     below_first: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()

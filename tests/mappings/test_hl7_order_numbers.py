@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from canonical.records import DRAFT
 from hl7 import er7
 from hl7.er7 import Message
 from hub.exchange.door.receive import judge_header
@@ -71,6 +72,46 @@ def test_an_orc_that_leads_another_record_is_not_inherited() -> None:
     rest = "ORC|CA|P1\rOBR|1|P1||X^Exame^L\rORC|NW|P2\rRXO|1^Soro^L|1||mL\rOBR|2|P3||Y^Outro^L\r"
     _, translation = read("ORM^O01", rest)
     assert [d.known_only for d in translation.drafts if d.type == "ServiceRequest"] == [True, False]
+
+
+ORDER = "ORC|NW|P1\rOBR|1|P1||X^Exame^L\r"
+PRIOR = "OBR|2|{}||Y^Outro^L|||20261101||||||||||||||||||{}\rOBX|1|NM|Z^Valor^L||13|g/dL|||||F\r"
+PATIENT = "PID|1||7^^^H^MR||Souza^Ana\r"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        PATIENT + PRIOR.format("", ""),
+        PATIENT + "ORC|RE|P0\r" + PRIOR.format("P0", ""),
+        PATIENT + "PV1|1|O\r" + PRIOR.format("P0", "F"),
+        PRIOR.format("", "F"),
+        "ORC||P0\r" + PRIOR.format("P0", "C"),
+    ],
+)
+def test_results_told_before_are_no_orders(told: str) -> None:
+    _, translation = read("OML^O21", ORDER + told + "ORC|NW|P3\rOBR|3|P3||W^Mais^L\r")
+    assert [d.part.split("|")[-2] for d in translation.drafts if d.type == "ServiceRequest"] == ["X", "W"]
+    (report,) = (d for d in translation.drafts if d.type == "DiagnosticReport")
+    (result,) = (d for d in translation.drafts if d.type == "Observation")
+    assert report.initial["result"] == [{"reference": DRAFT + result.local}]
+    assert not result.body, "it fills gaps: the result may have been corrected since"
+    assert "basedOn" not in result.initial
+    assert set(translation.account.fate.values()) == {"mapped"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        PRIOR.format("", ""),  # the answer to a question about the order
+        PATIENT + "ORC|NW|P0\r" + PRIOR.format("P0", ""),
+        PATIENT + "OBR|2|P0||Y^Outro^L\r",
+    ],
+)
+def test_an_examination_without_results_or_with_a_command_is_an_order(told: str) -> None:
+    _, translation = read("OML^O21", ORDER + told)
+    assert sum(d.type == "ServiceRequest" for d in translation.drafts) == 2
+    assert not any(d.type == "DiagnosticReport" for d in translation.drafts)
 
 
 GIVEN = "RXA|0|1|20261122100000|20261122100000|0123^DIPIRONA^L|500|mg\r"
