@@ -4,7 +4,9 @@ The same table-driven way as in: `target` is an HL7 place, `source` a path into 
 `patient`, `encounter`, `partner`, `message`) or a constant (`=NW`), `convert` one of `mappings.outward`. A plan's
 segment is the name of its table, or a table of its own that says more: `for`, a path each of whose values makes a
 segment (named `as` in the rows, its number `index.n`); `messages` and `since`, the types and the first version that
-have it. A `group` of segments is written for each value of its path, which lies over the sources.
+have it; several tables under one name make one segment. A `group` of segments is written for each value of its path,
+which lies over the sources. What a plan has `asked` (segments, and fields of them) goes only to a partner whose
+document asks for it, and such a segment only where the structure of the message has it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from functools import cache
 from typing import Any
 
 from canonical.problem import Problem
+from hl7.structure import structure
+from hl7.versions.table import version_named
 from hl7.writer import SegmentWriter
 from mappings.outward import CONVERSIONS, OF_ALL, Repetition
 from mappings.table import HERE, TableError, read_rows
@@ -34,6 +38,8 @@ _RECORDS = (
     "coverage",
     "condition",
     "observation",
+    "allergy",
+    "contact",
 )
 SOURCES = frozenset((*_RECORDS, "specimen", "place", "prior", "facility", "note", "partner", "message", "index"))
 _SAYS = {"table", "for", "as", "messages", "since"}
@@ -96,16 +102,25 @@ class OutGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutPlan:
-    """A plan: its segments in order, and the places without which the message may not go out."""
+    """A plan: its segments in order, the places without which the message may not go out, what must be asked for."""
 
     name: str
     groups: tuple[OutGroup, ...]
     required: tuple[str, ...]
+    asked: frozenset[str] = frozenset()
 
     @property
     def segments(self) -> tuple[OutSegment, ...]:
         """All segments, whatever group they are of."""
         return tuple(segment for group in self.groups for segment in group.segments)
+
+    def left(self, partner: Mapping[str, Any]) -> frozenset[str]:
+        """What is not told to this partner: asked for by nobody, or without a place in the message's structure."""
+        version = version_named(str(partner.get("version", "")))
+        code, event, stated = (*str(partner.get("message", "")).split("^"), "", "")[:3]
+        line = version.structures.get(version.structure_of(code, event, stated), "") if version else ""
+        strange = {name for name in self.asked if "-" not in name and name not in structure(line).names}
+        return frozenset((self.asked - set(partner.get("beside", ()))) | strange)
 
 
 @cache
@@ -115,7 +130,8 @@ def out_plan(name: str) -> OutPlan:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         groups = tuple(_group(said, f"plans/{name}.toml") for said in document["segments"])
-        return OutPlan(name=name, groups=groups, required=tuple(document["required"]))
+        asked = frozenset(document.get("asked", ()))
+        return OutPlan(name=name, groups=groups, required=tuple(document["required"]), asked=asked)
     except (FileNotFoundError, KeyError) as error:
         raise TableError(f"plans/{name}.toml: {error}") from None
 
@@ -134,8 +150,9 @@ def _segment(said: Any, place: str) -> OutSegment:
     each, named = str(table.get("for", "")), str(table.get("as", ""))
     if not set(table) <= _SAYS or bool(each) != bool(named) or (named and named not in SOURCES):
         raise TableError(f"{place}: segment {table}")
+    tables = [table["table"]] if isinstance(table["table"], str) else table["table"]
     return OutSegment(
-        rows=out_table(str(table["table"])),
+        rows=tuple(row for name in tables for row in out_table(name)),
         each=tuple(each.split(".")) if each else (),
         named=named,
         messages=tuple(table.get("messages", ())),
@@ -182,9 +199,10 @@ def render(plan: OutPlan, sources: Sources) -> tuple[list[SegmentWriter], list[P
     """The segments that have content, and a Problem for each required place that stayed empty, if only in one group."""
     segments: list[SegmentWriter] = []
     empty: list[str] = []
+    left = plan.left(sources.get("partner", {})) if plan.asked else frozenset()
     for group in plan.groups:
         for scene in group.scenes(sources) or [{}]:
-            written = [writer for part in group.segments for writer in _written(part, scene)]
+            written = [writer for part in group.segments for writer in _written(part, scene, left)]
             filled = {f"{segment.name}-{number}" for segment in written for number in segment.fields}
             names = {part.rows[0].segment for part in group.segments}
             empty += [one for one in plan.required if one.partition("-")[0] in names and one not in filled]
@@ -193,11 +211,14 @@ def render(plan: OutPlan, sources: Sources) -> tuple[list[SegmentWriter], list[P
     return segments, [Problem("order.incomplete", place) for place in missing]
 
 
-def _written(part: OutSegment, scene: Sources) -> Iterator[SegmentWriter]:
-    for sources in part.scenes(scene) if part.fits(scene) else ():
+def _written(part: OutSegment, scene: Sources, left: frozenset[str]) -> Iterator[SegmentWriter]:
+    if not part.fits(scene) or part.rows[0].segment in left:
+        return
+    for sources in part.scenes(scene):
         writer = SegmentWriter(part.rows[0].segment)
         for row in part.rows:
-            _put(writer, row, sources)
+            if f"{row.segment}-{row.field}" not in left:
+                _put(writer, row, sources)
         if set(writer.fields) - _set_ids(part):
             yield writer
 

@@ -22,7 +22,7 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One key: `type` is text, flag, texts, `number LEAST MOST`, `one-of …`, addresses, cnpj, cpf or cnes."""
+    """One key: `type`: text, flag, texts, `number LEAST MOST`, `one-of …`, `some-of …`, addresses, cnpj, cpf, cnes."""
 
     key: str
     kinds: tuple[str, ...]
@@ -79,6 +79,10 @@ def _one_of(value: Any, choices: list[str]) -> bool:
     return value in choices
 
 
+def _some_of(value: Any, choices: list[str]) -> bool:
+    return isinstance(value, list) and all(one in choices for one in value)
+
+
 def _addresses(value: Any, _: list[str]) -> bool:
     return isinstance(value, dict) and all(_text(one, []) for one in value.values())
 
@@ -101,6 +105,7 @@ _TYPES: Mapping[str, Callable[[Any, list[str]], bool]] = {
     "texts": _texts,
     "number": _number,
     "one-of": _one_of,
+    "some-of": _some_of,
     "addresses": _addresses,
     "cnpj": _cnpj,
     "cpf": _cpf,

@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hub.rnds.reading import Body, bodies, literal
+from hub.records.reading import Body, bodies, literal
 from hub.store.database import Transaction
 
 _CODE = "ATM"

@@ -16,8 +16,8 @@ from uuid import UUID
 from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner
 from hub.records.index import key_of
+from hub.records.reading import literal
 from hub.rnds import build, flow, rows
-from hub.rnds.reading import literal
 from hub.rnds.settings import Network, network_of
 from hub.store.database import Transaction
 from mappings.national import document_plans

@@ -9,7 +9,7 @@ from typing import Any
 
 from canonical.identity import fold
 from canonical.names import whole
-from hub.rnds.reading import bodies, literal, referring
+from hub.records.reading import bodies, literal, referring
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from canonical import codes, identifiers
 from canonical.errors import NotFound
+from hub.records.reading import MOST, Body, bodies, literal, referring
 from hub.rnds import certificates, filters, prescriptions
-from hub.rnds.reading import MOST, Body, bodies, literal, referring
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from canonical import codes, identifiers
-from hub.rnds.reading import Body, bodies
+from hub.records.reading import Body, bodies
 from hub.rnds.settings import Settings
 from hub.store.database import Transaction
 

@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hub.rnds.reading import Body, bodies, literal, referring
+from hub.records.reading import Body, bodies, literal, referring
 from hub.store.database import Transaction
 from mappings.national.document_values import plain_number
 

@@ -12,9 +12,14 @@ CONVERSIONS: dict[str, Conversion] = {
     "parts": values.parts,
     "text-of": values.text_of,
     "datetime": values.datetime_text,
+    "date": values.date_text,
     "code": values.code,
+    "flag": values.flag,
+    "stated": values.is_stated,
+    "restricted": clinical.restricted,
     "joined": values.joined,
     "cx": people.cx,
+    "nth-cx": people.nth_cx,
     "ei": people.ei,
     "xpn": people.xpn,
     "mother": people.mother,
@@ -27,11 +32,16 @@ CONVERSIONS: dict[str, Conversion] = {
     "payor": people.payor,
     "pln": people.pln,
     "ce": clinical.ce,
+    "ce-by": clinical.ce_by,
+    "code-of": clinical.code_of,
+    "kin": clinical.kin,
+    "words": clinical.words,
+    "extension": clinical.extension,
     "obx-type": clinical.value_type,
     "obx-value": clinical.value_of,
     "unit": clinical.unit,
     "span": clinical.span,
     "eip": clinical.placed,
 }
-OF_ALL = frozenset(("joined",))
+OF_ALL = frozenset(("joined", "kin", "nth-cx", "restricted"))
 """Conversions that take all values of a path at once."""

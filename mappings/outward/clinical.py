@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from canonical import codes as systems
+from canonical.extensions import EXTENSIONS
 from mappings.outward.people import local
 from mappings.outward.values import Repetition, components, datetime_text, filled, filled_list
+from mappings.table import codes
 
 
 def ce(value: Any, argument: str) -> list[Repetition]:
@@ -21,6 +23,59 @@ def ce(value: Any, argument: str) -> list[Repetition]:
         repetition[(start + 1, 1)] = str(coding.get("display", "") or value.get("text", ""))
         repetition[(start + 2, 1)] = systems.coding_name(str(coding.get("system", "")))
     return filled_list(repetition)
+
+
+def ce_by(value: Any, argument: str) -> list[Repetition]:
+    """A CodeableConcept as CE by the code table `argument`; what has no row there goes as it is."""
+    table = codes(argument)
+    for coding in value.get("coding", ()):
+        if table.get(str(coding.get("code", ""))):
+            name = str(value.get("text", "") or coding.get("display", ""))
+            return components(table[str(coding["code"])], name)
+    return ce(value, "")
+
+
+def code_of(value: Any, argument: str) -> list[Repetition]:
+    """A CodeableConcept as IS: its first code (by the table `argument`, if any), else its text."""
+    table = codes(argument) if argument else {}
+    found = [str(coding["code"]) for coding in value.get("coding", ()) if coding.get("code")]
+    return components(table.get(found[0], found[0]) if found else str(value.get("text", "")))
+
+
+def kin(value: Any, argument: str) -> list[Repetition]:
+    """Of the relationships of a contact the first that is its `role` (table 0131), or what it is to the patient."""
+    for concept in value:
+        is_role = any(str(coding.get("system", "")).endswith("v2-0131") for coding in concept.get("coding", ()))
+        if is_role == (argument == "role"):
+            return ce_by(concept, "out-kinship")
+    return []
+
+
+def extension(value: Any, argument: str) -> list[Repetition]:
+    """The value of an Extension, when it is the one `argument` names; a nested one says its code."""
+    if value.get("url") != EXTENSIONS[argument]:
+        return []
+    nested = [one for one in value.get("extension", ()) if one.get("url") == "code"]
+    said = nested[0] if nested else value
+    address = said.get("valueAddress", {})
+    if address:
+        return components(str(address.get("text", "") or address.get("city", "")))
+    if "valueDateTime" in said:
+        return datetime_text(said["valueDateTime"], "")
+    return ce(
+        said.get("valueCodeableConcept") or {"coding": [said["valueCoding"]] if "valueCoding" in said else []}, ""
+    )
+
+
+def restricted(value: Any, argument: str) -> list[Repetition]:
+    """`Y` where one of a record's labels says that it is not for everybody (PV2-22)."""
+    return components("Y" if any(label.get("code") in systems.RESTRICTED for label in value) else "")
+
+
+def words(value: Any, argument: str) -> list[Repetition]:
+    """A CodeableConcept as ST: its text, else what its first coding is called."""
+    shown = [str(coding["display"]) for coding in value.get("coding", ()) if coding.get("display")]
+    return components(str(value.get("text", "")) or "".join(shown[:1]))
 
 
 def value_type(value: Any, argument: str) -> list[Repetition]:

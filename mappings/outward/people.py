@@ -29,6 +29,12 @@ def cx(value: Any, argument: str) -> list[Repetition]:
     return [filled({(1, 1): number, (4, 1): authority, (5, 1): (kind or type_of(value) or "PI").upper()})]
 
 
+def nth_cx(value: Any, argument: str) -> list[Repetition]:
+    """The nth of all Identifiers as CX, for fields that have one number each (PV1-19, PV1-50)."""
+    place = int(argument) - 1
+    return cx(value[place], "") if place < len(value) else []
+
+
 def ei(value: Any, argument: str) -> list[Repetition]:
     """An Identifier as EI; with `argument`, only one of that type (PLAC, FILL), or one without any type."""
     number, system = str(value.get("value", "")), str(value.get("system", ""))
@@ -84,12 +90,15 @@ def xad(value: Any, argument: str) -> list[Repetition]:
 
 
 def xtn(value: Any, argument: str) -> list[Repetition]:
-    """A ContactPoint as XTN."""
-    known = {"phone": ("PRN", "PH"), "email": ("NET", "Internet")}
+    """A ContactPoint as XTN with its use (table 0201) and kind (0202); one that is not used any more is left out."""
+    known = {"phone": ("PRN", "PH"), "fax": ("PRN", "FX"), "email": ("NET", "Internet")}
     use, kind = known.get(str(value.get("system", "")), ("", ""))
-    contact = str(value.get("value", ""))
-    if not contact or not use:
+    contact, told = str(value.get("value", "")), str(value.get("use", ""))
+    if not contact or not use or told == "old":
         return []
+    if use == "PRN":
+        use = "WPN" if told == "work" else use
+        kind = "CP" if told == "mobile" and kind == "PH" else kind
     if kind == "Internet":
         return [{(2, 1): use, (3, 1): kind, (4, 1): contact}]
     return [{(1, 1): contact, (2, 1): use, (3, 1): kind}]

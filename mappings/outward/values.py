@@ -46,9 +46,24 @@ def datetime_text(value: Any, argument: str) -> list[Repetition]:
     return components("".join(part or "" for part in match.groups()[:6]) + zone)
 
 
+def date_text(value: Any, argument: str) -> list[Repetition]:
+    """The day of a FHIR date or dateTime as DT."""
+    return [{place: text[:8] for place, text in one.items()} for one in datetime_text(value, "")]
+
+
 def code(value: Any, argument: str) -> list[Repetition]:
     """A code by the table `argument`; one without a row is left out."""
     return components(codes(argument).get(str(value), ""))
+
+
+def flag(value: Any, argument: str) -> list[Repetition]:
+    """A boolean as ID of table 0136."""
+    return components("Y" if value is True else "N")
+
+
+def is_stated(value: Any, argument: str) -> list[Repetition]:
+    """`Y` where there is any value: a date of death says that there was one."""
+    return components("Y")
 
 
 def joined(value: Any, argument: str) -> list[Repetition]:

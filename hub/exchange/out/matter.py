@@ -2,23 +2,25 @@
 
 Diagnoses, specimens and what is stated with the order go to every laboratory, but for records labelled as restricted;
 the membership only to one whose document says `orders.insurance`: who bills the hospital has no need of it (LGPD art.
-6, III).
+6, III). A subscriber of ADT is told of allergies, diagnoses and memberships only where its document asks for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from canonical.codes import RESTRICTED
 from canonical.extensions import EXTENSIONS
-from fhir import jsontext
+from hub.records import reading
+from hub.records.reading import Body
 from hub.store.database import Transaction
 from mappings import events
 from mappings.outward.clinical import value_type
 
-Body = dict[str, Any]
 _NAMED = {"reasonReference": "Condition", "supportingInfo": "Observation", "specimen": "Specimen"}
+_GRAVITIES = ("severe", "moderate", "mild")
+_ROLES = frozenset(("AD", "DD"))
 _PERSONS = ("Practitioner", "Patient", "RelatedPerson")
 
 
@@ -37,7 +39,7 @@ async def sources_of(tx: Transaction, orders: Sequence[Body], *, insurance: bool
         "patient": _patient(found, orders[0].get("subject")),
         "encounter": _with_names(encounter, found),
         "place": _placed(events.place(encounter), found),
-        "memberships": await _memberships(tx, orders) if insurance else [],
+        "memberships": await _of_orders(tx, orders) if insurance else [],
     }
 
 
@@ -124,22 +126,7 @@ def _literal(reference: Any) -> str:
 
 async def _records(tx: Transaction, references: Iterable[Any]) -> dict[str, Body]:
     """The living records of the literal references among these, by reference."""
-    wanted = sorted({text for reference in references if "/" in (text := _literal(reference))})
-    if not wanted:
-        return {}
-    kinds, ids = zip(*(text.split("/") for text in wanted), strict=True)
-    rows = await tx.rows(
-        "SELECT r.type, r.id, r.body FROM unnest($2::text[], $3::text[]) AS w(type, id) "
-        "JOIN resource r ON r.tenant_id = $1 AND r.type = w.type AND r.id = w.id AND NOT r.deleted",
-        list(kinds),
-        list(ids),
-    )
-    return {f"{row['type']}/{row['id']}": _body(row["body"]) for row in rows}
-
-
-def _body(text: str) -> Body:
-    body = jsontext.parse(text.encode())
-    return body if isinstance(body, dict) else {}
+    return await reading.bodies(tx, sorted({text for one in references if "/" in (text := _literal(one))}))
 
 
 def _named(person: Any, found: dict[str, Body]) -> Body:
@@ -154,15 +141,24 @@ def _living(found: dict[str, Body], references: Iterable[Any], kind: str) -> Ite
     """The records of one type that may be told and hold; a specimen with the one number that stands for it."""
     for reference in references:
         body = found.get(_literal(reference), {})
-        status = {body.get("status"), *(c.get("code") for c in body.get("verificationStatus", {}).get("coding", ()))}
-        labels = {label.get("code") for label in body.get("meta", {}).get("security", ())}
-        if body.get("resourceType") != kind or status & {"entered-in-error", "refuted"} or labels & RESTRICTED:
+        if body.get("resourceType") != kind or not _may_be_told(body):
             continue
         if kind == "Observation":
             yield from _stated(body)
             continue
         numbers = [body["accessionIdentifier"]] if "accessionIdentifier" in body else body.get("identifier", [])[:1]
         yield {**body, "number": numbers} if kind == "Specimen" else body
+
+
+def _may_be_told(body: Body) -> bool:
+    """Whether a record holds, and no label keeps it from being told unasked."""
+    status = {body.get("status"), *_codes(body, "verificationStatus")}
+    labels = {label.get("code") for label in body.get("meta", {}).get("security", ())}
+    return not status & {"entered-in-error", "refuted"} and not labels & RESTRICTED
+
+
+def _codes(body: Body, name: str) -> list[str]:
+    return [str(coding.get("code", "")) for coding in body.get(name, {}).get("coding", ())]
 
 
 def _stated(observation: Body) -> Iterable[Body]:
@@ -173,21 +169,64 @@ def _stated(observation: Body) -> Iterable[Body]:
             yield {**shared, **one}
 
 
-async def _memberships(tx: Transaction, orders: Sequence[Body]) -> list[Body]:
-    """The memberships the orders name, else those their patient has on the day of the first; each with its plan."""
+async def beside(tx: Transaction, patient: str, encounter: Body, names: Collection[str], day: str) -> Body:
+    """`allergies`, `diagnoses` and `memberships` of a patient (`Patient/id`) and a visit, as far as their segments
+    (AL1, DG1, IN1) are among `names`."""
+    told: Body = {}
+    if "AL1" in names and patient:
+        found = await reading.referring(tx, "AllergyIntolerance", "patient", patient)
+        active = [one for one in found if _may_be_told(one) and "active" in _codes(one, "clinicalStatus")]
+        told["allergies"] = [{**one, "gravity": _gravity(one)} for one in active]
+    if "DG1" in names:
+        told["diagnoses"] = await _diagnoses(tx, encounter)
+    if "IN1" in names and patient:
+        told["memberships"] = _memberships(await _valid(tx, patient, day))
+    return told
+
+
+def _gravity(allergy: Body) -> str:
+    """The gravest reaction that was stated, else how grave one could be."""
+    stated = {one.get("severity") for one in allergy.get("reaction", ())}
+    return next((one for one in _GRAVITIES if one in stated), str(allergy.get("criticality", "")))
+
+
+async def _diagnoses(tx: Transaction, encounter: Body) -> list[Body]:
+    """The diagnoses of a visit with their rank and `kind`: the role in it, else whether they are confirmed."""
+    named = encounter.get("diagnosis", ())
+    found = await _records(tx, (one.get("condition") for one in named))
+    told = []
+    for one in named:
+        for body in _living(found, [one.get("condition")], "Condition"):
+            roles = [code for code in _codes(one, "use") if code in _ROLES]
+            kind = (roles or [code for code in _codes(body, "verificationStatus") if code == "confirmed"] or ["W"])[0]
+            told.append({**body, "kind": kind, **({"rank": one["rank"]} if "rank" in one else {})})
+    return told
+
+
+async def _of_orders(tx: Transaction, orders: Sequence[Body]) -> list[Body]:
+    """The memberships the orders name, else those their patient has on the day of the first."""
     found = await _records(tx, (one for order in orders for one in order.get("insurance", ())))
     day = str(orders[0].get("authoredOn", ""))[:10]
-    if not found:
-        rows = await tx.rows(
-            "SELECT r.body FROM coverage c JOIN resource r ON r.tenant_id = $1 AND r.type = 'Coverage' AND r.id = c.id "
-            "WHERE c.tenant_id = $1 AND c.patient_id = $2 AND c.status = 'active' AND NOT r.deleted "
-            "AND coalesce(c.valid_from <= $3::text::date, true) AND coalesce(c.valid_until >= $3::text::date, true) "
-            "ORDER BY c.valid_from DESC NULLS LAST, c.id",
-            _literal(orders[0].get("subject")).partition("/")[2],
-            day if len(day) == len("2026-11-27") else None,  # a month or a year alone is no day
-        )
-        found = {str(n): _body(row["body"]) for n, row in enumerate(rows)}
-    return [{**body, "plan": list(_plan(body))} for body in found.values() if body.get("status") == "active"]
+    patient = _literal(orders[0].get("subject"))
+    return _memberships(list(found.values()) or await _valid(tx, patient, day))
+
+
+async def _valid(tx: Transaction, patient: str, day: str) -> list[Body]:
+    """The memberships a patient has on a day, the latest first; on every day, where `day` is none."""
+    rows = await tx.rows(
+        "SELECT r.body FROM coverage c JOIN resource r ON r.tenant_id = $1 AND r.type = 'Coverage' AND r.id = c.id "
+        "WHERE c.tenant_id = $1 AND c.patient_id = $2 AND c.status = 'active' AND NOT r.deleted "
+        "AND coalesce(c.valid_from <= $3::text::date, true) AND coalesce(c.valid_until >= $3::text::date, true) "
+        "ORDER BY c.valid_from DESC NULLS LAST, c.id",
+        patient.partition("/")[2],
+        day if len(day) == len("2026-11-27") else None,  # a month or a year alone is no day
+    )
+    return [reading.parsed(row["body"]) for row in rows]
+
+
+def _memberships(found: Sequence[Body]) -> list[Body]:
+    """Those of memberships that hold, each with its plan."""
+    return [{**body, "plan": list(_plan(body))} for body in found if body.get("status") == "active"]
 
 
 def _plan(coverage: Body) -> Iterable[Body]:

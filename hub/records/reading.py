@@ -1,4 +1,4 @@
-"""Records read for a document: by their references, and those that refer to one."""
+"""Records read for what goes out: by their references, and those that refer to one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def bodies(tx: Transaction, names: Sequence[str]) -> dict[str, Body]:
         [place[0] for place in places],
         [place[1] for place in places],
     )
-    return {f"{row['type']}/{row['id']}": _parsed(row["body"]) for row in rows}
+    return {f"{row['type']}/{row['id']}": parsed(row["body"]) for row in rows}
 
 
 async def referring(tx: Transaction, type_name: str, parameter: str, target: str) -> list[Body]:
@@ -38,10 +38,11 @@ async def referring(tx: Transaction, type_name: str, parameter: str, target: str
         target_type,
         MOST,
     )
-    return [_parsed(row["body"]) for row in rows]
+    return [parsed(row["body"]) for row in rows]
 
 
-def _parsed(text: str) -> Body:
+def parsed(text: str) -> Body:
+    """The body of a stored record."""
     body = jsontext.parse(text.encode())
     return body if isinstance(body, dict) else {}
 
