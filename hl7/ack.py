@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from canonical.identity import unaccented
 from hl7 import charset
+from hl7.damaged import TYPE, place_of_type
 from hl7.er7 import STANDARD, Delimiters, Message
 from hl7.escapes import escape
 from hl7.heading import Heading
@@ -115,7 +116,21 @@ def due(condition: str, good: bool) -> bool:
 
 def envelope(message: Message) -> Envelope:
     """The envelope of a readable message; application and facility keep their raw form."""
-    return Envelope(_letterhead(message.heading), message.header.raw_field(10))
+    off = message.heading.place_of_type(message.header) - TYPE
+    head = _letterhead(message.heading) if not off else _damaged(message, off)
+    return Envelope(head, message.header.raw_field(10 + off))
+
+
+def _damaged(message: Message, off: int) -> Letterhead:
+    """What a header says whose MSH-9 stands `off` fields away: who sent it is not sure, nor what follows MSH-12."""
+    header = message.header
+    return Letterhead(
+        delimiters=header.delimiters,
+        event=header.text(TYPE + off, 2).upper(),
+        processing=header.raw_field(11 + off),
+        version=header.raw_field(12 + off),
+        codec=message.charset,
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -141,18 +156,20 @@ def salvage(raw: bytes) -> Envelope:
     line = start.split(b"\r", 1)[0].split(b"\n", 1)[0][:2000]
     if not line.startswith(b"MSH") or len(line) < 8:
         return Envelope()
-    fields = line.decode("ascii", "ignore").replace("\x00", "").split(chr(line[3]))
+    mark = "|" if line[3:4] in b"^~\\&" and b"|" in line else chr(line[3])  # MSH-1 itself was lost
+    fields = line.decode("ascii", "ignore").replace("\x00", "").split(mark)
     if len(line) == len(start):  # the last field of a line that has no end may have been cut
         fields.pop()
-    fields += [""] * 20
+    off = place_of_type(["MSH", *fields], "^") - TYPE
+    fields += [""] * 40
 
     def plain(number: int) -> str:
-        text = fields[number - 1]
-        return text if text.isprintable() and len(text) <= 227 and chr(line[3]) == "|" else ""
+        text = fields[number - 1 + (off if number >= TYPE else 0)]
+        return text if text.isprintable() and len(text) <= 227 and mark == "|" else ""
 
     head = Letterhead(
-        sending=(plain(3), plain(4)),
-        receiving=(plain(5), plain(6)),
+        sending=("", "") if off else (plain(3), plain(4)),
+        receiving=("", "") if off else (plain(5), plain(6)),
         processing=plain(11) or "P",
         version=plain(12) or "2.5",
         accept=plain(15),

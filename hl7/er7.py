@@ -106,8 +106,8 @@ class Message:
 
     @property
     def control_id(self) -> str:
-        """MSH-10."""
-        return self.header.text(10)
+        """MSH-10, also of a damaged header where it surely stands in another field (`hl7.damaged`)."""
+        return self.header.text(self.heading.place_of_type(self.header) + 1)
 
     @property
     def version(self) -> str:

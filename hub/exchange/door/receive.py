@@ -14,6 +14,7 @@ from uuid import UUID
 from canonical.identity import bytes_number, new_id, number
 from canonical.problem import Problem, blocking
 from hl7 import ack, er7
+from hl7.damaged import TYPE
 from hl7.er7 import Message
 from hl7.fragments import Part, part_of
 from hl7.heading import Heading
@@ -231,6 +232,8 @@ def judge_envelope(message: Message) -> list[Problem]:
     """MSH-9 to MSH-12 (2.5.1 §2.14.9): what every message must have, also one that is only passed on."""
     stated = _stated(message.heading)
     found = list(stated.missing)
+    if not found and message.heading.place_of_type(message.header) != TYPE:
+        found.append(Problem("structure.required", "MSH-9"))  # the header is damaged: it stands in another field
     if not message.control_id:
         found.append(Problem("structure.required", "MSH-10"))
     if stated.malformed:
