@@ -104,9 +104,13 @@ def watch(hub: Hub) -> None:
                 _revive(name, server)
         for name, child in list(hub.children.items()):
             if child.poll() is not None and not ended:
-                sys.stderr.write(f"ponte: {name} ended with {child.returncode}; starting it again\n")
-                time.sleep(0.5)
-                _start(hub, name, commands[name])
+                _start_again(hub, name, child.returncode, commands[name])
+
+
+def _start_again(hub: Hub, name: str, code: int, command: list[str]) -> None:
+    sys.stderr.write(f"ponte: {name} ended with {code}; starting it again\n")
+    time.sleep(0.5)
+    _start(hub, name, command)
 
 
 def _revive(name: str, server: Server) -> None:
@@ -187,13 +191,19 @@ def _stop_children(hub: Hub) -> None:
 
 
 def _await_ready(hub: Hub) -> None:
+    """Wait for the doors. One that ends by itself says that it cannot start; one that is killed (a worker by the first
+    message it meets, by want of memory) is started again, as later: the others need not go without.
+    """
     wanted = [f"http://{hub.settings.host}:{hub.settings.http_port}/health/ready"]
     if hub.simulators is not None:
         wanted.append(f"{hub.simulators.http}/health")
     deadline = time.monotonic() + READY_SECONDS
     while wanted and time.monotonic() < deadline:
-        for name, child in hub.children.items():
-            if child.poll() is not None:
+        for name, child in list(hub.children.items()):
+            code = child.poll()
+            if code is not None and code < 0:
+                _start_again(hub, name, code, _doors(hub)[name])
+            elif code is not None:
                 raise Misconfigured(f"{name} did not start; see {hub.settings.logs / (name + '.log')}")
         wanted = [url for url in wanted if not _answers(url)]
         time.sleep(0.05 if wanted else 0)

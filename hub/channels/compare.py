@@ -18,13 +18,14 @@ from uuid import UUID
 from canonical.errors import NotFound
 from hub.channels.trial import Trial, labs_of, tried
 from hub.exchange.channels import Channel
+from hub.exchange.work.lanes import ABANDONED
 from hub.world import Tenant, World
 
 EXAMPLES = 3
 _PAGE = 200
 _NEWEST = (
     "SELECT id, content FROM message WHERE tenant_id = $1 AND channel_id = $2 AND direction = 'in' AND id >= $3 "
-    "AND id < $4 AND removed_at IS NULL "
+    f"AND id < $4 AND removed_at IS NULL AND problems NOT LIKE '%\"{ABANDONED}\"%' "
     "AND NOT EXISTS (SELECT 1 FROM fragment f WHERE f.tenant_id = $1 AND f.message_id = message.id) "
     "ORDER BY id DESC LIMIT $5"
 )

@@ -9,27 +9,24 @@ import datetime
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from canonical.errors import Conflict, PonteError, TryAgain, TryLater
 from canonical.problem import Problem, blocking
-from hl7 import er7
 from hub.channels.document import Poison
-from hub.exchange.channels import Channel, channels_at
+from hub.exchange.channels import channels_at
 from hub.exchange.out import forward
-from hub.exchange.out.forward import Arrived
 from hub.exchange.work import lanes, poison, reading
+from hub.exchange.work.item import Channels, Work, arrived
 from hub.exchange.work.lanes import Lease, LeaseLost, Shift
 from hub.exchange.work.pace import LEAST, SHARES, Pace, longest
 from hub.records import merges
 from hub.records.drafts.settle import settle
 from hub.records.drafts.snapshot import Stated, withdrawn
 from hub.records.write import Invalid, Origin, save
-from hub.store.database import Row, Transaction
+from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings.engine import Translation
 
 log = logging.getLogger("ponte.inbound")
 PER_LANE = 20
@@ -38,71 +35,14 @@ LARGE = 256 * 1024
 """Bytes of a message that is mapped aside."""
 MOST_BYTES = 64 * 1024 * 1024
 """How much of waiting messages a worker takes into memory at once."""
-Channels = dict[tuple[UUID, int | None], Channel]
-
-
 _WAITING = """
 SELECT * FROM (
- SELECT m.id, m.lane_id, m.seq, m.channel_id, m.channel_version, m.content, m.problems, m.type,
+ SELECT m.id, m.lane_id, m.seq, m.channel_id, m.channel_version, m.content, m.problems, m.type, m.attempt,
   sum(octet_length(m.content)) OVER (ORDER BY m.seq) AS bytes, row_number() OVER (ORDER BY m.seq) AS place
  FROM unnest($2::bigint[]) AS x(lane) CROSS JOIN LATERAL (SELECT * FROM message
   WHERE tenant_id = $1 AND lane_id = x.lane AND status = 'RECEIVED' ORDER BY seq LIMIT $3) m) w
 WHERE w.bytes <= $4 OR w.place = 1 ORDER BY w.seq
 """
-
-
-@dataclass(slots=True)
-class Work:
-    """One message with its lane's lease, its translation, and what is to be recorded of it.
-
-    `last`: none of its lane comes after it, so that the lane is given back when it is recorded (`released`).
-    """
-
-    lease: Lease
-    row: Row
-    last: bool = False
-    released: bool = False
-    translation: Translation | None = None
-    problems: list[Problem] = field(default_factory=list)
-    prefix: str = ""
-    channel: Channel | None = None
-    message: er7.Message | None = None
-    stopped: bool = False
-    filtered: bool = False
-
-    @property
-    def merges(self) -> bool:
-        """Whether the message changes who a record is (a merge, a move, another number) and may go on."""
-        drafts = self.translation.drafts if self.translation is not None else []
-        return any(draft.merge_into or draft.action in merges.ACTIONS for draft in drafts) and not blocking(
-            self.problems
-        )
-
-    def told(self, problems: Iterable[Problem]) -> str:
-        """Findings to be kept of it (JSON), after those the door alone could have: the order of MSH-13, if let pass."""
-        if reading.broken(self.row["problems"]):
-            return str(self.row["problems"])
-        kept = json.loads(self.row["problems"]) if '"sequence.' in self.row["problems"] else ()
-        door = [one for one in kept if one["code"].startswith("sequence.") and one["severity"] != "error"]
-        return json.dumps([*door, *(problem.as_json() for problem in problems)], ensure_ascii=False)
-
-    @property
-    def under(self) -> tuple[UUID, int | None]:
-        """The channel and its version that the message was received under."""
-        return self.row["channel_id"], self.row["channel_version"]
-
-    @property
-    def id(self) -> UUID:
-        """The message's id."""
-        return self.row["id"]  # type: ignore[no-any-return]
-
-
-def arrived(item: Work, failed: bool) -> Arrived:
-    """A message whose fate is decided, for the destinations of its channel."""
-    if item.channel is None or item.message is None:
-        raise ValueError("not read")
-    content = bytes(item.row["content"])
-    return Arrived(id=item.id, channel=item.channel, message=item.message, content=content, failed=failed)
 
 
 async def work(world: World, tenant: Tenant, pace: Pace | None = None, shift: Shift | None = None) -> int:
@@ -123,6 +63,7 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None, shift: Sh
     channels = await channels_at(world, tenant, {item.under for queue in waiting.values() for item in queue})
     finished, until = 0, asyncio.get_running_loop().time() + lanes.LEASE.total_seconds()
     settled: set[int] = set()  # lanes that stopped or were given back
+    heads = [waiting.pop(held.lane_id)[0] for held in leases if held.abandoned and held.lane_id in waiting]
     try:
         for position in range(PER_LANE):
             wave = [q[position] for lane, q in waiting.items() if len(q) > position and lane not in settled]
@@ -132,6 +73,11 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None, shift: Sh
             finished += await _wave(world, tenant, channels, wave)
             pace.begun(tenant.id)
             settled.update(item.lease.lane_id for item in wave if item.stopped or item.released)
+        if heads:
+            sound = [held for held in leases if not held.abandoned]
+            await _give_back(world, tenant, sound, settled)
+            settled.update(held.lane_id for held in sound)
+            finished += await _one_by_one(world, tenant, channels, heads, settled, shift)
     except LeaseLost:
         await _give_back(world, tenant, leases, settled)
         return finished
@@ -141,6 +87,28 @@ async def work(world: World, tenant: Tenant, pace: Pace | None = None, shift: Sh
         raise
     await _give_back(world, tenant, leases, settled)
     return finished
+
+
+async def _one_by_one(
+    world: World, tenant: Tenant, channels: Channels, heads: Sequence[Work], settled: set[int], shift: Shift | None
+) -> int:
+    """The first messages of lanes that were not given back, each by itself, those least often begun first."""
+    for finished, item in enumerate(sorted(heads, key=lambda each: each.row["attempt"])):
+        if shift and shift.over:
+            return finished
+        if item.row["attempt"] >= poison.MOST_BEGUN:
+            log.error("message %s: given up, its worker ended over it %d times", item.id, item.row["attempt"])
+            item.channel, item.problems = channels.get(item.under), [Problem(lanes.ABANDONED, "MSH")]
+            await _give_up(world, tenant, item)
+        else:
+            length = max(lanes.LEASE, datetime.timedelta(seconds=2 * longest([item.row["content"]])))
+            async with world.transaction(tenant) as tx:
+                await poison.begun(tx, item.id)
+                await lanes.hold(tx, [item.lease], length)
+            await _wave(world, tenant, channels, [item])
+        if item.stopped or item.released:
+            settled.add(item.lease.lane_id)
+    return len(heads)
 
 
 async def _held(world: World, tenant: Tenant, leases: Sequence[Lease], wave: Sequence[Work], until: float) -> float:
@@ -228,7 +196,8 @@ async def _give_up(world: World, tenant: Tenant, item: Work) -> None:
     """Try a message with a defect again later, or leave it among the errors, as its channel says."""
     policy = item.channel.document.poison if item.channel else Poison()
     async with world.transaction(tenant) as tx:
-        outcome = await poison.met(tx, item.lease, item.id, policy, item.problems)
+        ended = any(problem.code == lanes.ABANDONED for problem in item.problems)
+        outcome = await (poison.given_up if ended else poison.met)(tx, item.lease, item.id, policy, item.problems)
         item.stopped = outcome != "goes-on"
         if outcome != "again" and item.message is not None:
             await forward.follow(world, tenant, tx, [arrived(item, True)])

@@ -22,6 +22,7 @@ T = TypeVar("T")
 LEASE = datetime.timedelta(seconds=30)
 RENEWAL_SECONDS = 10.0
 MAXIMUM_ATTEMPTS = 8
+ABANDONED = "message.worker-ended"
 
 
 class LeaseLost(Exception):
@@ -30,12 +31,16 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A leased lane: its id, kind (`inbound`, `outbound`, `job`), the fencing token and the failed attempts so far."""
+    """A leased lane: its id, kind (`inbound`, `outbound`, `job`), the fencing token and the failed attempts so far.
+
+    `abandoned`: whoever held it last neither gave it back nor finished a message since; it may have died of one.
+    """
 
     lane_id: int
     kind: str
     token: int
     attempt: int
+    abandoned: bool = False
 
 
 def touch_sql(kind_parameter: str) -> str:
@@ -70,21 +75,28 @@ async def lease(tx: Transaction, kind: str, limit: int) -> list[Lease]:
 
     They are chosen once, as an array: as a condition a plan may choose again for every lane there is.
     """
-    rows = await tx.rows(_LEASE.format(limit="$4"), kind, LEASE, limit)
+    rows = await tx.rows(_LEASE.format(limit="$4", also=""), kind, LEASE, limit)
     return [Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]) for row in rows]
 
 
 async def lease_part(tx: Transaction, kind: str, limit: int, shares: int, least: int) -> list[Lease]:
-    """Lease like `lease`, but of few ready lanes one part in `shares`, and `least` where that is more."""
-    rows = await tx.rows(_LEASE.format(limit=_PART), kind, LEASE, limit, shares, least)
-    return [Lease(row["id"], row["kind"], row["lease_token"], row["attempt"]) for row in rows]
+    """Lease like `lease`, but of few ready lanes one part in `shares`, and `least` where that is more.
+
+    It marks those that were not given back, which stays until a message of theirs is finished.
+    """
+    rows = await tx.rows(_LEASE.format(limit=_PART, also=_NOT_GIVEN_BACK), kind, LEASE, limit, shares, least)
+    return [
+        Lease(row["id"], row["kind"], row["lease_token"], row["attempt"], row["last_error"] == ABANDONED)
+        for row in rows
+    ]
 
 
+_NOT_GIVEN_BACK = f", last_error = CASE WHEN lease_until IS NULL THEN last_error ELSE '{ABANDONED}' END"
 _LEASE = (
-    "UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3 "
+    "UPDATE lane SET lease_token = lease_token + 1, lease_until = now() + $3, next_at = now() + $3{also} "
     "WHERE tenant_id = $1 AND id = ANY (ARRAY("
     " SELECT id FROM lane WHERE tenant_id = $1 AND kind = $2 AND ready AND next_at <= now()"
-    " ORDER BY next_at LIMIT {limit} FOR UPDATE SKIP LOCKED)) RETURNING id, kind, lease_token, attempt"
+    " ORDER BY next_at LIMIT {limit} FOR UPDATE SKIP LOCKED)) RETURNING id, kind, lease_token, attempt, last_error"
 )
 _PART = (
     "least($4::bigint, greatest($6::bigint, (SELECT count(*) FROM (SELECT 1 FROM lane WHERE tenant_id = $1 "

@@ -14,6 +14,7 @@ from uuid import UUID
 from hl7.er7 import Message
 from hub.exchange.channels import Channel, channels_at
 from hub.exchange.door.receive import judge
+from hub.exchange.work import poison
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.account import Account, ignored_bits, numbers, populated_bits
@@ -22,7 +23,7 @@ from mappings.engine import Translation, translate, untouched
 MOST_LINES = 400
 MOST_RECORDS = 200
 _KEPT = (
-    "SELECT channel_id, channel_version, content, received_at, finished_at FROM message "
+    "SELECT channel_id, channel_version, content, problems, received_at, finished_at FROM message "
     "WHERE tenant_id = $1 AND id = $2"
 )
 _MADE = (
@@ -68,7 +69,7 @@ async def accounted(world: World, tenant: Tenant, message_id: UUID) -> Accounted
     """The account of a received HL7 message of the tenant; an empty one for any other."""
     async with world.transaction(tenant) as tx:
         row = await tx.row(_KEPT, message_id)
-    if row is None or row["channel_id"] is None or not row["content"]:
+    if row is None or row["channel_id"] is None or not row["content"] or poison.deadly(row["problems"]):
         return Accounted()
     under = (row["channel_id"], row["channel_version"])
     channel = (await channels_at(world, tenant, [under])).get(under)

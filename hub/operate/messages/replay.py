@@ -19,7 +19,7 @@ from uuid import UUID
 from canonical.errors import Conflict, Refused
 from canonical.problem import Problem, blocking
 from hub.exchange.channels import Channel, channels_of
-from hub.exchange.work import lanes, reading
+from hub.exchange.work import lanes, poison, reading
 from hub.guard import audit
 from hub.operate.messages import rejoin
 from hub.operate.messages.selection import Query, conditions
@@ -157,6 +157,8 @@ async def _rows(tx: Transaction, which: _Which, most: int, *, content: bool = Fa
 
 def _read(row: Row, channel: Channel | None) -> Rehearsal:
     """What its lane would make of a message's bytes today."""
+    if poison.deadly(row["problems"]):  # it may end this process too, with all who are served by it
+        return _rehearsal(row, [Problem(lanes.ABANDONED, "MSH")], Counter(), passes=False)
     try:
         told = reading.read(bytes(row["content"]), row["problems"], channel)
     except Exception as error:  # a defect of a mapping, as the lane would meet it; the others are tried all the same

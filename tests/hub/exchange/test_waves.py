@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import weakref
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from canonical.errors import Conflict
 from hub.exchange.work import inbound, lanes, memory, pace, reading, worker
+from hub.operate.messages import accounting, replay
 from hub.records.drafts.settle import Settled, settle
 from hub.world import Tenant, World
 from mappings.engine import translate
-from tests.hub.test_operate import GOOD, put, work
+from tests.hub.test_operate import GOOD, found, put, work
 
 DOCTOR = "148201^Nóbrega^Antônio^^^^^^CRM^L^^^LN"
 
@@ -152,6 +155,45 @@ async def test_a_message_that_takes_longer_than_a_lease_is_worked_once(
     stop.set()
     await asyncio.gather(*running)
     assert len(mapped) == 1
+
+
+class Killed(BaseException):
+    """What ends a worker at once: nothing is given back."""
+
+
+async def test_a_message_that_ends_its_worker_is_given_up_and_the_others_go_on(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, deadly = reading.read, [b"w-2"]
+
+    def fatal(raw: bytes, *more: Any) -> reading.Reading:
+        if any(name in raw for name in deadly):
+            raise Killed
+        return real(raw, *more)
+
+    monkeypatch.setattr(reading, "read", fatal)
+    for number in (1, 2, 3):
+        await put(world, tenant, attended(number))
+    await put(world, tenant, attended(2, "later"))
+    told: list[dict[str, int]] = []
+    for _ in range(12):
+        async with world.transaction(tenant) as tx:  # the leases run out
+            await tx.run("UPDATE lane SET next_at = now() WHERE tenant_id = $1")
+        with contextlib.suppress(Killed):
+            if not await inbound.work(world, tenant) and told[-1].get("RECEIVED") is None:
+                break
+        told.append(await ended(world, tenant))
+    assert told[-1] == {"TRANSFORMED": 3, "ERROR": 1}
+    begun = [one for one in told if one.get("TRANSFORMED", 0) < 2]
+    assert len(begun) <= 3, "others wait for one lease, or two, not for ever"
+    (lost,) = await found(world, tenant, status="ERROR")
+    (tried,) = await replay.rehearse(world, tenant, [lost.id])
+    assert tried.after == ["message.worker-ended"] and not tried.would_pass, "not read here either"
+    assert not (await accounting.accounted(world, tenant, lost.id)).readable
+    deadly.clear()
+    await replay.replay(world, tenant, "ana", [lost.id])
+    await inbound.work(world, tenant)
+    assert await ended(world, tenant) == {"TRANSFORMED": 4}
 
 
 @pytest.mark.parametrize(
