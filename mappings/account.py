@@ -6,6 +6,7 @@ asked for it; ignored when `hl7/ignored.csv` says why; else it is unmapped, and 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from mappings.program import reads
 from mappings.table import HERE, TableError, overlaid, read_rows, shown
 
 FATES = ("mapped", "ignored", "unmapped")
+_COUNT = re.compile(r"[0-9]{0,4}\Z")
 _COLUMNS = ["segment", "field", "reason", "spec"]
 
 
@@ -108,17 +110,20 @@ def _fate(segment: Segment, plan: Plan) -> str:
 
 def _says_nothing(segment: Segment) -> bool:
     """Whether a segment is empty but for its set id."""
-    first = 2 if _begins_with_set_id(segment.name) else 1
-    return not any(content and content != NULL for content in segment.fields()[first:])
+    fields = segment.fields()
+    counts = _begins_with_set_id(segment.name)
+    if counts is None:  # a segment HL7 does not know (Z): its first field may be all it has to say
+        counts = _COUNT.match(fields[1]) is not None if len(fields) > 1 else True
+    return not any(content and content != NULL for content in fields[2 if counts else 1 :])
 
 
 @cache
-def _begins_with_set_id(name: str) -> bool:
-    """Whether the first field of such segments only counts them (type SI): not that of MRG, ORC or PRB. A segment that
-    HL7 does not know (Z) is taken to count."""
+def _begins_with_set_id(name: str) -> bool | None:
+    """Whether the first field of such segments only counts them (type SI): not that of MRG, ORC or PRB. None for a
+    segment that HL7 does not know."""
     version = version_named(NEWEST)
     fields = version.segments.get(name) if version is not None else None
-    return not fields or 1 not in fields or fields[1].type == "SI"
+    return None if not fields else 1 not in fields or fields[1].type == "SI"
 
 
 def populated(content: str, delimiters: Delimiters) -> bool:

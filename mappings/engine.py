@@ -132,7 +132,8 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
             context.ignored.update(segment.index for segment in occurrence.segments())
             return None
     _finish(work)
-    if not work.stated and not draft.cleared and draft.type != "Patient":
+    taken_away = draft.cleared and (draft.keys or draft.part)  # of nothing that could be found, nothing is taken away
+    if not work.stated and not taken_away and draft.type != "Patient":
         return None
     return draft if _complete(work) else None
 

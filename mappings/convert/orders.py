@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from jiter import LosslessFloat
 from canonical import codes as systems
 from canonical import identifiers
 from fhir.definitions.table import codes
+from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe, describe, xtn
 from mappings.convert.decimals import settled
 from mappings.convert.keys import ei, ei_identifier
@@ -20,6 +22,7 @@ from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import coding_from, listed, moment_text, number
 from mappings.convert.whose import named
+from mappings.table import Source
 
 _OF_NOBODY = frozenset("CEFOQV")  # roles of a specimen (table 0369): controls, calibrators, proficiency
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
@@ -40,6 +43,38 @@ def authored(value: Value, context: Context, argument: str) -> Any:
 def effective(value: Value, context: Context, argument: str) -> Any:
     """OBR-7 with OBR-8: a dateTime, or a Period when both are there and differ."""
     return moment_or_period(value, context, value.whole(), value.other(8))
+
+
+@conversion("collected-for")
+def collected_for(value: Value, context: Context, argument: str) -> Any:
+    """SPM-17 of the specimen that an examination or result is about, as `effective[x]`; with `argument` only its
+    beginning. None where several specimens were collected at several times."""
+    segment = value.segment if value.source.segment == "OBR" else context.above("OBR", value.segment)
+    if segment is None:
+        return None
+    specimens = context.once("specimens of", lambda: _specimens(context.message.segments)).get(segment.index, [])
+    found = {(one.ask(17), one.ask(17, 2)) for one in specimens}
+    if len(found) != 1:
+        return None
+    begin, end = found.pop()
+    said = Value(begin, Source("SPM", 17), specimens[0])
+    return moment_text(begin, said, context) if argument else moment_or_period(said, context, begin, end)
+
+
+def _specimens(segments: Sequence[Segment]) -> dict[int, list[Segment]]:
+    """The SPM of each OBR, by its index: those below it (2.5.1 §7.3.1), or the last above where SPM leads (§7.3.7)."""
+    found: dict[int, list[Segment]] = {}
+    names = [one.name for one in segments if one.name in ("OBR", "SPM")]
+    leads = names[:1] == ["SPM"]
+    held: list[Segment] = []
+    for segment in segments:
+        if segment.name == "OBR":
+            found[segment.index] = held = list(held) if leads else []
+        elif segment.name == "SPM" and leads:
+            held = [segment]
+        elif segment.name == "SPM":
+            held.append(segment)
+    return found
 
 
 @conversion("specimen-type")
@@ -185,9 +220,16 @@ def control_reason(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("study-uid")
 def study_uid(value: Value, context: Context, argument: str) -> Any:
-    """IPC-3, the DICOM study instance UID, as Identifier."""
+    """IPC-3, ZDS-1, the DICOM study instance UID, as Identifier."""
     uid = value.text(1)
     return {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"} if re.fullmatch(r"[0-2](\.\d+)+", uid) else None
+
+
+@conversion("study-named")
+def study_named(value: Value, context: Context, argument: str) -> Any:
+    """The same as reference to the study of a report, named by its UID: the images are another system's."""
+    uid = study_uid(value, context, argument)
+    return {"type": "ImagingStudy", "identifier": uid} if uid else None
 
 
 @conversion("callback")
