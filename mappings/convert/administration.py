@@ -19,7 +19,17 @@ from mappings.convert.plausible_results import late_holder
 from mappings.convert.plausible_visits import late_admission, no_discharge
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, coding_from, date_time, ended, listed, moment_text, number, parse_dtm
+from mappings.convert.text import (
+    boolean,
+    coding_from,
+    date_time,
+    ended,
+    integer,
+    listed,
+    moment_text,
+    number,
+    parse_dtm,
+)
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -172,7 +182,22 @@ def _identity_card(value: Value, context: Context) -> dict[str, Any] | None:
 @conversion("multiple-birth")
 def multiple_birth(value: Value, context: Context, argument: str) -> Any:
     """PID-24, only when PID-25 gives no order of birth: R4 takes one of the two."""
-    return None if value.other(25) else boolean(value, context, argument)
+    return None if _is_order(value.sibling(25)) else boolean(value, context, argument)
+
+
+@conversion("birth-order")
+def birth_order(value: Value, context: Context, argument: str) -> Any:
+    """PID-25 as order within a multiple birth; None where it is none.
+
+    Nought is no order, and the first where PID-24 denies a multiple birth is the only one: as an integer R4 would read
+    a twin (Patient.multipleBirth[x]).
+    """
+    return integer(value, context, argument) if _is_order(value) else None
+
+
+def _is_order(value: Value) -> bool:
+    text = value.whole().strip()
+    return bool(text.strip("0")) and not (text.lstrip("0") == "1" and value.other(24).upper() == "N")
 
 
 @conversion("confidential")

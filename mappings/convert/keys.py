@@ -30,15 +30,26 @@ _SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 def cx_key(value: Value, context: Context, argument: str) -> Any:
     """CX as key, compared with assigning authority and type, never bare; `argument` is the type when none is sent.
 
-    A word that says there is no number ("desconhecido") is none.
+    A word that says there is no number ("desconhecido") is none, nor is one digit over and over as social security.
     """
     number = value.text(1)
     if says_no_number(number) or visit_for_patient(value) or (value.source.field == _ACCOUNT and no_account(value)):
         return None
     authority = value.text(4) or ("" if value.text(4, 2) else context.sender)
     kind = value.text(5).upper() or argument
+    if kind == "SS" and _one_digit(number):
+        return None
     system, compact = systems.identifier_system(kind, authority, value.text(4, 2), number)
     return None if of_the_mother(system, compact, value, context) else Key(system, compact)
+
+
+def _one_digit(number: str) -> bool:
+    """Whether a number is one digit over and over (`000-00-0000`, `999999999`): it is written where nobody knows it.
+
+    As key it would make one person of all of them.
+    """
+    digits = number.replace("-", "").replace(".", "").replace(" ", "")
+    return digits.isdigit() and len(set(digits)) == 1
 
 
 def of_the_mother(system: str, number: str, value: Value, context: Context) -> bool:

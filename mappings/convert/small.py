@@ -236,9 +236,15 @@ def cq(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("several")
 def several(value: Value, context: Context, argument: str) -> Any:
-    """The quantity of a TQ (ORC-7, OBR-27) where it is more than one: one of what is asked for goes without saying."""
-    found = cq(value, context, argument)
-    return found if found and float(found["value"]) > 1 else None
+    """The quantity of a TQ (ORC-7, OBR-27) where it is more than one: one of what is asked for goes without saying.
+
+    The unit is in the quantity's own parts (2.5.1 §2.A.81 TQ-1, a CQ); the second component is how often.
+    """
+    found = number(value.text(1))
+    if found is None or float(found) <= 1:
+        return None
+    unit = value.text(1, 3) or value.text(1, 2)
+    return {"value": found, **({"unit": unit} if unit else {})}
 
 
 @conversion("quantity-each")

@@ -1,0 +1,76 @@
+"""What messages of unknown senders taught: what is nobody's number, no order of birth, no unit, and whose a note is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hl7 import er7
+from hl7.er7 import Message
+from mappings.engine import translate
+from tests.mappings.test_hl7_strangers import made
+
+
+def patient(tail: str) -> tuple[dict[str, Any], int]:
+    """The patient of a registration whose PID goes on with `tail` behind PID-18, and the number of keys."""
+    head = "MSH|^~\\&|A|B|C|D|20261122||ADT^A31|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana||20261121|F||||||||||"
+    message = er7.read((head + tail + "\r").encode())
+    assert isinstance(message, Message)
+    draft = next(draft for draft in translate(message, zone="America/Sao_Paulo").drafts if draft.type == "Patient")
+    return {**draft.initial, **draft.body}, len(draft.keys)
+
+
+@pytest.mark.parametrize("number", ["000-00-0000", "999999999", "111-11-1111", "0", "000.000.000-00"])
+def test_one_digit_over_and_over_is_nobodys_social_security_number(number: str) -> None:
+    body, keys = patient("|" + number)
+    assert keys == 1 and [one["value"] for one in body["identifier"]] == ["7"]
+
+
+def test_a_social_security_number_of_several_digits_is_the_patients() -> None:
+    body, keys = patient("|123-45-0000")
+    assert keys == 2 and len(body["identifier"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("several", "order", "said"),
+    [
+        ("N", "1", False), ("N", "0", False), ("N", "", False), ("Y", "0", True), ("Y", "", True), ("", "0", None),
+        ("Y", "1", 1), ("", "1", 1), ("", "2", 2), ("N", "2", 2),
+    ],
+)  # fmt: skip
+def test_the_only_child_of_a_birth_is_no_first_twin(several: str, order: str, said: bool | int | None) -> None:
+    body, _ = patient("|" * 6 + f"{several}|{order}")
+    found = [body[name] for name in ("multipleBirthBoolean", "multipleBirthInteger") if name in body]
+    assert [(type(one), one) for one in found] == ([] if said is None else [(type(said), said)])
+
+
+@pytest.mark.parametrize(
+    ("timing", "quantity"),
+    [
+        ("2^BID", {"value": 2}),
+        ("2&frascos^BID&08:00:05^D5", {"value": 2, "unit": "frascos"}),
+        ("12&mL&mililitros^Q6H", {"value": 12, "unit": "mililitros"}),
+        ("1&frasco^BID", None),
+    ],
+)
+def test_how_often_is_no_unit_of_how_many(timing: str, quantity: dict[str, Any] | None) -> None:
+    bodies, _ = made("ORM^O01", f"ORC|NW|P1|||||{timing}\rOBR|1|P1||X^Exame^L\r")
+    assert bodies["ServiceRequest"][0].get("quantityQuantity") == quantity
+    bodies, _ = made("ORM^O01", f"ORC|NW|P1\rOBR|1|P1||X^Exame^L{'|' * 23}{timing}\r")
+    assert bodies["ServiceRequest"][0].get("quantityQuantity") == quantity
+
+
+def test_a_note_below_the_order_of_a_document_is_the_orders() -> None:
+    order = "ORC|RE|P1\rOBR|1|P1|F1|ECO^Ecocardiograma^L\rNTE|1||com o marca-passo\r"
+    document = "TXA|1|DI|TX|||||||||D1\rOBX|1|TX|ECO^Laudo^L||Normal||||||F\rNTE|1||visto por dois\r"
+    bodies, _ = made("MDM^T02", "EVN||20261122\r" + order + document)
+    assert [note["text"] for note in bodies["ServiceRequest"][0]["note"]] == ["com o marca-passo"]
+    assert bodies["DocumentReference"][0]["description"] == "visto por dois"
+    assert "extension" not in bodies["Patient"][0]
+
+
+def test_a_note_below_the_order_of_a_result_is_the_reports() -> None:
+    first = "NTE|1||da paciente\rOBR|1|P1|F1|A^Primeiro^L|||||||||||||||||||||F\rNTE|1||do primeiro\r"
+    bodies, _ = made("ORU^R01", first + "OBR|2|P1|F2|B^Segundo^L|||||||||||||||||||||F\r")
+    assert all("note" not in order for order in bodies["ServiceRequest"])
