@@ -220,8 +220,8 @@ def _united(present: list[Any], stated: list[Any], group: Callable[[Any], str], 
         if name not in said:
             merged += told[name]
         else:
-            uses = [item["use"] for item in told.get(name, ()) if isinstance(item, dict) and "use" in item]
-            merged += [_with_use(item, uses[-1] if uses else None) for item in said[name]]
+            used = [item for item in told.get(name, ()) if isinstance(item, dict) and "use" in item]
+            merged += [_with_use(item, used[-1] if used else None) for item in said[name]]
     return merged
 
 
@@ -232,9 +232,11 @@ def _grouped(items: list[Any], group: Callable[[Any], str]) -> dict[str, list[An
     return found
 
 
-def _with_use(item: Any, use: str | None) -> Any:
-    """An identifier keeps the use it has (`old` after a merge) when the sender states none."""
-    return {"use": use, **item} if use and "value" in item and "use" not in item else item
+def _with_use(item: Any, told: Any) -> Any:
+    """An identifier keeps the use it has (`old` after a merge) when the sender states none, and so its end."""
+    if not told or "use" not in told or "value" not in item or "use" in item:
+        return item
+    return {"use": told["use"], **({"period": told["period"]} if "period" in told else {}), **item}
 
 
 def _identifier(item: Any) -> str:

@@ -177,7 +177,7 @@ def same_person(draft: Draft, key: Key, stored: dict[str, Any], *, merged: bool 
     stated = {**draft.initial, **draft.body}
     born, other = str(stated.get("birthDate", ""))[:10], str(stored.get("birthDate", ""))[:10]
     same_sex = _same_sex(stated, stored)
-    named_alike = _same_given(stated, stored)
+    named_alike = same_given(stated, stored)
     if national and not named_alike and (shared or not (born and other) or _numbered_otherwise(draft, stored)):
         return False
     if not born or not other:
@@ -224,7 +224,7 @@ def _given_up(key: Key, stored: dict[str, Any]) -> bool:
     )
 
 
-def _same_given(stated: dict[str, Any], stored: dict[str, Any]) -> bool:
+def same_given(stated: dict[str, Any], stored: dict[str, Any]) -> bool:
     """Whether given names agree: all of the shorter begin the longer (`Ana` and `Ana M.`, not `Ana Maria` and `Ana
     Paula`, who may be sisters); unnamed sides do not disagree."""
     ours, theirs = (_given_names(body) for body in (stated, stored))

@@ -12,19 +12,27 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from canonical.codes import NATIONAL
 from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir.tags import ALL, Tags
-from hub.records.drafts import cancelled, kindred, movements, professionals, replaced, reports, reversals, withdrawals
+from hub.records.drafts import (
+    bearers,
+    cancelled,
+    kindred,
+    movements,
+    professionals,
+    replaced,
+    reports,
+    reversals,
+    withdrawals,
+)
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, lags, late_version
 from hub.records.drafts.identify import (
     Places,
     agrees,
     apart,
-    as_stored,
     known_under,
     met_under,
     new_id,
@@ -32,10 +40,10 @@ from hub.records.drafts.identify import (
     part_id,
     parts_in_order,
     resolved,
-    same_person,
     same_subject,
     subject_of,
 )
+from hub.records.drafts.known import Known
 from hub.records.drafts.lookup import Place, lookup, stored, survivors_of
 from hub.records.drafts.marks import told_at
 from hub.records.drafts.reversals import is_credit
@@ -52,20 +60,6 @@ class Settled:
     places: Places = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Known:
-    """What the store holds: candidates by key, survivors of merged patients, and the rows themselves."""
-
-    candidates: dict[tuple[str, Key], list[str]]
-    survivors: dict[str, str]
-    rows: dict[Place, dict[str, Any] | None]
-    new: dict[tuple[str, Key, str], tuple[str, str]] = field(default_factory=dict)
-    patients: dict[Key, dict[str, Any]] = field(default_factory=dict)
-    """New patients by a national number, as their drafts tell of them."""
-    people: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    """Professionals by a number that these drafts name, as they grow."""
-
-
 async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None = None) -> Settled:
     """The writes of `drafts`, merged with what is stored; drafts of one record become one write.
 
@@ -75,7 +69,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     own = [draft for draft in drafts if not draft.merge_into]
     candidates = await lookup(tx, own)
     survivors = await survivors_of(tx, sorted({i for (t, _), ids in candidates.items() if t == "Patient" for i in ids}))
-    known = _Known(candidates, survivors, await _met(tx, own, candidates, survivors))
+    known = Known(candidates, survivors, await _met(tx, own, candidates, survivors), careful=places is None)
     settled = Settled([], [], dict(places or {}))
     await _place(tx, own, known, settled)
     known.rows.update(await kindred.place(tx, own, candidates, settled.places))
@@ -87,12 +81,13 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     if await survivors_of(tx, [identity for identity in patients if identity not in survivors and not places]):
         raise Conflict("a patient was merged in between")
     _write(own, known, settled)
+    await bearers.close(tx, own, known, settled.places, settled.writes)
     await kindred.meet(tx, own, settled.places, settled.writes)
     await _take_back(tx, known, settled)
     return settled
 
 
-async def _take_back(tx: Transaction, known: _Known, settled: Settled) -> None:
+async def _take_back(tx: Transaction, known: Known, settled: Settled) -> None:
     """What follows, for other records too, from orders called off, reports cancelled and documents replaced."""
     settled.problems += await withdrawals.follow(tx, known.rows, settled.places, settled.writes)
     settled.problems += await cancelled.follow(tx, known.rows, settled.places, settled.writes)
@@ -116,7 +111,7 @@ async def _met(
     return {**await stored(tx, told), **await stored(tx, named - told, lock=False)}
 
 
-async def _place(tx: Transaction, drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+async def _place(tx: Transaction, drafts: Sequence[Draft], known: Known, settled: Settled) -> None:
     """Give every draft its record: by key first, then parts of what was placed, level by level."""
     waiting: list[Draft] = []
     for draft in drafts:
@@ -143,47 +138,30 @@ def _no_key(draft: Draft) -> Problem:
     return Problem("semantic.no-key", draft.local, args=(("type", draft.type),), level=level)
 
 
-def _by_key(draft: Draft, known: _Known, settled: Settled) -> str:
-    """The id of the record a draft names by its keys; the first usable key makes the id of a new one.
-
-    A patient is looked for by the hospital's own numbers first: a national one may be somebody else's.
-    """
-    refused: set[Key] = set()
+def _by_key(draft: Draft, known: Known, settled: Settled) -> str:
+    """The id of the record a draft names by its keys; the first usable key makes the id of a new one."""
+    if draft.type == bearers.TYPE:
+        return _patient(draft, known, settled)
     subject = subject_of(draft, settled.places)
     foreign = False
-    for key in sorted(draft.keys, key=_is_national) if draft.type == "Patient" else draft.keys:
-        for found in known.candidates.get((draft.type, key), ()):
-            identity = known.survivors.get(found, found)
+    for key in draft.keys:
+        for identity in known.candidates.get((draft.type, key), ()):
             body = known.rows.get((draft.type, identity)) or {}
-            if draft.type == "Patient" and not _is_meant(draft, key, found, known, shared=key in refused):
-                refused.add(key)
-                settled.problems.append(Problem("semantic.identity-review", draft.local))
-            elif not same_subject(subject, body):
+            if not same_subject(subject, body):
                 foreign = True
             elif agrees(draft, body):
-                if identity != found:
-                    settled.problems.append(Problem("semantic.merged-patient", draft.local))
-                settled.problems += _shared(draft, identity, known)
                 return identity
-    refused |= _refused_here(draft, refused, known, settled)
-    usable = [key for key in draft.keys if key not in refused]
-    for key in filter(_is_national, usable if draft.type == "Patient" else ()):
-        known.patients.setdefault(key, as_stored(draft))
-    return _new(draft, usable or [apart(draft)], known, subject, foreign=foreign)
+    return _new(draft, draft.keys, known, subject, foreign=foreign)
 
 
-def _refused_here(draft: Draft, refused: set[Key], known: _Known, settled: Settled) -> set[Key]:
-    """The national numbers of a new patient that are somebody else's among the drafts that are settled together."""
-    found = {
-        key
-        for key in (draft.keys if draft.type == "Patient" else ())
-        if key in known.patients and key not in refused and not same_person(draft, key, known.patients[key])
-    }
-    settled.problems += [Problem("semantic.identity-review", draft.local) for _ in found]
-    return found
+def _patient(draft: Draft, known: Known, settled: Settled) -> str:
+    """The id of the patient whom a draft means."""
+    choice = bearers.choose(draft, known)
+    settled.problems += choice.problems
+    return choice.identity or _new(draft, choice.usable or [apart(draft)], known, "", foreign=False)
 
 
-def _professional(draft: Draft, known: _Known, settled: Settled) -> str:
+def _professional(draft: Draft, known: Known, settled: Settled) -> str:
     """The id of the professional whom a council number names; empty where nobody can tell whom (which is told)."""
     ids = {identity for key in draft.keys for identity in known.candidates.get((draft.type, key), ())}
     people = {identity: body for identity in sorted(ids) if (body := known.rows.get((draft.type, identity)))}
@@ -202,31 +180,7 @@ def _professional(draft: Draft, known: _Known, settled: Settled) -> str:
     return identity
 
 
-def _is_national(key: Key) -> bool:
-    return key.system in NATIONAL
-
-
-def _is_meant(draft: Draft, key: Key, found: str, known: _Known, *, shared: bool) -> bool:
-    """Whether the patient found by a key can be the one a draft means; `shared`: it is somebody else's number too."""
-    identity = known.survivors.get(found, found)
-    merged = identity != found or (not _is_national(key) and found in known.survivors.values())
-    return same_person(draft, key, known.rows.get(("Patient", identity)) or {}, merged=merged, shared=shared)
-
-
-def _shared(draft: Draft, identity: str, known: _Known) -> list[Problem]:
-    """A finding when a national number of this patient is also another one's: one person twice, or a wrong number."""
-    if draft.type != "Patient":
-        return []
-    bearers = {
-        known.survivors.get(found, found)
-        for key in draft.keys
-        if _is_national(key)
-        for found in known.candidates.get(("Patient", key), ())
-    }
-    return [Problem("semantic.identity-review", draft.local)] if bearers - {identity} else []
-
-
-def _new(draft: Draft, keys: Sequence[Key], known: _Known, subject: str, *, foreign: bool) -> str:
+def _new(draft: Draft, keys: Sequence[Key], known: Known, subject: str, *, foreign: bool) -> str:
     """The id of a new record; drafts of one batch that share a usable key are the same new record.
 
     `foreign`: the number is another patient's order already; numbers without authority meet by chance.
@@ -246,7 +200,7 @@ def _new(draft: Draft, keys: Sequence[Key], known: _Known, subject: str, *, fore
     return identity
 
 
-def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+def _write(drafts: Sequence[Draft], known: Known, settled: Settled) -> None:
     bodies: dict[Place, dict[str, Any]] = {}
     sources: dict[Place, UUID | None] = {}
     earlier: dict[Place, list[dict[str, Any]]] = {}
@@ -254,7 +208,7 @@ def _write(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
     whole = all(draft.local in settled.places for draft in drafts)
     for draft in drafts:
         place = settled.places.get(draft.local)
-        if place is None:
+        if place is None or bearers.is_doubtful(draft, known):
             continue
         present = bodies.get(place) or known.rows.get(place)
         if is_credit(draft):
@@ -315,7 +269,7 @@ def _version(body: dict[str, Any] | None) -> Tags | None:
     return Tags(frozenset((int(body["meta"]["versionId"]),))) if body is not None else None
 
 
-def _refuse_unknown(drafts: Sequence[Draft], known: _Known, settled: Settled) -> None:
+def _refuse_unknown(drafts: Sequence[Draft], known: Known, settled: Settled) -> None:
     """The cancellation of something unknown is reported; nothing its message names is created. Nor is a record made
     of what only a known one can take, unless another draft of the same record makes it."""
     missing = set()

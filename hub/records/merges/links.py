@@ -7,8 +7,9 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
+from hub.records.drafts.bearers import bearers_of
 from hub.records.drafts.identify import Places
-from hub.records.drafts.lookup import lookup, stored, survivors_of
+from hub.records.drafts.lookup import stored, survivors_of
 from hub.records.drafts.marks import unmark
 from hub.records.drafts.settle import settle
 from hub.records.merges.apart import are_apart, noted
@@ -62,7 +63,7 @@ async def unlink(
     pair = _pair(draft, named)
     if pair is None:
         return [] if _is_second(draft, named) else [Problem("semantic.merge-incomplete", draft.local)]
-    found = await lookup(tx, list(pair))
+    found = await bearers_of(tx, list(pair))
     ids = {item.local: held_by(item, found) for item in pair}
     chain = await survivors_of(tx, sorted({i for held in ids.values() for i in held}))
     one, two = (named_by(item, ids[item.local], chain) for item in pair)

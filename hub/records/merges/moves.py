@@ -6,6 +6,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft
+from hub.records.drafts.bearers import bearers_of
 from hub.records.drafts.identify import Places
 from hub.records.drafts.lookup import lookup, stored, survivors_of
 from hub.records.drafts.settle import settle
@@ -54,7 +55,7 @@ async def move_identifiers(
     if not prior.keys or not staying:
         return [Problem("semantic.merge-incomplete", prior.local)]
     target.keys = staying
-    found = await lookup(tx, [prior, target])
+    found = await bearers_of(tx, [prior, target])
     chain = await survivors_of(tx, sorted({i for ids in found.values() for i in ids}))
     holders = [chain.get(i, i) for i in held_by(prior, found)]
     owner = next((chain.get(i, i) for i in held_by(target, found)), "")

@@ -13,9 +13,10 @@ from canonical.problem import Problem
 from canonical.records import Draft
 from fhir.tags import ALL
 from hub.records import blocked
+from hub.records.drafts.bearers import bearers_of
 from hub.records.drafts.combine import combine
 from hub.records.drafts.identify import Places, new_id
-from hub.records.drafts.lookup import Place, lookup, stored, survivors_of
+from hub.records.drafts.lookup import Place, stored, survivors_of
 from hub.records.drafts.marks import mark, unmark
 from hub.records.drafts.settle import Settled, settle
 from hub.records.merges.apart import are_apart
@@ -79,7 +80,7 @@ async def merge(
 
 async def _pair(tx: Transaction, survivor: Draft, loser: Draft) -> _Pair | Problem:
     """Which records a merge names, earlier merges followed; a Problem when it contradicts them."""
-    candidates = await lookup(tx, [survivor, loser])
+    candidates = await bearers_of(tx, [survivor, loser])
     names = {draft.local: held_by(draft, candidates) for draft in (survivor, loser)}
     chain = await survivors_of(tx, sorted({i for ids in names.values() for i in ids}))
     kept, lost = (named_by(draft, names[draft.local], chain) for draft in (survivor, loser))

@@ -6,8 +6,9 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
+from hub.records.drafts.bearers import bearers_of
 from hub.records.drafts.identify import Places
-from hub.records.drafts.lookup import lookup, stored, survivors_of
+from hub.records.drafts.lookup import stored, survivors_of
 from hub.records.merges.patients import held_by
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction
@@ -29,7 +30,7 @@ async def rename(
     if not old.keys or not target.keys:
         return [Problem("semantic.merge-incomplete", prior.local)]
     marked = as_old(prior.body.get("identifier", []), target.body.get("identifier", []))
-    found = await lookup(tx, [old, target])
+    found = await bearers_of(tx, [old, target])
     before, after = held_by(old, found), held_by(target, found)
     chain = await survivors_of(tx, sorted({*before, *after})) if prior.type == "Patient" else {}
     holders = {chain.get(identity, identity) for identity in after}

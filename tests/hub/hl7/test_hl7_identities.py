@@ -317,6 +317,6 @@ async def test_a_number_given_to_somebody_else_is_no_alias(world: World, tenant:
     """A47 corrected A to N; later A really is the prontuário of another person."""
     await feed(world, tenant, adt("A01", "A", "V1", T.format(1)), event("A47", T.format(2), pid("N"), mrg("A")))
     (outcome,) = await feed(world, tenant, adt("A01", "A", "V9", T.format(3), pid="Lima^Pedro||20150105|M"))
-    assert "semantic.identity-review" in outcome["problems"]
+    assert "semantic.number-reused" in outcome["problems"]
     patients = await records(world, tenant, "Patient")
     assert len(patients) == 2 and {p["name"][0]["given"][0] for p in patients} == {"Ana", "Pedro"}
