@@ -6,6 +6,7 @@ Plain routes and no framework dependencies: a read should cost its trip to the d
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 from fastapi import FastAPI
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -51,8 +52,9 @@ def _endpoint(offered: dict[str, Interaction]) -> Callable[[Request], Awaitable[
     return endpoint
 
 
-def routes() -> list[Route]:
-    """The routes of the FHIR door."""
+@cache
+def routes() -> tuple[Route, ...]:
+    """The routes of the FHIR door, which every application of the process shares."""
     smart = f"{PREFIX}/.well-known/smart-configuration"
     found = [Route(f"{PREFIX}/metadata", metadata.metadata), Route(smart, metadata.smart_configuration)]
     paths: dict[str, dict[str, Interaction]] = {}
@@ -62,7 +64,7 @@ def routes() -> list[Route]:
     for busy in (TYPE, INSTANCE):  # each route that is tried before the right one costs a request some microseconds
         paths = {busy: paths[busy], **paths}
     found.append(Route(f"{PREFIX}{TYPE}/{{record_id:fhir_other}}", _no_id, methods=["GET", "PUT", "PATCH", "DELETE"]))
-    return [Route(PREFIX + path, _endpoint(h), methods=list(h)) for path, h in paths.items()] + found
+    return (*(Route(PREFIX + path, _endpoint(h), methods=list(h)) for path, h in paths.items()), *found)
 
 
 async def _no_id(request: Request) -> Response:
