@@ -10,6 +10,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
+from mappings.convert.addresses import behind_a_house, is_cep, postal_code, righted, shifted
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
 from mappings.convert.plausible import no_address, no_code, no_instant, no_number, visit_for_patient
@@ -22,7 +23,6 @@ CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeogra
 
 _DIALLED = re.compile(r"\+?[0-9 ()./-]{5,}\Z")
 _SHORTEST = 5  # digits of a subscriber's number without its area
-_CEP = re.compile(r"[0-9]{5}-?[0-9]{3}\Z")
 _WORD = 4  # a shorter text beside a code may be a code itself
 LONGEST_KEPT = 256  # characters of a coded field whose reading is remembered
 _CHECKS = {
@@ -65,17 +65,18 @@ def period_of(value: Value, context: Context, bounds: tuple[int, int], span: int
 def xad(value: Value, context: Context, argument: str) -> Any:
     """XAD as Address; an IBGE municipality in XAD-9 is no district. `county`: PID-12 stands in for XAD-9.
 
-    A Brazilian address with its number, complement and quarter in components of their own (state and CEP stand further
-    right then) is read as such, with a finding.
+    A Brazilian address whose state and CEP stand further right (its number, complement and quarter have components of
+    their own) or further left is read as it was meant, with a finding.
     """
     if no_address(value, context):
         return None
-    if (shifted := _shifted(value) or _behind_a_house(value)) is not None:
+    if (found := shifted(value) or behind_a_house(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
-        return shifted
-    late = not value.text(5) and value.text(6).isdigit() and value.text(7).isalpha()  # `^^City^Region^^9016^NZ`
-    names = {"city": 3, "state": 4, "postalCode": 5 + late, "country": 6 + late, "district": 9}
-    address: dict[str, Any] = {name: text for name, number in names.items() if (text := value.text(number))}
+        return found
+    if (meant := righted(value)) is not None:
+        context.problems.append(value.problem("field.address-form"))
+        value = meant
+    address, late = _named_parts(value)
     if argument == "county" and len(value.segment.repetitions(11)) == 1 and "district" not in address:
         address.update({"district": county} if (county := value.other(12)) else {})
     lines = _lines(value)
@@ -89,12 +90,29 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if not address:
         return None
     if not late:
-        use, kind = component_code(value, context, "hl70190", 7), listed(context.codes("hl70190-type"), value.text(7))
-        use = use or ("temp" if value.text(16) == "Y" else "old" if value.text(17) == "Y" else "")  # 2.6 on
-        address.update({**({"use": use} if use else {}), **({"type": kind} if kind else {})})
+        address.update(_use_and_kind(value, context))
     if span := period_of(value, context, (13, 14), 12):
         address["period"] = span
     return address
+
+
+def _named_parts(value: Value) -> tuple[dict[str, Any], bool]:
+    """City, state, postal code, country and district; whether code and country stand one late
+    (`^^City^Region^^9016^NZ`)."""
+    code = value.text(6)
+    late = not value.text(5) and (code.isdigit() or is_cep(code)) and value.text(7).isalpha()
+    names = {"city": 3, "state": 4, "postalCode": 5 + late, "country": 6 + late, "district": 9}
+    address: dict[str, Any] = {name: text for name, number in names.items() if (text := value.text(number))}
+    if "postalCode" in address:
+        address["postalCode"] = postal_code(address["postalCode"])
+    return address, late
+
+
+def _use_and_kind(value: Value, context: Context) -> dict[str, str]:
+    """XAD-7 as use and type of the address; else whether it is temporary or bad (XAD-16, XAD-17, from 2.6 on)."""
+    use, kind = component_code(value, context, "hl70190", 7), listed(context.codes("hl70190-type"), value.text(7))
+    use = use or ("temp" if value.text(16) == "Y" else "old" if value.text(17) == "Y" else "")
+    return {**({"use": use} if use else {}), **({"type": kind} if kind else {})}
 
 
 def _designate(address: dict[str, Any], other: str) -> None:
@@ -115,32 +133,6 @@ def _lines(value: Value) -> list[str]:
     street = value.text(1)
     parts = [part for sub in (2, 3) if (part := value.text(1, sub)) and part not in street]
     return [line for line in (street, *parts, value.text(2), value.text(19)) if line]
-
-
-def _shifted(value: Value) -> dict[str, Any] | None:
-    """Street, number, complement, (quarter,) city, state, CEP, country; None where state and CEP stand as in XAD."""
-    for state in (5, 6):
-        if value.text(state) in systems.STATES and _CEP.match(value.text(state + 1)):
-            break
-    else:
-        return None
-    address: dict[str, Any] = {"line": [line for number in (1, 2, 3) if (line := value.text(number))]}
-    names = {"city": state - 1, "state": state, "postalCode": state + 1, "country": state + 2}
-    address.update({name: text for name, number in names.items() if (text := value.text(number))})
-    if state == 6 and (quarter := value.text(4)):
-        address["district"] = quarter
-    return address
-
-
-def _behind_a_house(value: Value) -> dict[str, Any] | None:
-    """An address behind the name of a house, two components late: postal code and country where the type and another
-    designation belong, and no digit in the postal code; None for any other."""
-    code = value.text(7)
-    if len(code) < len("101") or not code.isdigit() or not value.text(8).isalpha() or _digits(value.text(5)):
-        return None
-    names = {"city": 5, "state": 6, "postalCode": 7, "country": 8}
-    address: dict[str, Any] = {"line": [line for number in (1, 2, 3, 4) if (line := value.text(number))]}
-    return {**address, **{name: text for name, number in names.items() if (text := value.text(number))}}
 
 
 @conversion("district")

@@ -175,6 +175,32 @@ def test_addresses_with_the_number_apart(xad: str, city: str, lines: int) -> Non
 
 
 @pytest.mark.parametrize(
+    ("xad", "expected", "told"),
+    [
+        ("Rua A 12^Pelotas^RS^96010-001^BR^H^^4314407", "Rua A 12|Pelotas|RS|96010-001|BR|home|4314407", 1),
+        ("Rua A 12, Pelotas^RS^96010001", "Rua A 12, Pelotas||RS|96010001|||", 1),
+        ("Rua A 12^Ap 3^Pelotas^96010-001^RS^BRA^H", "Rua A 12,Ap 3|Pelotas|RS|96010-001|BRA|home|", 1),
+        ("Rua A 12^Ap 3^Pelotas^96010001^BRA^H", "Rua A 12,Ap 3|Pelotas||96010001|BRA|home|", 1),
+        ("Rua A^12^Ap 3^Pelotas^RS^96.010-001^BR", "Rua A,12,Ap 3|Pelotas|RS|96010-001|BR||", 1),
+        ("Rua A 12^Ap 3^Pelotas^RS^96.010-001^BR", "Rua A 12,Ap 3|Pelotas|RS|96010-001|BR||", 0),
+        ("Rua A 12^Ap 3^Pelotas^RS^96.010001", "Rua A 12,Ap 3|Pelotas|RS|96010-001|||", 0),
+        ("Rua A 12^Pelotas^Rio Grande do Sul^96010-001", "Rua A 12,Pelotas|Rio Grande do Sul|96010-001||||", 0),
+        ("Main St 1^^Springfield^IL^62701^USA^H", "Main St 1|Springfield|IL|62701|USA|home|", 0),
+        ("Rua A 12^Pelotas^RS", "Rua A 12,Pelotas|RS|||||", 0),
+        ("Rua A 12^^Pelotas^RS^^96010-001^BRA", "Rua A 12|Pelotas|RS|96010-001|BRA||", 0),
+    ],
+)
+def test_addresses_whose_state_and_cep_tell_where_the_rest_is(xad: str, expected: str, told: int) -> None:
+    message = read(HEAD.format(kind="ADT^A28") + f"PID|||P1||Silva^Ana||||||{xad}")
+    found = translate(message, zone="America/Sao_Paulo")
+    (address,) = next(d.body for d in found.drafts if d.type == "Patient")["address"]
+    coded = address.get("_city", {}).get("extension", [{}])[0].get("valueCoding", {}).get("code", "")
+    names = [address.get(name, "") for name in ("city", "state", "postalCode", "country", "use")]
+    assert "|".join([",".join(address["line"]), *names, coded]) == expected
+    assert sum(p.code == "field.address-form" for p in found.problems) == told
+
+
+@pytest.mark.parametrize(
     ("sch9", "minutes"), [("30|MIN", 30), ("30^MIN", 30), ("2|H", 120), ("20261122090000", None), ("30|D", None)]
 )
 def test_lengths_of_appointments(sch9: str, minutes: int | None) -> None:

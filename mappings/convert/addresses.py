@@ -1,0 +1,86 @@
+"""Addresses (XAD, 2.5.1 §2.A.89) whose parts stand in other components than their own, as their shapes surely tell.
+
+A CEP beside its state (UF), or beside the name of Brazil, cannot be anything else; one shape alone moves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from canonical.codes import STATES
+from mappings.convert.registry import Value
+
+_CEP = re.compile(r"[0-9]{2}\.?[0-9]{3}-?[0-9]{3}\Z")
+_DOTTED = re.compile(r"[0-9]{2}\.[0-9]{3}-?[0-9]{3}\Z")
+_BRAZIL = frozenset(("BR", "BRA", "BRASIL", "BRAZIL"))
+_STATE, _POSTAL = 4, 5  # XAD
+
+
+def is_cep(text: str) -> bool:
+    """Whether a text has the form of a CEP."""
+    return bool(_CEP.match(text))
+
+
+def _is_state(text: str) -> bool:
+    return text.upper() in STATES
+
+
+def postal_code(text: str) -> str:
+    """A postal code as it is sent; a CEP without the dot that some write into it: `01.310-100` is `01310-100`."""
+    return f"{text[:2]}{text[3:6]}-{text[-3:]}" if _DOTTED.match(text) else text
+
+
+def righted(value: Value) -> Value | None:
+    """An address with components too few before its CEP, or with CEP and state in each other's place, as it was meant;
+    None for one that stands as it should, or may.
+
+    Street and city without the complement between them; street, or city, alone before the state. Before a CEP that the
+    country's name follows any component may be the lost one: only these two are moved.
+    """
+    if is_cep(value.text(_POSTAL)):
+        return None
+    parts = value.raw.split(value.delimiters.component)
+    state, country = value.text(_STATE - 1), value.text(_STATE + 1).upper()
+    if is_cep(value.text(_STATE)):
+        if _is_state(country):
+            parts = [*parts[:3], parts[4], parts[3], *parts[5:]]
+        elif _is_state(state):
+            parts = [parts[0], "", *parts[1:]]
+        elif country in _BRAZIL and state:
+            parts = [*parts[:3], "", *parts[3:]]
+        else:
+            return None
+    elif is_cep(state) and _is_state(value.text(_STATE - 2)):
+        parts = [parts[0], "", "", *parts[1:]]
+    else:
+        return None
+    return Value(value.delimiters.component.join(parts), value.source, value.segment)
+
+
+def shifted(value: Value) -> dict[str, Any] | None:
+    """Street, number, complement, (quarter,) city, state, CEP, country; None where state and CEP stand as in XAD."""
+    for state in (5, 6):
+        if is_cep(value.text(state + 1)) and _is_state(value.text(state)):
+            break
+    else:
+        return None
+    address: dict[str, Any] = {"line": [line for number in (1, 2, 3) if (line := value.text(number))]}
+    names = {"city": state - 1, "state": state, "postalCode": state + 1, "country": state + 2}
+    address.update({name: text for name, number in names.items() if (text := value.text(number))})
+    address["postalCode"] = postal_code(address["postalCode"])
+    if state == 6 and (quarter := value.text(4)):
+        address["district"] = quarter
+    return address
+
+
+def behind_a_house(value: Value) -> dict[str, Any] | None:
+    """An address behind the name of a house, two components late: postal code and country where the type and another
+    designation belong, and no digit in the postal code; None for any other."""
+    code = value.text(7)
+    digits = any(map(str.isdigit, value.text(5)))
+    if len(code) < len("101") or not code.isdigit() or not value.text(8).isalpha() or digits:
+        return None
+    names = {"city": 5, "state": 6, "postalCode": 7, "country": 8}
+    address: dict[str, Any] = {"line": [line for number in (1, 2, 3, 4) if (line := value.text(number))]}
+    return {**address, **{name: text for name, number in names.items() if (text := value.text(number))}}
