@@ -31,7 +31,7 @@ _COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
 _POWER = re.compile(r"\s*[xX*]?\s*10\^-?[0-9]{1,2}(?:[*/ ][^^]*)?\Z")
 _PLAIN = "(?:[0-9]{1,30}(?:[.,][0-9]{1,30}){0,9}|[.,][0-9]{1,30})"
 _COMPARED = re.compile(rf"(<=|>=|<|>)\s*([+-]?{_PLAIN})\Z")
-_RANGE = re.compile(rf"\s*([+-]?{_PLAIN})\s*(?:-|–|a|até|ate|to)\s*([+-]?{_PLAIN})\s*\Z", re.I)
+_RANGE = re.compile(rf"(?:de\s)?\s*([+-]?{_PLAIN})\s*(?:-|–|a|até|ate|to)\s*([+-]?{_PLAIN})\s*\Z", re.I)
 _ABOVE = re.compile(
     rf"(?:maior|superior|acima|greater|above)(?: ou igual)?(?: do)?(?: que| a| de| than)?\s+({_PLAIN})\Z", re.I
 )
@@ -41,7 +41,7 @@ _BELOW = re.compile(
     re.I,
 )
 _BETTER = "B"
-_TIME = re.compile(r"([0-9]{2})([0-9]{2})?([0-9]{2})?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")
+_TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2}))?(?::?([0-9]{2}))?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")
 Pair = tuple[str, Any]
 
 
@@ -66,7 +66,8 @@ def obx_value(values: list[Value], context: Context, argument: str) -> Any:
     told = [made for name, made in found if name not in _WITH_UNIT]
     beside = _unit_beside(first, str(told)) if told and len(told) == len(found) else []
     if len(found) <= 1:
-        return [*found, *(_beside(first) if kind == "NM" else ()), *beside] or None
+        more = kind == "NM" and not told  # a text says all of its field by itself
+        return [*found, *(_beside(first) if more else ()), *beside] or None
     code = cwe(first.sibling(3), context, "") or {"text": "?"}
     return [*(("component", {"code": code, name: value}) for name, value in found), *beside]
 
@@ -92,11 +93,19 @@ def _measured(value: Value, context: Context) -> Pair | None:
 
 def _compared(text: str, value: Value, context: Context) -> Pair | None:
     """A number, or one with a comparator before it (`> 600`); None for other text, and for numbers that may be two."""
-    match = _COMPARED.match(text)
-    plain = settled(match[2] if match else text, value, context)
+    bare = _without_unit(text, value)
+    match = _COMPARED.match(bare)
+    plain = settled(match[2] if match else bare, value, context)
     if plain is None or number(plain) is None:
         return None
     return "valueQuantity", {**({"comparator": match[1]} if match else {}), **_quantity(plain, value)}
+
+
+def _without_unit(text: str, value: Value) -> str:
+    """A number whose unit stands behind it and in OBX-6 too (`94%`) without it; what begins with a digit is no unit."""
+    unit = value.other(6, 2) or value.other(6)
+    again = bool(unit) and not unit[0].isdigit() and text.casefold().endswith(unit.casefold())
+    return text[: len(text) - len(unit)].rstrip() if again and len(text) > len(unit) else text
 
 
 @conversion("interpretation")

@@ -22,10 +22,15 @@ from mappings.table import Source
 _EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
 _TIMES = re.compile(r"([0-9]{1,2})ID\Z")
 # As prescriptions in Portuguese have it: `8/8H`, `DE 6 EM 6 HORAS`, `A CADA 12 HORAS`; `3X AO DIA`, `2 VEZES POR DIA`.
-_HOURS = re.compile(
-    r"(?:DE )?([1-9][0-9]?) ?(?:/|EM) ?\1 ?(?:H|HS|HRS|HORAS?)\.?\Z|(?:A )?CADA ([1-9][0-9]?) ?(?:H|HS|HRS|HORAS?)\.?\Z"
-)
-_A_DAY = re.compile(r"([1-9][0-9]?) ?(?:X|VEZ|VEZES) ?(?:/|AO|POR) ?DIA\Z")
+_SPAN = r"(H|HS|HRS|HORAS?|DIAS?|SEMANAS?|M[EÊ]S|MESES)"
+_APART = re.compile(
+    rf"(?:DE )?([1-9][0-9]?) ?(?:/|EM) ?\1 ?{_SPAN}\.?\Z|(?:A )?CADA ([1-9][0-9]?) ?{_SPAN}\.?\Z"
+)  # `8/8H`, `de 12 em 12 horas`, `a cada 15 dias`
+_OFTEN_IN = re.compile(r"([1-9][0-9]?) ?(?:X|VEZ|VEZES)(?: ?/ ?| AO? | POR | NA | )(DIA|SEMANA|M[EÊ]S)\Z")
+_ON_THE_CLOCK = re.compile(r"[0-2]?[0-9]:[0-5][0-9](?:[ ;,/]+[0-2]?[0-9]:[0-5][0-9]){0,23}\Z")
+_IF_NEEDED = re.compile(
+    r"(?:^|[\s,;(-])(?:(PRN|S/N|SN|S\.N\.?|SOS|SE NECESS\w*)|(SE [^\W\d_][^()]*))\)?\Z", re.IGNORECASE
+)  # behind how often: `6/6H SN`, `8/8H (SE DOR)`
 _WHEN_NEEDED = ("PRN", "SE NECESS", "S/N", "SOS")
 _AS_LETTERS = ("SN", "S.N")
 _WEEKDAYS = re.compile(r"Q([0-9]{0,2})J([1-7]+)\Z")
@@ -33,6 +38,7 @@ _OFTEN = frozenset(("BID", "TID", "QID", "QD", "QOD", "QHS", "QAM", "QPM", "QSHI
 _UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([0-2][0-9]):?([0-5][0-9])")
+_CLOCK_TIME = re.compile(r"([0-2]?[0-9]):([0-5][0-9])")
 _DAY = len("2026-12-31")
 _SPANS = {
     "s": datetime.timedelta(seconds=1), "min": datetime.timedelta(minutes=1), "h": datetime.timedelta(hours=1),
@@ -207,7 +213,10 @@ def as_needed(value: Value, context: Context, argument: str) -> Any:
         return ("CodeableConcept", {"text": parts.condition})
     priority = value.other(9) if value.segment.name == "TQ1" else value.text(6)
     pattern = parts.pattern.upper().strip(" .")
-    needed = pattern.startswith(_WHEN_NEEDED) or pattern in _AS_LETTERS or priority == "PRN"
+    behind = _IF_NEEDED.search(parts.pattern.strip())
+    if behind and behind[2]:
+        return ("CodeableConcept", {"text": behind[2].strip()})
+    needed = pattern.startswith(_WHEN_NEEDED) or pattern in _AS_LETTERS or priority == "PRN" or behind
     return ("Boolean", True) if needed else None
 
 
@@ -229,11 +238,9 @@ def _pattern(pattern: str, context: Context) -> dict[str, Any]:
     upper = pattern.upper().strip()
     if match := _EVERY.match(upper):
         return {"frequency": 1, "period": max(1, int(match[1])), "periodUnit": _UNITS[match[2]]}
-    upper = " ".join(upper.split())
-    if match := _HOURS.match(upper):
-        return {"frequency": 1, "period": int(match[1] or match[2]), "periodUnit": "h"}
-    if match := _A_DAY.match(upper):
-        return {"frequency": int(match[1]), "period": 1, "periodUnit": "d"}
+    upper = " ".join((_IF_NEEDED.sub("", upper) or upper).split())
+    if words := _in_words(upper):
+        return words
     if match := _WEEKDAYS.match(upper):
         days = sorted(set(match[2]))
         weeks = int(match[1] or 1) or 1
@@ -251,6 +258,22 @@ def _pattern(pattern: str, context: Context) -> dict[str, Any]:
     elif frequency:
         found = {"count": int(frequency)}
     return {**found, "when": [when]} if when else found
+
+
+def _in_words(upper: str) -> dict[str, Any]:
+    """A pattern as it is written on Brazilian wards: `8/8H`, `A CADA 15 DIAS`, `3X SEMANA`, `08:00;14:00;20:00`."""
+    if match := _APART.match(upper):
+        return {"frequency": 1, "period": int(match[1] or match[3]), "periodUnit": _span(match[2] or match[4])}
+    if match := _OFTEN_IN.match(upper):
+        return {"frequency": int(match[1]), "period": 1, "periodUnit": _span(match[2])}
+    clock = _CLOCK_TIME.findall(upper) if _ON_THE_CLOCK.match(upper) else []
+    if clock and all(int(hour) < 24 for hour, _ in clock):
+        return {"timeOfDay": [f"{int(hour):02d}:{minute}:00" for hour, minute in clock]}
+    return {}
+
+
+def _span(word: str) -> str:
+    return {"H": "h", "D": "d", "S": "wk", "M": "mo"}[word[0]]
 
 
 def _every(text: str, value: Value, context: Context) -> dict[str, Any]:

@@ -98,3 +98,41 @@ def test_a_tube_that_must_be_drawn_again(word: str, report: str, result: str) ->
 def test_what_takes_away_nothing_that_is_named_makes_no_record(sent: str) -> None:
     bodies, _ = made("ADT^A08", f"PV1|1|I\r{sent}\r")
     assert set(bodies) - {"Patient", "Encounter"} == set()
+
+
+def result(kind: str, sent: str, unit: str, limits: str = "") -> dict[str, Any]:
+    rest = f"OBR|1|P1|F1|K^Potássio^L\rOBX|1|{kind}|K^Potássio^L||{sent}|{unit}|{limits}||||F\r"
+    found = made("ORU^R01", rest)[0]["Observation"][0]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "unit"),
+    [
+        ("NM", "94%", "%"),
+        ("NM", "94 %", "%"),
+        ("ST", "94 mg/dL", "mg/dL"),
+        ("ST", "94MG/DL", "mg/dL"),
+        ("NM", "94 ", "%"),
+    ],
+)
+def test_a_unit_behind_the_number_and_in_its_field_too(kind: str, sent: str, unit: str) -> None:
+    assert result(kind, sent, unit)["valueQuantity"] == {"value": 94, "unit": unit}
+
+
+@pytest.mark.parametrize(("sent", "unit"), [("94%", "mg/dL"), ("945", "5"), ("94 a 95%", "%"), ("%", "%")])
+def test_what_stays_a_text(sent: str, unit: str) -> None:
+    found = result("ST", sent, unit)
+    assert found.get("valueString", str(found.get("valueQuantity", {}).get("value"))) == sent
+
+
+def test_a_power_in_words_is_said_once() -> None:
+    found = result("NM", "2,3 x 10^5", "cópias/mL")
+    assert found["valueString"] == "2,3 x 10^5" and found["note"] == [{"text": "Unidade: cópias/mL"}]
+
+
+def test_limits_behind_a_preposition_and_a_time_with_colons() -> None:
+    (limits,) = result("NM", "88", "mg/dL", "de 70 a 99 mg/dL")["referenceRange"]
+    assert (limits["low"]["value"], limits["high"]["value"], limits["text"]) == (70, 99, "de 70 a 99 mg/dL")
+    assert result("TM", "14:30", "")["valueTime"] == "14:30:00"

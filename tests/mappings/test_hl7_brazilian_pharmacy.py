@@ -63,3 +63,46 @@ def test_lot_validity_and_maker_of_what_was_handed_over_and_given() -> None:
 def test_a_validity_that_is_no_day_is_said_as_it_was_sent() -> None:
     bodies, _ = made("RDS^O13", f"{DISPENSED}{'|' * 13}LT1|12.27\r")
     assert notes(bodies["MedicationDispense"][0]) == ["Lote: LT1", "Validade: 12.27"]
+
+
+def dosage(often: str) -> dict[str, Any]:
+    found = made("RDE^O11", f"{PRESCRIBED}\rTQ1|1||{often}\r")[0]["MedicationRequest"][0]["dosageInstruction"][0]
+    assert isinstance(found, dict) and found["timing"]["code"]["text"] == often
+    return found
+
+
+@pytest.mark.parametrize(
+    ("often", "times", "period", "unit"),
+    [
+        ("2/2 DIAS", 1, 2, "d"), ("a cada 15 dias", 1, 15, "d"), ("DE 8 EM 8 HORAS", 1, 8, "h"), ("3X SEMANA", 3, 1, "wk"),
+        ("2 vezes por semana", 2, 1, "wk"), ("1X/MÊS", 1, 1, "mo"), ("2X AO DIA", 2, 1, "d"),
+    ],
+)  # fmt: skip
+def test_how_often_in_days_and_weeks(often: str, times: int, period: int, unit: str) -> None:
+    assert dosage(often)["timing"]["repeat"] == {"frequency": times, "period": period, "periodUnit": unit}
+
+
+@pytest.mark.parametrize(("often", "hours"), [("12/12H SN", 12), ("6/6H (S/N)", 6), ("8/8 HORAS SE NECESSÁRIO", 8)])
+def test_as_needed_behind_how_often(often: str, hours: int) -> None:
+    found = dosage(often)
+    assert found["asNeededBoolean"] is True
+    assert found["timing"]["repeat"] == {"frequency": 1, "period": hours, "periodUnit": "h"}
+
+
+@pytest.mark.parametrize(
+    ("often", "condition"),
+    [("SE DOR", "SE DOR"), ("6/6H SE DOR OU FEBRE", "SE DOR OU FEBRE"), ("8/8H (se temp > 37,8)", "se temp > 37,8")],
+)
+def test_a_condition_behind_how_often(often: str, condition: str) -> None:
+    assert dosage(often)["asNeededCodeableConcept"] == {"text": condition}
+
+
+@pytest.mark.parametrize("often", ["SEG QUA SEX", "8/8H", "CONFORME GLICEMIA", "SEMPRE", "1X/DIA NO SETOR SE"])
+def test_what_is_no_condition(often: str) -> None:
+    assert not {"asNeededBoolean", "asNeededCodeableConcept"} & dosage(often).keys()
+
+
+def test_hours_of_the_day_and_once() -> None:
+    assert dosage("08:00;14:00; 20:00")["timing"]["repeat"] == {"timeOfDay": ["08:00:00", "14:00:00", "20:00:00"]}
+    assert "repeat" not in dosage("08:00;25:00")["timing"]
+    assert dosage("dose única")["timing"]["repeat"] == {"count": 1}
