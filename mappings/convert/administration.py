@@ -39,6 +39,7 @@ _FUNCTIONS = {"anesthetist": ("88189002", "Anesthesiologist"), "surgeon": ("3042
 _CARD = re.compile(r"(?:RG:?\s*)?([0-9][0-9.\-]{3,14}[0-9X])\s*(?:[-/ ]+\s*([A-Z].*))?\Z")
 _PRINTED_CARD = re.compile(r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}(?:-?[0-9X])?\Z")
 _ISSUER = re.compile(r"([A-Z]{2,7})(?:\s*[-/ ]\s*([A-Z]{2}))?\Z")
+_BRAZIL = ("", "BR", "BRA", "076", "BRASIL")  # MSH-17
 _LICENCE_DIGITS = 11
 _SHORT_WORD = 3
 _SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPRIO"))
@@ -122,11 +123,29 @@ def animal(value: Value, context: Context, argument: str) -> Any:
     return {"url": EXTENSIONS["animal"], "extension": parts} if parts else None
 
 
-@conversion("birth-place")
-def birth_place(value: Value, context: Context, argument: str) -> Any:
-    """PID-23, naturalidade: a municipality of the IBGE by its code, else the text."""
+@conversion("race")
+def race(value: Value, context: Context, argument: str) -> Any:
+    """PID-10 as raça/cor of the IBGE (BR Core extension raca-br-ips); other countries' races are not guessed, nor is a
+    bare letter: B is Branca here and Black elsewhere, and the overlay of a sender knows which. `4`, Amarela here, is
+    told where MSH-17 names another country."""
     text = value.text(1)
     if not text:
+        return None
+    abroad = context.message.header.text(17).upper() not in _BRAZIL
+    target = None if abroad else context.codes("br-raca").get(text.upper())
+    if target is None:
+        context.problems.append(value.problem("code.unmapped", table="br-raca", code=text[:20]))
+    if not target:
+        return None
+    return {"url": systems.RACE_EXTENSION, "valueCodeableConcept": {"coding": [coding_from(target)]}}
+
+
+@conversion("birth-place")
+def birth_place(value: Value, context: Context, argument: str) -> Any:
+    """PID-23, naturalidade: a municipality of the IBGE by its code, else the text; an identifier with authority and
+    type (CX, of a field near by) is no place and told."""
+    text = value.text(1)
+    if not text or misplaced_if(bool(value.text(4) and value.text(5)), value, context):
         return None
     if len(text) == 7 and identifiers.is_ibge_city(text):
         coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": text}}

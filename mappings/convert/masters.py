@@ -126,9 +126,11 @@ def boolean_code(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("email")
 def email(value: Value, context: Context, argument: str) -> Any:
-    """A text as e-mail address."""
+    """A text as e-mail address; one without `@` is that of another field (STF-15: `A^Active`); told."""
     text = value.text(1)
-    return {"system": "email", "value": text} if text else None
+    if not text or misplaced_if("@" not in text, value, context):
+        return None
+    return {"system": "email", "value": text}
 
 
 def _identifier(key: Key | None) -> dict[str, str] | None:

@@ -15,7 +15,7 @@ from mappings.convert.plausible import misplaced, no_department, no_name, no_pro
 from mappings.convert.plausible_visits import early_visit, is_patient
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import coding_from, component_code, ended, spread
+from mappings.convert.text import component_code, ended, spread
 from mappings.convert.titles import TITLES, surname, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -84,21 +84,6 @@ def mother(value: Value, context: Context, argument: str) -> Any:
     """PID-6, in Brazil the mother's full name, as extension."""
     text = name_text(value, context, argument)
     return {"url": systems.MOTHER_EXTENSION, "valueString": text} if text else None
-
-
-@conversion("race")
-def race(value: Value, context: Context, argument: str) -> Any:
-    """PID-10 as raça/cor of the IBGE (BR Core extension raca-br-ips); other countries' races are not guessed, nor is a
-    bare letter: B is Branca here and Black elsewhere, and the overlay of a sender knows which."""
-    text = value.text(1)
-    if not text:
-        return None
-    target = context.codes("br-raca").get(text.upper())
-    if target is None:
-        context.problems.append(value.problem("code.unmapped", table="br-raca", code=text[:20]))
-    if not target:
-        return None
-    return {"url": systems.RACE_EXTENSION, "valueCodeableConcept": {"coding": [coding_from(target)]}}
 
 
 @conversion("xcn")
@@ -198,10 +183,20 @@ def taking_part_organization(value: Value, context: Context, argument: str) -> A
     return _reachable(value, context, xon(value, context, ""), "" if value.segment.raw_field(5) else "14,15")
 
 
+def organization_number(value: Value) -> str:
+    """The number of an organization: XON-10, or XON-3, a number by its type (NM).
+
+    Letters there without authority and type are a city: all organizations of that city would be one.
+    """
+    older = value.text(3)
+    named = any(c.isdigit() for c in older) or value.text(6) or value.text(7)
+    return value.text(10) or (older if named else "")
+
+
 @conversion("xon")
 def xon(value: Value, context: Context, argument: str) -> Any:
     """XON (or a CE that names an organization) as logical reference; CNES and CNPJ get their official system."""
-    name, number = value.said(1), value.text(10) or value.text(3)
+    name, number = value.said(1), organization_number(value)
     reference: dict[str, Any] = {"type": "Organization"}
     if number:
         kind = value.text(7).upper()

@@ -148,7 +148,13 @@ def location_parts(value: Value, context: Context, argument: str) -> Any:
 
 
 def _parts(value: Value) -> dict[int, str]:
-    return {number: value.text(number) for number in places.ORDER}
+    """The parts of a PL. Monitors send ward and bed as subcomponents of the bed (`^^UTI&Leito5&0&0`), with no ward and
+    room before them; those of an HD (2.7 on) name the kind of its universal identifier."""
+    parts = {number: value.text(number) for number in places.ORDER}
+    bed, kind = value.text(places.BED, 2), value.text(places.BED, 3)
+    if bed and not kind.isalpha() and not parts[places.WARD] and not parts[places.ROOM]:
+        return {**parts, places.WARD: parts[places.BED], places.BED: bed}
+    return parts
 
 
 def _kind(value: Value) -> str:

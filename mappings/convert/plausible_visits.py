@@ -17,7 +17,7 @@ _STATE = 41
 _AMOUNTS = range(46, 50)  # balance, charges, adjustments, payments
 _VISIT = re.compile(
     r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z"
-    r"|[A-Z]{2,8}[-_]?" + DAY + r"[-_]?[0-9]{2,8}\Z"  # a day and a count, as no professional's has
+    r"|[A-Z]{1,8}[-_]?" + DAY + r"[-_]?[0-9]{2,8}\Z"  # a day and a count, as no professional's has
 )
 
 

@@ -45,6 +45,7 @@ from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant, number
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
 
+_DIET = 38  # PV1-38
 _UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
 _ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
 
@@ -218,11 +219,13 @@ def reason(value: Value, context: Context, argument: str) -> Any:
 def no_house(value: Value, context: Context, argument: str) -> Any:
     """A CE of the table `argument` (how a visit ended, a diet) as CodeableConcept.
 
-    None where it is the hospital itself, named by PV1-3 or as sender or receiver: PV1-39 some fields early. It is told.
+    None where it is the hospital itself, named by PV1-3 or as sender or receiver: PV1-39 some fields early; and no diet
+    where PV1-41 is the admission, three fields early, for PV1-38 is the state of the account then. It is told.
     """
     header = context.message.header
     houses = {header.ask(4), header.ask(6), value.other(3, 4), value.other(3, 6)} - {""}
-    if value.raw in houses:
+    early = value.source.field == _DIET and early_admission(value.sibling(41), context)
+    if early or value.raw in houses:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return cwe(value, context, argument)

@@ -10,7 +10,7 @@ from canonical import identifiers
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei, ei_key, visit_key
-from mappings.convert.people import name_text, payor, xcn
+from mappings.convert.people import name_text, organization_number, payor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.plausible import misplaced_if, no_code, no_moment, no_name, no_place
 from mappings.convert.plausible_results import late_holder
@@ -123,9 +123,10 @@ def positive(value: Value, context: Context, argument: str) -> Any:
 def payor_name(value: Value, context: Context, argument: str) -> Any:
     """IN1-4 where IN1-3 is silent: the payer by its name, or by the number XON-10 has."""
     label = value.text(1)
-    if not value.text(10) and not value.text(3):
+    told = organization_number(value)
+    if not told:
         return {"type": "Organization", "display": label} if label else None
-    number_value = Value(value.text(10) or value.text(3), Source("IN1", 4), value.segment)
+    number_value = Value(told, Source("IN1", 4), value.segment)
     return payor(number_value, context, "")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
+from mappings.engine import translate
 from mappings.plan import missing, plans
 from tests.mappings.test_hl7_strangers import made
 
@@ -174,3 +175,50 @@ def test_an_answer_to_a_referral_needs_no_acknowledgement_which_the_standard_lea
         assert isinstance(message, Message)
         plan = plans()["RRI^I12"]
         assert missing(message, plan, "RRI^I12") == lacking
+
+
+def test_a_city_is_no_number_of_a_payer_or_an_organization() -> None:
+    line = "IN1|1|P1||{}||||||||20260101\rPV1||O\r"
+    bodies, _ = made("ADT^A01", line.format("Convênio Azul^^Pelotas^^BR"))
+    assert bodies["Coverage"][0]["payor"] == [{"type": "Organization", "display": "Convênio Azul"}]
+    assert "Organization" not in bodies
+    for numbered in ("Convênio Azul^^77", "Convênio Azul^^AZUL^^^ANS&1.2&ISO", "Convênio Azul^^^^^^^^^AZUL"):
+        bodies, _ = made("ADT^A01", line.format(numbered))
+        assert bodies["Organization"], numbered
+
+
+def test_a_status_is_no_electronic_address() -> None:
+    bodies, told = made("MFN^M02", "MFE|MAD||20261122|D9|CE\rSTF|D9||Reis^Nora||||||||||||A^Active\r")
+    assert "telecom" not in bodies["Practitioner"][0]
+    assert told == {"STF#4-15"}
+
+
+def test_an_identifier_is_no_place_of_birth() -> None:
+    bodies, told = made("ADT^A31", "", licence="|||21^^^HOSP^DI")
+    assert "extension" not in bodies["Patient"][0]
+    assert told == {"PID#2-23"}
+
+
+def test_the_state_of_an_account_is_no_diet() -> None:
+    line = f"EVN||{ADMITTED}\rPV1||I|4N" + "|" * 35 + "{}|||{}\r"
+    bodies, told = made("ADT^A01", line.format("ADM", ADMITTED))
+    assert "dietPreference" not in bodies["Encounter"][0].get("hospitalization", {})
+    assert told == {"PV1#4-38", "PV1#4-41"}
+    bodies, _ = made("ADT^A01", line.format("HIPO", ""))
+    assert bodies["Encounter"][0]["hospitalization"]["dietPreference"]
+
+
+def test_a_ward_and_a_bed_as_parts_of_the_bed_are_both_the_place() -> None:
+    for sent, name in (("^^UTI&Leito5&0&0", "UTI / Leito5"), ("^^L5&1.2.3&ISO", "L5"), ("4N^^L5&X", "4N / L5")):
+        bodies, _ = made("ADT^A01", f"PV1||I|{sent}\r")
+        assert bodies["Location"][0]["name"] == name
+
+
+@pytest.mark.parametrize(("country", "race"), [("", "04"), ("BRA", "04"), ("AUS", "")])
+def test_a_race_of_another_country_is_none_of_this_one(country: str, race: str) -> None:
+    head = f"MSH|^~\\&|A|B|C|D|20261122||ADT^A31|1|P|2.5.1|||||{country}\rPID|1||7^^^H^MR||Souza^Ana|||||4\r"
+    message = er7.read(head.encode())
+    assert isinstance(message, Message)
+    (patient,) = (draft.body for draft in translate(message, zone="UTC").drafts if draft.type == "Patient")
+    codes = [e["valueCodeableConcept"]["coding"][0]["code"] for e in patient.get("extension", ())]
+    assert codes == ([race] if race else [])
