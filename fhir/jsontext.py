@@ -40,6 +40,15 @@ def parse(raw: bytes) -> Any | Problem:
     return document
 
 
+def stored(text: str) -> dict[str, Any]:
+    """The record of a text that the store keeps, which was parsed or made before it was kept; raises TypeError for any
+    other text."""
+    body = parse(text.encode())
+    if not isinstance(body, dict):
+        raise TypeError("a stored record is no JSON object")
+    return body
+
+
 def _syntax(raw: bytes, said: str) -> Problem:
     """That it is no JSON, and where it ceases to be; of what the parser says only the place is told."""
     if not raw.removeprefix(_MARK).strip():

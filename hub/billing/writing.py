@@ -97,15 +97,7 @@ async def stored(tx: Transaction, type_name: str, ids: Sequence[str]) -> dict[st
         type_name,
         list(ids),
     )
-    return {row["id"]: parsed(row["body"]) for row in rows}
-
-
-def parsed(text: str) -> Body:
-    """A stored body."""
-    body = jsontext.parse(text.encode())
-    if not isinstance(body, dict):
-        raise TypeError("a stored record is no JSON object")
-    return body
+    return {row["id"]: jsontext.stored(row["body"]) for row in rows}
 
 
 def laid_over(plan: str, onto: Mapping[str, Any], record: Mapping[str, Any], version: str = "") -> Body:

@@ -83,8 +83,7 @@ async def _group(tx: Transaction, identity: str) -> dict[str, Any] | None:
     text = await tx.value(
         "SELECT body FROM resource WHERE tenant_id = $1 AND type = 'Group' AND id = $2 AND NOT deleted", identity
     )
-    body = jsontext.parse(text.encode()) if text is not None else None
-    return body if isinstance(body, dict) else None
+    return jsontext.stored(text) if text is not None else None
 
 
 def _entities(group: dict[str, Any]) -> list[tuple[str, str]]:

@@ -193,5 +193,5 @@ async def _last(tx: Transaction, walk: Walk, ids: Sequence[str]) -> dict[str, st
 
 def _patients_of(text: str, type_name: str) -> set[str]:
     """The ids of the patients a record refers to."""
-    literals = links.references(jsontext.parse(text.encode()), type_name)
+    literals = links.references(jsontext.stored(text), type_name)
     return {literal.rpartition("Patient/")[2].partition("/")[0] for literal in literals if "Patient/" in literal}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from fhir import jsontext
 from hub.bulk.wanted import Wanted
@@ -23,8 +22,8 @@ class Reach:
 
     def shows(self, text: str) -> bool:
         """Whether the record of a stored text may be read and searched."""
-        body: Any = jsontext.parse(text.encode())
-        return isinstance(body, dict) and self.actor.may(body, "r") and self.actor.may(body, "s")
+        body = jsontext.stored(text)
+        return self.actor.may(body, "r") and self.actor.may(body, "s")
 
 
 def is_whole(wanted: Wanted, type_name: str) -> bool:

@@ -167,6 +167,4 @@ async def _bodies(tx: Transaction, places: Iterable[Place]) -> AsyncIterator[tup
             [identity for _, identity in piece],
         )
         for row in rows:
-            body = jsontext.parse(row["body"].encode())
-            if isinstance(body, dict):
-                yield row["type"], row["id"], body
+            yield row["type"], row["id"], jsontext.stored(row["body"])

@@ -83,8 +83,8 @@ class Graph:
         """The record as it may be seen, or None; raises Refusal, BadGraph."""
         if (kind, identity) not in self.known:
             row = await self.row(kind, identity)
-            found = jsontext.parse(row["body"].encode()) if row is not None and not row["deleted"] else None
-            self.known[kind, identity] = found if isinstance(found, dict) else None
+            found = jsontext.stored(row["body"]) if row is not None and not row["deleted"] else None
+            self.known[kind, identity] = found
         return self.known[kind, identity]
 
     async def row(self, kind: str, identity: str) -> Row | None:
@@ -111,7 +111,7 @@ class Graph:
         self._spend(len(page.rows))
         names = "&".join(sorted({name for name, _ in pairs}))
         self.touched.add(f"{kind}?{names}")
-        nodes = [_Node(jsontext.parse(row["body"].encode()), kind, (asked.key,)) for row in page.rows]
+        nodes = [_Node(jsontext.stored(row["body"]), kind, (asked.key,)) for row in page.rows]
         if form == "Connection":
             out[asked.key] = await self._connection(asked, nodes, page, query.options.count)
             return

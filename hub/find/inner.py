@@ -103,7 +103,7 @@ def _shown(row: Row, *, apart: bool) -> Row | None:
     """
     if not apart:
         return row
-    body: Any = jsontext.parse(row["body"].encode())
+    body = jsontext.stored(row["body"])
     held = list(local(body).items())
     place = place_of(row["number"])
     if place >= len(held):

@@ -106,8 +106,7 @@ async def _bodies(tx: Transaction, kind: str, identity: str) -> dict[int, dict[s
         kind,
         identity,
     )
-    parsed = {row["version"]: jsontext.parse(row["body"].encode()) for row in rows}
-    return {version: body for version, body in parsed.items() if isinstance(body, dict)}
+    return {row["version"]: jsontext.stored(row["body"]) for row in rows}
 
 
 async def _again(world: World, tenant: Tenant, message_id: UUID) -> _Told | None:

@@ -103,8 +103,7 @@ async def _is_another(tx: Transaction, body: dict[str, Any]) -> bool:
         body["resourceType"],
         body["id"],
     )
-    present = jsontext.parse(text.encode()) if text else None
-    return isinstance(present, dict) and bool(body.get("url")) and present.get("url") != body["url"]
+    return bool(text and body.get("url")) and jsontext.stored(text).get("url") != body["url"]
 
 
 def mended(body: dict[str, Any]) -> tuple[dict[str, Any], Problem | None]:

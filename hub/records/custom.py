@@ -102,8 +102,8 @@ async def adopt(tx: Transaction) -> tuple[list[str], list[Problem]]:
     wanted: dict[tuple[str, str], tuple[Any, ...]] = {}
     problems: list[Problem] = []
     for row in rows:
-        body = jsontext.parse(row["body"].encode())
-        if isinstance(body, dict) and body.get("status") == "active" and body.get("expression"):
+        body = jsontext.stored(row["body"])
+        if body.get("status") == "active" and body.get("expression"):
             found, problem = _adopted(body)
             wanted |= found
             problems += [problem] if problem is not None and len(problems) < MOST else []

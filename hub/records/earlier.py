@@ -25,9 +25,4 @@ async def earlier(tx: Transaction, changed: Sequence[Saved]) -> dict[tuple[str, 
         [saved.id for saved in older],
         [saved.version - 1 for saved in older],
     )
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows:
-        body = jsontext.parse(row["body"].encode())
-        if isinstance(body, dict):
-            found[row["type"], row["id"]] = body
-    return found
+    return {(row["type"], row["id"]): jsontext.stored(row["body"]) for row in rows}

@@ -24,7 +24,7 @@ async def bodies(tx: Transaction, names: Sequence[str]) -> dict[str, Body]:
         [place[0] for place in places],
         [place[1] for place in places],
     )
-    return {f"{row['type']}/{row['id']}": parsed(row["body"]) for row in rows}
+    return {f"{row['type']}/{row['id']}": jsontext.stored(row["body"]) for row in rows}
 
 
 async def referring(tx: Transaction, type_name: str, parameter: str, target: str) -> list[Body]:
@@ -38,13 +38,7 @@ async def referring(tx: Transaction, type_name: str, parameter: str, target: str
         target_type,
         MOST,
     )
-    return [parsed(row["body"]) for row in rows]
-
-
-def parsed(text: str) -> Body:
-    """The body of a stored record."""
-    body = jsontext.parse(text.encode())
-    return body if isinstance(body, dict) else {}
+    return [jsontext.stored(row["body"]) for row in rows]
 
 
 def literal(reference: Any) -> str:

@@ -139,14 +139,13 @@ async def _batch(world: World, tenant: Tenant, kind: str, which: str, after: int
 
 def _saved(kind: str, row: Any) -> Saved:
     """The record as the write path hands it to the index; never a first version, so that old entries go."""
-    body = jsontext.parse(row["body"].encode())
     return Saved(
         type=kind,
         id=row["id"],
         version=max(row["version"], 2),
         updated_at=row["updated_at"],
         text=row["body"],
-        body=body if isinstance(body, dict) else None,
+        body=jsontext.stored(row["body"]),
         created=False,
         changed=True,
     )

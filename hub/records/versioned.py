@@ -51,7 +51,7 @@ async def as_named(source: Source, actor: Actor, page: Page, *, reverse: bool) -
 def _references(rows: Iterable[Row]) -> Iterator[tuple[Place, int]]:
     """The records that `rows` refer to, each with the version named, or zero."""
     for row in rows:
-        for literal in links.references(jsontext.parse(row["body"].encode()), row["type"]):
+        for literal in links.references(jsontext.stored(row["body"]), row["type"]):
             if match := _LOCAL.match(literal):
                 yield (match[1], match[2]), int(match[3] or 0)
 
@@ -73,5 +73,4 @@ def _unless(found: Sequence[Row], kept: Sequence[Row], current: Sequence[Row]) -
 def _may(actor: Actor, row: Row) -> bool:
     if actor.permits(row["type"], "r"):
         return True
-    body = jsontext.parse(row["body"].encode())
-    return isinstance(body, dict) and actor.may(body, "r")
+    return actor.may(jsontext.stored(row["body"]), "r")

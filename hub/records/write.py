@@ -168,7 +168,7 @@ async def _unheard(tx: Transaction, write: Write) -> Write:
         write.type,
         write.id,
     )
-    told = {_content(jsontext.parse(row["body"].encode())) for row in rows}
+    told = {_content(jsontext.stored(row["body"])) for row in rows}
     return dataclasses.replace(write, earlier=tuple(body for body in write.earlier if _content(body) not in told))
 
 
@@ -259,10 +259,7 @@ def instant(moment: datetime.datetime) -> str:
 
 def _same(stored: str, body: dict[str, Any]) -> bool:
     """Whether only version and time of meta differ."""
-    before = jsontext.parse(stored.encode())
-    if not isinstance(before, dict):
-        return False
-    return _essence(before) == _essence(body)
+    return _essence(jsontext.stored(stored)) == _essence(body)
 
 
 def _essence(body: dict[str, Any]) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 
 from canonical.codes import LOINC
 from canonical.problem import Problem
+from fhir import jsontext
 from hub.billing.message import numbers
 from hub.billing.profiles import PayerProfile
-from hub.billing.writing import parsed
 from hub.records.projections import first_code
 from hub.requests import sending
 from hub.store.database import Transaction
@@ -71,7 +71,7 @@ async def _measures(tx: Transaction, patient_id: str) -> dict[str, str]:
     )
     names = {place: name for name, place in _MEASURES.items()}
     found: dict[str, str] = {}
-    for body in (parsed(row["body"]) for row in rows):
+    for body in (jsontext.stored(row["body"]) for row in rows):
         quantity = body.get("valueQuantity", {})
         systems = [coding.get("system") for coding in body.get("code", {}).get("coding", ())]
         name = names.get((first_code(body.get("code")) or "", str(quantity.get("code") or quantity.get("unit"))))

@@ -21,8 +21,8 @@ async def shaken(world: World, tenant: Tenant, tx: Transaction, reply: Reply) ->
         "SELECT body, deleted FROM resource WHERE tenant_id = $1 AND type = 'Subscription' AND id = $2 FOR UPDATE",
         reply.partner.code,
     )
-    body = jsontext.parse(row["body"].encode()) if row is not None and not row["deleted"] else None
-    if not isinstance(body, dict) or body.get("status") != "requested":
+    body = jsontext.stored(row["body"]) if row is not None and not row["deleted"] else {}
+    if body.get("status") != "requested":
         return
     settings = await tx.value(
         "SELECT settings FROM partner WHERE tenant_id = $1 AND id = $2 FOR UPDATE", reply.partner.id

@@ -52,11 +52,10 @@ def told_again(rows: Sequence[Row], content: str) -> Sequence[Event]:
 
 def _event(row: Row, content: str) -> Event:
     whole = content == "full-resource" and bool(row["body"])
-    body = jsontext.parse(row["body"].encode()) if whole else None
     return Event(
         number=row["number"],
         focus="" if content == "empty" else f"{row['type']}/{row['record_id']}",
-        body=body if isinstance(body, dict) else None,
+        body=jsontext.stored(row["body"]) if whole else None,
         created=row["version"] == 1,
         deleted=bool(row["deleted"]),
         at=row["at"],

@@ -70,8 +70,7 @@ async def _record(tx: Transaction, partner: Partner) -> dict[str, Any] | None:
         "SELECT body, deleted FROM resource WHERE tenant_id = $1 AND type = 'Subscription' AND id = $2 FOR UPDATE",
         partner.code,
     )
-    body = jsontext.parse(row["body"].encode()) if row is not None and not row["deleted"] else None
-    return body if isinstance(body, dict) else None
+    return jsontext.stored(row["body"]) if row is not None and not row["deleted"] else None
 
 
 async def _settings(tx: Transaction, partner: Partner) -> dict[str, Any]:

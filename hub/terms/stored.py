@@ -175,8 +175,7 @@ async def _read(source: Source, rows: Sequence[Row]) -> dict[int, Read]:
 
 
 def _form(text: str) -> Read:
-    body: Any = jsontext.parse(text.encode())
-    return read_form(body)
+    return read_form(jsontext.stored(text))
 
 
 def read_form(body: dict[str, Any]) -> Read:

@@ -10,8 +10,9 @@ from billing_day import DAY, IPE
 
 from canonical.codes import ANS, CBO, CID10, CPF, SID, TUSS
 from canonical.extensions import EXTENSIONS
+from fhir import jsontext
 from hub.billing.guide import guides
-from hub.billing.writing import origin, parsed
+from hub.billing.writing import origin
 from hub.records.write import Write, save
 from hub.store.database import Row
 from hub.world import Tenant, World
@@ -37,7 +38,7 @@ async def discharge(world: World, tenant: Tenant, patient: str, **changed: Any) 
     code = {"coding": [{"system": CID10, "code": "O82.0"}]}
     subject = {"reference": f"Patient/{patient}"}
     body = {
-        **parsed(row["body"]),
+        **jsontext.stored(row["body"]),
         "status": "finished",
         "period": {"start": f"{DAY - datetime.timedelta(2)}T08:15:00-03:00", "end": f"{DAY}T16:40:00-03:00"},
         "hospitalization": {"dischargeDisposition": {"coding": [{"code": "01"}]}},
@@ -103,5 +104,5 @@ async def change(world: World, tenant: Tenant, patient: str, code: str, /, **cha
         world, tenant, "SELECT r.id, r.body FROM resource r JOIN charge c ON c.tenant_id = $1 AND c.id = r.id "
         "WHERE r.tenant_id = $1 AND r.type = 'ChargeItem' AND c.patient_id = $2 AND c.code = $3", patient, code,
     ):  # fmt: skip
-        body = {k: v for k, v in {**parsed(row["body"]), **changed}.items() if v is not None}
+        body = {k: v for k, v in {**jsontext.stored(row["body"]), **changed}.items() if v is not None}
         await put(world, tenant, Write(type="ChargeItem", id=row["id"], body=body))

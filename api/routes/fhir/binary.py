@@ -42,7 +42,7 @@ def _accepted(request: Request) -> set[str]:
 
 def content(request: Request, text: str, headers: dict[str, str]) -> Response:
     """The content of a stored Binary; raises Rejected (406) when its type is not acceptable."""
-    body: Any = jsontext.parse(text.encode())
+    body = jsontext.stored(text)
     stated = str(body.get("contentType", ""))
     media = stated if _MEDIA.match(stated) else _UNKNOWN
     kind = media.partition(";")[0].strip().lower()

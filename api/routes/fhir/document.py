@@ -76,7 +76,7 @@ async def _document(exchange: Exchange, identity: str, asked: dict[str, str]) ->
     await operated(exchange, f"Composition/{identity}", "$document")
     if asked.get("persist") != "true":
         return exchange.answer(text)
-    body: Any = jsontext.parse(text.encode())
+    body = jsontext.stored(text)
     (done,) = await transact(world, actor, [Entry(method="POST", type_name="Bundle", resource=body, alone=True)])
     if done.saved is None:
         raise LookupError("a write without a record")

@@ -47,7 +47,7 @@ async def of_record(exchange: Exchange) -> Response:
         raise NotFound("there is no such record")
     if row["deleted"]:
         raise Gone("the record was deleted")
-    body: Any = jsontext.parse(row["body"].encode())
+    body = jsontext.stored(row["body"])
     return await _answered(exchange, at, await _carried_out(at.of_record(body, selections)))
 
 

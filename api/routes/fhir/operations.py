@@ -48,7 +48,7 @@ async def meta(exchange: Exchange) -> Response:
         raise NotFound("there is no such record")
     if row["deleted"]:
         raise Gone("the record was deleted")
-    body: Any = jsontext.parse(row["body"].encode())
+    body = jsontext.stored(row["body"])
     return exchange.answer(_parameters(**{"return": {"valueMeta": body["meta"]}}))
 
 
@@ -107,7 +107,7 @@ async def _changed(exchange: Exchange, combine: Callable[[list[Any], list[Any]],
 
     entry = Entry(method="PATCH", type_name=type_name, id=record_id, patch=change, alone=True)
     (done,) = await transact(exchange.state.world, exchange.actor, [entry])
-    saved: Any = jsontext.parse(done.saved.text.encode()) if done.saved else {}
+    saved: Any = jsontext.stored(done.saved.text) if done.saved else {}
     return exchange.answer(_parameters(**{"return": {"valueMeta": saved["meta"]}}))
 
 
@@ -141,7 +141,7 @@ def _newest(rows: Sequence[Any], most: int) -> list[Any]:
     group_of: dict[Any, Any] = {}
     kept = []
     for row in rows:
-        body: Any = jsontext.parse(row["body"].encode())
+        body = jsontext.stored(row["body"])
         code = body.get("code", {})
         names = [(c.get("system"), c.get("code")) for c in code.get("coding", ())] or [("", code.get("text"))]
         group = next((group_of[name] for name in names if name in group_of), names[0])

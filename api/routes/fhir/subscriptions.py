@@ -45,7 +45,7 @@ async def statuses(exchange: Exchange) -> Response:
     world = exchange.state.world
     query = parse("Subscription", pairs, exchange.actor.setting(world))
     page = await find(OneTrip(world, exchange.caller.tenant), query, exchange.actor.sight)
-    bodies: list[Any] = [jsontext.parse(row["body"].encode()) for row in page.rows]
+    bodies = [jsontext.stored(row["body"]) for row in page.rows]
     note = exchange.state.reading.note
     await note(exchange.caller.tenant, exchange.caller.identity.subject, "search", "Subscription/$status")
     return await _statuses(exchange, bodies, [("self", link_text(f"{exchange.base}/Subscription/$status", given))])
@@ -90,7 +90,7 @@ async def _record(exchange: Exchange) -> dict[str, Any]:
         raise NotFound("there is no such record")
     if row["deleted"]:
         raise Gone("the record was deleted")
-    body: Any = jsontext.parse(row["body"].encode())
+    body = jsontext.stored(row["body"])
     return dict(body)
 
 

@@ -49,7 +49,7 @@ async def validate_stored(exchange: Exchange) -> Response:
         raise Rejected(404, [Problem("failure.not-found")])
     if mode == "delete":
         return exchange.answer(outcome_text([]))
-    body = jsontext.parse(row["body"].encode())
+    body = jsontext.stored(row["body"])
     return exchange.answer(outcome_text(await _findings(exchange, body, exchange.parameter("profile"))))
 
 

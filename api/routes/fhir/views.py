@@ -140,7 +140,7 @@ async def _stored(exchange: Exchange, asked: _Asked) -> AsyncIterator[list[Row]]
     exchange.actor.reach(kind, "s")
     while True:
         page = await search(source, _query(exchange, asked, cursor), exchange.actor.sight)
-        bodies = [jsontext.parse(row["body"].encode()) for row in page.rows]
+        bodies = [jsontext.stored(row["body"]) for row in page.rows]
         yield await asyncio.to_thread(_rows, asked.view, bodies)
         cursor = page.cursor
         if not cursor:

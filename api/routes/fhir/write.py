@@ -162,8 +162,7 @@ def _written(exchange: Exchange, done: Done) -> Response:
 
 def _told(text: str) -> list[Problem]:
     """What there is to say of a record that was stored all the same."""
-    body: Any = jsontext.parse(text.encode())
-    return invariants.check(body) if isinstance(body, dict) else []
+    return invariants.check(jsontext.stored(text))
 
 
 def described(done: Done) -> tuple[str, int, datetime, str, int]:

@@ -11,8 +11,9 @@ from typing import Any
 from canonical import local
 from canonical.codes import ANS
 from canonical.problem import Problem
+from fhir import jsontext
 from hub.billing.profiles import PayerProfile
-from hub.billing.writing import parsed, payer_id, stored
+from hub.billing.writing import payer_id, stored
 from hub.records.index import key_of
 from hub.records.projections import target
 from hub.store.database import Transaction
@@ -87,7 +88,7 @@ class Authorisation:
 async def of_patients(tx: Transaction, patients: Sequence[str], zone: str) -> dict[str, list[Authorisation]]:
     """The granted authorisations of patients, newest last; days as in `zone`."""
     keys = (key_of("ClaimResponse", "patient"), key_of("ClaimResponse", "use"))
-    bodies = [parsed(row["body"]) for row in await tx.rows(_FOUND, *keys, list(patients))]
+    bodies = [jsontext.stored(row["body"]) for row in await tx.rows(_FOUND, *keys, list(patients))]
     # whoever may write the record may leave a value out and say why: R4 wants the element, not its value
     active = [body for body in bodies if body.get("status") == "active"]
     granted = [body for body in active if body.get("outcome") in ("complete", "partial")]

@@ -11,8 +11,9 @@ from typing import Any
 from canonical import local
 from canonical.codes import LOINC
 from canonical.extensions import EXTENSIONS
+from fhir import jsontext
 from hub.billing.visit.stays import cids
-from hub.billing.writing import Body, parsed, stored
+from hub.billing.writing import Body, stored
 from hub.records.index import key_of
 from hub.records.projections import target
 from hub.store.database import Transaction
@@ -46,7 +47,7 @@ async def papers(tx: Transaction, stays: Mapping[str, Body], zone: str) -> Paper
         return {}
     children: dict[str, list[str]] = {}
     for row in await tx.rows(_CHILDREN, key_of("RelatedPerson", "identifier"), mothers):
-        related = parsed(row["body"])
+        related = jsontext.stored(row["body"])
         child = target(related.get("patient"), "Patient")
         if child and _is_mother(related):
             children.setdefault(row["mother"], []).append(child)
@@ -62,7 +63,7 @@ async def papers(tx: Transaction, stays: Mapping[str, Body], zone: str) -> Paper
 async def _causes(tx: Transaction, patients: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in await tx.rows(_CAUSES, patients, _CAUSE):
-        body = parsed(row["body"])
+        body = jsontext.stored(row["body"])
         codings = body["code"].get("coding", ())
         told = cids(body.get("valueCodeableConcept", {}).get("coding", ()))
         if told and any(coding.get("system") == LOINC for coding in codings):

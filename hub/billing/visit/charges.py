@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from fhir import jsontext
 from hub.billing.profiles import PayerProfile
 from hub.billing.visit import treatments
-from hub.billing.writing import Body, parsed
+from hub.billing.writing import Body
 from hub.store.database import Row, Transaction
 from mappings.table import codes
 
@@ -171,6 +172,6 @@ def _charge(row: Row) -> Charge:
         table=row["tiss_table"],
         code=row["code"],
         on=row["occurred_on"],
-        body=parsed(row["body"]),
+        body=jsontext.stored(row["body"]),
         treatment=row["treatment"] or "",
     )

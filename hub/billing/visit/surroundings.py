@@ -10,6 +10,7 @@ from typing import Any
 
 from canonical import local
 from canonical.names import first
+from fhir import jsontext
 from hub.billing import writing
 from hub.billing.profiles import PayerProfile
 from hub.billing.visit import authorisations, births, prices
@@ -19,7 +20,7 @@ from hub.billing.visit.charges import Charge, Coverage
 from hub.billing.visit.prices import Prices
 from hub.billing.visit.stays import Billed, Portion, conditions_of, is_inpatient
 from hub.billing.visit.treatments import Treatment, of_episodes
-from hub.billing.writing import Body, parsed, stored
+from hub.billing.writing import Body, stored
 from hub.records.index import key_of
 from hub.records.projections import target
 from hub.records.write import Origin
@@ -115,7 +116,7 @@ async def _orders(tx: Transaction, visits: list[str]) -> dict[str, Body]:
         "AND o.status NOT IN ('revoked', 'entered-in-error') ORDER BY o.authored_at NULLS FIRST, o.id",
         visits,
     )
-    return {row["encounter_id"]: parsed(row["body"]) for row in rows}
+    return {row["encounter_id"]: jsontext.stored(row["body"]) for row in rows}
 
 
 _ACTS = """
@@ -131,7 +132,7 @@ async def _acts(tx: Transaction, found: Surroundings, charges: Sequence[Charge],
     named = sorted({i for charge in charges for i in _named(charge.body)})
     found.procedures = await stored(tx, "Procedure", named)
     for row in await tx.rows(_ACTS, key_of("Procedure", "encounter"), visits):
-        body = parsed(row["body"])
+        body = jsontext.stored(row["body"])
         if body.get("status") not in _UNDONE:
             found.acts_of.setdefault(row["target_id"], []).append(body)
     products = {i for c in charges if (i := target(c.body.get("productReference"), "Device"))}

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
+from fhir import jsontext
 from hub.billing.profiles import PayerProfile
-from hub.billing.writing import parsed, stored
+from hub.billing.writing import stored
 from hub.records.index import key_of
 from hub.store.database import Row, Transaction
 from mappings.table import codes
@@ -150,5 +151,5 @@ async def _statuses(tx: Transaction, episodes: Sequence[str]) -> dict[str, str]:
     numbered = [(one, *one.split("|", 1)) for one in episodes if "|" in one]
     columns = [list(column) for column in zip(*numbered, strict=True)] or [[], [], []]
     for row in await tx.rows(_BY_NUMBER, key_of(_TYPE, "identifier"), *columns):
-        found[row["episode"]] = str(parsed(row["body"]).get("status", ""))
+        found[row["episode"]] = str(jsontext.stored(row["body"]).get("status", ""))
     return found

@@ -237,8 +237,8 @@ async def _some(
 ) -> tuple[list[tuple[int, Body]], int | None]:
     """Those of the next _COUNTED records that may be told, and behind which record there may be more."""
     rows = await matching(tx, query, _COUNTED, after)
-    bodies = [(int(row["rid"]), jsontext.parse(row["body"].encode())) for row in rows]
-    told = [(rid, b) for rid, b in bodies if isinstance(b, dict) and _may_be_told(b) and _meant(b, asked.words)]
+    bodies = [(int(row["rid"]), jsontext.stored(row["body"])) for row in rows]
+    told = [(rid, b) for rid, b in bodies if _may_be_told(b) and _meant(b, asked.words)]
     return told, int(rows[-1]["rid"]) if len(rows) == _COUNTED else None
 
 
@@ -306,8 +306,8 @@ async def _persons(tx: Transaction, message: Message, found: _Found) -> list[Seg
 async def _visit(tx: Transaction, patient: str) -> Body:
     """The visit a patient is in; one of class N where there is none that may be told."""
     row = await tx.row(_VISIT, patient)
-    body = jsontext.parse(row["body"].encode()) if row is not None else None
-    return body if isinstance(body, dict) and _may_be_told(body) else {"class": {"code": "N"}}
+    body = jsontext.stored(row["body"]) if row is not None else None
+    return body if body is not None and _may_be_told(body) else {"class": {"code": "N"}}
 
 
 def copied(segment: Segment, last: int, name: str = "") -> SegmentWriter:

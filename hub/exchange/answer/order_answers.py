@@ -114,8 +114,7 @@ async def _known(tx: Transaction, item: Asked, context: Context) -> dict[str, An
                 item.type,
                 identity,
             )
-            body = jsontext.parse(text.encode()) if text else None
-            if isinstance(body, dict) and agrees(draft, body):
+            if text and agrees(draft, body := jsontext.stored(text)):
                 return body
     return None
 

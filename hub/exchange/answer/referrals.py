@@ -86,9 +86,11 @@ async def _record(tx: Transaction, reference: str) -> Body | None:
     text = await tx.value(
         "SELECT body FROM resource WHERE tenant_id = $1 AND type = $2 AND id = $3 AND NOT deleted", kind, identity
     )
-    body = jsontext.parse(text.encode()) if text else None
-    labels = {label.get("code") for label in body.get("meta", {}).get("security", ())} if isinstance(body, dict) else ()
-    return body if isinstance(body, dict) and not RESTRICTED & set(labels) else None
+    if not text:
+        return None
+    body = jsontext.stored(text)
+    labels = {label.get("code") for label in body.get("meta", {}).get("security", ())}
+    return None if RESTRICTED & labels else body
 
 
 async def _segments(tx: Transaction, message: Message, order: Body, stamp: Stamp) -> list[SegmentWriter]:
@@ -122,7 +124,5 @@ async def _progress(tx: Transaction, order: Body, stamp: Stamp) -> Body:
     setting = Setting(zone=ZoneInfo(zone), now=stamp.now, base="")
     query = parse("Task", [("focus", f"ServiceRequest/{order['id']}")], setting)
     for row in await matching(tx, query, 1):
-        body = jsontext.parse(row["body"].encode())
-        if isinstance(body, dict):
-            return body
+        return jsontext.stored(row["body"])
     return {"status": {"active": "requested", "completed": "completed"}.get(str(order.get("status")), "cancelled")}

@@ -12,6 +12,7 @@ from typing import Any
 
 from canonical.codes import RESTRICTED
 from canonical.extensions import EXTENSIONS
+from fhir import jsontext
 from hub.records import reading
 from hub.records.reading import Body
 from hub.store.database import Transaction
@@ -221,7 +222,7 @@ async def _valid(tx: Transaction, patient: str, day: str) -> list[Body]:
         patient.partition("/")[2],
         day if len(day) == len("2026-11-27") else None,  # a month or a year alone is no day
     )
-    return [reading.parsed(row["body"]) for row in rows]
+    return [jsontext.stored(row["body"]) for row in rows]
 
 
 def _memberships(found: Sequence[Body]) -> list[Body]:

@@ -7,7 +7,6 @@ References are followed forwards only, in turns, as they stand in the stored tex
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from canonical.problem import Problem
 from fhir import jsontext, links
@@ -57,7 +56,7 @@ async def _read(world: World, tenant: Tenant, places: list[Place]) -> dict[Place
 
 def _places(row: Row, base: str) -> Iterator[Place]:
     """What a record refers to in this store, as type and id."""
-    body: Any = jsontext.parse(row["body"].encode())
+    body = jsontext.stored(row["body"])
     if row["type"] == "Composition":
         body = {name: value for name, value in body.items() if name != "relatesTo"}
     for literal in links.references(body, row["type"]):

@@ -19,7 +19,6 @@ from hub.find.match.likeness import POSSIBLE, Likeness, likeness, names_of
 from hub.find.search import Page, search
 from hub.find.sight import Sight
 from hub.find.statement import OneTrip
-from hub.store.database import Row
 from hub.world import Tenant, World
 
 MOST = 100
@@ -53,7 +52,7 @@ async def match(world: World, tenant: Tenant, wanted: dict[str, Any], setting: S
     found: dict[str, Match] = {}
     successors = await _successors(world, tenant, list(rows))
     for identity, row in rows.items():
-        alike = likeness(wanted, _body(row))
+        alike = likeness(wanted, jsontext.stored(row["body"]))
         shown = successors.get(identity, row)
         other = found.get(shown["id"])
         if alike.score >= POSSIBLE and (other is None or other.likeness.score < alike.score):
@@ -80,11 +79,6 @@ async def _successors(world: World, tenant: Tenant, ids: list[str]) -> dict[str,
     if not ids:
         return {}
     return {row["loser_id"]: row for row in await world.database.ask(tenant.id, _MERGED, ids)}
-
-
-def _body(row: Row) -> dict[str, Any]:
-    found = jsontext.parse(row["body"].encode())
-    return found if isinstance(found, dict) else {}
 
 
 def questions(wanted: dict[str, Any]) -> list[tuple[Pairs, Pairs]]:

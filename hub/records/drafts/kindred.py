@@ -48,7 +48,7 @@ async def place(
         others = dict.fromkeys(identity for identity in found if identity != places[report.local][1])
         options[draft.local] = [record_id(draft.type, Key(f"{report.type}/{one}", draft.part)) for one in others]
     wanted = sorted({identity for held in options.values() for identity in held})
-    rows = {row["id"]: _parsed(row) for row in await tx.rows(_RESULTS, wanted)} if wanted else {}
+    rows = {row["id"]: jsontext.stored(row["body"]) for row in await tx.rows(_RESULTS, wanted)} if wanted else {}
     known: dict[Place, Body | None] = {}
     for local, held in options.items():
         subject = subject_of(named[named[local].beside], places)
@@ -73,7 +73,7 @@ async def meet(tx: Transaction, drafts: Sequence[Draft], places: Places, writes:
         number = at.get(parent)
         if number is None or parent == ("Observation", row["id"]):
             continue
-        body, child = writes[number].body or {}, _parsed(row)
+        body, child = writes[number].body or {}, jsontext.stored(row["body"])
         if child.get("subject", {}).get("reference") != body.get("subject", {}).get("reference"):
             continue
         own = at.get(("Observation", row["id"]))
@@ -111,8 +111,3 @@ def _met(item: Body, row: Row, parent: Place) -> Body:
     if (identifier.get("system"), identifier.get("value")) != (row["system"], row["code"]):
         return item
     return {"reference": "/".join(parent), **item}
-
-
-def _parsed(row: Row) -> Body:
-    body = jsontext.parse(row["body"].encode())
-    return body if isinstance(body, dict) else {}

@@ -132,12 +132,5 @@ async def stored(tx: Transaction, places: set[Place], *, lock: bool = True) -> d
         [i for _, i in unique],
     )
     found: dict[Place, dict[str, Any] | None] = dict.fromkeys(unique)
-    found.update({(row["type"], row["id"]): _parsed(row) for row in rows if not row["deleted"]})
+    found.update({(row["type"], row["id"]): jsontext.stored(row["body"]) for row in rows if not row["deleted"]})
     return found
-
-
-def _parsed(row: Row) -> dict[str, Any]:
-    body = jsontext.parse(row["body"].encode())
-    if not isinstance(body, dict):
-        raise TypeError("a stored record is no JSON object")
-    return body

@@ -72,8 +72,8 @@ async def _gone(
     for (element, target), named in _sets(stated, wanted, settled, own).items():
         kind, _, identity = target.partition("/")
         rows = await tx.rows(_STORED, key_of(wanted.type, element), kind, identity, stated.channel)
-        bodies = {row["id"]: jsontext.parse(row["body"].encode()) for row in rows}
-        held = {name: body for name, body in bodies.items() if isinstance(body, dict) and _in(body, wanted, target)}
+        bodies = {row["id"]: jsontext.stored(row["body"]) for row in rows}
+        held = {name: body for name, body in bodies.items() if _in(body, wanted, target)}
         moment = named[0][0].event_at
         for name, body in held.items():
             if (wanted.type, name) not in own and _may(body, moment):

@@ -14,7 +14,7 @@ from fhir import jsontext
 from hub.records.drafts.identify import Places
 from hub.records.index import key_of
 from hub.records.write import Write
-from hub.store.database import Row, Transaction
+from hub.store.database import Transaction
 
 WITH_ORDER = {"system": "urn:ponte:charge", "code": "with-order"}
 _OFF = frozenset(("revoked", "cancelled", "entered-in-error"))
@@ -68,7 +68,7 @@ async def _take_back(tx: Transaction, order: Write, writes: list[Write]) -> int:
     open_ = [
         (row, body)
         for row in await tx.rows(_CHARGES, key_of("ChargeItem", "subject"), subject.removeprefix("Patient/"))
-        if (body := _parsed(row)) and ("ChargeItem", row["id"]) not in told and _came_with(body, order)
+        if (body := jsontext.stored(row["body"])) and ("ChargeItem", row["id"]) not in told and _came_with(body, order)
     ]
     if not open_ or await _was_done(tx, order, writes):
         return 0
@@ -90,7 +90,7 @@ def _came_with(body: dict[str, Any], order: Write) -> bool:
 async def _was_done(tx: Transaction, order: Write, writes: Sequence[Write]) -> bool:
     """Whether a stored record, or one of these, tells of something done for the order."""
     keys = [key_of(name, parameter) for name, (parameter, _) in _DONE.items()]
-    bodies = [_parsed(row) for row in await tx.rows(_ACTS, keys, order.id, order.type)]
+    bodies = [jsontext.stored(row["body"]) for row in await tx.rows(_ACTS, keys, order.id, order.type)]
     bodies += [write.body for write in writes if write.body and f"{order.type}/{order.id}" in _orders_of(write)]
     return any(body.get("status") not in _NOTHING for body in bodies)
 
@@ -101,8 +101,3 @@ def _orders_of(write: Write) -> set[str]:
         return set()
     named = (write.body or {}).get(_DONE[write.type][1], ())
     return {str(each.get("reference", "")) for each in ([named] if isinstance(named, dict) else named)}
-
-
-def _parsed(row: Row) -> dict[str, Any]:
-    body = jsontext.parse(row["body"].encode())
-    return body if isinstance(body, dict) else {}

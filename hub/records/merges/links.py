@@ -7,6 +7,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
+from fhir import jsontext
 from hub.records.drafts.bearers import bearers_of
 from hub.records.drafts.identify import Places
 from hub.records.drafts.lookup import stored, survivors_of
@@ -15,7 +16,7 @@ from hub.records.drafts.settle import settle
 from hub.records.merges.apart import are_apart, noted
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import INTO, held_by, named_by
-from hub.records.merges.references import moved, parsed, pointing
+from hub.records.merges.references import moved, pointing
 from hub.records.merges.renames import name
 from hub.records.write import Origin, Write, save
 from hub.store.database import Row, Transaction
@@ -134,7 +135,7 @@ async def _family(tx: Transaction, row: Row) -> list[str]:
 async def _direct(tx: Transaction, row: Row) -> str:
     """Into whom a patient was merged by its own merge, whatever became of that one later."""
     version = await tx.row(_MERGED_AT, row["loser_id"], row["message_id"])
-    body = parsed(version["body"]) if version is not None else {}
+    body = jsontext.stored(version["body"]) if version is not None else {}
     noted = (item for item in body.get("meta", {}).get("extension", ()) if item.get("url") == INTO)
     if named := [str(item["valueString"]) for item in noted if item.get("valueString")]:
         return named[0]

@@ -21,7 +21,7 @@ async def pointing(tx: Transaction, kind: str, identity: str) -> dict[tuple[str,
     The caller holds the lock of what they point at, so that none is added meanwhile.
     """
     rows: list[Row] = await tx.rows(_POINTING, kind, identity)
-    return {(row["type"], row["id"]): parsed(row["body"]) for row in rows if row["type"] != "Patient"}
+    return {(row["type"], row["id"]): jsontext.stored(row["body"]) for row in rows if row["type"] != "Patient"}
 
 
 async def turned(tx: Transaction, kind: str, old: str, new: str) -> list[Write]:
@@ -42,11 +42,3 @@ def moved(node: Any, old: str, new: str) -> Any:
     if isinstance(node, list):
         return [moved(item, old, new) for item in node]
     return node
-
-
-def parsed(text: str) -> dict[str, Any]:
-    """A stored body; raises TypeError when it is no JSON object."""
-    body = jsontext.parse(text.encode())
-    if not isinstance(body, dict):
-        raise TypeError("a stored record is no JSON object")
-    return body

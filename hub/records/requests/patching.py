@@ -12,7 +12,7 @@ from hub.records.requests.refusal import Kind, Refusal, refused
 
 def patched(stored: str, patch: Any) -> dict[str, Any]:
     """The stored text changed by a JSON Patch (a list), a FHIRPath Patch (Parameters) or a function; raises Refusal."""
-    before: Any = jsontext.parse(stored.encode())
+    before = jsontext.stored(stored)
     try:
         if callable(patch):
             after: Any = patch(before)

@@ -10,8 +10,8 @@ import pytest
 from billing_day import DAY, EXAM, IPE, Visit, happen, order, partner_row, put_records, register
 from billing_stay import authorise, built, change, discharge, put, rows
 
+from fhir import jsontext
 from hub.billing.visit import authorisations
-from hub.billing.writing import parsed
 from hub.records.write import Write
 from hub.requests import authorisation, sending
 from hub.requests.matter import Named
@@ -70,7 +70,7 @@ async def test_a_stay_begins_and_ends_on_the_houses_days(world: World, tenant: T
         "relationship": [{"coding": [{"code": "MTH"}]}],
     }  # fmt: skip
     await put(
-        world, tenant, Write(type="Patient", id=patient, body={**parsed(mother["body"]), "identifier": number}),
+        world, tenant, Write(type="Patient", id=patient, body={**jsontext.stored(mother["body"]), "identifier": number}),
         Write(type="Patient", id="rn", body=child), Write(type="RelatedPerson", id="kin", body=kin),
     )  # fmt: skip
     (guide,) = await built(world, tenant)
@@ -89,7 +89,7 @@ async def test_a_request_tells_the_houses_days(world: World, tenant: Tenant) -> 
     (row,) = await rows(
         world, tenant, "SELECT r.id, r.body FROM resource r WHERE tenant_id = $1 AND type = 'Encounter'"
     )
-    body = {**parsed(row["body"]), "status": "in-progress", "period": {"start": f"{NEXT}T01:00:00Z"}}
+    body = {**jsontext.stored(row["body"]), "status": "in-progress", "period": {"start": f"{NEXT}T01:00:00Z"}}
     wanted = order(patient, CAESAREAN[1], encounter=row["id"], authoredOn=f"{NEXT}T00:10:00Z")
     await put_records(world, tenant, Write(type="Encounter", id=row["id"], body=body), wanted)
     async with world.transaction(tenant) as tx:

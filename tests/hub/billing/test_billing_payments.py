@@ -13,13 +13,14 @@ from billing_day import EXAM, IPE, Visit, happen, many, partner_row, register
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from fhir import jsontext
 from fhir.validation.validator import validate
 from hub.billing import listing
 from hub.billing.batch import batches
 from hub.billing.guide import guides
 from hub.billing.profiles import payer, profile_of
 from hub.billing.returns import intake, payment_records, payments, reconciliation, statements
-from hub.billing.writing import origin, parsed
+from hub.billing.writing import origin
 from hub.records.write import Origin
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_statements import item, rows, statement
@@ -60,7 +61,7 @@ async def records(world: World, tenant: Tenant) -> list[dict[str, Any]]:
     found = await rows(
         world, tenant, "SELECT body FROM resource WHERE tenant_id = $1 AND type = $2", payment_records.TYPE
     )
-    return [parsed(row["body"]) for row in found]
+    return [jsontext.stored(row["body"]) for row in found]
 
 
 def paid(
@@ -185,7 +186,7 @@ async def test_a_dental_statement_judges_and_pays(world: World, tenant: Tenant) 
         tenant,
         "SELECT body FROM resource WHERE tenant_id = $1 AND type = 'ExplanationOfBenefit' AND body LIKE '%copay%'",
     )
-    assert len(bodies) == 1 and validate(parsed(bodies[0]["body"])) == []
+    assert len(bodies) == 1 and validate(jsontext.stored(bodies[0]["body"])) == []
     (message,) = await rows(
         world, tenant, "SELECT type FROM message WHERE tenant_id = $1 AND id = $2", taken.message_id
     )

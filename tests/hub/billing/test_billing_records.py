@@ -22,13 +22,14 @@ from billing_day import (
 )
 from payer_server import Server, payer_server, settle
 
+from fhir import jsontext
 from fhir.validation.validator import validate
 from hub.billing import jobs
 from hub.billing.appeal import appeals
 from hub.billing.batch import batches, responses
 from hub.billing.guide import claims, guides
 from hub.billing.returns import benefits, reconciliation
-from hub.billing.writing import origin, parsed
+from hub.billing.writing import origin
 from hub.operate import explain
 from hub.store.database import Row
 from hub.world import Tenant, World
@@ -44,7 +45,7 @@ async def records(world: World, tenant: Tenant, type_name: str) -> dict[str, dic
     found = await rows(
         world, tenant, "SELECT id, body FROM resource WHERE tenant_id = $1 AND type = $2 AND NOT deleted", type_name
     )
-    bodies = {row["id"]: parsed(row["body"]) for row in found}
+    bodies = {row["id"]: jsontext.stored(row["body"]) for row in found}
     assert [problem for body in bodies.values() for problem in validate(body)] == []
     return bodies
 

@@ -8,7 +8,7 @@ import pytest
 from billing_day import DIPYRONE, EXAM, IPE, Visit, happen, partner_row, register
 from billing_stay import authorise, built, discharge, put, rows
 
-from hub.billing.writing import parsed
+from fhir import jsontext
 from hub.records.write import Write
 from hub.world import Tenant, World
 
@@ -26,7 +26,7 @@ async def test_an_authorisation_without_a_value(world: World, tenant: Tenant, el
         await discharge(world, tenant, patient)
     found = "SELECT id, body FROM resource WHERE tenant_id = $1 AND type = 'ClaimResponse' ORDER BY rid LIMIT 1"
     (row,) = await rows(world, tenant, found)
-    body = {key: value for key, value in parsed(row["body"]).items() if key not in ("id", element)}
+    body = {key: value for key, value in jsontext.stored(row["body"]).items() if key not in ("id", element)}
     item = {
         "itemSequence": 1,
         "adjudication": [{"category": {"coding": [{"code": "x"}]}}],
