@@ -77,7 +77,7 @@ def test_nothing_shared_is_changed_by_hand() -> None:
     [
         "import os\nos.environ['A'] = '1'", "import os\ndel os.environ['A']", "import os\nos.environ.update(A='1')",
         "import sys\nsys.modules['a'] = None", "from hub import settings\nsettings.MOST_WORKERS = 1",
-        "object.__setattr__(world.settings, 'a', 1)", "import hub.find.ahead.narrow\nhub.find.narrow.WIDE_FROM = 1",
+        "object.__setattr__(world.settings, 'a', 1)", "import hub.find.ahead.narrow\nhub.find.ahead.narrow.WIDE_FROM = 1",
         "from hub import limits\nsetattr(limits, 'A', 1)", "import os\nos.chdir('/')", "from a import b\nb.rows['x'] += 1",
     ],
 )  # fmt: skip
