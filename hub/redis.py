@@ -9,17 +9,25 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from uuid import UUID
-
-import redis.asyncio as client
-from redis.exceptions import RedisError
 
 log = logging.getLogger("ponte.bell")
 WORK, CHANNELS = "ponte:work", "ponte:channels"
 GATHER_SECONDS = 0.002
 RECONNECT_SECONDS = 1.0
-_DOWN = (RedisError, OSError, TimeoutError)
+
+
+@cache
+def _down() -> tuple[type[Exception], ...]:
+    """What a client raises when Redis cannot be reached.
+
+    The client is loaded by who rings or listens: that takes longer than most commands of an operator, who do neither.
+    """
+    from redis.exceptions import RedisError
+
+    return (RedisError, OSError, TimeoutError)
 
 
 class Bell:
@@ -59,7 +67,7 @@ class Bell:
                         if message["type"] == "message":
                             with contextlib.suppress(ValueError):
                                 woken(UUID(bytes=message["data"]))
-            except _DOWN as error:
+            except _down() as error:
                 log.warning("cannot hear wake-ups (%s); looking for work instead", type(error).__name__)
             finally:
                 connected(False)
@@ -69,7 +77,7 @@ class Bell:
         """Leave a note for whoever looks within so long; without Redis there is none. No patient data."""
         if not self._url:
             return
-        with contextlib.suppress(*_DOWN):
+        with contextlib.suppress(*_down()):
             if self._client is None:
                 self._client = self._connect()
             async with asyncio.timeout(2):
@@ -85,7 +93,7 @@ class Bell:
                     self._client = self._connect()
                 keys = [key async for key in self._client.scan_iter(match=f"{beginning}*", count=1000)]
                 found = await self._client.mget(sorted(keys)) if keys else []
-        except _DOWN:
+        except _down():
             return None
         return [text.decode() for text in found if text is not None]
 
@@ -94,11 +102,13 @@ class Bell:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._client is not None:
-            with contextlib.suppress(*_DOWN):
+            with contextlib.suppress(*_down()):
                 await self._client.aclose()
             self._client = None
 
     def _connect(self) -> Any:
+        import redis.asyncio as client
+
         return client.from_url(self._url, protocol=2, socket_connect_timeout=2, health_check_interval=15)
 
     async def _flush(self) -> None:
@@ -111,7 +121,7 @@ class Bell:
             try:
                 async with asyncio.timeout(2):
                     await self._publish(rings)
-            except _DOWN as error:
+            except _down() as error:
                 self._down_until = now + RECONNECT_SECONDS
                 log.warning("cannot wake workers (%s); they look by themselves", type(error).__name__)
 

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import dataclasses
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,12 @@ async def test_a_delayed_lane_is_awaited_exactly(world: World, tenant: Tenant, m
     due = await watch.due()
     assert not [item for item in due if item.tenant.id == tenant.id and item.kind == "outbound"]
     assert 1 <= watch.patience() <= 20
+
+
+def test_who_neither_rings_nor_listens_does_not_load_the_client() -> None:
+    """It would take longer than most commands of an operator."""
+    script = "import sys, hub.world; print('redis' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
