@@ -1,4 +1,12 @@
-"""The closed list of conversions. Each is a documented, tested function registered under its name in tables."""
+"""The closed list of conversions. Each is a documented, tested function registered under its name in tables.
+
+* Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `titles`,
+  `councils`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
+* Of a matter: `administration`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`, `medication`,
+  `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`; `small` for the rest.
+* Of contents that stand beside their own field: `plausible` and its kin say what a content shows, `shifted` and
+  `swapped` move it.
+"""
 
 from __future__ import annotations
 
