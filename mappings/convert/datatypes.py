@@ -14,7 +14,17 @@ from mappings.convert.addresses import behind_a_house, is_cep, postal_code, righ
 from mappings.convert.keys import cx_key
 from mappings.convert.periods import period
 from mappings.convert.plausible import no_address, no_code, no_instant, no_number, visit_for_patient
-from mappings.convert.published import Claims, alone, by_number, claims, coding_of, placed, tell_claims, tell_own
+from mappings.convert.published import (
+    Claims,
+    alone,
+    by_number,
+    claims,
+    coding_of,
+    doubtful,
+    placed,
+    tell_claims,
+    tell_own,
+)
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import coding_from, component_code, listed
 from mappings.table import Source
@@ -208,7 +218,7 @@ def cwe(value: Value, context: Context, argument: str) -> Any:
         and not (value.text(3) or value.text(14))
         and not read.get("coding", [{}])[0].get("system")
     ):
-        tell_own(value, context, argument, _code(value.text(1)))
+        tell_own(value, context, argument, _code(value.text(1)), value.said(2))
     if claimed:
         tell_claims(value, context, claimed)
     return {n: [{**item} for item in part] if isinstance(part, list) else part for n, part in read.items()}
@@ -226,6 +236,8 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> tuple[dict[str
         named = value.text(first + 2) or value.text(number)  # by its OID, from 2.7 on
         code, display = by_number(named, code, display)
         system, code = placed(named, code, argument)
+        if not named and argument.startswith("HL7") and doubtful(argument[3:], code, display):
+            system = ""
         coding = {"code": code}
         if system:
             coding["system"] = system

@@ -86,7 +86,7 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
     coding: dict[str, Any] = {}
     if code:
         coding = coding_of("0070", code, text, system)
-        tell_own(value, context, "" if system else "HL70070", coding["code"])
+        tell_own(value, context, "" if system else "HL70070", coding["code"], text)
     label = text or ("" if coding else value.text(3))
     found: dict[str, Any] = {"coding": [coding]} if coding else {}
     return {**found, **({"text": label} if label else {})} or None

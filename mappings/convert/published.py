@@ -29,6 +29,7 @@ _CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC", "
 _DEVICES = systems.coding_system("MDC")  # ISO/IEEE 11073-10101
 Claims = tuple[tuple[str, str], ...]
 _DEFINED = "hl7-defined"
+_DOUBTFUL = "hl7-doubtful"
 
 
 @lru_cache(maxsize=8192)  # a feed says the same few thousand codes again and again
@@ -68,7 +69,15 @@ def alone(table: str, code: str, display: str = "", name: str = "") -> dict[str,
 def coding_of(table: str, code: str, display: str = "", name: str = "") -> dict[str, Any]:
     """A code as Coding: in the system the sender names, else in the table (four digits) where that has it."""
     system, code = placed(name, " ".join(code.split()), f"HL7{table}")
+    system = "" if not name and doubtful(table, code, display) else system
     return {**({"system": system} if system else {}), "code": code, **({"display": display} if display else {})}
+
+
+def doubtful(table: str, code: str, words: str = "") -> bool:
+    """Whether a code of an HL7 table (`0163`) is an abbreviation of another meaning in Brazil, by
+    `codes/hl7-doubtful.csv`: `LD`, lado direito, is no left deltoid. The table's words beside it settle it."""
+    meanings = codes(_DOUBTFUL).get(f"{table}:{code.upper()}")
+    return meanings is not None and words.strip().casefold() not in meanings.casefold().split("|")
 
 
 def holds(system: str, code: str) -> bool | None:
@@ -115,7 +124,10 @@ def tell_claims(value: Value, context: Context, claimed: Claims) -> None:
             context.problems.append(value.problem("code.own", table=table, code=code[:20]))
 
 
-def tell_own(value: Value, context: Context, table: str, code: str) -> None:
-    """Report a code that the table lacks, where HL7 and not the house defines the table (`codes/hl7-defined.csv`)."""
-    if code and context.codes(_DEFINED).get(table[3:]) == "hl7" and not placed("", code, table)[0]:
+def tell_own(value: Value, context: Context, table: str, code: str, words: str = "") -> None:
+    """Report a code that the table lacks, where HL7 and not the house defines the table (`codes/hl7-defined.csv`), and
+    one that means something else in Brazil than in the table."""
+    if code and doubtful(table[3:], code, words):
+        context.problems.append(value.problem("code.two-meanings", table=table.lower(), code=code[:20]))
+    elif code and context.codes(_DEFINED).get(table[3:]) == "hl7" and not placed("", code, table)[0]:
         context.problems.append(value.problem("code.own", table=table.lower(), code=code[:20]))
