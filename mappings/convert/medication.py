@@ -12,10 +12,10 @@ from mappings.convert.datatypes import cwe, xad
 from mappings.convert.doses import quantity
 from mappings.convert.keys import ei_key
 from mappings.convert.orders import charge_code
-from mappings.convert.people import xcn
+from mappings.convert.people import actor, xcn
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import no_moment, stray_completion
-from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, no_prescription
+from mappings.convert.plausible import misplaced_if, no_moment, stray_completion
+from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, giver_for_note, no_prescription
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import component_code, listed, moment_text, number
@@ -23,6 +23,7 @@ from mappings.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
 _ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"
+_NOTES = 9  # RXA-9
 _SOURCES = re.compile(r"(NIP0*1)?\Z")  # NIP001, also with a zero too many
 _WORDS = re.compile(r"(?=.*[^\W\d_]{4})\S+ .*\S\Z")  # `Dipirona 500 mg`: several, one of them of four letters or more
 _MEDICINE = {"RXE": 2, "RXO": 1}
@@ -179,7 +180,10 @@ def immunization_identifier(value: Value, context: Context, argument: str) -> An
 
 @conversion("vaccinator")
 def vaccinator(value: Value, context: Context, argument: str) -> Any:
-    """XCN as performer of a vaccination with the function `argument` of table 0443 (AP gave it, OP ordered it)."""
+    """XCN as performer of a vaccination with the function `argument` of table 0443 (AP gave it, OP ordered it); RXA-9
+    only where it is who gave it, a field early, and then it is told."""
+    if value.source.field == _NOTES and not misplaced_if(giver_for_note(value), value, context):
+        return None
     found = xcn(value, context, "")
     if found is None:
         return None
@@ -231,9 +235,17 @@ def report_origin(value: Value, context: Context, argument: str) -> Any:
     return None if primary_source(value, context, "") in (True, None) else cwe(value, context, "NIP001")
 
 
+@conversion("early-giver")
+def early_giver(value: Value, context: Context, argument: str) -> Any:
+    """RXA-9 as the `actor` of a performer, where it is who gave the dose, a field early; it is told."""
+    return actor(value, context, argument) if misplaced_if(giver_for_note(value), value, context) else None
+
+
 @conversion("administration-note")
 def administration_note(value: Value, context: Context, argument: str) -> Any:
-    """RXA-9 as note, when it is a text and no code of NIP001."""
+    """RXA-9 as note, when it is a text and neither a code of NIP001 nor who gave the dose, a field early."""
+    if giver_for_note(value):
+        return None
     text = value.text(2) if not value.text(1) else value.text(1) if not value.text(1).isdigit() else ""
     return {"text": text} if text else None
 

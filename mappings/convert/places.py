@@ -10,7 +10,8 @@ from canonical import places
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import xad
-from mappings.convert.plausible import no_place
+from mappings.convert.plausible import misplaced_if, no_place
+from mappings.convert.plausible_visits import late_admission
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import ended, parse_dtm
 
@@ -31,8 +32,12 @@ _CLASSIFICATION = "http://hl7.org/fhir/ValueSet/subject-location"
 def location(value: Value, context: Context, argument: str) -> Any:
     """PL as Encounter.location entry; `argument`: assigned, prior, temporary, prior-temporary, reserved or planned.
 
-    The assigned place of a visit that is only announced (PV1-2 P, or an event that plans it) is planned.
+    The assigned place of a visit that is only announced (PV1-2 P, or an event that plans it) is planned. PV1-42 is the
+    state of the account, and no place, where the admission stands a field late, too (PV1-45).
     """
+    late = argument == "reserved" and bool(value.other(45)) and late_admission(value.sibling(45), context)
+    if misplaced_if(late, value, context):
+        return None
     place = location_reference(value, context, "")
     if place is None:
         return None

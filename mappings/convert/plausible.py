@@ -43,7 +43,7 @@ _KINDS = frozenset(
     ("PHONE", "HOME", "WORK", "CELL", "MOBILE", "FAX", "EMAIL", "OFFICE", "BUSINESS", "PRIMARY", "OTHER")
 )
 _KINDS |= frozenset(("CELULAR", "TELEFONE", "RESIDENCIAL", "COMERCIAL", "FIXO", "RECADO"))  # of telephones, in words
-_NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
+NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
 _STATE = re.compile(r"[A-Z]{2,3}\Z")
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
 URGENCIES = {"STAT": "S", "ASAP": "A", "ROUTINE": "R", "URGENT": "U", "ROTINA": "R", "URGENTE": "U"}  # table 0485
@@ -160,7 +160,7 @@ def misplaced_if(wrong: bool, value: Value, context: Context) -> bool:
 def no_number(value: Value, context: Context) -> bool:
     """Whether an XTN has neither a digit nor an address, or is a person (number, surname, given name); it is told."""
     second, third = value.text(2), value.text(3)
-    numbered = bool(_NUMBERED.match(value.text(1)) and _NAMES.match(second) and _NAMES.match(third))
+    numbered = bool(_NUMBERED.match(value.text(1)) and NAMES.match(second) and NAMES.match(third))
     kinds = {second.upper(), third.upper()} & (_USES | _PHONES | _KINDS)
     if is_person(value) or (numbered and not kinds):
         return misplaced_if(True, value, context)
@@ -224,7 +224,7 @@ def is_person(value: Value) -> bool:
     if not titled and not any(value.text(n) for n in (4, 5, 6, 7, 9)):
         titled = any(value.text(n).upper() in _NAME_TYPES for n in (8, 10, 11))
     whole = not value.text(3) and not value.text(2).isascii()
-    return titled and all(_NAMES.match(value.text(n)) for n in ((2,) if whole else (2, 3)))
+    return titled and all(NAMES.match(value.text(n)) for n in ((2,) if whole else (2, 3)))
 
 
 def _is_address(value: Value) -> bool:

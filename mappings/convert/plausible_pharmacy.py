@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hl7.er7 import Segment
-from mappings.convert.plausible import MOMENT, misplaced_if
+from mappings.convert.plausible import MOMENT, NAMES, is_person, misplaced_if
 from mappings.convert.registry import Context, Value
 from mappings.convert.text import number
 from mappings.table import Source
@@ -58,3 +58,10 @@ def no_prescription(value: Value, context: Context) -> bool:
     would share it. It is told."""
     words = bool(value.text(1)) and not any(c.isdigit() for c in value.raw)
     return misplaced_if(words or bool(MOMENT.match(value.raw)), value, context)
+
+
+def giver_for_note(value: Value) -> bool:
+    """Whether RXA-9, a note, is who gave the dose (RXA-10, empty then), a field early: number and names with a title,
+    or nothing but two names."""
+    alone = not value.text(1) and NAMES.match(value.text(2)) and NAMES.match(value.text(3)) and not value.text(4)
+    return not value.other(10) and (is_person(value) or bool(alone))

@@ -51,6 +51,7 @@ _SPELLED = {
     "dia": "d", "dias": "d", "w": "wk", "week": "wk", "weeks": "wk", "semana": "wk", "semanas": "wk", "l": "mo",
     "month": "mo", "months": "mo", "mês": "mo", "mes": "mo", "meses": "mo", "y": "a", "year": "a", "years": "a",
     "ano": "a", "anos": "a", "日": "d", "週": "wk", "月": "mo", "年": "a", "時間": "h", "分": "min",
+    "일": "d", "주": "wk", "개월": "mo", "년": "a", "시간": "h", "분": "min",
 }  # fmt: skip
 
 
@@ -203,12 +204,14 @@ def start_or_period(value: Value, context: Context, argument: str) -> Any:
 def as_needed(value: Value, context: Context, argument: str) -> Any:
     """PRN as pattern or priority, or a condition (TQ1-10): to be taken when needed.
 
-    A priority in TQ1-10, a field off, is no condition (`R^Rotina^HL70485`): it is told.
+    A priority in TQ1-10, a field off, is no condition (`R^Rotina^HL70485`), nor is a unit of time alone (`dias`): a
+    medicine to be taken always would be one for when it is needed. It is told.
     """
     parts = told(value)
-    misplaced = parts.condition != "PRN" and parts.condition in context.codes("hl70485")
-    if misplaced and value.segment.name == "TQ1":
-        _tell(value.sibling(10).problem("field.misplaced"), context)
+    of_tq1 = value.segment.name == "TQ1"
+    priority_there = of_tq1 and parts.condition != "PRN" and parts.condition in context.codes("hl70485")
+    if priority_there or unit_of_time(parts.condition):
+        _tell((value.sibling(10) if of_tq1 else value).problem("field.misplaced"), context)
     elif parts.condition:
         return ("CodeableConcept", {"text": parts.condition})
     priority = value.other(9) if value.segment.name == "TQ1" else value.text(6)

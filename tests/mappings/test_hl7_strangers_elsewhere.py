@@ -222,3 +222,44 @@ def test_a_race_of_another_country_is_none_of_this_one(country: str, race: str) 
     (patient,) = (draft.body for draft in translate(message, zone="UTC").drafts if draft.type == "Patient")
     codes = [e["valueCodeableConcept"]["coding"][0]["code"] for e in patient.get("extension", ())]
     assert codes == ([race] if race else [])
+
+
+GIVEN = "PV1||O\rORC|RE|P1\rRXA|0|1|20261122080000||207^Vacina^CVX|0.5|mL||{note}|{giver}|\r"
+RECORDS = {"VXU^V04": "Immunization", "RAS^O17": "MedicationAdministration"}
+
+
+@pytest.mark.parametrize("kind", list(RECORDS))
+@pytest.mark.parametrize("note", ["41^Reis^Nora^^^Dra.", "^Reis^Nora"])
+def test_who_gave_a_dose_a_field_early_is_no_note(kind: str, note: str) -> None:
+    bodies, told = made(kind, GIVEN.format(note=note, giver=""))
+    (found,) = bodies[RECORDS[kind]]
+    assert found["performer"][0]["actor"]["display"].endswith("Nora Reis")
+    assert "note" not in found
+    assert told == {"RXA#5-9"}
+
+
+@pytest.mark.parametrize(("note", "giver"), [("^Dose dada em casa", ""), ("DR4^Reis^Nora^^^Dra.", "42^Lima^Rui")])
+def test_a_note_of_a_dose_stays_one(note: str, giver: str) -> None:
+    bodies, told = made("VXU^V04", GIVEN.format(note=note, giver=giver))
+    (found,) = bodies["Immunization"]
+    assert found["note"]
+    assert len(found.get("performer", ())) == (1 if giver else 0)
+    assert not told
+
+
+@pytest.mark.parametrize(("condition", "needed"), [("dias", False), ("일", False), ("dor", True), ("se febre", True)])
+def test_a_unit_of_time_alone_is_no_condition(condition: str, needed: bool) -> None:
+    order = f"ORC|NW|P1\rRXE|^^^20261122^^^{condition}|7^Dipirona^L|500||mg\r"
+    bodies, told = made("RDE^O11", order)
+    dosage = bodies["MedicationRequest"][0]["dosageInstruction"][0]
+    assert any(name.startswith("asNeeded") for name in dosage) == needed
+    assert told == (set() if needed else {"RXE#4-1"})
+
+
+def test_the_state_of_an_account_is_no_pending_place() -> None:
+    line = f"EVN||{ADMITTED}\rPV1||I|4N" + "|" * 39 + "{}|||{}\r"
+    bodies, told = made("ADT^A01", line.format("ADM", ADMITTED))
+    assert [p["name"] for p in bodies["Location"]] == ["4N"]
+    assert told == {"PV1#4-42", "PV1#4-45"}
+    bodies, _ = made("ADT^A01", line.format("5N", ""))
+    assert {p["name"] for p in bodies["Location"]} == {"4N", "5N"}
