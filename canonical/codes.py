@@ -11,7 +11,7 @@ from functools import lru_cache
 from unicodedata import normalize
 from urllib.parse import quote
 
-from canonical.identifiers import compact, is_cns, is_cpf, is_tuss
+from canonical.identifiers import compact, is_cnpj, is_cns, is_cpf, is_tuss
 
 SID = "https://saude.gov.br/fhir/sid"
 CPF = f"{SID}/cpf"
@@ -79,6 +79,7 @@ _CNS_DIGITS = 15
 _PRINTED_CPF = re.compile(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\Z")
 _ANY_NUMBER = frozenset(("", "PI", "PT", "U"))  # types of 0203 that say nothing of who numbers
 _OID = re.compile(r"[0-2](\.\d+)+\Z")
+_CHECKS = {CPF: is_cpf, CNS: is_cns, CNPJ: is_cnpj}
 _NUMERIC = frozenset((CPF, CNS, CNES, CNPJ, ANS))
 NATIONAL = frozenset((CPF, CNS, CNPJ, CNES, ANS))
 # Councils of health professions; each register is one of council and state (BR Core).
@@ -246,6 +247,12 @@ def council_of(system: str) -> tuple[str, str] | None:
     """
     match = _COUNCIL_SYSTEM.match(system)
     return (match[1], match[2] or "") if match else None
+
+
+def is_wrong(system: str, number: str) -> bool:
+    """Whether a CPF, CNS or CNPJ has wrong check digits: it is nobody's, and whoever mistyped alike is another one."""
+    check = _CHECKS.get(system)
+    return check is not None and not check(compact(number))
 
 
 def local_system(authority: str, kind: str) -> str:

@@ -30,12 +30,14 @@ _SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 def cx_key(value: Value, context: Context, argument: str) -> Any:
     """CX as key, compared with assigning authority and type, never bare; `argument` is the type when none is sent.
 
+    A number without authority is of the facility that gave it (CX-6): one system sends those of two houses.
+
     A word that says there is no number ("desconhecido") is none, nor is one digit over and over as social security.
     """
     number = value.text(1)
     if says_no_number(number) or visit_for_patient(value) or (value.source.field == _ACCOUNT and no_account(value)):
         return None
-    authority = value.text(4) or ("" if value.text(4, 2) else context.sender)
+    authority = value.text(4) or ("" if value.text(4, 2) else value.text(6) or context.sender)
     kind = value.text(5).upper() or argument
     if kind == "SS" and _one_digit(number):
         return None
@@ -81,7 +83,8 @@ def _of_mothers(context: Context) -> frozenset[tuple[str, str]]:
 
 @conversion("visit-key")
 def visit_key(value: Value, context: Context, argument: str) -> Any:
-    """The visit number of PV1-19 (or PV1-50, PID-18) as key; the sending facility scopes one without authority.
+    """The visit number of PV1-19 (or PV1-50, PID-18) as key; the facility that gave it (CX-6), else the sending one,
+    scopes one without authority.
 
     A number in PV1-18 that says so (type VN) is it: what stands in PV1-19 then would join the visits of many.
     """
@@ -89,7 +92,7 @@ def visit_key(value: Value, context: Context, argument: str) -> Any:
     number = value.text(1)
     if not number or (value.source.field == _ACCOUNT and no_account(value)):
         return None
-    authority = value.text(4) or value.text(4, 2) or context.sender
+    authority = value.text(4) or value.text(4, 2) or value.text(6) or context.sender
     return Key(systems.local_system(authority, argument or "VN"), number)
 
 

@@ -9,7 +9,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
-from mappings.convert.councils import professional_key
+from mappings.convert.councils import professional_key, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.plausible import misplaced, no_department, no_name, no_professional
 from mappings.convert.plausible_visits import early_visit, is_patient
@@ -101,6 +101,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     name = _professional_name(value, context)
     reference: dict[str, Any] = {}
     if key is not None:
+        tell_wrong(value, context, key)
         if _is_numbered(value, key):
             reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, context, key, name))
             reference["identifier"] = {"system": key.system, "value": key.value}
@@ -331,6 +332,9 @@ def payor(value: Value, context: Context, argument: str) -> Any:
         context.problems.append(value.problem("identifier.ans-registro-operadora"))
     elif kind in ("", "NIIP", "XX", "PI") and identifiers.is_registro_ans(identifiers.compact(number)):
         system, compact = systems.ANS, identifiers.compact(number)
+    if systems.is_wrong(system, compact):  # two payers mistyped alike are not one: a number of the sender's
+        context.problems.append(value.problem("identifier." + systems.short_name(system)))
+        system = systems.local_system(context.sender, systems.short_name(system))
     key = Key(system, compact)
     identifier = {"system": system, "value": compact}
     initial = {"identifier": [identifier], **({"name": name} if name else {})}

@@ -33,6 +33,7 @@ _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "
 _TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
 _NAME_TYPES = _TITLES | {"L", "D"}
 _HERE = 3  # PV1-3
+_SAYS = re.compile(r"[^\W0_]")
 _CPF_DIGITS = 11
 _CNS_DIGITS = 15
 _TYPE = 8  # SCH-8
@@ -171,12 +172,11 @@ def no_number(value: Value, context: Context) -> bool:
 
 
 def says_no_number(text: str) -> bool:
-    """Whether what stands for a number only says that there is none: nothing, a word of the table `no-number`, or one
-    digit as often as a CPF or a CNS has digits (`000.000.000-00`, `99999999999`), which neither can be.
-
-    As a key it would make one record of all that have none. Fewer zeros may be a number.
+    """Whether what stands for a number only says that there is none: nothing, a word of the table `no-number`, signs or
+    zeros alone (`-`, `0`, `00`), or one digit as often as a CPF or a CNS has digits (`99999999999`), which neither can
+    be. As a key it would make one record of all that have none.
     """
-    if not text or " ".join(text.upper().split()) in codes("no-number"):
+    if not text or not _SAYS.search(text) or " ".join(text.upper().split()) in codes("no-number"):
         return True
     return text[0] == text[-1] and len(text) >= _CPF_DIGITS and _is_filler(compact(text))
 

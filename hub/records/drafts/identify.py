@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from canonical.codes import NATIONAL
+from canonical.codes import NATIONAL, is_wrong
 from canonical.identity import fold, record_id
 from canonical.names import stated
 from canonical.records import DRAFT, FILLER, Draft, Key
@@ -168,7 +168,8 @@ def same_person(draft: Draft, key: Key, stored: dict[str, Any], *, merged: bool 
     somebody else since. A national one joins only where birth date and sex agree, or are not known. Of children born
     together that is not enough, who are sent with one number of their mother: the given names must not disagree where
     the number is `shared` (somebody else has it too), where the hospital numbers both otherwise, and where a birth date
-    is not known. `merged`: the number leads here by a merge, where the names decide, and eleven years between the
+    is not known. One with wrong check digits is nobody's: it joins only where name, birth date and sex are
+    said and agree. `merged`: the number leads here by a merge, where the names decide, and eleven years between the
     births are too much.
     """
     national = key.system in NATIONAL
@@ -178,6 +179,8 @@ def same_person(draft: Draft, key: Key, stored: dict[str, Any], *, merged: bool 
     born, other = str(stated.get("birthDate", ""))[:10], str(stored.get("birthDate", ""))[:10]
     same_sex = _same_sex(stated, stored)
     named_alike = same_given(stated, stored)
+    if is_wrong(key.system, key.value):
+        return named_alike and same_sex and bool(born) and born == other and bool(_given_names(stated))
     if national and not named_alike and (shared or not (born and other) or _numbered_otherwise(draft, stored)):
         return False
     if not born or not other:
