@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from canonical.errors import Misconfigured
+
 HERE = Path(__file__).resolve().parent
 SPECIAL = frozenset(
     (
@@ -35,7 +37,7 @@ _CODE_COLUMNS = ["system", "from", "to", "note", "decided"]
 _SOURCE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?(?:\.(\d+))?\Z")
 
 
-class TableError(Exception):
+class TableError(Misconfigured):
     """A mapping table is wrong; the text names file and line."""
 
 

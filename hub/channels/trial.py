@@ -11,12 +11,13 @@ from canonical.problem import Problem, blocking
 from hl7.er7 import Message
 from hub.channels import matching
 from hub.exchange.channels import Channel
-from hub.exchange.door.receive import judge, take
+from hub.exchange.door.receive import broken_table, judge, take
 from hub.exchange.out import forward, orders
 from hub.exchange.partners import Partner, partners_of
 from hub.records.drafts import offline
 from hub.store.database import Transaction
 from mappings.engine import translate
+from mappings.table import TableError
 
 _NONE = {"total": 0, "mapped": 0, "ignored": 0, "unmapped": 0}
 
@@ -115,7 +116,11 @@ def tried(raw: bytes, channel: Channel, labs: Sequence[Partner] = ()) -> Trial:
 
 
 def _map(found: Trial, message: Message, channel: Channel) -> None:
-    translation = translate(message, zone=channel.zone, site=channel.site)
+    try:
+        translation = translate(message, zone=channel.zone, site=channel.site)
+    except TableError as error:
+        found.problems.append(broken_table(error))
+        return
     seed = "|".join((message.header.text(3), message.header.text(4), message.control_id))
     found.bundle, wrong = offline.bundle(translation.drafts, seed)
     known = {problem.code for problem in found.problems}

@@ -26,6 +26,7 @@ from hub.exchange.door.keep import AFTERWARDS, Incoming, Keeper, Kept
 from mappings.convert.whose import identified, named
 from mappings.plan import missing, plan_for, read_as
 from mappings.site import PLAIN, Site
+from mappings.table import TableError
 
 _REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large", "er7.too-slow")
 LARGE = 512 * 1024
@@ -224,8 +225,16 @@ def judge(raw: bytes, channel: Channel, fault: Problem | None = None) -> tuple[M
     part = joinable(channel, message)
     if part is not None and part.certain:
         return message, _problems_of_part(message)
-    judged = judge_header(message, channel.site) if channel.document.records else judge_envelope(message)
+    try:
+        judged = judge_header(message, channel.site) if channel.document.records else judge_envelope(message)
+    except TableError as error:  # what comes is kept all the same: a replay takes it once the table is mended
+        judged = [*judge_envelope(message), broken_table(error)]
     return message, [*message.problems, *judged]
+
+
+def broken_table(error: TableError) -> Problem:
+    """The finding of a message that a mapping table keeps from being read."""
+    return Problem("message.table", "MSH", args=(("reason", error.text),))
 
 
 def judge_envelope(message: Message) -> list[Problem]:

@@ -189,7 +189,7 @@ def _set_aside(item: Work, error: Exception) -> None:
     """Give a message up with a finding; the log names the defect's place, never the data."""
     log.error("message %s: %s at %s", item.id, type(error).__name__, lanes.place_of(error))
     item.translation = None
-    item.problems = [*item.problems, Problem("message.defect", "MSH")]
+    item.problems = [*item.problems, reading.defect(error)]
 
 
 async def _give_up(world: World, tenant: Tenant, item: Work) -> None:

@@ -15,8 +15,9 @@ from hl7 import er7
 from hub.channels import matching
 from hub.exchange.answer import late
 from hub.exchange.channels import Channel
-from hub.exchange.door.receive import judge
+from hub.exchange.door.receive import broken_table, judge
 from mappings.engine import Translation, translate, untouched
+from mappings.table import TableError
 
 FRAME = ("er7.cut", "er7.unfinished", "er7.too-large", "er7.too-slow")
 """What only the door saw of a frame: its bytes are not the message, whatever they say, and never become it."""
@@ -61,6 +62,11 @@ def read(raw: bytes, kept: str, channel: Channel | None, prefix: str = "") -> Re
 
 def _untouched(message: er7.Message, problems: Sequence[Problem], *, filtered: bool = False) -> Reading:
     return Reading(message=message, translation=untouched(message), problems=list(problems), filtered=filtered)
+
+
+def defect(error: Exception) -> Problem:
+    """What is said of a message over which a mapping failed: the table at fault, or a defect of the hub itself."""
+    return broken_table(error) if isinstance(error, TableError) else Problem("message.defect", "MSH")
 
 
 def broken(kept: str) -> list[Problem]:

@@ -19,6 +19,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.account import Account, ignored_bits, numbers, populated_bits
 from mappings.engine import Translation, translate, untouched
+from mappings.table import TableError
 
 MOST_LINES = 400
 MOST_RECORDS = 200
@@ -76,8 +77,11 @@ async def accounted(world: World, tenant: Tenant, message_id: UUID) -> Accounted
     message, _ = judge(bytes(row["content"]), channel) if channel is not None else (None, [])
     if message is None or channel is None:
         return Accounted()
-    told = _told(message, channel)
-    lines = tuple(_lines(message, told.account, channel))
+    try:
+        told = _told(message, channel)
+        lines = tuple(_lines(message, told.account, channel))
+    except TableError:  # its findings tell which
+        return Accounted()
     async with world.transaction(tenant) as tx:
         made = await _made(
             tx, message_id, {draft.type for draft in told.drafts}, row["received_at"], row["finished_at"]

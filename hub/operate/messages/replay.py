@@ -163,7 +163,7 @@ def _read(row: Row, channel: Channel | None) -> Rehearsal:
         told = reading.read(bytes(row["content"]), row["problems"], channel)
     except Exception as error:  # a defect of a mapping, as the lane would meet it; the others are tried all the same
         log.error("message %s: %s at %s", row["id"], type(error).__name__, lanes.place_of(error))
-        told = reading.Reading(problems=[Problem("message.defect", "MSH")])
+        told = reading.Reading(problems=[reading.defect(error)])
     drafts = told.translation.drafts if told.translation is not None else []
     return _rehearsal(row, told.problems, Counter(draft.type for draft in drafts), passes=told.passes)
 

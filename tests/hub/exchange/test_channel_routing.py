@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import peers
 import pytest
@@ -12,14 +13,17 @@ from hl7_feed import adt, msh, oru, outcome, records, work_all
 
 from canonical.problem import Problem
 from hl7 import er7
-from hub.channels import matching, reading
+from hub.channels import matching, reading, trial
 from hub.channels.document import Document
+from hub.exchange.door import receive as door
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.receive import receive
 from hub.exchange.out import delivery
+from hub.exchange.work import reading as work_reading
 from hub.exchange.work import worker
-from hub.operate.messages import replay
+from hub.operate.messages import accounting, replay
 from hub.world import Tenant, World
+from mappings.table import TableError
 
 A01 = adt("A01", "M1", "V1", "20261122080000")
 
@@ -117,6 +121,38 @@ async def test_a_replay_takes_what_the_door_takes_today(
         assert (tried.would_pass, told["status"] == "TRANSFORMED") == (passes, passes)
         assert passes or told["problems"] == before
         assert len(await records(world, tenant, "Patient")) == passes
+
+
+@pytest.mark.parametrize("at", ["read_as", "translate"])
+async def test_a_broken_table_loses_no_message(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """An overlay or code table that cannot be read is named, at the door too; the message is there after the mending."""
+    room = door if at == "read_as" else work_reading
+    real, broken = getattr(room, at), [True]
+
+    def broken_or(*given: Any, **named: Any) -> Any:
+        if broken:
+            raise TableError("partners/x/overlay.toml:3: records")
+        return real(*given, **named)
+
+    monkeypatch.setattr(room, at, broken_or)
+    own = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n')
+    (answer,) = await send(world, tenant, own, A01)
+    assert answer.code == ("AE" if at == "read_as" else "AA")
+    assert (b"overlay.toml:3" in answer.payload) is (at == "read_as")
+    told = await outcome(world, tenant, answer.message_id)
+    assert (told["status"], told["problems"]) == ("ERROR", ["message.table"])
+    (tried,) = await replay.rehearse(world, tenant, [answer.message_id])
+    assert (tried.would_pass, tried.after) == (False, ["message.table"])
+    for other in (accounting, trial):
+        monkeypatch.setattr(other, "translate", broken_or)
+    assert "message.table" in [problem.code for problem in trial.tried(A01.encode(), own).problems]
+    assert not (await accounting.accounted(world, tenant, answer.message_id)).readable
+    broken.clear()
+    await replay.replay(world, tenant, "ana", [answer.message_id])
+    await work_all(world, tenant)
+    assert (await outcome(world, tenant, answer.message_id))["status"] == "TRANSFORMED"
 
 
 async def test_a_filtered_message_is_answered_kept_and_not_mapped(world: World, tenant: Tenant) -> None:
