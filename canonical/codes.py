@@ -85,6 +85,7 @@ NATIONAL = frozenset((CPF, CNS, CNPJ, CNES, ANS))
 # Councils of health professions; each register is one of council and state (BR Core).
 _COUNCILS = "CRM|CREMESP|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA|CREFONO|CRBM|CREF|CRESS|CRV|CRTR|CRBIO|CRMV"
 _COUNCIL = re.compile(rf"({_COUNCILS})[-/ .]?(?:([A-Z]{{2}})|([0-9]{{1,2}}))?\Z")
+_WITH_REGION = frozenset(("CRP",))  # its numbers begin with that of the region (`06/12345`)
 _COUNCIL_SYSTEM = re.compile(rf"{re.escape(SID)}/({_COUNCILS.lower()})(?:-([a-z]{{2}}|[0-9]{{1,2}}))?\Z")
 _COUNCIL_NUMBER = re.compile(
     r"(?:(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]{0,3})?([A-Z]{2})?[-/ :]{0,3}"
@@ -206,7 +207,7 @@ def professional_system(kind: str, authority: str, state: str, number: str) -> t
     """The identifier system of a professional (XCN): CPF, CNS, or council and state such as CRM/SP.
 
     Real senders put council and state in XCN-13 and XCN-22, in XCN-9 (`CRM-SP`), or in the number (`12345-SP`,
-    `12345 CRM SP`).
+    `12345 CRM SP`). Noughts before the number fill a column of some sender: `012345` is `12345`.
     """
     for name in (kind.upper(), authority.upper()):
         if name in _TYPES:
@@ -224,6 +225,8 @@ def professional_system(kind: str, authority: str, state: str, number: str) -> t
     if council:
         place = found_state or (state.upper() if state.upper() in STATES else "")
         short = compact(number)
+        if council not in _WITH_REGION:
+            short = short.lstrip("0") or short
         return (f"{SID}/{council.lower()}-{place.lower()}" if place else f"{SID}/{council.lower()}"), short
     return local_system(authority, kind or "DN"), number
 

@@ -67,6 +67,14 @@ async def test_a_number_whose_name_says_too_little_is_nobodys_record(world: Worl
     assert "reference" not in shown and shown["identifier"] == {"system": f"{SID}/crm", "value": "12345"}
 
 
+@pytest.mark.parametrize(
+    "other", ["0012345^Lima^Rui^^^^^^CRM-SP", "012345-SP^Lima^Rui^^^^^^CRM", "0012345^Lima^Rui^^^^^^CRM"]
+)
+async def test_noughts_before_a_number_tell_nobody_apart(world: World, tenant: Tenant, other: str) -> None:
+    found, _ = await told(world, tenant, "12345^Lima^Rui^^^^^^CRM-SP", other)
+    assert found == [("Rui Lima", "crm-sp:12345")]
+
+
 @pytest.mark.parametrize("stated_first", [True, False])
 async def test_the_same_name_with_and_without_state_is_one(world: World, tenant: Tenant, stated_first: bool) -> None:
     pair = ["12345^Lima^Rui^^^^^^CRM-SP", "12345^LIMA^RUI^^^^^^CRM"]
