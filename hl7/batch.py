@@ -1,6 +1,7 @@
 """Files of HL7 v2: single messages, MLLP frames, loose sequences, and batches (2.5.1 §2.10.3).
 
-FHS? (BHS messages BTS)* FTS?; BTS-1 counts messages, FTS-1 counts batches. A wrong count is an error of the batch.
+FHS? (BHS messages BTS)* FTS?; BTS-1 counts messages, FTS-1 batches, or messages where there is no batch. A wrong count
+is an error of the batch.
 A file is read piece by piece, so that its size does not matter; only one message is held at a time. A message keeps
 its bytes, line ends included; blank lines around it and comments of a collected file (`#`) are not of it.
 """
@@ -165,7 +166,7 @@ def _envelope(name: bytes, line: bytes, state: _Batch) -> Iterator[Problem | Hea
         yield from _count(line, state.in_batch, "BTS-1")
         state.open_batch, state.batches = False, state.batches + 1
     else:
-        yield from _count(line, state.batches, "FTS-1")
+        yield from _count(line, state.batches or state.in_batch, "FTS-1")
         state.open_file = False
 
 

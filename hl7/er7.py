@@ -5,6 +5,7 @@ A message is its segments in order; nothing is dropped, nothing guessed. Delimit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import cast
@@ -29,6 +30,9 @@ _SLIPS = (
     ("MSH|^\\~\\&", "MSH|^~\\&", "er7.doubled-escape"),
     ("MSH|^~&|", "MSH|^~\\&|", "er7.lost-escape"),
 )
+_DOUBLED = re.compile(
+    r"\\\\(\.[a-z]{2}[0-9+-]*|[FSTREHN]|X[0-9A-Fa-f]+)\\\\"
+)  # a sequence both of whose backslashes are
 _SLIPPED = tuple(each[0] for each in _SLIPS)
 
 
@@ -144,7 +148,7 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
         return Problem("er7.no-header", "MSH")
     slip = next(each for each in _SLIPS if text.startswith(each[0])) if text.startswith(_SLIPPED) else None
     if slip:  # programs and pages double the backslash of MSH-2 or lose it
-        text = slip[1] + text[len(slip[0]) :]
+        text = slip[1] + (_DOUBLED.sub(r"\\\1\\", text[len(slip[0]) :]) if slip is _SLIPS[0] else text[len(slip[0]) :])
     delimiters = read_delimiters(text[:_EDGE], decoded.name)
     if isinstance(delimiters, Problem):
         return delimiters

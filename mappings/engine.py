@@ -32,6 +32,7 @@ from mappings.site import PLAIN, Site
 from mappings.twins import differs, place_of
 from mappings.work import SPECIAL, Work
 
+_OF_NOBODY = frozenset(("patient", "active", "relationship"))  # what a RelatedPerson has of whom nothing is said
 _GROUPED = frozenset(("participant", "telecom", "location"))
 
 
@@ -342,7 +343,7 @@ def _complete(work: Work) -> bool:
     missing = [n[0] for n in required(draft.type) if body.isdisjoint(n) and initial.isdisjoint(n)]
     if draft.type == "Encounter" and not draft.keys and "subject" not in (body | initial):
         missing.append("subject")  # it is nobody's, and could not be found again
-    if draft.type == "RelatedPerson" and not draft.keys and body <= {"patient"}:
+    if draft.type == "RelatedPerson" and not draft.keys and body <= {"patient"} and initial <= _OF_NOBODY:
         missing.append("name")  # nothing is said of whom: what stood there was of other fields
     draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential and not work.essential
     code = "structure.update-only" if draft.partial else "structure.element"

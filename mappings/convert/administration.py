@@ -41,6 +41,7 @@ _PRINTED_CARD = re.compile(r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}(?:-?[0-9X])?\Z")
 _ISSUER = re.compile(r"([A-Z]{2,7})(?:\s*[-/ ]\s*([A-Z]{2}))?\Z")
 _BRAZIL = ("", "BR", "BRA", "076", "BRASIL")  # MSH-17
 _LICENCE_DIGITS = 11
+_HUMAN = frozenset(("337915000", "HUMAN", "HUMANO", "HUMANA", "HOMO SAPIENS", "HOMO SAPIENS (ORGANISM)"))  # SNOMED CT
 _SHORT_WORD = 3
 _SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPRIO"))
 
@@ -112,9 +113,13 @@ def animal(value: Value, context: Context, argument: str) -> Any:
     """PID-35 and PID-36 (species, breed) as the extension of R4 for a patient that is an animal.
 
     None where PID-35 is a yes or no (table 0136) of a field near by, or up to three letters alone (a state, a country):
-    they name no species, and would make an animal of a person. It is told.
+    they name no species, and would make an animal of a person; nor does a number without its system. It is told.
+    None too where the species is the human one, which some laboratories send of everybody.
     """
-    if misplaced_if(value.raw.isalpha() and value.raw.isascii() and len(value.raw) <= _SHORT_WORD, value, context):
+    if _HUMAN.intersection(value.text(part).upper() for part in (1, 2, 4, 5)):
+        return None
+    short = value.raw.isalpha() and value.raw.isascii() and len(value.raw) <= _SHORT_WORD
+    if misplaced_if(short or value.raw.isdecimal(), value, context):
         return None
     parts = []
     for url, concept in (("species", cwe(value, context, "")), ("breed", cwe(value.sibling(36), context, ""))):

@@ -21,6 +21,7 @@ from mappings.convert.plausible_results import late_document
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text
 
+_UNSAID = "/octet-stream"
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _ANY = "application/octet-stream"
 
@@ -81,6 +82,8 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
     if data is None:  # the results beside it must not wait for a mended document
         context.problems.append(value.problem("structure.embedded-data"))
         return {**found, **missing("error"), "contentType": found.get("contentType", _ANY)}
+    if found.get("contentType", "").endswith(_UNSAID):  # its bytes say more than that they are bytes
+        found["contentType"] = type_of(data) or found["contentType"]
     found.setdefault("contentType", type_of(data) or _ANY)
     return {**found, **stored(data)}
 

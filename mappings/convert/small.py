@@ -227,12 +227,13 @@ def collected(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("cq")
 def cq(value: Value, context: Context, argument: str) -> Any:
-    """CQ as Quantity."""
+    """CQ as Quantity; a unit of UCUM (CQ-2.3) with its code."""
     found = number(value.text(1))
     if found is None:
         return None
-    unit = value.text(2, 2) or value.text(2)
-    return {"value": found, **({"unit": unit} if unit else {})}
+    unit, code = value.text(2, 2) or value.text(2), value.text(2)
+    coded = {"system": systems.UCUM, "code": code} if code and value.text(2, 3).upper() == "UCUM" else {}
+    return {"value": found, **({"unit": unit} if unit else {}), **coded}
 
 
 @conversion("several")

@@ -74,3 +74,67 @@ def test_a_note_below_the_order_of_a_result_is_the_reports() -> None:
     first = "NTE|1||da paciente\rOBR|1|P1|F1|A^Primeiro^L|||||||||||||||||||||F\rNTE|1||do primeiro\r"
     bodies, _ = made("ORU^R01", first + "OBR|2|P1|F2|B^Segundo^L|||||||||||||||||||||F\r")
     assert all("note" not in order for order in bodies["ServiceRequest"])
+
+
+@pytest.mark.parametrize("word", ["NEW", "Novo", "MRN", "pendente"])
+def test_a_word_for_a_number_to_come_is_nobodys(word: str) -> None:
+    message = er7.read(f"MSH|^~\\&|A|B|C|D|20261122||ADT^A31|1|P|2.5.1\rPID|1||{word}||Souza^Ana\r".encode())
+    assert isinstance(message, Message)
+    draft = next(draft for draft in translate(message, zone="America/Sao_Paulo").drafts if draft.type == "Patient")
+    assert not draft.keys and "identifier" not in draft.body
+
+
+@pytest.mark.parametrize(
+    ("species", "animal", "told"),
+    [
+        ("337915000^Homo sapiens (organism)^SCT^Human^Human^L", False, False),
+        ("HUMANO", False, False),
+        ("10000017", False, True),
+        ("448771007^Canis lupus^SCT", True, False),
+        ("Cachorro", True, False),
+    ],
+)
+def test_a_person_is_no_animal(species: str, animal: bool, told: bool) -> None:
+    bodies, places = made("ADT^A31", "", licence="|" * 15 + species)
+    assert any("patient-animal" in one["url"] for one in bodies["Patient"][0].get("extension", [])) is animal
+    assert places == ({"PID#2-35"} if told else set())
+
+
+def test_a_mother_named_in_an_order_without_her_number_is_kept() -> None:
+    bodies, _ = made("OML^O21", "ORC|NW|P1\rOBR|1|P1||X^Exame^L\r", licence="|REIS^BEATRIZ^NORA")
+    assert bodies["RelatedPerson"][0]["name"][0]["text"] == "BEATRIZ NORA REIS"
+
+
+@pytest.mark.parametrize(("flag", "code"), [("HI", "H"), ("LO", "L")])
+def test_high_and_low_in_two_letters(flag: str, code: str) -> None:
+    bodies, _ = made("ORU^R01", f"OBR|1|P1|F1|X^Exame^L\rOBX|1|NM|G^Glicose^L||296|mg/dL|70-99|{flag}|||F\r")
+    assert bodies["Observation"][0]["interpretation"][0]["coding"][0]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("volume", "said"),
+    [
+        ("2^mL&mililitro&UCUM", {"unit": "mililitro", "system": "http://unitsofmeasure.org", "code": "mL"}),
+        ("2^mL&mililitro&L", {"unit": "mililitro"}),
+        ("2^mL", {"unit": "mL"}),
+    ],
+)
+def test_the_code_of_a_volumes_unit(volume: str, said: dict[str, str]) -> None:
+    bodies, _ = made("ORU^R01", f"OBR|1|P1|F1|X^Exame^L|||||||||||||||||||||F\rSPM|1|T1||SER|||||||| {volume}\r")
+    assert bodies["Specimen"][0]["collection"]["quantity"] == {"value": 2, **said}
+
+
+def test_the_bytes_of_a_file_tell_what_octet_stream_does_not() -> None:
+    for data, media in (("JVBERi0xLjUNCg==", "application/pdf"), ("AAECAwQ=", "multipart/octet-stream")):
+        rest = f"TXA|1|LAUDO|TX|||||||||D1\rOBX|1|ED|X^Laudo^L||^multipart^Octet-stream^Base64^{data}||||||F\r"
+        bodies, _ = made("MDM^T02", "EVN||20261122\r" + rest)
+        assert bodies["DocumentReference"][0]["content"][0]["attachment"]["contentType"] == media
+
+
+def test_sequences_of_a_sender_that_doubles_every_backslash() -> None:
+    text = "MSH|^~\\\\&|A|B|C|D|20261122||ORU^R01|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana\rOBR|1|P1|F1|X^Exame^L\r"
+    message = er7.read((text + "OBX|1|TX|X^Laudo^L||um\\\\.br\\\\\\\\.br\\\\dois \\\\T\\\\ tres||||||F\r").encode())
+    assert isinstance(message, Message)
+    drafts = translate(message, zone="America/Sao_Paulo").drafts
+    found = next(draft.body for draft in drafts if draft.type == "Observation")
+    assert found["valueString"] == "um\n\ndois & tres"
