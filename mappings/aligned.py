@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from canonical.codes import coding_system
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
-from mappings.convert.plausible import SERVICES
+from mappings.convert.plausible import SERVICES, says_minutes
 from mappings.table import HERE, TableError, codes, read_rows
 
 FILE = HERE / "shapes.csv"
@@ -63,13 +63,43 @@ def _ways(segment: Segment, shapes: Shapes) -> list[tuple[str, ...]]:
     fields = segment.fields()
     last = max((n for n, content in enumerate(fields) if content), default=0)
     kept = fields[: last + 1]
-    tries = [kept[:n] + kept[n + 1 :] for n in range(1, last) if not kept[n]]
-    tries += [[*kept[:n], "", *kept[n:]] for n in range(1, last + 1)]
-    found = dict.fromkeys(tuple(way) for way in tries)  # each further one moves less
+    one = _right(_tries(kept, 1), kept, segment, shapes)
+    return one or [
+        way for way in _right(_tries(kept, 2), kept, segment, shapes) if _explains(way, kept, segment, shapes)
+    ]
+
+
+def _tries(kept: list[str], off: int) -> dict[tuple[str, ...], None]:
+    """The fields with `off` empty ones taken out, or put in, at one place; each further one moves less."""
+    last = len(kept) - 1
+    tries = [kept[:n] + kept[n + off :] for n in range(1, last + 1 - off) if not any(kept[n : n + off])]
+    tries += [[*kept[:n], *[""] * off, *kept[n:]] for n in range(1, last + 1)]
+    return dict.fromkeys(tuple(way) for way in tries)
+
+
+def _right(
+    found: Iterable[tuple[str, ...]], kept: list[str], segment: Segment, shapes: Shapes
+) -> list[tuple[str, ...]]:
+    """Those that leave nothing wrong."""
+    last = len(kept) - 1
     wrong = set(_wrong(kept, shapes, segment.delimiters))
     needed = [n for n, shape in shapes.items() if shape.needed and n <= last and kept[n] and n not in wrong]
     right = [way for way in found if all(n < len(way) and way[n] for n in needed)]
     return [way for way in right if not any(_wrong(way, shapes, segment.delimiters))]
+
+
+def _explains(way: Sequence[str], kept: Sequence[str], segment: Segment, shapes: Shapes) -> bool:
+    """Whether what cannot stand where it was sent is, two fields off, what its field is for: two of it surely, and none
+    of it where nothing is known of the field. By two fields almost anything finds a place."""
+    off, sure = len(way) - len(kept), 0
+    for number in _wrong(kept, shapes, segment.delimiters):
+        found = number if way[number : number + 1] == [kept[number]] else number + off
+        shape = shapes.get(found)
+        if shape is None or way[found] != kept[number]:
+            return False
+        parts = _parts(kept[number], segment.delimiters)
+        sure += any(is_one(parts) for is_one in _SURE.get(shape.name, ()))
+    return sure >= _LEAST
 
 
 def _wrong(fields: Sequence[str], shapes: Shapes, delimiters: Delimiters) -> Iterator[int]:
@@ -237,7 +267,7 @@ def _no_charged_code(parts: Sequence[str]) -> bool:
 
 def _no_amount(parts: Sequence[str]) -> bool:
     """Whether no number stands first (a price may have its currency behind it)."""
-    return _time(parts) or not _AMOUNT.match(parts[0])
+    return _time(parts) or not _AMOUNT.match(parts[0].partition("&")[0])
 
 
 def _no_words(parts: Sequence[str]) -> bool:
@@ -291,10 +321,27 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
 }
 
 
+# What a field is surely for, by the name of its shape.
+_SURE: dict[str, tuple[Callable[[Sequence[str]], bool], ...]] = {
+    "moment": (_time,),
+    "person": (_person,),
+    "place": (_of_place,),
+    "name": (lambda parts: len(parts) > 1 and all(_WORD.match(part) for part in parts[:2]),),
+    "relationship": (lambda parts: _relationship(parts[0]),),
+    "status": (lambda parts: len(parts) == 1 and parts[0] in codes("hl70123"),),
+    "section": (lambda parts: len(parts) == 1 and parts[0] in _SECTIONS,),
+    "charge": (lambda parts: not _no_charge_kind(parts),),
+    "unit": (lambda parts: says_minutes(parts[0]),),
+    "timing": (_timed,),
+    "occasion": (_timed,),
+}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shape:
     """What a field cannot hold, and whether no way may leave it empty that is not."""
 
+    name: str
     cannot: Callable[[Sequence[str]], bool]
     needed: bool
 
@@ -308,6 +355,6 @@ def _shapes() -> dict[str, Shapes]:
     for line, values in read_rows(FILE, _COLUMNS):
         if values["shape"] not in _CANNOT or not values["field"].isdigit():
             raise TableError(f"shapes.csv:{line}: a field number and a known shape are needed")
-        shape = Shape(_CANNOT[values["shape"]], values["needed"] == "yes")
+        shape = Shape(values["shape"], _CANNOT[values["shape"]], values["needed"] == "yes")
         found.setdefault(values["segment"], {})[int(values["field"])] = shape
     return found

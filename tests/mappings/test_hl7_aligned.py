@@ -19,6 +19,7 @@ OBR = "OBR|1|P1|F1|HEM^Hemograma^TUSS|||20261122070000|||||||||41^Reis^Nora|||||
 ORC = "ORC|RE|P1|F1||CM||||20261122080000|9^Luz^Ida||41^Reis^Nora|UTI"
 FT1 = "FT1|1|T1||20261122|20261122|CG|10101012^Consulta^TUSS|||1|61.50|61.50||||UTI||||41^Reis^Nora"
 SCH = "SCH|A1|A2|||||||30|min|^^^20261201090000^20261201093000|||||41^Reis^Nora|||||||||Booked"
+ENDED = PV1 + "|20261123090000"
 RANGE = "OBR|1|P1|F1|GLI^Glicose^LN^80^Glicemia^TUSS|R|20261122|20261122|||77^Sa^Bia|L||jejum|20261122|SER&Soro&HL70070"
 
 
@@ -69,6 +70,22 @@ def test_a_segment_one_field_off_is_read_in_its_place(whole: str, sent: str, fir
     assert not aligned(read(whole))[1]
 
 
+@pytest.mark.parametrize(
+    ("whole", "sent"),
+    [
+        (IN1, doubled(doubled(IN1, 12), 12)),
+        (OBR, doubled(doubled(OBR, 16), 16)),
+        (OBR, lost(lost(OBR, 17), 17)),
+        (ORC, doubled(doubled(ORC, 9), 9)),
+        (ENDED, lost(lost(ENDED, 40), 40)),
+    ],
+)
+def test_a_segment_two_fields_off_is_read_in_its_place(whole: str, sent: str) -> None:
+    message, told = aligned(read(sent))
+    assert [p.code for p in told][:1] == ["structure.shifted"]
+    assert message.segments[1].raw.rstrip("|") == whole
+
+
 def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
     """The contract may stand where it belongs or not; the dates, the name and the relationship do not."""
     sent = doubled(IN1.replace("Metal SA", ""), 5)
@@ -97,6 +114,9 @@ def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
         OBR.replace("|LAB|F", "|F|"),  # one field that cannot be
         FT1.replace("|CG|", "|P|").replace("|1|61.50", "|P|61.50"),
         "FT1|1|T1||20261122|CG|10101012^Consulta^TUSS||10|580000",  # two off: the price would be the quantity
+        "SCH|A1|A2|||TC^Tomografia|20261122140000|30|MIN|MARCADO|||||41^Reis^Nora",  # by two they would find a place
+        "PV1|1|I|UTI^101^A|||41^Reis^Nora|||SUR||||2|||41^Reis^Nora|INP|V1|||||||||||||||||||H||REG|||20261122080000",
+        FT1.replace("|61.50|61.50|", "|61.50&BRL|61.50&BRL|"),
         "ORC|RE|P1|F1||CM^Complete^HL70038|||20261122080000|||41^Reis^Nora",
         "ORC|NW|P1|^^||||^^^^^|||^^||^^||^^^^^",
     ],
