@@ -9,8 +9,8 @@ from canonical import codes as systems
 from canonical import places
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
-from mappings.convert.datatypes import xad
-from mappings.convert.plausible import misplaced_if, no_place
+from mappings.convert.datatypes import xad, xtn
+from mappings.convert.plausible import PHONES, USES, misplaced_if, no_place
 from mappings.convert.plausible_visits import late_admission
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import ended, parse_dtm
@@ -25,6 +25,7 @@ _KINDS = (
     (4, "si", "Site"),
 )
 _STATUS = {"assigned": "active", "prior": "completed", "temporary": "active", "prior-temporary": "completed"}
+_SHORTEST_PHONE = 4  # digits
 _CLASSIFICATION = "http://hl7.org/fhir/ValueSet/subject-location"
 
 
@@ -78,6 +79,28 @@ def location_reference(value: Value, context: Context, argument: str) -> Any:
         "identifier": {"system": key.system, "value": key.value},
         "display": label,
     }
+
+
+@conversion("provider-place")
+def provider_place(value: Value, context: Context, argument: str) -> Any:
+    """PRD-4, where a provider works, as reference; none where the address (PRD-3) stands there, a field late; told."""
+    late = misplaced_if(_late_provider(value), value, context)
+    return None if late else location_reference(value, context, argument)
+
+
+@conversion("late-contact")
+def late_contact(value: Value, context: Context, argument: str) -> Any:
+    """PRD-4 as Address, or PRD-6 as telephones, where they stand a field late."""
+    if not _late_provider(value):
+        return None
+    return xad(value, context, "") if argument == "address" else xtn(value, context, "")
+
+
+def _late_provider(value: Value) -> bool:
+    """Whether a PRD is a field late from PRD-3 on: that is empty, and PRD-6, a code, holds a telephone of PRD-5."""
+    phone = value.sibling(6)
+    known = {phone.text(2).upper(), phone.text(3).upper()} & (USES | PHONES)
+    return not value.other(3) and bool(known) and sum(c.isdigit() for c in phone.raw) > _SHORTEST_PHONE
 
 
 @conversion("place-as-subject")

@@ -17,8 +17,8 @@ from mappings.table import codes
 
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _DIAGNOSES = re.compile(r"(?:ICD-?|I)[0-9]{1,2}(?:-?[A-Z]{1,3})?\Z")  # coding systems of diagnoses (table 0396)
-_PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
-_USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
+PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
+USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
 _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too
 _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
@@ -162,7 +162,7 @@ def no_number(value: Value, context: Context) -> bool:
     """Whether an XTN has neither a digit nor an address, or is a person (number, surname, given name); it is told."""
     second, third = value.text(2), value.text(3)
     numbered = bool(_NUMBERED.match(value.text(1)) and NAMES.match(second) and NAMES.match(third))
-    kinds = {second.upper(), third.upper()} & (_USES | _PHONES | _KINDS)
+    kinds = {second.upper(), third.upper()} & (USES | PHONES | _KINDS)
     if is_person(value) or (numbered and not kinds):
         return misplaced_if(True, value, context)
     if value.raw and "@" not in value.raw and "/" not in value.raw and not any(c.isdigit() for c in value.raw):
@@ -339,7 +339,7 @@ def visit_for_patient(value: Value) -> bool:
 
 def _is_telephone(value: Value) -> bool:
     """Whether an XTN stands there: a use of table 0201 or nothing before it, then an equipment of table 0202."""
-    return value.text(3) in _PHONES and (value.text(2) in _USES or not (value.text(1) or value.text(2)))
+    return value.text(3) in PHONES and (value.text(2) in USES or not (value.text(1) or value.text(2)))
 
 
 def length_for_type(value: Value, context: Context) -> bool:

@@ -263,3 +263,23 @@ def test_the_state_of_an_account_is_no_pending_place() -> None:
     assert told == {"PV1#4-42", "PV1#4-45"}
     bodies, _ = made("ADT^A01", line.format("5N", ""))
     assert {p["name"] for p in bodies["Location"]} == {"4N", "5N"}
+
+
+PROVIDER = "PRD|RP|Reis^Nora^^^Dra.|{}||77^CRM^RS\rRF1|A\r"
+HOME, PHONE = "Rua Azul 9^^Pelotas^RS^96010-001^BR", "^WPN^PH^^^^^^^^^(53)5550133"
+
+
+def test_the_address_of_a_provider_a_field_late_is_no_bed() -> None:
+    bodies, told = made("REF^I12", PROVIDER.format(f"|{HOME}|^^CLINICA|{PHONE}").replace("||77", "|77"))
+    assert "Location" not in bodies
+    (person,) = bodies["Practitioner"]
+    assert person["address"][0]["city"] == "Pelotas"
+    assert person["telecom"][0]["value"] == "(53)5550133"
+    assert told == {"PRD#3-4", "PRD#3-5"}
+
+
+def test_a_providers_place_and_telephone_in_their_own_fields_stay() -> None:
+    bodies, told = made("REF^I12", PROVIDER.format(f"{HOME}|^^^CLINICA|{PHONE}"))
+    assert bodies["Location"][0]["name"] == "CLINICA"
+    assert bodies["Practitioner"][0]["telecom"][0]["value"] == "(53)5550133"
+    assert not told
