@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from api.demo import parts as p
-from api.demo.day import MARGIN, Writer
 from api.demo.people import ANAESTHETIST, DENTIST, Doctor, professionals
 from api.demo.stories import arrive, bill, leave, order_surgery, priced, update
 from api.demo.wire import parts, segment
+from api.demo.writer import MARGIN, Writer
 
 _KEYHOLE = (("61", "1"), ("48", "2"))
 

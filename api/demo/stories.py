@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 
 from api.demo import parts as p
-from api.demo.day import MARGIN, Writer
 from api.demo.parts import Asked, Visit
 from api.demo.pdf import page
 from api.demo.people import rows
 from api.demo.prices import Price
 from api.demo.wire import parts, segment, stamp, text
+from api.demo.writer import MARGIN, Writer
 
 _HOUR = datetime.timedelta(hours=1)
 REFERRED = "41001079"

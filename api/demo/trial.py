@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from api.demo.day import Day
 from api.demo.screen import Screen
 from api.demo.step import Step
 from api.demo.wire import Message
+from api.demo.writer import Day
 from hub.world import Tenant, World
 
 if TYPE_CHECKING:

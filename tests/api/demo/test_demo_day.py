@@ -12,6 +12,7 @@ from api.demo import day, faults, pdf
 from api.demo.parts import Payer
 from api.demo.people import hospital, people, professionals, rows
 from api.demo.prices import price_list
+from api.demo.writer import Day
 from canonical import identifiers
 from hl7 import er7
 from hl7.er7 import Message
@@ -22,7 +23,7 @@ PAYERS = (Payer(ans="999806", name="Operadora Um"), Payer(ans="999814", name="Op
 
 
 @pytest.fixture(scope="module")
-def written() -> day.Day:
+def written() -> Day:
     if not tables()["tuss"].path.is_file():
         pytest.skip("the TUSS table is not installed")
     return day.make(1, TODAY, PAYERS)
@@ -48,13 +49,13 @@ def test_diagnoses_have_the_shape_of_cid10() -> None:
     assert all(identifiers.is_cid10(row["code"]) for row in rows("diagnoses"))
 
 
-def test_prices_carry_the_terms_of_the_official_table(written: day.Day) -> None:
+def test_prices_carry_the_terms_of_the_official_table(written: Day) -> None:
     prices = price_list(TODAY)
     assert all(identifiers.is_tuss(price.code) and price.term and price.cents > 0 for price in prices)
     assert {price.table for price in prices} == {"18", "20", "22"}
 
 
-def test_the_day_is_large_enough_and_every_type_is_in_it(written: day.Day) -> None:
+def test_the_day_is_large_enough_and_every_type_is_in_it(written: Day) -> None:
     types = Counter(message.type for message in written.messages)
     assert len(written.people) >= 40 and len(written.visits) >= 60 and len(written.messages) >= 400
     wanted = {"A01", "A03", "A04", "A08", "A11", "A13", "A40"}
@@ -66,14 +67,14 @@ def test_the_day_is_large_enough_and_every_type_is_in_it(written: day.Day) -> No
     assert all(written.billed(payer.ans) > 0 for payer in PAYERS)
 
 
-def test_the_same_seed_gives_the_same_bytes(written: day.Day) -> None:
+def test_the_same_seed_gives_the_same_bytes(written: Day) -> None:
     again = day.make(1, TODAY, PAYERS)
     other = day.make(2, TODAY, PAYERS)
     assert [m.payload for m in again.messages] == [m.payload for m in written.messages]
     assert [m.payload for m in other.messages] != [m.payload for m in written.messages]
 
 
-def test_every_message_is_sound(written: day.Day) -> None:
+def test_every_message_is_sound(written: Day) -> None:
     assert len({m.control_id for m in written.messages}) == len(written.messages)
     for message in written.messages:
         read = er7.read(message.payload)
@@ -81,12 +82,12 @@ def test_every_message_is_sound(written: day.Day) -> None:
         assert not read.problems and read.type == message.type and read.control_id == message.control_id
 
 
-def test_charges_of_a_visit_are_all_in_its_dft(written: day.Day) -> None:
+def test_charges_of_a_visit_are_all_in_its_dft(written: Day) -> None:
     billed = Counter(segment.name for m in written.messages if m.type == "DFT^P03" for segment in _read(m).segments)
     assert billed["FT1"] == sum(len(found) for found in written.charges.values())
 
 
-def test_faults_are_twenty_and_of_different_kinds(written: day.Day) -> None:
+def test_faults_are_twenty_and_of_different_kinds(written: Day) -> None:
     found = faults.make(faults.renumber(people(Random(9), 12, TODAY)), datetime.datetime(2026, 11, 22, 9, 0))
     shown = [message.shows for message in found if message.shows]
     assert len(shown) >= 20 and len(set(shown)) == len(shown)
