@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.visit import Visit, VisitDep, form_of
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from hub.guard import keys, policies, registration
 from hub.guard.clients import Registration

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.console import session
 from api.console.visit import AnyVisitDep, Visit, fields_of, from_where, way_in
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from api.http.state import state_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from hub.users import accounts, codes, entering, factors, own_tokens, picture, sessions

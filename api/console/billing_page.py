@@ -18,7 +18,7 @@ from starlette.responses import Response
 from api.console import forms, pages
 from api.console.visit import Visit, VisitDep, form_of
 from api.http.answering import csv_answer
-from api.http.failures import Rejected, status_of
+from api.http.rejected import Rejected, status_of
 from canonical.errors import Conflict, Denied, Misconfigured, NotFound, PonteError, Refused
 from canonical.problem import Problem
 from hub.billing import listing, sheets, writing

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from api.console import forms
 from api.console.visit import Visit
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from canonical.errors import Conflict, NotFound, Refused
 from canonical.problem import Problem
 from canonical.toml_lines import line_of, lines_of

@@ -18,7 +18,7 @@ from api.console import channel_bench as bench
 from api.console.channel_bench import READ, WRITE, Told
 from api.console.doors import doors
 from api.console.visit import Visit, VisitDep, form_of
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from canonical import toml_text
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from canonical.identity import first_id

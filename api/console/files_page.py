@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from api.console import forms, pages
 from api.console.visit import Visit, VisitDep
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from canonical.problem import Problem
 from hub.billing.check import uploads
 from tiss.checking.offers import offered

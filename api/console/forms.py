@@ -8,7 +8,7 @@ from fastapi import Request
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.exchange import body_of
 from canonical.problem import Problem
 

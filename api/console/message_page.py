@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api.console.messages_page import REPLAY, shown_number
 from api.console.visit import Visit, VisitDep
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from hub.console import shown_code, shown_type
 from hub.operate.messages import accounting, find, redeliver, replay, skipping

@@ -21,7 +21,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.console import pages
 from api.console.visit import Visit, VisitDep, form_of, way_in
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from api.http.state import State
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from canonical.identifiers import is_cns, is_cpf

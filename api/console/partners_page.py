@@ -16,7 +16,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.console.visit import Visit, VisitDep, form_of
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from canonical import toml_text
 from canonical.errors import Conflict, Denied, Misconfigured, NotFound, PonteError, Refused, TryLater
 from canonical.problem import Problem

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from api.console import pages
 from api.console.visit import Visit, VisitDep, form_of
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from api.routes.persons import COPY
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from hub.operate import events

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from api.console.visit import Visit, VisitDep, fields_of, form_of
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from api.routes.tiss_calls import waited
 from api.routes.tiss_wishes import AuthorisationWish
 from canonical.errors import Conflict, Denied, Misconfigured, NotFound, Refused

@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from api.console import pages
 from api.console.visit import Visit, VisitDep, form_of
 from api.console.words import HERE
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from canonical.errors import Denied, NotFound, Refused
 from hub.channels.compare import moment
 from hub.guard import audit

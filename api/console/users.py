@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api.console import service_form
 from api.console.service_form import Form, Told
 from api.console.visit import Visit, VisitDep, fields_of
-from api.http.failures import status_of
+from api.http.rejected import status_of
 from canonical.errors import Conflict, Denied, NotFound, Refused
 from hub.users import accounts, federation, roles
 from hub.users import rules as house_rules

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.console import pages, session
 from api.console.words import Words, language_of
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.http.state import State, state_of
 from api.routes.fhir.exchange import body_of, pairs_of
 from canonical.problem import Problem

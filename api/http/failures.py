@@ -12,7 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from canonical.errors import Conflict, Denied, Gone, Misconfigured, NotFound, PonteError, Refused, TryLater
+from api.console import pages
+from api.console.visit import words_of
+from api.http.rejected import Rejected, status_of
+from api.http.state import state_of
+from canonical.errors import PonteError
 from canonical.problem import Problem
 from fhir import forms, jsontext
 from fhir.outcome import outcome
@@ -25,35 +29,7 @@ from hub.records.write import Invalid
 
 log = logging.getLogger("ponte.api")
 
-_STATUS: tuple[tuple[type[PonteError], int], ...] = (
-    (NotFound, 404),
-    (Gone, 410),
-    (Conflict, 409),
-    (Denied, 403),
-    (TryLater, 503),
-    (Refused, 422),
-    (Misconfigured, 500),
-)
-_REFUSED = {
-    "malformed": 400,
-    "forbidden": 403,
-    "not-found": 404,
-    "gone": 410,
-    "not-allowed": 405,
-    "precondition": 412,
-    "unprocessable": 422,
-    "unconditional": 428,
-}
 _TOO_COSTLY = ("fhir.search.too-costly", "fhir.search.too-many-included", "fhir.search.too-many-codes")
-
-
-class Rejected(Exception):
-    """Findings that end a request, with the HTTP status they deserve."""
-
-    def __init__(self, status: int, problems: Sequence[Problem]) -> None:
-        super().__init__("rejected")
-        self.status = status
-        self.problems = list(problems)
 
 
 def install(app: FastAPI) -> None:
@@ -101,23 +77,10 @@ def _is_a_persons(request: Request) -> bool:
 
 
 def _page(request: Request, status: int, problems: Sequence[Problem], headers: dict[str, str] | None) -> Response:
-    from api.console import pages
-    from api.console.visit import words_of
-    from api.http.state import state_of
-
     words = words_of(request, state_of(request), None)
     page = pages.page("failed.html", words, status=status, title=problems[0].text(words.language), problems=problems)
     page.headers.update(headers or {})
     return page
-
-
-def status_of(error: PonteError | Refusal) -> int:
-    """The HTTP status a failure deserves."""
-    if isinstance(error, Refusal):
-        return _REFUSED[error.kind]
-    if error.code in ("failure.version", "fhir.if-none-match"):
-        return 412
-    return next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
 
 
 async def _failure(request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from canonical.problem import Problem
 
 PACKED = ("gzip", "x-gzip")

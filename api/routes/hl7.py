@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from api.http.failures import Rejected
 from api.http.packing import plain
+from api.http.rejected import Rejected
 from api.http.state import CallerDep, StateDep
 from canonical.errors import NotFound
 from canonical.problem import Problem

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.http.answering import json_answer
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.http.state import RATE, StateDep, state_of
 from api.routes.fhir.exchange import body_of, check_content_type, pairs_of
 from canonical.errors import NotFound

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from api.http.answering import json_answer
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.http.state import CallerDep, StateDep
 from hub.partners import desk, probe
 from hub.partners.document import Faulty

@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from api.http.answering import json_answer
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.http.state import Caller, CallerDep, StateDep
 from canonical.problem import Problem
 from fhir import jsontext

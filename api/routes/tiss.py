@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api.http.answering import csv_answer, json_answer
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.http.state import Caller, CallerDep, State, StateDep
 from api.routes.tiss_files import LARGEST_UPLOAD, begun, rest
 from canonical.problem import blocking

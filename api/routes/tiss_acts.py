@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.http.answering import json_answer
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.http.state import CallerDep, StateDep
 from api.routes.tiss_calls import REQUEST, Wait, answer, example, writer
 from api.routes.tiss_wishes import CancelWish, DocumentWish, StatementWish, StayWish

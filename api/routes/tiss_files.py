@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.http.answering import json_answer
-from api.http.failures import Rejected
 from api.http.inflow import Inflow, TooMuch
+from api.http.rejected import Rejected
 from api.http.state import CallerDep, StateDep
 from canonical.problem import Problem
 from hub.billing.check import checking, uploads

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api.http.answering import json_answer
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.http.state import CallerDep, StateDep
 from api.routes.tiss_files import bounded
 from hub.billing import listing

@@ -17,6 +17,7 @@ PLACES = (
     "hub/guard",
     "api/routes/fhir",
     "api/http/failures.py",
+    "api/http/rejected.py",
     "api/routes/oauth.py",
     "api/cli/fhir.py",
 )

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from canonical.problem import Problem
 from fhir import forms, jsontext
 

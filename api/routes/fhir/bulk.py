@@ -10,8 +10,8 @@ from uuid import UUID
 
 from starlette.responses import Response, StreamingResponse
 
-from api.http.failures import Rejected
 from api.http.packing import takes_gzip
+from api.http.rejected import Rejected
 from api.routes.fhir.exchange import Exchange, http_date, outcome_text
 from api.routes.fhir.inputs import bad, pairs_given
 from canonical.errors import Gone, NotFound

@@ -9,8 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
-from api.http import failures
-from api.http.failures import Rejected
+from api.http.rejected import Rejected, status_of
 from api.routes.fhir import dispatch
 from api.routes.fhir.audited import searched
 from api.routes.fhir.bundles import bundle_text, entry_text
@@ -48,7 +47,7 @@ async def bundle(exchange: Exchange) -> Response:
     except Failed as failed:
         first = failed.causes[min(failed.causes)]
         problems = [p for n, cause in sorted(failed.causes.items()) for p in within(n, problems_of(cause))]
-        raise Rejected(failures.status_of(first), problems[:100]) from None
+        raise Rejected(status_of(first), problems[:100]) from None
     await _note_reads(exchange, done)
     return exchange.answer(bundle_text("transaction-response", [_entry_text(exchange, d) for d in done], [], None))
 
@@ -117,7 +116,7 @@ def _entries(exchange: Exchange, document: dict[str, Any]) -> list[Entry]:
 
 def _failed_text(position: int, cause: Refusal | PonteError) -> str:
     outcome = outcome_text(within(position, problems_of(cause)))
-    return f'{{"response":{{"status":"{failures.status_of(cause)}","outcome":{outcome}}}}}'
+    return f'{{"response":{{"status":"{status_of(cause)}","outcome":{outcome}}}}}'
 
 
 async def _note_reads(exchange: Exchange, done: Sequence[Done]) -> None:

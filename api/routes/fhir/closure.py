@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import Inputs, bad, needed
 from api.routes.fhir.terminology import STATUS

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.bundles import bundle_text, link_text
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import Inputs, bad

@@ -11,8 +11,8 @@ from urllib.parse import unquote_plus
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.http.failures import Rejected
 from api.http.packing import plain
+from api.http.rejected import Rejected
 from api.http.state import Caller, State, caller_of, state_of
 from api.routes.fhir import binary
 from canonical.problem import Problem

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.exchange import Exchange, body_of
 from canonical.errors import Gone, NotFound, TryLater
 from canonical.problem import Problem

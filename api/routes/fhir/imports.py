@@ -9,8 +9,8 @@ from uuid import UUID
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from api.http.failures import Rejected
 from api.http.packing import unpacked
+from api.http.rejected import Rejected
 from api.routes.fhir.bulk import asked, require_async, too_many
 from api.routes.fhir.exchange import Exchange
 from canonical.problem import Problem

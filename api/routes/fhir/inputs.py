@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.exchange import Exchange
 from canonical.problem import Problem
 from fhir.validation import primitives

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.audited import searched
 from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange, body_of, check_content_type, outcome_text, pairs_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.audited import operated
 from api.routes.fhir.bundles import bundle_text, entry_text, link_text
 from api.routes.fhir.exchange import Exchange

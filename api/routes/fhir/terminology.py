@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import Inputs, bad, needed
 from canonical.problem import Problem

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.exchange import Exchange, outcome_text
 from api.routes.fhir.inputs import is_bare
 from canonical.problem import Problem

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir.exchange import Exchange
 from api.routes.fhir.inputs import bad
 from canonical.problem import Problem

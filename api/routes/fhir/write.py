@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.http.failures import Rejected
+from api.http.rejected import Rejected
 from api.routes.fhir import binary
 from api.routes.fhir.exchange import Exchange, body_of, check_content_type, http_date, outcome_text
 from canonical.problem import Problem
