@@ -20,7 +20,7 @@ from mappings.account import ignored
 from mappings.dated import DAY_FIRST
 from mappings.plan import Plan, RecordPlan, load_plan, plans
 from mappings.program import program
-from mappings.table import HERE, TableError, codes, overlay_folder, shown, table
+from mappings.table import HERE, TableError, codes, overlay_folder, shown, table, utf8
 
 FILE = "overlay.toml"
 _KNOWN = {"title": str, "ignored": dict, "records": list, "extend": list, "dates": str}
@@ -122,7 +122,7 @@ def _read(folder: Path, name: str) -> _Overlay:
     path = folder / FILE
     if not path.exists():
         return _Overlay(name)
-    text = path.read_text(encoding="utf-8")
+    text = utf8(path)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

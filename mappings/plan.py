@@ -12,7 +12,7 @@ from typing import Any
 from hl7.er7 import Message
 from hl7.versions.table import version_named
 from mappings.site import PLAIN, Site
-from mappings.table import HERE, TableError, codes
+from mappings.table import HERE, TableError, codes, shown, utf8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -203,8 +203,10 @@ def _required(plan: Plan, message_type: str) -> tuple[tuple[str, tuple[str, ...]
 
 def load_plan(path: Path) -> Plan:
     """The plan of one file; raises TableError."""
-    with path.open("rb") as file:
-        raw = tomllib.load(file)
+    try:
+        raw = tomllib.loads(utf8(path))
+    except tomllib.TOMLDecodeError as error:
+        raise TableError(f"{shown(path)}: {error}") from None
     try:
         shared = [_record(row) for name in raw.get("include", ()) for row in _parts()[name]]
         own = [_record(row) for row in raw.get("records", ())]

@@ -7,6 +7,7 @@ system becomes that, and who decided so. No conditions beyond present, absent, n
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -166,18 +167,29 @@ def _codes(file: Path) -> dict[str, str]:
 
 def read_rows(file: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV with exactly these columns, each with its line number; raises TableError."""
+    reader = csv.DictReader(io.StringIO(utf8(file), newline=""), strict=True)
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            if reader.fieldnames != columns:
-                raise TableError(f"{shown(file)}:1: columns must be {','.join(columns)}")
-            rows = list(enumerate(reader, start=2))
-    except FileNotFoundError:
-        raise TableError(f"{shown(file)} does not exist") from None
+        if reader.fieldnames != columns:
+            raise TableError(f"{shown(file)}:1: columns must be {','.join(columns)}")
+        rows = list(enumerate(reader, start=2))
+    except csv.Error as error:
+        raise TableError(f"{shown(file)}:{reader.line_num + 1}: {error}") from None
     for line, values in rows:
         if None in values or None in values.values():
             raise TableError(f"{shown(file)}:{line}: wrong number of columns")
     return rows
+
+
+def utf8(file: Path) -> str:
+    """The text of a table's file, which a spreadsheet may begin with a byte order mark; raises TableError."""
+    try:
+        content = file.read_bytes()
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise TableError(f"{shown(file)} does not exist") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TableError(f"{shown(file)}:{line}: the file is not UTF-8; save it as such") from None
 
 
 def _row(values: dict[str, str], place: str) -> Row:

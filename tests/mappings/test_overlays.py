@@ -11,7 +11,7 @@ from mappings import overlay
 from mappings.engine import translate
 from mappings.plan import plan_for, plans
 from mappings.site import Site
-from mappings.table import HERE, TableError
+from mappings.table import HERE, TableError, codes
 
 MESSAGE = (
     "MSH|^~\\&|X|HOSP|P|H|20261122080000||ADT^A01^ADT_A01|1|P|2.5\rEVN|A01|20261122080000\r"
@@ -36,12 +36,14 @@ def make(folder: Path, files: dict[str, str]) -> str:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
     return str(folder)
 
 
 FOLLOW = '[[extend]]\nrecord = "patient"\ntables = ["hl7/zpd"]\nfollow = ["ZPD"]\n'
 ROW = "Patient.name[s].text,ZPD-2,text,,nome social,contrato\n"
+
+CODES = "system,from,to,note,decided\n"
 
 WRONG = [
     ({"overlay.toml": "colour = 1\n"}, "overlay.toml:1: colour"),
@@ -58,6 +60,10 @@ WRONG = [
     ({"overlay.toml": FOLLOW, "hl7/zpd.csv": "target,source\n"}, "hl7/zpd.csv:1: columns"),
     ({"hl7/unused.csv": HEAD + ROW}, "hl7/unused.csv:1: no record uses"),
     ({"codes/hl70001-gender.csv": "system,from,to,note,decided\nx,1,male,,\n"}, "codes/hl70001-gender.csv:2: `decided`"),
+    ({"codes/hl70001-gender.csv": CODES + 'x,1,male,,"a\n'}, "codes/hl70001-gender.csv:2: unexpected end"),
+    ({"codes/hl70001-gender.csv": CODES + "x,1,male,,\udce7\n"}, "codes/hl70001-gender.csv:2: the file is not UTF-8"),
+    ({"overlay.toml": '# x\ntitle = "\udce7"\n'}, "overlay.toml:2: the file is not UTF-8"),
+    ({"plans/own.toml": 'messages = ["ADT^A01"\n'}, "plans/own.toml: "),
     ({"notes.txt": "x"}, "notes.txt:1: an overlay holds"),
     ({"hl7/ignored.csv": "segment,field,reason,spec\nZPD,x,y,z\n"}, "hl7/ignored.csv:2: a field number"),
 ]  # fmt: skip
@@ -100,3 +106,8 @@ def test_two_sites_in_one_process_differ(tmp_path: Path) -> None:
         without = translate(read(MESSAGE), zone="UTC")
         assert len(with_it.drafts[0].body["name"]) == 2 and len(without.drafts[0].body["name"]) == 1
         assert with_it.account.counts()["unmapped"] == 0 and without.account.counts()["unmapped"] == 1
+
+
+def test_a_spreadsheets_mark_at_the_start_of_a_table_is_no_column(tmp_path: Path) -> None:
+    name = make(tmp_path, {"codes/hl70001-gender.csv": "\ufeff" + CODES + "hl70001,1,male,,contrato\n"})
+    assert codes("hl70001-gender", name)["1"] == "male"
