@@ -16,8 +16,8 @@ from typing import Any
 from canonical import local
 from canonical.codes import NATIONAL, aliases
 from canonical.problem import Problem
-from canonical.records import Draft, Key
-from hub.records.drafts.identify import Places, as_stored, same_person
+from canonical.records import DRAFT, Draft, Key
+from hub.records.drafts.identify import Places, as_stored, reference_of, same_person
 from hub.records.drafts.known import Handed, Known
 from hub.records.drafts.lookup import lookup, stored
 from hub.records.drafts.marks import told_at
@@ -102,8 +102,21 @@ def _found(draft: Draft, key: Key, known: Known) -> Iterator[_Candidate]:
         body = known.rows.get((TYPE, identity)) or {}
         national = _is_national(key)
         said = Verdict.SAME if national or not known.careful or draft.action else verdict(draft, body)
+        if said is Verdict.OTHER and f"{TYPE}/{identity}" in known.visited.get(draft.local, ()):
+            said = Verdict.UNSURE
         merged = identity != found or (not national and found in known.survivors.values())
         yield _Candidate(found, identity, body, said, merged)
+
+
+def note_visits(drafts: Sequence[Draft], known: Known) -> None:
+    """Note with each patient's draft whose the visits are that its message names by numbers known already: within their
+    visit another name and birth date are a registration put right, not somebody else."""
+    for draft in drafts:
+        about = reference_of(draft) if draft.type == "Encounter" else ""
+        for key in draft.keys if about.startswith(DRAFT) else ():
+            for identity in known.candidates.get((draft.type, key), ()):
+                whose = (known.rows.get((draft.type, identity)) or {}).get("subject", {}).get("reference", "")
+                known.visited.setdefault(about[len(DRAFT) :], set()).add(whose)
 
 
 def _holds(draft: Draft, key: Key, body: Body) -> bool:

@@ -144,9 +144,14 @@ def _codes_of(stored: dict[str, Any]) -> set[str]:
 
 def subject_of(draft: Draft, places: Places) -> str:
     """The patient a draft speaks of, as `Patient/id`; empty when that is not settled or not said."""
-    reference = _reference(draft.body.get("subject") or draft.initial.get("subject"))
+    reference = reference_of(draft)
     target = places.get(reference[len(DRAFT) :]) if reference.startswith(DRAFT) else None
     return "/".join(target) if target else ""
+
+
+def reference_of(draft: Draft) -> str:
+    """How a draft names the patient it speaks of; empty when it names none."""
+    return _reference(draft.body.get("subject") or draft.initial.get("subject"))
 
 
 def _reference(subject: Any) -> str:

@@ -27,6 +27,8 @@ class Known:
     """New patients by a number, as their drafts tell of them."""
     people: dict[str, dict[str, Body]] = field(default_factory=dict)
     """Professionals by a number that these drafts name, as they grow."""
+    visited: dict[str, set[str]] = field(default_factory=dict)
+    """Patients (`Patient/id`) of stored visits that a patient's draft is told with."""
     doubtful: set[str] = field(default_factory=set)
     """Drafts that may be of somebody else than who has their number: they change nothing of that patient."""
     handed: list[Handed] = field(default_factory=list)

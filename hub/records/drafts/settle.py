@@ -71,6 +71,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     survivors = await survivors_of(tx, sorted({i for (t, _), ids in candidates.items() if t == "Patient" for i in ids}))
     known = Known(candidates, survivors, await _met(tx, own, candidates, survivors), careful=places is None)
     settled = Settled([], [], dict(places or {}))
+    bearers.note_visits(own, known)
     await _place(tx, own, known, settled)
     known.rows.update(await kindred.place(tx, own, candidates, settled.places))
     if any(is_credit(draft) for draft in own):

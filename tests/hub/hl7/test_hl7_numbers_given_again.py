@@ -137,6 +137,18 @@ async def test_a_correction_is_no_other_person(world: World, tenant: Tenant, cas
     assert REUSED not in told[1]["problems"] and patient["birthDate"].replace("-", "") == second.split("|")[2]
 
 
+async def test_within_a_visit_another_name_and_birth_date_put_the_register_right(world: World, tenant: Tenant) -> None:
+    """The same number in the same visit: whoever registered them had mistaken the papers. In another visit it is not."""
+    visit = "PV1|1|E|PS^1||||||||||||||||{}^^^HOSP^VN\r"
+    first = person(1, mr("M1"), ANA, "A04") + visit.format("V1")
+    again, other = (person(at, mr("M1"), RUI, "A08") + visit.format(number) for at, number in ((9, "V1"), (10, "V2")))
+    told = await feed(world, tenant, first, again)
+    assert REUSED not in told[1]["problems"]
+    assert await people(world, tenant) == [("Rui Lima", "M1")]
+    (told,) = await feed(world, tenant, other.replace(RUI, ANA))
+    assert REUSED in told["problems"] and len(await people(world, tenant)) == 2
+
+
 @pytest.mark.parametrize("who", ["Souza^Eva||19800229|F", "Souza^Ana||19610412|F"])
 async def test_under_a_number_merged_away_doubt_changes_nothing(world: World, tenant: Tenant, who: str) -> None:
     kin = "NK1|1|Lima^Rosa|MTH^Mother^HL70063||11988887777\r"
