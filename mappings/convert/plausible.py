@@ -111,8 +111,11 @@ def says_times(value: Value) -> bool:
 
 
 def no_account(value: Value) -> bool:
-    """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early), one of those in PID-3 or,
-    with its type, any number there: one account of a whole life; or one letter, a marital status (PID-16)."""
+    """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early), one of those in PID-3 or, with
+    its type or without type and authority, any number of the patient: one account of a whole life; or one letter, a
+    marital status (PID-16)."""
+    if value.source.segment == "PID" and _bare_number_of_the_patient(value):
+        return True
     letter = len(value.text(1)) == 1 and value.text(1).isalpha()
     named = [value.text(n) for n in (1, 4, 5)]
     own = any(
@@ -124,6 +127,14 @@ def no_account(value: Value) -> bool:
         for other in value.siblings(3)
     )
     return value.source.segment == "PID" and (bool({value.text(4), value.text(5)} & _OF_PERSONS) or letter or bool(own))
+
+
+def _bare_number_of_the_patient(value: Value) -> bool:
+    """Whether PID-18, without authority and type, is a number of PID-2, 3, 4 or 19: all visits would be one by it."""
+    number = value.text(1)
+    if not number or value.text(4) or value.text(5):
+        return False
+    return any(number == other.text(1) for field in (2, 3, 4, 19) for other in value.siblings(field))
 
 
 def says_minutes(text: str) -> bool:

@@ -138,3 +138,33 @@ def test_sequences_of_a_sender_that_doubles_every_backslash() -> None:
     drafts = translate(message, zone="America/Sao_Paulo").drafts
     found = next(draft.body for draft in drafts if draft.type == "Observation")
     assert found["valueString"] == "um\n\ndois & tres"
+
+
+@pytest.mark.parametrize(
+    ("account", "social", "taken"),
+    [
+        ("7", "", False), ("111-22-3333", "111-22-3333", False), ("7001", "", True), ("7^^^CONTAS^AN", "", True),
+        ("7^^^CONTAS", "", True),
+    ],
+)  # fmt: skip
+def test_a_number_of_the_patient_is_no_visit_of_a_whole_life(account: str, social: str, taken: bool) -> None:
+    pid = f"EVN||20261122\rPID|1||7^^^H^MR||Souza^Ana|||||||||||||{account}|{social}\rPV1||I|4N\r"
+    message = er7.read(("MSH|^~\\&|A|B|C|D|20261122||ADT^A08|1|P|2.5.1\r" + pid).encode())
+    assert isinstance(message, Message)
+    drafts = {draft.type: draft for draft in translate(message, zone="America/Sao_Paulo").drafts}
+    assert ("Account" in drafts, bool(drafts["Encounter"].body.get("identifier"))) == (taken, taken)
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "said"),
+    [
+        ("DRUG", "SEVERE", (["medication"], "allergy", "high", "severe")),
+        ("Food", "Mild", (["food"], "allergy", "low", "mild")),
+        ("allergy", "MODERATE", (None, "allergy", None, "moderate")),
+    ],
+)
+def test_kinds_and_severities_of_allergies_in_english_words(kind: str, severity: str, said: tuple[Any, ...]) -> None:
+    bodies, _ = made("ADT^A31", f"AL1|1|{kind}|P^Penicilina^L|{severity}|urticária\r")
+    one = bodies["AllergyIntolerance"][0]
+    found = (one.get("category"), one.get("type"), one.get("criticality"), one["reaction"][0]["severity"])
+    assert found == said
