@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hl7.er7 import Segment
+    from hl7.segment import Segment
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}\Z")
 

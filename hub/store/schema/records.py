@@ -1,6 +1,6 @@
 """Records: FHIR R4 resources as exact text, all their versions, and the search index by parameter type.
 
-`key` in an index table is the 64-bit hash of resource type and parameter code (`hub.records.keys`); `rid` is the
+`key` in an index table is the 64-bit hash of resource type and parameter code (`hub.records.index`); `rid` is the
 resource's short number within the database, so index rows stay narrow.
 """
 
