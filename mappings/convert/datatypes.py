@@ -21,6 +21,7 @@ from mappings.convert.published import (
     claims,
     coding_of,
     doubtful,
+    of_the_house,
     placed,
     tell_claims,
     tell_own,
@@ -236,7 +237,8 @@ def _cwe_read(raw: str, delimiters: Delimiters, argument: str) -> tuple[dict[str
         named = value.text(first + 2) or value.text(number)  # by its OID, from 2.7 on
         code, display = by_number(named, code, display)
         system, code = placed(named, code, argument)
-        if not named and argument.startswith("HL7") and doubtful(argument[3:], code, display):
+        table = argument.removeprefix("HL7")
+        if not named and table != argument and (doubtful(table, code, display) or of_the_house(table, code, display)):
             system = ""
         coding = {"code": code}
         if system:

@@ -69,7 +69,7 @@ def alone(table: str, code: str, display: str = "", name: str = "") -> dict[str,
 def coding_of(table: str, code: str, display: str = "", name: str = "") -> dict[str, Any]:
     """A code as Coding: in the system the sender names, else in the table (four digits) where that has it."""
     system, code = placed(name, " ".join(code.split()), f"HL7{table}")
-    system = "" if not name and doubtful(table, code, display) else system
+    system = "" if not name and (doubtful(table, code, display) or of_the_house(table, code, display)) else system
     return {**({"system": system} if system else {}), "code": code, **({"display": display} if display else {})}
 
 
@@ -78,6 +78,16 @@ def doubtful(table: str, code: str, words: str = "") -> bool:
     `codes/hl7-doubtful.csv`: `LD`, lado direito, is no left deltoid. The table's words beside it settle it."""
     meanings = codes(_DOUBTFUL).get(f"{table}:{code.upper()}")
     return meanings is not None and words.strip().casefold() not in meanings.casefold().split("|")
+
+
+def of_the_house(table: str, code: str, words: str) -> bool:
+    """Whether a number is the house's own for a table that the house defines (`codes/hl7-defined.csv`): its words are
+    not those of the code that HL7 suggests by that number (`1^PRONTO SOCORRO` is no physician's referral)."""
+    if not words or not code.isdigit() or codes(_DEFINED).get(table) != "user":
+        return False
+    listed = known.system(f"{systems.V2}{table}")
+    suggested = listed.find(code) if listed else None
+    return suggested is not None and words.strip().casefold() != (suggested.display or "").casefold()
 
 
 def holds(system: str, code: str) -> bool | None:

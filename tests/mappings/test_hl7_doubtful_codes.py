@@ -66,3 +66,19 @@ def test_the_list_names_codes_that_the_tables_have() -> None:
     for place, meanings in codes("hl7-doubtful").items():
         table, _, code = place.partition(":")
         assert holds(f"{V2}{table}", code) and meanings
+
+
+@pytest.mark.parametrize(
+    ("sent", "of_hl7"),
+    [
+        ("1^PRONTO SOCORRO", False),
+        ("7^OUTRO HOSPITAL^", False),
+        ("7^Emergency room", True),
+        ("7", True),
+        ("7^X^HL70023", True),
+    ],
+)
+def test_a_number_of_a_table_that_the_house_defines_is_its_own_where_its_words_are(sent: str, of_hl7: bool) -> None:
+    rest = f"PV1|1|I|CLM^1{'|' * 11}{sent}\r"
+    concept, told = coded("ADT^A01", rest, "Encounter", "hospitalization", "admitSource")
+    assert (concept["coding"][0].get("system") == f"{V2}0023") is of_hl7 and told == []
