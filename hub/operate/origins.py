@@ -25,6 +25,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.trace import Note, traced
 
+_STAMP = {"versionId", "lastUpdated"}
 _TAG = re.compile(r"\[[^\]]*\]")
 _PART = re.compile(r"(\w+)(?:\[(\d+)\])?\Z")
 _OFTYPE = re.compile(r"\.ofType\((\w+)\)")
@@ -192,8 +193,8 @@ def _origins(
     if told is None:
         return [Origin(path=path, cause=cause, by="message")]
     notes = [n for local in _locals(told, kind, body) for n in told.notes.get(local, ()) if not n.path.startswith("@")]
-    made = _matching(notes, _TAG.sub("", place), value)
-    if not made:
+    made = _of_the_item(notes, _matching(notes, _TAG.sub("", place), value), place, value)
+    if not made or (place == "meta" and value.keys() <= _STAMP):
         return [Origin(path=path, cause=cause, by="hub")]
     unique = {(note.source, note.row.place): note for note in made}
     return [
@@ -242,6 +243,26 @@ def _matching(notes: Sequence[Note], bare: str, value: Any) -> list[Note]:
             if path == "" or not made or (made <= leaves if path == bare else bool(made & leaves)):
                 found.append(note)
     return found
+
+
+def _of_the_item(notes: Sequence[Note], found: list[Note], place: str, value: Any) -> list[Note]:
+    """Of `found`, what made this item of a list: items beside it may share values (a system, a unit), but something
+    else that made them is not in this one."""
+    if not place.endswith("]"):
+        return found
+    bare, leaves = _TAG.sub("", place), _leaves(value)
+    others = {_item(note, bare) for note in notes if not _leaves(note.made) <= leaves}
+    own = {_item(note, bare) for note in found} - others - {None}
+    return [note for note in found if _item(note, bare) in (own | {None})] if own else found
+
+
+def _item(note: Note, bare: str) -> tuple[str, str] | None:
+    """The item of the list at `bare` that a note is about: its tag, with its segment where each makes one (`[.]`)."""
+    parts = (f"{re.escape(part)}(?:\\[[^\\]]*\\])?" for part in bare.split("."))
+    match = re.match(r"\.".join(parts) + r"(?=\.|\Z)", note.path)
+    if match is None or not match[0].endswith("]"):
+        return None
+    return match[0], note.source.partition("-")[0] if match[0].endswith("[.]") else ""
 
 
 def _leaves(value: Any) -> set[str]:

@@ -62,6 +62,7 @@ async def test_every_element_is_explained_and_no_value_is_told(world: World, ten
     for kind in ("Patient", "DiagnosticReport", "ServiceRequest", "Practitioner"):
         told = await of(world, tenant, kind, "")
         assert told and all(origin.row or origin.path.startswith(f"{kind}.meta") for origin in told), kind
+        assert [origin.row for origin in told if origin.path == f"{kind}.meta"] == [""], "versions are the hub's own"
         assert not any(
             word in json.dumps([o.as_json() for o in told], default=str) for word in ("Concei", "Ana", "1980")
         )
@@ -95,3 +96,35 @@ async def test_what_no_message_wrote_names_its_writer(world: World, tenant: Tena
     assert (language.by, language.cause.version, language.row, language.source) == ("client portal", 2, "", "")
     (gender,) = await origins(world, tenant, "Patient", identity, "gender")
     assert (gender.cause.version, gender.source) == (1, "PID#3-8")
+
+
+REACTIONS = (
+    "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122090000||ADT^A60^ADT_A60|a-1|P|2.7||||||UNICODE UTF-8\r"
+    "EVN|A60|20261122090000\rPID|1||31^^^HOSP^MR||Conceição^Ana||19800229|F\rIAM|1|DA|70618^Penicilina^L|SV||A\r"
+    "IAR|39579001^Anafilaxia^SCT|SV\rIAR|271807003^Exantema^SCT|MI\r"
+)
+CLASSES = (
+    GOOD.format(control="c-1", mrn="31")
+    + "IN1|1|PLAN^Enfermaria|ANS326305^^^ANS|Operadora Sul||||CONTRATO7|Empresa|||20260101|20261231||||SEL\r"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "path", "expected"),
+    [
+        (REACTIONS, "AllergyIntolerance", "reaction", [{"IAR#5"}, {"IAR#6"}]),
+        (CLASSES, "Coverage", "class", [{"IN1#5-8", "IN1#5-9.1"}, {"IN1#5-2.1", "IN1#5-2.2"}]),
+    ],
+)
+async def test_an_item_of_a_list_is_not_told_with_the_fields_of_the_one_beside_it(
+    world: World, tenant: Tenant, text: str, kind: str, path: str, expected: list[set[str]]
+) -> None:
+    """Items share values (a system), each comes from its own segment or fields."""
+    await put(world, tenant, text)
+    await work(world, tenant)
+    told: dict[str, set[str]] = {}
+    for origin in await of(world, tenant, kind, path):
+        told.setdefault(origin.path, set()).add(
+            origin.source if kind == "Coverage" else origin.source.partition("-")[0]
+        )
+    assert sorted(map(sorted, told.values())) == sorted(map(sorted, expected))
