@@ -2,8 +2,9 @@
 
 * Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `titles`,
   `councils`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
-* Of a matter: `administration`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`, `medication`,
-  `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`; `small` for the rest.
+* Of a matter: `administration`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`,
+  `medication`, `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`;
+  `small` for the rest.
 * Of contents that stand beside their own field: `plausible` and its kin say what a content shows, `shifted` and
   `swapped` move it.
 """
@@ -19,6 +20,7 @@ from mappings.convert import (
     documents,
     doses,
     forecasts,
+    holders,
     keys,
     masters,
     medication,
@@ -53,6 +55,7 @@ __all__ = [
     "documents",
     "doses",
     "forecasts",
+    "holders",
     "keys",
     "masters",
     "medication",

@@ -11,7 +11,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
-from mappings.convert.datatypes import CITY_SYSTEM, coding, concept_or_own, cwe, xad, xtn
+from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe, xad, xtn
 from mappings.convert.people import practitioner_reference, xpn
 from mappings.convert.periods import period
 from mappings.convert.plausible import misplaced_if, no_language, no_licence, no_religion
@@ -25,7 +25,6 @@ from mappings.convert.text import (
     date_time,
     ended,
     integer,
-    listed,
     moment_text,
     number,
     parse_dtm,
@@ -315,7 +314,7 @@ def performed(value: Value, context: Context, argument: str) -> Any:
     return ("Period", {"start": start, "end": (begun + datetime.timedelta(minutes=minutes)).isoformat()})
 
 
-def _oneself(value: Value) -> bool:
+def oneself(value: Value) -> bool:
     """Whether a relationship (table 0063) is the patient's to himself: SEL, written out (in Portuguese and Spanish,
     too), or X12's 18."""
     return value.text(1).upper() in _SELF
@@ -339,33 +338,11 @@ def contact_address(value: Value, context: Context, argument: str) -> Any:
     return None if value.other(2) or value.other(2, 2) or value.other(4) else xad(value, context, "")
 
 
-@conversion("relationship")
-def relationship(value: Value, context: Context, argument: str) -> Any:
-    """IN1-17 as CodeableConcept of the table `argument`; what means SEL is read as it. IN1-18 where it is a field late;
-    that is told."""
-    if late_holder(value.segment):
-        context.problems.append(value.problem("field.misplaced"))
-        value = value.sibling(18)
-    if _oneself(value):
-        value = Value("SEL", value.source, value.segment)
-    return concept_or_own(value, context, argument)
-
-
-@conversion("holder-kin")
-def holder_kin(value: Value, context: Context, argument: str) -> Any:
-    """IN1-17 as what the card holder is to the patient. A word that says what the patient is to the holder (`FILHO`,
-    `DEPENDENTE`) gives the reverse by `codes/holder-inverse.csv`, or nothing where that is not known."""
-    inverse = listed(context.codes("holder-inverse"), value.text(2) or value.whole())
-    if inverse is None:
-        return concept_or_own(value, context, argument)
-    return {"coding": [coding_from(inverse)]} if inverse else None
-
-
 @conversion("self-or-name")
 def self_or_name(value: Value, context: Context, argument: str) -> Any:
     """IN1-16 of a card holder who is the patient (IN1-17): a reference to the patient of the message."""
     said = value.sibling(18 if late_holder(value.segment) else 17)
-    if not _oneself(said) or sum(1 for _ in context.message.named("PID")) != 1:
+    if not oneself(said) or sum(1 for _ in context.message.named("PID")) != 1:
         return None
     return {"reference": f"{DRAFT}{context.prefix}patient", "type": "Patient"}
 

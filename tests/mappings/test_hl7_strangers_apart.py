@@ -168,3 +168,22 @@ def test_kinds_and_severities_of_allergies_in_english_words(kind: str, severity:
     one = bodies["AllergyIntolerance"][0]
     found = (one.get("category"), one.get("type"), one.get("criticality"), one["reaction"][0]["severity"])
     assert found == said
+
+
+@pytest.mark.parametrize(
+    ("code", "born", "patient", "holder"),
+    [
+        ("CHD^Child^HL70063", "19750627", "CHILD", "PRN"), ("MTH", "19750627", "CHILD", "MTH"),
+        ("GCH", "19350101", "GRNDCHILD", "GRPRN"), ("MAE", "19750627", "CHILD", "MTH"),
+        ("CHD", "20450101", "PRN", "CHILD"), ("PAR", "20450101", "PRN", "CHILD"),
+        ("CHD", "", "CHILD", "CHILD"), ("MTH", "20100101", "MTH", "MTH"), ("SPO", "19750627", "SPS", "SPS"),
+    ],
+)  # fmt: skip
+def test_days_of_birth_show_whose_relationship_a_code_says(code: str, born: str, patient: str, holder: str) -> None:
+    pid = "EVN||20261122\rPID|1||7^^^H^MR||Souza^Ana||20160223|F\rPV1||I|4N\r"
+    in1 = f"IN1|1|P1|77|Convenio||||||||||||Souza^Rita|{code}|{born}\r"
+    message = er7.read(("MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\r" + pid + in1).encode())
+    assert isinstance(message, Message)
+    drafts = {draft.type: {**draft.initial, **draft.body} for draft in translate(message, zone="UTC").drafts}
+    assert drafts["Coverage"]["relationship"]["coding"][0]["code"] == patient
+    assert drafts["RelatedPerson"]["relationship"][0]["coding"][0]["code"] == holder
