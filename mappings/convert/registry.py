@@ -153,10 +153,15 @@ class Value:
         if component > len(parts):
             return ""
         found = parts[component - 1]
-        if self.delimiters.sub in found or sub > 1:
-            found = component_text(self.raw, self.delimiters, component, sub)
-        elif self.delimiters.escape in found:
-            found = unescape(found, self.delimiters)
+        if not found:
+            return ""
+        delimiters = self.delimiters
+        if delimiters.sub in found:
+            found = component_text(self.raw, delimiters, component, sub)
+        elif sub > 1:
+            return ""
+        elif delimiters.escape in found:
+            found = unescape(found, delimiters)
         if found.isprintable():
             return "" if found == NULL else found.strip()
         return clean(found).strip()
