@@ -138,24 +138,29 @@ def _said(lab: Partner) -> dict[str, Any]:
     return {**settings, "message": settings.get("message") or MESSAGE}
 
 
+async def _sources(tx: Transaction, lab: Partner, group: Sequence[Saved], message: dict[str, Any]) -> dict[str, Any]:
+    """What a message of these orders is made from: the records, the laboratory's document, and what the header says."""
+    settings = _said(lab)
+    records = await sources_of(tx, [saved.body or {} for saved in group], insurance=settings.get("insurance") is True)
+    version = str(lab.settings.get("speaks", "hl7 2.5.1")).partition(" ")[2]
+    return {
+        **records,
+        "partner": {**settings, **late.conditions(lab.settings), "version": version},
+        "message": message,
+    }
+
+
 async def _queue(tx: Transaction, lab: Partner, group: Sequence[Saved], operation: str, origin: Origin) -> None:
     """Queue one message of these orders; where one of several is incomplete each goes by itself, or is refused."""
     settings = _said(lab)
     control_id = new_id().hex[:20].upper()
-    sources = {
-        **await sources_of(tx, [saved.body or {} for saved in group], insurance=settings.get("insurance") is True),
-        "partner": {
-            **settings,
-            **late.conditions(lab.settings),
-            "version": str(lab.settings.get("speaks", "hl7 2.5.1")).partition(" ")[2],
-        },
-        "message": {
-            **await sender_of(tx, settings),
-            "control_id": control_id,
-            "time": origin.now.isoformat(timespec="seconds"),
-            "control": _CONTROLS[operation],
-        },
+    header = {
+        **await sender_of(tx, settings),
+        "control_id": control_id,
+        "time": origin.now.isoformat(timespec="seconds"),
+        "control": _CONTROLS[operation],
     }
+    sources = await _sources(tx, lab, group, header)
     segments, problems = render(out_plan(str(lab.settings.get("plan", "out/order"))), sources)
     if problems and len(group) > 1:
         for saved in group:
