@@ -101,8 +101,32 @@ async def _keep(
 ) -> Closed:
     """The batch as it was sealed, put into the outbox or kept as blocked."""
     profile, number, sealed = made
+    by = writing.origin(world, tenant)
+    status, guide_status = (BLOCKED, "bloqueada") if sealed.content is None else (SENDING, "enviada")
+    batch_id = await _stored(tx, made, rows, status, by)
+    identities = [row["id"] for row in rows]
+    await tx.run(
+        "UPDATE guide SET batch_id = $2, status = $3, updated_at = now() WHERE tenant_id = $1 AND id = ANY($4::uuid[])",
+        batch_id,
+        guide_status,
+        identities,
+    )
+    await _tell_guides(tx, rows, sealed.problems)
+    sent = {"number": number, "status": guide_status, "message": None}
+    if sealed.content is not None:
+        await send(tx, profile, batch_id, number, sealed.content)
+        sent["message"] = await tx.value("SELECT message_id FROM batch WHERE tenant_id = $1 AND id = $2", batch_id)
+    await claims.batched(tx, profile, identities, sent, by)
+    await audit.note(tx, "billing", "close-batch", f"batch/{batch_id}", "success" if sealed.content else "failure")
+    return Closed(id=batch_id, number=number, guides=len(rows), status=status)
+
+
+async def _stored(
+    tx: Transaction, made: tuple[PayerProfile, int, Sealed], rows: Sequence[Row], status: str, by: Origin
+) -> UUID:
+    """The id of the batch's row, with what its check and its guides' history found."""
+    profile, number, sealed = made
     batch_id = new_id()
-    status = BLOCKED if sealed.content is None else SENDING
     await tx.run(
         "INSERT INTO batch (tenant_id, id, payer_id, number, kind, status, tiss_version, guides, total_cents, hash, "
         "sequence, rule_set, tables, problems) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
@@ -118,24 +142,9 @@ async def _keep(
         sealed.sequence,
         checking.rule_set(),
         checking.table_versions(),
-        json_of([*sealed.problems, *await _history(tx, profile, rows, writing.origin(world, tenant))]),
+        json_of([*sealed.problems, *await _history(tx, profile, rows, by)]),
     )
-    guide_status = "bloqueada" if sealed.content is None else "enviada"
-    identities = [row["id"] for row in rows]
-    await tx.run(
-        "UPDATE guide SET batch_id = $2, status = $3, updated_at = now() WHERE tenant_id = $1 AND id = ANY($4::uuid[])",
-        batch_id,
-        guide_status,
-        identities,
-    )
-    await _tell_guides(tx, rows, sealed.problems)
-    sent = {"number": number, "status": guide_status, "message": None}
-    if sealed.content is not None:
-        await send(tx, profile, batch_id, number, sealed.content)
-        sent["message"] = await tx.value("SELECT message_id FROM batch WHERE tenant_id = $1 AND id = $2", batch_id)
-    await claims.batched(tx, profile, identities, sent, writing.origin(world, tenant))
-    await audit.note(tx, "billing", "close-batch", f"batch/{batch_id}", "success" if sealed.content else "failure")
-    return Closed(id=batch_id, number=number, guides=len(rows), status=status)
+    return batch_id
 
 
 async def _history(tx: Transaction, profile: PayerProfile, rows: Sequence[Row], by: Origin) -> list[Problem]:
