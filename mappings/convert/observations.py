@@ -93,12 +93,21 @@ def _measured(value: Value, context: Context) -> Pair | None:
 
 def _compared(text: str, value: Value, context: Context) -> Pair | None:
     """A number, or one with a comparator before it (`> 600`); None for other text, and for numbers that may be two."""
-    bare = _without_unit(text, value)
-    match = _COMPARED.match(bare)
-    plain = settled(match[2] if match else bare, value, context)
+    comparator, bare = _comparator(_without_unit(text, value))
+    plain = settled(bare, value, context)
     if plain is None or number(plain) is None:
         return None
-    return "valueQuantity", {**({"comparator": match[1]} if match else {}), **_quantity(plain, value)}
+    return "valueQuantity", {**({"comparator": comparator} if comparator else {}), **_quantity(plain, value)}
+
+
+def _comparator(text: str) -> tuple[str, str]:
+    """The comparator before a number, also in words (`até` may or may not include it: none), and the rest."""
+    if match := _COMPARED.match(text):
+        return match[1], match[2]
+    for sign, found in ((">", _ABOVE.match(text)), ("<", _BELOW.match(text))):
+        if found and not text.casefold().startswith(("at", "up")):
+            return f"{sign}=" if " ou igual" in text.casefold() else sign, found[1]
+    return "", text
 
 
 def _without_unit(text: str, value: Value) -> str:

@@ -16,7 +16,7 @@ from mappings.convert.plausible import misplaced_if, no_code, no_moment, no_name
 from mappings.convert.plausible_results import late_holder
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import boolean, ended, moment_text, number, parse_dtm
+from mappings.convert.text import boolean, coding_from, ended, listed, moment_text, number, parse_dtm
 from mappings.table import Source
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -325,3 +325,20 @@ def early_status(value: Value, context: Context, argument: str) -> Any:
 def labelled_text(value: Value, context: Context, argument: str) -> Any:
     """A CE by its words: text, or code."""
     return value.text(2) or value.text(1) or None
+
+
+@conversion("route")
+def route(value: Value, context: Context, argument: str) -> Any:
+    """RXR-1 as CodeableConcept of table 0162; a route in Portuguese (`EV`, `VO`, `via oral`) has its code first.
+
+    None is added where code and words mean different routes. What was sent stays as text and as a coding of its own.
+    """
+    found: dict[str, Any] | None = cwe(value, context, "HL70162")
+    words = context.codes("hl70162-words")
+    meant = {target for number in (1, 2, 5, 9) if (target := listed(words, value.text(number)))}
+    if found is None or len(meant) != 1:
+        return found
+    coded, sent = coding_from(meant.pop()), found.get("coding", [])
+    if any(one["code"] == coded["code"] for one in sent):
+        return found
+    return {**found, "coding": [coded, *sent], "text": found.get("text") or value.text(1)}

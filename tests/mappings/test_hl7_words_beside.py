@@ -24,7 +24,8 @@ def bodies(kind: str, rest: str, wanted: str) -> tuple[list[dict[str, Any]], set
 @pytest.mark.parametrize(
     ("kind", "raw", "note"),
     [
-        ("ST", "superior a 100", "Unidade: mg/dL"),
+        ("ST", "muito superior a 100", "Unidade: mg/dL"),
+        ("ST", "até 100", "Unidade: mg/dL"),
         ("TX", "uma linha~outra linha", "Unidade: mg/dL"),
         ("NM", "hemolisado", "Unidade: mg/dL"),
         ("CWE", "ALTO^Alto^L", "Unidade: mg/dL"),
@@ -39,6 +40,44 @@ def bodies(kind: str, rest: str, wanted: str) -> tuple[list[dict[str, Any]], set
 def test_the_unit_of_what_is_no_number_is_a_note(kind: str, raw: str, note: str) -> None:
     found, _ = bodies("ORU^R01", f"{REPORT}OBX|1|{kind}|A^a^L||{raw}|mg/dL|||||F\r", "Observation")
     assert [one["text"] for body in found for one in body.get("note", ())] == ([note] if note else [])
+
+
+@pytest.mark.parametrize(
+    ("raw", "comparator", "number"),
+    [
+        ("INFERIOR A 0,3", "<", 0.3),
+        ("MENOR QUE 0,3", "<", 0.3),
+        ("menor ou igual a 5", "<=", 5),
+        ("superior a 100", ">", 100),
+        ("SUPERIOR OU IGUAL A 100", ">=", 100),
+        ("acima de 100 mg/dL", ">", 100),
+    ],
+)
+def test_a_comparator_in_words_is_one(raw: str, comparator: str, number: float) -> None:
+    (found,), _ = bodies("ORU^R01", f"{REPORT}OBX|1|ST|A^a^L||{raw}|mg/dL|||||F\r", "Observation")
+    quantity = found["valueQuantity"]
+    assert (quantity["comparator"], float(quantity["value"]), quantity["unit"]) == (comparator, number, "mg/dL")
+
+
+@pytest.mark.parametrize(
+    ("sent", "codes"),
+    [
+        ("EV", ["IV", "EV"]),
+        ("EV^Endovenosa^99HIS", ["IV", "EV"]),
+        ("^VIA ORAL", ["PO"]),
+        ("VO", ["PO", "VO"]),
+        ("VO^Endovenosa", ["VO"]),  # which of the two is not known
+        ("IM", ["IM"]),
+        ("SNE", ["SNE"]),
+    ],
+)
+def test_a_route_in_portuguese_has_the_code_of_the_table(sent: str, codes: list[str]) -> None:
+    rest = f"ORC|NW|P1\rRXO|1^Dipirona^L|500||mg\rRXR|{sent}\r"
+    (found,), _ = bodies("OMP^O09", rest, "MedicationRequest")
+    told = found["dosageInstruction"][0]["route"]
+    assert [one["code"] for one in told["coding"]] == codes
+    if len(codes) > 1:
+        assert told["coding"][0]["system"].endswith("v2-0162") and told["text"] in sent
 
 
 @pytest.mark.parametrize(
