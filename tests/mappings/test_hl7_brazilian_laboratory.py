@@ -136,3 +136,9 @@ def test_limits_behind_a_preposition_and_a_time_with_colons() -> None:
     (limits,) = result("NM", "88", "mg/dL", "de 70 a 99 mg/dL")["referenceRange"]
     assert (limits["low"]["value"], limits["high"]["value"], limits["text"]) == (70, 99, "de 70 a 99 mg/dL")
     assert result("TM", "14:30", "")["valueTime"] == "14:30:00"
+
+
+def test_the_quality_of_a_specimen_stands_beside_its_result() -> None:
+    sample = f"SPM|1|T1||SER{'|' * 18}P^HEMOLISADA|A^Adequada\r"
+    found = made("ORU^R01", f"OBR|1|P1|F1|K^Potássio^L\r{RESULT}{sample}")[0]["Specimen"][0]
+    assert [note["text"] for note in found["note"]] == ["Qualidade: HEMOLISADA", "Adequação: Adequada"]
