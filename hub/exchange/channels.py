@@ -59,6 +59,16 @@ async def channels_of(world: World, tenant: Tenant) -> list[Channel]:
     return _readable(rows, tenant)
 
 
+async def known_channels(world: World, tenant: Tenant) -> list[Channel]:
+    """All channels of a tenant, also closed ones, each in the version that serves or served last, by name.
+
+    What came by a channel that is closed now is replayed and found like all else.
+    """
+    async with world.transaction(tenant) as tx:
+        rows = await tx.rows(f"SELECT {_COLUMNS} FROM channel c WHERE c.tenant_id = $1 ORDER BY c.name")
+    return _readable(rows, tenant)
+
+
 async def all_channels(world: World) -> list[Channel]:
     """The active channels of all active tenants in one trip, by tenant and name."""
     tenants = {tenant.id: tenant for tenant in await world.tenants()}

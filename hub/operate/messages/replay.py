@@ -18,7 +18,7 @@ from uuid import UUID
 
 from canonical.errors import Conflict, Refused
 from canonical.problem import Problem, blocking
-from hub.exchange.channels import Channel, channels_of
+from hub.exchange.channels import Channel, known_channels
 from hub.exchange.work import lanes, poison, reading
 from hub.guard import audit
 from hub.operate.messages import rejoin
@@ -61,7 +61,7 @@ async def rehearse(
     world: World, tenant: Tenant, ids: Sequence[UUID], status: str = "", *, query: Query | None = None
 ) -> list[Rehearsal]:
     """What a replay would do, without doing it; of a query at most its `limit`."""
-    channels = {channel.id: channel for channel in await channels_of(world, tenant)}
+    channels = {channel.id: channel for channel in await known_channels(world, tenant)}
     async with world.transaction(tenant) as tx:
         which = await _chosen(tx, ids, status, query)
         waiting = await rejoin.waiting(tx, ids, which.query)
@@ -86,7 +86,7 @@ async def replay(
 
     Messages of a lane keep their order. Raises Conflict when another replay was faster; what came before it is queued.
     """
-    channels = {channel.id: channel for channel in await channels_of(world, tenant)}
+    channels = {channel.id: channel for channel in await known_channels(world, tenant)}
     async with world.transaction(tenant) as tx:
         which = await _chosen(tx, ids, status, query)
         queued = await rejoin.joined(tx, actor, channels, await rejoin.waiting(tx, ids, which.query))

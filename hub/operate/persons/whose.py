@@ -13,7 +13,7 @@ from uuid import UUID
 
 from canonical.errors import NotFound
 from hub.channels.matching import PATIENT, lane_number
-from hub.exchange.channels import channels_of
+from hub.exchange.channels import known_channels
 from hub.guard import audit
 from hub.operate.persons import subject
 from hub.store.database import Transaction
@@ -44,7 +44,7 @@ class Theirs:
 
 async def messages_of(world: World, tenant: Tenant, named: str, actor: str) -> Theirs:
     """A person's messages; that somebody looked for them is audited."""
-    channels = await channels_of(world, tenant)
+    channels = await known_channels(world, tenant)
     async with world.transaction(tenant) as tx:
         try:
             patients = await subject.patients_of(tx, named)

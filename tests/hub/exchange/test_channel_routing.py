@@ -13,7 +13,7 @@ from hl7_feed import adt, msh, oru, outcome, records, work_all
 
 from canonical.problem import Problem
 from hl7 import er7
-from hub.channels import matching, reading, trial
+from hub.channels import matching, reading, trial, versions
 from hub.channels.document import Document
 from hub.exchange.door import receive as door
 from hub.exchange.door.keep import Keeper
@@ -22,6 +22,7 @@ from hub.exchange.out import delivery
 from hub.exchange.work import reading as work_reading
 from hub.exchange.work import worker
 from hub.operate.messages import accounting, replay
+from hub.operate.persons import whose
 from hub.world import Tenant, World
 from mappings.table import TableError
 
@@ -121,6 +122,20 @@ async def test_a_replay_takes_what_the_door_takes_today(
         assert (tried.would_pass, told["status"] == "TRANSFORMED") == (passes, passes)
         assert passes or told["problems"] == before
         assert len(await records(world, tenant, "Patient")) == passes
+
+
+async def test_what_a_closed_channel_received_is_found_and_replayed(world: World, tenant: Tenant) -> None:
+    own = await put(world, tenant, 'name = "x"\ndoor = "mllp"\n')
+    (answer,) = await send(world, tenant, own, A01, work=False)
+    async with world.transaction(tenant) as tx:
+        await versions.deactivate(tx, "x", actor="ana")
+    assert (await whose.messages_of(world, tenant, "M1", "ana")).ids == (answer.message_id,)
+    await work_all(world, tenant)
+    (tried,) = await replay.rehearse(world, tenant, [answer.message_id])
+    assert tried.would_pass and tried.records["Patient"] == 1
+    await replay.replay(world, tenant, "ana", [answer.message_id])
+    await work_all(world, tenant)
+    assert (await outcome(world, tenant, answer.message_id))["status"] == "TRANSFORMED"
 
 
 @pytest.mark.parametrize("at", ["read_as", "translate"])
