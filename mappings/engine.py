@@ -24,7 +24,7 @@ from mappings.convert.registry import LINKS, Context, Tracer
 from mappings.dated import dated
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.inheriting import in_turn
-from mappings.mentions import merged_once, one_person
+from mappings.mentions import merged_once, one_mother, one_person
 from mappings.nested import drop_incomplete, drop_reversed, forget, once
 from mappings.plan import Plan, RecordPlan, plan_for, read_as
 from mappings.program import Step
@@ -83,7 +83,7 @@ def translate(
     _weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
-    for went, heir in [*merged_once(drafts), *unite(drafts, plan)]:
+    for went, heir in [*merged_once(drafts), *one_mother(drafts), *unite(drafts, plan)]:
         if trace is not None:
             trace.united(went, heir)
     number_parts(drafts)

@@ -16,6 +16,9 @@ from canonical.records import DRAFT, Draft
 from mappings.nested import forget
 
 _PERSON = "Practitioner"
+_KIN = "RelatedPerson"
+MOTHER = "mother"
+_MOTHER_CODE = ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "MTH")
 
 
 def one_person(named: Sequence[Draft], drafts: Iterable[Draft]) -> list[tuple[str, str]]:
@@ -52,6 +55,52 @@ def _agree(one: Draft, other: Draft) -> bool:
     """Whether one of two names of one surname has all the words of the other: `Nora Lima` is not `Rui Lima`."""
     first, second = words(one.initial["name"][0]), words(other.initial["name"][0])
     return first <= second or second <= first
+
+
+def one_mother(drafts: list[Draft]) -> list[tuple[str, str]]:
+    """Let the mother whom PID names (PID-21, PID-6) and NK1 tells of once more be one, with the fuller data; the names
+    that went, each with its heir. She is the same by a number, or by all the words of her name, two at least."""
+    mothers = {draft.under[:1]: draft for draft in drafts if draft.type == _KIN and draft.part == MOTHER}
+    gone: dict[str, Draft] = {}
+    for draft in [each for each in drafts if each.type == _KIN and each.part != MOTHER and _is_mother(each)]:
+        heir = mothers.get(draft.under[:1])
+        if heir is not None and _same_mother(heir, draft):
+            _add(heir, draft)
+            drafts.remove(draft)
+            gone[draft.local] = heir
+    for draft in drafts if gone else ():
+        draft.body, draft.initial = _renamed(draft.body, gone), _renamed(draft.initial, gone)
+    return [(went, heir.local) for went, heir in gone.items()]
+
+
+def _is_mother(draft: Draft) -> bool:
+    codings = (c for concept in draft.body.get("relationship", ()) for c in concept.get("coding", ()))
+    return any((c.get("system"), c.get("code")) == _MOTHER_CODE for c in codings)
+
+
+def _same_mother(one: Draft, other: Draft) -> bool:
+    first, second = (
+        {(i.get("system"), i.get("value")) for i in draft.body.get("identifier", ())} for draft in (one, other)
+    )
+    names = [[words(name) for name in draft.body.get("name", ())] for draft in (one, other)]
+    alike = any(a == b and len(a) > 1 for a in names[0] for b in names[1])
+    return bool(first & second) or alike
+
+
+def _add(heir: Draft, draft: Draft) -> None:
+    """What `draft` says beyond its heir; of two names the one of more words."""
+    known = {(i.get("system"), i.get("value")) for i in heir.body.get("identifier", ())}
+    added = [i for i in draft.body.get("identifier", ()) if (i.get("system"), i.get("value")) not in known]
+    names = max((heir.body.get("name", []), draft.body.get("name", [])), key=_fullness)
+    both = {"identifier": [*heir.body.get("identifier", ()), *added], "name": names}
+    heir.body = {**draft.body, **heir.body, **{name: value for name, value in both.items() if value}}
+    heir.initial = {**draft.initial, **heir.initial}
+    heir.cleared = tuple(dict.fromkeys((*heir.cleared, *draft.cleared)))
+    heir.sources += draft.sources
+
+
+def _fullness(names: list[Any]) -> int:
+    return max((len(words(name)) for name in names), default=0)
 
 
 def merged_once(drafts: list[Draft]) -> list[tuple[str, str]]:

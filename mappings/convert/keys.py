@@ -22,6 +22,7 @@ from mappings.convert.registry import Context, Value, conversion, place
 from mappings.convert.text import listed
 
 _ACCOUNT = 18  # PID
+_MOTHERS_OWN = 21  # PID
 _MOTHER = "v3-RoleCode|MTH|"
 _SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 
@@ -58,7 +59,7 @@ def of_the_mother(system: str, number: str, value: Value, context: Context) -> b
     """Whether a CPF or CNS of the patient is in the same message the mother's (NK1-33), as a newborn is sent that has
     none yet: mother and child would be one person. It is told.
     """
-    if value.source.segment != "PID" or system not in (systems.CPF, systems.CNS):
+    if value.source.segment != "PID" or value.source.field == _MOTHERS_OWN or system not in (systems.CPF, systems.CNS):
         return False
     if (system, number) not in context.once("numbers of the mother", lambda: _of_mothers(context)):
         return False
