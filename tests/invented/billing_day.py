@@ -14,6 +14,7 @@ from fhir import jsontext
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import vault
 from hub.records.write import Origin, Write, save
+from hub.store.database import Row
 from hub.world import Tenant, World
 from signatures import demo_pki, keys
 
@@ -183,3 +184,9 @@ async def put_records(world: World, tenant: Tenant, *writes: Write) -> list[str]
     async with world.transaction(tenant) as tx:
         await save(tx, writes, Origin(actor="test", now=world.now(), zone=tenant.zone))
     return [write.id for write in writes]
+
+
+async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Row]:
+    """What a statement of the tenant finds, in a transaction of its own."""
+    async with world.transaction(tenant) as tx:
+        return await tx.rows(query, *values)

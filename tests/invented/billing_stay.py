@@ -6,7 +6,7 @@ import datetime
 import uuid
 from typing import Any
 
-from billing_day import DAY, IPE
+from billing_day import DAY, IPE, rows
 
 from canonical.codes import ANS, CBO, CID10, CPF, SID, TUSS
 from canonical.extensions import EXTENSIONS
@@ -16,11 +16,6 @@ from hub.billing.writing import origin
 from hub.records.write import Write, save
 from hub.store.database import Row
 from hub.world import Tenant, World
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Row]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
 
 
 async def put(world: World, tenant: Tenant, *writes: Write) -> None:

@@ -5,19 +5,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import uvicorn
-from billing_day import CNPJ, IPE, JACARANDA, LOGIN, PASSWORD
+from billing_day import (
+    CNPJ,
+    EXAM,
+    GLUCOSE,
+    IPE,
+    JACARANDA,
+    LOGIN,
+    PASSWORD,
+    Visit,
+    happen,
+    many,
+    partner_row,
+    register,
+    rows,
+)
 
 from api.simulators import payer
 from api.simulators.payer_book import Book, Side
+from hub.billing import jobs
+from hub.billing.batch import batches
+from hub.billing.guide import guides
 from hub.exchange import handlers
 from hub.exchange.out import delivery
 from hub.servers.process import free_port
+from hub.store.database import Row
 from hub.world import Tenant, World
 
 handlers.load()
@@ -90,3 +108,29 @@ async def settle(world: World, tenant: Tenant, rounds: int = 40) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("deliveries are still waiting")
+
+
+async def judged(
+    world: World,
+    tenant: Tenant,
+    server: Server,
+    code: str = IPE,
+    charges: Sequence[tuple[str, str, str, str]] = (EXAM, GLUCOSE),
+) -> Row:
+    """The submission of a batch of four visits, which the payer has judged."""
+    await register(world, tenant, [partner_row(code, server.url(code))])
+    await happen(world, tenant, many(Visit(payer=code, charges=tuple(charges)), 4))
+    await guides.build_guides(world, tenant)
+    await batches.close_batches(world, tenant)
+    await settle(world, tenant)
+    await again(world, tenant)
+    (found,) = await rows(world, tenant, "SELECT * FROM submission WHERE tenant_id = $1")
+    return found
+
+
+async def again(world: World, tenant: Tenant) -> None:
+    """Ask once more for the statements of all that was sent."""
+    async with world.transaction(tenant) as tx:
+        await tx.run("UPDATE submission SET settled = false WHERE tenant_id = $1")
+    await jobs.poll_protocols(world, tenant, {})
+    await settle(world, tenant)

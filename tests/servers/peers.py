@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,23 +66,8 @@ class MllpPeer:
 @contextlib.asynccontextmanager
 async def mllp(script: Callable[[int, bytes], object] | None = None, tls: Any = None) -> AsyncIterator[MllpPeer]:
     peer = MllpPeer() if script is None else MllpPeer(script)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            tasks.add(task)
-        await peer.serve(reader, writer)
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=2**26, ssl=tls)
-    peer.port = server.sockets[0].getsockname()[1]
-    try:
+    async with _serving(peer.serve, limit=2**26, ssl=tls) as peer.port:
         yield peer
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass
@@ -120,18 +105,26 @@ class HttpPeer:
 @contextlib.asynccontextmanager
 async def http(script: Callable[[int, bytes], object]) -> AsyncIterator[HttpPeer]:
     peer = HttpPeer(script)
+    async with _serving(peer.serve) as peer.port:
+        yield peer
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], **how: Any
+) -> AsyncIterator[int]:
+    """The port at which `serve` answers each connection; at the end none of them goes on."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             tasks.add(task)
-        await peer.serve(reader, writer)
+        await serve(reader, writer)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    peer.port = server.sockets[0].getsockname()[1]
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, **how)
     try:
-        yield peer
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in tasks:

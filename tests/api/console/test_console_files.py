@@ -8,7 +8,7 @@ import re
 import zipfile
 
 import httpx
-from billing_stay import rows
+from billing_day import rows
 
 from hub.world import Tenant, World
 from tests.api.console.test_console import enter, plain

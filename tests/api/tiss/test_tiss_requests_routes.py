@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 from billing_day import EXAM, IPE, JACARANDA, Visit, happen, order, partner_row, put_records, register
 from payer_server import payer_server, settle
 
-from api.http.app import create_app
 from api.routes.tiss_requests import COLLECTIONS
-from hub.exchange.door.keep import Keeper
-from hub.guard import tokens
 from hub.world import Tenant, World
-
-BASE = "/api/v1/tiss"
-
-
-@contextlib.asynccontextmanager
-async def calling(world: World, tenant: Tenant, *scopes: str) -> AsyncIterator[httpx.AsyncClient]:
-    token = await tokens.issue(world, tenant, "biller", roles=[], scopes=scopes or ("tiss/write",))
-    transport = httpx.ASGITransport(app=create_app(world, Keeper(world.database)))
-    headers = {"authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://hub", headers=headers) as client:
-        yield client
+from tests.api.tiss.test_tiss_routes import BASE, calling
 
 
 async def test_eligibility_is_asked_and_read(world: World, tenant: Tenant, other_tenant: Tenant) -> None:

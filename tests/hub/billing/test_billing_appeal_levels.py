@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from billing_day import IPE, partner_row, register
+from billing_day import IPE, partner_row, register, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from hub.billing.writing import origin
 from hub.exchange import handlers
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_payments import EACH, billed, figures, take
-from tests.hub.billing.test_billing_statements import item, rows, statement
+from tests.hub.billing.test_billing_statements import item, statement
 from tiss.answers import values as answers
 
 

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import payments_made as made
+from billing_day import rows
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from judged_rows import TODAY
@@ -19,7 +20,7 @@ from hub.billing.writing import origin
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_appeal_levels import decide, decision
 from tests.hub.billing.test_billing_payments import EACH, billed, figures, take
-from tests.hub.billing.test_billing_statements import item, rows, statement
+from tests.hub.billing.test_billing_statements import item, statement
 
 
 def asked(by: str, **changed: Any) -> board.Asked:

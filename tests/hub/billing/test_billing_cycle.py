@@ -19,6 +19,7 @@ from billing_day import (
     many,
     partner_row,
     register,
+    rows,
 )
 from payer_server import payer_server, settle
 
@@ -28,11 +29,6 @@ from hub.billing.batch import batches
 from hub.billing.guide import guides
 from hub.billing.writing import origin
 from hub.world import Tenant, World
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Any]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
 
 
 @pytest.mark.parametrize("code", [IPE, JACARANDA])

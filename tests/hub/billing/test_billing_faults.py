@@ -6,7 +6,19 @@ import json
 from typing import Any
 
 import pytest
-from billing_day import CONSULTATION, EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, partner_row, register
+from billing_day import (
+    CONSULTATION,
+    EXAM,
+    GLUCOSE,
+    IPE,
+    JACARANDA,
+    Visit,
+    happen,
+    many,
+    partner_row,
+    register,
+    rows,
+)
 from payer_server import Server, payer_server, settle
 
 from canonical.errors import Conflict
@@ -18,11 +30,6 @@ from hub.exchange.out import delivery
 from hub.guard import vault
 from hub.world import Tenant, World
 from signatures import demo_pki, keys
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Any]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
 
 
 async def one(world: World, tenant: Tenant, table: str) -> Any:

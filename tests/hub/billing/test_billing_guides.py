@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from billing_day import (
@@ -19,16 +18,11 @@ from billing_day import (
     many,
     partner_row,
     register,
+    rows,
 )
 
 from hub.billing.guide import guides
 from hub.world import Tenant, World
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Any]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
-
 
 GUIDES = "SELECT * FROM guide WHERE tenant_id = $1 ORDER BY length(number), number"
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from billing_day import IPE, partner_row, register
+from billing_day import IPE, partner_row, register, rows
 from hl7_feed import feed, msh
 
 from hub.billing.guide import guides
@@ -23,11 +22,6 @@ def ft1(n: int, code: str, quantity: str, total: str, kind: str = "CG", table: s
 
 def message(kind: str, at: str, *segments: str) -> str:
     return "\r".join([msh(kind, at), f"EVN|{kind[-3:]}|{at}", PID, PV1, *segments]) + "\r"
-
-
-async def rows(world: World, tenant: Tenant, query: str) -> list[Any]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query)
 
 
 async def test_an_admission_and_its_charges_become_guides(world: World, tenant: Tenant) -> None:

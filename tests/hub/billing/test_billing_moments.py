@@ -7,8 +7,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from billing_day import DAY, EXAM, IPE, Visit, happen, order, partner_row, put_records, register
-from billing_stay import authorise, built, change, discharge, put, rows
+from billing_day import DAY, EXAM, IPE, Visit, happen, order, partner_row, put_records, register, rows
+from billing_stay import authorise, built, change, discharge, put
 
 from fhir import jsontext
 from hub.billing.visit import authorisations

@@ -11,8 +11,20 @@ from typing import Any
 
 import payer_server as simulated
 import pytest
-from billing_day import CONSULTATION, EXAM, GLUCOSE, IPE, Visit, happen, many, order, partner_row, put_records, register
-from billing_stay import rows
+from billing_day import (
+    CONSULTATION,
+    EXAM,
+    GLUCOSE,
+    IPE,
+    Visit,
+    happen,
+    many,
+    order,
+    partner_row,
+    put_records,
+    register,
+    rows,
+)
 from payer_server import Server, payer_server, settle
 from shared_files import standards
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from billing_day import IPE
-from payer_server import payer_server, settle
+from billing_day import IPE, rows
+from payer_server import judged, payer_server, settle
 
 from api.simulators import payer_payments
 from hub.billing import jobs
@@ -14,7 +14,6 @@ from hub.billing.returns import intake, reconciliation
 from hub.billing.returns.intake import Sheet
 from hub.billing.writing import origin
 from hub.world import Tenant, World
-from tests.hub.billing.test_billing_statements import judged, rows
 
 
 @pytest.mark.parametrize("form", ["", "csv"])

@@ -8,8 +8,8 @@ import uuid
 from typing import Any
 
 import pytest
-from billing_day import DAY, DIPYRONE, EXAM, IPE, Visit, happen, partner_row, register
-from billing_stay import authorise, built, change, discharge, put, rows
+from billing_day import DAY, DIPYRONE, EXAM, IPE, Visit, happen, partner_row, register, rows
+from billing_stay import authorise, built, change, discharge, put
 
 from canonical.codes import CID10, LOINC, TUSS
 from canonical.extensions import EXTENSIONS

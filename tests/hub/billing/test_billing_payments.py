@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import payments_made as made
-from billing_day import EXAM, IPE, Visit, happen, many, partner_row, register
+from billing_day import EXAM, IPE, Visit, happen, many, partner_row, register, rows
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from hub.billing.returns import intake, payment_records, payments, reconciliatio
 from hub.billing.writing import origin
 from hub.records.write import Origin
 from hub.world import Tenant, World
-from tests.hub.billing.test_billing_statements import item, rows, statement
+from tests.hub.billing.test_billing_statements import item, statement
 from tiss.answers import values as answers
 
 EACH = 2540  # cents of a guide with one EXAM

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from billing_day import DAY, EXAM, IPE, JACARANDA, Visit, happen, partner_row, register
-from billing_stay import built, change, rows
+from billing_day import DAY, EXAM, IPE, JACARANDA, Visit, happen, partner_row, register, rows
+from billing_stay import built, change
 from hypothesis import given
 from hypothesis import strategies as st
 

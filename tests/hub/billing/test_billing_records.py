@@ -19,8 +19,9 @@ from billing_day import (
     many,
     partner_row,
     register,
+    rows,
 )
-from payer_server import Server, payer_server, settle
+from payer_server import again, judged, payer_server, settle
 
 from fhir import jsontext
 from fhir.validation.validator import validate
@@ -31,13 +32,7 @@ from hub.billing.guide import claims, guides
 from hub.billing.returns import benefits, reconciliation
 from hub.billing.writing import origin
 from hub.operate import explain
-from hub.store.database import Row
 from hub.world import Tenant, World
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Row]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
 
 
 async def records(world: World, tenant: Tenant, type_name: str) -> dict[str, dict[str, Any]]:
@@ -48,24 +43,6 @@ async def records(world: World, tenant: Tenant, type_name: str) -> dict[str, dic
     bodies = {row["id"]: jsontext.stored(row["body"]) for row in found}
     assert [problem for body in bodies.values() for problem in validate(body)] == []
     return bodies
-
-
-async def judged(world: World, tenant: Tenant, server: Server, payer: str = IPE) -> Row:
-    await register(world, tenant, [partner_row(payer, server.url(payer))])
-    await happen(world, tenant, many(Visit(payer=payer, charges=(EXAM, GLUCOSE, DIPYRONE)), 4))
-    await guides.build_guides(world, tenant)
-    await batches.close_batches(world, tenant)
-    await settle(world, tenant)
-    await again(world, tenant)
-    (found,) = await rows(world, tenant, "SELECT * FROM submission WHERE tenant_id = $1")
-    return found
-
-
-async def again(world: World, tenant: Tenant) -> None:
-    async with world.transaction(tenant) as tx:
-        await tx.run("UPDATE submission SET settled = false WHERE tenant_id = $1")
-    await jobs.poll_protocols(world, tenant, {})
-    await settle(world, tenant)
 
 
 async def agree(world: World, tenant: Tenant) -> None:
@@ -137,7 +114,7 @@ async def test_a_guide_built_again_is_a_new_version_and_a_cancelled_one_stays(wo
 
 async def test_protocol_and_statement_answer_the_claims(world: World, tenant: Tenant) -> None:
     async with payer_server() as server:
-        submission = await judged(world, tenant, server)
+        submission = await judged(world, tenant, server, charges=(EXAM, GLUCOSE, DIPYRONE))
         await agree(world, tenant)
         bills = await records(world, tenant, "Claim")
         answers_ = await records(world, tenant, responses.TYPE)
@@ -165,7 +142,7 @@ async def test_protocol_and_statement_answer_the_claims(world: World, tenant: Te
 
 async def test_the_same_statement_changes_nothing_and_a_replaced_one_is_a_version(world: World, tenant: Tenant) -> None:
     async with payer_server() as server:
-        submission = await judged(world, tenant, server)
+        submission = await judged(world, tenant, server, charges=(EXAM, GLUCOSE, DIPYRONE))
         before = await rows(world, tenant, "SELECT count(*) AS n FROM resource_version WHERE tenant_id = $1")
         await again(world, tenant)
         assert before == await rows(world, tenant, "SELECT count(*) AS n FROM resource_version WHERE tenant_id = $1")
@@ -190,7 +167,7 @@ async def test_the_same_statement_changes_nothing_and_a_replaced_one_is_a_versio
 async def test_what_is_not_ours_and_what_is_cut_out_of_a_statement(world: World, tenant: Tenant) -> None:
     async with payer_server() as server:
         await server.control(ans=IPE, foreign=True, glosa="9876")
-        await judged(world, tenant, server)
+        await judged(world, tenant, server, charges=(EXAM, GLUCOSE, DIPYRONE))
         await agree(world, tenant)
         benefit = await records(world, tenant, benefits.TYPE)
         (stranger,) = [body for body in benefit.values() if "claim" not in body]
@@ -230,7 +207,7 @@ async def test_an_appeal_is_a_claim_related_to_the_guide_and_its_decision_answer
     world: World, tenant: Tenant
 ) -> None:
     async with payer_server() as server:
-        submission = await judged(world, tenant, server)
+        submission = await judged(world, tenant, server, charges=(EXAM, GLUCOSE, DIPYRONE))
         guide_ids = set(await records(world, tenant, "Claim"))
         by = origin(world, tenant, "test")
         async with world.transaction(tenant) as tx:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import payments_made as made
-from billing_day import EXAM, IPE, Visit, happen, many, partner_row, register
+from billing_day import EXAM, IPE, Visit, happen, many, partner_row, register, rows
 
 from hub.billing import listing
 from hub.billing.appeal import appeals
@@ -20,7 +20,7 @@ from hub.billing.returns import reconciliation, statements
 from hub.billing.writing import origin
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_payments import paid, take
-from tests.hub.billing.test_billing_statements import item, rows, statement
+from tests.hub.billing.test_billing_statements import item, statement
 from tiss.answers import values as answers
 
 

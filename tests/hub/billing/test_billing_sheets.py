@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from billing_day import IPE
+from billing_day import IPE, rows
 from sheets_made import ROWS, as_csv, as_xlsx, billed
 
 from canonical.errors import NotFound, Refused
@@ -11,7 +11,6 @@ from hub.billing.returns import intake
 from hub.billing.returns.intake import Sheet
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_payments import EACH, figures, records
-from tests.hub.billing.test_billing_statements import rows
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from billing_day import EXAM, GLUCOSE, IPE, Visit, happen, many, partner_row, register
-from payer_server import Server, payer_server, settle
+from billing_day import EXAM, IPE, Visit, happen, many, partner_row, register, rows
+from payer_server import again, judged, payer_server, settle
 
 from canonical.errors import Conflict, NotFound
-from hub.billing import jobs, listing
+from hub.billing import listing
 from hub.billing.appeal import appeals
 from hub.billing.batch import batches
 from hub.billing.guide import guides
@@ -19,29 +19,6 @@ from hub.billing.returns import reconciliation, statements
 from hub.billing.writing import origin
 from hub.world import Tenant, World
 from tiss.answers import values as answers
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Any]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
-
-
-async def judged(world: World, tenant: Tenant, server: Server) -> Any:
-    await register(world, tenant, [partner_row(IPE, server.url(IPE))])
-    await happen(world, tenant, many(Visit(payer=IPE, charges=(EXAM, GLUCOSE)), 4))
-    await guides.build_guides(world, tenant)
-    await batches.close_batches(world, tenant)
-    await settle(world, tenant)
-    await again(world, tenant)
-    (found,) = await rows(world, tenant, "SELECT * FROM submission WHERE tenant_id = $1")
-    return found
-
-
-async def again(world: World, tenant: Tenant) -> None:
-    async with world.transaction(tenant) as tx:
-        await tx.run("UPDATE submission SET settled = false WHERE tenant_id = $1")
-    await jobs.poll_protocols(world, tenant, {})
-    await settle(world, tenant)
 
 
 async def test_the_same_statement_twice_changes_nothing_and_a_new_one_replaces(world: World, tenant: Tenant) -> None:

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from billing_day import DAY, DIPYRONE, EXAM, IPE, JACARANDA, Visit, happen, partner_row, register
-from billing_stay import authorise, built, discharge, put, rows
+from billing_day import DAY, DIPYRONE, EXAM, IPE, JACARANDA, Visit, happen, partner_row, register, rows
+from billing_stay import authorise, built, discharge, put
 from payer_server import payer_server, settle
 
 from canonical.codes import ANS

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from billing_day import DAY, DIPYRONE, EXAM, IPE, JACARANDA, Visit, happen, partner_row, register
-from billing_stay import authorise, built, change, discharge, doctor, member, modifier, put, rows
+from billing_day import DAY, DIPYRONE, EXAM, IPE, JACARANDA, Visit, happen, partner_row, register, rows
+from billing_stay import authorise, built, change, discharge, doctor, member, modifier, put
 from payer_server import payer_server, settle
 
 from canonical.codes import TUSS

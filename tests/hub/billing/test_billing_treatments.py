@@ -7,8 +7,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from billing_day import DAY, EXAM, IPE, Visit, happen, partner_row, register
-from billing_stay import authorise, built, put, rows
+from billing_day import DAY, EXAM, IPE, Visit, happen, partner_row, register, rows
+from billing_stay import authorise, built, put
 
 from canonical.codes import CBO, CPF, SID, TUSS
 from fhir import jsontext

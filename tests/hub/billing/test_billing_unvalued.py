@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from billing_day import DIPYRONE, EXAM, IPE, Visit, happen, partner_row, register
-from billing_stay import authorise, built, discharge, put, rows
+from billing_day import DIPYRONE, EXAM, IPE, Visit, happen, partner_row, register, rows
+from billing_stay import authorise, built, discharge, put
 
 from fhir import jsontext
 from hub.records.write import Write

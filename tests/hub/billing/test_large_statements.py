@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 
 import long_statements as long
 import pytest
-from billing_day import IPE, partner_row, register
-from billing_stay import rows
+from billing_day import IPE, partner_row, register, rows
 
 from hub.billing.returns import intake, large
 from hub.world import Tenant, World

@@ -9,8 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from billing_day import CONSULTATION, EXAM, JACARANDA, Visit, happen, order, partner_row, put_records, register
-from billing_stay import rows
+from billing_day import CONSULTATION, EXAM, JACARANDA, Visit, happen, order, partner_row, put_records, register, rows
 from payer_server import Server, payer_server, settle
 
 from hub.billing import jobs

@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from billing_day import CONSULTATION, EXAM, GLUCOSE, JACARANDA, Visit, happen, many, partner_row, register
-from billing_stay import rows
+from billing_day import CONSULTATION, EXAM, GLUCOSE, JACARANDA, Visit, happen, many, partner_row, register, rows
 from payer_server import payer_server, settle
 
 from api.simulators.payer_book import Book

@@ -8,8 +8,7 @@ from typing import Any
 
 import payments_made as made
 import pytest
-from billing_day import EXAM, IPE, Visit, happen, partner_row, register
-from billing_stay import rows
+from billing_day import EXAM, IPE, Visit, happen, partner_row, register, rows
 from payer_server import payer_server, settle
 
 from hub.billing.batch import batches

@@ -8,7 +8,19 @@ import uuid
 from typing import Any
 
 import pytest
-from billing_day import CONSULTATION, EXAM, IPE, JACARANDA, Visit, happen, order, partner_row, put_records, register
+from billing_day import (
+    CONSULTATION,
+    EXAM,
+    IPE,
+    JACARANDA,
+    Visit,
+    happen,
+    order,
+    partner_row,
+    put_records,
+    register,
+    rows,
+)
 from payer_server import payer_server, settle
 
 from canonical.errors import Conflict, NotFound, Refused
@@ -36,11 +48,6 @@ async def row(world: World, tenant: Tenant, put: Put) -> Row:
 async def record(world: World, tenant: Tenant, kind: str, identity: Any) -> dict[str, Any]:
     async with world.transaction(tenant) as tx:
         return (await stored(tx, kind, [str(identity)])).get(str(identity), {})
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Row]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
 
 
 async def inpatient(world: World, tenant: Tenant, payer: str, **changed: Any) -> tuple[str, str]:

@@ -11,7 +11,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from billing_day import EXAM, GLUCOSE, IPE, JACARANDA, Visit, happen, many, order, partner_row, put_records, register
+from billing_day import (
+    EXAM,
+    GLUCOSE,
+    IPE,
+    JACARANDA,
+    Visit,
+    happen,
+    many,
+    order,
+    partner_row,
+    put_records,
+    register,
+    rows,
+)
 from lxml import etree
 from payer_server import settle, sides
 
@@ -45,11 +58,6 @@ def by_file(payer: str) -> Any:
     partner = partner_row(payer)
     partner.settings["transport"] = {"kind": "folder", "path": "saida", "returns": "retorno", "stable_s": 0}
     return partner
-
-
-async def rows(world: World, tenant: Tenant, query: str, *values: Any) -> list[Row]:
-    async with world.transaction(tenant) as tx:
-        return await tx.rows(query, *values)
 
 
 def received(raw: bytes, book: Book) -> tuple[Batch, Replies]:

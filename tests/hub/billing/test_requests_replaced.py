@@ -7,8 +7,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
-from billing_day import IPE, Visit, happen, order, partner_row, put_records, register
-from billing_stay import rows
+from billing_day import IPE, Visit, happen, order, partner_row, put_records, register, rows
 
 from canonical.errors import Conflict
 from fhir.validation.validator import validate
