@@ -15,14 +15,15 @@ from canonical.errors import NotFound, Refused
 from hub.billing import writing
 from hub.billing.message import numbers
 from hub.billing.message.replies import listen
-from hub.billing.profiles import payer, profile_of
+from hub.billing.profiles import PayerProfile, payer, profile_of
 from hub.exchange.handlers import Reply, on_reply
 from hub.exchange.out.outbox import Outgoing, enqueue
+from hub.records.write import Origin
 from hub.requests import annex_trees, authorisation, decision, hearing, records, sending
 from hub.requests.hearing import Answered
-from hub.requests.matter import Named, matter, professionals
+from hub.requests.matter import Matter, Named, matter, professionals
 from hub.requests.sending import Asked, Kind, Put, Told
-from hub.store.database import Transaction
+from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from tiss.answers import values as answers
 from tiss.wire import transactions
@@ -51,17 +52,7 @@ async def ask(world: World, tenant: Tenant, tx: Transaction, wish: Wish, actor: 
     if parent["kind"] != authorisation.KIND:
         raise NotFound("there is no such request")
     profile = await payer(tx, parent["payer_id"])
-    named = Named(
-        patient=parent["patient_id"] or "",
-        encounter=parent["encounter_id"] or "",
-        coverage=parent["coverage_id"] or "",
-        payer=profile.ans,
-    )
-    found = await matter(tx, named, writing.today(by))
-    people = await professionals(tx, found, await _orders(tx, wish.request))
-    requester = {**people["requester"], **{name: value for name, value in wish.values.items() if value}}
-    reference = {"number": parent["number"], "asked_on": writing.today(by), "password": parent["protocol"]}
-    record = {**found.record, **people, "requester": requester, "request": reference}
+    found, record = await _record(tx, profile, parent, wish, by)
     annex, problems = await annex_trees.tree(tx, profile, wish.annex, record)
     lote = await numbers.take(tx, profile.partner.id, "lote")
     asked = Asked(
@@ -84,6 +75,23 @@ async def ask(world: World, tenant: Tenant, tx: Transaction, wish: Wish, actor: 
     claim = {"request": told, "items": list(wish.annex.get("items", ())), "message": put.message_id}
     await records.save(tx, authorisation.PLAN, str(put.id), claim, profile, by)
     return put
+
+
+async def _record(
+    tx: Transaction, profile: PayerProfile, parent: Row, wish: Wish, by: Origin
+) -> tuple[Matter, dict[str, Any]]:
+    """What the request `parent` is about, and the record the annex is made from."""
+    named = Named(
+        patient=parent["patient_id"] or "",
+        encounter=parent["encounter_id"] or "",
+        coverage=parent["coverage_id"] or "",
+        payer=profile.ans,
+    )
+    found = await matter(tx, named, writing.today(by))
+    people = await professionals(tx, found, await _orders(tx, wish.request))
+    requester = {**people["requester"], **{name: value for name, value in wish.values.items() if value}}
+    reference = {"number": parent["number"], "asked_on": writing.today(by), "password": parent["protocol"]}
+    return found, {**found.record, **people, "requester": requester, "request": reference}
 
 
 async def _orders(tx: Transaction, request: UUID) -> list[dict[str, Any]]:
