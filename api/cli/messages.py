@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from api import choosing, running
@@ -94,8 +95,13 @@ def _show(message: Found) -> None:
     if message.delivery is not None:
         _tell(message.delivery)
     for problem in message.problems:
-        output.say(f"    {problem['severity']:<12}{problem['where']:<10}{problem['code']}: {problem['text']}")
+        output.say(finding(problem))
         output.say(f"            {problem['remedy']}")
+
+
+def finding(problem: Mapping[str, str]) -> str:
+    """A finding as a line: how bad, where, its code and text in columns, also where the place is long."""
+    return f"    {problem['severity']:<11} {problem['where']:<9} {problem['code']}: {problem['text']}"
 
 
 def _tell(fate: Fate) -> None:
