@@ -14,7 +14,7 @@ from typing import Any
 from canonical.codes import CNS, CPF, MOTHER_EXTENSION
 from canonical.identifiers import is_cns, is_cpf
 from canonical.identity import fold
-from canonical.names import words
+from canonical.names import stated, whole, words
 from canonical.records import Draft
 from hub.records.drafts.identify import as_stored, same_given
 from mappings.table import codes
@@ -75,10 +75,22 @@ def _names_apart(one: Body, other: Body) -> bool:
     ours, theirs = ([words(name) for name in body.get("name", ())] for body in (one, other))
     if not any(ours) or not any(theirs) or any(_says_nobody(name) for name in (*ours, *theirs)):
         return False
-    if same_given(one, other) or any(a <= b or b <= a for a in ours for b in theirs):
+    if _same_first(one, other) or any(a <= b or b <= a for a in ours for b in theirs):
         return False
     born_together = _births_together(one, other)
     return not (born_together and any(_is_newborn(name) for name in (*ours, *theirs)))
+
+
+def _same_first(one: Body, other: Body) -> bool:
+    """Whether given names agree; where a whole name stands in one part (`RUI LIMA`), the first word counts for them."""
+    ours, theirs = (_first_words(body) for body in (one, other))
+    told = all(any(stated(name, "given") for name in body.get("name", ())) for body in (one, other))
+    return same_given(one, other) if told else bool(ours & theirs)
+
+
+def _first_words(body: Body) -> set[str]:
+    texts = (fold(whole(name)).split() for name in body.get("name", ()))
+    return {text[0] for text in texts if text}
 
 
 def _births_together(one: Body, other: Body) -> bool:

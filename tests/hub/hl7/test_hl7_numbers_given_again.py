@@ -102,6 +102,8 @@ DIFFERENT = {
     "documents and name": (f"{{}}~{CPF}", "Souza^Ana||19800229|F", f"{{}}~{OTHER_CPF}", "Souza^Eva||19800229|F"),
     "documents and birth": (f"{{}}~{CPF}", "Souza^Ana||19800229|F", f"{{}}~{OTHER_CPF}", "Souza^Ana||19610412|F"),
     "name and birth": ("{}", "Souza^Ana||19800229|F", "{}", "Souza^Rui||19650301|M"),
+    "whole names in one part": ("{}", "ANA SOUZA||19800229|F", "{}", "RUI LIMA DE SOUZA||19650301|M"),
+    "a whole name in one part": ("{}", "Souza^Ana||19800229|F", "{}", "RUI LIMA||19650301|M"),
     "a newborn": ("{}", "Souza^Ana||19800229|F", "{}", "Souza^RN de Eva||20261120|M"),
 }
 
@@ -120,6 +122,7 @@ SAME = {
     "a name on marriage": ("Souza^Ana||19800229|F", "Lima Prado^Ana||19800229|F"),
     "names exchanged": ("Souza^Ana||19800229|F", "Ana^Souza||19610412|F"),
     "the whole name in one part": ("Souza^Ana||19800229|F", "ANA SOUZA||19610412|F"),
+    "whole names in one part, and a marriage": ("ANA SOUZA||19800229|F", "ANA LIMA||19610412|F"),
     "somebody not identified": ("NAO IDENTIFICADO^HOMEM||19800101|M", "Lima^Rui||19650301|M"),
     "a newborn named": ("Souza^RN de Ana||20261120|M", "Souza^Pedro||20261120|M"),
     "a birth date that fills the field": ("Souza^Ana||19000101|F", "Lima^Rosa||19650301|F"),
