@@ -142,6 +142,6 @@ def gone(data: Path, seconds: float) -> bool:
 
 
 def answers(url: str) -> int:
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as reply:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as reply:
         return int(reply.status)
     return 0
