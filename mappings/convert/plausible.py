@@ -130,9 +130,9 @@ def no_account(value: Value) -> bool:
 
 
 def _bare_number_of_the_patient(value: Value) -> bool:
-    """Whether PID-18, without authority and type, is a number of PID-2, 3, 4 or 19: all visits would be one by it."""
+    """Whether PID-18, of no authority, type or house, is a number of PID-2, 3, 4 or 19: all visits would be one."""
     number = value.text(1)
-    if not number or value.text(4) or value.text(5):
+    if not number or any((value.text(4), value.text(4, 2), value.text(5), value.text(6))):
         return False
     return any(number == other.text(1) for field in (2, 3, 4, 19) for other in value.siblings(field))
 
