@@ -70,8 +70,20 @@ the MSH-10 in flight; what comes later, on the same connection or by a channel t
 `[batch] most = 50` sends up to so many waiting messages in one frame (BHS … BTS; original mode, MLLP); each is recorded by its own
 answer, or all by an answer to the batch; what stays without one is sent again alone.
 
-A partner with `[adt]` (kind `subscriber`; `events`, `application`, `facility`) is told of changed patients and visits as ADT, mapped
-from the records by the tables `out-adt-event` and `out-adt-structure`, whether the change came by HL7 v2 or FHIR.
+A partner with `[adt]` (kind `subscriber`; `events`, `application`, `facility`, `beside`) is told of changed patients and visits as ADT,
+mapped from the records by the tables `out-adt-event` and `out-adt-structure`, whether the change came by HL7 v2 or FHIR. Person (PID) and
+visit (PV1, and of PV2 the expected days, the priority and whether the visit is confidential) are always told. What is more sensitive goes
+only to who asks for it by `beside`: `NK1` (kin and contacts), `AL1` (active allergies), `DG1` (the visit's diagnoses), `IN1` (memberships
+valid that day), `PID-10` (race), `PID-17` (religion), `PV2-3` (reason); never records labelled as restricted, and a segment only in messages
+whose structure has it (ADT_A02 has no allergies). An allergy or membership that changes alone is told as A31, a diagnosis as A08:
+
+```toml
+[adt]
+application = "PEP"
+facility = "CLIN"
+events = ["A01", "A02", "A03", "A08", "A31", "A40"]
+beside = ["NK1", "AL1", "IN1"]
+```
 
 Transports of partners: `mllp` (host, port, timeout_s, connect_timeout_s, tls, certificate, trust), `soap`, `folder` (path,
 suffix), `sftp` (host, port, user, secret, host_key, path, suffix, timeout_s).

@@ -102,12 +102,12 @@ def test_kill_9_of_the_supervisor_leaves_nothing_and_the_next_start_recovers(fol
 
 def test_kill_9_of_postgresql_resumes_alone(lasting: hubs.Hub) -> None:
     hub = lasting
-    acknowledged = [f"m{n}" for n in range(50) if b"MSA|AA" in hub.send(f"m{n}", str(n))]
+    acknowledged = [f"m{n}" for n in range(50) if b"MSA|AA" in hub.send(f"m{n}", str(n + 1))]
     assert len(acknowledged) == 50
     os.kill(int((hub.data / "postgres" / "postmaster.pid").read_text().split("\n")[0]), signal.SIGKILL)
     assert wait_for_aa(hub, "after PostgreSQL", 30) < 30
     for number, control in enumerate(acknowledged):  # a connection of the old server may break once more
-        wait_for_aa(hub, control, 30, str(number))
+        wait_for_aa(hub, control, 30, str(number + 1))
     found = asyncio.run(receipts(hub))
     assert all(found[control] >= 2 for control in acknowledged), "stored once, both receipts counted"
     assert hubs.answers(hub.addresses["console"] + "health/ready") == 200

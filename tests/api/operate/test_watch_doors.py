@@ -42,7 +42,9 @@ async def misread(world: World, tenant: Tenant, count: int) -> None:
     channel = next(c for c in await channels_of(world, tenant) if c.name == "his-mllp")
     keeper = Keeper(world.database)
     for number in range(count):
-        await receive(keeper, channel, ADT.format(control=f"n{number}", mrn=number % 3).replace("Ana", "Ção").encode())
+        await receive(
+            keeper, channel, ADT.format(control=f"n{number}", mrn=number % 3 + 1).replace("Ana", "Ção").encode()
+        )
     async with world.transaction(tenant) as tx:
         await tx.run("UPDATE channel SET settings = '{}' WHERE tenant_id = $1 AND name = 'his-mllp'")
 

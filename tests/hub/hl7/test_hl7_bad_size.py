@@ -71,7 +71,7 @@ async def trickle(port: int, raw: bytes, at_once: int) -> bytes:
 async def test_two_hundred_senders_of_a_byte_a_second(world: World, tenant: Tenant, rest: int = 3) -> None:
     """Their messages come whole in the end, each is answered, and a good sender is answered at once meanwhile."""
     async with listening(world, tenant) as port:
-        raws = [frame(SHORT.format(n, n).encode()) for n in range(SLOW)]
+        raws = [frame(SHORT.format(n, n + 1).encode()) for n in range(SLOW)]
         slow = [asyncio.create_task(trickle(port, raw, max(0, len(raw) - rest))) for raw in raws]
         good, waits = 0, []
         while not all(task.done() for task in slow):
