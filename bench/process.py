@@ -77,7 +77,7 @@ async def _work(world: World, tenant: Tenant, hands: Crew, template: Template, c
     hands.hold()
     async with world.transaction(tenant) as tx:
         before = int(await tx.value("SELECT count(*) FROM message WHERE tenant_id = $1"))
-    await _keep(world, tenant, [template(f"C{n:07d}", f"{n:08d}") for n in range(before, before + count)])
+    await _keep(world, tenant, [template(f"C{n:07d}", f"{n + 1:08d}") for n in range(before, before + count)])
     start = time.perf_counter()
     hands.go()
     await finished(world, tenant, before + count)
@@ -102,7 +102,7 @@ async def _order(world: World) -> None:
     with crew(world.settings, max(WORKERS)) as hands:
         hands.hold()
         beds = [(n % (ORDERED // 10), n // (ORDERED // 10)) for n in range(ORDERED)]
-        payloads = [traffic.moved(f"M{n:07d}", f"{patient:08d}", bed) for n, (patient, bed) in enumerate(beds)]
+        payloads = [traffic.moved(f"M{n:07d}", f"{patient + 1:08d}", bed) for n, (patient, bed) in enumerate(beds)]
         await _keep(world, own, payloads)
         hands.go()
         await finished(world, own, ORDERED)

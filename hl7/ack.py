@@ -45,6 +45,7 @@ _KIND = re.compile(r"[A-Z]{3}(?:\^[A-Z][A-Z0-9]{2})?(?=\^|\Z)")
 CONDITIONS = {
     "structure.batch-count": ("207", "Application internal error"),
     "structure.required": ("101", "Required field missing"),
+    "identifier.nobodys": ("101", "Required field missing"),
     "er7": ("100", "Segment sequence error"),
     "structure": ("100", "Segment sequence error"),
     "field": ("102", "Data type error"),

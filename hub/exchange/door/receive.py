@@ -286,7 +286,8 @@ def judge_header(message: Message, site: Site = PLAIN) -> list[Problem]:
     nobody = plan is not None and plan.anonymous
     for nth, patient in enumerate(message.named("PID"), start=1):
         if not identified(patient) and (named(patient) or not nobody):
-            found.append(Problem("structure.required", "PID-3" if nth == 1 else f"PID[{nth}]-3"))
+            code = "identifier.nobodys" if patient.raw_field(3) else "structure.required"
+            found.append(Problem(code, "PID-3" if nth == 1 else f"PID[{nth}]-3"))
     return found
 
 

@@ -39,7 +39,7 @@ async def test_what_says_there_is_no_number(world: World, tenant: Tenant, number
 @pytest.mark.parametrize("number", ["0", "SEM NUMERO"])
 async def test_nobody_is_made_of_no_number(world: World, tenant: Tenant, number: str) -> None:
     (told,) = await feed(world, tenant, person(1, f"{number}^^^HOSP^MR", "Souza^Ana||19800229|F"))
-    assert told["status"] == "ERROR" and await people(world, tenant) == []
+    assert told["status"] == "ERROR" and "identifier.nobodys" in told["problems"] and await people(world, tenant) == []
 
 
 async def test_one_number_of_two_houses_of_one_sender(world: World, tenant: Tenant) -> None:

@@ -93,4 +93,4 @@ async def test_fillers_join_nobody(world: World, tenant: Tenant, filler: str) ->
         person(3, f"{filler}~M2^^^HOSP^MR", "Lima^Ana", *same),
     )
     assert await names(world, tenant) == ["Ana Lima", "Eva Reis"]
-    assert "structure.required" in alone["problems"] and {one["status"] for one in others} == {"TRANSFORMED"}
+    assert "identifier.nobodys" in alone["problems"] and {one["status"] for one in others} == {"TRANSFORMED"}
