@@ -16,7 +16,7 @@ from functools import cache
 from canonical.codes import coding_system
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
-from mappings.convert.plausible import SERVICES, says_minutes
+from mappings.convert.misplaced.plausible import SERVICES, says_minutes
 from mappings.table import HERE, TableError, codes, read_rows
 
 FILE = HERE / "shapes.csv"

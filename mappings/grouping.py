@@ -11,7 +11,7 @@ from operator import attrgetter
 from canonical.records import Draft
 from hl7.er7 import Message, Segment
 from mappings.convert.embedded import FILE, Files
-from mappings.convert.plausible_results import late_holder, measured, no_material
+from mappings.convert.misplaced.results import late_holder, measured, no_material
 from mappings.convert.whose import named
 from mappings.plan import Plan, RecordPlan
 from mappings.prior import told_before

@@ -133,8 +133,8 @@ def _refuse_invalid(writes: Sequence[Write]) -> None:
 async def _lock(tx: Transaction, writes: Sequence[Write]) -> dict[tuple[str, str], Row]:
     """The stored rows of all targets, locked in one order so that two writers never wait for each other.
 
-    Each is a look-up of its own, as in `hub.records.drafts.lookup`. Records created under ids made for them (`fresh`)
-    cannot be there.
+    Each is a look-up of its own, as in `hub.records.drafts.who.lookup`. Records created under ids made for them
+    (`fresh`) cannot be there.
     """
     targets = sorted({(write.type, write.id) for write in writes})
     if len(targets) != len(writes):

@@ -5,8 +5,7 @@
 * Of a matter: `administration`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`,
   `medication`, `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`;
   `small` for the rest.
-* Of contents that stand beside their own field: `plausible` and its kin say what a content shows, `shifted` and
-  `swapped` move it.
+* Of contents that stand beside their own field: `misplaced`.
 """
 
 from __future__ import annotations
@@ -31,13 +30,12 @@ from mappings.convert import (
     people,
     places,
     scheduling,
-    shifted,
     small,
     supplies,
-    swapped,
     text,
     timing,
 )
+from mappings.convert.misplaced import shifted, swapped
 from mappings.convert.registry import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer, Value
 
 __all__ = [

@@ -12,11 +12,11 @@ from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
 from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe, xad, xtn
+from mappings.convert.misplaced.plausible import misplaced_if, no_language, no_licence, no_religion
+from mappings.convert.misplaced.results import late_holder
+from mappings.convert.misplaced.visits import late_admission, no_discharge
 from mappings.convert.people import practitioner_reference, xpn
 from mappings.convert.periods import period
-from mappings.convert.plausible import misplaced_if, no_language, no_licence, no_religion
-from mappings.convert.plausible_results import late_holder
-from mappings.convert.plausible_visits import late_admission, no_discharge
 from mappings.convert.published import alone
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import (

@@ -11,8 +11,8 @@ from canonical.records import DRAFT
 from hl7.er7 import NULL, Segment
 from mappings.convert.datatypes import concept, cwe
 from mappings.convert.keys import ei_key
+from mappings.convert.misplaced.plausible import is_time, no_moment, without_digit
 from mappings.convert.people import name_text
-from mappings.convert.plausible import is_time, no_moment, without_digit
 from mappings.convert.registry import Context, Value, conversion, link
 from mappings.convert.text import coding_from, listed, number, parse_dtm
 

@@ -12,8 +12,8 @@ from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.addresses import behind_a_house, is_cep, postal_code, righted, shifted
 from mappings.convert.keys import cx_key
+from mappings.convert.misplaced.plausible import no_address, no_code, no_instant, no_number, visit_for_patient
 from mappings.convert.periods import period
-from mappings.convert.plausible import no_address, no_code, no_instant, no_number, visit_for_patient
 from mappings.convert.published import (
     Claims,
     alone,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mappings.convert.misplaced.shifted import no_house
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.shifted import no_house
 from mappings.convert.text import coding_from, listed
 
 

@@ -16,8 +16,8 @@ from canonical.records import DRAFT
 from mappings.convert.embedded import ENCODINGS, FILE, Files, bare, is_rtf, rtf_bytes, rtf_text, started, type_of
 from mappings.convert.keys import ei_key
 from mappings.convert.markup import marked
+from mappings.convert.misplaced.results import late_document
 from mappings.convert.people import xcn
-from mappings.convert.plausible_results import late_document
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text
 

@@ -13,7 +13,7 @@ from jiter import LosslessFloat
 
 from canonical import codes as systems
 from mappings.convert.decimals import settled
-from mappings.convert.plausible_pharmacy import medicine_for_dose
+from mappings.convert.misplaced.pharmacy import medicine_for_dose
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import descends, number
 from mappings.convert.timing import duration, unit_of_time

@@ -10,7 +10,7 @@ from typing import Any
 
 from mappings.convert.administration import oneself
 from mappings.convert.datatypes import concept_or_own
-from mappings.convert.plausible_results import late_holder
+from mappings.convert.misplaced.results import late_holder
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import coding_from, listed
 

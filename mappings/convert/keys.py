@@ -6,7 +6,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import Key
-from mappings.convert.plausible import (
+from mappings.convert.misplaced.plausible import (
     misplaced_if,
     no_account,
     no_moment,
@@ -17,7 +17,7 @@ from mappings.convert.plausible import (
     visit_for_patient,
     without_digit,
 )
-from mappings.convert.plausible_visits import late_visit
+from mappings.convert.misplaced.visits import late_visit
 from mappings.convert.registry import Context, Value, conversion, place
 from mappings.convert.text import listed
 

@@ -8,8 +8,8 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.councils import professional_key
 from mappings.convert.datatypes import cwe
+from mappings.convert.misplaced.plausible import is_person, misplaced_if
 from mappings.convert.people import human_name, xpn
-from mappings.convert.plausible import is_person, misplaced_if
 from mappings.convert.registry import Context, Value, conversion
 
 _LONGEST_NAME = 255

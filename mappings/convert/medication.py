@@ -11,11 +11,11 @@ from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe, xad
 from mappings.convert.doses import quantity
 from mappings.convert.keys import ei_key
+from mappings.convert.misplaced.pharmacy import counted_medicine, dose_for_medicine, giver_for_note, no_prescription
+from mappings.convert.misplaced.plausible import misplaced_if, no_moment, stray_completion
 from mappings.convert.orders import charge_code
 from mappings.convert.people import actor, xcn
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import misplaced_if, no_moment, stray_completion
-from mappings.convert.plausible_pharmacy import counted_medicine, dose_for_medicine, giver_for_note, no_prescription
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import component_code, listed, moment_text, number

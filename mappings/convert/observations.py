@@ -15,9 +15,9 @@ from hl7.er7 import Delimiters, Segment
 from mappings.convert.datatypes import LONGEST_KEPT, cwe
 from mappings.convert.decimals import settled
 from mappings.convert.markup import unmarked
+from mappings.convert.misplaced.plausible import no_moment, stray_interpretation, stray_status
 from mappings.convert.notes import joined
 from mappings.convert.periods import period
-from mappings.convert.plausible import no_moment, stray_interpretation, stray_status
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
 from mappings.convert.text import coding_from, descends, listed, moment_text, number

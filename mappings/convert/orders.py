@@ -16,8 +16,8 @@ from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe, describe, xtn
 from mappings.convert.decimals import settled
 from mappings.convert.keys import ei, ei_identifier
+from mappings.convert.misplaced.plausible import no_code, no_service, state_for_group
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import no_code, no_service, state_for_group
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import coding_from, listed, moment_text, number

@@ -11,8 +11,8 @@ from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.councils import professional_key, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
-from mappings.convert.plausible import misplaced, no_department, no_name, no_professional
-from mappings.convert.plausible_visits import early_visit, is_patient
+from mappings.convert.misplaced.plausible import misplaced, no_department, no_name, no_professional
+from mappings.convert.misplaced.visits import early_visit, is_patient
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread

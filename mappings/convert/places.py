@@ -10,8 +10,8 @@ from canonical import places
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import xad, xtn
-from mappings.convert.plausible import PHONES, USES, misplaced_if, no_place
-from mappings.convert.plausible_visits import late_admission
+from mappings.convert.misplaced.plausible import PHONES, USES, misplaced_if, no_place
+from mappings.convert.misplaced.visits import late_admission
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import ended, parse_dtm
 

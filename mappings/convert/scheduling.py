@@ -7,10 +7,7 @@ from typing import Any
 
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei_identifier, ei_key
-from mappings.convert.people import xcn
-from mappings.convert.periods import period
-from mappings.convert.places import location_reference
-from mappings.convert.plausible import (
+from mappings.convert.misplaced.plausible import (
     MOMENT,
     counts_only,
     is_person,
@@ -20,6 +17,9 @@ from mappings.convert.plausible import (
     says_times,
     times_for_numbers,
 )
+from mappings.convert.people import xcn
+from mappings.convert.periods import period
+from mappings.convert.places import location_reference
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import listed, number, parse_dtm
 

@@ -10,10 +10,10 @@ from canonical import identifiers
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei, ei_key, visit_key
+from mappings.convert.misplaced.plausible import misplaced_if, no_code, no_moment, no_name, no_place
+from mappings.convert.misplaced.results import late_holder
 from mappings.convert.people import name_text, organization_number, payor, xcn
 from mappings.convert.periods import moment_or_period
-from mappings.convert.plausible import misplaced_if, no_code, no_moment, no_name, no_place
-from mappings.convert.plausible_results import late_holder
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, coding_from, ended, listed, moment_text, number, parse_dtm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hl7.er7 import Segment
-from mappings.convert.plausible import says_no_number
+from mappings.convert.misplaced.plausible import says_no_number
 
 
 def named(patient: Segment) -> bool:

@@ -13,8 +13,8 @@ from canonical.records import Draft, Key
 from fhir import jsontext
 from hl7.er7 import Message, Segment
 from hl7.writer import SegmentWriter
-from hub.records.drafts.identify import agrees
-from hub.records.drafts.lookup import lookup
+from hub.records.drafts.who.identify import agrees
+from hub.records.drafts.who.lookup import lookup
 from hub.store.database import Transaction
 from mappings.convert import Value
 from mappings.convert.keys import ei_key

@@ -23,8 +23,8 @@ from hl7.writer import SegmentWriter
 from hub.exchange.answer.lookups import copied
 from hub.find.search import matching
 from hub.guard import audit
-from hub.records.drafts.identify import agrees
-from hub.records.drafts.lookup import lookup
+from hub.records.drafts.who.identify import agrees
+from hub.records.drafts.who.lookup import lookup
 from hub.store.database import Transaction
 from mappings.engine import translate
 from mappings.outbound import out_plan, render

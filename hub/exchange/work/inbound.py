@@ -22,8 +22,8 @@ from hub.exchange.work.item import Channels, Work, arrived
 from hub.exchange.work.lanes import Lease, LeaseLost, Shift
 from hub.exchange.work.pace import LEAST, SHARES, Pace, longest
 from hub.records import merges
+from hub.records.drafts.following.snapshot import Stated, withdrawn
 from hub.records.drafts.settle import settle
-from hub.records.drafts.snapshot import Stated, withdrawn
 from hub.records.write import Invalid, Origin, save
 from hub.store.database import Transaction
 from hub.world import Tenant, World

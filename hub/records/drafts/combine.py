@@ -12,8 +12,10 @@ from functools import cache
 from typing import Any
 
 from canonical.records import Draft
-from hub.records.drafts import coherence, nulls, professionals, visits
+from hub.records.drafts import coherence, nulls
 from hub.records.drafts.marks import STATUS_TIME, mark, mark_time, told_at
+from hub.records.drafts.visit import visits
+from hub.records.drafts.who import professionals
 
 TOLD_BY = "urn:ponte:told-by"
 _PERSONS = frozenset(("RelatedPerson",))  # NK1, GT1, IN1 and PID make them, each a set of its own

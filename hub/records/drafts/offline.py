@@ -12,7 +12,7 @@ from canonical.records import DRAFT, Draft, Key
 from fhir.validation.validator import validate
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine
-from hub.records.drafts.identify import (
+from hub.records.drafts.who.identify import (
     Places,
     known_under,
     met_under,

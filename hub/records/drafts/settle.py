@@ -16,20 +16,14 @@ from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir.tags import ALL, Tags
-from hub.records.drafts import (
-    bearers,
-    cancelled,
-    kindred,
-    movements,
-    professionals,
-    replaced,
-    reports,
-    reversals,
-    withdrawals,
-)
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, lags, late_version
-from hub.records.drafts.identify import (
+from hub.records.drafts.following import cancelled, kindred, replaced, reports, reversals, withdrawals
+from hub.records.drafts.following.reversals import is_credit
+from hub.records.drafts.marks import told_at
+from hub.records.drafts.visit import movements
+from hub.records.drafts.who import bearers, professionals
+from hub.records.drafts.who.identify import (
     Places,
     agrees,
     apart,
@@ -43,10 +37,8 @@ from hub.records.drafts.identify import (
     same_subject,
     subject_of,
 )
-from hub.records.drafts.known import Known
-from hub.records.drafts.lookup import Place, lookup, stored, survivors_of
-from hub.records.drafts.marks import told_at
-from hub.records.drafts.reversals import is_credit
+from hub.records.drafts.who.known import Known
+from hub.records.drafts.who.lookup import Place, lookup, stored, survivors_of
 from hub.records.write import Write
 from hub.store.database import Transaction
 

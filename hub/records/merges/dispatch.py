@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from canonical.problem import Problem, blocking
 from canonical.records import Draft
-from hub.records.drafts.identify import Places
 from hub.records.drafts.settle import settle
+from hub.records.drafts.who.identify import Places
 from hub.records.merges import links, moves, patients, renames, retirements
 from hub.records.write import Origin, save
 from hub.store.database import Transaction

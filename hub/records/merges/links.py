@@ -8,11 +8,11 @@ from typing import Any
 from canonical.problem import Problem
 from canonical.records import Draft
 from fhir import jsontext
-from hub.records.drafts.bearers import bearers_of
-from hub.records.drafts.identify import Places
-from hub.records.drafts.lookup import stored, survivors_of
 from hub.records.drafts.marks import unmark
 from hub.records.drafts.settle import settle
+from hub.records.drafts.who.bearers import bearers_of
+from hub.records.drafts.who.identify import Places
+from hub.records.drafts.who.lookup import stored, survivors_of
 from hub.records.merges.apart import are_apart, noted
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import INTO, held_by, named_by

@@ -6,10 +6,10 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft
-from hub.records.drafts.bearers import bearers_of
-from hub.records.drafts.identify import Places
-from hub.records.drafts.lookup import lookup, stored, survivors_of
 from hub.records.drafts.settle import settle
+from hub.records.drafts.who.bearers import bearers_of
+from hub.records.drafts.who.identify import Places
+from hub.records.drafts.who.lookup import lookup, stored, survivors_of
 from hub.records.merges import patients
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import held_by

@@ -13,12 +13,12 @@ from canonical.problem import Problem
 from canonical.records import Draft
 from fhir.tags import ALL
 from hub.records import blocked
-from hub.records.drafts.bearers import bearers_of
 from hub.records.drafts.combine import combine
-from hub.records.drafts.identify import Places, new_id
-from hub.records.drafts.lookup import Place, stored, survivors_of
 from hub.records.drafts.marks import mark, unmark
 from hub.records.drafts.settle import Settled, settle
+from hub.records.drafts.who.bearers import bearers_of
+from hub.records.drafts.who.identify import Places, new_id
+from hub.records.drafts.who.lookup import Place, stored, survivors_of
 from hub.records.merges.apart import are_apart
 from hub.records.merges.references import turned
 from hub.records.write import Origin, Write, save

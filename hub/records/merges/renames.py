@@ -6,9 +6,9 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft
-from hub.records.drafts.bearers import bearers_of
-from hub.records.drafts.identify import Places
-from hub.records.drafts.lookup import stored, survivors_of
+from hub.records.drafts.who.bearers import bearers_of
+from hub.records.drafts.who.identify import Places
+from hub.records.drafts.who.lookup import stored, survivors_of
 from hub.records.merges.patients import held_by
 from hub.records.write import Origin, Write, save
 from hub.store.database import Transaction

@@ -6,9 +6,9 @@ from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import Draft, Key
-from hub.records.drafts.identify import Places
-from hub.records.drafts.lookup import lookup, stored
 from hub.records.drafts.settle import settle
+from hub.records.drafts.who.identify import Places
+from hub.records.drafts.who.lookup import lookup, stored
 from hub.records.merges.patients import held_by
 from hub.records.merges.references import turned
 from hub.records.merges.renames import as_old, name, united

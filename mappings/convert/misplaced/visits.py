@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mappings.convert.plausible import DAY, MOMENT, SERVICES, misplaced_if
+from mappings.convert.misplaced.plausible import DAY, MOMENT, SERVICES, misplaced_if
 from mappings.convert.registry import Context, Value
 
 _COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from canonical.problem import Problem
-from hub.records.drafts.identify import Places
-from hub.records.drafts.lookup import stored
+from hub.records.drafts.who.identify import Places
+from hub.records.drafts.who.lookup import stored
 from hub.records.index import key_of
 from hub.records.write import Write
 from hub.store.database import Transaction

@@ -17,11 +17,11 @@ from canonical import local
 from canonical.codes import NATIONAL, aliases
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft, Key
-from hub.records.drafts.identify import Places, as_stored, reference_of, same_person
-from hub.records.drafts.known import Handed, Known
-from hub.records.drafts.lookup import lookup, stored
 from hub.records.drafts.marks import told_at
-from hub.records.drafts.persons import Verdict, verdict
+from hub.records.drafts.who.identify import Places, as_stored, reference_of, same_person
+from hub.records.drafts.who.known import Handed, Known
+from hub.records.drafts.who.lookup import lookup, stored
+from hub.records.drafts.who.persons import Verdict, verdict
 from hub.records.write import Write
 from hub.store.database import Transaction
 

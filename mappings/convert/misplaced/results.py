@@ -6,7 +6,7 @@ import re
 
 from canonical.codes import V2
 from hl7.er7 import Segment
-from mappings.convert.plausible import MOMENT, is_person, is_time, urgency_for_number
+from mappings.convert.misplaced.plausible import MOMENT, is_person, is_time, urgency_for_number
 from mappings.convert.published import holds
 from mappings.convert.registry import Value
 from mappings.table import Source, codes

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from canonical.records import DRAFT, Draft
-from hub.records.drafts.identify import Places
+from hub.records.drafts.who.identify import Places
 from hub.records.projections import cents, first_code
 from hub.store.database import Transaction
 

@@ -16,7 +16,7 @@ from canonical.identifiers import is_cns, is_cpf
 from canonical.identity import fold
 from canonical.names import stated, whole, words
 from canonical.records import Draft
-from hub.records.drafts.identify import as_stored, same_given
+from hub.records.drafts.who.identify import as_stored, same_given
 from mappings.table import codes
 
 Body = dict[str, Any]

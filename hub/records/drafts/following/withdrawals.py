@@ -11,7 +11,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from fhir import jsontext
-from hub.records.drafts.identify import Places
+from hub.records.drafts.who.identify import Places
 from hub.records.index import key_of
 from hub.records.write import Write
 from hub.store.database import Transaction

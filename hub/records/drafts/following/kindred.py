@@ -14,7 +14,7 @@ from typing import Any
 from canonical.identity import record_id
 from canonical.records import FILLER, Draft, Key
 from fhir import jsontext
-from hub.records.drafts.identify import Places, numbers, same_subject, subject_of
+from hub.records.drafts.who.identify import Places, numbers, same_subject, subject_of
 from hub.records.index import key_of
 from hub.records.write import Write
 from hub.store.database import Row, Transaction

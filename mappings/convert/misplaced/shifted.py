@@ -13,8 +13,8 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.doses import UNIT, quantity
 from mappings.convert.keys import ei, ei_key
 from mappings.convert.medication import labelled, medication
-from mappings.convert.people import xcn
-from mappings.convert.plausible import (
+from mappings.convert.misplaced.pharmacy import medicine_for_dose
+from mappings.convert.misplaced.plausible import (
     MOMENT,
     URGENCIES,
     early_result,
@@ -24,8 +24,7 @@ from mappings.convert.plausible import (
     says_times,
     urgency_for_number,
 )
-from mappings.convert.plausible_pharmacy import medicine_for_dose
-from mappings.convert.plausible_results import (
+from mappings.convert.misplaced.results import (
     early_order,
     early_specimen,
     late_document,
@@ -33,7 +32,7 @@ from mappings.convert.plausible_results import (
     section_for_reason,
     stray_orderer,
 )
-from mappings.convert.plausible_visits import (
+from mappings.convert.misplaced.visits import (
     among_amounts,
     early_admission,
     early_visit,
@@ -41,6 +40,7 @@ from mappings.convert.plausible_visits import (
     late_visit,
     no_discharge,
 )
+from mappings.convert.people import xcn
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import date_time, instant, number
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text

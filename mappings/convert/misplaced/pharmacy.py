@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hl7.er7 import Segment
-from mappings.convert.plausible import MOMENT, NAMES, is_person, misplaced_if
+from mappings.convert.misplaced.plausible import MOMENT, NAMES, is_person, misplaced_if
 from mappings.convert.registry import Context, Value
 from mappings.convert.text import number
 from mappings.table import Source

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from canonical.records import Draft
-from hub.records.drafts.lookup import Place
+from hub.records.drafts.who.lookup import Place
 
 _DONE = frozenset(("final", "amended", "corrected"))
 _CHANGED = ("corrected", "amended")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from canonical.records import Draft
-from hub.records.drafts import movements
 from hub.records.drafts.marks import mark_time, told_at, unmark
-from hub.records.drafts.stays import (
+from hub.records.drafts.visit import movements
+from hub.records.drafts.visit.stays import (
     Entry,
     again,
     closed,

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from canonical.problem import Problem
-from hub.records.drafts.identify import Places
-from hub.records.drafts.lookup import Place, stored
 from hub.records.drafts.marks import mark_time, told_at
+from hub.records.drafts.who.identify import Places
+from hub.records.drafts.who.lookup import Place, stored
 from hub.records.index import key_of
 from hub.records.write import Write
 from hub.store.database import Transaction

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canonical.records import Key
-from hub.records.drafts.lookup import Place
+from hub.records.drafts.who.lookup import Place
 
 Body = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from canonical.extensions import EXTENSIONS
 from canonical.records import Movement
-from hub.records.drafts.stays import Entry, moment, moved, opened, period_of, place_of, with_period
+from hub.records.drafts.visit.stays import Entry, moment, moved, opened, period_of, place_of, with_period
 
 URL = EXTENSIONS["movement"]
 _BEGINS_STAY = frozenset(("admit", "transfer"))

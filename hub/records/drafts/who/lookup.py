@@ -14,7 +14,7 @@ from typing import Any
 from canonical.codes import aliases
 from canonical.records import Draft, Key
 from fhir import jsontext
-from hub.records.drafts import professionals
+from hub.records.drafts.who import professionals
 from hub.records.index import key_of
 from hub.store.database import Row, Transaction
 
