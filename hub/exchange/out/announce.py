@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from canonical.identity import new_id
 from hl7.writer import write
@@ -143,6 +144,11 @@ async def _queue(tx: Transaction, partner: Partner, news: _News, origin: Origin)
         await outbox.enqueue(tx, partner, outgoing)
 
 
+def _today(origin: Origin) -> str:
+    """The day where the house stands: late in the evening it is the next one elsewhere."""
+    return origin.now.astimezone(ZoneInfo(origin.zone)).date().isoformat()
+
+
 def _occurred(body: dict[str, Any], old: dict[str, Any] | None) -> dict[str, str]:
     """When it happened, where the change came with a time of its own (EVN of a message)."""
     moment = told_at(body)
@@ -162,7 +168,7 @@ async def _sources(tx: Transaction, partner: Partner, news: _News, origin: Origi
         "loser": body if merged else {},
         "encounter": await visit_of(tx, visit),
         "place": await place_of(tx, events.place(visit) or events.left(visit)),
-        **({} if merged else await beside(tx, news.patient, visit, wanted, origin.now.date().isoformat())),
+        **({} if merged else await beside(tx, news.patient, visit, wanted, _today(origin))),
         "partner": {
             "application": settings.get("application", ""),
             "facility": settings.get("facility", ""),

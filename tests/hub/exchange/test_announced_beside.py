@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Any
 
@@ -133,3 +134,17 @@ async def test_a_changed_diagnosis_is_told_with_its_visit(world: World, tenant: 
         await save(tx, [write], Origin(actor="fhir", now=world.now(), zone=tenant.zone))
     last = (await told(world, tenant))[-1]
     assert last.text("EVN", 1) == "A08" and "DG1" in names(last) and last.text("DG1", 3) == "I200"
+
+
+async def test_a_membership_is_valid_to_the_end_of_its_day_where_the_house_stands(world: World, tenant: Tenant) -> None:
+    """At half past ten in the evening of its last day it is the next day in Greenwich."""
+    await partner(world, tenant, "pep", 1, adt={**ADT, "beside": ["IN1"]})
+    last = stay("A01", "20261122080000").replace("|20271231|", "|20261122|")
+    await send(world, tenant, await put(world, tenant, OWN), last)
+    (one,) = await records(world, tenant, "Patient")
+    for moment in ("2026-11-23T01:30:00+00:00", "2026-11-23T03:30:00+00:00"):
+        changed = {**one, "name": [{"family": moment[:16]}]}
+        async with world.transaction(tenant) as tx:
+            origin = Origin(actor="fhir", now=datetime.datetime.fromisoformat(moment), zone=tenant.zone)
+            await save(tx, [Write(type="Patient", id=one["id"], body=changed)], origin)
+    assert ["IN1" in names(message) for message in (await told(world, tenant))[-2:]] == [True, False]
