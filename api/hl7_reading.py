@@ -15,10 +15,10 @@ from hl7.fragments import whole
 from hub.exchange.answer import late
 from hub.exchange.door.receive import judge_header
 from hub.records.drafts import offline
-from mappings import overlay, trace
+from mappings import overlay_check, trace
 from mappings.account import Account
 from mappings.engine import translate, untouched
-from mappings.plan import plan_for
+from mappings.serving import plan_for
 from mappings.site import PLAIN, Site
 from mappings.table import TableError
 
@@ -43,7 +43,7 @@ def read_file(
     try:
         plan_for("", site)
         if site.overlay:
-            overlay.check(site.overlay)
+            overlay_check.check(site.overlay)
     except TableError as error:
         raise ReadError(str(error)) from None
     held: dict[str, Any] | None = None

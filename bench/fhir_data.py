@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 
 from hub.records import words
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.schema.columns import METADATA
 from hub.world import Tenant, World
 

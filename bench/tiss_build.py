@@ -27,7 +27,8 @@ from hub.billing.profiles import PayerProfile, payers
 from hub.billing.trial import trial_payers
 from hub.billing.visit.charges import open_charges
 from hub.billing.visit.surroundings import surroundings
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import guide_tree, plan

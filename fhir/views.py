@@ -17,7 +17,8 @@ from jiter import LosslessFloat
 
 from canonical.problem import Problem
 from fhir.definitions.table import resource_types
-from fhir.fhirpath.engine import Budget, Items, PathError, Scope, Step, boolean, compiled
+from fhir.fhirpath.engine import compiled
+from fhir.fhirpath.evaluation import Budget, Items, PathError, Scope, Step, boolean
 from fhir.fhirpath.items import Item, of, resource
 from fhir.fhirpath.syntax import BadExpression
 

@@ -12,10 +12,11 @@ from typing import cast
 
 from canonical.problem import Problem
 from hl7 import charset
+from hl7.delimiters import STANDARD, Delimiters
 from hl7.escapes import has_unknown, switches
 from hl7.heading import heading_of
 from hl7.lines import plain_names, taken
-from hl7.segment import NULL, STANDARD, Delimiters, Segment, component_text
+from hl7.segment import NULL, Segment, component_text
 
 __all__ = ("BY_PARTS", "NULL", "STANDARD", "Delimiters", "Message", "Segment", "component_text", "read")
 

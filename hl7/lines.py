@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from canonical.problem import Problem
+from hl7.delimiters import Delimiters
 from hl7.open_ends import is_base64, is_open_file, is_open_text
-from hl7.segment import Delimiters, Segment
+from hl7.segment import Segment
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 

@@ -26,9 +26,10 @@ from mappings.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.inheriting import in_turn
 from mappings.mentions import merged_once, one_mother, one_person
 from mappings.nested import drop_incomplete, drop_reversed, forget, once
-from mappings.plan import Plan, RecordPlan, plan_for, read_as
-from mappings.program import Step
+from mappings.plan import Plan, RecordPlan
+from mappings.serving import plan_for, read_as
 from mappings.site import PLAIN, Site
+from mappings.step import Step
 from mappings.twins import differs, place_of
 from mappings.work import SPECIAL, Work
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mappings.program import Step, looked_at, telling
+from mappings.program import looked_at, telling
+from mappings.step import Step
 from mappings.work import Work
 
 _OF_ONE = frozenset(("@key", "@part", "@distinct", "identifier"))  # what tells one record from another

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from canonical.toml_lines import line_of, lines_of
-from mappings.account import ignored
 from mappings.dated import DAY_FIRST
-from mappings.plan import Plan, RecordPlan, load_plan, plans
-from mappings.program import program
-from mappings.table import HERE, TableError, codes, overlay_folder, shown, table, utf8
+from mappings.plan import Plan, RecordPlan, load_plan
+from mappings.table import HERE, TableError, overlay_folder, shown, utf8
 
 FILE = "overlay.toml"
 _KNOWN = {"title": str, "ignored": dict, "records": list, "extend": list, "dates": str}
@@ -47,36 +45,9 @@ def laid_over(base: Mapping[str, Plan], name: str) -> dict[str, Plan]:
     folder = overlay_folder(name)
     if not folder.is_dir():
         raise TableError(f"there is no overlay {name!r} in mappings/partners")
-    found = _read(folder, name)
+    found = _read(folder, name, {record.name for plan in base.values() for record in plan.records})
     own = {message: plan for path in sorted((folder / "plans").glob("*.toml")) for message, plan in _plans_of(path)}
     return {message: _laid(plan, message, found) for message, plan in {**base, **own}.items()}
-
-
-def check(name: str) -> None:
-    """Raise TableError for anything in an overlay that could not work or is never used."""
-    folder = overlay_folder(name)
-    laid = plans(name)
-    used: set[str] = set()
-    for plan in laid.values():
-        for record in plan.records:
-            program(record)
-            used.update(record.tables)
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            continue
-        place = path.relative_to(folder)
-        if place.as_posix() in (FILE, "LEIA-ME.md", "README.md") or place.match("plans/*.toml"):
-            continue
-        if place.match("codes/*.csv"):
-            codes(place.stem, name)
-        elif place.as_posix() == "hl7/ignored.csv":
-            ignored(name)
-        elif place.match("hl7/*.csv"):
-            if place.with_suffix("").as_posix() not in used:
-                raise TableError(f"{shown(path)}:1: no record uses this table")
-            table(place.with_suffix("").as_posix(), name)
-        else:
-            raise TableError(f"{shown(path)}:1: an overlay holds {FILE}, plans/*.toml, hl7/*.csv and codes/*.csv")
 
 
 def names() -> list[str]:
@@ -118,7 +89,7 @@ def _serves(messages: Sequence[str], message: str) -> bool:
     return any(fnmatchcase(message, one) for one in messages)
 
 
-def _read(folder: Path, name: str) -> _Overlay:
+def _read(folder: Path, name: str, records: Container[str]) -> _Overlay:
     path = folder / FILE
     if not path.exists():
         return _Overlay(name)
@@ -143,7 +114,7 @@ def _read(folder: Path, name: str) -> _Overlay:
     for number, row in enumerate(document.get("records", ()), start=1):
         found.records.append(_record(row, f"records[{number}]", name, wrong))
     for number, row in enumerate(document.get("extend", ()), start=1):
-        found.extend.append(_extension(row, f"extend[{number}]", wrong))
+        found.extend.append(_extension(row, f"extend[{number}]", records, wrong))
     return found
 
 
@@ -172,13 +143,12 @@ def _record(row: dict[str, Any], place: str, name: str, wrong: Wrong) -> tuple[t
     return messages, RecordPlan(**values, overlay=name)
 
 
-def _extension(row: dict[str, Any], place: str, wrong: Wrong) -> dict[str, Any]:
+def _extension(row: dict[str, Any], place: str, records: Container[str], wrong: Wrong) -> dict[str, Any]:
     for key, value in row.items():
         if key not in _EXTEND:
             raise wrong(f"{place}.{key}", f"there is no such key; known are {', '.join(sorted(_EXTEND))}")
         if not isinstance(value, str if key == "record" else list):
             raise wrong(f"{place}.{key}", "is of the wrong kind")
-    known = {record.name for plan in plans().values() for record in plan.records}
-    if row.get("record") not in known:
+    if row.get("record") not in records:
         raise wrong(f"{place}.record", "must name a record of the plans")
     return row

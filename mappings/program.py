@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from mappings.body import Way, compiled
-from mappings.convert import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer
+from mappings.body import compiled
+from mappings.convert import CONVERSIONS, GATHERERS, LINKS
 from mappings.plan import RecordPlan
+from mappings.step import Step
 from mappings.table import Row, Source, TableError, table
 from mappings.twins import twins
 
 _NOWHERE = Source("", 0)
 _SAID: dict[str, Any] = {"true": True, "false": False}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One row, ready to run.
-
-    `owned`: the record has such segments of its own and looks at none above it. `plain`: it reads a field, one
-    repetition at a time. `late`: it counts only when no earlier row gave its target a value; `twins` are the fields it
-    should agree with then.
-    """
-
-    row: Row
-    path: str
-    source: Source
-    segment: str
-    number: int
-    owned: bool
-    plain: bool
-    late: bool
-    new: bool
-    way: Way | None
-    made: Any
-    argument: str
-    function: Conversion
-    gather: Gatherer
-    gathers: bool
-    equals: str
-    clears: str
-    twins: frozenset[str]
 
 
 @cache

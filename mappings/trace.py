@@ -17,8 +17,9 @@ from mappings.account import Account, ignored, numbers, populated_bits
 from mappings.convert import Value
 from mappings.engine import Translation, translate
 from mappings.parts import left
-from mappings.plan import Plan, plan_for, read_as
+from mappings.plan import Plan
 from mappings.program import program
+from mappings.serving import plan_for, read_as
 from mappings.site import PLAIN, Site
 from mappings.table import HERE, Row, overlay_folder, shown
 

@@ -7,16 +7,14 @@ the standard says that both carry one value, so a difference is a mistake somebo
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from canonical.records import Key
 from hl7.er7 import Segment
 from mappings.convert import Value
 from mappings.convert.registry import Context
+from mappings.step import Step
 from mappings.table import HERE, read_rows
-
-if TYPE_CHECKING:
-    from mappings.program import Step
 
 FILE = HERE / "twins.csv"
 _COLUMNS = ["field", "same_as", "note", "spec"]

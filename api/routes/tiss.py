@@ -24,7 +24,7 @@ from hub.billing.profiles import payers
 from hub.billing.returns import intake, large, reconciliation
 from hub.billing.visit import charges
 from hub.guard import audit
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from tiss.tables import tables
 
 router = APIRouter(prefix="/api/v1/tiss", tags=["TISS"])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-from fhir.fhirpath.engine import Items, PathError, Scope, single
+from fhir.fhirpath.evaluation import Items, PathError, Scope, single
 from fhir.fhirpath.items import Item, number, of, quantity
 
 MOST_DIGITS = 28  # behind the point

@@ -8,7 +8,7 @@ import html
 import json
 from collections.abc import Callable
 
-from fhir.fhirpath.engine import PathError
+from fhir.fhirpath.evaluation import PathError
 
 _ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "base64": base64.b64encode,

@@ -7,17 +7,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from fhir.fhirpath import bounds, compare, keys, syntax, texts
-from fhir.fhirpath.engine import (
-    Items,
-    PathError,
-    Scope,
-    Step,
-    boolean,
-    compile_node,
-    distinct,
-    single,
-    type_test,
-)
+from fhir.fhirpath.evaluation import Items, PathError, Scope, Step, boolean, distinct, single, type_test
 from fhir.fhirpath.items import (
     Item,
     all_children,
@@ -32,13 +22,14 @@ from fhir.fhirpath.items import (
 )
 
 Parts = Sequence[syntax.Node]
-Maker = Callable[[Parts], Step]
+Compile = Callable[[syntax.Node], Step]
+Maker = Callable[[Parts, Compile], Step]
 
 
 def _plain(work: Callable[[Scope, Items], Items]) -> Maker:
     """A function without arguments."""
 
-    def make(parts: Parts) -> Step:
+    def make(parts: Parts, compiled: Compile) -> Step:
         _count(parts, 0)
         return work
 
@@ -48,9 +39,9 @@ def _plain(work: Callable[[Scope, Items], Items]) -> Maker:
 def _with(work: Callable[..., Items], least: int = 1, most: int = 1) -> Maker:
     """A function whose arguments are worked out first, for `$this` of the caller."""
 
-    def make(parts: Parts) -> Step:
+    def make(parts: Parts, compiled: Compile) -> Step:
         _count(parts, least, most)
-        steps = [compile_node(part) for part in parts]
+        steps = [compiled(part) for part in parts]
         return lambda scope, focus: work(scope, focus, *(step(scope, scope.this) for step in steps))
 
     return make
@@ -61,39 +52,39 @@ def _count(parts: Parts, least: int, most: int | None = None) -> None:
         raise PathError("a function with too few or too many arguments")
 
 
-def _where(parts: Parts) -> Step:
+def _where(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 1)
-    test = compile_node(parts[0])
+    test = compiled(parts[0])
     return lambda scope, focus: [item for place, item in enumerate(focus) if boolean(scope.within([item], place, test))]
 
 
-def _select(parts: Parts) -> Step:
+def _select(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 1)
-    inner = compile_node(parts[0])
+    inner = compiled(parts[0])
     return lambda scope, focus: [
         found for place, item in enumerate(focus) for found in scope.within([item], place, inner)
     ]
 
 
-def _exists(parts: Parts) -> Step:
+def _exists(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 0, 1)
     if not parts:
         return lambda scope, focus: truth(bool(focus))
-    kept = _where(parts)
+    kept = _where(parts, compiled)
     return lambda scope, focus: truth(bool(kept(scope, focus)))
 
 
-def _all(parts: Parts) -> Step:
+def _all(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 1)
-    test = compile_node(parts[0])
+    test = compiled(parts[0])
     return lambda scope, focus: truth(
         all(boolean(scope.within([item], place, test)) for place, item in enumerate(focus))
     )
 
 
-def _repeat(parts: Parts) -> Step:
+def _repeat(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 1)
-    inner = compile_node(parts[0])
+    inner = compiled(parts[0])
 
     def step(scope: Scope, focus: Items) -> Items:
         found: Items = []
@@ -109,10 +100,10 @@ def _repeat(parts: Parts) -> Step:
     return step
 
 
-def _aggregate(parts: Parts) -> Step:
+def _aggregate(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 1, 2)
-    inner = compile_node(parts[0])
-    start = compile_node(parts[1]) if len(parts) > 1 else None
+    inner = compiled(parts[0])
+    start = compiled(parts[1]) if len(parts) > 1 else None
 
     def step(scope: Scope, focus: Items) -> Items:
         before = scope.total
@@ -125,9 +116,9 @@ def _aggregate(parts: Parts) -> Step:
     return step
 
 
-def _iif(parts: Parts) -> Step:
+def _iif(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 2, 3)
-    test, *ways = map(compile_node, parts)
+    test, *ways = map(compiled, parts)
 
     def step(scope: Scope, focus: Items) -> Items:
         def way(inner: Step) -> Items:
@@ -143,13 +134,13 @@ def _iif(parts: Parts) -> Step:
     return step
 
 
-def _trace(parts: Parts) -> Step:
+def _trace(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 1, 2)
     return lambda scope, focus: focus
 
 
 def _typed(*, keeps: bool, many: bool = False) -> Maker:
-    def make(parts: Parts) -> Step:
+    def make(parts: Parts, compiled: Compile) -> Step:
         _count(parts, 1)
         return type_test(lambda scope, focus: focus, _type_name(parts[0]), keeps=keeps)
 
@@ -165,9 +156,9 @@ def _type_name(node: syntax.Node) -> str:
     return str(node.value)
 
 
-def _sort(parts: Parts) -> Step:
+def _sort(parts: Parts, compiled: Compile) -> Step:
     """By the values themselves or by keys; `-key` turns the order round, nothing counts as greater than anything."""
-    ways = [(compile_node(p.parts[0] if p.kind == "negative" else p), p.kind == "negative") for p in parts]
+    ways = [(compiled(p.parts[0] if p.kind == "negative" else p), p.kind == "negative") for p in parts]
     ways = ways or [(_this, False)]
 
     def step(scope: Scope, focus: Items) -> Items:
@@ -209,7 +200,7 @@ def _conforms(scope: Scope, focus: Items, url: Items) -> Items:
     return [] if item is None else truth(is_a(item, name))
 
 
-def _reference_key(parts: Parts) -> Step:
+def _reference_key(parts: Parts, compiled: Compile) -> Step:
     _count(parts, 0, 1)
     wanted = _type_name(parts[0]) if parts else ""
     return lambda scope, focus: keys.reference_key(focus, wanted)

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fhir.fhirpath import compare
-from fhir.fhirpath.engine import Items, PathError, Scope, Step, boolean, distinct, single
+from fhir.fhirpath.evaluation import Items, PathError, Scope, Step, boolean, distinct, single
 from fhir.fhirpath.items import Item, bounded, number, of, quantity, truth
 from fhir.search import ucum
 

@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidO
 from typing import Any
 
 from fhir.fhirpath import escapes, linear
-from fhir.fhirpath.engine import Items, PathError, Scope, TooCostly, single
+from fhir.fhirpath.evaluation import Items, PathError, Scope, TooCostly, single
 from fhir.fhirpath.items import Item, bounded, number, of, quantity, truth
 from fhir.patterns import BadPattern, pattern
 from fhir.validation import primitives, xhtml

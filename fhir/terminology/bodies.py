@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from canonical.codes import aliases
-from fhir.terminology import known, sets, systems
-from fhir.terminology.sets import Reader, Set
+from fhir.terminology import known, stated, systems
+from fhir.terminology.sets import Reader
+from fhir.terminology.stated import Set
 from fhir.terminology.systems import System, Unanswered
 
 
@@ -33,7 +34,7 @@ class Bodies:
     def _read(self, kind: str, url: str) -> Any:
         key = (kind, url)
         if key in self._bodies and key not in self._found:
-            self._found[key] = (systems.of_body if kind == "CodeSystem" else sets.of_body)(self._bodies[key])
+            self._found[key] = (systems.of_body if kind == "CodeSystem" else stated.of_body)(self._bodies[key])
         return self._found.get(key)
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from canonical.identity import fold
-from fhir.terminology.choosing import chosen as chosen_of
-from fhir.terminology.selection import Chosen
-from fhir.terminology.sets import Member, Reader, Set
+from fhir.terminology.nodes import Chosen
+from fhir.terminology.sets import Reader
+from fhir.terminology.stated import Member, Set
 from fhir.terminology.systems import Property, Unanswered, above
+from fhir.terminology.whole import chosen as chosen_of
 
 MOST_CODES = 10_000
 PROPERTY = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion.contains.property"

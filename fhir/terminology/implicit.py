@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from fhir.terminology.sets import Set, of_body
+from fhir.terminology.stated import Set, of_body
 
 ALL_CODES = "?fhir_vs"
 SNOMED = "http://snomed.info/sct"

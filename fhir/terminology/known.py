@@ -11,8 +11,8 @@ import orjson
 from fhir import definitions
 from fhir.terminology.maps import Map
 from fhir.terminology.maps import of_body as map_of
-from fhir.terminology.sets import Set
-from fhir.terminology.sets import of_body as set_of
+from fhir.terminology.stated import Set
+from fhir.terminology.stated import of_body as set_of
 from fhir.terminology.systems import Concept, Listed, Property
 
 

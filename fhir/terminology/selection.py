@@ -1,4 +1,4 @@
-"""Which concepts of one code system are meant, as a tree: what value set filters and ECL say, before anybody looks.
+"""The trees (`nodes.py`) that value set filters say, and the codes of a system in memory that a tree means.
 
 A code system in memory is walked; one that is kept elsewhere turns the tree into a question of its own.
 """
@@ -6,102 +6,35 @@ A code system in memory is walked; one that is kept elsewhere turns the tree int
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from fhir.terminology.constraint import (
+from fhir.terminology import ecl
+from fhir.terminology.nodes import (
+    All,
+    Chosen,
+    Codes,
     Defined,
     Described,
     Dotted,
+    Either,
+    Every,
     Grouped,
+    Has,
     Historic,
+    Lineage,
     Listed,
-    OnlyHere,
+    MemberOf,
+    Node,
     Related,
+    Stated,
     Tips,
+    Without,
 )
 from fhir.terminology.systems import Concept, System, Unanswered, above, below
 
 _OWN = frozenset(("concept", "code"))
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
-    """All concepts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Codes:
-    """Concepts by code."""
-
-    codes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """What lies above or below (`down`) the concepts of `of`, one step or `far`, themselves too (`itself`)."""
-
-    of: Node
-    down: bool
-    far: bool
-    itself: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MemberOf:
-    """The members of the lists (reference sets, answer lists) whose concepts are `of`."""
-
-    of: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Has:
-    """Concepts with one of the values of a property."""
-
-    name: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """Concepts that have a property at all."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    """What all of the parts mean."""
-
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """What one of the parts means."""
-
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Without:
-    """What `of` means and `taken` does not."""
-
-    of: Node
-    taken: Node
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """What a tree means, narrowed to the folded words of a name, to what may be recorded, to what may be picked."""
-
-    node: Node
-    words: tuple[str, ...] = ()
-    active: bool = False
-    selectable: bool = False
-
-
-Node = Every | Codes | Lineage | MemberOf | Has | Stated | All | Either | Without | OnlyHere
 Filters = Iterable[dict[str, Any]]
 
 
@@ -147,8 +80,6 @@ def _valued(name: str, values: tuple[str, ...]) -> Node:
         case "child":
             return Lineage(Codes(values), False, False, False)
         case "constraint":
-            from fhir.terminology import ecl
-
             return ecl.parse(values[0] if len(values) == 1 else ",".join(values))
     return Has(name, values)
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from canonical.codes import aliases
-from fhir.terminology.selection import Chosen, Node, Selecting, choosing
+from fhir.terminology.nodes import Chosen, Node
+from fhir.terminology.selection import Selecting, choosing
 from fhir.terminology.systems import Concept, Listed, System
 
 

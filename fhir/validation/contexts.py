@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir.definitions.table import resource_types, type_named
-from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled, deadline
+from fhir.fhirpath.engine import compiled
+from fhir.fhirpath.evaluation import Budget, PathError, Scope, boolean, deadline
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
 from fhir.validation.profile_tree import Typed, children, parts

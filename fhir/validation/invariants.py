@@ -21,17 +21,8 @@ from canonical.problem import Problem, Severity
 from fhir import definitions
 from fhir.definitions.table import resource_types, type_named
 from fhir.fhirpath import items
-from fhir.fhirpath.engine import (
-    MOST_SECONDS,
-    Budget,
-    PathError,
-    Scope,
-    Step,
-    TooCostly,
-    boolean,
-    compiled,
-    deadline,
-)
+from fhir.fhirpath.engine import compiled
+from fhir.fhirpath.evaluation import MOST_SECONDS, Budget, PathError, Scope, Step, TooCostly, boolean, deadline
 from fhir.fhirpath.items import Item
 from fhir.validation.compiling import keys
 from fhir.validation.validator import expression

@@ -15,7 +15,8 @@ from typing import Any
 
 from canonical.problem import Problem, Severity
 from fhir.definitions.table import resource_types
-from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled, deadline
+from fhir.fhirpath.engine import compiled
+from fhir.fhirpath.evaluation import Budget, PathError, Scope, boolean, deadline
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
 from fhir.validation import contexts, invariants, slicing

@@ -15,7 +15,7 @@ from hub.billing.batch.submissions import Question
 from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile, payer, payers
 from hub.exchange.out.outbox import Outgoing, enqueue
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 

@@ -17,7 +17,8 @@ from canonical.identity import record_id
 from canonical.records import Key
 from fhir import jsontext
 from hub.billing.profiles import PayerProfile
-from hub.records.write import Invalid, Origin, Saved, Write, save
+from hub.records.saved import Origin, Saved
+from hub.records.write import Invalid, Write, save
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.billing.records import describe, record_plan

@@ -18,8 +18,8 @@ from hub.channels.reading import Faulty, fault, stored
 from hub.guard import audit
 from hub.store.database import Row, Transaction
 from hub.world import Tenant
-from mappings import overlay
-from mappings.plan import plan_for
+from mappings import overlay_check
+from mappings.serving import plan_for
 from mappings.site import Site
 from mappings.table import TableError
 
@@ -171,7 +171,7 @@ def refuse_unusable(document: Document) -> None:
     faults = []
     try:
         if document.overlay:
-            overlay.check(document.overlay)
+            overlay_check.check(document.overlay)
     except TableError as error:
         faults.append(fault("overlay", "overlay", reason=str(error)))
     for message, name in document.plans.items():

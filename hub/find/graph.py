@@ -15,7 +15,8 @@ from jiter import LosslessFloat
 
 from fhir import jsontext
 from fhir.definitions.table import choice_key, resource_types, type_named
-from fhir.fhirpath.engine import Budget, PathError, Scope, boolean, compiled
+from fhir.fhirpath.engine import compiled
+from fhir.fhirpath.evaluation import Budget, PathError, Scope, boolean
 from fhir.fhirpath.items import Item
 from fhir.fhirpath.syntax import BadExpression
 from fhir.graph import Field, Selection, bad

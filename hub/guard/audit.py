@@ -10,15 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hub.guard import whence
+from hub.records.saved import Origin, Saved
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import guard as tables
-
-if TYPE_CHECKING:
-    from hub.records.write import Origin, Saved
 
 _COLUMNS = ("actor", "action", "entity", "outcome", "detail")
 

@@ -19,7 +19,8 @@ from hub.find.statement import Within
 from hub.operate import package_files
 from hub.operate.package_files import Around
 from hub.records.requests.entry import is_id
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Transaction
 from hub.terms import stored
 from hub.world import Tenant, World

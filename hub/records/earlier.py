@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fhir import jsontext
+from hub.records.saved import Saved
 from hub.store.database import Transaction
-
-if TYPE_CHECKING:
-    from hub.records.write import Saved
 
 
 async def earlier(tx: Transaction, changed: Sequence[Saved]) -> dict[tuple[str, str], dict[str, Any]]:

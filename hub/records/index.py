@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from canonical.identity import number
@@ -15,12 +15,10 @@ from fhir.search.entries import Found, extracted, further
 from fhir.search.nested import under
 from fhir.search.parameters import HELD, INNER
 from hub.records import custom
+from hub.records.saved import Saved
 from hub.store import bulk
 from hub.store.database import Transaction
 from hub.store.schema.records import INDEX_TABLES
-
-if TYPE_CHECKING:
-    from hub.records.write import Saved
 
 _OWN = ("rid", "key", "position")
 COLUMNS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table
@@ -15,12 +15,10 @@ from canonical.errors import Refused
 from canonical.identity import fold
 from canonical.names import whole
 from fhir.search.ranges import date_range
+from hub.records.saved import Saved
 from hub.store import bulk
 from hub.store.database import Transaction
 from hub.store.schema import projections as tables
-
-if TYPE_CHECKING:
-    from hub.records.write import Saved
 
 Row = tuple[Table, dict[str, Any]]
 Projector = Callable[[str, dict[str, Any], str], Iterator[Row]]

@@ -22,7 +22,7 @@ from hub.exchange import handlers
 from hub.exchange.work import jobs
 from hub.guard import policies
 from hub.records import custom, index, words
-from hub.records.write import Saved
+from hub.records.saved import Saved
 from hub.store import bulk, older
 from hub.store.database import Transaction
 from hub.world import Tenant, World

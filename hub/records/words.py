@@ -10,20 +10,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fhir.definitions.table import resource_types
 from hub.exchange import handlers
 from hub.find.conditions.scans import said
 from hub.find.conditions.words import CODE, LONGEST, NO_WORD, SHORTEST
 from hub.records.index import key_of
+from hub.records.saved import Saved
 from hub.store import bulk
 from hub.store.database import Transaction
 from hub.store.schema.records import idx_word, word_due
 from hub.world import Tenant, World
-
-if TYPE_CHECKING:
-    from hub.records.write import Saved
 
 NAME = "fhir.words"
 BATCH = 200

@@ -24,6 +24,7 @@ from hub.exchange import partners
 from hub.exchange.out import routes
 from hub.guard import audit
 from hub.records import index, projections, words
+from hub.records.saved import Origin, Saved
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import records as tables
@@ -48,33 +49,6 @@ class Write:
     message_id: UUID | None = None
     earlier: tuple[dict[str, Any], ...] = ()
     rules: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Who writes and when: the actor for the audit trail, and the message all writes came in, when it is one."""
-
-    actor: str
-    now: datetime.datetime
-    zone: str
-    message_id: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
-    """What became of a write; `text` is the exact stored body. `changed` is False for a write without effect."""
-
-    type: str
-    id: str
-    version: int
-    updated_at: datetime.datetime
-    text: str
-    body: dict[str, Any] | None
-    created: bool
-    changed: bool
-    message_id: UUID | None = None
-    earlier: tuple[dict[str, Any], ...] = ()
-    fresh: bool = False
 
 
 class Invalid(Exception):

@@ -18,7 +18,7 @@ from hub.billing.message.replies import listen
 from hub.billing.profiles import PayerProfile, payer, profile_of
 from hub.exchange.handlers import Reply, on_reply
 from hub.exchange.out.outbox import Outgoing, enqueue
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.requests import annex_trees, authorisation, decision, hearing, records, sending
 from hub.requests.hearing import Answered
 from hub.requests.matter import Matter, Named, matter, professionals

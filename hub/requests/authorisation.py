@@ -18,7 +18,7 @@ from hub.billing.message import numbers
 from hub.billing.visit.stays import conditions_of, diagnoses_of, is_inpatient
 from hub.billing.writing import Body, stored
 from hub.records.projections import target
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.requests import annex_trees, records, sending
 from hub.requests.contract import wants
 from hub.requests.matter import Matter, Named, matter, orders, professionals

@@ -15,7 +15,8 @@ from hub.billing import writing
 from hub.billing.message import numbers
 from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile, payer
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.requests import authorisation, hearing, records, sending
 from hub.requests.hearing import Answered
 from hub.requests.sending import Asked, Kind, Put, Told

@@ -12,7 +12,7 @@ from hub.billing import writing
 from hub.billing.message.replies import Heard, Refusal, listen
 from hub.billing.profiles import PayerProfile, profile_of
 from hub.exchange.handlers import Doubt, Reply, on_reply, on_written, reconcile
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.requests import sending
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World

@@ -9,7 +9,8 @@ from canonical.codes import local_system
 from hub.billing import writing
 from hub.billing.message.replies import Refusal
 from hub.billing.profiles import PayerProfile
-from hub.records.write import Origin, Write
+from hub.records.saved import Origin
+from hub.records.write import Write
 from hub.store.database import Row, Transaction
 from mappings.billing.records import describe, record_plan
 from tiss.answers import values as answers

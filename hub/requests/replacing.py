@@ -16,7 +16,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from hub.billing import writing
-from hub.records.write import Origin, Write
+from hub.records.saved import Origin
+from hub.records.write import Write
 from hub.store.database import Transaction
 
 REPLACED: Final = "substituido"

@@ -18,7 +18,7 @@ from hub.billing.message.replies import Heard, hear
 from hub.billing.profiles import PayerProfile
 from hub.billing.returns import statements
 from hub.guard import audit
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.requests import annexes, cancellation, decision, documents, eligibility, stays
 from hub.requests.hearing import Answered, Take
 from hub.store.database import Row, Transaction

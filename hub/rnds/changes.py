@@ -10,21 +10,19 @@ import datetime
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from canonical.errors import Misconfigured
 from hub.exchange.partners import Partner
 from hub.records.index import key_of
 from hub.records.reading import literal
+from hub.records.saved import Origin, Saved
 from hub.rnds import build, flow, rows
 from hub.rnds.settings import Network, network_of
 from hub.store.database import Transaction
 from mappings.national import document_plans
 from mappings.national.document_plans import DocumentPlan
-
-if TYPE_CHECKING:
-    from hub.records.write import Origin, Saved
 
 log = logging.getLogger("ponte.rnds")
 # Records that stand in a document of the visit they name.

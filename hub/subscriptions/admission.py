@@ -21,7 +21,8 @@ from hub.exchange.work import lanes
 from hub.guard import vault
 from hub.records.requests.acting import Actor
 from hub.records.requests.refusal import Refusal
-from hub.records.write import Saved, Write
+from hub.records.saved import Saved
+from hub.records.write import Write
 from hub.store.database import Transaction
 from hub.subscriptions import events
 from hub.subscriptions.declared import CONTENTS, Declared, declared, with_heartbeat, withheld

@@ -6,7 +6,8 @@ import json
 
 from fhir import jsontext
 from hub.exchange.handlers import Reply, on_reply
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Transaction
 from hub.subscriptions.events import HANDSHAKE
 from hub.world import Tenant, World

@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from canonical.identity import new_id
@@ -25,13 +25,11 @@ from hub.find.sight import Alternatives, alternative
 from hub.guard.scopes import Grant
 from hub.records import blocked, custom
 from hub.records.earlier import earlier
+from hub.records.saved import Origin, Saved
 from hub.store import bulk
 from hub.store.database import Transaction
 from hub.store.schema import subscriptions as tables
 from hub.subscriptions.declared import criteria_of
-
-if TYPE_CHECKING:
-    from hub.records.write import Origin, Saved
 
 OPERATION = "subscription"
 HANDSHAKE = "subscription-handshake"

@@ -17,7 +17,8 @@ from fhir import jsontext
 from hub.exchange.handlers import Reply, on_giving_up, on_reply
 from hub.exchange.out import outbox
 from hub.exchange.partners import Partner
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Transaction
 from hub.subscriptions.events import OPERATION
 from hub.world import Tenant, World

@@ -13,7 +13,8 @@ from canonical.problem import Problem
 from fhir.terminology import answers, expansion, known, maps
 from fhir.terminology.answers import Coding, Strictness, Verdict
 from fhir.terminology.maps import Map, Match, Wanted
-from fhir.terminology.sets import Reader, Set
+from fhir.terminology.sets import Reader
+from fhir.terminology.stated import Set
 from fhir.terminology.systems import System, Unanswered
 from hub.find.statement import Source
 from hub.terms import published, stored

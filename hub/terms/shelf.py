@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from canonical.codes import aliases
 from fhir.terminology import implicit, known
 from fhir.terminology.maps import Map
-from fhir.terminology.sets import Set
+from fhir.terminology.stated import Set
 from fhir.terminology.supplements import Choice, fitting, missing, supplemented
 from fhir.terminology.systems import Listed, System, Unanswered
 from hub.find.statement import Source
@@ -33,7 +33,7 @@ class Versions:
 
 
 class Shelf:
-    """A library (`fhir.terminology.sets.Library`) of what was gathered, on a day (`on`, an ISO date)."""
+    """A library (`fhir.terminology.stated.Library`) of what was gathered, on a day (`on`, an ISO date)."""
 
     def __init__(self, on: str, versions: Versions | None = None) -> None:
         self.on = on

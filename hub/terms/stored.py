@@ -14,14 +14,14 @@ from typing import Any
 from canonical.codes import aliases
 from fhir import jsontext
 from fhir.search.parameters import bounded
-from fhir.terminology import maps, sets, systems
+from fhir.terminology import maps, stated, systems
 from hub.find.statement import Source
 from hub.records.index import key_of
 from hub.store.database import Row
 
 KINDS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "CodeSystem": systems.of_body,
-    "ValueSet": sets.of_body,
+    "ValueSet": stated.of_body,
     "ConceptMap": maps.of_body,
     "StructureDefinition": lambda body: body,
 }

@@ -13,9 +13,10 @@ from canonical.problem import Problem
 from fhir.search.conditions import BadQuery
 from fhir.search.parameters import bounded
 from fhir.search.values import Concepts, Token
-from fhir.terminology.choosing import chosen
-from fhir.terminology.sets import Reader, Set
+from fhir.terminology.sets import Reader
+from fhir.terminology.stated import Set
 from fhir.terminology.systems import Unanswered, above, below
+from fhir.terminology.whole import chosen
 from hub.find.statement import Source
 from hub.terms import stored
 from hub.terms.shelf import Shelf

@@ -15,7 +15,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from canonical.billing import money
 from canonical.problem import Problem
 from mappings.billing.sheet_plan import AMOUNTS, DAYS, SheetPlan
-from tiss.sheets.sheets import Cell, Row, Sheet, text_of, title
+from tiss.sheets.cells import Cell, Row, Sheet, text_of
+from tiss.sheets.sheets import title
 
 _DEEPEST_HEADER = 60
 _CENT = Decimal("0.01")

@@ -11,7 +11,7 @@ from mappings.billing.sheet_plan import SheetPlan
 from mappings.billing.sheet_rows import Record, Records, records
 from tiss.answers import values as answers
 from tiss.answers.payments import CREDIT, DEBIT, FIRST
-from tiss.sheets.sheets import Sheet
+from tiss.sheets.cells import Sheet
 
 _CODES = re.compile(r"[;,/|\s]+")
 Told = answers.Statement | answers.Remittance

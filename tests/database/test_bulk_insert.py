@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.records import index
-from hub.records.write import Saved
+from hub.records.saved import Saved
 from hub.store import bulk
 from hub.store.schema.projections import patient
 from hub.world import Tenant, World

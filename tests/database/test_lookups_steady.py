@@ -11,7 +11,8 @@ import pytest
 
 from canonical.records import Draft, Key
 from hub.records.drafts.settle import settle
-from hub.records.write import Origin, save
+from hub.records.saved import Origin
+from hub.records.write import save
 from hub.servers.postgres import Cluster
 from hub.settings import Settings
 from hub.store.database import Transaction

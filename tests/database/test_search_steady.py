@@ -20,7 +20,8 @@ from hub.find.ahead import narrow
 from hub.find.search import search
 from hub.find.sight import everything
 from hub.find.statement import Statement
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.servers.postgres import Cluster
 from hub.settings import Settings
 from hub.store.database import Row, as_asked

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fhir.fhirpath.engine import Budget, Scope, TooCostly, compiled, deadline
+from fhir.fhirpath.engine import compiled
+from fhir.fhirpath.evaluation import Budget, Scope, TooCostly, deadline
 from fhir.fhirpath.items import resource
 from fhir.validation import invariants
 

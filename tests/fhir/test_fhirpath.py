@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from fhir import jsontext
 from fhir.fhirpath import texts
-from fhir.fhirpath.engine import PathError, TooCostly, evaluate
+from fhir.fhirpath.engine import evaluate
+from fhir.fhirpath.evaluation import PathError, TooCostly
 from fhir.fhirpath.items import of, resource
 from fhir.fhirpath.syntax import BadExpression, parse
 

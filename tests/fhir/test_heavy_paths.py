@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fhir import jsontext, mergepatch
 from fhir.fhirpath import linear
-from fhir.fhirpath.engine import PathError, TooCostly, evaluate
+from fhir.fhirpath.engine import evaluate
+from fhir.fhirpath.evaluation import PathError, TooCostly
 from fhir.fhirpath.items import resource
 from fhir.patch import Unpatched
 from fhir.patch import apply as patched

@@ -13,7 +13,7 @@ from made_records import broken, resource
 
 from fhir import jsontext
 from fhir.definitions.table import resource_types
-from fhir.fhirpath.engine import Scope, boolean, deadline
+from fhir.fhirpath.evaluation import Scope, boolean, deadline
 from fhir.fhirpath.items import Item
 from fhir.validation import invariants
 from fhir.validation.validator import validate

@@ -17,7 +17,8 @@ import pytest
 from lxml import etree
 
 from fhir import jsontext, xmltext
-from fhir.fhirpath.engine import Items, PathError, boolean, evaluate
+from fhir.fhirpath.engine import evaluate
+from fhir.fhirpath.evaluation import Items, PathError, boolean
 from fhir.fhirpath.items import Item, number, resource
 from fhir.fhirpath.syntax import BadExpression
 from fhir.views import BadView, view

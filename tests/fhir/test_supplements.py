@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fhir.terminology import answers, expansion, sets, systems
+from fhir.terminology import answers, expansion, stated, systems
 from fhir.terminology.answers import Coding, Strictness
 from fhir.terminology.sets import Reader
 from fhir.terminology.supplements import Choice, Supplemented, fitting, missing
@@ -41,7 +41,7 @@ class Library:
     def system(self, url: str, version: str = "") -> systems.System | None:
         return self.own.get(url)
 
-    def value_set(self, url: str) -> sets.Set | None:
+    def value_set(self, url: str) -> stated.Set | None:
         return None
 
 
@@ -104,7 +104,7 @@ def test_what_is_asked_for_and_not_here_is_named() -> None:
 
 
 def expanded(system: systems.System, include: dict[str, Any], **how: Any) -> list[dict[str, Any]]:
-    found = sets.of_body({"url": "urn:vs", "compose": {"include": [{"system": URL, **include}]}})
+    found = stated.of_body({"url": "urn:vs", "compose": {"include": [{"system": URL, **include}]}})
     answer = expansion.expand(Reader(Library(system)), found, expansion.Asked(**how), {}, NOW)
     return answer["expansion"].get("contains", [])  # type: ignore[no-any-return]
 
@@ -139,7 +139,7 @@ def test_a_circle_has_no_top_and_ends() -> None:
 
 def test_an_expansion_tells_properties_and_what_it_rests_on() -> None:
     system = supplemented()
-    found = sets.of_body({"url": "urn:vs", "compose": {"include": [{"system": URL}]}})
+    found = stated.of_body({"url": "urn:vs", "compose": {"include": [{"system": URL}]}})
     asked = expansion.Asked(properties=("sus",), language="pt-BR", designations=True)
     answer = expansion.expand(Reader(Library(system)), found, asked, {}, NOW)["expansion"]
     assert {"name": "used-supplement", "valueUri": "urn:cs:beds-pt|1"} in answer["parameter"]
@@ -158,12 +158,12 @@ def test_value_sets_in_the_record_of_another_are_found_by_their_id() -> None:
 
     body = {"url": "urn:vs", "contained": [inner("a", valueSet=["#b"]), inner("b", system=URL, concept=[{"code": "ward"}])],
             "compose": {"include": [{"valueSet": ["#a"]}]}}  # fmt: skip
-    found = sets.of_body(body)
+    found = stated.of_body(body)
     assert list(found.systems) == [URL] and list(found.imports) == []
     reader = Reader(Library(systems.of_body(BEDS)))
     assert [m.concept.code for m in reader.members(found)] == ["ward"] and reader.owners(found, "ward") == [URL]
     assert reader.holds(found, URL, "ward") and not reader.holds(found, URL, "icu")
-    round_ = sets.of_body({**body, "contained": [inner("a", valueSet=["#b"]), inner("b", valueSet=["#a"])]})
+    round_ = stated.of_body({**body, "contained": [inner("a", valueSet=["#b"]), inner("b", valueSet=["#a"])]})
     with pytest.raises(Unanswered, match="circle"):
         reader.holds(round_, URL, "ward")
 
@@ -172,7 +172,7 @@ def test_a_bare_code_belongs_to_the_system_that_has_it() -> None:
     other = Listed({"url": "urn:cs:x"})
     other.add(systems.Concept(code="ward"), ())
     reader = Reader(Library(systems.of_body(BEDS), other))
-    found = sets.of_body({"url": "urn:vs", "compose": {"include": [{"system": URL}, {"system": "urn:cs:x"}]}})
+    found = stated.of_body({"url": "urn:vs", "compose": {"include": [{"system": URL}, {"system": "urn:cs:x"}]}})
     assert reader.owners(found, "icu") == [URL] and reader.owners(found, "ward") == [URL, "urn:cs:x"]
     assert reader.owners(found, "nope") == []
 

@@ -11,8 +11,9 @@ import pytest
 import r4_examples
 
 from fhir.patterns import BadPattern, pattern
-from fhir.terminology import known, sets, systems
-from fhir.terminology.sets import Reader, Set
+from fhir.terminology import known, stated, systems
+from fhir.terminology.sets import Reader
+from fhir.terminology.stated import Set
 from fhir.terminology.systems import System, Unanswered
 
 
@@ -20,7 +21,7 @@ class Library:
     """R4's own, and what a test adds."""
 
     def __init__(self, *bodies: dict[str, Any]) -> None:
-        self.own = {b["url"]: (systems if b["resourceType"] == "CodeSystem" else sets).of_body(b) for b in bodies}
+        self.own = {b["url"]: (systems if b["resourceType"] == "CodeSystem" else stated).of_body(b) for b in bodies}
 
     def system(self, url: str, version: str = "") -> System | None:
         return self.own.get(url) or known.system(url)  # type: ignore[return-value]
@@ -98,12 +99,12 @@ def test_sets_that_multiply_are_too_costly() -> None:
     began = time.process_time()
     for ask in (lambda f: reader.holds(f, "urn:s", "y"), lambda f: list(reader.members(f))):
         with pytest.raises(Unanswered) as caught:
-            ask(sets.of_body(doubling[0]))
+            ask(stated.of_body(doubling[0]))
         assert caught.value.kind == "too-costly"
     assert time.process_time() - began < 10
     chain = [value_set(str(n), {"valueSet": [f"urn:vs:{n + 1}"]}) for n in range(40)]
     with pytest.raises(Unanswered, match="circle"):
-        Reader(Library(*chain)).holds(sets.of_body(chain[0]), "urn:s", "x")
+        Reader(Library(*chain)).holds(stated.of_body(chain[0]), "urn:s", "x")
 
 
 def test_unknown_is_never_no() -> None:

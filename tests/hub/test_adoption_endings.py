@@ -12,7 +12,8 @@ from endings import at_every_commit
 from canonical.identity import number
 from hub.exchange.work import jobs
 from hub.records import custom, reindex
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.world import Tenant, World
 
 PARAMETER = {

@@ -23,7 +23,8 @@ from hub.bulk.intake import Intake
 from hub.bulk.wanted import Wanted
 from hub.ending import erase
 from hub.guard import audit
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.retention import messages, rules
 from hub.retention import run as retention
 from hub.store import owned

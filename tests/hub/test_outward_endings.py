@@ -21,7 +21,8 @@ from api.simulators.payer_book import Book
 from hub.billing.writing import origin, today
 from hub.exchange.out import delivery
 from hub.exchange.partners import Partner, save_partner
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.requests import authorisation, eligibility
 from hub.requests.matter import Named
 from hub.store.database import Transaction

@@ -14,7 +14,7 @@ import release_packages as made
 from hypothesis import HealthCheck, given, settings
 
 from fhir.terminology import ecl
-from fhir.terminology.selection import Node
+from fhir.terminology.nodes import Node
 from fhir.terminology.systems import Unanswered
 from hub.find.statement import OneTrip
 from hub.terms.releases.loaded import Loaded, releases

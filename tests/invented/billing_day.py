@@ -13,7 +13,8 @@ from canonical.codes import ANS, CID10, TUSS
 from fhir import jsontext
 from hub.exchange.partners import Partner, save_partner
 from hub.guard import vault
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Row
 from hub.world import Tenant, World
 from signatures import demo_pki, keys

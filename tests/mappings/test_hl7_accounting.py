@@ -20,7 +20,7 @@ from hub.records.drafts import offline
 from mappings import trace
 from mappings.account import FATES, ignored, numbers
 from mappings.engine import Translation, translate
-from mappings.plan import plans
+from mappings.serving import plans
 
 CASES = sorted((Path(__file__).resolve().parent.parent / "cases" / "hl7").glob("*/in.hl7"))
 RAW = {path.parent.name: path.read_bytes().replace(b"\n", b"\r") for path in CASES}

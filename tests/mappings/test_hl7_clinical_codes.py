@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from mappings.plan import plans
+from mappings.serving import plans
 from mappings.table import HERE, codes, table
 
 ORDER_CONTROL = (

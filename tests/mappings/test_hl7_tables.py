@@ -10,8 +10,8 @@ import pytest
 from canonical.problem import catalogue
 from fhir.definitions.table import type_named
 from mappings.convert import CONVERSIONS, GATHERERS
-from mappings.plan import plans
 from mappings.program import program
+from mappings.serving import plans
 from mappings.table import HERE, TableError, codes, table
 
 TABLES = sorted(path.stem for path in (HERE / "hl7").glob("*.csv") if path.stem != "ignored")

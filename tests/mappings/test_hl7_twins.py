@@ -9,8 +9,8 @@ import pytest
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.engine import translate
-from mappings.plan import plans
 from mappings.program import program
+from mappings.serving import plans
 from mappings.trace import fields
 from mappings.twins import agree, twins
 

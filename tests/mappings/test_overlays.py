@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hl7 import er7
-from mappings import overlay
+from mappings import overlay, overlay_check
 from mappings.engine import translate
-from mappings.plan import plan_for, plans
+from mappings.serving import plan_for, plans
 from mappings.site import Site
 from mappings.table import HERE, TableError, codes
 
@@ -28,7 +28,7 @@ def read(text: str) -> er7.Message:
 
 @pytest.mark.parametrize("name", overlay.names())
 def test_every_overlay_can_work_and_uses_every_table(name: str) -> None:
-    overlay.check(name)
+    overlay_check.check(name)
     assert (HERE / "partners" / name / overlay.FILE).exists()
 
 
@@ -72,7 +72,7 @@ WRONG = [
 @pytest.mark.parametrize(("files", "told"), WRONG, ids=[told for _, told in WRONG])
 def test_what_is_wrong_is_told_with_file_and_line(files: dict[str, str], told: str, tmp_path: Path) -> None:
     with pytest.raises(TableError) as caught:
-        overlay.check(make(tmp_path, files))
+        overlay_check.check(make(tmp_path, files))
     assert told in str(caught.value)
 
 
@@ -100,7 +100,7 @@ def test_a_channel_gives_a_message_type_another_plan(tmp_path: Path) -> None:
 
 def test_two_sites_in_one_process_differ(tmp_path: Path) -> None:
     name = make(tmp_path, {"overlay.toml": FOLLOW, "hl7/zpd.csv": HEAD + ROW})
-    overlay.check(name)
+    overlay_check.check(name)
     for _ in range(2):
         with_it = translate(read(MESSAGE), zone="UTC", site=Site(overlay=name))
         without = translate(read(MESSAGE), zone="UTC")

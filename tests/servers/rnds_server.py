@@ -18,7 +18,8 @@ from hub.exchange import handlers
 from hub.exchange.out import delivery
 from hub.exchange.work import jobs
 from hub.guard import vault
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.rnds import desk, rows
 from hub.rnds.rows import Document
 from hub.world import Tenant, World

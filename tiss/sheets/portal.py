@@ -13,7 +13,7 @@ from typing import Any
 from lxml import etree
 
 from canonical.problem import Problem
-from tiss.sheets.sheets import MOST_COLUMNS, MOST_ROWS, Cell, Row, Sheet, TooManyRows, cell_of, decoded, told_too_large
+from tiss.sheets.cells import MOST_COLUMNS, MOST_ROWS, Cell, Row, Sheet, TooManyRows, cell_of, decoded, told_too_large
 
 LARGEST_WORKBOOK = 16 * 1024 * 1024
 _HTML = re.compile(

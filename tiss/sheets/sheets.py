@@ -7,24 +7,21 @@ value. A workbook is opened only within limits of size and growth, and without D
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 import posixpath
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import IO
 
 from lxml import etree
 
 from canonical.identity import unaccented
 from canonical.problem import Problem
+from tiss.sheets import portal
+from tiss.sheets.cells import MOST_COLUMNS, MOST_ROWS, Cell, Row, Sheet, TooManyRows, cell_of, decoded, told_too_large
 
 LARGEST = 64 * 1024 * 1024
-MOST_ROWS = 500_000
-MOST_COLUMNS = 500
 _GROWN = 512 * 1024 * 1024
 _RATIO = 200
 _MEMBERS = 2000
@@ -33,47 +30,19 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _SEPARATORS = ";,\t|"
-Cell = str | Decimal | datetime.date | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One row: its number in the file, from 1, and its cells."""
-
-    number: int
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """One sheet with its rows, blank ones left out."""
-
-    name: str
-    rows: tuple[Row, ...]
 
 
 def read(raw: bytes, *, encoding: str = "", separator: str = "") -> list[Sheet] | Problem:
     """The sheets of a CSV (one), XLSX, XLS or HTML file; a Problem when it is none of these, or too large."""
     if len(raw) > LARGEST:
         return Problem("sheet.too-large", args=(("limit", f"{LARGEST // 1024 // 1024} MB"),))
-    from tiss.sheets import portal as portal_sheets
-
     if raw.startswith(_OLE):
-        return portal_sheets.workbook(raw)
-    if portal_sheets.is_html(raw):
-        return portal_sheets.page(raw, encoding)
+        return portal.workbook(raw)
+    if portal.is_html(raw):
+        return portal.page(raw, encoding)
     if raw.startswith(_ZIP):
         return _workbook(raw)
     return _csv(raw, encoding, separator)
-
-
-def text_of(cell: Cell) -> str:
-    """A cell as text: numbers without a needless fraction, days as AAAA-MM-DD."""
-    if isinstance(cell, Decimal):
-        return f"{cell.to_integral_value():f}" if cell == cell.to_integral_value() else f"{cell.normalize():f}"
-    if isinstance(cell, datetime.date):
-        return cell.isoformat()
-    return " ".join((cell or "").split())
 
 
 def title(text: str) -> str:
@@ -102,18 +71,6 @@ def _csv(raw: bytes, encoding: str, separator: str) -> list[Sheet] | Problem:
     return [Sheet(name="", rows=tuple(rows))]
 
 
-def decoded(raw: bytes, encoding: str) -> str | None:
-    """The text of a file, by the encoding told, by its mark, as UTF-8, else as what Windows writes."""
-    marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-    marked = [name for mark, name in marks if raw.startswith(mark)]
-    for name in marked or ([encoding] if encoding else ["utf-8", "cp1252", "latin-1"]):
-        try:
-            return raw.decode(name)
-        except (UnicodeDecodeError, LookupError):
-            continue
-    return None
-
-
 def _workbook(raw: bytes) -> list[Sheet] | Problem:
     from openpyxl import load_workbook
 
@@ -134,15 +91,6 @@ def _workbook(raw: bytes) -> list[Sheet] | Problem:
     except Exception:  # the library raises what its parsers raise; its texts can hold cells
         return Problem("sheet.unreadable")
     return [sheet for sheet in found if sheet.rows] or Problem("sheet.empty")
-
-
-def told_too_large() -> Problem:
-    """A sheet has more rows or columns than are read."""
-    return Problem("sheet.too-large", args=(("limit", f"{MOST_ROWS} linhas, {MOST_COLUMNS} colunas"),))
-
-
-class TooManyRows(Exception):
-    """A sheet beyond the limits."""
 
 
 def _unsafe(archive: zipfile.ZipFile, size: int) -> Problem | None:
@@ -179,20 +127,6 @@ def _sheet(sheet: object, merged: Sequence[tuple[int, int, int, int]]) -> Sheet:
         if len(rows) > MOST_ROWS or len(values) > MOST_COLUMNS:
             raise TooManyRows
     return Sheet(name=str(sheet.title), rows=tuple(rows))  # type: ignore[attr-defined]
-
-
-def cell_of(value: object) -> Cell:
-    """A value of a workbook as a cell."""
-    if isinstance(value, datetime.datetime):
-        return value.date()
-    if isinstance(value, datetime.date):
-        return value
-    if isinstance(value, bool) or value is None:
-        return None if value is None else str(value)
-    if isinstance(value, int | float):
-        exact = Decimal(repr(value))
-        return exact if exact.is_finite() else str(value)
-    return " ".join(str(value).split())
 
 
 def _merged(archive: zipfile.ZipFile) -> Mapping[str, list[tuple[int, int, int, int]]]:

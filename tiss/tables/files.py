@@ -16,7 +16,7 @@ from pathlib import Path
 
 from canonical.problem import Problem
 from schemas_xsd import catalogue
-from tiss.sheets import sheets
+from tiss.sheets import cells, sheets
 
 _LARGEST = sheets.LARGEST
 _DEEPEST_HEADER = 30
@@ -76,17 +76,17 @@ def read(raw: bytes, table: str = "") -> list[dict[str, str]]:
     missing = "codigo"
     for sheet in opened:
         for position, row in enumerate(sheet.rows[:_DEEPEST_HEADER]):
-            places = _places([sheets.text_of(cell) for cell in row.cells])
+            places = _places([cells.text_of(cell) for cell in row.cells])
             if {"codigo", "termo"} <= set(places):
                 return _below(sheet.rows[position + 1 :], places, table)
             missing = "termo" if "codigo" in places else missing
     raise UnreadableTable(f"no line of the first {_DEEPEST_HEADER} names a column {missing!r}")
 
 
-def _below(rows: Sequence[sheets.Row], places: dict[str, int], table: str) -> list[dict[str, str]]:
+def _below(rows: Sequence[cells.Row], places: dict[str, int], table: str) -> list[dict[str, str]]:
     if "tabela" not in places and not _TABLE.match(table):
         raise UnreadableTable("no column names the table; say which with --table, such as 22")
-    return [_row([sheets.text_of(cell) for cell in row.cells], places, table, row.number) for row in rows]
+    return [_row([cells.text_of(cell) for cell in row.cells], places, table, row.number) for row in rows]
 
 
 def _places(names: list[str]) -> dict[str, int]:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fhir.terminology.constraint import Dotted, Grouped, Listed, Related, Tips
 from fhir.terminology.ecl import filters
 from fhir.terminology.ecl.scanner import Scanner
-from fhir.terminology.selection import All, Codes, Either, Every, Lineage, MemberOf, Node, Without
+from fhir.terminology.nodes import (
+    All,
+    Codes,
+    Dotted,
+    Either,
+    Every,
+    Grouped,
+    Lineage,
+    Listed,
+    MemberOf,
+    Node,
+    Related,
+    Tips,
+    Without,
+)
 
 _WORDS = {
     "descendantorselfof": "<<", "descendantof": "<", "childorselfof": "<<!", "childof": "<!",

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fhir.terminology.constraint import Defined, Described, Historic, Numbers, Test, Texts, Truth
 from fhir.terminology.dialects import aliases
 from fhir.terminology.ecl.scanner import Scanner
-from fhir.terminology.selection import All, Codes, Lineage, Node
+from fhir.terminology.nodes import All, Codes, Defined, Described, Historic, Lineage, Node, Numbers, Test, Texts, Truth
 
 Reading = Callable[[Scanner], Node]
 _CODE = r"[1-9]\d{5,17}(?!\d)"

@@ -27,7 +27,7 @@ from hub.billing.returns.decisions import decide
 from hub.exchange.handlers import Doubt, Reply, on_reply, on_written, reconcile
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.guard import audit
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.table import HERE, codes

@@ -17,7 +17,8 @@ from hub.billing.profiles import PayerProfile, payer
 from hub.billing.returns import renumbered
 from hub.billing.returns.decisions import allocated
 from hub.billing.writing import Body, glosa_name, payer_party, provider_party, stored, write
-from hub.records.write import Origin, Write
+from hub.records.saved import Origin
+from hub.records.write import Write
 from hub.store.database import Row, Transaction
 from mappings.billing.records import describe, record_plan
 from tiss.answers import values as answers

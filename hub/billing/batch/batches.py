@@ -20,7 +20,7 @@ from hub.billing.profiles import PayerProfile, payer, payers
 from hub.billing.returns import history
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.guard import audit
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import plan

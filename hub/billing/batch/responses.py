@@ -13,7 +13,8 @@ from canonical.records import Key
 from hub.billing.guide import claims
 from hub.billing.profiles import PayerProfile, payer
 from hub.billing.writing import Body, glosa_name, payer_party, stored, write
-from hub.records.write import Origin, Write
+from hub.records.saved import Origin
+from hub.records.write import Write
 from hub.store.database import Transaction
 from mappings.billing.records import describe, record_plan
 from tiss.answers import values as answers

@@ -24,7 +24,7 @@ from hub.exchange.handlers import Doubt, Reply, on_reply, on_written, reconcile
 from hub.exchange.out.outbox import Outgoing, enqueue
 from hub.exchange.work import lanes
 from hub.guard import audit
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from tiss.answers import values as answers

@@ -17,7 +17,8 @@ from hub.billing.guide.cases import Case
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import Body, laid_over, payer_party, provider_party, stored, write
 from hub.records.projections import target
-from hub.records.write import Origin, Write
+from hub.records.saved import Origin
+from hub.records.write import Write
 from hub.store.database import Transaction
 from mappings.billing.guides import plan, value_at
 from mappings.billing.records import describe, record_plan

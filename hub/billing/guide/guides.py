@@ -27,7 +27,8 @@ from hub.billing.profiles import PayerProfile, payers
 from hub.billing.returns import history
 from hub.billing.visit import charges as open_charges
 from hub.billing.visit.surroundings import surroundings
-from hub.records.write import Origin, Write
+from hub.records.saved import Origin
+from hub.records.write import Write
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema

@@ -21,7 +21,8 @@ from hub.billing.guide import claims
 from hub.billing.profiles import PayerProfile
 from hub.billing.returns.judgement import Line
 from hub.billing.writing import Body, glosa_name, laid_over, payer_party, provider_party, stored, write
-from hub.records.write import Origin, Write
+from hub.records.saved import Origin
+from hub.records.write import Write
 from hub.store.database import Transaction
 from mappings.billing.records import describe, record_plan
 from tiss.answers import values as answers

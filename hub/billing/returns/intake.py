@@ -15,7 +15,7 @@ from hub.billing.message.replies import stamped
 from hub.billing.profiles import payer
 from hub.billing.returns import statements
 from hub.guard import audit
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.billing import sheet_plan, sheet_statements

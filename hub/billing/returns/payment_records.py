@@ -16,7 +16,8 @@ from canonical.identity import record_id
 from canonical.records import Key
 from hub.billing.profiles import PayerProfile
 from hub.billing.writing import Body, laid_over, payer_party, provider_party, stored, write
-from hub.records.write import Origin, Write
+from hub.records.saved import Origin
+from hub.records.write import Write
 from hub.store.database import Transaction
 from mappings.billing.records import describe, record_plan
 from tiss.answers import values as answers

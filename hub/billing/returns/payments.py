@@ -19,7 +19,7 @@ from hub.billing import writing
 from hub.billing.profiles import PayerProfile
 from hub.billing.returns import benefits, payment_records, renumbered
 from hub.billing.returns.payment_records import Lot, Paid, Place, read_day
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema

@@ -26,7 +26,7 @@ from hub.billing.returns.judgement import Line, lines_of, merged, refuse_unbelie
 from hub.billing.returns.matching import Guide, Item, Matched, match
 from hub.billing.returns.payment_records import read_day
 from hub.exchange.handlers import Reply, on_reply
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.store import bulk
 from hub.store.database import Row, Transaction
 from hub.store.schema import billing as schema

@@ -23,7 +23,7 @@ from hub.billing.visit.treatments import Treatment, of_episodes
 from hub.billing.writing import Body, stored
 from hub.records.index import key_of
 from hub.records.projections import target
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.store.database import Row, Transaction
 from mappings.billing.guides import asks_for
 

@@ -20,7 +20,7 @@ from mappings.convert import Value
 from mappings.convert.keys import ei_key
 from mappings.convert.registry import Context
 from mappings.outward.people import ei
-from mappings.plan import read_as
+from mappings.serving import read_as
 from mappings.table import Source, codes
 
 _DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "RQD": 4}

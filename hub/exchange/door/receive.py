@@ -24,7 +24,7 @@ from hub.exchange.answer import answers, late
 from hub.exchange.channels import Channel
 from hub.exchange.door.keep import AFTERWARDS, Incoming, Keeper, Kept
 from mappings.convert.whose import identified, named
-from mappings.plan import missing, plan_for, read_as
+from mappings.serving import missing, plan_for, read_as
 from mappings.site import PLAIN, Site
 from mappings.table import TableError
 

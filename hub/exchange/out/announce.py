@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from canonical.identity import new_id
@@ -24,12 +24,10 @@ from hub.exchange.partners import Partner
 from hub.records import reading
 from hub.records.drafts.marks import told_at
 from hub.records.earlier import earlier
+from hub.records.saved import Origin, Saved
 from hub.store.database import Transaction
 from mappings import events
 from mappings.outbound import out_plan, render
-
-if TYPE_CHECKING:
-    from hub.records.write import Origin, Saved
 
 OPERATION = "adt"
 _OWN = ("Patient", "Encounter")

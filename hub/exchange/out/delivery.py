@@ -25,6 +25,7 @@ from hub.exchange.answer import late
 from hub.exchange.handlers import Doubt
 from hub.exchange.out import replies
 from hub.exchange.out.connections import Connections
+from hub.exchange.out.item import Item
 from hub.exchange.partners import Partner
 from hub.exchange.work import lanes
 from hub.exchange.work.lanes import Lease, LeaseLost, Shift
@@ -59,22 +60,6 @@ class Policy:
         """The policy in a partner's `settings["retry"]`; what it does not say is the default (a day of trying)."""
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{key: value for key, value in (settings.get("retry") or {}).items() if key in known})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One delivery about to be sent; `doubtful` when an earlier sending ended without an answer."""
-
-    id: UUID
-    message_id: UUID
-    lane_id: int
-    partner: Partner
-    operation: str
-    content: bytes
-    control_id: str
-    purpose: dict[str, Any]
-    attempt: int
-    doubtful: bool
 
 
 async def work(world: World, tenant: Tenant, *, limit: int = LANES_AT_ONCE) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from canonical.codes import ORDER_EVENT
 from canonical.identity import new_id
@@ -18,11 +18,9 @@ from hub.exchange.out import outbox
 from hub.exchange.out.matter import sender_of, sources_of
 from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
+from hub.records.saved import Origin, Saved
 from hub.store.database import Transaction
 from mappings.outbound import out_plan, render
-
-if TYPE_CHECKING:
-    from hub.records.write import Origin, Saved
 
 MESSAGE = "OML^O21^OML_O21"
 ORDER, CANCEL = "lab-order", "lab-order-cancel"

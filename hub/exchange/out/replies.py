@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
@@ -18,14 +17,12 @@ from canonical.problem import Problem
 from hub.exchange import handlers, partners
 from hub.exchange.answer import late, onward
 from hub.exchange.handlers import Reply
+from hub.exchange.out.item import Item
 from hub.exchange.partners import Partner
 from hub.exchange.work import lanes
 from hub.exchange.work.lanes import Lease, LeaseLost
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-
-if TYPE_CHECKING:
-    from hub.exchange.out.delivery import Item
 
 log = logging.getLogger("ponte.replies")
 TRIES = 3

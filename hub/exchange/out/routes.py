@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from hub.exchange.out import announce, orders
 from hub.exchange.partners import Partner
+from hub.records.saved import Origin, Saved
 from hub.rnds import changes as rnds
 from hub.rnds.settings import KIND as NETWORK
 from hub.store.database import Transaction
 from hub.subscriptions import events
-
-if TYPE_CHECKING:
-    from hub.records.write import Origin, Saved
 
 
 def kinds(changed: Sequence[Saved]) -> list[str]:

@@ -24,7 +24,8 @@ from hub.exchange.work.pace import LEAST, SHARES, Pace, longest
 from hub.records import merges
 from hub.records.drafts.following.snapshot import Stated, withdrawn
 from hub.records.drafts.settle import settle
-from hub.records.write import Invalid, Origin, save
+from hub.records.saved import Origin
+from hub.records.write import Invalid, save
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 

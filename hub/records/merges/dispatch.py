@@ -9,7 +9,8 @@ from canonical.records import Draft
 from hub.records.drafts.settle import settle
 from hub.records.drafts.who.identify import Places
 from hub.records.merges import links, moves, patients, renames, retirements
-from hub.records.write import Origin, save
+from hub.records.saved import Origin
+from hub.records.write import save
 from hub.store.database import Transaction
 
 ACTIONS = frozenset(("merge", "rename", "move", "move-identifier", "link", "unlink"))

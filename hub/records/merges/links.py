@@ -18,7 +18,8 @@ from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import INTO, held_by, named_by
 from hub.records.merges.references import moved, pointing
 from hub.records.merges.renames import name
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Row, Transaction
 
 Body = dict[str, Any]

@@ -21,7 +21,8 @@ from hub.records.drafts.who.identify import Places, new_id
 from hub.records.drafts.who.lookup import Place, stored, survivors_of
 from hub.records.merges.apart import are_apart
 from hub.records.merges.references import turned
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Transaction
 
 INTO = "urn:ponte:merged-into"

@@ -10,7 +10,8 @@ from hub.records.drafts.who.bearers import bearers_of
 from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.lookup import stored, survivors_of
 from hub.records.merges.patients import held_by
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Transaction
 
 Identifiers = list[dict[str, Any]]

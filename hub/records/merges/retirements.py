@@ -12,7 +12,8 @@ from hub.records.drafts.who.lookup import lookup, stored
 from hub.records.merges.patients import held_by
 from hub.records.merges.references import turned
 from hub.records.merges.renames import as_old, name, united
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.store.database import Transaction
 
 _STATUS = {"Account": "inactive", "Encounter": "entered-in-error"}

@@ -12,7 +12,7 @@ from fhir.search.matching import meets
 from hub.find.sight import WHOLE, Alternatives, Sight
 from hub.records import custom
 from hub.records.requests.refusal import refused
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.world import Tenant, World
 
 MOST_DELETED = 1000

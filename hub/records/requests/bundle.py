@@ -27,8 +27,9 @@ from hub.records.requests.entry import METHODS, Done, Entry, Failed, is_id
 from hub.records.requests.patching import patched
 from hub.records.requests.referring import Referring
 from hub.records.requests.refusal import Refusal, refused
+from hub.records.saved import Saved
 from hub.records.trail import trail
-from hub.records.write import Clash, Invalid, Saved, Write, save
+from hub.records.write import Clash, Invalid, Write, save
 from hub.store.database import Row, Transaction
 from hub.subscriptions import admission
 from hub.world import World

@@ -18,7 +18,7 @@ from fhir.search.query import Query
 from fhir.tags import Tags
 from hub.find.search import Page
 from hub.records.requests.refusal import Refusal, refused
-from hub.records.write import Saved
+from hub.records.saved import Saved
 from hub.store.database import Row
 
 MOST_ENTRIES = 10_000

@@ -16,7 +16,7 @@ from canonical.problem import Problem
 from fhir import jsontext
 from hub.records.requests.entry import Entry
 from hub.records.requests.refusal import Refusal, refused
-from hub.records.write import Saved
+from hub.records.saved import Saved
 
 HEADER = "X-Provenance"
 POSITION = -1  # of its entry, which is none of the Bundle's

@@ -19,7 +19,7 @@ from hub.records.requests import conditional
 from hub.records.requests.acting import Actor
 from hub.records.requests.entry import Entry, Failed
 from hub.records.requests.refusal import Refusal, refused
-from hub.records.write import Saved
+from hub.records.saved import Saved
 from hub.store.database import Transaction
 
 Stored = list[tuple[Entry, Saved]]

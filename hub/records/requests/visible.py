@@ -16,8 +16,8 @@ from hub.records.requests import read
 from hub.records.requests.acting import Action, Actor
 from hub.records.requests.entry import Done, Failed
 from hub.records.requests.refusal import Refusal
+from hub.records.saved import Saved
 from hub.records.trail import trail
-from hub.records.write import Saved
 from hub.store.database import Row, Transaction
 from hub.world import World
 

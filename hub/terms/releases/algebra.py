@@ -9,20 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fhir.terminology.constraint import (
+from fhir.terminology.nodes import (
+    All,
+    Codes,
     Defined,
     Described,
     Dotted,
+    Either,
+    Every,
     Grouped,
     Historic,
+    Lineage,
     Listed,
+    MemberOf,
+    Node,
     Numbers,
     Related,
     Texts,
     Tips,
     Truth,
+    Without,
 )
-from fhir.terminology.selection import All, Codes, Either, Every, Lineage, MemberOf, Node, Without
 from fhir.terminology.systems import Unanswered
 from hub.find.statement import Statement
 from hub.terms.releases import comparing

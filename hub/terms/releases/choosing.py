@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from fhir.terminology.constraint import Related
-from fhir.terminology.selection import (
+from fhir.terminology.nodes import (
     All,
     Chosen,
     Codes,
@@ -19,6 +18,7 @@ from fhir.terminology.selection import (
     Lineage,
     MemberOf,
     Node,
+    Related,
     Stated,
     Without,
 )

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from canonical.identity import fold
-from fhir.terminology.constraint import Numbers, Test, Texts, Truth
-from fhir.terminology.selection import Codes, Node
+from fhir.terminology.nodes import Codes, Node, Numbers, Test, Texts, Truth
 
 Argument = Callable[[Any], str]
 _WORD = re.compile(r"[^\W_]+")

@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical.codes import aliases
 from fhir.search.conditions import BadQuery
-from fhir.terminology.selection import All, Chosen, Codes, Every, Lineage, Node
+from fhir.terminology.nodes import All, Chosen, Codes, Every, Lineage, Node
 from fhir.terminology.systems import Concept, Designation, Property, Unanswered
 from hub.find.statement import Source, Statement
 from hub.store.database import Row

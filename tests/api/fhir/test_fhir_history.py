@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.world import Tenant, World
 from tests.api.conftest import NewClient
 

@@ -22,7 +22,8 @@ from hub.exchange.door.keep import Keeper
 from hub.exchange.out import delivery
 from hub.exchange.partners import Partner
 from hub.exchange.work import inbound
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.seed import Simulators, trial_lab
 from hub.world import Tenant, World
 

@@ -28,7 +28,7 @@ from hub.billing.message.replies import hear
 from hub.billing.profiles import profile_of
 from hub.billing.visit.charges import Charge, Coverage
 from hub.billing.visit.surroundings import Surroundings
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from mappings.billing import guides as mapped
 from mappings.table import HERE, codes
 from tiss.tables import tables

@@ -21,7 +21,7 @@ from hub.billing.guide import guides
 from hub.billing.profiles import payer, profile_of
 from hub.billing.returns import intake, payment_records, payments, reconciliation, statements
 from hub.billing.writing import origin
-from hub.records.write import Origin
+from hub.records.saved import Origin
 from hub.world import Tenant, World
 from tests.hub.billing.test_billing_statements import item, statement
 from tiss.answers import values as answers

@@ -10,7 +10,8 @@ from channel_feed import deliver, partner, put, queued, send
 from hl7_feed import a40, adt, oru
 
 from hl7 import er7
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.world import Tenant, World
 from mappings import events
 

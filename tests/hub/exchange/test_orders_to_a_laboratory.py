@@ -10,7 +10,8 @@ from channel_feed import partner, put, queued, send
 from api.hl7_reading import read_file
 from hl7 import er7
 from hl7.grammar import conform
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.world import Tenant, World
 
 WHO = "123456^Lima^Ana^Maria^^Dra.^^^CRM-SP^L^^^CRM"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hl7_feed import a40, adt, feed, msh, oru, records
 
-from hub.records.write import Origin, Write, save
+from hub.records.saved import Origin
+from hub.records.write import Write, save
 from hub.world import Tenant, World
 
 T = "202611221000{:02d}"

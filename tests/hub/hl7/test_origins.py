@@ -8,7 +8,7 @@ import pytest
 
 from canonical.errors import NotFound
 from hub.operate.origins import Origin, origins
-from hub.records.write import Origin as Writer
+from hub.records.saved import Origin as Writer
 from hub.records.write import Write, save
 from hub.world import Tenant, World
 from mappings.table import HERE

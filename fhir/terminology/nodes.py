@@ -1,16 +1,79 @@
-"""What only expression constraints (SNOMED CT ECL) say of concepts: their relationships, descriptions, memberships.
+"""Which concepts of one code system are meant, as a tree: what value set filters and ECL say, before anybody looks.
 
-These are nodes of the trees of `fhir.terminology.selection`, which has those that value set filters know too.
+First what filters know too, then what only expression constraints (SNOMED CT ECL) say of concepts: their
+relationships, descriptions, memberships.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fhir.terminology.selection import Node
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """All concepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Concepts by code."""
+
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What lies above or below (`down`) the concepts of `of`, one step or `far`, themselves too (`itself`)."""
+
+    of: Node
+    down: bool
+    far: bool
+    itself: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOf:
+    """The members of the lists (reference sets, answer lists) whose concepts are `of`."""
+
+    of: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """Concepts with one of the values of a property."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Concepts that have a property at all."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """What all of the parts mean."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """What one of the parts means."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """What `of` means and `taken` does not."""
+
+    of: Node
+    taken: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +185,14 @@ class Historic:
 
 
 OnlyHere = Related | Grouped | Dotted | Tips | Listed | Described | Defined | Historic
+Node = Every | Codes | Lineage | MemberOf | Has | Stated | All | Either | Without | OnlyHere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a tree means, narrowed to the folded words of a name, to what may be recorded, to what may be picked."""
+
+    node: Node
+    words: tuple[str, ...] = ()
+    active: bool = False
+    selectable: bool = False

@@ -1,0 +1,28 @@
+"""The separators of one message (2.5.1 §2.5.4), as its first segment states them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Delimiters:
+    """The five separators of one message, and the truncation character of 2.7."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escape: str = "\\"
+    sub: str = "&"
+    truncation: str = ""
+    codec: str = dataclasses.field(default="", compare=False)
+    """The character set of the message, which its hexadecimal escapes are written in."""
+
+    @property
+    def encoding_characters(self) -> str:
+        """MSH-2."""
+        return self.component + self.repetition + self.escape + self.sub + self.truncation
+
+
+STANDARD = Delimiters()
