@@ -73,14 +73,17 @@ async def chromium() -> AsyncIterator[Any]:
 async def test_the_first_page(chromium: Any, address: str, world: World, tenant: Tenant) -> None:
     await busy_tenant(world, tenant)
     token = await tokens.issue(world, tenant, "operator", roles=["ADMIN"], scopes=["admin/*"])
+    from playwright.async_api import expect
+
     page = await chromium.new_page(locale="pt-BR")
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
     await page.goto(address)
-    assert await page.locator("h1").inner_text() == "Precisa de atenção"
-    assert await page.locator("table").count() == 2, "nobody has said who he is: no batches"
+    await expect(page.locator("h1")).to_have_text("Precisa de atenção")
+    # Nobody has said who he is: no batches. The page is loaded anew every five seconds, and while it is there are less.
+    await expect(page.locator("table")).to_have_count(2)
     await page.get_by_role("link", name="Entrar").click()
     await page.locator("summary").click()
     await page.get_by_label("Token de acesso").fill(token)
