@@ -18,6 +18,7 @@ from mappings.prior import told_before
 
 _NOTE = "NTE"
 _TYPE = 2  # OBX
+_SOURCE = ((1, 1), (1, 2), (2, 1), (3, 1), (4, 1))  # of SPS: a material, its words, additive, description, site
 _MATERIAL = 15  # OBR
 _PARTICIPATION = "PRT"
 _INDEX = attrgetter("index")
@@ -271,7 +272,9 @@ class Grouper:
         astray = (segment.name == "OBR" and number == _MATERIAL and no_material(segment)) or (
             segment.name == "IN1" and late_holder(segment)
         )
-        return "" if astray else segment.text(number).strip()
+        if astray or segment.name != "OBR" or number != _MATERIAL:
+            return "" if astray else segment.text(number).strip()
+        return next((said for part in _SOURCE if (said := segment.text(number, *part).strip())), "")
 
     def _starts(self, segment: Segment) -> bool:
         """Whether a lead belongs to the record below it: always, unless it also follows and nothing is open.

@@ -3,7 +3,7 @@
 * Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `titles`,
   `councils`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
 * Of a matter: `administration`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`,
-  `medication`, `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`;
+  `medication`, `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`, `specimens`;
   `small` for the rest.
 * Of contents that stand beside their own field: `misplaced`.
 """
@@ -31,6 +31,7 @@ from mappings.convert import (
     places,
     scheduling,
     small,
+    specimens,
     supplies,
     text,
     timing,
@@ -66,6 +67,7 @@ __all__ = [
     "scheduling",
     "shifted",
     "small",
+    "specimens",
     "supplies",
     "swapped",
     "text",

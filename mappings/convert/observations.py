@@ -248,16 +248,6 @@ def suffix_part(value: Value, context: Context, argument: str) -> Any:
     return value.text(1, 2) or None
 
 
-@conversion("sub-id")
-def sub_id(value: Value, context: Context, argument: str) -> Any:
-    """OBX-4, which groups related observations, as the published extension."""
-    text = value.text(1)
-    if not text:
-        return None
-    inner = {"url": "original-sub-identifier", "valueString": text}
-    return {"url": "http://hl7.org/fhir/StructureDefinition/observation-v2-subid", "extension": [inner]}
-
-
 def _nm(value: Value, context: Context) -> Pair | None:
     text = value.text(1)
     if not text:

@@ -20,6 +20,7 @@ from mappings.convert.misplaced.plausible import no_code, no_service, state_for_
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
+from mappings.convert.specimens import name_of_source
 from mappings.convert.text import coding_from, listed, moment_text, number
 from mappings.convert.whose import named
 from mappings.table import Source
@@ -87,7 +88,7 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
     if code:
         coding = coding_of("0070", code, text, system)
         tell_own(value, context, "" if system else "HL70070", coding["code"], text)
-    label = text or ("" if coding else value.text(3))
+    label = text or ("" if coding else name_of_source(value))
     found: dict[str, Any] = {"coding": [coding]} if coding else {}
     return {**found, **({"text": label} if label else {})} or None
 

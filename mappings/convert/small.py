@@ -161,6 +161,23 @@ def annotation(value: Value, context: Context, argument: str) -> Any:
     return {"text": text} if text else None
 
 
+@conversion("sub-id")
+def sub_id(value: Value, context: Context, argument: str) -> Any:
+    """OBX-4 (OG from 2.8.2 on), which groups related observations, as the published extension."""
+    texts = [(url, value.text(n)) for n, url in ((1, "original-sub-identifier"), (4, "identifier"))]
+    inner: list[dict[str, Any]] = [{"url": url, "valueString": text} for url, text in texts if text]
+    for component, url in ((2, "group"), (3, "sequence")):
+        if text := value.text(component):
+            found = number(text)
+            if found is None:
+                context.problems.append(value.problem("field.number", component))
+            else:
+                inner.append({"url": url, "valueDecimal": found})
+    return (
+        {"url": "http://hl7.org/fhir/StructureDefinition/observation-v2-subid", "extension": inner} if inner else None
+    )
+
+
 @conversion("absent-reason")
 def absent_reason(value: Value, context: Context, argument: str) -> Any:
     """OBX-11 `N`: the observation was not asked for; a value beside it says otherwise (R4 obs-6)."""

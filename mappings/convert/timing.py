@@ -16,7 +16,7 @@ from canonical.problem import Problem
 from mappings.convert.periods import moment_or_period, period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import number
+from mappings.convert.text import listed, number
 from mappings.table import Source
 
 _EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
@@ -44,6 +44,7 @@ _SPANS = {
     "s": datetime.timedelta(seconds=1), "min": datetime.timedelta(minutes=1), "h": datetime.timedelta(hours=1),
     "d": datetime.timedelta(days=1), "wk": datetime.timedelta(weeks=1),
 }  # fmt: skip
+_MEALS = frozenset(("C", "CM", "CD", "CV"))
 _UCUM_TIMES = frozenset(("s", "min", "h", "d", "wk", "mo", "a"))
 _SPELLED = {
     "sec": "s", "second": "s", "seconds": "s", "m": "min", "minute": "min", "minutes": "min", "minuto": "min",
@@ -57,12 +58,15 @@ _SPELLED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What TQ1 or TQ says of time: a pattern with its text and period (RPT-5, RPT-6), clock times, bounds and more."""
+    """What TQ1 or TQ says of time: a pattern with its text and period (RPT-5, RPT-6), the event of a day it goes by
+    (RPT-8) and how far from it (RPT-9, RPT-10), clock times, bounds and more."""
 
     pattern: str
     pattern_text: str
     pattern_system: str
     every: str
+    event: str
+    offset: str
     times: str
     duration: str
     start: str
@@ -88,6 +92,8 @@ def told(value: Value) -> Told:
         pattern_text="",
         pattern_system="",
         every="",
+        event="",
+        offset="",
         times=value.text(2, 2),
         duration=duration,
         start=value.text(4),
@@ -107,6 +113,8 @@ def _of_tq1(value: Value) -> Told:
         pattern_text=repeated.text(1, 2),
         pattern_system=repeated.text(1, 3),
         every=f"{repeated.text(5)}{repeated.text(6)}",
+        event=repeated.text(8),
+        offset=f"{repeated.text(9)}{repeated.text(10) or 'min'}" if repeated.text(9) else "",
         times=" ".join(value.segment.text(4, repetition=n) for n in range(len(value.segment.repetitions(4)))),
         duration=f"{span}{value.other(6, 2)}" if span else "",
         start=value.other(7),
@@ -127,16 +135,19 @@ def timing(value: Value, context: Context, argument: str) -> Any:
     if doubtful:
         _tell((value.sibling(3) if value.segment.name == "TQ1" else value).problem("field.two-meanings"), context)
     often = ({} if doubtful else _pattern(parts.pattern, context)) or _every(parts.every, value, context)
-    repeat = {**often, **_bounds(parts, value, context)}
+    repeat = {**often, **_around(parts, value, context), **_bounds(parts, value, context)}
     if times := [f"{hour}:{minute}:00" for hour, minute in _CLOCK.findall(parts.times)]:
-        repeat = {**{k: v for k, v in repeat.items() if k != "when"}, "timeOfDay": times}
+        repeat = {**{k: v for k, v in repeat.items() if k not in ("when", "offset")}, "timeOfDay": times}
     total = number(parts.total)
     if isinstance(total, int) and total > 0:
         repeat["count"] = total
     found: dict[str, Any] = {"repeat": repeat} if repeat else {}
-    if parts.pattern:
-        coded = {} if doubtful else {"coding": [coding_of("0335", parts.pattern)]}
-        found["code"] = {**coded, "text": parts.pattern_text or parts.pattern}
+    coded = {"coding": [coding_of("0335", parts.pattern)]} if parts.pattern and not doubtful else {}
+    words = [parts.pattern_text or parts.pattern]
+    words += [parts.event] if parts.event.upper() not in repeat.get("when", ()) else []
+    words += [parts.offset] if "offset" not in repeat else []
+    if any(words):
+        found["code"] = {**coded, "text": " ".join(word for word in words if word)}
     return found or None
 
 
@@ -283,6 +294,32 @@ def _every(text: str, value: Value, context: Context) -> dict[str, Any]:
     """`6H`, the period of a repeat pattern (RPT-5 and 6), as once in that time (v2-to-fhir RPT[Timing])."""
     length = _length(text, value, context, 3)
     return {"frequency": 1, "period": length["value"], "periodUnit": length["code"]} if length else {}
+
+
+def _around(parts: Told, value: Value, context: Context) -> dict[str, Any]:
+    """The event of a day (table 0528) a repeat pattern goes by, and the minutes from it (v2-to-fhir RPT[Timing]).
+
+    R4 knows no time from a meal itself (tim-9), only from before or after it, and none beside times of the clock
+    (tim-10): these stay in the text of the code.
+    """
+    if not parts.event:
+        return {}
+    event = listed(context.codes("hl70528"), parts.event)
+    if not event:
+        _tell(value.sibling(3).problem("code.unmapped", 8, table="hl70528", code=parts.event[:20]), context)
+        return {}
+    length = _length(parts.offset, value, context, 3) if event not in _MEALS else None
+    found: dict[str, Any] = {"when": [event]}
+    if length and (minutes := _minutes(length)):
+        found["offset"] = minutes
+    return found
+
+
+def _minutes(length: dict[str, Any]) -> int | None:
+    """A length in whole minutes; None where it has none."""
+    span = _SPANS.get(length["code"])
+    minutes = span.total_seconds() * float(str(length["value"])) / 60 if span else 0
+    return int(minutes) if minutes > 0 and minutes == int(minutes) else None
 
 
 def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:

@@ -28,7 +28,8 @@ _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
 _DONE = frozenset(("final", "amended", "corrected"))
 _CONTENT = ("value", "component", "dataAbsentReason", "interpretation", "conclusion", "presentedForm")
-_WITH_SIBLINGS = ("status", "birthDate")
+_WITH_SIBLINGS = ("status", "birthDate", "category", "criticality")
+_BY_SIBLING = ("category", "criticality")  # a code that the required ones cannot say stands in the extension alone
 _ACTIVE = {
     "system": "http://terminology.hl7.org/CodeSystem/condition-clinical",
     "code": "active",
@@ -59,7 +60,7 @@ def combine(
     _fill(body, draft.initial)
     if draft.type == professionals.TYPE and "identifier" in body:
         body["identifier"] = professionals.numbered(body, draft.initial)
-    _drop_stale_siblings(present, body, draft)
+    _drop_stale_siblings(present, body, draft, stale=stale)
     if status:
         body["status"] = status
     if draft.type == "Encounter":
@@ -116,8 +117,12 @@ def _fill(body: dict[str, Any], initial: dict[str, Any]) -> None:
             body[name] = value
 
 
-def _drop_stale_siblings(present: dict[str, Any] | None, body: dict[str, Any], draft: Draft) -> None:
-    """What an extension of a primitive said of the old value is not said of the new one (`_status`, `_birthDate`)."""
+def _drop_stale_siblings(present: dict[str, Any] | None, body: dict[str, Any], draft: Draft, *, stale: bool) -> None:
+    """What an extension of a primitive said of the old value is not said of the new one (`_status`, `_birthDate`), nor
+    is the old value where the extension alone is stated (`_criticality`)."""
+    for name in () if stale else _BY_SIBLING:
+        if f"_{name}" in draft.body and name not in draft.body:
+            body.pop(name, None)
     for name in _WITH_SIBLINGS:
         changed = name == "status" or (present or {}).get(name) != body.get(name)
         if changed and f"_{name}" in body and name in draft.body and f"_{name}" not in draft.body:
