@@ -25,7 +25,8 @@ class Difference(NamedTuple):
     reason: str
 
     def covers(self, name: str, row: str) -> bool:
-        named = fnmatch.fnmatchcase(name.replace("[", "("), self.map.replace("[", "("))
+        patterns = self.map.replace("[", "(").split()
+        named = any(fnmatch.fnmatchcase(name.replace("[", "("), pattern) for pattern in patterns)
         return named and any(fnmatch.fnmatchcase(row, pattern) for pattern in self.rows.split())
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from guide import Difference, differences, maps
 
-from mappings.plan import plans
+from mappings.serving import plans
 from mappings.table import HERE, read_rows, table
 
 _CHOICES = re.compile(
