@@ -22,7 +22,7 @@ from hub.records.drafts.following import cancelled, kindred, replaced, reports, 
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
 from hub.records.drafts.visit import movements
-from hub.records.drafts.who import bearers, professionals
+from hub.records.drafts.who import bearers, meanwhile, professionals
 from hub.records.drafts.who.identify import (
     Places,
     agrees,
@@ -56,7 +56,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     """The writes of `drafts`, merged with what is stored; drafts of one record become one write.
 
     `places` are drafts that were settled elsewhere: losers of patient merges are left to `hub.records.merges`.
-    Raises Conflict when a patient was merged while we waited for its lock.
+    Raises Conflict when a patient was merged while we waited for its lock, or a record made that we were to make.
     """
     own = [draft for draft in drafts if not draft.merge_into]
     candidates = await lookup(tx, own)
@@ -65,6 +65,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     settled = Settled([], [], dict(places or {}))
     bearers.note_visits(own, known)
     await _place(tx, own, known, settled)
+    await meanwhile.hold(tx, own, known, settled.places)
     known.rows.update(await kindred.place(tx, own, candidates, settled.places))
     if any(is_credit(draft) for draft in own):
         await reversals.place(tx, own, settled.places, known.rows)

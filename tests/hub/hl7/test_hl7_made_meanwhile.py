@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from hub.exchange.channels import channels_of
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.receive import receive
 from hub.exchange.work import inbound
+from hub.records.drafts import settle as settling
 from hub.world import Tenant, World
 
 T = "202611221000{:02d}"
@@ -87,15 +89,62 @@ async def test_messages_that_make_one_record_at_once_are_as_one_after_the_other(
         await told(world, other_tenant, message, door)
         await work_all(world, other_tenant)
 
-    plain, kept = inbound.save, [await told(world, tenant, later, "mllp")]
+    plain, kept = settling.meanwhile.hold, [await told(world, tenant, later, "mllp")]
 
-    async def save(*given: Any) -> Any:
-        if len(kept) == 1:  # `later` has looked; the other message is worked by another worker before it is saved
+    async def hold(*given: Any) -> Any:
+        if len(kept) == 1:  # `later` has looked; the other message is worked by another worker before it holds anything
             kept.append(await told(world, tenant, first, "http"))
             assert await inbound.work(world, tenant) == 1
         return await plain(*given)
 
-    monkeypatch.setattr(inbound, "save", save)
+    monkeypatch.setattr(settling.meanwhile, "hold", hold)
     await work_all(world, tenant)
     await finished(world, tenant, kept)
     assert await stored(world, tenant) == await stored(world, other_tenant)
+
+
+CPF = "52998224725^^^RFB^CPF"
+OTHER_FIRST = {
+    "two numbers, and the second": (f"{CPF}~M7^^^HOSP^MR", "M7^^^HOSP^MR"),
+    "the second, and two numbers": ("M7^^^HOSP^MR", f"{CPF}~M7^^^HOSP^MR"),
+    "three numbers, in other orders": (f"{CPF}~M7^^^HOSP^MR~X7^^^CLIN^MR", f"X7^^^CLIN^MR~{CPF}~M7^^^HOSP^MR"),
+}
+BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted AND $1::uuid IS NOT NULL"
+
+
+def registered(numbers: str, at: int) -> str:
+    pid = f"PID|1||{numbers}||Prado^Lia||19910304|F"
+    return "\r".join((msh("ADT^A28^ADT_A05", T.format(at)), f"EVN|A28|{T.format(at)}-0300", pid, ""))
+
+
+@pytest.mark.parametrize("pair", OTHER_FIRST)
+async def test_one_new_patient_by_other_first_numbers_at_once_is_one(
+    world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, pair: str
+) -> None:
+    """Whoever comes first waits, with all it looked up and nothing saved, until the other worker is done or waits."""
+    plain, kept, others = inbound.save, [], []
+    first, second = OTHER_FIRST[pair]
+    kept.append(await told(world, tenant, registered(first, 1), "mllp"))
+
+    async def save(*given: Any) -> Any:
+        if not others:
+            kept.append(await told(world, tenant, registered(second, 2), "http"))
+            others.append(asyncio.create_task(inbound.work(world, tenant)))
+            async with asyncio.timeout(30):
+                while not others[0].done() and not await _blocked(world, tenant):
+                    await asyncio.sleep(0.02)
+        return await plain(*given)
+
+    monkeypatch.setattr(inbound, "save", save)
+    await work_all(world, tenant)
+    assert await others[0] == 1
+    await work_all(world, tenant)
+    await finished(world, tenant, kept)
+    found = [body for (kind, _), body in (await stored(world, tenant)).items() if kind == "Patient"]
+    told_numbers = {number.split("^")[0] for number in f"{first}~{second}".split("~")}
+    assert len(found) == 1 and {i["value"] for i in found[0]["identifier"]} == told_numbers
+
+
+async def _blocked(world: World, tenant: Tenant) -> bool:
+    async with world.transaction(tenant) as tx:
+        return bool(await tx.value(BLOCKED))
