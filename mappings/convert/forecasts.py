@@ -63,7 +63,7 @@ def _add(entry: dict[str, Any], code: str, value: Value, context: Context, table
     elif code == _REASON:
         entry.setdefault("forecastReason", []).append(cwe(value, context, "") if value.text(2) else {"text": text})
     elif code in (_DOSE, _DOSES):
-        entry.update(_count("doseNumber" if code == _DOSE else "seriesDoses", value.text(1)))
+        entry.update(_count(entry, "doseNumber" if code == _DOSE else "seriesDoses", value.text(1)))
     else:
         entry.setdefault("series" if code == _SERIES else "description", text)
 
@@ -71,8 +71,10 @@ def _add(entry: dict[str, Any], code: str, value: Value, context: Context, table
 _PARTS = frozenset((_DOSE, _DOSES, _SERIES, _STATUS, _SCHEDULE, _REASON))
 
 
-def _count(name: str, text: str) -> dict[str, Any]:
+def _count(known: dict[str, Any], name: str, text: str) -> dict[str, Any]:
     found = number(text)
+    if f"{name}PositiveInt" in known or f"{name}String" in known:  # a choice has one value; the first was said of it
+        return {}
     whole = isinstance(found, int) and found > 0
     return {f"{name}PositiveInt": found} if whole else {f"{name}String": text}
 

@@ -238,7 +238,9 @@ def _ordered_from(person: dict[str, Any], facility: Value, context: Context) -> 
         body["organization"] = _reachable(facility, context, where, "22,23") or where
     else:
         place = where["display"]
-        if more := _contacts(facility, context, "22,23"):  # told of a place without number: inside the role
+        if more := _of_a_house(
+            _contacts(facility, context, "22,23")
+        ):  # told of a place without number: inside the role
             body["contained"] = [{"resourceType": "Organization", "id": "place", "name": place, **more}]
             body["organization"] = {"reference": "#place", **where}
     key = Key(systems.local_system(context.sender, "ROLE"), f"{person['identifier']['value']} / {place}")
@@ -254,6 +256,7 @@ def _reachable(value: Value, context: Context, found: dict[str, Any] | None, fie
         return found
     kind, number = found["type"], found.get("identifier", {})
     organization = kind == "Organization"
+    more = _of_a_house(more) if organization else more
     name: Any = found.get("display")
     if "system" not in number:
         told = name if organization else [_human_name(value, context, name or "")]
@@ -277,6 +280,14 @@ def _contacts(value: Value, context: Context, argument: str) -> dict[str, Any]:
         items = [item for one in made if one for item in (one if isinstance(one, list) else [one])]
         found.update({name: items} if items else {})
     return found
+
+
+def _of_a_house(contacts: dict[str, Any]) -> dict[str, Any]:
+    """Contacts of an organization, which has no home (org-2, org-3): H and PRN say no more than that it is one."""
+    return {
+        name: [{key: said for key, said in item.items() if (key, said) != ("use", "home")} for item in items]
+        for name, items in contacts.items()
+    }
 
 
 @conversion("facility")

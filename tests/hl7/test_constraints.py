@@ -134,3 +134,26 @@ def test_messages_with_careless_fields() -> None:
         wrong += broken(bundle)
         assert all(problem.code == "semantic.contradiction" for problem in problems), problems
     assert sorted(set(wrong)) == []
+
+
+HEAD = "MSH|^~\\&|A|B|C|D|20261122||{}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana\r"
+AT_HOME = "Rua Um 1^^Campinas^SP^13000000^BRA^H", "^PRN^PH^^55^19^33334444"
+HOUSE = "ORC|RE|P1|F1" + "|" * 18 + "CLINICA UM^L|{}|{}\rOBR|1|P1|F1|X^Exame^L\rOBX|1|NM|Y^Z^L||4|mg|||||F\r"
+FORECAST = (
+    "ORC|RE||9^E\rRXA|0|1|20261122|20261122|998^none^CVX|999\rOBX|1|CE|30956-7^Vaccine^LN|1|08^HepB^CVX||||||F\r"
+    "OBX|2|DT|30980-7^Due^LN|1|20270115||||||F\rOBX|3|NM|30973-2^Dose^LN|1|2~two||||||F\r"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest"), [("ORU^R01", HOUSE.format(*AT_HOME)), ("VXU^V04", FORECAST)], ids=["house", "forecast"]
+)
+def test_said_where_it_cannot_be(kind: str, rest: str) -> None:
+    """An organization at home (types H and PRN), and two numbers of one dose."""
+    message = er7.read((HEAD.format(kind) + rest).encode())
+    assert isinstance(message, Message)
+    bundle, problems = offline.bundle(translate(message, zone=ZONE).drafts, "seed")
+    assert not problems
+    assert broken(bundle) == []
+    assert [validate(entry["resource"]) for entry in bundle["entry"]] == [[]] * len(bundle["entry"])
+    assert kind != "ORU^R01" or "Rua Um 1" in repr(bundle)
