@@ -18,7 +18,7 @@ from mappings.convert.people import actor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import component_code, listed, moment_text, number
+from mappings.convert.text import coding_from, component_code, listed, moment_text, number
 from mappings.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
@@ -208,6 +208,20 @@ def unknown_if_unmapped(value: Value, context: Context, argument: str) -> Any:
 def refused(value: Value, context: Context, argument: str) -> Any:
     """`not-done` where RXA-18 tells why a dose was not given; for a row behind those that read RXA-20."""
     return "not-done" if value.text(1) or value.text(2) else None
+
+
+@conversion("not-done-reason")
+def not_done_reason(value: Value, context: Context, argument: str) -> Any:
+    """Why a dose was not given, where RXA-20 itself says it (`argument`): R4 has one `not-done` for all of them.
+
+    A word of the sender stays as text.
+    """
+    code = value.text(1)
+    target = listed(context.codes(argument), code) if code else None
+    if target is None:
+        return None
+    coded = {"coding": [coding_from(target)]} if target else {}
+    return {**coded, **({"text": code} if len(code) > len("RE") else {})}
 
 
 @conversion("indication")

@@ -156,3 +156,41 @@ def test_a_note_of_a_report_has_its_author_too() -> None:
     note = "NTE|1||lâmina revista||44^Lima^Rui^^^^^^CRM-SP"
     (extension,) = body("ORU^R01", "DiagnosticReport", OBR.format(""), note)["extension"]
     assert extension["valueAnnotation"]["authorReference"]["identifier"]["value"] == "44"
+
+
+DOSE = "RXA|0|1|20261122||08^HepB^CVX|1|mL"
+REASONS = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "text"),
+    [("|RE", "PATOBJ", None), ("|RECUSADA", "PATOBJ", "RECUSADA"), ("|CONTRAINDICADA", "MEDPREC", "CONTRAINDICADA")],
+)
+def test_why_a_vaccine_was_not_given_where_its_status_says_it(told: str, code: str, text: str | None) -> None:
+    found = body("VXU^V04", "Immunization", "ORC|RE||F1^H", DOSE + "|" * 12 + told)
+    assert found["status"] == "not-done" and found["statusReason"].get("text") == text
+    assert [(c["system"], c["code"]) for c in found["statusReason"]["coding"]] == [(REASONS, code)]
+
+
+@pytest.mark.parametrize(("told", "reason"), [("|NA", None), ("|CP", None), ("|ADIADA", {"text": "ADIADA"})])
+def test_no_reason_is_made_up(told: str, reason: dict[str, str] | None) -> None:
+    assert body("VXU^V04", "Immunization", "ORC|RE||F1^H", DOSE + "|" * 12 + told).get("statusReason") == reason
+
+
+def test_the_reason_in_its_own_field_counts() -> None:
+    found = body("VXU^V04", "Immunization", "ORC|RE||F1^H", DOSE + "|" * 11 + "03^recusa do paciente^NIP002||RE")
+    assert [c["code"] for c in found["statusReason"]["coding"]] == ["03"]
+
+
+@pytest.mark.parametrize("kind", ["Immunization", "MedicationAdministration"])
+def test_a_dose_that_was_given_after_all_has_no_reason_against_it(kind: str) -> None:
+    at = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
+    refused = {"resourceType": kind, "status": "not-done", "statusReason": {"text": "recusa"}}
+    gone: list[str] = []
+    given = Draft(local="a", type=kind, body={"status": "completed"}, event_at=at)
+    assert "statusReason" not in combine(refused, given, stale=False, gone=gone) and gone == ["statusReason"]
+    part = Draft(local="a", type=kind, body={"status": "completed", "statusReason": {"text": "recusa"}}, event_at=at)
+    whole = combine(refused, part, stale=False)
+    assert whole["statusReason"] == {"text": "recusa"}
+    again = Draft(local="a", type=kind, body={"status": "completed"}, event_at=at)
+    assert combine(whole, again, stale=False)["statusReason"] == {"text": "recusa"}

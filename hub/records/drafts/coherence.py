@@ -3,7 +3,8 @@
 The newer word stands, and what it contradicts goes from the view (the version before keeps it): an end before the
 beginning (per-1), the end of a problem that is active again (con-4), a clinical status of what was recorded in error
 (con-5, ait-2), a reason why there is no value beside a value (obs-6), one value beside several (obs-7), a change
-before the task was (inv-1), details of an order for nothing (prr-1), contained resources that nothing names (dom-3).
+before the task was (inv-1), why a dose was not given beside one that was, details of an order for nothing (prr-1),
+contained resources that nothing names (dom-3).
 """
 
 from __future__ import annotations
@@ -91,6 +92,15 @@ def _valued(present: Body, body: Body, told: frozenset[str], stale: bool) -> Ite
             yield name
 
 
+def _given(present: Body, body: Body, told: frozenset[str], stale: bool) -> Iterator[str]:
+    """Why a dose was not given is no reason of one that was, unless one message says both (a part of it was)."""
+    said_with_it = "statusReason" in told and ("statusReason" in present or not stale)
+    known = present.get("status") == "completed" and "statusReason" in present
+    if body.get("status") == "completed" and "statusReason" in body and not said_with_it and not known:
+        del body["statusReason"]
+        yield "statusReason"
+
+
 def _modified(present: Body, body: Body, told: frozenset[str], stale: bool) -> Iterator[str]:
     if "authoredOn" in body and "lastModified" in body and reverses(body["authoredOn"], body["lastModified"]):
         del body["lastModified"]
@@ -140,6 +150,8 @@ def _references(node: Any) -> Iterator[str]:
 
 _Rule = Callable[[Body, Body, frozenset[str], bool], Iterator[str]]
 _RULES: dict[str, tuple[_Rule, ...]] = {
+    "Immunization": (_given,),
+    "MedicationAdministration": (_given,),
     "AllergyIntolerance": (_in_error,),
     "Condition": (_in_error, _ended),
     "Coverage": (_period,),
