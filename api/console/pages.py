@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from functools import cache
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
@@ -12,10 +13,18 @@ from api.console.doors import Door
 from api.console.words import HERE, Words, texts
 from canonical.problem import in_general
 from hub.console import MOST_FAILURES, Overview
+from hub.operate.messages.selection import CONFLICT
+from hub.watch.alarms import Alarm
 
 OLD = datetime.timedelta(minutes=1)
 REFRESH_SECONDS = 5
 SAID = frozenset(("inbound.age", "lane.paused", "outbound.attempts", "outbound.dead"))  # by the sentences below
+OF_CHANNELS = frozenset(("channel.silent", "door.closed", "pickup.failing"))  # told on the page of the channel
+OF_MESSAGES = {  # which messages an alarm of a channel counts, by the search of the page of messages
+    "channel.conflict": {"code": CONFLICT, "since": "24h"},
+    "channel.errors": {"status": "ERROR", "since": "1h"},
+    "inbound.age": {"status": "RECEIVED"},
+}
 STOPPED = frozenset(("bloqueado", "rejeitado"))  # lotes that go on only when a person acts
 HEADERS = {
     "Cache-Control": "no-store",
@@ -66,6 +75,18 @@ def status_name(status: str, words: Words) -> str:
     return words.say(key) if key in texts() else status
 
 
+def alarm_place(alarm: Alarm, words: Words) -> str:
+    """The address of what an alarm is about; empty where no page shows just that."""
+    if not alarm.place:
+        return ""
+    if alarm.rule in OF_CHANNELS:
+        return f"/console/channels/{quote(alarm.place, safe='')}?lang={words.language}"
+    about = OF_MESSAGES.get(alarm.rule)
+    if about is None:
+        return ""
+    return f"/console/messages?{urlencode({'lang': words.language, **about, 'channel': alarm.place})}#found"
+
+
 def key_name(by: str, key: str, words: Words) -> str:
     """What a group of the board of denials is called: months as they are written, councils in capitals."""
     if by == "month":
@@ -84,7 +105,12 @@ def page(name: str, words: Words, *, status: int = 200, **values: object) -> Res
     """A rendered template as an answer."""
     template = _environment().get_template(name)
     given = {"refresh": 0, "stopped": STOPPED, "most_failures": MOST_FAILURES, **values}
-    named: dict[str, object] = {"cause": cause, "door_name": door_name, "key_name": key_name}
+    named: dict[str, object] = {
+        "alarm_place": alarm_place,
+        "cause": cause,
+        "door_name": door_name,
+        "key_name": key_name,
+    }
     named |= {"kind_name": kind_name, "status_name": status_name}
     text = template.render(words=words, say=words.say, **named, **given)
     headers = {**HEADERS, "Content-Language": words.tag, **({"Retry-After": "5"} if status == 503 else {})}

@@ -106,7 +106,9 @@ async def test_a_channel_is_written_tried_kept_changed_compared_and_taken_back(
 
     back = await post(browser, "lab-apoio", "activate", version="1")
     assert "lab-apoio v1" in back.text
-    assert "pausado" in (await post(browser, "lab-apoio", "pause", version="1")).text
+    paused = (await post(browser, "lab-apoio", "pause", version="1")).text
+    assert "pausado" in paused and "Reabrir com a v1" in paused and paused.count("a que reabre") == 1
+    assert re.search(r">v1 <span[^>]*>a que reabre", paused), "the last that served, not the newest"
     async with world.transaction(tenant) as tx:
         assert not (await versions.version(tx, "lab-apoio")).active
     assert (await post(browser, "lab-apoio", "activate", version="1")).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import httpx
@@ -9,10 +10,12 @@ import peers
 import pytest
 from channel_feed import partner
 
-from api.console import messages_page
+from api.console import messages_page, pages
+from api.console.words import Words
 from hub.exchange.out import delivery
 from hub.operate.messages import accounting
 from hub.operate.persons import whose
+from hub.watch.alarms import Alarm
 from hub.world import Tenant, World
 from tests.api.console.test_console import plain
 from tests.api.console.test_console_access import enter
@@ -117,6 +120,43 @@ async def test_a_persons_number_in_another_field_stays_out_of_the_address(
     assert found.status_code == 200 and ids(found) == [] and "location" not in found.headers
     for one in ({"control_id": "20261122123"}, {"code": "code.unmapped"}, {"type": "ADT^A01"}, {"since": "24h"}):
         assert (await browser.post(f"{PAGE}/find", data=one)).status_code == 303
+
+
+async def test_of_a_refused_message_nothing_is_said_to_be_mapped(
+    browser: httpx.AsyncClient, world: World, tenant: Tenant
+) -> None:
+    await put(world, tenant, ADMISSION.format(control="good", mrn="4711"))
+    await put(world, tenant, ADMISSION.format(control="bare", mrn=""))
+    await enter(browser, world, tenant)
+    told = {}
+    for control, status in (("good", "trabalhada"), ("bare", "com erro")):
+        (one,) = ids(await browser.get(f"{PAGE}?control_id={control}"))
+        told[control] = plain((await browser.get(f"{PAGE}/{one}")).text)
+        assert f"Situação: {status}" in told[control]
+    assert "O que as tabelas leriam" in told["bare"] and "tem mapa" in told["bare"] and "mapeado" not in told["bare"]
+    assert "O que houve com cada campo" in told["good"] and "mapeado" in told["good"]
+
+
+async def test_an_alarm_leads_to_what_it_counts(browser: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
+    for mrn in ("11", "12", "13"):
+        await put(world, tenant, ADMISSION.format(control="same", mrn=mrn))
+    await put(world, tenant, ADMISSION.format(control="else", mrn="14"))
+    await failed(world, tenant, "else")
+    await enter(browser, world, tenant)
+    first = html.unescape((await browser.get("/?lang=pt")).text)
+    place = re.search(r'<a href="([^"]*)">[^<]*</a><span class="code">channel\.conflict<', first)
+    assert place is not None
+    assert len(ids(await browser.get(place[1]))) == 2, "both that came with the number of another"
+
+    words = Words(language="pt", zone="UTC", at=world.now())
+    said = {"level": 1, "severity": "warning", "value": 1, "unit": "", "since": world.now()}
+    for rule, place_of, count in (("channel.errors", "his-mllp", 1), ("inbound.age", "his-mllp", 0)):
+        address = pages.alarm_place(Alarm(rule=rule, place=place_of, **said), words)
+        assert len(ids(await browser.get(address))) == count, rule
+    closed = pages.alarm_place(Alarm(rule="door.closed", place="his-mllp", **said), words)
+    assert "his-mllp" in (await browser.get(closed)).text
+    assert pages.alarm_place(Alarm(rule="channel.errors", place="", **said), words) == ""
+    assert pages.alarm_place(Alarm(rule="disk.free", place="data", **said), words) == ""
 
 
 async def test_who_may_do_what(browser: httpx.AsyncClient, world: World, tenant: Tenant) -> None:
