@@ -14,6 +14,8 @@ _CID10 = re.compile(r"[A-Z][0-9]{2}[0-9X]?\Z")
 _PUNCTUATION = str.maketrans("", "", " .-/\t")
 
 # Municipalities whose published code breaks the check digit rule (IBGE).
+# The first two digits of a municipality: its state (IBGE, divisão territorial).
+_STATE_CODES = frozenset(str(n) for n in (*range(11, 18), *range(21, 30), 31, 32, 33, 35, 41, 42, 43, *range(50, 54)))
 _IBGE_EXCEPTIONS = frozenset(
     ["2201919", "2201988", "2202251", "2611533", "3117836", "3152131", "4305871", "5203939", "5203962"]
 )
@@ -110,12 +112,11 @@ def is_cbo(text: str) -> bool:
 
 
 def is_ibge_city(text: str) -> bool:
-    """Whether `text` is an IBGE municipality: 7 digits with check digit, or the 6 digits DATASUS uses."""
-    if _digits(text, 6):
-        return True
-    if not _digits(text, 7):
+    """Whether `text` is an IBGE municipality: 7 digits with check digit, or the 6 digits DATASUS uses, of which the
+    first two are a state's."""
+    if text[:2] not in _STATE_CODES or not (_digits(text, 6) or _digits(text, 7)):
         return False
-    if text in _IBGE_EXCEPTIONS:
+    if len(text) == 6 or text in _IBGE_EXCEPTIONS:
         return True
     total = 0
     for index, char in enumerate(text[:6]):

@@ -46,6 +46,9 @@ _BEYOND_TWO = re.compile("[\u0800-\U0010ffff]")  # letters that UTF-8 writes in 
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _SAID = re.compile(rb"[^\x0b\x1c\r\n \t]")
 _ISO_2022 = re.compile(rb"\x1b[$(),\-./]")  # an escape of ISO 2022 that switches the character set
+# Sets that a text switches to by ISO 2022 (MSH-20), from ASCII and back before each delimiter: one codec reads them.
+_SWITCHED = frozenset(("ISO IR6", "ISO IR14", "ISO IR87", "ISO IR159"))
+_JAPANESE = "iso2022_jp_ext"
 # Not possible in MLLP, or sets that switch within the text.
 _REFUSED = (
     "UNICODE UTF-16",
@@ -77,7 +80,7 @@ def decode(raw: bytes, *, fixed: str = "", fallback: str = "cp1252") -> Decoded 
     if b"\x00" in raw:
         return Problem("charset.nul", "MSH")
     if b"\x1b" in raw and _ISO_2022.search(raw):
-        return Problem("charset.switching", "MSH-18")
+        return _switched(raw, fixed) or Problem("charset.switching", "MSH-18")
     found = _decode(raw, fixed, fallback)
     return found if isinstance(found, Problem) or fixed or raw.isascii() else _mended(raw, found)
 
@@ -96,6 +99,14 @@ def _decode(raw: bytes, fixed: str, fallback: str) -> Decoded | Problem:
         code = "charset.undeclared" if not declared else "charset.lies"
         return _guess(raw, fallback, (Problem(code, "MSH-18", args=(("charset", declared or "ASCII"),)),))
     return found if codec in ("ascii", "utf-8") else _second_look(raw, found, declared)
+
+
+def _switched(raw: bytes, fixed: str) -> Decoded | None:
+    """A text that switches between ASCII and the Japanese sets which MSH-18 names (2.5.1 §2.15.9.18, §2.15.9.20)."""
+    declared = {name for name in declared_charsets(raw) if name not in ("", "ASCII")}
+    if fixed or not declared or not declared <= _SWITCHED or not raw.isascii():
+        return None
+    return _strict(raw, _JAPANESE)
 
 
 def _mended(raw: bytes, found: Decoded) -> Decoded | Problem:
@@ -138,24 +149,29 @@ def _mac_roman(text: str) -> bytes:
 
 def declared_charset(raw: bytes) -> str:
     """The first repetition of MSH-18 in upper case; empty when silent. ASCII is enough to find it."""
+    return declared_charsets(raw)[0]
+
+
+def declared_charsets(raw: bytes) -> tuple[str, ...]:
+    """The repetitions of MSH-18 in upper case, one that is empty when it is silent."""
     start = raw.find(b"MSH")
     if start < 0:
-        return ""
+        return ("",)
     end = raw.find(b"\r", start)
     header = raw[start : end if end >= 0 else len(raw)]
     if (end := header.find(b"\n")) >= 0:
         header = header[:end]
     if len(header) < 9:
-        return ""
+        return ("",)
     fields = header.split(header[3:4], 18)
-    return _first(fields[17], header[5:6]) if len(fields) > 17 else ""
+    return _names(fields[17], header[5:6]) if len(fields) > 17 else ("",)
 
 
 @lru_cache(maxsize=1024)
-def _first(value: bytes, repetition: bytes) -> str:
-    """The first repetition, in upper case."""
-    first = value.split(repetition)[0] if repetition else value
-    return first.decode("ascii", "replace").strip().upper()
+def _names(value: bytes, repetition: bytes) -> tuple[str, ...]:
+    """The repetitions, in upper case."""
+    names = value.split(repetition) if repetition else [value]
+    return tuple(name.decode("ascii", "replace").strip().upper() for name in names)
 
 
 def encode(text: str, codec: str) -> bytes:

@@ -13,8 +13,20 @@ from mappings.convert.registry import Value
 
 _CEP = re.compile(r"[0-9]{2}\.?[0-9]{3}-?[0-9]{3}\Z")
 _DOTTED = re.compile(r"[0-9]{2}\.[0-9]{3}-?[0-9]{3}\Z")
-_BRAZIL = frozenset(("BR", "BRA", "BRASIL", "BRAZIL"))
+_BRAZIL = frozenset(("BR", "BRA", "076", "BRASIL", "BRAZIL"))
+_OF_BIRTH = frozenset(("BDL", "N"))
 _STATE, _POSTAL = 4, 5  # XAD
+
+
+def of_birth(value: Value) -> bool:
+    """Whether an address of PID-11 is where the patient was born and nobody's home (XAD-7, table 0190: BDL, N)."""
+    return value.source.segment == "PID" and value.text(7).upper() in _OF_BIRTH
+
+
+def is_abroad(value: Value, country: str) -> bool:
+    """Whether an address is of another country, by XAD-6 or else by that of the sender (MSH-17)."""
+    said = (value.text(_STATE + 2) or country).upper()
+    return bool(said) and said not in _BRAZIL
 
 
 def is_cep(text: str) -> bool:

@@ -11,6 +11,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
+from mappings.convert.addresses import of_birth
 from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe, xad, xtn
 from mappings.convert.misplaced.plausible import misplaced_if, no_language, no_licence, no_religion
 from mappings.convert.misplaced.results import late_holder
@@ -18,7 +19,7 @@ from mappings.convert.misplaced.visits import late_admission, no_discharge
 from mappings.convert.people import practitioner_reference, xpn
 from mappings.convert.periods import period
 from mappings.convert.published import alone
-from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.registry import Context, Value, conversion, place
 from mappings.convert.text import (
     boolean,
     coding_from,
@@ -151,10 +152,27 @@ def birth_place(value: Value, context: Context, argument: str) -> Any:
     text = value.text(1)
     if not text or misplaced_if(bool(value.text(4) and value.text(5)), value, context):
         return None
-    if len(text) == 7 and identifiers.is_ibge_city(text):
+    born = next((found for one in _addresses(value) if (found := _birth_address(one, context))), {})
+    if len(text) == 7 and identifiers.is_ibge_city(text) and context.message.header.text(17) in _BRAZIL:
         coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": text}}
-        return {"url": EXTENSIONS[argument], "valueAddress": {"_city": {"extension": [coded]}}}
-    return {"url": EXTENSIONS[argument], "valueAddress": {"text": text}}
+        return {"url": EXTENSIONS[argument], "valueAddress": {**born, "_city": {"extension": [coded]}}}
+    return {"url": EXTENSIONS[argument], "valueAddress": {**born, "text": text}}
+
+
+@conversion("birth-address")
+def birth_address(value: Value, context: Context, argument: str) -> Any:
+    """PID-11 of the type of a birth (table 0190: BDL, N) as the birth place, where PID-23 says none."""
+    found = None if value.other(23) else _birth_address(value, context)
+    return {"url": EXTENSIONS[argument], "valueAddress": found} if found else None
+
+
+def _addresses(value: Value) -> list[Value]:
+    return [Value(raw, place("PID", 11), value.segment) for raw in value.segment.repetitions(11)]
+
+
+def _birth_address(value: Value, context: Context) -> dict[str, Any] | None:
+    found = xad(value, context, "") if of_birth(value) else None
+    return found if isinstance(found, dict) else None
 
 
 @conversion("birth-time")

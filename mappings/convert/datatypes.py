@@ -10,7 +10,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
-from mappings.convert.addresses import behind_a_house, is_cep, postal_code, righted, shifted
+from mappings.convert.addresses import behind_a_house, is_abroad, is_cep, of_birth, postal_code, righted, shifted
 from mappings.convert.keys import cx_key
 from mappings.convert.misplaced.plausible import no_address, no_code, no_instant, no_number, visit_for_patient
 from mappings.convert.periods import period
@@ -79,7 +79,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     A Brazilian address whose state and CEP stand further right (its number, complement and quarter have components of
     their own) or further left is read as it was meant, with a finding.
     """
-    if no_address(value, context):
+    if no_address(value, context) or (argument == "county" and of_birth(value)):
         return None
     if (found := shifted(value) or behind_a_house(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
@@ -93,7 +93,8 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     lines = _lines(value)
     if lines:
         address["line"] = lines
-    if identifiers.is_ibge_city(address.get("district", "")):
+    abroad = is_abroad(value, context.message.header.text(17))
+    if not abroad and identifiers.is_ibge_city(address.get("district", "")):
         code = address.pop("district")
         coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": code}}
         address["_city"] = {"extension": [coded]}

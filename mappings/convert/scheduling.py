@@ -176,10 +176,10 @@ def timing_length(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("end-of-schedule")
 def end_of_schedule(value: Value, context: Context, argument: str) -> Any:
-    """The start in TQ1-7 plus the duration in SCH-9 and SCH-10."""
+    """The start in TQ1-7 plus the duration in SCH-9 and SCH-10, where SCH-11 says no end."""
     schedule = context.message.first("SCH")
     moment = parse_dtm(value.whole(), context.zone)
-    if schedule is None or not isinstance(moment, datetime.datetime):
+    if schedule is None or schedule.ask(_SCHEDULED, 5) or not isinstance(moment, datetime.datetime):
         return None
     length = _minutes(schedule.ask(9), schedule.ask(9, 2) or schedule.ask(10))
     return None if length is None else (moment + datetime.timedelta(minutes=length)).isoformat()

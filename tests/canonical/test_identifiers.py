@@ -19,7 +19,7 @@ VALID = [
 INVALID = [
     (ids.is_cpf, "11111111111"), (ids.is_cpf, "52998224726"), (ids.is_cpf, "529.982.247-25"), (ids.is_cpf, "٥٢٩٩٨٢٢٤٧٢٥"),
     (ids.is_cnpj, "12abc34501de35"), (ids.is_cnpj, "11222333000180"), (ids.is_cns, "300000000000005"),
-    (ids.is_registro_ans, "326306"), (ids.is_tuss, "10101013"), (ids.is_ibge_city, "3550309"), (ids.is_cid10, "A90.0"),
+    (ids.is_registro_ans, "326306"), (ids.is_tuss, "10101013"), (ids.is_ibge_city, "3550309"), (ids.is_ibge_city, "990102"), (ids.is_cid10, "A90.0"),
 ]  # fmt: skip
 
 

@@ -70,6 +70,20 @@ def test_switching_is_refused(sequence: str) -> None:
         assert name_in(HEAD.format(declared, f"a{sequence}b").encode()) == ("", ["charset.switching"])
 
 
+@pytest.mark.parametrize("declared", ["~ISO IR87", "ASCII~ISO IR14~ISO IR87~ISO IR159", "ISO IR87"])
+def test_japanese_sets_that_msh_18_names(declared: str) -> None:
+    """From ASCII and back before each delimiter; the bytes of some letters are those of separators."""
+    for name in ("表山^彼方", "鞍^蹄祢", "フジ^ソラ"):
+        raw = HEAD.format(declared, name).encode("iso2022_jp")
+        assert raw.isascii() and name_in(raw) == (name, [])
+
+
+@pytest.mark.parametrize("declared", ["8859/1~ISO IR87", "~KS X 1001", "UNICODE UTF-8~ISO IR87"])
+def test_sets_that_one_codec_does_not_read_together_are_refused(declared: str) -> None:
+    raw = HEAD.format(declared, "山^彼方").encode("iso2022_jp")
+    assert name_in(raw) == ("", ["charset.switching"])
+
+
 @pytest.mark.parametrize(
     ("declared", "escaped", "text"),
     [

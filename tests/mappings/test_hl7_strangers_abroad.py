@@ -237,3 +237,76 @@ def test_who_told_of_a_dose_is_no_place() -> None:
 def test_a_part_of_an_orders_number_is_no_number_of_many_orders() -> None:
     bodies, _ = made("ORM^O01", "ORC|NW|P78|F78~001\rOBR|1|P78|F78~001|X^Raio X^L\r")
     assert [n["value"] for n in bodies["ServiceRequest"][0]["identifier"]] == ["P78", "F78"]
+
+
+ABROAD = "MSH|^~\\&|A|B|C|D|20261122||ADT^A31|1|P|2.5||||||{country}|UNICODE UTF-8\r"
+BORN = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
+
+
+def person(address: str, born: str = "", country: str = "", kind: str = "PID") -> dict[str, Any]:
+    text = ABROAD.format(country=country).replace("||||||", "|||||", 1)
+    message = er7.read(f"{text}{kind}|1||7^^^H^MR||Souza^Ana||||||{address}||||||||||||{born}\r".encode())
+    assert isinstance(message, Message)
+    return next(d.body for d in translate(message, zone="UTC").drafts if d.type == "Patient")
+
+
+@pytest.mark.parametrize("kind", ["BDL", "N", "bdl"])
+def test_where_somebody_was_born_is_no_home(kind: str) -> None:
+    """Table 0190: BDL and N are addresses of the birth."""
+    home, birth = "Rua A 1^^Lyon^^69003^FRA^H", f"Rua B 2^^Nantes^^^^{kind}^^44109"
+    place = {"line": ["Rua B 2"], "city": "Nantes", "district": "44109"}
+    for sent in (f"{home}~{birth}", f"{birth}~{home}"):
+        body = person(sent)
+        assert [a["city"] for a in body["address"]] == ["Lyon"]
+        assert [e["valueAddress"] for e in body["extension"] if e["url"] == BORN] == [place]
+    body = person(birth, "Maternidade Sul")
+    assert "address" not in body
+    assert [e["valueAddress"] for e in body["extension"] if e["url"] == BORN] == [{**place, "text": "Maternidade Sul"}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "country", "code"),
+    [
+        ("Rua A^^X^^^BRA^H^^355030", "", "355030"),
+        ("Rua A^^X^^^^H^^3550308", "BRA", "3550308"),
+        ("Rua A^^X^^^^H^^355030", "", "355030"),
+        ("Rua A^^X^^^CHN^H^^320102", "", None),  # a code of an authority of its own
+        ("Rua A^^X^^^^H^^320102", "CHN", None),
+        ("Rua A^^X^^^^H^^990102", "", None),  # no state
+    ],
+)
+def test_a_district_of_another_country_is_no_municipality(sent: str, country: str, code: str | None) -> None:
+    address = person(sent, country=country)["address"][0]
+    assert ("_city" in address) == (code is not None)
+    assert address.get("district") == (None if code else sent[-6:])
+
+
+def test_a_birth_place_of_another_country_is_no_municipality() -> None:
+    def born(country: str) -> dict[str, Any]:
+        return next(e["valueAddress"] for e in person("", "3550308", country)["extension"] if e["url"] == BORN)
+
+    assert "_city" in born("") and "_city" in born("BRA") and born("POL") == {"text": "3550308"}
+
+
+@pytest.mark.parametrize(
+    ("phone", "told"), [("^PRN^PH", False), ("^^PH", False), ("^WPN^CP~^^PH", False), ("^PRN^PH^Reis", True)]
+)
+def test_the_kind_of_a_telephone_that_is_not_there(phone: str, told: bool) -> None:
+    bodies, places = made("ADT^A31", "EVN||20261122\r", phone=phone)
+    assert "telecom" not in bodies["Patient"][0] and bool(places) == told
+
+
+def test_a_length_without_unit_differs_from_no_end() -> None:
+    """SCH-11 says when it ends: start and bare length make no other end of it."""
+    head = "MSH|^~\\&|A|B|C|D|20261122||SIU^S12|1|P|2.5.1\rSCH|A1|A2|||||||1800||^^M30^202612010800^202612010830\r"
+    message = er7.read(f"{head}TQ1|1||||||202612010800|202612010830\rPID|1||7^^^H^MR||Souza^Ana\r".encode())
+    assert isinstance(message, Message)
+    assert "field.differs" not in {p.code for p in translate(message, zone="UTC").problems}
+
+
+def test_an_admission_four_fields_early() -> None:
+    stay = "|".join(["PV1", "", "I", "4N", *[""] * 36, MOMENT]) + "\r"
+    bodies, told = made("ADT^A01", "EVN||20261122\r" + stay)
+    assert bodies["Encounter"][0]["period"]["start"] == "2026-11-20T08:00:00-03:00" and told == {"PV1#4-40"}
+    bodies, told = made("ADT^A01", "EVN||20261122\r" + stay.replace(MOMENT, "C"))
+    assert "period" not in bodies["Encounter"][0] and not told

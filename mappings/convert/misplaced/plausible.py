@@ -170,10 +170,13 @@ def misplaced_if(wrong: bool, value: Value, context: Context) -> bool:
 
 
 def no_number(value: Value, context: Context) -> bool:
-    """Whether an XTN has neither a digit nor an address, or is a person (number, surname, given name); it is told."""
+    """Whether an XTN has neither a digit nor an address, or is a person (number, surname, given name); it is told, but
+    for the bare kind of a contact that is not there (`^PRN^PH`)."""
     second, third = value.text(2), value.text(3)
     numbered = bool(_NUMBERED.match(value.text(1)) and NAMES.match(second) and NAMES.match(third))
     kinds = {second.upper(), third.upper()} & (USES | PHONES | _KINDS)
+    if kinds and kinds >= {second.upper(), third.upper()} - {""} and not any(value.text(n) for n in (1, *range(4, 19))):
+        return True
     if is_person(value) or (numbered and not kinds):
         return misplaced_if(True, value, context)
     if value.raw and "@" not in value.raw and "/" not in value.raw and not any(c.isdigit() for c in value.raw):

@@ -181,11 +181,11 @@ def finished(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("early-admission")
 def admission_early(value: Value, context: Context, argument: str) -> Any:
-    """PV1-41 to 43 as dateTime, where it is the admission, up to three fields early; it is told. In a discharge (A03)
+    """PV1-40 to 43 as dateTime, where it is the admission, up to four fields early; it is told. In a discharge (A03)
     the time of the event is that of the discharge."""
     if not early_admission(value, context):
         return None
-    if value.source.field == 41:  # what reads the places tells the others
+    if value.source.field in (40, 41):  # what reads the places tells the others
         context.problems.append(value.problem("field.misplaced"))
     events = {event.ask(number) for event in context.message.named("EVN") for number in (2, 6)}
     if context.message.type == "ADT^A03" and value.raw in events:

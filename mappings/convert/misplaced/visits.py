@@ -93,14 +93,14 @@ def early_visit(value: Value) -> bool:
 
 
 def early_admission(value: Value, context: Context) -> bool:
-    """Whether PV1-41, the state of an account, PV1-42 or PV1-43, places, is the admission, up to three fields early: a
-    moment, with PV1-44 empty (or, of PV1-41, the discharge there, later) and PV1-45 empty.
+    """Whether PV1-40 or PV1-41, the states of bed and account, PV1-42 or PV1-43, places, is the admission, up to four
+    fields early: a moment, with PV1-44 empty (or, of PV1-41, the discharge there, later) and PV1-45 empty.
 
     A place is it only where the patient comes, or no event is told: else it may be the time of the event.
     """
     start, then = value.raw, value.other(44)
     if not MOMENT.match(start) or value.other(45):
         return False
-    if value.source.field != _STATE:
+    if value.source.field > _STATE:
         return not then and (context.message.type in _ARRIVING or context.message.first("EVN") is None)
-    return not then or bool(MOMENT.match(then) and then[:12] > start[:12])
+    return not then or bool(value.source.field == _STATE and MOMENT.match(then) and then[:12] > start[:12])
