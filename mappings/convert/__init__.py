@@ -36,7 +36,7 @@ from mappings.convert import (
     text,
     timing,
 )
-from mappings.convert.misplaced import shifted, swapped
+from mappings.convert.misplaced import shifted, swapped, vaccines
 from mappings.convert.registry import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer, Value
 
 __all__ = [
@@ -72,4 +72,5 @@ __all__ = [
     "swapped",
     "text",
     "timing",
+    "vaccines",
 ]

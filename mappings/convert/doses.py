@@ -14,6 +14,7 @@ from jiter import LosslessFloat
 from canonical import codes as systems
 from mappings.convert.decimals import settled
 from mappings.convert.misplaced.pharmacy import medicine_for_dose
+from mappings.convert.misplaced.plausible import misplaced_if
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import descends, number
 from mappings.convert.timing import duration, unit_of_time
@@ -22,6 +23,7 @@ UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`,
 _BETWEEN = re.compile(r"(\d[\d.,]*) ?(?:A|À|ATE|ATÉ|-) ?(\d[\d.,]*)\Z", re.IGNORECASE)  # `10 a 20`
 _PER_TIME = re.compile(r"/\s?(?:h|hr|hora|min|minuto|d|dia)\.?\Z", re.IGNORECASE)
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_NO_UNITS = frozenset(f"{head}{table}" for head in ("HL7", "") for table in ("0162", "0163", "0335"))
 _NOTHING_KNOWN = frozenset(("999", "0", ""))
 
 
@@ -158,12 +160,17 @@ def counted(text: str, value: Value, context: Context) -> LosslessFloat | int | 
 
 
 def quantity(text: str, value: Value, unit_field: int, context: Context) -> dict[str, Any] | None:
-    """A number and the CE that names its unit; None when the text is no number, or may be two."""
+    """A number and the CE that names its unit; None when the text is no number, or may be two.
+
+    A code that its sender calls one of a route, a site or a repeat pattern is no unit: it is told.
+    """
     found = counted(text, value, context)
     if found is None:
         return None
     code, label, system = (value.other(unit_field, n) for n in (1, 2, 3))
     quantity: dict[str, Any] = {"value": found}
+    if misplaced_if(system.upper() in _NO_UNITS, value.sibling(unit_field), context):
+        return quantity
     if label or code:
         quantity["unit"] = label or code
     if code and system:

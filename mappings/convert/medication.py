@@ -204,12 +204,6 @@ def unknown_if_unmapped(value: Value, context: Context, argument: str) -> Any:
     return "unknown" if text and listed(context.codes(argument), text) is None else None
 
 
-@conversion("refused")
-def refused(value: Value, context: Context, argument: str) -> Any:
-    """`not-done` where RXA-18 tells why a dose was not given; for a row behind those that read RXA-20."""
-    return "not-done" if value.text(1) or value.text(2) else None
-
-
 @conversion("not-done-reason")
 def not_done_reason(value: Value, context: Context, argument: str) -> Any:
     """Why a dose was not given, where RXA-20 itself says it (`argument`): R4 has one `not-done` for all of them.

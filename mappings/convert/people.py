@@ -11,7 +11,7 @@ from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.councils import professional_key, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
-from mappings.convert.misplaced.plausible import misplaced, no_department, no_name, no_professional
+from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name, no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
@@ -187,9 +187,10 @@ def taking_part_organization(value: Value, context: Context, argument: str) -> A
 def organization_number(value: Value) -> str:
     """The number of an organization: XON-10, or XON-3, a number by its type (NM).
 
-    Letters there without authority and type are a city: all organizations of that city would be one.
+    Letters there without authority and type are a city, and an authority with parts (`CLIA&1.2.3&ISO`, as XON-6 is)
+    no number at all: all organizations of that city, or of that authority, would be one.
     """
-    older = value.text(3)
+    older = "" if value.text(3, 2) or value.text(3, 3) else value.text(3)
     named = any(c.isdigit() for c in older) or value.text(6) or value.text(7)
     return value.text(10) or (older if named else "")
 
@@ -199,6 +200,7 @@ def xon(value: Value, context: Context, argument: str) -> Any:
     """XON (or a CE that names an organization) as logical reference; CNES and CNPJ get their official system."""
     name, number = value.said(1), organization_number(value)
     reference: dict[str, Any] = {"type": "Organization"}
+    misplaced_if(bool(value.text(3, 2) or value.text(3, 3)), value, context)
     if number:
         kind = value.text(7).upper()
         system, compact = systems.identifier_system(kind, value.text(6) or context.sender, value.text(6, 2), number)

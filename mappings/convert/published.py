@@ -1,8 +1,8 @@
 """Which codes the published HL7 tables hold: R4 brings them in the edition of 2.9, with those of all versions before.
 
-LOINC is known by the form of its codes. A system is claimed only for its own codes: a terminology server refuses any
-other, and a partner who looks a code up would be told that it does not exist. A house's own code stays as sent, without
-the system.
+LOINC and SNOMED CT are known by the form of their codes. A system is claimed only for its own codes: a terminology
+server refuses any other, and a partner who looks a code up would be told that it does not exist. A house's own code
+stays as sent, without the system.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _FORMS = {
     **dict.fromkeys(("0171", "0212"), re.compile(r"[A-Za-z]{2,3}|[0-9]{3}")),
     "0296": re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z]{2})?"),
 }
-_CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC", "MDC"))
+_SNOMED = re.compile(r"[0-9]{6,18}(?![0-9A-Za-z.-]).*")  # a concept, or an expression that begins with one
+_CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC", "MDC", "SCT", "SNM", "SNOMED"))
+_CONCEPTS = systems.coding_system("SCT")
 _DEVICES = systems.coding_system("MDC")  # ISO/IEEE 11073-10101
 Claims = tuple[tuple[str, str], ...]
 _DEFINED = "hl7-defined"
@@ -91,10 +93,12 @@ def of_the_house(table: str, code: str, words: str) -> bool:
 
 
 def holds(system: str, code: str) -> bool | None:
-    """Whether a published HL7 table has the code, or it has a LOINC code's form, a device term's, or that of the codes
-    of countries and languages; None for other systems, and for tables without published codes."""
+    """Whether a published HL7 table has the code, or it has the form of a code of LOINC or SNOMED CT, of a device's
+    term, or of the codes of countries and languages; None for other systems, and for tables without published codes."""
     if system == systems.LOINC:
         return _LOINC.fullmatch(code) is not None
+    if system == _CONCEPTS:
+        return _SNOMED.fullmatch(code) is not None
     if system == _DEVICES:
         return code.isascii() and code.isdigit()
     if not system.startswith(systems.V2):

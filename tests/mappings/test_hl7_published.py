@@ -15,6 +15,7 @@ from mappings.table import HERE, codes, table
 TABLES = [path.stem for path in (HERE / "hl7").glob("*.csv") if path.stem != "ignored"]
 HEAD = "MSH|^~\\&|LIS|LAB|B|C|20261122||OUL^R22^OUL_R22|1|P|2.5.1\r"
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
+SNOMED = "http://snomed.info/sct"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,11 @@ V2 = "http://terminology.hl7.org/CodeSystem/v2-"
         ("LN", "LA6576-8", "", ("http://loinc.org", "LA6576-8")),
         ("LN", "GLI", "", ("urn:ponte:codes:ln", "GLI")),
         ("MDC", "147842", "", ("urn:iso:std:iso:11073:10101", "147842")),
+        ("SCT", "112283007", "", (SNOMED, "112283007")),
+        ("SCT", "71388002:260686004=129304002", "", (SNOMED, "71388002:260686004=129304002")),
+        ("SNM", "Escherichia coli", "", ("urn:ponte:codes:snm", "Escherichia coli")),
+        ("SNM", "L-15602", "", ("urn:ponte:codes:snm", "L-15602")),
+        ("SCT", "1234", "", ("urn:ponte:codes:sct", "1234")),
     ],
 )
 def test_where_a_code_belongs(name: str, code: str, default: str, expected: tuple[str, str]) -> None:
@@ -43,7 +49,7 @@ def test_where_a_code_belongs(name: str, code: str, default: str, expected: tupl
 
 
 def test_a_code_that_stands_for_nothing_is_no_pattern() -> None:
-    assert holds(V2 + "0356", "anything") is False and holds("http://snomed.info/sct", "1") is None
+    assert holds(V2 + "0356", "anything") is False and holds("http://www.whocc.no/atc", "1") is None
     assert coding_of("0487", " SER ", "Serum") == {"system": V2 + "0487", "code": "SER", "display": "Serum"}
 
 

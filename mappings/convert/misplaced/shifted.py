@@ -273,8 +273,9 @@ def stray_route(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("instruction")
 def instruction(value: Value, context: Context, argument: str) -> Any:
-    """RXO-7 as CodeableConcept; none where it is a TQ, as senders of old versions have it; that is told."""
-    if is_timing(value):
+    """RXO-7, RXE-7 as CodeableConcept; none where it is a TQ, as senders of old versions have RXO-7, or a route, named
+    by its table; that is told."""
+    if (value.source.segment == "RXO" and is_timing(value)) or value.text(3).upper() in _ROUTES:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return cwe(value, context, argument)

@@ -96,16 +96,17 @@ def _is_marital_status(value: Value, context: Context) -> bool:
 
 @conversion("mother-part")
 def mother_part(value: Value, context: Context, argument: str) -> Any:
-    """What makes a record of the mother: PID-21, unless it is the patient's own number and PID-6 does not name her."""
-    own = _own_number(value) and not _is_name(value) and not value.other(_MOTHERS_NAME)
+    """What makes a record of the mother: PID-21, unless it is the patient's own number or a letter of a field near by,
+    and PID-6 does not name her."""
+    own = (_own_number(value) or _one_letter(value)) and not _is_name(value) and not value.other(_MOTHERS_NAME)
     context.problems += [value.problem("field.misplaced")] if own else []
     return None if own else argument
 
 
 @conversion("mother-number")
 def mother_number(value: Value, context: Context, argument: str) -> Any:
-    """PID-21 as Identifier; none where it is a name, or made of the patient's own day of birth; told."""
-    if not _is_name(value) and not _own_number(value):
+    """PID-21 as Identifier; none where it is a name, a letter, or made of the patient's own day of birth; told."""
+    if not _is_name(value) and not _own_number(value) and not _one_letter(value):
         return cx(value, context, argument)
     context.problems.append(value.problem("field.misplaced"))
     return None
@@ -132,7 +133,16 @@ def _own_number(value: Value) -> bool:
     return day in number or day[2:] in number or day[6:8] + day[4:6] + day[2:4] in number
 
 
+def _one_letter(value: Value) -> bool:
+    """Whether a letter alone stands where the mother's number belongs: a yes or no, or the group (PID-22, 24, 30) one
+    field or a few early. Under it all mothers of a sender would be one."""
+    number = value.text(1)
+    return len(number) == 1 and number.isalpha() and not value.text(4) and not value.text(5)
+
+
 def _is_name(value: Value) -> bool:
     """Whether words stand where a number belongs: two or more, with no digit, no authority and no type."""
     words = f"{value.text(1)} {value.text(2)}".replace("'", " ").replace(".", " ").split()
+    if len(value.text(1)) == 1:  # a code and what it means
+        return False
     return len(words) > 1 and all(map(str.isalpha, words)) and not value.text(4) and not value.text(5)
