@@ -91,3 +91,19 @@ def test_a_route_where_the_one_who_gives_is_instructed_is_the_route(rest: str, r
     dosage = bodies["MedicationRequest"][0]["dosageInstruction"][0]
     assert dosage["route"]["coding"][0]["code"] == route and "additionalInstruction" not in dosage
     assert told == {"RXE#4-7"}
+
+
+@pytest.mark.parametrize(("behind", "number"), [("", "77"), ("|88&Lima&Rui", "88")])
+def test_a_person_where_the_reason_belongs_is_who_interpreted(behind: str, number: str) -> None:
+    order = f"OBR|1||E1|88^Glicose|||||||||||||||||||||F||||||77^Dias^Eva^^^^MD{behind}\r"
+    bodies, told = made("ORU^R01", f"{order}OBX|1|NM|88^Glicose||90|mg/dL|||||F\r")
+    assert "reasonCode" not in bodies["ServiceRequest"][0] and told == {"OBR#3-31"}
+    interpreters = bodies["DiagnosticReport"][0]["resultsInterpreter"]
+    assert [one["identifier"]["value"] for one in interpreters] == [number]
+
+
+def test_a_reason_with_three_parts_stays_one() -> None:
+    rest = "OBR|1||E1|88^Glicose|||||||||||||||||||||F||||||E11^Diabete^99L\rOBX|1|NM|88^Glicose||90|mg/dL|||||F\r"
+    bodies, told = made("ORU^R01", rest)
+    assert bodies["ServiceRequest"][0]["reasonCode"] and "resultsInterpreter" not in bodies["DiagnosticReport"][0]
+    assert not told

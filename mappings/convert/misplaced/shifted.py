@@ -18,8 +18,10 @@ from mappings.convert.misplaced.plausible import (
     MOMENT,
     URGENCIES,
     early_result,
+    is_person,
     is_time,
     is_timing,
+    misplaced_if,
     no_reason,
     says_times,
     urgency_for_number,
@@ -80,8 +82,15 @@ def late_section(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("study-reason")
 def study_reason(value: Value, context: Context, argument: str) -> Any:
-    """OBR-31 as CodeableConcept; none where the section stands there, some fields late."""
-    return None if section_for_reason(value) else cwe(value, context, argument)
+    """OBR-31 as CodeableConcept; none where the section stands there, some fields late, or a person; told."""
+    wrong = section_for_reason(value) or misplaced_if(is_person(value), value, context)
+    return None if wrong else cwe(value, context, argument)
+
+
+@conversion("early-interpreter")
+def early_interpreter(value: Value, context: Context, argument: str) -> Any:
+    """OBR-31 as who interpreted (OBR-32), where a person stands there; what reads the reason tells it."""
+    return xcn(value, context, argument) if is_person(value) else None
 
 
 @conversion("early-times")
