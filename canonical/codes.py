@@ -77,6 +77,7 @@ _NPI = "http://hl7.org/fhir/sid/us-npi"
 _FOREIGN = {"2.16.840.1.113883.4.1": (9, _SSN), "2.16.840.1.113883.4.6": (10, _NPI)}
 _CNS_DIGITS = 15
 _PRINTED_CPF = re.compile(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\Z")
+_PRINTED_CNS = re.compile(r"[0-9]{3} [0-9]{4} [0-9]{4} [0-9]{4}\Z")
 _ANY_NUMBER = frozenset(("", "PI", "PT", "U"))  # types of 0203 that say nothing of who numbers
 _OID = re.compile(r"[0-2](\.\d+)+\Z")
 _CHECKS = {CPF: is_cpf, CNS: is_cns, CNPJ: is_cnpj}
@@ -195,12 +196,11 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
 
 
 def _person_register(kind: str, number: str, short: str) -> str:
-    """The register of persons whose check digits a number has: CNS or CPF as social security, or a CPF as printed."""
-    if kind == "SS" and is_cns(short):
-        return CNS
-    return (
-        CPF if is_cpf(short) and (kind == "SS" or (kind in _ANY_NUMBER and _PRINTED_CPF.match(number.strip()))) else ""
-    )
+    """The register of persons whose check digits a number has: CNS or CPF as social security, or as printed."""
+    for register, printed in ((CNS, _PRINTED_CNS), (CPF, _PRINTED_CPF)):
+        if _CHECKS[register](short) and (kind == "SS" or (kind in _ANY_NUMBER and printed.match(number.strip()))):
+            return register
+    return ""
 
 
 def professional_system(kind: str, authority: str, state: str, number: str) -> tuple[str, str]:

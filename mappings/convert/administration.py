@@ -26,6 +26,7 @@ from mappings.convert.text import (
     date_time,
     ended,
     integer,
+    meant,
     moment_text,
     number,
     parse_dtm,
@@ -137,7 +138,7 @@ def race(value: Value, context: Context, argument: str) -> Any:
     if not text:
         return None
     abroad = context.message.header.text(17).upper() not in _BRAZIL
-    target = None if abroad else context.codes("br-raca").get(text.upper())
+    target = None if abroad else meant(context.codes("br-raca"), value)
     if target is None:
         context.problems.append(value.problem("code.unmapped", table="br-raca", code=text[:20]))
     if not target:

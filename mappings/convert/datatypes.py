@@ -27,12 +27,13 @@ from mappings.convert.published import (
     tell_own,
 )
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import coding_from, component_code, listed
+from mappings.convert.text import coding_from, component_code, listed, meant, words_in
 from mappings.table import Source
 
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 
 _DIALLED = re.compile(r"\+?[0-9 ()./-]{5,}\Z")
+_CID_AND_NAME = re.compile(r"([A-Za-z][0-9]{2}\.?[0-9]?)\s*(?:[-–:]\s*|\s)([^\W\d_][^^]{3,}?)\s*(?=\^|\Z)")
 _SHORTEST = 5  # digits of a subscriber's number without its area
 _WORD = 4  # a shorter text beside a code may be a code itself
 LONGEST_KEPT = 256  # characters of a coded field whose reading is remembered
@@ -292,10 +293,8 @@ def concept_or_own(value: Value, context: Context, argument: str) -> Any:
 
     A word beside the code that the table knows says what the sender means by it (`C^CASADO` is no common law).
     """
-    text, word = value.whole(), value.text(2)
-    if len(word) >= _WORD and listed(context.codes(argument), word) is not None:
-        text = word
-    if target := listed(context.codes(argument), text):
+    table, alone_written = context.codes(argument), not value.text(2) and not words_in(value.whole())
+    if target := listed(table, value.whole()) if alone_written else meant(table, value):
         return {"coding": [coding_from(target)]}
     return cwe(value, context, argument.split("-", maxsplit=1)[0].upper())
 
@@ -304,6 +303,7 @@ def concept_or_own(value: Value, context: Context, argument: str) -> Any:
 def diagnosis_code(value: Value, context: Context, argument: str) -> Any:
     """DG1-3 as CodeableConcept: CID-10 without dot where the system says so or the shape fits, text of DG1-4."""
     described = (value.source.segment, value.source.field) == ("DG1", 3)
+    value = _code_apart(value)
     found = cwe(value, context, "")
     code = identifiers.compact(value.text(1))
     named = value.text(3) or (value.other(2) if described else "")
@@ -323,6 +323,14 @@ def diagnosis_code(value: Value, context: Context, argument: str) -> Any:
     if described:
         describe(found, value, context, 4)
     return found
+
+
+def _code_apart(value: Value) -> Value:
+    """A code of the CID-10 with its name in one component (`J18.9 - PNEUMONIA`) as the two it is; else the value."""
+    match = _CID_AND_NAME.match(value.raw) if not value.text(2) else None
+    if match is None or not identifiers.is_cid10(identifiers.compact(match[1])):
+        return value
+    return Value(value.delimiters.component.join(match.groups()), value.source, value.segment)
 
 
 def describe(concept: dict[str, Any], value: Value, context: Context, field: int) -> None:

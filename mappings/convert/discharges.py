@@ -6,7 +6,7 @@ from typing import Any
 
 from mappings.convert.misplaced.shifted import no_house
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import coding_from, listed
+from mappings.convert.text import coding_from, meant
 
 
 @conversion("disposition")
@@ -17,7 +17,7 @@ def disposition(value: Value, context: Context, argument: str) -> Any:
     no more than they do, before the sender's own: `03^ALTA A PEDIDO` is no transfer, HL7's 03.
     """
     found = no_house(value, context, "HL70112")
-    ending = listed(context.codes(argument), value.text(2) or value.text(1)) if found else None
+    ending = meant(context.codes(argument), value) if found else None
     if not ending:
         return found
     own = [coding if value.text(3) else _without_system(coding) for coding in found.get("coding", ())]

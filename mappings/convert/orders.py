@@ -29,6 +29,7 @@ _OF_NOBODY = frozenset("CEFOQV")  # roles of a specimen (table 0369): controls, 
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
 _TAKEN_BACK = "not-billable"
+_COUNT_AND_UNIT = re.compile(r"([+-]?[0-9]+(?:[.,][0-9]+)*)\s*([^\W\d_][^\d]*)\Z")
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
 
 
@@ -257,13 +258,20 @@ def security(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("quantity")
 def quantity(value: Value, context: Context, argument: str) -> Any:
-    """FT1-10 as Quantity, the sign as sent."""
-    plain = settled(value.whole(), value, context)
+    """FT1-10 as Quantity, the sign as sent; a unit behind the number (`2 UN`) is its unit."""
+    text, unit = count_and_unit(value.whole())
+    plain = settled(text, value, context)
     found = None if plain is None else number(plain)
     if found is None:
         context.problems += [value.problem("field.number")] if plain is not None else []
         return None
-    return {"value": found}
+    return {"value": found, **({"unit": unit} if unit else {})}
+
+
+def count_and_unit(text: str) -> tuple[str, str]:
+    """A count and the unit written behind it; the text alone where it is not that."""
+    match = _COUNT_AND_UNIT.match(text.strip())
+    return (match[1], match[2]) if match else (text, "")
 
 
 @conversion("total-price")
@@ -276,7 +284,7 @@ def total_price(value: Value, context: Context, argument: str) -> Any:
 def unit_price(value: Value, context: Context, argument: str) -> Any:
     """FT1-12, the unit price, times FT1-10, as Money."""
     price = _amount(value, context)
-    times = settled(value.other(10) or "1", value.sibling(10), context)
+    times = settled(count_and_unit(value.other(10))[0] or "1", value.sibling(10), context)
     count = None if times is None else number(times)
     if price is None or count is None:  # of how many is told of FT1-10
         return None

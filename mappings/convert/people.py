@@ -16,7 +16,7 @@ from mappings.convert.misplaced.visits import early_visit, is_patient
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
-from mappings.convert.titles import TITLES, surname, title_of, untitled
+from mappings.convert.titles import TITLES, parted, surname, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ORDERING_FACILITY = 21  # ORC
@@ -39,14 +39,16 @@ def xpn(value: Value, context: Context, argument: str) -> Any:
     """XPN as HumanName; the use comes from XPN-7 (table 0200), `argument` is the use when none is sent."""
     if no_name(value, context):
         return None
-    given = [name for name in (value.text(2), *value.text(3).split()) if name]
+    title, first = parted(value.text(2), context)
+    before, family = parted(surname(value, 1), context)
+    given = [name for name in (first, *value.text(3).split()) if name]
     use = component_code(value, context, "hl70200", 7) if value.text(7) else argument or "official"
     name: dict[str, Any] = {"use": use} if use else {}
-    if family := surname(value, 1):
+    if family:
         name["family"] = family
     if given:
         name["given"] = given
-    if text := value.text(5):
+    if text := value.text(5) or before or title:
         name["prefix"] = [text]
     if suffixes := [text for n in (4, 6, 14) if (text := value.text(n))]:
         name["suffix"] = suffixes
@@ -364,22 +366,22 @@ def _professional(value: Value, context: Context) -> Key | None:
 
 
 def _professional_name(value: Value, context: Context) -> str:
-    given = [part for part in (value.text(3), value.text(4)) if part]
+    surname_alone, given = untitled(value, context)
     later = (value.source.segment, value.source.field) == _PERFORMED  # PPN: XCN with a moment before its last parts
     order = component_code(value, context, "hl70444", 19 if later else 18)
     written = component_code(value, context, "hl70465", 16 if later else 15)
-    name = _in_order(given, untitled(value, context)[1], order, written)
+    name = _in_order(given, surname_alone, order, written)
     return " ".join(part for part in (title_of(value, context), name) if part)
 
 
 def _human_name(value: Value, context: Context, text: str) -> dict[str, Any]:
     """The name of an XCN, which is said as `text`, in its parts."""
-    given = [part for part in (value.text(3), value.text(4)) if part]
+    family, given = untitled(value, context)
     name: dict[str, Any] = {"text": text}
     for element, part in (("prefix", title_of(value, context)), ("suffix", value.text(5))):
         if part:
             name[element] = [part]
-    if family := untitled(value, context)[1]:
+    if family:
         name["family"] = family
     return {**name, **({"given": given} if given else {})}
 

@@ -27,6 +27,7 @@ _ISO_8601 = re.compile(
 _STROKES = re.compile(r"([0-9]{1,2})[/-]([0-9]{1,2})[/-][0-9]{4}\b")
 _MONTHS = 12
 _WORD = 4  # letters of a word, which no code of a table is by chance
+_CODE_AND_WORDS = re.compile(r"(?:[0-9][0-9.]{0,5}\s*(?:[-–:/]\s*)?|[A-Za-z]{1,3}\s*[-–:]\s*)([^\W\d_].{3,})\Z")
 _BOTH = re.compile(r"\s*(?:\([AO]\)|/[AO])\Z")
 _YES, _NO = frozenset(("Y", "1", "S", "YES", "SIM", "TRUE")), frozenset(("N", "0", "NO", "NAO", "NÃO", "FALSE"))
 _OPEN_END = 9999  # the year of a date that means "no end"
@@ -52,6 +53,8 @@ def code(value: Value, context: Context, argument: str) -> Any:
     if not text:
         return None
     found = listed(context.codes(argument), text)
+    if found is None and (words := words_in(text)):
+        found = listed(context.codes(argument), words)
     if found is None:
         context.problems.append(value.problem("code.unmapped", table=argument, code=text[:20]))
     return found or None
@@ -85,6 +88,22 @@ def listed(table: Mapping[str, str], text: str) -> str | None:
         if written in table:
             return table[written]
     return table.get(_folded(text)) if len(text) >= _WORD else None
+
+
+def meant(table: Mapping[str, str], value: Value) -> str | None:
+    """What a code table says of a code and the words beside it, in the next component (`4^PARDA`) or in the same one
+    (`4 - PARDA`, `11-ALTA CURADO`): the words where it lists them, since numbers are of the house that writes them."""
+    text, beside = value.text(1), value.text(2)
+    for words in (beside if len(beside) >= _WORD else "", words_in(text)):
+        if words and (found := listed(table, words)) is not None:
+            return found
+    return listed(table, text)
+
+
+def words_in(text: str) -> str:
+    """The words behind a code in one text, `""` where there are not both."""
+    match = _CODE_AND_WORDS.match(text.strip())
+    return match[1] if match else ""
 
 
 def coding_from(target: str) -> dict[str, str]:

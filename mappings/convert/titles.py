@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from mappings.convert.registry import Context, Value
 
 TITLES = "xcn-title"
+_TITLED = re.compile(r"(([^\W\d_]+(?:\([AaOo]\))?)(?:\.|(?=\s)))\s*(\S.*)\Z")
 
 
 def surname(value: Value, component: int) -> str:
@@ -18,17 +21,21 @@ def surname(value: Value, component: int) -> str:
 
 
 def title_of(value: Value, context: Context) -> str:
-    """XCN-6, or a title that stands where the degree belongs (XCN-7 `DRA`: table 0360 has no such degree), or before a
-    name in one component (`DR. RUI LIMA`)."""
+    """XCN-6, or a title that stands where the degree belongs (XCN-7 `DRA`: table 0360 has no such degree), or before
+    the surname or the given name (`DR. RUI LIMA`, `DRA. COSTA^LENA`, `SALES^DR. IVAN`)."""
     degree = context.codes(TITLES).get(value.text(7).upper().rstrip("."), "")
-    return value.text(6) or degree or untitled(value, context)[0]
+    return value.text(6) or degree or parted(surname(value, 2), context)[0] or parted(value.text(3), context)[0]
 
 
-def untitled(value: Value, context: Context) -> tuple[str, str]:
-    """The title before a name that is all in XCN-2, and the name without it: the person is the same without it."""
-    whole = surname(value, 2)
-    title, _, name = whole.partition(" ")
-    word = title.upper().removesuffix("(A)").rstrip(".")
-    if value.text(3) or not name.strip() or word not in context.codes(TITLES):
-        return "", whole
-    return title, name.strip()
+def untitled(value: Value, context: Context) -> tuple[str, list[str]]:
+    """The surname and the given names of an XCN without a title before them: the person is the same without it."""
+    given = (parted(value.text(3), context)[1], value.text(4))
+    return parted(surname(value, 2), context)[1], [part for part in given if part]
+
+
+def parted(name: str, context: Context) -> tuple[str, str]:
+    """The title before a name, and the name without it; what is a title alone (`Enf`) is a name."""
+    match = _TITLED.match(name)
+    if match is None or match[2].upper().removesuffix("(A)") not in context.codes(TITLES):
+        return "", name
+    return match[1], match[3]
