@@ -7,7 +7,7 @@ would not do, since a house counts its people from one, as a council does. So is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from canonical.codes import LOCAL, council_of
@@ -16,7 +16,7 @@ from canonical.records import DRAFT, Draft
 from mappings.nested import forget
 
 _PERSON = "Practitioner"
-_KIN = "RelatedPerson"
+KIN = "RelatedPerson"
 MOTHER = "mother"
 _MOTHER_CODE = ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "MTH")
 
@@ -60,9 +60,9 @@ def _agree(one: Draft, other: Draft) -> bool:
 def one_mother(drafts: list[Draft]) -> list[tuple[str, str]]:
     """Let the mother whom PID names (PID-21, PID-6) and NK1 tells of once more be one, with the fuller data; the names
     that went, each with its heir. She is the same by a number, or by all the words of her name, two at least."""
-    mothers = {draft.under[:1]: draft for draft in drafts if draft.type == _KIN and draft.part == MOTHER}
+    mothers = {draft.under[:1]: draft for draft in drafts if draft.type == KIN and draft.part == MOTHER}
     gone: dict[str, Draft] = {}
-    for draft in [each for each in drafts if each.type == _KIN and each.part != MOTHER and _is_mother(each)]:
+    for draft in [each for each in drafts if each.type == KIN and each.part != MOTHER and is_mother(each.body)]:
         heir = mothers.get(draft.under[:1])
         if heir is not None and _same_mother(heir, draft):
             _add(heir, draft)
@@ -73,8 +73,9 @@ def one_mother(drafts: list[Draft]) -> list[tuple[str, str]]:
     return [(went, heir.local) for went, heir in gone.items()]
 
 
-def _is_mother(draft: Draft) -> bool:
-    codings = (c for concept in draft.body.get("relationship", ()) for c in concept.get("coding", ()))
+def is_mother(body: Mapping[str, Any]) -> bool:
+    """Whether a RelatedPerson is the patient's mother, by its codes."""
+    codings = (c for concept in body.get("relationship", ()) for c in concept.get("coding", ()))
     return any((c.get("system"), c.get("code")) == _MOTHER_CODE for c in codings)
 
 

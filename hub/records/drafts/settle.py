@@ -22,7 +22,7 @@ from hub.records.drafts.following import cancelled, kindred, replaced, reports, 
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
 from hub.records.drafts.visit import movements
-from hub.records.drafts.who import bearers, meanwhile, professionals
+from hub.records.drafts.who import bearers, meanwhile, mothers, professionals
 from hub.records.drafts.who.identify import (
     Places,
     agrees,
@@ -65,6 +65,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     settled = Settled([], [], dict(places or {}))
     bearers.note_visits(own, known)
     await _place(tx, own, known, settled)
+    await mothers.place(tx, own, known, settled.places)
     await meanwhile.hold(tx, own, known, settled.places)
     known.rows.update(await kindred.place(tx, own, candidates, settled.places))
     if any(is_credit(draft) for draft in own):
