@@ -119,17 +119,22 @@ class _Kin:
             self.drafts[child].body["derivedFrom"] = [{"reference": DRAFT + parent.local, **self._awaited(parent)}]
 
     def _told_here(self, report: Occurrence, code: str, sub: str, keys: set[Key]) -> Draft | None:
-        """The result of this message with that code and sub-id, in the report of those numbers if any is named."""
+        """The result of this message with that code and sub-id, in the report of those numbers if any is named.
+
+        Where no report has them, it is the only such result whose report has one of them as another house's, or of
+        another kind: `^F1&LAB` and `F1` for the OBR-3 `F1^LIS` of the very same message.
+        """
+        written: list[Draft] = []
         for other in self._results.get(code, ()):
             above = other.parents.get("report")
-            if above is None or above is report:
+            held = self.drafts.get(above.local) if above is not None and above is not report else None
+            if held is None or (sub and other.anchor.ask(4) != sub):
                 continue
-            held = self.drafts.get(above.local)
-            if held is None or (keys and not keys & set(held.keys)):
-                continue
-            if not sub or other.anchor.ask(4) == sub:
+            if not keys or keys & set(held.keys):
                 return self.drafts[other.local]
-        return None
+            if {key.value for key in keys} & {key.value for key in held.keys}:
+                written.append(self.drafts[other.local])
+        return written[0] if len(written) == 1 else None
 
     def _told_elsewhere(self, report: Occurrence, keys: tuple[Key, ...], part: str) -> Draft | None:
         """A result of another message; its own message, earlier or later, tells the rest."""
