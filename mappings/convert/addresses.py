@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 from canonical.codes import STATES
-from mappings.convert.registry import Value
+from mappings.convert.registry import Context, Value
+from mappings.convert.text import listed
 
 _CEP = re.compile(r"[0-9]{2}\.?[0-9]{3}-?[0-9]{3}\Z")
 _DOTTED = re.compile(r"[0-9]{2}\.[0-9]{3}-?[0-9]{3}\Z")
@@ -21,6 +22,23 @@ _STATE, _POSTAL = 4, 5  # XAD
 def of_birth(value: Value) -> bool:
     """Whether an address of PID-11 is where the patient was born and nobody's home (XAD-7, table 0190: BDL, N)."""
     return value.source.segment == "PID" and value.text(7).upper() in _OF_BIRTH
+
+
+def kin_for_address(value: Value, context: Context) -> bool:
+    """Whether the address of a relative (NK1-4) is a word for the relationship, for which NK1-3 is empty."""
+    alone = value.source.segment == "NK1" and value.raw == value.text(1) and not value.other(3)
+    return alone and bool(value.raw) and listed(context.codes("hl70063"), value.raw) is not None
+
+
+def address_for_number(value: Value, context: Context) -> bool:
+    """Whether a telephone (XTN) is an address: a street, more letters than digits, with a city where the kind of
+    telephone would be and a postal code or a country behind it."""
+    street, city = value.text(1), value.text(3)
+    letters = sum(c.isalpha() for c in street)
+    if "@" in value.raw or letters <= sum(c.isdigit() for c in street) or not city.replace(" ", "").isalpha():
+        return False
+    telephone = listed(context.codes("hl70201"), value.text(2)) or listed(context.codes("hl70202"), city)
+    return bool(value.text(5) or value.text(6)) and not telephone
 
 
 def is_abroad(value: Value, country: str) -> bool:

@@ -10,9 +10,26 @@ from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
-from mappings.convert.addresses import behind_a_house, is_abroad, is_cep, of_birth, postal_code, righted, shifted
+from mappings.convert.addresses import (
+    address_for_number,
+    behind_a_house,
+    is_abroad,
+    is_cep,
+    kin_for_address,
+    of_birth,
+    postal_code,
+    righted,
+    shifted,
+)
 from mappings.convert.keys import cx_key
-from mappings.convert.misplaced.plausible import no_address, no_code, no_instant, no_number, visit_for_patient
+from mappings.convert.misplaced.plausible import (
+    misplaced_if,
+    no_address,
+    no_code,
+    no_instant,
+    no_number,
+    visit_for_patient,
+)
 from mappings.convert.periods import period
 from mappings.convert.published import (
     Claims,
@@ -80,7 +97,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     A Brazilian address whose state and CEP stand further right (its number, complement and quarter have components of
     their own) or further left is read as it was meant, with a finding.
     """
-    if no_address(value, context) or (argument == "county" and of_birth(value)):
+    if _is_none(value, context, argument):
         return None
     if (found := shifted(value) or behind_a_house(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
@@ -107,6 +124,13 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if span := period_of(value, context, (13, 14), 12):
         address["period"] = span
     return address
+
+
+def _is_none(value: Value, context: Context, argument: str) -> bool:
+    """Whether what stands for an address is none, or is that of the birth."""
+    if no_address(value, context) or (argument == "county" and of_birth(value)):
+        return True
+    return misplaced_if(kin_for_address(value, context), value, context)
 
 
 def _named_parts(value: Value) -> tuple[dict[str, Any], bool]:
@@ -159,7 +183,7 @@ def district(value: Value, context: Context, argument: str) -> Any:
 def xtn(value: Value, context: Context, argument: str) -> Any:
     """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4, also where XTN-1 or the
     unformatted number (XTN-12) has it; `argument` the use."""
-    if no_number(value, context):
+    if no_number(value, context) or misplaced_if(address_for_number(value, context), value, context):
         return None
     first, fourth, whole = value.text(1), value.text(4), value.text(12)
     mail = next((text for text in (fourth, first, whole) if "@" in text), "" if _dialled(fourth) else fourth)

@@ -187,3 +187,21 @@ def test_days_of_birth_show_whose_relationship_a_code_says(code: str, born: str,
     drafts = {draft.type: {**draft.initial, **draft.body} for draft in translate(message, zone="UTC").drafts}
     assert drafts["Coverage"]["relationship"]["coding"][0]["code"] == patient
     assert drafts["RelatedPerson"]["relationship"][0]["coding"][0]["code"] == holder
+
+
+@pytest.mark.parametrize(
+    ("kin", "told", "address", "numbers"),
+    [
+        ("|SPOUSE|Rua A 12^^Porto^^4000-001^PT|+351918765432", {"NK1#3-4", "NK1#3-5"}, None, ["+351918765432"]),
+        ("|MTH|1155550133", {"NK1#3-4"}, None, ["1155550133"]),
+        ("SPO|Rua A 12^^Porto^^4000-001^PT|918765432", set(), "Porto", ["918765432"]),
+        ("|Vila Mae|918765432", set(), None, ["918765432"]),
+        ("SPO||Ramal doze 12^PRN^Celular^^55", set(), None, ["Ramal doze 12"]),
+    ],
+)
+def test_a_relative_a_field_late(kin: str, told: set[str], address: str | None, numbers: list[str]) -> None:
+    """An address is no telephone and a relationship no street."""
+    bodies, places = made("ADT^A31", f"NK1|1|Reis^Nora|{kin}\r")
+    contact = bodies["Patient"][0]["contact"][0]
+    assert places == told and contact.get("address", {}).get("city") == address
+    assert [point["value"] for point in contact["telecom"]] == numbers
