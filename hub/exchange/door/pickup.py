@@ -123,6 +123,8 @@ class Pickup:
             read.note("AR", (problem,))
         else:
             await self._keep(place, f"{PROCESSING}/{name}", read)
+            if not read.messages and not read.failed:
+                read.note("AE", (Problem("er7.no-message", ""),))
         target = settings.failed if read.failed or not read.messages else settings.processed
         if read.lines or target == settings.failed:
             summary = {"messages": read.messages, "failed": read.failed, "channel": self.channel.name}

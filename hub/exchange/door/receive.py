@@ -124,9 +124,12 @@ def take(channel: Channel, raw: bytes, fault: Problem | None = None) -> Taken:
         silent = owes == AFTERWARDS
     else:
         silent = (bool(owes) and not wanted.accept) or not ack.due(wanted.accept or wanted.application, code == "AA")
-    if wanted.accept:
+    accepts = wanted.accept
+    if accepts and silent and status == "ERROR" and ack.due(wanted.application, False):
+        accepts, silent = "", False  # no accept acknowledgement tells of the error, so the application's does
+    if accepts:
         code = ack.ACCEPT[code]
-    if message is not None and late.is_acknowledgement(message) and not wanted.accept:
+    if message is not None and late.is_acknowledgement(message) and not accepts:
         silent, owes = True, ""  # an answer is never answered, or two systems would answer each other for ever
     incoming = _incoming(channel, raw, message, problems, status)
     if message is None:

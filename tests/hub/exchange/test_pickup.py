@@ -138,10 +138,14 @@ async def test_a_pick_up_that_fails_is_seen_and_alarms(world: World, tenant: Ten
 
 async def test_an_empty_and_a_foreign_file_fail(world: World, tenant: Tenant) -> None:
     place = folder(world, tenant)
+    (place / "blank.hl7").write_bytes(b"\r\n \r\n")
     (place / "empty.hl7").write_bytes(b"")
     (place / "photo.hl7").write_bytes(os.urandom(2000))
     await (await taker(world, tenant)).look()
-    assert [n for n in names(place, "failed") if not n.endswith("jsonl")] == ["empty.hl7", "photo.hl7"]
+    assert [n for n in names(place, "failed") if not n.endswith("jsonl")] == ["blank.hl7", "empty.hl7", "photo.hl7"]
+    for name in ("blank", "empty"):
+        told = (place / "failed" / f"{name}.hl7.findings.jsonl").read_text().splitlines()
+        assert len(told) == 2 and "er7.no-message" in told[1], "a file among the failed says why it is there"
 
 
 async def test_a_growing_file_is_left_until_it_is_whole(world: World, tenant: Tenant) -> None:
