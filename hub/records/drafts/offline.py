@@ -22,7 +22,7 @@ from hub.records.drafts.who.identify import (
     parts_in_order,
     resolved,
 )
-from hub.records.merges.renames import as_old
+from hub.records.merges.numbers import as_old
 
 BASE = "http://ponte.invalid/fhir/"
 

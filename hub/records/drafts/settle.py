@@ -22,7 +22,7 @@ from hub.records.drafts.following import cancelled, kindred, replaced, reports, 
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
 from hub.records.drafts.visit import movements
-from hub.records.drafts.who import bearers, meanwhile, mothers, professionals
+from hub.records.drafts.who import bearers, meanwhile, memberships, mothers, professionals
 from hub.records.drafts.who.identify import (
     Places,
     agrees,
@@ -120,10 +120,13 @@ async def _place(tx: Transaction, drafts: Sequence[Draft], known: Known, settled
         elif not draft.beside:
             settled.problems.append(_no_key(draft))
     fresh = {place for place in settled.places.values() if place not in known.rows}
+    parts = []
     for draft, parent in parts_in_order(waiting, settled.places):
         settled.places[draft.local] = (draft.type, part_id(draft, parent))
         fresh.add(settled.places[draft.local])
+        parts.append((draft, parent))
     known.rows.update(await stored(tx, fresh))
+    known.rows.update(await memberships.by_card(tx, parts, settled.places, known.rows))
     settled.problems += [_no_key(draft) for draft in waiting if draft.local not in settled.places]
 
 

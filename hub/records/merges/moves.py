@@ -11,10 +11,10 @@ from hub.records.drafts.who.bearers import bearers_of
 from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.lookup import lookup, stored, survivors_of
 from hub.records.merges import patients
+from hub.records.merges.numbers import name, united
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import held_by
 from hub.records.merges.references import moved, pointing
-from hub.records.merges.renames import name, united
 from hub.records.saved import Origin
 from hub.records.write import Write, save
 from hub.store.database import Transaction

@@ -20,6 +20,7 @@ from hub.records.drafts.who.bearers import bearers_of
 from hub.records.drafts.who.identify import Places, new_id
 from hub.records.drafts.who.lookup import Place, stored, survivors_of
 from hub.records.merges.apart import are_apart
+from hub.records.merges.numbers import as_old
 from hub.records.merges.references import turned
 from hub.records.saved import Origin
 from hub.records.write import Write, save
@@ -55,6 +56,8 @@ async def merge(
     pair = await _pair(tx, survivor, loser)
     if isinstance(pair, Problem):
         return [pair]
+    if pair.loser == pair.survivor:
+        return await _renumbered(tx, loser, survivor, origin, places)
     rows = {} if pair.done else await stored(tx, {("Patient", pair.loser), ("Patient", pair.survivor)})
     undone = are_apart(rows, pair.loser, pair.survivor, loser)
     if undone:
@@ -79,6 +82,18 @@ async def merge(
     return settled.problems
 
 
+async def _renumbered(tx: Transaction, loser: Draft, survivor: Draft, origin: Origin, places: Places) -> list[Problem]:
+    """A merge of two numbers that one record has already, or leads to by its CPF (who was unidentified is known by
+    then): it keeps the survivor's, and the loser's is an old one."""
+    survivor.body.pop("link", None)
+    said = survivor.body.get("identifier", [])
+    survivor.body["identifier"] = [*said, *as_old(loser.body.get("identifier", []), said)]
+    settled = await settle(tx, [survivor])
+    places.update({**settled.places, loser.local: settled.places[survivor.local]})
+    await save(tx, settled.writes, origin)
+    return settled.problems
+
+
 async def _pair(tx: Transaction, survivor: Draft, loser: Draft) -> _Pair | Problem:
     """Which records a merge names, earlier merges followed; a Problem when it contradicts them."""
     candidates = await bearers_of(tx, [survivor, loser])
@@ -87,7 +102,9 @@ async def _pair(tx: Transaction, survivor: Draft, loser: Draft) -> _Pair | Probl
     kept, lost = (named_by(draft, names[draft.local], chain) for draft in (survivor, loser))
     end, start = chain.get(kept, kept), chain.get(lost, lost)
     if kept == lost:
-        return Problem("semantic.merge-self", loser.local)
+        shared = set(survivor.keys) & set(loser.keys)
+        other = start == lost and set(survivor.keys) - shared and set(loser.keys) - shared
+        return _Pair(lost, lost, done=True) if other else Problem("semantic.merge-self", loser.local)
     if start == end:
         return Problem("semantic.merge-cycle", loser.local) if start == lost else _Pair(lost, end, done=True)
     if start != lost:  # the loser was merged into somebody else before

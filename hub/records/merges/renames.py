@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from canonical.problem import Problem
 from canonical.records import Draft
 from hub.records.drafts.who.bearers import bearers_of
 from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.lookup import stored, survivors_of
+from hub.records.merges.numbers import Identifiers, as_old, united
 from hub.records.merges.patients import held_by
 from hub.records.saved import Origin
 from hub.records.write import Write, save
 from hub.store.database import Transaction
-
-Identifiers = list[dict[str, Any]]
 
 
 async def rename(
@@ -48,20 +45,3 @@ async def _write(tx: Transaction, kind: str, identity: str, said: Identifiers, o
     body = (await stored(tx, {(kind, identity)}))[(kind, identity)] or {"resourceType": kind}
     body = {**body, "identifier": united(body.get("identifier", []), said)}
     await save(tx, [Write(type=kind, id=identity, body=body)], origin)
-
-
-def as_old(prior: Identifiers, current: Identifiers) -> Identifiers:
-    """Identifiers marked as no longer in use, those that are still current left out."""
-    kept = {name(item) for item in current}
-    return [{**item, "use": "old"} for item in prior if name(item) not in kept]
-
-
-def united(present: Identifiers, said: Identifiers) -> Identifiers:
-    """Both lists; what is said of an identifier replaces what was held of it."""
-    told = {name(item) for item in said}
-    return [*(item for item in present if name(item) not in told), *said]
-
-
-def name(identifier: dict[str, Any]) -> tuple[str, str]:
-    """What makes two identifiers the same: system and value."""
-    return str(identifier.get("system", "")), str(identifier.get("value", ""))

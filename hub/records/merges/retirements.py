@@ -9,9 +9,9 @@ from canonical.records import Draft, Key
 from hub.records.drafts.settle import settle
 from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.lookup import lookup, stored
+from hub.records.merges.numbers import as_old, name, united
 from hub.records.merges.patients import held_by
 from hub.records.merges.references import turned
-from hub.records.merges.renames import as_old, name, united
 from hub.records.saved import Origin
 from hub.records.write import Write, save
 from hub.store.database import Transaction
