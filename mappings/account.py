@@ -1,24 +1,30 @@
 """What became of every segment and every field of a message: mapped, ignored by declaration, or unmapped.
 
-A populated field is mapped when a table row of a record made from its segment reads it, or a conversion of such a row
-asked for it; ignored when `hl7/ignored.csv` says why; else it is unmapped, and a Problem says so.
+A populated field is mapped when a value made of it stands in a record, when a conversion asked for it to make one, when
+another field had said the same before it, or when it decides what becomes of its segment (rows with a target like
+`@skip`). It is ignored when `hl7/ignored.csv` says why of a field that no row reads for what it is, or
+`nothing-made.csv` of one that rows read; else it is unmapped, and a Problem says so.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
 from hl7.versions.table import NEWEST, version_named
 from mappings.grouping import Occurrence
 from mappings.plan import Plan
-from mappings.program import reads
+from mappings.program import decides, reads
 from mappings.table import HERE, TableError, overlaid, read_rows, shown
 
+Made = tuple[int, int, Any]
+"""Which fields (as bits) of a segment, by its index, gave which value."""
 FATES = ("mapped", "ignored", "unmapped")
 _COUNT = re.compile(r"[0-9]{0,4}\Z")
 _COLUMNS = ["segment", "field", "reason", "spec"]
@@ -37,11 +43,15 @@ class Declared:
 class Account:
     """`fate` is what became of each segment by index; `left` are the unmapped fields of mapped segments as bits.
 
-    `read` holds the fields that table rows read, as bits by segment index: bit n stands for field n.
+    `read` holds the fields that table rows read, as bits by segment index: bit n stands for field n; `made` those that
+    a value was made of, `passed` those that others had said, `decide` those that say what becomes of their segment.
     """
 
     fate: dict[int, str] = field(default_factory=dict)
     read: dict[int, int] = field(default_factory=dict)
+    made: dict[int, int] = field(default_factory=dict)
+    passed: dict[int, int] = field(default_factory=dict)
+    decide: dict[int, int] = field(default_factory=dict)
     left: dict[int, int] = field(default_factory=dict)
     fields: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
 
@@ -54,24 +64,46 @@ class Account:
         """The same of populated fields."""
         return {"total": sum(self.fields.values()), **self.fields}
 
-    def take(self, occurrence: Occurrence) -> None:
-        """A record was made: its segments are mapped, and what its rows read of them and of those above is read."""
+    def take(self, occurrence: Occurrence, made: Sequence[Made], passed: Sequence[tuple[int, int]]) -> None:
+        """A record was made: its segments are mapped, with what its rows made, read and decide of them and of those
+        above."""
         plan = occurrence.plan
-        masks = reads(plan)
+        masks, deciding = reads(plan), decides(plan)
         for name, segments in occurrence.own.items():
-            mask = masks.get(name, 0)
             for segment in segments:
                 self.fate[segment.index] = "mapped"
-                self.read[segment.index] = self.read.get(segment.index, 0) | mask
+                _add(self.read, segment.index, masks.get(name, 0))
+                _add(self.decide, segment.index, deciding.get(name, 0))
         for name, mask in masks.items():
             above = None if name in occurrence.own or plan.owns(name) else occurrence.above.get(name)
             if above is not None:
-                self.read[above.index] = self.read.get(above.index, 0) | mask
+                _add(self.read, above.index, mask)
+                _add(self.decide, above.index, deciding.get(name, 0))
+        for index, bits, _ in made:
+            _add(self.made, index, bits)
+        for index, bits in passed:
+            _add(self.passed, index, bits)
+
+    def mapped(self, segment: Segment) -> int:
+        """The fields of a mapped segment that something became of, as bits."""
+        index = segment.index
+        return self.made.get(index, 0) | self.passed.get(index, 0) | self.decide.get(index, 0) | segment.asked
+
+    def declared(self, segment: Segment, number: int, overlay: str = "") -> Declared | None:
+        """Why nothing became of a field of a mapped segment; None where no declaration says so."""
+        why = why_nothing(segment, number)
+        if why is not None or self.read.get(segment.index, 0) >> number & 1:
+            return why
+        return ignored(overlay).get((segment.name, number))
+
+
+def _add(to: dict[int, int], index: int, bits: int) -> None:
+    to[index] = to.get(index, 0) | bits
 
 
 def close(message: Message, plan: Plan, account: Account, problems: list[Problem]) -> None:
     """Decide what is still open: the header is read for every record, what a plan ignores is ignored, the rest told."""
-    left: dict[tuple[str, int], list[int]] = {}
+    lost: list[tuple[Segment, list[int]]] = []
     for segment in message.segments:
         fate = account.fate[segment.index]
         if fate == "unmapped":
@@ -82,18 +114,30 @@ def close(message: Message, plan: Plan, account: Account, problems: list[Problem
         if fate != "mapped":
             account.fields[fate] += populated.bit_count()
             continue
-        unread = populated & ~(account.read.get(segment.index, 0) | segment.asked)
-        unmapped = unread & ~ignored_bits(segment.name, plan.overlay) if unread else 0
-        account.fields["mapped"] += (populated & ~unread).bit_count()
-        account.fields["ignored"] += (unread & ~unmapped).bit_count()
+        rest = populated & ~account.mapped(segment)
+        account.fields["mapped"] += (populated & ~rest).bit_count()
+        unmapped = [n for n in numbers(rest) if account.declared(segment, n, plan.overlay) is None] if rest else []
+        account.fields["ignored"] += rest.bit_count() - len(unmapped)
         if unmapped:
-            account.fields["unmapped"] += unmapped.bit_count()
-            account.left[segment.index] = unmapped
-            for number in numbers(unmapped):
-                left.setdefault((segment.name, number), []).append(segment.index)
-    for (name, number), indexes in left.items():  # once for each kind of field: forty results would say it forty times
-        args = (("count", str(len(indexes))),)
-        problems.append(Problem("field.unmapped", f"{name}#{indexes[0]}-{number}", args=args))
+            account.fields["unmapped"] += len(unmapped)
+            account.left[segment.index] = sum(1 << number for number in unmapped)
+            lost.append((segment, unmapped))
+    if lost:
+        problems += _losses(lost, account, {problem.where.partition(".")[0] for problem in problems})
+
+
+def _losses(lost: Sequence[tuple[Segment, list[int]]], account: Account, told: set[str]) -> Iterator[Problem]:
+    """What to tell of the fields that nothing became of: once for each kind, since forty results would say it forty
+    times, and not where it is told already why a row that read it could make nothing."""
+    indexes: dict[tuple[str, str, int], list[int]] = {}
+    for segment, unmapped in lost:
+        read = account.read.get(segment.index, 0)
+        for number in unmapped:
+            code = "field.nothing-made" if read >> number & 1 else "field.unmapped"
+            if code == "field.unmapped" or f"{segment.name}#{segment.index}-{number}" not in told:
+                indexes.setdefault((code, segment.name, number), []).append(segment.index)
+    for (code, name, number), found in indexes.items():
+        yield Problem(code, f"{name}#{found[0]}-{number}", args=(("count", str(len(found))),))
 
 
 def close_whole(message: Message, account: Account, fate: str) -> None:
@@ -127,15 +171,15 @@ def _begins_with_set_id(name: str) -> bool | None:
 
 
 def populated(content: str, delimiters: Delimiters) -> bool:
-    """Whether a field says something: separators alone say nothing."""
-    return bool(content.strip(delimiters.component + delimiters.repetition + delimiters.sub))
+    """Whether a field says something: separators and blanks alone say nothing."""
+    return bool(content.strip(delimiters.component + delimiters.repetition + delimiters.sub + " "))
 
 
 def populated_bits(segment: Segment) -> int:
-    """The fields that say something, as bits; separators alone say nothing, an explicit null of a field nobody reads
-    takes nothing away."""
+    """The fields that say something, as bits; separators and blanks alone say nothing, an explicit null of a field
+    nobody reads takes nothing away."""
     bits, bit, d = 0, 1, segment.delimiters
-    marks = d.component + d.repetition + d.sub
+    marks = d.component + d.repetition + d.sub + " "
     for content in segment.fields():
         if content and content != NULL and (content[0] not in marks or content.strip(marks)):
             bits |= bit
@@ -146,6 +190,34 @@ def populated_bits(segment: Segment) -> int:
 def numbers(bits: int) -> list[int]:
     """The field numbers that `bits` stand for, rising."""
     return [n for n in range(1, bits.bit_length()) if bits >> n & 1]
+
+
+def nothing_made(segment: str) -> dict[int, tuple[frozenset[str], int, Declared]]:
+    """The fields of a segment of which rightly nothing is made though rows read them (`nothing-made.csv`), each
+    with the contents this holds for (none: whatever it says) and the field beside it that must say something (0: none);
+    raises TableError."""
+    return _nothing_made().get(segment, {})
+
+
+@cache
+def _nothing_made() -> dict[str, dict[int, tuple[frozenset[str], int, Declared]]]:
+    file = HERE / "nothing-made.csv"
+    found: dict[str, dict[int, tuple[frozenset[str], int, Declared]]] = {}
+    for line, values in read_rows(file, [*_COLUMNS[:2], "contents", "beside", *_COLUMNS[2:]]):
+        number, declared = _declaration(values, f"{shown(file)}:{line}", found.get(values["segment"], {}))
+        beside = int(values["beside"]) if values["beside"].isdigit() else 0
+        contents = frozenset(values["contents"].split())
+        found.setdefault(values["segment"], {})[number] = (contents, beside, declared)
+    return found
+
+
+def why_nothing(segment: Segment, number: int) -> Declared | None:
+    """Why nothing is made of what this field says; None where no declaration holds for it."""
+    contents, beside, declared = nothing_made(segment.name).get(number, (None, 0, None))
+    if beside and not populated_bits(segment) >> beside & 1:
+        return None
+    first = segment.raw_field(number).partition(segment.delimiters.component)[0].strip()
+    return declared if not contents or first in contents else None
 
 
 @cache
@@ -166,11 +238,15 @@ def ignored(overlay: str = "") -> dict[tuple[str, int], Declared]:
 def _declared(file: Path) -> dict[tuple[str, int], Declared]:
     found: dict[tuple[str, int], Declared] = {}
     for line, values in read_rows(file, _COLUMNS):
-        place = f"{shown(file)}:{line}"
-        if not values["field"].isdigit() or not values["reason"] or not values["spec"]:
-            raise TableError(f"{place}: a field number, a reason and a source are needed")
-        key = (values["segment"], int(values["field"]))
-        if key in found:
-            raise TableError(f"{place}: {key[0]}-{key[1]} is there twice")
-        found[key] = Declared(reason=values["reason"], spec=values["spec"], place=place)
+        of_segment = {number for name, number in found if name == values["segment"]}
+        number, declared = _declaration(values, f"{shown(file)}:{line}", of_segment)
+        found[values["segment"], number] = declared
     return found
+
+
+def _declaration(values: dict[str, str], place: str, known: Container[int]) -> tuple[int, Declared]:
+    if not values["field"].isdigit() or not values["reason"] or not values["spec"]:
+        raise TableError(f"{place}: a field number, a reason and a source are needed")
+    if int(values["field"]) in known:
+        raise TableError(f"{place}: {values['segment']}-{values['field']} is there twice")
+    return int(values["field"]), Declared(reason=values["reason"], spec=values["spec"], place=place)

@@ -5,7 +5,6 @@ Silent loss is a bug: each segment ends as mapped, ignored by declaration, or un
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,12 +24,13 @@ from mappings.dated import dated
 from mappings.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.inheriting import in_turn
 from mappings.mentions import merged_once, one_mother, one_person
-from mappings.nested import drop_incomplete, drop_reversed, forget, once
-from mappings.plan import Plan, RecordPlan
+from mappings.nested import drop_incomplete, drop_reversed, forget, nodes, once, stands
+from mappings.plan import RecordPlan
 from mappings.serving import plan_for, read_as
 from mappings.site import PLAIN, Site
 from mappings.step import Step
 from mappings.twins import differs, place_of
+from mappings.weighing import look_for_what_is_missing, own_numbers, place, weigh
 from mappings.work import SPECIAL, Work
 
 _OF_NOBODY = frozenset(("patient", "active", "relationship"))  # what a RelatedPerson has of whom nothing is said
@@ -72,23 +72,23 @@ def translate(
     occurrences = Grouper(plan, prefix).walk(message)
     drafts: list[Draft] = []
     for occurrence in occurrences:
-        draft = _draft(occurrence, context)
-        if draft is not None:
-            drafts.append(draft)
-            account.take(occurrence)
+        work = _worked(occurrence, context)
+        if work is not None:
+            drafts.append(work.draft)
+            account.take(occurrence, work.made, work.passed)
     if trace is not None:
         trace.begins(())
     if len(drafts) < len(occurrences):
         forget(drafts, {occurrence.local for occurrence in occurrences} - {draft.local for draft in drafts})
-    _own_numbers(drafts)
-    _weigh(drafts, occurrences, context)
+    own_numbers(drafts)
+    weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
     for went, heir in [*merged_once(drafts), *one_mother(drafts), *unite(drafts, plan)]:
         if trace is not None:
             trace.united(went, heir)
     number_parts(drafts)
-    _look_for_what_is_missing(message, plan, drafts, context)
+    look_for_what_is_missing(message, plan, drafts, context)
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     close(message, plan, account, context.problems)
@@ -114,10 +114,11 @@ def untouched(message: Message) -> Translation:
     return Translation([], [], account, message)
 
 
-def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
+def _worked(occurrence: Occurrence, context: Context) -> Work | None:
+    """The record of an occurrence and what it was made of; None where there is none, which is told."""
     plan = occurrence.plan
     if (plan.merge_into and plan.merge_into not in occurrence.parents) or set(plan.needs) - occurrence.children.keys():
-        context.problems.append(Problem("semantic.merge-incomplete", _place(occurrence)))
+        context.problems.append(Problem("semantic.merge-incomplete", place(occurrence)))
         return None
     body, initial = Body(plan.type), Body(plan.type)
     draft = Draft(local=occurrence.local, type=plan.type, body=body.value, initial=initial.value)
@@ -130,14 +131,14 @@ def _draft(occurrence: Occurrence, context: Context) -> Draft | None:
         else:
             _apply(step, work)
         if work.skip:
-            context.problems.append(Problem("semantic.not-a-record", _place(occurrence), args=(("type", plan.type),)))
+            context.problems.append(Problem("semantic.not-a-record", place(occurrence), args=(("type", plan.type),)))
             context.ignored.update(segment.index for segment in occurrence.segments())
             return None
     _finish(work)
     taken_away = draft.cleared and (draft.keys or draft.part)  # of nothing that could be found, nothing is taken away
     if not work.stated and not taken_away and draft.type != "Patient":
         return None
-    return draft if _complete(work) else None
+    return work if _complete(work) else None
 
 
 def _read(step: Step, work: Work) -> None:
@@ -158,9 +159,12 @@ def _read(step: Step, work: Work) -> None:
             value = Value(repetition.strip(" "), step.source, segment)
             if step.equals and value.whole() != step.equals:
                 continue
+            before = segment.asked
             converted = step.function(value, work.context, step.argument)
             if converted is not None:
                 _store(step, converted, value, work)
+                work.note(segment, step, converted)
+            segment.asked = before
 
 
 def _apply(step: Step, work: Work) -> None:
@@ -185,6 +189,7 @@ def _pass_over(step: Step, segment: Segment, raw: str, work: Work) -> None:
     taken, context = work.done[step.path], work.context
     if raw == NULL or not populated(raw, segment.delimiters):
         return
+    work.passed.append((segment.index, 1 << step.number))
     if context.trace is not None:
         context.trace.passed(step.row, segment.index, step.number, taken[1] if taken else None)
     if step.twins and taken is not None and place_of(taken[1]) in step.twins and differs(step, segment, taken, context):
@@ -214,12 +219,23 @@ def _relate(step: Step, work: Work) -> None:
 def _gather(step: Step, segments: Sequence[Segment], work: Work) -> None:
     """A conversion that reads all repetitions of all its segments together."""
     values = [Value(raw, step.source, s) for s in segments for raw in s.repetitions(step.number) or [""] if raw != NULL]
+    before = {value.segment: value.segment.asked for value in values}
     converted = step.gather(values, work.context, step.row.argument) if values else None
-    if converted is None:
-        return
+    if converted is not None:
+        _store_all(step, converted, values, work)
+    for segment, asked in before.items():
+        if converted is not None:
+            work.note(segment, step, converted)
+        segment.asked = asked
+
+
+def _store_all(step: Step, converted: Any, values: Sequence[Value], work: Work) -> None:
+    """What a gatherer made: one value, or several with a path of its own each."""
     for path, value in converted if isinstance(converted, list) else [("", converted)]:
         if path:
-            work.body.put(path, value)
+            if not work.body.put(path, value):
+                lost = values[0].problem("structure.repetition-lost", target=f"{work.draft.type}.{path}")
+                work.context.problems.append(lost)
             work.done.setdefault(step.path, (value, values[0]))
             work.stated = True
             _tell(step, work, path, value, values[0])
@@ -314,11 +330,14 @@ def _finish(work: Work) -> None:
             draft.body[first].pop(last, None)
             if not draft.body[first]:
                 del draft.body[first]
-    for path in drop_incomplete(draft.body, draft.initial, plan):
-        problem = Problem("structure.part", _place(work.occurrence), args=(("target", f"{draft.type}.{path}"),))
-        work.context.problems.append(problem)
-    for _ in drop_reversed(draft.body, plan):
-        work.context.problems.append(Problem("field.period", _place(work.occurrence)))
+    left_out = [
+        Problem("structure.part", place(work.occurrence), args=(("target", f"{draft.type}.{path}"),))
+        for path in drop_incomplete(draft.body, draft.initial, plan)
+    ]
+    left_out += [Problem("field.period", place(work.occurrence)) for _ in drop_reversed(draft.body, plan)]
+    if left_out:
+        work.context.problems += left_out
+        _forget_made(work)
     if plan.fill:
         kept = {name: value for name, value in draft.body.items() if name == "identifier"}
         draft.initial = {**draft.initial, **{n: v for n, v in draft.body.items() if n not in kept}}
@@ -329,6 +348,15 @@ def _finish(work: Work) -> None:
         survivor = parents.get(plan.merge_into)
         draft.merge_into = survivor.local if survivor else ""
     draft.sources = tuple(f"{s.name}#{s.index}" for s in work.occurrence.segments())
+
+
+def _forget_made(work: Work) -> None:
+    """Of what was left out of the record nothing was made."""
+    draft, trace = work.draft, work.context.trace
+    there = nodes(draft.body, draft.initial)
+    work.made = [made for made in work.made if stands(made[2], there)]
+    if trace is not None:
+        trace.left_out(draft.local, lambda value: stands(value, there))
 
 
 def _complete(work: Work) -> bool:
@@ -349,45 +377,9 @@ def _complete(work: Work) -> bool:
     draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential and not work.essential
     code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:
-        problem = Problem(code, _place(work.occurrence), args=(("target", f"{draft.type}.{name}"),))
+        problem = Problem(code, place(work.occurrence), args=(("target", f"{draft.type}.{name}"),))
         work.context.problems.append(problem)
     return draft.partial or not missing
-
-
-def _own_numbers(drafts: Sequence[Draft]) -> None:
-    """Who is merged is found by the numbers that the survivor does not have, too: both may say one person's CPF."""
-    named = {draft.local: draft for draft in drafts}
-    for draft in drafts:
-        survivor = named.get(draft.merge_into)
-        if draft.type == "Patient" and draft.action == "merge" and survivor is not None:
-            draft.keys = tuple(key for key in draft.keys if key not in survivor.keys) or draft.keys
-
-
-def _weigh(drafts: Sequence[Draft], occurrences: Sequence[Occurrence], context: Context) -> None:
-    """A lost part does not hold up the rest of its message; a message that says nothing else is an error."""
-    told = {occurrence.local for occurrence in occurrences if not occurrence.plan.fill}
-    if not any(draft.local in told for draft in drafts):
-        return
-    essential = {_place(o) for o in occurrences if o.plan.essential}
-    context.problems[:] = [
-        dataclasses.replace(problem, level="warning")
-        if problem.code == "structure.element" and problem.where not in essential
-        else problem
-        for problem in context.problems
-    ]
-
-
-def _look_for_what_is_missing(message: Message, plan: Plan, drafts: Sequence[Draft], context: Context) -> None:
-    """Tell what a message of this type should say and does not: an expected segment, the record it is about."""
-    context.problems += [Problem("structure.segment-expected", n) for n in plan.expects if not message.first(n)]
-    made = {draft.local.removeprefix(context.prefix).partition("/")[0] for draft in drafts}
-    if plan.about and not plan.about & made and all(p.code != "semantic.not-a-record" for p in context.problems):
-        types = sorted({record.type for record in plan.records if record.name in plan.about})
-        context.problems.append(Problem("semantic.no-record", "MSH-9", args=(("type", ", ".join(types)),)))
-
-
-def _place(occurrence: Occurrence) -> str:
-    return f"{occurrence.anchor.name}#{occurrence.anchor.index}"
 
 
 __all__ = ["Account", "RecordPlan", "Translation", "translate", "untouched"]

@@ -165,6 +165,24 @@ def _drop(node: dict[str, Any], path: tuple[str, ...], needed: tuple[tuple[str, 
         node.pop(name, None)
 
 
+def nodes(*bodies: Any) -> frozenset[str]:
+    """All values in `bodies`, as they print."""
+    found: set[str] = set()
+    pending = [*bodies]
+    while pending:
+        node = pending.pop()
+        found.add(repr(node))
+        pending += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return frozenset(found)
+
+
+def stands(value: Any, there: frozenset[str]) -> bool:
+    """Whether what a row made is among `nodes`; None is no value of the body, and was not left out of it."""
+    if isinstance(value, list):
+        return any(stands(one, there) for one in value)
+    return value is None or repr(value[1] if isinstance(value, tuple) else value) in there
+
+
 def once(repetitions: list[str]) -> list[str]:
     """The repetitions of a field, one where it says the same twice: that adds nothing, and would make parts of a value
     or another record of it. More than two of the same may be a curve that is flat."""

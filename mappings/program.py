@@ -12,6 +12,10 @@ from mappings.step import Step
 from mappings.table import Row, Source, TableError, table
 from mappings.twins import twins
 
+_ELSEWHERE = "mappings.convert.misplaced."
+_DECIDE = frozenset(
+    ("@skip", "@essential", "@known-only", "@must-exist", "@action", "@clear", "@movement", "@distinct")
+)
 _NOWHERE = Source("", 0)
 _SAID: dict[str, Any] = {"true": True, "false": False}
 
@@ -49,11 +53,32 @@ def telling(plan: RecordPlan, said: tuple[int, ...], around: tuple[str, ...]) ->
 
 @cache
 def reads(plan: RecordPlan) -> dict[str, int]:
-    """The fields that the rows of a record plan read, by segment, as bits: bit n stands for field n."""
+    """The fields that the rows of a record plan read, by segment, as bits: bit n stands for field n.
+
+    A row that looks for what is of another field (`mappings.convert.misplaced`) does not read a field for what it is.
+    """
     found: dict[str, int] = {}
     for step in program(plan):
-        if step.row.source is not None:
+        if step.row.source is not None and not step.function.__module__.startswith(_ELSEWHERE):
             found[step.segment] = found.get(step.segment, 0) | 1 << step.number
+    for segment, bits in _grouped_by(plan).items():
+        found[segment] = found.get(segment, 0) | bits
+    return found
+
+
+@cache
+def decides(plan: RecordPlan) -> dict[str, int]:
+    """The fields that say whether there is a record, which segments are of it and what the event does, by segment, as
+    bits: they need not become a value."""
+    found = dict(_grouped_by(plan))
+    for step in program(plan):
+        if step.row.source is not None and step.path in _DECIDE:
+            found[step.segment] = found.get(step.segment, 0) | 1 << step.number
+    return found
+
+
+def _grouped_by(plan: RecordPlan) -> dict[str, int]:
+    found: dict[str, int] = {}
     for name in (plan.where, *plan.join):
         segment, _, number = name.partition("-")
         if number:

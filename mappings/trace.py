@@ -6,14 +6,14 @@ It is made again from the kept message when someone asks; a feed that is worked 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hl7.er7 import Message, Segment
-from mappings.account import Account, ignored, numbers, populated_bits
+from mappings.account import Account, numbers, populated_bits
 from mappings.convert import Value
 from mappings.engine import Translation, translate
 from mappings.parts import left
@@ -113,6 +113,12 @@ class Trace:
     def united(self, local: str, heir: str) -> None:
         """The notes of a draft that went into another are the other's."""
         self.notes = [replace(note, local=heir) if note.local == local else note for note in self.notes]
+
+    def left_out(self, local: str, stands: Callable[[Any], bool]) -> None:
+        """The notes of what was left out of a draft are none."""
+        self.notes = [
+            note for note in self.notes if note.local != local or note.path.startswith("@") or stands(note.made)
+        ]
 
     def codes(self, name: str, table: dict[str, str]) -> dict[str, str]:
         """The table, in a form that remembers what is looked up."""
@@ -232,10 +238,10 @@ def _fate(segment: Segment, number: int, account: Account, plan: Plan | None) ->
         return {"fate": "ignored", "reason": reason or "the segment makes no record", "row": ""}
     if fate == "unmapped" or account.left.get(segment.index, 0) >> number & 1:
         return {"fate": "unmapped"}
-    declared = ignored(plan.overlay if plan else "").get((segment.name, number))
-    if declared is None or (account.read.get(segment.index, 0) | segment.asked) >> number & 1:
+    if account.mapped(segment) >> number & 1:
         return {"fate": "mapped"}
-    return {"fate": "ignored", "reason": declared.reason, "row": declared.place}
+    declared = account.declared(segment, number, plan.overlay if plan else "")
+    return {"fate": "ignored", "reason": declared.reason, "row": declared.place} if declared else {"fate": "mapped"}
 
 
 @cache

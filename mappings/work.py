@@ -11,19 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canonical.records import Draft, Key, Movement
+from hl7.er7 import Segment
+from mappings.account import Made
 from mappings.body import Body
 from mappings.convert import Value
 from mappings.convert.registry import Context
 from mappings.convert.text import parse_dtm
 from mappings.grouping import Occurrence
+from mappings.step import Step
 
 Taken = tuple[Any, Value] | None  # what a field said that gave a path its value; None: a constant or a link
 
 
 @dataclass(slots=True)
 class Work:
-    """A draft under construction: stated and initial elements, the paths that have a value and from where, and what to
-    skip."""
+    """A draft under construction: stated and initial elements, the paths that have a value and from where, what to
+    skip; what was `made` of which fields, and which were `passed` over, since others had said it."""
 
     occurrence: Occurrence
     context: Context
@@ -34,6 +37,13 @@ class Work:
     skip: bool = False
     essential: bool = False
     stated: bool = False
+    made: list[Made] = field(default_factory=list)
+    passed: list[tuple[int, int]] = field(default_factory=list)
+
+    def note(self, segment: Segment, step: Step, value: Any) -> None:
+        """`value` was made of a field of `segment`, and of what its conversion asked for beside it."""
+        bits = segment.asked | 1 << step.number
+        self.made.append((segment.index, bits, None if step.path.startswith("@") else value))
 
 
 def _key(converted: Any, value: Value, work: Work) -> None:

@@ -1,7 +1,7 @@
 """The closed list of conversions. Each is a documented, tested function registered under its name in tables.
 
 * Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `titles`,
-  `councils`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
+  `councils`, `placed`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
 * Of a matter: `administration`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`,
   `medication`, `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`, `specimens`;
   `small` for the rest.
@@ -28,6 +28,7 @@ from mappings.convert import (
     observations,
     orders,
     people,
+    placed,
     places,
     scheduling,
     small,
@@ -63,6 +64,7 @@ __all__ = [
     "observations",
     "orders",
     "people",
+    "placed",
     "places",
     "scheduling",
     "shifted",

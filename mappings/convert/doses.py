@@ -204,6 +204,17 @@ def dose_in_words(value: Value, context: Context, argument: str) -> Any:
     return {"text": f"{argument}: {text} {unit}".strip()}
 
 
+@conversion("unit-alone")
+def unit_alone(value: Value, context: Context, argument: str) -> Any:
+    """A unit whose amount was not sent (RXO-4, RXE-5) as Annotation: said, not lost. `argument` names the fields of
+    the amount and the words for it: `2,3:Unidade da dose`."""
+    fields, _, words = argument.partition(":")
+    unit = value.text(2) or value.text(1)
+    if not unit or number(value.raw) is not None or any(value.other(int(field)) for field in fields.split(",")):
+        return None
+    return {"text": f"{words}: {unit}"}
+
+
 @conversion("dispensed-dose")
 def dispensed_dose(value: Value, context: Context, argument: str) -> Any:
     """RXD-12, the total daily dose (CQ), as dose of one day."""

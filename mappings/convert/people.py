@@ -19,12 +19,10 @@ from mappings.convert.text import component_code, ended, spread
 from mappings.convert.titles import TITLES, parted, surname, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-_ORDERING_FACILITY = 21  # ORC
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
 _SENDER = "SB"  # who sent a result or an order: its performer no more than who gets a copy
 _PERFORMED = ("TXA", 22)
 _SURNAME_FIRST = ("IDE", "SYL")
-_ORGANIZATIONS = {"ORC": (21,), "OBX": (23,), "PRD": (10,)}
 _ROLES = {
     "ATND": "attender",
     "REF": "referrer",
@@ -164,7 +162,7 @@ def _participant(value: Value, context: Context, but: Collection[str]) -> dict[s
     """PRT-5 as a person, unless the segment ends the participation or its role is one of `but`."""
     if ended(value, context) or value.other(4) in but:
         return None
-    return _reachable(value, context, xcn(value, context, ""), "14,15")
+    return reachable(value, context, xcn(value, context, ""), "14,15")
 
 
 @conversion("taking-part-actor")
@@ -183,7 +181,7 @@ def taking_part_organization(value: Value, context: Context, argument: str) -> A
     """PRT-8 as an organization, unless the segment ends the participation; the contacts are a person's where one is."""
     if ended(value, context) or value.other(4) in (*_NO_PERFORMERS, _SENDER):
         return None
-    return _reachable(value, context, xon(value, context, ""), "" if value.segment.raw_field(5) else "14,15")
+    return reachable(value, context, xon(value, context, ""), "" if value.segment.raw_field(5) else "14,15")
 
 
 def organization_number(value: Value) -> str:
@@ -212,55 +210,14 @@ def xon(value: Value, context: Context, argument: str) -> Any:
     return reference if len(reference) > 1 else None
 
 
-@conversion("placed")
-def placed(value: Value, context: Context, argument: str) -> Any:
-    """A person (XCN) or organization (XON) whose address and telephones stand in other fields: `24`, or `22,23`.
-
-    A numbered one gets them in its record, which an organization has only for their sake; an unnumbered one goes
-    inside the record that names it.
-    """
-    if value.source.field in _ORGANIZATIONS.get(value.source.segment, ()):
-        return _reachable(value, context, xon(value, context, ""), argument)
-    found = _reachable(value, context, xcn(value, context, ""), argument)
-    if found and value.source.segment == "ORC" and value.segment.raw_field(_ORDERING_FACILITY):
-        _ordered_from(found, value.sibling(_ORDERING_FACILITY), context)
-    return found
-
-
-def _ordered_from(person: dict[str, Any], facility: Value, context: Context) -> None:
-    """Who orders (ORC-12) and from where (ORC-21 to 23) as a PractitionerRole (v2-to-fhir ORC[ServiceRequest]).
-
-    The order names the person, whom guides and searches ask for, and in an extension the role. A place without number
-    is one of this sender's, known by its name; a person without number has no role to find.
-    """
-    where = xon(facility, context, "")
-    if not where or "system" not in person.get("identifier", {}):
-        return
-    body: dict[str, Any] = {"active": True, "practitioner": {**person}, "organization": where}
-    if "identifier" in where:
-        place = where["identifier"]["value"]
-        body["organization"] = _reachable(facility, context, where, "22,23") or where
-    else:
-        place = where["display"]
-        if more := _of_a_house(
-            _contacts(facility, context, "22,23")
-        ):  # told of a place without number: inside the role
-            body["contained"] = [{"resourceType": "Organization", "id": "place", "name": place, **more}]
-            body["organization"] = {"reference": "#place", **where}
-    key = Key(systems.local_system(context.sender, "ROLE"), f"{person['identifier']['value']} / {place}")
-    body["identifier"] = [{"system": key.system, "value": key.value}]
-    role = {"reference": DRAFT + context.emit("PractitionerRole", key, body), "type": "PractitionerRole"}
-    person["extension"] = [{"url": EXTENSIONS["ordering-role"], "valueReference": role}]
-
-
-def _reachable(value: Value, context: Context, found: dict[str, Any] | None, fields: str) -> dict[str, Any] | None:
+def reachable(value: Value, context: Context, found: dict[str, Any] | None, fields: str) -> dict[str, Any] | None:
     """The reference `found` to a person or organization, with the contacts of `fields` where it leads."""
-    more = _contacts(value, context, fields) if found else {}
+    more = contacts(value, context, fields) if found else {}
     if not found or not more:
         return found
     kind, number = found["type"], found.get("identifier", {})
     organization = kind == "Organization"
-    more = _of_a_house(more) if organization else more
+    more = of_a_house(more) if organization else more
     name: Any = found.get("display")
     if "system" not in number:
         told = name if organization else [_human_name(value, context, name or "")]
@@ -274,7 +231,7 @@ def _reachable(value: Value, context: Context, found: dict[str, Any] | None, fie
     return found
 
 
-def _contacts(value: Value, context: Context, argument: str) -> dict[str, Any]:
+def contacts(value: Value, context: Context, argument: str) -> dict[str, Any]:
     """The address and the telephones of the fields that `argument` names, in this order."""
     found: dict[str, Any] = {}
     for name, function, field in zip(("address", "telecom"), (xad, xtn), argument.split(","), strict=False):
@@ -286,7 +243,7 @@ def _contacts(value: Value, context: Context, argument: str) -> dict[str, Any]:
     return found
 
 
-def _of_a_house(contacts: dict[str, Any]) -> dict[str, Any]:
+def of_a_house(contacts: dict[str, Any]) -> dict[str, Any]:
     """Contacts of an organization, which has no home (org-2, org-3): H and PRN say no more than that it is one."""
     return {
         name: [{key: said for key, said in item.items() if (key, said) != ("use", "home")} for item in items]

@@ -35,6 +35,9 @@ class Tracer(Protocol):
     def united(self, local: str, heir: str) -> None:
         """What draft `local` says is said by `heir` now."""
 
+    def left_out(self, local: str, stands: Callable[[Any], bool]) -> None:
+        """Parts of draft `local` were left out: of what does not stand any more nothing was made."""
+
     def codes(self, name: str, table: dict[str, str]) -> dict[str, str]:
         """The code table `name` as the conversion that runs now sees it."""
 

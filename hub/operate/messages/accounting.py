@@ -17,7 +17,7 @@ from hub.exchange.door.receive import judge
 from hub.exchange.work import poison
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings.account import Account, ignored_bits, numbers, populated_bits
+from mappings.account import Account, numbers, populated_bits
 from mappings.engine import Translation, translate, untouched
 from mappings.table import TableError
 
@@ -99,8 +99,7 @@ def _lines(message: Message, account: Account, channel: Channel) -> Iterable[Lin
         fate = account.fate.get(segment.index, "unmapped")
         populated = populated_bits(segment)
         left = account.left.get(segment.index, 0)
-        unread = populated & ~(account.read.get(segment.index, 0) | segment.asked)
-        passed = unread & ignored_bits(segment.name, channel.document.overlay) & ~left
+        passed = populated & ~account.mapped(segment) & ~left
         by_fate = {"mapped": populated & ~(left | passed), "ignored": passed, "unmapped": left}
         if fate != "mapped":
             by_fate = {fate: populated}

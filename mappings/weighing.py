@@ -1,0 +1,51 @@
+"""What is judged of a message when all its records are made: whose numbers count, how grave a lost part is, what it
+should say and does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from canonical.problem import Problem
+from canonical.records import Draft
+from hl7.er7 import Message
+from mappings.convert.registry import Context
+from mappings.grouping import Occurrence
+from mappings.plan import Plan
+
+
+def own_numbers(drafts: Sequence[Draft]) -> None:
+    """Who is merged is found by the numbers that the survivor does not have, too: both may say one person's CPF."""
+    named = {draft.local: draft for draft in drafts}
+    for draft in drafts:
+        survivor = named.get(draft.merge_into)
+        if draft.type == "Patient" and draft.action == "merge" and survivor is not None:
+            draft.keys = tuple(key for key in draft.keys if key not in survivor.keys) or draft.keys
+
+
+def weigh(drafts: Sequence[Draft], occurrences: Sequence[Occurrence], context: Context) -> None:
+    """A lost part does not hold up the rest of its message; a message that says nothing else is an error."""
+    told = {occurrence.local for occurrence in occurrences if not occurrence.plan.fill}
+    if not any(draft.local in told for draft in drafts):
+        return
+    essential = {place(o) for o in occurrences if o.plan.essential}
+    context.problems[:] = [
+        dataclasses.replace(problem, level="warning")
+        if problem.code == "structure.element" and problem.where not in essential
+        else problem
+        for problem in context.problems
+    ]
+
+
+def look_for_what_is_missing(message: Message, plan: Plan, drafts: Sequence[Draft], context: Context) -> None:
+    """Tell what a message of this type should say and does not: an expected segment, the record it is about."""
+    context.problems += [Problem("structure.segment-expected", n) for n in plan.expects if not message.first(n)]
+    made = {draft.local.removeprefix(context.prefix).partition("/")[0] for draft in drafts}
+    if plan.about and not plan.about & made and all(p.code != "semantic.not-a-record" for p in context.problems):
+        types = sorted({record.type for record in plan.records if record.name in plan.about})
+        context.problems.append(Problem("semantic.no-record", "MSH-9", args=(("type", ", ".join(types)),)))
+
+
+def place(occurrence: Occurrence) -> str:
+    """The segment that makes a record, by name and index."""
+    return f"{occurrence.anchor.name}#{occurrence.anchor.index}"
