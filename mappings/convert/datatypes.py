@@ -218,7 +218,7 @@ def _number(value: Value, first: str, fourth: str, whole: str) -> str:
         return first
     number = (built if local else "") or whole or first or built or fourth
     if number:
-        return f"{number} x{extension}" if extension else number
+        return f"{number} x{extension.lstrip('xX')}" if extension else number
     return next((text for text in (extension, *(value.text(n) for n in (9, 10, 11))) if _dialled(text)), "")
 
 

@@ -194,3 +194,11 @@ def test_a_dose_that_was_given_after_all_has_no_reason_against_it(kind: str) -> 
     assert whole["statusReason"] == {"text": "recusa"}
     again = Draft(local="a", type=kind, body={"status": "completed"}, event_at=at)
     assert combine(whole, again, stale=False)["statusReason"] == {"text": "recusa"}
+
+
+def test_an_extension_that_brings_its_own_sign() -> None:
+    text = "PID|1||7^^^H^MR||Souza^Ana||||||||^PRN^PH^^^81^33334444^x889"
+    message = er7.read(f"MSH|^~\\&|LIS|LAB|B|C|20261122||ADT^A31|1|P|2.8.2\r{text}\r".encode())
+    assert isinstance(message, Message)
+    (patient,) = (draft.body for draft in translate(message, zone="America/Sao_Paulo").drafts)
+    assert patient["telecom"][0]["value"] == "81 33334444 x889"
