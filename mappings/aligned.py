@@ -13,35 +13,31 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
-from canonical.codes import coding_system
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
-from mappings.convert.misplaced.plausible import SERVICES, says_minutes
-from mappings.table import HERE, TableError, codes, read_rows
+from mappings.convert.misplaced.shapes import SURE, cannot, is_day, table_of
+from mappings.table import HERE, TableError, overlay_folder, read_rows
 
 FILE = HERE / "shapes.csv"
 _COLUMNS = ["segment", "field", "shape", "needed", "note", "spec"]
-_OWN = "urn:ponte:"  # what a coding system that nobody knows is called
 _LEAST = 2  # fields that hold what they cannot
-_DAY = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{4}(?:[0-9]{2})?)?\Z")
-_YEAR = re.compile(r"(?:1[89]|20|21)[0-9]{2}")
-_BED = re.compile(r"[A-Z]{0,2}[0-9]{1,4}[A-Z]?\Z")
-_WORD = re.compile(r"[^\W\d_]{2}[^\d_]*\Z")
-_LETTERS = frozenset("BCEINOPRU")  # classes of a visit, table 0004
-_SEXES = frozenset("AFIMNOU")  # table 0001
-_SECTIONS = frozenset(
-    ("LAB", "RAD", "HM", "CH", "MB", "MCB", "BLB", "IMM", "SR", "PAT", "CT", "RUS", "NMR")
-)  # table 0074
-_AMOUNT = re.compile(r"[+-]?[0-9][0-9.,]*\Z")
+_SOURCE = re.compile(r"\b([A-Z][A-Z0-9]{2})-[0-9]")
 
 
-def aligned(message: Message) -> tuple[Message, list[Problem]]:
-    """The message with such segments as they were meant, and what is told; the message itself where there is none."""
+def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]]:
+    """The message with such segments as they were meant, and what is told; the message itself where there is none.
+
+    A segment that the sender's `overlay` reads by rows or codes of its own is as that says, and stays.
+    """
     moved: dict[int, Segment] = {}
     told: list[Problem] = []
+    known = _shapes()
+    own = _of_overlay(overlay) if overlay else frozenset()
     for segment in message.segments:
-        shapes = _shapes().get(segment.name)
-        if shapes is None or sum(1 for _ in _wrong(segment.fields(), shapes, segment.delimiters)) < _LEAST:
+        shapes = known.get(segment.name)
+        if shapes is None or segment.name in own:
+            continue
+        if sum(1 for _ in _wrong(segment.fields(), shapes, segment.delimiters)) < _LEAST:
             continue
         ways = _ways(segment, shapes)
         if not ways:
@@ -98,7 +94,7 @@ def _explains(way: Sequence[str], kept: Sequence[str], segment: Segment, shapes:
         if shape is None or way[found] != kept[number]:
             return False
         parts = _parts(kept[number], segment.delimiters)
-        sure += any(is_one(parts) for is_one in _SURE.get(shape.name, ()))
+        sure += any(is_one(parts) for is_one in SURE.get(shape.name, ()))
     return sure >= _LEAST
 
 
@@ -109,8 +105,18 @@ def _wrong(fields: Sequence[str], shapes: Shapes, delimiters: Delimiters) -> Ite
         if not content or content == NULL:
             continue
         parts = _parts(content, delimiters)
-        if any(parts) and shape.cannot(parts):
+        if any(parts) and (shape.cannot(parts) or _off(fields, number, shape.name)):
             yield number
+
+
+def _off(fields: Sequence[str], number: int, name: str) -> bool:
+    """Whether a day is the other end of a span: an end where its start is missing and a day stands behind it, or a
+    start where its end is missing and a day stands before it, where none belongs (IN1-11 to 14)."""
+    step = {"start": -1, "end": 1}.get(name)
+    if step is None:
+        return False
+    missing, behind = ("".join(fields[n : n + 1]) for n in (number - step, number + step))
+    return not missing and is_day(fields[number]) and is_day(behind)
 
 
 def _parts(content: str, delimiters: Delimiters) -> list[str]:
@@ -129,214 +135,6 @@ def _told(code: str, segment: Segment, fields: Sequence[str], way: Sequence[str]
     return Problem(code, f"{segment.name}#{segment.index}-{first}")
 
 
-def _time(parts: Sequence[str]) -> bool:
-    return len(parts) == 1 and bool(_DAY.match(parts[0]))
-
-
-def _no_sequence(parts: Sequence[str]) -> bool:
-    return not parts[0].isdigit()
-
-
-def _no_number(parts: Sequence[str]) -> bool:
-    return _time(parts) or not any(map(str.isdigit, parts[0]))
-
-
-def _no_time(parts: Sequence[str]) -> bool:
-    return not _YEAR.match(parts[0])
-
-
-def _of_place(parts: Sequence[str]) -> bool:
-    """Whether room or bed stand where a text or a name does: `UTI^101^A`."""
-    return len(parts) > 1 and bool(_BED.match(parts[1]))
-
-
-def _no_class(parts: Sequence[str]) -> bool:
-    return _time(parts) or _of_place(parts)
-
-
-def _no_place(parts: Sequence[str]) -> bool:
-    return _time(parts) or (len(parts) == 1 and parts[0] in _LETTERS)
-
-
-def _no_person(parts: Sequence[str]) -> bool:
-    code = len(parts) == 1 and (parts[0] in SERVICES or parts[0] in _LETTERS)
-    return code or _time(parts) or _of_place(parts) or _timed(parts)
-
-
-def _timed(parts: Sequence[str]) -> bool:
-    """Whether a quantity and timing stands there, with its moment in the fourth component."""
-    return len(parts) > 3 and bool(_DAY.match(parts[3]))
-
-
-def _no_visit(parts: Sequence[str]) -> bool:
-    person = len(parts) > 2 and bool(_WORD.match(parts[1])) and bool(_WORD.match(parts[2]))
-    return person or (len(parts) == 1 and (parts[0].upper() in SERVICES or parts[0] in _LETTERS))
-
-
-def _no_name(parts: Sequence[str]) -> bool:
-    alone = len(parts) == 1
-    return _coded(parts) or (alone and (parts[0].isdigit() or len(parts[0]) == 1 or _relationship(parts[0])))
-
-
-def _coded(parts: Sequence[str]) -> bool:
-    """Whether the third component names a coding system: an HL7 table, or a list of the house."""
-    return len(parts) > 2 and (parts[2].upper().startswith(("HL7", "99")) or parts[2] == "L")
-
-
-def _no_relationship(parts: Sequence[str]) -> bool:
-    """Whether a person's name stands there: two words, neither a code nor what it means, without a coding system."""
-    if len(parts) < 2 or _coded(parts):
-        return _time(parts)
-    words = all(_WORD.match(part) for part in parts[:2])
-    return words and len(parts[0]) > 3 and parts[0].casefold() != parts[1].casefold()
-
-
-def _no_phone(parts: Sequence[str]) -> bool:
-    """Whether neither an address nor six digits stand there."""
-    said = "".join(parts)
-    return _time(parts) or ("@" not in said and sum(map(str.isdigit, said)) < 6)
-
-
-def _no_sex(parts: Sequence[str]) -> bool:
-    return _time(parts) or len(parts) > 3
-
-
-def _no_address(parts: Sequence[str]) -> bool:
-    return _time(parts) or (len(parts) == 1 and (parts[0] in _SEXES or _relationship(parts[0])))
-
-
-def _relationship(text: str) -> bool:
-    return text.upper() in codes("hl70063") or text.casefold() == "self"
-
-
-def _person(parts: Sequence[str]) -> bool:
-    """Whether a number, a surname and a given name stand there, not a code with its name and system."""
-    if len(parts) < 3 or not any(map(str.isdigit, parts[0])) or not all(_WORD.match(part) for part in parts[1:3]):
-        return False
-    given = parts[2]
-    return not given.isupper() or (len(parts) > 6 and len(given) > 2 and coding_system(given).startswith(_OWN))
-
-
-def _no_text(parts: Sequence[str]) -> bool:
-    """Whether a moment or a person stands there."""
-    return _time(parts) or _person(parts)
-
-
-def _no_reason(parts: Sequence[str]) -> bool:
-    """Whether a moment, a person or a number of minutes stands there."""
-    return _no_text(parts) or (len(parts) == 1 and parts[0].isdigit() and len(parts[0]) < 4)
-
-
-def _no_parent(parts: Sequence[str]) -> bool:
-    """Whether a timing, with the moment in its fourth component, or a person stands there."""
-    return _no_text(parts) or _timed(parts)
-
-
-def _no_order_status(parts: Sequence[str]) -> bool:
-    return _no_text(parts) or parts[0].isdigit()
-
-
-def _no_letter(parts: Sequence[str]) -> bool:
-    """Whether anything but one letter, or a word of letters, stands there."""
-    return len(parts) > 1 or not parts[0].isalpha()
-
-
-def _no_status(parts: Sequence[str]) -> bool:
-    return _no_letter(parts) or parts[0] in _SECTIONS
-
-
-def _no_section(parts: Sequence[str]) -> bool:
-    return _no_text(parts) or (len(parts) == 1 and parts[0] in codes("hl70123"))
-
-
-def _no_priority(parts: Sequence[str]) -> bool:
-    return _no_text(parts) or _coded(parts)
-
-
-def _no_control(parts: Sequence[str]) -> bool:
-    return parts[0].upper() not in codes("hl70119")
-
-
-def _no_charge_kind(parts: Sequence[str]) -> bool:
-    return parts[0].upper() not in codes("hl70017")
-
-
-def _no_charged_code(parts: Sequence[str]) -> bool:
-    return _time(parts) or (len(parts) == 1 and parts[0].upper() in codes("hl70017"))
-
-
-def _no_amount(parts: Sequence[str]) -> bool:
-    """Whether no number stands first (a price may have its currency behind it)."""
-    return _time(parts) or not _AMOUNT.match(parts[0].partition("&")[0])
-
-
-def _no_words(parts: Sequence[str]) -> bool:
-    return _time(parts) or not any(map(str.isalpha, "".join(parts)))
-
-
-def _no_unit(parts: Sequence[str]) -> bool:
-    return _no_words(parts) or _person(parts)
-
-
-def _no_timing(parts: Sequence[str]) -> bool:
-    return _person(parts) or (len(parts) == 1 and bool(parts[0]) and not _DAY.match(parts[0]) and parts[0].isalpha())
-
-
-def _no_occasion(parts: Sequence[str]) -> bool:
-    """Whether a person stands there, or one word or number that is no moment."""
-    return _person(parts) or (len(parts) == 1 and not _time(parts))
-
-
-_CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
-    "any": lambda parts: False,
-    "sequence": _no_sequence,
-    "moment": _no_time,
-    "number": _no_number,
-    "no-time": _time,
-    "code": _no_class,
-    "place": _no_place,
-    "person": _no_person,
-    "visit": _no_visit,
-    "name": _no_name,
-    "phone": _no_phone,
-    "relationship": _no_relationship,
-    "sex": _no_sex,
-    "address": _no_address,
-    "text": _no_text,
-    "reason": _no_reason,
-    "parent": _no_parent,
-    "order-status": _no_order_status,
-    "letter": _no_letter,
-    "status": _no_status,
-    "section": _no_section,
-    "priority": _no_priority,
-    "control": _no_control,
-    "charge": _no_charge_kind,
-    "charged": _no_charged_code,
-    "amount": _no_amount,
-    "unit": _no_unit,
-    "words": _no_words,
-    "timing": _no_timing,
-    "occasion": _no_occasion,
-}
-
-
-# What a field is surely for, by the name of its shape.
-_SURE: dict[str, tuple[Callable[[Sequence[str]], bool], ...]] = {
-    "moment": (_time,),
-    "person": (_person,),
-    "place": (_of_place,),
-    "name": (lambda parts: len(parts) > 1 and all(_WORD.match(part) for part in parts[:2]),),
-    "relationship": (lambda parts: _relationship(parts[0]),),
-    "status": (lambda parts: len(parts) == 1 and parts[0] in codes("hl70123"),),
-    "section": (lambda parts: len(parts) == 1 and parts[0] in _SECTIONS,),
-    "charge": (lambda parts: not _no_charge_kind(parts),),
-    "unit": (lambda parts: says_minutes(parts[0]),),
-    "timing": (_timed,),
-    "occasion": (_timed,),
-}
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shape:
     """What a field cannot hold, and whether no way may leave it empty that is not."""
@@ -353,8 +151,21 @@ Shapes = dict[int, Shape]
 def _shapes() -> dict[str, Shapes]:
     found: dict[str, Shapes] = {}
     for line, values in read_rows(FILE, _COLUMNS):
-        if values["shape"] not in _CANNOT or not values["field"].isdigit():
+        tells = cannot(values["shape"])
+        if tells is None or not values["field"].isdigit():
             raise TableError(f"shapes.csv:{line}: a field number and a known shape are needed")
-        shape = Shape(values["shape"], _CANNOT[values["shape"]], values["needed"] == "yes")
+        shape = Shape(values["shape"], tells, values["needed"] == "yes")
         found.setdefault(values["segment"], {})[int(values["field"])] = shape
     return found
+
+
+@cache
+def _of_overlay(name: str) -> frozenset[str]:
+    """The segments of which an overlay has rows, or has codes in a table that their shapes tell by."""
+    folder = overlay_folder(name)
+    rows = [path.read_text(encoding="utf-8-sig") for path in folder.glob("hl7/*.csv") if path.stem != "ignored"]
+    tables = {path.stem.partition("-")[0] for path in folder.glob("codes/*.csv")}
+    coded = {
+        segment for segment, shapes in _shapes().items() if any(table_of(s.name) in tables for s in shapes.values())
+    }
+    return frozenset(coded | {found[1] for text in rows for found in _SOURCE.finditer(text)})

@@ -65,7 +65,7 @@ def translate(
             [], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account, message
         )
     message, days = dated(message, plan.dates)
-    message, shifts = (message, []) if site.overlay else aligned(message)  # an overlay knows where its sender has what
+    message, shifts = aligned(message, site.overlay)
     context = Context(message, zone, prefix, site)
     context.problems += days + shifts
     context.trace, context.event = trace, kind.partition("^")[2]

@@ -36,6 +36,9 @@ def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[st
     if found := listed(context.codes(argument), segment.ask(6)):
         entry["use"] = {"coding": [coding_from(found)]}
     said = segment.ask(15)
+    if segment.ask(15, 2):  # a number has one part: who diagnosed (DG1-16), a field early
+        context.problems.append(Problem("field.misplaced", f"DG1#{segment.index}-15"))
+        return entry
     rank = number(said)
     if said and said != NULL and rank is None:
         context.problems.append(Problem("field.number", f"DG1#{segment.index}-15"))

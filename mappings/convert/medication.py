@@ -24,6 +24,7 @@ from mappings.table import Source
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
 _ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"
 _NOTES = 9  # RXA-9
+_MAKER = "Fabricante"  # RXA-17, RXD-20
 _SOURCES = re.compile(r"(NIP0*1)?\Z")  # NIP001, also with a zero too many
 _WORDS = re.compile(r"(?=.*[^\W\d_]{4})\S+ .*\S\Z")  # `Dipirona 500 mg`: several, one of them of four letters or more
 _MEDICINE = {"RXE": 2, "RXO": 1}
@@ -121,7 +122,7 @@ def asked_medicine(value: Value, context: Context, argument: str) -> Any:
 @conversion("labelled")
 def labelled(value: Value, context: Context, argument: str) -> Any:
     """A field R4 has no place for, as Annotation in words: `argument`, then its value (a CE by its text)."""
-    if value.source.segment == "SPM" and no_moment(value, context):
+    if (value.source.segment == "SPM" or argument == _MAKER) and no_moment(value, context):
         return None
     text = value.text(2) or value.text(1) or value.text(5)
     return {"text": f"{argument}: {text}"} if text else None

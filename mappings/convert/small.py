@@ -17,7 +17,7 @@ from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, coding_from, ended, listed, moment_text, number, parse_dtm
-from mappings.table import Source
+from mappings.table import Source, codes
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _NAME = re.compile(r"[^\W\d_]{3}.*\s\S")  # words
@@ -340,7 +340,12 @@ def early_status(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("labelled-text")
 def labelled_text(value: Value, context: Context, argument: str) -> Any:
-    """A CE by its words: text, or code."""
+    """A CE by its words: text, or code; none, and told, where a status (AIS-10, table 0278) stands, a field late."""
+    late = (
+        value.source.segment == "AIS" and not value.other(10) and value.raw.upper() in map(str.upper, codes("hl70278"))
+    )
+    if misplaced_if(late, value, context):
+        return None
     return value.text(2) or value.text(1) or None
 
 

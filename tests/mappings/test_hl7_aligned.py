@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hl7 import er7
@@ -19,6 +21,35 @@ OBR = "OBR|1|P1|F1|HEM^Hemograma^TUSS|||20261122070000|||||||||41^Reis^Nora|||||
 ORC = "ORC|RE|P1|F1||CM||||20261122080000|9^Luz^Ida||41^Reis^Nora|UTI"
 FT1 = "FT1|1|T1||20261122|20261122|CG|10101012^Consulta^TUSS|||1|61.50|61.50||||UTI||||41^Reis^Nora"
 SCH = "SCH|A1|A2|||||||30|min|^^^20261201090000^20261201093000|||||41^Reis^Nora|||||||||Booked"
+RXE = (
+    "RXE||1234^Dipirona^L|500||mg^miligrama^UCUM|CP^Comprimido^L|^Tomar com água|||20|CP^Comprimido^L|1|41^Reis^Nora"
+    "|52^Paz^Lia|R100|1|||||||||500|mg^miligrama^UCUM"
+)
+RXO = "RXO|1234^Dipirona^L|500||mg^miligrama^UCUM|CP||^Tomar com água|||1234^Dipirona^L|20|CP|1|41^Reis^Nora||||500|mg"
+RXD = "RXD|1|1234^Dipirona^L|20261122090000|20|CP^Comprimido^L||R100|1||52^Paz^Lia||||||||LT77|20271231|FAB^Fábrica"
+RXA = (
+    "RXA|0|1|20261122090000|20261122090000|03^MMR^CVX|0.5|mL^mL^UCUM||00^Aplicada^NIP001|52^Paz^Lia|SALA1||||LT77"
+    "|20271231|FAB^Fábrica|||CP|A|20261122091000"
+)
+SPM = "SPM|1|S1&H^S2&L||SER^Soro^L|||VEN|BR|||P|5^mL|1||||20261122070000|20261122080000|20261222080000|Y"
+TXA = (
+    "TXA|1|DS|TX|20261122080000|41^Reis^Nora|20261122081000|20261122082000||41^Reis^Nora|52^Paz^Lia||D100^H||||laudo.pdf"
+    "|AU|U|AV"
+)
+AL1 = "AL1|1|DA^Drug^HL70127|PEN^Penicilina^L|SV^Severe^HL70128|Urticária|20200101"
+NK1 = (
+    "NK1|1|Lima^Ana|MTH^Mãe^HL70063|Rua B 20^^Porto Alegre^RS^90000-000|^PRN^PH^^55^51^999998888|^WPN^PH^^55^51^33332222"
+    "|C^Emergência^HL70131|20200101|||||||F|19550505"
+)
+DG1 = "DG1|1|I10|J18.9^Pneumonia^I10|Pneumonia adquirida|20261122080000|A|||||||||1|41^Reis^Nora"
+PR1 = (
+    "PR1|1||31009166^Colecistectomia^TUSS|Colecistectomia|20261122090000|D|90|52^Paz^Lia|G|90|41^Reis^Nora|41^Reis^Nora"
+)
+AIS = "AIS|1|A|CONS^Consulta^L|20261201090000|||30|min||Booked"
+AIG = "AIG|1|A|ECO02^Ecocardiógrafo^L|EQ^Equipamento^L||||20261201090000|||30|min||Booked"
+AIL = "AIL|1|A|AMB^10^A|C^Consultório^L||20261201090000|||30|min||Booked"
+AIP = "AIP|1|A|41^Reis^Nora|D^Médico^L||20261201090000|||30|min||Booked"
+SPAN = "IN1|1|PLANO|326305|AMIL||||||||20260101|20261231"
 ENDED = PV1 + "|20261123090000"
 RANGE = "OBR|1|P1|F1|GLI^Glicose^LN^80^Glicemia^TUSS|R|20261122|20261122|||77^Sa^Bia|L||jejum|20261122|SER&Soro&HL70070"
 
@@ -61,6 +92,25 @@ def lost(line: str, at: int) -> str:
         (FT1, lost(FT1, 9), 9),
         (SCH, doubled(SCH, 9), 9),
         (SCH, lost(SCH, 8), 8),
+        (RXE, lost(RXE, 4), 4),
+        (RXO, lost(RXO, 3), 3),
+        (RXD, doubled(RXD, 3), 3),
+        (RXA, doubled(RXA, 5), 5),
+        (TXA, doubled(TXA, 4), 4),
+        (TXA, lost(TXA, 8), 8),
+        (AL1, doubled(AL1, 4), 4),
+        (NK1, doubled(NK1, 3), 3),
+        (NK1, doubled(NK1, 2), 2),
+        (DG1, doubled(DG1, 4), 4),
+        (DG1, doubled(DG1, 5), 5),
+        (DG1, doubled(DG1, 6), 6),
+        (PR1, doubled(PR1, 8), 8),
+        (AIS, doubled(AIS, 4), 4),
+        (AIG, doubled(AIG, 8), 8),
+        (AIL, doubled(AIL, 6), 6),
+        (AIP, doubled(AIP, 6), 6),
+        (SPAN, doubled(SPAN, 12), 12),
+        (SPAN, lost(SPAN, 11), 11),
     ],
 )
 def test_a_segment_one_field_off_is_read_in_its_place(whole: str, sent: str, first: int) -> None:
@@ -110,6 +160,12 @@ def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
         ORC,
         FT1,
         SCH,
+        *(RXE, RXO, RXD, RXA, SPM, TXA, AL1, NK1, DG1, PR1, AIS, AIG, AIL, AIP, SPAN),
+        SPAN.replace("20260101", ""),  # an end alone
+        SPAN.replace("|20261231", ""),
+        "AL1|1||DIPIRONA|GRAVE|Choque|20200101",
+        "RXE||DIPIRONA^Dipirona|1 CP||CP|CP|Se dor",
+        "DG1|1||J189|PNEUMONIA||F|||||||||1",
         RANGE,
         OBR.replace("|LAB|F", "|F|"),  # one field that cannot be
         FT1.replace("|CG|", "|P|").replace("|1|61.50", "|P|61.50"),
@@ -135,6 +191,34 @@ def test_the_records_of_shifted_segments_are_those_of_whole_ones() -> None:
     for kind in ("Patient", "Coverage"):
         assert [d.body for d in found.drafts if d.type == kind] == [d.body for d in whole.drafts if d.type == kind]
     assert {entry["field"] for entry in fields(sent, zone="UTC") if entry["segment"] == "IN1"} >= {16, 17, 18}
-    assert (
-        translate(sent, zone="UTC", site=Site(overlay="hospital_exemplo")).message is sent
-    )  # an overlay knows its sender
+
+
+def test_what_an_overlay_reads_by_rows_or_codes_of_its_own_is_not_moved(tmp_path: Path) -> None:
+    sent = read(doubled(PID, 7), doubled(IN1, 15))
+    for folder, own in (("hl7", "in1"), ("codes", "hl70063-role"), ("hl7", "zpd")):
+        overlay = tmp_path / own
+        (overlay / folder).mkdir(parents=True)
+        (overlay / folder / f"{own}.csv").write_text(f"target,source\nCoverage.type,{own.upper()}-15\n")
+        stays = {segment.name for segment in aligned(sent, f"{overlay}/")[0].segments} & {"PID", "IN1"} - {
+            where.partition("#")[0] for where in (p.where for p in aligned(sent, f"{overlay}/")[1])
+        }
+        assert stays == {"in1": {"IN1"}, "hl70063-role": {"PID", "IN1"}, "zpd": set()}[own]
+    named = translate(sent, zone="UTC", site=Site(overlay="hospital_exemplo"))
+    assert {p.where[:3] for p in named.problems if p.code == "structure.shifted"} == {"PID", "IN1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "where"),
+    [
+        ("ADT^A01", [PID, PV1, DG1.replace("||1|41^", "|1|41^")], "DG1#4-15"),
+        ("SIU^S12", [SCH, PID, "RGS|1", AIS.replace("||Booked", "|||Booked")], "AIS#5-11"),
+        ("RDE^O11", [PID, ORC, RXE + "|mg^mg^UCUM"], "RXE#4-27"),
+        ("RDS^O13", [PID, ORC, RXD.replace("|20271231|FAB^Fábrica", "||20271231")], "RXD#4-20"),
+    ],
+)
+def test_what_one_field_alone_cannot_hold_is_told_and_not_read(kind: str, lines: list[str], where: str) -> None:
+    message = er7.read((HEAD.replace("ADT^A01", kind) + "\r".join(lines) + "\r").encode())
+    assert isinstance(message, Message)
+    found = translate(message, zone="UTC")
+    assert ("field.misplaced", where) in {(p.code, p.where) for p in found.problems}
+    assert not any(bad in str(d.body) for d in found.drafts for bad in ("'rank': 41", "Booked", "Fabricante: 2027"))

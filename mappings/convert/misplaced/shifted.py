@@ -16,6 +16,7 @@ from mappings.convert.medication import labelled, medication
 from mappings.convert.misplaced.pharmacy import medicine_for_dose
 from mappings.convert.misplaced.plausible import (
     MOMENT,
+    UNITS,
     URGENCIES,
     early_result,
     is_person,
@@ -48,7 +49,6 @@ from mappings.convert.text import date_time, instant, number
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
 
 _DIET = 38  # PV1-38
-_UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
 _ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
 
 
@@ -248,7 +248,7 @@ def dosage_form(value: Value, context: Context, argument: str) -> Any:
     """
     if value.source.segment == "RXO" and not value.other(2) and not value.other(3) and _unit_of_dose(value):
         return None  # `late-dose` tells it
-    if value.text(3).upper() in _UNITS | _ROUTES:
+    if value.text(3).upper() in UNITS | _ROUTES:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return labelled(value, context, argument)
@@ -267,7 +267,7 @@ def late_dose(value: Value, context: Context, argument: str) -> Any:
 
 def _unit_of_dose(value: Value) -> bool:
     """Whether RXO-6, a word to the pharmacy, is the unit of the dose in RXO-4."""
-    coded = not value.text(3) or value.text(3).upper() in _UNITS
+    coded = not value.text(3) or value.text(3).upper() in UNITS
     return coded and bool(UNIT.match(value.text(1))) and number(value.other(4)) is not None
 
 
@@ -303,8 +303,9 @@ def stray_timing(value: Value, context: Context, argument: str) -> Any:
 @conversion("for-what")
 def for_what(value: Value, context: Context, argument: str) -> Any:
     """RXE-27, RXO-20 as CodeableConcept; a yes or no (table 0136), which stands in fields near by, is none, nor is the
-    unit of a strength that stands a field late; told."""
-    if value.raw.upper() in ("Y", "N") or _unit_of_late_strength(value):
+    unit of a strength that stands a field late, or any that its coding system calls one; told."""
+    of_unit = value.text(3).upper() in UNITS
+    if value.raw.upper() in ("Y", "N") or of_unit or _unit_of_late_strength(value):
         context.problems.append(value.problem("field.misplaced"))
         return None
     return cwe(value, context, argument)
