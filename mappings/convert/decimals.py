@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import re
 
+from canonical.identity import unaccented
 from mappings.convert.registry import Context, Value
 from mappings.convert.text import decimal_sign
+from mappings.table import codes
 
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}\Z")
 _WRITTEN = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
 _MEASURE = re.compile(r"[<>=+-]*\s?[0-9]+[.,][0-9]+\s?[^0-9]{0,12}\Z")  # `36,8 ºC` as a text
 _ALONE = "?"
+_SURELY = "!"
 _MULTIPLE = re.compile(r"10\s*[*^]?\s*[3-9³⁶⁹]|\b(?:mil|milh(?:ão|ões|ao|oes)|k)\b", re.I)
+_VOLUME = r"\s*(?:/|p/|por\s)\s*(?:mm\s*\^?[3³]|[uµμ]l|mcl)\Z"
+_COUNT = re.compile(r"(?:\{?c[eé]l(?:s|ls|ulas)?\.?\}?|\{?cells?\}?|#)?" + _VOLUME, re.I)  # cells, not in thousands
+# What is counted whole by its unit alone: colonies, copies of a virus, named cells.
+_COUNTED = re.compile(
+    r"(?:ufc|cfu|\[cfu\]|c[oó]pias|copies)\s*/\s*ml\Z|(?:plaquetas|leuc[oó]citos|hem[aá]cias)" + _VOLUME, re.I
+)
 _ABOUT_ONE = re.compile(r"1[.,]0[0-9]{2}\Z")
 _NUMERIC = frozenset(("NM", "SN", "NR", "NA", "MA"))
 # Fields that hold numbers, beside OBX: charges, doses, rates, amounts.
@@ -44,15 +53,51 @@ def settled(text: str, value: Value, context: Context, *, doubtful: bool = False
         return text
     own = match[1]
     other = "," if own == "." else "."
+    counts = _counts(value)
+    if counts == _SURELY:
+        return _parted(text.strip().replace(own, ""), "field.number-thousands", value, context)
     signs = context.once("decimal signs", lambda: _signs(context))
-    contested = doubtful or _ALONE + other in signs
-    if other not in signs and (own in signs or (own == "." and not contested)):
+    contested = doubtful or counts or _ALONE + other in signs
+    if other not in signs and not counts and (own in signs or (own == "." and not contested)):
         return text  # as the others are written, or as the standard has it and nothing speaks against it
     parted = other in signs and own not in signs and not _unlikely(text.strip(), value)
-    told = value.problem("field.number-thousands" if parted else "field.number-ambiguous")
+    if parted:
+        return _parted(text.strip().replace(own, ""), "field.number-thousands", value, context)
+    return _parted(None, "field.number-ambiguous", value, context)
+
+
+def _parted(found: str | None, code: str, value: Value, context: Context) -> str | None:
+    told = value.problem(code)
     if told not in context.problems[-1:]:  # both limits of a range
         context.problems.append(told)
-    return text.strip().replace(own, "") if parted else None
+    return found
+
+
+def _counts(value: Value) -> str:
+    """Whether a result counts whole cells, colonies or copies, of which there is no thousandth.
+
+    `_SURELY` where its unit (OBX-6) and a second thing say so: its name or code (OBX-3), the unit's own word, or a
+    range (OBX-7) whose limits are written as it is. `_ALONE` where one of the unit and the name does.
+    """
+    if value.source.segment != "OBX":
+        return ""
+    unit = (value.other(6) or value.other(6, 2)).strip()
+    if _COUNTED.match(unit):
+        return _SURELY
+    if not _COUNT.match(unit):
+        return _ALONE if not unit and _of_cells(value) else ""
+    limits = _WRITTEN.findall(value.other(7))
+    ranged = len(limits) > 1 and all(_GROUPED.match(limit) for limit in limits) and bool(_GROUPED.match(value.other(5)))
+    return _SURELY if ranged or _of_cells(value) else _ALONE
+
+
+def _of_cells(value: Value) -> bool:
+    """Whether OBX-3 names cells of the blood, by a code of LOINC or a word of the table `cell-counts`."""
+    known = codes("cell-counts")
+    if any(value.other(3, part) in known for part in (1, 4)):
+        return True
+    words = unaccented(" ".join(value.other(3, part) for part in (1, 2, 5))).upper().split()
+    return any(word.startswith(start) for word in words for start in known if start.isalpha())
 
 
 def _unlikely(text: str, value: Value) -> bool:

@@ -53,7 +53,7 @@ def test_where_the_point_is_the_decimal_sign_a_comma_parts_thousands() -> None:
 
 
 def test_alone_a_point_is_what_the_standard_says_and_a_comma_is_no_number() -> None:
-    assert values(LEUKOCYTES) == [15.3]
+    assert values(("NM", "1.150", "mg/dL", "0.700-1.200")) == [1.15]
     assert values(("NM", "15,300", "/mm³", "")) == ["15,300"]
     assert [p.code for p in read(("NM", "15,300", "/mm³", "")).problems] == ["field.number-ambiguous"]
 
@@ -113,3 +113,31 @@ def test_where_a_thousand_more_cannot_be_meant_the_text_stays() -> None:
     assert [set(body["referenceRange"][0]) for body in bodies] == [{"text"}, {"text"}]
     assert {p.code for p in told.problems if p.where.startswith("OBX")} == {"field.number-ambiguous"}
     assert values(COMMA, ("NM", "245", "mil/mm3", ""), ("NM", "1.020", "/mm3", "")) == [4.52, 245.0, 1020.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "limits", "expected", "told"),
+    [
+        ("X^Exame^L", "15.300", "/mm³", "4.000 a 10.000", 15300.0, "field.number-thousands"),
+        ("777-3^Platelets^LN", "250.000", "/uL", "", 250000.0, "field.number-thousands"),
+        ("LEU^Leucócitos^L", "7.200", "céls/mm3", "", 7200.0, "field.number-thousands"),
+        ("URO^Urocultura^L", "100.000", "UFC/mL", "", 100000.0, "field.number-thousands"),
+        ("HIV^Carga viral^L", "15.300", "cópias/mL", "", 15300.0, "field.number-thousands"),
+        ("X^Exame^L", "15.300", "/mm³", "", "15.300", "field.number-ambiguous"),  # the unit alone
+        ("PLAQ^Plaquetas^L", "250.000", "", "150.000 a 450.000", "250.000", "field.number-ambiguous"),  # the name alone
+        ("PLAQ^Plaquetas^L", "250.000", "mil/mm³", "", 250.0, ""),
+        ("LEU^Leucócitos^L", "7.200", "x10³/µL", "4.000-11.000", 7.2, ""),
+        ("CREA^Creatinina^L", "1.150", "mg/dL", "0.700-1.200", 1.15, ""),
+        ("DENS^Densidade^L", "1.020", "", "1.005 a 1.030", 1.02, ""),
+    ],
+)
+def test_what_is_counted_whole_has_no_thousandth(
+    name: str, value: str, unit: str, limits: str, expected: object, told: str
+) -> None:
+    """A count of cells, colonies or copies: its unit and a second thing say that the point parts thousands."""
+    message = er7.read(f"{HEAD}OBX|1|NM|{name}||{value}|{unit}|{limits}||||F\r".encode())
+    assert isinstance(message, Message)
+    found = translate(message, zone="America/Sao_Paulo")
+    body = next(draft.body for draft in found.drafts if draft.type == "Observation")
+    assert (float(body["valueQuantity"]["value"]) if "valueQuantity" in body else body["valueString"]) == expected
+    assert {p.code for p in found.problems} == ({told} if told else set())
