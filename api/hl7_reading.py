@@ -15,12 +15,12 @@ from hl7.fragments import whole
 from hub.exchange.answer import late
 from hub.exchange.door.receive import judge_header
 from hub.records.drafts import offline
-from mappings import overlay_check, trace
-from mappings.account import Account
-from mappings.engine import translate, untouched
-from mappings.serving import plan_for
-from mappings.site import PLAIN, Site
-from mappings.table import TableError
+from mappings.reading import overlay_check, trace
+from mappings.reading.account import Account
+from mappings.reading.engine import translate, untouched
+from mappings.tables.serving import plan_for
+from mappings.tables.site import PLAIN, Site
+from mappings.tables.table import TableError
 
 _NOTHING = Account()
 

@@ -25,7 +25,7 @@ from hub.store.database import Row, Transaction
 from hub.watch import alarms as watch
 from hub.watch.alarms import Alarm
 from hub.world import Tenant, World
-from mappings.serving import plans
+from mappings.tables.serving import plans
 
 HOUR = datetime.timedelta(hours=1)
 WEEK = datetime.timedelta(days=7)

@@ -13,7 +13,7 @@ from api.cli import output
 from api.hl7_conform import conform_file, read_profile
 from api.hl7_reading import ReadError, read_file
 from fhir import jsontext
-from mappings.site import Site
+from mappings.tables.site import Site
 
 ZONE = "America/Sao_Paulo"
 PIECE = 1024 * 1024

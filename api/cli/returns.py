@@ -133,7 +133,7 @@ def _read(given: argparse.Namespace) -> int:
     from canonical.problem import Problem
     from hub.billing.returns import intake
     from mappings.billing import sheet_plan
-    from mappings.table import TableError
+    from mappings.tables.table import TableError
 
     try:
         plan = sheet_plan.plan(given.plan)

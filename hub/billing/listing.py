@@ -12,7 +12,7 @@ from canonical.errors import NotFound, Refused
 from hub.billing.writing import glosa_name
 from hub.guard import audit
 from hub.store.database import Row, Transaction
-from mappings.table import codes
+from mappings.tables.table import codes
 
 MOST = 200
 ALL = 20_000

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from hub.billing.writing import glosa_name
-from mappings.table import codes
+from mappings.tables.table import codes
 
 Language = Literal["pt", "en"]
 

@@ -16,8 +16,8 @@ from hub.exchange.out import forward, orders
 from hub.exchange.partners import Partner, partners_of
 from hub.records.drafts import offline
 from hub.store.database import Transaction
-from mappings.engine import translate
-from mappings.table import TableError
+from mappings.reading.engine import translate
+from mappings.tables.table import TableError
 
 _NONE = {"total": 0, "mapped": 0, "ignored": 0, "unmapped": 0}
 

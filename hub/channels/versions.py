@@ -18,10 +18,10 @@ from hub.channels.reading import Faulty, fault, stored
 from hub.guard import audit
 from hub.store.database import Row, Transaction
 from hub.world import Tenant
-from mappings import overlay_check
-from mappings.serving import plan_for
-from mappings.site import Site
-from mappings.table import TableError
+from mappings.reading import overlay_check
+from mappings.tables.serving import plan_for
+from mappings.tables.site import Site
+from mappings.tables.table import TableError
 
 MOST_VERSIONS = 500
 _FINGERPRINT = re.compile(r"[0-9a-fA-F]{64}")

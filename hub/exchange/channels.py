@@ -18,7 +18,7 @@ from hub.channels.document import Document
 from hub.channels.reading import Faulty
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.site import Site
+from mappings.tables.site import Site
 
 log = logging.getLogger("ponte.channels")
 

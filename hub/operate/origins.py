@@ -23,7 +23,7 @@ from hub.operate import explain
 from hub.operate.explain import Cause
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings.trace import Note, traced
+from mappings.reading.trace import Note, traced
 
 _STAMP = {"versionId", "lastUpdated"}
 _TAG = re.compile(r"\[[^\]]*\]")

@@ -23,7 +23,7 @@ from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
 from mappings.billing.guides import plan
-from mappings.table import codes
+from mappings.tables.table import codes
 from tiss.answers import values as answers
 
 TRANSACTION = "CANCELA_GUIA"

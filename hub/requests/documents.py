@@ -22,7 +22,7 @@ from hub.requests.hearing import Answered
 from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.table import codes
+from mappings.tables.table import codes
 from tiss.answers import values as answers
 from tiss.wire import transactions
 

@@ -12,7 +12,7 @@ from hub.requests.matter import Named, matter
 from hub.requests.sending import Asked, Kind, Put, Told
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings.table import codes
+from mappings.tables.table import codes
 from tiss.answers import values as answers
 
 TRANSACTION = "VERIFICA_ELEGIBILIDADE"

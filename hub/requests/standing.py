@@ -20,7 +20,7 @@ from hub.requests.matter import Named
 from hub.requests.sending import Put
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.table import codes
+from mappings.tables.table import codes
 
 log = logging.getLogger("ponte.requests")
 ACTOR = "billing"

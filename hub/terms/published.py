@@ -12,7 +12,7 @@ from fhir.definitions import resources
 from fhir.terminology import maps, published
 from fhir.terminology.maps import Map
 from hub.terms import stored
-from mappings import table
+from mappings.tables import table
 
 KINDS = ("CodeSystem", "ValueSet", "ConceptMap", *resources.KINDS)
 _HL7 = re.compile(r"hl7(\d{4})\Z")

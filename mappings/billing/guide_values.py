@@ -9,7 +9,7 @@ from typing import Any
 
 from canonical import local
 from canonical.billing import money as money_text
-from mappings.table import codes
+from mappings.tables.table import codes
 
 
 class Unmapped(Exception):

@@ -16,7 +16,7 @@ from typing import Any
 
 from canonical.problem import Problem
 from mappings.billing.guide_values import CONVERSIONS, Unmapped
-from mappings.table import HERE, TableError
+from mappings.tables.table import HERE, TableError
 
 Record = Mapping[str, Any]
 Tree = dict[str, Any]

@@ -16,7 +16,7 @@ from canonical import codes as systems
 from canonical.billing import money as money_text
 from fhir import jsontext
 from mappings.billing.guide_values import Unmapped
-from mappings.table import codes
+from mappings.tables.table import codes
 
 RecordConversion = Callable[[Any, str], Any]
 RECORD_CONVERSIONS: dict[str, RecordConversion] = {}

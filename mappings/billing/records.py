@@ -17,8 +17,8 @@ from fhir.definitions.table import type_named
 from mappings.billing.guide_values import Unmapped
 from mappings.billing.guides import GuideRow, Record, rows, value_at
 from mappings.billing.record_values import RECORD_CONVERSIONS, RecordConversion
-from mappings.body import Body, compiled
-from mappings.table import HERE, TableError
+from mappings.tables.body import Body, compiled
+from mappings.tables.table import HERE, TableError
 
 _KNOWN = frozenset(RECORD_CONVERSIONS)
 _ROOM = "billing"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from mappings.table import HERE, TableError
+from mappings.tables.table import HERE, TableError
 
 FOLDER = HERE / "statements"
 SHARED = (

@@ -45,7 +45,7 @@ from mappings.convert.published import (
 )
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import coding_from, component_code, listed, meant, words_in
-from mappings.table import Source
+from mappings.tables.table import Source
 
 CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 

@@ -12,7 +12,7 @@ import re
 from canonical.identity import unaccented
 from mappings.convert.registry import Context, Value
 from mappings.convert.text import decimal_sign
-from mappings.table import codes
+from mappings.tables.table import codes
 
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}\Z")
 _WRITTEN = re.compile(r"[0-9]+(?:[.,][0-9]+)+")

@@ -19,7 +19,7 @@ from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import coding_from, component_code, listed, moment_text, number
-from mappings.table import Source
+from mappings.tables.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
 _ORIGIN = "http://terminology.hl7.org/CodeSystem/immunization-origin"

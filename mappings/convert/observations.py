@@ -21,7 +21,7 @@ from mappings.convert.periods import period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, clean, conversion, gatherer
 from mappings.convert.text import coding_from, descends, listed, moment_text, number
-from mappings.table import Source
+from mappings.tables.table import Source
 
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
 _MEASURED = frozenset(("ST", ""))

@@ -23,7 +23,7 @@ from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.specimens import name_of_source
 from mappings.convert.text import coding_from, listed, moment_text, number
 from mappings.convert.whose import named
-from mappings.table import Source
+from mappings.tables.table import Source
 
 _OF_NOBODY = frozenset("CEFOQV")  # roles of a specimen (table 0369): controls, calibrators, proficiency
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"

@@ -16,7 +16,7 @@ from canonical import codes as systems
 from canonical import identifiers
 from fhir.terminology import known
 from mappings.convert.registry import Context, Value
-from mappings.table import codes
+from mappings.tables.table import codes
 
 _OPEN = re.compile(r"<(?!null)[^>]*>|x{3}\Z|\Ax(?=[A-Z])")  # in `Q<integer>H`, `PRNxxx` and `xID`
 _LOINC = re.compile(r"(?:[0-9]{1,7}|L[A-Z][0-9]{1,7})-[0-9]|MTHU[0-9]+")  # with the part and answer codes

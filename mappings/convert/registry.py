@@ -11,14 +11,14 @@ from canonical.problem import Problem
 from canonical.records import Draft, Key
 from hl7.er7 import NULL, Message, Segment, component_text
 from hl7.escapes import unescape
-from mappings.site import PLAIN, Site
-from mappings.table import Row, Source, codes
+from mappings.tables.site import PLAIN, Site
+from mappings.tables.table import Row, Source, codes
 
 T = TypeVar("T")
 
 
 class Tracer(Protocol):
-    """Who is told what rows made (`mappings.trace`); there is none while a feed is worked."""
+    """Who is told what rows made (`mappings.reading.trace`); there is none while a feed is worked."""
 
     def begins(self, segments: Sequence[Segment]) -> None:
         """Another row begins, which reads `segments`."""

@@ -17,7 +17,7 @@ from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, coding_from, ended, listed, moment_text, number, parse_dtm
-from mappings.table import Source, codes
+from mappings.tables.table import Source, codes
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _NAME = re.compile(r"[^\W\d_]{3}.*\s\S")  # words

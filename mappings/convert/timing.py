@@ -17,7 +17,7 @@ from mappings.convert.periods import moment_or_period, period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import listed, number
-from mappings.table import Source
+from mappings.tables.table import Source
 
 _EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
 _TIMES = re.compile(r"([0-9]{1,2})ID\Z")

@@ -13,7 +13,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.identity import fold
-from mappings.table import HERE, TableError, codes, read_rows
+from mappings.tables.table import HERE, TableError, codes, read_rows
 
 NATIONAL = "http://www.saude.gov.br/fhir/r4"
 LIST = f"{NATIONAL}/CodeSystem/"

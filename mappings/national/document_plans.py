@@ -15,7 +15,7 @@ from typing import Any
 
 from mappings.national.document_codes import Own, national
 from mappings.national.document_values import valued
-from mappings.table import HERE, TableError
+from mappings.tables.table import HERE, TableError
 
 Record = Mapping[str, Any]
 _ROOM = "rnds"

@@ -13,11 +13,11 @@ from typing import Any
 
 from canonical.problem import Problem, blocking
 from fhir.definitions.table import type_named
-from mappings.body import Body, compiled
 from mappings.national.document_plans import DocumentPlan, EntryPlan, Part
 from mappings.national.document_values import PROFILE, Lacking, View, valued
 from mappings.national.medication_values import CONVERSIONS
-from mappings.table import HERE, TableError, read_rows
+from mappings.tables.body import Body, compiled
+from mappings.tables.table import HERE, TableError, read_rows
 
 Record = Mapping[str, Any]
 _ROOM = "rnds"

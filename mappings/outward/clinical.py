@@ -9,7 +9,7 @@ from canonical import codes as systems
 from canonical.extensions import EXTENSIONS
 from mappings.outward.people import local
 from mappings.outward.values import Repetition, components, datetime_text, filled, filled_list
-from mappings.table import codes
+from mappings.tables.table import codes
 
 
 def ce(value: Any, argument: str) -> list[Repetition]:

@@ -8,7 +8,7 @@ from canonical import codes as systems
 from canonical.names import stated
 from canonical.places import parts_of
 from mappings.outward.values import Repetition, components, filled, filled_list
-from mappings.table import codes
+from mappings.tables.table import codes
 
 # Table 0203 types and the authority names by which the same number is recognised when it comes back.
 _REGISTERS = {systems.CPF: ("CPF", "TAX"), systems.CNS: ("CNS", "HC"), systems.CNPJ: ("CNPJ", "TAX")}

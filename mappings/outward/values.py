@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from mappings.table import codes
+from mappings.tables.table import codes
 
 Repetition = dict[tuple[int, int], str]
 Conversion = Callable[[Any, str], list[Repetition]]

@@ -12,8 +12,8 @@ from adapters import registry
 from hl7 import er7
 from hl7.er7 import Message
 from hl7.writer import SegmentWriter, write
-from mappings.engine import translate
-from mappings.outbound import out_plan, render
+from mappings.outward.outbound import out_plan, render
+from mappings.reading.engine import translate
 
 CASES = sorted(path.parent for path in (Path(__file__).resolve().parents[1] / "cases" / "labs").rglob("record.json"))
 

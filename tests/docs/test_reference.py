@@ -18,7 +18,7 @@ from hub.exchange.out.delivery import Policy
 from hub.partners.document import WAYS
 from hub.partners.keys import keys
 from hub.settings import Settings
-from mappings.table import codes
+from mappings.tables.table import codes
 from schemas_xsd.catalogue import schema_sets
 from tiss.rules import agreed
 

@@ -22,7 +22,7 @@ from hl7.er7 import Message
 from hub.records.drafts import offline
 from hub.records.drafts.combine import combine
 from mappings.convert.published import holds
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 CASES = sorted((Path(__file__).resolve().parent.parent / "cases" / "hl7").iterdir())
 ZONE = "America/Sao_Paulo"

@@ -12,7 +12,7 @@ import pytest
 
 from mappings.billing import guides
 from mappings.billing.guide_values import CONVERSIONS, Unmapped
-from mappings.table import TableError
+from mappings.tables.table import TableError
 
 HEADER = "target,source,convert,when,note,spec\n"
 

@@ -17,10 +17,10 @@ from canonical.problem import blocking
 from hl7 import er7
 from hl7.er7 import Message
 from hub.records.drafts import offline
-from mappings import trace
-from mappings.account import FATES, ignored, numbers
-from mappings.engine import Translation, translate
-from mappings.serving import plans
+from mappings.reading import trace
+from mappings.reading.account import FATES, ignored, numbers
+from mappings.reading.engine import Translation, translate
+from mappings.tables.serving import plans
 
 CASES = sorted((Path(__file__).resolve().parent.parent / "cases" / "hl7").glob("*/in.hl7"))
 RAW = {path.parent.name: path.read_bytes().replace(b"\n", b"\r") for path in CASES}

@@ -8,10 +8,10 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.aligned import aligned
-from mappings.engine import translate
-from mappings.site import Site
-from mappings.trace import fields
+from mappings.reading.aligned import aligned
+from mappings.reading.engine import translate
+from mappings.reading.trace import fields
+from mappings.tables.site import Site
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\r"
 PID = "PID|1||77^^^H^MR||Lima^Rui||19800301|M|||Rua A^^Porto Alegre^RS^90000"

@@ -8,7 +8,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import Translation, translate
+from mappings.reading.engine import Translation, translate
 
 PID = "PID|1||4711^^^HOSP^MR||Silva^Maria||19800102|F\r"
 

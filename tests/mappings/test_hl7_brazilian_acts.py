@@ -8,7 +8,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 PATIENT = "PID|1||5001^^^HOSP^PI||ROCHA^DIEGO||19850503|M\r"
 

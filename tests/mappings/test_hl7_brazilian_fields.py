@@ -10,7 +10,7 @@ import pytest
 from canonical.codes import CNS, SID, TUSS, coding_system, identifier_system, professional_system
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import Translation, translate
+from mappings.reading.engine import Translation, translate
 
 NEW_CARD = "707574911862529"
 

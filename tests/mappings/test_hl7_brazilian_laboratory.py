@@ -9,8 +9,8 @@ import pytest
 from canonical.problem import Problem
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.account import Account
-from mappings.engine import translate
+from mappings.reading.account import Account
+from mappings.reading.engine import translate
 from tests.mappings.test_hl7_strangers import made
 
 UID = "1.2.826.0.1.3680043.2.1125.1001"

@@ -9,7 +9,7 @@ import pytest
 from canonical.codes import CPF, MOTHER_EXTENSION, SID, identifier_system, professional_system
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 HEAD = (
     "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261127090000||ADT^A01^ADT_A01|T1|P|2.4||||||UNICODE UTF-8\rEVN|A01|20261127090000\r"

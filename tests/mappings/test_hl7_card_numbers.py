@@ -6,7 +6,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana\rPV1||I|4N\r"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from mappings.serving import plans
-from mappings.table import HERE, codes, table
+from mappings.tables.serving import plans
+from mappings.tables.table import HERE, codes, table
 
 ORDER_CONTROL = (
     "AF CA CH CN CP CR DC DE DF DR FU HD HR LI MC NA NW OC OD OE OF OH OK OP OR PA PR PY RE RF RL RO RP RQ RR RU SC SN "

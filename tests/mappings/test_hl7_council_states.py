@@ -9,8 +9,8 @@ import pytest
 from canonical.records import Draft
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
-from mappings.site import Site
+from mappings.reading.engine import translate
+from mappings.tables.site import Site
 
 HEAD = "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122090000||{kind}|c1|P|2.5.1||||||UNICODE UTF-8\r"
 VISIT = HEAD.format(kind="ADT^A01") + "PID|1||31^^^HOSP^MR\rPV1|1|I|A^1^1||||{}||||||||||{}||V1^^^HOSP\r"

@@ -8,10 +8,10 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.dated import dated
-from mappings.engine import Translation, translate
-from mappings.site import Site
-from mappings.table import TableError
+from mappings.reading.dated import dated
+from mappings.reading.engine import Translation, translate
+from mappings.tables.site import Site
+from mappings.tables.table import TableError
 
 STAMP = "20261120081500"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.convert.text import decimal_sign, number
-from mappings.engine import Translation, translate
+from mappings.reading.engine import Translation, translate
 
 HEAD = (
     "MSH|^~\\&|LIS|LAB|HIS|HOSP|20261127143000||ORU^R01^ORU_R01|L1|P|2.5.1||||||UNICODE UTF-8\r"

@@ -9,8 +9,8 @@ import pytest
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.convert.published import holds
-from mappings.engine import translate
-from mappings.table import codes
+from mappings.reading.engine import translate
+from mappings.tables.table import codes
 
 V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 HEAD = "MSH|^~\\&|HIS|HOSP|||20261110||{kind}|1|P|2.5\rPID|1||7^^^H^MR||Souza^Ana\r"

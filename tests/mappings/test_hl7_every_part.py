@@ -16,11 +16,11 @@ from test_hl7_every_segment import made, value
 from hl7 import er7
 from hl7.er7 import Message, Segment
 from hl7.versions.table import Item, Version, version_named
-from mappings.engine import translate
-from mappings.parts import declared_parts, left, reason_for
-from mappings.plan import Plan
-from mappings.program import program
-from mappings.serving import plan_for, plans
+from mappings.reading.engine import translate
+from mappings.reading.parts import declared_parts, left, reason_for
+from mappings.reading.program import program
+from mappings.tables.plan import Plan
+from mappings.tables.serving import plan_for, plans
 
 ZONE, VERSION = "America/Sao_Paulo", "2.5.1"
 MOMENT = "202601021003"

@@ -15,8 +15,8 @@ from hl7.er7 import Message
 from hl7.structure import _TOKEN, _branches, _split
 from hl7.versions.table import Item, Version, version_named
 from hub.records.drafts.offline import bundle
-from mappings.engine import translate
-from mappings.serving import plans
+from mappings.reading.engine import translate
+from mappings.tables.serving import plans
 
 TYPES = {
     "CX": "N7^^^HOSP^PI", "XPN": "Souza^Ana", "PN": "Souza^Ana", "XCN": "123^Lima^Rui^^^^^^CRM-SP", "CN": "123^Lima^Rui",

@@ -8,7 +8,7 @@ from guide import Difference, differences, maps, walk
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 BASE = {
     "ADT^A01": ("PV1|1|I|||||||||||||||||V1^^^H^VN", "AL1|1||PEN^Penicilina^L||erupção", "DG1|1||I10^H^I10"),

@@ -8,7 +8,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 HEAD = "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122090000||{kind}|c1|P|2.5.1||||||UNICODE UTF-8\rPID|1||31^^^HOSP^MR\r"
 

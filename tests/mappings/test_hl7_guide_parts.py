@@ -11,7 +11,7 @@ from canonical.records import Draft
 from hl7 import er7
 from hl7.er7 import Message
 from hub.records.drafts.combine import combine
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 PID = "PID|1||7^^^H^MR||Souza^Ana\r"
 ALTERNATE = "http://hl7.org/fhir/StructureDefinition/alternate-codes"

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from guide import Difference, differences, maps
 
-from mappings.serving import plans
-from mappings.table import HERE, read_rows, table
+from mappings.tables.serving import plans
+from mappings.tables.table import HERE, read_rows, table
 
 _CHOICES = re.compile(
     r"(value|deceased|multipleBirth|onset|performed|occurrence|effective|abatement|asNeeded|medication|reported|collected)"

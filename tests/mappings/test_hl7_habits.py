@@ -11,8 +11,8 @@ from hl7.er7 import STANDARD, Message, Segment
 from mappings.convert.registry import Value
 from mappings.convert.text import number, parse_dtm
 from mappings.convert.whose import identified
-from mappings.engine import translate
-from mappings.table import Source
+from mappings.reading.engine import translate
+from mappings.tables.table import Source
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5\r"
 OBX = HEAD.format(kind="ORU^R01") + "OBX|1|{type}|T||{text}"

@@ -9,7 +9,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{}|1|P|2.5.1\rPID|1||7^^^H^MR||A^B\r"
 ORU = HEAD.format("ORU^R01") + "OBR|1|P|F|X^x^L|||20261122|||||||||||||||20261122|||F\r"

@@ -14,10 +14,10 @@ from test_hl7_every_segment import made
 from hl7 import er7
 from hl7.er7 import Message
 from hl7.versions.table import Version, version_named
-from mappings.engine import Translation, translate
-from mappings.nested import nodes, stands
-from mappings.serving import plan_for
-from mappings.trace import Trace, told, traced
+from mappings.reading.engine import Translation, translate
+from mappings.reading.nested import nodes, stands
+from mappings.reading.trace import Trace, told, traced
+from mappings.tables.serving import plan_for
 
 ZONE = "America/Sao_Paulo"
 FEW = {"ADT^A01": ("NK1",)}

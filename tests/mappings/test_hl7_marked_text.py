@@ -11,8 +11,8 @@ from hl7 import er7
 from hl7.er7 import STANDARD, Message, Segment
 from mappings.convert.markup import unmarked
 from mappings.convert.registry import Context, Value
-from mappings.engine import translate
-from mappings.table import Source
+from mappings.reading.engine import translate
+from mappings.tables.table import Source
 from tests.mappings.test_hl7_strangers import made
 
 REPORT = "OBR|1|P1|F1|RM^RESSONANCIA^L|||20261110\rOBX|1|TX|LAUDO^LAUDO^L||{text}||||||F\r"

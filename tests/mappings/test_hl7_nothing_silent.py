@@ -16,8 +16,8 @@ from canonical.problem import Problem, blocking
 from hl7 import batch, er7
 from hl7.er7 import Message
 from hub.exchange.door.receive import judge_header, verdict
-from mappings.engine import translate
-from mappings.serving import plan_for
+from mappings.reading.engine import translate
+from mappings.tables.serving import plan_for
 
 CASES = Path(__file__).resolve().parents[1] / "cases" / "hl7"
 ZONE = "America/Sao_Paulo"

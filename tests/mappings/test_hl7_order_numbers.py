@@ -8,7 +8,7 @@ from canonical.records import DRAFT
 from hl7 import er7
 from hl7.er7 import Message
 from hub.exchange.door.receive import judge_header
-from mappings.engine import Translation, translate
+from mappings.reading.engine import Translation, translate
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana\r"
 

@@ -7,7 +7,7 @@ import pytest
 from canonical.records import DRAFT
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import Translation, translate
+from mappings.reading.engine import Translation, translate
 
 HEAD = "MSH|^~\\&|LIS|HOSP|PONTE|HUB|20261122||ORU^R01|1|P|2.5.1\rPID|1||7^^^HOSP^MR||Souza^Ana\r"
 CULTURE = "OBR|1||{number}|HEM^Hemocultura^L\rOBX|1|CE|600-7^Bacteria^LN|1|112283007^E. coli^SCT||||||F\r"

@@ -9,8 +9,8 @@ import pytest
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.convert.published import coding_of, holds, placed
-from mappings.engine import translate
-from mappings.table import HERE, codes, table
+from mappings.reading.engine import translate
+from mappings.tables.table import HERE, codes, table
 
 TABLES = [path.stem for path in (HERE / "hl7").glob("*.csv") if path.stem != "ignored"]
 HEAD = "MSH|^~\\&|LIS|LAB|B|C|20261122||OUL^R22^OUL_R22|1|P|2.5.1\r"

@@ -6,7 +6,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana\r"
 RESULT = "OBR|1|P1|F1|X^Exame^L\rOBX|1|{kind}|{code}||{value}|mg|70-99|H|||F|||20261122\r"

@@ -7,7 +7,7 @@ import pytest
 from canonical.records import Draft
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import Translation, translate
+from mappings.reading.engine import Translation, translate
 
 HEAD = "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122090000||{kind}|c1|P|2.5.1||||||UNICODE UTF-8\rPID|1||31^^^HOSP^MR\r"
 VISIT = "PV1|1|I|A^1^1||||{first}||||||||||{second}||V1^^^HOSP\r"

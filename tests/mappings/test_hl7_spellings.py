@@ -13,7 +13,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 CASES = Path(__file__).resolve().parents[1] / "cases" / "hl7"
 NAMES = (

@@ -11,8 +11,8 @@ from hl7 import er7
 from hl7.er7 import STANDARD, Message, Segment
 from mappings.convert.datatypes import xtn
 from mappings.convert.registry import Context, Value
-from mappings.engine import translate
-from mappings.table import Source
+from mappings.reading.engine import translate
+from mappings.tables.table import Source
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana||||||{address}||{phone}|||||{account}||{licence}\r"
 

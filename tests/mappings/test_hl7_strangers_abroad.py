@@ -8,7 +8,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 from tests.mappings.test_hl7_strangers import HEAD, made
 
 MOMENT = "20261120080000"

@@ -8,8 +8,8 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
-from mappings.serving import missing, plans
+from mappings.reading.engine import translate
+from mappings.tables.serving import missing, plans
 from tests.mappings.test_hl7_strangers import made
 
 ADMITTED, LEFT = "20261118101100", "20261122081100"

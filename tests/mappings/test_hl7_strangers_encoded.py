@@ -8,7 +8,7 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 from tests.mappings.test_hl7_strangers import made
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||RDE^O11|1|P|2.5.1\rPID|1||77^^^H^MR||Reis^Nora\r"

@@ -7,7 +7,7 @@ import pytest
 from canonical import codes as systems
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
+from mappings.reading.engine import translate
 from tests.mappings.test_hl7_strangers import made
 
 GIVEN = "RXA|0|1|20261122100000|20261122100000|0123^DIPIRONA^L|500|mg\r"

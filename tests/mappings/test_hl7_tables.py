@@ -10,9 +10,9 @@ import pytest
 from canonical.problem import catalogue
 from fhir.definitions.table import type_named
 from mappings.convert import CONVERSIONS, GATHERERS
-from mappings.program import program
-from mappings.serving import plans
-from mappings.table import HERE, TableError, codes, table
+from mappings.reading.program import program
+from mappings.tables.serving import plans
+from mappings.tables.table import HERE, TableError, codes, table
 
 TABLES = sorted(path.stem for path in (HERE / "hl7").glob("*.csv") if path.stem != "ignored")
 CODES = sorted(path.stem for path in (HERE / "codes").glob("*.csv"))
@@ -256,7 +256,7 @@ def test_every_finding_has_words() -> None:
 def test_a_wrong_row_stops_with_file_and_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, said: str
 ) -> None:
-    monkeypatch.setattr("mappings.table.HERE", tmp_path)
+    monkeypatch.setattr("mappings.tables.table.HERE", tmp_path)
     name = f"wrong-{tmp_path.name}"
     (tmp_path / f"{name}.csv").write_text(f"target,source,convert,when,note,spec\n{row}\n", encoding="utf-8")
     record = type(RECORDS[("adt", "patient", "PID")])(name="p", type="Patient", anchor="PID", tables=(name,))

@@ -8,11 +8,11 @@ import pytest
 
 from hl7 import er7
 from hl7.er7 import Message
-from mappings.engine import translate
-from mappings.program import program
-from mappings.serving import plans
-from mappings.trace import fields
-from mappings.twins import agree, twins
+from mappings.reading.engine import translate
+from mappings.reading.program import program
+from mappings.reading.trace import fields
+from mappings.reading.twins import agree, twins
+from mappings.tables.serving import plans
 
 HEAD = "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122090000||{kind}|c1|P|2.5.1||||||UNICODE UTF-8\rPID|1||31^^^HOSP^MR\r"
 ZONE = "America/Sao_Paulo"

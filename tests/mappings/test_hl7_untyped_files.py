@@ -10,7 +10,7 @@ import pytest
 from hl7 import er7
 from hl7.er7 import Message
 from hub.records.drafts.offline import bundle
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 PDF = base64.b64encode(b"%PDF-1.4\n" + b"laudo " * 40).decode()
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + b"\x01" * 200).decode()

@@ -21,12 +21,12 @@ from fhir.terminology.bodies import Bodies, membership
 from fhir.terminology.sets import Reader
 from fhir.validation import profiles
 from fhir.validation.validator import validate
-from mappings.body import compiled
 from mappings.national import document_plans, documents
 from mappings.national.document_codes import NATIONAL
 from mappings.national.document_plans import DocumentPlan, Part
 from mappings.national.document_values import CONVERSIONS, PROFILE, valued
-from mappings.table import HERE, codes
+from mappings.tables.body import compiled
+from mappings.tables.table import HERE, codes
 
 CASES = Path(__file__).resolve().parents[1] / "cases" / "networks" / "rnds"
 DAY = records.NOW.date()

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from hl7 import er7
-from mappings import overlay, overlay_check
-from mappings.engine import translate
-from mappings.serving import plan_for, plans
-from mappings.site import Site
-from mappings.table import HERE, TableError, codes
+from mappings.reading import overlay_check
+from mappings.reading.engine import translate
+from mappings.tables import overlay
+from mappings.tables.serving import plan_for, plans
+from mappings.tables.site import Site
+from mappings.tables.table import HERE, TableError, codes
 
 MESSAGE = (
     "MSH|^~\\&|X|HOSP|P|H|20261122080000||ADT^A01^ADT_A01|1|P|2.5\rEVN|A01|20261122080000\r"

@@ -14,7 +14,7 @@ from mappings.billing import guides, records
 from mappings.billing.guide_values import Unmapped
 from mappings.billing.record_values import RECORD_CONVERSIONS
 from mappings.billing.records import RecordPart, RecordPlan, describe, record_plan, record_plans
-from mappings.table import HERE, TableError, codes
+from mappings.tables.table import HERE, TableError, codes
 from tiss.wire import versions
 
 FOLDER = HERE / "tiss" / "records"

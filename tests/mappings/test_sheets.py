@@ -20,7 +20,7 @@ from mappings.billing import sheet_plan
 from mappings.billing.sheet_plan import parse, plan, plans
 from mappings.billing.sheet_rows import number
 from mappings.billing.sheet_statements import Read, statements
-from mappings.table import TableError
+from mappings.tables.table import TableError
 from tiss.answers import values as answers
 from tiss.sheets import portal as portal_sheets
 from tiss.sheets import sheets

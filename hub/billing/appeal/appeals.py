@@ -30,7 +30,7 @@ from hub.guard import audit
 from hub.records.saved import Origin
 from hub.store.database import Row, Transaction
 from hub.world import Tenant, World
-from mappings.table import HERE, codes
+from mappings.tables.table import HERE, codes
 from tiss.answers import values as answers
 from tiss.wire import latin1, transactions
 

@@ -15,7 +15,7 @@ from hub.billing.visit.items import PROCEDURES
 from hub.billing.visit.stays import PART, Billed, Due, Portion, is_inpatient, portion_of
 from hub.billing.visit.surroundings import Surroundings
 from mappings.billing.guide_values import longest
-from mappings.table import codes
+from mappings.tables.table import codes
 
 _DENTAL_PACKAGE = "90"
 _DENTAL_TABLES = ("22", _DENTAL_PACKAGE)

@@ -19,7 +19,7 @@ from hub.records.saved import Origin
 from hub.store.database import Transaction
 from hub.world import Tenant, World
 from mappings.billing import sheet_plan, sheet_statements
-from mappings.table import TableError
+from mappings.tables.table import TableError
 from tiss.answers import replies
 from tiss.answers import values as answers
 from tiss.sheets import sheets

@@ -8,7 +8,7 @@ from typing import Any
 from canonical.codes import TUSS
 from hub.billing.visit.stays import cids
 from mappings.billing.guide_values import longest
-from mappings.table import codes
+from mappings.tables.table import codes
 
 NONE = "9"
 _INDICATORS = f"{TUSS}36"

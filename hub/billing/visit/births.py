@@ -17,7 +17,7 @@ from hub.billing.writing import Body, stored
 from hub.records.index import key_of
 from hub.records.projections import target
 from hub.store.database import Transaction
-from mappings.table import codes
+from mappings.tables.table import codes
 
 Declaration = dict[str, str]
 Papers = dict[str, list[Declaration]]

@@ -12,7 +12,7 @@ from hub.billing.profiles import PayerProfile
 from hub.billing.visit import treatments
 from hub.billing.writing import Body
 from hub.store.database import Row, Transaction
-from mappings.table import codes
+from mappings.tables.table import codes
 
 BILLABLE = ("billable",)
 OPEN_ENCOUNTERS = ("finished", "in-progress", "arrived", "triaged", "onleave", "")

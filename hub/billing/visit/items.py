@@ -17,7 +17,7 @@ from hub.billing.visit.charges import Charge
 from hub.billing.visit.prices import Price, in_force
 from hub.billing.visit.surroundings import Surroundings
 from mappings.billing.guide_values import in_range
-from mappings.table import codes
+from mappings.tables.table import codes
 from tiss.tables.tables import Tables
 
 PROCEDURES = ("22", "00", "90", "98")

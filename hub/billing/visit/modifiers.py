@@ -13,7 +13,7 @@ from typing import Any
 from canonical.codes import TUSS
 from canonical.extensions import EXTENSIONS
 from hub.records.projections import target
-from mappings.table import codes
+from mappings.tables.table import codes
 
 Body = Mapping[str, Any]
 _DOMAINS = {"28": "tooth", "32": "face", "42": "region", "48": "technique", "61": "route"}

@@ -9,7 +9,7 @@ from typing import Any
 from canonical.codes import CPF, aliases
 from canonical.names import first
 from hub.records.projections import target
-from mappings.table import codes
+from mappings.tables.table import codes
 
 UNKNOWN_CBO = "999999"  # table 24: the requester's occupation is unknown or not told
 _COUNCIL = re.compile(r"/sid/([a-z]+)(?:-([a-z]{2}))?\Z")

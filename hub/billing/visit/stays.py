@@ -16,7 +16,7 @@ from canonical import local
 from canonical.codes import CID10, TUSS, aliases
 from canonical.local import Moment
 from hub.records.projections import target
-from mappings.table import codes
+from mappings.tables.table import codes
 
 _ENDINGS = f"{TUSS}39"
 _MOST_DIAGNOSES = 4

@@ -10,7 +10,7 @@ from canonical.codes import TUSS
 from canonical.problem import Problem
 from hub.billing.visit.professionals import occupation, professional
 from mappings.billing.guide_values import longest
-from mappings.table import codes
+from mappings.tables.table import codes
 
 Body = Mapping[str, Any]
 _DEGREES = f"{TUSS}35"

@@ -17,7 +17,7 @@ from hub.billing.profiles import PayerProfile
 from hub.billing.writing import stored
 from hub.records.index import key_of
 from hub.store.database import Row, Transaction
-from mappings.table import codes
+from mappings.tables.table import codes
 
 PART, WHOLE = "1", "4"
 _TYPE = "EpisodeOfCare"

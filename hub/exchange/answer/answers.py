@@ -11,7 +11,7 @@ from hl7.writer import SegmentWriter
 from hub.exchange.answer import lookups, referrals
 from hub.exchange.answer.lookups import copied
 from hub.store.database import Transaction
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 
 def more_than_acknowledged(kind: str) -> bool:

@@ -33,11 +33,11 @@ from hub.find.search import matching
 from hub.guard import audit
 from hub.records import blocked
 from hub.store.database import Transaction
-from mappings import events
 from mappings.convert.keys import cx_key
 from mappings.convert.registry import Context, Value
-from mappings.outbound import out_plan, render
-from mappings.table import Source, codes
+from mappings.outward import events
+from mappings.outward.outbound import out_plan, render
+from mappings.tables.table import Source, codes
 
 MOST = 100
 _COUNTED = 500

@@ -20,7 +20,7 @@ from hub.exchange.partners import Partner
 from hub.exchange.work import lanes
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings.serving import plan_for
+from mappings.tables.serving import plan_for
 
 _QUEUE = (
     "UPDATE message SET status = 'RECEIVED', channel_id = $3, channel_version = $4, lane_id = $5, finished_at = NULL "

@@ -20,8 +20,8 @@ from mappings.convert import Value
 from mappings.convert.keys import ei_key
 from mappings.convert.registry import Context
 from mappings.outward.people import ei
-from mappings.serving import read_as
-from mappings.table import Source, codes
+from mappings.tables.serving import read_as
+from mappings.tables.table import Source, codes
 
 _DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "RQD": 4}
 _REPEATED = ("IPC", "RQ1")  # what stands in an answer as it was ordered, behind OBR (ORI) or RQD (ORS, ORN)

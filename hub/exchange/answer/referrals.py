@@ -26,9 +26,9 @@ from hub.guard import audit
 from hub.records.drafts.who.identify import agrees
 from hub.records.drafts.who.lookup import lookup
 from hub.store.database import Transaction
-from mappings.engine import translate
-from mappings.outbound import out_plan, render
-from mappings.site import Site
+from mappings.outward.outbound import out_plan, render
+from mappings.reading.engine import translate
+from mappings.tables.site import Site
 
 KIND = "REF^I15"
 _AS_TOLD = Site(plans=((KIND, "referrals"),))

@@ -24,9 +24,9 @@ from hub.exchange.answer import answers, late
 from hub.exchange.channels import Channel
 from hub.exchange.door.keep import AFTERWARDS, Incoming, Keeper, Kept
 from mappings.convert.whose import identified, named
-from mappings.serving import missing, plan_for, read_as
-from mappings.site import PLAIN, Site
-from mappings.table import TableError
+from mappings.tables.serving import missing, plan_for, read_as
+from mappings.tables.site import PLAIN, Site
+from mappings.tables.table import TableError
 
 _REJECTED = ("sender.", "type.", "version.", "processing.", "er7.too-large", "er7.too-slow")
 LARGE = 512 * 1024

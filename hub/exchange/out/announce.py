@@ -26,8 +26,8 @@ from hub.records.drafts.marks import told_at
 from hub.records.earlier import earlier
 from hub.records.saved import Origin, Saved
 from hub.store.database import Transaction
-from mappings import events
-from mappings.outbound import out_plan, render
+from mappings.outward import events
+from mappings.outward.outbound import out_plan, render
 
 OPERATION = "adt"
 _OWN = ("Patient", "Encounter")

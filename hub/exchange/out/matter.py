@@ -16,7 +16,7 @@ from fhir import jsontext
 from hub.records import reading
 from hub.records.reading import Body
 from hub.store.database import Transaction
-from mappings import events
+from mappings.outward import events
 from mappings.outward.clinical import value_type
 
 _NAMED = {"reasonReference": "Condition", "supportingInfo": "Observation", "specimen": "Specimen"}

@@ -20,7 +20,7 @@ from hub.exchange.out.outbox import Outgoing
 from hub.exchange.partners import Partner
 from hub.records.saved import Origin, Saved
 from hub.store.database import Transaction
-from mappings.outbound import out_plan, render
+from mappings.outward.outbound import out_plan, render
 
 MESSAGE = "OML^O21^OML_O21"
 ORDER, CANCEL = "lab-order", "lab-order-cancel"

@@ -15,7 +15,7 @@ from hub.exchange.work import reading
 from hub.exchange.work.lanes import Lease
 from hub.records import merges
 from hub.store.database import Row
-from mappings.engine import Translation
+from mappings.reading.engine import Translation
 
 Channels = dict[tuple[UUID, int | None], Channel]
 

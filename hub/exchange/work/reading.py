@@ -16,8 +16,8 @@ from hub.channels import matching
 from hub.exchange.answer import late
 from hub.exchange.channels import Channel
 from hub.exchange.door.receive import broken_table, judge
-from mappings.engine import Translation, translate, untouched
-from mappings.table import TableError
+from mappings.reading.engine import Translation, translate, untouched
+from mappings.tables.table import TableError
 
 FRAME = ("er7.cut", "er7.unfinished", "er7.too-large", "er7.too-slow")
 """What only the door saw of a frame: its bytes are not the message, whatever they say, and never become it."""

@@ -17,9 +17,9 @@ from hub.exchange.door.receive import judge
 from hub.exchange.work import poison
 from hub.store.database import Transaction
 from hub.world import Tenant, World
-from mappings.account import Account, numbers, populated_bits
-from mappings.engine import Translation, translate, untouched
-from mappings.table import TableError
+from mappings.reading.account import Account, numbers, populated_bits
+from mappings.reading.engine import Translation, translate, untouched
+from mappings.tables.table import TableError
 
 MOST_LINES = 400
 MOST_RECORDS = 200

@@ -11,7 +11,7 @@ from hl7.er7 import Message
 from hub.channels.document import Document
 from hub.exchange.channels import documents_at, site_of
 from hub.store.database import Transaction
-from mappings.engine import translate
+from mappings.reading.engine import translate
 
 Place = tuple[str, str]
 Name = tuple[str, str]

@@ -8,7 +8,7 @@ from hl7.er7 import Segment
 from mappings.convert.misplaced.plausible import MOMENT, NAMES, is_person, misplaced_if
 from mappings.convert.registry import Context, Value
 from mappings.convert.text import number
-from mappings.table import Source
+from mappings.tables.table import Source
 
 _NAMED = re.compile(r"[^\W\d_]{4}")
 _DOSE = {"RXE": 3, "RXO": 2}  # the field behind that of the medicine

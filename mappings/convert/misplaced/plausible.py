@@ -13,7 +13,7 @@ from canonical.identifiers import compact
 from hl7.er7 import Segment
 from mappings.convert.published import holds
 from mappings.convert.registry import Context, Value
-from mappings.table import codes
+from mappings.tables.table import codes
 
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _DIAGNOSES = re.compile(r"(?:ICD-?|I)[0-9]{1,2}(?:-?[A-Z]{1,3})?\Z")  # coding systems of diagnoses (table 0396)

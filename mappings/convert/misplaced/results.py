@@ -9,7 +9,7 @@ from hl7.er7 import Segment
 from mappings.convert.misplaced.plausible import MOMENT, is_person, is_time, urgency_for_number
 from mappings.convert.published import holds
 from mappings.convert.registry import Value
-from mappings.table import Source, codes
+from mappings.tables.table import Source, codes
 
 _MATERIAL = 15  # OBR-15
 _WORD = re.compile(r"[^\W\d_][^\d_]+\Z")

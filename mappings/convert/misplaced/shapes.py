@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from canonical.codes import coding_system
 from mappings.convert.misplaced.plausible import SERVICES, UNITS, says_minutes
-from mappings.table import codes
+from mappings.tables.table import codes
 
 _OWN = "urn:ponte:"  # what a coding system that nobody knows is called
 _DAY = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{4}(?:[0-9]{2})?)?\Z")

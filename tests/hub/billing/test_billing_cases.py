@@ -30,7 +30,7 @@ from hub.billing.visit.charges import Charge, Coverage
 from hub.billing.visit.surroundings import Surroundings
 from hub.records.saved import Origin
 from mappings.billing import guides as mapped
-from mappings.table import HERE, codes
+from mappings.tables.table import HERE, codes
 from tiss.tables import tables
 from tiss.wire import shapes, soap, versions
 

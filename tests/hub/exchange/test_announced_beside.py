@@ -13,7 +13,7 @@ from hl7 import er7, grammar
 from hub.records.saved import Origin
 from hub.records.write import Write, save
 from hub.world import Tenant, World
-from mappings.outbound import out_plan
+from mappings.outward.outbound import out_plan
 
 ADT: dict[str, Any] = {"application": "PEP", "facility": "CLIN"}
 ALL = sorted(out_plan("out/adt").asked)

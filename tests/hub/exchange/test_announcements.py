@@ -13,7 +13,7 @@ from hl7 import er7
 from hub.records.saved import Origin
 from hub.records.write import Write, save
 from hub.world import Tenant, World
-from mappings import events
+from mappings.outward import events
 
 ADT: dict[str, Any] = {"application": "PEP", "facility": "CLIN"}
 

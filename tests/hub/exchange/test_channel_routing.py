@@ -24,7 +24,7 @@ from hub.exchange.work import worker
 from hub.operate.messages import accounting, replay
 from hub.operate.persons import whose
 from hub.world import Tenant, World
-from mappings.table import TableError
+from mappings.tables.table import TableError
 
 A01 = adt("A01", "M1", "V1", "20261122080000")
 

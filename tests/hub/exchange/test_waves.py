@@ -16,7 +16,7 @@ from hub.exchange.work import inbound, lanes, memory, pace, reading, worker
 from hub.operate.messages import accounting, replay
 from hub.records.drafts.settle import Settled, settle
 from hub.world import Tenant, World
-from mappings.engine import translate
+from mappings.reading.engine import translate
 from tests.hub.test_operate import GOOD, found, put, work
 
 DOCTOR = "148201^Nóbrega^Antônio^^^^^^CRM^L^^^LN"

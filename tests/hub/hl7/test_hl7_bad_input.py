@@ -23,7 +23,7 @@ from hub.exchange.channels import Channel
 from hub.exchange.door.keep import Incoming
 from hub.exchange.door.receive import take
 from hub.world import Tenant, World
-from mappings.engine import translate
+from mappings.reading.engine import translate
 from tests.hub.hl7.test_hl7_door import GOOD, kept, listening, talk
 
 AT = "20261122100001"

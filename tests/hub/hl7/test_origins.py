@@ -11,7 +11,7 @@ from hub.operate.origins import Origin, origins
 from hub.records.saved import Origin as Writer
 from hub.records.write import Write, save
 from hub.world import Tenant, World
-from mappings.table import HERE
+from mappings.tables.table import HERE
 from tests.hub.test_operate import GOOD, put, work
 
 ORU = (

@@ -21,8 +21,8 @@ from hub.records.drafts.settle import Settled
 from hub.records.index import key_of
 from hub.records.write import Write
 from hub.store.database import Transaction
-from mappings.site import Site
-from mappings.snapshots import Snapshot, snapshots
+from mappings.tables.site import Site
+from mappings.tables.snapshots import Snapshot, snapshots
 
 Own = dict[tuple[str, str], Write]
 Named = Sequence[tuple[Draft, Write]]

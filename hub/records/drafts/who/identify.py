@@ -11,7 +11,7 @@ from canonical.identity import fold, record_id
 from canonical.names import stated
 from canonical.records import DRAFT, FILLER, Draft, Key
 from fhir.definitions.table import type_named
-from mappings.nested import without_lost
+from mappings.reading.nested import without_lost
 
 _CODED = ("code", "medicationCodeableConcept", "vaccineCode")
 Places = dict[str, tuple[str, str]]

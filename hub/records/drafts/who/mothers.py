@@ -16,7 +16,7 @@ from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.known import Known
 from hub.records.index import key_of
 from hub.store.database import Transaction
-from mappings.mentions import KIN, is_mother
+from mappings.reading.mentions import KIN, is_mother
 
 Body = Mapping[str, Any]
 _ENOUGH = 2

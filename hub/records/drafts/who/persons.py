@@ -17,7 +17,7 @@ from canonical.identity import fold
 from canonical.names import stated, whole, words
 from canonical.records import Draft
 from hub.records.drafts.who.identify import as_stored, same_given
-from mappings.table import codes
+from mappings.tables.table import codes
 
 Body = dict[str, Any]
 _SLIP = 2

@@ -23,7 +23,7 @@ from hl7.structure import structure
 from hl7.versions.table import version_named
 from hl7.writer import SegmentWriter
 from mappings.outward import CONVERSIONS, OF_ALL, Repetition
-from mappings.table import HERE, TableError, read_rows
+from mappings.tables.table import HERE, TableError, read_rows
 
 _COLUMNS = ["target", "source", "convert", "note", "spec"]
 _TARGET = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?\Z")

@@ -12,13 +12,13 @@ from typing import Any
 
 from canonical.records import Draft, Key, Movement
 from hl7.er7 import Segment
-from mappings.account import Made
-from mappings.body import Body
 from mappings.convert import Value
 from mappings.convert.registry import Context
 from mappings.convert.text import parse_dtm
-from mappings.grouping import Occurrence
-from mappings.step import Step
+from mappings.reading.account import Made
+from mappings.reading.grouping import Occurrence
+from mappings.reading.step import Step
+from mappings.tables.body import Body
 
 Taken = tuple[Any, Value] | None  # what a field said that gave a path its value; None: a constant or a link
 

@@ -15,9 +15,9 @@ from typing import Any
 from canonical.records import DRAFT, Draft
 from fhir.definitions.table import Type, type_named
 from fhir.periods import reverses
-from mappings.body import element_type, required
-from mappings.plan import RecordPlan
-from mappings.program import program
+from mappings.reading.program import program
+from mappings.tables.body import element_type, required
+from mappings.tables.plan import RecordPlan
 
 _NAME = re.compile(r"\w+")
 _EITHER = {

@@ -19,8 +19,8 @@ from mappings.convert.keys import ei_key
 from mappings.convert.misplaced.plausible import no_parent
 from mappings.convert.misplaced.results import late_result, other_for_parent
 from mappings.convert.registry import Context, clean
-from mappings.grouping import Occurrence
-from mappings.table import Source
+from mappings.reading.grouping import Occurrence
+from mappings.tables.table import Source
 
 _ORDERS = ("ServiceRequest", "MedicationRequest")
 _NUMBERED = ("ServiceRequest", "DiagnosticReport")

@@ -13,8 +13,8 @@ from canonical.records import Key
 from hl7.er7 import Segment
 from mappings.convert import Value
 from mappings.convert.registry import Context
-from mappings.step import Step
-from mappings.table import HERE, read_rows
+from mappings.reading.step import Step
+from mappings.tables.table import HERE, read_rows
 
 FILE = HERE / "twins.csv"
 _COLUMNS = ["field", "same_as", "note", "spec"]

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from hl7.er7 import Message, Segment
-from mappings.account import Account, numbers, populated_bits
 from mappings.convert import Value
-from mappings.engine import Translation, translate
-from mappings.parts import left
-from mappings.plan import Plan
-from mappings.program import program
-from mappings.serving import plan_for, read_as
-from mappings.site import PLAIN, Site
-from mappings.table import HERE, Row, overlay_folder, shown
+from mappings.reading.account import Account, numbers, populated_bits
+from mappings.reading.engine import Translation, translate
+from mappings.reading.parts import left
+from mappings.reading.program import program
+from mappings.tables.plan import Plan
+from mappings.tables.serving import plan_for, read_as
+from mappings.tables.site import PLAIN, Site
+from mappings.tables.table import HERE, Row, overlay_folder, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from canonical.problem import Problem
 from canonical.records import Draft
 from hl7.er7 import Message
 from mappings.convert.registry import Context
-from mappings.grouping import Occurrence
-from mappings.plan import Plan
+from mappings.reading.grouping import Occurrence
+from mappings.tables.plan import Plan
 
 
 def own_numbers(drafts: Sequence[Draft]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from canonical.errors import Misconfigured
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 SPECIAL = frozenset(
     (
         "@key",

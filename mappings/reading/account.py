@@ -18,10 +18,10 @@ from typing import Any
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
 from hl7.versions.table import NEWEST, version_named
-from mappings.grouping import Occurrence
-from mappings.plan import Plan
-from mappings.program import decides, reads
-from mappings.table import HERE, TableError, overlaid, read_rows, shown
+from mappings.reading.grouping import Occurrence
+from mappings.reading.program import decides, reads
+from mappings.tables.plan import Plan
+from mappings.tables.table import HERE, TableError, overlaid, read_rows, shown
 
 Made = tuple[int, int, Any]
 """Which fields (as bits) of a segment, by its index, gave which value."""

@@ -6,7 +6,7 @@ They look like an order without an ORC. Taken for one, an examination that was d
 from __future__ import annotations
 
 from hl7.er7 import Message, Segment
-from mappings.table import codes
+from mappings.tables.table import codes
 
 _RESULT = "RE"  # ORC-1: an observation follows
 _STATUS = 25  # OBR

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mappings.table import HERE, TableError, shown, utf8
+from mappings.tables.table import HERE, TableError, shown, utf8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +90,7 @@ class Plan:
     `requires` names the segments without which a message says nothing, or was cut: it is not taken then (`ORC|RXA`:
     one of them); `also` those that some of its messages need. `expects` are segments whose absence is told. `about`
     names the records a message is about: when it makes none of them, that is told. `kin`: its orders and results are
-    parents, children and replacements of one another (`mappings.kinship`). `anonymous`: it may come without a patient,
+    parents, children and replacements of one another (`kinship`). `anonymous`: it may come without a patient,
     so a PID that names nobody is none. `overlay` names the overlay that was laid over it; `dates` is how its sender
     writes them, as far as that says it.
     """

@@ -2,7 +2,7 @@
 
 `[[records]]` are further records of the message types they name, `[[extend]]` gives a record of the plans more
 segments or tables, `[ignored]` names segments that carry nothing, `dates = "day-first"` says that all dates with
-strokes have the day first (`mappings.dated`). Rows lie beside it: `hl7/*.csv`, `codes/*.csv`.
+strokes have the day first (`mappings.reading.dated`). Rows lie beside it: `hl7/*.csv`, `codes/*.csv`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from canonical.toml_lines import line_of, lines_of
-from mappings.dated import DAY_FIRST
-from mappings.plan import Plan, RecordPlan, load_plan
-from mappings.table import HERE, TableError, overlay_folder, shown, utf8
+from mappings.tables.plan import Plan, RecordPlan, load_plan
+from mappings.tables.table import HERE, TableError, overlay_folder, shown, utf8
 
 FILE = "overlay.toml"
+DAY_FIRST = "day-first"
 _KNOWN = {"title": str, "ignored": dict, "records": list, "extend": list, "dates": str}
 _EXTEND = {"record", "messages", "tables", "follow", "lead"}
 _RECORD = {item.name for item in dataclasses.fields(RecordPlan)} - {"overlay"} | {"messages"}

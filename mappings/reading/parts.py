@@ -13,8 +13,8 @@ from typing import Any
 
 from hl7.er7 import NULL, Segment
 from hl7.versions.table import NEWEST, version_named
-from mappings.account import Declared
-from mappings.table import HERE, TableError, read_rows, shown
+from mappings.reading.account import Declared
+from mappings.tables.table import HERE, TableError, read_rows, shown
 
 FILE = HERE / "parts.csv"
 _COLUMNS = ["fields", "parts", "reason", "spec"]

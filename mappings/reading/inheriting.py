@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mappings.program import looked_at, telling
-from mappings.step import Step
-from mappings.work import Work
+from mappings.reading.program import looked_at, telling
+from mappings.reading.step import Step
+from mappings.reading.work import Work
 
 _OF_ONE = frozenset(("@key", "@part", "@distinct", "identifier"))  # what tells one record from another
 

@@ -15,8 +15,8 @@ from functools import cache
 from canonical.problem import Problem
 from hl7.er7 import Message, Segment
 from hl7.versions.table import NEWEST, version_named
+from mappings.tables.overlay import DAY_FIRST
 
-DAY_FIRST = "day-first"
 WRITTEN = re.compile(
     r"\s*([0-9]{1,2})([/-])([0-9]{1,2})\2([0-9]{4})"
     r"(?:[ T]+([0-9]{1,2})[:h]([0-9]{2})(?::([0-9]{2}))?(\.[0-9]{1,6})?\s*([+-][0-9]{2}:?[0-9]{2})?)?\s*\Z"

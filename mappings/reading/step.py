@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mappings.body import Way
 from mappings.convert import Conversion, Gatherer
-from mappings.table import Row, Source
+from mappings.tables.body import Way
+from mappings.tables.table import Row, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

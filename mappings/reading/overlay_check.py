@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mappings.account import ignored
-from mappings.overlay import FILE
-from mappings.program import program
-from mappings.serving import plans
-from mappings.table import TableError, codes, overlay_folder, shown, table
+from mappings.reading.account import ignored
+from mappings.reading.program import program
+from mappings.tables.overlay import FILE
+from mappings.tables.serving import plans
+from mappings.tables.table import TableError, codes, overlay_folder, shown, table
 
 
 def check(name: str) -> None:

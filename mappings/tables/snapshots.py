@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from fhir.definitions.table import type_named
-from mappings.table import HERE, TableError
+from mappings.tables.table import HERE, TableError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from functools import cache
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
 from mappings.convert.misplaced.shapes import SURE, cannot, is_day, table_of
-from mappings.table import HERE, TableError, overlay_folder, read_rows
+from mappings.tables.table import HERE, TableError, overlay_folder, read_rows
 
 FILE = HERE / "shapes.csv"
 _COLUMNS = ["segment", "field", "shape", "needed", "note", "spec"]

@@ -6,10 +6,10 @@ from functools import cache
 
 from hl7.er7 import Message
 from hl7.versions.table import version_named
-from mappings.overlay import laid_over
-from mappings.plan import Plan, load_plan
-from mappings.site import PLAIN, Site
-from mappings.table import HERE, TableError, codes
+from mappings.tables.overlay import laid_over
+from mappings.tables.plan import Plan, load_plan
+from mappings.tables.site import PLAIN, Site
+from mappings.tables.table import HERE, TableError, codes
 
 
 @cache

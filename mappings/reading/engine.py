@@ -14,24 +14,24 @@ from canonical.extensions import EXTENSIONS
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft
 from hl7.er7 import NULL, Message, Segment
-from mappings import kinship
-from mappings.account import Account, close, close_whole, populated
-from mappings.aligned import aligned
-from mappings.body import Body, compiled, required
 from mappings.convert import Value
 from mappings.convert.registry import LINKS, Context, Tracer
-from mappings.dated import dated
-from mappings.grouping import Grouper, Occurrence, number_parts, unite
-from mappings.inheriting import in_turn
-from mappings.mentions import merged_once, one_mother, one_person
-from mappings.nested import drop_incomplete, drop_reversed, forget, nodes, once, stands
-from mappings.plan import RecordPlan
-from mappings.serving import plan_for, read_as
-from mappings.site import PLAIN, Site
-from mappings.step import Step
-from mappings.twins import differs, place_of
-from mappings.weighing import look_for_what_is_missing, own_numbers, place, weigh
-from mappings.work import SPECIAL, Work
+from mappings.reading import kinship
+from mappings.reading.account import Account, close, close_whole, populated
+from mappings.reading.aligned import aligned
+from mappings.reading.dated import dated
+from mappings.reading.grouping import Grouper, Occurrence, number_parts, unite
+from mappings.reading.inheriting import in_turn
+from mappings.reading.mentions import merged_once, one_mother, one_person
+from mappings.reading.nested import drop_incomplete, drop_reversed, forget, nodes, once, stands
+from mappings.reading.step import Step
+from mappings.reading.twins import differs, place_of
+from mappings.reading.weighing import look_for_what_is_missing, own_numbers, place, weigh
+from mappings.reading.work import SPECIAL, Work
+from mappings.tables.body import Body, compiled, required
+from mappings.tables.plan import RecordPlan
+from mappings.tables.serving import plan_for, read_as
+from mappings.tables.site import PLAIN, Site
 
 _OF_NOBODY = frozenset(("patient", "active", "relationship"))  # what a RelatedPerson has of whom nothing is said
 _GROUPED = frozenset(("participant", "telecom", "location"))
@@ -185,7 +185,7 @@ def _apply(step: Step, work: Work) -> None:
 
 def _pass_over(step: Step, segment: Segment, raw: str, work: Work) -> None:
     """A field that only fills a gap, where an earlier one spoke: that is told where both should say the same and do
-    not (`mappings.twins`), and to the trace."""
+    not (`mappings.reading.twins`), and to the trace."""
     taken, context = work.done[step.path], work.context
     if raw == NULL or not populated(raw, segment.delimiters):
         return

@@ -13,8 +13,8 @@ from hl7.er7 import Message, Segment
 from mappings.convert.embedded import FILE, Files
 from mappings.convert.misplaced.results import late_holder, measured, no_material
 from mappings.convert.whose import named
-from mappings.plan import Plan, RecordPlan
-from mappings.prior import told_before
+from mappings.reading.prior import told_before
+from mappings.tables.plan import Plan, RecordPlan
 
 _NOTE = "NTE"
 _TYPE = 2  # OBX

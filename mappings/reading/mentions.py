@@ -13,7 +13,7 @@ from typing import Any
 from canonical.codes import LOCAL, council_of
 from canonical.names import words
 from canonical.records import DRAFT, Draft
-from mappings.nested import forget
+from mappings.reading.nested import forget
 
 _PERSON = "Practitioner"
 KIN = "RelatedPerson"

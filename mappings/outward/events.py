@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from canonical.extensions import EXTENSIONS
-from mappings.table import codes
+from mappings.tables.table import codes
 
 EVENTS, STRUCTURES = "out-adt-event", "out-adt-structure"
 _INPATIENT = ("IMP", "ACUTE", "NONAC")

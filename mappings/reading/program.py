@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any
 
-from mappings.body import compiled
 from mappings.convert import CONVERSIONS, GATHERERS, LINKS
-from mappings.plan import RecordPlan
-from mappings.step import Step
-from mappings.table import Row, Source, TableError, table
-from mappings.twins import twins
+from mappings.reading.step import Step
+from mappings.reading.twins import twins
+from mappings.tables.body import compiled
+from mappings.tables.plan import RecordPlan
+from mappings.tables.table import Row, Source, TableError, table
 
 _ELSEWHERE = "mappings.convert.misplaced."
 _DECIDE = frozenset(
