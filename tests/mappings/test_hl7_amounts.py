@@ -94,4 +94,4 @@ def test_a_total_that_may_be_two_is_none_and_a_unit_price_is_what_the_standard_s
 
 def test_how_many_decides_what_a_unit_price_makes() -> None:
     assert charged(("2 PAR", "", "8,40")) == ([16.8], [])
-    assert charged(("duas", "", "8,40")) == ([None], [("field.number", "10")])
+    assert charged(("duas", "", "8,40")) == ([None], [("field.number", "10"), ("field.nothing-made", "12")])
