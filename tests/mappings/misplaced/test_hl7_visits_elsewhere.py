@@ -1,4 +1,4 @@
-"""What messages of unknown senders abroad taught: visits, doses, urgencies and people where others belong."""
+"""Visits, doses, urgencies and people where others belong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.reading.engine import translate
-from tests.mappings.test_hl7_strangers import HEAD, made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import HEAD, made
 
 MOMENT = "20261120080000"
 VISIT = (

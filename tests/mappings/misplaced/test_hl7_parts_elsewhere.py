@@ -1,4 +1,4 @@
-"""What messages of unknown senders taught: contents that stand in another field's place, and parts put elsewhere."""
+"""Contents that stand in another field's place, and parts put elsewhere."""
 
 from __future__ import annotations
 

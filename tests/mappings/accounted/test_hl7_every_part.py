@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Collection, Iterator
 
 import pytest
-from test_hl7_every_segment import made, value
 
 from hl7 import er7
 from hl7.er7 import Message, Segment
@@ -21,6 +20,7 @@ from mappings.reading.parts import declared_parts, left, reason_for
 from mappings.reading.program import program
 from mappings.tables.plan import Plan
 from mappings.tables.serving import plan_for, plans
+from tests.mappings.accounted.test_hl7_every_segment import made, value
 
 ZONE, VERSION = "America/Sao_Paulo", "2.5.1"
 MOMENT = "202601021003"

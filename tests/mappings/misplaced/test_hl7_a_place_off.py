@@ -1,4 +1,4 @@
-"""What messages of unknown senders taught: fields one or two places beside their own, in orders, visits and medicines."""
+"""Fields one or two places beside their own, in orders, visits and medicines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 HOUR = "20261122080000"
 ORDER = "ORC|NW|P1||{group}|{state}|||{parent}\rOBR|1|P1||X^Exame^L\r"

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from guide import Difference, differences, maps
-
 from mappings.tables.serving import plans
 from mappings.tables.table import HERE, read_rows, table
+from tests.mappings.guide.guide import Difference, differences, maps
 
 _CHOICES = re.compile(
     r"(value|deceased|multipleBirth|onset|performed|occurrence|effective|abatement|asNeeded|medication|reported|collected)"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from test_hl7_every_part import COMMON, Audit, Part, parts_of, rows_of, told
-from test_hl7_every_segment import made
 
 from hl7.er7 import Segment
 from hl7.versions.table import Item, Version, version_named
 from mappings.reading.parts import reason_for
 from mappings.tables.plan import Plan
 from mappings.tables.serving import plan_for, plans
+from tests.mappings.accounted.test_hl7_every_part import COMMON, Audit, Part, parts_of, rows_of, told
+from tests.mappings.accounted.test_hl7_every_segment import made
 
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.6", "2.7", "2.8.2")
 APART = {"PRT", "ARV", "SFT", "UAC", "VAR", "CTI", "BLG"}  # many and the same below each group

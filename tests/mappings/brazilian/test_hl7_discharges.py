@@ -9,7 +9,7 @@ import pytest
 from canonical.codes import TUSS, V2
 from hub.billing.visit.stays import ending_of
 from mappings.national.document_codes import national
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 
 def ended(sent: str) -> dict[str, Any]:

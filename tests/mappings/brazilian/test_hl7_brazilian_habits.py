@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from canonical import codes as systems
-from tests.mappings.test_hl7_strangers_more import read
+from tests.mappings.misplaced.test_hl7_shared_numbers import read
 
 HEAD = "MSH|^~\\&|HIS|HSL|PONTE|HUB|20261106||{kind}|1|P|2.4||||||UNICODE UTF-8\nEVN||20261106\n"
 PID = "PID|1||7^^^H^MR||{name}||19520311|M||{race}\n"

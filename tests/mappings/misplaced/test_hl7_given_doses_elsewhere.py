@@ -1,4 +1,4 @@
-"""What messages of unknown senders taught: a dose that was given, its lot and maker; whose a number is; what no unit is."""
+"""A dose that was given, its lot and maker; whose a number is; what no unit is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 DOSE = "ORC|RE||F1\rRXA|0|1|20261122100000|20261122100000|08^Hepatite B^CVX|0.5|mL||00||||"
 

@@ -1,4 +1,4 @@
-"""What further messages of unknown senders taught: numbers that are shared, and fields a place off."""
+"""Numbers that are shared, and fields a place off."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.hl7_reading import read_file
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 
 def read(text: str) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:

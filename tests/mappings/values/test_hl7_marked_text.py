@@ -13,7 +13,7 @@ from mappings.convert.markup import unmarked
 from mappings.convert.registry import Context, Value
 from mappings.reading.engine import translate
 from mappings.tables.table import Source
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 REPORT = "OBR|1|P1|F1|RM^RESSONANCIA^L|||20261110\rOBX|1|TX|LAUDO^LAUDO^L||{text}||||||F\r"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 
 def visit(precaution: str, directive: str) -> str:

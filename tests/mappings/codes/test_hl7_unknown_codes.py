@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from test_hl7_every_part import Audit, audited, filled, parts_of, put, told
 
 from hl7 import er7
 from hl7.er7 import Message
 from hl7.versions.table import version_named
 from mappings.reading.engine import translate
+from tests.mappings.accounted.test_hl7_every_part import Audit, audited, filled, parts_of, put, told
 
 HEAD = "MSH|^~\\&|HIS|HOSP|PONTE|HUB|20261122090000||{kind}|c1|P|2.5.1||||||UNICODE UTF-8\r"
 PID = "PID|1||31^^^HOSP^MR||Souza^Ana^^^^^{name}||||||Rua A 1^^Recife^PE^50000-000^BRA^{address}||33334444^{use}^{device}\r"

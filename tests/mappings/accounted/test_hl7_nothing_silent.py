@@ -19,7 +19,7 @@ from hub.exchange.door.receive import judge_header, verdict
 from mappings.reading.engine import translate
 from mappings.tables.serving import plan_for
 
-CASES = Path(__file__).resolve().parents[1] / "cases" / "hl7"
+CASES = Path(__file__).resolve().parents[2] / "cases" / "hl7"
 ZONE = "America/Sao_Paulo"
 SMALL = 20_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mappings.test_hl7_strangers import made
-from tests.mappings.test_hl7_strangers_more import HEAD, read
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
+from tests.mappings.misplaced.test_hl7_shared_numbers import HEAD, read
 
 LIST = "urn:ponte:codes:l"
 

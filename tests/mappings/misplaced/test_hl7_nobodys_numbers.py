@@ -1,4 +1,4 @@
-"""What messages of unknown senders taught: what is nobody's number, no order of birth, no unit, and whose a note is."""
+"""What is nobody's number, no order of birth, no unit, and whose a note is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.reading.engine import translate
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 
 def patient(tail: str) -> tuple[dict[str, Any], int]:

@@ -1,10 +1,10 @@
-"""What messages of unknown senders taught: whole fields beside their own in orders, prescriptions and registrations."""
+"""Whole fields beside their own in orders, prescriptions and registrations."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 WHO = "41^Reis^Nora^^^Dr."
 ORDER = "ORC|NW|P1\rOBR|1|P1||X^Raio X^L|||20261122||||||{clinical}||{material}|{orderer}||||||||{section}|||{times}\r"

@@ -15,7 +15,7 @@ from hl7 import er7
 from hl7.er7 import Message
 from mappings.reading.engine import translate
 
-CASES = Path(__file__).resolve().parents[1] / "cases" / "hl7"
+CASES = Path(__file__).resolve().parents[2] / "cases" / "hl7"
 NAMES = (
     "br-adt-a01-internacao", "br-administracao-um-pedido-varios-medicamentos", "br-agenda-numerada-um",
     "br-campos-deslocados", "br-laboratorio-de-apoio-sem-numero", "br-pedido-oml-convenio",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from test_hl7_every_segment import made
 
 from hl7 import er7
 from hl7.er7 import Message
@@ -18,6 +17,7 @@ from mappings.reading.engine import Translation, translate
 from mappings.reading.nested import nodes, stands
 from mappings.reading.trace import Trace, told, traced
 from mappings.tables.serving import plan_for
+from tests.mappings.accounted.test_hl7_every_segment import made
 
 ZONE = "America/Sao_Paulo"
 FEW = {"ADT^A01": ("NK1",)}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from guide import Difference, differences, maps, walk
-
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.reading.engine import translate
+from tests.mappings.guide.guide import Difference, differences, maps, walk
 
 BASE = {
     "ADT^A01": ("PV1|1|I|||||||||||||||||V1^^^H^VN", "AL1|1||PEN^Penicilina^L||erupção", "DG1|1||I10^H^I10"),

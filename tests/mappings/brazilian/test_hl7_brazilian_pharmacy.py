@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 PRESCRIBED = "ORC|NW|P1|F1\rRXE||8812^SORO FISIOLOGICO^L|500||mL"
 DISPENSED = "ORC|RE|P1|F1\rRXD|1|9901^DIPIRONA^L|20261110071500|3|AMP"

@@ -11,7 +11,7 @@ from hl7 import er7
 from hl7.er7 import Message
 from mappings.reading.account import Account
 from mappings.reading.engine import translate
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 UID = "1.2.826.0.1.3680043.2.1125.1001"
 DRAWN, LATER = "2026-11-10T06:30:00-03:00", "2026-11-10T07:00:00-03:00"

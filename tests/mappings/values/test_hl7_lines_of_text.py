@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mappings.test_hl7_strangers_more import HEAD, read
+from tests.mappings.misplaced.test_hl7_shared_numbers import HEAD, read
 
 ORDER = HEAD.format(kind="ORU^R01") + "PID|1||700^^^H^MR||Souza^Ana\nOBR|1||L1|RX^Raio X^L|||||||||||||||||||||F\n"
 

@@ -1,4 +1,4 @@
-"""What messages of unknown senders taught: times, numbers and names that stand some fields from their own place."""
+"""Times, numbers and names that stand some fields from their own place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hl7 import er7
 from hl7.er7 import Message
 from mappings.reading.engine import translate
 from mappings.tables.serving import missing, plans
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 ADMITTED, LEFT = "20261118101100", "20261122081100"
 VISIT = "{event}PV1||I|4N^1^2^H||||41^Reis^Nora||||||||||{admitter}||{number}" + "|" * 25

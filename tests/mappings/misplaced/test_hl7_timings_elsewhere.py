@@ -1,4 +1,4 @@
-"""What messages of unknown senders taught: timings, doses and words beside their place in prescriptions; swapped codes."""
+"""Timings, doses and words beside their place in prescriptions; swapped codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from canonical import codes as systems
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.reading.engine import translate
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 GIVEN = "RXA|0|1|20261122100000|20261122100000|0123^DIPIRONA^L|500|mg\r"
 PRESCRIBED = "ORC|RE|P1|F1\rRXE|1^Q6H|0123^DIPIRONA^L|500||mg\r"

@@ -22,7 +22,7 @@ from mappings.reading.account import FATES, ignored, numbers
 from mappings.reading.engine import Translation, translate
 from mappings.tables.serving import plans
 
-CASES = sorted((Path(__file__).resolve().parent.parent / "cases" / "hl7").glob("*/in.hl7"))
+CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "hl7").glob("*/in.hl7"))
 RAW = {path.parent.name: path.read_bytes().replace(b"\n", b"\r") for path in CASES}
 MAPPED = sorted(name for name in RAW if isinstance(found := er7.read(RAW[name]), Message) and found.type in plans())
 ZONE = "America/Sao_Paulo"

@@ -9,7 +9,7 @@ import pytest
 from hl7 import er7
 from hl7.er7 import Message
 from mappings.reading.engine import translate
-from tests.mappings.test_hl7_strangers import made
+from tests.mappings.misplaced.test_hl7_parts_elsewhere import made
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||RDE^O11|1|P|2.5.1\rPID|1||77^^^H^MR||Reis^Nora\r"
 ASKED = "ORC|NW|P1\rRXO|1^Soro glicosado^L|1000||mL\r"
