@@ -4,7 +4,7 @@ The newer word stands, and what it contradicts goes from the view (the version b
 beginning (per-1), the end of a problem that is active again (con-4), a clinical status of what was recorded in error
 (con-5, ait-2), a reason why there is no value beside a value (obs-6), one value beside several (obs-7), a change
 before the task was (inv-1), why a dose was not given beside one that was, details of an order for nothing (prr-1),
-contained resources that nothing names (dom-3).
+contained resources that nothing names (dom-3). And a word for no name (`IGNORADO`) takes no name away.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from canonical.problem import Problem
 from canonical.records import Draft
 from fhir.periods import reverses
+from hub.records.drafts.who import persons
 
 Body = dict[str, Any]
 _OVER = frozenset(("inactive", "remission", "resolved"))
@@ -113,6 +114,13 @@ def _detailed(present: Body, body: Body, told: frozenset[str], stale: bool) -> I
         yield "orderDetail"
 
 
+def _called(present: Body, body: Body, told: frozenset[str], stale: bool) -> Iterator[str]:
+    """A patient known by name stays so where a later message has a word for none: its sender did not know."""
+    if "name" in told and "name" in present and persons.nameless(body) and not persons.nameless(present):
+        body["name"] = present["name"]
+        yield "name"
+
+
 def _repeats_itself(body: Body) -> bool:
     """Whether a component is of the very code of the observation: then it is one of several values of it."""
     own = _codings(body.get("code"))
@@ -157,6 +165,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "Coverage": (_period,),
     "Encounter": (_period,),
     "Observation": (_valued,),
+    "Patient": (_called,),
     "PractitionerRole": (_period,),
     "RelatedPerson": (_period,),
     "ServiceRequest": (_detailed,),

@@ -20,6 +20,7 @@ LISTED = [
     {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-category", "code": "problem-list-item"}]}
 ]
 EARLY, LATE = "2026-11-20T08:00:00-03:00", "2026-11-22T08:00:00-03:00"
+NAMED, NOBODY = [{"family": "Souza", "given": ["Ana"]}], [{"text": "PACIENTE NÃO IDENTIFICADO"}]
 Body = dict[str, Any]
 
 TABLE: list[tuple[str, Body, Body, bool, Body, list[str]]] = [
@@ -38,6 +39,10 @@ TABLE: list[tuple[str, Body, Body, bool, Body, list[str]]] = [
     ("Observation", {"dataAbsentReason": {"text": "?"}}, {"valueString": "5"}, False, {"valueString": "5"}, ["dataAbsentReason"]),
     ("Task", {"lastModified": EARLY}, {"authoredOn": LATE}, False, {"authoredOn": LATE}, ["lastModified"]),
     ("ServiceRequest", {}, {"orderDetail": [{"text": "jejum"}]}, False, {}, ["orderDetail"]),
+    ("Patient", {"name": NAMED}, {"name": NOBODY}, False, {"name": NAMED}, ["name"]),
+    ("Patient", {"name": NOBODY}, {"name": NAMED}, False, {"name": NAMED}, []),
+    ("Patient", {"name": NOBODY}, {"name": [{"text": "IGNORADA"}]}, False, {"name": [{"text": "IGNORADA"}]}, []),
+    ("Patient", {"name": NAMED}, {"name": [{"family": "Ni", "given": ["Li"]}]}, False, {"name": [{"family": "Ni", "given": ["Li"]}]}, []),
     ("MedicationRequest", {"contained": [{"resourceType": "Medication", "id": "m"}], "medicationReference": {"reference": "#m"}}, {"medicationCodeableConcept": {"text": "x"}}, False, {"medicationCodeableConcept": {"text": "x"}}, []),
 ]  # fmt: skip
 

@@ -97,6 +97,17 @@ def _births_together(one: Body, other: Body) -> bool:
     return bool(one.get("birthDate")) and bool(other.get("birthDate")) and not _births_apart(one, other)
 
 
+def nameless(body: Body) -> bool:
+    """Whether all that stands where a name belongs are words for none (`IGNORADO`, `NAO IDENTIFICADO`)."""
+    told = [words(name) for name in body.get("name", ())]
+    return bool(told) and all(_says_nobody(name) and name <= _no_names() for name in told)
+
+
+@cache
+def _no_names() -> frozenset[str]:
+    return _placeholders("unidentified") | _placeholders("beside")
+
+
 def _says_nobody(name: frozenset[str]) -> bool:
     return bool(name & _placeholders("unidentified"))
 
