@@ -164,7 +164,7 @@ def birth_place(value: Value, context: Context, argument: str) -> Any:
 def birth_address(value: Value, context: Context, argument: str) -> Any:
     """PID-11 of the type of a birth (table 0190: BDL, N) as the birth place, where PID-23 says none."""
     found = None if value.other(23) else _birth_address(value, context)
-    return {"url": EXTENSIONS[argument], "valueAddress": found} if found else None
+    return {"url": EXTENSIONS["birth-place"], "valueAddress": found} if found else None
 
 
 def _addresses(value: Value) -> list[Value]:

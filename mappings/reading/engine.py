@@ -223,9 +223,13 @@ def _gather(step: Step, segments: Sequence[Segment], work: Work) -> None:
     converted = step.gather(values, work.context, step.row.argument) if values else None
     if converted is not None:
         _store_all(step, converted, values, work)
+    several = isinstance(converted, list) and len(converted) > 1
+    told = {values[0].segment, *(() if several else (value.segment for value in values if value.raw))} if values else ()
     for segment, asked in before.items():
         if converted is not None:
             work.note(segment, step, converted)
+            if work.context.trace is not None and segment not in told:
+                work.context.trace.gathered(step.row, segment, step.number)
         segment.asked = asked
 
 
@@ -263,7 +267,8 @@ def _clear(step: Step, work: Work) -> None:
         return
     name = step.clears
     if step.path == "extension":
-        name = f"extension:{EXTENSIONS.get(step.row.argument, step.row.argument)}"
+        address = EXTENSIONS.get(step.row.argument, step.row.argument)
+        name = f"extension:{address}" if address else ""  # a row that looks for another field's content takes none away
     elif step.path in _GROUPED:
         name = f"{step.path}:{step.row.argument}"
     if name and not _needed(name, work.draft.type):  # R4 would refuse the rest

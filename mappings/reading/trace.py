@@ -99,6 +99,11 @@ class Trace:
             for number in numbers(segment.asked):
                 self.also.setdefault((segment.index, number), []).append((row.place, target))
 
+    def gathered(self, row: Row, segment: Segment, number: int) -> None:
+        """Several values were made of this segment and others together."""
+        for one in {number, *numbers(segment.asked)}:
+            self.also.setdefault((segment.index, one), []).append((row.place, row.target))
+
     def passed(self, row: Row, index: int, field: int, by: Value | None) -> None:
         """A field was left alone by a row, whose target another field had given."""
         if row.path.startswith("@"):  # it finds the record, and states nothing of it
