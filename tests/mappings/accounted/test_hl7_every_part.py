@@ -35,9 +35,10 @@ def told(lines: list[str]) -> tuple[Message, str, dict[int, int]]:
     message = er7.read(("\r".join(lines) + "\r").encode())
     assert isinstance(message, Message)
     translation = translate(message, zone=ZONE)
-    read = {s.index: translation.account.read.get(s.index, 0) | s.asked for s in message.segments}
+    account = translation.account
+    read = {s.index: account.read.get(s.index, 0) | account.mapped(s) for s in message.segments}
     findings = [(p.code, p.where, p.args) for p in translation.problems if p.code != DIFFERS]
-    fates = translation.account.fate
+    fates = account.fate
     drafts = [
         dataclasses.replace(draft, part="") for draft in translation.drafts
     ]  # what tells records apart says nothing
