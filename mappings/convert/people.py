@@ -244,9 +244,9 @@ def contacts(value: Value, context: Context, argument: str) -> dict[str, Any]:
 
 
 def of_a_house(contacts: dict[str, Any]) -> dict[str, Any]:
-    """Contacts of an organization, which has no home (org-2, org-3): H and PRN say no more than that it is one."""
+    """Contacts of an organization, which has no home (org-2, org-3): H and PRN mean the house itself."""
     return {
-        name: [{key: said for key, said in item.items() if (key, said) != ("use", "home")} for item in items]
+        name: [{**item, "use": "work"} if item.get("use") == "home" else item for item in items]
         for name, items in contacts.items()
     }
 
