@@ -26,6 +26,9 @@ class Tracer(Protocol):
     def note(self, local: str, path: str, row: Row, made: Any, value: Value | None) -> None:
         """The row put `made` at `path` of draft `local`, reading `value` (None: it reads no field)."""
 
+    def gathered(self, row: Row, segment: Segment, number: int) -> None:
+        """Of field `number` of a segment, and of those asked for beside it, values were made with others together."""
+
     def passed(self, row: Row, index: int, field: int, by: Value | None) -> None:
         """The row left a field of segment `index` alone: `by` (None: a constant or a link) had given its target."""
 
