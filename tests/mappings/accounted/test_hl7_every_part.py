@@ -25,10 +25,7 @@ from tests.mappings.accounted.test_hl7_every_segment import made, value
 ZONE, VERSION = "America/Sao_Paulo", "2.5.1"
 MOMENT = "202601021003"
 COMMON = {"ADT^A01": ("PID", "PV1", "NK1", "DG1"), "ORU^R01": ("OBR", "OBX", "SPM"), "RDE^O11": ("RXE", "TQ1")}
-NO_PLACE = {
-    "field.differs",
-    "field.nothing-made",
-}  # that another says other, or nothing came of it, gives parts no place
+DIFFERS = "field.differs"  # that another field says other than this one gives its parts no place
 Part = tuple[int, int]
 SAID: dict[bytes, bytes] = {}  # what the test of the common segments asked, the test of every field asks again
 
@@ -40,7 +37,7 @@ def told(lines: list[str]) -> tuple[Message, str, dict[int, int]]:
     translation = translate(message, zone=ZONE)
     account = translation.account
     read = {s.index: account.read.get(s.index, 0) | account.mapped(s) for s in message.segments}
-    findings = [(p.code, p.where, p.args) for p in translation.problems if p.code not in NO_PLACE]
+    findings = [(p.code, p.where, p.args) for p in translation.problems if p.code != DIFFERS]
     fates = account.fate
     drafts = [
         dataclasses.replace(draft, part="") for draft in translation.drafts
@@ -112,10 +109,13 @@ class Audit:
         """Whether the field makes a difference here."""
         return self.says(self._lines[self._at].split("|")[self._number]) != self.says("")
 
-    def silent(self, kind: str, place: str, version: Version, only: Collection[Part] = ()) -> list[Part]:
+    def silent(
+        self, kind: str, place: str, version: Version, only: Collection[Part] = (), *, alone: bool = True
+    ) -> list[Part]:
         """The parts without effect; none of a field that has itself none here, since another says it better.
 
-        `only`: these are tried, the others may be whatever they are.
+        `only`: these are tried, the others may be whatever they are. Without `alone`: beside the first part, since of
+        one without it nothing may be made, which is told.
         """
         raw = self._lines[self._at].split("|")[self._number]
         parts = list(parts_of(kind, version))
@@ -131,7 +131,10 @@ class Audit:
             part
             for part, text in texts.items()
             if (not only or part in only)
-            and all(self.says(put(b, part, "")) == self.says(put(b, part, text)) for b in (raw, first, without, ""))
+            and all(
+                self.says(put(b, part, "")) == self.says(put(b, part, text))
+                for b in ((raw, first, without, "") if alone else (raw, first))
+            )
             and self.says(put(whole, part, "")) == self.says(whole)
         ]
 
@@ -181,7 +184,7 @@ def undeclared(kinds: dict[str, tuple[str, ...]]) -> tuple[dict[str, list[Part]]
     for kind, only in kinds.items():
         for place, item_type, audit in audited(kind, version, seen, only):
             found = audit.silent(item_type, place, version)
-            silent.setdefault(place, set()).update(found)
+            silent.setdefault(place, set()).update(audit.silent(item_type, place, version, alone=False))
             tried += len(list(parts_of(item_type, version)))
             if left_over := [part for part in found if reason_for(place, *part) is None]:
                 lost[place] = left_over
