@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Collection, Iterator
+from functools import partial
 
 import pytest
 
+from canonical.records import Draft
 from hl7 import er7
 from hl7.er7 import Message, Segment
 from hl7.versions.table import Item, Version, version_named
@@ -26,30 +28,42 @@ ZONE, VERSION = "America/Sao_Paulo", "2.5.1"
 MOMENT = "202601021003"
 COMMON = {"ADT^A01": ("PID", "PV1", "NK1", "DG1"), "ORU^R01": ("OBR", "OBX", "SPM"), "RDE^O11": ("RXE", "TQ1")}
 DIFFERS = "field.differs"  # that another field says other than this one gives its parts no place
+NOTHING = "field.nothing-made"  # tells that a part is lost, and gives it no place
 Part = tuple[int, int]
-SAID: dict[bytes, bytes] = {}  # what the test of the common segments asked, the test of every field asks again
+Args = tuple[tuple[str, str], ...]
+SAID: dict[
+    bytes, tuple[bytes, bytes]
+] = {}  # what the test of the common segments asked, the test of every field asks again
 
 
 def told(lines: list[str]) -> tuple[Message, str, dict[int, int]]:
     """The message, all that its mapping says, and the fields that it reads of each segment."""
+    message, drafts, findings, read = mapped(lines)
+    return message, repr((drafts, findings)), read
+
+
+def mapped(lines: list[str]) -> tuple[Message, list[Draft], list[tuple[str, str, Args]], dict[int, int]]:
+    """The message, the records it makes, what is found (code, place, arguments), and the fields read of each segment."""
     message = er7.read(("\r".join(lines) + "\r").encode())
     assert isinstance(message, Message)
     translation = translate(message, zone=ZONE)
     account = translation.account
     read = {s.index: account.read.get(s.index, 0) | account.mapped(s) for s in message.segments}
     findings = [(p.code, p.where, p.args) for p in translation.problems if p.code != DIFFERS]
-    fates = account.fate
     drafts = [
         dataclasses.replace(draft, part="") for draft in translation.drafts
     ]  # what tells records apart says nothing
-    return message, repr((drafts, findings)), {n: b for n, b in read.items() if fates[n] == "mapped"}
+    return message, drafts, findings, {n: b for n, b in read.items() if account.fate[n] == "mapped"}
 
 
-def said_of(lines: list[str]) -> bytes:
-    """What stands for all that the mapping says of a message, the same for the same message."""
+def said_of(lines: list[str]) -> tuple[bytes, bytes]:
+    """What stands for all that the mapping says of a message, the same for the same message; and for that without the
+    findings of fields of which nothing was made."""
     key = digest("\r".join(lines))
     if key not in SAID:
-        SAID[key] = digest(told(lines)[1])
+        _, drafts, findings, _ = mapped(lines)
+        kept = [one for one in findings if one[0] != NOTHING]
+        SAID[key] = digest(repr((drafts, findings))), digest(repr((drafts, kept)))
     return SAID[key]
 
 
@@ -95,31 +109,32 @@ class Audit:
 
     def __init__(self, lines: list[str], at: int, number: int) -> None:
         self._lines, self._at, self._number = lines, at, number
-        self._known: dict[str, bytes] = {}
+        self._known: dict[str, tuple[bytes, bytes]] = {}
 
-    def says(self, raw: str) -> bytes:
+    def says(self, raw: str, *, placed: bool = False) -> bytes:
+        """What is said where the field is `raw`; with `placed` but for that nothing was made of it."""
         if raw not in self._known:
             fields = self._lines[self._at].split("|")
             fields[self._number] = raw
             lines = [*self._lines[: self._at], "|".join(fields), *self._lines[self._at + 1 :]]
             self._known[raw] = said_of(lines)
-        return self._known[raw]
+        return self._known[raw][placed]
 
-    def matters(self) -> bool:
+    def matters(self, *, placed: bool = False) -> bool:
         """Whether the field makes a difference here."""
-        return self.says(self._lines[self._at].split("|")[self._number]) != self.says("")
+        raw = self._lines[self._at].split("|")[self._number]
+        return self.says(raw, placed=placed) != self.says("", placed=placed)
 
     def silent(
-        self, kind: str, place: str, version: Version, only: Collection[Part] = (), *, alone: bool = True
+        self, kind: str, place: str, version: Version, only: Collection[Part] = (), *, placed: bool = False
     ) -> list[Part]:
         """The parts without effect; none of a field that has itself none here, since another says it better.
 
-        `only`: these are tried, the others may be whatever they are. Without `alone`: beside the first part, since of
-        one without it nothing may be made, which is told.
+        `only`: these are tried, the others may be whatever they are. `placed`: to be told as lost is no effect.
         """
         raw = self._lines[self._at].split("|")[self._number]
         parts = list(parts_of(kind, version))
-        if len(parts) < 2 or not self.matters():
+        if len(parts) < 2 or not self.matters(placed=placed):
             return []
         texts = {part: filled(item, place, nth) for nth, (part, item) in enumerate(parts)}
         whole = raw
@@ -127,15 +142,13 @@ class Audit:
             whole = whole if has(whole, part) else put(whole, part, text)
         first = put("", (1, 1), raw.split("^")[0].split("&")[0])
         without = put(raw, (1, 1), "")
+        says = partial(self.says, placed=placed)
         return [
             part
             for part, text in texts.items()
             if (not only or part in only)
-            and all(
-                self.says(put(b, part, "")) == self.says(put(b, part, text))
-                for b in ((raw, first, without, "") if alone else (raw, first))
-            )
-            and self.says(put(whole, part, "")) == self.says(whole)
+            and all(says(put(b, part, "")) == says(put(b, part, text)) for b in (raw, first, without, ""))
+            and says(put(whole, part, "")) == says(whole)
         ]
 
 
@@ -184,7 +197,7 @@ def undeclared(kinds: dict[str, tuple[str, ...]]) -> tuple[dict[str, list[Part]]
     for kind, only in kinds.items():
         for place, item_type, audit in audited(kind, version, seen, only):
             found = audit.silent(item_type, place, version)
-            silent.setdefault(place, set()).update(audit.silent(item_type, place, version, alone=False))
+            silent.setdefault(place, set()).update(audit.silent(item_type, place, version, placed=True))
             tried += len(list(parts_of(item_type, version)))
             if left_over := [part for part in found if reason_for(place, *part) is None]:
                 lost[place] = left_over
