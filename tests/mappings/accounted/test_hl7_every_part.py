@@ -169,12 +169,12 @@ def audited(
             continue
         for number, item in version.segments.get(segment.name, {}).items():
             key = (segment.name, number, rows_of(plan, segment.name, number))
-            asked = read.get(segment.index, 0) >> number & 1 or f"{segment.name}-{number}" in declared_parts()
-            if asked and segment.raw_field(number) and key not in seen:
+            here, place = read.get(segment.index, 0) >> number & 1, f"{segment.name}-{number}"
+            if (here or place in declared_parts()) and segment.raw_field(number) and key not in seen:
                 audit = Audit(lines, segment.index - 1, number)
-                if segment is last[segment.name] or audit.matters():  # else a later one says it better
+                if (here and segment is last[segment.name]) or audit.matters():  # else a later one says it better
                     seen.add(key)
-                yield f"{segment.name}-{number}", item.type, audit
+                yield place, item.type, audit
 
 
 def numbered(segment: Segment) -> str:
