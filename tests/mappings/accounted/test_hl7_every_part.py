@@ -28,7 +28,7 @@ ZONE, VERSION = "America/Sao_Paulo", "2.5.1"
 MOMENT = "202601021003"
 COMMON = {"ADT^A01": ("PID", "PV1", "NK1", "DG1"), "ORU^R01": ("OBR", "OBX", "SPM"), "RDE^O11": ("RXE", "TQ1")}
 DIFFERS = "field.differs"  # that another field says other than this one gives its parts no place
-NOTHING = "field.nothing-made"  # tells that a part is lost, and gives it no place
+LOST = {"field.nothing-made", "field.unmapped"}  # tell that a part is lost, and give it no place
 Part = tuple[int, int]
 Args = tuple[tuple[str, str], ...]
 SAID: dict[
@@ -58,11 +58,11 @@ def mapped(lines: list[str]) -> tuple[Message, list[Draft], list[tuple[str, str,
 
 def said_of(lines: list[str]) -> tuple[bytes, bytes]:
     """What stands for all that the mapping says of a message, the same for the same message; and for that without the
-    findings of fields of which nothing was made."""
+    findings of fields that nothing became of."""
     key = digest("\r".join(lines))
     if key not in SAID:
         _, drafts, findings, _ = mapped(lines)
-        kept = [one for one in findings if one[0] != NOTHING]
+        kept = [one for one in findings if one[0] not in LOST]
         SAID[key] = digest(repr((drafts, findings))), digest(repr((drafts, kept)))
     return SAID[key]
 
