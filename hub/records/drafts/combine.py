@@ -25,6 +25,7 @@ _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "on
 _RANK = {"registered": 0, "unknown": 0, "preliminary": 1, "partial": 1, "final": 2, "cancelled": 2}
 _WITHOUT_TIME = frozenset(("proposed", "cancelled", "waitlist"))
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_UNKNOWN = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
 _RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
 _DONE = frozenset(("final", "amended", "corrected"))
 _CONTENT = ("value", "component", "dataAbsentReason", "interpretation", "conclusion", "presentedForm")
@@ -162,9 +163,14 @@ def _set(body: dict[str, Any], name: str, value: Any, *, stale: bool) -> None:
         body[name] = _united(present, value, group, stale=stale) if present or len(value) > 1 else value
     elif isinstance(value, dict) and isinstance(body.get(name), dict) and name in _INNER:
         body[name] = {**value, **body[name]} if stale else {**body[name], **value}
-    elif not (stale and (name in body or _has_choice(body, name))):
+    elif not (stale and (name in body or _has_choice(body, name)) and not _is_unknown(body.get(name))):
         _drop_other_choices(body, name)
         body[name] = value
+
+
+def _is_unknown(value: Any) -> bool:
+    """Whether an element only says that nobody knows it, since R4 requires one (Encounter.class)."""
+    return isinstance(value, dict) and value.get("system") == _UNKNOWN
 
 
 def _remove(body: dict[str, Any], path: str) -> None:

@@ -12,6 +12,7 @@ from canonical.records import DRAFT, Draft, Key
 from fhir.validation.validator import validate
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine
+from hub.records.drafts.following.onward import other_numbers_only
 from hub.records.drafts.who.identify import (
     Places,
     known_under,
@@ -38,6 +39,7 @@ def bundle(drafts: Sequence[Draft], seed: str) -> tuple[dict[str, Any], list[Pro
     known = _linked([draft for draft in known if not _of_itself(draft, places)], places)
     made = {places[draft.local] for draft in known if not draft.partial}
     places = {local: place for local, place in places.items() if place in made}
+    other_numbers_only(known, places)
     whole = len(places) == len(drafts)
     bodies: dict[tuple[str, str], dict[str, Any]] = {}
     for draft in (draft for draft in known if draft.local in places):

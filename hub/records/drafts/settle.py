@@ -18,7 +18,7 @@ from canonical.records import Draft, Key
 from fhir.tags import ALL, Tags
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, lags, late_version
-from hub.records.drafts.following import cancelled, kindred, replaced, reports, reversals, withdrawals
+from hub.records.drafts.following import cancelled, kindred, onward, replaced, reports, reversals, withdrawals
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
 from hub.records.drafts.visit import movements
@@ -65,6 +65,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     settled = Settled([], [], dict(places or {}))
     bearers.note_visits(own, known)
     await _place(tx, own, known, settled)
+    onward.other_numbers_only(own, settled.places)
     await mothers.place(tx, own, known, settled.places)
     await meanwhile.hold(tx, own, known, settled.places)
     known.rows.update(await kindred.place(tx, own, candidates, settled.places))
@@ -83,10 +84,12 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
 
 
 async def _take_back(tx: Transaction, known: Known, settled: Settled) -> None:
-    """What follows, for other records too, from orders called off, reports cancelled and documents replaced."""
+    """What follows, for other records too, from orders called off, reports cancelled, documents replaced
+    and visits whose new number is taken back."""
     settled.problems += await withdrawals.follow(tx, known.rows, settled.places, settled.writes)
     settled.problems += await cancelled.follow(tx, known.rows, settled.places, settled.writes)
     settled.problems += await replaced.follow(tx, settled.places, settled.writes)
+    settled.problems += await onward.follow(tx, known.rows, settled.places, settled.writes)
 
 
 def _named(draft: Draft) -> bool:

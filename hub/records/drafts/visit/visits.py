@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from canonical.records import Draft
-from hub.records.drafts.marks import mark_time, told_at, unmark
+from hub.records.drafts.marks import mark, mark_time, told_at, unmark
 from hub.records.drafts.visit import movements
 from hub.records.drafts.visit.stays import (
     Entry,
@@ -30,7 +30,8 @@ from hub.records.drafts.visit.stays import (
 
 _OVER = frozenset(("finished", "cancelled", "entered-in-error"))
 _PLANNED = frozenset(("reserved", "planned"))
-_ENDING = {"period": ("end",), "hospitalization": ("dischargeDisposition", "destination")}
+_ENDING = {"period": ("end",), "hospitalization": ("dischargeDisposition", "destination"), "partOf": ("reference",)}
+WENT_ON = "urn:ponte:went-on"
 TAKEN_BACK = "urn:ponte:transfer-taken-back"
 AWAITED = "urn:ponte:transfer-cancelled-before"
 
@@ -64,6 +65,7 @@ def follow(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> 
     held: list[Entry] = list(body.get("location", ()))
     found = _places(held, body, draft, at, stale=stale)
     before, now = (present or {}).get("status"), body.get("status")
+    _note_onward(present, body, draft)
     if now in _OVER and (before != now or found != held):
         found = ended([entry for entry in found if entry.get("status") not in _PLANNED], _end_of(body) or at)
     elif before == "finished" and now not in _OVER:
@@ -79,6 +81,35 @@ def follow(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> 
     if present is not None and not stale:
         _remember(body, present, "status", at)
         _remember(body, present, "class", at)
+
+
+def _note_onward(present: Entry | None, body: Entry, draft: Draft) -> None:
+    """Remember of a visit that goes on under another number when it ended by that; forget it when it goes on itself."""
+    if body.get("status") not in _OVER and went_on(body):
+        kept = goes_on(body)
+        body.clear()
+        body.update(kept)
+    elif "partOf" in draft.body and body.get("partOf") == draft.body["partOf"] and _end_of(draft.body):
+        mark(body, WENT_ON, {"valueString": _end_of(draft.body)})
+
+
+def went_on(body: Entry) -> str:
+    """When a visit went on under another number; empty where it did not."""
+    notes = body.get("meta", {}).get("extension", ())
+    return next((str(note.get("valueString", "")) for note in notes if note.get("url") == WENT_ON), "")
+
+
+def goes_on(body: Entry) -> Entry:
+    """A visit that had gone on under another number, and did not end by that after all."""
+    kept = {name: value for name, value in body.items() if name != "partOf"}
+    unmark(kept, WENT_ON)
+    if "location" in kept:
+        kept["location"] = _reopened(kept["location"])
+    if _end_of(body) == went_on(body):
+        period = {name: text for name, text in body["period"].items() if name != "end"}
+        kept = {name: value for name, value in kept.items() if name != "period"}
+        kept.update({"period": period} if period else {})
+    return kept
 
 
 def _places(held: list[Entry], body: Entry, draft: Draft, at: str, *, stale: bool) -> list[Entry]:
