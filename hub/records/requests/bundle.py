@@ -21,6 +21,7 @@ from hub.find.search import matching
 from hub.find.sight import Alternatives, guarded
 from hub.find.statement import Within
 from hub.records import owned, profiled, published
+from hub.records.drafts.who import meanwhile
 from hub.records.requests import allowed, conditional, lineage, visible
 from hub.records.requests.acting import Action, Actor, policy_of
 from hub.records.requests.entry import METHODS, Done, Entry, Failed, is_id
@@ -144,6 +145,8 @@ class _Job:
     async def _decide(self) -> None:
         queries = {e.position: self._conditions(e) for e in self.entries}
         await conditional.lock(self.tx, [query for query in queries.values() if query])
+        makers = [e for e in self.entries if e.method in ("POST", "PUT") and queries[e.position] is not None]
+        await meanwhile.hold_stated(self.tx, [e.resource for e in makers if e.resource is not None])
         creators: dict[Any, Entry] = {}
         for entry in self.entries:
             query = queries[entry.position]

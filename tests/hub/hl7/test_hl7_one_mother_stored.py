@@ -69,3 +69,17 @@ async def test_mothers_of_two_children_stay_apart(world: World, tenant: Tenant) 
     other = by_nk1(2, "Souza^Ana Beatriz", CPF).replace("|31^", "|32^").replace("Souza^Lia", "Souza^Eva")
     found = await kin(world, tenant, by_pid(1, "Souza^Ana Beatriz", CPF), other.replace("V1", "V2"))
     assert len({mother["patient"]["reference"] for mother in found}) == len(found) == 2
+
+
+@pytest.mark.parametrize("first", ["PID", "NK1"])
+async def test_two_messages_worked_together_tell_of_one(world: World, tenant: Tenant, first: str) -> None:
+    sent = [by_pid(1, "Souza^Ana Beatriz", "77^^^HOSP^MR"), by_nk1(2, "SOUZA^ANA BEATRIZ", CPF, event="A08")]
+    await feed(world, tenant, *(sent if first == "PID" else reversed(sent)), wave=True)
+    (mother,) = await records(world, tenant, "RelatedPerson")
+    assert {item["value"] for item in mother["identifier"]} == {"77", "31415926590"}
+
+
+async def test_two_mothers_worked_together_stay_two(world: World, tenant: Tenant) -> None:
+    sent = [by_pid(1, "Souza^Ana Beatriz", "77^^^HOSP^MR"), by_nk1(2, "Lima^Rosa Maria", CPF, event="A08")]
+    await feed(world, tenant, *sent, wave=True)
+    assert len(await records(world, tenant, "RelatedPerson")) == 2

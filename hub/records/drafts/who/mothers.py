@@ -1,6 +1,7 @@
 """The mother whom one message names in PID-21, another in NK1: one RelatedPerson of the patient, whichever came first.
 
 Each segment gives her a place of its own; where that is still empty, a stored mother of the same patient is looked for.
+Two messages that are worked together, or at once, meet each other likewise.
 She is the same where all words of her name are, two at least, and no number speaks against it.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 from canonical.names import words
 from canonical.records import Draft
 from fhir import jsontext
+from hub.records.drafts.who import meanwhile
 from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.known import Known
 from hub.records.index import key_of
@@ -39,8 +41,10 @@ async def place(tx: Transaction, drafts: Sequence[Draft], known: Known, places: 
                 fresh[draft.local] = patient[1]
     if not fresh:
         return
+    await meanwhile.hold_kin(tx, sorted(set(fresh.values())))
     rows = await tx.rows(_OF_PATIENTS, key_of(KIN, "patient"), sorted(set(fresh.values())))
     kin = [(row["patient"], row["id"], jsontext.stored(row["body"])) for row in rows]
+    told: list[Draft] = []
     for draft in (draft for draft in drafts if draft.local in fresh):
         same = {
             identity: body
@@ -51,6 +55,11 @@ async def place(tx: Transaction, drafts: Sequence[Draft], known: Known, places: 
             ((identity, body),) = same.items()
             places[draft.local] = (KIN, identity)
             known.rows[KIN, identity] = body
+            continue
+        twin = [one for one in told if fresh[one.local] == fresh[draft.local] and _agree(draft.body, one.body)]
+        if not same and len({places[one.local] for one in twin}) == 1:
+            places[draft.local] = places[twin[0].local]  # a message of this wave tells of her too
+        told.append(draft)
 
 
 def _agree(one: Body, other: Body) -> bool:
