@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from canonical import codes as systems
+from canonical import identifiers
 from canonical.records import Key
 from mappings.convert.misplaced.plausible import (
     misplaced_if,
@@ -202,6 +203,14 @@ def transaction_identifier(value: Value, context: Context, argument: str) -> Any
 def part(value: Value, context: Context, argument: str) -> Any:
     """The field, as sent, as one part of what tells a record from its neighbours."""
     return (value.whole() if value.source.component else value.full()) or None
+
+
+@conversion("payer-part")
+def payer_part(value: Value, context: Context, argument: str) -> Any:
+    """A payer's number as one part of what tells a membership from others; a registro ANS without its dash and dots."""
+    text = value.whole()
+    bare = identifiers.compact(text)
+    return bare if identifiers.is_registro_ans(bare) else text or None
 
 
 @conversion("code-part")

@@ -13,6 +13,7 @@ from mappings.convert.councils import professional_key, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name, no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
+from mappings.convert.one_professional import told_before
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
@@ -92,7 +93,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
 
     Letters alone, by no named authority, are no number: senders put a family name there, and two people of that name
     would become one. Nor are words in place of a number, or one digit without name and authority. They stay in the
-    reference, as an identifier of no register.
+    reference, as an identifier of no register. A further number of whom an earlier repetition told is that one's.
     """
     if misplaced(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
         return None
@@ -103,6 +104,8 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     if key is not None:
         tell_wrong(value, context, key)
         if _is_numbered(value, key):
+            if told_before(value, context, key, name):
+                return None
             reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, context, key, name))
             reference["identifier"] = {"system": key.system, "value": key.value}
         else:

@@ -22,7 +22,7 @@ from hub.records.drafts.following import cancelled, kindred, onward, replaced, r
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
 from hub.records.drafts.visit import movements
-from hub.records.drafts.who import bearers, meanwhile, memberships, mothers, professionals
+from hub.records.drafts.who import bearers, meanwhile, memberships, mothers, professionals, several, visited
 from hub.records.drafts.who.identify import (
     Places,
     agrees,
@@ -66,6 +66,7 @@ async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None
     bearers.note_visits(own, known)
     await _place(tx, own, known, settled)
     onward.other_numbers_only(own, settled.places)
+    settled.problems += await visited.tell(tx, own, known, settled.places)
     await mothers.place(tx, own, known, settled.places)
     await meanwhile.hold(tx, own, known, settled.places)
     known.rows.update(await kindred.place(tx, own, candidates, settled.places))
@@ -117,7 +118,9 @@ async def _place(tx: Transaction, drafts: Sequence[Draft], known: Known, settled
             if identity := _professional(draft, known, settled):
                 settled.places[draft.local] = (draft.type, identity)
         elif draft.keys:
-            settled.places[draft.local] = (draft.type, _by_key(draft, known, settled))
+            identity = _by_key(draft, known, settled)
+            settled.problems += several.own(draft, identity, known)
+            settled.places[draft.local] = (draft.type, identity)
         elif draft.part and draft.under:
             waiting.append(draft)
         elif not draft.beside:
@@ -129,6 +132,7 @@ async def _place(tx: Transaction, drafts: Sequence[Draft], known: Known, settled
         fresh.add(settled.places[draft.local])
         parts.append((draft, parent))
     known.rows.update(await stored(tx, fresh))
+    known.rows.update(await memberships.as_sent(tx, parts, settled.places, known.rows))
     known.rows.update(await memberships.by_card(tx, parts, settled.places, known.rows))
     settled.problems += [_no_key(draft) for draft in waiting if draft.local not in settled.places]
 
@@ -150,6 +154,7 @@ def _by_key(draft: Draft, known: Known, settled: Settled) -> str:
             body = known.rows.get((draft.type, identity)) or {}
             if not same_subject(subject, body):
                 foreign = True
+                visited.note(draft, subject, body, known)
             elif agrees(draft, body):
                 return identity
     return _new(draft, draft.keys, known, subject, foreign=foreign)
@@ -174,6 +179,7 @@ def _professional(draft: Draft, known: Known, settled: Settled) -> str:
     if not identity:
         sure = [key for key in draft.keys if not professionals.is_stateless(key)]
         identity = _new(draft, sure, known, "", foreign=False) if sure else professionals.own_id(draft, people)
+    settled.problems += several.own(draft, identity, known)
     if identity and not professionals.adds_nothing(draft, known.rows.get((draft.type, identity))):
         grown = professionals.grown(people.get(identity, {}), draft)
         for key in draft.keys:
@@ -192,7 +198,9 @@ def _new(draft: Draft, keys: Sequence[Key], known: Known, subject: str, *, forei
             met = known.new.get((draft.type, key, name))
             if met is not None and (not subject or met[1] in ("", subject)):
                 return met[0]
-            foreign = foreign or met is not None
+            if met is not None:
+                foreign = True
+                visited.note(draft, subject, {"subject": {"reference": met[1]}}, known)
     first = Key(f"{keys[0].system}#{subject}", keys[0].value) if foreign else keys[0]
     identity = new_id(draft, first)
     for key in told:

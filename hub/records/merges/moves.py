@@ -48,7 +48,7 @@ async def move_identifiers(
 ) -> list[Problem]:
     """Move the identifiers of MRG-1 to the patient of PID, with what their messages brought.
 
-    When they are all the numbers their holder has, the whole record moves: that is a merge.
+    When they are all the numbers their holder has, the whole record moves: that is a merge, and told as one.
     """
     target = named[prior.merge_into]
     going = {(key.system, key.value) for key in prior.keys}
@@ -67,7 +67,7 @@ async def move_identifiers(
         return []
     own = {name(item) for item in body.get("identifier", ()) if item.get("use") != "old"}
     if own <= going:
-        return await patients.merge(tx, prior, named, origin, places)
+        return [*await patients.merge(tx, prior, named, origin, places), Problem("semantic.move-merges", prior.local)]
     return await _split(tx, (prior, target), (source, body), origin, places)
 
 

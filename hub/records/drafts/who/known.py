@@ -31,6 +31,8 @@ class Known:
     """Patients (`Patient/id`) of stored visits that a patient's draft is told with."""
     doubtful: set[str] = field(default_factory=set)
     """Drafts that may be of somebody else than who has their number: they change nothing of that patient."""
+    disputed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Drafts of new visits whose number is another patient's visit already: both patients (`Patient/id`)."""
     handed: list[Handed] = field(default_factory=list)
     """Numbers that turned out to be another patient's now."""
 

@@ -2,6 +2,8 @@
 
 A membership is a part of its patient by its payer, since cards and plans change; the second with the same payer is
 counted. A message that tells of the second alone, or of both the other way round, counts them otherwise.
+
+A payer's registro ANS is read without its dash; a membership stored under it as it was sent is still that one.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from canonical.identifiers import is_registro_ans
 from canonical.identity import record_id
 from canonical.records import Draft, Key
 from hub.records.drafts.who.identify import Places
@@ -19,6 +22,7 @@ Body = dict[str, Any]
 _TYPE = "Coverage"
 _COUNT = "|#"
 _MEMBER = "MB"  # table 0203
+_SPELLINGS = ("{}{}{}{}{}-{}", "{}{}.{}{}{}-{}", "{}{}{}.{}{}{}")
 _MOST = 9  # memberships with one payer that are looked through
 
 
@@ -49,6 +53,24 @@ async def by_card(
         if places[draft.local] in taken:
             free = (place for place in counted[draft.local] if place not in taken and bodies.get(place) is None)
             places[draft.local] = next(free, places[draft.local])
+    return found
+
+
+async def as_sent(
+    tx: Transaction, parts: Sequence[tuple[Draft, Place]], places: Places, rows: Mapping[Place, Body | None]
+) -> dict[Place, Body | None]:
+    """Note in `places` the memberships that were stored under a registro ANS with its dash, where there is none
+    without; returns what was looked up for it."""
+    wanted: dict[str, list[Place]] = {}
+    for draft, parent in parts:
+        payer, counted, count = draft.part.partition(_COUNT)
+        if draft.type == _TYPE and is_registro_ans(payer) and rows.get(places[draft.local]) is None:
+            spelled = [f"{form.format(*payer)}{counted}{count}" for form in _SPELLINGS]
+            wanted[draft.local] = [(_TYPE, record_id(_TYPE, Key("/".join(parent), name))) for name in spelled]
+    found = await stored(tx, {place for each in wanted.values() for place in each} - rows.keys())
+    for local, each in wanted.items():
+        known = (place for place in each if found.get(place, rows.get(place)) is not None)
+        places[local] = next(known, places[local])
     return found
 
 

@@ -6,6 +6,7 @@ them alone is a correction as often as not (a birth date mended, a name on marri
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import cache
@@ -22,6 +23,7 @@ from mappings.tables.table import codes
 Body = dict[str, Any]
 _SLIP = 2
 _DAY = 10
+_NEWLY = datetime.timedelta(days=28)
 _LASTING = "12"  # how a CNS begins that is given once; one of 7, 8 or 9 is given anew at each visit (Portaria 940/2011)
 
 
@@ -110,6 +112,16 @@ def _no_names() -> frozenset[str]:
 
 def _says_nobody(name: frozenset[str]) -> bool:
     return bool(name & _placeholders("unidentified"))
+
+
+def newborn_at(body: Body, moment: datetime.datetime | None) -> bool:
+    """Whether somebody was born in the weeks before that moment, or has no name yet but the mother's."""
+    if any(_is_newborn(words(name)) for name in body.get("name", ())):
+        return True
+    born = str(body.get("birthDate", ""))[:_DAY]
+    if moment is None or len(born) < _DAY:
+        return False
+    return abs(moment.date() - datetime.date.fromisoformat(born)) <= _NEWLY
 
 
 def _is_newborn(name: frozenset[str]) -> bool:

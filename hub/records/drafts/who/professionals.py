@@ -43,7 +43,7 @@ def meant(draft: Draft, people: Mapping[str, Body]) -> str:
     """
     for key in draft.keys:
         for identity, body in people.items():
-            if _holds(body, key) and (not is_stateless(key) or agrees(draft, body)):
+            if holds(body, key) and (not is_stateless(key) or agrees(draft, body)):
                 return identity
     for key in draft.keys:
         found = [identity for identity, body in people.items() if _may_be(key, body) and agrees(draft, body)]
@@ -57,7 +57,7 @@ def adds_nothing(draft: Draft, stored: Body | None) -> bool:
     return (
         stored is not None
         and not draft.body
-        and all(_holds(stored, key) and not is_stateless(key) for key in draft.keys)
+        and all(holds(stored, key) and not is_stateless(key) for key in draft.keys)
     )
 
 
@@ -83,14 +83,15 @@ def own_id(draft: Draft, people: Mapping[str, Body]) -> str:
 
 
 def numbered(body: Body, initial: Body) -> list[Any]:
-    """The identifiers of a professional: a council number that a mention adds, and none without state beside the same
-    number with its state. The very list where nothing changes."""
+    """The identifiers of a professional: a council number that a mention adds, or all of a mention of several, and none
+    without state beside the same number with its state. The very list where nothing changes."""
     present: list[Any] = body.get("identifier", [])
     told = initial.get("identifier", ())
     if len(present) == 1 and (not told or told == present):
         return present
     known = {(item.get("system"), item.get("value")) for item in present}
-    added = [i for i in told if (i.get("system"), i.get("value")) not in known and council_of(_system(i))]
+    several = len(told) > 1
+    added = [i for i in told if (i.get("system"), i.get("value")) not in known and (several or council_of(_system(i)))]
     both = [*present, *added]
     kept = [item for item in both if not any(_outranks(other, item) for other in both)]
     return kept if kept != present else present
@@ -121,7 +122,8 @@ def _telling(names: Sequence[frozenset[str]]) -> bool:
     return any(len(name) >= _ENOUGH for name in names)
 
 
-def _holds(body: Body, key: Key) -> bool:
+def holds(body: Body, key: Key) -> bool:
+    """Whether a professional has this number."""
     for item in body.get("identifier", ()):
         if item.get("value") == key.value:
             system = item.get("system")
@@ -142,7 +144,7 @@ def _may_be(key: Key, body: Body) -> bool:
     """Whether a council number may be this person's with a state that one of both does not tell."""
     if not family(key) or not _same(key, body):
         return False
-    return is_stateless(key) or _holds(body, Key(key.system.rpartition("-")[0], key.value))
+    return is_stateless(key) or holds(body, Key(key.system.rpartition("-")[0], key.value))
 
 
 def _outranks(one: Any, other: Any) -> bool:

@@ -1,0 +1,65 @@
+"""One professional told by several numbers, each in a repetition of one field (XCN, 2.5.1 §2.A.88): CRM, CPF, local.
+
+Two repetitions are one person where all words of the shorter name are in the longer, two at least, and each number is
+of another register. Numbers of two councils (a CRM and a COREN) are two people's; the same number twice is another
+matter (`mentions`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from canonical.codes import council_of
+from canonical.names import words
+from canonical.records import Key
+from mappings.convert.registry import Context, Value
+
+TYPE = "Practitioner"
+_ENOUGH = 2
+
+
+@dataclass(slots=True)
+class _Person:
+    """Who is told by repetitions of one field: the numbers in their order, the first of which names the record."""
+
+    name: frozenset[str]
+    keys: list[Key] = field(default_factory=list)
+
+
+def told_before(value: Value, context: Context, key: Key, name: str) -> bool:
+    """Whether an earlier repetition of the field is this person, who then has this number too."""
+    people: list[_Person] = context.once(f"people {value.segment.index}-{value.source.field}", list)
+    known = next((one for one in people if key in one.keys), None)
+    if known is None:
+        said = words({"text": name})
+        known = next((one for one in people if _agree(one.name, said) and _is_further(key, one.keys)), None)
+        if known is None:
+            people.append(_Person(said, [key]))
+            return False
+        known.keys.append(key)
+    if known.keys[0] == key:
+        return False
+    _add(context, known.keys[0], key)
+    return True
+
+
+def _agree(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= _ENOUGH and (one <= other or other <= one)
+
+
+def _is_further(key: Key, keys: list[Key]) -> bool:
+    """Whether a number is of a register, and of no council, that none of the others is of."""
+    if any(key.system == one.system or key.value == one.value for one in keys):
+        return False
+    councils = {council[0] for one in (key, *keys) if (council := council_of(one.system)) is not None}
+    return len(councils) < _ENOUGH
+
+
+def _add(context: Context, first: Key, key: Key) -> None:
+    draft = context.emitted[TYPE, first]
+    if key not in draft.keys:
+        draft.keys = (*draft.keys, key)
+        identifiers = [*draft.initial.get("identifier", ()), {"system": key.system, "value": key.value}]
+        draft.initial = {**draft.initial, "identifier": identifiers}
+    if context.trace is not None:
+        context.trace.emitted(draft.local)
