@@ -3,8 +3,8 @@
 * Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `titles`,
   `councils`, `placed`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
 * Of a matter: `administration`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`,
-  `medication`, `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`, `specimens`;
-  `small` for the rest.
+  `medication`, `immunization`, `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`,
+  `specimens`; `small` for the rest.
 * Of contents that stand beside their own field: `misplaced`.
 """
 
@@ -20,6 +20,7 @@ from mappings.convert import (
     doses,
     forecasts,
     holders,
+    immunization,
     keys,
     masters,
     medication,
@@ -56,6 +57,7 @@ __all__ = [
     "doses",
     "forecasts",
     "holders",
+    "immunization",
     "keys",
     "masters",
     "medication",

@@ -18,7 +18,7 @@ from mappings.convert.people import actor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import coding_from, component_code, listed, moment_text, number
+from mappings.convert.text import coding_from, component_code, listed, moment_text
 from mappings.tables.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
@@ -314,17 +314,6 @@ def vaccine_fact(values: list[Value], context: Context, argument: str) -> Any:
     """The coded values of those OBX whose OBX-3 is `argument`, as CodeableConcepts."""
     found = [cwe(value, context, "") for value in values if value.other(3) == argument]
     return [("programEligibility" if argument == "64994-7" else "fundingSource", c) for c in found if c][:1] or None
-
-
-@gatherer("dose-number")
-def dose_number(values: list[Value], context: Context, argument: str) -> Any:
-    """30973-2, the number of the dose in its series."""
-    for value in values:
-        if value.other(3) == "30973-2" and value.text(1):
-            found = number(value.text(1))
-            name = "doseNumberPositiveInt" if isinstance(found, int) and found > 0 else "doseNumberString"
-            return [("protocolApplied", {name: found if name.endswith("Int") else value.text(1)})]
-    return None
 
 
 @conversion("prescription-number")
