@@ -11,6 +11,7 @@ from functools import lru_cache
 from unicodedata import normalize
 from urllib.parse import quote
 
+from canonical.councils import COUNCILS, NAMED, STATES, printed
 from canonical.identifiers import compact, is_cnpj, is_cns, is_cpf, is_tuss
 
 SID = "https://saude.gov.br/fhir/sid"
@@ -83,21 +84,8 @@ _OID = re.compile(r"[0-2](\.\d+)+\Z")
 _CHECKS = {CPF: is_cpf, CNS: is_cns, CNPJ: is_cnpj}
 _NUMERIC = frozenset((CPF, CNS, CNES, CNPJ, ANS))
 NATIONAL = frozenset((CPF, CNS, CNPJ, CNES, ANS))
-# Councils of health professions; each register is one of council and state (BR Core).
-_COUNCILS = "CRM|CREMESP|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA|CREFONO|CRBM|CREF|CRESS|CRV|CRTR|CRBIO|CRMV"
-_COUNCIL = re.compile(rf"({_COUNCILS})[-/ .]?(?:([A-Z]{{2}})|([0-9]{{1,2}}))?\Z")
 _WITH_REGION = frozenset(("CRP",))  # its numbers begin with that of the region (`06/12345`)
-_COUNCIL_SYSTEM = re.compile(rf"{re.escape(SID)}/({_COUNCILS.lower()})(?:-([a-z]{{2}}|[0-9]{{1,2}}))?\Z")
-_COUNCIL_NUMBER = re.compile(
-    r"(?:(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]{0,3})?([A-Z]{2})?[-/ :]{0,3}"
-    r"([0-9][0-9.]*(?:-[0-9]{1,6}){0,2})[-/ ]{0,3}([A-Z]{2})?\Z"
-)
-_NUMBER_FIRST = re.compile(
-    r"([0-9][0-9.]{0,9})[-/ .:]{0,3}(CRM|COREN|CRO|CRF|CREFITO|CRP|CRN|CRFA)[-/ .:]{0,3}([A-Z]{2})?\Z"
-)
-STATES = frozenset(
-    "AC AL AM AP BA CE DF ES GO MA MG MS MT PA PB PE PI PR RJ RN RO RR RS SC SE SP TO".split()  # noqa: SIM905
-)
+_COUNCIL_SYSTEM = re.compile(rf"{re.escape(SID)}/({COUNCILS.lower()})(?:-([a-z]{{2}}|[0-9]{{1,2}}))?\Z")
 # Table 0396 names of coding systems as senders write them.
 _CODING = {
     "LN": LOINC,
@@ -197,8 +185,8 @@ def identifier_system(kind: str, authority: str, universal: str, number: str) ->
 
 def _person_register(kind: str, number: str, short: str) -> str:
     """The register of persons whose check digits a number has: CNS or CPF as social security, or as printed."""
-    for register, printed in ((CNS, _PRINTED_CNS), (CPF, _PRINTED_CPF)):
-        if _CHECKS[register](short) and (kind == "SS" or (kind in _ANY_NUMBER and printed.match(number.strip()))):
+    for register, form in ((CNS, _PRINTED_CNS), (CPF, _PRINTED_CPF)):
+        if _CHECKS[register](short) and (kind == "SS" or (kind in _ANY_NUMBER and form.match(number.strip()))):
             return register
     return ""
 
@@ -214,14 +202,12 @@ def professional_system(kind: str, authority: str, state: str, number: str) -> t
             return _TYPES[name], compact(number)
     if "NPI" in (kind.upper(), authority.upper()) and len(number) == 10 and number.isdigit():
         return _NPI, number
-    if turned := _NUMBER_FIRST.match(number.upper()):  # `1234 CRM PR`
-        number = f"{turned[2]} {turned[1]} {turned[3] or ''}".strip()
     council, found_state = _council(kind, authority)
-    inside = _COUNCIL_NUMBER.match(number.upper())
-    if inside and (council or inside[1]) and (inside[2] or inside[4] or inside[1]):
-        council = council or inside[1]
-        found_state = found_state or next((s for s in (inside[2], inside[4]) if s in STATES), "")
-        number = inside[3]
+    inside = printed(number)
+    if inside and (council or inside.council) and inside.marked:
+        council = council or inside.council
+        found_state = found_state or inside.place
+        number = inside.number
     if council:
         place = found_state or (state.upper() if state.upper() in STATES else "")
         short = compact(number)
@@ -235,7 +221,7 @@ def _council(kind: str, authority: str) -> tuple[str, str]:
     """Council and state named by type or authority; empty when neither names a council."""
     council, place = "", ""
     for name in (kind.upper(), authority.upper()):
-        if match := _COUNCIL.match(name):
+        if match := NAMED.match(name):
             council = council or match[1]
             place = place or (match[2] if match[2] in STATES else match[3] or "")
         elif name in STATES:

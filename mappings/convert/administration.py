@@ -26,6 +26,7 @@ from mappings.convert.text import (
     date_time,
     ended,
     integer,
+    listed,
     meant,
     moment_text,
     number,
@@ -248,6 +249,19 @@ def confidential(value: Value, context: Context, argument: str) -> Any:
     if not boolean(value, context, argument):
         return None
     return {"system": _CONFIDENTIALITY, "code": "R", "display": "restricted"}
+
+
+@conversion("secrecy")
+def secrecy(value: Value, context: Context, argument: str) -> Any:
+    """PV1-16 as security label, where it says that the visit is secret (`SIGILO`)."""
+    words = (listed(context.codes("secrecy"), value.text(part)) for part in (1, 2))
+    return next((coding_from(target) for target in words if target), None)
+
+
+@conversion("courtesy")
+def courtesy(value: Value, context: Context, argument: str) -> Any:
+    """PV1-16 as CodeableConcept; that a visit is secret is no courtesy."""
+    return None if secrecy(value, context, "") else cwe(value, context, argument)
 
 
 @conversion("restriction")

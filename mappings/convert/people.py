@@ -8,8 +8,9 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.extensions import EXTENSIONS
+from canonical.identity import unaccented
 from canonical.records import DRAFT, Key
-from mappings.convert.councils import professional_key, tell_wrong
+from mappings.convert.councils import numbered, of_council, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name, no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
@@ -17,7 +18,7 @@ from mappings.convert.one_professional import told_before
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
-from mappings.convert.titles import TITLES, parted, surname, title_of, untitled
+from mappings.convert.titles import TITLES, parted, social, surname, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
@@ -36,8 +37,17 @@ _ROLES = {
 @conversion("xpn")
 def xpn(value: Value, context: Context, argument: str) -> Any:
     """XPN as HumanName; the use comes from XPN-7 (table 0200), `argument` is the use when none is sent."""
-    if no_name(value, context):
+    called_so = social(value)
+    if no_name(value, context) or misplaced_if(called_so is not None and _is_mothers(value), value, context):
         return None
+    return _xpn(called_so, context, "usual") if called_so else _xpn(value, context, argument)
+
+
+def _is_mothers(value: Value) -> bool:
+    return (value.source.segment, value.source.field) == ("PID", 6)
+
+
+def _xpn(value: Value, context: Context, argument: str) -> Any:
     title, first = parted(value.text(2), context)
     before, family = parted(surname(value, 1), context)
     given = [name for name in (first, *value.text(3).split()) if name]
@@ -83,8 +93,17 @@ def name_text(value: Value, context: Context, argument: str) -> Any:
 @conversion("mother")
 def mother(value: Value, context: Context, argument: str) -> Any:
     """PID-6, in Brazil the mother's full name, as extension."""
+    if misplaced_if(social(value) is not None, value, context):
+        return None
     text = name_text(value, context, argument)
     return {"url": systems.MOTHER_EXTENSION, "valueString": text} if text else None
+
+
+@conversion("social-name")
+def social_name(value: Value, context: Context, argument: str) -> Any:
+    """PID-6 as a name of the patient, where it is the social name by its type or by these words."""
+    own = social(value)
+    return None if own is None else _xpn(own, context, "usual")
 
 
 @conversion("xcn")
@@ -98,7 +117,10 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     if misplaced(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
         return None
     value = spread(value)
-    key = _professional(value, context)
+    if label := no_person(value, context):
+        context.problems.append(value.problem("semantic.not-a-person"))
+        return {"display": label}
+    key = numbered(value, context)
     name = _professional_name(value, context)
     reference: dict[str, Any] = {}
     if key is not None:
@@ -113,6 +135,15 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     if label := name or ("" if "reference" in reference else value.text(1)):
         reference["display"] = label
     return {**reference, "type": "Practitioner"} if reference else None
+
+
+def no_person(value: Value, context: Context) -> str:
+    """What a device, a program or a counter is called that stands where a person belongs (`TOTEM 02`); else empty."""
+    if value.text(3):
+        return ""
+    known = context.codes("no-person")
+    firsts = (unaccented(value.text(part).upper()).partition(" ")[0] for part in (1, 2))
+    return value.text(2) or value.text(1) if any(first in known for first in firsts) else ""
 
 
 def _is_numbered(value: Value, key: Key) -> bool:
@@ -215,7 +246,7 @@ def xon(value: Value, context: Context, argument: str) -> Any:
 
 def reachable(value: Value, context: Context, found: dict[str, Any] | None, fields: str) -> dict[str, Any] | None:
     """The reference `found` to a person or organization, with the contacts of `fields` where it leads."""
-    more = contacts(value, context, fields) if found else {}
+    more = contacts(value, context, fields) if found and "type" in found else {}
     if not found or not more:
         return found
     kind, number = found["type"], found.get("identifier", {})
@@ -317,14 +348,6 @@ def payor(value: Value, context: Context, argument: str) -> Any:
     return {**reference, "identifier": identifier, **({"display": name} if name else {})}
 
 
-def _professional(value: Value, context: Context) -> Key | None:
-    number = value.text(1)
-    if not number:
-        return None
-    told_by = (value.text(9), value.text(14), value.text(22))
-    return professional_key(context, number, value.text(13).upper(), told_by, "DN")
-
-
 def _professional_name(value: Value, context: Context) -> str:
     surname_alone, given = untitled(value, context)
     later = (value.source.segment, value.source.field) == _PERFORMED  # PPN: XCN with a moment before its last parts
@@ -358,6 +381,6 @@ def _practitioner(value: Value, context: Context, key: Key, text: str) -> dict[s
     if identifiers.is_cbo(value.text(7)):
         occupation = {"coding": [{"system": systems.CBO, "code": value.text(7)}]}
         initial["qualification"] = [{"code": occupation}]
-    elif (degree := value.text(7)) and degree.upper().rstrip(".") not in context.codes(TITLES):
+    elif (degree := value.text(7)) and not (degree.upper().rstrip(".") in context.codes(TITLES) or of_council(degree)):
         initial["qualification"] = [{"code": {"coding": [coding_of("0360", degree)]}}]
     return initial

@@ -7,6 +7,7 @@ import re
 from mappings.convert.registry import Context, Value
 
 TITLES = "xcn-title"
+_SOCIAL = re.compile(r"\s*\(?\bNOME\s+SOCIAL\b\)?\s*[:\-]?\s*", re.IGNORECASE)
 _TITLED = re.compile(r"(([^\W\d_]+(?:\([AaOo]\))?)(?:\.|(?=\s)))\s*(\S.*)\Z")
 
 
@@ -39,3 +40,11 @@ def parted(name: str, context: Context) -> tuple[str, str]:
     if match is None or match[2].upper().removesuffix("(A)") not in context.codes(TITLES):
         return "", name
     return match[1], match[3]
+
+
+def social(value: Value) -> Value | None:
+    """An XPN that is a social name by its type (XPN-7 `S`) or by these words in it, without the words; else None."""
+    if value.text(7).upper() == "S":
+        return value
+    bare = _SOCIAL.sub("", value.raw) if "OCIAL" in value.raw.upper() else value.raw
+    return Value(bare, value.source, value.segment) if bare != value.raw else None
