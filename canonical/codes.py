@@ -93,6 +93,7 @@ _CODING = {
     "I10": CID10,
     "CID10": CID10,
     "CID-10": CID10,
+    **dict.fromkeys(("CID", "CID 10"), CID10),
     "UCUM": UCUM,
     "SCT": "http://snomed.info/sct",
     "TUSS": TUSS + "22",

@@ -3,8 +3,8 @@
 * Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `titles`,
   `councils`, `placed`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
 * Of a matter: `administration`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`,
-  `medication`, `immunization`, `doses`, `forecasts`, `observations`, `embedded`, `markup`, `documents`, `masters`,
-  `specimens`; `small` for the rest.
+  `medication`, `immunization`, `doses`, `forecasts`, `observations`, `antibiograms`, `embedded`, `markup`,
+  `documents`, `masters`, `specimens`; `small` for the rest.
 * Of contents that stand beside their own field: `misplaced`.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from mappings.convert import (
     administration,
+    antibiograms,
     charges,
     clinical,
     datatypes,
@@ -49,6 +50,7 @@ __all__ = [
     "Gatherer",
     "Value",
     "administration",
+    "antibiograms",
     "charges",
     "clinical",
     "datatypes",

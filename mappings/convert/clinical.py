@@ -47,6 +47,18 @@ def diagnosis_link(segment: Segment, context: Context, argument: str) -> dict[st
     return entry
 
 
+@conversion("certainty")
+def certainty(value: Value, context: Context, argument: str) -> Any:
+    """DG1-6 as verificationStatus; `P` beside an `S` (principal, secundário) does not say that it is provisional."""
+
+    def ranked() -> bool:
+        return any(segment.ask(6).upper() == "S" for segment in context.message.named("DG1"))
+
+    return (
+        None if value.raw.upper() == "P" and context.once("DG1-6 ranks", ranked) else concept(value, context, argument)
+    )
+
+
 @conversion("problem-status")
 def problem_status(value: Value, context: Context, argument: str) -> Any:
     """PRB-14 as clinicalStatus; a problem that has its end (PRB-9) is not active any more (R4 con-4)."""

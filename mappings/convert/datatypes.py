@@ -51,6 +51,7 @@ CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeogra
 
 _DIALLED = re.compile(r"\+?[0-9 ()./-]{5,}\Z")
 _CID_AND_NAME = re.compile(r"([A-Za-z][0-9]{2}\.?[0-9]?)\s*(?:[-–:]\s*|\s)([^\W\d_][^^]{3,}?)\s*(?=\^|\Z)")
+_COMMA = re.compile(r"[A-Za-z][0-9]{2},[0-9](?:\^|\Z)")
 _SHORTEST = 5  # digits of a subscriber's number without its area
 _WORD = 4  # a shorter text beside a code may be a code itself
 LONGEST_KEPT = 256  # characters of a coded field whose reading is remembered
@@ -350,7 +351,10 @@ def diagnosis_code(value: Value, context: Context, argument: str) -> Any:
 
 
 def _code_apart(value: Value) -> Value:
-    """A code of the CID-10 with its name in one component (`J18.9 - PNEUMONIA`) as the two it is; else the value."""
+    """A code of the CID-10 with its name in one component (`J18.9 - PNEUMONIA`) as the two it is, one with a comma
+    (`J18,9`) with its dot; else the value."""
+    if _COMMA.match(value.raw):
+        return Value(value.raw.replace(",", ".", 1), value.source, value.segment)
     match = _CID_AND_NAME.match(value.raw) if not value.text(2) else None
     if match is None or not identifiers.is_cid10(identifiers.compact(match[1])):
         return value

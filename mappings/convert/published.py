@@ -28,6 +28,8 @@ _FORMS = {
 _SNOMED = re.compile(r"[0-9]{6,18}(?![0-9A-Za-z.-]).*")  # a concept, or an expression that begins with one
 _CLAIMED = tuple(systems.local_codes(name) for name in ("HL70", "LN", "LOINC", "MDC", "SCT", "SNM", "SNOMED"))
 _CONCEPTS = systems.coding_system("SCT")
+_SIGTAP = systems.coding_system("SIGTAP")
+_PRINTED = re.compile(r"[0-9]{1,2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{2,3}-[0-9]\Z")  # as CBHPM, TUSS and SIGTAP are printed
 _DEVICES = systems.coding_system("MDC")  # ISO/IEEE 11073-10101
 Claims = tuple[tuple[str, str], ...]
 _DEFINED = "hl7-defined"
@@ -45,6 +47,8 @@ def placed(name: str, code: str, table: str = "") -> tuple[str, str]:
     system = systems.coding_system(name or table, code)
     if system == systems.CID10 and identifiers.is_cid10(whole := identifiers.compact(code)):
         return system, whole
+    if _PRINTED.match(code) and (system.startswith(systems.TUSS) or system == _SIGTAP):
+        return system, identifiers.compact(code)
     if holds(system, code) is not False:
         return system, code
     for written in (code.upper(), code.capitalize()):
