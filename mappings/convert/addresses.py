@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from canonical.codes import STATES
+from canonical.councils import STATES
 from mappings.convert.registry import Context, Value
 from mappings.convert.text import listed
 

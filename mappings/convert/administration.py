@@ -9,6 +9,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical import identifiers
+from canonical.councils import STATES
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
 from mappings.convert.addresses import of_birth
@@ -214,7 +215,7 @@ def _identity_card(value: Value, context: Context) -> dict[str, Any] | None:
     if match is None or sum(map(str.isdigit, match[1])) == _LICENCE_DIGITS:
         return None
     behind = _ISSUER.match(match[2] or value.text(2).upper())
-    issued = behind is not None and behind[1] in context.codes("rg-orgao") and behind[2] in (None, *systems.STATES)
+    issued = behind is not None and behind[1] in context.codes("rg-orgao") and behind[2] in (None, *STATES)
     if not issued and (match[2] or not _PRINTED_CARD.match(match[1])):
         return None
     authority = "-".join(part for part in behind.groups() if part) if issued and behind else context.sender
