@@ -204,11 +204,8 @@ def _without(survivor: Body, gone: set[str], theirs: set[tuple[str, str]]) -> Bo
 
 
 def _revived(loser: Body, survivor: str) -> Body:
+    """A merged patient who is one again, without any link to whom it was merged into: not that of an A24 before."""
     unmark(loser, INTO)
-    links = [
-        item
-        for item in loser.get("link", ())
-        if not (item.get("type") == "replaced-by" and item.get("other", {}).get("reference") == f"Patient/{survivor}")
-    ]
+    links = [i for i in loser.get("link", ()) if i.get("other", {}).get("reference") != f"Patient/{survivor}"]
     bare = {key: value for key, value in loser.items() if key != "link"}
     return {**bare, "active": True, **({"link": links} if links else {})}

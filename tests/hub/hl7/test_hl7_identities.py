@@ -133,6 +133,13 @@ async def test_link_and_unlink(world: World, tenant: Tenant) -> None:
     assert all("link" not in p for p in await records(world, tenant, "Patient"))
 
 
+async def test_an_unmerge_takes_back_the_link_of_before_on_both(world: World, tenant: Tenant) -> None:
+    linked = event("A24", T.format(1), pid("A"), pid("B"))
+    await feed(world, tenant, linked, a40(T.format(2), ("A", "B")), event("A37", T.format(3), pid("A"), pid("B")))
+    people = await records(world, tenant, "Patient")
+    assert all(p["active"] and "link" not in p for p in people) and len(people) == 2
+
+
 async def test_an_unmerge_that_comes_before_its_merge(world: World, tenant: Tenant) -> None:
     """What A37 told apart an older merge or link does not join, known or not, sent once or again; a newer one does."""
     await feed(world, tenant, adt("A01", "A", "VA", T.format(1)))

@@ -117,3 +117,19 @@ async def test_an_update_does_not_open_it_again(world: World, tenant: Tenant) ->
     assert await state(world, tenant) == GONE_ON
     await feed(world, tenant, visit("A13", 7, "E1", kind="E", place="PS^1^1"))
     assert (await state(world, tenant))["E1"] == ("in-progress", "EMER", "", "")
+
+
+async def test_a_visit_that_went_on_further_opens_nothing_when_taken_back(world: World, tenant: Tenant) -> None:
+    further = visit("A07", 7, "O3", "I9", kind="O")
+    _, _, _, off = await feed(world, tenant, ARRIVES, STAYS, further, visit("A11", 8, "I9"))
+    assert off["problems"] == [] and (await state(world, tenant))["E1"] == GONE_ON["E1"]
+    assert (await state(world, tenant))["O3"][0] == "in-progress"
+
+
+async def test_a_former_visit_that_was_merged_stays_retired(world: World, tenant: Tenant) -> None:
+    merged = visit("A42", 6, "I9", "E1").replace("ADT^A42", "ADT^A42^ADT_A39")
+    outcomes = await feed(world, tenant, ARRIVES, STAYS, merged, visit("A11", 7, "I9"))
+    assert [one["problems"] for one in outcomes] == [[]] * 4
+    assert sorted(one["status"] for one in await records(world, tenant, "Encounter")) == [
+        "cancelled", "entered-in-error",
+    ]  # fmt: skip

@@ -67,7 +67,7 @@ async def follow(
 async def _taken_back(
     tx: Transaction, former: Mapping[str, Body], own: Mapping[str, int], writes: Sequence[Write]
 ) -> dict[str, tuple[Body, Body]]:
-    """Those of the former visits whose new one is off, each with it."""
+    """Those of the former visits whose new one is off, each with it; one that went on further was there."""
     names = {identity: _into(body).removeprefix(f"{TYPE}/") for identity, body in former.items()}
     others = await stored(tx, {(TYPE, name) for name in names.values() if name not in own}, lock=False)
     bodies = {name: body for (_, name), body in others.items()}
@@ -75,7 +75,7 @@ async def _taken_back(
     return {
         identity: (former[identity], body)
         for identity, name in names.items()
-        if (body := bodies.get(name)) is not None and _status(body) in _OFF
+        if (body := bodies.get(name)) is not None and _status(body) in _OFF and not visits.went_on(body)
     }
 
 
@@ -86,8 +86,9 @@ async def _parts(tx: Transaction, ids: Sequence[str]) -> dict[str, Body]:
 
 
 def _ended_by_it(body: Body) -> bool:
-    """Whether a visit ended because it went on as another one; a discharge of its own stands."""
-    return bool(at := visits.went_on(body)) and body.get("period", {}).get("end") == at
+    """Whether a visit ended because it went on as another one; a discharge of its own stands, and so does a merge."""
+    at = visits.went_on(body)
+    return bool(at) and _status(body) == "finished" and body.get("period", {}).get("end") == at
 
 
 def _into(body: Body) -> str:
