@@ -50,7 +50,8 @@ class Context:
 
     `emitted` collects side records (a Practitioner named in PV1-7) by their key; `ignored` the segments that a table
     declares to make no record; `zone` completes times without one; `site` is what the sender's channel changes.
-    `contained` are resources without number that go inside the record whose row is read.
+    `contained` are resources without number that go inside the record whose row is read. `heard` are the repetitions of
+    fields that repeat, by segment index and field number, of which something was made or told.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Context:
         "contained",
         "emitted",
         "event",
+        "heard",
         "ignored",
         "message",
         "prefix",
@@ -79,6 +81,7 @@ class Context:
         self._counts: dict[str, int] = {}
         self._found: dict[str, Any] = {}
         self.ignored: set[int] = set()
+        self.heard: dict[tuple[int, int], set[str]] = {}
         self.contained: list[dict[str, Any]] = []
         self.trace: Tracer | None = None
         self.event = message.type.partition("^")[2]

@@ -211,12 +211,12 @@ def _nothing_made() -> dict[str, dict[int, tuple[frozenset[str], int, Declared]]
     return found
 
 
-def why_nothing(segment: Segment, number: int) -> Declared | None:
-    """Why nothing is made of what this field says; None where no declaration holds for it."""
+def why_nothing(segment: Segment, number: int, raw: str = "") -> Declared | None:
+    """Why nothing is made of what this field, or its repetition `raw`, says; None where no declaration holds for it."""
     contents, beside, declared = nothing_made(segment.name).get(number, (None, 0, None))
     if beside and not populated_bits(segment) >> beside & 1:
         return None
-    first = segment.raw_field(number).partition(segment.delimiters.component)[0].strip()
+    first = (raw or segment.raw_field(number)).partition(segment.delimiters.component)[0].strip()
     return declared if not contents or first in contents else None
 
 

@@ -24,6 +24,7 @@ from mappings.reading.grouping import Grouper, Occurrence, number_parts, unite
 from mappings.reading.inheriting import in_turn
 from mappings.reading.mentions import merged_once, one_mother, one_person
 from mappings.reading.nested import drop_incomplete, drop_reversed, forget, nodes, once, stands
+from mappings.reading.repetitions import unheard
 from mappings.reading.step import Step
 from mappings.reading.twins import differs, place_of
 from mappings.reading.weighing import look_for_what_is_missing, own_numbers, place, weigh
@@ -92,6 +93,7 @@ def translate(
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     close(message, plan, account, context.problems)
+    context.problems += unheard(message, account, context.heard)
     named = _named(drafts, context)  # what is only mentioned comes last: it must not tell its number's code
     drafts = [*(d for d in named if not d.partial), *drafts, *(d for d in named if d.partial)]
     return Translation(drafts, context.problems, account, message)
@@ -143,7 +145,7 @@ def _worked(occurrence: Occurrence, context: Context) -> Work | None:
 
 def _read(step: Step, work: Work) -> None:
     """A row that reads a field, one repetition at a time."""
-    number, occurrence = step.number, work.occurrence
+    number, occurrence, context = step.number, work.occurrence, work.context
     for segment in occurrence.own.get(step.segment) or occurrence.within_reach(step.segment, step.owned):
         fields = segment.fields()
         raw = fields[number] if number < len(fields) else ""
@@ -155,15 +157,19 @@ def _read(step: Step, work: Work) -> None:
         if raw == NULL:
             _clear(step, work)
             continue
-        for repetition in once(segment.split(raw, number)) if segment.delimiters.repetition in raw else (raw,):
+        repeats = segment.delimiters.repetition in raw
+        heard = context.heard.setdefault((segment.index, number), set()) if repeats else None
+        for repetition in once(segment.split(raw, number)) if repeats else (raw,):
             value = Value(repetition.strip(" "), step.source, segment)
             if step.equals and value.whole() != step.equals:
                 continue
-            before = segment.asked
-            converted = step.function(value, work.context, step.argument)
+            before, told = segment.asked, len(context.problems)
+            converted = step.function(value, context, step.argument)
             if converted is not None:
                 _store(step, converted, value, work)
                 work.note(segment, step, converted)
+            if heard is not None and (converted is not None or len(context.problems) > told):
+                heard.add(repetition)
             segment.asked = before
 
 
@@ -228,6 +234,9 @@ def _gather(step: Step, segments: Sequence[Segment], work: Work) -> None:
     for segment, asked in before.items():
         if converted is not None:
             work.note(segment, step, converted)
+            if segment.delimiters.repetition in segment.raw_field(step.number):
+                heard = work.context.heard.setdefault((segment.index, step.number), set())
+                heard.update(segment.repetitions(step.number))
             if work.context.trace is not None and segment not in told:
                 work.context.trace.gathered(step.row, segment, step.number)
         segment.asked = asked
