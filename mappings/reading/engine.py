@@ -20,13 +20,14 @@ from mappings.reading import kinship
 from mappings.reading.account import Account, close, close_whole, populated
 from mappings.reading.aligned import aligned
 from mappings.reading.dated import dated
-from mappings.reading.grouping import Grouper, Occurrence, number_parts, unite
+from mappings.reading.grouping import Grouper, Occurrence, number_parts
 from mappings.reading.inheriting import in_turn
-from mappings.reading.mentions import merged_once, one_mother, one_person
+from mappings.reading.mentions import one_person
 from mappings.reading.nested import drop_incomplete, drop_reversed, forget, nodes, once, stands
 from mappings.reading.repetitions import unheard
 from mappings.reading.step import Step
 from mappings.reading.twins import differs, place_of
+from mappings.reading.uniting import united
 from mappings.reading.weighing import look_for_what_is_missing, own_numbers, place, weigh
 from mappings.reading.work import SPECIAL, Work
 from mappings.tables.body import Body, compiled, required
@@ -71,12 +72,8 @@ def translate(
     context.problems += days + shifts
     context.trace, context.event = trace, kind.partition("^")[2]
     occurrences = Grouper(plan, prefix).walk(message)
-    drafts: list[Draft] = []
-    for occurrence in occurrences:
-        work = _worked(occurrence, context)
-        if work is not None:
-            drafts.append(work.draft)
-            account.take(occurrence, work.made, work.passed)
+    works = [work for occurrence in occurrences if (work := _worked(occurrence, context)) is not None]
+    drafts = [work.draft for work in works]
     if trace is not None:
         trace.begins(())
     if len(drafts) < len(occurrences):
@@ -85,9 +82,9 @@ def translate(
     weigh(drafts, occurrences, context)
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
-    for went, heir in [*merged_once(drafts), *one_mother(drafts), *unite(drafts, plan)]:
-        if trace is not None:
-            trace.united(went, heir)
+    united(drafts, plan, works, trace)
+    for work in works:
+        account.take(work.occurrence, work.made, work.passed)
     number_parts(drafts)
     look_for_what_is_missing(message, plan, drafts, context)
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
