@@ -2,9 +2,9 @@
 
 * Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `titles`,
   `councils`, `placed`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
-* Of a matter: `administration`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`, `scheduling`,
-  `medication`, `immunization`, `doses`, `forecasts`, `observations`, `antibiograms`, `embedded`, `markup`,
-  `documents`, `masters`, `specimens`; `small` for the rest.
+* Of a matter: `administration`, `births`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`,
+  `scheduling`, `medication`, `immunization`, `doses`, `forecasts`, `observations`, `antibiograms`, `embedded`,
+  `markup`, `documents`, `masters`, `specimens`; `small` for the rest.
 * Of contents that stand beside their own field: `misplaced`.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from mappings.convert import (
     administration,
     antibiograms,
+    births,
     charges,
     clinical,
     datatypes,
@@ -51,6 +52,7 @@ __all__ = [
     "Value",
     "administration",
     "antibiograms",
+    "births",
     "charges",
     "clinical",
     "datatypes",

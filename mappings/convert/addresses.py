@@ -14,6 +14,8 @@ from mappings.convert.text import listed
 
 _CEP = re.compile(r"[0-9]{2}\.?[0-9]{3}-?[0-9]{3}\Z")
 _DOTTED = re.compile(r"[0-9]{2}\.[0-9]{3}-?[0-9]{3}\Z")
+_ZIP = re.compile(r"[0-9]{5}(?:-[0-9]{4})?\Z")
+_USA = frozenset(("US", "USA", "840"))
 _BRAZIL = frozenset(("BR", "BRA", "076", "BRASIL", "BRAZIL"))
 _OF_BIRTH = frozenset(("BDL", "N"))
 _STATE, _POSTAL = 4, 5  # XAD
@@ -86,6 +88,20 @@ def righted(value: Value) -> Value | None:
     else:
         return None
     return Value(value.delimiters.component.join(parts), value.source, value.segment)
+
+
+def without_postal_state(value: Value, country: str) -> tuple[Value, bool] | None:
+    """An address whose state (XAD-4) is a postal code, without it, and whether that went to XAD-5, empty, since its
+    form is certain: a CEP, or a ZIP with its four digits or of the USA (XAD-6, else MSH-17). None for any other."""
+    code, stated = value.text(_STATE), (value.text(_STATE + 2) or country).upper()
+    if not (is_cep(code) or _ZIP.match(code)):
+        return None
+    parts = value.raw.split(value.delimiters.component)
+    certain = is_cep(code) or "-" in code or stated in _USA
+    moved = certain and not value.text(_POSTAL)
+    parts += [""] * (_POSTAL - len(parts))
+    parts[_STATE - 1 : _POSTAL] = ["", parts[_STATE - 1] if moved else parts[_POSTAL - 1]]
+    return Value(value.delimiters.component.join(parts), value.source, value.segment), moved
 
 
 def shifted(value: Value) -> dict[str, Any] | None:

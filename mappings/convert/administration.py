@@ -26,7 +26,6 @@ from mappings.convert.text import (
     coding_from,
     date_time,
     ended,
-    integer,
     listed,
     meant,
     moment_text,
@@ -178,15 +177,6 @@ def _birth_address(value: Value, context: Context) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-@conversion("birth-time")
-def birth_time(value: Value, context: Context, argument: str) -> Any:
-    """PID-7 with a time of day, as extension beside the date (v2-to-fhir PID-7)."""
-    found = parse_dtm(value.whole(), context.zone)
-    if not isinstance(found, datetime.datetime):
-        return None
-    return {"extension": [{"url": EXTENSIONS["birth-time"], "valueDateTime": found.isoformat()}]}
-
-
 @conversion("dln")
 def dln(value: Value, context: Context, argument: str) -> Any:
     """DLN (PID-20) as Identifier of type DL, in the namespace of the state that issued it.
@@ -221,27 +211,6 @@ def _identity_card(value: Value, context: Context) -> dict[str, Any] | None:
     authority = "-".join(part for part in behind.groups() if part) if issued and behind else context.sender
     kind = {"coding": [{"code": "RG"}]}
     return {"type": kind, "system": systems.local_system(authority, "RG"), "value": match[1]}
-
-
-@conversion("multiple-birth")
-def multiple_birth(value: Value, context: Context, argument: str) -> Any:
-    """PID-24, only when PID-25 gives no order of birth: R4 takes one of the two."""
-    return None if _is_order(value.sibling(25)) else boolean(value, context, argument)
-
-
-@conversion("birth-order")
-def birth_order(value: Value, context: Context, argument: str) -> Any:
-    """PID-25 as order within a multiple birth; None where it is none.
-
-    Nought is no order, and the first where PID-24 denies a multiple birth is the only one: as an integer R4 would read
-    a twin (Patient.multipleBirth[x]).
-    """
-    return integer(value, context, argument) if _is_order(value) else None
-
-
-def _is_order(value: Value) -> bool:
-    text = value.whole().strip()
-    return bool(text.strip("0")) and not (text.lstrip("0") == "1" and value.other(24).upper() == "N")
 
 
 @conversion("confidential")

@@ -20,6 +20,7 @@ from mappings.convert.addresses import (
     postal_code,
     righted,
     shifted,
+    without_postal_state,
 )
 from mappings.convert.keys import cx_key
 from mappings.convert.misplaced.plausible import (
@@ -103,9 +104,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if (found := shifted(value) or behind_a_house(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
         return found
-    if (meant := righted(value)) is not None:
-        context.problems.append(value.problem("field.address-form"))
-        value = meant
+    value = _in_its_components(value, context)
     address, late = _named_parts(value)
     if argument == "county" and len(value.segment.repetitions(11)) == 1 and "district" not in address:
         address.update({"district": county} if (county := value.other(12)) else {})
@@ -125,6 +124,18 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if span := period_of(value, context, (13, 14), 12):
         address["period"] = span
     return address
+
+
+def _in_its_components(value: Value, context: Context) -> Value:
+    """An address as it was meant, where its state and postal code stand in other components than their own; told."""
+    if (meant := righted(value)) is not None:
+        context.problems.append(value.problem("field.address-form"))
+        value = meant
+    apart = without_postal_state(value, context.message.header.text(17))
+    if apart is None:
+        return value
+    context.problems.append(value.problem("field.address-form") if apart[1] else value.problem("field.misplaced", 4))
+    return apart[0]
 
 
 def _is_none(value: Value, context: Context, argument: str) -> bool:

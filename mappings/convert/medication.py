@@ -12,7 +12,7 @@ from mappings.convert.datatypes import cwe, xad
 from mappings.convert.doses import quantity
 from mappings.convert.keys import ei_key
 from mappings.convert.misplaced.pharmacy import counted_medicine, dose_for_medicine, giver_for_note, no_prescription
-from mappings.convert.misplaced.plausible import misplaced_if, no_moment, stray_completion
+from mappings.convert.misplaced.plausible import NAMES, is_person, misplaced_if, no_moment, stray_completion
 from mappings.convert.orders import charge_code
 from mappings.convert.people import actor, xcn
 from mappings.convert.periods import moment_or_period
@@ -155,11 +155,19 @@ def order_named(value: Value, context: Context, argument: str) -> Any:
     if value.source.segment == "TXA" and value.text(1).upper() in context.codes("hl70271"):  # the status, too early
         context.problems.append(value.problem("field.misplaced"))
         return None
+    if misplaced_if(_person_for_number(value), value, context):
+        return None
     key = ei_key(value, context, number_type)
     if key is None:
         return None
     local = context.mention(kind, key)
     return {"reference": DRAFT + local, "type": kind, "identifier": {"system": key.system, "value": key.value}}
+
+
+def _person_for_number(value: Value) -> bool:
+    """Whether a person (number, surname, given name) stands where the number of an order does: an EI with a universal
+    id has its type behind it (2.5.1 §2.A.28), and an id of letters alone is none."""
+    return is_person(value) or (not value.text(4) and all(NAMES.match(value.text(n)) for n in (2, 3)))
 
 
 @conversion("immunization-key")

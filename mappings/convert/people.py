@@ -18,7 +18,7 @@ from mappings.convert.one_professional import told_before
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
-from mappings.convert.titles import TITLES, parted, social, surname, title_of, untitled
+from mappings.convert.titles import TITLES, named, parted, social, surname, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
@@ -116,7 +116,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     """
     if misplaced(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
         return None
-    value = spread(value)
+    value = named(spread(value), context)
     if label := no_person(value, context):
         context.problems.append(value.problem("semantic.not-a-person"))
         return {"display": label}

@@ -36,6 +36,9 @@ def location(value: Value, context: Context, argument: str) -> Any:
     The assigned place of a visit that is only announced (PV1-2 P, or an event that plans it) is planned. PV1-42 is the
     state of the account, and no place, where the admission stands a field late, too (PV1-45).
     """
+    if _further_place(value):
+        context.problems.append(value.problem("structure.repetition-lost", target="Encounter.location"))
+        return None
     late = argument == "reserved" and bool(value.other(45)) and late_admission(value.sibling(45), context)
     if misplaced_if(late, value, context):
         return None
@@ -49,6 +52,13 @@ def location(value: Value, context: Context, argument: str) -> Any:
         concept = {"coding": [{"system": _CLASSIFICATION, "code": "temporary"}]}
         entry["extension"] = [{"url": EXTENSIONS["temporary-location"], "valueCodeableConcept": concept}]
     return entry
+
+
+def _further_place(value: Value) -> bool:
+    """Whether a place of PV1 stands behind another in its field, which does not repeat (2.5.1 §3.4.3): a visit has one
+    bed, and the first was always taken."""
+    said = [raw for raw in value.segment.repetitions(value.source.field) if raw.strip()]
+    return value.source.segment == "PV1" and len(said) > 1 and value.raw != said[0].strip(" ")
 
 
 @conversion("booked-visit")

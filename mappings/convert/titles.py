@@ -8,6 +8,9 @@ from mappings.convert.registry import Context, Value
 
 TITLES = "xcn-title"
 _SOCIAL = re.compile(r"\s*\(?\bNOME\s+SOCIAL\b\)?\s*[:\-]?\s*", re.IGNORECASE)
+DEGREES = "xcn-degree"
+_LEAST = 3  # components: surname, given name, degree
+_LETTERS = re.compile(r"[^\W\d_][^\d_&\\]*\Z")
 _TITLED = re.compile(r"(([^\W\d_]+(?:\([AaOo]\))?)(?:\.|(?=\s)))\s*(\S.*)\Z")
 
 
@@ -19,6 +22,22 @@ def surname(value: Value, component: int) -> str:
     if not prefix or whole.upper().startswith(prefix.upper()) or (own and own.upper() in whole.upper()):
         return whole
     return f"{prefix} {whole}"
+
+
+def named(value: Value, context: Context) -> Value:
+    """An XCN without number whose name stands a component early, as its end shows: a degree (`SMITH^ROBERT^MD`) or a
+    title where another given name belongs, nothing behind it, and letters alone for a number. Told; any other value
+    itself."""
+    parts = value.raw.rstrip(value.delimiters.component).split(value.delimiters.component)
+    if not _LEAST <= len(parts) <= _LEAST + 1 or not all(map(_LETTERS.match, parts)):
+        return value
+    last = parts[-1].strip().upper().replace(".", "")
+    degree, title = (last if last in context.codes(table) else "" for table in (DEGREES, TITLES))
+    if not degree and not title:
+        return value
+    context.problems.append(value.problem("field.name-form"))
+    said = ["", *parts[:-1], *[""] * (_LEAST + 1 - len(parts)), "", title, degree]
+    return Value(value.delimiters.component.join(said), value.source, value.segment)
 
 
 def title_of(value: Value, context: Context) -> str:

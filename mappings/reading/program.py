@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from mappings.convert import CONVERSIONS, GATHERERS, LINKS
+from mappings.convert.misplaced.never import guarded
 from mappings.reading.step import Step
 from mappings.reading.twins import twins
 from mappings.tables.body import compiled
@@ -110,7 +111,7 @@ def _step(row: Row, plan: RecordPlan) -> Step:
         way=None if path.startswith("@") or path.endswith("[x]") else compiled(plan.type, path),
         made=_SAID.get(row.constant, row.constant),
         argument=row.argument,
-        function=CONVERSIONS.get(row.convert, _none),
+        function=guarded(CONVERSIONS.get(row.convert, _none), source),
         gather=GATHERERS.get(row.convert, _nothing),
         gathers=gathers,
         equals=row.when[7:] if row.when.startswith("equals:") else "",

@@ -38,10 +38,12 @@ def _inherit(work: Work, heir: Draft, trace: Tracer | None) -> None:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """The words of all texts, numbers and truths in a value."""
+    """The words of all texts, numbers and truths in a value; of a pair, a path or type and its value, in that."""
+    if isinstance(value, tuple):
+        value = value[-1]
     if isinstance(value, dict):
         value = list(value.values())
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         for one in value:
             yield from _words(one)
     elif value is not None:

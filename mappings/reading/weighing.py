@@ -4,6 +4,7 @@ should say and does not."""
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 from canonical.problem import Problem
@@ -12,6 +13,8 @@ from hl7.er7 import Message
 from mappings.convert.registry import Context
 from mappings.reading.grouping import Occurrence
 from mappings.tables.plan import Plan
+
+_EVENT = re.compile(r"[A-Z][A-Z0-9][0-9]\Z")
 
 
 def own_numbers(drafts: Sequence[Draft]) -> None:
@@ -40,10 +43,20 @@ def weigh(drafts: Sequence[Draft], occurrences: Sequence[Occurrence], context: C
 def look_for_what_is_missing(message: Message, plan: Plan, drafts: Sequence[Draft], context: Context) -> None:
     """Tell what a message of this type should say and does not: an expected segment, the record it is about."""
     context.problems += [Problem("structure.segment-expected", n) for n in plan.expects if not message.first(n)]
+    context.problems += [told for told in (_other_event(message, context.event),) if told is not None]
     made = {draft.local.removeprefix(context.prefix).partition("/")[0] for draft in drafts}
     if plan.about and not plan.about & made and all(p.code != "semantic.not-a-record" for p in context.problems):
         types = sorted({record.type for record in plan.records if record.name in plan.about})
         context.problems.append(Problem("semantic.no-record", "MSH-9", args=(("type", ", ".join(types)),)))
+
+
+def _other_event(message: Message, read: str) -> Problem | None:
+    """The finding for an EVN-1 (kept for old receivers, 2.5.1 §3.4.1.1) that says another event than MSH-9, by
+    which the message was `read`."""
+    told, event = message.text("EVN", 1).strip().upper(), message.type.partition("^")[2]
+    if told == event or event != read or not event or _EVENT.match(told) is None:
+        return None
+    return Problem("type.event-differs", "EVN-1", args=(("other", told), ("event", event[:3])))
 
 
 def place(occurrence: Occurrence) -> str:

@@ -192,12 +192,17 @@ def utf8(file: Path) -> str:
         raise TableError(f"{shown(file)}:{line}: the file is not UTF-8; save it as such") from None
 
 
+def source_of(text: str, place: str) -> Source:
+    """The field, or the part of one, that a table at `place` names; raises TableError."""
+    match = _SOURCE.match(text)
+    if match is None:
+        raise TableError(f"{place}: source {text!r}")
+    return Source(match[1], int(match[2]), int(match[3] or 0), int(match[4] or 0))
+
+
 def _row(values: dict[str, str], place: str) -> Row:
     text = values["source"]
-    match = _SOURCE.match(text)
-    if match is None and text[:1] not in ("=", "@", ">") and text != REMOVED:
-        raise TableError(f"{place}: source {text!r}")
-    source = Source(match[1], int(match[2]), int(match[3] or 0), int(match[4] or 0)) if match else None
+    source = None if text[:1] in ("=", "@", ">") or text == REMOVED else source_of(text, place)
     when = values["when"]
     if when not in ("", "present", "absent", "new") and not when.startswith("equals:"):
         raise TableError(f"{place}: when {when!r}")

@@ -270,6 +270,8 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     settled.problems += [contradiction(draft, path) for path in gone]
     if movements.unknown(present, draft.movement):
         settled.problems.append(Problem("semantic.unknown-movement", draft.local))
+    elif movements.unplaced(body, draft.movement):
+        settled.problems.append(Problem("semantic.movement-unplaced", draft.local))
     return body
 
 

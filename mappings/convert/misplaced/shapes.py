@@ -120,6 +120,11 @@ def _no_sex(parts: Sequence[str]) -> bool:
     return _time(parts) or len(parts) > 3
 
 
+def _no_house(parts: Sequence[str]) -> bool:
+    """Whether a moment or the letter of a sex stands where the name of an organization does."""
+    return _time(parts) or (len(parts) == 1 and parts[0] in _SEXES)
+
+
 def _no_address(parts: Sequence[str]) -> bool:
     return _time(parts) or (len(parts) == 1 and parts[0] in _SEXES) or (len(parts) < 4 and _relationship(parts[0]))
 
@@ -257,6 +262,7 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "relationship": _no_relationship,
     "sex": _no_sex,
     "address": _no_address,
+    "house": _no_house,
     "text": _no_text,
     "description": _no_description,
     "reason": _no_reason,
@@ -286,6 +292,7 @@ SURE: dict[str, tuple[Callable[[Sequence[str]], bool], ...]] = {
     "person": (_person,),
     "place": (_of_place,),
     "name": (lambda parts: len(parts) > 1 and all(_WORD.match(part) for part in parts[:2]),),
+    "sex": (lambda parts: len(parts) == 1 and parts[0] in _SEXES,),
     "relationship": (lambda parts: _relationship(parts[0]),),
     "status": (lambda parts: len(parts) == 1 and parts[0] in codes("hl70123"),),
     "section": (lambda parts: len(parts) == 1 and parts[0] in _SECTIONS,),

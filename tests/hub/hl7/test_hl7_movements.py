@@ -99,3 +99,9 @@ async def test_a_movement_nobody_told_of_is_reported(world: World, tenant: Tenan
     outcomes = await feed(world, tenant, *MOVES, *wrong)
     assert all("semantic.unknown-movement" in outcome["problems"] for outcome in outcomes[-2:])
     assert stays(await seen(world, tenant)) == ["1 01-03", "2 03-04", "9 04-05", "3 05-*"]
+
+
+async def test_a_movement_without_a_place_is_told(world: World, tenant: Tenant) -> None:
+    """Its number stands nowhere, so no later message can correct it."""
+    outcomes = await feed(world, tenant, told(*FIRST), told("A02", 3, "", "M2"), told("A02", 5, "3", "M3"))
+    assert ["semantic.movement-unplaced" in outcome["problems"] for outcome in outcomes] == [False, True, False]

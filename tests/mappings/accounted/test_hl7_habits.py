@@ -184,7 +184,7 @@ def test_addresses_with_the_number_apart(xad: str, city: str, lines: int) -> Non
         ("Rua A^12^Ap 3^Pelotas^RS^96.010-001^BR", "Rua A,12,Ap 3|Pelotas|RS|96010-001|BR||", 1),
         ("Rua A 12^Ap 3^Pelotas^RS^96.010-001^BR", "Rua A 12,Ap 3|Pelotas|RS|96010-001|BR||", 0),
         ("Rua A 12^Ap 3^Pelotas^RS^96.010001", "Rua A 12,Ap 3|Pelotas|RS|96010-001|||", 0),
-        ("Rua A 12^Pelotas^Rio Grande do Sul^96010-001", "Rua A 12,Pelotas|Rio Grande do Sul|96010-001||||", 0),
+        ("Rua A 12^Pelotas^Rio Grande do Sul^96010-001", "Rua A 12,Pelotas|Rio Grande do Sul||96010-001|||", 1),
         ("Main St 1^^Springfield^IL^62701^USA^H", "Main St 1|Springfield|IL|62701|USA|home|", 0),
         ("Rua A 12^Pelotas^RS", "Rua A 12,Pelotas|RS|||||", 0),
         ("Rua A 12^^Pelotas^RS^^96010-001^BRA", "Rua A 12|Pelotas|RS|96010-001|BRA||", 0),

@@ -79,6 +79,14 @@ def unknown(present: Entry | None, movement: Movement | None) -> bool:
     return movement.change in wanted and _position(present.get("location", []), movement) is None
 
 
+def unplaced(body: Entry, movement: Movement | None) -> bool:
+    """Whether the numbers of a movement that begins a stay stand nowhere, since no place of it is known: it could not
+    be corrected or cancelled by them."""
+    if movement is None or not movement.numbers or movement.act not in ("insert", "update"):
+        return False
+    return movement.change in _BEGINS_STAY and _position(body.get("location", []), movement) is None
+
+
 def _position(held: list[Entry], movement: Movement) -> int | None:
     wanted = {(key.system, key.value) for key in movement.numbers}
     return next((place for place, item in enumerate(held) if wanted & _numbers(item)), None)

@@ -1,0 +1,73 @@
+"""Contents that a field never has (`never.csv`): words that name themselves as another field's; told and not read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from canonical.identity import fold
+from mappings.convert.registry import Context, Value
+from mappings.tables.table import HERE, Source, TableError, read_rows, shown, source_of
+
+FILE = HERE / "never.csv"
+_COLUMNS = ["fields", "contents", "unless", "note", "spec"]
+_LONGEST = 80  # characters of a content that is looked at: the words are few
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """Contents of a row, in capitals without accents, `*` for anything; they count only where what `unless` names is
+    empty."""
+
+    contents: tuple[str, ...]
+    unless: Source | None
+
+
+def guarded(function: Callable[..., Any], source: Source) -> Callable[..., Any]:
+    """The conversion of a row that reads `source`; one that reads no content the field never has, if there are such."""
+    rows = never().get((source.segment, source.field))
+    if not rows:
+        return function
+
+    @functools.wraps(function)
+    def reading(value: Value, context: Context, argument: str) -> Any:
+        if not is_never(value, rows):
+            return function(value, context, argument)
+        context.problems.append(value.problem("field.misplaced"))
+        return None
+
+    return reading
+
+
+def is_never(value: Value, rows: tuple[Never, ...]) -> bool:
+    """Whether a field says one of these."""
+    if len(value.raw) > _LONGEST:
+        return False
+    said = fold(" ".join(value.full().replace(value.delimiters.component, " ").split())).upper()
+    return any(
+        not _stands(row.unless, value) and any(fnmatchcase(said, content) for content in row.contents) for row in rows
+    )
+
+
+def _stands(beside: Source | None, value: Value) -> bool:
+    return beside is not None and bool(value.other(beside.field, beside.component or 1))
+
+
+@cache
+def never() -> dict[tuple[str, int], tuple[Never, ...]]:
+    """The rows by segment and field; raises TableError."""
+    found: dict[tuple[str, int], tuple[Never, ...]] = {}
+    for line, values in read_rows(FILE, _COLUMNS):
+        if not (values["fields"] and values["contents"] and values["note"] and values["spec"]):
+            raise TableError(f"{shown(FILE)}:{line}: fields, contents, a note and a source are needed")
+        place = f"{shown(FILE)}:{line}"
+        unless = source_of(values["unless"], place) if values["unless"] else None
+        row = Never(tuple(values["contents"].split(";")), unless)
+        for name in values["fields"].split():
+            field = source_of(name, place)
+            found[field.segment, field.field] = (*found.get((field.segment, field.field), ()), row)
+    return found

@@ -1,0 +1,173 @@
+"""Contents that a field never has, values that contradict the message, and parts a component early: told, and read only
+where what is meant is sure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hl7 import er7
+from hl7.er7 import Message
+from mappings.reading.engine import translate
+
+HEAD = "MSH|^~\\&|HIS|HOSP|PONTE|HUB|{sent}||{kind}|c1|P|2.5.1||||||UNICODE UTF-8"
+PID = {1: "1", 3: "4455^^^HSL^MR", 5: "Amaral^Rute"}
+PV1 = {1: "1", 2: "I", 3: "UTI^101^A", 19: "V5501"}
+
+
+def segment(name: str, *parts: dict[int, str]) -> str:
+    fields = {number: text for part in parts for number, text in part.items()}
+    return "|".join([name, *(fields.get(n, "") for n in range(1, max(fields) + 1))])
+
+
+def read(*lines: str, kind: str = "ADT^A01^ADT_A01", sent: str = "20261122090000") -> tuple[dict[str, Any], set[Any]]:
+    message = er7.read(("\r".join([HEAD.format(kind=kind, sent=sent), *lines]) + "\r").encode())
+    assert isinstance(message, Message)
+    found = translate(message, zone="America/Sao_Paulo")
+    bodies = {draft.type: {**draft.initial, **draft.body} for draft in found.drafts}
+    return bodies, {(p.code, p.where) for p in found.problems}
+
+
+@pytest.mark.parametrize(
+    ("pid", "pv1", "where", "element", "gone"),
+    [
+        ({9: "O+"}, {}, "PID#2-9", ("Patient", "name"), "O+"),
+        ({9: "A^POS"}, {}, "PID#2-9", ("Patient", "name"), "POS"),
+        ({9: "AB NEG"}, {}, "PID#2-9", ("Patient", "name"), "NEG"),
+        ({6: "NOME SOCIAL"}, {}, "PID#2-6", ("Patient", "extension"), "SOCIAL"),
+        ({6: "Nome social: Ruti"}, {}, "PID#2-6", ("Patient", "extension"), "Ruti"),
+        ({28: "N"}, {}, "PID#2-28", ("Patient", "extension"), "nationality"),
+        ({}, {19: "SELF"}, "PV1#3-19", ("Encounter", "identifier"), "SELF"),
+        ({}, {19: "Cônjuge"}, "PV1#3-19", ("Encounter", "identifier"), "njuge"),
+    ],
+)
+def test_a_word_of_another_field_is_told_and_not_read(
+    pid: dict[int, str], pv1: dict[int, str], where: str, element: tuple[str, str], gone: str
+) -> None:
+    bodies, told = read(segment("PID", PID, pid), segment("PV1", PV1, pv1))
+    assert ("field.misplaced", where) in told
+    assert gone not in repr(bodies[element[0]].get(element[1]))
+
+
+@pytest.mark.parametrize(
+    ("pid", "pv1"),
+    [
+        ({9: "Amaral^Nega"}, {}),
+        ({6: "Social^Elza"}, {}),
+        ({28: "BRA"}, {}),
+        ({28: "N", 30: "N"}, {}),  # naturalized, of a house that says both
+        ({}, {19: "SELF4401"}),
+    ],
+)
+def test_what_may_be_meant_stays(pid: dict[int, str], pv1: dict[int, str]) -> None:
+    _, told = read(segment("PID", PID, pid), segment("PV1", PV1, pv1))
+    assert "field.misplaced" not in {code for code, _ in told}
+
+
+@pytest.mark.parametrize(
+    ("born", "sent", "late"),
+    [
+        ("20261123", "20261122090000", True),
+        ("202612", "20261122090000", True),
+        ("2027", "20261122", True),
+        ("20261122", "20261122090000", False),
+        ("2026", "20261122", False),
+        ("20261123", "20261122230000+0000", False),  # born where it is the next day
+        ("20261124", "20261122230000+0000", True),
+    ],
+)
+def test_a_birth_after_its_message_is_told_and_read(born: str, sent: str, late: bool) -> None:
+    bodies, told = read(segment("PID", PID, {7: born}), segment("PV1", PV1), sent=sent)
+    assert (("field.born-later", "PID#2-7") in told) is late
+    assert bodies["Patient"]["birthDate"].replace("-", "") == born
+
+
+@pytest.mark.parametrize(
+    ("event", "differs"), [("A08", True), ("A01", False), ("a01", False), ("", False), ("ADT", False)]
+)
+def test_another_event_in_evn_is_told(event: str, differs: bool) -> None:
+    _, told = read(f"EVN|{event}|20261122090000", segment("PID", PID), segment("PV1", PV1))
+    assert (("type.event-differs", "EVN-1") in told) is differs
+
+
+def test_an_event_read_from_evn_is_not_said_to_be_read_from_msh() -> None:
+    _, told = read("EVN|A04|20261122090000", segment("PID", PID), segment("PV1", PV1), kind="ADT^A99^ADT_A01")
+    assert "type.event-differs" not in {code for code, _ in told}
+
+
+def test_an_order_of_birth_that_pid_24_denies_is_told() -> None:
+    bodies, told = read(segment("PID", PID, {24: "N", 25: "2"}), segment("PV1", PV1))
+    assert ("field.differs", "PID#2-24") in told and bodies["Patient"]["multipleBirthInteger"] == 2
+    bodies, told = read(segment("PID", PID, {24: "N", 25: "1"}), segment("PV1", PV1))
+    assert ("field.differs", "PID#2-24") not in told and bodies["Patient"]["multipleBirthBoolean"] is False
+
+
+@pytest.mark.parametrize(
+    ("address", "finding", "state", "code"),
+    [
+        ("Rua Nova 5^^Olinda^53110-000", ("field.address-form", "PID#2-11"), None, "53110-000"),
+        ("12 Elm St^^Salem^97301-1234", ("field.address-form", "PID#2-11"), None, "97301-1234"),
+        ("12 Elm St^^Salem^97301^^USA", ("field.address-form", "PID#2-11"), None, "97301"),
+        ("12 Elm St^^Salem^97301", ("field.misplaced", "PID#2-11.4"), None, None),
+        ("12 Elm St^^Salem^97301^OR^USA", ("field.misplaced", "PID#2-11.4"), None, "OR"),
+        ("Rua Nova 5^^Olinda^PE^53110-000", None, "PE", "53110-000"),
+        ("1 rue Haute^^Paris^75^75011^FRA", None, "75", "75011"),
+        ("1 Lu^^Beijing^110000^100010^CHN", None, "110000", "100010"),
+    ],
+)
+def test_a_postal_code_is_no_state(
+    address: str, finding: tuple[str, str] | None, state: str | None, code: str | None
+) -> None:
+    bodies, told = read(segment("PID", PID, {11: address}), segment("PV1", PV1))
+    found = bodies["Patient"]["address"][0]
+    assert finding in told if finding else not {c for c, _ in told if c.startswith("field.")}
+    assert (found.get("state"), found.get("postalCode")) == (state, code)
+
+
+def test_a_visit_has_one_bed() -> None:
+    bodies, told = read(segment("PID", PID), segment("PV1", PV1, {3: "UTI^101^A~UTI^102^B"}))
+    assert ("structure.repetition-lost", "PV1#3-3") in told
+    assert [place["location"]["display"] for place in bodies["Encounter"]["location"]] == ["UTI / 101 / A"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "display"),
+    [("SMITH^ROBERT^MD", "ROBERT SMITH"), ("Lima^Rui^Alves^M.D.", "Rui Alves Lima"), ("Lima^Rui^DR", "Rui Lima")],
+)
+def test_a_name_without_number_ends_with_its_degree(sent: str, display: str) -> None:
+    bodies, told = read(segment("PID", PID), segment("PV1", PV1, {7: sent}))
+    person = bodies["Encounter"]["participant"][0]["individual"]
+    assert ("field.name-form", "PV1#3-7") in told
+    assert display in person["display"] and "identifier" not in person
+
+
+@pytest.mark.parametrize("sent", ["jlima^Lima^Rui", "7788^Lima^Rui", "rlima^Lima^Rui^^^^MD", "Lima^Rui", "A1^Lima^MD"])
+def test_a_login_or_a_number_stays_one(sent: str) -> None:
+    _, told = read(segment("PID", PID), segment("PV1", PV1, {7: sent}))
+    assert ("field.name-form", "PV1#3-7") not in told
+
+
+def test_a_person_in_txa_14_is_no_order() -> None:
+    txa = {1: "1", 2: "DS", 3: "TX", 12: "D1^HIS", 17: "AU"}
+    for sent, wrong in (("7788^Lima^Rui", True), ("P9^HIS", False), ("P9^HIS^1.2.3^ISO", False)):
+        bodies, told = read(segment("PID", PID), segment("PV1", PV1), segment("TXA", txa, {14: sent}), kind="MDM^T01")
+        assert (("field.misplaced", "TXA#4-14") in told) is wrong
+        assert ("ServiceRequest" in bodies) is not wrong
+
+
+def test_sex_and_birth_of_a_relative_two_fields_early_are_read_in_their_place() -> None:
+    nk1 = {1: "1", 2: "Amaral^Elza", 3: "MTH", 13: "F", 14: "19600102"}
+    bodies, told = read(segment("PID", PID), segment("NK1", nk1), segment("PV1", PV1))
+    assert "structure.shifted" in {code for code, where in told if where.startswith("NK1")}
+    assert bodies["Patient"]["contact"][0]["gender"] == "female"
+    assert "organization" not in bodies["Patient"]["contact"][0]
+
+
+def test_a_guarantor_a_field_late_is_read_in_its_place() -> None:
+    gt1 = {1: "1", 3: "Amaral^Davi", 6: "Rua Nova 5^^Olinda^PE^53110-000", 7: "(81) 3333-4444", 9: "19600102", 10: "M"}
+    bodies, told = read(segment("PID", PID), segment("PV1", PV1), segment("GT1", gt1))
+    assert {code for code, where in told if where.startswith("GT1")} >= {"structure.shifted"}
+    person = bodies["RelatedPerson"]
+    assert (person["birthDate"], person["gender"]) == ("1960-01-02", "male")
+    assert person["address"][0]["city"] == "Olinda"
