@@ -85,9 +85,21 @@ def _timed(parts: Sequence[str]) -> bool:
     return len(parts) > 3 and bool(_DAY.match(parts[3]))
 
 
+def _named(parts: Sequence[str]) -> bool:
+    """Whether two words stand behind the first component, as a surname and a given name do."""
+    return len(parts) > 2 and bool(_WORD.match(parts[1])) and bool(_WORD.match(parts[2]))
+
+
 def _no_visit(parts: Sequence[str]) -> bool:
-    person = len(parts) > 2 and bool(_WORD.match(parts[1])) and bool(_WORD.match(parts[2]))
-    return person or (len(parts) == 1 and (parts[0].upper() in SERVICES or parts[0] in _LETTERS))
+    """Whether a person stands there, or a service or a class of a visit: three letters or fewer, none a digit."""
+    short = len(parts) == 1 and len(parts[0]) < 4 and parts[0].isalpha()
+    return _named(parts) or short or (len(parts) == 1 and parts[0].upper() in SERVICES)
+
+
+def _no_site(parts: Sequence[str]) -> bool:
+    """Whether a moment, a service alone, or a number with two words (a person) stands where a place does."""
+    person = _named(parts) and any(map(str.isdigit, parts[0]))
+    return person or _no_place(parts) or (len(parts) == 1 and parts[0].upper() in SERVICES)
 
 
 def _no_name(parts: Sequence[str]) -> bool:
@@ -254,6 +266,7 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "no-time": _time,
     "code": _no_class,
     "place": _no_place,
+    "site": _no_site,
     "person": _no_person,
     "staff": _no_staff,
     "visit": _no_visit,

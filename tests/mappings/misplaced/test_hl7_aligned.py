@@ -136,6 +136,37 @@ def test_a_segment_two_fields_off_is_read_in_its_place(whole: str, sent: str) ->
     assert message.segments[1].raw.rstrip("|") == whole
 
 
+@pytest.mark.parametrize(
+    ("sent", "first", "found"),
+    [
+        (  # a service, who admitted, the class of the visit and the admission, each a field late
+            "PV1|1|I|UTI^101^A||||D41^Reis^Nora||||MED||||1|||D41^Reis^Nora|IN||SI" + "|" * 24 + "20261122080000",
+            10,
+            {7: "D41^Reis^Nora", 10: "MED", 11: "", 14: "1", 17: "D41^Reis^Nora", 18: "IN", 19: "", 44: "20261122080000"},
+        ),
+        (  # the physician in capitals where the place before was, the service and the number of the visit early
+            "PV1|1|I|UTI^101^A|||D41^REIS^NORA^M|||SUR|||||||||V100200",
+            6,
+            {6: "", 7: "D41^REIS^NORA^M", 10: "SUR", 19: "V100200"},
+        ),
+    ],
+)
+def test_a_visit_whose_services_and_people_stand_beside_their_fields(
+    sent: str, first: int, found: dict[int, str]
+) -> None:
+    message, told = aligned(read(sent))
+    assert [(p.code, p.where) for p in told] == [("structure.shifted", f"PV1#2-{first}")]
+    assert {n: message.segments[1].raw_field(n) for n in found} == found
+
+
+@pytest.mark.parametrize("place", ["3N^QUARTO^LEITO", "UTI1^SALA^LEITO", "AMB", "MED"])
+def test_a_place_before_in_words_moves_nothing_alone(place: str) -> None:
+    for field in (6, 11):
+        sent = PV1.split("|")
+        sent[field] = place
+        assert not aligned(read("|".join(sent)))[1]
+
+
 def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
     """The contract may stand where it belongs or not; the dates, the name and the relationship do not."""
     sent = doubled(IN1.replace("Metal SA", ""), 5)

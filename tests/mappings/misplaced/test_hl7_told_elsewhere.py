@@ -140,3 +140,13 @@ def test_the_place_a_place_is_part_of() -> None:
 def test_other_relations_of_places_are_told(line: str) -> None:
     records, told = made("MFN^M05^MFN_M05", *PLACE, line)
     assert "partOf" not in records["Location"][0] and ("semantic.place-relation", "LRL#5-4") in told
+
+
+@pytest.mark.parametrize(("twins", "told"), [("Y|2", False), ("N|2", True)])
+def test_the_order_of_birth_says_a_multiple_birth(twins: str, told: bool) -> None:
+    """PID-25 beside PID-24: R4 holds one of them; one that denies it is told."""
+    fields = "|".join(["PID", "1", "", "7^^^H^MR", "", "Souza^Ana", "", "20260301", "F", *[""] * 15, twins])
+    message = er7.read(f"MSH|^~\\&|A|B|C|D|20261122||ADT^A28|1|P|2.5.1\rEVN||20261122\r{fields}\r".encode())
+    assert isinstance(message, Message)
+    found = {p.where for p in translate(message, zone="UTC").problems if p.code == "field.nothing-made"}
+    assert found == ({"PID#3-24"} if told else set())
