@@ -198,9 +198,12 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     if no_number(value, context) or misplaced_if(address_for_number(value, context), value, context):
         return None
     first, fourth, whole = value.text(1), value.text(4), value.text(12)
+    called = 2
+    if fourth and not value.text(2) and listed(context.codes("hl70201"), fourth) is not None:  # `^^^HOME`
+        called, fourth = 4, ""
     mail = next((text for text in (fourth, first, whole) if "@" in text), "" if _dialled(fourth) else fourth)
     number = _number(value, *("" if text == mail else text for text in (first, fourth, whole)))
-    use = component_code(value, context, "hl70201", 2) or argument
+    use = component_code(value, context, "hl70201", called) or argument
     system = component_code(value, context, "hl70202", 3) or "phone"
     points: list[dict[str, Any]] = []
     if number:

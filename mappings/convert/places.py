@@ -11,7 +11,7 @@ from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import xad, xtn
 from mappings.convert.misplaced.plausible import PHONES, USES, misplaced_if, no_place
-from mappings.convert.misplaced.visits import late_admission
+from mappings.convert.misplaced.visits import late_admission, person_for_place
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import ended, parse_dtm
 
@@ -34,13 +34,16 @@ def location(value: Value, context: Context, argument: str) -> Any:
     """PL as Encounter.location entry; `argument`: assigned, prior, temporary, prior-temporary, reserved or planned.
 
     The assigned place of a visit that is only announced (PV1-2 P, or an event that plans it) is planned. PV1-42 is the
-    state of the account, and no place, where the admission stands a field late, too (PV1-45).
+    state of the account, and no place, where the admission stands a field late, too (PV1-45); PV1-6 and 11 are none
+    where who is named elsewhere stands there.
     """
     if _further_place(value):
         context.problems.append(value.problem("structure.repetition-lost", target="Encounter.location"))
         return None
     late = argument == "reserved" and bool(value.other(45)) and late_admission(value.sibling(45), context)
     if misplaced_if(late, value, context):
+        return None
+    if argument in ("prior", "temporary") and person_for_place(value, context):
         return None
     place = location_reference(value, context, "")
     if place is None:

@@ -66,6 +66,24 @@ def is_patient(value: Value, context: Context) -> bool:
     )
 
 
+_PEOPLE = {"PV1": (7, 8, 9, 17), "ORC": (12,), "OBR": (16,), "TXA": (5, 9, 10)}  # who is named by number and name
+_SHORTEST = 4  # characters of a number that says whose it is
+
+
+def person_for_place(value: Value, context: Context) -> bool:
+    """Whether an earlier or a temporary place (PV1-6, 11) is a person whom the message names elsewhere: by number and
+    both names, or by the number alone. The number is no place's then; it is told."""
+
+    def named() -> set[tuple[str, str, str]]:
+        found = [(s, n) for kind, fields in _PEOPLE.items() for s in context.message.named(kind) for n in fields]
+        return {(s.text(n), s.text(n, 2), s.text(n, 3)) for s, n in found if s.text(n) and s.text(n, 2)}
+
+    here = (value.text(1), value.text(2), value.text(3))
+    people = context.once("people by number and names", named)
+    alone = value.raw == here[0] and len(here[0]) >= _SHORTEST and here[0] in {person[0] for person in people}
+    return misplaced_if(here in people or alone, value, context)
+
+
 def late_visit(value: Value) -> bool:
     """Whether the number of the visit (PV1-19) stands bare in PV1-20, the financial class, a field late, as the rest of
     the segment does: PV1-44 is empty, and PV1-19 a class or a service (`OP`), or empty beside a long number."""

@@ -38,6 +38,8 @@ def made(kind: str, rest: str, **person: str) -> tuple[dict[str, list[dict[str, 
         ("(555)555-0133^^^ana@example.test^^^555^5550133", ["(555)555-0133"], "ana@example.test"),
         ("(51)555-0133^PRN^PH^^55^51^5550133^12", ["+55 51 5550133 x12"], ""),
         ("^WPN^PH^^^^4321", ["4321"], ""),
+        ("5550133^^^HOME", ["5550133"], ""),  # a use in words where an address belongs
+        ("ana@example.test^^^EMAIL", [], "ana@example.test"),
         ("555-0133^PRN^PH^^^212^5550133", ["212 5550133"], ""),
     ],
 )
@@ -340,3 +342,9 @@ def test_the_order_stands_between_specimen_and_examination() -> None:
     bodies, _ = made("OUL^R22", rest + again)
     numbers = [{i["value"] for i in request["identifier"]} for request in bodies["ServiceRequest"]]
     assert numbers == [{"P1", "F1"}, {"P2", "F2"}]
+
+
+@pytest.mark.parametrize(("sent", "use"), [("5550133^^^HOME", "home"), ("5550133^^^MOBILE", "mobile")])
+def test_the_use_of_a_telephone_where_its_address_belongs(sent: str, use: str) -> None:
+    bodies, told = made("ADT^A31", "EVN||20261122\r", phone=sent)
+    assert bodies["Patient"][0]["telecom"] == [{"system": "phone", "value": "5550133", "use": use}] and not told

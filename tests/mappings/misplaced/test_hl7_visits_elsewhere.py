@@ -310,3 +310,20 @@ def test_an_admission_four_fields_early() -> None:
     assert bodies["Encounter"][0]["period"]["start"] == "2026-11-20T08:00:00-03:00" and told == {"PV1#4-40"}
     bodies, told = made("ADT^A01", "EVN||20261122\r" + stay.replace(MOMENT, "C"))
     assert "period" not in bodies["Encounter"][0] and not told
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "rest", "told"),
+    [
+        (6, "16626", "", True),  # the number of the physician in PV1-7
+        (11, "1173^COSTA^IVO^A", "TXA|1|CN||20261122|1173^COSTA^IVO\r", True),
+        (6, "16627", "", False),
+        (11, "1173^SALA^LEITO", "TXA|1|CN||20261122|1173^COSTA^IVO\r", False),
+    ],
+)
+def test_a_person_of_the_message_is_no_place(field: int, sent: str, rest: str, told: bool) -> None:
+    fields = ["PV1", "", "I", "4N^1^2^H", "", "", "", "16626^REIS^NORA", *[""] * 11, "V100200"]
+    fields[field] = sent
+    bodies, places = made("MDM^T02" if rest else "ADT^A08", "|".join(fields) + "\r" + rest)
+    assert (f"PV1#3-{field}" in places) == told
+    assert len(bodies["Encounter"][0]["location"]) == (1 if told else 2)
