@@ -11,15 +11,15 @@ from hl7.versions.table import Item, Version, version_named
 from mappings.reading.parts import reason_for
 from mappings.tables.plan import Plan
 from mappings.tables.serving import plan_for, plans
-from tests.mappings.accounted.test_hl7_every_part import COMMON, Audit, Part, parts_of, rows_of, told
+from tests.mappings.accounted.test_hl7_every_part import AROUND, COMMON, Audit, Part, alone, parts_of, rows_of, told
 from tests.mappings.accounted.test_hl7_every_segment import made
 
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.6", "2.7", "2.8.2")
+NEARER = {"2.1": "2.2", "2.2": "2.3", "2.3": "2.3.1", "2.3.1": "2.4", "2.7": "2.6", "2.8.2": "2.7"}
 APART = {"PRT", "ARV", "SFT", "UAC", "VAR", "CTI", "BLG"}  # many and the same below each group
 BELOW = {"ORU^R01": ("PRT",), "RAS^O17": ("PRT",), "ADT^A01": ("PRT", "ARV")}  # some of those groups
 SHOWN = {("XAD", (16, 1)), ("XAD", (17, 1))}  # Y or N: `test_an_address_that_is_temporary_or_bad`
 SHOWN |= {(kind, (oid, 1)) for kind in ("CWE", "CNE") for oid in (14, 17, 20)}  # `test_a_coding_system_by_its_oid`
-AROUND = {"MSH", "EVN", "PID", "PV1", "ORC", "OBR"}  # without these the others would be nobody's
 
 
 def numbered(segment: Segment) -> str:
@@ -32,11 +32,12 @@ def numbered(segment: Segment) -> str:
 
 
 def new_parts(name: str, number: int, item: Item, version: Version) -> list[Part]:
-    """The parts of a field that 2.5.1 does not have in its place."""
-    base = version_named("2.5.1")
-    assert base is not None
-    old = base.segments.get(name, {}).get(number)
-    known = {part for part, _ in parts_of(old.type, base)} if old is not None else set()
+    """The parts of a field that neither 2.5.1 nor the next version on the way there has in its place."""
+    known: set[Part] = set()
+    for base in (version_named("2.5.1"), version_named(NEARER.get(version.name, "2.5.1"))):
+        assert base is not None
+        old = base.segments.get(name, {}).get(number)
+        known |= {part for part, _ in parts_of(old.type, base)} if old is not None else set()
     parts = [part for part, _ in parts_of(item.type, version)]
     new = [part for part in parts if part not in known and (item.type, part) not in SHOWN]
     return new if len(parts) > 1 else []
@@ -67,7 +68,11 @@ def audited(
 ) -> Iterator[tuple[str, Item, Audit, list[Part]]]:
     code, _, event = kind.partition("^")
     message = made(kind, version, version.structure_of(code, event, ""))
-    kept = [s for s in message.segments if s.name in only or s.name in AROUND or not (only or s.name in APART)]
+    kept = [
+        s
+        for s in message.segments
+        if s.name in only or s.name in ("MSH", "EVN", *AROUND) or not (only or s.name in APART)
+    ]
     lines, read = [numbered(segment) for segment in kept], None
     for at, segment in enumerate(kept[1:], start=1):
         if only and segment.name not in only:
@@ -84,7 +89,7 @@ def audited(
             seen.update((segment.name, number, part, rows) for part in parts)
             read = read if read is not None else told(lines)[2]
             if read.get(at + 1, 0) >> number & 1:
-                yield f"{segment.name}-{number}", item, Audit(lines, at, number), parts
+                yield f"{segment.name}-{number}", item, Audit(*alone(lines, at, read), number), parts
 
 
 def test_new_parts_of_the_common_segments() -> None:
