@@ -14,6 +14,7 @@ from canonical.problem import Problem
 from hub.billing.guide.splitting import Again, Share, shares, visit_class
 from hub.billing.profiles import PayerProfile
 from hub.billing.visit import accidents, items, teams
+from hub.billing.visit.admission import character
 from hub.billing.visit.authorisations import best
 from hub.billing.visit.charges import Charge, Coverage
 from hub.billing.visit.executors import executor
@@ -109,7 +110,7 @@ def describe(case: Case, share: Share, around: Surroundings, tables: Tables) -> 
             "member_number": coverage.member_number if coverage else "",
             "plan": coverage.plan_name if coverage else "",
         },
-        "encounter": {"class": visit_class(first, around)},
+        "encounter": {"class": visit_class(first, around), "character": character(encounter)},
         "order": {"authored_on": local.day(order.get("authoredOn"), around.zone), "reason": _reason(order)},
         "accident": accidents.indicator(encounter, diagnosed, reasons),
         "newborn": "S" if _newborn(case, around) else "N",
