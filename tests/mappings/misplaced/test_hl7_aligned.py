@@ -142,7 +142,16 @@ def test_a_segment_two_fields_off_is_read_in_its_place(whole: str, sent: str) ->
         (  # a service, who admitted, the class of the visit and the admission, each a field late
             "PV1|1|I|UTI^101^A||||D41^Reis^Nora||||MED||||1|||D41^Reis^Nora|IN||SI" + "|" * 24 + "20261122080000",
             10,
-            {7: "D41^Reis^Nora", 10: "MED", 11: "", 14: "1", 17: "D41^Reis^Nora", 18: "IN", 19: "", 44: "20261122080000"},
+            {
+                7: "D41^Reis^Nora",
+                10: "MED",
+                11: "",
+                14: "1",
+                17: "D41^Reis^Nora",
+                18: "IN",
+                19: "",
+                44: "20261122080000",
+            },
         ),
         (  # the physician in capitals where the place before was, the service and the number of the visit early
             "PV1|1|I|UTI^101^A|||D41^REIS^NORA^M|||SUR|||||||||V100200",
