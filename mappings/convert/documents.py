@@ -13,7 +13,7 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import DRAFT
-from mappings.convert.embedded import ENCODINGS, FILE, Files, bare, is_rtf, rtf_bytes, rtf_text, started, type_of
+from mappings.convert.embedded import ENCODINGS, FILE, Files, bare, is_rtf, rtf_and_rest, rtf_bytes, rtf_text, started, type_of
 from mappings.convert.keys import ei_key
 from mappings.convert.markup import marked
 from mappings.convert.misplaced.results import late_document
@@ -34,6 +34,8 @@ def attachments(values: list[Value], context: Context, argument: str) -> Any:
         attachment = _attachment(group, context)
         if attachment is not None:
             found.append(("content", {"attachment": attachment}))
+        if is_rtf(group[0].segment) and (rest := rtf_and_rest(_rtf(group))[1]):
+            found.append(_words(rest))
     return found or None
 
 
@@ -70,8 +72,7 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
         pointer = "".join(value.said(1).split())
         return {**found, "url": pointer} if pointer else None
     if is_rtf(value.segment):
-        lines = dict.fromkeys(part.segment for part in group)  # the repetitions of a field are one text
-        data: bytes | None = rtf_bytes("\n".join(rtf_text(line) for line in lines).strip())
+        data: bytes | None = rtf_bytes(rtf_and_rest(_rtf(group))[0])
         found["contentType"] = type_of(data or b"")
     else:
         data = _bytes(value, "".join(_data(part) for part in group))
@@ -86,6 +87,18 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
         found["contentType"] = type_of(data) or found["contentType"]
     found.setdefault("contentType", type_of(data) or _ANY)
     return {**found, **stored(data)}
+
+
+def _rtf(group: list[Value]) -> str:
+    """The text of an RTF and what stands behind it; the repetitions of a field are one text."""
+    lines = dict.fromkeys(part.segment for part in group)
+    return "\n".join(rtf_text(line) for line in lines).strip()
+
+
+def _words(text: str) -> tuple[str, Any]:
+    """A text as a content of its own."""
+    media = f"text/{'html' if marked(text) else 'plain'}; charset=utf-8"
+    return ("content", {"attachment": {"contentType": media, **stored(text.encode())}})
 
 
 def stored(data: bytes) -> dict[str, Any]:
@@ -144,9 +157,7 @@ def document_content(values: list[Value], context: Context, argument: str) -> An
         elif value.raw:
             lines.append(_line(value))
     if lines:
-        text = "\n".join(lines).strip()
-        media = f"text/{'html' if marked(text) else 'plain'}; charset=utf-8"
-        found.append(("content", {"attachment": {"contentType": media, **stored(text.encode())}}))
+        found.append(_words("\n".join(lines).strip()))
     return [*found, *(attachments(files, context, argument) or ())] or None
 
 

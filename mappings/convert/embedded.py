@@ -11,10 +11,11 @@ FILE = "ED"
 ENCODINGS = ("base64", "hex", "a")
 _POINTED = "RP"
 _MARKS = ("JVBER", "/9j/", "iVBOR", "UEsDB", "e1xyd", "SUkq", "TU0A", "R0lGO")
-_UNTYPED = frozenset(("", "ST", "TX", "FT"))
+_UNTYPED = frozenset(("", "ST", "TX", "FT", "RTF", "PDF"))  # the last two are no types of HL7
 _SHORTEST = 100  # characters: no word or number of a result is so long
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/=\s]|\\\.br\\|\\X0[AD]\\)*\Z")
 _RTF = "{\\rtf"
+_GROUP = re.compile(r"\\[\\{}]|[{}]")
 _LITERAL = re.compile(r"\\[\\{}]")  # signs of the text, no groups
 _BREAKS = re.compile(r"\\\.br\\|\\X0[AD]\\|\s+")
 _TYPES = (
@@ -73,6 +74,19 @@ def is_rtf(segment: Segment) -> bool:
 def rtf_text(segment: Segment) -> str:
     """All of OBX-5 as one text: the separators of HL7 are signs of the RTF (`\\~` is a blank)."""
     return unescape(segment.raw_field(5), segment.delimiters)
+
+
+def rtf_and_rest(text: str) -> tuple[str, str]:
+    """An RTF up to the end of its groups, and the words behind it, which no reader of it would show."""
+    depth = 0
+    for match in _GROUP.finditer(text):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        rest = text[match.end() :].replace("~", "\n").strip()
+        if not depth and any(c.isalnum() for c in rest):
+            return text[: match.end()], rest
+        if not depth:
+            break
+    return text, ""
 
 
 def rtf_bytes(text: str) -> bytes:

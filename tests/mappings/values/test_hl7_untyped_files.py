@@ -106,3 +106,31 @@ def test_the_lines_of_an_rtf_are_one_file_until_its_groups_close(sub: str) -> No
 def test_a_text_that_speaks_of_rtf_stays_a_text() -> None:
     resources, _ = result("TX", "{rtf} segue em anexo")
     assert [r["valueString"] for r in resources if r["resourceType"] == "Observation"] == ["{rtf} segue em anexo"]
+
+
+WORDS = "text/plain; charset=utf-8"
+ESCAPED = "{\\E\\rtf1\\E\\ansi Laudo \\E\\{normal\\E\\}\\E\\par}"
+
+
+@pytest.mark.parametrize(("behind", "words"), [("~Exame normal", "Exame normal"), (" Exame~normal", "Exame\nnormal")])
+def test_words_behind_an_rtf_are_a_content_of_their_own(behind: str, words: str) -> None:
+    resources, told = result("FT", ESCAPED + behind)
+    (document,) = (r for r in resources if r["resourceType"] == "DocumentReference")
+    contents = [(c["attachment"]["contentType"], base64.b64decode(c["attachment"]["data"])) for c in document["content"]]
+    rtf = b"{\\rtf1\\ansi Laudo \\{normal\\}\\par}"
+    assert contents == [("application/rtf", rtf), (WORDS, words.encode())] and told == ["structure.embedded-type"]
+
+
+@pytest.mark.parametrize("behind", ["", "~", "}"])
+def test_signs_behind_an_rtf_are_no_words(behind: str) -> None:
+    resources, _ = result("FT", ESCAPED + behind)
+    (document,) = (r for r in resources if r["resourceType"] == "DocumentReference")
+    assert [c["attachment"]["contentType"] for c in document["content"]] == ["application/rtf"]
+
+
+@pytest.mark.parametrize(("kind", "sent", "media"), [("RTF", ESCAPED, "application/rtf"), ("PDF", PDF, "application/pdf")])
+def test_a_type_that_hl7_does_not_have_names_the_file(kind: str, sent: str, media: str) -> None:
+    resources, told = result(kind, sent)
+    (document,) = (r for r in resources if r["resourceType"] == "DocumentReference")
+    assert document["content"][0]["attachment"]["contentType"] == media and told == ["structure.embedded-type"]
+    assert not [r for r in resources if r["resourceType"] == "Observation"]
