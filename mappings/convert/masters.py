@@ -10,6 +10,7 @@ from mappings.convert.councils import professional_key
 from mappings.convert.datatypes import cwe
 from mappings.convert.misplaced.plausible import is_person, misplaced_if
 from mappings.convert.people import human_name, xpn
+from mappings.convert.periods import period
 from mappings.convert.registry import Context, Value, conversion
 
 _LONGEST_NAME = 255
@@ -51,8 +52,11 @@ def license_key(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("license-identifier")
 def license_identifier(value: Value, context: Context, argument: str) -> Any:
-    """The same as Identifier."""
-    return _identifier(license_key(value, context, argument))
+    """The same as Identifier, with the day it holds to (PLN-4); a word there, as the kind in a CX, is told."""
+    found = _identifier(license_key(value, context, argument))
+    no_day = misplaced_if(value.text(4).isalpha(), value, context)
+    span = period(value, context, "", value.text(4)) if found and not no_day else {}
+    return {**found, "period": span} if found and span else found
 
 
 @conversion("primary-key")

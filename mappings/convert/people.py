@@ -18,7 +18,7 @@ from mappings.convert.one_professional import told_before
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
-from mappings.convert.titles import TITLES, named, parted, social, surname, title_of, untitled
+from mappings.convert.titles import TITLES, named, parted, social, surname, surname_parts, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
@@ -54,7 +54,7 @@ def _xpn(value: Value, context: Context, argument: str) -> Any:
     use = component_code(value, context, "hl70200", 7) if value.text(7) else argument or "official"
     name: dict[str, Any] = {"use": use} if use else {}
     if family:
-        name["family"] = family
+        name.update({"family": family, **surname_parts(value, 1)})
     if given:
         name["given"] = given
     if text := value.text(5) or before or title:
@@ -350,22 +350,32 @@ def payor(value: Value, context: Context, argument: str) -> Any:
 
 def _professional_name(value: Value, context: Context) -> str:
     surname_alone, given = untitled(value, context)
-    later = (value.source.segment, value.source.field) == _PERFORMED  # PPN: XCN with a moment before its last parts
-    order = component_code(value, context, "hl70444", 19 if later else 18)
-    written = component_code(value, context, "hl70465", 16 if later else 15)
+    order = component_code(value, context, "hl70444", 18 + _later(value))
+    written = component_code(value, context, "hl70465", 15 + _later(value))
     name = _in_order(given, surname_alone, order, written)
     return " ".join(part for part in (title_of(value, context), name) if part)
 
 
+def _later(value: Value) -> int:
+    """How much later the last parts of a name stand than in an XCN: a PPN has a moment before them."""
+    return int((value.source.segment, value.source.field) == _PERFORMED)
+
+
 def _human_name(value: Value, context: Context, text: str) -> dict[str, Any]:
-    """The name of an XCN, which is said as `text`, in its parts."""
+    """The name of an XCN, which is said as `text`, in its parts, with its kind and when it holds."""
     family, given = untitled(value, context)
+    late = _later(value)
     name: dict[str, Any] = {"text": text}
-    for element, part in (("prefix", title_of(value, context)), ("suffix", value.text(5))):
-        if part:
-            name[element] = [part]
+    if use := component_code(value, context, "hl70200", 10):
+        name["use"] = use
+    if title := title_of(value, context):
+        name["prefix"] = [title]
+    if suffixes := [part for n in (5, 21 + late) if (part := value.text(n))]:
+        name["suffix"] = suffixes
     if family:
-        name["family"] = family
+        name.update({"family": family, **surname_parts(value, 2)})
+    if span := period_of(value, context, (19 + late, 20 + late), 17 + late):
+        name["period"] = span
     return {**name, **({"given": given} if given else {})}
 
 

@@ -215,6 +215,8 @@ def location_body(value: Value, key: Key, label: str) -> dict[str, Any]:
         "name": label,
         "mode": "instance",
     }
+    if (number := _number(value)) is not None:
+        body["identifier"].append(number)
     if (kind := _physical(value)) is not None:
         body["physicalType"] = kind
     if (parts := places.unusual(_parts(value), _kind(value), key.system)) is not None:
@@ -222,6 +224,14 @@ def location_body(value: Value, key: Key, label: str) -> dict[str, Any]:
     if (text := value.text(9)) and text != label:
         body["description"] = text
     return body
+
+
+def _number(value: Value) -> dict[str, Any] | None:
+    """PL-10, the house's own number of the place (an EI), beside its parts; in the namespace it says or of PL-11 or 4."""
+    if not value.text(10) or value.text(10) == location_label(value):
+        return None
+    authority = value.text(10, 2) or value.text(10, 3) or value.text(11) or value.text(4)
+    return {"system": systems.local_system(authority, "PLN"), "value": value.text(10)} if authority else None
 
 
 def _physical(value: Value) -> dict[str, Any] | None:

@@ -58,13 +58,14 @@ _SPELLED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What TQ1 or TQ says of time: a pattern with its text and period (RPT-5, RPT-6), the event of a day it goes by
-    (RPT-8) and how far from it (RPT-9, RPT-10), clock times, bounds and more."""
+    """What TQ1 or TQ says of time: a pattern with its text and period (RPT-5, RPT-6), the days of the week (RPT-2 to
+    4), the event of a day it goes by (RPT-8) and how far from it (RPT-9, RPT-10), clock times, bounds and more."""
 
     pattern: str
     pattern_text: str
     pattern_system: str
     every: str
+    days: str
     event: str
     offset: str
     times: str
@@ -92,6 +93,7 @@ def told(value: Value) -> Told:
         pattern_text="",
         pattern_system="",
         every="",
+        days="",
         event="",
         offset="",
         times=value.text(2, 2),
@@ -113,6 +115,7 @@ def _of_tq1(value: Value) -> Told:
         pattern_text=repeated.text(1, 2),
         pattern_system=repeated.text(1, 3),
         every=f"{repeated.text(5)}{repeated.text(6)}",
+        days=" ".join(part for n in (2, 3, 4) if (part := repeated.text(n))),
         event=repeated.text(8),
         offset=f"{repeated.text(9)}{repeated.text(10) or 'min'}" if repeated.text(9) else "",
         times=" ".join(value.segment.text(4, repetition=n) for n in range(len(value.segment.repetitions(4)))),
@@ -135,7 +138,7 @@ def timing(value: Value, context: Context, argument: str) -> Any:
     if doubtful:
         _tell((value.sibling(3) if value.segment.name == "TQ1" else value).problem("field.two-meanings"), context)
     often = ({} if doubtful else _pattern(parts.pattern, context)) or _every(parts.every, value, context)
-    repeat = {**often, **_around(parts, value, context), **_bounds(parts, value, context)}
+    repeat = {**often, **_week(parts), **_around(parts, value, context), **_bounds(parts, value, context)}
     if times := [f"{hour}:{minute}:00" for hour, minute in _CLOCK.findall(parts.times)]:
         repeat = {**{k: v for k, v in repeat.items() if k not in ("when", "offset")}, "timeOfDay": times}
     total = number(parts.total)
@@ -143,7 +146,7 @@ def timing(value: Value, context: Context, argument: str) -> Any:
         repeat["count"] = total
     found: dict[str, Any] = {"repeat": repeat} if repeat else {}
     coded = {"coding": [coding_of("0335", parts.pattern)]} if parts.pattern and not doubtful else {}
-    words = [parts.pattern_text or parts.pattern]
+    words = [parts.pattern_text or parts.pattern, "" if "dayOfWeek" in repeat else parts.days]
     words += [parts.event] if parts.event.upper() not in repeat.get("when", ()) else []
     words += [parts.offset] if "offset" not in repeat else []
     if any(words):
@@ -242,8 +245,9 @@ def timing_text(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("timing-note")
 def timing_note(value: Value, context: Context, argument: str) -> Any:
-    """TQ1-11 as Annotation, where the record has no dosage."""
-    text = told(value).text
+    """TQ1-11, or condition and text of a TQ (up to 2.4), as Annotation, where the record has no dosage."""
+    parts = told(value)
+    text = parts.text if value.segment.name == "TQ1" else " ".join(filter(None, (parts.condition, parts.text)))
     return {"text": text} if text else None
 
 
@@ -296,6 +300,12 @@ def _every(text: str, value: Value, context: Context) -> dict[str, Any]:
     return {"frequency": 1, "period": length["value"], "periodUnit": length["code"]} if length else {}
 
 
+def _week(parts: Told) -> dict[str, Any]:
+    """The days of the week from RPT-3 to RPT-4, aligned to it (table 0527 DW, Monday is 1; v2-to-fhir RPT[Timing])."""
+    match = re.fullmatch("DW ([1-7])(?: ([1-7]))?", parts.days)
+    return {"dayOfWeek": list(days)} if match and (days := _DAYS[int(match[1]) - 1 : int(match[2] or match[1])]) else {}
+
+
 def _around(parts: Told, value: Value, context: Context) -> dict[str, Any]:
     """The event of a day (table 0528) a repeat pattern goes by, and the minutes from it (v2-to-fhir RPT[Timing]).
 
@@ -309,10 +319,8 @@ def _around(parts: Told, value: Value, context: Context) -> dict[str, Any]:
         _tell(value.sibling(3).problem("code.unmapped", 8, table="hl70528", code=parts.event[:20]), context)
         return {}
     length = _length(parts.offset, value, context, 3) if event not in _MEALS else None
-    found: dict[str, Any] = {"when": [event]}
-    if length and (minutes := _minutes(length)):
-        found["offset"] = minutes
-    return found
+    minutes = _minutes(length) if length else None
+    return {"when": [event], **({"offset": minutes} if minutes else {})}
 
 
 def _minutes(length: dict[str, Any]) -> int | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from canonical.extensions import EXTENSIONS
 from mappings.convert.registry import Context, Value
 
 TITLES = "xcn-title"
@@ -11,6 +13,7 @@ _SOCIAL = re.compile(r"\s*\(?\bNOME\s+SOCIAL\b\)?\s*[:\-]?\s*", re.IGNORECASE)
 DEGREES = "xcn-degree"
 _LEAST = 3  # components: surname, given name, degree
 _LETTERS = re.compile(r"[^\W\d_][^\d_&\\]*\Z")
+_OF_SURNAMES = {2: "name-own-prefix", 3: "name-own-name", 4: "name-partner-prefix", 5: "name-partner-name"}
 _TITLED = re.compile(r"(([^\W\d_]+(?:\([AaOo]\))?)(?:\.|(?=\s)))\s*(\S.*)\Z")
 
 
@@ -38,6 +41,12 @@ def named(value: Value, context: Context) -> Value:
     context.problems.append(value.problem("field.name-form"))
     said = ["", *parts[:-1], *[""] * (_LEAST + 1 - len(parts)), "", title, degree]
     return Value(value.delimiters.component.join(said), value.source, value.segment)
+def surname_parts(value: Value, component: int) -> dict[str, Any]:
+    """FN-2 to 5 (prefix and surname of one's own, and the partner's) as what stands beside a `family` (v2-to-fhir
+    FN[HumanName])."""
+    parts = {name: text for n, name in _OF_SURNAMES.items() if (text := value.text(component, n))}
+    extensions = [{"url": EXTENSIONS[name], "valueString": text} for name, text in parts.items()]
+    return {"_family": {"extension": extensions}} if extensions else {}
 
 
 def title_of(value: Value, context: Context) -> str:
