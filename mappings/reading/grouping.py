@@ -323,7 +323,7 @@ class Grouper:
             return
         latest = [*reversed(self._current.values())]
         first = [held for held in latest if segment.name in held.plan.claims]
-        if segment.name == _NOTE and self._took is not None and self._took in latest:
+        if segment.name in (_NOTE, _PARTICIPATION) and self._took is not None and self._took in latest:
             first.append(self._took)
         for occurrence in (*first, *latest):
             if segment.name in occurrence.plan.follow:

@@ -19,6 +19,8 @@ from mappings.reading.program import program
 from mappings.tables.body import element_type, required
 from mappings.tables.plan import RecordPlan
 
+Rule = tuple[tuple[tuple[str, ...], ...], frozenset[tuple[str, str, str]]]  # what is needed, what is always said
+
 _NAME = re.compile(r"\w+")
 _EITHER = {
     "Appointment.participant": ("actor", "type"),  # app-1
@@ -36,6 +38,17 @@ def containers(plan: RecordPlan) -> tuple[tuple[tuple[str, ...], tuple[tuple[str
         for path, needed in _above(plan.type, step.path):
             found[path] = needed
     return tuple(sorted(found.items(), key=lambda item: -len(item[0])))
+
+
+@cache
+def constants(plan: RecordPlan) -> frozenset[tuple[str, str, str]]:
+    """What the rows say of every message: the element, its part and the value."""
+    found = set()
+    for step in program(plan):
+        names = [match[0] for part in step.path.split(".") if (match := _NAME.match(part))]
+        if step.row.constant and len(names) > 1:
+            found.add((names[-2], names[-1], step.row.constant))
+    return frozenset(found)
 
 
 def _above(type_name: str, path: str) -> Iterator[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]]:
@@ -89,12 +102,13 @@ def _drop_reversed(node: dict[str, Any], path: tuple[str, ...]) -> bool:
 def drop_incomplete(body: dict[str, Any], initial: dict[str, Any], plan: RecordPlan) -> list[str]:
     """Leave out of `body` what lacks a required element; returns the paths of what is missing, without the type.
 
-    An element that has a part in `initial` is complete only where both meet, and is left alone.
+    An element that has a part in `initial` is complete only where both meet, and is left alone. One that holds nothing
+    but what the table says of every message is not missed.
     """
     missing: list[str] = []
     for path, needed in containers(plan):
         if path[0] in body and path[0] not in initial:
-            _drop(body, path, needed, missing)
+            _drop(body, path, (needed, constants(plan)), missing)
     return missing
 
 
@@ -139,8 +153,9 @@ def _kept(entry: Any, kind: Type | None, lost: Callable[[dict[str, Any]], bool])
     return without_lost(entry, kind, lost)
 
 
-def _drop(node: dict[str, Any], path: tuple[str, ...], needed: tuple[tuple[str, ...], ...], missing: list[str]) -> None:
+def _drop(node: dict[str, Any], path: tuple[str, ...], rule: Rule, missing: list[str]) -> None:
     name, rest = path[0], path[1:]
+    needed, always = rule
     value = node.get(name)
     entries = value if isinstance(value, list) else [value]
     kept = []
@@ -149,12 +164,13 @@ def _drop(node: dict[str, Any], path: tuple[str, ...], needed: tuple[tuple[str, 
             kept.append(entry)
             continue
         if rest:
-            _drop(entry, rest, needed, missing)
+            _drop(entry, rest, rule, missing)
             if entry:
                 kept.append(entry)
             continue
         lacking = [names[0] for names in needed if not any(other in entry for other in names)]
-        missing += [f"{name}.{first}" for first in lacking]
+        stated = any(not isinstance(said, str) or (name, part, said) not in always for part, said in entry.items())
+        missing += [f"{name}.{first}" for first in lacking if stated]
         if not lacking:
             kept.append(entry)
     if len(kept) == len(entries):

@@ -1,0 +1,52 @@
+"""A participation (PRT) is of the record that stands right above it: behind a specimen it is who collected it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hl7 import er7
+from hl7.er7 import Message
+from mappings.reading.engine import translate
+
+ORDER, RESULT, SPECIMEN = "OBR|1|P1^HIS|F1^LIS|X1^Exame^L", "OBX|1|ST|Y1^Parte^L||bom||||||F", "SPM|1|A1||BLD"
+
+
+def part(role: str, number: int) -> str:
+    return f"PRT||UC||{role}^Papel^HL70912|{number}^Lima^Rui^^^^^^CRM-SP"
+
+
+def read(kind: str, *lines: str) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+    """Who performed or collected what, by the type of record, and what is told."""
+    head = (f"MSH|^~\\&|LIS|LAB|B|C|20261122||{kind}|1|P|2.8.2", "PID|1||7^^^H^MR")
+    message = er7.read("".join(f"{line}\r" for line in (*head, *lines)).encode())
+    assert isinstance(message, Message)
+    translation = translate(message, zone="America/Sao_Paulo")
+    found: dict[str, list[str]] = {}
+    for draft in translation.drafts:
+        body: dict[str, Any] = draft.body
+        people = [*body.get("performer", ()), body.get("collection", {}).get("collector")]
+        found.setdefault(draft.type, []).extend(p["identifier"]["value"] for p in people if p)
+    return {name: numbers for name, numbers in found.items() if numbers}, [(p.code, p.where) for p in translation.problems]
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [
+        ("ORU^R01", (ORDER, RESULT, part("RO", 42), SPECIMEN, part("SC", 43))),
+        ("OUL^R22", (SPECIMEN, part("SC", 43), ORDER, RESULT, part("RO", 42))),
+        ("OUL^R22", (SPECIMEN, "SAC|||C1", part("SC", 43), ORDER, RESULT, part("RO", 42))),
+    ],
+)
+def test_who_collected_a_specimen_performed_no_result(kind: str, lines: tuple[str, ...]) -> None:
+    assert read(kind, *lines) == ({"Observation": ["42"], "Specimen": ["43"]}, [])
+
+
+def test_the_specimen_of_an_order() -> None:
+    assert read("OML^O33", SPECIMEN, part("SC", 43), "ORC|NW|P1^HIS", ORDER)[0] == {"Specimen": ["43"]}
+
+
+def test_another_role_at_a_specimen_is_told() -> None:
+    found, told = read("ORU^R01", ORDER, RESULT, SPECIMEN, part("RO", 43))
+    assert found == {} and told == [("field.nothing-made", "PRT#6-5")]
