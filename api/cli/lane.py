@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from hub.operate.messages.skipping import Skipped
 
 _ACTS = (
-    ("pause", "stop lanes until they are resumed"),
+    ("pause", "stop the lanes there are until they are resumed; one that comes later goes on"),
     ("resume", "let lanes go on at once"),
     ("skip", "give up the message that stands first in a partner's lanes; it can be sent again later"),
+)
+
+_LATER = (  # a patient has a lane of their own from the first message on
+    "lanes that come later (a new patient's, a new destination's) go on; `./ponte channel deactivate NAME` closes the "
+    "door of a channel / filas que surgirem depois (de paciente novo, de destino novo) seguem"
 )
 
 
@@ -81,6 +86,8 @@ def _tell(given: argparse.Namespace, wanted: Wanted, count: int) -> None:
         output.line({"action": given.action, "lanes": count})
     else:
         output.say(f"{given.action}: {count} {wanted.kind or ''} {wanted.name or ''}".rstrip())
+        if given.action == "pause" and wanted.id is None:
+            output.say(_LATER)
 
 
 def _shown(given: argparse.Namespace, found: list[Lane]) -> int:

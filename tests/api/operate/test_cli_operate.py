@@ -181,3 +181,16 @@ def _refuses_what_is_no_backup(fresh: Settings, good: Path, secrets: Path) -> No
         with pytest.raises(Misconfigured, match=told):
             backup.restore(fresh, file, secrets)
         assert not (fresh.data / "postgres").exists(), told
+
+
+def test_a_pause_says_that_lanes_to_come_go_on(slug: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lane", "pause", "--tenant", slug, "--kind", "inbound"]) == 0
+    first, later = capsys.readouterr().out.splitlines()
+    assert first == "pause: 1 inbound" and "a new patient's" in later and "channel deactivate" in later
+    assert main(["lane", "list", "--tenant", slug, "--json"]) == 0
+    (lane,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert lane["paused"] is True
+    assert main(["lane", "pause", "--tenant", slug, "--id", lane["id"]]) == 0  # this one, and no other
+    assert "come later" not in capsys.readouterr().out
+    assert main(["lane", "resume", "--tenant", slug, "--kind", "inbound"]) == 0
+    assert "come later" not in capsys.readouterr().out
