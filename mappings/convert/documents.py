@@ -13,7 +13,18 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical.records import DRAFT
-from mappings.convert.embedded import ENCODINGS, FILE, Files, bare, is_rtf, rtf_and_rest, rtf_bytes, rtf_text, started, type_of
+from mappings.convert.embedded import (
+    ENCODINGS,
+    FILE,
+    Files,
+    bare,
+    is_rtf,
+    rtf_and_rest,
+    rtf_bytes,
+    rtf_text,
+    started,
+    type_of,
+)
 from mappings.convert.keys import ei_key
 from mappings.convert.markup import marked
 from mappings.convert.misplaced.results import late_document

@@ -227,7 +227,7 @@ def location_body(value: Value, key: Key, label: str) -> dict[str, Any]:
 
 
 def _number(value: Value) -> dict[str, Any] | None:
-    """PL-10, the house's own number of the place (an EI), beside its parts; in the namespace it says or of PL-11 or 4."""
+    """PL-10, the house's own number of the place, beside its parts; in the namespace it says or of PL-11 or 4."""
     if not value.text(10) or value.text(10) == location_label(value):
         return None
     authority = value.text(10, 2) or value.text(10, 3) or value.text(11) or value.text(4)

@@ -53,7 +53,9 @@ def element_of(path: str) -> str:
     """A target below the element of the value: without numbers, names of types, and what is below an extension. What a
     reference leads to is a record of its own."""
     path = re.sub(r".*\((?:Practi?tioner|Practioner|Location|DeviceDefinition)\.", "", path)
-    path = re.sub(r"\[[^\]]*[\]}]?|:[\w-]+|\?+-\w+|#[^#]*#|\{|\}", "", path.strip('"').replace("(", ".").replace(")", ""))
+    path = re.sub(
+        r"\[[^\]]*[\]}]?|:[\w-]+|\?+-\w+|#[^#]*#|\{|\}", "", path.strip('"').replace("(", ".").replace(")", "")
+    )
     names = [name for name in path.split(".") if name and name[0] not in "$/ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
     return ".".join(names[: names.index("extension") + 1] if "extension" in names else names)
 

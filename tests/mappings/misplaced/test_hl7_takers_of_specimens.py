@@ -28,7 +28,9 @@ def read(kind: str, *lines: str) -> tuple[dict[str, list[str]], list[tuple[str, 
         body: dict[str, Any] = draft.body
         people = [*body.get("performer", ()), body.get("collection", {}).get("collector")]
         found.setdefault(draft.type, []).extend(p["identifier"]["value"] for p in people if p)
-    return {name: numbers for name, numbers in found.items() if numbers}, [(p.code, p.where) for p in translation.problems]
+    return {name: numbers for name, numbers in found.items() if numbers}, [
+        (p.code, p.where) for p in translation.problems
+    ]
 
 
 @pytest.mark.parametrize(

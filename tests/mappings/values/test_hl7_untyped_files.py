@@ -116,7 +116,9 @@ ESCAPED = "{\\E\\rtf1\\E\\ansi Laudo \\E\\{normal\\E\\}\\E\\par}"
 def test_words_behind_an_rtf_are_a_content_of_their_own(behind: str, words: str) -> None:
     resources, told = result("FT", ESCAPED + behind)
     (document,) = (r for r in resources if r["resourceType"] == "DocumentReference")
-    contents = [(c["attachment"]["contentType"], base64.b64decode(c["attachment"]["data"])) for c in document["content"]]
+    contents = [
+        (c["attachment"]["contentType"], base64.b64decode(c["attachment"]["data"])) for c in document["content"]
+    ]
     rtf = b"{\\rtf1\\ansi Laudo \\{normal\\}\\par}"
     assert contents == [("application/rtf", rtf), (WORDS, words.encode())] and told == ["structure.embedded-type"]
 
@@ -128,7 +130,9 @@ def test_signs_behind_an_rtf_are_no_words(behind: str) -> None:
     assert [c["attachment"]["contentType"] for c in document["content"]] == ["application/rtf"]
 
 
-@pytest.mark.parametrize(("kind", "sent", "media"), [("RTF", ESCAPED, "application/rtf"), ("PDF", PDF, "application/pdf")])
+@pytest.mark.parametrize(
+    ("kind", "sent", "media"), [("RTF", ESCAPED, "application/rtf"), ("PDF", PDF, "application/pdf")]
+)
 def test_a_type_that_hl7_does_not_have_names_the_file(kind: str, sent: str, media: str) -> None:
     resources, told = result(kind, sent)
     (document,) = (r for r in resources if r["resourceType"] == "DocumentReference")
