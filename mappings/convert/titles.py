@@ -41,6 +41,8 @@ def named(value: Value, context: Context) -> Value:
     context.problems.append(value.problem("field.name-form"))
     said = ["", *parts[:-1], *[""] * (_LEAST + 1 - len(parts)), "", title, degree]
     return Value(value.delimiters.component.join(said), value.source, value.segment)
+
+
 def surname_parts(value: Value, component: int) -> dict[str, Any]:
     """FN-2 to 5 (prefix and surname of one's own, and the partner's) as what stands beside a `family` (v2-to-fhir
     FN[HumanName])."""
