@@ -30,6 +30,9 @@ _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
 _TAKEN_BACK = "not-billable"
 _COUNT_AND_UNIT = re.compile(r"([+-]?[0-9]+(?:[.,][0-9]+)*)\s*([^\W\d_][^\d]*)\Z")
+_TOTAL, _UNIT_PRICE = 11, 12
+_COUNT = re.compile(r"[1-9][0-9]?\Z")
+_PRICE = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{2,4})?\Z")
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
 
 
@@ -277,14 +280,32 @@ def count_and_unit(text: str) -> tuple[str, str]:
 @conversion("total-price")
 def total_price(value: Value, context: Context, argument: str) -> Any:
     """FT1-11, the extended amount, as Money: the exact decimal text; a credit (FT1-6 CD) is below zero."""
+    if _is_count(value):
+        context.problems.append(value.problem("field.misplaced"))
+        return None
     return _money(_amount(value, context, doubtful=True), value, context)
+
+
+@conversion("late-count")
+def late_count(value: Value, context: Context, argument: str) -> Any:
+    """FT1-11 as Quantity, where the count stands there, a field late."""
+    return {"value": int(value.whole())} if _is_count(value) else None
+
+
+def _is_count(value: Value) -> bool:
+    """Whether FT1-11 is the count: FT1-10 is empty, and a total of so little would be below the price of one."""
+    count, price = value.whole(), value.other(_UNIT_PRICE)
+    plain = _COUNT.match(count) is not None and not value.other(10) and _PRICE.match(price) is not None
+    return plain and Decimal(price.replace(",", ".")) > int(count)
 
 
 @conversion("unit-price")
 def unit_price(value: Value, context: Context, argument: str) -> Any:
-    """FT1-12, the unit price, times FT1-10, as Money."""
+    """FT1-12, the unit price, times FT1-10 (or the count of FT1-11, a field late), as Money."""
     price = _amount(value, context)
-    times = settled(count_and_unit(value.other(10))[0] or "1", value.sibling(10), context)
+    late = value.sibling(_TOTAL)
+    counted = late if _is_count(late) else value.sibling(10)
+    times = settled(count_and_unit(counted.whole())[0] or "1", counted, context)
     count = None if times is None else number(times)
     if price is None or count is None:  # of how many is told of FT1-10
         return None

@@ -11,6 +11,7 @@ from mappings.convert.registry import Context, Value
 TITLES = "xcn-title"
 _SOCIAL = re.compile(r"\s*\(?\bNOME\s+SOCIAL\b\)?\s*[:\-]?\s*", re.IGNORECASE)
 DEGREES = "xcn-degree"
+_A_WORD = "DO"
 _LEAST = 3  # components: surname, given name, degree
 _LETTERS = re.compile(r"[^\W\d_][^\d_&\\]*\Z")
 _OF_SURNAMES = {2: "name-own-prefix", 3: "name-own-name", 4: "name-partner-prefix", 5: "name-partner-name"}
@@ -28,18 +29,26 @@ def surname(value: Value, component: int) -> str:
 
 
 def named(value: Value, context: Context) -> Value:
-    """An XCN without number whose name stands a component early, as its end shows: a degree (`SMITH^ROBERT^MD`) or a
-    title where another given name belongs, nothing behind it, and letters alone for a number. Told; any other value
-    itself."""
+    """An XCN whose end, a degree or a title where another given name belongs, shows how its name stands; any other
+    value itself.
+
+    Without number a component early (`SMITH^ROBERT^MD`), letters alone for a number, which is told; behind a number
+    the degree is one (`1234^SMITH^ROBERT^MD`), but for DO, which is a word of Portuguese names.
+    """
     parts = value.raw.rstrip(value.delimiters.component).split(value.delimiters.component)
-    if not _LEAST <= len(parts) <= _LEAST + 1 or not all(map(_LETTERS.match, parts)):
+    if not _LEAST <= len(parts) <= _LEAST + 1 or not all(map(_LETTERS.match, parts[1:])):
         return value
     last = parts[-1].strip().upper().replace(".", "")
     degree, title = (last if last in context.codes(table) else "" for table in (DEGREES, TITLES))
-    if not degree and not title:
+    if any(map(str.isdigit, parts[0])):
+        if not degree or degree == _A_WORD or len(parts) == _LEAST:
+            return value
+        said = [*parts[:-1], "", "", "", degree]
+    elif (degree or title) and _LETTERS.match(parts[0]):
+        context.problems.append(value.problem("field.name-form"))
+        said = ["", *parts[:-1], *[""] * (_LEAST + 1 - len(parts)), "", title, degree]
+    else:
         return value
-    context.problems.append(value.problem("field.name-form"))
-    said = ["", *parts[:-1], *[""] * (_LEAST + 1 - len(parts)), "", title, degree]
     return Value(value.delimiters.component.join(said), value.source, value.segment)
 
 

@@ -142,6 +142,20 @@ def test_a_name_without_number_ends_with_its_degree(sent: str, display: str) -> 
     assert display in person["display"] and "identifier" not in person
 
 
+@pytest.mark.parametrize(
+    ("sent", "given", "degree"),
+    [
+        ("7788^Lima^Rui^MD", ["Rui"], True),
+        ("7788^Lima^Rui^DO", ["Rui", "DO"], False),
+        ("7788^Lima^R.N.", ["R.N."], False),
+    ],
+)
+def test_a_degree_where_another_given_name_belongs_is_a_degree(sent: str, given: list[str], degree: bool) -> None:
+    bodies, told = read(segment("PID", PID), segment("PV1", PV1, {7: sent}))
+    assert bodies["Practitioner"]["name"][0]["given"] == given and not told
+    assert ("qualification" in bodies["Practitioner"]) is degree
+
+
 @pytest.mark.parametrize("sent", ["jlima^Lima^Rui", "7788^Lima^Rui", "rlima^Lima^Rui^^^^MD", "Lima^Rui", "A1^Lima^MD"])
 def test_a_login_or_a_number_stays_one(sent: str) -> None:
     _, told = read(segment("PID", PID), segment("PV1", PV1, {7: sent}))

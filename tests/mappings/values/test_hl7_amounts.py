@@ -95,3 +95,21 @@ def test_a_total_that_may_be_two_is_none_and_a_unit_price_is_what_the_standard_s
 def test_how_many_decides_what_a_unit_price_makes() -> None:
     assert charged(("2 PAR", "", "8,40")) == ([16.8], [])
     assert charged(("duas", "", "8,40")) == ([None], [("field.number", "10"), ("field.nothing-made", "12")])
+
+
+@pytest.mark.parametrize(
+    ("counted", "count", "price", "late"),
+    [
+        ("|2|150.00", 2, 300, True),
+        ("|1|150&BRL", 1, 150, True),
+        ("|300.00|150.00", None, 300, False),
+        ("|20|1.50", None, 20, False),
+        ("2|20|150.00", 2, 20, False),
+    ],
+)
+def test_a_count_where_the_total_belongs(counted: str, count: int | None, price: int, late: bool) -> None:
+    """FT1-10 to 12 a field late: a total of 2 would be below the price of one."""
+    told = read("DFT^P03^DFT_P03", f"FT1|1|||20261122||CG|40301630^Hemograma^TUSS|||{counted}")
+    (charge,) = [draft.body for draft in told.drafts if draft.type == "ChargeItem"]
+    assert charge.get("quantity", {}).get("value") == count and float(charge["priceOverride"]["value"]) == price
+    assert (("field.misplaced", "FT1#4-11") in [(p.code, p.where) for p in told.problems]) is late
