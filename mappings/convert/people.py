@@ -116,7 +116,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     """
     if misplaced(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
         return None
-    value = named(spread(value), context)
+    sent, value = value, named(spread(value), context)
     if label := no_person(value, context):
         context.problems.append(value.problem("semantic.not-a-person"))
         return {"display": label}
@@ -127,6 +127,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
         tell_wrong(value, context, key)
         if _is_numbered(value, key):
             if told_before(value, context, key, name):
+                context.heard.setdefault((sent.segment.index, sent.source.field), set()).add(sent.raw)
                 return None
             reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, context, key, name))
             reference["identifier"] = {"system": key.system, "value": key.value}
