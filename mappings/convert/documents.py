@@ -42,10 +42,11 @@ def attachments(values: list[Value], context: Context, argument: str) -> Any:
     """ED and RP of one document as its contents: pages sent apart stay apart, data cut over several OBX is joined."""
     found: list[Any] = []
     for group in _documents([value for value in values if value.raw]):
-        attachment = _attachment(group, context)
+        rtf, rest = rtf_and_rest(_rtf(group)) if is_rtf(group[0].segment) else ("", "")
+        attachment = _attachment(group, rtf, context)
         if attachment is not None:
             found.append(("content", {"attachment": attachment}))
-        if is_rtf(group[0].segment) and (rest := rtf_and_rest(_rtf(group))[1]):
+        if rest:
             found.append(_words(rest))
     return found or None
 
@@ -73,7 +74,8 @@ def _data(value: Value) -> str:
     return value.text(5) or (value.text(4) if value.text(3).lower() in ENCODINGS else bare(value.raw))
 
 
-def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
+def _attachment(group: list[Value], rtf: str, context: Context) -> dict[str, Any] | None:
+    """A file as Attachment; `rtf` is its text where it is one."""
     value = group[0]
     kind = value.other(2)
     found: dict[str, Any] = {}
@@ -82,8 +84,8 @@ def _attachment(group: list[Value], context: Context) -> dict[str, Any] | None:
     if kind == "RP":
         pointer = "".join(value.said(1).split())
         return {**found, "url": pointer} if pointer else None
-    if is_rtf(value.segment):
-        data: bytes | None = rtf_bytes(rtf_and_rest(_rtf(group))[0])
+    if rtf:
+        data: bytes | None = rtf_bytes(rtf)
         found["contentType"] = type_of(data or b"")
     else:
         data = _bytes(value, "".join(_data(part) for part in group))

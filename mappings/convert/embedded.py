@@ -81,11 +81,9 @@ def rtf_and_rest(text: str) -> tuple[str, str]:
     depth = 0
     for match in _GROUP.finditer(text):
         depth += {"{": 1, "}": -1}.get(match[0], 0)
-        rest = text[match.end() :].replace("~", "\n").strip()
-        if not depth and any(c.isalnum() for c in rest):
-            return text[: match.end()], rest
         if not depth:
-            break
+            rest = text[match.end() :].replace("~", "\n").strip()
+            return (text[: match.end()], rest) if any(map(str.isalnum, rest)) else (text, "")
     return text, ""
 
 

@@ -16,6 +16,7 @@ from mappings.convert.registry import Context, Value
 
 TYPE = "Practitioner"
 _ENOUGH = 2
+_MOST = 20  # people of one field who are looked at again; a list of more is none of one person's numbers
 
 
 @dataclass(slots=True)
@@ -34,7 +35,8 @@ def told_before(value: Value, context: Context, key: Key, name: str) -> bool:
         said = words({"text": name})
         known = next((one for one in people if _agree(one.name, said) and _is_further(key, one.keys)), None)
         if known is None:
-            people.append(_Person(said, [key]))
+            if len(people) < _MOST:
+                people.append(_Person(said, [key]))
             return False
         known.keys.append(key)
     if known.keys[0] == key:

@@ -60,8 +60,13 @@ def location(value: Value, context: Context, argument: str) -> Any:
 def _further_place(value: Value) -> bool:
     """Whether a place of PV1 stands behind another in its field, which does not repeat (2.5.1 §3.4.3): a visit has one
     bed, and the first was always taken."""
-    said = [raw for raw in value.segment.repetitions(value.source.field) if raw.strip()]
-    return value.source.segment == "PV1" and len(said) > 1 and value.raw != said[0].strip(" ")
+    if value.source.segment != "PV1":
+        return False
+    whole, mark = value.segment.raw_field(value.source.field), value.delimiters.repetition
+    end = whole.find(mark)  # not taken apart, since each of many repetitions asks
+    if end >= 0 and not whole[:end].strip():
+        return value.raw != next(raw for raw in whole.split(mark) if raw.strip()).strip(" ")
+    return end >= 0 and value.raw != whole[:end].strip(" ")
 
 
 @conversion("booked-visit")

@@ -118,7 +118,7 @@ def xcn(value: Any, argument: str) -> list[Repetition]:
         given = stated(name, "given")
         repetition |= {(2, 1): str(name.get("family", "")), (3, 1): given[0] if given else ""}
         repetition |= {(4, 1): " ".join(given[1:]), (5, 1): _joined(name, "suffix"), (6, 1): _joined(name, "prefix")}
-        repetition[10, 1] = codes("out-name-use").get(str(name.get("use", "")), "")
+        repetition |= {(10, 1): codes("out-name-use").get(str(name.get("use", "")), "")}
     if number and system:
         repetition[(9, 1)] = systems.short_name(system).upper() if "/sid/" in system else local(system)[0]
     return filled_list(repetition)

@@ -25,22 +25,26 @@ def unheard(message: Message, account: Account, heard: Heard) -> Iterator[Proble
             continue  # nothing was made of any: the whole field is accounted for
         if account.passed.get(index, 0) >> number & 1:
             continue  # it fills gaps only, and others had said it
-        for nth in _lost(segment, number, made):
+        if nth := _lost(segment, number, made):
             found.setdefault((segment.name, number), []).append(f"{segment.name}#{index}-{number}[{nth}]")
     for places in found.values():
-        segments = {place.partition("-")[0] for place in places}
-        yield Problem("field.nothing-made", places[0], args=(("count", str(len(segments))),))
+        yield Problem("field.nothing-made", places[0], args=(("count", str(len(places))),))
 
 
-def _lost(segment: Segment, number: int, made: set[str]) -> Iterator[int]:
-    """The repetitions, from 1, that say something which none of `made` says."""
-    said = [_texts(raw, segment) for raw in made]
+def _lost(segment: Segment, number: int, made: set[str]) -> int:
+    """The first repetition, from 1, that says something which none of `made` says; 0 where there is none."""
+    holding: dict[str, list[frozenset[str]]] = {}
+    for raw in made:
+        for text in (said := _texts(raw, segment)):
+            holding.setdefault(text, []).append(said)
     for nth, raw in enumerate(segment.repetitions(number), start=1):
         if raw in made or raw == NULL or not populated(raw, segment.delimiters):
             continue
-        if any(_texts(raw, segment) <= other for other in said) or why_nothing(segment, number, raw):
-            continue
-        yield nth
+        texts = _texts(raw, segment)
+        alike = min((holding.get(text, []) for text in texts), key=len, default=[])
+        if not any(texts <= other for other in alike) and why_nothing(segment, number, raw) is None:
+            return nth
+    return 0
 
 
 def _texts(raw: str, segment: Segment) -> frozenset[str]:

@@ -43,7 +43,8 @@ def weigh(drafts: Sequence[Draft], occurrences: Sequence[Occurrence], context: C
 def look_for_what_is_missing(message: Message, plan: Plan, drafts: Sequence[Draft], context: Context) -> None:
     """Tell what a message of this type should say and does not: an expected segment, the record it is about."""
     context.problems += [Problem("structure.segment-expected", n) for n in plan.expects if not message.first(n)]
-    context.problems += [told for told in (_other_event(message, context.event),) if told is not None]
+    if (told := _other_event(message, context.event)) is not None:
+        context.problems.append(told)
     made = {draft.local.removeprefix(context.prefix).partition("/")[0] for draft in drafts}
     if plan.about and not plan.about & made and all(p.code != "semantic.not-a-record" for p in context.problems):
         types = sorted({record.type for record in plan.records if record.name in plan.about})

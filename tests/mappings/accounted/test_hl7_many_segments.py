@@ -1,4 +1,4 @@
-"""A message of very many segments takes time in proportion to them, whatever they are."""
+"""A message of very many segments, repetitions or groups takes time in proportion to them, whatever they are."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ KINDS = {
         "ORC|CH|P{n}\rOBR|1|P{n}||X^x^L|||||||||||||||||||||||||G\r",
     ),
     "patients": (ORU, "PID|1||{n}^^^H^MR||A^B\r"),
+    "doctors-of-a-field": (HEAD.format("ADT^A01") + "PV1|1|I|||||1^L^R", "~{n}^L{n}^R"),
+    "beds-of-a-field": (HEAD.format("ADT^A01") + "PV1|1|I|U^1", "~U^{n}"),
+    "lost-repetitions": (HEAD.format("ADT^A01") + "PV1|1|I|||||1^L^R", "~{n}^L{n}^R~^^^^^^MD{n}"),
+    "groups-of-an-rtf": (ORU + "OBX|1|TX|A^a^L||{\\E\\rtf1 ", "{{\\E\\b bold}}" * 8),
 }
 
 
