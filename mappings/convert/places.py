@@ -64,8 +64,8 @@ def _further_place(value: Value) -> bool:
         return False
     whole, mark = value.segment.raw_field(value.source.field), value.delimiters.repetition
     end = whole.find(mark)  # not taken apart, since each of many repetitions asks
-    if end >= 0 and not whole[:end].strip():
-        return value.raw != next(raw for raw in whole.split(mark) if raw.strip()).strip(" ")
+    if end >= 0 and not whole[:end].strip(" "):
+        return value.raw != next((filled for raw in whole.split(mark) if (filled := raw.strip(" "))), "")
     return end >= 0 and value.raw != whole[:end].strip(" ")
 
 

@@ -131,6 +131,14 @@ def test_a_visit_has_one_bed() -> None:
     assert [place["location"]["display"] for place in bodies["Encounter"]["location"]] == ["UTI / 101 / A"]
 
 
+@pytest.mark.parametrize("nothing", ["\x1f~\x1f", "\xa0~", "~\x1c", " ~ ~\x85", "\t~UTI^101^A", "~", "~~"])
+@pytest.mark.parametrize("field", [3, 6, 11, 42, 43])
+def test_what_only_looks_empty_is_no_bed(field: int, nothing: str) -> None:
+    """Marks, characters of control and hard spaces alone fill a field and say nothing."""
+    bodies, _ = read(segment("PID", PID), segment("PV1", PV1, {field: nothing}))
+    assert len(bodies["Encounter"].get("location", ())) <= 1
+
+
 @pytest.mark.parametrize(
     ("sent", "display"),
     [("SMITH^ROBERT^MD", "ROBERT SMITH"), ("Lima^Rui^Alves^M.D.", "Rui Alves Lima"), ("Lima^Rui^DR", "Rui Lima")],
