@@ -7,8 +7,9 @@ from typing import Any
 from canonical.problem import Problem
 from canonical.records import Draft, Key
 from hub.records.drafts.settle import settle
+from hub.records.drafts.visit.stays import ended, joined
 from hub.records.drafts.who.identify import Places
-from hub.records.drafts.who.lookup import lookup, stored
+from hub.records.drafts.who.lookup import Place, lookup, stored
 from hub.records.merges.numbers import as_old, name, united
 from hub.records.merges.patients import held_by
 from hub.records.merges.references import turned
@@ -16,6 +17,8 @@ from hub.records.saved import Origin
 from hub.records.write import Write, save
 from hub.store.database import Transaction
 
+Body = dict[str, Any]
+_OVER = frozenset(("finished", "cancelled", "entered-in-error"))
 _STATUS = {"Account": "inactive", "Encounter": "entered-in-error"}
 
 
@@ -46,7 +49,8 @@ async def merge(
     await save(tx, settled.writes, origin)
     kept_as = settled.places[survivor.local][1]
     if lost and lost[0] != kept_as:  # one record: somebody has taken the survivor's number out of it since
-        await _retire(tx, loser.type, lost[0], kept_as, origin)
+        when = survivor.occurred_at or survivor.event_at
+        await _retire(tx, (loser.type, lost[0]), kept_as, when.isoformat() if when else "", origin)
     return settled.problems
 
 
@@ -57,13 +61,27 @@ async def _again(tx: Transaction, kind: str, identity: str, key: Key, local: str
     return [] if uses.get((key.system, key.value)) == "old" else [Problem("semantic.merge-cycle", local)]
 
 
-async def _retire(tx: Transaction, kind: str, lost: str, kept: str, origin: Origin) -> None:
+async def _retire(tx: Transaction, place: Place, kept: str, at: str, origin: Origin) -> None:
+    """Retire the record at `place` for `kept`, which takes over its numbers, its records and, of a visit, its beds."""
+    kind, lost = place
     rows = await stored(tx, {(kind, lost), (kind, kept)})
     loser, survivor = rows[(kind, lost)] or {}, rows[(kind, kept)] or {}
     numbers = as_old(loser.get("identifier", []), survivor.get("identifier", []))
-    taken: dict[str, Any] = {**survivor, "identifier": united(survivor.get("identifier", []), numbers)}
+    taken: Body = {**survivor, "identifier": united(survivor.get("identifier", []), numbers)}
     retired = {key: value for key, value in loser.items() if key != "identifier"}
     retired.update(status=_STATUS[kind], partOf={"reference": f"{kind}/{kept}"})
+    if beds := _stays(loser):
+        retired["location"] = ended(beds, at)
+        taken["location"] = joined(survivor.get("location", []), beds)
+        if survivor.get("status") in _OVER:
+            taken["location"] = ended(taken["location"], survivor.get("period", {}).get("end", "") or at)
     writes = [Write(type=kind, id=lost, body=retired), Write(type=kind, id=kept, body=taken)]
     moved = [w for w in await turned(tx, kind, lost, kept) if (w.type, w.id) not in ((kind, lost), (kind, kept))]
     await save(tx, [*writes, *moved], origin)
+
+
+def _stays(loser: Body) -> list[Body]:
+    """Where the patient was by a visit that is retired; what was only planned ends with it."""
+    if loser.get("resourceType") != "Encounter":
+        return []
+    return [entry for entry in loser.get("location", ()) if entry.get("status") not in ("planned", "reserved")]

@@ -133,3 +133,52 @@ async def test_a_former_visit_that_was_merged_stays_retired(world: World, tenant
     assert sorted(one["status"] for one in await records(world, tenant, "Encounter")) == [
         "cancelled", "entered-in-error",
     ]  # fmt: skip
+
+
+FIRST = visit("A01", 1, "V1", place="ENF^4^2")
+SECOND = visit("A01", 3, "V2", place="UTI^1^1")
+BARE = visit("A01", 3, "V2", place="")
+MERGED = visit("A42", 5, "V2", "V1", place="").replace("ADT^A42", "ADT^A42^ADT_A39")
+
+
+async def beds(world: World, tenant: Tenant) -> dict[str, list[tuple]]:
+    """Of each visit, by its own number or as the retired one, its places with their status and period."""
+    return {
+        "V2" if "identifier" in one else "retired": [
+            (
+                place["location"]["identifier"]["value"],
+                place["status"],
+                place.get("period", {}).get("start", "")[17:19],
+                place.get("period", {}).get("end", "")[17:19],
+            )
+            for place in one.get("location", ())
+        ]
+        for one in await records(world, tenant, "Encounter")
+    }
+
+
+@pytest.mark.parametrize("second", [SECOND, BARE])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_a_merged_visit_leaves_no_bed_taken(
+    world: World, tenant: Tenant, order: tuple[int, ...], second: str
+) -> None:
+    steps = [FIRST, second, MERGED]
+    outcomes = await feed(world, tenant, *(steps[i] for i in order))
+    assert [one["problems"] for one in outcomes] == [[]] * 3
+    found = await beds(world, tenant)
+    assert [place[1] for place in found["V2"]].count("active") == 1, "the patient lies in one bed"
+    assert all(place[1] == "completed" and place[3] for place in found.get("retired", [])), "and in none of the retired"
+    if second == BARE:
+        assert found["V2"] == [("ENF / 4 / 2", "active", "01", "")], "the only bed there is goes over"
+    elif order in ((0, 1, 2), (1, 0, 2), (1, 2, 0), (2, 1, 0)):
+        assert found["V2"] == [("ENF / 4 / 2", "completed", "01", "03"), ("UTI / 1 / 1", "active", "03", "")]
+
+
+async def test_a_visit_that_is_over_takes_no_bed_of_a_merged_one(world: World, tenant: Tenant) -> None:
+    left = visit("A03", 4, "V2", place="UTI^1^1")
+    await feed(world, tenant, FIRST, SECOND, left, MERGED)
+    found = await beds(world, tenant)
+    assert found["V2"] == [("ENF / 4 / 2", "completed", "01", "03"), ("UTI / 1 / 1", "completed", "03", "04")]
+    assert found["retired"] == [("ENF / 4 / 2", "completed", "01", "05")]
+    (again,) = await feed(world, tenant, MERGED.replace("|T", "|U"))
+    assert again["problems"] == [] and await beds(world, tenant) == found, "the same merge again changes nothing"

@@ -10,6 +10,7 @@ from canonical.extensions import EXTENSIONS
 
 TEMPORARY = EXTENSIONS["temporary-location"]
 Entry = dict[str, Any]
+_PLANNED = frozenset(("reserved", "planned"))
 
 
 def moved(held: list[Entry], entry: Entry, at: str, *, stale: bool) -> list[Entry]:
@@ -73,6 +74,20 @@ def ended(held: list[Entry], at: str) -> list[Entry]:
     return [
         closed(item, at) if item.get("status") == "active" or place == last else item for place, item in enumerate(held)
     ]
+
+
+def joined(held: list[Entry], others: list[Entry]) -> list[Entry]:
+    """The stays of a visit with those of another one that was merged into it (A42): where it has a place itself, that
+    stays the last one. Both were the same patient's, so what began in between lies in between."""
+    found = list(held)
+    for temporary in (False, True):
+        own = [item for item in found if is_temporary(item) == temporary and item.get("status") not in _PLANNED]
+        theirs = [item for item in others if is_temporary(item) == temporary]
+        rest = [item for item in found if item not in own]
+        for entry in theirs if own else ():
+            own = moved(own, entry, period_of(entry).get("start", ""), stale=True)
+        found = [*(own or theirs), *rest]
+    return found
 
 
 def corrected(held: list[Entry], old: str, new: str) -> list[Entry]:
