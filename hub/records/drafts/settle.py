@@ -268,6 +268,8 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     gone: list[str] = []
     body = combine(present, draft, stale=_stale(draft, present), gone=gone)
     settled.problems += [contradiction(draft, path) for path in gone]
+    if draft.type == bearers.TYPE and (present or {}).get("active") is False and body.get("active"):
+        settled.problems.append(Problem("semantic.person-active-again", draft.local))
     if movements.unknown(present, draft.movement):
         settled.problems.append(Problem("semantic.unknown-movement", draft.local))
     elif movements.unplaced(body, draft.movement):

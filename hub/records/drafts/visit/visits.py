@@ -29,6 +29,7 @@ from hub.records.drafts.visit.stays import (
 )
 
 _OVER = frozenset(("finished", "cancelled", "entered-in-error"))
+_OFF = frozenset(("cancelled", "entered-in-error"))
 _PLANNED = frozenset(("reserved", "planned"))
 _ENDING = {"period": ("end",), "hospitalization": ("dischargeDisposition", "destination"), "partOf": ("reference",)}
 WENT_ON = "urn:ponte:went-on"
@@ -63,13 +64,15 @@ def follow(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> 
     when = draft.occurred_at or draft.event_at
     at = when.isoformat() if when is not None else ""
     held: list[Entry] = list(body.get("location", ()))
-    found = _places(held, body, draft, at, stale=stale)
     before, now = (present or {}).get("status"), body.get("status")
+    never = before == "planned" and now in _OFF  # the place of one who did not come is no stay
+    found = held if never else _places(held, body, draft, at, stale=stale)
     _note_onward(present, body, draft)
     if now in _OVER and (before != now or found != held):
         found = ended([entry for entry in found if entry.get("status") not in _PLANNED], _end_of(body) or at)
-    elif before == "finished" and now not in _OVER:
-        found = _reopened(found)
+    elif before in _OVER and now not in _OVER:
+        found = _reopened(found) if before == "finished" else found
+        _forget_end(body, draft)
     if now in _OVER:
         found = corrected(found, _end_of(present or {}), _end_of(body))
     if draft.movement is not None:
@@ -81,6 +84,15 @@ def follow(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> 
     if present is not None and not stale:
         _remember(body, present, "status", at)
         _remember(body, present, "class", at)
+
+
+def _forget_end(body: Entry, draft: Draft) -> None:
+    """A visit that is open again did not end, whether its sender takes the end back (A13) or goes on without a word."""
+    for name in _ENDING.keys() & body.keys() - {"partOf"}:
+        said = draft.body.get(name, {})
+        body[name] = {key: part for key, part in body[name].items() if key not in _ENDING[name] or key in said}
+        if not body[name]:
+            del body[name]
 
 
 def _note_onward(present: Entry | None, body: Entry, draft: Draft) -> None:
@@ -149,7 +161,7 @@ def _stays(held: list[Entry], stated: list[Entry], at: str, first: str, *, tempo
         return [with_period(entry, start=first)]
     if not stale and (returned := again(held, entry, first)) is not None:
         return returned
-    return moved(held, entry, at, stale=stale)
+    return moved(held, entry, first if stale and first else at, stale=stale)
 
 
 def _cancelled(body: Entry, held: list[Entry], stated: Entry | None, draft: Draft) -> list[Entry]:
