@@ -82,3 +82,9 @@ async def test_an_admission_told_late_began_when_it_says(world: World, tenant: T
     await feed(world, tenant, *reversed(steps))
     first = (await state(world, tenant))[2][0]
     assert first[1] == "55:00", "the admission (PV1-44), not the message"
+
+
+@pytest.mark.parametrize("event", ["A08", "A04"])
+async def test_an_event_without_a_visit_is_told_as_no_loss(world: World, tenant: Tenant, event: str) -> None:
+    (told,) = await feed(world, tenant, person(event, 1))
+    assert "field.nothing-made" not in told["problems"]
