@@ -40,6 +40,7 @@ class Printed:
     place: str
     number: str
     marked: bool  # whether more than the digits is there
+    category: str  # the letters of a category of the council (`ENF`), empty where none is there
 
 
 @lru_cache(maxsize=1024)
@@ -50,8 +51,9 @@ def printed(text: str) -> Printed | None:
             parts = match.groupdict()
             letters = [parts.get(name) or "" for name in ("before", "behind", "category")]
             place = parts.get("region") or next((one for one in letters if one in STATES), "")
-            council = parts["council"] or ""
-            return Printed(council=council, place=place, number=parts["number"], marked=bool(council or any(letters)))
+            council, category = parts["council"] or "", letters[-1] if letters[-1] != place else ""
+            marked = bool(council or any(letters))
+            return Printed(council=council, place=place, number=parts["number"], marked=marked, category=category)
     return None
 
 

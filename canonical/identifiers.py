@@ -16,6 +16,8 @@ _PUNCTUATION = str.maketrans("", "", " .-/\t")
 # Municipalities whose published code breaks the check digit rule (IBGE).
 # The first two digits of a municipality: its state (IBGE, divisão territorial).
 _STATE_CODES = frozenset(str(n) for n in (*range(11, 18), *range(21, 30), 31, 32, 33, 35, 41, 42, 43, *range(50, 54)))
+# Subgroups of each group of SIGTAP; of group 09 (integrated care, since 2024) more come.
+_SIGTAP_SUBGROUPS = {"01": 2, "02": 14, "03": 10, "04": 18, "05": 6, "06": 4, "07": 2, "08": 3, "09": 10}
 _IBGE_EXCEPTIONS = frozenset(
     ["2201919", "2201988", "2202251", "2611533", "3117836", "3152131", "4305871", "5203939", "5203962"]
 )
@@ -104,6 +106,15 @@ def is_tuss(text: str) -> bool:
     if not _digits(text, 8):
         return False
     return str(_mod11([int(c) for c in text[:7]], [8, 7, 6, 5, 4, 3, 2])) == text[7]
+
+
+def is_sigtap(text: str) -> bool:
+    """Whether `text` is a procedure of the SUS table (SIGTAP): ten digits, the last by modulo 11 (weights 1 to 9), the
+    first two a group and the next two one of its subgroups."""
+    if not _digits(text, 10) or not 1 <= int(text[2:4]) <= _SIGTAP_SUBGROUPS.get(text[:2], 0):
+        return False
+    total = sum(weight * int(digit) for weight, digit in enumerate(text[:9], start=1))
+    return "00" not in (text[4:6], text[6:9].removeprefix("0")) and int(text[9]) == total % 11 % 10
 
 
 def is_cbo(text: str) -> bool:

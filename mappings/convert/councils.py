@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from canonical.codes import CNS, CPF, LOCAL, SID, council_of, is_wrong, local_system, professional_system
+from canonical import identifiers
+from canonical.codes import (
+    CBO,
+    CNS,
+    CPF,
+    LOCAL,
+    SID,
+    council_of,
+    is_wrong,
+    local_codes,
+    local_system,
+    professional_system,
+)
 from canonical.councils import is_council, lacks_council, printed
 from canonical.records import Key
+from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value
+from mappings.convert.titles import TITLES
 
 STATES = "council-state"
+CATEGORIES = "council-category"
 _ANY, _UNNAMED = "*", "?"
 _NUMBER, _AUTHORITY, _KIND, _FACILITY, _STATE = 1, 9, 13, 14, 22  # of an XCN
 _OCCUPATION = re.compile(r"(?:22[0-9]{2}|251[56]|32[24][0-9]|515[0-9])[0-9]{2}\Z")  # CBO families of health
+_CBO = frozenset(("CBO", "CBO2002", "CBO-2002"))
+_DEGREE = 7
 _ASTRAY = (8, 7)  # source table and degree, where senders put the council too
 
 
@@ -43,20 +61,65 @@ def numbered(value: Value, context: Context) -> Key | None:
     """The key of an XCN: its number, by the council that XCN-9, 13, or in their place XCN-7 or 8 name; else None.
 
     A council with the number (`CRM-SP 123456`) in XCN-9, 8 or 7 is the number where XCN-1 has none. An occupation (CBO)
-    in XCN-9 gave nobody a number; it is told.
+    in XCN-9 gave nobody a number, and in XCN-1 is none; it is told.
     """
     number, authority, kind = (value.text(part) for part in (_NUMBER, _AUTHORITY, _KIND))
-    if _OCCUPATION.match(authority):
-        context.problems.append(value.problem("field.misplaced", _AUTHORITY))
-        authority = ""
+    if place := occupation_place(value):
+        lost = place == _NUMBER and not _numbered_council(value)  # nobody's record without a number
+        context.problems.append(value.problem("field.misplaced" if lost else "field.occupation-place", place))
+        number, authority = ("", "") if place == _NUMBER else (number, "")
     if not number:
-        whole = (t for n in (_AUTHORITY, *_ASTRAY) if of_council(t := value.text(n)) and not is_council(t))
-        number, authority = next(whole, ""), ""
+        number, authority = _numbered_council(value), ""
         if not number:
             return None
     if not any(map(is_council, (authority, kind))):
         kind = next((text for part in _ASTRAY if is_council(text := value.text(part))), kind)
     return professional_key(context, number, kind.upper(), (authority, value.text(_FACILITY), value.text(_STATE)), "DN")
+
+
+def _numbered_council(value: Value) -> str:
+    """A council with the number in XCN-9, 8 or 7; empty where none is there."""
+    return next((t for n in (_AUTHORITY, *_ASTRAY) if of_council(t := value.text(n)) and not is_council(t)), "")
+
+
+def occupation_place(value: Value) -> int:
+    """The component in which an occupation (CBO) stands for the number (XCN-1) or for who gave it (XCN-9); 0 if none.
+
+    Six digits alone may be a council's number. They are an occupation where XCN-9 or 13 says CBO, or the number of the
+    council stands whole in another component.
+    """
+    if _OCCUPATION.match(value.text(_AUTHORITY)):
+        return _AUTHORITY
+    number, named = value.text(_NUMBER), {value.text(_AUTHORITY).upper(), value.text(_KIND).upper()}
+    if identifiers.is_cbo(number) and not named.isdisjoint(_CBO):
+        return _NUMBER
+    return _NUMBER if _OCCUPATION.match(number) and _numbered_council(value) else 0
+
+
+def qualifications(value: Value, context: Context, key: Key) -> list[dict[str, Any]]:
+    """What an XCN says a professional is: the occupation (CBO), a degree (table 0360), the category that a council's
+    number has behind it (`123.456-ENF`), by `codes/council-category.csv`."""
+    found: list[dict[str, Any]] = []
+    degree, place = value.text(_DEGREE), occupation_place(value)
+    occupations = [text for text in (degree, value.text(place) if place else "") if identifiers.is_cbo(text)]
+    found += [{"coding": [{"system": CBO, "code": text}]} for text in dict.fromkeys(occupations)]
+    if degree and not (occupations[:1] == [degree] or degree.upper().rstrip(".") in context.codes(TITLES)):
+        found += [] if of_council(degree) else [{"coding": [coding_of("0360", degree)]}]
+    if category := _category(value, context, key):
+        found.append(category)
+    return [{"code": concept} for concept in found]
+
+
+def _category(value: Value, context: Context, key: Key) -> dict[str, Any] | None:
+    """The category of a council's number as a concept, with its name where the table has it."""
+    council = council_of(key.system)
+    inside = printed(value.text(_NUMBER) or _numbered_council(value)) if council else None
+    if council is None or inside is None or not inside.category:
+        return None
+    register = council[0].upper()
+    name = context.codes(CATEGORIES).get(f"{register}:{inside.category}", "")
+    coding = {"system": local_codes(register), "code": inside.category, **({"display": name} if name else {})}
+    return {"coding": [coding], **({"text": name} if name else {})}
 
 
 def of_council(text: str) -> bool:

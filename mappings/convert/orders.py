@@ -99,7 +99,8 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("charge-code")
 def charge_code(value: Value, context: Context, argument: str) -> Any:
-    """A CE as CodeableConcept; a bare code with a TUSS check digit is TUSS of its chapter's table.
+    """A CE as CodeableConcept; a bare code with a TUSS check digit is TUSS of its chapter's table, one of SIGTAP's form
+    and check digit (`03.01.01.007-2`) is SIGTAP.
 
     `argument` is the field with the description (FT1-8, PR1-4). FT1-25, the procedure, is a further coding of FT1-7.
     """
@@ -115,6 +116,8 @@ def charge_code(value: Value, context: Context, argument: str) -> Any:
         code = coding["code"]
         if "system" not in coding and identifiers.is_tuss(code):
             coding["system"] = systems.TUSS + systems.tuss_table(code)
+        elif "system" not in coding and identifiers.is_sigtap(identifiers.compact(code)):
+            coding |= {"system": systems.coding_system("SIGTAP"), "code": identifiers.compact(code)}
         table = coding.get("system", "").removeprefix(systems.TUSS)
         if table in systems.TUSS_TABLES and not identifiers.is_tuss(code):
             context.problems.append(value.problem("code.tuss"))

@@ -10,7 +10,7 @@ from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.identity import unaccented
 from canonical.records import DRAFT, Key
-from mappings.convert.councils import numbered, of_council, tell_wrong
+from mappings.convert.councils import numbered, qualifications, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name, no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
@@ -18,7 +18,7 @@ from mappings.convert.one_professional import told_before
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
-from mappings.convert.titles import TITLES, named, parted, social, surname, surname_parts, title_of, untitled
+from mappings.convert.titles import named, parted, social, surname, surname_parts, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
@@ -389,9 +389,6 @@ def _practitioner(value: Value, context: Context, key: Key, text: str) -> dict[s
     initial: dict[str, Any] = {"identifier": [{"system": key.system, "value": key.value}]}
     if text:
         initial["name"] = [_human_name(value, context, text)]
-    if identifiers.is_cbo(value.text(7)):
-        occupation = {"coding": [{"system": systems.CBO, "code": value.text(7)}]}
-        initial["qualification"] = [{"code": occupation}]
-    elif (degree := value.text(7)) and not (degree.upper().rstrip(".") in context.codes(TITLES) or of_council(degree)):
-        initial["qualification"] = [{"code": {"coding": [coding_of("0360", degree)]}}]
+    if known := qualifications(value, context, key):
+        initial["qualification"] = known
     return initial

@@ -24,7 +24,7 @@ _ISO_8601 = re.compile(
     r"([0-9]{4})[-/]([0-9]{2})(?:[-/]([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?"
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?\Z"
 )
-_STROKES = re.compile(r"([0-9]{1,2})[/-]([0-9]{1,2})[/-][0-9]{4}\b")
+_STROKES = re.compile(r"([0-9]{1,2})([/-]?)([0-9]{1,2})\2(?:19|20)[0-9]{2}(?:[0-9]{4}|[0-9]{6})?\b")
 _MONTHS = 12
 _WORD = 4  # letters of a word, which no code of a table is by chance
 _CODE_AND_WORDS = re.compile(r"(?:[0-9][0-9.]{0,5}\s*(?:[-–:/]\s*)?|[A-Za-z]{1,3}\s*[-–:]\s*)([^\W\d_].{3,})\Z")
@@ -293,7 +293,7 @@ def _told(text: str, value: Value, context: Context) -> datetime.datetime | str 
     moment = parse_dtm(text, context.zone)
     if moment is None:
         match = _STROKES.match(text)
-        unsure = match is not None and max(int(match[1]), int(match[2])) <= _MONTHS
+        unsure = match is not None and min(pair := (int(match[1]), int(match[3]))) >= 1 and max(pair) <= _MONTHS
         context.problems.append(value.problem("field.date-ambiguous" if unsure else "field.date"))
     elif ":" in text or (text[4:5] in ("-", "/") and text[7:8] in ("-", "/", "")):
         context.problems.append(value.problem("field.date-form"))

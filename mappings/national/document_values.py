@@ -18,6 +18,7 @@ from mappings.national.document_codes import LIST, NATIONAL, address, national
 
 PROFILE = f"{NATIONAL}/StructureDefinition/"
 UNIDENTIFIED = f"{PROFILE}BRIndividuoNaoIdentificado-1.0"
+_NUMBERED = frozenset("12345")  # the codes of BRDose that are the number of the dose
 _REASONS = "BRJustificativaIndividuoNaoIdentificado"
 REQUESTER = f"{NATIONAL}/NamingSystem/BRRNDS-"
 _NUMBERS = {"cns": (systems.CNS, identifiers.is_cns), "cpf": (systems.CPF, identifiers.is_cpf)}
@@ -265,6 +266,20 @@ def concept(values: Sequence[Any], argument: str, view: View) -> Sequence[dict[s
 def code(values: Sequence[Any], argument: str, view: View) -> Sequence[str]:
     """The code alone."""
     return [coding(values, argument, view)[0]["code"]]
+
+
+@conversion("numbered-code")
+def numbered_code(values: Sequence[Any], argument: str, view: View) -> Sequence[str]:
+    """The code of a number (the dose in its series) in a list that names numbers only at its beginning.
+
+    Of BRDose the codes 1 to 5 are doses by their number; `6` is `1º Reforço` there and no sixth dose. What the tenant
+    says of its own numbers goes before.
+    """
+    for value in values:
+        own = view.codes.get(argument, {}).get(str(value))
+        if own or str(value) in _NUMBERED:
+            return [own or national(value, argument, view.codes)]
+    raise Lacking("rnds.code", ("list", argument))
 
 
 @conversion("extended")

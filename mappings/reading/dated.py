@@ -1,4 +1,5 @@
-"""Dates written with the day first (`20/11/2026 08:15`) where HL7 has YYYYMMDD (2.5.1 §2.A.22), as HL7 writes them.
+"""Dates written with the day first (`20/11/2026 08:15`, `20112026`) where HL7 has YYYYMMDD (2.5.1 §2.A.22), as HL7
+writes them. Digits alone are such a date where no month of HL7's order is in them: `1985` at the end, `19` the month.
 
 Which number is the day must be sure: it is above twelve, both are the same, or the other dates of the message (or the
 sender's overlay, `dates = "day-first"`) show that this sender puts the day first. A date whose order nothing shows
@@ -21,7 +22,12 @@ WRITTEN = re.compile(
     r"\s*([0-9]{1,2})([/-])([0-9]{1,2})\2([0-9]{4})"
     r"(?:[ T]+([0-9]{1,2})[:h]([0-9]{2})(?::([0-9]{2}))?(\.[0-9]{1,6})?\s*([+-][0-9]{2}:?[0-9]{2})?)?\s*\Z"
 )
-_INSIDE = re.compile(r"(?<![0-9])[0-9]{1,2}([/-])[0-9]{1,2}\1[0-9]{4}(?![0-9])")
+_DAY = r"(0[1-9]|[12][0-9]|3[01])"
+_BARE = rf"{_DAY}{_DAY}((?:19|20)[0-9]{{2}})(?:([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])?)?"
+BARE = re.compile(rf"\s*{_BARE}\s*\Z")
+_INSIDE = re.compile(
+    rf"(?<![0-9])(?:[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}}|[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{4}}|{_BARE})(?![0-9])"
+)
 _MOMENTS = frozenset(("DT", "DTM", "TS"))
 _STAMPS = (("MSH", 7), ("EVN", 2))  # the message's own day
 _MONTHS = 12
@@ -61,8 +67,18 @@ def _dates(segment: Segment, version: str) -> Iterator[tuple[Place, str]]:
         places = _components(version, kind)
         for nth, repetition in enumerate(segment.split(content, number)):
             for at, part in enumerate(repetition.split(marks.component)):
-                if at in places and WRITTEN.match(part):
-                    yield (segment.index, number, nth, at), part
+                if at in places and WRITTEN.match(text := stroked(part)):
+                    yield (segment.index, number, nth, at), text
+
+
+def stroked(text: str) -> str:
+    """A date of digits alone with day or month first (`20112026`, `201120260815`) with strokes; others as they are."""
+    match = BARE.match(text)
+    if match is None:
+        return text
+    first, second, year, hour, minute, seconds = match.groups()
+    time = f" {hour}:{minute}" + (f":{seconds}" if seconds else "") if hour else ""
+    return f"{first}/{second}/{year}{time}"
 
 
 @cache

@@ -12,6 +12,7 @@ VALID = [
     (ids.is_cpf, "52998224725"), (ids.is_cnpj, "11222333000181"), (ids.is_cnpj, "12ABC34501DE35"),
     (ids.is_cns, "123456789010000"), (ids.is_cns, "100000000060018"), (ids.is_cns, "700000000000005"),
     (ids.is_registro_ans, "326305"), (ids.is_registro_ans, "304051"), (ids.is_registro_ans, "300730"),
+    (ids.is_sigtap, "0301010072"), (ids.is_sigtap, "0202020380"), (ids.is_sigtap, "0411010034"),
     (ids.is_tuss, "10101012"), (ids.is_tuss, "40304361"), (ids.is_tuss, "10101020"), (ids.is_tuss, "10104020"),
     (ids.is_ibge_city, "3550308"), (ids.is_ibge_city, "3117836"),
     (ids.is_cid10, "A90"), (ids.is_cid10, "J121"),
@@ -19,7 +20,7 @@ VALID = [
 INVALID = [
     (ids.is_cpf, "11111111111"), (ids.is_cpf, "52998224726"), (ids.is_cpf, "529.982.247-25"), (ids.is_cpf, "٥٢٩٩٨٢٢٤٧٢٥"),
     (ids.is_cnpj, "12abc34501de35"), (ids.is_cnpj, "11222333000180"), (ids.is_cns, "300000000000005"),
-    (ids.is_registro_ans, "326306"), (ids.is_tuss, "10101013"), (ids.is_ibge_city, "3550309"), (ids.is_ibge_city, "990102"), (ids.is_cid10, "A90.0"),
+    (ids.is_registro_ans, "326306"), (ids.is_tuss, "10101013"), (ids.is_sigtap, "0123456789"), (ids.is_sigtap, "0301010073"), (ids.is_ibge_city, "3550309"), (ids.is_ibge_city, "990102"), (ids.is_cid10, "A90.0"),
 ]  # fmt: skip
 
 

@@ -272,6 +272,19 @@ def test_a_house_translates_its_own_codes_and_prefers_its_number() -> None:
     assert bodies[0]["subject"]["identifier"]["value"] == "52998224725"
 
 
+@pytest.mark.parametrize(("number", "own", "code"), [(5, {}, "5"), (6, {}, ""), (7, {"BRDose": {"7": "38"}}, "38")])
+def test_a_number_of_a_dose_is_no_code_of_another_name(number: int, own: dict[str, Any], code: str) -> None:
+    dose = {**records.IMMUNIZATION, "protocolApplied": [{"doseNumberPositiveInt": number}]}
+    view = records.view()
+    whole = {**view.codes, **own} if own else view.codes
+    bodies, problems = made("RIA", {**records.scope("RIA"), "administered": [dose]}, codes=whole)
+    assert [p.code for p in problems] == ([] if code else ["rnds.code"])
+    if code:
+        assert [b["protocolApplied"][0]["doseNumberString"] for b in bodies if b["resourceType"] == "Immunization"] == [
+            code
+        ]
+
+
 def test_transcribed_doses_need_no_lot_but_their_origin() -> None:
     scope = records.scope("RIA")
     dose = {

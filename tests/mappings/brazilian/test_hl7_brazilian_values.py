@@ -85,10 +85,15 @@ def test_principal_and_secondary_say_nothing_of_certainty() -> None:
     ("sent", "system", "code"),
     [
         ("04.07.02.003-9^APENDICECTOMIA^SIGTAP", SIGTAP, "0407020039"),
+        ("04.07.02.003-9^APENDICECTOMIA", SIGTAP, "0407020039"),
+        ("0301010072^CONSULTA", SIGTAP, "0301010072"),
+        ("0301010073^CONSULTA", None, "0301010073"),  # another check digit
+        ("0123456789^EXAME DA CASA", None, "0123456789"),  # no such subgroup
+        ("04.07.02.003-9^APENDICECTOMIA^99LOCAL", "urn:ponte:codes:99local", "04.07.02.003-9"),
         ("3.10.09.16-6^APENDICECTOMIA^TUSS", "https://fhir.ans.gov.br/CodeSystem/tuss-22", "31009166"),
         ("3.10.09.16-6^APENDICECTOMIA^CBHPM", "urn:ponte:codes:cbhpm", "3.10.09.16-6"),
     ],
 )
-def test_a_code_as_it_is_printed_is_the_code(sent: str, system: str, code: str) -> None:
+def test_a_code_as_it_is_printed_is_the_code(sent: str, system: str | None, code: str) -> None:
     coding = visit(f"PR1|1||{sent}||20261127\r")["Procedure"][0]["code"]["coding"][0]
-    assert (coding["system"], coding["code"]) == (system, code)
+    assert (coding.get("system"), coding["code"]) == (system, code)

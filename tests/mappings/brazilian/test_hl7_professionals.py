@@ -54,6 +54,35 @@ def test_a_council_is_read_in_the_number(number: str, system: str, compact: str)
 
 
 @pytest.mark.parametrize(
+    ("sent", "system", "codes", "finding"),
+    [
+        ("COREN-SP 123.456-ENF^SILVA^JOSE", "coren-sp", ["ENF"], ""),
+        ("123456-TE^SILVA^JOSE^^^^^^COREN-SP", "coren-sp", ["TE"], ""),
+        ("123456-TE^SILVA^JOSE^^^^322205^^COREN-SP", "coren-sp", ["322205", "TE"], ""),
+        ("CREFITO-3/12345-TO^SILVA^JOSE", "crefito-3", ["TO"], ""),
+        ("COREN 123456-SE^SILVA^JOSE", "coren-se", [], ""),  # a state
+        ("225125^SILVA^JOSE^^^^^^CRM-SP 123456", "crm-sp", ["225125"], "field.occupation-place"),
+        ("225125^SILVA^JOSE^^^^CRM-SP 123456^^CBO", "crm-sp", ["225125"], "field.occupation-place"),
+        ("225125^SILVA^JOSE^^^^^^CRM-SP", "crm-sp", [], ""),  # six digits are a number of many councils too
+        ("123456^SILVA^JOSE^^^^^^225125", "", ["225125"], "field.occupation-place"),
+    ],
+)
+def test_an_occupation_and_the_category_of_a_council_qualify(
+    sent: str, system: str, codes: list[str], finding: str
+) -> None:
+    records, found = told(attending=sent)
+    one = records["Practitioner"][0]
+    assert (one["identifier"][0]["system"] == f"{SID}/{system}") == bool(system)
+    assert [q["code"]["coding"][0]["code"] for q in one.get("qualification", [])] == codes
+    assert [code for code, _ in found if code.startswith("field.")] == ([finding] if finding else [])
+
+
+def test_an_occupation_without_a_number_makes_nobody() -> None:
+    records, found = told(attending="225125^SILVA^JOSE^^^^^^CBO")
+    assert "Practitioner" not in records and ("field.misplaced", "PV1#3-7") in [(c, w[:7]) for c, w in found]
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         "123456^SOUZA^ANA^^^^^^CRM-SP",
@@ -68,13 +97,14 @@ def test_a_council_is_read_in_the_number(number: str, system: str, compact: str)
 def test_a_council_is_read_wherever_it_stands(sent: str) -> None:
     (person,) = told(sent)[0]["Practitioner"]
     assert person["identifier"] == [{"system": f"{SID}/crm-sp", "value": "123456"}]
-    assert "qualification" not in person
+    codes = [known["code"]["coding"][0]["code"] for known in person.get("qualification", [])]
+    assert codes == (["225125"] if "225125" in sent else [])  # a council is no degree
 
 
 def test_an_occupation_numbers_nobody() -> None:
     records, problems = told("123456^SOUZA^ANA^^^^^^225125")
     assert records["Practitioner"][0]["identifier"][0]["system"] == "urn:ponte:hosp:dn"
-    assert ("field.misplaced", "PV1#3-7.9") in problems
+    assert ("field.occupation-place", "PV1#3-7.9") in problems
 
 
 @pytest.mark.parametrize("number", ["123456/SP", "123456-SP", "SP 123456", "52.12345-6/RJ"])

@@ -42,6 +42,10 @@ def said(told: Translation, kind: str, element: str) -> object:
         ("5/5/1961", "", "1961-05-05"),  # the same either way
         ("03/04/1980", "23/11/2026 08:10", "1980-04-03"),  # the other date shows it
         ("03-04-1980", "23-11-2026 08:10:00", "1980-04-03"),
+        ("23041961", "", "1961-04-23"),
+        ("05051961", "", "1961-05-05"),
+        ("03041980", "231120260810", "1980-04-03"),
+        ("03041980", "23112026081000", "1980-04-03"),
     ],
 )
 def test_the_day_comes_first_where_that_is_sure(birth: str, admitted: str, expected: str) -> None:
@@ -63,6 +67,7 @@ def test_the_day_of_the_message_shows_which_number_is_the_day() -> None:
     ("birth", "admitted", "stamp"),
     [
         ("03/04/1980", "", STAMP),  # nothing shows it
+        ("03041980", "", STAMP),
         ("03/04/1980", "11/23/2026 08:10", STAMP),  # another has the month first
         ("03/04/1980", "11/05/2026 07:00", "20261105070500"),  # so has the day of the message
     ],
@@ -80,9 +85,9 @@ def test_a_month_first_is_never_read() -> None:
 
 
 def test_texts_numbers_and_days_that_are_none_stay_as_they_are() -> None:
-    for sent in (message("32/01/1980"), message("23/13/1980")):
+    for sent in (message("32/01/1980"), message("23/13/1980"), message("23131980")):
         assert [p.code for p in translate(sent, zone="UTC").problems if p.where == "PID#3-7"] == ["field.date"]
-    kept = message(STAMP, more="OBX|1|ST|DUM||23/04/2026||||||F\rNTE|1||23/04/2026\rZAB|23/04/2026\r")
+    kept = message(STAMP, more="OBX|1|ST|DUM||23/04/2026||||||F\rNTE|1||23/04/2026\rZAB|23042026\r")
     assert dated(kept)[0] is kept
     moment = message(STAMP, more="OBX|1|TS|DUM||23/04/2026||||||F\r")
     assert dated(moment)[0].segments[-1].raw_field(5) == "20260423"
