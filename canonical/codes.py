@@ -67,6 +67,7 @@ UCUM = "http://unitsofmeasure.org"
 CURRENCIES = "urn:iso:std:iso:4217"
 LOCAL = "urn:ponte"
 RACE_EXTENSION = "https://ips.saude.gov.br/fhir/StructureDefinition/raca-br-ips"
+PEOPLES = "https://terminologia.saude.gov.br/fhir/CodeSystem/BREtniaIndigena"
 ORDER_EVENT = "http://hl7.org/fhir/StructureDefinition/businessEvent"
 MOTHER_EXTENSION = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 

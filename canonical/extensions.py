@@ -8,6 +8,7 @@ _CORE = "http://hl7.org/fhir/StructureDefinition"
 _R5 = "http://hl7.org/fhir/5.0/StructureDefinition"
 EXTENSIONS = {
     "race": RACE_EXTENSION,
+    "indigenous-people": "https://ips.saude.gov.br/fhir/StructureDefinition/povo-indigena-br-ips",
     "mother": MOTHER_EXTENSION,
     "birth-place": f"{_CORE}/patient-birthPlace",
     "birth-time": f"{_CORE}/patient-birthTime",

@@ -43,6 +43,8 @@ _PRINTED_CARD = re.compile(r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}(?:-?[0-9X])?\Z")
 _ISSUER = re.compile(r"([A-Z]{2,7})(?:\s*[-/ ]\s*([A-Z]{2}))?\Z")
 _BRAZIL = ("", "BR", "BRA", "076", "BRASIL")  # MSH-17
 _LICENCE_DIGITS = 11
+_RACE, _INDIGENOUS = 10, "05"
+_PEOPLE = re.compile(r"(?:0[0-9]|X[0-9])[0-9]{2}\Z")  # BREtniaIndigena
 _HUMAN = frozenset(("337915000", "HUMAN", "HUMANO", "HUMANA", "HOMO SAPIENS", "HOMO SAPIENS (ORGANISM)"))  # SNOMED CT
 _SHORT_WORD = 3
 _SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPRIO"))
@@ -145,6 +147,25 @@ def race(value: Value, context: Context, argument: str) -> Any:
     if not target:
         return None
     return {"url": systems.RACE_EXTENSION, "valueCodeableConcept": {"coding": [coding_from(target)]}}
+
+
+@conversion("people-of")
+def people_of(value: Value, context: Context, argument: str) -> Any:
+    """PID-22 as the people of a person whom PID-10 names Indígena (BR Core extension povo-indigena-br-ips): by its code
+    in the national list, or in words. An ethnic group of anybody else is no such people, and another country's list."""
+    told = value.sibling(_RACE)
+    target = meant(context.codes("br-raca"), told) if told.raw else None
+    if (
+        not target
+        or coding_from(target)["code"] != _INDIGENOUS
+        or context.message.header.text(17).upper() not in _BRAZIL
+    ):
+        return None
+    concept = cwe(value, context, "")
+    for first in concept.get("coding", ())[:1] if concept else ():
+        if _PEOPLE.match(first["code"]) and "system" not in first:
+            first["system"] = systems.PEOPLES
+    return {"url": EXTENSIONS[argument], "valueCodeableConcept": concept} if concept else None
 
 
 @conversion("birth-place")
