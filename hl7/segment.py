@@ -14,7 +14,7 @@ class Segment:
     `asked` is for whoever accounts for fields: bit n is set when something asked for field n beside its own.
     """
 
-    __slots__ = ("_fields", "_said", "asked", "delimiters", "index", "name", "raw")
+    __slots__ = ("_fields", "_parts", "_said", "asked", "delimiters", "index", "name", "raw")
 
     def __init__(self, raw: str, index: int, delimiters: Delimiters) -> None:
         self.raw = raw
@@ -24,6 +24,7 @@ class Segment:
         self.name = raw[:3]
         self._fields: list[str] | None = None
         self._said = -1
+        self._parts: dict[int, tuple[str, list[str]]] = {}
 
     def said(self) -> int:
         """The fields that are not empty, as bits: bit n stands for field n."""
@@ -46,9 +47,14 @@ class Segment:
         return fields[number] if number < len(fields) else ""
 
     def repetitions(self, number: int) -> list[str]:
-        """The raw repetitions of a field; an empty field has none."""
+        """The raw repetitions of a field, not to be changed, split once for all who ask; an empty field has none."""
         raw = self.raw_field(number)
-        return self.split(raw, number) if raw else []
+        if self.delimiters.repetition not in raw:
+            return [raw] if raw else []
+        known = self._parts.get(number)
+        if known is None or known[0] is not raw:
+            known = self._parts[number] = (raw, self.split(raw, number))
+        return known[1]
 
     def split(self, raw: str, number: int) -> list[str]:
         """The repetitions of `raw`, the content of field `number`."""

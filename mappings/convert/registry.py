@@ -126,9 +126,13 @@ class Context:
 
         Its id comes of its content, so that the same one told twice is one, and a changed one is another.
         """
-        name = f"{type_name.lower()}-{hashlib.sha256(repr(body).encode()).hexdigest()[:12]}"
-        self.contained.append({"resourceType": type_name, "id": name, **body})
-        return f"#{name}"
+        return self.hold(inside(type_name, body))
+
+    def hold(self, resource: dict[str, Any]) -> str:
+        """The reference to a resource made by `inside`, which the record holds from now on, once."""
+        if not any(one is resource for one in self.contained):
+            self.contained.append(resource)
+        return f"#{resource['id']}"
 
     def mention(self, type_name: str, key: Key, body: dict[str, Any] | None = None) -> str:
         """The local name of a record told elsewhere: linked when it is known, named by its number when it is not.
@@ -140,6 +144,12 @@ class Context:
         draft.partial = True
         draft.body.update(body or {})
         return local
+
+
+def inside(type_name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The resource that is to stand inside a record, with its id."""
+    name = f"{type_name.lower()}-{hashlib.sha256(repr(body).encode()).hexdigest()[:12]}"
+    return {"resourceType": type_name, "id": name, **body}
 
 
 class Value:

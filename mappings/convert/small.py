@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from canonical import codes as systems
@@ -15,7 +16,7 @@ from mappings.convert.misplaced.results import late_holder
 from mappings.convert.people import name_text, organization_number, payor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
-from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.registry import Context, Value, conversion, inside
 from mappings.convert.text import boolean, coding_from, ended, listed, moment_text, number, parse_dtm
 from mappings.tables.table import Source, codes
 
@@ -190,13 +191,23 @@ def absent_reason(value: Value, context: Context, argument: str) -> Any:
 def device(value: Value, context: Context, argument: str) -> Any:
     """EI of an equipment (OBX-18) as logical reference; several numbers of it (model, serial, module, as analyzers of
     IHE LAW send them) make it a Device inside the record."""
-    label = value.text(1)
-    named = [one for one in value.siblings(value.source.field) if one.text(1)] if label else []
+    label, field = value.text(1), value.source.field
+    if not label:
+        return None
+    name = f"device {value.segment.index}-{field}"
+    whole, display = context.once(name, lambda: _numbered(value.siblings(field), context))
+    if not whole:
+        return {"type": "Device", "display": label}
+    return {"reference": context.hold(whole), "type": "Device", "display": display}
+
+
+def _numbered(repetitions: Iterable[Value], context: Context) -> tuple[dict[str, Any], str]:
+    """The equipment that several repetitions give its numbers, and how it is named; empty where it has one at most."""
+    named = [one for one in repetitions if one.text(1)]
     if len(named) < 2:
-        return {"type": "Device", "display": label} if label else None
+        return {}, ""
     numbers = [ei(one, context, "DEV") for one in named]
-    display = " / ".join(one.text(1) for one in named)
-    return {"reference": context.contain("Device", {"identifier": numbers}), "type": "Device", "display": display}
+    return inside("Device", {"identifier": numbers}), " / ".join(one.text(1) for one in named)
 
 
 @conversion("taking-device")

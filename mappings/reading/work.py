@@ -39,6 +39,7 @@ class Work:
     stated: bool = False
     made: list[Made] = field(default_factory=list)
     passed: list[tuple[int, int]] = field(default_factory=list)
+    keys: set[Key] = field(default_factory=set)
 
     def note(self, segment: Segment, step: Step, value: Any) -> None:
         """`value` was made of a field of `segment`, and of what its conversion asked for beside it."""
@@ -47,7 +48,8 @@ class Work:
 
 
 def _key(converted: Any, value: Value, work: Work) -> None:
-    if isinstance(converted, Key) and converted not in work.draft.keys:
+    if isinstance(converted, Key) and converted not in work.keys:
+        work.keys.add(converted)
         work.draft.keys += (converted,)
 
 
