@@ -3,7 +3,7 @@
 What each field cannot hold is in `shapes.csv`. Where two fields or more hold what they cannot, and taking an empty
 field out (or putting one in) leaves none that does, the segment is read that way, and it is told. Several places of
 the separator may explain it: then only what must be moved is, and the first field that may be off too is told. Where
-one too many explains it as well as one too few, nothing is moved.
+one too many explains it as well as one too few, nothing is moved. Where no one place explains it, two may (`places`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from functools import cache
 from canonical.problem import Problem
 from hl7.er7 import NULL, Delimiters, Message, Segment
 from mappings.convert.misplaced.shapes import SURE, cannot, is_day, table_of
+from mappings.reading import places
 from mappings.tables.table import HERE, TableError, overlay_folder, read_rows
 
 FILE = HERE / "shapes.csv"
 _COLUMNS = ["segment", "field", "shape", "needed", "note", "spec"]
 _LEAST = 2  # fields that hold what they cannot
+_LONGEST = 100  # fields: no segment has more, and the places grow with their square
 _SOURCE = re.compile(r"\b([A-Z][A-Z0-9]{2})-[0-9]")
 
 
@@ -35,12 +37,16 @@ def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
     own = _of_overlay(overlay) if overlay else frozenset()
     for segment in message.segments:
         shapes = known.get(segment.name)
-        if shapes is None or segment.name in own:
+        if shapes is None or segment.name in own or len(_kept(segment)) > _LONGEST:
             continue
         if sum(1 for _ in _wrong(segment.fields(), shapes, segment.delimiters)) < _LEAST:
             continue
         ways = _ways(segment, shapes)
         if not ways:
+            if run := _run(segment, shapes):
+                line = segment.delimiters.field.join(run.way)
+                moved[segment.index] = Segment(line, segment.index, segment.delimiters)
+                told += [Problem(code, f"{segment.name}#{segment.index}-{first}") for code, first in run.told]
             continue
         if len({len(way) for way in ways}) > 1:  # one too many as well as one too few would explain it
             told.append(_told("structure.shifted-unclear", segment, segment.fields(), ways[0]))
@@ -56,13 +62,37 @@ def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
 
 def _ways(segment: Segment, shapes: Shapes) -> list[tuple[str, ...]]:
     """The fields by each way that leaves nothing wrong and keeps filled what a segment needs, what moves most first."""
-    fields = segment.fields()
-    last = max((n for n, content in enumerate(fields) if content), default=0)
-    kept = fields[: last + 1]
+    kept = _kept(segment)
     one = _right(_tries(kept, 1), kept, segment, shapes)
     return one or [
         way for way in _right(_tries(kept, 2), kept, segment, shapes) if _explains(way, kept, segment, shapes)
     ]
+
+
+def _run(segment: Segment, shapes: Shapes) -> places.Run | None:
+    """The fields by separators too many or too few at two places. What holds what it cannot comes to a field of which
+    something is known."""
+    kept, marks = _kept(segment), segment.delimiters
+    amiss = set(_wrong(kept, shapes, marks))
+
+    def stands(number: int, at: int) -> bool:
+        shape = shapes.get(at)
+        if shape is None or kept[number] == NULL:
+            return number not in amiss
+        return not shape.cannot(_parts(kept[number], marks))
+
+    def surely(number: int, at: int) -> bool:
+        name = shapes[at].name if at in shapes else ""
+        return any(is_one(_parts(kept[number], marks)) for is_one in SURE.get(name, ()))
+
+    needed = [n for n, shape in shapes.items() if shape.needed and n < len(kept) and kept[n] and n not in amiss]
+    return places.best(places.Row(kept, lambda way: _wrong(way, shapes, marks), stands, surely), needed)
+
+
+def _kept(segment: Segment) -> list[str]:
+    """The fields up to the last that is filled."""
+    fields = segment.fields()
+    return fields[: max((n for n, content in enumerate(fields) if content), default=0) + 1]
 
 
 def _tries(kept: list[str], off: int) -> dict[tuple[str, ...], None]:

@@ -248,8 +248,9 @@ def _is_address(value: Value) -> bool:
 
 
 def moment_for_number(order: Segment) -> bool:
-    """Whether ORC-8, the parent's number, is the moment or day of ORC-9, empty then, or the TQ of ORC-7."""
-    if not order.raw_field(9) and (MOMENT.match(order.ask(8)) or _DATE.match(order.raw_field(8))):
+    """Whether ORC-8, the parent's number, is the moment or day of ORC-9, which is empty or has the person of ORC-10, or
+    the TQ of ORC-7."""
+    if (not order.raw_field(9) or order.ask(9, 2)) and (MOMENT.match(order.ask(8)) or _DATE.match(order.raw_field(8))):
         return True
     return are_of_timing(order.ask(8), order.ask(8, 2), order.ask(8, 4))
 

@@ -15,6 +15,8 @@ _YEAR = re.compile(r"(?:1[89]|20|21)[0-9]{2}")
 _BED = re.compile(r"[A-Z]{0,2}[0-9]{1,4}[A-Z]?\Z")
 _WORD = re.compile(r"[^\W\d_]{2}[^\d_]*\Z")
 _LETTERS = frozenset("BCEINOPRU")  # classes of a visit, table 0004
+_PATIENTS = frozenset(("IN", "OUT", "INP", "OTP", "ER"))  # types of a patient in a word
+_LONGEST_CODE = 5  # digits
 _SEXES = frozenset("AFIMNOU")  # table 0001
 _SECTIONS = frozenset(
     ("LAB", "RAD", "HM", "CH", "MB", "MCB", "BLB", "IMM", "SR", "PAT", "CT", "RUS", "NMR")
@@ -67,6 +69,11 @@ def _of_place(parts: Sequence[str]) -> bool:
     return len(parts) > 1 and bool(_BED.match(parts[1]))
 
 
+def _number_of_policy(parts: Sequence[str]) -> bool:
+    """Whether a moment, or a number of six digits and more, stands where the code of a kind does."""
+    return _time(parts) or (len(parts) == 1 and sum(map(str.isdigit, parts[0])) > _LONGEST_CODE)
+
+
 def _no_class(parts: Sequence[str]) -> bool:
     return _time(parts) or _of_place(parts)
 
@@ -80,6 +87,11 @@ def _no_person(parts: Sequence[str]) -> bool:
     return code or _time(parts) or _of_place(parts) or _timed(parts)
 
 
+def _no_admitter(parts: Sequence[str]) -> bool:
+    """What no person is, and the type of a patient in a word (PV1-18)."""
+    return _no_person(parts) or (len(parts) == 1 and parts[0].upper() in _PATIENTS)
+
+
 def _timed(parts: Sequence[str]) -> bool:
     """Whether a quantity and timing stands there, with its moment in the fourth component."""
     return len(parts) > 3 and bool(_DAY.match(parts[3]))
@@ -91,9 +103,8 @@ def _named(parts: Sequence[str]) -> bool:
 
 
 def _no_visit(parts: Sequence[str]) -> bool:
-    """Whether a person stands there, or a service or a class of a visit: three letters or fewer, none a digit."""
-    short = len(parts) == 1 and len(parts[0]) < 4 and parts[0].isalpha()
-    return _named(parts) or short or (len(parts) == 1 and parts[0].upper() in SERVICES)
+    """Whether a person stands there, or a word of letters: a service, a class of a visit, who pays (`SELF`)."""
+    return _named(parts) or (len(parts) == 1 and parts[0].isalpha())
 
 
 def _no_site(parts: Sequence[str]) -> bool:
@@ -113,9 +124,11 @@ def _coded(parts: Sequence[str]) -> bool:
 
 
 def _no_relationship(parts: Sequence[str]) -> bool:
-    """Whether a person's name stands there: two words, neither a code nor what it means, without a coding system."""
+    """Whether a street with its number stands there, or a person's name: two words, neither a code nor what it means,
+    without a coding system."""
     if len(parts) < 2 or _coded(parts):
-        return _time(parts)
+        street = " " in parts[0] and any(map(str.isdigit, parts[0]))
+        return _time(parts) or street
     words = all(_WORD.match(part) for part in parts[:2])
     return words and len(parts[0]) > 3 and parts[0].casefold() != parts[1].casefold()
 
@@ -159,8 +172,9 @@ def _no_text(parts: Sequence[str]) -> bool:
 
 
 def _no_reason(parts: Sequence[str]) -> bool:
-    """Whether a moment, a person or a number of minutes stands there."""
-    return _no_text(parts) or (len(parts) == 1 and parts[0].isdigit() and len(parts[0]) < 4)
+    """Whether a moment, a person or a number of minutes stands there, alone or with its unit."""
+    minutes = parts[0].isdigit() and len(parts[0]) < 4 and (len(parts) == 1 or says_minutes(parts[1]))
+    return _no_text(parts) or minutes
 
 
 def _no_parent(parts: Sequence[str]) -> bool:
@@ -268,7 +282,9 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "place": _no_place,
     "site": _no_site,
     "person": _no_person,
+    "admitter": _no_admitter,
     "staff": _no_staff,
+    "kind": _number_of_policy,
     "visit": _no_visit,
     "name": _no_name,
     "phone": _no_phone,
@@ -303,6 +319,7 @@ SURE: dict[str, tuple[Callable[[Sequence[str]], bool], ...]] = {
     "start": (_time,),
     "end": (_time,),
     "person": (_person,),
+    "admitter": (_person,),
     "place": (_of_place,),
     "name": (lambda parts: len(parts) > 1 and all(_WORD.match(part) for part in parts[:2]),),
     "sex": (lambda parts: len(parts) == 1 and parts[0] in _SEXES,),

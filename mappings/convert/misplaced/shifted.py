@@ -339,7 +339,7 @@ def late_instant(value: Value, context: Context, argument: str) -> Any:
 @conversion("early-authored")
 def early_authored(value: Value, context: Context, argument: str) -> Any:
     """ORC-8 as authoredOn of a new order, where it is the moment of ORC-9; the kinship tells it."""
-    new = value.other(1) in ("NW", "") and is_time(value.raw) and not value.other(9)
+    new = value.other(1) in ("NW", "") and is_time(value.raw) and (not value.other(9) or value.segment.ask(9, 2))
     return date_time(value, context, "") if new else None
 
 

@@ -168,6 +168,67 @@ def test_a_visit_whose_services_and_people_stand_beside_their_fields(
     assert {n: message.segments[1].raw_field(n) for n in found} == found
 
 
+@pytest.mark.parametrize(
+    ("sent", "told", "found"),
+    [
+        (  # a field early from the physician on, and two from the house on
+            "PV1|1|I|UTI^101^A|||41^Reis^Nora|||SUR||||2|||41^Reis^Nora|INP|V1|||||||||||||||||||H||REG|||20261122080000",
+            [("structure.shifted", 6), ("structure.shifted", 37)],
+            {
+                7: "41^Reis^Nora",
+                10: "SUR",
+                14: "2",
+                17: "41^Reis^Nora",
+                18: "INP",
+                19: "V1",
+                39: "H",
+                44: "20261122080000",
+            },
+        ),
+        (  # a field early from the service to who pays; what follows the empty fields is where it was sent, or told there
+            "PV1|1|I|UTI^101^A||||41^Reis^Nora||CAR||||7|||41^Reis^Nora|IN||GMS|||||||||||||||01^Alta|||||||H|||||20261122080000",
+            [("structure.shifted-run", 9)],
+            {
+                7: "41^Reis^Nora",
+                9: "",
+                10: "CAR",
+                14: "7",
+                17: "41^Reis^Nora",
+                18: "IN",
+                19: "",
+                20: "GMS",
+                34: "01^Alta",
+            },
+        ),
+        (  # a field late from the dates to the address; the number of the policy stands in its place
+            "IN1|1|PLANO|326305|AMIL||||G77|||Metal SA||20260101|20261231||PPO|Lima^Rui|SEL|19800301|Rua A^^Porto Alegre^RS"
+            "||||||||||||||||887766554433",
+            [("structure.shifted-run", 13)],
+            {
+                11: "Metal SA",
+                12: "20260101",
+                13: "20261231",
+                16: "Lima^Rui",
+                17: "SEL",
+                18: "19800301",
+                36: "887766554433",
+            },
+        ),
+        (  # length, unit and time a field early, the contact in its place
+            "SCH|A1|A2||||ROTINA|CONS^Consulta^L|30|MIN|^^^20261201090000^20261201093000||||||41^Reis^Nora",
+            [("structure.shifted-run", 8)],
+            {7: "CONS^Consulta^L", 9: "30", 10: "MIN", 11: "^^^20261201090000^20261201093000", 16: "41^Reis^Nora"},
+        ),
+    ],
+)
+def test_a_run_of_fields_one_off_is_read_in_its_place(
+    sent: str, told: list[tuple[str, int]], found: dict[int, str]
+) -> None:
+    message, problems = aligned(read(sent))
+    assert [(p.code, p.where) for p in problems] == [(code, f"{sent[:3]}#2-{first}") for code, first in told]
+    assert {n: message.segments[1].raw_field(n) for n in found} == found
+
+
 @pytest.mark.parametrize("place", ["3N^QUARTO^LEITO", "UTI1^SALA^LEITO", "AMB", "MED"])
 def test_a_place_before_in_words_moves_nothing_alone(place: str) -> None:
     for field in (6, 11):
@@ -211,7 +272,7 @@ def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
         FT1.replace("|CG|", "|P|").replace("|1|61.50", "|P|61.50"),
         "FT1|1|T1||20261122|CG|10101012^Consulta^TUSS||10|580000",  # two off: the price would be the quantity
         "SCH|A1|A2|||TC^Tomografia|20261122140000|30|MIN|MARCADO|||||41^Reis^Nora",  # by two they would find a place
-        "PV1|1|I|UTI^101^A|||41^Reis^Nora|||SUR||||2|||41^Reis^Nora|INP|V1|||||||||||||||||||H||REG|||20261122080000",
+        "PV1|1|I|UTI^101^A|||41^Reis^Nora|||SUR||||||||||V100||41^Reis^Nora",  # what follows fits no place at all
         FT1.replace("|61.50|61.50|", "|61.50&BRL|61.50&BRL|"),
         "ORC|RE|P1|F1||CM^Complete^HL70038|||20261122080000|||41^Reis^Nora",
         "ORC|NW|P1|^^||||^^^^^|||^^||^^||^^^^^",

@@ -58,7 +58,7 @@ BOOKED = "SCH|P1|F1|||||||{}\rRGS|1\r"
 @pytest.mark.parametrize(
     ("sent", "places"),
     [
-        (f"|30|min|^^30^{ADMITTED}^20261118104100||41^Reis^Nora^^^Dr.", {"SCH#3-12"}),
+        (f"|30|min|^^30^{ADMITTED}^20261118104100||41^Reis^Nora^^^Dr.", set()),  # told as a run
         (f"30|min||||||{ADMITTED}|20261118104100", {"SCH#3-16", "SCH#3-17"}),
     ],
 )
@@ -84,6 +84,14 @@ def test_a_bare_day_is_no_parent_of_all_orders_of_that_day() -> None:
     assert "basedOn" not in order
     assert order["authoredOn"] == "2026-11-22"
     assert told == {"ORC#3-8"}
+
+
+def test_a_moment_before_who_entered_the_order_is_no_parent() -> None:
+    bodies, told = made("ORM^O01", ORDER.format(control="NW", parent="20261122080000", when="T1^Luz^Ida", rest=""))
+    order = bodies["ServiceRequest"][0]
+    assert "basedOn" not in order
+    assert order["authoredOn"] == "2026-11-22T08:00:00-03:00"
+    assert "ORC#3-8" in told
 
 
 @pytest.mark.parametrize(("parent", "when"), [("20261122^LAB", ""), ("20261122", "20261122080000"), ("20261372", "")])
