@@ -22,7 +22,7 @@ from hub.records.drafts.following import cancelled, kindred, onward, replaced, r
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
 from hub.records.drafts.visit import movements
-from hub.records.drafts.who import bearers, meanwhile, memberships, mothers, professionals, several, visited
+from hub.records.drafts.who import bearers, meanwhile, memberships, mothers, moved, professionals, several, visited
 from hub.records.drafts.who.identify import (
     Places,
     agrees,
@@ -118,7 +118,7 @@ async def _place(tx: Transaction, drafts: Sequence[Draft], known: Known, settled
             if identity := _professional(draft, known, settled):
                 settled.places[draft.local] = (draft.type, identity)
         elif draft.keys:
-            identity = _by_key(draft, known, settled)
+            identity = _by_key(draft, drafts, known, settled)
             settled.problems += several.own(draft, identity, known)
             settled.places[draft.local] = (draft.type, identity)
         elif draft.part and draft.under:
@@ -143,7 +143,7 @@ def _no_key(draft: Draft) -> Problem:
     return Problem("semantic.no-key", draft.local, args=(("type", draft.type),), level=level)
 
 
-def _by_key(draft: Draft, known: Known, settled: Settled) -> str:
+def _by_key(draft: Draft, drafts: Sequence[Draft], known: Known, settled: Settled) -> str:
     """The id of the record a draft names by its keys; the first usable key makes the id of a new one."""
     if draft.type == bearers.TYPE:
         return _patient(draft, known, settled)
@@ -152,6 +152,9 @@ def _by_key(draft: Draft, known: Known, settled: Settled) -> str:
     for key in draft.keys:
         for identity in known.candidates.get((draft.type, key), ()):
             body = known.rows.get((draft.type, identity)) or {}
+            if not same_subject(subject, body) and moved.is_before(body, subject, draft):
+                moved.hand_over(drafts, draft, body)
+                return identity
             if not same_subject(subject, body):
                 foreign = True
                 visited.note(draft, subject, body, known)

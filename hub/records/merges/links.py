@@ -13,11 +13,12 @@ from hub.records.drafts.settle import settle
 from hub.records.drafts.who.bearers import bearers_of
 from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.lookup import stored, survivors_of
+from hub.records.drafts.who.moved import moved
 from hub.records.merges.apart import are_apart, noted
 from hub.records.merges.numbers import name
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import INTO, held_by, named_by
-from hub.records.merges.references import moved, pointing
+from hub.records.merges.references import pointing
 from hub.records.saved import Origin
 from hub.records.write import Write, save
 from hub.store.database import Row, Transaction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from canonical.problem import Problem
@@ -10,11 +11,12 @@ from hub.records.drafts.settle import settle
 from hub.records.drafts.who.bearers import bearers_of
 from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.lookup import lookup, stored, survivors_of
+from hub.records.drafts.who.moved import moved, noted
 from hub.records.merges import patients
 from hub.records.merges.numbers import name, united
 from hub.records.merges.origins import named_in_messages
 from hub.records.merges.patients import held_by
-from hub.records.merges.references import moved, pointing
+from hub.records.merges.references import pointing
 from hub.records.saved import Origin
 from hub.records.write import Write, save
 from hub.store.database import Transaction
@@ -39,7 +41,9 @@ async def move(tx: Transaction, prior: Draft, named: dict[str, Draft], origin: O
     source = _patient_of(body)
     if source and source != target:
         inside = {(prior.type, found[0]): body, **await pointing(tx, prior.type, found[0])}
-        await save(tx, _turned(inside, source, target), origin)
+        own, *others = _turned(inside, source, target)
+        body = noted(own.body or {}, f"Patient/{source}", named[local].event_at)
+        await save(tx, [dataclasses.replace(own, body=body), *others], origin)
     return []
 
 

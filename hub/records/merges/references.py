@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir import jsontext
+from hub.records.drafts.who.moved import moved
 from hub.records.write import Write
 from hub.store.database import Row, Transaction
 
@@ -31,14 +32,3 @@ async def turned(tx: Transaction, kind: str, old: str, new: str) -> list[Write]:
         Write(type=place[0], id=place[1], body=moved(body, f"{kind}/{old}", f"{kind}/{new}"))
         for place, body in found.items()
     ]
-
-
-def moved(node: Any, old: str, new: str) -> Any:
-    """`node` with every reference to `old` (`Patient/id`) made one to `new`."""
-    if isinstance(node, dict):
-        return {
-            key: new if key == "reference" and value == old else moved(value, old, new) for key, value in node.items()
-        }
-    if isinstance(node, list):
-        return [moved(item, old, new) for item in node]
-    return node
