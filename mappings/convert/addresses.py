@@ -8,12 +8,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from canonical import identifiers
 from canonical.councils import STATES
+from canonical.extensions import EXTENSIONS
 from mappings.convert.registry import Context, Value
 from mappings.convert.text import listed
 
+CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 _CEP = re.compile(r"[0-9]{2}\.?[0-9]{3}-?[0-9]{3}\Z")
 _DOTTED = re.compile(r"[0-9]{2}\.[0-9]{3}-?[0-9]{3}\Z")
+_CITY_AND_STATE = re.compile(r"(.*[^\W\d_])\s*[-/(]\s*([A-Z]{2})\)?\Z")
 _ZIP = re.compile(r"[0-9]{5}(?:-[0-9]{4})?\Z")
 _USA = frozenset(("US", "USA", "840"))
 _BRAZIL = frozenset(("BR", "BRA", "076", "BRASIL", "BRAZIL"))
@@ -56,6 +60,19 @@ def is_cep(text: str) -> bool:
 
 def _is_state(text: str) -> bool:
     return text.upper() in STATES
+
+
+def municipality(address: dict[str, Any]) -> None:
+    """Read a Brazilian address's city: its code of the IBGE (as the city, or the district), and the state behind its
+    name (`SAO PAULO/SP`), where none is said otherwise."""
+    for name in ("district", "city"):
+        if identifiers.is_ibge_city(code := address.get(name, "")):
+            coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": code}}
+            address.setdefault("_city", {"extension": [coded]})
+            del address[name]
+    match = _CITY_AND_STATE.match(address.get("city", ""))
+    if match and _is_state(match[2]) and str(address.get("state", match[2])).upper() == match[2]:
+        address |= {"city": match[1], "state": match[2]}
 
 
 def postal_code(text: str) -> str:

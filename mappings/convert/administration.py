@@ -12,8 +12,8 @@ from canonical import identifiers
 from canonical.councils import STATES
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
-from mappings.convert.addresses import of_birth
-from mappings.convert.datatypes import CITY_SYSTEM, coding, cwe, xad, xtn
+from mappings.convert.addresses import CITY_SYSTEM, of_birth
+from mappings.convert.datatypes import coding, cwe, xad, xtn
 from mappings.convert.misplaced.plausible import misplaced_if, no_language, no_licence, no_religion
 from mappings.convert.misplaced.results import late_holder
 from mappings.convert.misplaced.visits import late_admission, no_discharge
@@ -179,6 +179,9 @@ def birth_place(value: Value, context: Context, argument: str) -> Any:
     if len(text) == 7 and identifiers.is_ibge_city(text) and context.message.header.text(17) in _BRAZIL:
         coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": text}}
         return {"url": EXTENSIONS[argument], "valueAddress": {**born, "_city": {"extension": [coded]}}}
+    if (state := value.text(2).upper()) in STATES:
+        born = {**born, "city": text, "state": state}
+        text = f"{text}/{state}"
     return {"url": EXTENSIONS[argument], "valueAddress": {**born, "text": text}}
 
 

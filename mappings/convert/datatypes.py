@@ -8,7 +8,6 @@ from typing import Any
 
 from canonical import codes as systems
 from canonical import identifiers
-from canonical.extensions import EXTENSIONS
 from hl7.er7 import Delimiters, Segment
 from mappings.convert.addresses import (
     address_for_number,
@@ -16,6 +15,7 @@ from mappings.convert.addresses import (
     is_abroad,
     is_cep,
     kin_for_address,
+    municipality,
     of_birth,
     postal_code,
     righted,
@@ -47,8 +47,6 @@ from mappings.convert.published import (
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import coding_from, component_code, listed, meant, words_in
 from mappings.tables.table import Source
-
-CITY_SYSTEM = "https://terminologia.saude.gov.br/fhir/CodeSystem/BRDivisaoGeograficaBrasil"
 
 _DIALLED = re.compile(r"\+?[0-9 ()./-]{5,}\Z")
 _CID_AND_NAME = re.compile(r"([A-Za-z][0-9]{2}\.?[0-9]?)\s*(?:[-–:]\s*|\s)([^\W\d_][^^]{3,}?)\s*(?=\^|\Z)")
@@ -112,10 +110,8 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     if lines:
         address["line"] = lines
     abroad = is_abroad(value, context.message.header.text(17))
-    if not abroad and identifiers.is_ibge_city(address.get("district", "")):
-        code = address.pop("district")
-        coded = {"url": EXTENSIONS["city-code"], "valueCoding": {"system": CITY_SYSTEM, "code": code}}
-        address["_city"] = {"extension": [coded]}
+    if not abroad:
+        municipality(address)
     _designate(address, "" if late else value.text(8))
     if not address:
         return None
@@ -333,6 +329,8 @@ def concept_or_own(value: Value, context: Context, argument: str) -> Any:
     A word beside the code that the table knows says what the sender means by it (`C^CASADO` is no common law).
     """
     table, alone_written = context.codes(argument), not value.text(2) and not words_in(value.whole())
+    if doubtful(argument[3:7], value.text(1), value.text(2)) and listed(table, value.text(2)) is None:
+        return cwe(value, context, argument.split("-", maxsplit=1)[0].upper())
     if target := listed(table, value.whole()) if alone_written else meant(table, value):
         return {"coding": [coding_from(target)]}
     return cwe(value, context, argument.split("-", maxsplit=1)[0].upper())

@@ -20,7 +20,7 @@ from mappings.convert.misplaced.plausible import no_code, no_service, state_for_
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.specimens import name_of_source
+from mappings.convert.specimens import name_of_source, own_code, worded
 from mappings.convert.text import coding_from, listed, moment_text, number
 from mappings.convert.whose import named
 from mappings.tables.table import Source
@@ -89,6 +89,10 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
         return None
     code, text, system = (value.text(1, n) for n in (1, 2, 3))
     coding: dict[str, Any] = {}
+    if not system and (meant := worded(code, text or ("" if code else name_of_source(value)), "HL70070", context)):
+        words = text or ("" if code else name_of_source(value))
+        codings = [*([own_code(code, text)] if code else []), meant]
+        return {"coding": codings, **({"text": words} if words else {})}
     if code:
         coding = coding_of("0070", code, text, system)
         tell_own(value, context, "" if system else "HL70070", coding["code"], text)

@@ -27,8 +27,11 @@ _FILLER = 2  # EIP: the number of who fills the order
 
 @conversion("deceased")
 def deceased(value: Value, context: Context, argument: str) -> Any:
-    """PID-30, only when PID-29 gives no date: R4 takes one of the two."""
-    return None if value.other(29) else boolean(value, context, argument)
+    """PID-30, only when PID-29 gives no date: R4 takes one of the two. Words for it are read (`OBITO`, `VIVO`)."""
+    if value.other(29):
+        return None
+    word = listed(context.codes("deceased-words"), value.whole())
+    return boolean(value, context, argument) if word is None else word == "true"
 
 
 @conversion("place")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mappings.convert.published import coding_of, table_has
+from mappings.convert.datatypes import cwe
+from mappings.convert.published import coding_of, placed, table_has
 from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.text import coding_from, listed
 
 _ADDITIVES = "0371"
 
@@ -20,6 +22,31 @@ def additive(value: Value, context: Context, argument: str) -> Any:
     if not code or not _is_additive(value):
         return None
     return {"coding": [coding_of(_ADDITIVES, code, text, system)], **({"text": text} if text else {})}
+
+
+@conversion("material")
+def material(value: Value, context: Context, argument: str) -> Any:
+    """SPM-4 as CodeableConcept (table `argument`); a word for it (`SORO`, `URINA 24 HORAS`) has the code that it means,
+    by `codes/specimen-words.csv`, beside it."""
+    code, words = " ".join(value.text(1).split()), value.said(2)
+    meant = None if value.text(3) or value.text(4) else worded(code, words, argument, context)
+    if meant is None:
+        return cwe(value, context, argument)
+    return {"coding": [*([own_code(code, words)] if code else []), meant], **({"text": words} if words else {})}
+
+
+def worded(code: str, words: str, table: str, context: Context) -> dict[str, str] | None:
+    """The coding (table 0487) of a material in words, beside no code of the table `table` (`HL70487`); else None."""
+    if code and placed("", code, table)[0]:
+        return None
+    known = context.codes("specimen-words")
+    target = next((found for text in (words, code) if text and (found := listed(known, text))), None)
+    return coding_from(target) if target else None
+
+
+def own_code(code: str, words: str) -> dict[str, str]:
+    """A sender's own code as Coding of no system."""
+    return {"code": code, **({"display": words} if words else {})}
 
 
 @conversion("source-note")

@@ -62,8 +62,8 @@ def specimen(spm: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
 
 
 def test_a_material_of_the_laboratory_stays_its_own_and_is_told() -> None:
-    body, told = specimen("SPM|1|A1&LIS||SANGUE|||VEN^veia")
-    assert body["type"] == {"coding": [{"code": "SANGUE"}]} and sorted(told) == [
+    body, told = specimen("SPM|1|A1&LIS||SANGUINEO|||VEN^veia")
+    assert body["type"] == {"coding": [{"code": "SANGUINEO"}]} and sorted(told) == [
         ("code.own", "SPM#2-4"),
         ("code.own", "SPM#2-7"),
     ]
