@@ -1,8 +1,9 @@
 """One professional told by several numbers, each in a repetition of one field (XCN, 2.5.1 §2.A.88): CRM, CPF, local.
 
 Two repetitions are one person where all words of the shorter name are in the longer, two at least, and each number is
-of another register. Numbers of two councils (a CRM and a COREN) are two people's; the same number twice is another
-matter (`mentions`).
+of another register. Numbers of two councils (a CRM and a COREN) are two people's. Numbers of one council in two states
+(CRM-SP, CRM-RJ) may be one's who moved: they are where three words agree; of two namesakes they are two people's, which
+is told, as it is where a further number may be of either of two. The same number twice is another matter (`mentions`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mappings.convert.registry import Context, Value
 
 TYPE = "Practitioner"
 _ENOUGH = 2
+_OF_TWO_STATES = 3  # words of a name that two numbers of one council must have in common
 _MOST = 20  # people of one field who are looked at again; a list of more is none of one person's numbers
 
 
@@ -33,7 +35,11 @@ def told_before(value: Value, context: Context, key: Key, name: str) -> bool:
     known = next((one for one in people if key in one.keys), None)
     if known is None:
         said = words({"text": name})
-        known = next((one for one in people if _agree(one.name, said) and _is_further(key, one.keys)), None)
+        alike = [one for one in people if _agree(one.name, said) and _is_further(key, one.keys)]
+        sure = [one for one in alike if _is_sure(one, said, key)]
+        known = sure[0] if len(alike) == len(sure) == 1 else None
+        if alike and known is None:
+            context.problems.append(value.problem("field.professional-unclear"))
         if known is None:
             if len(people) < _MOST:
                 people.append(_Person(said, [key]))
@@ -55,6 +61,13 @@ def _is_further(key: Key, keys: list[Key]) -> bool:
         return False
     councils = {council[0] for one in (key, *keys) if (council := council_of(one.system)) is not None}
     return len(councils) < _ENOUGH
+
+
+def _is_sure(one: _Person, said: frozenset[str], key: Key) -> bool:
+    """Whether the names are enough for one person; numbers of one council in two states ask for more."""
+    council = council_of(key.system)
+    two_states = council is not None and any(council_of(each.system) is not None for each in one.keys)
+    return not two_states or len(one.name & said) >= _OF_TWO_STATES
 
 
 def _add(context: Context, first: Key, key: Key) -> None:

@@ -83,3 +83,22 @@ async def test_two_records_of_before_stay_two_and_that_is_told(world: World, ten
     await feed(world, tenant, order(4, attending=CPF), order(5, attending=OWN))
     found = await attending(world, tenant)
     assert found[:2] == before and found[2] == before[0] and found[3] == before[1] and found[4] == before[0]
+
+
+UNCLEAR = "field.professional-unclear"
+
+
+@pytest.mark.parametrize(
+    ("sent", "told", "found"),
+    [
+        ("41234^Lima^Rui^^^^^^CRM-SP~52345^Lima^Rui^^^^^^CRM-RJ", [UNCLEAR], 2),
+        ("41234^Lima^Rui Alves^^^^^^CRM-SP~52345^Lima^Rui Alves^^^^^^CRM-RJ", [], 1),
+        ("41234^Lima^Rui^^^^^^CRM-SP~52345^Lima^Rui^^^^^^CRM-SP~52998224725^Lima^Rui^^^^^^CPF", [UNCLEAR], 3),
+        ("41234^Lima^Rui^^^^^^CRM-SP~52998224725^Reis^Nora^^^^^^CPF", [], 2),
+    ],
+)
+async def test_namesakes_of_one_field(world: World, tenant: Tenant, sent: str, told: list[str], found: int) -> None:
+    (outcome,) = await feed(world, tenant, order(1, attending=sent))
+    assert outcome["problems"] == told
+    assert len(await people(world, tenant)) == found
+    assert [len(one) for one in await attending(world, tenant)] == [found], "all of them are there"

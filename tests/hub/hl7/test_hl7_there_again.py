@@ -88,3 +88,26 @@ async def test_an_admission_told_late_began_when_it_says(world: World, tenant: T
 async def test_an_event_without_a_visit_is_told_as_no_loss(world: World, tenant: Tenant, event: str) -> None:
     (told,) = await feed(world, tenant, person(event, 1))
     assert "field.nothing-made" not in told["problems"]
+
+
+def pending(event: str, at: int, place: str = "") -> str:
+    head = [msh(f"ADT^{event}", T.format(at)), f"EVN|{event}|{T.format(at)}-0300", PID]
+    pv1 = f"PV1|1|I|UTI^1^2||||||||||||||||V1^^^HOSP{'|' * 23}{place}||20261122095500-0300"
+    return "\r".join([*head, pv1]) + "\r"
+
+
+async def reserved(world: World, tenant: Tenant) -> list[str]:
+    (found,) = await records(world, tenant, "Encounter")
+    return [
+        one["location"]["identifier"]["value"] for one in found.get("location", ()) if one["status"] == "reserved"
+    ]
+
+
+async def test_a_pending_transfer_behind_its_cancellation_reserves_nothing(world: World, tenant: Tenant) -> None:
+    steps = [pending("A15", 2, "ENF^1^1"), pending("A26", 3)]
+    await feed(world, tenant, visit("A01", 1), *reversed(steps))
+    assert await reserved(world, tenant) == []
+    await feed(world, tenant, visit("A08", 6), pending("A15", 4, "CC^1^1"))
+    assert await reserved(world, tenant) == ["CC / 1 / 1"], "planned anew after that, though told late"
+    await feed(world, tenant, pending("A15", 7, "ENF^2^1"))
+    assert await reserved(world, tenant) == ["ENF / 2 / 1"]

@@ -34,6 +34,7 @@ _PLANNED = frozenset(("reserved", "planned"))
 _ENDING = {"period": ("end",), "hospitalization": ("dischargeDisposition", "destination"), "partOf": ("reference",)}
 WENT_ON = "urn:ponte:went-on"
 TAKEN_BACK = "urn:ponte:transfer-taken-back"
+CALLED_OFF = "urn:ponte:pending-transfer-called-off"
 AWAITED = "urn:ponte:transfer-cancelled-before"
 
 
@@ -125,7 +126,7 @@ def goes_on(body: Entry) -> Entry:
 
 
 def _places(held: list[Entry], body: Entry, draft: Draft, at: str, *, stale: bool) -> list[Entry]:
-    stated: list[Entry] = draft.body.get("location", [])
+    stated: list[Entry] = _not_called_off(body, draft, stale=stale)
     beds = [e for e in held if e.get("status") not in _PLANNED and not is_temporary(e)]
     rooms = [e for e in held if e.get("status") not in _PLANNED and is_temporary(e)]
     plans = [e for e in held if e.get("status") in _PLANNED]
@@ -146,6 +147,17 @@ def _places(held: list[Entry], body: Entry, draft: Draft, at: str, *, stale: boo
         if draft.action == "arrive" and not _named(stated, "active", temporary=True):
             rooms = [closed(entry, at) for entry in rooms]
     return [*beds, *rooms, *_plans(plans, stated, draft.action, beds)]
+
+
+def _not_called_off(body: Entry, draft: Draft, *, stale: bool) -> list[Entry]:
+    """The places that are told, but for one reserved by an A15 that comes behind its own cancellation (A26)."""
+    stated: list[Entry] = draft.body.get("location", [])
+    if draft.action == "cancel-pending-transfer" and draft.event_at is not None and not stale:
+        mark_time(body, draft.event_at, CALLED_OFF)
+    gone = told_at(body, CALLED_OFF) if stale else None
+    if gone is None or draft.event_at is None or draft.event_at > gone:
+        return stated
+    return [entry for entry in stated if entry.get("status") != "reserved"]
 
 
 def _stays(held: list[Entry], stated: list[Entry], at: str, first: str, *, temporary: bool, stale: bool) -> list[Entry]:
