@@ -98,9 +98,7 @@ def pending(event: str, at: int, place: str = "") -> str:
 
 async def reserved(world: World, tenant: Tenant) -> list[str]:
     (found,) = await records(world, tenant, "Encounter")
-    return [
-        one["location"]["identifier"]["value"] for one in found.get("location", ()) if one["status"] == "reserved"
-    ]
+    return [one["location"]["identifier"]["value"] for one in found.get("location", ()) if one["status"] == "reserved"]
 
 
 async def test_a_pending_transfer_behind_its_cancellation_reserves_nothing(world: World, tenant: Tenant) -> None:
