@@ -110,8 +110,14 @@ def _right(
     last = len(kept) - 1
     wrong = set(_wrong(kept, shapes, segment.delimiters))
     needed = [n for n, shape in shapes.items() if shape.needed and n <= last and kept[n] and n not in wrong]
-    right = [way for way in found if all(n < len(way) and way[n] for n in needed)]
+    right = [way for way in found if all(n < len(way) and way[n] for n in needed) and _known(way, kept, wrong, shapes)]
     return [way for way in right if not any(_wrong(way, shapes, segment.delimiters))]
+
+
+def _known(way: Sequence[str], kept: Sequence[str], wrong: Iterable[int], shapes: Shapes) -> bool:
+    """Whether what cannot stand where it was sent comes to fields of which something is known."""
+    off = len(way) - len(kept)
+    return all((n if way[n : n + 1] == [kept[n]] else n + off) in shapes for n in wrong)
 
 
 def _explains(way: Sequence[str], kept: Sequence[str], segment: Segment, shapes: Shapes) -> bool:

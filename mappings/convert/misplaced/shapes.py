@@ -14,6 +14,7 @@ _DAY = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])
 _YEAR = re.compile(r"(?:1[89]|20|21)[0-9]{2}")
 _BED = re.compile(r"[A-Z]{0,2}[0-9]{1,4}[A-Z]?\Z")
 _WORD = re.compile(r"[^\W\d_]{2}[^\d_]*\Z")
+_TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _LETTERS = frozenset("BCEINOPRU")  # classes of a visit, table 0004
 _PATIENTS = frozenset(("IN", "OUT", "INP", "OTP", "ER"))  # types of a patient in a word
 _LONGEST_CODE = 5  # digits
@@ -257,12 +258,24 @@ def _listed(text: str, table: str) -> bool:
     return text in codes(table) or text.upper() in codes(table)
 
 
+def _of_other_table(parts: Sequence[str], table: str) -> bool:
+    """Whether the third component names another table of HL7 than the field's."""
+    return len(parts) > 2 and bool(_TABLE.match(parts[2].upper())) and parts[2].upper() != table.upper()
+
+
+def _no_social_number(parts: Sequence[str]) -> bool:
+    """Whether a moment, or a word with its number, stands where the number of a social security does."""
+    return _time(parts) or sum(map(str.isalpha, parts[0])) > _LONGEST_CODE
+
+
 def _by_table(shape: str) -> Callable[[Sequence[str]], bool] | None:
     """What a field of the codes of a table cannot hold (`of:hl70271`), or one that a code of it shows to be another's
-    (`not:hl70127`)."""
+    (`not:hl70127`), or one whose codes are of a table where they name one (`in:hl70002`)."""
     kind, _, table = shape.partition(":")
     if kind == "of" and table:
         return lambda parts: not _listed(parts[0], table)
+    if kind == "in" and table:
+        return lambda parts: _time(parts) or _of_other_table(parts, table)
     if kind == "not" and table:
         return lambda parts: (
             _time(parts) or (_listed(parts[0], table) and (len(parts) == 1 or parts[2:3] == [table.upper()]))
@@ -283,6 +296,7 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "site": _no_site,
     "person": _no_person,
     "admitter": _no_admitter,
+    "social": _no_social_number,
     "staff": _no_staff,
     "kind": _number_of_policy,
     "visit": _no_visit,

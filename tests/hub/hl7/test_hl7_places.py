@@ -184,3 +184,20 @@ async def test_protection_is_set_and_taken_away(world: World, tenant: Tenant) ->
     assert (await encounter(world, tenant))["meta"]["security"][0]["code"] == "R"
     await feed(world, tenant, label("N", 3))
     assert "security" not in (await encounter(world, tenant))["meta"]
+
+
+@pytest.mark.parametrize("event", ["A03", "A08"])
+async def test_the_place_before_that_a_discharge_or_change_names_was_not_left_then(
+    world: World, tenant: Tenant, event: str
+) -> None:
+    await feed(world, tenant, visit(event, 5, "2", f6="PS^9^^HOSP"))
+    before = [stay for stay in stays(await encounter(world, tenant)) if stay[0] == "9"]
+    assert before == [("9", "completed", "", "")]
+
+
+async def test_a_change_that_names_an_unknown_place_before_leaves_the_bed_as_it_was(
+    world: World, tenant: Tenant
+) -> None:
+    await feed(world, tenant, visit("A01", 1, "1"), visit("A08", 5, "1", f6="PS^9^^HOSP"))
+    found = stays(await encounter(world, tenant))
+    assert found == [("9", "completed", "", ""), ("1", "active", "01", "")]

@@ -229,6 +229,31 @@ def test_a_run_of_fields_one_off_is_read_in_its_place(
     assert {n: message.segments[1].raw_field(n) for n in found} == found
 
 
+def test_a_language_by_its_table_is_no_marital_status_and_an_account_no_social_number() -> None:
+    rest = "|||||||PT^Português^HL70296|C^Casado^HL70002||CONTA-00077"
+    message, told = aligned(read(PID.replace("|M|||Rua A^^Porto Alegre^RS^90000", "|M|" + rest)))
+    found = message.segments[1]
+    assert [found.raw_field(n) for n in range(15, 20)] == [
+        "PT^Português^HL70296",
+        "C^Casado^HL70002",
+        "",
+        "CONTA-00077",
+        "",
+    ]
+    assert told[0].code == "structure.shifted"
+    whole = (
+        PID.replace("|M|||Rua A", "|M||B^Branca^HL70005|Rua A")
+        + "||||PT^Português^HL70296|C^Casado^HL70002||77|8234567WA"
+    )
+    assert not aligned(read(whole))[1]
+
+
+def test_what_would_come_to_a_field_of_which_nothing_is_known_stays() -> None:
+    sent = "IN1|1|PLANO|326305|AMIL||||G77||||20260101||||Lima^Rui|1|1|NASC|RUA A" + "|" * 24 + "F"
+    message, told = aligned(read(sent))
+    assert message.segments[1].raw == sent and not told
+
+
 @pytest.mark.parametrize("place", ["3N^QUARTO^LEITO", "UTI1^SALA^LEITO", "AMB", "MED"])
 def test_a_place_before_in_words_moves_nothing_alone(place: str) -> None:
     for field in (6, 11):

@@ -139,11 +139,12 @@ def _places(held: list[Entry], body: Entry, draft: Draft, at: str, *, stale: boo
     if draft.action == "transfer" and stale and _was_cancelled(body, draft):
         return held
     first = {"admit": _start_of(body) or at, "transfer": at}.get(draft.action, "")
-    beds = _stays(beds, stated, at, first, temporary=False, stale=stale)
+    moves = bool(draft.action)
+    beds = _stays(beds, stated, (at, first), temporary=False, stale=stale, moves=moves)
     if draft.action in ("cancel-arriving", "cancel-departing") and not stale:
         rooms = _taken_back(rooms, _named(stated, "active", temporary=True))
     else:
-        rooms = _stays(rooms, stated, at, at, temporary=True, stale=stale)
+        rooms = _stays(rooms, stated, (at, at), temporary=True, stale=stale, moves=moves)
         if draft.action == "arrive" and not _named(stated, "active", temporary=True):
             rooms = [closed(entry, at) for entry in rooms]
     return [*beds, *rooms, *_plans(plans, stated, draft.action, beds)]
@@ -160,12 +161,23 @@ def _not_called_off(body: Entry, draft: Draft, *, stale: bool) -> list[Entry]:
     return [entry for entry in stated if entry.get("status") != "reserved"]
 
 
-def _stays(held: list[Entry], stated: list[Entry], at: str, first: str, *, temporary: bool, stale: bool) -> list[Entry]:
-    """The stays of one kind with what is stated: where the patient was before, and where the patient is now."""
+def _stays(
+    held: list[Entry], stated: list[Entry], times: tuple[str, str], *, temporary: bool, stale: bool, moves: bool
+) -> list[Entry]:
+    """The stays of one kind with what is stated: where the patient was before, and where the patient is now.
+
+    An event that does not move the patient (a discharge, a change) does not say when the place before was left: that is
+    where the patient was before an earlier transfer (2.5.1 §3.4.3.6).
+    """
+    at, first = times
     entry = _named(stated, "active", temporary=temporary)
     prior = _named(stated, "completed", temporary=temporary)
     known = {place_of(item) for item in held}
     if prior is not None and place_of(prior) not in known and (entry is None or place_of(prior) != place_of(entry)):
+        here = entry is not None and (not held or place_of(held[-1]) == place_of(entry))
+        if here and entry is not None and not moves and not stale:
+            now = held[-1:] or [with_period(entry, start=first)]
+            return [*(closed(item, "") for item in held[:-1]), closed(prior, ""), *now]
         held = _inserted(held, closed(prior, at), at)
     if entry is None:
         return held
