@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import partial
 
@@ -35,6 +36,7 @@ AROUND = {
     "SCH": (1, 2, 25),
 }  # else others would be nobody's
 DIFFERS = "field.differs"  # that another field says other than this one gives its parts no place
+ENOUGH = 8  # messages that show of a field nobody reads by some rows that it is so, as hundreds of the same rows do
 LOST = {"field.nothing-made", "field.unmapped"}  # tell that a part is lost, and give it no place
 Part = tuple[int, int]
 Args = tuple[tuple[str, str], ...]
@@ -160,14 +162,14 @@ class Audit:
 
 
 def audited(
-    kind: str, version: Version, seen: set[object], only: tuple[str, ...] = ()
+    kind: str, version: Version, seen: Counter[object], only: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, str, Audit]]:
     """The fields of a message of `kind` that no message before had mapped by the same rows: place and type of each."""
     code, _, event = kind.partition("^")
     structure, plan = version.structure_of(code, event, ""), plan_for(kind)
-    if not structure or plan is None or (plan.name, structure) in seen:
+    if not structure or plan is None or seen[plan.name, structure]:
         return
-    seen.add((plan.name, structure))
+    seen[plan.name, structure] = ENOUGH
     lines = [numbered(segment) for segment in made(kind, version, structure).segments]
     message, _, read = told(lines)
     last = {segment.name: segment for segment in message.segments}
@@ -178,10 +180,12 @@ def audited(
         for number, item in version.segments.get(segment.name, {}).items():
             key = (segment.name, number, rows_of(plan, segment.name, number))
             here, place = read.get(segment.index, 0) >> number & 1, f"{segment.name}-{number}"
-            if (here or place in declared_parts()) and segment.raw_field(number) and key not in seen:
+            if (here or place in declared_parts()) and segment.raw_field(number) and seen[key] < ENOUGH:
                 audit = Audit(fewer, at, number)
                 if (here and segment is last[segment.name]) or audit.matters():  # else a later one says it better
-                    seen.add(key)
+                    seen[key] = ENOUGH
+                elif not here:  # by these rows nobody reads it
+                    seen[key] += 1
                 yield place, item.type, audit
 
 
@@ -214,19 +218,23 @@ def rows_of(plan: Plan, segment: str, number: int) -> frozenset[str]:
 
 
 def undeclared(kinds: dict[str, tuple[str, ...]]) -> tuple[dict[str, list[Part]], dict[str, set[Part]], int]:
-    """The parts without effect or reason, all without effect, and how many were tried; no segments named: all."""
-    version, seen = version_named(VERSION), set[object]()
+    """The parts without effect or reason, those with a reason and without effect, and how many were tried; no segments
+    named: all. One that was once seen to have no effect is not asked for again in other messages."""
+    version, seen = version_named(VERSION), Counter[object]()
     assert version is not None
     lost: dict[str, list[Part]] = {}
     silent: dict[str, set[Part]] = {}
     tried = 0
     for kind, only in kinds.items():
         for place, item_type, audit in audited(kind, version, seen, only):
-            found = audit.silent(item_type, place, version)
-            silent.setdefault(place, set()).update(audit.silent(item_type, place, version, placed=True))
-            tried += len(list(parts_of(item_type, version)))
-            if left_over := [part for part in found if reason_for(place, *part) is None]:
-                lost[place] = left_over
+            parts = [part for part, _ in parts_of(item_type, version)]
+            tried += len(parts)
+            unexplained = [part for part in parts if reason_for(place, *part) is None]
+            if unexplained and (found := audit.silent(item_type, place, version, unexplained)):
+                lost[place] = found
+            known = silent.setdefault(place, set())
+            if asked := [part for part in parts if part not in unexplained and part not in known]:
+                known.update(audit.silent(item_type, place, version, asked, placed=True))
     return lost, silent, tried
 
 
