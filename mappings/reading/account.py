@@ -236,12 +236,12 @@ def ignored(overlay: str = "") -> dict[tuple[str, int], Declared]:
 
 
 def _declared(file: Path) -> dict[tuple[str, int], Declared]:
-    found: dict[tuple[str, int], Declared] = {}
+    found: dict[str, dict[int, Declared]] = {}
     for line, values in read_rows(file, _COLUMNS):
-        of_segment = {number for name, number in found if name == values["segment"]}
+        of_segment = found.setdefault(values["segment"], {})
         number, declared = _declaration(values, f"{shown(file)}:{line}", of_segment)
-        found[values["segment"], number] = declared
-    return found
+        of_segment[number] = declared
+    return {(name, number): one for name, of_segment in found.items() for number, one in of_segment.items()}
 
 
 def _declaration(values: dict[str, str], place: str, known: Container[int]) -> tuple[int, Declared]:
