@@ -72,9 +72,25 @@ def numbered(value: Value, context: Context) -> Key | None:
         number, authority = _numbered_council(value), ""
         if not number:
             return None
+    if beside := _behind(value):
+        number, authority, kind = beside[1], beside[0], ""
     if not any(map(is_council, (authority, kind))):
         kind = next((text for part in _ASTRAY if is_council(text := value.text(part))), kind)
     return professional_key(context, number, kind.upper(), (authority, value.text(_FACILITY), value.text(_STATE)), "DN")
+
+
+def _behind(value: Value) -> tuple[str, str] | None:
+    """A council and its number in XCN-12 and 13 (`50121^Moura^Ines^^^^^^^^^CRMSP^112233`); None where none is there."""
+    council, number = value.text(_KIND - 1), value.text(_KIND)
+    return (council, number) if number.isdigit() and is_council(council) else None
+
+
+def further(value: Value, context: Context) -> Key | None:
+    """The number in XCN-1 of the house's own, where that of the council stands behind the name (XCN-12, 13)."""
+    number = value.text(_NUMBER)
+    if not number or _behind(value) is None:
+        return None
+    return professional_key(context, number, "", (value.text(_AUTHORITY), value.text(_FACILITY), ""), "DN")
 
 
 def _numbered_council(value: Value) -> str:

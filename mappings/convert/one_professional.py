@@ -47,7 +47,7 @@ def told_before(value: Value, context: Context, key: Key, name: str) -> bool:
         known.keys.append(key)
     if known.keys[0] == key:
         return False
-    _add(context, known.keys[0], key)
+    add(context, known.keys[0], key)
     return True
 
 
@@ -70,7 +70,8 @@ def _is_sure(one: _Person, said: frozenset[str], key: Key) -> bool:
     return not two_states or len(one.name & said) >= _OF_TWO_STATES
 
 
-def _add(context: Context, first: Key, key: Key) -> None:
+def add(context: Context, first: Key, key: Key) -> None:
+    """Give the professional of the key `first` a further number."""
     draft = context.emitted[TYPE, first]
     if key not in draft.keys:
         draft.keys = (*draft.keys, key)

@@ -10,11 +10,11 @@ from canonical import identifiers
 from canonical.extensions import EXTENSIONS
 from canonical.identity import unaccented
 from canonical.records import DRAFT, Key
-from mappings.convert.councils import numbered, qualifications, tell_wrong
+from mappings.convert.councils import further, numbered, qualifications, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name, no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
-from mappings.convert.one_professional import told_before
+from mappings.convert.one_professional import add, told_before
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, ended, spread
@@ -131,6 +131,8 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
                 return None
             reference["reference"] = DRAFT + context.emit("Practitioner", key, _practitioner(value, context, key, name))
             reference["identifier"] = {"system": key.system, "value": key.value}
+            if own := further(value, context):
+                add(context, key, own)
         else:
             reference["identifier"] = {"value": key.value}
     if label := name or ("" if "reference" in reference else value.text(1)):

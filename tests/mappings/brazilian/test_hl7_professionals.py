@@ -77,6 +77,16 @@ def test_an_occupation_and_the_category_of_a_council_qualify(
     assert [code for code, _ in found if code.startswith("field.")] == ([finding] if finding else [])
 
 
+def test_a_council_behind_the_name_is_the_number_and_that_of_the_house_a_further_one() -> None:
+    records, found = told(attending="50121^MOURA^INES^A^^^Dra.^^^^^CRMSP^112233")
+    (one,) = records["Practitioner"]
+    assert one["identifier"] == [
+        {"system": f"{SID}/crm-sp", "value": "112233"},
+        {"system": "urn:ponte:hosp:dn", "value": "50121"},
+    ]
+    assert not found
+
+
 def test_an_occupation_without_a_number_makes_nobody() -> None:
     records, found = told(attending="225125^SILVA^JOSE^^^^^^CBO")
     assert "Practitioner" not in records and ("field.misplaced", "PV1#3-7") in [(c, w[:7]) for c, w in found]
