@@ -197,7 +197,7 @@ def document_relation(value: Value, context: Context, argument: str) -> Any:
     relation = context.codes("mdm-relation").get(context.event, "")
     key = ei_key(value, context, argument)
     own = ei_key(value.sibling(12), context, argument)
-    if key is None or not relation or key == own or late_document(value.segment):
+    if key is None or not relation or key == own or late_document(value.segment, context.event):
         return None
     retired = {"status": "superseded"} if relation == "replaces" else None
     local = context.mention("DocumentReference", key, retired)
@@ -212,7 +212,7 @@ def document_relation(value: Value, context: Context, argument: str) -> Any:
 def document_parent(value: Value, context: Context, argument: str) -> Any:
     """TXA-13 as related document, of the events that name a parent without saying how (code table `mdm-related`)."""
     key, own = ei_key(value, context, argument), ei_key(value.sibling(12), context, argument)
-    if key is None or key == own or late_document(value.segment):
+    if key is None or key == own or late_document(value.segment, context.event):
         return None
     if not context.codes("mdm-related").get(context.event):
         return None

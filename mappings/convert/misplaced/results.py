@@ -15,6 +15,8 @@ _MATERIAL = 15  # OBR-15
 _WORD = re.compile(r"[^\W\d_][^\d_]+\Z")
 _AMOUNT = re.compile(r"\s*(?:<=|>=|<|>)?\s*[+-]?[0-9.,]*[0-9]\s*\Z")
 
+_ORIGINAL = frozenset(("T01", "T02"))  # an original document is told
+
 
 def late_result(order: Segment) -> bool:
     """Whether OBR-26, the result this one examines further, is the status (table 0123) for which OBR-25 is empty: a
@@ -84,8 +86,11 @@ def early_specimen(specimen: Segment) -> bool:
     return both and not specimen.raw_field(18)
 
 
-def late_document(document: Segment) -> bool:
+def late_document(document: Segment, event: str) -> bool:
     """Whether TXA-13, the number of the parent, is that of the document itself, which has none in TXA-12: the status
-    (TXA-17) stands late too, in TXA-18 or TXA-19."""
+    (TXA-17) stands late too, in TXA-18 or TXA-19, or the message brings an original document, which has no parent
+    (2.5.1 §9.5.1, §9.5.2)."""
+    if document.raw_field(12):
+        return False
     late = any(document.ask(number) in codes("hl70271") for number in (18, 19))
-    return not document.raw_field(12) and not document.raw_field(17) and late
+    return event in _ORIGINAL or (not document.raw_field(17) and late)

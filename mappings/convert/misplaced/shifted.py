@@ -355,13 +355,13 @@ def early_requester(value: Value, context: Context, argument: str) -> Any:
 @conversion("late-document-key")
 def late_document_key(value: Value, context: Context, argument: str) -> Any:
     """TXA-13 as key of the document, where it is its own number (TXA-12), a field late."""
-    return ei_key(value, context, argument) if late_document(value.segment) else None
+    return ei_key(value, context, argument) if late_document(value.segment, context.event) else None
 
 
 @conversion("late-document")
 def late_document_number(value: Value, context: Context, argument: str) -> Any:
     """The same as Identifier; it is told."""
-    if not late_document(value.segment):
+    if not late_document(value.segment, context.event):
         return None
     context.problems.append(value.problem("field.misplaced"))
     return ei(value, context, argument)

@@ -226,6 +226,18 @@ def test_the_number_of_a_document_a_field_late_is_no_parent() -> None:
     assert not told
 
 
+def test_the_number_of_an_original_document_is_no_parent_where_it_has_none() -> None:
+    text = "EVN||20261122\rTXA|1|DS^Alta^L|FT|20261122" + "|" * 9 + "DOC1||||AU\rOBX|1|FT|DS^Alta^L||bem||||||F\r"
+    bodies, told = made("MDM^T02", text)
+    (document,) = bodies["DocumentReference"]
+    assert (document["masterIdentifier"]["value"], document["docStatus"]) == ("DOC1", "final")
+    assert "related" not in document.get("context", {})
+    assert told == {"TXA#4-13"}
+    bodies, told = made("MDM^T06", text)  # an addendum has a parent
+    assert not told
+    assert not any("masterIdentifier" in d and d.get("docStatus") for d in bodies["DocumentReference"])
+
+
 def test_when_a_specimen_was_taken_a_field_early() -> None:
     text = "ORC|NW|P1\rOBR|1|P1||X^Exame^L\rSPM|1|||SER^Soro^HL70487{}\r"
     bodies, told = made("OML^O21", text.format("|" * 12 + "20261122073000|20261122074000"))
