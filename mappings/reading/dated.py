@@ -25,8 +25,9 @@ WRITTEN = re.compile(
 _DAY = r"(0[1-9]|[12][0-9]|3[01])"
 _BARE = rf"{_DAY}{_DAY}((?:19|20)[0-9]{{2}})(?:([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])?)?"
 BARE = re.compile(rf"\s*{_BARE}\s*\Z")
+_MONTH_ALONE = re.compile(r"\s*(0?[1-9]|1[0-2])/((?:19|20)[0-9]{2})\s*\Z")  # `12/2027`, as the validity of a card
 _INSIDE = re.compile(
-    rf"(?<![0-9])(?:[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}}|[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{4}}|{_BARE})(?![0-9])"
+    rf"(?<![0-9])(?:[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}}|[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{4}}|[0-9]{{1,2}}/[0-9]{{4}}|{_BARE})(?![0-9])"
 )
 _MOMENTS = frozenset(("DT", "DTM", "TS"))
 _STAMPS = (("MSH", 7), ("EVN", 2))  # the message's own day
@@ -67,7 +68,7 @@ def _dates(segment: Segment, version: str) -> Iterator[tuple[Place, str]]:
         places = _components(version, kind)
         for nth, repetition in enumerate(segment.split(content, number)):
             for at, part in enumerate(repetition.split(marks.component)):
-                if at in places and WRITTEN.match(text := stroked(part)):
+                if at in places and (WRITTEN.match(text := stroked(part)) or _MONTH_ALONE.match(text)):
                     yield (segment.index, number, nth, at), text
 
 
@@ -120,6 +121,8 @@ def _parts(text: str) -> tuple[int, int, str]:
 
 def _moment(text: str, sure: bool) -> str:
     """The date as HL7 writes it; empty where it may be another day."""
+    if alone := _MONTH_ALONE.match(text):
+        return f"{alone[2]}{int(alone[1]):02}"
     match = WRITTEN.match(text)
     if match is None:
         return ""

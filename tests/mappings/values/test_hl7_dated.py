@@ -57,6 +57,14 @@ def test_the_day_comes_first_where_that_is_sure(birth: str, admitted: str, expec
         assert said(told, "Encounter", "period") == {"start": "2026-11-23T08:10:00-03:00"}
 
 
+def test_a_month_and_its_year_are_that_month() -> None:
+    told = translate(message(STAMP, more="IN1|1|PL|326305|OP|||||||||12/2027|" + "|" * 22 + "77\r"), zone="UTC")
+    assert said(told, "Coverage", "period") == {"end": "2027-12"}
+    assert ("field.date-day-first", "IN1#5-13") in [(p.code, p.where) for p in told.problems]
+    wrong = translate(message(STAMP, more="IN1|1|PL|326305|OP|||||||||13/2027|" + "|" * 22 + "77\r"), zone="UTC")
+    assert said(wrong, "Coverage", "period") is None
+
+
 def test_the_day_of_the_message_shows_which_number_is_the_day() -> None:
     told = read("03/04/1980", "05/11/2026 07:00:00.000-0300", "20261105070500")
     assert said(told, "Patient", "birthDate") == "1980-04-03"
