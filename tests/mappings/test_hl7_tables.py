@@ -214,6 +214,7 @@ def test_every_event_of_a_plan_is_in_its_tables() -> None:
         if plans()[message].name == "adt":
             parts = ("status", "must-exist", "clear", "action")
             assert all(event in codes(f"adt-event-{part}") for part in parts), message
+            assert event in codes("adt-visit-active"), message
         if plans()[message].name == "adt_person":
             assert event in codes("adt-person-active") and event in codes("adt-event-must-exist"), message
         if kind == "BAR":
