@@ -77,6 +77,7 @@ async def test_an_emergency_consultation_goes_into_the_sp_sadt_guide(world: Worl
         (Visit(payer=IPE, charges=(EXAM,), doctor=False), "guide.missing"),
         (Visit(payer=IPE, charges=(("22", "40304361", "3", "10.00"),)), "guide.unit-price"),
         (Visit(payer=IPE, charges=(("22", "40304361", "1", "0"),)), "guide.amount"),
+        (Visit(payer=IPE, charges=(("22", "40304361", "20261123090000", "10.00"),)), "guide.amount"),
         (Visit(payer=IPE, charges=(("22", "40304361", "0.5", "10.00"),)), "guide.number"),
         (Visit(payer=IPE, charges=(EXAM,), valid_until="2021-01-01"), "guide.coverage-period"),
         (Visit(payer=IPE, charges=(EXAM,), kind="ZZZ"), "guide.code"),

@@ -113,3 +113,11 @@ def test_a_count_where_the_total_belongs(counted: str, count: int | None, price:
     (charge,) = [draft.body for draft in told.drafts if draft.type == "ChargeItem"]
     assert charge.get("quantity", {}).get("value") == count and float(charge["priceOverride"]["value"]) == price
     assert (("field.misplaced", "FT1#4-11") in [(p.code, p.where) for p in told.problems]) is late
+
+
+@pytest.mark.parametrize(("count", "price"), [("20261123090000", "20261123090000"), ("9" * 30, "25.90")])
+def test_a_moment_where_count_or_price_belongs_makes_no_price(count: str, price: str) -> None:
+    told = read("DFT^P03", f"FT1|1|T1||20261122||CG|40304361^Hemograma^TUSS|||{count}||{price}")
+    (charge,) = [draft.body for draft in told.drafts if draft.type == "ChargeItem"]
+    assert "priceOverride" not in charge
+    assert ("field.number", "FT1#4-12") in {(p.code, p.where) for p in told.problems}
