@@ -33,6 +33,7 @@ EXTENSIONS = {
     "due-to": f"{_CORE}/condition-dueTo",
     "note": f"{_CORE}/note",
     "ordering-role": "urn:ponte:extension:papel-solicitante",
+    "examined-result": "urn:ponte:extension:resultado-examinado",
     "movement": "urn:ponte:extension:movimento",
     "place-parts": "urn:ponte:extension:partes-do-lugar",
     "modifier": "urn:ponte:extension:modificador",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canonical.codes import coding_system
+from canonical.extensions import EXTENSIONS
 from canonical.problem import Problem
 from canonical.records import DRAFT, FILLER, Draft, Key
 from hl7.er7 import NULL, Segment
@@ -107,9 +108,12 @@ class _Kin:
         children = [c.local for c in report.children.get("observation", ()) if c.local in self.drafts]
         for number, wrong in ((26, late_result(obr)), (29, other_for_parent(obr))):
             self.context.problems += [Problem("field.misplaced", f"OBR#{obr.index}-{number}")] if wrong else []
-        if not code or not children or late_result(obr):
+        if not code or late_result(obr):
             return
         keys = () if other_for_parent(obr) else self._numbers(obr, 29)
+        _tell_apart(self.drafts[report.local], keys, f"{code}|{sub}".rstrip("|"))
+        if not children:
+            return
         parent = self._told_here(report, code, sub, set(keys)) or self._told_elsewhere(report, keys, f"{code}|{sub}")
         if parent is None:
             return
@@ -139,7 +143,7 @@ class _Kin:
     def _told_elsewhere(self, report: Occurrence, keys: tuple[Key, ...], part: str) -> Draft | None:
         """A result of another message; its own message, earlier or later, tells the rest."""
         child = self.drafts[report.local]
-        keys = tuple(key for key in keys if key not in child.keys)
+        keys = _of_others(child, keys)
         if not keys:
             return self._told_beside(report, part)
         shared: dict[str, Any] = {name: child.body[name] for name in ("subject", "encounter") if name in child.body}
@@ -227,6 +231,21 @@ class _Kin:
         for part, kind in ((parts[1:2], "FILL"), (parts[0:1], "PLAC")):
             text = part[0].replace(delimiters.sub, delimiters.component) if part else ""
             yield ei_key(Value(text, Source(segment.name, number), segment), self.context, kind)
+
+
+def _tell_apart(report: Draft, keys: Sequence[Key], part: str) -> None:
+    """A report on a result of its own accession: the number, and often the code too, are those of the report that has
+    this result, and of the reports on its other ones (the susceptibilities of each isolate). What it examines tells it
+    from them, here and where it is met again (`agrees` of the store)."""
+    if report.distinct and not _of_others(report, keys):
+        report.distinct += f"|{part}"
+        report.body.setdefault("extension", []).append({"url": EXTENSIONS["examined-result"], "valueString": part})
+
+
+def _of_others(report: Draft, keys: Sequence[Key]) -> tuple[Key, ...]:
+    """The numbers that are not the report's own, which may be written with another authority beside it."""
+    own = {(key.value, key.system.endswith(FILLER)) for key in report.keys}
+    return tuple(key for key in keys if (key.value, key.system.endswith(FILLER)) not in own)
 
 
 def _one_number(parts: list[str], sub: str) -> bool:

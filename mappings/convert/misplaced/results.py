@@ -90,7 +90,7 @@ def late_document(document: Segment, event: str) -> bool:
     """Whether TXA-13, the number of the parent, is that of the document itself, which has none in TXA-12: the status
     (TXA-17) stands late too, in TXA-18 or TXA-19, or the message brings an original document, which has no parent
     (2.5.1 §9.5.1, §9.5.2)."""
-    if document.raw_field(12):
+    if document.ask(12):
         return False
     late = any(document.ask(number) in codes("hl70271") for number in (18, 19))
     return event in _ORIGINAL or (not document.raw_field(17) and late)

@@ -83,3 +83,40 @@ async def test_another_patients_culture_is_not_meant(world: World, tenant: Tenan
     assert await joined(world, tenant) == {}
     await feed(world, tenant, culture(4))
     assert await joined(world, tenant) == {"1": "E. coli"}
+
+
+def isolate(at: int, number: int, value: int, *, code: str = "TSA^Antibiograma^L", parent: str = "") -> str:
+    """The susceptibilities of an isolate under the culture's number, with a code that all isolates share."""
+    return message(
+        "ORU^R01",
+        at,
+        f"OBR|1|P1^HOSP|F1^LAB|{code}|||20261121||||G|||||||||||{T.format(at)}|||F|"
+        f"634-6&Bactéria&LN^{number}^isolado|||{parent}",
+        f"OBX|1|SN|18906-8^Cipro^LN||<=^{value}|ug/mL||S|||F",
+    )
+
+
+@pytest.mark.parametrize("code", ["TSA^Antibiograma^L", "CULT^Cultura^L"], ids=["own-code", "code-of-the-culture"])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=lambda o: "".join(map(str, o)))
+@pytest.mark.parametrize("parent", ["", "P1&HOSP^F1&LAB", "^F1&OTHER"], ids=["bare", "own-number", "other-authority"])
+async def test_isolates_of_one_number_and_code_stay_apart(
+    world: World, tenant: Tenant, code: str, order: tuple[int, ...], parent: str
+) -> None:
+    """Whichever comes first, and again: no isolate has the other's value, nor the culture the times of theirs."""
+    sent = [culture(1), isolate(3, 1, 7, code=code, parent=parent), isolate(4, 2, 9, code=code, parent=parent)]
+    await feed(world, tenant, *(sent[n] for n in order))
+    await feed(world, tenant, isolate(5, 1, 7, code=code, parent=parent))
+    assert await joined(world, tenant) == {"7": "E. coli", "9": "K. pneumoniae"}
+    reports = await records(world, tenant, "DiagnosticReport")
+    assert sorted((len(body["result"]), body["effectiveDateTime"][:10]) for body in reports) == [
+        (1, "2026-11-21"),
+        (1, "2026-11-21"),
+        (2, "2026-11-20"),
+    ]
+
+
+async def test_isolates_of_one_message_stay_apart(world: World, tenant: Tenant) -> None:
+    both = culture(1) + "".join("\r".join(isolate(1, n, n).split("\r")[2:]) for n in (1, 2))
+    await feed(world, tenant, both)
+    assert await joined(world, tenant) == {"1": "E. coli", "2": "K. pneumoniae"}
+    assert len(await records(world, tenant, "DiagnosticReport")) == 3

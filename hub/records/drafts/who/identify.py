@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canonical.codes import NATIONAL, is_wrong
+from canonical.extensions import EXTENSIONS
 from canonical.identity import fold, record_id
 from canonical.names import stated
 from canonical.records import DRAFT, FILLER, Draft, Key
@@ -114,7 +115,8 @@ def _linked_list(items: list[Any], places: Places) -> list[Any]:
 def agrees(draft: Draft, stored: dict[str, Any]) -> bool:
     """Whether a record found by a shared number is this draft's: one code in common, or one side has none.
 
-    Two reports of one order stay two where their filler numbers differ (the susceptibilities of two isolates).
+    Two reports of one order stay two where their filler numbers differ (the susceptibilities of two isolates), and
+    where one examines a result of the other's accession (OBR-26).
     """
     fillers = {(key.system, key.value) for key in numbers(draft) if key.system.endswith(FILLER)}
     if draft.type == "DiagnosticReport" and fillers:
@@ -124,8 +126,17 @@ def agrees(draft: Draft, stored: dict[str, Any]) -> bool:
             return False
     if not draft.distinct:
         return True
+    if (examined := _examined(stored)) and not draft.distinct.endswith(f"|{examined}"):
+        return False
     coded = _codes_of(stored)
     return not coded or draft.distinct in coded
+
+
+def _examined(stored: dict[str, Any]) -> str:
+    """The result of its own accession that a stored report examines further (`kinship`); empty for others."""
+    held = stored.get("extension", ())
+    told = [str(item.get("valueString", "")) for item in held if item.get("url") == EXTENSIONS["examined-result"]]
+    return told[0] if told else ""
 
 
 def numbers(draft: Draft) -> tuple[Key, ...]:
