@@ -20,10 +20,11 @@ from mappings.reading import kinship
 from mappings.reading.account import Account, close, close_whole, populated
 from mappings.reading.aligned import aligned
 from mappings.reading.dated import dated
-from mappings.reading.grouping import Grouper, Occurrence, number_parts
+from mappings.reading.grouping import Grouper, Occurrence
 from mappings.reading.inheriting import in_turn
 from mappings.reading.mentions import one_person
 from mappings.reading.nested import drop_incomplete, drop_reversed, forget, nodes, once, stands
+from mappings.reading.repeated import number_parts
 from mappings.reading.repetitions import unheard
 from mappings.reading.step import Step
 from mappings.reading.twins import differs, place_of
@@ -83,9 +84,9 @@ def translate(
     if plan.kin:
         drafts += kinship.join(occurrences, drafts, context)
     united(drafts, plan, works, trace)
+    context.problems += number_parts(drafts, works, trace)
     for work in works:
         account.take(work.occurrence, work.made, work.passed)
-    number_parts(drafts)
     look_for_what_is_missing(message, plan, drafts, context)
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))

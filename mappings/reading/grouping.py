@@ -360,15 +360,3 @@ def unite(drafts: list[Draft], plan: Plan) -> list[tuple[str, str]]:
             drafts.remove(draft)
             gone.append((draft.local, heir.local))
     return gone
-
-
-def number_parts(drafts: list[Draft]) -> None:
-    """Parts that would be the same record of one parent (a test repeated in one report) are counted apart."""
-    seen: dict[tuple[str, tuple[str, ...], str], int] = {}
-    for draft in drafts:
-        if draft.keys or not draft.part:
-            continue
-        place = (draft.type, draft.under[:1], draft.part)
-        seen[place] = seen.get(place, 0) + 1
-        if seen[place] > 1:
-            draft.part += f"|#{seen[place]}"

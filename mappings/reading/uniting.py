@@ -21,12 +21,12 @@ def united(drafts: list[Draft], plan: Plan, works: Sequence[Work], trace: Tracer
     for work in works if gone else ():
         heir = heirs.get(gone.get(work.draft.local, ""))
         if heir is not None:
-            _inherit(work, heir, trace)
+            inherit(work, [heir.initial, heir.body], heir.local, trace)
 
 
-def _inherit(work: Work, heir: Draft, trace: Tracer | None) -> None:
-    """Keep of what was made of a draft that went what its heir says."""
-    there = frozenset(_words(heir.body)) | frozenset(_words(heir.initial))
+def inherit(work: Work, heir: Sequence[dict[str, Any]], local: str, trace: Tracer | None) -> None:
+    """Keep of what was made of a draft that went what its heir, the draft `local`, says."""
+    there = frozenset(_words(list(heir)))
 
     def said(value: Any) -> bool:
         return there.issuperset(_words(value))
@@ -34,7 +34,7 @@ def _inherit(work: Work, heir: Draft, trace: Tracer | None) -> None:
     work.made = [made for made in work.made if said(made[2])]
     if trace is not None:
         trace.left_out(work.draft.local, said)
-        trace.united(work.draft.local, heir.local)
+        trace.united(work.draft.local, local)
 
 
 def _words(value: Any) -> Iterator[str]:
