@@ -208,7 +208,8 @@ def primary_source(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("unknown-if-unmapped")
 def unknown_if_unmapped(value: Value, context: Context, argument: str) -> Any:
-    """`unknown` for a completion (RXA-20) that `codes/<argument>.csv` lacks: it may say that nothing was given."""
+    """`unknown` for a code that `codes/<argument>.csv` lacks: a completion (RXA-20) may say that nothing was given, an
+    order control (ORC-1) that the order was taken back."""
     text = value.whole()
     return "unknown" if text and listed(context.codes(argument), text) is None else None
 
