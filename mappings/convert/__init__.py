@@ -40,7 +40,7 @@ from mappings.convert import (
     text,
     timing,
 )
-from mappings.convert.misplaced import shifted, swapped, vaccines
+from mappings.convert.misplaced import frequencies, shifted, swapped, vaccines
 from mappings.convert.registry import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer, Value
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "documents",
     "doses",
     "forecasts",
+    "frequencies",
     "holders",
     "immunization",
     "keys",

@@ -280,13 +280,6 @@ def several(value: Value, context: Context, argument: str) -> Any:
     return {"value": found, **({"unit": unit} if unit else {})}
 
 
-@conversion("quantity-each")
-def quantity_each(value: Value, context: Context, argument: str) -> Any:
-    """TQ1-2, the quantity at each time, as `dose[x]`."""
-    found = cq(value, context, argument)
-    return ("Quantity", found) if found else None
-
-
 @conversion("specimen-key")
 def specimen_key(value: Value, context: Context, argument: str) -> Any:
     """One EI in the subcomponents of SPM-2 (EIP) as key.

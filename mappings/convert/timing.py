@@ -19,7 +19,7 @@ from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import listed, number
 from mappings.tables.table import Source
 
-_EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
+EVERY = re.compile(r"Q([0-9]{1,3})(S|M|H|D|W|L)\Z")
 _TIMES = re.compile(r"([0-9]{1,2})ID\Z")
 # As prescriptions in Portuguese have it: `8/8H`, `DE 6 EM 6 HORAS`, `A CADA 12 HORAS`; `3X AO DIA`, `2 VEZES POR DIA`.
 _SPAN = r"(H|HS|HRS|HORAS?|DIAS?|SEMANAS?|M[EÊ]S|MESES)"
@@ -28,13 +28,13 @@ _APART = re.compile(
 )  # `8/8H`, `de 12 em 12 horas`, `a cada 15 dias`
 _OFTEN_IN = re.compile(r"([1-9][0-9]?) ?(?:X|VEZ|VEZES)(?: ?/ ?| AO? | POR | NA | )(DIA|SEMANA|M[EÊ]S)\Z")
 _ON_THE_CLOCK = re.compile(r"[0-2]?[0-9]:[0-5][0-9](?:[ ;,/]+[0-2]?[0-9]:[0-5][0-9]){0,23}\Z")
-_IF_NEEDED = re.compile(
+IF_NEEDED = re.compile(
     r"(?:^|[\s,;(-])(?:(PRN|S/N|SN|S\.N\.?|SOS|SE NECESS\w*)|(SE [^\W\d_][^()]*))\)?\Z", re.IGNORECASE
 )  # behind how often: `6/6H SN`, `8/8H (SE DOR)`
 _WHEN_NEEDED = ("PRN", "SE NECESS", "S/N", "SOS")
 _AS_LETTERS = ("SN", "S.N")
 _WEEKDAYS = re.compile(r"Q([0-9]{0,2})J([1-7]+)\Z")
-_OFTEN = frozenset(("BID", "TID", "QID", "QD", "QOD", "QHS", "QAM", "QPM", "QSHIFT", "DAILY"))  # table 0335
+OFTEN = frozenset(("BID", "TID", "QID", "QD", "QOD", "QHS", "QAM", "QPM", "QSHIFT", "DAILY"))  # table 0335
 _UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([0-2][0-9]):?([0-5][0-9])")
@@ -87,7 +87,7 @@ def told(value: Value) -> Told:
         duration, text = (duration or f"{condition}{text}", "") if unit else (duration, text)
         condition = ""
     urgency = value.text(6).upper().strip()
-    stray = value.text(6) if urgency in _OFTEN or _EVERY.match(urgency) else ""  # how often, as priority
+    stray = value.text(6) if urgency in OFTEN or EVERY.match(urgency) else ""  # how often, as priority
     return Told(
         pattern=value.text(2, 1) or value.text(2) or stray,
         pattern_text="",
@@ -134,11 +134,16 @@ def timing(value: Value, context: Context, argument: str) -> Any:
     parts = _until(told(value), value, context)
     if argument == "coded" and not parts.pattern and not parts.every:
         return None
-    doubtful = _doubtful(parts, context)
+    return repeated(parts, value, context)
+
+
+def repeated(parts: Told, value: Value, context: Context) -> dict[str, Any] | None:
+    """The Timing that is `told`; what cannot be read of it is told at the field of `value`."""
+    doubtful = doubtful_pattern(parts, context)
     if doubtful:
         _tell((value.sibling(3) if value.segment.name == "TQ1" else value).problem("field.two-meanings"), context)
-    often = ({} if doubtful else _pattern(parts.pattern, context)) or _every(parts.every, value, context)
-    repeat = {**often, **_week(parts), **_around(parts, value, context), **_bounds(parts, value, context)}
+    often = ({} if doubtful else how_often(parts.pattern, context)) or _every(parts.every, value, context)
+    repeat = {**often, **_week(parts), **_around(parts, value, context), **bounds(parts, value, context)}
     if times := [f"{hour}:{minute}:00" for hour, minute in _CLOCK.findall(parts.times)]:
         repeat = {**{k: v for k, v in repeat.items() if k not in ("when", "offset")}, "timeOfDay": times}
     total = number(parts.total)
@@ -154,7 +159,7 @@ def timing(value: Value, context: Context, argument: str) -> Any:
     return found or None
 
 
-def _doubtful(parts: Told, context: Context) -> bool:
+def doubtful_pattern(parts: Told, context: Context) -> bool:
     """Whether a pattern of table 0335 is also a Brazilian abbreviation of another meaning, and nothing says which.
 
     `ACM`, before breakfast, is "a critério médico" on a Brazilian ward: a time nobody ordered is worse than none.
@@ -176,22 +181,6 @@ def _until(parts: Told, value: Value, context: Context) -> Told:
     return replace(parts, start=parts.start or asked.start, end=asked.end, duration=asked.duration)
 
 
-@conversion("stray-frequency")
-def stray_frequency(value: Value, context: Context, argument: str) -> Any:
-    """RXE-8, RXO-8, where the medicine goes to, as Timing where it says how often; it is told.
-
-    Start and end are those of the TQ in the field `argument`. A ward may be called by other codes of table 0335.
-    """
-    often = value.text(1).upper().strip()
-    if value.text(4) or not (often in _OFTEN or _EVERY.match(often)):
-        return None
-    context.problems.append(value.problem("field.misplaced"))
-    times = told(value.sibling(int(argument))) if argument else None
-    bounds = _bounds(times, value, context) if times else {}
-    found = {"coding": [coding_of("0335", value.text(1))], "text": value.text(2) or value.text(1)}
-    return {"repeat": {**_pattern(often, context), **bounds}, "code": found}
-
-
 @conversion("order-timing")
 def order_timing(value: Value, context: Context, argument: str) -> Any:
     """The same as `occurrence[x]` of an order, only where something repeats: a single moment is a dateTime."""
@@ -208,7 +197,7 @@ def start_or_period(value: Value, context: Context, argument: str) -> Any:
     """TQ1-7 with TQ1-8, or the start and end of a TQ, as dateTime or Period; a duration gives the end not said."""
     parts = told(value)
     if parts.duration or not parts.start:
-        span = _bounds(parts, value, context).get("boundsPeriod", {})
+        span = bounds(parts, value, context).get("boundsPeriod", {})
         if "end" in span:
             return ("Period", span)
     return moment_or_period(value, context, parts.start, parts.end)
@@ -230,7 +219,7 @@ def as_needed(value: Value, context: Context, argument: str) -> Any:
         return ("CodeableConcept", {"text": parts.condition})
     priority = value.other(9) if value.segment.name == "TQ1" else value.text(6)
     pattern = parts.pattern.upper().strip(" .")
-    behind = _IF_NEEDED.search(parts.pattern.strip())
+    behind = IF_NEEDED.search(parts.pattern.strip())
     if behind and behind[2]:
         return ("CodeableConcept", {"text": behind[2].strip()})
     needed = pattern.startswith(_WHEN_NEEDED) or pattern in _AS_LETTERS or priority == "PRN" or behind
@@ -251,12 +240,12 @@ def timing_note(value: Value, context: Context, argument: str) -> Any:
     return {"text": text} if text else None
 
 
-def _pattern(pattern: str, context: Context) -> dict[str, Any]:
+def how_often(pattern: str, context: Context) -> dict[str, Any]:
     """Table 0335 as `Timing.repeat`: `Q6H` every six hours, `BID` twice a day, `Q1J135` on days 1, 3, 5 of a week."""
     upper = pattern.upper().strip()
-    if match := _EVERY.match(upper):
+    if match := EVERY.match(upper):
         return {"frequency": 1, "period": max(1, int(match[1])), "periodUnit": _UNITS[match[2]]}
-    upper = " ".join((_IF_NEEDED.sub("", upper) or upper).split())
+    upper = " ".join((IF_NEEDED.sub("", upper) or upper).split())
     if words := _in_words(upper):
         return words
     if match := _WEEKDAYS.match(upper):
@@ -330,7 +319,7 @@ def _minutes(length: dict[str, Any]) -> int | None:
     return int(minutes) if minutes > 0 and minutes == int(minutes) else None
 
 
-def _bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
+def bounds(parts: Told, value: Value, context: Context) -> dict[str, Any]:
     """Start and end; the one that is not said follows from the other and the duration (v2-to-fhir TQ1-6)."""
     span, length = period(value, context, parts.start, parts.end), _length(parts.duration, value, context)
     if not span:

@@ -16,6 +16,8 @@ from mappings.tables.table import Source
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261122||{kind}|1|P|2.5.1\rPID|1||7^^^H^MR||Souza^Ana||||||{address}||{phone}|||||{account}||{licence}\r"
 
+ELSEWHERE = ("field.misplaced", "field.out-of-place", "structure.shifted")
+
 
 def made(kind: str, rest: str, **person: str) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
     """The bodies by type, and the places told to hold what belongs elsewhere, or from which a segment is a field off."""
@@ -26,7 +28,7 @@ def made(kind: str, rest: str, **person: str) -> tuple[dict[str, list[dict[str, 
     bodies: dict[str, list[dict[str, Any]]] = {}
     for draft in translation.drafts:
         bodies.setdefault(draft.type, []).append({**draft.initial, **draft.body})
-    return bodies, {p.where for p in translation.problems if p.code in ("field.misplaced", "structure.shifted")}
+    return bodies, {p.where for p in translation.problems if p.code in ELSEWHERE}
 
 
 @pytest.mark.parametrize(
