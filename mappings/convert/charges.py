@@ -11,7 +11,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical.extensions import EXTENSIONS
 from mappings.convert.datatypes import cwe
-from mappings.convert.misplaced.plausible import shifted_charge
+from mappings.convert.misplaced.charged import shifted_charge
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean
 

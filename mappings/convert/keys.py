@@ -7,14 +7,13 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.records import Key
+from mappings.convert.misplaced.charged import shared_transaction, shifted_charge
 from mappings.convert.misplaced.plausible import (
     misplaced_if,
     no_account,
     no_moment,
     one_letter,
     says_no_number,
-    shared_transaction,
-    shifted_charge,
     visit_for_patient,
     without_digit,
 )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from canonical.problem import Problem
-from canonical.records import FILLER, Draft
+from canonical.records import FILLER, Draft, Key
 from mappings.convert.registry import Tracer
 from mappings.reading.uniting import inherit
 from mappings.reading.weighing import place
@@ -23,7 +24,8 @@ _TIMES = ("effectiveDateTime", "effectivePeriod", "effectiveInstant")
 def number_parts(drafts: Sequence[Draft], works: Sequence[Work], trace: Tracer | None) -> list[Problem]:
     """Count such parts apart, and those of other times under the number of one report; returns what is told of these.
 
-    Of one that is said anew at the same time, nothing was made but what still stands.
+    Of one that is said anew at the same time, as of any record whose number stands twice in the message, nothing was
+    made but what still stands; where the second says otherwise, that is told.
     """
     heads, first = _one_report(drafts), dict[tuple[str, str], Draft]()
     anew: dict[str, Draft] = {}
@@ -40,11 +42,28 @@ def number_parts(drafts: Sequence[Draft], works: Sequence[Work], trace: Tracer |
         else:
             anew[before.local] = first[heads[draft.under[0]], draft.part] = draft
     _count(drafts)
-    for work in works if anew else ():
+    anew |= _numbered_again(drafts)
+    told: list[Problem] = []
+    for work in works if anew or moved else ():
         if (later := anew.get(work.draft.local)) is not None:
             inherit(work, [later.initial, {**work.draft.body, **later.body}], later.local, trace)
-    found = [work for work in works if work.draft.local in moved]
-    return [Problem("semantic.result-of-other-time", place(work.occurrence)) for work in found]
+            if _contradicts(work.draft.body, later.body):
+                told.append(Problem("semantic.said-anew", place(work.occurrence)))
+        elif work.draft.local in moved:
+            told.append(Problem("semantic.result-of-other-time", place(work.occurrence)))
+    return told
+
+
+def _contradicts(before: dict[str, Any], later: dict[str, Any]) -> bool:
+    """Whether an element of both says otherwise; numbers are kept together, and what is linked is told by itself."""
+    both = (before.keys() & later.keys()) - {"identifier"}
+    return any(_unlinked(before[name]) != _unlinked(later[name]) for name in both)
+
+
+def _unlinked(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _unlinked(value) for key, value in node.items() if key != "reference"}
+    return [_unlinked(item) for item in node] if isinstance(node, list) else node
 
 
 def _one_report(drafts: Sequence[Draft]) -> dict[str, str]:
@@ -60,6 +79,21 @@ def _one_report(drafts: Sequence[Draft]) -> dict[str, str]:
             known |= {name: head for name in names if name not in known}
             heads[draft.local] = head
     return heads
+
+
+def _numbered_again(drafts: Sequence[Draft]) -> dict[str, Draft]:
+    """Of each record with a number that the message tells twice the draft that tells it again: what both say otherwise
+    is as that says it."""
+    last: dict[tuple[str, str, Key], Draft] = {}
+    found: dict[str, Draft] = {}
+    for draft in drafts:
+        if draft.partial or draft.merge_into or draft.type == _REPORT:
+            continue
+        for name in [(draft.type, draft.distinct, key) for key in draft.keys]:
+            if (before := last.get(name)) is not None and before is not draft:
+                found[before.local] = draft
+            last[name] = draft
+    return found
 
 
 def _time(draft: Draft) -> str:

@@ -367,26 +367,6 @@ def length_for_type(value: Value, context: Context) -> bool:
     return False
 
 
-def shifted_charge(charge: Segment) -> bool:
-    """Whether FT1 is a field short or long: its day (FT1-4) is none, nor its kind (FT1-6, table 0017) or service."""
-    day, kind, service = charge.ask(4), charge.ask(6), charge.ask(7)
-    if _DATE.match(charge.ask(2)) and _DATE.match(charge.ask(3)[:8]):  # two days where number and batch belong
-        return True
-    return bool(day) and not _DATE.match(day[:8]) and (kind not in codes("hl70017") or not service)
-
-
-def shared_transaction(value: Value, context: Context) -> bool:
-    """Whether FT1-2, a transaction's number, stands in this message with another service (FT1-7, 25, 8) too."""
-
-    def services() -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
-        for one in context.message.named("FT1"):
-            found.setdefault(one.ask(2), set()).add(one.ask(7) or one.ask(25) or one.ask(8))
-        return found
-
-    return len(context.once("services of FT1-2", services).get(value.text(1).strip(), ())) > 1
-
-
 def no_service(value: Value, context: Context) -> bool:
     """Whether an amount or a moment stands where the code of what is charged belongs (FT1-7); it is told."""
     code = value.text(1)

@@ -1,0 +1,38 @@
+"""Charges (FT1) whose fields stand off, and numbers that are not those of one charge."""
+
+from __future__ import annotations
+
+import re
+
+from hl7.er7 import Segment
+from mappings.convert.misplaced.plausible import DAY
+from mappings.convert.registry import Context, Value
+from mappings.convert.text import listed
+from mappings.tables.table import codes
+
+_DATE = re.compile(DAY + r"\Z")
+_CREDIT = "not-billable"  # codes/hl70017.csv
+
+
+def shifted_charge(charge: Segment) -> bool:
+    """Whether FT1 is a field short or long: its day (FT1-4) is none, nor its kind (FT1-6, table 0017) or service."""
+    day, kind, service = charge.ask(4), charge.ask(6), charge.ask(7)
+    if _DATE.match(charge.ask(2)) and _DATE.match(charge.ask(3)[:8]):  # two days where number and batch belong
+        return True
+    return bool(day) and not _DATE.match(day[:8]) and (kind not in codes("hl70017") or not service)
+
+
+def shared_transaction(value: Value, context: Context) -> bool:
+    """Whether FT1-2, a transaction's number, stands in this message with another service (FT1-7, 25, 8) too, or is
+    charged on another day (FT1-4). A credit of it may have its own day."""
+
+    def shared() -> set[str]:
+        services: dict[str, set[str]] = {}
+        days: dict[str, set[str]] = {}
+        for one in context.message.named("FT1"):
+            services.setdefault(one.ask(2), set()).add(one.ask(7) or one.ask(25) or one.ask(8))
+            if listed(context.codes("hl70017"), one.ask(6)) != _CREDIT:
+                days.setdefault(one.ask(2), set()).add(one.ask(4)[:8])
+        return {number for found in (services, days) for number, each in found.items() if len(each) > 1}
+
+    return value.text(1).strip() in context.once("shared FT1-2", shared)
