@@ -23,6 +23,7 @@ from mappings.convert.addresses import (
     without_postal_state,
 )
 from mappings.convert.keys import cx_key
+from mappings.convert.misplaced.nothing import no_contact, somebodys, without_nothing
 from mappings.convert.misplaced.plausible import (
     misplaced_if,
     no_address,
@@ -101,7 +102,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
         return None
     if (found := shifted(value) or behind_a_house(value)) is not None:
         context.problems.append(value.problem("field.address-form"))
-        return found
+        return without_nothing(found, value, context) or None
     value = _in_its_components(value, context)
     address, late = _named_parts(value)
     if argument == "county" and len(value.segment.repetitions(11)) == 1 and "district" not in address:
@@ -112,6 +113,7 @@ def xad(value: Value, context: Context, argument: str) -> Any:
     abroad = is_abroad(value, context.message.header.text(17))
     if not abroad:
         municipality(address)
+    address = without_nothing(address, value, context)
     _designate(address, "" if late else value.text(8))
     if not address:
         return None
@@ -191,6 +193,8 @@ def district(value: Value, context: Context, argument: str) -> Any:
 def xtn(value: Value, context: Context, argument: str) -> Any:
     """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4, also where XTN-1 or the
     unformatted number (XTN-12) has it; `argument` the use."""
+    if no_contact(value, context):
+        return None
     if no_number(value, context) or misplaced_if(address_for_number(value, context), value, context):
         return None
     first, fourth, whole = value.text(1), value.text(4), value.text(12)
@@ -198,7 +202,8 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     if fourth and not value.text(2) and listed(context.codes("hl70201"), fourth) is not None:  # `^^^HOME`
         called, fourth = 4, ""
     mail = next((text for text in (fourth, first, whole) if "@" in text), "" if _dialled(fourth) else fourth)
-    number = _number(value, *("" if text == mail else text for text in (first, fourth, whole)))
+    said = _number(value, *("" if text == mail else text for text in (first, fourth, whole)))
+    number = somebodys(said, value, context)
     use = component_code(value, context, "hl70201", called) or argument
     system = component_code(value, context, "hl70202", 3) or "phone"
     points: list[dict[str, Any]] = []

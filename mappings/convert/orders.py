@@ -17,6 +17,7 @@ from mappings.convert.datatypes import cwe, describe, xtn
 from mappings.convert.decimals import settled
 from mappings.convert.keys import ei, ei_identifier
 from mappings.convert.misplaced.plausible import no_code, no_service, state_for_group
+from mappings.convert.misplaced.results import orderer_for_material
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
@@ -88,6 +89,8 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
     """SPS (OBR-15.1, a CE in subcomponents) as CodeableConcept."""
     if no_code(value, context):  # a day where the material belongs
         return None
+    if orderer_for_material(value, context.codes("specimen-words")):
+        context.problems.append(value.problem("field.person-doubtful"))
     code, text, system = (value.text(1, n) for n in (1, 2, 3))
     coding: dict[str, Any] = {}
     if not system and (meant := worded(code, text or ("" if code else name_of_source(value)), "HL70070", context)):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from canonical.codes import V2
 from hl7.er7 import Segment
 from mappings.convert.misplaced.plausible import MOMENT, is_person, is_time, urgency_for_number
 from mappings.convert.published import holds
 from mappings.convert.registry import Value
+from mappings.convert.text import listed
 from mappings.tables.table import Source, codes
 
 _MATERIAL = 15  # OBR-15
 _WORD = re.compile(r"[^\W\d_][^\d_]+\Z")
+_NAME = re.compile(r"[^\W\d_][^\W\d_]+(?: [^\W\d_]+)?\Z")  # a word, or two
 _AMOUNT = re.compile(r"\s*(?:<=|>=|<|>)?\s*[+-]?[0-9.,]*[0-9]\s*\Z")
 
 _ORIGINAL = frozenset(("T01", "T02"))  # an original document is told
@@ -77,6 +80,20 @@ def _names_person(value: Value) -> bool:
         return True
     words = all(_WORD.match(part) for part in (surname, given, value.text(6)))
     return any(map(str.isdigit, number)) and words and not value.text(4) and not value.text(5)
+
+
+def orderer_for_material(value: Value, known: Mapping[str, str]) -> bool:
+    """Whether OBR-15 may be who ordered (OBR-16, empty), by its shape alone: a number and two names, nothing else, none
+    of them a word for a material (`known`)."""
+    parts = value.raw.split(value.delimiters.component)
+    if (
+        value.source.segment != "OBR"
+        or len(parts) != 3
+        or not parts[0].isdigit()
+        or value.segment.raw_field(_MATERIAL + 1)
+    ):
+        return False
+    return all(_NAME.match(part) and listed(known, part) is None for part in parts[1:])
 
 
 def early_specimen(specimen: Segment) -> bool:
