@@ -40,7 +40,7 @@ from mappings.convert import (
     text,
     timing,
 )
-from mappings.convert.misplaced import frequencies, shifted, swapped, vaccines
+from mappings.convert.misplaced import frequencies, services, shifted, swapped, vaccines
 from mappings.convert.registry import CONVERSIONS, GATHERERS, LINKS, Conversion, Gatherer, Value
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "placed",
     "places",
     "scheduling",
+    "services",
     "shifted",
     "small",
     "specimens",

@@ -19,7 +19,7 @@ from mappings.convert.misplaced.plausible import no_moment, stray_interpretation
 from mappings.convert.notes import joined
 from mappings.convert.periods import period
 from mappings.convert.published import coding_of
-from mappings.convert.registry import Context, Value, clean, conversion, gatherer
+from mappings.convert.registry import Context, Value, clean, conversion, gatherer, rescue
 from mappings.convert.text import coding_from, descends, listed, moment_text, number
 from mappings.tables.table import Source
 
@@ -192,7 +192,7 @@ def alternate(code: str, table: str) -> dict[str, Any]:
     return {"extension": [{"url": url, "valueCodeableConcept": {"coding": [coding_of(table, code)]}}]}
 
 
-@conversion("stray-interpretation")
+@rescue("stray-interpretation")
 def interpretation_astray(value: Value, context: Context, argument: str) -> Any:
     """The interpretation in OBX-10, two fields late; it is told."""
     if not stray_interpretation(value):
@@ -201,7 +201,7 @@ def interpretation_astray(value: Value, context: Context, argument: str) -> Any:
     return interpretation(value, context, "")
 
 
-@conversion("stray-status")
+@rescue("stray-status")
 def status_astray(value: Value, context: Context, argument: str) -> Any:
     """The status of a result in OBX-10 or OBX-13, beside its own field, by the code table `argument`; it is told."""
     if not stray_status(value):

@@ -12,7 +12,8 @@ from canonical.identity import unaccented
 from canonical.records import DRAFT, Key
 from mappings.convert.councils import further, numbered, qualifications, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
-from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name, no_professional
+from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name
+from mappings.convert.misplaced.services import no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
 from mappings.convert.one_professional import add, told_before
 from mappings.convert.published import coding_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, wraps
 from typing import Any, Protocol, TypeVar, cast
 
 from canonical.problem import Problem
@@ -65,6 +65,7 @@ class Context:
         "message",
         "prefix",
         "problems",
+        "rescued",
         "sender",
         "site",
         "trace",
@@ -82,6 +83,7 @@ class Context:
         self._found: dict[str, Any] = {}
         self.ignored: set[int] = set()
         self.heard: dict[tuple[int, int], set[str]] = {}
+        self.rescued: set[str] = set()
         self.contained: list[dict[str, Any]] = []
         self.trace: Tracer | None = None
         self.event = message.type.partition("^")[2]
@@ -253,6 +255,23 @@ def conversion(name: str) -> Callable[[Conversion], Conversion]:
     def register(function: Conversion) -> Conversion:
         CONVERSIONS[name] = function
         return function
+
+    return register
+
+
+def rescue(name: str) -> Callable[[Conversion], Conversion]:
+    """Register a conversion that reads a content beside its own field: where it makes a value, what is told of the
+    place is that it was read as what it is (`mappings.reading.weighing.settle`)."""
+
+    def register(function: Conversion) -> Conversion:
+        @wraps(function)
+        def reading(value: Value, context: Context, argument: str) -> Any:
+            found = function(value, context, argument)
+            if found is not None:
+                context.rescued.add(value.problem("field.out-of-place").where)
+            return found
+
+        return conversion(name)(reading)
 
     return register
 

@@ -20,7 +20,7 @@ from mappings.convert.misplaced.plausible import (
 from mappings.convert.people import xcn
 from mappings.convert.periods import period
 from mappings.convert.places import location_reference
-from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.text import listed, number, parse_dtm
 
 _MINUTES = frozenset(("MIN", "MINUTES", "MINUTE", "MINUTOS", "MINUTO", "M", "MN", "MINS", ""))
@@ -99,7 +99,7 @@ def timing_part(value: Value, context: Context, argument: str) -> Any:
     return None
 
 
-@conversion("timing-early")
+@rescue("timing-early")
 def timing_early(value: Value, context: Context, argument: str) -> Any:
     """The `start` or `end` of a TQ in SCH-10, the unit of the length, or SCH-8, the type, where SCH-11 says none."""
     if not says_times(value) or says_times(value.sibling(_SCHEDULED)):
@@ -108,7 +108,7 @@ def timing_early(value: Value, context: Context, argument: str) -> Any:
     return timing_part(value, context, argument)
 
 
-@conversion("timing-late")
+@rescue("timing-late")
 def timing_late(value: Value, context: Context, argument: str) -> Any:
     """The `start` or `end` of a TQ in SCH-12, where SCH-11 is empty or the unit of the length, a field late too; a
     person there says no times."""
@@ -117,7 +117,7 @@ def timing_late(value: Value, context: Context, argument: str) -> Any:
     return timing_part(value, context, argument) if late else None
 
 
-@conversion("times-in-pair")
+@rescue("times-in-pair")
 def times_in_pair(value: Value, context: Context, argument: str) -> Any:
     """SCH-16 and 17, a person and a telephone, as instants, where they are the start and the later end of the
     appointment, for which SCH-11 is empty; it is told."""

@@ -29,7 +29,7 @@ from mappings.reading.repetitions import unheard
 from mappings.reading.step import Step
 from mappings.reading.twins import differs, place_of
 from mappings.reading.uniting import united
-from mappings.reading.weighing import look_for_what_is_missing, own_numbers, place, weigh
+from mappings.reading.weighing import look_for_what_is_missing, own_numbers, place, settle, weigh
 from mappings.reading.work import SPECIAL, Work
 from mappings.tables.body import Body, compiled, required
 from mappings.tables.plan import RecordPlan
@@ -88,6 +88,7 @@ def translate(
     for work in works:
         account.take(work.occurrence, work.made, work.passed)
     look_for_what_is_missing(message, plan, drafts, context)
+    settle(context)
     context.problems[:] = dict.fromkeys(context.problems)  # a field two records read is told once
     account.fate.update(dict.fromkeys(context.ignored, "ignored"))
     close(message, plan, account, context.problems)

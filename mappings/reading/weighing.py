@@ -40,6 +40,16 @@ def weigh(drafts: Sequence[Draft], occurrences: Sequence[Occurrence], context: C
     ]
 
 
+def settle(context: Context) -> None:
+    """What stands in a field of another kind, and was read as what it is (`rescue`), is told so."""
+    context.problems[:] = [
+        Problem("field.out-of-place", problem.where)
+        if problem.code == "field.misplaced" and problem.where in context.rescued
+        else problem
+        for problem in context.problems
+    ]
+
+
 def look_for_what_is_missing(message: Message, plan: Plan, drafts: Sequence[Draft], context: Context) -> None:
     """Tell what a message of this type should say and does not: an expected segment, the record it is about."""
     context.problems += [Problem("structure.segment-expected", n) for n in plan.expects if not message.first(n)]

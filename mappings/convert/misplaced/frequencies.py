@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from mappings.convert.published import coding_of
-from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.small import cq
 from mappings.convert.text import number
 from mappings.convert.timing import EVERY, IF_NEEDED, OFTEN, bounds, doubtful_pattern, how_often, repeated, told
@@ -14,7 +14,7 @@ from mappings.convert.timing import EVERY, IF_NEEDED, OFTEN, bounds, doubtful_pa
 _PARTS = ((1, 1), (1, 2), (2, 1), (2, 2))  # of a quantity: how much, behind `&`; its unit, behind `&`
 
 
-@conversion("stray-frequency")
+@rescue("stray-frequency")
 def stray_frequency(value: Value, context: Context, argument: str) -> Any:
     """RXE-8, RXO-8, where the medicine goes to, as Timing where it says how often; it is told.
 
@@ -23,20 +23,20 @@ def stray_frequency(value: Value, context: Context, argument: str) -> Any:
     often = value.text(1).upper().strip()
     if value.text(4) or not (often in OFTEN or EVERY.match(often)):
         return None
-    context.problems.append(value.problem("field.out-of-place"))
+    context.problems.append(value.problem("field.misplaced"))
     times = told(value.sibling(int(argument))) if argument else None
     limits = bounds(times, value, context) if times else {}
     found = {"coding": [coding_of("0335", value.text(1))], "text": value.text(2) or value.text(1)}
     return {"repeat": {**how_often(often, context), **limits}, "code": found}
 
 
-@conversion("frequency-for-quantity")
+@rescue("frequency-for-quantity")
 def frequency_for_quantity(value: Value, context: Context, argument: str) -> Any:
     """TQ1-2, a quantity, as Timing where it says how often (`Q6H`, `Q6H&a cada 6 horas`), a field early; it is told."""
     pattern, words = _frequency(value, context)
     if not pattern:
         return None
-    context.problems.append(value.problem("field.out-of-place"))
+    context.problems.append(value.problem("field.misplaced"))
     return repeated(replace(told(value), pattern=pattern, pattern_text=words, pattern_system=""), value, context)
 
 

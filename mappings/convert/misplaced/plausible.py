@@ -293,11 +293,6 @@ def one_letter(value: Value) -> bool:
     return len(value.text(1)) == 1 and value.text(1).isalpha()
 
 
-def no_professional(value: Value, context: Context) -> bool:
-    """Whether a professional of a visit (PV1-7 to 9, 17) is `IP`, `OP` or a service (table 0069), a field off; told."""
-    return misplaced_if(value.raw in SERVICES, value, context)
-
-
 def no_reason(value: Value, context: Context) -> bool:
     """Whether the reason of an appointment (SCH-6, 7) is its time, or its length before the unit in SCH-8; told."""
     length = value.source.field + 1 == _TYPE and value.raw.isdigit() and says_minutes(value.other(_TYPE))

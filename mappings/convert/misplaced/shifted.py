@@ -44,7 +44,7 @@ from mappings.convert.misplaced.visits import (
     no_discharge,
 )
 from mappings.convert.people import xcn
-from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.text import date_time, instant, number
 from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
 
@@ -52,7 +52,7 @@ _DIET = 38  # PV1-38
 _ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
 
 
-@conversion("early-report-status")
+@rescue("early-report-status")
 def early_report_status(value: Value, context: Context, argument: str) -> Any:
     """OBR-24 through `codes/<argument>.csv`, where it is the result's status, a field early; it is told."""
     if not early_result(value):
@@ -71,7 +71,7 @@ def section(value: Value, context: Context, argument: str) -> Any:
     return None if early_result(value) else cwe(value, context, argument)
 
 
-@conversion("late-section")
+@rescue("late-section")
 def late_section(value: Value, context: Context, argument: str) -> Any:
     """OBR-31, the reason of the study, as the section, where it is that of OBR-24, empty then; it is told."""
     if not section_for_reason(value):
@@ -87,13 +87,13 @@ def study_reason(value: Value, context: Context, argument: str) -> Any:
     return None if wrong else cwe(value, context, argument)
 
 
-@conversion("early-interpreter")
+@rescue("early-interpreter")
 def early_interpreter(value: Value, context: Context, argument: str) -> Any:
     """OBR-31 as who interpreted (OBR-32), where a person stands there; what reads the reason tells it."""
     return xcn(value, context, argument) if is_person(value) else None
 
 
-@conversion("early-times")
+@rescue("early-times")
 def early_times(value: Value, context: Context, argument: str) -> Any:
     """OBR-24 by the conversion `argument`, where it is the quantity and timing for which OBR-27 is empty."""
     early = says_times(value) and not value.segment.raw_field(27)
@@ -104,14 +104,14 @@ def early_times(value: Value, context: Context, argument: str) -> Any:
     )
 
 
-@conversion("early-priority")
+@rescue("early-priority")
 def early_priority(value: Value, context: Context, argument: str) -> Any:
     """The priority in such an OBR-24, through `codes/<argument>.csv`."""
     early = says_times(value) and not value.segment.raw_field(27)
     return context.codes(argument).get(value.text(6)) or None if early else None
 
 
-@conversion("stray-priority")
+@rescue("stray-priority")
 def stray_priority(value: Value, context: Context, argument: str) -> Any:
     """OBR-29, the parent's number, through `codes/<argument>.csv`, where it is the urgency of the order; told."""
     if not urgency_for_number(value.segment, value.source.field):
@@ -121,7 +121,7 @@ def stray_priority(value: Value, context: Context, argument: str) -> Any:
     return context.codes(argument).get(URGENCIES.get(letter, letter)) or None
 
 
-@conversion("early-orderer")
+@rescue("early-orderer")
 def orderer_early(value: Value, context: Context, argument: str) -> Any:
     """OBR-15, OBR-14 or OBR-17 as who ordered, where a person stands there and OBR-16 is empty; told."""
     if not stray_orderer(value):
@@ -130,7 +130,7 @@ def orderer_early(value: Value, context: Context, argument: str) -> Any:
     return xcn(value, context, argument)
 
 
-@conversion("early-instant")
+@rescue("early-instant")
 def early_instant(value: Value, context: Context, argument: str) -> Any:
     """OBR-21, where it is the time of the result (OBR-22), a field early as the status in OBR-24 shows."""
     return instant(value, context, "") if early_result(value.sibling(24)) else None
@@ -142,7 +142,7 @@ def early_visit_key(value: Value, context: Context, argument: str) -> Any:
     return _visit_key(value, context) if early_visit(value) else None
 
 
-@conversion("early-visit-identifier")
+@rescue("early-visit-identifier")
 def early_visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """PV1-17 or PV1-18, where it is the number of the visit, as Identifier; it is told."""
     if not early_visit(value):
@@ -157,7 +157,7 @@ def late_visit_key(value: Value, context: Context, argument: str) -> Any:
     return _visit_key(value, context) if late_visit(value) else None
 
 
-@conversion("late-visit-identifier")
+@rescue("late-visit-identifier")
 def late_visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """PV1-20, where it is the number of the visit, a field late, as Identifier; told, where PV1-19 is not."""
     if not late_visit(value):
@@ -188,7 +188,7 @@ def finished(value: Value, context: Context, argument: str) -> Any:
     return argument if value.whole() and not doubtful else None
 
 
-@conversion("early-admission")
+@rescue("early-admission")
 def admission_early(value: Value, context: Context, argument: str) -> Any:
     """PV1-40 to 43 as dateTime, where it is the admission, up to four fields early; it is told. In a discharge (A03)
     the time of the event is that of the discharge."""
@@ -202,7 +202,7 @@ def admission_early(value: Value, context: Context, argument: str) -> Any:
     return date_time(value, context, "")
 
 
-@conversion("among-amounts")
+@rescue("among-amounts")
 def stands_among_amounts(value: Value, context: Context, argument: str) -> Any:
     """PV1-46 to 49, amounts, as dateTime, where the `start` or `end` of the visit stands there; it is told."""
     found = among_amounts(value)
@@ -254,7 +254,7 @@ def dosage_form(value: Value, context: Context, argument: str) -> Any:
     return labelled(value, context, argument)
 
 
-@conversion("late-dose")
+@rescue("late-dose")
 def late_dose(value: Value, context: Context, argument: str) -> Any:
     """RXO-4, the unit, as `dose[x]` where it is the dose for which RXO-2 and 3 are empty, two fields late: a number
     alone, with its unit in RXO-6. It is told, also without that unit: then it is no dose."""
@@ -271,7 +271,7 @@ def _unit_of_dose(value: Value) -> bool:
     return coded and bool(UNIT.match(value.text(1))) and number(value.other(4)) is not None
 
 
-@conversion("stray-route")
+@rescue("stray-route")
 def stray_route(value: Value, context: Context, argument: str) -> Any:
     """A route where another code belongs (RXO-6, 8), named by its table; what else reads RXO-6 tells that one."""
     if value.text(3).upper() not in _ROUTES:
@@ -290,7 +290,7 @@ def instruction(value: Value, context: Context, argument: str) -> Any:
     return cwe(value, context, argument)
 
 
-@conversion("stray-timing")
+@rescue("stray-timing")
 def stray_timing(value: Value, context: Context, argument: str) -> Any:
     """A TQ in RXO-7 through the conversion `argument` (`timing`, `as-needed`, `timing-text`), or its priority."""
     if not is_timing(value):
@@ -336,14 +336,14 @@ def late_instant(value: Value, context: Context, argument: str) -> Any:
     return instant(value, context, "") if late else None
 
 
-@conversion("early-authored")
+@rescue("early-authored")
 def early_authored(value: Value, context: Context, argument: str) -> Any:
     """ORC-8 as authoredOn of a new order, where it is the moment of ORC-9; the kinship tells it."""
     new = value.other(1) in ("NW", "") and is_time(value.raw) and (not value.other(9) or value.segment.ask(9, 2))
     return date_time(value, context, "") if new else None
 
 
-@conversion("early-requester")
+@rescue("early-requester")
 def early_requester(value: Value, context: Context, argument: str) -> Any:
     """ORC-11 as who orders (ORC-12), a field early as the moment in ORC-8 shows; it is told."""
     if not early_order(value.segment):
@@ -358,7 +358,7 @@ def late_document_key(value: Value, context: Context, argument: str) -> Any:
     return ei_key(value, context, argument) if late_document(value.segment, context.event) else None
 
 
-@conversion("late-document")
+@rescue("late-document")
 def late_document_number(value: Value, context: Context, argument: str) -> Any:
     """The same as Identifier; it is told."""
     if not late_document(value.segment, context.event):
@@ -367,7 +367,7 @@ def late_document_number(value: Value, context: Context, argument: str) -> Any:
     return ei(value, context, argument)
 
 
-@conversion("late-status")
+@rescue("late-status")
 def late_status(value: Value, context: Context, argument: str) -> Any:
     """TXA-18 or 19 through `codes/<argument>.csv`, where it is the document's status (TXA-17), up to two fields late;
     told."""
@@ -376,19 +376,19 @@ def late_status(value: Value, context: Context, argument: str) -> Any:
     return found or None
 
 
-@conversion("early-collected")
+@rescue("early-collected")
 def early_collected(value: Value, context: Context, argument: str) -> Any:
     """SPM-16 as dateTime, where it is when the specimen was taken (SPM-17), a field early; what reads it tells."""
     return ("DateTime", date_time(value, context, "")) if early_specimen(value.segment) else None
 
 
-@conversion("early-received")
+@rescue("early-received")
 def early_received(value: Value, context: Context, argument: str) -> Any:
     """SPM-17 as dateTime, where it is when the specimen came (SPM-18), as the moment in SPM-16 shows."""
     return date_time(value, context, "") if early_specimen(value.segment) else None
 
 
-@conversion("late-medicine")
+@rescue("late-medicine")
 def late_medicine(value: Value, context: Context, argument: str) -> Any:
     """The medicine in RXE-3 or RXO-2, a field late, as `medication[x]`; it is told."""
     if not medicine_for_dose(value.segment):

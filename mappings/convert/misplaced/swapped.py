@@ -14,7 +14,7 @@ from canonical.extensions import EXTENSIONS
 from mappings.convert.administration import extension_concept
 from mappings.convert.datatypes import concept_or_own, cwe, cx
 from mappings.convert.people import mother, xpn
-from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.text import listed
 
 _MARITAL, _RELIGION = ("HL70002", "0002"), ("HL70006", "0006")
@@ -34,7 +34,7 @@ def marital_status(value: Value, context: Context, argument: str) -> Any:
     return concept_or_own(value, context, argument)
 
 
-@conversion("stray-marital-status")
+@rescue("stray-marital-status")
 def stray_marital_status(value: Value, context: Context, argument: str) -> Any:
     """PID-17, where it is the marital status, as CodeableConcept."""
     return concept_or_own(value, context, argument) if _is_marital_status(value, context) else None
@@ -60,7 +60,7 @@ def _of_the_table(found: dict[str, Any], context: Context) -> dict[str, Any]:
     return found
 
 
-@conversion("stray-religion")
+@rescue("stray-religion")
 def stray_religion(value: Value, context: Context, argument: str) -> Any:
     """PID-16 as extension, where it is the religion and PID-17 says none."""
     beside = value.sibling(_RELIGION_FIELD)

@@ -133,7 +133,9 @@ def test_the_number_of_a_visit_as_type_of_patient_and_one_letter_as_number() -> 
     assert told == {"PV1#4-19"}
 
 
-@pytest.mark.parametrize("code", ["OP", "IP", "MED", "SUR"])
+@pytest.mark.parametrize(
+    "code", ["OP", "IP", "MED", "SUR", "CARD", "^CARDIOLOGY", "Clínica Médica", "RES", "CARD^Cardiologia"]
+)
 def test_a_service_is_no_professional(code: str) -> None:
     bodies, told = made("ADT^A01", f"EVN||20261122\rPV1||I|4N||||41^Reis^Nora||{code}||||||||{code}||88\r")
     assert len(bodies["Encounter"][0]["participant"]) == 1
