@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from canonical import codes as systems
@@ -24,6 +25,7 @@ from mappings.convert.text import listed
 _ACCOUNT = 18  # PID
 _MOTHERS_OWN = 21  # PID
 _MOTHER = "v3-RoleCode|MTH|"
+_REGISTRO = re.compile(r"ANS[-. ]?([0-9]{5}-?[0-9])\Z", re.IGNORECASE)
 _SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 
 
@@ -210,6 +212,19 @@ def payer_part(value: Value, context: Context, argument: str) -> Any:
     text = value.whole()
     bare = identifiers.compact(text)
     return bare if identifiers.is_registro_ans(bare) else text or None
+
+
+def registro_beside(value: Value, system: str) -> tuple[str, str] | None:
+    """The registro ANS (system and number) of a payer beside its own number, which is of `system`: in the name of who
+    gave that (`ANS326305`, IN1-3.4), or as the number of IN1-4 (XON-3, XON-10); None where it is that itself, or where
+    there is none with a right check digit."""
+    if value.source.segment != "IN1" or system == systems.ANS:
+        return None
+    authority = _REGISTRO.match(value.segment.ask(3, 4))
+    said = (authority[1] if authority else "", value.segment.ask(4, 10), value.segment.ask(4, 3))
+    return next(
+        ((systems.ANS, bare) for s in said if identifiers.is_registro_ans(bare := identifiers.compact(s))), None
+    )
 
 
 @conversion("code-part")

@@ -12,6 +12,7 @@ from canonical.identity import unaccented
 from canonical.records import DRAFT, Key
 from mappings.convert.councils import further, numbered, qualifications, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
+from mappings.convert.keys import registro_beside
 from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name
 from mappings.convert.misplaced.services import no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
@@ -332,9 +333,8 @@ def producer(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("payor")
 def payor(value: Value, context: Context, argument: str) -> Any:
-    """IN1-3 with the name of IN1-4: the payer as Organization, by its registro ANS where that is what was sent."""
-    number, name = value.text(1), value.other(4)
-    kind, authority = value.text(5).upper(), value.text(4)
+    """IN1-3 with the name of IN1-4: the payer as Organization, by its registro ANS where that was sent."""
+    number, kind, authority, name = value.text(1), value.text(5).upper(), value.text(4), value.other(4)
     if not number.strip("0"):  # `0` is no payer: a house's SUS and its private patients have it both
         return {"type": "Organization", "display": name} if name else None
     system, compact = systems.identifier_system(kind, authority or context.sender, value.text(4, 2), number)
@@ -345,10 +345,12 @@ def payor(value: Value, context: Context, argument: str) -> Any:
     if systems.is_wrong(system, compact):  # two payers mistyped alike are not one: a number of the sender's
         context.problems.append(value.problem("identifier." + systems.short_name(system)))
         system = systems.local_system(context.sender, systems.short_name(system))
-    key = Key(system, compact)
+    sent = {"system": system, "value": compact}
+    system, compact = registro_beside(value, system) or (system, compact)
     identifier = {"system": system, "value": compact}
-    initial = {"identifier": [identifier], **({"name": name} if name else {})}
-    reference = {"reference": DRAFT + context.emit("Organization", key, initial), "type": "Organization"}
+    initial = {"identifier": [identifier, *([sent] if sent != identifier else [])], **({"name": name} if name else {})}
+    payer = context.emit("Organization", Key(system, compact), initial)
+    reference = {"reference": DRAFT + payer, "type": "Organization"}
     return {**reference, "identifier": identifier, **({"display": name} if name else {})}
 
 
