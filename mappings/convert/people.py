@@ -23,7 +23,7 @@ from mappings.convert.text import component_code, ended, spread
 from mappings.convert.titles import named, parted, social, surname, surname_parts, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-_NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY"))  # who ordered, who gets a copy or the answer (table 0912)
+_NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY", "SC", "EP", "RP"))  # ordered, copied, collected, entered, referred
 _SENDER = "SB"  # who sent a result or an order: its performer no more than who gets a copy
 _PERFORMED = ("TXA", 22)
 _SURNAME_FIRST = ("IDE", "SYL")

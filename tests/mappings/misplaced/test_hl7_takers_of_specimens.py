@@ -52,3 +52,24 @@ def test_the_specimen_of_an_order() -> None:
 def test_another_role_at_a_specimen_is_told() -> None:
     found, told = read("ORU^R01", ORDER, RESULT, SPECIMEN, part("RO", 43))
     assert found == {} and told == [("field.nothing-made", "PRT#6-5")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [
+        ("ORU^R01", ("ORC|RE|P1^HIS", "{order}", "{part}", RESULT)),
+        ("OML^O21", ("ORC|NW|P1^HIS", "{order}", "{part}")),
+    ],
+)
+def test_who_collected_behind_an_examination_collected_its_specimen(kind: str, lines: tuple[str, ...]) -> None:
+    blood = f"{ORDER}|||||||||||BLD&Sangue&HL70070"
+    said = [line.format(order=blood, part=part("SC", 43)) for line in lines]
+    assert read(kind, *said) == ({"Specimen": ["43"]}, [])
+
+
+@pytest.mark.parametrize("role", ["SC", "EP", "RP"])
+@pytest.mark.parametrize(("kind", "control"), [("ORU^R01", "RE"), ("OML^O21", "NW")])
+def test_who_performed_nothing_is_no_performer_and_is_told(role: str, kind: str, control: str) -> None:
+    rest = (RESULT,) if kind == "ORU^R01" else ()
+    found, told = read(kind, f"ORC|{control}|P1^HIS", ORDER, part(role, 43), *rest)
+    assert found == {} and told == [("field.nothing-made", "PRT#5-5")]
