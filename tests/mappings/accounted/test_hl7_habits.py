@@ -146,7 +146,7 @@ SHIFTED = {
     "PV1||I|4N||||^^^20261122080000^20261122090000": ["PV1#2-7"],
     "PV1||I|20261122": [],  # eight digits may be a ward
     "PV1||I|4N||||20261122080000^Reis^Nora": [],
-    "PID|||P1||Silva^Ana||||||||sem telefone": ["PID#2-13"],
+    "PID|||P1||Silva^Ana||||||||ramal da portaria": ["PID#2-13"],
     "PID|||P1||Silva^Ana||||||||ana@exemplo.test~11 5555-0000": [],
 }
 

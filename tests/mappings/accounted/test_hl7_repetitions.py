@@ -50,7 +50,7 @@ def test_what_says_no_more_than_another_or_was_read_is_not(numbers: str) -> None
 
 def test_a_repetition_of_which_a_row_told_is_not_told_twice() -> None:
     found = told("PID|1||4455^^^HSL^MR||Amaral^Rute||||||||(11) 3333-4444~sem telefone")
-    assert ("field.misplaced", "PID#3-13") in found
+    assert ("field.says-nothing", "PID#3-13") in found
     assert "field.nothing-made" not in [code for code, _ in found]
 
 
