@@ -27,6 +27,7 @@ from hub.billing.profiles import PayerProfile, payers
 from hub.billing.returns import history
 from hub.billing.visit import charges as open_charges
 from hub.billing.visit.surroundings import surroundings
+from hub.records.index import key_of
 from hub.records.saved import Origin
 from hub.records.write import Write
 from hub.store import bulk
@@ -199,7 +200,8 @@ def check_guide(profile: PayerProfile, element: str, tree: dict[str, Any], today
 async def _rebuild(
     tx: Transaction, profiles: Sequence[PayerProfile], by: Origin, guide_ids: Sequence[UUID] = ()
 ) -> Built:
-    """Waiting guides, and ready ones whose charges or version changed meanwhile, from their charges as they are."""
+    """Waiting guides, and ready ones whose version, charges or what they stand on changed meanwhile (patient, visit,
+    coverage, an authorisation of the payer), from their charges as they are."""
     speaks = {profile.partner.id: profile.version for profile in profiles}
     rows = await tx.rows(
         _STALE,
@@ -207,6 +209,7 @@ async def _rebuild(
         list(speaks.values()),
         list(guide_ids),
         list(open_charges.BILLABLE),
+        key_of("ClaimResponse", "patient"),
     )
     by_guide = await open_charges.charges_of(tx, [row["id"] for row in rows])
     found = [charge for group in by_guide.values() for charge in group]
@@ -232,7 +235,14 @@ WHERE g.tenant_id = $1 AND g.batch_id IS NULL AND (cardinality($4::uuid[]) = 0 O
 AND (g.status = 'pendente' OR (g.status = 'pronta' AND (g.tiss_version <> x.version OR EXISTS (
     SELECT 1 FROM charge c JOIN resource r ON r.tenant_id = $1 AND r.type = 'ChargeItem' AND r.id = c.id
     WHERE c.tenant_id = $1 AND c.guide_id = g.id
-    AND (NOT c.status = ANY($5::text[]) OR r.updated_at > g.updated_at)))))
+    AND (NOT c.status = ANY($5::text[]) OR r.updated_at > g.updated_at))
+OR EXISTS (
+    SELECT 1 FROM resource r WHERE r.tenant_id = $1 AND r.id IN (g.patient_id, g.encounter_id, g.coverage_id)
+    AND r.type IN ('Patient', 'Encounter', 'Coverage') AND r.updated_at > g.updated_at)
+OR EXISTS (
+    SELECT 1 FROM idx_reference i JOIN resource r ON r.tenant_id = $1 AND r.rid = i.rid
+    WHERE i.tenant_id = $1 AND i.key = $6 AND i.target_type = 'Patient' AND i.target_id = g.patient_id
+    AND r.updated_at > g.updated_at))))
 ORDER BY g.id LIMIT 2000 FOR UPDATE OF g SKIP LOCKED
 """
 

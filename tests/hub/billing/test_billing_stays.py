@@ -189,3 +189,31 @@ async def test_two_visits_built_together_see_each_other(world: World, tenant: Te
     await happen(world, tenant, [Visit(payer=IPE, charges=(EXAM,), patient=patient)])
     found = [json.loads(guide["problems"]) for guide in await built(world, tenant)]
     assert [[problem["code"] for problem in problems] for problems in found] == [["guide.repeated"], ["guide.repeated"]]
+
+
+async def test_an_authorisation_that_comes_later_is_in_the_guide_that_was_ready(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE)])
+    (patient,) = await happen(world, tenant, [Visit(payer=IPE, charges=(EXAM,))])
+    (before,) = await built(world, tenant)
+    assert before["status"] == "pronta" and "SENHA123" not in before["tree"]
+    await authorise(world, tenant, patient)
+    (after,) = await built(world, tenant)
+    assert json.loads(after["tree"])["dadosAutorizacao"]["senha"] == "SENHA123"
+    assert (after["number"], after["status"]) == (before["number"], "pronta")
+    assert (await built(world, tenant))[0]["version"] == after["version"], "nothing changed since"
+
+
+async def test_a_card_corrected_later_is_in_the_guide_that_was_ready(world: World, tenant: Tenant) -> None:
+    await register(world, tenant, [partner_row(IPE)])
+    await happen(world, tenant, [Visit(payer=IPE, charges=(EXAM,))])
+    (before,) = await built(world, tenant)
+    assert before["status"] == "pronta"
+    async with world.transaction(tenant) as tx:
+        card = (await stored(tx, "Coverage", [before["coverage_id"]]))[before["coverage_id"]]
+    changed = {**card, "subscriberId": "000111222333444"}
+    if "identifier" in card:
+        changed["identifier"] = [{**card["identifier"][0], "value": "000111222333444"}]
+    await put(world, tenant, Write(type="Coverage", id=card["id"], body=changed))
+    (after,) = await built(world, tenant)
+    assert json.loads(after["tree"])["dadosBeneficiario"]["numeroCarteira"] == "000111222333444"
+    assert (after["number"], after["status"]) == (before["number"], "pronta")
