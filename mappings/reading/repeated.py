@@ -7,7 +7,7 @@ each: what was observed at another time is another result, what was observed at 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from canonical.problem import Problem
@@ -42,7 +42,7 @@ def number_parts(drafts: Sequence[Draft], works: Sequence[Work], trace: Tracer |
         else:
             anew[before.local] = first[heads[draft.under[0]], draft.part] = draft
     _count(drafts)
-    anew |= _numbered_again(drafts)
+    anew |= _numbered_again(works, {draft.local for draft in drafts})
     told: list[Problem] = []
     for work in works if anew or moved else ():
         if (later := anew.get(work.draft.local)) is not None:
@@ -81,15 +81,16 @@ def _one_report(drafts: Sequence[Draft]) -> dict[str, str]:
     return heads
 
 
-def _numbered_again(drafts: Sequence[Draft]) -> dict[str, Draft]:
+def _numbered_again(works: Sequence[Work], there: Collection[str]) -> dict[str, Draft]:
     """Of each record with a number that the message tells twice the draft that tells it again: what both say otherwise
-    is as that says it."""
-    last: dict[tuple[str, str, Key], Draft] = {}
+    is as that says it. A record named in another role (the former number of the very visit) is not told again."""
+    last: dict[tuple[int, str, Key], Draft] = {}
     found: dict[str, Draft] = {}
-    for draft in drafts:
-        if draft.partial or draft.merge_into or draft.type == _REPORT:
+    for work in works:
+        draft = work.draft
+        if draft.local not in there or draft.partial or draft.merge_into or draft.type == _REPORT:
             continue
-        for name in [(draft.type, draft.distinct, key) for key in draft.keys]:
+        for name in [(id(work.occurrence.plan), draft.distinct, key) for key in draft.keys]:
             if (before := last.get(name)) is not None and before is not draft:
                 found[before.local] = draft
             last[name] = draft
