@@ -8,6 +8,8 @@ from typing import Literal
 
 Kind = Literal["consulta", "sp-sadt", "internacao", "honorarios", "odonto"]
 _CENT = Decimal("0.01")
+BEYOND = Decimal(10) ** 12
+"""No quantity, factor or amount of a bill reaches it: a moment or a number stands there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
-from canonical.billing import money
+from canonical.billing import BEYOND, money
 from canonical.problem import Problem
 from mappings.billing.sheet_plan import AMOUNTS, DAYS, SheetPlan
 from tiss.sheets.cells import Cell, Row, Sheet, text_of
@@ -147,7 +147,7 @@ def _amount(plan: SheetPlan, record: Record, one: tuple[str, str, Cell], problem
     if not text or text == "-":
         return
     exact = cell if isinstance(cell, Decimal) else number(text, plan.decimal)
-    rounded = None if exact is None or abs(exact) >= 10**12 else exact.quantize(_CENT, ROUND_HALF_UP)
+    rounded = None if exact is None or abs(exact) >= BEYOND else exact.quantize(_CENT, ROUND_HALF_UP)
     if exact is None or rounded is None or abs(exact - rounded) > Decimal("0.0001"):
         problems.append(_problem("sheet.cell", record.row, title))
     cents = int(rounded * 100) if rounded is not None else 0

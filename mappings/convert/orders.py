@@ -11,6 +11,7 @@ from jiter import LosslessFloat
 
 from canonical import codes as systems
 from canonical import identifiers
+from canonical.billing import BEYOND
 from fhir.definitions.table import codes
 from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe, describe, xtn
@@ -26,7 +27,6 @@ from mappings.convert.text import coding_from, listed, moment_text, number
 from mappings.convert.whose import named
 from mappings.tables.table import Source
 
-_NO_PRICE = Decimal(10) ** 15  # a moment or a number where the price or the count belongs
 _OF_NOBODY = frozenset("CEFOQV")  # roles of a specimen (table 0369): controls, calibrators, proficiency
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
@@ -321,7 +321,7 @@ def unit_price(value: Value, context: Context, argument: str) -> Any:
     if price is None or count is None:  # of how many is told of FT1-10
         return None
     product = Decimal(str(price)) * Decimal(str(count))
-    if abs(product) >= _NO_PRICE:
+    if abs(product) >= BEYOND:
         context.problems.append(value.problem("field.number"))
         return None
     return _money(product.quantize(Decimal("0.01"), ROUND_HALF_UP), value, context)

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from canonical import local
-from canonical.billing import Item, money
+from canonical.billing import BEYOND, Item, money
 from canonical.problem import Problem
 from hub.billing.visit import modifiers, teams
 from hub.billing.visit.charges import Charge
@@ -24,7 +24,6 @@ PROCEDURES = ("22", "00", "90", "98")
 _WITH_TEAM = ("sp-sadt", "internacao", "honorarios")
 _OPME = "08"
 _PUBLISHERS = ("05", "12")  # dm_tabelaGeral: Brasíndice and Simpro, which no guide may name
-_NO_AMOUNT = Decimal(10) ** 12  # a moment or a number where the charge has its quantity, factor or total
 _MATERIALS = "03"
 _COST_CENTRES = frozenset(str(number) for number in range(1, 11))
 Record = dict[str, Any]
@@ -122,7 +121,7 @@ def _amounts(
     """Unit price and total in cents, and what is wrong with them; of a charge without price, the contract's."""
     quantity, factor = measures
     total = _decimal(charge.body.get("priceOverride", {}).get("value"))
-    if quantity is None or factor is None or not (0 < quantity < _NO_AMOUNT and 0 < factor < _NO_AMOUNT):
+    if quantity is None or factor is None or not (0 < quantity < BEYOND and 0 < factor < BEYOND):
         return None, None, [Problem("guide.amount", place)]
     if total is None and agreed is not None and agreed.unit_cents > 0:
         item = Item(quantity=quantity, unit_cents=agreed.unit_cents, factor=factor)
@@ -130,7 +129,7 @@ def _amounts(
     if total is None:
         told = (("code", charge.code), ("table", charge.table), ("day", f"{charge.on:%d/%m/%Y}" if charge.on else "-"))
         return None, None, [Problem("guide.no-price", place, args=told)]
-    if not 0 < total < _NO_AMOUNT:
+    if not 0 < total < BEYOND:
         return None, None, [Problem("guide.amount", place)]
     cents = int((total * 100).to_integral_value())
     unit = int((total * 100 / (quantity * factor)).to_integral_value())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from hl7_feed import feed, msh, outcome, records, work_all
@@ -17,10 +17,7 @@ from hub.records.requests import bundle, conditional
 from hub.records.requests.acting import Actor
 from hub.records.requests.entry import Entry
 from hub.world import Tenant, World
-
-CPF = "https://saude.gov.br/fhir/sid/cpf"
-NEW = "52998224725"
-BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted AND $1::uuid IS NOT NULL"
+from tests.hub.hl7.test_hl7_beside_fhir import BLOCKED, CPF, NUMBER, entry
 
 
 def person(at: int, number: str, name: str, *more: str) -> str:
@@ -32,17 +29,9 @@ def person(at: int, number: str, name: str, *more: str) -> str:
 
 def entries(known: dict[str, Any]) -> list[Entry]:
     """A new person unless the number is known, and another one who is stored already."""
-    new = {
-        "resourceType": "Patient",
-        "identifier": [{"system": CPF, "value": NEW}],
-        "name": [{"family": "Prado", "given": ["Lia"]}],
-        "birthDate": "1991-03-04",
-        "gender": "female",
-    }
-    condition = f"identifier={quote(f'{CPF}|{NEW}')}"
     changed = {**known, "maritalStatus": {"text": "Casada"}}
     return [
-        Entry(method="POST", type_name="Patient", resource=new, if_none_exist=condition, position=0),
+        dataclasses.replace(entry("POST", CPF), alone=False, position=0),
         Entry(method="PUT", type_name="Patient", id=known["id"], resource=changed, position=1),
     ]
 
@@ -63,7 +52,7 @@ async def test_both_are_done_in_the_end(world: World, tenant: Tenant, monkeypatc
     (known,) = await records(world, tenant, "Patient")
     channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
     keeper = Keeper(world.database)
-    sent = [person(2, "K1", "Reis^Nora^Alves"), person(3, "M7", "Prado^Lia", NEW)]
+    sent = [person(2, "K1", "Reis^Nora^Alves"), person(3, "M7", "Prado^Lia", NUMBER)]
     kept = [await receive(keeper, channel, one.encode()) for one in sent]
     plain, settled, others, tries = conditional.resolve, inbound.settle, [], []
 
