@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from canonical.errors import Misconfigured, TryLater
 
 CHUNK = 256 * 1024
 PART = ".part"
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +127,18 @@ class LocalFolder:
     def _rename(self, old: Path, new: Path) -> bool:
         """By a link and an unlink, since a plain rename would replace a file of that name.
 
-        A process that ended between the two has left one file under both names: the rename is finished.
+        A process that ended between the two has left one file under both names: the rename is finished. Where no link
+        is to be had (shares and FAT have none; Linux makes none to a file that this account may not write, such as one
+        another system put there) it is looked whether the name is free, then renamed: one process of the hub works in
+        a folder at a time.
         """
         with _local():
             try:
-                os.link(old, new)
+                if not _linked(old, new):
+                    if os.path.lexists(new):
+                        raise FileExistsError
+                    old.rename(new)
+                    return True
                 old.unlink()
             except FileNotFoundError:
                 return False
@@ -147,6 +156,17 @@ class LocalFolder:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
+
+
+def _linked(old: Path, new: Path) -> bool:
+    """Give a file a second name; False where the file system or the file's owner does not allow links."""
+    try:
+        os.link(old, new, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return False
+    return True
 
 
 def _are_one(one: Path, other: Path) -> bool:

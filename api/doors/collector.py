@@ -19,6 +19,7 @@ from hub.exchange.channels import Channel, all_channels
 from hub.exchange.door.keep import Keeper
 from hub.exchange.door.pickup import Pickup
 from hub.exchange.work import cron
+from hub.exchange.work.lanes import place_of
 from hub.world import World
 
 log = logging.getLogger("ponte.collector")
@@ -112,15 +113,21 @@ class Collector:
                 log.info("channel %s: files can be taken again", channel.name)
             route.failures, route.code, route.looked = 0, "", asyncio.get_running_loop().time()
         except PonteError as error:
-            route.failures += 1
-            if route.failures == 1:
-                route.since = asyncio.get_running_loop().time()
-            if error.code != route.code:
-                route.code = error.code
-                log.warning("channel %s: files cannot be taken: %s", channel.name, error.code)
-            await route.pickup.close()
+            await self._failed(route, error.code)
+        except Exception as error:  # a defect of ours: this channel waits and says so, the others go on
+            await self._failed(route, "pickup.failed", f" ({type(error).__name__} at {place_of(error)})")
         rest = min(LONGEST_REST, 2.0 ** min(route.failures, 9)) if route.failures else 0.0
         route.due = max(self._next(channel), asyncio.get_running_loop().time() + rest)
+
+    async def _failed(self, route: _Route, code: str, more: str = "") -> None:
+        """Remember why a pick-up failed, and tell it where it is another cause than before."""
+        route.failures += 1
+        if route.failures == 1:
+            route.since = asyncio.get_running_loop().time()
+        if code != route.code:
+            route.code = code
+            log.warning("channel %s: files cannot be taken: %s%s", route.pickup.channel.name, code, more)
+        await route.pickup.close()
 
     def _next(self, channel: Channel, *, first: bool = False) -> float:
         """When a channel is looked at next; by `cron` in its zone, else every `every_s` seconds, the first time now."""
