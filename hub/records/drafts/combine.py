@@ -6,14 +6,13 @@ group is replaced by itself. A draft older than what the record tells only fills
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from canonical.records import Draft
 from hub.records.drafts import coherence, nulls
-from hub.records.drafts.marks import STATUS_TIME, mark, mark_time, told_at
+from hub.records.drafts.marks import BEFORE_ALL, STATUS_TIME, mark, mark_time, told_at
 from hub.records.drafts.visit import visits
 from hub.records.drafts.who import professionals
 
@@ -317,10 +316,7 @@ def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool
         nulls.note(body, draft, _choice, _GROUPS)
     told = told_at(body, STATUS_TIME)
     if draft.type == "Encounter" and (late_status or (not stale and ("status" in draft.body or told is None))):
-        mark_time(body, moment if "status" in draft.body else _BEFORE_ALL, STATUS_TIME)
-
-
-_BEFORE_ALL = datetime.datetime(1900, 1, 1, tzinfo=datetime.UTC)
+        mark_time(body, moment if "status" in draft.body else BEFORE_ALL, STATUS_TIME)
 
 
 def told_by(body: dict[str, Any]) -> set[str]:

@@ -10,6 +10,7 @@ from canonical import local
 EVENT_TIME = "urn:ponte:event-time"
 STATUS_TIME = "urn:ponte:status-time"
 NULLED = "urn:ponte:nulled"
+BEFORE_ALL = datetime.datetime(1900, 1, 1, tzinfo=datetime.UTC)  # of a status that no event told
 
 
 def told_at(body: dict[str, Any], url: str = EVENT_TIME) -> datetime.datetime | None:

@@ -8,6 +8,7 @@ from canonical.problem import Problem
 from canonical.records import Draft, Key
 from hub.records.drafts.settle import settle
 from hub.records.drafts.visit.stays import ended, joined
+from hub.records.drafts.visit.visits import begun_as
 from hub.records.drafts.who.identify import Places
 from hub.records.drafts.who.lookup import Place, lookup, stored
 from hub.records.merges.numbers import as_old, name, united
@@ -50,7 +51,9 @@ async def merge(
     kept_as = settled.places[survivor.local][1]
     if lost and lost[0] != kept_as:  # one record: somebody has taken the survivor's number out of it since
         when = survivor.occurred_at or survivor.event_at
-        await _retire(tx, (loser.type, lost[0]), kept_as, when.isoformat() if when else "", origin)
+        begun = await _retire(tx, (loser.type, lost[0]), kept_as, when.isoformat() if when else "", origin)
+        if begun:
+            settled.problems.append(Problem("semantic.visit-begun-by-merge", survivor.local))
     return settled.problems
 
 
@@ -61,8 +64,9 @@ async def _again(tx: Transaction, kind: str, identity: str, key: Key, local: str
     return [] if uses.get((key.system, key.value)) == "old" else [Problem("semantic.merge-cycle", local)]
 
 
-async def _retire(tx: Transaction, place: Place, kept: str, at: str, origin: Origin) -> None:
-    """Retire the record at `place` for `kept`, which takes over its numbers, its records and, of a visit, its beds."""
+async def _retire(tx: Transaction, place: Place, kept: str, at: str, origin: Origin) -> bool:
+    """Retire the record at `place` for `kept`, which takes over its numbers, its records and, of a visit, its beds;
+    returns whether a visit that was only planned has begun by that."""
     kind, lost = place
     rows = await stored(tx, {(kind, lost), (kind, kept)})
     loser, survivor = rows[(kind, lost)] or {}, rows[(kind, kept)] or {}
@@ -70,14 +74,18 @@ async def _retire(tx: Transaction, place: Place, kept: str, at: str, origin: Ori
     taken: Body = {**survivor, "identifier": united(survivor.get("identifier", []), numbers)}
     retired = {key: value for key, value in loser.items() if key != "identifier"}
     retired.update(status=_STATUS[kind], partOf={"reference": f"{kind}/{kept}"})
+    begun = begun_as(taken, loser, at) if kind == "Encounter" else None
+    planned = begun is not None and survivor.get("status") == "planned"
+    taken = begun or taken
     if beds := _stays(loser):
         retired["location"] = ended(beds, at)
-        taken["location"] = joined(survivor.get("location", []), beds)
-        if survivor.get("status") in _OVER:
-            taken["location"] = ended(taken["location"], survivor.get("period", {}).get("end", "") or at)
+        taken["location"] = joined(taken.get("location", []), beds)
+        if taken.get("status") in _OVER:
+            taken["location"] = ended(taken["location"], taken.get("period", {}).get("end", "") or at)
     writes = [Write(type=kind, id=lost, body=retired), Write(type=kind, id=kept, body=taken)]
     moved = [w for w in await turned(tx, kind, lost, kept) if (w.type, w.id) not in ((kind, lost), (kind, kept))]
     await save(tx, [*writes, *moved], origin)
+    return planned
 
 
 def _stays(loser: Body) -> list[Body]:

@@ -182,3 +182,19 @@ async def test_a_visit_that_is_over_takes_no_bed_of_a_merged_one(world: World, t
     assert found["retired"] == [("ENF / 4 / 2", "completed", "01", "05")]
     (again,) = await feed(world, tenant, MERGED.replace("|T", "|U"))
     assert again["problems"] == [] and await beds(world, tenant) == found, "the same merge again changes nothing"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+async def test_a_planned_visit_that_takes_one_under_way_has_begun(
+    world: World, tenant: Tenant, order: tuple[int, ...]
+) -> None:
+    steps = [visit("A05", 0, "V2", kind="P", place="CIR^1^1"), FIRST, MERGED]
+    outcomes = await feed(world, tenant, *(steps[i] for i in order))
+    told = [problem for one in outcomes for problem in one["problems"]]
+    assert told == ["semantic.visit-begun-by-merge"] * (order == (0, 1, 2))
+    (kept,) = (one for one in await records(world, tenant, "Encounter") if "identifier" in one)
+    assert kept["status"] == "in-progress"
+    assert [place["status"] for place in kept["location"]] == ["active"], "the bed, and no plan beside it"
+    left = visit("A03", 9, "V1", place="")
+    await feed(world, tenant, left)
+    assert {one["status"] for one in await records(world, tenant, "Encounter")} <= {"finished", "entered-in-error"}

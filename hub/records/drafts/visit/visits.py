@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from canonical.records import Draft
-from hub.records.drafts.marks import mark, mark_time, told_at, unmark
+from hub.records.drafts.marks import BEFORE_ALL, STATUS_TIME, mark, mark_time, told_at, unmark
 from hub.records.drafts.visit import movements
 from hub.records.drafts.visit.stays import (
     Entry,
@@ -31,6 +31,9 @@ from hub.records.drafts.visit.stays import (
 _OVER = frozenset(("finished", "cancelled", "entered-in-error"))
 _OFF = frozenset(("cancelled", "entered-in-error"))
 _PLANNED = frozenset(("reserved", "planned"))
+_NOT_BEGUN = frozenset(("planned", "unknown"))
+_BEGUN = frozenset(("arrived", "triaged", "in-progress", "onleave", "finished"))
+_CLASS_OF_NONE = frozenset(("PRENC", "UNK"))  # pre-admission, and not known: what a visit is that has not begun
 _ENDING = {"period": ("end",), "hospitalization": ("dischargeDisposition", "destination"), "partOf": ("reference",)}
 WENT_ON = "urn:ponte:went-on"
 TAKEN_BACK = "urn:ponte:transfer-taken-back"
@@ -123,6 +126,32 @@ def goes_on(body: Entry) -> Entry:
         kept = {name: value for name, value in kept.items() if name != "period"}
         kept.update({"period": period} if period else {})
     return kept
+
+
+def begun_as(kept: Entry, other: Entry, at: str) -> Entry | None:
+    """A visit that was only planned, or of whose status nobody told, as far as the one went that is merged into it
+    (A42): both are one. None where it had begun itself, or the other had not."""
+    unsaid = told_at(kept, STATUS_TIME) == BEFORE_ALL
+    if not (unsaid or kept.get("status", "unknown") in _NOT_BEGUN) or other.get("status") not in _BEGUN:
+        return None
+    if other["status"] in _OVER and any(entry.get("status") == "active" for entry in kept.get("location", ())):
+        return None
+    body = {**kept, "status": other["status"]}
+    for name in ("period", "hospitalization"):
+        if parts := {**kept.get(name, {}), **other.get(name, {})}:
+            body[name] = parts
+    if "class" in other and kept.get("class", {}).get("code", "UNK") in _CLASS_OF_NONE:
+        body["class"] = other["class"]
+    here = any(entry.get("status") == "active" for entry in other.get("location", ()))
+    gone = _PLANNED if body["status"] in _OVER else {"planned"} if here else frozenset()
+    body["location"] = [entry for entry in kept.get("location", ()) if entry.get("status") not in gone]
+    if not unsaid:
+        _remember(body, kept, "status", at)
+        _remember(body, kept, "class", at)
+    times = [time for one in (kept, other) if (time := told_at(one, STATUS_TIME)) is not None]
+    if times:
+        mark_time(body, max(times), STATUS_TIME)
+    return body if body["location"] else {name: value for name, value in body.items() if name != "location"}
 
 
 def _places(held: list[Entry], body: Entry, draft: Draft, at: str, *, stale: bool) -> list[Entry]:
