@@ -1,7 +1,8 @@
 """The closed list of conversions. Each is a documented, tested function registered under its name in tables.
 
-* Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `titles`,
-  `councils`, `placed`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is: `registry`.
+* Of data types and what many segments share: `text`, `decimals`, `datatypes`, `addresses`, `people`, `participations`,
+  `titles`, `councils`, `placed`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is:
+  `registry`.
 * Of a matter: `administration`, `births`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`,
   `scheduling`, `medication`, `immunization`, `doses`, `forecasts`, `observations`, `antibiograms`, `embedded`,
   `markup`, `documents`, `masters`, `specimens`; `small` for the rest.
@@ -30,6 +31,7 @@ from mappings.convert import (
     notes,
     observations,
     orders,
+    participations,
     people,
     placed,
     places,
@@ -70,6 +72,7 @@ __all__ = [
     "notes",
     "observations",
     "orders",
+    "participations",
     "people",
     "placed",
     "places",

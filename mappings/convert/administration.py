@@ -17,6 +17,7 @@ from mappings.convert.datatypes import coding, cwe, xad, xtn
 from mappings.convert.misplaced.plausible import misplaced_if, no_language, no_licence, no_religion
 from mappings.convert.misplaced.results import late_holder
 from mappings.convert.misplaced.visits import late_admission, no_discharge
+from mappings.convert.participations import performs
 from mappings.convert.people import practitioner_reference, xpn
 from mappings.convert.periods import period
 from mappings.convert.published import alone
@@ -307,6 +308,8 @@ def role_general_practitioner(value: Value, context: Context, argument: str) -> 
 def role_performer(value: Value, context: Context, argument: str) -> Any:
     """ROL-4 or PRT-5 beside a procedure as its performer, with the role and a six-digit XCN-7 (CBO) as function."""
     action, role, _, _ = _ROLE_PLACES[value.source.segment]
+    if value.source.segment == "PRT" and not performs(value, context, "procedure"):
+        return None
     actor = practitioner_reference(value, context)
     if actor is None or ended(value, context, action):
         return None

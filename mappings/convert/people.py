@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from canonical import codes as systems
@@ -17,14 +16,11 @@ from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_dep
 from mappings.convert.misplaced.services import no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
 from mappings.convert.one_professional import add, told_before
-from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import component_code, ended, spread
+from mappings.convert.text import component_code, spread
 from mappings.convert.titles import named, parted, social, surname, surname_parts, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-_NO_PERFORMERS = frozenset(("OP", "RCT", "REPLY", "SC", "EP", "RP"))  # ordered, copied, collected, entered, referred
-_SENDER = "SB"  # who sent a result or an order: its performer no more than who gets a copy
 _PERFORMED = ("TXA", 22)
 _SURNAME_FIRST = ("IDE", "SYL")
 _ROLES = {
@@ -186,41 +182,6 @@ def actor(value: Value, context: Context, argument: str) -> Any:
     if not identifiers.is_cbo(occupation):
         return {"actor": found}
     return {"function": {"coding": [{"system": systems.CBO, "code": occupation}]}, "actor": found}
-
-
-@conversion("taking-part")
-def taking_part(value: Value, context: Context, argument: str) -> Any:
-    """PRT-5 as a person; `argument` asks for one role of PRT-4 (table 0912), none for all that performed something."""
-    role = value.other(4)
-    if role != argument if argument else role == _SENDER:
-        return None
-    return _participant(value, context, () if argument else _NO_PERFORMERS)
-
-
-def _participant(value: Value, context: Context, but: Collection[str]) -> dict[str, Any] | None:
-    """PRT-5 as a person, unless the segment ends the participation or its role is one of `but`."""
-    if ended(value, context) or value.other(4) in but:
-        return None
-    return reachable(value, context, xcn(value, context, ""), "14,15")
-
-
-@conversion("taking-part-actor")
-def taking_part_actor(value: Value, context: Context, argument: str) -> Any:
-    """PRT-5 as the `actor` of a performer, with its role of table 0912; who ordered performs nothing."""
-    found = _participant(value, context, _NO_PERFORMERS)
-    role, text = value.other(4), value.other(4, 2)
-    if found is None:
-        return None
-    coding = [coding_of("0912", role, text, value.other(4, 3))] if role else []
-    return {**({"function": {"coding": coding}} if coding else {}), "actor": found}
-
-
-@conversion("taking-part-organization")
-def taking_part_organization(value: Value, context: Context, argument: str) -> Any:
-    """PRT-8 as an organization, unless the segment ends the participation; the contacts are a person's where one is."""
-    if ended(value, context) or value.other(4) in (*_NO_PERFORMERS, _SENDER):
-        return None
-    return reachable(value, context, xon(value, context, ""), "" if value.segment.raw_field(5) else "14,15")
 
 
 def organization_number(value: Value) -> str:

@@ -12,6 +12,7 @@ from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import xad, xtn
 from mappings.convert.misplaced.plausible import PHONES, USES, misplaced_if, no_place
 from mappings.convert.misplaced.visits import late_admission, person_for_place
+from mappings.convert.participations import performs
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import ended, parse_dtm
 
@@ -137,16 +138,19 @@ def place_as_subject(value: Value, context: Context, argument: str) -> Any:
 def taking_place(value: Value, context: Context, argument: str) -> Any:
     """PRT-9, the place of a participation, unless the segment ends it; PRT-14 is its address where no other is named.
 
-    `argument` is the extension that holds it where R4 has no element for the place.
+    `argument` is the kind of record in which the role must perform something, and, after a comma, the extension that
+    holds the place where R4 has no element for it.
     """
-    place = None if ended(value, context) else location_reference(value, context, "")
+    kind, _, extension = argument.partition(",")
+    here = not ended(value, context) and performs(value, context, kind)
+    place = location_reference(value, context, "") if here else None
     if place is None:
         return None
     if not value.segment.raw_field(5) and not value.segment.raw_field(8) and value.segment.raw_field(14):
         draft = context.emitted["Location", Key(place["identifier"]["system"], place["identifier"]["value"])]
         address = xad(value.sibling(14), context, "")
         draft.initial = {**({"address": address} if address else {}), **draft.initial}
-    return {"url": EXTENSIONS[argument], "valueReference": place} if argument else place
+    return {"url": EXTENSIONS[extension], "valueReference": place} if extension else place
 
 
 @conversion("related-place")

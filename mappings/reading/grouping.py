@@ -21,6 +21,7 @@ _TYPE = 2  # OBX
 _SOURCE = ((1, 1), (1, 2), (2, 1), (3, 1), (4, 1))  # of SPS: a material, its words, additive, description, site
 _MATERIAL = 15  # OBR
 _PARTICIPATION = "PRT"
+_ORDER = "request"
 _INDEX = attrgetter("index")
 _ENDS_EARLIER = frozenset(("PID", "ORC", "OBR"))
 _STAY = frozenset(("MSH", "EVN", "SFT"))
@@ -142,6 +143,7 @@ class Grouper:
         self._meet_late()
         self._take_early()
         self._put_below_first()
+        self._take_beside()
         return self.found
 
     def _enter(self, segment: Segment) -> None:
@@ -164,6 +166,14 @@ class Grouper:
                 if len(held := occurrence.own.get(name, ())) > 1:
                     anchor = occurrence.anchor.index
                     occurrence.own[name] = sorted(held, key=lambda one: (one.index < anchor, one.index))
+
+    def _take_beside(self) -> None:
+        """What stands with the order of a record, above or else below it, and is said of that record too."""
+        for occurrence in [held for held in self.found if held.plan.takes]:
+            above = occurrence.parents.get(_ORDER)
+            for order in [above] if above else occurrence.children.get(_ORDER, ()):
+                for segment in (each for name in occurrence.plan.takes for each in order.own.get(name, ())):
+                    occurrence.attach(segment)
 
     def _take_early(self) -> None:
         """Notes above all records are of the whole message: the first record it is about that takes notes has them."""

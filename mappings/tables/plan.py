@@ -36,6 +36,8 @@ class RecordPlan:
     behind RXE is the pharmacy's, the one behind RXO was asked for.
     `below` names a record below which anchors with a value of `unless_below` in the field of `where` are that record's.
     `claims` names segments that are this record's wherever they stand below it (the notes of an appointment).
+    `takes` names segments of the orders beside it (`request`: the one above it, else those below) that are its own too,
+    behind those it has: who collected the specimen of an examination stands with that.
     `keeps` names followers that are its own even where they begin another record (PD1 with a living will).
     `unite` names a list: records of this kind without numbers, of one record above, are one record with all entries
     of that list (the forecasts of a message). `overlay` names the overlay its tables are read under.
@@ -68,6 +70,7 @@ class RecordPlan:
     told_before: bool = False
     below_first: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
     wants: str = ""
     unite: str = ""
