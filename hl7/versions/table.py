@@ -40,9 +40,11 @@ class Version:
     types: Mapping[str, tuple[Item, ...]]
 
     def structure_of(self, code: str, event: str, stated: str) -> str:
-        """The name of the structure of a message type: the one stated, else the event's; empty when none is known."""
+        """The name of the structure of a message type: the event's, or another of it where that is stated; else the one
+        stated; empty when none is known."""
         own = f"{code}_{event}" if event else code
-        for name in (own, *_structure_names().get(f"{code}^{event}", ()), stated):
+        names, chosen = _structure_names().get(f"{code}^{event}", ((), ()))
+        for name in (stated if stated in chosen else own, own, *names, stated):
             if name in self.structures:
                 return name
         return code if code in self.structures else ""
@@ -94,13 +96,13 @@ def _parts(text: str) -> tuple[str, int, str, str]:
 
 
 @cache
-def _structure_names() -> dict[str, tuple[str, ...]]:
-    """Structures by message type, first choice first (`structures.csv`)."""
-    found: dict[str, tuple[str, ...]] = {}
+def _structure_names() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Structures by message type, first choice first, and those that MSH-9.3 may choose (`structures.csv`)."""
+    found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     with (_HERE / "structures.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             for event in row["events"].split():
-                found[f"{row['code']}^{event}"] = tuple(row["structures"].split())
+                found[f"{row['code']}^{event}"] = (tuple(row["structures"].split()), tuple(row["chosen"].split()))
     return found
 
 

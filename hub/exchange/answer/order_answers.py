@@ -23,11 +23,21 @@ from mappings.outward.people import ei
 from mappings.tables.serving import read_as
 from mappings.tables.table import Source, codes
 
-_DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "RQD": 4}
+_DETAILS = {"OBR": 4, "RXO": 1, "RXE": 2, "ODS": 3, "ODT": 1, "RQD": 4, "BPO": 2}
 _REPEATED = ("IPC", "RQ1")  # what stands in an answer as it was ordered, behind OBR (ORI) or RQD (ORS, ORN)
 _OF_MATERIAL = ("OMS^O05", "OMN^O07")
 _BY_SPECIMEN, _TUBES = ("OML^O33", "OML^O35"), ("SPM", "SAC")
-_WITHOUT_PATIENT = {"ORL^O34^ORL_O34": "ORL^O34^ORL_O42"}  # the structure that asks for no PID (2.8.1; IHE LAB-28)
+_OF_PATIENT = (*_BY_SPECIMEN, "OML^O21", "OML^O39", "OMB^O27")  # ORL and ORB have the orders in the patient's group
+_WITHOUT_PATIENT = {  # the structures that ask for no PID (2.8.1; IHE LAB-28)
+    "ORL^O22^ORL_O22": "ORL^O22^ORL_O41",
+    "ORL^O34^ORL_O34": "ORL^O34^ORL_O42",
+    "ORL^O36^ORL_O36": "ORL^O36^ORL_O43",
+    "ORL^O40^ORL_O40": "ORL^O40^ORL_O44",
+}
+_AS_ORDERED = {  # details that stand in an answer as they were ordered: ORR and ORB ask for one below each ORC
+    "ORM^O01": ("RQD", "RXO", "ODS", "ODT"),
+    "OMB^O27": ("BPO",),
+}
 _PLACES = ((3, "FILL"), (2, "PLAC"))
 
 
@@ -69,7 +79,7 @@ async def answer(tx: Transaction, message: Message) -> tuple[str, list[str]]:
     context = Context(message, "UTC")
     lines: list[str] = []
     patient = message.first("PID")
-    if read_as(message) in _BY_SPECIMEN:
+    if read_as(message) in _OF_PATIENT:
         lines += [patient.raw] if patient is not None else []
         kind = kind if patient is not None else _WITHOUT_PATIENT.get(kind, kind)
     for item in asked:
@@ -140,7 +150,7 @@ def _lines(item: Asked, known: dict[str, Any] | None, message: Message) -> list[
         lines.append(
             d.field.join(("OBR", item.detail.raw_field(1), *numbers, item.detail.raw_field(4))).rstrip(d.field)
         )
-    elif item.detail is not None and item.detail.name == "RQD":
+    elif item.detail is not None and item.detail.name in _AS_ORDERED.get(read_as(message), ("RQD",)):
         lines.append(item.detail.raw)
     return [*(segment.raw for segment in item.above), *lines, *(segment.raw for segment in item.more)]
 

@@ -7,6 +7,7 @@ from hl7_feed import feed, msh, records
 
 from hl7 import er7
 from hl7.er7 import Message
+from hl7.grammar import conform
 from hub.exchange.answer import order_answers
 from hub.world import Tenant, World
 
@@ -160,12 +161,36 @@ UNKNOWN = [("CA", "UC"), ("DC", "UD"), ("HD", "UH"), ("RL", "UR"), ("XO", "UX"),
 async def test_the_hub_answers_orders_with_what_it_knows(world: World, tenant: Tenant) -> None:
     await feed(world, tenant, order(orc("NW", "P1", "F1")))
     for asked, expected in ANSWERS:
-        kind, (first, second) = await said(world, tenant, order(orc(asked, "P1"), kind="OML^O21^OML_O21"))
-        assert (kind, first) == ("ORL^O22^ORL_O22", f"ORC|{expected}|P1|F1^HOSP||IP"), asked
+        kind, (person, first, second) = await said(world, tenant, order(orc(asked, "P1"), kind="OML^O21^OML_O21"))
+        assert (kind, person, first) == ("ORL^O22^ORL_O22", PID, f"ORC|{expected}|P1|F1^HOSP||IP"), asked
         assert second == "OBR|1|P1|F1^HOSP|GLI^Exame^L"
     for asked, expected in UNKNOWN:
         kind, lines = await said(world, tenant, order(orc(asked, "P8")))
         assert (kind, lines[0].rstrip("|")) == ("ORR^O02^ORR_O02", f"ORC|{expected}|P8"), asked
+
+
+EXAM, MEDICINE, ROUTE = "OBR|1|P1||GLI^Exame^L", "RXO|M1^Dipirona^L|500||mg^mg^L", "RXR|PO^Oral^HL70162"
+WAYS = [
+    ("ORM^O01", (EXAM,), {}), ("ORM^O01", (MEDICINE, ROUTE), {}), ("ORM^O01", ("ODS|D||D1^Dieta^L",), {}),
+    ("ORM^O01", ("ODT|EARLY^Cedo^HL70161",), {}), ("ORM^O01", ("RQD|1|I1^Luva^L||I1^Luva^L|10|cx^cx^L",), {}),
+    ("OMG^O19", (EXAM,), {}), ("OML^O21", (EXAM,), {}), ("OML^O39", (EXAM,), {"since": "2.7"}),
+    ("OMI^O23", (EXAM, "IPC|A1|RP1|1.2.3|S1"), {}), ("OMD^O03", ("ODS|D||D1^Dieta^L",), {}),
+    ("OMS^O05", ("RQD|1|I1^Luva^L||I1^Luva^L|10|cx^cx^L",), {}), ("OMP^O09", (MEDICINE, ROUTE), {}),
+    ("OMN^O07", ("RQD|1|I1^Luva^L||I1^Luva^L|10|cx^cx^L", "RQ1|5"), {}),
+    ("RDE^O11", ("RXE||M1^Dipirona^L|500||mg^mg^L", ROUTE), {}), ("OMB^O27", ("BPO|1|E1^Hemacias^L||2",), {}),
+]  # fmt: skip
+
+
+async def test_the_answers_to_orders_have_their_structure(world: World, tenant: Tenant) -> None:
+    for kind, lines, limits in WAYS:
+        text = order("ORC|NW|P1^HIS", *lines, kind=kind)
+        for version in ("2.5.1", "2.6", "2.8.2"):
+            if version < limits.get("since", "") or (kind == "ORM^O01" and version > "2.6"):
+                continue
+            kind_of_answer, more = await said(world, tenant, text.replace("|2.5.1", f"|{version}"))
+            head = msh(kind_of_answer, T.format(9)).replace("|2.5.1", f"|{version}")
+            found = conform(read("\r".join((head, "MSA|AA|1", *more, ""))))
+            assert more and not [p for p in found if p.code.startswith("structure.")], (kind, version)
 
 
 @pytest.mark.parametrize("control", ["SC", "OK", "CR", "RE", "NA"])

@@ -6,6 +6,7 @@ from hl7_feed import feed, msh, records
 
 from hl7 import er7
 from hl7.er7 import Message
+from hl7.grammar import structure_name
 from hub.exchange.answer import order_answers
 from hub.world import Tenant, World
 
@@ -60,4 +61,6 @@ async def test_the_answer_names_each_tube_above_its_orders(world: World, tenant:
     kind, found = await said(world, tenant, ordered(PID, *lines))
     assert (kind, found[:2]) == ("ORL^O34^ORL_O34", [PID, TUBE])
     kind, found = await said(world, tenant, ordered(PID, work("W1", "GLI"), TUBE, kind="OML^O21"))
-    assert (kind, [line[:3] for line in found]) == ("ORL^O22^ORL_O22", ["ORC", "OBR"])
+    assert (kind, [line[:3] for line in found]) == ("ORL^O22^ORL_O22", ["PID", "ORC", "OBR"])
+    named = er7.read(ordered(*found[1:]).replace("OML^O33", "ORL^O34^ORL_O42").replace("|2.5.1", "|2.8.2").encode())
+    assert isinstance(named, Message) and structure_name(named) == "ORL_O42"
