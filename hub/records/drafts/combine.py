@@ -1,7 +1,8 @@
 """How a draft changes a stored body: what is stated replaces, what is silent stays, what is nulled goes.
 
 A repeating element is replaced whole, except where several senders or fields add to one list (`_GROUPS`): there each
-group is replaced by itself. A draft older than what the record tells only fills gaps.
+group is replaced by itself. Of how a medicine is taken the parts that are not said stay (`_DOSAGE_PARTS`). A draft
+older than what the record tells only fills gaps.
 """
 
 from __future__ import annotations
@@ -18,6 +19,15 @@ from hub.records.drafts.who import professionals
 
 TOLD_BY = "urn:ponte:told-by"
 _PERSONS = frozenset(("RelatedPerson",))  # NK1, GT1, IN1 and PID make them, each a set of its own
+_DOSAGE = "dosageInstruction"
+_DOSAGE_PARTS = (  # what is said together: when, by what way, how much
+    ("timing", "asNeededBoolean", "asNeededCodeableConcept", "text"),
+    ("route", "site", "method"),
+    ("doseAndRate",),
+    ("additionalInstruction",),
+    ("patientInstruction",),
+    ("maxDosePerPeriod", "maxDosePerAdministration", "maxDosePerLifetime"),
+)
 _INNER = ("period", "hospitalization", "meta")
 _STATUS_PARTS = ("status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
@@ -164,7 +174,17 @@ def _set(body: dict[str, Any], name: str, value: Any, *, stale: bool) -> None:
         body[name] = {**value, **body[name]} if stale else {**body[name], **value}
     elif not (stale and (name in body or _has_choice(body, name)) and not _is_unknown(body.get(name))):
         _drop_other_choices(body, name)
-        body[name] = value
+        body[name] = _with_silent_parts(body.get(name), value) if name == _DOSAGE else value
+
+
+def _with_silent_parts(present: Any, stated: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How a medicine is taken, with those parts of what was told before of which the newer message says nothing: a
+    pharmacy's answer may repeat dose and route alone. Only of one instruction each, since several have no number."""
+    if not present or len(present) > 1 or len(stated) > 1:
+        return stated
+    before, now = present[0], stated[0]
+    parts = [part for part in _DOSAGE_PARTS if not any(name in now for name in part)]
+    return [{**{name: before[name] for part in parts for name in part if name in before}, **now}]
 
 
 def _is_unknown(value: Any) -> bool:

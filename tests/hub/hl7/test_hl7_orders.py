@@ -129,6 +129,19 @@ async def test_dispense_and_administration_meet_their_prescription(world: World,
     assert (dispense["status"], given["status"]) == ("completed", "entered-in-error"), "RXA-21 D takes it back"
 
 
+async def test_an_answer_and_a_dose_to_be_given_leave_how_a_medicine_is_taken(world: World, tenant: Tenant) -> None:
+    what, route = "DIP^Dipirona^L|500||mg^mg^L", "RXR|PO^Oral^HL70162"
+    prescribed = order(f"ORC|NW|RX1\rTQ1|1||Q6H\rRXO|{what}\r{route}", kind="OMP^O09")
+    answered = order(f"MSA|AA|1\rORC|OK|RX1|PH1||IP\rRXO|{what}", kind="ORP^O10", at=2)
+    due = order(f"ORC|RE|RX1\rRXE||{what}\r{route}\rRXG|1||1^^^20261123120000|{what}\r{route}", kind="RGV^O15", at=3)
+    await feed(world, tenant, prescribed, answered, due)
+    known = {r["intent"]: r for r in await records(world, tenant, "MedicationRequest")}
+    (taken,) = known["original-order"]["dosageInstruction"]
+    assert taken["timing"]["repeat"]["period"] == 6 and taken["route"]["coding"][0]["code"] == "PO"
+    based = known["instance-order"]["basedOn"][0]["reference"]
+    assert based == f"MedicationRequest/{known['original-order']['id']}"
+
+
 async def test_where_an_order_comes_from_is_one_role_however_often_it_is_said(world: World, tenant: Tenant) -> None:
     asked = "ORC|NW|P{0}||||||||||41^Reis^Nora|||||||||Clinica Sul^^^^^^XX^^^C9\rOBR|1|P{0}||GLI^Exame^L"
     await feed(world, tenant, order(asked.format(1)), order(asked.format(2), at=2))

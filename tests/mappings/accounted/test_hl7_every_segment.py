@@ -32,7 +32,11 @@ FIELDS = {
     "QAK-2": "OK", "EVN-1": "", "FT1-7": "40301630^Hemograma^TUSS", "PRB-3": "I10^Hipertensão^I10", "DG1-3": "I10^H^I10",
 }  # fmt: skip
 SILENT = {"MSH", "DSC", "ANY"}
-WITHOUT_CONTENT = {"MFN^M01": {"MFE"}, "MFN^M13": {"MFE"}}  # a master file without segments of its own
+WITHOUT_CONTENT = {
+    "MFN^M01": {"MFE"},
+    "MFN^M13": {"MFE"},
+    "MFN^M15": {"MFE"},
+}  # a master file without segments of its own
 
 
 def value(place: str, item: Item) -> str:
