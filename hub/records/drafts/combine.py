@@ -13,6 +13,7 @@ from typing import Any
 
 from canonical.records import Draft
 from hub.records.drafts import coherence, nulls
+from hub.records.drafts.backward import DONE, RESULTS, finishes, lags
 from hub.records.drafts.marks import BEFORE_ALL, STATUS_TIME, mark, mark_time, told_at
 from hub.records.drafts.visit import visits
 from hub.records.drafts.who import professionals
@@ -31,12 +32,9 @@ _DOSAGE_PARTS = (  # what is said together: when, by what way, how much
 _INNER = ("period", "hospitalization", "meta")
 _STATUS_PARTS = ("status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
-_RANK = {"registered": 0, "unknown": 0, "preliminary": 1, "partial": 1, "final": 2, "cancelled": 2}
 _WITHOUT_TIME = frozenset(("proposed", "cancelled", "waitlist"))
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _UNKNOWN = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
-_RESULTS = frozenset(("Observation", "DiagnosticReport", "DocumentReference"))
-_DONE = frozenset(("final", "amended", "corrected"))
 _CONTENT = ("value", "component", "dataAbsentReason", "interpretation", "conclusion", "presentedForm")
 _WITH_SIBLINGS = ("status", "birthDate", "category", "criticality")
 _BY_SIBLING = ("category", "criticality")  # a code that the required ones cannot say stands in the extension alone
@@ -56,6 +54,7 @@ def combine(
     body: dict[str, Any] = dict(present) if present else {"resourceType": draft.type}
     if lags(present, draft, stale=stale):  # a late older result is history, not a patchwork of two
         return _united_only(body, draft)
+    stale = stale and not finishes(present, draft)
     status = _changed_after_final(present, draft)
     late_status = stale and _status_is_news(body, draft)
     if not stale or late_status:
@@ -139,11 +138,6 @@ def _drop_stale_siblings(present: dict[str, Any] | None, body: dict[str, Any], d
             del body[f"_{name}"]
 
 
-def lags(present: dict[str, Any] | None, draft: Draft, *, stale: bool) -> bool:
-    """Whether a result tells of something older than the stored record: that is history, and leaves the view alone."""
-    return present is not None and draft.type in _RESULTS and (stale or _falls_back(present, draft))
-
-
 def late_version(present: dict[str, Any], draft: Draft) -> dict[str, Any]:
     """The record as a late, older result tells it: a version for the history, marked `late` in meta.tag."""
     body = combine(None, draft, stale=False)
@@ -157,7 +151,7 @@ def _changed_after_final(present: dict[str, Any] | None, draft: Draft) -> str:
     """What a result that was final becomes when its sender says `final` again: `amended` when its content changed,
     else what it was (R4 observation-status: modified subsequent to being final). Empty when nothing is to be said."""
     told = str(present.get("status")) if present else ""
-    if draft.type not in _RESULTS or told not in _DONE or draft.body.get("status") != "final":
+    if draft.type not in RESULTS or told not in DONE or draft.body.get("status") != "final":
         return ""
     said = {name: value for name, value in draft.body.items() if name.startswith(_CONTENT)}
     if any((present or {}).get(name) != value for name, value in said.items()):
@@ -212,17 +206,6 @@ def _remove(body: dict[str, Any], path: str) -> None:
         name = first
     if name in body and not body[name]:
         del body[name]
-
-
-def _falls_back(present: dict[str, Any], draft: Draft) -> bool:
-    """Whether a result of the same moment would go backward: preliminary after final, final after corrected."""
-    if draft.type not in _RESULTS:
-        return False
-    told = told_at(present)
-    if told is not None and draft.event_at is not None and draft.event_at > told:
-        return False
-    ours, theirs = draft.body.get("status"), present.get("status")
-    return ours is not None and _RANK.get(str(ours), 3) < _RANK.get(str(theirs), 3)
 
 
 def _status_is_news(body: dict[str, Any], draft: Draft) -> bool:

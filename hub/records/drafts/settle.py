@@ -16,8 +16,9 @@ from canonical.errors import Conflict
 from canonical.problem import Problem, Severity
 from canonical.records import Draft, Key
 from fhir.tags import ALL, Tags
+from hub.records.drafts import backward
 from hub.records.drafts.coherence import contradiction
-from hub.records.drafts.combine import combine, lags, late_version
+from hub.records.drafts.combine import combine, late_version
 from hub.records.drafts.following import cancelled, kindred, onward, replaced, reports, reversals, withdrawals
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
@@ -231,7 +232,7 @@ def _write(drafts: Sequence[Draft], known: Known, settled: Settled) -> None:
         bodies[place] = _combined(present, meant, settled)
         sources[place] = draft.message_id
         stored = known.rows.get(place)
-        if stored is not None and not draft.partial and lags(stored, meant, stale=_stale(draft, stored)):
+        if stored is not None and not draft.partial and backward.lags(stored, meant, stale=_stale(draft, stored)):
             earlier.setdefault(place, []).append(late_version(stored, meant))
     for draft in drafts:
         if (place := settled.places.get(draft.local)) in bodies and place is not None:
@@ -270,7 +271,7 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     """The record with what the draft states; what contradicts its newer part is left out, and told."""
     gone: list[str] = []
     body = combine(present, draft, stale=_stale(draft, present), gone=gone)
-    settled.problems += [contradiction(draft, path) for path in gone]
+    settled.problems += [*backward.told(present, draft), *(contradiction(draft, path) for path in gone)]
     if draft.type == bearers.TYPE and (present or {}).get("active") is False and body.get("active"):
         settled.problems.append(Problem("semantic.person-active-again", draft.local))
     if movements.unknown(present, draft.movement):

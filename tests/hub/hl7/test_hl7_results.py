@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import pytest
 from hl7_feed import adt, feed, msh, oru, records, versions
 
 from hub.world import Tenant, World
@@ -72,6 +73,35 @@ async def test_same_time_never_goes_backward(world: World, tenant: Tenant) -> No
     await feed(world, tenant, oru("A", "1", "F", "90", T.format(1)), oru("A", "1", "P", "80", T.format(1)))
     (observation,) = await records(world, tenant, "Observation")
     assert (observation["status"], observation["valueQuantity"]["value"]) == ("final", 90)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_a_newer_preliminary_takes_no_final_away(world: World, tenant: Tenant, order: tuple[int, int]) -> None:
+    """Tables 0085 and 0123: a final result can only be changed with a corrected one."""
+    steps = [oru("A", "1", "F", "90", T.format(1)), oru("A", "1", "P", "80", T.format(3))]
+    *_, last = await feed(world, tenant, *(steps[n] for n in order))
+    assert set(last["problems"]) == {"semantic.preliminary-after-final"}
+    (observation,) = await records(world, tenant, "Observation")
+    (report,) = await records(world, tenant, "DiagnosticReport")
+    assert (observation["status"], observation["valueQuantity"]["value"], report["status"]) == ("final", 90, "final")
+    said = [v["valueQuantity"]["value"] for v in await versions(world, tenant, "Observation")]
+    assert 80 in said and said[-1] == 90, "both are in the history"
+    await feed(world, tenant, oru("A", "1", "C", "95", T.format(5)))
+    assert (await records(world, tenant, "Observation"))[0]["status"] == "corrected"
+
+
+async def test_a_later_collection_or_a_further_test_opens_a_final_report_again(world: World, tenant: Tenant) -> None:
+    first = oru("A", "1", "F", "90", T.format(1))
+    further = first.rstrip("\r").replace("|||F\rOBX", "|||A\rOBX") + "\rOBX|2|NM|718-7^Hb^LN||7|g/dL|||||P\r"
+    others = {
+        "partial": further.replace("|T", "|U").replace(T.format(1), T.format(4)),
+        "preliminary": oru("A", "1", "P", "80", T.format(6)).replace("20261122090000", "20261122094000"),
+    }
+    await feed(world, tenant, first)
+    for status, message in others.items():
+        (told,) = await feed(world, tenant, message)
+        assert set(told["problems"]) == {"semantic.result-open-again"}
+        assert (await records(world, tenant, "DiagnosticReport"))[0]["status"] == status
 
 
 async def test_decimals_survive(world: World, tenant: Tenant) -> None:
