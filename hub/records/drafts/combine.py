@@ -1,13 +1,13 @@
 """How a draft changes a stored body: what is stated replaces, what is silent stays, what is nulled goes.
 
 A repeating element is replaced whole, except where several senders or fields add to one list (`_GROUPS`): there each
-group is replaced by itself. Of how a medicine is taken the parts that are not said stay (`_DOSAGE_PARTS`). A draft
+group is replaced by itself. Of how a medicine is taken, and of a tube, the parts not said stay (`_PARTS`). A draft
 older than what the record tells only fills gaps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,16 +20,20 @@ from hub.records.drafts.who import professionals
 
 TOLD_BY = "urn:ponte:told-by"
 _PERSONS = frozenset(("RelatedPerson",))  # NK1, GT1, IN1 and PID make them, each a set of its own
-_DOSAGE = "dosageInstruction"
-_DOSAGE_PARTS = (  # what is said together: when, by what way, how much
-    ("timing", "asNeededBoolean", "asNeededCodeableConcept", "text"),
-    ("route", "site", "method"),
-    ("doseAndRate",),
-    ("additionalInstruction",),
-    ("patientInstruction",),
-    ("maxDosePerPeriod", "maxDosePerAdministration", "maxDosePerLifetime"),
-)
-_INNER = ("period", "hospitalization", "meta")
+_PARTS: dict[str, tuple[tuple[str, ...], ...]] = {  # of entries that several fields make: what is said together
+    "dosageInstruction": (
+        ("timing", "asNeededBoolean", "asNeededCodeableConcept", "text"),
+        ("route", "site", "method"),
+        ("doseAndRate",),
+        ("additionalInstruction",),
+        ("patientInstruction",),
+        ("maxDosePerPeriod", "maxDosePerAdministration", "maxDosePerLifetime"),
+    ),
+    "container": (("identifier",), ("type",), ("capacity",), ("specimenQuantity",), ("additiveCodeableConcept",)),
+}
+_INNER = ("period", "hospitalization", "meta", "collection", "dispenseRequest")
+_INNER_OF = (("DocumentReference", "context"),)
+_INNER_CHOICES = ("collected", "fastingStatus")
 _STATUS_PARTS = ("status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
 _WITHOUT_TIME = frozenset(("proposed", "cancelled", "waitlist"))
@@ -164,20 +168,36 @@ def _set(body: dict[str, Any], name: str, value: Any, *, stale: bool) -> None:
     if group is not None and isinstance(value, list):
         present = body.get(name, [])
         body[name] = _united(present, value, group, stale=stale) if present or len(value) > 1 else value
-    elif isinstance(value, dict) and isinstance(body.get(name), dict) and name in _INNER:
-        body[name] = {**value, **body[name]} if stale else {**body[name], **value}
+    elif isinstance(value, dict) and isinstance(body.get(name), dict) and _of_parts(body, name):
+        body[name] = _inner(value, body[name]) if stale else _inner(body[name], value)
     elif not (stale and (name in body or _has_choice(body, name)) and not _is_unknown(body.get(name))):
         _drop_other_choices(body, name)
-        body[name] = _with_silent_parts(body.get(name), value) if name == _DOSAGE else value
+        body[name] = _with_silent_parts(body.get(name), value, _PARTS[name]) if name in _PARTS else value
 
 
-def _with_silent_parts(present: Any, stated: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """How a medicine is taken, with those parts of what was told before of which the newer message says nothing: a
-    pharmacy's answer may repeat dose and route alone. Only of one instruction each, since several have no number."""
+def _of_parts(body: dict[str, Any], name: str) -> bool:
+    """Whether an element is told in parts, each by itself: when a specimen was collected, and by whom."""
+    return name in _INNER or (body["resourceType"], name) in _INNER_OF
+
+
+def _inner(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The parts of both, the later word first; of a choice (`collected[x]`) one form."""
+    told = [choice for choice in _INNER_CHOICES if any(name.startswith(choice) for name in now)]
+    return {**{name: part for name, part in before.items() if not name.startswith(tuple(told))}, **now}
+
+
+def _with_silent_parts(
+    present: Any, stated: list[dict[str, Any]], parted: Sequence[tuple[str, ...]]
+) -> list[dict[str, Any]]:
+    """How a medicine is taken, or a specimen's tube, with those parts of what was told before of which the newer
+    message says nothing: a pharmacy's answer may repeat dose and route alone. Only of one entry each, since several
+    are not told apart, and of no other tube."""
     if not present or len(present) > 1 or len(stated) > 1:
         return stated
     before, now = present[0], stated[0]
-    parts = [part for part in _DOSAGE_PARTS if not any(name in now for name in part)]
+    if now.get("identifier", before.get("identifier")) != before.get("identifier"):
+        return stated
+    parts = [part for part in parted if not any(name in now for name in part)]
     return [{**{name: before[name] for part in parts for name in part if name in before}, **now}]
 
 
