@@ -19,7 +19,7 @@ from fhir.tags import ALL, Tags
 from hub.records.drafts import backward
 from hub.records.drafts.coherence import contradiction
 from hub.records.drafts.combine import combine, late_version
-from hub.records.drafts.following import cancelled, kindred, onward, replaced, reports, reversals, withdrawals
+from hub.records.drafts.following import cancelled, kindred, onward, reopened, replaced, reports, reversals, withdrawals
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
 from hub.records.drafts.visit import movements
@@ -92,6 +92,7 @@ async def _take_back(tx: Transaction, known: Known, settled: Settled) -> None:
     settled.problems += await cancelled.follow(tx, known.rows, settled.places, settled.writes)
     settled.problems += await replaced.follow(tx, settled.places, settled.writes)
     settled.problems += await onward.follow(tx, known.rows, settled.places, settled.writes)
+    settled.problems += await reopened.tell(tx, known.rows, settled.places, settled.writes)
 
 
 def _named(draft: Draft) -> bool:

@@ -198,3 +198,14 @@ async def test_a_planned_visit_that_takes_one_under_way_has_begun(
     left = visit("A03", 9, "V1", place="")
     await feed(world, tenant, left)
     assert {one["status"] for one in await records(world, tenant, "Encounter")} <= {"finished", "entered-in-error"}
+
+
+async def test_a_cancelled_discharge_beside_another_visit_with_a_bed_is_told(world: World, tenant: Tenant) -> None:
+    left, back = visit("A03", 2, "V1"), visit("A13", 4, "V1")
+    *_, alone = await feed(world, tenant, FIRST, left, back)
+    assert alone["problems"] == [], "there is one bed"
+    left, back = visit("A03", 5, "V1"), visit("A13", 7, "V1")
+    *_, beside = await feed(world, tenant, left, visit("A01", 6, "V2", place="UTI^1^1"), back)
+    assert beside["problems"] == ["semantic.two-beds"]
+    (again,) = await feed(world, tenant, visit("A13", 8, "V1"))
+    assert again["problems"] == [], "said once"
