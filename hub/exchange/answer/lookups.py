@@ -48,6 +48,7 @@ KINDS = {
     "QBP^Q23": ("RSP", "K23", "RSP_K23"),
     OLD: ("ADR", "A19", "ADR_A19"),
 }
+_EXPLAINED = ("QBP^Q21", "QBP^Q22")
 _PLANS = {"QBP^Q23": "out/corresponding", OLD: "out/patient-query"}
 _POINTER = re.compile(r"([0-9]{1,18})\.([0-9]{1,9})\.([0-9a-f]{16})\Z")
 _VISIT = (
@@ -92,7 +93,7 @@ async def answer(tx: Transaction, message: Message, stamp: Stamp) -> bytes:
         except (BadQuery, PonteError):
             asked.problems.append(Problem("query.value", "QRD-8" if message.type == OLD else "QPD-3"))
     await _note(tx, asked, [body for _, body in found.shown])
-    segments = [*_head(message, query, asked, found), *await _persons(tx, message, found)]
+    segments = [*_head(message, query, asked, found), *await _persons(tx, message, asked, found)]
     if found.count > len(found.shown):
         pointer = SegmentWriter("DSC")
         pointer.put(1, f"{found.shown[-1][0]}.{asked.told + len(found.shown)}.{mark}")
@@ -287,8 +288,9 @@ def _acknowledged(message: Message, query: Segment | None, state: str, counts: t
     return writer
 
 
-async def _persons(tx: Transaction, message: Message, found: _Found) -> list[SegmentWriter]:
-    """PID for each person; in the answer to A19 followed by the visit they are in, or by a PV1 that says none."""
+async def _persons(tx: Transaction, message: Message, asked: _Asked, found: _Found) -> list[SegmentWriter]:
+    """PID for each person; in the answer to A19 followed by the visit they are in, or by a PV1 that says none; in that
+    to Q21 and Q22 by why they are meant, which 2.5 and later ask for."""
     plan = out_plan(_PLANS.get(message.type, "out/look-up"))
     segments: list[SegmentWriter] = []
     for number, (_, body) in enumerate(found.shown, start=1):
@@ -300,7 +302,19 @@ async def _persons(tx: Transaction, message: Message, found: _Found) -> list[Seg
         for segment in rendered:
             segment.put(1, str(number))
         segments += rendered
+        if message.type in _EXPLAINED and ack.since(message.version, (2, 5)):
+            segments.append(_candidate(asked))
     return segments
+
+
+def _candidate(asked: _Asked) -> SegmentWriter:
+    """QRI (2.5.1 §5.5.5): whoever is shown meets all that was asked; by which parts, as table 0392 names them."""
+    writer = SegmentWriter("QRI")
+    writer.put(1, "100")
+    reasons = dict.fromkeys(codes("query-reason").get(parameter, "") for parameter, _ in asked.pairs)
+    for place, reason in enumerate(filter(None, reasons)):
+        writer.put(2, reason, 1, 1, place)
+    return writer
 
 
 async def _visit(tx: Transaction, patient: str) -> Body:

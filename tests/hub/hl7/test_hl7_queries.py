@@ -182,6 +182,16 @@ async def test_restricted_records_do_not_end_a_page(
     assert persons(await ask(world, tenant, qbp("@PID.5.1^PRADO"))) == ["SHOWN"]
 
 
+@pytest.mark.parametrize("version", ["2.5.1", "2.8.2"])
+async def test_a_candidate_comes_with_why(world: World, tenant: Tenant, version: str) -> None:
+    await people(world, tenant)
+    told = qbp("@PID.5.1^LIMA", "@PID.5.2^ANA", rcp="I|1^RD").replace("|2.5.1", f"|{version}")
+    answer = await ask(world, tenant, told)
+    assert [line[:3] for line in answer[2:6]] == ["QAK", "QPD", "PID", "QRI"] and answer[5] == "QRI|100|NA"
+    message = er7.read(("\r".join(answer) + "\r").encode())
+    assert isinstance(message, er7.Message) and not [p for p in conform(message) if p.code.startswith("structure.")]
+
+
 def qry(who: str, *, version: str = "2.5.1", what: str = "DEM", most: str = "10^RD") -> str:
     header = msh("QRY^A19", T.format(40)).replace("|2.5.1|", f"|{version}|")
     return f"{header}\rQRD|{T.format(40)}|R|I|TAG9|||{most}|{who}|{what}|HIS\r"
