@@ -66,6 +66,18 @@ STORIES = {
         (A01, A02, told("A12", 5, "1"), told("A02", 3, "2")),
         "in-progress  1 01-*",
     ),
+    "the bed comes behind an update without one": (
+        (told("A08", 5), A01, A02),
+        "in-progress  1 01-03,2 03-*",
+    ),
+    "a transfer comes behind a discharge without a bed": (
+        (A01, told("A03", 9, left="09"), A02),
+        "finished 09 1 01-03,2 03-09",
+    ),
+    "a cancelled transfer comes behind an update without a bed": (
+        (A01, A02, told("A08", 7), told("A12", 5, "1")),
+        "in-progress  1 01-*",
+    ),
     "of two transfers one is cancelled, the other is late": (
         (A01, told("A02", 5, "3"), told("A12", 6, "2"), told("A02", 3, "2")),
         "in-progress  1 01-03,2 03-*",

@@ -28,7 +28,7 @@ def moved(held: list[Entry], entry: Entry, at: str, *, stale: bool) -> list[Entr
         earlier = [*held[: position - 1], cut(before, at)] if before is not None else []
         return [*earlier, with_period(after, start=at), *held[position + 1 :]]
     if after is None and not stale:
-        earlier = [closed(item, at if item is before else "") for item in held]
+        earlier = [cut(item, at) if item is before else closed(item, "") for item in held]
         return [*earlier, with_period(entry, start=at)]
     if after is None:  # where the patient was told to be later than `at` stays last
         position, before = max(position - 1, 0), None

@@ -39,6 +39,7 @@ WENT_ON = "urn:ponte:went-on"
 TAKEN_BACK = "urn:ponte:transfer-taken-back"
 CALLED_OFF = "urn:ponte:pending-transfer-called-off"
 AWAITED = "urn:ponte:transfer-cancelled-before"
+BED_TOLD = "urn:ponte:bed-told"
 
 
 def group_of(entry: Entry) -> str:
@@ -69,6 +70,7 @@ def follow(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> 
     at = when.isoformat() if when is not None else ""
     held: list[Entry] = list(body.get("location", ()))
     before, now = (present or {}).get("status"), body.get("status")
+    _note_silence(present, body, draft, stale=stale)
     never = before == "planned" and now in _OFF  # the place of one who did not come is no stay
     found = held if never else _places(held, body, draft, at, stale=stale)
     _note_onward(present, body, draft)
@@ -163,13 +165,14 @@ def _places(held: list[Entry], body: Entry, draft: Draft, at: str, *, stale: boo
     numbered = movements.beds(beds, entry, draft.movement, at, stale=stale) if draft.movement is not None else None
     if numbered is not None:
         return [*numbered, *rooms, *_plans(plans, stated, draft.action, numbered)]
-    if draft.action == "cancel-transfer" and not stale:
-        return [*_cancelled(body, beds, entry, draft), *rooms, *plans]
     if draft.action == "transfer" and stale and _was_cancelled(body, draft):
         return held
+    late = stale and not _bed_is_news(body, draft)
+    if draft.action == "cancel-transfer" and not late:
+        return [*_cancelled(body, beds, entry, draft), *rooms, *plans]
     first = {"admit": _start_of(body) or at, "transfer": at}.get(draft.action, "")
     moves = bool(draft.action)
-    beds = _stays(beds, stated, (at, first), temporary=False, stale=stale, moves=moves)
+    beds = _stays(beds, stated, (at, first), temporary=False, stale=late, moves=moves)
     if draft.action in ("cancel-arriving", "cancel-departing") and not stale:
         rooms = _taken_back(rooms, _named(stated, "active", temporary=True))
     else:
@@ -177,6 +180,28 @@ def _places(held: list[Entry], body: Entry, draft: Draft, at: str, *, stale: boo
         if draft.action == "arrive" and not _named(stated, "active", temporary=True):
             rooms = [closed(entry, at) for entry in rooms]
     return [*beds, *rooms, *_plans(plans, stated, draft.action, beds)]
+
+
+def _note_silence(present: Entry | None, body: Entry, draft: Draft, *, stale: bool) -> None:
+    """Remember until when a bed was told where the newest message names none: an older one may still bring the last."""
+    if draft.event_at is None or draft.movement is not None:
+        return
+    names = _named(draft.body.get("location", []), "active", temporary=False) is not None
+    if names or draft.action.startswith("cancel"):
+        if not stale:
+            unmark(body, BED_TOLD)
+    elif not stale and told_at(body, BED_TOLD) is None:
+        mark_time(body, told_at(present or {}) or BEFORE_ALL, BED_TOLD)
+
+
+def _bed_is_news(body: Entry, draft: Draft) -> bool:
+    """Whether a message that comes late is still the newest that names a bed; that is remembered then."""
+    told = told_at(body, BED_TOLD) if body.get("status") not in _OFF else None
+    if told is None or draft.event_at is None or draft.event_at <= told:
+        return False
+    if _named(draft.body.get("location", []), "active", temporary=False) is not None:
+        mark_time(body, draft.event_at, BED_TOLD)
+    return True
 
 
 def _not_called_off(body: Entry, draft: Draft, *, stale: bool) -> list[Entry]:
