@@ -36,6 +36,7 @@ _INNER_OF = (("DocumentReference", "context"),)
 _INNER_CHOICES = ("collected", "fastingStatus")
 _STATUS_PARTS = ("status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
+_BY_EVENTS = frozenset(("Encounter", "Appointment"))  # whose status some events tell and others leave
 _WITHOUT_TIME = frozenset(("proposed", "cancelled", "waitlist"))
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _UNKNOWN = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
@@ -338,7 +339,7 @@ def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool
         mark_time(body, moment)
         nulls.note(body, draft, _choice, _GROUPS)
     told = told_at(body, STATUS_TIME)
-    if draft.type == "Encounter" and (late_status or (not stale and ("status" in draft.body or told is None))):
+    if draft.type in _BY_EVENTS and (late_status or (not stale and ("status" in draft.body or told is None))):
         mark_time(body, moment if "status" in draft.body else BEFORE_ALL, STATUS_TIME)
 
 

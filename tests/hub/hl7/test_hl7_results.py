@@ -191,6 +191,18 @@ async def test_appointment_by_either_number(world: World, tenant: Tenant) -> Non
     assert appointment["start"] == "2026-11-23T09:00:00-03:00" and appointment["end"] == "2026-11-23T09:30:00-03:00"
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 1, 0)])
+async def test_a_changed_appointment_keeps_its_status(world: World, tenant: Tenant, order: tuple[int, ...]) -> None:
+    """S14 changes an appointment; that it was cancelled (S15), or that nobody came, it does not take back."""
+    sch = "SCH|A9|B9|||||CONS^Consulta^L|ROT|30|min|^^30^20261201090000"
+    steps = [
+        f"{msh(f'SIU^{event}', T.format(at))}\r{sch}\rPID|1||A^^^HOSP^MR||Souza^Ana\rRGS|1\rAIS|1||CONS^Consulta^L\r"
+        for event, at in (("S12", 1), ("S15", 3), ("S14", 5))
+    ]
+    await feed(world, tenant, *(steps[n] for n in order))
+    assert [one["status"] for one in await records(world, tenant, "Appointment")] == ["cancelled"]
+
+
 async def test_pdf_becomes_a_document_of_its_report(world: World, tenant: Tenant) -> None:
     data = base64.b64encode(b"%PDF-1.4 laudo").decode()
     message = f"{msh('ORU^R01', T.format(1))}\rPID|1||A^^^HOSP^MR||Souza^Ana\rOBR|1||F1|RX^Raio X^L\rOBX|1|ED|LAUDO^Laudo^L||LIS^application^pdf^Base64^{data}||||||F\r"
