@@ -7,10 +7,41 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import contextlib
+import socket
+from typing import NamedTuple, Protocol
 
 START = b"\x0b"
 END = b"\x1c\r"
+ASKED_AFTER_SECONDS = 60
+"""So long a connection may be silent before the system asks whether the other side is still there: firewalls forget
+one after five minutes at the earliest."""
+ASKED_EVERY_SECONDS = 15
+ASKED_TIMES = 4
+
+
+class Line(Protocol):
+    """What takes options of a socket."""
+
+    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+        """As of a socket."""
+
+
+def ask_after(line: Line) -> None:
+    """Let the system ask a silent other side now and then whether it is there (RFC 9293 §3.8.4).
+
+    A connection of MLLP lasts for days. One whose other side vanished (switched off, behind a firewall that forgot it)
+    ends by itself after two minutes instead of taking the next message into nothing.
+    """
+    with contextlib.suppress(OSError):  # it has just ended
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (
+            ("TCP_KEEPIDLE", ASKED_AFTER_SECONDS),
+            ("TCP_KEEPINTVL", ASKED_EVERY_SECONDS),
+            ("TCP_KEEPCNT", ASKED_TIMES),
+        ):
+            if (number := getattr(socket, option, None)) is not None:  # not every system has all of them
+                line.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 class Frame(NamedTuple):

@@ -20,6 +20,7 @@ from adapters.transports.session import CertificateRefused, Closed, Session
 from adapters.transports.targets import certificate_fault, resolve
 from canonical.errors import Misconfigured, TryLater
 from hl7 import batch
+from hl7.mllp import ask_after
 
 _REMEMBERED = 1000  # messages whose application may still answer, late
 
@@ -170,6 +171,7 @@ class MllpTransport:
         address = await resolve(self._host, self._port, allow_private=self._means.allow_private)
         line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         line.setblocking(False)
+        ask_after(line)
         try:
             async with asyncio.timeout(self._connect_seconds):
                 await asyncio.get_running_loop().sock_connect(line, (address, self._port))

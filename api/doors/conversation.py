@@ -14,14 +14,15 @@ from api.doors import strangers
 from api.doors.guests import name_of
 from canonical.errors import PonteError
 from canonical.problem import Problem
-from hl7.mllp import Frame, Framer, FrameTooLarge, frame
+from hl7.mllp import Frame, Framer, FrameTooLarge, ask_after, frame
 from hub.exchange.channels import Channel
 from hub.exchange.door.keep import AFTERWARDS, Keeper, Kept
 from hub.exchange.door.receive import LARGE, Answer, Taken, answer, receive, take
 from hub.exchange.door.tls import admitted
 
 log = logging.getLogger("ponte.mllp")
-IDLE_SECONDS = 3600.0
+IDLE_SECONDS = 86400.0
+"""A sender may be silent for a night; one that vanished is found by `ask_after`. This is for those that leak."""
 HALF_FRAME_SECONDS = 120.0
 SLOWEST_BYTES_A_SECOND = 10_000
 KEPT_OF_BROKEN = 1024 * 1024
@@ -94,6 +95,8 @@ class Conversation(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         self._transport = cast("asyncio.Transport", transport)
+        if (line := transport.get_extra_info("socket")) is not None:
+            ask_after(line)
         self._sealed = transport.get_extra_info("sslcontext") is not None
         self.address = str((transport.get_extra_info("peername") or ("?",))[0])
         self.certificate = name_of(transport.get_extra_info("peercert")) if self._sealed else ""
