@@ -48,6 +48,7 @@ def away() -> Iterator[str]:
         ip("-n", name, "link", "set", f"{name}b", "up")
         yield name
     finally:
+        ip("link", "del", f"{name}a")  # at once; the namespace itself goes when its last process has
         ip("netns", "del", name)
 
 
@@ -61,7 +62,7 @@ async def test_its_connection_ends_by_itself(world: World, tenant: Tenant, away:
     channel = next(c for c in await channels_of(world, tenant) if c.door == "mllp")
     listener = Listener(channel, Keeper(world.database), LIMIT)
     port = await listener.start(HERE, 0)
-    words = f"exec 3<>/dev/tcp/{HERE}/{port}; printf '\\x0b{GOOD}\\x1c\\r' >&3; read -r -u 3 answer; exec sleep 60"
+    words = f"until exec 3<>/dev/tcp/{HERE}/{port}; do sleep 0.2; done; printf '\\x0b{GOOD}\\x1c\\r' >&3; read -r -u 3 answer; exec sleep 60"
     sender = subprocess.Popen(["ip", "netns", "exec", away, "bash", "-c", words])
     try:
         async with asyncio.timeout(20):
