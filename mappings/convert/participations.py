@@ -24,7 +24,7 @@ def taking_part(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("taking-part-performer")
 def taking_part_performer(value: Value, context: Context, argument: str) -> Any:
-    """PRT-5 as who performs a record of the kind `argument` (order, result), by the role of PRT-4."""
+    """PRT-5 as who performs a record of the kind `argument`, by the role of PRT-4."""
     return _person(value, context) if performs(value, context, argument) else None
 
 
@@ -48,7 +48,8 @@ def taking_part_organization(value: Value, context: Context, argument: str) -> A
 
 
 def performs(value: Value, context: Context, kind: str) -> bool:
-    """Whether the role of this participation performs something in records of that kind (`order`, `result`, `dose`)."""
+    """Whether the role of this participation performs something in records of that kind: `order`, `result`, `dose` or
+    `procedure`."""
     kinds = listed(context.codes(_PERFORMS), value.other(4)) if value.other(4) else None
     return kinds is None or kind in kinds.split()
 
