@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api.cli import output
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """How the figures are printed, and another seed for other data."""
     parser.add_argument("--json", action="store_true", help="one JSON object with all figures, nothing else")
+    parser.add_argument(
+        "--document", metavar="FILE", type=Path, help="write that object to FILE, beside what is printed"
+    )
     parser.add_argument("--seed", type=int, help="other patients, same day")
 
 
@@ -29,8 +34,11 @@ def run(given: argparse.Namespace) -> int:
     steps = demonstration.run(screen, seed=demonstration.SEED if given.seed is None else given.seed)
     complete = [step.name for step in steps[1:]] == [name for name, _, _ in STEPS]
     held = complete and all(step.held for step in steps)
+    document = _document(steps, held=held, seconds=time.monotonic() - start)
+    if given.document is not None:
+        given.document.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
     if given.json:
-        output.line(_document(steps, held=held, seconds=time.monotonic() - start))
+        output.line(document)
     else:
         _summary(steps, held=held, seconds=time.monotonic() - start)
     return 0 if held else 1
