@@ -142,12 +142,17 @@ def _bytes(value: Value, text: str) -> bytes | None:
         return None
 
 
+def media_type_named(text: str) -> str:
+    """A text that is a media type itself (RFC 6838), in small letters; empty for any other."""
+    return text.lower() if re.fullmatch(r"[A-Za-z]+/[A-Za-z0-9.+-]+", text) else ""
+
+
 def media_type(value: Value, kind: str) -> str:
     """From type and subtype (ED-2, ED-3; RP-3, RP-4); a bare `PDF` or `application/pdf` in one of them also tells."""
     major, minor = (value.text(3), value.text(4)) if kind == "RP" else (value.text(2), value.text(3))
     for text in (major, minor):
-        if re.fullmatch(r"[A-Za-z]+/[A-Za-z0-9.+-]+", text):
-            return text.lower()
+        if named := media_type_named(text):
+            return named
     known = {"PDF": "application/pdf", "RTF": "application/rtf", "HTML": "text/html", "JPEG": "image/jpeg"}
     for text in (minor, major):
         if text.upper() in known:
@@ -187,8 +192,13 @@ def _line(value: Value) -> str:
 
 @gatherer("no-content")
 def no_content(values: list[Value], context: Context, argument: str) -> Any:
-    """A notice of a document whose content was not sent (T01, T03…): R4 asks for an attachment."""
-    return {"attachment": missing("unknown")}
+    """A notice of a document whose content was not sent (T01, T03…): R4 asks for an attachment, of the type that TXA-3
+    names as such (`application/pdf`)."""
+    attachment = missing("unknown")
+    stated = values[0].other(3) if values else ""
+    if stated and (found := media_type_named(stated)):
+        attachment["contentType"] = found
+    return {"attachment": attachment}
 
 
 @conversion("document-relation")

@@ -34,9 +34,10 @@ def dose(value: Value, context: Context, argument: str) -> Any:
     if medicine_for_dose(value.segment):
         return None
     if (most_said := value.other(first + 1)) and number(most_said) is None:  # the unit, one field too early
-        context.problems.append(value.problem("field.misplaced"))
         alone = not value.other(first + 2) and UNIT.match(most_said)
         early = quantity(value.whole(), value, first + 1, context) if alone else None
+        unit = value.sibling(first + 1).problem("field.out-of-place")
+        context.problems.append(unit if early else value.problem("field.misplaced"))
         return ("Quantity", early) if early else None
     if _numbered_unit(value, context, first + 2):
         return None

@@ -26,6 +26,7 @@ from mappings.tables.table import Source
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
 _MEASURED = frozenset(("ST", ""))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
+_MISSING = "E"  # R4 SampledData.data: no value
 _WITH_UNIT = frozenset(("valueQuantity", "valueRatio", "valueRange", "valueSampledData"))
 _COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
 _POWER = re.compile(r"\s*[xX*]?\s*10\^-?[0-9]{1,2}(?:[*/ ][^^]*)?\Z")
@@ -203,7 +204,7 @@ def interpretation_astray(value: Value, context: Context, argument: str) -> Any:
 
 @rescue("stray-status")
 def status_astray(value: Value, context: Context, argument: str) -> Any:
-    """The status of a result in OBX-10 or OBX-13, beside its own field, by the code table `argument`; it is told."""
+    """The status of a result in OBX-10, 12 or 13, beside its own field, by the code table `argument`; it is told."""
     if not stray_status(value):
         return None
     context.problems.append(value.problem("field.misplaced"))
@@ -320,11 +321,13 @@ def _range(value: Value, context: Context, low: str, high: str) -> Pair | None:
 
 
 def _series(value: Value, context: Context) -> Pair | None:
-    """NA: numbers of one channel as sampled data with unknown period."""
-    samples = [part for part in value.raw.split(value.delimiters.component) if part]
-    if samples and all(number(part) is not None for part in samples):
+    """NA: numbers of one channel as sampled data with unknown period; one missing between others (`41^^37`) keeps its
+    place, as `E`."""
+    samples = value.raw.rstrip(value.delimiters.component).split(value.delimiters.component)
+    if any(samples) and all(not part or number(part) is not None for part in samples):
         origin = {"value": 0, **_unit(value)}
-        return "valueSampledData", {"origin": origin, "period": 0, "dimensions": 1, "data": " ".join(samples)}
+        data = " ".join(part or _MISSING for part in samples)
+        return "valueSampledData", {"origin": origin, "period": 0, "dimensions": 1, "data": data}
     return ("valueString", value.full()) if value.full() else None
 
 

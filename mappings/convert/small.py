@@ -162,7 +162,7 @@ def annotation(value: Value, context: Context, argument: str) -> Any:
         return None
     words = "" if value.text(1) else value.text(3)  # `^^text`: a name put a part late
     text = value.text(2) or words or value.full()
-    return {"text": text} if text else None
+    return {"text": text} if text.strip(value.delimiters.component + value.delimiters.sub) else None
 
 
 @conversion("sub-id")

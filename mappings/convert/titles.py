@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 from canonical.extensions import EXTENSIONS
+from canonical.identity import fold
 from mappings.convert.registry import Context, Value
+from mappings.tables.table import codes
 
 TITLES = "xcn-title"
 _SOCIAL = re.compile(r"\s*\(?\bNOME\s+SOCIAL\b\)?\s*[:\-]?\s*", re.IGNORECASE)
@@ -19,13 +21,26 @@ _TITLED = re.compile(r"(([^\W\d_]+(?:\([AaOo]\))?)(?:\.|(?=\s)))\s*(\S.*)\Z")
 
 
 def surname(value: Value, component: int) -> str:
-    """FN (2.5.1 §2.A.30): the surname with its own prefix, which some senders put beside it and some in it as well."""
+    """FN (2.5.1 §2.A.30): the surname with its own prefix, which some senders put beside it and some in it as well, and
+    with the second one that some put where the prefix belongs."""
     whole, prefix, own = (value.text(component, n) for n in (1, 2, 3))
     if not whole:
         return " ".join(part for part in (prefix, own) if part)
     if not prefix or whole.upper().startswith(prefix.upper()) or (own and own.upper() in whole.upper()):
         return whole
-    return f"{prefix} {whole}"
+    return f"{whole} {prefix}" if second_surname(value, component) else f"{prefix} {whole}"
+
+
+def second_surname(value: Value, component: int) -> str:
+    """FN-2 where it is a second surname behind the first one (`GOMEZ&RUIZ`), as senders of two surnames write them: it
+    does not end in a prefix (`Van`, `De La`, `Freiherr von`) nor stand in small letters, and no own surname stands
+    behind it. Else empty."""
+    said, own = value.text(component, 2), value.text(component, 3)
+    if not said or own or not said[0].isupper():
+        return ""
+    prefixes = codes("surname-prefix")
+    last = said.split()[-1]
+    return "" if last.endswith("'") or fold(last).upper().strip(".") in prefixes else said
 
 
 def named(value: Value, context: Context) -> Value:
@@ -56,6 +71,8 @@ def surname_parts(value: Value, component: int) -> dict[str, Any]:
     """FN-2 to 5 (prefix and surname of one's own, and the partner's) as what stands beside a `family` (v2-to-fhir
     FN[HumanName])."""
     parts = {name: text for n, name in _OF_SURNAMES.items() if (text := value.text(component, n))}
+    if second_surname(value, component):
+        del parts["name-own-prefix"]
     extensions = [{"url": EXTENSIONS[name], "valueString": text} for name, text in parts.items()]
     return {"_family": {"extension": extensions}} if extensions else {}
 

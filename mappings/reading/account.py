@@ -20,6 +20,7 @@ from hl7.er7 import NULL, Delimiters, Message, Segment
 from hl7.versions.table import NEWEST, version_named
 from mappings.reading.grouping import Occurrence
 from mappings.reading.program import decides, reads
+from mappings.reading.typed import of_others, typed
 from mappings.tables.plan import Plan
 from mappings.tables.table import HERE, TableError, overlaid, read_rows, shown
 
@@ -104,6 +105,7 @@ def _add(to: dict[int, int], index: int, bits: int) -> None:
 def close(message: Message, plan: Plan, account: Account, problems: list[Problem]) -> None:
     """Decide what is still open: the header is read for every record, what a plan ignores is ignored, the rest told."""
     lost: list[tuple[Segment, list[int]]] = []
+    others: dict[tuple[str, int], Problem] = {}
     for segment in message.segments:
         fate = account.fate[segment.index]
         if fate == "unmapped":
@@ -118,10 +120,15 @@ def close(message: Message, plan: Plan, account: Account, problems: list[Problem
         account.fields["mapped"] += (populated & ~rest).bit_count()
         unmapped = [n for n in numbers(rest) if account.declared(segment, n, plan.overlay) is None] if rest else []
         account.fields["ignored"] += rest.bit_count() - len(unmapped)
+        if doubtful := rest & typed(segment.name):
+            why = ignored(plan.overlay)
+            left = [n for n in numbers(doubtful) if n not in unmapped and (segment.name, n) in why]
+            of_others(segment, left, others)
         if unmapped:
             account.fields["unmapped"] += len(unmapped)
             account.left[segment.index] = sum(1 << number for number in unmapped)
             lost.append((segment, unmapped))
+    problems += others.values()
     if lost:
         problems += _losses(lost, account, {problem.where.partition(".")[0] for problem in problems})
 

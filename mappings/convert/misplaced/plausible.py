@@ -114,18 +114,19 @@ def says_times(value: Value) -> bool:
 def no_account(value: Value) -> bool:
     """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early), one of those in PID-3 or, with
     its type or without type and authority, any number of the patient: one account of a whole life; or one letter, a
-    marital status (PID-16)."""
+    marital status (PID-16). A number of a visit or account among the patient's (PID-3 `AN`) is not the patient's."""
     if value.source.segment == "PID" and _bare_number_of_the_patient(value):
         return True
     letter = len(value.text(1)) == 1 and value.text(1).isalpha()
     named = [value.text(n) for n in (1, 4, 5)]
+    others = [other for other in value.siblings(3) if other.text(5) not in _VISITS]
     own = any(
         other.text(1) == named[0]
         and (
             bool({other.text(4), other.text(5)} & _OF_PERSONS)
             or (named[2] and [other.text(4), other.text(5)] == named[1:])
         )
-        for other in value.siblings(3)
+        for other in others or value.siblings(3)
     )
     return value.source.segment == "PID" and (bool({value.text(4), value.text(5)} & _OF_PERSONS) or letter or bool(own))
 
@@ -319,7 +320,8 @@ def stray_completion(value: Value, context: Context) -> bool:
 
 
 def stray_status(value: Value) -> bool:
-    """Whether OBX-10, a nature (table 0080), or OBX-13, an access check, is the status for which OBX-11 is empty."""
+    """Whether OBX-10, a nature (table 0080), OBX-12, a day, or OBX-13, an access check, is the status for which OBX-11
+    is empty."""
     return value.text(1) in _STATUSES and not value.other(11)
 
 

@@ -62,7 +62,7 @@ def _no_number(parts: Sequence[str]) -> bool:
 
 
 def _no_time(parts: Sequence[str]) -> bool:
-    return not _YEAR.match(parts[0])
+    return bool(parts[0]) and not _YEAR.match(parts[0])
 
 
 def _of_place(parts: Sequence[str]) -> bool:
