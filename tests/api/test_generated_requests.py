@@ -37,7 +37,7 @@ def tool(folder: Path) -> list[str]:
 @pytest.mark.slow
 def test_no_generated_request_ends_in_a_fault(tmp_path: Path, data_root: Path) -> None:
     st = tool(tmp_path)
-    with hubs.up(data_root / "generated") as hub:
+    with hubs.up(data_root / "generated", PONTE_SIMULATORS="1") as hub:
         base = hub.addresses["fhir"].removesuffix("/fhir")
         command = [sys.executable, "-X", "utf8", "-m", "api.cli", "token", "--tenant", "demo", "--scope", *SCOPES]
         environment = hubs.environment(hub.data.parent, PONTE_DATA=str(hub.data))

@@ -61,8 +61,16 @@ def command(data: Path | None, *options: str) -> list[str]:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
+    """The variables of a hub's processes. It has one worker and no simulated partners unless `more` says otherwise."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PONTE_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "PONTE_HOME": str(home), "PONTE_WORKERS": "1", **more}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "PONTE_HOME": str(home),
+        "PONTE_WORKERS": "1",
+        "PONTE_SIMULATORS": "0",
+        **more,
+    }
 
 
 @contextlib.contextmanager

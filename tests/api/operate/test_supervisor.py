@@ -69,7 +69,7 @@ def wait_for_aa(hub: hubs.Hub, control: str, seconds: float, patient: str = "1")
 
 def test_blanks_and_accents_second_start_and_ctrl_c(folder: Path) -> None:
     data = folder / "São João – dados" / "hub"
-    with hubs.up(data, fresh=True) as hub:
+    with hubs.up(data, fresh=True, PONTE_SIMULATORS="1") as hub:
         assert b"MSA|AA|one" in hub.send("one")
         assert set(hub.addresses) == {"fhir", "api", "mllp", "console", "tenant", "token_url"}
         simulators = hub.facts()["simulators_http"]
