@@ -18,6 +18,7 @@ from hub.store.database import Transaction
 from hub.world import Tenant, World
 
 _ROOMS = (
+    "hub.exchange.work.awaited",
     "hub.exchange.work.overdue",
     "hub.exchange.work.upkeep",
     "hub.records.reindex",

@@ -17,7 +17,7 @@ from canonical.problem import Problem, blocking
 from hub.channels.document import Poison
 from hub.exchange.channels import channels_at
 from hub.exchange.out import forward
-from hub.exchange.work import lanes, poison, reading
+from hub.exchange.work import awaited, lanes, poison, reading
 from hub.exchange.work.item import Channels, Work, arrived
 from hub.exchange.work.lanes import Lease, LeaseLost, Shift
 from hub.exchange.work.pace import LEAST, SHARES, Pace, longest
@@ -244,11 +244,13 @@ async def _commit(world: World, tenant: Tenant, wave: list[Work]) -> None:
     async with world.transaction(tenant, wide=True) as tx:
         drafts = [draft for item in good if item.translation for draft in item.translation.drafts]
         settled = await settle(tx, drafts)
-        _assign(settled.problems, good, found)
+        came = await awaited.follow(tx, drafts, settled)
+        _assign([*settled.problems, *came.problems], good, found)
         origin = Origin(actor="hl7", now=world.now(), zone=tenant.zone)
         gone = await withdrawn(tx, [stated for item in good if (stated := _stated(item))], settled)
         await save(tx, [*settled.writes, *gone], origin)
         await _record(world, tenant, tx, wave, found)
+        await awaited.again(tx, came.messages)
     for item in wave:
         item.released = item.last
 

@@ -17,6 +17,7 @@ from hub.records import merges
 from hub.store.database import Row
 from mappings.reading.engine import Translation
 
+_KEPT = ("sequence.", "semantic.came-first")
 Channels = dict[tuple[UUID, int | None], Channel]
 
 
@@ -48,11 +49,12 @@ class Work:
         )
 
     def told(self, problems: Iterable[Problem]) -> str:
-        """Findings to be kept of it (JSON), after those the door alone could have: the order of MSH-13, if let pass."""
+        """Findings to be kept of it (JSON), after those that reading it does not find: the order of MSH-13, if let
+        pass, and that it came before its record."""
         if reading.broken(self.row["problems"]):
             return str(self.row["problems"])
-        kept = json.loads(self.row["problems"]) if '"sequence.' in self.row["problems"] else ()
-        door = [one for one in kept if one["code"].startswith("sequence.") and one["severity"] != "error"]
+        kept = json.loads(self.row["problems"]) if any(code in self.row["problems"] for code in _KEPT) else ()
+        door = [one for one in kept if one["code"].startswith(_KEPT) and one["severity"] != "error"]
         return json.dumps([*door, *(problem.as_json() for problem in problems)], ensure_ascii=False)
 
     @property

@@ -21,6 +21,7 @@ _OVER = {
     "revoked_token": "expires_at < now() - interval '1 day'",
     "user_token": "ends_at < now() - interval '1 day'",
     "console_session": "ends_at < now() - interval '1 day'",
+    "awaited": "since < now() - interval '90 days'",
     "sign_in_attempt": "greatest(last_at, until) < now() - interval '2 days'",
 }
 

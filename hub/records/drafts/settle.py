@@ -46,11 +46,15 @@ from hub.store.database import Transaction
 
 @dataclass(slots=True)
 class Settled:
-    """The writes that follow from drafts, where each draft landed, and what could not be settled."""
+    """The writes that follow from drafts, where each draft landed, and what could not be settled.
+
+    `unknown` are those about records that are not there, each with the id such a record would have.
+    """
 
     writes: list[Write]
     problems: list[Problem]
     places: Places = field(default_factory=dict)
+    unknown: list[tuple[Draft, str]] = field(default_factory=list)
 
 
 async def settle(tx: Transaction, drafts: Sequence[Draft], places: Places | None = None) -> Settled:
@@ -302,6 +306,7 @@ def _refuse_unknown(drafts: Sequence[Draft], known: Known, settled: Settled) -> 
             continue
         if draft.must_exist or draft.body:  # a record only named (an order's parent) may be unknown
             settled.problems.append(Problem("semantic.unknown-record", draft.local, args=(("type", draft.type),)))
+            settled.unknown.append((draft, place[1]))
         if draft.must_exist:
             missing.add(_message(draft))
         else:

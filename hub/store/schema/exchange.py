@@ -166,6 +166,20 @@ fragment = tenant_table(
     Index("fragment_open_idx", "tenant_id", "channel_id", "sender_key", postgresql_where=text("state = 'open'")),
 )
 
+# Messages about records that are not there: by the number under which they may come (`key` as in idx_token).
+awaited = tenant_table(
+    "awaited",
+    ("key", "code", "system", "message_id"),
+    whole("key"),
+    string("code"),
+    string("system"),
+    identity("message_id"),
+    flag("loose"),
+    moment("since", now=True),
+    ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"]),
+    Index("awaited_since_idx", "tenant_id", "since"),
+)
+
 sender_sequence = tenant_table(
     "sender_sequence",
     ("channel_id", "sender_key"),
