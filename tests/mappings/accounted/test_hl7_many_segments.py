@@ -51,7 +51,6 @@ def seconds(kind: str, count: int) -> float:
     """Processor time for reading and translating a message with `count` of these segments."""
     head, line = KINDS[kind]
     raw = (head + "".join(line.format(n=n) for n in range(count))).encode()
-    gc.collect()
     gc.disable()  # as good as in a worker; the collector's own time grows faster
     try:
         start = time.process_time()
