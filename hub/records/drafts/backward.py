@@ -8,6 +8,9 @@ is open again.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from canonical.problem import Problem
@@ -21,6 +24,8 @@ DONE = frozenset(("final", "amended", "corrected"))
 _RANK = {"registered": 0, "unknown": 0, "preliminary": 1, "partial": 1, "final": 2, "cancelled": 2}
 _BELOW = frozenset(("registered", "preliminary", "partial"))
 _COLLECTED = "effectiveDateTime"
+_KEPT, _OPEN = "semantic.preliminary-after-final", "semantic.result-open-again"
+_ONE = "1"
 
 
 def lags(present: Body | None, draft: Draft, *, stale: bool) -> bool:
@@ -41,12 +46,21 @@ def told(present: Body | None, draft: Draft) -> list[Problem]:
     known = told_at(present) if present is not None and draft.type in RESULTS else None
     if present is None or known is None or draft.event_at is None or known == draft.event_at:
         return []
+    where = draft.under[0] if draft.under else draft.local
     older, newer = (present, draft.body) if draft.event_at > known else (draft.body, present)
     if _stays_final(older, newer):
-        return [Problem("semantic.preliminary-after-final", draft.local)]
+        return [Problem(_KEPT, where, args=(("count", _ONE if draft.under else ""),))]
     if newer is draft.body and _status(older) in DONE and _status(newer) in _BELOW:
-        return [Problem("semantic.result-open-again", draft.local)]
+        return [Problem(_OPEN, where, args=(("count", _ONE if draft.under else ""),))]
     return []
+
+
+def once(problems: Sequence[Problem]) -> list[Problem]:
+    """`problems` with one of each kind for a report and all its results, with their count."""
+    counts = Counter((p.code, p.where) for p in problems if p.code in (_KEPT, _OPEN) and dict(p.args)["count"])
+    told = {(p.code, p.where): p for p in problems if p.code in (_KEPT, _OPEN)}
+    others = [p for p in problems if p.code not in (_KEPT, _OPEN)]
+    return [*others, *(replace(p, args=(("count", str(counts[name])),)) for name, p in told.items())]
 
 
 def _stays_final(done: Body, below: Body) -> bool:

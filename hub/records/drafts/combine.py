@@ -36,7 +36,8 @@ _INNER_OF = (("DocumentReference", "context"),)
 _INNER_CHOICES = ("collected", "fastingStatus")
 _STATUS_PARTS = ("status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
-_BY_EVENTS = frozenset(("Encounter", "Appointment"))  # whose status some events tell and others leave
+ORDERS = frozenset(("ServiceRequest", "MedicationRequest", "SupplyRequest"))
+_BY_EVENTS = frozenset(("Encounter", "Appointment", *ORDERS))  # whose status some events tell and others leave
 _WITHOUT_TIME = frozenset(("proposed", "cancelled", "waitlist"))
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _UNKNOWN = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
@@ -82,7 +83,7 @@ def combine(
     _tell_missing_times(body)
     coherence.agree(present, body, draft.body, stale=stale, gone=gone)
     _list_again(body)
-    _stamp(body, draft, stale=stale, late_status=late_status)
+    _stamp(present, body, draft, stale=stale, late_status=late_status)
     return body
 
 
@@ -327,7 +328,9 @@ def _drop_other_choices(body: dict[str, Any], name: str) -> None:
             del body[other]
 
 
-def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool) -> None:
+def _stamp(
+    present: dict[str, Any] | None, body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool
+) -> None:
     """Remember in meta when the record and its status were last told of, so that an older message cannot undo them."""
     if draft.type in _PERSONS and draft.sources:
         names = {source.partition("#")[0] for source in draft.sources}
@@ -340,7 +343,8 @@ def _stamp(body: dict[str, Any], draft: Draft, *, stale: bool, late_status: bool
         nulls.note(body, draft, _choice, _GROUPS)
     told = told_at(body, STATUS_TIME)
     if draft.type in _BY_EVENTS and (late_status or (not stale and ("status" in draft.body or told is None))):
-        mark_time(body, moment if "status" in draft.body else BEFORE_ALL, STATUS_TIME)
+        unsaid = (told_at(present) or moment) if present and draft.type in ORDERS else BEFORE_ALL
+        mark_time(body, moment if "status" in draft.body else unsaid, STATUS_TIME)
 
 
 def told_by(body: dict[str, Any]) -> set[str]:

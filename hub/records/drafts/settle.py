@@ -18,7 +18,7 @@ from canonical.records import Draft, Key
 from fhir.tags import ALL, Tags
 from hub.records.drafts import backward
 from hub.records.drafts.coherence import contradiction
-from hub.records.drafts.combine import combine, late_version
+from hub.records.drafts.combine import ORDERS, combine, late_version
 from hub.records.drafts.following import cancelled, kindred, onward, reopened, replaced, reports, reversals, withdrawals
 from hub.records.drafts.following.reversals import is_credit
 from hub.records.drafts.marks import told_at
@@ -42,6 +42,9 @@ from hub.records.drafts.who.known import Known
 from hub.records.drafts.who.lookup import Place, lookup, stored, survivors_of
 from hub.records.write import Write
 from hub.store.database import Transaction
+
+_ENDED = frozenset(("completed", "revoked", "stopped", "cancelled", "entered-in-error"))
+_GOING_ON = frozenset(("draft", "active", "on-hold"))
 
 
 @dataclass(slots=True)
@@ -239,6 +242,7 @@ def _write(drafts: Sequence[Draft], known: Known, settled: Settled) -> None:
         stored = known.rows.get(place)
         if stored is not None and not draft.partial and backward.lags(stored, meant, stale=_stale(draft, stored)):
             earlier.setdefault(place, []).append(late_version(stored, meant))
+    settled.problems = backward.once(settled.problems)
     for draft in drafts:
         if (place := settled.places.get(draft.local)) in bodies and place is not None:
             reports.follow_results(draft, place, bodies, known.rows)
@@ -276,6 +280,8 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     """The record with what the draft states; what contradicts its newer part is left out, and told."""
     gone: list[str] = []
     body = combine(present, draft, stale=_stale(draft, present), gone=gone)
+    if draft.type in ORDERS and _is_again(present, body):
+        settled.problems.append(Problem("semantic.order-active-again", draft.local))
     settled.problems += [*backward.told(present, draft), *(contradiction(draft, path) for path in gone)]
     if draft.type == bearers.TYPE and (present or {}).get("active") is False and body.get("active"):
         settled.problems.append(Problem("semantic.person-active-again", draft.local))
@@ -284,6 +290,11 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     elif movements.unplaced(body, draft.movement):
         settled.problems.append(Problem("semantic.movement-unplaced", draft.local))
     return body
+
+
+def _is_again(present: dict[str, Any] | None, body: dict[str, Any]) -> bool:
+    """Whether an order that had ended goes on: its number came again, or its sender says so."""
+    return (present or {}).get("status") in _ENDED and body.get("status") in _GOING_ON
 
 
 def _version(body: dict[str, Any] | None) -> Tags | None:
@@ -343,6 +354,7 @@ def _with(draft: Draft, body: dict[str, Any], initial: dict[str, Any]) -> Draft:
         action=draft.action,
         movement=draft.movement,
         sources=draft.sources,
+        under=draft.under,
     )
 
 

@@ -66,6 +66,31 @@ async def test_late_cancellation_does_not_reopen_a_completed_order(world: World,
     assert await statuses(world, tenant) == {"P1": "completed"}
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_order_is_completed_by_its_final_result_whatever_came_first(
+    world: World, tenant: Tenant, known: bool
+) -> None:
+    """OBR-25 `F` states the status of its order, `P` none; a late cancellation behind a change without one counts."""
+    obr = "ORC|RE|P{0}|F{0}\rOBR|1|P{0}|F{0}|GLI^Exame^L|||20261122090000|||||||||||||||" + T.format(1) + "|||{1}"
+    steps = [order(obr.format(1, status), kind="ORU^R01", at=at) for status, at in (("P", 4), ("F", 3))]
+    placed = [order(orc("NW", "P1"))] if known else []
+    await feed(world, tenant, *placed, *steps)
+    assert await statuses(world, tenant) == {"P1": "completed"}
+    await feed(world, tenant, order(orc("NW", "P2")), order(orc("XO", "P2"), at=3), order(orc("OC", "P2"), at=2))
+    assert (await statuses(world, tenant))["P2"] == "revoked"
+
+
+async def test_an_order_that_ended_and_comes_again_is_told(world: World, tenant: Tenant) -> None:
+    ended = [order(orc("NW", "P1")), order(orc("SC", "P1", status="CM"), at=2)]
+    *_, same, other = await feed(
+        world, tenant, *ended, order(orc("NW", "P1"), at=1), order(orc("NW", "P1", code="K"), at=3)
+    )
+    assert not {"semantic.order-active-again"} & {*same["problems"], *other["problems"]}, "older; another examination"
+    (again,) = await feed(world, tenant, order(orc("NW", "P1"), at=4))
+    assert again["problems"] == ["semantic.order-active-again"]
+    assert [o["status"] for o in await records(world, tenant, "ServiceRequest")] == ["active", "active"]
+
+
 async def test_answers_number_and_confirm_without_a_patient(world: World, tenant: Tenant) -> None:
     await feed(world, tenant, order(orc("NW", "P1^HOSP")))
     await feed(world, tenant, answer(orc("NA", "P1^HOSP", "F1^LAB")))

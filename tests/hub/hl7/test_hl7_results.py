@@ -80,7 +80,7 @@ async def test_a_newer_preliminary_takes_no_final_away(world: World, tenant: Ten
     """Tables 0085 and 0123: a final result can only be changed with a corrected one."""
     steps = [oru("A", "1", "F", "90", T.format(1)), oru("A", "1", "P", "80", T.format(3))]
     *_, last = await feed(world, tenant, *(steps[n] for n in order))
-    assert set(last["problems"]) == {"semantic.preliminary-after-final"}
+    assert last["problems"] == ["semantic.preliminary-after-final"], "once for the report and its results"
     (observation,) = await records(world, tenant, "Observation")
     (report,) = await records(world, tenant, "DiagnosticReport")
     assert (observation["status"], observation["valueQuantity"]["value"], report["status"]) == ("final", 90, "final")
@@ -100,7 +100,7 @@ async def test_a_later_collection_or_a_further_test_opens_a_final_report_again(w
     await feed(world, tenant, first)
     for status, message in others.items():
         (told,) = await feed(world, tenant, message)
-        assert set(told["problems"]) == {"semantic.result-open-again"}
+        assert told["problems"] == ["semantic.result-open-again"]
         assert (await records(world, tenant, "DiagnosticReport"))[0]["status"] == status
 
 
