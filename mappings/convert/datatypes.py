@@ -198,6 +198,7 @@ def xtn(value: Value, context: Context, argument: str) -> Any:
     if no_number(value, context) or misplaced_if(address_for_number(value, context), value, context):
         return None
     first, fourth, whole = value.text(1), value.text(4), value.text(12)
+    whole = whole if "@" in whole or _digits(whole) else ""  # `y`: no number beside XTN-1
     called = 2
     if fourth and not value.text(2) and listed(context.codes("hl70201"), fourth) is not None:  # `^^^HOME`
         called, fourth = 4, ""

@@ -25,9 +25,9 @@ from mappings.convert.embedded import (
     started,
     type_of,
 )
-from mappings.convert.keys import ei_key
+from mappings.convert.keys import ei, ei_key
 from mappings.convert.markup import marked
-from mappings.convert.misplaced.results import late_document
+from mappings.convert.misplaced.results import early_document, late_document
 from mappings.convert.people import xcn
 from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text
@@ -199,6 +199,21 @@ def no_content(values: list[Value], context: Context, argument: str) -> Any:
     if stated and (found := media_type_named(stated)):
         attachment["contentType"] = found
     return {"attachment": attachment}
+
+
+@conversion("early-document-key")
+def early_document_key(value: Value, context: Context, argument: str) -> Any:
+    """For TXA-16, a status one field early: TXA-11 as key of the document, where it is its number, early as well."""
+    return ei_key(value.sibling(11), context, argument) if early_document(value.segment) else None
+
+
+@conversion("early-document")
+def early_document_number(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier; it is told."""
+    if not early_document(value.segment):
+        return None
+    context.problems.append(value.sibling(11).problem("field.out-of-place"))
+    return ei(value.sibling(11), context, argument)
 
 
 @conversion("document-relation")

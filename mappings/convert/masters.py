@@ -92,8 +92,8 @@ def computable_name(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("primary-identifier")
 def primary_identifier(value: Value, context: Context, argument: str) -> Any:
-    """The same as Identifier; none of STF-1 where STF-2 says the numbers of the professional."""
-    if value.source.segment == "STF" and value.other(2):
+    """The same as Identifier; none of STF-1 that STF-2 has among the numbers of the professional."""
+    if value.source.segment == "STF" and value.text(1) in [one.text(1) for one in value.siblings(2)]:
         return None
     return _identifier(primary_key(value, context, argument))
 

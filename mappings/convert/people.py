@@ -12,7 +12,7 @@ from canonical.records import DRAFT, Key
 from mappings.convert.councils import further, numbered, qualifications, tell_wrong
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.keys import registro_beside
-from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_department, no_name
+from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_actor, no_department, no_name
 from mappings.convert.misplaced.services import no_professional
 from mappings.convert.misplaced.visits import early_visit, is_patient
 from mappings.convert.one_professional import add, told_before
@@ -112,7 +112,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     would become one. Nor are words in place of a number, or one digit without name and authority. They stay in the
     reference, as an identifier of no register. A further number of whom an earlier repetition told is that one's.
     """
-    if misplaced(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
+    if no_actor(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
         return None
     sent, value = value, named(spread(value), context)
     if label := no_person(value, context):

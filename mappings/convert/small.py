@@ -16,7 +16,7 @@ from mappings.convert.misplaced.results import late_holder
 from mappings.convert.people import name_text, organization_number, payor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
-from mappings.convert.registry import Context, Value, conversion, inside
+from mappings.convert.registry import Context, Value, conversion, inside, rescue
 from mappings.convert.text import boolean, coding_from, ended, listed, moment_text, number, parse_dtm
 from mappings.tables.table import Source, codes
 
@@ -339,7 +339,7 @@ def file_identifier(value: Value, context: Context, argument: str) -> Any:
     return {"system": systems.local_system(context.sender, "file"), "value": text} if text else None
 
 
-@conversion("early-status")
+@rescue("early-status")
 def early_status(value: Value, context: Context, argument: str) -> Any:
     """The status of a document (TXA-17) in the field before it, through the table `argument`."""
     return context.codes(argument).get(value.text(1))

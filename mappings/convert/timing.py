@@ -130,9 +130,13 @@ def _of_tq1(value: Value) -> Told:
 
 @conversion("timing")
 def timing(value: Value, context: Context, argument: str) -> Any:
-    """TQ1-3 or a TQ as Timing: how often, from when to when, how many times. `coded`: only where it says how often."""
-    parts = _until(told(value), value, context)
-    if argument == "coded" and not parts.pattern and not parts.every:
+    """TQ1-3 or a TQ as Timing: how often, from when to when, how many times. `coded`: only where it says how often;
+    `ended`: where it says until when, and its order (ORC-7) says neither that nor how often."""
+    own = told(value)
+    asked = _asked(value, context) if argument == "ended" else None
+    parts = _until(own, value, context)
+    other = argument == "ended" and (not _ends(own) or (asked and (asked.pattern or _ends(asked))))
+    if other or (argument == "coded" and not parts.pattern and not parts.every):
         return None
     return repeated(parts, value, context)
 
@@ -172,13 +176,21 @@ def doubtful_pattern(parts: Told, context: Context) -> bool:
 
 def _until(parts: Told, value: Value, context: Context) -> Told:
     """RXE-1 with the end its order says (ORC-7), where the pharmacy says none and does not begin at another moment."""
-    above = [one for one in context.message.named("ORC") if one.index < value.segment.index]
-    if value.segment.name != "RXE" or parts.end or parts.duration or not above or not above[-1].raw_field(7):
-        return parts
-    asked = told(Value(above[-1].repetitions(7)[0], Source("ORC", 7), above[-1]))
-    if parts.start and asked.start and parts.start != asked.start:
+    asked = None if value.segment.name != "RXE" or _ends(parts) else _asked(value, context)
+    if asked is None or (parts.start and asked.start and parts.start != asked.start):
         return parts
     return replace(parts, start=parts.start or asked.start, end=asked.end, duration=asked.duration)
+
+
+def _asked(value: Value, context: Context) -> Told | None:
+    """What ORC-7 of the order above says of time; None where it says nothing."""
+    above = [one for one in context.message.named("ORC") if one.index < value.segment.index]
+    said = above[-1].repetitions(7)[0] if above and above[-1].raw_field(7) else ""
+    return told(Value(said, Source("ORC", 7), above[-1])) if said else None
+
+
+def _ends(parts: Told) -> bool:
+    return bool(parts.end or parts.duration)
 
 
 @conversion("order-timing")

@@ -17,29 +17,45 @@ from mappings.convert.misplaced.plausible import MOMENT
 
 _VERSION = "2.5.1"  # it types what later versions withdraw
 _OF_THE_DOOR = frozenset(("MSH", "EVN", "MFI", "BHS", "FHS", "DSC"))
+_CODE = 20  # characters: the length of IS (2.5.1 §2.A.36)
 _LONGEST = 80  # characters: a content that is longer is no time, name or number
 
 
-def _no_amount(first: str, parts: int) -> bool:
-    return bool(MOMENT.match(first)) or _wordy(first)
+def _no_amount(parts: Sequence[str]) -> bool:
+    return bool(MOMENT.match(parts[0])) or _wordy(parts[0])
 
 
-def _no_day(first: str, parts: int) -> bool:
-    return parts > 2 or _wordy(first)
+def _no_day(parts: Sequence[str]) -> bool:
+    return len(parts) > 2 or _wordy(parts[0])
 
 
-def _no_code(first: str, parts: int) -> bool:
-    return parts == 1 and bool(MOMENT.match(first))
+def _no_code(parts: Sequence[str]) -> bool:
+    return len(parts) == 1 and bool(MOMENT.match(parts[0]))
+
+
+def _no_short_code(parts: Sequence[str]) -> bool:
+    return _no_code(parts) or (len(parts) == 1 and len(parts[0]) > _CODE and " " in parts[0])
+
+
+def _no_number(parts: Sequence[str]) -> bool:
+    return any(MOMENT.match(part) for part in parts) or (" " in parts[0] and _wordy(parts[0]))
+
+
+def _no_place(parts: Sequence[str]) -> bool:
+    return any(MOMENT.match(part) for part in parts)
 
 
 def _wordy(text: str) -> bool:
     return bool(text) and not any(map(str.isdigit, text)) and any(map(str.isalpha, text)) and not says_nothing(text)
 
 
-_CANNOT: dict[str, Callable[[str, int], bool]] = {
+_CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     **dict.fromkeys(("NM", "CP", "MO", "CQ"), _no_amount),
     **dict.fromkeys(("DT", "TS", "DTM"), _no_day),
-    **dict.fromkeys(("ID", "IS", "CE", "CWE", "CNE"), _no_code),
+    **dict.fromkeys(("CE", "CWE", "CNE"), _no_code),
+    **dict.fromkeys(("ID", "IS"), _no_short_code),
+    **dict.fromkeys(("CX", "EI"), _no_number),
+    **dict.fromkeys(("PL", "LA1", "LA2"), _no_place),
 }
 
 
@@ -61,8 +77,8 @@ def of_others(segment: Segment, numbers: Sequence[int], told: dict[tuple[str, in
         content = segment.raw_field(number)
         if len(content) > _LONGEST:
             continue
-        parts = content.split(marks.repetition, 1)[0].rstrip(marks.component).split(marks.component)
-        first = parts[0].partition(marks.sub)[0].strip()
-        if _CANNOT[version.segments[segment.name][number].type](first, len(parts)):
+        said = content.split(marks.repetition, 1)[0].rstrip(marks.component).split(marks.component)
+        parts = [part.partition(marks.sub)[0].strip() for part in said]
+        if _CANNOT[version.segments[segment.name][number].type](parts):
             place = f"{segment.name}#{segment.index}-{number}"
             told.setdefault((segment.name, number), Problem("field.misplaced", place))

@@ -46,7 +46,11 @@ _KINDS = frozenset(
 )
 _KINDS |= frozenset(("CELULAR", "TELEFONE", "RESIDENCIAL", "COMERCIAL", "FIXO", "RECADO"))  # of telephones, in words
 NAMES = re.compile(r"[^\W\d_][^\d_]*\Z")
+_DOCTOR = re.compile(r"Dr(?:a\b\.?|\.|(?=\s))\s*[^\W\d_]", re.IGNORECASE)
+_PAIR = 2  # number and name
+_DOSE = re.compile(r"[0-9]+(?:[.,][0-9]+)? ?(?:mg|mcg|ug|ml|meq|mmol|g|ui|iu)\b[^^&]*\Z", re.IGNORECASE)
 _STATE = re.compile(r"[A-Z]{2,3}\Z")
+_ABROAD = re.compile(r"\+[0-9][0-9 ()-]{8,16}\Z")  # a telephone with its country
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
 URGENCIES = {"STAT": "S", "ASAP": "A", "ROUTINE": "R", "URGENT": "U", "ROTINA": "R", "URGENTE": "U"}  # table 0485
 URGENCIES |= {"EMERGÊNCIA": "S", "ELETIVO": "R"}
@@ -71,10 +75,22 @@ def no_instant(value: Value, context: Context) -> bool:
 def no_place(value: Value, context: Context) -> bool:
     """Whether a PL holds what `misplaced` knows, or a person with a title: number and two names; told.
 
-    A bare day is no earlier or later place; the place where a patient is (PV1-3) may be called by eight digits.
+    A bare day is no earlier or later place, nor is a number with a doctor (`41^Dr. Reis`); the place where a patient is
+    (PV1-3) may be called by eight digits, and by the doctor who works there.
     """
-    day = value.source.field != _HERE and _bare_day(value)
-    return misplaced(value, context) or misplaced_if(day or is_person(value), value, context)
+    other = value.source.field != _HERE and (_bare_day(value) or _numbered_doctor(value))
+    return misplaced(value, context) or misplaced_if(other or is_person(value), value, context)
+
+
+def _numbered_doctor(value: Value) -> bool:
+    """Whether a number with digits and a name behind a doctor's title is all that is said."""
+    said = [part for part in value.raw.split(value.delimiters.component) if part]
+    return len(said) == _PAIR and any(map(str.isdigit, said[0])) and bool(_DOCTOR.match(value.text(2)))
+
+
+def no_actor(value: Value, context: Context) -> bool:
+    """Whether an XCN holds what `misplaced` knows, or an amount with its unit (`650 mg VO`); told."""
+    return misplaced(value, context) or misplaced_if(bool(_DOSE.match(value.raw)), value, context)
 
 
 def no_name(value: Value, context: Context) -> bool:
@@ -208,8 +224,9 @@ def without_digit(value: Value) -> bool:
 
 
 def no_code(value: Value, context: Context) -> bool:
-    """Whether a coded field of an HL7 table holds a date or a moment, a person or an address; it is told."""
-    if is_time(value.raw):
+    """Whether a coded field of an HL7 table holds a date or a moment, a telephone with its country, a person or an
+    address; it is told."""
+    if is_time(value.raw) or _ABROAD.match(value.raw):
         return misplaced_if(True, value, context)
     if value.raw.count(value.delimiters.component) < 4:  # cheap: most codes have at most two
         return False

@@ -111,3 +111,12 @@ def late_document(document: Segment, event: str) -> bool:
         return False
     late = any(document.ask(number) in codes("hl70271") for number in (18, 19))
     return event in _ORIGINAL or (not document.raw_field(17) and late)
+
+
+def early_document(document: Segment) -> bool:
+    """Whether TXA-11, who typed, is the number of the document (TXA-12), which has none there nor in TXA-13: it is one
+    text with a digit, and the status (TXA-17) stands a field early, too."""
+    number = document.raw_field(11)
+    alone = any(map(str.isdigit, number)) and document.delimiters.component not in number
+    missing = not any(document.raw_field(n) for n in (12, 13, 17))
+    return alone and missing and document.ask(16) in codes("hl70271")

@@ -9,11 +9,13 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.misplaced.plausible import DAY, misplaced_if
 from mappings.convert.people import producer
 from mappings.convert.registry import Context, Value, conversion
-from mappings.convert.text import date, plain
+from mappings.convert.text import code, date, number, plain
 
 _COMPLETION = frozenset(("", "HL70322", "0322"))
 _MAKERS = frozenset(("MVX", "HL70227", "0227"))  # the manufacturers of vaccines (RXA-17)
 _ACTIONS = frozenset("ADUX")  # table 0206, of RXA-21
+_GIVEN = "00"  # NIP001: a new record of who gave it
+_UNSAID = (0, 999)  # amounts that say none (CDC 2.5.1 guide, RXA-6)
 _LOT, _EARLY_EXPIRY = 15, 14
 _DATE = re.compile(DAY + r"\Z")
 
@@ -31,6 +33,17 @@ def _is_maker(value: Value) -> bool:
 def _lot_early(value: Value) -> bool:
     """Whether lot and expiry (RXA-13, 14) stand two fields early, as the manufacturer in RXA-15 shows."""
     return _is_maker(value.sibling(_LOT)) and bool(_DATE.match(value.other(_EARLY_EXPIRY)))
+
+
+@conversion("completion")
+def completion(value: Value, context: Context, argument: str) -> Any:
+    """RXA-20 through `codes/<argument>.csv`; told where the dose was not given by it and RXA-9 (00 of NIP001) has it as
+    given, with an amount in RXA-6."""
+    found = code(value, context, argument)
+    amount = number(value.other(6))
+    if found == "not-done" and value.other(9) == _GIVEN and amount is not None and float(amount) not in _UNSAID:
+        context.problems.append(value.sibling(9).problem("field.differs", other=str(value.source)))
+    return found
 
 
 @conversion("refused")

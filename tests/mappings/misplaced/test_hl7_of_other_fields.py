@@ -19,6 +19,7 @@ RESULT = "OBR|1||F1|X^Exame^L"
         ("PV1||I|UTI^101^A||||||||||||||||V1||||||||||||||N", "PV1#3-33"),
         ("PV1||I|UTI^101^A|||||||||||||||20261122080000", "PV1#3-18"),
         ("PV1||I|UTI^101^A|||||||||||||||||||||||Lima^Rui^Jose^Filho", "PV1#3-26"),
+        ("PV1||I|UTI^101^A" + "|" * 37 + "FRAQUEZA GERAL, HIPERGLICEMIA", "PV1#3-40"),
     ],
 )
 def test_a_field_knowingly_left_whose_type_cannot_hold_its_content_is_told(line: str, place: str) -> None:
@@ -110,3 +111,50 @@ def test_a_professional_one_field_late_is_read_in_place() -> None:
         person["name"][0]["family"] == "Reis" and person["gender"] == "female" and person["birthDate"] == "1970-01-01"
     )
     assert ("structure.shifted", "STF#4-3") in told
+
+
+ONE = "ORC|NW|P1"
+NOTED = "OBX|1|TX|A^A^L||x||||||F"
+
+
+ELSEWHERE: list[tuple[str, tuple[str, ...], str, str, str | None, tuple[str, str] | None]] = [
+    ("ADT^A01", ("PV1||I|UTI^1|||41^Dra. Reis",), "Encounter", "41 / Dra. Reis", None, (TOLD, "PV1#3-6")),
+    ("ADT^A01", ("PV1||I|CONS^Dr. Reis",), "Encounter", "CONS / Dr. Reis", "CONS / Dr. Reis", None),
+    ("REF^I12", ("RF1|P|R|C^Consulta^L||||||20261122|+5511987654321",), "ServiceRequest", "+5511987654321", None, (TOLD, "RF1#3-10")),
+    ("RAS^O17", (ONE, "RXA|0|1|20261122||D^Dipirona^L|650|mg|||650 mg VO"), "MedicationAdministration", "650 mg VO", None, (TOLD, "RXA#4-10")),
+    ("RAS^O17", (ONE, "RXA|0|1|20261122||D^Dipirona^L|650|mg|||45678 SP"), "MedicationAdministration", "45678 SP", "45678 SP", None),
+    ("MDM^T02", ("TXA|1|HP|TX|||||||||D7|||||AU", NOTED), "DocumentReference", "D7", "D7", None),
+    ("MDM^T02", ("TXA|1|HP|TX||||||||D7|||||AU", NOTED), "DocumentReference", "D7", "D7", ("field.out-of-place", "TXA#3-11")),
+    ("MDM^T02", ("TXA|1|HP|TX||||||||D7||||||AU", NOTED), "DocumentReference", "D7", None, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "lines", "record", "said", "kept", "told"), ELSEWHERE)
+def test_a_content_that_names_itself_is_no_other(
+    kind: str, lines: tuple[str, ...], record: str, said: str, kept: str | None, told: tuple[str, str] | None
+) -> None:
+    records, found = made(kind, PID, *lines)
+    assert (f"'{said}'" in str(records[record][0])) == bool(kept)
+    others = [one for one in found if one[0] in (TOLD, "field.out-of-place") and one[1] != "TXA#3-16"]
+    assert others == ([told] if told else [])
+
+
+def test_the_end_that_the_pharmacy_says_is_kept_beside_an_order_without_one() -> None:
+    records, _ = made("RDE^O11", PID, "ORC|NW|P1|||||^^^20261122", "RXE|^^^20261122^20261222|M^Metformina^L|500||mg")
+    timing = records["MedicationRequest"][0]["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"]
+    assert timing == {"start": "2026-11-22", "end": "2026-12-22"}
+    records, _ = made("RDE^O11", PID, "ORC|NW|P1|||||^BID^^20261122", "RXE|^^^20261122^20261222|M^Metformina^L|500||mg")
+    assert records["MedicationRequest"][0]["dosageInstruction"][0]["timing"]["repeat"]["frequency"] == 2
+
+
+@pytest.mark.parametrize(("amount", "told"), [("0.5", True), ("999", False), ("0", False), ("", False)])
+def test_a_dose_that_is_refused_and_given_at_once_is_told(amount: str, told: bool) -> None:
+    dose = f"RXA|0|1|20261122||8^HB^CVX|{amount}|mL||00^Novo^NIP001|||||||||||RE|A"
+    records, found = made("VXU^V04", PID, ONE, dose)
+    assert records["Immunization"][0]["status"] == "not-done"
+    assert (("field.differs", "RXA#4-9") in found) == told
+
+
+def test_a_letter_for_the_unformatted_number_leaves_the_number() -> None:
+    records, _ = made("ADT^A01", "PID|1||31^^^H^MR||Souza^Ana||||||||1133445566^PRN^PH^^^^^^^^1133445566^y")
+    assert records["Patient"][0]["telecom"][0]["value"] == "1133445566"

@@ -340,7 +340,7 @@ def test_an_authority_alone_is_no_number_of_an_order() -> None:
 
 @pytest.mark.parametrize(
     ("numbers", "council", "expected"),
-    [("", "1869^CRM-SP", {"1869", "15101"}), ("", "", {"15101"}), ("88", "1869^CRM-SP", {"1869", "88"})],
+    [("", "1869^CRM-SP", {"1869", "15101"}), ("", "", {"15101"}), ("88", "1869^CRM-SP", {"1869", "88", "15101"})],
 )
 def test_the_key_of_a_professional_beside_the_council_is_kept(numbers: str, council: str, expected: set[str]) -> None:
     rest = f"MFI|PRA||UPD|||AL\nMFE|MAD|1|20261122|15101|CE\nSTF|15101|{numbers}|Reis^Nora|C|M\nPRA|15101|MED||||{council}\n"
