@@ -13,7 +13,10 @@ from hl7.er7 import Message
 from mappings.convert.registry import Context
 from mappings.reading.grouping import Occurrence
 from mappings.tables.plan import Plan
+from mappings.tables.table import codes
 
+_TAKEN = ("OK", "RR")  # table 0119: accepted and OK; request received
+_UNDER_WAY = ("", "active", "completed")
 _EVENT = re.compile(r"[A-Z][A-Z0-9][0-9]\Z")
 
 
@@ -56,9 +59,20 @@ def look_for_what_is_missing(message: Message, plan: Plan, drafts: Sequence[Draf
     if (told := _other_event(message, context.event)) is not None:
         context.problems.append(told)
     made = {draft.local.removeprefix(context.prefix).partition("/")[0] for draft in drafts}
+    if not plan.about & made and _only_acknowledges(message, plan):
+        context.ignored.update(segment.index for segment in message.named("ORC"))
+        return
     if plan.about and not plan.about & made and all(p.code != "semantic.not-a-record" for p in context.problems):
         types = sorted({record.type for record in plan.records if record.name in plan.about})
         context.problems.append(Problem("semantic.no-record", "MSH-9", args=(("type", ", ".join(types)),)))
+
+
+def _only_acknowledges(message: Message, plan: Plan) -> bool:
+    """Whether an answer says of all that it answers that it was taken, and nothing more: the numbers and the status
+    beside that are of an order, of which its own answer tells."""
+    orders = message.named("ORC") if message.type in plan.acknowledges else ()
+    states = {"": "", **codes("hl70038")}
+    return bool(orders) and all(orc.text(1) in _TAKEN and states.get(orc.text(5)) in _UNDER_WAY for orc in orders)
 
 
 def _other_event(message: Message, read: str) -> Problem | None:

@@ -94,7 +94,8 @@ class Plan:
     one of them); `also` those that some of its messages need. `expects` are segments whose absence is told. `about`
     names the records a message is about: when it makes none of them, that is told. `kin`: its orders and results are
     parents, children and replacements of one another (`kinship`). `anonymous`: it may come without a patient,
-    so a PID that names nobody is none. `overlay` names the overlay that was laid over it; `dates` is how its sender
+    so a PID that names nobody is none. `acknowledges` are answers whose ORC, with nothing below, may say only that what
+    was sent is taken. `overlay` names the overlay that was laid over it; `dates` is how its sender
     writes them, as far as that says it.
     """
 
@@ -109,6 +110,7 @@ class Plan:
     about: frozenset[str] = frozenset()
     kin: bool = False
     anonymous: bool = False
+    acknowledges: tuple[str, ...] = ()
     overlay: str = ""
     dates: str = ""
 
@@ -144,6 +146,7 @@ def load_plan(path: Path) -> Plan:
             about=frozenset(record.name for record in own or records if not record.fill),
             kin=raw.get("kin", False),
             anonymous=raw.get("anonymous", False),
+            acknowledges=tuple(raw.get("acknowledges", ())),
         )
     except (KeyError, TypeError) as error:
         raise TableError(f"{path.name}: {error}") from None

@@ -215,7 +215,8 @@ WAYS = [
     ("OMI^O23", (EXAM, "IPC|A1|RP1|1.2.3|S1"), {}), ("OMD^O03", ("ODS|D||D1^Dieta^L",), {}),
     ("OMS^O05", ("RQD|1|I1^Luva^L||I1^Luva^L|10|cx^cx^L",), {}), ("OMP^O09", (MEDICINE, ROUTE), {}),
     ("OMN^O07", ("RQD|1|I1^Luva^L||I1^Luva^L|10|cx^cx^L", "RQ1|5"), {}),
-    ("RDE^O11", ("RXE||M1^Dipirona^L|500||mg^mg^L", ROUTE), {}), ("OMB^O27", ("BPO|1|E1^Hemacias^L||2",), {}),
+    ("RDE^O11", ("RXE||M1^Dipirona^L|500||mg^mg^L", ROUTE), {}),
+    ("RDE^O25", ("RXE||M1^Dipirona^L|500||mg^mg^L", ROUTE), {}), ("OMB^O27", ("BPO|1|E1^Hemacias^L||2",), {}),
 ]  # fmt: skip
 
 

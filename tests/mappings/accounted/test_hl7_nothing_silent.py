@@ -101,6 +101,8 @@ PID = "PID|1||31^^^HOSP^MR||Souza^Ana\r"
         ("ADT^A01", PID, "semantic.no-record", "MSH-9"),
         ("ADT^A08", PID + "PV1|1\r", "semantic.no-record", "MSH-9"),
         ("VXU^V04", PID, "semantic.no-record", "MSH-9"),
+        ("RRD^O14", "MSA|AA|1\rORC|UA|1|2\r", "semantic.no-record", "MSH-9"),
+        ("RRA^O18", "MSA|AA|1\rORC|OK|1|2||IP\rORC|OK|3|4||CA\r", "structure.segment-unmapped", "ORC#4"),
         ("ORM^O01", "ORC|NW|P1\rOBR|1|P1||X^Exame^L\r", "structure.element", "OBR#3"),
         ("VXU^V04", PID + "ORC|RE||I1\rRXA|0|1|20260101|||1" + "|" * 15 + "A\r", "structure.element", "RXA#4"),
         ("ORU^R01", "OBR|1||F1|X^Exame^L\rOBX|1|NM|Y^Y^L||1||||||F\r", "structure.segment-expected", "PID"),
@@ -111,3 +113,12 @@ def test_what_is_missing_is_told(kind: str, rest: str, code: str, where: str) ->
     assert isinstance(message, Message)
     found = [*judge_header(message), *translate(message, zone=ZONE).problems]
     assert (code, where) in {(problem.code, problem.where) for problem in found}
+
+
+@pytest.mark.parametrize("kind", ["RRD^O14", "RRA^O18^RRA_O18", "RRG^O16", "RRD^O02"])
+def test_an_answer_that_says_that_all_was_taken_makes_nothing(kind: str) -> None:
+    """An ORC alone, OK or received, is the other side's receipt of a dispense, a dose or a give (2.5.1 §4.13)."""
+    message = er7.read((HEAD.format(kind=kind) + "MSA|AA|1\rORC|OK|P1|F1||IP\rORC|RR|P2\r").encode())
+    assert isinstance(message, Message)
+    found = translate(message, zone=ZONE)
+    assert (found.drafts, found.problems, found.account.counts()["unmapped"]) == ([], [], 0)
