@@ -268,6 +268,9 @@ def presentation(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("whole-instant")
 def whole_instant(value: Value, context: Context, argument: str) -> Any:
-    """TXA-6 as instant, only when it has a time (a date alone would claim midnight)."""
+    """TXA-6 as instant, only when it has a time (a date alone would claim midnight, and is told)."""
     found = moment_text(value.whole(), value, context)
-    return found if found and "T" in found else None
+    if found and "T" not in found:
+        context.problems.append(value.problem("field.day-alone"))
+        return None
+    return found

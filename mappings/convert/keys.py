@@ -18,7 +18,7 @@ from mappings.convert.misplaced.plausible import (
     visit_for_patient,
     without_digit,
 )
-from mappings.convert.misplaced.visits import late_visit
+from mappings.convert.misplaced.visits import counted_visit, late_visit
 from mappings.convert.registry import Context, Value, conversion, place
 from mappings.convert.text import listed
 
@@ -93,7 +93,7 @@ def visit_key(value: Value, context: Context, argument: str) -> Any:
     """
     value = _meant(value)
     number = value.text(1)
-    if not number or (value.source.field == _ACCOUNT and no_account(value)):
+    if not number or (value.source.field == _ACCOUNT and no_account(value)) or counted_visit(value):
         return None
     authority = value.text(4) or value.text(4, 2) or value.text(6) or context.sender
     return Key(systems.local_system(authority, argument or "VN"), number)
@@ -116,8 +116,8 @@ def _meant(value: Value) -> Value:
 @conversion("visit-identifier")
 def visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """The visit number as Identifier (type `argument`, VN by default), in its key's system; one letter is none, nor is
-    a class before a number that stands a field late."""
-    if one_letter(value) or late_visit(value):
+    a class before a number that stands a field late, nor a count of visits."""
+    if one_letter(value) or late_visit(value) or counted_visit(value):
         context.problems.append(value.problem("field.misplaced"))
         return None
     if _meant(value) is not value or (value.source.field == _ACCOUNT and no_account(value)):

@@ -24,7 +24,7 @@ from mappings.convert.text import coding_from, descends, listed, moment_text, nu
 from mappings.tables.table import Source
 
 _CODED = frozenset(("CE", "CWE", "CNE", "CF", "IS", "ID", "CNN"))
-_MEASURED = frozenset(("ST", ""))
+_MEASURED = frozenset(("ST", "TX", "FT", ""))
 _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
 _MISSING = "E"  # R4 SampledData.data: no value
 _WITH_UNIT = frozenset(("valueQuantity", "valueRatio", "valueRange", "valueSampledData"))

@@ -13,7 +13,9 @@ from canonical.problem import Problem
 from hl7.er7 import Segment
 from hl7.versions.table import version_named
 from mappings.convert.misplaced.nothing import says_nothing
-from mappings.convert.misplaced.plausible import MOMENT
+from mappings.convert.misplaced.plausible import MOMENT, is_person
+from mappings.convert.registry import Value
+from mappings.tables.table import Source
 
 _VERSION = "2.5.1"  # it types what later versions withdraw
 _OF_THE_DOOR = frozenset(("MSH", "EVN", "MFI", "BHS", "FHS", "DSC"))
@@ -78,7 +80,8 @@ def of_others(segment: Segment, numbers: Sequence[int], told: dict[tuple[str, in
         if len(content) > _LONGEST:
             continue
         said = content.split(marks.repetition, 1)[0].rstrip(marks.component).split(marks.component)
-        parts = [part.partition(marks.sub)[0].strip() for part in said]
-        if _CANNOT[version.segments[segment.name][number].type](parts):
+        parts = [" ".join(part.split(marks.sub)).strip() for part in said]
+        person = is_person(Value(content, Source(segment.name, number), segment))
+        if person or _CANNOT[version.segments[segment.name][number].type](parts):
             place = f"{segment.name}#{segment.index}-{number}"
             told.setdefault((segment.name, number), Problem("field.misplaced", place))

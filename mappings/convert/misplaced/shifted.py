@@ -229,12 +229,14 @@ def no_house(value: Value, context: Context, argument: str) -> Any:
     """A CE of the table `argument` (how a visit ended, a diet) as CodeableConcept.
 
     None where it is the hospital itself, named by PV1-3 or as sender or receiver: PV1-39 some fields early; and no diet
-    where PV1-41 is the admission, three fields early, for PV1-38 is the state of the account then. It is told.
+    where PV1-41 is the admission, three fields early, for PV1-38 is the state of the account then, or PV1-42 or 43 is,
+    and PV1-39 is empty: PV1-38 is the hospital then. It is told.
     """
     header = context.message.header
     houses = {header.ask(4), header.ask(6), value.other(3, 4), value.other(3, 6)} - {""}
-    early = value.source.field == _DIET and early_admission(value.sibling(41), context)
-    if early or value.raw in houses:
+    places = () if value.other(39) else (42, 43)
+    early = any(early_admission(value.sibling(number), context) for number in (41, *places))
+    if (early and value.source.field == _DIET) or value.raw in houses:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return cwe(value, context, argument)

@@ -14,6 +14,8 @@ _BARE_VISIT = re.compile(r"V[0-9]{5,}\Z")
 _OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z")
 _ARRIVING = frozenset(("ADT^A01", "ADT^A04"))
 _STATE = 41
+_COUNT = 2  # digits
+_OTHER_NUMBERS = frozenset((("PV1", 50), ("MRG", 6)))
 _AMOUNTS = range(46, 50)  # balance, charges, adjustments, payments
 _VISIT = re.compile(
     r"(?:(?:VN|VIS|VISIT|ENC|ADM|ATD|ATEND)[-_]?|V[-_])[0-9][0-9_-]{4,}\Z"
@@ -91,6 +93,13 @@ def late_visit(value: Value) -> bool:
     if value.source.segment != "PV1" or value.other(44):
         return False
     return bool(_NUMBERED_LONG.match(here)) if before in SERVICES else not before and bool(_LONGER.match(here))
+
+
+def counted_visit(value: Value) -> bool:
+    """Whether PV1-50, another number of the visit, is the bare count of the patient's visits (`1`, `12`), as some
+    senders have it: the first visits of all patients would be one."""
+    bare = value.raw == value.text(1) and value.raw.isdigit() and len(value.raw) <= _COUNT
+    return bare and (value.source.segment, value.source.field) in _OTHER_NUMBERS
 
 
 def early_visit(value: Value) -> bool:

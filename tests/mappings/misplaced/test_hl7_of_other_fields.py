@@ -19,11 +19,12 @@ RESULT = "OBR|1||F1|X^Exame^L"
         ("PV1||I|UTI^101^A||||||||||||||||V1||||||||||||||N", "PV1#3-33"),
         ("PV1||I|UTI^101^A|||||||||||||||20261122080000", "PV1#3-18"),
         ("PV1||I|UTI^101^A|||||||||||||||||||||||Lima^Rui^Jose^Filho", "PV1#3-26"),
+        ("OBR|1||F1|X^Exame^L||||&Reis&Nora&&&&^", "OBR#3-8"),
         ("PV1||I|UTI^101^A" + "|" * 37 + "FRAQUEZA GERAL, HIPERGLICEMIA", "PV1#3-40"),
     ],
 )
 def test_a_field_knowingly_left_whose_type_cannot_hold_its_content_is_told(line: str, place: str) -> None:
-    _, told = made("ADT^A01", PID, line)
+    _, told = made("ORU^R01" if line.startswith("OBR") else "ADT^A01", PID, line)
     assert (TOLD, place) in told
 
 
@@ -123,6 +124,9 @@ ELSEWHERE: list[tuple[str, tuple[str, ...], str, str, str | None, tuple[str, str
     ("REF^I12", ("RF1|P|R|C^Consulta^L||||||20261122|+5511987654321",), "ServiceRequest", "+5511987654321", None, (TOLD, "RF1#3-10")),
     ("RAS^O17", (ONE, "RXA|0|1|20261122||D^Dipirona^L|650|mg|||650 mg VO"), "MedicationAdministration", "650 mg VO", None, (TOLD, "RXA#4-10")),
     ("RAS^O17", (ONE, "RXA|0|1|20261122||D^Dipirona^L|650|mg|||45678 SP"), "MedicationAdministration", "45678 SP", "45678 SP", None),
+    ("ADT^A01", ("PV1||I|UTI^1" + "|" * 35 + "HOSPX||||20261122080000",), "Encounter", "HOSPX", None, (TOLD, "PV1#3-38")),
+    ("ADT^A01", ("PV1||I|UTI^1" + "|" * 16 + "V7" + "|" * 31 + "12",), "Encounter", "12", None, (TOLD, "PV1#3-50")),
+    ("ADT^A01", ("PV1||I|UTI^1" + "|" * 16 + "V7" + "|" * 31 + "123",), "Encounter", "123", "123", None),
     ("MDM^T02", ("TXA|1|HP|TX|||||||||D7|||||AU", NOTED), "DocumentReference", "D7", "D7", None),
     ("MDM^T02", ("TXA|1|HP|TX||||||||D7|||||AU", NOTED), "DocumentReference", "D7", "D7", ("field.out-of-place", "TXA#3-11")),
     ("MDM^T02", ("TXA|1|HP|TX||||||||D7||||||AU", NOTED), "DocumentReference", "D7", None, None),
@@ -135,7 +139,7 @@ def test_a_content_that_names_itself_is_no_other(
 ) -> None:
     records, found = made(kind, PID, *lines)
     assert (f"'{said}'" in str(records[record][0])) == bool(kept)
-    others = [one for one in found if one[0] in (TOLD, "field.out-of-place") and one[1] != "TXA#3-16"]
+    others = [one for one in found if one[0] in (TOLD, "field.out-of-place") and one[1] not in ("TXA#3-16", "PV1#3-42")]
     assert others == ([told] if told else [])
 
 
@@ -158,3 +162,15 @@ def test_a_dose_that_is_refused_and_given_at_once_is_told(amount: str, told: boo
 def test_a_letter_for_the_unformatted_number_leaves_the_number() -> None:
     records, _ = made("ADT^A01", "PID|1||31^^^H^MR||Souza^Ana||||||||1133445566^PRN^PH^^^^^^^^1133445566^y")
     assert records["Patient"][0]["telecom"][0]["value"] == "1133445566"
+
+
+@pytest.mark.parametrize("kind", ["ST", "TX", "FT"])
+def test_a_number_with_its_unit_is_an_amount_in_any_type_of_text(kind: str) -> None:
+    records, _ = made("ORU^R01", PID, RESULT, f"OBX|1|{kind}|Y^Z^L||41,5|kPa|||||F")
+    amount = records["Observation"][0]["valueQuantity"]
+    assert (float(amount["value"]), amount["unit"]) == (41.5, "kPa")
+
+
+def test_a_day_alone_where_the_record_asks_for_a_moment_is_told() -> None:
+    records, told = made("MDM^T02", PID, "TXA|1|DS|TX|||20261122||||||D1|||||AU", NOTED)
+    assert "date" not in records["DocumentReference"][0] and ("field.day-alone", "TXA#3-6") in told
