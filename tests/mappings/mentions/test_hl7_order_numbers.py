@@ -163,3 +163,21 @@ def test_a_type_that_cannot_be_told_stays_unmapped(sent: str, rest: str) -> None
     message, translation = read(sent, rest)
     assert [p.code for p in judge_header(message) if p.code.startswith("type.")] == ["type.unmapped"]
     assert not translation.drafts
+
+
+def test_what_a_result_says_of_its_order_fills_an_order_that_only_it_tells() -> None:
+    """Each of several fields for one list, none for the first: OBR-12, 17, 30, 36, 44, 46, 47, 53, ORC-16, 28, 29."""
+    said = {4: "X^Exame^L", 12: "BIO^Risco^L", 13: "Em jejum", 17: "^PRN^PH^^^81^33334444", 25: "F", 30: "CART"}
+    said |= {36: "20261122080000", 44: "A1^Ato^L", 46: "S1^Um^L", 47: "S2^Dois^L~S3^Tres^L", 53: "ALT1^HIS"}
+    obr, orc = (
+        "|".join(fields.get(n, "") for n in range(1, 54)) for fields in (said, {16: "R1^Motivo^L", 28: "R", 29: "O"})
+    )
+    _, translation = read("ORU^R01", f"ORC|{orc}\rOBR|{obr}\rOBX|1|ST|Y^Z^L||bom||||||F\r".replace("OBR||", "OBR|1|P1"))
+    order = next(d for d in translation.drafts if d.type == "ServiceRequest")
+    first = order.initial
+    assert [one["text"] for one in first["note"]] == ["Em jejum", "Alerta: Risco", "Transporte: CART"]
+    assert [one["text"] for one in first["orderDetail"]] == ["Um", "Dois", "Tres", "Ato"]
+    assert len(first["extension"]) == 2 and first["occurrenceDateTime"].startswith("2026-11-22T08")
+    assert first["meta"]["security"][0]["code"] == "R" and first["locationCode"][0]["coding"][0]["code"] == "O"
+    assert "ALT1" in [one["value"] for one in order.body["identifier"]]
+    assert translation.account.fields["unmapped"] == 0
