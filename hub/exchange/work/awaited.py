@@ -41,12 +41,15 @@ SELECT a.* FROM unnest($2::bigint[], $3::text[]) AS x(key, code) CROSS JOIN LATE
 """
 _MISSED = """
 SELECT DISTINCT a.message_id FROM awaited a
-JOIN idx_token t ON t.tenant_id = $1 AND t.key = a.key AND t.code = a.code AND (t.system = a.system OR a.loose)
-JOIN resource r ON r.tenant_id = $1 AND r.rid = t.rid AND NOT r.deleted
-JOIN resource_version v ON v.tenant_id = $1 AND v.type = r.type AND v.id = r.id AND v.version = 1
-WHERE a.tenant_id = $1 AND a.since > now() - interval '1 day' AND v.updated_at > a.since - interval '2 minutes'
-LIMIT $2
+CROSS JOIN LATERAL (SELECT rid FROM idx_token WHERE tenant_id = (SELECT $1::uuid) AND key = a.key AND code = a.code
+ AND (a.loose OR (system || '') = a.system) OFFSET 0) t
+CROSS JOIN LATERAL (SELECT type, id FROM resource WHERE tenant_id = (SELECT $1::uuid) AND rid = t.rid AND NOT deleted
+ OFFSET 0) r
+CROSS JOIN LATERAL (SELECT 1 FROM resource_version WHERE tenant_id = (SELECT $1::uuid) AND type = r.type AND id = r.id
+ AND version = 1 AND updated_at > a.since - interval '2 minutes' OFFSET 0) v
+WHERE a.tenant_id = $1 AND a.since > now() - interval '1 day' LIMIT $2
 """
+"""Each by look-ups of its own, as in `hub.records.drafts.who.lookup`."""
 _FREE = """
 SELECT m.id, m.lane_id, m.problems FROM message m JOIN lane l ON l.tenant_id = $1 AND l.id = m.lane_id
 WHERE m.tenant_id = $1 AND m.id = ANY($2::uuid[]) AND m.status = 'TRANSFORMED' AND m.removed_at IS NULL
