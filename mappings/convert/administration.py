@@ -14,6 +14,7 @@ from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT
 from mappings.convert.addresses import CITY_SYSTEM, of_birth
 from mappings.convert.datatypes import coding, cwe, xad, xtn
+from mappings.convert.keys import printed_cpf
 from mappings.convert.misplaced.plausible import misplaced_if, no_language, no_licence, no_religion
 from mappings.convert.misplaced.results import late_holder
 from mappings.convert.misplaced.visits import late_admission, no_discharge
@@ -209,6 +210,9 @@ def dln(value: Value, context: Context, argument: str) -> Any:
     Brazilian senders put the identity card (RG) there: a number as it is printed, or with who issued it (`SSP/PR`).
     """
     text = value.text(1)
+    if cpf := printed_cpf(value, context, argument):
+        context.problems.append(value.problem("field.out-of-place"))
+        return {"system": cpf.system, "value": cpf.value}
     if not text or no_licence(value, context):
         return None
     if card := _identity_card(value, context):

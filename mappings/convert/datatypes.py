@@ -22,7 +22,7 @@ from mappings.convert.addresses import (
     shifted,
     without_postal_state,
 )
-from mappings.convert.keys import cx_key
+from mappings.convert.keys import cx_key, is_name
 from mappings.convert.misplaced.nothing import no_contact, somebodys, without_nothing
 from mappings.convert.misplaced.plausible import (
     misplaced_if,
@@ -68,7 +68,7 @@ def cx(value: Value, context: Context, argument: str) -> Any:
     """CX as Identifier; CPF, CNS and other Brazilian registers get their official system (2.5.1 §2.A.14)."""
     key = cx_key(value, context, argument)
     if key is None:
-        context.problems += [value.problem("field.misplaced")] if visit_for_patient(value) else []
+        context.problems += [value.problem("field.misplaced")] if visit_for_patient(value) or is_name(value) else []
         return None
     if key.system in _CHECKS and not _CHECKS[key.system](key.value):
         context.problems.append(value.problem("identifier." + systems.short_name(key.system)))

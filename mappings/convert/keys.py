@@ -26,6 +26,8 @@ _ACCOUNT = 18  # PID
 _MOTHERS_OWN = 21  # PID
 _MOTHER = "v3-RoleCode|MTH|"
 _REGISTRO = re.compile(r"ANS[-. ]?([0-9]{5}-?[0-9])\Z", re.IGNORECASE)
+_PRINTED_CPF = re.compile(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\Z")
+_WORDS = re.compile(r"[^\W\d_]{3}[^\d_]*\Z")
 _SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 
 
@@ -38,7 +40,12 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
     A word that says there is no number ("desconhecido") is none, nor is one digit over and over as social security.
     """
     number = value.text(1)
-    if says_no_number(number) or visit_for_patient(value) or (value.source.field == _ACCOUNT and no_account(value)):
+    if (
+        says_no_number(number)
+        or is_name(value)
+        or visit_for_patient(value)
+        or (value.source.field == _ACCOUNT and no_account(value))
+    ):
         return None
     authority = value.text(4) or ("" if value.text(4, 2) else value.text(6) or context.sender)
     kind = value.text(5).upper() or argument
@@ -46,6 +53,23 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
         return None
     system, compact = systems.identifier_system(kind, authority, value.text(4, 2), number)
     return None if of_the_mother(system, compact, value, context) else Key(system, compact)
+
+
+@conversion("printed-cpf-key")
+def printed_cpf(value: Value, context: Context, argument: str) -> Key | None:
+    """The CPF that stands where a licence does (PID-20), a field behind PID-19: with its points and stroke, as no
+    licence is written, and right check digits. Not the mother's."""
+    number = identifiers.compact(value.raw) if _PRINTED_CPF.match(value.raw) else ""
+    if not identifiers.is_cpf(number) or of_the_mother(systems.CPF, number, value, context):
+        return None
+    return Key(systems.CPF, number)
+
+
+def is_name(value: Value) -> bool:
+    """Whether a number of the patient (PID-2 to 4) is the name, a field or more early: words alone, with others where
+    the check digit belongs. As key it would make one person of all of that surname."""
+    words = _WORDS.match(value.text(1)) and _WORDS.match(value.text(2))
+    return bool(words) and value.source.segment == "PID" and not any(value.text(n) for n in range(4, 8))
 
 
 def _one_digit(number: str) -> bool:

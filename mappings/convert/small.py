@@ -339,6 +339,12 @@ def file_identifier(value: Value, context: Context, argument: str) -> Any:
     return {"system": systems.local_system(context.sender, "file"), "value": text} if text else None
 
 
+@conversion("other-content")
+def other_content(value: Value, context: Context, argument: str) -> Any:
+    """`true` where a coded field holds what no code is, a day, a person or an address; it is told."""
+    return "true" if no_code(value, context) else None
+
+
 @rescue("early-status")
 def early_status(value: Value, context: Context, argument: str) -> Any:
     """The status of a document (TXA-17) in the field before it, through the table `argument`."""

@@ -43,6 +43,10 @@ def _no_number(parts: Sequence[str]) -> bool:
     return any(MOMENT.match(part) for part in parts) or (" " in parts[0] and _wordy(parts[0]))
 
 
+def _no_count(parts: Sequence[str]) -> bool:
+    return len(parts) > 1 or _wordy(parts[0])
+
+
 def _no_place(parts: Sequence[str]) -> bool:
     return any(MOMENT.match(part) for part in parts)
 
@@ -54,6 +58,7 @@ def _wordy(text: str) -> bool:
 _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     **dict.fromkeys(("NM", "CP", "MO", "CQ"), _no_amount),
     **dict.fromkeys(("DT", "TS", "DTM"), _no_day),
+    "SI": _no_count,
     **dict.fromkeys(("CE", "CWE", "CNE"), _no_code),
     **dict.fromkeys(("ID", "IS"), _no_short_code),
     **dict.fromkeys(("CX", "EI"), _no_number),

@@ -11,7 +11,7 @@ _COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
 _NUMBERED_LONG = re.compile(r"[A-Za-z]{0,3}[0-9]{4,}\Z")
 _LONGER = re.compile(r"[A-Za-z]{0,5}[0-9]{8,}\Z")  # no financial class is so long
 _BARE_VISIT = re.compile(r"V[0-9]{5,}\Z")
-_OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z")
+_OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z|[0-9]{4,}\Z")
 _ARRIVING = frozenset(("ADT^A01", "ADT^A04"))
 _STATE = 41
 _COUNT = 2  # digits
@@ -107,7 +107,7 @@ def early_visit(value: Value) -> bool:
     called one by its type (VN), its letters (`VN`, `ADM`), or `V` and digits, or made of letters, a day and a count,
     and PV1-19 is empty.
 
-    A `V` may begin a professional's number, unless those of the house begin with another letter (PV1-7).
+    A `V` may begin a professional's number, unless those of the house begin with another letter or have none (PV1-7).
     """
     field = value.source.field
     if value.source.segment != "PV1" or field not in (17, 18) or value.other(19):

@@ -127,6 +127,7 @@ ELSEWHERE: list[tuple[str, tuple[str, ...], str, str, str | None, tuple[str, str
     ("ADT^A01", ("PV1||I|UTI^1" + "|" * 35 + "HOSPX||||20261122080000",), "Encounter", "HOSPX", None, (TOLD, "PV1#3-38")),
     ("ADT^A01", ("PV1||I|UTI^1" + "|" * 16 + "V7" + "|" * 31 + "12",), "Encounter", "12", None, (TOLD, "PV1#3-50")),
     ("ADT^A01", ("PV1||I|UTI^1" + "|" * 16 + "V7" + "|" * 31 + "123",), "Encounter", "123", "123", None),
+    ("ADT^A01", ("PV1||I|UTI^1||||445566^Reis^Nora||||||||||V123456",), "Encounter", "V123456", "V123456", ("field.out-of-place", "PV1#3-17")),
     ("MDM^T02", ("TXA|1|HP|TX|||||||||D7|||||AU", NOTED), "DocumentReference", "D7", "D7", None),
     ("MDM^T02", ("TXA|1|HP|TX||||||||D7|||||AU", NOTED), "DocumentReference", "D7", "D7", ("field.out-of-place", "TXA#3-11")),
     ("MDM^T02", ("TXA|1|HP|TX||||||||D7||||||AU", NOTED), "DocumentReference", "D7", None, None),
@@ -174,3 +175,27 @@ def test_a_number_with_its_unit_is_an_amount_in_any_type_of_text(kind: str) -> N
 def test_a_day_alone_where_the_record_asks_for_a_moment_is_told() -> None:
     records, told = made("MDM^T02", PID, "TXA|1|DS|TX|||20261122||||||D1|||||AU", NOTED)
     assert "date" not in records["DocumentReference"][0] and ("field.day-alone", "TXA#3-6") in told
+
+
+@pytest.mark.parametrize(
+    ("said", "system"), [("529.982.247-25", "cpf"), ("529.982.247-26", "dl"), ("52998224725", "dl")]
+)
+def test_a_printed_cpf_where_the_licence_belongs_is_the_cpf(said: str, system: str) -> None:
+    records, told = made("ADT^A01", "PID|1||31^^^H^MR||Souza^Ana" + "|" * 15 + said)
+    assert records["Patient"][0]["identifier"][-1]["system"].endswith(system)
+    assert (("field.out-of-place", "PID#2-20") in told) == (system == "cpf")
+
+
+def test_a_name_is_no_number_of_the_patient() -> None:
+    records, told = made("ADT^A01", "PID|1||31^^^H^MR|TEJADA^AURIA MARIA|Souza^Ana")
+    assert [one["value"] for one in records["Patient"][0]["identifier"]] == ["31"] and (TOLD, "PID#2-4") in told
+
+
+def test_a_person_in_a_coded_field_makes_no_directive() -> None:
+    records, told = made("ADT^A01", PID, "PD1|||||||445566^Reis^Nora^^^Dra.^^^^^CRMSP^1")
+    assert "Observation" not in records and told.count((TOLD, "PD1#3-7")) == 1
+
+
+def test_a_number_beside_the_count_of_a_segment_is_told() -> None:
+    _, told = made("ADT^A01", "PID|3^25041211||31^^^H^MR||Souza^Ana")
+    assert (TOLD, "PID#2-1") in told
