@@ -1,6 +1,6 @@
 """Which of the processes side by side runs what: files by their measured seconds, longest first; whole hubs in one of them.
 
-A file that takes a minute at the end would leave the other core idle. A test that starts a whole hub takes both cores and
+A file that takes a minute at the end would leave the other cores idle. A test that starts a whole hub takes two cores and
 some are timed, so no two of them run at once. `turns.csv` has the seconds of files that take more than a few, measured on
 two cores; it changes the order of the run, never its result.
 """

@@ -29,3 +29,11 @@ def test_compiled_code_is_kept_away_from_the_sources_where_it_may_not_be_beside_
 @pytest.mark.parametrize("words", [["tests/hl7"], ["-k", "x"], ["-n", "4"], ["--accept"]])
 def test_a_choice_of_tests_runs_in_one_process(words: list[str]) -> None:
     assert side_by_side(words) == []
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(None, []), (1, []), (2, ["-n", "3"]), (8, ["-n", "3"])])
+def test_the_whole_suite_runs_in_one_process_more_than_two_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, processes: list[str]
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert side_by_side(["-q"])[:2] == processes
