@@ -19,8 +19,7 @@ from canonical.problem import Problem
 from canonical.records import Draft, Key
 from fhir.tags import ALL
 from hub.exchange.handlers import job
-from hub.exchange.work import lanes
-from hub.guard import audit
+from hub.exchange.work import anew
 from hub.records.drafts.settle import Settled
 from hub.records.index import key_of
 from hub.store import bulk
@@ -31,7 +30,7 @@ from hub.world import Tenant, World
 JOB = "messages.awaited"
 AWAITED, CAME_FIRST = "semantic.awaited", "semantic.came-first"
 AT_ONCE = 500
-_PART = "Encounter"
+_VISIT = "Encounter"
 _COLUMNS = ("key", "code", "system", "loose", "message_id")
 _AGAIN = "ON CONFLICT (tenant_id, key, code, system, message_id) DO UPDATE SET since = now()"
 _NAMED = """
@@ -60,9 +59,9 @@ _STILL = (
     "SELECT id FROM message WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND removed_at IS NULL "
     "AND status IN ('TRANSFORMED', 'RECEIVED')"
 )
-_QUEUE = (
-    "UPDATE message SET status = 'RECEIVED', finished_at = NULL, attempt = 0, "
-    "problems = ($3::text[])[array_position($2::uuid[], id)] WHERE tenant_id = $1 AND id = ANY($2::uuid[])"
+_NOTE = (
+    "UPDATE message SET problems = ($3::text[])[array_position($2::uuid[], id)] "
+    "WHERE tenant_id = $1 AND id = ANY($2::uuid[])"
 )
 
 
@@ -105,7 +104,7 @@ async def follow(tx: Transaction, drafts: Sequence[Draft], settled: Settled) -> 
 
 def _keys(draft: Draft, identity: str) -> tuple[Key, ...]:
     """The numbers under which a record is awaited; of a visit without one its id, made of patient and admission."""
-    return draft.keys or ((Key("", identity),) if draft.type == _PART else ())
+    return draft.keys or ((Key("", identity),) if draft.type == _VISIT else ())
 
 
 def _is(row: Row, draft: Draft, key: Key) -> bool:
@@ -116,8 +115,11 @@ def _is(row: Row, draft: Draft, key: Key) -> bool:
     return kin or row["system"] in aliases(key.system)
 
 
-async def again(tx: Transaction, messages: Sequence[UUID], now: bool = True) -> int:
-    """Queue messages anew, each with a note of why; those whose lane or row somebody holds are left to the job."""
+async def again(tx: Transaction, messages: Sequence[UUID], *, renew: bool = True) -> int:
+    """Queue messages anew, each with a note of why; those whose lane or row somebody holds are left to the job.
+
+    `renew`: the job looks for these a day from now, not from when their number was noted.
+    """
     if not messages:
         return 0
     free = await tx.rows(_FREE, list(messages))
@@ -125,18 +127,13 @@ async def again(tx: Transaction, messages: Sequence[UUID], now: bool = True) -> 
     waiting = {row["id"] for row in await tx.rows(_STILL, list(held))} if held else set()
     gone = [message for message in messages if message not in waiting]
     await tx.run("DELETE FROM awaited WHERE tenant_id = $1 AND message_id = ANY($2::uuid[])", gone)
-    if waiting and now:
+    if waiting and renew:
         await tx.run(
             "UPDATE awaited SET since = now() WHERE tenant_id = $1 AND message_id = ANY($2::uuid[])", sorted(waiting)
         )
-    if not free:
-        return 0
-    counts: dict[int, int] = {}
-    for row in free:
-        counts[row["lane_id"]] = counts.get(row["lane_id"], 0) + 1
-    await lanes.touch(tx, "inbound", [(lane, "hl7", count) for lane, count in counts.items()])
-    await tx.run(_QUEUE, [row["id"] for row in free], [_noted(row["problems"]) for row in free])
-    await audit.note_all(tx, [("hl7", "replay", f"Message/{row['id']}", "success") for row in free])
+    if free:
+        await tx.run(_NOTE, [row["id"] for row in free], [_noted(row["problems"]) for row in free])
+    await anew.queue(tx, "hl7", free)
     return len(free)
 
 
@@ -151,5 +148,5 @@ async def missed(world: World, tenant: Tenant, arguments: dict[str, Any]) -> str
     """Queue again what came before its record and was not when the record was made; says how many."""
     async with world.transaction(tenant) as tx:
         rows = await tx.rows(_MISSED, AT_ONCE)
-        count = await again(tx, [row["message_id"] for row in rows], now=False)
+        count = await again(tx, [row["message_id"] for row in rows], renew=False)
     return json.dumps({"queued": count})

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from canonical.errors import Conflict, Refused
+from canonical.errors import Refused
 from canonical.problem import Problem, blocking
 from hub.exchange.channels import Channel, known_channels
-from hub.exchange.work import lanes, poison, reading
-from hub.guard import audit
+from hub.exchange.work import anew, lanes, poison, reading
 from hub.operate.messages import rejoin
 from hub.operate.messages.selection import Query, conditions
 from hub.store.database import Row, Transaction
@@ -30,7 +29,6 @@ log = logging.getLogger("ponte.replay")
 AT_MOST = 100_000
 WAVE = 1000
 REHEARSED_AT_ONCE = 200
-_FINISHED = ("ERROR", "TRANSFORMED", "FILTERED")
 _WHICH = (
     "SELECT m.id, m.seq, m.lane_id, m.type, m.control_id, m.status, m.problems, m.channel_id{content} "
     "FROM message m WHERE m.tenant_id = $1 AND m.direction = 'in' AND m.format = 'hl7' AND m.lane_id IS NOT NULL "
@@ -102,20 +100,8 @@ async def replay(
 
 
 async def _queued(tx: Transaction, actor: str, found: Sequence[Row]) -> list[UUID]:
-    rows = [row for row in found if row["status"] in _FINISHED]
-    counts = Counter(row["lane_id"] for row in rows)
-    if counts:
-        await lanes.touch(tx, "inbound", [(lane, "hl7", count) for lane, count in counts.items()])
-    queued = await tx.rows(
-        "UPDATE message SET status = 'RECEIVED', finished_at = NULL, attempt = 0, channel_version = coalesce("
-        "(SELECT c.version FROM channel c WHERE c.tenant_id = $1 AND c.id = message.channel_id), channel_version) "
-        "WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND status = ANY($3::text[]) RETURNING id",
-        [row["id"] for row in rows],
-        list(_FINISHED),
-    )
-    if len(queued) != len(rows):  # another replay was faster for some: then nothing of this wave happens
-        raise Conflict("the same messages are being replayed at this moment; nothing more was changed")
-    await audit.note_all(tx, [(actor, "replay", f"Message/{row['id']}", "success") for row in rows])
+    rows = [row for row in found if row["status"] in anew.FINISHED]
+    await anew.queue(tx, actor, rows)
     return [row["id"] for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""The whole demonstration as a newcomer runs it: exit 0, one JSON object, under two minutes, nothing left running.
+"""The whole demonstration as a newcomer runs it: exit 0, one JSON object, under two minutes.
 
 CI has run it in the same tree just before, and says in `PONTE_DEMO_DOCUMENT` where its object is: that one is judged then.
 """

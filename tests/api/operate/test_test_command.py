@@ -32,7 +32,7 @@ def test_a_choice_of_tests_runs_in_one_process(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("cores", "processes"), [(None, []), (1, []), (2, ["-n", "3"]), (8, ["-n", "3"])])
-def test_the_whole_suite_runs_in_one_process_more_than_two_cores(
+def test_the_whole_suite_runs_in_three_processes_where_there_are_two_cores(
     monkeypatch: pytest.MonkeyPatch, cores: int | None, processes: list[str]
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: cores)

@@ -20,7 +20,7 @@ RESULT = "OBR|1||F1|X^Exame^L"
         ("PV1||I|UTI^101^A|||||||||||||||20261122080000", "PV1#3-18"),
         ("PV1||I|UTI^101^A|||||||||||||||||||||||Lima^Rui^Jose^Filho", "PV1#3-26"),
         ("OBR|1||F1|X^Exame^L||||&Reis&Nora&&&&^", "OBR#3-8"),
-        ("PV1||I|UTI^101^A" + "|" * 37 + "FRAQUEZA GERAL, HIPERGLICEMIA", "PV1#3-40"),
+        ("PV1||I|UTI^101^A" + "|" * 37 + "DOR ABDOMINAL, FEBRE ALTA", "PV1#3-40"),
     ],
 )
 def test_a_field_knowingly_left_whose_type_cannot_hold_its_content_is_told(line: str, place: str) -> None:
@@ -187,7 +187,7 @@ def test_a_printed_cpf_where_the_licence_belongs_is_the_cpf(said: str, system: s
 
 
 def test_a_name_is_no_number_of_the_patient() -> None:
-    records, told = made("ADT^A01", "PID|1||31^^^H^MR|TEJADA^AURIA MARIA|Souza^Ana")
+    records, told = made("ADT^A01", "PID|1||31^^^H^MR|FURTADO^LUCIA HELENA|Souza^Ana")
     assert [one["value"] for one in records["Patient"][0]["identifier"]] == ["31"] and (TOLD, "PID#2-4") in told
 
 
@@ -197,5 +197,5 @@ def test_a_person_in_a_coded_field_makes_no_directive() -> None:
 
 
 def test_a_number_beside_the_count_of_a_segment_is_told() -> None:
-    _, told = made("ADT^A01", "PID|3^25041211||31^^^H^MR||Souza^Ana")
+    _, told = made("ADT^A01", "PID|3^20260401||31^^^H^MR||Souza^Ana")
     assert (TOLD, "PID#2-1") in told
