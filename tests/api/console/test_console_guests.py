@@ -60,10 +60,10 @@ async def test_who_is_connected_and_who_was_turned_away(
                 ):
                     await asyncio.sleep(0.05)
             await enter(page, heard, tenant, "console/read", "channels/read")
-            shown = (await page.get(f"{PAGE}/door?lang=en")).text
-            assert f"Port {port}, connections now: 1" in shown and "127.0.0.1 was turned away (×1)" in shown
+            shown = await said(page, "en", f"Port {port}, connections now: 1")
+            assert "127.0.0.1 was turned away (×1)" in shown
             assert "door.http" in shown and 'aria-labelledby="connections"' in shown
-            assert f"Porta {port}, conexões agora: 1" in (await page.get(f"{PAGE}/door?lang=pt")).text
+            await said(page, "pt", f"Porta {port}, conexões agora: 1")
             await enter(page, heard, tenant, "console/read")
             assert "127.0.0.1 was" not in (await page.get(f"{PAGE}/door?lang=en")).text, "who may not read channels"
         finally:
@@ -71,6 +71,14 @@ async def test_who_is_connected_and_who_was_turned_away(
     monkeypatch.setattr(guests, "connected", _nobody_knows)
     await enter(page, heard, tenant, "console/read", "channels/read")
     assert "which does not answer" in (await page.get(f"{PAGE}/door?lang=en")).text
+
+
+async def said(page: httpx.AsyncClient, language: str, text: str) -> str:
+    """The page once it says `text`: it looks itself whether the door answers, and while that is open there are two."""
+    async with asyncio.timeout(20):
+        while text not in (shown := (await page.get(f"{PAGE}/door?lang={language}")).text):
+            await asyncio.sleep(0.3)
+    return shown
 
 
 async def _nobody_knows(*_: object) -> None:
