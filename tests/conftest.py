@@ -49,7 +49,26 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.enable()
-        memory.settle_in(memory.AT_A_DOOR)
+        _set_aside()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """A look through everything that lives falls between two files: in a test it would be a second of processor time,
+    which tests that bound theirs would take for the project's.
+    """
+    found = yield
+    if (nextitem is None or nextitem.path != item.path) and gc.get_count()[2] > _LOOKS_AT_THE_MIDDLE:
+        _set_aside()
+    return found
+
+
+_LOOKS_AT_THE_MIDDLE = 3  # since the last look through everything
+
+
+def _set_aside() -> None:
+    memory.settle_in(memory.AT_A_DOOR)
+    gc.set_threshold(memory.AT_A_DOOR, 10, 1_000)
 
 
 @pytest.fixture(autouse=True)
