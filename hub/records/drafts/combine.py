@@ -34,7 +34,7 @@ _PARTS: dict[str, tuple[tuple[str, ...], ...]] = {  # of entries that several fi
 _INNER = ("period", "hospitalization", "meta", "collection", "dispenseRequest")
 _INNER_OF = (("DocumentReference", "context"),)
 _INNER_CHOICES = ("collected", "fastingStatus")
-_STATUS_PARTS = ("status", "period", "hospitalization")
+_STATUS_PARTS = ("status", "_status", "period", "hospitalization")
 _CHOICES = ("value", "effective", "deceased", "multipleBirth", "occurrence", "onset", "performed", "medication")
 ORDERS = frozenset(("ServiceRequest", "MedicationRequest", "SupplyRequest"))
 _BY_EVENTS = frozenset(("Encounter", "Appointment", *ORDERS))  # whose status some events tell and others leave
@@ -75,7 +75,7 @@ def combine(
     _fill(body, draft.initial)
     if draft.type == professionals.TYPE and "identifier" in body:
         body["identifier"] = professionals.numbered(body, draft.initial)
-    _drop_stale_siblings(present, body, draft, stale=stale)
+    _drop_stale_siblings(present, body, draft, stale=stale and not late_status)
     if status:
         body["status"] = status
     if draft.type == "Encounter":
@@ -134,14 +134,27 @@ def _fill(body: dict[str, Any], initial: dict[str, Any]) -> None:
 
 def _drop_stale_siblings(present: dict[str, Any] | None, body: dict[str, Any], draft: Draft, *, stale: bool) -> None:
     """What an extension of a primitive said of the old value is not said of the new one (`_status`, `_birthDate`), nor
-    is the old value where the extension alone is stated (`_criticality`)."""
-    for name in () if stale else _BY_SIBLING:
+    is the old value where the extension alone is stated (`_criticality`). `stale`: the older word takes nothing away
+    from the newer one, and adds nothing to another value than its own."""
+    if stale:
+        _keep_siblings(present or {}, body, draft)
+        return
+    for name in _BY_SIBLING:
         if f"_{name}" in draft.body and name not in draft.body:
             body.pop(name, None)
     for name in _WITH_SIBLINGS:
         changed = name == "status" or (present or {}).get(name) != body.get(name)
         if changed and f"_{name}" in body and name in draft.body and f"_{name}" not in draft.body:
             del body[f"_{name}"]
+
+
+def _keep_siblings(present: dict[str, Any], body: dict[str, Any], draft: Draft) -> None:
+    for name in _WITH_SIBLINGS:
+        alone = name in _BY_SIBLING and name not in present and f"_{name}" in present
+        if alone:
+            body.pop(name, None)
+        elif name in present and f"_{name}" not in present and present[name] != draft.body.get(name):
+            body.pop(f"_{name}", None)
 
 
 def late_version(present: dict[str, Any], draft: Draft) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from hub.store.database import Transaction
 
 _ENDED = frozenset(("completed", "revoked", "stopped", "cancelled", "entered-in-error"))
 _GOING_ON = frozenset(("draft", "active", "on-hold"))
+_REFILL = "refill"
 
 
 @dataclass(slots=True)
@@ -280,7 +281,7 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     """The record with what the draft states; what contradicts its newer part is left out, and told."""
     gone: list[str] = []
     body = combine(present, draft, stale=_stale(draft, present), gone=gone)
-    if draft.type in ORDERS and _is_again(present, body):
+    if draft.type in ORDERS and _is_again(present, body, draft):
         settled.problems.append(Problem("semantic.order-active-again", draft.local))
     settled.problems += [*backward.told(present, draft), *(contradiction(draft, path) for path in gone)]
     if draft.type == bearers.TYPE and (present or {}).get("active") is False and body.get("active"):
@@ -292,9 +293,13 @@ def _combined(present: dict[str, Any] | None, draft: Draft, settled: Settled) ->
     return body
 
 
-def _is_again(present: dict[str, Any] | None, body: dict[str, Any]) -> bool:
-    """Whether an order that had ended goes on: its number came again, or its sender says so."""
-    return (present or {}).get("status") in _ENDED and body.get("status") in _GOING_ON
+def _is_again(present: dict[str, Any] | None, body: dict[str, Any], draft: Draft) -> bool:
+    """Whether an order that had ended goes on: its number came again, or its sender says so; also where the word that
+    it ended is older and comes behind. Not where a refill is approved of what was dispensed whole (ORC-1 `AF`)."""
+    was, now = (present or {}).get("status"), body.get("status")
+    ended = was if was in _ENDED else draft.body.get("status")
+    refilled = draft.action == _REFILL and ended == "completed"
+    return ended in _ENDED and present is not None and now in _GOING_ON and not refilled
 
 
 def _version(body: dict[str, Any] | None) -> Tags | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ LISTED = [
 ]
 EARLY, LATE = "2026-11-20T08:00:00-03:00", "2026-11-22T08:00:00-03:00"
 NAMED, NOBODY = [{"family": "Souza", "given": ["Ana"]}], [{"text": "PACIENTE NÃO IDENTIFICADO"}]
+WORD = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+OTHER = {"extension": [{"url": "urn:x", "valueCode": "other"}]}
 Body = dict[str, Any]
 
 TABLE: list[tuple[str, Body, Body, bool, Body, list[str]]] = [
@@ -47,6 +50,13 @@ TABLE: list[tuple[str, Body, Body, bool, Body, list[str]]] = [
     ("Specimen", {"collection": {"collectedDateTime": LATE}}, {"collection": {"collector": {}, "collectedPeriod": {"start": EARLY}}}, True, {"collection": {"collector": {}, "collectedDateTime": LATE}}, []),
     ("MedicationRequest", {"dispenseRequest": {"quantity": {"value": 2}}}, {"dispenseRequest": {"numberOfRepeatsAllowed": 1}}, False, {"dispenseRequest": {"quantity": {"value": 2}, "numberOfRepeatsAllowed": 1}}, []),
     ("DocumentReference", {"context": {"encounter": []}}, {"context": {"related": []}}, False, {"context": {"encounter": [], "related": []}}, []),
+    ("ServiceRequest", {"status": "unknown", "_status": WORD}, {"status": "active"}, True, {"status": "unknown", "_status": WORD}, []),
+    ("ServiceRequest", {"status": "active"}, {"status": "unknown", "_status": WORD}, True, {"status": "active"}, []),
+    ("ServiceRequest", {"status": "unknown", "_status": WORD}, {"status": "unknown"}, False, {"status": "unknown"}, []),
+    ("AllergyIntolerance", {"_criticality": WORD}, {"criticality": "low"}, True, {"_criticality": WORD}, []),
+    ("AllergyIntolerance", {"criticality": "low"}, {"_criticality": WORD}, True, {"criticality": "low"}, []),
+    ("Patient", {"birthDate": "1980-01-02"}, {"birthDate": "1980-01-02", "_birthDate": WORD}, True, {"birthDate": "1980-01-02", "_birthDate": WORD}, []),
+    ("Patient", {"birthDate": "1980-01-02"}, {"birthDate": "1981-01-02", "_birthDate": WORD}, True, {"birthDate": "1980-01-02"}, []),
     ("ServiceRequest", {}, {"orderDetail": [{"text": "jejum"}]}, False, {}, ["orderDetail"]),
     ("Patient", {"name": NAMED}, {"name": NOBODY}, False, {"name": NAMED}, ["name"]),
     ("Patient", {"name": NOBODY}, {"name": NAMED}, False, {"name": NAMED}, []),
@@ -88,3 +98,17 @@ def test_resources_inside_a_record_come_and_go_with_what_names_them() -> None:
     assert [each["id"] for each in body["contained"]] == ["b", "d"]
     old = combine(body, Draft(local="x", type="ServiceRequest", body=first, initial={}), stale=True)
     assert old["performer"] == [{"reference": "#d"}] and [each["id"] for each in old["contained"]] == ["b", "d"]
+
+
+def test_a_status_that_is_news_comes_with_its_sibling() -> None:
+    """Behind a newer message that says nothing of the status, the older word of it counts, and what is beside it."""
+    at = {minute: datetime.datetime(2026, 11, 23, 10, minute, tzinfo=datetime.UTC) for minute in (1, 2, 3)}
+    body: Body = {}
+    for minute, said in (
+        (1, {"status": "active", "_status": WORD}),
+        (3, {}),
+        (2, {"status": "unknown", "_status": OTHER}),
+    ):
+        draft = Draft(local="x", type="ServiceRequest", body=said, initial={}, event_at=at[minute])
+        body = combine(body or None, draft, stale=minute == 2)
+    assert (body["status"], body["_status"]) == ("unknown", OTHER)

@@ -89,6 +89,21 @@ async def test_an_order_that_ended_and_comes_again_is_told(world: World, tenant:
     (again,) = await feed(world, tenant, order(orc("NW", "P1"), at=4))
     assert again["problems"] == ["semantic.order-active-again"]
     assert [o["status"] for o in await records(world, tenant, "ServiceRequest")] == ["active", "active"]
+    *_, behind = await feed(
+        world, tenant, order(orc("SC", "P2", status="IP"), at=4), order(orc("SC", "P2", status="CM"), at=3)
+    )
+    assert behind["problems"] == ["semantic.order-active-again"], "the older word comes behind the newer one"
+
+
+@pytest.mark.parametrize(("ended", "told"), [("CM", []), ("DC", ["semantic.order-active-again"])])
+async def test_a_refill_makes_what_was_dispensed_active(
+    world: World, tenant: Tenant, ended: str, told: list[str]
+) -> None:
+    dose = "RX1\rRXO|DIP^Dipirona^L|500||mg"
+    lines = [("NW|" + dose, 1), (f"SC|{dose}".replace("\r", f"|||{ended}\r"), 2), ("AF|" + dose, 3)]
+    *_, refilled = await feed(world, tenant, *(order(f"ORC|{line}", kind="OMP^O09", at=at) for line, at in lines))
+    assert refilled["problems"] == told
+    assert [r["status"] for r in await records(world, tenant, "MedicationRequest")] == ["active"]
 
 
 async def test_answers_number_and_confirm_without_a_patient(world: World, tenant: Tenant) -> None:
