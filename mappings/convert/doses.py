@@ -13,11 +13,11 @@ from jiter import LosslessFloat
 
 from canonical import codes as systems
 from mappings.convert.decimals import settled
+from mappings.convert.durations import duration, unit_of_time
 from mappings.convert.misplaced.pharmacy import medicine_for_dose
 from mappings.convert.misplaced.plausible import misplaced_if
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import descends, number
-from mappings.convert.timing import duration, unit_of_time
 
 UNIT = re.compile(r"[^\W\d_][^\W_]{0,9}(?:/[^\W_]{1,9}){0,3}\Z|%\Z")  # `mg/m2`, `UI`, `mL/kg/h`
 _BETWEEN = re.compile(r"(\d[\d.,]*) ?(?:A|À|ATE|ATÉ|-) ?(\d[\d.,]*)\Z", re.IGNORECASE)  # `10 a 20`

@@ -17,6 +17,7 @@ from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe, describe, xtn
 from mappings.convert.decimals import settled
 from mappings.convert.keys import ei, ei_identifier
+from mappings.convert.misplaced.charged import order_for_procedure
 from mappings.convert.misplaced.plausible import no_code, no_service, state_for_group
 from mappings.convert.misplaced.results import orderer_for_material
 from mappings.convert.periods import moment_or_period
@@ -105,6 +106,10 @@ def specimen_type(value: Value, context: Context, argument: str) -> Any:
     return {**found, **({"text": label} if label else {})} or None
 
 
+def _procedure(value: Value, context: Context) -> dict[str, Any] | None:
+    return None if order_for_procedure(value, context) else cwe(value, context, "")
+
+
 @conversion("charge-code")
 def charge_code(value: Value, context: Context, argument: str) -> Any:
     """A CE as CodeableConcept; a bare code with a TUSS check digit is TUSS of its chapter's table, one of SIGTAP's form
@@ -113,10 +118,11 @@ def charge_code(value: Value, context: Context, argument: str) -> Any:
     `argument` is the field with the description (FT1-8, PR1-4). FT1-25, the procedure, is a further coding of FT1-7.
     """
     charged = value.source.segment == "FT1"
-    concept = None if charged and no_service(value, context) else cwe(value, context, "")
+    wrong = charged and (no_service(value, context) or order_for_procedure(value, context))
+    concept = None if wrong else cwe(value, context, "")
     if concept is None:
         return None
-    if charged and value.source.field == 7 and (also := cwe(value.sibling(25), context, "")):
+    if charged and value.source.field == 7 and (also := _procedure(value.sibling(25), context)):
         known = [coding["code"] for coding in concept.get("coding", ())]
         more = [coding for coding in also.get("coding", ()) if coding["code"] not in known]
         concept["coding"] = [*concept.get("coding", ()), *more]

@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from canonical import codes as systems
 from canonical.problem import Problem
+from mappings.convert.durations import UNITS, duration, unit_of_time
+from mappings.convert.misplaced.moments import early_moments
 from mappings.convert.periods import moment_or_period, period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion
@@ -35,7 +36,6 @@ _WHEN_NEEDED = ("PRN", "SE NECESS", "S/N", "SOS")
 _AS_LETTERS = ("SN", "S.N")
 _WEEKDAYS = re.compile(r"Q([0-9]{0,2})J([1-7]+)\Z")
 OFTEN = frozenset(("BID", "TID", "QID", "QD", "QOD", "QHS", "QAM", "QPM", "QSHIFT", "DAILY"))  # table 0335
-_UNITS = {"S": "s", "M": "min", "H": "h", "D": "d", "W": "wk", "L": "mo"}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([0-2][0-9]):?([0-5][0-9])")
 _CLOCK_TIME = re.compile(r"([0-2]?[0-9]):([0-5][0-9])")
@@ -45,15 +45,6 @@ _SPANS = {
     "d": datetime.timedelta(days=1), "wk": datetime.timedelta(weeks=1),
 }  # fmt: skip
 _MEALS = frozenset(("C", "CM", "CD", "CV"))
-_UCUM_TIMES = frozenset(("s", "min", "h", "d", "wk", "mo", "a"))
-_SPELLED = {
-    "sec": "s", "second": "s", "seconds": "s", "m": "min", "minute": "min", "minutes": "min", "minuto": "min",
-    "minutos": "min", "hr": "h", "hour": "h", "hours": "h", "hora": "h", "horas": "h", "day": "d", "days": "d",
-    "dia": "d", "dias": "d", "w": "wk", "week": "wk", "weeks": "wk", "semana": "wk", "semanas": "wk", "l": "mo",
-    "month": "mo", "months": "mo", "mês": "mo", "mes": "mo", "meses": "mo", "y": "a", "year": "a", "years": "a",
-    "ano": "a", "anos": "a", "日": "d", "週": "wk", "月": "mo", "年": "a", "時間": "h", "分": "min",
-    "일": "d", "주": "wk", "개월": "mo", "년": "a", "시간": "h", "분": "min",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +72,16 @@ def told(value: Value) -> Told:
     """The parts of a timing, wherever the version puts them."""
     if value.segment.name == "TQ1":
         return _of_tq1(value)
-    condition, text, duration = value.text(7), value.text(8), value.text(3)
+    condition, text, length = value.text(7), value.text(8), value.text(3)
+    begun, over = early_moments(value)
     if condition.isdigit():  # no condition: a length, with its unit behind it
         unit = unit_of_time(text)
-        duration, text = (duration or f"{condition}{text}", "") if unit else (duration, text)
+        length, text = (length or f"{condition}{text}", "") if unit else (length, text)
         condition = ""
     urgency = value.text(6).upper().strip()
     stray = value.text(6) if urgency in OFTEN or EVERY.match(urgency) else ""  # how often, as priority
     return Told(
-        pattern=value.text(2, 1) or value.text(2) or stray,
+        pattern=stray if begun else value.text(2) or stray,
         pattern_text="",
         pattern_system="",
         every="",
@@ -97,9 +89,9 @@ def told(value: Value) -> Told:
         event="",
         offset="",
         times=value.text(2, 2),
-        duration=duration,
-        start=value.text(4),
-        end=value.text(5),
+        duration="" if begun else length,
+        start=begun or value.text(4),
+        end=over or value.text(5),
         total=value.text(12),
         condition=condition,
         text=text,
@@ -143,6 +135,7 @@ def timing(value: Value, context: Context, argument: str) -> Any:
 
 def repeated(parts: Told, value: Value, context: Context) -> dict[str, Any] | None:
     """The Timing that is `told`; what cannot be read of it is told at the field of `value`."""
+    _tell_early(value, context)
     doubtful = doubtful_pattern(parts, context)
     if doubtful:
         _tell((value.sibling(3) if value.segment.name == "TQ1" else value).problem("field.two-meanings"), context)
@@ -208,6 +201,7 @@ def order_timing(value: Value, context: Context, argument: str) -> Any:
 def start_or_period(value: Value, context: Context, argument: str) -> Any:
     """TQ1-7 with TQ1-8, or the start and end of a TQ, as dateTime or Period; a duration gives the end not said."""
     parts = told(value)
+    _tell_early(value, context)
     if parts.duration or not parts.start:
         span = bounds(parts, value, context).get("boundsPeriod", {})
         if "end" in span:
@@ -256,7 +250,7 @@ def how_often(pattern: str, context: Context) -> dict[str, Any]:
     """Table 0335 as `Timing.repeat`: `Q6H` every six hours, `BID` twice a day, `Q1J135` on days 1, 3, 5 of a week."""
     upper = pattern.upper().strip()
     if match := EVERY.match(upper):
-        return {"frequency": 1, "period": max(1, int(match[1])), "periodUnit": _UNITS[match[2]]}
+        return {"frequency": 1, "period": max(1, int(match[1])), "periodUnit": UNITS[match[2]]}
     upper = " ".join((IF_NEEDED.sub("", upper) or upper).split())
     if words := _in_words(upper):
         return words
@@ -352,6 +346,12 @@ def _length(text: str, value: Value, context: Context, field: int = 6) -> dict[s
     return found
 
 
+def _tell_early(value: Value, context: Context) -> None:
+    """A moment where how often belongs, read as the start it is, is told as out of its place."""
+    if value.segment.name != "TQ1" and early_moments(value)[0]:
+        _tell(value.problem("field.out-of-place", 2), context)
+
+
 def _tell(problem: Problem, context: Context) -> None:
     """A finding once, though several elements are made of one timing."""
     if problem not in context.problems[-20:]:
@@ -381,19 +381,3 @@ def after(told: str, length: dict[str, Any], sign: int = 1) -> str | None:
     except (OverflowError, ValueError):  # a year no calendar has
         return None
     return found.date().isoformat() if len(told) == _DAY else found.isoformat()
-
-
-def duration(text: str) -> dict[str, Any] | None:
-    """`D5`, `H8`, `5 dias`, `30min` as Duration in UCUM; None for indefinite or unreadable ones."""
-    match = re.match(r"\s*+([^\W\d_]*+)\s*+([0-9]{1,4}+)\s*+([^\W\d_]*+)\s*+\Z", text)
-    if match is None:
-        return None
-    prefix, count, suffix = match.groups()
-    unit = _UNITS.get(prefix.upper(), "") if prefix and not suffix else unit_of_time(suffix)
-    return {"value": int(count), "unit": unit, "system": systems.UCUM, "code": unit} if unit else None
-
-
-def unit_of_time(text: str) -> str:
-    """The UCUM unit of time a sender's word means; empty when it is none."""
-    low = text.strip().lower()
-    return low if low in _UCUM_TIMES else _SPELLED.get(low, "")

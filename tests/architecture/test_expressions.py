@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fhir import xmltext
-from mappings.convert.timing import duration
+from mappings.convert.durations import duration
 from tiss.rules.hashes import blanked
 from tiss.wire import message
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from hl7.er7 import Segment
-from mappings.convert.misplaced.plausible import DAY
+from mappings.convert.misplaced.plausible import DAY, misplaced_if
 from mappings.convert.registry import Context, Value
 from mappings.convert.text import listed
 from mappings.tables.table import codes
 
 _DATE = re.compile(DAY + r"\Z")
+_PROCEDURE = 25
 _CREDIT = "not-billable"  # codes/hl70017.csv
 
 
@@ -36,3 +37,17 @@ def shared_transaction(value: Value, context: Context) -> bool:
         return {number for found in (services, days) for number, each in found.items() if len(each) > 1}
 
     return value.text(1).strip() in context.once("shared FT1-2", shared)
+
+
+def order_for_procedure(value: Value, context: Context) -> bool:
+    """Whether FT1-25, the code of a procedure, is the number of an order of this message (ORC-2, 3, OBR-2, 3), which
+    FT1-23 has; told."""
+    if value.source.field != _PROCEDURE or not value.text(1):
+        return False
+
+    def numbers() -> set[str]:
+        orders = [one for name in ("ORC", "OBR") for one in context.message.named(name)]
+        return {number for one in orders for field in (2, 3) if (number := one.ask(field))}
+
+    bare = not value.text(3)
+    return misplaced_if(bare and value.text(1) in context.once("order numbers", numbers), value, context)

@@ -5,29 +5,70 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from mappings.convert.datatypes import cwe
+from mappings.convert.misplaced.plausible import ROUTES, is_timing, misplaced_if
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.small import cq
 from mappings.convert.text import number
-from mappings.convert.timing import EVERY, IF_NEEDED, OFTEN, bounds, doubtful_pattern, how_often, repeated, told
+from mappings.convert.timing import (
+    EVERY,
+    IF_NEEDED,
+    OFTEN,
+    as_needed,
+    bounds,
+    doubtful_pattern,
+    how_often,
+    repeated,
+    timing,
+    timing_text,
+    told,
+)
 
 _PARTS = ((1, 1), (1, 2), (2, 1), (2, 2))  # of a quantity: how much, behind `&`; its unit, behind `&`
 
 
 @rescue("stray-frequency")
 def stray_frequency(value: Value, context: Context, argument: str) -> Any:
-    """RXE-8, RXO-8, where the medicine goes to, as Timing where it says how often; it is told.
+    """RXO-7, RXE-8 and RXO-8, an instruction or where the medicine goes to, as Timing where it says how often; told.
 
     Start and end are those of the TQ in the field `argument`. A ward may be called by other codes of table 0335.
     """
     often = value.text(1).upper().strip()
-    if value.text(4) or not (often in OFTEN or EVERY.match(often)):
+    if not bare_frequency(value):
         return None
-    context.problems.append(value.problem("field.misplaced"))
+    misplaced = value.problem("field.misplaced")
+    context.problems += [misplaced] if misplaced not in context.problems else []
     times = told(value.sibling(int(argument))) if argument else None
     limits = bounds(times, value, context) if times else {}
     found = {"coding": [coding_of("0335", value.text(1))], "text": value.text(2) or value.text(1)}
     return {"repeat": {**how_often(often, context), **limits}, "code": found}
+
+
+def bare_frequency(value: Value) -> bool:
+    """Whether a field says how often and no more: a code that cannot be another thing's, with its name or without."""
+    often = value.text(1).upper().strip()
+    return not value.text(4) and (often in OFTEN or bool(EVERY.match(often)))
+
+
+@conversion("instruction")
+def instruction(value: Value, context: Context, argument: str) -> Any:
+    """RXO-7, RXE-7 as CodeableConcept; none where RXO-7 is a TQ, as senders of old versions have it, or says how often
+    and no more, nor where it is a route, named by its table; that is told."""
+    timed = value.source.segment == "RXO" and (is_timing(value) or bare_frequency(value))
+    if misplaced_if(timed or value.text(3).upper() in ROUTES, value, context):
+        return None
+    return cwe(value, context, argument)
+
+
+@rescue("stray-timing")
+def stray_timing(value: Value, context: Context, argument: str) -> Any:
+    """A TQ in RXO-7 through the conversion `argument` (`timing`, `as-needed`, `timing-text`), or its priority."""
+    if not is_timing(value):
+        return None
+    if argument == "priority":
+        return context.codes("hl70485").get(value.text(6)) or None
+    return {"timing": timing, "as-needed": as_needed, "timing-text": timing_text}[argument](value, context, "")
 
 
 @rescue("frequency-for-quantity")

@@ -10,8 +10,9 @@ from functools import cache
 from typing import Any
 
 from canonical.identity import fold
+from mappings.convert.misplaced.plausible import is_time
 from mappings.convert.registry import Context, Value
-from mappings.tables.table import HERE, Source, TableError, read_rows, shown, source_of
+from mappings.tables.table import HERE, Source, TableError, codes, read_rows, shown, source_of
 
 FILE = HERE / "never.csv"
 _COLUMNS = ["fields", "contents", "unless", "note", "spec"]
@@ -20,8 +21,8 @@ _LONGEST = 80  # characters of a content that is looked at: the words are few
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """Contents of a row, in capitals without accents, `*` for anything; they count only where what `unless` names is
-    empty."""
+    """Contents of a row, in capitals without accents, `*` for anything, `@time` for a day or moment, `@of:table` for a
+    code or word of a table alone; they count only where what `unless` names is empty."""
 
     contents: tuple[str, ...]
     unless: Source | None
@@ -49,8 +50,17 @@ def is_never(value: Value, rows: tuple[Never, ...]) -> bool:
         return False
     said = fold(" ".join(value.full().replace(value.delimiters.component, " ").split())).upper()
     return any(
-        not _stands(row.unless, value) and any(fnmatchcase(said, content) for content in row.contents) for row in rows
+        not _stands(row.unless, value) and any(_is(said, content, value) for content in row.contents) for row in rows
     )
+
+
+def _is(said: str, content: str, value: Value) -> bool:
+    if content == "@time":
+        return is_time(value.raw)
+    if content.startswith("@of:"):
+        words = [fold(text).upper() for part in (1, 2) if (text := value.text(part))]
+        return bool(words) and not value.text(3) and all(word in codes(content.removeprefix("@of:")) for word in words)
+    return fnmatchcase(said, content)
 
 
 def _stands(beside: Source | None, value: Value) -> bool:

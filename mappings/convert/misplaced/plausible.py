@@ -18,6 +18,7 @@ from mappings.tables.table import codes
 _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _DIAGNOSES = re.compile(r"(?:ICD-?|I)[0-9]{1,2}(?:-?[A-Z]{1,3})?\Z")  # coding systems of diagnoses (table 0396)
 UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
+ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
 PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
 USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
 _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too

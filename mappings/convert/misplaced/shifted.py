@@ -16,12 +16,12 @@ from mappings.convert.medication import labelled, medication
 from mappings.convert.misplaced.pharmacy import medicine_for_dose
 from mappings.convert.misplaced.plausible import (
     MOMENT,
+    ROUTES,
     UNITS,
     URGENCIES,
     early_result,
     is_person,
     is_time,
-    is_timing,
     misplaced_if,
     no_reason,
     says_times,
@@ -46,10 +46,9 @@ from mappings.convert.misplaced.visits import (
 from mappings.convert.people import xcn
 from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.text import date_time, instant, number
-from mappings.convert.timing import as_needed, order_timing, start_or_period, timing, timing_text
+from mappings.convert.timing import order_timing, start_or_period
 
 _DIET = 38  # PV1-38
-_ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
 
 
 @rescue("early-report-status")
@@ -250,7 +249,7 @@ def dosage_form(value: Value, context: Context, argument: str) -> Any:
     """
     if value.source.segment == "RXO" and not value.other(2) and not value.other(3) and _unit_of_dose(value):
         return None  # `late-dose` tells it
-    if value.text(3).upper() in UNITS | _ROUTES:
+    if value.text(3).upper() in UNITS | ROUTES:
         context.problems.append(value.problem("field.misplaced"))
         return None
     return labelled(value, context, argument)
@@ -276,30 +275,10 @@ def _unit_of_dose(value: Value) -> bool:
 @rescue("stray-route")
 def stray_route(value: Value, context: Context, argument: str) -> Any:
     """A route where another code belongs (RXO-6, 8), named by its table; what else reads RXO-6 tells that one."""
-    if value.text(3).upper() not in _ROUTES:
+    if value.text(3).upper() not in ROUTES:
         return None
     context.problems += [value.problem("field.misplaced")] if value.source.field == 8 else []
     return cwe(value, context, "HL70162")
-
-
-@conversion("instruction")
-def instruction(value: Value, context: Context, argument: str) -> Any:
-    """RXO-7, RXE-7 as CodeableConcept; none where it is a TQ, as senders of old versions have RXO-7, or a route, named
-    by its table; that is told."""
-    if (value.source.segment == "RXO" and is_timing(value)) or value.text(3).upper() in _ROUTES:
-        context.problems.append(value.problem("field.misplaced"))
-        return None
-    return cwe(value, context, argument)
-
-
-@rescue("stray-timing")
-def stray_timing(value: Value, context: Context, argument: str) -> Any:
-    """A TQ in RXO-7 through the conversion `argument` (`timing`, `as-needed`, `timing-text`), or its priority."""
-    if not is_timing(value):
-        return None
-    if argument == "priority":
-        return context.codes("hl70485").get(value.text(6)) or None
-    return {"timing": timing, "as-needed": as_needed, "timing-text": timing_text}[argument](value, context, "")
 
 
 @conversion("for-what")

@@ -43,6 +43,8 @@ def read(*lines: str, kind: str = "ADT^A01^ADT_A01", sent: str = "20261122090000
         ({19: "rute@example.test"}, {}, "PID#2-19", ("Patient", "identifier"), "@"),
         ({}, {19: "SELF"}, "PV1#3-19", ("Encounter", "identifier"), "SELF"),
         ({}, {19: "Cônjuge"}, "PV1#3-19", ("Encounter", "identifier"), "njuge"),
+        ({}, {13: "CAR"}, "PV1#3-13", ("Encounter", "hospitalization"), "CAR"),
+        ({}, {13: "CLM^Clínica Médica"}, "PV1#3-13", ("Encounter", "hospitalization"), "CLM"),
     ],
 )
 def test_a_word_of_another_field_is_told_and_not_read(
@@ -61,6 +63,8 @@ def test_a_word_of_another_field_is_told_and_not_read(
         ({28: "BRA"}, {}),
         ({28: "N", 30: "N"}, {}),  # naturalized, of a house that says both
         ({}, {19: "SELF4401"}),
+        ({}, {13: "R"}),
+        ({}, {13: "2^Segunda internação"}),
     ],
 )
 def test_what_may_be_meant_stays(pid: dict[int, str], pv1: dict[int, str]) -> None:
@@ -175,10 +179,42 @@ def test_a_login_or_a_number_stays_one(sent: str) -> None:
 
 def test_a_person_in_txa_14_is_no_order() -> None:
     txa = {1: "1", 2: "DS", 3: "TX", 12: "D1^HIS", 17: "AU"}
-    for sent, wrong in (("7788^Lima^Rui", True), ("P9^HIS", False), ("P9^HIS^1.2.3^ISO", False)):
+    for sent, wrong in (
+        ("7788^Lima^Rui", True),
+        ("AV", True),
+        ("V", True),
+        ("P9^HIS", False),
+        ("P9^HIS^1.2.3^ISO", False),
+    ):
         bodies, told = read(segment("PID", PID), segment("PV1", PV1), segment("TXA", txa, {14: sent}), kind="MDM^T01")
         assert (("field.misplaced", "TXA#4-14") in told) is wrong
         assert ("ServiceRequest" in bodies) is not wrong
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({5: "20261122", 6: "20261222"}, True),
+        ({6: "20261222"}, True),
+        ({4: "20261122", 6: "20261222"}, False),  # a number may look like a day
+        ({5: "20261222", 6: "A77"}, False),
+    ],
+)
+def test_a_day_is_no_authorization(fields: dict[int, str], wrong: bool) -> None:
+    bodies, told = read(
+        segment("PID", PID), "RF1|A|R|MED|||R1", segment("AUT", fields), "PRD|RP|Lima^Rui", kind="REF^I12"
+    )
+    assert (("field.misplaced", "AUT#4-6") in told) is wrong
+    assert (fields[6] in repr(bodies["ServiceRequest"]["identifier"])) is not wrong
+
+
+def test_an_orders_number_is_no_procedure() -> None:
+    ft1 = {1: "1", 4: "20261122", 6: "CG", 7: "X1^Curativo^L", 25: "P77"}
+    for placer, wrong in (("P77", True), ("P78", False)):
+        lines = (segment("PV1", PV1), f"ORC|NW|{placer}", segment("FT1", ft1))
+        bodies, told = read(segment("PID", PID), *lines, kind="DFT^P03")
+        assert (("field.misplaced", "FT1#5-25") in told) is wrong
+        assert len(bodies["ChargeItem"]["code"]["coding"]) == 2 - wrong
 
 
 def test_sex_and_birth_of_a_relative_two_fields_early_are_read_in_their_place() -> None:

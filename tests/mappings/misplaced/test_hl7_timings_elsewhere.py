@@ -16,7 +16,14 @@ PRESCRIBED = "ORC|RE|P1|F1\rRXE|1^Q6H|0123^DIPIRONA^L|500||mg\r"
 
 @pytest.mark.parametrize(
     ("sent", "code"),
-    [("1^Q6H^D5^20261122100000^^R", "Q6H"), ("^BID", "BID"), ("1&CP^3ID", "3ID"), ("1^^D5^20261122100000", "")],
+    [
+        ("1^Q6H^D5^20261122100000^^R", "Q6H"),
+        ("^BID", "BID"),
+        ("1&CP^3ID", "3ID"),
+        ("1^^D5^20261122100000", ""),
+        ("BID", "BID"),
+        ("Q6H^6/6h", "6/6h"),
+    ],
 )
 def test_a_timing_where_the_instruction_belongs_is_the_timing(sent: str, code: str) -> None:
     bodies, told = made("ORM^O01", f"ORC|NW|P1\rRXO|0123^DIPIRONA^L|500||mg|||{sent}\r")
@@ -24,6 +31,24 @@ def test_a_timing_where_the_instruction_belongs_is_the_timing(sent: str, code: s
     assert "additionalInstruction" not in dosage
     assert dosage["timing"].get("code", {}).get("text", "") == code
     assert told == {"RXO#4-7"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("1^20261122100000", {"occurrenceDateTime": "2026-11-22T10:00:00-03:00"}),
+        (
+            "^20261122100000^20261124100000",
+            {"occurrencePeriod": {"start": "2026-11-22T10:00:00-03:00", "end": "2026-11-24T10:00:00-03:00"}},
+        ),
+    ],
+)
+def test_a_start_where_how_often_belongs_is_the_start(sent: str, read: dict[str, object]) -> None:
+    bodies, told = made("ORM^O01", f"ORC|NW|P1|||||{sent}\rOBR|1|P1||X^Exame^L\r")
+    assert bodies["ServiceRequest"][0].items() >= read.items() and told == {"ORC#3-7.2"}
+    bodies, told = made("ORM^O01", f"ORC|NW|P1|||||{sent}\rRXO|0123^DIPIRONA^L|500||mg\r")
+    timing = bodies["MedicationRequest"][0]["dosageInstruction"][0]["timing"]
+    assert timing["repeat"]["boundsPeriod"]["start"] == "2026-11-22T10:00:00-03:00" and told == {"ORC#3-7.2"}
 
 
 def test_the_priority_and_the_words_of_such_a_timing() -> None:
