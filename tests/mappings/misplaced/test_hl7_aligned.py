@@ -49,6 +49,8 @@ AIS = "AIS|1|A|CONS^Consulta^L|20261201090000|||30|min||Booked"
 AIG = "AIG|1|A|ECO02^Ecocardiógrafo^L|EQ^Equipamento^L||||20261201090000|||30|min||Booked"
 AIL = "AIL|1|A|AMB^10^A|C^Consultório^L||20261201090000|||30|min||Booked"
 AIP = "AIP|1|A|41^Reis^Nora|D^Médico^L||20261201090000|||30|min||Booked"
+RF1 = "RF1|A|R|MED|RP|I|R100^H|20261122|20261222|20261120|S|R900"
+AUT = "AUT||||20261122|20261222|A77|1000|10|8|20261121"
 SPAN = "IN1|1|PLANO|326305|AMIL||||||||20260101|20261231"
 ENDED = PV1 + "|20261123090000"
 RANGE = "OBR|1|P1|F1|GLI^Glicose^LN^80^Glicemia^TUSS|R|20261122|20261122|||77^Sa^Bia|L||jejum|20261122|SER&Soro&HL70070"
@@ -111,6 +113,11 @@ def lost(line: str, at: int) -> str:
         (AIP, doubled(AIP, 6), 6),
         (SPAN, doubled(SPAN, 12), 12),
         (SPAN, lost(SPAN, 11), 11),
+        (RF1, doubled(RF1, 1), 1),
+        (RF1, doubled(RF1, 7), 7),
+        (RF1.replace("R100^H", ""), lost(RF1.replace("R100^H", ""), 6), 6),
+        (AUT, doubled(AUT, 4), 4),
+        (AUT, lost(AUT, 3), 3),
     ],
 )
 def test_a_segment_one_field_off_is_read_in_its_place(whole: str, sent: str, first: int) -> None:
@@ -286,7 +293,9 @@ def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
         ORC,
         FT1,
         SCH,
-        *(RXE, RXO, RXD, RXA, SPM, TXA, AL1, NK1, DG1, PR1, AIS, AIG, AIL, AIP, SPAN),
+        *(RXE, RXO, RXD, RXA, SPM, TXA, AL1, NK1, DG1, PR1, AIS, AIG, AIL, AIP, SPAN, RF1, AUT),
+        RF1.replace("20261122", ""),  # an end alone, before the day of the process
+        AUT.replace("20261122", ""),
         SPAN.replace("20260101", ""),  # an end alone
         SPAN.replace("|20261231", ""),
         "AL1|1||DIPIRONA|GRAVE|Choque|20200101",
