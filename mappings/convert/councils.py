@@ -64,6 +64,7 @@ def numbered(value: Value, context: Context) -> Key | None:
     in XCN-9 gave nobody a number, and in XCN-1 is none; it is told.
     """
     number, authority, kind = (value.text(part) for part in (_NUMBER, _AUTHORITY, _KIND))
+    authority = authority or value.text(_AUTHORITY, 2)  # an OID or a domain alone
     if place := occupation_place(value):
         lost = place == _NUMBER and not _numbered_council(value)  # nobody's record without a number
         context.problems.append(value.problem("field.misplaced" if lost else "field.occupation-place", place))

@@ -17,7 +17,7 @@ from canonical.records import DRAFT, FILLER, Draft, Key
 from hl7.er7 import NULL, Segment
 from mappings.convert import Value
 from mappings.convert.keys import ei_key
-from mappings.convert.misplaced.plausible import no_parent
+from mappings.convert.misplaced.parents import no_parent
 from mappings.convert.misplaced.results import late_result, other_for_parent
 from mappings.convert.registry import Context, clean
 from mappings.reading.grouping import Occurrence

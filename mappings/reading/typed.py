@@ -36,7 +36,8 @@ def _no_code(parts: Sequence[str]) -> bool:
 
 
 def _no_short_code(parts: Sequence[str]) -> bool:
-    return _no_code(parts) or (len(parts) == 1 and len(parts[0]) > _CODE and " " in parts[0])
+    numbered = len(parts) > 4 and any(map(str.isdigit, parts[0])) and not any(parts[1:3])  # a CX with its type
+    return numbered or _no_code(parts) or (len(parts) == 1 and len(parts[0]) > _CODE and " " in parts[0])
 
 
 def _no_number(parts: Sequence[str]) -> bool:
@@ -57,7 +58,7 @@ def _wordy(text: str) -> bool:
 
 _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     **dict.fromkeys(("NM", "CP", "MO", "CQ"), _no_amount),
-    **dict.fromkeys(("DT", "TS", "DTM"), _no_day),
+    **dict.fromkeys(("DT", "TS", "DTM", "DIN"), _no_day),
     "SI": _no_count,
     **dict.fromkeys(("CE", "CWE", "CNE"), _no_code),
     **dict.fromkeys(("ID", "IS"), _no_short_code),

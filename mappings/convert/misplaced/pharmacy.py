@@ -54,10 +54,10 @@ def dose_for_medicine(value: Value, context: Context) -> Segment | None:
 
 
 def no_prescription(value: Value, context: Context) -> bool:
-    """Whether words or a moment stand where a prescription's number belongs (RXE-15, RXD-7); all that say the same
-    would share it. It is told."""
+    """Whether words, a moment or a professional (RXE-13) stand where a prescription's number belongs (RXE-15, RXD-7);
+    all that say the same would share it. It is told."""
     words = bool(value.text(1)) and not any(c.isdigit() for c in value.raw)
-    return misplaced_if(words or bool(MOMENT.match(value.raw)), value, context)
+    return misplaced_if(words or bool(MOMENT.match(value.raw)) or is_person(value), value, context)
 
 
 def giver_for_note(value: Value) -> bool:

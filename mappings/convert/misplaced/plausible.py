@@ -28,8 +28,8 @@ _OF_PERSONS = frozenset(("SS", "CPF", "CNS"))
 _VISITS = frozenset(("VN", "AN"))
 _PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
-_DATE = re.compile(DAY + r"\Z")
-_ZONE = r"(?:[+-](?:0[0-9]|1[0-4])(?:00|15|30|45))?"  # behind minutes: `20261122-0300` may be a number
+BARE_DAY = re.compile(DAY + r"\Z")
+_ZONE = r"(?:[+-](?:0[0-9]|1[0-4]):?(?:00|15|30|45))?"  # behind minutes: `20261122-0300` may be a number
 MOMENT = re.compile(DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,4})?)?" + _ZONE + r"\Z")
 _TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
 _TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
@@ -62,7 +62,8 @@ def misplaced(value: Value, context: Context) -> bool:
     """Whether a PL, XCN or XPN holds a code (XCN-3 names a table or ICD), a telephone or a moment; told."""
     raw = value.raw
     coded = ("HL7" in raw and _TABLE.match(value.text(3))) or ("I" in raw and _DIAGNOSES.match(value.text(3)))
-    if coded or (len(raw) > 11 and _only_moments(value)) or _is_telephone(value):
+    abroad = raw[:1] == "+" and _ABROAD.match(raw)
+    if coded or abroad or (len(raw) > 11 and _only_moments(value)) or _is_telephone(value):
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False
@@ -96,7 +97,7 @@ def no_actor(value: Value, context: Context) -> bool:
 
 def no_name(value: Value, context: Context) -> bool:
     """Whether an XPN holds what `misplaced` knows, a bare day, or a number; told. (An XCN may be a number alone.)"""
-    number = value.raw.isdigit()
+    number = value.raw.rstrip(value.delimiters.component).isdigit()
     return misplaced(value, context) or misplaced_if(number or _bare_day(value), value, context)
 
 
@@ -175,10 +176,19 @@ def no_language(value: Value, context: Context) -> bool:
 
 
 def no_licence(value: Value, context: Context) -> bool:
-    """Whether PID-20, a licence's number, is a CX with its type (an account, a field late), or words; told."""
+    """Whether PID-20, a licence's number, is a CX with its type (an account, a field late), words, or a number of the
+    patient that PID-2, 3, 4 or 19 say, too (PID-19, a field late), there also behind its name (`CURP:`); told."""
     number = value.text(1)
     typed = bool(value.text(4)) and value.text(5).isalpha()
-    return misplaced_if(typed or (bool(number) and not any(c.isdigit() for c in number)), value, context)
+    words = bool(number) and not any(c.isdigit() for c in number)
+    return misplaced_if(typed or words or number_in_licence(value), value, context)
+
+
+def number_in_licence(value: Value) -> bool:
+    """Whether PID-20 says again a number of the patient, and that is not of a licence itself."""
+    number = value.text(1)
+    said = (other for field in (2, 3, 4, 19) for other in value.siblings(field) if other.text(5) != "DL")
+    return bool(number) and any(other.text(1).rpartition(":")[2] == number for other in said)
 
 
 def misplaced_if(wrong: bool, value: Value, context: Context) -> bool:
@@ -236,13 +246,13 @@ def no_code(value: Value, context: Context) -> bool:
 
 def is_time(raw: str) -> bool:
     """Whether a field is a date or a moment."""
-    return bool(_DATE.match(raw) or MOMENT.match(raw))
+    return bool(BARE_DAY.match(raw) or MOMENT.match(raw))
 
 
 def _bare_day(value: Value) -> bool:
     """Whether all that is said is one day."""
     raw = value.raw
-    return raw[:2] in ("19", "20") and bool(_DATE.match(raw.strip(value.delimiters.component)))
+    return raw[:2] in ("19", "20") and bool(BARE_DAY.match(raw.strip(value.delimiters.component)))
 
 
 def is_person(value: Value) -> bool:
@@ -266,18 +276,10 @@ def _is_address(value: Value) -> bool:
     return bool(_STATE.match(value.text(4)) and _POSTAL.match(value.text(5)))
 
 
-def moment_for_number(order: Segment) -> bool:
-    """Whether ORC-8, the parent's number, is the moment or day of ORC-9, which is empty or has the person of ORC-10, or
-    the TQ of ORC-7."""
-    if (not order.raw_field(9) or order.ask(9, 2)) and (MOMENT.match(order.ask(8)) or _DATE.match(order.raw_field(8))):
-        return True
-    return are_of_timing(order.ask(8), order.ask(8, 2), order.ask(8, 4))
-
-
 def are_of_timing(quantity: str, pattern: str, start: str) -> bool:
     """Whether the first, second and fourth component of a field are those of a TQ: a start, or how often (table 0335)
     behind a number or nothing. One letter (`C`) may be any code."""
-    if MOMENT.match(start) or (_DATE.match(start) and not quantity and not pattern):
+    if MOMENT.match(start) or (BARE_DAY.match(start) and not quantity and not pattern):
         return True
     often = pattern.strip().upper()
     known = len(often) > 1 and (often in codes("hl70335") or bool(_OFTEN.match(often)))
@@ -287,11 +289,6 @@ def are_of_timing(quantity: str, pattern: str, start: str) -> bool:
 def is_timing(value: Value) -> bool:
     """Whether a TQ, how much and how often, stands where an instruction belongs (RXO-7)."""
     return are_of_timing(value.text(1), value.text(2), value.text(4))
-
-
-def no_parent(order: Segment) -> bool:
-    """Whether ORC-8, the number of the order this is a part of, holds a moment, a day, a TQ, or the order's urgency."""
-    return urgency_for_number(order, 8) or moment_for_number(order)
 
 
 def urgency_for_number(order: Segment, field: int) -> bool:

@@ -13,6 +13,7 @@ from canonical import codes as systems
 from canonical.extensions import EXTENSIONS
 from mappings.convert.administration import extension_concept
 from mappings.convert.datatypes import concept_or_own, cwe, cx
+from mappings.convert.misplaced.plausible import number_in_licence
 from mappings.convert.people import mother, xpn
 from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.text import listed
@@ -23,6 +24,7 @@ _STATUS = "v3-MaritalStatus|"
 _WORD = 4  # letters: no code of a religion is a word of marital status
 _MARITAL_FIELD, _RELIGION_FIELD = 16, 17
 _MOTHERS_NAME = 6
+_SOCIAL, _LICENCE = 19, 20
 
 
 @conversion("marital-status")
@@ -83,7 +85,7 @@ def _is_religion(value: Value, context: Context) -> bool:
 
 def _is_marital_status(value: Value, context: Context) -> bool:
     """Whether PID-17 can only be a marital status: its sender says so, it is a word for one (`DIVORCIADO`), or it is a
-    code of table 0002 beside a religion in PID-16."""
+    code of table 0002 beside a religion in PID-16, or with PID-16 empty where PID-19 is a field late, too."""
     code, named = value.text(1).upper(), value.text(3).upper()
     if value.source.field != _RELIGION_FIELD or not code:
         return False
@@ -91,7 +93,10 @@ def _is_marital_status(value: Value, context: Context) -> bool:
         return named in _MARITAL
     if len(code) >= _WORD and _STATUS in (listed(context.codes("hl70002"), code) or ""):
         return True
-    return code in context.codes("hl70002") and _is_religion(value.sibling(_MARITAL_FIELD), context)
+    if code not in context.codes("hl70002"):
+        return False
+    late = not value.other(_MARITAL_FIELD) and not value.other(_SOCIAL) and number_in_licence(value.sibling(_LICENCE))
+    return late or _is_religion(value.sibling(_MARITAL_FIELD), context)
 
 
 @conversion("mother-part")

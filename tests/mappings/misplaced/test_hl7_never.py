@@ -41,6 +41,17 @@ def read(*lines: str, kind: str = "ADT^A01^ADT_A01", sent: str = "20261122090000
         ({18: "CASADO"}, {}, "PID#2-18", ("Encounter", "identifier"), "CASADO"),
         ({18: "Viúva"}, {}, "PID#2-18", ("Encounter", "identifier"), "Vi"),
         ({19: "rute@example.test"}, {}, "PID#2-19", ("Patient", "identifier"), "@"),
+        ({16: "ENG"}, {}, "PID#2-16", ("Patient", "maritalStatus"), "ENG"),
+        ({18: "412-55-8830"}, {}, "PID#2-18", ("Encounter", "identifier"), "8830"),
+        ({21: "DECLINED TO ANSWER"}, {}, "PID#2-21", ("RelatedPerson", "name"), "DECLINED"),
+        ({}, {15: "REF"}, "PV1#3-15", ("Encounter", "hospitalization"), "REF"),
+        ({}, {54: "V"}, "PV1#3-54", ("Encounter", "episodeOfCare"), "V"),
+        ({9: "600123^^^"}, {}, "PID#2-9", ("Patient", "name"), "600123"),
+        ({20: "4455"}, {}, "PID#2-20", ("Patient", "identifier"), "DL"),
+        ({19: "77120", 20: "77120"}, {}, "PID#2-20", ("Patient", "identifier"), "DL"),
+        ({}, {7: "+5581933334444"}, "PV1#3-7", ("Encounter", "participant"), "+55"),
+        ({}, {7: "20261122090000-03:00"}, "PV1#3-7", ("Encounter", "participant"), "2026"),
+        ({}, {21: "V5501^^^HSL^VN"}, "PV1#3-21", ("Encounter", "location"), "V5501"),
         ({}, {19: "SELF"}, "PV1#3-19", ("Encounter", "identifier"), "SELF"),
         ({}, {19: "Cônjuge"}, "PV1#3-19", ("Encounter", "identifier"), "njuge"),
         ({}, {13: "CAR"}, "PV1#3-13", ("Encounter", "hospitalization"), "CAR"),
@@ -52,7 +63,7 @@ def test_a_word_of_another_field_is_told_and_not_read(
 ) -> None:
     bodies, told = read(segment("PID", PID, pid), segment("PV1", PV1, pv1))
     assert ("field.misplaced", where) in told
-    assert gone not in repr(bodies[element[0]].get(element[1]))
+    assert gone not in repr(bodies.get(element[0], {}).get(element[1]))
 
 
 @pytest.mark.parametrize(
@@ -65,11 +76,49 @@ def test_a_word_of_another_field_is_told_and_not_read(
         ({}, {19: "SELF4401"}),
         ({}, {13: "R"}),
         ({}, {13: "2^Segunda internação"}),
+        ({3: "4455^^^HSL^MR~998877^^^DETRAN^DL", 20: "998877"}, {}),
+        ({}, {15: "A3"}),
+        ({}, {54: "V88"}),
+        ({16: "S", 17: "M", 20: "99881"}, {}),  # a religion of old versions
+        ({}, {21: "12^Isento^HL70032"}),
     ],
 )
 def test_what_may_be_meant_stays(pid: dict[int, str], pv1: dict[int, str]) -> None:
     _, told = read(segment("PID", PID, pid), segment("PV1", PV1, pv1))
     assert "field.misplaced" not in {code for code, _ in told}
+
+
+@pytest.mark.parametrize(("sent", "licence"), [("M", "4455"), ("S", "4455"), ("SINGLE", "")])
+def test_a_marital_status_beside_the_patients_number_a_field_late_is_no_religion(sent: str, licence: str) -> None:
+    bodies, told = read(segment("PID", PID, {17: sent, 20: licence}), segment("PV1", PV1))
+    assert bodies["Patient"]["maritalStatus"]["coding"][0]["code"] == sent[0] and "extension" not in bodies["Patient"]
+    assert ("field.out-of-place", "PID#2-17") in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "where", "gone"),
+    [
+        ("RDE^O11", ("RXE||X^Droga^L|5||mg||||||||||7788^Lima^Rui^B^^^MD",), "RXE#4-15", "7788"),
+        ("RDE^O11", ("RXE||X^Droga^L|5||mg|MG",), "RXE#4-6", "MG"),
+        ("RDE^O11", ("RXE||X^Droga^L|5||mg||||CAPSULE",), "RXE#4-9", "CAPSULE"),
+        ("RDS^O13", ("RXD|1|20261122^STAT|X^Droga^L|5|mg|1",), "RXD#4-2", "STAT"),
+        ("ORM^O01", ("OBR|1|P1||X^Exame^L",), "ORC#3-8", "987654"),
+    ],
+)
+def test_what_is_no_part_of_an_order_is_told(kind: str, lines: tuple[str, ...], where: str, gone: str) -> None:
+    common = "ORC|NW|P1" + ("||||||987654^Lima Reis^Rui^A" if kind == "ORM^O01" else "")
+    bodies, told = read(segment("PID", PID), common, *lines, kind=kind)
+    assert ("field.misplaced", where) in told and gone not in repr(bodies)
+
+
+def test_a_day_is_no_group_of_appointments() -> None:
+    bodies, told = read("SCH|A1^H|||20261130|||||30|MIN|^^^20261130080000", segment("PID", PID), kind="SIU^S12")
+    assert ("field.misplaced", "SCH#2-4") in told and "20261130'" not in repr(bodies["Appointment"]["identifier"])
+
+
+def test_the_oid_of_who_gave_a_professional_the_number_is_kept() -> None:
+    bodies, _ = read(segment("PID", PID), segment("PV1", PV1, {7: "7788^Lima^Rui^^^^^^&1.2.840.99.7&ISO"}))
+    assert bodies["Practitioner"]["identifier"][0]["system"] == "urn:ponte:1.2.840.99.7:dn"
 
 
 @pytest.mark.parametrize(
