@@ -138,7 +138,7 @@ def load_plan(path: Path) -> Plan:
             name=path.stem,
             messages=tuple(raw["messages"]),
             records=tuple(_ordered(records, raw.get("order", ()))),
-            ignored={**_parts_ignored(), **raw.get("ignored", {})},
+            ignored={**_parts_ignored(records), **raw.get("ignored", {})},
             header=tuple(raw.get("header", ("MSH",))),
             requires=tuple(raw.get("requires", ())),
             also={name: tuple(types) for name, types in raw.get("requires_also", {}).items()},
@@ -169,8 +169,10 @@ def _parts() -> dict[str, list[dict[str, Any]]]:
     return _shared()["parts"]  # type: ignore[no-any-return]
 
 
-def _parts_ignored() -> dict[str, str]:
-    return _shared()["ignored"]  # type: ignore[no-any-return]
+def _parts_ignored(records: Sequence[RecordPlan]) -> dict[str, str]:
+    """What no plan takes but those that name it: there, one that stands where no record takes it is told."""
+    taken = {name for record in records for name in (record.anchor, *record.lead, *record.follow)}
+    return {name: reason for name, reason in _shared()["ignored"].items() if name not in taken}
 
 
 def _record(row: dict[str, Any]) -> RecordPlan:

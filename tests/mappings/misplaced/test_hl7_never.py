@@ -256,6 +256,11 @@ def test_a_day_is_no_authorization(fields: dict[int, str], wrong: bool) -> None:
     assert (fields[6] in repr(bodies["ServiceRequest"]["identifier"])) is not wrong
 
 
+def test_an_authorization_where_no_referral_takes_it_is_told() -> None:
+    _, told = read(segment("PID", PID), "AUT||||||A77", "RF1|A|R|MED|||R1", "PRD|RP|Lima^Rui", kind="REF^I12")
+    assert ("structure.segment-unmapped", "AUT#3") in told
+
+
 def test_an_orders_number_is_no_procedure() -> None:
     ft1 = {1: "1", 4: "20261122", 6: "CG", 7: "X1^Curativo^L", 25: "P77"}
     for placer, wrong in (("P77", True), ("P78", False)):
