@@ -108,10 +108,16 @@ def _episode(body: dict[str, Any]) -> str | None:
     return f"{number.get('system', '')}|{number['value']}" if number.get("value") else None
 
 
+def _is_plan(part: dict[str, Any]) -> bool:
+    """Whether a part of a coverage is its plan, not the group it is held by."""
+    return any(coding.get("code") == "plan" for coding in part.get("type", {}).get("coding", ()))
+
+
 def _coverage(record_id: str, body: dict[str, Any], zone: str) -> Iterator[Row]:
     period = body.get("period", {})
     payer = (body.get("payor") or [{}])[0]
-    plans = [c.get("name") or c.get("value") for c in body.get("class", ())]
+    classes = sorted(body.get("class", ()), key=lambda one: not _is_plan(one))
+    plans = [c.get("name") or c.get("value") for c in classes]
     row = {
         "id": record_id,
         "patient_id": target(body.get("beneficiary"), "Patient"),

@@ -21,6 +21,7 @@ from mappings.convert.text import boolean, coding_from, ended, listed, moment_te
 from mappings.tables.table import Source, codes
 
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_CLASS = "http://terminology.hl7.org/CodeSystem/coverage-class"
 _NAME = re.compile(r"[^\W\d_]{3}.*\s\S")  # words
 _FILLER = 2  # EIP: the number of who fills the order
 
@@ -63,6 +64,16 @@ def text_concept(value: Value, context: Context, argument: str) -> Any:
 def with_field(value: Value, context: Context, argument: str) -> Any:
     """The text, when field `argument` of the segment has a value too."""
     return value.whole() or None if value.other(int(argument)) else None
+
+
+@conversion("plan-of-company")
+def plan_of_company(value: Value, context: Context, argument: str) -> Any:
+    """IN1-35, the payer's own code of the plan (table 0042), as a Coverage.class."""
+    code, name = value.text(1), value.text(2)
+    if not code:
+        return None
+    coding = {"system": _CLASS, "code": "plan"}
+    return {"type": {"coding": [coding]}, "value": code, **({"name": name} if name else {})}
 
 
 def _card(value: Value) -> str:

@@ -226,8 +226,8 @@ async def _valid(tx: Transaction, patient: str, day: str) -> list[Body]:
 
 
 def _memberships(found: Sequence[Body]) -> list[Body]:
-    """Those of memberships that hold, each with its plan."""
-    return [{**body, "plan": list(_plan(body))} for body in found if body.get("status") == "active"]
+    """Those of memberships that hold, each with its plan: the first; a further one is the payer's own code of it."""
+    return [{**body, "plan": list(_plan(body))[:1]} for body in found if body.get("status") == "active"]
 
 
 def _plan(coverage: Body) -> Iterable[Body]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from canonical.identity import fold
 from mappings.convert.misplaced.plausible import is_time
+from mappings.convert.misplaced.shapes import cannot
 from mappings.convert.registry import Context, Value
 from mappings.tables.table import HERE, Source, TableError, codes, read_rows, shown, source_of
 
@@ -22,7 +23,8 @@ _LONGEST = 80  # characters of a content that is looked at: the words are few
 @dataclass(frozen=True, slots=True)
 class Never:
     """Contents of a row, in capitals without accents, `*` for anything, `@time` for a day or moment, `@of:table` for a
-    code or word of a table alone; they count only where what `unless` names is empty."""
+    code or word of a table alone, `@no:shape` for what a shape cannot be (`shapes.py`); they count only where what
+    `unless` names is empty."""
 
     contents: tuple[str, ...]
     unless: Source | None
@@ -57,6 +59,9 @@ def is_never(value: Value, rows: tuple[Never, ...]) -> bool:
 def _is(said: str, content: str, value: Value) -> bool:
     if content == "@time":
         return is_time(value.raw)
+    if content.startswith("@no:"):
+        tells = cannot(content.removeprefix("@no:"))
+        return tells is not None and tells(value.raw.split(value.delimiters.component))
     if content.startswith("@of:"):
         words = [fold(text).upper() for part in (1, 2) if (text := value.text(part))]
         return bool(words) and not value.text(3) and all(word in codes(content.removeprefix("@of:")) for word in words)

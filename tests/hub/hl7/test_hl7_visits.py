@@ -159,13 +159,13 @@ async def test_every_change_has_its_version(world: World, tenant: Tenant) -> Non
 
 async def test_renewed_card_updates_the_same_coverage(world: World, tenant: Tenant) -> None:
     def insured(card: str, until: str, at: str) -> str:
-        return adt(
-            "A08", "A", "V1", at, f"IN1|1|PLANO|326305^^^ANS|Saúde Exemplo||||||||20250101|{until}" + "|" * 23 + card
-        )
+        in1 = f"IN1|1|PLANO|326305^^^ANS|Saúde Exemplo||||G77|EMPRESA|||20250101|{until}"
+        return adt("A08", "A", "V1", at, in1 + "|" * 23 + card)
 
     await feed(world, tenant, insured("111", "20251231", T.format(1)), insured("222", "20271231", T.format(2)))
     (coverage,) = await records(world, tenant, "Coverage")
     assert (coverage["subscriberId"], coverage["period"]["end"]) == ("222", "2027-12-31")
     async with world.transaction(tenant) as tx:
-        row = await tx.row("SELECT payer_code, member_number, valid_until FROM coverage WHERE tenant_id = $1")
+        row = await tx.row("SELECT payer_code, member_number, plan_name FROM coverage WHERE tenant_id = $1")
     assert row is not None and (row["payer_code"], row["member_number"]) == ("326305", "222")
+    assert row["plan_name"] == "PLANO", "not the group it is held by"

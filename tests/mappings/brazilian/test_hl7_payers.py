@@ -33,3 +33,17 @@ def test_the_registro_ans_beside_a_number_is_the_payers(
     (plan,) = [body for body in bodies if body["resourceType"] == "Coverage"]
     said = plan["payor"][0]["identifier"]  # type: ignore[index]
     assert (said["system"], said["value"]) == identifiers[0]
+
+
+@pytest.mark.parametrize(
+    ("sent", "card", "read"),
+    [("468798139", "0001", True), ("OURO2", "", True), ("POL556677", "", False), ("20261122", "", False)],
+)
+def test_the_payers_own_code_of_a_plan_is_a_plan_and_no_type_of_coverage(sent: str, card: str, read: bool) -> None:
+    """IN1-35 is the company plan code (table 0042), the type of coverage (0309) is IN1-47's; a card's number there,
+    IN1-36 being empty, is told."""
+    bodies, problems = mapped("ADT^A01", VISIT + "IN1|1|PL1|326305|Exemplo" + "|" * 31 + f"{sent}|{card}\r")
+    (plan,) = [body for body in bodies if body["resourceType"] == "Coverage"]
+    found = [(one["value"], one["type"]["coding"][0]["code"]) for one in plan["class"]]
+    assert found == [("PL1", "plan"), *([(sent, "plan")] if read else [])] and "type" not in plan
+    assert (("field.misplaced", "IN1#4-35") in problems) is not read
