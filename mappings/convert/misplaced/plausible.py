@@ -51,6 +51,7 @@ _DOCTOR = re.compile(r"Dr(?:a\b\.?|\.|(?=\s))\s*[^\W\d_]", re.IGNORECASE)
 _PAIR = 2  # number and name
 _DOSE = re.compile(r"[0-9]+(?:[.,][0-9]+)? ?(?:mg|mcg|ug|ml|meq|mmol|g|ui|iu)\b[^^&]*\Z", re.IGNORECASE)
 _STATE = re.compile(r"[A-Z]{2,3}\Z")
+_HOUSE = re.compile(r"(?=.*[0-9])[^\W\d_].* |[0-9]+ [^\W\d_]{2}")  # a street with its number, before it or behind
 _ABROAD = re.compile(r"\+[0-9][0-9 ()-]{8,16}\Z")  # a telephone with its country
 _POSTAL = re.compile(r"[0-9]{5}(?:-?[0-9]{3,4})?\Z")
 URGENCIES = {"STAT": "S", "ASAP": "A", "ROUTINE": "R", "URGENT": "U", "ROTINA": "R", "URGENTE": "U"}  # table 0485
@@ -91,8 +92,10 @@ def _numbered_doctor(value: Value) -> bool:
 
 
 def no_actor(value: Value, context: Context) -> bool:
-    """Whether an XCN holds what `misplaced` knows, or an amount with its unit (`650 mg VO`); told."""
-    return misplaced(value, context) or misplaced_if(bool(_DOSE.match(value.raw)), value, context)
+    """Whether an XCN holds what `misplaced` knows, an amount with its unit (`650 mg VO`), or an address, also behind
+    the number of a practice: no name has the number of a house; told."""
+    address = any(_HOUSE.match(value.text(n + 1)) and _is_address(value, behind=n) for n in (0, 1))
+    return misplaced(value, context) or misplaced_if(bool(_DOSE.match(value.raw)) or address, value, context)
 
 
 def no_name(value: Value, context: Context) -> bool:
@@ -271,9 +274,9 @@ def is_person(value: Value) -> bool:
     return titled and all(NAMES.match(value.text(n)) for n in ((2,) if whole else (2, 3)))
 
 
-def _is_address(value: Value) -> bool:
-    """Whether an XAD stands there: a state in XAD-4 and a postal code in XAD-5."""
-    return bool(_STATE.match(value.text(4)) and _POSTAL.match(value.text(5)))
+def _is_address(value: Value, behind: int = 0) -> bool:
+    """Whether an XAD stands there, `behind` so many components: a state in XAD-4 and a postal code in XAD-5."""
+    return bool(_STATE.match(value.text(4 + behind)) and _POSTAL.match(value.text(5 + behind)))
 
 
 def are_of_timing(quantity: str, pattern: str, start: str) -> bool:

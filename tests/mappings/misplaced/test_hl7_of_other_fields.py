@@ -199,3 +199,18 @@ def test_a_person_in_a_coded_field_makes_no_directive() -> None:
 def test_a_number_beside_the_count_of_a_segment_is_told() -> None:
     _, told = made("ADT^A01", "PID|3^20260401||31^^^H^MR||Souza^Ana")
     assert (TOLD, "PID#2-1") in told
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("F83004^Rua Nova 10^^Olinda^PE^53110-000", True),
+        ("12 High St^^Salem^OR^97301", True),
+        ("77^Reis^Nora^L^MD^12345", False),  # a licence where the title belongs
+        ("77^Reis^Nora^MD^12345", False),
+    ],
+)
+def test_an_address_where_a_professional_belongs_is_none(said: str, wrong: bool) -> None:
+    records, told = made("ADT^A31", PID, f"PD1||||{said}")
+    assert ((TOLD, "PD1#3-4") in told) is wrong
+    assert ("Practitioner" in records) is not wrong
